@@ -1,0 +1,40 @@
+"""Random numbers of the kernels: a counter goes in, 64 mixed bits come out.
+
+A draw depends on the seed, the epoch and the place in the corpus alone. So a
+token's fate (kept or not, how wide a window) is the same however the corpus is
+cut into ranges and whichever thread meets it first.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+_M1 = np.uint64(0xBF58476D1CE4E5B9)
+_M2 = np.uint64(0x94D049BB133111EB)
+_S30, _S27, _S31 = np.uint64(30), np.uint64(27), np.uint64(31)
+
+
+@nb.njit(inline="always")
+def mix(x: np.uint64) -> np.uint64:
+    """SplitMix64's finaliser (Steele, Lea & Flood 2014): 64 well mixed bits."""
+    x = (x ^ (x >> _S30)) * _M1
+    x = (x ^ (x >> _S27)) * _M2
+    return x ^ (x >> _S31)
+
+
+def key(*parts: int) -> np.uint64:
+    """One 64-bit key from several integers, e.g. seed and epoch."""
+    state = 0
+    for part in parts:
+        state = _mix_python((state + part + 1) * int(GOLDEN))
+    return np.uint64(state)
+
+
+def _mix_python(x: int) -> int:
+    mask = (1 << 64) - 1
+    x &= mask
+    x = ((x ^ (x >> 30)) * int(_M1)) & mask
+    x = ((x ^ (x >> 27)) * int(_M2)) & mask
+    return x ^ (x >> 31)

@@ -1,0 +1,169 @@
+"""The vocabulary: which words a model knows, and what their counts imply."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+
+import numpy as np
+import numpy.typing as npt
+
+
+class Vocabulary:
+    """Words in order of falling frequency; a word's id is its place.
+
+    Parameters
+    ----------
+    words : iterable of str
+    counts : array-like of int
+        Occurrences in the training corpus.
+
+    Attributes
+    ----------
+    words : list of str
+    counts : int64 array of shape (V,)
+    index : dict of str to int
+    """
+
+    def __init__(self, words: Iterable[str], counts: npt.ArrayLike) -> None:
+        self.words = list(words)
+        self.counts = np.asarray(counts, dtype=np.int64)
+        if self.counts.shape != (len(self.words),):
+            raise ValueError(
+                f"{len(self.words)} words need as many counts, not shape {self.counts.shape}"
+            )
+        if (self.counts < 0).any():
+            bad = self.words[int(np.argmax(self.counts < 0))]
+            raise ValueError(f"the count of {bad!r} is negative")
+        self.index = {word: i for i, word in enumerate(self.words)}
+        if len(self.index) != len(self.words):
+            raise ValueError("a word occurs twice in the vocabulary")
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+    def __contains__(self, word: object) -> bool:
+        return word in self.index
+
+    @classmethod
+    def from_counts(
+        cls, counts: Mapping[str, int], *, min_count: int = 1, max_size: int | None = None
+    ) -> Vocabulary:
+        """Keep the words seen often enough, the most frequent first.
+
+        Ties are in alphabetical order, so the ids depend on the counts alone.
+
+        Parameters
+        ----------
+        counts : mapping of str to int
+        min_count : int
+            Words seen less often are left out.
+        max_size : int, optional
+            At most so many words.
+
+        Raises
+        ------
+        ValueError
+            If the corpus has no words, or none is frequent enough: the message says
+            which `min_count` would leave words.
+        """
+        if not counts:
+            raise ValueError("the corpus is empty: it has no words")
+        kept = sorted(
+            ((word, n) for word, n in counts.items() if n >= min_count and word),
+            key=lambda item: (-item[1], item[0]),
+        )
+        if not kept:
+            most = max(counts.values())
+            n = sum(1 for value in counts.values() if value == most)
+            raise ValueError(
+                f"no word occurs {min_count} times (min_count): the most frequent of "
+                f"{len(counts)} words has {most}; min_count={most} would leave {n} "
+                f"word{'s' if n > 1 else ''}, min_count=1 all"
+            )
+        kept = kept[:max_size]
+        return cls([word for word, _ in kept], [n for _, n in kept])
+
+    @cached_property
+    def n_tokens(self) -> int:
+        """Occurrences of all words."""
+        return int(self.counts.sum())
+
+    def keep_probability(self, sample: float) -> npt.NDArray[np.float32]:
+        """Probability that subsampling keeps an occurrence of each word.
+
+        As in word2vec.c: ``(sqrt(f / sample) + 1) * sample / f`` for a relative
+        frequency f; 1 for all words if `sample` is 0.
+
+        Returns
+        -------
+        float32 array of shape (V,)
+        """
+        if not sample:
+            return np.ones(len(self), np.float32)
+        share = np.maximum(self.counts, 1) / max(self.n_tokens, 1)
+        return np.minimum(1, (np.sqrt(share / sample) + 1) * sample / share).astype(np.float32)
+
+    def noise(self, exponent: float) -> npt.NDArray[np.float64]:
+        """Probability that each word is drawn as noise: its count to the power `exponent`.
+
+        Returns
+        -------
+        float64 array of shape (V,), summing to 1
+        """
+        with np.errstate(divide="ignore"):
+            p = np.power(self.counts.astype(np.float64), exponent)
+        p[self.counts == 0] = 0.0
+        return p / p.sum()
+
+    def merged(
+        self, counts: Mapping[str, int], *, min_count: int = 1
+    ) -> tuple[Vocabulary, npt.NDArray[np.int64]]:
+        """Add the counts of new text, and the new words that are frequent in it.
+
+        Returns
+        -------
+        vocabulary : Vocabulary
+            Again in order of frequency.
+        origin : int64 array of shape (V_new,)
+            The old id of each word, -1 for a new one.
+        """
+        total = dict(zip(self.words, self.counts.tolist(), strict=True))
+        for word, n in counts.items():
+            if word in total:
+                total[word] += n
+            elif n >= min_count and word:
+                total[word] = n
+        vocabulary = Vocabulary.from_counts(total, min_count=0)
+        origin = [self.index.get(word, -1) for word in vocabulary.words]
+        return vocabulary, np.array(origin, np.int64)
+
+
+def alias_table(
+    probability: npt.NDArray[np.float64],
+) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
+    """Walker's alias table: draws from any distribution in constant time.
+
+    Draw i uniformly and u in [0, 1); the result is i if ``u < share[i]``, else
+    ``alias[i]``. Exact but for float32 rounding, and small: no table of 10^8 cells.
+
+    Returns
+    -------
+    share : float32 array of shape (V,)
+    alias : int32 array of shape (V,)
+    """
+    n = len(probability)
+    share = probability * n
+    alias = np.arange(n, dtype=np.int32)
+    small = np.flatnonzero(share < 1).tolist()
+    large = np.flatnonzero(share >= 1).tolist()
+    heights = share.tolist()
+    while small and large:
+        low, high = small.pop(), large[-1]
+        alias[low] = high
+        heights[high] -= 1 - heights[low]
+        if heights[high] < 1:
+            small.append(large.pop())
+    for i in small + large:  # what rounding left over
+        heights[i] = 1.0
+    return np.array(heights, np.float32), alias

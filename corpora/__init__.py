@@ -1,0 +1,21 @@
+"""Text corpora as streams: read anything, in constant memory, again and again.
+
+>>> import corpora
+>>> for document in corpora.open("news/*.txt.gz", clean="lower"):  # doctest: +SKIP
+...     print(document)  # a list of tokens
+"""
+
+from .corpus import Corpus, open
+from .errors import CorpusError, NotReiterableError
+from .readers import BREAK, Reader, TextFile, register_reader
+
+__all__ = [
+    "BREAK",
+    "Corpus",
+    "CorpusError",
+    "NotReiterableError",
+    "Reader",
+    "TextFile",
+    "open",
+    "register_reader",
+]

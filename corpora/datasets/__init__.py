@@ -1,0 +1,37 @@
+"""Named data sets: find them on this machine, fetch them, check them, load them.
+
+A data set is looked for first in the folder that the environment variable ``CORPORA_DATA`` names,
+then in the user's cache, which `fetch` fills. Nothing is downloaded at import or by `load`.
+
+>>> from corpora import datasets
+>>> "text8" in datasets.names()
+True
+>>> datasets.info("wordsim353").files[0].path
+'nlp/similarity/EN-WS-353-ALL.txt'
+"""
+
+from __future__ import annotations
+
+from .formats import WordPair, read_analogies, read_bats, read_word_pairs
+from .loading import load
+from .records import Dataset, DatasetNotFoundError, Download, File
+from .store import cache_folder, fetch, info, names, path, paths, verify
+
+__all__ = [
+    "Dataset",
+    "DatasetNotFoundError",
+    "Download",
+    "File",
+    "WordPair",
+    "cache_folder",
+    "fetch",
+    "info",
+    "load",
+    "names",
+    "path",
+    "paths",
+    "read_analogies",
+    "read_bats",
+    "read_word_pairs",
+    "verify",
+]

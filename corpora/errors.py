@@ -1,0 +1,52 @@
+"""The errors that reading a corpus raises."""
+
+from __future__ import annotations
+
+import os
+
+__all__ = ["CorpusError", "NotReiterableError"]
+
+
+class CorpusError(ValueError):
+    """Something is wrong with the contents of a corpus.
+
+    Parameters
+    ----------
+    message : str
+        What is wrong and, where known, how to mend it.
+    path : str or path, optional
+        The file in which it is wrong.
+    line : int, optional
+        The line in that file, counted from 1.
+    offset : int, optional
+        The byte in that file (after decompression), counted from 0.
+
+    Attributes
+    ----------
+    path, line, offset
+        As given; None where not known.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        path: str | os.PathLike[str] | None = None,
+        line: int | None = None,
+        offset: int | None = None,
+    ) -> None:
+        self.path = None if path is None else os.fspath(path)
+        self.line = line
+        self.offset = offset
+        where = [] if self.path is None else [self.path]
+        if line is not None:
+            where.append(f"line {line}")
+        if offset is not None:
+            where.append(f"byte {offset}")
+        # All of the text goes into args, so that the error survives the way
+        # back from a worker process unchanged.
+        super().__init__(f"{', '.join(where)}: {message}" if where else message)
+
+
+class NotReiterableError(CorpusError):
+    """A second pass was asked of a corpus that can be read only once."""

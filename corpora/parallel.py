@@ -1,0 +1,224 @@
+"""The same function on all shards of a corpus, in several processes."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeVar
+
+from .corpus import Corpus
+
+__all__ = ["map_shards", "progress_bar"]
+
+T = TypeVar("T")
+
+SHARD_BYTES = 16 << 20
+
+
+def map_shards(
+    function: Callable[[Corpus], T],
+    corpus: Corpus,
+    *,
+    workers: int | None = None,
+    shard_bytes: int = SHARD_BYTES,
+    progress: str | None = None,
+    force_bar: bool = False,
+    initializer: Callable[..., object] | None = None,
+    initargs: tuple[Any, ...] = (),
+) -> Iterator[T]:
+    """Apply a function to each shard of a corpus.
+
+    How the corpus is cut depends on the corpus only, so that the results are
+    the same with any number of workers.
+
+    Parameters
+    ----------
+    function : callable
+        From a shard, which is a corpus, to a result. It is sent to each worker
+        once, so that a :func:`functools.partial` may hold much.
+    corpus : Corpus
+        The corpus. What cannot be cut (see :meth:`Corpus.shards`) is one shard.
+    workers : int, optional
+        Processes; by default as many as there are cores to use. With one, or
+        with one shard, all is done in this process.
+    shard_bytes : int, default 16 MiB
+        Size of the shards, about, as stored.
+    progress : str, optional
+        Label of a progress bar, with the rate and the time left; shown if
+        standard error is a terminal.
+    force_bar : bool, default False
+        Show the bar in any case.
+    initializer : callable, optional
+        Called first in each process, with `initargs`.
+    initargs : tuple, optional
+        Arguments of `initializer`.
+
+    Yields
+    ------
+    object
+        The results, in the order of the shards; a few more than there are
+        workers are computed ahead.
+
+    Raises
+    ------
+    ValueError
+        If `workers` or `shard_bytes` is less than 1.
+    CorpusError
+        As raised in a worker, with file and line; what else a function raises
+        comes through likewise. The workers are stopped.
+    """
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers is at least 1, not {workers}")
+    if shard_bytes < 1:
+        raise ValueError(f"shard_bytes is at least 1, not {shard_bytes}")
+    shards = _cut(corpus, shard_bytes)
+    workers = min(workers or _cores(), len(shards))
+    # Not a generator itself, so that wrong arguments are told at once.
+    if workers == 1:
+        return _in_process(function, shards, progress, force_bar, initializer, initargs)
+    return _in_pool(function, shards, workers, progress, force_bar, initializer, initargs)
+
+
+@contextmanager
+def progress_bar(corpus: Corpus, label: str | None, *, force: bool = False) -> Iterator[None]:
+    """Show how much of a corpus has been read, while a block reads it.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        The corpus that the block makes a pass over.
+    label : str or None
+        What to call it; None for no bar.
+    force : bool, default False
+        Show the bar even if standard error is no terminal.
+    """
+    with _bar(corpus.size, label, force) as update:
+        corpus.on_read(update)
+        try:
+            yield
+        finally:
+            corpus.on_read(None)
+
+
+def _cores() -> int:
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def _cut(corpus: Corpus, shard_bytes: int) -> list[Corpus]:
+    size = corpus.size
+    if size is None:
+        # Files elsewhere: each by itself, however many cores there are.
+        return corpus.shards(1 << 20) if corpus.reiterable else [corpus]
+    return corpus.shards(max(1, -(-size // shard_bytes)))
+
+
+@contextmanager
+def _bar(total: int | None, label: str | None, force: bool) -> Iterator[Callable[[int], None]]:
+    if label is None:
+        yield lambda _: None
+        return
+    from tqdm import tqdm
+
+    with tqdm(
+        total=total,
+        desc=label,
+        unit="B",
+        unit_scale=True,
+        unit_divisor=1024,
+        # None: only on a terminal.
+        disable=False if force else None,
+    ) as bar:
+
+        def update(size: int) -> None:
+            bar.update(size)
+
+        yield update
+
+
+def _in_process(
+    function: Callable[[Corpus], T],
+    shards: list[Corpus],
+    label: str | None,
+    force: bool,
+    initializer: Callable[..., object] | None,
+    initargs: tuple[Any, ...],
+) -> Iterator[T]:
+    if initializer is not None:
+        initializer(*initargs)
+    with _bar(_total(shards), label, force) as update:
+        for shard in shards:
+            shard.on_read(update)
+            try:
+                result = function(shard)
+            finally:
+                shard.on_read(None)
+            yield result
+
+
+def _in_pool(
+    function: Callable[[Corpus], T],
+    shards: list[Corpus],
+    workers: int,
+    label: str | None,
+    force: bool,
+    initializer: Callable[..., object] | None,
+    initargs: tuple[Any, ...],
+) -> Iterator[T]:
+    # Unlike the standard library's, this pool needs no ``__main__`` guard in
+    # the user's script and is safe beside threads: nothing is forked, and the
+    # script is not run again in the workers. It comes with scikit-learn.
+    from joblib.externals.loky import ProcessPoolExecutor  # type: ignore[import-untyped]
+
+    pool = ProcessPoolExecutor(
+        workers, initializer=_start, initargs=(function, initializer, initargs)
+    )
+    finished = False
+    try:
+        with _bar(_total(shards), label, force) as update:
+            waiting: deque[tuple[Any, int]] = deque()
+            for shard in shards:
+                waiting.append((pool.submit(_run, shard), shard.size or 0))
+                # Results not yet taken are held in memory: not too many.
+                if len(waiting) > 2 * workers:
+                    yield _take(waiting, update)
+            while waiting:
+                yield _take(waiting, update)
+        finished = True
+    finally:
+        # On an error, an interrupt or a reader who stops, the work in hand is dropped.
+        pool.shutdown(wait=True, kill_workers=not finished)
+
+
+def _total(shards: list[Corpus]) -> int | None:
+    sizes = [shard.size for shard in shards]
+    return None if None in sizes else sum(size or 0 for size in sizes)
+
+
+def _take(waiting: deque[tuple[Any, int]], update: Callable[[int], None]) -> Any:
+    future, size = waiting.popleft()
+    result = future.result()
+    update(size)
+    return result
+
+
+_function: Callable[[Corpus], Any] | None = None
+
+
+def _start(
+    function: Callable[[Corpus], Any],
+    initializer: Callable[..., object] | None,
+    initargs: tuple[Any, ...],
+) -> None:
+    global _function
+    _function = function
+    if initializer is not None:
+        initializer(*initargs)
+
+
+def _run(shard: Corpus) -> Any:
+    assert _function is not None
+    return _function(shard)

@@ -1,0 +1,169 @@
+"""Files and folders that are whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import gzip
+import os
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from corpora.files import atomic_folder, atomic_path
+
+FULL = OSError(errno.ENOSPC, "No space left on device")
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+class TestPath:
+    def test_new_and_replaced(self, tmp_path: Path) -> None:
+        target = tmp_path / "words.txt.gz"
+        for text in (b"one", b"two"):
+            with atomic_path(target) as temporary:
+                assert temporary.parent == tmp_path
+                assert temporary.name.endswith("words.txt.gz")
+                assert temporary != target
+                temporary.write_bytes(gzip.compress(text))
+            assert gzip.decompress(target.read_bytes()) == text
+            assert names(tmp_path) == ["words.txt.gz"]
+
+    @pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt(), SystemExit(1)])
+    def test_the_old_one_stays_on_any_error(self, tmp_path: Path, error: BaseException) -> None:
+        target = tmp_path / "a.txt"
+        target.write_text("old")
+
+        def write() -> None:
+            with atomic_path(target) as temporary:
+                temporary.write_text("half of the n")
+                raise error
+
+        with pytest.raises(type(error)):
+            write()
+        assert target.read_text() == "old"
+        assert names(tmp_path) == ["a.txt"]
+
+    def test_full_disk(self, tmp_path: Path) -> None:
+        target = tmp_path / "a.txt"
+        with (
+            pytest.raises(OSError, match=r"No space left.*nothing was left there.*a\.txt"),
+            atomic_path(target),
+        ):
+            raise FULL
+        target.write_text("old")
+        with (
+            pytest.raises(OSError, match=r"before is untouched.*a\.txt") as caught,
+            atomic_path(target),
+        ):
+            raise FULL
+        assert caught.value.errno == errno.ENOSPC
+        assert names(tmp_path) == ["a.txt"]
+
+    def test_errors_of_other_files_are_not_reworded(self, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError) as caught, atomic_path(tmp_path / "a.txt"):
+            (tmp_path / "input.txt").read_text()
+        assert caught.value.filename == str(tmp_path / "input.txt")
+
+    def test_places_that_cannot_be_written_to(self, tmp_path: Path) -> None:
+        with (
+            pytest.raises(FileNotFoundError, match="folder to write to does not exist"),
+            atomic_path(tmp_path / "no" / "a.txt"),
+        ):
+            pytest.fail("not reached")
+        with (
+            pytest.raises(IsADirectoryError, match="in the place of the file"),
+            atomic_path(tmp_path),
+        ):
+            pytest.fail("not reached")
+        with pytest.raises(ValueError, match="only a local file"), atomic_path("s3://bucket/a"):
+            pytest.fail("not reached")
+        with (
+            mock.patch("os.access", return_value=False),
+            pytest.raises(PermissionError, match="cannot be written to"),
+            atomic_path(tmp_path / "a.txt"),
+        ):
+            pytest.fail("not reached")
+        assert names(tmp_path) == []
+
+    def test_link_stays_a_link(self, tmp_path: Path) -> None:
+        (tmp_path / "real").mkdir()
+        link = tmp_path / "link.txt"
+        link.symlink_to(tmp_path / "real" / "a.txt")
+        with atomic_path(link) as temporary:
+            temporary.write_text("new")
+        assert link.is_symlink()
+        assert (tmp_path / "real" / "a.txt").read_text() == "new"
+
+
+class TestFolder:
+    def test_new_and_replaced_as_a_whole(self, tmp_path: Path) -> None:
+        target = tmp_path / "model"
+        with atomic_folder(target) as temporary:
+            (temporary / "a").write_text("1")
+            (temporary / "b").write_text("1")
+        with atomic_folder(target) as temporary:
+            (temporary / "a").write_text("2")
+            assert names(target) == ["a", "b"]
+        assert names(target) == ["a"]
+        assert names(tmp_path) == ["model"]
+
+    @pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt()])
+    def test_the_old_one_stays_on_any_error(self, tmp_path: Path, error: BaseException) -> None:
+        target = tmp_path / "model"
+        target.mkdir()
+        (target / "a").write_text("old")
+
+        def write() -> None:
+            with atomic_folder(target) as temporary:
+                (temporary / "a").write_text("half")
+                raise error
+
+        with pytest.raises(type(error)):
+            write()
+        assert (target / "a").read_text() == "old"
+        assert names(tmp_path) == ["model"]
+
+    @pytest.mark.parametrize("error", [FULL, KeyboardInterrupt()])
+    def test_interrupted_between_the_two_renames(
+        self, tmp_path: Path, error: BaseException
+    ) -> None:
+        target = tmp_path / "model"
+        target.mkdir()
+        (target / "a").write_text("old")
+        rename = os.rename
+        calls = []
+
+        def second_fails(*paths: str) -> None:
+            calls.append(paths)
+            if len(calls) == 2:
+                raise error
+            rename(*paths)
+
+        with (
+            mock.patch("os.rename", second_fails),
+            pytest.raises(type(error)),
+            atomic_folder(target) as temporary,
+        ):
+            (temporary / "a").write_text("new")
+        assert (target / "a").read_text() == "old"
+        assert names(tmp_path) == ["model"]
+
+    def test_does_not_replace_what_it_did_not_write(self, tmp_path: Path) -> None:
+        home = tmp_path / "home"
+        home.mkdir()
+        with atomic_folder(home, marker="about.json") as temporary:
+            (temporary / "about.json").touch()
+        with atomic_folder(home, marker="about.json") as temporary:
+            (temporary / "thesis").touch()
+        with (
+            pytest.raises(FileExistsError, match=r"no about\.json"),
+            atomic_folder(home, marker="about.json"),
+        ):
+            pytest.fail("not reached")
+        (tmp_path / "file").touch()
+        with pytest.raises(NotADirectoryError), atomic_folder(tmp_path / "file"):
+            pytest.fail("not reached")
+        assert names(home) == ["thesis"]

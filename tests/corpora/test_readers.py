@@ -1,0 +1,362 @@
+"""Each format: small files, malformed ones, and the real data sets."""
+
+from __future__ import annotations
+
+import builtins
+import io
+import itertools
+import json
+import re
+import sys
+import tarfile
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import corpora
+from corpora import BREAK, CorpusError
+from corpora.readers import READERS, base
+
+CONLL = """\
+-DOCSTART- -X- O
+
+EU NNP I-ORG
+rejects VBZ O
+
+Peter NNP I-PER
+
+-DOCSTART- -X- O
+
+LONDON NNP I-LOC
+"""
+
+WIKI = """\
+<doc id="1" url="x?curid=1" title="Ayn Rand">
+Ayn Rand
+
+Born Alisa.
+Wrote <novels>.
+
+</doc>
+<doc id="2" url="x?curid=2" title="Two">
+Two
+
+Second.
+</doc>
+"""
+
+REUTERS = """\
+<!DOCTYPE lewis SYSTEM "lewis.dtd">
+<REUTERS TOPICS="YES" NEWID="1">
+<UNKNOWN>
+&#5;C T</UNKNOWN>
+<TEXT>&#2;
+<TITLE>STANDARD &lt;SRD> TO</TITLE>
+<DATELINE>    CLEVELAND, Feb 26 - </DATELINE><BODY>Oil &amp; gas, caf\xe9
+  rose.
+ Reuter
+&#3;</BODY></TEXT>
+</REUTERS>
+<REUTERS TOPICS="NO" NEWID="2">
+<TEXT TYPE="BRIEF">&#2;
+<TITLE>BRIEF ONE</TITLE></TEXT>
+</REUTERS>
+"""
+
+
+def write(folder: Path, name: str, text: str, encoding: str = "utf-8") -> Path:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(text.encode(encoding))
+    return path
+
+
+class TestText:
+    def test_units(self, tmp_path: Path) -> None:
+        path = write(tmp_path, "a.txt", "a b\nc\n \n\nd\n")
+        assert list(corpora.open(path)) == [["a", "b"], ["c"], ["d"]]
+        assert list(corpora.open(path, unit="paragraph")) == [["a", "b", "c"], ["d"]]
+        assert list(corpora.open(path, unit="file")) == [["a", "b", "c", "d"]]
+        for unit in ("paragraph", "file"):
+            corpus = corpora.open(path, unit=unit)
+            assert corpus.shards(3) == [corpus]
+        with pytest.raises(ValueError, match="unit is 'line'"):
+            corpora.open(path, unit="word")
+
+
+class TestText8:
+    @given(
+        text=st.text(st.sampled_from("ab é漢\n\t\u2028"), max_size=60),
+        length=st.integers(1, 12),
+        block=st.integers(1, 30),
+    )
+    def test_pieces_are_the_whole(
+        self, tmp_path_factory: pytest.TempPathFactory, text: str, length: int, block: int
+    ) -> None:
+        path = write(tmp_path_factory.mktemp("text8"), "text8", text)
+        with mock.patch.object(base, "_BLOCK", block):
+            pieces = list(corpora.open(path, document_length=length))
+            whole = list(corpora.open(path, document_length=None))
+        words = text.split()
+        assert pieces == [words[i : i + length] for i in range(0, len(words), length)]
+        assert whole == ([words] if words else [])
+
+    def test_found_by_name_or_a_line_without_end(self, tmp_path: Path) -> None:
+        assert corpora.open(write(tmp_path, "text8.txt", "a b")).format == "text8"
+        assert corpora.open(write(tmp_path, "long", "word " * 300_000)).format == "text8"
+        assert corpora.open(write(tmp_path, "short", "word " * 3)).format == "text"
+
+    def test_cleaned_word_by_word(self, tmp_path: Path) -> None:
+        path = write(tmp_path, "text8", "Ab C-D")
+        assert list(corpora.open(path, clean="wikifil")) == [["ab", "c", "d"]]
+
+    def test_length_is_at_least_one(self, tmp_path: Path) -> None:
+        with pytest.raises(ValueError, match="document_length is at least 1"):
+            corpora.open(write(tmp_path, "text8", "a"), document_length=0)
+
+
+class TestConll:
+    def test_documents_sentences_columns_breaks(self, tmp_path: Path) -> None:
+        path = write(tmp_path, "eng.train", CONLL)
+        assert corpora.open(path).format == "conll"
+        assert list(corpora.open(path)) == [["EU", "rejects", "Peter"], ["LONDON"]]
+        sentences = corpora.open(path, unit="sentence", column=-1)
+        assert list(sentences) == [["I-ORG", "O"], ["I-PER"], ["I-LOC"]]
+        broken = corpora.open(path, breaks=True, clean="lower")
+        assert list(broken) == [["eu", "rejects", BREAK, "peter"], ["london"]]
+
+    def test_tags(self, tmp_path: Path) -> None:
+        path = write(tmp_path, "eng.train", CONLL)
+        corpus = corpora.open(path, unit="sentence", clean="lower")
+        assert list(corpus.tagged()) == [
+            [[("EU", "NNP", "I-ORG"), ("rejects", "VBZ", "O")], [("Peter", "NNP", "I-PER")]],
+            [[("LONDON", "NNP", "I-LOC")]],
+        ]
+
+    def test_without_document_lines_all_is_one(self, tmp_path: Path) -> None:
+        path = write(tmp_path, "a.conll", "a\tX\n\n\nb\tY")
+        assert list(corpora.open(path)) == [["a", "b"]]
+
+    def test_malformed(self, tmp_path: Path) -> None:
+        path = write(tmp_path, "a.conll", CONLL.replace("rejects VBZ O", "rejects VBZ"))
+        with pytest.raises(CorpusError, match=r"a\.conll, line 4: 2 columns .* has 3: 'rejects"):
+            list(corpora.open(path))
+        path = write(tmp_path, "b.conll", CONLL)
+        with pytest.raises(CorpusError, match="line 3: there is no column 3 among 3"):
+            list(corpora.open(path, column=3))
+        with pytest.raises(ValueError, match="unit is"):
+            corpora.open(path, unit="token")
+        with pytest.raises(ValueError, match="breaks go between"):
+            corpora.open(path, unit="sentence", breaks=True)
+
+    @pytest.mark.parametrize(
+        ("name", "documents", "sentences", "tokens"),
+        [
+            ("train", 946, 14_041, 203_621),
+            ("testa", 216, 3_250, 51_362),
+            ("testb", 231, 3_453, 46_435),
+        ],
+    )
+    def test_conll_2003(
+        self, shared_data: Path, name: str, documents: int, sentences: int, tokens: int
+    ) -> None:
+        path = shared_data / "nlp" / "conll2003" / f"eng.{name}.xz"
+        by_document = list(corpora.open(path))
+        by_sentence = list(corpora.open(path, unit="sentence"))
+        broken = list(corpora.open(path, breaks=True))
+        assert (len(by_document), len(by_sentence)) == (documents, sentences)
+        assert sum(map(len, by_document)) == sum(map(len, by_sentence)) == tokens
+        assert sum(document.count(BREAK) for document in broken) == sentences - documents
+
+
+class TestWikiExtractor:
+    def test_articles_and_paragraphs(self, tmp_path: Path) -> None:
+        path = write(tmp_path, "wiki_00", WIKI)
+        corpus = corpora.open(path)
+        assert corpus.format == "wikiextractor"
+        assert list(corpus.texts()) == ["Ayn Rand\nBorn Alisa.\nWrote <novels>.", "Two\nSecond."]
+        assert list(corpora.open(path, title=False)) == [
+            ["Born", "Alisa.", "Wrote", "<novels>."],
+            ["Second."],
+        ]
+        paragraphs = corpora.open(path, unit="paragraph", title=False)
+        assert list(paragraphs.texts()) == ["Born Alisa.", "Wrote <novels>.", "Second."]
+
+    def test_end_on_the_last_line_of_the_text(self, tmp_path: Path) -> None:
+        path = write(tmp_path, "wiki_00", '<doc id="1">\nTitle\n\nText.</doc>\n')
+        assert list(corpora.open(path)) == [["Title", "Text."]]
+
+    @pytest.mark.parametrize(
+        ("text", "says"),
+        [
+            (WIKI[: WIKI.rindex("</doc>")], "line 8: <doc> is not closed at the end"),
+            (WIKI.replace("</doc>\n", "", 1), "line 1: <doc> is not closed before"),
+            (WIKI + "</doc>\n", "line 13: </doc> without"),
+            (WIKI + "stray\n", "line 13: text outside of <doc>: 'stray'"),
+        ],
+    )
+    def test_malformed(self, tmp_path: Path, text: str, says: str) -> None:
+        path = write(tmp_path, "wiki_00", text)
+        with pytest.raises(CorpusError, match=says):
+            list(corpora.open(path))
+
+    def test_good_articles(self, shared_data: Path) -> None:
+        path = shared_data / "nlp" / "corpus" / "enwiki2019_good_sample.txt.xz"
+        # All that is between white space, less the tag lines, counted by hand:
+        # 5,481,715 is what wc counts with them.
+        lengths = [len(document) for document in corpora.open(path)]
+        assert (len(lengths), sum(lengths)) == (1_990, 5_467_373)
+
+
+class TestReuters:
+    def test_parts(self, tmp_path: Path) -> None:
+        path = write(tmp_path, "x", REUTERS, "latin-1")
+        corpus = corpora.open(path)
+        assert corpus.format == "reuters"
+        assert list(corpus) == [["Oil", "&", "gas,", "café", "rose.", "Reuter"]]
+        titles = list(corpora.open(path, part="title"))
+        assert titles == [["STANDARD", "<SRD>", "TO"], ["BRIEF", "ONE"]]
+        whole = list(corpora.open(path, part="all"))
+        dateline = ["CLEVELAND,", "Feb", "26", "-"]
+        assert whole == [[*titles[0], *dateline, *next(iter(corpus))], titles[1]]
+
+    def test_folder_and_archive_without_the_files_about_it(self, tmp_path: Path) -> None:
+        write(tmp_path, "r/README.txt", "About\n")
+        write(tmp_path, "r/reut2-000.sgm", REUTERS, "latin-1")
+        write(tmp_path, "r/reut2-001.sgm", REUTERS, "latin-1")
+        with tarfile.open(tmp_path / "reuters21578.tar.gz", "w:gz") as tar:
+            tar.add(tmp_path / "r", "r")
+        for source in (tmp_path / "r", tmp_path / "reuters21578.tar.gz"):
+            corpus = corpora.open(source, part="title")
+            assert [d[0] for d in corpus] == ["STANDARD", "BRIEF"] * 2
+
+    def test_malformed(self, tmp_path: Path) -> None:
+        path = write(tmp_path, "a.sgm", REUTERS.replace("</REUTERS>", ""), "latin-1")
+        with pytest.raises(CorpusError, match="line 2: <REUTERS> is not closed before"):
+            list(corpora.open(path))
+        path = write(tmp_path, "b.sgm", REUTERS[: -len("</REUTERS>\n")], "latin-1")
+        with pytest.raises(CorpusError, match="line 12: <REUTERS> is not closed at the end"):
+            list(corpora.open(path))
+        with pytest.raises(ValueError, match="part is"):
+            corpora.open(path, part="head")
+
+    def test_whole_collection(self, shared_data: Path) -> None:
+        path = shared_data / "nlp" / "corpus" / "reuters21578.tar.xz"
+        lengths = [len(document) for document in corpora.open(path)]
+        assert (len(lengths), sum(lengths)) == (19_043, 2_567_293)
+
+
+class TestJsonLines:
+    def test_strings_and_tokens(self, tmp_path: Path) -> None:
+        lines = [{"text": "A b\nc"}, {"text": ["D e", "F"]}, {"text": ""}]
+        text = "\n".join(map(json.dumps, lines)) + "\n\n"
+        path = write(tmp_path, "a.jsonl", text)
+        assert list(corpora.open(path, clean="lower")) == [["a", "b", "c"], ["d", "e", "f"]]
+        assert corpora.open(write(tmp_path, "data", text)).format == "jsonl"
+
+    @pytest.mark.parametrize(
+        ("line", "says"),
+        [
+            ("{not json", "not valid JSON"),
+            ("[1]", r"not a JSON object: '\[1\]'"),
+            ('{"body": "x", "id": 1}', "no field 'text'; it has: body, id"),
+            ('{"text": 7}', "neither a string nor a list"),
+            ('{"text": ["a", 7]}', "neither a string nor a list"),
+        ],
+    )
+    @pytest.mark.parametrize("shards", [1, 4])
+    def test_malformed(self, tmp_path: Path, line: str, says: str, shards: int) -> None:
+        path = write(tmp_path, "a.jsonl", f'{{"text": "a"}}\n\n{{"text": "é"}}\n{line}\n')
+        with pytest.raises(CorpusError, match=rf"a\.jsonl, line 4: .*{says}"):
+            list(itertools.chain(*corpora.open(path).shards(shards)))
+
+    def test_field(self, tmp_path: Path) -> None:
+        path = write(tmp_path, "a.jsonl", '{"body": "x y"}\n')
+        assert list(corpora.open(path, field="body")) == [["x", "y"]]
+
+
+class TestParquet:
+    def test_strings_and_tokens(self, tmp_path: Path) -> None:
+        pa = pytest.importorskip("pyarrow")
+        import pyarrow.parquet as pq
+
+        texts = [f"Text {number}" for number in range(3000)] + [None, ""]
+        tokens = [["Tok", "en"]] * 3002
+        table = pa.table({"text": texts, "tokens": tokens, "n": range(3002)})
+        path = tmp_path / "a.parquet"
+        pq.write_table(table, path)
+        assert list(corpora.open(path)) == [text.split() for text in texts if text]
+        assert list(corpora.open(path, column="tokens")) == tokens
+        with pytest.raises(CorpusError, match=r"no column 'body'; it has: \['text', 'tokens', 'n'"):
+            list(corpora.open(path, column="body"))
+        with pytest.raises(CorpusError, match="the column 'n' holds int64"):
+            list(corpora.open(path, column="n"))
+        path.write_bytes(path.read_bytes()[:-100])
+        with pytest.raises(CorpusError, match=r"a\.parquet: not a whole Parquet file"):
+            list(corpora.open(path))
+
+    def test_without_pyarrow(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        real = builtins.__import__
+
+        def without(name: str, *args: Any, **kwargs: Any) -> Any:
+            if name.startswith("pyarrow"):
+                raise ImportError(name)
+            return real(name, *args, **kwargs)
+
+        monkeypatch.setattr(builtins, "__import__", without)
+        with pytest.raises(ImportError, match=r"pip install 'similarity-encoders\[parquet\]'"):
+            list(corpora.open(write(tmp_path, "a.parquet", "PAR1")))
+
+
+class TestBillionWords:
+    def test_layout(self, tmp_path: Path) -> None:
+        root = tmp_path / "1-billion-word-language-modeling-benchmark-r13output"
+        training = "training-monolingual.tokenized.shuffled"
+        heldout = "heldout-monolingual.tokenized.shuffled"
+        write(root, f"{training}/news.en-00002-of-00100", "train two\n")
+        write(root, f"{training}/news.en-00001-of-00100", "train one\n")
+        write(root, f"{heldout}/news.en.heldout-00000-of-00050", "held out\n")
+        write(root, "README", "about\n")
+        corpus = corpora.open(root)
+        assert corpus.format == "lm1b"
+        assert list(corpus) == [["train", "one"], ["train", "two"]]
+        assert list(corpora.open(root, part="heldout")) == [["held", "out"]]
+        assert list(corpora.open(root / heldout)) == [["held", "out"]]
+        assert len(corpus.shards(2)) == 2
+        with tarfile.open(tmp_path / "1-billion-word.tar.gz", "w:gz") as tar:
+            for name in (f"{heldout}/a", f"{training}/b"):
+                info = tarfile.TarInfo(f"r13output/{name}")
+                info.size = 2
+                tar.addfile(info, io.BytesIO(b"x\n"))
+        archive = corpora.open(tmp_path / "1-billion-word.tar.gz")
+        assert list(archive) == [["x"]]
+
+    def test_folder_of_something_else(self, tmp_path: Path) -> None:
+        write(tmp_path, "a.txt", "a\n")
+        with pytest.raises(FileNotFoundError, match="none of the 1 files is what BillionWords"):
+            corpora.open(tmp_path, "lm1b")
+
+
+class TestRegister:
+    def test_example_of_the_manual(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        page = Path(__file__).parents[2] / "docs" / "adding-a-reader.md"
+        code = "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(), re.S))
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setitem(sys.modules, "play", type(sys)("play"))
+        with mock.patch.dict(READERS):
+            space: dict[str, Any] = {"__name__": "play"}
+            exec(compile(code, str(page), "exec"), space)
+            assert space["corpus"].format == "play"
+            write(tmp_path, "bad.play", "HAMLET: Words\nwords\n")
+            with pytest.raises(CorpusError, match=r"bad\.play, line 2: no one says this: 'words'"):
+                list(corpora.open("bad.play"))
+        with pytest.raises(ValueError, match="unknown format 'play'"):
+            corpora.open("bad.play", "play")
+
+    def test_what_is_no_reader(self) -> None:
+        with pytest.raises(TypeError, match="a dataclass that extends"):
+            corpora.register_reader(dict)  # type: ignore[type-var]
