@@ -273,7 +273,7 @@ def open(
         "parquet", "lm1b", or one added with :func:`corpora.register_reader`.
         By default it is guessed for each file, from the layout of the folder,
         the suffix, or the first bytes; what seems to be no other is text, a
-        line a document.
+        line a document; so is standard input.
     encoding : str, optional
         By default that of the format: utf-8, but latin-1 for Reuters.
     errors : str, default "strict"

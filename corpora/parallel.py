@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -176,13 +178,14 @@ def _in_pool(
     pool = ProcessPoolExecutor(
         workers, initializer=_start, initargs=(function, initializer, initargs)
     )
+    waiting: deque[tuple[Any, int]] = deque()
     finished = False
     try:
         with _bar(_total(shards), label, force) as update:
-            waiting: deque[tuple[Any, int]] = deque()
             for shard in shards:
                 waiting.append((pool.submit(_run, shard), shard.size or 0))
-                # Results not yet taken are held in memory: not too many.
+                # Results not yet taken are held in memory: not too many. Nor
+                # more than the pool hands on at once; see _settle.
                 if len(waiting) > 2 * workers:
                     yield _take(waiting, update)
             while waiting:
@@ -190,6 +193,8 @@ def _in_pool(
         finished = True
     finally:
         # On an error, an interrupt or a reader who stops, the work in hand is dropped.
+        if not finished:
+            _settle(waiting)
         pool.shutdown(wait=True, kill_workers=not finished)
 
 
@@ -205,6 +210,14 @@ def _take(waiting: deque[tuple[Any, int]], update: Callable[[int], None]) -> Any
     return result
 
 
+def _settle(waiting: deque[tuple[Any, int]]) -> None:
+    """Wait until the pool has handed on all work; killed before that, it prints an error."""
+    for _ in range(100):
+        if all(future.running() or future.done() for future, _ in waiting):
+            return
+        time.sleep(0.01)
+
+
 _function: Callable[[Corpus], Any] | None = None
 
 
@@ -215,6 +228,8 @@ def _start(
 ) -> None:
     global _function
     _function = function
+    # An interrupt is for the process that waits for them; it ends its workers.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if initializer is not None:
         initializer(*initargs)
 

@@ -84,8 +84,8 @@ def tokenizer(name: str | Tokenize = "whitespace", *, pattern: str = r"\w+") -> 
 @functools.lru_cache(maxsize=8)
 def _load(name: str, pattern: str) -> Tokenize:
     if name == "regexp":
-        # As NLTK's RegexpTokenizer, but in no need of the second that NLTK
-        # takes to load; and a group in the pattern does not change what a token is.
+        # Much as NLTK's RegexpTokenizer, without the seconds that NLTK takes to
+        # load; and a group in the pattern does not change what a token is.
         find = re.compile(pattern, re.MULTILINE | re.DOTALL).finditer
         return lambda text: [match[0] for match in find(text)]
     from nltk import tokenize

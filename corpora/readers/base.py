@@ -313,8 +313,7 @@ class Reader:
 
     @classmethod
     def sniff(cls, head: bytes) -> bool:  # noqa: ARG003
-        """Whether a file seems to have this format, by how it begins: the
-        first line or more, at most a MiB."""
+        """Whether a file seems to have this format, by its first line or more."""
         return False
 
     def accepts(self, path: str) -> bool:

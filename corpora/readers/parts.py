@@ -91,21 +91,22 @@ class FilePart:
         )
 
     def _members(self, meter: Meter) -> Iterator[TextFile]:
-        """Yield the members that the reader selects, as they come in the archive."""
+        """Yield the members that the reader accepts, or if there are none, all."""
         any_read = False
-        for name, file in archive_members(self.path, meter):
-            if not self.reader.accepts(name):
-                continue
-            any_read = True
-            # What a member gives is counted as the archive is read, not here.
-            inner = Meter()
-            path = f"{self.path}/{name}"
-            yield TextFile(path, self.encoding, self.errors, meter=inner, file=file)
-            meter.skipped += inner.skipped
-        if not any_read:
-            ends = " or ".join(self.reader.suffixes)
-            kind = f"that ends in {ends}" if ends else f"that {self.reader!r} reads"
-            raise CorpusError(f"the archive holds no file {kind}", path=self.path)
+        # As in folders: if no name fits, the user knows better what they are.
+        for accepts_all in (False, True) if self.reader.suffixes else (False,):
+            for name, file in archive_members(self.path, meter):
+                if not (accepts_all or self.reader.accepts(name)):
+                    continue
+                any_read = True
+                # What a member gives is counted as the archive is read, not here.
+                inner = Meter()
+                path = f"{self.path}/{name}"
+                yield TextFile(path, self.encoding, self.errors, meter=inner, file=file)
+                meter.skipped += inner.skipped
+            if any_read:
+                return
+        raise CorpusError(f"the archive holds no file that {self.reader!r} reads", path=self.path)
 
 
 def archive_members(path: str, meter: Meter) -> Iterator[tuple[str, IO[bytes]]]:
@@ -196,6 +197,7 @@ def share_out(parts: list[Part], n: int) -> list[list[Part]]:
     total = sum(known)
     if len(known) < len(parts) or not total:
         # Without sizes each counts the same.
+        n = min(n, len(parts))
         sizes = [1] * len(parts)
         total = len(parts)
     groups: list[list[Part]] = [[] for _ in range(n)]

@@ -7,9 +7,6 @@ from collections import Counter
 from random import Random
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from nltk.tokenize import RegexpTokenizer
 
 import corpora
 from corpora import BREAK, NotReiterableError
@@ -36,11 +33,6 @@ def test_pattern_and_function() -> None:
     assert tokenizer("regexp", pattern="[a-z]+")("ab1cD") == ["ab", "c"]
     assert tokenizer("regexp", pattern="(a|b)c")("ac bc") == ["ac", "bc"]
     assert list(corpora.open(["a,b"], tokenize=lambda text: text.split(","))) == [["a", "b"]]
-
-
-@given(st.text())
-def test_regexp_is_as_that_of_nltk(text: str) -> None:
-    assert tokenizer("regexp")(text) == RegexpTokenizer(r"\w+").tokenize(text)
 
 
 def test_unknown() -> None:

@@ -1,0 +1,304 @@
+"""Training: epochs, learning rate, threads, progress, interruptions.
+
+The token stream is cut into ranges of equal length, which threads take in order. What
+a range does is fixed by the seed, the epoch and its place, so one thread always gives
+the same bits, and a run that stopped between two ranges goes on as if it had not.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from conec.config import Config
+from conec.types import JSON, FloatArray
+from conec.vocabulary import Vocabulary, alias_table
+
+if TYPE_CHECKING:
+    from corpora.tokens import TokenStream
+
+RANGE = 1 << 15  # tokens that a thread trains on before it asks for more
+
+# Purposes of random numbers, so that no two of them are the same
+_TOKENS, _NOISE, _WEIGHTS = 0, 1, 2
+
+
+class TrainingDiverged(ArithmeticError):
+    """The loss is no longer a number."""
+
+
+@dataclass
+class TrainingState:
+    """Where a run of training stands.
+
+    Attributes
+    ----------
+    epochs : int
+        Epochs of this run.
+    start_alpha, end_alpha : float
+        Learning rates at its two ends.
+    fingerprint : int
+        Of the token stream.
+    run : int
+        Number of this run of training in the model's life; another run draws other
+        random numbers.
+    epoch : int
+        Epochs done.
+    next_range : int
+        Ranges done of the epoch at work.
+    losses, positions : list
+        Of these ranges.
+    """
+
+    epochs: int
+    start_alpha: float
+    end_alpha: float
+    fingerprint: int
+    run: int = 0
+    epoch: int = 0
+    next_range: int = 0
+    losses: list[float] = field(default_factory=list)
+    positions: list[int] = field(default_factory=list)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done."""
+        return self.epoch >= self.epochs
+
+    def to_dict(self) -> JSON:
+        """As plain data, for JSON."""
+        return asdict(self)
+
+
+def initial_weights(
+    n_words: int, size: int, seed: int, *, first: int = 0
+) -> tuple[FloatArray, FloatArray]:
+    """W1 uniform in ±0.5/d as in word2vec.c, W2 zero.
+
+    Parameters
+    ----------
+    n_words, size : int
+        The shape.
+    seed : int
+    first : int
+        Another number gives other rows: for words that are added later.
+    """
+    rng = np.random.default_rng([seed, _WEIGHTS, first])
+    W1 = rng.random((n_words, size), dtype=np.float32)
+    W1 -= np.float32(0.5)
+    W1 /= np.float32(size)
+    return W1, np.zeros((n_words, size), np.float32)
+
+
+def train(
+    W1: FloatArray,
+    W2: FloatArray,
+    stream: TokenStream,
+    vocabulary: Vocabulary,
+    config: Config,
+    state: TrainingState,
+    *,
+    on_epoch: Callable[[float], None],
+    checkpoint: Callable[[], None] | None = None,
+    checkpoint_seconds: float | None = None,
+    progress: bool = False,
+) -> None:
+    """Train W1 and W2 in place until `state` is finished.
+
+    Parameters
+    ----------
+    W1, W2 : float32 arrays of shape (V, d)
+    stream : TokenStream
+    vocabulary : Vocabulary
+    config : Config
+    state : TrainingState
+        Kept up to date; a run that was interrupted goes on from it.
+    on_epoch : callable
+        Called after each epoch with its mean loss.
+    checkpoint : callable, optional
+        Saves the model and `state`. Called every `checkpoint_seconds` while no thread
+        trains, and when training is interrupted.
+    progress : bool
+        Show a bar: words a second, time left, loss.
+
+    Raises
+    ------
+    TrainingDiverged
+        If the loss is no number any more.
+    KeyboardInterrupt
+        After Ctrl-C: all threads have finished their ranges, and W1, W2 and `state`
+        belong together.
+    """
+    from tqdm import tqdm
+
+    step = _Step(W1, W2, stream, vocabulary, config, state)
+    n_ranges = -(-len(stream) // RANGE)
+    # words are counted as they were read, so that rates compare with other programs
+    per_token = stream.n_raw / max(len(stream), 1)
+    saved = time.monotonic()
+    with tqdm(
+        total=stream.n_raw * state.epochs,
+        initial=int(per_token * (state.epoch * len(stream) + state.next_range * RANGE)),
+        desc="training",
+        unit=" words",
+        unit_scale=True,
+        disable=None if progress else True,
+    ) as bar:
+
+        def tick(done: int) -> bool:
+            """Show how far it is; say whether to stop for a checkpoint."""
+            n = state.epoch * len(stream) + min(done * RANGE, len(stream))
+            bar.update(int(n * per_token) - bar.n)
+            return (
+                checkpoint is not None
+                and checkpoint_seconds is not None
+                and time.monotonic() - saved >= checkpoint_seconds
+            )
+
+        while not state.finished:
+            try:
+                _run_ranges(step, state, n_ranges, config.training_threads, tick)
+            except KeyboardInterrupt:
+                if checkpoint is not None:
+                    checkpoint()
+                raise
+            loss, positions = float(np.sum(state.losses)), int(np.sum(state.positions))
+            if not np.isfinite(loss):
+                raise TrainingDiverged(
+                    f"the loss is {loss} in epoch {state.epoch + 1}: the learning rate "
+                    f"(alpha={state.start_alpha:g}) is too high for these settings"
+                )
+            if state.next_range == n_ranges:
+                mean = loss / positions if positions else float("nan")
+                state.epoch += 1
+                state.next_range, state.losses, state.positions = 0, [], []
+                bar.set_postfix(epoch=f"{state.epoch}/{state.epochs}", loss=f"{mean:.4f}")
+                on_epoch(mean)
+            if tick(state.next_range) and checkpoint is not None:
+                checkpoint()
+                saved = time.monotonic()
+
+
+class _Step:
+    """Training on one range: all that stays the same from range to range."""
+
+    def __init__(
+        self,
+        W1: FloatArray,
+        W2: FloatArray,
+        stream: TokenStream,
+        vocabulary: Vocabulary,
+        config: Config,
+        state: TrainingState,
+    ) -> None:
+        # imported here: it takes a moment, and queries do not need it
+        from conec.kernels.cpu import train_range
+        from conec.kernels.random import key
+
+        self._kernel, self._key = train_range, key
+        self._weights = W1, W2
+        self._ids = np.asarray(stream.ids)
+        self._offsets = stream.offsets
+        self._keep = vocabulary.keep_probability(config.sample)
+        self._noise = alias_table(vocabulary.noise(config.ns_exponent))
+        self._config = config
+        self._state = state
+
+    def scratch(self) -> Any:
+        """What a thread needs for itself."""
+        return np.zeros(len(self._keep), np.int16)
+
+    def __call__(self, epoch: int, number: int, scratch: Any) -> tuple[float, int]:
+        """Train on a range; the sum of its losses and its number of positions."""
+        config, state, n = self._config, self._state, len(self._ids)
+        start, stop = number * RANGE, min((number + 1) * RANGE, n)
+        batch_size, shared = config.batch
+
+        def alpha(token: int) -> float:
+            done = (epoch * n + token) / (state.epochs * n)
+            return state.start_alpha + (state.end_alpha - state.start_alpha) * done
+
+        loss, positions = self._kernel(
+            self._ids,
+            self._offsets,
+            start,
+            stop,
+            *self._weights,
+            self._keep,
+            *self._noise,
+            alpha(start),
+            alpha(stop),
+            config.window,
+            config.min_window,
+            config.negative,
+            shared,
+            batch_size,
+            config.cbow_mean,
+            config.cbow_gradient == "corrected",
+            self._key(config.seed, _TOKENS, state.run, epoch),
+            self._key(config.seed, _NOISE, state.run, epoch, number),
+            scratch,
+        )
+        return loss, positions
+
+
+def _run_ranges(
+    step: _Step,
+    state: TrainingState,
+    n_ranges: int,
+    n_threads: int,
+    tick: Callable[[int], bool],
+) -> None:
+    """Train on the ranges that are left of an epoch, or until `tick` says to stop.
+
+    Ranges are handed out in order and each that was handed out is finished, also after
+    an error or Ctrl-C; so `state.next_range` says all about what is done.
+    """
+    lock = threading.Lock()
+    stop = threading.Event()
+    results: dict[int, tuple[float, int]] = {}
+    errors: list[BaseException] = []
+    first = state.next_range
+    handed_out = first
+
+    def work() -> None:
+        nonlocal handed_out
+        scratch = step.scratch()
+        while not stop.is_set():
+            with lock:
+                number = handed_out
+                if number >= n_ranges:
+                    return
+                handed_out += 1
+            try:
+                results[number] = step(state.epoch, number, scratch)
+            except BaseException as error:
+                errors.append(error)
+                stop.set()
+
+    threads = [
+        threading.Thread(target=work, name=f"conec-{i}", daemon=True) for i in range(n_threads)
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        while any(thread.is_alive() for thread in threads):
+            for thread in threads:
+                thread.join(0.05)
+            if tick(first + len(results)):
+                stop.set()
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+        numbers = range(first, first + len(results))
+        state.losses += [results[number][0] for number in numbers if number in results]
+        state.positions += [results[number][1] for number in numbers if number in results]
+        state.next_range = first + len(results)
+    if errors:
+        raise errors[0]
