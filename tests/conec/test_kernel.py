@@ -1,0 +1,276 @@
+"""The training kernel against a slow oracle, finite differences and autograd."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conec.kernels.cpu import train_range
+from conec.kernels.random import key
+from conec.kernels.tiles import COLUMNS, ROWS, tile
+from conec.vocabulary import alias_table
+from tests.conec import kernel_oracle as oracle
+
+
+@dataclass
+class Case:
+    """A small corpus, weights and parameters."""
+
+    ids: Any
+    offsets: Any
+    W1: Any
+    W2: Any
+    keep: Any
+    window: int = 5
+    min_window: int = 1
+    negative: int = 5
+    n_shared: int = 7
+    batch_size: int = 6
+    mean: bool = True
+    corrected: bool = True
+    alpha: tuple[float, float] = (0.1, 0.05)
+    seed: int = 0
+
+    @property
+    def noise(self):
+        p = np.arange(len(self.W1), 0, -1) ** 0.75
+        return alias_table(p / p.sum())
+
+    def run(self, start=0, stop=None):
+        W1, W2 = self.W1.copy(), self.W2.copy()
+        slot = np.zeros(len(W1), np.int16)
+        stop = len(self.ids) if stop is None else stop
+        loss, n = train_range(
+            self.ids, self.offsets, start, stop, W1, W2, self.keep, *self.noise, *self.alpha,
+            self.window, self.min_window, self.negative, self.n_shared, self.batch_size,
+            self.mean, self.corrected, key(self.seed, 0), key(self.seed, 1), slot,
+        )  # fmt: skip
+        assert not slot.any(), "the scratch must be left clean"
+        return W1, W2, loss, n
+
+    def positions(self, start=0, stop=None):
+        stop = len(self.ids) if stop is None else stop
+        return oracle.positions(
+            self.ids, self.offsets, start, stop, self.keep, self.window, self.min_window,
+            key(self.seed, 0),
+        )  # fmt: skip
+
+    def batches(self, start=0, stop=None):
+        return oracle.batches(
+            self.positions(start, stop), self.batch_size, self.n_shared, *self.noise,
+            key(self.seed, 1), *self.alpha,
+        )  # fmt: skip
+
+    @property
+    def weight(self):
+        return self.negative / self.n_shared
+
+
+def case(seed=0, n_words=12, lengths=(9, 1, 0, 14, 2, 30), d=5, breaks=True, **changes) -> Case:
+    rng = np.random.default_rng(seed)
+    ids = rng.integers(-1 if breaks else 0, n_words, sum(lengths)).astype(np.int32)
+    return replace(
+        Case(
+            ids,
+            np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),
+            rng.normal(0, 0.5, (n_words, d)).astype(np.float32),
+            rng.normal(0, 0.5, (n_words, d)).astype(np.float32),
+            rng.uniform(0.5, 1.1, n_words).astype(np.float32),
+            seed=seed,
+        ),
+        **changes,
+    )
+
+
+MODES = [(True, True), (True, False), (False, True)]
+
+
+@pytest.mark.parametrize(("mean", "corrected"), MODES)
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {},
+        {"d": 16},
+        {"d": 33, "n_words": 40},
+        {"window": 1},
+        {"window": 7, "min_window": 7},
+        {"min_window": 3},
+        {"batch_size": 64, "n_shared": 32, "negative": 13},
+        {"batch_size": 1, "n_shared": 5},  # negatives="exact"
+        {"n_shared": 16, "batch_size": 4},
+        {"lengths": (200,)},
+        {"n_words": 3},  # nearly all noise words are masked
+        {"breaks": False},
+    ],
+    ids=str,
+)
+def test_equals_the_oracle(mean, corrected, changes):
+    c = case(seed=3, **{**changes, "mean": mean, "corrected": corrected})
+    W1, W2, loss, n = c.run()
+    E1, E2, expected = oracle.train(c.W1, c.W2, c.batches(), c.weight, mean, corrected)
+    np.testing.assert_allclose(W1, E1, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(W2, E2, rtol=0, atol=1e-5)
+    assert loss == pytest.approx(expected, rel=1e-5)
+    assert n == sum(p.word >= 0 and len(p.context) > 0 for p in c.positions())
+    assert not np.array_equal(W1, c.W1)
+
+
+@given(
+    st.lists(st.integers(0, 12), min_size=1, max_size=8),
+    st.integers(1, 6),
+    st.integers(1, 9),
+    st.integers(1, 20),
+    st.integers(0, 2**32),
+    st.data(),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_range_of_any_corpus_equals_the_oracle(lengths, window, batch, shared, seed, data):
+    n = sum(lengths)
+    start = data.draw(st.integers(0, n))
+    stop = data.draw(st.integers(start, n))
+    c = case(seed, lengths=tuple(lengths), window=window, batch_size=batch, n_shared=shared)
+    W1, W2, loss, _ = c.run(start, stop)
+    E1, E2, expected = oracle.train(c.W1, c.W2, c.batches(start, stop), c.weight, True, True)
+    np.testing.assert_allclose(W1, E1, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(W2, E2, rtol=0, atol=1e-5)
+    assert loss == pytest.approx(expected, rel=1e-5, abs=1e-6)
+
+
+@given(st.lists(st.integers(0, 60), min_size=1, max_size=6), st.lists(st.integers(0, 200)))
+@settings(max_examples=40, deadline=None)
+def test_however_ranges_are_cut_each_token_is_a_target_once(lengths, cuts):
+    c = case(5, lengths=tuple(lengths), alpha=(0.0, 0.0))
+    whole = c.run()[3]
+    n = len(c.ids)
+    ends = sorted({0, n, *(cut for cut in cuts if cut < n)})
+    parts = [c.run(a, b)[3] for a, b in zip(ends[:-1], ends[1:], strict=True)]
+    assert sum(parts) == whole
+
+
+@pytest.mark.parametrize("mean", [True, False])
+def test_the_step_is_the_gradient_by_finite_differences(mean):
+    """One batch; no oracle of the gradient is used, only the loss."""
+    c = case(7, lengths=(20,), d=3, n_words=6, batch_size=64, alpha=(0.01, 0.01), mean=mean)
+    W1, W2, _, _ = c.run()
+    (batch,) = c.batches()
+    weights = [c.W1.astype(np.float64), c.W2.astype(np.float64)]
+    for place, after in ((0, W1), (1, W2)):
+        numeric = np.zeros_like(weights[place])
+        for index in np.ndindex(*numeric.shape):
+            for sign in (1, -1):
+                moved = [w.copy() for w in weights]
+                moved[place][index] += sign * 1e-5
+                numeric[index] += sign * oracle.loss(*moved, batch, c.weight, mean) / 2e-5
+        step = (weights[place] - after) / 0.01
+        np.testing.assert_allclose(step, numeric, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("mean", [True, False])
+def test_the_step_is_that_of_the_network_in_the_thesis(mean):
+    """Sparse binary input, W1, W2, sigmoid, targets mostly missing: by autograd."""
+    torch = pytest.importorskip("torch")
+    c = case(11, lengths=(40, 24), d=10, n_words=30, batch_size=64, alpha=(0.1, 0.1), mean=mean)
+    W1, W2, loss, _ = c.run()
+    (batch,) = c.batches()
+    rows = [p for p in batch.positions if p.word >= 0 and p.context]
+    X = np.zeros((len(rows), 30), np.float32)  # how often each word stands in the context
+    T = np.zeros((len(rows), 30), np.float32)
+    known = np.zeros((len(rows), 30), np.float32)  # 0: the similarity is missing
+    for i, p in enumerate(rows):
+        for w in p.context:
+            X[i, w] += 1 / len(p.context) if mean else 1
+        for w in batch.noise:
+            known[i, w] += c.weight
+        known[i, p.context] = 0
+        known[i, p.word], T[i, p.word] = 1, 1
+    A = torch.tensor(c.W1, requires_grad=True)
+    B = torch.tensor(c.W2, requires_grad=True)
+    Y = torch.sparse.mm(torch.tensor(X).to_sparse_csr(), A)
+    S = torch.sigmoid(Y @ B.T)
+    error = torch.nn.functional.binary_cross_entropy(
+        S, torch.tensor(T), weight=torch.tensor(known), reduction="sum"
+    )
+    error.backward()
+    assert loss == pytest.approx(error.item(), rel=1e-5)
+    np.testing.assert_allclose(W1, c.W1 - 0.1 * A.grad.numpy(), rtol=0, atol=1e-5)
+    np.testing.assert_allclose(W2, c.W2 - 0.1 * B.grad.numpy(), rtol=0, atol=1e-5)
+
+
+def test_targets_and_context_words_are_never_their_own_noise():
+    """With two words, each noise word is the target or its context: only targets count."""
+    c = case(1, n_words=2, lengths=(50,), breaks=False, window=5, min_window=5)
+    c.ids[:] = np.arange(50) % 2
+    c.keep[:] = 1
+    _, _, loss, n = c.run()
+    only_targets = replace(c, negative=0)
+    assert loss == pytest.approx(only_targets.run()[2], rel=1e-6)
+    assert n == 50
+
+
+def test_a_word_alone_in_its_document_changes_nothing():
+    c = case(2, lengths=(1,) * 20, breaks=False)
+    W1, W2, loss, n = c.run()
+    assert (n, loss) == (0, 0.0)
+    np.testing.assert_array_equal(W1, c.W1)
+    np.testing.assert_array_equal(W2, c.W2)
+
+
+def test_large_scores_stay_finite_and_push_back():
+    c = case(4, lengths=(30,), breaks=False)
+    c.W1[:] *= 1e6
+    c.W2[:] *= 1e6
+    W1, W2, loss, _ = c.run()
+    assert np.isfinite(loss)
+    assert np.isfinite(W1).all()
+    assert np.isfinite(W2).all()
+
+
+def test_subsampling_and_windows_have_the_distribution_that_they_should():
+    n = 20_000
+    c = case(6, n_words=4, lengths=(n,), breaks=False, window=5, min_window=2)
+    c.keep[:] = [1, 0.5, 0.25, 0.1]
+    found = c.positions()
+    kept = np.bincount([p.word for p in found], minlength=4) / np.bincount(c.ids, minlength=4)
+    np.testing.assert_allclose(kept, c.keep, atol=0.03)
+    widths = np.bincount([len(p.context) for p in found[10:-10]], minlength=11)[[4, 6, 8, 10]]
+    np.testing.assert_allclose(widths / widths.sum(), 0.25, atol=0.02)
+    assert c.run()[3] == len(found)
+
+
+def test_noise_words_are_drawn_in_proportion():
+    c = case(8, n_words=6)
+    share, alias = c.noise
+    drawn = [
+        b.noise
+        for b in oracle.batches([oracle.Position(0, [1])] * 5000, 1, 4, share, alias, 9, 0, 0)
+    ]
+    p = np.arange(6, 0, -1) ** 0.75
+    np.testing.assert_allclose(np.bincount(np.ravel(drawn)) / 20_000, p / p.sum(), atol=0.015)
+
+
+@pytest.mark.parametrize("n", [0, 1, 7, 64])
+def test_a_tile_is_a_matrix_product(n):
+    rng = np.random.default_rng(n)
+    A = rng.normal(size=(ROWS, max(n, 1))).astype(np.float32)
+    B = rng.normal(size=(max(n, 1), 2 * COLUMNS)).astype(np.float32)
+    C = np.full((ROWS + 1, 3 * COLUMNS), 7, np.float32)
+    import numba
+
+    @numba.njit
+    def call(C, A, B, n, transposed):
+        if transposed:
+            tile(C, 5, C.shape[1], A, 0, 1, A.shape[1], B, 3, B.shape[1], n)
+        else:
+            tile(C, 5, C.shape[1], A, 0, A.shape[1], 1, B, 3, B.shape[1], n)
+
+    for transposed in (False, True):
+        C[:] = 7
+        call(C, np.ascontiguousarray(A.T) if transposed else A, B, n, transposed)
+        expected = np.full_like(C, 7)
+        expected[:ROWS, 5 : 5 + COLUMNS] = A[:, :n] @ B[:n, 3 : 3 + COLUMNS]
+        np.testing.assert_allclose(C, expected, atol=1e-5)
