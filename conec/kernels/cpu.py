@@ -10,61 +10,30 @@ One step takes a batch of consecutive positions that share their noise words:
    position's context is the difference of two sums minus its own row, so the cost
    does not depend on the window.
 2. With the noise words shared, all that concerns them is three small matrix
-   products, done by BLAS.
+   products, done in tiles of four positions that stay in the first-level cache.
 3. The gradient returns as it came: it is added at the window's left end, taken
    away at its right end, and one running sum brings it to every row.
 
 The step is the exact gradient of the batch's loss at its start; nothing inside a
-batch sees a row that the same batch has changed.
+batch sees a row that the same batch has changed. A batch of one position with noise
+words of its own is word2vec's plain stochastic step.
 """
 
 from __future__ import annotations
 
 import numba as nb
 import numpy as np
-from numba import types
-from numba.extending import intrinsic
 
+from conec.kernels.primitives import COLUMNS, ROWS, exp, prefetch, tile
 from conec.kernels.random import GOLDEN, mix
-from conec.kernels.tiles import COLUMNS, ROWS, tile
 
 _F0, _F1 = np.float32(0), np.float32(1)
-_U1, _U16, _U32, _U40 = np.uint64(1), np.uint64(16), np.uint64(32), np.uint64(40)
+_U8, _U32, _U40 = np.uint64(8), np.uint64(32), np.uint64(40)
 _LOW32 = np.uint64(0xFFFFFFFF)
 _TO_UNIT = np.float32(2.0**-24)
-# exp(±20) and its logarithm are exact enough in float32; beyond, the sigmoid is 0 or 1
-_CLIP = np.float32(20)
+# order of summation is free, which vectors need; infinity and NaN keep their meaning
+_MATH = {"contract", "reassoc", "nsz", "arcp"}
 
-
-@intrinsic
-def _power_of_two(typingctx, n):  # type: ignore[no-untyped-def]
-    """2**n as float32, for int32 n in [-126, 127], by writing the exponent's bits."""
-
-    def codegen(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        int32 = context.get_value_type(types.int32)
-        bits = builder.shl(builder.add(args[0], int32(127)), int32(23))
-        return builder.bitcast(bits, context.get_value_type(types.float32))
-
-    return types.float32(types.int32), codegen
-
-
-@nb.njit(fastmath={"contract"}, error_model="numpy", inline="always")
-def _exp(x: np.float32) -> np.float32:
-    """exp(x), relative error below 3e-7, x cut to ±20; no call, so that loops vectorise."""
-    x = min(max(x, -_CLIP), _CLIP)
-    # truncation of a positive number rounds to nearest, and is one instruction
-    n = np.int32(x * np.float32(1.44269504) + np.float32(64.5))
-    m = np.float32(n) - np.float32(64)
-    r = x - m * np.float32(0.693359375)
-    r = r + m * np.float32(2.12194440e-4)
-    p = np.float32(1.9875691500e-4)
-    p = p * r + np.float32(1.3981999507e-3)
-    p = p * r + np.float32(8.3334519073e-3)
-    p = p * r + np.float32(4.1665795894e-2)
-    p = p * r + np.float32(1.6666665459e-1)
-    p = p * r + np.float32(5.0000001201e-1)
-    p = p * r * r + r + _F1
-    return p * _power_of_two(np.int32(m))
 
 @nb.njit(nogil=True, cache=True)
 def _read(ids, offsets, start, stop, keep, window, min_window, key, word, left, right, known):  # type: ignore[no-untyped-def]
@@ -90,6 +59,7 @@ def _read(ids, offsets, start, stop, keep, window, min_window, key, word, left, 
     begin = 0
     known[0] = 0
     missing = window
+    span = np.uint64(window - min_window + 1)
     while doc < len(offsets) - 1:
         doc_stop = offsets[doc + 1]
         while t < doc_stop:
@@ -105,7 +75,6 @@ def _read(ids, offsets, start, stop, keep, window, min_window, key, word, left, 
             if w < 0 or np.float32(u >> _U40) * _TO_UNIT < keep[w]:
                 if t >= stop:
                     missing -= 1
-                span = np.uint64(window - min_window + 1)
                 width = min_window + np.int64(((u & _LOW32) * span) >> _U32)
                 word[n] = w
                 left[n] = max(begin, n - width)
@@ -125,12 +94,51 @@ def _read(ids, offsets, start, stop, keep, window, min_window, key, word, left, 
     return first, last
 
 
-@nb.njit(
-    nogil=True,
-    cache=True,
-    error_model="numpy",
-    fastmath={"contract", "reassoc", "nsz", "arcp"},
-)
+@nb.njit(nogil=True)
+def _draw(draw, noise_share, noise_alias, noise, n_shared, W2):  # type: ignore[no-untyped-def]
+    """Draw noise words by Walker's alias method; the state of the generator comes back."""
+    n_words = np.uint64(len(noise_share))
+    for k in range(n_shared):
+        draw += GOLDEN
+        u = mix(draw)
+        w = np.int32(((u >> _U32) * n_words) >> _U32)
+        if np.float32((u & _LOW32) >> _U8) * _TO_UNIT >= noise_share[w]:
+            w = noise_alias[w]
+        noise[k] = w
+        prefetch(W2, w, W2.shape[1])
+    return draw
+
+
+@nb.njit(nogil=True, error_model="numpy", fastmath=_MATH)
+def _mask(  # type: ignore[no-untyped-def]
+    mask, weight, noise, n_shared, slot, chain, word, left, right, lo, hi, p0, p1, window
+):
+    """Weights of the noise words: 0 where one is the target or among its context words.
+
+    `slot` holds, for a word, one more than the place of its last draw, and `chain` for
+    each draw the same of the draw before; `slot` is all zero again at the end.
+    """
+    for i in range(p1 - p0):
+        row = mask[i]
+        for k in range(n_shared):
+            row[k] = weight
+    for k in range(n_shared):
+        chain[k] = slot[noise[k]]
+        slot[noise[k]] = k + 1
+    for i in range(lo, hi):
+        w = word[i]
+        if w >= 0 and slot[w] > 0:
+            k = slot[w]
+            while k > 0:
+                for p in range(max(p0, i - window), min(p1, i + window + 1)):
+                    if left[p] <= i < right[p]:
+                        mask[p - p0, k - 1] = _F0
+                k = chain[k - 1]
+    for k in range(n_shared):
+        slot[noise[k]] = 0
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy", fastmath=_MATH)
 def train_range(  # type: ignore[no-untyped-def]
     ids,
     offsets,
@@ -162,6 +170,8 @@ def train_range(  # type: ignore[no-untyped-def]
         The corpus; -1 is a position that is no word.
     offsets : int64 array of shape (n_documents + 1,)
         Where documents begin and end in `ids`.
+    start, stop : int
+        A range within the corpus. Positions see the context around it.
     W1, W2 : float32 arrays of shape (V, d)
     keep : float32 array of shape (V,)
         Probability that subsampling keeps an occurrence.
@@ -173,11 +183,13 @@ def train_range(  # type: ignore[no-untyped-def]
         Each position's window is uniform between the two.
     negative, n_shared : int
         `n_shared` noise words a batch, each with weight ``negative / n_shared``.
+    batch_size : int
+        Positions in a batch.
     mean, corrected : bool
         Mean or sum of the context rows; with the mean, whether the gradient is
         divided by the number of context words too (the true gradient).
     token_key, noise_key : uint64
-        Keys of the random numbers.
+        Keys of the random numbers, see `conec.kernels.random.key`.
     slot : int16 array of shape (V,)
         Scratch, all zero before and after.
 
@@ -190,7 +202,8 @@ def train_range(  # type: ignore[no-untyped-def]
     """
     d = W1.shape[1]
     room = stop - start + 2 * window + 2
-    word = np.empty(room, np.int32)
+    # what follows the text is no word, so that looking ahead needs no check
+    word = np.full(room + batch_size + window + 2 * ROWS, -1, np.int32)
     left = np.empty(room, np.int32)
     right = np.empty(room, np.int32)
     known = np.empty(room + 1, np.int32)
@@ -204,24 +217,23 @@ def train_range(  # type: ignore[no-untyped-def]
     P = np.zeros((B + 2 * window + 1, d), np.float32)  # prefix sums of W1 rows
     G = np.zeros((B + 2 * window + 1, d), np.float32)  # gradient, as differences
     H = np.zeros((B, width), np.float32)  # embeddings of the contexts
-    E = np.zeros((ROWS, width), np.float32)  # the gradient with respect to them, a tile
-    O = np.zeros((B, d), np.float32)  # each position's own share of the gradient
+    O = np.zeros((B, d), np.float32)  # what each position adds to the gradient
+    E = np.zeros((ROWS, width), np.float32)  # its part from the noise words, a tile
     N = np.zeros((K, width), np.float32)  # rows of W2: the noise words
-    NT = np.zeros((d, K), np.float32)  # the same, transposed
+    T = np.zeros((d, K), np.float32)  # the same, transposed
     D = np.zeros((K, width), np.float32)  # their gradient
-    F = np.zeros((B, K), np.float32)
-    ones = np.zeros((B, K), np.float32)  # weight of a noise word, 0 where masked
+    F = np.zeros((B, K), np.float32)  # scores, then errors
+    mask = np.zeros((B, K), np.float32)  # weight of each noise word
     rest = np.zeros(K, np.float32)
     noise = np.zeros(K, np.int32)
     chain = np.zeros(K, np.int32)
-    score = np.zeros(B, np.float32)
+    step = np.zeros(B, np.float32)  # of the target words
     active = np.zeros(B, np.bool_)
-    n_words = np.uint64(len(noise_share))
     weight = np.float32(negative / n_shared)
+    alpha_slope = (alpha_stop - alpha_start) / max(last - first, 1)
+    draw = noise_key
     loss = 0.0
     n_positions = 0
-    draw = noise_key
-    alpha_slope = (alpha_stop - alpha_start) / max(last - first, 1)
     for p0 in range(first, last, batch_size):
         p1 = min(last, p0 + batch_size)
         m = p1 - p0
@@ -232,13 +244,16 @@ def train_range(  # type: ignore[no-untyped-def]
         for p in range(p0, p1):
             lo = min(lo, left[p])
             hi = max(hi, right[p])
-        # contexts
+        draw = _draw(draw, noise_share, noise_alias, noise, n_shared, W2)
+        # prefix sums
         for i in range(lo, hi):
             w = word[i]
             before = P[i - lo]
             after = P[i - lo + 1]
             zero = G[i - lo]
             if w >= 0:
+                if p0 <= i < p1:
+                    prefetch(W2, w, d)
                 row = W1[w]
                 for j in range(d):
                     after[j] = before[j] + row[j]
@@ -249,51 +264,29 @@ def train_range(  # type: ignore[no-untyped-def]
                     zero[j] = _F0
         for j in range(d):
             G[hi - lo, j] = _F0
-        # noise words, by Walker's alias method
+        # noise words
+        _mask(
+            mask, weight, noise, n_shared, slot, chain, word, left, right, lo, hi, p0, p1, window
+        )
         for k in range(n_shared):
-            draw += GOLDEN
-            u = mix(draw)
-            w = np.int32(((u >> _U32) * n_words) >> _U32)
-            if np.float32((u & _LOW32) >> np.uint64(8)) * _TO_UNIT >= noise_share[w]:
-                w = noise_alias[w]
-            noise[k] = w
-            chain[k] = slot[w]
-            slot[w] = k + 1
-            row = W2[w]
+            row = W2[noise[k]]
             copy = N[k]
             for j in range(d):
                 copy[j] = row[j]
-                NT[j, k] = row[j]
-        # no noise word may be the target or one of its context words
-        for i in range(m):
-            mask = ones[i]
-            for k in range(n_shared):
-                mask[k] = weight
-        for i in range(lo, hi):
-            w = word[i]
-            if w >= 0 and slot[w] > 0:
-                k = slot[w]
-                while k > 0:
-                    for p in range(max(p0, i - window), min(p1, i + window + 1)):
-                        if left[p] <= i < right[p]:
-                            ones[p - p0, k - 1] = _F0
-                    k = chain[k - 1]
-        for k in range(n_shared):
-            slot[noise[k]] = 0
+                T[j, k] = row[j]
         for i0 in range(0, padded, ROWS):
             # embeddings of the contexts
             for i in range(i0, i0 + ROWS):
-                h = H[i]
                 p = p0 + i
                 count = 0
                 if i < m and word[p] >= 0:
                     count = known[right[p]] - known[left[p]] - 1
-                if count < 1:
-                    active[i] = False
+                active[i] = count > 0
+                h = H[i]
+                if count == 0:
                     for j in range(d):
                         h[j] = _F0
                     continue
-                active[i] = True
                 n_positions += 1
                 share = _F1 / np.float32(count) if mean else _F1
                 a = P[left[p] - lo]
@@ -301,22 +294,26 @@ def train_range(  # type: ignore[no-untyped-def]
                 row = W1[word[p]]
                 for j in range(d):
                     h[j] = (z[j] - a[j] - row[j]) * share
-            # noise words
+            for i in range(p1 + window + i0, p1 + window + i0 + ROWS):
+                if word[i] >= 0:
+                    prefetch(W1, word[i], d)  # for the next batch
+            # their errors at the noise words
             for k in range(0, K, COLUMNS):
-                tile(F, i0 * K + k, K, H, i0 * width, width, 1, NT, k, K, d)
+                tile(F, i0 * K + k, K, H, i0 * width, width, 1, T, k, K, d)
             for i in range(i0, i0 + ROWS):
                 f = F[i]
-                mask = ones[i]
                 if not active[i]:
                     for k in range(K):
                         f[k] = _F0
                     continue
+                weights = mask[i]
                 for k in range(K):
-                    rest[k] = _F1 / (_F1 + _exp(f[k]))  # 1 - sigmoid(x)
-                    f[k] = (rest[k] - _F1) * mask[k] * alpha
+                    rest[k] = _F1 / (_F1 + exp(f[k]))  # 1 - sigmoid
+                    f[k] = (rest[k] - _F1) * weights[k] * alpha
+                # one logarithm of the product: no factor is below 1e-9
                 product = 1.0
                 for k in range(K):
-                    product *= np.float64(rest[k] if mask[k] > _F0 else _F1)
+                    product *= np.float64(rest[k] if weights[k] > _F0 else _F1)
                 loss -= np.log(max(product, 1e-300)) * weight
             for j in range(0, width, COLUMNS):
                 tile(E, j, width, F, i0 * K, K, 1, N, j, width, K)
@@ -331,10 +328,10 @@ def train_range(  # type: ignore[no-untyped-def]
                 x = _F0
                 for j in range(d):
                     x += h[j] * row[j]
-                odds = _exp(-x)
+                odds = exp(-x)
                 loss += np.log(1.0 + np.float64(odds))
-                g = alpha * odds / (_F1 + odds)
-                score[i] = g
+                s = alpha * odds / (_F1 + odds)
+                step[i] = s
                 share = _F1
                 if mean and corrected:
                     share = _F1 / np.float32(known[right[p]] - known[left[p]] - 1)
@@ -342,7 +339,7 @@ def train_range(  # type: ignore[no-untyped-def]
                 z = G[right[p] - lo]
                 own = O[i]
                 for j in range(d):
-                    c = (e[j] + g * row[j]) * share
+                    c = (e[j] + s * row[j]) * share
                     own[j] = c
                     a[j] += c
                     z[j] -= c
@@ -357,31 +354,28 @@ def train_range(  # type: ignore[no-untyped-def]
                 row[j] += change[j]
         for i in range(m):
             if active[i]:
-                g = score[i]
+                s = step[i]
                 h = H[i]
                 row = W2[word[p0 + i]]
                 for j in range(d):
-                    row[j] += g * h[j]
+                    row[j] += s * h[j]
         run = P[0]
         for j in range(d):
             run[j] = _F0
         for i in range(lo, hi):
             w = word[i]
             change = G[i - lo]
+            for j in range(d):
+                run[j] += change[j]
             if w >= 0:
                 row = W1[w]
                 if p0 <= i < p1 and active[i - p0]:
                     own = O[i - p0]
                     for j in range(d):
-                        run[j] += change[j]
                         row[j] += run[j] - own[j]
                 else:
                     for j in range(d):
-                        run[j] += change[j]
                         row[j] += run[j]
-            else:
-                for j in range(d):
-                    run[j] += change[j]
         for j in range(d):
             run[j] = _F0
     return loss, n_positions

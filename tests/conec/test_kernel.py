@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from conec.kernels.cpu import train_range
 from conec.kernels.random import key
-from conec.kernels.tiles import COLUMNS, ROWS, tile
+from conec.kernels.primitives import COLUMNS, ROWS, tile
 from conec.vocabulary import alias_table
 from tests.conec import kernel_oracle as oracle
 

@@ -1,15 +1,16 @@
-"""One small matrix product, four rows by sixteen columns, held in registers.
+"""What Numba's Python has no words for, written as LLVM instructions.
 
 The products of a training step are too small and thin for a BLAS to be at its best,
-and it would leave the first-level cache between two of them. This is the inner loop
-of such a library, written as LLVM instructions because a loop over Python scalars
-would not keep its sums in registers.
+and it would leave the first-level cache between two of them. `tile` is the inner loop
+of such a library; a loop over Python scalars would not keep its sums in registers.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+import numba as nb
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -89,3 +90,70 @@ def tile(typingctx, C, c, ldc, A, a, a_row, a_step, B, b, ldb, n):  # type: igno
         return context.get_dummy_value()
 
     return types.void(C, types.intp, types.intp, A, types.intp, types.intp, types.intp, B, types.intp, types.intp, types.intp), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator,unused-ignore]
+def prefetch(typingctx, A, row, n):  # type: ignore[no-untyped-def]
+    """Ask for row `row` of a C-ordered float32 matrix of `n` columns ahead of its use.
+
+    The rows that a batch touches lie all over W1 and W2, which no processor foresees.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        array = cgutils.create_struct_proxy(signature.args[0])
+        data = array(context, builder, value=args[0]).data
+        integer = args[1].type
+        byte, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+        hint = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(ir.VoidType(), [byte, flag, flag, flag]),
+            "llvm.prefetch.p0",
+        )
+        start = builder.mul(args[1], args[2])
+        line = integer(16)  # 64 bytes
+        with cgutils.for_range_slice(builder, integer(0), args[2], line, integer) as (column, _):
+            address = builder.gep(data, [builder.add(start, column)])
+            # to read, keep in all caches, data
+            builder.call(hint, [builder.bitcast(address, byte), flag(0), flag(3), flag(1)])
+        return context.get_dummy_value()
+
+    return types.void(A, types.intp, types.intp), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator,unused-ignore]
+def _power_of_two(typingctx, n):  # type: ignore[no-untyped-def]
+    """2**n as float32, for int32 n in [-126, 127], by writing the exponent's bits."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        int32 = context.get_value_type(types.int32)
+        bits = builder.shl(builder.add(args[0], int32(127)), int32(23))
+        return builder.bitcast(bits, context.get_value_type(types.float32))
+
+    return types.float32(types.int32), codegen
+
+
+# beyond, the sigmoid is 0 or 1 in float32
+CLIP = np.float32(20)
+_ONE = np.float32(1)
+
+
+@nb.njit(fastmath={"contract"}, error_model="numpy", inline="always")
+def exp(x: np.float32) -> np.float32:
+    """exp(x) to a relative error of 3e-7, x cut to ±20; no call, so that loops vectorise.
+
+    Powers of two times the polynomial of the Cephes library.
+    """
+    x = min(max(x, -CLIP), CLIP)
+    # truncation of a positive number rounds to nearest, and is one instruction
+    n = np.int32(x * np.float32(1.44269504) + np.float32(64.5))
+    m = np.float32(n) - np.float32(64)
+    r = x - m * np.float32(0.693359375)
+    r = r + m * np.float32(2.12194440e-4)
+    p = np.float32(1.9875691500e-4)
+    p = p * r + np.float32(1.3981999507e-3)
+    p = p * r + np.float32(8.3334519073e-3)
+    p = p * r + np.float32(4.1665795894e-2)
+    p = p * r + np.float32(1.6666665459e-1)
+    p = p * r + np.float32(5.0000001201e-1)
+    p = p * r * r + r + _ONE
+    return p * _power_of_two(np.int32(m))

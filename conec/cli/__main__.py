@@ -1,0 +1,5 @@
+"""``python -m conec.cli`` is ``conec``."""
+
+from conec.cli import app
+
+app(prog_name="conec")

@@ -1,0 +1,130 @@
+"""``conec evaluate``: analogies and word similarities."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from conec.cli.app import fail
+from conec.cli.options import Json, Model, Space, load_model, vectors_of
+
+if TYPE_CHECKING:
+    from gensim.models import KeyedVectors
+
+
+def evaluate(
+    model: Model,
+    analogies: Annotated[
+        list[Path],
+        typer.Option(
+            "--analogies",
+            metavar="FILE",
+            help="Questions in the format of word2vec's questions-words.txt.",
+        ),
+    ] = [],  # noqa: B006
+    similarity: Annotated[
+        list[Path],
+        typer.Option(
+            "--similarity", metavar="FILE", help="Pairs of words with a human rating, a line each."
+        ),
+    ] = [],  # noqa: B006
+    dataset: Annotated[
+        list[str],
+        typer.Option(
+            "--dataset",
+            metavar="NAME",
+            help="A data set by name, such as questions-words, wordsim353, simlex999 or men. It "
+            "is looked for in the folder that CORPORA_DATA names, and where corpora fetch puts it.",
+        ),
+    ] = [],  # noqa: B006
+    restrict_vocab: Annotated[
+        int,
+        typer.Option(
+            "--restrict-vocab", min=0, help="Analogies among so many frequent words; 0 for all."
+        ),
+    ] = 30_000,
+    as_json: Json = False,
+) -> None:
+    """Measure a model: share of analogies solved, correlation with human ratings.
+
+    Both for the vectors made from contexts and for those of word2vec. All three options can be
+    repeated.
+
+    \b
+      conec evaluate news.model --dataset questions-words --dataset wordsim353
+      conec evaluate news.model --similarity my-pairs.tsv
+    """  # noqa: D301
+    tests = _tests(analogies, similarity, dataset)
+    if not tests:
+        fail("nothing to evaluate on: give --analogies, --similarity or --dataset", 2)
+    encoder = load_model(model)
+    spaces = [Space.word2vec]
+    if encoder.context_embeddings is not None:
+        spaces.insert(0, Space.context)
+    results = {
+        name: {
+            space.value: _measure(vectors_of(encoder, space), kind, content, restrict_vocab or None)
+            for space in spaces
+        }
+        for name, kind, content in tests
+    }
+    if as_json:
+        typer.echo(json.dumps(results, indent=1))
+        return
+    for name, by_space in results.items():
+        typer.echo(name)
+        for space_name, result in by_space.items():
+            typer.echo(f"  {space_name:9} {_summary(result)}")
+
+
+def _tests(
+    analogies: list[Path], similarity: list[Path], names: list[str]
+) -> list[tuple[str, str, Any]]:
+    """Name, kind and content of what to evaluate on."""
+    from corpora import datasets
+
+    # a name may be given twice, two files may share one: paths tell these apart
+    tests: list[tuple[str, str, Any]] = [(str(path), "analogies", path) for path in analogies]
+    tests += [(str(path), "word-pairs", path) for path in similarity]
+    for name in names:
+        about = datasets.info(name)
+        if about.kind not in ("analogies", "word-pairs"):
+            known = ", ".join(datasets.names("analogies") + datasets.names("word-pairs"))
+            raise ValueError(f"{name!r} is of another kind; evaluate takes {known}")
+        tests.append((about.name, about.kind, datasets.load(about.name)))
+    return tests
+
+
+def _measure(
+    vectors: KeyedVectors, kind: str, content: Any, restrict_vocab: int | None
+) -> dict[str, Any]:
+    from conec.evaluation import analogies, word_similarity
+
+    if kind == "analogies":
+        return dict(analogies(vectors, content, restrict_vocab=restrict_vocab).to_dict())
+    result: dict[str, Any] = dict(word_similarity(vectors, content).to_dict())
+    return {
+        key: None if isinstance(value, float) and math.isnan(value) else value
+        for key, value in result.items()
+    }
+
+
+def _summary(result: dict[str, Any]) -> str:
+    def number(value: float | None, style: str) -> str:
+        return "-" if value is None else format(value, style)
+
+    if "accuracy" in result:
+        return (
+            f"solved {number(result['accuracy'], '.1%')} "
+            f"(semantic {number(result['semantic'], '.1%')}, "
+            f"syntactic {number(result['syntactic'], '.1%')}) of {result['total']:,} questions; "
+            f"{result['n_skipped']:,} have unknown words"
+        )
+    return (
+        f"Spearman {number(result['spearman'], '.3f')}, Pearson {number(result['pearson'], '.3f')} "
+        f"over {result['n']:,} pairs; {result['n_oov']:,} have unknown words"
+    )
