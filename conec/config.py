@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, fields
+from numbers import Integral, Real
 from typing import Any, get_args
+
+import numpy as np
 
 from conec.types import CbowGradient, Negatives
 
@@ -40,24 +43,27 @@ class Config:
     deterministic: bool = False
 
     def __post_init__(self) -> None:
-        for name in ("vector_size", "window", "negative", "epochs", "workers"):
-            _check_integer(name, getattr(self, name), 1)
-        _check_integer("min_window", self.min_window, 1, self.window)
-        _check_integer("shared", self.shared, 1, 1024)
-        _check_integer("batch_size", self.batch_size, 1, 1024)
-        _check_integer("min_count", self.min_count, 0)
-        _check_integer("seed", self.seed, 0, 2**63 - 1)
+        high: dict[str, int] = {"negative": 1024, "shared": 1024, "batch_size": 1024}
+        for name in ("vector_size", "window", "negative", "shared", "batch_size"):
+            self._set(name, check_integer(name, getattr(self, name), 1, high.get(name)))
+        for name in ("epochs", "workers"):
+            self._set(name, check_integer(name, getattr(self, name), 1))
+        self._set("min_window", check_integer("min_window", self.min_window, 1, self.window))
+        self._set("min_count", check_integer("min_count", self.min_count, 0))
+        self._set("seed", check_integer("seed", self.seed, 0, 2**63 - 1))
         if self.max_vocab_size is not None:
-            _check_integer("max_vocab_size", self.max_vocab_size, 1)
-        _check_number("sample", self.sample, 0)
-        _check_number("ns_exponent", self.ns_exponent, -10)
-        _check_number("min_alpha", self.min_alpha, 0)
-        if self.alpha is not None:
-            _check_number("alpha", self.alpha, 0)
+            self._set("max_vocab_size", check_integer("max_vocab_size", self.max_vocab_size, 1))
+        for name in ("sample", "min_alpha", "alpha"):
+            if name != "alpha" or self.alpha is not None:
+                self._set(name, check_number(name, getattr(self, name), 0))
+        self._set("ns_exponent", check_number("ns_exponent", self.ns_exponent, -10, 10))
+        for name in ("cbow_mean", "deterministic"):
+            self._set(name, _check_switch(name, getattr(self, name)))
         for name, allowed in (("negatives", Negatives), ("cbow_gradient", CbowGradient)):
-            if getattr(self, name) not in get_args(allowed):
-                known = " or ".join(map(repr, get_args(allowed)))
-                raise ValueError(f"{name} is {known}, not {getattr(self, name)!r}")
+            check_choice(name, getattr(self, name), allowed)
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)  # it is frozen from here on
 
     @property
     def start_alpha(self) -> float:
@@ -93,13 +99,35 @@ class Config:
         return cls(**data)
 
 
-def _check_integer(name: str, value: Any, low: int, high: int | None = None) -> None:
-    whole = isinstance(value, int) or (hasattr(value, "__index__") and not isinstance(value, bool))
-    if not whole or value < low or (high is not None and value > high):
-        span = f"at least {low}" if high is None else f"from {low} to {high}"
-        raise ValueError(f"{name} is a whole number {span}, not {value!r}")
+def check_integer(name: str, value: Any, low: int, high: int | None = None) -> int:
+    """Value as an int; ValueError if it is none or out of range."""
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        whole = int(value)
+        if whole >= low and (high is None or whole <= high):
+            return whole
+    span = f"at least {low}" if high is None else f"from {low} to {high}"
+    raise ValueError(f"{name} is a whole number {span}, not {value!r}")
 
 
-def _check_number(name: str, value: Any, low: float) -> None:
-    if not isinstance(value, (int, float)) or not math.isfinite(value) or value < low:
-        raise ValueError(f"{name} is a number of at least {low}, not {value!r}")
+def check_number(name: str, value: Any, low: float, high: float | None = None) -> float:
+    """Value as a float; ValueError if it is none, not finite or out of range."""
+    if isinstance(value, Real) and not isinstance(value, bool):
+        number = float(value)
+        if math.isfinite(number) and number >= low and (high is None or number <= high):
+            return number
+    span = f"of at least {low}" if high is None else f"from {low} to {high}"
+    raise ValueError(f"{name} is a number {span}, not {value!r}")
+
+
+def check_choice(name: str, value: Any, allowed: Any) -> None:
+    """ValueError unless the value is one of a ``Literal``."""
+    if not isinstance(value, str) or value not in get_args(allowed):
+        known = ", ".join(map(repr, get_args(allowed)))
+        raise ValueError(f"{name} is one of {known}, not {value!r}")
+
+
+def _check_switch(name: str, value: Any) -> bool:
+    # 0 and 1 too, as in gensim
+    if isinstance(value, (bool, np.bool_, Integral)) and value in (0, 1):
+        return bool(value)
+    raise ValueError(f"{name} is True or False, not {value!r}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -11,7 +11,7 @@ from scipy import sparse
 
 import corpora
 from conec import contexts, persistence, training
-from conec.config import Config
+from conec.config import Config, check_integer, check_number
 from conec.contexts import Window
 from conec.types import (
     BoolArray,
@@ -193,6 +193,8 @@ class ContextEncoder:
         source = corpora.open(corpus)
         if not source.reiterable:
             raise corpora.NotReiterableError(source.source)
+        if checkpoint is not None:
+            persistence.check_writable(checkpoint)
         self.build_vocab(source, progress=progress)
         return self.train(
             source,
@@ -246,23 +248,24 @@ class ContextEncoder:
             self._runs = 0
         else:
             old = self.vocabulary
-            self.vocabulary, origin = old.merged(word_freq, min_count=c.min_count)
-            new = origin < 0
-            fresh = training.initial_weights(
-                int(new.sum()), c.vector_size, c.seed, first=len(old)
+            self.vocabulary, origin = old.merged(
+                word_freq, min_count=c.min_count, max_size=c.max_vocab_size
             )
+            new = origin < 0
+            fresh = training.initial_weights(int(new.sum()), c.vector_size, c.seed, first=len(old))
             for name, rows in zip(("W1", "W2"), fresh, strict=True):
                 # index 0 stands in where a word is new, and is overwritten
                 weights = getattr(self, name)[np.where(new, 0, origin)]
                 weights[new] = rows
                 setattr(self, name, weights)
         self.context_embeddings = None
+        self._training = None
         self._changed()
         return self
 
     def train(
         self,
-        corpus: CorpusLike,
+        corpus: CorpusLike | TokenStream,
         *,
         epochs: int | None = None,
         start_alpha: float | None = None,
@@ -281,7 +284,7 @@ class ContextEncoder:
         corpus : Corpus, path, iterable of lists of str, or TokenStream
         epochs : int, optional
         start_alpha, end_alpha : float, optional
-            By default as the model was made.
+            By default as the model was made. A run that is resumed keeps its own.
         callbacks : callable or iterable of these
             Each is called with the model after each epoch; objects that have a method
             ``on_epoch_end`` have that called, as in gensim.
@@ -308,25 +311,24 @@ class ContextEncoder:
         KeyboardInterrupt
             After Ctrl-C. The model keeps what it has learned.
         """
-        if resume_from is not None:
-            self.__dict__ = type(self).load(resume_from).__dict__
-            if self._training is None:
-                raise ValueError(f"{resume_from} is a model, but no checkpoint of a training run")
-        if not len(self.vocabulary):
+        model = self if resume_from is None else type(self).load(resume_from)
+        if resume_from is not None and model._training is None:
+            raise ValueError(f"{resume_from} is a model, but no checkpoint of a training run")
+        if not len(model.vocabulary):
             raise ValueError("there is no vocabulary yet: call build_vocab, or fit")
-        stream = self._encode(corpus, progress)
-        if not len(stream):
-            raise ValueError(
-                "the corpus has no word of the vocabulary"
-                if stream.n_raw
-                else "the corpus is empty (a generator that was read before is, too)"
-            )
-        state = self._state(stream, epochs, start_alpha, end_alpha, resume_from)
-        notify = [callbacks] if callable(callbacks) else list(callbacks)
+        if checkpoint is not None:
+            persistence.check_writable(checkpoint)
+        single = callable(callbacks) or hasattr(callbacks, "on_epoch_end")
+        notify: list[Any] = [callbacks] if single else list(cast("Iterable[Any]", callbacks))
+        stream = model._encode(corpus, progress)
+        state = model._state(stream, epochs, start_alpha, end_alpha, resume_from)
+        # nothing can be refused any more
+        self.__dict__ = model.__dict__
         # memory-mapped weights of a loaded model become ordinary ones
         self.W1, self.W2 = (np.array(W, np.float32, order="C") for W in (self.W1, self.W2))
         self.context_embeddings = None
         self._training = state
+        self._runs = state.run + 1
         self._changed()
 
         def on_epoch(loss: float) -> None:
@@ -335,20 +337,26 @@ class ContextEncoder:
             for callback in notify:
                 getattr(callback, "on_epoch_end", callback)(self)
 
-        training.train(
-            self.W1,
-            self.W2,
-            stream,
-            self.vocabulary,
-            self.config,
-            state,
-            on_epoch=on_epoch,
-            checkpoint=None if checkpoint is None else lambda: self.save(checkpoint),
-            checkpoint_seconds=60 * checkpoint_minutes,
-            progress=progress,
-        )
+        try:
+            training.train(
+                self.W1,
+                self.W2,
+                stream,
+                self.vocabulary,
+                self.config,
+                state,
+                on_epoch=on_epoch,
+                checkpoint=None if checkpoint is None else lambda: self.save(checkpoint),
+                checkpoint_seconds=60 * checkpoint_minutes,
+                progress=progress,
+            )
+        finally:
+            # what a callback asked for, before an interruption, may be out of date
+            self._changed()
+        if checkpoint is not None and build_contexts:
+            # contexts take a while: an interruption there shall not cost the weights
+            self.save(checkpoint)
         self._training = None
-        self._runs = state.run + 1
         if build_contexts:
             self.build_contexts(stream, progress=progress)
         if checkpoint is not None:
@@ -373,22 +381,38 @@ class ContextEncoder:
             return self._training
         c = self.config
         return training.TrainingState(
-            epochs=c.epochs if epochs is None else epochs,
-            start_alpha=c.start_alpha if start_alpha is None else start_alpha,
-            end_alpha=c.min_alpha if end_alpha is None else end_alpha,
+            epochs=c.epochs if epochs is None else check_integer("epochs", epochs, 1),
+            start_alpha=(
+                c.start_alpha
+                if start_alpha is None
+                else check_number("start_alpha", start_alpha, 0)
+            ),
+            end_alpha=c.min_alpha if end_alpha is None else check_number("end_alpha", end_alpha, 0),
             fingerprint=fingerprint,
             run=self._runs,
         )
 
     def _encode(self, corpus: CorpusLike | TokenStream, progress: bool = False) -> TokenStream:
         if isinstance(corpus, TokenStream):
-            return corpus
-        return TokenStream.encode(
-            corpora.open(corpus),
-            self.vocabulary.index,
-            workers=self.config.workers,
-            progress=progress,
-        )
+            stream = corpus
+        else:
+            stream = TokenStream.encode(
+                corpora.open(corpus),
+                self.vocabulary.index,
+                workers=self.config.workers,
+                progress=progress,
+            )
+        if not len(stream):
+            raise ValueError(
+                "the corpus has no word of the vocabulary"
+                if stream.n_raw
+                else "the corpus is empty (a generator that was read before is, too)"
+            )
+        if stream.ids.max() >= len(self):
+            raise ValueError(
+                f"the corpus has word ids up to {stream.ids.max()}, but there are {len(self)} words"
+            )
+        return stream
 
     def _changed(self) -> None:
         """Forget what was derived from the weights."""
@@ -515,6 +539,8 @@ class ContextEncoder:
         weighting: Weighting = "distance",
         normalize: Normalize = "max",
     ) -> tuple[list[str], sparse.csr_matrix]:
+        if not len(self):
+            raise RuntimeError("there is no vocabulary yet: call fit")
         words = list(dict.fromkeys(token for token in tokens if token != corpora.BREAK))
         row = {word: i for i, word in enumerate(words)}
         index = self.vocabulary.index
@@ -687,7 +713,8 @@ class ContextEncoder:
             result[is_known] *= np.float32(1 - a)
             result[is_known] += np.float32(a) * self.context_embeddings[known[is_known]]
         result = _unit(result)
-        return result, result.any(axis=1)
+        found: BoolArray = np.asarray(result.any(axis=1))
+        return result, found
 
     # Queries
 
@@ -715,9 +742,11 @@ class ContextEncoder:
         if not len(self.vocabulary):
             raise RuntimeError("there is no vocabulary yet: call fit")
         if name not in self._cache:
-            self._cache[name] = to_keyed_vectors(
-                self.vocabulary.words, vectors, self.vocabulary.counts
-            )
+            made = to_keyed_vectors(self.vocabulary.words, vectors, self.vocabulary.counts)
+            # gensim divides by lengths: words without context would be similar by NaN
+            made.fill_norms()
+            made.norms[made.norms == 0] = 1
+            self._cache[name] = made
         return self._cache[name]
 
     def most_similar(
@@ -750,6 +779,8 @@ class ContextEncoder:
                     f"{positive!r} is not in the vocabulary: give embed_word texts that it "
                     "stands in, and search for the vector that it returns"
                 )
+            if not self.wv_context[positive].any():
+                raise ValueError(f"{positive!r} has no contexts, so nothing is similar to it")
             found: list[tuple[str, float]] = keyed.most_similar(positive, topn=topn)
             return found
         vector = np.asarray(positive, np.float32)
@@ -792,12 +823,16 @@ class ContextEncoder:
         """
         from conec.interop import check_vectors, load_word2vec
 
-        keyed = vectors if hasattr(vectors, "index_to_key") else load_word2vec(vectors)
+        keyed: Any = vectors
+        if not hasattr(keyed, "index_to_key"):
+            keyed = load_word2vec(keyed)
         check_vectors(keyed, size=parameters.get("vector_size"))
-        model = cls(**{**parameters, "vector_size": keyed.vectors.shape[1], "min_count": 0})
+        model = cls(**{"min_count": 0, **parameters, "vector_size": keyed.vectors.shape[1]})
         words = list(keyed.index_to_key)
         source = None if corpus is None else corpora.open(corpus)
         if source is not None:
+            if not source.reiterable:
+                raise corpora.NotReiterableError(source.source)
             seen = count(source, workers=model.config.workers, progress=progress).words
             counts = np.array([seen.get(word, 0) for word in words])
         elif "count" in keyed.expandos:
@@ -834,6 +869,7 @@ class ContextEncoder:
         model = cls.from_vectors(
             word2vec.wv,
             window=word2vec.window,
+            min_window=1 if getattr(word2vec, "shrink_windows", True) else word2vec.window,
             negative=word2vec.negative or 5,
             sample=word2vec.sample or 0.0,
             ns_exponent=word2vec.ns_exponent,
@@ -892,10 +928,10 @@ class ContextEncoder:
         try:
             model = cls(**Config.from_dict(about["config"]).to_dict())
             model.vocabulary = Vocabulary(words["words"], words["counts"])
-            model.loss_history_ = [float(loss) for loss in about["loss_history"]]
-            model._runs = int(about["runs"])
+            model.loss_history_ = training.floats(about["loss_history"])
+            model._runs = check_integer("runs", about["runs"], 0)
             if about["training"] is not None:
-                model._training = training.TrainingState(**about["training"])
+                model._training = training.TrainingState.from_dict(about["training"])
         except (KeyError, TypeError, ValueError) as error:
             raise persistence.ModelError(f"{path} is damaged: {error!r}") from error
         if weights["W1"].shape[1] != model.config.vector_size:
@@ -917,4 +953,5 @@ def _checked(tokens: Sequence[str]) -> list[str]:
 def _unit(vectors: FloatArray) -> FloatArray:
     """Rows of length 1; zero rows stay."""
     length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    return np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+    unit: FloatArray = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+    return unit

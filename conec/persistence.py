@@ -10,8 +10,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import json
 import math
+import os
+import re
 from pathlib import Path
 from typing import Any
 
@@ -40,18 +44,66 @@ def save(path: StrPath, about: JSON, vocabulary: JSON, weights: dict[str, FloatA
         If `path` cannot be written, holds something other than a model, or the disk
         is full.
     """
-    from safetensors.numpy import save_file
-
     from corpora.files import atomic_folder
 
+    _check_content(Path(path))
     with atomic_folder(path, marker=WEIGHTS) as folder:
         header = {"format": FORMAT, "format_version": FORMAT_VERSION, **about}
-        (folder / CONFIG).write_text(json.dumps(header, indent=1), encoding="utf-8")
-        (folder / VOCABULARY).write_text(
-            json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8"
-        )
-        arrays = {name: np.ascontiguousarray(array) for name, array in weights.items()}
-        save_file(arrays, folder / WEIGHTS)
+        _write_json(folder / CONFIG, header, indent=1)
+        _write_json(folder / VOCABULARY, vocabulary)
+        _write_weights(folder / WEIGHTS, weights)
+
+
+def check_writable(path: StrPath) -> None:
+    """Raise the OSError that `save` would raise, before hours of work.
+
+    Raises
+    ------
+    OSError
+        If `path` cannot be written, or holds something other than a model.
+    """
+    from corpora.files import atomic_folder
+
+    class Given(Exception):
+        """Up before anything was replaced."""
+
+    _check_content(Path(path))
+    with contextlib.suppress(Given), atomic_folder(path, marker=WEIGHTS):
+        raise Given
+
+
+def _check_content(folder: Path) -> None:
+    """Refuse to replace a folder with files that are not of a model; hidden ones may go."""
+    if folder.is_dir():
+        names = {name for name in os.listdir(folder) if not name.startswith(".")}
+        others = sorted(names - {CONFIG, VOCABULARY, WEIGHTS})
+        if others:
+            some = ", ".join(others[:3]) + (" ..." if len(others) > 3 else "")
+            raise FileExistsError(
+                errno.EEXIST, f"The folder holds other things ({some}); not replaced", str(folder)
+            )
+
+
+def _write_json(path: Path, data: JSON, indent: int | None = None) -> None:
+    text = json.dumps(data, ensure_ascii=False, indent=indent)
+    # half a surrogate pair, which undecodable bytes of a corpus may become, is no UTF-8;
+    # written with a backslash it is JSON nevertheless
+    path.write_text(text, encoding="utf-8", errors="backslashreplace")
+
+
+def _write_weights(path: Path, weights: dict[str, FloatArray]) -> None:
+    from safetensors import SafetensorError
+    from safetensors.numpy import save_file
+
+    try:
+        save_file({name: np.ascontiguousarray(a, np.float32) for name, a in weights.items()}, path)
+    except SafetensorError as error:
+        # its errors of the disk are no OSError
+        found = re.search(r"os error (\d+)", str(error))
+        if found is None:
+            raise OSError(errno.EIO, str(error), str(path)) from error
+        number = int(found[1])
+        raise OSError(number, os.strerror(number), str(path)) from error
 
 
 def load(path: StrPath) -> tuple[JSON, JSON, dict[str, FloatArray]]:
@@ -65,21 +117,30 @@ def load(path: StrPath) -> tuple[JSON, JSON, dict[str, FloatArray]]:
         If it holds no model, or a damaged one, or one of a newer version.
     """
     folder = Path(path)
+    if not folder.exists():
+        raise FileNotFoundError(errno.ENOENT, "No model: there is no such folder", str(folder))
     if not folder.is_dir():
-        raise FileNotFoundError(f"no model at {folder}: a model is a folder")
+        raise ModelError(f"{folder} is no Context Encoder: it is a file, a model is a folder")
     about = _read_json(folder, CONFIG)
-    if about.get("format") != FORMAT or not isinstance(about.get("format_version"), int):
+    version = about.get("format_version")
+    if about.get("format") != FORMAT or type(version) is not int or version < 1:
         raise ModelError(f"{folder} is no Context Encoder: its {CONFIG} does not say so")
-    if about["format_version"] > FORMAT_VERSION:
+    if version > FORMAT_VERSION:
         raise ModelError(
-            f"{folder} has format version {about['format_version']}; this version of "
+            f"{folder} has format version {version}; this version of "
             f"similarity-encoders reads up to {FORMAT_VERSION}: update it"
         )
     vocabulary = _read_json(folder, VOCABULARY)
-    weights = _map_weights(folder / WEIGHTS)
     words, counts = vocabulary.get("words"), vocabulary.get("counts")
-    if not isinstance(words, list) or not isinstance(counts, list) or len(words) != len(counts):
+    if (
+        not isinstance(words, list)
+        or not isinstance(counts, list)
+        or len(words) != len(counts)
+        or not all(type(word) is str for word in words)
+        or not all(type(n) is int and 0 <= n < 2**63 for n in counts)
+    ):
         raise ModelError(f"{folder / VOCABULARY} is damaged: words and counts do not match")
+    weights = _map_weights(folder / WEIGHTS)
     for name in ("W1", "W2"):
         if name not in weights or weights[name].ndim != 2 or len(weights[name]) != len(words):
             raise ModelError(f"{folder / WEIGHTS} is damaged: no {name} for {len(words)} words")
@@ -90,10 +151,10 @@ def load(path: StrPath) -> tuple[JSON, JSON, dict[str, FloatArray]]:
 
 def _read_json(folder: Path, name: str) -> JSON:
     try:
-        data = json.loads((folder / name).read_text(encoding="utf-8"))
+        data = json.loads((folder / name).read_bytes())
     except FileNotFoundError:
         raise ModelError(f"{folder} is no Context Encoder: it has no {name}") from None
-    except (ValueError, OSError) as error:
+    except (ValueError, RecursionError, IsADirectoryError) as error:
         raise ModelError(f"{folder / name} is damaged: {error}") from error
     if not isinstance(data, dict):
         raise ModelError(f"{folder / name} is damaged: not a JSON object")
@@ -111,23 +172,34 @@ def _map_weights(path: Path) -> dict[str, FloatArray]:
             length = int.from_bytes(file.read(8), "little")
             if not 2 <= length <= size - 8:
                 raise ModelError(f"{path} is damaged: its header does not fit into the file")
-            header: dict[str, Any] = json.loads(file.read(length))
-        header.pop("__metadata__", None)
-        arrays = {}
-        for name, entry in header.items():
-            begin, end = entry["data_offsets"]
-            shape = tuple(entry["shape"])
-            if entry["dtype"] != "F32" or end - begin != 4 * math.prod(shape):
-                raise ModelError(f"{path} is damaged: {name} is no float32 array of {shape}")
-            if begin < 0 or 8 + length + end > size:
-                raise ModelError(f"{path} is damaged: it ends before {name} does")
-            arrays[name] = np.memmap(path, "<f4", "c", 8 + length + begin, shape)
+            header = json.loads(file.read(length))
     except FileNotFoundError:
         raise ModelError(f"{path.parent} is no Context Encoder: it has no {path.name}") from None
-    except (OSError, KeyError, TypeError, AttributeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError, IsADirectoryError) as error:
         raise ModelError(f"{path} is damaged: {error}") from error
-    except json.JSONDecodeError as error:
-        raise ModelError(f"{path} is damaged: {error}") from error
-    except UnicodeDecodeError as error:
-        raise ModelError(f"{path} is damaged: {error}") from error
+    if not isinstance(header, dict):
+        raise ModelError(f"{path} is damaged: its header is no JSON object")
+    header.pop("__metadata__", None)
+    arrays, start = {}, 8 + length
+    for name, entry in header.items():
+        shape, begin, end = _described(entry)
+        if end - begin != 4 * math.prod(shape):
+            raise ModelError(f"{path} is damaged: {name} is no float32 array with a shape")
+        if start + end > size:
+            raise ModelError(f"{path} is damaged: it ends before {name} does")
+        # nothing cannot be mapped
+        arrays[name] = (
+            np.memmap(path, "<f4", "c", start + begin, shape)
+            if begin < end
+            else np.empty(shape, np.float32)
+        )
     return arrays
+
+
+def _described(entry: Any) -> tuple[tuple[int, ...], int, int]:
+    """Shape, begin and end of an array of float32; anything else gives an impossible one."""
+    match entry:
+        case {"dtype": "F32", "shape": [*shape], "data_offsets": [begin, end]}:
+            if all(type(n) is int and n >= 0 for n in (*shape, begin, end)):
+                return tuple(shape), begin, end
+    return (), 0, 0

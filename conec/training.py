@@ -7,15 +7,18 @@ the same bits, and a run that stopped between two ranges goes on as if it had no
 
 from __future__ import annotations
 
+import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from conec.config import Config
+from conec.config import Config, check_integer, check_number
 from conec.types import JSON, FloatArray
 from conec.vocabulary import Vocabulary, alias_table
 
@@ -73,6 +76,27 @@ class TrainingState:
     def to_dict(self) -> JSON:
         """As plain data, for JSON."""
         return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: JSON) -> TrainingState:
+        """From plain data; ValueError or TypeError if it is damaged."""
+        state = cls(**data)
+        for name in ("epochs", "fingerprint", "run", "epoch", "next_range"):
+            check_integer(name, getattr(state, name), 0)
+        for name in ("start_alpha", "end_alpha"):
+            check_number(name, getattr(state, name), 0)
+        state.losses = floats(state.losses)
+        if len(state.losses) != state.next_range or len(state.positions) != state.next_range:
+            raise ValueError("losses and positions are not those of the ranges done")
+        state.positions = [check_integer("positions", n, 0) for n in state.positions]
+        return state
+
+
+def floats(data: Any) -> list[float]:
+    """A list of numbers that JSON gave; TypeError if it is none."""
+    if not isinstance(data, list) or not all(type(x) in (int, float) for x in data):
+        raise TypeError(f"a list of numbers is needed, not {data!r}")
+    return [float(x) for x in data]
 
 
 def initial_weights(
@@ -141,47 +165,81 @@ def train(
     # words are counted as they were read, so that rates compare with other programs
     per_token = stream.n_raw / max(len(stream), 1)
     saved = time.monotonic()
-    with tqdm(
-        total=stream.n_raw * state.epochs,
-        initial=int(per_token * (state.epoch * len(stream) + state.next_range * RANGE)),
-        desc="training",
-        unit=" words",
-        unit_scale=True,
-        disable=None if progress else True,
-    ) as bar:
+    with (
+        tqdm(
+            total=stream.n_raw * state.epochs,
+            initial=int(per_token * (state.epoch * len(stream) + state.next_range * RANGE)),
+            desc="training",
+            unit=" words",
+            unit_scale=True,
+            disable=None if progress else True,
+        ) as bar,
+        _interrupt_held_back() as interrupted,
+    ):
 
-        def tick(done: int) -> bool:
-            """Show how far it is; say whether to stop for a checkpoint."""
-            n = state.epoch * len(stream) + min(done * RANGE, len(stream))
-            bar.update(int(n * per_token) - bar.n)
+        def checkpoint_is_due() -> bool:
             return (
                 checkpoint is not None
                 and checkpoint_seconds is not None
                 and time.monotonic() - saved >= checkpoint_seconds
             )
 
-        while not state.finished:
-            try:
+        def tick(done: int) -> bool:
+            """Show how far it is; say whether to stop, for a checkpoint or for good."""
+            n = state.epoch * len(stream) + min(done * RANGE, len(stream))
+            bar.update(int(n * per_token) - bar.n)
+            return interrupted.is_set() or checkpoint_is_due()
+
+        try:
+            while not state.finished:
                 _run_ranges(step, state, n_ranges, config.training_threads, tick)
-            except KeyboardInterrupt:
-                if checkpoint is not None:
+                loss, positions = float(np.sum(state.losses)), int(np.sum(state.positions))
+                if not np.isfinite(loss):
+                    raise TrainingDiverged(
+                        f"the loss is {loss} in epoch {state.epoch + 1}: the learning rate "
+                        f"(alpha={state.start_alpha:g}) is too high for these settings"
+                    )
+                if state.next_range == n_ranges:
+                    mean = loss / positions if positions else float("nan")
+                    # in one step, between two parts of which no Ctrl-C can come
+                    vars(state).update(epoch=state.epoch + 1, next_range=0, losses=[], positions=[])
+                    bar.set_postfix(epoch=f"{state.epoch}/{state.epochs}", loss=f"{mean:.4f}")
+                    on_epoch(mean)
+                tick(state.next_range)
+                if interrupted.is_set():
+                    raise KeyboardInterrupt
+                if checkpoint is not None and checkpoint_is_due():
                     checkpoint()
-                raise
-            loss, positions = float(np.sum(state.losses)), int(np.sum(state.positions))
-            if not np.isfinite(loss):
-                raise TrainingDiverged(
-                    f"the loss is {loss} in epoch {state.epoch + 1}: the learning rate "
-                    f"(alpha={state.start_alpha:g}) is too high for these settings"
-                )
-            if state.next_range == n_ranges:
-                mean = loss / positions if positions else float("nan")
-                state.epoch += 1
-                state.next_range, state.losses, state.positions = 0, [], []
-                bar.set_postfix(epoch=f"{state.epoch}/{state.epochs}", loss=f"{mean:.4f}")
-                on_epoch(mean)
-            if tick(state.next_range) and checkpoint is not None:
+                    saved = time.monotonic()
+        except KeyboardInterrupt:
+            if checkpoint is not None:
                 checkpoint()
-                saved = time.monotonic()
+            raise
+
+
+@contextmanager
+def _interrupt_held_back() -> Iterator[threading.Event]:
+    """Note Ctrl-C rather than raise it, which could be between any two instructions.
+
+    Weights and state would no longer belong together then. Whoever presses it again
+    does not want to wait, and gets the exception at once.
+    """
+    pressed = threading.Event()
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield pressed  # only the main thread is told, and another's handler stays
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if pressed.is_set():
+            signal.default_int_handler(number, frame)
+        pressed.set()
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield pressed
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class _Step:
@@ -294,11 +352,18 @@ def _run_ranges(
                 stop.set()
     finally:
         stop.set()
-        for thread in threads:
-            thread.join()
+        again = None
+        while any(thread.is_alive() for thread in threads):
+            try:
+                for thread in threads:
+                    thread.join()
+            except KeyboardInterrupt as error:  # a second Ctrl-C: the ranges at work end soon
+                again = error
         numbers = range(first, first + len(results))
         state.losses += [results[number][0] for number in numbers if number in results]
         state.positions += [results[number][1] for number in numbers if number in results]
         state.next_range = first + len(results)
     if errors:
         raise errors[0]
+    if again is not None:
+        raise again

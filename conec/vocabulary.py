@@ -67,19 +67,20 @@ class Vocabulary:
             If the corpus has no words, or none is frequent enough: the message says
             which `min_count` would leave words.
         """
-        if not counts:
+        # the empty word marks a break between sentences
+        seen = [(word, n) for word, n in counts.items() if word]
+        if not seen:
             raise ValueError("the corpus is empty: it has no words")
         kept = sorted(
-            ((word, n) for word, n in counts.items() if n >= min_count and word),
-            key=lambda item: (-item[1], item[0]),
+            (item for item in seen if item[1] >= min_count), key=lambda item: (-item[1], item[0])
         )
         if not kept:
-            most = max(counts.values())
-            n = sum(1 for value in counts.values() if value == most)
+            most, least = max(n for _, n in seen), min(n for _, n in seen)
+            n = sum(1 for _, value in seen if value == most)
             raise ValueError(
                 f"no word occurs {min_count} times (min_count): the most frequent of "
-                f"{len(counts)} words has {most}; min_count={most} would leave {n} "
-                f"word{'s' if n > 1 else ''}, min_count=1 all"
+                f"{len(seen)} words has {most}; min_count={most} would leave {n} "
+                f"word{'s' if n > 1 else ''}, min_count={least} all"
             )
         kept = kept[:max_size]
         return cls([word for word, _ in kept], [n for _, n in kept])
@@ -93,33 +94,43 @@ class Vocabulary:
         """Probability that subsampling keeps an occurrence of each word.
 
         As in word2vec.c: ``(sqrt(f / sample) + 1) * sample / f`` for a relative
-        frequency f; 1 for all words if `sample` is 0.
+        frequency f; 1 for all words if `sample` is 0, and for words never seen.
 
         Returns
         -------
         float32 array of shape (V,)
         """
-        if not sample:
-            return np.ones(len(self), np.float32)
-        share = np.maximum(self.counts, 1) / max(self.n_tokens, 1)
-        return np.minimum(1, (np.sqrt(share / sample) + 1) * sample / share).astype(np.float32)
+        keep = np.ones(len(self), np.float32)
+        seen = self.counts > 0
+        if sample:
+            share = self.counts[seen] / max(self.n_tokens, 1)
+            keep[seen] = np.minimum(1, (np.sqrt(share / sample) + 1) * sample / share)
+        return keep
 
     def noise(self, exponent: float) -> npt.NDArray[np.float64]:
         """Probability that each word is drawn as noise: its count to the power `exponent`.
+
+        Words never seen are not drawn, unless none was seen: then all are alike.
 
         Returns
         -------
         float64 array of shape (V,), summing to 1
         """
-        with np.errstate(divide="ignore"):
-            p = np.power(self.counts.astype(np.float64), exponent)
-        p[self.counts == 0] = 0.0
-        return p / p.sum()
+        seen = self.counts > 0
+        if not seen.any():
+            return np.full(len(self), 1 / max(len(self), 1))
+        p = np.zeros(len(self))
+        p[seen] = self.counts[seen].astype(np.float64) ** exponent
+        scaled: npt.NDArray[np.float64] = p / p.sum()
+        return scaled
 
     def merged(
-        self, counts: Mapping[str, int], *, min_count: int = 1
+        self, counts: Mapping[str, int], *, min_count: int = 1, max_size: int | None = None
     ) -> tuple[Vocabulary, npt.NDArray[np.int64]]:
         """Add the counts of new text, and the new words that are frequent in it.
+
+        No word at hand is dropped: with `max_size`, only so many new ones are added,
+        the most frequent, as there is room for.
 
         Returns
         -------
@@ -129,12 +140,16 @@ class Vocabulary:
             The old id of each word, -1 for a new one.
         """
         total = dict(zip(self.words, self.counts.tolist(), strict=True))
+        new = {}
         for word, n in counts.items():
             if word in total:
-                total[word] += n
+                total[word] += int(n)
             elif n >= min_count and word:
-                total[word] = n
-        vocabulary = Vocabulary.from_counts(total, min_count=0)
+                new[word] = int(n)
+        if max_size is not None and len(total) + len(new) > max_size:
+            order = sorted(new.items(), key=lambda item: (-item[1], item[0]))
+            new = dict(order[: max(0, max_size - len(total))])
+        vocabulary = Vocabulary.from_counts(total | new, min_count=0)
         origin = [self.index.get(word, -1) for word in vocabulary.words]
         return vocabulary, np.array(origin, np.int64)
 

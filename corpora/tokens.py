@@ -6,27 +6,40 @@ from then on, as many times as they like, without loading the file into memory.
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import secrets
 import shutil
 import tempfile
 import weakref
 import zlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from corpora.errors import CorpusError
+from .errors import CorpusError
+from .files import atomic_folder
 
 if TYPE_CHECKING:
-    from corpora.corpus import Corpus
+    from .corpus import Corpus
+
+__all__ = ["BREAK_ID", "FORMAT_VERSION", "TokenStream"]
 
 FORMAT_VERSION = 1
-_BLOCK = 1 << 20  # tokens encoded at a time
+BREAK_ID = -1
+_UNKNOWN = -2
+
+_ABOUT, _IDS, _OFFSETS = "tokens.json", "ids.int32", "offsets.int64"
+
+_BLOCK = 1 << 20  # tokens handed on at a time
+# Tokens looked up at a time: few enough to be still in the processor's cache.
+_PIECE = 4096
 
 Block = tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], int]
 
@@ -42,15 +55,22 @@ class TokenStream:
     offsets : int64 array of shape (n_documents + 1,)
         Document ``i`` is ``ids[offsets[i]:offsets[i + 1]]``.
     n_raw : int
-        Tokens read, those outside the vocabulary included.
+        Tokens read, those outside the vocabulary included; breaks are none.
+    skipped : int
+        Lines dropped for bytes that cannot be decoded (``errors="skip"``).
     """
 
     def __init__(
-        self, ids: npt.NDArray[np.int32], offsets: npt.NDArray[np.int64], n_raw: int
+        self,
+        ids: npt.NDArray[np.int32],
+        offsets: npt.NDArray[np.int64],
+        n_raw: int,
+        skipped: int = 0,
     ) -> None:
         self.ids = ids
         self.offsets = offsets
         self.n_raw = n_raw
+        self.skipped = skipped
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -88,10 +108,10 @@ class TokenStream:
         corpus : Corpus
             What `corpora.open` returns.
         index : mapping of str to int
-            Word to id. Words that it lacks are left out.
+            Word to id, from 0. Words that it lacks are left out.
         path : path, optional
-            Folder for the result. By default a temporary one, deleted with the
-            object.
+            Folder for the result; one that holds a token stream is replaced. By
+            default a temporary one, deleted with the object.
         workers : int, optional
             Processes, where the corpus can be cut; None is all cores. The result
             does not depend on it.
@@ -101,12 +121,14 @@ class TokenStream:
         Raises
         ------
         OSError
-            If the folder cannot be written.
+            If the folder cannot be written, or holds other things.
+        CorpusError
+            If something is wrong with the contents of a file.
         """
+        index = _words_only(index)
         if path is not None:
-            from corpora.files import atomic_folder
-
-            with atomic_folder(path) as folder:
+            # The marker keeps a mistyped path from replacing a folder of other things.
+            with atomic_folder(path, marker=_ABOUT) as folder:
                 _write(folder, corpus, index, workers, progress)
             return cls.open(path)
         folder = Path(tempfile.mkdtemp(prefix="corpora-tokens-"))
@@ -123,9 +145,25 @@ class TokenStream:
     def from_documents(
         cls, documents: Iterable[Iterable[str]], index: Mapping[str, int]
     ) -> TokenStream:
-        """Encode a few documents in memory."""
-        ids, lengths, n_raw = _join(_blocks((list(document) for document in documents), index))
-        return cls(ids, _offsets(lengths), n_raw)
+        """Encode a few documents in memory.
+
+        Parameters
+        ----------
+        documents : iterable of iterables of str
+            The tokens of each. Unlike in a corpus, empty ones are kept.
+        index : mapping of str to int
+            Word to id, from 0. Words that it lacks are left out.
+
+        Raises
+        ------
+        TypeError
+            If a document is a string and not its tokens.
+        """
+        blocks = list(_blocks(map(_as_tokens, documents), _words_only(index)))
+        ids = [np.zeros(0, np.int32), *(block[0] for block in blocks)]
+        lengths = [np.zeros(0, np.int64), *(block[1] for block in blocks)]
+        n_raw = sum(block[2] for block in blocks)
+        return cls(np.concatenate(ids), _offsets(np.concatenate(lengths)), n_raw)
 
     @classmethod
     def open(cls, path: str | Path) -> TokenStream:
@@ -137,29 +175,68 @@ class TokenStream:
             If the folder holds no token stream, a damaged one or one of a newer format.
         """
         folder = Path(path)
-        try:
-            about = json.loads((folder / "tokens.json").read_text(encoding="utf-8"))
-            version = int(about["format_version"])
-            n_tokens, n_documents = int(about["tokens"]), int(about["documents"])
-            n_raw = int(about["tokens_read"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise CorpusError(f"{folder} is no token stream: {error}") from error
-        if version > FORMAT_VERSION:
-            raise CorpusError(
-                f"{folder} has token stream format {version}, this version reads up to "
-                f"{FORMAT_VERSION}: update similarity-encoders"
-            )
-        for name, size in (("ids.int32", 4 * n_tokens), ("offsets.int64", 8 * (n_documents + 1))):
+        about = _about(folder)
+        n_tokens, n_documents = about["tokens"], about["documents"]
+        for name, size in ((_IDS, 4 * n_tokens), (_OFFSETS, 8 * (n_documents + 1))):
             file = folder / name
-            if not file.is_file() or file.stat().st_size != size:
-                raise CorpusError(f"{file} is missing or damaged: it should have {size} bytes")
-        ids = _map(folder / "ids.int32", np.int32, n_tokens)
-        return cls(ids, np.fromfile(folder / "offsets.int64", "<i8"), n_raw)
+            if not file.is_file():
+                raise CorpusError("the file is missing: encode the corpus again", path=file)
+            if (has := file.stat().st_size) != size:
+                raise CorpusError(
+                    f"the file is damaged: it has {has} bytes in place of {size}; encode the "
+                    "corpus again",
+                    path=file,
+                )
+        offsets = np.fromfile(folder / _OFFSETS, "<i8")
+        if offsets[0] != 0 or offsets[-1] != n_tokens or (np.diff(offsets) < 0).any():
+            raise CorpusError(
+                "the file is damaged: documents do not follow one another; encode the corpus again",
+                path=folder / _OFFSETS,
+            )
+        ids = _map(folder / _IDS, n_tokens)
+        return cls(ids, offsets, about["tokens_read"], about["lines_skipped"])
 
 
-def _map(path: Path, dtype: Any, n: int) -> npt.NDArray[Any]:
+def _about(folder: Path) -> dict[str, int]:
+    try:
+        about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+        version = about["format_version"]
+        # Looked at first: what else a newer version has is not known here.
+        if isinstance(version, int) and version > FORMAT_VERSION:
+            raise CorpusError(
+                f"token stream format {version}, this version reads up to {FORMAT_VERSION}: "
+                "update similarity-encoders",
+                path=folder,
+            )
+        names = ("tokens", "documents", "tokens_read", "lines_skipped")
+        numbers: dict[str, int] = {name: about[name] for name in names}
+        if not all(type(n) is int and n >= 0 for n in (version, *numbers.values())):
+            raise ValueError(f"numbers of {_ABOUT} are none")
+    except CorpusError:
+        raise
+    except OSError as error:
+        raise CorpusError(
+            f"no token stream, as there is no {_ABOUT} to be read ({error.strerror})", path=folder
+        ) from error
+    except (ValueError, LookupError, TypeError) as error:
+        raise CorpusError(f"no token stream, or {_ABOUT} is damaged", path=folder) from error
+    return numbers
+
+
+def _words_only(index: Mapping[str, int]) -> Mapping[str, int]:
+    """Take the break out of a vocabulary, which is no word wherever it comes from."""
+    return {word: i for word, i in index.items() if word} if "" in index else index
+
+
+def _as_tokens(document: Iterable[str]) -> list[str]:
+    if isinstance(document, str):
+        raise TypeError(f"a document is its tokens, not the string {document[:40]!r}")
+    return list(document)
+
+
+def _map(path: Path, n: int) -> npt.NDArray[np.int32]:
     # an empty file cannot be mapped
-    return np.memmap(path, dtype, "r", shape=(n,)) if n else np.empty(0, dtype)
+    return np.memmap(path, "<i4", "r", shape=(n,)) if n else np.empty(0, np.int32)
 
 
 def _offsets(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
@@ -169,86 +246,96 @@ def _offsets(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 def _write(
     folder: Path, corpus: Corpus, index: Mapping[str, int], workers: int | None, progress: bool
 ) -> None:
-    n_tokens = n_raw = 0
+    from .parallel import map_shards
+
+    parts = map_shards(
+        partial(_encode_shard, index=index, folder=folder),
+        corpus,
+        workers=workers,
+        progress="encoding" if progress else None,
+    )
+    n_raw = skipped = 0
     lengths = [np.zeros(0, np.int64)]
-    with open(folder / "ids.int32", "wb") as file:
-        for ids, block_lengths, raw in _all_blocks(corpus, index, workers, progress):
-            ids.tofile(file)
-            lengths.append(block_lengths)
-            n_tokens += len(ids)
-            n_raw += raw
+    target = folder / _IDS
+    # Closed here, so that no worker writes any more when the folder is deleted.
+    with contextlib.closing(cast(Generator[_Part, None, None], parts)):
+        for number, part in enumerate(parts):
+            if number == 0:
+                # All there is of a corpus that is not cut, however large.
+                os.replace(part.path, target)
+            else:
+                with open(part.path, "rb") as source, open(target, "ab") as file:
+                    shutil.copyfileobj(source, file, 1 << 20)
+                part.path.unlink()
+            lengths.append(part.lengths)
+            n_raw += part.n_raw
+            skipped += part.skipped
     offsets = _offsets(np.concatenate(lengths))
-    offsets.astype("<i8").tofile(folder / "offsets.int64")
+    offsets.astype("<i8").tofile(folder / _OFFSETS)
     about = {
         "format_version": FORMAT_VERSION,
         "documents": len(offsets) - 1,
-        "tokens": n_tokens,
+        "tokens": int(offsets[-1]),
         "tokens_read": n_raw,
+        "lines_skipped": skipped,
     }
-    (folder / "tokens.json").write_text(json.dumps(about, indent=1), encoding="utf-8")
+    (folder / _ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
-def _all_blocks(
-    corpus: Corpus, index: Mapping[str, int], workers: int | None, progress: bool
-) -> Iterator[Block]:
-    from corpora.parallel import map_shards
+class _Part(NamedTuple):
+    """A shard, encoded: its ids lie in a file, as they may be more than fit in memory."""
 
-    label = "encoding" if progress else None
-    if workers == 1 or len(corpus.shards(2)) == 1:
-        yield from map_shards_inline(corpus, index, label)
-    else:
-        yield from map_shards(
-            partial(_encode_shard, index=index), corpus, workers=workers, progress=label
-        )
+    path: Path
+    lengths: npt.NDArray[np.int64]
+    n_raw: int
+    skipped: int
 
 
-def map_shards_inline(
-    corpus: Corpus, index: Mapping[str, int], label: str | None
-) -> Iterator[Block]:
-    """Blocks of a corpus read in this process, in constant memory."""
-    from tqdm import tqdm
-
-    with tqdm(desc=label, unit=" words", unit_scale=True, disable=label is None) as bar:
-        for block in _blocks(corpus, index):
-            bar.update(block[2])
-            yield block
-
-
-def _encode_shard(shard: Corpus, index: Mapping[str, int]) -> Block:
-    return _join(_blocks(shard, index))
-
-
-def _join(blocks: Iterator[Block]) -> Block:
-    ids, lengths, raw = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)], 0
-    for block in blocks:
-        ids.append(block[0])
-        lengths.append(block[1])
-        raw += block[2]
-    return np.concatenate(ids), np.concatenate(lengths), raw
+def _encode_shard(shard: Corpus, index: Mapping[str, int], folder: Path) -> _Part:
+    path = folder / f"part-{secrets.token_hex(8)}"
+    lengths = [np.zeros(0, np.int64)]
+    n_raw = 0
+    with open(path, "wb") as file:
+        for ids, block_lengths, raw in _blocks(shard, index):
+            ids.astype("<i4", copy=False).tofile(file)
+            lengths.append(block_lengths)
+            n_raw += raw
+    return _Part(path, np.concatenate(lengths), n_raw, shard.skipped)
 
 
 def _blocks(documents: Iterable[list[str]], index: Mapping[str, int]) -> Iterator[Block]:
-    """Encode about a million tokens at a time: few calls into NumPy, little memory."""
+    """Encode about a million tokens at a time, in constant memory."""
+    pieces: list[npt.NDArray[np.int32]] = []
+    size = 0
     tokens: list[str] = []
     lengths: list[int] = []
     for document in documents:
         tokens += document
         lengths.append(len(document))
-        if len(tokens) >= _BLOCK:
-            yield _encode_block(tokens, lengths, index)
-            tokens, lengths = [], []
+        if len(tokens) > _PIECE:
+            pieces.append(_look_up(tokens, index))
+            size += len(tokens)
+            tokens.clear()
+            if size > _BLOCK:
+                yield _without_unknown(pieces, lengths)
+                pieces, lengths, size = [], [], 0
     if lengths:
-        yield _encode_block(tokens, lengths, index)
+        pieces.append(_look_up(tokens, index))
+        yield _without_unknown(pieces, lengths)
 
 
-def _encode_block(tokens: list[str], lengths: list[int], index: Mapping[str, int]) -> Block:
-    ids = np.fromiter(map(index.get, tokens, repeat(-2)), np.int32, len(tokens))
-    raw = len(tokens)
-    ends = np.cumsum(lengths)
-    if "" in tokens:
-        breaks = np.fromiter((token == "" for token in tokens), np.bool_, len(tokens))
-        ids[breaks] = -1
-        raw -= int(breaks.sum())
-    kept = ids != -2
+def _look_up(tokens: list[str], index: Mapping[str, int]) -> npt.NDArray[np.int32]:
+    ids = np.fromiter(map(index.get, tokens, repeat(_UNKNOWN)), np.int32, len(tokens))
+    # Breaks are looked for among the unknown only: a look at every token takes long.
+    for position in np.flatnonzero(ids == _UNKNOWN).tolist():
+        if not tokens[position]:
+            ids[position] = BREAK_ID
+    return ids
+
+
+def _without_unknown(pieces: list[npt.NDArray[np.int32]], lengths: list[int]) -> Block:
+    ids = np.concatenate(pieces)
+    kept = ids != _UNKNOWN
     before = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)])
-    return ids[kept], np.diff(before[ends], prepend=0), raw
+    n_raw = len(ids) - int(np.count_nonzero(ids == BREAK_ID))
+    return ids[kept], np.diff(before[np.cumsum(lengths)], prepend=0), n_raw

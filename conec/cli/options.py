@@ -136,12 +136,12 @@ def require_known(model: ContextEncoder, words: Iterable[str], path: Path) -> No
             hint = f"; it knows {near[0]!r}" if near else ""
             fail(
                 f"the model does not know {word!r}{hint}. To make a vector from a text that the "
-                f"word stands in: conec oov {path} {word} --context \"... {word} ...\""
+                f'word stands in: conec oov {path} {word} --context "... {word} ..."'
             )
 
 
 def open_corpus(
-    source: str,
+    source: str | list[str],
     *,
     format: str = "auto",
     clean: Iterable[str] = (),

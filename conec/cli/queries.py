@@ -8,8 +8,16 @@ from typing import Annotated
 import typer
 
 from conec.cli.app import fail
-from conec.cli.options import InSpace, Json, Model, Space, TopN
-from conec.cli.options import load_model, require_known, vectors_of
+from conec.cli.options import (
+    InSpace,
+    Json,
+    Model,
+    Space,
+    TopN,
+    load_model,
+    require_known,
+    vectors_of,
+)
 
 Neighbours = list[tuple[str, float]]
 

@@ -5,6 +5,66 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
+BORDER = -2  # in a text, ahead of each document and behind the last
+UNKNOWN = -1  # a position that is no context word
+
+# Number of the only bit set in x, at index (x * _DE_BRUIJN) >> 58
+_DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
+_BIT = np.zeros(64, np.int64)
+for _i in range(64):
+    _BIT[(int(_DE_BRUIJN) << _i & (2**64 - 1)) >> 58] = _i
+_U0, _U1, _U58 = np.uint64(0), np.uint64(1), np.uint64(58)
+
+
+@nb.njit(nogil=True, cache=True)
+def count_words(ids, n_words):  # type: ignore[no-untyped-def]
+    """Occurrences of each word."""
+    counts = np.zeros(n_words, np.int64)
+    for word in ids:
+        if word >= 0:
+            counts[word] += 1
+    return counts
+
+
+@nb.njit(nogil=True, cache=True)
+def lay_out(ids, borders, first, stop):  # type: ignore[no-untyped-def]
+    """Copy a text, with BORDER between documents, so that a window need not look for them.
+
+    Parameters
+    ----------
+    ids : int32 array
+        The text; below 0 are positions that are no context words.
+    borders : int64 array
+        Where documents begin in `ids`, in rising order.
+    first, stop : int
+        Part of `ids` to find again in the copy.
+
+    Returns
+    -------
+    text : int32 array
+    first, stop : int
+        The same part of `text`.
+    """
+    text = np.empty(len(ids) + len(borders) + 2, np.int32)
+    text[0] = BORDER
+    n = 1
+    b = 0
+    begin = end = -1
+    for p in range(len(ids)):
+        while b < len(borders) and borders[b] <= p:
+            if text[n - 1] != BORDER:
+                text[n] = BORDER
+                n += 1
+            b += 1
+        if p == first:
+            begin = n
+        if p == stop:
+            end = n
+        text[n] = max(ids[p], UNKNOWN)
+        n += 1
+    text[n] = BORDER
+    return text[: n + 1], (begin if begin >= 0 else n), (end if end >= 0 else n)
+
 
 @nb.njit(nogil=True, cache=True)
 def group_positions(targets, first, stop, n_rows):  # type: ignore[no-untyped-def]
@@ -33,19 +93,21 @@ def group_positions(targets, first, stop, n_rows):  # type: ignore[no-untyped-de
 
 
 @nb.njit(nogil=True, cache=True)
-def count_rows(ids, border, starts, order, row, row_stop, weight, n_words, room):  # type: ignore[no-untyped-def]
+def count_rows(text, starts, order, row, row_stop, weight, keep, diagonal, n_words, room):  # type: ignore[no-untyped-def]
     """Rows [row, row_stop) of the matrix of weighted co-occurrences.
 
     Parameters
     ----------
-    ids : int32 array
-        The text; below 0 is a position that is no context word.
-    border : uint8 array
-        1 where a document begins, which no window crosses.
+    text : int32 array
+        By `lay_out`.
     starts, order
-        Where each row's word occurs, by `group_positions`.
+        Where each row's word occurs in it, by `group_positions`.
     weight : float64 array of shape (window + 1,)
         Of a context word at each distance; above 0.
+    keep : float32 array of shape (n_words,) or (0,)
+        Weight of each context word, above 0; empty for 1.
+    diagonal : float
+        So many times a row's number of occurrences is added to its own column.
     n_words : int
         Number of columns.
     room : int
@@ -53,58 +115,62 @@ def count_rows(ids, border, starts, order, row, row_stop, weight, n_words, room)
 
     Returns
     -------
-    counts : int64 array
-        Entries in each row.
+    indptr : int64 array of shape (row_stop - row + 1,)
     columns : int32 array
         Sorted within each row.
     values : float64 array
     """
     total = np.zeros(n_words)
     touched = np.empty(n_words, np.int32)
-    counts = np.zeros(row_stop - row, np.int64)
+    bits = np.zeros((n_words + 63) // 64, np.uint64)
+    indptr = np.zeros(row_stop - row + 1, np.int64)
     columns = np.empty(room, np.int32)
     values = np.empty(room)
-    n = len(ids)
     window = len(weight) - 1
     size = 0
     for r in range(row, row_stop):
         found = 0
         for q in range(starts[r], starts[r + 1]):
             p = order[q]
-            for distance in range(1, window + 1):
-                if border[p - distance + 1]:
-                    break
-                c = ids[p - distance]
-                if c >= 0:
-                    if total[c] == 0:
-                        touched[found] = c
-                        found += 1
-                    total[c] += weight[distance]
-            for distance in range(1, window + 1):
-                if p + distance >= n or border[p + distance]:
-                    break
-                c = ids[p + distance]
-                if c >= 0:
-                    if total[c] == 0:
-                        touched[found] = c
-                        found += 1
-                    total[c] += weight[distance]
-        if found * 16 > n_words:  # so many that a look at all is faster than sorting
-            k = 0
-            for c in range(n_words):
-                if total[c] > 0:
-                    touched[k] = c
-                    k += 1
-        else:
+            for side in (-1, 1):
+                for distance in range(1, window + 1):
+                    c = text[p + side * distance]
+                    if c >= 0:
+                        if total[c] == 0:
+                            touched[found] = c
+                            found += 1
+                        total[c] += weight[distance]
+                    elif c == BORDER:
+                        break
+        if diagonal > 0 and starts[r + 1] > starts[r]:
+            if total[r] == 0:
+                touched[found] = r
+                found += 1
+            own = diagonal * (starts[r + 1] - starts[r])
+            total[r] += own / keep[r] if len(keep) else own
+        if found * 256 < n_words:
             touched[:found].sort()
+        else:  # from so many on, a bitmap is faster than sorting
+            for k in range(found):
+                c = touched[k]
+                bits[c >> 6] |= _U1 << np.uint64(c & 63)
+            k = 0
+            for b in range(len(bits)):
+                rest = bits[b]
+                while rest != _U0:
+                    lowest = rest & (~rest + _U1)
+                    touched[k] = b * 64 + _BIT[np.int64((lowest * _DE_BRUIJN) >> _U58)]
+                    rest ^= lowest
+                    k += 1
+                bits[b] = _U0
         for k in range(found):
             c = touched[k]
             columns[size] = c
-            values[size] = total[c]
+            values[size] = total[c] * keep[c] if len(keep) else total[c]
             total[c] = 0
             size += 1
-        counts[r - row] = found
-    return counts, columns[:size].copy(), values[:size].copy()
+        indptr[r - row + 1] = size
+    return indptr, columns[:size], values[:size]
 
 
 @nb.njit(nogil=True, cache=True, fastmath={"contract"})
@@ -115,8 +181,17 @@ def rows_times_matrix(indptr, columns, values, matrix, out):  # type: ignore[no-
         y = out[r]
         for j in range(d):
             y[j] = 0
-        for k in range(indptr[r], indptr[r + 1]):
-            x = matrix[columns[k]]
-            v = values[k]
+        k = indptr[r]
+        # four at a time, so that sums are read and written less often
+        while k + 4 <= indptr[r + 1]:
+            a, b, c, e = values[k], values[k + 1], values[k + 2], values[k + 3]
+            xa, xb = matrix[columns[k]], matrix[columns[k + 1]]
+            xc, xe = matrix[columns[k + 2]], matrix[columns[k + 3]]
+            for j in range(d):
+                y[j] += (a * xa[j] + b * xb[j]) + (c * xc[j] + e * xe[j])
+            k += 4
+        while k < indptr[r + 1]:
+            v, x = values[k], matrix[columns[k]]
             for j in range(d):
                 y[j] += v * x[j]
+            k += 1

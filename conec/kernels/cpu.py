@@ -233,6 +233,9 @@ def train_range(  # type: ignore[no-untyped-def]
     alpha_slope = (alpha_stop - alpha_start) / max(last - first, 1)
     draw = noise_key
     loss = 0.0
+    # products of likelihoods, of which a logarithm is taken before they leave float64
+    noise_product = 1.0
+    target_product = 1.0
     n_positions = 0
     for p0 in range(first, last, batch_size):
         p1 = min(last, p0 + batch_size)
@@ -310,11 +313,12 @@ def train_range(  # type: ignore[no-untyped-def]
                 for k in range(K):
                     rest[k] = _F1 / (_F1 + exp(f[k]))  # 1 - sigmoid
                     f[k] = (rest[k] - _F1) * weights[k] * alpha
-                # one logarithm of the product: no factor is below 1e-9
-                product = 1.0
-                for k in range(K):
-                    product *= np.float64(rest[k] if weights[k] > _F0 else _F1)
-                loss -= np.log(max(product, 1e-300)) * weight
+                for k0 in range(0, K, COLUMNS):
+                    for k in range(k0, k0 + COLUMNS):
+                        noise_product *= np.float64(rest[k] if weights[k] > _F0 else _F1)
+                    if noise_product < 1e-100:
+                        loss -= np.log(noise_product) * weight
+                        noise_product = 1.0
             for j in range(0, width, COLUMNS):
                 tile(E, j, width, F, i0 * K, K, 1, N, j, width, K)
             # target words, and back to the ends of the windows
@@ -329,7 +333,10 @@ def train_range(  # type: ignore[no-untyped-def]
                 for j in range(d):
                     x += h[j] * row[j]
                 odds = exp(-x)
-                loss += np.log(1.0 + np.float64(odds))
+                target_product *= 1.0 + np.float64(odds)
+                if target_product > 1e200:
+                    loss += np.log(target_product)
+                    target_product = 1.0
                 s = alpha * odds / (_F1 + odds)
                 step[i] = s
                 share = _F1
@@ -378,4 +385,5 @@ def train_range(  # type: ignore[no-untyped-def]
                         row[j] += run[j]
         for j in range(d):
             run[j] = _F0
+    loss += np.log(target_product) - np.log(noise_product) * weight
     return loss, n_positions

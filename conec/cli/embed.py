@@ -1,0 +1,159 @@
+"""``conec embed`` and ``conec oov``: vectors of the words of a text, and of a new word."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from conec.cli.app import fail
+from conec.cli.options import (
+    Clean,
+    Encoding,
+    Format,
+    FormatOptions,
+    InSpace,
+    Model,
+    Sentences,
+    Share,
+    Space,
+    Tokenize,
+    TopN,
+    load_model,
+    open_corpus,
+    require_contexts,
+    vectors_of,
+)
+from conec.cli.queries import show
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from conec.cli.vectors import Row
+
+
+def embed(
+    model: Model,
+    source: Annotated[
+        str, typer.Argument(metavar="[INPUT]", help="Text, a line a document; - is standard input.")
+    ] = "-",
+    a: Share = 0.6,
+    out: Annotated[
+        str,
+        typer.Option(
+            "--out",
+            metavar="FILE",
+            help="File to write: .npz, .tsv or .jsonl, the latter also .gz and the like; - is TSV "
+            "to standard output.",
+        ),
+    ] = "-",
+    format: Format = "text",
+    clean: Clean = [],  # noqa: B006
+    tokenize: Tokenize = "whitespace",
+    sentences: Sentences = False,
+    encoding: Encoding = None,
+    option: FormatOptions = [],  # noqa: B006
+) -> None:
+    """Write a vector for each token of a text, in the sense that it has there.
+
+    With each vector: number of the document and position in it, both from 0, the token, and
+    whether it has any context. Where a token is unknown and so is all around it, the vector is
+    zero and "found" is false. Blank lines are no documents.
+
+    An .npz file holds arrays document, position, token, found and vector, and is made in memory;
+    the others are written as the text is read.
+
+    \b
+      conec embed news.model new.txt --out new.npz --clean lower --tokenize regexp
+      echo "we went zorbing down the hill" | conec embed news.model --a 0 | head -3
+    """  # noqa: D301
+    from conec.cli.vectors import writer
+
+    write = writer(out)
+    encoder = load_model(model)
+    if a > 0:
+        require_contexts(encoder)
+    corpus = open_corpus(
+        source,
+        format=format,
+        clean=clean,
+        tokenize=tokenize,
+        sentences=sentences,
+        encoding=encoding,
+        options=option,
+    )
+    n_documents = n_tokens = n_lost = 0
+
+    def rows() -> Iterator[Row]:
+        nonlocal n_documents, n_tokens, n_lost
+        for tokens in corpus:
+            vectors, found = encoder.embed(tokens, a, return_found=True)
+            for position, (token, vector, has) in enumerate(
+                zip(tokens, vectors, found, strict=True)
+            ):
+                # an empty token is a break between sentences
+                if token:
+                    yield n_documents, position, token, bool(has), vector
+                    n_tokens += 1
+                    n_lost += not has
+            n_documents += 1
+
+    write(rows(), encoder.config.vector_size)
+    typer.echo(
+        f"{n_documents:,} documents, {n_tokens:,} tokens, {n_lost:,} of them without any context"
+        + ("" if out == "-" else f": {out}"),
+        err=True,
+    )
+
+
+def oov(
+    model: Model,
+    word: Annotated[str, typer.Argument(metavar="WORD", help="Any word, known or not.")],
+    context: Annotated[
+        list[str],
+        typer.Option(
+            "--context",
+            metavar="TEXT",
+            help="A text that the word stands in; repeat it for more, which makes a better vector.",
+        ),
+    ],
+    topn: TopN = 10,
+    a: Share = 0.6,
+    space: InSpace = Space.context,
+    clean: Clean = [],  # noqa: B006
+    tokenize: Tokenize = "whitespace",
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print JSON, with the vector itself.")
+    ] = False,
+) -> None:
+    """Make a vector for a word from texts it stands in, and show its neighbours.
+
+    \b
+      conec oov news.model zorbing --context "we went zorbing down the hill" \\
+                                   --context "zorbing is a sport from new zealand"
+    """  # noqa: D301
+    encoder = load_model(model)
+    vectors = vectors_of(encoder, space)
+    if word in encoder and a > 0:
+        require_contexts(encoder)
+    how: dict[str, Any] = {"clean": clean, "tokenize": tokenize}
+    pieces = [token for tokens in open_corpus([word], **how) for token in tokens]
+    if len(pieces) != 1:
+        fail(f"{word!r} is not one word as words are cut here, but {len(pieces)}: {pieces}")
+    texts = list(open_corpus(context, **how))
+    for text in texts:
+        if pieces[0] not in text:
+            fail(
+                f"{pieces[0]!r} is not among the words of {' '.join(text)!r}: is a mark or a "
+                "capital in the way? --tokenize regexp and --clean lower take these off"
+            )
+    vector, found = encoder.embed_word(pieces[0], texts, a, return_found=True)
+    if not found:
+        fail(f"no word that the model knows is near {pieces[0]!r} in these texts")
+    near = vectors.similar_by_vector(vector, topn=topn)
+    if as_json:
+        result = {"word": pieces[0], "vector": vector.tolist(), "neighbours": dict(near)}
+        typer.echo(json.dumps(result, ensure_ascii=False))
+    else:
+        show(near)

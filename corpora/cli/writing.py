@@ -1,0 +1,289 @@
+"""Writing a corpus in another format: in constant memory, by several processes, whole or not."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import sys
+import tempfile
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from functools import partial
+from typing import IO, TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from corpora.corpus import Corpus
+
+__all__ = ["SERIALIZERS", "open_output", "serialize", "write_bytes", "write_parquet"]
+
+_BLOCK = 1 << 20
+_COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+
+Serializer = Callable[["Corpus"], Iterator[str]]
+
+
+def line_of(tokens: list[str]) -> str:
+    """Tokens as one line, without breaks between sentences; may be empty."""
+    text = " ".join(tokens)
+    # A break leaves a space too many, which is found faster than it.
+    if "\n" in text or "  " in text or text[:1] == " " or text[-1:] == " ":
+        text = " ".join(text.split())
+    return text
+
+
+def _text(corpus: Corpus) -> Iterator[str]:
+    return (line + "\n" for line in map(line_of, corpus) if line)
+
+
+def _text8(corpus: Corpus) -> Iterator[str]:
+    # Each begins with a space, so that it does not matter which one is the first.
+    return (" " + line for line in map(line_of, corpus) if line)
+
+
+def _json(document: str | list[str]) -> str:
+    return json.dumps({"text": document}, ensure_ascii=False) + "\n"
+
+
+def _jsonl_texts(corpus: Corpus) -> Iterator[str]:
+    return map(_json, corpus.texts())
+
+
+def _jsonl_tokens(corpus: Corpus) -> Iterator[str]:
+    return map(_json, corpus)
+
+
+def _conll_rows(corpus: Corpus) -> Iterator[str]:
+    for document in corpus.tagged():
+        rows = ["".join(" ".join(row) + "\n" for row in sentence) for sentence in document]
+        yield "-DOCSTART-\n\n" + "\n".join(rows) + "\n"
+
+
+def _conll_words(corpus: Corpus) -> Iterator[str]:
+    for tokens in corpus:
+        text = "\n".join(tokens)
+        words = [token for token in tokens if token]
+        if text.split() != words or "-DOCSTART-" in words:
+            bad = next(w for w in words if w.split() != [w] or w == "-DOCSTART-")
+            raise ValueError(f"the word {bad!r} cannot stand in a column; clean or tokenise first")
+        yield f"-DOCSTART-\n\n{text}\n\n"
+
+
+SERIALIZERS: dict[str, Serializer] = {
+    "text": _text,
+    "text8": _text8,
+    "jsonl": _jsonl_texts,
+    "jsonl-tokens": _jsonl_tokens,
+    "conll": _conll_words,
+    "conll-rows": _conll_rows,
+}
+"""From a corpus to pieces of text; those of shards, one after another, are those of the whole."""
+
+
+def serialize(
+    corpus: Corpus, how: str, *, workers: int | None, label: str, skipped: list[int], beside: str
+) -> Iterator[bytes]:
+    """Yield a corpus as bytes, by as many processes as it can be cut for.
+
+    Parameters
+    ----------
+    corpus : Corpus
+    how : str
+        One of `SERIALIZERS`.
+    workers : int or None
+    label : str
+        Of the progress bar.
+    skipped : list of int
+        Numbers of skipped lines are added to it.
+    beside : str
+        What ``--out`` names: parts that wait to be written lie on the same disk.
+    """
+    from corpora.parallel import map_shards, progress_bar
+
+    if workers == 1 or len(corpus.shards(2)) == 1:
+        # Without a detour, so that the first documents of a stream come out at once.
+        with progress_bar(corpus, label):
+            yield from _encoded(SERIALIZERS[how](corpus))
+        skipped.append(corpus.skipped)
+        return
+    parent = None if beside == "-" else os.path.dirname(os.path.realpath(beside))
+    with tempfile.TemporaryDirectory(prefix=".tmp-corpora-", dir=parent) as folder:
+        parts = map_shards(
+            partial(_write_part, how=how, folder=folder), corpus, workers=workers, progress=label
+        )
+        # Closed here, so that no worker writes any more when the folder is deleted.
+        with closing(cast(Generator[tuple[str, int], None, None], parts)):
+            for path, n_skipped in parts:
+                with open(path, "rb") as file:
+                    while block := file.read(_BLOCK):
+                        yield block
+                os.unlink(path)
+                skipped.append(n_skipped)
+
+
+def _write_part(shard: Corpus, how: str, folder: str) -> tuple[str, int]:
+    path = os.path.join(folder, secrets.token_hex(8))
+    with open(path, "wb") as file:
+        file.writelines(_encoded(SERIALIZERS[how](shard)))
+    return path, shard.skipped
+
+
+def _encoded(pieces: Iterable[str]) -> Iterator[bytes]:
+    pending: list[str] = []
+    size = 0
+    for piece in pieces:
+        pending.append(piece)
+        size += len(piece)
+        if size > 1 << 16:
+            yield "".join(pending).encode()
+            pending, size = [], 0
+    if pending:
+        yield "".join(pending).encode()
+
+
+def write_bytes(out: str, blocks: Iterator[bytes], *, drop_first: bool = False) -> None:
+    """Write blocks to a file or standard output.
+
+    Parameters
+    ----------
+    out : str
+        See `open_output`.
+    blocks : iterator of bytes
+    drop_first : bool
+        Leave out the very first byte.
+    """
+    with open_output(out) as write:
+        for block in blocks:
+            write(block[1:] if drop_first else block)
+            drop_first = False
+
+
+@contextmanager
+def open_output(out: str) -> Iterator[Callable[[bytes], None]]:
+    """Open what ``--out`` names: "-" for standard output, or a file, whole or not there.
+
+    Yields
+    ------
+    callable
+        Takes bytes to write.
+
+    Raises
+    ------
+    ValueError
+        If the suffix stands for what cannot be written.
+    OSError
+        If it cannot be written.
+    """
+    if out == "-":
+        yield _write_through
+        return
+    from corpora.files import atomic_path
+    from corpora.readers.stream import compression, is_archive
+
+    suffix = os.path.splitext(out)[1].lower()
+    if is_archive(out) or (compression(out) and suffix not in _COMPRESSED):
+        raise ValueError(f"{suffix} is not written; compress with {', '.join(_COMPRESSED)}")
+    with atomic_path(out) as path, ExitStack() as stack:
+        file = stack.enter_context(open(path, "wb"))
+        write = stack.enter_context(_compressor(file, suffix))
+        # The same bytes come out only if they are compressed in the same blocks.
+        pending = bytearray()
+
+        def gather(data: bytes) -> None:
+            pending.extend(data)
+            while len(pending) >= _BLOCK:
+                write(bytes(pending[:_BLOCK]))
+                del pending[:_BLOCK]
+
+        yield gather
+        write(bytes(pending))
+
+
+def _write_through(data: bytes) -> None:
+    sys.stdout.buffer.write(data)
+
+
+@contextmanager
+def _compressor(file: IO[bytes], suffix: str) -> Iterator[Callable[[bytes], object]]:
+    with ExitStack() as stack:
+        opened: Any = file
+        if suffix == ".gz":
+            import gzip
+
+            # Neither name nor time, which would make two runs differ.
+            opened = gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=6)
+        elif suffix == ".bz2":
+            import bz2
+
+            opened = bz2.BZ2File(file, "wb")
+        elif suffix == ".xz":
+            import lzma
+
+            opened = lzma.LZMAFile(file, "wb")  # noqa: SIM115
+        elif suffix == ".zst":
+            import zstandard
+
+            opened = zstandard.ZstdCompressor(level=6).stream_writer(file, closefd=False)
+        if opened is not file:
+            stack.enter_context(cast(AbstractContextManager[Any], opened))
+        yield opened.write
+
+
+_ROW_GROUP = 8 << 20  # bytes of JSON
+
+
+def write_parquet(out: str, blocks: Iterator[bytes]) -> None:
+    """Write lines of JSON, as `serialize` makes them, to a Parquet table.
+
+    Raises
+    ------
+    ImportError
+        If pyarrow is not installed.
+    ValueError
+        If `out` is no file of its own.
+    """
+    if out == "-" or out.lower().endswith(_COMPRESSED):
+        raise ValueError("Parquet needs a file and is compressed inside: --out NAME.parquet")
+    try:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+    except ImportError as error:
+        raise ImportError(
+            "writing Parquet needs pyarrow: pip install 'similarity-encoders[parquet]'"
+        ) from error
+    from corpora.files import atomic_path
+
+    with atomic_path(out) as path, ExitStack() as stack:
+        writer: Any = None
+        for lines in _row_groups(blocks):
+            documents = [json.loads(line)["text"] for line in lines]
+            if writer is None:
+                tokens = bool(documents) and isinstance(documents[0], list)
+                kind = pa.list_(pa.string()) if tokens else pa.string()
+                schema = pa.schema([("text", kind)])
+                writer = stack.enter_context(
+                    pq.ParquetWriter(str(path), schema, compression="zstd")
+                )
+            writer.write_table(pa.table({"text": documents}, schema=schema))
+
+
+def _row_groups(blocks: Iterator[bytes]) -> Iterator[list[bytes]]:
+    """Share lines out to row groups; at least one, which may be empty."""
+    group: list[bytes] = []
+    size = 0
+    first = True
+    rest: list[bytes] = []  # of a line that goes on in the next block
+    for block in blocks:
+        if b"\n" not in block:
+            rest.append(block)
+            continue
+        *lines, last = b"".join([*rest, block]).split(b"\n")
+        rest = [last]
+        for line in lines:
+            group.append(line)
+            size += len(line)
+            if size > _ROW_GROUP:
+                yield group
+                group, size, first = [], 0, False
+    if group or first:
+        yield group
