@@ -28,7 +28,9 @@ class Result:
     source: str | None = None
 
 
-def over_runs(name: str, values: list[float], unit: str, *, middle: bool = False, **more: Any) -> Result:
+def over_runs(
+    name: str, values: list[float], unit: str, *, middle: bool = False, **more: Any
+) -> Result:
     """Mean (or median) of several runs, and their standard deviation."""
     value = median(values) if middle else mean(values)
     sd = stdev(values) if len(values) > 1 else None

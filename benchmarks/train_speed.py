@@ -94,7 +94,7 @@ def _benchmark(args: argparse.Namespace, text: Path, corpus: dict[str, Any]) -> 
                 raise SystemExit(done.stderr)
             runs.setdefault((kind, threads), []).append(json.loads(done.stdout.splitlines()[-1]))
             tqdm.write(f"{kind} {threads}: {runs[kind, threads][-1]}", file=sys.stderr)
-    results = _results(runs, args)
+    results = _results(runs)
     protocol = {
         "vector_size": SIZE, "window": WINDOW, "negative": NEGATIVE, "min_count": MIN_COUNT,
         "sample": SAMPLE, "epochs": args.epochs, "seeds": args.seeds, "quick": args.quick,
@@ -102,16 +102,12 @@ def _benchmark(args: argparse.Namespace, text: Path, corpus: dict[str, Any]) -> 
     report("train_speed", protocol, corpus, results, args.json)
 
 
-def _results(
-    runs: dict[tuple[str, int], list[dict[str, Any]]], args: argparse.Namespace
-) -> list[Result]:
+def _results(runs: dict[tuple[str, int], list[dict[str, Any]]]) -> list[Result]:
     def column(kind: str, name: str, threads: int = 1) -> list[float]:
         return [run[name] for run in runs[kind, threads]]
 
     def pairs(name: str) -> list[float]:
-        return [
-            a / b for a, b in zip(column("ours", name), column("gensim", name), strict=True)
-        ]
+        return [a / b for a, b in zip(column("ours", name), column("gensim", name), strict=True)]
 
     results = [
         over_runs("ratio.gensim.1", pairs("words_per_s"), "times", middle=True),
@@ -232,7 +228,7 @@ def _gensim(args: argparse.Namespace) -> dict[str, Any]:
     )
     start = time.perf_counter()
     if args.run == "gensim-lists":  # documents held in memory, not read again
-        documents = [line.split() for line in open(args.text, encoding="utf-8")]
+        documents = list(_opened(args.text))
         start = time.perf_counter()
         model.build_vocab(documents)
         source: dict[str, Any] = {"corpus_iterable": documents, "total_examples": len(documents)}

@@ -120,8 +120,8 @@ def global_contexts(
     ValueError
         If an argument is out of range, or the corpus has ids that are.
     """
-    rows = Rows(np.float32, memory // 4)
     work = Counting(stream, n_words, window or Window(), diagonal, normalize, memory, workers)
+    rows = Rows(np.float32, int(memory) // 4)
     with closing(work.blocks(progress)) as blocks:
         for block in blocks:
             rows.append(block)

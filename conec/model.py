@@ -165,6 +165,7 @@ class ContextEncoder:
         callbacks: Callback | Iterable[Callback] = (),
         checkpoint: StrPath | None = None,
         checkpoint_minutes: float = 10,
+        checkpoint_epochs: int | None = None,
         progress: bool = False,
     ) -> ContextEncoder:
         """Count the words, train, and build the global contexts.
@@ -173,7 +174,7 @@ class ContextEncoder:
         ----------
         corpus : Corpus, path or iterable of lists of str
             What `corpora.open` takes, such as a file with a document a line.
-        callbacks, checkpoint, checkpoint_minutes
+        callbacks, checkpoint, checkpoint_minutes, checkpoint_epochs
             As in `train`.
         progress : bool
             Show bars.
@@ -192,7 +193,10 @@ class ContextEncoder:
         """
         source = corpora.open(corpus)
         if not source.reiterable:
-            raise corpora.NotReiterableError(source.source)
+            raise corpora.NotReiterableError(
+                f"{source.source} can be read once only, and fit makes two passes: give a "
+                "list, a file, or an object whose __iter__ starts anew"
+            )
         if checkpoint is not None:
             persistence.check_writable(checkpoint)
         self.build_vocab(source, progress=progress)
@@ -201,6 +205,7 @@ class ContextEncoder:
             callbacks=callbacks,
             checkpoint=checkpoint,
             checkpoint_minutes=checkpoint_minutes,
+            checkpoint_epochs=checkpoint_epochs,
             progress=progress,
         )
 
@@ -273,6 +278,7 @@ class ContextEncoder:
         callbacks: Callback | Iterable[Callback] = (),
         checkpoint: StrPath | None = None,
         checkpoint_minutes: float = 10,
+        checkpoint_epochs: int | None = None,
         resume_from: StrPath | None = None,
         build_contexts: bool = True,
         progress: bool = False,
@@ -289,8 +295,9 @@ class ContextEncoder:
             Each is called with the model after each epoch; objects that have a method
             ``on_epoch_end`` have that called, as in gensim.
         checkpoint : path, optional
-            Folder to save the model to, every `checkpoint_minutes`, when training is
-            interrupted (Ctrl-C) and at the end. It is a model like any other.
+            Folder to save the model to, every `checkpoint_minutes` and every
+            `checkpoint_epochs`, when training is interrupted (Ctrl-C) and at the end. It
+            is a model like any other.
         resume_from : path, optional
             A checkpoint of an interrupted run on the same corpus, to go on with: the
             model's own weights and parameters are replaced by those of the checkpoint.
@@ -348,6 +355,7 @@ class ContextEncoder:
                 on_epoch=on_epoch,
                 checkpoint=None if checkpoint is None else lambda: self.save(checkpoint),
                 checkpoint_seconds=60 * checkpoint_minutes,
+                checkpoint_epochs=checkpoint_epochs,
                 progress=progress,
             )
         finally:
@@ -832,7 +840,10 @@ class ContextEncoder:
         source = None if corpus is None else corpora.open(corpus)
         if source is not None:
             if not source.reiterable:
-                raise corpora.NotReiterableError(source.source)
+                raise corpora.NotReiterableError(
+                    f"{source.source} can be read once only, and fit makes two passes: give a "
+                    "list, a file, or an object whose __iter__ starts anew"
+                )
             seen = count(source, workers=model.config.workers, progress=progress).words
             counts = np.array([seen.get(word, 0) for word in words])
         elif "count" in keyed.expandos:

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 RANGE = 1 << 15  # tokens that a thread trains on before it asks for more
 
+WORDS_PER_POSITION = 16  # of the vocabulary, at least, in a batch
+
 # Purposes of random numbers, so that no two of them are the same
 _TOKENS, _NOISE, _WEIGHTS = 0, 1, 2
 
@@ -130,6 +132,7 @@ def train(
     on_epoch: Callable[[float], None],
     checkpoint: Callable[[], None] | None = None,
     checkpoint_seconds: float | None = None,
+    checkpoint_epochs: int | None = None,
     progress: bool = False,
 ) -> None:
     """Train W1 and W2 in place until `state` is finished.
@@ -145,8 +148,8 @@ def train(
     on_epoch : callable
         Called after each epoch with its mean loss.
     checkpoint : callable, optional
-        Saves the model and `state`. Called every `checkpoint_seconds` while no thread
-        trains, and when training is interrupted.
+        Saves the model and `state`. Called every `checkpoint_seconds` and every
+        `checkpoint_epochs`, while no thread trains, and when training is interrupted.
     progress : bool
         Show a bar: words a second, time left, loss.
 
@@ -194,21 +197,23 @@ def train(
             while not state.finished:
                 _run_ranges(step, state, n_ranges, config.training_threads, tick)
                 loss, positions = float(np.sum(state.losses)), int(np.sum(state.positions))
-                if not np.isfinite(loss):
+                done = state.next_range == n_ranges
+                if not np.isfinite(loss) or (done and not np.isfinite(W2).all()):
                     raise TrainingDiverged(
                         f"the loss is {loss} in epoch {state.epoch + 1}: the learning rate "
                         f"(alpha={state.start_alpha:g}) is too high for these settings"
                     )
-                if state.next_range == n_ranges:
+                if done:
                     mean = loss / positions if positions else float("nan")
-                    # in one step, between two parts of which no Ctrl-C can come
-                    vars(state).update(epoch=state.epoch + 1, next_range=0, losses=[], positions=[])
+                    state.epoch += 1
+                    state.next_range, state.losses, state.positions = 0, [], []
                     bar.set_postfix(epoch=f"{state.epoch}/{state.epochs}", loss=f"{mean:.4f}")
                     on_epoch(mean)
+                epochs_up = done and checkpoint_epochs and state.epoch % checkpoint_epochs == 0
                 tick(state.next_range)
                 if interrupted.is_set():
                     raise KeyboardInterrupt
-                if checkpoint is not None and checkpoint_is_due():
+                if checkpoint is not None and (epochs_up or checkpoint_is_due()):
                     checkpoint()
                     saved = time.monotonic()
         except KeyboardInterrupt:
@@ -266,6 +271,9 @@ class _Step:
         self._noise = alias_table(vocabulary.noise(config.ns_exponent))
         self._config = config
         self._state = state
+        batch_size, shared = config.batch
+        # With few words, a batch would take many steps along each row at once and overshoot
+        self._batch = min(batch_size, max(1, len(vocabulary) // WORDS_PER_POSITION)), shared
 
     def scratch(self) -> Any:
         """What a thread needs for itself."""
@@ -275,7 +283,7 @@ class _Step:
         """Train on a range; the sum of its losses and its number of positions."""
         config, state, n = self._config, self._state, len(self._ids)
         start, stop = number * RANGE, min((number + 1) * RANGE, n)
-        batch_size, shared = config.batch
+        batch_size, shared = self._batch
 
         def alpha(token: int) -> float:
             done = (epoch * n + token) / (state.epochs * n)

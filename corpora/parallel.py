@@ -173,7 +173,7 @@ def _in_pool(
     # Unlike the standard library's, this pool needs no ``__main__`` guard in
     # the user's script and is safe beside threads: nothing is forked, and the
     # script is not run again in the workers. It comes with scikit-learn.
-    from joblib.externals.loky import ProcessPoolExecutor  # type: ignore[import-untyped]
+    from joblib.externals.loky import ProcessPoolExecutor
 
     pool = ProcessPoolExecutor(
         workers, initializer=_start, initargs=(function, initializer, initargs)

@@ -268,9 +268,7 @@ def train_range(  # type: ignore[no-untyped-def]
         for j in range(d):
             G[hi - lo, j] = _F0
         # noise words
-        _mask(
-            mask, weight, noise, n_shared, slot, chain, word, left, right, lo, hi, p0, p1, window
-        )
+        _mask(mask, weight, noise, n_shared, slot, chain, word, left, right, lo, hi, p0, p1, window)
         for k in range(n_shared):
             row = W2[noise[k]]
             copy = N[k]

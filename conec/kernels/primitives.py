@@ -53,9 +53,7 @@ def tile(typingctx, C, c, ldc, A, a, a_row, a_step, B, b, ldb, n):  # type: igno
             return builder.bitcast(address, vector.as_pointer())
 
         pc, pa, pb = data(0), data(3), data(7)
-        c0, ldc_, a0, a_row_, a_step_, b0, ldb_, n_ = (
-            args[i] for i in (1, 2, 4, 5, 6, 8, 9, 10)
-        )
+        c0, ldc_, a0, a_row_, a_step_, b0, ldb_, n_ = (args[i] for i in (1, 2, 4, 5, 6, 8, 9, 10))
         zero = ir.Constant(vector, [0.0] * _LANES)
         sums = [
             [cgutils.alloca_once_value(builder, zero) for _ in range(COLUMNS // _LANES)]
@@ -83,13 +81,23 @@ def tile(typingctx, C, c, ldc, A, a, a_row, a_step, B, b, ldb, n):  # type: igno
                     builder.store(builder.call(fma, [splat, columns[v], total]), sums[r][v])
         for r in range(ROWS):
             for v in range(COLUMNS // _LANES):
-                address = pointer(
-                    pc, c0, builder.mul(integer(r), ldc_), integer(v * _LANES)
-                )
+                address = pointer(pc, c0, builder.mul(integer(r), ldc_), integer(v * _LANES))
                 builder.store(builder.load(sums[r][v]), as_vector(address), align=4)
         return context.get_dummy_value()
 
-    return types.void(C, types.intp, types.intp, A, types.intp, types.intp, types.intp, B, types.intp, types.intp, types.intp), codegen
+    return types.void(
+        C,
+        types.intp,
+        types.intp,
+        A,
+        types.intp,
+        types.intp,
+        types.intp,
+        B,
+        types.intp,
+        types.intp,
+        types.intp,
+    ), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator,unused-ignore]

@@ -103,7 +103,9 @@ def gradient(W1, W2, batch: Batch, weight: float, mean: bool, corrected: bool):
             h = h / size
         e = np.zeros(W1.shape[1])
         outputs = [(position.word, 1.0, 1.0)] + [
-            (n, 0.0, weight) for n in batch.noise if n != position.word and n not in position.context
+            (n, 0.0, weight)
+            for n in batch.noise
+            if n != position.word and n not in position.context
         ]
         for word, target, w in outputs:
             miss = w * (sigmoid(h @ W2[word]) - target)

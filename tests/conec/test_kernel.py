@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conec.kernels.cpu import train_range
-from conec.kernels.random import key
 from conec.kernels.primitives import COLUMNS, ROWS, tile
+from conec.kernels.random import key
 from conec.vocabulary import alias_table
 from tests.conec import kernel_oracle as oracle
 

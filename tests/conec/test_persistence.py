@@ -1,0 +1,478 @@
+from __future__ import annotations
+
+import errno
+import json
+import os
+import re
+import shutil
+import struct
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import safetensors.numpy
+from safetensors import SafetensorError
+
+import conec
+from conec import persistence
+from conec.persistence import CONFIG, VOCABULARY, WEIGHTS, ModelError
+
+FILES = (CONFIG, VOCABULARY, WEIGHTS)
+
+
+def make_model(n_words=6, size=4, seed=0):
+    model = conec.ContextEncoder(vector_size=size, min_count=1, window=3, seed=seed)
+    model.build_vocab_from_freq({f"w{i}": n_words - i for i in range(n_words)})
+    rng = np.random.default_rng(seed)
+    model.W1, model.W2, model.context_embeddings = rng.normal(size=(3, n_words, size)).astype("f4")
+    model.loss_history_ = [3.5, 2.25]
+    return model
+
+
+@pytest.fixture
+def saved(tmp_path):
+    path = tmp_path / "model"
+    make_model().save(path)
+    return path
+
+
+def assert_same_model(one, other):
+    assert one.config == other.config
+    assert one.vocabulary.words == other.vocabulary.words
+    np.testing.assert_array_equal(one.vocabulary.counts, other.vocabulary.counts)
+    assert one.loss_history_ == other.loss_history_
+    for name in ("W1", "W2", "context_embeddings"):
+        a, b = getattr(one, name), getattr(other, name)
+        assert (a is None) == (b is None)
+        if a is not None:
+            assert a.dtype == b.dtype == np.float32
+            assert a.shape == b.shape
+            assert a.tobytes() == b.tobytes()
+
+
+# Round trip
+
+
+@pytest.mark.parametrize("with_contexts", [True, False])
+def test_round_trip(tmp_path, with_contexts):
+    model = make_model()
+    if not with_contexts:
+        model.context_embeddings = None
+    model.W1[0] = [np.float32(1e-45), -0.0, np.finfo("f4").max, 1 / 3]
+    model.save(tmp_path / "model")
+    assert_same_model(conec.load(tmp_path / "model"), model)
+    assert_same_model(conec.load(str(tmp_path / "model")), model)
+    assert sorted(os.listdir(tmp_path)) == ["model"]
+
+
+def test_an_untrained_model_without_words(tmp_path):
+    conec.ContextEncoder(vector_size=7).save(tmp_path / "model")
+    loaded = conec.load(tmp_path / "model")
+    assert len(loaded) == 0
+    assert loaded.W1.shape == (0, 7)
+    assert loaded.config.vector_size == 7
+
+
+@pytest.mark.parametrize(
+    "word", ["日本", "a b", '"', "\\u0041", "\n", "é", "😀", "\ud83d", "\udc80x"]
+)
+def test_any_word_can_be_saved(tmp_path, word):
+    model = conec.ContextEncoder(vector_size=2, min_count=1).build_vocab_from_freq({word: 3})
+    model.save(tmp_path / "model")
+    assert conec.load(tmp_path / "model").vocabulary.words == [word]
+    (tmp_path / "model" / VOCABULARY).read_text(encoding="utf-8")  # is UTF-8
+
+
+def test_weights_of_any_layout_and_type(tmp_path):
+    model = make_model()
+    expected = model.W1.copy()
+    model.W1, model.W2 = np.asfortranarray(model.W1), model.W2.astype(np.float64)
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(conec.load(tmp_path / "model").W1, expected)
+    assert conec.load(tmp_path / "model").W2.dtype == np.float32
+
+
+def test_the_weights_are_mapped_and_private(saved):
+    before = (saved / WEIGHTS).read_bytes()
+    loaded = conec.load(saved)
+    for name in ("W1", "W2", "context_embeddings"):
+        array = getattr(loaded, name)
+        assert isinstance(array, np.memmap)
+        array[:] = 0
+    assert (saved / WEIGHTS).read_bytes() == before
+    assert_same_model(conec.load(saved), make_model())
+
+
+def test_a_mapped_model_can_be_saved_over_itself(saved):
+    loaded = conec.load(saved)
+    loaded.save(saved)
+    assert_same_model(loaded, make_model())
+    assert_same_model(conec.load(saved), make_model())
+
+
+def test_safetensors_reads_the_same_bits(saved):
+    arrays = safetensors.numpy.load_file(saved / WEIGHTS)
+    model = make_model()
+    assert set(arrays) == {"W1", "W2", "context_embeddings"}
+    for name, array in arrays.items():
+        assert array.tobytes() == getattr(model, name).tobytes()
+
+
+def test_no_pickle(saved):
+    assert sorted(os.listdir(saved)) == sorted(FILES)
+    for name in (CONFIG, VOCABULARY):
+        json.loads((saved / name).read_text(encoding="utf-8"))
+    data = (saved / WEIGHTS).read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    header = json.loads(data[8 : 8 + length])
+    assert {entry["dtype"] for key, entry in header.items() if key != "__metadata__"} == {"F32"}
+    about = json.loads((saved / CONFIG).read_text())
+    assert about["format"] == "conec.ContextEncoder"
+    assert about["format_version"] == 1
+
+
+def test_it_loads_where_pickle_is_forbidden(saved):
+    code = (
+        "import pickle, sys, conec\n"
+        "def no(*a, **k): raise SystemExit('pickle!')\n"
+        "pickle.load = pickle.loads = no\n"
+        "assert len(conec.load(sys.argv[1])) == 6\n"
+    )
+    subprocess.run([sys.executable, "-c", code, str(saved)], check=True)
+
+
+# Damage
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_missing_file(saved, name):
+    (saved / name).unlink()
+    with pytest.raises(ModelError, match=f"it has no {re.escape(name)}"):
+        conec.load(saved)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_folder_in_the_place_of_a_file(saved, name):
+    (saved / name).unlink()
+    (saved / name).mkdir()
+    with pytest.raises(ModelError):
+        conec.load(saved)
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_a_file_cut_short_anywhere(saved, name):
+    whole = (saved / name).read_bytes()
+    lengths = sorted({*range(0, len(whole), max(1, len(whole) // 60)), len(whole) - 1})
+    for length in lengths:
+        (saved / name).write_bytes(whole[:length])
+        with pytest.raises(ModelError):
+            conec.load(saved)
+
+
+@pytest.mark.parametrize("name", FILES)
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"\xff\xfe\x00",
+        b"\x00" * 100,
+        b"null",
+        b"[]",
+        b"3",
+        b"{}",
+        b'{"W1": 3}',
+        b"[" * 200_000,
+        b'{"a":' * 200_000,
+        b"\x80\x04K\x01.",
+    ],
+    ids=range(10),
+)
+def test_wrong_content(saved, name, content):
+    if name == WEIGHTS:
+        contents = [content, struct.pack("<Q", len(content)) + content]
+    else:
+        contents = [content]
+    for one in contents:
+        (saved / name).write_bytes(one)
+        with pytest.raises(ModelError):
+            conec.load(saved)
+
+
+WRONG = [None, -1, 2.5, "x", "", [], [[]], {}, {"a": 1}, [1, "x"], [None], 10**30, 1e400, True]
+
+
+def places(data, path=()):
+    """Every place in a JSON object."""
+    for key, value in data.items():
+        yield (*path, key)
+        if isinstance(value, dict):
+            yield from places(value, (*path, key))
+
+
+def replaced(data, path, value):
+    data = json.loads(json.dumps(data))
+    at = data
+    for key in path[:-1]:
+        at = at[key]
+    at[path[-1]] = value
+    return data
+
+
+def test_any_value_of_the_configuration_may_be_wrong(saved):
+    """It is refused, or it is a value that is in order: nothing else ever comes out."""
+    about = json.loads((saved / CONFIG).read_text())
+    about["training"] = {
+        "epochs": 3,
+        "start_alpha": 0.1,
+        "end_alpha": 0.01,
+        "fingerprint": 123,
+        "run": 1,
+        "epoch": 1,
+        "next_range": 2,
+        "losses": [1.0, 2.0],
+        "positions": [3, 4],
+    }
+    (saved / CONFIG).write_text(json.dumps(about))
+    assert conec.load(saved)._training is not None
+    refused = 0
+    for path in places(about):
+        for value in WRONG:
+            (saved / CONFIG).write_text(json.dumps(replaced(about, path, value)))
+            try:
+                model = conec.load(saved)
+            except ModelError:
+                refused += 1
+                continue
+            # what was taken is in order, so it can be written and read again
+            model.save(saved.with_name("again"))
+            again = conec.load(saved.with_name("again"))
+            assert again.config == model.config
+            assert again._training == model._training
+            assert all(isinstance(loss, float) for loss in model.loss_history_)
+        removed = replaced(about, path, None)
+        at = removed
+        for key in path[:-1]:
+            at = at[key]
+        del at[path[-1]]
+        (saved / CONFIG).write_text(json.dumps(removed))
+        try:
+            conec.load(saved)
+        except ModelError:
+            refused += 1
+    assert refused > 300
+
+
+@pytest.mark.parametrize("name", ["words", "counts"])
+@pytest.mark.parametrize("value", WRONG)
+def test_any_value_of_the_vocabulary_may_be_wrong(saved, name, value):
+    data = json.loads((saved / VOCABULARY).read_text())
+    for damaged in (
+        {**data, name: value},
+        {**data, name: [value] * 6},
+        {**data, name: [*data[name][:5], value]},
+    ):
+        if name == "counts" and value is True:
+            continue
+        if name == "words" and damaged[name] in ([*data[name][:5], "x"], [*data[name][:5], ""]):
+            continue
+        (saved / VOCABULARY).write_text(json.dumps(damaged))
+        with pytest.raises(ModelError):
+            conec.load(saved)
+
+
+def header_of(path):
+    data = path.read_bytes()
+    (length,) = struct.unpack("<Q", data[:8])
+    return json.loads(data[8 : 8 + length]), data[8 + length :]
+
+
+def write_weights(path, header, data):
+    text = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+
+
+@pytest.mark.parametrize("key", ["dtype", "shape", "data_offsets"])
+@pytest.mark.parametrize(
+    "value",
+    [*WRONG, [6], [4, 6], [-6, -4], [24.0, 1], [6, 4, 1], [0, 95], [96, 0], [1000, 1096], "F16"],
+)
+def test_any_value_of_the_header_may_be_wrong(saved, key, value):
+    header, data = header_of(saved / WEIGHTS)
+    header["W1"][key] = value
+    write_weights(saved / WEIGHTS, header, data)
+    with pytest.raises(ModelError):
+        conec.load(saved)
+
+
+@pytest.mark.parametrize("length", [0, 1, 2**63, 2**64 - 1, 10**6])
+def test_a_wrong_length_of_the_header(saved, length):
+    data = (saved / WEIGHTS).read_bytes()
+    (saved / WEIGHTS).write_bytes(struct.pack("<Q", length) + data[8:])
+    with pytest.raises(ModelError, match="damaged"):
+        conec.load(saved)
+
+
+def test_weights_of_another_model(saved, tmp_path):
+    for other in (make_model(n_words=5), make_model(size=3)):
+        other.save(tmp_path / "other")
+        shutil.copy(tmp_path / "other" / WEIGHTS, saved / WEIGHTS)
+        with pytest.raises(ModelError, match="damaged"):
+            conec.load(saved)
+
+
+def test_a_newer_version(saved):
+    about = json.loads((saved / CONFIG).read_text())
+    (saved / CONFIG).write_text(json.dumps({**about, "format_version": 2}))
+    with pytest.raises(ModelError, match=r"format version 2.*reads up to 1: update"):
+        conec.load(saved)
+
+
+def test_a_foreign_folder(tmp_path):
+    (tmp_path / "config.json").write_text('{"model_type": "bert"}')
+    with pytest.raises(ModelError, match="is no Context Encoder"):
+        conec.load(tmp_path)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ModelError, match=r"is no Context Encoder: it has no config\.json"):
+        conec.load(tmp_path / "empty")
+
+
+def test_no_folder(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"No model.*none"):
+        conec.load(tmp_path / "none")
+
+
+def test_a_file(tmp_path):
+    (tmp_path / "model.bin").write_bytes(b"abc")
+    with pytest.raises(ModelError, match="it is a file, a model is a folder"):
+        conec.load(tmp_path / "model.bin")
+
+
+# Replacing
+
+
+@pytest.mark.parametrize("stage", ["_write_json", "_write_weights"])
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, MemoryError])
+def test_an_error_while_saving_leaves_the_old_model(saved, monkeypatch, stage, error):
+    def fail(*args, **kwargs):
+        raise error("in the middle")
+
+    monkeypatch.setattr(persistence, stage, fail)
+    with pytest.raises(error, match="in the middle"):
+        make_model(seed=1).save(saved)
+    assert os.listdir(saved.parent) == ["model"]
+    assert_same_model(conec.load(saved), make_model())
+
+
+def test_a_new_model_replaces_an_old_one(saved):
+    make_model(n_words=3, seed=1).save(saved)
+    assert_same_model(conec.load(saved), make_model(n_words=3, seed=1))
+    assert os.listdir(saved.parent) == ["model"]
+
+
+@pytest.mark.parametrize("name", ["notes.txt", "model.safetensors", "sub"])
+@pytest.mark.parametrize("beside_a_model", [True, False])
+def test_what_is_not_of_a_model_is_not_replaced(tmp_path, name, beside_a_model):
+    path = tmp_path / "folder"
+    if beside_a_model:
+        make_model().save(path)
+    else:
+        path.mkdir()
+    if name == "sub":
+        (path / name).mkdir()
+    else:
+        (path / name).write_text("mine")
+    for attempt in (make_model(seed=1).save, persistence.check_writable):
+        with pytest.raises(FileExistsError, match=f"holds other things.*{name}"):
+            attempt(path)
+    assert (path / name).exists()
+    if beside_a_model:
+        assert_same_model(conec.load(path), make_model())
+
+
+def test_other_config_files_are_not_replaced(tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / CONFIG).write_text("mine")
+    with pytest.raises(FileExistsError):
+        make_model().save(tmp_path / "folder")
+    assert (tmp_path / "folder" / CONFIG).read_text() == "mine"
+
+
+def test_an_empty_folder_is_used(tmp_path):
+    (tmp_path / "folder").mkdir()
+    make_model().save(tmp_path / "folder")
+    assert_same_model(conec.load(tmp_path / "folder"), make_model())
+
+
+@pytest.mark.parametrize(
+    "attempt", [lambda path: make_model().save(path), persistence.check_writable]
+)
+def test_what_cannot_be_written(tmp_path, attempt):
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(NotADirectoryError):
+        attempt(tmp_path / "file")
+    with pytest.raises(OSError, match=r"does not exist|Not a directory"):
+        attempt(tmp_path / "file" / "model")
+    with pytest.raises(FileNotFoundError):
+        attempt(tmp_path / "none" / "model")
+    assert (tmp_path / "file").read_text() == "mine"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+def test_check_writable_changes_nothing(saved, tmp_path):
+    persistence.check_writable(saved)
+    assert_same_model(conec.load(saved), make_model())
+    persistence.check_writable(tmp_path / "new")
+    assert os.listdir(tmp_path) == ["model"]
+
+
+def test_a_full_disk(saved, monkeypatch):
+    def full(*args, **kwargs):
+        raise SafetensorError("Error while serializing: I/O error: No space (os error 28)")
+
+    monkeypatch.setattr(safetensors.numpy, "save_file", full)
+    with pytest.raises(OSError, match=r"No space left.*untouched") as info:
+        make_model(seed=1).save(saved)
+    assert info.value.errno == errno.ENOSPC
+    assert info.value.filename == str(saved)
+    assert_same_model(conec.load(saved), make_model())
+    assert os.listdir(saved.parent) == ["model"]
+
+
+LIMITED = """
+import resource, signal, sys
+import conec
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+model = conec.ContextEncoder(vector_size=100, min_count=1)
+model.build_vocab_from_freq({str(i): 1 for i in range(int(sys.argv[2]))})
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
+try:
+    model.save(sys.argv[1])
+except OSError as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs resource")
+@pytest.mark.parametrize("n_words", [200, 20_000])
+def test_files_that_may_not_grow(saved, n_words):
+    """A real error of the system, in the weights or already in the vocabulary."""
+    out = subprocess.run(
+        [sys.executable, "-c", LIMITED, str(saved), str(n_words)],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert "File too large" in out
+    assert "untouched" in out
+    assert_same_model(conec.load(saved), make_model())
+    assert os.listdir(saved.parent) == ["model"]
+
+
+def test_a_relative_path_and_a_link(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    make_model().save("model")
+    Path("link").symlink_to("model")
+    make_model(seed=1).save("link")
+    assert Path("link").is_symlink()
+    assert_same_model(conec.load("model"), make_model(seed=1))

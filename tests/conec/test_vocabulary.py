@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from conec.vocabulary import Vocabulary, alias_table
+from tests import oracles
+
+words = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=4)
+counts = st.dictionaries(words, st.integers(1, 50), min_size=1, max_size=20)
+
+
+@given(counts, st.integers(1, 5), st.none() | st.integers(1, 10))
+def test_order_ties_and_limits(counts, min_count, max_size):
+    kept = [(word, n) for word, n in counts.items() if n >= min_count]
+    kept = sorted(kept, key=lambda item: (-item[1], item[0]))[:max_size]
+    if not kept:
+        with pytest.raises(ValueError, match="min_count"):
+            Vocabulary.from_counts(counts, min_count=min_count, max_size=max_size)
+        return
+    vocabulary = Vocabulary.from_counts(counts, min_count=min_count, max_size=max_size)
+    assert list(zip(vocabulary.words, vocabulary.counts.tolist(), strict=True)) == kept
+    assert vocabulary.index == {word: i for i, (word, _) in enumerate(kept)}
+    assert len(vocabulary) == len(kept)
+    assert vocabulary.n_tokens == sum(n for _, n in kept)
+    assert vocabulary.counts.dtype == np.int64
+    shuffled = Vocabulary.from_counts(
+        dict(reversed(counts.items())), min_count=min_count, max_size=max_size
+    )
+    assert shuffled.words == vocabulary.words
+
+
+@given(counts)
+def test_the_message_says_which_min_count_leaves_words(counts):
+    import re
+
+    most = max(counts.values())
+    with pytest.raises(ValueError, match="no word occurs") as info:
+        Vocabulary.from_counts(counts, min_count=most + 1)
+    suggested = [int(n) for n in re.findall(r"min_count=(\d+)", str(info.value))]
+    n_words = [len(Vocabulary.from_counts(counts, min_count=n)) for n in suggested]
+    assert f"would leave {n_words[0]} word" in str(info.value)
+    assert n_words[1] == len(counts)
+
+
+def test_no_words_at_all():
+    for nothing in ({}, {"": 7}):
+        with pytest.raises(ValueError, match="the corpus is empty"):
+            Vocabulary.from_counts(nothing)
+
+
+def test_a_sentence_break_is_no_word():
+    assert Vocabulary.from_counts({"": 9, "a": 2}).words == ["a"]
+    with pytest.raises(ValueError, match="the most frequent of 1 words has 2; min_count=2"):
+        Vocabulary.from_counts({"": 9, "a": 2}, min_count=3)
+
+
+def test_words_and_counts_have_to_match():
+    with pytest.raises(ValueError, match="2 words need as many counts"):
+        Vocabulary(["a", "b"], [1])
+    with pytest.raises(ValueError, match="count of 'b' is negative"):
+        Vocabulary(["a", "b"], [1, -1])
+    with pytest.raises(ValueError, match="twice"):
+        Vocabulary(["a", "a"], [1, 1])
+    assert "a" in Vocabulary(["a"], [1])
+    assert "b" not in Vocabulary(["a"], [1])
+
+
+many = st.lists(st.integers(0, 10**9), min_size=1, max_size=30)
+
+
+@given(many, st.sampled_from([0, 1e-6, 1e-4, 1e-3, 0.5, 3.0]))
+@pytest.mark.filterwarnings("error")
+def test_keep_probability(numbers, sample):
+    keep = Vocabulary(map(str, range(len(numbers))), numbers).keep_probability(sample)
+    assert keep.dtype == np.float32
+    assert (keep > 0).all()
+    assert (keep <= 1).all()
+    np.testing.assert_allclose(keep, oracles.keep_probability(numbers, sample), rtol=1e-6)
+
+
+def test_keep_probability_known_answer():
+    # f = 1/4, sample = 1/100: (5 + 1) / 25
+    keep = Vocabulary(["a", "b"], [3, 1]).keep_probability(0.01)
+    assert keep[1] == pytest.approx(0.24)
+
+
+@given(many.filter(any), st.sampled_from([0.75, 0.0, 1.0, -0.5, 10.0, -10.0]))
+@pytest.mark.filterwarnings("error")
+def test_noise(numbers, exponent):
+    p = Vocabulary(map(str, range(len(numbers))), numbers).noise(exponent)
+    assert p.dtype == np.float64
+    assert p.sum() == pytest.approx(1)
+    np.testing.assert_allclose(p, oracles.noise(numbers, exponent), rtol=1e-9)
+
+
+def test_noise_of_words_without_counts_is_even():
+    np.testing.assert_allclose(Vocabulary(["a", "b"], [0, 0]).noise(0.75), [0.5, 0.5])
+    assert len(Vocabulary([], []).noise(0.75)) == 0
+
+
+weights = st.lists(
+    st.one_of(st.just(0.0), st.floats(1e-12, 1e12, allow_subnormal=False)), min_size=1, max_size=80
+).filter(any)
+
+
+@given(weights)
+def test_the_alias_table_draws_the_distribution(weights):
+    p = np.array(weights) / np.sum(weights)
+    share, alias = alias_table(p)
+    assert share.dtype == np.float32
+    assert alias.dtype == np.int32
+    assert ((share >= 0) & (share <= 1)).all()
+    assert ((alias >= 0) & (alias < len(p))).all()
+    implied = oracles.implied_distribution(share, alias)
+    np.testing.assert_allclose(implied, p, atol=1e-6)
+    assert (implied[p == 0] == 0).all()
+
+
+def test_the_alias_table_of_a_large_vocabulary():
+    p = Vocabulary(map(str, range(50_000)), 10**8 // np.arange(1, 50_001)).noise(0.75)
+    implied = oracles.implied_distribution(*alias_table(p))
+    np.testing.assert_allclose(implied, p, rtol=1e-3)
+    assert abs(implied - p).max() < 1e-10
+
+
+def test_the_alias_table_in_use():
+    p = np.array([0.5, 0.0, 0.2, 0.3])
+    share, alias = alias_table(p)
+    rng = np.random.default_rng(0)
+    i = rng.integers(0, 4, 400_000)
+    drawn = np.where(rng.random(len(i)) < share[i], i, alias[i])
+    np.testing.assert_allclose(np.bincount(drawn, minlength=4) / len(i), p, atol=0.004)
+
+
+@given(counts, counts, st.integers(1, 10))
+def test_merged(old, new, min_count):
+    before = Vocabulary.from_counts(old)
+    after, origin = before.merged(new, min_count=min_count)
+    expected = {word: n + new.get(word, 0) for word, n in old.items()}
+    expected |= {word: n for word, n in new.items() if word not in old and n >= min_count}
+    assert dict(zip(after.words, after.counts.tolist(), strict=True)) == expected
+    assert after.words == Vocabulary.from_counts(expected).words
+    for word, row in zip(after.words, origin, strict=True):
+        assert row == before.index.get(word, -1)
+    # the old one stays as it was
+    assert dict(zip(before.words, before.counts.tolist(), strict=True)) == old
+
+
+def test_merged_keeps_old_words_and_adds_the_most_frequent_new_ones_up_to_a_limit():
+    before = Vocabulary.from_counts({"a": 3, "b": 1})
+    new = {"": 99, "c": 5, "d": 7, "e": 5, "a": 1}
+    assert before.merged(new, max_size=3)[0].words == ["d", "a", "b"]
+    assert before.merged(new, max_size=4)[0].words == ["d", "c", "a", "b"]
+    assert before.merged(new, max_size=1)[0].words == ["a", "b"]
+    assert before.merged(new, max_size=9)[0].words == ["d", "c", "e", "a", "b"]
