@@ -198,7 +198,7 @@ def train(
                 _run_ranges(step, state, n_ranges, config.training_threads, tick)
                 loss, positions = float(np.sum(state.losses)), int(np.sum(state.positions))
                 done = state.next_range == n_ranges
-                if not np.isfinite(loss) or (done and not np.isfinite(W2).all()):
+                if not np.isfinite(loss) or (done and not np.isfinite(W2.sum(dtype=np.float64))):
                     raise TrainingDiverged(
                         f"the loss is {loss} in epoch {state.epoch + 1}: the learning rate "
                         f"(alpha={state.start_alpha:g}) is too high for these settings"
