@@ -371,6 +371,11 @@ class ContextEncoder(Embedder):
                     f"the corpus is not the one that {resume_from} was trained on, so that "
                     "run cannot go on; train without resume_from to train further on it"
                 )
+            if self._training.range_tokens != training.RANGE:
+                raise ValueError(
+                    f"{resume_from} was written by a version that cuts the corpus otherwise: "
+                    "load it and train further, or go on with that version"
+                )
             return self._training
         c = self.config
         return training.TrainingState(

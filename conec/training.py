@@ -58,6 +58,8 @@ class TrainingState:
         Ranges done of the epoch at work.
     losses, positions : list
         Of these ranges.
+    range_tokens : int
+        Length of a range.
     """
 
     epochs: int
@@ -69,6 +71,7 @@ class TrainingState:
     next_range: int = 0
     losses: list[float] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
+    range_tokens: int = field(default_factory=lambda: RANGE)
 
     @property
     def finished(self) -> bool:
@@ -83,7 +86,7 @@ class TrainingState:
     def from_dict(cls, data: JSON) -> TrainingState:
         """From plain data; ValueError or TypeError if it is damaged."""
         state = cls(**data)
-        for name in ("epochs", "fingerprint", "run", "epoch", "next_range"):
+        for name in ("epochs", "fingerprint", "run", "epoch", "next_range", "range_tokens"):
             check_integer(name, getattr(state, name), 0)
         for name in ("start_alpha", "end_alpha"):
             check_number(name, getattr(state, name), 0)

@@ -26,6 +26,7 @@ import numpy as np
 
 from conec.kernels.primitives import COLUMNS, ROWS, exp, prefetch, tile
 from conec.kernels.random import GOLDEN, mix
+from conec.kernels.rows import add, add_scaled, between, collect, collect_but, spread
 
 _F0, _F1 = np.float32(0), np.float32(1)
 _U8, _U32, _U40 = np.uint64(8), np.uint64(32), np.uint64(40)
@@ -251,22 +252,13 @@ def train_range(  # type: ignore[no-untyped-def]
         # prefix sums
         for i in range(lo, hi):
             w = word[i]
-            before = P[i - lo]
-            after = P[i - lo + 1]
-            zero = G[i - lo]
             if w >= 0:
                 if p0 <= i < p1:
                     prefetch(W2, w, d)
-                row = W1[w]
-                for j in range(d):
-                    after[j] = before[j] + row[j]
-                    zero[j] = _F0
+                add(P, (i - lo + 1) * d, P, (i - lo) * d, W1, np.int64(w) * d, d)
             else:
                 for j in range(d):
-                    after[j] = before[j]
-                    zero[j] = _F0
-        for j in range(d):
-            G[hi - lo, j] = _F0
+                    P[i - lo + 1, j] = P[i - lo, j]
         # noise words
         _mask(mask, weight, noise, n_shared, slot, chain, word, left, right, lo, hi, p0, p1, window)
         for k in range(n_shared):
@@ -290,11 +282,18 @@ def train_range(  # type: ignore[no-untyped-def]
                     continue
                 n_positions += 1
                 share = _F1 / np.float32(count) if mean else _F1
-                a = P[left[p] - lo]
-                z = P[right[p] - lo]
-                row = W1[word[p]]
-                for j in range(d):
-                    h[j] = (z[j] - a[j] - row[j]) * share
+                between(
+                    H,
+                    i * width,
+                    P,
+                    (left[p] - lo) * d,
+                    P,
+                    (right[p] - lo) * d,
+                    W1,
+                    np.int64(word[p]) * d,
+                    share,
+                    d,
+                )
             for i in range(p1 + window + i0, p1 + window + i0 + ROWS):
                 if word[i] >= 0:
                     prefetch(W1, word[i], d)  # for the next batch
@@ -325,7 +324,6 @@ def train_range(  # type: ignore[no-untyped-def]
                     continue
                 p = p0 + i
                 h = H[i]
-                e = E[i - i0]
                 row = W2[word[p]]
                 x = _F0
                 for j in range(d):
@@ -340,47 +338,46 @@ def train_range(  # type: ignore[no-untyped-def]
                 share = _F1
                 if mean and corrected:
                     share = _F1 / np.float32(known[right[p]] - known[left[p]] - 1)
-                a = G[left[p] - lo]
-                z = G[right[p] - lo]
-                own = O[i]
-                for j in range(d):
-                    c = (e[j] + s * row[j]) * share
-                    own[j] = c
-                    a[j] += c
-                    z[j] -= c
+                spread(
+                    O,
+                    i * d,
+                    G,
+                    (left[p] - lo) * d,
+                    G,
+                    (right[p] - lo) * d,
+                    E,
+                    (i - i0) * width,
+                    W2,
+                    np.int64(word[p]) * d,
+                    s,
+                    share,
+                    d,
+                )
         # all is read; now W2 and W1 may change
         for j in range(0, width, COLUMNS):
             for k in range(0, K, ROWS):
                 tile(D, k * width + j, width, F, k, 1, K, H, j, width, padded)
         for k in range(n_shared):
-            row = W2[noise[k]]
-            change = D[k]
-            for j in range(d):
-                row[j] += change[j]
+            add_scaled(W2, np.int64(noise[k]) * d, D, k * width, _F1, d)
         for i in range(m):
             if active[i]:
-                s = step[i]
-                h = H[i]
-                row = W2[word[p0 + i]]
-                for j in range(d):
-                    row[j] += s * h[j]
+                add_scaled(W2, np.int64(word[p0 + i]) * d, H, i * width, step[i], d)
         run = P[0]
         for j in range(d):
             run[j] = _F0
         for i in range(lo, hi):
             w = word[i]
-            change = G[i - lo]
-            for j in range(d):
-                run[j] += change[j]
-            if w >= 0:
-                row = W1[w]
-                if p0 <= i < p1 and active[i - p0]:
-                    own = O[i - p0]
-                    for j in range(d):
-                        row[j] += run[j] - own[j]
-                else:
-                    for j in range(d):
-                        row[j] += run[j]
+            if w < 0:
+                for j in range(d):
+                    run[j] += G[i - lo, j]
+                    G[i - lo, j] = _F0
+            elif p0 <= i < p1 and active[i - p0]:
+                own = (i - p0) * d
+                collect_but(P, 0, G, (i - lo) * d, W1, np.int64(w) * d, O, own, d)
+            else:
+                collect(P, 0, G, (i - lo) * d, W1, np.int64(w) * d, d)
+        for j in range(d):
+            G[hi - lo, j] = _F0
         for j in range(d):
             run[j] = _F0
     loss += np.log(target_product) - np.log(noise_product) * weight
