@@ -6,7 +6,7 @@ import os
 import signal
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
@@ -29,7 +29,7 @@ def map_shards(
     force_bar: bool = False,
     initializer: Callable[..., object] | None = None,
     initargs: tuple[Any, ...] = (),
-) -> Iterator[T]:
+) -> Generator[T, Any, None]:
     """Apply a function to each shard of a corpus.
 
     How the corpus is cut depends on the corpus only, so that the results are
@@ -148,7 +148,7 @@ def _in_process(
     force: bool,
     initializer: Callable[..., object] | None,
     initargs: tuple[Any, ...],
-) -> Iterator[T]:
+) -> Generator[T, Any, None]:
     if initializer is not None:
         initializer(*initargs)
     with _bar(_total(shards), label, force) as update:
@@ -169,7 +169,7 @@ def _in_pool(
     force: bool,
     initializer: Callable[..., object] | None,
     initargs: tuple[Any, ...],
-) -> Iterator[T]:
+) -> Generator[T, Any, None]:
     # Unlike the standard library's, this pool needs no ``__main__`` guard in
     # the user's script and is safe beside threads: nothing is forked, and the
     # script is not run again in the workers. It comes with scikit-learn.

@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from conec.cli.app import fail
 from conec.cli.options import (
-    Clean,
-    Encoding,
-    Format,
-    FormatOptions,
     InSpace,
     Model,
-    Sentences,
     Share,
     Space,
-    Tokenize,
     TopN,
     load_model,
-    open_corpus,
     require_contexts,
     vectors_of,
 )
 from conec.cli.queries import show
+from corpora.cli.app import fail
+from corpora.cli.options import Clean, Reading, Tokenize, reads_corpus, told_skipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -33,11 +27,10 @@ if TYPE_CHECKING:
     from conec.cli.vectors import Row
 
 
+@reads_corpus(source="-", format="text")
 def embed(
     model: Model,
-    source: Annotated[
-        str, typer.Argument(metavar="[INPUT]", help="Text, a line a document; - is standard input.")
-    ] = "-",
+    reading: Reading,
     a: Share = 0.6,
     out: Annotated[
         str,
@@ -48,12 +41,6 @@ def embed(
             "to standard output.",
         ),
     ] = "-",
-    format: Format = "text",
-    clean: Clean = [],  # noqa: B006
-    tokenize: Tokenize = "whitespace",
-    sentences: Sentences = False,
-    encoding: Encoding = None,
-    option: FormatOptions = [],  # noqa: B006
 ) -> None:
     """Write a vector for each token of a text, in the sense that it has there.
 
@@ -74,15 +61,7 @@ def embed(
     encoder = load_model(model)
     if a > 0:
         require_contexts(encoder)
-    corpus = open_corpus(
-        source,
-        format=format,
-        clean=clean,
-        tokenize=tokenize,
-        sentences=sentences,
-        encoding=encoding,
-        options=option,
-    )
+    corpus = reading.open()
     n_documents = n_tokens = n_lost = 0
 
     def rows() -> Iterator[Row]:
@@ -99,7 +78,9 @@ def embed(
                     n_lost += not has
             n_documents += 1
 
-    write(rows(), encoder.config.vector_size)
+    with told_skipped() as skipped:
+        write(rows(), encoder.config.vector_size)
+        skipped.append(corpus.skipped)
     typer.echo(
         f"{n_documents:,} documents, {n_tokens:,} tokens, {n_lost:,} of them without any context"
         + ("" if out == "-" else f": {out}"),
@@ -122,7 +103,7 @@ def oov(
     a: Share = 0.6,
     space: InSpace = Space.context,
     clean: Clean = [],  # noqa: B006
-    tokenize: Tokenize = "whitespace",
+    tokenize: Tokenize = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print JSON, with the vector itself.")
     ] = False,
@@ -137,11 +118,11 @@ def oov(
     vectors = vectors_of(encoder, space)
     if word in encoder and a > 0:
         require_contexts(encoder)
-    how: dict[str, Any] = {"clean": clean, "tokenize": tokenize}
-    pieces = [token for tokens in open_corpus([word], **how) for token in tokens]
+    reading = Reading(word, clean=clean, tokenize=tokenize)
+    pieces = [token for tokens in reading.open([word]) for token in tokens]
     if len(pieces) != 1:
         fail(f"{word!r} is not one word as words are cut here, but {len(pieces)}: {pieces}")
-    texts = list(open_corpus(context, **how))
+    texts = list(reading.open(context))
     for text in texts:
         if pieces[0] not in text:
             fail(

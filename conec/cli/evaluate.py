@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from conec.cli.app import fail
 from conec.cli.options import Json, Model, Space, load_model, vectors_of
+from corpora.cli.app import fail
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors

@@ -7,7 +7,6 @@ from typing import Annotated
 
 import typer
 
-from conec.cli.app import fail
 from conec.cli.options import (
     InSpace,
     Json,
@@ -18,6 +17,7 @@ from conec.cli.options import (
     require_known,
     vectors_of,
 )
+from corpora.cli.app import fail
 
 Neighbours = list[tuple[str, float]]
 

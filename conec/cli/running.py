@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from conec import ContextEncoder, ModelError, persistence
-from conec.cli.app import INTERRUPTED, fail
 from corpora import Corpus
+from corpora.cli.app import INTERRUPTED, fail
+from corpora.cli.options import told_skipped
 from corpora.counting import Counts, count
 from corpora.files import atomic_folder
 from corpora.tokens import TokenStream
@@ -131,12 +132,15 @@ class Run:
         model.build_vocab_from_freq(self._counts.words, update=update)
 
     def _encode(self, model: ContextEncoder) -> TokenStream:
-        return TokenStream.encode(
-            self.corpus,
-            model.vocabulary.index,
-            workers=model.config.workers,
-            progress=self.bars,
-        )
+        with told_skipped() as skipped:
+            stream = TokenStream.encode(
+                self.corpus,
+                model.vocabulary.index,
+                workers=model.config.workers,
+                progress=self.bars,
+            )
+            skipped.append(stream.skipped)
+        return stream
 
     def _train(self, model: ContextEncoder, stream: TokenStream, **more: Any) -> None:
         # a checkpoint stands within an epoch, so its first one is left out of the rate

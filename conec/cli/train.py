@@ -8,16 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from conec.cli.options import (
-    Clean,
-    Encoding,
-    Format,
-    FormatOptions,
-    Sentences,
-    Tokenize,
-    open_corpus,
-)
 from conec.config import Config
+from corpora.cli.options import Reading, reads_corpus
 
 _TRAINING = "Training"
 _RUNS = "Interruptions and further training"
@@ -41,15 +33,9 @@ def _parameter(description: str, *names: str, **more: Any) -> Any:
     return typer.Option(*names, help=description, rich_help_panel=_TRAINING, **more)
 
 
+@reads_corpus()
 def train(
     ctx: typer.Context,
-    corpus: Annotated[
-        str,
-        typer.Argument(
-            metavar="CORPUS",
-            help='File, folder, glob such as "news/*.txt", or address; may be compressed.',
-        ),
-    ],
     out: Annotated[
         Path, typer.Option("--out", metavar="MODEL", help="Folder to write the model to.")
     ],
@@ -103,12 +89,8 @@ def train(
     deterministic: Annotated[
         bool, _parameter("Same vectors with any number of workers.", "--deterministic")
     ] = Config.deterministic,
-    format: Format = "auto",
-    clean: Clean = [],  # noqa: B006
-    tokenize: Tokenize = "whitespace",
-    sentences: Sentences = False,
-    encoding: Encoding = None,
-    option: FormatOptions = [],  # noqa: B006
+    *,
+    reading: Reading,
     checkpoint_minutes: Annotated[
         float,
         typer.Option(
@@ -152,7 +134,8 @@ def train(
     """Train a model on a text.
 
     The text is read as documents, by default a line each, and words are parted by white space.
-    For text as people write it, add --clean lower --tokenize regexp.
+    For text as people write it, add --clean lower --tokenize regexp. It is read twice, so it cannot
+    come from standard input.
 
     \b
       conec train news.txt --out news.model --clean lower --tokenize regexp
@@ -169,16 +152,7 @@ def train(
         for name, value in arguments.items()
         if name in Config.__dataclass_fields__ and _on_command_line(ctx, name)
     }
-    text = open_corpus(
-        corpus,
-        format=format,
-        clean=clean,
-        tokenize=tokenize,
-        sentences=sentences,
-        encoding=encoding,
-        options=option,
-    )
-    run = Run(text, out, checkpoint_minutes, progress)
+    run = Run(reading.open(), out, checkpoint_minutes, progress)
     if resume:
         run.resume(interrupted, given)
         return

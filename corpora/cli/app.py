@@ -1,4 +1,4 @@
-"""The application: what all commands share, above all how they fail."""
+"""An application, here and for others: what all commands share, above all how they fail."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ import inspect
 import os
 import sys
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar
 from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
 # What a wrong file, option or word raises. Others are bugs, and shown as such.
-_EXPECTED = (OSError, ValueError, ImportError, MemoryError)
+_EXPECTED = (OSError, ValueError, ImportError, ArithmeticError, MemoryError)
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells count
+
+_program = ContextVar("program", default="corpora")
 
 
 def warn(message: str) -> None:
     """Tell something on standard error, on one line."""
-    typer.echo(f"corpora: {' '.join(message.split())}", err=True)
+    typer.echo(f"{_program.get()}: {' '.join(message.split())}", err=True)
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
@@ -31,7 +34,8 @@ def fail(message: str, code: int = 1) -> NoReturn:
 def describe(error: BaseException) -> str:
     """One line for an error."""
     if isinstance(error, OSError) and error.strerror:
-        return error.strerror if error.filename is None else f"{error.filename}: {error.strerror}"
+        names = [str(name) for name in (error.filename, error.filename2) if name is not None]
+        return ": ".join([*names[:1], error.strerror])
     if isinstance(error, MemoryError) and not str(error):
         return "there is not enough memory"
     return str(error) or type(error).__name__
@@ -41,6 +45,7 @@ class _Group(TyperGroup):
     """Tells expected errors in one line, without a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
+        _program.set(str(self.name))
         try:
             result = super().invoke(ctx)
             # here and not at exit, where a closed pipe could no longer be handled
@@ -68,11 +73,11 @@ def _silence(stream: Any) -> None:
     os.close(nowhere)
 
 
-def _show_version(wanted: bool) -> None:
+def _show_version(ctx: typer.Context, wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
-        typer.echo(f"corpora {version('similarity-encoders')}")
+        typer.echo(f"{ctx.command.name} {version('similarity-encoders')}")
         raise typer.Exit
 
 
@@ -85,40 +90,37 @@ def _main(
         typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
     ] = False,
 ) -> None:
-    """Read any text as a stream of documents: look at it, clean, count, convert and encode it.
-
-    CORPUS is a file (also .gz, .bz2, .xz, .zst, .tar, .zip), a folder, a glob in quotes, a URI
-    (s3://, https://, ...) or - for standard input. Its format is guessed, or given with --format.
-
-    Texts of any size are read in constant memory; plain files and folders on all cores. A file
-    written with --out is there when it is whole, and not before.
-
-    \b
-      corpora info news.txt                     what is in it
-      corpora clean news.txt --clean lower      what cleaning makes of it
-      corpora count 'news/*.gz' --out words.tsv
-      corpora encode news.txt --vocab words.tsv --out news.tokens
-      corpora convert wiki/ --out wiki.jsonl.zst
-      corpora datasets list                     named data sets
-    """  # noqa: D301
+    pass
 
 
-def help_of(function: Callable[..., None]) -> str:
-    """Docstring of a command, each paragraph on one line, to be wrapped for the terminal."""
-    paragraphs = inspect.cleandoc(function.__doc__ or "").split("\n\n")
+def _unwrapped(text: str) -> str:
+    """Put each paragraph on one line, to be wrapped for the terminal."""
+    paragraphs = inspect.cleandoc(text).split("\n\n")
     return "\n\n".join(p if p.startswith("\b") else p.replace("\n", " ") for p in paragraphs)
 
 
-def make_app(commands: Iterable[Callable[..., None]]) -> typer.Typer:
-    """Build the application from the functions that are its commands."""
+def make_app(program: str, help: str, commands: Iterable[Callable[..., None]]) -> typer.Typer:
+    """Build an application.
+
+    Parameters
+    ----------
+    program : str
+        Its name, with which messages begin.
+    help : str
+        What it is for. Here, as in the docstring of a command, lines of a
+        paragraph that begins with a backspace are kept as they are.
+    commands : iterable of callables
+        The functions that are its commands.
+    """
     app = typer.Typer(
+        name=program,
         cls=_Group,
         no_args_is_help=True,
         pretty_exceptions_enable=False,
         context_settings={"help_option_names": ["-h", "--help"]},
         rich_markup_mode="rich",
     )
-    app.callback(help=help_of(_main))(_main)
+    app.callback(help=_unwrapped(help))(_main)
     for command in commands:
-        app.command(help=help_of(command))(command)
+        app.command(help=_unwrapped(command.__doc__ or ""))(command)
     return app

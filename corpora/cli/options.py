@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields
 from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
@@ -15,7 +15,7 @@ from .app import warn
 if TYPE_CHECKING:
     from corpora.corpus import Corpus
 
-__all__ = ["Out", "Reading", "Workers", "reads_corpus"]
+__all__ = ["Clean", "Out", "Reading", "Tokenize", "Workers", "reads_corpus", "told_skipped"]
 
 _TEXT = "How the text is read"
 
@@ -36,56 +36,36 @@ Workers = Annotated[
         help="Processes; by default one for each core. The result is the same with any number.",
     ),
 ]
+Clean = Annotated[
+    list[str],
+    typer.Option(
+        "--clean",
+        metavar="STEP",
+        help="What to do before words are cut: html, nfc, nfkc, ascii, lower, digits, wikifil; "
+        "several with commas, done in order.",
+        rich_help_panel=_TEXT,
+    ),
+]
+Tokenize = Annotated[
+    str | None,
+    typer.Option(
+        "--tokenize",
+        metavar="NAME",
+        help="How words are cut: whitespace (the default), treebank, tweet, or regexp (letters and "
+        "digits only). Use the same for training and later.",
+        rich_help_panel=_TEXT,
+    ),
+]
 
 
 @dataclass
 class Reading:
-    """What the command line says about how the text is read."""
+    """What the command line says about how a text is read."""
 
-    source: str
-    format: str
-    encoding: str | None
-    errors: str
-    clean: list[str]
-    tokenize: str | None
-    sentences: bool
-    options: list[str]
-    workers: int | None
-
-    @property
-    def processed(self) -> bool:
-        """Whether the text is to be changed, and not only to be read."""
-        return bool(self.clean or self.tokenize or self.sentences)
-
-    def open(self) -> Corpus:
-        """Open the corpus."""
-        import corpora
-
-        try:
-            return corpora.open(
-                self.source,
-                self.format,
-                encoding=self.encoding,
-                errors=self.errors,
-                clean=self.clean or None,
-                tokenize=self.tokenize,
-                sentences=self.sentences,
-                **parse_options(self.options, self.format),
-            )
-        except (TypeError, LookupError) as error:
-            # an option that the format lacks, an unknown encoding
-            raise ValueError(str(error)) from error
-
-
-def _arguments(
     source: Annotated[
         str,
-        typer.Argument(
-            metavar="CORPUS",
-            help="File, folder, glob, URI, or - for standard input.",
-            show_default=False,
-        ),
-    ],
+        typer.Argument(metavar="CORPUS", help="File, folder, glob, URI, or - for standard input."),
+    ]
     format: Annotated[
         str,
         typer.Option(
@@ -94,7 +74,7 @@ def _arguments(
             "or lm1b; auto looks at the names and first bytes of the files.",
             rich_help_panel=_TEXT,
         ),
-    ] = "auto",
+    ] = "auto"
     option: Annotated[
         list[str],
         typer.Option(
@@ -104,40 +84,19 @@ def _arguments(
             "or column=1 for conll; can be repeated.",
             rich_help_panel=_TEXT,
         ),
-    ] = [],  # noqa: B006
-    clean: Annotated[
-        list[str],
-        typer.Option(
-            "--clean",
-            metavar="STEP",
-            help="What to do before words are cut: html, nfc, nfkc, ascii, lower, digits, wikifil; "
-            "several with commas, done in order.",
-            rich_help_panel=_TEXT,
-        ),
-    ] = [],  # noqa: B006
-    tokenize: Annotated[
-        str | None,
-        typer.Option(
-            "--tokenize",
-            metavar="NAME",
-            help="How words are cut: whitespace (the default), treebank, tweet, or regexp "
-            "(letters and digits only).",
-            rich_help_panel=_TEXT,
-        ),
-    ] = None,
+    ] = field(default_factory=list)
+    clean: Clean = field(default_factory=list)
+    tokenize: Tokenize = None
     sentences: Annotated[
         bool,
         typer.Option("--sentences", help="Make each sentence a document.", rich_help_panel=_TEXT),
-    ] = False,
+    ] = False
     encoding: Annotated[
         str | None,
         typer.Option(
-            "--encoding",
-            help="By default utf-8, but latin-1 for reuters.",
-            show_default=False,
-            rich_help_panel=_TEXT,
+            "--encoding", help="By default utf-8, but latin-1 for reuters.", rich_help_panel=_TEXT
         ),
-    ] = None,
+    ] = None
     errors: Annotated[
         str,
         typer.Option(
@@ -146,36 +105,81 @@ def _arguments(
             "ignore drops them, skip drops the whole line.",
             rich_help_panel=_TEXT,
         ),
-    ] = "strict",
-    workers: Workers = None,
-) -> Reading:
-    return Reading(
-        source, format, encoding, errors, split_commas(clean), tokenize, sentences, option, workers
-    )
+    ] = "strict"
+
+    def __post_init__(self) -> None:
+        self.clean = split_commas(self.clean)
+
+    @property
+    def processed(self) -> bool:
+        """Whether the text is to be changed, and not only to be read."""
+        return bool(self.clean or self.tokenize or self.sentences)
+
+    def open(self, documents: list[str] | None = None) -> Corpus:
+        """Open the corpus, or read these documents as it would be."""
+        import corpora
+
+        try:
+            return corpora.open(
+                self.source if documents is None else documents,
+                self.format,
+                encoding=self.encoding,
+                errors=self.errors,
+                clean=self.clean or None,
+                tokenize=self.tokenize,
+                sentences=self.sentences,
+                **parse_options(self.option, self.format),
+            )
+        except (TypeError, LookupError) as error:
+            # an option that the format lacks, an unknown encoding
+            raise ValueError(str(error)) from error
 
 
-def reads_corpus(command: Callable[..., None]) -> Callable[..., None]:
+def reads_corpus(**defaults: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Give a command the argument CORPUS and the options that go with it.
 
-    The command takes a `Reading` in their place, as its first argument.
+    They stand in the place of its parameter ``reading``, which is made of them.
+
+    Parameters
+    ----------
+    **defaults
+        Where this command has other ones than `Reading`.
     """
-    shared = inspect.signature(_arguments, eval_str=True)
-    own = inspect.signature(command, eval_str=True)
-    _, *others = own.parameters.values()
-
-    def wrapper(**given: Any) -> None:
-        reading = _arguments(**{name: given.pop(name) for name in shared.parameters})
-        command(reading, **given)
-
-    parameters = [
-        parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
-        for parameter in (*shared.parameters.values(), *others)
+    hints = get_type_hints(Reading, include_extras=True)
+    shared = [
+        inspect.Parameter(
+            one.name,
+            inspect.Parameter.KEYWORD_ONLY,
+            default=defaults.get(one.name, _default(one)),
+            annotation=hints[one.name],
+        )
+        for one in fields(Reading)
     ]
-    wrapper.__name__ = command.__name__
-    wrapper.__doc__ = command.__doc__
-    wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
-    wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
-    return wrapper
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        def wrapper(**given: Any) -> None:
+            reading = Reading(**{one.name: given.pop(one.name) for one in shared})
+            command(reading=reading, **given)
+
+        parameters: list[inspect.Parameter] = []
+        for own in inspect.signature(command, eval_str=True).parameters.values():
+            if own.name == "reading":
+                parameters += shared
+            else:
+                parameters.append(own.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+        wrapper.__name__ = command.__name__
+        wrapper.__doc__ = command.__doc__
+        wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        wrapper.__annotations__ = {p.name: p.annotation for p in parameters}
+        return wrapper
+
+    return decorate
+
+
+def _default(one: Field[Any]) -> Any:
+    if one.default_factory is not MISSING:
+        return one.default_factory()
+    return inspect.Parameter.empty if one.default is MISSING else one.default
 
 
 def split_commas(values: Iterable[str]) -> list[str]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .app import warn
-from .options import Out, Reading, reads_corpus, split_commas, told_skipped
+from .options import Out, Reading, Workers, reads_corpus, split_commas, told_skipped
 
 if TYPE_CHECKING:
     from corpora.corpus import Corpus
@@ -27,7 +27,7 @@ _TARGETS = ("text", "jsonl", "conll", "text8", "parquet")
 MaxSize = Annotated[int | None, typer.Option("--max-size", min=1, help="At most so many words.")]
 
 
-@reads_corpus
+@reads_corpus()
 def info(
     reading: Reading,
     min_count: Annotated[
@@ -41,6 +41,7 @@ def info(
         ),
     ] = [],  # noqa: B006
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    workers: Workers = None,
 ) -> None:
     """Tell what is in a text: documents, sentences, words, and how many of them are frequent.
 
@@ -55,7 +56,7 @@ def info(
 
     levels = sorted({_whole(n) for n in split_commas(min_count)}) or [1, 2, 5, 10, 100]
     corpus = reading.open()
-    counts = count(corpus, workers=reading.workers, progress=True)
+    counts = count(corpus, workers=workers, progress=True)
     coverage = [(n, *counts.coverage(n)) for n in levels]
     if as_json:
         about: dict[str, Any] = {
@@ -86,8 +87,8 @@ def info(
         typer.echo(f"{n:<10,} {types:>15,} {share:>15.2%}")
 
 
-@reads_corpus
-def clean(reading: Reading, out: Out = "-") -> None:
+@reads_corpus()
+def clean(reading: Reading, out: Out = "-", workers: Workers = None) -> None:
     """Write the words of a text as they are read: a document a line, a space between words.
 
     Breaks between sentences are left out; for a sentence a line give --sentences, or --option
@@ -98,10 +99,10 @@ def clean(reading: Reading, out: Out = "-") -> None:
       corpora clean news.txt --clean html,nfkc,lower | less
       corpora clean 'news/*.gz' --tokenize treebank --out news.txt.zst
     """  # noqa: D301
-    _write(reading.open(), "text", out, reading.workers, "cleaning")
+    _write(reading.open(), "text", out, workers, "cleaning")
 
 
-@reads_corpus
+@reads_corpus()
 def count(
     reading: Reading,
     out: Out = "-",
@@ -109,6 +110,7 @@ def count(
         int, typer.Option("--min-count", min=1, help="Leave out words seen less often.")
     ] = 1,
     max_size: MaxSize = None,
+    workers: Workers = None,
 ) -> None:
     """Count words and write them as lines of word, tab, count.
 
@@ -126,13 +128,13 @@ def count(
 
     corpus = reading.open()
     with open_output(out) as write, told_skipped() as skipped:
-        counts = count_words(corpus, workers=reading.workers, progress=True)
+        counts = count_words(corpus, workers=workers, progress=True)
         skipped.append(counts.skipped)
         for line in vocabulary_lines(counts.most_common(min_count=min_count, max_size=max_size)):
             write(line.encode())
 
 
-@reads_corpus
+@reads_corpus()
 def encode(
     reading: Reading,
     out: Annotated[
@@ -162,6 +164,7 @@ def encode(
         ),
     ] = None,
     max_size: MaxSize = None,
+    workers: Workers = None,
 ) -> None:
     """Write a text as numbers, which is read many times faster than text.
 
@@ -194,13 +197,13 @@ def encode(
     # Begun before counting: that the folder cannot be written is told at once.
     with atomic_folder(out, marker="tokens.json") as folder, told_skipped() as skipped:
         if vocab is None:
-            counts = count_words(corpus, workers=reading.workers, progress=True)
+            counts = count_words(corpus, workers=workers, progress=True)
             words = counts.most_common(min_count=min_count or 1, max_size=max_size)
         else:
             words = read_vocabulary(vocab)
         index = {word: i for i, word in enumerate(words)}
         # This replaces the empty folder, which takes its final place below.
-        stream = TokenStream.encode(corpus, index, folder, workers=reading.workers, progress=True)
+        stream = TokenStream.encode(corpus, index, folder, workers=workers, progress=True)
         if not stream.n_raw:
             raise CorpusError("the corpus holds no words", path=reading.source)
         with open(folder / "vocabulary.tsv", "w", encoding="utf-8", newline="\n") as file:
@@ -215,7 +218,7 @@ def encode(
         warn("no token is in the vocabulary: was it counted with the same cleaning and tokeniser?")
 
 
-@reads_corpus
+@reads_corpus()
 def convert(
     reading: Reading,
     out: Out,
@@ -227,6 +230,7 @@ def convert(
             help="text, jsonl, conll, text8 or parquet; by default as the name of the file says.",
         ),
     ] = None,
+    workers: Workers = None,
 ) -> None:
     """Write a text in another format.
 
@@ -254,7 +258,7 @@ def convert(
         how = "jsonl-tokens" if reading.processed or corpus.format == "conll" else "jsonl"
     elif target == "conll" and not reading.processed and _has_tags(corpus):
         how = "conll-rows"
-    _write(corpus, how, out, reading.workers, "converting", parquet=target == "parquet")
+    _write(corpus, how, out, workers, "converting", parquet=target == "parquet")
 
 
 def _write(

@@ -7,7 +7,7 @@ import os
 import secrets
 import sys
 import tempfile
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import partial
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -103,7 +103,9 @@ def serialize(
     if workers == 1 or len(corpus.shards(2)) == 1:
         # Without a detour, so that the first documents of a stream come out at once.
         with progress_bar(corpus, label):
-            yield from _encoded(SERIALIZERS[how](corpus))
+            # what comes through a pipe may be waited for
+            live = beside == "-" and not corpus.reiterable
+            yield from _encoded(SERIALIZERS[how](corpus), 0 if live else 1 << 16)
         skipped.append(corpus.skipped)
         return
     parent = None if beside == "-" else os.path.dirname(os.path.realpath(beside))
@@ -112,7 +114,7 @@ def serialize(
             partial(_write_part, how=how, folder=folder), corpus, workers=workers, progress=label
         )
         # Closed here, so that no worker writes any more when the folder is deleted.
-        with closing(cast(Generator[tuple[str, int], None, None], parts)):
+        with closing(parts):
             for path, n_skipped in parts:
                 with open(path, "rb") as file:
                     while block := file.read(_BLOCK):
@@ -128,13 +130,13 @@ def _write_part(shard: Corpus, how: str, folder: str) -> tuple[str, int]:
     return path, shard.skipped
 
 
-def _encoded(pieces: Iterable[str]) -> Iterator[bytes]:
+def _encoded(pieces: Iterable[str], least: int = 1 << 16) -> Iterator[bytes]:
     pending: list[str] = []
     size = 0
     for piece in pieces:
         pending.append(piece)
         size += len(piece)
-        if size > 1 << 16:
+        if size > least:
             yield "".join(pending).encode()
             pending, size = [], 0
     if pending:
@@ -156,6 +158,8 @@ def write_bytes(out: str, blocks: Iterator[bytes], *, drop_first: bool = False) 
         for block in blocks:
             write(block[1:] if drop_first else block)
             drop_first = False
+            if out == "-":
+                sys.stdout.flush()
 
 
 @contextmanager

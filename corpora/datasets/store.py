@@ -125,7 +125,10 @@ def paths(name: str) -> list[Path]:
 
 def _not_found(dataset: Dataset, roots: list[Path]) -> DatasetNotFoundError:
     if dataset.downloads:
-        how = f"Call corpora.datasets.fetch({dataset.name!r}) to download it."
+        how = (
+            f"To download it: corpora datasets fetch {dataset.name}, or in Python "
+            f"corpora.datasets.fetch({dataset.name!r})."
+        )
     else:
         how = f"It can't be fetched: {dataset.how_to_get}"
     files = dataset.files[0].path + (" ..." if len(dataset.files) > 1 else "")

@@ -48,17 +48,17 @@ def plain_suffix(path: str) -> str:
 
 
 class _Counted(io.RawIOBase):
-    """A binary file that tells how many bytes were read from it."""
+    """A binary file, given by how to read it, that tells how many bytes were read from it."""
 
-    def __init__(self, raw: IO[bytes], on_read: Callable[[int], None]) -> None:
-        self._raw = raw
+    def __init__(self, read: Callable[[int], bytes], on_read: Callable[[int], None]) -> None:
+        self._read = read
         self._on_read = on_read
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        data = self._raw.read(len(buffer))
+        data = self._read(len(buffer))
         buffer[: len(data)] = data
         self._on_read(len(data))
         return len(data)
@@ -181,14 +181,19 @@ class ByteStream:
         self.path = path
         self._raw = open_raw(path) if file is None else file
         self._how = compression(path)
+        self._piped = file is None and not is_uri(path) and not os.path.isfile(path)
         if start:
             self._raw.seek(start)
-        counted = _Counted(self._raw, on_read or (lambda _: None))
+        read: Callable[[int], bytes] = self._raw.read
+        if path == "-":
+            # what is there now; read waits until it has all that was asked for
+            read = getattr(self._raw, "read1", read)
+        counted = _Counted(read, on_read or (lambda _: None))
         self._buffer = io.BufferedReader(counted, 1 << 17)
         self._file = _decompressed(self._buffer, self._how)
 
     def read(self, size: int) -> bytes:
-        """Read up to `size` bytes; none at the end.
+        """Read up to `size` bytes; none at the end. Of a pipe, those that are there already.
 
         Raises
         ------
@@ -196,7 +201,7 @@ class ByteStream:
             If a compressed file is damaged or cut short.
         """
         if self._how is None:
-            return self._file.read(size)
+            return self._buffer.read1(size) if self._piped else self._file.read(size)
         try:
             return self._file.read(size)
         except Exception as error:

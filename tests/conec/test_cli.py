@@ -115,6 +115,18 @@ def test_train_reads_as_it_is_told(tmp_path):
     assert sorted(loaded.vocabulary.words) == ["11", "cafe", "cats"]
 
 
+def test_lines_that_cannot_be_decoded_are_skipped_and_told(tmp_path):
+    source, out = tmp_path / "a.txt", tmp_path / "m"
+    source.write_bytes(b"cat dog\ncat \xff\n" * 5)
+    told = "conec: 5 lines were skipped, as they cannot be decoded\n"
+    how = ["--errors", "skip"]
+    assert told in run("train", source, "--out", out, *SMALL, *how).stderr
+    assert conec.load(out).vocabulary.counts.tolist() == [5, 5]
+    result = run("embed", out, source, *how)
+    assert told in result.stderr
+    assert "5 documents, 10 tokens" in result.stderr
+
+
 def test_update_trains_further_with_new_words(corpus, model, tmp_path):
     other = tmp_path / "more.txt"
     other.write_text("robot cat robot dog\n" * 20)

@@ -7,6 +7,7 @@ import gzip
 import json
 import lzma
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -293,10 +294,8 @@ def test_skipped_lines_are_told(big: str) -> None:
         assert result.stderr == "corpora: 300 lines were skipped, as they cannot be decoded\n"
     result = run("clean", "bad.txt", "--errors", "skip", "--workers", "2", "-o", "x.txt")
     assert "300 lines were skipped" in result.stderr
-    assert (
-        json.loads(run("info", "bad.txt", "--errors", "skip", "--json").stdout)["skipped_lines"]
-        == 300
-    )
+    about = json.loads(run("info", "bad.txt", "--errors", "skip", "--json").stdout)
+    assert about["skipped_lines"] == 300
 
 
 def test_what_was_there_stays_when_it_fails(big: str) -> None:
@@ -346,6 +345,13 @@ def test_interrupted_with_workers(folder: Path) -> None:
         assert process.communicate(timeout=20)[1] == b"corpora: interrupted\n"
         assert process.returncode == 130
     assert sorted(folder.iterdir()) == before
+
+
+def test_a_line_comes_out_before_the_pipe_is_closed() -> None:
+    with start("clean", "-", stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        os.write(process.stdin.fileno(), b"a  b\n")  # type: ignore[union-attr]
+        assert select.select([process.stdout], [], [], 20)[0]
+        assert process.communicate(b"c", timeout=20) == (b"a b\nc\n", b"")
 
 
 def test_reader_that_stops_early() -> None:
