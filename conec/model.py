@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, cast
 
@@ -88,7 +89,7 @@ class ContextEncoder(Embedder):
     vocabulary : Vocabulary
         Words, counts and ids.
     loss_history_ : list of float
-        Mean loss of a position in each epoch.
+        Mean loss of a position in each epoch; NaN if no word had a context.
     context_embeddings : float32 array of shape (V, d) or None
         Global context vectors times W1, by `build_contexts`.
 
@@ -410,7 +411,8 @@ class ContextEncoder(Embedder):
             weights["context_embeddings"] = self.context_embeddings
         about = {
             "config": self.config.to_dict(),
-            "loss_history": self.loss_history_,
+            # JSON has no NaN: the loss of an epoch in which no word had a context
+            "loss_history": [x if math.isfinite(x) else None for x in self.loss_history_],
             "runs": self._runs,
             "training": None if self._training is None else self._training.to_dict(),
         }

@@ -7,6 +7,7 @@ the same bits, and a run that stopped between two ranges goes on as if it had no
 
 from __future__ import annotations
 
+import math
 import signal
 import threading
 import time
@@ -98,10 +99,10 @@ class TrainingState:
 
 
 def floats(data: Any) -> list[float]:
-    """A list of numbers that JSON gave; TypeError if it is none."""
-    if not isinstance(data, list) or not all(type(x) in (int, float) for x in data):
+    """A list of numbers that JSON gave, null for NaN; TypeError if it is none."""
+    if not isinstance(data, list) or not all(type(x) in (int, float, type(None)) for x in data):
         raise TypeError(f"a list of numbers is needed, not {data!r}")
-    return [float(x) for x in data]
+    return [math.nan if x is None else float(x) for x in data]
 
 
 def initial_weights(

@@ -64,17 +64,22 @@ class Run:
     corpus : Corpus
     out : Path
         Where checkpoints and the model go.
-    checkpoint_minutes : float
+    checkpoint_every : tuple of float and int or None
+        Minutes and epochs between checkpoints.
     progress : bool
         Show bars on a terminal, lines elsewhere.
     """
 
     def __init__(
-        self, corpus: Corpus, out: Path, checkpoint_minutes: float, progress: bool
+        self,
+        corpus: Corpus,
+        out: Path,
+        checkpoint_every: tuple[float, int | None],
+        progress: bool,
     ) -> None:
         self.corpus = corpus
         self.out = out
-        self.checkpoint_minutes = checkpoint_minutes
+        self.checkpoint_every = checkpoint_every
         terminal = sys.stderr.isatty()
         self.bars = progress and terminal
         self.lines = progress and not terminal
@@ -159,7 +164,8 @@ class Run:
                 stream,
                 callbacks=on_epoch,
                 checkpoint=self.out,
-                checkpoint_minutes=self.checkpoint_minutes,
+                checkpoint_minutes=self.checkpoint_every[0],
+                checkpoint_epochs=self.checkpoint_every[1],
                 progress=self.bars,
                 **more,
             )

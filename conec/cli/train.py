@@ -99,6 +99,15 @@ def train(
             rich_help_panel=_RUNS,
         ),
     ] = 10,
+    checkpoint_epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Save it after so many epochs, too.",
+            rich_help_panel=_RUNS,
+            show_default=False,
+        ),
+    ] = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -152,7 +161,7 @@ def train(
         for name, value in arguments.items()
         if name in Config.__dataclass_fields__ and _on_command_line(ctx, name)
     }
-    run = Run(reading.open(), out, checkpoint_minutes, progress)
+    run = Run(reading.open(), out, (checkpoint_minutes, checkpoint_epochs), progress)
     if resume:
         run.resume(interrupted, given)
         return

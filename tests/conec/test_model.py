@@ -806,3 +806,28 @@ def test_a_trained_model_comes_back(lee, tmp_path):
     loaded.train(lee)
     assert_same_bits(loaded, model.train(lee))
     assert len(conec.load(tmp_path / "model").loss_history_) == 3
+
+
+@pytest.mark.parametrize("every", [1, 2])
+def test_checkpoints_after_epochs(tmp_path, monkeypatch, every):
+    saved = []
+    monkeypatch.setattr(
+        conec.ContextEncoder, "save", lambda self, path: saved.append(len(self.loss_history_))
+    )
+    documents = [["a", "b", "c"]] * 20
+    model = conec.ContextEncoder(min_count=1, epochs=4, sample=0, vector_size=4)
+    model.fit(documents, checkpoint=tmp_path / "m", checkpoint_epochs=every, checkpoint_minutes=60)
+    assert [n for n in (1, 2, 3, 4) if n in saved] == [n for n in (1, 2, 3, 4) if n % every == 0]
+
+
+def test_an_epoch_without_contexts_is_kept_as_nan_in_strict_json(tmp_path):
+    model = conec.ContextEncoder(min_count=1, epochs=1, sample=0, vector_size=4)
+    model.fit([["a"], ["b"]] * 5)
+    assert np.isnan(model.loss_history_).all()
+    model.save(tmp_path / "m")
+
+    def refuse(name):
+        raise AssertionError(f"{name} is no JSON")
+
+    json.loads((tmp_path / "m" / "config.json").read_text(), parse_constant=refuse)
+    assert np.isnan(conec.ContextEncoder.load(tmp_path / "m").loss_history_).all()
