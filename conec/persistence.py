@@ -16,6 +16,7 @@ import json
 import math
 import os
 import re
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,8 @@ def save(path: StrPath, about: JSON, vocabulary: JSON, weights: dict[str, FloatA
         _write_json(folder / CONFIG, header, indent=1)
         _write_json(folder / VOCABULARY, vocabulary)
         _write_weights(folder / WEIGHTS, weights)
+        # safetensors lets the owner alone read; others may read what they may read beside it
+        shutil.copymode(folder / CONFIG, folder / WEIGHTS)
 
 
 def check_writable(path: StrPath) -> None:

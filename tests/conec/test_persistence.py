@@ -476,3 +476,10 @@ def test_a_relative_path_and_a_link(tmp_path, monkeypatch):
     make_model(seed=1).save("link")
     assert Path("link").is_symlink()
     assert_same_model(conec.load("model"), make_model(seed=1))
+
+
+def test_all_files_have_the_same_mode(tmp_path):
+    conec.ContextEncoder(min_count=1, vector_size=4, epochs=1).fit([["a", "b"]] * 5).save(
+        tmp_path / "m"
+    )
+    assert len({file.stat().st_mode for file in (tmp_path / "m").iterdir()}) == 1
