@@ -27,7 +27,7 @@ class Config:
     min_window: int = 1
     negative: int = 13
     negatives: Negatives = "shared"
-    shared: int = 32
+    shared: int = 16
     batch_size: int = 64
     min_count: int = 5
     max_vocab_size: int | None = None
@@ -74,7 +74,7 @@ class Config:
         """
         if self.alpha is not None:
             return self.alpha
-        return 0.1 if self.cbow_mean and self.cbow_gradient == "corrected" else 0.025
+        return 0.15 if self.cbow_mean and self.cbow_gradient == "corrected" else 0.025
 
     @property
     def training_threads(self) -> int:

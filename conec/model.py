@@ -66,7 +66,7 @@ class ContextEncoder(Embedder):
         Noise words are drawn by their count to this power.
     alpha, min_alpha : float
         Learning rate at the start and at the end of training. By default it starts at
-        0.1, or at 0.025 with the sum or with word2vec's gradient.
+        0.15, or at 0.025 with the sum or with word2vec's gradient.
     epochs : int
         Passes over the corpus.
     cbow_mean : bool
@@ -112,7 +112,7 @@ class ContextEncoder(Embedder):
         min_window: int = 1,
         negative: int = 13,
         negatives: Negatives = "shared",
-        shared: int = 32,
+        shared: int = 16,
         batch_size: int = 64,
         min_count: int = 5,
         max_vocab_size: int | None = None,

@@ -21,14 +21,12 @@ import numpy as np
 
 from conec.config import Config, check_integer, check_number
 from conec.types import JSON, FloatArray
-from conec.vocabulary import Vocabulary, alias_table
+from conec.vocabulary import Vocabulary, noise_table
 
 if TYPE_CHECKING:
     from corpora.tokens import TokenStream
 
 RANGE = 1 << 15  # tokens that a thread trains on before it asks for more
-
-WORDS_PER_POSITION = 16  # of the vocabulary, at least, in a batch
 
 # Purposes of random numbers, so that no two of them are the same
 _TOKENS, _NOISE, _WEIGHTS = 0, 1, 2
@@ -272,12 +270,9 @@ class _Step:
         self._ids = np.asarray(stream.ids)
         self._offsets = stream.offsets
         self._keep = vocabulary.keep_probability(config.sample)
-        self._noise = alias_table(vocabulary.noise(config.ns_exponent))
+        self._noise = noise_table(vocabulary.noise(config.ns_exponent))
         self._config = config
         self._state = state
-        batch_size, shared = config.batch
-        # With few words, a batch would take many steps along each row at once and overshoot
-        self._batch = min(batch_size, max(1, len(vocabulary) // WORDS_PER_POSITION)), shared
 
     def scratch(self) -> Any:
         """What a thread needs for itself."""
@@ -287,7 +282,7 @@ class _Step:
         """Train on a range; the sum of its losses and its number of positions."""
         config, state, n = self._config, self._state, len(self._ids)
         start, stop = number * RANGE, min((number + 1) * RANGE, n)
-        batch_size, shared = self._batch
+        batch_size, shared = config.batch
 
         def alpha(token: int) -> float:
             done = (epoch * n + token) / (state.epochs * n)

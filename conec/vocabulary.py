@@ -154,31 +154,22 @@ class Vocabulary:
         return vocabulary, np.array(origin, np.int64)
 
 
-def alias_table(
+def noise_table(
     probability: npt.NDArray[np.float64],
-) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.int32]]:
-    """Walker's alias table: draws from any distribution in constant time.
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
+    """Tables to draw from a distribution by inverting it, in constant time.
 
-    Draw i uniformly and u in [0, 1); the result is i if ``u < share[i]``, else
-    ``alias[i]``. Exact but for float32 rounding, and small: no table of 10^8 cells.
+    Of x uniform in [0, 1), the word is the first w with ``cumulated[w] > x``; the search
+    begins at ``guide[int(x * len(guide))]`` (Chen & Asau 1974) and takes a step or two.
 
     Returns
     -------
-    share : float32 array of shape (V,)
-    alias : int32 array of shape (V,)
+    cumulated : float64 array of shape (V,)
+    guide : int32 array of shape (V,)
     """
     n = len(probability)
-    share = probability * n
-    alias = np.arange(n, dtype=np.int32)
-    small = np.flatnonzero(share < 1).tolist()
-    large = np.flatnonzero(share >= 1).tolist()
-    heights = share.tolist()
-    while small and large:
-        low, high = small.pop(), large[-1]
-        alias[low] = high
-        heights[high] -= 1 - heights[low]
-        if heights[high] < 1:
-            small.append(large.pop())
-    for i in small + large:  # what rounding left over
-        heights[i] = 1.0
-    return np.array(heights, np.float32), alias
+    cumulated = np.cumsum(probability)
+    # against rounding: the search ends at the last word that can be drawn
+    cumulated[np.flatnonzero(probability)[-1] :] = 2.0
+    guide = np.searchsorted(cumulated, np.arange(n) / n, side="right")
+    return cumulated, guide.astype(np.int32)

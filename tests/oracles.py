@@ -107,13 +107,3 @@ def keep_probability(counts, sample):
 def noise(counts, exponent):
     weights = [n**exponent if n else 0.0 for n in map(float, counts)]
     return [w / sum(weights) for w in weights]
-
-
-def implied_distribution(share, alias):
-    """What Walker's table draws: each cell with the same probability."""
-    n = len(share)
-    p = np.zeros(n)
-    for i in range(n):
-        p[i] += float(share[i]) / n
-        p[alias[i]] += (1 - float(share[i])) / n
-    return p

@@ -4,19 +4,21 @@ The network is the thesis's Context Encoder (section 7.1): a sparse binary input
 (the context words) times W1 gives an embedding, times some rows of W2 and through a
 sigmoid gives similarities to the target word and to noise words.
 
-One step takes a batch of consecutive positions that share their noise words:
+A step takes ROWS consecutive positions; what it changes is the exact gradient of their
+loss. What makes it fast:
 
-1. The rows of W1 for the stretch of text are summed once (prefix sums); a
-   position's context is the difference of two sums minus its own row, so the cost
-   does not depend on the window.
-2. With the noise words shared, all that concerns them is three small matrix
-   products, done in tiles of four positions that stay in the first-level cache.
-3. The gradient returns as it came: it is added at the window's left end, taken
-   away at its right end, and one running sum brings it to every row.
+1. Rows of W1 are summed as they come into reach of a window (prefix sums). A context is
+   the difference of two sums less the position's own row, so the cost does not depend on
+   the window. The gradient returns as it came: it is added at the window's left end,
+   taken away at its right end, and one running sum brings it to every row as it goes out
+   of reach. Both live in rings that stay in the cache.
+2. A batch of some steps shares its noise words. Their rows stay in the first-level cache,
+   and what concerns them is small matrix products, which keep their sums in registers.
+3. Each part of a step is one loop over columns, which does all that is to be done with a
+   row while it is in registers (`conec.kernels.step`).
 
-The step is the exact gradient of the batch's loss at its start; nothing inside a
-batch sees a row that the same batch has changed. A batch of one position with noise
-words of its own is word2vec's plain stochastic step.
+So a position sees rows of W2 as the step before left them, and rows of W1 as they were
+when they came into reach.
 """
 
 from __future__ import annotations
@@ -24,25 +26,29 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-from conec.kernels.primitives import COLUMNS, ROWS, exp, prefetch, tile
+from conec.kernels import step as s
+from conec.kernels.primitives import exp
 from conec.kernels.random import GOLDEN, mix
-from conec.kernels.rows import add, add_scaled, between, collect, collect_but, spread
+from conec.kernels.vectors import address, prefetch
 
+ROWS = s.ROWS
 _F0, _F1 = np.float32(0), np.float32(1)
-_U8, _U32, _U40 = np.uint64(8), np.uint64(32), np.uint64(40)
+_U11, _U32, _U40 = np.uint64(11), np.uint64(32), np.uint64(40)
 _LOW32 = np.uint64(0xFFFFFFFF)
-_TO_UNIT = np.float32(2.0**-24)
+_TO_UNIT, _TO_UNIT64 = np.float32(2.0**-24), 2.0**-53
 # order of summation is free, which vectors need; infinity and NaN keep their meaning
 _MATH = {"contract", "reassoc", "nsz", "arcp"}
+_REBASE = 64  # steps after which prefix sums start anew, so that they stay small
 
 
-@nb.njit(nogil=True, cache=True)
+@nb.njit(nogil=True)
 def _read(ids, offsets, start, stop, keep, window, min_window, key, word, left, right, known):  # type: ignore[no-untyped-def]
     """Copy the tokens that subsampling keeps of [start, stop), and their surroundings.
 
     Fills, for each kept token, its word, the ends of its window (indices into the
-    copy) and the number of known words before it. Returns the first and last + 1
-    index of the tokens that are targets: those around them serve as context only.
+    copy) and the number of known words before it. The copy begins at index `window`:
+    what is before is no word. Returns the first and last + 1 index of the tokens that
+    are targets: those around them serve as context only.
     """
     doc = np.searchsorted(offsets, start, side="right") - 1
     doc_start = offsets[doc]
@@ -54,11 +60,9 @@ def _read(ids, offsets, start, stop, keep, window, min_window, key, word, left, 
         w = ids[t]
         if w < 0 or np.float32(mix(key + np.uint64(t) * GOLDEN) >> _U40) * _TO_UNIT < keep[w]:
             missing -= 1
-    n = 0
-    first = 0
+    n = first = begin = window
     last = -1
-    begin = 0
-    known[0] = 0
+    known[n] = 0
     missing = window
     span = np.uint64(window - min_window + 1)
     while doc < len(offsets) - 1:
@@ -96,47 +100,74 @@ def _read(ids, offsets, start, stop, keep, window, min_window, key, word, left, 
 
 
 @nb.njit(nogil=True)
-def _draw(draw, noise_share, noise_alias, noise, n_shared, W2):  # type: ignore[no-untyped-def]
-    """Draw noise words by Walker's alias method; the state of the generator comes back."""
-    n_words = np.uint64(len(noise_share))
-    for k in range(n_shared):
-        draw += GOLDEN
-        u = mix(draw)
-        w = np.int32(((u >> _U32) * n_words) >> _U32)
-        if np.float32((u & _LOW32) >> _U8) * _TO_UNIT >= noise_share[w]:
-            w = noise_alias[w]
-        noise[k] = w
-        prefetch(W2, w, W2.shape[1])
-    return draw
+def _draw(key, n_steps, n_shared, cumulated, guide, noise):  # type: ignore[no-untyped-def]
+    """Draw the noise words of `n_steps` batches, one from each of `n_shared` strata.
+
+    The k-th word of a batch is drawn from the k-th part of the distribution, all parts
+    alike in probability: words are in order of frequency, so each batch has its share
+    of frequent and of rare ones. That leaves expectations as they are and lowers the
+    variance.
+    """
+    scale = 1.0 / n_shared
+    buckets = len(guide)
+    for b in range(n_steps):
+        for k in range(n_shared):
+            key += GOLDEN
+            x = (k + np.float64(mix(key) >> _U11) * _TO_UNIT64) * scale
+            w = guide[min(np.int64(x * buckets), buckets - 1)]
+            while cumulated[w] <= x:
+                w += 1
+            noise[b, k] = w
 
 
 @nb.njit(nogil=True, error_model="numpy", fastmath=_MATH)
-def _mask(  # type: ignore[no-untyped-def]
-    mask, weight, noise, n_shared, slot, chain, word, left, right, lo, hi, p0, p1, window
-):
+def _mask(mask, K, weight, noise, slot, chain, word, left, right, p0, p1, window):  # type: ignore[no-untyped-def]
     """Weights of the noise words: 0 where one is the target or among its context words.
 
     `slot` holds, for a word, one more than the place of its last draw, and `chain` for
     each draw the same of the draw before; `slot` is all zero again at the end.
     """
+    n_shared = len(noise)
     for i in range(p1 - p0):
-        row = mask[i]
         for k in range(n_shared):
-            row[k] = weight
+            mask[i * K + k] = weight
+        for k in range(n_shared, K):
+            mask[i * K + k] = _F0
     for k in range(n_shared):
         chain[k] = slot[noise[k]]
         slot[noise[k]] = k + 1
-    for i in range(lo, hi):
+    for i in range(p0 - window, p1 + window):
         w = word[i]
         if w >= 0 and slot[w] > 0:
             k = slot[w]
             while k > 0:
                 for p in range(max(p0, i - window), min(p1, i + window + 1)):
                     if left[p] <= i < right[p]:
-                        mask[p - p0, k - 1] = _F0
+                        mask[(p - p0) * K + k - 1] = _F0
                 k = chain[k - 1]
     for k in range(n_shared):
         slot[noise[k]] = 0
+
+
+@nb.njit(nogil=True)
+def _prepare(  # type: ignore[no-untyped-def]
+    ids, offsets, start, stop, keep, cumulated, guide, window, min_window, n_shared,
+    batch_size, token_key, noise_key,
+):  # fmt: skip
+    """Make what is random of a range: its tokens, their windows, its noise words."""
+    room = stop - start + 4 * window + 2
+    # what surrounds the text is no word, so that looking ahead and behind needs no check
+    word = np.full(room + 2 * window + batch_size + 8 * ROWS, -1, np.int32)
+    left = np.empty(room, np.int32)
+    right = np.empty(room, np.int32)
+    known = np.empty(room + 1, np.int32)
+    first, last = _read(
+        ids, offsets, start, stop, keep, window, min_window, token_key, word, left, right, known
+    )
+    n_batches = (last - first + batch_size - 1) // batch_size
+    noise = np.empty((n_batches + 1, n_shared), np.int32)
+    _draw(noise_key, n_batches + 1, n_shared, cumulated, guide, noise)
+    return word, left, right, known, first, last, noise
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy", fastmath=_MATH)
@@ -148,8 +179,8 @@ def train_range(  # type: ignore[no-untyped-def]
     W1,
     W2,
     keep,
-    noise_share,
-    noise_alias,
+    cumulated,
+    guide,
     alpha_start,
     alpha_stop,
     window,
@@ -176,8 +207,8 @@ def train_range(  # type: ignore[no-untyped-def]
     W1, W2 : float32 arrays of shape (V, d)
     keep : float32 array of shape (V,)
         Probability that subsampling keeps an occurrence.
-    noise_share, noise_alias : float32 and int32 arrays of shape (V,)
-        Alias table of the noise distribution.
+    cumulated, guide : float64 array of shape (V,), int32 array
+        The noise distribution, by `conec.vocabulary.noise_table`.
     alpha_start, alpha_stop : float
         Learning rate at the range's ends, linear between.
     window, min_window : int
@@ -185,7 +216,7 @@ def train_range(  # type: ignore[no-untyped-def]
     negative, n_shared : int
         `n_shared` noise words a batch, each with weight ``negative / n_shared``.
     batch_size : int
-        Positions in a batch.
+        Positions that share noise words.
     mean, corrected : bool
         Mean or sum of the context rows; with the mean, whether the gradient is
         divided by the number of context words too (the true gradient).
@@ -201,184 +232,249 @@ def train_range(  # type: ignore[no-untyped-def]
     n_positions : int
         Positions trained on.
     """
+    word, left, right, known, first, last, noise = _prepare(
+        ids, offsets, start, stop, keep, cumulated, guide, window, min_window, n_shared,
+        batch_size, token_key, noise_key,
+    )  # fmt: skip
+    return _train(
+        word, left, right, known, first, last, noise, W1, W2, alpha_start, alpha_stop,
+        window, negative, batch_size, mean, corrected, slot,
+    )  # fmt: skip
+
+
+@nb.njit(nogil=True)
+def _scratch(rows, width):  # type: ignore[no-untyped-def]
+    """Rows of zeros that begin where cache lines do, and the address of the first."""
+    memory = np.zeros(rows * width + 16, np.float32)
+    start = (-(address(memory) >> 2)) & 15
+    matrix = memory[start : start + rows * width].reshape(rows, width)
+    return matrix, address(matrix)
+
+
+@nb.njit(nogil=True, error_model="numpy", fastmath=_MATH)
+def _train(  # type: ignore[no-untyped-def]
+    word, left, right, known, first, last, noise, W1, W2, alpha_start, alpha_stop,
+    window, negative, batch_size, mean, corrected, slot,
+):  # fmt: skip
+    """Train on the positions [first, last) of a text that `_read` copied."""
     d = W1.shape[1]
-    room = stop - start + 2 * window + 2
-    # what follows the text is no word, so that looking ahead needs no check
-    word = np.full(room + batch_size + window + 2 * ROWS, -1, np.int32)
-    left = np.empty(room, np.int32)
-    right = np.empty(room, np.int32)
-    known = np.empty(room + 1, np.int32)
-    first, last = _read(
-        ids, offsets, start, stop, keep, window, min_window, token_key, word, left, right, known
-    )
-    # sizes rounded up to whole tiles: zeros fill them
-    B = (batch_size + ROWS - 1) // ROWS * ROWS
-    K = (n_shared + COLUMNS - 1) // COLUMNS * COLUMNS
-    width = (d + COLUMNS - 1) // COLUMNS * COLUMNS
-    P = np.zeros((B + 2 * window + 1, d), np.float32)  # prefix sums of W1 rows
-    G = np.zeros((B + 2 * window + 1, d), np.float32)  # gradient, as differences
-    H = np.zeros((B, width), np.float32)  # embeddings of the contexts
-    O = np.zeros((B, d), np.float32)  # what each position adds to the gradient
-    E = np.zeros((ROWS, width), np.float32)  # its part from the noise words, a tile
-    N = np.zeros((K, width), np.float32)  # rows of W2: the noise words
-    T = np.zeros((d, K), np.float32)  # the same, transposed
-    D = np.zeros((K, width), np.float32)  # their gradient
-    F = np.zeros((B, K), np.float32)  # scores, then errors
-    mask = np.zeros((B, K), np.float32)  # weight of each noise word
-    rest = np.zeros(K, np.float32)
-    noise = np.zeros(K, np.int32)
+    row_bytes = 4 * d
+    n_shared = noise.shape[1]
+    K = (n_shared + 3) // 4 * 4
+    width = (d + 15) // 16 * 16
+    ring = 1
+    while ring < 2 * window + 2 * ROWS + 2:
+        ring *= 2
+    wrap = ring - 1
+    P, p_at = _scratch(ring, width)  # prefix sums of W1's rows
+    G, g_at = _scratch(ring, width)  # gradient, as differences
+    H, _ = _scratch(ROWS, width)  # embeddings of the contexts
+    extra, nothing = _scratch(5, width)
+    ring_bytes = 4 * width
+    # stand-ins: for rows of unknown words; for what is written in their place; for noise and
+    # target words that are none; for gradients of none; and the running sum
+    sink, no_word = nothing + ring_bytes, nothing + 2 * ring_bytes
+    no_gradient, run = nothing + 3 * ring_bytes, nothing + 4 * ring_bytes
+    w1_at, w2_at = address(W1), address(W2)
+    F = np.zeros(ROWS * K, np.float32)  # scores, then errors
+    mask = np.zeros((batch_size + ROWS) * K, np.float32)  # weight of each noise word
+    rows = np.full(K, no_word, np.int64)
     chain = np.zeros(K, np.int32)
-    step = np.zeros(B, np.float32)  # of the target words
-    active = np.zeros(B, np.bool_)
+    ahead = np.zeros(s.N_FORWARD, np.int64)
+    back = np.zeros(s.N_BACKWARD, np.int64)
+    back[s.RUN] = run
+    x = np.zeros(ROWS, np.float32)
+    share_in = np.zeros(ROWS, np.float32)
+    share_out = np.zeros(ROWS, np.float32)
+    step = np.zeros(ROWS, np.float32)  # of the target words
     weight = np.float32(negative / n_shared)
     alpha_slope = (alpha_stop - alpha_start) / max(last - first, 1)
-    draw = noise_key
     loss = 0.0
     # products of likelihoods, of which a logarithm is taken before they leave float64
     noise_product = 1.0
     target_product = 1.0
     n_positions = 0
-    for p0 in range(first, last, batch_size):
+    n_steps = 0
+
+    for i in range(first - window, first + window):
+        w = word[i]
+        before, total = P[i & wrap], P[(i + 1) & wrap]
+        for j in range(d):
+            total[j] = before[j] + (W1[w, j] if w >= 0 else _F0)
+    for b in range(noise.shape[0] - 1):
+        p0 = first + b * batch_size
         p1 = min(last, p0 + batch_size)
-        m = p1 - p0
-        padded = (m + ROWS - 1) // ROWS * ROWS
         alpha = np.float32(alpha_start + alpha_slope * (p0 - first))
-        lo = left[p0]
-        hi = right[p1 - 1]
-        for p in range(p0, p1):
-            lo = min(lo, left[p])
-            hi = max(hi, right[p])
-        draw = _draw(draw, noise_share, noise_alias, noise, n_shared, W2)
-        # prefix sums
-        for i in range(lo, hi):
-            w = word[i]
-            if w >= 0:
-                if p0 <= i < p1:
-                    prefetch(W2, w, d)
-                add(P, (i - lo + 1) * d, P, (i - lo) * d, W1, np.int64(w) * d, d)
-            else:
-                for j in range(d):
-                    P[i - lo + 1, j] = P[i - lo, j]
-        # noise words
-        _mask(mask, weight, noise, n_shared, slot, chain, word, left, right, lo, hi, p0, p1, window)
+        _mask(mask, K, weight, noise[b], slot, chain, word, left, right, p0, p1, window)
         for k in range(n_shared):
-            row = W2[noise[k]]
-            copy = N[k]
-            for j in range(d):
-                copy[j] = row[j]
-                T[j, k] = row[j]
-        for i0 in range(0, padded, ROWS):
-            # embeddings of the contexts
-            for i in range(i0, i0 + ROWS):
-                p = p0 + i
-                count = 0
-                if i < m and word[p] >= 0:
-                    count = known[right[p]] - known[left[p]] - 1
-                active[i] = count > 0
-                h = H[i]
-                if count == 0:
-                    for j in range(d):
-                        h[j] = _F0
-                    continue
-                n_positions += 1
-                share = _F1 / np.float32(count) if mean else _F1
-                between(
-                    H,
-                    i * width,
-                    P,
-                    (left[p] - lo) * d,
-                    P,
-                    (right[p] - lo) * d,
-                    W1,
-                    np.int64(word[p]) * d,
-                    share,
-                    d,
-                )
-            for i in range(p1 + window + i0, p1 + window + i0 + ROWS):
+            rows[k] = w2_at + noise[b, k] * row_bytes
+        for q in range(p0, p1, ROWS):
+            m = min(ROWS, p1 - q)
+            # what the next step needs
+            for i in range(q + ROWS, q + 2 * ROWS):
                 if word[i] >= 0:
-                    prefetch(W1, word[i], d)  # for the next batch
-            # their errors at the noise words
-            for k in range(0, K, COLUMNS):
-                tile(F, i0 * K + k, K, H, i0 * width, width, 1, T, k, K, d)
-            for i in range(i0, i0 + ROWS):
-                f = F[i]
-                if not active[i]:
+                    prefetch(w2_at + word[i] * row_bytes, d)
+                if word[i + window + ROWS] >= 0:
+                    prefetch(w1_at + word[i + window + ROWS] * row_bytes, d)
+            for k in range(
+                (q - p0) * n_shared // batch_size, (q + ROWS - p0) * n_shared // batch_size
+            ):
+                prefetch(w2_at + noise[b + 1, min(k, n_shared - 1)] * row_bytes, d)
+            ahead[s.BEFORE] = p_at + ((q + window) & wrap) * ring_bytes
+            for r in range(ROWS):
+                p = q + r
+                i = p + window
+                ahead[s.IN + r] = w1_at + word[i] * row_bytes if word[i] >= 0 else nothing
+                ahead[s.IN_SUM + r] = p_at + ((i + 1) & wrap) * ring_bytes
+                ahead[s.HERE + r] = p_at + (p & wrap) * ring_bytes
+                back[s.G_HERE + r] = g_at + (p & wrap) * ring_bytes
+                count = 0
+                if r < m:
+                    ahead[s.LEFT + r] = p_at + (left[p] & wrap) * ring_bytes
+                    ahead[s.RIGHT + r] = p_at + (right[p] & wrap) * ring_bytes
+                    back[s.G_LEFT + r] = g_at + (left[p] & wrap) * ring_bytes
+                    back[s.G_RIGHT + r] = g_at + (right[p] & wrap) * ring_bytes
+                    i = p - window
+                    back[s.OUT + r] = w1_at + word[i] * row_bytes if word[i] >= 0 else sink
+                    back[s.G_OUT + r] = g_at + (i & wrap) * ring_bytes
+                    if word[p] >= 0:
+                        count = known[right[p]] - known[left[p]] - 1
+                else:
+                    ahead[s.LEFT + r] = ahead[s.RIGHT + r] = ahead[s.HERE + r]
+                    back[s.G_LEFT + r] = back[s.G_RIGHT + r] = back[s.G_HERE + r]
+                    back[s.OUT + r], back[s.G_OUT + r] = sink, no_gradient
+                if count > 0:
+                    n_positions += 1
+                    back[s.TARGET + r] = w2_at + word[p] * row_bytes
+                    share_in[r] = _F1 / np.float32(count) if mean else _F1
+                    share_out[r] = _F1 / np.float32(count) if mean and corrected else _F1
+                    step[r] = alpha
+                else:
+                    back[s.TARGET + r] = no_word
+                    share_in[r] = share_out[r] = step[r] = _F0
                     for k in range(K):
-                        f[k] = _F0
-                    continue
-                weights = mask[i]
-                for k in range(K):
-                    rest[k] = _F1 / (_F1 + exp(f[k]))  # 1 - sigmoid
-                    f[k] = (rest[k] - _F1) * weights[k] * alpha
-                for k0 in range(0, K, COLUMNS):
-                    for k in range(k0, k0 + COLUMNS):
-                        noise_product *= np.float64(rest[k] if weights[k] > _F0 else _F1)
-                    if noise_product < 1e-100:
-                        loss -= np.log(noise_product) * weight
-                        noise_product = 1.0
-            for j in range(0, width, COLUMNS):
-                tile(E, j, width, F, i0 * K, K, 1, N, j, width, K)
-            # target words, and back to the ends of the windows
-            for i in range(i0, i0 + ROWS):
-                if not active[i]:
-                    continue
-                p = p0 + i
-                h = H[i]
-                row = W2[word[p]]
-                x = _F0
+                        mask[(p - p0) * K + k] = _F0
+            ahead[s.HERE + ROWS] = p_at + ((q + ROWS) & wrap) * ring_bytes
+            back[s.G_HERE + ROWS] = g_at + ((q + ROWS) & wrap) * ring_bytes
+            s.forward(ahead, share_in, H, width, d)
+            s.scores(F, H, width, rows, 0, K, d)
+            s.target_scores(x, H, width, back, d)
+            at = (q - p0) * K
+            for k in range(ROWS * K):
+                rest = _F1 / (_F1 + exp(F[k]))  # 1 - sigmoid
+                weights = mask[at + k]
+                F[k] = (rest - _F1) * weights * alpha
+                noise_product *= np.float64(rest if weights > _F0 else _F1)
+            if noise_product < 1e-100:
+                loss -= np.log(noise_product) * weight
+                noise_product = 1.0
+            for r in range(ROWS):
+                odds = exp(-x[r])
+                if step[r] > _F0:
+                    target_product *= 1.0 + np.float64(odds)
+                step[r] *= odds / (_F1 + odds)
+            if target_product > 1e200:
+                loss += np.log(target_product)
+                target_product = 1.0
+            s.backward(F, rows, 0, K, step, H, width, back, share_out, d)
+            n_steps += 1
+            if n_steps % _REBASE == 0:
+                base = P[(q - window) & wrap]
+                for i in range(q - window + 1, q + ROWS + window + 1):
+                    total = P[i & wrap]
+                    for j in range(d):
+                        total[j] -= base[j]
                 for j in range(d):
-                    x += h[j] * row[j]
-                odds = exp(-x)
-                target_product *= 1.0 + np.float64(odds)
-                if target_product > 1e200:
-                    loss += np.log(target_product)
-                    target_product = 1.0
-                s = alpha * odds / (_F1 + odds)
-                step[i] = s
-                share = _F1
-                if mean and corrected:
-                    share = _F1 / np.float32(known[right[p]] - known[left[p]] - 1)
-                spread(
-                    O,
-                    i * d,
-                    G,
-                    (left[p] - lo) * d,
-                    G,
-                    (right[p] - lo) * d,
-                    E,
-                    (i - i0) * width,
-                    W2,
-                    np.int64(word[p]) * d,
-                    s,
-                    share,
-                    d,
-                )
-        # all is read; now W2 and W1 may change
-        for j in range(0, width, COLUMNS):
-            for k in range(0, K, ROWS):
-                tile(D, k * width + j, width, F, k, 1, K, H, j, width, padded)
-        for k in range(n_shared):
-            add_scaled(W2, np.int64(noise[k]) * d, D, k * width, _F1, d)
-        for i in range(m):
-            if active[i]:
-                add_scaled(W2, np.int64(word[p0 + i]) * d, H, i * width, step[i], d)
-        run = P[0]
+                    base[j] = _F0
+    # rows still in reach
+    total = extra[4]
+    for i in range(last - window, last + window):
+        g = G[i & wrap]
         for j in range(d):
-            run[j] = _F0
-        for i in range(lo, hi):
-            w = word[i]
-            if w < 0:
-                for j in range(d):
-                    run[j] += G[i - lo, j]
-                    G[i - lo, j] = _F0
-            elif p0 <= i < p1 and active[i - p0]:
-                own = (i - p0) * d
-                collect_but(P, 0, G, (i - lo) * d, W1, np.int64(w) * d, O, own, d)
-            else:
-                collect(P, 0, G, (i - lo) * d, W1, np.int64(w) * d, d)
-        for j in range(d):
-            G[hi - lo, j] = _F0
-        for j in range(d):
-            run[j] = _F0
+            total[j] += g[j]
+        if word[i] >= 0:
+            for j in range(d):
+                W1[word[i], j] += total[j]
     loss += np.log(target_product) - np.log(noise_product) * weight
     return loss, n_positions
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy", fastmath=_MATH)
+def train_apart(  # type: ignore[no-untyped-def]
+    ids,
+    offsets,
+    start,
+    stop,
+    W1,
+    W2,
+    keep,
+    cumulated,
+    guide,
+    alpha_start,
+    alpha_stop,
+    window,
+    min_window,
+    negative,
+    n_shared,
+    batch_size,
+    mean,
+    corrected,
+    token_key,
+    noise_key,
+    slot,
+    place,
+):
+    """Train as `train_range` does, but on copies of the rows that the range needs.
+
+    Parameters
+    ----------
+    place : int32 array of shape (V,)
+        Scratch, all -1 before and after.
+
+    Returns
+    -------
+    loss, n_positions
+        As from `train_range`.
+    words : int32 array
+        The words whose rows were copied.
+    rows1 : float32 array of shape (n, d)
+        Rows of W1 after training, of the first n of these words.
+    rows2 : float32 array of shape (len(words), d)
+        Rows of W2 after training.
+    """
+    word, left, right, known, first, last, noise = _prepare(
+        ids, offsets, start, stop, keep, cumulated, guide, window, min_window, n_shared,
+        batch_size, token_key, noise_key,
+    )  # fmt: skip
+    words = np.empty(min(len(W1), len(word) + noise.size), np.int32)
+    n = 0
+    for i in range(len(word)):
+        w = word[i]
+        if w >= 0:
+            if place[w] < 0:
+                words[n] = w
+                place[w] = n
+                n += 1
+            word[i] = place[w]
+    n_text = n
+    for b in range(len(noise)):
+        for k in range(n_shared):
+            w = noise[b, k]
+            if place[w] < 0:
+                words[n] = w
+                place[w] = n
+                n += 1
+            noise[b, k] = place[w]
+    words = words[:n]
+    d = W1.shape[1]
+    rows1, rows2 = np.empty((n_text, d), np.float32), np.empty((n, d), np.float32)
+    for i in range(n):
+        place[words[i]] = -1
+        if i < n_text:
+            rows1[i] = W1[words[i]]
+        rows2[i] = W2[words[i]]
+    loss, n_positions = _train(
+        word, left, right, known, first, last, noise, rows1, rows2, alpha_start, alpha_stop,
+        window, negative, batch_size, mean, corrected, slot,
+    )  # fmt: skip
+    return loss, n_positions, words, rows1, rows2

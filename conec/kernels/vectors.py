@@ -1,0 +1,208 @@
+"""Writing vector code: what Numba's Python has no words for, as LLVM instructions.
+
+The inner loops of training are short and touch many rows at once. What Numba makes of
+such loops first asks whether rows overlap and ends with single elements; both cost as
+much as the work itself, and sums do not stay in registers. Here a loop over columns is
+written once, for whole vectors and, masked, for what is left of a row.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import llvmlite.binding as llvm
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+# floats in a vector: as wide as this processor's registers
+LANES = 16 if llvm.get_host_cpu_features().get("avx512f", False) else 8
+
+_FLOAT, _INT32, _INT64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
+VECTOR = ir.VectorType(_FLOAT, LANES)
+_LINE = 16  # floats in a cache line
+
+
+class Code:
+    """Instructions on vectors of float32."""
+
+    def __init__(self, builder: Any) -> None:
+        self.builder = builder
+        self._fma = cgutils.get_or_insert_function(
+            builder.module, ir.FunctionType(VECTOR, [VECTOR] * 3), f"llvm.fma.v{LANES}f32"
+        )
+        self.zero = ir.Constant(VECTOR, [0.0] * LANES)
+        self._column: Any = None
+        self._mask: Any = None
+
+    def floats(self, address: Any) -> Any:
+        """Turn an address, an integer, into a pointer."""
+        return self.builder.inttoptr(address, _FLOAT.as_pointer())
+
+    def integer_at(self, base: Any, index: Any) -> Any:
+        """Read an element of an array of int64."""
+        return self.builder.load(self.builder.gep(base, [_index(index)]))
+
+    def float_at(self, base: Any, index: Any) -> Any:
+        """Read an element of an array of float32, into all lanes of a vector."""
+        return self.spread(self.builder.load(self.builder.gep(base, [_index(index)])))
+
+    def spread(self, scalar: Any) -> Any:
+        """Put a number into all lanes of a vector."""
+        undefined = ir.Constant(VECTOR, ir.Undefined)
+        first = self.builder.insert_element(undefined, scalar, _INT32(0))
+        lanes = ir.Constant(ir.VectorType(_INT32, LANES), [0] * LANES)
+        return self.builder.shuffle_vector(first, undefined, lanes)
+
+    def add(self, x: Any, y: Any) -> Any:
+        """``x + y``"""
+        return self.builder.fadd(x, y)
+
+    def sub(self, x: Any, y: Any) -> Any:
+        """``x - y``"""
+        return self.builder.fsub(x, y)
+
+    def mul(self, x: Any, y: Any) -> Any:
+        """``x * y``"""
+        return self.builder.fmul(x, y)
+
+    def fma(self, x: Any, y: Any, z: Any) -> Any:
+        """``x * y + z``"""
+        return self.builder.call(self._fma, [x, y, z])
+
+    # Rows, at the columns that the loop has come to
+
+    def load(self, row: Any) -> Any:
+        """Read a row's columns."""
+        place = self._place(row)
+        if self._mask is None:
+            return self.builder.load(place, align=4)
+        function = cgutils.get_or_insert_function(
+            self.builder.module,
+            ir.FunctionType(VECTOR, [VECTOR.as_pointer(), _INT32, self._mask.type, VECTOR]),
+            f"llvm.masked.load.v{LANES}f32.p0",
+        )
+        return self.builder.call(function, [place, _INT32(4), self._mask, self.zero])
+
+    def store(self, value: Any, row: Any) -> None:
+        """Write a row's columns."""
+        place = self._place(row)
+        if self._mask is None:
+            self.builder.store(value, place, align=4)
+            return
+        function = cgutils.get_or_insert_function(
+            self.builder.module,
+            ir.FunctionType(ir.VoidType(), [VECTOR, VECTOR.as_pointer(), _INT32, self._mask.type]),
+            f"llvm.masked.store.v{LANES}f32.p0",
+        )
+        self.builder.call(function, [value, place, _INT32(4), self._mask])
+
+    def _place(self, row: Any) -> Any:
+        return self.builder.bitcast(self.builder.gep(row, [self._column]), VECTOR.as_pointer())
+
+    def columns(self, n: Any, body: Callable[[], None]) -> None:
+        """Do `body` for each vector of `n` columns, the last of them masked."""
+        lanes = n.type(LANES)
+        whole = self.builder.mul(self.builder.sdiv(n, lanes), lanes)
+        with cgutils.for_range_slice(self.builder, n.type(0), whole, lanes, n.type) as (column, _):
+            self._column = column
+            body()
+        with self.builder.if_then(self.builder.icmp_signed("<", whole, n)):
+            left = self.builder.trunc(self.builder.sub(n, whole), _INT32)
+            kind = ir.VectorType(_INT32, LANES)
+            first = self.builder.insert_element(ir.Constant(kind, ir.Undefined), left, _INT32(0))
+            bound = self.builder.shuffle_vector(
+                first, ir.Constant(kind, ir.Undefined), ir.Constant(kind, [0] * LANES)
+            )
+            numbers = ir.Constant(kind, list(range(LANES)))
+            self._mask = self.builder.icmp_signed("<", numbers, bound)
+            self._column = whole
+            body()
+        self._column = self._mask = None
+
+    def sums(self, vectors: list[Any]) -> list[Any]:
+        """Sum of the lanes of each of a multiple of four vectors, as vectors of four."""
+        halves = []
+        for a, b in zip(vectors[0::2], vectors[1::2], strict=True):
+            halves.append(self._pairs(a, b))
+        quarters = []
+        for a, b in zip(halves[0::2], halves[1::2], strict=True):
+            quarters.append(self._pairs(a, b))
+        result = []
+        for total in quarters:
+            lanes = LANES
+            while lanes > 4:
+                lanes //= 2
+                kind = ir.VectorType(_INT32, lanes)
+                undefined = ir.Constant(total.type, ir.Undefined)
+                low = self.builder.shuffle_vector(
+                    total, undefined, ir.Constant(kind, list(range(lanes)))
+                )
+                high = self.builder.shuffle_vector(
+                    total, undefined, ir.Constant(kind, list(range(lanes, 2 * lanes)))
+                )
+                total = self.builder.fadd(low, high)
+            result.append(total)
+        return result
+
+    def _pairs(self, a: Any, b: Any) -> Any:
+        """Sums of neighbours: in each four lanes, two of `a` and two of `b`."""
+        kind = ir.VectorType(_INT32, LANES)
+
+        def pick(parity: int) -> Any:
+            lanes = []
+            for group in range(0, LANES, 4):
+                lanes += [group + parity, group + parity + 2]
+                lanes += [LANES + group + parity, LANES + group + parity + 2]
+            return self.builder.shuffle_vector(a, b, ir.Constant(kind, lanes))
+
+        return self.builder.fadd(pick(0), pick(1))
+
+
+def _index(index: Any) -> Any:
+    return _INT64(index) if isinstance(index, int) else index
+
+
+def pointer(context: Any, builder: Any, kind: Any, value: Any) -> Any:
+    """Where the data of an array begin."""
+    return cgutils.create_struct_proxy(kind)(context, builder, value=value).data
+
+
+@intrinsic  # type: ignore[untyped-decorator,unused-ignore]
+def address(typingctx, A):  # type: ignore[no-untyped-def]
+    """Where the data of an array begin, as an integer."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.ptrtoint(pointer(context, builder, signature.args[0], args[0]), _INT64)
+
+    return types.int64(A), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator,unused-ignore]
+def prefetch(typingctx, row, n):  # type: ignore[no-untyped-def]
+    """Ask for `n` float32 from an address on, ahead of their use.
+
+    The rows that training touches lie all over W1 and W2, which no processor foresees.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        byte = ir.IntType(8).as_pointer()
+        hint = cgutils.get_or_insert_function(
+            builder.module,
+            ir.FunctionType(ir.VoidType(), [byte, _INT32, _INT32, _INT32]),
+            "llvm.prefetch.p0",
+        )
+        row = builder.inttoptr(args[0], _FLOAT.as_pointer())
+        integer = args[1].type
+        with cgutils.for_range_slice(builder, integer(0), args[1], integer(_LINE), integer) as (
+            column,
+            _,
+        ):
+            place = builder.bitcast(builder.gep(row, [column]), byte)
+            # to read, keep in all caches, data
+            builder.call(hint, [place, _INT32(0), _INT32(3), _INT32(1)])
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.intp), codegen
