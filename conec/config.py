@@ -77,11 +77,6 @@ class Config:
         return 0.15 if self.cbow_mean and self.cbow_gradient == "corrected" else 0.025
 
     @property
-    def training_threads(self) -> int:
-        """Threads that may train: one, where results are to be the same each time."""
-        return 1 if self.deterministic else self.workers
-
-    @property
     def batch(self) -> tuple[int, int]:
         """Positions in a batch, and noise words that they share."""
         return (1, self.negative) if self.negatives == "exact" else (self.batch_size, self.shared)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 import corpora
-from conec import persistence, training
+from conec import persistence, ranges, training
 from conec.config import Config, check_integer, check_number
 from conec.embedding import Embedder
 from conec.interop import models
@@ -79,8 +79,8 @@ class ContextEncoder(Embedder):
     seed : int
         Same seed, same vectors, with one worker.
     deterministic : bool
-        Same vectors with any number of workers: training then uses one thread, other
-        steps use all.
+        Same vectors, to the bit, with any number of workers; up to 8 of them train. It
+        takes a little longer, and other vectors than without come out.
 
     Attributes
     ----------
@@ -372,7 +372,7 @@ class ContextEncoder(Embedder):
                     f"the corpus is not the one that {resume_from} was trained on, so that "
                     "run cannot go on; train without resume_from to train further on it"
                 )
-            if self._training.range_tokens != training.RANGE:
+            if self._training.range_tokens != ranges.range_tokens(self.config, len(stream)):
                 raise ValueError(
                     f"{resume_from} was written by a version that cuts the corpus otherwise: "
                     "load it and train further, or go on with that version"
@@ -389,6 +389,7 @@ class ContextEncoder(Embedder):
             end_alpha=c.min_alpha if end_alpha is None else check_number("end_alpha", end_alpha, 0),
             fingerprint=fingerprint,
             run=self._runs,
+            range_tokens=ranges.range_tokens(c, len(stream)),
         )
 
     from_vectors = classmethod(models.from_vectors)

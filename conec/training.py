@@ -1,8 +1,8 @@
 """Training: epochs, learning rate, threads, progress, interruptions.
 
-The token stream is cut into ranges of equal length, which threads take in order. What
-a range does is fixed by the seed, the epoch and its place, so one thread always gives
-the same bits, and a run that stopped between two ranges goes on as if it had not.
+The token stream is cut into ranges of equal length (see `conec.ranges` for how threads
+share them). What a range does is fixed by the seed, the epoch and its place, so a run
+that stopped between two ranges goes on as if it had not.
 """
 
 from __future__ import annotations
@@ -19,17 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from conec import ranges
 from conec.config import Config, check_integer, check_number
 from conec.types import JSON, FloatArray
-from conec.vocabulary import Vocabulary, noise_table
+from conec.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from corpora.tokens import TokenStream
-
-RANGE = 1 << 15  # tokens that a thread trains on before it asks for more
-
-# Purposes of random numbers, so that no two of them are the same
-_TOKENS, _NOISE, _WEIGHTS = 0, 1, 2
 
 
 class TrainingDiverged(ArithmeticError):
@@ -70,7 +66,7 @@ class TrainingState:
     next_range: int = 0
     losses: list[float] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
-    range_tokens: int = field(default_factory=lambda: RANGE)
+    range_tokens: int = field(default_factory=lambda: ranges.RANGE)
 
     @property
     def finished(self) -> bool:
@@ -116,7 +112,7 @@ def initial_weights(
     first : int
         Another number gives other rows: for words that are added later.
     """
-    rng = np.random.default_rng([seed, _WEIGHTS, first])
+    rng = np.random.default_rng([seed, ranges.WEIGHTS, first])
     W1 = rng.random((n_words, size), dtype=np.float32)
     W1 -= np.float32(0.5)
     W1 /= np.float32(size)
@@ -165,15 +161,17 @@ def train(
     """
     from tqdm import tqdm
 
-    step = _Step(W1, W2, stream, vocabulary, config, state)
-    n_ranges = -(-len(stream) // RANGE)
+    step = ranges.Step(W1, W2, stream, vocabulary, config, state)
+    run = ranges.run_in_rounds if config.deterministic else ranges.run_freely
+    length = state.range_tokens
+    n_ranges = -(-len(stream) // length)
     # words are counted as they were read, so that rates compare with other programs
     per_token = stream.n_raw / max(len(stream), 1)
     saved = time.monotonic()
     with (
         tqdm(
             total=stream.n_raw * state.epochs,
-            initial=int(per_token * (state.epoch * len(stream) + state.next_range * RANGE)),
+            initial=int(per_token * (state.epoch * len(stream) + state.next_range * length)),
             desc="training",
             unit=" words",
             unit_scale=True,
@@ -191,13 +189,13 @@ def train(
 
         def tick(done: int) -> bool:
             """Show how far it is; say whether to stop, for a checkpoint or for good."""
-            n = state.epoch * len(stream) + min(done * RANGE, len(stream))
+            n = state.epoch * len(stream) + min(done * length, len(stream))
             bar.update(int(n * per_token) - bar.n)
             return interrupted.is_set() or checkpoint_is_due()
 
         try:
             while not state.finished:
-                _run_ranges(step, state, n_ranges, config.training_threads, tick)
+                run(step, state, n_ranges, config.workers, tick)
                 loss, positions = float(np.sum(state.losses)), int(np.sum(state.positions))
                 done = state.next_range == n_ranges
                 if not np.isfinite(loss) or (done and not np.isfinite(W2.sum(dtype=np.float64))):
@@ -247,130 +245,3 @@ def _interrupt_held_back() -> Iterator[threading.Event]:
         yield pressed
     finally:
         signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
-class _Step:
-    """Training on one range: all that stays the same from range to range."""
-
-    def __init__(
-        self,
-        W1: FloatArray,
-        W2: FloatArray,
-        stream: TokenStream,
-        vocabulary: Vocabulary,
-        config: Config,
-        state: TrainingState,
-    ) -> None:
-        # imported here: it takes a moment, and queries do not need it
-        from conec.kernels.cpu import train_range
-        from conec.kernels.random import key
-
-        self._kernel, self._key = train_range, key
-        self._weights = W1, W2
-        self._ids = np.asarray(stream.ids)
-        self._offsets = stream.offsets
-        self._keep = vocabulary.keep_probability(config.sample)
-        self._noise = noise_table(vocabulary.noise(config.ns_exponent))
-        self._config = config
-        self._state = state
-
-    def scratch(self) -> Any:
-        """What a thread needs for itself."""
-        return np.zeros(len(self._keep), np.int16)
-
-    def __call__(self, epoch: int, number: int, scratch: Any) -> tuple[float, int]:
-        """Train on a range; the sum of its losses and its number of positions."""
-        config, state, n = self._config, self._state, len(self._ids)
-        start, stop = number * RANGE, min((number + 1) * RANGE, n)
-        batch_size, shared = config.batch
-
-        def alpha(token: int) -> float:
-            done = (epoch * n + token) / (state.epochs * n)
-            return state.start_alpha + (state.end_alpha - state.start_alpha) * done
-
-        loss, positions = self._kernel(
-            self._ids,
-            self._offsets,
-            start,
-            stop,
-            *self._weights,
-            self._keep,
-            *self._noise,
-            alpha(start),
-            alpha(stop),
-            config.window,
-            config.min_window,
-            config.negative,
-            shared,
-            batch_size,
-            config.cbow_mean,
-            config.cbow_gradient == "corrected",
-            self._key(config.seed, _TOKENS, state.run, epoch),
-            self._key(config.seed, _NOISE, state.run, epoch, number),
-            scratch,
-        )
-        return loss, positions
-
-
-def _run_ranges(
-    step: _Step,
-    state: TrainingState,
-    n_ranges: int,
-    n_threads: int,
-    tick: Callable[[int], bool],
-) -> None:
-    """Train on the ranges that are left of an epoch, or until `tick` says to stop.
-
-    Ranges are handed out in order and each that was handed out is finished, also after
-    an error or Ctrl-C; so `state.next_range` says all about what is done.
-    """
-    lock = threading.Lock()
-    stop = threading.Event()
-    results: dict[int, tuple[float, int]] = {}
-    errors: list[BaseException] = []
-    first = state.next_range
-    handed_out = first
-
-    def work() -> None:
-        nonlocal handed_out
-        scratch = step.scratch()
-        while not stop.is_set():
-            with lock:
-                number = handed_out
-                if number >= n_ranges:
-                    return
-                handed_out += 1
-            try:
-                results[number] = step(state.epoch, number, scratch)
-            except BaseException as error:
-                errors.append(error)
-                stop.set()
-
-    threads = [
-        threading.Thread(target=work, name=f"conec-{i}", daemon=True) for i in range(n_threads)
-    ]
-    for thread in threads:
-        thread.start()
-    try:
-        while any(thread.is_alive() for thread in threads):
-            for thread in threads:
-                thread.join(0.05)
-            if tick(first + len(results)):
-                stop.set()
-    finally:
-        stop.set()
-        again = None
-        while any(thread.is_alive() for thread in threads):
-            try:
-                for thread in threads:
-                    thread.join()
-            except KeyboardInterrupt as error:  # a second Ctrl-C: the ranges at work end soon
-                again = error
-        numbers = range(first, first + len(results))
-        state.losses += [results[number][0] for number in numbers if number in results]
-        state.positions += [results[number][1] for number in numbers if number in results]
-        state.next_range = first + len(results)
-    if errors:
-        raise errors[0]
-    if again is not None:
-        raise again

@@ -1,39 +1,76 @@
-"""Bringing together what was trained apart, in an order that is always the same."""
+"""Bringing together what was trained apart: the same bits, whoever does which part."""
 
 from __future__ import annotations
 
 import numba as nb
+import numpy as np
+
+from conec.kernels.vectors import address, prefetch
+
+_AHEAD = 8  # rows
 
 
 @nb.njit(nogil=True, cache=True)
-def note(words, n, times, part, n_parts):  # type: ignore[no-untyped-def]
-    """Count in how many copies each word's row is; of words that are this part's."""
+def count_copies(words, n, copies, part, n_parts):  # type: ignore[no-untyped-def]
+    """Note that the rows of the first `n` words were copied; for `merge`.
+
+    Parameters
+    ----------
+    words : int32 array
+    copies : int32 array of shape (V,)
+        How often each row was copied.
+    part, n_parts : int
+        Only words of this part of the vocabulary are looked at.
+    """
     for i in range(n):
         if words[i] % n_parts == part:
-            times[words[i]] += 1
+            copies[words[i]] += 1
 
 
 @nb.njit(nogil=True, cache=True, fastmath={"contract"})
-def merge(W, rows, words, times, power, part, n_parts):  # type: ignore[no-untyped-def]
+def merge(W, rows, words, copies, merged, part, n_parts):  # type: ignore[no-untyped-def]
+    """Add to W what training made of copies of some of its rows.
+
+    Of a row with n copies, the sum of their changes over sqrt(n) is added. The sum
+    would overshoot where all have learned the same, the mean be too slow where each
+    has learned something else.
+
+    Parameters
+    ----------
+    W : float32 array of shape (V, d)
+    rows : float32 array of shape (n, d)
+        The copies, of the first n of `words`.
+    words : int32 array
+    copies : int32 array of shape (V,)
+        By `count_copies`, for all that will be merged; 0 again when all are.
+    merged : int32 array of shape (V,)
+        Scratch, 0 before and when all are merged.
+    part, n_parts : int
+        As for `count_copies`.
+    """
+    d = W.shape[1]
+    start, ahead = address(W), 0
     for i in range(len(rows)):
+        while ahead < min(i + _AHEAD, len(rows)):
+            if words[ahead] % n_parts == part:
+                prefetch(start + np.int64(words[ahead]) * d * 4, d)
+            ahead += 1
         w = words[i]
-        if w % n_parts == part:
-            x, y = W[w], rows[i]
-            c = times[w]
-            if c == 1:
-                x[:] = y
-                times[w] = 0
-            elif c > 0:
-                a = nb.float32(c ** -power)
-                times[w] = -(c*1000+c-1)
-                b = nb.float32(1) - a*c
-                for j in range(len(x)):
-                    x[j] = b * x[j] + a * y[j]
-            else:
-                c = -c
-                n=c//1000
-                a = nb.float32(n ** -power)
-                for j in range(len(x)):
-                    x[j] += a * y[j]
-                left=c%1000-1
-                times[w] = -(n*1000+left) if left>0 else 0
+        if w % n_parts != part:
+            continue
+        total, copy, n = W[w], rows[i], copies[w]
+        a = np.float32(1 / np.sqrt(np.float64(n)))
+        if n == 1:
+            for j in range(d):
+                total[j] = copy[j]
+        elif merged[w] == 0:
+            # the old row is needed n times, and only now at hand
+            b = np.float32(1) - a * np.float32(n)
+            for j in range(d):
+                total[j] = b * total[j] + a * copy[j]
+        else:
+            for j in range(d):
+                total[j] += a * copy[j]
+        merged[w] += 1
+        if merged[w] == n:
+            copies[w] = merged[w] = 0

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import conec
 import corpora
 import corpora.counting
-from conec import training
+from conec import ranges
 from corpora.tokens import TokenStream
 from tests import oracles
 
@@ -48,7 +48,7 @@ def lee():
 
 @pytest.fixture
 def short_ranges(monkeypatch):
-    monkeypatch.setattr(training, "RANGE", 1000)
+    monkeypatch.setattr(ranges, "RANGE", 1000)
 
 
 def two_topics(n_documents=400, seed=0):
@@ -117,10 +117,35 @@ def test_same_seed_same_bits_and_another_seed_others(lee):
 
 
 def test_deterministic_gives_the_same_bits_with_any_number_of_workers(short_ranges):
-    models = [make(deterministic=True, workers=n).fit(LEE) for n in (1, 2, 3)]
+    models = [make(deterministic=True, workers=n).fit(LEE) for n in (1, 2, 3, 4, 11)]
     for model in models[1:]:
         assert_same_bits(models[0], model)
-    assert_same_bits(make().fit(LEE), models[0])
+    other = make(deterministic=True, seed=4).fit(LEE)
+    assert other.W1.tobytes() != models[0].W1.tobytes()
+
+
+def test_deterministic_learns_as_much(lee):
+    free, rounds = make(epochs=5).fit(lee), make(epochs=5, deterministic=True).fit(lee)
+    assert rounds.loss_history_[-1] == pytest.approx(free.loss_history_[-1], rel=0.07)
+
+
+def test_an_error_in_a_round_is_told_and_what_was_done_before_stays(lee, short_ranges, monkeypatch):
+    model = make(deterministic=True, workers=2).build_vocab(lee)
+    original, calls = ranges.Step.apart, []
+
+    def apart(self, *args):
+        calls.append(args)
+        if len(calls) > 30:
+            raise MemoryError("no room")
+        return original(self, *args)
+
+    monkeypatch.setattr(ranges.Step, "apart", apart)
+    before = model.W1.copy()
+    with pytest.raises(MemoryError, match="no room"):
+        model.train(lee)
+    assert not np.array_equal(model.W1, before)
+    assert model._training.next_range % ranges.ROUND == 0
+    assert len(model._training.losses) == model._training.next_range > 0
 
 
 def test_several_workers_learn_as_much(lee, short_ranges):
@@ -235,7 +260,7 @@ def test_what_a_callback_asks_for_is_up_to_date(lee):
 def test_nothing_stale_after_an_interruption_within_an_epoch(lee, short_ranges):
     model = make(epochs=3)
     model.build_vocab(lee)
-    original = training._run_ranges
+    original = ranges.run_freely
     calls = []
 
     def fail(*args):
@@ -244,7 +269,7 @@ def test_nothing_stale_after_an_interruption_within_an_epoch(lee, short_ranges):
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "_run_ranges", fail)
+        patch.setattr(ranges, "run_freely", fail)
         with pytest.raises(KeyboardInterrupt):
             model.train(lee)
     assert model._cache == {}
@@ -376,20 +401,20 @@ def interrupt_at_epoch(n):
 
 def interrupt_after_ranges(monkeypatch, n):
     """As Ctrl-C does: raise once some ranges are done."""
-    original, calls = training._Step.__call__, []
+    original, calls = ranges.Step.__call__, []
 
     def step(self, *args):
         calls.append(args)
         if len(calls) == n:
-            monkeypatch.setattr(training._Step, "__call__", original)
+            monkeypatch.setattr(ranges.Step, "__call__", original)
             result = original(self, *args)
             stops.append(True)
             return result
         return original(self, *args)
 
     stops = []
-    monkeypatch.setattr(training._Step, "__call__", step)
-    run = training._run_ranges
+    monkeypatch.setattr(ranges.Step, "__call__", step)
+    run = ranges.run_freely
 
     def run_ranges(step, state, n_ranges, n_threads, tick):
         def tick_or_stop(done):
@@ -410,7 +435,30 @@ def interrupt_after_ranges(monkeypatch, n):
         call.scratch = step.scratch
         return call
 
-    monkeypatch.setattr(training, "_run_ranges", run_ranges)
+    monkeypatch.setattr(ranges, "run_freely", run_ranges)
+
+
+def test_an_interrupted_run_in_rounds_goes_on(lee, short_ranges, tmp_path, monkeypatch):
+    monkeypatch.setattr(ranges, "SHOWN_EACH", 0)
+    whole = make(deterministic=True, workers=2).fit(lee)
+    run, path = ranges.run_in_rounds, tmp_path / "checkpoint"
+
+    def interrupted(step, state, n_ranges, n_threads, tick):
+        def tick_or_stop(done):
+            if state.epoch == 1 and done >= 2 * ranges.ROUND:
+                raise KeyboardInterrupt
+            return tick(done)
+
+        run(step, state, n_ranges, n_threads, tick_or_stop)
+
+    model = make(deterministic=True, workers=2)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ranges, "run_in_rounds", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(lee, checkpoint=path)
+    assert conec.load(path)._training.next_range == 2 * ranges.ROUND
+    other = make(deterministic=True, workers=3).train(lee, resume_from=path)
+    assert_same_bits(whole, other)
 
 
 @pytest.mark.parametrize("at", [1, 2, 3])
