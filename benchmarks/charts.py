@@ -110,6 +110,13 @@ def groups(axes: Any, labels: list[str], scores: dict[str, list[Result | None]])
     axes.set_xticks(range(len(labels)), labels)
 
 
+def outside_legend(drawn: Any, axes: Any) -> None:
+    """The legend of a panel, to the right of all."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        drawn.legend(handles, labels, loc="outside right center", frameon=False, fontsize=9)
+
+
 def save(drawn: Any, path: Path) -> None:
     """Write the PNG."""
     drawn.savefig(path)

@@ -289,8 +289,7 @@ def _draw(found: dict[str, Result], path: Path) -> None:
     }
     charts.groups(panels[-1], list(QUALITY), scores)
     charts.style(panels[-1], "", "share right, Spearman's correlation", "Quality", grid="y")
-    handles = panels[-1].get_legend_handles_labels()
-    figure.legend(*handles, loc="outside right center", frameon=False)
+    charts.outside_legend(figure, panels[-1])
     charts.save(figure, path)
 
 
