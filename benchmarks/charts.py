@@ -74,22 +74,27 @@ def color(trainer: str) -> str:
     return colors.get(kind, GREY)
 
 
-def bars(axes: Any, rows: list[tuple[str, Result]], scale: float = 1e-3) -> None:
-    """Horizontal bars of trainers from top to bottom, each with its value beside it."""
-    values = [(row.value or 0) * scale for _, row in rows]
-    errors = [math.nan if row.sd is None else row.sd * scale for _, row in rows]
+def bars(
+    axes: Any,
+    rows: list[Result],
+    labels: list[str],
+    colors: list[str],
+    *,
+    scale: float = 1,
+) -> None:
+    """Horizontal bars from top to bottom, each with its value beside it."""
+    values = [(row.value or 0) * scale for row in rows]
+    errors = [math.nan if row.sd is None else row.sd * scale for row in rows]
     ends = [v + (0 if math.isnan(e) else e) for v, e in zip(values, errors, strict=True)]
     places = list(range(len(rows)))
-    axes.barh(
-        places, values, xerr=errors, color=[color(name) for name, _ in rows], height=0.65,
-        error_kw=ERROR,
-    )  # fmt: skip
-    axes.set_yticks(places, [label(name) for name, _ in rows])
+    digits = 0 if max(ends) >= 100 else 1 if max(ends) >= 10 else 2
+    axes.barh(places, values, xerr=errors, color=colors, height=0.65, error_kw=ERROR)
+    axes.set_yticks(places, labels)
     axes.invert_yaxis()
     axes.set_xlim(0, max(ends) * 1.2 or 1)
     for place, value, end in zip(places, values, ends, strict=True):
         axes.annotate(
-            f"{value:,.0f}", (end, place), xytext=(4, 0), textcoords="offset points",
+            f"{value:,.{digits}f}", (end, place), xytext=(4, 0), textcoords="offset points",
             va="center", fontsize=9,
         )  # fmt: skip
 

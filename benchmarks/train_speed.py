@@ -276,7 +276,9 @@ def _draw(found: dict[str, Result], path: Path) -> None:
     shown = {title: rows for title, rows in shown.items() if rows}
     figure, panels = charts.figure(1, len(shown) + 1, (5 * len(shown) + 6, 4))
     for axes, (title, rows) in zip(panels, shown.items(), strict=False):
-        charts.bars(axes, [(row.name.partition("words_per_s.")[2], row) for row in rows])
+        names = [row.name.partition("words_per_s.")[2] for row in rows]
+        labels, colors = map(charts.label, names), map(charts.color, names)
+        charts.bars(axes, rows, list(labels), list(colors), scale=1e-3)
         charts.style(axes, "thousand words/s", "", title, grid="x")
     trainers = [
         row.name.removeprefix("words_per_s.")
