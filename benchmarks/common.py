@@ -162,7 +162,9 @@ def report(
     chart: Callable[[Path], None] | None = None,
 ) -> None:
     """Print tables and results; write JSON, and draw the figure beside it, if a path is given."""
-    print(f"\n{benchmark}: {protocol}\n{corpus}\n")
+    for about in (protocol, corpus):
+        print(", ".join(f"{k} {v}" for k, v in about.items() if not isinstance(v, dict)))
+    print()
     for table in tables:
         print(f"{table}\n")
     rows = []

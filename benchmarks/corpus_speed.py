@@ -139,7 +139,7 @@ def run_count(task: Task) -> Measured:
     takes = inspect.signature(count).parameters
     wanted = {"min_count": MIN_COUNT, "memory": task.get("memory")}
     wanted = {name: value for name, value in wanted.items() if value is not None}
-    passed = {name: value for name, value in wanted.items() if name in takes}
+    passed: dict[str, Any] = {name: value for name, value in wanted.items() if name in takes}
     documents = _documents(task)
     start = time.perf_counter()
     counts = count(documents, workers=task["workers"], **passed)
@@ -215,7 +215,7 @@ def _results(
 
 def _peak(run: Measured) -> float:
     # of one process alone, the system knows it exactly
-    return max(run["peak_mb"], run["tree_mb"] or 0)
+    return float(max(run["peak_mb"], run["tree_mb"] or 0))
 
 
 def _table(runs: dict[str, list[Measured]], found: dict[str, Result]) -> Table:

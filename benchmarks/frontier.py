@@ -37,7 +37,7 @@ from benchmarks.common import (
     versions,
 )  # fmt: skip
 from benchmarks.frontier_chart import draw, pareto, points_of
-from benchmarks.material import QUALITY, encoded, load, missing_quality, plain_text, quality
+from benchmarks.material import QUALITY, encoded, known, load, missing_quality, plain_text, quality
 from benchmarks.runs import Measured, Task, apart
 from benchmarks.trainers import SETTINGS, compile_kernels, training_rate
 
@@ -272,15 +272,13 @@ def _scores(name: str, runs: list[Measured], reference: dict[str, float]) -> lis
     diverged = sum("diverged" in run for run in runs)
     results = [Result(f"diverged.{name}", diverged / len(runs), "share", n=len(runs))]
     for measure in QUALITY:
-        values = [run.get(measure) for run in runs]
-        lacking = diverged or None in values
-        row = f"{measure}.{name}"
-        results.append(Result(row, None, "share") if lacking else over_runs(row, values, "share"))
-    if any(row.value is None for row in results) or min(reference.values()) <= 0:
-        summary = Result(f"quality.{name}", None, "of gensim")
-    else:
-        values = [mean(run[m] / reference[m] for m in QUALITY) for run in runs]
-        summary = over_runs(f"quality.{name}", values, "of gensim")
+        values = known(run.get(measure) for run in runs)
+        row = Result(f"{measure}.{name}", None, "share")
+        results.append(over_runs(row.name, values, "share") if len(values) == len(runs) else row)
+    summary = Result(f"quality.{name}", None, "of gensim")
+    if all(row.value is not None for row in results) and min(reference.values()) > 0:
+        means = [mean(run[m] / reference[m] for m in QUALITY) for run in runs]
+        summary = over_runs(summary.name, means, "of gensim")
     return [*results, summary]
 
 

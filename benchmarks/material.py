@@ -98,8 +98,8 @@ def zipf(n_words: int, n_tokens: int, seed: int = 1) -> tuple[dict[str, int], To
 
     share = 1 / np.arange(1, n_words + 1)
     share /= share.sum()
-    ids = np.searchsorted(np.cumsum(share), np.random.default_rng(seed).random(n_tokens))
-    ids = np.minimum(ids, n_words - 1).astype(np.int32)
+    drawn = np.searchsorted(np.cumsum(share), np.random.default_rng(seed).random(n_tokens))
+    ids = np.minimum(drawn, n_words - 1).astype(np.int32)
     # of a text in which each word would occur: names in the order of counts
     counts = np.maximum(1, np.round(share / share[-1])).astype(int).tolist()
     offsets = np.append(np.arange(0, n_tokens, 1000), n_tokens).astype(np.int64)

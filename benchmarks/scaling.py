@@ -91,8 +91,8 @@ def main(argv: list[str] | None = None) -> None:
     }  # fmt: skip
     by_name = {result.name: result for result in results}
     report(
-        "scaling", {**protocol, "points": "in the JSON"} if args.json is None else protocol,
-        corpus, results, args.json, tables=[_table(panel, by_name) for panel in args.panels],
+        "scaling", protocol, corpus, results, args.json,
+        tables=[_table(panel, by_name) for panel in args.panels],
         chart=lambda path: _draw(by_name, path),
     )  # fmt: skip
 

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -164,9 +163,8 @@ def _nosub_plan(
 
 def external_command(name: str, path: Path, text: Path, threads: int) -> list[str]:
     """The command line of another program."""
-    program = shutil.which(path.resolve()) or str(path)
     values = {**SETTINGS, "threads": threads, "text": text, "out": text.with_suffix(f".{name}")}
-    return [program, *(part.format_map(values) for part in EXTERNAL[name].split())]
+    return [str(path.resolve()), *(part.format_map(values) for part in EXTERNAL[name].split())]
 
 
 # What comes of it
