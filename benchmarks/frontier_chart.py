@@ -74,7 +74,7 @@ def _scatter(
     for name, (speed, quality) in points.items():
         k, batch, alpha = (v.index(part) for v, part in zip(values, found[name], strict=True))
         axes.scatter(
-            speed / 1e3, quality, s=25 + 28 * batch, marker=_MARKERS[k % len(_MARKERS)],
+            speed / 1e3, quality, s=40 + 28 * batch, marker=_MARKERS[k % len(_MARKERS)],
             color=shades(0.1 + 0.85 * alpha / max(1, len(values[2]) - 1)), alpha=0.85,
             edgecolor="white", linewidth=0.5, zorder=3,
         )  # fmt: skip
@@ -84,7 +84,7 @@ def _scatter(
             [], [], marker=marker, color=charts.GREY, s=45, label=f"K = {value:g} shared words"
         )
     for b, value in enumerate(values[1]):
-        axes.scatter([], [], color=charts.GREY, s=25 + 28 * b, label=f"B = {value:g} positions")
+        axes.scatter([], [], color=charts.GREY, s=40 + 28 * b, label=f"B = {value:g} positions")
     for a, value in enumerate(values[2]):
         shade = shades(0.1 + 0.85 * a / max(1, len(values[2]) - 1))
         axes.scatter([], [], marker="s", color=[shade], s=45, label=f"learning rate {value:g}")
@@ -118,9 +118,9 @@ def _scatter(
     # configurations that are hardly any good would press the others together
     heights = [quality for _, quality in points.values()]
     good = [heights[i] for i in front] + ([star[1]] if star is not None else [])
-    floor = min(good, default=0) - 1.5 * (max(good, default=0) - min(good, default=0))
+    floor = min(good, default=0) - 0.75 * (max(good, default=0) - min(good, default=0))
     if hidden := sum(height < floor for height in heights):
-        axes.set_ylim(bottom=floor)
+        axes.set_ylim(floor, max(good) + 0.1 * (max(good) - floor))
         axes.annotate(
             f"{hidden} worse ones are below", (0.02, 0.02), xycoords="axes fraction", fontsize=9
         )

@@ -16,14 +16,13 @@ ours too, encoding and counting, while `ratio.koan.1` does not.
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import charts, machine_limits
+from benchmarks import charts, machine_limits, peers
 from benchmarks.common import (
     QUICK_DOCUMENTS,
     Result,
@@ -41,19 +40,6 @@ from benchmarks.trainers import SETTINGS, overall_rate, rate, training_rate
 
 EPOCHS = 5
 NOSUB_RUNS = 3
-# Command lines of other programs, to be adapted to other versions of them
-EXTERNAL = {
-    "koan": (
-        "-V 2000000 --epochs 1 --dim {vector_size} --negatives {negative} "
-        "--window-size {window} --learning-rate 0.075 --downsample-th 0 --min-count {min_count} "
-        "--threads {threads} --train-path {text} --embedding-path {out} --cbow true"
-    ),
-    "word2vec": (
-        "-train {text} -output {out} -cbow 1 -size {vector_size} -window {window} "
-        "-negative {negative} -hs 0 -sample 0 -threads {threads} -iter 1 "
-        "-min-count {min_count} -binary 1"
-    ),
-}
 
 Runs = dict[str, list[Measured]]
 
@@ -77,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
     protocol = {
         **SETTINGS, "epochs": args.epochs, "seeds": args.seeds, "quick": args.quick,
         "nosub": {"sample": 0, "epochs": 1, "runs": args.nosub_runs},
-        "external": {name: EXTERNAL[name] for name in EXTERNAL if getattr(args, name)},
+        "external": {name: peers.PROGRAMS[name] for name in peers.PROGRAMS if getattr(args, name)},
     }  # fmt: skip
     found = {result.name: result for result in results}
     report(
@@ -93,16 +79,14 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         "--workers", type=at_least_one, nargs="*", default=[2], help="more workers to try (2)"
     )
     p.add_argument(
-        "--nosub-runs", type=int, default=NOSUB_RUNS, metavar="N",
+        "--nosub-runs", type=int, choices=range(100), default=NOSUB_RUNS, metavar="N",
         help="runs without subsampling (3); 0 leaves these out",
     )  # fmt: skip
-    for name in EXTERNAL:
-        p.add_argument(f"--{name}", type=Path, metavar="PATH", help=f"the program {name}")
+    peers.add_arguments(p)
     args: argparse.Namespace = p.parse_args(argv)
-    for name in EXTERNAL:
-        path = getattr(args, name)
-        if path is not None and not (path.is_file() and os.access(path, os.X_OK)):
-            p.error(f"--{name} {path}: there is no such file, or it cannot be executed")
+    peers.check(p, args)
+    if any(getattr(args, name) for name in peers.PROGRAMS) and not args.nosub_runs:
+        p.error("other programs are measured without subsampling only: not with --nosub-runs 0")
     args.workers = sorted({n for n in args.workers if n > 1})
     return args
 
@@ -149,22 +133,16 @@ def _nosub_plan(
         return lambda seed: apart(f"benchmarks.trainers:{function}", {**task, **more, "seed": seed})
 
     def program(name: str, threads: int) -> Callable[[int], Measured]:
-        command = external_command(name, getattr(args, name), text, threads)
+        command = peers.command(name, getattr(args, name), text, threads)
         return lambda _: {"words": words, "epochs": 1, "train_s": external(command)}
 
     plan = {"ours.1": trainer("ours", workers=1)}
     plan["gensim-lists.1" if lists else "gensim.1"] = trainer("gensim", workers=1, lists=lists)
     plan |= {f"ours.{n}": trainer("ours", workers=n) for n in args.workers}
-    for name in EXTERNAL:
+    for name in peers.PROGRAMS:
         if getattr(args, name) is not None:
             plan |= {f"{name}.{n}": program(name, n) for n in (1, *args.workers)}
     return plan
-
-
-def external_command(name: str, path: Path, text: Path, threads: int) -> list[str]:
-    """The command line of another program."""
-    values = {**SETTINGS, "threads": threads, "text": text, "out": text.with_suffix(f".{name}")}
-    return [str(path.resolve()), *(part.format_map(values) for part in EXTERNAL[name].split())]
 
 
 # What comes of it
@@ -236,13 +214,16 @@ def _nosub_results(runs: Runs) -> list[Result]:
     ]
     for name in runs:
         kind, _, n = name.partition(".")
-        if kind.startswith("ours"):
+        if kind == "ours":
+            if n != "1":
+                scaling = pairs(_rates(runs, name), _rates(runs, "ours.1"))
+                results.append(over_runs(f"nosub.scaling.{n}", scaling, "times", middle=True))
             continue
         ours, theirs = runs[f"ours.{n}"], _rates(runs, name)
         prefix = "nosub.ratio.gensim" if kind.startswith("gensim") else f"ratio.{kind}"
         ratio = pairs([rate(run) for run in ours], theirs)
         results.append(over_runs(f"{prefix}.{n}", ratio, "times", middle=True))
-        if kind in EXTERNAL:
+        if kind in peers.PROGRAMS:
             ratio = pairs([overall_rate(run, 1) for run in ours], theirs)
             label = f"{prefix}.{n}.with_vocabulary"
             results.append(over_runs(label, ratio, "times", middle=True))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import machine_limits, train_speed
+from benchmarks import machine_limits, peers, train_speed
 from benchmarks.runs import external
 
 
@@ -18,7 +18,7 @@ def program(tmp_path):
 
 @pytest.mark.parametrize("name", ["koan", "word2vec"])
 def test_other_programs_get_the_same_settings(name, program, tmp_path):
-    command = train_speed.external_command(name, program, tmp_path / "text.txt", 2)
+    command = peers.command(name, program, tmp_path / "text.txt", 2)
     assert external(command) >= 0.1
     args = (tmp_path / "args").read_text().split("\n")[:-1]
     assert command == [str(program), *args]
@@ -82,6 +82,7 @@ def test_without_subsampling_others_stand_beside_ours():
     assert found["ratio.koan.1.with_vocabulary"] == 1
     assert found["ratio.koan.2"] == 4
     assert found["nosub.ratio.gensim.1"] == 3
+    assert found["nosub.scaling.2"] == 2
     assert found["nosub.words_per_s.koan.1"] == 5
 
 
