@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
+import os
 import platform
 import sys
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from pathlib import Path
@@ -13,14 +16,16 @@ from statistics import mean, median, stdev
 from typing import Any
 
 PACKAGES = ("similarity-encoders", "gensim", "numpy", "scipy", "numba", "scikit-learn", "torch")
+CORPUS = "enwiki2015_text8like"
+QUICK_DOCUMENTS = 2000  # of the corpus, with --quick
 
 
 @dataclass
 class Result:
-    """One figure; `name` is dotted and stable."""
+    """One figure; `name` is dotted and stable, `value` is None where there is no number."""
 
     name: str
-    value: float
+    value: float | None
     unit: str
     sd: float | None = None
     n: int = 1
@@ -28,8 +33,27 @@ class Result:
     source: str | None = None
 
 
+@dataclass
+class Table:
+    """Rows to print, each with its label first."""
+
+    header: Sequence[str]
+    rows: Sequence[Sequence[str]]
+
+    def __str__(self) -> str:
+        lines = [list(self.header), *(list(row) for row in self.rows)]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(self.header))]
+        return "\n".join(
+            "  ".join(
+                [line[0].ljust(widths[0])]
+                + [cell.rjust(width) for cell, width in zip(line[1:], widths[1:], strict=True)]
+            ).rstrip()
+            for line in lines
+        )
+
+
 def over_runs(
-    name: str, values: list[float], unit: str, *, middle: bool = False, **more: Any
+    name: str, values: Sequence[float], unit: str, *, middle: bool = False, **more: Any
 ) -> Result:
     """Mean (or median) of several runs, and their standard deviation."""
     value = median(values) if middle else mean(values)
@@ -37,28 +61,82 @@ def over_runs(
     return Result(name, value, unit, sd, len(values), **more)
 
 
-def parser(description: str | None) -> argparse.ArgumentParser:
+def pairs(over: Sequence[float], under: Sequence[float]) -> list[float]:
+    """Ratios of runs that were made in the same round: what slowed one slowed the other."""
+    return [a / b for a, b in zip(over, under, strict=True)]
+
+
+def number(result: Result | None, scale: float = 1, digits: int = 3) -> str:
+    """A figure as a cell of a table."""
+    if result is None or result.value is None or math.isnan(result.value):
+        return "-"
+    spread = "" if result.sd is None else f" ± {result.sd * scale:.{digits}f}"
+    return f"{result.value * scale:,.{digits}f}{spread}"
+
+
+def parser(description: str | None, *, seeds: int = 3, corpus: bool = True) -> ArgumentParser:
     """Arguments of every benchmark."""
-    p = argparse.ArgumentParser(
+    p = ArgumentParser(
         description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    p.add_argument("--json", type=Path, metavar="FILE", help="write the results there")
-    p.add_argument("--seeds", type=int, default=3, help="runs, each with its own seed (3)")
+    p.add_argument(
+        "--json", type=Path, metavar="FILE", help="write the results there, a figure beside them"
+    )
+    p.add_argument(
+        "--seeds", type=at_least_one, default=seeds, metavar="N",
+        help=f"runs, each with its own seed ({seeds})",
+    )  # fmt: skip
     p.add_argument("--quick", action="store_true", help="a small honest run for a first look")
+    if corpus:
+        p.add_argument(
+            "--corpus", default=CORPUS,
+            help=f"name of a data set, or a text file with a document a line ({CORPUS})",
+        )  # fmt: skip
     return p
+
+
+class ArgumentParser(argparse.ArgumentParser):
+    """Which looks, before anything runs, whether results can be written and drawn."""
+
+    def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse and check the arguments."""
+        found = super().parse_args(args, namespace)
+        if found.json is not None:
+            from benchmarks import charts
+
+            try:
+                charts.require()
+                found.json.parent.mkdir(parents=True, exist_ok=True)
+            except (ImportError, OSError) as error:
+                self.error(str(error))
+            if found.json.suffix != ".json":
+                self.error(f"--json {found.json}: the name has to end in .json")
+        return found
+
+
+def at_least_one(text: str) -> int:
+    """A whole number from 1, as an argument."""
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"{value} is less than 1")
+    return value
 
 
 def machine() -> dict[str, Any]:
     """What the figures were measured on."""
-    import os
-
     name = platform.processor()
     info = Path("/proc/cpuinfo")
     if info.exists():
         lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
         name = lines[0].partition(":")[2].strip() if lines else name
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"cpu": name, "cores": cores, "system": platform.platform()}
+    return {"cpu": name, "cores": cores(), "system": platform.platform()}
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def versions() -> dict[str, str]:
@@ -78,14 +156,26 @@ def report(
     corpus: dict[str, Any],
     results: list[Result],
     path: Path | None,
+    *,
+    tables: Sequence[Table] = (),
+    notes: Sequence[str] = (),
+    chart: Callable[[Path], None] | None = None,
 ) -> None:
-    """Print a table, and write JSON if a path is given."""
-    width = max(len(result.name) for result in results)
-    print(f"\n{benchmark}: {protocol}\n")
+    """Print tables and results; write JSON, and draw the figure beside it, if a path is given."""
+    for about in (protocol, corpus):
+        print(", ".join(f"{k} {v}" for k, v in about.items() if not isinstance(v, dict)))
+    print()
+    for table in tables:
+        print(f"{table}\n")
+    rows = []
     for r in results:
-        spread = f" ± {r.sd:.3g}" if r.sd is not None else ""
-        reference = f"   ({r.source}: {r.reference:g})" if r.reference is not None else ""
-        print(f"{r.name:{width}}  {r.value:10.4g}{spread} {r.unit} (n={r.n}){reference}")
+        spread = f"± {r.sd:.3g}" if r.sd is not None else ""
+        reference = f"{r.source}: {r.reference:g}" if r.reference is not None else ""
+        value = "-" if _none(r.value) is None else f"{r.value:,.4g}"
+        rows.append((r.name, value, spread, r.unit, f"n={r.n}", reference))
+    print(Table(("name", "value", "sd", "unit", "n", "reference"), rows))
+    for note in notes:
+        print(f"\n{note}")
     if path is not None:
         data = {
             "benchmark": benchmark,
@@ -93,8 +183,16 @@ def report(
             "machine": machine(),
             "versions": versions(),
             "corpus": corpus,
-            "results": [asdict(result) for result in results],
+            "results": [{**asdict(r), "value": _none(r.value), "sd": _none(r.sd)} for r in results],
         }
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(data, indent=1) + "\n", encoding="utf-8")
+        text = json.dumps(data, indent=1, allow_nan=False) + "\n"
+        path.write_text(text, encoding="utf-8")
         print(f"\nwritten to {path}", file=sys.stderr)
+        if chart is not None:
+            chart(path.with_suffix(".png"))
+            print(f"drawn in {path.with_suffix('.png')}", file=sys.stderr)
+
+
+def _none(value: float | None) -> float | None:
+    # JSON has no NaN
+    return value if value is not None and math.isfinite(value) else None

@@ -1,0 +1,127 @@
+"""Figures in one style; matplotlib is imported when one is drawn."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from benchmarks.common import Result
+
+BLUE, ORANGE, GREEN, RED, PURPLE, GREY = (
+    "#3b6fb6", "#e08214", "#3a9a5b", "#c0392b", "#7b5aa6", "#777777",
+)  # fmt: skip
+
+
+ERROR = {"ecolor": "#444444", "elinewidth": 1, "capsize": 2}
+
+
+def require() -> None:
+    """ImportError that names the extra, unless matplotlib is there."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "figures need matplotlib: pip install similarity-encoders[plots]"
+        ) from error
+
+
+def figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, list[Any]]:
+    """A figure and its panels, without pyplot: no window system, no state left behind."""
+    require()
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    drawn = Figure(figsize=size, dpi=120, layout="constrained")
+    FigureCanvasAgg(drawn)
+    panels = drawn.subplots(rows, columns, squeeze=False).ravel().tolist()
+    return drawn, panels
+
+
+def style(axes: Any, x: str, y: str, title: str | None = None, *, grid: str = "both") -> None:
+    """Labels, a light grid and no box."""
+    axes.set_xlabel(x)
+    axes.set_ylabel(y)
+    if title:
+        axes.set_title(title, loc="left", fontsize=10.5)
+    axes.grid(True, axis=grid, color="#dddddd", linewidth=0.6)
+    axes.set_axisbelow(True)
+    for side in ("top", "right"):
+        axes.spines[side].set_visible(False)
+
+
+def label(trainer: str) -> str:
+    """A trainer's name, such as "ours-deterministic.2", as people read it."""
+    kind, _, workers = trainer.partition(".")
+    names = {
+        "ours": "conec",
+        "ours-deterministic": "conec deterministic",
+        "gensim-lists": "gensim, lists in memory",
+    }
+    text = names.get(kind, kind)
+    return text if workers in ("", "1") else f"{text}, {workers} workers"
+
+
+def color(trainer: str) -> str:
+    """The color of a trainer."""
+    kind, _, workers = trainer.partition(".")
+    if kind == "ours" and workers not in ("", "1"):
+        return "#8fb0dd"
+    colors = {
+        "ours": BLUE, "ours-deterministic": PURPLE, "gensim": ORANGE, "gensim-lists": "#f3b96b",
+        "koan": GREEN,
+    }  # fmt: skip
+    return colors.get(kind, GREY)
+
+
+def bars(
+    axes: Any,
+    rows: list[Result],
+    labels: list[str],
+    colors: list[str],
+    *,
+    scale: float = 1,
+) -> None:
+    """Horizontal bars from top to bottom, each with its value beside it."""
+    values = [(row.value or 0) * scale for row in rows]
+    errors = [math.nan if row.sd is None else row.sd * scale for row in rows]
+    ends = [v + (0 if math.isnan(e) else e) for v, e in zip(values, errors, strict=True)]
+    places = list(range(len(rows)))
+    digits = 0 if max(ends) >= 100 else 1 if max(ends) >= 10 else 2
+    axes.barh(places, values, xerr=errors, color=colors, height=0.65, error_kw=ERROR)
+    axes.set_yticks(places, labels)
+    axes.invert_yaxis()
+    axes.set_xlim(0, max(ends) * 1.2 or 1)
+    for place, value, end in zip(places, values, ends, strict=True):
+        axes.annotate(
+            f"{value:,.{digits}f}", (end, place), xytext=(4, 0), textcoords="offset points",
+            va="center", fontsize=9,
+        )  # fmt: skip
+
+
+def groups(axes: Any, labels: list[str], scores: dict[str, list[Result | None]]) -> None:
+    """Groups of upright bars, one of each trainer in a group."""
+    width = 0.8 / len(scores)
+    for i, (trainer, row) in enumerate(scores.items()):
+        middle = (i - (len(scores) - 1) / 2) * width
+        axes.bar(
+            [x + middle for x in range(len(labels))],
+            [math.nan if r is None or r.value is None else r.value for r in row],
+            width * 0.9,
+            yerr=[math.nan if r is None or r.sd is None else r.sd for r in row],
+            label=label(trainer), color=color(trainer), error_kw=ERROR,
+        )  # fmt: skip
+    axes.axhline(0, color="#444444", linewidth=0.8)
+    axes.set_xticks(range(len(labels)), labels)
+
+
+def outside_legend(drawn: Any, axes: Any) -> None:
+    """The legend of a panel, to the right of all."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        drawn.legend(handles, labels, loc="outside right center", frameon=False, fontsize=9)
+
+
+def save(drawn: Any, path: Path) -> None:
+    """Write the PNG."""
+    drawn.savefig(path)

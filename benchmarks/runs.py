@@ -1,0 +1,166 @@
+"""Runs in processes of their own, in alternation; their peak memory.
+
+``python -m benchmarks.runs MODULE:FUNCTION`` reads a task as JSON from standard input,
+calls the function with it, and prints what it returns as JSON in the last line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+
+Task = dict[str, Any]
+Measured = dict[str, Any]
+
+
+class RunFailed(SystemExit):
+    """A run ended with an error, and so does the benchmark: it says what the run printed."""
+
+
+def apart(function: str, task: Task, *, watch: bool = False) -> Measured:
+    """Call ``MODULE:FUNCTION`` with a task in a new process.
+
+    Parameters
+    ----------
+    function : str
+        As in "benchmarks.trainers:ours".
+    task : dict
+        What JSON can hold.
+    watch : bool
+        Add "tree_mb", the peak of the proportional memory of the process and those that
+        it started, looked at about every 50 ms: it may take some 5 % of the time.
+    """
+    environment = dict(os.environ)
+    path = [str(ROOT), environment.get("PYTHONPATH", "")]
+    environment["PYTHONPATH"] = os.pathsep.join(part for part in path if part)
+    with (
+        subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.runs", function],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True, env=environment,
+        ) as process,
+        _watched(process.pid if watch else None) as peak,
+    ):  # fmt: skip
+        output, errors = process.communicate(json.dumps(task))
+    if process.returncode:
+        raise RunFailed(f"{function} with {task} ended with {process.returncode}:\n{errors}")
+    found: Measured = json.loads(output.splitlines()[-1])
+    return {**found, "tree_mb": peak[0]} if watch else found
+
+
+def rounds(n: int, plan: Mapping[str, Callable[[int], Measured]]) -> dict[str, list[Measured]]:
+    """Make each run of the plan once a round, so that what else goes on falls on all.
+
+    Parameters
+    ----------
+    n : int
+        Number of rounds. Each starts with another run.
+    plan : mapping of str to callable
+        From the number of the round, from 1, which serves as the seed, to what was measured.
+    """
+    from tqdm import tqdm
+
+    names = list(plan)
+    found: dict[str, list[Measured]] = {name: [] for name in names}
+    with tqdm(total=n * len(names), desc="runs", unit="run") as bar:
+        for i in range(n):
+            first = i % len(names) if names else 0
+            for name in names[first:] + names[:first]:
+                bar.set_postfix_str(f"round {i + 1}: {name}")
+                found[name].append(plan[name](i + 1))
+                # all there is if a later run fails
+                tqdm.write(f"{name}, round {i + 1}: {json.dumps(found[name][-1])}", sys.stderr)
+                bar.update()
+    return found
+
+
+def external(command: list[str]) -> float:
+    """Seconds of wall time that another program takes."""
+    start = time.perf_counter()
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    end = time.perf_counter()
+    if done.returncode:
+        said = (done.stderr + done.stdout)[-2000:]
+        raise RunFailed(f"{' '.join(command)} ended with {done.returncode}:\n{said}")
+    return end - start
+
+
+def peak_mb() -> float:
+    """Peak of the resident memory of this process.
+
+    From /proc where there is one: getrusage also counts what the process that started
+    this one had held.
+    """
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/self/status").read_text().splitlines():
+            if line.startswith("VmHWM:"):
+                return int(line.split()[1]) / 1024
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+@contextlib.contextmanager
+def _watched(pid: int | None) -> Iterator[list[float | None]]:
+    peak: list[float | None] = [None]
+    if pid is None or not Path("/proc/self/smaps_rollup").exists():
+        yield peak
+        return
+    stop = threading.Event()
+
+    def watch() -> None:
+        pause = 0.05
+        while not stop.wait(pause):
+            start = time.perf_counter()
+            peak[0] = max(peak[0] or 0.0, sum(map(_proportional_mb, _tree(pid))))
+            # a look at gigabytes takes a while, in which their process may have to wait
+            pause = max(0.05, 20 * (time.perf_counter() - start))
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    try:
+        yield peak
+    finally:
+        stop.set()
+        thread.join()
+
+
+def _tree(pid: int) -> list[int]:
+    found, i = [pid], 0
+    while i < len(found):
+        with contextlib.suppress(OSError):
+            for task in Path(f"/proc/{found[i]}/task").iterdir():
+                found += map(int, (task / "children").read_text().split())
+        i += 1
+    return found
+
+
+def _proportional_mb(pid: int) -> float:
+    with contextlib.suppress(OSError):
+        for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+            if line.startswith("Pss:"):
+                return int(line.split()[1]) / 1024
+    return 0.0
+
+
+def main() -> None:
+    """One run: the task from standard input, the result to standard output."""
+    module, _, function = sys.argv[1].partition(":")
+    task = json.load(sys.stdin)
+    found = getattr(importlib.import_module(module), function)(task)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
