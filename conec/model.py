@@ -112,7 +112,7 @@ class ContextEncoder(Embedder):
         min_window: int = 1,
         negative: int = 13,
         negatives: Negatives = "shared",
-        shared: int = 16,
+        shared: int = 20,
         batch_size: int = 64,
         min_count: int = 5,
         max_vocab_size: int | None = None,
@@ -245,7 +245,8 @@ class ContextEncoder(Embedder):
             fresh = training.initial_weights(int(new.sum()), c.vector_size, c.seed, first=len(old))
             for name, rows in zip(("W1", "W2"), fresh, strict=True):
                 # index 0 stands in where a word is new, and is overwritten
-                weights = getattr(self, name)[np.where(new, 0, origin)]
+                weights = training.zero_rows(len(origin), c.vector_size)
+                np.take(getattr(self, name), np.where(new, 0, origin), axis=0, out=weights)
                 weights[new] = rows
                 setattr(self, name, weights)
         self.context_embeddings = None
@@ -317,8 +318,9 @@ class ContextEncoder(Embedder):
         # nothing can be refused any more
         self.__dict__ = model.__dict__
         for name in ("W1", "W2"):  # memory-mapped weights of a loaded model become ordinary ones
-            if isinstance(getattr(self, name), np.memmap):
-                setattr(self, name, np.array(getattr(self, name)))
+            if isinstance(weights := getattr(self, name), np.memmap):
+                setattr(self, name, training.zero_rows(*weights.shape))
+                getattr(self, name)[:] = weights
         self.context_embeddings = None
         self._training = state
         self._runs = state.run + 1

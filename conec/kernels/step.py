@@ -58,17 +58,16 @@ def forward(typingctx, at, share, H, width, d):  # type: ignore[no-untyped-def]
         shares = [code.float_at(share, r) for r in range(ROWS)]
 
         def body() -> None:
-            total = code.load(before)
+            total = code.load(before, padded=True)
             for row, place in zip(incoming, sums, strict=True):
                 total = code.add(total, code.load(row))
-                code.store(total, place)
-            own = [code.load(row) for row in here]
+                code.store(total, place, padded=True)
+            own = [code.load(row, padded=True) for row in here]
             for r in range(ROWS):
-                after = code.sub(code.load(right[r]), own[r + 1])
-                ahead = code.sub(own[r], code.load(left[r]))
-                code.store(
-                    code.mul(code.add(after, ahead), shares[r]), _after(builder, H, r, width)
-                )
+                after = code.sub(code.load(right[r], padded=True), own[r + 1])
+                ahead = code.sub(own[r], code.load(left[r], padded=True))
+                embedding = code.mul(code.add(after, ahead), shares[r])
+                code.store(embedding, _after(builder, H, r, width), padded=True)
 
         code.columns(d, body)
         return context.get_dummy_value()
@@ -98,7 +97,7 @@ def scores(typingctx, F, H, width, noise, first, n, d):  # type: ignore[no-untyp
                 builder.store(code.zero, total)
 
             def body() -> None:
-                h = [code.load(row) for row in h_rows]
+                h = [code.load(row, padded=True) for row in h_rows]
                 for s in range(4):
                     x = code.load(rows[s])
                     for r in range(ROWS):
@@ -130,7 +129,8 @@ def target_scores(typingctx, x, H, width, at, d):  # type: ignore[no-untyped-def
 
         def body() -> None:
             for r in range(ROWS):
-                h, w = code.load(_after(builder, H, r, width)), code.load(rows[r])
+                h = code.load(_after(builder, H, r, width), padded=True)
+                w = code.load(rows[r])
                 builder.store(code.fma(h, w, builder.load(sums[r])), sums[r])
 
         code.columns(d, body)
@@ -168,11 +168,14 @@ def backward(typingctx, F, noise, first, n, step, H, width, at, share, d):  # ty
         shares = [code.float_at(share, r) for r in range(ROWS)]
         errors = [cgutils.alloca_once_value(builder, code.zero) for _ in range(ROWS)]
 
-        def change(value: Any, row: Any) -> None:
-            code.store(code.add(code.load(row), value), row)
+        def add(value: Any, row: Any) -> None:
+            code.store(code.add(code.load(row, padded=True), value), row, padded=True)
+
+        def subtract(value: Any, row: Any) -> None:
+            code.store(code.sub(code.load(row, padded=True), value), row, padded=True)
 
         def body() -> None:
-            h = [code.load(_after(builder, H, r, width)) for r in range(ROWS)]
+            h = [code.load(_after(builder, H, r, width), padded=True) for r in range(ROWS)]
             for error in errors:
                 builder.store(code.zero, error)
             with cgutils.for_range(builder, n, intp=n.type) as loop:
@@ -193,18 +196,18 @@ def backward(typingctx, F, noise, first, n, step, H, width, at, share, d):  # ty
                 # read again: two of the targets may be the same word
                 code.store(code.fma(steps[r], h[r], code.load(targets[r])), targets[r])
             for r in range(ROWS):
-                change(own[r], left[r])
-                code.store(code.sub(code.load(right[r]), own[r]), right[r])
-            code.store(code.sub(code.load(here[0]), own[0]), here[0])
+                add(own[r], left[r])
+                subtract(own[r], right[r])
+            subtract(own[0], here[0])
             for r in range(1, ROWS):
-                change(code.sub(own[r - 1], own[r]), here[r])
-            change(own[-1], here[-1])
-            total = code.load(run)
+                add(code.sub(own[r - 1], own[r]), here[r])
+            add(own[-1], here[-1])
+            total = code.load(run, padded=True)
             for row, g in zip(out, g_out, strict=True):
-                total = code.add(total, code.load(g))
-                code.store(code.zero, g)
-                change(total, row)
-            code.store(total, run)
+                total = code.add(total, code.load(g, padded=True))
+                code.store(code.zero, g, padded=True)
+                code.store(code.add(code.load(row), total), row)
+            code.store(total, run, padded=True)
 
         code.columns(d, body)
         return context.get_dummy_value()

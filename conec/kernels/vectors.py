@@ -72,12 +72,14 @@ class Code:
         """``x * y + z``"""
         return self.builder.call(self._fma, [x, y, z])
 
-    # Rows, at the columns that the loop has come to
+    # Rows, at the columns that the loop has come to. Those of scratch memory are padded
+    # with zeros to whole vectors, and need no mask: what was stored with one can only be
+    # loaded again after it has come to the cache.
 
-    def load(self, row: Any) -> Any:
+    def load(self, row: Any, *, padded: bool = False) -> Any:
         """Read a row's columns."""
         place = self._place(row)
-        if self._mask is None:
+        if self._mask is None or padded:
             return self.builder.load(place, align=4)
         function = cgutils.get_or_insert_function(
             self.builder.module,
@@ -86,10 +88,10 @@ class Code:
         )
         return self.builder.call(function, [place, _INT32(4), self._mask, self.zero])
 
-    def store(self, value: Any, row: Any) -> None:
+    def store(self, value: Any, row: Any, *, padded: bool = False) -> None:
         """Write a row's columns."""
         place = self._place(row)
-        if self._mask is None:
+        if self._mask is None or padded:
             self.builder.store(value, place, align=4)
             return
         function = cgutils.get_or_insert_function(

@@ -125,7 +125,5 @@ def test_start_alpha(parameters, alpha):
 
 
 def test_derived_values():
-    assert Config(workers=4).training_threads == 4
-    assert Config(workers=4, deterministic=True).training_threads == 1
     assert Config(batch_size=16, shared=8).batch == (16, 8)
     assert Config(negatives="exact", negative=3).batch == (1, 3)
