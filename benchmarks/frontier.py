@@ -41,9 +41,9 @@ from benchmarks.material import QUALITY, encoded, known, load, missing_quality, 
 from benchmarks.runs import Measured, Task, apart
 from benchmarks.trainers import SETTINGS, compile_kernels, training_rate
 
-SHARED = [12, 16, 24, 32, 48]
-BATCH = [16, 32, 64, 128]
-ALPHA = [0.05, 0.075, 0.1, 0.15]
+SHARED = [12, 16, 20, 24, 32]
+BATCH = [32, 64, 128]
+ALPHA = [0.05, 0.1, 0.15, 0.2, 0.3]
 EPOCHS = 5
 
 

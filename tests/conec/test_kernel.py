@@ -291,15 +291,17 @@ def test_scores_are_matrix_products(d, n):
     import numba
 
     rng = np.random.default_rng(d)
-    H, W = (rng.normal(size=(rows, d)).astype(np.float32) for rows in (ROWS, 30))
+    width = (d + 15) // 16 * 16
+    H, W = np.zeros((ROWS, width), np.float32), rng.normal(size=(30, d)).astype(np.float32)
+    H[:, :d] = rng.normal(size=(ROWS, d))
     words = rng.integers(0, 30, n)
     F = np.full(ROWS * n + 1, 7, np.float32)
 
     @numba.njit
-    def call(F, H, W, words, n, d):
+    def call(F, H, W, words, n, width, d):
         rows = address(W) + words * 4 * d
-        step.scores(F, H, d, rows, 0, n, d)
+        step.scores(F, H, width, rows, 0, n, d)
 
-    call(F, H, W, words, n, d)
-    np.testing.assert_allclose(F[:-1].reshape(ROWS, n), H @ W[words].T, rtol=1e-4, atol=1e-5)
+    call(F, H, W, words, n, width, d)
+    np.testing.assert_allclose(F[:-1].reshape(ROWS, n), H[:, :d] @ W[words].T, rtol=1e-4, atol=1e-5)
     assert F[-1] == 7
