@@ -14,13 +14,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from conec.config import check_choice, check_integer
 from conec.cooccurrences import Block, Counting, Rows, normalized
 from conec.types import FloatArray, IntArray, Normalize, Weighting
+from corpora.compiling import compiling
 
 if TYPE_CHECKING:
+    from scipy import sparse
+
     from corpora.tokens import TokenStream
 
 
@@ -217,15 +219,17 @@ def local_contexts(
     compact = np.full(len(ids), -1, np.int32)
     compact[known] = place
     borders = np.asarray([0] if offsets is None else offsets).astype(np.int64)
-    text, first, stop = lay_out(compact, borders, 0, len(ids))
-    starts, order = group_positions(lay_out(targets, borders, 0, 0)[0], first, stop, n_rows)
     keep = window.word_weights(n_words)
-    counts = np.diff(starts)
     weights, n = window.distance_weights(), len(words)
-    room = int(np.minimum(counts * 2 * window.size, n).sum())
-    indptr, columns, values = count_rows(
-        text, starts, order, 0, n_rows, weights, keep[words] if len(keep) else keep, 0.0, n, room
-    )
+    with compiling("context vectors of texts"):
+        text, first, stop = lay_out(compact, borders, 0, len(ids))
+        starts, order = group_positions(lay_out(targets, borders, 0, 0)[0], first, stop, n_rows)
+        counts = np.diff(starts)
+        room = int(np.minimum(counts * 2 * window.size, n).sum())
+        own = keep[words] if len(keep) else keep
+        indptr, columns, values = count_rows(
+            text, starts, order, 0, n_rows, weights, own, 0.0, n, room
+        )
     block = normalized(Block(0, indptr, words[columns], values), counts, normalize)
     return _csr(block.values, block.columns, indptr, (n_rows, n_words))
 
@@ -236,6 +240,8 @@ def _csr(
     indptr: npt.NDArray[np.int64],
     shape: tuple[int, int],
 ) -> sparse.csr_matrix:
+    from scipy import sparse
+
     matrix = sparse.csr_matrix(shape, dtype=np.float32)
     matrix.data, matrix.indices = values, columns
     # of 32 bits where that suffices, so that SciPy does not widen the columns

@@ -17,10 +17,10 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 from conec.config import check_choice, check_integer, check_number
 from conec.types import IntArray, Normalize
+from corpora.compiling import compiling
 
 if TYPE_CHECKING:
     from conec.contexts import Window
@@ -87,9 +87,20 @@ class Counting:
 
         from conec.kernels.contexts import count_words
 
+        def finish(row: int, stop: int) -> Block:
+            block = normalized(make(row, stop), counts[row:stop], self._normalize)
+            if then is not None:
+                then(block)
+            return block
+
         n, step = len(self._stream), self._segment
+        ids = np.asarray(self._stream.ids)
+        with compiling("context vectors"):
+            counts: npt.NDArray[np.int64] = count_words(ids[:0], self._n_words)
+            make, _, _ = self._counter(0, 0)
+            finish(0, 0)
         segments = [(start, min(start + step, n)) for start in range(0, n, step)] or [(0, 0)]
-        counts: npt.NDArray[np.int64] = count_words(np.asarray(self._stream.ids), self._n_words)
+        counts = count_words(ids, self._n_words)
         executor = ThreadPoolExecutor(self._workers, thread_name_prefix="conec")
         bar = tqdm(
             total=int(counts.sum()) * (1 if len(segments) == 1 else 2),
@@ -111,12 +122,6 @@ class Counting:
                         bar.update(int(occurrences[block.rows].sum()))
                     parts.append(rows.arrays())
                 make, bound = _adder(parts, self._n_words)
-
-            def finish(row: int, stop: int) -> Block:
-                block = normalized(make(row, stop), counts[row:stop], self._normalize)
-                if then is not None:
-                    then(block)
-                return block
 
             for block in self._map(executor, finish, bound):
                 bar.update(int(counts[block.rows].sum()))
@@ -188,6 +193,7 @@ def _adder(
     parts: list[tuple[_Counts, npt.NDArray[Any], npt.NDArray[Any]]], n_words: int
 ) -> tuple[_Make, _Counts]:
     """What adds rows of several matrices, and a bound for their entries."""
+    from scipy import sparse
 
     def make(row: int, stop: int) -> Block:
         total = sparse.csr_matrix((stop - row, n_words))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
 import corpora
 from conec import contexts
@@ -19,6 +18,7 @@ from corpora.tokens import TokenStream
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
+    from scipy import sparse
 
 Self = TypeVar("Self", bound="Embedder")
 
@@ -340,6 +340,8 @@ class Embedder:
         ValueError
             If a context lacks the word, or `a` is out of range.
         """
+        from scipy import sparse
+
         if isinstance(contexts, str):
             contexts = [contexts]
         texts = [text.split() if isinstance(text, str) else list(text) for text in contexts]

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from conec.config import Config
 from conec.types import FloatArray, IntArray
 from conec.vocabulary import Vocabulary, noise_table
+from corpora.compiling import compiling
 
 if TYPE_CHECKING:
     from conec.training import TrainingState
@@ -71,6 +72,18 @@ class Step:
         self._noise = noise_table(vocabulary.noise(config.ns_exponent))
         self._config = config
         self._state = state
+        self._load()
+
+    def _load(self) -> None:
+        """Load the compiled code, or compile it, before the clock of training starts."""
+        scratch, counters = self.scratch(), self.counters()
+        nothing = self._arguments(0, 0)
+        with compiling("training"):
+            if self._config.deterministic:
+                result = Apart(*self._cpu.train_apart(*nothing, *scratch))
+                self.merge([result], counters, 0, 1)
+            else:
+                self._cpu.train_range(*nothing, scratch[0])
 
     def scratch(self) -> Scratch:
         """What a thread needs for itself."""
@@ -101,9 +114,10 @@ class Step:
         n_words = len(self._keep)
         return np.zeros(n_words, np.int32), np.zeros(n_words, np.int32)
 
-    def _arguments(self, number: int) -> tuple[Any, ...]:
+    def _arguments(self, number: int, length: int | None = None) -> tuple[Any, ...]:
         config, state, n = self._config, self._state, len(self._ids)
-        epoch, length = state.epoch, state.range_tokens
+        epoch = state.epoch
+        length = state.range_tokens if length is None else length
         start, stop = number * length, min((number + 1) * length, n)
         batch_size, shared = config.batch
 
