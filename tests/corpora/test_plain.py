@@ -133,7 +133,9 @@ def many_words(n: int = 20_000) -> bytes:
 )
 def test_encodings(tmp_path: Path, encoding: str, errors: str) -> None:
     path = tmp_path / "a.txt"
-    damage = b"" if errors == "strict" or encoding in ("utf-16", "utf-8-sig") else b"x \x81\xff\x9d y\n"
+    damage = (
+        b"" if errors == "strict" or encoding in ("utf-16", "utf-8-sig") else b"x \x81\xff\x9d y\n"
+    )
     text = many_words(300).decode()
     path.write_bytes(text.encode(encoding, "replace") + damage + b"z\n" * (encoding != "utf-16"))
     corpus = corpora.open(path, "text", encoding=encoding, errors=errors)
