@@ -1,4 +1,4 @@
-"""Counting words: one pass over a corpus, in parallel where it can be cut."""
+"""Counting words: one pass over a corpus, in bounded memory, in parallel where it can be cut."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from .parallel import cores, map_shards
 from .plain import is_plain, utf8_blocks
 from .spilling import temporary_folder
 from .tally import Packed, Tally
+from .wordtable import WordTable
 
 if TYPE_CHECKING:
     from .corpus import Corpus
-    from .wordtable import WordTable
 
 __all__ = ["Counts", "count", "read_vocabulary", "vocabulary_lines"]
 
@@ -42,9 +42,9 @@ class Counts:
     skipped : int
         Lines dropped for bytes that cannot be decoded (``errors="skip"``).
     min_count : int
-        Words seen less often are not in `words`; but counted in `tokens` and
+        Words seen less often are not in `words`, but in all other numbers.
     frequencies : dict of int to int
-        How many words occur how often. By default as `words` says.
+        How many words have each count; by default those of `words`.
     """
 
     words: dict[str, int] = field(default_factory=dict)
@@ -153,9 +153,7 @@ def count(
 def _count_plain(
     corpus: Corpus, memory: int, workers: int | None, label: str | None, folder: Path
 ) -> tuple[Counts, Tally]:
-    from .wordtable import WordTable
-
-    share = memory // (workers or cores())
+    share = memory // _most_at_once(corpus, workers)
     tables: list[WordTable] = []  # that no thread uses at the moment
 
     def count_shard(shard: Corpus) -> int:
@@ -182,7 +180,7 @@ def _count_documents(
     corpus: Corpus, memory: int, workers: int | None, label: str | None, folder: Path
 ) -> tuple[Counts, Tally]:
     # Half for those that count the shards, half for what they find.
-    share = memory // 2 // (workers or cores())
+    share = memory // 2 // _most_at_once(corpus, workers)
     counts, tally = Counts(), Tally(memory // 2, folder)
     count_shard = partial(_count_shard, memory=share, folder=folder)
     parts = map_shards(count_shard, corpus, workers=workers, progress=label)
@@ -194,6 +192,11 @@ def _count_documents(
             counts.tokens += part.tokens - part.packed.breaks
             counts.skipped += part.skipped
     return counts, tally
+
+
+def _most_at_once(corpus: Corpus, workers: int | None) -> int:
+    """How many shards are counted at the same time, at most."""
+    return len(corpus.shards(max(workers or cores(), 1)))
 
 
 class _Part(NamedTuple):

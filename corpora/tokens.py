@@ -1,7 +1,8 @@
 """The encoded corpus: one flat file of int32 word ids, and where documents begin.
 
-Encoding passes every document through Python once; whoever trains reads arrays
-from then on, as many times as they like, without loading the file into memory.
+Encoding reads the text once, plain text in compiled code and all else in Python;
+whoever trains reads arrays from then on, as many times as they like, without loading
+the file into memory.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from .errors import CorpusError
 from .files import atomic_folder
 from .parallel import map_shards
 from .plain import is_plain, utf8_blocks
+from .wordtable import WordTable, pack
 
 if TYPE_CHECKING:
     from .corpus import Corpus
@@ -311,8 +313,6 @@ def _encode_shard(
 
 def _plain_encoder(index: Mapping[str, int]) -> Callable[[Corpus], Iterator[Block]]:
     """Make what encodes plain text, with a table of words that threads can share."""
-    from .wordtable import WordTable, pack
-
     table = WordTable()
     table.add(pack(index))
 

@@ -16,6 +16,7 @@ __all__ = ["WordTable", "merged", "pack"]
 _SMALLEST = 8  # words there is room for at first
 _MOST = 1 << 31  # words that 32 bits can number in a table half full
 _CHUNK = 1 << 16  # words made strings at a time
+_CACHE = 1 << 25  # bytes of words that are added up fast, as a processor's cache holds them
 
 
 def pack(words: Mapping[str, int]) -> Words:
@@ -225,7 +226,7 @@ def merged(runs: list[Run], memory: int, *, factor: np.uint64 | None = None) -> 
         The same object, with other words; all words with one hash come together.
     """
     table = WordTable(factor=factor)
-    for first, stop in ranges(runs, memory):
+    for first, stop in ranges(runs, min(memory, _CACHE)):
         table.clear()
         for run in runs:
             table.add(run.read(first, stop))

@@ -10,14 +10,8 @@ All that is about room is left to the caller: what adds words stops where there 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numba as nb
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 # What is where in a state
 WORDS, BYTES, TOKENS, DOCUMENTS, NEEDED = range(5)
@@ -28,7 +22,6 @@ _PART_SHIFT = np.uint64(52)
 
 FACTOR = np.uint64(0xFF51AFD7ED558CCD)  # of the hash; with 0 it is the same for all words
 _SEED = np.uint64(0x9E3779B97F4A7C15)
-_BANGS, _HIGHS = np.uint64(0x2121212121212121), np.uint64(0x8080808080808080)
 _U29, _U32, _LOW = np.uint64(29), np.uint64(32), np.uint64(0xFFFFFFFF)
 _U0, _U1 = np.uint64(0), np.uint64(1)
 
@@ -59,87 +52,49 @@ def _space(text, p):  # type: ignore[no-untyped-def]
     return 3 if found else 0
 
 
-@intrinsic  # type: ignore[untyped-decorator,unused-ignore]
-def _load8(typingctx, data, p):  # type: ignore[no-untyped-def]
-    """Eight bytes at any place as one number, the first as its lowest. No bounds check."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        array = cgutils.create_struct_proxy(signature.args[0])(context, builder, value=args[0])
-        address = builder.gep(array.data, [args[1]])
-        return builder.load(builder.bitcast(address, ir.IntType(64).as_pointer()), align=1)
-
-    return types.uint64(data, types.int64), codegen
-
-
-@intrinsic  # type: ignore[untyped-decorator,unused-ignore]
-def _trailing_zeros(typingctx, number):  # type: ignore[no-untyped-def]
-    """Zeros below the lowest bit that is set, of which there is one."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.cttz(args[0], ir.Constant(ir.IntType(1), 1))
-
-    return types.int64(types.uint64), codegen
-
-
 @nb.njit(nogil=True, cache=True)
-def _load(data, p, stop):  # type: ignore[no-untyped-def]
-    """Up to eight bytes at `p` as one number; those from `stop` on count as 0."""
-    n = stop - p
-    if p + 8 <= len(data):
-        chunk = _load8(data, p)
-        return chunk if n >= 8 else chunk & ((_U1 << np.uint64(8 * n)) - _U1)
-    chunk = _U0
-    for i in range(min(n, 8)):
-        chunk |= np.uint64(data[p + i]) << np.uint64(8 * i)
-    return chunk
+def _mixed(h, factor):  # type: ignore[no-untyped-def]
+    """Have all bits of a hash depend on all bytes."""
+    h = (h ^ (h >> _U32)) * factor
+    return h ^ (h >> _U29)
 
 
 @nb.njit(nogil=True, cache=True)
 def _hash(data, start, stop, factor):  # type: ignore[no-untyped-def]
     h = _SEED
-    for p in range(start, stop, 8):
-        h = (h ^ _load(data, p, stop)) * factor
-        h ^= h >> _U32
-    h *= factor
-    return h ^ (h >> _U29)
+    for p in range(start, stop):
+        h = (h ^ np.uint64(data[p])) * factor
+    return _mixed(h, factor)
 
 
 @nb.njit(nogil=True, cache=True)
-def _next_word(text, p):  # type: ignore[no-untyped-def]
-    """Find where the next word of a line begins and ends; both are the line's end without one."""
+def _next_word(text, p, factor):  # type: ignore[no-untyped-def]
+    """Find the next word of a line: where it begins and ends, and its hash.
+
+    Without one, it begins and ends where the line does.
+    """
     n = len(text)
     while p < n:
         kind = _KIND[text[p]]
-        if kind == 0:
-            break
+        if kind == _NEWLINE:
+            return p, p, _U0
         if kind == _SPACE:
             p += 1
-        elif kind == _NEWLINE:
-            return p, p
-        else:
-            length = _space(text, p)
-            if length == 0:
-                break
-            p += length
+            continue
+        length = _space(text, p) if kind == _LEAD else 0
+        if length == 0:
+            break
+        p += length
     start = p
+    h = _SEED
     while p < n:
-        if p + 8 <= n:
-            # The highest bit of a byte is set if it is white space, control or not ASCII;
-            # above the first such byte that may be wrong.
-            chunk = _load8(text, p)
-            found = (((chunk - _BANGS) & ~chunk) | chunk) & _HIGHS
-            if found == _U0:
-                p += 8
-                continue
-            p += _trailing_zeros(found) >> 3
-        while p < n and text[p] >= 0x80 and _KIND[text[p]] == 0:
-            p += 1
-        if p < n:
-            kind = _KIND[text[p]]
-            if kind != 0 and (kind != _LEAD or _space(text, p) != 0):
-                break
-            p += 1
-    return start, p
+        byte = text[p]
+        kind = _KIND[byte]
+        if kind != 0 and (kind != _LEAD or _space(text, p) != 0):
+            break
+        h = (h ^ np.uint64(byte)) * factor
+        p += 1
+    return start, p, _mixed(h, factor)
 
 
 @nb.njit(nogil=True, cache=True)
@@ -157,10 +112,9 @@ def _find(data, start, stop, h, slots, entries, arena):  # type: ignore[no-untyp
             first = entries[word, 0]
             if entries[word + 1, 0] - first == stop - start:
                 p = start
-                last = first + stop - start
-                while p < stop and _load(data, p, stop) == _load(arena, first + p - start, last):
-                    p += 8
-                if p >= stop:
+                while p < stop and data[p] == arena[first + p - start]:
+                    p += 1
+                if p == stop:
                     return word, at
         at = (at + _U1) & mask
 
@@ -201,7 +155,7 @@ def count_text(text, p, in_line, factor, slots, entries, arena, state):  # type:
         As above, to go on when there is more room; the first is ``len(text)`` at the end.
     """
     while True:
-        start, stop = _next_word(text, p)
+        start, stop, h = _next_word(text, p, factor)
         if start == stop:
             if in_line > 0:
                 state[DOCUMENTS] += 1
@@ -211,7 +165,6 @@ def count_text(text, p, in_line, factor, slots, entries, arena, state):  # type:
                 return stop, in_line
             p = stop + 1
             continue
-        h = _hash(text, start, stop, factor)
         word, at = _find(text, start, stop, h, slots, entries, arena)
         if word >= 0:
             entries[word, 1] += 1
@@ -263,7 +216,7 @@ def encode_text(text, factor, slots, entries, arena, ids, lengths):  # type: ign
     """
     n_ids = n_lines = n_words = first = before = p = 0
     while True:
-        start, stop = _next_word(text, p)
+        start, stop, h = _next_word(text, p, factor)
         if start == stop:
             if n_words > before:
                 lengths[n_lines] = n_ids - first
@@ -274,7 +227,6 @@ def encode_text(text, factor, slots, entries, arena, ids, lengths):  # type: ign
             p = stop + 1
             continue
         n_words += 1
-        h = _hash(text, start, stop, factor)
         word, _ = _find(text, start, stop, h, slots, entries, arena)
         if word >= 0:
             ids[n_ids] = entries[word, 1]
