@@ -214,11 +214,23 @@ class ContextEncoder(Embedder):
             If the corpus is empty, or no word is frequent enough: the message says
             which `min_count` would leave words.
         """
-        counts = count(corpora.open(corpus), workers=self.config.workers, progress=progress)
-        return self.build_vocab_from_freq(counts.words, update=update)
+        counts = count(
+            corpora.open(corpus),
+            # words at hand are counted however rare they are in the new text
+            min_count=1 if update else self.config.min_count,
+            workers=self.config.workers,
+            progress=progress,
+        )
+        return self.build_vocab_from_freq(
+            counts.words, update=update, frequencies=counts.frequencies
+        )
 
     def build_vocab_from_freq(
-        self, word_freq: Mapping[str, int], *, update: bool = False
+        self,
+        word_freq: Mapping[str, int],
+        *,
+        update: bool = False,
+        frequencies: Mapping[int, int] | None = None,
     ) -> ContextEncoder:
         """Make a vocabulary of words whose counts are known.
 
@@ -227,11 +239,16 @@ class ContextEncoder(Embedder):
         word_freq : mapping of str to int
         update : bool
             As in `build_vocab`.
+        frequencies : mapping of int to int, optional
+            As in `Vocabulary.from_counts`.
         """
         c = self.config
         if not update or not len(self.vocabulary):
             self.vocabulary = Vocabulary.from_counts(
-                word_freq, min_count=c.min_count, max_size=c.max_vocab_size
+                word_freq,
+                min_count=c.min_count,
+                max_size=c.max_vocab_size,
+                frequencies=frequencies,
             )
             self.W1, self.W2 = training.initial_weights(len(self), c.vector_size, c.seed)
             self.loss_history_ = []

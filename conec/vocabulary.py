@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 
@@ -47,7 +48,12 @@ class Vocabulary:
 
     @classmethod
     def from_counts(
-        cls, counts: Mapping[str, int], *, min_count: int = 1, max_size: int | None = None
+        cls,
+        counts: Mapping[str, int],
+        *,
+        min_count: int = 1,
+        max_size: int | None = None,
+        frequencies: Mapping[int, int] | None = None,
     ) -> Vocabulary:
         """Keep the words seen often enough, the most frequent first.
 
@@ -60,6 +66,9 @@ class Vocabulary:
             Words seen less often are left out.
         max_size : int, optional
             At most so many words.
+        frequencies : mapping of int to int, optional
+            How many words have each count, for the message of the error, if `counts` is
+            without the rare ones.
 
         Raises
         ------
@@ -68,18 +77,19 @@ class Vocabulary:
             which `min_count` would leave words.
         """
         # the empty word marks a break between sentences
-        seen = [(word, n) for word, n in counts.items() if word]
-        if not seen:
-            raise ValueError("the corpus is empty: it has no words")
         kept = sorted(
-            (item for item in seen if item[1] >= min_count), key=lambda item: (-item[1], item[0])
+            ((word, n) for word, n in counts.items() if word and n >= min_count),
+            key=lambda item: (-item[1], item[0]),
         )
         if not kept:
-            most, least = max(n for _, n in seen), min(n for _, n in seen)
-            n = sum(1 for _, value in seen if value == most)
+            seen = frequencies or Counter(n for word, n in counts.items() if word)
+            if not seen:
+                raise ValueError("the corpus is empty: it has no words")
+            most, least = max(seen), min(seen)
+            n = seen[most]
             raise ValueError(
                 f"no word occurs {min_count} times (min_count): the most frequent of "
-                f"{len(seen)} words has {most}; min_count={most} would leave {n} "
+                f"{sum(seen.values())} words has {most}; min_count={most} would leave {n} "
                 f"word{'s' if n > 1 else ''}, min_count={least} all"
             )
         kept = kept[:max_size]

@@ -1,15 +1,22 @@
-"""Counting words: one pass over a corpus, in parallel where it can be cut."""
+"""Counting words: one pass over a corpus, in bounded memory, in parallel where it can be cut."""
 
 from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 from .errors import CorpusError
+from .parallel import cores, map_shards
+from .plain import is_plain, utf8_blocks
+from .spilling import temporary_folder
+from .tally import Packed, Tally
+from .wordtable import WordTable
 
 if TYPE_CHECKING:
     from .corpus import Corpus
@@ -28,11 +35,16 @@ class Counts:
     Attributes
     ----------
     words : dict of str to int
-        Occurrences of each word, in the order of first appearance.
+        Occurrences of the words that have at least `min_count`, the most frequent
+        first, ties in alphabetical order.
     documents, sentences, tokens : int
         A document without sentence breaks is one sentence; breaks are no tokens.
     skipped : int
         Lines dropped for bytes that cannot be decoded (``errors="skip"``).
+    min_count : int
+        Words seen less often are not in `words`, but in all other numbers.
+    frequencies : dict of int to int
+        How many words have each count; by default those of `words`.
     """
 
     words: dict[str, int] = field(default_factory=dict)
@@ -40,30 +52,28 @@ class Counts:
     sentences: int = 0
     tokens: int = 0
     skipped: int = 0
+    min_count: int = 1
+    frequencies: dict[int, int] = field(default_factory=dict)
 
-    def add(self, other: Counts) -> None:
-        """Add the counts of another part of the corpus."""
-        words = self.words
-        get = words.get
-        for word, n in other.words.items():
-            words[word] = get(word, 0) + n
-        self.documents += other.documents
-        self.sentences += other.sentences
-        self.tokens += other.tokens
-        self.skipped += other.skipped
+    def __post_init__(self) -> None:
+        self.frequencies = self.frequencies or dict(Counter(self.words.values()))
+
+    @property
+    def types(self) -> int:
+        """Number of different words, rare ones included."""
+        return sum(self.frequencies.values())
 
     def coverage(self, min_count: int) -> tuple[int, float]:
         """Types seen at least `min_count` times, and their share of all tokens."""
-        kept = [n for n in self.words.values() if n >= min_count]
-        return len(kept), sum(kept) / self.tokens if self.tokens else 0.0
+        kept = {n: types for n, types in self.frequencies.items() if n >= min_count}
+        tokens = sum(n * types for n, types in kept.items())
+        return sum(kept.values()), tokens / self.tokens if self.tokens else 0.0
 
-    def most_common(self, *, min_count: int = 1, max_size: int | None = None) -> dict[str, int]:
-        """Return the frequent words, the most frequent first, ties in alphabetical order.
+    def most_common(self, max_size: int | None = None) -> dict[str, int]:
+        """Return the most frequent words.
 
         Parameters
         ----------
-        min_count : int, default 1
-            Words seen less often are left out.
         max_size : int, optional
             At most so many words.
 
@@ -77,29 +87,42 @@ class Counts:
         ValueError
             If there are no words at all, or none is frequent enough.
         """
-        if not self.words:
+        if not self.frequencies:
             raise ValueError("the corpus holds no words")
-        kept = [(word, n) for word, n in self.words.items() if n >= min_count]
-        if not kept:
+        if not self.words:
+            most = max(self.frequencies)
             raise ValueError(
-                f"no word occurs {min_count} times: the most frequent of {len(self.words)} has "
-                f"{max(self.words.values())}"
+                f"no word occurs {self.min_count} times: the most frequent of {self.types} has "
+                f"{most}"
             )
-        kept.sort(key=lambda item: (-item[1], item[0]))
-        return dict(kept[:max_size])
+        return dict(islice(self.words.items(), max_size))
 
 
-def count(corpus: Corpus, *, workers: int | None = None, progress: bool = False) -> Counts:
+def count(
+    corpus: Corpus,
+    *,
+    min_count: int = 1,
+    memory: int = 1 << 30,
+    workers: int | None = None,
+    progress: bool = False,
+) -> Counts:
     """Count the words of a corpus.
 
-    Memory grows with the number of different words, not with the corpus.
+    Words beyond what fits in `memory` wait in temporary files; Python strings are made
+    of those that occur `min_count` times only. Plain text, with a document a line and
+    words parted by white space, is counted in compiled code.
 
     Parameters
     ----------
     corpus : Corpus
         What `corpora.open` returns.
+    min_count : int, default 1
+        Words seen less often are left out of the result.
+    memory : int, default 1 GiB
+        Bytes to use, about, beside those of the result. The result does not depend on it.
     workers : int, optional
-        Processes; all cores by default. The result does not depend on it.
+        Threads for plain text, otherwise processes; all cores by default. The result
+        does not depend on it.
     progress : bool
         Show a bar.
 
@@ -111,37 +134,94 @@ def count(corpus: Corpus, *, workers: int | None = None, progress: bool = False)
     ------
     CorpusError
         If something is wrong with the contents of a file.
+    OSError
+        If temporary files cannot be written; the message names their folder.
+    ValueError
+        If `memory` or `workers` is less than 1.
     """
-    from .parallel import map_shards
-
-    total: Counts | None = None
+    if memory < 1:
+        raise ValueError(f"memory is at least 1, not {memory}")
     label = "counting" if progress else None
-    parts = map_shards(_count_shard, corpus, workers=workers, progress=label)
-    with contextlib.closing(cast(Generator[Counts, None, None], parts)):
+    how = _count_plain if is_plain(corpus) else _count_documents
+    with temporary_folder() as folder:
+        counts, tally = how(corpus, memory, workers, label, folder)
+        counts.words, counts.frequencies = tally.result(min_count)
+    counts.min_count = min_count
+    return counts
+
+
+def _count_plain(
+    corpus: Corpus, memory: int, workers: int | None, label: str | None, folder: Path
+) -> tuple[Counts, Tally]:
+    share = memory // _most_at_once(corpus, workers)
+    tables: list[WordTable] = []  # that no thread uses at the moment
+
+    def count_shard(shard: Corpus) -> int:
+        table = tables.pop() if tables else WordTable(share, folder)
+        for block in utf8_blocks(shard):
+            table.count(block)
+        tables.append(table)
+        return shard.skipped
+
+    parts = map_shards(count_shard, corpus, workers=workers, progress=label, threads=True)
+    with contextlib.closing(parts):
+        skipped = sum(parts)
+    documents = sum(table.documents for table in tables)
+    tokens = sum(table.tokens for table in tables)
+    tally = Tally(memory, folder)
+    while tables:
+        table = tables.pop()
+        tally.memory = memory - sum(other.nbytes for other in tables)
+        tally.add_table(table)
+    return Counts({}, documents, documents, tokens, skipped), tally
+
+
+def _count_documents(
+    corpus: Corpus, memory: int, workers: int | None, label: str | None, folder: Path
+) -> tuple[Counts, Tally]:
+    # Half for those that count the shards, half for what they find.
+    share = memory // 2 // _most_at_once(corpus, workers)
+    counts, tally = Counts(), Tally(memory // 2, folder)
+    count_shard = partial(_count_shard, memory=share, folder=folder)
+    parts = map_shards(count_shard, corpus, workers=workers, progress=label)
+    with contextlib.closing(parts):
         for part in parts:
-            if total is None:
-                total = part
-            else:
-                total.add(part)
-    return total or Counts()
+            tally.add(part.packed)
+            counts.documents += part.documents
+            counts.sentences += part.documents + part.packed.breaks
+            counts.tokens += part.tokens - part.packed.breaks
+            counts.skipped += part.skipped
+    return counts, tally
 
 
-def _count_shard(shard: Corpus) -> Counts:
-    words: Counter[str] = Counter()
-    n_documents = 0
+def _most_at_once(corpus: Corpus, workers: int | None) -> int:
+    """How many shards are counted at the same time, at most."""
+    return len(corpus.shards(max(workers or cores(), 1)))
+
+
+class _Part(NamedTuple):
+    """What a shard holds; breaks are among its tokens."""
+
+    packed: Packed
+    documents: int
+    tokens: int
+    skipped: int
+
+
+def _count_shard(shard: Corpus, memory: int, folder: Path) -> _Part:
+    tally = Tally(memory, folder)
+    n_documents = n_tokens = 0
     # Counter.update is a loop in C; many small documents are joined for it
     pending: list[str] = []
     for document in shard:
         n_documents += 1
         pending += document
         if len(pending) > _BLOCK:
-            words.update(pending)
+            n_tokens += len(pending)
+            tally.update(pending)
             pending.clear()
-    words.update(pending)
-    breaks = words.pop("", 0)
-    return Counts(
-        dict(words), n_documents, n_documents + breaks, sum(words.values()), shard.skipped
-    )
+    tally.update(pending)
+    return _Part(tally.pack(), n_documents, n_tokens + len(pending), shard.skipped)
 
 
 def vocabulary_lines(words: dict[str, int]) -> Iterator[str]:

@@ -1,18 +1,20 @@
-"""The same function on all shards of a corpus, in several processes."""
+"""The same function on all shards of a corpus, in several processes or threads."""
 
 from __future__ import annotations
 
 import os
 import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from .corpus import Corpus
 
-__all__ = ["map_shards", "progress_bar"]
+__all__ = ["cores", "map_shards", "progress_bar"]
 
 T = TypeVar("T")
 
@@ -29,6 +31,7 @@ def map_shards(
     force_bar: bool = False,
     initializer: Callable[..., object] | None = None,
     initargs: tuple[Any, ...] = (),
+    threads: bool = False,
 ) -> Generator[T, Any, None]:
     """Apply a function to each shard of a corpus.
 
@@ -43,7 +46,7 @@ def map_shards(
     corpus : Corpus
         The corpus. What cannot be cut (see :meth:`Corpus.shards`) is one shard.
     workers : int, optional
-        Processes; by default as many as there are cores to use. With one, or
+        Processes or threads; by default as many as there are cores to use. With one, or
         with one shard, all is done in this process.
     shard_bytes : int, default 16 MiB
         Size of the shards, about, as stored.
@@ -56,6 +59,9 @@ def map_shards(
         Called first in each process, with `initargs`.
     initargs : tuple, optional
         Arguments of `initializer`.
+    threads : bool, default False
+        Use threads of this process and no other processes; for functions that
+        leave most of their work to compiled code without the GIL.
 
     Yields
     ------
@@ -76,10 +82,12 @@ def map_shards(
     if shard_bytes < 1:
         raise ValueError(f"shard_bytes is at least 1, not {shard_bytes}")
     shards = _cut(corpus, shard_bytes)
-    workers = min(workers or _cores(), len(shards))
+    workers = min(workers or cores(), len(shards))
     # Not a generator itself, so that wrong arguments are told at once.
     if workers == 1:
         return _in_process(function, shards, progress, force_bar, initializer, initargs)
+    if threads:
+        return _in_threads(function, shards, workers, progress, force_bar)
     return _in_pool(function, shards, workers, progress, force_bar, initializer, initargs)
 
 
@@ -104,7 +112,8 @@ def progress_bar(corpus: Corpus, label: str | None, *, force: bool = False) -> I
             corpus.on_read(None)
 
 
-def _cores() -> int:
+def cores() -> int:
+    """How many cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -182,14 +191,11 @@ def _in_pool(
     finished = False
     try:
         with _bar(_total(shards), label, force) as update:
-            for shard in shards:
-                waiting.append((pool.submit(_run, shard), shard.size or 0))
-                # Results not yet taken are held in memory: not too many. Nor
-                # more than the pool hands on at once; see _settle.
-                if len(waiting) > 2 * workers:
-                    yield _take(waiting, update)
-            while waiting:
-                yield _take(waiting, update)
+            for result, size in _ahead(
+                lambda shard: pool.submit(_run, shard), shards, workers, waiting
+            ):
+                update(size)
+                yield result
         finished = True
     finally:
         # On an error, an interrupt or a reader who stops, the work in hand is dropped.
@@ -198,16 +204,70 @@ def _in_pool(
         pool.shutdown(wait=True, kill_workers=not finished)
 
 
+class _Stopped(BaseException):
+    """Ends the work of a thread."""
+
+
+def _in_threads(
+    function: Callable[[Corpus], T],
+    shards: list[Corpus],
+    workers: int,
+    label: str | None,
+    force: bool,
+) -> Generator[T, Any, None]:
+    stopped, lock = threading.Event(), threading.Lock()
+    pool = ThreadPoolExecutor(workers, thread_name_prefix="corpora")
+    try:
+        with _bar(_total(shards), label, force) as update:
+
+            def on_read(size: int) -> None:
+                # Threads cannot be ended from outside; they look up when they read.
+                if stopped.is_set():
+                    raise _Stopped
+                with lock:
+                    update(size)
+
+            def run(shard: Corpus) -> T:
+                shard.on_read(on_read)
+                try:
+                    return function(shard)
+                finally:
+                    shard.on_read(None)
+
+            for result, _ in _ahead(
+                lambda shard: pool.submit(run, shard), shards, workers, deque()
+            ):
+                yield result
+    finally:
+        stopped.set()
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _ahead(
+    submit: Callable[[Corpus], Any],
+    shards: list[Corpus],
+    workers: int,
+    waiting: deque[tuple[Any, int]],
+) -> Iterator[tuple[Any, int]]:
+    """Yield results in order, with the sizes of their shards; `waiting` is what is under way."""
+    for shard in shards:
+        waiting.append((submit(shard), shard.size or 0))
+        # Results not yet taken are held in memory: not too many. Nor more than
+        # a pool of processes hands on at once; see _settle.
+        if len(waiting) > 2 * workers:
+            yield _take(waiting)
+    while waiting:
+        yield _take(waiting)
+
+
+def _take(waiting: deque[tuple[Any, int]]) -> tuple[Any, int]:
+    future, size = waiting.popleft()
+    return future.result(), size
+
+
 def _total(shards: list[Corpus]) -> int | None:
     sizes = [shard.size for shard in shards]
     return None if None in sizes else sum(size or 0 for size in sizes)
-
-
-def _take(waiting: deque[tuple[Any, int]], update: Callable[[int], None]) -> Any:
-    future, size = waiting.popleft()
-    result = future.result()
-    update(size)
-    return result
 
 
 def _settle(waiting: deque[tuple[Any, int]]) -> None:

@@ -1,7 +1,8 @@
 """The encoded corpus: one flat file of int32 word ids, and where documents begin.
 
-Encoding passes every document through Python once; whoever trains reads arrays
-from then on, as many times as they like, without loading the file into memory.
+Encoding reads the text once, plain text in compiled code and all else in Python;
+whoever trains reads arrays from then on, as many times as they like, without loading
+the file into memory.
 """
 
 from __future__ import annotations
@@ -14,17 +15,20 @@ import shutil
 import tempfile
 import weakref
 import zlib
-from collections.abc import Generator, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from .errors import CorpusError
 from .files import atomic_folder
+from .parallel import map_shards
+from .plain import is_plain, utf8_blocks
+from .wordtable import WordTable, pack
 
 if TYPE_CHECKING:
     from .corpus import Corpus
@@ -113,8 +117,9 @@ class TokenStream:
             Folder for the result; one that holds a token stream is replaced. By
             default a temporary one, deleted with the object.
         workers : int, optional
-            Processes, where the corpus can be cut; None is all cores. The result
-            does not depend on it.
+            Where the corpus can be cut: threads for plain text (see
+            :func:`corpora.counting.count`), otherwise processes; None is all cores.
+            The result does not depend on it.
         progress : bool
             Show a bar.
 
@@ -246,19 +251,20 @@ def _offsets(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 def _write(
     folder: Path, corpus: Corpus, index: Mapping[str, int], workers: int | None, progress: bool
 ) -> None:
-    from .parallel import map_shards
-
+    plain = is_plain(corpus)
+    blocks = _plain_encoder(index) if plain else partial(_blocks, index=index)
     parts = map_shards(
-        partial(_encode_shard, index=index, folder=folder),
+        partial(_encode_shard, blocks=blocks, folder=folder),
         corpus,
         workers=workers,
         progress="encoding" if progress else None,
+        threads=plain,
     )
     n_raw = skipped = 0
     lengths = [np.zeros(0, np.int64)]
     target = folder / _IDS
     # Closed here, so that no worker writes any more when the folder is deleted.
-    with contextlib.closing(cast(Generator[_Part, None, None], parts)):
+    with contextlib.closing(parts):
         for number, part in enumerate(parts):
             if number == 0:
                 # All there is of a corpus that is not cut, however large.
@@ -291,16 +297,36 @@ class _Part(NamedTuple):
     skipped: int
 
 
-def _encode_shard(shard: Corpus, index: Mapping[str, int], folder: Path) -> _Part:
+def _encode_shard(
+    shard: Corpus, blocks: Callable[[Corpus], Iterator[Block]], folder: Path
+) -> _Part:
     path = folder / f"part-{secrets.token_hex(8)}"
     lengths = [np.zeros(0, np.int64)]
     n_raw = 0
     with open(path, "wb") as file:
-        for ids, block_lengths, raw in _blocks(shard, index):
+        for ids, block_lengths, raw in blocks(shard):
             ids.astype("<i4", copy=False).tofile(file)
             lengths.append(block_lengths)
             n_raw += raw
     return _Part(path, np.concatenate(lengths), n_raw, shard.skipped)
+
+
+def _plain_encoder(index: Mapping[str, int]) -> Callable[[Corpus], Iterator[Block]]:
+    """Make what encodes plain text, with a table of words that threads can share."""
+    table = WordTable()
+    table.add(pack(index))
+
+    def encode(shard: Corpus) -> Iterator[Block]:
+        ids, lengths = np.empty(0, np.int32), np.empty(0, np.int64)
+        for block in utf8_blocks(shard):
+            room = len(block) // 2 + 1
+            if room > len(ids):
+                ids, lengths = np.empty(room, np.int32), np.empty(room, np.int64)
+            n_ids, n_lines, n_words = table.encode(block, ids, lengths)
+            # The ids are written before the next block is read; the lengths are kept.
+            yield ids[:n_ids], lengths[:n_lines].copy(), n_words
+
+    return encode
 
 
 def _blocks(documents: Iterable[list[str]], index: Mapping[str, int]) -> Iterator[Block]:

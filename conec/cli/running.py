@@ -133,8 +133,16 @@ class Run:
                 f"{name} can be read only once, and words are counted before "
                 "training: write the text to a file"
             )
-        self._counts = count(self.corpus, workers=model.config.workers, progress=self.bars)
-        model.build_vocab_from_freq(self._counts.words, update=update)
+        self._counts = count(
+            self.corpus,
+            # words at hand are counted however rare they are in the new text
+            min_count=1 if update else model.config.min_count,
+            workers=model.config.workers,
+            progress=self.bars,
+        )
+        model.build_vocab_from_freq(
+            self._counts.words, update=update, frequencies=self._counts.frequencies
+        )
 
     def _encode(self, model: ContextEncoder) -> TokenStream:
         with told_skipped() as skipped:
@@ -191,7 +199,7 @@ class Run:
         if self._counts is not None and self._counts.tokens:
             kept = sum(self._counts.words.get(word, 0) for word in model.vocabulary.words)
             words += (
-                f" of {len(self._counts.words):,} different ones, which make up "
+                f" of {self._counts.types:,} different ones, which make up "
                 f"{kept / self._counts.tokens:.1%} of {self._counts.tokens:,}"
             )
         rows = {"words": words, "loss": " ".join(f"{loss:.4f}" for loss in losses)}

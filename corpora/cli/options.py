@@ -33,7 +33,8 @@ Workers = Annotated[
     typer.Option(
         "--workers",
         min=1,
-        help="Processes; by default one for each core. The result is the same with any number.",
+        help="Processes, or threads for plain text; by default one for each core. The result is "
+        "the same with any number.",
     ),
 ]
 Clean = Annotated[

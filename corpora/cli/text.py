@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -56,7 +57,8 @@ def info(
 
     levels = sorted({_whole(n) for n in split_commas(min_count)}) or [1, 2, 5, 10, 100]
     corpus = reading.open()
-    counts = count(corpus, workers=workers, progress=True)
+    # How many words are how frequent is known without the words.
+    counts = count(corpus, min_count=sys.maxsize, workers=workers, progress=True)
     coverage = [(n, *counts.coverage(n)) for n in levels]
     if as_json:
         about: dict[str, Any] = {
@@ -65,7 +67,7 @@ def info(
             "documents": counts.documents,
             "sentences": counts.sentences,
             "tokens": counts.tokens,
-            "types": len(counts.words),
+            "types": counts.types,
             "skipped_lines": counts.skipped,
             "coverage": [{"min_count": n, "types": v, "share": share} for n, v, share in coverage],
         }
@@ -76,7 +78,7 @@ def info(
         "documents": f"{counts.documents:,}",
         "sentences": f"{counts.sentences:,}",
         "tokens": f"{counts.tokens:,}",
-        "types": f"{len(counts.words):,}",
+        "types": f"{counts.types:,}",
     }
     if counts.skipped:
         rows["skipped"] = f"{counts.skipped:,} lines"
@@ -128,9 +130,9 @@ def count(
 
     corpus = reading.open()
     with open_output(out) as write, told_skipped() as skipped:
-        counts = count_words(corpus, workers=workers, progress=True)
+        counts = count_words(corpus, min_count=min_count, workers=workers, progress=True)
         skipped.append(counts.skipped)
-        for line in vocabulary_lines(counts.most_common(min_count=min_count, max_size=max_size)):
+        for line in vocabulary_lines(counts.most_common(max_size)):
             write(line.encode())
 
 
@@ -197,8 +199,8 @@ def encode(
     # Begun before counting: that the folder cannot be written is told at once.
     with atomic_folder(out, marker="tokens.json") as folder, told_skipped() as skipped:
         if vocab is None:
-            counts = count_words(corpus, workers=workers, progress=True)
-            words = counts.most_common(min_count=min_count or 1, max_size=max_size)
+            counts = count_words(corpus, min_count=min_count or 1, workers=workers, progress=True)
+            words = counts.most_common(max_size)
         else:
             words = read_vocabulary(vocab)
         index = {word: i for i, word in enumerate(words)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import codecs
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO, ClassVar
+from typing import IO, ClassVar, TypeVar
 
 from ..errors import CorpusError
 from .stream import ByteStream, compression, open_raw, plain_suffix
@@ -15,6 +15,8 @@ __all__ = ["Document", "Reader", "TaggedDocument", "TextFile"]
 Document = str | list[str]
 # Sentences of rows, one per token, each with all the columns of the file.
 TaggedDocument = list[list[tuple[str, ...]]]
+
+T = TypeVar("T")
 
 _BLOCK = 1 << 19
 _BOM = codecs.BOM_UTF8
@@ -96,6 +98,17 @@ class TextFile:
         for number, lines in self._decoded():
             yield from enumerate(lines, number)
 
+    def utf8_blocks(self) -> Iterator[bytes]:
+        r"""Yield all lines, with their ends, as UTF-8: as many at a time as are read at once.
+
+        Raises
+        ------
+        CorpusError
+            If bytes cannot be decoded, or a compressed file is damaged.
+        """
+        for _, block in self._each(self._as_utf8):
+            yield block
+
     def chunks(self, size: int | None = None) -> Iterator[str]:
         """Yield all of the text in pieces of about `size` bytes, cut anywhere between characters.
 
@@ -147,29 +160,47 @@ class TextFile:
     def _decoded(self) -> Iterator[tuple[int, list[str]]]:
         """Yield runs of lines, with the number of the first of each."""
         encoding = self._line_encoding
-        policy = "strict" if self.errors == "skip" else self.errors
-        number = 1
-        for offset, block in self._whole_lines():
-            try:
-                text = block.decode(encoding, policy)
-            except UnicodeDecodeError as error:
-                if self.errors != "skip":
-                    line = number + block.count(b"\n", 0, error.start) + self._lines_before()
-                    raise self._undecodable(error, line, offset + error.start) from error
-                for raw in _lines(block):
-                    try:
-                        yield number, [raw.decode(encoding).removesuffix("\r")]
-                    except UnicodeDecodeError:
-                        self._meter.skipped += 1
-                    number += 1
-                continue
+        for number, text in self._each(lambda block, policy: block.decode(encoding, policy)):
             if "\r" in text:
                 text = text.replace("\r\n", "\n")
             lines = text.split("\n")
             if not lines[-1]:
                 lines.pop()
             yield number, lines
-            number += len(lines)
+
+    def _as_utf8(self, block: bytes, policy: str) -> bytes:
+        if codecs.lookup(self._line_encoding).name == "utf-8":
+            if block.isascii():
+                return block
+            try:
+                block.decode()
+                return block
+            except UnicodeDecodeError:
+                if policy == "strict":
+                    raise
+        # Some policies stand for undecodable bytes with surrogates.
+        return block.decode(self._line_encoding, policy).encode("utf-8", "surrogatepass")
+
+    def _each(self, decode: Callable[[bytes, str], T]) -> Iterator[tuple[int, T]]:
+        """Yield whole lines decoded by a function, with the number of the first of them."""
+        policy = "strict" if self.errors == "skip" else self.errors
+        number = 1
+        for offset, block in self._whole_lines():
+            try:
+                decoded = decode(block, policy)
+            except UnicodeDecodeError as error:
+                if self.errors != "skip":
+                    line = number + block.count(b"\n", 0, error.start) + self._lines_before()
+                    raise self._undecodable(error, line, offset + error.start) from error
+                for raw in _lines(block):
+                    try:
+                        yield number, decode(raw + b"\n", policy)
+                    except UnicodeDecodeError:
+                        self._meter.skipped += 1
+                    number += 1
+                continue
+            yield number, decoded
+            number += block.count(b"\n")
 
     def _whole_lines(self) -> Iterator[tuple[int, bytes]]:
         r"""Yield blocks that end with a line, with the offset of each.

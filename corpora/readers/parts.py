@@ -72,6 +72,11 @@ class FilePart:
         for file in self._files(meter):
             yield from self.reader.read(file)
 
+    def utf8_blocks(self, meter: Meter) -> Iterator[bytes]:
+        """Yield the lines as UTF-8, many at a time."""
+        for file in self._files(meter):
+            yield from file.utf8_blocks()
+
     def tagged(self, meter: Meter) -> Iterator[TaggedDocument]:
         """Yield each document with its tags."""
         for file in self._files(meter):

@@ -220,6 +220,22 @@ def test_build_vocab_from_freq_is_like_counting(lee):
     assert_same_bits(one, make().fit(lee))
 
 
+def test_too_high_a_min_count_is_told_with_one_that_leaves_words(lee):
+    for workers in (1, 2):
+        with pytest.raises(ValueError, match=r"no word occurs 9999 times .*; min_count=\d+ would"):
+            make(min_count=9999, workers=workers).build_vocab(lee)
+
+
+def test_words_at_hand_are_counted_however_rare_in_new_text():
+    model = make(min_count=2).build_vocab([["a", "a", "b", "b"]])
+    model.build_vocab([["a", "c", "d", "d"]], update=True)
+    assert dict(zip(model.vocabulary.words, model.vocabulary.counts, strict=True)) == {
+        "a": 3,
+        "b": 2,
+        "d": 2,
+    }
+
+
 def test_max_vocab_size_and_min_count(lee):
     model = make(max_vocab_size=50).build_vocab(lee)
     assert len(model) == 50

@@ -45,6 +45,19 @@ def test_the_message_says_which_min_count_leaves_words(counts):
     assert n_words[1] == len(counts)
 
 
+@given(counts)
+def test_the_message_is_the_same_without_rare_words(counts):
+    from collections import Counter
+
+    frequencies = Counter(counts.values())
+    messages = []
+    for known in (counts, {}):
+        with pytest.raises(ValueError, match="no word occurs 51 times") as info:
+            Vocabulary.from_counts(known, min_count=51, frequencies=frequencies)
+        messages.append(str(info.value))
+    assert messages[0] == messages[1]
+
+
 def test_no_words_at_all():
     for nothing in ({}, {"": 7}):
         with pytest.raises(ValueError, match="the corpus is empty"):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import gzip
+import pickle
 from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import corpora
-from corpora import CorpusError, counting
+from corpora import CorpusError, counting, tally
 from corpora.counting import Counts, count, read_vocabulary, vocabulary_lines
 from corpora.parallel import map_shards
 
@@ -28,8 +29,10 @@ def test_counts_are_those_of_a_counter(documents: list[list[str]], block: int) -
     kept = [document for document in documents if document]
     expected = Counter(token for document in kept for token in document)
     breaks = expected.pop("", 0)
-    assert counts.words == expected
-    assert list(counts.words) == list(expected)  # in the order of first appearance
+    in_order = sorted(expected.items(), key=lambda item: (-item[1], item[0]))
+    assert list(counts.words.items()) == in_order
+    assert counts.frequencies == Counter(expected.values())
+    assert counts.types == len(expected)
     assert counts.documents == len(kept)
     assert counts.sentences == len(kept) + breaks
     assert counts.tokens == expected.total()
@@ -62,20 +65,84 @@ def test_memory_does_not_grow_with_the_corpus() -> None:
     assert peak < 1e6  # a list of all tokens has 8 MB
 
 
+@settings(deadline=None)
+@given(DOCUMENTS, st.integers(1, 4), st.integers(0, 5), st.integers(1, 2000))
+def test_same_with_any_memory(
+    documents: list[list[str]], min_count: int, most: int, memory: int
+) -> None:
+    corpus = corpora.open(documents)
+    expected = count(corpus, workers=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(counting, "_BLOCK", 3)
+        patch.setattr(tally, "_MOST", most)  # words go to a table soon
+        patch.setattr(tally, "_SENT", memory // 2)
+        counts = count(corpus, min_count=min_count, memory=memory, workers=1)
+    kept = {word: n for word, n in expected.words.items() if n >= min_count}
+    assert list(counts.words.items()) == list(kept.items())
+    assert counts.frequencies == expected.frequencies
+    assert counts.tokens == expected.tokens
+    assert counts.sentences == expected.sentences
+
+
+def test_shards_of_many_words_reach_another_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tally, "_MOST", 5)
+    total = Counter[str]()
+    for sent in (1 << 26, 0):  # in memory and in a file
+        monkeypatch.setattr(tally, "_SENT", sent)
+        words = [f"é{n % 40}" for n in range(100)]
+        part = counting._count_shard(corpora.open([[*words, ""]]), 1 << 20, tmp_path / "t")
+        assert len(list(tmp_path.rglob("run-*"))) == (sent == 0)
+        part = pickle.loads(pickle.dumps(part))
+        whole = tally.Tally(1 << 20, tmp_path / "t")
+        whole.add(part.packed)
+        total.update(words)
+        assert whole.result(1)[0] == Counter(words)
+        assert (part.documents, part.tokens, part.packed.breaks) == (1, 101, 1)
+
+
+def test_memory_does_not_grow_with_the_words() -> None:
+    import tracemalloc
+
+    documents = ([f"{n * 2654435761 % 2**32:x}"] * (1 + n % 2) for n in range(60_000))
+    count(corpora.open([["a"]]), workers=1)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tally, "_MOST", 1000)
+        tracemalloc.start()
+        try:
+            counts = count(corpora.open(documents), min_count=3, memory=1_000_000)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+    assert counts.words == {}
+    assert counts.frequencies == {1: 30_000, 2: 30_000}
+    assert peak < 2.5e6  # as strings in a dict they have more than 6 MB
+
+
+def test_wrong_memory() -> None:
+    with pytest.raises(ValueError, match="memory is at least 1, not 0"):
+        count(corpora.open([["a"]]), memory=0)
+
+
 def test_coverage() -> None:
     counts = Counts({"a": 5, "b": 2, "c": 1}, tokens=8)
     assert counts.coverage(1) == (3, 1.0)
     assert counts.coverage(2) == (2, 7 / 8)
     assert counts.coverage(6) == (0, 0.0)
     assert Counts().coverage(1) == (0, 0.0)
+    counts = count(corpora.open([["a", "a", "b", "c"]]), min_count=2, workers=1)
+    assert counts.words == {"a": 2}
+    assert counts.coverage(1) == (3, 1.0)
 
 
 def test_most_common() -> None:
-    counts = Counts({"b": 2, "c": 5, "a": 2, "d": 1})
+    corpus = corpora.open([["b", "c", "d", "a"], ["c"] * 4, ["b", "a"]])
+    counts = count(corpus, workers=1)
     assert list(counts.most_common().items()) == [("c", 5), ("a", 2), ("b", 2), ("d", 1)]
-    assert list(counts.most_common(min_count=2, max_size=2)) == ["c", "a"]
+    assert list(counts.most_common(2)) == ["c", "a"]
     with pytest.raises(ValueError, match="no word occurs 6 times: the most frequent of 4 has 5"):
-        counts.most_common(min_count=6)
+        count(corpus, min_count=6, workers=1).most_common()
     with pytest.raises(ValueError, match="holds no words"):
         Counts().most_common()
 

@@ -1,4 +1,4 @@
-"""One function on all shards, in one process and in several."""
+"""One function on all shards, in one process and in several, and in threads."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -17,6 +18,8 @@ from corpora import Corpus, CorpusError
 from corpora.parallel import map_shards, progress_bar
 
 _offset = 0
+
+HOW = [(1, False), (2, False), (2, True)]  # workers, threads
 
 
 def first_and_count(corpus: Corpus) -> tuple[list[str], int]:
@@ -58,12 +61,17 @@ def corpus(tmp_path: Path) -> Corpus:
     return corpora.open(path)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_same_results_in_order_with_any_number_of_workers(corpus: Corpus, workers: int) -> None:
+@pytest.mark.parametrize(("workers", "threads"), HOW)
+def test_same_results_in_order_with_any_number_of_workers(
+    corpus: Corpus, workers: int, threads: bool
+) -> None:
     assert corpus.size is not None
     shards = corpus.shards(9)
     expected = [first_and_count(shard) for shard in shards]
-    results = map_shards(first_and_count, corpus, workers=workers, shard_bytes=-(-corpus.size // 9))
+    size = -(-corpus.size // 9)
+    results = map_shards(
+        first_and_count, corpus, workers=workers, threads=threads, shard_bytes=size
+    )
     assert list(results) == expected
     assert sum(count for _, count in expected) == 1000
 
@@ -84,10 +92,11 @@ def test_partial_and_initializer(corpus: Corpus, workers: int) -> None:
     assert (os.getpid() in pids) == (workers == 1)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_error_keeps_file_and_line(corpus: Corpus, workers: int) -> None:
+@pytest.mark.parametrize(("workers", "threads"), HOW)
+def test_error_keeps_file_and_line(corpus: Corpus, workers: int, threads: bool) -> None:
+    run = functools.partial(map_shards, workers=workers, threads=threads, shard_bytes=3000)
     with pytest.raises(CorpusError, match=r"a\.txt, line 7: seven") as caught:
-        list(map_shards(fail_at_seven, corpus, workers=workers, shard_bytes=3000))
+        list(run(fail_at_seven, corpus))
     assert caught.value.line == 7
 
 
@@ -98,11 +107,12 @@ def test_line_of_a_late_shard(tmp_path: Path) -> None:
         list(map_shards(first_and_count, corpora.open(path), workers=2, shard_bytes=1000))
 
 
-def test_not_far_ahead_of_the_reader(corpus: Corpus, tmp_path: Path) -> None:
+@pytest.mark.parametrize("threads", [False, True])
+def test_not_far_ahead_of_the_reader(corpus: Corpus, tmp_path: Path, threads: bool) -> None:
     folder = tmp_path / "seen"
     folder.mkdir()
     run = functools.partial(leave_a_file, folder=folder)
-    results = map_shards(run, corpus, workers=2, shard_bytes=200)
+    results = map_shards(run, corpus, workers=2, threads=threads, shard_bytes=200)
     assert len(corpus.shards(50)) == 50
     first = next(results)
     time.sleep(0.5)
@@ -126,9 +136,13 @@ def test_wrong_arguments_are_told_at_once(corpus: Corpus) -> None:
         map_shards(first_and_count, corpus, shard_bytes=0)
 
 
-@pytest.mark.parametrize("workers", [1, 2])
-def test_bar(corpus: Corpus, capsys: pytest.CaptureFixture[str], workers: int) -> None:
-    run = functools.partial(map_shards, first_and_count, corpus, workers=workers, shard_bytes=4000)
+@pytest.mark.parametrize(("workers", "threads"), HOW)
+def test_bar(
+    corpus: Corpus, capsys: pytest.CaptureFixture[str], workers: int, threads: bool
+) -> None:
+    run = functools.partial(
+        map_shards, first_and_count, corpus, workers=workers, threads=threads, shard_bytes=4000
+    )
     list(run(progress="counting"))
     assert capsys.readouterr().err == ""  # no terminal
     list(run(progress="counting", force_bar=True))
@@ -147,6 +161,55 @@ def test_bar_of_one_pass(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> 
     assert "reading: 100%" in capsys.readouterr().err
     list(corpus)
     assert capsys.readouterr().err == ""
+
+
+def read_without_end(corpus: Corpus) -> None:
+    while True:
+        list(corpus)
+
+
+def test_threads_end_with_the_next_block(corpus: Corpus) -> None:
+    def read(shard: Corpus) -> int:
+        if next(iter(shard)) == ["line", "0"]:
+            return 0
+        read_without_end(shard)
+        return 1
+
+    results = map_shards(read, corpus, workers=2, threads=True, shard_bytes=3000)
+    assert next(results) == 0
+    before = time.monotonic()
+    results.close()
+    assert time.monotonic() - before < 5
+    assert not [t for t in threading.enumerate() if t.name.startswith("corpora")]
+
+
+def test_interrupt_ends_threads(corpus: Corpus) -> None:
+    code = (
+        "import sys, time, corpora\n"
+        "from corpora.parallel import map_shards\n"
+        "from tests.corpora.test_parallel import read_without_end\n"
+        "corpus = corpora.open(sys.argv[1])\n"
+        "def read(corpus):\n"
+        "    print('one', flush=True)\n"
+        "    read_without_end(corpus)\n"
+        "try:\n"
+        "    list(map_shards(read, corpus, workers=2, threads=True, shard_bytes=3000))\n"
+        "except KeyboardInterrupt:\n"
+        "    print('interrupted')\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, corpus.source],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert process.stdout is not None
+    assert process.stdout.readline() == "one\n"
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=10)
+    assert out.endswith("interrupted\n")
+    assert err == ""
 
 
 def test_interrupt_ends_it_quietly(corpus: Corpus) -> None:

@@ -1,0 +1,303 @@
+"""Tables of words: cutting, hashing, counting and looking up in bytes, without the GIL.
+
+A table is four arrays. Word ``i`` is ``arena[entries[i, 0]:entries[i + 1, 0]]``, in UTF-8,
+and ``entries[i, 1]`` its count or id. ``slots`` is an open-addressing hash table with a
+power of two slots, at most half of them in use: a slot holds the upper half of a word's
+hash and, below, the word's number plus 1; 0 is free. ``state`` has the numbers below.
+
+All that is about room is left to the caller: what adds words stops where there is none.
+"""
+
+from __future__ import annotations
+
+import numba as nb
+import numpy as np
+
+# What is where in a state
+WORDS, BYTES, TOKENS, DOCUMENTS, NEEDED = range(5)
+STATE_SIZE = 5
+
+PARTS = 1 << 12  # of a table, by the first bits of the hash
+_PART_SHIFT = np.uint64(52)
+
+FACTOR = np.uint64(0xFF51AFD7ED558CCD)  # of the hash; with 0 it is the same for all words
+_SEED = np.uint64(0x9E3779B97F4A7C15)
+_U29, _U32, _LOW = np.uint64(29), np.uint64(32), np.uint64(0xFFFFFFFF)
+_U0, _U1 = np.uint64(0), np.uint64(1)
+
+# The bytes at which str.split may cut; the last are the first of several bytes.
+_SPACE, _NEWLINE, _LEAD = 1, 2, 3
+_KIND = np.zeros(256, np.uint8)
+_KIND[[*range(0x09, 0x0E), *range(0x1C, 0x21)]] = _SPACE
+_KIND[0x0A] = _NEWLINE
+_KIND[[0xC2, 0xE1, 0xE2, 0xE3]] = _LEAD
+
+
+@nb.njit(nogil=True, cache=True)
+def _space(text, p):  # type: ignore[no-untyped-def]
+    """Length of the white space of several bytes that begins at `p`, or 0."""
+    lead = text[p]
+    if lead == 0xC2:  # U+0085, U+00A0
+        return 2 if p + 1 < len(text) and (text[p + 1] == 0x85 or text[p + 1] == 0xA0) else 0
+    if p + 2 >= len(text):
+        return 0
+    b, c = text[p + 1], text[p + 2]
+    if lead == 0xE1:  # U+1680
+        found = b == 0x9A and c == 0x80
+    elif lead == 0xE2:  # U+2000 to 200A, 2028, 2029, 202F; U+205F
+        found = b == 0x80 and (c <= 0x8A or c == 0xA8 or c == 0xA9 or c == 0xAF)
+        found = found or (b == 0x81 and c == 0x9F)
+    else:  # U+3000
+        found = b == 0x80 and c == 0x80
+    return 3 if found else 0
+
+
+@nb.njit(nogil=True, cache=True)
+def _mixed(h, factor):  # type: ignore[no-untyped-def]
+    """Have all bits of a hash depend on all bytes."""
+    h = (h ^ (h >> _U32)) * factor
+    return h ^ (h >> _U29)
+
+
+@nb.njit(nogil=True, cache=True)
+def _hash(data, start, stop, factor):  # type: ignore[no-untyped-def]
+    h = _SEED
+    for p in range(start, stop):
+        h = (h ^ np.uint64(data[p])) * factor
+    return _mixed(h, factor)
+
+
+@nb.njit(nogil=True, cache=True)
+def _next_word(text, p, factor):  # type: ignore[no-untyped-def]
+    """Find the next word of a line: where it begins and ends, and its hash.
+
+    Without one, it begins and ends where the line does.
+    """
+    n = len(text)
+    while p < n:
+        kind = _KIND[text[p]]
+        if kind == _NEWLINE:
+            return p, p, _U0
+        if kind == _SPACE:
+            p += 1
+            continue
+        length = _space(text, p) if kind == _LEAD else 0
+        if length == 0:
+            break
+        p += length
+    start = p
+    h = _SEED
+    while p < n:
+        byte = text[p]
+        kind = _KIND[byte]
+        if kind != 0 and (kind != _LEAD or _space(text, p) != 0):
+            break
+        h = (h ^ np.uint64(byte)) * factor
+        p += 1
+    return start, p, _mixed(h, factor)
+
+
+@nb.njit(nogil=True, cache=True)
+def _find(data, start, stop, h, slots, entries, arena):  # type: ignore[no-untyped-def]
+    """Find a word: its number, or -1, and the slot that it is or would be in."""
+    mask = np.uint64(len(slots) - 1)
+    tag = h >> _U32
+    at = h & mask
+    while True:
+        slot = slots[at]
+        if slot == _U0:
+            return -1, at
+        if slot >> _U32 == tag:
+            word = np.int64(slot & _LOW) - 1
+            first = entries[word, 0]
+            if entries[word + 1, 0] - first == stop - start:
+                p = start
+                while p < stop and data[p] == arena[first + p - start]:
+                    p += 1
+                if p == stop:
+                    return word, at
+        at = (at + _U1) & mask
+
+
+@nb.njit(nogil=True, cache=True)
+def _insert(data, start, stop, h, at, value, slots, entries, arena, state):  # type: ignore[no-untyped-def]
+    """Enter a new word in the slot `at`; False, and what is needed, if there is no room for it."""
+    word, first = state[WORDS], state[BYTES]
+    end = first + stop - start
+    if word + 1 >= len(entries) or end > len(arena):
+        state[NEEDED] = stop - start
+        return False
+    for p in range(start, stop):
+        arena[first + p - start] = data[p]
+    slots[at] = (h >> _U32) << _U32 | np.uint64(word + 1)
+    entries[word, 1] = value
+    entries[word + 1, 0] = end
+    state[WORDS], state[BYTES] = word + 1, end
+    return True
+
+
+@nb.njit(nogil=True, cache=True)
+def count_text(text, p, in_line, factor, slots, entries, arena, state):  # type: ignore[no-untyped-def]
+    """Count the words of a text, each line with a word as a document.
+
+    Parameters
+    ----------
+    text : uint8 array
+        Whole lines in UTF-8.
+    p, in_line : int
+        Where to begin, and how many words of the line are before that.
+    factor, slots, entries, arena, state
+        The table.
+
+    Returns
+    -------
+    p, in_line : int
+        As above, to go on when there is more room; the first is ``len(text)`` at the end.
+    """
+    while True:
+        start, stop, h = _next_word(text, p, factor)
+        if start == stop:
+            if in_line > 0:
+                state[DOCUMENTS] += 1
+                state[TOKENS] += in_line
+                in_line = 0
+            if stop >= len(text):
+                return stop, in_line
+            p = stop + 1
+            continue
+        word, at = _find(text, start, stop, h, slots, entries, arena)
+        if word >= 0:
+            entries[word, 1] += 1
+        elif not _insert(text, start, stop, h, at, 1, slots, entries, arena, state):
+            return start, in_line
+        in_line += 1
+        p = stop
+
+
+@nb.njit(nogil=True, cache=True)
+def add_words(data, bounds, values, i, factor, slots, entries, arena, state):  # type: ignore[no-untyped-def]
+    """Add counts of words, from the `i`-th on: ``data[bounds[i]:bounds[i + 1]]``.
+
+    Returns
+    -------
+    int
+        The word for which there is no room, or the number of words.
+    """
+    while i < len(values):
+        start, stop = bounds[i], bounds[i + 1]
+        h = _hash(data, start, stop, factor)
+        word, at = _find(data, start, stop, h, slots, entries, arena)
+        if word >= 0:
+            entries[word, 1] += values[i]
+        elif not _insert(data, start, stop, h, at, values[i], slots, entries, arena, state):
+            break
+        i += 1
+    return i
+
+
+@nb.njit(nogil=True, cache=True)
+def encode_text(text, factor, slots, entries, arena, ids, lengths):  # type: ignore[no-untyped-def]
+    """Look up the words of a text.
+
+    Parameters
+    ----------
+    text : uint8 array
+        Whole lines in UTF-8.
+    factor, slots, entries, arena
+        The table.
+    ids : int32 array, written
+        Of the words that the table holds; with room for half as many as there are bytes.
+    lengths : int64 array, written
+        How many of them each line has that has a word; as long as `ids`.
+
+    Returns
+    -------
+    n_ids, n_lines, n_words : int
+    """
+    n_ids = n_lines = n_words = first = before = p = 0
+    while True:
+        start, stop, h = _next_word(text, p, factor)
+        if start == stop:
+            if n_words > before:
+                lengths[n_lines] = n_ids - first
+                n_lines += 1
+                first, before = n_ids, n_words
+            if stop >= len(text):
+                return n_ids, n_lines, n_words
+            p = stop + 1
+            continue
+        n_words += 1
+        word, _ = _find(text, start, stop, h, slots, entries, arena)
+        if word >= 0:
+            ids[n_ids] = entries[word, 1]
+            n_ids += 1
+        p = stop
+
+
+@nb.njit(nogil=True, cache=True)
+def fill_slots(n, factor, slots, entries, arena):  # type: ignore[no-untyped-def]
+    """Enter `n` words that are all different into empty slots."""
+    mask = np.uint64(len(slots) - 1)
+    for word in range(n):
+        h = _hash(arena, entries[word, 0], entries[word + 1, 0], factor)
+        at = h & mask
+        while slots[at] != _U0:
+            at = (at + _U1) & mask
+        slots[at] = (h >> _U32) << _U32 | np.uint64(word + 1)
+
+
+@nb.njit(nogil=True, cache=True)
+def order_by_part(n, factor, entries, arena, order):  # type: ignore[no-untyped-def]
+    """Order words by the first bits of their hash.
+
+    Parameters
+    ----------
+    order : uint32 array of shape (n,), written
+
+    Returns
+    -------
+    n_words, n_bytes : int64 arrays of shape (PARTS + 1,)
+        In all parts before each.
+    """
+    n_words, n_bytes = np.zeros(PARTS + 1, np.int64), np.zeros(PARTS + 1, np.int64)
+    for word in range(n):
+        start, stop = entries[word, 0], entries[word + 1, 0]
+        part = np.int64(_hash(arena, start, stop, factor) >> _PART_SHIFT)
+        n_words[part + 1] += 1
+        n_bytes[part + 1] += stop - start
+    for i in range(PARTS):
+        n_words[i + 1] += n_words[i]
+        n_bytes[i + 1] += n_bytes[i]
+    at = n_words.copy()
+    for word in range(n):
+        part = np.int64(_hash(arena, entries[word, 0], entries[word + 1, 0], factor) >> _PART_SHIFT)
+        order[at[part]] = word
+        at[part] += 1
+    return n_words, n_bytes
+
+
+@nb.njit(nogil=True, cache=True)
+def gather(order, entries, arena):  # type: ignore[no-untyped-def]
+    """Take words out of a table.
+
+    Returns
+    -------
+    bounds : int64 array, one longer than `order`
+    data : uint8 array
+        The words are ``data[bounds[i]:bounds[i + 1]]``.
+    values : int64 array
+        Their counts or ids.
+    """
+    n = len(order)
+    bounds, values = np.zeros(n + 1, np.int64), np.empty(n, np.int64)
+    for i in range(n):
+        word = np.int64(order[i])
+        start, stop = entries[word, 0], entries[word + 1, 0]
+        bounds[i + 1] = bounds[i] + stop - start
+        values[i] = entries[word, 1]
+    data = np.empty(bounds[n], np.uint8)
+    for i in range(n):
+        shift = entries[np.int64(order[i]), 0] - bounds[i]
+        for p in range(bounds[i], bounds[i + 1]):
+            data[p] = arena[p + shift]
+    return bounds, data, values
