@@ -16,7 +16,7 @@ from .parallel import cores, map_shards
 from .plain import is_plain, utf8_blocks
 from .spilling import temporary_folder
 from .tally import Packed, Tally
-from .wordtable import WordTable
+from .wordtable import WordTable, load
 
 if TYPE_CHECKING:
     from .corpus import Corpus
@@ -153,6 +153,7 @@ def count(
 def _count_plain(
     corpus: Corpus, memory: int, workers: int | None, label: str | None, folder: Path
 ) -> tuple[Counts, Tally]:
+    load()
     share = memory // _most_at_once(corpus, workers)
     tables: list[WordTable] = []  # that no thread uses at the moment
 

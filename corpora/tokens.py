@@ -28,7 +28,7 @@ from .errors import CorpusError
 from .files import atomic_folder
 from .parallel import map_shards
 from .plain import is_plain, utf8_blocks
-from .wordtable import WordTable, pack
+from .wordtable import WordTable, load, pack
 
 if TYPE_CHECKING:
     from .corpus import Corpus
@@ -313,6 +313,7 @@ def _encode_shard(
 
 def _plain_encoder(index: Mapping[str, int]) -> Callable[[Corpus], Iterator[Block]]:
     """Make what encodes plain text, with a table of words that threads can share."""
+    load()
     table = WordTable()
     table.add(pack(index))
 

@@ -9,9 +9,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from .compiling import compiling
 from .spilling import Run, Words, ranges, write_run
 
-__all__ = ["WordTable", "merged", "pack"]
+__all__ = ["WordTable", "load", "merged", "pack"]
 
 _SMALLEST = 8  # words there is room for at first
 _MOST = 1 << 31  # words that 32 bits can number in a table half full
@@ -27,6 +28,16 @@ def pack(words: Mapping[str, int]) -> Words:
     np.cumsum(bounds, out=bounds)
     values = np.fromiter(words.values(), np.int64, len(encoded))
     return Words(bounds, np.frombuffer(b"".join(encoded), np.uint8), values)
+
+
+def load() -> None:
+    """Load the compiled code, or compile it; to be done before threads need it."""
+    with compiling("the reading of words"):
+        table = WordTable()
+        table.count(b"a\n")
+        table.encode(b"a\n", np.zeros(2, np.int32), np.zeros(2, np.int64))
+        table.add(pack({"b": 1}))
+        list(table.pairs(1))
 
 
 class WordTable:
