@@ -35,6 +35,7 @@ class Config:
     ns_exponent: float = 0.75
     alpha: float | None = None
     min_alpha: float = 1e-4
+    alpha_exponent: float = 0.1
     epochs: int = 5
     cbow_mean: bool = True
     cbow_gradient: CbowGradient = "corrected"
@@ -56,6 +57,7 @@ class Config:
         for name in ("sample", "min_alpha", "alpha"):
             if name != "alpha" or self.alpha is not None:
                 self._set(name, check_number(name, getattr(self, name), 0))
+        self._set("alpha_exponent", check_number("alpha_exponent", self.alpha_exponent, 0, 1))
         self._set("ns_exponent", check_number("ns_exponent", self.ns_exponent, -10, 10))
         for name in ("cbow_mean", "deterministic"):
             self._set(name, _check_switch(name, getattr(self, name)))
@@ -74,7 +76,7 @@ class Config:
         """
         if self.alpha is not None:
             return self.alpha
-        return 0.15 if self.cbow_mean and self.cbow_gradient == "corrected" else 0.025
+        return 0.2 if self.cbow_mean and self.cbow_gradient == "corrected" else 0.025
 
     @property
     def batch(self) -> tuple[int, int]:

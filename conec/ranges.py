@@ -69,6 +69,7 @@ class Step:
         self._ids = np.asarray(stream.ids)
         self._offsets = stream.offsets
         self._keep = vocabulary.keep_probability(config.sample)
+        self._rate = vocabulary.rates(config.alpha_exponent)
         self._noise = noise_table(vocabulary.noise(config.ns_exponent))
         self._config = config
         self._state = state
@@ -132,6 +133,7 @@ class Step:
             stop,
             *self._weights,
             self._keep,
+            self._rate,
             *self._noise,
             alpha(start),
             alpha(stop),

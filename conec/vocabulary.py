@@ -117,6 +117,21 @@ class Vocabulary:
             keep[seen] = np.minimum(1, (np.sqrt(share / sample) + 1) * sample / share)
         return keep
 
+    def rates(self, exponent: float) -> npt.NDArray[np.float32]:
+        """By how much each word's learning rate is lower than the rarest word's.
+
+        ``(count / smallest count) ** -exponent``: words that take many steps take
+        smaller ones.
+
+        Returns
+        -------
+        float32 array of shape (V,)
+        """
+        counts = np.maximum(self.counts, 1)
+        ratio = counts / counts.min(initial=np.iinfo(np.int64).max)
+        rates: npt.NDArray[np.float32] = (ratio**-exponent).astype(np.float32)
+        return rates
+
     def noise(self, exponent: float) -> npt.NDArray[np.float64]:
         """Probability that each word is drawn as noise: its count to the power `exponent`.
 

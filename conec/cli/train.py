@@ -73,10 +73,16 @@ def train(
         float | None,
         _parameter(
             "Learning rate at the start.",
-            show_default="0.1; 0.025 with --cbow-sum or --cbow-gradient word2vec",
+            show_default="0.2; 0.025 with --cbow-sum or --cbow-gradient word2vec",
         ),
     ] = Config.alpha,
     min_alpha: Annotated[float, _parameter("Learning rate at the end.")] = Config.min_alpha,
+    alpha_exponent: Annotated[
+        float,
+        _parameter(
+            "Learning rates fall with a word's count to this power; 0: the same for all words."
+        ),
+    ] = Config.alpha_exponent,
     cbow_mean: Annotated[
         bool, _parameter("Mean or sum of the context words.", "--cbow-mean/--cbow-sum")
     ] = Config.cbow_mean,

@@ -179,6 +179,7 @@ def train_range(  # type: ignore[no-untyped-def]
     W1,
     W2,
     keep,
+    rate,
     cumulated,
     guide,
     alpha_start,
@@ -207,6 +208,8 @@ def train_range(  # type: ignore[no-untyped-def]
     W1, W2 : float32 arrays of shape (V, d)
     keep : float32 array of shape (V,)
         Probability that subsampling keeps an occurrence.
+    rate : float32 array of shape (V,)
+        By which the learning rate is multiplied for each word's rows.
     cumulated, guide : float64 array of shape (V,), int32 array
         The noise distribution, by `conec.vocabulary.noise_table`.
     alpha_start, alpha_stop : float
@@ -237,7 +240,7 @@ def train_range(  # type: ignore[no-untyped-def]
         batch_size, token_key, noise_key,
     )  # fmt: skip
     return _train(
-        word, left, right, known, first, last, noise, W1, W2, alpha_start, alpha_stop,
+        word, left, right, known, first, last, noise, W1, W2, rate, alpha_start, alpha_stop,
         window, negative, batch_size, mean, corrected, slot,
     )  # fmt: skip
 
@@ -253,7 +256,7 @@ def _scratch(rows, width):  # type: ignore[no-untyped-def]
 
 @nb.njit(nogil=True, error_model="numpy", fastmath=_MATH)
 def _train(  # type: ignore[no-untyped-def]
-    word, left, right, known, first, last, noise, W1, W2, alpha_start, alpha_stop,
+    word, left, right, known, first, last, noise, W1, W2, rate, alpha_start, alpha_stop,
     window, negative, batch_size, mean, corrected, slot,
 ):  # fmt: skip
     """Train on the positions [first, last) of a text that `_read` copied."""
@@ -277,6 +280,8 @@ def _train(  # type: ignore[no-untyped-def]
     no_gradient, run = nothing + 3 * ring_bytes, nothing + 4 * ring_bytes
     w1_at, w2_at = address(W1), address(W2)
     F = np.zeros(ROWS * K, np.float32)  # scores, then errors
+    D = np.zeros(ROWS * K, np.float32)  # errors times rates
+    rates = np.zeros(ROWS * K, np.float32)  # of the noise words, for each position
     mask = np.zeros((batch_size + ROWS) * K, np.float32)  # weight of each noise word
     rows = np.full(K, no_word, np.int64)
     chain = np.zeros(K, np.int32)
@@ -286,7 +291,8 @@ def _train(  # type: ignore[no-untyped-def]
     x = np.zeros(ROWS, np.float32)
     share_in = np.zeros(ROWS, np.float32)
     share_out = np.zeros(ROWS, np.float32)
-    step = np.zeros(ROWS, np.float32)  # of the target words
+    # of the target words, without and with their rates; and rates of words that go out
+    step = np.zeros(3 * ROWS, np.float32)
     weight = np.float32(negative / n_shared)
     alpha_slope = (alpha_stop - alpha_start) / max(last - first, 1)
     loss = 0.0
@@ -308,6 +314,8 @@ def _train(  # type: ignore[no-untyped-def]
         _mask(mask, K, weight, noise[b], slot, chain, word, left, right, p0, p1, window)
         for k in range(n_shared):
             rows[k] = w2_at + noise[b, k] * row_bytes
+            for r in range(ROWS):
+                rates[r * K + k] = rate[noise[b, k]]
         for q in range(p0, p1, ROWS):
             m = min(ROWS, p1 - q)
             # what the next step needs
@@ -335,7 +343,9 @@ def _train(  # type: ignore[no-untyped-def]
                     back[s.G_LEFT + r] = g_at + (left[p] & wrap) * ring_bytes
                     back[s.G_RIGHT + r] = g_at + (right[p] & wrap) * ring_bytes
                     i = p - window
-                    back[s.OUT + r] = w1_at + word[i] * row_bytes if word[i] >= 0 else sink
+                    w = word[i]
+                    back[s.OUT + r] = w1_at + w * row_bytes if w >= 0 else sink
+                    step[2 * ROWS + r] = rate[w] if w >= 0 else _F0
                     back[s.G_OUT + r] = g_at + (i & wrap) * ring_bytes
                     if word[p] >= 0:
                         count = known[right[p]] - known[left[p]] - 1
@@ -363,7 +373,9 @@ def _train(  # type: ignore[no-untyped-def]
             for k in range(ROWS * K):
                 rest = _F1 / (_F1 + exp(F[k]))  # 1 - sigmoid
                 weights = mask[at + k]
-                F[k] = (rest - _F1) * weights * alpha
+                f = (rest - _F1) * weights * alpha
+                F[k] = f
+                D[k] = f * rates[k]
                 noise_product *= np.float64(rest if weights > _F0 else _F1)
             if noise_product < 1e-100:
                 loss -= np.log(noise_product) * weight
@@ -373,10 +385,11 @@ def _train(  # type: ignore[no-untyped-def]
                 if step[r] > _F0:
                     target_product *= 1.0 + np.float64(odds)
                 step[r] *= odds / (_F1 + odds)
+                step[ROWS + r] = step[r] * rate[max(word[q + r], 0)]
             if target_product > 1e200:
                 loss += np.log(target_product)
                 target_product = 1.0
-            s.backward(F, rows, 0, K, step, H, width, back, share_out, d)
+            s.backward(F, D, rows, 0, K, step, H, width, back, share_out, d)
             n_steps += 1
             if n_steps % _REBASE == 0:
                 base = P[(q - window) & wrap]
@@ -392,9 +405,10 @@ def _train(  # type: ignore[no-untyped-def]
         g = G[i & wrap]
         for j in range(d):
             total[j] += g[j]
-        if word[i] >= 0:
+        w = word[i]
+        if w >= 0:
             for j in range(d):
-                W1[word[i], j] += total[j]
+                W1[w, j] += rate[w] * total[j]
     loss += np.log(target_product) - np.log(noise_product) * weight
     return loss, n_positions
 
@@ -408,6 +422,7 @@ def train_apart(  # type: ignore[no-untyped-def]
     W1,
     W2,
     keep,
+    rate,
     cumulated,
     guide,
     alpha_start,
@@ -474,7 +489,7 @@ def train_apart(  # type: ignore[no-untyped-def]
             rows1[i] = W1[words[i]]
         rows2[i] = W2[words[i]]
     loss, n_positions = _train(
-        word, left, right, known, first, last, noise, rows1, rows2, alpha_start, alpha_stop,
-        window, negative, batch_size, mean, corrected, slot,
+        word, left, right, known, first, last, noise, rows1, rows2, rate[words], alpha_start,
+        alpha_stop, window, negative, batch_size, mean, corrected, slot,
     )  # fmt: skip
     return loss, n_positions, words, rows1, rows2

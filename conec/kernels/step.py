@@ -142,29 +142,32 @@ def target_scores(typingctx, x, H, width, at, d):  # type: ignore[no-untyped-def
 
 
 @intrinsic  # type: ignore[untyped-decorator,unused-ignore]
-def backward(typingctx, F, noise, first, n, step, H, width, at, share, d):  # type: ignore[no-untyped-def]
+def backward(typingctx, F, D, noise, first, n, step, H, width, at, share, d):  # type: ignore[no-untyped-def]
     """Take the step: all that changes W1 and W2.
 
-    Each noise word's row gets ``sum(F[r, k] * H[r])``, each target word's
-    ``step[r] * H[r]``. What both say of a context, times `share`, is added to the
-    gradient's differences at its window's ends and taken away from the position's own;
-    rows that go out of reach get their sum.
+    `F` are the errors at the noise words, `D` the same times the words' rates. Each noise
+    word's row gets ``sum(D[r, k] * H[r])``. What the errors say of a context, times
+    ``share[r]``, is added to the gradient's differences at its window's ends and taken
+    away from the position's own; rows that go out of reach get their sum.
+
+    `step` are ROWS numbers each: errors at the target words; these times the words' rates,
+    by which their rows get ``step[ROWS + r] * H[r]``; rates of the words that go out.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         code = Code(builder)
-        F, noise = (pointer(context, builder, signature.args[i], args[i]) for i in (0, 1))
-        first, n = args[2], args[3]
-        step, H, at, share = (
-            pointer(context, builder, signature.args[i], args[i]) for i in (4, 5, 7, 8)
+        F, D, noise, step, H, at, share = (
+            pointer(context, builder, signature.args[i], args[i]) for i in (0, 1, 2, 5, 6, 8, 9)
         )
-        width, d = args[6], args[9]
+        first, n, width, d = args[3], args[4], args[7], args[10]
         targets = _pointers(code, at, TARGET, ROWS)
         left, right = _pointers(code, at, G_LEFT, ROWS), _pointers(code, at, G_RIGHT, ROWS)
         here = _pointers(code, at, G_HERE, ROWS + 1)
         out, g_out = _pointers(code, at, OUT, ROWS), _pointers(code, at, G_OUT, ROWS)
         (run,) = _pointers(code, at, RUN, 1)
         steps = [code.float_at(step, r) for r in range(ROWS)]
+        target_steps = [code.float_at(step, ROWS + r) for r in range(ROWS)]
+        rates = [code.float_at(step, 2 * ROWS + r) for r in range(ROWS)]
         shares = [code.float_at(share, r) for r in range(ROWS)]
         errors = [cgutils.alloca_once_value(builder, code.zero) for _ in range(ROWS)]
 
@@ -183,9 +186,10 @@ def backward(typingctx, F, noise, first, n, step, H, width, at, share, d):  # ty
                 row = code.floats(code.integer_at(noise, builder.add(first, k)))
                 x = old = code.load(row)
                 for r in range(ROWS):
-                    f = code.float_at(F, builder.add(builder.mul(n, n.type(r)), k))
-                    builder.store(code.fma(f, old, builder.load(errors[r])), errors[r])
-                    x = code.fma(f, h[r], x)
+                    place = builder.add(builder.mul(n, n.type(r)), k)
+                    error = code.fma(code.float_at(F, place), old, builder.load(errors[r]))
+                    builder.store(error, errors[r])
+                    x = code.fma(code.float_at(D, place), h[r], x)
                 code.store(x, row)
             words = [code.load(row) for row in targets]
             own = []
@@ -194,7 +198,7 @@ def backward(typingctx, F, noise, first, n, step, H, width, at, share, d):  # ty
                 own.append(code.mul(error, shares[r]))
             for r in range(ROWS):
                 # read again: two of the targets may be the same word
-                code.store(code.fma(steps[r], h[r], code.load(targets[r])), targets[r])
+                code.store(code.fma(target_steps[r], h[r], code.load(targets[r])), targets[r])
             for r in range(ROWS):
                 add(own[r], left[r])
                 subtract(own[r], right[r])
@@ -203,15 +207,15 @@ def backward(typingctx, F, noise, first, n, step, H, width, at, share, d):  # ty
                 add(code.sub(own[r - 1], own[r]), here[r])
             add(own[-1], here[-1])
             total = code.load(run, padded=True)
-            for row, g in zip(out, g_out, strict=True):
+            for row, g, rate in zip(out, g_out, rates, strict=True):
                 total = code.add(total, code.load(g, padded=True))
                 code.store(code.zero, g, padded=True)
-                code.store(code.add(code.load(row), total), row)
+                code.store(code.fma(rate, total, code.load(row)), row)
             code.store(total, run, padded=True)
 
         code.columns(d, body)
         return context.get_dummy_value()
 
     return types.void(
-        F, noise, types.intp, types.intp, step, H, types.intp, at, share, types.intp
+        F, D, noise, types.intp, types.intp, step, H, types.intp, at, share, types.intp
     ), codegen

@@ -151,7 +151,7 @@ def gradient(W1, W2, batch: Batch, weight: float, mean: bool, corrected: bool):
     return G1, G2
 
 
-def train(W1, W2, found, all_batches, weight, mean, corrected, window, rows):
+def train(W1, W2, rate, found, all_batches, weight, mean, corrected, window, rows):
     """Train on tokens, `rows` positions a step; the weights after it and the sum of losses.
 
     A token has a copy of its row of W1, made `window` and up to `rows` tokens ahead of the
@@ -173,7 +173,7 @@ def train(W1, W2, found, all_batches, weight, mean, corrected, window, rows):
     def go(low, high):
         for i in range(max(low, 0), min(high, len(found))):
             if found[i].word >= 0:
-                W1[found[i].word] -= gradients[i]
+                W1[found[i].word] -= rate[found[i].word] * gradients[i]
 
     come(first - window, first + window)
     at = first
@@ -182,14 +182,14 @@ def train(W1, W2, found, all_batches, weight, mean, corrected, window, rows):
         for q in range(at, end, rows):
             come(q + window, q + window + rows)
             step = range(q, min(q + rows, end))
-            total += _step(W2, found, step, batch, copies, gradients, weight, mean, corrected)
+            total += _step(W2, rate, found, step, batch, copies, gradients, weight, mean, corrected)
             go(q - window, step.stop - window)
         at = end
     go(last - window, last + window)
     return W1, W2, total
 
 
-def _step(W2, found, step, batch, copies, gradients, weight, mean, corrected) -> float:
+def _step(W2, rate, found, step, batch, copies, gradients, weight, mean, corrected) -> float:
     """Positions that take a step together: noise words in turn, then target words."""
     total = 0.0
     contexts, embeddings, errors, misses = {}, {}, {}, {}
@@ -212,11 +212,12 @@ def _step(W2, found, step, batch, copies, gradients, weight, mean, corrected) ->
         for p, h in embeddings.items():
             if (p, k) in misses:
                 errors[p] += misses[p, k] * old
-                W2[n] -= batch.alpha * misses[p, k] * h
+                W2[n] -= rate[n] * batch.alpha * misses[p, k] * h
     for p in embeddings:
         errors[p] += misses[p, "target"] * W2[found[p].word]
     for p, h in embeddings.items():
-        W2[found[p].word] -= batch.alpha * misses[p, "target"] * h
+        word = found[p].word
+        W2[word] -= rate[word] * batch.alpha * misses[p, "target"] * h
     for p, around in contexts.items():
         for c in around:
             share = len(around) if mean and corrected else 1

@@ -26,6 +26,7 @@ NUMBERS = {
     "ns_exponent": (-11, 11),
     "alpha": (-0.1,),
     "min_alpha": (-0.1,),
+    "alpha_exponent": (-0.1, 1.1),
 }
 
 
@@ -113,7 +114,7 @@ def test_it_is_frozen():
 @pytest.mark.parametrize(
     ("parameters", "alpha"),
     [
-        ({}, 0.15),
+        ({}, 0.2),
         ({"cbow_mean": False}, 0.025),
         ({"cbow_gradient": "word2vec"}, 0.025),
         ({"alpha": 0.0}, 0.0),

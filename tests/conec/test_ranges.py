@@ -16,8 +16,8 @@ from tests.conec.test_kernel import MODES, case
 
 def arguments(c, W1, W2, start, stop):
     return (
-        c.ids, c.offsets, start, stop, W1, W2, c.keep, *noise_table(c.probability), *c.alpha,
-        c.window, c.min_window, c.negative, c.n_shared, c.batch_size, c.mean, c.corrected,
+        c.ids, c.offsets, start, stop, W1, W2, c.keep, c.rate, *noise_table(c.probability),
+        *c.alpha, c.window, c.min_window, c.negative, c.n_shared, c.batch_size, c.mean, c.corrected,
         key(c.seed, 0), key(c.seed, 1), np.zeros(len(W1), np.int16),
     )  # fmt: skip
 

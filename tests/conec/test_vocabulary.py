@@ -169,3 +169,18 @@ def test_merged_keeps_old_words_and_adds_the_most_frequent_new_ones_up_to_a_limi
     assert before.merged(new, max_size=4)[0].words == ["d", "c", "a", "b"]
     assert before.merged(new, max_size=1)[0].words == ["a", "b"]
     assert before.merged(new, max_size=9)[0].words == ["d", "c", "e", "a", "b"]
+
+
+@given(counts, st.floats(0, 1))
+def test_rates_fall_with_counts(numbers, exponent):
+    vocabulary = Vocabulary.from_counts(numbers)
+    rates = vocabulary.rates(exponent)
+    assert rates.dtype == np.float32
+    for word, rate in zip(vocabulary.words, rates, strict=True):
+        expected = (numbers[word] / min(numbers.values())) ** -exponent
+        assert rate == pytest.approx(expected, rel=1e-6)
+
+
+def test_rates_of_words_never_seen():
+    assert Vocabulary(["a", "b"], [0, 0]).rates(0.5).tolist() == [1, 1]
+    assert Vocabulary([], []).rates(0.5).tolist() == []
