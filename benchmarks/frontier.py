@@ -1,5 +1,8 @@
 """Quality against speed: shared noise words K x batch B x learning rate, and gensim.
 
+Each is trained with the default rates of words, which fall with their counts, and with the
+same rate for all words ("plain"; these take lower learning rates).
+
 Quality is that of `--epochs` of training with one worker; its summary is the mean of
 analogies, WordSim-353, SimLex-999 and MEN, each divided by gensim's on the same text, so
 that 1 is as good as gensim. Speed is measured apart: one epoch, alone on the machine,
@@ -36,14 +39,15 @@ from benchmarks.common import (
     report,
     versions,
 )  # fmt: skip
-from benchmarks.frontier_chart import draw, pareto, points_of
+from benchmarks.frontier_chart import draw, pareto, points_of, speed_name
 from benchmarks.material import QUALITY, encoded, known, load, missing_quality, plain_text, quality
 from benchmarks.runs import Measured, Task, apart
 from benchmarks.trainers import SETTINGS, compile_kernels, training_rate
 
 SHARED = [12, 16, 20, 24, 32]
 BATCH = [32, 64, 128]
-ALPHA = [0.05, 0.1, 0.15, 0.2, 0.3]
+ALPHA = [0.2, 0.3, 0.4, 0.5]
+PLAIN = [0.05, 0.1, 0.15]  # with alpha_exponent=0
 EPOCHS = 5
 
 
@@ -63,7 +67,7 @@ def main(argv: list[str] | None = None) -> None:
     results = _results(tasks, found)
     protocol = {
         **SETTINGS, "epochs": args.epochs, "seeds": args.seeds, "quick": args.quick,
-        "shared": args.shared, "batch_size": args.batch, "alpha": args.alpha,
+        "shared": args.shared, "batch_size": args.batch, "alpha": args.alpha, "plain": args.plain,
         "workers": 1, "speed": "one epoch of training alone, of each shared and batch_size",
     }  # fmt: skip
     by_name = {result.name: result for result in results}
@@ -79,6 +83,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         ("shared", at_least_one, SHARED),
         ("batch", at_least_one, BATCH),
         ("alpha", float, ALPHA),
+        ("plain", float, PLAIN),
     ):
         p.add_argument(f"--{name}", type=kind, nargs="+", help=f"values to try ({values})")
     p.add_argument("--epochs", type=at_least_one, default=EPOCHS, help="passes over the text (5)")
@@ -89,7 +94,8 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     args: argparse.Namespace = p.parse_args(argv)
     args.shared = args.shared or ([16, 32] if args.quick else SHARED)
     args.batch = args.batch or ([64] if args.quick else BATCH)
-    args.alpha = args.alpha or ([0.05, 0.1] if args.quick else ALPHA)
+    args.alpha = args.alpha or ([0.2, 0.5] if args.quick else ALPHA)
+    args.plain = args.plain or ([0.1] if args.quick else PLAIN)
     return args
 
 
@@ -111,11 +117,12 @@ def _tasks(args: argparse.Namespace) -> list[Task]:
         tasks.append({"what": "gensim-quality", "seed": seed, "epochs": args.epochs})
         tasks += [
             {
-                "what": "quality", "seed": seed, "shared": k, "batch_size": b, "alpha": alpha,
+                "what": "quality", "seed": seed, "shared": k, "batch_size": b, key: alpha,
                 "epochs": args.epochs,
             }
             for k, b in grid
-            for alpha in args.alpha
+            for key in ("alpha", "plain")
+            for alpha in getattr(args, key)
         ]  # fmt: skip
     return tasks
 
@@ -196,7 +203,7 @@ def label(task: Task) -> str:
     name = str(task["what"])
     if "lists" in task:
         name += ".lists" if task["lists"] else ".file"
-    for key, letter in (("shared", "K"), ("batch_size", "B"), ("alpha", "a")):
+    for key, letter in (("shared", "K"), ("batch_size", "B"), ("alpha", "a"), ("plain", "p")):
         if key in task:
             name += f".{letter}{task[key]}"
     return name
@@ -213,10 +220,12 @@ def run_ours(task: Task) -> Measured:
     settings = {**SETTINGS, "shared": task["shared"], "batch_size": task["batch_size"]}
     if "alpha" in task:
         settings["alpha"] = task["alpha"]
+    if "plain" in task:
+        settings |= {"alpha": task["plain"], "alpha_exponent": 0}
     words, stream = load(task["folder"])
     model = conec.ContextEncoder(**settings, epochs=task["epochs"], seed=task["seed"])
     model.build_vocab_from_freq(words)
-    compile_kernels({k: v for k, v in settings.items() if k != "alpha"})
+    compile_kernels({k: v for k, v in settings.items() if not k.startswith("alpha")})
     start = time.perf_counter()
     try:
         model.train(stream, build_contexts=False)
@@ -287,7 +296,7 @@ def _table(found: dict[str, Result]) -> Table:
     front = {list(points)[i] for i in pareto(list(points.values()))}
     rows = []
     for name in [name.partition(".")[2] for name in found if name.startswith("quality.")]:
-        speed = found.get(f"words_per_s.{name.partition('.a')[0]}")
+        speed = found.get(f"words_per_s.{speed_name(name)}")
         scores = [number(found.get(f"{measure}.{name}")) for measure in ("quality", *QUALITY)]
         rows.append([name, number(speed, 1e-3, 0), *scores, "front" if name in front else ""])
     return Table(("configuration", "thousand words/s", "of gensim", *QUALITY, ""), rows)

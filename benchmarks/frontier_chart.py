@@ -25,12 +25,17 @@ def pareto(points: Sequence[Point]) -> list[int]:
     return front[::-1]
 
 
+def speed_name(name: str) -> str:
+    """What is the same for all learning rates of a configuration: "K16.B64" of "K16.B64.a0.1"."""
+    return ".".join(name.split(".")[:2])
+
+
 def points_of(found: dict[str, Result], measure: str) -> dict[str, Point]:
     """Speed and quality of each configuration that has both."""
     points = {}
     for name, row in found.items():
         kind, _, rest = name.partition(".")
-        speed = found.get(f"words_per_s.{rest.partition('.a')[0]}")
+        speed = found.get(f"words_per_s.{speed_name(rest)}")
         if kind == measure and row.value is not None and speed and speed.value is not None:
             points[rest] = (speed.value, row.value)
     return points
@@ -65,17 +70,27 @@ def _scatter(
     star: tuple[float, float] | None,
     ring: str,
 ) -> None:
-    """Speed and quality of configurations "K16.B64.a0.1": color alpha, marker K, size B."""
+    """Speed and quality of configurations "K16.B64.a0.1": color alpha, marker K, size B.
+
+    Those with one rate for all words, "K16.B64.p0.1", are grey.
+    """
     from matplotlib import colormaps
 
     found = {name: _parts(name) for name in points}
-    values = [sorted({parts[i] for parts in found.values()}) for i in range(3)]
+    values = [sorted({parts[i] for parts in found.values()}) for i in range(2)]
+    values.append(sorted({parts[2] for parts in found.values() if not parts[3]}))
     shades = colormaps["viridis_r"]
     for name, (speed, quality) in points.items():
-        k, batch, alpha = (v.index(part) for v, part in zip(values, found[name], strict=True))
+        k, batch = (v.index(part) for v, part in zip(values, found[name][:2], strict=True))
+        *_, rate, plain = found[name]
+        shade = (
+            shades(0.1 + 0.85 * values[2].index(rate) / max(1, len(values[2]) - 1))
+            if not plain
+            else charts.GREY
+        )
         axes.scatter(
             speed / 1e3, quality, s=40 + 28 * batch, marker=_MARKERS[k % len(_MARKERS)],
-            color=shades(0.1 + 0.85 * alpha / max(1, len(values[2]) - 1)), alpha=0.85,
+            color=shade, alpha=0.45 if plain else 0.85,
             edgecolor="white", linewidth=0.5, zorder=3,
         )  # fmt: skip
     for k, value in enumerate(values[0]):
@@ -88,6 +103,10 @@ def _scatter(
     for a, value in enumerate(values[2]):
         shade = shades(0.1 + 0.85 * a / max(1, len(values[2]) - 1))
         axes.scatter([], [], marker="s", color=[shade], s=45, label=f"learning rate {value:g}")
+    if any(plain for *_, plain in found.values()):
+        axes.scatter(
+            [], [], marker="s", color=charts.GREY, alpha=0.45, s=45, label="one rate for all words"
+        )
     if front:
         line = [list(points.values())[i] for i in front]
         axes.plot(
@@ -126,9 +145,9 @@ def _scatter(
         )
 
 
-def _parts(name: str) -> tuple[float, float, float]:
+def _parts(name: str) -> tuple[float, float, float, bool]:
     k, batch, alpha = name.split(".", 2)
-    return float(k[1:]), float(batch[1:]), float(alpha[1:])
+    return float(k[1:]), float(batch[1:]), float(alpha[1:]), alpha[0] == "p"
 
 
 _MARKERS = "ovsDP^X<>hp"

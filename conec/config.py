@@ -35,7 +35,7 @@ class Config:
     ns_exponent: float = 0.75
     alpha: float | None = None
     min_alpha: float = 1e-4
-    alpha_exponent: float = 0.1
+    alpha_exponent: float | None = None
     epochs: int = 5
     cbow_mean: bool = True
     cbow_gradient: CbowGradient = "corrected"
@@ -57,7 +57,8 @@ class Config:
         for name in ("sample", "min_alpha", "alpha"):
             if name != "alpha" or self.alpha is not None:
                 self._set(name, check_number(name, getattr(self, name), 0))
-        self._set("alpha_exponent", check_number("alpha_exponent", self.alpha_exponent, 0, 1))
+        if self.alpha_exponent is not None:
+            self._set("alpha_exponent", check_number("alpha_exponent", self.alpha_exponent, 0, 1))
         self._set("ns_exponent", check_number("ns_exponent", self.ns_exponent, -10, 10))
         for name in ("cbow_mean", "deterministic"):
             self._set(name, _check_switch(name, getattr(self, name)))
@@ -72,11 +73,22 @@ class Config:
         """The learning rate at the start.
 
         The true gradient of the mean is smaller by the number of context words than
-        the historical one and takes a larger rate.
+        the historical one and takes a larger rate; and it is that of the rarest word.
         """
         if self.alpha is not None:
             return self.alpha
-        return 0.2 if self.cbow_mean and self.cbow_gradient == "corrected" else 0.025
+        return 0.4 if self._is_gradient_of_mean else 0.025
+
+    @property
+    def rate_exponent(self) -> float:
+        """How fast learning rates fall with words' counts."""
+        if self.alpha_exponent is not None:
+            return self.alpha_exponent
+        return 0.25 if self._is_gradient_of_mean else 0.0
+
+    @property
+    def _is_gradient_of_mean(self) -> bool:
+        return self.cbow_mean and self.cbow_gradient == "corrected"
 
     @property
     def batch(self) -> tuple[int, int]:

@@ -66,11 +66,12 @@ class ContextEncoder(Embedder):
         Noise words are drawn by their count to this power.
     alpha, min_alpha : float
         Learning rate at the start and at the end of training. By default it starts at
-        0.2, or at 0.025 with the sum or with word2vec's gradient.
-    alpha_exponent : float
+        0.4, or at 0.025 with the sum or with word2vec's gradient.
+    alpha_exponent : float, optional
         Frequent words, which take many steps, take smaller ones: the learning rate of a
-        word is ``alpha * (count / smallest count) ** -alpha_exponent``. With 0 it is the
-        same for all words, as in word2vec.
+        word is ``alpha * (count / smallest count) ** -alpha_exponent``. By default 0.25;
+        or 0, the same rate for all words as in word2vec, where that is alpha's default.
+        With 0, a good alpha is 0.15.
     epochs : int
         Passes over the corpus.
     cbow_mean : bool
@@ -124,7 +125,7 @@ class ContextEncoder(Embedder):
         ns_exponent: float = 0.75,
         alpha: float | None = None,
         min_alpha: float = 1e-4,
-        alpha_exponent: float = 0.1,
+        alpha_exponent: float | None = None,
         epochs: int = 5,
         cbow_mean: bool = True,
         cbow_gradient: CbowGradient = "corrected",

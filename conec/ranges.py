@@ -69,7 +69,7 @@ class Step:
         self._ids = np.asarray(stream.ids)
         self._offsets = stream.offsets
         self._keep = vocabulary.keep_probability(config.sample)
-        self._rate = vocabulary.rates(config.alpha_exponent)
+        self._rate = vocabulary.rates(config.rate_exponent)
         self._noise = noise_table(vocabulary.noise(config.ns_exponent))
         self._config = config
         self._state = state

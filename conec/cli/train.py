@@ -73,14 +73,15 @@ def train(
         float | None,
         _parameter(
             "Learning rate at the start.",
-            show_default="0.2; 0.025 with --cbow-sum or --cbow-gradient word2vec",
+            show_default="0.4; 0.025 with --cbow-sum or --cbow-gradient word2vec",
         ),
     ] = Config.alpha,
     min_alpha: Annotated[float, _parameter("Learning rate at the end.")] = Config.min_alpha,
     alpha_exponent: Annotated[
-        float,
+        float | None,
         _parameter(
-            "Learning rates fall with a word's count to this power; 0: the same for all words."
+            "Learning rates fall with a word's count to this power; 0: the same for all words.",
+            show_default="0.25; 0 with --cbow-sum or --cbow-gradient word2vec",
         ),
     ] = Config.alpha_exponent,
     cbow_mean: Annotated[

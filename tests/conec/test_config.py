@@ -114,7 +114,7 @@ def test_it_is_frozen():
 @pytest.mark.parametrize(
     ("parameters", "alpha"),
     [
-        ({}, 0.2),
+        ({}, 0.4),
         ({"cbow_mean": False}, 0.025),
         ({"cbow_gradient": "word2vec"}, 0.025),
         ({"alpha": 0.0}, 0.0),
@@ -123,6 +123,20 @@ def test_it_is_frozen():
 )
 def test_start_alpha(parameters, alpha):
     assert Config(**parameters).start_alpha == alpha
+
+
+@pytest.mark.parametrize(
+    ("parameters", "exponent"),
+    [
+        ({}, 0.25),
+        ({"cbow_mean": False}, 0),
+        ({"cbow_gradient": "word2vec"}, 0),
+        ({"alpha_exponent": 0}, 0),
+        ({"alpha_exponent": 0.5, "cbow_mean": False}, 0.5),
+    ],
+)
+def test_rate_exponent(parameters, exponent):
+    assert Config(**parameters).rate_exponent == exponent
 
 
 def test_derived_values():
