@@ -46,7 +46,7 @@ from benchmarks.trainers import SETTINGS, compile_kernels, training_rate
 
 SHARED = [12, 16, 20, 24, 32]
 BATCH = [32, 64, 128]
-ALPHA = [0.2, 0.3, 0.4, 0.5]
+ALPHA = [0.3, 0.45, 0.6, 0.75]
 PLAIN = [0.05, 0.1, 0.15]  # with alpha_exponent=0
 EPOCHS = 5
 
@@ -94,7 +94,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     args: argparse.Namespace = p.parse_args(argv)
     args.shared = args.shared or ([16, 32] if args.quick else SHARED)
     args.batch = args.batch or ([64] if args.quick else BATCH)
-    args.alpha = args.alpha or ([0.2, 0.5] if args.quick else ALPHA)
+    args.alpha = args.alpha or ([0.3, 0.6] if args.quick else ALPHA)
     args.plain = args.plain or ([0.1] if args.quick else PLAIN)
     return args
 

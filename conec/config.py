@@ -73,11 +73,11 @@ class Config:
         """The learning rate at the start.
 
         The true gradient of the mean is smaller by the number of context words than
-        the historical one and takes a larger rate; and it is that of the rarest word.
+        the historical one and takes a larger rate; and it is that of a word seen once.
         """
         if self.alpha is not None:
             return self.alpha
-        return 0.4 if self._is_gradient_of_mean else 0.025
+        return 0.6 if self._is_gradient_of_mean else 0.025
 
     @property
     def rate_exponent(self) -> float:

@@ -66,12 +66,12 @@ class ContextEncoder(Embedder):
         Noise words are drawn by their count to this power.
     alpha, min_alpha : float
         Learning rate at the start and at the end of training. By default it starts at
-        0.4, or at 0.025 with the sum or with word2vec's gradient.
+        0.6, or at 0.025 with the sum or with word2vec's gradient.
     alpha_exponent : float, optional
         Frequent words, which take many steps, take smaller ones: the learning rate of a
-        word is ``alpha * (count / smallest count) ** -alpha_exponent``. By default 0.25;
-        or 0, the same rate for all words as in word2vec, where that is alpha's default.
-        With 0, a good alpha is 0.15.
+        word is ``alpha * count ** -alpha_exponent``. By default 0.25; or 0, the same rate
+        for all words as in word2vec, with the sum or with word2vec's gradient. With 0, a
+        good alpha is 0.15.
     epochs : int
         Passes over the corpus.
     cbow_mean : bool

@@ -118,19 +118,17 @@ class Vocabulary:
         return keep
 
     def rates(self, exponent: float) -> npt.NDArray[np.float32]:
-        """By how much each word's learning rate is lower than the rarest word's.
+        """By what each word's learning rate is multiplied: ``count ** -exponent``.
 
-        ``(count / smallest count) ** -exponent``: words that take many steps take
-        smaller ones.
+        Words that take many steps take smaller ones, as in Adagrad (Duchi, Hazan & Singer
+        2011), but for the cost of keeping sums of squared gradients.
 
         Returns
         -------
         float32 array of shape (V,)
         """
-        counts = np.maximum(self.counts, 1)
-        ratio = counts / counts.min(initial=np.iinfo(np.int64).max)
-        rates: npt.NDArray[np.float32] = (ratio**-exponent).astype(np.float32)
-        return rates
+        rates = np.maximum(self.counts, 1).astype(np.float64) ** -exponent
+        return rates.astype(np.float32)
 
     def noise(self, exponent: float) -> npt.NDArray[np.float64]:
         """Probability that each word is drawn as noise: its count to the power `exponent`.

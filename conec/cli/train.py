@@ -73,7 +73,7 @@ def train(
         float | None,
         _parameter(
             "Learning rate at the start.",
-            show_default="0.4; 0.025 with --cbow-sum or --cbow-gradient word2vec",
+            show_default="0.6; 0.025 with --cbow-sum or --cbow-gradient word2vec",
         ),
     ] = Config.alpha,
     min_alpha: Annotated[float, _parameter("Learning rate at the end.")] = Config.min_alpha,

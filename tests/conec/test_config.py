@@ -114,7 +114,7 @@ def test_it_is_frozen():
 @pytest.mark.parametrize(
     ("parameters", "alpha"),
     [
-        ({}, 0.4),
+        ({}, 0.6),
         ({"cbow_mean": False}, 0.025),
         ({"cbow_gradient": "word2vec"}, 0.025),
         ({"alpha": 0.0}, 0.0),
