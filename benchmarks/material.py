@@ -59,7 +59,7 @@ def encoded(text: Path, folder: Path, min_count: int) -> None:
     from corpora.counting import count, vocabulary_lines
     from corpora.tokens import TokenStream
 
-    words = count(corpora.open(text), progress=True).most_common(min_count=min_count)
+    words = count(corpora.open(text), min_count=min_count, progress=True).most_common()
     folder.mkdir(parents=True, exist_ok=True)
     lines = "".join(vocabulary_lines(words))
     (folder / "vocabulary.tsv").write_text(lines, encoding="utf-8", newline="")

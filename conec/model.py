@@ -13,6 +13,7 @@ from conec import persistence, ranges, training
 from conec.config import Config, check_integer, check_number
 from conec.embedding import Embedder
 from conec.interop import models
+from conec.state import TrainingState, floats
 from conec.types import (
     CbowGradient,
     CorpusLike,
@@ -138,7 +139,7 @@ class ContextEncoder(Embedder):
         self.W2 = np.zeros((0, vector_size), np.float32)
         self.loss_history_: list[float] = []
         self._runs = 0
-        self._training: training.TrainingState | None = None
+        self._training: TrainingState | None = None
 
     def __repr__(self) -> str:
         c = self.config
@@ -389,7 +390,7 @@ class ContextEncoder(Embedder):
         start_alpha: float | None,
         end_alpha: float | None,
         resume_from: StrPath | None,
-    ) -> training.TrainingState:
+    ) -> TrainingState:
         fingerprint = stream.fingerprint()
         if resume_from is not None and self._training is not None:
             if self._training.fingerprint != fingerprint:
@@ -404,7 +405,7 @@ class ContextEncoder(Embedder):
                 )
             return self._training
         c = self.config
-        return training.TrainingState(
+        return TrainingState(
             epochs=c.epochs if epochs is None else check_integer("epochs", epochs, 1),
             start_alpha=(
                 c.start_alpha
@@ -463,10 +464,10 @@ class ContextEncoder(Embedder):
         try:
             model = cls(**Config.from_dict(about["config"]).to_dict())
             model.vocabulary = Vocabulary(words["words"], words["counts"])
-            model.loss_history_ = training.floats(about["loss_history"])
+            model.loss_history_ = floats(about["loss_history"])
             model._runs = check_integer("runs", about["runs"], 0)
             if about["training"] is not None:
-                model._training = training.TrainingState.from_dict(about["training"])
+                model._training = TrainingState.from_dict(about["training"])
         except (KeyError, TypeError, ValueError) as error:
             raise persistence.ModelError(f"{path} is damaged: {error!r}") from error
         if weights["W1"].shape[1] != model.config.vector_size:

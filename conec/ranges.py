@@ -17,7 +17,7 @@ from conec.vocabulary import Vocabulary, noise_table
 from corpora.compiling import compiling
 
 if TYPE_CHECKING:
-    from conec.training import TrainingState
+    from conec.state import TrainingState
     from corpora.tokens import TokenStream
 
 RANGE = 1 << 15  # tokens that a thread trains on before it asks for more

@@ -19,7 +19,7 @@ from corpora.files import atomic_folder
 from corpora.tokens import TokenStream
 
 if TYPE_CHECKING:
-    from conec.training import TrainingState
+    from conec.state import TrainingState
 
 # Parameters that a model which is trained further may have anew.
 _OF_A_RUN = {"epochs": "epochs", "alpha": "start_alpha", "min_alpha": "end_alpha"}

@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conec.kernels import step
-from conec.kernels.cpu import _draw, train_range
+from conec.kernels.cpu import train_range
 from conec.kernels.random import key
+from conec.kernels.sampling import draw
 from conec.kernels.step import ROWS
 from conec.kernels.vectors import LANES, address
 from conec.vocabulary import noise_table
@@ -270,7 +271,7 @@ def test_noise_words_are_drawn_in_proportion(n_shared):
     """Each word as often as its probability says, and each batch from all of the range."""
     p = np.array([0.4, 0.3, 0.0, 0.15, 0.1, 0.05])
     noise = np.empty((6000, n_shared), np.int32)
-    _draw(key(5), len(noise), n_shared, *noise_table(p), noise)
+    draw(key(5), len(noise), n_shared, *noise_table(p), noise)
     np.testing.assert_allclose(np.bincount(noise.ravel(), minlength=6) / noise.size, p, atol=0.015)
     assert noise[:50].tolist() == oracle.draw(key(5), 50, n_shared, p)
     if n_shared == 16:
@@ -285,7 +286,7 @@ def test_a_noise_word_is_always_one_that_can_be_drawn(seed, n_words, exponent):
     p[np.random.default_rng(seed).random(n_words) < 0.3] = 0
     p[0] += 1e-3
     noise = np.empty((20, 49), np.int32)
-    _draw(key(seed), 20, 49, *noise_table(p / p.sum()), noise)
+    draw(key(seed), 20, 49, *noise_table(p / p.sum()), noise)
     assert (p[noise] > 0).all()
 
 
