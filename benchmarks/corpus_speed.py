@@ -3,7 +3,8 @@
 `count.N` counts the words of a file with N workers, `encode.N` writes their ids to a folder.
 gensim's build_vocab stands beside counting, from the same file (`corpus_file`), and so does
 counting lists of words that are in memory, with both; its vectors have size 1 here, as it
-makes room for them in the same call. Every run is a process of its own. Memory is looked at
+makes room for them in the same call. Every run is a process of its own, and compiled code is
+loaded before the clock starts; `load.s` says how long that takes. Memory is looked at
 in runs apart: the peak of the process, or of its proportional memory and that of its workers
 together, whichever is more; encoding has counted before, in the same process.
 
@@ -14,7 +15,6 @@ frequent, to a temporary folder (some 14 bytes a type), and counts it within `--
 from __future__ import annotations
 
 import argparse
-import inspect
 import tempfile
 import time
 from collections.abc import Callable
@@ -64,7 +64,6 @@ def main(argv: list[str] | None = None) -> None:
     protocol = {
         "min_count": MIN_COUNT, "workers": [1, args.workers], "runs": args.seeds,
         "quick": args.quick, "types": args.types, "memory": args.memory,
-        "passed": runs["count.1"][0]["passed"], "types_passed": types.get("passed"),
     }  # fmt: skip
     found = {result.name: result for result in results}
     report(
@@ -133,20 +132,23 @@ def _documents(task: Task) -> Any:
 
 
 def run_count(task: Task) -> Measured:
-    """Count with corpora; "memory" and min_count are passed if this version takes them."""
+    """Count with corpora, in "memory" bytes."""
+    from corpora import wordtable
     from corpora.counting import count
 
-    takes = inspect.signature(count).parameters
-    wanted = {"min_count": MIN_COUNT, "memory": task.get("memory")}
-    wanted = {name: value for name, value in wanted.items() if value is not None}
-    passed: dict[str, Any] = {name: value for name, value in wanted.items() if name in takes}
     documents = _documents(task)
     start = time.perf_counter()
-    counts = count(documents, workers=task["workers"], **passed)
-    seconds = time.perf_counter() - start
+    wordtable.load()
+    loaded = time.perf_counter()
+    counts = count(
+        documents,
+        workers=task["workers"],
+        min_count=MIN_COUNT,
+        memory=task.get("memory", MEMORY),
+    )
     return {
-        "words": counts.tokens, "seconds": seconds, "peak_mb": peak_mb(),
-        "kept": len(counts.most_common(min_count=MIN_COUNT)), "passed": passed,
+        "words": counts.tokens, "seconds": time.perf_counter() - loaded, "peak_mb": peak_mb(),
+        "kept": len(counts.words), "load_s": loaded - start,
     }  # fmt: skip
 
 
@@ -156,7 +158,7 @@ def run_encode(task: Task) -> Measured:
     from corpora.tokens import TokenStream
 
     documents = _documents(task)
-    words = count(documents, workers=task["workers"]).most_common(min_count=MIN_COUNT)
+    words = count(documents, workers=task["workers"], min_count=MIN_COUNT).words
     index = {word: i for i, word in enumerate(words)}
     start = time.perf_counter()
     stream = TokenStream.encode(documents, index, workers=task["workers"])
@@ -201,6 +203,10 @@ def _results(
         kind, _, n = name.partition(".")
         if n.isdigit() and n != "1":
             results.append(ratio(f"{kind}.scaling.{n}", name, f"{kind}.1"))
+            if kind == "count":
+                results.append(ratio(f"count.ratio.gensim.{n}", name, "count.gensim"))
+    loads = [run["load_s"] for run in runs["count.1"]]
+    results.append(over_runs("load.s", loads, "s", middle=True))
     for name, found in memory.items():
         results.append(Result(f"memory.{name}", _peak(found[0]), "MB"))
     if types:

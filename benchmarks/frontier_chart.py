@@ -81,7 +81,7 @@ def _scatter(
     values.append(sorted({parts[2] for parts in found.values() if not parts[3]}))
     shades = colormaps["viridis_r"]
     for name, (speed, quality) in points.items():
-        k, batch = (v.index(part) for v, part in zip(values, found[name][:2], strict=True))
+        k, batch = (v.index(part) for v, part in zip(values[:2], found[name][:2], strict=True))
         *_, rate, plain = found[name]
         shade = (
             shades(0.1 + 0.85 * values[2].index(rate) / max(1, len(values[2]) - 1))
