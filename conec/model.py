@@ -311,8 +311,8 @@ class ContextEncoder(Embedder):
         resume_from : path, optional
             A checkpoint of an interrupted run on the same corpus, to go on with: the
             model's own weights and parameters are replaced by those of the checkpoint.
-            With one worker the result is that of a run without interruption, bit for
-            bit.
+            With one worker or ``deterministic=True`` the result is that of a run without
+            interruption, bit for bit.
         build_contexts : bool
             Compute the embeddings of global contexts on this corpus at the end.
         progress : bool

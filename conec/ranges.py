@@ -32,10 +32,9 @@ Scratch: TypeAlias = "tuple[npt.NDArray[Any], npt.NDArray[Any]]"
 
 
 def range_tokens(config: Config, n_tokens: int) -> int:
-    """Length of a range; in rounds shorter for a small corpus, which should have many."""
-    if not config.deterministic:
-        return RANGE
-    return min(ROUND_RANGE, max(ROUND_RANGE >> 4, n_tokens >> 12))
+    """Length of a range: shorter for a small corpus, so that all threads have work."""
+    longest, n_wanted = (ROUND_RANGE, 1 << 12) if config.deterministic else (RANGE, 1 << 8)
+    return min(longest, max(longest >> 4, n_tokens // n_wanted))
 
 
 class Apart(NamedTuple):
