@@ -1,7 +1,8 @@
 """Quality against speed: shared noise words K x batch B x learning rate, and gensim.
 
-Each is trained with the default rates of words, which fall with their counts, and with the
-same rate for all words ("plain"; these take lower learning rates).
+Each is trained with the default rates of words, which fall with their counts. With the
+default batch, each is also trained with the same rate for all words ("plain"), which is
+lower.
 
 Quality is that of `--epochs` of training with one worker; its summary is the mean of
 analogies, WordSim-353, SimLex-999 and MEN, each divided by gensim's on the same text, so
@@ -43,11 +44,12 @@ from benchmarks.frontier_chart import draw, pareto, points_of, speed_name
 from benchmarks.material import QUALITY, encoded, known, load, missing_quality, plain_text, quality
 from benchmarks.runs import Measured, Task, apart
 from benchmarks.trainers import SETTINGS, compile_kernels, training_rate
+from conec.config import Config
 
 SHARED = [12, 16, 20, 24, 32]
 BATCH = [32, 64, 128]
 ALPHA = [0.3, 0.45, 0.6, 0.75]
-PLAIN = [0.1, 0.15]  # with alpha_exponent=0
+PLAIN = [0.05, 0.1, 0.15, 0.2, 0.3]  # with alpha_exponent=0
 EPOCHS = 5
 
 
@@ -123,6 +125,7 @@ def _tasks(args: argparse.Namespace) -> list[Task]:
             for k, b in grid
             for key in ("alpha", "plain")
             for alpha in getattr(args, key)
+            if key == "alpha" or b == Config.batch_size
         ]  # fmt: skip
     return tasks
 
