@@ -59,6 +59,13 @@ class Step:
         config: Config,
         state: TrainingState,
     ) -> None:
+        shape = len(vocabulary), config.vector_size
+        for name, W in (("W1", W1), ("W2", W2)):  # compiled code goes by addresses
+            if W.shape != shape or W.dtype != np.float32 or not W.flags.carray:
+                raise ValueError(
+                    f"{name} is a writable float32 array in C order of shape {shape}, not "
+                    f"{W.dtype} of shape {W.shape}"
+                )
         # imported here: it takes a moment, and queries do not need it
         from conec.kernels import cpu, merge
         from conec.kernels.random import key

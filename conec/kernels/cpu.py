@@ -35,6 +35,7 @@ ROWS = s.ROWS
 _F0, _F1 = np.float32(0), np.float32(1)
 # order of summation is free, which vectors need; infinity and NaN keep their meaning
 _MATH = {"contract", "reassoc", "nsz", "arcp"}
+_FACTORS = 16  # likelihoods, none below exp(-20), that float64 has room for below 1e-100
 _REBASE = 64  # steps after which prefix sums start anew, so that they stay small
 
 
@@ -156,7 +157,7 @@ def _train(  # type: ignore[no-untyped-def]
     word, left, right, known, first, last, noise, W1, W2, rate, alpha_start, alpha_stop,
     window, negative, batch_size, mean, corrected, slot,
 ):  # fmt: skip
-    """Train on the positions [first, last) of a text that `_read` copied."""
+    """Train on the positions [first, last) of a text, as `prepare` made it."""
     d = W1.shape[1]
     row_bytes = 4 * d
     n_shared = noise.shape[1]
@@ -267,16 +268,17 @@ def _train(  # type: ignore[no-untyped-def]
             s.scores(F, H, width, rows, 0, K, d)
             s.target_scores(x, H, width, back, d)
             at = (q - p0) * K
-            for k in range(ROWS * K):
-                rest = _F1 / (_F1 + exp(F[k]))  # 1 - sigmoid
-                weights = mask[at + k]
-                f = (rest - _F1) * weights * alpha
-                F[k] = f
-                D[k] = f * rates[k]
-                noise_product *= np.float64(rest if weights > _F0 else _F1)
-            if noise_product < 1e-100:
-                loss -= np.log(noise_product) * weight
-                noise_product = 1.0
+            for k0 in range(0, ROWS * K, _FACTORS):
+                for k in range(k0, k0 + _FACTORS):
+                    rest = _F1 / (_F1 + exp(F[k]))  # 1 - sigmoid
+                    weights = mask[at + k]
+                    f = (rest - _F1) * weights * alpha
+                    F[k] = f
+                    D[k] = f * rates[k]
+                    noise_product *= np.float64(rest if weights > _F0 else _F1)
+                if noise_product < 1e-100:
+                    loss -= np.log(noise_product) * weight
+                    noise_product = 1.0
             for r in range(ROWS):
                 odds = exp(-x[r])
                 if step[r] > _F0:

@@ -244,8 +244,9 @@ def test_a_word_alone_in_its_document_changes_nothing():
     np.testing.assert_array_equal(W2, c.W2)
 
 
-def test_large_scores_stay_finite_and_push_back():
-    c = case(4, lengths=(30,), breaks=False)
+@pytest.mark.parametrize("n_shared", [7, 300])
+def test_large_scores_stay_finite_and_push_back(n_shared):
+    c = case(4, lengths=(30,), breaks=False, n_shared=n_shared, n_words=50)
     c.W1[:] *= 1e6
     c.W2[:] *= 1e6
     W1, W2, loss, _ = c.run()

@@ -154,6 +154,24 @@ def test_several_workers_learn_as_much(lee, short_ranges):
     assert three.loss_history_[-1] == pytest.approx(one.loss_history_[-1], rel=0.03)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda W: W.astype(np.float64),
+        lambda W: np.asfortranarray(W),
+        lambda W: W[:-1],
+        lambda W: W[:, :-1],
+        lambda W: np.broadcast_to(W[:1], W.shape),
+    ],
+)
+@pytest.mark.parametrize("name", ["W1", "W2"])
+def test_weights_that_training_cannot_use_are_refused(lee, name, change):
+    model = make().build_vocab(lee)
+    setattr(model, name, change(getattr(model, name)))
+    with pytest.raises(ValueError, match=f"^{name} is a writable float32 array in C order"):
+        model.train(lee)
+
+
 def test_training_that_diverges_says_so(lee):
     with pytest.raises(conec.TrainingDiverged, match=r"learning rate.*too high"):
         make(alpha=1e30, cbow_mean=False, epochs=2).fit(lee)
