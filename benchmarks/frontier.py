@@ -49,7 +49,7 @@ from conec.config import Config
 SHARED = [12, 16, 20, 24, 32]
 BATCH = [32, 64, 128]
 ALPHA = [0.3, 0.45, 0.6, 0.75]
-PLAIN = [0.05, 0.1, 0.15, 0.2, 0.3]  # with alpha_exponent=0
+PLAIN = [0.1, 0.15, 0.2]  # with alpha_exponent=0
 EPOCHS = 5
 
 
