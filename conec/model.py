@@ -333,6 +333,9 @@ class ContextEncoder(Embedder):
             raise ValueError(f"{resume_from} is a model, but no checkpoint of a training run")
         if not len(model.vocabulary):
             raise ValueError("there is no vocabulary yet: call build_vocab, or fit")
+        for name in ("W1", "W2"):
+            shape = len(model.vocabulary), model.config.vector_size
+            training.check_weights(name, getattr(model, name), shape)
         if checkpoint is not None:
             persistence.check_writable(checkpoint)
         single = callable(callbacks) or hasattr(callbacks, "on_epoch_end")
@@ -403,6 +406,8 @@ class ContextEncoder(Embedder):
                     f"{resume_from} was written by a version that cuts the corpus otherwise: "
                     "load it and train further, or go on with that version"
                 )
+            if self._training.next_range * self._training.range_tokens >= max(1, len(stream)):
+                raise ValueError(f"{resume_from} is damaged: it is beyond the end of the corpus")
             return self._training
         c = self.config
         return TrainingState(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import numpy as np
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from corpora.tokens import TokenStream
 
 RANGE = 1 << 15  # tokens that a thread trains on before it asks for more
-ROUND_RANGE = 1 << 12  # the same where training goes in rounds: so much is stale at most
+ROUND_RANGE = 1 << 11  # the same where training goes in rounds: so much is stale at most
 ROUND = 8  # ranges in a round, which is the most threads that it can use
 SHOWN_EACH = 0.05  # seconds between two looks at progress and interruptions
 
@@ -33,8 +33,9 @@ Scratch: TypeAlias = "tuple[npt.NDArray[Any], npt.NDArray[Any]]"
 
 def range_tokens(config: Config, n_tokens: int) -> int:
     """Length of a range: shorter for a small corpus, so that all threads have work."""
-    longest, n_wanted = (ROUND_RANGE, 1 << 12) if config.deterministic else (RANGE, 1 << 8)
-    return min(longest, max(longest >> 4, n_tokens // n_wanted))
+    if config.deterministic:
+        return min(ROUND_RANGE, max(ROUND_RANGE >> 3, n_tokens >> 12))
+    return min(RANGE, max(RANGE >> 2, n_tokens >> 8))
 
 
 class Apart(NamedTuple):
@@ -45,6 +46,7 @@ class Apart(NamedTuple):
     words: IntArray
     rows1: FloatArray
     rows2: FloatArray
+    room: FloatArray
 
 
 class Step:
@@ -59,15 +61,9 @@ class Step:
         config: Config,
         state: TrainingState,
     ) -> None:
-        shape = len(vocabulary), config.vector_size
-        for name, W in (("W1", W1), ("W2", W2)):  # compiled code goes by addresses
-            if W.shape != shape or W.dtype != np.float32 or not W.flags.carray:
-                raise ValueError(
-                    f"{name} is a writable float32 array in C order of shape {shape}, not "
-                    f"{W.dtype} of shape {W.shape}"
-                )
         # imported here: it takes a moment, and queries do not need it
-        from conec.kernels import cpu, merge
+        from conec.kernels import cpu
+        from conec.kernels.merge import merge
         from conec.kernels.random import key
 
         self._cpu, self._merge, self._key = cpu, merge, key
@@ -87,7 +83,7 @@ class Step:
         nothing = self._arguments(0, 0)
         with compiling("training"):
             if self._config.deterministic:
-                result = Apart(*self._cpu.train_apart(*nothing, *scratch))
+                result = Apart(*self._cpu.train_apart(*nothing, *scratch, self.room()))
                 self.merge([result], counters, 0, 1)
             else:
                 self._cpu.train_range(*nothing, scratch[0])
@@ -102,19 +98,25 @@ class Step:
         loss, n_positions = self._cpu.train_range(*self._arguments(number), scratch[0])
         return loss, n_positions
 
-    def apart(self, number: int, scratch: Scratch) -> Apart:
-        """Train on a range, but on copies of the rows that it needs."""
-        return Apart(*self._cpu.train_apart(*self._arguments(number), *scratch))
+    def apart(self, number: int, scratch: Scratch, room: FloatArray) -> Apart:
+        """Train on a range, but on copies of the rows that it needs, which go to `room`."""
+        return Apart(*self._cpu.train_apart(*self._arguments(number), *scratch, room))
+
+    def room(self) -> FloatArray:
+        """No room for copies, of which `apart` makes enough."""
+        return np.empty((0, self._config.vector_size), np.float32)
 
     def merge(self, results: list[Apart], counters: Scratch, part: int, n_parts: int) -> None:
         """Bring trained copies into the weights: the rows of a part of the vocabulary."""
+        # as many in each call, as compiled code has one form for each number
+        results = [*results, *[self._nothing()] * (ROUND - len(results))]
+        words = tuple(result.words for result in results)
         for W, name in zip(self._weights, ("rows1", "rows2"), strict=True):
-            for result in results:
-                rows = getattr(result, name)
-                self._merge.count_copies(result.words, len(rows), counters[0], part, n_parts)
-            for result in results:
-                rows = getattr(result, name)
-                self._merge.merge(W, rows, result.words, *counters, part, n_parts)
+            rows = tuple(getattr(result, name) for result in results)
+            self._merge(W, words, rows, *counters, part, n_parts)
+
+    def _nothing(self) -> Apart:
+        return Apart(0.0, 0, np.empty(0, np.int32), self.room(), self.room(), self.room())
 
     def counters(self) -> Scratch:
         """What merging needs."""
@@ -168,7 +170,7 @@ def run_freely(
     depends on when each of several does what. One thread always gives the same bits.
 
     Ranges are handed out in order and each that was handed out is finished, also after
-    an error or Ctrl-C; so `state.next_range` says all about what is done.
+    Ctrl-C or an error in another; so `state.next_range` says all about what is done.
     """
     lock = threading.Lock()
     stop = threading.Event()
@@ -212,10 +214,12 @@ def run_freely(
                     thread.join()
             except KeyboardInterrupt as error:  # a second Ctrl-C: the ranges at work end soon
                 again = error
-        numbers = range(first, first + len(results))
-        state.losses += [results[number][0] for number in numbers if number in results]
-        state.positions += [results[number][1] for number in numbers if number in results]
-        state.next_range = first + len(results)
+        done = first  # after an error in one thread, others may have finished ranges beyond
+        while done in results:
+            done += 1
+        state.losses += [results[number][0] for number in range(first, done)]
+        state.positions += [results[number][1] for number in range(first, done)]
+        state.next_range = done
     if errors:
         raise errors[0]
     if again is not None:
@@ -237,41 +241,59 @@ def run_in_rounds(
     n_threads = min(n_threads, ROUND)
     scratches = [step.scratch() for _ in range(n_threads)]
     counters = step.counters()
+    rooms = [step.room() for _ in range(ROUND)]  # memory that is used again
+
+    def one_round(executor: ThreadPoolExecutor, start: int, stop: int) -> None:
+        results: list[Any] = [None] * (stop - start)
+        places = iter(range(stop - start))
+
+        def train(thread: int) -> None:
+            for i in places:  # each goes to whoever asks for it first
+                results[i] = step.apart(start + i, scratches[thread], rooms[i])
+                rooms[i] = results[i].room
+
+        def merge(thread: int) -> None:
+            step.merge(results, counters, thread, n_threads)
+
+        _together(executor, train, n_threads)
+        again = _together(executor, merge, n_threads, whole=True)
+        state.losses += [result.loss for result in results]
+        state.positions += [result.n_positions for result in results]
+        state.next_range = stop
+        if again is not None:
+            raise again
+
     shown = time.monotonic()
     with ThreadPoolExecutor(n_threads, thread_name_prefix="conec") as executor:
-
-        def together(function: Callable[[int], Any]) -> list[Any]:
-            # all of them end, whatever happens to one: their scratch is used again
-            futures = [executor.submit(function, thread) for thread in range(1, n_threads)]
-            try:
-                first = function(0)
-            finally:
-                errors = [future.exception() for future in futures]
-            for error in errors:
-                if error is not None:
-                    raise error
-            return [first, *(future.result() for future in futures)]
-
         while state.next_range < n_ranges:
-            start, stop = state.next_range, min(state.next_range + ROUND, n_ranges)
-
-            def train(thread: int, start: int = start, stop: int = stop) -> dict[int, Apart]:
-                numbers = range(start + thread, stop, n_threads)
-                return {number: step.apart(number, scratches[thread]) for number in numbers}
-
-            found: dict[int, Apart] = {}
-            for part in together(train):
-                found |= part
-            results = [found[number] for number in range(start, stop)]
-
-            def merge(thread: int, results: list[Apart] = results) -> None:
-                step.merge(results, counters, thread, n_threads)
-
-            together(merge)
-            state.losses += [result.loss for result in results]
-            state.positions += [result.n_positions for result in results]
-            state.next_range = stop
+            one_round(executor, state.next_range, min(state.next_range + ROUND, n_ranges))
             if time.monotonic() - shown > SHOWN_EACH:
                 shown = time.monotonic()
-                if tick(stop):
+                if tick(state.next_range):
                     break
+
+
+def _together(
+    executor: ThreadPoolExecutor,
+    function: Callable[[int], None],
+    n_threads: int,
+    *,
+    whole: bool = False,
+) -> KeyboardInterrupt | None:
+    """Do a function in each thread, and wait for all: they use scratch that is used again.
+
+    A second Ctrl-C while they work, which raises an exception here, is raised when they
+    have ended; with `whole`, it is returned: what follows belongs to what they did.
+    """
+    futures = [executor.submit(function, thread) for thread in range(n_threads)]
+    again = None
+    while not all(future.done() for future in futures):
+        try:
+            wait(futures)
+        except KeyboardInterrupt as error:
+            again = error
+    for future in futures:
+        future.result()
+    if again is not None and not whole:
+        raise again
+    return again

@@ -38,6 +38,18 @@ def zero_rows(n: int, size: int) -> FloatArray:
     return memory[start : start + n * size].reshape(n, size)
 
 
+def check_weights(name: str, weights: FloatArray, shape: tuple[int, int]) -> None:
+    """ValueError unless compiled code can go through weights by their addresses."""
+    good = weights.flags.c_contiguous and weights.flags.aligned
+    # those of a loaded model are memory-mapped, and copied before they are written
+    good = good and (weights.flags.writeable or isinstance(weights, np.memmap))
+    if not good or weights.shape != shape or weights.dtype != np.float32:
+        raise ValueError(
+            f"{name} is a writable float32 array in C order of shape {shape}, not "
+            f"{weights.dtype} of shape {weights.shape}"
+        )
+
+
 def initial_weights(
     n_words: int, size: int, seed: int, *, first: int = 0
 ) -> tuple[FloatArray, FloatArray]:

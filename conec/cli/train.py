@@ -120,7 +120,8 @@ def train(
         typer.Option(
             "--resume",
             help="Go on with the interrupted run in MODEL, with the parameters it had; CORPUS is "
-            "the same. With one worker or --deterministic the result is that of a run without interruption.",
+            "the same. With one worker, or with --deterministic, the result is that of a run "
+            "without interruption.",
             rich_help_panel=_RUNS,
         ),
     ] = False,

@@ -35,7 +35,7 @@ ROWS = s.ROWS
 _F0, _F1 = np.float32(0), np.float32(1)
 # order of summation is free, which vectors need; infinity and NaN keep their meaning
 _MATH = {"contract", "reassoc", "nsz", "arcp"}
-_FACTORS = 16  # likelihoods, none below exp(-20), that float64 has room for below 1e-100
+_AHEAD = 8  # rows
 _REBASE = 64  # steps after which prefix sums start anew, so that they stay small
 
 
@@ -129,7 +129,8 @@ def train_range(  # type: ignore[no-untyped-def]
     Returns
     -------
     loss : float
-        Sum over positions of the negative log likelihood (float64).
+        Sum over positions of the negative log likelihood (float64). No single likelihood
+        counts as less than exp(-20), which is where sigmoids are cut.
     n_positions : int
         Positions trained on.
     """
@@ -177,9 +178,9 @@ def _train(  # type: ignore[no-untyped-def]
     sink, no_word = nothing + ring_bytes, nothing + 2 * ring_bytes
     no_gradient, run = nothing + 3 * ring_bytes, nothing + 4 * ring_bytes
     w1_at, w2_at = address(W1), address(W2)
-    F = np.zeros(ROWS * K, np.float32)  # scores, then errors
-    D = np.zeros(ROWS * K, np.float32)  # errors times rates
-    rates = np.zeros(ROWS * K, np.float32)  # of the noise words, for each position
+    F = np.zeros(ROWS * K, np.float32)  # scores
+    errors = np.zeros(ROWS * K, np.float32)
+    rates = np.zeros(K, np.float32)  # of the noise words
     mask = np.zeros((batch_size + ROWS) * K, np.float32)  # weight of each noise word
     rows = np.full(K, no_word, np.int64)
     chain = np.zeros(K, np.int32)
@@ -212,8 +213,7 @@ def _train(  # type: ignore[no-untyped-def]
         _mask(mask, K, weight, noise[b], slot, chain, word, left, right, p0, p1, window)
         for k in range(n_shared):
             rows[k] = w2_at + noise[b, k] * row_bytes
-            for r in range(ROWS):
-                rates[r * K + k] = rate[noise[b, k]]
+            rates[k] = rate[noise[b, k]]
         for q in range(p0, p1, ROWS):
             m = min(ROWS, p1 - q)
             # what the next step needs
@@ -268,17 +268,21 @@ def _train(  # type: ignore[no-untyped-def]
             s.scores(F, H, width, rows, 0, K, d)
             s.target_scores(x, H, width, back, d)
             at = (q - p0) * K
-            for k0 in range(0, ROWS * K, _FACTORS):
-                for k in range(k0, k0 + _FACTORS):
-                    rest = _F1 / (_F1 + exp(F[k]))  # 1 - sigmoid
-                    weights = mask[at + k]
-                    f = (rest - _F1) * weights * alpha
-                    F[k] = f
-                    D[k] = f * rates[k]
-                    noise_product *= np.float64(rest if weights > _F0 else _F1)
-                if noise_product < 1e-100:
-                    loss -= np.log(noise_product) * weight
-                    noise_product = 1.0
+            likelihood = 1.0
+            for k in range(ROWS * K):
+                rest = _F1 / (_F1 + exp(F[k]))  # 1 - sigmoid
+                weights = mask[at + k]
+                errors[k] = (rest - _F1) * weights * alpha
+                likelihood *= np.float64(rest if weights > _F0 else _F1)
+            if likelihood > 1e-100:
+                noise_product *= likelihood
+            else:  # too small for a product
+                for k in range(ROWS * K):
+                    if mask[at + k] > _F0:
+                        loss += np.log(1.0 + np.float64(exp(F[k]))) * weight
+            if noise_product < 1e-100:
+                loss -= np.log(noise_product) * weight
+                noise_product = 1.0
             for r in range(ROWS):
                 odds = exp(-x[r])
                 if step[r] > _F0:
@@ -288,7 +292,7 @@ def _train(  # type: ignore[no-untyped-def]
             if target_product > 1e200:
                 loss += np.log(target_product)
                 target_product = 1.0
-            s.backward(F, D, rows, 0, K, step, H, width, back, share_out, d)
+            s.backward(errors, rates, rows, 0, K, step, H, width, back, share_out, d)
             n_steps += 1
             if n_steps % _REBASE == 0:
                 base = P[(q - window) & wrap]
@@ -310,6 +314,18 @@ def _train(  # type: ignore[no-untyped-def]
                 W1[w, j] += rate[w] * total[j]
     loss += np.log(target_product) - np.log(noise_product) * weight
     return loss, n_positions
+
+
+@nb.njit(nogil=True)
+def _gather(W, words, rows):  # type: ignore[no-untyped-def]
+    """Copy the rows of `words`."""
+    start, d = address(W), W.shape[1]
+    for i in range(len(words)):
+        if i + _AHEAD < len(words):
+            prefetch(start + np.int64(words[i + _AHEAD]) * d * 4, d)
+        row, copy = W[words[i]], rows[i]
+        for j in range(d):
+            copy[j] = row[j]
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy", fastmath=_MATH)
@@ -337,6 +353,7 @@ def train_apart(  # type: ignore[no-untyped-def]
     noise_key,
     slot,
     place,
+    room,
 ):
     """Train as `train_range` does, but on copies of the rows that the range needs.
 
@@ -344,6 +361,8 @@ def train_apart(  # type: ignore[no-untyped-def]
     ----------
     place : int32 array of shape (V,)
         Scratch, all -1 before and after.
+    room : float32 array of shape (n, d)
+        Memory for the copies; if there is not enough, more is taken.
 
     Returns
     -------
@@ -355,6 +374,8 @@ def train_apart(  # type: ignore[no-untyped-def]
         Rows of W1 after training, of the first n of these words.
     rows2 : float32 array of shape (len(words), d)
         Rows of W2 after training.
+    room : float32 array
+        That which holds both.
     """
     word, left, right, known, first, last, noise = prepare(
         ids, offsets, start, stop, keep, cumulated, guide, window, min_window, n_shared,
@@ -381,14 +402,15 @@ def train_apart(  # type: ignore[no-untyped-def]
             noise[b, k] = place[w]
     words = words[:n]
     d = W1.shape[1]
-    rows1, rows2 = np.empty((n_text, d), np.float32), np.empty((n, d), np.float32)
+    if len(room) < n_text + n:
+        room, _ = _scratch((n_text + n) * 5 // 4, d)
+    rows1, rows2 = room[:n_text], room[n_text : n_text + n]
     for i in range(n):
         place[words[i]] = -1
-        if i < n_text:
-            rows1[i] = W1[words[i]]
-        rows2[i] = W2[words[i]]
+    _gather(W1, words[:n_text], rows1)
+    _gather(W2, words, rows2)
     loss, n_positions = _train(
         word, left, right, known, first, last, noise, rows1, rows2, rate[words], alpha_start,
         alpha_stop, window, negative, batch_size, mean, corrected, slot,
     )  # fmt: skip
-    return loss, n_positions, words, rows1, rows2
+    return loss, n_positions, words, rows1, rows2, room

@@ -142,11 +142,11 @@ def target_scores(typingctx, x, H, width, at, d):  # type: ignore[no-untyped-def
 
 
 @intrinsic  # type: ignore[untyped-decorator,unused-ignore]
-def backward(typingctx, F, D, noise, first, n, step, H, width, at, share, d):  # type: ignore[no-untyped-def]
+def backward(typingctx, F, rates, noise, first, n, step, H, width, at, share, d):  # type: ignore[no-untyped-def]
     """Take the step: all that changes W1 and W2.
 
-    `F` are the errors at the noise words, `D` the same times the words' rates. Each noise
-    word's row gets ``sum(D[r, k] * H[r])``. What the errors say of a context, times
+    `F` are the errors at the noise words. Each noise word's row gets ``rates[k] *
+    sum(F[r, k] * H[r])``. What the errors say of a context, times
     ``share[r]``, is added to the gradient's differences at its window's ends and taken
     away from the position's own; rows that go out of reach get their sum.
 
@@ -156,7 +156,7 @@ def backward(typingctx, F, D, noise, first, n, step, H, width, at, share, d):  #
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         code = Code(builder)
-        F, D, noise, step, H, at, share = (
+        F, rates, noise, step, H, at, share = (
             pointer(context, builder, signature.args[i], args[i]) for i in (0, 1, 2, 5, 6, 8, 9)
         )
         first, n, width, d = args[3], args[4], args[7], args[10]
@@ -167,7 +167,7 @@ def backward(typingctx, F, D, noise, first, n, step, H, width, at, share, d):  #
         (run,) = _pointers(code, at, RUN, 1)
         steps = [code.float_at(step, r) for r in range(ROWS)]
         target_steps = [code.float_at(step, ROWS + r) for r in range(ROWS)]
-        rates = [code.float_at(step, 2 * ROWS + r) for r in range(ROWS)]
+        out_rates = [code.float_at(step, 2 * ROWS + r) for r in range(ROWS)]
         shares = [code.float_at(share, r) for r in range(ROWS)]
         errors = [cgutils.alloca_once_value(builder, code.zero) for _ in range(ROWS)]
 
@@ -184,13 +184,13 @@ def backward(typingctx, F, D, noise, first, n, step, H, width, at, share, d):  #
             with cgutils.for_range(builder, n, intp=n.type) as loop:
                 k = loop.index
                 row = code.floats(code.integer_at(noise, builder.add(first, k)))
-                x = old = code.load(row)
+                x = code.load(row)
+                change = code.zero
                 for r in range(ROWS):
-                    place = builder.add(builder.mul(n, n.type(r)), k)
-                    error = code.fma(code.float_at(F, place), old, builder.load(errors[r]))
-                    builder.store(error, errors[r])
-                    x = code.fma(code.float_at(D, place), h[r], x)
-                code.store(x, row)
+                    f = code.float_at(F, builder.add(builder.mul(n, n.type(r)), k))
+                    builder.store(code.fma(f, x, builder.load(errors[r])), errors[r])
+                    change = code.fma(f, h[r], change) if r else code.mul(f, h[r])
+                code.store(code.fma(code.float_at(rates, k), change, x), row)
             words = [code.load(row) for row in targets]
             own = []
             for r in range(ROWS):
@@ -207,7 +207,7 @@ def backward(typingctx, F, D, noise, first, n, step, H, width, at, share, d):  #
                 add(code.sub(own[r - 1], own[r]), here[r])
             add(own[-1], here[-1])
             total = code.load(run, padded=True)
-            for row, g, rate in zip(out, g_out, rates, strict=True):
+            for row, g, rate in zip(out, g_out, out_rates, strict=True):
                 total = code.add(total, code.load(g, padded=True))
                 code.store(code.zero, g, padded=True)
                 code.store(code.fma(rate, total, code.load(row)), row)
@@ -217,5 +217,5 @@ def backward(typingctx, F, D, noise, first, n, step, H, width, at, share, d):  #
         return context.get_dummy_value()
 
     return types.void(
-        F, D, noise, types.intp, types.intp, step, H, types.intp, at, share, types.intp
+        F, rates, noise, types.intp, types.intp, step, H, types.intp, at, share, types.intp
     ), codegen

@@ -129,6 +129,46 @@ def test_deterministic_learns_as_much(lee):
     assert rounds.loss_history_[-1] == pytest.approx(free.loss_history_[-1], rel=0.12)
 
 
+def test_an_error_in_one_of_several_threads_leaves_a_whole_model(
+    lee, short_ranges, monkeypatch, tmp_path
+):
+    model = make(workers=2).build_vocab(lee)
+    original = ranges.Step.__call__
+
+    def call(self, number, scratch):
+        if number == 3:
+            time.sleep(0.05)  # others go on
+            raise MemoryError("no room")
+        return original(self, number, scratch)
+
+    monkeypatch.setattr(ranges.Step, "__call__", call)
+    with pytest.raises(MemoryError, match="no room"):
+        model.train(lee)
+    model.save(tmp_path / "model")
+    state = conec.load(tmp_path / "model")._training
+    assert state.next_range == len(state.losses) == 3
+
+
+def test_a_second_ctrl_c_in_a_round_waits_for_its_end(lee, short_ranges, tmp_path, monkeypatch):
+    whole = make(deterministic=True, workers=2).fit(lee)
+    original, calls = ranges.Step.merge, []
+
+    def merge(self, *args):
+        calls.append(args)
+        if len(calls) == 6:
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGINT)
+                time.sleep(0.05)
+        return original(self, *args)
+
+    monkeypatch.setattr(ranges.Step, "merge", merge)
+    path = tmp_path / "checkpoint"
+    with pytest.raises(KeyboardInterrupt):
+        make(deterministic=True, workers=2).fit(lee, checkpoint=path)
+    monkeypatch.setattr(ranges.Step, "merge", original)
+    assert_same_bits(whole, make().train(lee, resume_from=path))
+
+
 def test_an_error_in_a_round_is_told_and_what_was_done_before_stays(lee, short_ranges, monkeypatch):
     model = make(deterministic=True, workers=2).build_vocab(lee)
     original, calls = ranges.Step.apart, []
@@ -167,9 +207,11 @@ def test_several_workers_learn_as_much(lee, short_ranges):
 @pytest.mark.parametrize("name", ["W1", "W2"])
 def test_weights_that_training_cannot_use_are_refused(lee, name, change):
     model = make().build_vocab(lee)
-    setattr(model, name, change(getattr(model, name)))
+    before = model.__dict__ | {name: change(getattr(model, name))}
+    setattr(model, name, before[name])
     with pytest.raises(ValueError, match=f"^{name} is a writable float32 array in C order"):
         model.train(lee)
+    assert model.__dict__ == before, "what is refused changes nothing"
 
 
 def test_training_that_diverges_says_so(lee):
@@ -491,7 +533,10 @@ def test_an_interrupted_run_in_rounds_goes_on(lee, short_ranges, tmp_path, monke
         with pytest.raises(KeyboardInterrupt):
             model.fit(lee, checkpoint=path)
     assert conec.load(path)._training.next_range == 2 * ranges.ROUND
-    other = make(deterministic=True, workers=3).train(lee, resume_from=path)
+    config = json.loads((path / "config.json").read_text())
+    config["config"]["workers"] = 3
+    (path / "config.json").write_text(json.dumps(config))
+    other = make().train(lee, resume_from=path)
     assert_same_bits(whole, other)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conec.kernels.cpu import train_apart, train_range
-from conec.kernels.merge import count_copies, merge
+from conec.kernels.merge import merge
 from conec.kernels.random import key
 from conec.vocabulary import noise_table
 from tests.conec.test_kernel import MODES, case
@@ -24,13 +24,17 @@ def arguments(c, W1, W2, start, stop):
 
 @pytest.mark.parametrize(("mean", "corrected"), MODES)
 @pytest.mark.parametrize("span", [(0, 56), (10, 30), (5, 5)])
-def test_training_on_copies_is_training(mean, corrected, span):
+@pytest.mark.parametrize("room_for", [0, 20, 200])
+def test_training_on_copies_is_training(mean, corrected, span, room_for):
     c = case(3, n_words=40, d=9, mean=mean, corrected=corrected)
     W1, W2 = c.W1.copy(), c.W2.copy()
     expected = train_range(*arguments(c, W1, W2, *span))
     place = np.full(40, -1, np.int32)
     A, B = c.W1.copy(), c.W2.copy()
-    loss, n, words, rows1, rows2 = train_apart(*arguments(c, A, B, *span), place)
+    room = np.empty((room_for, 9), np.float32)
+    loss, n, words, rows1, rows2, room = train_apart(*arguments(c, A, B, *span), place, room)
+    assert len(room) >= len(rows1) + len(rows2)
+    assert not np.shares_memory(rows1, rows2)
     assert (place == -1).all()
     assert (loss, n) == expected
     assert len(set(words.tolist())) == len(words) == len(rows2) >= len(rows1)
@@ -42,7 +46,7 @@ def test_training_on_copies_is_training(mean, corrected, span):
 
 
 @given(
-    st.lists(st.sets(st.integers(0, 9), max_size=10), max_size=5),
+    st.lists(st.sets(st.integers(0, 9), max_size=10), min_size=4, max_size=4),
     st.integers(1, 4),
     st.integers(0, 100),
 )
@@ -59,11 +63,10 @@ def test_merging_adds_changes_over_the_root_of_their_number(sets, n_parts, seed)
         if own:
             expected[word] += sum(row - W[word] for row in own) / np.sqrt(len(own))
     counters = np.zeros(10, np.int32), np.zeros(10, np.int32)
+    words = tuple(words for words, _ in copies)
+    rows = tuple(rows.astype(np.float32) for _, rows in copies)
     for part in range(n_parts):
-        for words, rows in copies:
-            count_copies(words, len(rows), counters[0], part, n_parts)
-        for words, rows in copies:
-            merge(W, rows.astype(np.float32), words, *counters, part, n_parts)
+        merge(W, words, rows, *counters, part, n_parts)
     np.testing.assert_allclose(W, expected, atol=1e-5)
     assert not counters[0].any()
     assert not counters[1].any()
