@@ -28,8 +28,8 @@ import numpy as np
 
 from conec.kernels import step as s
 from conec.kernels.primitives import exp
-from conec.kernels.sampling import prepare
-from conec.kernels.vectors import address, prefetch
+from conec.kernels.sampling import FAR, prepare
+from conec.kernels.vectors import address, prefetch, prefetch_far
 
 ROWS = s.ROWS
 _F0, _F1 = np.float32(0), np.float32(1)
@@ -216,12 +216,17 @@ def _train(  # type: ignore[no-untyped-def]
             rates[k] = rate[noise[b, k]]
         for q in range(p0, p1, ROWS):
             m = min(ROWS, p1 - q)
-            # what the next step needs
+            # what the next step needs, and one some steps ahead
             for i in range(q + ROWS, q + 2 * ROWS):
                 if word[i] >= 0:
                     prefetch(w2_at + word[i] * row_bytes, d)
-                if word[i + window + ROWS] >= 0:
-                    prefetch(w1_at + word[i + window + ROWS] * row_bytes, d)
+                if word[i + window] >= 0:
+                    prefetch(w1_at + word[i + window] * row_bytes, d)
+            for i in range(q + FAR * ROWS, q + (FAR + 1) * ROWS):
+                if word[i] >= 0:
+                    prefetch_far(w2_at + word[i] * row_bytes, d)
+                if word[i + window] >= 0:
+                    prefetch_far(w1_at + word[i + window] * row_bytes, d)
             for k in range(
                 (q - p0) * n_shared // batch_size, (q + ROWS - p0) * n_shared // batch_size
             ):

@@ -8,6 +8,8 @@ import numpy as np
 from conec.kernels.random import GOLDEN, mix
 from conec.kernels.step import ROWS
 
+FAR = 16  # steps that training looks ahead
+
 _U11, _U32, _U40 = np.uint64(11), np.uint64(32), np.uint64(40)
 _LOW32 = np.uint64(0xFFFFFFFF)
 _TO_UNIT, _TO_UNIT64 = np.float32(2.0**-24), 2.0**-53
@@ -100,7 +102,7 @@ def prepare(  # type: ignore[no-untyped-def]
     """Make what is random of a range: its tokens, their windows, its noise words."""
     room = stop - start + 4 * window + 2
     # what surrounds the text is no word, so that looking ahead and behind needs no check
-    word = np.full(room + 2 * window + batch_size + 8 * ROWS, -1, np.int32)
+    word = np.full(room + 2 * window + batch_size + (FAR + 2) * ROWS, -1, np.int32)
     left = np.empty(room, np.int32)
     right = np.empty(room, np.int32)
     known = np.empty(room + 1, np.int32)

@@ -182,29 +182,36 @@ def address(typingctx, A):  # type: ignore[no-untyped-def]
     return types.int64(A), codegen
 
 
-@intrinsic  # type: ignore[untyped-decorator,unused-ignore]
-def prefetch(typingctx, row, n):  # type: ignore[no-untyped-def]
-    """Ask for `n` float32 from an address on, ahead of their use.
+def _prefetch(caches: int) -> Any:
+    """Make what asks for a row ahead of its use; 3 are all caches, 2 all but the first."""
 
-    The rows that training touches lie all over W1 and W2, which no processor foresees.
-    """
+    @intrinsic  # type: ignore[untyped-decorator,unused-ignore]
+    def prefetch(typingctx, row, n):  # type: ignore[no-untyped-def]
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            byte = ir.IntType(8).as_pointer()
+            hint = cgutils.get_or_insert_function(
+                builder.module,
+                ir.FunctionType(ir.VoidType(), [byte, _INT32, _INT32, _INT32]),
+                "llvm.prefetch.p0",
+            )
+            row = builder.inttoptr(args[0], _FLOAT.as_pointer())
+            integer = args[1].type
+            with cgutils.for_range_slice(builder, integer(0), args[1], integer(_LINE), integer) as (
+                column,
+                _,
+            ):
+                place = builder.bitcast(builder.gep(row, [column]), byte)
+                # to read, these caches, data
+                builder.call(hint, [place, _INT32(0), _INT32(caches), _INT32(1)])
+            return context.get_dummy_value()
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        byte = ir.IntType(8).as_pointer()
-        hint = cgutils.get_or_insert_function(
-            builder.module,
-            ir.FunctionType(ir.VoidType(), [byte, _INT32, _INT32, _INT32]),
-            "llvm.prefetch.p0",
-        )
-        row = builder.inttoptr(args[0], _FLOAT.as_pointer())
-        integer = args[1].type
-        with cgutils.for_range_slice(builder, integer(0), args[1], integer(_LINE), integer) as (
-            column,
-            _,
-        ):
-            place = builder.bitcast(builder.gep(row, [column]), byte)
-            # to read, keep in all caches, data
-            builder.call(hint, [place, _INT32(0), _INT32(3), _INT32(1)])
-        return context.get_dummy_value()
+        return types.void(types.int64, types.intp), codegen
 
-    return types.void(types.int64, types.intp), codegen
+    return prefetch
+
+
+# Ask for `n` float32 from an address on. The rows that training touches lie all over W1 and
+# W2, which no processor foresees: far ahead they come near, and just ahead into the first
+# cache, which has no room for more.
+prefetch = _prefetch(3)
+prefetch_far = _prefetch(2)
