@@ -118,7 +118,7 @@ class ContextEncoder(Embedder):
         min_window: int = 1,
         negative: int = 13,
         negatives: Negatives = "shared",
-        shared: int = 20,
+        shared: int = 16,
         batch_size: int = 64,
         min_count: int = 5,
         max_vocab_size: int | None = None,
