@@ -225,7 +225,7 @@ def test_training_that_diverges_says_so(lee):
 def test_training_further(lee):
     model = make(epochs=2).fit(lee)
     before, history = model.W1.copy(), list(model.loss_history_)
-    model.train(lee, epochs=3, start_alpha=np.float32(0.05), end_alpha=0)
+    model.train(lee, epochs=3, start_alpha=np.float32(0.5), end_alpha=0)
     assert len(model.loss_history_) == 5
     assert model.loss_history_[:2] == history
     assert model.loss_history_[-1] < history[0]
