@@ -185,12 +185,12 @@ def test_threads_end_with_the_next_block(corpus: Corpus) -> None:
 
 def test_interrupt_ends_threads(corpus: Corpus) -> None:
     code = (
-        "import sys, time, corpora\n"
+        "import os, sys, time, corpora\n"
         "from corpora.parallel import map_shards\n"
         "from tests.corpora.test_parallel import read_without_end\n"
         "corpus = corpora.open(sys.argv[1])\n"
         "def read(corpus):\n"
-        "    print('one', flush=True)\n"
+        "    os.write(1, b'one\\n')  # in one piece: two threads write\n"
         "    read_without_end(corpus)\n"
         "try:\n"
         "    list(map_shards(read, corpus, workers=2, threads=True, shard_bytes=3000))\n"
