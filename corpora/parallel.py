@@ -272,6 +272,8 @@ def _total(shards: list[Corpus]) -> int | None:
 
 def _settle(waiting: deque[tuple[Any, int]]) -> None:
     """Wait until the pool has handed on all work; killed before that, it prints an error."""
+    # An interrupt may have come between handing work to the pool and noting that.
+    time.sleep(0.05)
     for _ in range(100):
         if all(future.running() or future.done() for future, _ in waiting):
             return
