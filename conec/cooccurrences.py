@@ -21,6 +21,7 @@ import numpy.typing as npt
 from conec.config import check_choice, check_integer, check_number
 from conec.types import IntArray, Normalize
 from corpora.compiling import compiling
+from corpora.files import temporary_files_in
 
 if TYPE_CHECKING:
     from conec.contexts import Window
@@ -257,12 +258,8 @@ class _Store:
         self._parts.append(np.array(part, self._dtype))
         self._size += part.size
         if self._size * self._dtype.itemsize > self._limit:
-            try:
+            with temporary_files_in(tempfile.gettempdir()):
                 self._spill()
-            except OSError as error:
-                folder = tempfile.gettempdir()
-                message = f"{error.strerror} (temporary files; TMPDIR names another folder)"
-                raise type(error)(error.errno, message, folder) from error
 
     def _spill(self) -> None:
         if self._file is None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["atomic_folder", "atomic_path", "find_paths"]
+__all__ = ["atomic_folder", "atomic_path", "find_paths", "temporary_files_in"]
 
 StrPath = str | os.PathLike[str]
 
@@ -85,6 +85,16 @@ def _files_below(folder: str) -> list[str]:
         folders[:] = [name for name in folders if not name.startswith(".")]
         found += [os.path.join(at, name) for name in names if not name.startswith(".")]
     return sorted(found, key=_natural)
+
+
+@contextmanager
+def temporary_files_in(folder: StrPath) -> Iterator[None]:
+    """Have an OSError from writing temporary files name their folder, and TMPDIR."""
+    try:
+        yield
+    except OSError as error:
+        message = f"{error.strerror} (temporary files; TMPDIR names another folder)"
+        raise type(error)(error.errno, message, os.fspath(folder)) from error
 
 
 def _checked_target(path: StrPath) -> Path:

@@ -13,6 +13,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from .files import temporary_files_in
+
 __all__ = ["Run", "Words", "ranges", "temporary_folder", "write_run"]
 
 _CHUNK = 1 << 14  # words written at a time
@@ -97,7 +99,7 @@ def write_run(
     from .kernels.words import gather
 
     path = folder / f"run-{secrets.token_hex(8)}"
-    try:
+    with temporary_files_in(folder.parent):
         folder.mkdir(mode=0o700, exist_ok=True)
         with open(path, "wb") as numbers, open(path, "r+b") as data:
             data.seek(16 * len(order))
@@ -105,9 +107,6 @@ def write_run(
                 words = Words(*gather(order[start : start + _CHUNK], entries, arena))
                 numbers.write(np.stack([np.diff(words.bounds), words.values], 1).data)
                 data.write(words.data.data)
-    except OSError as error:
-        message = f"{error.strerror} (temporary files; TMPDIR names another folder)"
-        raise type(error)(error.errno, message, str(folder.parent)) from error
     return Run(path, n_words, n_bytes)
 
 
