@@ -270,7 +270,7 @@ def _train(  # type: ignore[no-untyped-def]
             ahead[s.HERE + ROWS] = p_at + ((q + ROWS) & wrap) * ring_bytes
             back[s.G_HERE + ROWS] = g_at + ((q + ROWS) & wrap) * ring_bytes
             s.forward(ahead, share_in, H, width, d)
-            s.scores(F, H, width, rows, 0, K, d)
+            s.scores(F, H, width, rows, K, d)
             s.target_scores(x, H, width, back, d)
             at = (q - p0) * K
             likelihood = 1.0
@@ -297,7 +297,7 @@ def _train(  # type: ignore[no-untyped-def]
             if target_product > 1e200:
                 loss += np.log(target_product)
                 target_product = 1.0
-            s.backward(errors, rates, rows, 0, K, step, H, width, back, share_out, d)
+            s.backward(errors, rates, rows, K, step, H, width, back, share_out, d)
             n_steps += 1
             if n_steps % _REBASE == 0:
                 base = P[(q - window) & wrap]

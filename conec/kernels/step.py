@@ -76,8 +76,8 @@ def forward(typingctx, at, share, H, width, d):  # type: ignore[no-untyped-def]
 
 
 @intrinsic  # type: ignore[untyped-decorator,unused-ignore]
-def scores(typingctx, F, H, width, noise, first, n, d):  # type: ignore[no-untyped-def]
-    """``F[r, k] = H[r] @ row(k)`` for the `n` noise words from ``noise[first]`` on.
+def scores(typingctx, F, H, width, noise, n, d):  # type: ignore[no-untyped-def]
+    """``F[r, k] = H[r] @ row(k)`` for the first `n` noise words.
 
     `noise` holds addresses of rows; n is a multiple of 4.
     """
@@ -85,13 +85,12 @@ def scores(typingctx, F, H, width, noise, first, n, d):  # type: ignore[no-untyp
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         code = Code(builder)
         F, H, noise = (pointer(context, builder, signature.args[i], args[i]) for i in (0, 1, 3))
-        width, first, n, d = args[2], args[4], args[5], args[6]
+        width, n, d = args[2], args[4], args[5]
         h_rows = [_after(builder, H, r, width) for r in range(ROWS)]
         sums = [[cgutils.alloca_once_value(builder, code.zero) for _ in range(4)] for _ in h_rows]
         with cgutils.for_range_slice(builder, n.type(0), n, n.type(4), n.type) as (k, _):
             rows = [
-                code.floats(code.integer_at(noise, builder.add(builder.add(first, k), k.type(s))))
-                for s in range(4)
+                code.floats(code.integer_at(noise, builder.add(k, k.type(s)))) for s in range(4)
             ]
             for total in [total for row in sums for total in row]:
                 builder.store(code.zero, total)
@@ -113,7 +112,7 @@ def scores(typingctx, F, H, width, noise, first, n, d):  # type: ignore[no-untyp
                 )
         return context.get_dummy_value()
 
-    return types.void(F, H, types.intp, noise, types.intp, types.intp, types.intp), codegen
+    return types.void(F, H, types.intp, noise, types.intp, types.intp), codegen
 
 
 @intrinsic  # type: ignore[untyped-decorator,unused-ignore]
@@ -142,7 +141,7 @@ def target_scores(typingctx, x, H, width, at, d):  # type: ignore[no-untyped-def
 
 
 @intrinsic  # type: ignore[untyped-decorator,unused-ignore]
-def backward(typingctx, F, rates, noise, first, n, step, H, width, at, share, d):  # type: ignore[no-untyped-def]
+def backward(typingctx, F, rates, noise, n, step, H, width, at, share, d):  # type: ignore[no-untyped-def]
     """Take the step: all that changes W1 and W2.
 
     `F` are the errors at the noise words. Each noise word's row gets ``rates[k] *
@@ -157,9 +156,9 @@ def backward(typingctx, F, rates, noise, first, n, step, H, width, at, share, d)
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         code = Code(builder)
         F, rates, noise, step, H, at, share = (
-            pointer(context, builder, signature.args[i], args[i]) for i in (0, 1, 2, 5, 6, 8, 9)
+            pointer(context, builder, signature.args[i], args[i]) for i in (0, 1, 2, 4, 5, 7, 8)
         )
-        first, n, width, d = args[3], args[4], args[7], args[10]
+        n, width, d = args[3], args[6], args[9]
         targets = _pointers(code, at, TARGET, ROWS)
         left, right = _pointers(code, at, G_LEFT, ROWS), _pointers(code, at, G_RIGHT, ROWS)
         here = _pointers(code, at, G_HERE, ROWS + 1)
@@ -183,7 +182,7 @@ def backward(typingctx, F, rates, noise, first, n, step, H, width, at, share, d)
                 builder.store(code.zero, error)
             with cgutils.for_range(builder, n, intp=n.type) as loop:
                 k = loop.index
-                row = code.floats(code.integer_at(noise, builder.add(first, k)))
+                row = code.floats(code.integer_at(noise, k))
                 x = code.load(row)
                 change = code.zero
                 for r in range(ROWS):
@@ -217,5 +216,5 @@ def backward(typingctx, F, rates, noise, first, n, step, H, width, at, share, d)
         return context.get_dummy_value()
 
     return types.void(
-        F, rates, noise, types.intp, types.intp, step, H, types.intp, at, share, types.intp
+        F, rates, noise, types.intp, step, H, types.intp, at, share, types.intp
     ), codegen

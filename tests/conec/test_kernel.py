@@ -309,7 +309,7 @@ def test_scores_are_matrix_products(d, n):
     @numba.njit
     def call(F, H, W, words, n, width, d):
         rows = address(W) + words * 4 * d
-        step.scores(F, H, width, rows, 0, n, d)
+        step.scores(F, H, width, rows, n, d)
 
     call(F, H, W, words, n, width, d)
     np.testing.assert_allclose(F[:-1].reshape(ROWS, n), H[:, :d] @ W[words].T, rtol=1e-4, atol=1e-5)
