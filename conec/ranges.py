@@ -79,12 +79,12 @@ class Step:
 
     def _load(self) -> None:
         """Load the compiled code, or compile it, before the clock of training starts."""
-        scratch, counters = self.scratch(), self.counters()
+        scratch = self.scratch()
         nothing = self._arguments(0, 0)
         with compiling("training"):
             if self._config.deterministic:
                 result = Apart(*self._cpu.train_apart(*nothing, *scratch, self.room()))
-                self.merge([result], counters, 0, 1)
+                self.merge([result], self.counters(), 0, 1)
             else:
                 self._cpu.train_range(*nothing, scratch[0])
 
