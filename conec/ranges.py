@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +26,8 @@ SHOWN_EACH = 0.05  # seconds between two looks at progress and interruptions
 # Purposes of random numbers, so that no two of them are the same
 TOKENS, NOISE, WEIGHTS = 0, 1, 2
 
-Scratch: TypeAlias = "tuple[npt.NDArray[Any], npt.NDArray[Any]]"
+_T = TypeVar("_T")
+Counts: TypeAlias = "tuple[IntArray, IntArray]"
 
 
 def range_tokens(config: Config, n_tokens: int) -> int:
@@ -38,13 +37,22 @@ def range_tokens(config: Config, n_tokens: int) -> int:
     return min(RANGE, max(RANGE >> 2, n_tokens >> 8))
 
 
+class Survey(NamedTuple):
+    """What is known of a range before it is trained on; see `conec.kernels.cpu.survey`."""
+
+    text: tuple[Any, ...]
+    words: IntArray
+    n_text: int
+
+
 class Apart(NamedTuple):
     """What training on copies of rows gave; see `conec.kernels.cpu.train_apart`."""
 
     loss: float
     n_positions: int
-    words: IntArray
+    words1: IntArray
     rows1: FloatArray
+    words2: IntArray
     rows2: FloatArray
     room: FloatArray
 
@@ -62,8 +70,7 @@ class Step:
         state: TrainingState,
     ) -> None:
         # imported here: it takes a moment, and queries do not need it
-        from conec.kernels import cpu
-        from conec.kernels.merge import merge
+        from conec.kernels import cpu, merge
         from conec.kernels.random import key
 
         self._cpu, self._merge, self._key = cpu, merge, key
@@ -75,66 +82,50 @@ class Step:
         self._noise = noise_table(vocabulary.noise(config.ns_exponent))
         self._config = config
         self._state = state
+        self.nothing = Survey((), np.empty(0, np.int32), 0)
         self._load()
 
     def _load(self) -> None:
         """Load the compiled code, or compile it, before the clock of training starts."""
-        scratch = self.scratch()
-        nothing = self._arguments(0, 0)
         with compiling("training"):
             if self._config.deterministic:
-                result = Apart(*self._cpu.train_apart(*nothing, *scratch, self.room()))
-                self.merge([result], self.counters(), 0, 1)
+                nothing = self.survey(0, self.places(), 0)
+                copies = self.counters()
+                self.count([], [nothing], copies, 0, 1)
+                result = self.apart(0, nothing, copies, self.slots(), self.room())
+                self.merge([result], copies, self.counters()[0], 0, 1)
             else:
-                self._cpu.train_range(*nothing, scratch[0])
+                self(0, self.slots(), 0)
 
-    def scratch(self) -> Scratch:
-        """What a thread needs for itself."""
+    # What each thread needs for itself
+
+    def slots(self) -> npt.NDArray[np.int16]:
+        """Scratch for training."""
+        return np.zeros(len(self._keep), np.int16)
+
+    def places(self) -> npt.NDArray[np.int32]:
+        """Scratch for surveys."""
+        return np.full(len(self._keep), -1, np.int32)
+
+    # What threads share
+
+    def counters(self) -> Counts:
+        """Counts of words, for W1 and W2: all 0."""
         n_words = len(self._keep)
-        return np.zeros(n_words, np.int16), np.full(n_words, -1, np.int32)
-
-    def __call__(self, number: int, scratch: Scratch) -> tuple[float, int]:
-        """Train on a range; the sum of its losses and its number of positions."""
-        loss, n_positions = self._cpu.train_range(*self._arguments(number), scratch[0])
-        return loss, n_positions
-
-    def apart(self, number: int, scratch: Scratch, room: FloatArray) -> Apart:
-        """Train on a range, but on copies of the rows that it needs, which go to `room`."""
-        return Apart(*self._cpu.train_apart(*self._arguments(number), *scratch, room))
+        return np.zeros(n_words, np.int32), np.zeros(n_words, np.int32)
 
     def room(self) -> FloatArray:
         """No room for copies, of which `apart` makes enough."""
         return np.empty((0, self._config.vector_size), np.float32)
 
-    def merge(self, results: list[Apart], counters: Scratch, part: int, n_parts: int) -> None:
-        """Bring trained copies into the weights: the rows of a part of the vocabulary."""
-        # as many in each call, as compiled code has one form for each number
-        results = [*results, *[self._nothing()] * (ROUND - len(results))]
-        words = tuple(result.words for result in results)
-        for W, name in zip(self._weights, ("rows1", "rows2"), strict=True):
-            rows = tuple(getattr(result, name) for result in results)
-            self._merge(W, words, rows, *counters, part, n_parts)
-
-    def _nothing(self) -> Apart:
-        return Apart(0.0, 0, np.empty(0, np.int32), self.room(), self.room(), self.room())
-
-    def counters(self) -> Scratch:
-        """What merging needs."""
-        n_words = len(self._keep)
-        return np.zeros(n_words, np.int32), np.zeros(n_words, np.int32)
-
-    def _arguments(self, number: int, length: int | None = None) -> tuple[Any, ...]:
-        config, state, n = self._config, self._state, len(self._ids)
-        epoch = state.epoch
-        length = state.range_tokens if length is None else length
-        start, stop = number * length, min((number + 1) * length, n)
-        batch_size, shared = config.batch
-
-        def alpha(token: int) -> float:
-            done = (epoch * n + token) / (state.epochs * n)
-            return state.start_alpha + (state.end_alpha - state.start_alpha) * done
-
-        return (
+    def __call__(
+        self, number: int, slots: npt.NDArray[np.int16], length: int | None = None
+    ) -> tuple[float, int]:
+        """Train on a range; the sum of its losses and its number of positions."""
+        c = self._config
+        batch_size, shared = c.batch
+        start, stop = self._span(number, length)
+        loss, n_positions = self._cpu.train_range(
             self._ids,
             self._offsets,
             start,
@@ -143,18 +134,130 @@ class Step:
             self._keep,
             self._rate,
             *self._noise,
-            alpha(start),
-            alpha(stop),
-            config.window,
-            config.min_window,
-            config.negative,
+            *self._alpha(start, stop),
+            c.window,
+            c.min_window,
+            c.negative,
             shared,
             batch_size,
-            config.cbow_mean,
-            config.cbow_gradient == "corrected",
-            self._key(config.seed, TOKENS, state.run, epoch),
-            self._key(config.seed, NOISE, state.run, epoch, number),
+            c.cbow_mean,
+            c.cbow_gradient == "corrected",
+            *self._keys(number),
+            slots,
         )
+        return loss, n_positions
+
+    def survey(
+        self, number: int, places: npt.NDArray[np.int32], length: int | None = None
+    ) -> Survey:
+        """Make what is random of a range, and number its words."""
+        c = self._config
+        batch_size, shared = c.batch
+        return Survey(
+            *self._cpu.survey(
+                self._ids,
+                self._offsets,
+                *self._span(number, length),
+                self._keep,
+                *self._noise,
+                c.window,
+                c.min_window,
+                shared,
+                batch_size,
+                *self._keys(number),
+                places,
+            )
+        )
+
+    def apart(
+        self,
+        number: int,
+        survey: Survey,
+        copies: Counts,
+        slots: npt.NDArray[np.int16],
+        room: FloatArray,
+    ) -> Apart:
+        """Train on a range, but on copies of rows that others need, which go to `room`."""
+        c = self._config
+        return Apart(
+            *self._cpu.train_apart(
+                *survey,
+                *self._weights,
+                *copies,
+                self._rate,
+                *self._alpha(*self._span(number)),
+                c.window,
+                c.negative,
+                c.batch[0],
+                c.cbow_mean,
+                c.cbow_gradient == "corrected",
+                slots,
+                room,
+            )
+        )
+
+    def count(
+        self, before: list[Survey], after: list[Survey], copies: Counts, part: int, n_parts: int
+    ) -> None:
+        """Take words of ranges from counts, and add those of others: a part of the vocabulary."""
+        surveys = [*_filled(before, self.nothing), *_filled(after, self.nothing)]
+        self._merge.count(
+            *copies,
+            tuple(survey.words for survey in surveys),
+            tuple(survey.n_text for survey in surveys),
+            (-1,) * ROUND + (1,) * ROUND,
+            part,
+            n_parts,
+        )
+
+    def merge(
+        self,
+        results: list[Apart],
+        copies: Counts,
+        merged: IntArray,
+        part: int,
+        n_parts: int,
+    ) -> None:
+        """Bring trained copies into the weights: the rows of a part of the vocabulary."""
+        nothing = np.empty(0, np.int32), self.room()
+        results = _filled(results, Apart(0.0, 0, *nothing, *nothing, self.room()))
+        for W, counts, words, rows in zip(
+            self._weights, copies, ("words1", "words2"), ("rows1", "rows2"), strict=True
+        ):
+            self._merge.merge(
+                W,
+                tuple(getattr(result, words) for result in results),
+                tuple(getattr(result, rows) for result in results),
+                counts,
+                merged,
+                part,
+                n_parts,
+            )
+
+    def _span(self, number: int, length: int | None = None) -> tuple[int, int]:
+        """Where a range begins and ends."""
+        length = self._state.range_tokens if length is None else length
+        return number * length, min((number + 1) * length, len(self._ids))
+
+    def _alpha(self, start: int, stop: int) -> tuple[float, float]:
+        """Learning rates at two tokens."""
+        state, n = self._state, len(self._ids)
+
+        def alpha(token: int) -> float:
+            done = (state.epoch * n + token) / (state.epochs * n)
+            return state.start_alpha + (state.end_alpha - state.start_alpha) * done
+
+        return alpha(start), alpha(stop)
+
+    def _keys(self, number: int) -> tuple[Any, Any]:
+        """Keys of random numbers, for tokens and for noise."""
+        seed, run, epoch = self._config.seed, self._state.run, self._state.epoch
+        return self._key(seed, TOKENS, run, epoch), self._key(seed, NOISE, run, epoch, number)
+
+
+def _filled(items: list[_T], nothing: _T) -> list[_T]:
+    """As many in each call, as compiled code has one form for each number."""
+    return [*items, *[nothing] * (ROUND - len(items))]
 
 
 def run_freely(
@@ -175,55 +278,27 @@ def run_freely(
     lock = threading.Lock()
     stop = threading.Event()
     results: dict[int, tuple[float, int]] = {}
-    errors: list[BaseException] = []
     first = state.next_range
-    handed_out = first
+    numbers = iter(range(first, n_ranges))
 
-    def work() -> None:
-        nonlocal handed_out
-        scratch = step.scratch()
+    def work(_: int) -> None:
+        slots = step.slots()
         while not stop.is_set():
             with lock:
-                number = handed_out
-                if number >= n_ranges:
-                    return
-                handed_out += 1
-            try:
-                results[number] = step(number, scratch)
-            except BaseException as error:
-                errors.append(error)
-                stop.set()
+                number = next(numbers, None)
+            if number is None:
+                return
+            results[number] = step(number, slots)
 
-    threads = [
-        threading.Thread(target=work, name=f"conec-{i}", daemon=True) for i in range(n_threads)
-    ]
-    for thread in threads:
-        thread.start()
     try:
-        while any(thread.is_alive() for thread in threads):
-            for thread in threads:
-                thread.join(SHOWN_EACH)
-            if tick(first + len(results)):
-                stop.set()
+        _in_threads(work, n_threads, lambda: tick(first + len(results)), stop)
     finally:
-        stop.set()
-        again = None
-        while any(thread.is_alive() for thread in threads):
-            try:
-                for thread in threads:
-                    thread.join()
-            except KeyboardInterrupt as error:  # a second Ctrl-C: the ranges at work end soon
-                again = error
         done = first  # after an error in one thread, others may have finished ranges beyond
         while done in results:
             done += 1
         state.losses += [results[number][0] for number in range(first, done)]
         state.positions += [results[number][1] for number in range(first, done)]
         state.next_range = done
-    if errors:
-        raise errors[0]
-    if again is not None:
-        raise again
 
 
 def run_in_rounds(
@@ -235,65 +310,127 @@ def run_in_rounds(
 ) -> None:
     """Train as `run_freely` does, but to the same bits with any number of threads.
 
-    The ranges of a round are trained on copies of the rows that each needs, as the
-    round found them; then all copies are merged, always in the same order.
+    The ranges of a round are trained apart: on copies of the rows that several of them
+    need, as the round found them. Then the copies are merged, always in the same order.
+
+    A round that was begun is finished, also after Ctrl-C.
     """
-    n_threads = min(n_threads, ROUND)
-    scratches = [step.scratch() for _ in range(n_threads)]
-    counters = step.counters()
-    rooms = [step.room() for _ in range(ROUND)]  # memory that is used again
-
-    def one_round(executor: ThreadPoolExecutor, start: int, stop: int) -> None:
-        results: list[Any] = [None] * (stop - start)
-        places = iter(range(stop - start))
-
-        def train(thread: int) -> None:
-            for i in places:  # each goes to whoever asks for it first
-                results[i] = step.apart(start + i, scratches[thread], rooms[i])
-                rooms[i] = results[i].room
-
-        def merge(thread: int) -> None:
-            step.merge(results, counters, thread, n_threads)
-
-        _together(executor, train, n_threads)
-        again = _together(executor, merge, n_threads, whole=True)
-        state.losses += [result.loss for result in results]
-        state.positions += [result.n_positions for result in results]
-        state.next_range = stop
-        if again is not None:
-            raise again
-
-    shown = time.monotonic()
-    with ThreadPoolExecutor(n_threads, thread_name_prefix="conec") as executor:
-        while state.next_range < n_ranges:
-            one_round(executor, state.next_range, min(state.next_range + ROUND, n_ranges))
-            if time.monotonic() - shown > SHOWN_EACH:
-                shown = time.monotonic()
-                if tick(state.next_range):
-                    break
+    stop = threading.Event()
+    rounds = _Rounds(step, state, n_ranges, min(n_threads, ROUND), stop)
+    _in_threads(rounds.work, rounds.n_threads, lambda: tick(state.next_range), stop)
 
 
-def _together(
-    executor: ThreadPoolExecutor,
-    function: Callable[[int], None],
-    n_threads: int,
-    *,
-    whole: bool = False,
-) -> KeyboardInterrupt | None:
-    """Do a function in each thread, and wait for all: they use scratch that is used again.
+class _Rounds:
+    """What threads that train in rounds share."""
 
-    A second Ctrl-C while they work, which raises an exception here, is raised when they
-    have ended; with `whole`, it is returned: what follows belongs to what they did.
-    """
-    futures = [executor.submit(function, thread) for thread in range(n_threads)]
-    again = None
-    while not all(future.done() for future in futures):
+    def __init__(
+        self,
+        step: Step,
+        state: TrainingState,
+        n_ranges: int,
+        n_threads: int,
+        stop: threading.Event,
+    ) -> None:
+        self._step, self._state, self._n_ranges = step, state, n_ranges
+        self.n_threads, self._stop = n_threads, stop
+        self._copies = step.counters()
+        self._merged, _ = step.counters()
+        self._rooms = [step.room() for _ in range(ROUND)]  # memory that is used again
+        self._trained = threading.Barrier(n_threads)
+        self._merged_all = threading.Barrier(n_threads, self._finish)
+        places = step.places()
+        self._next = [step.survey(number, places) for number in self._numbers(state.next_range)]
+        step.count([], self._next, self._copies, 0, 1)
+        self._begin()
+
+    def _numbers(self, start: int) -> range:
+        """The ranges of a round."""
+        return range(start, min(start + ROUND, self._n_ranges))
+
+    def _begin(self) -> None:
+        """Make a round ready, of no ranges if it is to stop: all threads must agree on that."""
+        self._now, self._surveys = self._numbers(self._state.next_range), self._next
+        if self._stop.is_set():
+            self._now = range(0)
+        self._then = self._numbers(self._now.stop)
+        self._results: list[Any] = [None] * len(self._now)
+        self._next = [self._step.nothing] * len(self._then)
+        # each goes to whoever asks for it first
+        self._trainings = iter(range(len(self._now)))
+        self._readings = iter(range(len(self._then)))
+
+    def work(self, thread: int) -> None:
+        """Train until the last range, or until it is to stop."""
+        step, n_threads = self._step, self.n_threads
+        slots, places = step.slots(), step.places()
         try:
-            wait(futures)
-        except KeyboardInterrupt as error:
-            again = error
-    for future in futures:
-        future.result()
-    if again is not None and not whole:
+            while self._now:
+                for i in self._trainings:
+                    number, survey = self._now[i], self._surveys[i]
+                    result = step.apart(number, survey, self._copies, slots, self._rooms[i])
+                    self._results[i], self._rooms[i] = result, result.room
+                # surveys of the next round: short work, that fills the time to wait
+                for i in self._readings:
+                    self._next[i] = step.survey(self._then[i], places)
+                self._trained.wait()
+                step.merge(self._results, self._copies, self._merged, thread, n_threads)
+                step.count(self._surveys, self._next, self._copies, thread, n_threads)
+                self._merged_all.wait()
+        except BaseException:
+            self._trained.abort()
+            self._merged_all.abort()
+            raise
+
+    def _finish(self) -> None:
+        """Note what a round did, and begin the next; done by one thread as all wait."""
+        self._state.losses += [result.loss for result in self._results]
+        self._state.positions += [result.n_positions for result in self._results]
+        self._state.next_range = self._now.stop
+        self._begin()
+
+
+def _in_threads(
+    work: Callable[[int], None],
+    n_threads: int,
+    tick: Callable[[], bool],
+    stop: threading.Event,
+) -> None:
+    """Do `work` in threads, and set `stop` when `tick` says so, or after an error.
+
+    It returns when all have ended, also after Ctrl-C: what they began is finished. The
+    first of their errors is raised.
+    """
+    errors: list[BaseException] = []
+
+    def guarded(thread: int) -> None:
+        try:
+            work(thread)
+        except BaseException as error:
+            errors.append(error)
+            stop.set()
+
+    threads = [
+        threading.Thread(target=guarded, args=(i,), name=f"conec-{i}", daemon=True)
+        for i in range(n_threads)
+    ]
+    for thread in threads:
+        thread.start()
+    again = None
+    try:
+        while any(thread.is_alive() for thread in threads):
+            for thread in threads:
+                thread.join(SHOWN_EACH)
+            if tick():
+                stop.set()
+    finally:
+        stop.set()
+        while any(thread.is_alive() for thread in threads):
+            try:
+                for thread in threads:
+                    thread.join()
+            except KeyboardInterrupt as error:  # a second Ctrl-C: what is at work ends soon
+                again = error
+    if errors:
+        raise errors[0]
+    if again is not None:
         raise again
-    return again

@@ -23,13 +23,17 @@ when they came into reach.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numba as nb
 import numpy as np
+from numba import types
+from numba.extending import overload
 
 from conec.kernels import step as s
 from conec.kernels.primitives import exp
 from conec.kernels.sampling import FAR, prepare
-from conec.kernels.vectors import address, prefetch, prefetch_far
+from conec.kernels.vectors import address, combine_rows, copy_row, prefetch, prefetch_far
 
 ROWS = s.ROWS
 _F0, _F1 = np.float32(0), np.float32(1)
@@ -37,6 +41,17 @@ _F0, _F1 = np.float32(0), np.float32(1)
 _MATH = {"contract", "reassoc", "nsz", "arcp"}
 _AHEAD = 8  # rows
 _REBASE = 64  # steps after which prefix sums start anew, so that they stay small
+
+
+def row_of(rows: Any, w: Any) -> Any:
+    """Address of a word's row: in a matrix (its address and bytes in a row), or in a list."""
+
+
+@overload(row_of, inline="always")
+def _row_of(rows, w):  # type: ignore[no-untyped-def]
+    if isinstance(rows, types.Array):
+        return lambda rows, w: rows[w]
+    return lambda rows, w: rows[0] + w * rows[1]
 
 
 @nb.njit(nogil=True, error_model="numpy", fastmath=_MATH)
@@ -66,6 +81,182 @@ def _mask(mask, K, weight, noise, slot, chain, word, left, right, p0, p1, window
                 k = chain[k - 1]
     for k in range(n_shared):
         slot[noise[k]] = 0
+
+
+@nb.njit(nogil=True)
+def zero_rows(n, size):  # type: ignore[no-untyped-def]
+    """Rows of zeros, each of which begins where a cache line does."""
+    width = (size + 15) // 16 * 16
+    memory = np.zeros(n * width + 16, np.float32)
+    start = (-(address(memory) >> 2)) & 15
+    return memory[start : start + n * width].reshape(n, width)[:, :size]
+
+
+@nb.njit(nogil=True, error_model="numpy", fastmath=_MATH)
+def _train(  # type: ignore[no-untyped-def]
+    text, rows1, rows2, rate, d, alpha_start, alpha_stop, window, negative, batch_size, mean,
+    corrected, slot,
+):  # fmt: skip
+    """Train on a text, as `prepare` made it; `rows1` and `rows2` are as `row_of` takes them."""
+    word, left, right, known, first, last, noise = text
+    n_shared = noise.shape[1]
+    K = (n_shared + 3) // 4 * 4
+    width = (d + 15) // 16 * 16
+    ring = 1
+    while ring < 2 * window + 2 * ROWS + 2:
+        ring *= 2
+    wrap = ring - 1
+    P = zero_rows(ring, d)  # prefix sums of W1's rows
+    G = zero_rows(ring, d)  # gradient, as differences
+    H = zero_rows(ROWS, d)  # embeddings of the contexts
+    extra = zero_rows(5, d)
+    ring_bytes = 4 * width
+    p_at, g_at, nothing = address(P), address(G), address(extra)
+    # stand-ins: for rows of unknown words; for what is written in their place; for noise and
+    # target words that are none; for gradients of none; and the running sum
+    sink, no_word = nothing + ring_bytes, nothing + 2 * ring_bytes
+    no_gradient, run = nothing + 3 * ring_bytes, nothing + 4 * ring_bytes
+    F = np.zeros(ROWS * K, np.float32)  # scores
+    errors = np.zeros(ROWS * K, np.float32)
+    rates = np.zeros(K, np.float32)  # of the noise words
+    mask = np.zeros((batch_size + ROWS) * K, np.float32)  # weight of each noise word
+    rows = np.full(K, no_word, np.int64)
+    chain = np.zeros(K, np.int32)
+    ahead = np.zeros(s.N_FORWARD, np.int64)
+    back = np.zeros(s.N_BACKWARD, np.int64)
+    back[s.RUN] = run
+    x = np.zeros(ROWS, np.float32)
+    share_in = np.zeros(ROWS, np.float32)
+    share_out = np.zeros(ROWS, np.float32)
+    # of the target words, without and with their rates; and rates of words that go out
+    step = np.zeros(3 * ROWS, np.float32)
+    weight = np.float32(negative / n_shared)
+    alpha_slope = (alpha_stop - alpha_start) / max(last - first, 1)
+    loss = 0.0
+    # products of likelihoods, of which a logarithm is taken before they leave float64
+    noise_product = 1.0
+    target_product = 1.0
+    n_positions = 0
+    n_steps = 0
+
+    for i in range(first - window, first + window):
+        w = word[i]
+        before, total = p_at + (i & wrap) * ring_bytes, p_at + ((i + 1) & wrap) * ring_bytes
+        row = row_of(rows1, w) if w >= 0 else nothing
+        combine_rows(total, _F1, before, _F1, row, d)
+    for b in range(noise.shape[0] - 1):
+        p0 = first + b * batch_size
+        p1 = min(last, p0 + batch_size)
+        alpha = np.float32(alpha_start + alpha_slope * (p0 - first))
+        _mask(mask, K, weight, noise[b], slot, chain, word, left, right, p0, p1, window)
+        for k in range(n_shared):
+            rows[k] = row_of(rows2, noise[b, k])
+            rates[k] = rate[noise[b, k]]
+        for q in range(p0, p1, ROWS):
+            m = min(ROWS, p1 - q)
+            # what the next step needs, and one some steps ahead
+            for i in range(q + ROWS, q + 2 * ROWS):
+                if word[i] >= 0:
+                    prefetch(row_of(rows2, word[i]), d)
+                if word[i + window] >= 0:
+                    prefetch(row_of(rows1, word[i + window]), d)
+            for i in range(q + FAR * ROWS, q + (FAR + 1) * ROWS):
+                if word[i] >= 0:
+                    prefetch_far(row_of(rows2, word[i]), d)
+                if word[i + window] >= 0:
+                    prefetch_far(row_of(rows1, word[i + window]), d)
+            for k in range(
+                (q - p0) * n_shared // batch_size, (q + ROWS - p0) * n_shared // batch_size
+            ):
+                prefetch(row_of(rows2, noise[b + 1, min(k, n_shared - 1)]), d)
+            ahead[s.BEFORE] = p_at + ((q + window) & wrap) * ring_bytes
+            for r in range(ROWS):
+                p = q + r
+                i = p + window
+                ahead[s.IN + r] = row_of(rows1, word[i]) if word[i] >= 0 else nothing
+                ahead[s.IN_SUM + r] = p_at + ((i + 1) & wrap) * ring_bytes
+                ahead[s.HERE + r] = p_at + (p & wrap) * ring_bytes
+                back[s.G_HERE + r] = g_at + (p & wrap) * ring_bytes
+                count = 0
+                if r < m:
+                    ahead[s.LEFT + r] = p_at + (left[p] & wrap) * ring_bytes
+                    ahead[s.RIGHT + r] = p_at + (right[p] & wrap) * ring_bytes
+                    back[s.G_LEFT + r] = g_at + (left[p] & wrap) * ring_bytes
+                    back[s.G_RIGHT + r] = g_at + (right[p] & wrap) * ring_bytes
+                    i = p - window
+                    w = word[i]
+                    back[s.OUT + r] = row_of(rows1, w) if w >= 0 else sink
+                    step[2 * ROWS + r] = rate[w] if w >= 0 else _F0
+                    back[s.G_OUT + r] = g_at + (i & wrap) * ring_bytes
+                    if word[p] >= 0:
+                        count = known[right[p]] - known[left[p]] - 1
+                else:
+                    ahead[s.LEFT + r] = ahead[s.RIGHT + r] = ahead[s.HERE + r]
+                    back[s.G_LEFT + r] = back[s.G_RIGHT + r] = back[s.G_HERE + r]
+                    back[s.OUT + r], back[s.G_OUT + r] = sink, no_gradient
+                if count > 0:
+                    n_positions += 1
+                    back[s.TARGET + r] = row_of(rows2, word[p])
+                    share_in[r] = _F1 / np.float32(count) if mean else _F1
+                    share_out[r] = _F1 / np.float32(count) if mean and corrected else _F1
+                    step[r] = alpha
+                else:
+                    back[s.TARGET + r] = no_word
+                    share_in[r] = share_out[r] = step[r] = _F0
+                    for k in range(K):
+                        mask[(p - p0) * K + k] = _F0
+            ahead[s.HERE + ROWS] = p_at + ((q + ROWS) & wrap) * ring_bytes
+            back[s.G_HERE + ROWS] = g_at + ((q + ROWS) & wrap) * ring_bytes
+            s.forward(ahead, share_in, H, width, d)
+            s.scores(F, H, width, rows, K, d)
+            s.target_scores(x, H, width, back, d)
+            at = (q - p0) * K
+            likelihood = 1.0
+            for k in range(ROWS * K):
+                rest = _F1 / (_F1 + exp(F[k]))  # 1 - sigmoid
+                weights = mask[at + k]
+                errors[k] = (rest - _F1) * weights * alpha
+                likelihood *= np.float64(rest if weights > _F0 else _F1)
+            if likelihood > 1e-100:
+                noise_product *= likelihood
+            else:  # too small for a product
+                for k in range(ROWS * K):
+                    if mask[at + k] > _F0:
+                        loss += np.log(1.0 + np.float64(exp(F[k]))) * weight
+            if noise_product < 1e-100:
+                loss -= np.log(noise_product) * weight
+                noise_product = 1.0
+            for r in range(ROWS):
+                odds = exp(-x[r])
+                if step[r] > _F0:
+                    target_product *= 1.0 + np.float64(odds)
+                step[r] *= odds / (_F1 + odds)
+                step[ROWS + r] = step[r] * rate[max(word[q + r], 0)]
+            if target_product > 1e200:
+                loss += np.log(target_product)
+                target_product = 1.0
+            s.backward(errors, rates, rows, K, step, H, width, back, share_out, d)
+            n_steps += 1
+            if n_steps % _REBASE == 0:
+                base = P[(q - window) & wrap]
+                for i in range(q - window + 1, q + ROWS + window + 1):
+                    total = P[i & wrap]
+                    for j in range(d):
+                        total[j] -= base[j]
+                for j in range(d):
+                    base[j] = _F0
+    # rows still in reach
+    total = extra[4]
+    for i in range(last - window, last + window):
+        g = G[i & wrap]
+        for j in range(d):
+            total[j] += g[j]
+        w = word[i]
+        if w >= 0:
+            row = row_of(rows1, w)
+            combine_rows(row, _F1, row, rate[w], run, d)
+    loss += np.log(target_product) - np.log(noise_product) * weight
+    return loss, n_positions
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy", fastmath=_MATH)
@@ -134,259 +325,45 @@ def train_range(  # type: ignore[no-untyped-def]
     n_positions : int
         Positions trained on.
     """
-    word, left, right, known, first, last, noise = prepare(
+    text = prepare(
         ids, offsets, start, stop, keep, cumulated, guide, window, min_window, n_shared,
         batch_size, token_key, noise_key,
     )  # fmt: skip
+    rows1, rows2 = (address(W1), W1.strides[0]), (address(W2), W2.strides[0])
     return _train(
-        word, left, right, known, first, last, noise, W1, W2, rate, alpha_start, alpha_stop,
-        window, negative, batch_size, mean, corrected, slot,
+        text, rows1, rows2, rate, W1.shape[1], alpha_start, alpha_stop, window, negative,
+        batch_size, mean, corrected, slot,
     )  # fmt: skip
 
 
-@nb.njit(nogil=True)
-def _scratch(rows, width):  # type: ignore[no-untyped-def]
-    """Rows of zeros that begin where cache lines do, and the address of the first."""
-    memory = np.zeros(rows * width + 16, np.float32)
-    start = (-(address(memory) >> 2)) & 15
-    matrix = memory[start : start + rows * width].reshape(rows, width)
-    return matrix, address(matrix)
-
-
-@nb.njit(nogil=True, error_model="numpy", fastmath=_MATH)
-def _train(  # type: ignore[no-untyped-def]
-    word, left, right, known, first, last, noise, W1, W2, rate, alpha_start, alpha_stop,
-    window, negative, batch_size, mean, corrected, slot,
+@nb.njit(nogil=True, cache=True)
+def survey(  # type: ignore[no-untyped-def]
+    ids, offsets, start, stop, keep, cumulated, guide, window, min_window, n_shared, batch_size,
+    token_key, noise_key, place,
 ):  # fmt: skip
-    """Train on the positions [first, last) of a text, as `prepare` made it."""
-    d = W1.shape[1]
-    row_bytes = 4 * d
-    n_shared = noise.shape[1]
-    K = (n_shared + 3) // 4 * 4
-    width = (d + 15) // 16 * 16
-    ring = 1
-    while ring < 2 * window + 2 * ROWS + 2:
-        ring *= 2
-    wrap = ring - 1
-    P, p_at = _scratch(ring, width)  # prefix sums of W1's rows
-    G, g_at = _scratch(ring, width)  # gradient, as differences
-    H, _ = _scratch(ROWS, width)  # embeddings of the contexts
-    extra, nothing = _scratch(5, width)
-    ring_bytes = 4 * width
-    # stand-ins: for rows of unknown words; for what is written in their place; for noise and
-    # target words that are none; for gradients of none; and the running sum
-    sink, no_word = nothing + ring_bytes, nothing + 2 * ring_bytes
-    no_gradient, run = nothing + 3 * ring_bytes, nothing + 4 * ring_bytes
-    w1_at, w2_at = address(W1), address(W2)
-    F = np.zeros(ROWS * K, np.float32)  # scores
-    errors = np.zeros(ROWS * K, np.float32)
-    rates = np.zeros(K, np.float32)  # of the noise words
-    mask = np.zeros((batch_size + ROWS) * K, np.float32)  # weight of each noise word
-    rows = np.full(K, no_word, np.int64)
-    chain = np.zeros(K, np.int32)
-    ahead = np.zeros(s.N_FORWARD, np.int64)
-    back = np.zeros(s.N_BACKWARD, np.int64)
-    back[s.RUN] = run
-    x = np.zeros(ROWS, np.float32)
-    share_in = np.zeros(ROWS, np.float32)
-    share_out = np.zeros(ROWS, np.float32)
-    # of the target words, without and with their rates; and rates of words that go out
-    step = np.zeros(3 * ROWS, np.float32)
-    weight = np.float32(negative / n_shared)
-    alpha_slope = (alpha_stop - alpha_start) / max(last - first, 1)
-    loss = 0.0
-    # products of likelihoods, of which a logarithm is taken before they leave float64
-    noise_product = 1.0
-    target_product = 1.0
-    n_positions = 0
-    n_steps = 0
+    """Make what is random of a range, and number its words: what `train_apart` begins with.
 
-    for i in range(first - window, first + window):
-        w = word[i]
-        before, total = P[i & wrap], P[(i + 1) & wrap]
-        for j in range(d):
-            total[j] = before[j] + (W1[w, j] if w >= 0 else _F0)
-    for b in range(noise.shape[0] - 1):
-        p0 = first + b * batch_size
-        p1 = min(last, p0 + batch_size)
-        alpha = np.float32(alpha_start + alpha_slope * (p0 - first))
-        _mask(mask, K, weight, noise[b], slot, chain, word, left, right, p0, p1, window)
-        for k in range(n_shared):
-            rows[k] = w2_at + noise[b, k] * row_bytes
-            rates[k] = rate[noise[b, k]]
-        for q in range(p0, p1, ROWS):
-            m = min(ROWS, p1 - q)
-            # what the next step needs, and one some steps ahead
-            for i in range(q + ROWS, q + 2 * ROWS):
-                if word[i] >= 0:
-                    prefetch(w2_at + word[i] * row_bytes, d)
-                if word[i + window] >= 0:
-                    prefetch(w1_at + word[i + window] * row_bytes, d)
-            for i in range(q + FAR * ROWS, q + (FAR + 1) * ROWS):
-                if word[i] >= 0:
-                    prefetch_far(w2_at + word[i] * row_bytes, d)
-                if word[i + window] >= 0:
-                    prefetch_far(w1_at + word[i + window] * row_bytes, d)
-            for k in range(
-                (q - p0) * n_shared // batch_size, (q + ROWS - p0) * n_shared // batch_size
-            ):
-                prefetch(w2_at + noise[b + 1, min(k, n_shared - 1)] * row_bytes, d)
-            ahead[s.BEFORE] = p_at + ((q + window) & wrap) * ring_bytes
-            for r in range(ROWS):
-                p = q + r
-                i = p + window
-                ahead[s.IN + r] = w1_at + word[i] * row_bytes if word[i] >= 0 else nothing
-                ahead[s.IN_SUM + r] = p_at + ((i + 1) & wrap) * ring_bytes
-                ahead[s.HERE + r] = p_at + (p & wrap) * ring_bytes
-                back[s.G_HERE + r] = g_at + (p & wrap) * ring_bytes
-                count = 0
-                if r < m:
-                    ahead[s.LEFT + r] = p_at + (left[p] & wrap) * ring_bytes
-                    ahead[s.RIGHT + r] = p_at + (right[p] & wrap) * ring_bytes
-                    back[s.G_LEFT + r] = g_at + (left[p] & wrap) * ring_bytes
-                    back[s.G_RIGHT + r] = g_at + (right[p] & wrap) * ring_bytes
-                    i = p - window
-                    w = word[i]
-                    back[s.OUT + r] = w1_at + w * row_bytes if w >= 0 else sink
-                    step[2 * ROWS + r] = rate[w] if w >= 0 else _F0
-                    back[s.G_OUT + r] = g_at + (i & wrap) * ring_bytes
-                    if word[p] >= 0:
-                        count = known[right[p]] - known[left[p]] - 1
-                else:
-                    ahead[s.LEFT + r] = ahead[s.RIGHT + r] = ahead[s.HERE + r]
-                    back[s.G_LEFT + r] = back[s.G_RIGHT + r] = back[s.G_HERE + r]
-                    back[s.OUT + r], back[s.G_OUT + r] = sink, no_gradient
-                if count > 0:
-                    n_positions += 1
-                    back[s.TARGET + r] = w2_at + word[p] * row_bytes
-                    share_in[r] = _F1 / np.float32(count) if mean else _F1
-                    share_out[r] = _F1 / np.float32(count) if mean and corrected else _F1
-                    step[r] = alpha
-                else:
-                    back[s.TARGET + r] = no_word
-                    share_in[r] = share_out[r] = step[r] = _F0
-                    for k in range(K):
-                        mask[(p - p0) * K + k] = _F0
-            ahead[s.HERE + ROWS] = p_at + ((q + ROWS) & wrap) * ring_bytes
-            back[s.G_HERE + ROWS] = g_at + ((q + ROWS) & wrap) * ring_bytes
-            s.forward(ahead, share_in, H, width, d)
-            s.scores(F, H, width, rows, K, d)
-            s.target_scores(x, H, width, back, d)
-            at = (q - p0) * K
-            likelihood = 1.0
-            for k in range(ROWS * K):
-                rest = _F1 / (_F1 + exp(F[k]))  # 1 - sigmoid
-                weights = mask[at + k]
-                errors[k] = (rest - _F1) * weights * alpha
-                likelihood *= np.float64(rest if weights > _F0 else _F1)
-            if likelihood > 1e-100:
-                noise_product *= likelihood
-            else:  # too small for a product
-                for k in range(ROWS * K):
-                    if mask[at + k] > _F0:
-                        loss += np.log(1.0 + np.float64(exp(F[k]))) * weight
-            if noise_product < 1e-100:
-                loss -= np.log(noise_product) * weight
-                noise_product = 1.0
-            for r in range(ROWS):
-                odds = exp(-x[r])
-                if step[r] > _F0:
-                    target_product *= 1.0 + np.float64(odds)
-                step[r] *= odds / (_F1 + odds)
-                step[ROWS + r] = step[r] * rate[max(word[q + r], 0)]
-            if target_product > 1e200:
-                loss += np.log(target_product)
-                target_product = 1.0
-            s.backward(errors, rates, rows, K, step, H, width, back, share_out, d)
-            n_steps += 1
-            if n_steps % _REBASE == 0:
-                base = P[(q - window) & wrap]
-                for i in range(q - window + 1, q + ROWS + window + 1):
-                    total = P[i & wrap]
-                    for j in range(d):
-                        total[j] -= base[j]
-                for j in range(d):
-                    base[j] = _F0
-    # rows still in reach
-    total = extra[4]
-    for i in range(last - window, last + window):
-        g = G[i & wrap]
-        for j in range(d):
-            total[j] += g[j]
-        w = word[i]
-        if w >= 0:
-            for j in range(d):
-                W1[w, j] += rate[w] * total[j]
-    loss += np.log(target_product) - np.log(noise_product) * weight
-    return loss, n_positions
-
-
-@nb.njit(nogil=True)
-def _gather(W, words, rows):  # type: ignore[no-untyped-def]
-    """Copy the rows of `words`."""
-    start, d = address(W), W.shape[1]
-    for i in range(len(words)):
-        if i + _AHEAD < len(words):
-            prefetch(start + np.int64(words[i + _AHEAD]) * d * 4, d)
-        row, copy = W[words[i]], rows[i]
-        for j in range(d):
-            copy[j] = row[j]
-
-
-@nb.njit(nogil=True, cache=True, error_model="numpy", fastmath=_MATH)
-def train_apart(  # type: ignore[no-untyped-def]
-    ids,
-    offsets,
-    start,
-    stop,
-    W1,
-    W2,
-    keep,
-    rate,
-    cumulated,
-    guide,
-    alpha_start,
-    alpha_stop,
-    window,
-    min_window,
-    negative,
-    n_shared,
-    batch_size,
-    mean,
-    corrected,
-    token_key,
-    noise_key,
-    slot,
-    place,
-    room,
-):
-    """Train as `train_range` does, but on copies of the rows that the range needs.
+    Parameters are those of `train_range`, and:
 
     Parameters
     ----------
     place : int32 array of shape (V,)
         Scratch, all -1 before and after.
-    room : float32 array of shape (n, d)
-        Memory for the copies; if there is not enough, more is taken.
 
     Returns
     -------
-    loss, n_positions
-        As from `train_range`.
-    words : int32 array
-        The words whose rows were copied.
-    rows1 : float32 array of shape (n, d)
-        Rows of W1 after training, of the first n of these words.
-    rows2 : float32 array of shape (len(words), d)
-        Rows of W2 after training.
-    room : float32 array
-        That which holds both.
+    text : tuple
+        As from `conec.kernels.sampling.prepare`, but words are places in `words`.
+    words : int32 array of shape (n,)
+        The words of the range, each once.
+    n_text : int
+        The first so many of them are in the text; the others are noise words only.
     """
     word, left, right, known, first, last, noise = prepare(
         ids, offsets, start, stop, keep, cumulated, guide, window, min_window, n_shared,
         batch_size, token_key, noise_key,
     )  # fmt: skip
-    words = np.empty(min(len(W1), len(word) + noise.size), np.int32)
+    words = np.empty(min(len(place), len(word) + noise.size), np.int32)
     n = 0
     for i in range(len(word)):
         w = word[i]
@@ -406,16 +383,77 @@ def train_apart(  # type: ignore[no-untyped-def]
                 n += 1
             noise[b, k] = place[w]
     words = words[:n]
-    d = W1.shape[1]
-    if len(room) < n_text + n:
-        room, _ = _scratch((n_text + n) * 5 // 4, d)
-    rows1, rows2 = room[:n_text], room[n_text : n_text + n]
     for i in range(n):
         place[words[i]] = -1
-    _gather(W1, words[:n_text], rows1)
-    _gather(W2, words, rows2)
+    return (word, left, right, known, first, last, noise), words, n_text
+
+
+@nb.njit(nogil=True)
+def _places(W, words, copies, room, used):  # type: ignore[no-untyped-def]
+    """Addresses of rows: in W, or of copies in `room`, made here, of words that others need too.
+
+    Returns the addresses, the words that were copied and their copies.
+    """
+    rows = np.empty(len(words), np.int64)
+    shared = np.empty(len(words), np.int32)
+    n = used
+    for i in range(len(words)):
+        rows[i] = row_of((address(W), W.strides[0]), words[i])
+        if copies[words[i]] > 1:
+            shared[n - used] = words[i]
+            n += 1
+    copied = room[used:n]
+    shared = shared[: n - used]
+    n = 0
+    d = W.shape[1]
+    for i in range(len(words)):
+        if i + _AHEAD < len(words):
+            prefetch(rows[i + _AHEAD], d)
+        if n < len(shared) and words[i] == shared[n]:
+            copy = address(copied) + n * copied.strides[0]
+            copy_row(copy, rows[i], d)
+            rows[i] = copy
+            n += 1
+    return rows, shared, copied
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy", fastmath=_MATH)
+def train_apart(  # type: ignore[no-untyped-def]
+    text, words, n_text, W1, W2, copies1, copies2, rate, alpha_start, alpha_stop, window,
+    negative, batch_size, mean, corrected, slot, room,
+):  # fmt: skip
+    """Train as `train_range` does, but on copies of the rows that other ranges need too.
+
+    Parameters are those of `train_range`, and:
+
+    Parameters
+    ----------
+    text, words, n_text
+        What `survey` returned.
+    copies1, copies2 : int32 arrays of shape (V,)
+        How many of the ranges that are trained at the same time need a word's row of W1
+        and of W2. Rows that no other needs are changed in place.
+    room : float32 array of shape (n, d)
+        Memory for the copies; if there is not enough, more is taken.
+
+    Returns
+    -------
+    loss, n_positions
+        As from `train_range`.
+    words1, rows1 : int32 array of shape (n,), float32 array of shape (n, d)
+        The words whose rows of W1 were copied, and what became of the copies.
+    words2, rows2
+        The same of W2.
+    room : float32 array
+        That which holds the copies.
+    """
+    d = W1.shape[1]
+    if len(room) < n_text + len(words):
+        room = zero_rows((n_text + len(words)) * 5 // 4, d)
+    at1, words1, rows1 = _places(W1, words[:n_text], copies1, room, 0)
+    at2, words2, rows2 = _places(W2, words, copies2, room, len(words1))
     loss, n_positions = _train(
-        word, left, right, known, first, last, noise, rows1, rows2, rate[words], alpha_start,
-        alpha_stop, window, negative, batch_size, mean, corrected, slot,
+        text, at1, at2, rate[words], d, alpha_start, alpha_stop, window, negative, batch_size,
+        mean, corrected, slot,
     )  # fmt: skip
-    return loss, n_positions, words, rows1, rows2, room
+    return loss, n_positions, words1, rows1, words2, rows2, room

@@ -215,3 +215,35 @@ def _prefetch(caches: int) -> Any:
 # cache, which has no room for more.
 prefetch = _prefetch(3)
 prefetch_far = _prefetch(2)
+
+
+@intrinsic  # type: ignore[untyped-decorator,unused-ignore]
+def copy_row(typingctx, out, x, n):  # type: ignore[no-untyped-def]
+    """``out = x`` for rows of `n` float32, given by their addresses."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        code = Code(builder)
+        out, x = code.floats(args[0]), code.floats(args[1])
+        code.columns(args[2], lambda: code.store(code.load(x), out))
+        return context.get_dummy_value()
+
+    return types.void(types.int64, types.int64, types.intp), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator,unused-ignore]
+def combine_rows(typingctx, out, a, x, b, y, n):  # type: ignore[no-untyped-def]
+    """``out = a * x + b * y`` for rows of `n` float32, given by their addresses."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        code = Code(builder)
+        out, x, y = (code.floats(args[i]) for i in (0, 2, 4))
+        a, b = code.spread(args[1]), code.spread(args[3])
+
+        def body() -> None:
+            code.store(code.fma(b, code.load(y), code.mul(a, code.load(x))), out)
+
+        code.columns(args[5], body)
+        return context.get_dummy_value()
+
+    place, number = types.int64, types.float32
+    return types.void(place, number, place, number, place, types.intp), codegen
