@@ -27,7 +27,7 @@ class Config:
     min_window: int = 1
     negative: int = 13
     negatives: Negatives = "shared"
-    shared: int = 16
+    shared: int = 20
     batch_size: int = 64
     min_count: int = 5
     max_vocab_size: int | None = None

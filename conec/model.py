@@ -21,6 +21,7 @@ from conec.types import (
     StrPath,
 )
 from conec.vocabulary import Vocabulary
+from conec.weights import check_weights, initial_weights, zero_rows
 from corpora.counting import count
 from corpora.tokens import TokenStream
 
@@ -118,7 +119,7 @@ class ContextEncoder(Embedder):
         min_window: int = 1,
         negative: int = 13,
         negatives: Negatives = "shared",
-        shared: int = 16,
+        shared: int = 20,
         batch_size: int = 64,
         min_count: int = 5,
         max_vocab_size: int | None = None,
@@ -257,7 +258,7 @@ class ContextEncoder(Embedder):
                 max_size=c.max_vocab_size,
                 frequencies=frequencies,
             )
-            self.W1, self.W2 = training.initial_weights(len(self), c.vector_size, c.seed)
+            self.W1, self.W2 = initial_weights(len(self), c.vector_size, c.seed)
             self.loss_history_ = []
             self._runs = 0
         else:
@@ -266,10 +267,10 @@ class ContextEncoder(Embedder):
                 word_freq, min_count=c.min_count, max_size=c.max_vocab_size
             )
             new = origin < 0
-            fresh = training.initial_weights(int(new.sum()), c.vector_size, c.seed, first=len(old))
+            fresh = initial_weights(int(new.sum()), c.vector_size, c.seed, first=len(old))
             for name, rows in zip(("W1", "W2"), fresh, strict=True):
                 # index 0 stands in where a word is new, and is overwritten
-                weights = training.zero_rows(len(origin), c.vector_size)
+                weights = zero_rows(len(origin), c.vector_size)
                 np.take(getattr(self, name), np.where(new, 0, origin), axis=0, out=weights)
                 weights[new] = rows
                 setattr(self, name, weights)
@@ -335,7 +336,7 @@ class ContextEncoder(Embedder):
             raise ValueError("there is no vocabulary yet: call build_vocab, or fit")
         for name in ("W1", "W2"):
             shape = len(model.vocabulary), model.config.vector_size
-            training.check_weights(name, getattr(model, name), shape)
+            check_weights(name, getattr(model, name), shape)
         if checkpoint is not None:
             persistence.check_writable(checkpoint)
         single = callable(callbacks) or hasattr(callbacks, "on_epoch_end")
@@ -346,7 +347,7 @@ class ContextEncoder(Embedder):
         self.__dict__ = model.__dict__
         for name in ("W1", "W2"):  # memory-mapped weights of a loaded model become ordinary ones
             if isinstance(weights := getattr(self, name), np.memmap):
-                setattr(self, name, training.zero_rows(*weights.shape))
+                setattr(self, name, zero_rows(*weights.shape))
                 getattr(self, name)[:] = weights
         self.context_embeddings = None
         self._training = state

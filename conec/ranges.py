@@ -12,6 +12,7 @@ import numpy.typing as npt
 from conec.config import Config
 from conec.types import FloatArray, IntArray
 from conec.vocabulary import Vocabulary, noise_table
+from conec.weights import zero_rows
 from corpora.compiling import compiling
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ ROUND = 8  # ranges in a round, which is the most threads that it can use
 SHOWN_EACH = 0.05  # seconds between two looks at progress and interruptions
 
 # Purposes of random numbers, so that no two of them are the same
-TOKENS, NOISE, WEIGHTS = 0, 1, 2
+TOKENS, NOISE = 0, 1
 
 _T = TypeVar("_T")
 Counts: TypeAlias = "tuple[IntArray, IntArray]"
@@ -51,9 +52,7 @@ class Apart(NamedTuple):
     loss: float
     n_positions: int
     words1: IntArray
-    rows1: FloatArray
     words2: IntArray
-    rows2: FloatArray
     room: FloatArray
 
 
@@ -115,8 +114,8 @@ class Step:
         return np.zeros(n_words, np.int32), np.zeros(n_words, np.int32)
 
     def room(self) -> FloatArray:
-        """No room for copies, of which `apart` makes enough."""
-        return np.empty((0, self._config.vector_size), np.float32)
+        """Little room for copies; `apart` makes enough."""
+        return zero_rows(2, self._config.vector_size)
 
     def __call__(
         self, number: int, slots: npt.NDArray[np.int16], length: int | None = None
@@ -219,20 +218,20 @@ class Step:
         n_parts: int,
     ) -> None:
         """Bring trained copies into the weights: the rows of a part of the vocabulary."""
-        nothing = np.empty(0, np.int32), self.room()
-        results = _filled(results, Apart(0.0, 0, *nothing, *nothing, self.room()))
-        for W, counts, words, rows in zip(
-            self._weights, copies, ("words1", "words2"), ("rows1", "rows2"), strict=True
-        ):
-            self._merge.merge(
-                W,
-                tuple(getattr(result, words) for result in results),
-                tuple(getattr(result, rows) for result in results),
-                counts,
-                merged,
-                part,
-                n_parts,
-            )
+        room = self.room()
+        words = np.empty(0, np.int32)
+        results = _filled(results, Apart(0.0, 0, words, words, room))
+        self._merge.merge(
+            *self._weights,
+            tuple(result.words1 for result in results),
+            tuple(result.words2 for result in results),
+            tuple(result.room.ctypes.data for result in results),
+            room.strides[0],
+            *copies,
+            merged,
+            part,
+            n_parts,
+        )
 
     def _span(self, number: int, length: int | None = None) -> tuple[int, int]:
         """Where a range begins and ends."""

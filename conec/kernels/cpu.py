@@ -392,29 +392,23 @@ def survey(  # type: ignore[no-untyped-def]
 def _places(W, words, copies, room, used):  # type: ignore[no-untyped-def]
     """Addresses of rows: in W, or of copies in `room`, made here, of words that others need too.
 
-    Returns the addresses, the words that were copied and their copies.
+    `used` rows of the room are taken. Returns the addresses and the words that were copied.
     """
     rows = np.empty(len(words), np.int64)
-    shared = np.empty(len(words), np.int32)
-    n = used
     for i in range(len(words)):
         rows[i] = row_of((address(W), W.strides[0]), words[i])
-        if copies[words[i]] > 1:
-            shared[n - used] = words[i]
-            n += 1
-    copied = room[used:n]
-    shared = shared[: n - used]
-    n = 0
-    d = W.shape[1]
+    copied = np.empty(len(words), np.int32)
+    d, n = W.shape[1], 0
     for i in range(len(words)):
         if i + _AHEAD < len(words):
             prefetch(rows[i + _AHEAD], d)
-        if n < len(shared) and words[i] == shared[n]:
-            copy = address(copied) + n * copied.strides[0]
+        if copies[words[i]] > 1:
+            copy = address(room) + (used + n) * room.strides[0]
             copy_row(copy, rows[i], d)
             rows[i] = copy
+            copied[n] = words[i]
             n += 1
-    return rows, shared, copied
+    return rows, copied[:n]
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy", fastmath=_MATH)
@@ -434,26 +428,24 @@ def train_apart(  # type: ignore[no-untyped-def]
         How many of the ranges that are trained at the same time need a word's row of W1
         and of W2. Rows that no other needs are changed in place.
     room : float32 array of shape (n, d)
-        Memory for the copies; if there is not enough, more is taken.
+        Memory for copies; if there is not enough, more is taken.
 
     Returns
     -------
     loss, n_positions
         As from `train_range`.
-    words1, rows1 : int32 array of shape (n,), float32 array of shape (n, d)
-        The words whose rows of W1 were copied, and what became of the copies.
-    words2, rows2
-        The same of W2.
-    room : float32 array
-        That which holds the copies.
+    words1, words2 : int32 arrays
+        The words whose rows of W1 and W2 were copied.
+    room : float32 array of shape (n, d)
+        What became of the copies: those of W1, then those of W2.
     """
     d = W1.shape[1]
     if len(room) < n_text + len(words):
         room = zero_rows((n_text + len(words)) * 5 // 4, d)
-    at1, words1, rows1 = _places(W1, words[:n_text], copies1, room, 0)
-    at2, words2, rows2 = _places(W2, words, copies2, room, len(words1))
+    at1, words1 = _places(W1, words[:n_text], copies1, room, 0)
+    at2, words2 = _places(W2, words, copies2, room, len(words1))
     loss, n_positions = _train(
         text, at1, at2, rate[words], d, alpha_start, alpha_stop, window, negative, batch_size,
         mean, corrected, slot,
     )  # fmt: skip
-    return loss, n_positions, words1, rows1, words2, rows2, room
+    return loss, n_positions, words1, words2, room

@@ -116,11 +116,18 @@ def test_same_seed_same_bits_and_another_seed_others(lee):
     assert_same_bits(make().fit(LEE), one)  # from a file or from memory
 
 
-def test_deterministic_gives_the_same_bits_with_any_number_of_workers(short_ranges):
-    models = [make(deterministic=True, workers=n).fit(LEE) for n in (1, 2, 3, 4, 11)]
+@pytest.mark.parametrize(
+    "more",
+    [{}, {"vector_size": 20}, {"vector_size": 7, "min_count": 200}, {"max_vocab_size": 1}],
+    ids=str,
+)
+def test_deterministic_gives_the_same_bits_with_any_number_of_workers(short_ranges, more):
+    models = [make(deterministic=True, workers=n, **more).fit(LEE) for n in (1, 2, 3, 4, 11)]
     for model in models[1:]:
         assert_same_bits(models[0], model)
-    other = make(deterministic=True, seed=4).fit(LEE)
+    if len(models[0]) == 1:
+        return
+    other = make(deterministic=True, seed=4, **more).fit(LEE)
     assert other.W1.tobytes() != models[0].W1.tobytes()
 
 
