@@ -44,9 +44,10 @@ class Config:
     deterministic: bool = False
 
     def __post_init__(self) -> None:
-        high: dict[str, int] = {"negative": 1024, "shared": 1024, "batch_size": 1024}
+        high = dict.fromkeys(("vector_size", "window"), 1 << 16)
+        high |= dict.fromkeys(("negative", "shared", "batch_size"), 1 << 10)
         for name in ("vector_size", "window", "negative", "shared", "batch_size"):
-            self._set(name, check_integer(name, getattr(self, name), 1, high.get(name)))
+            self._set(name, check_integer(name, getattr(self, name), 1, high[name]))
         for name in ("epochs", "workers"):
             self._set(name, check_integer(name, getattr(self, name), 1))
         self._set("min_window", check_integer("min_window", self.min_window, 1, self.window))

@@ -13,6 +13,7 @@ from collections import deque
 from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from threading import Lock
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
@@ -121,7 +122,7 @@ class Counting:
                     for block in self._map(executor, make, bound):
                         rows.append(block)
                         bar.update(int(occurrences[block.rows].sum()))
-                    parts.append(rows.arrays())
+                    parts.append(rows)
                 make, bound = _adder(parts, self._n_words)
 
             for block in self._map(executor, finish, bound):
@@ -190,22 +191,20 @@ def _cut(bound: _Counts, entries: int) -> Generator[tuple[int, int], None, None]
         row = stop
 
 
-def _adder(
-    parts: list[tuple[_Counts, npt.NDArray[Any], npt.NDArray[Any]]], n_words: int
-) -> tuple[_Make, _Counts]:
+def _adder(parts: list[Rows], n_words: int) -> tuple[_Make, _Counts]:
     """What adds rows of several matrices, and a bound for their entries."""
     from scipy import sparse
 
     def make(row: int, stop: int) -> Block:
         total = sparse.csr_matrix((stop - row, n_words))
-        for indptr, columns, values in parts:
-            part = slice(indptr[row], indptr[stop])
-            own = indptr[row : stop + 1] - indptr[row]
-            total = total + sparse.csr_matrix((values[part], columns[part], own), total.shape)
+        for part in parts:
+            block = part.read(row, stop)
+            own = sparse.csr_matrix((block.values, block.columns, block.indptr), total.shape)
+            total = total + own
         total.sort_indices()
         return Block(row, total.indptr.astype(np.int64), total.indices, total.data)
 
-    return make, np.sum([np.diff(indptr) for indptr, _, _ in parts], axis=0)
+    return make, np.sum([np.diff(part.indptr) for part in parts], axis=0)
 
 
 def normalized(block: Block, counts: _Counts, normalize: Normalize) -> Block:
@@ -227,8 +226,7 @@ class Rows:
     """Blocks that come one after another, put together."""
 
     def __init__(self, dtype: npt.DTypeLike, limit: int) -> None:
-        self._indptr = _Store(np.int64, limit)
-        self._indptr.append(np.zeros(1, np.int64))
+        self._indptr = [np.zeros(1, np.int64)]
         self._columns, self._values = _Store(np.int32, limit), _Store(dtype, limit)
         self._size = 0
 
@@ -239,9 +237,21 @@ class Rows:
         self._values.append(block.values)
         self._size += len(block.columns)
 
+    @property
+    def indptr(self) -> npt.NDArray[np.int64]:
+        """Where rows begin and end."""
+        self._indptr = [np.concatenate(self._indptr)]
+        return self._indptr[0]
+
+    def read(self, row: int, stop: int) -> Block:
+        """Some rows, copied; threads may do so at the same time."""
+        indptr = self.indptr[row : stop + 1]
+        part = int(indptr[0]), int(indptr[-1])
+        return Block(row, indptr - part[0], self._columns.read(*part), self._values.read(*part))
+
     def arrays(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any], npt.NDArray[Any]]:
         """Their indptr, columns and values."""
-        return self._indptr.array(), self._columns.array(), self._values.array()
+        return self.indptr, self._columns.array(), self._values.array()
 
 
 class _Store:
@@ -253,6 +263,7 @@ class _Store:
         self._parts: list[npt.NDArray[Any]] = []
         self._size = 0
         self._file: IO[bytes] | None = None
+        self._lock = Lock()
 
     def append(self, part: npt.NDArray[Any]) -> None:
         self._parts.append(np.array(part, self._dtype))
@@ -269,6 +280,17 @@ class _Store:
             self._file.write(part.data)
         self._file.flush()
         self._parts = []
+
+    def read(self, start: int, stop: int) -> npt.NDArray[Any]:
+        """A copy of some elements: pages of a mapped file would count as memory in use."""
+        if self._file is None:
+            self._parts = [np.concatenate(self._parts)] if self._parts else []
+            return self._parts[0][start:stop].copy() if self._parts else np.empty(0, self._dtype)
+        part = np.empty(stop - start, self._dtype)
+        with self._lock:
+            self._file.seek(start * self._dtype.itemsize)
+            self._file.readinto(part.data)  # type: ignore[attr-defined]
+        return part
 
     def array(self) -> npt.NDArray[Any]:
         """All parts as one array, which keeps the file until it is no longer used."""
