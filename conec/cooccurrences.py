@@ -115,15 +115,16 @@ class Counting:
             if len(segments) == 1:
                 make, bound, _ = self._counter(*segments[0])
             else:
-                parts = []
+                parts, bound_of_sum = [], np.zeros(self._n_words, np.int64)
                 for segment in segments:
                     make, bound, occurrences = self._counter(*segment)
                     rows = Rows(np.float64, 0)
                     for block in self._map(executor, make, bound):
                         rows.append(block)
+                        bound_of_sum[block.rows] += np.diff(block.indptr)
                         bar.update(int(occurrences[block.rows].sum()))
                     parts.append(rows)
-                make, bound = _adder(parts, self._n_words)
+                make, bound = _adder(parts, self._n_words), bound_of_sum
 
             for block in self._map(executor, finish, bound):
                 bar.update(int(counts[block.rows].sum()))
@@ -191,8 +192,8 @@ def _cut(bound: _Counts, entries: int) -> Generator[tuple[int, int], None, None]
         row = stop
 
 
-def _adder(parts: list[Rows], n_words: int) -> tuple[_Make, _Counts]:
-    """What adds rows of several matrices, and a bound for their entries."""
+def _adder(parts: list[Rows], n_words: int) -> _Make:
+    """What adds rows of several matrices."""
     from scipy import sparse
 
     def make(row: int, stop: int) -> Block:
@@ -204,7 +205,7 @@ def _adder(parts: list[Rows], n_words: int) -> tuple[_Make, _Counts]:
         total.sort_indices()
         return Block(row, total.indptr.astype(np.int64), total.indices, total.data)
 
-    return make, np.sum([np.diff(part.indptr) for part in parts], axis=0)
+    return make
 
 
 def normalized(block: Block, counts: _Counts, normalize: Normalize) -> Block:
@@ -226,7 +227,8 @@ class Rows:
     """Blocks that come one after another, put together."""
 
     def __init__(self, dtype: npt.DTypeLike, limit: int) -> None:
-        self._indptr = [np.zeros(1, np.int64)]
+        self._indptr = _Store(np.int64, limit)
+        self._indptr.append(np.zeros(1, np.int64))
         self._columns, self._values = _Store(np.int32, limit), _Store(dtype, limit)
         self._size = 0
 
@@ -237,21 +239,15 @@ class Rows:
         self._values.append(block.values)
         self._size += len(block.columns)
 
-    @property
-    def indptr(self) -> npt.NDArray[np.int64]:
-        """Where rows begin and end."""
-        self._indptr = [np.concatenate(self._indptr)]
-        return self._indptr[0]
-
     def read(self, row: int, stop: int) -> Block:
         """Some rows, copied; threads may do so at the same time."""
-        indptr = self.indptr[row : stop + 1]
+        indptr = self._indptr.read(row, stop + 1)
         part = int(indptr[0]), int(indptr[-1])
         return Block(row, indptr - part[0], self._columns.read(*part), self._values.read(*part))
 
     def arrays(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any], npt.NDArray[Any]]:
         """Their indptr, columns and values."""
-        return self.indptr, self._columns.array(), self._values.array()
+        return self._indptr.array(), self._columns.array(), self._values.array()
 
 
 class _Store:
@@ -284,8 +280,7 @@ class _Store:
     def read(self, start: int, stop: int) -> npt.NDArray[Any]:
         """A copy of some elements: pages of a mapped file would count as memory in use."""
         if self._file is None:
-            self._parts = [np.concatenate(self._parts)] if self._parts else []
-            return self._parts[0][start:stop].copy() if self._parts else np.empty(0, self._dtype)
+            return np.concatenate([np.empty(0, self._dtype), *self._parts])[start:stop]
         part = np.empty(stop - start, self._dtype)
         with self._lock:
             self._file.seek(start * self._dtype.itemsize)
