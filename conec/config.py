@@ -9,7 +9,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from conec.types import CbowGradient, Negatives
+from conec.types import CbowGradient, Init, Negatives
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class Config:
     epochs: int = 5
     cbow_mean: bool = True
     cbow_gradient: CbowGradient = "corrected"
+    init: Init = "word2vec"
     workers: int = 1
     seed: int = 1
     deterministic: bool = False
@@ -63,7 +64,11 @@ class Config:
         self._set("ns_exponent", check_number("ns_exponent", self.ns_exponent, -10, 10))
         for name in ("cbow_mean", "deterministic"):
             self._set(name, _check_switch(name, getattr(self, name)))
-        for name, allowed in (("negatives", Negatives), ("cbow_gradient", CbowGradient)):
+        for name, allowed in (
+            ("negatives", Negatives),
+            ("cbow_gradient", CbowGradient),
+            ("init", Init),
+        ):
             check_choice(name, getattr(self, name), allowed)
 
     def _set(self, name: str, value: Any) -> None:

@@ -17,6 +17,7 @@ from conec.state import TrainingState, floats
 from conec.types import (
     CbowGradient,
     CorpusLike,
+    Init,
     Negatives,
     StrPath,
 )
@@ -81,6 +82,9 @@ class ContextEncoder(Embedder):
     cbow_gradient : {"corrected", "word2vec"}
         With the mean, the true gradient, or that of word2vec.c and gensim, which does
         not divide by the number of context words.
+    init : {"word2vec", "glorot"}
+        How weights begin: W1 uniform in ±0.5/d and W2 zero, or both uniform in
+        ±4·sqrt(6/(V+d)), as in the thesis's experiments.
     workers : int
         Threads.
     seed : int
@@ -131,6 +135,7 @@ class ContextEncoder(Embedder):
         epochs: int = 5,
         cbow_mean: bool = True,
         cbow_gradient: CbowGradient = "corrected",
+        init: Init = "word2vec",
         workers: int = 1,
         seed: int = 1,
         deterministic: bool = False,
@@ -258,7 +263,7 @@ class ContextEncoder(Embedder):
                 max_size=c.max_vocab_size,
                 frequencies=frequencies,
             )
-            self.W1, self.W2 = initial_weights(len(self), c.vector_size, c.seed)
+            self.W1, self.W2 = initial_weights(len(self), c.vector_size, c.seed, c.init)
             self.loss_history_ = []
             self._runs = 0
         else:
@@ -267,7 +272,7 @@ class ContextEncoder(Embedder):
                 word_freq, min_count=c.min_count, max_size=c.max_vocab_size
             )
             new = origin < 0
-            fresh = initial_weights(int(new.sum()), c.vector_size, c.seed, first=len(old))
+            fresh = initial_weights(int(new.sum()), c.vector_size, c.seed, c.init, first=len(old))
             for name, rows in zip(("W1", "W2"), fresh, strict=True):
                 # index 0 stands in where a word is new, and is overwritten
                 weights = zero_rows(len(origin), c.vector_size)

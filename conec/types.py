@@ -24,3 +24,4 @@ Weighting = Literal["uniform", "distance", "subsampled"]
 Normalize = Literal["count", "max", "none"]
 
 JSON: TypeAlias = dict[str, Any]
+Init: TypeAlias = Literal["word2vec", "glorot"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from conec.types import FloatArray
+from conec.types import FloatArray, Init
 
 WEIGHTS = 2  # a purpose of random numbers, beside those of `conec.ranges`
 _ROWS = 1 << 12  # that are initialised at a time
@@ -34,21 +34,27 @@ def check_weights(name: str, weights: FloatArray, shape: tuple[int, int]) -> Non
 
 
 def initial_weights(
-    n_words: int, size: int, seed: int, *, first: int = 0
+    n_words: int, size: int, seed: int, init: Init = "word2vec", *, first: int = 0
 ) -> tuple[FloatArray, FloatArray]:
-    """W1 uniform in ±0.5/d as in word2vec.c, W2 zero.
+    """W1 and W2 as training begins.
 
     Parameters
     ----------
     n_words, size : int
         The shape.
     seed : int
+    init : {"word2vec", "glorot"}
+        W1 uniform in ±0.5/d and W2 zero, as in word2vec.c; or both uniform in
+        ±4·sqrt(6/(V+d)), as Glorot & Bengio (2010) have it for sigmoids.
     first : int
-        Another number gives other rows: for words that are added later.
+        The number of words before these: rows of words that are added later differ.
     """
     rng = np.random.default_rng([seed, WEIGHTS, first])
-    W1 = zero_rows(n_words, size)
-    for start in range(0, n_words, _ROWS):
-        rows = W1[start : start + _ROWS]
-        rows[:] = (rng.random(rows.shape, np.float32) - np.float32(0.5)) / np.float32(size)
-    return W1, zero_rows(n_words, size)
+    W1, W2 = zero_rows(n_words, size), zero_rows(n_words, size)
+    # from ±0.5 to the bound
+    divisor = size if init == "word2vec" else np.sqrt((first + n_words + size) / 6) / 8
+    for W in (W1,) if init == "word2vec" else (W1, W2):
+        for start in range(0, n_words, _ROWS):
+            rows = W[start : start + _ROWS]
+            rows[:] = (rng.random(rows.shape, np.float32) - np.float32(0.5)) / np.float32(divisor)
+    return W1, W2

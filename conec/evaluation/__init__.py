@@ -1,8 +1,18 @@
-"""How good word vectors are: analogies and agreement with human ratings."""
+"""How good word vectors are: analogies, agreement with human ratings, entities found."""
 
 from __future__ import annotations
 
 from .analogies import AnalogyResult, analogies
+from .entities import Entity, EntityScores, entities, entity_scores
 from .similarity import SimilarityResult, word_similarity
 
-__all__ = ["AnalogyResult", "SimilarityResult", "analogies", "word_similarity"]
+__all__ = [
+    "AnalogyResult",
+    "Entity",
+    "EntityScores",
+    "SimilarityResult",
+    "analogies",
+    "entities",
+    "entity_scores",
+    "word_similarity",
+]

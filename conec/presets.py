@@ -1,0 +1,122 @@
+"""Training as in experiments that were published."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import corpora
+from conec.model import ContextEncoder
+from conec.types import CorpusLike
+from corpora.cleaning import Pipeline
+from corpora.tokens import TokenStream
+
+
+@dataclass(frozen=True)
+class Preset:
+    """Parameters, learning rates and contexts of an experiment.
+
+    Attributes
+    ----------
+    parameters : dict
+        Of `ContextEncoder`.
+    rates : tuple of (int, float, float)
+        Training in parts: epochs of each, learning rate at its beginning and at its end.
+    contexts : dict
+        Parameters of `ContextEncoder.build_contexts`.
+    clean : callable, optional
+        From the text of a token to what it is counted as; None leaves tokens as they are.
+    """
+
+    parameters: dict[str, Any]
+    rates: tuple[tuple[int, float, float], ...]
+    contexts: dict[str, Any] = field(default_factory=dict)
+    clean: Callable[[str], str] | None = None
+
+    def fit(self, corpus: CorpusLike, *, progress: bool = False, **changes: Any) -> ContextEncoder:
+        """Train a model.
+
+        Parameters
+        ----------
+        corpus : Corpus, path or iterable of lists of str
+            Read as it is: apply `clean` to its tokens before.
+        progress : bool
+            Show bars.
+        **changes
+            Parameters of `ContextEncoder` to take instead of the preset's, such as `seed`.
+
+        Returns
+        -------
+        ContextEncoder
+            With the global contexts of the corpus.
+        """
+        source = corpora.open(corpus)
+        model = self._model(changes)
+        model.build_vocab(source, progress=progress)
+        stream = TokenStream.encode(
+            source, model.vocabulary.index, workers=model.config.workers, progress=progress
+        )
+        return self._train(model, stream, progress)
+
+    def fit_stream(
+        self,
+        word_freq: Mapping[str, int],
+        stream: TokenStream,
+        *,
+        progress: bool = False,
+        **changes: Any,
+    ) -> ContextEncoder:
+        """Train a model on text that was counted and encoded before; see `fit`.
+
+        Parameters
+        ----------
+        word_freq : mapping of str to int
+        stream : TokenStream
+        progress, **changes
+            As for `fit`.
+        """
+        model = self._model(changes)
+        return self._train(model.build_vocab_from_freq(word_freq), stream, progress)
+
+    def _model(self, changes: dict[str, Any]) -> ContextEncoder:
+        return ContextEncoder(**{**self.parameters, **changes})
+
+    def _train(self, model: ContextEncoder, stream: TokenStream, progress: bool) -> ContextEncoder:
+        for epochs, start, end in self.rates:
+            model.train(
+                stream,
+                epochs=epochs,
+                start_alpha=start,
+                end_alpha=end,
+                build_contexts=False,
+                progress=progress,
+            )
+        return model.build_contexts(stream, progress=progress, **self.contexts)
+
+
+_THESIS = {
+    "vector_size": 200,
+    "window": 5,
+    "min_window": 2,
+    "negative": 13,
+    "negatives": "exact",
+    "sample": 0,
+    "cbow_mean": False,
+    "init": "glorot",
+}
+
+thesis = Preset(
+    {**_THESIS, "min_count": 1},
+    tuple((5, 0.02 / 2**i, 0.02 / 2**i) for i in range(5)),
+    {"normalize": "max"},
+    Pipeline(["ascii_fold", "digits", "lower"]),
+)
+"""Named entities, thesis section 7.2 and Fig. 7.3: 25 epochs on eng.train of CoNLL-2003."""
+
+thesis_analogies = Preset(
+    {**_THESIS, "min_count": 5},
+    ((1, 0.025, 0.01),) * 10,
+    {"normalize": "none", "diagonal": 1.0},
+)
+"""Analogies, thesis section 7.2 and Table 7.1: 10 epochs on text8."""
