@@ -110,7 +110,7 @@ thesis = Preset(
     {**_THESIS, "min_count": 1},
     tuple((5, 0.02 / 2**i, 0.02 / 2**i) for i in range(5)),
     {"normalize": "max"},
-    Pipeline(["ascii_fold", "digits", "lower"]),
+    Pipeline(["ascii", "digits", "lower"]),
 )
 """Named entities, thesis section 7.2 and Fig. 7.3: 25 epochs on eng.train of CoNLL-2003."""
 
