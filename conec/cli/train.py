@@ -29,6 +29,13 @@ class Gradient(str, Enum):
     word2vec = "word2vec"
 
 
+class Init(str, Enum):
+    """How weights begin."""
+
+    word2vec = "word2vec"
+    glorot = "glorot"
+
+
 def _parameter(description: str, *names: str, **more: Any) -> Any:
     return typer.Option(*names, help=description, rich_help_panel=_TRAINING, **more)
 
@@ -91,6 +98,9 @@ def train(
         Gradient,
         _parameter("Gradient of the mean: the true one, or that of word2vec and gensim."),
     ] = Gradient(Config.cbow_gradient),  # noqa: B008
+    init: Annotated[
+        Init, _parameter("How weights begin: as in word2vec, or as in the thesis's experiments.")
+    ] = Init(Config.init),  # noqa: B008
     workers: Annotated[int, _parameter("Threads to train with.")] = Config.workers,
     seed: Annotated[int, _parameter("Same seed, same vectors, with one worker.")] = Config.seed,
     deterministic: Annotated[

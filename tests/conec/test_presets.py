@@ -46,7 +46,7 @@ def test_training_is_that_of_its_parts():
     assert len(model.loss_history_) == 3
     assert model.W1.tobytes() == other.W1.tobytes()
     np.testing.assert_array_equal(model.context_embeddings, other.context_embeddings)
-    stream = TokenStream.encode(TEXT, model.vocabulary.index)
+    stream = TokenStream.from_documents(TEXT, model.vocabulary.index)
     counts = dict(zip(model.vocabulary.words, model.vocabulary.counts.tolist(), strict=True))
     again = preset.fit_stream(counts, stream, seed=3, vector_size=6)
     assert again.W1.tobytes() == model.W1.tobytes()
