@@ -47,7 +47,6 @@ THESIS = {
     "gram9-plural-verbs": (41.0, 30.1),
     "total": (42.1, 46.5),
 }
-GROUPS = ("total", "semantic", "syntactic")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -79,7 +78,7 @@ def main(argv: list[str] | None = None) -> None:
         **thesis_analogies.parameters, "rates": f"0.025 to 0.01 in each of {args.epochs} epochs",
         "workers": args.workers, "seeds": args.seeds, "quick": args.quick,
     }  # fmt: skip
-    names = [name for name in (*THESIS, *GROUPS[1:]) if f"{name}.word2vec" in found]
+    names = [name for name in (*THESIS, "semantic", "syntactic") if f"{name}.word2vec" in found]
     report(
         "analogies", protocol, corpus, results, args.json, tables=[_table(found, names)],
         chart=lambda path: draw(found, names, path),

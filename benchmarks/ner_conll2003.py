@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from benchmarks import charts
 from benchmarks.common import Result, Table, number, over_runs, parser, report
+from corpora import BREAK
 
 if TYPE_CHECKING:
     from conec import ContextEncoder
@@ -57,6 +58,7 @@ def main(argv: list[str] | None = None) -> None:
     parts = read()
     if args.quick:
         parts["train"] = first(parts["train"], QUICK_DOCUMENTS)
+    labels = classes(parts["train"])
     kinds = ["word2vec", "A", "B", *(f"C.a{a}" for a in args.shares)]
     scores: dict[str, list[float]] = {}
     with tqdm(total=args.seeds * (len(kinds) + 1), desc="runs", unit="run") as bar:
@@ -66,7 +68,7 @@ def main(argv: list[str] | None = None) -> None:
             bar.update()
             for kind in kinds:
                 bar.set_postfix_str(f"seed {seed}: {kind}")
-                for split, f1 in evaluate(model, parts, kind).items():
+                for split, f1 in evaluate(model, parts, labels, kind).items():
                     scores.setdefault(f"{split}.{kind}", []).append(100 * f1)
                 bar.update()
     results = [
@@ -118,7 +120,6 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 def read() -> dict[str, Part]:
     """All parts, cleaned as the thesis does."""
-    import corpora
     from conec.presets import thesis
     from corpora import datasets
 
@@ -133,7 +134,7 @@ def read() -> dict[str, Part]:
         for document in tagged:
             tokens: list[str] = []
             for sentence in document:
-                tokens += [corpora.BREAK] if tokens else []
+                tokens += [BREAK] if tokens else []
                 # what cleaning leaves nothing of stays as it is: an empty token is a break
                 tokens += [thesis.clean(row[0]) or row[0] for row in sentence]
                 part.tags.append([row[-1] for row in sentence])
@@ -145,7 +146,7 @@ def read() -> dict[str, Part]:
 def first(part: Part, n: int) -> Part:
     """The first documents of a part."""
     documents = part.documents[:n]
-    return Part(documents, part.tags[: sum(tokens.count("") + 1 for tokens in documents)])
+    return Part(documents, part.tags[: sum(tokens.count(BREAK) + 1 for tokens in documents)])
 
 
 def train(part: Part, seed: int) -> ContextEncoder:
@@ -161,7 +162,7 @@ def features(model: ContextEncoder, documents: Sequence[list[str]], kind: str) -
     words = model.wv.get_normed_vectors() if kind == "word2vec" else None
     index = model.vocabulary.index
     for document in documents:
-        tokens = np.array([token != "" for token in document])
+        tokens = np.array([token != BREAK for token in document])
         known = np.array([index.get(token, -1) for token in document])
         if words is not None:
             rows = np.where((known >= 0)[:, None], words[known], np.float32(0))
@@ -173,12 +174,12 @@ def features(model: ContextEncoder, documents: Sequence[list[str]], kind: str) -
     return np.concatenate(found)
 
 
-def evaluate(model: ContextEncoder, parts: dict[str, Part], kind: str) -> dict[str, float]:
-    """F1 on each part of a classifier that learns from the first."""
+def evaluate(
+    model: ContextEncoder, parts: dict[str, Part], labels: npt.NDArray[np.int64], kind: str
+) -> dict[str, float]:
+    """F1 on each part of a classifier that learns from the first, whose classes are `labels`."""
     from conec.evaluation import entity_scores
 
-    names = [_class(tag) for sentence in parts["train"].tags for tag in sentence]
-    labels = np.array([CLASSES.index(name) for name in names])
     matrices = {split: features(model, part.documents, kind) for split, part in parts.items()}
     W = fit_classifier(matrices["train"], labels)
     found = {}
@@ -190,8 +191,10 @@ def evaluate(model: ContextEncoder, parts: dict[str, Part], kind: str) -> dict[s
     return found
 
 
-def _class(tag: str) -> str:
-    return tag.partition("-")[2] or "O"
+def classes(part: Part) -> npt.NDArray[np.int64]:
+    """The class of each token."""
+    tags = (tag for sentence in part.tags for tag in sentence)
+    return np.array([CLASSES.index(tag.partition("-")[2] or "O") for tag in tags])
 
 
 def _with_one(X: Floats) -> Floats:
