@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import corpora
 from conec.model import ContextEncoder
 from conec.types import CorpusLike
 from corpora.cleaning import Pipeline
-from corpora.tokens import TokenStream
+
+if TYPE_CHECKING:
+    from corpora.tokens import TokenStream
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,7 @@ class Preset:
         source = corpora.open(corpus)
         model = self._model(changes)
         model.build_vocab(source, progress=progress)
-        stream = TokenStream.encode(
-            source, model.vocabulary.index, workers=model.config.workers, progress=progress
-        )
-        return self._train(model, stream, progress)
+        return self._train(model, model._encode(source, progress), progress)
 
     def fit_stream(
         self,

@@ -81,7 +81,9 @@ class Step:
         self._noise = noise_table(vocabulary.noise(config.ns_exponent))
         self._config = config
         self._state = state
-        self.nothing = Survey((), np.empty(0, np.int32), 0)
+        no_words = np.empty(0, np.int32)
+        self.no_survey = Survey((), no_words, 0)
+        self._no_result = Apart(0.0, 0, no_words, no_words, self.room())
         self._load()
 
     def _load(self) -> None:
@@ -92,7 +94,7 @@ class Step:
                 copies = self.counters()
                 self.count([], [nothing], copies, 0, 1)
                 result = self.apart(0, nothing, copies, self.slots(), self.room())
-                self.merge([result], copies, self.counters()[0], 0, 1)
+                self.merge([result], copies, np.zeros_like(copies[0]), 0, 1)
             else:
                 self(0, self.slots(), 0)
 
@@ -199,7 +201,7 @@ class Step:
         self, before: list[Survey], after: list[Survey], copies: Counts, part: int, n_parts: int
     ) -> None:
         """Take words of ranges from counts, and add those of others: a part of the vocabulary."""
-        surveys = [*_filled(before, self.nothing), *_filled(after, self.nothing)]
+        surveys = [*_filled(before, self.no_survey), *_filled(after, self.no_survey)]
         self._merge.count(
             *copies,
             tuple(survey.words for survey in surveys),
@@ -218,15 +220,13 @@ class Step:
         n_parts: int,
     ) -> None:
         """Bring trained copies into the weights: the rows of a part of the vocabulary."""
-        room = self.room()
-        words = np.empty(0, np.int32)
-        results = _filled(results, Apart(0.0, 0, words, words, room))
+        results = _filled(results, self._no_result)
         self._merge.merge(
             *self._weights,
             tuple(result.words1 for result in results),
             tuple(result.words2 for result in results),
             tuple(result.room.ctypes.data for result in results),
-            room.strides[0],
+            self._no_result.room.strides[0],
             *copies,
             merged,
             part,
@@ -333,7 +333,7 @@ class _Rounds:
         self._step, self._state, self._n_ranges = step, state, n_ranges
         self.n_threads, self._stop = n_threads, stop
         self._copies = step.counters()
-        self._merged, _ = step.counters()
+        self._merged = np.zeros_like(self._copies[0])
         self._rooms = [step.room() for _ in range(ROUND)]  # memory that is used again
         self._trained = threading.Barrier(n_threads)
         self._merged_all = threading.Barrier(n_threads, self._finish)
@@ -353,7 +353,7 @@ class _Rounds:
             self._now = range(0)
         self._then = self._numbers(self._now.stop)
         self._results: list[Any] = [None] * len(self._now)
-        self._next = [self._step.nothing] * len(self._then)
+        self._next = [self._step.no_survey] * len(self._then)
         # each goes to whoever asks for it first
         self._trainings = iter(range(len(self._now)))
         self._readings = iter(range(len(self._then)))

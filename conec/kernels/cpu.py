@@ -336,6 +336,16 @@ def train_range(  # type: ignore[no-untyped-def]
     )  # fmt: skip
 
 
+@nb.njit(nogil=True)
+def _numbered(w, place, words, n):  # type: ignore[no-untyped-def]
+    """The place of a word among the first n of `words`, where it is put if it is new; and n."""
+    if place[w] < 0:
+        words[n] = w
+        place[w] = n
+        n += 1
+    return place[w], n
+
+
 @nb.njit(nogil=True, cache=True)
 def survey(  # type: ignore[no-untyped-def]
     ids, offsets, start, stop, keep, cumulated, guide, window, min_window, n_shared, batch_size,
@@ -366,22 +376,12 @@ def survey(  # type: ignore[no-untyped-def]
     words = np.empty(min(len(place), len(word) + noise.size), np.int32)
     n = 0
     for i in range(len(word)):
-        w = word[i]
-        if w >= 0:
-            if place[w] < 0:
-                words[n] = w
-                place[w] = n
-                n += 1
-            word[i] = place[w]
+        if word[i] >= 0:
+            word[i], n = _numbered(word[i], place, words, n)
     n_text = n
     for b in range(len(noise)):
         for k in range(n_shared):
-            w = noise[b, k]
-            if place[w] < 0:
-                words[n] = w
-                place[w] = n
-                n += 1
-            noise[b, k] = place[w]
+            noise[b, k], n = _numbered(noise[b, k], place, words, n)
     words = words[:n]
     for i in range(n):
         place[words[i]] = -1

@@ -47,8 +47,11 @@ class Case:
 
     def run(self, start=0, stop=None):
         W1, W2 = self.W1.copy(), self.W2.copy()
+        return W1, W2, *self.train(W1, W2, start, len(self.ids) if stop is None else stop)
+
+    def train(self, W1, W2, start, stop):
+        """Change weights in place; the loss and the number of positions."""
         slot = np.zeros(len(W1), np.int16)
-        stop = len(self.ids) if stop is None else stop
         loss, n = train_range(
             self.ids, self.offsets, start, stop, W1, W2, self.keep, self.rate,
             *noise_table(self.probability), *self.alpha, self.window, self.min_window,
@@ -56,7 +59,7 @@ class Case:
             key(self.seed, 0), key(self.seed, 1), slot,
         )  # fmt: skip
         assert not slot.any(), "the scratch must be left clean"
-        return W1, W2, loss, n
+        return loss, n
 
     def expected(self, start=0, stop=None):
         """What the oracle makes of it: W1, W2 and the loss."""

@@ -7,20 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conec.kernels.cpu import survey, train_apart, train_range
+from conec.kernels.cpu import survey, train_apart
 from conec.kernels.merge import count, merge, part_of
 from conec.kernels.random import key
 from conec.vocabulary import noise_table
 from tests.conec.test_kernel import MODES, case
-
-
-def trained(c, W1, W2, start, stop):
-    loss, n = train_range(
-        c.ids, c.offsets, start, stop, W1, W2, c.keep, c.rate, *noise_table(c.probability),
-        *c.alpha, c.window, c.min_window, c.negative, c.n_shared, c.batch_size, c.mean,
-        c.corrected, key(c.seed, 0), key(c.seed, 1), np.zeros(len(W1), np.int16),
-    )  # fmt: skip
-    return loss, n
 
 
 def surveyed(c, start, stop):
@@ -40,7 +31,7 @@ def surveyed(c, start, stop):
 def test_training_on_copies_is_training(mean, corrected, span, room_for, needed_by):
     c = case(3, n_words=40, d=9, mean=mean, corrected=corrected)
     W1, W2 = c.W1.copy(), c.W2.copy()
-    expected = trained(c, W1, W2, *span)
+    expected = c.train(W1, W2, *span)
     text, words, n_text = surveyed(c, *span)
     assert len(set(words.tolist())) == len(words) >= n_text
     rng = np.random.default_rng(0)
@@ -125,11 +116,11 @@ def test_parts_of_the_vocabulary_are_about_equal(n_parts):
 def test_rows_may_lie_apart_and_nothing_between_them_changes(d, needed_by):
     c = case(4, n_words=30, d=d)
     W1, W2 = c.W1.copy(), c.W2.copy()
-    expected = trained(c, W1, W2, 0, 56)
+    expected = c.train(W1, W2, 0, 56)
     wide = np.full((2, 30, d + 19), 7, np.float32)
     A, B = wide[0, :, 3 : 3 + d], wide[1, :, 3 : 3 + d]
     A[:], B[:] = c.W1, c.W2
-    assert trained(c, A, B, 0, 56) == expected
+    assert c.train(A, B, 0, 56) == expected
     np.testing.assert_array_equal(A, W1)
     np.testing.assert_array_equal(B, W2)
     A[:], B[:] = c.W1, c.W2
