@@ -2,10 +2,11 @@
 
 Both taggers have the standard features: words, affixes, shapes, parts of speech, chunks, of the
 token and of two around it on either side. The second one has in addition the groups, at several
-granularities, of similar words (rows of W1) and of similar tokens (their embeddings in the
-document, also of words that the Context Encoder never saw), from a Context Encoder that was
-trained on text without tags: eng.train, Reuters-21578 and articles of Wikipedia of 2019. A third
-one, for comparison, has the groups of words alone, which word2vec would give as well.
+granularities, of similar words (rows of W1, and embeddings of global contexts) and of similar
+tokens (their embeddings in the document, also of words that the Context Encoder never saw), from
+a Context Encoder that was trained on text without tags: eng.train, Reuters-21578 and articles of
+Wikipedia of 2019. A third one, for comparison, has the groups by rows of W1 alone, which word2vec
+would give as well.
 
 All are trained on eng.train. Parameters were chosen on testa; testb was scored with these only.
 F1 is conlleval's; `unseen` is of entities with a word that eng.train does not have.
@@ -31,7 +32,7 @@ SPLITS = ("train", "testa", "testb")
 TESTS = SPLITS[1:]
 UNLABELLED = ("reuters21578", "enwiki2019_featured", "enwiki2019_good_sample")
 TARGETS = {"testb.crf_with": 86.0, "gain": 1.5}
-KINDS = {"without": (), "words": ("word",), "with": ("word", "document")}
+KINDS = {"without": (), "words": ("word",), "with": ("word", "context", "document")}
 CLEAN = ("lower", "digits")
 # As the tokens of CoNLL-2003 are cut: clitics, abbreviations and numbers with their points,
 # words with hyphens; every other sign is by itself.
@@ -256,7 +257,7 @@ def _result(name: str, shares: list[float], unit: str = "%") -> Result:
 
 
 _LABELS = {
-    "without": "standard features", "words": "+ groups of words",
+    "without": "standard features", "words": "+ groups of word vectors",
     "with": "+ groups of tokens in context",
 }  # fmt: skip
 

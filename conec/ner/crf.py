@@ -92,6 +92,9 @@ class Field:
             raise ValueError("it is no file of CRFsuite, or not a whole one")
         self._tagger.open_inmemory(content)
 
+    def __reduce__(self) -> tuple[type[Field], tuple[bytes]]:
+        return Field, (self._content,)  # CRFsuite's object cannot be copied
+
     def labels(self, attributes: Attributes) -> list[str]:
         """The most probable labels of a sentence's tokens."""
         if not attributes:

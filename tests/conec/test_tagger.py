@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import shutil
 import sys
@@ -112,6 +113,11 @@ def test_predictions_have_the_form_of_what_was_given(learned):
             assert tagger.set_params(scheme=scheme).predict([sentence])[0][2] == tag
     finally:
         tagger.set_params(scheme="iob2")
+
+
+def test_learned_taggers_can_be_copied(learned):
+    tagger, words, _ = learned
+    assert copy.deepcopy(tagger).predict(words) == tagger.predict(words)
 
 
 def test_tags_of_any_scheme_teach_the_same(crfsuite):
