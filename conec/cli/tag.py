@@ -74,7 +74,7 @@ def train(
     a: Annotated[
         float,
         _option("Share of global contexts in a token's embedding.", min=0, max=1, panel=_MODEL),
-    ] = 0.6,
+    ] = 0.8,
     clusters: Annotated[
         str,
         _option(

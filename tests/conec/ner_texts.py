@@ -38,4 +38,6 @@ def trained() -> conec.ContextEncoder:
 
 
 def groups(model, **more):
-    return ContextFeatures(model, sparse=True, **{"clusters": (2, 6), **more})
+    """Features that are groups, in all spaces."""
+    spaces = ("word", "context", "document")
+    return ContextFeatures(model, sparse=True, **{"clusters": (2, 6), "spaces": spaces, **more})
