@@ -15,7 +15,10 @@ from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
 
-PACKAGES = ("similarity-encoders", "gensim", "numpy", "scipy", "numba", "scikit-learn", "torch")
+PACKAGES = (
+    "similarity-encoders", "gensim", "numpy", "scipy", "numba", "scikit-learn", "torch",
+    "python-crfsuite",
+)  # fmt: skip
 CORPUS = "enwiki2015_text8like"
 QUICK_DOCUMENTS = 2000  # of the corpus, with --quick
 

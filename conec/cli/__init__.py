@@ -11,6 +11,7 @@ from conec.cli.evaluate import evaluate
 from conec.cli.export import export
 from conec.cli.info import info
 from conec.cli.queries import analogy, similar
+from conec.cli.tag import tag
 from conec.cli.train import train
 from corpora.cli.app import make_app
 
@@ -28,6 +29,9 @@ So it also has vectors for new words, and different ones for one word in differe
   conec oov news.model zorbing \\
       --context "we went zorbing down the hill"  neighbours of a new word
   conec embed news.model new.txt --out new.npz   vectors of all words of a text
+  conec tag train eng.train --out tagger \\
+      --model news.model                         a tagger of named entities
 """
 
 app = make_app("conec", _HELP, [train, similar, analogy, embed, oov, evaluate, export, info])
+app.add_typer(tag, name="tag")

@@ -1,0 +1,16 @@
+"""Named entities: features of tokens from a Context Encoder, and a tagger that uses them."""
+
+from conec.ner.features import ContextFeatures
+from conec.ner.schemes import convert
+from conec.ner.scores import NoveltyScores, novelty_scores
+from conec.ner.standard import standard_features
+from conec.ner.tagger import Tagger
+
+__all__ = [
+    "ContextFeatures",
+    "NoveltyScores",
+    "Tagger",
+    "convert",
+    "novelty_scores",
+    "standard_features",
+]

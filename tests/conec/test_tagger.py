@@ -1,0 +1,328 @@
+"""The tagger of named entities, how it is kept, and what is scored apart."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+import conec
+from conec.evaluation import entities, entity_scores
+from conec.ner import ContextFeatures, Tagger, convert, novelty_scores, standard_features
+from tests.conec.ner_texts import FRUIT, TOWNS, groups, sentences, trained
+
+
+@pytest.fixture(scope="module")
+def model():
+    return trained()
+
+
+# Schemes
+
+
+@pytest.mark.parametrize(
+    ("scheme", "expected"),
+    [
+        ("iob1", "I-PER B-PER I-PER O I-LOC I-ORG"),
+        ("iob2", "B-PER B-PER I-PER O B-LOC B-ORG"),
+        ("bioes", "S-PER B-PER E-PER O S-LOC S-ORG"),
+    ],
+)
+def test_schemes(scheme, expected):
+    assert convert(["B-PER", "B-PER", "I-PER", "O", "I-LOC", "I-ORG"], scheme) == expected.split()
+
+
+@given(
+    st.lists(st.sampled_from(["O", "B-X", "I-X", "E-X", "S-X", "B-Y", "I-Y"]), max_size=9),
+    st.sampled_from(["iob1", "iob2", "bioes"]),
+)
+def test_schemes_keep_entities(tags, scheme):
+    assert entities(convert(tags, scheme)) == entities(tags)
+
+
+def test_an_unknown_scheme_is_refused():
+    with pytest.raises(ValueError, match="scheme is one of"):
+        convert(["O"], "iob3")
+
+
+# Standard features
+
+
+def test_standard_features_by_hand():
+    found = standard_features([("In", "IN", "I-PP"), ("McRae-9", "NNP", "I-NP")], window=1, affix=2)
+    assert sorted(found[1]) == sorted(
+        [
+            "bias", "word=McRae-9", "prefix1=m", "suffix1=0", "prefix2=mc", "suffix2=-0",
+            "shape=XxXxx-d", "last", "hyphen", "lower[-1]=in", "lower[0]=mcrae-0",
+            "short[-1]=Xx", "short[0]=XxXx-d", "pos[-1]=IN", "pos[0]=NNP", "chunk[-1]=I-PP",
+            "chunk[0]=I-NP", "lower[-1|0]=in|mcrae-0", "short[-1|0]=Xx|XxXx-d",
+            "pos[-1|0]=IN|NNP", "out[1]", "shapes=Xx|XxXx-d|",
+        ]
+    )  # fmt: skip
+    assert "first" in found[0]
+    assert "lower[1]=mcrae-0" in found[0]
+    assert not any("pos" in name for name in standard_features([("In",)])[0])
+
+
+# The tagger
+
+
+@pytest.fixture(scope="module")
+def crfsuite():
+    return pytest.importorskip("pycrfsuite")
+
+
+@pytest.fixture(scope="module")
+def learned(crfsuite, model):
+    # of the towns, only two are in the text with tags, and their form says nothing
+    words, tags = sentences(40, 5, FRUIT[:2], TOWNS[:2])
+    features = groups(model, clusters=(4, 8))
+    tagger = Tagger(features, window=0, affix=0, max_iterations=40)
+    return tagger.fit(words, tags), words, tags
+
+
+def test_context_features_find_what_standard_features_cannot(learned):
+    with_groups, words, tags = learned
+    # without a window, an unseen word is known by its group alone
+    without = Tagger(window=0, affix=0, max_iterations=40).fit(words, tags)
+    assert without.score(words, tags) == with_groups.score(words, tags) == 1
+    others, their_tags = sentences(40, 6, FRUIT[2:], TOWNS[2:])
+    assert with_groups.score(others, their_tags) == 1
+    assert without.score(others, their_tags) < 0.9
+
+
+def test_predictions_have_the_form_of_what_was_given(learned):
+    tagger, _, _ = learned
+    sentence = ["trains", "leave", "rome", "old", "station"]
+    expected = ["O", "O", "B-LOC", "O", "O"]
+    assert tagger.predict([sentence, []]) == [expected, []]
+    assert tagger.predict([[sentence, []], []]) == [[expected, []], []]
+    assert tagger.predict([]) == []
+    assert clone(tagger).get_params()["features__clusters"] == (4, 8)
+    other = {"iob1": "I-LOC", "bioes": "S-LOC"}
+    try:
+        for scheme, tag in other.items():
+            assert tagger.set_params(scheme=scheme).predict([sentence])[0][2] == tag
+    finally:
+        tagger.set_params(scheme="iob2")
+
+
+def test_learned_taggers_can_be_copied(learned):
+    tagger, words, _ = learned
+    assert copy.deepcopy(tagger).predict(words) == tagger.predict(words)
+
+
+def test_tags_of_any_scheme_teach_the_same(crfsuite):
+    words = [["a", "b", "c", "d"]] * 3
+    taught = []
+    for tags in ("I-X I-X B-X O", "B-X I-X B-X O", "B-X E-X S-X O"):
+        tagger = Tagger(max_iterations=10).fit(words, [tags.split()] * 3)
+        taught.append(tagger._content)
+        assert tagger.predict(words) == [["B-X", "I-X", "B-X", "O"]] * 3
+    assert taught[0] == taught[1] == taught[2]
+
+
+def test_what_the_field_learns_is_what_crfsuite_learns(crfsuite, tmp_path):
+    """The same sequences given to CRFsuite directly."""
+    words, tags = sentences(20, 1)
+    tagger = Tagger(max_iterations=15, c1=0.2, c2=0.3).fit(words, tags)
+    trainer = crfsuite.Trainer(algorithm="lbfgs", verbose=False)
+    trainer.set_params({"c1": 0.2, "c2": 0.3, "max_iterations": 15})
+    for sentence, own in zip(words, tags, strict=True):
+        trainer.append(standard_features([(word,) for word in sentence]), convert(own, "bioes"))
+    trainer.train(str(tmp_path / "field"))
+    assert tagger._content == (tmp_path / "field").read_bytes()
+
+
+def test_columns_have_to_be_those_of_training(crfsuite):
+    rows = [[("a", "X", "I-NP", "more"), ("b", "Y", "O", "more")]]
+    tagger = Tagger(max_iterations=5).fit(rows, [["B-Z", "O"]])
+    assert tagger.n_columns_ == 3
+    assert tagger.predict(rows) == [["B-Z", "O"]]
+    with pytest.raises(ValueError, match="3 columns, word, pos, chunk"):
+        tagger.predict([["a", "b"]])
+    bare = Tagger(max_iterations=5).fit([["a", "b"]], [["B-Z", "O"]])
+    assert bare.n_columns_ == 1
+    assert bare.predict(rows) == [["B-Z", "O"]]
+
+
+@pytest.mark.parametrize(
+    ("parameters", "error", "message"),
+    [
+        ({"c1": -1}, ValueError, "c1"),
+        ({"window": -1}, ValueError, "window"),
+        ({"max_iterations": 0}, ValueError, "max_iterations"),
+        ({"scheme": "iob3"}, ValueError, "scheme"),
+        ({"features": 3}, TypeError, "ContextFeatures or None"),
+        ({"features": ContextFeatures(None)}, ValueError, "sparse=True"),
+    ],
+)
+def test_bad_parameters_of_taggers(crfsuite, parameters, error, message):
+    with pytest.raises(error, match=message):
+        Tagger(**parameters).fit([["a"]], [["O"]])
+
+
+def test_bad_use_of_taggers(crfsuite, tmp_path):
+    for use in (lambda t: t.predict([["a"]]), lambda t: t.save(tmp_path / "t")):
+        with pytest.raises(NotFittedError):
+            use(Tagger())
+    with pytest.raises(ValueError, match="is no tag"):
+        Tagger().fit([["a"]], [["X"]])
+    with pytest.raises(ValueError, match="no tokens"):
+        Tagger().fit([[]], [[]])
+
+
+def test_the_extra_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pycrfsuite", None)
+    with pytest.raises(ImportError, match=r"similarity-encoders\[ner\]"):
+        Tagger().fit([["a"]], [["O"]])
+
+
+# Kept in a folder
+
+
+def test_saved_taggers_do_the_same(learned, tmp_path):
+    tagger, words, _ = learned
+    tagger.save(tmp_path / "t")
+    names = {path.name for path in (tmp_path / "t").iterdir()}
+    assert names == {"tagger.json", "words.json", "field.crfsuite", "groups.safetensors", "model"}
+    other = Tagger.load(tmp_path / "t")
+    unseen = [["trains", "leave", "zorbville", "old", "station"]]
+    for text in (words, unseen):
+        assert other.predict(text) == tagger.predict(text)
+        np.testing.assert_array_equal(other.features_.groups(text), tagger.features_.groups(text))
+    assert other.words_ == tagger.words_
+    mine, its = (
+        {k: v for k, v in t.get_params().items() if not k.startswith("features")}
+        for t in (tagger, other)
+    )
+    assert mine == its
+    other.save(tmp_path / "t")  # over the folder that its model is mapped from
+    assert Tagger.load(tmp_path / "t").predict(words) == tagger.predict(words)
+    tags = other.predict(words)
+    assert other.fit(words, tags).predict(words) == tags  # it can learn anew
+
+
+def test_a_tagger_can_refer_to_its_model(crfsuite, model, tmp_path):
+    model.save(tmp_path / "m")
+    words, tags = sentences(20, 1)
+    tagger = Tagger(groups(tmp_path / "m"), max_iterations=10).fit(words, tags)
+    tagger.save(tmp_path / "t", copy_model=False)
+    assert not (tmp_path / "t" / "model").exists()
+    assert Tagger.load(tmp_path / "t").predict(words) == tagger.predict(words)
+    shutil.rmtree(tmp_path / "m")
+    with pytest.raises(conec.ModelError, match="Context Encoder is gone"):
+        Tagger.load(tmp_path / "t")
+    tagger = Tagger(groups(model), max_iterations=2).fit(words, tags)
+    with pytest.raises(ValueError, match="no folder to refer to"):
+        tagger.save(tmp_path / "u", copy_model=False)
+    assert not (tmp_path / "u").exists()
+
+
+def test_a_function_among_the_steps_is_not_saved(crfsuite, model, tmp_path):
+    words, tags = sentences(20, 1)
+    tagger = Tagger(groups(model, clean=[str.lower]), max_iterations=2).fit(words, tags)
+    with pytest.raises(ValueError, match="function among the steps"):
+        tagger.save(tmp_path / "t")
+
+
+def test_other_folders_are_not_replaced(learned, tmp_path):
+    (tmp_path / "t").mkdir()
+    (tmp_path / "t" / "thesis.tex").write_text("work of years")
+    with pytest.raises(FileExistsError, match=r"thesis\.tex"):
+        learned[0].save(tmp_path / "t")
+    assert (tmp_path / "t" / "thesis.tex").read_text() == "work of years"
+
+
+def test_what_is_no_tagger(crfsuite, tmp_path):
+    with pytest.raises(FileNotFoundError, match="no such folder"):
+        Tagger.load(tmp_path / "t")
+    with pytest.raises(conec.ModelError, match="no tagger"):
+        Tagger.load(tmp_path)
+    (tmp_path / "tagger.json").write_text("{}")
+    with pytest.raises(conec.ModelError, match="does not say so"):
+        Tagger.load(tmp_path)
+
+
+@pytest.mark.parametrize("name", ["words.json", "field.crfsuite", "groups.safetensors"])
+@pytest.mark.parametrize("damage", ["flip", "cut", "gone"])
+def test_damage_is_found(learned, tmp_path, name, damage):
+    learned[0].save(tmp_path / "t")
+    path = tmp_path / "t" / name
+    content = bytearray(path.read_bytes())
+    if damage == "flip":
+        content[len(content) // 2] ^= 1
+    path.write_bytes(content[: None if damage == "flip" else len(content) // 2])
+    if damage == "gone":
+        path.unlink()
+    with pytest.raises(conec.ModelError, match=name):
+        Tagger.load(tmp_path / "t")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("format_version", 99, "update it"),
+        ("format", "other", "does not say so"),
+        ("parameters", {"c1": -1}, "c1"),
+        ("parameters", {"c9": 1}, "c9"),
+        ("parameters", None, "damaged"),
+        ("n_columns", 7, "damaged"),
+        ("sha256", {}, "not as it was written"),
+        ("features", {"a": 0.5}, "damaged"),
+        ("features", [1], "damaged"),
+    ],
+)
+def test_damaged_descriptions(learned, tmp_path, key, value, message):
+    learned[0].save(tmp_path / "t")
+    path = tmp_path / "t" / "tagger.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    with pytest.raises(conec.ModelError, match=message):
+        Tagger.load(tmp_path / "t")
+
+
+# What is scored apart
+
+
+def test_entities_with_unseen_words_by_hand():
+    words = [["Ann", "Zorb", "met", "Bob"], ["In", "Zorbville", "and", "Rome", "City"]]
+    true = [["B-PER", "I-PER", "O", "B-PER"], ["O", "B-LOC", "O", "B-LOC", "I-LOC"]]
+    found = [["B-PER", "I-PER", "O", "B-PER"], ["O", "O", "O", "B-LOC", "O"]]
+    scores = novelty_scores(words, true, found, {"Ann", "met", "Bob", "In", "and", "Rome"})
+    # unseen: Ann Zorb (found), Zorbville (not found), Rome City (not found)
+    assert (scores.unseen.n_true, scores.unseen.n_found, scores.unseen.n_right) == (3, 1, 1)
+    assert scores.unseen.recall == 1 / 3
+    assert scores.unseen.by_type["LOC"].n_true == 2
+    # seen: Bob (found), and Rome, which was found and is none
+    assert (scores.seen.n_true, scores.seen.n_found, scores.seen.n_right) == (1, 2, 1)
+    assert scores.all.n_true == 4
+    assert json.loads(json.dumps(scores.to_dict()))["unseen"]["recall"] == 1 / 3
+
+
+TAGS = st.sampled_from(["O", "B-X", "I-X", "I-Y", "B-Y"])
+
+
+@given(st.lists(st.tuples(st.sampled_from("abcd"), TAGS, TAGS), max_size=12))
+def test_parts_make_the_whole(rows):
+    words, true, found = ([[row[i] for row in rows]] for i in range(3))
+    scores = novelty_scores(words, true, found, {"a", "b"})
+    assert scores.all == entity_scores(true, found)
+    for name in ("n_true", "n_found", "n_right"):
+        parts = getattr(scores.unseen, name) + getattr(scores.seen, name)
+        assert parts == getattr(scores.all, name)
+    new = {i for i, row in enumerate(rows) if row[0] in "cd"}
+    spans = [e for e in entities(true[0]) if new & set(range(e.start, e.stop))]
+    assert scores.unseen.n_true == len(spans)
+
+
+def test_words_and_tags_have_to_fit():
+    with pytest.raises(ValueError, match="sentence 0 has 2 words and 1 tags"):
+        novelty_scores([["a", "b"]], [["O"]], [["O"]], set())
