@@ -5,7 +5,8 @@
 >>> model.embed_word("zorbing", ["we went zorbing down the hill"])  # doctest: +SKIP
 """
 
-from conec.extended import ExtendedContextEncoder, load
+from conec.extended import ExtendedContextEncoder
+from conec.loading import load
 from conec.model import ContextEncoder
 from conec.persistence import ModelError
 from conec.training import TrainingDiverged

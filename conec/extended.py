@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import numpy as np
 
 import corpora
-from conec import features as f
 from conec import persistence, ranges
 from conec.config import check_integer, check_number
 from conec.embedding import _unit
@@ -17,14 +15,17 @@ from conec.feature_training import (
     FEATURES,
     FeatureStep,
     FeatureStream,
+    counted,
     documents_of,
+    encoded,
     flat,
-    selected,
     shown,
 )
+from conec.feature_vocabulary import FeatureVocabulary, name_of
+from conec.features import Clean, Document, Feature, sentences
 from conec.model import ContextEncoder
 from conec.types import BoolArray, CorpusLike, FloatArray, StrPath
-from conec.weights import zero_rows
+from conec.weights import check_weights, zero_rows
 from corpora import BREAK
 from corpora.tokens import TokenStream
 
@@ -79,9 +80,9 @@ class ExtendedContextEncoder(ContextEncoder):
 
     def __init__(
         self,
-        features: Sequence[f.Feature] = (),
+        features: Sequence[Feature] = (),
         *,
-        clean: f.Clean | None = None,
+        clean: Clean | None = None,
         feature_min_count: int = 1,
         feature_dropout: float = 0.85,
         **parameters: Any,
@@ -95,7 +96,7 @@ class ExtendedContextEncoder(ContextEncoder):
         self.clean = clean
         self.feature_min_count = check_integer("feature_min_count", feature_min_count, 1)
         self.feature_dropout = check_number("feature_dropout", feature_dropout, 0, 1)
-        self.feature_vocabulary = f.FeatureVocabulary(features)
+        self.feature_vocabulary = FeatureVocabulary(features)
         self.F1 = zero_rows(0, self.config.vector_size)
 
     # Training
@@ -143,15 +144,10 @@ class ExtendedContextEncoder(ContextEncoder):
         progress : bool
             Show a bar.
         """
-        words: Counter[str] = Counter()
-        names: Counter[str] = Counter()
-        fresh = update and len(self.vocabulary) > 0
-        old = self.feature_vocabulary if fresh else f.FeatureVocabulary(self.features)
-        for document in shown(documents_of(corpus), "counting", progress):
-            for sentence in f.sentences(document, self.clean):
-                words.update(sentence.words)
-                for groups in old.of(sentence):
-                    names.update({name for group in groups for name in group})
+        more = update and len(self.vocabulary) > 0
+        old = self.feature_vocabulary if more else FeatureVocabulary(self.features)
+        documents = shown(documents_of(corpus), "counting", progress)
+        words, names = counted(documents, self.clean, old)
         self.build_vocab_from_freq(words, update=update)
         c = self.config
         self.feature_vocabulary = old.merged(names, self.feature_min_count)
@@ -168,7 +164,7 @@ class ExtendedContextEncoder(ContextEncoder):
         return self
 
     @property
-    def features(self) -> tuple[f.Feature, ...]:
+    def features(self) -> tuple[Feature, ...]:
         """The features, in the order given."""
         return self.feature_vocabulary.features
 
@@ -181,28 +177,24 @@ class ExtendedContextEncoder(ContextEncoder):
         progress : bool
             Show a bar.
         """
-        vocabulary, index = self.feature_vocabulary, self.vocabulary.index
-        empty = f.FeatureRows(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))
-        words: list[list[str]] = []
-        parts = [empty]
-        for document in shown(documents_of(corpus), "encoding", progress):
-            found = f.sentences(document, self.clean)
-            tokens = flat(found)
-            words.append(tokens)
-            known = np.array([token == BREAK or token in index for token in tokens], np.bool_)
-            parts.append(selected(vocabulary.encode(found), tokens, known))
-        sizes = np.concatenate([np.diff(part.indptr) for part in parts])
-        rows = f.FeatureRows(
-            np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
-            np.concatenate([part.indices for part in parts]),
-            np.concatenate([part.values for part in parts]),
-        )
-        return FeatureStream(TokenStream.from_documents(words, index), rows)
+        documents = shown(documents_of(corpus), "encoding", progress)
+        return encoded(documents, self.clean, self.vocabulary.index, self.feature_vocabulary)
 
     def _encode(self, corpus: CorpusLike | TokenStream, progress: bool = False) -> TokenStream:
         if not isinstance(corpus, TokenStream):
             corpus = self.encode(corpus, progress=progress)
         return super()._encode(corpus, progress)
+
+    def _state(self, stream: TokenStream, *args: Any) -> TrainingState:
+        if not isinstance(stream, FeatureStream):
+            raise TypeError(
+                "a token stream has no features of its tokens: train on the documents, or on "
+                "what the model's `encode` gives"
+            )
+        check_weights("F1", self.F1, (len(self.feature_vocabulary), self.config.vector_size))
+        if stream.rows.indices.max(initial=-1) >= len(self.F1):
+            raise ValueError("the corpus was encoded with features that this model has not")
+        return super()._state(stream, *args)
 
     def _step(self, stream: TokenStream, state: TrainingState) -> ranges.Step:
         if isinstance(self.F1, np.memmap):  # of a loaded model
@@ -211,11 +203,14 @@ class ExtendedContextEncoder(ContextEncoder):
             self.F1 = rows
         weights = self.W1, self.F1, self.W2
         features, dropout = self.feature_vocabulary, self.feature_dropout
-        return FeatureStep(weights, stream, self.vocabulary, features, dropout, self.config, state)
+        return FeatureStep(
+            weights, cast("FeatureStream", stream), self.vocabulary, features, dropout,
+            self.config, state,
+        )  # fmt: skip
 
     # Embeddings
 
-    def feature_embeddings(self, document: f.Document) -> FloatArray:
+    def feature_embeddings(self, document: Document) -> FloatArray:
         """What the features of each token say: the sum of their rows of `F1`.
 
         Parameters
@@ -229,7 +224,7 @@ class ExtendedContextEncoder(ContextEncoder):
         """
         from scipy import sparse
 
-        found = f.sentences(document, self.clean)
+        found = sentences(document, self.clean)
         rows = self.feature_vocabulary.encode(found)
         shape = len(rows.indptr) - 1, len(self.F1)
         matrix = sparse.csr_matrix((rows.values, rows.indices, rows.indptr), shape=shape)
@@ -293,7 +288,7 @@ class ExtendedContextEncoder(ContextEncoder):
             With ``return_found=True`` only.
         """
         check_number("feature_weight", feature_weight, 0)
-        found = f.sentences(tokens, self.clean)
+        found = sentences(tokens, self.clean)
         words = flat(found)
         here = np.array([word != BREAK for word in words], np.bool_)
         context = super().embed(words, a)[here]
@@ -309,18 +304,15 @@ class ExtendedContextEncoder(ContextEncoder):
     # Disk
 
     def _extras(self) -> persistence.Extras | None:
-        vocabulary = self.feature_vocabulary
-        clean: str | list[str] | None = None if self.clean is None else f.name_of(self.clean)
+        clean: str | list[str] | None = None if self.clean is None else name_of(self.clean)
         steps = getattr(self.clean, "steps", ())
         if steps and all(isinstance(step, str) for step in steps):
             clean = list(steps)
         about = {
-            "features": [f.describe(feature) for feature in self.features],
             "clean": clean,
             "min_count": self.feature_min_count,
             "dropout": self.feature_dropout,
-            "names": vocabulary.names,
-            "counts": vocabulary.counts.tolist(),
+            **self.feature_vocabulary.to_dict(),
         }
         return persistence.Extras(about, self.F1)
 
@@ -332,8 +324,8 @@ class ExtendedContextEncoder(ContextEncoder):
         cls,
         path: StrPath,
         *,
-        features: Iterable[f.Feature] = (),
-        clean: f.Clean | None = None,
+        features: Iterable[Feature] = (),
+        clean: Clean | None = None,
     ) -> ExtendedContextEncoder:
         """Read a model that `save` or a checkpoint wrote.
 
@@ -359,64 +351,28 @@ class ExtendedContextEncoder(ContextEncoder):
         from corpora.cleaning import Pipeline
 
         extras = persistence.load_extras(path)
+        model = cast("ExtendedContextEncoder", super().load(path))
         about = extras.about
-        given = {f.name_of(feature): feature for feature in features}
         try:
-            own = [f.restore(description, given) for description in about["features"]]
-            if isinstance(about["clean"], list):
-                clean = Pipeline(about["clean"])
+            model.feature_vocabulary = FeatureVocabulary.from_dict(about, features)
+            model.feature_min_count = check_integer("min_count", about.get("min_count"), 1)
+            model.feature_dropout = check_number("dropout", about.get("dropout"), 0, 1)
+            kept = about.get("clean")
+            model.clean = Pipeline(kept) if isinstance(kept, list) else clean
         except KeyError as error:
-            if error.args[0] in ("features", "clean"):
-                raise persistence.ModelError(f"{path} is damaged: no {error}") from error
             raise ValueError(
                 f"{path} was trained with a feature of your own, {error.args[0]!r}: give it to "
                 "load(..., features=[...])"
             ) from None
         except (TypeError, ValueError) as error:
             raise persistence.ModelError(f"{path} is damaged: {error}") from error
-        if clean is None and about["clean"] is not None:
+        if model.clean is None and kept is not None:
             raise ValueError(
-                f"{path} was trained with a function of your own, {about['clean']!r}: give it to "
-                "load(..., clean=...)"
+                f"{path} was trained with a function of your own that cleans tokens, {kept!r}: "
+                "give it to load(..., clean=...)"
             )
-        model = cast("ExtendedContextEncoder", super().load(path))
-        model.clean = clean
-        try:
-            model.feature_min_count = check_integer("min_count", about["min_count"], 1)
-            model.feature_dropout = check_number("dropout", about["dropout"], 0, 1)
-            model.feature_vocabulary = f.FeatureVocabulary(own, about["names"], about["counts"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise persistence.ModelError(f"{path} is damaged: {error!r}") from error
         shape = len(model.feature_vocabulary), model.config.vector_size
         if extras.F1.shape != shape:
             raise persistence.ModelError(f"{path} is damaged: F1 has not the shape {shape}")
         model.F1 = extras.F1
         return model
-
-
-def load(
-    path: StrPath, *, features: Iterable[f.Feature] = (), clean: f.Clean | None = None
-) -> ContextEncoder:
-    """Read a model from a folder, whichever kind it is; its weights are memory-mapped.
-
-    Parameters
-    ----------
-    path : path
-    features, clean
-        For models that were trained with features or cleaning of your own; see
-        `ExtendedContextEncoder.load`.
-
-    Returns
-    -------
-    ContextEncoder or ExtendedContextEncoder
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is none.
-    ModelError
-        If it is damaged, something else, or of a newer version.
-    """
-    if persistence.has_extras(path):
-        return ExtendedContextEncoder.load(path, features=features, clean=clean)
-    return ContextEncoder.load(path)

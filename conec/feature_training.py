@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,8 @@ import numpy.typing as npt
 
 import corpora
 from conec import ranges
-from conec.features import Document, FeatureRows, FeatureVocabulary, Sentence
+from conec.feature_vocabulary import FeatureRows, FeatureVocabulary
+from conec.features import Clean, Document, Sentence, sentences
 from conec.types import BoolArray, FloatArray
 from corpora import BREAK
 from corpora.corpus import Corpus
@@ -54,7 +56,7 @@ class FeatureStep(ranges.Step):
     def __init__(
         self,
         weights: tuple[FloatArray, FloatArray, FloatArray],
-        stream: TokenStream,
+        stream: FeatureStream,
         vocabulary: Vocabulary,
         features: FeatureVocabulary,
         dropout: float,
@@ -63,11 +65,6 @@ class FeatureStep(ranges.Step):
     ) -> None:
         from conec.kernels import extended
 
-        if not isinstance(stream, FeatureStream):
-            raise TypeError(
-                "a token stream has no features of its tokens: train on the documents, or on "
-                "what the model's `encode` gives"
-            )
         self._extended = extended
         W1, self._F1, W2 = weights
         self._rows = stream.rows
@@ -109,16 +106,13 @@ class Documents:
         return not isinstance(self.corpus, Iterator)
 
     def __iter__(self) -> Iterator[Document]:
-        corpus = self.corpus
-        if not isinstance(corpus, Corpus):
-            yield from corpus
-            return
-        try:
-            tagged = corpus.tagged()
-        except TypeError:  # a format without columns
-            yield from corpus
-            return
-        yield from tagged
+        from corpora.readers import READERS, Reader
+
+        if isinstance(self.corpus, Corpus):
+            reader = READERS.get(self.corpus.format)
+            if reader is not None and reader.tagged is not Reader.tagged:
+                return iter(self.corpus.tagged())
+        return iter(self.corpus)
 
 
 def documents_of(corpus: Any) -> Documents:
@@ -137,6 +131,45 @@ def shown(documents: Documents, name: str, progress: bool) -> Iterator[Document]
     yield from tqdm(documents, desc=name, unit=" documents", disable=None if progress else True)
 
 
+def counted(
+    documents: Iterable[Document], clean: Clean | None, vocabulary: FeatureVocabulary
+) -> tuple[Counter[str], Counter[str]]:
+    """How often each word occurs, and how many tokens have each name of a feature."""
+    words: Counter[str] = Counter()
+    names: Counter[str] = Counter()
+    for document in documents:
+        for sentence in sentences(document, clean):
+            words.update(sentence.words)
+            for groups in vocabulary.of(sentence):
+                names.update({name for group in groups for name in group})
+    return words, names
+
+
+def encoded(
+    documents: Iterable[Document],
+    clean: Clean | None,
+    index: Mapping[str, int],
+    vocabulary: FeatureVocabulary,
+) -> FeatureStream:
+    """Ids of the known words of documents, and their features."""
+    text: list[list[str]] = []
+    parts = [FeatureRows(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))]
+    for document in documents:
+        found = sentences(document, clean)
+        tokens = flat(found)
+        text.append(tokens)
+        # as `TokenStream` has it: unknown words are left out, breaks are not
+        kept = np.array([token == BREAK or token in index for token in tokens], np.bool_)
+        parts.append(_selected(vocabulary.encode(found), tokens, kept))
+    sizes = np.concatenate([np.diff(part.indptr) for part in parts])
+    rows = FeatureRows(
+        np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        np.concatenate([part.indices for part in parts]),
+        np.concatenate([part.values for part in parts]),
+    )
+    return FeatureStream(TokenStream.from_documents(text, index), rows)
+
+
 def flat(found: Sequence[Sentence]) -> list[str]:
     """The words of a document, with breaks between sentences."""
     tokens: list[str] = []
@@ -145,7 +178,7 @@ def flat(found: Sequence[Sentence]) -> list[str]:
     return tokens
 
 
-def selected(rows: FeatureRows, tokens: Sequence[str], kept: BoolArray) -> FeatureRows:
+def _selected(rows: FeatureRows, tokens: Sequence[str], kept: BoolArray) -> FeatureRows:
     """Rows of those tokens that are kept, with empty ones for breaks."""
     sizes = np.zeros(len(tokens), np.int64)
     is_word = np.array([token != BREAK for token in tokens], np.bool_)
