@@ -11,12 +11,12 @@ classifier are
 
 and for the first three, ..._shape: nine features of the word's shape appended; ..._features:
 all of `FEATURES` appended, each name an input of its own (tens of thousands). "features" are
-these alone, and these rows are of the first seed. In ..._window the classifier sees all that of the token before and of the token
-after as well.
+these alone. Rows with names are of the first seed. In ..._window the classifier sees all that
+of the token before and of the token after as well.
 
 The classifier is one unweighted logistic regression for each of the five classes; C is 1 or
-10, whichever is better at testa, and 1 where there are names. Neighbouring tokens of a class are one entity. F1 is
-conlleval's.
+10, whichever is better at testa, and 1 where there are names. Neighbouring tokens of a class
+are one entity. F1 is conlleval's.
 """
 
 from __future__ import annotations
