@@ -134,7 +134,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def read(n_documents: int | None = None) -> dict[str, Text]:
-    """All parts; of the first, so many documents."""
+    """All parts, or their first documents."""
     from conec.presets import thesis
     from corpora import datasets
 
@@ -147,9 +147,8 @@ def read(n_documents: int | None = None) -> dict[str, Text]:
         # the last column is what is to be found
         tags = [[row[-1] for row in rows] for document in documents for rows in document]
         documents = [[[row[:-1] for row in rows] for rows in document] for document in documents]
-        if split == "train":
-            documents = documents[:n_documents]
-            tags = tags[: sum(map(len, documents))]
+        documents = documents[:n_documents]
+        tags = tags[: sum(map(len, documents))]
         cleaned = []
         for document in documents:
             tokens: list[str] = []
