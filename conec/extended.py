@@ -229,7 +229,7 @@ class ExtendedContextEncoder(ContextEncoder):
         shape = len(rows.indptr) - 1, len(self.F1)
         matrix = sparse.csr_matrix((rows.values, rows.indices, rows.indptr), shape=shape)
         result: FloatArray = np.asarray(matrix @ self.F1, np.float32)
-        if document and isinstance(document[0], str):
+        if len(document) and isinstance(document[0], str):
             here = np.array([token != BREAK for token in document])
             padded = np.zeros((len(here), self.config.vector_size), np.float32)
             padded[here] = result
