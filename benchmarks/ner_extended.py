@@ -11,8 +11,9 @@ classifier are
 
 and for the first three, ..._shape: nine features of the word's shape appended; ..._features:
 all of `FEATURES` appended, each name an input of its own (tens of thousands). "features" are
-these alone. Rows with names are of the first seed. In ..._window the classifier sees all that
-of the token before and of the token after as well.
+these alone. "extended_400" has vectors of size 400. The rows with names and this one are of the
+first seed. In ..._window the classifier sees all that of the token before and of the token
+after as well.
 
 The classifier is one unweighted logistic regression for each of the five classes; C is 1 or
 10, whichever is better at testa, and 1 where there are names. Neighbouring tokens of a class
@@ -54,7 +55,9 @@ KINDS = (
     *(kind for e in EMBEDDINGS for kind in (e, *(f"{e}_{a}" for a in APPENDED))),
     "features",
     "extended",
+    "extended_400",
 )
+FIRST_SEED = tuple(kind for kind in KINDS if kind.endswith(("features", "400")))
 COSTS = (1.0, 10.0)
 SHARE = 0.6
 BEFORE = {"word2vec_shape": 40.2, "conec_shape": 61.6, "conec_shape_window": 68.8}
@@ -80,13 +83,13 @@ def main(argv: list[str] | None = None) -> None:
     texts = read(QUICK_DOCUMENTS if args.quick else None)
     labels = classes(texts["train"].part)
     found_f1: dict[str, list[float]] = {}
-    n_names = sum(kind.endswith("features") for kind in args.kinds)
-    n_runs = 2 * (args.seeds * (len(args.kinds) - n_names) + n_names)
+    n_few = sum(kind in FIRST_SEED for kind in args.kinds)
+    n_runs = 2 * (args.seeds * (len(args.kinds) - n_few) + n_few)
     with tqdm(total=n_runs, desc="runs", unit="run") as bar:
         for seed in range(1, args.seeds + 1):
             bar.set_postfix_str(f"seed {seed}: training")
-            # so many columns take minutes, and differ little from seed to seed
-            kinds = [k for k in args.kinds if seed == 1 or not k.endswith("features")]
+            # so many columns take minutes, and these rows are there to compare
+            kinds = [k for k in args.kinds if seed == 1 or k not in FIRST_SEED]
             for kind, inputs in all_inputs(texts, seed, kinds):
                 bar.set_postfix_str(f"seed {seed}: {kind}")
                 for suffix in ("", "_window"):
@@ -192,14 +195,16 @@ def all_inputs(
     if any(kind.endswith("shape") for kind in kinds):
         shapes = {split: shape_features(texts[split]) for split in SPLITS}
     model = None
-    for base in (*EMBEDDINGS, "features", "extended"):
-        wanted = [kind for kind in kinds if kind.partition("_")[0] == base]
+    for base in (*EMBEDDINGS, "features", "extended", "extended_400"):
+        own = (base, *(f"{base}_{name}" for name in APPENDED))
+        wanted = [kind for kind in kinds if kind in own]
         if not wanted:
             continue
         if base == "fasttext":
             vectors = fasttext(texts, seed)
-        elif base == "extended":
-            extended = train(texts["train"], seed)
+        elif base.startswith("extended"):
+            size = 400 if base.endswith("400") else 200
+            extended = train(texts["train"], seed, vector_size=size)
             vectors = {
                 split: np.concatenate([extended.embed(d, SHARE) for d in texts[split].documents])
                 for split in SPLITS
