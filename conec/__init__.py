@@ -5,10 +5,10 @@
 >>> model.embed_word("zorbing", ["we went zorbing down the hill"])  # doctest: +SKIP
 """
 
+from conec.extended import ExtendedContextEncoder
+from conec.loading import load
 from conec.model import ContextEncoder
 from conec.persistence import ModelError
 from conec.training import TrainingDiverged
 
-load = ContextEncoder.load
-
-__all__ = ["ContextEncoder", "ModelError", "TrainingDiverged", "load"]
+__all__ = ["ContextEncoder", "ExtendedContextEncoder", "ModelError", "TrainingDiverged", "load"]

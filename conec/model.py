@@ -333,7 +333,7 @@ class ContextEncoder(Embedder):
         KeyboardInterrupt
             After Ctrl-C. The model keeps what it has learned.
         """
-        model = self if resume_from is None else type(self).load(resume_from)
+        model = self if resume_from is None else self._reload(resume_from)
         if resume_from is not None and model._training is None:
             raise ValueError(f"{resume_from} is a model, but no checkpoint of a training run")
         if not len(model.vocabulary):
@@ -377,6 +377,7 @@ class ContextEncoder(Embedder):
                 checkpoint_seconds=60 * checkpoint_minutes,
                 checkpoint_epochs=checkpoint_epochs,
                 progress=progress,
+                step=self._step(stream, state),
             )
         finally:
             # what a callback asked for, before an interruption, may be out of date
@@ -390,6 +391,9 @@ class ContextEncoder(Embedder):
         if checkpoint is not None:
             self.save(checkpoint)
         return self
+
+    def _step(self, stream: TokenStream, state: TrainingState) -> ranges.Step:
+        return ranges.Step(self.W1, self.W2, stream, self.vocabulary, self.config, state)
 
     def _state(
         self,
@@ -457,7 +461,13 @@ class ContextEncoder(Embedder):
             "words": self.vocabulary.words,
             "counts": self.vocabulary.counts.tolist(),
         }
-        persistence.save(path, about, vocabulary, weights)
+        persistence.save(path, about, vocabulary, weights, self._extras())
+
+    def _extras(self) -> persistence.Extras | None:
+        return None  # for models that have more weights
+
+    def _reload(self, path: StrPath) -> ContextEncoder:
+        return type(self).load(path)
 
     @classmethod
     def load(cls, path: StrPath) -> ContextEncoder:

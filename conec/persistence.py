@@ -6,6 +6,8 @@
     words and their counts, the most frequent first
 ``weights.safetensors``
     W1, W2, and the embeddings of global contexts if they were computed
+``features.json``, ``features.safetensors``
+    of an extended Context Encoder: its features with their names and counts, and F1
 """
 
 from __future__ import annotations
@@ -18,22 +20,38 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from conec.types import JSON, FloatArray, StrPath
 
 FORMAT = "conec.ContextEncoder"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+WITHOUT_EXTRAS = 1  # which older versions read
 CONFIG, VOCABULARY, WEIGHTS = "config.json", "vocabulary.json", "weights.safetensors"
+FEATURES, FEATURE_WEIGHTS = "features.json", "features.safetensors"
+_FILES = {CONFIG, VOCABULARY, WEIGHTS, FEATURES, FEATURE_WEIGHTS}
 
 
 class ModelError(ValueError):
     """A folder that holds no model, a damaged one, or one of a newer version."""
 
 
-def save(path: StrPath, about: JSON, vocabulary: JSON, weights: dict[str, FloatArray]) -> None:
+class Extras(NamedTuple):
+    """What an extended Context Encoder has beside the rest."""
+
+    about: JSON
+    F1: FloatArray
+
+
+def save(
+    path: StrPath,
+    about: JSON,
+    vocabulary: JSON,
+    weights: dict[str, FloatArray],
+    extras: Extras | None = None,
+) -> None:
     """Write a model.
 
     An older model at `path` is replaced in one step, and stays whole if anything
@@ -49,12 +67,19 @@ def save(path: StrPath, about: JSON, vocabulary: JSON, weights: dict[str, FloatA
 
     _check_content(Path(path))
     with atomic_folder(path, marker=WEIGHTS) as folder:
-        header = {"format": FORMAT, "format_version": FORMAT_VERSION, **about}
+        version = WITHOUT_EXTRAS if extras is None else FORMAT_VERSION
+        header = {"format": FORMAT, "format_version": version, **about}
         _write_json(folder / CONFIG, header, indent=1)
         _write_json(folder / VOCABULARY, vocabulary)
         _write_weights(folder / WEIGHTS, weights)
+        written = [WEIGHTS]
+        if extras is not None:
+            _write_json(folder / FEATURES, extras.about)
+            _write_weights(folder / FEATURE_WEIGHTS, {"F1": extras.F1})
+            written.append(FEATURE_WEIGHTS)
         # safetensors lets the owner alone read; others may read what they may read beside it
-        shutil.copymode(folder / CONFIG, folder / WEIGHTS)
+        for name in written:
+            shutil.copymode(folder / CONFIG, folder / name)
 
 
 def check_writable(path: StrPath) -> None:
@@ -79,7 +104,7 @@ def _check_content(folder: Path) -> None:
     """Refuse to replace a folder with files that are not of a model; hidden ones may go."""
     if folder.is_dir():
         names = {name for name in os.listdir(folder) if not name.startswith(".")}
-        others = sorted(names - {CONFIG, VOCABULARY, WEIGHTS})
+        others = sorted(names - _FILES)
         if others:
             some = ", ".join(others[:3]) + (" ..." if len(others) > 3 else "")
             raise FileExistsError(
@@ -150,6 +175,31 @@ def load(path: StrPath) -> tuple[JSON, JSON, dict[str, FloatArray]]:
     if any(array.shape != weights["W1"].shape for array in weights.values()):
         raise ModelError(f"{folder / WEIGHTS} is damaged: arrays of different shapes")
     return about, vocabulary, weights
+
+
+def has_extras(path: StrPath) -> bool:
+    """Whether a folder holds an extended Context Encoder."""
+    return (Path(path) / FEATURES).is_file()
+
+
+def load_extras(path: StrPath) -> Extras:
+    """Read what an extended Context Encoder has beside the rest.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    ModelError
+        If the model has no features, or they are damaged.
+    """
+    folder = Path(path)
+    if not folder.exists():
+        raise FileNotFoundError(errno.ENOENT, "No model: there is no such folder", str(folder))
+    about = _read_json(folder, FEATURES)
+    weights = _map_weights(folder / FEATURE_WEIGHTS)
+    if "F1" not in weights or weights["F1"].ndim != 2:
+        raise ModelError(f"{folder / FEATURE_WEIGHTS} is damaged: it has no F1")
+    return Extras(about, weights["F1"])
 
 
 def _read_json(folder: Path, name: str) -> JSON:

@@ -44,6 +44,7 @@ def train(
     checkpoint_seconds: float | None = None,
     checkpoint_epochs: int | None = None,
     progress: bool = False,
+    step: ranges.Step | None = None,
 ) -> None:
     """Train W1 and W2 in place until `state` is finished.
 
@@ -62,6 +63,8 @@ def train(
         `checkpoint_epochs`, while no thread trains, and when training is interrupted.
     progress : bool
         Show a bar: words a second, time left, loss.
+    step : Step, optional
+        What trains on a range; by default it is made of the other arguments.
 
     Raises
     ------
@@ -73,7 +76,7 @@ def train(
     """
     from tqdm import tqdm
 
-    step = ranges.Step(W1, W2, stream, vocabulary, config, state)
+    step = step or ranges.Step(W1, W2, stream, vocabulary, config, state)
     run = ranges.run_in_rounds if config.deterministic else ranges.run_freely
     length = state.range_tokens
     n_ranges = -(-len(stream) // length)

@@ -323,8 +323,8 @@ def test_weights_of_another_model(saved, tmp_path):
 
 def test_a_newer_version(saved):
     about = json.loads((saved / CONFIG).read_text())
-    (saved / CONFIG).write_text(json.dumps({**about, "format_version": 2}))
-    with pytest.raises(ModelError, match=r"format version 2.*reads up to 1: update"):
+    (saved / CONFIG).write_text(json.dumps({**about, "format_version": 3}))
+    with pytest.raises(ModelError, match=r"format version 3.*reads up to 2: update"):
         conec.load(saved)
 
 

@@ -1,0 +1,189 @@
+"""Text with features: documents with columns, encoded corpora, and training on these."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+import corpora
+from conec import ranges
+from conec.feature_vocabulary import FeatureRows, FeatureVocabulary
+from conec.features import Clean, Document, Sentence, sentences
+from conec.types import BoolArray, FloatArray
+from corpora import BREAK
+from corpora.corpus import Corpus
+from corpora.tokens import TokenStream
+
+if TYPE_CHECKING:
+    from conec.config import Config
+    from conec.state import TrainingState
+    from conec.vocabulary import Vocabulary
+
+FEATURES = 3  # a purpose of random numbers, beside those of `conec.ranges` and `conec.weights`
+
+
+class FeatureStream(TokenStream):
+    """An encoded corpus, and the features of each of its tokens.
+
+    Attributes
+    ----------
+    rows : FeatureRows
+        Of each of `ids`.
+    """
+
+    def __init__(self, stream: TokenStream, rows: FeatureRows) -> None:
+        super().__init__(stream.ids, stream.offsets, stream.n_raw, stream.skipped)
+        self.rows = rows
+
+    def fingerprint(self) -> int:
+        """A checksum of ids, document borders and features."""
+        from zlib import crc32
+
+        crc = super().fingerprint()
+        for array in self.rows:
+            crc = crc32(np.ascontiguousarray(array).data, crc)
+        return crc
+
+
+class FeatureStep(ranges.Step):
+    """Training on one range, with features."""
+
+    def __init__(
+        self,
+        weights: tuple[FloatArray, FloatArray, FloatArray],
+        stream: FeatureStream,
+        vocabulary: Vocabulary,
+        features: FeatureVocabulary,
+        dropout: float,
+        config: Config,
+        state: TrainingState,
+    ) -> None:
+        from conec.kernels import extended
+
+        self._extended = extended
+        W1, self._F1, W2 = weights
+        self._rows = stream.rows
+        counts = np.maximum(features.counts, 1).astype(np.float64)
+        self._feature_rate = (counts**-config.rate_exponent).astype(np.float32)
+        self._dropout = np.float32(dropout)
+        super().__init__(W1, W2, stream, vocabulary, config, state)
+
+    def __call__(
+        self, number: int, slots: npt.NDArray[np.int16], length: int | None = None
+    ) -> tuple[float, int]:
+        """Train on a range; the sum of its losses and its number of positions."""
+        del slots
+        c = self._config
+        start, stop = self._span(number, length)
+        W1, W2 = self._weights
+        tokens, noise = self._keys(number)
+        feature_key = self._key(c.seed, FEATURES, self._state.run, self._state.epoch)
+        loss, n_positions = self._extended.train_range(
+            self._ids, self._offsets, start, stop, W1, self._F1, W2, self._keep, self._rate,
+            self._feature_rate, *self._rows, *self._noise, *self._alpha(start, stop), c.window,
+            c.min_window, c.negative, c.cbow_mean, c.cbow_gradient == "corrected",
+            self._dropout, tokens, noise, feature_key,
+        )  # fmt: skip
+        return loss, n_positions
+
+
+@dataclass(frozen=True)
+class Documents:
+    """A corpus as documents with their sentences and columns; each pass begins anew."""
+
+    corpus: Any
+
+    @property
+    def reiterable(self) -> bool:
+        """Whether a second pass gives the documents again."""
+        if isinstance(self.corpus, Corpus):
+            return self.corpus.reiterable
+        return not isinstance(self.corpus, Iterator)
+
+    def __iter__(self) -> Iterator[Document]:
+        from corpora.readers import READERS, Reader
+
+        if isinstance(self.corpus, Corpus):
+            reader = READERS.get(self.corpus.format)
+            if reader is not None and reader.tagged is not Reader.tagged:
+                return iter(self.corpus.tagged())
+        return iter(self.corpus)
+
+
+def documents_of(corpus: Any) -> Documents:
+    """Documents of a corpus, a path, or an iterable of documents."""
+    if isinstance(corpus, Documents):
+        return corpus
+    if isinstance(corpus, Corpus) or (isinstance(corpus, Iterable) and not isinstance(corpus, str)):
+        return Documents(corpus)
+    return Documents(corpora.open(corpus))
+
+
+def shown(documents: Documents, name: str, progress: bool) -> Iterator[Document]:
+    """Documents, with a bar."""
+    from tqdm import tqdm
+
+    yield from tqdm(documents, desc=name, unit=" documents", disable=None if progress else True)
+
+
+def counted(
+    documents: Iterable[Document], clean: Clean | None, vocabulary: FeatureVocabulary
+) -> tuple[Counter[str], Counter[str]]:
+    """How often each word occurs, and how many tokens have each name of a feature."""
+    words: Counter[str] = Counter()
+    names: Counter[str] = Counter()
+    for document in documents:
+        for sentence in sentences(document, clean):
+            words.update(sentence.words)
+            for groups in vocabulary.of(sentence):
+                names.update({name for group in groups for name in group})
+    return words, names
+
+
+def encoded(
+    documents: Iterable[Document],
+    clean: Clean | None,
+    index: Mapping[str, int],
+    vocabulary: FeatureVocabulary,
+) -> FeatureStream:
+    """Ids of the known words of documents, and their features."""
+    text: list[list[str]] = []
+    parts = [FeatureRows(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))]
+    for document in documents:
+        found = sentences(document, clean)
+        tokens = flat(found)
+        text.append(tokens)
+        # as `TokenStream` has it: unknown words are left out, breaks are not
+        kept = np.array([token == BREAK or token in index for token in tokens], np.bool_)
+        parts.append(_selected(vocabulary.encode(found), tokens, kept))
+    sizes = np.concatenate([np.diff(part.indptr) for part in parts])
+    rows = FeatureRows(
+        np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
+        np.concatenate([part.indices for part in parts]),
+        np.concatenate([part.values for part in parts]),
+    )
+    return FeatureStream(TokenStream.from_documents(text, index), rows)
+
+
+def flat(found: Sequence[Sentence]) -> list[str]:
+    """The words of a document, with breaks between sentences."""
+    tokens: list[str] = []
+    for number, sentence in enumerate(found):
+        tokens += [BREAK, *sentence.words] if number else sentence.words
+    return tokens
+
+
+def _selected(rows: FeatureRows, tokens: Sequence[str], kept: BoolArray) -> FeatureRows:
+    """Rows of those tokens that are kept, with empty ones for breaks."""
+    sizes = np.zeros(len(tokens), np.int64)
+    is_word = np.array([token != BREAK for token in tokens], np.bool_)
+    sizes[is_word] = np.diff(rows.indptr)
+    entries = np.repeat(kept, sizes)
+    sizes = sizes[kept]
+    indptr = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+    return FeatureRows(indptr, rows.indices[entries], rows.values[entries])
