@@ -10,7 +10,6 @@ import numpy as np
 import corpora
 from conec import persistence, ranges
 from conec.config import check_integer, check_number
-from conec.embedding import _unit
 from conec.feature_training import (
     FEATURES,
     FeatureStep,
@@ -23,6 +22,7 @@ from conec.feature_training import (
 )
 from conec.feature_vocabulary import FeatureVocabulary, name_of
 from conec.features import Clean, Document, Feature, sentences
+from conec.mapping import unit
 from conec.model import ContextEncoder
 from conec.types import BoolArray, CorpusLike, FloatArray, StrPath
 from conec.weights import check_weights, zero_rows
@@ -297,7 +297,7 @@ class ExtendedContextEncoder(ContextEncoder):
         # rows of sentences have no row for the break between two of these
         has_breaks = len(tokens) > 0 and isinstance(tokens[0], str)
         places = np.flatnonzero([token != BREAK for token in tokens]) if has_breaks else slice(None)
-        result[places] = _unit(context + np.float32(feature_weight) * _unit(part[places]))
+        result[places] = unit(context + np.float32(feature_weight) * unit(part[places]))
         has: BoolArray = np.asarray(result.any(axis=1))
         return (result, has) if return_found else result
 
