@@ -12,9 +12,10 @@ import corpora
 from conec import contexts
 from conec.config import Config, check_number
 from conec.contexts import Window
-from conec.mapping import smoothed, unit
+from conec.smoothing import smoothed
 from conec.types import BoolArray, CorpusLike, FloatArray, Normalize, Weighting
 from conec.vocabulary import Vocabulary
+from conec.weights import unit
 from corpora.tokens import TokenStream
 
 if TYPE_CHECKING:

@@ -22,10 +22,9 @@ from conec.feature_training import (
 )
 from conec.feature_vocabulary import FeatureVocabulary, name_of
 from conec.features import Clean, Document, Feature, sentences
-from conec.mapping import unit
 from conec.model import ContextEncoder
 from conec.types import BoolArray, CorpusLike, FloatArray, StrPath
-from conec.weights import check_weights, zero_rows
+from conec.weights import check_weights, unit, zero_rows
 from corpora import BREAK
 from corpora.tokens import TokenStream
 

@@ -1,4 +1,4 @@
-"""W1 and W2 in memory: how training wants them, and how they begin."""
+"""W1 and W2 in memory: how training wants them, and how they begin; rows of length 1."""
 
 from __future__ import annotations
 
@@ -58,3 +58,10 @@ def initial_weights(
             rows = W[start : start + _ROWS]
             rows[:] = (rng.random(rows.shape, np.float32) - np.float32(0.5)) / np.float32(divisor)
     return W1, W2
+
+
+def unit(vectors: FloatArray) -> FloatArray:
+    """Vectors, along the last axis, at length 1; zeros stay."""
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    result: FloatArray = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+    return result

@@ -1,4 +1,4 @@
-"""Linear maps between embeddings, learned on the words that a model knows.
+"""Embeddings of known words: rows of W1, smoothed by what the rest of the network says.
 
 A word's row of W1 is noisy, the more so the rarer the word is. What the rest of the network
 says of the word, its row of W2 and the rows of W2 of the words around it, predicts the row by
@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conec.types import FloatArray
+from conec.weights import unit
 
 _ROWS = 1 << 14  # at a time
 
@@ -115,13 +116,6 @@ def smoothed(
     for rows in blocks(len(W1)):
         result[rows] += np.float32(amount) * learned([W2[rows], contexts[rows]])
         result[rows] = unit(result[rows])
-    return result
-
-
-def unit(vectors: FloatArray) -> FloatArray:
-    """Rows of length 1; zero rows stay."""
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    result: FloatArray = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
     return result
 
 
