@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 import corpora
-from conec import persistence, ranges, training
+from conec import persistence, ranges, sensefiles, training
 from conec.config import Config, check_integer, check_number
 from conec.embedding import Embedder
 from conec.interop import models
@@ -280,6 +281,7 @@ class ContextEncoder(Embedder):
                 weights[new] = rows
                 setattr(self, name, weights)
         self.context_embeddings = None
+        self.sense_inventory = None
         self._training = None
         self._changed()
         return self
@@ -355,6 +357,7 @@ class ContextEncoder(Embedder):
                 setattr(self, name, zero_rows(*weights.shape))
                 getattr(self, name)[:] = weights
         self.context_embeddings = None
+        self.sense_inventory = None
         self._training = state
         self._runs = state.run + 1
         self._changed()
@@ -458,7 +461,7 @@ class ContextEncoder(Embedder):
             "words": self.vocabulary.words,
             "counts": self.vocabulary.counts.tolist(),
         }
-        persistence.save(path, about, vocabulary, weights)
+        persistence.save(path, about, vocabulary, weights, self.sense_inventory)
 
     @classmethod
     def load(cls, path: StrPath) -> ContextEncoder:
@@ -488,4 +491,5 @@ class ContextEncoder(Embedder):
             )
         model.W1, model.W2 = weights["W1"], weights["W2"]
         model.context_embeddings = weights.get("context_embeddings")
+        model.sense_inventory = sensefiles.read(Path(path), *model.W1.shape)
         return model

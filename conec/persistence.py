@@ -6,6 +6,8 @@
     words and their counts, the most frequent first
 ``weights.safetensors``
     W1, W2, and the embeddings of global contexts if they were computed
+``senses.json``, ``senses.safetensors``
+    the words' senses, if they were induced: see `conec.sensefiles`
 """
 
 from __future__ import annotations
@@ -18,11 +20,16 @@ import os
 import re
 import shutil
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
+from conec import sensefiles
 from conec.types import JSON, FloatArray, StrPath
+
+if TYPE_CHECKING:
+    from conec.senses import SenseInventory
 
 FORMAT = "conec.ContextEncoder"
 FORMAT_VERSION = 1
@@ -33,7 +40,13 @@ class ModelError(ValueError):
     """A folder that holds no model, a damaged one, or one of a newer version."""
 
 
-def save(path: StrPath, about: JSON, vocabulary: JSON, weights: dict[str, FloatArray]) -> None:
+def save(
+    path: StrPath,
+    about: JSON,
+    vocabulary: JSON,
+    weights: dict[str, FloatArray],
+    senses: SenseInventory | None = None,
+) -> None:
     """Write a model.
 
     An older model at `path` is replaced in one step, and stays whole if anything
@@ -55,6 +68,9 @@ def save(path: StrPath, about: JSON, vocabulary: JSON, weights: dict[str, FloatA
         _write_weights(folder / WEIGHTS, weights)
         # safetensors lets the owner alone read; others may read what they may read beside it
         shutil.copymode(folder / CONFIG, folder / WEIGHTS)
+        if senses is not None:
+            sensefiles.write(folder, senses)
+            shutil.copymode(folder / CONFIG, folder / sensefiles.ARRAYS)
 
 
 def check_writable(path: StrPath) -> None:
@@ -79,7 +95,7 @@ def _check_content(folder: Path) -> None:
     """Refuse to replace a folder with files that are not of a model; hidden ones may go."""
     if folder.is_dir():
         names = {name for name in os.listdir(folder) if not name.startswith(".")}
-        others = sorted(names - {CONFIG, VOCABULARY, WEIGHTS})
+        others = sorted(names - {CONFIG, VOCABULARY, WEIGHTS, *sensefiles.FILES})
         if others:
             some = ", ".join(others[:3]) + (" ..." if len(others) > 3 else "")
             raise FileExistsError(
@@ -95,11 +111,16 @@ def _write_json(path: Path, data: JSON, indent: int | None = None) -> None:
 
 
 def _write_weights(path: Path, weights: dict[str, FloatArray]) -> None:
+    write_arrays(path, {name: a.astype(np.float32, copy=False) for name, a in weights.items()})
+
+
+def write_arrays(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
+    """Write arrays as safetensors; OSError if that is not possible."""
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     try:
-        save_file({name: np.ascontiguousarray(a, np.float32) for name, a in weights.items()}, path)
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
     except SafetensorError as error:
         # its errors of the disk are no OSError
         found = re.search(r"os error (\d+)", str(error))
