@@ -254,8 +254,9 @@ def analogies_by_sense(
 
     def nearest(asked: Sequence[Sequence[str]]) -> npt.NDArray[np.int64]:
         """The sense of each of `has`."""
-        ids = [model.vocabulary.index.get(w, -1) for q in asked for w in q]
-        members = np.unique([i for i in ids if i >= 0])
+        # the text is in lower case, the questions are not; nor does the score heed it
+        ids = {model.vocabulary.index.get(w.lower(), -1) for q in asked for w in q}
+        members = np.array(sorted(ids - {-1}), np.int64)
         total = words[members].sum(axis=0)
         fit = centres @ total
         mine = np.isin(owner, members)

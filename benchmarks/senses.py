@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ from benchmarks.common import (
     report,
 )
 from benchmarks.material import encoded, load, plain_text
-from benchmarks.runs import Measured, Task, apart
+from benchmarks.runs import Measured, Task, apart, rounds
 
 QUICK_STEP = 10  # with --quick, one in so many questions of SCWS, WiC and SemEval
 MORE = ("enwiki2019_featured", "enwiki2019_good_sample")  # Wikipedia, beside the corpus
@@ -51,8 +52,6 @@ ANALOGIES = (
 
 def main(argv: list[str] | None = None) -> None:
     """Run the benchmark."""
-    from tqdm import tqdm
-
     from corpora import datasets
 
     args = _arguments(argv)
@@ -61,20 +60,22 @@ def main(argv: list[str] | None = None) -> None:
             datasets.paths(name)
         except datasets.DatasetNotFoundError as error:
             raise SystemExit(str(error)) from error
-    runs: dict[str, list[Measured]] = {}
     about = {}
-    with tempfile.TemporaryDirectory(prefix="senses-") as folder:
-        for corpus in ("base", *(["more"] if args.more else [])):
-            place = Path(folder) / corpus
-            place.mkdir()
-            about[corpus] = _text(args, place / "corpus.txt", corpus == "more")
-            encoded(place / "corpus.txt", place, 5)
-            for seed in tqdm(range(1, args.seeds + 1), desc=f"seeds, {corpus}", unit="seed"):
-                task = {
-                    "folder": str(place), "seed": seed, "workers": args.workers,
-                    "step": QUICK_STEP if args.quick else 1,
-                }  # fmt: skip
-                runs.setdefault(corpus, []).append(apart("benchmarks.senses:run", task))
+    with tempfile.TemporaryDirectory(prefix="senses-") as name:
+        corpora = ("base", *(["more"] if args.more else []))
+        for corpus in corpora:
+            folder = Path(name) / corpus
+            folder.mkdir()
+            about[corpus] = _text(args, folder / "corpus.txt", corpus == "more")
+            encoded(folder / "corpus.txt", folder, 5)
+
+        def once(corpus: str, seed: int) -> Measured:
+            return apart("benchmarks.senses:run", {
+                "folder": str(Path(name) / corpus), "seed": seed, "workers": args.workers,
+                "step": QUICK_STEP if args.quick else 1,
+            })  # fmt: skip
+
+        runs = rounds(args.seeds, {corpus: partial(once, corpus) for corpus in corpora})
     results = [result for corpus in runs for result in _results(corpus, runs[corpus])]
     found = {result.name: result for result in results}
     from dataclasses import asdict

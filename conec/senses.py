@@ -207,7 +207,7 @@ class SenseInventory:
         """
         result = local.copy()
         for i, word in enumerate(ids):
-            if word >= 0:
+            if word >= 0 and a > 0:
                 own = vectors[word]
                 if self.starts[word] < self.starts[word + 1]:
                     own = self.choose(word, local[i], hard=hard) @ self.embeddings(word, own)
