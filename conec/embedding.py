@@ -320,9 +320,9 @@ class Embedder:
         """Distinct tokens and their embeddings in the senses that fit a document."""
         check_choice("senses", choice, Choice)
         inventory = self._senses()
-        words, matrix = self._local(
-            tokens, window=inventory.settings.context(self.vocabulary.counts)
-        )
+        if "sense_window" not in self._cache:
+            self._cache["sense_window"] = inventory.settings.context(self.vocabulary.counts)
+        words, matrix = self._local(tokens, window=self._cache["sense_window"])
         local = unit(np.asarray(matrix @ self._unit_W1(), np.float32) @ inventory.map)
         ids = [self.vocabulary.index.get(word, -1) for word in words]
         return words, inventory.mix(ids, self._word_vectors(), local, a, hard=choice == "hard")
