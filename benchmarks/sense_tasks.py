@@ -234,7 +234,7 @@ def analogies_by_sense(
     the category; that goes for all words which may be answers.
     """
     from conec.induction import induce
-    from conec.senses import unit
+    from conec.mapping import unit
 
     inventory = model.sense_inventory
     assert inventory is not None
@@ -242,7 +242,7 @@ def analogies_by_sense(
     words = model._word_vectors()
     # the same occurrences and the same map, and one sense a word
     single = induce(
-        stream, model.W1, model.vocabulary.counts, replace(inventory.settings, most=1),
+        stream, model.W1, model.vocabulary, replace(inventory.settings, most=1),
         seed=model.config.seed, workers=model.config.workers, progress=True,
     )  # fmt: skip
     contexts = words[:n].copy()

@@ -10,9 +10,10 @@ import numpy.typing as npt
 
 import corpora
 from conec import contexts
-from conec.config import Config, check_choice
+from conec.config import Config, check_choice, check_number
 from conec.contexts import Window
-from conec.senses import Sense, SenseInventory, SenseSettings, unit, word_vectors
+from conec.mapping import smoothed, unit
+from conec.senses import Sense, SenseInventory, SenseSettings, word_vectors
 from conec.types import BoolArray, Choice, CorpusLike, FloatArray, Normalize, Weighting
 from conec.vocabulary import Vocabulary
 from corpora.tokens import TokenStream
@@ -25,7 +26,7 @@ Self = TypeVar("Self", bound="Embedder")
 
 
 class Embedder:
-    """A vocabulary and W1, and the context vectors that turn them into embeddings.
+    """A vocabulary and weights, and the context vectors that turn them into embeddings.
 
     Parameters
     ----------
@@ -34,9 +35,10 @@ class Embedder:
     Attributes
     ----------
     vocabulary : Vocabulary
-    W1 : float32 array of shape (V, d)
+    W1, W2 : float32 arrays of shape (V, d)
     context_embeddings : float32 array of shape (V, d) or None
-        Global context vectors times W1, by `build_contexts`.
+        The words' embeddings with their global contexts, by `learn_map` or
+        `build_contexts`.
     sense_inventory : SenseInventory or None
         The words' senses, by `build_senses`.
     """
@@ -45,6 +47,7 @@ class Embedder:
         self.config = config
         self.vocabulary = Vocabulary([], [])
         self.W1 = np.zeros((0, config.vector_size), np.float32)
+        self.W2 = np.zeros((0, config.vector_size), np.float32)
         self.context_embeddings: FloatArray | None = None
         self.sense_inventory: SenseInventory | None = None
         self._cache: dict[str, Any] = {}
@@ -124,6 +127,48 @@ class Embedder:
         self._changed()
         return self
 
+    def learn_map(
+        self: Self,
+        corpus: CorpusLike | TokenStream,
+        *,
+        smoothing: float = 1.0,
+        memory: int = 1 << 30,
+        progress: bool = False,
+    ) -> Self:
+        """Compute `context_embeddings`: rows of W1, smoothed by what contexts say.
+
+        A word's row of W1 is predicted from its row of W2 and its global context vector
+        times W2, by ridge regression on all words, and the prediction added to it. Such
+        embeddings are better than rows of W1 and than global context vectors times W1.
+
+        Parameters
+        ----------
+        corpus : Corpus, path, iterable of lists of str, or TokenStream
+            All the text that the contexts shall come from.
+        smoothing : float
+            So many times the prediction is added.
+        memory : int
+            As in `global_contexts`.
+        progress : bool
+            Show a bar.
+        """
+        check_number("smoothing", smoothing, 0)
+        stream = self._encode(corpus, progress)
+        # vectors of another program may come without W2
+        other = self.W2 if self.W2.any() else self.W1
+        said = contexts.global_embeddings(
+            stream,
+            other,
+            self._window(None, "sif"),
+            memory=memory,
+            workers=self.config.workers,
+            progress=progress,
+        )
+        counts = self.vocabulary.counts
+        self.context_embeddings = smoothed(self.W1, self.W2, said, counts, smoothing)
+        self._changed()
+        return self
+
     def global_contexts(
         self,
         corpus: CorpusLike | TokenStream,
@@ -142,9 +187,10 @@ class Embedder:
         corpus : Corpus, path, iterable of lists of str, or TokenStream
         window : int, optional
             Words on either side; by default that of training.
-        weighting : {"uniform", "distance", "subsampled"}
+        weighting : {"uniform", "distance", "subsampled", "sif"}
             Context words weigh 1; or 1 / distance; or what they weigh in training on
-            average.
+            average; or that without subsampling, times the smooth inverse frequency
+            of the word.
         normalize : {"count", "max", "none"}
             Divide rows by the word's count, by the largest entry, or not at all.
         diagonal : float
@@ -223,7 +269,11 @@ class Embedder:
     def _window(self, size: int | None, weighting: Weighting) -> Window:
         c = self.config
         size = c.window if size is None else size
-        keep = self.vocabulary.keep_probability(c.sample) if weighting == "subsampled" else None
+        keep = None
+        if weighting == "subsampled":
+            keep = self.vocabulary.keep_probability(c.sample)
+        elif weighting == "sif":
+            keep = self.vocabulary.sif()
         return Window(size, weighting, min(c.min_window, size), keep)
 
     def _unit_W1(self) -> FloatArray:
@@ -266,7 +316,7 @@ class Embedder:
         self.sense_inventory = induce(
             self._encode(corpus, progress),
             self.W1,
-            self.vocabulary.counts,
+            self.vocabulary,
             settings,
             words=ids,
             seed=self.config.seed,
@@ -321,7 +371,7 @@ class Embedder:
         check_choice("senses", choice, Choice)
         inventory = self._senses()
         if "sense_window" not in self._cache:
-            self._cache["sense_window"] = inventory.settings.context(self.vocabulary.counts)
+            self._cache["sense_window"] = inventory.settings.context(self.vocabulary)
         words, matrix = self._local(tokens, window=self._cache["sense_window"])
         local = unit(np.asarray(matrix @ self._unit_W1(), np.float32) @ inventory.map)
         ids = [self.vocabulary.index.get(word, -1) for word in words]

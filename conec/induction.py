@@ -13,11 +13,13 @@ import numpy.typing as npt
 
 from conec.clustering import cluster
 from conec.contexts import Window, global_embeddings
-from conec.senses import SenseInventory, SenseSettings, unit, word_vectors
+from conec.mapping import unit
+from conec.senses import SenseInventory, SenseSettings, word_vectors
 from conec.types import FloatArray, IntArray
 from corpora.compiling import compiling
 
 if TYPE_CHECKING:
+    from conec.vocabulary import Vocabulary
     from corpora.tokens import TokenStream
 
 _SENSES = 3  # a purpose of random numbers, beside those of `conec.ranges` and `conec.weights`
@@ -56,7 +58,7 @@ def context_map(
 def induce(
     stream: TokenStream,
     W1: FloatArray,
-    counts: npt.NDArray[np.int64],
+    vocabulary: Vocabulary,
     settings: SenseSettings | None = None,
     *,
     words: npt.NDArray[np.int64] | None = None,
@@ -70,8 +72,7 @@ def induce(
     ----------
     stream : TokenStream
     W1 : float32 array of shape (V, d)
-    counts : int64 array of shape (V,)
-        Of the vocabulary.
+    vocabulary : Vocabulary
     settings : SenseSettings, optional
     words : int64 array, optional
         Ids of the words whose senses are wanted; by default all.
@@ -86,10 +87,10 @@ def induce(
     from conec.kernels.contexts import group_positions, lay_out
 
     settings = settings or SenseSettings()
-    window = settings.context(counts)
+    window = settings.context(vocabulary)
     plain = unit(W1)
     means = global_embeddings(stream, plain, window, workers=workers, progress=progress)
-    found = context_map(unit(means), word_vectors(W1), counts, settings.ridge)
+    found = context_map(unit(means), word_vectors(W1), vocabulary.counts, settings.ridge)
     with compiling("senses"):
         ids, borders = np.asarray(stream.ids), stream.offsets.astype(np.int64)
         text, first, stop = lay_out(ids, borders, 0, len(ids))

@@ -143,7 +143,6 @@ class ContextEncoder(Embedder):
     ) -> None:
         parameters = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
         super().__init__(Config(**parameters))
-        self.W2 = np.zeros((0, vector_size), np.float32)
         self.loss_history_: list[float] = []
         self._runs = 0
         self._training: TrainingState | None = None

@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from conec.config import check_integer, check_number
 from conec.contexts import Window
+from conec.mapping import unit
 from conec.types import FloatArray, IntArray
 from conec.vocabulary import Vocabulary
 
@@ -71,11 +72,9 @@ class SenseSettings:
             if not low <= getattr(self, name) <= 1:
                 raise ValueError(f"{name} is from {low} to 1, not {getattr(self, name)!r}")
 
-    def context(self, counts: npt.NDArray[np.int64]) -> Window:
+    def context(self, vocabulary: Vocabulary) -> Window:
         """What counts as context, and how much."""
-        share = counts / max(1, counts.sum())
-        keep = (self.smoothing / (self.smoothing + share)).astype(np.float32)
-        return Window(self.window, "subsampled", 1, keep)
+        return Window(self.window, "sif", 1, vocabulary.sif(self.smoothing))
 
 
 @dataclass(frozen=True)
@@ -213,13 +212,6 @@ class SenseInventory:
                     own = self.choose(word, local[i], hard=hard) @ self.embeddings(word, own)
                 result[i] = a * own + (1 - a) * local[i]
         return unit(result)
-
-
-def unit(vectors: FloatArray) -> FloatArray:
-    """Rows of length 1; zero rows stay."""
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    result: FloatArray = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
-    return result
 
 
 def word_vectors(W1: FloatArray) -> FloatArray:

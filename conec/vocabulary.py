@@ -117,6 +117,18 @@ class Vocabulary:
             keep[seen] = np.minimum(1, (np.sqrt(share / sample) + 1) * sample / share)
         return keep
 
+    def sif(self, scale: float = 1e-5) -> npt.NDArray[np.float32]:
+        """Weights of words in a mean: ``scale / (scale + f)`` for a relative frequency f.
+
+        Smooth inverse frequency (Arora, Liang & Ma 2017): frequent words say little.
+
+        Returns
+        -------
+        float32 array of shape (V,)
+        """
+        share = self.counts / max(self.n_tokens, 1)
+        return (scale / (scale + share)).astype(np.float32)
+
     def rates(self, exponent: float) -> npt.NDArray[np.float32]:
         """By what each word's learning rate is multiplied: ``count ** -exponent``.
 

@@ -37,7 +37,7 @@ def context_matrix(
                 if word < 0 or not 1 <= distance <= window:
                     continue
                 total[row, word] += pair_weight(distance, window, weighting, min_window) * (
-                    keep[word] if weighting == "subsampled" else 1
+                    keep[word] if weighting in ("subsampled", "sif") else 1
                 )
     if diagonal:
         total += np.diag(diagonal * occurrences)

@@ -18,7 +18,7 @@ from conec.contexts import Window, global_contexts, global_embeddings, local_con
 from corpora.tokens import TokenStream
 from tests import oracles
 
-WEIGHTINGS = ("uniform", "distance", "subsampled")
+WEIGHTINGS = ("uniform", "distance", "subsampled", "sif")
 NORMALIZE = ("count", "max", "none")
 
 
@@ -501,6 +501,7 @@ def test_arguments_out_of_range_are_named(zipf, arguments, name):
         ({"size": 2.5}, "window"),
         ({"weighting": "cubic"}, "weighting"),
         ({"weighting": "subsampled"}, "keep"),
+        ({"weighting": "sif"}, "weighting='sif' needs the words' weights"),
         ({"weighting": "subsampled", "keep": np.ones(3), "smallest": 6}, "smallest"),
     ],
 )

@@ -832,12 +832,16 @@ def test_global_contexts_have_to_be_built_for_known_words_only():
         _ = model.wv_context
 
 
-@pytest.mark.parametrize("weighting", ["uniform", "distance", "subsampled"])
+@pytest.mark.parametrize("weighting", ["uniform", "distance", "subsampled", "sif"])
 @pytest.mark.parametrize("normalize", ["count", "max", "none"])
 def test_context_vectors_of_the_model(weighting, normalize):
     model = make(min_count=1, sample=0.05, window=3, min_window=2, workers=2).build_vocab(TINY)
     arguments = {"weighting": weighting, "normalize": normalize, "diagonal": 1.0}
     ids = [[model.vocabulary.index.get(t, -1) for t in document] for document in TINY]
+    counts = model.vocabulary.counts.tolist()
+    keep = oracles.keep_probability(counts, 0.05)
+    if weighting == "sif":
+        keep = [1e-5 / (1e-5 + n / sum(counts)) for n in counts]
     for window in (None, 1, 5):
         size = window or 3
         expected = oracles.context_matrix(
@@ -846,7 +850,7 @@ def test_context_vectors_of_the_model(weighting, normalize):
             window=size,
             weighting=weighting,
             min_window=min(2, size),
-            keep=oracles.keep_probability(model.vocabulary.counts.tolist(), 0.05),
+            keep=keep,
             diagonal=1.0,
             normalize=normalize,
         )

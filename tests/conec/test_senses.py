@@ -14,8 +14,9 @@ from hypothesis import strategies as st
 import conec
 from conec.clustering import cluster
 from conec.contexts import local_contexts
+from conec.mapping import unit
 from conec.persistence import ModelError
-from conec.senses import Sense, SenseInventory, SenseSettings, unit, word_vectors
+from conec.senses import Sense, SenseInventory, SenseSettings, word_vectors
 from corpora.tokens import TokenStream
 
 
@@ -136,7 +137,7 @@ def test_mapped_contexts_are_those_of_the_plain_formula(model, documents):
     # and embed sees contexts as induction does
     tokens = ["x0", "mixed", "y2", "x5"]
     ids = np.array([model.vocabulary.index[t] for t in tokens], np.int32)
-    plain = local_contexts(ids, len(model), settings.context(counts), normalize="none")
+    plain = local_contexts(ids, len(model), settings.context(model.vocabulary), normalize="none")
     expected = unit((plain @ unit(model.W1))[ids] @ inventory.map)
     np.testing.assert_allclose(made.embed(tokens, 0, senses="soft"), expected, atol=1e-5)
 
@@ -161,11 +162,11 @@ def test_the_same_with_any_number_of_threads_and_with_some_words_only(model, doc
     for workers in (1, 3):
         from conec.induction import induce
 
-        found[workers] = induce(stream, model.W1, model.vocabulary.counts, workers=workers)
+        found[workers] = induce(stream, model.W1, model.vocabulary, workers=workers)
     for name in ("starts", "centres", "shares", "examples", "map"):
         assert getattr(found[1], name).tobytes() == getattr(found[3], name).tobytes()
     some = np.array([model.vocabulary.index["mixed"]])
-    part = induce(stream, model.W1, model.vocabulary.counts, words=some)
+    part = induce(stream, model.W1, model.vocabulary, words=some)
     assert np.flatnonzero(np.diff(part.starts)).tolist() == some.tolist()
     where = found[1].of(int(some[0]))
     assert part.centres.tobytes() == found[1].centres[where].tobytes()

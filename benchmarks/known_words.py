@@ -1,0 +1,202 @@
+"""Embeddings of known words: word2vec's, the thesis's, and those of a learned map.
+
+All from the same weights, trained with the defaults:
+
+- word2vec: rows of W1
+- conec: global context vectors times W1, as in the thesis; "conec_own" with the word itself
+  among its context words
+- subsampled: the same with the weights that context words have in training
+- half: word2vec and subsampled in equal parts
+- map: `ContextEncoder.learn_map`, the model's default
+
+on analogies (Google's, 3CosAdd among the 30,000 most frequent words) and word similarities.
+Questions and pairs are put into halves by a hash of their words: what was chosen was chosen on
+the first half ("validation."); figures without that word are of the second.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+from zlib import crc32
+
+import numpy as np
+
+from benchmarks import charts
+from benchmarks.common import (
+    QUICK_DOCUMENTS,
+    Result,
+    Table,
+    at_least_one,
+    number,
+    over_runs,
+    parser,
+    report,
+)
+from benchmarks.material import encoded, load, plain_text
+from benchmarks.runs import Measured, Task, apart
+
+KINDS = ("word2vec", "conec", "conec_own", "subsampled", "half", "map")
+SIMILARITIES = {"ws353": "wordsim353", "simlex": "simlex999", "men": "men", "rw": "rw"}
+TASKS = ("analogies", "semantic", "syntactic", *SIMILARITIES)
+JUDGED = ("analogies", *SIMILARITIES)
+HALVES = ("validation", "test")
+SMOOTHING = (0.0, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the benchmark."""
+    from tqdm import tqdm
+
+    from conec.config import Config
+    from corpora import datasets
+
+    args = _arguments(argv)
+    for name in ("questions-words", *SIMILARITIES.values()):
+        try:
+            datasets.paths(name)
+        except datasets.DatasetNotFoundError as error:
+            raise SystemExit(str(error)) from error
+    runs: list[Measured] = []
+    with tempfile.TemporaryDirectory(prefix="known-words-") as name:
+        folder = Path(name)
+        documents = QUICK_DOCUMENTS if args.quick else None
+        corpus = plain_text(args.corpus, folder / "corpus.txt", documents)
+        encoded(folder / "corpus.txt", folder, Config().min_count)
+        for seed in tqdm(range(1, args.seeds + 1), desc="seeds", unit="seed"):
+            task = {"folder": name, "seed": seed, "workers": args.workers}
+            runs.append(apart("benchmarks.known_words:run", task))
+    results = [
+        over_runs(name, [run[name] for run in runs], "points" if ".gain" in name else "%")
+        for name in runs[0]
+        if all(math.isfinite(run[name]) for run in runs)
+    ]
+    found = {result.name: result for result in results}
+    protocol = {
+        **Config().to_dict(), "workers": args.workers, "seeds": args.seeds, "quick": args.quick,
+        "score": "accuracy, Spearman's correlation times 100",
+    }  # fmt: skip
+    report(
+        "known_words", protocol, corpus, results, args.json, tables=_tables(found),
+        chart=lambda path: draw(found, path),
+    )  # fmt: skip
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    p = parser(__doc__)
+    p.add_argument("--workers", type=at_least_one, default=2, help="threads (2)")
+    args: argparse.Namespace = p.parse_args(argv)
+    return args
+
+
+def run(task: Task) -> Measured:
+    """One seed: all scores, of both halves."""
+    from conec import ContextEncoder
+
+    words, stream = load(task["folder"])
+    model = ContextEncoder(seed=task["seed"], workers=task["workers"])
+    model.build_vocab_from_freq(words).train(stream, build_contexts=False)
+    found: Measured = {}
+    best: dict[str, float] = {}
+
+    def measure(kind: str, vectors: Any) -> None:
+        for half in HALVES:
+            prefix = "validation." if half == "validation" else ""
+            for name, score in scores(vectors, half).items():
+                found[f"{prefix}{name}.{kind}"] = score
+                key = f"{prefix}{name}"
+                if kind in ("word2vec", "conec", "conec_own"):
+                    best[key] = max(score, best.get(key, -math.inf))
+                elif kind == "map":
+                    found[f"{key}.gain"] = score - best[key]
+                elif kind.startswith("smoothing"):
+                    found[f"{key}.gain.{kind}"] = score - best[key]
+
+    measure("word2vec", model.wv)
+    for kind, more in (
+        ("conec", {}),
+        ("conec_own", {"diagonal": 1.0}),
+        ("subsampled", {"weighting": "subsampled"}),
+    ):
+        measure(kind, model.build_contexts(stream, normalize="none", **more).wv_context)
+    assert model.context_embeddings is not None
+    lengths = np.linalg.norm(model.context_embeddings, axis=1, keepdims=True)
+    model.context_embeddings /= np.where(lengths > 0, lengths, 1)
+    model.context_embeddings += model.wv.get_normed_vectors()
+    model._changed()
+    measure("half", model.wv_context)
+    measure("map", model.learn_map(stream).wv_context)
+    for amount in SMOOTHING:
+        measure(f"smoothing{amount:g}", model.learn_map(stream, smoothing=amount).wv_context)
+    return found
+
+
+def half_of(words: Sequence[str]) -> str:
+    """Which half a question or a pair belongs to."""
+    return HALVES[crc32(" ".join(words).lower().encode()) % 2]
+
+
+def scores(vectors: Any, half: str) -> dict[str, float]:
+    """Accuracy on analogies, and Spearman's correlations, in percent; NaN for none."""
+    from conec.evaluation import analogies, word_similarity
+    from corpora import datasets
+
+    questions = {
+        section: [q for q in asked if half_of(q) == half]
+        for section, asked in datasets.load("questions-words").items()
+    }
+    answered = analogies(vectors, questions)
+    found = {
+        "analogies": answered.accuracy,
+        "semantic": answered.semantic,
+        "syntactic": answered.syntactic,
+    }
+    for name, dataset in SIMILARITIES.items():
+        pairs = [pair for pair in datasets.load(dataset) if half_of(pair[:2]) == half]
+        found[name] = word_similarity(vectors, pairs).spearman
+    return {name: 100 * value for name, value in found.items()}
+
+
+def _tables(found: dict[str, Result]) -> list[Table]:
+    tables = []
+    for prefix in ("", "validation."):
+        rows = []
+        for task in TASKS:
+            row = [number(found.get(f"{prefix}{task}.{kind}"), digits=1) for kind in KINDS]
+            gain = number(found.get(f"{prefix}{task}.gain"), digits=1)
+            rows.append((f"{prefix}{task}", *row, gain))
+        tables.append(Table(("task", *KINDS, "over the better"), rows))
+    return tables
+
+
+def draw(found: dict[str, Result], path: Path) -> None:
+    """What the map gains over the better of word2vec and ConEc; by how much it smooths."""
+    figure, (left, right) = charts.figure(1, 2, (11, 4.2))
+    names = [task for task in JUDGED if f"{task}.map" in found]
+    for i, (kind, color) in enumerate(
+        (("word2vec", charts.ORANGE), ("conec_own", charts.GREY), ("map", charts.BLUE))
+    ):
+        rows = [found[f"{name}.{kind}"] for name in names]
+        left.bar(
+            [x + (i - 1) * 0.27 for x in range(len(names))],
+            [row.value for row in rows], 0.25, yerr=[row.sd or 0 for row in rows],
+            color=color, label={"conec_own": "ConEc"}.get(kind, kind), error_kw=charts.ERROR,
+        )  # fmt: skip
+    left.set_xticks(range(len(names)), names)
+    left.legend(frameon=False, fontsize=9)
+    charts.style(left, "", "accuracy, Spearman × 100", "Known words")
+    for name in names:
+        points = [found[f"validation.{name}.gain.smoothing{s:g}"].value for s in SMOOTHING]
+        right.plot(SMOOTHING, points, marker="o", markersize=4, label=name)
+    right.axhline(0, color="#444444", linewidth=0.8)
+    right.legend(frameon=False, fontsize=9)
+    charts.style(right, "smoothing", "points over the better, validation", "How much is predicted")
+    charts.save(figure, path)
+
+
+if __name__ == "__main__":
+    main()
