@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import numpy as np
@@ -10,10 +10,11 @@ import numpy.typing as npt
 
 import corpora
 from conec import contexts
-from conec.config import Config, check_number
+from conec.config import Config, check_choice, check_number
 from conec.contexts import Window
+from conec.senses import Sense, SenseInventory, SenseSettings, word_vectors
 from conec.smoothing import smoothed
-from conec.types import BoolArray, CorpusLike, FloatArray, Normalize, Weighting
+from conec.types import BoolArray, Choice, CorpusLike, FloatArray, Normalize, Weighting
 from conec.vocabulary import Vocabulary
 from conec.weights import unit
 from corpora.tokens import TokenStream
@@ -39,6 +40,8 @@ class Embedder:
     context_embeddings : float32 array of shape (V, d) or None
         The words' embeddings with their global contexts, by `learn_map` or
         `build_contexts`.
+    sense_inventory : SenseInventory or None
+        The words' senses, by `build_senses`.
     """
 
     def __init__(self, config: Config) -> None:
@@ -47,6 +50,7 @@ class Embedder:
         self.W1 = np.zeros((0, config.vector_size), np.float32)
         self.W2 = np.zeros((0, config.vector_size), np.float32)
         self.context_embeddings: FloatArray | None = None
+        self.sense_inventory: SenseInventory | None = None
         self._cache: dict[str, Any] = {}
 
     def __len__(self) -> int:
@@ -241,7 +245,7 @@ class Embedder:
         self,
         tokens: list[str],
         offsets: npt.ArrayLike | None = None,
-        window: int | None = None,
+        window: int | Window | None = None,
         weighting: Weighting = "distance",
         normalize: Normalize = "max",
     ) -> tuple[list[str], sparse.csr_matrix]:
@@ -255,7 +259,7 @@ class Embedder:
         matrix = contexts.local_contexts(
             ids,
             len(self),
-            self._window(window, weighting),
+            window if isinstance(window, Window) else self._window(window, weighting),
             targets=targets,
             n_targets=len(words),
             offsets=offsets,
@@ -279,20 +283,130 @@ class Embedder:
         rows: FloatArray = self._cache["unit_W1"]
         return rows
 
+    # Senses
+
+    def build_senses(
+        self: Self,
+        corpus: CorpusLike | TokenStream,
+        settings: SenseSettings | None = None,
+        *,
+        words: Iterable[str] | None = None,
+        progress: bool = False,
+    ) -> Self:
+        """Induce the words' senses: clusters of the contexts that they have in a corpus.
+
+        Parameters
+        ----------
+        corpus : Corpus, path, iterable of lists of str, or TokenStream
+        settings : SenseSettings, optional
+        words : iterable of str, optional
+            Those whose senses are wanted; by default all that occur often enough.
+        progress : bool
+            Show bars.
+
+        Raises
+        ------
+        KeyError
+            If one of the `words` is unknown.
+        ValueError
+            If the corpus has no word of the vocabulary.
+        """
+        from conec.induction import induce
+
+        ids = None if words is None else np.array([self._known(w) for w in words], np.int64)
+        self.sense_inventory = induce(
+            self._encode(corpus, progress),
+            self.W1,
+            self.vocabulary,
+            settings,
+            words=ids,
+            seed=self.config.seed,
+            workers=self.config.workers,
+            progress=progress,
+        )
+        self._changed()
+        return self
+
+    def senses(self, word: str) -> list[Sense]:
+        """The senses of a word, the most frequent first.
+
+        Parameters
+        ----------
+        word : str
+
+        Returns
+        -------
+        list of Sense
+            Empty if the word was too rare to have any.
+
+        Raises
+        ------
+        KeyError
+            If the word is unknown.
+        RuntimeError
+            If senses were not built.
+        """
+        row = self._known(word)
+        return self._senses().describe(row, self._word_vectors()[row], self.vocabulary)
+
+    def _known(self, word: str) -> int:
+        if word not in self.vocabulary:
+            raise KeyError(f"{word!r} is not in the vocabulary, and has no senses")
+        return self.vocabulary.index[word]
+
+    def _senses(self) -> SenseInventory:
+        if self.sense_inventory is None:
+            raise RuntimeError("senses were not built: call build_senses with the corpus")
+        return self.sense_inventory
+
+    def _word_vectors(self) -> FloatArray:
+        if "word_vectors" not in self._cache:
+            self._cache["word_vectors"] = word_vectors(self.W1)
+        vectors: FloatArray = self._cache["word_vectors"]
+        return vectors
+
+    def _in_sense(
+        self, tokens: list[str], a: float, choice: Choice
+    ) -> tuple[list[str], FloatArray]:
+        """Distinct tokens and their embeddings in the senses that fit a document."""
+        check_choice("senses", choice, Choice)
+        inventory = self._senses()
+        if "sense_window" not in self._cache:
+            self._cache["sense_window"] = inventory.settings.context(self.vocabulary)
+        words, matrix = self._local(tokens, window=self._cache["sense_window"])
+        local = unit(np.asarray(matrix @ self._unit_W1(), np.float32) @ inventory.map)
+        ids = [self.vocabulary.index.get(word, -1) for word in words]
+        return words, inventory.mix(ids, self._word_vectors(), local, a, hard=choice == "hard")
+
     # Embeddings
 
     @overload
     def embed(
-        self, tokens: Sequence[str], a: float = ..., *, return_found: Literal[False] = ...
+        self,
+        tokens: Sequence[str],
+        a: float = ...,
+        *,
+        senses: Choice | None = ...,
+        return_found: Literal[False] = ...,
     ) -> FloatArray: ...
 
     @overload
     def embed(
-        self, tokens: Sequence[str], a: float = ..., *, return_found: Literal[True]
+        self,
+        tokens: Sequence[str],
+        a: float = ...,
+        *,
+        senses: Choice | None = ...,
+        return_found: Literal[True],
     ) -> tuple[FloatArray, BoolArray]: ...
 
     def embed(
-        self, tokens: Sequence[str], a: float = 0.6, *, return_found: bool = False
+        self,
+        tokens: Sequence[str],
+        a: float = 0.6,
+        *,
+        senses: Choice | None = None,
+        return_found: bool = False,
     ) -> FloatArray | tuple[FloatArray, BoolArray]:
         """Embeddings of the tokens of a document, each in the sense at hand.
 
@@ -305,6 +419,11 @@ class Embedder:
             A document; all occurrences of a word in it share an embedding.
         a : float
             Share of the global context, from 0 to 1.
+        senses : {"soft", "hard"}, optional
+            In place of its global context, a word has the sense that fits its local one
+            ("hard"), or the mean of its senses by how well they do ("soft"); local
+            contexts are mapped to the space of the words' vectors. See `build_senses`.
+            A good `a` is then 0.8.
         return_found : bool
             Return as well which tokens have an embedding.
 
@@ -321,11 +440,17 @@ class Embedder:
         ValueError
             If `a` is out of range.
         RuntimeError
-            If global contexts are asked for and were not built.
+            If global contexts, or senses, are asked for and were not built.
         """
         tokens = _checked(tokens)
-        words, matrix = self._local(tokens)
-        vectors, found = self._combine(words, matrix, a)
+        if senses is None:
+            words, matrix = self._local(tokens)
+            vectors, found = self._combine(words, matrix, a)
+        else:
+            if not 0 <= a <= 1:
+                raise ValueError(f"a is a share from 0 to 1, not {a!r}")
+            words, vectors = self._in_sense(tokens, a, senses)
+            found = np.asarray(vectors.any(axis=1))
         row = {word: i for i, word in enumerate(words)}
         # a sentence break is a token without context
         where = np.fromiter((row.get(token, -1) for token in tokens), np.int64, len(tokens))

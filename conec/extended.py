@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import numpy as np
@@ -23,7 +24,7 @@ from conec.feature_training import (
 from conec.feature_vocabulary import FeatureVocabulary, name_of
 from conec.features import Clean, Document, Feature, sentences
 from conec.model import ContextEncoder
-from conec.types import BoolArray, CorpusLike, FloatArray, StrPath
+from conec.types import BoolArray, Choice, CorpusLike, FloatArray, StrPath
 from conec.weights import check_weights, unit, zero_rows
 from corpora import BREAK
 from corpora.tokens import TokenStream
@@ -196,10 +197,6 @@ class ExtendedContextEncoder(ContextEncoder):
         return super()._state(stream, *args)
 
     def _step(self, stream: TokenStream, state: TrainingState) -> ranges.Step:
-        if isinstance(self.F1, np.memmap):  # of a loaded model
-            rows = zero_rows(*self.F1.shape)
-            rows[:] = self.F1
-            self.F1 = rows
         weights = self.W1, self.F1, self.W2
         features, dropout = self.feature_vocabulary, self.feature_dropout
         return FeatureStep(
@@ -241,6 +238,7 @@ class ExtendedContextEncoder(ContextEncoder):
         tokens: Any,
         a: float = ...,
         *,
+        senses: Choice | None = ...,
         feature_weight: float = ...,
         return_found: Literal[False] = ...,
     ) -> FloatArray: ...
@@ -251,6 +249,7 @@ class ExtendedContextEncoder(ContextEncoder):
         tokens: Any,
         a: float = ...,
         *,
+        senses: Choice | None = ...,
         feature_weight: float = ...,
         return_found: Literal[True],
     ) -> tuple[FloatArray, BoolArray]: ...
@@ -260,6 +259,7 @@ class ExtendedContextEncoder(ContextEncoder):
         tokens: Any,
         a: float = 0.6,
         *,
+        senses: Choice | None = None,
         feature_weight: float = 1.0,
         return_found: bool = False,
     ) -> FloatArray | tuple[FloatArray, BoolArray]:
@@ -274,6 +274,8 @@ class ExtendedContextEncoder(ContextEncoder):
             A document, as for training: raw tokens, or all columns that the features read.
         a : float
             Share of the global context, from 0 to 1.
+        senses
+            As in `ContextEncoder.embed`.
         feature_weight : float
             Length of the part of the features; 0 for contexts alone.
         return_found : bool
@@ -290,7 +292,7 @@ class ExtendedContextEncoder(ContextEncoder):
         found = sentences(tokens, self.clean)
         words = flat(found)
         here = np.array([word != BREAK for word in words], np.bool_)
-        context = super().embed(words, a)[here]
+        context = super().embed(words, a, senses=senses)[here]
         part = self.feature_embeddings(tokens)
         result = np.zeros_like(part)
         # rows of sentences have no row for the break between two of these
@@ -302,7 +304,7 @@ class ExtendedContextEncoder(ContextEncoder):
 
     # Disk
 
-    def _extras(self) -> persistence.Extras | None:
+    def _parts(self) -> dict[str, persistence.Part]:
         clean: str | list[str] | None = None if self.clean is None else name_of(self.clean)
         steps = getattr(self.clean, "steps", ())
         if steps and all(isinstance(step, str) for step in steps):
@@ -313,7 +315,7 @@ class ExtendedContextEncoder(ContextEncoder):
             "dropout": self.feature_dropout,
             **self.feature_vocabulary.to_dict(),
         }
-        return persistence.Extras(about, self.F1)
+        return {**super()._parts(), persistence.FEATURES: persistence.Part(about, {"F1": self.F1})}
 
     def _reload(self, path: StrPath) -> ExtendedContextEncoder:
         return type(self).load(path, features=self.features, clean=self.clean)
@@ -349,9 +351,14 @@ class ExtendedContextEncoder(ContextEncoder):
         """
         from corpora.cleaning import Pipeline
 
-        extras = persistence.load_extras(path)
+        found = persistence.load_part(path, persistence.FEATURES)
+        if found is None and Path(path).is_dir():
+            raise persistence.ModelError(
+                f"{path} is no extended Context Encoder: it has no {persistence.FEATURES}.json"
+            )
         model = cast("ExtendedContextEncoder", super().load(path))
-        about = extras.about
+        assert found is not None  # what is no folder was refused
+        about = found.about
         try:
             model.feature_vocabulary = FeatureVocabulary.from_dict(about, features)
             model.feature_min_count = check_integer("min_count", about.get("min_count"), 1)
@@ -371,7 +378,8 @@ class ExtendedContextEncoder(ContextEncoder):
                 "give it to load(..., clean=...)"
             )
         shape = len(model.feature_vocabulary), model.config.vector_size
-        if extras.F1.shape != shape:
+        F1 = found.arrays.get("F1", np.zeros(0))
+        if F1.shape != shape or F1.dtype != np.float32:
             raise persistence.ModelError(f"{path} is damaged: F1 has not the shape {shape}")
-        model.F1 = extras.F1
+        model.F1 = F1
         return model

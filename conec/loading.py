@@ -34,6 +34,6 @@ def load(
     ModelError
         If it is damaged, something else, or of a newer version.
     """
-    if persistence.has_extras(path):
+    if persistence.load_part(path, persistence.FEATURES) is not None:
         return ExtendedContextEncoder.load(path, features=features, clean=clean)
     return ContextEncoder.load(path)

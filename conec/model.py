@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 import corpora
-from conec import persistence, ranges, training
+from conec import persistence, ranges, sensefiles, training
 from conec.config import Config, check_integer, check_number
 from conec.embedding import Embedder
 from conec.interop import models
@@ -279,6 +279,7 @@ class ContextEncoder(Embedder):
                 weights[new] = rows
                 setattr(self, name, weights)
         self.context_embeddings = None
+        self.sense_inventory = None
         self._training = None
         self._changed()
         return self
@@ -354,6 +355,7 @@ class ContextEncoder(Embedder):
                 setattr(self, name, zero_rows(*weights.shape))
                 getattr(self, name)[:] = weights
         self.context_embeddings = None
+        self.sense_inventory = None
         self._training = state
         self._runs = state.run + 1
         self._changed()
@@ -461,10 +463,14 @@ class ContextEncoder(Embedder):
             "words": self.vocabulary.words,
             "counts": self.vocabulary.counts.tolist(),
         }
-        persistence.save(path, about, vocabulary, weights, self._extras())
+        persistence.save(path, about, vocabulary, weights, self._parts())
 
-    def _extras(self) -> persistence.Extras | None:
-        return None  # for models that have more weights
+    def _parts(self) -> dict[str, persistence.Part]:
+        """What is saved beside words and weights."""
+        parts = {}
+        if self.sense_inventory is not None:
+            parts[persistence.SENSES] = sensefiles.part(self.sense_inventory)
+        return parts
 
     def _reload(self, path: StrPath) -> ContextEncoder:
         return type(self).load(path)
@@ -497,4 +503,5 @@ class ContextEncoder(Embedder):
             )
         model.W1, model.W2 = weights["W1"], weights["W2"]
         model.context_embeddings = weights.get("context_embeddings")
+        model.sense_inventory = sensefiles.read(path, *model.W1.shape)
         return model

@@ -6,8 +6,9 @@
     words and their counts, the most frequent first
 ``weights.safetensors``
     W1, W2, and the embeddings of global contexts if they were computed
-``features.json``, ``features.safetensors``
-    of an extended Context Encoder: its features with their names and counts, and F1
+``features.json``, ``map.json``, ``senses.json``, each with a ``.safetensors``
+    what some models have beside these: features with their names and counts, and F1; the
+    map of contexts; the words' senses
 """
 
 from __future__ import annotations
@@ -19,30 +20,34 @@ import math
 import os
 import re
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import numpy.typing as npt
 
 from conec.types import JSON, FloatArray, StrPath
 
 FORMAT = "conec.ContextEncoder"
 FORMAT_VERSION = 2
-WITHOUT_EXTRAS = 1  # which older versions read
+WITHOUT_FEATURES = 1  # which older versions read, and ignore other parts of
 CONFIG, VOCABULARY, WEIGHTS = "config.json", "vocabulary.json", "weights.safetensors"
-FEATURES, FEATURE_WEIGHTS = "features.json", "features.safetensors"
-_FILES = {CONFIG, VOCABULARY, WEIGHTS, FEATURES, FEATURE_WEIGHTS}
+FEATURES, MAP, SENSES = PARTS = "features", "map", "senses"
+_FILES = {CONFIG, VOCABULARY, WEIGHTS} | {
+    f"{name}.{kind}" for name in PARTS for kind in ("json", "safetensors")
+}
 
 
 class ModelError(ValueError):
     """A folder that holds no model, a damaged one, or one of a newer version."""
 
 
-class Extras(NamedTuple):
-    """What an extended Context Encoder has beside the rest."""
+class Part(NamedTuple):
+    """What some models have beside words and weights."""
 
     about: JSON
-    F1: FloatArray
+    arrays: dict[str, npt.NDArray[Any]]
 
 
 def save(
@@ -50,7 +55,7 @@ def save(
     about: JSON,
     vocabulary: JSON,
     weights: dict[str, FloatArray],
-    extras: Extras | None = None,
+    parts: Mapping[str, Part] | None = None,
 ) -> None:
     """Write a model.
 
@@ -67,19 +72,18 @@ def save(
 
     _check_content(Path(path))
     with atomic_folder(path, marker=WEIGHTS) as folder:
-        version = WITHOUT_EXTRAS if extras is None else FORMAT_VERSION
+        parts = parts or {}
+        version = FORMAT_VERSION if FEATURES in parts else WITHOUT_FEATURES
         header = {"format": FORMAT, "format_version": version, **about}
         _write_json(folder / CONFIG, header, indent=1)
         _write_json(folder / VOCABULARY, vocabulary)
-        _write_weights(folder / WEIGHTS, weights)
-        written = [WEIGHTS]
-        if extras is not None:
-            _write_json(folder / FEATURES, extras.about)
-            _write_weights(folder / FEATURE_WEIGHTS, {"F1": extras.F1})
-            written.append(FEATURE_WEIGHTS)
+        _write_arrays(folder / WEIGHTS, {n: a.astype("f4", copy=False) for n, a in weights.items()})
+        for name, part in parts.items():
+            _write_json(folder / f"{name}.json", part.about)
+            _write_arrays(folder / f"{name}.safetensors", part.arrays)
         # safetensors lets the owner alone read; others may read what they may read beside it
-        for name in written:
-            shutil.copymode(folder / CONFIG, folder / name)
+        for file in folder.glob("*.safetensors"):
+            shutil.copymode(folder / CONFIG, file)
 
 
 def check_writable(path: StrPath) -> None:
@@ -119,12 +123,12 @@ def _write_json(path: Path, data: JSON, indent: int | None = None) -> None:
     path.write_text(text, encoding="utf-8", errors="backslashreplace")
 
 
-def _write_weights(path: Path, weights: dict[str, FloatArray]) -> None:
+def _write_arrays(path: Path, arrays: dict[str, npt.NDArray[Any]]) -> None:
     from safetensors import SafetensorError
     from safetensors.numpy import save_file
 
     try:
-        save_file({name: np.ascontiguousarray(a, np.float32) for name, a in weights.items()}, path)
+        save_file({name: np.ascontiguousarray(array) for name, array in arrays.items()}, path)
     except SafetensorError as error:
         # its errors of the disk are no OSError
         found = re.search(r"os error (\d+)", str(error))
@@ -177,29 +181,28 @@ def load(path: StrPath) -> tuple[JSON, JSON, dict[str, FloatArray]]:
     return about, vocabulary, weights
 
 
-def has_extras(path: StrPath) -> bool:
-    """Whether a folder holds an extended Context Encoder."""
-    return (Path(path) / FEATURES).is_file()
-
-
-def load_extras(path: StrPath) -> Extras:
-    """Read what an extended Context Encoder has beside the rest.
+def load_part(path: StrPath, name: str) -> Part | None:
+    """Read what some models have beside words and weights; None if this one does not.
 
     Raises
     ------
-    FileNotFoundError
-        If there is no such folder.
     ModelError
-        If the model has no features, or they are damaged.
+        If it is damaged.
     """
+    from safetensors import SafetensorError
+    from safetensors.numpy import load_file
+
     folder = Path(path)
-    if not folder.exists():
-        raise FileNotFoundError(errno.ENOENT, "No model: there is no such folder", str(folder))
-    about = _read_json(folder, FEATURES)
-    weights = _map_weights(folder / FEATURE_WEIGHTS)
-    if "F1" not in weights or weights["F1"].ndim != 2:
-        raise ModelError(f"{folder / FEATURE_WEIGHTS} is damaged: it has no F1")
-    return Extras(about, weights["F1"])
+    about, arrays = folder / f"{name}.json", folder / f"{name}.safetensors"
+    missing = [file.name for file in (about, arrays) if not file.exists()]
+    if len(missing) == 2:
+        return None
+    if missing:
+        raise ModelError(f"{folder} is damaged: it has no {missing[0]}")
+    try:
+        return Part(_read_json(folder, about.name), load_file(arrays))
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{arrays} is damaged: {error}") from error
 
 
 def _read_json(folder: Path, name: str) -> JSON:

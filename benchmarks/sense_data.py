@@ -1,0 +1,133 @@
+"""Data sets of words in context, read in the form of the training text (text8's rules)."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+
+class Place(NamedTuple):
+    """A word in a text."""
+
+    tokens: list[str]
+    position: int
+
+
+class Rated(NamedTuple):
+    """Two words in context, and how similar people find them."""
+
+    words: tuple[str, str]
+    places: tuple[Place, Place]
+    rating: float
+    dev: bool
+    """Whether it is in the half that parameters are chosen on."""
+
+
+class Judged(NamedTuple):
+    """A word in two contexts, and whether it has the same sense there."""
+
+    word: str
+    places: tuple[Place, Place]
+    same: bool
+
+
+class Induced(NamedTuple):
+    """A word, some contexts, and the sense that each has."""
+
+    word: str
+    places: list[Place]
+    senses: list[str]
+
+
+def _files(name: str) -> list[Path]:
+    from corpora import datasets
+
+    try:
+        return list(datasets.paths(name))
+    except datasets.DatasetNotFoundError as error:
+        raise SystemExit(str(error)) from error
+
+
+def _place(left: str, word: str, right: str) -> Place:
+    from corpora.cleaning import ascii_fold, wikifil
+
+    before, middle, after = (wikifil(ascii_fold(text)).split() for text in (left, word, right))
+    # such as "know how" for know-how, which the training text does not know either
+    return Place([*before, "_".join(middle) or "_", *after], len(before))
+
+
+def scws() -> list[Rated]:
+    """Stanford Contextual Word Similarities; half is for development, by a hash of the id."""
+    found = []
+    for line in _files("scws")[0].read_text(encoding="utf-8").splitlines():
+        number, one, _, other, _, *contexts = line.split("\t")[:7]
+        rating = float(line.split("\t")[7])
+        places = []
+        for context in contexts:
+            left, _, rest = context.partition("<b>")
+            places.append(_place(left, *rest.split("</b>", 1)))
+        dev = zlib.crc32(number.encode()) % 2 == 0
+        found.append(Rated((one.lower(), other.lower()), (places[0], places[1]), rating, dev))
+    return found
+
+
+def wic(part: str) -> list[Judged]:
+    """A part of WiC: "train", "dev" or "test"."""
+    data, gold = (
+        next(path for path in _files("wic") if path.name == f"{part}.{what}.txt")
+        .read_text(encoding="utf-8")
+        .splitlines()
+        for what in ("data", "gold")
+    )
+    found = []
+    for line, answer in zip(data, gold, strict=True):
+        word, _, numbers, *sentences = line.split("\t")
+        places = []
+        for number, sentence in zip(numbers.split("-"), sentences, strict=True):
+            tokens, i = sentence.split(" "), int(number)
+            places.append(_place(" ".join(tokens[:i]), tokens[i], " ".join(tokens[i + 1 :])))
+        found.append(Judged(word.lower(), (places[0], places[1]), answer.strip() == "T"))
+    return found
+
+
+def semeval() -> list[Induced]:
+    """SemEval-2010 task 14.
+
+    The contexts of a word are in the order of the numbers of their instances; the key is not.
+    """
+    data, key = (
+        next(path for path in _files("semeval2010_task14") if path.name == name)
+        .read_text(encoding="utf-8")
+        .splitlines()
+        for name in ("dataset.txt", "key.txt")
+    )
+    answers: dict[str, list[tuple[int, str]]] = {}
+    for line in key:
+        name, instance, sense = line.split()[:3]
+        answers.setdefault(name, []).append((int(instance.rpartition(".")[2]), sense))
+    found, i = [], 0
+    while i < len(data):
+        name, n = data[i].split()
+        lines = data[i + 1 : i + 1 + int(n)]
+        senses = [sense for _, sense in sorted(answers[name])]
+        word = name.partition(".")[0]
+        places = []
+        for line in lines:
+            left, _, right = line.partition("\t")
+            places.append(_place(left, word, right))
+        if len(places) != len(senses):
+            raise ValueError(f"{name} has {len(places)} contexts, and {len(senses)} in the key")
+        found.append(Induced(word, places, senses))
+        i += 1 + int(n)
+    return found
+
+
+def words(tasks: Sequence[Rated | Judged | Induced]) -> set[str]:
+    """The words asked about, and the forms that they have."""
+    found = set()
+    for task in tasks:
+        found |= {task.words[0], task.words[1]} if isinstance(task, Rated) else {task.word}
+        found |= {place.tokens[place.position] for place in task.places}
+    return found

@@ -1,0 +1,191 @@
+"""Inducing senses: the occurrences of a word in a corpus, clustered by their contexts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conec.clustering import cluster
+from conec.contexts import Window, global_embeddings
+from conec.senses import SenseInventory, SenseSettings, word_vectors
+from conec.types import FloatArray, IntArray
+from conec.weights import unit
+from corpora.compiling import compiling
+
+if TYPE_CHECKING:
+    from conec.vocabulary import Vocabulary
+    from corpora.tokens import TokenStream
+
+_SENSES = 3  # a purpose of random numbers, beside those of `conec.ranges` and `conec.weights`
+_REACH = 5  # words on either side of an example
+_BATCH = 2048  # words: so that an interruption need not wait for all
+
+
+def context_map(
+    contexts: FloatArray, vectors: FloatArray, counts: npt.NDArray[np.int64], ridge: float
+) -> FloatArray:
+    """Ridge regression from words' mean contexts to their vectors.
+
+    Parameters
+    ----------
+    contexts : float32 array of shape (V, d)
+        Of unit length or zero.
+    vectors : float32 array of shape (V, d)
+    counts : int64 array of shape (V,)
+        A word weighs the root of its count.
+    ridge : float
+        As in `SenseSettings`.
+
+    Returns
+    -------
+    float32 array of shape (d, d)
+        ``contexts @ map`` is near to the vectors.
+    """
+    X = contexts.astype(np.float64)
+    weighted = X * np.sqrt(counts)[:, None]
+    moments = weighted.T @ X
+    moments += ridge * max(np.trace(moments) / len(moments), 1e-12) * np.eye(len(moments))
+    found: FloatArray = np.linalg.solve(moments, weighted.T @ vectors).astype(np.float32)
+    return found
+
+
+def induce(
+    stream: TokenStream,
+    W1: FloatArray,
+    vocabulary: Vocabulary,
+    settings: SenseSettings | None = None,
+    *,
+    words: npt.NDArray[np.int64] | None = None,
+    seed: int = 1,
+    workers: int = 1,
+    progress: bool = False,
+) -> SenseInventory:
+    """Find the senses of words in a corpus.
+
+    Parameters
+    ----------
+    stream : TokenStream
+    W1 : float32 array of shape (V, d)
+    vocabulary : Vocabulary
+    settings : SenseSettings, optional
+    words : int64 array, optional
+        Ids of the words whose senses are wanted; by default all.
+    seed : int
+    workers : int
+        Threads. The result does not depend on them.
+    progress : bool
+        Show bars.
+    """
+    from tqdm import tqdm
+
+    from conec.kernels.contexts import group_positions, lay_out
+
+    settings = settings or SenseSettings()
+    window = settings.context(vocabulary)
+    plain = unit(W1)
+    means = global_embeddings(stream, plain, window, workers=workers, progress=progress)
+    found = context_map(unit(means), word_vectors(W1), vocabulary.counts, settings.ridge)
+    with compiling("senses"):
+        ids, borders = np.asarray(stream.ids), stream.offsets.astype(np.int64)
+        text, first, stop = lay_out(ids, borders, 0, len(ids))
+        starts, order = group_positions(text, first, stop, len(W1))
+    frequent = np.diff(starts) >= settings.min_occurrences
+    chosen = np.flatnonzero(frequent) if words is None else np.unique(words[frequent[words]])
+    search = _Search(text, starts, order, plain @ found, window, settings, seed)
+    numbers = np.zeros(len(W1) + 1, np.int64)
+    parts: list[_Found] = []
+    bar = tqdm(chosen, desc="senses", unit=" words", disable=None if progress else True)
+    with ThreadPoolExecutor(workers, thread_name_prefix="conec") as executor:
+        words_left = iter(chosen.tolist())
+        while batch := list(islice(words_left, _BATCH)):
+            for word, part in zip(batch, executor.map(search, batch), strict=True):
+                numbers[word + 1] = len(part[0])
+                parts.append(part)
+                bar.update()
+    bar.close()
+    d, width = W1.shape[1], 2 * _REACH + 1
+    none = (
+        np.zeros((0, d), np.float32), np.zeros(0, np.float32),
+        np.zeros((0, settings.examples, width), np.int32),
+    )  # fmt: skip
+    centres, shares, examples = (np.concatenate(p) for p in zip(none, *parts, strict=True))
+    return SenseInventory(np.cumsum(numbers), centres, shares, examples, found, settings)
+
+
+_Found = tuple[FloatArray, FloatArray, IntArray]
+
+
+@dataclass(frozen=True)
+class _Search:
+    """The senses of one word: centres, shares and examples."""
+
+    text: IntArray
+    starts: npt.NDArray[np.int64]
+    order: IntArray
+    matrix: FloatArray
+    window: Window
+    settings: SenseSettings
+    seed: int
+
+    def __call__(self, word: int) -> _Found:
+        s = self.settings
+        rng = np.random.default_rng([self.seed, _SENSES, word])
+        places = self.order[self.starts[word] : self.starts[word + 1]].astype(np.int64)
+        if len(places) > s.sample:
+            places = np.sort(rng.choice(places, s.sample, replace=False))
+        vectors = self.contexts(places)
+        has = vectors.any(axis=1)
+        places, vectors = places[has], vectors[has]
+        if not len(vectors):
+            return self._result([], len(places))
+        labels = cluster(
+            vectors, rng, most=s.most, threshold=s.threshold, smallest=s.smallest
+        )  # fmt: skip
+        return self._result(list(self._senses(places, vectors, labels)), len(places))
+
+    def contexts(self, places: npt.NDArray[np.int64]) -> FloatArray:
+        """Mapped contexts of occurrences, of unit length."""
+        from conec.kernels.occurrences import occurrence_vectors
+
+        out = np.empty((len(places), self.matrix.shape[1]), np.float32)
+        weights = self.window.distance_weights().astype(np.float32)
+        keep = self.window.word_weights(len(self.matrix))
+        occurrence_vectors(self.text, places, weights, keep, self.matrix, out)
+        return unit(out)
+
+    def _senses(
+        self, places: npt.NDArray[np.int64], vectors: FloatArray, labels: IntArray
+    ) -> Iterator[tuple[FloatArray, int, IntArray]]:
+        for label in range(labels.max() + 1):
+            own = labels == label
+            centre = unit(vectors[own].sum(axis=0))
+            nearest = np.argsort(-(vectors[own] @ centre), kind="stable")[: self.settings.examples]
+            yield centre, int(own.sum()), self._examples(places[own][nearest])
+
+    def _examples(self, places: npt.NDArray[np.int64]) -> IntArray:
+        found = np.full((self.settings.examples, 2 * _REACH + 1), -1, np.int32)
+        for row, place in zip(found, places.tolist(), strict=False):
+            row[_REACH] = self.text[place]
+            for step in (-1, 1):
+                for distance in range(1, _REACH + 1):
+                    # below 0 is a break between sentences or documents
+                    if (word := self.text[place + step * distance]) < 0:
+                        break
+                    row[_REACH + step * distance] = word
+        return found
+
+    def _result(self, senses: list[Any], n: int) -> _Found:
+        d = self.matrix.shape[1]
+        return (
+            np.array([centre for centre, _, _ in senses], np.float32).reshape(-1, d),
+            np.array([size / n for _, size, _ in senses], np.float32),
+            np.array([rows for _, _, rows in senses], np.int32).reshape(
+                len(senses), self.settings.examples, 2 * _REACH + 1
+            ),
+        )

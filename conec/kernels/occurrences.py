@@ -1,0 +1,42 @@
+"""Context vectors of single occurrences, compiled by Numba, without the GIL."""
+
+from __future__ import annotations
+
+import numba as nb
+
+from conec.kernels.contexts import BORDER
+
+
+@nb.njit(nogil=True, cache=True, fastmath={"contract"})
+def occurrence_vectors(text, positions, weight, keep, matrix, out):  # type: ignore[no-untyped-def]
+    """``out[i]``: the sum over the words around a position of their weight times their row.
+
+    Parameters
+    ----------
+    text : int32 array
+        By `lay_out`.
+    positions : int64 array of shape (n,)
+        In `text`; none is a border.
+    weight : float32 array of shape (window + 1,)
+        Of a context word at each distance.
+    keep : float32 array of shape (V,)
+        Weight of each context word.
+    matrix : float32 array of shape (V, d)
+    out : float32 array of shape (n, d)
+    """
+    d = matrix.shape[1]
+    for i in range(len(positions)):
+        p = positions[i]
+        y = out[i]
+        for j in range(d):
+            y[j] = 0
+        for side in (-1, 1):
+            for distance in range(1, len(weight)):
+                c = text[p + side * distance]
+                if c >= 0:
+                    v = weight[distance] * keep[c]
+                    x = matrix[c]
+                    for j in range(d):
+                        y[j] += v * x[j]
+                elif c == BORDER:
+                    break
