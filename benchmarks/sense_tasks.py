@@ -46,8 +46,11 @@ def in_context(
 # SCWS
 
 
-def similarity(model: ContextEncoder, pairs: Sequence[Rated]) -> Scores:
-    """Spearman's correlation times 100, by part and kind of embedding; the shares chosen."""
+def similarity(model: ContextEncoder, stream: TokenStream, pairs: Sequence[Rated]) -> Scores:
+    """Spearman's correlation times 100, by part and kind of embedding; the shares chosen.
+
+    The model's `context_embeddings` become those of `learn_map`.
+    """
     ids = np.array([[model.vocabulary.index.get(w, -1) for w in p.words] for p in pairs])
     known = (ids >= 0).all(axis=1)
     sides = [[pair.places[side] for pair in pairs] for side in (0, 1)]
@@ -55,6 +58,7 @@ def similarity(model: ContextEncoder, pairs: Sequence[Rated]) -> Scores:
     cosines: dict[str, npt.NDArray[Any]] = {}
     vectors = {
         "wv": model.wv.get_normed_vectors(), "conec": model.wv_context.get_normed_vectors(),
+        "mapped": model.learn_map(stream).wv_context.get_normed_vectors(),
         "word": model._word_vectors(),
     }  # fmt: skip
     for kind, matrix in vectors.items():

@@ -3,7 +3,7 @@
 A model is trained with the defaults, and senses are induced from the same text. Rows:
 
 - wv, conec: one vector a word: the rows of W1, and the embeddings of global contexts
-- word: the rows of W1 less their mean
+- mapped: also one vector, by `learn_map`; word: the rows of W1 less their mean
 - avgsim, avgsimc, maxsimc: similarities of all senses, their mean, their mean by how well they
   fit the contexts, those of the two that fit best
 - in_context: the word's vector mixed with its mapped local context; in_sense: with its sense
@@ -42,7 +42,7 @@ from benchmarks.runs import Measured, Task, apart, rounds
 
 QUICK_STEP = 10  # with --quick, one in so many questions of SCWS, WiC and SemEval
 MORE = ("enwiki2019_featured", "enwiki2019_good_sample")  # Wikipedia, beside the corpus
-SCWS = ("wv", "conec", "word", "avgsim", "avgsimc", "maxsimc", "in_context", "in_sense")
+SCWS = ("wv", "conec", "mapped", "word", "avgsim", "avgsimc", "maxsimc", "in_context", "in_sense")
 PARTS = ("test", "all", "test_known", "all_known")
 INDUCTION = ("corpus", "contexts", "one", "instances", "random")
 ANALOGIES = (
@@ -146,7 +146,7 @@ def run(task: Task) -> Measured:
             "mean": float(numbers[numbers > 0].mean()),
             "one_share": 100 * float((numbers[numbers > 0] == 1).mean()),
         },
-        "scws": sense_tasks.similarity(model, sense_data.scws()[step]),
+        "scws": sense_tasks.similarity(model, stream, sense_data.scws()[step]),
         "wic": sense_tasks.same_sense(model, judged),
         "semeval": sense_tasks.induction(model, sense_data.semeval()[step], task["seed"]),
         "analogies": sense_tasks.analogies_by_sense(
@@ -169,7 +169,7 @@ def _results(corpus: str, runs: list[Measured]) -> list[Result]:
         add(f"scws.{name}", [m["scws"][name] for m in runs], unit)
     for part in PARTS:
         for kind in ("avgsimc", "in_context", "in_sense"):
-            for base in SCWS[:3]:
+            for base in SCWS[:4]:
                 values = [m["scws"][f"{part}.{kind}"] - m["scws"][f"{part}.{base}"] for m in runs]
                 add(f"scws.gain.{part}.{kind}.{base}", values, "points")
     for name in runs[0]["wic"]:
@@ -231,7 +231,7 @@ def draw(found: dict[str, Result], corpora: list[str], path: Path) -> None:
     corpus = corpora[-1]
     figure, (left, right) = charts.figure(1, 2, (12, 5))
     rows = [found[f"{corpus}.scws.test.{kind}"] for kind in SCWS]
-    tones = [charts.ORANGE] * 3 + [charts.GREY] * 3 + [charts.BLUE] * 2
+    tones = [charts.ORANGE] * 4 + [charts.GREY] * 3 + [charts.BLUE] * 2
     charts.bars(left, rows, list(SCWS), tones)
     charts.style(left, "Spearman x 100, the half not chosen on", "", "SCWS", grid="x")
     names = [
