@@ -12,6 +12,8 @@ import corpora
 from conec import contexts
 from conec.config import Config
 from conec.contexts import Window
+from conec.mapping import ContextMap, MapConfig, context_table, learn
+from conec.mapping import unit as _unit
 from conec.types import BoolArray, CorpusLike, FloatArray, Normalize, Weighting
 from conec.vocabulary import Vocabulary
 from corpora.tokens import TokenStream
@@ -36,6 +38,8 @@ class Embedder:
     W1 : float32 array of shape (V, d)
     context_embeddings : float32 array of shape (V, d) or None
         Global context vectors times W1, by `build_contexts`.
+    context_map : ContextMap or None
+        From contexts to word vectors, by `learn_map`.
     """
 
     def __init__(self, config: Config) -> None:
@@ -43,6 +47,7 @@ class Embedder:
         self.vocabulary = Vocabulary([], [])
         self.W1 = np.zeros((0, config.vector_size), np.float32)
         self.context_embeddings: FloatArray | None = None
+        self.context_map: ContextMap | None = None
         self._cache: dict[str, Any] = {}
 
     def __len__(self) -> int:
@@ -76,6 +81,7 @@ class Embedder:
     def _changed(self) -> None:
         """Forget what was derived from the weights."""
         self._cache = {}
+        self.context_map = None
 
     # Context vectors
 
@@ -117,7 +123,56 @@ class Embedder:
             workers=self.config.workers,
             progress=progress,
         )
-        self._changed()
+        self._cache.pop("wv_context", None)
+        return self
+
+    def learn_map(
+        self: Self,
+        corpus: CorpusLike | TokenStream,
+        *,
+        window: int = 20,
+        weighting: Weighting = "distance",
+        sample: float = 1e-4,
+        n_contexts: int = 64,
+        draws: int = 2,
+        reliable: float = 100.0,
+        ridge: float = 1e-3,
+        progress: bool = False,
+    ) -> Self:
+        """Learn `context_map`, from contexts to word vectors, on the words of the vocabulary.
+
+        From then on `embed` and `embed_word` give words that the model does not know a vector
+        among the rows of W1, where `wv` finds its neighbours. Further training drops the map.
+
+        Parameters
+        ----------
+        corpus : Corpus, path, iterable of lists of str, or TokenStream
+            The text that the model was trained on, or some of it.
+        window, weighting, sample, n_contexts, draws, reliable, ridge
+            As in `MapConfig`.
+        progress : bool
+            Show bars.
+
+        Raises
+        ------
+        ValueError
+            If a parameter is out of range, or no word has contexts.
+        """
+        config = MapConfig(
+            window=window,
+            weighting=weighting,
+            sample=sample,
+            n_contexts=n_contexts,
+            draws=draws,
+            reliable=reliable,
+            ridge=ridge,
+            seed=self.config.seed,
+        )
+        stream = self._encode(corpus, progress)
+        self._cache.pop("map_table", None)
+        self.context_map = learn(
+            stream, self.vocabulary, self._unit_W1(), config, progress=progress
+        )
         return self
 
     def global_contexts(
@@ -232,16 +287,31 @@ class Embedder:
 
     @overload
     def embed(
-        self, tokens: Sequence[str], a: float = ..., *, return_found: Literal[False] = ...
+        self,
+        tokens: Sequence[str],
+        a: float = ...,
+        *,
+        use_map: bool = ...,
+        return_found: Literal[False] = ...,
     ) -> FloatArray: ...
 
     @overload
     def embed(
-        self, tokens: Sequence[str], a: float = ..., *, return_found: Literal[True]
+        self,
+        tokens: Sequence[str],
+        a: float = ...,
+        *,
+        use_map: bool = ...,
+        return_found: Literal[True],
     ) -> tuple[FloatArray, BoolArray]: ...
 
     def embed(
-        self, tokens: Sequence[str], a: float = 0.6, *, return_found: bool = False
+        self,
+        tokens: Sequence[str],
+        a: float = 0.6,
+        *,
+        use_map: bool = True,
+        return_found: bool = False,
     ) -> FloatArray | tuple[FloatArray, BoolArray]:
         """Embeddings of the tokens of a document, each in the sense at hand.
 
@@ -254,6 +324,9 @@ class Embedder:
             A document; all occurrences of a word in it share an embedding.
         a : float
             Share of the global context, from 0 to 1.
+        use_map : bool
+            If a map was learned, take the vectors that it gives for words that the model does
+            not know.
         return_found : bool
             Return as well which tokens have an embedding.
 
@@ -275,6 +348,8 @@ class Embedder:
         tokens = _checked(tokens)
         words, matrix = self._local(tokens)
         vectors, found = self._combine(words, matrix, a)
+        if use_map:
+            self._map_unknown(words, vectors, found, tokens)
         row = {word: i for i, word in enumerate(words)}
         # a sentence break is a token without context
         where = np.fromiter((row.get(token, -1) for token in tokens), np.int64, len(tokens))
@@ -293,6 +368,7 @@ class Embedder:
         contexts: Sequence[str | Sequence[str]] = ...,
         a: float = ...,
         *,
+        use_map: bool = ...,
         return_found: Literal[False] = ...,
     ) -> FloatArray: ...
 
@@ -303,6 +379,7 @@ class Embedder:
         contexts: Sequence[str | Sequence[str]] = ...,
         a: float = ...,
         *,
+        use_map: bool = ...,
         return_found: Literal[True],
     ) -> tuple[FloatArray, bool]: ...
 
@@ -312,6 +389,7 @@ class Embedder:
         contexts: Sequence[str | Sequence[str]] = (),
         a: float = 0.6,
         *,
+        use_map: bool = True,
         return_found: bool = False,
     ) -> FloatArray | tuple[FloatArray, bool]:
         """Embedding of one word, from the texts that it stands in.
@@ -325,6 +403,8 @@ class Embedder:
             word in it; together they are its local context.
         a : float
             Share of the global context, if the model knows the word.
+        use_map : bool
+            As in `embed`.
         return_found : bool
             Return as well whether the word has an embedding.
 
@@ -354,6 +434,8 @@ class Embedder:
         row = words.index(word) if texts else 0
         local = matrix[row] if texts else sparse.csr_matrix((1, len(self)), dtype=np.float32)
         vectors, found = self._combine([word], local, a)
+        if use_map:
+            self._map_unknown([word], vectors, found, tokens, offsets)
         return (vectors[0], bool(found[0])) if return_found else vectors[0]
 
     def _combine(
@@ -376,6 +458,28 @@ class Embedder:
         result = _unit(result)
         found: BoolArray = np.asarray(result.any(axis=1))
         return result, found
+
+    def _map_unknown(
+        self,
+        words: list[str],
+        vectors: FloatArray,
+        found: BoolArray,
+        tokens: list[str],
+        offsets: npt.ArrayLike | None = None,
+    ) -> None:
+        """Put the vectors that the map gives where words are unknown, if a map was learned."""
+        rows = [i for i, word in enumerate(words) if word not in self.vocabulary]
+        if self.context_map is None or not rows or not tokens:
+            return
+        config = self.context_map.config
+        order, matrix = self._local(tokens, offsets, config.window, config.weighting, "none")
+        at = {word: i for i, word in enumerate(order)}
+        if "map_table" not in self._cache:
+            table = context_table(self.vocabulary, self._unit_W1(), config)
+            self._cache["map_table"] = table
+        local = matrix[[at[words[i]] for i in rows]] @ self._cache["map_table"]
+        vectors[rows] = _unit(self.context_map.transform(_unit(local)))
+        found[rows] = vectors[rows].any(axis=1)
 
     # Queries
 
@@ -459,10 +563,3 @@ def _checked(tokens: Sequence[str]) -> list[str]:
     if isinstance(tokens, str):
         raise TypeError("a list of tokens is needed, not a string: use text.split()")
     return list(tokens)
-
-
-def _unit(vectors: FloatArray) -> FloatArray:
-    """Rows of length 1; zero rows stay."""
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    unit: FloatArray = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
-    return unit

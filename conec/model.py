@@ -13,6 +13,7 @@ from conec import persistence, ranges, training
 from conec.config import Config, check_integer, check_number
 from conec.embedding import Embedder
 from conec.interop import models
+from conec.mapping import ContextMap, MapConfig
 from conec.state import TrainingState, floats
 from conec.types import (
     CbowGradient,
@@ -103,6 +104,8 @@ class ContextEncoder(Embedder):
         Mean loss of a position in each epoch; NaN if no word had a context.
     context_embeddings : float32 array of shape (V, d) or None
         Global context vectors times W1, by `build_contexts`.
+    context_map : ContextMap or None
+        From the contexts of words never seen to vectors among those of W1, by `learn_map`.
 
     Examples
     --------
@@ -454,11 +457,16 @@ class ContextEncoder(Embedder):
             "runs": self._runs,
             "training": None if self._training is None else self._training.to_dict(),
         }
+        # one learned in the middle of an epoch, by a callback, is out of date
+        context_map = self.context_map if self._training is None else None
+        if context_map is not None:
+            about["map"] = context_map.config.to_dict()
         vocabulary = {
             "words": self.vocabulary.words,
             "counts": self.vocabulary.counts.tolist(),
         }
-        persistence.save(path, about, vocabulary, weights)
+        arrays = None if context_map is None else context_map.arrays()
+        persistence.save(path, about, vocabulary, weights, arrays)
 
     @classmethod
     def load(cls, path: StrPath) -> ContextEncoder:
@@ -488,4 +496,11 @@ class ContextEncoder(Embedder):
             )
         model.W1, model.W2 = weights["W1"], weights["W2"]
         model.context_embeddings = weights.get("context_embeddings")
+        if about.get("map") is not None:
+            try:
+                config = MapConfig(**about["map"])
+                arrays = persistence.load_map(path)
+                model.context_map = ContextMap.from_arrays(config, arrays, model.config.vector_size)
+            except (TypeError, ValueError) as error:
+                raise persistence.ModelError(f"{path} is damaged: {error}") from error
         return model

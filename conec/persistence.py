@@ -6,6 +6,9 @@
     words and their counts, the most frequent first
 ``weights.safetensors``
     W1, W2, and the embeddings of global contexts if they were computed
+``map.safetensors``
+    the map from contexts to word vectors, if it was learned; it has a file of its own,
+    as earlier versions read the others without it
 """
 
 from __future__ import annotations
@@ -27,13 +30,20 @@ from conec.types import JSON, FloatArray, StrPath
 FORMAT = "conec.ContextEncoder"
 FORMAT_VERSION = 1
 CONFIG, VOCABULARY, WEIGHTS = "config.json", "vocabulary.json", "weights.safetensors"
+MAP = "map.safetensors"
 
 
 class ModelError(ValueError):
     """A folder that holds no model, a damaged one, or one of a newer version."""
 
 
-def save(path: StrPath, about: JSON, vocabulary: JSON, weights: dict[str, FloatArray]) -> None:
+def save(
+    path: StrPath,
+    about: JSON,
+    vocabulary: JSON,
+    weights: dict[str, FloatArray],
+    context_map: dict[str, FloatArray] | None = None,
+) -> None:
     """Write a model.
 
     An older model at `path` is replaced in one step, and stays whole if anything
@@ -52,9 +62,11 @@ def save(path: StrPath, about: JSON, vocabulary: JSON, weights: dict[str, FloatA
         header = {"format": FORMAT, "format_version": FORMAT_VERSION, **about}
         _write_json(folder / CONFIG, header, indent=1)
         _write_json(folder / VOCABULARY, vocabulary)
-        _write_weights(folder / WEIGHTS, weights)
-        # safetensors lets the owner alone read; others may read what they may read beside it
-        shutil.copymode(folder / CONFIG, folder / WEIGHTS)
+        files = {WEIGHTS: weights} if context_map is None else {WEIGHTS: weights, MAP: context_map}
+        for name, arrays in files.items():
+            _write_weights(folder / name, arrays)
+            # safetensors lets the owner alone read; others may read what they may read beside it
+            shutil.copymode(folder / CONFIG, folder / name)
 
 
 def check_writable(path: StrPath) -> None:
@@ -79,7 +91,7 @@ def _check_content(folder: Path) -> None:
     """Refuse to replace a folder with files that are not of a model; hidden ones may go."""
     if folder.is_dir():
         names = {name for name in os.listdir(folder) if not name.startswith(".")}
-        others = sorted(names - {CONFIG, VOCABULARY, WEIGHTS})
+        others = sorted(names - {CONFIG, VOCABULARY, WEIGHTS, MAP})
         if others:
             some = ", ".join(others[:3]) + (" ..." if len(others) > 3 else "")
             raise FileExistsError(
@@ -150,6 +162,17 @@ def load(path: StrPath) -> tuple[JSON, JSON, dict[str, FloatArray]]:
     if any(array.shape != weights["W1"].shape for array in weights.values()):
         raise ModelError(f"{folder / WEIGHTS} is damaged: arrays of different shapes")
     return about, vocabulary, weights
+
+
+def load_map(path: StrPath) -> dict[str, FloatArray]:
+    """Read the arrays of a model's map, memory-mapped.
+
+    Raises
+    ------
+    ModelError
+        If there is none, or it is damaged.
+    """
+    return _map_weights(Path(path) / MAP)
 
 
 def _read_json(folder: Path, name: str) -> JSON:
