@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, overload
 
 import numpy as np
@@ -137,6 +137,7 @@ class Embedder:
         draws: int = 2,
         reliable: float = 100.0,
         ridge: float = 1e-3,
+        exclude: Iterable[str] = (),
         progress: bool = False,
     ) -> Self:
         """Learn `context_map`, from contexts to word vectors, on the words of the vocabulary.
@@ -150,6 +151,8 @@ class Embedder:
             The text that the model was trained on, or some of it.
         window, weighting, sample, n_contexts, draws, reliable, ridge
             As in `MapConfig`.
+        exclude : iterable of str
+            Words not to learn from, such as those to test with.
         progress : bool
             Show bars.
 
@@ -171,7 +174,12 @@ class Embedder:
         stream = self._encode(corpus, progress)
         self._cache.pop("map_table", None)
         self.context_map = learn(
-            stream, self.vocabulary, self._unit_W1(), config, progress=progress
+            stream,
+            self.vocabulary,
+            self._unit_W1(),
+            config,
+            exclude=exclude,
+            progress=progress,
         )
         return self
 
