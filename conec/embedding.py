@@ -159,8 +159,10 @@ class Embedder:
         Raises
         ------
         ValueError
-            If a parameter is out of range, or no word has contexts.
+            If a parameter is out of range, no word has contexts, or W1 holds NaN.
         """
+        from conec.interop.checks import check_vectors
+
         config = MapConfig(
             window=window,
             weighting=weighting,
@@ -171,6 +173,7 @@ class Embedder:
             ridge=ridge,
             seed=self.config.seed,
         )
+        check_vectors(self.W1, self.vocabulary.words)
         stream = self._encode(corpus, progress)
         self._cache.pop("map_table", None)
         self.context_map = learn(
