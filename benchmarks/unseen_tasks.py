@@ -83,7 +83,21 @@ class RareWords(NamedTuple):
         return found
 
 
+class Tasks(NamedTuple):
+    """One part of all tasks."""
+
+    nonces: list[Nonce]
+    chimeras: dict[str, list[Trial]]
+    rare: RareWords
+
+
 # Reading
+
+
+def read(part: str) -> Tasks:
+    """Read one part of all tasks."""
+    chimeras = {length: read_chimeras(length, part) for length in LENGTHS}
+    return Tasks(read_nonces(part), chimeras, read_rare_words().part(part))
 
 
 def read_nonces(part: str) -> list[Nonce]:

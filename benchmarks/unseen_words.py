@@ -169,27 +169,29 @@ def run(task: Task) -> Measured:
         "conec_local": of_model(model, use_map=False),
         "conec_map": of_model(model, use_map=True),
     }
+    asked = tasks.read(task["part"])
     found: Measured = {}
     for name, method in methods.items():
-        for row, value in scored(model, method, task["part"], task["quick"]).items():
+        for row, value in scored(model, method, asked, task["quick"]).items():
             found[f"{row}.{name}"] = value
     return found
 
 
-def scored(model: ContextEncoder, method: Method, part: str, quick: bool) -> dict[str, float]:
+def scored(
+    model: ContextEncoder, method: Method, asked: tasks.Tasks, quick: bool
+) -> dict[str, float]:
     """The scores of one method on all tasks."""
     index, known = model.vocabulary.index, np.asarray(model.W1)
     found = {}
-    nonces = [nonce for nonce in tasks.read_nonces(part) if nonce.word in index]
+    nonces = [nonce for nonce in asked.nonces if nonce.word in index]
     vectors = method([nonce.texts for nonce in nonces])
     ranks = tasks.nonce_ranks(vectors, [index[nonce.word] for nonce in nonces], known)
     found["nonce.mrr"] = float((1 / ranks).mean())
     found["nonce.median"] = float(np.median(ranks))
-    for length in LENGTHS:
-        trials = tasks.read_chimeras(length, part)
+    for length, trials in asked.chimeras.items():
         vectors = method([trial.texts for trial in trials])
         found[f"chimera.{length}"] = tasks.chimera_score(vectors, trials, index, known)
-    rare = tasks.read_rare_words().part(part)
+    rare = asked.rare
     for n in CONTEXTS[:2] if quick else CONTEXTS:
         values = []
         for draw in range(1 if quick else DRAWS):
