@@ -10,8 +10,9 @@ import numpy.typing as npt
 
 import corpora
 from conec import contexts
-from conec.config import Config, check_choice, check_number
+from conec.config import Config, check_choice
 from conec.contexts import Window
+from conec.mapping import ContextMap, MapConfig, context_table, learn
 from conec.senses import Sense, SenseInventory, SenseSettings, word_vectors
 from conec.smoothing import smoothed
 from conec.types import BoolArray, Choice, CorpusLike, FloatArray, Normalize, Weighting
@@ -40,6 +41,8 @@ class Embedder:
     context_embeddings : float32 array of shape (V, d) or None
         The words' embeddings with their global contexts, by `learn_map` or
         `build_contexts`.
+    context_map : ContextMap or None
+        From contexts to word vectors, by `learn_map`.
     sense_inventory : SenseInventory or None
         The words' senses, by `build_senses`.
     """
@@ -50,6 +53,7 @@ class Embedder:
         self.W1 = np.zeros((0, config.vector_size), np.float32)
         self.W2 = np.zeros((0, config.vector_size), np.float32)
         self.context_embeddings: FloatArray | None = None
+        self.context_map: ContextMap | None = None
         self.sense_inventory: SenseInventory | None = None
         self._cache: dict[str, Any] = {}
 
@@ -98,10 +102,11 @@ class Embedder:
         memory: int = 1 << 30,
         progress: bool = False,
     ) -> Self:
-        """Compute `context_embeddings`: the words' global context vectors times W1.
+        """Take the thesis's embeddings: global context vectors times W1.
 
-        W1's rows are brought to unit length first, as in the thesis's experiments. The
-        matrix of context vectors itself is not held.
+        They become `context_embeddings`, and `embed` adds local ones as they are. W1's
+        rows are brought to unit length first, as in the thesis's experiments. The matrix
+        of context vectors itself is not held.
 
         Parameters
         ----------
@@ -125,49 +130,72 @@ class Embedder:
             workers=self.config.workers,
             progress=progress,
         )
+        self.context_map = None
         self._changed()
         return self
 
     def learn_map(
         self: Self,
         corpus: CorpusLike | TokenStream,
+        config: MapConfig | None = None,
         *,
-        smoothing: float = 1.0,
+        exclude: Iterable[str] = (),
         memory: int = 1 << 30,
         progress: bool = False,
     ) -> Self:
-        """Compute `context_embeddings`: rows of W1, smoothed by what contexts say.
+        """Learn better embeddings, of known words and of contexts: what training ends with.
 
-        A word's row of W1 is predicted from its row of W2 and its global context vector
-        times W2, by ridge regression on all words, and the prediction added to it. Such
-        embeddings are better than rows of W1 and than global context vectors times W1.
+        `context_embeddings` become rows of W1, smoothed by what the rest of the network
+        says of each word (`conec.smoothing`). They beat rows of W1 and global context
+        vectors times W1. `context_map` brings local contexts to where the words'
+        vectors are (`conec.mapping`). `embed` and `embed_word` mix the two, as Eq. 7.1
+        does; `build_contexts` goes back to the thesis's embeddings.
 
         Parameters
         ----------
         corpus : Corpus, path, iterable of lists of str, or TokenStream
-            All the text that the contexts shall come from.
-        smoothing : float
-            So many times the prediction is added.
+            The text that the model was trained on, or some of it.
+        config : MapConfig, optional
+        exclude : iterable of str
+            Words that the map does not learn from, such as those to test with.
         memory : int
             As in `global_contexts`.
         progress : bool
-            Show a bar.
+            Show bars.
+
+        Raises
+        ------
+        ValueError
+            If weights hold NaN, or the corpus has no word of the vocabulary.
         """
-        check_number("smoothing", smoothing, 0)
+        from conec.interop.checks import check_vectors
+
+        config = config or MapConfig()
+        check_vectors(self.W1, self.vocabulary.words)
         stream = self._encode(corpus, progress)
         # vectors of another program may come without W2
         other = self.W2 if self.W2.any() else self.W1
         said = contexts.global_embeddings(
             stream,
-            other,
+            np.hstack([self.W1, other]),
             self._window(None, "sif"),
             memory=memory,
             workers=self.config.workers,
             progress=progress,
         )
         counts = self.vocabulary.counts
-        self.context_embeddings = smoothed(self.W1, self.W2, said, counts, smoothing)
+        smooth = smoothed(self.W1, self.W2, said, counts, config.smoothing)
+        learned = learn(
+            stream,
+            self.vocabulary,
+            self._unit_W1(),
+            config,
+            seed=self.config.seed,
+            exclude=exclude,
+            progress=progress,
+        )
         self._changed()
+        self.context_embeddings, self.context_map = smooth, learned
         return self
 
     def global_contexts(
@@ -410,8 +438,10 @@ class Embedder:
     ) -> FloatArray | tuple[FloatArray, BoolArray]:
         """Embeddings of the tokens of a document, each in the sense at hand.
 
-        ``(a * x_global + (1 - a) * x_local) @ W1`` (Eq. 7.1), brought to unit length;
-        `a` is 0 for words that the model does not know.
+        ``a * y_global + (1 - a) * y_local``, brought to unit length; `a` is 0 for words
+        that the model does not know. After `learn_map`, the two are the word's row of
+        `context_embeddings` and its mapped local context; after `build_contexts` they are
+        ``x_global @ W1`` and ``x_local @ W1`` (Eq. 7.1).
 
         Parameters
         ----------
@@ -444,8 +474,8 @@ class Embedder:
         """
         tokens = _checked(tokens)
         if senses is None:
-            words, matrix = self._local(tokens)
-            vectors, found = self._combine(words, matrix, a)
+            words, local = self._embed_local(tokens)
+            vectors, found = self._combine(words, local, a)
         else:
             if not 0 <= a <= 1:
                 raise ValueError(f"a is a share from 0 to 1, not {a!r}")
@@ -516,8 +546,6 @@ class Embedder:
         ValueError
             If a context lacks the word, or `a` is out of range.
         """
-        from scipy import sparse
-
         if isinstance(contexts, str):
             contexts = [contexts]
         texts = [text.split() if isinstance(text, str) else list(text) for text in contexts]
@@ -525,27 +553,42 @@ class Embedder:
             if word not in text:
                 raise ValueError(f"{word!r} does not stand in the context {' '.join(text)!r}")
         offsets = np.cumsum([0] + [len(text) for text in texts])
-        tokens = [token for text in texts for token in text]
-        words, matrix = self._local(tokens, offsets)
-        row = words.index(word) if texts else 0
-        local = matrix[row] if texts else sparse.csr_matrix((1, len(self)), dtype=np.float32)
-        vectors, found = self._combine([word], local, a)
+        words, local = self._embed_local([token for text in texts for token in text], offsets)
+        here = [words.index(word)] if texts else []
+        # without texts there is no local context
+        own = local[here] if texts else np.zeros((1, self.config.vector_size), np.float32)
+        vectors, found = self._combine([word], own, a)
         return (vectors[0], bool(found[0])) if return_found else vectors[0]
 
+    def _embed_local(
+        self, tokens: list[str], offsets: npt.ArrayLike | None = None
+    ) -> tuple[list[str], FloatArray]:
+        """Distinct tokens and the embeddings of their local contexts."""
+        if self.context_map is None:
+            words, matrix = self._local(tokens, offsets)
+            return words, np.asarray(matrix @ self._unit_W1(), np.float32)
+        config = self.context_map.config
+        if "map_table" not in self._cache:
+            table = context_table(self.vocabulary, self._unit_W1(), config)
+            self._cache["map_table"] = table
+        words, matrix = self._local(tokens, offsets, config.window, config.weighting, "none")
+        local = unit(np.asarray(matrix @ self._cache["map_table"], np.float32))
+        return words, unit(self.context_map.transform(local))
+
     def _combine(
-        self, words: list[str], local: sparse.csr_matrix, a: float
+        self, words: list[str], local: FloatArray, a: float
     ) -> tuple[FloatArray, BoolArray]:
-        """Eq. 7.1 for some words and their local context vectors."""
+        """Eq. 7.1 for some words and the embeddings of their local contexts."""
         if not 0 <= a <= 1:
             raise ValueError(f"a is a share from 0 to 1, not {a!r}")
         known = np.fromiter((self.vocabulary.index.get(w, -1) for w in words), np.int64, len(words))
         is_known = known >= 0
-        result = np.asarray(local @ self._unit_W1(), dtype=np.float32)
+        result = local.copy()
         if a > 0 and is_known.any():
             if self.context_embeddings is None:
                 raise RuntimeError(
-                    "the global contexts were not built: call build_contexts with the "
-                    "corpus, or use a=0 for local contexts alone"
+                    "embeddings of known words were not made: call learn_map or build_contexts "
+                    "with the corpus, or use a=0 for local contexts alone"
                 )
             result[is_known] *= np.float32(1 - a)
             result[is_known] += np.float32(a) * self.context_embeddings[known[is_known]]
@@ -570,7 +613,9 @@ class Embedder:
             If they were not built.
         """
         if self.context_embeddings is None:
-            raise RuntimeError("the global contexts were not built: call build_contexts")
+            raise RuntimeError(
+                "embeddings of known words were not made: call learn_map or build_contexts"
+            )
         return self._keyed("wv_context", self.context_embeddings)
 
     def _keyed(self, name: str, vectors: FloatArray) -> KeyedVectors:

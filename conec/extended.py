@@ -9,10 +9,9 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 import numpy as np
 
 import corpora
-from conec import persistence, ranges
+from conec import persistence, purposes, ranges
 from conec.config import check_integer, check_number
 from conec.feature_training import (
-    FEATURES,
     FeatureStep,
     FeatureStream,
     counted,
@@ -155,7 +154,7 @@ class ExtendedContextEncoder(ContextEncoder):
         kept = len(old)
         F1[:kept] = self.F1[:kept]
         # as rows of W1 begin
-        rng = np.random.default_rng([c.seed, FEATURES, kept])
+        rng = np.random.default_rng([c.seed, purposes.FEATURES, kept])
         bound = 0.5 / c.vector_size
         if c.init == "glorot":
             bound = 4 * (6 / (len(self) + c.vector_size)) ** 0.5

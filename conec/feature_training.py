@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 import corpora
-from conec import ranges
+from conec import purposes, ranges
 from conec.feature_vocabulary import FeatureRows, FeatureVocabulary
 from conec.features import Clean, Document, Sentence, sentences
 from conec.types import BoolArray, FloatArray
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     from conec.config import Config
     from conec.state import TrainingState
     from conec.vocabulary import Vocabulary
-
-FEATURES = 3  # a purpose of random numbers, beside those of `conec.ranges` and `conec.weights`
 
 
 class FeatureStream(TokenStream):
@@ -82,7 +80,7 @@ class FeatureStep(ranges.Step):
         start, stop = self._span(number, length)
         W1, W2 = self._weights
         tokens, noise = self._keys(number)
-        feature_key = self._key(c.seed, FEATURES, self._state.run, self._state.epoch)
+        feature_key = self._key(c.seed, purposes.FEATURES, self._state.run, self._state.epoch)
         loss, n_positions = self._extended.train_range(
             self._ids, self._offsets, start, stop, W1, self._F1, W2, self._keep, self._rate,
             self._feature_rate, *self._rows, *self._noise, *self._alpha(start, stop), c.window,

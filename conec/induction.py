@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from conec import purposes
 from conec.clustering import cluster
 from conec.contexts import Window, global_embeddings
 from conec.senses import SenseInventory, SenseSettings, word_vectors
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from conec.vocabulary import Vocabulary
     from corpora.tokens import TokenStream
 
-_SENSES = 3  # a purpose of random numbers, beside those of `conec.ranges` and `conec.weights`
 _REACH = 5  # words on either side of an example
 _BATCH = 2048  # words: so that an interruption need not wait for all
 
@@ -135,7 +135,7 @@ class _Search:
 
     def __call__(self, word: int) -> _Found:
         s = self.settings
-        rng = np.random.default_rng([self.seed, _SENSES, word])
+        rng = np.random.default_rng([self.seed, purposes.SENSES, word])
         places = self.order[self.starts[word] : self.starts[word + 1]].astype(np.int64)
         if len(places) > s.sample:
             places = np.sort(rng.choice(places, s.sample, replace=False))

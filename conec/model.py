@@ -13,6 +13,7 @@ from conec import persistence, ranges, sensefiles, training
 from conec.config import Config, check_integer, check_number
 from conec.embedding import Embedder
 from conec.interop import models
+from conec.mapping import ContextMap
 from conec.state import TrainingState, floats
 from conec.types import (
     CbowGradient,
@@ -279,7 +280,7 @@ class ContextEncoder(Embedder):
                 weights[new] = rows
                 setattr(self, name, weights)
         self.context_embeddings = None
-        self.sense_inventory = None
+        self.context_map = self.sense_inventory = None
         self._training = None
         self._changed()
         return self
@@ -355,7 +356,7 @@ class ContextEncoder(Embedder):
                 setattr(self, name, zero_rows(*weights.shape))
                 getattr(self, name)[:] = weights
         self.context_embeddings = None
-        self.sense_inventory = None
+        self.context_map = self.sense_inventory = None
         self._training = state
         self._runs = state.run + 1
         self._changed()
@@ -389,7 +390,7 @@ class ContextEncoder(Embedder):
             self.save(checkpoint)
         self._training = None
         if build_contexts:
-            self.build_contexts(stream, progress=progress)
+            self.learn_map(stream, progress=progress)
         if checkpoint is not None:
             self.save(checkpoint)
         return self
@@ -470,6 +471,9 @@ class ContextEncoder(Embedder):
         parts = {}
         if self.sense_inventory is not None:
             parts[persistence.SENSES] = sensefiles.part(self.sense_inventory)
+        # one learned in the middle of an epoch, by a callback, is out of date
+        if self.context_map is not None and self._training is None:
+            parts[persistence.MAP] = self.context_map.part()
         return parts
 
     def _reload(self, path: StrPath) -> ContextEncoder:
@@ -503,5 +507,6 @@ class ContextEncoder(Embedder):
             )
         model.W1, model.W2 = weights["W1"], weights["W2"]
         model.context_embeddings = weights.get("context_embeddings")
+        model.context_map = ContextMap.read(path, model.config.vector_size)
         model.sense_inventory = sensefiles.read(path, *model.W1.shape)
         return model

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from conec import purposes
 from conec.config import Config
 from conec.types import FloatArray, IntArray
 from conec.vocabulary import Vocabulary, noise_table
@@ -25,7 +26,6 @@ ROUND = 8  # ranges in a round, which is the most threads that it can use
 SHOWN_EACH = 0.05  # seconds between two looks at progress and interruptions
 
 # Purposes of random numbers, so that no two of them are the same
-TOKENS, NOISE = 0, 1
 
 _T = TypeVar("_T")
 Counts: TypeAlias = "tuple[IntArray, IntArray]"
@@ -251,7 +251,9 @@ class Step:
     def _keys(self, number: int) -> tuple[Any, Any]:
         """Keys of random numbers, for tokens and for noise."""
         seed, run, epoch = self._config.seed, self._state.run, self._state.epoch
-        return self._key(seed, TOKENS, run, epoch), self._key(seed, NOISE, run, epoch, number)
+        return self._key(seed, purposes.TOKENS, run, epoch), self._key(
+            seed, purposes.NOISE, run, epoch, number
+        )
 
 
 def _filled(items: list[_T], nothing: _T) -> list[_T]:

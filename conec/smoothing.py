@@ -98,11 +98,15 @@ def smoothed(
 ) -> FloatArray:
     """Rows of W1, and `amount` times what is predicted of them, at unit length.
 
+    The fewer words there are, the less can be learned: with V words for the n coefficients
+    of each column of the map, a share n / (V + n) of what is predicted is the embedding of
+    the word's contexts as it is, the thesis's own prediction.
+
     Parameters
     ----------
     W1, W2 : float32 arrays of shape (V, d)
-    contexts : float32 array of shape (V, d)
-        Global context vectors times W2.
+    contexts : float32 array of shape (V, 2 * d)
+        Global context vectors times W1, and times W2.
     counts : array-like of shape (V,)
         Words count in the regression as often as they occur.
     amount : float
@@ -110,12 +114,20 @@ def smoothed(
     Returns
     -------
     float32 array of shape (V, d)
+        Zero for words without contexts.
     """
     result = unit(W1)
-    learned = LinearMap.fit([W2, contexts], result - mean_direction(W1), counts)
-    for rows in blocks(len(W1)):
-        result[rows] += np.float32(amount) * learned([W2[rows], contexts[rows]])
-        result[rows] = unit(result[rows])
+    n, d = W1.shape
+    own, other = contexts[:, :d], contexts[:, d:]
+    learned = LinearMap.fit([W2, other], result - mean_direction(W1), counts)
+    mean = mean_direction(own)[None]
+    plain = np.float32(2 * d / (n + 2 * d))
+    for rows in blocks(n):
+        predicted = (1 - plain) * learned([W2[rows], other[rows]])
+        predicted += plain * _standardised([own[rows]], mean)
+        mixed = unit(result[rows] + np.float32(amount) * predicted)
+        # a word that never had a context was never trained
+        result[rows] = mixed * contexts[rows].any(axis=1, keepdims=True)
     return result
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from conec import purposes
 from conec.types import FloatArray, Init
 
-WEIGHTS = 2  # a purpose of random numbers, beside those of `conec.ranges`
 _ROWS = 1 << 12  # that are initialised at a time
 
 
@@ -49,7 +49,7 @@ def initial_weights(
     first : int
         The number of words before these: rows of words that are added later differ.
     """
-    rng = np.random.default_rng([seed, WEIGHTS, first])
+    rng = np.random.default_rng([seed, purposes.WEIGHTS, first])
     W1, W2 = zero_rows(n_words, size), zero_rows(n_words, size)
     # from ±0.5 to the bound
     divisor = size if init == "word2vec" else np.sqrt((first + n_words + size) / 6) / 8

@@ -69,7 +69,7 @@ def from_vectors(
     model.W1 = np.array(keyed.vectors[order], np.float32, order="C")
     model.W2 = np.zeros_like(model.W1)
     if source is not None:
-        model.build_contexts(source, progress=progress)
+        model.learn_map(source, progress=progress)
     return model
 
 
@@ -112,5 +112,5 @@ def from_gensim(
         index = word2vec.wv.key_to_index
         model.W2 = np.array(word2vec.syn1neg[[index[w] for w in model.vocabulary.words]])
     if corpus is not None:
-        model.build_contexts(corpus, progress=progress)
+        model.learn_map(corpus, progress=progress)
     return model

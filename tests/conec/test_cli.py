@@ -339,7 +339,8 @@ def test_oov(model):
     assert result["vector"] == pytest.approx(expected.tolist())
     shown = run(*args, "--topn", 4).stdout.split()[::2]
     assert shown == list(result["neighbours"])[:4]
-    assert set(shown) <= {"cat", "dog", "horse", "animal", "fur", "wild", "tame"}
+    animals = {"cat", "dog", "horse", "animal", "fur", "wild", "tame"}
+    assert len(set(shown) & animals) >= 3
 
 
 def test_oov_cuts_its_contexts_as_training_did(model):

@@ -1,0 +1,212 @@
+"""Words never seen: the tasks, and how vectors of words are scored on them.
+
+A word is given as the texts that it stands in, with `MARK` in its place.
+
+nonce
+    Definitional nonces (Herbelot & Baroni 2017): from the first sentence of its article, find a
+    word that is known. Mean reciprocal rank of its own vector among those of all words, and the
+    median rank, by cosine.
+chimera
+    Chimeras (Lazaridou, Marelli & Baroni 2017): a word that was made up, in 2, 4 or 6 sentences.
+    Spearman's correlation of the cosines to up to 6 known words and what people said, the mean
+    over all trials.
+crw
+    Contextual Rare Words (Khodak et al. 2018), here the development set of Schick & Schütze
+    (2019): a rare word, in 1 to 64 sentences drawn at random, is compared with a known one.
+    Spearman's correlation over all pairs, the mean over some draws.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+MARK = "___"
+LENGTHS = ("l2", "l4", "l6")
+CONTEXTS = (1, 2, 4, 8, 16, 32, 64)
+DRAWS = 5  # of contexts of the rare words
+PARTS = ("train", "test")
+
+Floats = npt.NDArray[np.float32]
+Text = list[str]
+
+
+class Nonce(NamedTuple):
+    """A known word and its definition."""
+
+    word: str
+    texts: list[Text]
+
+
+class Trial(NamedTuple):
+    """Texts with a word that was made up, and how similar people found other words to it."""
+
+    texts: list[Text]
+    probes: list[str]
+    ratings: list[float]
+
+
+class RarePair(NamedTuple):
+    """A known word, a rare one, and their similarity."""
+
+    known: str
+    rare: str
+    score: float
+
+
+class RareWords(NamedTuple):
+    """Pairs, and the sentences of each rare word."""
+
+    pairs: list[RarePair]
+    texts: dict[str, list[Text]]
+
+    def part(self, part: str) -> RareWords:
+        """Half of the rare words, the same ones each time, with their pairs."""
+        rare = sorted(self.texts)
+        order = np.random.default_rng(0).permutation(len(rare))
+        half = {rare[i] for i in (order[::2] if part == "train" else order[1::2])}
+        texts = {word: found for word, found in self.texts.items() if word in half}
+        return RareWords([pair for pair in self.pairs if pair.rare in half], texts)
+
+    def drawn(self, n: int, draw: int) -> dict[str, list[Text]]:
+        """`n` of the sentences of each word, or all if there are fewer; a draw has a number.
+
+        In a draw, fewer sentences are the first of more.
+        """
+        found = {}
+        for i, (word, texts) in enumerate(sorted(self.texts.items())):
+            order = np.random.default_rng([draw, i]).permutation(len(texts))
+            found[word] = [texts[j] for j in order[:n]]
+        return found
+
+
+class Tasks(NamedTuple):
+    """One part of all tasks."""
+
+    nonces: list[Nonce]
+    chimeras: dict[str, list[Trial]]
+    rare: RareWords
+
+
+# Reading
+
+
+def read(part: str) -> Tasks:
+    """Read one part of all tasks."""
+    chimeras = {length: read_chimeras(length, part) for length in LENGTHS}
+    return Tasks(read_nonces(part), chimeras, read_rare_words().part(part))
+
+
+def read_nonces(part: str) -> list[Nonce]:
+    """Words and definitions of a part: 700 for choosing, 300 for testing."""
+    lines = _lines("definitional_nonces", f"{part}.txt")
+    found = []
+    for line in lines:
+        if not line.startswith("#"):
+            word, text = line.split("\t")[:2]
+            found.append(Nonce(word.strip(), [text.split()]))
+    return found
+
+
+def read_chimeras(length: str, part: str) -> list[Trial]:
+    """Trials of a part: 220 for choosing, 110 for testing."""
+    found = []
+    for line in _lines("chimeras", f"dataset.{length}.fixed.{part}.txt"):
+        _, passage, probes, ratings = line.split("\t")[:4]
+        # the mark may be one with a word; a few sentences lack it, so no method gets them
+        texts = [text.replace(MARK, f" {MARK} ").split() for text in passage.split("@@")]
+        found.append(
+            Trial(
+                [text for text in texts if MARK in text],
+                [probe.strip() for probe in probes.split(",")],
+                [float(rating) for rating in ratings.split(",")],
+            )
+        )
+    return found
+
+
+def read_rare_words() -> RareWords:
+    """All pairs and sentences, the rare word marked."""
+    pairs = [RarePair(*line.split("\t")[:2], float(line.split("\t")[2])) for line in _pairs()]
+    texts: dict[str, list[Text]] = {}
+    for line in _lines("crw_dev", "contexts.tsv"):
+        word, text = line.split("\t")
+        marked = [MARK if token == word else token for token in text.split()]
+        texts.setdefault(word, []).append(marked)
+    return RareWords(pairs, texts)
+
+
+def rare_vocabulary() -> set[str]:
+    """The rare words, which the text that vectors are trained on shall not have."""
+    return {line.split("\t")[1] for line in _pairs()}
+
+
+def _pairs() -> list[str]:
+    return _lines("crw_dev", "CRW-550.txt")
+
+
+def _lines(name: str, end: str) -> list[str]:
+    """The lines of a file of a data set that are not empty."""
+    from corpora import datasets
+    from corpora.datasets.formats import open_binary
+
+    (path,) = [p for p in datasets.paths(name) if p.name.removesuffix(".xz").endswith(end)]
+    with open_binary(path) as file:
+        text = file.read().decode("utf-8")
+    # not splitlines, which also cuts at characters that stand in sentences
+    return [line for line in text.split("\n") if line.strip()]
+
+
+# Scores
+
+
+def unit(vectors: Floats) -> Floats:
+    """Rows of length 1; zero rows stay."""
+    length = np.linalg.norm(vectors, axis=1, keepdims=True)
+    found: Floats = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+    return found
+
+
+def nonce_ranks(vectors: Floats, own: Sequence[int], known: Floats) -> npt.NDArray[np.int64]:
+    """The rank of each word's own vector among all, from 1, by cosine; ties count as before it."""
+    similarity = unit(vectors) @ unit(known).T
+    rows = np.arange(len(own))
+    mine = similarity[rows, own].copy()
+    similarity[rows, own] = -np.inf
+    ranks: npt.NDArray[np.int64] = 1 + (similarity >= mine[:, None]).sum(axis=1)
+    return ranks
+
+
+def chimera_score(
+    vectors: Floats, trials: Sequence[Trial], index: dict[str, int], known: Floats
+) -> float:
+    """Mean of Spearman's correlations; 0 for a trial whose cosines are all alike."""
+    scores = []
+    for vector, trial in zip(unit(vectors), trials, strict=True):
+        at = [i for i, probe in enumerate(trial.probes) if probe in index]
+        cosines = unit(known[[index[trial.probes[i]] for i in at]]) @ vector
+        scores.append(spearman(cosines, [trial.ratings[i] for i in at]))
+    return float(np.mean(scores))
+
+
+def rare_score(
+    vectors: dict[str, Floats], pairs: Sequence[RarePair], index: dict[str, int], known: Floats
+) -> float:
+    """Spearman's correlation over the pairs whose first word is known."""
+    asked = [pair for pair in pairs if pair.known in index]
+    left = unit(known[[index[pair.known] for pair in asked]])
+    right = unit(np.stack([vectors[pair.rare] for pair in asked]))
+    return spearman((left * right).sum(axis=1), [pair.score for pair in asked])
+
+
+def spearman(a: npt.ArrayLike, b: npt.ArrayLike) -> float:
+    """Spearman's rank correlation; 0 if either side is constant or has fewer than 2 values."""
+    from scipy.stats import rankdata
+
+    x, y = rankdata(a), rankdata(b)
+    if len(x) < 2 or np.ptp(x) == 0 or np.ptp(y) == 0:
+        return 0.0
+    return float(np.corrcoef(x, y)[0, 1])

@@ -1,0 +1,369 @@
+"""The map from contexts to word vectors: against plain least squares, and in the model."""
+
+from __future__ import annotations
+
+import json
+import os
+
+import numpy as np
+import pytest
+from gensim.test.utils import datapath
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import conec
+import corpora
+from conec import mapping
+from conec.contexts import Window
+from conec.mapping import ContextMap, MapConfig
+from conec.persistence import CONFIG, MAP
+from conec.vocabulary import Vocabulary
+from corpora.tokens import TokenStream
+
+LEE = datapath("lee_background.cor")
+
+
+def ridge_oracle(X, Y, weight, ridge):
+    """Least squares with a row for each penalty."""
+    total = weight.sum()
+    mean, target = weight @ X / total, weight @ Y / total
+    root = np.sqrt(weight / total)[:, None]
+    variance = (weight @ (X - mean) ** 2 / total).mean()
+    d = X.shape[1]
+    left = np.vstack([root * (X - mean), np.sqrt(ridge * variance) * np.eye(d)])
+    right = np.vstack([root * (Y - target), np.zeros((d, Y.shape[1]))])
+    return mean, np.linalg.lstsq(left, right, rcond=None)[0]
+
+
+@pytest.mark.parametrize("ridge", [1e-4, 0.1, 3.0])
+def test_against_plain_least_squares(ridge, monkeypatch):
+    monkeypatch.setattr(mapping, "_ROWS", 7)  # several pieces
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(1, 2, (50, 4)), rng.normal(2, 1, (50, 3))
+    weight = rng.random(50) * (rng.random(50) < 0.8)
+    made = ContextMap(MapConfig(ridge=ridge)).fit(X, Y, weight)
+    mean, B = ridge_oracle(X, Y, weight, ridge)
+    np.testing.assert_allclose(made.mean, mean, rtol=1e-5)
+    np.testing.assert_allclose(made.weights, B, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(made.transform(X), (X - mean) @ B, rtol=1e-4, atol=1e-5)
+
+
+@given(seed=st.integers(0, 2**32 - 1), d=st.integers(1, 5), ridge=st.floats(0, 10))
+@settings(max_examples=40, deadline=None)
+def test_rotations_of_either_side_pass_through(seed, d, ridge):
+    rng = np.random.default_rng(seed)
+    X, Y = rng.normal(size=(30, d)), rng.normal(size=(30, d))
+    left, right = (np.linalg.qr(rng.normal(size=(d, d)))[0] for _ in range(2))
+    config = MapConfig(ridge=ridge)
+    plain = ContextMap(config).fit(X, Y).transform(X)
+    turned = ContextMap(config).fit(X @ left, Y @ right).transform(X @ left)
+    np.testing.assert_allclose(turned, plain @ right, atol=1e-4)
+
+
+@given(seed=st.integers(0, 2**32 - 1), d=st.integers(1, 5))
+@settings(max_examples=40, deadline=None)
+def test_what_is_linear_is_found(seed, d):
+    rng = np.random.default_rng(seed)
+    X, A = rng.normal(size=(40, d)), rng.normal(size=(d, d))
+    weight = rng.random(40) + 0.1
+    made = ContextMap(MapConfig(ridge=0)).fit(X, X @ A + 5, weight)
+    # without what all have in common
+    np.testing.assert_allclose(made.transform(X), (X - weight @ X / weight.sum()) @ A, atol=1e-3)
+
+
+def test_bad_input_is_refused():
+    X, Y = np.ones((3, 2)), np.ones((3, 2))
+    X[0] = 2
+    with pytest.raises(ValueError, match="do not match"):
+        ContextMap().fit(X, Y[:2])
+    with pytest.raises(ValueError, match="as many weights"):
+        ContextMap().fit(X, Y, [1, 2])
+    with pytest.raises(ValueError, match="not finite"):
+        ContextMap().fit(np.where(X == 2, np.nan, X), Y)
+    with pytest.raises(ValueError, match="not negative"):
+        ContextMap().fit(X, Y, [1, 1, -1])
+    with pytest.raises(ValueError, match="no map can be learned"):
+        ContextMap().fit(X, Y, [0, 0, 0])
+    with pytest.raises(ValueError, match="all alike"):
+        ContextMap().fit(X[1:], Y[1:])
+    with pytest.raises(ValueError, match="rows of 2 values"):
+        ContextMap().fit(X, Y).transform(np.ones((1, 3)))
+
+
+@pytest.mark.parametrize(
+    "change", [{"window": 0}, {"weighting": "subsampled"}, {"weighting": "x"}, {"ridge": -1},
+               {"sample": np.nan}, {"n_contexts": 0}, {"draws": 0.5}, {"reliable": "1"}],
+)  # fmt: skip
+def test_parameters_out_of_range(change):
+    with pytest.raises(ValueError, match=next(iter(change))):
+        MapConfig(**change)
+
+
+# What is learned from
+
+
+def sums_oracle(stream, table, taken, window):
+    """Sums over context words at 1 / distance, position by position."""
+    sums = np.zeros_like(table)
+    for start, stop in zip(stream.offsets[:-1], stream.offsets[1:], strict=True):
+        for i in range(start, stop):
+            for j in range(max(start, i - window), min(stop, i + window + 1)):
+                if stream.ids[i] >= 0 and stream.ids[j] >= 0 and j != i and taken[i]:
+                    sums[stream.ids[i]] += table[stream.ids[j]] / abs(i - j)
+    return sums
+
+
+@pytest.mark.parametrize("piece", [1 << 21, 10])
+def test_contexts_of_words_that_occur_once(piece, monkeypatch):
+    monkeypatch.setattr(mapping, "_PIECE", piece)
+    rng = np.random.default_rng(0)
+    ids = rng.permutation(30).astype(np.int32)
+    ids[[4, 17]] = -1  # breaks
+    # with documents that end where pieces do, cutting changes nothing
+    stream = TokenStream(ids, np.array([0, 3, 10, 10, 20, 30]), 30)
+    table = rng.normal(size=(30, 4)).astype(np.float32)
+    counts = np.ones(30, np.int64)
+    found = mapping.drawn_contexts(stream, table, counts, MapConfig(window=3))
+    expected = sums_oracle(stream, table, np.ones(30, bool), 3)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_document_longer_than_a_piece(monkeypatch):
+    stream = TokenStream(np.arange(30, dtype=np.int32), np.array([0, 30]), 30)
+    table = np.eye(30, dtype=np.float32)
+    whole = mapping.drawn_contexts(stream, table, np.ones(30, np.int64), MapConfig(window=2))
+    monkeypatch.setattr(mapping, "_PIECE", 10)
+    cut = mapping.drawn_contexts(stream, table, np.ones(30, np.int64), MapConfig(window=2))
+    middle = [i for i in range(30) if 2 <= i % 10 < 8]
+    np.testing.assert_allclose(cut[middle], whole[middle])
+    assert cut[9, 10] == 0 < whole[9, 10]
+
+
+def test_few_occurrences_of_frequent_words():
+    # word 0 always stands beside word 1, so the sum tells the number of occurrences
+    ids = np.tile(np.array([0, 1], np.int32), 5000)
+    stream = TokenStream(ids, np.arange(0, 10001, 2), 10000)
+    counts = np.array([5000, 5000])
+    config = MapConfig(n_contexts=16)
+    numbers = [
+        mapping.drawn_contexts(stream, np.eye(2, dtype=np.float32), counts, config, draw)[0, 1]
+        for draw in range(40)
+    ]
+    assert len(set(numbers)) > 5
+    assert max(numbers) < 40
+    assert min(numbers) < 4
+
+
+# In the model
+
+
+@pytest.fixture(scope="module")
+def trained():
+    return conec.ContextEncoder(vector_size=30, min_count=5, epochs=10, sample=1e-3, seed=1).fit(
+        LEE
+    )
+
+
+@pytest.fixture
+def model(trained, tmp_path):
+    trained.save(tmp_path / "trained")
+    return conec.load(tmp_path / "trained")
+
+
+SENTENCE = "police said the zorbing in western sydney was part of a military operation"
+TEXT = SENTENCE.split()
+
+
+def test_vectors_are_those_of_the_definition(model):
+    model.learn_map(LEE, window=4, sample=1e-3)
+    made, unit = model.context_map, mapping.unit(np.asarray(model.W1))
+    keep = model.vocabulary.keep_probability(1e-3)
+    i = TEXT.index("zorbing")
+    total = np.zeros(30)
+    for j, token in enumerate(TEXT):
+        if 0 < abs(i - j) <= 4 and token in model:
+            k = model.vocabulary.index[token]
+            total += keep[k] * unit[k] / abs(i - j)
+    vector = (total / np.linalg.norm(total) - made.mean) @ made.weights
+    vector /= np.linalg.norm(vector)
+    np.testing.assert_allclose(model.embed_word("zorbing", [TEXT]), vector, atol=1e-5)
+    np.testing.assert_allclose(model.embed(TEXT)[i], vector, atol=1e-5)
+
+
+def test_words_kept_out_are_found_more_easily_with_the_map(model):
+    """Compared with all words, their own vector comes earlier than without it."""
+    rng = np.random.default_rng(0)
+    some = range(150, len(model))
+    words = [model.vocabulary.words[i] for i in rng.choice(some, 60, replace=False)]
+    model.learn_map(LEE, exclude=words)
+    texts = {word: [] for word in words}
+    for tokens in corpora.open(LEE):
+        for word in set(tokens) & set(words):
+            texts[word].append(["___" if token == word else token for token in tokens])
+    unit = mapping.unit(np.asarray(model.W1))
+    ranks = {}
+    for use_map in (False, True):
+        made = np.stack([model.embed_word("___", texts[w], use_map=use_map) for w in words])
+        cosines = made @ unit.T
+        own = cosines[np.arange(len(words)), [model.vocabulary.index[w] for w in words]]
+        ranks[use_map] = np.median((cosines >= own[:, None]).sum(axis=1))
+    assert ranks[True] < 0.7 * ranks[False]
+
+
+def test_words_kept_out_do_not_count(model):
+    """Their vectors may be anything, as long as they stand in no context."""
+    stream = model._encode(LEE)
+    unit = mapping.unit(np.asarray(model.W1))
+    words = model.vocabulary.words[-5:]
+    config = MapConfig(sample=0)
+    vocabulary = model.vocabulary
+    table = mapping.context_table(vocabulary, unit, config)
+    assert np.array_equal(table, unit)
+    first = mapping.learn(stream, vocabulary, unit, config, exclude=words)
+    all_words = mapping.learn(stream, vocabulary, unit, config)
+    assert not np.array_equal(first.weights, all_words.weights)
+    with pytest.raises(ValueError, match="no map can be learned"):
+        mapping.learn(stream, vocabulary, unit, config, exclude=vocabulary.words)
+
+
+def test_known_words_and_word_vectors_stay(model):
+    before, W1 = model.embed(TEXT), np.array(model.W1)
+    vectors = model.wv.vectors.copy()
+    model.learn_map(LEE)
+    after, found = model.embed(TEXT, return_found=True)
+    unknown = np.array([token not in model for token in TEXT])
+    assert unknown.any()
+    np.testing.assert_array_equal(after[~unknown], before[~unknown])
+    assert (after[unknown] != before[unknown]).any(axis=1).all()
+    assert found.all()
+    np.testing.assert_array_equal(model.embed(TEXT, use_map=False), before)
+    np.testing.assert_array_equal(model.wv.vectors, vectors)
+    np.testing.assert_array_equal(model.W1, W1)
+    a = model.embed_word("police", [TEXT])
+    np.testing.assert_array_equal(a, model.embed_word("police", [TEXT], use_map=False))
+
+
+def test_no_context_no_vector(model):
+    model.learn_map(LEE)
+    for contexts in ([], ["zorbing"], ["xq zorbing yq"]):
+        vector, found = model.embed_word("zorbing", contexts, return_found=True)
+        assert not vector.any()
+        assert not found
+    # beyond the window of training, within that of the map
+    far = ["police", *["xq"] * 9, "zorbing"]
+    vector, found = model.embed_word("zorbing", [far], return_found=True)
+    assert found
+    assert np.linalg.norm(vector) == pytest.approx(1)
+    assert not model.embed_word("zorbing", [far], use_map=False, return_found=True)[1]
+    assert model.embed([]).shape == (0, 30)
+
+
+def test_training_drops_the_map(model):
+    model.learn_map(LEE)
+    model.build_contexts(LEE)
+    assert model.context_map is not None
+    before = model.embed_word("zorbing", [TEXT])
+    model.train(LEE, epochs=1)
+    assert model.context_map is None
+    model.learn_map(LEE)
+    assert not np.array_equal(model.embed_word("zorbing", [TEXT]), before)
+    model.build_vocab([["zorbing"] * 5], update=True)
+    assert model.context_map is None
+
+
+def test_a_map_learned_while_training_is_not_kept(model, tmp_path):
+    model.train(
+        LEE, epochs=2, callbacks=lambda m: m.learn_map(LEE), build_contexts=False,
+        checkpoint=tmp_path / "checkpoint", checkpoint_epochs=1,
+    )  # fmt: skip
+    assert model.context_map is None
+    assert conec.load(tmp_path / "checkpoint").context_map is None
+
+
+def test_a_map_learned_again_takes_its_own_weights(model):
+    model.learn_map(LEE, sample=1e-3)
+    first = model.embed_word("zorbing", [TEXT])
+    model.learn_map(LEE, sample=0)
+    second = model.embed_word("zorbing", [TEXT])
+    assert not np.allclose(first, second)
+    model.learn_map(LEE, sample=1e-3)
+    np.testing.assert_array_equal(model.embed_word("zorbing", [TEXT]), first)
+
+
+def test_nan_and_zero_vectors(model):
+    model.W1 = np.array(model.W1)
+    model.W1[3] = np.nan
+    model._changed()
+    with pytest.raises(ValueError, match="NaN"):
+        model.learn_map(LEE)
+    model.W1[:] = 0
+    model._changed()
+    with pytest.raises(ValueError, match="no map can be learned"):
+        model.learn_map(LEE)
+
+
+def test_a_corpus_without_contexts(model):
+    with pytest.raises(ValueError, match="no map can be learned"):
+        model.learn_map([["police"], ["said"]])
+    with pytest.raises(ValueError, match="no word of the vocabulary"):
+        model.learn_map([["zorbing"]])
+
+
+# Disk
+
+
+def test_saved_and_loaded(model, tmp_path):
+    model.learn_map(LEE, window=7)
+    model.save(tmp_path / "model")
+    loaded = conec.load(tmp_path / "model")
+    assert loaded.context_map.config == model.context_map.config
+    expected = model.embed_word("zorbing", [TEXT])
+    np.testing.assert_array_equal(loaded.embed_word("zorbing", [TEXT]), expected)
+    # saved again, over the file that it is mapped from
+    loaded.save(tmp_path / "model")
+    np.testing.assert_array_equal(
+        conec.load(tmp_path / "model").embed_word("zorbing", [TEXT]), expected
+    )
+    loaded.train(LEE, epochs=1)
+    loaded.save(tmp_path / "model")
+    assert MAP not in os.listdir(tmp_path / "model")
+    assert conec.load(tmp_path / "model").context_map is None
+
+
+def test_models_without_a_map_are_as_they_were(model, tmp_path):
+    model.save(tmp_path / "model")
+    assert "map" not in json.loads((tmp_path / "model" / CONFIG).read_text())
+    assert conec.load(tmp_path / "model").context_map is None
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "shape", "config", "nan"])
+def test_damaged_maps(model, tmp_path, damage):
+    from safetensors.numpy import save_file
+
+    folder = tmp_path / "model"
+    model.learn_map(LEE)
+    model.save(folder)
+    file = folder / MAP
+    arrays = {"mean": np.zeros(30, np.float32), "weights": np.zeros((30, 30), np.float32)}
+    if damage == "missing":
+        file.unlink()
+    elif damage == "cut":
+        file.write_bytes(file.read_bytes()[:100])
+    elif damage == "shape":
+        save_file({**arrays, "mean": np.zeros(3, np.float32)}, file)
+    elif damage == "nan":
+        arrays["mean"][0] = np.nan
+        save_file(arrays, file)
+    else:
+        about = json.loads((folder / CONFIG).read_text())
+        (folder / CONFIG).write_text(json.dumps({**about, "map": {"window": "wide"}}))
+    with pytest.raises(conec.ModelError):
+        conec.load(folder)
+
+
+def test_vocabulary_weights():
+    vocabulary = Vocabulary(["the", "of", "rare"], [1000, 100, 1])
+    vectors = np.ones((3, 2), np.float32)
+    table = mapping.context_table(vocabulary, vectors, MapConfig(sample=1e-2))
+    assert table[0, 0] < table[1, 0] < table[2, 0] == 1
+    assert Window(20, "distance").distance_weights()[20] == pytest.approx(1 / 20)
