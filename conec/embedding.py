@@ -12,8 +12,8 @@ import corpora
 from conec import contexts
 from conec.config import Config
 from conec.contexts import Window
-from conec.mapping import ContextMap, MapConfig, context_table, learn
-from conec.mapping import unit as _unit
+from conec.mapping import ContextMap, MapConfig, learn
+from conec.ridge import unit as _unit
 from conec.types import BoolArray, CorpusLike, FloatArray, Normalize, Weighting
 from conec.vocabulary import Vocabulary
 from corpora.tokens import TokenStream
@@ -130,13 +130,14 @@ class Embedder:
         self: Self,
         corpus: CorpusLike | TokenStream,
         *,
-        window: int = 20,
-        weighting: Weighting = "distance",
+        near: int | None = None,
+        wide: int = 60,
         sample: float = 1e-4,
         n_contexts: int = 64,
         draws: int = 2,
         reliable: float = 100.0,
         ridge: float = 1e-3,
+        plain: float = 0.3,
         exclude: Iterable[str] = (),
         progress: bool = False,
     ) -> Self:
@@ -149,7 +150,9 @@ class Embedder:
         ----------
         corpus : Corpus, path, iterable of lists of str, or TokenStream
             The text that the model was trained on, or some of it.
-        window, weighting, sample, n_contexts, draws, reliable, ridge
+        near : int, optional
+            Words on either side that are the near context; by default the window of training.
+        wide, sample, n_contexts, draws, reliable, ridge, plain
             As in `MapConfig`.
         exclude : iterable of str
             Words not to learn from, such as those to test with.
@@ -164,18 +167,19 @@ class Embedder:
         from conec.interop.checks import check_vectors
 
         config = MapConfig(
-            window=window,
-            weighting=weighting,
+            near=self.config.window if near is None else near,
+            wide=wide,
             sample=sample,
             n_contexts=n_contexts,
             draws=draws,
             reliable=reliable,
             ridge=ridge,
+            plain=plain,
             seed=self.config.seed,
         )
         check_vectors(self.W1, self.vocabulary.words)
         stream = self._encode(corpus, progress)
-        self._cache.pop("map_table", None)
+        self._cache.pop("map_windows", None)
         self.context_map = learn(
             stream,
             self.vocabulary,
@@ -482,14 +486,29 @@ class Embedder:
         rows = [i for i, word in enumerate(words) if word not in self.vocabulary]
         if self.context_map is None or not rows or not tokens:
             return
-        config = self.context_map.config
-        order, matrix = self._local(tokens, offsets, config.window, config.weighting, "none")
-        at = {word: i for i, word in enumerate(order)}
-        if "map_table" not in self._cache:
-            table = context_table(self.vocabulary, self._unit_W1(), config)
-            self._cache["map_table"] = table
-        local = matrix[[at[words[i]] for i in rows]] @ self._cache["map_table"]
-        vectors[rows] = _unit(self.context_map.transform(_unit(local)))
+        if "map_windows" not in self._cache:
+            self._cache["map_windows"] = self.context_map.config.windows(self.vocabulary)
+        index = {words[row]: i for i, row in enumerate(rows)}
+        ids, targets = (
+            np.fromiter((known.get(token, -1) for token in tokens), np.int32, len(tokens))
+            for known in (self.vocabulary.index, index)
+        )
+        X = np.stack(
+            [
+                contexts.local_contexts(
+                    ids,
+                    len(self),
+                    window,
+                    targets=targets,
+                    n_targets=len(rows),
+                    offsets=offsets,
+                    normalize="none",
+                )
+                @ self._unit_W1()
+                for window in self._cache["map_windows"]
+            ]
+        )
+        vectors[rows] = self.context_map.transform(np.stack([_unit(kind) for kind in X]))
         found[rows] = vectors[rows].any(axis=1)
 
     # Queries
