@@ -116,10 +116,10 @@ def least_squares(X: Floats, Y: Floats, weight: Floats) -> Floats:
     return A.astype(np.float32)
 
 
-def of_model(model: ContextEncoder, *, use_map: bool) -> Method:
+def of_model(model: ContextEncoder) -> Method:
     """What the model itself offers."""
 
     def method(items: Sequence[Item]) -> Floats:
-        return np.stack([model.embed_word(MARK, list(texts), use_map=use_map) for texts in items])
+        return np.stack([model.embed_word(MARK, list(texts)) for texts in items])
 
     return method

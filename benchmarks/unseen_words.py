@@ -13,6 +13,7 @@ nonces, 110 trials of each length, and the pairs of half of the rare words of CR
 from __future__ import annotations
 
 import argparse
+import copy
 import re
 import tempfile
 from pathlib import Path
@@ -163,11 +164,12 @@ def run(task: Task) -> Measured:
     model = ContextEncoder(seed=task["seed"], workers=task["workers"])
     model.build_vocab_from_freq(words).train(stream, build_contexts=False)
     nonces = [nonce.word for part in PARTS for nonce in tasks.read_nonces(part)]
+    plain = copy.copy(model)  # without a map
     model.learn_map(stream, exclude=nonces)
     methods = baselines(model, stream, nonces)
     methods |= {
-        "conec_local": of_model(model, use_map=False),
-        "conec_map": of_model(model, use_map=True),
+        "conec_local": of_model(plain),
+        "conec_map": of_model(model),
     }
     asked = tasks.read(task["part"])
     found: Measured = {}

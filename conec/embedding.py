@@ -12,7 +12,7 @@ import corpora
 from conec import contexts
 from conec.config import Config, check_choice
 from conec.contexts import Window
-from conec.mapping import ContextMap, MapConfig, context_table, learn
+from conec.mapping import ContextMap, MapConfig, learn
 from conec.senses import Sense, SenseInventory, SenseSettings, word_vectors
 from conec.smoothing import smoothed
 from conec.types import BoolArray, Choice, CorpusLike, FloatArray, Normalize, Weighting
@@ -170,7 +170,7 @@ class Embedder:
         """
         from conec.interop.checks import check_vectors
 
-        config = config or MapConfig()
+        config = config or MapConfig(near=self.config.window)
         check_vectors(self.W1, self.vocabulary.words)
         stream = self._encode(corpus, progress)
         # vectors of another program may come without W2
@@ -567,13 +567,13 @@ class Embedder:
         if self.context_map is None:
             words, matrix = self._local(tokens, offsets)
             return words, np.asarray(matrix @ self._unit_W1(), np.float32)
-        config = self.context_map.config
-        if "map_table" not in self._cache:
-            table = context_table(self.vocabulary, self._unit_W1(), config)
-            self._cache["map_table"] = table
-        words, matrix = self._local(tokens, offsets, config.window, config.weighting, "none")
-        local = unit(np.asarray(matrix @ self._cache["map_table"], np.float32))
-        return words, unit(self.context_map.transform(local))
+        if "map_windows" not in self._cache:
+            self._cache["map_windows"] = self.context_map.config.windows(self.vocabulary)
+        kinds = []
+        for window in self._cache["map_windows"]:
+            words, matrix = self._local(tokens, offsets, window, normalize="none")
+            kinds.append(unit(np.asarray(matrix @ self._unit_W1(), np.float32)))
+        return words, self.context_map.transform(np.stack(kinds))
 
     def _combine(
         self, words: list[str], local: FloatArray, a: float

@@ -3,14 +3,16 @@
 The mean vector of the words around a word lies elsewhere than its own vector: it is drawn
 towards what all contexts have in common. A linear map that was fitted on known words, from
 their contexts to their rows of W1, brings words never seen to where known ones are (Khodak et
-al. 2018, "A la carte embedding"). Three things are added to that here: the map learns from few
-contexts a word, as it will be used; contexts are brought to unit length, so that the number of
-contexts does not matter; and what is common to all words stays out of the result.
+al. 2018, "A la carte embedding"). Here there is one map for the near context, which tells what
+kind of word it is, and one for the wide context, which tells what the text is about; contexts
+are brought to unit length first, so that their number does not matter; frequent context words
+weigh less; words that are rare teach less; and what all words have in common stays out of the
+result.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -18,10 +20,11 @@ import numpy as np
 import numpy.typing as npt
 
 from conec import contexts, purposes
-from conec.config import check_choice, check_integer, check_number
+from conec.config import check_integer, check_number
 from conec.contexts import Window
 from conec.persistence import MAP, ModelError, Part, load_part
-from conec.types import JSON, FloatArray, IntArray, StrPath, Weighting
+from conec.ridge import Moments, NothingToLearn
+from conec.types import JSON, FloatArray, IntArray, StrPath
 from conec.weights import unit
 
 if TYPE_CHECKING:
@@ -29,7 +32,6 @@ if TYPE_CHECKING:
     from corpora.tokens import TokenStream
 
 _PIECE = 1 << 21  # tokens of text at a time
-_ROWS = 1 << 14  # words whose products are summed at a time
 
 
 @dataclass(frozen=True)
@@ -38,10 +40,10 @@ class MapConfig:
 
     Attributes
     ----------
-    window : int
-        Words on either side.
-    weighting : {"uniform", "distance"}
-        Weight 1; or 1 / distance.
+    near : int
+        Words on either side that are the near context; closer ones weigh more, as in training.
+    wide : int
+        Words on either side that are the wide context, all alike.
     sample : float
         Frequent words weigh as much as subsampling with this threshold would keep of them;
         0 for all alike.
@@ -53,39 +55,48 @@ class MapConfig:
         A word of so many occurrences weighs half as much as one that has very many: the vectors
         of rare words are noise for the most part.
     ridge : float
-        Penalty on the squares of the map's weights, as a share of the mean variance of contexts.
+        Penalty on the squares of the maps' weights, as a share of the mean variance of contexts.
+    plain : float
+        So much of the wide context itself is added to what the maps give, both of unit length.
+        It helps where there are one or two contexts.
     smoothing : float
         So many times what is predicted of a known word's row of W1 is added to it.
     """
 
-    window: int = 20
-    weighting: Weighting = "distance"
+    near: int = 5
+    wide: int = 60
     sample: float = 1e-4
     n_contexts: int = 64
     draws: int = 2
     reliable: float = 100.0
     ridge: float = 1e-3
+    plain: float = 0.3
     smoothing: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("window", "n_contexts", "draws"):
+        for name in ("near", "wide", "n_contexts", "draws"):
             check_integer(name, getattr(self, name), 1, 1 << 16)
-        check_choice("weighting", self.weighting, Weighting)
-        if self.weighting not in ("uniform", "distance"):
-            raise ValueError("weighting is 'uniform' or 'distance'; `sample` weighs the words")
-        for name in ("sample", "reliable", "ridge", "smoothing"):
+        for name in ("sample", "reliable", "ridge", "plain", "smoothing"):
             check_number(name, getattr(self, name), 0)
 
     def to_dict(self) -> JSON:
         """As plain data, for JSON."""
         return asdict(self)
 
+    def windows(self, vocabulary: Vocabulary) -> tuple[Window, Window]:
+        """The near and the wide context."""
+        keep = vocabulary.keep_probability(self.sample)
+        return (
+            Window(self.near, "subsampled", 1, keep),
+            Window(self.wide, "subsampled", self.wide, keep),
+        )
+
 
 class ContextMap:
-    """Linear map from context embeddings to word vectors: weighted ridge regression.
+    """Linear maps from kinds of context to word vectors, which add up: ridge regressions.
 
     Both sides are centred for the fit. The mean of the word vectors, which all words share, is
-    not added again to what the map gives.
+    not added again to what the maps give.
 
     Parameters
     ----------
@@ -93,31 +104,25 @@ class ContextMap:
 
     Attributes
     ----------
-    mean : float32 array of shape (d_in,)
-        Of the context embeddings.
-    weights : float32 array of shape (d_in, d)
+    mean : float32 array of shape (k, d)
+        Of each kind of context.
+    weights : float32 array of shape (k, d, d)
     """
 
     def __init__(self, config: MapConfig | None = None) -> None:
         self.config = config or MapConfig()
-        self.mean = np.zeros(0, np.float32)
-        self.weights = np.zeros((0, 0), np.float32)
-
-    @classmethod
-    def zero(cls, config: MapConfig, size: int) -> ContextMap:
-        """A map that gives zero vectors."""
-        made = cls(config)
-        made.mean, made.weights = np.zeros(size, np.float32), np.zeros((size, size), np.float32)
-        return made
+        self.mean = np.zeros((0, 0), np.float32)
+        self.weights = np.zeros((0, 0, 0), np.float32)
 
     def fit(
         self, X: FloatArray, Y: FloatArray, sample_weight: npt.ArrayLike | None = None
     ) -> ContextMap:
-        """Learn from context embeddings and the vectors of the same words.
+        """Learn from contexts and the vectors of the same words.
 
         Parameters
         ----------
-        X : array of shape (n, d_in)
+        X : array of shape (k, n, d)
+            Embeddings of n contexts, of each kind.
         Y : array of shape (n, d)
         sample_weight : array of shape (n,), optional
             By default 1 for all.
@@ -127,58 +132,55 @@ class ContextMap:
         ValueError
             If shapes do not match, a value is not finite, or no word has a weight.
         """
-        if X.ndim != 2 or Y.ndim != 2 or len(X) != len(Y):
+        if X.ndim != 3 or X.shape[1:] != Y.shape:
             raise ValueError(f"contexts of shape {X.shape} do not match vectors of {Y.shape}")
-        weight = np.ones(len(X)) if sample_weight is None else np.asarray(sample_weight, np.float64)
-        if weight.shape != (len(X),):
-            raise ValueError(f"{len(X)} rows need as many weights, not shape {weight.shape}")
-        moments = _Moments(X.shape[1], Y.shape[1])
-        moments.add(X, Y, weight)
-        return self._solve(moments)
+        weight = np.ones(len(Y)) if sample_weight is None else np.asarray(sample_weight, np.float64)
+        if weight.shape != (len(Y),):
+            raise ValueError(f"{len(Y)} rows need as many weights, not shape {weight.shape}")
+        moments = [Moments(Y.shape[1]) for _ in X]
+        for kind, sums in zip(X, moments, strict=True):
+            sums.add(kind, Y, weight)
+        return self.solve(moments)
 
-    def _solve(self, moments: _Moments) -> ContextMap:
-        from scipy import linalg
-
-        mean, covariance, cross = moments.centred()
-        scale = np.trace(covariance) / max(len(covariance), 1)
-        if not scale > 0:
-            raise ValueError("the contexts are all alike, so there is nothing to learn from them")
-        penalty = max(self.config.ridge, 1e-9) * scale
-        regular = covariance + penalty * np.eye(len(covariance))
-        self.mean = mean.astype(np.float32)
-        self.weights = linalg.solve(regular, cross, assume_a="pos").astype(np.float32)
+    def solve(self, moments: Sequence[Moments]) -> ContextMap:
+        """Learn from sums, one for each kind of context."""
+        solved = [sums.ridge(self.config.ridge) for sums in moments]
+        self.mean = np.stack([mean for mean, _ in solved]).astype(np.float32)
+        self.weights = np.stack([weights for _, weights in solved]).astype(np.float32)
         return self
 
     def transform(self, X: FloatArray) -> FloatArray:
-        """Word vectors for context embeddings.
+        """Word vectors for contexts.
 
         Parameters
         ----------
-        X : array of shape (n, d_in)
-            A row of zeros is no context, and stays one.
+        X : array of shape (k, n, d)
+            A row of zeros is no context, and adds nothing.
 
         Returns
         -------
         float32 array of shape (n, d)
+            Of unit length, or zero where there is no context.
 
         Raises
         ------
         ValueError
             If the shape is another than that of `fit`.
         """
-        if X.ndim != 2 or X.shape[1] != len(self.mean):
-            raise ValueError(f"the map takes rows of {len(self.mean)} values, not shape {X.shape}")
-        Y: FloatArray = ((X - self.mean) @ self.weights).astype(np.float32)
-        Y[~X.any(axis=1)] = 0
-        return Y
+        if X.ndim != 3 or (len(X), X.shape[2]) != self.mean.shape:
+            raise ValueError(f"the map takes contexts of {self.mean.shape}, not shape {X.shape}")
+        total = np.zeros(X.shape[1:], np.float32)
+        for kind, mean, weights in zip(X, self.mean, self.weights, strict=True):
+            total += np.where(kind.any(axis=1)[:, None], (kind - mean) @ weights, np.float32(0))
+        return unit(unit(total) + np.float32(self.config.plain) * X[-1])
 
     def part(self) -> Part:
         """What is saved of it with a model."""
         return Part(self.config.to_dict(), {"mean": self.mean, "weights": self.weights})
 
     @classmethod
-    def read(cls, path: StrPath, vector_size: int) -> ContextMap | None:
-        """Read the map of a model; None if it has none.
+    def read(cls, path: StrPath, size: int) -> ContextMap | None:
+        """Read the map of a model with vectors of some size; None if it has none.
 
         Raises
         ------
@@ -191,48 +193,15 @@ class ContextMap:
         arrays = found.arrays
         shapes = {name: array.shape for name, array in arrays.items()}
         try:
-            if shapes != {"mean": (vector_size,), "weights": (vector_size, vector_size)}:
-                raise ValueError(f"a map of vectors of size {vector_size} has no arrays {shapes}")
+            if shapes != {"mean": (2, size), "weights": (2, size, size)}:
+                raise ValueError(f"a map of vectors of size {size} has no arrays {shapes}")
             if not all(np.isfinite(array).all() for array in arrays.values()):
                 raise ValueError("the map has values that are not finite")
             made = cls(MapConfig(**found.about))
         except (TypeError, ValueError) as error:
             raise ModelError(f"{path} is damaged: {error}") from error
-        made.mean, made.weights = (arrays[name].astype("f4", copy=False) for name in shapes)
+        made.mean, made.weights = (arrays[n].astype("f4", copy=False) for n in ("mean", "weights"))
         return made
-
-
-class _Moments:
-    """Weighted sums of what a regression needs, which can be added to in pieces."""
-
-    def __init__(self, d_in: int, d_out: int) -> None:
-        self.total = 0.0
-        self.x, self.y = np.zeros(d_in), np.zeros(d_out)
-        self.xx, self.xy = np.zeros((d_in, d_in)), np.zeros((d_in, d_out))
-
-    def add(self, X: FloatArray, Y: FloatArray, weight: npt.NDArray[np.float64]) -> None:
-        for start in range(0, len(X), _ROWS):
-            some = slice(start, start + _ROWS)
-            x, y, w = X[some].astype(np.float64), Y[some].astype(np.float64), weight[some]
-            if not (np.isfinite(x).all() and np.isfinite(y).all() and np.isfinite(w).all()):
-                raise ValueError("contexts, vectors or weights hold values that are not finite")
-            if (w < 0).any():
-                raise ValueError("weights are not negative")
-            weighted = w[:, None] * x
-            self.total += w.sum()
-            self.x += weighted.sum(axis=0)
-            self.y += w @ y
-            self.xx += weighted.T @ x
-            self.xy += weighted.T @ y
-
-    def centred(
-        self,
-    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-        """Mean of the contexts, their covariance, and that with the vectors."""
-        if not self.total > 0:
-            raise ValueError("no word has both contexts and a weight, so no map can be learned")
-        x, y = self.x / self.total, self.y / self.total
-        return x, self.xx / self.total - np.outer(x, x), self.xy / self.total - np.outer(x, y)
 
 
 def learn(
@@ -265,55 +234,57 @@ def learn(
     Returns
     -------
     ContextMap
+        The fewer words there are, the less can be learned: with n of them, a share d / (n + d)
+        of each map leaves contexts as they are, as the thesis does.
     """
-    table = context_table(vocabulary, vectors, config)
-    n_words, d = table.shape
-    counts = np.zeros(n_words, np.int64)
+    windows = config.windows(vocabulary)
+    counts = np.zeros(len(vectors), np.int64)
     for ids, _ in _pieces(stream):
-        counts += np.bincount(ids[ids >= 0], minlength=n_words)
+        counts += np.bincount(ids[ids >= 0], minlength=len(vectors))
     reliability = counts / np.maximum(counts + config.reliable, 1)
     reliability[[vocabulary.index[word] for word in exclude if word in vocabulary]] = 0
-    moments = _Moments(d, d)
+    moments = [Moments(vectors.shape[1]) for _ in windows]
     for draw in range(config.draws):
-        X = unit(
-            drawn_contexts(stream, table, counts, config, seed=seed, draw=draw, progress=progress)
+        X, n = drawn_contexts(
+            stream, vectors, windows, counts, config, seed=seed, draw=draw, progress=progress
         )
-        # a word without contexts, and one whose vector is zero, teaches nothing
-        taught = X.any(axis=1) & vectors.any(axis=1)
-        moments.add(X, vectors, np.where(taught, reliability, 0))
-    learned = ContextMap.zero(config, d)
-    # contexts have unit length: less than that are rounding errors
-    if moments.total > 0 and np.trace(moments.centred()[1]) > 1e-6:
-        learned = ContextMap(config)._solve(moments)
-    # n words can teach no more than n / d of a map: the rest leaves contexts as they are, as
-    # the thesis does
-    plain = np.float32(d / (n_words + d))
-    learned.weights = (1 - plain) * learned.weights + plain * np.eye(d, dtype=np.float32)
+        # more contexts, less noise
+        weight = reliability * np.sqrt(n)
+        for kind, sums in zip(X, moments, strict=True):
+            # a word without contexts, and one whose vector is zero, teaches nothing
+            taught = kind.any(axis=1) & vectors.any(axis=1)
+            sums.add(unit(kind), vectors, np.where(taught, weight, 0))
+    learned, d = ContextMap(config), vectors.shape[1]
+    try:
+        learned.solve(moments)
+    except NothingToLearn:
+        learned.mean = np.zeros((len(windows), d), np.float32)
+        learned.weights = np.zeros((len(windows), d, d), np.float32)
+    plain = np.float32(d / (len(vectors) + d))
+    learned.weights *= 1 - plain
+    learned.weights += plain * np.eye(d, dtype=np.float32)
     return learned
-
-
-def context_table(vocabulary: Vocabulary, vectors: FloatArray, config: MapConfig) -> FloatArray:
-    """What each context word adds: its vector times its weight, shape (V, d)."""
-    return vocabulary.keep_probability(config.sample)[:, None] * vectors
 
 
 def drawn_contexts(
     stream: TokenStream,
-    table: FloatArray,
+    vectors: FloatArray,
+    windows: Sequence[Window],
     counts: npt.NDArray[np.int64],
     config: MapConfig,
     *,
     seed: int = 1,
     draw: int = 0,
     progress: bool = False,
-) -> FloatArray:
-    """Context embeddings of all words, each from a few of its occurrences.
+) -> tuple[FloatArray, npt.NDArray[np.int64]]:
+    """Contexts of all words, each from a few of its occurrences.
 
     Parameters
     ----------
     stream : TokenStream
-    table : float32 array of shape (V, d)
-        As from `context_table`.
+    vectors : float32 array of shape (V, d)
+        Of the context words.
+    windows : sequence of k Windows
     counts : int64 array of shape (V,)
         Occurrences of each word in the stream.
     config : MapConfig
@@ -324,31 +295,35 @@ def drawn_contexts(
 
     Returns
     -------
-    float32 array of shape (V, d)
+    contexts : float32 array of shape (k, V, d)
         Sums over the context words.
+    occurrences : int64 array of shape (V,)
+        From how many occurrences each is.
     """
     from tqdm import tqdm
 
-    n_words = len(table)
+    n_words = len(vectors)
     rng = np.random.default_rng([seed, purposes.MAP, draw])
     # as many words are learned from 1 occurrence as from 2 or 3, from 4 to 7, and so on
     wanted = np.floor(np.exp(rng.uniform(0, np.log(config.n_contexts + 1), n_words)))
     share = np.minimum(wanted / np.maximum(counts, 1), 1)
-    window = Window(config.window, config.weighting)
-    sums = np.zeros_like(table)
+    sums = np.zeros((len(windows), *vectors.shape), np.float32)
+    occurrences = np.zeros(n_words, np.int64)
     with tqdm(
         total=len(stream), desc="contexts", unit=" words", unit_scale=True, disable=not progress
     ) as bar:
         for ids, offsets in _pieces(stream):
             taken = (ids >= 0) & (rng.random(len(ids)) < share[ids])
+            occurrences += np.bincount(ids[taken], minlength=n_words)
             targets = np.where(taken, ids, np.int32(-1))
-            matrix = contexts.local_contexts(
-                ids, n_words, window, targets=targets, offsets=offsets, normalize="none"
-            )
-            rows = np.flatnonzero(np.diff(matrix.indptr))
-            sums[rows] += matrix[rows] @ table
+            for kind, window in zip(sums, windows, strict=True):
+                matrix = contexts.local_contexts(
+                    ids, n_words, window, targets=targets, offsets=offsets, normalize="none"
+                )
+                rows = np.flatnonzero(np.diff(matrix.indptr))
+                kind[rows] += matrix[rows] @ vectors
             bar.update(len(ids))
-    return sums
+    return sums, occurrences
 
 
 def _pieces(stream: TokenStream) -> Iterator[tuple[IntArray, npt.NDArray[np.int64]]]:

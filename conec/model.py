@@ -384,6 +384,7 @@ class ContextEncoder(Embedder):
             )
         finally:
             # what a callback asked for, before an interruption, may be out of date
+            self.context_embeddings = self.context_map = self.sense_inventory = None
             self._changed()
         if checkpoint is not None and build_contexts:
             # contexts take a while: an interruption there shall not cost the weights

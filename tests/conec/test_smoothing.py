@@ -99,14 +99,18 @@ def test_shapes_that_do_not_fit():
 @pytest.mark.parametrize("amount", [0.0, 0.5, 2.0])
 def test_smoothed_rows(amount):
     rng = np.random.default_rng(5)
-    W1, W2, contexts = (random(rng, 60, 4) for _ in range(3))
+    W1, W2, contexts = random(rng, 60, 4), random(rng, 60, 4), random(rng, 60, 8)
     W1[7] = W2[7] = contexts[7] = 0
+    contexts[8] = 0  # of a word that never had a context
     counts = rng.integers(1, 100, 60)
-    X = np.hstack([standardised(W2), standardised(contexts)])
+    X = np.hstack([standardised(W2), standardised(contexts[:, 4:])])
     unit = oracles.unit(W1)
     mean = np.delete(unit, 7, axis=0).mean(axis=0)
     predicted = X @ least_squares(X, unit - mean, counts, 1e-3)
+    # 60 words for 8 coefficients of each column
+    predicted = 60 / 68 * predicted + 8 / 68 * standardised(contexts[:, :4])
     expected = oracles.unit(unit + amount * predicted)
+    expected[8] = 0
     found = smoothed(W1, W2, contexts, counts, amount)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
@@ -120,7 +124,8 @@ def test_smoothing_takes_noise_away():
     rotation = np.linalg.qr(rng.normal(size=(8, 8)))[0].astype(np.float32)
     W1 = truth + 0.7 * random(rng, 2000, 8)
     W2 = (truth + 0.7 * random(rng, 2000, 8)) @ rotation
-    contexts = (truth + 0.7 * random(rng, 2000, 8)) @ rotation
+    noisy = truth + 0.7 * random(rng, 2000, 8)
+    contexts = np.hstack([noisy, noisy @ rotation])
 
     def nearness(rows):
         return (oracles.unit(rows) * oracles.unit(truth)).sum(axis=1).mean()
