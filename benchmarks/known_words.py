@@ -95,7 +95,8 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 def run(task: Task) -> Measured:
     """One seed: all scores, of both halves."""
-    from conec import ContextEncoder
+    from conec import ContextEncoder, contexts
+    from conec.smoothing import smoothed
 
     words, stream = load(task["folder"])
     model = ContextEncoder(seed=task["seed"], workers=task["workers"])
@@ -130,8 +131,16 @@ def run(task: Task) -> Measured:
     model._changed()
     measure("half", model.wv_context)
     measure("map", model.learn_map(stream).wv_context)
+    said = contexts.global_embeddings(
+        stream, np.hstack([model.W1, model.W2]), model._window(None, "sif"),
+        workers=task["workers"],
+    )  # fmt: skip
     for amount in SMOOTHING:
-        measure(f"smoothing{amount:g}", model.learn_map(stream, smoothing=amount).wv_context)
+        model.context_embeddings = smoothed(
+            model.W1, model.W2, said, model.vocabulary.counts, amount
+        )
+        model._changed()
+        measure(f"smoothing{amount:g}", model.wv_context)
     return found
 
 

@@ -188,7 +188,8 @@ def train(counts: dict[str, int], stream: TokenStream, seed: int) -> ContextEnco
     from conec import ContextEncoder
 
     model = ContextEncoder(**ENCODER, seed=seed)
-    return model.build_vocab_from_freq(counts).train(stream)
+    model.build_vocab_from_freq(counts).train(stream, build_contexts=False)
+    return model.build_contexts(stream)
 
 
 # The taggers

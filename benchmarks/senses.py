@@ -131,7 +131,8 @@ def run(task: Task) -> Measured:
 
     words, stream = load(task["folder"])
     model = ContextEncoder(seed=task["seed"], workers=task["workers"])
-    model.build_vocab_from_freq(words).train(stream)
+    model.build_vocab_from_freq(words).train(stream, build_contexts=False)
+    model.build_contexts(stream)
     start = time.perf_counter()
     model.build_senses(stream)
     seconds = time.perf_counter() - start
