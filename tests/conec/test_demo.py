@@ -40,7 +40,7 @@ def test_the_demonstration(tmp_path):
     assert "officers" in known(output, "police", "contexts")
     assert {"prime", "affairs"} <= set(known(output, "minister", "contexts"))
     assert "test" in known(output, "cricket", "contexts")
-    assert "palestinian" in known(output, "israeli", "contexts")
+    assert "jenin" in known(output, "israeli", "contexts")
     # a person who is called Abu Nidal, of whom training knew nothing
     assert re.search(r"^ +nidal .*\babu\b", output, re.MULTILINE)
     # the West Bank and a bank: the sentence counts the less, the larger a is
