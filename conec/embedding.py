@@ -191,6 +191,7 @@ class Embedder:
             self._unit_W1(),
             config,
             seed=self.config.seed,
+            workers=self.config.workers,
             exclude=exclude,
             progress=progress,
         )

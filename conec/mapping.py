@@ -12,14 +12,16 @@ result.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
 
-from conec import contexts, purposes
+from conec import purposes
 from conec.config import check_integer, check_number
 from conec.contexts import Window
 from conec.persistence import MAP, ModelError, Part, load_part
@@ -211,6 +213,7 @@ def learn(
     config: MapConfig,
     *,
     seed: int = 1,
+    workers: int = 1,
     exclude: Iterable[str] = (),
     progress: bool = False,
 ) -> ContextMap:
@@ -226,6 +229,8 @@ def learn(
         the map shall give.
     config : MapConfig
     seed : int
+    workers : int
+        Threads.
     exclude : iterable of str
         Words not to learn from, such as those to test with. They are context words nevertheless.
     progress : bool
@@ -246,7 +251,15 @@ def learn(
     moments = [Moments(vectors.shape[1]) for _ in windows]
     for draw in range(config.draws):
         X, n = drawn_contexts(
-            stream, vectors, windows, counts, config, seed=seed, draw=draw, progress=progress
+            stream,
+            vectors,
+            windows,
+            counts,
+            config,
+            seed=seed,
+            draw=draw,
+            workers=workers,
+            progress=progress,
         )
         # more contexts, less noise
         weight = reliability * np.sqrt(n)
@@ -275,6 +288,7 @@ def drawn_contexts(
     *,
     seed: int = 1,
     draw: int = 0,
+    workers: int = 1,
     progress: bool = False,
 ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
     """Contexts of all words, each from a few of its occurrences.
@@ -290,6 +304,8 @@ def drawn_contexts(
     config : MapConfig
     seed, draw : int
         Number of the draw.
+    workers : int
+        Threads. The result does not depend on them.
     progress : bool
         Show a bar.
 
@@ -302,6 +318,9 @@ def drawn_contexts(
     """
     from tqdm import tqdm
 
+    from conec.kernels.contexts import lay_out
+    from conec.kernels.occurrences import sum_by_word
+
     n_words = len(vectors)
     rng = np.random.default_rng([seed, purposes.MAP, draw])
     # as many words are learned from 1 occurrence as from 2 or 3, from 4 to 7, and so on
@@ -309,19 +328,27 @@ def drawn_contexts(
     share = np.minimum(wanted / np.maximum(counts, 1), 1)
     sums = np.zeros((len(windows), *vectors.shape), np.float32)
     occurrences = np.zeros(n_words, np.int64)
-    with tqdm(
-        total=len(stream), desc="contexts", unit=" words", unit_scale=True, disable=not progress
-    ) as bar:
+    kinds = [
+        (window.distance_weights().astype(np.float32), window.word_weights(n_words), out)
+        for window, out in zip(windows, sums, strict=True)
+    ]
+    with (
+        ThreadPoolExecutor(workers, thread_name_prefix="conec") as executor,
+        tqdm(
+            total=len(stream), desc="map", unit=" words", unit_scale=True, disable=not progress
+        ) as bar,
+    ):
         for ids, offsets in _pieces(stream):
-            taken = (ids >= 0) & (rng.random(len(ids)) < share[ids])
-            occurrences += np.bincount(ids[taken], minlength=n_words)
-            targets = np.where(taken, ids, np.int32(-1))
-            for kind, window in zip(sums, windows, strict=True):
-                matrix = contexts.local_contexts(
-                    ids, n_words, window, targets=targets, offsets=offsets, normalize="none"
-                )
-                rows = np.flatnonzero(np.diff(matrix.indptr))
-                kind[rows] += matrix[rows] @ vectors
+            text, _, _ = lay_out(ids, offsets, 0, len(ids))
+            taken = (text >= 0) & (rng.random(len(text)) < share[np.maximum(text, 0)])
+            places = np.flatnonzero(taken)
+            occurrences += np.bincount(text[places], minlength=n_words)
+
+            def add(part: int, text: IntArray = text, places: Any = places) -> None:
+                for weights, keep, out in kinds:
+                    sum_by_word(text, places, part, workers, weights, keep, vectors, out)
+
+            deque(executor.map(add, range(workers)), maxlen=0)
             bar.update(len(ids))
     return sums, occurrences
 

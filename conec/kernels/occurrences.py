@@ -24,19 +24,32 @@ def occurrence_vectors(text, positions, weight, keep, matrix, out):  # type: ign
     matrix : float32 array of shape (V, d)
     out : float32 array of shape (n, d)
     """
-    d = matrix.shape[1]
+    out[:] = 0
     for i in range(len(positions)):
-        p = positions[i]
-        y = out[i]
-        for j in range(d):
-            y[j] = 0
-        for side in (-1, 1):
-            for distance in range(1, len(weight)):
-                c = text[p + side * distance]
-                if c >= 0:
-                    v = weight[distance] * keep[c]
-                    x = matrix[c]
-                    for j in range(d):
-                        y[j] += v * x[j]
-                elif c == BORDER:
-                    break
+        _add(text, positions[i], weight, keep, matrix, out[i])
+
+
+@nb.njit(nogil=True, cache=True, fastmath={"contract"})
+def sum_by_word(text, positions, part, parts, weight, keep, matrix, out):  # type: ignore[no-untyped-def]
+    """Add each position's context to the row of its word in `out`, of shape (V, d).
+
+    Only of words whose id is `part` modulo `parts`; the rest is as for `occurrence_vectors`.
+    """
+    for p in positions:
+        if text[p] % parts == part:
+            _add(text, p, weight, keep, matrix, out[text[p]])
+
+
+@nb.njit(nogil=True, cache=True, fastmath={"contract"})
+def _add(text, p, weight, keep, matrix, y):  # type: ignore[no-untyped-def]
+    """Add the context of one position to `y`."""
+    for side in (-1, 1):
+        for distance in range(1, len(weight)):
+            c = text[p + side * distance]
+            if c >= 0:
+                v = weight[distance] * keep[c]
+                x = matrix[c]
+                for j in range(len(y)):
+                    y[j] += v * x[j]
+            elif c == BORDER:
+                break
