@@ -432,7 +432,7 @@ class Embedder:
     def embed(
         self,
         tokens: Sequence[str],
-        a: float = 0.6,
+        a: float = 0.8,
         *,
         senses: Choice | None = None,
         return_found: bool = False,
@@ -449,7 +449,8 @@ class Embedder:
         tokens : sequence of str
             A document; all occurrences of a word in it share an embedding.
         a : float
-            Share of the global context, from 0 to 1.
+            Share of the global context, from 0 to 1. With `build_contexts` the thesis's
+            is 0.6.
         senses : {"soft", "hard"}, optional
             In place of its global context, a word has the sense that fits its local one
             ("hard"), or the mean of its senses by how well they do ("soft"); local
@@ -517,7 +518,7 @@ class Embedder:
         self,
         word: str,
         contexts: Sequence[str | Sequence[str]] = (),
-        a: float = 0.6,
+        a: float = 0.8,
         *,
         return_found: bool = False,
     ) -> FloatArray | tuple[FloatArray, bool]:

@@ -256,7 +256,7 @@ class ExtendedContextEncoder(ContextEncoder):
     def embed(
         self,
         tokens: Any,
-        a: float = 0.6,
+        a: float = 0.8,
         *,
         senses: Choice | None = None,
         feature_weight: float = 1.0,

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def embed(
     model: Model,
     reading: Reading,
-    a: Share = 0.6,
+    a: Share = 0.8,
     out: Annotated[
         str,
         typer.Option(
@@ -100,7 +100,7 @@ def oov(
         ),
     ],
     topn: TopN = 10,
-    a: Share = 0.6,
+    a: Share = 0.8,
     space: InSpace = Space.context,
     clean: Clean = [],  # noqa: B006
     tokenize: Tokenize = None,

@@ -367,7 +367,7 @@ def test_a_known_word_in_context_is_a_mixture(model):
 DOCUMENTS = "the cat zorbing horse\n\nno word known here\nred blue\n"
 
 
-def expected_rows(model: Path, a: float = 0.6):
+def expected_rows(model: Path, a: float = 0.8):
     loaded = conec.load(model)
     documents = [line.split() for line in DOCUMENTS.splitlines() if line]
     for number, tokens in enumerate(documents):

@@ -220,7 +220,7 @@ def test_vectors_are_those_of_the_definition(model):
     i = TEXT.index("police")
     local = model.embed(TEXT, a=0)[i]
     own = model.context_embeddings[model.vocabulary.index["police"]]
-    np.testing.assert_allclose(embedded[i], unit(0.6 * own + 0.4 * local), atol=1e-5)
+    np.testing.assert_allclose(embedded[i], unit(0.8 * own + 0.2 * local), atol=1e-5)
 
 
 def test_words_kept_out_are_found_more_easily_with_the_map(model):
