@@ -33,7 +33,7 @@ def one_hot(
 
     from scipy import sparse
 
-    from conec.feature_vocabulary import FeatureVocabulary
+    from conec.extended.vocabulary import FeatureVocabulary
 
     vocabulary = FeatureVocabulary(features)
     counts = Counter(

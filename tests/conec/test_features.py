@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import conec
 from conec import ExtendedContextEncoder, ModelError
-from conec.feature_vocabulary import FeatureVocabulary, describe, restore
+from conec.extended.vocabulary import FeatureVocabulary, describe, restore
 from conec.features import (
     Affixes,
     Case,

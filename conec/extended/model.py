@@ -11,7 +11,7 @@ import numpy as np
 import corpora
 from conec import persistence, purposes, ranges
 from conec.config import check_integer, check_number
-from conec.feature_training import (
+from conec.extended.training import (
     FeatureStep,
     FeatureStream,
     counted,
@@ -20,7 +20,7 @@ from conec.feature_training import (
     flat,
     shown,
 )
-from conec.feature_vocabulary import FeatureVocabulary, name_of
+from conec.extended.vocabulary import FeatureVocabulary, name_of
 from conec.features import Clean, Document, Feature, sentences
 from conec.model import ContextEncoder
 from conec.types import BoolArray, Choice, CorpusLike, FloatArray, StrPath

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 import corpora
 from conec import purposes, ranges
-from conec.feature_vocabulary import FeatureRows, FeatureVocabulary
+from conec.extended.vocabulary import FeatureRows, FeatureVocabulary
 from conec.features import Clean, Document, Sentence, sentences
 from conec.types import BoolArray, FloatArray
 from corpora import BREAK
