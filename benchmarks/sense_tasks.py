@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -228,14 +228,17 @@ def clustering_scores(gold: Sequence[str], labels: npt.NDArray[Any]) -> Scores:
 
 # Analogies
 
+Questions = Sequence[Sequence[str]]
+
 
 def analogies_by_sense(
-    model: ContextEncoder, stream: TokenStream, questions: dict[str, Any]
+    model: ContextEncoder, stream: TokenStream, questions: dict[str, Questions]
 ) -> dict[str, dict[str, tuple[int, int]]]:
     """Right answers and questions by kind and category.
 
     A word's sense is the one whose centre is nearest to the mean vector of the other words of
-    the category; that goes for all words which may be answers.
+    the category; that goes for all words which may be answers. "by_role": of the other words
+    in its place, so that a word has one sense as a or c, and one as b or answer.
     """
     from conec.induction import induce
     from conec.weights import unit
@@ -255,45 +258,57 @@ def analogies_by_sense(
     has = np.flatnonzero(np.diff(inventory.starts[: n + 1]) > 0)
     owner = np.repeat(np.arange(n), np.diff(inventory.starts[: n + 1]))
     centres = inventory.centres[: len(owner)]
+    # the text is in lower case, the questions are not; nor does gensim's score heed it
+    index = {word: i for i, word in enumerate(model.vocabulary.words[:n])}
+    rows = {
+        name: np.array([[index.get(w.lower(), -1) for w in q] for q in asked]).reshape(-1, 4)
+        for name, asked in questions.items()
+    }
 
-    def nearest(asked: Sequence[Sequence[str]]) -> npt.NDArray[np.int64]:
-        """The sense of each of `has`."""
-        # the text is in lower case, the questions are not; nor does the score heed it
-        ids = {model.vocabulary.index.get(w.lower(), -1) for q in asked for w in q}
-        members = np.array(sorted(ids - {-1}), np.int64)
-        total = words[members].sum(axis=0)
-        fit = centres @ total
+    def nearest(ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+        """The sense of each of `has` that fits some words other than itself."""
+        members = np.unique(ids[ids >= 0])
+        fit = centres @ words[members].sum(axis=0)
         mine = np.isin(owner, members)
         fit[mine] -= (centres[mine] * words[owner[mine]]).sum(axis=1)
         order = np.lexsort((-fit, owner))
         return order[np.searchsorted(owner[order], has)]
 
-    share = np.float32(inventory.settings.word_share)
-
-    def mixed(asked: Sequence[Sequence[str]] | None, share: np.float32) -> Floats:
+    def vectors(share: float, ids: npt.NDArray[np.int64] | None = None) -> Floats:
         part = contexts.copy()
-        if asked is not None:
-            part[has] = centres[nearest(asked)]
-        return unit(share * words[:n] + (1 - share) * part)
+        if ids is not None:
+            part[has] = centres[nearest(ids)]
+        return unit(np.float32(share) * words[:n] + np.float32(1 - share) * part)
 
-    kinds: dict[str, Callable[[Any], Floats]] = {
-        "wv": lambda _: model.W1[:n],
-        "contexts": lambda _: mixed(None, np.float32(0)),
-        "contexts_by_sense": lambda asked: mixed(asked, np.float32(0)),
-        "word_and_contexts": lambda _: mixed(None, share),
-        "word_and_contexts_by_sense": lambda asked: mixed(asked, share),
-    }
-    return {
-        kind: {name: _right(model, make(asked), name, asked) for name, asked in questions.items()}
-        for kind, make in kinds.items()
-    }
-
-
-def _right(model: ContextEncoder, matrix: Floats, name: str, asked: Any) -> tuple[int, int]:
-    from conec.evaluation import analogies
-    from conec.interop import to_keyed_vectors
-
-    n = len(matrix)
-    keyed = to_keyed_vectors(model.vocabulary.words[:n], matrix, model.vocabulary.counts[:n])
-    found: tuple[int, int] = analogies(keyed, {name: asked}).sections[name]
+    found: dict[str, dict[str, tuple[int, int]]] = {}
+    plain = {"wv": unit(np.array(model.W1[:n]))}
+    shares = {"contexts": 0.0, "word_and_contexts": inventory.settings.word_share}
+    plain |= {kind: vectors(share) for kind, share in shares.items()}
+    for name, ids in rows.items():
+        asked = ids[(ids >= 0).all(axis=1)]
+        for kind, matrix in plain.items():
+            found.setdefault(kind, {})[name] = answered(matrix, matrix, asked)
+        for kind, share in shares.items():
+            whole = vectors(share, asked)
+            first, second = (vectors(share, asked[:, side::2]) for side in (0, 1))
+            found.setdefault(f"{kind}_by_sense", {})[name] = answered(whole, whole, asked)
+            found.setdefault(f"{kind}_by_role", {})[name] = answered(first, second, asked)
     return found
+
+
+def answered(first: Floats, second: Floats, asked: npt.NDArray[np.int64]) -> tuple[int, int]:
+    """Right answers by 3CosAdd, and questions.
+
+    Parameters
+    ----------
+    first, second : float32 arrays of shape (n, d)
+        Unit vectors of words as a or c, and as b or answer.
+    asked : int array of shape (m, 4)
+    """
+    right = 0
+    for start in range(0, len(asked), 1000):
+        a, b, c, d = asked[start : start + 1000].T
+        scores = (second[b] - first[a] + first[c]) @ second.T
+        np.put_along_axis(scores, np.stack([a, b, c], axis=1), -np.inf, axis=1)
+        right += int((scores.argmax(axis=1) == d).sum())
+    return right, len(asked)

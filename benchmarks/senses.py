@@ -10,11 +10,13 @@ A model is trained with the defaults, and senses are induced from the same text.
 
 SCWS is Spearman's correlation times 100; a pair with a word that has no vector counts as 0,
 where contexts give it none; "known" leaves such pairs out. Shares of the mixture are chosen on
-the half "dev" (by a hash of the id), as were the defaults of `conec.senses.SenseSettings`;
+the half "dev" (by a hash of the id), as were the defaults of `conec.senses.SenseSettings` (the
+threshold also on pseudo-words and on SemEval-2013 task 13);
 "test" is the other half. WiC is the accuracy of a threshold of the cosine, learned on train; the
 share is chosen on dev. SemEval-2010 task 14: "corpus" assigns the senses of the training text,
 "contexts" clusters those of the task; "one", "instances" and "random" (of four) are baselines.
-Analogies: a word's sense is that nearest to the mean of the category's other words.
+Analogies, by 3CosAdd among the 30,000 most frequent words: a word's sense is that nearest to the
+mean of the category's other words; "by_role", of those on the same side of the pairs.
 """
 
 from __future__ import annotations
@@ -46,7 +48,8 @@ SCWS = ("wv", "conec", "mapped", "word", "avgsim", "avgsimc", "maxsimc", "in_con
 PARTS = ("test", "all", "test_known", "all_known")
 INDUCTION = ("corpus", "contexts", "one", "instances", "random")
 ANALOGIES = (
-    "wv", "contexts", "contexts_by_sense", "word_and_contexts", "word_and_contexts_by_sense",
+    "wv", "contexts", "contexts_by_sense", "contexts_by_role", "word_and_contexts",
+    "word_and_contexts_by_sense", "word_and_contexts_by_role",
 )  # fmt: skip
 
 
@@ -240,11 +243,13 @@ def draw(found: dict[str, Result], corpora: list[str], path: Path) -> None:
         for name in ("semantic", "syntactic", "total")
         if f"{corpus}.analogies.{name}.wv" in found
     ]
-    colors = (charts.ORANGE, "#f3b96b", charts.GREEN, "#8fb0dd", charts.BLUE)
+    colors = (
+        charts.ORANGE, charts.GREY, "#f3b96b", charts.RED, "#8fb0dd", charts.BLUE, charts.PURPLE,
+    )  # fmt: skip
     for i, (kind, color) in enumerate(zip(ANALOGIES, colors, strict=True)):
         values = [found[f"{corpus}.analogies.{name}.{kind}"] for name in names]
         right.barh(
-            [y + (i - 2) * 0.16 for y in range(len(names))], [v.value for v in values], 0.15,
+            [y + (i - 3) * 0.12 for y in range(len(names))], [v.value for v in values], 0.11,
             xerr=[v.sd or 0 for v in values], color=color, label=kind.replace("_", " "),
             error_kw=charts.ERROR,
         )  # fmt: skip

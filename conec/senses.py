@@ -55,7 +55,7 @@ class SenseSettings:
     min_occurrences: int = 50
     sample: int = 500
     most: int = 6
-    threshold: float = 0.2
+    threshold: float = 0.3
     smallest: float = 0.05
     examples: int = 3
 

@@ -92,6 +92,29 @@ def test_the_threshold_is_the_best_there_is():
         assert np.mean((values > threshold) == same) == pytest.approx(best)
 
 
+def test_analogies_are_answered_as_by_the_package():
+    from gensim.models import KeyedVectors
+
+    from conec.evaluation import analogies
+
+    rng = np.random.default_rng(0)
+    keyed = KeyedVectors(3)
+    keyed.add_vectors([f"w{i}" for i in range(12)], rng.normal(size=(12, 3)))
+    asked = np.array([rng.permutation(12)[:4] for _ in range(300)])
+    unit = keyed.get_normed_vectors()
+    result = analogies(keyed, {"s": [tuple(f"w{i}" for i in row) for row in asked]})
+    assert sense_tasks.answered(unit, unit, asked) == result.sections["s"]
+    assert 0 < result.sections["s"][0] < 300
+    # the answer and b are sought in the second space, a and c in the first
+    a, b, c, _ = asked[0]
+    first, second = np.eye(12, 20, dtype="f4"), np.eye(12, 20, 8, dtype="f4")
+    answer = (second @ (second[b] - first[a] + first[c])).tolist()
+    for i in (a, b, c):
+        answer[i] = -9
+    best = int(np.argmax(answer))
+    assert sense_tasks.answered(first, second, np.array([[a, b, c, best]])) == (1, 1)
+
+
 def test_quick_run(data, tmp_path):
     pytest.importorskip("matplotlib")
     path = tmp_path / "x.json"
