@@ -137,7 +137,7 @@ class Embedder:
         draws: int = 2,
         reliable: float = 100.0,
         ridge: float = 1e-3,
-        plain: float = 0.3,
+        plain: float = 0.7,
         exclude: Iterable[str] = (),
         progress: bool = False,
     ) -> Self:
@@ -508,7 +508,9 @@ class Embedder:
                 for window in self._cache["map_windows"]
             ]
         )
-        vectors[rows] = self.context_map.transform(np.stack([_unit(kind) for kind in X]))
+        occurrences = np.bincount(targets[targets >= 0], minlength=len(rows))
+        unit_X = np.stack([_unit(kind) for kind in X])
+        vectors[rows] = self.context_map.transform(unit_X, occurrences)
         found[rows] = vectors[rows].any(axis=1)
 
     # Queries
