@@ -18,7 +18,7 @@ crw
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -63,13 +63,16 @@ class RareWords(NamedTuple):
     pairs: list[RarePair]
     texts: dict[str, list[Text]]
 
-    def part(self, part: str) -> RareWords:
-        """Half of the rare words, the same ones each time, with their pairs."""
-        rare = sorted(self.texts)
-        order = np.random.default_rng(0).permutation(len(rare))
-        half = {rare[i] for i in (order[::2] if part == "train" else order[1::2])}
+    def part(self, part: str, known: Container[str]) -> RareWords:
+        """Half of the rare words that are compared with a known one, and their pairs."""
+        pairs = [pair for pair in self.pairs if pair.known in known]
+        rare = sorted({pair.rare for pair in pairs})
+        order = np.random.default_rng(5).permutation(len(rare))
+        middle = len(rare) // 2
+        chosen = order[:middle] if part == "train" else order[middle:]
+        half = {rare[i] for i in chosen}
         texts = {word: found for word, found in self.texts.items() if word in half}
-        return RareWords([pair for pair in self.pairs if pair.rare in half], texts)
+        return RareWords([pair for pair in pairs if pair.rare in half], texts)
 
     def drawn(self, n: int, draw: int) -> dict[str, list[Text]]:
         """`n` of the sentences of each word, or all if there are fewer; a draw has a number.
@@ -94,10 +97,10 @@ class Tasks(NamedTuple):
 # Reading
 
 
-def read(part: str) -> Tasks:
-    """Read one part of all tasks."""
+def read(part: str, known: Container[str]) -> Tasks:
+    """Read one part of all tasks; which words are known decides which rare ones it has."""
     chimeras = {length: read_chimeras(length, part) for length in LENGTHS}
-    return Tasks(read_nonces(part), chimeras, read_rare_words().part(part))
+    return Tasks(read_nonces(part), chimeras, read_rare_words().part(part, known))
 
 
 def read_nonces(part: str) -> list[Nonce]:
@@ -195,11 +198,10 @@ def chimera_score(
 def rare_score(
     vectors: dict[str, Floats], pairs: Sequence[RarePair], index: dict[str, int], known: Floats
 ) -> float:
-    """Spearman's correlation over the pairs whose first word is known."""
-    asked = [pair for pair in pairs if pair.known in index]
-    left = unit(known[[index[pair.known] for pair in asked]])
-    right = unit(np.stack([vectors[pair.rare] for pair in asked]))
-    return spearman((left * right).sum(axis=1), [pair.score for pair in asked])
+    """Spearman's correlation over pairs, whose first word is known."""
+    left = unit(known[[index[pair.known] for pair in pairs]])
+    right = unit(np.stack([vectors[pair.rare] for pair in pairs]))
+    return spearman((left * right).sum(axis=1), [pair.score for pair in pairs])
 
 
 def spearman(a: npt.ArrayLike, b: npt.ArrayLike) -> float:

@@ -7,7 +7,8 @@ learns from does not include the nonces. Tasks and scores are described in
 `benchmarks.unseen_tasks`, methods in `benchmarks.unseen_methods`.
 
 Settings were chosen on the train parts (``--part train``); figures are of the test parts: 300
-nonces, 110 trials of each length, and the pairs of half of the rare words of CRW-dev.
+nonces, 110 trials of each length, and the pairs of half of the rare words of
+CRW-dev that are compared with a known word.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from __future__ import annotations
 import argparse
 import copy
 import re
+import sys
 import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -85,13 +87,12 @@ def main(argv: list[str] | None = None) -> None:
         encoded(folder / "corpus.txt", folder, 5)
         task = {
             "folder": name, "part": args.part, "workers": args.workers, "quick": args.quick,
-            "method": "", "seed": 0,
         }  # fmt: skip
-        plan = [(seed, run) for seed in range(1, args.seeds + 1) for run in ("run", "form")]
-        plan = [(seed, run) for seed, run in plan if run == "run" or seed <= args.fasttext]
+        plan = [(seed, "run") for seed in range(1, args.seeds + 1)]
+        plan += [(seed, "form") for seed in range(1, args.fasttext + 1)]
         for seed, run in tqdm(plan, desc="runs", unit="run"):
             found = apart(f"benchmarks.unseen_words:{run}", {**task, "seed": seed})
-            tqdm.write(f"{run}, seed {seed}: {found}")
+            tqdm.write(f"{run}, seed {seed}: {found}", sys.stderr)
             for key, value in found.items():
                 scores.setdefault(key, []).append(value)
     results = [
@@ -171,7 +172,7 @@ def run(task: Task) -> Measured:
         "conec_local": of_model(plain),
         "conec_map": of_model(model),
     }
-    asked = tasks.read(task["part"])
+    asked = tasks.read(task["part"], model)
     found: Measured = {}
     for name, method in methods.items():
         for row, value in scored(model, method, asked, task["quick"]).items():
@@ -218,7 +219,7 @@ def form(task: Task) -> Measured:
         text, vector_size=c.vector_size, window=c.window, negative=c.negative, sample=c.sample,
         min_count=c.min_count, epochs=c.epochs, seed=task["seed"], workers=task["workers"],
     ).wv  # fmt: skip
-    rare = tasks.read_rare_words().part(task["part"])
+    rare = tasks.read_rare_words().part(task["part"], model.key_to_index)
     made = {word: model[word] for word in rare.texts}
     score = tasks.rare_score(made, rare.pairs, model.key_to_index, model.vectors)
     return {f"crw.{n}.fasttext": score for n in (CONTEXTS[:2] if task["quick"] else CONTEXTS)}

@@ -575,7 +575,10 @@ class Embedder:
         for window in self._cache["map_windows"]:
             words, matrix = self._local(tokens, offsets, window, normalize="none")
             kinds.append(unit(np.asarray(matrix @ self._unit_W1(), np.float32)))
-        return words, self.context_map.transform(np.stack(kinds))
+        number = {word: i for i, word in enumerate(words)}
+        rows = [number[token] for token in tokens if token != corpora.BREAK]
+        occurrences = np.bincount(np.array(rows, np.int64), minlength=len(words))
+        return words, self.context_map.transform(np.stack(kinds), occurrences)
 
     def _combine(
         self, words: list[str], local: FloatArray, a: float

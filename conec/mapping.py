@@ -59,8 +59,8 @@ class MapConfig:
     ridge : float
         Penalty on the squares of the maps' weights, as a share of the mean variance of contexts.
     plain : float
-        So much of the wide context itself is added to what the maps give, both of unit length.
-        It helps where there are one or two contexts.
+        So much of the wide context itself, divided by the root of the number of contexts, is
+        added to what the maps give, both of unit length: it helps where contexts are few.
     smoothing : float
         So many times what is predicted of a known word's row of W1 is added to it.
     """
@@ -72,7 +72,7 @@ class MapConfig:
     draws: int = 2
     reliable: float = 100.0
     ridge: float = 1e-3
-    plain: float = 0.3
+    plain: float = 0.7
     smoothing: float = 1.0
 
     def __post_init__(self) -> None:
@@ -151,13 +151,15 @@ class ContextMap:
         self.weights = np.stack([weights for _, weights in solved]).astype(np.float32)
         return self
 
-    def transform(self, X: FloatArray) -> FloatArray:
+    def transform(self, X: FloatArray, occurrences: npt.ArrayLike = 1) -> FloatArray:
         """Word vectors for contexts.
 
         Parameters
         ----------
         X : array of shape (k, n, d)
             A row of zeros is no context, and adds nothing.
+        occurrences : array of int, shape (n,)
+            Of how many occurrences each is the context.
 
         Returns
         -------
@@ -174,7 +176,8 @@ class ContextMap:
         total = np.zeros(X.shape[1:], np.float32)
         for kind, mean, weights in zip(X, self.mean, self.weights, strict=True):
             total += np.where(kind.any(axis=1)[:, None], (kind - mean) @ weights, np.float32(0))
-        return unit(unit(total) + np.float32(self.config.plain) * X[-1])
+        root = np.sqrt(np.maximum(occurrences, 1)).astype(np.float32).reshape(-1, 1)
+        return unit(unit(total) + np.float32(self.config.plain) / root * X[-1])
 
     def part(self) -> Part:
         """What is saved of it with a model."""

@@ -48,9 +48,11 @@ def test_against_plain_least_squares(penalty, monkeypatch):
         np.testing.assert_allclose(own_mean, mean, rtol=1e-5)
         np.testing.assert_allclose(own_weights, B, rtol=1e-4, atol=1e-6)
         total += np.where(kind.any(axis=1, keepdims=True), (kind - mean) @ B, 0)
-    expected = total / np.linalg.norm(total, axis=1, keepdims=True) + 0.5 * X[1]
-    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
-    np.testing.assert_allclose(made.transform(X), expected, rtol=1e-4, atol=1e-5)
+    total /= np.linalg.norm(total, axis=1, keepdims=True)
+    for n in (1, rng.integers(1, 9, 50)):
+        expected = total + 0.5 * X[1] / np.sqrt(np.reshape(n, (-1, 1)))
+        expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+        np.testing.assert_allclose(made.transform(X, n), expected, rtol=1e-4, atol=1e-5)
 
 
 @given(seed=st.integers(0, 2**32 - 1), d=st.integers(2, 5), penalty=st.floats(0, 10))
@@ -221,6 +223,11 @@ def test_vectors_are_those_of_the_definition(model):
     local = model.embed(TEXT, a=0)[i]
     own = model.context_embeddings[model.vocabulary.index["police"]]
     np.testing.assert_allclose(embedded[i], unit(0.8 * own + 0.2 * local), atol=1e-5)
+    # the same context twice: less of it as it is
+    again = sum((total[k] - made.mean[k]) @ made.weights[k] for k in range(2))
+    again = again / np.linalg.norm(again) + 0.5 / np.sqrt(2) * total[1]
+    again /= np.linalg.norm(again)
+    np.testing.assert_allclose(model.embed_word("zorbing", [TEXT] * 2), again, atol=1e-5)
 
 
 def test_words_kept_out_are_found_more_easily_with_the_map(model):
