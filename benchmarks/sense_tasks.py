@@ -175,7 +175,7 @@ def _threshold(values: npt.NDArray[Any], same: npt.NDArray[np.bool_]) -> float:
 
 def induction(model: ContextEncoder, tasks: Sequence[Induced], seed: int) -> Scores:
     """V-measure, paired F and adjusted Rand index in %, and senses a word; means over words."""
-    from conec.clustering import cluster
+    from conec.senses.clustering import cluster
 
     inventory = model.sense_inventory
     assert inventory is not None
@@ -240,7 +240,7 @@ def analogies_by_sense(
     the category; that goes for all words which may be answers. "by_role": of the other words
     in its place, so that a word has one sense as a or c, and one as b or answer.
     """
-    from conec.induction import induce
+    from conec.senses.induction import induce
     from conec.weights import unit
 
     inventory = model.sense_inventory

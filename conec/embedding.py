@@ -340,7 +340,7 @@ class Embedder:
         ValueError
             If the corpus has no word of the vocabulary.
         """
-        from conec.induction import induce
+        from conec.senses.induction import induce
 
         ids = None if words is None else np.array([self._known(w) for w in words], np.int64)
         self.sense_inventory = induce(

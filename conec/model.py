@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 
 import corpora
-from conec import persistence, ranges, sensefiles, training
+from conec import persistence, ranges, training
 from conec.config import Config, check_integer, check_number
 from conec.embedding import Embedder
 from conec.interop import models
 from conec.mapping import ContextMap
+from conec.senses import files
 from conec.state import TrainingState, floats
 from conec.types import (
     CbowGradient,
@@ -471,7 +472,7 @@ class ContextEncoder(Embedder):
         """What is saved beside words and weights."""
         parts = {}
         if self.sense_inventory is not None:
-            parts[persistence.SENSES] = sensefiles.part(self.sense_inventory)
+            parts[persistence.SENSES] = files.part(self.sense_inventory)
         # one learned in the middle of an epoch, by a callback, is out of date
         if self.context_map is not None and self._training is None:
             parts[persistence.MAP] = self.context_map.part()
@@ -509,5 +510,5 @@ class ContextEncoder(Embedder):
         model.W1, model.W2 = weights["W1"], weights["W2"]
         model.context_embeddings = weights.get("context_embeddings")
         model.context_map = ContextMap.read(path, model.config.vector_size)
-        model.sense_inventory = sensefiles.read(path, *model.W1.shape)
+        model.sense_inventory = files.read(path, *model.W1.shape)
         return model

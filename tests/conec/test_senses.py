@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import conec
-from conec.clustering import cluster
 from conec.contexts import local_contexts
 from conec.persistence import ModelError
 from conec.senses import Sense, SenseInventory, SenseSettings, word_vectors
+from conec.senses.clustering import cluster
 from conec.weights import unit
 from corpora.tokens import TokenStream
 
@@ -145,7 +145,7 @@ def test_mapped_contexts_are_those_of_the_plain_formula(model, documents):
 def test_the_map_is_a_ridge_regression():
     from sklearn.linear_model import Ridge
 
-    from conec.induction import context_map
+    from conec.senses.induction import context_map
 
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=(2, 50, 6)).astype(np.float32)
@@ -160,7 +160,7 @@ def test_the_same_with_any_number_of_threads_and_with_some_words_only(model, doc
     stream = model._encode(documents)
     found = {}
     for workers in (1, 3):
-        from conec.induction import induce
+        from conec.senses.induction import induce
 
         found[workers] = induce(stream, model.W1, model.vocabulary, workers=workers)
     for name in ("starts", "centres", "shares", "examples", "map"):

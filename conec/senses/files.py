@@ -7,7 +7,7 @@ from dataclasses import asdict
 import numpy as np
 
 from conec.persistence import SENSES, ModelError, Part, load_part
-from conec.senses import SenseInventory, SenseSettings
+from conec.senses.inventory import SenseInventory, SenseSettings
 from conec.types import StrPath
 
 FORMAT_VERSION = 1

@@ -12,9 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from conec import purposes
-from conec.clustering import cluster
 from conec.contexts import Window, global_embeddings
-from conec.senses import SenseInventory, SenseSettings, word_vectors
+from conec.senses.clustering import cluster
+from conec.senses.inventory import SenseInventory, SenseSettings, word_vectors
 from conec.types import FloatArray, IntArray
 from conec.weights import unit
 from corpora.compiling import compiling

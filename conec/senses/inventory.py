@@ -43,7 +43,7 @@ class SenseSettings:
     sample : int
         Occurrences of a word that are clustered, at most.
     most, threshold, smallest
-        As in `conec.clustering.cluster`.
+        As in `conec.senses.clustering.cluster`.
     examples : int
         Example contexts of each sense, those nearest to it.
     """
