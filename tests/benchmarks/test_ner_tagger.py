@@ -13,17 +13,15 @@ from tests.benchmarks.test_embeddings_quality import run
 def test_quick_run(shared_data, monkeypatch, tmp_path):
     pytest.importorskip("pycrfsuite")
     monkeypatch.setenv("CORPORA_DATA", str(shared_data))
-    monkeypatch.setattr(ner_tagger, "QUICK_DOCUMENTS", 40)
     rows = run(ner_tagger, tmp_path)
     for split in ("testa", "testb"):
-        assert rows[f"{split}.crf_with"]["value"] > 30
-        assert rows[f"{split}.crf_without"]["value"] > 30
+        assert rows[f"{split}.crf_with"]["value"] > rows[f"{split}.crf_without"]["value"] > 50
         assert f"{split}.crf_with.PER" in rows
     gain = rows["testb.crf_with"]["value"] - rows["testb.crf_without"]["value"]
     assert rows["gain"]["value"] == pytest.approx(gain)
     assert rows["gain"]["reference"] == 1.5
     assert rows["testb.crf_with"]["reference"] == 86
-    # even little text without tags tells something of words that the text with tags lacks
+    # text without tags tells something of words that the text with tags lacks
     assert rows["gain.unseen"]["value"] > 0
 
 
