@@ -233,7 +233,7 @@ def _tables(found: dict[str, Result], corpus: str) -> list[Table]:
 def draw(found: dict[str, Result], corpora: list[str], path: Path) -> None:
     """SCWS by kind of embedding, and analogies with and without senses, on the largest text."""
     corpus = corpora[-1]
-    figure, (left, right) = charts.figure(1, 2, (12, 5))
+    figure, (left, right) = charts.figure(1, 2, (13.5, 5))
     rows = [found[f"{corpus}.scws.test.{kind}"] for kind in SCWS]
     tones = [charts.ORANGE] * 4 + [charts.GREY] * 3 + [charts.BLUE] * 2
     charts.bars(left, rows, list(SCWS), tones)
@@ -255,7 +255,7 @@ def draw(found: dict[str, Result], corpora: list[str], path: Path) -> None:
         )  # fmt: skip
     right.set_yticks(range(len(names)), names)
     right.invert_yaxis()
-    right.legend(frameon=False, fontsize=8)
+    charts.outside_legend(figure, right)
     charts.style(right, "right answers, %", "", "Analogies", grid="x")
     charts.save(figure, path)
 
