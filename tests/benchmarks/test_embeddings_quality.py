@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from gensim.test.utils import datapath
 
-from benchmarks import analogies, ner_conll2003
+from benchmarks import analogies, known_words, ner_conll2003
 
 
 def run(module, tmp_path, *arguments):
@@ -72,3 +72,28 @@ def test_analogies(data, tmp_path):
     assert asked
     assert all(0 <= row["value"] <= 100 for row in rows.values())
     assert rows["total.conec"]["reference"] == 46.5
+
+
+def test_known_words(data, monkeypatch, tmp_path):
+    monkeypatch.setattr(known_words, "QUICK_DOCUMENTS", 800)
+    monkeypatch.setattr(known_words, "SMOOTHING", (0.0, 1.0))
+    rows = run(known_words, tmp_path, "--workers", "1")
+    found = {name: row["value"] for name, row in rows.items()}
+    for prefix in ("", "validation."):
+        for task in ("ws353", "men"):
+            name = prefix + task
+            best = max(found[f"{name}.{kind}"] for kind in ("word2vec", "conec", "conec_own"))
+            assert found[f"{name}.gain"] == pytest.approx(found[f"{name}.map"] - best)
+            assert found[f"{name}.smoothing1"] == pytest.approx(found[f"{name}.map"], abs=1e-6)
+            smoothed = found[f"{name}.smoothing0"]
+            # words without contexts have no vector: few, if any
+            assert smoothed == pytest.approx(found[f"{name}.word2vec"], abs=0.5)
+    assert found["men.map"] > found["men.word2vec"]
+
+
+def test_halves_are_of_all_and_depend_on_the_words_alone():
+    pairs = [(f"a{i}", f"b{i}") for i in range(200)]
+    halves = [known_words.half_of(pair) for pair in pairs]
+    assert 70 < halves.count("test") < 130
+    assert set(halves) == {"test", "validation"}
+    assert [known_words.half_of([w.upper() for w in pair]) for pair in pairs] == halves
