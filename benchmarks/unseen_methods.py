@@ -7,11 +7,13 @@ additive
 additive_window
     Sum of those of 5 words on either side, weighted as training weighs them.
 alacarte
-    A la carte (Khodak et al. 2018): the mean vector of 10 words on either side, times the
-    matrix that is best, by least squares, at making vectors of known words from their contexts
+    A la carte (Khodak et al. 2018): the mean vector of the words in the texts, times the matrix
+    that is best, by least squares, at making vectors of known words from 10 words on either side
     in the corpus; a word weighs the logarithm of its count.
+alacarte_ten
+    The same, with 10 words on either side in the texts, too.
 alacarte_window
-    The same with contexts as in additive_window.
+    The same with contexts as in additive_window, in the corpus and in the texts.
 conec_local
     ``embed_word`` without a map.
 conec_map
@@ -36,7 +38,8 @@ if TYPE_CHECKING:
     from corpora.tokens import TokenStream
 
 METHODS = (
-    "additive", "additive_window", "alacarte", "alacarte_window", "conec_local", "conec_map",
+    "additive", "additive_window", "alacarte", "alacarte_ten", "alacarte_window", "conec_local",
+    "conec_map",
 )  # fmt: skip
 EVERYTHING = 1000  # a window that holds any text
 
@@ -90,10 +93,11 @@ def baselines(
     log_count = np.log(np.maximum(vocabulary.counts, 1)).astype(np.float32)
     log_count[[vocabulary.index[word] for word in exclude if word in vocabulary]] = 0
 
-    def mapped(window: Window) -> Method:
+    def matrix_for(window: Window) -> Floats:
         X = global_embeddings(stream, W1, window, normalize="count")
-        A = least_squares(X, W1, log_count)
+        return least_squares(X, W1, log_count)
 
+    def mapped(window: Window, A: Floats) -> Method:
         def method(items: Sequence[Item]) -> Floats:
             matrix, n = context_matrix(items, vocabulary.index, window)
             mean: Floats = (matrix @ W1) / np.maximum(n, 1)[:, None].astype(np.float32)
@@ -101,11 +105,13 @@ def baselines(
 
         return method
 
+    ten = matrix_for(Window(10))
     return {
         "additive": summed(Window(EVERYTHING), content),
         "additive_window": summed(as_trained, W1),
-        "alacarte": mapped(Window(10)),
-        "alacarte_window": mapped(as_trained),
+        "alacarte": mapped(Window(EVERYTHING), ten),
+        "alacarte_ten": mapped(Window(10), ten),
+        "alacarte_window": mapped(as_trained, matrix_for(as_trained)),
     }
 
 

@@ -243,8 +243,8 @@ def draw(found: dict[str, Result], path: Path) -> None:
     """Nonces and Chimeras as bars, rare words as lines over the number of contexts."""
     figure, (nonces, chimeras, rare) = charts.figure(1, 3, (13, 4))
     names = (*METHODS, "fasttext")
-    grey, light, pale = "#b0b0b0", "#f3b96b", "#8fb0dd"
-    colors = (charts.GREY, grey, charts.ORANGE, light, pale, charts.BLUE, charts.GREEN)
+    grey, light, lighter, pale = "#b0b0b0", "#f3b96b", "#f8d9ae", "#8fb0dd"
+    colors = (charts.GREY, grey, charts.ORANGE, light, lighter, pale, charts.BLUE, charts.GREEN)
     palette = dict(zip(names, colors, strict=True))
     own = [found[f"nonce.mrr.{method}"] for method in METHODS]
     charts.bars(nonces, own, list(METHODS), [palette[m] for m in METHODS])
