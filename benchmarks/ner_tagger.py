@@ -44,7 +44,7 @@ TOKEN = (
 ENCODER = {"vector_size": 100, "window": 2, "min_count": 5, "epochs": 5}
 GROUPS = {"a": 0.8, "clusters": (64, 256, 1024)}
 TAGGER = {"c1": 0.1, "c2": 0.1, "max_iterations": 100}
-QUICK_DOCUMENTS = 60  # of eng.train; and all of Reuters-21578
+QUICK_DOCUMENTS = 60  # of each part; and all of Reuters-21578
 
 
 class Part(NamedTuple):
@@ -117,15 +117,14 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def read(documents: int | None = None) -> dict[str, Part]:
-    """All parts: tokens with part of speech and chunk, and tags; of train the first documents."""
+    """All parts: tokens with part of speech and chunk, and tags; of the first documents."""
     parts = {}
     for split in SPLITS:
         part = Part([], [])
         for document in _load("conll2003", split=split).tagged():
             part.documents.append([[row[:3] for row in sentence] for sentence in document])
             part.tags.append([[row[3] for row in sentence] for sentence in document])
-        stop = documents if split == "train" else None
-        parts[split] = Part(part.documents[:stop], part.tags[:stop])
+        parts[split] = Part(part.documents[:documents], part.tags[:documents])
     return parts
 
 
