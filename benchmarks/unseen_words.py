@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
 TEXTS = ("enwiki2015_text8like", "enwiki2019_featured", "enwiki2019_good_sample")
 TOKEN = re.compile(r"[a-z0-9]+(?:[-'][a-z0-9]+)*")
-VAN_HAUTTE = "Van Hautte et al. 2019, vectors of a Wikipedia of about 1 billion words"
+VAN_HAUTTE = "Van Hautte et al. 2019, vectors of a full Wikipedia"
 # Chimeras: of the full set; CRW: of CRW itself, which could not be had
 PUBLISHED = {
     "nonce.mrr.additive_window": 0.036, "nonce.mrr.alacarte": 0.071,
