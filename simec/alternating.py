@@ -1,0 +1,132 @@
+"""Least squares on what is known of the targets, for embeddings linear in some features.
+
+W_l is solved for with embeddings fixed, then W₁ with W_l fixed, and so on: each step is a
+ridge regression on the targets that are known, and none raises the error. With the identity
+for features this is alternating least squares (Zhou et al., 2008).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from simec.exact import Array, LinearFit, conjugate_gradients
+from simec.inputs import chunks
+
+_ROUNDS = 50
+_STEPS = 10  # of conjugate gradients, from where the last round ended
+_PROGRESS = 1e-4  # share of the error that a round has to take off
+
+
+def alternating(
+    fit: LinearFit, S: Any, known: Any, W_l: Array, ridge: float, rounds: int = _ROUNDS
+) -> tuple[Array, Array]:
+    """Minimise the mean squared error of known targets, plus ridge (|W₁|² + |W_l|²).
+
+    Parameters
+    ----------
+    fit : LinearFit
+        Of the features.
+    S, known : array or CSR matrix of shape (m, n)
+        Targets, 0 where unknown; and 1 where known, 0 elsewhere.
+    W_l : float64 array of shape (d, n)
+        To start from.
+    ridge : float
+    rounds : int
+        At most.
+
+    Returns
+    -------
+    W1 : float64 array of shape (p, d)
+    W_l : float64 array of shape (d, n)
+    """
+    n_known = float(known.sum())
+    penalty = max(ridge * n_known, 1e-6 * float((W_l**2).sum(axis=1).mean()) / W_l.shape[1])
+    S, known = _float64(S), _float64(known)
+    S_T, known_T = (M.T.tocsr() if sparse.issparse(M) else M.T for M in (S, known))
+    total = _squares(S)
+    W1: Array | None = None
+    before = np.inf
+    for _ in range(rounds):
+        W1 = first(fit, S, known, W_l, penalty, W1)
+        Y = np.vstack([fit.apply(rows, W1) for rows in chunks(fit.n_rows)])
+        W_l = solve_rows(S_T, known_T, Y, penalty).T
+        # with the best W_l, what is left is what was there less what is explained
+        error = total - float((np.asarray(S @ W_l.T) * Y).sum()) + penalty * float((W1**2).sum())
+        if before - error < _PROGRESS * abs(error):
+            break
+        before = error
+    assert W1 is not None
+    return balanced(W1, Y, W_l)
+
+
+def balanced(W1: Array, Y: Array, W_l: Array) -> tuple[Array, Array]:
+    """The same product, with rows of W_l orthogonal and as long as the columns of Y = H W₁."""
+    Q, R = np.linalg.qr(W_l.T)
+    T = np.linalg.qr(Y, mode="r")
+    A, sizes, B = np.linalg.svd(T @ R.T)
+    root = np.sqrt(sizes)
+    turn = np.linalg.lstsq(T, A * root, rcond=None)[0]
+    return W1 @ turn, (Q @ (B.T * root)).T
+
+
+def first(
+    fit: LinearFit, S: Any, known: Any, W_l: Array, penalty: float, start: Array | None = None
+) -> Array:
+    """The best W₁ for a given W_l, shape (p, d)."""
+    if fit.features is None:
+        return solve_rows(S, known, W_l.T, penalty)
+
+    def gram(B: Array) -> Array:
+        def back(rows: Any) -> Array:
+            Y, here = fit.apply(rows, B), _rows(known, rows)
+            if sparse.issparse(here):
+                return np.asarray(here.multiply(Y @ W_l).tocsr() @ W_l.T)
+            return (here * (Y @ W_l)) @ W_l.T
+
+        return fit.products(back, B.shape[1]) + penalty * B
+
+    right = fit.products(lambda rows: np.asarray(_rows(S, rows) @ W_l.T), len(W_l))
+    return conjugate_gradients(gram, right, start, _STEPS if start is not None else 5 * _STEPS)
+
+
+def solve_rows(S: Any, known: Any, W: Array, penalty: float) -> Array:
+    """For each row of S the embedding y that brings ``W y`` nearest to what is known of it.
+
+    Parameters
+    ----------
+    S, known : array or CSR matrix of shape (m, n)
+    W : float64 array of shape (n, d)
+    penalty : float
+        On each squared embedding.
+
+    Returns
+    -------
+    float64 array of shape (m, d)
+        Zero for rows of which nothing is known.
+    """
+    d = W.shape[1]
+    # for all rows at once: sums over what is known of w wᵀ
+    outer = (W[:, :, None] * W[:, None, :]).reshape(len(W), d * d)
+    right = np.asarray(S @ W)
+    result = np.zeros_like(right)
+    for rows in chunks(len(right)):
+        grams = np.asarray(_rows(known, rows) @ outer).reshape(-1, d, d)
+        grams[:, np.arange(d), np.arange(d)] += penalty
+        here = rows.numpy()
+        result[here] = np.linalg.solve(grams, right[here][:, :, None])[:, :, 0]
+    return result
+
+
+def _rows(M: Any, rows: Any) -> Any:
+    return M[int(rows[0]) : int(rows[-1]) + 1]
+
+
+def _squares(M: Any) -> float:
+    return float((M.data**2).sum() if sparse.issparse(M) else (M**2).sum())
+
+
+def _float64(M: Any) -> Any:
+    return M.astype(np.float64)

@@ -1,0 +1,592 @@
+"""Similarity Encoders: embeddings that keep given similarities, for points old and new."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
+
+from simec import data, persistence
+from simec.inputs import DatasetInputs, FloatArray, Inputs, SparseInputs, chunks
+from simec.network import LastLayer, SimEcNetwork, TargetActivation, perceptron
+from simec.objectives import Loss, Objective
+from simec.parameters import check_parameters
+from simec.starting import Start, is_linear
+from simec.targets import Targets
+from simec.training import Schedule, Trainer, held_out
+
+Self = TypeVar("Self", bound="SimilarityEncoder")
+
+
+class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Embeddings whose products with a last layer, or with each other, are given relations.
+
+    A network maps features x to an embedding y = f'(x), and ``y W_l`` approximates the row of
+    the target matrix S that belongs to x (Fig. 2.1). With ``symmetric > 0``, products of
+    embeddings do so too: ``S ≈ Y Yᵀ``.
+
+    Parameters
+    ----------
+    n_components : int
+        Length d of embeddings.
+    hidden_layers : sequence of int
+        Units of each hidden layer of the embedding network; none for a linear one.
+    activation : {"tanh", "relu", "gelu", "elu", "softplus", "sigmoid"}
+        Of hidden layers. Embeddings have none.
+    network : torch.nn.Module, optional
+        Another embedding network, which maps a batch of shape (b, ...) to (b, d); it is copied.
+    bias : bool
+        Whether layers of the embedding network have one.
+    target_activation : {"sigmoid"} or (low, high), optional
+        Keeps predictions from 0 to 1, or in another range.
+    loss : {"mse", "mae", "huber", "bce"} or callable
+        Error of each known target; "bce" needs ``target_activation="sigmoid"``. A callable
+        takes predictions and targets, and gives the error of each.
+    symmetric : float
+        Weight of the mean of ``(S[:n, :n] - W_lᵀ W_l)²``.
+    orthogonal : float
+        Weight of the mean of ``(W_l W_lᵀ)²`` off the diagonal.
+    l2 : float
+        Weight of the sum of squared weights. The closed form for targets without gaps
+        penalises ``W₁ W_l`` as a whole instead.
+    n_targets : int, optional
+        Only the first so many columns of S are used.
+    init : {"spectral", "random"}
+        Of weights: by a decomposition of S, or at random.
+    solver : {"auto", "exact", "adam"}
+        "exact" takes the closed form that there is for linear networks and squared errors.
+        "auto" starts from it, where there is one, and trains on with Adam. "adam" starts from
+        `init`.
+    decoder : bool or float
+        Whether to train a mirrored network that maps embeddings back to features, and how
+        much the mean of its squared errors weighs.
+    batch_size : int
+    max_iter : int
+        Epochs at most.
+    learning_rate : float
+        Of Adam; it is halved when the loss stalls.
+    early_stopping : bool
+        Hold out some rows (without features: some entries of S), and keep the weights that do
+        best on them.
+    validation_fraction : float
+        Share of what is held out.
+    n_iter_no_change : int
+        Training ends after so many epochs without progress.
+    tol : float
+        An epoch is progress if it lowers the loss by more than this share.
+    warm_start : bool
+        Whether `fit` goes on from the weights that there are.
+    mixed_precision : bool or "auto"
+        Whether products are taken in bfloat16; "auto": on a GPU.
+    device : str
+        Of PyTorch; "auto" is a GPU where there is one.
+    random_state : int, RandomState or None
+    verbose : bool
+        Show a bar: loss, rows a second, time left.
+
+    Attributes
+    ----------
+    module_ : SimEcNetwork
+        The network: ``module_.encoder``, ``module_.last``, ``module_.decoder``.
+    n_iter_ : int
+        Epochs of the last fit.
+    loss_curve_, validation_curve_ : list of float
+        Objective in each epoch; mean error on what was held out.
+    best_loss_ : float
+        Lowest of `validation_curve_`, or of `loss_curve_` if nothing was held out.
+    n_features_in_ : int
+    feature_names_in_ : array of str
+        If features had names.
+
+    References
+    ----------
+    F. Horn (2020). Similarity Encoders. Chapter 2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from simec import SimilarityEncoder
+    >>> X = np.random.default_rng(0).standard_normal((50, 5))
+    >>> S = X[:, :2] @ X[:, :2].T
+    >>> encoder = SimilarityEncoder(2, symmetric=1.0, solver="exact").fit(X[:40], S[:40, :40])
+    >>> new = encoder.predict_similarity(X[40:])
+    >>> bool(np.allclose(new, S[40:, 40:], atol=1e-3))
+    True
+    """
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        *,
+        hidden_layers: Sequence[int] = (),
+        activation: str = "tanh",
+        network: nn.Module | None = None,
+        bias: bool = True,
+        target_activation: TargetActivation = None,
+        loss: Loss = "mse",
+        symmetric: float = 0.0,
+        orthogonal: float = 0.0,
+        l2: float = 0.0,
+        n_targets: int | None = None,
+        init: Literal["spectral", "random"] = "spectral",
+        solver: Literal["auto", "exact", "adam"] = "auto",
+        decoder: bool | float = False,
+        batch_size: int = 256,
+        max_iter: int = 200,
+        learning_rate: float = 1e-3,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        tol: float = 1e-4,
+        warm_start: bool = False,
+        mixed_precision: bool | Literal["auto"] = "auto",
+        device: str = "auto",
+        random_state: int | np.random.RandomState | None = None,
+        verbose: bool = False,
+    ) -> None:
+        self.n_components = n_components
+        self.hidden_layers = hidden_layers
+        self.activation = activation
+        self.network = network
+        self.bias = bias
+        self.target_activation = target_activation
+        self.loss = loss
+        self.symmetric = symmetric
+        self.orthogonal = orthogonal
+        self.l2 = l2
+        self.n_targets = n_targets
+        self.init = init
+        self.solver = solver
+        self.decoder = decoder
+        self.batch_size = batch_size
+        self.max_iter = max_iter
+        self.learning_rate = learning_rate
+        self.early_stopping = early_stopping
+        self.validation_fraction = validation_fraction
+        self.n_iter_no_change = n_iter_no_change
+        self.tol = tol
+        self.warm_start = warm_start
+        self.mixed_precision = mixed_precision
+        self.device = device
+        self.random_state = random_state
+        self.verbose = verbose
+
+    # Learning
+
+    def fit(self: Self, X: Any, S: Any = None, *, mask: Any = None, last_layer: Any = None) -> Self:
+        """Learn embeddings.
+
+        Parameters
+        ----------
+        X : array or CSR matrix of shape (m, D), tensor, or Dataset; or None
+            Features; with a `network` of one's own, an array of shape (m, ...). None stands for
+            the identity: the factorisation of S alone. A Dataset gives features, or pairs of
+            features and targets.
+        S : array of shape (m, n) or (m, n, k), sparse matrix, tensor, or callable
+            Targets: similarities or other relations, of k kinds. NaN is unknown, and so is what
+            a sparse matrix has not. A callable takes numbers of rows, shape (b,), and gives
+            their targets, shape (b, n). A vector is one column.
+        mask : bool array of the shape of S, optional
+            True where S is known.
+        last_layer : array of shape (d, n) or (d, n, k), optional
+            W_l to keep as it is: other points' embeddings in the same space; see `fit_second`.
+
+        Raises
+        ------
+        ValueError
+            If parameters are out of range, shapes do not match, X has NaN, or S is not
+            symmetric with ``symmetric > 0``.
+        KeyboardInterrupt
+            After Ctrl-C; the encoder has the best weights so far.
+
+        Warns
+        -----
+        UserWarning
+            If a row or column of S has no known entry, all of S is alike, or `n_components` is
+            more than the rank that predictions can have.
+        ConvergenceWarning
+            If the loss is still falling after `max_iter` epochs, or training diverges.
+        """
+        check_parameters(self)
+        seed, inputs, targets = self._read(X, S, mask, reset=True)
+        if self.symmetric:
+            data.check_symmetric(targets)
+        go_on = self.warm_start and hasattr(self, "module_")
+        if not go_on:
+            self._build(inputs, targets, seed)
+        self._check_targets(targets)
+        if last_layer is not None:
+            self._fix(last_layer)
+        rows, validation = torch.arange(len(targets)), None
+        measured: Targets = targets
+        if self.early_stopping and inputs is None:
+            targets, measured = targets.hold_out(
+                self.validation_fraction, np.random.default_rng(seed)
+            )
+            validation = measured, rows
+        elif self.early_stopping:
+            rows, out = held_out(len(targets), self.validation_fraction, seed)
+            validation = measured, out
+        inputs = inputs or self._identity(None)
+        started = go_on or self._start(inputs, targets, rows, fixed=last_layer is not None)
+        self._trainer = self._new_trainer(seed)
+        if self.solver == "exact" and self._has_closed_form():
+            self.loss_curve_, self.validation_curve_ = [], []
+            self.best_loss_ = self._trainer.evaluate(inputs, targets, rows)
+            return self
+        try:
+            self._trainer.fit(inputs, targets, rows, validation, started=started)
+        finally:
+            history = self._trainer.history
+            self.loss_curve_, self.validation_curve_ = history.losses, history.validation
+            self.best_loss_, self.n_iter_ = history.best_loss, max(1, len(history.losses))
+        return self
+
+    def partial_fit(self: Self, X: Any, S: Any = None, *, mask: Any = None) -> Self:
+        """Train for one epoch on some more rows, from the weights that there are.
+
+        Parameters
+        ----------
+        X, S, mask
+            As for `fit`; S always of the same columns.
+        """
+        check_parameters(self)
+        new = not hasattr(self, "module_")
+        seed, inputs, targets = self._read(X, S, mask, reset=new)
+        rows = torch.arange(len(targets))
+        if new:
+            self._build(inputs, targets, seed)
+            self.loss_curve_, self.validation_curve_, self.n_iter_ = [], [], 0
+            self._start(inputs or self._identity(None), targets, rows, fixed=False)
+        self._check_targets(targets)
+        if new or not hasattr(self, "_trainer"):
+            self._trainer = self._new_trainer(seed)
+        inputs = inputs or self._identity(None)
+        history = self._trainer.fit(inputs, targets, rows, epochs=1)
+        self.loss_curve_ = [*self.loss_curve_, *history.losses]
+        self.best_loss_ = min(self.loss_curve_, default=history.best_loss)
+        self.n_iter_ += 1
+        return self
+
+    def fit_second(self, X2: Any, S: Any, X: Any = None, **parameters: Any) -> SimilarityEncoder:
+        """Learn to embed what the columns of S stand for in the space of this encoder.
+
+        A second encoder is trained on Sᵀ with the embeddings of X for its last layer, so that
+        ``transform(X) @ second.transform(X2).T`` approximates S (2.2).
+
+        Parameters
+        ----------
+        X2 : array or CSR matrix of shape (n, P)
+            Features of the columns.
+        S : array, tensor or sparse matrix of shape (m, n)
+        X : array or CSR matrix of shape (m, D), or None
+            Features of the rows.
+        **parameters
+            Of the second encoder where they are others than this one's.
+
+        Returns
+        -------
+        SimilarityEncoder
+        """
+        given = {**self.get_params(deep=False), "symmetric": 0.0, "n_targets": None, **parameters}
+        if self.network is not None and "network" not in parameters:
+            given["network"] = None
+        if not hasattr(S, "T") or getattr(S, "ndim", 2) != 2:
+            raise ValueError("S has to be a matrix: its transpose is what the second encoder learns")
+        return type(self)(**given).fit(X2, S.T, last_layer=self.transform(X).T)
+
+    # Applying
+
+    def transform(self, X: Any = None) -> FloatArray:
+        """Embeddings.
+
+        Parameters
+        ----------
+        X : array or CSR matrix of shape (m, D), tensor, or Dataset
+            Of an encoder without features: None for all rows of S, or numbers of rows.
+
+        Returns
+        -------
+        float32 array of shape (m, d)
+        """
+        return self._apply(X, self._module().encoder)
+
+    def predict(self, X: Any = None) -> FloatArray:
+        """Targets, ``Y W_l``.
+
+        Returns
+        -------
+        float32 array of shape (m, n) or (m, n, k); (m,) if S was a vector
+        """
+        found = self._apply(X, self._module())
+        return found[:, 0] if self._vector else found
+
+    def predict_similarity(self, X1: Any = None, X2: Any = None) -> FloatArray:
+        """Products of embeddings, ``Y₁ Y₂ᵀ``.
+
+        Parameters
+        ----------
+        X1, X2 : as for `transform`
+            With X2 left out, similarities of the points of X1 to each other.
+
+        Returns
+        -------
+        float32 array of shape (m₁, m₂)
+        """
+        Y = self.transform(X1)
+        other = Y if X2 is None else self.transform(X2)
+        last = self._module().last
+        product = torch.from_numpy(Y @ other.T)
+        found: FloatArray = last.activate(product).numpy()
+        return found
+
+    def inverse_transform(self, Y: Any) -> FloatArray:
+        """Features that have these embeddings, by the decoder.
+
+        Parameters
+        ----------
+        Y : array of shape (m, d)
+
+        Returns
+        -------
+        float32 array of shape (m, D)
+
+        Raises
+        ------
+        RuntimeError
+            If there is no decoder.
+        """
+        decoder = self._module().decoder
+        if decoder is None:
+            raise RuntimeError("there is no decoder: fit with decoder=True")
+        Y = np.asarray(Y, np.float32)
+        if Y.ndim != 2 or Y.shape[1] != self.n_components:
+            raise ValueError(f"embeddings of shape (m, {self.n_components}) are needed")
+        device = next(decoder.parameters()).device
+        with torch.inference_mode():
+            return np.asarray(decoder(torch.from_numpy(Y).to(device)).cpu().numpy())
+
+    def score(self, X: Any, S: Any = None, *, mask: Any = None) -> float:
+        """Share of the variance of known targets that predictions explain (R²).
+
+        Parameters
+        ----------
+        X, S, mask
+            As for `fit`.
+
+        Returns
+        -------
+        float
+            1 at best; 0 is what the mean of S would get.
+        """
+        module = self._module()
+        _, inputs, targets = self._read(X, S, mask, reset=False)
+        self._check_targets(targets)
+        inputs = inputs or self._identity(X)
+        n = total = squares = errors = 0.0
+        with torch.inference_mode():
+            for rows in chunks(len(targets)):
+                values, known = targets.batch(rows)
+                wrong = module(inputs.batch(rows)) - values
+                if known is not None:
+                    values, wrong = values[known], wrong[known]
+                values = values.double()
+                n += values.numel()
+                total += float(values.sum())
+                squares += float(values.square().sum())
+                errors += float(wrong.double().square().sum())
+        variance = squares - total**2 / max(n, 1)
+        return 1 - errors / variance if variance > 0 else float(errors == 0)
+
+    # On disk
+
+    def save(self, path: Any) -> None:
+        """Write a folder of safetensors and JSON, whole or not at all.
+
+        Parameters
+        ----------
+        path : str or path
+            What is there is replaced if it is such a folder.
+        """
+        persistence.save(self, path)
+
+    @classmethod
+    def load(
+        cls, path: Any, *, network: nn.Module | None = None, loss: Callable[..., Any] | None = None
+    ) -> SimilarityEncoder:
+        """Read what `save` wrote.
+
+        Parameters
+        ----------
+        path : str or path
+        network : torch.nn.Module, optional
+            The embedding network if it was one's own: a file has its weights only.
+        loss : callable, optional
+            If it was one's own.
+        """
+        return persistence.load(cls, path, network=network, loss=loss)
+
+    # Parts
+
+    def _read(
+        self, X: Any, S: Any, mask: Any, *, reset: bool
+    ) -> tuple[int, Inputs | None, Targets]:
+        random = check_random_state(self.random_state)
+        seed = int(random.randint(1 << 31))
+        self._device_ = data.choose_device(self.device)
+        inputs = None
+        if X is None or (not reset and self._identity_rows is not None):
+            if X is None and self.network is not None:
+                raise ValueError("a network of one's own needs features: X is None")
+        else:
+            inputs = data.read_inputs(
+                self, X, self._device_, reset=reset, images=self.network is not None
+            )
+        targets = data.read_targets(S, inputs, self.n_targets, mask, self._device_)
+        if reset:
+            self._vector = not callable(S) and S is not None and np.ndim(S) == 1
+            self._identity_rows = len(targets) if inputs is None else None
+            if inputs is None:
+                self.n_features_in_ = len(targets)
+        return seed, inputs, targets
+
+    def _build(self, inputs: Inputs | None, targets: Targets, seed: int) -> None:
+        """Make the network, with random weights."""
+        self._check_rank(inputs, targets)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            encoder, decoder = self._new_encoder(inputs)
+            last = LastLayer(self.n_components, targets.shape, self.target_activation)
+            self.module_ = SimEcNetwork(encoder, last, decoder).to(self._device_)
+
+    def _new_encoder(self, inputs: Inputs | None) -> tuple[nn.Module, nn.Module | None]:
+        if self.network is not None:
+            encoder: nn.Module = copy.deepcopy(self.network)
+            if self.decoder is not False:
+                raise ValueError("a network of one's own has no mirrored decoder: decoder=False")
+            return encoder, None
+        if inputs is None:
+            n_features = int(self._identity_rows or 0)
+        elif isinstance(inputs, DatasetInputs):
+            n_features = int(inputs.batch(torch.arange(1)).shape[1])
+            self.n_features_in_ = n_features
+        else:
+            n_features = int(self.n_features_in_)
+        sizes = [n_features, *self.hidden_layers, self.n_components]
+        few = inputs is None or isinstance(inputs, SparseInputs)
+        # rows of the identity have a weight each: a bias would add nothing
+        bias = self.bias and not (inputs is None and len(sizes) == 2)
+        encoder = perceptron(sizes, self.activation, bias=bias, sparse=few)
+        if self.decoder is False:
+            return encoder, None
+        if inputs is None:
+            raise ValueError("without features there is nothing to decode: decoder=False")
+        return encoder, perceptron(sizes[::-1], self.activation, bias=self.bias)
+
+    def _check_rank(self, inputs: Inputs | None, targets: Targets) -> None:
+        bounds = {"rows of S": len(targets), "targets": int(np.prod(targets.shape))}
+        if inputs is not None and self.network is None and not self.hidden_layers:
+            bounds["features and bias"] = int(getattr(self, "n_features_in_", 1 << 62)) + self.bias
+        name = min(bounds, key=lambda key: bounds[key])
+        if self.n_components > bounds[name]:
+            warnings.warn(
+                f"n_components={self.n_components} is more than the {bounds[name]} {name}: "
+                "predictions have no higher rank, and further components add nothing",
+                UserWarning,
+                stacklevel=4,
+            )
+
+    def _check_targets(self, targets: Targets) -> None:
+        expected = tuple(self._module().last.weight.shape[1:])
+        if targets.shape != expected:
+            raise ValueError(f"rows of S have shape {targets.shape}; in fit it was {expected}")
+
+    def _fix(self, last_layer: Any) -> None:
+        weight = self.module_.last.weight
+        W_l = torch.as_tensor(np.asarray(last_layer, np.float32))
+        if W_l.shape != weight.shape:
+            raise ValueError(
+                f"last_layer has shape {tuple(W_l.shape)}; {tuple(weight.shape)} is needed: "
+                "n_components by targets"
+            )
+        with torch.no_grad():
+            weight.copy_(W_l)
+        weight.requires_grad_(False)
+
+    def _has_closed_form(self) -> bool:
+        linear = is_linear(self.module_.encoder)
+        if self.solver == "exact" and not (linear and self.loss == "mse" and not self.decoder):
+            raise ValueError(
+                "solver='exact' is for linear networks (hidden_layers=(), network=None), "
+                "loss='mse' and decoder=False: use solver='auto'"
+            )
+        return linear
+
+    def _start(self, inputs: Inputs, targets: Targets, rows: Tensor, *, fixed: bool) -> bool:
+        """Set weights to start from; whether they are good already."""
+        start = Start(self.module_, inputs, targets, rows, self._objective(), fixed=fixed)
+        if self.solver != "adam" and self._has_closed_form():
+            start.closed_form()
+            return True
+        return start.spectral() if self.init == "spectral" else False
+
+    def _objective(self) -> Objective:
+        return Objective(
+            self.loss, float(self.symmetric), float(self.orthogonal), float(self.l2),
+            float(self.decoder),
+        )  # fmt: skip
+
+    def _new_trainer(self, seed: int) -> Trainer:
+        mixed = self.mixed_precision
+        schedule = Schedule(
+            self.batch_size, self.max_iter, self.learning_rate, self.tol, self.n_iter_no_change,
+            self._device_.type == "cuda" if mixed == "auto" else bool(mixed), bool(self.verbose),
+        )  # fmt: skip
+        return Trainer(self.module_, self._objective(), schedule, seed, self._device_)
+
+    def _module(self) -> SimEcNetwork:
+        check_is_fitted(self, "module_")
+        return self.module_
+
+    def _identity(self, X: Any) -> Inputs:
+        assert self._identity_rows is not None
+        return data.read_identity(X, self._identity_rows, self._device_)
+
+    def _apply(self, X: Any, network: Callable[[Tensor], Tensor]) -> FloatArray:
+        if self._identity_rows is not None:
+            inputs = self._identity(X)
+        else:
+            inputs = data.read_inputs(
+                self, X, self._device_, reset=False, images=self.network is not None
+            )
+        self.module_.eval()
+        with torch.inference_mode():
+            parts = [network(inputs.batch(rows)).float().cpu() for rows in chunks(len(inputs))]
+        return np.asarray(torch.cat(parts).numpy())
+
+    @property
+    def _n_features_out(self) -> int:
+        return int(self._module().last.weight.shape[0])
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.target_tags.required = True
+        tags.target_tags.multi_output = True
+        tags.transformer_tags.preserves_dtype = []
+        tags.non_deterministic = False
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        # the state of the optimizer is for `partial_fit` in the same process
+        state = dict(super().__getstate__())
+        state.pop("_trainer", None)
+        return state

@@ -1,0 +1,270 @@
+"""Closed forms of a network whose embeddings are linear in some features.
+
+With Y = H W₁, the least squares S ≈ H W₁ W_l are a reduced-rank regression (Izenman, 1975):
+regress S on H, and keep the d directions of what is fitted that hold most of it. If W_l shall
+be Yᵀ, so that S ≈ Y Yᵀ, the best Y comes of an eigendecomposition of S within the span of H.
+
+Everything is float64 in numpy. Features and targets come in pieces, so that only moments are
+held; with sparse features that are many, equations are solved by conjugate gradients.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import linalg, sparse
+from scipy.sparse.linalg import eigsh
+from torch import Tensor
+
+from simec.inputs import chunks
+from simec.targets import Targets
+
+Array = npt.NDArray[np.float64]
+Pieces = Callable[[Tensor], Array]
+
+_JITTER = 1e-9  # of the mean eigenvalue, so that features without variance do no harm
+_DIRECT = 4096  # features up to which a matrix of their number squared is held
+_HELD = 1 << 26  # numbers of which a matrix of products may be made
+_TOLERANCE = 1e-7
+_STEPS = 100  # of conjugate gradients, or of subspace iteration
+
+
+class LinearFit:
+    """Least squares of anything on some features.
+
+    Parameters
+    ----------
+    features : callable or None
+        From numbers of rows to features, a float64 array or CSR matrix of shape (b, p); None
+        for the identity.
+    n_rows, n_features : int
+        m and p.
+    ridge : float
+        What the squares of weights cost, as a share of m.
+    bias : bool
+        Whether the last feature is always 1; its weights cost nothing.
+    """
+
+    def __init__(
+        self, features: Pieces | None, n_rows: int, n_features: int, ridge: float, *, bias: bool
+    ) -> None:
+        self.features, self.n_rows, self.n_features = features, n_rows, n_features
+        self._ridge = ridge * n_rows
+        self._penalty = np.full(n_features, self._ridge)
+        if bias:
+            self._penalty[-1] = 0
+        self.factor: Array | None = None
+        if features is not None:
+            self._prepare(features)
+
+    def _prepare(self, features: Pieces) -> None:
+        p = self.n_features
+        if p > _DIRECT:
+            trace = sum(float(H.power(2).sum()) if sparse.issparse(H) else float((H**2).sum())
+                        for H in map(features, chunks(self.n_rows)))  # fmt: skip
+            self._penalty += _JITTER * trace / p
+            return
+        gram = np.zeros((p, p))
+        for rows in chunks(self.n_rows):
+            H = features(rows)
+            gram += (H.T @ H).toarray() if sparse.issparse(H) else H.T @ H
+        self._penalty += _JITTER * max(float(np.trace(gram)) / p, 1e-300)
+        gram[np.diag_indices_from(gram)] += self._penalty
+        self.factor = linalg.cholesky(gram, lower=True)
+
+    def apply(self, rows: Tensor, B: Array) -> Array:
+        """``H B`` for some rows."""
+        if self.features is None:
+            return B[rows.numpy()]
+        return np.asarray(self.features(rows) @ B)
+
+    def products(self, pieces: Pieces, n_columns: int) -> Array:
+        """``Hᵀ T`` of shape (p, q), T coming in pieces of shape (b, q)."""
+        total = np.zeros((self.n_features, n_columns))
+        for rows in chunks(self.n_rows):
+            if self.features is None:
+                total[rows.numpy()] = pieces(rows)
+            else:
+                total += np.asarray(self.features(rows).T @ pieces(rows))
+        return total
+
+    def solve(self, products: Array) -> Array:
+        """Weights B that bring H B nearest to T, given ``Hᵀ T``."""
+        if self.features is None:
+            return products / (1 + self._ridge)
+        if self.factor is not None:
+            found: Array = linalg.cho_solve((self.factor, True), products)
+            return found
+
+        def gram(B: Array) -> Array:
+            applied = self.products(lambda rows: self.apply(rows, B), B.shape[1])
+            return applied + self._penalty[:, None] * B
+
+        return conjugate_gradients(gram, products)
+
+    # Factorisations
+
+    def reduced_rank(self, S: Pieces, n: int, d: int) -> tuple[Array, Array]:
+        """The best S ≈ H W₁ W_l of rank d.
+
+        Parameters
+        ----------
+        S : callable
+            From numbers of rows to targets, shape (b, n).
+        n, d : int
+
+        Returns
+        -------
+        W1 : float64 array of shape (p, d)
+        W_l : float64 array of shape (d, n)
+            Its rows are orthogonal; each is as long as the column of ``H W1``.
+        """
+        if self.n_features * n <= _HELD and (self.features is None or self.factor is not None):
+            C = self.products(S, n)
+            sizes, V = _top_right(self._half_solved(C), d)
+            fitted = self.solve(C @ V)
+        else:
+            sizes, V, fitted = self._by_iteration(S, n, d)
+        root = np.sqrt(sizes)
+        W1 = fitted / np.where(root > 1e-9 * root.max(initial=0), root, np.inf)
+        return W1, (V * root).T
+
+    def _half_solved(self, C: Array) -> Array:
+        """A matrix whose Gram matrix is ``Sᵀ Ŝ`` with the fitted Ŝ, given ``C = Hᵀ S``."""
+        if self.factor is None:
+            return C / np.sqrt(1 + self._ridge)
+        found: Array = linalg.solve_triangular(self.factor, C, lower=True)
+        return found
+
+    def _by_iteration(self, S: Pieces, n: int, d: int) -> tuple[Array, Array, Array]:
+        """The same by subspace iteration, with passes over features and targets."""
+        d = min(d, n)
+        V = np.random.default_rng(0).standard_normal((n, min(n, d + 10)))
+        old = np.zeros(d)
+        for _ in range(_STEPS):
+            V = linalg.qr(V, mode="economic")[0]
+            B = self.solve(self.products(lambda rows, V=V: S(rows) @ V, V.shape[1]))  # type: ignore[misc]
+            Z = np.zeros_like(V)
+            for rows in chunks(self.n_rows):
+                Z += S(rows).T @ self.apply(rows, B)
+            small = V.T @ Z
+            values, Q = linalg.eigh((small + small.T) / 2)
+            values, Q = values[::-1][:d], Q[:, ::-1][:, :d]
+            # Ritz vectors of what was asked; iteration goes on with the whole subspace
+            found = np.sqrt(np.maximum(values, 0)), V @ Q, B @ Q
+            if np.abs(values - old).max() <= 1e-6 * max(abs(values[0]), 1e-300):
+                break
+            old, V = values, Z
+        return found
+
+    def symmetric(self, S: Pieces, first: Any, d: int) -> tuple[Array, Array]:
+        """The best S ≈ Y Yᵀ with Y = H W₁, and W_l = Yᵀ for the targets.
+
+        With other targets than rows, S is fitted by H M H_nᵀ without regard to M's rank first.
+        Needs `factor`.
+
+        Parameters
+        ----------
+        S : callable
+            From numbers of rows to targets, shape (b, n).
+        first : array or CSR matrix of shape (n, p)
+            Features of the targets.
+        d : int
+
+        Returns
+        -------
+        W1 : float64 array of shape (p, d)
+        W_l : float64 array of shape (d, n)
+        """
+        L = self.factor
+        assert L is not None
+        n = first.shape[0]
+        C = self.products(S, n)
+        first = first.toarray() if sparse.issparse(first) else first
+        if n == self.n_rows:
+            K = C @ first
+            A = linalg.solve_triangular(L, linalg.solve_triangular(L, K, lower=True).T, lower=True)
+        else:
+            gram = first.T @ first
+            gram[np.diag_indices_from(gram)] += self._penalty * n / self.n_rows
+            gram[np.diag_indices_from(gram)] += _JITTER * max(np.trace(gram) / len(gram), 1e-300)
+            M = linalg.solve(gram, (self.solve(C) @ first).T, assume_a="pos")
+            A = L.T @ M @ L
+        values, E = top_eigenvectors((A + A.T) / 2, d)
+        scaled = E * np.sqrt(np.maximum(values, 0))
+        W1: Array = linalg.solve_triangular(L.T, scaled, lower=False)
+        return W1, (first @ W1).T
+
+    def towards(self, S: Pieces, W_l: Array) -> Array:
+        """The best W₁ for a given W_l, of shape (d, n); shape (p, d)."""
+        inverse = linalg.pinvh(W_l @ W_l.T)
+        to_embeddings = W_l.T @ inverse
+        return self.solve(self.products(lambda rows: S(rows) @ to_embeddings, len(W_l)))
+
+
+def _top_right(Z: Array, d: int) -> tuple[Array, Array]:
+    """The largest singular values of Z, shape (d,), and right vectors, shape (n, d)."""
+    if len(Z) < Z.shape[1]:
+        values, U = top_eigenvectors(Z @ Z.T, d)
+        sizes = np.sqrt(np.maximum(values, 0))
+        V = Z.T @ U / np.where(sizes > 1e-12 * sizes.max(initial=0), sizes, np.inf)
+        return sizes, V
+    values, V = top_eigenvectors(Z.T @ Z, d)
+    return np.sqrt(np.maximum(values, 0)), V
+
+
+def top_eigenvectors(M: Array, d: int, *, by_size: bool = False) -> tuple[Array, Array]:
+    """The largest eigenvalues, or those of the largest size, and their vectors.
+
+    Parameters
+    ----------
+    M : symmetric float64 array of shape (n, n)
+    d : int
+        If n is less, zeros fill up.
+    by_size : bool
+
+    Returns
+    -------
+    values : float64 array of shape (d,)
+        In falling order, of their sizes if these are what counts.
+    vectors : float64 array of shape (n, d)
+    """
+    n, k = len(M), min(d, len(M))
+    if n > 1024 and k < n // 20:
+        start = np.random.default_rng(0).standard_normal(n)
+        values, vectors = eigsh(M, k, which="LM" if by_size else "LA", v0=start)
+    elif by_size:
+        values, vectors = linalg.eigh(M)
+    else:
+        values, vectors = linalg.eigh(M, subset_by_index=(n - k, n - 1))
+    order = np.argsort(-np.abs(values) if by_size else -values, kind="stable")[:k]
+    values, vectors = values[order], vectors[:, order]
+    # the sign of an eigenvector is free; the largest entry is positive
+    vectors = vectors * np.where(vectors[np.abs(vectors).argmax(axis=0), np.arange(k)] < 0, -1, 1)
+    return np.append(values, np.zeros(d - k)), np.hstack([vectors, np.zeros((n, d - k))])
+
+
+def conjugate_gradients(
+    apply: Callable[[Array], Array], right: Array, start: Array | None = None, steps: int = _STEPS
+) -> Array:
+    """Solve ``apply(x) = right`` for all columns at once (Hestenes and Stiefel, 1952).
+
+    `apply` is linear, symmetric and positive; columns need not be independent.
+    """
+    x = np.zeros_like(right) if start is None else start.copy()
+    r = right - apply(x) if start is not None else right.copy()
+    p, old = r.copy(), float((r * r).sum())
+    enough = _TOLERANCE**2 * float((right * right).sum())
+    for _ in range(steps):
+        if old <= enough:
+            break
+        q = apply(p)
+        alpha = old / float((p * q).sum())
+        x += alpha * p
+        r -= alpha * q
+        old, before = float((r * r).sum()), old
+        p = r + (old / before) * p
+    return x

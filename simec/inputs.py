@@ -1,0 +1,152 @@
+"""Features in batches: dense arrays, sparse rows, the identity, and data sets of PyTorch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import sparse
+from torch import Tensor
+from torch.utils.data import Dataset
+
+FloatArray = npt.NDArray[np.float32]
+CHUNK = 4096  # rows at a time where no gradient is taken
+
+
+class Inputs(Protocol):
+    """Rows of features that can be had in batches."""
+
+    def __len__(self) -> int: ...
+
+    def batch(self, rows: Tensor) -> Tensor:
+        """Those of some rows, int64 on the CPU, as the embedding network takes them."""
+        ...
+
+
+class DenseInputs:
+    """Rows of a tensor of shape (m, ...), held on the device where they are used."""
+
+    def __init__(self, X: Tensor, device: torch.device) -> None:
+        self._X = fitting(X, device)
+        self._device = device
+
+    def __len__(self) -> int:
+        return len(self._X)
+
+    def batch(self, rows: Tensor) -> Tensor:
+        """Shape (b, ...)."""
+        return self._X[rows.to(self._X.device)].to(self._device, non_blocking=True)
+
+
+class SparseInputs:
+    """Rows of a matrix in CSR format."""
+
+    def __init__(self, X: Any, device: torch.device) -> None:
+        self._X = sparse.csr_matrix(X, dtype=np.float32)
+        self._device = device
+
+    def __len__(self) -> int:
+        return int(self._X.shape[0])
+
+    def batch(self, rows: Tensor) -> Tensor:
+        """A sparse tensor in CSR format, shape (b, D)."""
+        part = self._X[rows.numpy()]
+        with quiet_about_sparse():
+            return torch.sparse_csr_tensor(
+                torch.from_numpy(part.indptr.astype(np.int64)),
+                torch.from_numpy(part.indices.astype(np.int64)),
+                torch.from_numpy(part.data),
+                part.shape,
+                device=self._device,
+            )
+
+
+class Identity:
+    """Rows of the identity matrix, which are known by their numbers."""
+
+    def __init__(self, rows: int | npt.NDArray[np.int64], device: torch.device) -> None:
+        self._rows = torch.arange(rows) if isinstance(rows, int) else torch.from_numpy(rows)
+        self._device = device
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def batch(self, rows: Tensor) -> Tensor:
+        """Numbers of rows, int64, shape (b,)."""
+        return self._rows[rows].to(self._device)
+
+
+class DatasetInputs:
+    """Items of a map-style data set: features, or pairs of features and targets."""
+
+    def __init__(self, data: Dataset[Any], device: torch.device) -> None:
+        self._data = data
+        self._device = device
+        self._last: tuple[Tensor, Any] | None = None
+
+    def __len__(self) -> int:
+        return len(self._data)  # type: ignore[arg-type]
+
+    @property
+    def has_targets(self) -> bool:
+        """Whether items are pairs."""
+        return isinstance(self._data[0], (tuple, list))
+
+    def pairs(self, rows: Tensor) -> Any:
+        """What the data set gives for some rows, collated."""
+        from torch.utils.data import default_collate
+
+        # features and targets of a batch are asked for one after the other
+        if self._last is None or self._last[0] is not rows:
+            numbers = rows.tolist()
+            several = getattr(self._data, "__getitems__", None)
+            items = several(numbers) if several else [self._data[i] for i in numbers]
+            self._last = rows, default_collate(items)
+        return self._last[1]
+
+    def batch(self, rows: Tensor) -> Tensor:
+        """Shape (b, ...)."""
+        found = self.pairs(rows)
+        features: Tensor = found[0] if isinstance(found, (tuple, list)) else found
+        return features.to(self._device, torch.float32)
+
+
+def fitting(values: Tensor, device: torch.device) -> Tensor:
+    """The same on the device, if it fills less than half of the memory free there."""
+    if device.type != "cuda":
+        return values
+    free, _ = torch.cuda.mem_get_info(device)
+    return values.to(device) if 2 * values.numel() * values.element_size() < free else values
+
+
+def chunks(n: int) -> Iterator[Tensor]:
+    """Numbers of all rows, some at a time."""
+    for start in range(0, n, CHUNK):
+        yield torch.arange(start, min(start + CHUNK, n))
+
+
+def dense(x: Tensor) -> Tensor:
+    """A batch without sparse formats."""
+    return x if x.layout == torch.strided else x.to_dense()
+
+
+class quiet_about_sparse:  # noqa: N801, as contextlib's
+    """PyTorch calls its CSR format a beta, at each run."""
+
+    def __enter__(self) -> None:
+        import warnings
+
+        self._caught = warnings.catch_warnings()
+        self._caught.__enter__()
+        warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
+
+    def __exit__(self, *error: object) -> None:
+        self._caught.__exit__(*error)  # type: ignore[arg-type]
+
+
+def shape_of(X: Any) -> Sequence[int]:
+    """Shape of what has one, for errors."""
+    return tuple(X.shape) if hasattr(X, "shape") else (len(X),)

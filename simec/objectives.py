@@ -1,0 +1,111 @@
+"""What training minimises: the masked error, and terms that shape the factorisation (2.1, 2.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from simec.inputs import dense
+from simec.network import SimEcNetwork
+from simec.targets import Targets
+
+Loss = str | Callable[[Tensor, Tensor], Tensor]
+
+
+def squared(predicted: Tensor, target: Tensor) -> Tensor:
+    """(prediction - target)²."""
+    return (predicted - target).square()
+
+
+LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "mse": squared,
+    "mae": lambda predicted, target: (predicted - target).abs(),
+    "huber": lambda predicted, target: F.huber_loss(predicted, target, reduction="none"),
+    # of what comes before the activation
+    "bce": lambda logits, target: F.binary_cross_entropy_with_logits(
+        logits, target, reduction="none"
+    ),
+}
+
+
+@dataclass
+class Objective:
+    """The mean error of known targets, plus penalties.
+
+    Parameters
+    ----------
+    loss : str or callable
+        One of `LOSSES`, or a function that gives the error of each prediction.
+    symmetric : float
+        Weight of the mean of ``(S[:n, :n] - W_lᵀ W_l)²``, over entries that are known. Of
+        ``n`` rows as many as a batch has are drawn at each step, so that memory and time grow
+        with n, not with n².
+    orthogonal : float
+        Weight of the mean of ``(W_l W_lᵀ)²`` off the diagonal.
+    l2 : float
+        Weight of the sum of all squared weights, biases left out.
+    decoder : float
+        Weight of the mean squared error of features that the decoder gives back.
+    """
+
+    loss: Loss = "mse"
+    symmetric: float = 0.0
+    orthogonal: float = 0.0
+    l2: float = 0.0
+    decoder: float = 0.0
+
+    def errors(self, network: SimEcNetwork, y: Tensor, values: Tensor) -> Tensor:
+        """Of each target, for embeddings y."""
+        if callable(self.loss):
+            return self.loss(network.last(y), values)
+        outputs = network.last.linear(y) if self.loss == "bce" else network.last(y)
+        return LOSSES[self.loss](outputs, values)
+
+    def error(
+        self, network: SimEcNetwork, x: Tensor, values: Tensor, known: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
+        """Mean error of a batch, what its decoder does wrong included; and how many are known."""
+        y = network.encoder(x)
+        errors = self.errors(network, y, values)
+        if known is None:
+            n = torch.tensor(float(errors.numel()), device=errors.device)
+            mean = errors.mean()
+        else:
+            n = known.sum()
+            mean = (errors * known).sum() / n.clamp(min=1)
+        if network.decoder is not None:
+            mean = mean + self.decoder * (network.decoder(y) - dense(x)).square().mean()
+        return mean, n
+
+    def penalty(
+        self, network: SimEcNetwork, targets: Targets, n_rows: int, random: torch.Generator
+    ) -> Tensor | float:
+        """What does not depend on the batch."""
+        total: Tensor | float = 0.0
+        W = network.last.weight
+        if self.symmetric:
+            n = W.shape[1]
+            rows = (
+                torch.randperm(n, generator=random)[:n_rows] if n_rows < n else torch.arange(n)
+            )
+            values, known = targets.batch(rows)
+            product = torch.einsum("di...,dj...->ij...", W[:, rows.to(W.device)], W)
+            errors = (values - network.last.activate(product)).square()
+            if known is not None:
+                total = total + self.symmetric * (errors * known).sum() / known.sum().clamp(min=1)
+            else:
+                total = total + self.symmetric * errors.mean()
+        if self.orthogonal:
+            flat = W.flatten(1)
+            gram = flat @ flat.T
+            apart = gram - torch.diag(torch.diag(gram))
+            total = total + self.orthogonal * apart.square().mean()
+        if self.l2:
+            weights = (p for p in network.parameters() if p.ndim > 1 and p.requires_grad)
+            total = total + self.l2 * sum((p.square().sum() for p in weights), torch.zeros((), device=W.device))
+        return total
+

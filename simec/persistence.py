@@ -1,0 +1,155 @@
+"""Encoders on disk: a folder of safetensors and JSON, written whole or not at all.
+
+``config.json``
+    format version, parameters, shapes, and what training said
+``weights.safetensors``
+    the network's weights, by the names that they have in ``module_``
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from corpora.files import atomic_folder
+
+FORMAT = "simec.SimilarityEncoder"
+FORMAT_VERSION = 1
+CONFIG, WEIGHTS = "config.json", "weights.safetensors"
+
+
+class ModelError(ValueError):
+    """A folder that holds no encoder, a damaged one, or one of a newer version."""
+
+
+def save(encoder: Any, path: Any) -> None:
+    """Write an encoder; see `SimilarityEncoder.save`.
+
+    Raises
+    ------
+    NotFittedError
+        If it was not fitted.
+    OSError
+        If `path` cannot be written, or holds something other than an encoder.
+    """
+    from safetensors.torch import save_file
+
+    module = encoder._module()
+    folder = Path(path)
+    if folder.is_dir():
+        others = sorted(
+            name for name in os.listdir(folder)
+            if name not in (CONFIG, WEIGHTS) and not name.startswith(".")
+        )  # fmt: skip
+        if others:
+            raise FileExistsError(
+                errno.EEXIST, f"The folder holds other things ({others[0]})", str(folder)
+            )
+    about = {"format": FORMAT, "format_version": FORMAT_VERSION, **_described(encoder)}
+    text = json.dumps(about, indent=1)
+    weights = {name: value.contiguous() for name, value in module.state_dict().items()}
+    with atomic_folder(folder, marker=WEIGHTS) as target:
+        (target / CONFIG).write_text(text + "\n", encoding="utf-8")
+        save_file(weights, target / WEIGHTS)
+
+
+def _described(encoder: Any) -> dict[str, Any]:
+    parameters = encoder.get_params(deep=False)
+    parameters["network"] = encoder.network is not None
+    if callable(encoder.loss):
+        parameters["loss"] = None
+    if not isinstance(encoder.random_state, int):
+        parameters["random_state"] = None
+    parameters = {name: _plain(value) for name, value in parameters.items()}
+    names = getattr(encoder, "feature_names_in_", None)
+    return {
+        "parameters": parameters,
+        "targets": list(encoder.module_.last.weight.shape[1:]),
+        "features": int(getattr(encoder, "n_features_in_", 0)),
+        "feature_names": None if names is None else [str(name) for name in names],
+        "sparse": hasattr(_first(encoder.module_.encoder), "in_features")
+        and not isinstance(_first(encoder.module_.encoder), nn.Linear),
+        "identity_rows": encoder._identity_rows,
+        "vector": encoder._vector,
+        "losses": encoder.loss_curve_,
+        "validation": encoder.validation_curve_,
+        "best_loss": encoder.best_loss_ if np.isfinite(encoder.best_loss_) else None,
+        "n_iter": getattr(encoder, "n_iter_", None),
+    }
+
+
+def _first(encoder: nn.Module) -> nn.Module:
+    return encoder[0] if isinstance(encoder, nn.Sequential) and len(encoder) else encoder
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        return value.item()
+    return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def load(cls: Any, path: Any, *, network: nn.Module | None, loss: Any) -> Any:
+    """Read an encoder; see `SimilarityEncoder.load`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    ModelError
+        If it holds no encoder, or a damaged one, or one of a newer version.
+    ValueError
+        If its network or loss was the user's own, and is not given.
+    """
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    folder = Path(path)
+    about = _read(folder)
+    parameters = about["parameters"]
+    if parameters["network"] and network is None:
+        raise ValueError(f"{folder} has weights of a network of one's own: give network=")
+    parameters["network"] = network
+    if parameters["loss"] is None:
+        if loss is None:
+            raise ValueError(f"{folder} was trained with a loss of one's own: give loss=")
+        parameters["loss"] = loss
+    for name in ("hidden_layers", "target_activation"):
+        if isinstance(parameters[name], list):
+            parameters[name] = tuple(parameters[name])
+    try:
+        encoder = cls(**parameters)
+        encoder._restore(about)
+        encoder.module_.load_state_dict(load_file(folder / WEIGHTS))
+    except (OSError, SafetensorError, KeyError, TypeError, RuntimeError) as error:
+        raise ModelError(f"{folder} is damaged: {error}") from error
+    for name, value in encoder.module_.state_dict().items():
+        if not bool(torch.isfinite(value).all()):
+            raise ModelError(f"{folder} is damaged: {name} has values that are not finite")
+    return encoder
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    if not folder.exists():
+        raise FileNotFoundError(errno.ENOENT, "No encoder: there is no such folder", str(folder))
+    try:
+        about = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{folder} is no Similarity Encoder: {error}") from error
+    version = about.get("format_version") if isinstance(about, dict) else None
+    if version is None or about.get("format") != FORMAT or type(version) is not int:
+        raise ModelError(f"{folder} is no Similarity Encoder: its {CONFIG} does not say so")
+    if version > FORMAT_VERSION:
+        raise ModelError(
+            f"{folder} has format version {version}; this version of similarity-encoders reads "
+            f"up to {FORMAT_VERSION}: update it"
+        )
+    if not isinstance(about.get("parameters"), dict) or "targets" not in about:
+        raise ModelError(f"{folder} is damaged: its {CONFIG} has no parameters or targets")
+    return about

@@ -1,0 +1,226 @@
+"""The weights that training starts from: closed forms where there are, spectral ones else.
+
+The last layer comes of a decomposition of the targets (2.2), and the layer before it of a
+regression that brings embeddings to where that decomposition has them. Where embeddings are
+linear in the features this is the optimum already.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch import Tensor, nn
+
+from simec.alternating import alternating, first
+from simec.exact import Array, LinearFit, Pieces, top_eigenvectors
+from simec.inputs import Identity, Inputs
+from simec.network import LastLayer, SimEcNetwork, SparseLinear
+from simec.objectives import Objective
+from simec.targets import Targets
+
+_SAMPLE = 1 << 25  # targets from which a last layer is found where no more is needed of them
+_ROUNDS = 10  # of alternating least squares for a last layer
+
+
+class Start:
+    """Finds weights for a network.
+
+    Parameters
+    ----------
+    network : SimEcNetwork
+        Its weights are set in place.
+    inputs, targets
+    rows : int64 Tensor
+        Those to learn from.
+    objective : Objective
+    fixed : bool
+        Whether the last layer stays as it is.
+    """
+
+    def __init__(
+        self,
+        network: SimEcNetwork,
+        inputs: Inputs,
+        targets: Targets,
+        rows: Tensor,
+        objective: Objective,
+        *,
+        fixed: bool = False,
+    ) -> None:
+        self.network, self.inputs, self.targets = network, inputs, targets
+        self.rows, self.objective, self._fixed = rows, objective, fixed
+        self.size = int(np.prod(targets.shape))
+        self.d = int(network.last.weight.shape[0])
+
+    def closed_form(self) -> None:
+        """Set both layers of a linear network to the optimum of the squared error.
+
+        A weight of the symmetric term above 0 asks for S ≈ Y Yᵀ.
+        """
+        layer = _only_layer(self.network.encoder)
+        assert layer is not None
+        fit = self._fit(layer)
+        matrices = None if self.targets.complete else self.targets.matrices()
+        if self._fixed:
+            W1, W_l = self._towards(fit, self._last()), None
+        elif matrices is not None:
+            S, known = (M[self.rows.numpy()] for M in self._linear(*matrices))
+            W1, W_l = alternating(fit, S, known, self._spectral_last(), self.objective.l2)
+        elif self.objective.symmetric and len(self.targets.shape) == 1 and self._can_project(fit):
+            W1, W_l = fit.symmetric(self._some, self._features(layer)(self._columns()), self.d)
+        elif self.objective.symmetric:
+            W_l = self._spectral_last()
+            W1 = self._towards(fit, W_l)
+        else:
+            W1, W_l = fit.reduced_rank(self._some, self.size, self.d)
+        if W_l is not None:
+            self._set_last(W_l)
+        _set_layer(layer, W1)
+
+    def spectral(self) -> bool:
+        """Set the last layer by a decomposition of the targets, the one before by regression.
+
+        Returns
+        -------
+        bool
+            Whether embeddings are near to their targets now: not with a network of another kind
+            than `simec.network.perceptron` makes.
+        """
+        if not self._fixed:
+            self._set_last(self._spectral_last())
+        layers = self.network.encoder
+        if not isinstance(layers, nn.Sequential) or not _is_linear(layers[-1]):
+            return False
+        _set_layer(layers[-1], self._towards(self._fit(layers[-1]), self._last()))
+        return True
+
+    # Parts
+
+    def _last(self) -> Array:
+        weight = self.network.last.weight.detach().flatten(1).cpu().numpy()
+        return weight.astype(np.float64)
+
+    def _set_last(self, W_l: Array) -> None:
+        with torch.no_grad():
+            weight = self.network.last.weight
+            weight.copy_(torch.from_numpy(W_l).reshape(weight.shape))
+
+    def _columns(self) -> Tensor:
+        return torch.arange(self.targets.shape[0])
+
+    def _can_project(self, fit: LinearFit) -> bool:
+        return fit.factor is not None and self.targets.shape[0] <= len(self.targets)
+
+    def _fit(self, layer: nn.Module) -> LinearFit:
+        bias = layer.bias is not None
+        n_features = int(layer.in_features) + bias  # type: ignore[arg-type]
+        one_layer = _only_layer(self.network.encoder) is not None
+        # deep features are many and alike: some penalty always
+        ridge = self.objective.l2 * self.size + (0 if one_layer else 1e-4)
+        if isinstance(self.inputs, Identity) and one_layer:
+            return LinearFit(None, len(self.rows), n_features, ridge, bias=False)
+        features = self._features(layer)
+        return LinearFit(
+            lambda rows: features(self.rows[rows]), len(self.rows), n_features, ridge, bias=bias
+        )
+
+    def _features(self, layer: nn.Module) -> Pieces:
+        """What a layer takes, with a column of ones for its bias."""
+        encoder = self.network.encoder
+        assert isinstance(encoder, nn.Sequential)
+        before, bias = encoder[:-1], layer.bias is not None
+
+        def features(rows: Tensor) -> Any:
+            with torch.no_grad():
+                x = before(self.inputs.batch(rows))
+            if x.layout == torch.sparse_csr:
+                parts = (x.values(), x.col_indices(), x.crow_indices())
+                H: Any = sparse.csr_matrix(
+                    tuple(part.cpu().numpy() for part in parts), x.shape, dtype=np.float64
+                )
+                return sparse.hstack([H, np.ones((len(rows), 1))], "csr") if bias else H
+            H = x.cpu().numpy().astype(np.float64)
+            return np.hstack([H, np.ones((len(H), 1))]) if bias else H
+
+        return features
+
+    def _some(self, rows: Tensor) -> Array:
+        """Targets of some of the rows to learn from, before the activation; 0 where unknown."""
+        return self._all(self.rows[rows])
+
+    def _all(self, rows: Tensor) -> Array:
+        values, known = self.targets.batch(rows)
+        values = self.network.last.deactivate(values)
+        if known is not None:
+            values = values * known
+        return values.flatten(1).cpu().numpy().astype(np.float64)
+
+    def _linear(self, S: Any, known: Any) -> tuple[Any, Any]:
+        """Targets in memory, before the activation."""
+        last: LastLayer = self.network.last
+        values = torch.from_numpy(S.data if sparse.issparse(S) else S)
+        values = last.deactivate(values).numpy()
+        if sparse.issparse(S):
+            return sparse.csr_matrix((values, S.indices, S.indptr), S.shape), known
+        return values * known, known
+
+    def _towards(self, fit: LinearFit, W_l: Array) -> Array:
+        matrices = None if self.targets.complete else self.targets.matrices()
+        if matrices is None:
+            return fit.towards(self._some, W_l)
+        S, known = (M[self.rows.numpy()].astype(np.float64) for M in self._linear(*matrices))
+        penalty = max(self.objective.l2 * float(known.sum()), 1e-6 * float(known.sum()))
+        return first(fit, S, known, W_l, penalty)
+
+    def _spectral_last(self) -> Array:
+        """A last layer from the targets of some rows."""
+        n = self.targets.shape[0]
+        # the targets themselves, if they are among the rows
+        square = len(self.targets.shape) == 1 and n <= len(self.targets)
+        if square and self.targets.complete and n * n <= 4 * _SAMPLE:
+            S = np.vstack([self._all(rows) for rows in self._columns().split(4096)])
+            if np.allclose(S, S.T, rtol=1e-4, atol=1e-5 * np.abs(S).max(initial=0)):
+                by_size = not self.objective.symmetric
+                values, vectors = top_eigenvectors(S, self.d, by_size=by_size)
+                return (vectors * np.sqrt(np.maximum(values, 0) if not by_size else np.abs(values))
+                        * np.where(values < 0, -1, 1)).T  # fmt: skip
+        n_some = max(1, min(len(self.rows), max(2 * n, 4096), _SAMPLE // max(n, 1)))
+        every = np.linspace(0, len(self.rows) - 1, n_some).astype(np.int64)
+        some = self.rows[torch.from_numpy(every)]
+        plain = LinearFit(None, n_some, n_some, 0, bias=False)
+        _, W_l = plain.reduced_rank(lambda rows: self._all(some[rows]), self.size, self.d)
+        matrices = None if self.targets.complete else self.targets.matrices()
+        if matrices is not None:
+            S, known = (M[some.numpy()] for M in self._linear(*matrices))
+            _, W_l = alternating(plain, S, known, W_l, max(self.objective.l2, 1e-4), _ROUNDS)
+        # for all rows, targets are as long as for some
+        return W_l * (len(self.rows) / n_some) ** 0.25
+
+
+def _is_linear(layer: nn.Module) -> bool:
+    return isinstance(layer, (nn.Linear, SparseLinear))
+
+
+def _only_layer(encoder: nn.Module) -> nn.Module | None:
+    """The layer of a linear embedding network; None if it is another."""
+    if isinstance(encoder, nn.Sequential) and len(encoder) == 1 and _is_linear(encoder[0]):
+        return encoder[0]
+    return None
+
+
+def is_linear(encoder: nn.Module) -> bool:
+    """Whether embeddings are a linear function of the features."""
+    return _only_layer(encoder) is not None
+
+
+def _set_layer(layer: Any, W: Array) -> None:
+    """Set weights, and biases if there are, from a matrix of shape (p, d)."""
+    with torch.no_grad():
+        weights = torch.from_numpy(W)
+        if layer.bias is not None:
+            layer.bias.copy_(weights[-1])
+            weights = weights[:-1]
+        layer.weight.copy_(weights if isinstance(layer, SparseLinear) else weights.T)

@@ -1,0 +1,210 @@
+"""Target similarities or other relations in batches, with what is known of them.
+
+A row has n targets, or n times k for k relations at once. What is not known counts for nothing
+in any error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import sparse
+from torch import Tensor
+
+from simec.inputs import DatasetInputs, FloatArray, fitting
+
+Batch = tuple[Tensor, Tensor | None]
+
+
+class Targets:
+    """Rows of targets that can be had in batches.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        Of a row: ``(n,)`` or ``(n, k)``.
+    complete : bool
+        Whether all are known; if not, a batch may say nevertheless that all of its are.
+    """
+
+    shape: tuple[int, ...]
+    complete: bool
+
+    def __len__(self) -> int:
+        raise NotImplementedError
+
+    def batch(self, rows: Tensor) -> Batch:
+        """Targets of some rows, 0 where unknown, and a bool tensor of what is known, or None."""
+        raise NotImplementedError
+
+    def matrices(self) -> tuple[Any, Any] | None:
+        """All targets and what is known, float32, ndarray or CSR, of shape (m, n * k).
+
+        None if they are not in memory.
+        """
+        return None
+
+    def hold_out(self, share: float, rng: np.random.Generator) -> tuple[Targets, Targets]:
+        """Split what is known at random."""
+        raise ValueError("entries can only be held out of targets that are in memory")
+
+
+class DenseTargets(Targets):
+    """A tensor.
+
+    Parameters
+    ----------
+    values : Tensor of shape (m, n) or (m, n, k)
+        0 where unknown.
+    known : bool Tensor of the same shape, optional
+    """
+
+    def __init__(self, values: Tensor, known: Tensor | None, device: torch.device) -> None:
+        self._values = fitting(values, device)
+        self._known = None if known is None else fitting(known, device)
+        self._device = device
+        self.shape, self.complete = tuple(values.shape[1:]), known is None
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def batch(self, rows: Tensor) -> Batch:
+        rows = rows.to(self._values.device)
+        known = None if self._known is None else self._known[rows].to(self._device)
+        return self._values[rows].to(self._device, non_blocking=True), known
+
+    def matrices(self) -> tuple[Any, Any]:
+        values = self._values.flatten(1).cpu().numpy()
+        if self._known is None:
+            return values, np.ones_like(values)
+        return values, self._known.flatten(1).cpu().numpy().astype(np.float32)
+
+    def hold_out(self, share: float, rng: np.random.Generator) -> tuple[Targets, Targets]:
+        held = torch.from_numpy(rng.random(self._values.shape) < share).to(self._values.device)
+        known = torch.ones_like(held) if self._known is None else self._known
+        return (
+            DenseTargets(self._values, known & ~held, self._device),
+            DenseTargets(self._values, known & held, self._device),
+        )
+
+
+class SparseTargets(Targets):
+    """A matrix in CSR format whose absent entries are unknown, and whose zeros are zeros."""
+
+    complete = False
+
+    def __init__(self, S: Any, device: torch.device) -> None:
+        self._S = sparse.csr_matrix(S, dtype=np.float32)
+        self._device = device
+        self.shape = (int(self._S.shape[1]),)
+
+    def __len__(self) -> int:
+        return int(self._S.shape[0])
+
+    def batch(self, rows: Tensor) -> Batch:
+        part = self._S[rows.numpy()]
+        place = np.repeat(np.arange(len(rows)) * self.shape[0], np.diff(part.indptr)) + part.indices
+        where = torch.from_numpy(place.astype(np.int64)).to(self._device)
+        size = len(rows) * self.shape[0]
+        values = torch.zeros(size, device=self._device)
+        known = torch.zeros(size, dtype=torch.bool, device=self._device)
+        values[where] = torch.from_numpy(part.data).to(self._device)
+        known[where] = True
+        return values.reshape(len(rows), -1), known.reshape(len(rows), -1)
+
+    def matrices(self) -> tuple[Any, Any]:
+        known = self._S.copy()
+        known.data = np.ones_like(known.data)
+        return self._S, known
+
+    def hold_out(self, share: float, rng: np.random.Generator) -> tuple[Targets, Targets]:
+        held = rng.random(self._S.nnz) < share
+        entries = self._S.tocoo()
+        rest, out = (
+            sparse.csr_matrix(
+                (entries.data[some], (entries.row[some], entries.col[some])), self._S.shape
+            )
+            for some in (~held, held)
+        )
+        return SparseTargets(rest, self._device), SparseTargets(out, self._device)
+
+
+class ComputedTargets(Targets):
+    """What a function gives for row numbers: targets that are too many to hold.
+
+    Parameters
+    ----------
+    function : callable
+        From an int64 array of shape (b,) to an array of shape (b, n) or (b, n, k); NaN where
+        unknown.
+    n_rows : int
+    n_targets : int or None
+        Only the first so many are used.
+    """
+
+    def __init__(
+        self,
+        function: Callable[[npt.NDArray[np.int64]], Any],
+        n_rows: int,
+        n_targets: int | None,
+        device: torch.device,
+    ) -> None:
+        self._function, self._n_rows, self._n_targets = function, n_rows, n_targets
+        self._device = device
+        first = self._call(torch.arange(1))
+        if first.ndim not in (2, 3):
+            raise ValueError(
+                f"the function gives an array of shape {tuple(first.shape)} for 1 row; "
+                "(1, n) or (1, n, k) is needed"
+            )
+        self.shape = tuple(first.shape[1:])
+        self.complete = not bool(first.isnan().any())
+
+    def __len__(self) -> int:
+        return self._n_rows
+
+    def _call(self, rows: Tensor) -> Tensor:
+        found = self._function(rows.numpy())
+        found = found.detach() if isinstance(found, Tensor) else np.asarray(found, np.float32)
+        values = torch.as_tensor(found, dtype=torch.float32)
+        if values.ndim < 2 or len(values) != len(rows):
+            raise ValueError(
+                f"the function gives an array of shape {tuple(values.shape)} for {len(rows)} rows"
+            )
+        return values[:, : self._n_targets]
+
+    def batch(self, rows: Tensor) -> Batch:
+        return without_nan(self._call(rows).to(self._device))
+
+
+class DatasetTargets(Targets):
+    """The second of each pair that a data set gives."""
+
+    def __init__(self, data: DatasetInputs, n_targets: int | None, device: torch.device) -> None:
+        self._data, self._n_targets, self._device = data, n_targets, device
+        first, known = self.batch(torch.arange(1))
+        self.shape, self.complete = tuple(first.shape[1:]), known is None
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def batch(self, rows: Tensor) -> Batch:
+        values = self._data.pairs(rows)[1].to(self._device, torch.float32)
+        values = values[:, None] if values.ndim == 1 else values[:, : self._n_targets]
+        return without_nan(values)
+
+
+def without_nan(values: Tensor) -> Batch:
+    """Values with 0 for NaN, and what is known; None if all is."""
+    missing = values.isnan()
+    return (values.masked_fill(missing, 0), ~missing) if bool(missing.any()) else (values, None)
+
+
+def as_float(values: Any) -> FloatArray:
+    """An array of float32."""
+    array: FloatArray = np.asarray(values, np.float32)
+    return array

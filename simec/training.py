@@ -1,0 +1,258 @@
+"""Gradient descent: epochs over batches, the best weights kept, the rate halved on stalls."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from torch import Tensor
+
+from simec.inputs import CHUNK, Inputs
+from simec.network import SimEcNetwork
+from simec.objectives import Objective
+from simec.targets import Targets
+
+_PATIENCE = 3  # epochs without progress after which the rate is halved
+_DIVERGED = 1e4  # times the loss at the start, or what would be lost by predicting nothing
+
+
+@dataclass(frozen=True)
+class Schedule:
+    """How long to train, and how fast.
+
+    Attributes
+    ----------
+    batch_size : int
+    max_iter : int
+        Epochs at most.
+    learning_rate : float
+        Of Adam, at the start.
+    tol : float
+        An epoch is progress if it lowers the loss by more than this share.
+    n_iter_no_change : int
+        Training ends after so many epochs without progress.
+    mixed_precision : bool
+        Whether products are taken in bfloat16.
+    progress : bool
+        Whether to show a bar.
+    """
+
+    batch_size: int
+    max_iter: int
+    learning_rate: float
+    tol: float
+    n_iter_no_change: int
+    mixed_precision: bool = False
+    progress: bool = False
+
+
+@dataclass
+class History:
+    """What came of it.
+
+    Attributes
+    ----------
+    losses : list of float
+        Mean of the objective in each epoch.
+    validation : list of float
+        Mean error on what was held out, after each epoch; empty if nothing was.
+    best_loss : float
+        The lowest: of `validation` if there is one, of `losses` otherwise. Infinite if no
+        epoch was finished.
+    learning_rate : float
+        At the end.
+    """
+
+    losses: list[float] = field(default_factory=list)
+    validation: list[float] = field(default_factory=list)
+    best_loss: float = math.inf
+    learning_rate: float = math.nan
+
+
+class Trainer:
+    """Trains a network; a second call of `fit` goes on where the first has stopped.
+
+    Parameters
+    ----------
+    network : SimEcNetwork
+        Trained in place.
+    objective : Objective
+    schedule : Schedule
+    seed : int
+        Of the order of rows.
+    device : torch.device
+    """
+
+    def __init__(
+        self,
+        network: SimEcNetwork,
+        objective: Objective,
+        schedule: Schedule,
+        seed: int,
+        device: torch.device,
+    ) -> None:
+        self.network, self.objective, self.schedule = network, objective, schedule
+        self._device = device
+        self._random = torch.Generator().manual_seed(seed)
+        trained = [p for p in network.parameters() if p.requires_grad]
+        self._optimizer = torch.optim.Adam(
+            trained, lr=schedule.learning_rate, fused=all(p.is_floating_point() for p in trained)
+        )
+
+    def fit(
+        self,
+        inputs: Inputs,
+        targets: Targets,
+        rows: Tensor,
+        validation: tuple[Targets, Tensor] | None = None,
+        *,
+        started: bool = False,
+        epochs: int | None = None,
+    ) -> History:
+        """Train on some rows until the loss falls no more; the best weights stay.
+
+        Parameters
+        ----------
+        inputs, targets
+        rows : int64 Tensor
+        validation : (Targets, int64 Tensor), optional
+            Targets and rows to measure on.
+        started : bool
+            Whether weights are good as they are: they stay unless training betters them.
+        epochs : int, optional
+            Exactly so many, whatever the loss is.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the loss is still falling after `max_iter` epochs, or it diverges: training
+            stops, and the best weights so far stay.
+
+        Raises
+        ------
+        KeyboardInterrupt
+            After Ctrl-C; the best weights so far stay, and `history` is whole.
+        """
+        from tqdm import tqdm
+
+        s = self.schedule
+        self.history = history = History(learning_rate=s.learning_rate)
+        best = self._weights()
+        start = self.evaluate(inputs, *(validation or (targets, rows)), penalties=not validation)
+        limit = _DIVERGED * max(start, self._nothing(targets, rows))
+        if started:
+            history.best_loss = start
+        stalled = 0
+        bar = tqdm(
+            total=(epochs or s.max_iter) * len(rows), desc="simec", unit=" rows",
+            unit_scale=True, disable=not s.progress,
+        )  # fmt: skip
+        try:
+            for _ in range(epochs or s.max_iter):
+                loss = self._epoch(inputs, targets, rows, bar)
+                if not loss <= limit:
+                    self._warn_diverged(loss)
+                    break
+                history.losses.append(loss)
+                if validation is not None:
+                    loss = self.evaluate(inputs, *validation, penalties=False)
+                    history.validation.append(loss)
+                bar.set_postfix(loss=f"{loss:.4g}")
+                best_loss = history.best_loss
+                progress = math.isinf(best_loss) or loss < best_loss - s.tol * abs(best_loss)
+                if loss < best_loss or epochs is not None:
+                    history.best_loss, best = min(loss, best_loss), self._weights()
+                if epochs is not None:
+                    continue
+                stalled = 0 if progress else stalled + 1
+                if stalled >= s.n_iter_no_change:
+                    break
+                if stalled and stalled % _PATIENCE == 0:
+                    self._halve()
+            else:
+                if epochs is None:
+                    warnings.warn(
+                        f"the loss was still falling after max_iter={s.max_iter} epochs: "
+                        "raise max_iter or learning_rate",
+                        ConvergenceWarning,
+                        stacklevel=3,
+                    )
+        finally:
+            bar.close()
+            self.network.load_state_dict(best)
+            history.learning_rate = float(self._optimizer.param_groups[0]["lr"])
+        return history
+
+    def _epoch(self, inputs: Inputs, targets: Targets, rows: Tensor, bar: object) -> float:
+        """Mean of the objective, by known targets."""
+        self.network.train()
+        order = rows[torch.randperm(len(rows), generator=self._random)]
+        total, n = torch.zeros((2, 1), dtype=torch.float64, device=self._device)
+        size = self.schedule.batch_size
+        for some in order.split(size):
+            x = inputs.batch(some)
+            values, known = targets.batch(some)
+            with torch.autocast(
+                self._device.type, torch.bfloat16, enabled=self.schedule.mixed_precision
+            ):
+                error, count = self.objective.error(self.network, x, values, known)
+            loss = error + self.objective.penalty(self.network, targets, size, self._random)
+            self._optimizer.zero_grad()
+            loss.backward()
+            self._optimizer.step()
+            # no look at the value: a GPU would have to wait
+            total += loss.detach() * count
+            n += count
+            bar.update(len(some))  # type: ignore[attr-defined]
+        return float(total / n.clamp(min=1))
+
+    @torch.no_grad()
+    def evaluate(
+        self, inputs: Inputs, targets: Targets, rows: Tensor, *, penalties: bool = True
+    ) -> float:
+        """Mean of the objective on some rows, as it is."""
+        self.network.eval()
+        total, n = 0.0, 0.0
+        for some in rows.split(CHUNK):
+            x = inputs.batch(some)
+            error, count = self.objective.error(self.network, x, *targets.batch(some))
+            total += float(error * count)
+            n += float(count)
+        found = total / max(n, 1)
+        if penalties:
+            random = torch.Generator().manual_seed(0)
+            found += float(self.objective.penalty(self.network, targets, CHUNK, random))
+        return found
+
+    @torch.no_grad()
+    def _nothing(self, targets: Targets, rows: Tensor) -> float:
+        """Mean square of some targets: the scale of a loss."""
+        values, known = targets.batch(rows[:CHUNK])
+        return float(values.square().sum() / (values.numel() if known is None else known.sum() + 1))
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+
+    def _halve(self) -> None:
+        for group in self._optimizer.param_groups:
+            group["lr"] /= 2
+
+    def _warn_diverged(self, loss: float) -> None:
+        rate = self._optimizer.param_groups[0]["lr"]
+        warnings.warn(
+            f"training diverged (loss {loss:.3g}): try learning_rate={rate / 10:.2g}, or scale "
+            "X and S to about 1; the best weights so far are kept",
+            ConvergenceWarning,
+            stacklevel=4,
+        )
+
+
+def held_out(n: int, share: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Rows to train on, and rows to measure on."""
+    order = torch.from_numpy(np.random.default_rng(seed).permutation(n))
+    n_out = min(max(1, round(share * n)), n - 1)
+    return order[n_out:].sort().values, order[:n_out].sort().values
