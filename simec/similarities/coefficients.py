@@ -1,0 +1,161 @@
+"""Similarity coefficients of binary vectors: sets of pixels, fragments, tags.
+
+Each takes X of shape (m, D) and, for the similarities of X's rows to others, Y of shape
+(n, D); both hold 0 and 1 or False and True, and may be sparse. The result is a dense
+float64 array of shape (m, n). An entry that is not binary is a ValueError that names it.
+
+With the attributes that both rows have (a), that only one (b) or only the other (c) has,
+and that both lack (d), the definitions are those of the thesis (Sec. 3.6 and 6.2) and of
+RDKit's `DataStructs` (there Simpson's is `AsymmetricSimilarity`). So are the values where
+a coefficient divides by 0, for rows with no attribute at all: see each. None is NaN.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from simec.similarities.checks import Float64, MatrixLike
+
+_ENTRIES = 1 << 21  # of the result, at a time
+
+_Formula = Callable[[Float64, Float64, Float64, int], Float64]
+
+
+def simpson(X: MatrixLike, Y: MatrixLike | None = None) -> Float64:
+    """Overlap, a / min(a + b, a + c); 0 where a row is empty.
+
+    Its matrices have significant negative eigenvalues.
+    """
+
+    def formula(a: Float64, x: Float64, y: Float64, _: int) -> Float64:
+        return _ratio(a, np.minimum(x, y), 0)
+
+    return _coefficient(X, Y, formula)
+
+
+def tanimoto(X: MatrixLike, Y: MatrixLike | None = None) -> Float64:
+    """Tanimoto's or Jaccard's a / (a + b + c); 1 for two empty rows."""
+
+    def formula(a: Float64, x: Float64, y: Float64, _: int) -> Float64:
+        return _ratio(a, x + y - a, 1)
+
+    return _coefficient(X, Y, formula)
+
+
+jaccard = tanimoto
+
+
+def sokal(X: MatrixLike, Y: MatrixLike | None = None) -> Float64:
+    """Sokal & Sneath's a / (a + 2b + 2c); 1 for two empty rows.
+
+    It is t / (2 - t) for `tanimoto`'s t, whose value for two empty rows it takes: RDKit
+    gives NaN.
+    """
+
+    def formula(a: Float64, x: Float64, y: Float64, _: int) -> Float64:
+        return _ratio(a, 2 * (x + y) - 3 * a, 1)
+
+    return _coefficient(X, Y, formula)
+
+
+def kulczynski(X: MatrixLike, Y: MatrixLike | None = None) -> Float64:
+    """Kulczynski's (a / (a + b) + a / (a + c)) / 2; 0 where a row is empty."""
+
+    def formula(a: Float64, x: Float64, y: Float64, _: int) -> Float64:
+        return _ratio(a * (x + y), 2 * x * y, 0)
+
+    return _coefficient(X, Y, formula)
+
+
+def mcconnaughey(X: MatrixLike, Y: MatrixLike | None = None) -> Float64:
+    """McConnaughey's (a² - bc) / ((a + b)(a + c)), from -1 to 1; 0 where a row is empty."""
+
+    def formula(a: Float64, x: Float64, y: Float64, _: int) -> Float64:
+        return _ratio(a * (x + y) - x * y, x * y, 0)
+
+    return _coefficient(X, Y, formula)
+
+
+def rogot_goldberg(X: MatrixLike, Y: MatrixLike | None = None) -> Float64:
+    """Rogot & Goldberg's a / (2a + b + c) + d / (2d + b + c); 1 for two empty or full rows."""
+
+    def formula(a: Float64, x: Float64, y: Float64, n: int) -> Float64:
+        lacking = 2 * n - x - y
+        # where one term is 0/0, the other is 1/2
+        return _ratio(a, x + y, 0.5) + _ratio(n - x - y + a, lacking, 0.5)
+
+    return _coefficient(X, Y, formula)
+
+
+def _coefficient(X: MatrixLike, Y: MatrixLike | None, formula: _Formula) -> Float64:
+    """A formula of a, a + b, a + c and the number of columns, some rows at a time."""
+    left = _binary(X, "X")
+    right = left if Y is None else _binary(Y, "Y")
+    n_columns = left.shape[1]
+    if right.shape[1] != n_columns:
+        raise ValueError(f"X has {n_columns} columns and Y {right.shape[1]}")
+    # sums in float64, as those of float32 are exact up to 2**24 only
+    x, y = (np.asarray(side.sum(axis=1, dtype=np.float64)).ravel() for side in (left, right))
+    result = np.empty((len(x), len(y)))
+    dtype = np.float32 if n_columns < 1 << 24 else np.float64  # exact, and faster
+    columns = right.T.astype(dtype)
+    n_rows = max(1, _ENTRIES // len(y))
+    for start in range(0, len(x), n_rows):
+        rows = slice(start, start + n_rows)
+        shared = left[rows].astype(dtype) @ columns
+        shared = (shared.toarray() if sparse.issparse(shared) else shared).astype(np.float64)
+        result[rows] = formula(shared, x[rows, None], y[None, :], n_columns)
+    return result
+
+
+def _ratio(numerator: Float64, denominator: Float64, otherwise: float) -> Float64:
+    """Quotients, and `otherwise` where the denominator is 0."""
+    numerator, denominator = np.broadcast_arrays(numerator, denominator)
+    result = np.full(numerator.shape, float(otherwise))
+    np.divide(numerator, denominator, out=result, where=denominator != 0)
+    return result
+
+
+def _binary(X: MatrixLike, name: str) -> Any:
+    """A bool array, or sparse matrix by rows; ValueError that names what is not binary."""
+    if sparse.issparse(X):
+        matrix = sparse.csr_array(X, copy=True)
+        matrix.sum_duplicates()
+        _check_binary(matrix.data, name, lambda k: _position(matrix, k))
+        found = matrix.astype(bool)
+    else:
+        array = np.asarray(X)
+        if array.ndim != 2:
+            raise ValueError(f"{name} has rows and columns, not shape {array.shape}")
+        _check_binary(array, name, lambda k: np.unravel_index(k, array.shape))
+        found = array.astype(bool)
+    if not all(found.shape):
+        raise ValueError(f"{name} has no entries: its shape is {found.shape}")
+    return found
+
+
+def _check_binary(
+    values: npt.NDArray[Any], name: str, position: Callable[[int], tuple[Any, ...]]
+) -> None:
+    if values.dtype == bool:
+        return
+    if values.dtype.kind not in "iuf":
+        raise ValueError(f"{name} holds 0 and 1, not {values.dtype}")
+    bad = (values != 0) & (values != 1)
+    if bad.any():
+        first = int(bad.argmax())
+        i, j = position(first)
+        raise ValueError(
+            f"{name}[{i}, {j}] is {values.flat[first]}, not 0 or 1; make it binary first, "
+            f"e.g. {name} > 0"
+        )
+
+
+def _position(matrix: sparse.csr_array, k: int) -> tuple[int, int]:
+    """Row and column of a stored entry."""
+    return int(np.searchsorted(matrix.indptr, k, side="right")) - 1, int(matrix.indices[k])

@@ -1,0 +1,103 @@
+"""Similarities of feature vectors: kernels, and 1 or 0 for the same class or another.
+
+Each takes X of shape (m, D) and, for the similarities of X's rows to others, Y of shape
+(n, D). Both may be sparse; they are not made dense. The result is dense. Names and
+parameters are scikit-learn's.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+from sklearn.metrics import pairwise
+
+from simec.similarities.checks import Matrix, MatrixLike
+
+
+def linear(X: MatrixLike, Y: MatrixLike | None = None) -> Matrix:
+    """Scalar products.
+
+    Returns
+    -------
+    float array of shape (m, n)
+        float32 if X and Y are, float64 otherwise.
+
+    Raises
+    ------
+    ValueError
+        If X or Y holds NaN, or they have not the same number of columns.
+    """
+    products: Matrix = pairwise.linear_kernel(X, Y)
+    return products
+
+
+def cosine(X: MatrixLike, Y: MatrixLike | None = None) -> Matrix:
+    """Scalar products of rows at unit length; 0 for rows of zeros. See `linear`."""
+    cosines: Matrix = pairwise.cosine_similarity(X, Y)
+    return cosines
+
+
+def rbf(X: MatrixLike, Y: MatrixLike | None = None, gamma: float | None = None) -> Matrix:
+    """exp(-gamma ‖x - y‖²), the Gaussian kernel. See `linear`.
+
+    Parameters
+    ----------
+    X : array or sparse matrix of shape (m, D)
+    Y : array or sparse matrix of shape (n, D), optional
+    gamma : float, optional
+        By default 1/D.
+    """
+    if gamma is not None and not gamma > 0:
+        raise ValueError(f"gamma is above 0, not {gamma}")
+    similarities: Matrix = pairwise.rbf_kernel(X, Y, gamma)
+    return similarities
+
+
+def polynomial(
+    X: MatrixLike,
+    Y: MatrixLike | None = None,
+    degree: float = 3,
+    gamma: float | None = None,
+    coef0: float = 1,
+) -> Matrix:
+    """(gamma <x, y> + coef0) ** degree, with gamma 1/D by default. See `linear`."""
+    similarities: Matrix = pairwise.polynomial_kernel(X, Y, degree, gamma, coef0)
+    return similarities
+
+
+def class_labels(y: npt.ArrayLike, y2: npt.ArrayLike | None = None) -> npt.NDArray[np.float32]:
+    """1 for two points of the same class and 0 otherwise (Sec. 3.2 of the thesis).
+
+    Parameters
+    ----------
+    y : array-like of shape (m,)
+        Numbers or strings.
+    y2 : array-like of shape (n,), optional
+        By default y.
+
+    Returns
+    -------
+    float32 array of shape (m, n)
+
+    Raises
+    ------
+    ValueError
+        If labels have several axes, or one is NaN or None.
+    """
+    codes: dict[object, int] = {}
+    rows = _codes(y, "y", codes)
+    columns = rows if y2 is None else _codes(y2, "y2", codes)
+    same: npt.NDArray[np.bool_] = rows[:, None] == columns
+    return same.astype(np.float32)
+
+
+def _codes(y: npt.ArrayLike, name: str, codes: dict[object, int]) -> npt.NDArray[np.int64]:
+    """Numbers from 0 for labels, as `codes` has them; new labels are added to it."""
+    labels = np.asarray(y)
+    if labels.ndim != 1:
+        raise ValueError(f"{name} is a list of labels, not of shape {labels.shape}")
+    values = labels.tolist()
+    for position, label in enumerate(values):
+        if label is None or label != label:
+            raise ValueError(f"{name}[{position}] is {label}: leave out points without a class")
+    return np.array([codes.setdefault(label, len(codes)) for label in values], np.int64)

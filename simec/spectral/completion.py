@@ -1,0 +1,177 @@
+"""Factors of matrices with unknown entries, without a network."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any, Literal
+
+import numpy as np
+from scipy import linalg, sparse
+from scipy.sparse.linalg import LinearOperator
+from sklearn.exceptions import ConvergenceWarning
+from tqdm.auto import tqdm
+
+from simec.similarities.checks import Float64, MatrixLike, check_size, real_matrix
+from simec.spectral.singular import factors, truncated_svd
+
+_ROWS = 1 << 8  # whose systems are solved at a time
+
+
+def svd_missing(
+    R: MatrixLike,
+    n_components: int,
+    fill: Literal["mean", "iterative"] = "iterative",
+    ridge: float = 0.0,
+    max_iter: int = 200,
+    tol: float = 1e-6,
+    *,
+    progress: bool = False,
+) -> tuple[Float64, Float64]:
+    """Factorise a matrix of which not all entries are known.
+
+    Parameters
+    ----------
+    R : array or sparse matrix of shape (m, n)
+        NaN where unknown. Of a sparse matrix the stored entries are known, zeros too, and
+        it is not made dense.
+    n_components : int
+        The rank, d.
+    fill : {"mean", "iterative"}
+        "mean" puts the mean of the known entries in place of the unknown ones (the
+        reference of Fig. 3.8 of the thesis): W1 W2 is close to the matrix so filled.
+        "iterative" minimises the squared errors of known entries alone, plus `ridge`
+        times the squares of W1 and W2, by alternating least squares that begin where
+        "mean" ends. Less the mean first, if the matrix has one: rows and columns of which
+        nothing is known are predicted as 0.
+    ridge : float
+        Takes what is not known to be smaller; above 0 where rows have few known entries.
+    max_iter, tol
+        "iterative" ends when the loss falls by less than `tol` times itself, or with a
+        ConvergenceWarning after `max_iter` steps.
+    progress : bool
+        Show a bar.
+
+    Returns
+    -------
+    W1 : float64 array of shape (m, d)
+    W2 : float64 array of shape (d, n)
+        Orthogonal and of the same lengths, as those of `svd`.
+
+    Raises
+    ------
+    ValueError
+        If no entry is known, one is infinite, or a parameter is out of range.
+    """
+    known = _known(R)
+    d = check_size(n_components, min(known.shape))
+    if fill not in ("mean", "iterative"):
+        raise ValueError(f"fill is mean or iterative, not {fill!r}")
+    if not ridge >= 0 or not tol >= 0 or max_iter < 1:
+        raise ValueError(
+            f"ridge and tol are at least 0 and max_iter 1, not {ridge}, {tol}, {max_iter}"
+        )
+    W1, W2 = factors(*truncated_svd(_filled(known), d))
+    if fill == "mean":
+        return W1, W2
+    return _alternating(known, W1, W2, ridge, max_iter, tol, progress)
+
+
+def _known(R: MatrixLike) -> Any:
+    """The known entries, by rows; zeros are stored."""
+    if sparse.issparse(R):
+        known = sparse.csr_array(R, copy=True).astype(np.float64)
+        known.sum_duplicates()
+        if not np.isfinite(known.data).all():
+            raise ValueError("R stores entries that are NaN or infinite: store what is known")
+    else:
+        array = real_matrix(R, "R", missing=True)
+        rows, columns = np.nonzero(~np.isnan(array))
+        values = array[rows, columns].astype(np.float64)
+        known = sparse.csr_array((values, (rows, columns)), shape=array.shape)
+    if not known.nnz:
+        raise ValueError("R has no known entry")
+    return known
+
+
+def _filled(known: Any) -> Any:
+    """The matrix with the mean of its known entries for the others."""
+    mean = known.data.mean()
+    # what is left of known entries, plus a matrix that is the same everywhere
+    rest = known.copy()
+    rest.data -= mean
+    m, n = known.shape
+    transposed = rest.T.tocsr()
+
+    def times(x: Float64) -> Float64:
+        product: Float64 = rest @ x + mean * x.sum(axis=0)
+        return product
+
+    def transposed_times(x: Float64) -> Float64:
+        product: Float64 = transposed @ x + mean * x.sum(axis=0)
+        return product
+
+    return LinearOperator(
+        (m, n),
+        matvec=times,
+        rmatvec=transposed_times,
+        matmat=times,
+        rmatmat=transposed_times,
+        dtype=np.float64,
+    )
+
+
+def _alternating(
+    known: Any, W1: Float64, W2: Float64, ridge: float, max_iter: int, tol: float, progress: bool
+) -> tuple[Float64, Float64]:
+    """Least squares for W1 and for W2 in turn."""
+    left, right = W1, np.ascontiguousarray(W2.T)
+    transposed = known.T.tocsr()
+    before = np.inf
+    floor = np.finfo(np.float64).eps * float(known.data @ known.data)
+    for _ in tqdm(range(max_iter), disable=not progress, desc="least squares", unit="step"):
+        left = _solved(known, right, ridge)
+        right = _solved(transposed, left, ridge)
+        loss = _loss(known, left, right, ridge)
+        if before - loss <= max(tol * loss, floor):
+            break
+        before = loss
+    else:
+        warnings.warn(
+            f"the loss still fell after {max_iter} steps: raise max_iter or tol",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+    # the same product, of orthogonal factors
+    Q1, R1 = linalg.qr(left, mode="economic")
+    Q2, R2 = linalg.qr(right, mode="economic")
+    U, values, Vt = linalg.svd(R1 @ R2.T)
+    return factors(Q1 @ U, values, Vt @ Q2.T)
+
+
+def _solved(known: Any, other: Float64, ridge: float) -> Float64:
+    """For each row of known entries, the vector that explains them best by `other`."""
+    d = other.shape[1]
+    result = np.zeros((known.shape[0], d))
+    for start in range(0, len(result), _ROWS):
+        rows = range(start, min(start + _ROWS, len(result)))
+        grams, products = np.empty((len(rows), d, d)), np.empty((len(rows), d, 1))
+        for place, row in enumerate(rows):
+            entries = slice(known.indptr[row], known.indptr[row + 1])
+            vectors = other[known.indices[entries]]
+            grams[place] = vectors.T @ vectors
+            products[place, :, 0] = vectors.T @ known.data[entries]
+        if ridge:
+            solutions = np.linalg.solve(grams + ridge * np.eye(d), products)
+        else:  # the shortest, where known entries do not tell
+            solutions = np.linalg.pinv(grams, rcond=1e-12, hermitian=True) @ products
+        result[rows.start : rows.stop] = solutions[:, :, 0]
+    return result
+
+
+def _loss(known: Any, left: Float64, right: Float64, ridge: float) -> float:
+    total = ridge * (float((left**2).sum()) + float((right**2).sum()))
+    for row in range(known.shape[0]):
+        entries = slice(known.indptr[row], known.indptr[row + 1])
+        gaps = known.data[entries] - right[known.indices[entries]] @ left[row]
+        total += float(gaps @ gaps)
+    return total

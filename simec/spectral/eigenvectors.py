@@ -1,0 +1,187 @@
+"""Embeddings of points by the eigenvectors of their similarities."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, overload
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.linear_model import Ridge, RidgeCV
+from sklearn.utils.validation import check_is_fitted
+
+from simec.similarities.checks import (
+    Float64,
+    Matrix,
+    MatrixLike,
+    check_size,
+    check_varies,
+    symmetric,
+)
+from simec.similarities.eigen import PARTS, Part, eigenpairs
+
+
+def eigen_embedding(
+    S: npt.ArrayLike, n_components: int, part: Part = "positive"
+) -> tuple[Float64, Float64]:
+    """Embed points by eigenvectors, times the square root of absolute eigenvalues.
+
+    Parameters
+    ----------
+    S : array-like of shape (m, m)
+        Symmetric similarities, usually centred.
+    n_components : int
+        The number of dimensions, d.
+    part : {"positive", "negative", "absolute"}
+        "positive" takes the largest eigenvalues, as kernel PCA does: S ≈ Y Yᵀ.
+        "negative" takes the most negative ones (Laub & Müller, 2004): S ≈ -Y Yᵀ.
+        "absolute" takes those largest in magnitude: S ≈ (Y * signs) Yᵀ, as if the
+        dimensions of negative eigenvalues were imaginary.
+
+    Returns
+    -------
+    Y : float64 array of shape (m, d)
+        The entry of the largest magnitude of each column is positive. Where S has fewer
+        eigenvalues of that part, columns are 0.
+    signs : float64 array of shape (d,)
+        1 or -1 for each dimension.
+
+    Raises
+    ------
+    ValueError
+        If S is not symmetric, holds NaN or is constant, or d is not from 1 to m.
+    """
+    array = _checked(S, part)
+    values, vectors = eigenpairs(array, check_size(n_components, len(array)), part)
+    sign = np.where(values < 0, -1.0, 1.0)
+    if part != "absolute":
+        sign[:] = 1 if part == "positive" else -1
+    sizes = np.maximum(values * sign, 0)
+    # eigenvalues that are 0 but for rounding
+    sizes[sizes <= len(array) * np.finfo(array.dtype).eps * np.abs(array).max()] = 0
+    return vectors * np.sqrt(sizes), sign
+
+
+@overload
+def optimal_mse(S: npt.ArrayLike, n_components: int, part: Part = ...) -> float: ...
+
+
+@overload
+def optimal_mse(S: npt.ArrayLike, n_components: Sequence[int], part: Part = ...) -> Float64: ...
+
+
+def optimal_mse(
+    S: npt.ArrayLike, n_components: int | Sequence[int], part: Part = "positive"
+) -> float | Float64:
+    """Lowest mean squared error of d dimensions: that of the eigenvectors.
+
+    Parameters
+    ----------
+    S : array-like of shape (m, m)
+        Symmetric.
+    n_components : int or sequence of int
+    part : {"positive", "negative", "absolute"}
+        Of approximations Y Yᵀ, of -Y Yᵀ, or of Y W with any W (Eckart & Young, 1936).
+
+    Returns
+    -------
+    float, or float64 array with one for each number of dimensions
+
+    Raises
+    ------
+    ValueError
+        As in `eigen_embedding`.
+    """
+    numbers = np.atleast_1d(n_components)
+    if numbers.ndim != 1 or not numbers.size:
+        raise ValueError(f"n_components is a number or a list of numbers, not {n_components}")
+    array = _checked(S, part)
+    ranks = np.array([check_size(number, len(array)) for number in numbers.tolist()])
+    values, _ = eigenpairs(array, int(ranks.max()), part)
+    kept = {"positive": values > 0, "negative": values < 0, "absolute": values != 0}[part]
+    squares = np.cumsum(np.where(kept, values, 0) ** 2)
+    total = float(np.square(array, dtype=np.float64).sum())
+    errors: Float64 = np.maximum(total - squares[ranks - 1], 0) / array.size
+    return float(errors[0]) if np.ndim(n_components) == 0 else errors
+
+
+class SpectralRegression(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Eigenvectors of similarities, and ridge regression of them on features.
+
+    The two steps that a Similarity Encoder takes at once (Sec. 3.2 of the thesis).
+
+    Parameters
+    ----------
+    n_components : int
+    alpha : float or sequence of float
+        The penalty; of several the best by leave-one-out cross-validation.
+    part : {"positive", "negative", "absolute"}
+        As in `eigen_embedding`.
+
+    Attributes
+    ----------
+    embedding_ : float64 array of shape (m, d)
+        What the eigenvectors give for the training points.
+    signs_ : float64 array of shape (d,)
+    regression_ : Ridge or RidgeCV
+    """
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        alpha: float | Sequence[float] = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0),
+        part: Part = "positive",
+    ) -> None:
+        self.n_components = n_components
+        self.alpha = alpha
+        self.part = part
+
+    def fit(self, X: MatrixLike, S: npt.ArrayLike) -> SpectralRegression:
+        """Embed the training points, and learn to do it from their features.
+
+        Parameters
+        ----------
+        X : array or sparse matrix of shape (m, D)
+        S : array-like of shape (m, m)
+            Symmetric similarities, usually centred.
+
+        Raises
+        ------
+        ValueError
+            As in `eigen_embedding`, or if S is not of as many points as X.
+        """
+        features: Any = X if sparse.issparse(X) else np.asarray(X)
+        if features.shape[0] != len(np.asarray(S)):
+            raise ValueError(
+                f"X is of {features.shape[0]} points and S of {len(np.asarray(S))}: "
+                "give one row of X for each row of S"
+            )
+        self.embedding_, self.signs_ = eigen_embedding(S, self.n_components, self.part)
+        alphas = np.atleast_1d(self.alpha)
+        ridge = RidgeCV(alphas) if len(alphas) > 1 else Ridge(float(alphas[0]))
+        self.regression_ = ridge.fit(features, self.embedding_)
+        return self
+
+    def fit_transform(self, X: MatrixLike, S: npt.ArrayLike) -> Float64:
+        """`fit`, and what the regression makes of the same points: not `embedding_`."""
+        return self.fit(X, S).transform(X)
+
+    def transform(self, X: MatrixLike) -> Float64:
+        """Embed points by their features, giving an array of shape (k, d)."""
+        check_is_fitted(self)
+        embedding: Float64 = self.regression_.predict(X)
+        return embedding.reshape(-1, len(self.signs_))
+
+    def predict(self, X: MatrixLike) -> Float64:
+        """Similarities to the training points, of shape (k, m): (Y * signs) Y_trainᵀ."""
+        return (self.transform(X) * self.signs_) @ self.embedding_.T
+
+
+def _checked(S: npt.ArrayLike, part: Part) -> Matrix:
+    if part not in PARTS:
+        raise ValueError(f"part is one of {', '.join(PARTS)}, not {part!r}")
+    array = symmetric(S)
+    check_varies(array)
+    return array

@@ -1,0 +1,139 @@
+"""Kernels, classes and geodesic similarities."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+from sklearn.datasets import make_s_curve
+from sklearn.manifold import Isomap
+
+from simec import similarities
+from simec.similarities import Geodesic, class_labels, geodesic
+
+KERNELS = {
+    "linear": lambda x, y: x @ y,
+    "cosine": lambda x, y: x @ y / (np.linalg.norm(x) * np.linalg.norm(y)),
+    "rbf": lambda x, y: np.exp(-((x - y) ** 2).sum() / len(x)),
+    "polynomial": lambda x, y: (x @ y / len(x) + 1) ** 3,
+}
+
+
+@pytest.mark.parametrize("name", KERNELS)
+def test_each_pair_is_as_by_hand(name):
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(6, 4)), rng.normal(size=(3, 4))
+    kernel = getattr(similarities, name)
+    expected = [[KERNELS[name](x, y) for y in Y] for x in X]
+    np.testing.assert_allclose(kernel(X, Y), expected)
+    for result in (
+        kernel(sparse.csr_array(X), sparse.csr_array(Y)),
+        kernel(sparse.csr_array(X), Y),
+    ):
+        assert isinstance(result, np.ndarray)
+        np.testing.assert_allclose(result, expected)
+    np.testing.assert_allclose(kernel(X), [[KERNELS[name](x, y) for y in X] for x in X])
+    assert kernel(X.astype(np.float32)).dtype == np.float32
+    with pytest.raises(ValueError, match="NaN"):
+        kernel([[np.nan, 1]])
+
+
+def test_their_parameters():
+    X = np.array([[0.0, 0.0], [1.0, 2.0]])
+    np.testing.assert_allclose(similarities.rbf(X, gamma=0.1)[0, 1], np.exp(-0.5))
+    np.testing.assert_allclose(similarities.polynomial(X, None, 2, 3, 4)[1, 1], (3 * 5 + 4) ** 2)
+    with pytest.raises(ValueError, match="gamma is above 0, not -1"):
+        similarities.rbf(X, gamma=-1)
+
+
+@given(st.lists(st.integers(0, 3), min_size=1), st.lists(st.integers(0, 3), min_size=1))
+def test_classes(y, y2):
+    expected = [[float(one == other) for other in y2] for one in y]
+    np.testing.assert_array_equal(class_labels(y, y2), expected)
+    words = [np.array(list("abcd"))[np.array(labels)] for labels in (y, y2)]
+    np.testing.assert_array_equal(class_labels(*words), expected)
+    own = class_labels(y)
+    assert own.dtype == np.float32
+    np.testing.assert_array_equal(own, class_labels(y, y))
+
+
+def test_classes_that_are_unknown():
+    with pytest.raises(ValueError, match=r"y\[1\] is nan"):
+        class_labels([1, np.nan])
+    with pytest.raises(ValueError, match=r"y2\[0\] is None"):
+        class_labels(["a"], [None, "a"])
+    with pytest.raises(ValueError, match="list of labels"):
+        class_labels([[1, 2]])
+
+
+def floyd_warshall(X, n_neighbors):
+    """Shortest paths by the plain algorithm."""
+    gaps = np.linalg.norm(X[:, None] - X, axis=2)
+    paths = np.full(gaps.shape, np.inf)
+    for i, row in enumerate(gaps):
+        for j in np.argsort(row, kind="stable")[: n_neighbors + 1]:
+            paths[i, j] = paths[j, i] = row[j]
+    for k in range(len(X)):
+        paths = np.minimum(paths, paths[:, k, None] + paths[k])
+    return paths
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(0, 1000))
+def test_geodesics_are_shortest_paths(seed):
+    X = np.random.default_rng(seed).normal(size=(25, 2))
+    paths = floyd_warshall(X, 8)
+    if np.isfinite(paths).all():
+        np.testing.assert_allclose(geodesic(X, n_neighbors=8), -0.5 * paths**2, atol=1e-12)
+
+
+def test_they_are_what_isomap_embeds():
+    X, _ = make_s_curve(300, random_state=0)
+    train, new = X[:250], X[250:]
+    isomap = Isomap(n_neighbors=10).fit(train)
+    measure = Geodesic(10)
+    S = measure.fit_transform(train)
+    np.testing.assert_allclose(measure.distances_, isomap.dist_matrix_)
+    np.testing.assert_allclose(S, -0.5 * isomap.dist_matrix_**2)
+    centerer = similarities.Centerer().fit(S)
+    S_new = centerer.transform(measure.transform(new))
+    np.testing.assert_allclose(S_new, centerer.transform(geodesic(new, train)))
+    embedding = isomap.kernel_pca_
+    projected = S_new @ (embedding.eigenvectors_ / np.sqrt(embedding.eigenvalues_))
+    np.testing.assert_allclose(projected, isomap.transform(new), atol=1e-8)
+
+
+def test_sparse_points():
+    X = sparse.random_array((40, 6), density=0.6, random_state=0).toarray()
+    # sparse points are searched by brute force, whose distances are a little off
+    np.testing.assert_allclose(geodesic(sparse.csr_array(X)), geodesic(X), rtol=1e-6, atol=1e-6)
+
+
+def test_parts_are_linked_as_isomap_links_them():
+    rng = np.random.default_rng(1)
+    centres = np.array([[0, 0], [30, 0], [0, 40]])
+    X = np.vstack([rng.normal(size=(15, 2)) + centre for centre in centres])
+    with pytest.warns(UserWarning, match="3 parts"):
+        S = geodesic(X, n_neighbors=4)
+    with pytest.warns(UserWarning, match="connected components"):
+        isomap = Isomap(n_neighbors=4).fit(X)
+    np.testing.assert_allclose(S, -0.5 * isomap.dist_matrix_**2)
+
+
+def test_equal_points_are_at_no_distance():
+    X = np.repeat([[0.0, 0.0], [3.0, 4.0]], 12, axis=0)
+    with pytest.warns(UserWarning, match="parts"):
+        S = geodesic(X, n_neighbors=3)
+    expected = np.kron([[0, -12.5], [-12.5, 0]], np.ones((12, 12)))
+    np.testing.assert_allclose(S, expected)
+
+
+def test_points_that_are_too_few_or_unknown():
+    with pytest.raises(ValueError, match="n_neighbors is 10, but each of 10 points has 9"):
+        geodesic(np.eye(10))
+    with pytest.raises(ValueError, match="n_neighbors is 0"):
+        geodesic(np.eye(10), n_neighbors=0)
+    with pytest.raises(ValueError, match="NaN"):
+        geodesic(np.full((20, 2), np.nan))
