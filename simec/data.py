@@ -88,7 +88,7 @@ def read_identity(X: Any, n_rows: int, device: torch.device) -> Identity:
             "the model was fitted without features: give None for all rows, or their numbers as "
             f"an array of integers, not an array of shape {numbers.shape} and {numbers.dtype}"
         )
-    if len(numbers) and not (0 <= numbers.min() and numbers.max() < n_rows):
+    if len(numbers) and not (numbers.min() >= 0 and numbers.max() < n_rows):
         raise ValueError(f"numbers of rows are from 0 to {n_rows - 1}")
     return Identity(numbers.astype(np.int64), device)
 
@@ -230,5 +230,3 @@ def check_symmetric(targets: Targets) -> None:
             f"symmetric > 0 needs a symmetric S, but S[{i}, {j}] and S[{j}, {i}] differ by "
             f"{float(apart.max()):.3g}: use (S + S.T) / 2, or symmetric=0"
         )
-
-

@@ -300,7 +300,9 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if self.network is not None and "network" not in parameters:
             given["network"] = None
         if not hasattr(S, "T") or getattr(S, "ndim", 2) != 2:
-            raise ValueError("S has to be a matrix: its transpose is what the second encoder learns")
+            raise ValueError(
+                "S has to be a matrix: its transpose is what the second encoder learns"
+            )
         return type(self)(**given).fit(X2, S.T, last_layer=self.transform(X).T)
 
     # Applying
@@ -452,7 +454,9 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             )
         targets = data.read_targets(S, inputs, self.n_targets, mask, self._device_)
         if reset:
-            self._vector = not callable(S) and S is not None and np.ndim(S) == 1
+            self._vector = len(getattr(S, "shape", ())) == 1 or (
+                isinstance(S, (list, tuple)) and np.ndim(S) == 1
+            )
             self._identity_rows = len(targets) if inputs is None else None
             if inputs is None:
                 self.n_features_in_ = len(targets)

@@ -20,7 +20,6 @@ from scipy.sparse.linalg import eigsh
 from torch import Tensor
 
 from simec.inputs import chunks
-from simec.targets import Targets
 
 Array = npt.NDArray[np.float64]
 Pieces = Callable[[Tensor], Array]

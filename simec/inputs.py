@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import numpy as np
@@ -133,20 +135,9 @@ def dense(x: Tensor) -> Tensor:
     return x if x.layout == torch.strided else x.to_dense()
 
 
-class quiet_about_sparse:  # noqa: N801, as contextlib's
-    """PyTorch calls its CSR format a beta, at each run."""
-
-    def __enter__(self) -> None:
-        import warnings
-
-        self._caught = warnings.catch_warnings()
-        self._caught.__enter__()
-        warnings.filterwarnings("ignore", message="Sparse CSR tensor support")
-
-    def __exit__(self, *error: object) -> None:
-        self._caught.__exit__(*error)  # type: ignore[arg-type]
-
-
-def shape_of(X: Any) -> Sequence[int]:
-    """Shape of what has one, for errors."""
-    return tuple(X.shape) if hasattr(X, "shape") else (len(X),)
+@contextmanager
+def quiet_about_sparse() -> Iterator[None]:
+    """Without PyTorch's notes that its CSR format is a beta and is not checked."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Sparse (CSR tensor|invariant)")
+        yield

@@ -89,9 +89,7 @@ class Objective:
         W = network.last.weight
         if self.symmetric:
             n = W.shape[1]
-            rows = (
-                torch.randperm(n, generator=random)[:n_rows] if n_rows < n else torch.arange(n)
-            )
+            rows = torch.randperm(n, generator=random)[:n_rows] if n_rows < n else torch.arange(n)
             values, known = targets.batch(rows)
             product = torch.einsum("di...,dj...->ij...", W[:, rows.to(W.device)], W)
             errors = (values - network.last.activate(product)).square()
@@ -106,6 +104,7 @@ class Objective:
             total = total + self.orthogonal * apart.square().mean()
         if self.l2:
             weights = (p for p in network.parameters() if p.ndim > 1 and p.requires_grad)
-            total = total + self.l2 * sum((p.square().sum() for p in weights), torch.zeros((), device=W.device))
+            total = total + self.l2 * sum(
+                (p.square().sum() for p in weights), torch.zeros((), device=W.device)
+            )
         return total
-
