@@ -111,5 +111,5 @@ def warn_of_rank(encoder: SimilarityEncoder, layout: Layout, n_rows: int) -> Non
             f"n_components={encoder.n_components}, but there are {bounds[name]} {name}: "
             "predictions have no higher rank, and more components add nothing",
             UserWarning,
-            stacklevel=3,
+            stacklevel=4,
         )

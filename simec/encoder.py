@@ -217,6 +217,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
         go_on = self.warm_start and hasattr(self, "module_")
         if not go_on:
             self._build(Layout.of(inputs, targets, S), len(targets), seed)
+            if self.network is not None:
+                self._check_network(inputs)
         self._check_targets(targets)
         if last_layer is not None:
             self._fix(last_layer)
@@ -293,7 +295,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
 
     # Applying
 
-    def transform(self, X: Any = None) -> FloatArray:
+    def transform(self, X: Any) -> FloatArray:
         """Embeddings.
 
         Parameters

@@ -64,6 +64,17 @@ class Fitting(BaseEstimator):  # type: ignore[misc]
         self.n_features_in_ = layout.n_features
         self.module_ = building.build(self, layout, seed).to(self._device_)
 
+    def _check_network(self, inputs: Inputs) -> None:
+        """Raise the ValueError of a network of one's own that gives something else."""
+        self.module_.eval()
+        with torch.no_grad():
+            found = tuple(self.module_.encoder(inputs.batch(torch.arange(1))).shape)
+        if found != (1, self.n_components):
+            raise ValueError(
+                f"network gives an array of shape {found} for one row; embeddings of shape "
+                f"(1, {self.n_components}) are needed: set n_components"
+            )
+
     def _check_targets(self, targets: Targets) -> None:
         if targets.shape != self._layout.targets:
             raise ValueError(

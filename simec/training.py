@@ -175,7 +175,7 @@ class Trainer:
                 if stalled and stalled % _PATIENCE == 0:
                     self._halve()
             else:
-                if epochs is None:
+                if epochs is None and not stalled:
                     warnings.warn(
                         f"the loss was still falling after max_iter={s.max_iter} epochs: "
                         "raise max_iter or learning_rate",
