@@ -217,7 +217,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
         go_on = self.warm_start and hasattr(self, "module_")
         if not go_on:
             self._build(Layout.of(inputs, targets, S), len(targets), seed)
-            if self.network is not None:
+            if inputs is not None and self.network is not None:
                 self._check_network(inputs)
         self._check_targets(targets)
         if last_layer is not None:
