@@ -181,6 +181,11 @@ def load(path: StrPath) -> tuple[JSON, JSON, dict[str, FloatArray]]:
     return about, vocabulary, weights
 
 
+def has_part(path: StrPath, name: str) -> bool:
+    """Whether a model has what some models have beside words and weights, damaged or not."""
+    return any((Path(path) / f"{name}.{kind}").exists() for kind in ("json", "safetensors"))
+
+
 def load_part(path: StrPath, name: str) -> Part | None:
     """Read what some models have beside words and weights; None if this one does not.
 
@@ -192,13 +197,13 @@ def load_part(path: StrPath, name: str) -> Part | None:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
+    if not has_part(path, name):
+        return None
     folder = Path(path)
     about, arrays = folder / f"{name}.json", folder / f"{name}.safetensors"
-    missing = [file.name for file in (about, arrays) if not file.exists()]
-    if len(missing) == 2:
-        return None
-    if missing:
-        raise ModelError(f"{folder} is damaged: it has no {missing[0]}")
+    for file in (about, arrays):
+        if not file.exists():
+            raise ModelError(f"{folder} is damaged: it has no {file.name}")
     try:
         return Part(_read_json(folder, about.name), load_file(arrays))
     except (OSError, SafetensorError) as error:

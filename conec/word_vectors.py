@@ -86,8 +86,13 @@ class WordVectors:
         return stream
 
     def _changed(self) -> None:
-        """Forget what was derived from the weights."""
+        """Forget what was derived from the weights, and is made again when asked for."""
         self._cache = {}
+
+    def _forget(self) -> None:
+        """Forget all that a corpus said of the weights, too."""
+        self.context_embeddings = self.context_map = self.sense_inventory = None
+        self._changed()
 
     # Context vectors
 
