@@ -97,6 +97,7 @@ def run(task: Task) -> Measured:
     """One seed: all scores, of both halves."""
     from conec import ContextEncoder, contexts
     from conec.smoothing import smoothed
+    from conec.weights import unit
 
     words, stream = load(task["folder"])
     model = ContextEncoder(seed=task["seed"], workers=task["workers"])
@@ -125,9 +126,7 @@ def run(task: Task) -> Measured:
     ):
         measure(kind, model.build_contexts(stream, normalize="none", **more).wv_context)
     assert model.context_embeddings is not None
-    lengths = np.linalg.norm(model.context_embeddings, axis=1, keepdims=True)
-    model.context_embeddings /= np.where(lengths > 0, lengths, 1)
-    model.context_embeddings += model.wv.get_normed_vectors()
+    model.context_embeddings = unit(model.context_embeddings) + model.wv.get_normed_vectors()
     model._changed()
     measure("half", model.wv_context)
     measure("map", model.learn_map(stream).wv_context)
