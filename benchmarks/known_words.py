@@ -37,7 +37,7 @@ from benchmarks.common import (
     parser,
     report,
 )
-from benchmarks.material import encoded, load, plain_text
+from benchmarks.material import encoded, load, plain_text, require
 from benchmarks.runs import Measured, Task, apart
 
 KINDS = ("word2vec", "conec", "conec_own", "subsampled", "half", "map")
@@ -53,14 +53,9 @@ def main(argv: list[str] | None = None) -> None:
     from tqdm import tqdm
 
     from conec.config import Config
-    from corpora import datasets
 
     args = _arguments(argv)
-    for name in ("questions-words", *SIMILARITIES.values()):
-        try:
-            datasets.paths(name)
-        except datasets.DatasetNotFoundError as error:
-            raise SystemExit(str(error)) from error
+    require("questions-words", *SIMILARITIES.values())
     runs: list[Measured] = []
     with tempfile.TemporaryDirectory(prefix="known-words-") as name:
         folder = Path(name)

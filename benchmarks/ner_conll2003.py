@@ -26,6 +26,7 @@ import numpy.typing as npt
 
 from benchmarks import charts
 from benchmarks.common import Result, Table, number, over_runs, parser, report
+from benchmarks.material import require
 from corpora import BREAK
 
 if TYPE_CHECKING:
@@ -124,14 +125,11 @@ def read() -> dict[str, Part]:
     from corpora import datasets
 
     assert thesis.clean is not None
+    require("conll2003")
     parts = {}
     for split in SPLITS:
-        try:
-            tagged = datasets.load("conll2003", split=split).tagged()
-        except datasets.DatasetNotFoundError as error:
-            raise SystemExit(str(error)) from error
         part = Part([], [])
-        for document in tagged:
+        for document in datasets.load("conll2003", split=split).tagged():
             tokens: list[str] = []
             for sentence in document:
                 tokens += [BREAK] if tokens else []

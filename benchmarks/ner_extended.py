@@ -33,6 +33,7 @@ import numpy.typing as npt
 from benchmarks import charts
 from benchmarks.common import Result, Table, number, over_runs, parser, report
 from benchmarks.logistic import Inputs, fit_classifier, one_hot, scores, with_neighbours
+from benchmarks.material import require
 from benchmarks.ner_conll2003 import CLASSES, QUICK_DOCUMENTS, SPLITS, Part, classes
 from conec import features as f
 from corpora import BREAK
@@ -140,12 +141,10 @@ def read(n_documents: int | None = None) -> dict[str, Text]:
     from conec.presets import thesis
     from corpora import datasets
 
+    require("conll2003")
     texts = {}
     for split in SPLITS:
-        try:
-            documents: list[Tagged] = list(datasets.load("conll2003", split=split).tagged())
-        except datasets.DatasetNotFoundError as error:
-            raise SystemExit(str(error)) from error
+        documents: list[Tagged] = list(datasets.load("conll2003", split=split).tagged())
         # the last column is what is to be found
         tags = [[row[-1] for row in rows] for document in documents for rows in document]
         documents = [[[row[:-1] for row in rows] for rows in document] for document in documents]
