@@ -34,9 +34,9 @@ from benchmarks import charts
 from benchmarks.common import Result, Table, number, over_runs, parser, report
 from benchmarks.logistic import Inputs, fit_classifier, one_hot, scores, with_neighbours
 from benchmarks.material import require
-from benchmarks.ner_conll2003 import CLASSES, QUICK_DOCUMENTS, SPLITS, Part, classes
+from benchmarks.ner_conll2003 import QUICK_DOCUMENTS, SPLITS, Part, classes, entity_f1
 from conec import features as f
-from corpora import BREAK
+from corpora import with_breaks
 
 if TYPE_CHECKING:
     from conec import ContextEncoder, ExtendedContextEncoder
@@ -150,12 +150,10 @@ def read(n_documents: int | None = None) -> dict[str, Text]:
         documents = [[[row[:-1] for row in rows] for rows in document] for document in documents]
         documents = documents[:n_documents]
         tags = tags[: sum(map(len, documents))]
-        cleaned = []
-        for document in documents:
-            tokens: list[str] = []
-            for sentence in f.sentences(document, thesis.clean):
-                tokens += [BREAK, *sentence.words] if tokens else sentence.words
-            cleaned.append(tokens)
+        cleaned = [
+            with_breaks(sentence.words for sentence in f.sentences(document, thesis.clean))
+            for document in documents
+        ]
         texts[split] = Text(documents, Part(cleaned, tags))
     return texts
 
@@ -275,20 +273,13 @@ def evaluate(
     inputs: dict[str, Inputs], texts: dict[str, Text], labels: npt.NDArray[np.int64]
 ) -> dict[str, float]:
     """F1 in % on each part, by the classifier that is best at testa."""
-    from conec.evaluation import entity_scores
-
     best: dict[str, float] = {}
     W = None
     for cost in COSTS if inputs["train"].names is None else COSTS[:1]:
         W = fit_classifier(inputs["train"], labels, cost, W)
-        found = {}
-        for split, text in texts.items():
-            tags = iter(
-                "O" if k == 0 else f"I-{CLASSES[k]}"
-                for k in scores(inputs[split], W).argmax(axis=1)
-            )
-            predicted = [[next(tags) for _ in sentence] for sentence in text.part.tags]
-            found[split] = 100 * entity_scores(text.part.tags, predicted).f1
+        found = {
+            split: entity_f1(text.part, scores(inputs[split], W)) for split, text in texts.items()
+        }
         if not best or found["testa"] > best["testa"]:
             best = found
     return best

@@ -17,7 +17,6 @@ from conec.extended.training import (
     counted,
     documents_of,
     encoded,
-    flat,
     shown,
 )
 from conec.extended.vocabulary import FeatureVocabulary, name_of
@@ -25,7 +24,7 @@ from conec.features import Clean, Document, Feature, sentences
 from conec.model import ContextEncoder
 from conec.types import BoolArray, Choice, CorpusLike, FloatArray, StrPath
 from conec.weights import check_weights, unit, zero_rows
-from corpora import BREAK
+from corpora import BREAK, with_breaks
 from corpora.tokens import TokenStream
 
 if TYPE_CHECKING:
@@ -289,7 +288,7 @@ class ExtendedContextEncoder(ContextEncoder):
         """
         check_number("feature_weight", feature_weight, 0)
         found = sentences(tokens, self.clean)
-        words = flat(found)
+        words = with_breaks(sentence.words for sentence in found)
         here = np.array([word != BREAK for word in words], np.bool_)
         context = super().embed(words, a, senses=senses)[here]
         part = self.feature_embeddings(tokens)

@@ -13,9 +13,9 @@ import numpy.typing as npt
 import corpora
 from conec import purposes, ranges
 from conec.extended.vocabulary import FeatureRows, FeatureVocabulary
-from conec.features import Clean, Document, Sentence, sentences
+from conec.features import Clean, Document, sentences
 from conec.types import BoolArray, FloatArray
-from corpora import BREAK
+from corpora import BREAK, with_breaks
 from corpora.corpus import Corpus
 from corpora.tokens import TokenStream
 
@@ -154,7 +154,7 @@ def encoded(
     parts = [FeatureRows(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))]
     for document in documents:
         found = sentences(document, clean)
-        tokens = flat(found)
+        tokens = with_breaks(sentence.words for sentence in found)
         text.append(tokens)
         # as `TokenStream` has it: unknown words are left out, breaks are not
         kept = np.array([token == BREAK or token in index for token in tokens], np.bool_)
@@ -166,14 +166,6 @@ def encoded(
         np.concatenate([part.values for part in parts]),
     )
     return FeatureStream(TokenStream.from_documents(text, index), rows)
-
-
-def flat(found: Sequence[Sentence]) -> list[str]:
-    """The words of a document, with breaks between sentences."""
-    tokens: list[str] = []
-    for number, sentence in enumerate(found):
-        tokens += [BREAK, *sentence.words] if number else sentence.words
-    return tokens
 
 
 def _selected(rows: FeatureRows, tokens: Sequence[str], kept: BoolArray) -> FeatureRows:
