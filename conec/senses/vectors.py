@@ -11,7 +11,7 @@ from conec.config import check_choice
 from conec.senses.inventory import Sense, SenseInventory, SenseSettings, word_vectors
 from conec.types import Choice, CorpusLike, FloatArray
 from conec.weights import unit
-from conec.word_vectors import WordVectors
+from conec.word_vectors import Numbered, WordVectors
 from corpora.tokens import TokenStream
 
 Self = TypeVar("Self", bound="SenseVectors")
@@ -100,15 +100,13 @@ class SenseVectors(WordVectors):
         vectors: FloatArray = self._cache["word_vectors"]
         return vectors
 
-    def _in_sense(
-        self, tokens: list[str], a: float, choice: Choice
-    ) -> tuple[list[str], FloatArray]:
-        """Distinct tokens and their embeddings in the senses that fit a document."""
+    def _in_sense(self, text: Numbered, a: float, choice: Choice) -> FloatArray:
+        """Embeddings of the distinct words of a text, in the senses that fit it."""
         check_choice("senses", choice, Choice)
         inventory = self._senses()
         if "sense_window" not in self._cache:
             self._cache["sense_window"] = inventory.settings.context(self.vocabulary)
-        words, matrix = self._local(tokens, window=self._cache["sense_window"])
+        matrix = self._local(text, self._cache["sense_window"])
         local = unit(np.asarray(matrix @ self._unit_W1(), np.float32) @ inventory.map)
-        ids = [self.vocabulary.index.get(word, -1) for word in words]
-        return words, inventory.mix(ids, self._word_vectors(), local, a, hard=choice == "hard")
+        ids = [self.vocabulary.index.get(word, -1) for word in text.words]
+        return inventory.mix(ids, self._word_vectors(), local, a, hard=choice == "hard")
