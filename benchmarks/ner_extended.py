@@ -167,13 +167,7 @@ def train(part: Text, seed: int, **parameters: Any) -> ExtendedContextEncoder:
         FEATURES, clean=thesis.clean, **{**thesis.parameters, "seed": seed, **parameters}
     )
     model.build_vocab(part.documents)
-    stream = model.encode(part.documents)
-    for epochs, start, end in thesis.rates:
-        model.train(
-            stream, epochs=epochs, start_alpha=start, end_alpha=end, build_contexts=False
-        )  # fmt: skip
-    model.build_contexts(stream, **thesis.contexts)
-    return model
+    return thesis.train(model, model.encode(part.documents))
 
 
 # Inputs of the classifier

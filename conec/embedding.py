@@ -201,12 +201,8 @@ class Embedder(SenseVectors):
             If global contexts, or senses, are asked for and were not built.
         """
         text = self._numbered(tokens)
-        if senses is None:
-            vectors = self._combine(text.words, self._embed_local(text), a)
-        else:
-            if not 0 <= a <= 1:
-                raise ValueError(f"a is a share from 0 to 1, not {a!r}")
-            vectors = self._in_sense(text, a, senses)
+        local = self._embed_local(text) if senses is None else self._sense_contexts(text, senses)
+        vectors = self._combine(text.words, local, a, senses)
         # a sentence break is a token without context
         is_word = text.rows >= 0
         result = np.zeros((len(is_word), self.config.vector_size), np.float32)
@@ -296,11 +292,16 @@ class Embedder(SenseVectors):
         occurrences = np.bincount(text.rows[text.rows >= 0], minlength=len(text.words))
         return self.context_map.transform(unit(np.stack(kinds)), occurrences)
 
-    def _combine(self, words: list[str], local: FloatArray, a: float) -> FloatArray:
-        """Eq. 7.1 for some words and the embeddings of their local contexts."""
+    def _combine(
+        self, words: list[str], local: FloatArray, a: float, senses: Choice | None = None
+    ) -> FloatArray:
+        """Eq. 7.1 for some words, or their senses, and the embeddings of their local contexts."""
         if not 0 <= a <= 1:
             raise ValueError(f"a is a share from 0 to 1, not {a!r}")
         known = np.fromiter((self.vocabulary.index.get(w, -1) for w in words), np.int64, len(words))
+        if senses is not None:
+            inventory, vectors = self._senses(), self._word_vectors()
+            return inventory.mix(known.tolist(), vectors, local, a, hard=senses == "hard")
         is_known = known >= 0
         result = local.copy()
         if a > 0 and is_known.any():

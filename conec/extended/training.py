@@ -15,6 +15,7 @@ from conec import purposes, ranges
 from conec.extended.vocabulary import FeatureRows, FeatureVocabulary
 from conec.features import Clean, Document, sentences
 from conec.types import BoolArray, FloatArray
+from conec.vocabulary import Vocabulary
 from corpora import BREAK, with_breaks
 from corpora.corpus import Corpus
 from corpora.tokens import TokenStream
@@ -22,7 +23,6 @@ from corpora.tokens import TokenStream
 if TYPE_CHECKING:
     from conec.config import Config
     from conec.state import TrainingState
-    from conec.vocabulary import Vocabulary
 
 
 class FeatureStream(TokenStream):
@@ -66,8 +66,8 @@ class FeatureStep(ranges.Step):
         self._extended = extended
         W1, self._F1, W2 = weights
         self._rows = stream.rows
-        counts = np.maximum(features.counts, 1).astype(np.float64)
-        self._feature_rate = (counts**-config.rate_exponent).astype(np.float32)
+        names = Vocabulary(features.names, features.counts)
+        self._feature_rate = names.rates(config.rate_exponent)
         self._dropout = np.float32(dropout)
         super().__init__(W1, W2, stream, vocabulary, config, state)
 

@@ -100,13 +100,11 @@ class SenseVectors(WordVectors):
         vectors: FloatArray = self._cache["word_vectors"]
         return vectors
 
-    def _in_sense(self, text: Numbered, a: float, choice: Choice) -> FloatArray:
-        """Embeddings of the distinct words of a text, in the senses that fit it."""
+    def _sense_contexts(self, text: Numbered, choice: Choice) -> FloatArray:
+        """Mapped local contexts of the distinct words of a text, which `choice` goes by."""
         check_choice("senses", choice, Choice)
         inventory = self._senses()
         if "sense_window" not in self._cache:
             self._cache["sense_window"] = inventory.settings.context(self.vocabulary)
         matrix = self._local(text, self._cache["sense_window"])
-        local = unit(np.asarray(matrix @ self._unit_W1(), np.float32) @ inventory.map)
-        ids = [self.vocabulary.index.get(word, -1) for word in text.words]
-        return inventory.mix(ids, self._word_vectors(), local, a, hard=choice == "hard")
+        return unit(np.asarray(matrix @ self._unit_W1(), np.float32) @ inventory.map)
