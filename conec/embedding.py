@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conec import contexts
+from conec.config import check_choice
 from conec.mapping import MapConfig, learn
 from conec.senses.vectors import SenseVectors
 from conec.smoothing import smoothed
@@ -141,7 +142,7 @@ class Embedder(SenseVectors):
         tokens: Sequence[str],
         a: float = ...,
         *,
-        senses: Choice | None = ...,
+        senses: Choice = ...,
         return_found: Literal[False] = ...,
     ) -> FloatArray: ...
 
@@ -151,7 +152,7 @@ class Embedder(SenseVectors):
         tokens: Sequence[str],
         a: float = ...,
         *,
-        senses: Choice | None = ...,
+        senses: Choice = ...,
         return_found: Literal[True],
     ) -> tuple[FloatArray, BoolArray]: ...
 
@@ -160,7 +161,7 @@ class Embedder(SenseVectors):
         tokens: Sequence[str],
         a: float = 0.8,
         *,
-        senses: Choice | None = None,
+        senses: Choice = "auto",
         return_found: bool = False,
     ) -> FloatArray | tuple[FloatArray, BoolArray]:
         """Embeddings of the tokens of a document, each in the sense at hand.
@@ -177,11 +178,12 @@ class Embedder(SenseVectors):
         a : float
             Share of the global context, from 0 to 1. With `build_contexts` the thesis's
             is 0.6.
-        senses : {"soft", "hard"}, optional
+        senses : {"auto", "soft", "hard", "none"}
             In place of its global context, a word has the sense that fits its local one
             ("hard"), or the mean of its senses by how well they do ("soft"); local
             contexts are mapped to the space of the words' vectors. See `build_senses`.
-            A good `a` is then 0.8.
+            A good `a` is then 0.8. With "none" a word has one vector for all its senses.
+            "auto" is "soft" where senses were built, and "none" where they were not.
         return_found : bool
             Return as well which tokens have an embedding.
 
@@ -196,12 +198,15 @@ class Embedder(SenseVectors):
         Raises
         ------
         ValueError
-            If `a` is out of range.
+            If `a` is out of range, or `senses` is none of these.
         RuntimeError
             If global contexts, or senses, are asked for and were not built.
         """
+        check_choice("senses", senses, Choice)
+        if senses == "auto":
+            senses = "none" if self.sense_inventory is None else "soft"
         text = self._numbered(tokens)
-        local = self._embed_local(text) if senses is None else self._sense_contexts(text, senses)
+        local = self._embed_local(text) if senses == "none" else self._sense_contexts(text)
         vectors = self._combine(text.words, local, a, senses)
         # a sentence break is a token without context
         is_word = text.rows >= 0
@@ -293,13 +298,13 @@ class Embedder(SenseVectors):
         return self.context_map.transform(unit(np.stack(kinds)), occurrences)
 
     def _combine(
-        self, words: list[str], local: FloatArray, a: float, senses: Choice | None = None
+        self, words: list[str], local: FloatArray, a: float, senses: Choice = "none"
     ) -> FloatArray:
         """Eq. 7.1 for some words, or their senses, and the embeddings of their local contexts."""
         if not 0 <= a <= 1:
             raise ValueError(f"a is a share from 0 to 1, not {a!r}")
         known = np.fromiter((self.vocabulary.index.get(w, -1) for w in words), np.int64, len(words))
-        if senses is not None:
+        if senses != "none":
             inventory, vectors = self._senses(), self._word_vectors()
             return inventory.mix(known.tolist(), vectors, local, a, hard=senses == "hard")
         is_known = known >= 0

@@ -240,7 +240,7 @@ class ExtendedContextEncoder(ContextEncoder):
         tokens: Any,
         a: float = ...,
         *,
-        senses: Choice | None = ...,
+        senses: Choice = ...,
         feature_weight: float = ...,
         return_found: Literal[False] = ...,
     ) -> FloatArray: ...
@@ -251,7 +251,7 @@ class ExtendedContextEncoder(ContextEncoder):
         tokens: Any,
         a: float = ...,
         *,
-        senses: Choice | None = ...,
+        senses: Choice = ...,
         feature_weight: float = ...,
         return_found: Literal[True],
     ) -> tuple[FloatArray, BoolArray]: ...
@@ -261,7 +261,7 @@ class ExtendedContextEncoder(ContextEncoder):
         tokens: Any,
         a: float = 0.8,
         *,
-        senses: Choice | None = None,
+        senses: Choice = "auto",
         feature_weight: float = 1.0,
         return_found: bool = False,
     ) -> FloatArray | tuple[FloatArray, BoolArray]:
@@ -276,7 +276,7 @@ class ExtendedContextEncoder(ContextEncoder):
             A document, as for training: raw tokens, or all columns that the features read.
         a : float
             Share of the global context, from 0 to 1.
-        senses
+        senses : {"auto", "soft", "hard", "none"}
             As in `ContextEncoder.embed`.
         feature_weight : float
             Length of the part of the features; 0 for contexts alone.

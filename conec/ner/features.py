@@ -200,7 +200,9 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         for size in self.clusters:
             check_integer("each value of clusters", size, 1)
         needs_contexts = (self.sparse and "context" in self.spaces) or (
-            self.a > 0 and (not self.sparse or "document" in self.spaces)
+            self.a > 0
+            and model.sense_inventory is None
+            and (not self.sparse or "document" in self.spaces)
         )
         if needs_contexts and model.context_embeddings is None:
             raise RuntimeError(

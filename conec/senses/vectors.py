@@ -7,9 +7,8 @@ from typing import TypeVar
 
 import numpy as np
 
-from conec.config import check_choice
 from conec.senses.inventory import Sense, SenseInventory, SenseSettings, word_vectors
-from conec.types import Choice, CorpusLike, FloatArray
+from conec.types import CorpusLike, FloatArray
 from conec.weights import unit
 from conec.word_vectors import Numbered, WordVectors
 from corpora.tokens import TokenStream
@@ -29,6 +28,8 @@ class SenseVectors(WordVectors):
         progress: bool = False,
     ) -> Self:
         """Induce the words' senses: clusters of the contexts that they have in a corpus.
+
+        From then on `embed` gives tokens in the sense at hand.
 
         Parameters
         ----------
@@ -100,9 +101,8 @@ class SenseVectors(WordVectors):
         vectors: FloatArray = self._cache["word_vectors"]
         return vectors
 
-    def _sense_contexts(self, text: Numbered, choice: Choice) -> FloatArray:
-        """Mapped local contexts of the distinct words of a text, which `choice` goes by."""
-        check_choice("senses", choice, Choice)
+    def _sense_contexts(self, text: Numbered) -> FloatArray:
+        """Mapped local contexts of the distinct words of a text, which tell their senses."""
         inventory = self._senses()
         if "sense_window" not in self._cache:
             self._cache["sense_window"] = inventory.settings.context(self.vocabulary)
