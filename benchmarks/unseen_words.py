@@ -241,8 +241,8 @@ def draw(found: dict[str, Result], path: Path) -> None:
     colors = (charts.GREY, grey, charts.ORANGE, light, lighter, pale, charts.BLUE, charts.GREEN)
     palette = dict(zip(names, colors, strict=True))
     own = [found[f"nonce.mrr.{method}"] for method in METHODS]
-    charts.bars(nonces, own, list(METHODS), [palette[m] for m in METHODS])
-    charts.style(nonces, "mean reciprocal rank", "", "Definitional nonces", grid="x")
+    charts.bars(nonces, own, list(METHODS), [palette[m] for m in METHODS], scale=100)
+    charts.style(nonces, "mean reciprocal rank × 100", "", "Definitional nonces", grid="x")
     width = 0.8 / len(METHODS)
     for i, method in enumerate(METHODS):
         rows = [found[f"chimera.{length}.{method}"] for length in LENGTHS]
