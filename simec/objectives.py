@@ -99,10 +99,10 @@ class Objective:
 
     def errors(self, network: SimEcNetwork, y: Tensor, values: Tensor) -> Tensor:
         """Of each target, for embeddings y."""
-        if callable(self.loss):
-            return self.loss(network.last(y), values)
         outputs = network.last.linear(y) if self.loss == "bce" else network.last(y)
-        return LOSSES[self.loss](outputs, values)
+        loss = self.loss if callable(self.loss) else LOSSES[self.loss]
+        # products may have been taken in bfloat16
+        return loss(outputs.float(), values)
 
     def _is_plain(self, network: SimEcNetwork) -> bool:
         """Whether errors are squares of what is linear in embeddings, in float32."""
