@@ -27,9 +27,7 @@ class _SquaredError(torch.autograd.Function):
     """Without a pass over predictions for each operation: they are far more than embeddings."""
 
     @staticmethod
-    def forward(
-        ctx: Any, y: Tensor, W: Tensor, values: Tensor, known: Tensor | None
-    ) -> Tensor:  # fmt: skip
+    def forward(ctx: Any, y: Tensor, W: Tensor, values: Tensor, known: Tensor | None) -> Tensor:
         wrong = torch.addmm(values, y, W, beta=-1)
         if known is not None:
             wrong *= known
@@ -38,7 +36,7 @@ class _SquaredError(torch.autograd.Function):
         return torch.dot(flat, flat)
 
     @staticmethod
-    @once_differentiable  # type: ignore[untyped-decorator]
+    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
         y, W, wrong = ctx.saved_tensors
         by_y = 2 * gradient * (wrong @ W.T) if ctx.needs_input_grad[0] else None
@@ -57,7 +55,10 @@ def squared_error(y: Tensor, W: Tensor, values: Tensor, known: Tensor | None) ->
     known : bool Tensor of the same shape, optional
     """
     known = None if known is None else known.flatten(1)
-    return _SquaredError.apply(y, W.flatten(1), values.flatten(1), known)  # type: ignore[no-any-return]
+    total: Tensor = _SquaredError.apply(  # type: ignore[no-untyped-call]
+        y, W.flatten(1), values.flatten(1), known
+    )
+    return total
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
