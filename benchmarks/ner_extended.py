@@ -33,9 +33,10 @@ import numpy.typing as npt
 from benchmarks import charts
 from benchmarks.common import Result, Table, number, over_runs, parser, report
 from benchmarks.logistic import Inputs, fit_classifier, one_hot, scores, with_neighbours
-from benchmarks.ner_conll2003 import CLASSES, QUICK_DOCUMENTS, SPLITS, Part, classes
+from benchmarks.material import require
+from benchmarks.ner_conll2003 import QUICK_DOCUMENTS, SPLITS, Part, classes, entity_f1
 from conec import features as f
-from corpora import BREAK
+from corpora import with_breaks
 
 if TYPE_CHECKING:
     from conec import ContextEncoder, ExtendedContextEncoder
@@ -140,23 +141,19 @@ def read(n_documents: int | None = None) -> dict[str, Text]:
     from conec.presets import thesis
     from corpora import datasets
 
+    require("conll2003")
     texts = {}
     for split in SPLITS:
-        try:
-            documents: list[Tagged] = list(datasets.load("conll2003", split=split).tagged())
-        except datasets.DatasetNotFoundError as error:
-            raise SystemExit(str(error)) from error
+        documents: list[Tagged] = list(datasets.load("conll2003", split=split).tagged())
         # the last column is what is to be found
         tags = [[row[-1] for row in rows] for document in documents for rows in document]
         documents = [[[row[:-1] for row in rows] for rows in document] for document in documents]
         documents = documents[:n_documents]
         tags = tags[: sum(map(len, documents))]
-        cleaned = []
-        for document in documents:
-            tokens: list[str] = []
-            for sentence in f.sentences(document, thesis.clean):
-                tokens += [BREAK, *sentence.words] if tokens else sentence.words
-            cleaned.append(tokens)
+        cleaned = [
+            with_breaks(sentence.words for sentence in f.sentences(document, thesis.clean))
+            for document in documents
+        ]
         texts[split] = Text(documents, Part(cleaned, tags))
     return texts
 
@@ -170,13 +167,7 @@ def train(part: Text, seed: int, **parameters: Any) -> ExtendedContextEncoder:
         FEATURES, clean=thesis.clean, **{**thesis.parameters, "seed": seed, **parameters}
     )
     model.build_vocab(part.documents)
-    stream = model.encode(part.documents)
-    for epochs, start, end in thesis.rates:
-        model.train(
-            stream, epochs=epochs, start_alpha=start, end_alpha=end, build_contexts=False
-        )  # fmt: skip
-    model.build_contexts(stream, **thesis.contexts)
-    return model
+    return thesis.train(model, model.encode(part.documents))
 
 
 # Inputs of the classifier
@@ -276,20 +267,13 @@ def evaluate(
     inputs: dict[str, Inputs], texts: dict[str, Text], labels: npt.NDArray[np.int64]
 ) -> dict[str, float]:
     """F1 in % on each part, by the classifier that is best at testa."""
-    from conec.evaluation import entity_scores
-
     best: dict[str, float] = {}
     W = None
     for cost in COSTS if inputs["train"].names is None else COSTS[:1]:
         W = fit_classifier(inputs["train"], labels, cost, W)
-        found = {}
-        for split, text in texts.items():
-            tags = iter(
-                "O" if k == 0 else f"I-{CLASSES[k]}"
-                for k in scores(inputs[split], W).argmax(axis=1)
-            )
-            predicted = [[next(tags) for _ in sentence] for sentence in text.part.tags]
-            found[split] = 100 * entity_scores(text.part.tags, predicted).f1
+        found = {
+            split: entity_f1(text.part, scores(inputs[split], W)) for split, text in texts.items()
+        }
         if not best or found["testa"] > best["testa"]:
             best = found
     return best

@@ -84,7 +84,7 @@ def first(
             Y, here = fit.apply(rows, B), _rows(known, rows)
             if sparse.issparse(here):
                 return np.asarray(here.multiply(Y @ W_l).tocsr() @ W_l.T)
-            return (here * (Y @ W_l)) @ W_l.T
+            return np.asarray((here * (Y @ W_l)) @ W_l.T)
 
         return fit.products(back, B.shape[1]) + penalty * B
 

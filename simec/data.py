@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_array, validate_data
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from simec.inputs import DatasetInputs, DenseInputs, Identity, Inputs, SparseInputs
+from simec.inputs import CHUNK, DatasetInputs, DenseInputs, Identity, Inputs, SparseInputs
 from simec.targets import (
     ComputedTargets,
     DatasetTargets,
@@ -178,7 +178,7 @@ def _dense(
     if known is not None:
         counts = known.flatten(2).sum(dim=2) if known.ndim == 3 else known
         _check_known(counts.sum(dim=1).numpy(), counts.sum(dim=0).numpy())
-    there = values if known is None else values[known]
+    there = values.flatten() if known is None else values[known]
     if there.numel() > 1 and bool((there == there[0]).all()):
         warnings.warn(
             f"all of S is {float(there[0]):g}: there is nothing that tells rows apart",
@@ -218,7 +218,7 @@ def check_symmetric(targets: Targets) -> None:
             f"symmetric > 0 needs the similarities of the first n rows to each other, and S has "
             f"shape {(len(targets), *targets.shape)}: set n_targets, or symmetric=0"
         )
-    parts = [targets.batch(rows) for rows in torch.arange(n).split(4096)]
+    parts = [targets.batch(rows) for rows in torch.split(torch.arange(n), CHUNK)]
     values = torch.cat([part for part, _ in parts])
     known = torch.cat([torch.ones_like(v, dtype=torch.bool) if k is None else k for v, k in parts])
     both = known & known.transpose(0, 1)

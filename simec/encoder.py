@@ -2,31 +2,26 @@
 
 from __future__ import annotations
 
-import copy
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
-from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted
-from torch import Tensor, nn
+from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from torch import nn
 
 from simec import data, persistence
-from simec.inputs import DatasetInputs, FloatArray, Inputs, SparseInputs, chunks
-from simec.network import LastLayer, SimEcNetwork, TargetActivation, perceptron
-from simec.objectives import Loss, Objective
+from simec.building import Layout
+from simec.fitting import Fitting
+from simec.inputs import FloatArray, chunks
+from simec.network import TargetActivation
+from simec.objectives import Loss
 from simec.parameters import check_parameters
-from simec.starting import Start, is_linear
-from simec.targets import Targets
-from simec.training import Schedule, Trainer, held_out
 
 Self = TypeVar("Self", bound="SimilarityEncoder")
 
 
-class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitting):  # type: ignore[misc]
     """Embeddings whose products with a last layer, or with each other, are given relations.
 
     A network maps features x to an embedding y = f'(x), and ``y W_l`` approximates the row of
@@ -221,26 +216,19 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             data.check_symmetric(targets)
         go_on = self.warm_start and hasattr(self, "module_")
         if not go_on:
-            self._build(inputs, targets, seed)
+            self._build(Layout.of(inputs, targets, S), len(targets), seed)
+            if inputs is not None and self.network is not None:
+                self._check_network(inputs)
         self._check_targets(targets)
         if last_layer is not None:
             self._fix(last_layer)
-        rows, validation = torch.arange(len(targets)), None
-        measured: Targets = targets
-        if self.early_stopping and inputs is None:
-            targets, measured = targets.hold_out(
-                self.validation_fraction, np.random.default_rng(seed)
-            )
-            validation = measured, rows
-        elif self.early_stopping:
-            rows, out = held_out(len(targets), self.validation_fraction, seed)
-            validation = measured, out
+        targets, rows, validation = self._held_out(targets, seed, entries=inputs is None)
         inputs = inputs or self._identity(None)
         started = go_on or self._start(inputs, targets, rows, fixed=last_layer is not None)
         self._trainer = self._new_trainer(seed)
         if self.solver == "exact" and self._has_closed_form():
             self.loss_curve_, self.validation_curve_ = [], []
-            self.best_loss_ = self._trainer.evaluate(inputs, targets, rows)
+            self.best_loss_, self.n_iter_ = self._trainer.evaluate(inputs, targets, rows), 0
             return self
         try:
             self._trainer.fit(inputs, targets, rows, validation, started=started)
@@ -263,7 +251,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         seed, inputs, targets = self._read(X, S, mask, reset=new)
         rows = torch.arange(len(targets))
         if new:
-            self._build(inputs, targets, seed)
+            self._build(Layout.of(inputs, targets, S), len(targets), seed)
             self.loss_curve_, self.validation_curve_, self.n_iter_ = [], [], 0
             self._start(inputs or self._identity(None), targets, rows, fixed=False)
         self._check_targets(targets)
@@ -290,7 +278,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         X : array or CSR matrix of shape (m, D), or None
             Features of the rows.
         **parameters
-            Of the second encoder where they are others than this one's.
+            Of the second encoder where they are others than this one's, such as its network.
 
         Returns
         -------
@@ -307,7 +295,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     # Applying
 
-    def transform(self, X: Any = None) -> FloatArray:
+    def transform(self, X: Any) -> FloatArray:
         """Embeddings.
 
         Parameters
@@ -329,7 +317,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         float32 array of shape (m, n) or (m, n, k); (m,) if S was a vector
         """
         found = self._apply(X, self._module())
-        return found[:, 0] if self._vector else found
+        return found[:, 0] if self._layout.vector else found
 
     def predict_similarity(self, X1: Any = None, X2: Any = None) -> FloatArray:
         """Products of embeddings, ``Y₁ Y₂ᵀ``.
@@ -434,147 +422,10 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         loss : callable, optional
             If it was one's own.
         """
-        return persistence.load(cls, path, network=network, loss=loss)
+        found: SimilarityEncoder = persistence.load(cls, path, network=network, loss=loss)
+        return found
 
-    # Parts
-
-    def _read(
-        self, X: Any, S: Any, mask: Any, *, reset: bool
-    ) -> tuple[int, Inputs | None, Targets]:
-        random = check_random_state(self.random_state)
-        seed = int(random.randint(1 << 31))
-        self._device_ = data.choose_device(self.device)
-        inputs = None
-        if X is None or (not reset and self._identity_rows is not None):
-            if X is None and self.network is not None:
-                raise ValueError("a network of one's own needs features: X is None")
-        else:
-            inputs = data.read_inputs(
-                self, X, self._device_, reset=reset, images=self.network is not None
-            )
-        targets = data.read_targets(S, inputs, self.n_targets, mask, self._device_)
-        if reset:
-            self._vector = len(getattr(S, "shape", ())) == 1 or (
-                isinstance(S, (list, tuple)) and np.ndim(S) == 1
-            )
-            self._identity_rows = len(targets) if inputs is None else None
-            if inputs is None:
-                self.n_features_in_ = len(targets)
-        return seed, inputs, targets
-
-    def _build(self, inputs: Inputs | None, targets: Targets, seed: int) -> None:
-        """Make the network, with random weights."""
-        self._check_rank(inputs, targets)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
-            encoder, decoder = self._new_encoder(inputs)
-            last = LastLayer(self.n_components, targets.shape, self.target_activation)
-            self.module_ = SimEcNetwork(encoder, last, decoder).to(self._device_)
-
-    def _new_encoder(self, inputs: Inputs | None) -> tuple[nn.Module, nn.Module | None]:
-        if self.network is not None:
-            encoder: nn.Module = copy.deepcopy(self.network)
-            if self.decoder is not False:
-                raise ValueError("a network of one's own has no mirrored decoder: decoder=False")
-            return encoder, None
-        if inputs is None:
-            n_features = int(self._identity_rows or 0)
-        elif isinstance(inputs, DatasetInputs):
-            n_features = int(inputs.batch(torch.arange(1)).shape[1])
-            self.n_features_in_ = n_features
-        else:
-            n_features = int(self.n_features_in_)
-        sizes = [n_features, *self.hidden_layers, self.n_components]
-        few = inputs is None or isinstance(inputs, SparseInputs)
-        # rows of the identity have a weight each: a bias would add nothing
-        bias = self.bias and not (inputs is None and len(sizes) == 2)
-        encoder = perceptron(sizes, self.activation, bias=bias, sparse=few)
-        if self.decoder is False:
-            return encoder, None
-        if inputs is None:
-            raise ValueError("without features there is nothing to decode: decoder=False")
-        return encoder, perceptron(sizes[::-1], self.activation, bias=self.bias)
-
-    def _check_rank(self, inputs: Inputs | None, targets: Targets) -> None:
-        bounds = {"rows of S": len(targets), "targets": int(np.prod(targets.shape))}
-        if inputs is not None and self.network is None and not self.hidden_layers:
-            bounds["features and bias"] = int(getattr(self, "n_features_in_", 1 << 62)) + self.bias
-        name = min(bounds, key=lambda key: bounds[key])
-        if self.n_components > bounds[name]:
-            warnings.warn(
-                f"n_components={self.n_components} is more than the {bounds[name]} {name}: "
-                "predictions have no higher rank, and further components add nothing",
-                UserWarning,
-                stacklevel=4,
-            )
-
-    def _check_targets(self, targets: Targets) -> None:
-        expected = tuple(self._module().last.weight.shape[1:])
-        if targets.shape != expected:
-            raise ValueError(f"rows of S have shape {targets.shape}; in fit it was {expected}")
-
-    def _fix(self, last_layer: Any) -> None:
-        weight = self.module_.last.weight
-        W_l = torch.as_tensor(np.asarray(last_layer, np.float32))
-        if W_l.shape != weight.shape:
-            raise ValueError(
-                f"last_layer has shape {tuple(W_l.shape)}; {tuple(weight.shape)} is needed: "
-                "n_components by targets"
-            )
-        with torch.no_grad():
-            weight.copy_(W_l)
-        weight.requires_grad_(False)
-
-    def _has_closed_form(self) -> bool:
-        linear = is_linear(self.module_.encoder)
-        if self.solver == "exact" and not (linear and self.loss == "mse" and not self.decoder):
-            raise ValueError(
-                "solver='exact' is for linear networks (hidden_layers=(), network=None), "
-                "loss='mse' and decoder=False: use solver='auto'"
-            )
-        return linear
-
-    def _start(self, inputs: Inputs, targets: Targets, rows: Tensor, *, fixed: bool) -> bool:
-        """Set weights to start from; whether they are good already."""
-        start = Start(self.module_, inputs, targets, rows, self._objective(), fixed=fixed)
-        if self.solver != "adam" and self._has_closed_form():
-            start.closed_form()
-            return True
-        return start.spectral() if self.init == "spectral" else False
-
-    def _objective(self) -> Objective:
-        return Objective(
-            self.loss, float(self.symmetric), float(self.orthogonal), float(self.l2),
-            float(self.decoder),
-        )  # fmt: skip
-
-    def _new_trainer(self, seed: int) -> Trainer:
-        mixed = self.mixed_precision
-        schedule = Schedule(
-            self.batch_size, self.max_iter, self.learning_rate, self.tol, self.n_iter_no_change,
-            self._device_.type == "cuda" if mixed == "auto" else bool(mixed), bool(self.verbose),
-        )  # fmt: skip
-        return Trainer(self.module_, self._objective(), schedule, seed, self._device_)
-
-    def _module(self) -> SimEcNetwork:
-        check_is_fitted(self, "module_")
-        return self.module_
-
-    def _identity(self, X: Any) -> Inputs:
-        assert self._identity_rows is not None
-        return data.read_identity(X, self._identity_rows, self._device_)
-
-    def _apply(self, X: Any, network: Callable[[Tensor], Tensor]) -> FloatArray:
-        if self._identity_rows is not None:
-            inputs = self._identity(X)
-        else:
-            inputs = data.read_inputs(
-                self, X, self._device_, reset=False, images=self.network is not None
-            )
-        self.module_.eval()
-        with torch.inference_mode():
-            parts = [network(inputs.batch(rows)).float().cpu() for rows in chunks(len(inputs))]
-        return np.asarray(torch.cat(parts).numpy())
+    # For scikit-learn
 
     @property
     def _n_features_out(self) -> int:
@@ -585,6 +436,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         tags.input_tags.sparse = True
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
+        # float32 whatever comes
         tags.transformer_tags.preserves_dtype = []
         tags.non_deterministic = False
         return tags

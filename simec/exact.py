@@ -16,13 +16,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg, sparse
-from scipy.sparse.linalg import eigsh
 from torch import Tensor
 
 from simec.inputs import chunks
+from simec.similarities.eigen import Part, eigenpairs
+from simec.spectral.singular import truncated_svd
 
 Array = npt.NDArray[np.float64]
-Pieces = Callable[[Tensor], Array]
+Pieces = Callable[[Tensor], Any]
 
 _JITTER = 1e-9  # of the mean eigenvalue, so that features without variance do no harm
 _DIRECT = 4096  # features up to which a matrix of their number squared is held
@@ -62,8 +63,10 @@ class LinearFit:
     def _prepare(self, features: Pieces) -> None:
         p = self.n_features
         if p > _DIRECT:
-            trace = sum(float(H.power(2).sum()) if sparse.issparse(H) else float((H**2).sum())
-                        for H in map(features, chunks(self.n_rows)))  # fmt: skip
+            trace = 0.0
+            for rows in chunks(self.n_rows):
+                H = features(rows)
+                trace += float((H.data**2).sum() if sparse.issparse(H) else (H**2).sum())
             self._penalty += _JITTER * trace / p
             return
         gram = np.zeros((p, p))
@@ -77,7 +80,7 @@ class LinearFit:
     def apply(self, rows: Tensor, B: Array) -> Array:
         """``H B`` for some rows."""
         if self.features is None:
-            return B[rows.numpy()]
+            return np.asarray(B[rows.numpy()])
         return np.asarray(self.features(rows) @ B)
 
     def products(self, pieces: Pieces, n_columns: int) -> Array:
@@ -123,7 +126,9 @@ class LinearFit:
         """
         if self.n_features * n <= _HELD and (self.features is None or self.factor is not None):
             C = self.products(S, n)
-            sizes, V = _top_right(self._half_solved(C), d)
+            k = min(d, *C.shape)
+            _, sizes, Vt = truncated_svd(self._half_solved(C), k)
+            sizes, V = np.append(sizes, np.zeros(d - k)), np.pad(Vt.T, ((0, 0), (0, d - k)))
             fitted = self.solve(C @ V)
         else:
             sizes, V, fitted = self._by_iteration(S, n, d)
@@ -134,7 +139,7 @@ class LinearFit:
     def _half_solved(self, C: Array) -> Array:
         """A matrix whose Gram matrix is ``Sᵀ Ŝ`` with the fitted Ŝ, given ``C = Hᵀ S``."""
         if self.factor is None:
-            return C / np.sqrt(1 + self._ridge)
+            return np.asarray(C / np.sqrt(1 + self._ridge))
         found: Array = linalg.solve_triangular(self.factor, C, lower=True)
         return found
 
@@ -192,58 +197,23 @@ class LinearFit:
             gram[np.diag_indices_from(gram)] += _JITTER * max(np.trace(gram) / len(gram), 1e-300)
             M = linalg.solve(gram, (self.solve(C) @ first).T, assume_a="pos")
             A = L.T @ M @ L
-        values, E = top_eigenvectors((A + A.T) / 2, d)
+        values, E = top_eigenvectors((A + A.T) / 2, d, "positive")
         scaled = E * np.sqrt(np.maximum(values, 0))
         W1: Array = linalg.solve_triangular(L.T, scaled, lower=False)
-        return W1, (first @ W1).T
+        W_l: Array = (first @ W1).T
+        return W1, W_l
 
     def towards(self, S: Pieces, W_l: Array) -> Array:
         """The best W₁ for a given W_l, of shape (d, n); shape (p, d)."""
-        inverse = linalg.pinvh(W_l @ W_l.T)
-        to_embeddings = W_l.T @ inverse
+        to_embeddings: Array = W_l.T @ linalg.pinvh(W_l @ W_l.T)
         return self.solve(self.products(lambda rows: S(rows) @ to_embeddings, len(W_l)))
 
 
-def _top_right(Z: Array, d: int) -> tuple[Array, Array]:
-    """The largest singular values of Z, shape (d,), and right vectors, shape (n, d)."""
-    if len(Z) < Z.shape[1]:
-        values, U = top_eigenvectors(Z @ Z.T, d)
-        sizes = np.sqrt(np.maximum(values, 0))
-        V = Z.T @ U / np.where(sizes > 1e-12 * sizes.max(initial=0), sizes, np.inf)
-        return sizes, V
-    values, V = top_eigenvectors(Z.T @ Z, d)
-    return np.sqrt(np.maximum(values, 0)), V
-
-
-def top_eigenvectors(M: Array, d: int, *, by_size: bool = False) -> tuple[Array, Array]:
-    """The largest eigenvalues, or those of the largest size, and their vectors.
-
-    Parameters
-    ----------
-    M : symmetric float64 array of shape (n, n)
-    d : int
-        If n is less, zeros fill up.
-    by_size : bool
-
-    Returns
-    -------
-    values : float64 array of shape (d,)
-        In falling order, of their sizes if these are what counts.
-    vectors : float64 array of shape (n, d)
-    """
-    n, k = len(M), min(d, len(M))
-    if n > 1024 and k < n // 20:
-        start = np.random.default_rng(0).standard_normal(n)
-        values, vectors = eigsh(M, k, which="LM" if by_size else "LA", v0=start)
-    elif by_size:
-        values, vectors = linalg.eigh(M)
-    else:
-        values, vectors = linalg.eigh(M, subset_by_index=(n - k, n - 1))
-    order = np.argsort(-np.abs(values) if by_size else -values, kind="stable")[:k]
-    values, vectors = values[order], vectors[:, order]
-    # the sign of an eigenvector is free; the largest entry is positive
-    vectors = vectors * np.where(vectors[np.abs(vectors).argmax(axis=0), np.arange(k)] < 0, -1, 1)
-    return np.append(values, np.zeros(d - k)), np.hstack([vectors, np.zeros((n, d - k))])
+def top_eigenvectors(M: Array, d: int, part: Part) -> tuple[Array, Array]:
+    """`eigenpairs`, with zeros where there are less than d."""
+    k = min(d, len(M))
+    values, vectors = eigenpairs(M, k, part)
+    return np.append(values, np.zeros(d - k)), np.pad(vectors, ((0, 0), (0, d - k)))
 
 
 def conjugate_gradients(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -95,6 +96,11 @@ class LastLayer(nn.Module):
             else (float(activation[0]), float(activation[1]))
         )
 
+    @property
+    def is_linear(self) -> bool:
+        """Whether there is no activation."""
+        return not math.isfinite(self.low)
+
     def linear(self, y: Tensor) -> Tensor:
         """What comes before the activation, shape (b, n) or (b, n, k)."""
         d, *targets = self.weight.shape
@@ -161,7 +167,7 @@ def perceptron(
         Whether the first layer takes sparse rows.
     """
     layers: list[nn.Module] = []
-    for i, (n_in, n_out) in enumerate(zip(sizes[:-1], sizes[1:], strict=True)):
+    for i, (n_in, n_out) in enumerate(pairwise(sizes)):
         if layers:
             layers.append(ACTIVATIONS[activation]())
         kind = SparseLinear if sparse and i == 0 else nn.Linear

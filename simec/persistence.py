@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import errno
 import json
+import math
 import os
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,9 @@ import torch
 from torch import nn
 
 from corpora.files import atomic_folder
+from simec.building import Layout
+from simec.data import choose_device
+from simec.parameters import check_parameters
 
 FORMAT = "simec.SimilarityEncoder"
 FORMAT_VERSION = 1
@@ -71,22 +75,13 @@ def _described(encoder: Any) -> dict[str, Any]:
     names = getattr(encoder, "feature_names_in_", None)
     return {
         "parameters": parameters,
-        "targets": list(encoder.module_.last.weight.shape[1:]),
-        "features": int(getattr(encoder, "n_features_in_", 0)),
+        "layout": encoder._layout.to_dict(),
         "feature_names": None if names is None else [str(name) for name in names],
-        "sparse": hasattr(_first(encoder.module_.encoder), "in_features")
-        and not isinstance(_first(encoder.module_.encoder), nn.Linear),
-        "identity_rows": encoder._identity_rows,
-        "vector": encoder._vector,
         "losses": encoder.loss_curve_,
         "validation": encoder.validation_curve_,
-        "best_loss": encoder.best_loss_ if np.isfinite(encoder.best_loss_) else None,
-        "n_iter": getattr(encoder, "n_iter_", None),
+        "best_loss": encoder.best_loss_ if math.isfinite(encoder.best_loss_) else None,
+        "n_iter": encoder.n_iter_,
     }
-
-
-def _first(encoder: nn.Module) -> nn.Module:
-    return encoder[0] if isinstance(encoder, nn.Sequential) and len(encoder) else encoder
 
 
 def _plain(value: Any) -> Any:
@@ -125,9 +120,16 @@ def load(cls: Any, path: Any, *, network: nn.Module | None, loss: Any) -> Any:
             parameters[name] = tuple(parameters[name])
     try:
         encoder = cls(**parameters)
-        encoder._restore(about)
+        check_parameters(encoder)
+        encoder._device_ = choose_device(encoder.device)
+        encoder._build(Layout.from_dict(about["layout"]), 1 << 62, 0)
         encoder.module_.load_state_dict(load_file(folder / WEIGHTS))
-    except (OSError, SafetensorError, KeyError, TypeError, RuntimeError) as error:
+        encoder.loss_curve_, encoder.validation_curve_ = about["losses"], about["validation"]
+        encoder.best_loss_ = math.inf if about["best_loss"] is None else about["best_loss"]
+        encoder.n_iter_ = about["n_iter"]
+        if about["feature_names"] is not None:
+            encoder.feature_names_in_ = np.array(about["feature_names"], object)
+    except (OSError, SafetensorError, LookupError, TypeError, ValueError) as error:
         raise ModelError(f"{folder} is damaged: {error}") from error
     for name, value in encoder.module_.state_dict().items():
         if not bool(torch.isfinite(value).all()):
@@ -150,6 +152,7 @@ def _read(folder: Path) -> dict[str, Any]:
             f"{folder} has format version {version}; this version of similarity-encoders reads "
             f"up to {FORMAT_VERSION}: update it"
         )
-    if not isinstance(about.get("parameters"), dict) or "targets" not in about:
-        raise ModelError(f"{folder} is damaged: its {CONFIG} has no parameters or targets")
-    return about
+    if not isinstance(about.get("parameters"), dict) or not isinstance(about.get("layout"), dict):
+        raise ModelError(f"{folder} is damaged: its {CONFIG} has no parameters or layout")
+    found: dict[str, Any] = about
+    return found

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 
 from simec.alternating import alternating, first
 from simec.exact import Array, LinearFit, Pieces, top_eigenvectors
-from simec.inputs import Identity, Inputs
+from simec.inputs import CHUNK, Identity, Inputs
 from simec.network import LastLayer, SimEcNetwork, SparseLinear
 from simec.objectives import Objective
+from simec.similarities.eigen import Part
 from simec.targets import Targets
 
 _SAMPLE = 1 << 25  # targets from which a last layer is found where no more is needed of them
@@ -161,8 +162,7 @@ class Start:
     def _linear(self, S: Any, known: Any) -> tuple[Any, Any]:
         """Targets in memory, before the activation."""
         last: LastLayer = self.network.last
-        values = torch.from_numpy(S.data if sparse.issparse(S) else S)
-        values = last.deactivate(values).numpy()
+        values = last.deactivate(torch.from_numpy(S.data if sparse.issparse(S) else S)).numpy()
         if sparse.issparse(S):
             return sparse.csr_matrix((values, S.indices, S.indptr), S.shape), known
         return values * known, known
@@ -181,15 +181,17 @@ class Start:
         # the targets themselves, if they are among the rows
         square = len(self.targets.shape) == 1 and n <= len(self.targets)
         if square and self.targets.complete and n * n <= 4 * _SAMPLE:
-            S = np.vstack([self._all(rows) for rows in self._columns().split(4096)])
+            S = np.vstack([self._all(rows) for rows in torch.split(self._columns(), CHUNK)])
             if np.allclose(S, S.T, rtol=1e-4, atol=1e-5 * np.abs(S).max(initial=0)):
-                by_size = not self.objective.symmetric
-                values, vectors = top_eigenvectors(S, self.d, by_size=by_size)
-                return (vectors * np.sqrt(np.maximum(values, 0) if not by_size else np.abs(values))
-                        * np.where(values < 0, -1, 1)).T  # fmt: skip
+                part: Part = "positive" if self.objective.symmetric else "absolute"
+                values, vectors = top_eigenvectors((S + S.T) / 2, self.d, part)
+                if part == "positive":
+                    values = np.maximum(values, 0)
+                W_l: Array = (vectors * np.sqrt(np.abs(values)) * np.where(values < 0, -1, 1)).T
+                return W_l
         n_some = max(1, min(len(self.rows), max(2 * n, 4096), _SAMPLE // max(n, 1)))
-        every = np.linspace(0, len(self.rows) - 1, n_some).astype(np.int64)
-        some = self.rows[torch.from_numpy(every)]
+        every = torch.linspace(0, len(self.rows) - 1, n_some, dtype=torch.float64).long()
+        some = self.rows[every]
         plain = LinearFit(None, n_some, n_some, 0, bias=False)
         _, W_l = plain.reduced_rank(lambda rows: self._all(some[rows]), self.size, self.d)
         matrices = None if self.targets.complete else self.targets.matrices()
@@ -197,7 +199,7 @@ class Start:
             S, known = (M[some.numpy()] for M in self._linear(*matrices))
             _, W_l = alternating(plain, S, known, W_l, max(self.objective.l2, 1e-4), _ROUNDS)
         # for all rows, targets are as long as for some
-        return W_l * (len(self.rows) / n_some) ** 0.25
+        return np.asarray(W_l * (len(self.rows) / n_some) ** 0.25)
 
 
 def _is_linear(layer: nn.Module) -> bool:

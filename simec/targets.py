@@ -49,7 +49,8 @@ class Targets:
         return None
 
     def hold_out(self, share: float, rng: np.random.Generator) -> tuple[Targets, Targets]:
-        """Split what is known at random."""
+        """Split what is known at random: to learn from, and a share to measure on."""
+        del share, rng
         raise ValueError("entries can only be held out of targets that are in memory")
 
 
@@ -73,17 +74,22 @@ class DenseTargets(Targets):
         return len(self._values)
 
     def batch(self, rows: Tensor) -> Batch:
+        """As of `Targets`."""
         rows = rows.to(self._values.device)
-        known = None if self._known is None else self._known[rows].to(self._device)
-        return self._values[rows].to(self._device, non_blocking=True), known
+        # twice as fast as indexing
+        values = self._values.index_select(0, rows)
+        known = None if self._known is None else self._known.index_select(0, rows).to(self._device)
+        return values.to(self._device, non_blocking=True), known
 
     def matrices(self) -> tuple[Any, Any]:
+        """As of `Targets`."""
         values = self._values.flatten(1).cpu().numpy()
         if self._known is None:
             return values, np.ones_like(values)
         return values, self._known.flatten(1).cpu().numpy().astype(np.float32)
 
     def hold_out(self, share: float, rng: np.random.Generator) -> tuple[Targets, Targets]:
+        """As of `Targets`."""
         held = torch.from_numpy(rng.random(self._values.shape) < share).to(self._values.device)
         known = torch.ones_like(held) if self._known is None else self._known
         return (
@@ -106,6 +112,7 @@ class SparseTargets(Targets):
         return int(self._S.shape[0])
 
     def batch(self, rows: Tensor) -> Batch:
+        """As of `Targets`."""
         part = self._S[rows.numpy()]
         place = np.repeat(np.arange(len(rows)) * self.shape[0], np.diff(part.indptr)) + part.indices
         where = torch.from_numpy(place.astype(np.int64)).to(self._device)
@@ -117,11 +124,13 @@ class SparseTargets(Targets):
         return values.reshape(len(rows), -1), known.reshape(len(rows), -1)
 
     def matrices(self) -> tuple[Any, Any]:
+        """As of `Targets`."""
         known = self._S.copy()
         known.data = np.ones_like(known.data)
         return self._S, known
 
     def hold_out(self, share: float, rng: np.random.Generator) -> tuple[Targets, Targets]:
+        """As of `Targets`."""
         held = rng.random(self._S.nnz) < share
         entries = self._S.tocoo()
         rest, out = (
@@ -178,6 +187,7 @@ class ComputedTargets(Targets):
         return values[:, : self._n_targets]
 
     def batch(self, rows: Tensor) -> Batch:
+        """As of `Targets`."""
         return without_nan(self._call(rows).to(self._device))
 
 
@@ -193,6 +203,7 @@ class DatasetTargets(Targets):
         return len(self._data)
 
     def batch(self, rows: Tensor) -> Batch:
+        """As of `Targets`."""
         values = self._data.pairs(rows)[1].to(self._device, torch.float32)
         values = values[:, None] if values.ndim == 1 else values[:, : self._n_targets]
         return without_nan(values)

@@ -96,6 +96,7 @@ class Trainer:
         device: torch.device,
     ) -> None:
         self.network, self.objective, self.schedule = network, objective, schedule
+        self.history = History()
         self._device = device
         self._random = torch.Generator().manual_seed(seed)
         trained = [p for p in network.parameters() if p.requires_grad]
@@ -174,7 +175,7 @@ class Trainer:
                 if stalled and stalled % _PATIENCE == 0:
                     self._halve()
             else:
-                if epochs is None:
+                if epochs is None and not stalled:
                     warnings.warn(
                         f"the loss was still falling after max_iter={s.max_iter} epochs: "
                         "raise max_iter or learning_rate",
@@ -193,7 +194,7 @@ class Trainer:
         order = rows[torch.randperm(len(rows), generator=self._random)]
         total, n = torch.zeros((2, 1), dtype=torch.float64, device=self._device)
         size = self.schedule.batch_size
-        for some in order.split(size):
+        for some in torch.split(order, size):
             x = inputs.batch(some)
             values, known = targets.batch(some)
             with torch.autocast(
@@ -202,7 +203,7 @@ class Trainer:
                 error, count = self.objective.error(self.network, x, values, known)
             loss = error + self.objective.penalty(self.network, targets, size, self._random)
             self._optimizer.zero_grad()
-            loss.backward()
+            loss.backward()  # type: ignore[no-untyped-call]
             self._optimizer.step()
             # no look at the value: a GPU would have to wait
             total += loss.detach() * count
@@ -217,7 +218,7 @@ class Trainer:
         """Mean of the objective on some rows, as it is."""
         self.network.eval()
         total, n = 0.0, 0.0
-        for some in rows.split(CHUNK):
+        for some in torch.split(rows, CHUNK):
             x = inputs.batch(some)
             error, count = self.objective.error(self.network, x, *targets.batch(some))
             total += float(error * count)

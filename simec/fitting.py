@@ -1,0 +1,141 @@
+"""What an encoder does between parameters and a trained network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor
+
+from simec import building, data
+from simec.building import Layout
+from simec.inputs import FloatArray, Inputs, chunks
+from simec.network import SimEcNetwork
+from simec.objectives import Objective
+from simec.starting import Start, is_linear
+from simec.targets import Targets
+from simec.training import Schedule, Trainer, held_out
+
+
+class Fitting(BaseEstimator):  # type: ignore[misc]
+    """Steps that methods of `simec.SimilarityEncoder` are made of."""
+
+    if TYPE_CHECKING:
+        # parameters and attributes, which the estimator tells of
+        def __getattr__(self, name: str) -> Any: ...
+
+    def _read(
+        self, X: Any, S: Any, mask: Any, *, reset: bool
+    ) -> tuple[int, Inputs | None, Targets]:
+        """The seed, features (None for the identity) and targets."""
+        seed = int(check_random_state(self.random_state).randint(1 << 31))
+        self._device_ = data.choose_device(self.device)
+        identity = X is None if reset else self._layout.inputs == "identity"
+        inputs = None if identity else self._features(X, reset=reset)
+        targets = data.read_targets(S, inputs, self.n_targets, mask, self._device_)
+        return seed, inputs, targets
+
+    def _features(self, X: Any, *, reset: bool) -> Inputs:
+        images = self.network is not None
+        return data.read_inputs(self, X, self._device_, reset=reset, images=images)
+
+    def _held_out(
+        self, targets: Targets, seed: int, *, entries: bool
+    ) -> tuple[Targets, Tensor, tuple[Targets, Tensor] | None]:
+        """Targets and rows to learn from, and those to measure on."""
+        rows = torch.arange(len(targets))
+        if not self.early_stopping:
+            return targets, rows, None
+        if entries:
+            random = np.random.default_rng(seed)
+            kept, out = targets.hold_out(self.validation_fraction, random)
+            return kept, rows, (out, rows)
+        kept_rows, out_rows = held_out(len(targets), self.validation_fraction, seed)
+        return targets, kept_rows, (targets, out_rows)
+
+    def _build(self, layout: Layout, n_rows: int, seed: int) -> None:
+        building.warn_of_rank(self, layout, n_rows)
+        self._layout = layout
+        self.n_features_in_ = layout.n_features
+        self.module_ = building.build(self, layout, seed).to(self._device_)
+
+    def _check_network(self, inputs: Inputs) -> None:
+        """Raise the ValueError of a network of one's own that gives something else."""
+        self.module_.eval()
+        with torch.no_grad():
+            found = tuple(self.module_.encoder(inputs.batch(torch.arange(1))).shape)
+        if found != (1, self.n_components):
+            raise ValueError(
+                f"network gives an array of shape {found} for one row; embeddings of shape "
+                f"(1, {self.n_components}) are needed: set n_components"
+            )
+
+    def _check_targets(self, targets: Targets) -> None:
+        if targets.shape != self._layout.targets:
+            raise ValueError(
+                f"rows of S have shape {targets.shape}; in fit it was {self._layout.targets}"
+            )
+
+    def _fix(self, last_layer: Any) -> None:
+        weight = self.module_.last.weight
+        W_l = torch.as_tensor(np.asarray(last_layer, np.float32))
+        if W_l.shape != weight.shape:
+            raise ValueError(
+                f"last_layer has shape {tuple(W_l.shape)}; {tuple(weight.shape)} is needed: "
+                "n_components by targets"
+            )
+        with torch.no_grad():
+            weight.copy_(W_l)
+        weight.requires_grad_(False)
+
+    def _has_closed_form(self) -> bool:
+        linear = is_linear(self.module_.encoder)
+        exact = linear and self.loss == "mse" and not self.decoder
+        if self.solver == "exact" and not exact:
+            raise ValueError(
+                "solver='exact' is for linear networks (hidden_layers=(), network=None), "
+                "loss='mse' and decoder=False: use solver='auto'"
+            )
+        return linear
+
+    def _start(self, inputs: Inputs, targets: Targets, rows: Tensor, *, fixed: bool) -> bool:
+        """Set weights to start from; whether they are good already."""
+        start = Start(self.module_, inputs, targets, rows, self._objective(), fixed=fixed)
+        if self.solver != "adam" and self._has_closed_form():
+            start.closed_form()
+            return True
+        return self.init == "spectral" and start.spectral()
+
+    def _objective(self) -> Objective:
+        return Objective(
+            self.loss, float(self.symmetric), float(self.orthogonal), float(self.l2),
+            float(self.decoder),
+        )  # fmt: skip
+
+    def _new_trainer(self, seed: int) -> Trainer:
+        mixed = self.mixed_precision
+        schedule = Schedule(
+            self.batch_size, self.max_iter, self.learning_rate, self.tol, self.n_iter_no_change,
+            self._device_.type == "cuda" if mixed == "auto" else bool(mixed), bool(self.verbose),
+        )  # fmt: skip
+        return Trainer(self.module_, self._objective(), schedule, seed, self._device_)
+
+    def _module(self) -> SimEcNetwork:
+        check_is_fitted(self, "module_")
+        return self.module_
+
+    def _identity(self, X: Any) -> Inputs:
+        return data.read_identity(X, self._layout.n_features, self._device_)
+
+    def _apply(self, X: Any, network: Callable[[Tensor], Tensor]) -> FloatArray:
+        identity = self._layout.inputs == "identity"
+        inputs = self._identity(X) if identity else self._features(X, reset=False)
+        self.module_.eval()
+        with torch.inference_mode():
+            parts = [network(inputs.batch(rows)).float().cpu() for rows in chunks(len(inputs))]
+        return np.asarray(torch.cat(parts).numpy())
