@@ -22,7 +22,7 @@ def found(tmp_path_factory):
 @pytest.mark.parametrize("name", manifolds.POINTS)
 def test_encoders_learn_pca_and_isomap(found, name):
     for part in ("train", "test"):
-        assert found[f"{name}.pca.simec.{part}.correlation"] > 0.999
+        assert found[f"{name}.pca.simec.{part}.correlation"] > 0.99
         assert found[f"{name}.isomap.simec.{part}.correlation"] > 0.97
         # a linear map unfolds nothing
         linear = found[f"{name}.isomap.simec_linear.{part}.correlation"]
