@@ -48,9 +48,12 @@ DEEP: dict[str, Any] = {
     "n_iter_no_change": 15, "learning_rate": 3e-3, "n_targets": N_TARGETS,
 }  # fmt: skip
 LINEAR: dict[str, Any] = {
-    "symmetric": 1.0, "n_targets": N_TARGETS, "batch_size": 100, "max_iter": 300,
-    "learning_rate": 3e-2, "n_iter_no_change": 20,
+    "symmetric": 1.0, "batch_size": 100, "max_iter": 300, "n_iter_no_change": 30,
 }  # fmt: skip
+STARTS: dict[str, dict[str, Any]] = {
+    "simec": {"learning_rate": 1e-3},
+    "simec_adam": {"solver": "adam", "init": "random", "learning_rate": 1e-2},
+}
 METHODS = {
     "pca": ("simec", "simec_adam"),
     "isomap": ("simec", "simec_random", "simec_linear", "ridge", "isomap"),
@@ -98,8 +101,9 @@ def main(argv: list[str] | None = None) -> None:
         runs.append(found)
     results = [over_runs(name, [r[name] for r in runs], "correlation") for name in runs[0]]
     protocol = {
-        **DEEP, "hidden_layers": HIDDEN_LAYERS, "linear": LINEAR, "n_neighbors": NEIGHBORS,
-        "test": TEST, "part": args.part, "seeds": args.seeds, "quick": args.quick,
+        **DEEP, "hidden_layers": HIDDEN_LAYERS, "linear": {**LINEAR, **STARTS},
+        "n_neighbors": NEIGHBORS, "test": TEST, "part": args.part, "seeds": args.seeds,
+        "quick": args.quick,
     }  # fmt: skip
     corpus = {"name": "points on surfaces", **sizes}
     report(
@@ -181,8 +185,8 @@ def _pca(points: Points, seed: int) -> tuple[Embedded, dict[str, Embedded]]:
 
     S, _ = scale(center(linear(points.train)))
     found = {}
-    for name, more in (("simec", {}), ("simec_adam", {"solver": "adam", "init": "random"})):
-        encoder = SimilarityEncoder(2, random_state=seed, **{**LINEAR, **more})
+    for name, more in STARTS.items():
+        encoder = SimilarityEncoder(2, random_state=seed, **LINEAR, **more)
         found[name] = _embedded(encoder.fit(points.train, S), points)
     return _embedded(PCA(2).fit(points.train), points), found
 
@@ -205,7 +209,7 @@ def _isomap(points: Points, name: str, seed: int) -> tuple[Embedded, dict[str, E
     fitted = {
         "simec": deep,
         "simec_random": clone(deep).set_params(init="random"),
-        "simec_linear": SimilarityEncoder(2, random_state=seed, **LINEAR),
+        "simec_linear": SimilarityEncoder(2, random_state=seed, solver="exact", symmetric=1.0),
         "ridge": SpectralRegression(2),
     }
     found = {key: _embedded(model.fit(points.train, S), points) for key, model in fitted.items()}
