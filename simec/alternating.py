@@ -58,11 +58,8 @@ def alternating(
         Y = embeddings(fit, W1)
         W_l = solve_rows(S_T, known_T, Y, penalty_l).T
         # with the best W_l, what is left is what was there less what is explained
-        error = (
-            total
-            - float((np.asarray(S @ W_l.T) * Y).sum())
-            + penalty_1 * float((fit.costs * W1**2).sum())
-        )
+        explained = float((np.asarray(S @ W_l.T) * Y).sum())
+        error = total - explained + penalty_1 * float((fit.costs * W1**2).sum())
         if before - error < _PROGRESS * abs(error):
             break
         before = error
@@ -127,7 +124,7 @@ def filling(
 def _gaps(S: Any, known: Any, Y: Array, W_l: Array, rows: Any) -> Array:
     """What predictions lack of what is known."""
     here, at = _dense(_rows(S, rows)), _dense(_rows(known, rows))
-    return (here - Y[rows] @ W_l) * at
+    return np.asarray((here - Y[rows] @ W_l) * at)
 
 
 def embeddings(fit: LinearFit, W1: Array) -> Array:
