@@ -187,6 +187,8 @@ def _sparse(
     if not np.isfinite(S.data).all():
         raise ValueError("S holds NaN or infinite values: leave out what is unknown")
     _check_known(np.diff(S.indptr), np.bincount(S.indices, minlength=S.shape[1]))
+    if S.nnz == S.shape[0] * S.shape[1]:  # nothing is unknown
+        return DenseTargets(torch.from_numpy(S.toarray().astype(np.float32)), None, device)
     return SparseTargets(S, device)
 
 
@@ -216,6 +218,8 @@ def _dense(
         given = given[:, :n_targets]
         known = given if known is None else known & given
         values = values.masked_fill(~known, 0)
+    if known is not None and bool(known.all()):
+        known = None
     if known is not None:
         counts = known.flatten(2).sum(dim=2) if known.ndim == 3 else known
         _check_known(counts.sum(dim=1).numpy(), counts.sum(dim=0).numpy())

@@ -92,7 +92,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
     module_ : SimEcNetwork
         The network: ``module_.encoder``, ``module_.last``, ``module_.decoder``.
     n_iter_ : int
-        Epochs of the last fit.
+        Epochs of the last fit; 1 for a closed form.
     loss_curve_, validation_curve_ : list of float
         Objective in each epoch; mean error on what was held out.
     best_loss_ : float
@@ -231,7 +231,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
         started = go_on or self._start(inputs, targets, rows, fixed=last_layer is not None)
         self._trainer = self._new_trainer(seed)
         if self.solver == "exact":
-            self.best_loss_ = self._trainer.evaluate(inputs, targets, rows)
+            self.best_loss_, self.n_iter_ = self._trainer.evaluate(inputs, targets, rows), 1
             return self
         try:
             self._trainer.fit(inputs, targets, rows, validation, started=started)
