@@ -106,11 +106,11 @@ _THESIS = {
 
 thesis = Preset(
     {**_THESIS, "min_count": 1},
-    tuple((5, 0.02 / 2**i, 0.02 / 2**i) for i in range(5)),
+    tuple((5, 0.02 / 2**i, 0.02 / 2**i) for i in range(4)),
     {"normalize": "max"},
     Pipeline(["ascii", "digits", "lower"]),
 )
-"""Named entities, thesis section 7.2 and Fig. 7.3: 25 epochs on eng.train of CoNLL-2003."""
+"""Named entities, thesis section 7.2 and Fig. 7.3: 20 epochs on eng.train of CoNLL-2003."""
 
 thesis_analogies = Preset(
     {**_THESIS, "min_count": 5},

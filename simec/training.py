@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,12 +13,17 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from simec.inputs import CHUNK, Inputs
+from simec.inputs import Inputs, chunk_size
 from simec.network import SimEcNetwork
 from simec.objectives import Objective
 from simec.targets import Targets
 
 _PATIENCE = 3  # epochs without progress after which the rate is halved
+<<<<<<< HEAD
+_WARM_UP = 100  # steps until the rate is what was asked for
+=======
+_FEW = 8  # steps in an epoch: up to so many, their mean says little of the weights at its end
+>>>>>>> simtest
 _DIVERGED = 1e4  # times the loss at the start, or what would be lost by predicting nothing
 
 
@@ -97,6 +104,7 @@ class Trainer:
     ) -> None:
         self.network, self.objective, self.schedule = network, objective, schedule
         self.history = History()
+        self._rate, self._steps = schedule.learning_rate, 0
         self._device = device
         self._random = torch.Generator().manual_seed(seed)
         trained = [p for p in network.parameters() if p.requires_grad]
@@ -142,9 +150,12 @@ class Trainer:
 
         s = self.schedule
         self.history = history = History(learning_rate=s.learning_rate)
-        best = self._weights()
-        start = self.evaluate(inputs, *(validation or (targets, rows)), penalties=not validation)
+        begin = best = self._weights()
+        start = self.evaluate(inputs, targets, rows)
         limit = _DIVERGED * max(start, self._nothing(targets, rows))
+        few = epochs is None and validation is None and len(rows) <= _FEW * s.batch_size
+        if validation is not None:
+            start = self.evaluate(inputs, *validation, penalties=False)
         if started:
             history.best_loss = start
         stalled = 0
@@ -154,8 +165,11 @@ class Trainer:
         )  # fmt: skip
         try:
             for _ in range(epochs or s.max_iter):
-                loss = self._epoch(inputs, targets, rows, bar)
-                if not loss <= limit:
+                with self._seeded():
+                    loss = self._epoch(inputs, targets, rows, bar)
+                if few and loss <= limit:
+                    loss = self.evaluate(inputs, targets, rows)
+                if not (math.isfinite(loss) and loss <= limit):
                     self._warn_diverged(loss)
                     break
                 history.losses.append(loss)
@@ -182,10 +196,15 @@ class Trainer:
                         ConvergenceWarning,
                         stacklevel=3,
                     )
+            if started and not few and validation is None and best is not begin:
+                # means over epochs were compared with the start so far
+                self.network.load_state_dict(best)
+                if not self.evaluate(inputs, targets, rows) <= start:
+                    history.best_loss, best = start, begin
         finally:
             bar.close()
             self.network.load_state_dict(best)
-            history.learning_rate = float(self._optimizer.param_groups[0]["lr"])
+            history.learning_rate = self._rate
         return history
 
     def _epoch(self, inputs: Inputs, targets: Targets, rows: Tensor, bar: object) -> float:
@@ -194,7 +213,11 @@ class Trainer:
         order = rows[torch.randperm(len(rows), generator=self._random)]
         total, n = torch.zeros((2, 1), dtype=torch.float64, device=self._device)
         size = self.schedule.batch_size
-        for some in torch.split(order, size):
+        batches = list(torch.split(order, size))
+        if len(batches) > 1 and len(batches[-1]) == 1 < size:
+            # norms over a batch need more than one row
+            batches[-2:] = [torch.cat(batches[-2:])]
+        for some in batches:
             x = inputs.batch(some)
             values, known = targets.batch(some)
             with torch.autocast(
@@ -202,6 +225,7 @@ class Trainer:
             ):
                 error, count = self.objective.error(self.network, x, values, known)
             loss = error + self.objective.penalty(self.network, targets, size, self._random)
+            self._warm_up()
             self._optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self._optimizer.step()
@@ -211,6 +235,13 @@ class Trainer:
             bar.update(len(some))  # type: ignore[attr-defined]
         return float(total / n.clamp(min=1))
 
+    @contextmanager
+    def _seeded(self) -> Iterator[None]:
+        """Have what a network draws at random, as in dropout, depend on the seed alone."""
+        with torch.random.fork_rng([self._device] if self._device.type == "cuda" else []):
+            torch.manual_seed(int(torch.randint(1 << 62, (), generator=self._random)))
+            yield
+
     @torch.no_grad()
     def evaluate(
         self, inputs: Inputs, targets: Targets, rows: Tensor, *, penalties: bool = True
@@ -218,7 +249,10 @@ class Trainer:
         """Mean of the objective on some rows, as it is."""
         self.network.eval()
         total, n = 0.0, 0.0
-        for some in torch.split(rows, CHUNK):
+        width = int(np.prod(targets.shape))
+        if self.network.decoder is not None:
+            width += int(np.prod(inputs.batch(rows[:1]).shape[1:]))
+        for some in torch.split(rows, chunk_size(width)):
             x = inputs.batch(some)
             error, count = self.objective.error(self.network, x, *targets.batch(some))
             total += float(error * count)
@@ -226,27 +260,37 @@ class Trainer:
         found = total / max(n, 1)
         if penalties:
             random = torch.Generator().manual_seed(0)
-            found += float(self.objective.penalty(self.network, targets, CHUNK, random))
+            n_rows = chunk_size(targets.shape[0])
+            found += float(self.objective.penalty(self.network, targets, n_rows, random))
         return found
 
     @torch.no_grad()
     def _nothing(self, targets: Targets, rows: Tensor) -> float:
         """Mean square of some targets: the scale of a loss."""
-        values, known = targets.batch(rows[:CHUNK])
+        values, known = targets.batch(rows[: chunk_size(int(np.prod(targets.shape)))])
         return float(values.square().sum() / (values.numel() if known is None else known.sum() + 1))
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
 
+    def _warm_up(self) -> None:
+        """Raise the rate step by step: Adam's first steps, of its full size, undo a good start."""
+        if self._steps < _WARM_UP:
+            self._steps += 1
+            for group in self._optimizer.param_groups:
+                group["lr"] = self._rate * self._steps / _WARM_UP
+
     def _halve(self) -> None:
+        self._rate /= 2
         for group in self._optimizer.param_groups:
             group["lr"] /= 2
 
     def _warn_diverged(self, loss: float) -> None:
-        rate = self._optimizer.param_groups[0]["lr"]
+        # its averages are as far off as the weights
+        self._optimizer.state.clear()
         warnings.warn(
-            f"training diverged (loss {loss:.3g}): try learning_rate={rate / 10:.2g}, or scale "
-            "X and S to about 1; the best weights so far are kept",
+            f"training diverged (loss {loss:.3g}): try learning_rate={self._rate / 10:.2g}, or "
+            "scale X and S to about 1; the best weights so far are kept",
             ConvergenceWarning,
             stacklevel=4,
         )
@@ -254,6 +298,8 @@ class Trainer:
 
 def held_out(n: int, share: float, seed: int) -> tuple[Tensor, Tensor]:
     """Rows to train on, and rows to measure on."""
+    if n < 2:
+        raise ValueError("one row cannot be split: use early_stopping=False")
     order = torch.from_numpy(np.random.default_rng(seed).permutation(n))
     n_out = min(max(1, round(share * n)), n - 1)
     return order[n_out:].sort().values, order[:n_out].sort().values
