@@ -10,6 +10,7 @@ import subprocess
 import sys
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -251,11 +252,11 @@ def test_an_error_of_the_disk_leaves_the_old_model_whole(saved, monkeypatch, cod
     before = SimilarityEncoder.load(saved).predict(X)
     encoder = fitted(X, -S, max_iter=1)
 
-    def fails(weights, path):
-        path.write_bytes(b"half")
+    def fails(path, data):
+        path.write_text("half")
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(safetensors.torch, "save_file", fails)
+    monkeypatch.setattr(Path, "write_bytes", fails)
     with pytest.raises(OSError, match="what was there before is untouched") as caught:
         encoder.save(saved)
     assert caught.value.errno == code
@@ -289,10 +290,10 @@ def test_a_disk_that_is_really_full(saved):
 def test_an_interrupt_leaves_the_old_model_whole(saved, monkeypatch):
     before = SimilarityEncoder.load(saved).predict(X)
 
-    def interrupted(weights, path):
+    def interrupted(path, data):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(safetensors.torch, "save_file", interrupted)
+    monkeypatch.setattr(Path, "write_bytes", interrupted)
     with pytest.raises(KeyboardInterrupt):
         fitted(X, -S, max_iter=1).save(saved)
     np.testing.assert_array_equal(SimilarityEncoder.load(saved).predict(X), before)
