@@ -106,7 +106,12 @@ def filling(
     """
     S, known = _float64(S), _float64(known)
     found, best = (W1, W_l), np.inf
-    for _ in range(_ROUNDS + 1):
+    for _ in range(_ROUNDS):
+        Y = embeddings(fit, W1)
+        W1, W_l = solve(
+            lambda rows, Y=Y, W_l=W_l: Y[rows] @ W_l + _gaps(S, known, Y, W_l, rows)  # type: ignore[misc]
+        )
+        # the start may be none that the closed form can give, and is not measured
         Y = embeddings(fit, W1)
         gaps = (_gaps(S, known, Y, W_l, rows) for rows in fit.chunks())
         error = sum(float((gap**2).sum()) for gap in gaps)
@@ -115,9 +120,6 @@ def filling(
         if not error < best * (1 - _PROGRESS):
             break
         best = error
-        W1, W_l = solve(
-            lambda rows, Y=Y, W_l=W_l: Y[rows] @ W_l + _gaps(S, known, Y, W_l, rows)  # type: ignore[misc]
-        )
     return found
 
 

@@ -194,16 +194,12 @@ def test_symmetric_targets_with_gaps(features, form):
     assert error(encoder.predict(X if features else None), whole) < 1e-3 * whole.var()
 
 
-@pytest.mark.parametrize(
-    ("negative", "share"),
-    # there are many optima where eigenvalues are negative
-    [(0, 1.01), (2, 1.06)],
-)
-def test_no_descent_does_better_on_symmetric_targets_with_gaps(negative, share):
+@pytest.mark.parametrize("negative", [0, 2])
+def test_no_descent_does_better_on_symmetric_targets_with_gaps(negative):
     X, S = make(m=25, rank=5, missing=0.3, noise=0.3)
     S = S - negative * np.outer(X[:, 0], X[:, 0])
     found = error(fitted(X, S, symmetric=1.0, **EXACT).predict_similarity(X), S)
-    assert found < share * symmetric_oracle(with_ones(X), S, 3)
+    assert found < 1.01 * symmetric_oracle(with_ones(X), S, 3)
 
 
 # Last layers that stay
@@ -382,7 +378,7 @@ def test_filling_never_raises_the_error():
     Y, W_l = filling(solve, plain, np.nan_to_num(S), known, np.zeros((30, 3)), np.zeros((3, 30)))
     assert (np.diff(errors) <= 1e-9).all()
     assert len(errors) > 3
-    assert np.abs(np.nansum((Y @ W_l - S) ** 2) - errors[-2:]).min() < 1e-6
+    assert np.nansum((Y @ W_l - S) ** 2) == pytest.approx(min(errors))
 
 
 # Many sparse features
