@@ -15,6 +15,7 @@ from scipy import sparse
 
 from simec.exact import Array, LinearFit, Pieces, conjugate_gradients, widened
 from simec.inputs import chunks
+from simec.spectral.completion import solve_known
 
 _ROUNDS = 50
 _STEPS = 10  # of conjugate gradients, from where the last round ended
@@ -45,7 +46,7 @@ def alternating(
     W_l : float64 array of shape (d, n)
     """
     # above 0, so that what nothing is known of does no harm
-    least = _LEAST * float((W_l**2).mean())
+    least = max(_LEAST * float((W_l**2).mean()), 1e-300)
     penalty_l = max(ridge * float(known.sum()), least)
     penalty_1 = np.maximum(ridge * float(known.sum()), least * fit.squares) * fit.costs
     S, known = _float64(S), _float64(known)
@@ -173,13 +174,15 @@ def solve_rows(S: Any, known: Any, W: Array, penalty: float) -> Array:
     float64 array of shape (m, d)
         Zero for rows of which nothing is known.
     """
+    if sparse.issparse(S):
+        return solve_known(S, W, penalty)
     d = W.shape[1]
     # for all rows at once: sums over what is known of w wᵀ
     outer = (W[:, :, None] * W[:, None, :]).reshape(len(W), d * d)
     right = np.asarray(S @ W)
     result = np.zeros_like(right)
     for rows in chunks(len(right), d * d):
-        grams = np.asarray(_rows(known, rows) @ outer).reshape(-1, d, d)
+        grams = (_rows(known, rows) @ outer).reshape(-1, d, d)
         grams[:, np.arange(d), np.arange(d)] += penalty
         here = rows.numpy()
         result[here] = np.linalg.solve(grams, right[here][:, :, None])[:, :, 0]

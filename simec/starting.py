@@ -202,7 +202,7 @@ class Start:
             return fit.towards(self._some, W_l)
         S, known = (M[self.rows.numpy()].astype(np.float64) for M in self._linear(*matrices))
         share = float(known.sum()) / (known.shape[0] * known.shape[1])
-        least = 1e-6 * share * float((W_l**2).sum(axis=1).mean())
+        least = max(1e-6 * share * float((W_l**2).sum(axis=1).mean()), 1e-300)
         l2 = self.objective.l2 * float(known.sum())
         return first(fit, S, known, W_l, np.maximum(l2, least * fit.squares) * fit.costs)
 
