@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -21,7 +23,7 @@ def weights(encoder):
     """Both layers as plain matrices, the bias in the last row of the first."""
     layer = encoder.module_.encoder[0]
     W1 = layer.weight.detach().double().numpy()
-    W1 = W1 if isinstance(layer, torch.nn.Linear) is False else W1.T
+    W1 = W1.T if isinstance(layer, torch.nn.Linear) else W1
     if layer.bias is not None:
         W1 = np.vstack([W1, layer.bias.detach().numpy()])
     return W1, encoder.module_.last.weight.detach().double().flatten(1).numpy()
@@ -51,8 +53,8 @@ def plain_reduced_rank(X, S, d, l2):
 )  # fmt: skip
 def test_reduced_rank_regression(seed, m, n, D, d, l2):
     X, S = make(m, n, D, seed=seed, noise=0.5)
-    with np.testing.suppress_warnings() as quiet:
-        quiet.filter(UserWarning)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
         encoder = fitted(X, S, n_components=d, l2=l2, **EXACT)
     W1, W_l = weights(encoder)
     expected = plain_reduced_rank(X, S, d, l2)
@@ -132,7 +134,7 @@ def symmetric_oracle(H, S, d, starts=12, steps=1500):
         losses = ((Y @ Y.transpose(1, 2))[:, known] - T[known]).square().mean(dim=1)
         losses.sum().backward()
         optimizer.step()
-    return float(losses.min())
+    return float(losses.detach().min())
 
 
 @pytest.mark.parametrize("kind", ["similarities", "indefinite", "no use of features"])
@@ -235,7 +237,7 @@ def test_fit_second():
         np.testing.assert_array_equal(two.module_.last.weight.detach(), one.transform(X[:50]).T)
     some = R[:50, :30].copy()
     some[rng.random(some.shape) < 0.3] = np.nan
-    two = one.fit_second(as_sparse_features(X2[:30]), as_sparse(some), X[:50], max_iter=2)
+    two = one.fit_second(sparse.csr_matrix(X2[:30]), as_sparse(some), X[:50], max_iter=2)
     np.testing.assert_allclose(
         one.transform(X[50:]) @ two.transform(X2[30:]).T, R[50:, 30:], atol=2e-2
     )
@@ -246,10 +248,6 @@ def test_fit_second():
         one.fit_second(X2[:30], lambda rows: R[rows], X[:50])
     with pytest.raises(ValueError, match=r"last_layer has shape \(2, 9\); \(3, 9\) is needed"):
         fitted(X, R[:, :9], last_layer=np.zeros((2, 9)))
-
-
-def as_sparse_features(X):
-    return sparse.csr_matrix(X)
 
 
 def test_fit_second_without_features():
@@ -322,7 +320,7 @@ def test_no_descent_does_better_than_alternating_least_squares():
         losses = ((H @ A @ B)[:, known] - T[known]).square().mean(dim=1)
         losses.sum().backward()
         optimizer.step()
-    assert error(encoder.predict(X), S) < 1.01 * float(losses.min())
+    assert error(encoder.predict(X), S) < 1.01 * float(losses.detach().min())
 
 
 @pytest.mark.parametrize("features", [True, False])
