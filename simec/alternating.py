@@ -134,7 +134,13 @@ def embeddings(fit: LinearFit, W1: Array) -> Array:
 
 
 def first(
-    fit: LinearFit, S: Any, known: Any, W_l: Array, penalty: float, start: Array | None = None
+    fit: LinearFit,
+    S: Any,
+    known: Any,
+    W_l: Array,
+    penalty: float,
+    start: Array | None = None,
+    steps: int = 5 * _STEPS,
 ) -> Array:
     """The best W₁ for a given W_l, shape (p, d)."""
     if fit.features is None:
@@ -150,7 +156,7 @@ def first(
         return fit.products(back, B.shape[1]) + penalty * fit.costs * B
 
     right = fit.products(lambda rows: np.asarray(_rows(S, rows) @ W_l.T), len(W_l))
-    return conjugate_gradients(gram, right, start, _STEPS if start is not None else 5 * _STEPS)
+    return conjugate_gradients(gram, right, start, _STEPS if start is not None else steps)
 
 
 def solve_rows(S: Any, known: Any, W: Array, penalty: float) -> Array:

@@ -23,7 +23,9 @@ from simec.similarities.eigen import Part
 from simec.targets import Targets
 
 _SAMPLE = 1 << 25  # targets from which a last layer is found where no more is needed of them
-_ROUNDS = 10  # of alternating least squares for a last layer
+_SHRINKAGE = 0.1  # of the mean eigenvalue that least squares for a last layer have
+_ROUNDS = 4  # of alternating least squares for a last layer
+_STEPS = 10  # of conjugate gradients for the layer before it, where targets are missing
 
 
 class Start:
@@ -203,9 +205,8 @@ class Start:
         S, known = (M[self.rows.numpy()].astype(np.float64) for M in self._linear(*matrices))
         share = float(known.sum()) / (known.shape[0] * known.shape[1])
         least = 1e-6 * share * fit.scale * float((W_l**2).sum(axis=1).mean())
-        return first(
-            fit, S, known, W_l, max(self.objective.l2 * float(known.sum()), least, 1e-300)
-        )  # fmt: skip
+        penalty = max(self.objective.l2 * float(known.sum()), least, 1e-300)
+        return first(fit, S, known, W_l, penalty, steps=_STEPS)
 
     def _spectral_last(self) -> Array:
         """A last layer from the targets of some rows."""
@@ -227,7 +228,9 @@ class Start:
         _, W_l = plain.reduced_rank(lambda rows: self._all(some[rows]), self.size, self.d)
         if matrices is not None:
             S, known = (M[some.numpy()] for M in self._linear(*matrices))
-            _, W_l = alternating(plain, S, known, W_l, max(self.objective.l2, 1e-4), _ROUNDS)
+            # a small share of what embeddings explain: S may be of any scale
+            ridge = _SHRINKAGE * float((W_l**2).sum(axis=1).mean()) / float(known.sum())
+            _, W_l = alternating(plain, S, known, W_l, max(self.objective.l2, ridge), _ROUNDS)
         # for all rows, targets are as long as for some
         return np.asarray(W_l * (len(self.rows) / n_some) ** 0.25)
 

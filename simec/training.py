@@ -19,11 +19,8 @@ from simec.objectives import Objective
 from simec.targets import Targets
 
 _PATIENCE = 3  # epochs without progress after which the rate is halved
-<<<<<<< HEAD
 _WARM_UP = 100  # steps until the rate is what was asked for
-=======
 _FEW = 8  # steps in an epoch: up to so many, their mean says little of the weights at its end
->>>>>>> simtest
 _DIVERGED = 1e4  # times the loss at the start, or what would be lost by predicting nothing
 
 
