@@ -41,7 +41,7 @@ from benchmarks.simec_methods import (
 )
 
 SIZE = 5_000
-QUICK_SIZE = 500
+QUICK_SIZE = 400
 N_COMPONENTS = 10
 KINDS = ("white", "correlated")
 STDS = (0.0, 1.0, 2.0, 4.0, 8.0)
