@@ -47,7 +47,7 @@ def alternating(
     # above 0, so that what nothing is known of does no harm
     least = _LEAST * float((W_l**2).mean())
     penalty_l = max(ridge * float(known.sum()), least)
-    penalty_1 = max(ridge * float(known.sum()), least * fit.scale)
+    penalty_1 = np.maximum(ridge * float(known.sum()), least * fit.squares) * fit.costs
     S, known = _float64(S), _float64(known)
     S_T, known_T = (M.T.tocsr() if sparse.issparse(M) else M.T for M in (S, known))
     total = _squares(S)
@@ -59,7 +59,7 @@ def alternating(
         W_l = solve_rows(S_T, known_T, Y, penalty_l).T
         # with the best W_l, what is left is what was there less what is explained
         explained = float((np.asarray(S @ W_l.T) * Y).sum())
-        error = total - explained + penalty_1 * float((fit.costs * W1**2).sum())
+        error = total - explained + float((penalty_1 * W1**2).sum())
         if before - error < _PROGRESS * abs(error):
             break
         before = error
@@ -138,13 +138,13 @@ def first(
     S: Any,
     known: Any,
     W_l: Array,
-    penalty: float,
+    penalty: Array,
     start: Array | None = None,
     steps: int = 5 * _STEPS,
 ) -> Array:
-    """The best W₁ for a given W_l, shape (p, d)."""
-    if fit.features is None:
-        return solve_rows(S, known, W_l.T, penalty)
+    """The best W₁ for a given W_l, shape (p, d), with a penalty for each feature."""
+    if fit.features is None:  # all features are alike
+        return solve_rows(S, known, W_l.T, float(penalty[0, 0]))
 
     def gram(B: Array) -> Array:
         def back(rows: Any) -> Array:
@@ -153,10 +153,13 @@ def first(
                 return np.asarray(here.multiply(Y @ W_l).tocsr() @ W_l.T)
             return np.asarray((here * (Y @ W_l)) @ W_l.T)
 
-        return fit.products(back, B.shape[1]) + penalty * fit.costs * B
+        return fit.products(back, B.shape[1]) + penalty * B
 
     right = fit.products(lambda rows: np.asarray(_rows(S, rows) @ W_l.T), len(W_l))
-    return conjugate_gradients(gram, right, start, _STEPS if start is not None else steps)
+    share = float(known.sum()) / (known.shape[0] * known.shape[1])
+    diagonal = share * fit.squares * (W_l**2).sum(axis=1) + penalty
+    steps = steps if start is None else _STEPS
+    return conjugate_gradients(gram, right, diagonal, start, steps)
 
 
 def solve_rows(S: Any, known: Any, W: Array, penalty: float) -> Array:
