@@ -196,8 +196,8 @@ def test_symmetric_targets_with_gaps(features, form):
 
 @pytest.mark.parametrize(
     ("negative", "share"),
-    # there are many optima where eigenvalues are negative
-    [(0, 1.01), (2, 1.06)],
+    # there are several optima, more where eigenvalues are negative
+    [(0, 1.05), (2, 1.06)],
 )
 def test_no_descent_does_better_on_symmetric_targets_with_gaps(negative, share):
     X, S = make(m=25, rank=5, missing=0.3, noise=0.3)
