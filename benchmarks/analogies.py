@@ -24,7 +24,7 @@ from benchmarks.common import (
     parser,
     report,
 )
-from benchmarks.material import encoded, load, plain_text
+from benchmarks.material import encoded, load, plain_text, require
 from benchmarks.runs import Measured, Task, apart
 
 KINDS = ("word2vec", "conec", "conec_others")
@@ -54,13 +54,9 @@ def main(argv: list[str] | None = None) -> None:
     from tqdm import tqdm
 
     from conec.presets import thesis_analogies
-    from corpora import datasets
 
     args = _arguments(argv)
-    try:
-        datasets.paths("questions-words")
-    except datasets.DatasetNotFoundError as error:
-        raise SystemExit(str(error)) from error
+    require("questions-words")
     runs: list[Measured] = []
     with tempfile.TemporaryDirectory(prefix="analogies-") as name:
         folder = Path(name)

@@ -37,7 +37,7 @@ from benchmarks.common import (
     parser,
     report,
 )
-from benchmarks.material import encoded, load, plain_text
+from benchmarks.material import encoded, load, plain_text, require
 from benchmarks.runs import Measured, Task, apart
 
 KINDS = ("word2vec", "conec", "conec_own", "subsampled", "half", "map")
@@ -53,14 +53,9 @@ def main(argv: list[str] | None = None) -> None:
     from tqdm import tqdm
 
     from conec.config import Config
-    from corpora import datasets
 
     args = _arguments(argv)
-    for name in ("questions-words", *SIMILARITIES.values()):
-        try:
-            datasets.paths(name)
-        except datasets.DatasetNotFoundError as error:
-            raise SystemExit(str(error)) from error
+    require("questions-words", *SIMILARITIES.values())
     runs: list[Measured] = []
     with tempfile.TemporaryDirectory(prefix="known-words-") as name:
         folder = Path(name)
@@ -97,6 +92,7 @@ def run(task: Task) -> Measured:
     """One seed: all scores, of both halves."""
     from conec import ContextEncoder, contexts
     from conec.smoothing import smoothed
+    from conec.weights import unit
 
     words, stream = load(task["folder"])
     model = ContextEncoder(seed=task["seed"], workers=task["workers"])
@@ -125,9 +121,7 @@ def run(task: Task) -> Measured:
     ):
         measure(kind, model.build_contexts(stream, normalize="none", **more).wv_context)
     assert model.context_embeddings is not None
-    lengths = np.linalg.norm(model.context_embeddings, axis=1, keepdims=True)
-    model.context_embeddings /= np.where(lengths > 0, lengths, 1)
-    model.context_embeddings += model.wv.get_normed_vectors()
+    model.context_embeddings = unit(model.context_embeddings) + model.wv.get_normed_vectors()
     model._changed()
     measure("half", model.wv_context)
     measure("map", model.learn_map(stream).wv_context)

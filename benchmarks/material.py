@@ -34,6 +34,17 @@ def source(name: str) -> Corpus:
     return found
 
 
+def require(*names: str) -> None:
+    """End the program, saying how to get what is missing, unless these data sets are there."""
+    from corpora import datasets
+
+    try:
+        for name in names:
+            datasets.paths(name)
+    except datasets.DatasetNotFoundError as error:
+        raise SystemExit(str(error)) from error
+
+
 def plain_text(name: str, path: Path, documents: int | None = None) -> dict[str, Any]:
     """Unpack a corpus, or its first documents, into a plain file that all programs read."""
     from tqdm import tqdm

@@ -26,7 +26,8 @@ import numpy.typing as npt
 
 from benchmarks import charts
 from benchmarks.common import Result, Table, number, over_runs, parser, report
-from corpora import BREAK
+from benchmarks.material import require
+from corpora import BREAK, with_breaks
 
 if TYPE_CHECKING:
     from conec import ContextEncoder
@@ -69,7 +70,7 @@ def main(argv: list[str] | None = None) -> None:
             for kind in kinds:
                 bar.set_postfix_str(f"seed {seed}: {kind}")
                 for split, f1 in evaluate(model, parts, labels, kind).items():
-                    scores.setdefault(f"{split}.{kind}", []).append(100 * f1)
+                    scores.setdefault(f"{split}.{kind}", []).append(f1)
                 bar.update()
     results = [
         over_runs(
@@ -124,21 +125,16 @@ def read() -> dict[str, Part]:
     from corpora import datasets
 
     assert thesis.clean is not None
+    require("conll2003")
     parts = {}
     for split in SPLITS:
-        try:
-            tagged = datasets.load("conll2003", split=split).tagged()
-        except datasets.DatasetNotFoundError as error:
-            raise SystemExit(str(error)) from error
         part = Part([], [])
-        for document in tagged:
-            tokens: list[str] = []
-            for sentence in document:
-                tokens += [BREAK] if tokens else []
-                # what cleaning leaves nothing of stays as it is: an empty token is a break
-                tokens += [thesis.clean(row[0]) or row[0] for row in sentence]
-                part.tags.append([row[-1] for row in sentence])
-            part.documents.append(tokens)
+        for document in datasets.load("conll2003", split=split).tagged():
+            # what cleaning leaves nothing of stays as it is: an empty token is a break
+            part.documents.append(
+                with_breaks([thesis.clean(row[0]) or row[0] for row in s] for s in document)
+            )
+            part.tags.extend([row[-1] for row in sentence] for sentence in document)
         parts[split] = part
     return parts
 
@@ -177,18 +173,22 @@ def features(model: ContextEncoder, documents: Sequence[list[str]], kind: str) -
 def evaluate(
     model: ContextEncoder, parts: dict[str, Part], labels: npt.NDArray[np.int64], kind: str
 ) -> dict[str, float]:
-    """F1 on each part of a classifier that learns from the first, whose classes are `labels`."""
-    from conec.evaluation import entity_scores
-
+    """F1 in % on each part, of a classifier that learns from the first and its `labels`."""
     matrices = {split: features(model, part.documents, kind) for split, part in parts.items()}
     W = fit_classifier(matrices["train"], labels)
     found = {}
     for split, part in parts.items():
-        best = (_with_one(matrices[split]) @ W).argmax(axis=1)
-        tags = iter(["O" if k == 0 else f"I-{CLASSES[k]}" for k in best])
-        predicted = [[next(tags) for _ in sentence] for sentence in part.tags]
-        found[split] = entity_scores(part.tags, predicted).f1
+        found[split] = entity_f1(part, _with_one(matrices[split]) @ W)
     return found
+
+
+def entity_f1(part: Part, scores: Floats) -> float:
+    """F1 in % where each token is of the class with the highest of its scores."""
+    from conec.evaluation import entity_scores
+
+    tags = iter("O" if k == 0 else f"I-{CLASSES[k]}" for k in scores.argmax(axis=1))
+    predicted = [[next(tags) for _ in sentence] for sentence in part.tags]
+    return 100 * entity_scores(part.tags, predicted).f1
 
 
 def classes(part: Part) -> npt.NDArray[np.int64]:

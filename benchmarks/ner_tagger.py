@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from benchmarks import charts
 from benchmarks.common import Result, Table, number, over_runs, parser, report
+from benchmarks.material import require
 
 if TYPE_CHECKING:
     from conec import ContextEncoder
@@ -118,23 +119,17 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 def read(documents: int | None = None) -> dict[str, Part]:
     """All parts: tokens with part of speech and chunk, and tags; of the first documents."""
+    from corpora import datasets
+
+    require("conll2003")
     parts = {}
     for split in SPLITS:
         part = Part([], [])
-        for document in _load("conll2003", split=split).tagged():
+        for document in datasets.load("conll2003", split=split).tagged():
             part.documents.append([[row[:3] for row in sentence] for sentence in document])
             part.tags.append([[row[3] for row in sentence] for sentence in document])
         parts[split] = Part(part.documents[:documents], part.tags[:documents])
     return parts
-
-
-def _load(name: str, **options: Any) -> Any:
-    from corpora import datasets
-
-    try:
-        return datasets.load(name, **options)
-    except datasets.DatasetNotFoundError as error:
-        raise SystemExit(str(error)) from error
 
 
 def write_text(path: Path, train: Part, quick: bool) -> dict[str, Any]:
@@ -155,13 +150,15 @@ def write_text(path: Path, train: Part, quick: bool) -> dict[str, Any]:
 
 
 def _unlabelled(train: Part, quick: bool) -> Iterator[list[str]]:
+    from corpora import datasets
     from corpora.tokenizers import tokenizer
 
     for document in train.documents:
         yield [row[0] for sentence in document for row in sentence]
     cut = tokenizer("regexp", pattern=TOKEN)
     for name in UNLABELLED[:1] if quick else UNLABELLED:
-        yield from _load(name, tokenize=cut)
+        require(name)
+        yield from datasets.load(name, tokenize=cut)
 
 
 # The Context Encoder

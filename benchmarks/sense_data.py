@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from benchmarks.material import require
+
 
 class Place(NamedTuple):
     """A word in a text."""
@@ -44,10 +46,8 @@ class Induced(NamedTuple):
 def _files(name: str) -> list[Path]:
     from corpora import datasets
 
-    try:
-        return list(datasets.paths(name))
-    except datasets.DatasetNotFoundError as error:
-        raise SystemExit(str(error)) from error
+    require(name)
+    return datasets.paths(name)
 
 
 def _place(left: str, word: str, right: str) -> Place:

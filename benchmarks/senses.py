@@ -39,7 +39,7 @@ from benchmarks.common import (
     parser,
     report,
 )
-from benchmarks.material import encoded, load, plain_text
+from benchmarks.material import encoded, load, plain_text, require
 from benchmarks.runs import Measured, Task, apart, rounds
 
 QUICK_STEP = 10  # with --quick, one in so many questions of SCWS, WiC and SemEval
@@ -55,14 +55,8 @@ ANALOGIES = (
 
 def main(argv: list[str] | None = None) -> None:
     """Run the benchmark."""
-    from corpora import datasets
-
     args = _arguments(argv)
-    for name in ("scws", "wic", "semeval2010_task14", "questions-words"):
-        try:
-            datasets.paths(name)
-        except datasets.DatasetNotFoundError as error:
-            raise SystemExit(str(error)) from error
+    require("scws", "wic", "semeval2010_task14", "questions-words")
     about = {}
     with tempfile.TemporaryDirectory(prefix="senses-") as name:
         corpora = ("base", *(["more"] if args.more else []))

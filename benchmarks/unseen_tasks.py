@@ -24,6 +24,8 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from conec.weights import unit
+
 MARK = "___"
 LENGTHS = ("l2", "l4", "l6")
 CONTEXTS = (1, 2, 4, 8, 16, 32, 64)
@@ -164,13 +166,6 @@ def _lines(name: str, end: str) -> list[str]:
 
 
 # Scores
-
-
-def unit(vectors: Floats) -> Floats:
-    """Rows of length 1; zero rows stay."""
-    length = np.linalg.norm(vectors, axis=1, keepdims=True)
-    found: Floats = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
-    return found
 
 
 def nonce_ranks(vectors: Floats, own: Sequence[int], known: Floats) -> npt.NDArray[np.int64]:

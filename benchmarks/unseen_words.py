@@ -35,7 +35,7 @@ from benchmarks.common import (
     parser,
     report,
 )
-from benchmarks.material import encoded, load, source
+from benchmarks.material import encoded, load, require, source
 from benchmarks.runs import Measured, Task, apart
 from benchmarks.unseen_methods import METHODS, Method, baselines, of_model
 from benchmarks.unseen_tasks import CONTEXTS, DRAWS, LENGTHS, PARTS
@@ -72,14 +72,8 @@ def main(argv: list[str] | None = None) -> None:
     """Run the benchmark."""
     from tqdm import tqdm
 
-    from corpora import datasets
-
     args = _arguments(argv)
-    try:
-        for name in ("definitional_nonces", "chimeras", "crw_dev"):
-            datasets.paths(name)
-    except datasets.DatasetNotFoundError as error:
-        raise SystemExit(str(error)) from error
+    require("definitional_nonces", "chimeras", "crw_dev")
     scores: dict[str, list[float]] = {}
     with tempfile.TemporaryDirectory(prefix="unseen-words-") as name:
         folder = Path(name)
@@ -247,8 +241,8 @@ def draw(found: dict[str, Result], path: Path) -> None:
     colors = (charts.GREY, grey, charts.ORANGE, light, lighter, pale, charts.BLUE, charts.GREEN)
     palette = dict(zip(names, colors, strict=True))
     own = [found[f"nonce.mrr.{method}"] for method in METHODS]
-    charts.bars(nonces, own, list(METHODS), [palette[m] for m in METHODS])
-    charts.style(nonces, "mean reciprocal rank", "", "Definitional nonces", grid="x")
+    charts.bars(nonces, own, list(METHODS), [palette[m] for m in METHODS], scale=100)
+    charts.style(nonces, "mean reciprocal rank × 100", "", "Definitional nonces", grid="x")
     width = 0.8 / len(METHODS)
     for i, method in enumerate(METHODS):
         rows = [found[f"chimera.{length}.{method}"] for length in LENGTHS]

@@ -8,14 +8,14 @@ from typing import Literal, TypeVar, overload
 import numpy as np
 import numpy.typing as npt
 
-import corpora
 from conec import contexts
+from conec.config import check_choice
 from conec.mapping import MapConfig, learn
 from conec.senses.vectors import SenseVectors
 from conec.smoothing import smoothed
 from conec.types import BoolArray, Choice, CorpusLike, FloatArray, Normalize, Weighting
 from conec.weights import unit
-from conec.word_vectors import checked_tokens
+from conec.word_vectors import Numbered
 from corpora.tokens import TokenStream
 
 Self = TypeVar("Self", bound="Embedder")
@@ -142,7 +142,7 @@ class Embedder(SenseVectors):
         tokens: Sequence[str],
         a: float = ...,
         *,
-        senses: Choice | None = ...,
+        senses: Choice = ...,
         return_found: Literal[False] = ...,
     ) -> FloatArray: ...
 
@@ -152,7 +152,7 @@ class Embedder(SenseVectors):
         tokens: Sequence[str],
         a: float = ...,
         *,
-        senses: Choice | None = ...,
+        senses: Choice = ...,
         return_found: Literal[True],
     ) -> tuple[FloatArray, BoolArray]: ...
 
@@ -161,7 +161,7 @@ class Embedder(SenseVectors):
         tokens: Sequence[str],
         a: float = 0.8,
         *,
-        senses: Choice | None = None,
+        senses: Choice = "auto",
         return_found: bool = False,
     ) -> FloatArray | tuple[FloatArray, BoolArray]:
         """Embeddings of the tokens of a document, each in the sense at hand.
@@ -178,11 +178,12 @@ class Embedder(SenseVectors):
         a : float
             Share of the global context, from 0 to 1. With `build_contexts` the thesis's
             is 0.6.
-        senses : {"soft", "hard"}, optional
+        senses : {"auto", "soft", "hard", "none"}
             In place of its global context, a word has the sense that fits its local one
             ("hard"), or the mean of its senses by how well they do ("soft"); local
             contexts are mapped to the space of the words' vectors. See `build_senses`.
-            A good `a` is then 0.8.
+            A good `a` is then 0.8. With "none" a word has one vector for all its senses.
+            "auto" is "soft" where senses were built, and "none" where they were not.
         return_found : bool
             Return as well which tokens have an embedding.
 
@@ -197,29 +198,22 @@ class Embedder(SenseVectors):
         Raises
         ------
         ValueError
-            If `a` is out of range.
+            If `a` is out of range, or `senses` is none of these.
         RuntimeError
             If global contexts, or senses, are asked for and were not built.
         """
-        tokens = checked_tokens(tokens)
-        if senses is None:
-            words, local = self._embed_local(tokens)
-            vectors, found = self._combine(words, local, a)
-        else:
-            if not 0 <= a <= 1:
-                raise ValueError(f"a is a share from 0 to 1, not {a!r}")
-            words, vectors = self._in_sense(tokens, a, senses)
-            found = np.asarray(vectors.any(axis=1))
-        row = {word: i for i, word in enumerate(words)}
+        check_choice("senses", senses, Choice)
+        if senses == "auto":
+            senses = "none" if self.sense_inventory is None else "soft"
+        text = self._numbered(tokens)
+        local = self._embed_local(text) if senses == "none" else self._sense_contexts(text)
+        vectors = self._combine(text.words, local, a, senses)
         # a sentence break is a token without context
-        where = np.fromiter((row.get(token, -1) for token in tokens), np.int64, len(tokens))
-        result = np.zeros((len(tokens), self.config.vector_size), np.float32)
-        result[where >= 0] = vectors[where[where >= 0]]
-        if not return_found:
-            return result
-        has = np.zeros(len(tokens), np.bool_)
-        has[where >= 0] = found[where[where >= 0]]
-        return result, has
+        is_word = text.rows >= 0
+        result = np.zeros((len(is_word), self.config.vector_size), np.float32)
+        result[is_word] = vectors[text.rows[is_word]]
+        found: BoolArray = np.asarray(result.any(axis=1))
+        return (result, found) if return_found else result
 
     @overload
     def embed_word(
@@ -282,38 +276,37 @@ class Embedder(SenseVectors):
             if word not in text:
                 raise ValueError(f"{word!r} does not stand in the context {' '.join(text)!r}")
         offsets = np.cumsum([0] + [len(text) for text in texts])
-        words, local = self._embed_local([token for text in texts for token in text], offsets)
-        here = [words.index(word)] if texts else []
+        numbered = self._numbered([token for text in texts for token in text])
+        local = self._embed_local(numbered, offsets)
         # without texts there is no local context
-        own = local[here] if texts else np.zeros((1, self.config.vector_size), np.float32)
-        vectors, found = self._combine([word], own, a)
-        return (vectors[0], bool(found[0])) if return_found else vectors[0]
+        own = local[[numbered.words.index(word)]] if texts else np.zeros((1, local.shape[1]), "f4")
+        vector: FloatArray = self._combine([word], own, a)[0]
+        return (vector, bool(vector.any())) if return_found else vector
 
-    def _embed_local(
-        self, tokens: list[str], offsets: npt.ArrayLike | None = None
-    ) -> tuple[list[str], FloatArray]:
-        """Distinct tokens and the embeddings of their local contexts."""
+    def _embed_local(self, text: Numbered, offsets: npt.ArrayLike | None = None) -> FloatArray:
+        """Embeddings of the local contexts of the distinct words of a text."""
         if self.context_map is None:
-            words, matrix = self._local(tokens, offsets)
-            return words, np.asarray(matrix @ self._unit_W1(), np.float32)
+            matrix = self._local(text, self._window(None, "distance"), offsets=offsets)
+            return np.asarray(matrix @ self._unit_W1(), np.float32)
         if "map_windows" not in self._cache:
             self._cache["map_windows"] = self.context_map.config.windows(self.vocabulary)
-        kinds = []
-        for window in self._cache["map_windows"]:
-            words, matrix = self._local(tokens, offsets, window, normalize="none")
-            kinds.append(unit(np.asarray(matrix @ self._unit_W1(), np.float32)))
-        number = {word: i for i, word in enumerate(words)}
-        rows = [number[token] for token in tokens if token != corpora.BREAK]
-        occurrences = np.bincount(np.array(rows, np.int64), minlength=len(words))
-        return words, self.context_map.transform(np.stack(kinds), occurrences)
+        kinds = [
+            np.asarray(self._local(text, window, "none", offsets) @ self._unit_W1(), np.float32)
+            for window in self._cache["map_windows"]
+        ]
+        occurrences = np.bincount(text.rows[text.rows >= 0], minlength=len(text.words))
+        return self.context_map.transform(unit(np.stack(kinds)), occurrences)
 
     def _combine(
-        self, words: list[str], local: FloatArray, a: float
-    ) -> tuple[FloatArray, BoolArray]:
-        """Eq. 7.1 for some words and the embeddings of their local contexts."""
+        self, words: list[str], local: FloatArray, a: float, senses: Choice = "none"
+    ) -> FloatArray:
+        """Eq. 7.1 for some words, or their senses, and the embeddings of their local contexts."""
         if not 0 <= a <= 1:
             raise ValueError(f"a is a share from 0 to 1, not {a!r}")
         known = np.fromiter((self.vocabulary.index.get(w, -1) for w in words), np.int64, len(words))
+        if senses != "none":
+            inventory, vectors = self._senses(), self._word_vectors()
+            return inventory.mix(known.tolist(), vectors, local, a, hard=senses == "hard")
         is_known = known >= 0
         result = local.copy()
         if a > 0 and is_known.any():
@@ -324,6 +317,4 @@ class Embedder(SenseVectors):
                 )
             result[is_known] *= np.float32(1 - a)
             result[is_known] += np.float32(a) * self.context_embeddings[known[is_known]]
-        result = unit(result)
-        found: BoolArray = np.asarray(result.any(axis=1))
-        return result, found
+        return unit(result)

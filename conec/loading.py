@@ -34,6 +34,6 @@ def load(
     ModelError
         If it is damaged, something else, or of a newer version.
     """
-    if persistence.load_part(path, persistence.FEATURES) is not None:
+    if persistence.has_part(path, persistence.FEATURES):
         return ExtendedContextEncoder.load(path, features=features, clean=clean)
     return ContextEncoder.load(path)

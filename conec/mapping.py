@@ -245,10 +245,10 @@ def learn(
         The fewer words there are, the less can be learned: with n of them, a share d / (n + d)
         of each map leaves contexts as they are, as the thesis does.
     """
+    from conec.kernels.contexts import count_words
+
     windows = config.windows(vocabulary)
-    counts = np.zeros(len(vectors), np.int64)
-    for ids, _ in _pieces(stream):
-        counts += np.bincount(ids[ids >= 0], minlength=len(vectors))
+    counts = count_words(np.asarray(stream.ids), len(vectors))
     reliability = counts / np.maximum(counts + config.reliable, 1)
     reliability[[vocabulary.index[word] for word in exclude if word in vocabulary]] = 0
     moments = [Moments(vectors.shape[1]) for _ in windows]

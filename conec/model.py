@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from conec.config import Config, check_integer, check_number
 from conec.embedding import Embedder
 from conec.interop import models
 from conec.mapping import ContextMap
-from conec.senses import files
+from conec.senses.files import read_senses, senses_part
 from conec.state import TrainingState, floats
 from conec.types import (
     CbowGradient,
@@ -27,9 +27,6 @@ from conec.vocabulary import Vocabulary
 from conec.weights import check_weights, initial_weights, zero_rows
 from corpora.counting import count
 from corpora.tokens import TokenStream
-
-if TYPE_CHECKING:
-    pass
 
 Callback = Callable[["ContextEncoder"], object]
 
@@ -280,10 +277,8 @@ class ContextEncoder(Embedder):
                 np.take(getattr(self, name), np.where(new, 0, origin), axis=0, out=weights)
                 weights[new] = rows
                 setattr(self, name, weights)
-        self.context_embeddings = None
-        self.context_map = self.sense_inventory = None
         self._training = None
-        self._changed()
+        self._forget()
         return self
 
     def train(
@@ -356,11 +351,9 @@ class ContextEncoder(Embedder):
             if isinstance(weights := getattr(self, name), np.memmap):
                 setattr(self, name, zero_rows(*weights.shape))
                 getattr(self, name)[:] = weights
-        self.context_embeddings = None
-        self.context_map = self.sense_inventory = None
         self._training = state
         self._runs = state.run + 1
-        self._changed()
+        self._forget()
 
         def on_epoch(loss: float) -> None:
             self.loss_history_.append(loss)
@@ -370,10 +363,8 @@ class ContextEncoder(Embedder):
 
         try:
             training.train(
-                self.W1,
-                self.W2,
+                self._step(stream, state),
                 stream,
-                self.vocabulary,
                 self.config,
                 state,
                 on_epoch=on_epoch,
@@ -381,12 +372,10 @@ class ContextEncoder(Embedder):
                 checkpoint_seconds=60 * checkpoint_minutes,
                 checkpoint_epochs=checkpoint_epochs,
                 progress=progress,
-                step=self._step(stream, state),
             )
         finally:
             # what a callback asked for, before an interruption, may be out of date
-            self.context_embeddings = self.context_map = self.sense_inventory = None
-            self._changed()
+            self._forget()
         if checkpoint is not None and build_contexts:
             # contexts take a while: an interruption there shall not cost the weights
             self.save(checkpoint)
@@ -472,7 +461,7 @@ class ContextEncoder(Embedder):
         """What is saved beside words and weights."""
         parts = {}
         if self.sense_inventory is not None:
-            parts[persistence.SENSES] = files.part(self.sense_inventory)
+            parts[persistence.SENSES] = senses_part(self.sense_inventory)
         # one learned in the middle of an epoch, by a callback, is out of date
         if self.context_map is not None and self._training is None:
             parts[persistence.MAP] = self.context_map.part()
@@ -510,5 +499,5 @@ class ContextEncoder(Embedder):
         model.W1, model.W2 = weights["W1"], weights["W2"]
         model.context_embeddings = weights.get("context_embeddings")
         model.context_map = ContextMap.read(path, model.config.vector_size)
-        model.sense_inventory = files.read(path, *model.W1.shape)
+        model.sense_inventory = read_senses(path, *model.W1.shape)
         return model

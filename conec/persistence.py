@@ -20,7 +20,7 @@ import math
 import os
 import re
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -68,55 +68,74 @@ def save(
         If `path` cannot be written, holds something other than a model, or the disk
         is full.
     """
-    from corpora.files import atomic_folder
-
-    _check_content(Path(path))
-    with atomic_folder(path, marker=WEIGHTS) as folder:
+    with whole_folder(path) as folder:
         parts = parts or {}
         version = FORMAT_VERSION if FEATURES in parts else WITHOUT_FEATURES
         header = {"format": FORMAT, "format_version": version, **about}
-        _write_json(folder / CONFIG, header, indent=1)
-        _write_json(folder / VOCABULARY, vocabulary)
+        write_json(folder / CONFIG, header, indent=1)
+        write_json(folder / VOCABULARY, vocabulary)
         _write_arrays(folder / WEIGHTS, {n: a.astype("f4", copy=False) for n, a in weights.items()})
         for name, part in parts.items():
-            _write_json(folder / f"{name}.json", part.about)
+            write_json(folder / f"{name}.json", part.about)
             _write_arrays(folder / f"{name}.safetensors", part.arrays)
         # safetensors lets the owner alone read; others may read what they may read beside it
         for file in folder.glob("*.safetensors"):
             shutil.copymode(folder / CONFIG, file)
 
 
-def check_writable(path: StrPath) -> None:
+def check_writable(path: StrPath, *, marker: str = WEIGHTS, names: Set[str] = _FILES) -> None:
     """Raise the OSError that `save` would raise, before hours of work.
+
+    Parameters
+    ----------
+    path : path
+    marker, names
+        As in `whole_folder`.
 
     Raises
     ------
     OSError
         If `path` cannot be written, or holds something other than a model.
     """
-    from corpora.files import atomic_folder
 
     class Given(Exception):
         """Up before anything was replaced."""
 
-    _check_content(Path(path))
-    with contextlib.suppress(Given), atomic_folder(path, marker=WEIGHTS):
+    with contextlib.suppress(Given), whole_folder(path, marker=marker, names=names):
         raise Given
 
 
-def _check_content(folder: Path) -> None:
-    """Refuse to replace a folder with files that are not of a model; hidden ones may go."""
-    if folder.is_dir():
-        names = {name for name in os.listdir(folder) if not name.startswith(".")}
-        others = sorted(names - _FILES)
+@contextlib.contextmanager
+def whole_folder(
+    path: StrPath, *, marker: str = WEIGHTS, names: Set[str] = _FILES
+) -> Iterator[Path]:
+    """A folder to write to, which is then put to `path` whole.
+
+    Parameters
+    ----------
+    path : path
+    marker : str
+        A file that tells a folder that may be replaced.
+    names : set of str
+        What such a folder holds; others are not replaced. Hidden files may go.
+    """
+    from corpora.files import atomic_folder
+
+    target = Path(path)
+    if target.is_dir():
+        found = {name for name in os.listdir(target) if not name.startswith(".")}
+        others = sorted(found - names)
         if others:
             some = ", ".join(others[:3]) + (" ..." if len(others) > 3 else "")
             raise FileExistsError(
-                errno.EEXIST, f"The folder holds other things ({some}); not replaced", str(folder)
+                errno.EEXIST, f"The folder holds other things ({some}); not replaced", str(target)
             )
+    with atomic_folder(path, marker=marker) as folder:
+        yield folder
 
 
-def _write_json(path: Path, data: JSON, indent: int | None = None) -> None:
+def write_json(path: Path, data: Any, indent: int | None = None) -> None:
+    """Write JSON in UTF-8."""
     text = json.dumps(data, ensure_ascii=False, indent=indent)
     # half a surrogate pair, which undecodable bytes of a corpus may become, is no UTF-8;
     # written with a backslash it is JSON nevertheless
@@ -181,6 +200,11 @@ def load(path: StrPath) -> tuple[JSON, JSON, dict[str, FloatArray]]:
     return about, vocabulary, weights
 
 
+def has_part(path: StrPath, name: str) -> bool:
+    """Whether a model has what some models have beside words and weights, damaged or not."""
+    return any((Path(path) / f"{name}.{kind}").exists() for kind in ("json", "safetensors"))
+
+
 def load_part(path: StrPath, name: str) -> Part | None:
     """Read what some models have beside words and weights; None if this one does not.
 
@@ -192,13 +216,13 @@ def load_part(path: StrPath, name: str) -> Part | None:
     from safetensors import SafetensorError
     from safetensors.numpy import load_file
 
+    if not has_part(path, name):
+        return None
     folder = Path(path)
     about, arrays = folder / f"{name}.json", folder / f"{name}.safetensors"
-    missing = [file.name for file in (about, arrays) if not file.exists()]
-    if len(missing) == 2:
-        return None
-    if missing:
-        raise ModelError(f"{folder} is damaged: it has no {missing[0]}")
+    for file in (about, arrays):
+        if not file.exists():
+            raise ModelError(f"{folder} is damaged: it has no {file.name}")
     try:
         return Part(_read_json(folder, about.name), load_file(arrays))
     except (OSError, SafetensorError) as error:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import corpora
 from conec.model import ContextEncoder
@@ -13,6 +13,8 @@ from corpora.cleaning import Pipeline
 
 if TYPE_CHECKING:
     from corpora.tokens import TokenStream
+
+Model = TypeVar("Model", bound=ContextEncoder)
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,7 @@ class Preset:
         source = corpora.open(corpus)
         model = self._model(changes)
         model.build_vocab(source, progress=progress)
-        return self._train(model, model._encode(source, progress), progress)
+        return self.train(model, model._encode(source, progress), progress=progress)
 
     def fit_stream(
         self,
@@ -76,21 +78,18 @@ class Preset:
             As for `fit`.
         """
         model = self._model(changes)
-        return self._train(model.build_vocab_from_freq(word_freq), stream, progress)
+        return self.train(model.build_vocab_from_freq(word_freq), stream, progress=progress)
 
     def _model(self, changes: dict[str, Any]) -> ContextEncoder:
         return ContextEncoder(**{**self.parameters, **changes})
 
-    def _train(self, model: ContextEncoder, stream: TokenStream, progress: bool) -> ContextEncoder:
+    def train(self, model: Model, stream: TokenStream, *, progress: bool = False) -> Model:
+        """Train a model that has its vocabulary, and build its global contexts; see `fit`."""
         for epochs, start, end in self.rates:
             model.train(
-                stream,
-                epochs=epochs,
-                start_alpha=start,
-                end_alpha=end,
-                build_contexts=False,
+                stream, epochs=epochs, start_alpha=start, end_alpha=end, build_contexts=False,
                 progress=progress,
-            )
+            )  # fmt: skip
         return model.build_contexts(stream, progress=progress, **self.contexts)
 
 
@@ -107,11 +106,11 @@ _THESIS = {
 
 thesis = Preset(
     {**_THESIS, "min_count": 1},
-    tuple((5, 0.02 / 2**i, 0.02 / 2**i) for i in range(5)),
+    tuple((5, 0.02 / 2**i, 0.02 / 2**i) for i in range(4)),
     {"normalize": "max"},
     Pipeline(["ascii", "digits", "lower"]),
 )
-"""Named entities, thesis section 7.2 and Fig. 7.3: 25 epochs on eng.train of CoNLL-2003."""
+"""Named entities, thesis section 7.2 and Fig. 7.3: 20 epochs on eng.train of CoNLL-2003."""
 
 thesis_analogies = Preset(
     {**_THESIS, "min_count": 5},

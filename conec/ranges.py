@@ -25,8 +25,6 @@ ROUND_RANGE = 1 << 11  # the same where training goes in rounds: so much is stal
 ROUND = 8  # ranges in a round, which is the most threads that it can use
 SHOWN_EACH = 0.05  # seconds between two looks at progress and interruptions
 
-# Purposes of random numbers, so that no two of them are the same
-
 _T = TypeVar("_T")
 Counts: TypeAlias = "tuple[IntArray, IntArray]"
 
@@ -85,6 +83,11 @@ class Step:
         self.no_survey = Survey((), no_words, 0)
         self._no_result = Apart(0.0, 0, no_words, no_words, self.room())
         self._load()
+
+    @property
+    def finite(self) -> bool:
+        """Whether W2 still holds numbers."""
+        return bool(np.isfinite(self._weights[1].sum(dtype=np.float64)))
 
     def _load(self) -> None:
         """Load the compiled code, or compile it, before the clock of training starts."""
@@ -251,9 +254,8 @@ class Step:
     def _keys(self, number: int) -> tuple[Any, Any]:
         """Keys of random numbers, for tokens and for noise."""
         seed, run, epoch = self._config.seed, self._state.run, self._state.epoch
-        return self._key(seed, purposes.TOKENS, run, epoch), self._key(
-            seed, purposes.NOISE, run, epoch, number
-        )
+        tokens = self._key(seed, purposes.TOKENS, run, epoch)
+        return tokens, self._key(seed, purposes.NOISE, run, epoch, number)
 
 
 def _filled(items: list[_T], nothing: _T) -> list[_T]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 import numpy as np
 import numpy.typing as npt
 
 from conec.types import FloatArray
 
+Doubles: TypeAlias = npt.NDArray[np.float64]
 _ROWS = 1 << 14  # whose products are summed at a time
 
 
@@ -28,7 +31,7 @@ class Moments:
         self.x, self.y = np.zeros(d), np.zeros(d)
         self.xx, self.xy = np.zeros((d, d)), np.zeros((d, d))
 
-    def add(self, X: FloatArray, Y: FloatArray, weight: npt.NDArray[np.float64]) -> None:
+    def add(self, X: FloatArray, Y: FloatArray, weight: Doubles) -> None:
         """Add rows of both sides, each with its weight.
 
         Raises
@@ -50,7 +53,7 @@ class Moments:
             self.xx += weighted.T @ x
             self.xy += weighted.T @ y
 
-    def ridge(self, ridge: float) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    def ridge(self, ridge: float) -> tuple[Doubles, Doubles]:
         """Solve for the penalty `ridge`, a share of the mean variance of the left side.
 
         Returns
@@ -65,16 +68,22 @@ class Moments:
         NothingToLearn
             If no row has a weight, or all are alike.
         """
-        from scipy import linalg
-
         if not self.total > 0:
             raise NothingToLearn("no word has both contexts and a weight, so no map can be learned")
         x, y = self.x / self.total, self.y / self.total
         covariance = self.xx / self.total - np.outer(x, x)
         cross = self.xy / self.total - np.outer(x, y)
-        scale = np.trace(covariance) / len(x)
         # what is left of nothing by rounding
-        if not scale > 1e-9 * max(1e-30, np.trace(self.xx) / self.total):
+        if not np.trace(covariance) / len(x) > 1e-9 * max(1e-30, np.trace(self.xx) / self.total):
             raise NothingToLearn("the contexts are all alike, so there is nothing to learn")
-        regular = covariance + max(ridge, 1e-9) * scale * np.eye(len(x))
-        return x, linalg.solve(regular, cross, assume_a="pos")
+        return x, solve(covariance, cross, max(ridge, 1e-9))
+
+
+def solve(moments: Doubles, products: Doubles, ridge: float) -> Doubles:
+    """Weights, given sums of products of the left side with itself, and with the right side.
+
+    The penalty is in mean eigenvalues of the moments; where there are none, weights are zero.
+    """
+    if (scale := np.trace(moments) / len(moments)) == 0:
+        return np.zeros_like(products)
+    return np.linalg.solve(moments + ridge * scale * np.eye(len(moments)), products)

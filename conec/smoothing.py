@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from conec.ridge import solve
 from conec.types import FloatArray
 from conec.weights import unit
 
@@ -75,11 +76,7 @@ class LinearMap:
             weighted = (X * weights[rows, None]).astype(np.float32)
             covariance += weighted.T @ X
             products += weighted.T @ targets[rows]
-        matrices = np.zeros((k * d, size))
-        # no vectors, or no weights: nothing is learned
-        if (scale := np.trace(covariance)) > 0:
-            penalty = ridge * scale / len(covariance)
-            matrices = np.linalg.solve(covariance + penalty * np.eye(k * d), products)
+        matrices = solve(covariance, products, ridge)
         return cls(means, matrices.reshape(k, d, size).astype(np.float32))
 
     def __call__(self, vectors: Sequence[FloatArray]) -> FloatArray:

@@ -20,8 +20,6 @@ import numpy as np
 from conec import ranges
 from conec.config import Config
 from conec.state import TrainingState
-from conec.types import FloatArray
-from conec.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     from corpora.tokens import TokenStream
@@ -32,10 +30,8 @@ class TrainingDiverged(ArithmeticError):
 
 
 def train(
-    W1: FloatArray,
-    W2: FloatArray,
+    step: ranges.Step,
     stream: TokenStream,
-    vocabulary: Vocabulary,
     config: Config,
     state: TrainingState,
     *,
@@ -44,15 +40,14 @@ def train(
     checkpoint_seconds: float | None = None,
     checkpoint_epochs: int | None = None,
     progress: bool = False,
-    step: ranges.Step | None = None,
 ) -> None:
-    """Train W1 and W2 in place until `state` is finished.
+    """Train weights in place until `state` is finished.
 
     Parameters
     ----------
-    W1, W2 : float32 arrays of shape (V, d)
+    step : Step
+        What trains them on a range.
     stream : TokenStream
-    vocabulary : Vocabulary
     config : Config
     state : TrainingState
         Kept up to date; a run that was interrupted goes on from it.
@@ -63,20 +58,17 @@ def train(
         `checkpoint_epochs`, while no thread trains, and when training is interrupted.
     progress : bool
         Show a bar: words a second, time left, loss.
-    step : Step, optional
-        What trains on a range; by default it is made of the other arguments.
 
     Raises
     ------
     TrainingDiverged
         If the loss is no number any more.
     KeyboardInterrupt
-        After Ctrl-C: all threads have finished their ranges, and W1, W2 and `state`
+        After Ctrl-C: all threads have finished their ranges, and weights and `state`
         belong together.
     """
     from tqdm import tqdm
 
-    step = step or ranges.Step(W1, W2, stream, vocabulary, config, state)
     run = ranges.run_in_rounds if config.deterministic else ranges.run_freely
     length = state.range_tokens
     n_ranges = -(-len(stream) // length)
@@ -113,7 +105,7 @@ def train(
                 run(step, state, n_ranges, config.workers, tick)
                 loss, positions = float(np.sum(state.losses)), int(np.sum(state.positions))
                 done = state.next_range == n_ranges
-                if not np.isfinite(loss) or (done and not np.isfinite(W2.sum(dtype=np.float64))):
+                if not np.isfinite(loss) or (done and not step.finite):
                     raise TrainingDiverged(
                         f"the loss is {loss} in epoch {state.epoch + 1}: the learning rate "
                         f"(alpha={state.start_alpha:g}) is too high for these settings"

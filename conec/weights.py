@@ -51,13 +51,17 @@ def initial_weights(
     """
     rng = np.random.default_rng([seed, purposes.WEIGHTS, first])
     W1, W2 = zero_rows(n_words, size), zero_rows(n_words, size)
-    # from ±0.5 to the bound
-    divisor = size if init == "word2vec" else np.sqrt((first + n_words + size) / 6) / 8
+    divisor = initial_divisor(first + n_words, size, init)
     for W in (W1,) if init == "word2vec" else (W1, W2):
         for start in range(0, n_words, _ROWS):
             rows = W[start : start + _ROWS]
             rows[:] = (rng.random(rows.shape, np.float32) - np.float32(0.5)) / np.float32(divisor)
     return W1, W2
+
+
+def initial_divisor(n_words: int, size: int, init: Init) -> float:
+    """By what numbers from ±0.5 are divided to be weights as training begins."""
+    return size if init == "word2vec" else float(np.sqrt((n_words + size) / 6)) / 8
 
 
 def unit(vectors: FloatArray) -> FloatArray:

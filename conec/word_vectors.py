@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -13,7 +13,7 @@ from conec import contexts
 from conec.config import Config
 from conec.contexts import Window
 from conec.mapping import ContextMap
-from conec.types import CorpusLike, FloatArray, Normalize, Weighting
+from conec.types import CorpusLike, FloatArray, IntArray, Normalize, Weighting
 from conec.vocabulary import Vocabulary
 from conec.weights import unit
 from corpora.tokens import TokenStream
@@ -25,6 +25,17 @@ if TYPE_CHECKING:
     from conec.senses import SenseInventory
 
 Self = TypeVar("Self", bound="WordVectors")
+
+
+class Numbered(NamedTuple):
+    """A text in numbers."""
+
+    words: list[str]
+    """The distinct tokens, in order of first appearance."""
+    ids: IntArray
+    """Of each token in the vocabulary; below 0 for none."""
+    rows: IntArray
+    """The place of each token among the distinct ones; below 0 for a break."""
 
 
 class WordVectors:
@@ -86,8 +97,13 @@ class WordVectors:
         return stream
 
     def _changed(self) -> None:
-        """Forget what was derived from the weights."""
+        """Forget what was derived from the weights, and is made again when asked for."""
         self._cache = {}
+
+    def _forget(self) -> None:
+        """Forget all that a corpus said of the weights, too."""
+        self.context_embeddings = self.context_map = self.sense_inventory = None
+        self._changed()
 
     # Context vectors
 
@@ -160,33 +176,40 @@ class WordVectors:
             The distinct tokens, in order of first appearance.
         matrix : csr_matrix of float32, shape (len(words), V)
         """
-        return self._local(checked_tokens(tokens), None, window, weighting, normalize)
+        text = self._numbered(tokens)
+        return text.words, self._local(text, self._window(window, weighting), normalize)
 
-    def _local(
-        self,
-        tokens: list[str],
-        offsets: npt.ArrayLike | None = None,
-        window: int | Window | None = None,
-        weighting: Weighting = "distance",
-        normalize: Normalize = "max",
-    ) -> tuple[list[str], sparse.csr_matrix]:
+    def _numbered(self, tokens: Sequence[str]) -> Numbered:
+        if isinstance(tokens, str):
+            raise TypeError("a list of tokens is needed, not a string: use text.split()")
+        tokens = list(tokens)
         if not len(self):
             raise RuntimeError("there is no vocabulary yet: call fit")
         words = list(dict.fromkeys(token for token in tokens if token != corpora.BREAK))
-        row = {word: i for i, word in enumerate(words)}
-        index = self.vocabulary.index
-        ids = np.fromiter((index.get(token, -1) for token in tokens), np.int32, len(tokens))
-        targets = np.fromiter((row.get(token, -1) for token in tokens), np.int32, len(tokens))
-        matrix = contexts.local_contexts(
-            ids,
+        indices = self.vocabulary.index, {word: i for i, word in enumerate(words)}
+        ids, rows = (
+            np.fromiter((index.get(token, -1) for token in tokens), np.int32, len(tokens))
+            for index in indices
+        )
+        return Numbered(words, ids, rows)
+
+    def _local(
+        self,
+        text: Numbered,
+        window: Window,
+        normalize: Normalize = "max",
+        offsets: npt.ArrayLike | None = None,
+    ) -> sparse.csr_matrix:
+        """Context vectors of the distinct words of a text."""
+        return contexts.local_contexts(
+            text.ids,
             len(self),
-            window if isinstance(window, Window) else self._window(window, weighting),
-            targets=targets,
-            n_targets=len(words),
+            window,
+            targets=text.rows,
+            n_targets=len(text.words),
             offsets=offsets,
             normalize=normalize,
         )
-        return words, matrix
 
     def _window(self, size: int | None, weighting: Weighting) -> Window:
         c = self.config
@@ -282,10 +305,3 @@ class WordVectors:
             raise ValueError("the vector is zero or not finite, so nothing is similar to it")
         found = keyed.similar_by_vector(vector, topn=topn)
         return found
-
-
-def checked_tokens(tokens: Sequence[str]) -> list[str]:
-    """The tokens as a list; TypeError for a string."""
-    if isinstance(tokens, str):
-        raise TypeError("a list of tokens is needed, not a string: use text.split()")
-    return list(tokens)

@@ -7,7 +7,7 @@
 
 from .corpus import Corpus, open
 from .errors import CorpusError, NotReiterableError
-from .readers import BREAK, Reader, TextFile, register_reader
+from .readers import BREAK, Reader, TextFile, register_reader, with_breaks
 
 __all__ = [
     "BREAK",
@@ -18,4 +18,5 @@ __all__ = [
     "TextFile",
     "open",
     "register_reader",
+    "with_breaks",
 ]

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from .errors import NotReiterableError
-from .readers import BREAK
+from .readers import BREAK, with_breaks
 
 if TYPE_CHECKING:
     from .corpus import Corpus
@@ -127,12 +127,7 @@ class _Joined:
     def __call__(self, tokens: list[str]) -> list[str]:
         if BREAK not in tokens:
             return list(self.model[tokens])
-        joined: list[str] = []
-        for number, sentence in enumerate(_sentences(tokens)):
-            if number:
-                joined.append(BREAK)
-            joined += self.model[sentence]
-        return joined
+        return with_breaks(self.model[sentence] for sentence in _sentences(tokens))
 
 
 def _sentences(tokens: list[str]) -> Iterator[list[str]]:

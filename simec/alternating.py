@@ -137,7 +137,13 @@ def embeddings(fit: LinearFit, W1: Array) -> Array:
 
 
 def first(
-    fit: LinearFit, S: Any, known: Any, W_l: Array, penalty: Array, start: Array | None = None
+    fit: LinearFit,
+    S: Any,
+    known: Any,
+    W_l: Array,
+    penalty: Array,
+    start: Array | None = None,
+    steps: int = 5 * _STEPS,
 ) -> Array:
     """The best W₁ for a given W_l, shape (p, d), with a penalty for each feature."""
     if fit.features is None:  # all features are alike
@@ -155,7 +161,7 @@ def first(
     right = fit.products(lambda rows: np.asarray(_rows(S, rows) @ W_l.T), len(W_l))
     share = float(known.sum()) / (known.shape[0] * known.shape[1])
     diagonal = share * fit.squares * (W_l**2).sum(axis=1) + penalty
-    steps = 5 * _STEPS if start is None else _STEPS
+    steps = steps if start is None else _STEPS
     return conjugate_gradients(gram, right, diagonal, start, steps)
 
 

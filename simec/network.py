@@ -96,6 +96,11 @@ class LastLayer(nn.Module):
             else (float(activation[0]), float(activation[1]))
         )
 
+    @property
+    def is_linear(self) -> bool:
+        """Whether there is no activation."""
+        return not math.isfinite(self.low)
+
     def linear(self, y: Tensor) -> Tensor:
         """What comes before the activation, shape (b, n) or (b, n, k)."""
         d, *targets = self.weight.shape

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
 from simec.inputs import dense
@@ -19,6 +21,44 @@ Loss = str | Callable[[Tensor, Tensor], Tensor]
 def squared(predicted: Tensor, target: Tensor) -> Tensor:
     """(prediction - target)²."""
     return (predicted - target).square()
+
+
+class _SquaredError(torch.autograd.Function):
+    """Without a pass over predictions for each operation: they are far more than embeddings."""
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor, W: Tensor, values: Tensor, known: Tensor | None) -> Tensor:
+        wrong = torch.addmm(values, y, W, beta=-1)
+        if known is not None:
+            wrong *= known
+        ctx.save_for_backward(y, W, wrong)
+        flat = wrong.flatten()
+        return torch.dot(flat, flat)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
+        y, W, wrong = ctx.saved_tensors
+        by_y = 2 * gradient * (wrong @ W.T) if ctx.needs_input_grad[0] else None
+        by_W = (2 * gradient * y).T @ wrong if ctx.needs_input_grad[1] else None
+        return by_y, by_W, None, None
+
+
+def squared_error(y: Tensor, W: Tensor, values: Tensor, known: Tensor | None) -> Tensor:
+    """Sum of the squares of ``y W - values`` over what is known.
+
+    Parameters
+    ----------
+    y : Tensor of shape (b, d)
+    W : Tensor of shape (d, n) or (d, n, k)
+    values : Tensor of shape (b, n) or (b, n, k)
+    known : bool Tensor of the same shape, optional
+    """
+    known = None if known is None else known.flatten(1)
+    total: Tensor = _SquaredError.apply(  # type: ignore[no-untyped-call]
+        y, W.flatten(1), values.flatten(1), known
+    )
+    return total
 
 
 LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
@@ -65,18 +105,25 @@ class Objective:
         # products may have been taken in bfloat16
         return loss(outputs.float(), values)
 
+    def _is_plain(self, network: SimEcNetwork) -> bool:
+        """Whether errors are squares of what is linear in embeddings, in float32."""
+        W = network.last.weight
+        linear = self.loss == "mse" and network.last.is_linear
+        return linear and not torch.is_autocast_enabled(W.device.type)
+
     def error(
         self, network: SimEcNetwork, x: Tensor, values: Tensor, known: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         """Mean error of a batch, what its decoder does wrong included; and how many are known."""
         y = network.encoder(x)
-        errors = self.errors(network, y, values)
-        if known is None:
-            n = torch.tensor(float(errors.numel()), device=errors.device)
-            mean = errors.mean()
+        n = torch.tensor(float(values.numel())) if known is None else known.sum()
+        n = n.to(y.device)
+        if self._is_plain(network):
+            total = squared_error(y, network.last.weight, values, known)
         else:
-            n = known.sum()
-            mean = (errors * known).sum() / n.clamp(min=1)
+            errors = self.errors(network, y, values)
+            total = (errors if known is None else errors * known).sum()
+        mean = total / n.clamp(min=1)
         if network.decoder is not None:
             mean = mean + self.decoder * (network.decoder(y) - dense(x)).square().mean()
         return mean, n
@@ -91,12 +138,15 @@ class Objective:
             n = W.shape[1]
             rows = torch.randperm(n, generator=random)[:n_rows] if n_rows < n else torch.arange(n)
             values, known = targets.batch(rows)
-            product = torch.einsum("di...,dj...->ij...", W[:, rows.to(W.device)], W)
-            errors = (values - network.last.activate(product)).square()
-            if known is not None:
-                total = total + self.symmetric * (errors * known).sum() / known.sum().clamp(min=1)
+            some = W[:, rows.to(W.device)]
+            if W.ndim == 2 and self._is_plain(network):
+                wrong = squared_error(some.T, W, values, known)
             else:
-                total = total + self.symmetric * errors.mean()
+                product = torch.einsum("di...,dj...->ij...", some, W)
+                errors = (values - network.last.activate(product)).square()
+                wrong = (errors if known is None else errors * known).sum()
+            n_known: Tensor | int = values.numel() if known is None else known.sum().clamp(min=1)
+            total = total + self.symmetric * wrong / n_known
         if self.orthogonal:
             flat = W.flatten(1)
             gram = flat @ flat.T

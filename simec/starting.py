@@ -23,7 +23,9 @@ from simec.similarities.eigen import Part
 from simec.targets import Targets
 
 _SAMPLE = 1 << 25  # targets from which a last layer is found where no more is needed of them
-_ROUNDS = 10  # of alternating least squares for a last layer
+_SHRINKAGE = 0.1  # of the mean eigenvalue that least squares for a last layer have
+_ROUNDS = 4, 10  # of alternating least squares for a last layer: for a start, for an optimum
+_STEPS = 10, 50  # of conjugate gradients for the layer before it, where targets are missing
 
 
 class Start:
@@ -61,12 +63,14 @@ class Start:
         self.size = int(np.prod(targets.shape))
         self.d = int(network.last.weight.shape[0])
         self.gaps = False
+        self._thorough = False
 
     def closed_form(self) -> None:
         """Set both layers of a linear network to the optimum of the squared error.
 
         A weight of the symmetric term above 0 asks for S ≈ Y Yᵀ.
         """
+        self._thorough = True
         layer = _only_layer(self.network.encoder)
         assert layer is not None
         fit = self._fit(layer)
@@ -204,11 +208,12 @@ class Start:
         share = float(known.sum()) / (known.shape[0] * known.shape[1])
         least = max(1e-6 * share * float((W_l**2).sum(axis=1).mean()), 1e-300)
         l2 = self.objective.l2 * float(known.sum())
-        return first(fit, S, known, W_l, np.maximum(l2, least * fit.squares) * fit.costs)
+        penalty = np.maximum(l2, least * fit.squares) * fit.costs
+        return first(fit, S, known, W_l, penalty, steps=_STEPS[self._thorough])
 
     def _spectral_last(self) -> Array:
         """A last layer from the targets of some rows."""
-        n = self.targets.shape[0]
+        n, rounds = self.targets.shape[0], _ROUNDS[self._thorough]
         matrices = None if self.targets.complete else self.targets.matrices()
         # the targets themselves, if they are among the rows
         if self._square and n * n <= 4 * _SAMPLE:
@@ -226,7 +231,9 @@ class Start:
         _, W_l = plain.reduced_rank(lambda rows: self._all(some[rows]), self.size, self.d)
         if matrices is not None:
             S, known = (M[some.numpy()] for M in self._linear(*matrices))
-            _, W_l = alternating(plain, S, known, W_l, max(self.objective.l2, 1e-4), _ROUNDS)
+            # a small share of what embeddings explain: S may be of any scale
+            ridge = _SHRINKAGE * float((W_l**2).sum(axis=1).mean()) / float(known.sum())
+            _, W_l = alternating(plain, S, known, W_l, max(self.objective.l2, ridge), rounds)
         # for all rows, targets are as long as for some
         return np.asarray(W_l * (len(self.rows) / n_some) ** 0.25)
 
@@ -246,7 +253,8 @@ class Start:
             return self._eigen(np.vstack([pieces(rows) for rows in plain.chunks()]), "positive")
 
         _, W_l = plain.reduced_rank(lambda rows: self._all(rows), self.size, self.d)
-        Y, W_l = alternating(plain, S, known, W_l, max(self.objective.l2, 1e-4), _ROUNDS)
+        rounds = _ROUNDS[self._thorough]
+        Y, W_l = alternating(plain, S, known, W_l, max(self.objective.l2, 1e-4), rounds)
         Y, W_l = solve(lambda rows: Y[rows] @ W_l)
         return filling(solve, plain, S, known, Y, W_l)[1]
 

@@ -81,8 +81,10 @@ class DenseTargets(Targets):
     def batch(self, rows: Tensor) -> Batch:
         """As of `Targets`."""
         rows = rows.to(self._values.device)
-        known = None if self._known is None else self._known[rows].to(self._device)
-        return self._values[rows].to(self._device, non_blocking=True), known
+        # twice as fast as indexing
+        values = self._values.index_select(0, rows)
+        known = None if self._known is None else self._known.index_select(0, rows).to(self._device)
+        return values.to(self._device, non_blocking=True), known
 
     def matrices(self) -> tuple[Any, Any]:
         """As of `Targets`."""

@@ -19,6 +19,7 @@ from simec.objectives import Objective
 from simec.targets import Targets
 
 _PATIENCE = 3  # epochs without progress after which the rate is halved
+_WARM_UP = 100  # steps until the rate is what was asked for
 _FEW = 8  # steps in an epoch: up to so many, their mean says little of the weights at its end
 _DIVERGED = 1e4  # times the loss at the start, or what would be lost by predicting nothing
 
@@ -100,6 +101,7 @@ class Trainer:
     ) -> None:
         self.network, self.objective, self.schedule = network, objective, schedule
         self.history = History()
+        self._rate, self._steps = schedule.learning_rate, 0
         self._device = device
         self._random = torch.Generator().manual_seed(seed)
         trained = [p for p in network.parameters() if p.requires_grad]
@@ -199,7 +201,7 @@ class Trainer:
         finally:
             bar.close()
             self.network.load_state_dict(best)
-            history.learning_rate = float(self._optimizer.param_groups[0]["lr"])
+            history.learning_rate = self._rate
         return history
 
     def _epoch(self, inputs: Inputs, targets: Targets, rows: Tensor, bar: object) -> float:
@@ -220,6 +222,7 @@ class Trainer:
             ):
                 error, count = self.objective.error(self.network, x, values, known)
             loss = error + self.objective.penalty(self.network, targets, size, self._random)
+            self._warm_up()
             self._optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self._optimizer.step()
@@ -267,17 +270,24 @@ class Trainer:
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
 
+    def _warm_up(self) -> None:
+        """Raise the rate step by step: Adam's first steps, of its full size, undo a good start."""
+        if self._steps < _WARM_UP:
+            self._steps += 1
+            for group in self._optimizer.param_groups:
+                group["lr"] = self._rate * self._steps / _WARM_UP
+
     def _halve(self) -> None:
+        self._rate /= 2
         for group in self._optimizer.param_groups:
             group["lr"] /= 2
 
     def _warn_diverged(self, loss: float) -> None:
         # its averages are as far off as the weights
         self._optimizer.state.clear()
-        rate = self._optimizer.param_groups[0]["lr"]
         warnings.warn(
-            f"training diverged (loss {loss:.3g}): try learning_rate={rate / 10:.2g}, or scale "
-            "X and S to about 1; the best weights so far are kept",
+            f"training diverged (loss {loss:.3g}): try learning_rate={self._rate / 10:.2g}, or "
+            "scale X and S to about 1; the best weights so far are kept",
             ConvergenceWarning,
             stacklevel=4,
         )

@@ -17,10 +17,11 @@ def blocks(language: str) -> list[str]:
 
 def test_the_python_example_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (code,) = blocks("python")
     names: dict = {}
-    exec(compile(code, "README.md", "exec"), names)
+    for code in blocks("python"):
+        exec(compile(code, "README.md", "exec"), names)
     assert names["vector"].any()
+    assert names["Y"].shape == (75, 2)
     assert (tmp_path / "model" / "weights.safetensors").is_file()
     assert (names["model"].W1 == names["conec"].load("model").W1).all()
 

@@ -59,7 +59,7 @@ def embed(
 
     write = writer(out)
     encoder = load_model(model)
-    if a > 0:
+    if a > 0 and encoder.sense_inventory is None:
         require_contexts(encoder)
     corpus = reading.open()
     n_documents = n_tokens = n_lost = 0

@@ -17,15 +17,14 @@ from conec.extended.training import (
     counted,
     documents_of,
     encoded,
-    flat,
     shown,
 )
 from conec.extended.vocabulary import FeatureVocabulary, name_of
-from conec.features import Clean, Document, Feature, sentences
+from conec.features import Clean, Document, Feature, Sentence, sentences
 from conec.model import ContextEncoder
 from conec.types import BoolArray, Choice, CorpusLike, FloatArray, StrPath
-from conec.weights import check_weights, unit, zero_rows
-from corpora import BREAK
+from conec.weights import check_weights, initial_divisor, unit, zero_rows
+from corpora import BREAK, with_breaks
 from corpora.tokens import TokenStream
 
 if TYPE_CHECKING:
@@ -155,9 +154,7 @@ class ExtendedContextEncoder(ContextEncoder):
         F1[:kept] = self.F1[:kept]
         # as rows of W1 begin
         rng = np.random.default_rng([c.seed, purposes.FEATURES, kept])
-        bound = 0.5 / c.vector_size
-        if c.init == "glorot":
-            bound = 4 * (6 / (len(self) + c.vector_size)) ** 0.5
+        bound = 0.5 / initial_divisor(len(self), c.vector_size, c.init)
         F1[kept:] = rng.uniform(-bound, bound, F1[kept:].shape)
         self.F1 = F1
         return self
@@ -217,19 +214,25 @@ class ExtendedContextEncoder(ContextEncoder):
         float32 array of shape (n_tokens, d)
             Zero for breaks.
         """
+        return self._placed(document, self._of_features(sentences(document, self.clean)))
+
+    def _of_features(self, found: Sequence[Sentence]) -> FloatArray:
+        """Sums of the rows of the features of all tokens but breaks."""
         from scipy import sparse
 
-        found = sentences(document, self.clean)
         rows = self.feature_vocabulary.encode(found)
         shape = len(rows.indptr) - 1, len(self.F1)
         matrix = sparse.csr_matrix((rows.values, rows.indices, rows.indptr), shape=shape)
-        result: FloatArray = np.asarray(matrix @ self.F1, np.float32)
-        if len(document) and isinstance(document[0], str):
-            here = np.array([token != BREAK for token in document])
-            padded = np.zeros((len(here), self.config.vector_size), np.float32)
-            padded[here] = result
-            return padded
-        return result
+        return np.asarray(matrix @ self.F1, np.float32)
+
+    def _placed(self, document: Document, rows: FloatArray) -> FloatArray:
+        """Rows of tokens, and zeros for the breaks among them."""
+        if not len(document) or not isinstance(document[0], str):
+            # sentences of rows have no break between two of them
+            return rows
+        placed = np.zeros((len(document), rows.shape[1]), np.float32)
+        placed[[token != BREAK for token in document]] = rows
+        return placed
 
     @overload
     def embed(
@@ -237,7 +240,7 @@ class ExtendedContextEncoder(ContextEncoder):
         tokens: Any,
         a: float = ...,
         *,
-        senses: Choice | None = ...,
+        senses: Choice = ...,
         feature_weight: float = ...,
         return_found: Literal[False] = ...,
     ) -> FloatArray: ...
@@ -248,7 +251,7 @@ class ExtendedContextEncoder(ContextEncoder):
         tokens: Any,
         a: float = ...,
         *,
-        senses: Choice | None = ...,
+        senses: Choice = ...,
         feature_weight: float = ...,
         return_found: Literal[True],
     ) -> tuple[FloatArray, BoolArray]: ...
@@ -258,7 +261,7 @@ class ExtendedContextEncoder(ContextEncoder):
         tokens: Any,
         a: float = 0.8,
         *,
-        senses: Choice | None = None,
+        senses: Choice = "auto",
         feature_weight: float = 1.0,
         return_found: bool = False,
     ) -> FloatArray | tuple[FloatArray, BoolArray]:
@@ -273,7 +276,7 @@ class ExtendedContextEncoder(ContextEncoder):
             A document, as for training: raw tokens, or all columns that the features read.
         a : float
             Share of the global context, from 0 to 1.
-        senses
+        senses : {"auto", "soft", "hard", "none"}
             As in `ContextEncoder.embed`.
         feature_weight : float
             Length of the part of the features; 0 for contexts alone.
@@ -289,15 +292,11 @@ class ExtendedContextEncoder(ContextEncoder):
         """
         check_number("feature_weight", feature_weight, 0)
         found = sentences(tokens, self.clean)
-        words = flat(found)
+        words = with_breaks(sentence.words for sentence in found)
         here = np.array([word != BREAK for word in words], np.bool_)
         context = super().embed(words, a, senses=senses)[here]
-        part = self.feature_embeddings(tokens)
-        result = np.zeros_like(part)
-        # rows of sentences have no row for the break between two of these
-        has_breaks = len(tokens) > 0 and isinstance(tokens[0], str)
-        places = np.flatnonzero([token != BREAK for token in tokens]) if has_breaks else slice(None)
-        result[places] = unit(context + np.float32(feature_weight) * unit(part[places]))
+        part = np.float32(feature_weight) * unit(self._of_features(found))
+        result = self._placed(tokens, unit(context + part))
         has: BoolArray = np.asarray(result.any(axis=1))
         return (result, has) if return_found else result
 

@@ -13,16 +13,16 @@ import numpy.typing as npt
 import corpora
 from conec import purposes, ranges
 from conec.extended.vocabulary import FeatureRows, FeatureVocabulary
-from conec.features import Clean, Document, Sentence, sentences
+from conec.features import Clean, Document, sentences
 from conec.types import BoolArray, FloatArray
-from corpora import BREAK
+from conec.vocabulary import Vocabulary
+from corpora import BREAK, with_breaks
 from corpora.corpus import Corpus
 from corpora.tokens import TokenStream
 
 if TYPE_CHECKING:
     from conec.config import Config
     from conec.state import TrainingState
-    from conec.vocabulary import Vocabulary
 
 
 class FeatureStream(TokenStream):
@@ -66,8 +66,8 @@ class FeatureStep(ranges.Step):
         self._extended = extended
         W1, self._F1, W2 = weights
         self._rows = stream.rows
-        counts = np.maximum(features.counts, 1).astype(np.float64)
-        self._feature_rate = (counts**-config.rate_exponent).astype(np.float32)
+        names = Vocabulary(features.names, features.counts)
+        self._feature_rate = names.rates(config.rate_exponent)
         self._dropout = np.float32(dropout)
         super().__init__(W1, W2, stream, vocabulary, config, state)
 
@@ -154,7 +154,7 @@ def encoded(
     parts = [FeatureRows(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))]
     for document in documents:
         found = sentences(document, clean)
-        tokens = flat(found)
+        tokens = with_breaks(sentence.words for sentence in found)
         text.append(tokens)
         # as `TokenStream` has it: unknown words are left out, breaks are not
         kept = np.array([token == BREAK or token in index for token in tokens], np.bool_)
@@ -166,14 +166,6 @@ def encoded(
         np.concatenate([part.values for part in parts]),
     )
     return FeatureStream(TokenStream.from_documents(text, index), rows)
-
-
-def flat(found: Sequence[Sentence]) -> list[str]:
-    """The words of a document, with breaks between sentences."""
-    tokens: list[str] = []
-    for number, sentence in enumerate(found):
-        tokens += [BREAK, *sentence.words] if number else sentence.words
-    return tokens
 
 
 def _selected(rows: FeatureRows, tokens: Sequence[str], kept: BoolArray) -> FeatureRows:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from conec.types import FloatArray, IntArray
+from conec.weights import unit
 
 _ROWS = 4096  # vectors that are compared with all centres at a time
 
@@ -61,10 +62,10 @@ class Clusters:
         if not len(vectors):
             raise ValueError("there is nothing to group: all vectors are zero")
         mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
-        unit = _directions(vectors, mean)
-        k = min(max(sizes), len(np.unique(unit, axis=0)))
+        directions = unit(vectors - mean)
+        k = min(max(sizes), len(np.unique(directions, axis=0)))
         kmeans = KMeans(k, init="random", n_init=1, max_iter=20, random_state=random_state)
-        centres = kmeans.fit(unit).cluster_centers_.astype(np.float32)
+        centres = kmeans.fit(directions).cluster_centers_.astype(np.float32)
         tree = linkage(centres.astype(np.float64), "ward") if k > 1 else None
         parents = np.zeros((k, len(sizes)), np.int32)
         for level, size in enumerate(sizes):
@@ -100,15 +101,8 @@ class Clusters:
         lengths = np.einsum("ij,ij->i", self.centres, self.centres)
         for start in range(0, len(vectors), _ROWS):
             block = vectors[start : start + _ROWS]
-            unit = _directions(block, self.mean)
-            nearest = (lengths - 2 * unit @ self.centres.T).argmin(axis=1)
+            directions = unit(block - self.mean)
+            nearest = (lengths - 2 * directions @ self.centres.T).argmin(axis=1)
             has = block.any(axis=1)
             found[start : start + _ROWS][has] = self.parents[nearest[has]]
         return found
-
-
-def _directions(vectors: FloatArray, mean: FloatArray) -> FloatArray:
-    moved = vectors - mean
-    length = np.linalg.norm(moved, axis=1, keepdims=True)
-    unit: FloatArray = np.divide(moved, length, out=np.zeros_like(moved), where=length > 0)
-    return unit

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
-import corpora
-
 Row: TypeAlias = tuple[str, ...]
 """A token: its word, and what else is known of it, such as its part of speech."""
 Sentence: TypeAlias = list[Row]
@@ -88,16 +86,6 @@ def read_tags(y: Iterable[Any], documents: Sequence[Document]) -> list[list[list
             raise ValueError(f"sentence {number} has {size} tokens, but {len(tags)} tags")
     rest = iter(flat)
     return [[next(rest) for _ in document] for document in documents]
-
-
-def with_breaks(document: Document) -> list[str]:
-    """The words of a document, with a break between sentences, as `embed` takes them."""
-    words: list[str] = []
-    for number, sentence in enumerate(document):
-        if number:
-            words.append(corpora.BREAK)
-        words += [row[0] for row in sentence]
-    return words
 
 
 def _sequence(item: Any, where: str) -> Sequence[Any]:

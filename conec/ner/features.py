@@ -14,8 +14,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from conec.config import check_integer, check_number
 from conec.ner.clusters import Clusters
-from conec.ner.documents import Document, read_documents, with_breaks
+from conec.ner.documents import Document, read_documents
 from conec.types import BoolArray, FloatArray, IntArray, StrPath
+from corpora import with_breaks
 from corpora.cleaning import Pipeline
 
 if TYPE_CHECKING:
@@ -199,7 +200,9 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         for size in self.clusters:
             check_integer("each value of clusters", size, 1)
         needs_contexts = (self.sparse and "context" in self.spaces) or (
-            self.a > 0 and (not self.sparse or "document" in self.spaces)
+            self.a > 0
+            and model.sense_inventory is None
+            and (not self.sparse or "document" in self.spaces)
         )
         if needs_contexts and model.context_embeddings is None:
             raise RuntimeError(
@@ -301,7 +304,7 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 blocks.append(found.assign(self._embed(self.model_, documents)))
                 continue
             index = self.model_.vocabulary.index
-            rows = [index.get(w, -1) for d in documents for w in with_breaks(self._clean(d)) if w]
+            rows = [index.get(w, -1) for d in documents for w in self._tokens(d) if w]
             ids, places = np.unique(np.array(rows, np.int64), return_inverse=True)
             vectors = self._words(self.model_, space)[np.maximum(ids, 0)]
             vectors[ids < 0] = 0
@@ -315,16 +318,15 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         assert model.context_embeddings is not None
         return model.context_embeddings
 
-    def _clean(self, document: Document) -> Document:
-        clean = _pipeline(self.clean)
-        if clean is None:
-            return document
-        return [[(clean(row[0]) or row[0],) for row in sentence] for sentence in document]
+    def _tokens(self, document: Document) -> list[str]:
+        """Clean words, with breaks between sentences, as the model takes them."""
+        clean = _pipeline(self.clean) or str
+        return with_breaks([clean(row[0]) or row[0] for row in s] for s in document)
 
     def _embed(self, model: ContextEncoder, documents: Sequence[Document]) -> FloatArray:
         blocks = [np.zeros((0, model.config.vector_size), np.float32)]
         for document in documents:
-            words = with_breaks(self._clean(document))
+            words = self._tokens(document)
             is_token: BoolArray = np.array([bool(word) for word in words], dtype=np.bool_)
             blocks.append(model.embed(words, self.a)[is_token])
         return np.concatenate(blocks)

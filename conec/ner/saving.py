@@ -12,7 +12,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import json
@@ -23,15 +22,17 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from conec import persistence
 from conec.ner.clusters import Clusters
 from conec.ner.features import ContextFeatures
-from conec.persistence import ModelError
+from conec.persistence import ModelError, whole_folder, write_json
 from conec.types import JSON, StrPath
 
 FORMAT = "conec.ner.Tagger"
 FORMAT_VERSION = 1
 ABOUT, WORDS, FIELD = "tagger.json", "words.json", "field.crfsuite"
 GROUPS, MODEL = "groups.safetensors", "model"
+_FILES = {ABOUT, WORDS, FIELD, GROUPS, MODEL}
 
 
 class Saved(NamedTuple):
@@ -46,17 +47,14 @@ class Saved(NamedTuple):
 
 def save(path: StrPath, tagger: Saved, *, copy_model: bool) -> None:
     """Write a tagger; see `Tagger.save`."""
-    from corpora.files import atomic_folder
-
     features = tagger.features
     about: JSON = {"parameters": tagger.parameters, "n_columns": tagger.n_columns}
     about["features"] = None
     if features is not None:
         about["features"] = _parameters(features, copy_model)
-    _check_content(Path(path))
-    with atomic_folder(path, marker=ABOUT) as folder:
+    with whole_folder(path, marker=ABOUT, names=_FILES) as folder:
         (folder / FIELD).write_bytes(tagger.field)
-        _write_json(folder / WORDS, tagger.words)
+        write_json(folder / WORDS, tagger.words)
         if features is not None:
             (folder / GROUPS).write_bytes(_pack(features.clusters_))
             if copy_model:
@@ -67,7 +65,7 @@ def save(path: StrPath, tagger: Saved, *, copy_model: bool) -> None:
             for name in (WORDS, FIELD, GROUPS)
             if (folder / name).exists()
         }
-        _write_json(folder / ABOUT, header, indent=1)
+        write_json(folder / ABOUT, header, indent=1)
 
 
 def check_writable(path: StrPath) -> None:
@@ -78,14 +76,7 @@ def check_writable(path: StrPath) -> None:
     OSError
         If `path` cannot be written, or holds something other than a tagger.
     """
-    from corpora.files import atomic_folder
-
-    class Given(Exception):
-        """Up before anything was replaced."""
-
-    _check_content(Path(path))
-    with contextlib.suppress(Given), atomic_folder(path, marker=ABOUT):
-        raise Given
+    persistence.check_writable(path, marker=ABOUT, names=_FILES)
 
 
 def load(path: StrPath) -> Saved:
@@ -198,11 +189,6 @@ def _checksum(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _write_json(path: Path, data: Any, indent: int | None = None) -> None:
-    text = json.dumps(data, ensure_ascii=False, indent=indent)
-    path.write_text(text, encoding="utf-8", errors="backslashreplace")
-
-
 def _read(folder: Path, name: str) -> bytes:
     try:
         return (folder / name).read_bytes()
@@ -215,15 +201,3 @@ def _parse(path: Path, content: bytes) -> Any:
         return json.loads(content)
     except (ValueError, RecursionError) as error:
         raise ModelError(f"{path} is damaged: {error}") from error
-
-
-def _check_content(folder: Path) -> None:
-    """Refuse to replace a folder with files that are not of a tagger; hidden ones may go."""
-    if folder.is_dir():
-        names = {name for name in os.listdir(folder) if not name.startswith(".")}
-        others = sorted(names - {ABOUT, WORDS, FIELD, GROUPS, MODEL})
-        if others:
-            some = ", ".join(others[:3]) + (" ..." if len(others) > 3 else "")
-            raise FileExistsError(
-                errno.EEXIST, f"The folder holds other things ({some}); not replaced", str(folder)
-            )

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conec.types import FloatArray, IntArray
+from conec.weights import unit
 
 _ROUNDS = 8  # of k-means: assignments hardly change later
 
@@ -77,9 +78,7 @@ def _k_means(vectors: FloatArray, k: int, rng: np.random.Generator) -> IntArray:
         labels, before = (vectors @ centres.T).argmax(axis=1), labels
         if _ and (labels == before).all():
             break
-        centres = _sums(vectors, labels, k)
-        length = np.linalg.norm(centres, axis=1, keepdims=True)
-        centres /= np.where(length > 0, length, 1)
+        centres = unit(_sums(vectors, labels, k))
     return labels.astype(np.int32)
 
 

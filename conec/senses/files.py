@@ -17,13 +17,13 @@ _TYPES = {
 }  # fmt: skip
 
 
-def part(senses: SenseInventory) -> Part:
+def senses_part(senses: SenseInventory) -> Part:
     """What is written: format version and settings, and the arrays."""
     about = {"format_version": FORMAT_VERSION, "settings": asdict(senses.settings)}
     return Part(about, {name: getattr(senses, name).astype(t) for name, t in _TYPES.items()})
 
 
-def read(path: StrPath, n_words: int, size: int) -> SenseInventory | None:
+def read_senses(path: StrPath, n_words: int, size: int) -> SenseInventory | None:
     """Read the senses of a model; None if it has none.
 
     Parameters

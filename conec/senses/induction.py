@@ -13,6 +13,7 @@ import numpy.typing as npt
 
 from conec import purposes
 from conec.contexts import Window, global_embeddings
+from conec.ridge import solve
 from conec.senses.clustering import cluster
 from conec.senses.inventory import SenseInventory, SenseSettings, word_vectors
 from conec.types import FloatArray, IntArray
@@ -49,10 +50,7 @@ def context_map(
     """
     X = contexts.astype(np.float64)
     weighted = X * np.sqrt(counts)[:, None]
-    moments = weighted.T @ X
-    moments += ridge * max(np.trace(moments) / len(moments), 1e-12) * np.eye(len(moments))
-    found: FloatArray = np.linalg.solve(moments, weighted.T @ vectors).astype(np.float32)
-    return found
+    return solve(weighted.T @ X, weighted.T @ vectors, ridge).astype(np.float32)
 
 
 def induce(

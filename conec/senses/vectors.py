@@ -7,11 +7,10 @@ from typing import TypeVar
 
 import numpy as np
 
-from conec.config import check_choice
 from conec.senses.inventory import Sense, SenseInventory, SenseSettings, word_vectors
-from conec.types import Choice, CorpusLike, FloatArray
+from conec.types import CorpusLike, FloatArray
 from conec.weights import unit
-from conec.word_vectors import WordVectors
+from conec.word_vectors import Numbered, WordVectors
 from corpora.tokens import TokenStream
 
 Self = TypeVar("Self", bound="SenseVectors")
@@ -29,6 +28,8 @@ class SenseVectors(WordVectors):
         progress: bool = False,
     ) -> Self:
         """Induce the words' senses: clusters of the contexts that they have in a corpus.
+
+        From then on `embed` gives tokens in the sense at hand.
 
         Parameters
         ----------
@@ -100,15 +101,10 @@ class SenseVectors(WordVectors):
         vectors: FloatArray = self._cache["word_vectors"]
         return vectors
 
-    def _in_sense(
-        self, tokens: list[str], a: float, choice: Choice
-    ) -> tuple[list[str], FloatArray]:
-        """Distinct tokens and their embeddings in the senses that fit a document."""
-        check_choice("senses", choice, Choice)
+    def _sense_contexts(self, text: Numbered) -> FloatArray:
+        """Mapped local contexts of the distinct words of a text, which tell their senses."""
         inventory = self._senses()
         if "sense_window" not in self._cache:
             self._cache["sense_window"] = inventory.settings.context(self.vocabulary)
-        words, matrix = self._local(tokens, window=self._cache["sense_window"])
-        local = unit(np.asarray(matrix @ self._unit_W1(), np.float32) @ inventory.map)
-        ids = [self.vocabulary.index.get(word, -1) for word in words]
-        return words, inventory.mix(ids, self._word_vectors(), local, a, hard=choice == "hard")
+        matrix = self._local(text, self._cache["sense_window"])
+        return unit(np.asarray(matrix @ self._unit_W1(), np.float32) @ inventory.map)

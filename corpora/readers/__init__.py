@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from ..files import is_uri
 from .base import Document, Meter, Reader, TaggedDocument, TextFile
-from .conll import BREAK, Conll
+from .conll import BREAK, Conll, with_breaks
 from .jsonl import JsonLines
 from .lm1b import BillionWords
 from .parquet import Parquet
@@ -30,6 +30,7 @@ __all__ = [
     "TextFile",
     "choose_readers",
     "register_reader",
+    "with_breaks",
 ]
 
 # The last one is asked first whether a file is its own; text takes the rest.

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Literal
 
 from .base import Document, Reader, TaggedDocument, TextFile
@@ -12,6 +13,14 @@ BREAK = ""
 """Token that parts sentences in a document: it takes a position but is no word."""
 
 _DOCSTART = "-DOCSTART-"
+
+
+def with_breaks(sentences: Iterable[Sequence[str]]) -> list[str]:
+    """The tokens of sentences, with a :data:`BREAK` between two of them."""
+    tokens: list[str] = []
+    for number, sentence in enumerate(sentences):
+        tokens += [BREAK, *sentence] if number else sentence
+    return tokens
 
 
 @dataclass(frozen=True)
@@ -53,13 +62,8 @@ class Conll(Reader):
             sentences = [[row[column] for row in sentence] for sentence in document]
             if self.unit == "sentence":
                 yield from sentences
-                continue
-            tokens: list[str] = []
-            for sentence in sentences:
-                if tokens and self.breaks:
-                    tokens.append(BREAK)
-                tokens += sentence
-            yield tokens
+            else:
+                yield with_breaks(sentences) if self.breaks else [*chain(*sentences)]
 
     def tagged(self, file: TextFile) -> Iterator[TaggedDocument]:  # noqa: D102
         width = 0

@@ -8,7 +8,7 @@ import pytest
 from benchmarks import scaling
 from benchmarks.contexts_speed import scipy_contexts
 from benchmarks.corpus_speed import many_types
-from benchmarks.material import encoded, load, plain_text, recut, zipf
+from benchmarks.material import encoded, load, plain_text, recut, require, zipf
 from conec import ContextEncoder
 from conec.contexts import Window, global_contexts
 from corpora.tokens import TokenStream
@@ -81,3 +81,11 @@ def test_losses_of_short_documents_and_the_figure(tmp_path):
     pytest.importorskip("matplotlib")
     scaling._draw(results, tmp_path / "x.png")
     assert (tmp_path / "x.png").is_file()
+
+
+def test_missing_data_sets_end_the_program(tmp_path, monkeypatch):
+    monkeypatch.setenv("CORPORA_DATA", str(tmp_path))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    require()
+    with pytest.raises(SystemExit, match="'conll2003' is not in .*" + tmp_path.name):
+        require("conll2003")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,14 +10,13 @@ from scipy import sparse
 
 from benchmarks import logistic, ner_extended
 from benchmarks.logistic import Inputs
-from conec import presets
 
 
 def test_named_entities_with_features(shared_data, monkeypatch, tmp_path):
     pytest.importorskip("matplotlib")
     monkeypatch.setenv("CORPORA_DATA", str(shared_data))
     monkeypatch.setattr(ner_extended, "QUICK_DOCUMENTS", 60)
-    monkeypatch.setattr(presets, "thesis", replace(presets.thesis, rates=((6, 0.02, 0.005),)))
+    monkeypatch.setattr(ner_extended, "RATES", ((6, 0.02, 0.005),))
     monkeypatch.setattr(ner_extended, "COSTS", (10.0,))
     path = tmp_path / "x.json"
     kinds = ["word2vec", "conec", "conec_shape", "extended"]

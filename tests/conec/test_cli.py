@@ -521,6 +521,9 @@ def test_a_model_without_contexts(corpus, tmp_path):
     assert "--a 0" in error("embed", tmp_path / "m", stdin="cat dog\n")
     run("embed", tmp_path / "m", "--a", 0, stdin="cat dog\n")
     run("similar", tmp_path / "m", "cat", "--space", "word2vec")
+    # senses stand in for global contexts
+    encoder.build_senses(corpus).save(tmp_path / "m")
+    run("embed", tmp_path / "m", stdin="cat dog\n")
 
 
 @pytest.mark.parametrize("command", ["similar", "info", "embed", "oov", "export", "evaluate"])

@@ -351,7 +351,7 @@ def test_a_file(tmp_path):
 # Replacing
 
 
-@pytest.mark.parametrize("stage", ["_write_json", "_write_arrays"])
+@pytest.mark.parametrize("stage", ["write_json", "_write_arrays"])
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, MemoryError])
 def test_an_error_while_saving_leaves_the_old_model(saved, monkeypatch, stage, error):
     def fail(*args, **kwargs):

@@ -15,7 +15,7 @@ from corpora.tokens import TokenStream
 TEXT = [["a", "b", "c", "d", "e", "f", "g"] * 4, ["b", "a", "e", "c"] * 5]
 
 
-@pytest.mark.parametrize(("preset", "epochs"), [(thesis, 25), (thesis_analogies, 10)])
+@pytest.mark.parametrize(("preset", "epochs"), [(thesis, 20), (thesis_analogies, 10)])
 def test_epochs_and_rates(preset, epochs):
     assert sum(part[0] for part in preset.rates) == epochs
     config = conec.ContextEncoder(**preset.parameters).config

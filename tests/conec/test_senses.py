@@ -93,6 +93,43 @@ def test_the_sense_at_hand_is_embedded(model):
         assert soft @ own[name] > soft @ own[other]
 
 
+def test_embed_picks_the_sense_by_itself(model, documents):
+    tokens = ["x0", "mixed", "x1", "new", "", "y0"]
+    found, has = model.embed(tokens, 0.7, return_found=True)
+    soft, none = (model.embed(tokens, 0.7, senses=choice) for choice in ("soft", "none"))
+    assert found.tobytes() == model.embed(tokens, 0.7, senses="auto").tobytes() == soft.tobytes()
+    assert has.tolist() == [True] * 4 + [False, True]
+    assert np.abs(found - none).max() > 0.1
+    # one vector a word: the same as before there were senses
+    bare = conec.ContextEncoder(**model.config.to_dict()).fit(documents)
+    for choice in ("auto", "none"):
+        assert bare.embed(tokens, 0.7, senses=choice).tobytes() == none.tobytes()
+    assert bare.embed(tokens, 0.7).tobytes() == none.tobytes()
+
+
+def test_senses_of_a_model_with_features(documents):
+    from conec.features import Affixes
+
+    made = conec.ExtendedContextEncoder([Affixes()], vector_size=4, min_count=2, epochs=1)
+    made.fit(documents[:200]).build_senses(documents[:200], SenseSettings(min_occurrences=2))
+    tokens = ["x0", "mixed", "", "new"]
+    found = {choice: made.embed(tokens, senses=choice) for choice in ("soft", "none")}
+    assert made.embed(tokens).tobytes() == found["soft"].tobytes() != found["none"].tobytes()
+
+
+def test_with_senses_global_contexts_are_not_needed(model):
+    from conec.ner import ContextFeatures
+
+    made = conec.ContextEncoder(**model.config.to_dict())
+    made.vocabulary, made.W1, made.W2 = model.vocabulary, model.W1, model.W2
+    made.sense_inventory = model.sense_inventory
+    tokens = ["x0", "mixed", "x1"]
+    found = ContextFeatures(made).fit_transform([tokens])
+    assert found.tobytes() == made.embed(tokens).tobytes() == model.embed(tokens).tobytes()
+    with pytest.raises(RuntimeError, match="learn_map or build_contexts"):
+        made.embed(tokens, senses="none")
+
+
 def test_without_any_context_the_shares_decide(model):
     shares = np.array([sense.share for sense in model.senses("mixed")], np.float32)
     embeddings = np.stack([sense.embedding for sense in model.senses("mixed")])
@@ -312,10 +349,12 @@ def test_unknown_words_and_what_was_not_built(model, documents):
     bare = conec.ContextEncoder(vector_size=4, min_count=2, epochs=1).fit(documents[:50])
     with pytest.raises(RuntimeError, match="build_senses"):
         bare.senses("x0")
-    with pytest.raises(RuntimeError, match="build_senses"):
-        bare.embed(["x0"], senses="soft")
-    with pytest.raises(ValueError, match="'soft', 'hard'"):
-        model.embed(["x0"], senses="best")
+    for choice in ("soft", "hard"):
+        with pytest.raises(RuntimeError, match="build_senses"):
+            bare.embed(["x0"], senses=choice)
+    for choice in ("best", None):
+        with pytest.raises(ValueError, match="'soft', 'hard'"):
+            model.embed(["x0"], senses=choice)
     with pytest.raises(ValueError, match="share from 0 to 1"):
         model.embed(["x0"], 1.5, senses="soft")
     with pytest.raises(ValueError, match="empty"):

@@ -129,6 +129,10 @@ class TestConll:
         broken = corpora.open(path, breaks=True, clean="lower")
         assert list(broken) == [["eu", "rejects", BREAK, "peter"], ["london"]]
 
+    def test_breaks_stand_between_sentences_alone(self) -> None:
+        assert corpora.with_breaks([["a", "b"], [], ("c",)]) == ["a", "b", BREAK, BREAK, "c"]
+        assert corpora.with_breaks([]) == []
+
     def test_tags(self, tmp_path: Path) -> None:
         path = write(tmp_path, "eng.train", CONLL)
         corpus = corpora.open(path, unit="sentence", clean="lower")

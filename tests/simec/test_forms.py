@@ -265,7 +265,7 @@ def test_any_shape_fits_alike_in_all_forms(seed, m, n, D, d, share, hidden):
         assert np.isfinite(found[-1]).all()
     np.testing.assert_allclose(found[1], found[0], atol=1e-5)
     if np.isnan(S).any():
-        np.testing.assert_allclose(found[2], found[0], atol=2e-3 * max(1, np.abs(found[0]).max()))
+        np.testing.assert_allclose(found[2], found[0], atol=1e-2 * max(1, np.abs(found[0]).max()))
 
 
 # Networks of one's own

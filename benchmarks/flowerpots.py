@@ -1,0 +1,277 @@
+"""Plants that nobody has judged, placed where people would see them: thesis, Sec. 1.1.
+
+People said how unlike 16 plants in flowerpots are, on a scale of 20 (Gati & Tversky, 1982):
+similarity is 1 - d / 20, centred by the training plants. In one experiment ("size") plants differ
+in their leaves and in size, in the other one ("form") in their leaves and form, four steps of
+each: numbers run through the steps of one for each step of the other. Features are both steps,
+divided by their standard deviation, and three of noise, of twice that.
+
+Plants 5 and 15 are held out, as in the thesis ("thesis"), or each two of all 16 in turn ("pairs").
+Methods:
+
+- kpca: linear kernel PCA of the features
+- kpca_clean: the same without noise
+- ridge: eigenvectors of the similarities, and a ridge regression of them on the features
+- simec_exact: a linear encoder, by the closed form
+- simec: the same, and then Adam, as is the default
+- simec_adam: the same from random weights
+- full: eigenvectors of the similarities of all 16 plants, which need not be predicted
+
+Embeddings have two dimensions. Figures of what was held out ("test"), and the first and the last
+of training plants:
+
+- correlation: of scalar products with training plants with centred similarities to them
+- output: the same of the output of the encoder, Y W_l
+- spearman: of distances to training plants with what people said
+- rank: of the training plant that is the most similar one, by distance; 1 is the nearest
+- distance: from the place that the plant has in "full", as a share of the root mean square
+  distance of plants from their mean, after a rotation and a scaling by the training plants
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks import charts, simec_data
+from benchmarks.common import Result, Table, number, over_runs, parser, report
+from benchmarks.runs import Measured
+
+Array = npt.NDArray[np.float64]
+Embedded = tuple[Array, Array]
+
+EXPERIMENTS = ("size", "form")
+SCALE = 20
+TEST = (5, 15)  # numbers begin at 1
+STEPS, N_NOISE, NOISE = 4, 3, 2.0
+METHODS = {
+    "kpca": "kernel PCA of features", "kpca_clean": "kernel PCA without noise",
+    "ridge": "eigenvectors and ridge", "simec_exact": "SimEc, exact", "simec": "SimEc",
+    "simec_adam": "SimEc, Adam alone", "full": "eigenvectors, all judged",
+}  # fmt: skip
+SIMEC: dict[str, Any] = {
+    "symmetric": 1.0, "batch_size": 16, "learning_rate": 0.01, "max_iter": 1000,
+}  # fmt: skip
+SOLVERS: dict[str, dict[str, str]] = {
+    "simec_exact": {"solver": "exact"},
+    "simec": {"solver": "auto"},
+    "simec_adam": {"solver": "adam", "init": "random"},
+}
+UNITS = {
+    "correlation": "correlation", "output": "correlation", "spearman": "correlation",
+    "rank": "rank", "distance": "share",
+}  # fmt: skip
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the benchmark."""
+    from tqdm import tqdm
+
+    args = _arguments(argv)
+    given = {name: judgements(name, args.data) for name in EXPERIMENTS}
+    runs = []
+    for seed in tqdm(range(1, args.seeds + 1), desc="seeds"):
+        X = features(seed)
+        found: Measured = {}
+        for name, D in given.items():
+            every = tuple(combinations(range(1, len(D) + 1), 2))
+            found |= named(f"{name}.thesis", measure(X, D, [TEST], seed, tuple(METHODS)))
+            fast = tuple(method for method in METHODS if method not in ("simec", "simec_adam"))
+            found |= named(
+                f"{name}.pairs", measure(X, D, every[::10] if args.quick else every, seed, fast)
+            )
+        runs.append(found)
+    results = [over_runs(n, [r[n] for r in runs], UNITS[n.rpartition(".")[2]]) for n in runs[0]]
+    protocol = {
+        **SIMEC, "n_components": 2, "noise": NOISE, "seeds": args.seeds, "quick": args.quick,
+    }  # fmt: skip
+    corpus = {"name": "Gati & Tversky 1982", "plants": STEPS**2, "held out": list(TEST)}
+    report(
+        "flowerpots", protocol, corpus, results, args.json,
+        tables=_tables({result.name: result for result in results}),
+        chart=lambda path: draw(given, path),
+    )  # fmt: skip
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    p = parser(__doc__, seeds=10, corpus=False)
+    simec_data.add_argument(p)
+    args: argparse.Namespace = p.parse_args(argv)
+    return args
+
+
+def judgements(name: str, data: Path | None = None) -> Array:
+    """Mean dissimilarities of one experiment, of shape (16, 16)."""
+    path = simec_data.find(f"nonmetric/flowerpots_elongation_{name}.csv", data)
+    return np.loadtxt(path, delimiter=",")
+
+
+def features(seed: int) -> Array:
+    """Two steps of each plant, and noise: shape (16, 5)."""
+    numbers = np.arange(STEPS**2)
+    steps = np.stack([numbers // STEPS, numbers % STEPS], axis=1).astype(np.float64)
+    steps = (steps - steps.mean(axis=0)) / steps.std(axis=0)
+    noise = np.random.default_rng(seed).standard_normal((len(steps), N_NOISE))
+    return np.hstack([steps, NOISE * noise])
+
+
+def named(prefix: str, figures: Measured) -> Measured:
+    """The same figures with a prefix to their names."""
+    return {f"{prefix}.{name}": value for name, value in figures.items()}
+
+
+def measure(
+    X: Array, D: Array, held_out: Sequence[tuple[int, ...]], seed: int, methods: tuple[str, ...]
+) -> Measured:
+    """Figures of each method, means over what was held out."""
+    figures: dict[str, list[float]] = {}
+    for numbers in held_out:
+        split = Split(D, numbers)
+        for method in methods:
+            fitted = split.embed(method, X, seed)
+            for name, value in split.figures(*fitted).items():
+                figures.setdefault(f"{method}.{name}", []).append(value)
+    return {name: float(np.mean(values)) for name, values in figures.items()}
+
+
+class Split:
+    """Plants to learn from, and plants held out.
+
+    Parameters
+    ----------
+    D : float64 array of shape (16, 16)
+        Dissimilarities.
+    numbers : tuple of int
+        Of the plants held out, from 1.
+    """
+
+    def __init__(self, D: Array, numbers: tuple[int, ...]) -> None:
+        from simec.similarities import Centerer, center, from_dissimilarities
+        from simec.spectral import eigen_embedding
+
+        self.test = np.array(numbers) - 1
+        self.train = np.setdiff1d(np.arange(len(D)), self.test)
+        similar = np.asarray(from_dissimilarities(D, SCALE), np.float64)
+        rows = similar[:, self.train]
+        centerer = Centerer().fit(rows[self.train])
+        self.S, self.S_test = (centerer.transform(rows[part]) for part in (self.train, self.test))
+        self.D_test = D[np.ix_(self.test, self.train)]
+        full, _ = eigen_embedding(center(similar), 2)
+        self.full = full[self.train], full[self.test]
+        self.size = float(np.sqrt((full**2).sum(axis=1).mean()))
+
+    def embed(self, method: str, X: Array, seed: int) -> tuple[Embedded, Array | None]:
+        """Embeddings of training plants and of others; an encoder's output for the others."""
+        from sklearn.decomposition import KernelPCA
+
+        from simec import SimilarityEncoder
+        from simec.spectral import SpectralRegression
+
+        if method == "full":
+            return self.full, None
+        if method == "kpca_clean":
+            X = X[:, :-N_NOISE]
+        train, test = X[self.train], X[self.test]
+        if method.startswith("kpca"):
+            fitted: Any = KernelPCA(2).fit(train)
+        elif method == "ridge":
+            fitted = SpectralRegression(2).fit(train, self.S)
+        else:
+            encoder = SimilarityEncoder(2, random_state=seed, **SIMEC)
+            fitted = encoder.set_params(**SOLVERS[method]).fit(train, self.S)
+        Y, Y_test = (np.asarray(fitted.transform(x), np.float64) for x in (train, test))
+        output = fitted.predict(test) if method.startswith("simec") else None
+        return (Y, Y_test), output
+
+    def figures(self, embedded: Embedded, output: Array | None) -> Measured:
+        """What is measured of one method."""
+        from scipy.spatial.distance import cdist
+        from scipy.stats import rankdata, spearmanr
+
+        Y, Y_test = embedded
+        distances = cdist(Y_test, Y)
+        nearest = self.D_test.argmin(axis=1)
+        ranks = rankdata(distances, axis=1)[np.arange(len(nearest)), nearest]
+        off, off_train = (
+            np.linalg.norm(there - place, axis=1).mean() / self.size
+            for there, place in zip(self.turned(embedded)[::-1], self.full[::-1], strict=True)
+        )
+        found = {
+            "train.correlation": _correlation(Y @ Y.T, self.S),
+            "train.distance": float(off_train),
+            "test.correlation": _correlation(Y_test @ Y.T, self.S_test),
+            "test.spearman": float(spearmanr(distances.ravel(), self.D_test.ravel()).statistic),
+            "test.rank": float(ranks.mean()),
+            "test.distance": float(off),
+        }
+        if output is not None:
+            found["test.output"] = _correlation(output, self.S_test)
+        return found
+
+    def turned(self, embedded: Embedded) -> Embedded:
+        """An embedding, rotated and scaled as its training plants are nearest to `full`."""
+        from scipy.linalg import orthogonal_procrustes
+
+        Y, Y_test = embedded
+        middle, aim = Y.mean(axis=0), self.full[0].mean(axis=0)
+        R, size = orthogonal_procrustes(Y - middle, self.full[0] - aim)
+        R = R * size / ((Y - middle) ** 2).sum()
+        return (Y - middle) @ R + aim, (Y_test - middle) @ R + aim
+
+
+def _correlation(A: npt.NDArray[Any], B: npt.NDArray[Any]) -> float:
+    return float(np.corrcoef(A.ravel(), B.ravel())[0, 1])
+
+
+def _tables(found: dict[str, Result]) -> list[Table]:
+    columns = ("train.correlation", "train.distance", *(f"test.{name}" for name in UNITS))
+    tables = []
+    for name in EXPERIMENTS:
+        for part in ("thesis", "pairs"):
+            rows = [
+                (method, *(number(found.get(f"{name}.{part}.{method}.{c}")) for c in columns))
+                for method in METHODS
+                if f"{name}.{part}.{method}.test.rank" in found
+            ]
+            tables.append(Table((f"{name}, {part}", "train", "distance", *UNITS), rows))
+    return tables
+
+
+def draw(given: dict[str, Array], path: Path) -> None:
+    """Embeddings with the numbers of plants, of the first seed; those held out in red."""
+    methods = ("full", "kpca", "ridge", "simec")
+    figure, panels = charts.figure(len(given), len(methods), (13, 3.4 * len(given)))
+    X = features(1)
+    free = iter(panels)
+    for name, D in given.items():
+        split = Split(D, TEST)
+        for method in methods:
+            axes = next(free)
+            Y, Y_test = split.turned(split.embed(method, X, 1)[0])
+            every = np.vstack([Y, Y_test])
+            axes.scatter(*every.T, s=0)  # for the limits
+            for plants, places, color in (
+                (split.train, Y, "#333333"), (split.test, Y_test, charts.RED),
+            ):  # fmt: skip
+                for plant, (x, y) in zip(plants, places, strict=True):
+                    axes.text(
+                        x, y, str(plant + 1), color=color, ha="center", va="center",
+                        fontsize=9 if color != charts.RED else 12,
+                        fontweight="bold" if color == charts.RED else "normal",
+                    )  # fmt: skip
+            axes.set_title(f"{name}: {METHODS[method]}", loc="left", fontsize=10.5)
+            axes.margins(0.12)
+            axes.set_xticks([])
+            axes.set_yticks([])
+    figure.supxlabel("red: plants that were held out, but where all were judged", fontsize=9.5)
+    charts.save(figure, path)
+
+
+if __name__ == "__main__":
+    main()

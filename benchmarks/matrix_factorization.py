@@ -1,0 +1,297 @@
+"""SVD and eigendecomposition by a Similarity Encoder: thesis, Sec. 2.1.
+
+The encoder has no features, so that it factorises a matrix, and nothing else. Matrices are
+random: rectangular; symmetric and positive semi-definite ("psd"); symmetric with as many negative
+eigenvalues as positive ones ("indefinite"). Solvers:
+
+- exact: the closed form
+- auto: the same, and then Adam, as is the default
+- adam: from random weights
+
+Errors are mean squared ones, "output" of Y W_l and "symmetric" of Y Yᵀ, the latter with the
+symmetric term; "excess" is by how many percent they are above those of SVD or eigenvectors.
+
+"orthogonal" is the largest cosine of two rows of W_l, with and without the orthogonality term.
+"missing" hides a share of the entries of a matrix of low rank with a little noise, as only then
+can they be known from the others: "train" are known entries, "test" hidden ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from benchmarks import charts
+from benchmarks.common import Result, Table, number, over_runs, parser, report
+from benchmarks.runs import Measured
+
+Array = npt.NDArray[np.float64]
+
+
+class Sizes(NamedTuple):
+    """Of the matrices: symmetric ones are of m rows."""
+
+    m: int = 300
+    n: int = 200
+    dimensions: tuple[int, ...] = (1, 2, 5, 10, 20, 50)
+    missing: tuple[int, ...] = (10, 20, 30, 40, 50, 60, 70, 80)
+
+
+FULL = Sizes()
+QUICK = Sizes(60, 40, (2, 10), (20, 50))
+MATRICES = ("rectangular", "psd", "indefinite")
+SOLVERS = ("exact", "auto", "adam")
+RANK = 10  # of the matrix of which entries are missing
+NOISE = 0.1  # of its standard deviation
+# all rows in a batch: steps are exact, and as many as it takes
+DESCENT: dict[str, Any] = {
+    "init": "random", "learning_rate": 0.05, "max_iter": 3000, "n_iter_no_change": 20,
+    "tol": 1e-5,
+}  # fmt: skip
+# enough for indefinite matrices not to be factorised with rows of other signs
+SYMMETRIC = 10.0
+ORTHOGONAL = 0.01
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the benchmark."""
+    from tqdm import tqdm
+
+    args = _arguments(argv)
+    sizes = QUICK if args.quick else FULL
+    runs = [run(seed, sizes) for seed in tqdm(range(1, args.seeds + 1), desc="seeds")]
+    results = [over_runs(name, [r[name] for r in runs], unit(name)) for name in runs[0]]
+    found = {result.name: result for result in results}
+    protocol = {
+        **DESCENT, "batch_size": sizes.m, "symmetric": SYMMETRIC, "orthogonal": ORTHOGONAL,
+        "seeds": args.seeds, "quick": args.quick,
+    }  # fmt: skip
+    corpus = {
+        "name": "random matrices", "rectangular": f"{sizes.m} x {sizes.n}",
+        "symmetric": f"{sizes.m} x {sizes.m}",
+        "missing": f"{sizes.m} x {sizes.n} of rank {RANK}, noise of {NOISE} standard deviations",
+    }  # fmt: skip
+    report(
+        "matrix_factorization", protocol, corpus, results, args.json,
+        tables=_tables(found, sizes), chart=lambda path: draw(found, sizes, path),
+    )  # fmt: skip
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    args: argparse.Namespace = parser(__doc__, corpus=False).parse_args(argv)
+    return args
+
+
+def unit(name: str) -> str:
+    """Of a result, by its name."""
+    kinds = {"excess": "%", "gain": "times", "cosine": "cosine"}
+    return next((kinds[part] for part in name.split(".") if part in kinds), "squared error")
+
+
+def matrices(sizes: Sizes, rng: np.random.Generator) -> dict[str, Array]:
+    """Those that are factorised, with entries of about 1."""
+    m, n, _, _ = sizes
+    G = rng.standard_normal((m, 2 * m))
+    A = rng.standard_normal((m, m))
+    return {
+        "rectangular": rng.standard_normal((m, n)),
+        "psd": G @ G.T / np.sqrt(2 * m),
+        "indefinite": (A + A.T) / np.sqrt(2),
+    }
+
+
+def run(seed: int, sizes: Sizes) -> Measured:
+    """All figures of one seed."""
+    rng = np.random.default_rng(seed)
+    found: Measured = {}
+    given = matrices(sizes, rng)
+    for name, S in given.items():
+        for d in sizes.dimensions:
+            found |= _factors(name, S, d, seed)
+    found |= _orthogonality(given["rectangular"], seed)
+    low = rng.standard_normal((sizes.m, RANK)) @ rng.standard_normal((RANK, sizes.n))
+    R = low / low.std() + NOISE * rng.standard_normal(low.shape)
+    order = rng.permutation(R.size).reshape(R.shape)
+    for share in sizes.missing:
+        found |= _missing(R, order >= share / 100 * R.size, share, seed)
+    return found
+
+
+def encoder(d: int, solver: str, m: int, seed: int, **more: Any) -> Any:
+    """One without features, as it is used here."""
+    from simec import SimilarityEncoder
+
+    descent = DESCENT if solver == "adam" else {}
+    return SimilarityEncoder(
+        d, solver=solver, batch_size=m, random_state=seed, **{**descent, **more}
+    )
+
+
+def mse(S: Array, found: npt.NDArray[Any]) -> float:
+    """Mean squared error."""
+    return float(np.mean((S - found) ** 2))
+
+
+def _factors(name: str, S: Array, d: int, seed: int) -> Measured:
+    """Errors of one matrix and one number of dimensions."""
+    from simec.spectral import optimal_mse, svd
+
+    W1, W2 = svd(S, d)
+    kinds = {"output": mse(S, W1 @ W2)}
+    if name != "rectangular":
+        kinds["symmetric"] = optimal_mse(S, d)
+    found: Measured = {}
+    for kind, best in kinds.items():
+        found[f"{name}.{kind}.optimum.mse.d{d}"] = best
+        for solver in SOLVERS:
+            weight = SYMMETRIC if kind == "symmetric" else 0.0
+            simec = encoder(d, solver, len(S), seed, symmetric=weight).fit(None, S)
+            Y = simec.transform(None)
+            error = mse(S, simec.predict(None) if kind == "output" else Y @ Y.T)
+            found[f"{name}.{kind}.{solver}.mse.d{d}"] = error
+            found[f"{name}.{kind}.{solver}.excess.d{d}"] = 100 * (error / best - 1)
+    return found
+
+
+def _orthogonality(R: Array, seed: int) -> Measured:
+    """Cosines of rows of the last layer."""
+    found: Measured = {}
+    for name, solver, weight in (
+        ("exact", "exact", 0.0), ("adam", "adam", 0.0), ("adam_term", "adam", ORTHOGONAL),
+    ):  # fmt: skip
+        simec = encoder(RANK, solver, len(R), seed, orthogonal=weight).fit(None, R)
+        W = simec.module_.last.weight.detach().double().numpy()
+        W /= np.linalg.norm(W, axis=1, keepdims=True)
+        found[f"orthogonal.{name}.cosine.d{RANK}"] = float(np.abs(np.triu(W @ W.T, 1)).max())
+        best = found.setdefault(f"orthogonal.optimum.mse.d{RANK}", _optimum(R, RANK))
+        error = mse(R, simec.predict(None))
+        found[f"orthogonal.{name}.excess.d{RANK}"] = 100 * (error / best - 1)
+    return found
+
+
+def _optimum(R: Array, d: int) -> float:
+    from simec.spectral import svd
+
+    W1, W2 = svd(R, d)
+    return mse(R, W1 @ W2)
+
+
+def _missing(R: Array, known: npt.NDArray[np.bool_], share: int, seed: int) -> Measured:
+    """Errors with some entries hidden."""
+    from simec.spectral import svd, svd_missing
+
+    hidden = np.where(known, R, np.nan)
+
+    def product(W1: Array, W2: Array) -> Array:
+        return W1 @ W2
+
+    predicted = {
+        "svd_all": product(*svd(R, RANK)),  # which has seen what is hidden
+        "svd_mean": product(*svd_missing(hidden, RANK, fill="mean")),
+        "svd_iterative": product(*svd_missing(hidden, RANK, max_iter=1000)),
+        **{
+            f"simec_{solver}": encoder(RANK, solver, len(R), seed).fit(None, hidden).predict(None)
+            for solver in SOLVERS
+        },
+    }
+    found: Measured = {}
+    for method, P in predicted.items():
+        for part, entries in (("train", known), ("test", ~known), ("all", known | ~known)):
+            found[f"missing.{method}.{part}.mse.{share}"] = mse(R[entries], P[entries])
+    for part in ("test", "all"):
+        for method in predicted:
+            if method.startswith("simec"):
+                over = found[f"missing.svd_mean.{part}.mse.{share}"]
+                error = found[f"missing.{method}.{part}.mse.{share}"]
+                found[f"missing.{method}.{part}.gain.{share}"] = over / error
+    return found
+
+
+def _tables(found: dict[str, Result], sizes: Sizes) -> list[Table]:
+    columns = [f"d={d}" for d in sizes.dimensions]
+    rows = []
+    for name in MATRICES:
+        for kind in ("output", "symmetric"):
+            if f"{name}.{kind}.optimum.mse.d{sizes.dimensions[0]}" not in found:
+                continue
+            for solver in SOLVERS:
+                cells = [found[f"{name}.{kind}.{solver}.excess.d{d}"] for d in sizes.dimensions]
+                rows.append((f"{name}, {kind}, {solver}", *(number(c, digits=2) for c in cells)))
+    errors = [
+        (
+            f"{part}, {method}",
+            *(number(found[f"missing.{method}.{part}.mse.{s}"], digits=4) for s in sizes.missing),
+        )
+        for part in ("train", "test")
+        for method in METHODS
+    ]
+    shares = [f"{share} %" for share in sizes.missing]
+    return [
+        Table(("% above the optimum", *columns), rows),
+        Table(("squared error, missing:", *shares), errors),
+    ]
+
+
+METHODS = {
+    "svd_mean": "SVD, mean for what is missing",
+    "svd_iterative": "iterative SVD",
+    "simec_adam": "SimEc, Adam",
+    "simec_exact": "SimEc, exact",
+    "simec_auto": "SimEc, auto",
+    "svd_all": "SVD, nothing missing",
+}
+
+
+def draw(found: dict[str, Result], sizes: Sizes, path: Path) -> None:
+    """Errors by dimensions, beside the optimum; errors of missing entries by their share."""
+    figure, (left, right) = charts.figure(1, 2, (11, 4.2))
+    lines = {
+        ("rectangular", "output"): charts.BLUE, ("psd", "symmetric"): charts.GREEN,
+        ("indefinite", "output"): charts.ORANGE, ("indefinite", "symmetric"): charts.RED,
+    }  # fmt: skip
+    for (name, kind), color in lines.items():
+        for solver in ("optimum", "exact", "adam"):
+            results = [found[f"{name}.{kind}.{solver}.mse.d{d}"] for d in sizes.dimensions]
+            left.plot(
+                sizes.dimensions, [r.value for r in results],
+                linestyle="-" if solver == "optimum" else "", color=color,
+                marker={"optimum": "", "exact": "o", "adam": "x"}[solver], markersize=7,
+                markerfacecolor="none",
+                label=f"{name}, {'YYᵀ' if kind == 'symmetric' else 'YW'}"
+                if solver == "optimum" else None,
+            )  # fmt: skip
+    for marker, text in (("o", "SimEc, exact"), ("x", "SimEc, Adam")):
+        left.plot(
+            [], [], marker=marker, linestyle="", color="#444444", markerfacecolor="none", label=text
+        )
+    left.set_xscale("log")
+    left.set_xticks(sizes.dimensions, [str(d) for d in sizes.dimensions])
+    left.minorticks_off()
+    left.legend(frameon=False, fontsize=8)
+    left.set_ylim(0)
+    charts.style(left, "dimensions", "mean squared error", "Lines: SVD, eigenvectors")
+    styles = {
+        "svd_mean": (charts.ORANGE, "-", "s"), "svd_iterative": (charts.GREY, "-", "o"),
+        "simec_adam": (charts.RED, "", "x"), "simec_exact": (charts.BLUE, "--", "."),
+        "svd_all": ("#444444", ":", ""),
+    }  # fmt: skip
+    for method, (color, line, marker) in styles.items():
+        results = [found[f"missing.{method}.test.mse.{s}"] for s in sizes.missing]
+        right.errorbar(
+            sizes.missing, [r.value for r in results], [r.sd or 0 for r in results], color=color,
+            linestyle=line, marker=marker, label=METHODS[method],
+        )  # fmt: skip
+    right.set_yscale("log")
+    right.legend(frameon=False, fontsize=8)
+    charts.style(
+        right, "missing entries, %", "mean squared error on them", f"Missing entries, d = {RANK}"
+    )
+    charts.save(figure, path)
+
+
+if __name__ == "__main__":
+    main()
