@@ -18,8 +18,8 @@ Trainers:
 The error is that of predictions for test points. `ratio.loop` takes the error that the loop has
 after its training: the time at which it first had it, over the shortest `fit` of ours that is as
 good. `ratio.kernel_pca` and `ratio.svd` do the same with theirs; `ratio.loop.back` takes the best
-error of ours. Where the other never gets there it has all of its time, and the ratio is a lower bound
-(`reached` says in what share of rounds it does).
+error of ours. Where the other never gets there it has all of its time, and the ratio is a lower
+bound (`reached` says in what share of rounds it does).
 
 A second block (`benchmarks.simec_scaling`) says how time and memory grow; a third, on a GPU where
 there is one, how many rows are trained a second, and what share of matrix products that is.
