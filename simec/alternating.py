@@ -7,17 +7,19 @@ for features this is alternating least squares (Zhou et al., 2008).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from scipy import sparse
 
-from simec.exact import Array, LinearFit, conjugate_gradients
+from simec.exact import Array, LinearFit, Pieces, conjugate_gradients, widened
 from simec.inputs import chunks
 
 _ROUNDS = 50
 _STEPS = 10  # of conjugate gradients, from where the last round ended
 _PROGRESS = 1e-4  # share of the error that a round has to take off
+_LEAST = 1e-6  # of the mean square of W_l: what squared weights cost at least
 
 
 def alternating(
@@ -42,19 +44,22 @@ def alternating(
     W1 : float64 array of shape (p, d)
     W_l : float64 array of shape (d, n)
     """
-    n_known = float(known.sum())
-    penalty = max(ridge * n_known, 1e-6 * float((W_l**2).sum(axis=1).mean()) / W_l.shape[1])
+    # above 0, so that what nothing is known of does no harm
+    least = _LEAST * float((W_l**2).mean())
+    penalty_l = max(ridge * float(known.sum()), least)
+    penalty_1 = max(ridge * float(known.sum()), least * fit.scale)
     S, known = _float64(S), _float64(known)
     S_T, known_T = (M.T.tocsr() if sparse.issparse(M) else M.T for M in (S, known))
     total = _squares(S)
     W1: Array | None = None
     before = np.inf
     for _ in range(rounds):
-        W1 = first(fit, S, known, W_l, penalty, W1)
-        Y = np.vstack([fit.apply(rows, W1) for rows in chunks(fit.n_rows)])
-        W_l = solve_rows(S_T, known_T, Y, penalty).T
+        W1 = first(fit, S, known, W_l, penalty_1, W1)
+        Y = embeddings(fit, W1)
+        W_l = solve_rows(S_T, known_T, Y, penalty_l).T
         # with the best W_l, what is left is what was there less what is explained
-        error = total - float((np.asarray(S @ W_l.T) * Y).sum()) + penalty * float((W1**2).sum())
+        explained = float((np.asarray(S @ W_l.T) * Y).sum())
+        error = total - explained + penalty_1 * float((fit.costs * W1**2).sum())
         if before - error < _PROGRESS * abs(error):
             break
         before = error
@@ -64,12 +69,68 @@ def alternating(
 
 def balanced(W1: Array, Y: Array, W_l: Array) -> tuple[Array, Array]:
     """The same product, with rows of W_l orthogonal and as long as the columns of Y = H W₁."""
+    d = len(W_l)
     Q, R = np.linalg.qr(W_l.T)
     T = np.linalg.qr(Y, mode="r")
-    A, sizes, B = np.linalg.svd(T @ R.T)
+    A, sizes, B = np.linalg.svd(T @ R.T, full_matrices=False)
     root = np.sqrt(sizes)
     turn = np.linalg.lstsq(T, A * root, rcond=None)[0]
-    return W1 @ turn, (Q @ (B.T * root)).T
+    return widened(W1 @ turn, d), widened(Q @ (B.T * root), d).T
+
+
+def filling(
+    solve: Callable[[Pieces], tuple[Array, Array]],
+    fit: LinearFit,
+    S: Any,
+    known: Any,
+    W1: Array,
+    W_l: Array,
+) -> tuple[Array, Array]:
+    """Bring a closed form for targets without gaps to those with gaps.
+
+    What is unknown is filled with what the last round predicts (Mazumder et al., 2010). Where
+    the closed form is an optimum, no round raises the error.
+
+    Parameters
+    ----------
+    solve : callable
+        From targets in pieces to W₁ and W_l.
+    fit, S, known
+        As for `alternating`.
+    W1, W_l
+        To start from.
+
+    Returns
+    -------
+    W1, W_l
+    """
+    S, known = _float64(S), _float64(known)
+    found, best = (W1, W_l), np.inf
+    for _ in range(_ROUNDS + 1):
+        Y = embeddings(fit, W1)
+        gaps = (_gaps(S, known, Y, W_l, rows) for rows in fit.chunks())
+        error = sum(float((gap**2).sum()) for gap in gaps)
+        if error < best:
+            found = W1, W_l
+        if not error < best * (1 - _PROGRESS):
+            break
+        best = error
+        W1, W_l = solve(
+            lambda rows, Y=Y, W_l=W_l: Y[rows] @ W_l + _gaps(S, known, Y, W_l, rows)  # type: ignore[misc]
+        )
+    return found
+
+
+def _gaps(S: Any, known: Any, Y: Array, W_l: Array, rows: Any) -> Array:
+    """What predictions lack of what is known."""
+    here, at = _dense(_rows(S, rows)), _dense(_rows(known, rows))
+    return np.asarray((here - Y[rows] @ W_l) * at)
+
+
+def embeddings(fit: LinearFit, W1: Array) -> Array:
+    """Of all rows."""
+    found: Array = np.vstack([fit.apply(rows, W1) for rows in chunks(fit.n_rows)])
+    return found
 
 
 def first(
@@ -92,7 +153,7 @@ def first(
                 return np.asarray(here.multiply(Y @ W_l).tocsr() @ W_l.T)
             return np.asarray((here * (Y @ W_l)) @ W_l.T)
 
-        return fit.products(back, B.shape[1]) + penalty * B
+        return fit.products(back, B.shape[1]) + penalty * fit.costs * B
 
     right = fit.products(lambda rows: np.asarray(_rows(S, rows) @ W_l.T), len(W_l))
     return conjugate_gradients(gram, right, start, _STEPS if start is not None else steps)
@@ -118,7 +179,7 @@ def solve_rows(S: Any, known: Any, W: Array, penalty: float) -> Array:
     outer = (W[:, :, None] * W[:, None, :]).reshape(len(W), d * d)
     right = np.asarray(S @ W)
     result = np.zeros_like(right)
-    for rows in chunks(len(right)):
+    for rows in chunks(len(right), d * d):
         grams = np.asarray(_rows(known, rows) @ outer).reshape(-1, d, d)
         grams[:, np.arange(d), np.arange(d)] += penalty
         here = rows.numpy()
@@ -128,6 +189,10 @@ def solve_rows(S: Any, known: Any, W: Array, penalty: float) -> Array:
 
 def _rows(M: Any, rows: Any) -> Any:
     return M[int(rows[0]) : int(rows[-1]) + 1]
+
+
+def _dense(M: Any) -> Array:
+    return np.asarray(M.toarray() if sparse.issparse(M) else M)
 
 
 def _squares(M: Any) -> float:

@@ -42,7 +42,8 @@ class Layout:
     @classmethod
     def of(cls, inputs: Inputs | None, targets: Targets, S: Any) -> Layout:
         """That of some features, None for the identity, and targets."""
-        vector = len(getattr(S, "shape", ())) == 1 or (isinstance(S, list) and np.ndim(S) == 1)
+        plain = isinstance(S, (list, tuple))
+        vector = (np.ndim(S) if plain else len(getattr(S, "shape", ()))) == 1
         if inputs is None:
             return cls("identity", len(targets), targets.shape, vector)
         kind: Literal["dense", "sparse"] = "sparse" if isinstance(inputs, SparseInputs) else "dense"
@@ -111,5 +112,5 @@ def warn_of_rank(encoder: SimilarityEncoder, layout: Layout, n_rows: int) -> Non
             f"n_components={encoder.n_components}, but there are {bounds[name]} {name}: "
             "predictions have no higher rank, and more components add nothing",
             UserWarning,
-            stacklevel=4,
+            stacklevel=3,
         )

@@ -13,7 +13,15 @@ from sklearn.utils.validation import check_array, validate_data
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from simec.inputs import CHUNK, DatasetInputs, DenseInputs, Identity, Inputs, SparseInputs
+from simec.inputs import (
+    CHUNK,
+    DatasetInputs,
+    DenseInputs,
+    Identity,
+    Inputs,
+    SparseInputs,
+    quiet_about_sparse,
+)
 from simec.targets import (
     ComputedTargets,
     DatasetTargets,
@@ -22,6 +30,8 @@ from simec.targets import (
     Targets,
     without_nan,
 )
+
+_ASYMMETRY = 1e-3  # of the largest value: differences up to it are taken for rounding
 
 
 def choose_device(name: str) -> torch.device:
@@ -60,15 +70,20 @@ def read_inputs(
         Whether rows may have any shape.
     """
     if isinstance(X, Dataset):
-        return DatasetInputs(X, device)
+        items = DatasetInputs(X, device)
+        if not reset:
+            _check_width(estimator, items.batch(torch.arange(1)).shape)
+        return items
+    if X is None:
+        raise ValueError("X is None, but the model was fitted with features: give some")
     if isinstance(X, Tensor):
-        X = X.detach().cpu().numpy()
+        X = as_numpy(X)
     if images and not sparse.issparse(X):
         X = check_array(
             X, dtype=np.float32, allow_nd=True, ensure_2d=False, estimator=estimator, input_name="X"
         )
-        if reset:
-            estimator.n_features_in_ = int(np.prod(X.shape[1:]))
+        if not reset:
+            _check_width(estimator, X.shape)
     else:
         X = validate_data(estimator, X, accept_sparse="csr", dtype=np.float32, reset=reset)
     if sparse.issparse(X):
@@ -76,6 +91,28 @@ def read_inputs(
     # torch cannot mark what it must not write to
     writable = X if X.flags.writeable else X.copy()
     return DenseInputs(torch.from_numpy(np.ascontiguousarray(writable)), device)
+
+
+def _check_width(estimator: BaseEstimator, shape: tuple[int, ...]) -> None:
+    n_features = int(np.prod(shape[1:]))
+    if n_features != estimator.n_features_in_:
+        raise ValueError(
+            f"X has {n_features} features, but {type(estimator).__name__} is expecting "
+            f"{estimator.n_features_in_} features as input"
+        )
+
+
+def as_numpy(values: Tensor) -> Any:
+    """A tensor as an array; as a CSR matrix if its format is sparse."""
+    values = values.detach().cpu()
+    if values.dtype == torch.bfloat16:  # which numpy does not know
+        values = values.float()
+    if values.layout == torch.strided:
+        return values.numpy()
+    with quiet_about_sparse():
+        csr = values.to_sparse_csr()
+    parts = csr.values().numpy(), csr.col_indices().numpy(), csr.crow_indices().numpy()
+    return sparse.csr_matrix(parts, csr.shape)
 
 
 def read_identity(X: Any, n_rows: int, device: torch.device) -> Identity:
@@ -118,6 +155,11 @@ def read_targets(
     ValueError
         If shapes do not match, or values are infinite, or nothing is known.
     """
+    if isinstance(S, Tensor):
+        S = as_numpy(S)
+    pairs = S is None and isinstance(inputs, DatasetInputs)
+    if mask is not None and (pairs or callable(S)):
+        raise ValueError("a mask is for targets in memory: give NaN for what is unknown")
     if isinstance(inputs, DatasetInputs) and inputs.has_targets:
         if S is not None:
             raise ValueError("the data set gives targets itself: leave out S")
@@ -138,12 +180,15 @@ def _sparse(
 ) -> Targets:
     if mask is not None:
         raise ValueError("what is absent of a sparse S is unknown: a mask says the same twice")
-    S = sparse.csr_matrix(S)
+    S = sparse.csr_matrix(S, copy=True)
+    S.sum_duplicates()
     check_rows(S.shape, inputs)
     S = S[:, :n_targets]
     if not np.isfinite(S.data).all():
         raise ValueError("S holds NaN or infinite values: leave out what is unknown")
     _check_known(np.diff(S.indptr), np.bincount(S.indices, minlength=S.shape[1]))
+    if S.nnz == S.shape[0] * S.shape[1]:  # nothing is unknown
+        return DenseTargets(torch.from_numpy(S.toarray().astype(np.float32)), None, device)
     return SparseTargets(S, device)
 
 
@@ -155,8 +200,6 @@ def _dense(
             raise ValueError("S is a masked array, and has a mask already")
         mask = ~np.ma.getmaskarray(S)
         S = S.filled(0)
-    if isinstance(S, Tensor):
-        S = S.detach().cpu().numpy()
     S = check_array(
         S, dtype=np.float32, allow_nd=True, ensure_2d=False, ensure_all_finite="allow-nan",
         ensure_min_samples=1, input_name="S",
@@ -175,6 +218,8 @@ def _dense(
         given = given[:, :n_targets]
         known = given if known is None else known & given
         values = values.masked_fill(~known, 0)
+    if known is not None and bool(known.all()):
+        known = None
     if known is not None:
         counts = known.flatten(2).sum(dim=2) if known.ndim == 3 else known
         _check_known(counts.sum(dim=1).numpy(), counts.sum(dim=0).numpy())
@@ -218,15 +263,43 @@ def check_symmetric(targets: Targets) -> None:
             f"symmetric > 0 needs the similarities of the first n rows to each other, and S has "
             f"shape {(len(targets), *targets.shape)}: set n_targets, or symmetric=0"
         )
+    matrices = targets.matrices()
+    if matrices is not None and sparse.issparse(matrices[0]):
+        _check_sparse(*(M[:n] for M in matrices))
+        return
     parts = [targets.batch(rows) for rows in torch.split(torch.arange(n), CHUNK)]
     values = torch.cat([part for part, _ in parts])
     known = torch.cat([torch.ones_like(v, dtype=torch.bool) if k is None else k for v, k in parts])
     both = known & known.transpose(0, 1)
     apart = ((values - values.transpose(0, 1)).abs() * both).flatten()
-    if not bool((apart <= 1e-3 * values.abs().max()).all()):
+    if not bool((apart <= _ASYMMETRY * values.abs().max()).all()):
         worst = int(apart.argmax()) // (values[0, 0].numel() if values.ndim == 3 else 1)
-        i, j = divmod(worst, n)
+        _raise_asymmetric(*divmod(worst, n), float(apart.max()))
+
+
+def _check_sparse(S: Any, known: Any) -> None:
+    apart = abs(S - S.T).multiply(known.multiply(known.T)).tocoo()
+    if apart.nnz and apart.data.max() > _ASYMMETRY * abs(S.data).max():
+        worst = int(apart.data.argmax())
+        _raise_asymmetric(int(apart.row[worst]), int(apart.col[worst]), float(apart.data[worst]))
+
+
+def _raise_asymmetric(i: int, j: int, apart: float) -> None:
+    raise ValueError(
+        f"symmetric > 0 needs a symmetric S, but S[{i}, {j}] and S[{j}, {i}] differ by "
+        f"{apart:.3g}: use (S + S.T) / 2, or symmetric=0"
+    )
+
+
+def check_range(targets: Targets, loss: Any) -> None:
+    """Raise the ValueError of targets that are no probabilities, where the loss needs such."""
+    matrices = targets.matrices() if loss == "bce" else None
+    if matrices is None:
+        return
+    values = matrices[0].data if sparse.issparse(matrices[0]) else matrices[0]
+    low, high = values.min(initial=0), values.max(initial=0)
+    if low < 0 or high > 1:
         raise ValueError(
-            f"symmetric > 0 needs a symmetric S, but S[{i}, {j}] and S[{j}, {i}] differ by "
-            f"{float(apart.max()):.3g}: use (S + S.T) / 2, or symmetric=0"
+            f"loss='bce' needs targets from 0 to 1, and S has values from {low:g} to {high:g}: "
+            "scale S, or use loss='mse'"
         )

@@ -11,7 +11,7 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from torch import nn
 
 from simec import data, persistence
-from simec.building import Layout
+from simec.building import Layout, warn_of_rank
 from simec.fitting import Fitting
 from simec.inputs import FloatArray, chunks
 from simec.network import TargetActivation
@@ -92,7 +92,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
     module_ : SimEcNetwork
         The network: ``module_.encoder``, ``module_.last``, ``module_.decoder``.
     n_iter_ : int
-        Epochs of the last fit.
+        Epochs of the last fit; 1 for a closed form.
     loss_curve_, validation_curve_ : list of float
         Objective in each epoch; mean error on what was held out.
     best_loss_ : float
@@ -214,21 +214,24 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
         seed, inputs, targets = self._read(X, S, mask, reset=True)
         if self.symmetric:
             data.check_symmetric(targets)
-        go_on = self.warm_start and hasattr(self, "module_")
-        if not go_on:
-            self._build(Layout.of(inputs, targets, S), len(targets), seed)
+        layout = Layout.of(inputs, targets, S)
+        # a closed form needs no weights to go on from
+        go_on = self.warm_start and hasattr(self, "module_") and self.solver != "exact"
+        if go_on:
+            self._check_same(layout)
+        else:
+            warn_of_rank(self, layout, len(targets))
+            self._build(layout, seed)
             if inputs is not None and self.network is not None:
                 self._check_network(inputs)
-        self._check_targets(targets)
         if last_layer is not None:
             self._fix(last_layer)
         targets, rows, validation = self._held_out(targets, seed, entries=inputs is None)
-        inputs = inputs or self._identity(None)
+        inputs = self._identity(None) if inputs is None else inputs
         started = go_on or self._start(inputs, targets, rows, fixed=last_layer is not None)
         self._trainer = self._new_trainer(seed)
-        if self.solver == "exact" and self._has_closed_form():
-            self.loss_curve_, self.validation_curve_ = [], []
-            self.best_loss_, self.n_iter_ = self._trainer.evaluate(inputs, targets, rows), 0
+        if self.solver == "exact":
+            self.best_loss_, self.n_iter_ = self._trainer.evaluate(inputs, targets, rows), 1
             return self
         try:
             self._trainer.fit(inputs, targets, rows, validation, started=started)
@@ -244,20 +247,25 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
         Parameters
         ----------
         X, S, mask
-            As for `fit`; S always of the same columns.
+            As for `fit`; S always of the same columns. Of an encoder without features X is None
+            for all rows, or numbers of rows.
         """
         check_parameters(self)
         new = not hasattr(self, "module_")
         seed, inputs, targets = self._read(X, S, mask, reset=new)
+        if self.symmetric:
+            data.check_symmetric(targets)
         rows = torch.arange(len(targets))
         if new:
-            self._build(Layout.of(inputs, targets, S), len(targets), seed)
-            self.loss_curve_, self.validation_curve_, self.n_iter_ = [], [], 0
-            self._start(inputs or self._identity(None), targets, rows, fixed=False)
+            layout = Layout.of(inputs, targets, S)
+            warn_of_rank(self, layout, len(targets))
+            self._build(layout, seed)
         self._check_targets(targets)
-        if new or not hasattr(self, "_trainer"):
+        inputs = self._identity(None) if inputs is None else inputs
+        if new:
+            self._start(inputs, targets, rows, fixed=False)
+        if not hasattr(self, "_trainer"):
             self._trainer = self._new_trainer(seed)
-        inputs = inputs or self._identity(None)
         history = self._trainer.fit(inputs, targets, rows, epochs=1)
         self.loss_curve_ = [*self.loss_curve_, *history.losses]
         self.best_loss_ = min(self.loss_curve_, default=history.best_loss)
@@ -291,7 +299,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
             raise ValueError(
                 "S has to be a matrix: its transpose is what the second encoder learns"
             )
-        return type(self)(**given).fit(X2, S.T, last_layer=self.transform(X).T)
+        return type(self)(**given).fit(X2, S.T, last_layer=self._embed(X).T)
 
     # Applying
 
@@ -307,7 +315,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
         -------
         float32 array of shape (m, d)
         """
-        return self._apply(X, self._module().encoder)
+        return self._embed(X)
 
     def predict(self, X: Any = None) -> FloatArray:
         """Targets, ``Y W_l``.
@@ -331,8 +339,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
         -------
         float32 array of shape (m₁, m₂)
         """
-        Y = self.transform(X1)
-        other = Y if X2 is None else self.transform(X2)
+        Y = self._embed(X1)
+        other = Y if X2 is None else self._embed(X2)
         last = self._module().last
         product = torch.from_numpy(Y @ other.T)
         found: FloatArray = last.activate(product).numpy()
@@ -358,8 +366,10 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
         if decoder is None:
             raise RuntimeError("there is no decoder: fit with decoder=True")
         Y = np.asarray(Y, np.float32)
-        if Y.ndim != 2 or Y.shape[1] != self.n_components:
-            raise ValueError(f"embeddings of shape (m, {self.n_components}) are needed")
+        if Y.ndim != 2 or Y.shape[1] != self._n_features_out:
+            raise ValueError(
+                f"embeddings of shape (m, {self._n_features_out}) are needed, not {Y.shape}"
+            )
         device = next(decoder.parameters()).device
         with torch.inference_mode():
             return np.asarray(decoder(torch.from_numpy(Y).to(device)).cpu().numpy())
@@ -380,10 +390,10 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
         module = self._module()
         _, inputs, targets = self._read(X, S, mask, reset=False)
         self._check_targets(targets)
-        inputs = inputs or self._identity(X)
+        assert inputs is not None
         n = total = squares = errors = 0.0
         with torch.inference_mode():
-            for rows in chunks(len(targets)):
+            for rows in chunks(len(targets), int(np.prod(targets.shape))):
                 values, known = targets.batch(rows)
                 wrong = module(inputs.batch(rows)) - values
                 if known is not None:
@@ -410,7 +420,12 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
 
     @classmethod
     def load(
-        cls, path: Any, *, network: nn.Module | None = None, loss: Callable[..., Any] | None = None
+        cls,
+        path: Any,
+        *,
+        network: nn.Module | None = None,
+        loss: Callable[..., Any] | None = None,
+        device: str | None = None,
     ) -> SimilarityEncoder:
         """Read what `save` wrote.
 
@@ -421,8 +436,12 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
             The embedding network if it was one's own: a file has its weights only.
         loss : callable, optional
             If it was one's own.
+        device : str, optional
+            Another than the encoder was made with.
         """
-        found: SimilarityEncoder = persistence.load(cls, path, network=network, loss=loss)
+        found: SimilarityEncoder = persistence.load(
+            cls, path, network=network, loss=loss, device=device
+        )
         return found
 
     # For scikit-learn

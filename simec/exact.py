@@ -10,7 +10,7 @@ held; with sparse features that are many, equations are solved by conjugate grad
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from simec.spectral.singular import truncated_svd
 Array = npt.NDArray[np.float64]
 Pieces = Callable[[Tensor], Any]
 
-_JITTER = 1e-9  # of the mean eigenvalue, so that features without variance do no harm
+_JITTER = 1e-11  # of the mean eigenvalue, so that features without variance do no harm
 _DIRECT = 4096  # features up to which a matrix of their number squared is held
 _HELD = 1 << 26  # numbers of which a matrix of products may be made
 _TOLERANCE = 1e-7
@@ -46,16 +46,36 @@ class LinearFit:
         What the squares of weights cost, as a share of m.
     bias : bool
         Whether the last feature is always 1; its weights cost nothing.
+    width : int
+        Numbers in a row of targets: the more, the less rows at a time.
+
+    Attributes
+    ----------
+    costs : float64 array of shape (p, 1)
+        1 for weights that the penalty is on, 0 for those of the bias.
+    scale : float
+        Mean over features, without the bias, of the sum of squares.
+    factor : float64 array of shape (p, p), or None
+        Of the penalised Gram matrix, lower; None if there are too many features.
     """
 
     def __init__(
-        self, features: Pieces | None, n_rows: int, n_features: int, ridge: float, *, bias: bool
+        self,
+        features: Pieces | None,
+        n_rows: int,
+        n_features: int,
+        ridge: float,
+        *,
+        bias: bool,
+        width: int = 1,
     ) -> None:
         self.features, self.n_rows, self.n_features = features, n_rows, n_features
+        self._width = width
+        self.scale = 1.0
         self._ridge = ridge * n_rows
-        self._penalty = np.full(n_features, self._ridge)
+        self.costs = np.ones((n_features, 1))
         if bias:
-            self._penalty[-1] = 0
+            self.costs[-1] = 0
         self.factor: Array | None = None
         if features is not None:
             self._prepare(features)
@@ -63,19 +83,29 @@ class LinearFit:
     def _prepare(self, features: Pieces) -> None:
         p = self.n_features
         if p > _DIRECT:
-            trace = 0.0
+            squares = np.zeros(p)
             for rows in chunks(self.n_rows):
                 H = features(rows)
-                trace += float((H.data**2).sum() if sparse.issparse(H) else (H**2).sum())
-            self._penalty += _JITTER * trace / p
+                squares += (
+                    np.bincount(H.indices, H.data**2, p) if sparse.issparse(H) else (H**2).sum(0)
+                )
+            self._set_penalty(squares)
             return
         gram = np.zeros((p, p))
         for rows in chunks(self.n_rows):
             H = features(rows)
             gram += (H.T @ H).toarray() if sparse.issparse(H) else H.T @ H
-        self._penalty += _JITTER * max(float(np.trace(gram)) / p, 1e-300)
-        gram[np.diag_indices_from(gram)] += self._penalty
+        self._set_penalty(np.diag(gram))
+        gram[np.diag_indices_from(gram)] += self._penalty[:, 0]
         self.factor = linalg.cholesky(gram, lower=True)
+
+    def _set_penalty(self, squares: Array) -> None:
+        self.scale = float((squares * self.costs[:, 0]).sum() / max(self.costs.sum(), 1))
+        self._penalty = (self._ridge + max(_JITTER * self.scale, 1e-300)) * self.costs
+
+    def chunks(self) -> Iterator[Tensor]:
+        """Numbers of rows, as many at a time as memory allows."""
+        return chunks(self.n_rows, self._width)
 
     def apply(self, rows: Tensor, B: Array) -> Array:
         """``H B`` for some rows."""
@@ -86,7 +116,7 @@ class LinearFit:
     def products(self, pieces: Pieces, n_columns: int) -> Array:
         """``Hᵀ T`` of shape (p, q), T coming in pieces of shape (b, q)."""
         total = np.zeros((self.n_features, n_columns))
-        for rows in chunks(self.n_rows):
+        for rows in self.chunks():
             if self.features is None:
                 total[rows.numpy()] = pieces(rows)
             else:
@@ -103,7 +133,7 @@ class LinearFit:
 
         def gram(B: Array) -> Array:
             applied = self.products(lambda rows: self.apply(rows, B), B.shape[1])
-            return applied + self._penalty[:, None] * B
+            return applied + self._penalty * B
 
         return conjugate_gradients(gram, products)
 
@@ -126,15 +156,13 @@ class LinearFit:
         """
         if self.n_features * n <= _HELD and (self.features is None or self.factor is not None):
             C = self.products(S, n)
-            k = min(d, *C.shape)
-            _, sizes, Vt = truncated_svd(self._half_solved(C), k)
-            sizes, V = np.append(sizes, np.zeros(d - k)), np.pad(Vt.T, ((0, 0), (0, d - k)))
-            fitted = self.solve(C @ V)
+            _, sizes, Vt = truncated_svd(self._half_solved(C), min(d, *C.shape))
+            V, fitted = Vt.T, self.solve(C @ Vt.T)
         else:
-            sizes, V, fitted = self._by_iteration(S, n, d)
+            sizes, V, fitted = self._by_iteration(S, n, min(d, n))
         root = np.sqrt(sizes)
         W1 = fitted / np.where(root > 1e-9 * root.max(initial=0), root, np.inf)
-        return W1, (V * root).T
+        return widened(W1, d), widened(V * root, d).T
 
     def _half_solved(self, C: Array) -> Array:
         """A matrix whose Gram matrix is ``Sᵀ Ŝ`` with the fitted Ŝ, given ``C = Hᵀ S``."""
@@ -145,14 +173,13 @@ class LinearFit:
 
     def _by_iteration(self, S: Pieces, n: int, d: int) -> tuple[Array, Array, Array]:
         """The same by subspace iteration, with passes over features and targets."""
-        d = min(d, n)
         V = np.random.default_rng(0).standard_normal((n, min(n, d + 10)))
         old = np.zeros(d)
         for _ in range(_STEPS):
             V = linalg.qr(V, mode="economic")[0]
             B = self.solve(self.products(lambda rows, V=V: S(rows) @ V, V.shape[1]))  # type: ignore[misc]
             Z = np.zeros_like(V)
-            for rows in chunks(self.n_rows):
+            for rows in self.chunks():
                 Z += S(rows).T @ self.apply(rows, B)
             small = V.T @ Z
             values, Q = linalg.eigh((small + small.T) / 2)
@@ -164,7 +191,7 @@ class LinearFit:
             old, V = values, Z
         return found
 
-    def symmetric(self, S: Pieces, first: Any, d: int) -> tuple[Array, Array]:
+    def symmetric(self, S: Pieces, first: Any, d: int, *, same: bool) -> tuple[Array, Array]:
         """The best S ≈ Y Yᵀ with Y = H W₁, and W_l = Yᵀ for the targets.
 
         With other targets than rows, S is fitted by H M H_nᵀ without regard to M's rank first.
@@ -177,6 +204,8 @@ class LinearFit:
         first : array or CSR matrix of shape (n, p)
             Features of the targets.
         d : int
+        same : bool
+            Whether targets are the rows.
 
         Returns
         -------
@@ -188,13 +217,12 @@ class LinearFit:
         n = first.shape[0]
         C = self.products(S, n)
         first = first.toarray() if sparse.issparse(first) else first
-        if n == self.n_rows:
+        if same:
             K = C @ first
             A = linalg.solve_triangular(L, linalg.solve_triangular(L, K, lower=True).T, lower=True)
         else:
             gram = first.T @ first
-            gram[np.diag_indices_from(gram)] += self._penalty * n / self.n_rows
-            gram[np.diag_indices_from(gram)] += _JITTER * max(np.trace(gram) / len(gram), 1e-300)
+            gram[np.diag_indices_from(gram)] += self._penalty[:, 0] * n / self.n_rows
             M = linalg.solve(gram, (self.solve(C) @ first).T, assume_a="pos")
             A = L.T @ M @ L
         values, E = top_eigenvectors((A + A.T) / 2, d, "positive")
@@ -209,11 +237,16 @@ class LinearFit:
         return self.solve(self.products(lambda rows: S(rows) @ to_embeddings, len(W_l)))
 
 
+def widened(M: Array, d: int) -> Array:
+    """The same with columns of zeros, up to d."""
+    return np.pad(M, ((0, 0), (0, max(d - M.shape[1], 0))))
+
+
 def top_eigenvectors(M: Array, d: int, part: Part) -> tuple[Array, Array]:
     """`eigenpairs`, with zeros where there are less than d."""
     k = min(d, len(M))
     values, vectors = eigenpairs(M, k, part)
-    return np.append(values, np.zeros(d - k)), np.pad(vectors, ((0, 0), (0, d - k)))
+    return np.append(values, np.zeros(d - k)), widened(vectors, d)
 
 
 def conjugate_gradients(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -35,10 +36,16 @@ class Fitting(BaseEstimator):  # type: ignore[misc]
         """The seed, features (None for the identity) and targets."""
         seed = int(check_random_state(self.random_state).randint(1 << 31))
         self._device_ = data.choose_device(self.device)
-        identity = X is None if reset else self._layout.inputs == "identity"
-        inputs = None if identity else self._features(X, reset=reset)
+        inputs = (None if X is None else self._features(X, reset=True)) if reset else self._known(X)
         targets = data.read_targets(S, inputs, self.n_targets, mask, self._device_)
+        data.check_range(targets, self.loss)
         return seed, inputs, targets
+
+    def _known(self, X: Any) -> Inputs:
+        """Features, or rows of the identity, as in `fit`."""
+        if self._layout.inputs == "identity":
+            return self._identity(X)
+        return self._features(X, reset=False)
 
     def _features(self, X: Any, *, reset: bool) -> Inputs:
         images = self.network is not None
@@ -53,16 +60,38 @@ class Fitting(BaseEstimator):  # type: ignore[misc]
             return targets, rows, None
         if entries:
             random = np.random.default_rng(seed)
-            kept, out = targets.hold_out(self.validation_fraction, random)
+            kept, out = targets.hold_out(
+                self.validation_fraction, random, symmetric=bool(self.symmetric)
+            )
             return kept, rows, (out, rows)
         kept_rows, out_rows = held_out(len(targets), self.validation_fraction, seed)
         return targets, kept_rows, (targets, out_rows)
 
-    def _build(self, layout: Layout, n_rows: int, seed: int) -> None:
-        building.warn_of_rank(self, layout, n_rows)
+    def _build(self, layout: Layout, seed: int) -> None:
+        """A new network, without a history."""
         self._layout = layout
         self.n_features_in_ = layout.n_features
         self.module_ = building.build(self, layout, seed).to(self._device_)
+        self.loss_curve_: list[float] = []
+        self.validation_curve_: list[float] = []
+        self.best_loss_, self.n_iter_ = math.inf, 0
+        self.__dict__.pop("_trainer", None)
+
+    def _check_same(self, layout: Layout) -> None:
+        """Raise the ValueError of data that a network cannot go on with."""
+        old = self._layout
+        size = tuple(self.module_.last.weight.shape)
+        needed = (self.n_components, *layout.targets)
+        for name, there, here in (
+            ("features", old.n_features, layout.n_features),
+            ("kind of features", old.inputs == "identity", layout.inputs == "identity"),
+            ("components and targets", size, needed),
+        ):
+            if there != here:
+                raise ValueError(
+                    f"warm_start=True goes on with the network that there is, but its {name} "
+                    f"were {there}, and now are {here}: use warm_start=False"
+                )
 
     def _check_network(self, inputs: Inputs) -> None:
         """Raise the ValueError of a network of one's own that gives something else."""
@@ -93,21 +122,16 @@ class Fitting(BaseEstimator):  # type: ignore[misc]
             weight.copy_(W_l)
         weight.requires_grad_(False)
 
-    def _has_closed_form(self) -> bool:
-        linear = is_linear(self.module_.encoder)
-        exact = linear and self.loss == "mse" and not self.decoder
-        if self.solver == "exact" and not exact:
-            raise ValueError(
-                "solver='exact' is for linear networks (hidden_layers=(), network=None), "
-                "loss='mse' and decoder=False: use solver='auto'"
-            )
-        return linear
-
     def _start(self, inputs: Inputs, targets: Targets, rows: Tensor, *, fixed: bool) -> bool:
         """Set weights to start from; whether they are good already."""
         start = Start(self.module_, inputs, targets, rows, self._objective(), fixed=fixed)
-        if self.solver != "adam" and self._has_closed_form():
+        if self.solver != "adam" and is_linear(self.module_.encoder):
             start.closed_form()
+            if start.gaps and self.solver == "exact":
+                raise ValueError(
+                    "some targets are unknown, and solver='exact' needs those in memory then: give "
+                    "an array or a sparse matrix, or use solver='auto'"
+                )
             return True
         return self.init == "spectral" and start.spectral()
 
@@ -129,12 +153,14 @@ class Fitting(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "module_")
         return self.module_
 
+    def _embed(self, X: Any) -> FloatArray:
+        return self._apply(X, self._module().encoder)
+
     def _identity(self, X: Any) -> Inputs:
         return data.read_identity(X, self._layout.n_features, self._device_)
 
     def _apply(self, X: Any, network: Callable[[Tensor], Tensor]) -> FloatArray:
-        identity = self._layout.inputs == "identity"
-        inputs = self._identity(X) if identity else self._features(X, reset=False)
+        inputs = self._known(X)
         self.module_.eval()
         with torch.inference_mode():
             parts = [network(inputs.batch(rows)).float().cpu() for rows in chunks(len(inputs))]

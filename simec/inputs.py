@@ -12,10 +12,11 @@ import numpy.typing as npt
 import torch
 from scipy import sparse
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, IterableDataset
 
 FloatArray = npt.NDArray[np.float32]
 CHUNK = 4096  # rows at a time where no gradient is taken
+_NUMBERS = 1 << 26  # held for them at most
 
 
 class Inputs(Protocol):
@@ -85,17 +86,23 @@ class DatasetInputs:
     """Items of a map-style data set: features, or pairs of features and targets."""
 
     def __init__(self, data: Dataset[Any], device: torch.device) -> None:
+        if isinstance(data, IterableDataset) or not hasattr(data, "__len__"):
+            raise ValueError(
+                f"{type(data).__name__} has no items by number: a data set with __len__ and "
+                "__getitem__ is needed"
+            )
         self._data = data
         self._device = device
         self._last: tuple[Tensor, Any] | None = None
 
     def __len__(self) -> int:
-        return len(self._data)  # type: ignore[arg-type]
+        return len(self._data)
 
     @property
     def has_targets(self) -> bool:
         """Whether items are pairs."""
-        return isinstance(self._data[0], (tuple, list))
+        first = self._data[0]
+        return isinstance(first, (tuple, list)) and len(first) > 1
 
     def pairs(self, rows: Tensor) -> Any:
         """What the data set gives for some rows, collated."""
@@ -113,6 +120,9 @@ class DatasetInputs:
         """Shape (b, ...)."""
         found = self.pairs(rows)
         features: Tensor = found[0] if isinstance(found, (tuple, list)) else found
+        if not bool(features.isfinite().all()):
+            bad = int(rows[~features.isfinite().flatten(1).all(dim=1)][0])
+            raise ValueError(f"X contains NaN or infinity: item {bad} of the data set")
         return features.to(self._device, torch.float32)
 
 
@@ -124,10 +134,16 @@ def fitting(values: Tensor, device: torch.device) -> Tensor:
     return values.to(device) if 2 * values.numel() * values.element_size() < free else values
 
 
-def chunks(n: int) -> Iterator[Tensor]:
-    """Numbers of all rows, some at a time."""
-    for start in range(0, n, CHUNK):
-        yield torch.arange(start, min(start + CHUNK, n))
+def chunks(n: int, width: int = 1) -> Iterator[Tensor]:
+    """Numbers of all rows, some at a time; fewer if a row has many numbers."""
+    size = chunk_size(width)
+    for start in range(0, n, size):
+        yield torch.arange(start, min(start + size, n))
+
+
+def chunk_size(width: int) -> int:
+    """How many rows of a width are taken at a time."""
+    return max(1, min(CHUNK, _NUMBERS // max(width, 1)))
 
 
 def dense(x: Tensor) -> Tensor:

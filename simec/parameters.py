@@ -46,6 +46,12 @@ def check_parameters(encoder: Any) -> None:
             )
     _check_network(encoder)
     _check_loss(encoder)
+    linear = encoder.network is None and not tuple(layers)
+    if encoder.solver == "exact" and not (linear and encoder.loss == "mse" and not encoder.decoder):
+        raise ValueError(
+            "solver='exact' is for linear networks (hidden_layers=(), network=None), "
+            "loss='mse' and decoder=False: use solver='auto'"
+        )
 
 
 def _check_network(encoder: Any) -> None:

@@ -12,6 +12,7 @@ import errno
 import json
 import math
 import os
+from numbers import Integral
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +59,11 @@ def save(encoder: Any, path: Any) -> None:
             )
     about = {"format": FORMAT, "format_version": FORMAT_VERSION, **_described(encoder)}
     text = json.dumps(about, indent=1)
-    weights = {name: value.contiguous() for name, value in module.state_dict().items()}
+    # copies, as layers may share weights
+    weights = {
+        name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
+        for name, value in module.state_dict().items()
+    }
     with atomic_folder(folder, marker=WEIGHTS) as target:
         (target / CONFIG).write_text(text + "\n", encoding="utf-8")
         save_file(weights, target / WEIGHTS)
@@ -69,7 +74,7 @@ def _described(encoder: Any) -> dict[str, Any]:
     parameters["network"] = encoder.network is not None
     if callable(encoder.loss):
         parameters["loss"] = None
-    if not isinstance(encoder.random_state, int):
+    if not isinstance(encoder.random_state, Integral):
         parameters["random_state"] = None
     parameters = {name: _plain(value) for name, value in parameters.items()}
     names = getattr(encoder, "feature_names_in_", None)
@@ -90,7 +95,9 @@ def _plain(value: Any) -> Any:
     return [_plain(v) for v in value] if isinstance(value, (list, tuple)) else value
 
 
-def load(cls: Any, path: Any, *, network: nn.Module | None, loss: Any) -> Any:
+def load(
+    cls: Any, path: Any, *, network: nn.Module | None, loss: Any, device: str | None = None
+) -> Any:
     """Read an encoder; see `SimilarityEncoder.load`.
 
     Raises
@@ -107,29 +114,37 @@ def load(cls: Any, path: Any, *, network: nn.Module | None, loss: Any) -> Any:
 
     folder = Path(path)
     about = _read(folder)
-    parameters = about["parameters"]
+    parameters = {**cls().get_params(), "network": False, **about["parameters"]}
     if parameters["network"] and network is None:
         raise ValueError(f"{folder} has weights of a network of one's own: give network=")
-    parameters["network"] = network
+    parameters["network"] = network if parameters["network"] else None
     if parameters["loss"] is None:
         if loss is None:
             raise ValueError(f"{folder} was trained with a loss of one's own: give loss=")
         parameters["loss"] = loss
+    if device is not None:
+        parameters["device"] = device
     for name in ("hidden_layers", "target_activation"):
         if isinstance(parameters[name], list):
             parameters[name] = tuple(parameters[name])
     try:
         encoder = cls(**parameters)
         check_parameters(encoder)
-        encoder._device_ = choose_device(encoder.device)
-        encoder._build(Layout.from_dict(about["layout"]), 1 << 62, 0)
+        layout = Layout.from_dict(about["layout"])
+    except (LookupError, TypeError, ValueError) as error:
+        raise ModelError(f"{folder} is damaged: {error}") from error
+    encoder._device_ = choose_device(encoder.device)
+    try:
+        encoder._build(layout, 0)
         encoder.module_.load_state_dict(load_file(folder / WEIGHTS))
         encoder.loss_curve_, encoder.validation_curve_ = about["losses"], about["validation"]
         encoder.best_loss_ = math.inf if about["best_loss"] is None else about["best_loss"]
         encoder.n_iter_ = about["n_iter"]
         if about["feature_names"] is not None:
             encoder.feature_names_in_ = np.array(about["feature_names"], object)
-    except (OSError, SafetensorError, LookupError, TypeError, ValueError) as error:
+    except (
+        OSError, SafetensorError, LookupError, TypeError, ValueError, RuntimeError
+    ) as error:  # fmt: skip
         raise ModelError(f"{folder} is damaged: {error}") from error
     for name, value in encoder.module_.state_dict().items():
         if not bool(torch.isfinite(value).all()):

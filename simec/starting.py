@@ -14,7 +14,7 @@ import torch
 from scipy import sparse
 from torch import Tensor, nn
 
-from simec.alternating import alternating, first
+from simec.alternating import alternating, filling, first
 from simec.exact import Array, LinearFit, Pieces, top_eigenvectors
 from simec.inputs import CHUNK, Identity, Inputs
 from simec.network import LastLayer, SimEcNetwork, SparseLinear
@@ -41,6 +41,11 @@ class Start:
     objective : Objective
     fixed : bool
         Whether the last layer stays as it is.
+
+    Attributes
+    ----------
+    gaps : bool
+        Whether unknown targets were taken for zeros, as they are not in memory.
     """
 
     def __init__(
@@ -57,6 +62,7 @@ class Start:
         self.rows, self.objective, self._fixed = rows, objective, fixed
         self.size = int(np.prod(targets.shape))
         self.d = int(network.last.weight.shape[0])
+        self.gaps = False
 
     def closed_form(self) -> None:
         """Set both layers of a linear network to the optimum of the squared error.
@@ -68,19 +74,16 @@ class Start:
         fit = self._fit(layer)
         matrices = None if self.targets.complete else self.targets.matrices()
         if self._fixed:
-            W1, W_l = self._towards(fit, self._last()), None
+            W_l = self._last()
+            W1 = self._towards(fit, W_l)
+        elif self.objective.symmetric:
+            W1, W_l = self._symmetric(fit, layer)
         elif matrices is not None:
             S, known = (M[self.rows.numpy()] for M in self._linear(*matrices))
             W1, W_l = alternating(fit, S, known, self._spectral_last(), self.objective.l2)
-        elif self.objective.symmetric and len(self.targets.shape) == 1 and self._can_project(fit):
-            W1, W_l = fit.symmetric(self._some, self._features(layer)(self._columns()), self.d)
-        elif self.objective.symmetric:
-            W_l = self._spectral_last()
-            W1 = self._towards(fit, W_l)
         else:
             W1, W_l = fit.reduced_rank(self._some, self.size, self.d)
-        if W_l is not None:
-            self._set_last(W_l)
+        self._set_last(W_l)
         _set_layer(layer, W1)
 
     def spectral(self) -> bool:
@@ -114,8 +117,30 @@ class Start:
     def _columns(self) -> Tensor:
         return torch.arange(self.targets.shape[0])
 
-    def _can_project(self, fit: LinearFit) -> bool:
-        return fit.factor is not None and self.targets.shape[0] <= len(self.targets)
+    def _symmetric(self, fit: LinearFit, layer: nn.Module) -> tuple[Array, Array]:
+        """Both layers, such that S ≈ Y Yᵀ."""
+        matrices = None if self.targets.complete else self.targets.matrices()
+        project = self._square and fit.factor is not None
+        if project:
+            first_rows = self._features(layer)(self._columns())
+            same = torch.equal(self.rows, self._columns())
+        if matrices is None and project:
+            return fit.symmetric(self._some, first_rows, self.d, same=same)
+        W_l = self._spectral_last()
+        W1 = self._towards(fit, W_l)
+        if matrices is None or not project:
+            return W1, W_l
+        S, known = (M[self.rows.numpy()] for M in self._linear(*matrices))
+        return filling(
+            lambda pieces: fit.symmetric(pieces, first_rows, self.d, same=same),
+            fit, S, known, W1, W_l,
+        )  # fmt: skip
+
+    @property
+    def _square(self) -> bool:
+        """Whether the first rows may be what the columns stand for."""
+        n, *kinds = self.targets.shape
+        return kinds in ([], [1]) and n <= len(self.targets)
 
     def _fit(self, layer: nn.Module) -> LinearFit:
         bias = layer.bias is not None
@@ -124,11 +149,14 @@ class Start:
         # deep features are many and alike: some penalty always
         ridge = self.objective.l2 * self.size + (0 if one_layer else 1e-4)
         if isinstance(self.inputs, Identity) and one_layer:
-            return LinearFit(None, len(self.rows), n_features, ridge, bias=False)
+            return LinearFit(
+                None, len(self.rows), n_features, ridge, bias=False, width=self.size
+            )  # fmt: skip
         features = self._features(layer)
         return LinearFit(
-            lambda rows: features(self.rows[rows]), len(self.rows), n_features, ridge, bias=bias
-        )
+            lambda rows: features(self.rows[rows]),
+            len(self.rows), n_features, ridge, bias=bias, width=self.size,
+        )  # fmt: skip
 
     def _features(self, layer: nn.Module) -> Pieces:
         """What a layer takes, with a column of ones for its bias."""
@@ -158,6 +186,7 @@ class Start:
         values, known = self.targets.batch(rows)
         values = self.network.last.deactivate(values)
         if known is not None:
+            self.gaps = self.gaps or self.targets.matrices() is None
             values = values * known
         return values.flatten(1).cpu().numpy().astype(np.float64)
 
@@ -174,29 +203,29 @@ class Start:
         if matrices is None:
             return fit.towards(self._some, W_l)
         S, known = (M[self.rows.numpy()].astype(np.float64) for M in self._linear(*matrices))
-        penalty = max(self.objective.l2 * float(known.sum()), 1e-6 * float(known.sum()))
+        share = float(known.sum()) / (known.shape[0] * known.shape[1])
+        least = 1e-6 * share * fit.scale * float((W_l**2).sum(axis=1).mean())
+        penalty = max(self.objective.l2 * float(known.sum()), least, 1e-300)
         return first(fit, S, known, W_l, penalty, steps=_STEPS)
 
     def _spectral_last(self) -> Array:
         """A last layer from the targets of some rows."""
         n = self.targets.shape[0]
+        matrices = None if self.targets.complete else self.targets.matrices()
         # the targets themselves, if they are among the rows
-        square = len(self.targets.shape) == 1 and n <= len(self.targets)
-        if square and self.targets.complete and n * n <= 4 * _SAMPLE:
-            S = np.vstack([self._all(rows) for rows in torch.split(self._columns(), CHUNK)])
-            if np.allclose(S, S.T, rtol=1e-4, atol=1e-5 * np.abs(S).max(initial=0)):
-                part: Part = "positive" if self.objective.symmetric else "absolute"
-                values, vectors = top_eigenvectors((S + S.T) / 2, self.d, part)
-                if part == "positive":
-                    values = np.maximum(values, 0)
-                W_l: Array = (vectors * np.sqrt(np.abs(values)) * np.where(values < 0, -1, 1)).T
-                return W_l
+        if self._square and n * n <= 4 * _SAMPLE:
+            if self.targets.complete:
+                S = np.vstack([self._all(rows) for rows in torch.split(self._columns(), CHUNK)])
+                if np.allclose(S, S.T, rtol=1e-4, atol=1e-5 * np.abs(S).max(initial=0)):
+                    part: Part = "positive" if self.objective.symmetric else "absolute"
+                    return self._eigen(S, part)[1]
+            elif matrices is not None and self.objective.symmetric:
+                return self._positive(*(M[:n] for M in self._linear(*matrices)))
         n_some = max(1, min(len(self.rows), max(2 * n, 4096), _SAMPLE // max(n, 1)))
         every = torch.linspace(0, len(self.rows) - 1, n_some, dtype=torch.float64).long()
         some = self.rows[every]
         plain = LinearFit(None, n_some, n_some, 0, bias=False)
         _, W_l = plain.reduced_rank(lambda rows: self._all(some[rows]), self.size, self.d)
-        matrices = None if self.targets.complete else self.targets.matrices()
         if matrices is not None:
             S, known = (M[some.numpy()] for M in self._linear(*matrices))
             # a small share of what embeddings explain: S may be of any scale
@@ -204,6 +233,26 @@ class Start:
             _, W_l = alternating(plain, S, known, W_l, max(self.objective.l2, ridge), _ROUNDS)
         # for all rows, targets are as long as for some
         return np.asarray(W_l * (len(self.rows) / n_some) ** 0.25)
+
+    def _eigen(self, S: Array, part: Part) -> tuple[Array, Array]:
+        """The best S ≈ Y W_l for a symmetric S, with W_l = Yᵀ but for signs."""
+        values, vectors = top_eigenvectors((S + S.T) / 2, self.d, part)
+        if part == "positive":
+            values = np.maximum(values, 0)
+        Y = vectors * np.sqrt(np.abs(values))
+        return Y, (Y * np.where(values < 0, -1, 1)).T
+
+    def _positive(self, S: Any, known: Any) -> Array:
+        """A last layer with S ≈ W_lᵀ W_l where S is known, for shape (n, n)."""
+        plain = LinearFit(None, len(self._columns()), len(self._columns()), 0, bias=False)
+
+        def solve(pieces: Pieces) -> tuple[Array, Array]:
+            return self._eigen(np.vstack([pieces(rows) for rows in plain.chunks()]), "positive")
+
+        _, W_l = plain.reduced_rank(lambda rows: self._all(rows), self.size, self.d)
+        Y, W_l = alternating(plain, S, known, W_l, max(self.objective.l2, 1e-4), _ROUNDS)
+        Y, W_l = solve(lambda rows: Y[rows] @ W_l)
+        return filling(solve, plain, S, known, Y, W_l)[1]
 
 
 def _is_linear(layer: nn.Module) -> bool:

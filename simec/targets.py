@@ -15,7 +15,7 @@ import torch
 from scipy import sparse
 from torch import Tensor
 
-from simec.inputs import DatasetInputs, FloatArray, fitting
+from simec.inputs import DatasetInputs, fitting
 
 Batch = tuple[Tensor, Tensor | None]
 
@@ -48,9 +48,14 @@ class Targets:
         """
         return None
 
-    def hold_out(self, share: float, rng: np.random.Generator) -> tuple[Targets, Targets]:
-        """Split what is known at random: to learn from, and a share to measure on."""
-        del share, rng
+    def hold_out(
+        self, share: float, rng: np.random.Generator, *, symmetric: bool = False
+    ) -> tuple[Targets, Targets]:
+        """Split what is known at random: to learn from, and a share to measure on.
+
+        With `symmetric`, S[i, j] and S[j, i] stay together.
+        """
+        del share, rng, symmetric
         raise ValueError("entries can only be held out of targets that are in memory")
 
 
@@ -88,10 +93,20 @@ class DenseTargets(Targets):
             return values, np.ones_like(values)
         return values, self._known.flatten(1).cpu().numpy().astype(np.float32)
 
-    def hold_out(self, share: float, rng: np.random.Generator) -> tuple[Targets, Targets]:
+    def hold_out(
+        self, share: float, rng: np.random.Generator, *, symmetric: bool = False
+    ) -> tuple[Targets, Targets]:
         """As of `Targets`."""
-        held = torch.from_numpy(rng.random(self._values.shape) < share).to(self._values.device)
-        known = torch.ones_like(held) if self._known is None else self._known
+        chances = torch.from_numpy(rng.random(self._values.shape, np.float32))
+        n = self.shape[0]
+        if symmetric:
+            chances[:n] = torch.minimum(chances[:n], chances[:n].transpose(0, 1).clone())
+            share = 1 - (1 - share) ** 0.5
+        known = torch.ones_like(chances, dtype=torch.bool) if self._known is None else self._known
+        known = known.cpu()
+        held = torch.zeros_like(known)
+        held[known] = torch.from_numpy(_below(share, chances[known].numpy()))
+        held, known = held.to(self._values.device), known.to(self._values.device)
         return (
             DenseTargets(self._values, known & ~held, self._device),
             DenseTargets(self._values, known & held, self._device),
@@ -129,10 +144,16 @@ class SparseTargets(Targets):
         known.data = np.ones_like(known.data)
         return self._S, known
 
-    def hold_out(self, share: float, rng: np.random.Generator) -> tuple[Targets, Targets]:
+    def hold_out(
+        self, share: float, rng: np.random.Generator, *, symmetric: bool = False
+    ) -> tuple[Targets, Targets]:
         """As of `Targets`."""
-        held = rng.random(self._S.nnz) < share
         entries = self._S.tocoo()
+        chances = rng.random(self._S.nnz)
+        if symmetric:
+            i, j = np.sort(np.stack([entries.row, entries.col]).astype(np.int64), axis=0)
+            chances = chances[np.unique(i * max(self._S.shape) + j, return_inverse=True)[1]]
+        held = _below(share, chances)
         rest, out = (
             sparse.csr_matrix(
                 (entries.data[some], (entries.row[some], entries.col[some])), self._S.shape
@@ -184,7 +205,7 @@ class ComputedTargets(Targets):
             raise ValueError(
                 f"the function gives an array of shape {tuple(values.shape)} for {len(rows)} rows"
             )
-        return values[:, : self._n_targets]
+        return _finite(values[:, : self._n_targets])
 
     def batch(self, rows: Tensor) -> Batch:
         """As of `Targets`."""
@@ -206,16 +227,27 @@ class DatasetTargets(Targets):
         """As of `Targets`."""
         values = self._data.pairs(rows)[1].to(self._device, torch.float32)
         values = values[:, None] if values.ndim == 1 else values[:, : self._n_targets]
-        return without_nan(values)
+        return without_nan(_finite(values))
+
+
+def _finite(values: Tensor) -> Tensor:
+    if bool(values.isinf().any()):
+        raise ValueError("S contains infinity: give NaN for what is unknown")
+    return values
+
+
+def _below(share: float, chances: Any) -> Any:
+    """Which of some numbers from 0 to 1 are below a share: one at least, and not all."""
+    found = (chances < share) | (chances == chances.min())
+    found &= chances < chances.max()
+    if not found.any():
+        raise ValueError(
+            "too little of S is known to hold some of it out: use early_stopping=False"
+        )
+    return found
 
 
 def without_nan(values: Tensor) -> Batch:
     """Values with 0 for NaN, and what is known; None if all is."""
     missing = values.isnan()
     return (values.masked_fill(missing, 0), ~missing) if bool(missing.any()) else (values, None)
-
-
-def as_float(values: Any) -> FloatArray:
-    """An array of float32."""
-    array: FloatArray = np.asarray(values, np.float32)
-    return array

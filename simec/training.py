@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,13 +13,14 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
-from simec.inputs import CHUNK, Inputs
+from simec.inputs import Inputs, chunk_size
 from simec.network import SimEcNetwork
 from simec.objectives import Objective
 from simec.targets import Targets
 
 _PATIENCE = 3  # epochs without progress after which the rate is halved
 _WARM_UP = 100  # steps until the rate is what was asked for
+_FEW = 8  # steps in an epoch: up to so many, their mean says little of the weights at its end
 _DIVERGED = 1e4  # times the loss at the start, or what would be lost by predicting nothing
 
 
@@ -144,9 +147,12 @@ class Trainer:
 
         s = self.schedule
         self.history = history = History(learning_rate=s.learning_rate)
-        best = self._weights()
-        start = self.evaluate(inputs, *(validation or (targets, rows)), penalties=not validation)
+        begin = best = self._weights()
+        start = self.evaluate(inputs, targets, rows)
         limit = _DIVERGED * max(start, self._nothing(targets, rows))
+        few = epochs is None and validation is None and len(rows) <= _FEW * s.batch_size
+        if validation is not None:
+            start = self.evaluate(inputs, *validation, penalties=False)
         if started:
             history.best_loss = start
         stalled = 0
@@ -156,8 +162,11 @@ class Trainer:
         )  # fmt: skip
         try:
             for _ in range(epochs or s.max_iter):
-                loss = self._epoch(inputs, targets, rows, bar)
-                if not loss <= limit:
+                with self._seeded():
+                    loss = self._epoch(inputs, targets, rows, bar)
+                if few and loss <= limit:
+                    loss = self.evaluate(inputs, targets, rows)
+                if not (math.isfinite(loss) and loss <= limit):
                     self._warn_diverged(loss)
                     break
                 history.losses.append(loss)
@@ -184,6 +193,11 @@ class Trainer:
                         ConvergenceWarning,
                         stacklevel=3,
                     )
+            if started and not few and validation is None and best is not begin:
+                # means over epochs were compared with the start so far
+                self.network.load_state_dict(best)
+                if not self.evaluate(inputs, targets, rows) <= start:
+                    history.best_loss, best = start, begin
         finally:
             bar.close()
             self.network.load_state_dict(best)
@@ -196,7 +210,11 @@ class Trainer:
         order = rows[torch.randperm(len(rows), generator=self._random)]
         total, n = torch.zeros((2, 1), dtype=torch.float64, device=self._device)
         size = self.schedule.batch_size
-        for some in torch.split(order, size):
+        batches = list(torch.split(order, size))
+        if len(batches) > 1 and len(batches[-1]) == 1 < size:
+            # norms over a batch need more than one row
+            batches[-2:] = [torch.cat(batches[-2:])]
+        for some in batches:
             x = inputs.batch(some)
             values, known = targets.batch(some)
             with torch.autocast(
@@ -214,6 +232,13 @@ class Trainer:
             bar.update(len(some))  # type: ignore[attr-defined]
         return float(total / n.clamp(min=1))
 
+    @contextmanager
+    def _seeded(self) -> Iterator[None]:
+        """Have what a network draws at random, as in dropout, depend on the seed alone."""
+        with torch.random.fork_rng([self._device] if self._device.type == "cuda" else []):
+            torch.manual_seed(int(torch.randint(1 << 62, (), generator=self._random)))
+            yield
+
     @torch.no_grad()
     def evaluate(
         self, inputs: Inputs, targets: Targets, rows: Tensor, *, penalties: bool = True
@@ -221,7 +246,10 @@ class Trainer:
         """Mean of the objective on some rows, as it is."""
         self.network.eval()
         total, n = 0.0, 0.0
-        for some in torch.split(rows, CHUNK):
+        width = int(np.prod(targets.shape))
+        if self.network.decoder is not None:
+            width += int(np.prod(inputs.batch(rows[:1]).shape[1:]))
+        for some in torch.split(rows, chunk_size(width)):
             x = inputs.batch(some)
             error, count = self.objective.error(self.network, x, *targets.batch(some))
             total += float(error * count)
@@ -229,13 +257,14 @@ class Trainer:
         found = total / max(n, 1)
         if penalties:
             random = torch.Generator().manual_seed(0)
-            found += float(self.objective.penalty(self.network, targets, CHUNK, random))
+            n_rows = chunk_size(targets.shape[0])
+            found += float(self.objective.penalty(self.network, targets, n_rows, random))
         return found
 
     @torch.no_grad()
     def _nothing(self, targets: Targets, rows: Tensor) -> float:
         """Mean square of some targets: the scale of a loss."""
-        values, known = targets.batch(rows[:CHUNK])
+        values, known = targets.batch(rows[: chunk_size(int(np.prod(targets.shape)))])
         return float(values.square().sum() / (values.numel() if known is None else known.sum() + 1))
 
     def _weights(self) -> dict[str, Tensor]:
@@ -254,9 +283,11 @@ class Trainer:
             group["lr"] /= 2
 
     def _warn_diverged(self, loss: float) -> None:
+        # its averages are as far off as the weights
+        self._optimizer.state.clear()
         warnings.warn(
-            f"training diverged (loss {loss:.3g}): try learning_rate={self._rate / 10:.2g}, or scale "
-            "X and S to about 1; the best weights so far are kept",
+            f"training diverged (loss {loss:.3g}): try learning_rate={self._rate / 10:.2g}, or "
+            "scale X and S to about 1; the best weights so far are kept",
             ConvergenceWarning,
             stacklevel=4,
         )
@@ -264,6 +295,8 @@ class Trainer:
 
 def held_out(n: int, share: float, seed: int) -> tuple[Tensor, Tensor]:
     """Rows to train on, and rows to measure on."""
+    if n < 2:
+        raise ValueError("one row cannot be split: use early_stopping=False")
     order = torch.from_numpy(np.random.default_rng(seed).permutation(n))
     n_out = min(max(1, round(share * n)), n - 1)
     return order[n_out:].sort().values, order[:n_out].sort().values
