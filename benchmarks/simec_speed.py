@@ -70,14 +70,14 @@ def main(argv: list[str] | None = None) -> None:
     args = _arguments(argv)
     with tempfile.TemporaryDirectory(prefix="simec-speed-") as name:
         folder = Path(name)
-        about = {
-            "mnist": simec_trainers.mnist(
-                folder, args.data, 600 if args.quick else 10000, 200 if args.quick else TARGETS, 1
-            ),
-            "newsgroups": simec_trainers.newsgroups(
-                folder, args.data, 400 if args.quick else None, 200 if args.quick else TARGETS, 1
-            ),
-        }
+        targets = 200 if args.quick else TARGETS
+        about = {}
+        if any(task.startswith("mnist") for task in args.tasks):
+            size = 600 if args.quick else 10_000
+            about["mnist"] = simec_trainers.mnist(folder, args.data, size, targets, 1)
+        if "newsgroups" in args.tasks:
+            some = 400 if args.quick else None
+            about["newsgroups"] = simec_trainers.newsgroups(folder, args.data, some, targets, 1)
         runs = {
             task: rounds(args.seeds, _plan(task, folder, args.quick)) for task in args.tasks
         }  # fmt: skip
