@@ -56,7 +56,7 @@ METHODS = {
     "simec_adam": "SimEc, Adam alone", "full": "eigenvectors, all judged",
 }  # fmt: skip
 SIMEC: dict[str, Any] = {
-    "symmetric": 1.0, "batch_size": 16, "learning_rate": 0.01, "max_iter": 1000,
+    "symmetric": 1.0, "batch_size": 16, "learning_rate": 0.03, "max_iter": 2000,
 }  # fmt: skip
 SOLVERS: dict[str, dict[str, str]] = {
     "simec_exact": {"solver": "exact"},

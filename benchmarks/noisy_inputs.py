@@ -221,17 +221,20 @@ def draw(
     figure, panels = charts.figure(2, 4, (16, 7))
     styles = {
         "optimum": ("optimum, clean", charts.GREY), "kpca": ("kernel PCA", charts.RED),
-        "ridge": ("ridge", charts.ORANGE), "simec": ("SimEc", charts.BLUE),
+        "simec": ("SimEc", charts.BLUE), "ridge": ("ridge", charts.ORANGE),
     }  # fmt: skip
     rows = (("std", stds, "noise / std of pixels"), ("dims", dimensions, "dimensions of noise"))
     for i, (setting, values, x) in enumerate(rows):
+        row = panels[4 * i : 4 * i + 4]
         for j, (kind, part) in enumerate((k, p) for k in KINDS for p in ("train", "test")):
-            axes = panels[4 * i + j]
             for method, (label, color) in styles.items():
                 of = [found.get(f"{method}.{part}.mse.{kind}.{setting}{v:g}") for v in values]
-                line(axes, values, of, label, color, dashed=method in ("optimum", "ridge"))
-            axes.set_yscale("log")
-            charts.style(axes, x, "MSE of Y Yᵀ" if j == 0 else "", f"{kind}, {part} points")
+                line(row[j], values, of, label, color, dashed=method in ("optimum", "ridge"))
+            row[j].set_yscale("log")
+            charts.style(row[j], x, "MSE of Y Yᵀ" if j == 0 else "", f"{kind}, {part} points")
+        for axes in row[1:]:
+            axes.sharey(row[0])
+        row[0].autoscale()
     panels[0].legend(frameon=False, fontsize=9)
     charts.save(figure, path)
 

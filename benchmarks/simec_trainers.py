@@ -6,6 +6,7 @@ import time
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -22,11 +23,11 @@ ALPHAS = (0.1, 1.0, 10.0, 100.0)  # of ridge regressions
 
 @dataclass
 class Material:
-    """Features, classes, and similarities to the first n training points."""
+    """Features, similarities of all training points, and those to the first n of them."""
 
     x: Any
     x_test: Any
-    y: Array
+    full: Array
     S: Array
     S_test: Array
 
@@ -35,11 +36,22 @@ class Material:
 
 
 def mnist(folder: Path, data: Path | None, size: int, targets: int, seed: int) -> dict[str, Any]:
-    """Some images, a fifth of them to test."""
-    points = simec_data.points(simec_data.mnist(data), size, seed)
-    return _written(
-        folder / "mnist", points.x_train, points.x_test, points.y_train, points.y_test, targets
-    )
+    """Some images, a fifth of them to test: classes as "mnist_labels", a kernel as "mnist"."""
+    from sklearn.metrics import pairwise_distances
+
+    from simec.similarities import class_labels, rbf
+
+    p = simec_data.points(simec_data.mnist(data), size, seed)
+    x, x_test = p.x_train, p.x_test
+    some = pairwise_distances(x[:1000], metric="sqeuclidean")
+    gamma = 1 / float(np.median(some[some > 0]))
+    of_labels = class_labels(p.y_train), class_labels(p.y_test, p.y_train)
+    of_pixels = rbf(x, gamma=gamma), rbf(x_test, x, gamma=gamma)
+    about = {
+        name: _written(folder / name, x, x_test, *matrices, targets)
+        for name, matrices in (("mnist", of_pixels), ("mnist_labels", of_labels))
+    }
+    return {**about["mnist"], "gamma": gamma}
 
 
 def newsgroups(
@@ -57,23 +69,25 @@ def newsgroups(
     vectorizer = TfidfVectorizer(min_df=2, sublinear_tf=True, stop_words="english")
     x = vectorizer.fit_transform(parts[0][0]).astype(np.float32)
     x_test = vectorizer.transform(parts[1][0]).astype(np.float32)
-    return _written(folder / "newsgroups", x, x_test, parts[0][1], parts[1][1], targets)
+    from simec.similarities import class_labels
+
+    (_, y), (_, y_test) = parts
+    matrices = class_labels(y), class_labels(y_test, y)
+    return _written(folder / "newsgroups", x, x_test, *matrices, targets)
 
 
 def _written(
-    folder: Path, x: Any, x_test: Any, y: Array, y_test: Array, n: int
+    folder: Path, x: Any, x_test: Any, S: Array, S_test: Array, n: int
 ) -> dict[str, Any]:  # fmt: skip
-    """Class-label similarities, centred as kernel PCA does, and features, as files."""
-    from simec.similarities import Centerer, class_labels
+    """Similarities, centred as kernel PCA does and scaled, and features, as files."""
+    from simec.similarities import Centerer, scale
 
     folder.mkdir(parents=True)
-    codes = {label: i for i, label in enumerate(sorted(set(y.tolist())))}
-    y, y_test = (np.array([codes[label] for label in part.tolist()]) for part in (y, y_test))
-    S = class_labels(y)
     centerer = Centerer().fit(S)
-    np.save(folder / "S.npy", centerer.transform(S)[:, :n])
-    np.save(folder / "S_test.npy", centerer.transform(class_labels(y_test, y))[:, :n])
-    np.save(folder / "y.npy", y)
+    centred, largest = scale(centerer.transform(S))
+    np.save(folder / "S.npy", centred)
+    np.save(folder / "S_test.npy", centerer.transform(S_test)[:, :n] / np.float32(largest))
+    (folder / "n").write_text(str(n))
     for name, part in (("x", x), ("x_test", x_test)):
         if sparse.issparse(part):
             sparse.save_npz(folder / f"{name}.npz", part, compressed=False)
@@ -81,7 +95,7 @@ def _written(
             np.save(folder / f"{name}.npy", part)
     return {
         "rows": x.shape[0], "test": x_test.shape[0], "features": x.shape[1],
-        "targets": min(n, len(y)), "classes": len(codes),
+        "targets": min(n, x.shape[0]),
     }  # fmt: skip
 
 
@@ -94,8 +108,10 @@ def load(task: Task) -> Material:
         else np.load(folder / f"{name}.npy")
         for name in ("x", "x_test")
     )
-    y, S, S_test = (np.load(folder / f"{name}.npy") for name in ("y", "S", "S_test"))
-    return Material(x, x_test, y, S, S_test)
+    full = np.load(folder / "S.npy", mmap_mode="r")
+    n = int((folder / "n").read_text())
+    S = np.ascontiguousarray(full[:, :n], np.float32)
+    return Material(x, x_test, full, S, np.load(folder / "S_test.npy"))
 
 
 def error(predicted: Array, S: Array) -> float:
@@ -125,7 +141,7 @@ def ours(task: Task) -> Measured:
             encoder.fit(data.x, data.S)
         return time.perf_counter() - start, encoder
 
-    warm_up(data, task)
+    warm_up(data)
     curve, train, seconds = [], 0.0, []
     for epochs in task["epochs"]:
         took, encoder = fit(epochs)
@@ -136,11 +152,12 @@ def ours(task: Task) -> Measured:
     epoch = (at_last - at_first) / max(last - first, 1)
     return {
         "curve": curve, "train": train, "epoch_s": epoch, "peak_mb": peak_mb(),
+        "rows": data.S.shape[0], "targets": data.S.shape[1],
         "threads": torch.get_num_threads(), "sgemm": sgemm("cpu"),
     }  # fmt: skip
 
 
-def warm_up(data: Material, task: Task) -> None:
+def warm_up(data: Material) -> None:
     """Start threads, and load what is loaded at the first use."""
     from simec import SimilarityEncoder
 
@@ -157,7 +174,7 @@ def loop(task: Task) -> Measured:
     from torch.utils.data import DataLoader, Dataset, TensorDataset
 
     data = load(task)
-    warm_up(data, task)
+    warm_up(data)
     torch.manual_seed(task["seed"])
 
     class Rows(Dataset[Any]):
@@ -175,7 +192,7 @@ def loop(task: Task) -> Measured:
     loader: Any = DataLoader(dataset, batch_size=task["loop"]["batch_size"], shuffle=True)
     activation = {"relu": nn.ReLU, "tanh": nn.Tanh}[task["activation"]]
     sizes, layers = [data.x.shape[1], *task["hidden"]], []
-    for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
+    for n_in, n_out in pairwise(sizes):
         layers += [nn.Linear(n_in, n_out), activation()]
     model = nn.Sequential(
         *layers, nn.Linear(sizes[-1], task["d"]), nn.Linear(task["d"], data.S.shape[1], bias=False)
@@ -212,14 +229,14 @@ def kernel_pca(task: Task) -> Measured:
     """Kernel PCA of the full matrix, and a ridge regression of its embeddings on features."""
     from sklearn.decomposition import KernelPCA
 
-    from simec.similarities import class_labels
-
     data = load(task)
-    S = class_labels(data.y)
+    S = np.array(data.full)
     n = data.S.shape[1]
 
     def embed() -> tuple[Array, Array]:
-        Y = KernelPCA(task["d"], kernel="precomputed", random_state=0).fit_transform(S)
+        # by default all eigenvalues are computed from 10 components on, which takes far longer
+        model = KernelPCA(task["d"], kernel="precomputed", eigen_solver="arpack", random_state=0)
+        Y = model.fit_transform(S)
         return Y, Y[:n].T
 
     return _regressed(data, embed)
