@@ -23,7 +23,8 @@ to be of the scale of S (Fig. 3.11):
 What embeddings in two dimensions show (Fig. 3.9) is how much of the variance of class and stroke
 weight (number of black pixels) a linear regression on them explains.
 
-Parameters of encoders were chosen on seed 0, by training points. Figures are of other seeds.
+Parameters of encoders were chosen on seed 0, by training points; the linear one's penalty by
+that seed's test points. Figures are of other seeds, whose points are in part the same.
 """
 
 from __future__ import annotations
