@@ -42,7 +42,7 @@ TARGETS = 2000
 TASKS: dict[str, dict[str, Any]] = {
     "mnist": {
         "d": 10, "hidden": (200,), "activation": "relu",
-        "ours": {"batch_size": 64, "learning_rate": 1e-3}, "epochs": (1, 2, 4, 8, 16),
+        "ours": {"batch_size": 128, "learning_rate": 2e-3}, "epochs": (1, 2, 4, 8, 16),
         "loop": {"batch_size": 32, "learning_rate": 1e-3, "epochs": 15},
     },
     "mnist_labels": {

@@ -15,7 +15,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from simec.alternating import alternating, filling, first
-from simec.exact import Array, LinearFit, Pieces, top_eigenvectors
+from simec.exact import Array, LinearFit, Pieces, near_eigenvectors, top_eigenvectors
 from simec.inputs import CHUNK, Identity, Inputs
 from simec.network import LastLayer, SimEcNetwork, SparseLinear
 from simec.objectives import Objective
@@ -25,6 +25,7 @@ from simec.targets import Targets
 _SAMPLE = 1 << 25  # targets from which a last layer is found where no more is needed of them
 _SHRINKAGE = 0.1  # of the mean eigenvalue that least squares for a last layer have
 _ROUNDS = 4, 10  # of alternating least squares for a last layer: for a start, for an optimum
+_EXACT = 40  # targets for each component, up to which eigenvectors are exact from the start
 _STEPS = 10, 50  # of conjugate gradients for the layer before it, where targets are missing
 
 
@@ -102,8 +103,17 @@ class Start:
         layers = self.network.encoder
         if not isinstance(layers, nn.Sequential) or not _is_linear(layers[-1]):
             return False
+        # a regression needs some rows for each weight, and no more
+        n_some = max(4096, 8 * int(layers[-1].in_features))  # type: ignore[arg-type]
+        every, self.rows = self.rows, self._spread(n_some)
         _set_layer(layers[-1], self._towards(self._fit(layers[-1]), self._last()))
+        self.rows = every
         return True
+
+    def _spread(self, n: int) -> Tensor:
+        """So many of the rows, spread evenly; or all."""
+        n = min(n, len(self.rows))
+        return self.rows[torch.linspace(0, len(self.rows) - 1, n, dtype=torch.float64).long()]
 
     # Parts
 
@@ -190,7 +200,9 @@ class Start:
         if known is not None:
             self.gaps = self.gaps or self.targets.matrices() is None
             values = values * known
-        return values.flatten(1).cpu().numpy().astype(np.float64)
+        found: Array = values.flatten(1).cpu().numpy()
+        # float32, as targets are, is enough to start from
+        return found.astype(np.float64) if self._thorough else found
 
     def _linear(self, S: Any, known: Any) -> tuple[Any, Any]:
         """Targets in memory, before the activation."""
@@ -219,14 +231,13 @@ class Start:
         if self._square and n * n <= 4 * _SAMPLE:
             if self.targets.complete:
                 S = np.vstack([self._all(rows) for rows in torch.split(self._columns(), CHUNK)])
-                if np.allclose(S, S.T, rtol=1e-4, atol=1e-5 * np.abs(S).max(initial=0)):
+                if float(np.abs(S - S.T).max()) <= 1e-4 * float(np.abs(S).max()):
                     part: Part = "positive" if self.objective.symmetric else "absolute"
                     return self._eigen(S, part)[1]
             elif matrices is not None and self.objective.symmetric:
                 return self._positive(*(M[:n] for M in self._linear(*matrices)))
         n_some = max(1, min(len(self.rows), max(2 * n, 4096), _SAMPLE // max(n, 1)))
-        every = torch.linspace(0, len(self.rows) - 1, n_some, dtype=torch.float64).long()
-        some = self.rows[every]
+        some = self._spread(n_some)
         plain = LinearFit(None, n_some, n_some, 0, bias=False)
         _, W_l = plain.reduced_rank(lambda rows: self._all(some[rows]), self.size, self.d)
         if matrices is not None:
@@ -239,7 +250,10 @@ class Start:
 
     def _eigen(self, S: Array, part: Part) -> tuple[Array, Array]:
         """The best S ≈ Y W_l for a symmetric S, with W_l = Yᵀ but for signs."""
-        values, vectors = top_eigenvectors((S + S.T) / 2, self.d, part)
+        if self._thorough or len(S) <= _EXACT * self.d:
+            values, vectors = top_eigenvectors((S + S.T).astype(np.float64) / 2, self.d, part)
+        else:
+            values, vectors = near_eigenvectors(np.asarray(S, np.float32), self.d, part)
         if part == "positive":
             values = np.maximum(values, 0)
         Y = vectors * np.sqrt(np.abs(values))
