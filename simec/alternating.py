@@ -15,6 +15,7 @@ from scipy import sparse
 
 from simec.exact import Array, LinearFit, Pieces, conjugate_gradients, widened
 from simec.inputs import chunks
+from simec.spectral.completion import solve_known
 
 _ROUNDS = 50
 _STEPS = 10  # of conjugate gradients, from where the last round ended
@@ -45,9 +46,9 @@ def alternating(
     W_l : float64 array of shape (d, n)
     """
     # above 0, so that what nothing is known of does no harm
-    least = _LEAST * float((W_l**2).mean())
+    least = max(_LEAST * float((W_l**2).mean()), 1e-300)
     penalty_l = max(ridge * float(known.sum()), least)
-    penalty_1 = max(ridge * float(known.sum()), least * fit.scale)
+    penalty_1 = np.maximum(ridge * float(known.sum()), least * fit.squares) * fit.costs
     S, known = _float64(S), _float64(known)
     S_T, known_T = (M.T.tocsr() if sparse.issparse(M) else M.T for M in (S, known))
     total = _squares(S)
@@ -59,7 +60,7 @@ def alternating(
         W_l = solve_rows(S_T, known_T, Y, penalty_l).T
         # with the best W_l, what is left is what was there less what is explained
         explained = float((np.asarray(S @ W_l.T) * Y).sum())
-        error = total - explained + penalty_1 * float((fit.costs * W1**2).sum())
+        error = total - explained + float((penalty_1 * W1**2).sum())
         if before - error < _PROGRESS * abs(error):
             break
         before = error
@@ -106,7 +107,12 @@ def filling(
     """
     S, known = _float64(S), _float64(known)
     found, best = (W1, W_l), np.inf
-    for _ in range(_ROUNDS + 1):
+    for _ in range(_ROUNDS):
+        Y = embeddings(fit, W1)
+        W1, W_l = solve(
+            lambda rows, Y=Y, W_l=W_l: Y[rows] @ W_l + _gaps(S, known, Y, W_l, rows)  # type: ignore[misc]
+        )
+        # the start may be none that the closed form can give, and is not measured
         Y = embeddings(fit, W1)
         gaps = (_gaps(S, known, Y, W_l, rows) for rows in fit.chunks())
         error = sum(float((gap**2).sum()) for gap in gaps)
@@ -115,9 +121,6 @@ def filling(
         if not error < best * (1 - _PROGRESS):
             break
         best = error
-        W1, W_l = solve(
-            lambda rows, Y=Y, W_l=W_l: Y[rows] @ W_l + _gaps(S, known, Y, W_l, rows)  # type: ignore[misc]
-        )
     return found
 
 
@@ -134,11 +137,17 @@ def embeddings(fit: LinearFit, W1: Array) -> Array:
 
 
 def first(
-    fit: LinearFit, S: Any, known: Any, W_l: Array, penalty: float, start: Array | None = None
+    fit: LinearFit,
+    S: Any,
+    known: Any,
+    W_l: Array,
+    penalty: Array,
+    start: Array | None = None,
+    steps: int = 5 * _STEPS,
 ) -> Array:
-    """The best W₁ for a given W_l, shape (p, d)."""
-    if fit.features is None:
-        return solve_rows(S, known, W_l.T, penalty)
+    """The best W₁ for a given W_l, shape (p, d), with a penalty for each feature."""
+    if fit.features is None:  # all features are alike
+        return solve_rows(S, known, W_l.T, float(penalty[0, 0]))
 
     def gram(B: Array) -> Array:
         def back(rows: Any) -> Array:
@@ -147,10 +156,13 @@ def first(
                 return np.asarray(here.multiply(Y @ W_l).tocsr() @ W_l.T)
             return np.asarray((here * (Y @ W_l)) @ W_l.T)
 
-        return fit.products(back, B.shape[1]) + penalty * fit.costs * B
+        return fit.products(back, B.shape[1]) + penalty * B
 
     right = fit.products(lambda rows: np.asarray(_rows(S, rows) @ W_l.T), len(W_l))
-    return conjugate_gradients(gram, right, start, _STEPS if start is not None else 5 * _STEPS)
+    share = float(known.sum()) / (known.shape[0] * known.shape[1])
+    diagonal = share * fit.squares * (W_l**2).sum(axis=1) + penalty
+    steps = steps if start is None else _STEPS
+    return conjugate_gradients(gram, right, diagonal, start, steps)
 
 
 def solve_rows(S: Any, known: Any, W: Array, penalty: float) -> Array:
@@ -168,13 +180,15 @@ def solve_rows(S: Any, known: Any, W: Array, penalty: float) -> Array:
     float64 array of shape (m, d)
         Zero for rows of which nothing is known.
     """
+    if sparse.issparse(S):
+        return solve_known(S, W, penalty)
     d = W.shape[1]
     # for all rows at once: sums over what is known of w wᵀ
     outer = (W[:, :, None] * W[:, None, :]).reshape(len(W), d * d)
     right = np.asarray(S @ W)
     result = np.zeros_like(right)
     for rows in chunks(len(right), d * d):
-        grams = np.asarray(_rows(known, rows) @ outer).reshape(-1, d, d)
+        grams = (_rows(known, rows) @ outer).reshape(-1, d, d)
         grams[:, np.arange(d), np.arange(d)] += penalty
         here = rows.numpy()
         result[here] = np.linalg.solve(grams, right[here][:, :, None])[:, :, 0]

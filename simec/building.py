@@ -53,7 +53,10 @@ class Layout:
     @classmethod
     def from_dict(cls, plain: dict[str, Any]) -> Layout:
         """From what `to_dict` gave and JSON kept."""
-        return cls(**{**plain, "targets": tuple(plain["targets"])})
+        found = cls(**{**plain, "targets": tuple(plain["targets"])})
+        if found.inputs not in ("dense", "sparse", "identity"):
+            raise ValueError(f"no encoder has inputs of the kind {found.inputs!r}")
+        return found
 
     def to_dict(self) -> dict[str, Any]:
         """As plain data, for JSON."""

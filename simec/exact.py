@@ -18,14 +18,14 @@ import numpy.typing as npt
 from scipy import linalg, sparse
 from torch import Tensor
 
-from simec.inputs import chunks
+from simec.inputs import FloatArray, chunks
 from simec.similarities.eigen import Part, eigenpairs
 from simec.spectral.singular import truncated_svd
 
 Array = npt.NDArray[np.float64]
 Pieces = Callable[[Tensor], Any]
 
-_JITTER = 1e-11  # of the mean eigenvalue, so that features without variance do no harm
+_JITTER = 1e-11  # of the squares of a feature, so that features that are alike do no harm
 _DIRECT = 4096  # features up to which a matrix of their number squared is held
 _HELD = 1 << 26  # numbers of which a matrix of products may be made
 _TOLERANCE = 1e-7
@@ -53,8 +53,8 @@ class LinearFit:
     ----------
     costs : float64 array of shape (p, 1)
         1 for weights that the penalty is on, 0 for those of the bias.
-    scale : float
-        Mean over features, without the bias, of the sum of squares.
+    squares : float64 array of shape (p, 1)
+        Sum of squares of each feature.
     factor : float64 array of shape (p, p), or None
         Of the penalised Gram matrix, lower; None if there are too many features.
     """
@@ -71,7 +71,7 @@ class LinearFit:
     ) -> None:
         self.features, self.n_rows, self.n_features = features, n_rows, n_features
         self._width = width
-        self.scale = 1.0
+        self.squares = np.ones((n_features, 1))
         self._ridge = ridge * n_rows
         self.costs = np.ones((n_features, 1))
         if bias:
@@ -97,11 +97,11 @@ class LinearFit:
             gram += (H.T @ H).toarray() if sparse.issparse(H) else H.T @ H
         self._set_penalty(np.diag(gram))
         gram[np.diag_indices_from(gram)] += self._penalty[:, 0]
-        self.factor = linalg.cholesky(gram, lower=True)
+        self.factor = np.asarray(np.linalg.cholesky(gram), np.float64)
 
     def _set_penalty(self, squares: Array) -> None:
-        self.scale = float((squares * self.costs[:, 0]).sum() / max(self.costs.sum(), 1))
-        self._penalty = (self._ridge + max(_JITTER * self.scale, 1e-300)) * self.costs
+        self.squares = squares[:, None].copy()
+        self._penalty = (self._ridge + np.maximum(_JITTER * self.squares, 1e-300)) * self.costs
 
     def chunks(self) -> Iterator[Tensor]:
         """Numbers of rows, as many at a time as memory allows."""
@@ -123,8 +123,8 @@ class LinearFit:
                 total += np.asarray(self.features(rows).T @ pieces(rows))
         return total
 
-    def solve(self, products: Array) -> Array:
-        """Weights B that bring H B nearest to T, given ``Hᵀ T``."""
+    def solve(self, products: Array, start: Array | None = None) -> Array:
+        """Weights B that bring H B nearest to T, given ``Hᵀ T``; near to `start`, if known."""
         if self.features is None:
             return products / (1 + self._ridge)
         if self.factor is not None:
@@ -135,7 +135,7 @@ class LinearFit:
             applied = self.products(lambda rows: self.apply(rows, B), B.shape[1])
             return applied + self._penalty * B
 
-        return conjugate_gradients(gram, products)
+        return conjugate_gradients(gram, products, self.squares + self._penalty, start)
 
     # Factorisations
 
@@ -174,10 +174,14 @@ class LinearFit:
     def _by_iteration(self, S: Pieces, n: int, d: int) -> tuple[Array, Array, Array]:
         """The same by subspace iteration, with passes over features and targets."""
         V = np.random.default_rng(0).standard_normal((n, min(n, d + 10)))
-        old = np.zeros(d)
+        old, last = np.zeros(d), V
+        B: Array | None = None
         for _ in range(_STEPS):
             V = linalg.qr(V, mode="economic")[0]
-            B = self.solve(self.products(lambda rows, V=V: S(rows) @ V, V.shape[1]))  # type: ignore[misc]
+            products = self.products(lambda rows, V=V: S(rows) @ V, V.shape[1])  # type: ignore[misc]
+            # what was found for the last V, turned to this one
+            B = self.solve(products, None if B is None else B @ (last.T @ V))
+            last = V
             Z = np.zeros_like(V)
             for rows in self.chunks():
                 Z += S(rows).T @ self.apply(rows, B)
@@ -234,7 +238,12 @@ class LinearFit:
     def towards(self, S: Pieces, W_l: Array) -> Array:
         """The best W₁ for a given W_l, of shape (d, n); shape (p, d)."""
         to_embeddings: Array = W_l.T @ linalg.pinvh(W_l @ W_l.T)
-        return self.solve(self.products(lambda rows: S(rows) @ to_embeddings, len(W_l)))
+
+        def embedded(rows: Tensor) -> Array:
+            piece = S(rows)
+            return np.asarray(piece @ to_embeddings.astype(piece.dtype, copy=False))
+
+        return self.solve(self.products(embedded, len(W_l)))
 
 
 def widened(M: Array, d: int) -> Array:
@@ -249,17 +258,46 @@ def top_eigenvectors(M: Array, d: int, part: Part) -> tuple[Array, Array]:
     return np.append(values, np.zeros(d - k)), widened(vectors, d)
 
 
+def near_eigenvectors(M: FloatArray, d: int, part: Part) -> tuple[Array, Array]:
+    """Nearly the same as `top_eigenvectors`, much faster: by a random subspace.
+
+    Parameters
+    ----------
+    M : symmetric float array of shape (n, n)
+    d : int
+        Well below n.
+    part : {"positive", "absolute"}
+
+    References
+    ----------
+    Halko, Martinsson and Tropp (2011). Finding structure with randomness. Algorithm 4.4.
+    """
+    from sklearn.utils.extmath import randomized_range_finder
+
+    Q = randomized_range_finder(M, size=min(2 * d + 10, len(M)), n_iter=4, random_state=0)
+    values, vectors = top_eigenvectors((Q.T @ (M @ Q)).astype(np.float64), d, part)
+    return values, Q @ vectors
+
+
 def conjugate_gradients(
-    apply: Callable[[Array], Array], right: Array, start: Array | None = None, steps: int = _STEPS
+    apply: Callable[[Array], Array],
+    right: Array,
+    diagonal: Array,
+    start: Array | None = None,
+    steps: int = _STEPS,
 ) -> Array:
     """Solve ``apply(x) = right`` for all columns at once (Hestenes and Stiefel, 1952).
 
-    `apply` is linear, symmetric and positive; columns need not be independent.
+    `apply` is linear, symmetric and positive; columns need not be independent. The diagonal,
+    which is about that of `apply`, brings unknowns to one scale.
     """
     x = np.zeros_like(right) if start is None else start.copy()
     r = right - apply(x) if start is not None else right.copy()
-    p, old = r.copy(), float((r * r).sum())
-    enough = _TOLERANCE**2 * float((right * right).sum())
+    inverse = 1 / np.maximum(diagonal, np.finfo(float).tiny)
+    inverse[diagonal <= 1e-290] = 0
+    z = inverse * r
+    p, old = z.copy(), float((r * z).sum())
+    enough = _TOLERANCE**2 * float((right * (inverse * right)).sum())
     for _ in range(steps):
         if old <= enough:
             break
@@ -267,6 +305,7 @@ def conjugate_gradients(
         alpha = old / float((p * q).sum())
         x += alpha * p
         r -= alpha * q
-        old, before = float((r * r).sum()), old
-        p = r + (old / before) * p
+        z = inverse * r
+        old, before = float((r * z).sum()), old
+        p = z + (old / before) * p
     return x

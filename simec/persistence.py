@@ -44,7 +44,7 @@ def save(encoder: Any, path: Any) -> None:
     OSError
         If `path` cannot be written, or holds something other than an encoder.
     """
-    from safetensors.torch import save_file
+    from safetensors.torch import save as as_bytes
 
     module = encoder._module()
     folder = Path(path)
@@ -66,7 +66,8 @@ def save(encoder: Any, path: Any) -> None:
     }
     with atomic_folder(folder, marker=WEIGHTS) as target:
         (target / CONFIG).write_text(text + "\n", encoding="utf-8")
-        save_file(weights, target / WEIGHTS)
+        # safetensors' own errors of the disk are no OSError
+        (target / WEIGHTS).write_bytes(as_bytes(weights))
 
 
 def _described(encoder: Any) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from simec.alternating import alternating, filling, first
-from simec.exact import Array, LinearFit, Pieces, top_eigenvectors
+from simec.exact import Array, LinearFit, Pieces, near_eigenvectors, top_eigenvectors
 from simec.inputs import CHUNK, Identity, Inputs
 from simec.network import LastLayer, SimEcNetwork, SparseLinear
 from simec.objectives import Objective
@@ -23,7 +23,10 @@ from simec.similarities.eigen import Part
 from simec.targets import Targets
 
 _SAMPLE = 1 << 25  # targets from which a last layer is found where no more is needed of them
-_ROUNDS = 10  # of alternating least squares for a last layer
+_SHRINKAGE = 0.1  # of the mean eigenvalue that least squares for a last layer have
+_ROUNDS = 4, 10  # of alternating least squares for a last layer: for a start, for an optimum
+_EXACT = 40  # targets for each component, up to which eigenvectors are exact from the start
+_STEPS = 10, 50  # of conjugate gradients for the layer before it, where targets are missing
 
 
 class Start:
@@ -61,12 +64,14 @@ class Start:
         self.size = int(np.prod(targets.shape))
         self.d = int(network.last.weight.shape[0])
         self.gaps = False
+        self._thorough = False
 
     def closed_form(self) -> None:
         """Set both layers of a linear network to the optimum of the squared error.
 
         A weight of the symmetric term above 0 asks for S ≈ Y Yᵀ.
         """
+        self._thorough = True
         layer = _only_layer(self.network.encoder)
         assert layer is not None
         fit = self._fit(layer)
@@ -98,8 +103,17 @@ class Start:
         layers = self.network.encoder
         if not isinstance(layers, nn.Sequential) or not _is_linear(layers[-1]):
             return False
+        # a regression needs some rows for each weight, and no more
+        n_some = max(4096, 8 * int(layers[-1].in_features))  # type: ignore[arg-type]
+        every, self.rows = self.rows, self._spread(n_some)
         _set_layer(layers[-1], self._towards(self._fit(layers[-1]), self._last()))
+        self.rows = every
         return True
+
+    def _spread(self, n: int) -> Tensor:
+        """So many of the rows, spread evenly; or all."""
+        n = min(n, len(self.rows))
+        return self.rows[torch.linspace(0, len(self.rows) - 1, n, dtype=torch.float64).long()]
 
     # Parts
 
@@ -186,7 +200,9 @@ class Start:
         if known is not None:
             self.gaps = self.gaps or self.targets.matrices() is None
             values = values * known
-        return values.flatten(1).cpu().numpy().astype(np.float64)
+        found: Array = values.flatten(1).cpu().numpy()
+        # float32, as targets are, is enough to start from
+        return found.astype(np.float64) if self._thorough else found
 
     def _linear(self, S: Any, known: Any) -> tuple[Any, Any]:
         """Targets in memory, before the activation."""
@@ -202,38 +218,42 @@ class Start:
             return fit.towards(self._some, W_l)
         S, known = (M[self.rows.numpy()].astype(np.float64) for M in self._linear(*matrices))
         share = float(known.sum()) / (known.shape[0] * known.shape[1])
-        least = 1e-6 * share * fit.scale * float((W_l**2).sum(axis=1).mean())
-        return first(
-            fit, S, known, W_l, max(self.objective.l2 * float(known.sum()), least, 1e-300)
-        )  # fmt: skip
+        least = max(1e-6 * share * float((W_l**2).sum(axis=1).mean()), 1e-300)
+        l2 = self.objective.l2 * float(known.sum())
+        penalty = np.maximum(l2, least * fit.squares) * fit.costs
+        return first(fit, S, known, W_l, penalty, steps=_STEPS[self._thorough])
 
     def _spectral_last(self) -> Array:
         """A last layer from the targets of some rows."""
-        n = self.targets.shape[0]
+        n, rounds = self.targets.shape[0], _ROUNDS[self._thorough]
         matrices = None if self.targets.complete else self.targets.matrices()
         # the targets themselves, if they are among the rows
         if self._square and n * n <= 4 * _SAMPLE:
             if self.targets.complete:
                 S = np.vstack([self._all(rows) for rows in torch.split(self._columns(), CHUNK)])
-                if np.allclose(S, S.T, rtol=1e-4, atol=1e-5 * np.abs(S).max(initial=0)):
+                if float(np.abs(S - S.T).max()) <= 1e-4 * float(np.abs(S).max()):
                     part: Part = "positive" if self.objective.symmetric else "absolute"
                     return self._eigen(S, part)[1]
             elif matrices is not None and self.objective.symmetric:
                 return self._positive(*(M[:n] for M in self._linear(*matrices)))
         n_some = max(1, min(len(self.rows), max(2 * n, 4096), _SAMPLE // max(n, 1)))
-        every = torch.linspace(0, len(self.rows) - 1, n_some, dtype=torch.float64).long()
-        some = self.rows[every]
+        some = self._spread(n_some)
         plain = LinearFit(None, n_some, n_some, 0, bias=False)
         _, W_l = plain.reduced_rank(lambda rows: self._all(some[rows]), self.size, self.d)
         if matrices is not None:
             S, known = (M[some.numpy()] for M in self._linear(*matrices))
-            _, W_l = alternating(plain, S, known, W_l, max(self.objective.l2, 1e-4), _ROUNDS)
+            # a small share of what embeddings explain: S may be of any scale
+            ridge = _SHRINKAGE * float((W_l**2).sum(axis=1).mean()) / float(known.sum())
+            _, W_l = alternating(plain, S, known, W_l, max(self.objective.l2, ridge), rounds)
         # for all rows, targets are as long as for some
         return np.asarray(W_l * (len(self.rows) / n_some) ** 0.25)
 
     def _eigen(self, S: Array, part: Part) -> tuple[Array, Array]:
         """The best S ≈ Y W_l for a symmetric S, with W_l = Yᵀ but for signs."""
-        values, vectors = top_eigenvectors((S + S.T) / 2, self.d, part)
+        if self._thorough or len(S) <= _EXACT * self.d:
+            values, vectors = top_eigenvectors((S + S.T).astype(np.float64) / 2, self.d, part)
+        else:
+            values, vectors = near_eigenvectors(np.asarray(S, np.float32), self.d, part)
         if part == "positive":
             values = np.maximum(values, 0)
         Y = vectors * np.sqrt(np.abs(values))
@@ -247,7 +267,8 @@ class Start:
             return self._eigen(np.vstack([pieces(rows) for rows in plain.chunks()]), "positive")
 
         _, W_l = plain.reduced_rank(lambda rows: self._all(rows), self.size, self.d)
-        Y, W_l = alternating(plain, S, known, W_l, max(self.objective.l2, 1e-4), _ROUNDS)
+        rounds = _ROUNDS[self._thorough]
+        Y, W_l = alternating(plain, S, known, W_l, max(self.objective.l2, 1e-4), rounds)
         Y, W_l = solve(lambda rows: Y[rows] @ W_l)
         return filling(solve, plain, S, known, Y, W_l)[1]
 

@@ -180,7 +180,8 @@ class Trainer:
                     history.best_loss, best = min(loss, best_loss), self._weights()
                 if epochs is not None:
                     continue
-                stalled = 0 if progress else stalled + 1
+                # small steps, while the rate is raised, are no stall
+                stalled = 0 if progress or self._steps < _WARM_UP else stalled + 1
                 if stalled >= s.n_iter_no_change:
                     break
                 if stalled and stalled % _PATIENCE == 0:
@@ -285,6 +286,7 @@ class Trainer:
     def _warn_diverged(self, loss: float) -> None:
         # its averages are as far off as the weights
         self._optimizer.state.clear()
+        self._steps = 0
         warnings.warn(
             f"training diverged (loss {loss:.3g}): try learning_rate={self._rate / 10:.2g}, or "
             "scale X and S to about 1; the best weights so far are kept",

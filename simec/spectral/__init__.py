@@ -2,12 +2,20 @@
 
 Eigenvectors of similarities (`eigen_embedding`), a regression from features to them
 (`SpectralRegression`), factors of any matrix (`svd`), with unknown entries too
-(`svd_missing`). For kernels of known points and new ones, use
-`sklearn.decomposition.KernelPCA`.
+(`svd_missing`); and scikit-learn's `KernelPCA`, for kernels of known points and new ones.
 """
+
+from sklearn.decomposition import KernelPCA
 
 from simec.spectral.completion import svd_missing
 from simec.spectral.eigenvectors import SpectralRegression, eigen_embedding, optimal_mse
 from simec.spectral.singular import svd
 
-__all__ = ["SpectralRegression", "eigen_embedding", "optimal_mse", "svd", "svd_missing"]
+__all__ = [
+    "KernelPCA",
+    "SpectralRegression",
+    "eigen_embedding",
+    "optimal_mse",
+    "svd",
+    "svd_missing",
+]

@@ -129,8 +129,8 @@ def _alternating(
     before = np.inf
     floor = np.finfo(np.float64).eps * float(known.data @ known.data)
     for _ in tqdm(range(max_iter), disable=not progress, desc="least squares", unit="step"):
-        left = _solved(known, right, ridge)
-        right = _solved(transposed, left, ridge)
+        left = solve_known(known, right, ridge)
+        right = solve_known(transposed, left, ridge)
         loss = _loss(known, left, right, ridge)
         if before - loss <= max(tol * loss, floor):
             break
@@ -148,8 +148,22 @@ def _alternating(
     return factors(Q1 @ U, values, Vt @ Q2.T)
 
 
-def _solved(known: Any, other: Float64, ridge: float) -> Float64:
-    """For each row of known entries, the vector that explains them best by `other`."""
+def solve_known(known: Any, other: Float64, ridge: float) -> Float64:
+    """For each row of known entries, the vector that explains them best by `other`.
+
+    Parameters
+    ----------
+    known : CSR matrix of shape (m, n)
+        What is stored is known, zeros too.
+    other : float64 array of shape (n, d)
+    ridge : float
+        On each squared vector. If it is 0 the shortest of the best vectors is taken.
+
+    Returns
+    -------
+    float64 array of shape (m, d)
+        Zero for rows of which nothing is known.
+    """
     d = other.shape[1]
     result = np.zeros((known.shape[0], d))
     for start in range(0, len(result), _ROWS):

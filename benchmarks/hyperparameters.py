@@ -1,0 +1,207 @@
+"""The weight of the symmetric term, and the number of targets: thesis, Fig. 3.5.
+
+Digits of MNIST as vectors of pixels; targets are an RBF kernel, centred by the training points,
+and a Similarity Encoder with one hidden layer learns them in ten dimensions. Measured are mean
+squared errors of Y W_l, the output, and of Y Yᵀ, for training points and for test points (the
+output: their similarities to training points; Y Yᵀ: those among the test points),
+
+- by the weight λ of the symmetric term, all training points being targets
+- by the number of targets, with λ = 1
+
+"simec" starts as the encoder does by default, from a decomposition of the targets;
+"simec_random" from random weights, as in the thesis. Kernel PCA (scikit-learn's) is the
+reference: its embeddings are the optimum for the training points.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from benchmarks import charts, simec_data
+from benchmarks.common import Result, over_runs, parser, report
+from benchmarks.simec_methods import line, mse, reference, table, unfinished
+
+SIZE = 5_000
+QUICK_SIZE = 500
+N_COMPONENTS = 10
+WEIGHT = 1.0  # λ, where the number of targets changes
+LAMBDAS = (0.0, 1e-3, 1e-2, 1e-1, WEIGHT, 10.0, 100.0)
+QUICK_LAMBDAS = (0.0, WEIGHT)
+TARGETS = (10, 30, 100, 300, 1000)  # and all
+QUICK_TARGETS = (20, 100)
+STARTS: dict[str, dict[str, Any]] = {
+    "simec": {"init": "spectral"},
+    "simec_random": {"init": "random", "solver": "adam"},
+}
+NETWORK: dict[str, Any] = {
+    "hidden_layers": (200,), "activation": "tanh", "learning_rate": 5e-3, "batch_size": 128,
+    "max_iter": 30,
+}  # fmt: skip
+METHODS = ("kpca", *STARTS)
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the benchmark."""
+    from tqdm import tqdm
+
+    args = _arguments(argv)
+    images = simec_data.mnist(args.data)
+    size = QUICK_SIZE if args.quick else SIZE
+    lambdas = QUICK_LAMBDAS if args.quick else LAMBDAS
+    n_train = size - round(0.2 * size)
+    targets = [n for n in (QUICK_TARGETS if args.quick else TARGETS) if n < n_train] + [n_train]
+    runs = [
+        run(simec_data.points(images, size, seed), lambdas, targets, seed)
+        for seed in tqdm(range(1, args.seeds + 1), desc="seeds", unit="seed")
+    ]
+    results = [
+        over_runs(name, [r[name] for r in runs], "1/distance²" if name == "gamma" else "mse")
+        for name in runs[0]
+    ]
+    found = {result.name: result for result in results}
+    protocol = {
+        "similarity": "RBF kernel, gamma 1 / median squared distance, centred",
+        "features": "pixels divided by their maximum, centred by training points",
+        "n_components": N_COMPONENTS, "network": NETWORK, "starts": STARTS,
+        "seeds": args.seeds, "quick": args.quick,
+    }  # fmt: skip
+    corpus = {"name": "mnist", "train": n_train, "test": size - n_train}
+    by_lambda = [f"lambda{value:g}" for value in lambdas]
+    by_targets = [f"n{n}" for n in targets]
+    tables = []
+    for part in ("train", "test"):
+        for measure, title in (("mse_output", "Y W_l"), ("mse", "Y Yᵀ")):
+            tables.append(
+                table(f"{part}, {title}", found, list(STARTS), by_lambda, f"{part}.{measure}", 5)
+            )
+        tables.append(
+            table(f"{part}, Y Yᵀ", found, list(STARTS), by_targets, f"{part}.mse", 5)
+        )  # fmt: skip
+    report(
+        "hyperparameters", protocol, corpus, results, args.json, tables=tables,
+        chart=lambda path: draw(found, lambdas, targets, path),
+    )  # fmt: skip
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    p = parser(__doc__, corpus=False)
+    simec_data.add_argument(p)
+    args: argparse.Namespace = p.parse_args(argv)
+    return args
+
+
+def run(
+    points: simec_data.Points, lambdas: tuple[float, ...], targets: list[int], seed: int
+) -> dict[str, float]:
+    """One seed: errors by start, part, λ and number of targets."""
+    from sklearn.decomposition import KernelPCA
+    from tqdm import tqdm
+
+    from simec import SimilarityEncoder
+
+    X = {"train": points.x_train, "test": points.x_test}
+    gamma, S, to_train = similarities(points)
+    found: dict[str, float] = {"gamma": gamma}
+    kpca = KernelPCA(N_COMPONENTS, kernel="rbf", gamma=gamma, random_state=seed).fit(X["train"])
+    Y_train = kpca.transform(X["train"])
+    for part in X:
+        Y = kpca.transform(X[part])
+        found[f"kpca.{part}.mse"] = mse(S[part], Y)
+        found[f"kpca.{part}.mse_output"] = mse(to_train[part], Y, Y_train)
+
+    def fit(start: str, weight: float, n: int, name: str) -> None:
+        encoder = SimilarityEncoder(
+            N_COMPONENTS, symmetric=weight, n_targets=n, random_state=seed, device="cpu",
+            **NETWORK, **STARTS[start],
+        )  # fmt: skip
+        with unfinished():
+            encoder.fit(X["train"], S["train"])
+        W_l = encoder.module_.last.weight.detach().numpy().T
+        for part in X:
+            Y = encoder.transform(X[part])
+            found[f"{start}.{part}.mse.{name}"] = mse(S[part], Y)
+            found[f"{start}.{part}.mse_output.{name}"] = mse(to_train[part][:, :n], Y, W_l)
+
+    n_train = len(X["train"])
+    plan = [(weight, n_train, f"lambda{weight:g}") for weight in lambdas]
+    plan += [(WEIGHT, n, f"n{n}") for n in targets if n < n_train]
+    with tqdm(total=len(plan) * len(STARTS), desc="fits", unit="fit", leave=False) as bar:
+        for start in STARTS:
+            for weight, n, name in plan:
+                fit(start, weight, n, name)
+                bar.update()
+            for part in X:  # all targets: it was fitted for the other panel
+                for measure in ("mse", "mse_output"):
+                    same = found[f"{start}.{part}.{measure}.lambda{WEIGHT:g}"]
+                    found[f"{start}.{part}.{measure}.n{n_train}"] = same
+    return found
+
+
+def similarities(
+    points: simec_data.Points,
+) -> tuple[float, dict[str, Any], dict[str, Any]]:
+    """An RBF kernel, centred by the training points.
+
+    Returns
+    -------
+    gamma : float
+        1 / median squared distance of training points.
+    among : dict
+        Of "train" and "test": similarities of these points to each other.
+    to_train : dict
+        Of "train" and "test": similarities of these points to training points.
+    """
+    from sklearn.metrics.pairwise import euclidean_distances
+
+    from simec.similarities import Centerer, rbf
+
+    some = euclidean_distances(points.x_train[:1000], squared=True)
+    gamma = float(1 / np.median(some[np.triu_indices(len(some), 1)]))
+    raw = rbf(points.x_train, gamma=gamma)
+    centerer = Centerer().fit(raw)
+    train = centerer.transform(raw)
+    between = rbf(points.x_test, points.x_train, gamma)
+    # a kernel of points that are both new: each loses its own mean over the training points
+    means = between.mean(axis=1, dtype=np.float64)
+    test = rbf(points.x_test, gamma=gamma) - means[:, None] - means + centerer.mean_
+    among = {"train": train, "test": test}
+    return gamma, among, {"train": train, "test": centerer.transform(between)}
+
+
+def draw(
+    found: dict[str, Result], lambdas: tuple[float, ...], targets: list[int], path: Path
+) -> None:
+    """Errors by λ and by the number of targets, of both starts and both parts."""
+    figure, panels = charts.figure(2, 2, (10, 7.2))
+    for i, part in enumerate(("train", "test")):
+        left, right = panels[2 * i : 2 * i + 2]
+        # zero has no place on a logarithmic axis
+        places = [value or min(v for v in lambdas if v) / 10 for value in lambdas]
+        for start, name, color in (
+            ("simec", "spectral start", charts.BLUE),
+            ("simec_random", "random start", charts.ORANGE),
+        ):
+            for measure, text in (("mse_output", "Y W_l"), ("mse", "Y Yᵀ")):
+                rows = [found[f"{start}.{part}.{measure}.lambda{v:g}"] for v in lambdas]
+                dashed = measure == "mse_output"
+                line(left, places, rows, f"{text}, {name}", color, dashed=dashed)
+            rows = [found[f"{start}.{part}.mse.n{n}"] for n in targets]
+            line(right, targets, rows, f"Y Yᵀ, {name}", color)
+        for axes in (left, right):
+            reference(axes, found[f"kpca.{part}.mse"], "kernel PCA")
+            axes.set_xscale("log")
+            axes.set_yscale("log")
+        left.set_xticks(places, [f"{v:g}" for v in lambdas], minor=False)
+        charts.style(left, "λ", "MSE", f"Weight of the symmetric term, {part} points")
+        charts.style(right, "targets", "MSE", f"Number of targets, {part} points")
+    for axes in panels[:2]:
+        axes.legend(frameon=False, fontsize=8)
+    charts.save(figure, path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,243 @@
+"""Noise in the features, but not in the similarities: thesis, Figs. 3.6 and 3.7.
+
+Digits of MNIST as vectors of pixels; targets are the linear kernel of the clean, centred images,
+divided by its largest value. What methods get as features is noisy:
+
+- added noise, its standard deviation a multiple of that of the pixels
+- further dimensions of noise, with the standard deviation of the pixels
+
+each white, or correlated: normal with the covariance A Aᵀ, of which A is a random matrix with a
+few columns, as if some sources reached many sensors. Mean squared errors of Y Yᵀ with ten
+dimensions, for training points and for test points, whose features are as noisy:
+
+- kpca: linear kernel PCA on the noisy features, whose similarities it takes for the truth
+- ridge: eigendecomposition of the clean similarities, and ridge regression on noisy features
+- simec: linear Similarity Encoder, closed form
+- optimum: eigendecomposition of the clean similarities; of test points: PCA on clean features
+
+Penalties of ridge and simec are chosen in the same way on the last fifth of training points.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks import charts, simec_data
+from benchmarks.common import Result, at_least_one, over_runs, parser, report
+from benchmarks.simec_methods import (
+    Array,
+    best,
+    halves,
+    line,
+    linear_simec,
+    mse,
+    products,
+    ridges,
+    table,
+)
+
+SIZE = 5_000
+QUICK_SIZE = 400
+N_COMPONENTS = 10
+KINDS = ("white", "correlated")
+STDS = (0.0, 1.0, 2.0, 4.0, 8.0)
+QUICK_STDS = (0.0, 4.0)
+DIMENSIONS = (0, 300, 1000, 2000)
+QUICK_DIMENSIONS = (0, 200)
+RANK = 50
+ALPHAS = (1e1, 1e2, 1e3, 1e4)
+METHODS = ("optimum", "kpca", "ridge", "simec")
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the benchmark."""
+    from tqdm import tqdm
+
+    args = _arguments(argv)
+    images = simec_data.mnist(args.data)
+    size = QUICK_SIZE if args.quick else SIZE
+    stds = QUICK_STDS if args.quick else STDS
+    dimensions = QUICK_DIMENSIONS if args.quick else DIMENSIONS
+    runs = [
+        run(simec_data.points(images, size, seed), stds, dimensions, args.rank, seed)
+        for seed in tqdm(range(1, args.seeds + 1), desc="seeds", unit="seed")
+    ]
+    results = [over_runs(name, [r[name] for r in runs], "mse") for name in runs[0]]
+    found = {result.name: result for result in results}
+    n_train = size - round(0.2 * size)
+    protocol = {
+        "similarity": "linear kernel of clean features, divided by its largest value",
+        "features": "pixels divided by their maximum, centred by training points",
+        "n_components": N_COMPONENTS, "rank of correlated noise": args.rank, "alphas": ALPHAS,
+        "seeds": args.seeds, "quick": args.quick,
+    }  # fmt: skip
+    corpus = {"name": "mnist", "train": n_train, "test": size - n_train}
+    tables = []
+    for kind in KINDS:
+        for part in ("train", "test"):
+            settings = [f"{kind}.std{s:g}" for s in stds]
+            settings += [f"{kind}.dims{n}" for n in dimensions]
+            rows = table(f"{part}, mse", found, METHODS, settings, f"{part}.mse", 5)
+            tables.append(rows)
+    report(
+        "noisy_inputs", protocol, corpus, results, args.json, tables=tables,
+        chart=lambda path: draw(found, stds, dimensions, path),
+    )  # fmt: skip
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    p = parser(__doc__, corpus=False)
+    simec_data.add_argument(p)
+    p.add_argument(
+        "--rank", type=at_least_one, default=RANK, metavar="R",
+        help=f"columns of A, the sources of correlated noise ({RANK})",
+    )  # fmt: skip
+    args: argparse.Namespace = p.parse_args(argv)
+    return args
+
+
+def noise(
+    kind: str, n: int, n_features: int, std: float, rank: int, random: np.random.Generator
+) -> Array:
+    """Normal noise of shape (n, n_features).
+
+    Parameters
+    ----------
+    kind : {"white", "correlated"}
+    n, n_features : int
+    std : float
+        Of all of it. Features of correlated noise have each their own.
+    rank : int
+        Columns of A.
+    random : Generator
+    """
+    if kind == "white":
+        drawn = random.standard_normal((n, n_features), dtype=np.float32)
+        return drawn * np.float32(std)
+    A = random.standard_normal((n_features, rank)).astype(np.float32)
+    drawn = random.standard_normal((n, rank), dtype=np.float32) @ A.T
+    # the mean variance of features is that of the covariance, A Aᵀ
+    return drawn * np.float32(std / np.sqrt(np.square(A).sum() / n_features))
+
+
+def run(
+    points: simec_data.Points,
+    stds: tuple[float, ...],
+    dimensions: tuple[int, ...],
+    rank: int,
+    seed: int,
+) -> dict[str, float]:
+    """One seed: errors by method, part, kind and amount of noise."""
+    from tqdm import tqdm
+
+    clean = {"train": points.x_train, "test": points.x_test}
+    S = {part: products(x) for part, x in clean.items()}
+    largest = np.abs(S["train"]).max()
+    S = {part: values / largest for part, values in S.items()}
+    random = np.random.default_rng([seed, 1])
+    std = float(points.x_train.std())
+    found: dict[str, float] = {}
+    clean_errors = _kpca(clean, S, largest)
+    errors_of = _methods(clean, S, largest)
+    plan = [(kind, f"std{s:g}", s, 0) for kind in KINDS for s in stds]
+    plan += [(kind, f"dims{n}", 0.0, n) for kind in KINDS for n in dimensions]
+    n_train = len(clean["train"])
+    without: dict[str, float] | None = None
+    for kind, name, amount, more in tqdm(plan, desc="noise", unit="setting", leave=False):
+        # training and test points have noise of the same covariance
+        shape = sum(map(len, clean.values())), more or points.x_train.shape[1]
+        if more:
+            added = noise(kind, *shape, std, rank, random)
+            noisy = {
+                "train": np.hstack([clean["train"], added[:n_train]]),
+                "test": np.hstack([clean["test"], added[n_train:]]),
+            }
+            errors = errors_of(noisy)
+        elif amount:
+            added = noise(kind, *shape, std * amount, rank, random)
+            noisy = {
+                "train": clean["train"] + added[:n_train],
+                "test": clean["test"] + added[n_train:],
+            }
+            errors = errors_of(noisy)
+        else:  # all the same
+            errors = without = without or errors_of(clean)
+        for part in S:
+            found[f"optimum.{part}.mse.{kind}.{name}"] = clean_errors[f"kpca.{part}"]
+        for key, value in errors.items():
+            found[f"{key}.mse.{kind}.{name}"] = value
+    return found
+
+
+def _kpca(X: dict[str, Array], S: dict[str, Array], largest: float) -> dict[str, float]:
+    """Errors of linear kernel PCA: PCA, whose scores are its embeddings."""
+    from sklearn.decomposition import PCA
+
+    model = PCA(N_COMPONENTS, svd_solver="covariance_eigh").fit(X["train"])
+    return {f"kpca.{part}": mse(S[part], model.transform(X[part]) / np.sqrt(largest)) for part in S}
+
+
+def _methods(
+    X: dict[str, Array], S: dict[str, Array], largest: float
+) -> Callable[[dict[str, Array]], dict[str, float]]:
+    """From noisy features to errors of all methods, penalties chosen on training points."""
+    fit, held = halves(len(X["train"]))
+    S_fit, S_held = S["train"][fit, fit], S["train"][held, held]
+    # similarities are always the same, and so are their eigenvectors
+    on_some = ridges(N_COMPONENTS, X["train"][fit], S_fit)
+    on_all = ridges(N_COMPONENTS, X["train"], S["train"])
+
+    def errors(noisy: dict[str, Array]) -> dict[str, float]:
+        X_fit, X_held = noisy["train"][fit], noisy["train"][held]
+
+        def of_ridge(alpha: float) -> list[float]:
+            return [mse(S_held, on_some(alpha, X_fit).transform(X_held))]
+
+        def of_simec(alpha: float) -> list[float]:
+            return [mse(S_held, linear_simec(N_COMPONENTS, alpha, X_fit, S_fit).transform(X_held))]
+
+        (alpha,) = best(ALPHAS, of_ridge)
+        models = {"ridge": on_all(alpha, noisy["train"])}
+        (alpha,) = best(ALPHAS, of_simec)
+        models["simec"] = linear_simec(N_COMPONENTS, alpha, noisy["train"], S["train"])
+        found = {
+            f"{method}.{part}": mse(S[part], model.transform(noisy[part]))
+            for method, model in models.items()
+            for part in S
+        }
+        return {**_kpca(noisy, S, largest), **found}
+
+    return errors
+
+
+def draw(
+    found: dict[str, Result], stds: tuple[float, ...], dimensions: tuple[int, ...], path: Path
+) -> None:
+    """Errors by the amount of noise: added noise above, further dimensions below."""
+    figure, panels = charts.figure(2, 4, (16, 7))
+    styles = {
+        "optimum": ("optimum, clean", charts.GREY), "kpca": ("kernel PCA", charts.RED),
+        "simec": ("SimEc", charts.BLUE), "ridge": ("ridge", charts.ORANGE),
+    }  # fmt: skip
+    rows = (("std", stds, "noise / std of pixels"), ("dims", dimensions, "dimensions of noise"))
+    for i, (setting, values, x) in enumerate(rows):
+        row = panels[4 * i : 4 * i + 4]
+        for j, (kind, part) in enumerate((k, p) for k in KINDS for p in ("train", "test")):
+            for method, (label, color) in styles.items():
+                of = [found.get(f"{method}.{part}.mse.{kind}.{setting}{v:g}") for v in values]
+                line(row[j], values, of, label, color, dashed=method in ("optimum", "ridge"))
+            row[j].set_yscale("log")
+            charts.style(row[j], x, "MSE of Y Yᵀ" if j == 0 else "", f"{kind}, {part} points")
+        for axes in row[1:]:
+            axes.sharey(row[0])
+        row[0].autoscale()
+    panels[0].legend(frameon=False, fontsize=9)
+    charts.save(figure, path)
+
+
+if __name__ == "__main__":
+    main()

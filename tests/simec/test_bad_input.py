@@ -1,0 +1,328 @@
+"""Errors and warnings say what was wrong, where, and how to mend it."""
+
+from __future__ import annotations
+
+import re
+import warnings
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+from sklearn.exceptions import NotFittedError
+from torch import nn
+from torch.utils.data import IterableDataset
+
+from simec import SimilarityEncoder
+from tests.simec.encoder_data import Items, as_sparse, fitted, make
+
+X, S = make(n=9)
+SQUARE = make()[1]
+
+
+# Parameters
+
+
+@pytest.mark.parametrize(("parameters", "kind", "message"), [
+    ({"n_components": 0}, ValueError, "n_components is at least 1, not 0"),
+    ({"n_components": 2.0}, TypeError, "n_components is a whole number, not 2.0"),
+    ({"n_components": True}, TypeError, "n_components is a whole number"),
+    ({"batch_size": 0}, ValueError, "batch_size"),
+    ({"max_iter": -1}, ValueError, "max_iter"),
+    ({"n_iter_no_change": 0}, ValueError, "n_iter_no_change"),
+    ({"n_targets": 0}, ValueError, "n_targets is at least 1"),
+    ({"hidden_layers": 10}, TypeError, r"hidden_layers is a sequence of sizes.* not 10"),
+    ({"hidden_layers": "10"}, TypeError, "hidden_layers"),
+    ({"hidden_layers": (10, 0)}, ValueError, "a size in hidden_layers is at least 1"),
+    ({"symmetric": -1}, ValueError, "symmetric is a finite number from 0, not -1"),
+    ({"orthogonal": float("nan")}, ValueError, "orthogonal"),
+    ({"l2": float("inf")}, ValueError, "l2"),
+    ({"l2": "1"}, TypeError, "l2 is a number, not '1'"),
+    ({"tol": -1}, ValueError, "tol"),
+    ({"decoder": -0.5}, ValueError, "decoder"),
+    ({"learning_rate": 0}, ValueError, "learning_rate must be more than 0"),
+    ({"validation_fraction": 1}, ValueError, "validation_fraction is between 0 and 1, not 1"),
+    ({"validation_fraction": 0.0}, ValueError, "validation_fraction"),
+    ({"activation": "step"}, ValueError, "activation is one of 'tanh', .* not 'step'"),
+    ({"init": "zeros"}, ValueError, "init is one of 'spectral', 'random', not 'zeros'"),
+    ({"solver": "sgd"}, ValueError, "solver is one of"),
+    ({"mixed_precision": "yes"}, ValueError, "mixed_precision"),
+    ({"loss": "hinge"}, ValueError, "loss is one of mse, .* or a function, not 'hinge'"),
+    ({"loss": "bce"}, ValueError, "needs target_activation='sigmoid'"),
+    ({"target_activation": "tanh"}, ValueError, r"None, 'sigmoid' or \(low, high\), not 'tanh'"),
+    ({"target_activation": (0, 1, 2)}, ValueError, "target_activation"),
+    ({"target_activation": (1, 0)}, ValueError, "1 is not below 0"),
+    ({"target_activation": (0, float("inf"))}, ValueError, "target_activation"),
+    ({"network": "cnn"}, TypeError, "network is a torch.nn.Module, not str"),
+    ({"network": nn.Linear(6, 2), "hidden_layers": (3,)}, ValueError, "leave out network"),
+    ({"network": nn.Linear(6, 2), "decoder": True}, ValueError, "decoder=False"),
+    ({"network": nn.Linear(6, 3)}, ValueError, r"shape \(1, 3\) .* \(1, 2\) .* set n_components"),
+    ({"solver": "exact", "hidden_layers": (3,)}, ValueError, "use solver='auto'"),
+    ({"solver": "exact", "loss": "mae"}, ValueError, "use solver='auto'"),
+    ({"solver": "exact", "decoder": True}, ValueError, "use solver='auto'"),
+    ({"solver": "exact", "network": nn.Linear(6, 2)}, ValueError, "use solver='auto'"),
+    ({"random_state": "x"}, ValueError, "cannot be used to seed"),
+    ({"device": "abacus"}, RuntimeError, "abacus"),
+], ids=str)  # fmt: skip
+def test_parameters_out_of_range(parameters, kind, message):
+    for fit in ("fit", "partial_fit"):
+        if fit == "partial_fit" and set(parameters) == {"network"}:
+            continue  # told of by PyTorch
+        encoder = SimilarityEncoder(**parameters)
+        with pytest.raises(kind, match=message):
+            getattr(encoder, fit)(X, S)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_gpu_asked_for_and_absent():
+    with pytest.raises(RuntimeError, match="PyTorch finds no GPU here: use device='auto' or"):
+        SimilarityEncoder(device="cuda").fit(X, S)
+    assert fitted(X, S, max_iter=1, device="auto").module_.last.weight.device.type == "cpu"
+
+
+# Shapes
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix, torch.from_numpy, Items])
+def test_other_numbers_of_rows(form):
+    with pytest.raises(ValueError, match=r"X has 40 rows, and S has shape \(50, 9\)"):
+        fitted(form(X[:40]), S)
+    with pytest.raises(ValueError, match=r"X has 40 rows, and S has shape \(50, 9\)"):
+        fitted(form(X[:40]), as_sparse(S))
+
+
+def test_shapes_that_do_not_match():
+    with pytest.raises(ValueError, match=r"S has shape \(50, 9, 1, 1\): \(m, n\), or \(m, n, k\)"):
+        fitted(X, S[:, :, None, None])
+    with pytest.raises(ValueError, match=r"mask has shape \(50, 8\), and S \(50, 9\)"):
+        fitted(X, S, mask=np.ones((50, 8), bool))
+    with pytest.raises(ValueError, match=r"the function gives an array of shape \(9,\) for 1 row"):
+        fitted(X, lambda rows: S[0])
+    with pytest.raises(ValueError, match=r"array of shape \(1, 9\) for 50 rows"):
+        fitted(X, lambda rows: S[:1])
+    with pytest.raises(ValueError, match=r"\(1, n\) or \(1, n, k\) is needed"):
+        fitted(X, lambda rows: S[rows][:, :, None, None])
+    with pytest.raises(ValueError, match=r"symmetric > 0 .* S has shape \(50, 60\): set n_targets"):
+        fitted(X, np.ones((50, 60)), symmetric=1.0)
+    with pytest.raises(ValueError, match=r"symmetric > 0 .* \(30, 50\)"):
+        SimilarityEncoder(symmetric=1.0).partial_fit(X[:30], SQUARE[:30])
+    encoder = fitted(X, S, max_iter=1)
+    for given_X in (X[:, :5], sparse.csr_matrix(X[:, :5]), torch.ones(3, 5), Items(X[:, :5])):
+        for method in ("transform", "predict", "predict_similarity"):
+            with pytest.raises(ValueError, match="X has 5 features, but .* expecting 6"):
+                getattr(encoder, method)(given_X)
+    with pytest.raises(ValueError, match=r"rows of S have shape \(8,\); in fit it was \(9,\)"):
+        encoder.score(X, S[:, :8])
+    with pytest.raises(ValueError, match="X is None, but the model was fitted with features"):
+        encoder.transform(None)
+
+
+def test_rows_of_the_identity():
+    encoder = fitted(None, S, max_iter=1)
+    with pytest.raises(ValueError, match="fitted without features: give None .* float32"):
+        encoder.transform(X)
+    with pytest.raises(ValueError, match="numbers of rows are from 0 to 49"):
+        encoder.predict(np.array([0, 50]))
+    with pytest.raises(ValueError, match="numbers of rows are from 0 to 49"):
+        encoder.predict(np.array([-1]))
+    for rows, some in ((None, S[:30]), (np.arange(30), S), (np.arange(40), as_sparse(S))):
+        with pytest.raises(ValueError, match=r"X has \d+ rows, and S has shape"):
+            encoder.score(rows, some)
+    with pytest.raises(ValueError, match="X has 50 rows"):
+        encoder.partial_fit(None, S[:30])
+    with pytest.raises(ValueError, match="a function for S says nothing of the number of rows"):
+        fitted(None, lambda rows: S[rows])
+    for parameters in ({"network": nn.Linear(50, 3)}, {"decoder": True}):
+        with pytest.raises(ValueError, match="without features|needs features"):
+            fitted(None, S, **parameters)
+
+
+# Values
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix, torch.from_numpy, Items])
+@pytest.mark.parametrize("solver", ["exact", "adam"])
+def test_features_that_are_unknown(form, bad, solver):
+    given_X = X.copy()
+    given_X[3, 2] = bad
+    with pytest.raises(ValueError, match=r"X contains (NaN|infinity)"):
+        fitted(form(given_X), S, solver=solver, init="random")
+    encoder = fitted(X, S, max_iter=1)
+    with pytest.raises(ValueError, match="X contains"):
+        encoder.transform(form(given_X))
+    if form is Items:
+        with pytest.raises(ValueError, match="item 3 of the data set"):
+            encoder.transform(form(given_X))
+
+
+def test_targets_that_are_infinite():
+    bad = S.copy()
+    bad[2, 1] = np.inf
+    for given_S in (bad, torch.from_numpy(bad), sparse.csr_matrix(bad), lambda rows: bad[rows]):
+        with pytest.raises(ValueError, match=r"S (contains|holds) .*infin"):
+            fitted(X, given_S, init="random", solver="adam")
+    with pytest.raises(ValueError, match="S contains infinity"):
+        fitted(Items(X, bad), None)
+
+
+def test_nothing_is_known():
+    for given_S in (np.full((50, 9), np.nan), sparse.csr_matrix((50, 9))):
+        with pytest.raises(ValueError, match="nothing of S is known"):
+            fitted(X, given_S)
+    with pytest.raises(ValueError, match="nothing of S is known"):
+        fitted(X, S, mask=np.zeros((50, 9), bool))
+
+
+@pytest.mark.parametrize("solver", ["exact", "adam"])
+def test_rows_and_columns_of_which_nothing_is_known(solver):
+    some = S.copy()
+    some[[1, 4]], some[:, 8] = np.nan, np.nan
+    message = "nothing is known of 2 of 50 rows and 1 of 9 columns of S: they teach nothing"
+    for given_S in (some, as_sparse(some), some[:, :, None]):
+        with pytest.warns(UserWarning, match=message) as record:
+            encoder = fitted(X, given_S, solver=solver, max_iter=2)
+        assert len(record) == 1
+        assert np.isfinite(encoder.predict(X)).all()
+    with pytest.warns(UserWarning, match="of 0 of 50 rows and 1 of 9"):
+        fitted(X, S, mask=np.arange(9) * np.ones((50, 1)) < 8, solver=solver, max_iter=2)
+
+
+def test_what_is_not_symmetric():
+    bad = SQUARE.copy()
+    bad[7, 3] += 2
+    message = re.escape("S[3, 7] and S[7, 3] differ by 2")
+    for given_S in (bad, as_sparse(bad), bad[:, :, None], lambda rows: bad[rows]):
+        with pytest.raises(ValueError, match=message + r".*use \(S \+ S.T\) / 2, or symmetric=0"):
+            fitted(X, given_S, symmetric=1.0)
+    for given_S in (bad, as_sparse(bad)):
+        fitted(X, given_S, max_iter=1)
+    bad[7, 3] = np.nan  # unknown on one side
+    for given_S in (bad, as_sparse(bad)):
+        fitted(X, given_S, symmetric=1.0, max_iter=1)
+    # rounding
+    fitted(X, SQUARE + 1e-5 * np.random.default_rng(0).random((50, 50)), symmetric=1.0, max_iter=1)
+    with pytest.raises(ValueError, match="use .S"):
+        SimilarityEncoder(symmetric=1.0).partial_fit(X[:9], S[:9])
+    # rows to score need not be the columns
+    encoder = fitted(X[:40], SQUARE[:40, :40], symmetric=1.0, solver="exact")
+    assert encoder.score(X[40:], SQUARE[40:, :40]) > 0.9
+
+
+def test_a_large_sparse_matrix_is_checked_as_it_is():
+    n = 200_000
+    i = np.arange(n)
+    values = np.where(i == 4, 3.0, 1.0)
+    T = sparse.csr_matrix(
+        (np.append(values, np.ones(n)), (np.append(i, (i + 1) % n), np.append((i + 1) % n, i))),
+        (n, n),
+    )
+    with pytest.raises(ValueError, match=r"S\[\d, \d\] and S\[\d, \d\] differ by 2"):
+        fitted(None, T, symmetric=1.0)
+
+
+@pytest.mark.parametrize("parameters", [
+    {"solver": "exact"}, {"symmetric": 1.0}, {"hidden_layers": (4,)}, {"init": "random"},
+], ids=str)  # fmt: skip
+@pytest.mark.parametrize("value", [0.0, 2.5])
+@pytest.mark.parametrize("missing", [False, True])
+def test_targets_that_are_all_alike(parameters, value, missing):
+    alike = np.full((50, 9), value)
+    if missing:
+        alike[np.random.default_rng(0).random((50, 9)) < 0.3] = np.nan
+    with pytest.warns(UserWarning, match=f"all of S is {value:g}: there is nothing that tells"):
+        encoder = fitted(X, alike, n_components=1, max_iter=3, **parameters)
+    assert np.isfinite(encoder.predict(X)).all()
+    assert encoder.score(X, np.full((50, 9), 1.0)) in (0.0, 1.0)
+    if parameters.get("solver") == "exact":
+        np.testing.assert_allclose(encoder.predict(X), value, atol=1e-3)
+
+
+def test_more_components_than_ranks():
+    for given_X, given_S, message in (
+        (X[:5], S[:5], "there are 5 rows of S"),
+        (X, S[:, :4], "there are 4 targets"),
+        (X[:, :3], S, "there are 4 features, bias included"),
+    ):
+        with pytest.warns(UserWarning, match=f"n_components=6, but {message}") as record:
+            encoder = fitted(given_X, given_S, n_components=6, solver="exact")
+        assert len(record) == 1
+        assert record[0].filename == fitted.__code__.co_filename
+        assert encoder.transform(given_X).shape[1] == 6
+        assert np.isfinite(encoder.predict(given_X)).all()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)
+        fitted(X[:, :3], S, n_components=6, hidden_layers=(20,), max_iter=1)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3])
+@pytest.mark.parametrize("missing", [False, True])
+@pytest.mark.parametrize("features", [False, True])
+def test_more_components_than_targets_or_rows(n, missing, features):
+    for some in (S[:, :n].copy(), S[:n].copy()):
+        if missing and some.size > 9:
+            some[0, 0] = np.nan
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
+            encoder = fitted(X[: len(some)] if features else None, some, n_components=5,
+                             solver="exact")  # fmt: skip
+        assert encoder.predict(X[: len(some)] if features else None).shape == some.shape
+
+
+def test_targets_that_are_no_probabilities():
+    parameters = {"loss": "bce", "target_activation": "sigmoid", "max_iter": 1}
+    for given_S in (S, as_sparse(S)):
+        with pytest.raises(ValueError, match="needs targets from 0 to 1, and S has values from -"):
+            fitted(X, given_S, **parameters)
+    fitted(X, S > 0, **parameters)
+
+
+def test_masks_where_they_say_nothing():
+    mask = np.ones((50, 9), bool)
+    for given_X, given_S in ((X, lambda rows: S[rows]), (Items(X, S), None)):
+        with pytest.raises(ValueError, match="a mask is for targets in memory"):
+            fitted(given_X, given_S, mask=mask)
+    with pytest.raises(ValueError, match="has a mask already"):
+        fitted(X, np.ma.masked_invalid(S), mask=mask)
+    with pytest.raises(ValueError, match="says the same twice"):
+        fitted(X, as_sparse(S), mask=mask)
+
+
+def test_data_sets_of_other_kinds():
+    class Endless(IterableDataset):
+        def __iter__(self):
+            yield X[0]
+
+    with pytest.raises(ValueError, match="Endless has no items by number"):
+        fitted(Endless(), S)
+    with pytest.raises(ValueError, match="the data set gives targets itself: leave out S"):
+        fitted(Items(X, S), S)
+    with pytest.raises(ValueError, match="S is needed"):
+        fitted(Items(X), None)
+    with pytest.raises(ValueError, match="S is needed"):
+        fitted(X, None)
+
+
+# Order
+
+
+@pytest.mark.parametrize("call", [
+    lambda e: e.transform(X), lambda e: e.predict(X), lambda e: e.predict_similarity(X),
+    lambda e: e.inverse_transform(S), lambda e: e.score(X, S), lambda e: e.save("nowhere"),
+    lambda e: e.get_feature_names_out(), lambda e: e.fit_second(X, S, X),
+])  # fmt: skip
+def test_before_fit(call):
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        call(SimilarityEncoder())
+
+
+def test_parameters_are_checked_before_anything_is_lost():
+    encoder = fitted(X, S, max_iter=2)
+    before = encoder.predict(X)
+    for bad in ({"solver": "exact", "hidden_layers": (3,)}, {"l2": -1}):
+        with pytest.raises(ValueError, match="solver|l2"):
+            encoder.set_params(**bad).fit(X, S)
+        encoder.set_params(solver="auto", hidden_layers=(), l2=0)
+    with pytest.raises(ValueError, match="X has 40 rows"):
+        encoder.fit(X[:40], S)
+    np.testing.assert_array_equal(encoder.predict(X), before)

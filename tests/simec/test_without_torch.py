@@ -1,0 +1,60 @@
+"""Similarities and spectral methods need no PyTorch, and the rest says what to install."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HIDE = """
+import sys
+
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] == "torch":
+            raise ModuleNotFoundError("No module named 'torch'", name="torch")
+
+sys.meta_path.insert(0, Hidden())
+"""
+
+
+def run(code):
+    return subprocess.run(
+        [sys.executable, "-c", HIDE + code], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize("name", ["SimilarityEncoder", "SimEcNetwork", "ModelError"])
+def test_what_needs_torch_says_so(name):
+    done = run(
+        f"import simec\nassert {name!r} in simec.__all__\n"
+        f"try:\n    from simec import {name}\nexcept ImportError as error:\n    print(error)\n"
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{name} needs PyTorch: pip install similarity-encoders[simec]\n"
+
+
+def test_similarities_and_spectral_methods_work():
+    done = run(
+        "import numpy as np\n"
+        "import simec.similarities, simec.spectral\n"
+        "R = np.arange(12.0).reshape(4, 3) % 5\n"
+        "W1, W2 = simec.spectral.svd(R, 3)\n"
+        "assert np.allclose(W1 @ W2, R)\n"
+        "assert np.isfinite(simec.spectral.svd_missing(np.where(R == 2, np.nan, R), 1)[0]).all()\n"
+        "assert 'torch' not in sys.modules\n"
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_name_that_there_is_not():
+    import simec
+
+    with pytest.raises(AttributeError, match="has no attribute 'Encoder'"):
+        _ = simec.Encoder
+    with pytest.raises(ImportError):
+        exec("from simec import Encoder")
+    assert set(simec.__all__) == {"ModelError", "SimEcNetwork", "SimilarityEncoder"}
+    for name in simec.__all__:
+        assert getattr(simec, name).__name__ == name
