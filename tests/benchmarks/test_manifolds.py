@@ -26,11 +26,12 @@ def test_encoders_learn_pca_and_isomap(found, name):
         assert found[f"{name}.isomap.simec.{part}.correlation"] > 0.97
         # a linear map unfolds nothing
         linear = found[f"{name}.isomap.simec_linear.{part}.correlation"]
-        assert linear < 0.95
+        assert linear < found[f"{name}.isomap.simec.{part}.correlation"] - 0.01
         assert found[f"{name}.isomap.ridge.{part}.correlation"] == pytest.approx(linear, abs=0.01)
-    # Isomap's own embedding of new points is nearest to what it makes of all points
+    # as near to Isomap of all points as Isomap's own embedding of new points; of few points on
+    # the sphere that is not always near, as its second and third eigenvalue are alike
     own = found[f"{name}.isomap.isomap.test_all.correlation"]
-    assert own > found[f"{name}.isomap.simec.test_all.correlation"] > 0.97
+    assert found[f"{name}.isomap.simec.test_all.correlation"] == pytest.approx(own, abs=0.02)
 
 
 @pytest.mark.parametrize("name", manifolds.POINTS)
