@@ -112,13 +112,13 @@ class LastLayer(nn.Module):
 
     def activate(self, values: Tensor) -> Tensor:
         """From anywhere to the range of targets."""
-        if not math.isfinite(self.low):
+        if self.is_linear:
             return values
         return self.low + (self.high - self.low) * torch.sigmoid(values)
 
     def deactivate(self, targets: Tensor) -> Tensor:
         """What would give these targets, or ones within the range if they lie at its ends."""
-        if not math.isfinite(self.low):
+        if self.is_linear:
             return targets
         share = (targets - self.low) / (self.high - self.low)
         return torch.logit(share.clamp(0.02, 0.98))

@@ -7,6 +7,7 @@ linear in the features this is the optimum already.
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -75,14 +76,13 @@ class Start:
         layer = _only_layer(self.network.encoder)
         assert layer is not None
         fit = self._fit(layer)
-        matrices = None if self.targets.complete else self.targets.matrices()
         if self._fixed:
             W_l = self._last()
             W1 = self._towards(fit, W_l)
         elif self.objective.symmetric:
             W1, W_l = self._symmetric(fit, layer)
-        elif matrices is not None:
-            S, known = (M[self.rows.numpy()] for M in self._linear(*matrices))
+        elif self._held is not None:
+            S, known = (M[self.rows.numpy()] for M in self._held)
             W1, W_l = alternating(fit, S, known, self._spectral_last(), self.objective.l2)
         else:
             W1, W_l = fit.reduced_rank(self._some, self.size, self.d)
@@ -131,18 +131,17 @@ class Start:
 
     def _symmetric(self, fit: LinearFit, layer: nn.Module) -> tuple[Array, Array]:
         """Both layers, such that S ≈ Y Yᵀ."""
-        matrices = None if self.targets.complete else self.targets.matrices()
         project = self._square and fit.factor is not None
         if project:
             first_rows = self._features(layer)(self._columns())
             same = torch.equal(self.rows, self._columns())
-        if matrices is None and project:
+        if self._held is None and project:
             return fit.symmetric(self._some, first_rows, self.d, same=same)
         W_l = self._spectral_last()
         W1 = self._towards(fit, W_l)
-        if matrices is None or not project:
+        if self._held is None or not project:
             return W1, W_l
-        S, known = (M[self.rows.numpy()] for M in self._linear(*matrices))
+        S, known = (M[self.rows.numpy()] for M in self._held)
         return filling(
             lambda pieces: fit.symmetric(pieces, first_rows, self.d, same=same),
             fit, S, known, W1, W_l,
@@ -198,14 +197,19 @@ class Start:
         values, known = self.targets.batch(rows)
         values = self.network.last.deactivate(values)
         if known is not None:
-            self.gaps = self.gaps or self.targets.matrices() is None
+            self.gaps = self.gaps or self._held is None
             values = values * known
         found: Array = values.flatten(1).cpu().numpy()
         # float32, as targets are, is enough to start from
         return found.astype(np.float64) if self._thorough else found
 
-    def _linear(self, S: Any, known: Any) -> tuple[Any, Any]:
-        """Targets in memory, before the activation."""
+    @cached_property
+    def _held(self) -> tuple[Any, Any] | None:
+        """Targets with gaps, before the activation, and what is known; None if not in memory."""
+        matrices = None if self.targets.complete else self.targets.matrices()
+        if matrices is None:
+            return None
+        S, known = matrices
         last: LastLayer = self.network.last
         values = last.deactivate(torch.from_numpy(S.data if sparse.issparse(S) else S)).numpy()
         if sparse.issparse(S):
@@ -213,10 +217,9 @@ class Start:
         return values * known, known
 
     def _towards(self, fit: LinearFit, W_l: Array) -> Array:
-        matrices = None if self.targets.complete else self.targets.matrices()
-        if matrices is None:
+        if self._held is None:
             return fit.towards(self._some, W_l)
-        S, known = (M[self.rows.numpy()].astype(np.float64) for M in self._linear(*matrices))
+        S, known = (M[self.rows.numpy()].astype(np.float64) for M in self._held)
         share = float(known.sum()) / (known.shape[0] * known.shape[1])
         least = max(1e-6 * share * float((W_l**2).sum(axis=1).mean()), 1e-300)
         l2 = self.objective.l2 * float(known.sum())
@@ -226,7 +229,6 @@ class Start:
     def _spectral_last(self) -> Array:
         """A last layer from the targets of some rows."""
         n, rounds = self.targets.shape[0], _ROUNDS[self._thorough]
-        matrices = None if self.targets.complete else self.targets.matrices()
         # the targets themselves, if they are among the rows
         if self._square and n * n <= 4 * _SAMPLE:
             if self.targets.complete:
@@ -234,14 +236,14 @@ class Start:
                 if float(np.abs(S - S.T).max()) <= 1e-4 * float(np.abs(S).max()):
                     part: Part = "positive" if self.objective.symmetric else "absolute"
                     return self._eigen(S, part)[1]
-            elif matrices is not None and self.objective.symmetric:
-                return self._positive(*(M[:n] for M in self._linear(*matrices)))
+            elif self._held is not None and self.objective.symmetric:
+                return self._positive(*(M[:n] for M in self._held))
         n_some = max(1, min(len(self.rows), max(2 * n, 4096), _SAMPLE // max(n, 1)))
         some = self._spread(n_some)
         plain = LinearFit(None, n_some, n_some, 0, bias=False)
         _, W_l = plain.reduced_rank(lambda rows: self._all(some[rows]), self.size, self.d)
-        if matrices is not None:
-            S, known = (M[some.numpy()] for M in self._linear(*matrices))
+        if self._held is not None:
+            S, known = (M[some.numpy()] for M in self._held)
             # a small share of what embeddings explain: S may be of any scale
             ridge = _SHRINKAGE * float((W_l**2).sum(axis=1).mean()) / float(known.sum())
             _, W_l = alternating(plain, S, known, W_l, max(self.objective.l2, ridge), rounds)

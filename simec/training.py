@@ -105,9 +105,7 @@ class Trainer:
         self._device = device
         self._random = torch.Generator().manual_seed(seed)
         trained = [p for p in network.parameters() if p.requires_grad]
-        self._optimizer = torch.optim.Adam(
-            trained, lr=schedule.learning_rate, fused=all(p.is_floating_point() for p in trained)
-        )
+        self._optimizer = torch.optim.Adam(trained, lr=schedule.learning_rate, fused=True)
 
     def fit(
         self,
@@ -275,13 +273,11 @@ class Trainer:
         """Raise the rate step by step: Adam's first steps, of its full size, undo a good start."""
         if self._steps < _WARM_UP:
             self._steps += 1
-            for group in self._optimizer.param_groups:
-                group["lr"] = self._rate * self._steps / _WARM_UP
+            self._optimizer.param_groups[0]["lr"] = self._rate * self._steps / _WARM_UP
 
     def _halve(self) -> None:
         self._rate /= 2
-        for group in self._optimizer.param_groups:
-            group["lr"] /= 2
+        self._optimizer.param_groups[0]["lr"] /= 2
 
     def _warn_diverged(self, loss: float) -> None:
         # its averages are as far off as the weights
