@@ -16,14 +16,13 @@ the test points, of which no method has seen a label.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks import charts, simec_data
-from benchmarks.common import Result, over_runs, parser, report
+from benchmarks.common import Result, over_runs, report
 from benchmarks.simec_methods import (
     best,
     halves,
@@ -54,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
     """Run the benchmark."""
     from tqdm import tqdm
 
-    args = _arguments(argv)
+    args = simec_data.parser(__doc__).parse_args(argv)
     images = simec_data.mnist(args.data)
     size = QUICK_SIZE if args.quick else SIZE
     dimensions = QUICK_DIMENSIONS if args.quick else DIMENSIONS
@@ -81,13 +80,6 @@ def main(argv: list[str] | None = None) -> None:
                 for part in ("train", "test")],
         chart=lambda path: draw(found, dimensions, path),
     )  # fmt: skip
-
-
-def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    p = parser(__doc__, corpus=False)
-    simec_data.add_argument(p)
-    args: argparse.Namespace = p.parse_args(argv)
-    return args
 
 
 def run(points: simec_data.Points, dimensions: tuple[int, ...], seed: int) -> dict[str, float]:

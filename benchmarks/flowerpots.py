@@ -31,7 +31,6 @@ of training plants:
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
@@ -41,7 +40,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks import charts, simec_data
-from benchmarks.common import Result, Table, number, over_runs, parser, report
+from benchmarks.common import Result, Table, number, over_runs, report
 from benchmarks.runs import Measured
 
 Array = npt.NDArray[np.float64]
@@ -74,7 +73,7 @@ def main(argv: list[str] | None = None) -> None:
     """Run the benchmark."""
     from tqdm import tqdm
 
-    args = _arguments(argv)
+    args = simec_data.parser(__doc__, seeds=10).parse_args(argv)
     given = {name: judgements(name, args.data) for name in EXPERIMENTS}
     runs = []
     for seed in tqdm(range(1, args.seeds + 1), desc="seeds"):
@@ -99,13 +98,6 @@ def main(argv: list[str] | None = None) -> None:
         tables=_tables({result.name: result for result in results}),
         chart=lambda path: draw(given, path),
     )  # fmt: skip
-
-
-def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    p = parser(__doc__, seeds=10, corpus=False)
-    simec_data.add_argument(p)
-    args: argparse.Namespace = p.parse_args(argv)
-    return args
 
 
 def judgements(name: str, data: Path | None = None) -> Array:

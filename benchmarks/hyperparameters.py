@@ -15,14 +15,13 @@ reference: its embeddings are the optimum for the training points.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from benchmarks import charts, simec_data
-from benchmarks.common import Result, over_runs, parser, report
+from benchmarks.common import Result, over_runs, report
 from benchmarks.simec_methods import line, mse, reference, table, unfinished
 
 SIZE = 5_000
@@ -48,7 +47,7 @@ def main(argv: list[str] | None = None) -> None:
     """Run the benchmark."""
     from tqdm import tqdm
 
-    args = _arguments(argv)
+    args = simec_data.parser(__doc__).parse_args(argv)
     images = simec_data.mnist(args.data)
     size = QUICK_SIZE if args.quick else SIZE
     lambdas = QUICK_LAMBDAS if args.quick else LAMBDAS
@@ -85,13 +84,6 @@ def main(argv: list[str] | None = None) -> None:
         "hyperparameters", protocol, corpus, results, args.json, tables=tables,
         chart=lambda path: draw(found, lambdas, targets, path),
     )  # fmt: skip
-
-
-def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    p = parser(__doc__, corpus=False)
-    simec_data.add_argument(p)
-    args: argparse.Namespace = p.parse_args(argv)
-    return args
 
 
 def run(

@@ -29,7 +29,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks import charts, simec_data
-from benchmarks.common import Result, Table, number, over_runs, parser, report
+from benchmarks.common import Result, Table, number, over_runs, report
 
 SIZE, QUICK_SIZE = 5000, 500  # images, a fifth of them to test
 D = 10
@@ -78,8 +78,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    p = parser(__doc__, corpus=False)
-    simec_data.add_argument(p)
+    p = simec_data.parser(__doc__)
     p.add_argument(
         "--shares", type=int, nargs="+", default=list(SHARES), metavar="PERCENT",
         choices=range(100), help="of missing targets",

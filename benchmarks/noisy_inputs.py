@@ -27,7 +27,7 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks import charts, simec_data
-from benchmarks.common import Result, at_least_one, over_runs, parser, report
+from benchmarks.common import Result, at_least_one, over_runs, report
 from benchmarks.simec_methods import (
     Array,
     best,
@@ -90,8 +90,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    p = parser(__doc__, corpus=False)
-    simec_data.add_argument(p)
+    p = simec_data.parser(__doc__)
     p.add_argument(
         "--rank", type=at_least_one, default=RANK, metavar="R",
         help=f"columns of A, the sources of correlated noise ({RANK})",

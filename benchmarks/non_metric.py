@@ -29,7 +29,6 @@ that seed's test points. Figures are of other seeds, whose points are in part th
 
 from __future__ import annotations
 
-import argparse
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -40,7 +39,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks import charts, simec_data
-from benchmarks.common import Result, Table, number, over_runs, parser, report
+from benchmarks.common import Result, Table, number, over_runs, report
 
 SIZE, QUICK_SIZE = 5000, 400  # images, a fifth of them to test
 TARGETS = 1000
@@ -63,7 +62,7 @@ def main(argv: list[str] | None = None) -> None:
     """Run the benchmark."""
     from tqdm import tqdm
 
-    args = _arguments(argv)
+    args = simec_data.parser(__doc__).parse_args(argv)
     images = simec_data.mnist(args.data)
     size = QUICK_SIZE if args.quick else SIZE
     dimensions = QUICK_DIMENSIONS if args.quick else DIMENSIONS
@@ -97,13 +96,6 @@ def main(argv: list[str] | None = None) -> None:
         tables=_tables(by_name, dimensions),
         chart=lambda path: draw(by_name, dimensions, drawn, path),
     )  # fmt: skip
-
-
-def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    p = parser(__doc__, corpus=False)
-    simec_data.add_argument(p)
-    args: argparse.Namespace = p.parse_args(argv)
-    return args
 
 
 def _unit(name: str) -> str:

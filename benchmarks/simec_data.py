@@ -6,7 +6,6 @@ environment variable CORPORA_DATA names, or `shared/data` beside the project's f
 
 from __future__ import annotations
 
-import argparse
 import json
 import lzma
 import os
@@ -15,6 +14,8 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
+
+from benchmarks import common
 
 Images = npt.NDArray[np.uint8]
 Labels = npt.NDArray[np.int64]
@@ -42,12 +43,14 @@ class Points(NamedTuple):
     y_test: Labels
 
 
-def add_argument(p: argparse.ArgumentParser) -> None:
-    """Add `--data`, the folder of data sets."""
+def parser(description: str | None, *, seeds: int = 3) -> common.ArgumentParser:
+    """Arguments of every benchmark, and `--data`, the folder of data sets."""
+    p = common.parser(description, seeds=seeds, corpus=False)
     p.add_argument(
         "--data", type=Path, metavar="FOLDER",
         help=f"folder that holds simec/ (default: what {_VARIABLE} names)",
     )  # fmt: skip
+    return p
 
 
 def find(relative: str, data: str | Path | None = None) -> Path:

@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks import charts, simec_data, simec_scaling, simec_trainers
-from benchmarks.common import Result, Table, number, over_runs, parser, report
+from benchmarks.common import Result, Table, number, over_runs, report
 from benchmarks.runs import Measured, apart, rounds
 
 TARGETS = 2000
@@ -99,8 +99,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
-    p = parser(__doc__, corpus=False)
-    simec_data.add_argument(p)
+    p = simec_data.parser(__doc__)
     p.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))
     p.add_argument(
         "--no-scaling", dest="scaling", action="store_false",
