@@ -224,7 +224,7 @@ def _dense(
         counts = known.flatten(2).sum(dim=2) if known.ndim == 3 else known
         _check_known(counts.sum(dim=1).numpy(), counts.sum(dim=0).numpy())
     there = values.flatten() if known is None else values[known]
-    if there.numel() > 1 and bool((there == there[0]).all()):
+    if there.numel() > 1 and bool(there[0] == there[-1]) and bool((there == there[0]).all()):
         warnings.warn(
             f"all of S is {float(there[0]):g}: there is nothing that tells rows apart",
             UserWarning,

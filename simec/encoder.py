@@ -228,17 +228,12 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
             self._fix(last_layer)
         targets, rows, validation = self._held_out(targets, seed, entries=inputs is None)
         inputs = self._identity(None) if inputs is None else inputs
-        started = go_on or self._start(inputs, targets, rows, fixed=last_layer is not None)
-        self._trainer = self._new_trainer(seed)
         if self.solver == "exact":
+            self._start(inputs, targets, rows, fixed=last_layer is not None)
+            self._trainer = self._new_trainer(seed)
             self.best_loss_, self.n_iter_ = self._trainer.evaluate(inputs, targets, rows), 1
-            return self
-        try:
-            self._trainer.fit(inputs, targets, rows, validation, started=started)
-        finally:
-            history = self._trainer.history
-            self.loss_curve_, self.validation_curve_ = history.losses, history.validation
-            self.best_loss_, self.n_iter_ = history.best_loss, max(1, len(history.losses))
+        else:
+            self._train(inputs, targets, rows, validation, seed, go_on=go_on)
         return self
 
     def partial_fit(self: Self, X: Any, S: Any = None, *, mask: Any = None) -> Self:

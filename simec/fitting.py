@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ from torch import Tensor
 
 from simec import building, data
 from simec.building import Layout
+from simec.coordinates import find_basis
 from simec.inputs import FloatArray, Inputs, chunks
 from simec.network import SimEcNetwork
 from simec.objectives import Objective
@@ -134,6 +136,41 @@ class Fitting(BaseEstimator):  # type: ignore[misc]
                 )
             return True
         return self.init == "spectral" and start.spectral()
+
+    def _train(
+        self,
+        inputs: Inputs,
+        targets: Targets,
+        rows: Tensor,
+        validation: tuple[Targets, Tensor] | None,
+        seed: int,
+        *,
+        go_on: bool,
+    ) -> None:
+        """Train from a start, or from the weights that there are, and finish by least squares."""
+        last, objective = self.module_.last, self._objective()
+        fixed = not last.weight.requires_grad
+        # "adam" is Adam alone, and a closed form is an optimum already
+        helped = self.solver == "auto" and not is_linear(self.module_.encoder)
+        basis = find_basis(targets, rows, last, objective) if helped else None
+        small = targets if basis is None else basis.coordinates(targets, self._device_)
+        if validation is not None and validation[0] is targets:
+            validation = small, validation[1]
+        start = Start(self.module_, inputs, small, rows, objective, fixed=fixed)
+        with nullcontext() if basis is None else basis.in_place(last):
+            started = go_on or self._start(inputs, small, rows, fixed=fixed)
+            self._trainer = trainer = self._new_trainer(seed)
+            try:
+                trainer.fit(inputs, small, rows, validation, started=started)
+                if helped and start.has_last_layers:
+                    trainer.try_out(start.last_layers, inputs, small, rows, validation)
+            finally:
+                history = trainer.history
+                self.loss_curve_, self.validation_curve_ = history.losses, history.validation
+                self.best_loss_, self.n_iter_ = history.best_loss, max(1, len(history.losses))
+        if basis is not None:
+            # its optimizer knows of another last layer
+            del self._trainer
 
     def _objective(self) -> Objective:
         return Objective(

@@ -27,6 +27,7 @@ _SAMPLE = 1 << 25  # targets from which a last layer is found where no more is n
 _SHRINKAGE = 0.1  # of the mean eigenvalue that least squares for a last layer have
 _ROUNDS = 4, 10  # of alternating least squares for a last layer: for a start, for an optimum
 _EXACT = 40  # targets for each component, up to which eigenvectors are exact from the start
+_HIDDEN = 1 << 24  # numbers of hidden units that are held, not computed each time
 _STEPS = 10, 50  # of conjugate gradients for the layer before it, where targets are missing
 
 
@@ -110,6 +111,22 @@ class Start:
         self.rows = every
         return True
 
+    def last_layers(self) -> None:
+        """Set the last two layers to the optimum for hidden units as they are."""
+        layer = self.network.encoder[-1]  # type: ignore[index]
+        W1, W_l = self._fit(layer).reduced_rank(self._some, self.size, self.d)
+        self._set_last(W_l)
+        _set_layer(layer, W1)
+
+    @property
+    def has_last_layers(self) -> bool:
+        """Whether `last_layers` finds an optimum: of squared errors alone, nothing missing."""
+        layers, o = self.network.encoder, self.objective
+        plain = o.loss == "mse" and self.network.last.is_linear and self.targets.complete
+        penalties = o.symmetric or o.orthogonal or o.decoder
+        end_linear = isinstance(layers, nn.Sequential) and _is_linear(layers[-1])
+        return plain and end_linear and not (penalties or self._fixed)
+
     def _spread(self, n: int) -> Tensor:
         """So many of the rows, spread evenly; or all."""
         n = min(n, len(self.rows))
@@ -164,8 +181,19 @@ class Start:
                 None, len(self.rows), n_features, ridge, bias=False, width=self.size
             )  # fmt: skip
         features = self._features(layer)
+        if one_layer or len(self.rows) * n_features > _HIDDEN:
+
+            def pieces(rows: Tensor) -> Any:
+                return features(self.rows[rows])
+
+        else:
+            hidden = np.vstack([features(rows) for rows in torch.split(self.rows, CHUNK)])
+
+            def pieces(rows: Tensor) -> Any:
+                return hidden[rows.numpy()]
+
         return LinearFit(
-            lambda rows: features(self.rows[rows]),
+            pieces,
             len(self.rows), n_features, ridge, bias=bias, width=self.size,
         )  # fmt: skip
 

@@ -29,10 +29,13 @@ class Targets:
         Of a row: ``(n,)`` or ``(n, k)``.
     complete : bool
         Whether all are known; if not, a batch may say nevertheless that all of its are.
+    in_memory : bool
+        Whether a batch is there without being computed.
     """
 
     shape: tuple[int, ...]
     complete: bool
+    in_memory = False
 
     def __len__(self) -> int:
         raise NotImplementedError
@@ -40,6 +43,11 @@ class Targets:
     def batch(self, rows: Tensor) -> Batch:
         """Targets of some rows, 0 where unknown, and a bool tensor of what is known, or None."""
         raise NotImplementedError
+
+    def of_all(self, rows: Tensor, error: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
+        """The mean error of some rows, and of how many targets, if a batch stands for more."""
+        del rows
+        return error, n
 
     def matrices(self) -> tuple[Any, Any] | None:
         """All targets and what is known, float32, ndarray or CSR, of shape (m, n * k).
@@ -68,6 +76,8 @@ class DenseTargets(Targets):
         0 where unknown.
     known : bool Tensor of the same shape, optional
     """
+
+    in_memory = True
 
     def __init__(self, values: Tensor, known: Tensor | None, device: torch.device) -> None:
         self._values = fitting(values, device)
@@ -249,5 +259,7 @@ def _below(share: float, chances: Any) -> Any:
 
 def without_nan(values: Tensor) -> Batch:
     """Values with 0 for NaN, and what is known; None if all is."""
+    if not bool(values.sum().isnan()):  # many times faster than to look at each
+        return values, None
     missing = values.isnan()
     return (values.masked_fill(missing, 0), ~missing) if bool(missing.any()) else (values, None)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -102,6 +102,7 @@ class Trainer:
         self.network, self.objective, self.schedule = network, objective, schedule
         self.history = History()
         self._rate, self._steps = schedule.learning_rate, 0
+        self._measured: float | None = None  # loss of the weights that there are
         self._device = device
         self._random = torch.Generator().manual_seed(seed)
         trained = [p for p in network.parameters() if p.requires_grad]
@@ -145,6 +146,7 @@ class Trainer:
 
         s = self.schedule
         self.history = history = History(learning_rate=s.learning_rate)
+        self._measured = None
         begin = best = self._weights()
         start = self.evaluate(inputs, targets, rows)
         limit = _DIVERGED * max(start, self._nothing(targets, rows))
@@ -195,13 +197,46 @@ class Trainer:
             if started and not few and validation is None and best is not begin:
                 # means over epochs were compared with the start so far
                 self.network.load_state_dict(best)
-                if not self.evaluate(inputs, targets, rows) <= start:
-                    history.best_loss, best = start, begin
+                self._measured = self.evaluate(inputs, targets, rows)
+                if not self._measured <= start:
+                    self._measured = history.best_loss = start
+                    best = begin
         finally:
             bar.close()
             self.network.load_state_dict(best)
             history.learning_rate = self._rate
         return history
+
+    def try_out(
+        self,
+        change: Callable[[], object],
+        inputs: Inputs,
+        targets: Targets,
+        rows: Tensor,
+        validation: tuple[Targets, Tensor] | None = None,
+    ) -> None:
+        """Change weights, and keep that if it is for the better on what training goes by.
+
+        Parameters
+        ----------
+        change : callable
+        inputs, targets, rows, validation
+            As of `fit`.
+        """
+
+        def measured() -> float:
+            if validation is None:
+                return self.evaluate(inputs, targets, rows)
+            return self.evaluate(inputs, *validation, penalties=False)
+
+        before = measured() if self._measured is None else self._measured
+        weights = self._weights()
+        change()
+        loss = measured()
+        if loss < before:
+            self._measured = self.history.best_loss = loss
+        else:
+            self.network.load_state_dict(weights)
 
     def _epoch(self, inputs: Inputs, targets: Targets, rows: Tensor, bar: object) -> float:
         """Mean of the objective, by known targets."""
@@ -220,6 +255,7 @@ class Trainer:
                 self._device.type, torch.bfloat16, enabled=self.schedule.mixed_precision
             ):
                 error, count = self.objective.error(self.network, x, values, known)
+            error, count = targets.of_all(some, error, count)
             loss = error + self.objective.penalty(self.network, targets, size, self._random)
             self._warm_up()
             self._optimizer.zero_grad()
@@ -251,6 +287,7 @@ class Trainer:
         for some in torch.split(rows, chunk_size(width)):
             x = inputs.batch(some)
             error, count = self.objective.error(self.network, x, *targets.batch(some))
+            error, count = targets.of_all(some, error, count)
             total += float(error * count)
             n += float(count)
         found = total / max(n, 1)

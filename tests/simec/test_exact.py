@@ -485,7 +485,9 @@ def test_auto_betters_a_start_that_is_no_optimum():
 @pytest.mark.parametrize("symmetric", [0.0, 1.0])
 def test_deep_networks_start_from_the_spectral_target(symmetric, missing):
     X, S = make(m=80, noise=0.0, missing=missing)
-    parameters = {"hidden_layers": (60,), "max_iter": 1, "learning_rate": 1e-30}
+    parameters = {
+        "hidden_layers": (60,), "max_iter": 1, "learning_rate": 1e-30, "solver": "adam"
+    }  # fmt: skip
     spectral = fitted(X, S, symmetric=symmetric, **parameters)
     random = fitted(X, S, symmetric=symmetric, init="random", **parameters)
     whole = make(m=80, noise=0.0)[1]
