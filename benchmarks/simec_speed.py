@@ -42,18 +42,17 @@ TARGETS = 2000
 TASKS: dict[str, dict[str, Any]] = {
     "mnist": {
         "d": 10, "hidden": (200,), "activation": "relu",
-        "ours": {"batch_size": 128, "learning_rate": 2e-3}, "epochs": (1, 2, 4, 8, 16),
+        "ours": {"batch_size": 128, "learning_rate": 5e-3}, "epochs": (1, 2, 3, 4, 8),
         "loop": {"batch_size": 32, "learning_rate": 1e-3, "epochs": 15},
     },
     "mnist_labels": {
         "d": 10, "hidden": (200,), "activation": "relu",
-        "ours": {"batch_size": 128, "learning_rate": 3e-3, "init": "random"},
-        "epochs": (2, 4, 8, 12, 20),
+        "ours": {"batch_size": 128, "learning_rate": 1e-2}, "epochs": (2, 4, 6, 8, 12),
         "loop": {"batch_size": 32, "learning_rate": 1e-3, "epochs": 15},
     },
     "newsgroups": {
         "d": 20, "hidden": (100,), "activation": "relu",
-        "ours": {"batch_size": 256, "learning_rate": 2e-3}, "epochs": (1, 2, 3),
+        "ours": {"batch_size": 256, "learning_rate": 4e-3}, "epochs": (1, 2, 3),
         "loop": {"batch_size": 32, "learning_rate": 1e-3, "epochs": 2},
     },
 }  # fmt: skip

@@ -58,8 +58,9 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
         Of weights: by a decomposition of S, or at random.
     solver : {"auto", "exact", "adam"}
         "exact" takes the closed form that there is for linear networks and squared errors.
-        "auto" starts from it, where there is one, and trains on with Adam. "adam" starts from
-        `init`.
+        "auto" starts from it, where there is one, and trains on with Adam; deep networks end
+        with a closed form for their last two layers, if it lowers the loss. "adam" starts from
+        `init`, and is Adam alone.
     decoder : bool or float
         Whether to train a mirrored network that maps embeddings back to features, and how
         much the mean of its squared errors weighs.
@@ -96,7 +97,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
     loss_curve_, validation_curve_ : list of float
         Objective in each epoch; mean error on what was held out.
     best_loss_ : float
-        Lowest of `validation_curve_`, or of `loss_curve_` if nothing was held out.
+        That of the weights that were kept: of what was held out, or of the objective if
+        nothing was.
     n_features_in_ : int
     feature_names_in_ : array of str
         If features had names.

@@ -4,8 +4,9 @@ With Y = H W₁, the least squares S ≈ H W₁ W_l are a reduced-rank regressio
 regress S on H, and keep the d directions of what is fitted that hold most of it. If W_l shall
 be Yᵀ, so that S ≈ Y Yᵀ, the best Y comes of an eigendecomposition of S within the span of H.
 
-Everything is float64 in numpy. Features and targets come in pieces, so that only moments are
-held; with sparse features that are many, equations are solved by conjugate gradients.
+Everything is float64 in numpy, but for moments of features that come as float32. Features and
+targets come in pieces, so that only moments are held; with sparse features that are many,
+equations are solved by conjugate gradients.
 """
 
 from __future__ import annotations
@@ -25,7 +26,10 @@ from simec.spectral.singular import truncated_svd
 Array = npt.NDArray[np.float64]
 Pieces = Callable[[Tensor], Any]
 
-_JITTER = 1e-11  # of the squares of a feature, so that features that are alike do no harm
+_JITTER = 1e-11  # of the squares of a feature, so that features that are alike do no harm,
+_SINGLE = 1e-5  # and so much where moments are of float32
+_NOISE = 1e-13  # of the largest eigenvalue: below that they are rounding
+_NARROW = 256  # columns up to which singular vectors come of a Gram matrix
 _DIRECT = 4096  # features up to which a matrix of their number squared is held
 _HELD = 1 << 26  # numbers of which a matrix of products may be made
 _TOLERANCE = 1e-7
@@ -38,7 +42,7 @@ class LinearFit:
     Parameters
     ----------
     features : callable or None
-        From numbers of rows to features, a float64 array or CSR matrix of shape (b, p); None
+        From numbers of rows to features, a float array or CSR matrix of shape (b, p); None
         for the identity.
     n_rows, n_features : int
         m and p.
@@ -89,19 +93,19 @@ class LinearFit:
                 squares += (
                     np.bincount(H.indices, H.data**2, p) if sparse.issparse(H) else (H**2).sum(0)
                 )
-            self._set_penalty(squares)
+            self._set_penalty(squares, _JITTER)
             return
         gram = np.zeros((p, p))
         for rows in chunks(self.n_rows):
             H = features(rows)
             gram += (H.T @ H).toarray() if sparse.issparse(H) else H.T @ H
-        self._set_penalty(np.diag(gram))
+        self._set_penalty(np.diag(gram), _SINGLE if H.dtype == np.float32 else _JITTER)
         gram[np.diag_indices_from(gram)] += self._penalty[:, 0]
         self.factor = np.asarray(np.linalg.cholesky(gram), np.float64)
 
-    def _set_penalty(self, squares: Array) -> None:
+    def _set_penalty(self, squares: Array, jitter: float) -> None:
         self.squares = squares[:, None].copy()
-        self._penalty = (self._ridge + np.maximum(_JITTER * self.squares, 1e-300)) * self.costs
+        self._penalty = (self._ridge + np.maximum(jitter * self.squares, 1e-300)) * self.costs
 
     def chunks(self) -> Iterator[Tensor]:
         """Numbers of rows, as many at a time as memory allows."""
@@ -156,8 +160,8 @@ class LinearFit:
         """
         if self.n_features * n <= _HELD and (self.features is None or self.factor is not None):
             C = self.products(S, n)
-            _, sizes, Vt = truncated_svd(self._half_solved(C), min(d, *C.shape))
-            V, fitted = Vt.T, self.solve(C @ Vt.T)
+            sizes, V = _right(self._half_solved(C), min(d, *C.shape))
+            fitted = self.solve(C @ V)
         else:
             sizes, V, fitted = self._by_iteration(S, n, min(d, n))
         root = np.sqrt(sizes)
@@ -244,6 +248,18 @@ class LinearFit:
             return np.asarray(piece @ to_embeddings.astype(piece.dtype, copy=False))
 
         return self.solve(self.products(embedded, len(W_l)))
+
+
+def _right(M: Array, k: int) -> tuple[Array, Array]:
+    """Singular values and right singular vectors, shape (n, k)."""
+    n = M.shape[1]
+    if n > _NARROW or M.shape[0] < n:
+        _, sizes, Vt = truncated_svd(M, k)
+        return sizes, Vt.T
+    # many times faster; half of the digits are enough for float32 weights
+    values, V = linalg.eigh(M.T @ M, subset_by_index=(n - k, n - 1))
+    values = np.where(values > _NOISE * values.max(initial=0), values, 0)
+    return np.sqrt(values[::-1]), V[:, ::-1]
 
 
 def widened(M: Array, d: int) -> Array:

@@ -161,9 +161,8 @@ class Fitting(BaseEstimator):  # type: ignore[misc]
             started = go_on or self._start(inputs, small, rows, fixed=fixed)
             self._trainer = trainer = self._new_trainer(seed)
             try:
-                trainer.fit(inputs, small, rows, validation, started=started)
-                if helped and start.has_last_layers:
-                    trainer.try_out(start.last_layers, inputs, small, rows, validation)
+                finish = start.last_layers if helped and start.has_last_layers else None
+                trainer.fit(inputs, small, rows, validation, started=started, finish=finish)
             finally:
                 history = trainer.history
                 self.loss_curve_, self.validation_curve_ = history.losses, history.validation

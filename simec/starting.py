@@ -27,6 +27,7 @@ _SAMPLE = 1 << 25  # targets from which a last layer is found where no more is n
 _SHRINKAGE = 0.1  # of the mean eigenvalue that least squares for a last layer have
 _ROUNDS = 4, 10  # of alternating least squares for a last layer: for a start, for an optimum
 _EXACT = 40  # targets for each component, up to which eigenvectors are exact from the start
+_MANY = 2000  # rows from which on moments of hidden units may be taken in float32
 _HIDDEN = 1 << 24  # numbers of hidden units that are held, not computed each time
 _STEPS = 10, 50  # of conjugate gradients for the layer before it, where targets are missing
 
@@ -187,7 +188,7 @@ class Start:
                 return features(self.rows[rows])
 
         else:
-            hidden = np.vstack([features(rows) for rows in torch.split(self.rows, CHUNK)])
+            hidden = np.concatenate([features(rows) for rows in torch.split(self.rows, CHUNK)])
 
             def pieces(rows: Tensor) -> Any:
                 return hidden[rows.numpy()]
@@ -202,6 +203,8 @@ class Start:
         encoder = self.network.encoder
         assert isinstance(encoder, nn.Sequential)
         before, bias = encoder[:-1], layer.bias is not None
+        single = len(self.rows) > _MANY and not self._thorough
+        dtype = np.float32 if single else np.float64
 
         def features(rows: Tensor) -> Any:
             with torch.no_grad():
@@ -212,8 +215,8 @@ class Start:
                     tuple(part.cpu().numpy() for part in parts), x.shape, dtype=np.float64
                 )
                 return sparse.hstack([H, np.ones((len(rows), 1))], "csr") if bias else H
-            H = x.cpu().numpy().astype(np.float64)
-            return np.hstack([H, np.ones((len(H), 1))]) if bias else H
+            H = x.cpu().numpy().astype(dtype)
+            return np.hstack([H, np.ones((len(H), 1), dtype)]) if bias else H
 
         return features
 

@@ -19,7 +19,7 @@ from simec.objectives import Objective
 from simec.targets import Targets
 
 _PATIENCE = 3  # epochs without progress after which the rate is halved
-_WARM_UP = 100  # steps until the rate is what was asked for
+_WARM_UP = 20, 100  # steps until the rate is what was asked for: a quarter of all, within limits
 _FEW = 8  # steps in an epoch: up to so many, their mean says little of the weights at its end
 _DIVERGED = 1e4  # times the loss at the start, or what would be lost by predicting nothing
 
@@ -102,7 +102,7 @@ class Trainer:
         self.network, self.objective, self.schedule = network, objective, schedule
         self.history = History()
         self._rate, self._steps = schedule.learning_rate, 0
-        self._measured: float | None = None  # loss of the weights that there are
+        self._warm_up_steps = _WARM_UP[1]
         self._device = device
         self._random = torch.Generator().manual_seed(seed)
         trained = [p for p in network.parameters() if p.requires_grad]
@@ -116,6 +116,7 @@ class Trainer:
         validation: tuple[Targets, Tensor] | None = None,
         *,
         started: bool = False,
+        finish: Callable[[], object] | None = None,
         epochs: int | None = None,
     ) -> History:
         """Train on some rows until the loss falls no more; the best weights stay.
@@ -128,6 +129,9 @@ class Trainer:
             Targets and rows to measure on.
         started : bool
             Whether weights are good as they are: they stay unless training betters them.
+        finish : callable, optional
+            Betters the weights that training ends with. Not measured before and after where
+            nothing is held out and no weight has a cost: then it cannot but lower the loss.
         epochs : int, optional
             Exactly so many, whatever the loss is.
 
@@ -146,7 +150,6 @@ class Trainer:
 
         s = self.schedule
         self.history = history = History(learning_rate=s.learning_rate)
-        self._measured = None
         begin = best = self._weights()
         start = self.evaluate(inputs, targets, rows)
         limit = _DIVERGED * max(start, self._nothing(targets, rows))
@@ -156,6 +159,9 @@ class Trainer:
         if started:
             history.best_loss = start
         stalled = 0
+        if epochs is None:
+            steps = s.max_iter * math.ceil(len(rows) / s.batch_size)
+            self._warm_up_steps = min(max(_WARM_UP[0], steps // 4), _WARM_UP[1])
         bar = tqdm(
             total=(epochs or s.max_iter) * len(rows), desc="simec", unit=" rows",
             unit_scale=True, disable=not s.progress,
@@ -181,7 +187,7 @@ class Trainer:
                 if epochs is not None:
                     continue
                 # small steps, while the rate is raised, are no stall
-                stalled = 0 if progress or self._steps < _WARM_UP else stalled + 1
+                stalled = 0 if progress or self._steps < self._warm_up_steps else stalled + 1
                 if stalled >= s.n_iter_no_change:
                     break
                 if stalled and stalled % _PATIENCE == 0:
@@ -194,49 +200,42 @@ class Trainer:
                         ConvergenceWarning,
                         stacklevel=3,
                     )
-            if started and not few and validation is None and best is not begin:
-                # means over epochs were compared with the start so far
+            measured = few or validation is not None
+            if finish is not None:
+                if best is begin and math.isfinite(loss) and loss <= limit:
+                    # only a mean over an epoch was above the start
+                    best, measured = self._weights(), False
+                before = history.best_loss if measured else math.inf
+                if self.objective.l2 and not measured:
+                    before = self._measure(best, inputs, targets, rows, validation)
                 self.network.load_state_dict(best)
-                self._measured = self.evaluate(inputs, targets, rows)
-                if not self._measured <= start:
-                    self._measured = history.best_loss = start
-                    best = begin
+                finish()
+                ended = self._weights()
+                after = self._measure(ended, inputs, targets, rows, validation)
+                best, history.best_loss = (ended, after) if after < before else (best, before)
+            elif started and not measured and best is not begin:
+                history.best_loss = self._measure(best, inputs, targets, rows, validation)
+            if started and not history.best_loss <= start:
+                history.best_loss, best = start, begin
         finally:
             bar.close()
             self.network.load_state_dict(best)
             history.learning_rate = self._rate
         return history
 
-    def try_out(
+    def _measure(
         self,
-        change: Callable[[], object],
+        weights: dict[str, Tensor],
         inputs: Inputs,
         targets: Targets,
         rows: Tensor,
-        validation: tuple[Targets, Tensor] | None = None,
-    ) -> None:
-        """Change weights, and keep that if it is for the better on what training goes by.
-
-        Parameters
-        ----------
-        change : callable
-        inputs, targets, rows, validation
-            As of `fit`.
-        """
-
-        def measured() -> float:
-            if validation is None:
-                return self.evaluate(inputs, targets, rows)
-            return self.evaluate(inputs, *validation, penalties=False)
-
-        before = measured() if self._measured is None else self._measured
-        weights = self._weights()
-        change()
-        loss = measured()
-        if loss < before:
-            self._measured = self.history.best_loss = loss
-        else:
-            self.network.load_state_dict(weights)
+        validation: tuple[Targets, Tensor] | None,
+    ) -> float:
+        """What training goes by, with some weights."""
+        self.network.load_state_dict(weights)
+        if validation is None:
+            return self.evaluate(inputs, targets, rows)
+        return self.evaluate(inputs, *validation, penalties=False)
 
     def _epoch(self, inputs: Inputs, targets: Targets, rows: Tensor, bar: object) -> float:
         """Mean of the objective, by known targets."""
@@ -308,9 +307,10 @@ class Trainer:
 
     def _warm_up(self) -> None:
         """Raise the rate step by step: Adam's first steps, of its full size, undo a good start."""
-        if self._steps < _WARM_UP:
+        if self._steps < self._warm_up_steps:
             self._steps += 1
-            self._optimizer.param_groups[0]["lr"] = self._rate * self._steps / _WARM_UP
+            share = self._steps / self._warm_up_steps
+            self._optimizer.param_groups[0]["lr"] = self._rate * share
 
     def _halve(self) -> None:
         self._rate /= 2

@@ -265,7 +265,9 @@ def test_any_shape_fits_alike_in_all_forms(seed, m, n, D, d, share, hidden):
         assert np.isfinite(found[-1]).all()
     np.testing.assert_allclose(found[1], found[0], atol=1e-5)
     if np.isnan(S).any():
-        np.testing.assert_allclose(found[2], found[0], atol=1e-2 * max(1, np.abs(found[0]).max()))
+        # a deep start with gaps is a few steps of conjugate gradients, of equations of two kinds
+        share = 0.1 if hidden else 0.01
+        np.testing.assert_allclose(found[2], found[0], atol=share * max(1, np.abs(found[0]).max()))
 
 
 # Networks of one's own

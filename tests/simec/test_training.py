@@ -90,9 +90,9 @@ def test_targets_beyond_what_few_batches_show():
 def test_the_rate_is_halved_on_stalls():
     X, S = make()
     encoder = fitted(X, S, max_iter=200, n_iter_no_change=10, learning_rate=0.1)
-    # it starts at the optimum: after 99 epochs, of one step, that raise the rate, there are 10
+    # it starts at the optimum: after 49 epochs, of one step, that raise the rate, there are 10
     # without progress, and it is halved after 3, 6 and 9
-    assert encoder.n_iter_ == 99 + 10
+    assert encoder.n_iter_ == 49 + 10
     assert encoder._trainer.history.learning_rate == pytest.approx(0.1 / 8)
 
 
