@@ -47,7 +47,7 @@ TASKS: dict[str, dict[str, Any]] = {
     },
     "mnist_labels": {
         "d": 10, "hidden": (200,), "activation": "relu",
-        "ours": {"batch_size": 128, "learning_rate": 1e-2}, "epochs": (2, 4, 6, 8, 12),
+        "ours": {"batch_size": 64, "learning_rate": 5e-3}, "epochs": (2, 3, 4, 6, 8),
         "loop": {"batch_size": 32, "learning_rate": 1e-3, "epochs": 15},
     },
     "newsgroups": {

@@ -7,12 +7,14 @@ linear in the features this is the optimum already.
 
 from __future__ import annotations
 
-from functools import cached_property
-from typing import Any
+from collections.abc import Callable
+from functools import cached_property, wraps
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import torch
 from scipy import sparse
+from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
 from simec.alternating import alternating, filling, first
@@ -23,6 +25,9 @@ from simec.objectives import Objective
 from simec.similarities.eigen import Part
 from simec.targets import Targets
 
+P = ParamSpec("P")
+T = TypeVar("T")
+
 _SAMPLE = 1 << 25  # targets from which a last layer is found where no more is needed of them
 _SHRINKAGE = 0.1  # of the mean eigenvalue that least squares for a last layer have
 _ROUNDS = 4, 10  # of alternating least squares for a last layer: for a start, for an optimum
@@ -30,6 +35,17 @@ _EXACT = 40  # targets for each component, up to which eigenvectors are exact fr
 _MANY = 2000  # rows from which on moments of hidden units may be taken in float32
 _HIDDEN = 1 << 24  # numbers of hidden units that are held, not computed each time
 _STEPS = 10, 50  # of conjugate gradients for the layer before it, where targets are missing
+
+
+def _alone(method: Callable[P, T]) -> Callable[P, T]:
+    """Let NumPy use one thread: others, while they wait for work, keep PyTorch's from theirs."""
+
+    @wraps(method)
+    def limited(*args: P.args, **kwargs: P.kwargs) -> T:
+        with threadpool_limits(1, user_api="blas"):
+            return method(*args, **kwargs)
+
+    return limited
 
 
 class Start:
@@ -91,6 +107,7 @@ class Start:
         self._set_last(W_l)
         _set_layer(layer, W1)
 
+    @_alone
     def spectral(self) -> bool:
         """Set the last layer by a decomposition of the targets, the one before by regression.
 
@@ -112,6 +129,7 @@ class Start:
         self.rows = every
         return True
 
+    @_alone
     def last_layers(self) -> None:
         """Set the last two layers to the optimum for hidden units as they are."""
         layer = self.network.encoder[-1]  # type: ignore[index]
