@@ -33,8 +33,13 @@ BATCH = 256
 
 
 def operations(n_features: int, hidden: Sequence[int], d: int, n: int) -> float:
-    """Floating-point operations to train on a row: three products a layer, two in the first."""
-    sizes = [n_features, *hidden, d, n]
+    """Floating-point operations to train on a row: three products a layer, two in the first.
+
+    Targets that are coordinates in training count as such.
+    """
+    from simec.coordinates import width
+
+    sizes = [n_features, *hidden, d, width(d, n)]
     products = [2.0 * a * b for a, b in pairwise(sizes)]
     return 3 * sum(products) - products[0]
 

@@ -27,6 +27,12 @@ _PER_COMPONENT = 4  # and for each component
 _WORTH = 4  # times narrower than targets, or it does not pay
 
 
+def width(n_components: int, n_targets: int) -> int:
+    """Numbers that are trained on in place of so many targets: coordinates, where they pay."""
+    r = max(_LENGTH, _PER_COMPONENT * n_components)
+    return r if n_targets >= _WORTH * r else n_targets
+
+
 class CoordinateTargets(DenseTargets):
     """Coordinates of complete targets.
 
@@ -113,7 +119,7 @@ def find_basis(
     d, *_ = last.weight.shape
     n = int(np.prod(targets.shape))
     fixed = not last.weight.requires_grad
-    r = min(d, n) if fixed else max(_LENGTH, _PER_COMPONENT * d)
+    r = min(d, n) if fixed else width(d, n)
     plain = objective.loss == "mse" and last.is_linear
     other = objective.symmetric or objective.decoder
     if not (plain and targets.complete and targets.in_memory) or other or n < _WORTH * r:

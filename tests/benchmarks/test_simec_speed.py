@@ -92,6 +92,8 @@ def test_trainers_learn_the_same_task(material, data):
 def test_operations_are_those_of_all_products():
     # forward 2 (3*4 + 4*5 + 5*6), backward twice as many, but none for the first input
     assert simec_scaling.operations(3, [4], 5, 6) == 3 * 2 * 62 - 2 * 12
+    # 64 coordinates stand for a thousand targets
+    assert simec_scaling.operations(3, [4], 5, 1000) == 3 * 2 * 352 - 2 * 12
     assert simec_scaling.sgemm("cpu", n=64) > 0
 
 
