@@ -36,16 +36,22 @@ class NoRuleError(ValueError):
     """A layer, or a function that a network calls itself, for which LRP has no rule."""
 
 
-def copied(network: nn.Module) -> nn.Sequential:
+class Ready(nn.Sequential):
+    """Holds a copy that `copied` made."""
+
+
+def copied(network: nn.Module) -> Ready:
     """A copy for evaluation that shares weights, with `SparseLinear` and batch norms replaced.
 
     Batch norms right after a linear layer or convolution in an `nn.Sequential` become part of
     it. What is done to the copy leaves the network as it was.
     """
+    if isinstance(network, Ready):
+        return network
     shared: dict[int, Any] = {id(t): t for t in (*network.parameters(), *network.buffers())}
-    holder = nn.Sequential(copy.deepcopy(network, shared)).eval()
-    _replace(holder)
-    return holder
+    made = Ready(copy.deepcopy(network, shared)).eval()
+    _replace(made)
+    return made
 
 
 def _replace(module: nn.Module) -> None:
@@ -71,7 +77,8 @@ def as_linear(layer: SparseLinear, columns: Tensor | None = None) -> nn.Linear:
     """PyTorch's layer with the same weights, or with those of some features only."""
     weight = layer.weight.detach()
     weight = weight if columns is None else weight[columns]
-    made = nn.Linear(len(weight), layer.out_features, bias=layer.bias is not None, device="meta")
+    made = nn.Linear(1, 1, bias=layer.bias is not None)  # no random weights are drawn in vain
+    made.in_features, made.out_features = weight.shape
     made.weight = nn.Parameter(weight.T)
     if layer.bias is not None:
         made.bias = layer.bias
@@ -183,6 +190,6 @@ _PLAIN = frozenset(name.strip("_") for name in _FUNCTIONS)
 
 
 def _path(name: str) -> str:
-    """Of a layer in the network that was given, which is the first in its holder."""
+    """Of a layer in the network that was given, which is the first in `Ready`."""
     inner = name.partition(".")[2]
     return f"layer {inner}, " if inner else ""
