@@ -14,21 +14,8 @@ from conec.mapping import MapConfig
 from conec.weights import unit
 
 LEE = datapath("lee_background.cor")
-TEXT = [
-    "police",
-    "said",
-    "the",
-    "zorbing",
-    "in",
-    "western",
-    "sydney",
-    "was",
-    "part",
-    "of",
-    "a",
-    "military",
-    "operation",
-]
+SENTENCE = "police said the zorbing in western sydney was part of a military operation"
+TEXT = SENTENCE.split()
 
 
 @pytest.fixture(scope="module")
