@@ -20,6 +20,7 @@ SIMILARITIES = ("kind", "height")
 DRAWN = 0.1  # of a pixel's maximum: from there on a pixel belongs to the shoe
 SIZES = {"train": 6000, "targets": 1000, "pairs": 200}
 QUICK_SIZES = {"train": 1200, "targets": 300, "pairs": 40}
+N_CHOOSE = 50  # pairs of training images that rules are chosen by
 ENCODER: dict[str, Any] = {
     "n_components": 32, "symmetric": 1.0, "batch_size": 64, "max_iter": 4, "learning_rate": 1e-3,
 }  # fmt: skip
@@ -96,7 +97,7 @@ class Shoes:
         )
         with unfinished():
             self.encoder.fit(X, (centerer.transform(S) / self.scale).astype(np.float32))
-        self.X = X_test
+        self.X, self.y = X, y
         true = similar(name, X_test[:1000], y_test[:1000], X_test[:1000], y_test[:1000])
         Y = self.encoder.transform(X_test[:1000])
         self.correlation = float(np.corrcoef(true.ravel(), (Y @ Y.T).ravel())[0, 1])
@@ -111,27 +112,33 @@ class Shoes:
         found = relevances(network, X1, self.encoder.transform(X2), composite=method)
         return found.astype(np.float64)
 
-    def areas(self, pairs: Any, seed: int, methods: tuple[str, ...] = METHODS) -> dict[str, float]:
-        """Of pairs of test images: area under the curve of removal, by method."""
-        X1, X2 = self.X[pairs[:, 0]], self.X[pairs[:, 1]]
-        Y2 = self.encoder.transform(X2)
+    def curves(
+        self, X1: Images, X2: Images, seed: int, methods: tuple[str, ...] = METHODS
+    ) -> dict[str, Array]:
+        """Similarities of pairs while pixels of the first images go, by method."""
+        Y2 = self.encoder.transform(X2).astype(np.float64)
         flat = X1.reshape(len(X1), -1)
 
         def value(X: Any) -> Array:
             Y = self.encoder.transform(X.reshape(X1.shape))
-            return np.asarray((Y.astype(np.float64) * Y2).sum(axis=1))
+            return np.asarray((Y * Y2).sum(axis=1))
 
         found = {}
         for method in methods:
             scores = self.score(method, X1, X2, seed).reshape(len(X1), -1)
-            found[method] = area(curve(value, flat, orders(scores, flat > 0)))
+            found[method] = curve(value, flat, orders(scores, flat > 0))
         return found
 
+    def chosen(self, seed: int) -> str:
+        """The rules that bring similarities of training images down the fastest."""
+        pairs = alike(self.X, self.y, N_CHOOSE, seed)
+        found = self.curves(self.X[pairs[:, 0]], self.X[pairs[:, 1]], seed, LRP)
+        return min(found, key=lambda method: area(found[method]))
 
-def alike(data: Any, n: int) -> Any:
-    """Pairs of test images of the same kind and of about the same height, shape (n, 2)."""
-    _, _, X, y = data
-    random, tall = np.random.default_rng(0), heights(X)
+
+def alike(X: Images, y: Any, n: int, seed: int = 0) -> Any:
+    """Pairs of images of the same kind and of about the same height, shape (n, 2)."""
+    random, tall = np.random.default_rng(seed), heights(X)
     found: list[tuple[int, int]] = []
     while len(found) < n:
         i, j = random.integers(len(X), size=2)
@@ -140,11 +147,13 @@ def alike(data: Any, n: int) -> Any:
     return np.array(found)
 
 
-def maps(shoes: Shoes, pairs: Any, method: str) -> Array:
-    """Relevances of both images of pairs, shape (2 n, 784)."""
-    first, second = shoes.X[pairs[:, 0]], shoes.X[pairs[:, 1]]
-    both = [shoes.score(method, a, b, 0) for a, b in ((first, second), (second, first))]
-    return np.concatenate(both).reshape(2 * len(pairs), -1)
+def upper(R: Array, X: Images) -> float:
+    """Share of positive relevance in the upper half of shoes, from their first row to the last."""
+    rows = (X[:, 0] > DRAWN).any(axis=2)
+    middle = rows.argmax(axis=1) + heights(X) * rows.shape[1] / 2
+    by_row = np.maximum(R.reshape(X[:, 0].shape), 0).sum(axis=2)
+    above = np.arange(rows.shape[1]) + 0.5 < middle[:, None]
+    return float((by_row * above).sum() / by_row.sum())
 
 
 def agreement(A: Array, B: Array) -> float:

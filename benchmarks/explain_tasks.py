@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks import flowerpots, simec_data
-from benchmarks.explain_removal import area, curve, orders
+from benchmarks.explain_removal import curve, orders
 from benchmarks.runs import Measured
 from benchmarks.simec_methods import unfinished
 
@@ -115,8 +115,8 @@ class Messages:
                 pairs.append((int(i), int(j)))
         self.pairs = pairs
 
-    def areas(self, seed: int) -> Measured:
-        """Area under the curve of removal of words of the first message, by method."""
+    def curves(self, seed: int) -> dict[str, Array]:
+        """Similarities of pairs while words of the first message go, by method."""
         from scipy import sparse
 
         from simec.explain import explain_similarity
@@ -141,7 +141,7 @@ class Messages:
                     first = explain_similarity(self.encoder, row, other, composite=method).first
                     score = np.asarray(first.relevances.toarray()[:, columns], np.float64)
                 curves[method].append(curve(value, values, orders(score, values != 0)))
-        return {method: area(np.hstack(parts)) for method, parts in curves.items()}
+        return {method: np.hstack(parts) for method, parts in curves.items()}
 
 
 # Movies
