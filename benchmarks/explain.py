@@ -6,17 +6,17 @@
 - movies (Fig. 5.4): a linear encoder from features of movies to residual ratings of MovieLens 1M;
   for a movie that two users loved, the correlation of its features' relevances for either, and how
   often that is below 0.
-- footwear (Figs. 5.5 to 5.7): a CNN learns one of two similarities of sandals, sneakers and boots of
-  Fashion-MNIST, their kind or their height. "maps": the mean correlation of heat maps of
-  the same pairs, between seeds ("same") and between the two similarities ("different"); "upper": the
+- footwear (Figs. 5.5 to 5.7): a CNN learns one of two similarities of sandals, sneakers and boots
+  of Fashion-MNIST, their kind or their height. "maps": the mean correlation of heat maps of the
+  same pairs, between seeds ("same") and between the two similarities ("different"); "upper": the
   share of positive relevance in the upper half of shoes.
 - words: messages of seven groups of 20 newsgroups as TF-IDF; a deep encoder learns the groups.
 
-"auc" is what tells good explanations from bad ones. Features of the first thing of a pair
-are removed in the order of relevance, a twentieth of those that are there at a time; the area is that
-under the similarity, as a share of what it was. The lower, the sooner went what the similarity
-is made of. "lrp" has the rules that do best on pairs of training images; "random" is a
-random order, "gradient" one by the gradient alone.
+"auc" is what tells good explanations from bad ones. Features of the first thing of a pair are
+removed in the order of relevance, a twentieth of those that are there at a time; the area is that
+under the similarity, as a share of what it was. The lower, the sooner went what the similarity is
+made of. "lrp" has the rules that do best on pairs of training images; "random" is a random order,
+"gradient" one by the gradient alone.
 """
 
 from __future__ import annotations
@@ -48,7 +48,6 @@ from benchmarks.explain_tasks import (
     MOVIES,
     N_MESSAGES,
     QUICK_MESSAGES,
-    WORD_METHODS,
     WORDS,
     Messages,
     Movies,
