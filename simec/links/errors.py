@@ -57,7 +57,7 @@ def bce_(scores: Tensor, positives: Positives) -> Tensor:
     Scores become probabilities.
     """
     found = scores[positives.rows, positives.columns]
-    shared = torch.cat([F.softplus(part).sum(1) for part in scores.split(_ROWS)])
+    shared = torch.cat([F.softplus(part).sum(1) for part in torch.split(scores, _ROWS)])
     torch.sigmoid(scores, out=scores)
     return shared @ positives.row_weights - found @ positives.weights
 

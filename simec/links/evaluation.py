@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from simec.links.queries import IntArray, Queries
+from simec.links.queries import IntArray, Queries, both_ways
 
 FloatArray = npt.NDArray[np.float64]
 HITS = (1, 3, 10)
@@ -65,6 +65,35 @@ def ranks(
         level.index_add_(0, rows, -(found == at).double())
         filtered[start : start + size] = (1 + above + level / 2).cpu().numpy()
     return raw, None if known is None else filtered
+
+
+def rank_both_ways(
+    score: Scorer, triples: IntArray, known: IntArray, n_entities: int, n_relations: int
+) -> tuple[FloatArray, FloatArray]:
+    """Raw and filtered ranks of tails and heads, each of shape (2, m).
+
+    Entities whose numbers are not below `n_entities` have no scores. They rank last, level with
+    each other, and as heads or tails that are asked for they leave all level.
+
+    Parameters
+    ----------
+    score : callable
+        Relations from `n_relations` on are the reciprocal ones.
+    triples, known : int64 array of shape (m, 3)
+        What is ranked; what filtered ranks leave out.
+    """
+    n_all = max(n_entities, 1 + int(triples[:, [0, 2]].max(initial=-1)))
+    found = np.full((2, 2, len(triples)), (n_all + 1) / 2)
+    here = (known[:, [0, 2]] < n_entities).all(1)
+    holds = Queries.of(both_ways(known[here], n_relations))
+    for side, links in enumerate(np.split(both_ways(triples, n_relations), 2)):
+        asked = links[:, 0] < n_entities
+        scored = asked & (links[:, 2] < n_entities)
+        raw, filtered = ranks(score, links[scored], n_entities, holds)
+        assert filtered is not None
+        found[0, side, scored], found[1, side, scored] = raw, filtered
+        found[:, side, asked & ~scored] = (n_entities + 1 + n_all) / 2
+    return found[0], found[1]
 
 
 def measures(ranks: FloatArray) -> dict[str, float]:

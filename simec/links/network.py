@@ -25,7 +25,7 @@ class _Grouped(torch.autograd.Function):
     def forward(ctx: Any, y: Tensor, weight: Tensor, relations: Tensor) -> Tensor:
         order = torch.argsort(relations)
         found, counts = torch.unique_consecutive(relations[order], return_counts=True)
-        parts = list(zip(found.tolist(), order.split(counts.tolist()), strict=True))
+        parts = list(zip(found.tolist(), torch.split(order, counts.tolist()), strict=True))
         out = torch.empty_like(y)
         for r, rows in parts:
             out[rows] = y[rows] @ weight[r]

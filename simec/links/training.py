@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import torch
+from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from simec.inputs import SparseInputs
+from simec.inputs import DenseInputs, SparseInputs
 from simec.links.errors import ERRORS, Gradients, Positives
 from simec.links.network import LinkNetwork
 from simec.links.queries import IntArray, Queries
@@ -84,8 +85,15 @@ class Entities:
 
     def __init__(self, network: LinkNetwork, features: Any, n: int, device: torch.device) -> None:
         self._network, self._n = network, n
-        self._inputs = None if features is None else SparseInputs(features, device)
-        self._gradient: Tensor | None = None
+        self._touched = torch.empty(0, dtype=torch.int64)
+        self._inputs: SparseInputs | DenseInputs | None = None
+        if features is not None:
+            as_sparse = sparse.issparse(features)
+            self._inputs = (
+                SparseInputs(features, device)
+                if as_sparse
+                else DenseInputs(torch.from_numpy(features), device)
+            )
 
     def embed(self, numbers: Tensor | None = None) -> Tensor:
         """Shape (c, d); with a graph where there are features."""
