@@ -174,7 +174,7 @@ class Fitting(BaseEstimator):  # type: ignore[misc]
     def _objective(self) -> Objective:
         return Objective(
             self.loss, float(self.symmetric), float(self.orthogonal), float(self.l2),
-            float(self.decoder),
+            float(self.decoder), float(self.l2_by_count),
         )  # fmt: skip
 
     def _new_trainer(self, seed: int) -> Trainer:

@@ -31,7 +31,7 @@ def check_parameters(encoder: Any) -> None:
         raise TypeError(f"hidden_layers is a sequence of sizes, such as (100,), not {layers!r}")
     for size in layers:
         check_integer("a size in hidden_layers", size, 1)
-    for name in ("symmetric", "orthogonal", "l2", "tol", "decoder"):
+    for name in ("symmetric", "orthogonal", "l2", "l2_by_count", "tol", "decoder"):
         check_number(name, getattr(encoder, name), 0)
     if check_number("learning_rate", encoder.learning_rate, 0) == 0:
         raise ValueError("learning_rate must be more than 0")
@@ -52,6 +52,8 @@ def check_parameters(encoder: Any) -> None:
             "solver='exact' is for linear networks (hidden_layers=(), network=None), "
             "loss='mse' and decoder=False: use solver='auto'"
         )
+    if encoder.l2_by_count and encoder.solver != "exact":
+        raise ValueError("l2_by_count is for solver='exact': use 0, or that solver")
 
 
 def _check_network(encoder: Any) -> None:

@@ -47,6 +47,7 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
     """
 
     _uses_biases = True
+    rating_range: tuple[float, float] | None = None
 
     def __init__(self, *, shrinkage_users: float = 5.0, shrinkage_items: float = 2.0) -> None:
         self.shrinkage_users = shrinkage_users
@@ -123,7 +124,9 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         self.range_: tuple[float, float] | None = None
         if self._uses_biases:
             self.biases_ = Biases.of(matrix, self.shrinkage_users, self.shrinkage_items)
-            self.range_ = float(matrix.data.min()), float(matrix.data.max())
+            self.range_ = self.rating_range or (
+                float(matrix.data.min()), float(matrix.data.max())
+            )  # fmt: skip
             rest = self.biases_.residuals(matrix)
         else:
             self.biases_ = Biases.none(matrix.shape)
@@ -149,7 +152,7 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         users, items : sequences of n ids
             Or one id, for all of the others.
         item_features, user_features : as for `fit`, with ids
-            Of items or users that were not there in training, or that have others now.
+            Of items or users that were not there in training.
         unknown : {"error", "average"}
             What becomes of new users and items without features: an error that names the
             first, or averages.
@@ -289,9 +292,9 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         ids = self.ratings_.users if what == "user" else self.ratings_.items
         known = self.user_features_ if what == "user" else self.item_features_
         if wanted is None:
-            return gathered(np.arange(len(ids)), ids.values, known, None)
+            return gathered(np.arange(len(ids)), ids.values, known, None, what)
         wanted = read_ids(wanted, what)
-        points = gathered(ids.find(wanted), wanted, known, self._new(features, known, what))
+        points = gathered(ids.find(wanted), wanted, known, self._new(features, known, what), what)
         new = (points.rows < 0) & ~points.described
         if unknown == "error" and new.any():
             raise UnknownIdError(

@@ -55,11 +55,13 @@ class Points:
         Zeros for those without.
     described : bool array of shape (n,)
         Which have features.
+    what : {"user", "item"}
     """
 
     rows: npt.NDArray[np.int64]
     features: Any
     described: npt.NDArray[np.bool_]
+    what: str
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -111,7 +113,11 @@ def as_features(data: Any, what: str, ids: Ids | None = None) -> Features | None
 
 
 def gathered(
-    rows: npt.NDArray[np.int64], wanted: Any, known: Features | None, new: Features | None
+    rows: npt.NDArray[np.int64],
+    wanted: Any,
+    known: Features | None,
+    new: Features | None,
+    what: str,
 ) -> Points:
     """Points with their features: those that are given now, or else those of training.
 
@@ -122,6 +128,7 @@ def gathered(
     wanted : sequence of n ids
     known, new : Features or None
         Of training; and given for a prediction.
+    what : {"user", "item"}
     """
     described = np.zeros(len(rows), bool)
     parts: list[Any] = []
@@ -133,9 +140,9 @@ def gathered(
         described |= use
         parts.append(_placed(features.matrix, place, use))
     if not parts:
-        return Points(rows, None, described)
+        return Points(rows, None, described, what)
     if len(parts) == 1:
-        return Points(rows, parts[0], described)
+        return Points(rows, parts[0], described, what)
     if parts[0].shape[1] != parts[1].shape[1]:
         raise ValueError(
             f"{parts[0].shape[1]} features are given, but there were {parts[1].shape[1]} in "
@@ -144,7 +151,8 @@ def gathered(
     if sparse.issparse(parts[0]) != sparse.issparse(parts[1]):
         parts = [sparse.csr_matrix(part) for part in parts]
     total = parts[0] + parts[1]
-    return Points(rows, total.tocsr() if sparse.issparse(total) else total, described)
+    total = total.tocsr() if sparse.issparse(total) else total
+    return Points(rows, total, described, what)
 
 
 def _placed(matrix: Any, place: npt.NDArray[np.int64], use: npt.NDArray[np.bool_]) -> Any:
