@@ -60,11 +60,12 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
         Only the first so many columns of S are used.
     init : {"spectral", "random"}
         Of weights: by a decomposition of S, or at random.
-    solver : {"auto", "exact", "adam"}
+    solver : {"auto", "exact", "variational", "adam"}
         "exact" takes the closed form that there is for linear networks and squared errors.
         "auto" starts from it, where there is one, and trains on with Adam; deep networks end
         with a closed form for their last two layers, if it lowers the loss. "adam" starts from
-        `init`, and is Adam alone.
+        `init`, and is Adam alone. "variational" is for X=None and targets with gaps: it finds
+        by itself what weights cost, and needs no `l2` (`simec.variational`).
     decoder : bool or float
         Whether to train a mirrored network that maps embeddings back to features, and how
         much the mean of its squared errors weighs.
@@ -139,7 +140,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
         l2_by_count: float = 0.0,
         n_targets: int | None = None,
         init: Literal["spectral", "random"] = "spectral",
-        solver: Literal["auto", "exact", "adam"] = "auto",
+        solver: Literal["auto", "exact", "variational", "adam"] = "auto",
         decoder: bool | float = False,
         batch_size: int = 256,
         max_iter: int = 200,
@@ -225,7 +226,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
             data.check_symmetric(targets)
         layout = Layout.of(inputs, targets, S)
         # a closed form needs no weights to go on from
-        go_on = self.warm_start and hasattr(self, "module_") and self.solver != "exact"
+        closed = self.solver in ("exact", "variational")
+        go_on = self.warm_start and hasattr(self, "module_") and not closed
         if go_on:
             self._check_same(layout)
         else:
@@ -237,7 +239,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
             self._fix(last_layer)
         targets, rows, validation = self._held_out(targets, seed, entries=inputs is None)
         inputs = self._identity(None) if inputs is None else inputs
-        if self.solver == "exact":
+        if closed:
             self._start(inputs, targets, rows, fixed=last_layer is not None)
             self._trainer = self._new_trainer(seed)
             self.best_loss_, self.n_iter_ = self._trainer.evaluate(inputs, targets, rows), 1

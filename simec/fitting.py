@@ -128,7 +128,10 @@ class Fitting(BaseEstimator):  # type: ignore[misc]
         """Set weights to start from; whether they are good already."""
         start = Start(self.module_, inputs, targets, rows, self._objective(), fixed=fixed)
         if self.solver != "adam" and is_linear(self.module_.encoder):
-            start.closed_form()
+            if self.solver == "variational":
+                start.variational(progress=bool(self.verbose))
+            else:
+                start.closed_form()
             if start.gaps and self.solver == "exact":
                 raise ValueError(
                     "some targets are unknown, and solver='exact' needs those in memory then: give "

@@ -15,7 +15,7 @@ from simec.objectives import LOSSES
 _CHOICES = {
     "activation": tuple(ACTIVATIONS),
     "init": ("spectral", "random"),
-    "solver": ("auto", "exact", "adam"),
+    "solver": ("auto", "exact", "variational", "adam"),
     "mixed_precision": (True, False, "auto"),
 }
 
@@ -47,9 +47,10 @@ def check_parameters(encoder: Any) -> None:
     _check_network(encoder)
     _check_loss(encoder)
     linear = encoder.network is None and not tuple(layers)
-    if encoder.solver == "exact" and not (linear and encoder.loss == "mse" and not encoder.decoder):
+    closed = encoder.solver in ("exact", "variational")
+    if closed and not (linear and encoder.loss == "mse" and not encoder.decoder):
         raise ValueError(
-            "solver='exact' is for linear networks (hidden_layers=(), network=None), "
+            f"solver={encoder.solver!r} is for linear networks (hidden_layers=(), network=None), "
             "loss='mse' and decoder=False: use solver='auto'"
         )
     if encoder.l2_by_count and encoder.solver != "exact":

@@ -17,7 +17,7 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
-from simec.alternating import alternating, filling, first, relative_counts, total_weight
+from simec.alternating import alternating, balanced, filling, first, relative_counts, total_weight
 from simec.exact import Array, LinearFit, Pieces, near_eigenvectors, top_eigenvectors, widened
 from simec.inputs import CHUNK, Identity, Inputs
 from simec.network import LastLayer, SimEcNetwork, SparseLinear
@@ -25,6 +25,7 @@ from simec.objectives import Objective
 from simec.similarities.eigen import Part
 from simec.spectral.singular import truncated_svd
 from simec.targets import Targets
+from simec.variational import variational
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -110,6 +111,32 @@ class Start:
             W1, W_l = fit.reduced_rank(self._some, self.size, self.d)
         self._set_last(W_l)
         _set_layer(layer, W1)
+
+    def variational(self, *, progress: bool) -> None:
+        """Set both layers, for the identity, by variational Bayes.
+
+        Raises
+        ------
+        ValueError
+            If there are features, or no gaps, or something else is asked for, too.
+        """
+        layer = _only_layer(self.network.encoder)
+        o = self.objective
+        plain = not (self._fixed or o.symmetric or o.orthogonal or self.targets.absent)
+        if not isinstance(self.inputs, Identity) or not plain or self._held is None:
+            raise ValueError(
+                "solver='variational' is for X=None and targets in memory of which some are "
+                "unknown, without symmetric, orthogonal or last_layer: use solver='exact'"
+            )
+        self._thorough = True
+        S, known = self._held
+        if not sparse.issparse(S):
+            places = np.nonzero(known)
+            S = sparse.csr_matrix((S[places], places), S.shape)
+        Y, W_l = variational(S, self._spectral_last(), progress=progress)
+        Y, W_l = balanced(Y, Y, W_l)
+        self._set_last(W_l)
+        _set_layer(layer, Y)
 
     @_alone
     def spectral(self) -> bool:

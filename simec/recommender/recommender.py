@@ -16,6 +16,8 @@ from simec.recommender.base import FactorRecommender, FloatArray, known_rows
 from simec.recommender.features import Points
 from simec.targets import SparseTargets
 
+_L2 = 15.0
+
 
 class Recommender(FactorRecommender):
     """Predicts what averages leave of ratings by products of embeddings of users and items.
@@ -49,8 +51,9 @@ class Recommender(FactorRecommender):
         Of implicit feedback: what is there weighs 1 + alpha times its count.
     absent : float
         Of implicit feedback: what is not there weighs so much.
-    l2 : float
-        What squared weights cost, in units of the squared error of one rating.
+    l2 : float or "auto"
+        What squared weights cost, in units of the squared error of one rating. "auto" without
+        features is found by variational Bayes, for each component; in other cases it is 15.
     l2_by_count : float
         How much more those cost that have more ratings; see `simec.SimilarityEncoder`.
     own : float
@@ -96,7 +99,7 @@ class Recommender(FactorRecommender):
         feedback: Literal["explicit", "implicit"] = "explicit",
         alpha: float = 40.0,
         absent: float = 1.0,
-        l2: float = 15.0,
+        l2: float | Literal["auto"] = "auto",
         l2_by_count: float = 0.5,
         own: float = 1.0,
         max_iter: int = 200,
@@ -140,8 +143,10 @@ class Recommender(FactorRecommender):
         if self.feedback not in ("explicit", "implicit"):
             raise ValueError(f"feedback is 'explicit' or 'implicit', not {self.feedback!r}")
         check_integer("n_components", self.n_components, 1)
-        for name in ("l2", "l2_by_count", "own", "alpha", "absent"):
+        for name in ("l2_by_count", "own", "alpha", "absent"):
             check_number(name, getattr(self, name), 0)
+        if self.l2 != "auto":
+            check_number("l2", self.l2, 0)
 
     def _fit(self, residuals: Any, users: Points, items: Points) -> None:
         if self.feedback == "implicit" and residuals.data.min() < 0:
@@ -177,14 +182,18 @@ class Recommender(FactorRecommender):
 
     def _new_encoder(self, described: bool, S: Any) -> SimilarityEncoder:
         deep = bool(tuple(self.hidden_layers)) and described
-        weight = self._targets(S).total_weight
+        by_itself = self.l2 == "auto" and not described and self.feedback == "explicit"
+        solver: Literal["auto", "variational", "exact"] = (
+            "auto" if deep else "variational" if by_itself else "exact"
+        )
+        l2 = _L2 if self.l2 == "auto" else float(self.l2)
         return SimilarityEncoder(
             self.n_components,
             hidden_layers=self.hidden_layers if deep else (),
             activation=self.activation,
-            l2=self.l2 / weight,
-            l2_by_count=0.0 if deep else self.l2_by_count,
-            solver="auto" if deep else "exact",
+            l2=0.0 if by_itself else l2 / self._targets(S).total_weight,
+            l2_by_count=self.l2_by_count if solver == "exact" else 0.0,
+            solver=solver,
             max_iter=self.max_iter,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,

@@ -180,11 +180,33 @@ def solve_known(
     m, d = known.shape[0], other.shape[1]
     result = np.zeros((m, d))
     ridge = np.broadcast_to(np.asarray(ridge, np.float64), m)
-    diagonal = np.arange(d)
+    for rows, grams, products in known_grams(known, other, weights, absent):
+        grams[:, np.arange(d), np.arange(d)] += ridge[rows, None]
+        if ridge[rows].all():
+            solutions = np.linalg.solve(grams, products)
+        else:  # the shortest, where known entries do not tell
+            solutions = np.linalg.pinv(grams, rcond=1e-12, hermitian=True) @ products
+        result[rows] = solutions[:, :, 0]
+    return result
+
+
+def known_grams(
+    known: Any, other: Float64, weights: Any = None, absent: float = 0.0
+) -> Iterator[tuple[Any, Float64, Float64]]:
+    """Both sides of the normal equations of `solve_known`, for some rows at a time.
+
+    Yields
+    ------
+    rows : int64 array of shape (b,)
+        Those of which nothing is known are left out.
+    grams : float64 array of shape (b, d, d)
+    products : float64 array of shape (b, d, 1)
+    """
+    d = other.shape[1]
     padded = np.vstack([other, np.zeros((1, d))])
-    every = absent * (other.T @ other) if absent else None
     if absent and weights is None:
         weights = np.ones(known.nnz)
+    every = absent * (other.T @ other)
     for rows, places, columns in _blocks(known, d):
         there = columns < known.shape[1]
         vectors = padded[columns]
@@ -193,17 +215,8 @@ def solve_known(
         if weights is not None:
             values *= weights[places]
             more = vectors * (weights[places] - absent)[:, :, None]
-        grams = vectors.transpose(0, 2, 1) @ more
-        if every is not None:
-            grams += every
-        grams[:, diagonal, diagonal] += ridge[rows, None]
-        products = vectors.transpose(0, 2, 1) @ values[:, :, None]
-        if ridge[rows].all():
-            solutions = np.linalg.solve(grams, products)
-        else:  # the shortest, where known entries do not tell
-            solutions = np.linalg.pinv(grams, rcond=1e-12, hermitian=True) @ products
-        result[rows] = solutions[:, :, 0]
-    return result
+        turned = vectors.transpose(0, 2, 1)
+        yield rows, turned @ more + every, turned @ values[:, :, None]
 
 
 def _blocks(known: Any, d: int) -> Iterator[tuple[Any, Any, Any]]:
