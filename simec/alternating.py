@@ -20,11 +20,20 @@ from simec.spectral.completion import solve_known
 _ROUNDS = 50
 _STEPS = 10  # of conjugate gradients, from where the last round ended
 _PROGRESS = 1e-4  # share of the error that a round has to take off
+_GATHERED = 1 << 20  # numbers that are gathered at a time
 _LEAST = 1e-6  # of the mean square of W_l: what squared weights cost at least
 
 
 def alternating(
-    fit: LinearFit, S: Any, known: Any, W_l: Array, ridge: float, rounds: int = _ROUNDS
+    fit: LinearFit,
+    S: Any,
+    known: Any,
+    W_l: Array,
+    ridge: float,
+    rounds: int = _ROUNDS,
+    *,
+    absent: float = 0.0,
+    by_count: float = 0.0,
 ) -> tuple[Array, Array]:
     """Minimise the mean squared error of known targets, plus ridge (|W₁|² + |W_l|²).
 
@@ -33,39 +42,66 @@ def alternating(
     fit : LinearFit
         Of the features.
     S, known : array or CSR matrix of shape (m, n)
-        Targets, 0 where unknown; and 1 where known, 0 elsewhere.
+        Targets, 0 where unknown; and the weights of their squared errors, 0 where unknown.
+        Sparse ones store the same entries.
     W_l : float64 array of shape (d, n)
         To start from.
     ridge : float
     rounds : int
         At most.
+    absent : float
+        Weight of what sparse targets do not store, which is 0 then.
+    by_count : float
+        Rows of the identity and columns of S cost (known targets / their mean) ** by_count
+        times as much.
 
     Returns
     -------
     W1 : float64 array of shape (p, d)
     W_l : float64 array of shape (d, n)
     """
+    S, known = _float64(S), _float64(known)
+    weight = total_weight(known, absent)
     # above 0, so that what nothing is known of does no harm
     least = max(_LEAST * float((W_l**2).mean()), 1e-300)
-    penalty_l = max(ridge * float(known.sum()), least)
-    penalty_1 = np.maximum(ridge * float(known.sum()), least * fit.squares) * fit.costs
-    S, known = _float64(S), _float64(known)
+    by_rows, by_columns = (relative_counts(known, axis, by_count) for axis in (1, 0))
+    penalty_l = np.maximum(ridge * weight * by_columns, least)
+    penalty_1 = np.maximum(ridge * weight, least * fit.squares) * fit.costs
+    if fit.features is None:
+        penalty_1 = np.maximum(ridge * weight * by_rows, least)[:, None]
     S_T, known_T = (M.T.tocsr() if sparse.issparse(M) else M.T for M in (S, known))
-    total = _squares(S)
+    weighted = _times(known, S)
+    total = float(_times(weighted, S).sum())
     W1: Array | None = None
     before = np.inf
     for _ in range(rounds):
-        W1 = first(fit, S, known, W_l, penalty_1, W1)
+        W1 = first(fit, S, known, W_l, penalty_1, W1, absent=absent)
         Y = embeddings(fit, W1)
-        W_l = solve_rows(S_T, known_T, Y, penalty_l).T
+        W_l = solve_rows(S_T, known_T, Y, penalty_l, absent).T
         # with the best W_l, what is left is what was there less what is explained
-        explained = float((np.asarray(S @ W_l.T) * Y).sum())
+        explained = float((np.asarray(weighted @ W_l.T) * Y).sum())
         error = total - explained + float((penalty_1 * W1**2).sum())
         if before - error < _PROGRESS * abs(error):
             break
         before = error
     assert W1 is not None
     return balanced(W1, Y, W_l)
+
+
+def relative_counts(known: Any, axis: int, power: float) -> Array:
+    """(Known targets of each row, axis 1, or column / their mean) ** power; at least one each."""
+    counts = known.getnnz(axis=axis) if sparse.issparse(known) else (known != 0).sum(axis=axis)
+    counts = np.maximum(counts, 1)
+    found: Array = (counts / counts.mean()) ** power
+    return found
+
+
+def total_weight(known: Any, absent: float) -> float:
+    """Sum of the weights of all targets, absent ones of sparse targets included."""
+    total = float(known.sum())
+    if absent and sparse.issparse(known):
+        total += absent * (known.shape[0] * known.shape[1] - known.nnz)
+    return total
 
 
 def balanced(W1: Array, Y: Array, W_l: Array) -> tuple[Array, Array]:
@@ -144,36 +180,57 @@ def first(
     penalty: Array,
     start: Array | None = None,
     steps: int = 5 * _STEPS,
+    absent: float = 0.0,
 ) -> Array:
     """The best W₁ for a given W_l, shape (p, d), with a penalty for each feature."""
-    if fit.features is None:  # all features are alike
-        return solve_rows(S, known, W_l.T, float(penalty[0, 0]))
+    if fit.features is None:
+        return solve_rows(S, known, W_l.T, penalty[:, 0], absent)
+    every = absent * (W_l @ W_l.T)
 
     def gram(B: Array) -> Array:
         def back(rows: Any) -> Array:
             Y, here = fit.apply(rows, B), _rows(known, rows)
             if sparse.issparse(here):
-                return np.asarray(here.multiply(Y @ W_l).tocsr() @ W_l.T)
+                at = sparse.csr_matrix(
+                    ((here.data - absent) * sampled(here, Y, W_l), here.indices, here.indptr),
+                    here.shape,
+                )
+                return np.asarray(at @ W_l.T + Y @ every)
             return np.asarray((here * (Y @ W_l)) @ W_l.T)
 
         return fit.products(back, B.shape[1]) + penalty * B
 
-    right = fit.products(lambda rows: np.asarray(_rows(S, rows) @ W_l.T), len(W_l))
-    share = float(known.sum()) / (known.shape[0] * known.shape[1])
+    weighted = _times(known, S)
+    right = fit.products(lambda rows: np.asarray(_rows(weighted, rows) @ W_l.T), len(W_l))
+    share = total_weight(known, absent) / (known.shape[0] * known.shape[1])
     diagonal = share * fit.squares * (W_l**2).sum(axis=1) + penalty
     steps = steps if start is None else _STEPS
     return conjugate_gradients(gram, right, diagonal, start, steps)
 
 
-def solve_rows(S: Any, known: Any, W: Array, penalty: float) -> Array:
+def sampled(pattern: Any, Y: Array, W_l: Array) -> Array:
+    """Entries of ``Y W_l`` where a CSR matrix stores some, in their order."""
+    rows = np.repeat(np.arange(pattern.shape[0]), np.diff(pattern.indptr))
+    found, W = np.empty(pattern.nnz), np.ascontiguousarray(W_l.T)
+    size = max(1, _GATHERED // len(W_l))
+    for start in range(0, pattern.nnz, size):
+        some = slice(start, start + size)
+        found[some] = np.einsum("nd,nd->n", Y[rows[some]], W[pattern.indices[some]])
+    return found
+
+
+def solve_rows(S: Any, known: Any, W: Array, penalty: float | Array, absent: float = 0.0) -> Array:
     """For each row of S the embedding y that brings ``W y`` nearest to what is known of it.
 
     Parameters
     ----------
     S, known : array or CSR matrix of shape (m, n)
+        Targets, and weights of their squared errors.
     W : float64 array of shape (n, d)
-    penalty : float
+    penalty : float, or float64 array of shape (m,)
         On each squared embedding.
+    absent : float
+        Weight of what sparse targets do not store.
 
     Returns
     -------
@@ -181,16 +238,17 @@ def solve_rows(S: Any, known: Any, W: Array, penalty: float) -> Array:
         Zero for rows of which nothing is known.
     """
     if sparse.issparse(S):
-        return solve_known(S, W, penalty)
+        return solve_known(S, W, penalty, known.data, absent)
     d = W.shape[1]
     # for all rows at once: sums over what is known of w wᵀ
     outer = (W[:, :, None] * W[:, None, :]).reshape(len(W), d * d)
-    right = np.asarray(S @ W)
+    right = np.asarray((known * S) @ W)
+    penalty = np.broadcast_to(np.asarray(penalty), len(right))
     result = np.zeros_like(right)
     for rows in chunks(len(right), d * d):
         grams = (_rows(known, rows) @ outer).reshape(-1, d, d)
-        grams[:, np.arange(d), np.arange(d)] += penalty
         here = rows.numpy()
+        grams[:, np.arange(d), np.arange(d)] += penalty[here, None]
         result[here] = np.linalg.solve(grams, right[here][:, :, None])[:, :, 0]
     return result
 
@@ -203,8 +261,11 @@ def _dense(M: Any) -> Array:
     return np.asarray(M.toarray() if sparse.issparse(M) else M)
 
 
-def _squares(M: Any) -> float:
-    return float((M.data**2).sum() if sparse.issparse(M) else (M**2).sum())
+def _times(A: Any, B: Any) -> Any:
+    """The product of each two entries; sparse ones store the same."""
+    if not sparse.issparse(A):
+        return A * B
+    return sparse.csr_matrix((A.data * B.data, A.indices, A.indptr), A.shape)
 
 
 def _float64(M: Any) -> Any:

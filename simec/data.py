@@ -141,7 +141,7 @@ def read_targets(
 
     Parameters
     ----------
-    S : array, sparse matrix, tensor, callable, or None with a data set of pairs
+    S : array, sparse matrix, tensor, callable, Targets, or None with a data set of pairs
         NaN, and what is absent of a sparse matrix, is unknown.
     inputs : Inputs or None
         Whose number of rows has to fit.
@@ -155,6 +155,11 @@ def read_targets(
     ValueError
         If shapes do not match, or values are infinite, or nothing is known.
     """
+    if isinstance(S, Targets):
+        if mask is not None or n_targets is not None:
+            raise ValueError("Targets are as they are: leave out mask and n_targets")
+        check_rows((len(S), *S.shape), inputs)
+        return S
     if isinstance(S, Tensor):
         S = as_numpy(S)
     pairs = S is None and isinstance(inputs, DatasetInputs)

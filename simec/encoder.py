@@ -52,15 +52,20 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
     l2 : float
         Weight of the sum of squared weights. The closed form for targets without gaps
         penalises ``W₁ W_l`` as a whole instead.
+    l2_by_count : float
+        Of ``solver="exact"`` and targets with gaps: weights of a column of S, and of a row of
+        the identity, cost (its known targets / the mean of them) to this power times as much.
+        0 for all alike, 1 as Zhou et al. (2008) have it.
     n_targets : int, optional
         Only the first so many columns of S are used.
     init : {"spectral", "random"}
         Of weights: by a decomposition of S, or at random.
-    solver : {"auto", "exact", "adam"}
+    solver : {"auto", "exact", "variational", "adam"}
         "exact" takes the closed form that there is for linear networks and squared errors.
         "auto" starts from it, where there is one, and trains on with Adam; deep networks end
         with a closed form for their last two layers, if it lowers the loss. "adam" starts from
-        `init`, and is Adam alone.
+        `init`, and is Adam alone. "variational" is for X=None and targets with gaps: it finds
+        by itself what weights cost, and needs no `l2` (`simec.variational`).
     decoder : bool or float
         Whether to train a mirrored network that maps embeddings back to features, and how
         much the mean of its squared errors weighs.
@@ -132,9 +137,10 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
         symmetric: float = 0.0,
         orthogonal: float = 0.0,
         l2: float = 0.0,
+        l2_by_count: float = 0.0,
         n_targets: int | None = None,
         init: Literal["spectral", "random"] = "spectral",
-        solver: Literal["auto", "exact", "adam"] = "auto",
+        solver: Literal["auto", "exact", "variational", "adam"] = "auto",
         decoder: bool | float = False,
         batch_size: int = 256,
         max_iter: int = 200,
@@ -159,6 +165,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
         self.symmetric = symmetric
         self.orthogonal = orthogonal
         self.l2 = l2
+        self.l2_by_count = l2_by_count
         self.n_targets = n_targets
         self.init = init
         self.solver = solver
@@ -187,10 +194,11 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
             Features; with a `network` of one's own, an array of shape (m, ...). None stands for
             the identity: the factorisation of S alone. A Dataset gives features, or pairs of
             features and targets.
-        S : array of shape (m, n) or (m, n, k), sparse matrix, tensor, or callable
+        S : array of shape (m, n) or (m, n, k), sparse matrix, tensor, callable, or Targets
             Targets: similarities or other relations, of k kinds. NaN is unknown, and so is what
             a sparse matrix has not. A callable takes numbers of rows, shape (b,), and gives
-            their targets, shape (b, n). A vector is one column.
+            their targets, shape (b, n). A vector is one column. `simec.targets.SparseTargets`
+            have weights of errors.
         mask : bool array of the shape of S, optional
             True where S is known.
         last_layer : array of shape (d, n) or (d, n, k), optional
@@ -218,7 +226,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
             data.check_symmetric(targets)
         layout = Layout.of(inputs, targets, S)
         # a closed form needs no weights to go on from
-        go_on = self.warm_start and hasattr(self, "module_") and self.solver != "exact"
+        closed = self.solver in ("exact", "variational")
+        go_on = self.warm_start and hasattr(self, "module_") and not closed
         if go_on:
             self._check_same(layout)
         else:
@@ -230,7 +239,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
             self._fix(last_layer)
         targets, rows, validation = self._held_out(targets, seed, entries=inputs is None)
         inputs = self._identity(None) if inputs is None else inputs
-        if self.solver == "exact":
+        if closed:
             self._start(inputs, targets, rows, fixed=last_layer is not None)
             self._trainer = self._new_trainer(seed)
             self.best_loss_, self.n_iter_ = self._trainer.evaluate(inputs, targets, rows), 1
@@ -392,14 +401,12 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
         with torch.inference_mode():
             for rows in chunks(len(targets), int(np.prod(targets.shape))):
                 values, known = targets.batch(rows)
-                wrong = module(inputs.batch(rows)) - values
-                if known is not None:
-                    values, wrong = values[known], wrong[known]
-                values = values.double()
-                n += values.numel()
-                total += float(values.sum())
-                squares += float(values.square().sum())
-                errors += float(wrong.double().square().sum())
+                values, wrong = values.double(), (module(inputs.batch(rows)) - values).double()
+                weights = torch.ones_like(values) if known is None else known.double()
+                n += float(weights.sum())
+                total += float((weights * values).sum())
+                squares += float((weights * values.square()).sum())
+                errors += float((weights * wrong.square()).sum())
         variance = squares - total**2 / max(n, 1)
         return 1 - errors / variance if variance > 0 else float(errors == 0)
 

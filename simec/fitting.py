@@ -128,7 +128,10 @@ class Fitting(BaseEstimator):  # type: ignore[misc]
         """Set weights to start from; whether they are good already."""
         start = Start(self.module_, inputs, targets, rows, self._objective(), fixed=fixed)
         if self.solver != "adam" and is_linear(self.module_.encoder):
-            start.closed_form()
+            if self.solver == "variational":
+                start.variational(progress=bool(self.verbose))
+            else:
+                start.closed_form()
             if start.gaps and self.solver == "exact":
                 raise ValueError(
                     "some targets are unknown, and solver='exact' needs those in memory then: give "
@@ -174,7 +177,7 @@ class Fitting(BaseEstimator):  # type: ignore[misc]
     def _objective(self) -> Objective:
         return Objective(
             self.loss, float(self.symmetric), float(self.orthogonal), float(self.l2),
-            float(self.decoder),
+            float(self.decoder), float(self.l2_by_count),
         )  # fmt: skip
 
     def _new_trainer(self, seed: int) -> Trainer:

@@ -29,18 +29,21 @@ class _SquaredError(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, y: Tensor, W: Tensor, values: Tensor, known: Tensor | None) -> Tensor:
         wrong = torch.addmm(values, y, W, beta=-1)
-        if known is not None:
-            wrong *= known
-        ctx.save_for_backward(y, W, wrong)
-        flat = wrong.flatten()
-        return torch.dot(flat, flat)
+        if known is None:
+            weighted = wrong
+        elif known.dtype == torch.bool:
+            weighted = wrong.mul_(known)
+        else:
+            weighted = wrong * known
+        ctx.save_for_backward(y, W, weighted)
+        return torch.dot(wrong.flatten(), weighted.flatten())
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, Tensor | None, None, None]:
-        y, W, wrong = ctx.saved_tensors
-        by_y = 2 * gradient * (wrong @ W.T) if ctx.needs_input_grad[0] else None
-        by_W = (2 * gradient * y).T @ wrong if ctx.needs_input_grad[1] else None
+        y, W, weighted = ctx.saved_tensors
+        by_y = 2 * gradient * (weighted @ W.T) if ctx.needs_input_grad[0] else None
+        by_W = (2 * gradient * y).T @ weighted if ctx.needs_input_grad[1] else None
         return by_y, by_W, None, None
 
 
@@ -52,7 +55,7 @@ def squared_error(y: Tensor, W: Tensor, values: Tensor, known: Tensor | None) ->
     y : Tensor of shape (b, d)
     W : Tensor of shape (d, n) or (d, n, k)
     values : Tensor of shape (b, n) or (b, n, k)
-    known : bool Tensor of the same shape, optional
+    known : bool Tensor of the same shape, or float one of weights, optional
     """
     known = None if known is None else known.flatten(1)
     total: Tensor = _SquaredError.apply(  # type: ignore[no-untyped-call]
@@ -90,6 +93,9 @@ class Objective:
         Weight of the sum of all squared weights, biases left out.
     decoder : float
         Weight of the mean squared error of features that the decoder gives back.
+    by_count : float
+        Of closed forms: what weights of a target cost grows with this power of how often it is
+        known.
     """
 
     loss: Loss = "mse"
@@ -97,6 +103,7 @@ class Objective:
     orthogonal: float = 0.0
     l2: float = 0.0
     decoder: float = 0.0
+    by_count: float = 0.0
 
     def errors(self, network: SimEcNetwork, y: Tensor, values: Tensor) -> Tensor:
         """Of each target, for embeddings y."""

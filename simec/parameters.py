@@ -15,7 +15,7 @@ from simec.objectives import LOSSES
 _CHOICES = {
     "activation": tuple(ACTIVATIONS),
     "init": ("spectral", "random"),
-    "solver": ("auto", "exact", "adam"),
+    "solver": ("auto", "exact", "variational", "adam"),
     "mixed_precision": (True, False, "auto"),
 }
 
@@ -31,7 +31,7 @@ def check_parameters(encoder: Any) -> None:
         raise TypeError(f"hidden_layers is a sequence of sizes, such as (100,), not {layers!r}")
     for size in layers:
         check_integer("a size in hidden_layers", size, 1)
-    for name in ("symmetric", "orthogonal", "l2", "tol", "decoder"):
+    for name in ("symmetric", "orthogonal", "l2", "l2_by_count", "tol", "decoder"):
         check_number(name, getattr(encoder, name), 0)
     if check_number("learning_rate", encoder.learning_rate, 0) == 0:
         raise ValueError("learning_rate must be more than 0")
@@ -47,11 +47,14 @@ def check_parameters(encoder: Any) -> None:
     _check_network(encoder)
     _check_loss(encoder)
     linear = encoder.network is None and not tuple(layers)
-    if encoder.solver == "exact" and not (linear and encoder.loss == "mse" and not encoder.decoder):
+    closed = encoder.solver in ("exact", "variational")
+    if closed and not (linear and encoder.loss == "mse" and not encoder.decoder):
         raise ValueError(
-            "solver='exact' is for linear networks (hidden_layers=(), network=None), "
+            f"solver={encoder.solver!r} is for linear networks (hidden_layers=(), network=None), "
             "loss='mse' and decoder=False: use solver='auto'"
         )
+    if encoder.l2_by_count and encoder.solver != "exact":
+        raise ValueError("l2_by_count is for solver='exact': use 0, or that solver")
 
 
 def _check_network(encoder: Any) -> None:

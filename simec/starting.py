@@ -17,13 +17,15 @@ from scipy import sparse
 from threadpoolctl import threadpool_limits
 from torch import Tensor, nn
 
-from simec.alternating import alternating, filling, first
-from simec.exact import Array, LinearFit, Pieces, near_eigenvectors, top_eigenvectors
+from simec.alternating import alternating, balanced, filling, first, relative_counts, total_weight
+from simec.exact import Array, LinearFit, Pieces, near_eigenvectors, top_eigenvectors, widened
 from simec.inputs import CHUNK, Identity, Inputs
 from simec.network import LastLayer, SimEcNetwork, SparseLinear
 from simec.objectives import Objective
 from simec.similarities.eigen import Part
+from simec.spectral.singular import truncated_svd
 from simec.targets import Targets
+from simec.variational import variational
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -101,11 +103,40 @@ class Start:
             W1, W_l = self._symmetric(fit, layer)
         elif self._held is not None:
             S, known = (M[self.rows.numpy()] for M in self._held)
-            W1, W_l = alternating(fit, S, known, self._spectral_last(), self.objective.l2)
+            W1, W_l = alternating(
+                fit, S, known, self._spectral_last(), self.objective.l2,
+                absent=self.targets.absent, by_count=self.objective.by_count,
+            )  # fmt: skip
         else:
             W1, W_l = fit.reduced_rank(self._some, self.size, self.d)
         self._set_last(W_l)
         _set_layer(layer, W1)
+
+    def variational(self, *, progress: bool) -> None:
+        """Set both layers, for the identity, by variational Bayes.
+
+        Raises
+        ------
+        ValueError
+            If there are features, or no gaps, or something else is asked for, too.
+        """
+        layer = _only_layer(self.network.encoder)
+        o = self.objective
+        plain = not (self._fixed or o.symmetric or o.orthogonal or self.targets.absent)
+        if not isinstance(self.inputs, Identity) or not plain or self._held is None:
+            raise ValueError(
+                "solver='variational' is for X=None and targets in memory of which some are "
+                "unknown, without symmetric, orthogonal or last_layer: use solver='exact'"
+            )
+        self._thorough = True
+        S, known = self._held
+        if not sparse.issparse(S):
+            places = np.nonzero(known)
+            S = sparse.csr_matrix((S[places], places), S.shape)
+        Y, W_l = variational(S, self._spectral_last(), progress=progress)
+        Y, W_l = balanced(Y, Y, W_l)
+        self._set_last(W_l)
+        _set_layer(layer, Y)
 
     @_alone
     def spectral(self) -> bool:
@@ -247,7 +278,7 @@ class Start:
         values = self.network.last.deactivate(values)
         if known is not None:
             self.gaps = self.gaps or self._held is None
-            values = values * known
+            values = values * (known != 0)
         found: Array = values.flatten(1).cpu().numpy()
         # float32, as targets are, is enough to start from
         return found.astype(np.float64) if self._thorough else found
@@ -269,11 +300,15 @@ class Start:
         if self._held is None:
             return fit.towards(self._some, W_l)
         S, known = (M[self.rows.numpy()].astype(np.float64) for M in self._held)
-        share = float(known.sum()) / (known.shape[0] * known.shape[1])
+        absent, by_count = self.targets.absent, self.objective.by_count
+        weight = total_weight(known, absent)
+        share = weight / (known.shape[0] * known.shape[1])
         least = max(1e-6 * share * float((W_l**2).sum(axis=1).mean()), 1e-300)
-        l2 = self.objective.l2 * float(known.sum())
+        l2: Any = self.objective.l2 * weight
+        if fit.features is None:
+            l2 = l2 * relative_counts(known, 1, by_count)[:, None]
         penalty = np.maximum(l2, least * fit.squares) * fit.costs
-        return first(fit, S, known, W_l, penalty, steps=_STEPS[self._thorough])
+        return first(fit, S, known, W_l, penalty, steps=_STEPS[self._thorough], absent=absent)
 
     def _spectral_last(self) -> Array:
         """A last layer from the targets of some rows."""
@@ -287,6 +322,10 @@ class Start:
                     return self._eigen(S, part)[1]
             elif self._held is not None and self.objective.symmetric:
                 return self._positive(*(M[:n] for M in self._held))
+        if self._thorough and self._held is not None and sparse.issparse(self._held[0]):
+            S = self._held[0][self.rows.numpy()].astype(np.float64)
+            _, sizes, V = truncated_svd(S, max(1, min(self.d, *(size - 1 for size in S.shape))))
+            return widened(V.T * np.sqrt(sizes), self.d).T
         n_some = max(1, min(len(self.rows), max(2 * n, 4096), _SAMPLE // max(n, 1)))
         some = self._spread(n_some)
         plain = LinearFit(None, n_some, n_some, 0, bias=False)

@@ -31,17 +31,23 @@ class Targets:
         Whether all are known; if not, a batch may say nevertheless that all of its are.
     in_memory : bool
         Whether a batch is there without being computed.
+    absent : float
+        Weight of the errors of what sparse `matrices` do not store, which is 0 then.
     """
 
     shape: tuple[int, ...]
     complete: bool
     in_memory = False
+    absent = 0.0
 
     def __len__(self) -> int:
         raise NotImplementedError
 
     def batch(self, rows: Tensor) -> Batch:
-        """Targets of some rows, 0 where unknown, and a bool tensor of what is known, or None."""
+        """Targets of some rows, 0 where unknown, and a bool tensor of what is known, or None.
+
+        Where errors have weights, a tensor of these, 0 where unknown.
+        """
         raise NotImplementedError
 
     def of_all(self, rows: Tensor, error: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
@@ -52,6 +58,7 @@ class Targets:
     def matrices(self) -> tuple[Any, Any] | None:
         """All targets and what is known, float32, ndarray or CSR, of shape (m, n * k).
 
+        What is known has 1, or the weight of its error. Sparse ones store the same entries.
         None if they are not in memory.
         """
         return None
@@ -124,53 +131,87 @@ class DenseTargets(Targets):
 
 
 class SparseTargets(Targets):
-    """A matrix in CSR format whose absent entries are unknown, and whose zeros are zeros."""
+    """A matrix in CSR format whose absent entries are unknown, and whose zeros are zeros.
+
+    Parameters
+    ----------
+    S : CSR matrix of shape (m, n)
+    weights : float array of shape (nnz,), optional
+        Of the errors of what is stored, in its order; 1 if left out.
+    absent : float
+        Weight of the errors of what is not stored. Above 0 absent entries are known to be 0:
+        implicit feedback, of which what is there says more (Hu, Koren and Volinsky, 2008).
+    """
 
     complete = False
 
-    def __init__(self, S: Any, device: torch.device) -> None:
+    def __init__(
+        self, S: Any, device: torch.device, weights: Any = None, absent: float = 0.0
+    ) -> None:
         self._S = sparse.csr_matrix(S, dtype=np.float32)
         self._device = device
         self.shape = (int(self._S.shape[1]),)
+        ones = np.ones(self._S.nnz, np.float32)
+        self._plain = weights is None and not absent
+        self._weights = self._with(ones if weights is None else np.asarray(weights, np.float32))
+        self.absent = float(absent)
 
     def __len__(self) -> int:
         return int(self._S.shape[0])
 
+    @property
+    def total_weight(self) -> float:
+        """Sum of the weights of all errors."""
+        n_absent = self._S.shape[0] * self._S.shape[1] - self._S.nnz
+        known = float(self._weights.data.sum(dtype=np.float64))
+        return float(known + self.absent * n_absent)
+
+    def _with(self, data: Any) -> Any:
+        return sparse.csr_matrix((data, self._S.indices, self._S.indptr), self._S.shape)
+
     def batch(self, rows: Tensor) -> Batch:
-        """As of `Targets`."""
+        """As of `Targets`; what is known is a tensor of weights if there are some."""
         part = self._S[rows.numpy()]
         place = np.repeat(np.arange(len(rows)) * self.shape[0], np.diff(part.indptr)) + part.indices
         where = torch.from_numpy(place.astype(np.int64)).to(self._device)
         size = len(rows) * self.shape[0]
         values = torch.zeros(size, device=self._device)
-        known = torch.zeros(size, dtype=torch.bool, device=self._device)
         values[where] = torch.from_numpy(part.data).to(self._device)
-        known[where] = True
+        if self._plain:
+            known = torch.zeros(size, dtype=torch.bool, device=self._device)
+            known[where] = True
+        else:
+            known = torch.full((size,), self.absent, device=self._device)
+            known[where] = torch.from_numpy(self._weights[rows.numpy()].data).to(self._device)
         return values.reshape(len(rows), -1), known.reshape(len(rows), -1)
 
     def matrices(self) -> tuple[Any, Any]:
-        """As of `Targets`."""
-        known = self._S.copy()
-        known.data = np.ones_like(known.data)
-        return self._S, known
+        """As of `Targets`; weights of what is known."""
+        return self._S, self._weights
 
     def hold_out(
         self, share: float, rng: np.random.Generator, *, symmetric: bool = False
     ) -> tuple[Targets, Targets]:
         """As of `Targets`."""
+        if self.absent:
+            raise ValueError(
+                "entries cannot be held out where absent ones are targets, too: use "
+                "early_stopping=False"
+            )
         entries = self._S.tocoo()
         chances = rng.random(self._S.nnz)
         if symmetric:
             i, j = np.sort(np.stack([entries.row, entries.col]).astype(np.int64), axis=0)
             chances = chances[np.unique(i * max(self._S.shape) + j, return_inverse=True)[1]]
         held = _below(share, chances)
-        rest, out = (
-            sparse.csr_matrix(
-                (entries.data[some], (entries.row[some], entries.col[some])), self._S.shape
-            )
-            for some in (~held, held)
-        )
-        return SparseTargets(rest, self._device), SparseTargets(out, self._device)
+
+        def part(some: Any) -> SparseTargets:
+            place = entries.row[some], entries.col[some]
+            S = sparse.csr_matrix((entries.data[some], place), self._S.shape)
+            weights = None if self._plain else self._weights.data[some]
+            return SparseTargets(S, self._device, weights)
+
+        return part(~held), part(held)
 
 
 class ComputedTargets(Targets):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from typing import Any, Literal
 
 import numpy as np
@@ -14,7 +15,8 @@ from tqdm.auto import tqdm
 from simec.similarities.checks import Float64, MatrixLike, check_size, real_matrix
 from simec.spectral.singular import factors, truncated_svd
 
-_ROWS = 1 << 8  # whose systems are solved at a time
+_NUMBERS = 1 << 20  # held for rows whose systems are solved at a time
+_ALIKE = 6  # rows are taken together if their entries differ by less than such a part
 
 
 def svd_missing(
@@ -148,7 +150,13 @@ def _alternating(
     return factors(Q1 @ U, values, Vt @ Q2.T)
 
 
-def solve_known(known: Any, other: Float64, ridge: float) -> Float64:
+def solve_known(
+    known: Any,
+    other: Float64,
+    ridge: float | Float64,
+    weights: Any = None,
+    absent: float = 0.0,
+) -> Float64:
     """For each row of known entries, the vector that explains them best by `other`.
 
     Parameters
@@ -156,30 +164,80 @@ def solve_known(known: Any, other: Float64, ridge: float) -> Float64:
     known : CSR matrix of shape (m, n)
         What is stored is known, zeros too.
     other : float64 array of shape (n, d)
-    ridge : float
+    ridge : float, or float64 array of shape (m,)
         On each squared vector. If it is 0 the shortest of the best vectors is taken.
+    weights : float array of shape (nnz,), optional
+        Of the squared errors of what is stored, in its order; 1 if left out.
+    absent : float
+        Weight of what is not stored, which is 0 then, not unknown. It costs no more: sums over
+        all entries are the same for all rows (Hu, Koren and Volinsky, 2008).
 
     Returns
     -------
     float64 array of shape (m, d)
         Zero for rows of which nothing is known.
     """
-    d = other.shape[1]
-    result = np.zeros((known.shape[0], d))
-    for start in range(0, len(result), _ROWS):
-        rows = range(start, min(start + _ROWS, len(result)))
-        grams, products = np.empty((len(rows), d, d)), np.empty((len(rows), d, 1))
-        for place, row in enumerate(rows):
-            entries = slice(known.indptr[row], known.indptr[row + 1])
-            vectors = other[known.indices[entries]]
-            grams[place] = vectors.T @ vectors
-            products[place, :, 0] = vectors.T @ known.data[entries]
-        if ridge:
-            solutions = np.linalg.solve(grams + ridge * np.eye(d), products)
+    m, d = known.shape[0], other.shape[1]
+    result = np.zeros((m, d))
+    ridge = np.broadcast_to(np.asarray(ridge, np.float64), m)
+    for rows, grams, products in known_grams(known, other, weights, absent):
+        grams[:, np.arange(d), np.arange(d)] += ridge[rows, None]
+        if ridge[rows].all():
+            solutions = np.linalg.solve(grams, products)
         else:  # the shortest, where known entries do not tell
             solutions = np.linalg.pinv(grams, rcond=1e-12, hermitian=True) @ products
-        result[rows.start : rows.stop] = solutions[:, :, 0]
+        result[rows] = solutions[:, :, 0]
     return result
+
+
+def known_grams(
+    known: Any, other: Float64, weights: Any = None, absent: float = 0.0
+) -> Iterator[tuple[Any, Float64, Float64]]:
+    """Both sides of the normal equations of `solve_known`, for some rows at a time.
+
+    Yields
+    ------
+    rows : int64 array of shape (b,)
+        Those of which nothing is known are left out.
+    grams : float64 array of shape (b, d, d)
+    products : float64 array of shape (b, d, 1)
+    """
+    d = other.shape[1]
+    padded = np.vstack([other, np.zeros((1, d))])
+    if absent and weights is None:
+        weights = np.ones(known.nnz)
+    every = absent * (other.T @ other)
+    for rows, places, columns in _blocks(known, d):
+        there = columns < known.shape[1]
+        vectors = padded[columns]
+        values = np.where(there, known.data[places], 0)
+        more = vectors
+        if weights is not None:
+            values *= weights[places]
+            more = vectors * (weights[places] - absent)[:, :, None]
+        turned = vectors.transpose(0, 2, 1)
+        yield rows, turned @ more + every, turned @ values[:, :, None]
+
+
+def _blocks(known: Any, d: int) -> Iterator[tuple[Any, Any, Any]]:
+    """Rows with about as many entries each, the places of these, and their columns.
+
+    Rows are filled up to the same length, with places of 0 and columns of n. Those without
+    entries are left out.
+    """
+    counts = np.diff(known.indptr).astype(np.int64)
+    order = np.argsort(counts, kind="stable")
+    end, first = len(order), int(np.searchsorted(counts[order], 1))
+    while end > first:
+        length = int(counts[order[end - 1]])
+        alike = int(np.searchsorted(counts[order[:end]], length - length // _ALIKE))
+        start = max(first, alike, end - max(1, _NUMBERS // (length * d + d * d)))
+        rows = order[start:end]
+        steps = np.arange(length)
+        there = steps < counts[rows, None]
+        places = np.where(there, known.indptr[rows, None].astype(np.int64) + steps, 0)
+        yield rows, places, np.where(there, known.indices[places], known.shape[1])
+        end = start
 
 
 def _loss(known: Any, left: Float64, right: Float64, ridge: float) -> float:

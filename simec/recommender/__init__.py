@@ -1,0 +1,42 @@
+"""Recommendations: ratings of items by users, predicted and explained."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from simec.recommender.averages import Averages
+from simec.recommender.base import BaseRecommender, FactorRecommender
+from simec.recommender.features import Features, as_features
+from simec.recommender.ids import Ids, UnknownIdError
+from simec.recommender.ratings import Ratings, as_ratings
+
+if TYPE_CHECKING:
+    from simec.recommender.recommender import Recommender
+
+__all__ = [
+    "Averages",
+    "BaseRecommender",
+    "FactorRecommender",
+    "Features",
+    "Ids",
+    "Ratings",
+    "Recommender",
+    "UnknownIdError",
+    "as_features",
+    "as_ratings",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # all but `Recommender` does without PyTorch
+    if name != "Recommender":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        from simec.recommender.recommender import Recommender
+    except ModuleNotFoundError as error:
+        if error.name != "torch":
+            raise
+        raise ImportError(
+            "Recommender needs PyTorch: pip install similarity-encoders[simec]"
+        ) from error
+    return Recommender
