@@ -79,12 +79,13 @@ def test_relevances_sum_to_the_value(composite, name):
         assert found.reshape(len(x), -1).sum(axis=1) == pytest.approx(value, abs=1e-3)
 
 
+@pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("name", ["linear", "relu", "max", "mean", "padded"])
-def test_without_biases_epsilon_is_gradient_times_input(name):
-    """Between the kinks of ReLU and maximum, such a network is a linear function."""
-    network, x, weights = made(name, bias=False)
+def test_between_kinks_epsilon_is_gradient_times_input(name, bias):
+    """Where ReLU and maximum do not switch, such a network is a linear function and biases."""
+    network, x, weights = made(name, bias)
     product = relevances(network, x, weights, composite="gradient_x_input")
-    assert relevances(network, x, weights) == pytest.approx(product, abs=1e-4)
+    assert relevances(network, x, weights) == pytest.approx(product, abs=1e-3)
     x = x.requires_grad_()
     (network(x) * weights).sum().backward()
     assert product == pytest.approx((x * x.grad).detach().numpy(), abs=1e-6)
@@ -233,8 +234,18 @@ def test_bad_input():
         relevances(network, x, weights, composite=3)
     with pytest.raises(ValueError, match=r"outputs have shape \(3, 4\), and weights \(3, 5\)"):
         relevances(network, x, torch.ones(3, 5))
+    with pytest.raises(ValueError, match=r"outputs have shape \(3, 6\), and weights \(3, 5\)"):
+        relevances(network[:1], x, torch.ones(3, 5))
     with pytest.raises(ValueError, match=r"outputs of shape \(3, 7, 1\)"):
         relevances(nn.Sequential(nn.Unflatten(1, (D, 1))), x)
+
+
+def test_one_weight_for_all_outputs():
+    for name in ("linear", "relu"):
+        network, x, _ = made(name, bias=False)
+        found = relevances(network, x)
+        assert found.sum(axis=1) == pytest.approx(network(x).sum(dim=1).detach().numpy(), abs=1e-4)
+    assert relevances(nn.Sequential(nn.Identity()), x) == pytest.approx(x.numpy())
 
 
 def test_no_rows():
