@@ -78,11 +78,11 @@ def relevances(
     return np.asarray(found.detach().float().cpu().numpy())
 
 
-def _linear_gradient(layers: list[nn.Module], weights: Tensor) -> Tensor:
+def _linear_gradient(layers: list[Any], weights: Tensor) -> Tensor:
     """W₁ times weights, through all layers, of shape (D,) or (b, D)."""
     with torch.no_grad():
         for layer in reversed(layers):
-            matrix: Any = layer.weight
+            matrix = layer.weight
             weights = weights @ (matrix.T if isinstance(layer, SparseLinear) else matrix)
     return weights
 
