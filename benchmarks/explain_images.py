@@ -98,6 +98,7 @@ class Shoes:
         with unfinished():
             self.encoder.fit(X, (centerer.transform(S) / self.scale).astype(np.float32))
         self.X, self.y = X, y
+        self.rules = self.chosen(seed)
         true = similar(name, X_test[:1000], y_test[:1000], X_test[:1000], y_test[:1000])
         Y = self.encoder.transform(X_test[:1000])
         self.correlation = float(np.corrcoef(true.ravel(), (Y @ Y.T).ravel())[0, 1])
