@@ -156,7 +156,9 @@ class _Point:
     @classmethod
     def read(cls, encoder: Any, x: Any, names: Sequence[str] | None, what: str) -> _Point:
         """Check a thing as its encoder would."""
-        if not sparse.issparse(x) and not isinstance(x, Tensor) and not hasattr(x, "columns"):
+        if hasattr(x, "to_frame"):  # one row of a data frame
+            x = x.to_frame().T
+        elif not (sparse.issparse(x) or isinstance(x, Tensor) or hasattr(x, "columns")):
             x = np.asarray(x)
         x = x[None] if getattr(x, "ndim", 2) == 1 else x
         if isinstance(encoder, nn.Module):
@@ -214,7 +216,7 @@ def _batch(network: nn.Module, x: Any) -> Tensor:
     example = next(network.parameters(), torch.zeros(()))
     if sparse.issparse(x):
         return SparseInputs(x, example.device).batch(torch.arange(x.shape[0]))
-    found = torch.as_tensor(x).to(example)
+    found = torch.as_tensor(x if isinstance(x, Tensor) else np.asarray(x)).to(example)
     if not bool(found.isfinite().all()):
         raise ValueError("x contains NaN or infinity")
     return found
