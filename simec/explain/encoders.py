@@ -17,7 +17,7 @@ from simec.encoder import SimilarityEncoder
 from simec.explain.composites import check_composite
 from simec.explain.explanation import Explanation, SimilarityExplanation
 from simec.explain.layers import copied, restricted
-from simec.explain.propagation import relevances
+from simec.explain.propagation import as_tensor, relevances
 from simec.inputs import SparseInputs
 
 
@@ -216,7 +216,7 @@ def _batch(network: nn.Module, x: Any) -> Tensor:
     example = next(network.parameters(), torch.zeros(()))
     if sparse.issparse(x):
         return SparseInputs(x, example.device).batch(torch.arange(x.shape[0]))
-    found = torch.as_tensor(x if isinstance(x, Tensor) else np.asarray(x)).to(example)
+    found = as_tensor(x, example)
     if not bool(found.isfinite().all()):
         raise ValueError("x contains NaN or infinity")
     return found

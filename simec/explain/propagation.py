@@ -56,8 +56,7 @@ def relevances(
     """
     check_composite(composite)
     example = next(network.parameters(), torch.zeros(()))
-    x = torch.as_tensor(x).to(example)
-    weights = torch.as_tensor(weights).to(example)
+    x, weights = as_tensor(x, example), as_tensor(weights, example)
     if not x.numel():
         return np.zeros(tuple(x.shape), np.float32)
     layers = linear_layers(network)
@@ -76,6 +75,14 @@ def relevances(
             with rules.context(network) as hooked:
                 found = _backward(hooked, x, weights, of_outputs=True)
     return np.asarray(found.detach().float().cpu().numpy())
+
+
+def as_tensor(values: Any, example: Tensor) -> Tensor:
+    """An array or tensor with the type of another one, on its device."""
+    # a copy of arrays: torch cannot mark what it must not write to
+    return (values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))).to(
+        example
+    )
 
 
 def _linear_gradient(layers: list[Any], weights: Tensor) -> Tensor:
