@@ -31,7 +31,6 @@ from benchmarks import charts, simec_data
 from benchmarks.common import Result, Table, number, over_runs, report
 from benchmarks.explain_images import (
     ENCODER,
-    LRP,
     METHODS,
     QUICK_SIZES,
     SIMILARITIES,
@@ -57,7 +56,7 @@ from benchmarks.explain_tasks import (
 )
 from benchmarks.runs import Measured
 
-MAP_RULES = "epsilon"  # of heat maps that are compared
+MAP_RULES = "epsilon_gamma"  # of heat maps that are compared
 UNITS = {"auc": "area", "maps": "correlation", "correlation": "correlation", "pairs": "pairs"}
 
 
@@ -112,7 +111,7 @@ def footwear(encoder: Shoes, X: Any, pairs: Any, seed: int) -> tuple[Measured, d
     X1, X2 = X[pairs[:, 0]], X[pairs[:, 1]]
     curves = encoder.curves(X1, X2, seed)
     found: Measured = {f"auc.{method}": area(values) for method, values in curves.items()}
-    found["auc.lrp"] = found[f"auc.{encoder.chosen(seed)}"]
+    found["auc.lrp"] = found[f"auc.{encoder.rules}"]
     found["correlation"] = encoder.correlation
     heat = encoder.score(MAP_RULES, X1, X2, seed)
     found["upper"] = upper(heat, X1)
@@ -170,7 +169,7 @@ def _curves(panels: Any, drawn: dict[str, Any]) -> None:
     titles = {"kind": "Shoes, kind", "height": "Shoes, height", "words": "Messages"}
     for axes, (name, title) in zip(panels, titles.items(), strict=True):
         encoder, curves = drawn[name]
-        lrp = "epsilon" if name == "words" else encoder.chosen(1)
+        lrp = "epsilon" if name == "words" else encoder.rules
         for method, (label, color) in styles.items():
             mean = curves[lrp if method == "lrp" else method].mean(axis=1)
             label = f"LRP, {lrp}" if method == "lrp" else label
@@ -188,9 +187,8 @@ def _shoes(panels: Any, drawn: dict[str, Any], X: Any, pairs: Any) -> None:
             shown = panels[:, 2 * column + side]
             shown[0].imshow(X[one, 0], cmap="gray_r")
             for axes, name in zip(shown[1:], SIMILARITIES, strict=True):
-                encoder, curves = drawn[name]
-                rules = min(LRP, key=lambda method: area(curves[method]))
-                R = encoder.score(rules, X[[one]], X[[other]], 0)[0, 0]
+                encoder, _ = drawn[name]
+                R = encoder.score(encoder.rules, X[[one]], X[[other]], 0)[0, 0]
                 axes.imshow(colours(R, np.quantile(np.abs(R), 0.995)))
     for axes, label in zip(panels[:, 0], ("pairs", *SIMILARITIES), strict=True):
         axes.set_ylabel(label)

@@ -18,9 +18,9 @@ Images = npt.NDArray[np.float32]
 CLASSES = {5: "sandal", 7: "sneaker", 9: "boot"}
 SIMILARITIES = ("kind", "height")
 DRAWN = 0.1  # of a pixel's maximum: from there on a pixel belongs to the shoe
-SIZES = {"train": 6000, "targets": 1000, "pairs": 200}
-QUICK_SIZES = {"train": 1200, "targets": 300, "pairs": 40}
-N_CHOOSE = 50  # pairs of training images that rules are chosen by
+SIZES = {"train": 4000, "targets": 1000, "pairs": 100}
+QUICK_SIZES = {"train": 800, "targets": 300, "pairs": 20}
+N_CHOOSE = 30  # pairs of training images that rules are chosen by
 ENCODER: dict[str, Any] = {
     "n_components": 32, "symmetric": 1.0, "batch_size": 64, "max_iter": 4, "learning_rate": 1e-3,
 }  # fmt: skip
@@ -98,6 +98,7 @@ class Shoes:
         with unfinished():
             self.encoder.fit(X, (centerer.transform(S) / self.scale).astype(np.float32))
         self.X, self.y = X, y
+        self.rules = self.chosen(seed)
         true = similar(name, X_test[:1000], y_test[:1000], X_test[:1000], y_test[:1000])
         Y = self.encoder.transform(X_test[:1000])
         self.correlation = float(np.corrcoef(true.ravel(), (Y @ Y.T).ravel())[0, 1])

@@ -25,7 +25,7 @@ GROUPS = (
     "soc.religion.christian", "talk.politics.guns",
 )  # fmt: skip
 WORDS: dict[str, Any] = {
-    "n_components": 20, "hidden_layers": (100,), "activation": "relu", "symmetric": 1.0,
+    "n_components": 20, "hidden_layers": (100,), "symmetric": 1.0,
     "max_iter": 10, "l2": 1e-6,
 }  # fmt: skip
 WORD_METHODS = ("epsilon", "gamma", "alpha_beta", "gradient_x_input", "gradient", "random")

@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 Pixels = npt.NDArray[np.uint8]
 POSITIVE, NEGATIVE = (197, 48, 39), (45, 104, 170)
+LEGIBLE = 1.7  # times the largest relevance is full colour behind dark letters
 
 
 def colours(values: Any, largest: float | None = None) -> Pixels:

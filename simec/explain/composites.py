@@ -39,6 +39,14 @@ COMPOSITES: tuple[str, ...] = (*_RULES, *GRADIENTS)
 convolutions with "epsilon" for dense layers, or what needs no rules."""
 
 
+def has_closed_form(composite: Any) -> bool:
+    """Whether it gives linear networks of dense layers gradient times input, or the gradient."""
+    if not isinstance(composite, str) or composite in GRADIENTS:
+        return isinstance(composite, str)
+    rules = _RULES[composite]
+    return rules.dense == "epsilon" and rules.first is None
+
+
 def check_composite(composite: Any) -> None:
     """Raise the ValueError of a name that is none, or the TypeError of what is no composite."""
     if isinstance(composite, str):

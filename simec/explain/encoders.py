@@ -17,7 +17,7 @@ from simec.encoder import SimilarityEncoder
 from simec.explain.composites import check_composite
 from simec.explain.explanation import Explanation, SimilarityExplanation
 from simec.explain.layers import copied, restricted
-from simec.explain.propagation import relevances
+from simec.explain.propagation import as_tensor, relevances
 from simec.inputs import SparseInputs
 
 
@@ -156,7 +156,9 @@ class _Point:
     @classmethod
     def read(cls, encoder: Any, x: Any, names: Sequence[str] | None, what: str) -> _Point:
         """Check a thing as its encoder would."""
-        if not sparse.issparse(x) and not isinstance(x, Tensor) and not hasattr(x, "columns"):
+        if hasattr(x, "to_frame"):  # one row of a data frame
+            x = x.to_frame().T
+        elif not (sparse.issparse(x) or isinstance(x, Tensor) or hasattr(x, "columns")):
             x = np.asarray(x)
         x = x[None] if getattr(x, "ndim", 2) == 1 else x
         if isinstance(encoder, nn.Module):
@@ -214,7 +216,7 @@ def _batch(network: nn.Module, x: Any) -> Tensor:
     example = next(network.parameters(), torch.zeros(()))
     if sparse.issparse(x):
         return SparseInputs(x, example.device).batch(torch.arange(x.shape[0]))
-    found = torch.as_tensor(x).to(example)
+    found = as_tensor(x, example)
     if not bool(found.isfinite().all()):
         raise ValueError("x contains NaN or infinity")
     return found

@@ -112,7 +112,7 @@ def _first(network: nn.Module) -> SparseLinear | None:
     return network if isinstance(network, SparseLinear) else None
 
 
-def linear_layers(network: nn.Module) -> list[nn.Module] | None:
+def linear_layers(network: nn.Module) -> list[Any] | None:
     """The layers of a network that is linear in its features; None if it is not known to be."""
     if isinstance(network, nn.Sequential):
         parts = [linear_layers(child) for child in network]
@@ -155,13 +155,19 @@ def check_rules(network: nn.Module, x: Tensor) -> None:
 def _watched(
     network: nn.Module, has_rule: Callable[[nn.Module], bool], found: list[str]
 ) -> Iterator[None]:
-    """Note functions that modules without a rule call."""
+    """Note functions that modules without a rule call, and layers that run twice."""
     inside: list[str | None] = []  # modules that are running; None for one with a rule
+    seen: set[nn.Module] = set()
     handles = []
     for name, module in network.named_modules():
-        about = None if has_rule(module) else f"{_path(name)}{type(module).__name__}"
+        title = f"{_path(name)}{type(module).__name__}"
+        about = None if has_rule(module) else title
 
-        def enter(_: Any, __: Any, about: str | None = about) -> None:
+        def enter(one: nn.Module, _: Any, about: str | None = about, title: str = title) -> None:
+            # rules remember one input of a layer
+            if one in seen and about is None and next(one.parameters(), None) is not None:
+                found.append(f"{title}, which runs more than once")
+            seen.add(one)
             inside.append(about)
 
         def leave(_: Any, __: Any, ___: Any) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from corpora.files import atomic_path
-from simec.explain.colours import by_place, colours, grey
+from simec.explain.colours import LEGIBLE, by_place, colours, grey
 from simec.explain.explanation import Explanation, SimilarityExplanation
 from simec.explain.words import Piece
 
@@ -121,7 +121,7 @@ def _images(explanation: Explanation) -> str:
 
 
 def _text(pieces: Sequence[Piece]) -> str:
-    largest = max((abs(piece.relevance) for piece in pieces), default=0.0)
+    largest = LEGIBLE * max((abs(piece.relevance) for piece in pieces), default=0.0)
     parts = [
         f'<span style="background: {_css(relevance, largest)}" title="{relevance:.3g}">'
         f"{escape(text)}</span>"

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from simec.explain.colours import by_place, colours, grey
+from simec.explain.colours import LEGIBLE, by_place, colours, grey
 
 if TYPE_CHECKING:
     from simec.explain.explanation import Explanation, SimilarityExplanation
@@ -93,8 +93,8 @@ def words(pieces: Sequence[Piece], axes: Any = None, *, width: int = 80) -> Any:
     Axes
     """
     lines = _lines(pieces, width)
-    (axes,) = _new(1, (0.09 * width, 0.25 * len(lines) + 0.3)) if axes is None else (axes,)
-    largest = max((abs(piece.relevance) for piece in pieces), default=0.0)
+    (axes,) = _new(1, (0.068 * width, 0.2 * len(lines) + 0.1)) if axes is None else (axes,)
+    largest = LEGIBLE * max((abs(piece.relevance) for piece in pieces), default=0.0)
     axes.set_xlim(0, width)
     axes.set_ylim(len(lines), -0.5)
     axes.set_axis_off()

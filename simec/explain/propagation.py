@@ -9,7 +9,12 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from simec.explain.composites import GRADIENTS, check_composite, composite_of
+from simec.explain.composites import (
+    GRADIENTS,
+    check_composite,
+    composite_of,
+    has_closed_form,
+)
 from simec.explain.layers import check_rules, copied, linear_layers
 from simec.network import SparseLinear
 
@@ -51,13 +56,13 @@ def relevances(
     """
     check_composite(composite)
     example = next(network.parameters(), torch.zeros(()))
-    x = torch.as_tensor(x).to(example)
-    weights = torch.as_tensor(weights).to(example)
+    x, weights = as_tensor(x, example), as_tensor(weights, example)
     if not x.numel():
         return np.zeros(tuple(x.shape), np.float32)
     layers = linear_layers(network)
-    if layers is not None and composite in ("epsilon", *GRADIENTS):
-        gradient = _linear_gradient(layers, weights.expand(len(x), -1))
+    if layers is not None and has_closed_form(composite):
+        n_out = layers[-1].out_features if layers else x.shape[1]
+        gradient = _linear_gradient(layers, _expanded(weights, (len(x), n_out)))
         found = gradient if composite == "gradient" else x * gradient
     else:
         network = copied(network)
@@ -72,11 +77,19 @@ def relevances(
     return np.asarray(found.detach().float().cpu().numpy())
 
 
-def _linear_gradient(layers: list[nn.Module], weights: Tensor) -> Tensor:
+def as_tensor(values: Any, example: Tensor) -> Tensor:
+    """An array or tensor with the type of another one, on its device."""
+    # a copy of arrays: torch cannot mark what it must not write to
+    return (values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))).to(
+        example
+    )
+
+
+def _linear_gradient(layers: list[Any], weights: Tensor) -> Tensor:
     """W₁ times weights, through all layers, of shape (D,) or (b, D)."""
     with torch.no_grad():
         for layer in reversed(layers):
-            matrix: Any = layer.weight
+            matrix = layer.weight
             weights = weights @ (matrix.T if isinstance(layer, SparseLinear) else matrix)
     return weights
 
@@ -93,12 +106,16 @@ def _backward(
                 f"the network gives outputs of shape {tuple(y.shape)} for {len(x)} rows: (b, d) "
                 "is needed"
             )
-        try:
-            weights = weights.expand_as(y)
-        except RuntimeError:
-            raise ValueError(
-                f"outputs have shape {tuple(y.shape)}, and weights {tuple(weights.shape)}"
-            ) from None
+        weights = _expanded(weights, tuple(y.shape))
         start = weights * y.detach() if of_outputs else weights
         (found,) = torch.autograd.grad(y, x, start)
     return found
+
+
+def _expanded(weights: Tensor, shape: tuple[int, ...]) -> Tensor:
+    try:
+        return weights.expand(shape)
+    except RuntimeError:
+        raise ValueError(
+            f"outputs have shape {shape}, and weights {tuple(weights.shape)}"
+        ) from None

@@ -208,6 +208,10 @@ def test_names_come_from_data_frames():
     encoder = fitted(frame, S)
     found = explain_prediction(encoder, frame.iloc[[3]], 4)
     assert {name for name, _ in found.top()} == {"stem", "leaf", "noise"}
+    row = explain_prediction(encoder, frame.iloc[3], 4)
+    assert row.top() == found.top()
+    module = explain_prediction(encoder.module_.encoder, frame.iloc[3], 1)
+    assert module.value == pytest.approx(encoder.transform(frame.iloc[[3]])[0, 1], abs=1e-5)
     found = explain_prediction(encoder, frame.iloc[[3]], 4, names=["a", "b", "c"])
     assert {name for name, _ in found.top()} == {"a", "b", "c"}
 

@@ -13,7 +13,7 @@ import pytest
 from scipy import sparse
 
 from simec.explain import Explanation, SimilarityExplanation, colour_words, page, write_page
-from simec.explain.colours import NEGATIVE, POSITIVE, by_place, colours, grey
+from simec.explain.colours import LEGIBLE, NEGATIVE, POSITIVE, by_place, colours, grey
 
 VALUES = np.array([0.5, -2.0, 0.0, 1.0])
 NAMES = ["a", "<b>", "c", "d & e"]
@@ -135,7 +135,8 @@ def test_a_text_with_colours():
     axes = pictures.words(pieces, width=12)
     assert [t.get_text() for t in axes.texts] == ["a", "b", "longer", "line", "here"]
     assert sorted({t.get_position()[1] for t in axes.texts}) == [0, 1, 2]
-    assert axes.patches[0].get_facecolor()[:3] == pytest.approx(np.array(POSITIVE) / 255)
+    back = colours([1.0], LEGIBLE)[0] / 255
+    assert axes.patches[0].get_facecolor()[:3] == pytest.approx(back)
     assert pictures.words([]).texts[:] == []
 
 

@@ -79,17 +79,41 @@ def test_relevances_sum_to_the_value(composite, name):
         assert found.reshape(len(x), -1).sum(axis=1) == pytest.approx(value, abs=1e-3)
 
 
+@pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("name", ["linear", "relu", "max", "mean", "padded"])
-def test_without_biases_epsilon_is_gradient_times_input(name):
-    """Between the kinks of ReLU and maximum, such a network is a linear function."""
-    network, x, weights = made(name, bias=False)
+def test_between_kinks_epsilon_is_gradient_times_input(name, bias):
+    """Where ReLU and maximum do not switch, such a network is a linear function and biases."""
+    network, x, weights = made(name, bias)
     product = relevances(network, x, weights, composite="gradient_x_input")
-    assert relevances(network, x, weights) == pytest.approx(product, abs=1e-4)
+    assert relevances(network, x, weights) == pytest.approx(product, abs=1e-3)
     x = x.requires_grad_()
     (network(x) * weights).sum().backward()
     assert product == pytest.approx((x * x.grad).detach().numpy(), abs=1e-6)
     gradient = relevances(network, x, weights, composite="gradient")
     assert gradient == pytest.approx(x.grad.numpy(), abs=1e-6)
+
+
+@pytest.mark.parametrize("name", ["tanh", "max"])
+@pytest.mark.parametrize("composite", COMPOSITES)
+def test_what_outputs_have_adds_up(composite, name):
+    network, x, weights = made(name, bias=True)
+    more = torch.randn_like(weights)
+    one, two, both = (
+        relevances(network, x, w, composite=composite) for w in (weights, more, weights + 3 * more)
+    )
+    assert both == pytest.approx(one + 3 * two, abs=2e-3, rel=1e-3)
+
+
+def test_an_activation_may_run_twice():
+    torch.manual_seed(0)
+    relu, first, second, third = nn.ReLU(), nn.Linear(D, H), nn.Linear(H, H), nn.Linear(H, K)
+    x, weights = torch.randn(2, D), torch.randn(K)
+    shared = nn.Sequential(first, relu, second, relu, third)
+    apart = nn.Sequential(first, nn.ReLU(), second, nn.ReLU(), third)
+    for composite in COMPOSITES:
+        assert relevances(shared, x, weights, composite=composite) == pytest.approx(
+            relevances(apart, x, weights, composite=composite)
+        )
 
 
 def test_tanh_has_another_gradient_than_relevance():
@@ -195,7 +219,8 @@ def test_functions_that_move_relevance_need_no_module():
         (nn.Sequential(nn.Linear(D, K), nn.LayerNorm(K)), "layer 1, LayerNorm"),
         (nn.Sequential(nn.Linear(D, K), nn.Softmax(1)), "layer 1, Softmax"),
         (nn.Sequential(nn.BatchNorm1d(D), nn.Linear(D, K)), "layer 0, BatchNorm1d"),
-        (nn.Sequential(nn.Sequential(nn.Bilinear(D, D, K))), "layer 0.0, Bilinear"),
+        (nn.Sequential(nn.Sequential(nn.Linear(D, K), nn.LayerNorm(K))), "layer 0.1, LayerNorm"),
+        (nn.Sequential(*[nn.Linear(D, D)] * 2, nn.ReLU()), "layer 0, Linear, which runs more than"),
         (Calling(torch.tanh), "Calling, which calls tanh"),
         (Calling(lambda h: h + h), "Calling, which calls add"),
         (Calling(lambda h: h * 2), "Calling, which calls mul"),
@@ -203,10 +228,6 @@ def test_functions_that_move_relevance_need_no_module():
 )
 def test_what_has_no_rule_is_named(network, named):
     x = torch.randn(2, D)
-    if "Bilinear" in named:
-        network[0][0].forward = lambda h, layer=network[0][0]: nn.functional.bilinear(
-            h, h, layer.weight, layer.bias
-        )
     with pytest.raises(NoRuleError, match=named) as raised:
         relevances(network, x)
     assert "composite='gradient_x_input'" in str(raised.value)
@@ -233,8 +254,18 @@ def test_bad_input():
         relevances(network, x, weights, composite=3)
     with pytest.raises(ValueError, match=r"outputs have shape \(3, 4\), and weights \(3, 5\)"):
         relevances(network, x, torch.ones(3, 5))
+    with pytest.raises(ValueError, match=r"outputs have shape \(3, 6\), and weights \(3, 5\)"):
+        relevances(network[:1], x, torch.ones(3, 5))
     with pytest.raises(ValueError, match=r"outputs of shape \(3, 7, 1\)"):
         relevances(nn.Sequential(nn.Unflatten(1, (D, 1))), x)
+
+
+def test_one_weight_for_all_outputs():
+    for name in ("linear", "relu"):
+        network, x, _ = made(name, bias=False)
+        found = relevances(network, x)
+        assert found.sum(axis=1) == pytest.approx(network(x).sum(dim=1).detach().numpy(), abs=1e-4)
+    assert relevances(nn.Sequential(nn.Identity()), x) == pytest.approx(x.numpy())
 
 
 def test_no_rows():
