@@ -92,7 +92,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
     embeddings_ : Tensor of shape (n, d)
         Of all entities.
     loss_curve_, validation_curve_ : list of float
-        Mean error in each epoch; filtered MRR of (at most 5,000) links of validation after it.
+        Mean error in each epoch; filtered MRR of (at most 3,000) links of validation after it.
     best_score_ : float
         The best MRR, or NaN without validation.
     n_iter_ : int
