@@ -23,7 +23,7 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks import charts, links_data, simec_data
+from benchmarks import charts, links_data, links_peer, links_unseen, simec_data
 from benchmarks.common import Result, Table, number, over_runs, report
 from benchmarks.links_data import Graph
 
@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None) -> None:
     protocol = {
         "seeds": args.seeds, "quick": args.quick,
         "ranking": "filtered, both directions, ties at their mean rank, all test triples",
-        "ours": OURS, "thesis_preset": THESIS, "unseen": UNSEEN,
+        "ours": OURS, "thesis_preset": THESIS, "unseen": links_unseen.PARAMETERS,
     }  # fmt: skip
     corpus = {
         name: f"{len(g.entities)} entities, {len(g.relations)} relations, {len(g.train)} triples"
@@ -92,9 +92,7 @@ def main(argv: list[str] | None = None) -> None:
     )  # fmt: skip
 
 
-def _kept(
-    args: Any, name: str, method: str, seed: int, graph: Graph
-) -> dict[str, float] | None:
+def _kept(args: Any, name: str, method: str, seed: int, graph: Graph) -> dict[str, float] | None:
     """A run, or what was kept of it."""
     path = None if args.keep is None else args.keep / f"{name}.{method}.{seed}.json"
     if path is not None and path.exists():
@@ -103,9 +101,7 @@ def _kept(
     if args.unkept:
         return None
     if method == "unseen":
-        from benchmarks.links_unseen import run as run_unseen
-
-        done = run_unseen(graph, seed, args.data, quick=args.quick)
+        done = links_unseen.run(graph, seed, args.data, quick=args.quick)
     else:
         done = run(graph, method, seed, quick=args.quick)
     if path is not None:
@@ -124,50 +120,43 @@ def run(graph: Graph, method: str, seed: int, *, quick: bool = False) -> dict[st
         parameters |= {"n_components": 50, "max_iter": 10}
     make = LinkPredictor if method == "ours" else LinkPredictor.thesis
     predictor = make(**parameters, random_state=seed, device="cpu", verbose=True)
-    start = time.perf_counter()
+    start, start_cpu = time.perf_counter(), time.process_time()
     with warnings.catch_warnings():
         warnings.simplefilter("error", ConvergenceWarning)
         predictor.fit(graph.triples("train"), graph.triples("valid"), entities=graph.entities)
-    seconds = time.perf_counter() - start
+    seconds, cpu = time.perf_counter() - start, time.process_time() - start_cpu
     evaluation = predictor.evaluate(graph.triples("test"))
     found = {short: evaluation.measures()[name] for short, name in MEASURES.items()}
     found["raw_mrr"] = evaluation.measures(filtered=False)["mrr"]
     found["valid_mrr"] = predictor.best_score_
     print(evaluation)
     return {
-        **found, "seconds": seconds, "epochs": predictor.n_iter_, "memory_mb": peak_mb(),
-        **_agreement(predictor, graph),
+        **found, "seconds": seconds, "cpu_seconds": cpu, "epochs": predictor.n_iter_,
+        "memory_mb": peak_mb(),
+        **links_peer.difference(predictor, graph),
     }  # fmt: skip
 
 
-UNITS = {"seconds": "s", "epochs": "epochs", "memory_mb": "MB", "mr": "rank"}
+UNITS = {
+    "seconds": "s",
+    "cpu_seconds": "s",
+    "epochs": "epochs",
+    "memory_mb": "MB",
+    "mr": "rank",
+    "triples": "triples",
+}
 
 
-def _results(
-    name: str, method: str, runs: list[dict[str, float]], *, quick: bool
-) -> list[Result]:
+def _results(name: str, method: str, runs: list[dict[str, float]], *, quick: bool) -> list[Result]:
     found = []
     for measure in runs[0]:
+        reference = None if quick else PAPER[name].get(measure)
+        key = f"{name}.{measure}.{method}" if method != "unseen" else f"{name}.unseen.{measure}"
+        unit = UNITS.get(measure, "share")
+        source = None if reference is None else SOURCE
         values = [run[measure] for run in runs]
-        if values[0] is None:
-            continue
-        reference = None if quick or method == "unseen" else PAPER[name].get(measure)
-        key = f"{name}.{method}.{measure}" if method == "unseen" else f"{name}.{measure}.{method}"
-        found.append(
-            over_runs(
-                key, values, UNITS.get(measure.split("_")[0] if method == "unseen" else measure,
-                                       "share"),
-                reference=reference, source=None if reference is None else SOURCE,
-            )
-        )  # fmt: skip
+        found.append(over_runs(key, values, unit, reference=reference, source=source))
     return found
-
-
-def _agreement(predictor: Any, graph: Graph) -> dict[str, float]:
-    """Largest difference of MRR to PyKEEN's evaluator on the same scores of some test triples."""
-    from benchmarks.links_peer import difference
-
-    return difference(predictor, graph)
 
 
 def _table(found: dict[str, Result], datasets: list[str]) -> Table:
@@ -179,12 +168,12 @@ def _table(found: dict[str, Result], datasets: list[str]) -> Table:
             cells = [number(found.get(f"{name}.{m}.{method}"), digits=3) for m in
                      ("mrr", "hits1", "hits3", "hits10")]  # fmt: skip
             rest = [number(found.get(f"{name}.{m}.{method}"), digits=0) for m in
-                    ("mr", "epochs", "seconds", "memory_mb")]  # fmt: skip
+                    ("mr", "epochs", "cpu_seconds", "memory_mb")]  # fmt: skip
             rows.append((f"{name}, {method}", *cells, *rest))
         thesis = PAPER[name]
-        rows.append((f"{name}, thesis", *(f"{thesis[m]:.3f}" for m in
-                     ("mrr", "hits1", "hits3", "hits10")), f"{thesis['mr']:,}", "", "", ""))  # fmt: skip
-    return Table(("", "MRR", "H@1", "H@3", "H@10", "MR", "epochs", "s", "MB"), rows)
+        cells = [f"{thesis[m]:.3f}" for m in ("mrr", "hits1", "hits3", "hits10")]
+        rows.append((f"{name}, thesis", *cells, f"{thesis['mr']:,}", "", "", ""))
+    return Table(("", "MRR", "H@1", "H@3", "H@10", "MR", "epochs", "CPU s", "MB"), rows)
 
 
 def draw(found: dict[str, Result], path: Path) -> None:

@@ -158,8 +158,9 @@ class Trainer:
         if schedule.optimizer == "adam":
             self._optimizer = torch.optim.Adam(trained, lr=schedule.learning_rate, fused=True)
         else:
-            # of some rows' gradients only what is there is worked on, but not by fused code
-            fused = device.type == "cpu" and schedule.n_negatives is None
+            # gradients of some rows of the identity are sparse, which fused code does not take
+            is_dense = schedule.n_negatives is None or features is not None
+            fused = device.type == "cpu" and is_dense
             self._optimizer = torch.optim.Adagrad(trained, lr=schedule.learning_rate, fused=fused)
 
     def fit(self, queries: Queries, validation: Validation | None = None) -> History:

@@ -11,7 +11,7 @@ from sklearn.exceptions import NotFittedError
 
 from simec.links import LinkPredictor
 from simec.links.queries import both_ways
-from tests.simec.links.graph import N, PLACES, chain, features
+from tests.simec.links.graph import PLACES, N, chain, features
 from tests.simec.links.oracle import both_ranks
 
 SMALL = {"n_components": 20, "batch_size": 16, "max_iter": 60, "random_state": 0}
@@ -72,7 +72,8 @@ def test_ranks_are_those_of_its_scores(fitted):
             (network.middle(Y, torch.full((N,), r)) @ Y.T).numpy() for r in range(4)
         ])  # fmt: skip
     encoded, known = (
-        [(numbers[h], relations[r], numbers[t]) for h, r, t in part] for part in (test, train + test)
+        [(numbers[h], relations[r], numbers[t]) for h, r, t in part]
+        for part in (test, train + test)
     )
     raw, filtered = both_ranks(lambda side, e, r, x: table[r + 2 * side, e, x], encoded, known, N)
     found = predictor.evaluate(test)

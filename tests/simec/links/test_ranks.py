@@ -96,7 +96,9 @@ def test_as_pykeen_has_them(monkeypatch):
     table = table_of(5, n, k, 12)
     known = triples_of(6, n, k, 200)
     tested = known[:60]
-    found = Evaluation(list(range(k)), tested, *rank_both_ways(scorer_of(table), tested, known, n, k))
+    found = Evaluation(
+        list(range(k)), tested, *rank_both_ways(scorer_of(table), tested, known, n, k)
+    )
     theirs = evaluation.RankBasedEvaluator(filtered=True)
     for side, name in ((0, "tail"), (1, "head")):
         scores = np.array([table[r + side * k, (h, t)[side]] for h, r, t in tested])
