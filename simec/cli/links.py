@@ -122,7 +122,7 @@ def train(
     else:
         train, entities = read_triples(triples), None
         held = [] if valid is None else read_triples(valid)
-    given = {
+    given: dict[str, Any] = {
         "n_components": dimensions, "middle": None if middle is None else middle.value, "n3": n3,
         "n_negatives": negatives, "learning_rate": learning_rate, "max_iter": epochs,
         "n_iter_no_change": patience, "batch_size": batch_size,

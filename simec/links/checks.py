@@ -49,6 +49,8 @@ def check_parameters(predictor: Any) -> None:
         check_integer("n_negatives", predictor.n_negatives, 1)
         if predictor.loss != "softmax":
             raise ValueError("n_negatives is for loss='softmax': leave it out")
+        if predictor.optimizer != "adagrad":
+            raise ValueError("n_negatives is for optimizer='adagrad': leave it out")
         if not predictor.tied:
             raise ValueError("n_negatives is for tied=True: leave it out")
 

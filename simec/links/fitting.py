@@ -15,7 +15,7 @@ from simec.links.network import LinkNetwork
 from simec.links.queries import IntArray, Queries, both_ways
 from simec.links.training import Entities, History, Schedule, Trainer
 
-_VALIDATED = 5000  # links of validation that are ranked after an epoch, at most
+_VALIDATED = 3000  # links of validation that are ranked after an epoch, at most
 
 Build = Callable[[int], LinkNetwork]
 

@@ -92,7 +92,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
     embeddings_ : Tensor of shape (n, d)
         Of all entities.
     loss_curve_, validation_curve_ : list of float
-        Mean error in each epoch; filtered MRR of (at most 5,000) links of validation after it.
+        Mean error in each epoch; filtered MRR of (at most 3,000) links of validation after it.
     best_score_ : float
         The best MRR, or NaN without validation.
     n_iter_ : int
@@ -485,9 +485,9 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         for entity in new:
             if entity in self._entities:
                 raise ValueError(f"there is an entity {entity!r} already")
-        self._entities = Ids([*self._entities.ids, *new], "entity")
-        if len(self._entities) != len(self.embeddings_) + len(new):
+        if len(set(new)) != len(new):
             raise ValueError("an id occurs more than once among the new ones")
+        self._entities = Ids([*self._entities.ids, *new], "entity")
         self.embeddings_ = torch.cat([self.embeddings_, Y])
         return self
 

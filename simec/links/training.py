@@ -85,7 +85,6 @@ class Entities:
 
     def __init__(self, network: LinkNetwork, features: Any, n: int, device: torch.device) -> None:
         self._network, self._n = network, n
-        self._touched = torch.empty(0, dtype=torch.int64)
         self._inputs: SparseInputs | DenseInputs | None = None
         if features is not None:
             as_sparse = sparse.issparse(features)
@@ -113,12 +112,9 @@ class Entities:
         if numbers is None:
             weight.grad = gradient
             return
-        if weight.grad is None:
-            weight.grad = torch.zeros_like(weight)
-        else:
-            weight.grad.index_fill_(0, self._touched, 0)
-        weight.grad.index_copy_(0, numbers, gradient)
-        self._touched = numbers
+        weight.grad = torch.sparse_coo_tensor(
+            numbers[None], gradient, weight.shape, is_coalesced=True, check_invariants=False
+        )
 
 
 def _weight(network: LinkNetwork) -> nn.Parameter:
@@ -162,9 +158,10 @@ class Trainer:
         if schedule.optimizer == "adam":
             self._optimizer = torch.optim.Adam(trained, lr=schedule.learning_rate, fused=True)
         else:
-            self._optimizer = torch.optim.Adagrad(
-                trained, lr=schedule.learning_rate, fused=device.type == "cpu"
-            )
+            # gradients of some rows of the identity are sparse, which fused code does not take
+            is_dense = schedule.n_negatives is None or features is not None
+            fused = device.type == "cpu" and is_dense
+            self._optimizer = torch.optim.Adagrad(trained, lr=schedule.learning_rate, fused=fused)
 
     def fit(self, queries: Queries, validation: Validation | None = None) -> History:
         """Train until validation is ranked better no more; the best weights stay.

@@ -1,0 +1,160 @@
+"""What users get wrong, and what they are told."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from simec.links import LinkPredictor, TripleError
+from tests.simec.links.graph import PLACES, chain, features
+
+SMALL = {"n_components": 4, "max_iter": 2, "random_state": 0}
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    triples = [("paris", "capital_of", "france"), ("rome", "capital_of", "italy")]
+    return LinkPredictor(**SMALL).fit([*triples, ("france", "borders", "italy")])
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda p: p.predict("pari", "capital_of"), "unknown entity: 'pari' .near it: 'paris'"),
+        (lambda p: p.predict("paris", "capitol"), "unknown relation: 'capitol' .near it: 'capital"),
+        (lambda p: p.predict_head("borders", "spain"), "unknown entity: 'spain'"),
+        (lambda p: p.predict(7, "borders"), "unknown entity: 7 .ids are text, such as 'france'"),
+        (lambda p: p.score([("paris", "borders", "Italy")]), "unknown entity: 'Italy' .near it"),
+        (lambda p: p.evaluate([("paris", "twin", "rome")]), "unknown relation: 'twin'"),
+        (lambda p: p.transform(["oslo"]), "unknown entity: 'oslo'"),
+        (lambda p: p.predict(None, "borders"), "an entity's id, or its features="),
+        (lambda p: p.predict(None, "borders", features=[[1.0]]), "fitted without features"),
+        (lambda p: p.add_entities(["oslo"], [[1.0]]), "fitted without features"),
+    ],
+)
+def test_unknown_ids(fitted, ask, message):
+    with pytest.raises(ValueError, match=message):
+        ask(fitted)
+
+
+def test_entities_that_the_predictor_does_not_know_stay_in_the_test(fitted):
+    found = fitted.evaluate([("paris", "borders", "oslo"), ("bern", "borders", "oslo")])
+    assert found.n_unknown == 2
+    np.testing.assert_array_equal(found.raw[0], [4 + 1.5, 3.5])  # of 4 known and 2 unknown
+    assert len(fitted.evaluate([]).triples) == 0
+
+
+def test_a_relation_without_triples():
+    with pytest.raises(ValueError, match="unknown relation: 's'"):
+        LinkPredictor(**SMALL).fit([("a", "r", "b")], [("a", "s", "b")])
+    with pytest.raises(ValueError, match="no triples to learn from"):
+        LinkPredictor(**SMALL).fit([])
+
+
+def test_ids_of_mixed_types():
+    with pytest.raises(TripleError, match="entity are of mixed types, such as 1 and 'b'"):
+        LinkPredictor(**SMALL).fit([(1, "r", "b")])
+    with pytest.raises(TripleError, match="relation are of mixed types"):
+        LinkPredictor(**SMALL).fit([("a", "r", "b"), ("a", 0, "b")])
+    with pytest.raises(TripleError, match="mixed types"):
+        LinkPredictor(**SMALL).fit([("a", "r", "b")], [("a", "r", 3)])
+
+
+def test_duplicates_count_once_and_are_counted():
+    triples = [("a", "r", "b"), ("b", "r", "c")]
+    with pytest.warns(UserWarning, match="1 of 3 triples occur more than once: each counts once"):
+        twice = LinkPredictor(**SMALL).fit([*triples, triples[0]])
+    once = LinkPredictor(**SMALL).fit(triples)
+    assert (twice.n_duplicates_, once.n_duplicates_) == (1, 0)
+    np.testing.assert_array_equal(twice.transform(), once.transform())
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"features": features()}, "give entities=, or a frame with ids as index"),
+        ({"features": features(), "entities": PLACES[:-1]}, "39 entities, but features of 40"),
+        ({"features": features()[:-1], "entities": PLACES[:-1]}, "1 entities .* such as 'p39'"),
+        (
+            {"features": features()[[0] * 40], "entities": ["p0"] * 40},
+            "'p0' has features more",
+        ),
+        ({"features": np.full((40, 2), np.nan), "entities": PLACES}, "features contains NaN"),
+    ],
+)
+def test_features_that_are_missing(given, message):
+    with pytest.raises(ValueError, match=message):
+        LinkPredictor(**SMALL).fit(chain()[0], **given)
+
+
+def test_features_of_new_entities():
+    frame = pd.DataFrame(features(), index=PLACES)
+    predictor = LinkPredictor(**SMALL).fit(chain()[0], features=frame)
+    X = features()[:1]
+    for ask, message in (
+        (lambda: predictor.add_entities(["p00"], X), "there is an entity 'p00' already"),
+        (lambda: predictor.add_entities(["x", "y"], X), "2 ids, but features of 1"),
+        (lambda: predictor.add_entities(["x"], X[:, 1:]), "11 features, but training had 12"),
+        (lambda: predictor.add_entities(["x", "x"], X[[0, 0]]), "more than once among the new"),
+        (lambda: predictor.predict(None, "next", features=features()[:2]), "of one entity"),
+        (lambda: predictor.predict("p00", "next", features=X), "an entity's id, or its features"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            ask()
+    assert predictor.entities_ == PLACES
+    untied = LinkPredictor(**SMALL, tied=False).fit(chain()[0], features=frame)
+    with pytest.raises(ValueError, match="tied=False"):
+        untied.add_entities(["x"], X)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"n_components": 0}, "n_components is at least 1"),
+        ({"n_components": 5}, "n_components=5 has to be even"),
+        ({"middle": "cubic"}, "middle is one of 'complex', 'diagonal', 'full', not 'cubic'"),
+        ({"loss": "hinge"}, "loss is one of"),
+        ({"n3": -1}, "n3 is a finite number from 0"),
+        ({"dropout": 1.0}, "dropout is a share below 1"),
+        ({"learning_rate": 0}, "learning_rate must be more than 0"),
+        ({"n_negatives": 0}, "n_negatives is at least 1"),
+        ({"n_negatives": 5, "loss": "bce"}, "n_negatives is for loss='softmax'"),
+        ({"n_negatives": 5, "tied": False}, "n_negatives is for tied=True"),
+        ({"n_negatives": 5, "optimizer": "adam"}, "n_negatives is for optimizer='adagrad'"),
+        ({"hidden_layers": (0,)}, "a size in hidden_layers is at least 1"),
+    ],
+)
+def test_parameters_out_of_range(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        LinkPredictor(**{**SMALL, **parameters}).fit([("a", "r", "b")])
+
+
+def test_training_that_diverges_says_so():
+    from sklearn.exceptions import ConvergenceWarning
+
+    predictor = LinkPredictor(**{**SMALL, "optimizer": "adam", "learning_rate": 1e30})
+    with pytest.warns(ConvergenceWarning, match="diverged in epoch 2: try learning_rate=1e"):
+        predictor.fit(chain()[0])
+    assert np.isfinite(predictor.transform()).all()
+
+
+def test_ctrl_c_keeps_the_best(monkeypatch):
+    from simec.links import training
+
+    epoch, calls = training.Trainer._epoch, []
+
+    def interrupted(self, queries, bar):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return epoch(self, queries, bar)
+
+    monkeypatch.setattr(training.Trainer, "_epoch", interrupted)
+    predictor = LinkPredictor(**{**SMALL, "max_iter": 9})
+    with pytest.raises(KeyboardInterrupt):
+        predictor.fit(chain()[0])
+    assert predictor.n_iter_ == 2
+    monkeypatch.undo()
+    same = LinkPredictor(**SMALL).fit(chain()[0])
+    np.testing.assert_array_equal(predictor.transform(), same.transform())

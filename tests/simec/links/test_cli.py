@@ -1,0 +1,163 @@
+"""``simec links``: what a user types, sees and gets."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from typer.testing import CliRunner
+
+from simec.cli import app
+from simec.links import LinkPredictor
+from tests.simec.links.graph import chain
+
+
+def run(*args, code=0):
+    result = CliRunner().invoke(app, [str(arg) for arg in args])
+    assert result.exit_code == code, result.output
+    if result.exception is not None:
+        assert isinstance(result.exception, SystemExit), result.exception
+    return result
+
+
+def error(*args):
+    message = run(*args, code=1).stderr.strip()
+    assert message.startswith("simec: ")
+    assert "\n" not in message
+    return message
+
+
+def write(path, triples):
+    path.write_text("".join("\t".join(triple) + "\n" for triple in triples))
+    return path
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    path = tmp_path_factory.mktemp("kg")
+    train, test = chain()
+    for split, triples in (("train", train), ("valid", test[:4]), ("test", test[4:])):
+        write(path / f"{split}.txt", triples)
+    return path
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    path = folder.parent / "kg.model"
+    result = run(
+        "links", "train", folder, "--out", path, "--dimensions", 20, "--batch-size", 16,
+        "--epochs", 60,
+    )  # fmt: skip
+    assert "entities  40" in result.stdout
+    assert "relations 2" in result.stdout
+    assert "(filtered MRR)" in result.stdout
+    return path
+
+
+def test_predict(model):
+    lines = run(
+        "links", "predict", model, "p05", "next", "--topn", 3, "--known"
+    ).stdout.splitlines()
+    assert len(lines) == 3
+    assert lines[0].split()[1] == "p06"
+    found = json.loads(
+        run("links", "predict", model, "p06", "next", "--heads", "--known", "--json").stdout
+    )
+    assert found[0]["entity"] == "p05"
+    assert len(found) == 10
+
+
+def test_evaluate(model, folder):
+    result = run("links", "evaluate", model, folder / "test.txt", "--by-relation")
+    assert "filtered, both" in result.stdout
+    assert result.stdout.count("before") == 1
+    found = json.loads(run("links", "evaluate", model, folder / "test.txt", "--json").stdout)
+    assert found["n"] == 4
+    assert found["filtered"]["both"]["mrr"] > 0.3
+    expected = LinkPredictor.load(model).evaluate(folder / "test.txt").to_dict()
+    assert found == expected
+
+
+def test_more_known_triples_raise_filtered_ranks(model, tmp_path):
+    test = write(tmp_path / "test.tsv", [("p01", "next", "p30")])
+    known = write(tmp_path / "known.tsv", [("p01", "next", f"p{i:02}") for i in range(29)])
+
+    def rank(*more):
+        found = run("links", "evaluate", model, test, *more, "--json").stdout
+        return json.loads(found)["filtered"]["tail"]["mr"]
+
+    assert rank("--known", known) < rank()
+
+
+def test_unknown_entities_are_told(model, tmp_path):
+    test = write(tmp_path / "test.tsv", [("p01", "next", "zzz")])
+    result = run("links", "evaluate", model, test)
+    assert "1 triples have an entity that the model does not know" in result.stderr
+
+
+def test_preset_of_the_thesis_and_a_file_of_validation(folder, tmp_path):
+    run(
+        "links", "train", folder / "train.txt", "--valid", folder / "valid.txt", "--out",
+        tmp_path / "m", "--preset", "thesis", "--dimensions", 8, "--epochs", 3, "--patience", 2,
+        "--no-progress",
+    )  # fmt: skip
+    loaded = LinkPredictor.load(tmp_path / "m")
+    assert (loaded.fine_tune, loaded.tied, loaded.middle, loaded.max_iter) == (
+        True,
+        False,
+        "full",
+        3,
+    )
+
+
+def test_ids_that_are_numbers(tmp_path):
+    LinkPredictor(4, max_iter=2).fit([(1, 0, 2), (2, 0, 3)]).save(tmp_path / "m")
+    assert run("links", "predict", tmp_path / "m", 1, 0).exit_code == 0
+    assert "ids are whole numbers" in error("links", "predict", tmp_path / "m", "one", 0)
+
+
+def test_what_is_wrong_is_told_in_a_line(model, folder, tmp_path):
+    bad = tmp_path / "bad.tsv"
+    bad.write_text("a\tr\tb\na r b\n")
+    assert f"{bad}, line 2 has 1 fields" in error("links", "train", bad, "--out", tmp_path / "m")
+    assert "near it: 'p01'" in error("links", "predict", model, "p011", "next")
+    assert "unknown relation: 'nxt' (near it: 'next')" in error(
+        "links", "predict", model, "p01", "nxt"
+    )
+    assert "no such folder" in error("links", "predict", tmp_path / "none", "p01", "next")
+    assert "has its own valid.txt" in error(
+        "links", "train", folder, "--valid", bad, "--out", tmp_path / "m"
+    )
+    assert "holds" in error("links", "train", folder, "--out", folder)
+    assert "n_components=3 has to be even" in error(
+        "links", "train", folder, "--out", tmp_path / "m", "--dimensions", 3
+    )
+    assert not (tmp_path / "m").exists()
+
+
+def test_duplicates_are_told(tmp_path):
+    twice = write(tmp_path / "kg.tsv", [("a", "r", "b")] * 2)
+    result = run("links", "train", twice, "--out", tmp_path / "m", "--epochs", 1)
+    assert "1 of 2 triples occur more than once" in result.stderr
+
+
+def test_ctrl_c_saves_what_there_is(folder, tmp_path, monkeypatch):
+    from simec.links import training
+
+    epoch, calls = training.Trainer._epoch, []
+
+    def interrupted(self, queries, bar):
+        calls.append(1)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        return epoch(self, queries, bar)
+
+    monkeypatch.setattr(training.Trainer, "_epoch", interrupted)
+    result = run("links", "train", folder, "--out", tmp_path / "m", "--dimensions", 4, code=130)
+    assert "interrupted after 1 epochs; saved to" in result.stderr
+    assert LinkPredictor.load(tmp_path / "m").n_iter_ == 1
+
+
+def test_help_is_there_without_torch():
+    assert "simec links" in run("--help").stdout
+    assert "TRIPLES" in run("links", "train", "--help").stdout
