@@ -78,6 +78,10 @@ class Recommender(FactorRecommender):
         Of items; of users if only these have features.
     second_encoder_ : SimilarityEncoder or None
         Of users, with the embeddings of items for its last layer, if both have features.
+    embeds_users_ : bool
+        Whether ``encoder_`` is one of users.
+    first_known_, second_known_ : bool arrays
+        Which of the points of ``encoder_``, and of the others, have embeddings.
     item_vectors_ : float32 array of shape (n_items, d)
     user_vectors_ : float32 array of shape (n_users, d)
 
@@ -152,30 +156,30 @@ class Recommender(FactorRecommender):
         if self.feedback == "implicit" and residuals.data.min() < 0:
             raise ValueError("implicit feedback is counts of 0 or more, not negative ones")
         self.second_encoder_: SimilarityEncoder | None = None
-        self._embeds_users = items.features is None and users.features is not None
-        of, other = (users, items) if self._embeds_users else (items, users)
-        S = residuals if self._embeds_users else residuals.T.tocsr()
+        self.embeds_users_ = items.features is None and users.features is not None
+        of, other = (users, items) if self.embeds_users_ else (items, users)
+        S = residuals if self.embeds_users_ else residuals.T.tocsr()
         encoder = self._new_encoder(of.features is not None, S)
-        self.encoder_, vectors, self._has_first = self._trained(encoder, S, of, None)
+        self.encoder_, vectors, self.first_known_ = self._trained(encoder, S, of, None)
         last = self.encoder_.module_.last.weight.detach().cpu().numpy().T
         others = np.ascontiguousarray(last)
-        self._has_second = np.ones(len(other), bool)
+        self.second_known_ = np.ones(len(other), bool)
         if other.features is not None:
             second = self._new_encoder(True, residuals)
-            self.second_encoder_, others, self._has_second = self._trained(
+            self.second_encoder_, others, self.second_known_ = self._trained(
                 second, residuals, other, vectors.T
             )
-        self.item_vectors_: FloatArray = others if self._embeds_users else vectors
-        self.user_vectors_: FloatArray = vectors if self._embeds_users else others
+        self.item_vectors_: FloatArray = others if self.embeds_users_ else vectors
+        self.user_vectors_: FloatArray = vectors if self.embeds_users_ else others
 
     def _embed_items(self, items: Points) -> Any:
-        encoder = None if self._embeds_users else self.encoder_
-        has = self._has_second if self._embeds_users else self._has_first
+        encoder = None if self.embeds_users_ else self.encoder_
+        has = self.second_known_ if self.embeds_users_ else self.first_known_
         return self._embedded(items, self.item_vectors_, has, encoder)
 
     def _embed_users(self, users: Points) -> Any:
-        encoder = self.encoder_ if self._embeds_users else self.second_encoder_
-        has = self._has_first if self._embeds_users else self._has_second
+        encoder = self.encoder_ if self.embeds_users_ else self.second_encoder_
+        has = self.first_known_ if self.embeds_users_ else self.second_known_
         return self._embedded(users, self.user_vectors_, has, encoder)
 
     # Parts
