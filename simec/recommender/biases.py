@@ -63,7 +63,7 @@ class Biases:
         there = sparse.csr_matrix((np.ones(len(values)), columns, matrix.indptr), matrix.shape)
 
         def left(items: Float64) -> Float64:
-            return weights_i * items - there.T @ ((there @ items) / weights_u)
+            return np.asarray(weights_i * items - there.T @ ((there @ items) / weights_u))
 
         equations = LinearOperator((n_items, n_items), matvec=left, dtype=np.float64)
         scale = LinearOperator((n_items, n_items), matvec=lambda x: x / weights_i, dtype=float)

@@ -222,9 +222,10 @@ class Recommender(FactorRecommender):
         if points.features is None:
             encoder.fit(None, self._targets(S), last_layer=last_layer)
             return encoder, encoder.transform(None), np.ones(len(points), bool)
-        has = points.described | (self.own > 0)
+        rated = np.diff(S.indptr) > 0
+        has = points.described | (rated & (self.own > 0))
         self._warn_of_missing(points)
-        rows = np.flatnonzero(has & (np.diff(S.indptr) > 0))
+        rows = np.flatnonzero(has & rated)
         X = self._inputs(points)
         encoder.fit(X[rows], self._targets(S[rows]), last_layer=last_layer)
         vectors = np.zeros((len(points), self.n_components), np.float32)
