@@ -44,9 +44,30 @@ def save(encoder: Any, path: Any) -> None:
     OSError
         If `path` cannot be written, or holds something other than an encoder.
     """
+    module = encoder._module()
+    about = {"format": FORMAT, "format_version": FORMAT_VERSION, **_described(encoder)}
+    write_folder(path, about, module.state_dict())
+
+
+def write_folder(path: Any, about: dict[str, Any], tensors: dict[str, Any]) -> None:
+    """Write a folder of JSON and safetensors, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or path
+        What is there is replaced if it is such a folder.
+    about : dict
+        For ``config.json``; with ``format`` and ``format_version``.
+    tensors : dict of str to Tensor
+        For ``weights.safetensors``.
+
+    Raises
+    ------
+    OSError
+        If `path` cannot be written, or holds something else.
+    """
     from safetensors.torch import save as as_bytes
 
-    module = encoder._module()
     folder = Path(path)
     if folder.is_dir():
         others = sorted(
@@ -57,12 +78,11 @@ def save(encoder: Any, path: Any) -> None:
             raise FileExistsError(
                 errno.EEXIST, f"The folder holds other things ({others[0]})", str(folder)
             )
-    about = {"format": FORMAT, "format_version": FORMAT_VERSION, **_described(encoder)}
     text = json.dumps(about, indent=1)
     # copies, as layers may share weights
     weights = {
         name: value.detach().cpu().clone(memory_format=torch.contiguous_format)
-        for name, value in module.state_dict().items()
+        for name, value in tensors.items()
     }
     with atomic_folder(folder, marker=WEIGHTS) as target:
         (target / CONFIG).write_text(text + "\n", encoding="utf-8")
@@ -114,7 +134,9 @@ def load(
     from safetensors.torch import load_file
 
     folder = Path(path)
-    about = _read(folder)
+    about = read_about(folder, FORMAT, FORMAT_VERSION, "Similarity Encoder")
+    if not isinstance(about.get("parameters"), dict) or not isinstance(about.get("layout"), dict):
+        raise ModelError(f"{folder} is damaged: its {CONFIG} has no parameters or layout")
     parameters = {**cls().get_params(), "network": False, **about["parameters"]}
     if parameters["network"] and network is None:
         raise ValueError(f"{folder} has weights of a network of one's own: give network=")
@@ -153,22 +175,40 @@ def load(
     return encoder
 
 
-def _read(folder: Path) -> dict[str, Any]:
+def read_about(folder: Path, form: str, newest: int, name: str) -> dict[str, Any]:
+    """Read ``config.json`` of a folder that `write_folder` wrote.
+
+    Parameters
+    ----------
+    folder : Path
+    form : str
+        What its ``format`` has to be.
+    newest : int
+        Highest version that can be read.
+    name : str
+        Of the format, for errors.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such folder.
+    ModelError
+        If it holds something else, or is of a newer version.
+    """
     if not folder.exists():
-        raise FileNotFoundError(errno.ENOENT, "No encoder: there is no such folder", str(folder))
+        kind = name.split()[-1].lower()
+        raise FileNotFoundError(errno.ENOENT, f"No {kind}: there is no such folder", str(folder))
     try:
         about = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise ModelError(f"{folder} is no Similarity Encoder: {error}") from error
+        raise ModelError(f"{folder} is no {name}: {error}") from error
     version = about.get("format_version") if isinstance(about, dict) else None
-    if version is None or about.get("format") != FORMAT or type(version) is not int:
-        raise ModelError(f"{folder} is no Similarity Encoder: its {CONFIG} does not say so")
-    if version > FORMAT_VERSION:
+    if version is None or about.get("format") != form or type(version) is not int:
+        raise ModelError(f"{folder} is no {name}: its {CONFIG} does not say so")
+    if version > newest:
         raise ModelError(
             f"{folder} has format version {version}; this version of similarity-encoders reads "
-            f"up to {FORMAT_VERSION}: update it"
+            f"up to {newest}: update it"
         )
-    if not isinstance(about.get("parameters"), dict) or not isinstance(about.get("layout"), dict):
-        raise ModelError(f"{folder} is damaged: its {CONFIG} has no parameters or layout")
     found: dict[str, Any] = about
     return found

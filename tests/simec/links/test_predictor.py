@@ -1,0 +1,207 @@
+"""LinkPredictor: what it learns, for which form, and what it keeps."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy import sparse
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+
+from simec.links import LinkPredictor
+from simec.links.queries import both_ways
+from tests.simec.links.graph import N, PLACES, chain, features
+from tests.simec.links.oracle import both_ranks
+
+SMALL = {"n_components": 20, "batch_size": 16, "max_iter": 60, "random_state": 0}
+FORMS = {
+    "complex": {},
+    "diagonal": {"middle": "diagonal"},
+    "full": {"middle": "full", "init_scale": 0.1},
+    "kvsall": {"targets": "kvsall"},
+    "negatives": {"n_negatives": 15},
+    "adam": {"optimizer": "adam", "learning_rate": 0.02, "init_scale": 0.1},
+    "dropout": {"dropout": 0.1},
+    "untied": {"tied": False, "init_scale": 0.1},
+    "bce": {"loss": "bce", "init_scale": 0.1, "n3": 0.001},
+}
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    train, test = chain()
+    return LinkPredictor(**SMALL).fit(train, entities=PLACES), train, test
+
+
+@pytest.mark.parametrize("form", list(FORMS))
+def test_what_follows_is_found(form):
+    train, test = chain()
+    predictor = LinkPredictor(**{**SMALL, **FORMS[form]}).fit(train, entities=PLACES)
+    chance = np.mean(1 / np.arange(1, N + 1))
+    assert predictor.evaluate(test).measures()["mrr"] > 3 * chance
+    assert predictor.loss_curve_[-1] < predictor.loss_curve_[0]
+    assert predictor.n_iter_ == 60
+    assert np.isnan(predictor.best_score_)
+
+
+def test_preset_of_the_thesis():
+    train, test = chain()
+    predictor = LinkPredictor.thesis(
+        20, learning_rate=0.01, batch_size=16, max_iter=60, random_state=0
+    ).fit(train, test, entities=PLACES)
+    assert predictor.network_.last.shape == (N, 20)
+    middle = predictor.network_.middle.weight
+    assert middle.shape == (4, 20, 20)
+    assert not torch.equal(middle[0], middle[1])  # each was trained on its own
+    assert predictor.evaluate(test).measures()["mrr"] > 0.4
+    # fine-tuning tells relations apart, which one matrix for all cannot
+    shared = predictor.network_.middle.weight.detach().mean(0, keepdim=True)
+    with torch.no_grad():
+        middle.copy_(shared.expand_as(middle))
+    assert predictor.evaluate(train).measures()["mrr"] < 0.9
+
+
+def test_ranks_are_those_of_its_scores(fitted):
+    predictor, train, test = fitted
+    numbers = {place: i for i, place in enumerate(predictor.entities_)}
+    relations = {relation: i for i, relation in enumerate(predictor.relations_)}
+    network, Y = predictor.network_, predictor.embeddings_
+    with torch.no_grad():
+        table = np.stack([
+            (network.middle(Y, torch.full((N,), r)) @ Y.T).numpy() for r in range(4)
+        ])  # fmt: skip
+    encoded, known = (
+        [(numbers[h], relations[r], numbers[t]) for h, r, t in part] for part in (test, train + test)
+    )
+    raw, filtered = both_ranks(lambda side, e, r, x: table[r + 2 * side, e, x], encoded, known, N)
+    found = predictor.evaluate(test)
+    np.testing.assert_allclose(found.raw, raw)
+    np.testing.assert_allclose(found.filtered, filtered)
+    h, r, t = np.array(encoded).T
+    np.testing.assert_allclose(
+        predictor.score(test), (table[r, h, t] + table[r + 2, t, h]) / 2, rtol=1e-4, atol=1e-5
+    )
+
+
+def test_predict_leaves_out_what_is_known(fitted):
+    predictor, train, _ = fitted
+    head, relation, tail = train[0]
+    with_known = predictor.predict(head, relation, 3, exclude_known=False)
+    assert with_known[0].entity == tail
+    assert [link.score for link in with_known] == sorted(
+        (link.score for link in with_known), reverse=True
+    )
+    assert tail not in [link.entity for link in predictor.predict(head, relation, N)]
+    assert len(predictor.predict(head, relation, N + 5)) == N - 1
+    assert predictor.predict_head(relation, tail, 1, exclude_known=False)[0].entity == head
+
+
+def test_validation_stops_training_and_its_best_weights_stay():
+    train, test = chain()
+    predictor = LinkPredictor(**{**SMALL, "max_iter": 100, "n_iter_no_change": 3})
+    predictor.fit(train, test, entities=PLACES)
+    curve = predictor.validation_curve_
+    assert len(curve) == predictor.n_iter_ < 100
+    assert predictor.best_score_ == max(curve) == curve[-4]
+    assert predictor.evaluate(test).measures()["mrr"] == pytest.approx(max(curve))
+
+
+def test_the_same_seed_gives_the_same():
+    train, _ = chain()
+    first, second, other = (
+        LinkPredictor(**{**SMALL, "max_iter": 3, "dropout": 0.1, "random_state": seed}).fit(train)
+        for seed in (0, 0, 1)
+    )
+    torch.testing.assert_close(first.embeddings_, second.embeddings_, rtol=0, atol=0)
+    assert not torch.equal(first.embeddings_, other.embeddings_)
+
+
+def test_negatives_for_all_entities_are_all_entities():
+    train, _ = chain()
+    first, second = (
+        LinkPredictor(**{**SMALL, "max_iter": 3, "n_negatives": n}).fit(train) for n in (None, N)
+    )
+    torch.testing.assert_close(first.embeddings_, second.embeddings_)
+
+
+def test_it_is_an_estimator(fitted):
+    predictor, _, _ = fitted
+    again = clone(predictor)
+    assert again.get_params() == predictor.get_params()
+    with pytest.raises(NotFittedError, match="not fitted yet"):
+        again.predict("p00", "next")
+    assert "n_components=20" in repr(again)
+
+
+def test_ids_are_kept_as_given():
+    triples = [(10, 0, 7), (7, 0, 3), (3, 1, 10)]
+    predictor = LinkPredictor(**{**SMALL, "max_iter": 2}).fit(np.array(triples), entities=[99, 7])
+    assert predictor.entities_ == [99, 7, 3, 10]
+    assert predictor.relations_ == [0, 1]
+    assert all(type(entity) is int for entity in predictor.entities_)
+    assert type(predictor.predict(np.int64(7), 0)[0].entity) is int
+
+
+@pytest.mark.parametrize("as_sparse", [False, True])
+@pytest.mark.parametrize("more", [{}, {"hidden_layers": (16,)}, {"n_negatives": 15}])
+def test_features_give_links_to_entities_never_seen(as_sparse, more):
+    train, _ = chain()
+    # places in the last part of the chain look like those 10 before
+    X = features()
+    X[30:] = X[20:30] + 0.01 * features(1)[30:]
+    X = sparse.csr_matrix(X) if as_sparse else X
+    # nothing of p35 is known, but it looks like p25, which is before p26
+    seen = [triple for triple in train if "p35" not in triple]
+    others = [i for i in range(N) if i != 35]
+    predictor = LinkPredictor(**{**SMALL, "n3": 0.0, **more})
+    predictor.fit(
+        [*seen, ("p25", "next", "p26")], entities=[PLACES[i] for i in others], features=X[others]
+    )
+    best = predictor.predict(None, "next", 4, features=X[[35]])
+    assert "p26" in [link.entity for link in best]
+    before = predictor.evaluate([("p24", "next", "p35")])
+    assert before.n_unknown == 1
+    predictor.add_entities(["p35"], X[[35]])
+    assert predictor.predict("p35", "next", 4) == best
+    assert predictor.predict("p35", "next", N)[0].entity != "p35"
+    after = predictor.evaluate([("p24", "next", "p35")])
+    assert after.n_unknown == 0
+    assert after.raw[0, 0] < before.raw[0, 0] == N
+    np.testing.assert_allclose(
+        predictor.transform(["p35"]), predictor.transform(features=X[[35]]), rtol=1e-6
+    )
+    assert predictor.transform().shape == (N, 20)
+
+
+def test_gradient_of_a_step_is_that_of_the_objective():
+    """The hand-made way back, shared memory and all, against autograd on the plain objective."""
+    from simec.links.network import LinkNetwork
+    from simec.links.queries import Queries
+    from simec.links.training import Schedule, Trainer
+
+    torch.manual_seed(0)
+    links = both_ways(np.array([[0, 0, 1], [0, 0, 2], [3, 1, 1], [2, 1, 0]]), 2)
+    queries = Queries.of(links)
+    for tied in (True, False):
+        network = LinkNetwork(5, 4, 6, "complex", tied=tied, scale=0.5)
+        schedule = Schedule("softmax", "1vsall", "adagrad", 1e-9, 0.1, 0.0, None, 99, 1, 1)
+        trainer = Trainer(network, None, 5, schedule, 0, torch.device("cpu"))
+        error = trainer._step(queries, np.arange(len(queries)))
+        ours = {name: p.grad.clone() for name, p in network.named_parameters()}
+        network.zero_grad()
+        Y = network.encoder.weight
+        W = Y if tied else network.last
+        h, r, t = torch.from_numpy(links).T
+        scores = network.middle(Y[h], r) @ W.T
+        middle = network.middle
+        cubes = (middle.cubes(Y[h]) + middle.relation_cubes(r) + middle.cubes(W[t].detach())).mean()
+        if tied:
+            cubes = (middle.cubes(Y[h]) + middle.relation_cubes(r) + middle.cubes(W[t])).mean()
+        else:
+            cubes = (middle.cubes(Y[h]) + middle.relation_cubes(r) + middle.cubes(W[t])).mean()
+        loss = torch.nn.functional.cross_entropy(scores, t) + 0.1 * cubes
+        loss.backward()
+        assert float(error) == pytest.approx(float(loss), rel=1e-5)
+        for name, p in network.named_parameters():
+            torch.testing.assert_close(ours[name], p.grad, rtol=1e-4, atol=1e-7)
