@@ -11,7 +11,7 @@ import numpy as np
 import corpora
 from conec import persistence, ranges, training
 from conec.config import Config, check_integer, check_number
-from conec.embedding import Embedder
+from conec.explaining import Explainer
 from conec.interop import models
 from conec.mapping import ContextMap
 from conec.senses.files import read_senses, senses_part
@@ -31,7 +31,7 @@ from corpora.tokens import TokenStream
 Callback = Callable[["ContextEncoder"], object]
 
 
-class ContextEncoder(Embedder):
+class ContextEncoder(Explainer):
     """Word embeddings that also exist for words never seen and for the sense at hand.
 
     CBOW with negative sampling, read as a Similarity Encoder: a sparse binary vector

@@ -285,6 +285,16 @@ class WordVectors:
         ValueError
             If the vector is zero, not finite, or of another size.
         """
+        vector, keyed = self._similar_to(positive), self.wv_context
+        found: list[tuple[str, float]] = (
+            keyed.most_similar(positive, topn=topn)
+            if isinstance(positive, str)
+            else keyed.similar_by_vector(vector, topn=topn)
+        )
+        return found
+
+    def _similar_to(self, positive: str | npt.ArrayLike) -> FloatArray:
+        """The vector of a known word, or one that was given; errors as in `most_similar`."""
         keyed = self.wv_context
         if isinstance(positive, str):
             if positive not in self.vocabulary:
@@ -292,10 +302,10 @@ class WordVectors:
                     f"{positive!r} is not in the vocabulary: give embed_word texts that it "
                     "stands in, and search for the vector that it returns"
                 )
-            if not self.wv_context[positive].any():
+            own: FloatArray = keyed[positive]
+            if not own.any():
                 raise ValueError(f"{positive!r} has no contexts, so nothing is similar to it")
-            found: list[tuple[str, float]] = keyed.most_similar(positive, topn=topn)
-            return found
+            return own
         vector = np.asarray(positive, np.float32)
         if vector.shape != (self.config.vector_size,):
             raise ValueError(
@@ -303,5 +313,4 @@ class WordVectors:
             )
         if not np.isfinite(vector).all() or not vector.any():
             raise ValueError("the vector is zero or not finite, so nothing is similar to it")
-        found = keyed.similar_by_vector(vector, topn=topn)
-        return found
+        return vector

@@ -1,0 +1,49 @@
+"""How fast a value falls when features are removed in an order: area under the curve."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Array = npt.NDArray[np.float64]
+STEPS = 20  # of the features that are there, one twentieth at a time
+
+
+def orders(scores: Array, there: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.int64]]:
+    """Features that are there, by falling score, of each row; ties in the order of numbers."""
+    return [
+        np.flatnonzero(mask)[np.argsort(-row[mask], kind="stable")]
+        for row, mask in zip(scores, there, strict=True)
+    ]
+
+
+def curve(value: Callable[[Any], Array], X: Array, order: list[npt.NDArray[np.int64]]) -> Array:
+    """Values of each row with 0, 1/20, ... and all of its features set to 0.
+
+    Parameters
+    ----------
+    value : callable
+        From features of shape (m, D) to values of shape (m,).
+    X : array of shape (m, D)
+    order : list of m arrays of int
+        Features to remove, the first at first.
+
+    Returns
+    -------
+    array of shape (STEPS + 1, m)
+    """
+    X, found = X.copy(), []
+    for step in range(STEPS + 1):
+        for row, numbers in zip(X, order, strict=True):
+            row[numbers[: round(step / STEPS * len(numbers))]] = 0
+        found.append(value(X))
+    return np.stack(found)
+
+
+def area(values: Array) -> float:
+    """Area under the mean curve of pairs, as a share of their mean value at the start."""
+    mean = values.mean(axis=1)
+    return float(np.trapezoid(mean / mean[0], dx=1 / STEPS))

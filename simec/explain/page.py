@@ -1,0 +1,155 @@
+"""Explanations as pages of HTML that need nothing else: no script, no other file, no network."""
+
+from __future__ import annotations
+
+import base64
+import struct
+import zlib
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+import numpy as np
+
+from corpora.files import atomic_path
+from simec.explain.colours import by_place, colours, grey
+from simec.explain.explanation import Explanation, SimilarityExplanation
+from simec.explain.words import Piece
+
+Part = Explanation | SimilarityExplanation | Sequence[Piece] | str
+
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 62em; margin: 2em auto;
+  padding: 0 1em; }
+h1 { font-size: 1.4em; } h2 { font-size: 1.1em; margin: 1.6em 0 .4em; }
+.pair { display: flex; flex-wrap: wrap; gap: 2em; } .pair > div { flex: 1 1 24em; }
+table { border-spacing: 0 3px; width: 100%; }
+td { padding: 0 .5em; } td.name { text-align: right; width: 40%; }
+td.number { width: 5em; font-variant-numeric: tabular-nums; text-align: right; }
+.bar { display: block; height: 1em; }
+.left { float: right; } .half { width: 25%; padding: 0; }
+img { width: 168px; image-rendering: pixelated; border: 1px solid #ccc; margin-right: .6em; }
+p.text { white-space: pre-wrap; } p.text span { border-radius: 3px; }
+.note { color: #666; }
+"""
+
+
+def page(parts: Sequence[Part], *, title: str = "Explanations", n: int = 15) -> str:
+    """A page of HTML.
+
+    Parameters
+    ----------
+    parts : sequence
+        Explanations, texts as pieces (see `Explanation.words`), and headings (str), in order.
+    title : str
+    n : int
+        Bars at most.
+    """
+    body = "\n".join(_part(part, n) for part in parts)
+    return (
+        f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
+        f"<h1>{escape(title)}</h1>\n{body}\n"
+        '<p class="note">Red raises the value, blue lowers it.</p>\n</body>\n</html>\n'
+    )
+
+
+def write_page(
+    path: Any, parts: Sequence[Part], *, title: str = "Explanations", n: int = 15
+) -> None:
+    """Write a page of HTML, whole or not at all.
+
+    Parameters
+    ----------
+    path : str or path
+    parts, title, n
+        As for `page`.
+
+    Raises
+    ------
+    OSError
+        If it cannot be written; what was there before is untouched.
+    """
+    text = page(parts, title=title, n=n)
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")
+
+
+def _part(part: Part, n: int) -> str:
+    if isinstance(part, str):
+        return f"<h2>{escape(part)}</h2>"
+    if isinstance(part, SimilarityExplanation):
+        both = "".join(f"<div>{_explanation(one, n)}</div>" for one in (part.first, part.second))
+        return f'<div class="pair">{both}</div>'
+    if isinstance(part, Explanation):
+        return f"<div>{_explanation(part, n)}</div>"
+    return _text(part)
+
+
+def _explanation(explanation: Explanation, n: int) -> str:
+    head = f"<h2>{escape(explanation.title)}</h2>" if explanation.title else ""
+    told = f"value {explanation.value:.4g}"
+    if np.isfinite(explanation.bias):
+        told += f", of which {explanation.bias:.4g} belongs to no feature"
+    shown = _images(explanation) if explanation.is_image else _bars(explanation, n)
+    return f'{head}{shown}<p class="note">{told}</p>'
+
+
+def _bars(explanation: Explanation, n: int) -> str:
+    shown = explanation.top(n)
+    largest = max((abs(value) for _, value in shown), default=1.0)
+    rows = []
+    for name, value in shown:
+        bar = (
+            f'<span class="bar {"left" if value < 0 else ""}" style="width: '
+            f'{100 * abs(value) / largest:.1f}%; background: {_css(np.sign(value), 1)}"></span>'
+        )
+        low, high = (bar, "") if value < 0 else ("", bar)
+        rows.append(
+            f'<tr><td class="name">{escape(name)}</td><td class="half">{low}</td>'
+            f'<td class="half">{high}</td><td class="number">{value:.3g}</td></tr>'
+        )
+    return f"<table>{''.join(rows)}</table>"
+
+
+def _images(explanation: Explanation) -> str:
+    shades = 255 - grey(explanation.x) if explanation.x.ndim == 2 else grey(explanation.x)
+    pictures = (
+        ("features", shades), ("relevance", colours(by_place(explanation.relevances))),
+    )  # fmt: skip
+    return "".join(f'<img alt="{name}" src="{_png(pixels)}">' for name, pixels in pictures)
+
+
+def _text(pieces: Sequence[Piece]) -> str:
+    largest = max((abs(piece.relevance) for piece in pieces), default=0.0)
+    parts = [
+        f'<span style="background: {_css(relevance, largest)}" title="{relevance:.3g}">'
+        f"{escape(text)}</span>"
+        if relevance
+        else escape(text)
+        for text, relevance in pieces
+    ]
+    return f'<p class="text">{"".join(parts)}</p>'
+
+
+def _css(value: float, largest: float) -> str:
+    return "rgb({}, {}, {})".format(*colours([value], largest)[0].tolist())
+
+
+def _png(pixels: Any) -> str:
+    """An image of shape (h, w) or (h, w, 3) as a data URI."""
+    pixels = np.ascontiguousarray(pixels, np.uint8)
+    height, width = pixels.shape[:2]
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        checksum = struct.pack(">I", zlib.crc32(kind + data))
+        return struct.pack(">I", len(data)) + kind + data + checksum
+
+    # each row begins with the number of its filter, 0 for none
+    rows = b"".join(b"\0" + row.tobytes() for row in pixels)
+    header = struct.pack(">IIBBBBB", width, height, 8, 2 if pixels.ndim == 3 else 0, 0, 0, 0)
+    data = (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+        + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    )  # fmt: skip
+    return "data:image/png;base64," + base64.b64encode(data).decode()

@@ -1,0 +1,27 @@
+"""What docs/explanations.md shows works as written."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+pytest.importorskip("torch")
+
+DOCS = Path(__file__).parents[3] / "docs" / "explanations.md"
+
+
+def test_the_examples_run(tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    monkeypatch.chdir(tmp_path)
+    blocks = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
+    names: dict = {}
+    for code in blocks[:3]:  # the fourth needs a model of words
+        exec(compile(code, DOCS.name, "exec"), names)
+    why = names["why"]
+    assert why.first.relevances.sum() + why.first.bias == pytest.approx(why.value)
+    assert why.value > 0
+    assert {"goalie", "puck"} <= {p.text for p in names["pieces"] if p.relevance > 0}
+    assert "Why they are similar" in (tmp_path / "texts.html").read_text()
+    assert (tmp_path / "why.html").is_file()

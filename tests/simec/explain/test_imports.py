@@ -1,0 +1,97 @@
+"""What needs PyTorch, zennit or matplotlib says so, and the rest does without."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+HIDE = """
+import sys
+
+class Hidden:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in HIDDEN:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Hidden())
+"""
+
+
+def run(code, *hidden):
+    code = f"HIDDEN = {hidden!r}\n{HIDE}\n{code}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_similarities_pages_and_words_need_no_torch():
+    out = run(
+        "from simec.explain import colour_words, decompose, page\n"
+        "found = decompose([1, 0], [1, 1], 'simpson')\n"
+        "assert 'feature 0' in page([found, colour_words('a b', {'a': 1.0})])\n"
+        "try:\n    from simec.explain import explain_similarity\n"
+        "except ImportError as error:\n    print(error)\n",
+        "torch", "zennit", "matplotlib",
+    )  # fmt: skip
+    assert out == "explain_similarity needs PyTorch: pip install similarity-encoders[simec]\n"
+
+
+NETWORK = (
+    "import torch\n"
+    "from simec.explain import relevances\n"
+    "network = torch.nn.Sequential(torch.nn.Linear(3, 2), torch.nn.Tanh())\n"
+)
+
+
+def test_without_zennit():
+    pytest.importorskip("torch")
+    out = run(
+        f"{NETWORK}"
+        "relevances(network, torch.ones(1, 3), composite='gradient_x_input')\n"
+        "relevances(network[0], torch.ones(1, 3))\n"  # in closed form
+        "try:\n    relevances(network, torch.ones(1, 3))\n"
+        "except ImportError as error:\n    print(error)\n",
+        "zennit",
+    )
+    assert "similarity-encoders[simec]" in out
+    assert "gradient_x_input" in out
+
+
+def test_torchvision_is_not_needed():
+    pytest.importorskip("torch")
+    out = run(
+        f"{NETWORK}"
+        "print(relevances(network, torch.ones(1, 3)).shape)\n"
+        "assert 'torchvision' not in sys.modules\n",
+        "torchvision",
+    )
+    assert out == "(1, 3)\n"
+
+
+def test_a_torchvision_that_works_is_left_alone():
+    pytest.importorskip("torch")
+    out = run(
+        "from types import ModuleType\n"
+        "for name in ('torchvision', 'torchvision.models', 'torchvision.models.resnet'):\n"
+        "    sys.modules[name] = ModuleType(name)\n"
+        "for name in ('Bottleneck', 'BasicBlock'):\n"
+        "    setattr(sys.modules['torchvision.models.resnet'], name, type(name, (), {}))\n"
+        "own = sys.modules['torchvision.models.resnet'].Bottleneck\n"
+        "from simec.explain.backend import zennit\n"
+        "assert zennit().torchvision.ResNetBottleneck is own\n"
+        "assert sys.modules['torchvision.models.resnet'].Bottleneck is own\n"
+        "print('own')\n"
+    )
+    assert out == "own\n"
+
+
+def test_names():
+    import simec.explain
+
+    with pytest.raises(AttributeError, match="has no attribute 'explain'"):
+        _ = simec.explain.explain
+    pytest.importorskip("torch")
+    for name in simec.explain.__all__:
+        assert getattr(simec.explain, name) is not None
