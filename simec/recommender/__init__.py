@@ -8,6 +8,7 @@ from simec.recommender.averages import Averages
 from simec.recommender.base import BaseRecommender, FactorRecommender
 from simec.recommender.evaluation import evaluate
 from simec.recommender.features import Features, as_features
+from simec.recommender.files import FileError, read_features, read_ratings
 from simec.recommender.ids import Ids, UnknownIdError
 from simec.recommender.persistence import RecommenderError
 from simec.recommender.ratings import Ratings, as_ratings
@@ -20,6 +21,7 @@ __all__ = [
     "BaseRecommender",
     "FactorRecommender",
     "Features",
+    "FileError",
     "Ids",
     "Ratings",
     "Recommender",
@@ -28,6 +30,8 @@ __all__ = [
     "as_features",
     "as_ratings",
     "evaluate",
+    "read_features",
+    "read_ratings",
 ]
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy import sparse
@@ -15,6 +15,9 @@ from simec.parameters import check_integer, check_number
 from simec.recommender.base import FactorRecommender, FloatArray, known_rows
 from simec.recommender.features import Points
 from simec.targets import SparseTargets
+
+if TYPE_CHECKING:
+    from simec.explain import Explanation
 
 _L2 = 15.0
 
@@ -181,6 +184,77 @@ class Recommender(FactorRecommender):
         encoder = self.encoder_ if self.embeds_users_ else self.second_encoder_
         has = self.first_known_ if self.embeds_users_ else self.second_known_
         return self._embedded(users, self.user_vectors_, has, encoder)
+
+    # Why
+
+    def explain(
+        self,
+        user: Any,
+        item: Any,
+        *,
+        by: Literal["item", "user"] | None = None,
+        composite: Any = "epsilon",
+        item_features: Any = None,
+        user_features: Any = None,
+    ) -> Explanation:
+        """Which features of an item, or of a user, raise and lower a rating (thesis, 5.3).
+
+        Parameters
+        ----------
+        user, item : ids
+        by : {"item", "user"}, optional
+            Whose features; an item's, where both have some.
+        composite : as of `simec.explain.explain_prediction`
+            Rules for hidden layers. Linear embeddings have a closed form.
+        item_features, user_features : as for `predict`
+
+        Returns
+        -------
+        simec.explain.Explanation
+            ``value`` is the rating before it is brought into the range. ``relevances`` are
+            those of features, and ``bias`` is the rest: averages, and what the item's or
+            user's own ratings say.
+
+        Raises
+        ------
+        ValueError
+            If there are no such features.
+        """
+        from simec.explain import Explanation, explain_prediction, explain_similarity
+
+        u = self._users([user], user_features)
+        i = self._items([item], item_features)
+        if by is None:
+            by = "item" if i.features is not None else "user"
+        if by not in ("item", "user"):
+            raise ValueError(f"by is 'item' or 'user', not {by!r}")
+        of = i if by == "item" else u
+        if of.features is None:
+            raise ValueError(
+                f"explanations are of features, and {by}s have none: fit with {by}_features"
+            )
+        if self.second_encoder_ is None:
+            row = int((u if by == "item" else i).rows[0])
+            found = explain_prediction(self.encoder_, self._inputs(of), row, composite=composite)
+        else:
+            both = explain_similarity(
+                self.encoder_, self._inputs(i), self._inputs(u), second=self.second_encoder_,
+                composite=composite,
+            )  # fmt: skip
+            found = both.first if by == "item" else both.second
+        features = self.item_features_ if by == "item" else self.user_features_
+        assert features is not None
+        relevances, x = found.relevances, of.features
+        if sparse.issparse(x):
+            relevances = sparse.csr_matrix(relevances)[:, : features.n_features]
+        else:
+            whole = relevances.toarray() if sparse.issparse(relevances) else relevances
+            relevances, x = whole.ravel()[: features.n_features], x[0]
+        value = float(self._scores(u, i)[0, 0])
+        return Explanation(
+            relevances, value, value - float(relevances.sum()), x, features.names,
+            f"user {user}, item {item}: {value:.3g}",
+        )  # fmt: skip
 
     # Parts
 
