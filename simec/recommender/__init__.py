@@ -6,8 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from simec.recommender.averages import Averages
 from simec.recommender.base import BaseRecommender, FactorRecommender
+from simec.recommender.evaluation import evaluate
 from simec.recommender.features import Features, as_features
+from simec.recommender.files import FileError, read_features, read_ratings
 from simec.recommender.ids import Ids, UnknownIdError
+from simec.recommender.persistence import RecommenderError
 from simec.recommender.ratings import Ratings, as_ratings
 
 if TYPE_CHECKING:
@@ -18,12 +21,17 @@ __all__ = [
     "BaseRecommender",
     "FactorRecommender",
     "Features",
+    "FileError",
     "Ids",
     "Ratings",
     "Recommender",
+    "RecommenderError",
     "UnknownIdError",
     "as_features",
     "as_ratings",
+    "evaluate",
+    "read_features",
+    "read_ratings",
 ]
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
+from simec.recommender import persistence
 from simec.recommender.biases import Biases
 from simec.recommender.features import Features, Points, as_features, gathered
 from simec.recommender.ids import UnknownIdError, read_ids
@@ -270,6 +271,46 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         variance = float(np.var(values.astype(np.float64)))
         error = float(np.mean(wrong.astype(np.float64) ** 2))
         return 1 - error / variance if variance else float(error == 0)
+
+    # On disk
+
+    def save(self, path: Any) -> None:
+        """Write a folder of safetensors and JSON, whole or not at all.
+
+        Parameters
+        ----------
+        path : str or path
+            What is there is replaced if it is such a folder.
+
+        Raises
+        ------
+        NotFittedError
+            If it was not fitted.
+        OSError
+            If `path` cannot be written, or holds something other than a recommender.
+        """
+        check_is_fitted(self, "ratings_")
+        persistence.save(self, path)
+
+    @classmethod
+    def load(cls: type[Self], path: Any, *, device: str | None = None) -> Self:
+        """Read what `save` wrote; ``BaseRecommender.load`` reads any recommender.
+
+        Parameters
+        ----------
+        path : str or path
+        device : str, optional
+            Another than the recommender was made with.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such folder.
+        RecommenderError
+            If it holds no recommender, another one, a damaged one, or one of a newer version.
+        """
+        found: Self = persistence.load(cls, path, device)
+        return found
 
     # Parts
 

@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+from scipy.sparse.linalg import LinearOperator, cg
 
 Float64 = npt.NDArray[np.float64]
 
-_SWEEPS = 100
-_ENOUGH = 1e-5  # of the scale of ratings: how little the last sweep may change a bias
+_STEPS = 100
+_ENOUGH = 1e-6  # of the right side of the equations
+_TRACE = 1e-6  # the least shrinkage: with none, all users could go up if all items go down
 
 
 @dataclass(frozen=True)
@@ -35,8 +37,9 @@ class Biases:
     def of(cls, matrix: Any, shrinkage_users: float, shrinkage_items: float) -> Biases:
         """Minimise Σ (r - μ - b_user - b_item)² + λ_users Σ b_user² + λ_items Σ b_item².
 
-        μ is the mean. The other equations are linear; they are solved for items and for users
-        in turn, as each bias is a mean of what the others leave (Koren, 2008, eq. 2).
+        μ is the mean (Koren, 2008, eq. 2). The other equations are linear: users' biases are
+        means of what items leave, and put into the equations of items these are solved by
+        conjugate gradients.
 
         Parameters
         ----------
@@ -51,17 +54,22 @@ class Biases:
         rows = np.repeat(np.arange(n_users), np.diff(matrix.indptr))
         columns = matrix.indices
         rest = values - mean
-        scale = float(np.abs(rest).max(initial=0))
         # at least a trace, for those without ratings
-        weights_u = np.bincount(rows, minlength=n_users) + max(shrinkage_users, 1e-9)
-        weights_i = np.bincount(columns, minlength=n_items) + max(shrinkage_items, 1e-9)
-        users, items = np.zeros(n_users), np.zeros(n_items)
-        for _ in range(_SWEEPS):
-            before = users
-            items = np.bincount(columns, rest - users[rows], n_items) / weights_i
-            users = np.bincount(rows, rest - items[columns], n_users) / weights_u
-            if np.abs(users - before).max(initial=0) <= _ENOUGH * scale:
-                break
+        weights_u = np.bincount(rows, minlength=n_users) + max(shrinkage_users, _TRACE)
+        weights_i = np.bincount(columns, minlength=n_items) + max(shrinkage_items, _TRACE)
+        by_user, by_item = (np.bincount(*args) for args in (
+            (rows, rest, n_users), (columns, rest, n_items)
+        ))  # fmt: skip
+        there = sparse.csr_matrix((np.ones(len(values)), columns, matrix.indptr), matrix.shape)
+
+        def left(items: Float64) -> Float64:
+            return np.asarray(weights_i * items - there.T @ ((there @ items) / weights_u))
+
+        equations = LinearOperator((n_items, n_items), matvec=left, dtype=np.float64)
+        scale = LinearOperator((n_items, n_items), matvec=lambda x: x / weights_i, dtype=float)
+        right = by_item - there.T @ (by_user / weights_u)
+        items, _ = cg(equations, right, rtol=_ENOUGH, atol=0, maxiter=_STEPS, M=scale)
+        users = (by_user - there @ items) / weights_u
         return cls(mean, users, items)
 
     @classmethod

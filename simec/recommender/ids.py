@@ -10,7 +10,7 @@ import numpy.typing as npt
 IntArray = npt.NDArray[np.int64]
 
 
-class UnknownIdError(KeyError):
+class UnknownIdError(KeyError, ValueError):
     """A user or item that was not there in training, and of which no features are known."""
 
     def __str__(self) -> str:

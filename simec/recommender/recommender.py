@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from scipy import sparse
@@ -15,6 +15,9 @@ from simec.parameters import check_integer, check_number
 from simec.recommender.base import FactorRecommender, FloatArray, known_rows
 from simec.recommender.features import Points
 from simec.targets import SparseTargets
+
+if TYPE_CHECKING:
+    from simec.explain import Explanation
 
 _L2 = 15.0
 
@@ -78,6 +81,10 @@ class Recommender(FactorRecommender):
         Of items; of users if only these have features.
     second_encoder_ : SimilarityEncoder or None
         Of users, with the embeddings of items for its last layer, if both have features.
+    embeds_users_ : bool
+        Whether ``encoder_`` is one of users.
+    first_known_, second_known_ : bool arrays
+        Which of the points of ``encoder_``, and of the others, have embeddings.
     item_vectors_ : float32 array of shape (n_items, d)
     user_vectors_ : float32 array of shape (n_users, d)
 
@@ -152,31 +159,102 @@ class Recommender(FactorRecommender):
         if self.feedback == "implicit" and residuals.data.min() < 0:
             raise ValueError("implicit feedback is counts of 0 or more, not negative ones")
         self.second_encoder_: SimilarityEncoder | None = None
-        self._embeds_users = items.features is None and users.features is not None
-        of, other = (users, items) if self._embeds_users else (items, users)
-        S = residuals if self._embeds_users else residuals.T.tocsr()
+        self.embeds_users_ = items.features is None and users.features is not None
+        of, other = (users, items) if self.embeds_users_ else (items, users)
+        S = residuals if self.embeds_users_ else residuals.T.tocsr()
         encoder = self._new_encoder(of.features is not None, S)
-        self.encoder_, vectors, self._has_first = self._trained(encoder, S, of, None)
+        self.encoder_, vectors, self.first_known_ = self._trained(encoder, S, of, None)
         last = self.encoder_.module_.last.weight.detach().cpu().numpy().T
         others = np.ascontiguousarray(last)
-        self._has_second = np.ones(len(other), bool)
+        self.second_known_ = np.ones(len(other), bool)
         if other.features is not None:
             second = self._new_encoder(True, residuals)
-            self.second_encoder_, others, self._has_second = self._trained(
+            self.second_encoder_, others, self.second_known_ = self._trained(
                 second, residuals, other, vectors.T
             )
-        self.item_vectors_: FloatArray = others if self._embeds_users else vectors
-        self.user_vectors_: FloatArray = vectors if self._embeds_users else others
+        self.item_vectors_: FloatArray = others if self.embeds_users_ else vectors
+        self.user_vectors_: FloatArray = vectors if self.embeds_users_ else others
 
     def _embed_items(self, items: Points) -> Any:
-        encoder = None if self._embeds_users else self.encoder_
-        has = self._has_second if self._embeds_users else self._has_first
+        encoder = None if self.embeds_users_ else self.encoder_
+        has = self.second_known_ if self.embeds_users_ else self.first_known_
         return self._embedded(items, self.item_vectors_, has, encoder)
 
     def _embed_users(self, users: Points) -> Any:
-        encoder = self.encoder_ if self._embeds_users else self.second_encoder_
-        has = self._has_first if self._embeds_users else self._has_second
+        encoder = self.encoder_ if self.embeds_users_ else self.second_encoder_
+        has = self.first_known_ if self.embeds_users_ else self.second_known_
         return self._embedded(users, self.user_vectors_, has, encoder)
+
+    # Why
+
+    def explain(
+        self,
+        user: Any,
+        item: Any,
+        *,
+        by: Literal["item", "user"] | None = None,
+        composite: Any = "epsilon",
+        item_features: Any = None,
+        user_features: Any = None,
+    ) -> Explanation:
+        """Which features of an item, or of a user, raise and lower a rating (thesis, 5.3).
+
+        Parameters
+        ----------
+        user, item : ids
+        by : {"item", "user"}, optional
+            Whose features; an item's, where both have some.
+        composite : as of `simec.explain.explain_prediction`
+            Rules for hidden layers. Linear embeddings have a closed form.
+        item_features, user_features : as for `predict`
+
+        Returns
+        -------
+        simec.explain.Explanation
+            ``value`` is the rating before it is brought into the range. ``relevances`` are
+            those of features, and ``bias`` is the rest: averages, and what the item's or
+            user's own ratings say.
+
+        Raises
+        ------
+        ValueError
+            If there are no such features.
+        """
+        from simec.explain import Explanation, explain_prediction, explain_similarity
+
+        u = self._users([user], user_features)
+        i = self._items([item], item_features)
+        if by is None:
+            by = "item" if i.features is not None else "user"
+        if by not in ("item", "user"):
+            raise ValueError(f"by is 'item' or 'user', not {by!r}")
+        of = i if by == "item" else u
+        if of.features is None:
+            raise ValueError(
+                f"explanations are of features, and {by}s have none: fit with {by}_features"
+            )
+        if self.second_encoder_ is None:
+            row = int((u if by == "item" else i).rows[0])
+            found = explain_prediction(self.encoder_, self._inputs(of), row, composite=composite)
+        else:
+            both = explain_similarity(
+                self.encoder_, self._inputs(i), self._inputs(u), second=self.second_encoder_,
+                composite=composite,
+            )  # fmt: skip
+            found = both.first if by == "item" else both.second
+        features = self.item_features_ if by == "item" else self.user_features_
+        assert features is not None
+        relevances, x = found.relevances, of.features
+        if sparse.issparse(x):
+            relevances = sparse.csr_matrix(relevances)[:, : features.n_features]
+        else:
+            whole = relevances.toarray() if sparse.issparse(relevances) else relevances
+            relevances, x = whole.ravel()[: features.n_features], x[0]
+        value = float(self._scores(u, i)[0, 0])
+        return Explanation(
+            relevances, value, value - float(relevances.sum()), x, features.names,
+            f"user {user}, item {item}: {value:.3g}",
+        )  # fmt: skip
 
     # Parts
 
@@ -218,9 +296,10 @@ class Recommender(FactorRecommender):
         if points.features is None:
             encoder.fit(None, self._targets(S), last_layer=last_layer)
             return encoder, encoder.transform(None), np.ones(len(points), bool)
-        has = points.described | (self.own > 0)
+        rated = np.diff(S.indptr) > 0
+        has = points.described | (rated & (self.own > 0))
         self._warn_of_missing(points)
-        rows = np.flatnonzero(has & (np.diff(S.indptr) > 0))
+        rows = np.flatnonzero(has & rated)
         X = self._inputs(points)
         encoder.fit(X[rows], self._targets(S[rows]), last_layer=last_layer)
         vectors = np.zeros((len(points), self.n_components), np.float32)
