@@ -79,10 +79,9 @@ def relevances(
 
 def as_tensor(values: Any, example: Tensor) -> Tensor:
     """An array or tensor with the type of another one, on its device."""
-    if not isinstance(values, Tensor):
-        # a copy, as torch cannot mark what it must not write to
-        values = torch.from_numpy(np.array(values))
-    return values.to(example)
+    # a copy of an array, as torch cannot mark what it must not write to
+    found = values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
+    return found.to(example)
 
 
 def _linear_gradient(layers: list[Any], weights: Tensor) -> Tensor:
