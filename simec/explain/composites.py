@@ -13,6 +13,7 @@ from simec.explain.backend import zennit
 
 EPSILON = 1e-6  # keeps denominators from 0
 GAMMA = 0.25
+DEFAULT = "epsilon_gamma"
 GRADIENTS = ("gradient_x_input", "gradient")
 
 

@@ -14,7 +14,7 @@ from scipy import sparse
 from torch import Tensor, nn
 
 from simec.encoder import SimilarityEncoder
-from simec.explain.composites import check_composite
+from simec.explain.composites import DEFAULT, check_composite
 from simec.explain.explanation import Explanation, SimilarityExplanation
 from simec.explain.layers import copied, restricted
 from simec.explain.propagation import as_tensor, relevances
@@ -26,7 +26,7 @@ def explain_prediction(
     x: Any,
     target: int | tuple[int, int],
     *,
-    composite: Any = "epsilon",
+    composite: Any = DEFAULT,
     names: Sequence[str] | None = None,
 ) -> Explanation:
     """Why an encoder predicts a target, such as one user's rating of a movie.
@@ -41,7 +41,7 @@ def explain_prediction(
         Column of S.
     composite : str or zennit.core.Composite
         Rules of layers; see `relevances` and `COMPOSITES`. Linear encoders have a closed
-        form, which the rule "epsilon" and gradient times input agree with.
+        form, with any composite whose rule for dense layers is "epsilon".
     names : sequence of str, optional
         Of features; by default those that the encoder was fitted with.
 
@@ -81,7 +81,7 @@ def explain_similarity(
     x2: Any,
     *,
     second: Any = None,
-    composite: Any = "epsilon",
+    composite: Any = DEFAULT,
     names: Sequence[str] | None = None,
     second_names: Sequence[str] | None = None,
 ) -> SimilarityExplanation:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from simec.explain.composites import (
+    DEFAULT,
     GRADIENTS,
     check_composite,
     composite_of,
@@ -22,14 +23,14 @@ FloatArray = npt.NDArray[np.float32]
 
 
 def relevances(
-    network: nn.Module, x: Any, weights: Any = 1.0, *, composite: Any = "epsilon"
+    network: nn.Module, x: Any, weights: Any = 1.0, *, composite: Any = DEFAULT
 ) -> FloatArray:
     """Relevances of inputs for ``(network(x) * weights).sum(axis=1)``, by LRP.
 
     An output has what it adds to the sum for relevance, and each layer, from the last one to
     the first, shares the relevance of its outputs among its inputs. So relevances sum to what they
     explain, but for the part of biases, which no input has. Of a linear network they are
-    ``x * (W₁ weights)``, whatever the rule would be called (thesis, Sec. 5.1).
+    ``x * (W₁ weights)`` (thesis, Sec. 5.1), unless dense layers have another rule than "epsilon".
 
     Parameters
     ----------
@@ -79,10 +80,9 @@ def relevances(
 
 def as_tensor(values: Any, example: Tensor) -> Tensor:
     """An array or tensor with the type of another one, on its device."""
-    # a copy of arrays: torch cannot mark what it must not write to
-    return (values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))).to(
-        example
-    )
+    # a copy of an array, as torch cannot mark what it must not write to
+    found = values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
+    return found.to(example)
 
 
 def _linear_gradient(layers: list[Any], weights: Tensor) -> Tensor:
