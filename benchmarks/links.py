@@ -32,8 +32,21 @@ MEASURES = {"mrr": "mrr", "hits1": "hits@1", "hits3": "hits@3", "hits10": "hits@
 QUICK_ENTITIES = 3000
 # chosen on validation triples
 OURS: dict[str, dict[str, Any]] = {
-    "wn18": {"n_components": 200, "n3": 0.05, "batch_size": 500, "n_negatives": 4000},
-    "wn18rr": {"n_components": 200, "n3": 0.1, "batch_size": 500, "n_negatives": 4000},
+    "wn18": {
+        "n_components": 200,
+        "n3": 0.05,
+        "batch_size": 250,
+        "n_negatives": 4000,
+        "max_iter": 20,
+        "n_iter_no_change": 3,
+    },
+    "wn18rr": {
+        "n_components": 200,
+        "n3": 0.1,
+        "batch_size": 250,
+        "n_negatives": 4000,
+        "max_iter": 30,
+    },
     "fb15k237": {"n_components": 200, "n3": 0.05, "batch_size": 500},
 }
 THESIS: dict[str, dict[str, Any]] = {

@@ -1,4 +1,4 @@
-"""Reading triples: official files, other files, frames, arrays, lists; and what is wrong in them."""
+"""Reading triples: official files, others, frames, arrays, lists; and what is wrong in them."""
 
 from __future__ import annotations
 
