@@ -48,7 +48,7 @@ def test_what_follows_is_found(form):
 def test_preset_of_the_thesis():
     train, test = chain()
     predictor = LinkPredictor.thesis(
-        20, learning_rate=0.01, batch_size=16, max_iter=60, random_state=0
+        20, batch_size=16, max_iter=60, random_state=0
     ).fit(train, test, entities=PLACES)
     assert predictor.network_.last.shape == (N, 20)
     middle = predictor.network_.middle.weight
