@@ -60,6 +60,7 @@ def test_preset_of_the_thesis():
     untrained = LinkPredictor(**parameters).fit(train, entities=PLACES)
     assert tuned > 2 * untrained.evaluate(valid).measures()["mrr"]
 
+
 def test_ranks_are_those_of_its_scores(fitted):
     predictor, train, test = fitted
     numbers = {place: i for i, place in enumerate(predictor.entities_)}
