@@ -32,14 +32,34 @@ MEASURES = {"mrr": "mrr", "hits1": "hits@1", "hits3": "hits@3", "hits10": "hits@
 QUICK_ENTITIES = 3000
 # chosen on validation triples
 OURS: dict[str, dict[str, Any]] = {
-    "wn18": {"n_components": 200, "n3": 0.05, "batch_size": 500, "n_negatives": 4000},
-    "wn18rr": {"n_components": 200, "n3": 0.1, "batch_size": 500, "n_negatives": 4000},
-    "fb15k237": {"n_components": 200, "n3": 0.05, "batch_size": 500},
+    "wn18": {
+        "n_components": 200,
+        "n3": 0.05,
+        "batch_size": 250,
+        "n_negatives": 4000,
+        "max_iter": 20,
+        "n_iter_no_change": 3,
+    },
+    "wn18rr": {
+        "n_components": 200,
+        "n3": 0.1,
+        "batch_size": 250,
+        "n_negatives": 4000,
+        "max_iter": 30,
+    },
+    "fb15k237": {
+        "n_components": 200,
+        "n3": 0.05,
+        "batch_size": 250,
+        "n_negatives": 4000,
+        "max_iter": 25,
+        "n_iter_no_change": 3,
+    },
 }
 THESIS: dict[str, dict[str, Any]] = {
-    "wn18": {"n_components": 100},
-    "wn18rr": {"n_components": 100},
-    "fb15k237": {"n_components": 100},
+    "wn18": {"max_iter": 12, "batch_size": 250, "n_iter_no_change": 2},
+    "wn18rr": {"max_iter": 12, "batch_size": 250, "n_iter_no_change": 2},
+    "fb15k237": {"max_iter": 60, "batch_size": 100, "n_iter_no_change": 3},
 }
 # MR, MRR, hits at 10, 3, 1 of SimEc
 PAPER = {
@@ -117,7 +137,7 @@ def run(graph: Graph, method: str, seed: int, *, quick: bool = False) -> dict[st
 
     parameters = {**(OURS if method == "ours" else THESIS)[graph.name]}
     if quick:
-        parameters |= {"n_components": 50, "max_iter": 10}
+        parameters |= {"n_components": 50, "max_iter": 10, "batch_size": 100}
     make = LinkPredictor if method == "ours" else LinkPredictor.thesis
     predictor = make(**parameters, random_state=seed, device="cpu", verbose=True)
     start, start_cpu = time.perf_counter(), time.process_time()

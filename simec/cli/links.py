@@ -86,9 +86,7 @@ def train(
             show_default="all",
         ),
     ] = None,
-    learning_rate: Annotated[
-        float | None, _option("At the start.", show_default="0.1; 0.001 with --preset thesis")
-    ] = None,
+    learning_rate: Annotated[float | None, _option("At the start.", show_default="0.1")] = None,
     epochs: Annotated[
         int | None, _option("At most.", show_default="50; 300 with --preset thesis")
     ] = None,
@@ -96,10 +94,12 @@ def train(
         int | None,
         _option(
             "Epochs without progress on --valid after which training ends.",
-            show_default="5; 10 with --preset thesis",
+            show_default="5",
         ),
     ] = None,
-    batch_size: Annotated[int | None, _option("Queries.", show_default="500")] = None,
+    batch_size: Annotated[
+        int | None, _option("Queries.", show_default="500; 100 with --preset thesis")
+    ] = None,
     device: Annotated[str, _option("cpu, cuda, or auto: a GPU where there is one.")] = "auto",
     seed: Annotated[int, _option("Same seed, same model.")] = 1,
     progress: Annotated[

@@ -95,7 +95,7 @@ class Fit:
             schedule = quiet
             if not len(valid):
                 schedule = replace(quiet, max_iter=min(quiet.max_iter, quiet.n_iter_no_change))
-            self._train(shared, links, valid, schedule)
+            self._train(shared, links, valid, schedule, started=True)
             with torch.no_grad():
                 network.middle.weight[r] = shared.middle.weight[0]
         for parameter in network.parameters():
@@ -108,13 +108,19 @@ class Fit:
             return build(n_relations).to(self._device)
 
     def _train(
-        self, network: LinkNetwork, links: IntArray, valid: IntArray, schedule: Schedule
+        self,
+        network: LinkNetwork,
+        links: IntArray,
+        valid: IntArray,
+        schedule: Schedule,
+        *,
+        started: bool = False,
     ) -> None:
         trainer = Trainer(network, self._features, self._n, schedule, self._seed, self._device)
         if not self.history.losses:  # that of fine-tuning is of one relation each
             self.history = trainer.history
         validation = self._validation(network, links, valid) if len(valid) else None
-        trainer.fit(Queries.of(links), validation)
+        trainer.fit(Queries.of(links), validation, started=started)
 
     def _validation(
         self, network: LinkNetwork, links: IntArray, valid: IntArray

@@ -176,8 +176,8 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         """
         preset: dict[str, Any] = {
             "middle": "full", "tied": False, "loss": "bce", "n3": 0.0, "fine_tune": True,
-            "optimizer": "adam", "learning_rate": 1e-3, "init_scale": 0.1, "max_iter": 300,
-            "n_iter_no_change": 10,
+            "optimizer": "adagrad", "learning_rate": 0.1, "init_scale": 0.1, "batch_size": 100,
+            "max_iter": 300, "n_iter_no_change": 5,
         }  # fmt: skip
         return cls(n_components, **{**preset, **parameters})
 

@@ -163,7 +163,9 @@ class Trainer:
             fused = device.type == "cpu" and is_dense
             self._optimizer = torch.optim.Adagrad(trained, lr=schedule.learning_rate, fused=fused)
 
-    def fit(self, queries: Queries, validation: Validation | None = None) -> History:
+    def fit(
+        self, queries: Queries, validation: Validation | None = None, *, started: bool = False
+    ) -> History:
         """Train until validation is ranked better no more; the best weights stay.
 
         Parameters
@@ -172,6 +174,8 @@ class Trainer:
         validation : callable, optional
             Gives the MRR on validation. Without it there are `max_iter` epochs, and the last
             weights stay.
+        started : bool
+            Whether weights are good as they are: they stay unless training betters them.
 
         Raises
         ------
@@ -182,6 +186,8 @@ class Trainer:
 
         s, history = self.schedule, self.history
         best = None
+        if started and validation is not None:
+            history.best, best = validation(), self._weights()
         bar = tqdm(
             total=s.max_iter * len(queries), desc="links", unit=" queries", unit_scale=True,
             disable=not s.progress,

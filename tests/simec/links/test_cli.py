@@ -120,7 +120,7 @@ def test_what_is_wrong_is_told_in_a_line(model, folder, tmp_path):
     bad = tmp_path / "bad.tsv"
     bad.write_text("a\tr\tb\na r b\n")
     assert f"{bad}, line 2 has 1 fields" in error("links", "train", bad, "--out", tmp_path / "m")
-    assert "near it: 'p01'" in error("links", "predict", model, "p011", "next")
+    assert "unknown entity: 'p0' (near it: 'p" in error("links", "predict", model, "p0", "next")
     assert "unknown relation: 'nxt' (near it: 'next')" in error(
         "links", "predict", model, "p01", "nxt"
     )

@@ -1,4 +1,4 @@
-"""Reading triples: official files, other files, frames, arrays, lists; and what is wrong in them."""
+"""Reading triples: official files, others, frames, arrays, lists; and what is wrong in them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 from simec.links import TripleError, as_triples, read_dataset, read_triples
 from simec.links.triples import Ids
+from tests.simec.test_without_torch import run as without_torch
 
 # first lines as in the official archives
 FB15K = (
@@ -134,3 +135,21 @@ def test_ids():
     assert Ids([3, 1], "entity").number(np.int32(1)) == 1
     with pytest.raises(TripleError, match="ids of entity are of mixed types, such as 1 and '1'"):
         Ids.of([1, "1"], "entity")
+
+
+def test_without_torch_triples_are_read_and_the_rest_says_what_to_install(tmp_path):
+    (tmp_path / "kg.tsv").write_text(WN18)
+    done = without_torch(
+        f"import simec.links\nprint(len(simec.links.read_triples({str(tmp_path / 'kg.tsv')!r})))\n"
+        "try:\n    from simec.links import LinkPredictor\nexcept ImportError as error:\n"
+        "    print(error)\n"
+    )
+    assert done.returncode == 0, done.stderr
+    needed = "LinkPredictor needs PyTorch: pip install similarity-encoders[simec]"
+    assert done.stdout.splitlines() == ["2", needed]
+    import simec.links
+
+    with pytest.raises(AttributeError, match="has no attribute 'Predictor'"):
+        _ = simec.links.Predictor
+    for name in simec.links.__all__:
+        assert getattr(simec.links, name).__name__ == name
