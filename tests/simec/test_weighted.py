@@ -84,7 +84,7 @@ def test_alternating_ends_where_no_step_helps(absent, by_count):
     weight = dense_weights(weights, there, absent)
     ridge = 0.02
     fit = LinearFit(None, 20, 20, 0, bias=False)
-    Y, W_l = alternating(
+    _, W_l = alternating(
         fit, S, weights, rng.normal(size=(2, 15)), ridge, 500, absent=absent, by_count=by_count
     )
     counts = [np.maximum(there.sum(axis=axis), 1) for axis in (1, 0)]
@@ -162,7 +162,7 @@ def test_encoders_of_weighted_targets(features):
     exact = SimilarityEncoder(3, solver="exact", l2=1e-6).fit(X, targets)
     assert exact.best_loss_ == pytest.approx(error(exact), rel=0.02)
     adam = SimilarityEncoder(
-        3, solver="adam", init="random", batch_size=8, learning_rate=0.03, max_iter=400,
+        3, solver="adam", init="random", batch_size=10, learning_rate=0.1, max_iter=100,
         random_state=0,
     ).fit(X, targets)  # fmt: skip
     assert error(exact) <= error(adam) * 1.02
