@@ -10,9 +10,9 @@ from scipy import sparse
 
 from simec.parameters import check_integer, check_number
 from simec.recommender.base import known_rows
+from simec.recommender.dual import DualRidge, Map
 from simec.recommender.features import Points
 from simec.recommender.linear import ContentLinear, Float64
-from simec.recommender.ridge import DualRidge, Map
 from simec.spectral import svd_missing
 from simec.spectral.completion import solve_known
 
@@ -164,7 +164,5 @@ def own(known: Any, other: Float64, expected: Float64, ridge: float) -> Float64:
     rest = known.copy().astype(np.float64)
     for start in range(0, len(rows), 1 << 18):
         some = slice(start, start + (1 << 18))
-        rest.data[some] -= np.einsum(
-            "nd,nd->n", expected[rows[some]], other[known.indices[some]]
-        )
+        rest.data[some] -= np.einsum("nd,nd->n", expected[rows[some]], other[known.indices[some]])
     return expected + solve_known(rest, other, ridge)

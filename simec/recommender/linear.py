@@ -11,8 +11,8 @@ from tqdm.auto import tqdm
 
 from simec.parameters import check_number
 from simec.recommender.base import BaseRecommender
+from simec.recommender.dual import DualRidge, Map, dense
 from simec.recommender.features import Points
-from simec.recommender.ridge import DualRidge, Map, dense
 
 Float64 = npt.NDArray[np.float64]
 

@@ -118,9 +118,7 @@ def item_similarities(residuals: Any, shrinkage: float) -> Any:
     squares = residuals.multiply(residuals).tocsr()
     n = residuals.shape[1]
     found = np.zeros((n, n), np.float32)
-    by_items, there_by_items, squares_by_items = (
-        M.T.tocsr() for M in (residuals, there, squares)
-    )
+    by_items, there_by_items, squares_by_items = (M.T.tocsr() for M in (residuals, there, squares))
     for start in range(0, n, _ITEMS):
         some = slice(start, min(start + _ITEMS, n))
         product = (by_items[some] @ residuals).toarray()

@@ -13,9 +13,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 from simec.parameters import check_integer, check_number
 from simec.recommender.base import FactorRecommender, known_rows
+from simec.recommender.dual import DualRidge, Map
 from simec.recommender.features import Points
 from simec.recommender.linear import BIAS_ALPHAS
-from simec.recommender.ridge import DualRidge, Map
 from simec.spectral import svd_missing
 
 Float64 = npt.NDArray[np.float64]
