@@ -44,6 +44,7 @@ class Layout:
         """That of some features, None for the identity, and targets."""
         plain = isinstance(S, (list, tuple))
         vector = (np.ndim(S) if plain else len(getattr(S, "shape", ()))) == 1
+        vector = vector and not isinstance(S, Targets)  # whose shape is of a row
         if inputs is None:
             return cls("identity", len(targets), targets.shape, vector)
         kind: Literal["dense", "sparse"] = "sparse" if isinstance(inputs, SparseInputs) else "dense"

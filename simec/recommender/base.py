@@ -49,6 +49,7 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
 
     _uses_biases = True
     rating_range: tuple[float, float] | None = None
+    describes_biases = False  # whether averages shrink to what features say of them
 
     def __init__(self, *, shrinkage_users: float = 5.0, shrinkage_items: float = 2.0) -> None:
         self.shrinkage_users = shrinkage_users
@@ -124,7 +125,9 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         self.user_features_ = as_features(user_features, "user", self.ratings_.users)
         self.range_: tuple[float, float] | None = None
         if self._uses_biases:
-            self.biases_ = Biases.of(matrix, self.shrinkage_users, self.shrinkage_items)
+            shrinkage = self.shrinkage_users, self.shrinkage_items
+            X = (self._users().features, self._items().features) if self.describes_biases else ()
+            self.biases_ = Biases.described(matrix, *shrinkage, *X)
             self.range_ = self.rating_range or (
                 float(matrix.data.min()), float(matrix.data.max())
             )  # fmt: skip
@@ -177,8 +180,8 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
             some_u, some_i = u.take(some), i.take(some)
             found[some] = (
                 self.biases_.mean
-                + self.biases_.user(some_u.rows)
-                + self.biases_.item(some_i.rows)
+                + self.biases_.user(some_u.rows, some_u.features)
+                + self.biases_.item(some_i.rows, some_i.features)
                 + self._residual_pairs(some_u, some_i)
             )
         return self._clipped(found)
@@ -366,8 +369,8 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
     def _scores(self, users: Points, items: Points) -> npt.NDArray[np.float64]:
         """Predictions of all pairs, not clipped, of shape (n_users, n_items)."""
         found = np.array(self._residuals(users, items), np.float64)
-        found += self.biases_.item(items.rows)
-        found += (self.biases_.mean + self.biases_.user(users.rows))[:, None]
+        found += self.biases_.item(items.rows, items.features)
+        found += (self.biases_.mean + self.biases_.user(users.rows, users.features))[:, None]
         return found
 
     def _exclude(self, scores: Any, users: Any, items: Any) -> None:

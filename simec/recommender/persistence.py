@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import errno
 import json
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -101,8 +102,8 @@ def _described(name: str, value: Any, arrays: dict[str, Any], encoders: dict[str
         return {"features": inner("matrix", value.matrix), "ids_of": inner("ids", value.ids),
                 "names": value.names}  # fmt: skip
     if isinstance(value, Biases):
-        return {"mean": value.mean, "users": inner("users", value.users),
-                "items": inner("items", value.items)}  # fmt: skip
+        return {field.name: inner(field.name, getattr(value, field.name))
+                for field in fields(value)}  # fmt: skip
     if hasattr(value, "module_"):
         encoders[name] = value
         return {"encoder": name}
@@ -174,7 +175,7 @@ def _restored(value: Any, arrays: dict[str, Any], folder: Path, device: str | No
         from simec.encoder import SimilarityEncoder
 
         return SimilarityEncoder.load(folder / value["encoder"], device=device)
-    return Biases(value["mean"], inner(value["users"]), inner(value["items"]))
+    return Biases(**{name: inner(part) for name, part in value.items()})
 
 
 def _read(folder: Path) -> dict[str, Any]:

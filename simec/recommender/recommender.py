@@ -63,6 +63,9 @@ class Recommender(FactorRecommender):
         With features: how much of an embedding is an item's (or user's) own, learned from its
         ratings, as the scale of one more feature that only it has. 0: embeddings are given by
         features alone, as in the thesis.
+    describes_biases : bool
+        With features: whether averages of items and users shrink to what their features say, a
+        ridge regression, so that new ones have some, too; or to 0, as in the thesis.
     max_iter, batch_size, learning_rate, early_stopping
         Of training with hidden layers, as of `simec.SimilarityEncoder`.
     rating_range : (float, float), optional
@@ -109,6 +112,7 @@ class Recommender(FactorRecommender):
         l2: float | Literal["auto"] = "auto",
         l2_by_count: float = 0.5,
         own: float = 1.0,
+        describes_biases: bool = True,
         max_iter: int = 200,
         batch_size: int = 256,
         learning_rate: float = 1e-3,
@@ -129,6 +133,7 @@ class Recommender(FactorRecommender):
         self.l2 = l2
         self.l2_by_count = l2_by_count
         self.own = own
+        self.describes_biases = describes_biases
         self.max_iter = max_iter
         self.batch_size = batch_size
         self.learning_rate = learning_rate

@@ -1,0 +1,168 @@
+"""A Similarity Encoder with item features that is made for new items (task T2a, thesis 4.2)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from simec.parameters import check_integer, check_number
+from simec.recommender.base import known_rows
+from simec.recommender.dual import DualRidge, Map
+from simec.recommender.features import Points
+from simec.recommender.linear import ContentLinear, Float64
+from simec.spectral import svd_missing
+from simec.spectral.completion import solve_known
+
+ALPHAS = (1.0, 3.0, 10.0, 30.0)
+
+
+class ColdStartRecommender(ContentLinear):
+    """A linear Similarity Encoder of item features, whose last layer is fitted for new items.
+
+    Item embeddings are ``y = W₁ x + e``: a map of features, learned together with user vectors
+    W_l from all ratings, and what is the item's own, which is 0 for a new one. W₁, e and W_l
+    are solved for in turn, each by ridge regression. For known items ``y W_l`` is the
+    prediction, as of `Recommender` with features.
+
+    For new items that last layer would expect too much: it was fitted to embeddings that know
+    an item's own ratings. So it is fitted again, to embeddings ``W₁ x`` of each item by a W₁
+    that was regressed on the others, joined by the features themselves (the embedding network
+    has connections that skip W₁); averages are dealt with as in `ContentLinear`, which is this
+    recommender with ``n_components=0``.
+
+    Parameters
+    ----------
+    n_components : int
+        Length d of embeddings, without features that skip W₁.
+    alpha : float
+        Penalty of weights of features that skip W₁.
+    weight : float
+        Of embeddings beside these, in users' regressions.
+    l2_users, l2_items : float
+        What squared user vectors cost, and what is an item's own.
+    alphas : sequence of float
+        Penalties of W₁ to choose from, by the error on items left out.
+    max_iter : int
+        Rounds.
+    shrinkage_users, shrinkage_items : float
+        As of `BaseRecommender`.
+    verbose : bool
+        Show a bar.
+
+    Attributes
+    ----------
+    user_vectors_ : float64 array of shape (n_users, d)
+    item_vectors_ : float64 array of shape (n_items, d)
+        For known items.
+    alpha_ : float
+        The penalty of W₁.
+    """
+
+    def __init__(
+        self,
+        n_components: int = 40,
+        *,
+        alpha: float = 20.0,
+        weight: float = 0.1,
+        l2_users: float = 10.0,
+        l2_items: float = 10.0,
+        alphas: Sequence[float] = ALPHAS,
+        max_iter: int = 3,
+        shrinkage_users: float = 5.0,
+        shrinkage_items: float = 2.0,
+        verbose: bool = False,
+    ) -> None:
+        super().__init__(
+            alpha=alpha, shrinkage_users=shrinkage_users, shrinkage_items=shrinkage_items,
+            verbose=verbose,
+        )  # fmt: skip
+        self.n_components = n_components
+        self.weight = weight
+        self.l2_users = l2_users
+        self.l2_items = l2_items
+        self.alphas = alphas
+        self.max_iter = max_iter
+
+    def _check(self) -> None:
+        super()._check()
+        check_integer("n_components", self.n_components, 1)
+        check_integer("max_iter", self.max_iter, 1)
+        check_number("weight", self.weight, 0)
+        for name in ("l2_users", "l2_items"):
+            if check_number(name, getattr(self, name), 0) == 0:
+                raise ValueError(f"{name} must be more than 0")
+        if not len(self.alphas):
+            raise ValueError("alphas has no penalty to choose")
+        for alpha in self.alphas:
+            if check_number("a penalty in alphas", alpha, 0) == 0:
+                raise ValueError("a penalty in alphas is more than 0")
+
+    # Hooks of ContentLinear
+
+    def _learn(self, residuals: Any, gram: Any, used: Any) -> None:
+        del gram
+        by_users = residuals
+        by_items = residuals.T.tocsr()
+        d = min(self.n_components, *residuals.shape)
+        W, right = svd_missing(residuals, d, "mean")
+        V = np.ascontiguousarray(right.T)
+        points = DualRidge(self._X[used])
+        expected, left_out = np.zeros_like(V), np.zeros_like(V)
+        for _ in range(self.max_iter):
+            W = solve_known(by_users, V, self.l2_users)
+            V = own(by_items, W, expected, self.l2_items)
+            found = points.fit(V[used], self.alphas)
+            left_out[used] = found.left_out
+            # as in the derivation: the item itself took part
+            expected[used] = found.predict(self._X[used])
+        self._map: Map = found
+        self.alpha_ = found.alpha
+        self.user_vectors_: Float64 = solve_known(by_users, V, self.l2_users)
+        self.item_vectors_: Float64 = V
+        self._left_out = left_out.astype(np.float32)
+
+    def _kernel(self, gram: Any) -> Any:
+        gram += np.float32(self.weight) * (self._left_out @ self._left_out.T)
+        return gram
+
+    def _of_features(self, X: Any) -> tuple[Any, Any]:
+        average, products = super()._of_features(X)
+        Y = self._map.predict(X).astype(np.float32)
+        products += np.float32(self.weight) * (Y @ self._left_out.T)
+        return average, products
+
+    # Predictions of known items
+
+    def _residuals(self, users: Points, items: Points) -> Any:
+        rated = (items.rows >= 0) & self._rated[np.maximum(items.rows, 0)]
+        found = np.zeros((len(users), len(items)))
+        W = known_rows(self.user_vectors_, users)
+        found[:, rated] = W @ self.item_vectors_[items.rows[rated]].T
+        new = np.flatnonzero(~rated)
+        if len(new):
+            found[:, new] = super()._residuals(users, items.take(new))
+        return found
+
+    def _item_vectors(self, items: Points) -> Any:
+        rated = (items.rows >= 0) & self._rated[np.maximum(items.rows, 0)]
+        found = known_rows(self.item_vectors_, items)
+        new = np.flatnonzero(~rated & items.described)
+        if len(new):
+            found[new] = self._map.predict(sparse.csr_matrix(items.features)[new])
+        return found
+
+
+def own(known: Any, other: Float64, expected: Float64, ridge: float) -> Float64:
+    """For each row of known entries the vector that explains them, near what is expected.
+
+    Minimises ``Σ (r - v·w)² + ridge |v - expected|²``.
+    """
+    rows = np.repeat(np.arange(known.shape[0]), np.diff(known.indptr))
+    rest = known.copy().astype(np.float64)
+    for start in range(0, len(rows), 1 << 18):
+        some = slice(start, start + (1 << 18))
+        rest.data[some] -= np.einsum("nd,nd->n", expected[rows[some]], other[known.indices[some]])
+    return expected + solve_known(rest, other, ridge)

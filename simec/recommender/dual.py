@@ -1,0 +1,107 @@
+"""Ridge regression of many targets on sparse features, with errors on what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+Float64 = npt.NDArray[np.float64]
+
+_ROWS = 1 << 12  # predicted at a time
+
+
+@dataclass(frozen=True)
+class Map:
+    """From features to what was regressed on them.
+
+    Attributes
+    ----------
+    alpha : float
+        The penalty that was chosen.
+    errors : dict of float
+        For each penalty, the weighted mean squared error on points left out.
+    left_out : float64 array of shape (m, k)
+        What is predicted for each point by a regression on the others.
+    """
+
+    alpha: float
+    errors: dict[float, float]
+    left_out: Float64
+    _points: DualRidge
+    _mean: Float64
+    _dual: Float64
+
+    def predict(self, X: Any) -> Float64:
+        """Of n points, float64 array of shape (n, k)."""
+        found = np.empty((X.shape[0], len(self._mean)))
+        for start in range(0, len(found), _ROWS):
+            rows = slice(start, start + _ROWS)
+            found[rows] = self._mean + self._points.products(X[rows]) @ self._dual
+        return found
+
+
+class DualRidge:
+    """Ridge regressions on the same points, in the products of their features.
+
+    Minimises ``Σ w_i |y_i - B x_i - c|² + α |B|²``. Points are fewer than features, so that
+    their products are decomposed, once for all targets and penalties.
+
+    Parameters
+    ----------
+    X : CSR matrix or array of shape (m, D)
+    weights : array of shape (m,), optional
+        More than 0; 1 if left out.
+    """
+
+    def __init__(self, X: Any, weights: Any = None) -> None:
+        w = np.ones(X.shape[0]) if weights is None else np.asarray(weights, np.float64)
+        self._X, self._share, self._root = X, w / w.sum(), np.sqrt(w)
+        # of features less their means, without making them dense
+        gram = dense(X @ X.T).astype(np.float64)
+        self._own = gram @ self._share
+        gram += float(self._share @ self._own) - self._own[:, None] - self._own
+        gram *= self._root * self._root[:, None]
+        values, self._U = np.linalg.eigh(gram)
+        self._values = np.maximum(values, 0)
+
+    def fit(self, Y: Float64, alphas: Sequence[float]) -> Map:
+        """Regress on the points' features, with the penalty that is best on what is left out.
+
+        Parameters
+        ----------
+        Y : array of shape (m, k)
+        alphas : sequence of float
+            More than 0. One is taken for all k.
+        """
+        mean = self._share @ Y
+        rest = self._root[:, None] * (Y - mean)
+        turned = self._U.T @ rest
+        best, errors = None, {}
+        for alpha in map(float, alphas):
+            kept = self._values / (self._values + alpha)
+            # the mean is one more direction, that of the root of the weights
+            leverage = (self._U**2) @ kept + self._share
+            left = np.maximum(1 - leverage, 1e-9)[:, None]
+            gaps = (rest - self._U @ (kept[:, None] * turned)) / left
+            errors[alpha] = float((gaps**2).sum() / (self._root**2).sum())
+            if best is None or errors[alpha] < errors[best]:
+                best, left_out = alpha, Y - gaps / self._root[:, None]
+        assert best is not None, "there is a penalty at least"
+        dual = self._U @ (turned / (self._values + best)[:, None])
+        return Map(best, errors, left_out, self, mean, self._root[:, None] * dual)
+
+    def products(self, X: Any) -> Float64:
+        """Of centred features of n points and those of the m, shape (n, m)."""
+        found = dense(X @ self._X.T).astype(np.float64)
+        found -= self._own
+        found -= (found @ self._share)[:, None]
+        return found
+
+
+def dense(product: Any) -> Any:
+    """A product as an array."""
+    return product.toarray() if hasattr(product, "toarray") else np.asarray(product)

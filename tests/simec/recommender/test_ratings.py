@@ -1,0 +1,264 @@
+"""Ratings, features and ids, from what people hold, and what is wrong with it."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import sparse
+
+from simec.recommender import Averages, Features, Ids, Recommender, as_features, as_ratings
+from simec.recommender.biases import Biases
+
+TRIPLES = [("ann", 7, 4.0), ("bob", 7, 1.0), ("ann", 3, 5.0)]
+
+
+def table(ratings):
+    return {
+        (u, i): v for u, i, v in zip(*(part.tolist() for part in ratings.triples()), strict=True)
+    }
+
+
+EXPECTED = {("ann", 7): 4.0, ("bob", 7): 1.0, ("ann", 3): 5.0}
+
+
+def frame():
+    pandas = pytest.importorskip("pandas")
+    return pandas.DataFrame(TRIPLES, columns=["who", "what", "stars"])
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: TRIPLES,
+        lambda: [list(triple) for triple in TRIPLES],
+        lambda: iter(TRIPLES),
+        lambda: (["ann", "bob", "ann"], np.array([7, 7, 3]), (4, 1, 5)),
+        lambda: np.array(TRIPLES, object),
+        frame,
+    ],
+)
+def test_forms_of_triples(make):
+    ratings = as_ratings(make())
+    assert table(ratings) == EXPECTED
+    assert ratings.shape == (2, 2)
+    assert ratings.users.values.tolist() == ["ann", "bob"]
+    assert ratings.items.values.dtype == np.int64
+    assert as_ratings(ratings) is ratings
+
+
+def test_columns_of_a_frame():
+    data = frame()[["stars", "what", "who"]]
+    assert table(as_ratings(data, columns=("who", "what", "stars"))) == EXPECTED
+    with pytest.raises(ValueError, match="no column 'user'"):
+        as_ratings(data, columns=("user", "what", "stars"))
+    with pytest.raises(ValueError, match="too few columns"):
+        as_ratings(data[["who", "what"]])
+
+
+@pytest.mark.parametrize("form", [sparse.coo_matrix, sparse.csr_matrix, sparse.csc_array])
+def test_sparse_matrices_keep_order_and_zeros(form):
+    places = ([0, 1, 1], [1, 0, 1])
+    ratings = as_ratings(form((np.array([4.0, 0.0, 2.0]), places)), users=["z", "a"], items=[9, 2])
+    assert ratings.users.values.tolist() == ["z", "a"]
+    assert table(ratings) == {("z", 2): 4.0, ("a", 9): 0.0, ("a", 2): 2.0}
+    plain = as_ratings(form((np.array([4.0, 0.0, 2.0]), places)))
+    assert table(plain) == {(0, 1): 4.0, (1, 0): 0.0, (1, 1): 2.0}
+
+
+def test_duplicates_are_counted_and_the_last_one_counts():
+    given_ = [("a", 1, 2.0), ("a", 1, 5.0), ("b", 1, 3.0), ("b", 1, 3.0), ("a", 1, 2.0)]
+    message = (
+        r"3 ratings are for .* already, 2 of them with another value \(.*user 'a' for item 1\)"
+    )
+    with pytest.warns(UserWarning, match=message + ": the last one counts"):
+        last = as_ratings(given_)
+    assert table(last) == {("a", 1): 2.0, ("b", 1): 3.0}
+    assert (last.n_duplicates, last.n_contradicting) == (3, 2)
+    with pytest.warns(UserWarning, match="their mean counts"):
+        mean = as_ratings(given_, duplicates="mean")
+    assert table(mean) == {("a", 1): 3.0, ("b", 1): 3.0}
+    with pytest.raises(ValueError, match=message + ": use duplicates='last' or 'mean'"):
+        as_ratings(given_, duplicates="error")
+    with pytest.raises(ValueError, match="duplicates is 'last', 'mean' or 'error', not 'sum'"):
+        as_ratings(given_, duplicates="sum")
+
+
+def test_duplicates_of_a_sparse_matrix():
+    matrix = sparse.coo_matrix((np.array([1.0, 2.0]), ([0, 0], [0, 0])), (1, 1))
+    with pytest.warns(UserWarning, match="1 ratings"):
+        assert table(as_ratings(matrix)) == {(0, 0): 2.0}
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 3), st.integers(1, 5)), min_size=1))
+def test_the_last_of_any_ratings(triples):
+    expected = {(u, i): float(v) for u, i, v in triples}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        ratings = as_ratings(triples)
+    assert table(ratings) == expected
+    assert ratings.n_duplicates == len(triples) - len(expected)
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "message"),
+    [
+        ([], ValueError, "there are no ratings"),
+        ([("a", 1)], ValueError, r"rating 0 is no \(user, item, value\): \('a', 1\)"),
+        (["abc"], ValueError, "rating 0 is no"),
+        ([("a", 1, 1), ("b", 1, np.nan)], ValueError, "1 ratings are NaN or infinite.* row 1"),
+        ([("a", 1, np.inf)], ValueError, "row 0"),
+        ([("a", 1, "good")], ValueError, r"a rating is a number, not 'good' \(row 0\)"),
+        ([("a", 1, 1), (2, 1, 3)], TypeError, "user ids are of mixed types.* 2 .row 1. and 'a'"),
+        ([("a", 1, 1), ("b", "x", 3)], TypeError, "item ids are of mixed types"),
+        ([("a", 1.5, 1)], TypeError, "item ids are whole numbers or strings, not 1.5"),
+        ([("a", None, 1)], TypeError, r"not None \(row 0\)"),
+        ((["a"], [1, 2], [3]), ValueError, "1 users, 2 items and 1 values"),
+        (np.eye(4), ValueError, r"not an array of shape \(4, 4\): for a matrix"),
+        (5, TypeError, "cannot be read from int"),
+    ],
+)
+def test_what_is_no_rating(data, error, message):
+    with pytest.raises(error, match=message):
+        as_ratings(data)
+
+
+def test_ids_of_a_sparse_matrix():
+    with pytest.raises(ValueError, match=r"1 users for a matrix of shape \(3, 3\): 3 are needed"):
+        as_ratings(sparse.eye(3), users=["a"])
+    with pytest.raises(ValueError, match="user 'a' is there twice"):
+        as_ratings(sparse.eye(3), users=["a", "b", "a"])
+    with pytest.raises(ValueError, match="for sparse matrices"):
+        as_ratings(TRIPLES, users=["a"])
+    with pytest.raises(ValueError, match="for data frames"):
+        as_ratings(TRIPLES, columns=("a", "b", "c"))
+
+
+def test_ids_find_rows():
+    ids = Ids([30, 10, 20], "user")
+    assert ids.find([10, 99, 30, 5]).tolist() == [1, -1, 0, -1]
+    assert ids.find(np.array([20.0])).tolist() == [2]
+    assert ids.find([]).tolist() == []
+    assert ids.names([2, 0]) == [20, 30]
+    assert Ids(["b", "aa"], "user").find(["aa", "a", "aaa"]).tolist() == [1, -1, -1]
+
+
+@pytest.mark.parametrize(("by", "axis"), [("items", 0), ("users", 1)])
+def test_split(by, axis):
+    rng = np.random.default_rng(0)
+    ratings = as_ratings(sparse.random(40, 30, 0.3, random_state=rng, format="coo"))
+    train, test = ratings.split(0.3, seed=1)
+    assert len(test) == round(0.3 * len(ratings))
+    assert train.shape == test.shape == ratings.shape
+    assert not set(table(train)) & set(table(test))
+    assert table(train) | table(test) == table(ratings)
+    again = ratings.split(0.3, seed=1)[1]
+    assert table(again) == table(test)
+    assert table(ratings.split(0.3, seed=2)[1]) != table(test)
+    train, test = ratings.split(0.3, seed=1, by=by)
+    both = train.matrix.getnnz(axis=axis).astype(bool) & test.matrix.getnnz(axis=axis).astype(bool)
+    assert not both.any()
+    assert table(train) | table(test) == table(ratings)
+    with pytest.raises(ValueError, match="between 0 and 1"):
+        ratings.split(1)
+    with pytest.raises(ValueError, match="by is"):
+        ratings.split(by="time")
+
+
+def test_biases_are_penalised_least_squares():
+    rng = np.random.default_rng(3)
+    matrix = sparse.random(9, 7, 0.5, random_state=rng, format="csr")
+    matrix.data = rng.normal(3, 1, matrix.nnz)
+    found = Biases.of(matrix, 2.0, 0.5)
+    rows, columns = matrix.tocoo().coords if hasattr(matrix, "coords") else matrix.nonzero()
+    design = np.zeros((matrix.nnz, 16))
+    design[np.arange(matrix.nnz), rows] = design[np.arange(matrix.nnz), 9 + columns] = 1
+    penalty = np.diag([2.0] * 9 + [0.5] * 7)
+    right = design.T @ (matrix.data - matrix.data.mean())
+    expected = np.linalg.solve(design.T @ design + penalty, right)
+    np.testing.assert_allclose(np.append(found.users, found.items), expected, atol=1e-5)
+    rest = found.residuals(matrix)
+    np.testing.assert_allclose(
+        rest.data, matrix.data - matrix.data.mean() - design @ expected, atol=1e-5
+    )
+    assert found.user(np.array([-1, 2])).tolist() == [0, found.users[2]]
+
+
+def test_averages_of_many_ratings_are_plain_averages():
+    users, items = np.divmod(np.arange(600), 20)
+    high = np.linspace(-1, 1, 20)
+    averages = Averages(shrinkage_users=0, shrinkage_items=0)
+    averages.fit((users, items, 3 + high[items] + (users % 2) - 0.5))
+    np.testing.assert_allclose(averages.biases_.items, high, atol=1e-6)
+    np.testing.assert_allclose(averages.biases_.users, (np.arange(30) % 2) - 0.5, atol=1e-6)
+    # the same for all users
+    assert averages.recommend(3, 2, exclude_seen=False)[0][0] == 19
+
+
+# Features
+
+
+def test_forms_of_features():
+    pandas = pytest.importorskip("pandas")
+    X = np.array([[1, 0], [0, 2]], np.float32)
+    data = pandas.DataFrame(X, index=["b", "a"], columns=["red", "blue"])
+    found = as_features(data, "item")
+    assert found.ids.values.tolist() == ["b", "a"]
+    assert found.names == ["red", "blue"]
+    assert as_features(found, "item") is found
+    for given_ in ((["b", "a"], X), (["b", "a"], sparse.coo_matrix(X), ["red", "blue"])):
+        other = as_features(given_, "item")
+        matrix = other.matrix.toarray() if sparse.issparse(other.matrix) else other.matrix
+        assert matrix.dtype == np.float32
+        np.testing.assert_array_equal(matrix, X)
+    assert as_features(X, "item", Ids([1, 2], "item")).ids.values.tolist() == [1, 2]
+    assert as_features(None, "item") is None
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ((["a"], np.zeros((2, 3))), "2 rows for 1 items: give"),
+        ((["a", "b"], np.array([[1, 2], [np.nan, 0]])), "features of item 'b' are NaN"),
+        ((["a", "b"], sparse.csr_matrix([[0, 2], [np.inf, 0]])), "features of item 'b' are NaN"),
+        ((["a"], [["red"]]), "features are no numbers"),
+        ((["a"], [1.0]), r"have shape \(n, D\), not \(1,\)"),
+        ((["a"], [[1.0]], ["x", "y"]), "2 names for 1 features"),
+        ((["a", "a"], np.zeros((2, 1))), "item 'a' is there twice"),
+        ((1, 2, 3, 4), r"are \(ids, matrix\)"),
+        (np.zeros((2, 2)), "need ids here"),
+    ],
+)
+def test_what_is_no_feature(data, message):
+    with pytest.raises(ValueError, match=message):
+        as_features(data, "item")
+
+
+def test_columns_of_text_are_named():
+    pandas = pytest.importorskip("pandas")
+    data = pandas.DataFrame({"year": [1990], "genre": ["drama"]}, index=["a"])
+    with pytest.raises(ValueError, match="column 'genre' of the item features .*get_dummies"):
+        as_features(data, "item")
+
+
+def test_features_that_are_missing_are_counted():
+    features = Features(Ids(["a"], "item"), np.ones((1, 2)))
+    triples = [("u", "a", 1), ("u", "b", 3), ("v", "c", 5), ("v", "a", 2)]
+    message = "2 of 3 items have no features, the first is 'b': they are predicted by "
+    with pytest.warns(UserWarning, match=message + "their own ratings alone"):
+        Recommender(1).fit(triples, item_features=features)
+    with pytest.warns(UserWarning, match=message + "averages alone"):
+        found = Recommender(1, own=0).fit(triples, item_features=features)
+    averages = Averages().fit(triples)
+    np.testing.assert_allclose(found.predict("u", ["b", "c"]), averages.predict("u", ["b", "c"]))
+
+
+def test_features_that_nothing_was_fitted_with():
+    with pytest.raises(ValueError, match="item features are given, but Averages was fitted witho"):
+        Averages().fit(TRIPLES).predict("ann", 5, item_features=([5], [[1.0]]))
+    found = Recommender(1).fit([(1, 1, 2.0), (2, 2, 3.0)], item_features=([1, 2], np.eye(2)))
+    with pytest.raises(ValueError, match="3 features are given, but there were 2 in training"):
+        found.predict(1, 5, item_features=([5], [[1.0, 2, 3]]))
