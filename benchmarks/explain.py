@@ -16,8 +16,8 @@
 removed in the order of relevance, a twentieth of those that are there at a time; the area is that
 under the similarity, as a share of what it was. The lower, the sooner went what the similarity is
 made of. "lrp" has the rules that do best on pairs of training images, and "epsilon" for words;
-"random" is a random order, "gradient" one by the gradient alone; "gain" is how much lower the area of
-"lrp" is than that of "gradient", for the same encoder and pairs.
+"random" is a random order, "gradient" one by the gradient alone; "gain" is how much lower the area
+of "lrp" is than that of "gradient", for the same encoder and pairs.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ from benchmarks.explain_tasks import (
 )
 from benchmarks.runs import Measured
 
-MAP_RULES = "epsilon_gamma"  # of heat maps that are compared
+MAP_RULES = "epsilon_gamma"  # the default: of heat maps that are compared and shown
 UNITS = {
     "auc": "area",
     "gain": "area",
@@ -200,7 +200,7 @@ def _shoes(panels: Any, drawn: dict[str, Any], X: Any, pairs: Any) -> None:
             shown[0].imshow(X[one, 0], cmap="gray_r")
             for axes, name in zip(shown[1:], SIMILARITIES, strict=True):
                 encoder, _ = drawn[name]
-                R = encoder.score(encoder.rules, X[[one]], X[[other]], 0)[0, 0]
+                R = encoder.score(MAP_RULES, X[[one]], X[[other]], 0)[0, 0]
                 axes.imshow(colours(R, np.quantile(np.abs(R), 0.995)))
     for axes, label in zip(panels[:, 0], ("pairs", *SIMILARITIES), strict=True):
         axes.set_ylabel(label)
