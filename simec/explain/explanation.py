@@ -103,7 +103,7 @@ class Explanation:
 
     def to_html(self, path: Any) -> None:
         """Write a page that needs no other file; see `simec.explain.write_page`."""
-        from simec.explain.page import write_page
+        from simec.explain.pages import write_page
 
         write_page(path, [self], title=self.title or "Explanation")
 
@@ -159,6 +159,6 @@ class SimilarityExplanation:
 
     def to_html(self, path: Any) -> None:
         """Write a page that needs no other file; see `simec.explain.write_page`."""
-        from simec.explain.page import write_page
+        from simec.explain.pages import write_page
 
         write_page(path, [self], title=f"Similarity {self.value:.3g}")
