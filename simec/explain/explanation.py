@@ -25,7 +25,8 @@ class Explanation:
         What is explained: a prediction or a similarity, before any activation of the output.
     bias : float
         What of it belongs to no feature: ``value - relevances.sum()``. Biases of layers hold it,
-        and means that were taken off. NaN for gradients, which do not add up.
+        means that were taken off, and of the rules "plus" and "alpha_beta" units without any
+        input of the sign that they look for. NaN for gradients, which do not add up.
     x : array or CSR matrix of the same shape
         The features themselves.
     names : sequence of str, optional
