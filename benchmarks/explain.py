@@ -78,11 +78,12 @@ def main(argv: list[str] | None = None) -> None:
     data = shoes(args.data)
     pairs = alike(data[2], data[3], sizes["pairs"])
     seeds = range(1, args.seeds + 1)
-    runs, kept, drawn = [], {}, {}
+    runs, kept, drawn, rules = [], {}, {}, {}
     for seed in tqdm(seeds, desc="seeds", unit="seed"):
         found = plants(args.data, seed)
         for name in SIMILARITIES:
             encoder = Shoes(name, data, seed, sizes)
+            rules[f"{name}.{seed}"] = encoder.rules
             figures, curves, kept[name, seed] = footwear(encoder, data[2], pairs, seed)
             found |= {f"footwear.{name}.{key}": value for key, value in figures.items()}
             if seed == 1:
@@ -107,7 +108,7 @@ def main(argv: list[str] | None = None) -> None:
     results += [Result(name, value, _unit(name)) for name, value in movies.figures().items()]
     protocol = {
         "footwear": ENCODER, **sizes, "words": WORDS, "movies": MOVIES, "steps": STEPS,
-        "seeds": args.seeds, "quick": args.quick,
+        "rules": rules, "seeds": args.seeds, "quick": args.quick,
     }  # fmt: skip
     corpus = {"names": "Gati & Tversky 1982, MovieLens 1M, Fashion-MNIST, 20 newsgroups"}
     report(
