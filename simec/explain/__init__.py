@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from simec.explain.classic import decompose
 from simec.explain.composites import COMPOSITES
 from simec.explain.explanation import Explanation, SimilarityExplanation
-from simec.explain.page import page, write_page
+from simec.explain.pages import page, write_page
 from simec.explain.words import Piece, colour_words
 
 if TYPE_CHECKING:

@@ -25,7 +25,8 @@ class Explanation:
         What is explained: a prediction or a similarity, before any activation of the output.
     bias : float
         What of it belongs to no feature: ``value - relevances.sum()``. Biases of layers hold it,
-        and means that were taken off. NaN for gradients, which do not add up.
+        means that were taken off, and of the rules "plus" and "alpha_beta" units without any
+        input of the sign that they look for. NaN for gradients, which do not add up.
     x : array or CSR matrix of the same shape
         The features themselves.
     names : sequence of str, optional
@@ -103,7 +104,7 @@ class Explanation:
 
     def to_html(self, path: Any) -> None:
         """Write a page that needs no other file; see `simec.explain.write_page`."""
-        from simec.explain.page import write_page
+        from simec.explain.pages import write_page
 
         write_page(path, [self], title=self.title or "Explanation")
 
@@ -159,6 +160,6 @@ class SimilarityExplanation:
 
     def to_html(self, path: Any) -> None:
         """Write a page that needs no other file; see `simec.explain.write_page`."""
-        from simec.explain.page import write_page
+        from simec.explain.pages import write_page
 
         write_page(path, [self], title=f"Similarity {self.value:.3g}")

@@ -17,7 +17,7 @@ def test_the_examples_run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
     names: dict = {}
-    for code in blocks[:3]:  # the fourth needs a model of words
+    for code in blocks:
         exec(compile(code, DOCS.name, "exec"), names)
     why = names["why"]
     assert why.first.relevances.sum() + why.first.bias == pytest.approx(why.value)
@@ -25,3 +25,5 @@ def test_the_examples_run(tmp_path, monkeypatch):
     assert {"goalie", "puck"} <= {p.text for p in names["pieces"] if p.relevance > 0}
     assert "Why they are similar" in (tmp_path / "texts.html").read_text()
     assert (tmp_path / "why.html").is_file()
+    assert {name for name, _ in names["found"].top(2)} == {"homes", "firefighters"}
+    assert names["found"].value == pytest.approx(0.62, abs=0.05)
