@@ -218,12 +218,13 @@ class Trainer:
         finally:
             bar.close()
             if best is not None:
-                self.network.load_state_dict(best)
+                self.network.load_state_dict(best, strict=False)
             self.network.eval()
         return history
 
     def _weights(self) -> dict[str, Tensor]:
-        return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+        trained = ((name, p) for name, p in self.network.named_parameters() if p.requires_grad)
+        return {name: p.detach().clone() for name, p in trained}
 
     def _epoch(self, queries: Queries, bar: Any) -> float:
         self.network.train()
