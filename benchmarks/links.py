@@ -50,8 +50,9 @@ OURS: dict[str, dict[str, Any]] = {
     "fb15k237": {
         "n_components": 200,
         "n3": 0.05,
-        "batch_size": 500,
-        "max_iter": 14,
+        "batch_size": 250,
+        "n_negatives": 4000,
+        "max_iter": 24,
         "n_iter_no_change": 3,
     },
 }
