@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -114,7 +114,7 @@ class LinkPredictor(Answering, BaseEstimator):  # type: ignore[misc]
         *,
         middle: Literal["complex", "diagonal", "full"] = "complex",
         tied: bool = True,
-        hidden_layers: Iterable[int] = (),
+        hidden_layers: Sequence[int] = (),
         activation: str = "tanh",
         loss: Literal["softmax", "bce"] = "softmax",
         targets: Literal["1vsall", "kvsall"] = "1vsall",
