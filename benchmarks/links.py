@@ -52,7 +52,7 @@ OURS: dict[str, dict[str, Any]] = {
         "n3": 0.05,
         "batch_size": 250,
         "n_negatives": 4000,
-        "max_iter": 25,
+        "max_iter": 24,
         "n_iter_no_change": 3,
     },
 }

@@ -7,15 +7,16 @@ from typing import TYPE_CHECKING, Any
 from simec.links.triples import Dataset, TripleError, as_triples, read_dataset, read_triples
 
 if TYPE_CHECKING:
+    from simec.links.answering import Link
     from simec.links.evaluation import Evaluation
-    from simec.links.predictor import Link, LinkPredictor
+    from simec.links.predictor import LinkPredictor
 
 __all__ = [
     "Dataset", "Evaluation", "Link", "LinkPredictor", "TripleError", "as_triples", "read_dataset",
     "read_triples",
 ]  # fmt: skip
 
-_PLACES = {"LinkPredictor": "predictor", "Link": "predictor", "Evaluation": "evaluation"}
+_PLACES = {"LinkPredictor": "predictor", "Link": "answering", "Evaluation": "evaluation"}
 
 
 def __getattr__(name: str) -> Any:

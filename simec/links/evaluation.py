@@ -42,6 +42,11 @@ def ranks(
     -------
     raw, filtered : float64 array of shape (m,)
         From 1; with ties at their mean rank. `filtered` is None without `known`.
+
+    Raises
+    ------
+    ValueError
+        If the score of what is ranked is NaN; those of others count as lower.
     """
     raw, filtered = np.empty(len(links)), np.empty(len(links))
     size = max(1, min(1024, _NUMBERS // max(n_entities, 1)))
@@ -51,6 +56,8 @@ def ranks(
         scores = score(h, r)
         t = t.to(scores.device)
         true = scores.gather(1, t[:, None])
+        if bool(true.isnan().any()):
+            raise ValueError("a score is NaN, which has no rank")
         above = (scores > true).sum(1).double()
         level = (scores == true).sum(1).double() - 1
         raw[start : start + size] = (1 + above + level / 2).cpu().numpy()

@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from simec.inputs import DenseInputs, SparseInputs
+from simec.inputs import DenseInputs, SparseInputs, quiet_about_sparse
 from simec.links.errors import ERRORS, Gradients, Positives
 from simec.links.network import LinkNetwork
 from simec.links.queries import IntArray, Queries
@@ -218,12 +218,13 @@ class Trainer:
         finally:
             bar.close()
             if best is not None:
-                self.network.load_state_dict(best)
+                self.network.load_state_dict(best, strict=False)
             self.network.eval()
         return history
 
     def _weights(self) -> dict[str, Tensor]:
-        return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
+        trained = ((name, p) for name, p in self.network.named_parameters() if p.requires_grad)
+        return {name: p.detach().clone() for name, p in trained}
 
     def _epoch(self, queries: Queries, bar: Any) -> float:
         self.network.train()
@@ -279,7 +280,8 @@ class Trainer:
             self._entities.backward(Y, numbers, by_Y)
             if network.bias is not None:
                 network.bias.grad = by_offset
-        self._optimizer.step()
+        with quiet_about_sparse():
+            self._optimizer.step()
         return error
 
     def _positives(self, rows: Tensor, columns: Tensor, n: int) -> Positives:

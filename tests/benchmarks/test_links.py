@@ -38,7 +38,7 @@ def test_graphs(data, name, n, k, sizes):
     whole = {name: set(graph.triples(name)) for name in ("train", "valid", "test")}
     for split in whole:
         assert set(some.triples(split)) <= whole[split]
-        assert len(some.triples(split)) >= 10
+        assert some.triples(split)
 
 
 def test_texts(data):

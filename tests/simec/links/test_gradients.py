@@ -8,6 +8,7 @@ import torch
 
 from simec.links.errors import ERRORS, Gradients, Positives
 from simec.links.network import LinkNetwork, Middle
+from simec.links.training import Schedule, Trainer
 from tests.simec.links.oracle import bce_error, complex_product, softmax_error
 
 
@@ -129,3 +130,22 @@ def test_networks(tied, n_features):
     names = set(dict(network.named_parameters()))
     assert ("last" in names) is ("bias" in names) is (not tied)
     assert network.encoder(torch.eye(9)[:, : n_features or 9]).shape == (9, 6)
+
+
+def test_entities_that_are_drawn_stand_for_all():
+    n = 60
+    network = LinkNetwork(n, 2, 4, "diagonal")
+    schedule = Schedule("softmax", "1vsall", "adagrad", 0.1, 0.0, 0.0, 15, 8, 1, 1)
+    trainer = Trainer(network, None, n, schedule, 0, torch.device("cpu"))
+    scores = torch.randn(n, generator=torch.Generator().manual_seed(0))
+    h, columns = torch.tensor([3, 5, 3]), torch.tensor([5, 7, 50, 0])
+    found = []
+    for _ in range(3000):
+        numbers, at_h, at_columns, offset = trainer._candidates(h, columns)
+        assert len(set(numbers.tolist())) == len(numbers) < n
+        assert torch.equal(numbers[at_h], h)
+        assert torch.equal(numbers[at_columns], columns)
+        assert not offset[torch.cat([at_h, at_columns])].any()
+        found.append(float((scores[numbers] + offset).exp().sum()))
+    error = np.std(found) / np.sqrt(len(found))
+    assert abs(np.mean(found) - float(scores.exp().sum())) < 4 * error

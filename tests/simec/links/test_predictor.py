@@ -10,7 +10,9 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from simec.links import LinkPredictor
-from simec.links.queries import both_ways
+from simec.links.network import LinkNetwork
+from simec.links.queries import Queries, both_ways
+from simec.links.training import Schedule, Trainer
 from tests.simec.links.graph import PLACES, N, chain, features
 from tests.simec.links.oracle import both_ranks
 
@@ -174,30 +176,41 @@ def test_features_give_links_to_entities_never_seen(as_sparse, more):
     assert predictor.transform().shape == (N, 20)
 
 
-def test_gradient_of_a_step_is_that_of_the_objective():
+@pytest.mark.parametrize("tied", [True, False])
+@pytest.mark.parametrize("form", ["1vsall", "kvsall", "bce"])
+def test_gradient_of_a_step_is_that_of_the_objective(form, tied):
     """The hand-made way back, shared memory and all, against autograd on the plain objective."""
-    from simec.links.network import LinkNetwork
-    from simec.links.queries import Queries
-    from simec.links.training import Schedule, Trainer
-
     torch.manual_seed(0)
     links = both_ways(np.array([[0, 0, 1], [0, 0, 2], [3, 1, 1], [2, 1, 0]]), 2)
     queries = Queries.of(links)
-    for tied in (True, False):
-        network = LinkNetwork(5, 4, 6, "complex", tied=tied, scale=0.5)
-        schedule = Schedule("softmax", "1vsall", "adagrad", 1e-9, 0.1, 0.0, None, 99, 1, 1)
-        trainer = Trainer(network, None, 5, schedule, 0, torch.device("cpu"))
-        error = trainer._step(queries, np.arange(len(queries)))
-        ours = {name: p.grad.clone() for name, p in network.named_parameters()}
-        network.zero_grad()
-        Y = network.encoder.weight
-        W = Y if tied else network.last
-        h, r, t = torch.from_numpy(links).T
-        scores = network.middle(Y[h], r) @ W.T
-        middle = network.middle
-        cubes = (middle.cubes(Y[h]) + middle.relation_cubes(r) + middle.cubes(W[t])).mean()
-        loss = torch.nn.functional.cross_entropy(scores, t) + 0.1 * cubes
-        loss.backward()
-        assert float(error) == pytest.approx(loss.item(), rel=1e-5)
-        for name, p in network.named_parameters():
-            torch.testing.assert_close(ours[name], p.grad, rtol=1e-4, atol=1e-7)
+    bce = form == "bce"
+    network = LinkNetwork(5, 4, 6, "complex", tied=tied, bias=bce, scale=0.5)
+    schedule = Schedule(
+        "bce" if bce else "softmax", "1vsall" if bce else form, "adagrad", 1e-9,
+        0.0 if bce else 0.1, 0.0, None, 99, 1, 1,
+    )  # fmt: skip
+    trainer = Trainer(network, None, 5, schedule, 0, torch.device("cpu"))
+    error = trainer._step(queries, np.arange(len(queries)))
+    ours = {name: p.grad.clone() for name, p in network.named_parameters()}
+    network.zero_grad()
+    Y, middle = network.encoder.weight, network.middle
+    W = Y if tied else network.last
+    h, r, t = torch.from_numpy(links).T
+    scores = middle(Y[h], r) @ W.T
+    # links of the same query
+    same = ((h[:, None] == h) & (r[:, None] == r)).float()
+    if bce:
+        targets = (same @ torch.nn.functional.one_hot(t, 5).float()).clamp(max=1)
+        each = torch.nn.functional.binary_cross_entropy_with_logits(
+            scores + network.bias, targets, reduction="none"
+        )
+        loss = (each.sum(1) / same.sum(1)).sum() / len(queries)
+    else:
+        weights = 1 / same.sum(1) / len(queries) if form == "kvsall" else torch.full((8,), 1 / 8)
+        cubes = middle.cubes(Y[h]) + middle.relation_cubes(r) + middle.cubes(W[t])
+        each = torch.nn.functional.cross_entropy(scores, t, reduction="none")
+        loss = ((each + 0.1 * cubes) * weights).sum()
+    loss.backward()
+    assert float(error) == pytest.approx(loss.item(), rel=1e-5)
+    for name, p in network.named_parameters():
+        torch.testing.assert_close(ours[name], p.grad, rtol=1e-4, atol=1e-7)

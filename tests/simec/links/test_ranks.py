@@ -124,6 +124,15 @@ def test_as_pykeen_has_them(monkeypatch):
             assert ours[mine] == pytest.approx(metric, abs=1e-6), (side, mine)
 
 
+def test_nan_has_no_rank():
+    table = np.zeros((2, 3, 3), np.float32)
+    table[0, 0, 1] = np.nan
+    with pytest.raises(ValueError, match="a score is NaN"):
+        ranks(scorer_of(table), np.array([[0, 0, 1]]), 3)
+    raw, _ = ranks(scorer_of(table), np.array([[0, 0, 2]]), 3)
+    assert raw[0] == 1.5
+
+
 def test_measures_of_ranks():
     found = measures(np.array([1.0, 1.5, 4.0, 20.0]))
     assert found["mr"] == 26.5 / 4
