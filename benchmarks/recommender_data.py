@@ -152,7 +152,9 @@ def _years(years: Sequence[int | None]) -> Any:
 # Features of users
 
 
-def user_features(ids: Sequence[int] | Ids, data: str | Path | None = None) -> tuple[Any, list[str]]:
+def user_features(
+    ids: Sequence[int] | Ids, data: str | Path | None = None
+) -> tuple[Any, list[str]]:
     """Gender, age group, occupation and region (first digits of the zip code) of ML-1M's users.
 
     Returns

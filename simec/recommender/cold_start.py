@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from simec.parameters import check_integer, check_number
+from simec.checks import check_integer, check_number
 from simec.recommender.base import known_rows
 from simec.recommender.dual import DualRidge, Map
 from simec.recommender.features import Points

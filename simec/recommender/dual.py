@@ -96,7 +96,7 @@ class DualRidge:
 
     def products(self, X: Any) -> Float64:
         """Of centred features of n points and those of the m, shape (n, m)."""
-        found = dense(X @ self._X.T).astype(np.float64)
+        found: Float64 = dense(X @ self._X.T).astype(np.float64)
         found -= self._own
         found -= (found @ self._share)[:, None]
         return found

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from scipy import linalg, sparse
 from tqdm.auto import tqdm
 
-from simec.parameters import check_number
+from simec.checks import check_number
 from simec.recommender.base import BaseRecommender
 from simec.recommender.dual import DualRidge, Map, dense
 from simec.recommender.features import Points

@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
-from simec.parameters import check_integer, check_number
+from simec.checks import check_integer, check_number
 from simec.recommender.base import FactorRecommender, known_rows
 from simec.recommender.dual import DualRidge, Map
 from simec.recommender.features import Points
@@ -98,8 +98,8 @@ class SVDRidge(ResidualSVD):
     """`ResidualSVD`, and ridge regression from features to its embeddings.
 
     The two steps that a SimEc with features takes at once ("SVD & regression"). With features
-    of items, of users, or of both, embeddings of these are what the regression makes of them, for known
-    points too. Averages of new points are regressed on features in the same way.
+    of items, of users, or of both, embeddings of these are what the regression makes of them,
+    for known points too. Averages of new points are regressed on features in the same way.
 
     Parameters
     ----------
