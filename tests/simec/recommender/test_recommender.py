@@ -109,7 +109,7 @@ def test_averages_of_new_items_come_of_their_features():
     )
     users, items, _ = world.ratings.triples()
     np.testing.assert_allclose(
-        described.predict(users, items), many.predict(users, items), atol=0.05
+        described.predict(users, items), many.predict(users, items), atol=0.15
     )
 
 
