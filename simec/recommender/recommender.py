@@ -19,7 +19,11 @@ from simec.targets import SparseTargets
 if TYPE_CHECKING:
     from simec.explain import Explanation
 
-_L2 = {False: 15.0, True: 50.0}  # without features, and with some
+# without features, and with some
+_L2 = {
+    ("explicit", False): 15.0, ("explicit", True): 50.0,
+    ("implicit", False): 30.0, ("implicit", True): 50.0,
+}  # fmt: skip
 
 
 class Recommender(FactorRecommender):
@@ -57,7 +61,7 @@ class Recommender(FactorRecommender):
     l2 : float or "auto"
         What squared weights cost, in units of the squared error of one rating. "auto" without
         features is found by variational Bayes, for each component; with features it is 50, and
-        of implicit feedback 15.
+        of implicit feedback 30.
     l2_by_count : float
         How much more those cost that have more ratings; see `simec.SimilarityEncoder`.
     own : float
@@ -108,7 +112,7 @@ class Recommender(FactorRecommender):
         hidden_layers: Sequence[int] = (),
         activation: str = "tanh",
         feedback: Literal["explicit", "implicit"] = "explicit",
-        alpha: float = 40.0,
+        alpha: float = 5.0,
         absent: float = 1.0,
         l2: float | Literal["auto"] = "auto",
         l2_by_count: float = 0.5,
@@ -274,7 +278,7 @@ class Recommender(FactorRecommender):
         solver: Literal["auto", "variational", "exact"] = (
             "auto" if deep else "variational" if by_itself else "exact"
         )
-        l2 = _L2[described] if self.l2 == "auto" else float(self.l2)
+        l2 = _L2[self.feedback, described] if self.l2 == "auto" else float(self.l2)
         return SimilarityEncoder(
             self.n_components,
             hidden_layers=self.hidden_layers if deep else (),
