@@ -10,7 +10,7 @@ from simec.recommender.cold_start import ColdStartRecommender
 from simec.recommender.evaluation import evaluate
 from simec.recommender.features import Features, as_features
 from simec.recommender.files import FileError, read_features, read_ratings
-from simec.recommender.ids import Ids, UnknownIdError
+from simec.recommender.ids import Ids, IdTypeError, UnknownIdError
 from simec.recommender.linear import ContentLinear
 from simec.recommender.movielens import read_movielens, read_movies, read_users
 from simec.recommender.neighbourhood import Neighbourhood
@@ -29,6 +29,7 @@ __all__ = [
     "FactorRecommender",
     "Features",
     "FileError",
+    "IdTypeError",
     "Ids",
     "Neighbourhood",
     "Ratings",
