@@ -18,7 +18,7 @@ from simec.recommender import persistence
 from simec.recommender.biases import Biases
 from simec.recommender.features import Features, Points, as_features, gathered
 from simec.recommender.ids import UnknownIdError, read_ids
-from simec.recommender.ranking import lengths, paired, slices, top
+from simec.recommender.ranking import exclude, lengths, paired, slices, top
 from simec.recommender.ratings import as_ratings
 
 FloatArray = npt.NDArray[np.float32]
@@ -224,7 +224,7 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         for some in slices(len(u), max(1, _AT_ONCE // max(len(i), 1))):
             scores = self._scores(u.take(some), i)
             if exclude_seen:
-                self._exclude(scores, u.rows[some], i.rows)
+                exclude(scores, u.rows[some], i.rows, self.ratings_.matrix)
             for row in scores:
                 best = top(row, n)
                 ids = names[best].tolist()
@@ -372,16 +372,6 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         found += self.biases_.item(items.rows, items.features)
         found += (self.biases_.mean + self.biases_.user(users.rows, users.features))[:, None]
         return found
-
-    def _exclude(self, scores: Any, users: Any, items: Any) -> None:
-        """Put -inf where an item has been rated."""
-        place = np.full(len(self.ratings_.items), -1)
-        place[items[items >= 0]] = np.flatnonzero(items >= 0)
-        matrix = self.ratings_.matrix
-        for row, user in zip(scores, users, strict=True):
-            if user >= 0:
-                seen = place[matrix.indices[matrix.indptr[user] : matrix.indptr[user + 1]]]
-                row[seen[seen >= 0]] = -np.inf
 
     def _clipped(self, values: Any) -> FloatArray:
         if self.range_ is not None:

@@ -38,6 +38,24 @@ def top(scores: Any, n: int) -> Any:
     return some[scores[some] > -np.inf]
 
 
+def exclude(scores: Any, users: Any, items: Any, matrix: Any) -> None:
+    """Put -inf where a matrix stores something.
+
+    Parameters
+    ----------
+    scores : float array of shape (n, k)
+    users, items : int64 arrays of shape (n,) and (k,)
+        Rows and columns of the matrix, -1 for others.
+    matrix : CSR matrix
+    """
+    place = np.full(matrix.shape[1], -1)
+    place[items[items >= 0]] = np.flatnonzero(items >= 0)
+    for row, user in zip(scores, users, strict=True):
+        if user >= 0:
+            seen = place[matrix.indices[matrix.indptr[user] : matrix.indptr[user + 1]]]
+            row[seen[seen >= 0]] = -np.inf
+
+
 def lengths(vectors: Any) -> Any:
     """Of each row of an array or CSR matrix."""
     if hasattr(vectors, "multiply"):
