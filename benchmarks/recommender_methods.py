@@ -47,7 +47,7 @@ CHOSEN: dict[str, dict[str, dict[str, Any]]] = {
         "svd_ridge": {"n_components": 20, "ridge": 20.0},
         "content_linear": {"alpha": 5.0},
         "simec_plain": {"n_components": 10},
-        "simec": {"n_components": 20, "alpha": 20.0, "weight": 0.1},
+        "simec": {"n_components": 20, "alpha": 10.0},
     },
     "t2b": {
         "averages": {"shrinkage_users": NEVER, "shrinkage_items": 2.0},
@@ -64,24 +64,24 @@ CHOSEN: dict[str, dict[str, dict[str, Any]]] = {
 GRIDS: dict[str, dict[str, dict[str, tuple[Any, ...]]]] = {
     "t1": {
         "averages": {"shrinkage_users": (2.0, 5.0, 10.0), "shrinkage_items": (1.0, 2.0, 5.0)},
-        "svd": {"n_components": (10, 20, 40), "ridge": (15.0, 20.0, 25.0, 30.0)},
+        "svd": {"n_components": (10, 20, 40), "ridge": (15.0, 20.0, 25.0)},
         "neighbourhood": {
-            "n_neighbours": (20, 40, 80), "shrinkage": (50.0, 200.0), "power": (1.0, 2.0),
+            "n_neighbours": (20, 40), "shrinkage": (100.0, 500.0), "power": (1.0, 2.0),
         },
         "simec_identity": {"n_components": (20, 40)},
-        "simec": {"n_components": (20, 40), "l2_users": (10.0, 20.0), "l2_items": (10.0, 20.0)},
+        "simec": {"n_components": (20, 40), "l2_users": (15.0, 20.0), "l2_items": (10.0, 20.0)},
     },
     "t2a": {
         "averages": {"shrinkage_users": (2.0, 5.0, 10.0, 20.0), "shrinkage_items": (2.0, NEVER)},
         "svd_ridge": {"n_components": (10, 20, 40), "ridge": (10.0, 20.0)},
         "content_linear": {"alpha": (3.0, 5.0, 7.0, 10.0)},
         "simec_plain": {"n_components": (5, 10)},
-        "simec": {"n_components": (20, 40), "alpha": (10.0, 20.0), "weight": (0.1, 0.2)},
+        "simec": {"n_components": (20, 40), "alpha": (7.0, 10.0, 15.0)},
     },
     "t2b": {
         "averages": {"shrinkage_users": (5.0, NEVER), "shrinkage_items": (1.0, 2.0, 5.0)},
         "svd_ridge": {"n_components": (5, 10, 20), "ridge": (10.0, 20.0)},
-        "simec": {"n_components": (5, 10), "l2": (15.0, 100.0)},
+        "simec": {"n_components": (5, 10), "l2": (15.0, 100.0, 1000.0)},
     },
 }  # fmt: skip
 

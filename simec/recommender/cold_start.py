@@ -16,7 +16,7 @@ from simec.recommender.linear import ContentLinear, Float64
 from simec.spectral import svd_missing
 from simec.spectral.completion import solve_known
 
-ALPHAS = (1.0, 3.0, 10.0, 30.0)
+ALPHAS = (0.3, 1.0, 3.0, 10.0, 30.0)
 
 
 class ColdStartRecommender(ContentLinear):
@@ -39,8 +39,6 @@ class ColdStartRecommender(ContentLinear):
         Length d of embeddings, without features that skip W₁.
     alpha : float
         Penalty of weights of features that skip W₁.
-    weight : float
-        Of embeddings beside these, in users' regressions.
     l2_users, l2_items : float
         What squared user vectors cost, and what is an item's own.
     alphas : sequence of float
@@ -66,7 +64,6 @@ class ColdStartRecommender(ContentLinear):
         n_components: int = 40,
         *,
         alpha: float = 20.0,
-        weight: float = 0.1,
         l2_users: float = 10.0,
         l2_items: float = 10.0,
         alphas: Sequence[float] = ALPHAS,
@@ -80,7 +77,6 @@ class ColdStartRecommender(ContentLinear):
             verbose=verbose,
         )  # fmt: skip
         self.n_components = n_components
-        self.weight = weight
         self.l2_users = l2_users
         self.l2_items = l2_items
         self.alphas = alphas
@@ -90,7 +86,6 @@ class ColdStartRecommender(ContentLinear):
         super()._check()
         check_integer("n_components", self.n_components, 1)
         check_integer("max_iter", self.max_iter, 1)
-        check_number("weight", self.weight, 0)
         for name in ("l2_users", "l2_items"):
             if check_number(name, getattr(self, name), 0) == 0:
                 raise ValueError(f"{name} must be more than 0")
@@ -125,13 +120,13 @@ class ColdStartRecommender(ContentLinear):
         self._left_out = left_out.astype(np.float32)
 
     def _kernel(self, gram: Any) -> Any:
-        gram += np.float32(self.weight) * (self._left_out @ self._left_out.T)
+        gram += np.float32(1 / self.l2_users) * (self._left_out @ self._left_out.T)
         return gram
 
     def _of_features(self, X: Any) -> tuple[Any, Any]:
         average, products = super()._of_features(X)
         Y = self._map.predict(X).astype(np.float32)
-        products += np.float32(self.weight) * (Y @ self._left_out.T)
+        products += np.float32(1 / self.l2_users) * (Y @ self._left_out.T)
         return average, products
 
     # Predictions of known items
