@@ -202,8 +202,8 @@ def _report(piece: bytes, separator: bytes, file: Path, number: int) -> None:
         fields = line.split(separator)
         try:
             user, movie, value = int(fields[0]), int(fields[1]), float(fields[2])
-            fine = len(fields) == 4 and min(user, movie) >= 1
-            fine = fine and np.isfinite([value, float(fields[3])]).all()
+            fine = bool(len(fields) == 4 and min(user, movie) >= 1)
+            fine = fine and bool(np.isfinite([value, float(fields[3])]).all())
         except (ValueError, IndexError):
             fine = False
         if not fine:
