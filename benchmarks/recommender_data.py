@@ -8,7 +8,7 @@ import lzma
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,7 +17,6 @@ from scipy import sparse
 from benchmarks import simec_data
 
 Ids = npt.NDArray[np.int32]
-Values = npt.NDArray[np.float32]
 Movie = dict[str, Any]
 
 _LEAST = {"genre": 1, "year": 1, "country": 3, "rated": 1, "director": 2, "actor": 2,
@@ -26,32 +25,59 @@ _WORD = re.compile(r"[a-z]{3,}")
 _BLOCKS = ("genre", "year", "country", "rated", "director", "actor", "keyword", "title", "plot")
 
 
-class Ratings(NamedTuple):
-    """Who rated what, and how: three arrays of the same length."""
+def ml1m(data: str | Path | None = None) -> Any:
+    """The 1,000,209 ratings of MovieLens 1M, as `simec.recommender.Ratings`."""
+    from simec.recommender import as_ratings
 
-    user: Ids
-    movie: Ids
-    value: Values
-
-    def some(self, which: npt.NDArray[Any]) -> Ratings:
-        """Those that a mask or numbers of rows choose."""
-        return Ratings(self.user[which], self.movie[which], self.value[which])
-
-    def __len__(self) -> int:  # of ratings, not of the tuple
-        return len(self.value)
-
-
-def ml1m(data: str | Path | None = None) -> Ratings:
-    """The 1,000,209 ratings of MovieLens 1M."""
     with np.load(simec_data.find("recsys/ml1m_ratings.npz", data)) as file:
-        return Ratings(
-            file["user"].astype(np.int32),
-            file["movie"].astype(np.int32),
-            file["rating"].astype(np.float32),
+        return as_ratings((file["user"], file["movie"], file["rating"].astype(np.float32)))
+
+
+def some_users(ratings: Any, n: int, seed: int) -> Any:
+    """All ratings of n users, drawn at random."""
+    from simec.recommender import Ids, Ratings
+
+    rows = np.sort(np.random.default_rng(seed).permutation(len(ratings.users))[:n])
+    matrix = ratings.matrix[rows]
+    items = np.flatnonzero(matrix.getnnz(axis=0))
+    return Ratings(
+        matrix[:, items],
+        Ids(ratings.users.values[rows], "user"),
+        Ids(ratings.items.values[items], "item"),
+    )
+
+
+def chosen(ratings: Any, mask: npt.NDArray[np.bool_]) -> Any:
+    """Those that a mask of entries, by users, chooses; with all users and items."""
+    from simec.recommender import Ratings
+
+    entries = ratings.matrix.tocoo()
+    part = entries.data[mask], (entries.row[mask], entries.col[mask])
+    return Ratings(sparse.csr_matrix(part, ratings.shape), ratings.users, ratings.items)
+
+
+def split(ratings: Any, task: str, seed: int, share: float = 0.3) -> tuple[Any, Any]:
+    """Training and test ratings of a task of the thesis.
+
+    Parameters
+    ----------
+    ratings : Ratings
+    task : {"t1", "t2a", "t2b", "t3"}
+        The test has some of the ratings; all ratings of some items; of some users; or those
+        of such items by such users, while training has none of both.
+    seed : int
+    share : float
+        Of ratings, items or users that are for the test.
+    """
+    if task != "t3":
+        return ratings.split(
+            share, seed, by={"t1": "ratings", "t2a": "items", "t2b": "users"}[task]
         )
-
-
-# Features of movies
+    rng = np.random.default_rng(seed)
+    new = [rng.random(n) < share for n in ratings.shape]
+    entries = ratings.matrix.tocoo()
+    user, item = new[0][entries.row], new[1][entries.col]
+    return chosen(ratings, ~user & ~item), chosen(ratings, user & item)
 
 
 def movies(data: str | Path | None = None) -> dict[int, Movie]:
@@ -152,7 +178,9 @@ def _years(years: Sequence[int | None]) -> Any:
 # Features of users
 
 
-def user_features(ids: Sequence[int] | Ids, data: str | Path | None = None) -> tuple[Any, list[str]]:
+def user_features(
+    ids: Sequence[int] | Ids, data: str | Path | None = None
+) -> tuple[Any, list[str]]:
     """Gender, age group, occupation and region (first digits of the zip code) of ML-1M's users.
 
     Returns

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from numbers import Integral, Real
+from numbers import Integral
 from typing import Any
 
 from torch import nn
 
+from simec.checks import check_integer as check_integer
+from simec.checks import check_number as check_number
 from simec.network import ACTIVATIONS
 from simec.objectives import LOSSES
 
@@ -81,21 +83,3 @@ def _check_loss(encoder: Any) -> None:
             raise ValueError(f"target_activation: {low:g} is not below {high:g}")
     if loss == "bce" and activation != "sigmoid":
         raise ValueError("loss='bce' needs target_activation='sigmoid'")
-
-
-def check_integer(name: str, value: Any, low: int) -> int:
-    """Raise unless it is a whole number, not below `low`."""
-    if isinstance(value, bool) or not isinstance(value, Integral):
-        raise TypeError(f"{name} is a whole number, not {value!r}")
-    if value < low:
-        raise ValueError(f"{name} is at least {low}, not {value}")
-    return int(value)
-
-
-def check_number(name: str, value: Any, low: float) -> float:
-    """Raise unless it is a finite number, not below `low`."""
-    if not isinstance(value, Real):
-        raise TypeError(f"{name} is a number, not {value!r}")
-    if not math.isfinite(value) or value < low:
-        raise ValueError(f"{name} is a finite number from {low:g}, not {value!r}")
-    return float(value)

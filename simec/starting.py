@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from simec.alternating import alternating, balanced, filling, first, relative_counts, total_weight
 from simec.exact import Array, LinearFit, Pieces, near_eigenvectors, top_eigenvectors, widened
-from simec.inputs import CHUNK, Identity, Inputs
+from simec.inputs import CHUNK, Identity, Inputs, SparseInputs
 from simec.network import LastLayer, SimEcNetwork, SparseLinear
 from simec.objectives import Objective
 from simec.similarities.eigen import Part
@@ -231,7 +231,15 @@ class Start:
                 None, len(self.rows), n_features, ridge, bias=False, width=self.size
             )  # fmt: skip
         features = self._features(layer)
-        if one_layer or len(self.rows) * n_features > _HIDDEN:
+        if isinstance(self.inputs, SparseInputs) and one_layer:
+            matrix = sparse.vstack(
+                [features(rows) for rows in torch.split(self.rows, CHUNK)], "csr"
+            )
+
+            def pieces(rows: Tensor) -> Any:
+                return matrix[int(rows[0]) : int(rows[-1]) + 1]
+
+        elif one_layer or len(self.rows) * n_features > _HIDDEN:
 
             def pieces(rows: Tensor) -> Any:
                 return features(self.rows[rows])

@@ -278,7 +278,9 @@ def _features(items: Path | None, users: Path | None) -> dict[str, Any]:
     from simec.recommender import read_features
 
     paths = ("item", items), ("user", users)
-    return {f"{what}_features": read_features(path, what) for what, path in paths if path}
+    return {
+        f"{what}_features": read_features(path, what, min_count=1) for what, path in paths if path
+    }
 
 
 def _as_id(text: str, ids: Ids) -> Any:

@@ -6,12 +6,17 @@ from typing import TYPE_CHECKING, Any
 
 from simec.recommender.averages import Averages
 from simec.recommender.base import BaseRecommender, FactorRecommender
+from simec.recommender.cold_start import ColdStartRecommender
 from simec.recommender.evaluation import evaluate
 from simec.recommender.features import Features, as_features
 from simec.recommender.files import FileError, read_features, read_ratings
-from simec.recommender.ids import Ids, UnknownIdError
+from simec.recommender.ids import Ids, IdTypeError, UnknownIdError
+from simec.recommender.linear import ContentLinear
+from simec.recommender.movielens import read_movielens, read_movies, read_users
+from simec.recommender.neighbourhood import Neighbourhood
 from simec.recommender.persistence import RecommenderError
 from simec.recommender.ratings import Ratings, as_ratings
+from simec.recommender.svd import ResidualSVD, SVDRidge
 
 if TYPE_CHECKING:
     from simec.recommender.recommender import Recommender
@@ -19,19 +24,28 @@ if TYPE_CHECKING:
 __all__ = [
     "Averages",
     "BaseRecommender",
+    "ColdStartRecommender",
+    "ContentLinear",
     "FactorRecommender",
     "Features",
     "FileError",
+    "IdTypeError",
     "Ids",
+    "Neighbourhood",
     "Ratings",
     "Recommender",
     "RecommenderError",
+    "ResidualSVD",
+    "SVDRidge",
     "UnknownIdError",
     "as_features",
     "as_ratings",
     "evaluate",
     "read_features",
+    "read_movielens",
+    "read_movies",
     "read_ratings",
+    "read_users",
 ]
 
 

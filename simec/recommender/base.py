@@ -7,7 +7,6 @@ embeddings of users and of items derives from `FactorRecommender`, and has `_fit
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -19,6 +18,7 @@ from simec.recommender import persistence
 from simec.recommender.biases import Biases
 from simec.recommender.features import Features, Points, as_features, gathered
 from simec.recommender.ids import UnknownIdError, read_ids
+from simec.recommender.ranking import exclude, lengths, paired, slices, top
 from simec.recommender.ratings import as_ratings
 
 FloatArray = npt.NDArray[np.float32]
@@ -170,13 +170,13 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         UnknownIdError
             With ``unknown="error"``; it is a KeyError.
         """
-        wanted_u, wanted_i = _paired(users, items)
+        wanted_u, wanted_i = paired(users, items)
         u = self._users(wanted_u, user_features, unknown)
         i = self._items(wanted_i, item_features, unknown)
         if len(u) != len(i):
             raise ValueError(f"there are {len(u)} users and {len(i)} items: pairs are needed")
         found = np.empty(len(u))
-        for some in _slices(len(u), _AT_ONCE // 64):
+        for some in slices(len(u), _AT_ONCE // 64):
             some_u, some_i = u.take(some), i.take(some)
             found[some] = (
                 self.biases_.mean
@@ -221,12 +221,12 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         names = self._candidates(items, item_features)
         i = self._items(names, item_features, unknown)
         found: list[Any] = []
-        for some in _slices(len(u), max(1, _AT_ONCE // max(len(i), 1))):
+        for some in slices(len(u), max(1, _AT_ONCE // max(len(i), 1))):
             scores = self._scores(u.take(some), i)
             if exclude_seen:
-                self._exclude(scores, u.rows[some], i.rows)
+                exclude(scores, u.rows[some], i.rows, self.ratings_.matrix)
             for row in scores:
-                best = _top(row, n)
+                best = top(row, n)
                 ids = names[best].tolist()
                 found.append(list(zip(ids, row[best].tolist(), strict=True)))
         return found[0] if one else found
@@ -251,10 +251,10 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         own = self._item_vectors(self._items([item], item_features))
         product = vectors @ own.T
         similar = np.asarray(product.toarray() if hasattr(product, "toarray") else product)[:, 0]
-        lengths = _lengths(vectors) * _lengths(own)
-        similar = similar / np.where(lengths > 0, lengths, np.inf)
+        scale = lengths(vectors) * lengths(own)
+        similar = similar / np.where(scale > 0, scale, np.inf)
         similar[names == read_ids([item], "item")[0]] = -np.inf
-        best = _top(similar, n)
+        best = top(similar, n)
         return list(zip(names[best].tolist(), similar[best].tolist(), strict=True))
 
     def score(self, ratings: Any, y: Any = None, **features: Any) -> float:
@@ -373,16 +373,6 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         found += (self.biases_.mean + self.biases_.user(users.rows, users.features))[:, None]
         return found
 
-    def _exclude(self, scores: Any, users: Any, items: Any) -> None:
-        """Put -inf where an item has been rated."""
-        place = np.full(len(self.ratings_.items), -1)
-        place[items[items >= 0]] = np.flatnonzero(items >= 0)
-        matrix = self.ratings_.matrix
-        for row, user in zip(scores, users, strict=True):
-            if user >= 0:
-                seen = place[matrix.indices[matrix.indptr[user] : matrix.indptr[user + 1]]]
-                row[seen[seen >= 0]] = -np.inf
-
     def _clipped(self, values: Any) -> FloatArray:
         if self.range_ is not None:
             values = np.clip(values, *self.range_)
@@ -414,37 +404,3 @@ class FactorRecommender(BaseRecommender):
 def known_rows(vectors: Any, points: Points) -> Any:
     """Rows of embeddings by number, and zeros for new points; shape (n, d)."""
     return np.where((points.rows >= 0)[:, None], vectors[np.maximum(points.rows, 0)], 0)
-
-
-def _paired(users: Any, items: Any) -> tuple[Any, Any]:
-    if np.ndim(users) == 0 and np.ndim(items) == 0:
-        return [users], [items]
-    if np.ndim(users) == 0:
-        return [users] * len(items), items
-    if np.ndim(items) == 0:
-        return users, [items] * len(users)
-    return users, items
-
-
-def _slices(n: int, size: int) -> Iterator[slice]:
-    for start in range(0, n, size):
-        yield slice(start, min(start + size, n))
-
-
-def _top(scores: Any, n: int) -> Any:
-    """Places of the highest, best first, without those of -inf; ties in the order of items."""
-    if n < 1:
-        raise ValueError(f"n is at least 1, not {n}")
-    if n < len(scores):
-        least = np.partition(scores, -n)[-n]
-        some = np.flatnonzero(scores >= least)
-    else:
-        some = np.arange(len(scores))
-    some = some[np.argsort(-scores[some], kind="stable")][:n]
-    return some[scores[some] > -np.inf]
-
-
-def _lengths(vectors: Any) -> Any:
-    if hasattr(vectors, "multiply"):
-        return np.sqrt(np.asarray(vectors.multiply(vectors).sum(axis=1)))[:, 0]
-    return np.sqrt((vectors**2).sum(axis=1))

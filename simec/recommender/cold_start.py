@@ -8,15 +8,15 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from simec.parameters import check_integer, check_number
+from simec.checks import check_integer, check_number
 from simec.recommender.base import known_rows
-from simec.recommender.dual import DualRidge, Map
+from simec.recommender.dual import DualRidge
 from simec.recommender.features import Points
 from simec.recommender.linear import ContentLinear, Float64
 from simec.spectral import svd_missing
 from simec.spectral.completion import solve_known
 
-ALPHAS = (1.0, 3.0, 10.0, 30.0)
+ALPHAS = (0.3, 1.0, 3.0, 10.0, 30.0)
 
 
 class ColdStartRecommender(ContentLinear):
@@ -39,8 +39,6 @@ class ColdStartRecommender(ContentLinear):
         Length d of embeddings, without features that skip W₁.
     alpha : float
         Penalty of weights of features that skip W₁.
-    weight : float
-        Of embeddings beside these, in users' regressions.
     l2_users, l2_items : float
         What squared user vectors cost, and what is an item's own.
     alphas : sequence of float
@@ -59,6 +57,10 @@ class ColdStartRecommender(ContentLinear):
         For known items.
     alpha_ : float
         The penalty of W₁.
+    map_ : tuple of arrays of shape (D, d) and (d,)
+        W₁, and what is added.
+    left_out_ : float32 array of shape (n_items, d)
+        Embeddings of known items by features, as if they were new.
     """
 
     def __init__(
@@ -66,7 +68,6 @@ class ColdStartRecommender(ContentLinear):
         n_components: int = 40,
         *,
         alpha: float = 20.0,
-        weight: float = 0.1,
         l2_users: float = 10.0,
         l2_items: float = 10.0,
         alphas: Sequence[float] = ALPHAS,
@@ -80,7 +81,6 @@ class ColdStartRecommender(ContentLinear):
             verbose=verbose,
         )  # fmt: skip
         self.n_components = n_components
-        self.weight = weight
         self.l2_users = l2_users
         self.l2_items = l2_items
         self.alphas = alphas
@@ -90,7 +90,6 @@ class ColdStartRecommender(ContentLinear):
         super()._check()
         check_integer("n_components", self.n_components, 1)
         check_integer("max_iter", self.max_iter, 1)
-        check_number("weight", self.weight, 0)
         for name in ("l2_users", "l2_items"):
             if check_number(name, getattr(self, name), 0) == 0:
                 raise ValueError(f"{name} must be more than 0")
@@ -102,56 +101,53 @@ class ColdStartRecommender(ContentLinear):
 
     # Hooks of ContentLinear
 
-    def _learn(self, residuals: Any, gram: Any, used: Any) -> None:
-        del gram
-        by_users = residuals
+    def _learn(self, residuals: Any, X: Any, used: Any) -> None:
         by_items = residuals.T.tocsr()
         d = min(self.n_components, *residuals.shape)
-        W, right = svd_missing(residuals, d, "mean")
-        V = np.ascontiguousarray(right.T)
-        points = DualRidge(self._X[used])
-        expected, left_out = np.zeros_like(V), np.zeros_like(V)
+        V = np.ascontiguousarray(svd_missing(residuals, d, "mean")[1].T)
+        points = DualRidge(X[used])
+        expected = np.zeros_like(V)
         for _ in range(self.max_iter):
-            W = solve_known(by_users, V, self.l2_users)
+            W = solve_known(residuals, V, self.l2_users)
             V = own(by_items, W, expected, self.l2_items)
             found = points.fit(V[used], self.alphas)
-            left_out[used] = found.left_out
-            # as in the derivation: the item itself took part
-            expected[used] = found.predict(self._X[used])
-        self._map: Map = found
+            expected[used] = X[used] @ found.weights + found.intercept
         self.alpha_ = found.alpha
-        self.user_vectors_: Float64 = solve_known(by_users, V, self.l2_users)
+        self.map_ = found.weights, found.intercept
+        self.user_vectors_: Float64 = solve_known(residuals, V, self.l2_users)
         self.item_vectors_: Float64 = V
-        self._left_out = left_out.astype(np.float32)
+        self.left_out_: Any = np.zeros(V.shape, np.float32)
+        self.left_out_[used] = found.left_out
 
-    def _kernel(self, gram: Any) -> Any:
-        gram += np.float32(self.weight) * (self._left_out @ self._left_out.T)
-        return gram
+    def _products(self, X: Any, items: Points | None = None) -> Any:
+        found = super()._products(X, items)
+        Y = self.left_out_ if items is None else self._mapped(items).astype(np.float32)
+        # so that the penalty is the same as of user vectors
+        found += (Y @ self.left_out_.T) / np.float32(self.l2_users)
+        return found
 
-    def _of_features(self, X: Any) -> tuple[Any, Any]:
-        average, products = super()._of_features(X)
-        Y = self._map.predict(X).astype(np.float32)
-        products += np.float32(self.weight) * (Y @ self._left_out.T)
-        return average, products
+    def _mapped(self, items: Points) -> Any:
+        weights, intercept = self.map_
+        return sparse.csr_matrix(items.features) @ weights + intercept
 
     # Predictions of known items
 
     def _residuals(self, users: Points, items: Points) -> Any:
-        rated = (items.rows >= 0) & self._rated[np.maximum(items.rows, 0)]
-        found = np.zeros((len(users), len(items)))
+        rated = self._is_rated(items)
+        # rounded, so that one user gets the same as among many
+        found = np.zeros((len(users), len(items)), np.float32)
         W = known_rows(self.user_vectors_, users)
         found[:, rated] = W @ self.item_vectors_[items.rows[rated]].T
         new = np.flatnonzero(~rated)
         if len(new):
-            found[:, new] = super()._residuals(users, items.take(new))
+            found[:, new] = self._tastes(users, items.take(new))
         return found
 
     def _item_vectors(self, items: Points) -> Any:
-        rated = (items.rows >= 0) & self._rated[np.maximum(items.rows, 0)]
         found = known_rows(self.item_vectors_, items)
-        new = np.flatnonzero(~rated & items.described)
+        new = np.flatnonzero(~self._is_rated(items) & items.described)
         if len(new):
-            found[new] = self._map.predict(sparse.csr_matrix(items.features)[new])
+            found[new] = self._mapped(items.take(new))
         return found
 
 

@@ -37,12 +37,13 @@ def cross_validated_ridge(X: Any, y: Float64, weights: Float64) -> Float64:
         return nothing
     X, y, weights = X[some], y[some], weights[some]
     root = np.sqrt(weights)
-    scaled = (
-        sparse.csr_matrix(X, dtype=np.float64).multiply(root[:, None]).tocsr()
-        if sparse.issparse(X)
-        else np.asarray(X, np.float64) * root[:, None]
-    )
-    squares = float(scaled.multiply(scaled).sum() if sparse.issparse(X) else (scaled**2).sum())
+    scaled: Any
+    if sparse.issparse(X):
+        scaled = sparse.csr_matrix(X, dtype=np.float64).multiply(root[:, None]).tocsr()
+        squares = float((scaled.data**2).sum())
+    else:
+        scaled = np.asarray(X, np.float64) * root[:, None]
+        squares = float((scaled**2).sum())
     if not squares:
         return nothing
     target = root * y

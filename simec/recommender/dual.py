@@ -11,15 +11,15 @@ import numpy.typing as npt
 
 Float64 = npt.NDArray[np.float64]
 
-_ROWS = 1 << 12  # predicted at a time
-
 
 @dataclass(frozen=True)
 class Map:
-    """From features to what was regressed on them.
+    """From features to what was regressed on them: ``X @ weights + intercept``.
 
     Attributes
     ----------
+    weights : float64 array of shape (D, k)
+    intercept : float64 array of shape (k,)
     alpha : float
         The penalty that was chosen.
     errors : dict of float
@@ -28,20 +28,11 @@ class Map:
         What is predicted for each point by a regression on the others.
     """
 
+    weights: Float64
+    intercept: Float64
     alpha: float
     errors: dict[float, float]
     left_out: Float64
-    _points: DualRidge
-    _mean: Float64
-    _dual: Float64
-
-    def predict(self, X: Any) -> Float64:
-        """Of n points, float64 array of shape (n, k)."""
-        found = np.empty((X.shape[0], len(self._mean)))
-        for start in range(0, len(found), _ROWS):
-            rows = slice(start, start + _ROWS)
-            found[rows] = self._mean + self._points.products(X[rows]) @ self._dual
-        return found
 
 
 class DualRidge:
@@ -60,10 +51,11 @@ class DualRidge:
     def __init__(self, X: Any, weights: Any = None) -> None:
         w = np.ones(X.shape[0]) if weights is None else np.asarray(weights, np.float64)
         self._X, self._share, self._root = X, w / w.sum(), np.sqrt(w)
+        self._center = np.asarray(X.T @ self._share).ravel()
         # of features less their means, without making them dense
         gram = dense(X @ X.T).astype(np.float64)
-        self._own = gram @ self._share
-        gram += float(self._share @ self._own) - self._own[:, None] - self._own
+        own = gram @ self._share
+        gram += float(self._share @ own) - own[:, None] - own
         gram *= self._root * self._root[:, None]
         values, self._U = np.linalg.eigh(gram)
         self._values = np.maximum(values, 0)
@@ -91,15 +83,10 @@ class DualRidge:
             if best is None or errors[alpha] < errors[best]:
                 best, left_out = alpha, Y - gaps / self._root[:, None]
         assert best is not None, "there is a penalty at least"
-        dual = self._U @ (turned / (self._values + best)[:, None])
-        return Map(best, errors, left_out, self, mean, self._root[:, None] * dual)
-
-    def products(self, X: Any) -> Float64:
-        """Of centred features of n points and those of the m, shape (n, m)."""
-        found = dense(X @ self._X.T).astype(np.float64)
-        found -= self._own
-        found -= (found @ self._share)[:, None]
-        return found
+        dual = self._root[:, None] * (self._U @ (turned / (self._values + best)[:, None]))
+        # of centred features: their mean times the sum of the dual is taken off
+        weights = np.asarray(self._X.T @ dual - self._center[:, None] * dual.sum(axis=0))
+        return Map(weights, mean - self._center @ weights, best, errors, left_out)
 
 
 def dense(product: Any) -> Any:

@@ -37,6 +37,29 @@ class Features:
                 f"there are {len(self.names)} names for {self.matrix.shape[1]} features"
             )
 
+    def named(self, names: Sequence[str]) -> Features:
+        """The same with other features, by their names: zeros for those that are not there.
+
+        Raises
+        ------
+        ValueError
+            If none of the names is there.
+        """
+        if self.names is None or self.names == list(names):
+            return self
+        place = {name: k for k, name in enumerate(names)}
+        pairs = [(k, place[name]) for k, name in enumerate(self.names) if name in place]
+        if not pairs:
+            raise ValueError(
+                f"none of the {self.ids.what} features was there in training: they are "
+                f"{', '.join(self.names[:3])}, and were {', '.join(names[:3])}"
+            )
+        here, there = zip(*pairs, strict=True)
+        select = sparse.csr_matrix(
+            (np.ones(len(pairs), np.float32), (here, there)), (self.n_features, len(names))
+        )
+        return Features(self.ids, self.matrix @ select, names)
+
     @property
     def n_features(self) -> int:
         """D."""
@@ -127,9 +150,11 @@ def gathered(
         Of the points, in the ratings.
     wanted : sequence of n ids
     known, new : Features or None
-        Of training; and given for a prediction.
+        Of training; and given for a prediction. If both have names, these say which is which.
     what : {"user", "item"}
     """
+    if new is not None and known is not None and known.names is not None:
+        new = new.named(known.names)
     described = np.zeros(len(rows), bool)
     parts: list[Any] = []
     for features in (new, known):

@@ -17,7 +17,6 @@ from simec.recommender.ids import Ids
 from simec.recommender.ratings import Duplicates, Ratings, as_ratings
 
 _SEPARATORS = "::", "\t", ";", ","
-_RARE = 2  # things that a value stands for less often are no feature
 
 
 class FileError(ValueError):
@@ -67,12 +66,12 @@ def read_ratings(path: Any, *, duplicates: Duplicates = "last") -> Ratings:
     return as_ratings((as_ids(users), as_ids(items), np.array(values)), duplicates=duplicates)
 
 
-def read_features(path: Any, what: str) -> Features:
+def read_features(path: Any, what: str, *, min_count: int = 2) -> Features:
     """Read a table with a header, and ids in its first column.
 
     A column of numbers is a feature. Of other columns each value is one, and each part of it
-    where it has several between bars, such as ``Action|Comedy``; those that occur once are left
-    out.
+    where it has several between bars, such as ``Action|Comedy``. Names of features say which are
+    which: a table of new items may have others, which are not looked at.
 
     Parameters
     ----------
@@ -80,6 +79,8 @@ def read_features(path: Any, what: str) -> Features:
         Of a file whose fields are parted as in `read_ratings`.
     what : {"user", "item"}
         What it describes.
+    min_count : int
+        Values that occur less often are left out.
 
     Raises
     ------
@@ -102,11 +103,11 @@ def read_features(path: Any, what: str) -> Features:
     parts: list[Any] = []
     names: list[str] = []
     for name, column in zip(header[1:], columns[1:], strict=True):
-        matrix, values = _column(column)
+        matrix, values = _column(column, min_count)
         parts.append(matrix)
         names += [f"{name}={value}" if value else name for value in values]
     if not names:
-        raise FileError(f"{path} has no feature that occurs twice")
+        raise FileError(f"{path} has no feature that occurs {min_count} times")
     try:
         ids = Ids(as_ids(list(columns[0])), what)
     except ValueError as error:
@@ -125,7 +126,7 @@ def as_ids(texts: list[str]) -> Any:
     return numbers if same else np.array(texts, str)
 
 
-def _column(column: tuple[str, ...]) -> tuple[Any, list[str]]:
+def _column(column: tuple[str, ...], min_count: int) -> tuple[Any, list[str]]:
     """Features of a column, and the values that they stand for; "" for the column itself."""
     try:
         numbers = np.array([[float(text or 0)] for text in column], np.float32)
@@ -136,7 +137,7 @@ def _column(column: tuple[str, ...]) -> tuple[Any, list[str]]:
         pass
     values = [{part.strip() for part in text.split("|")} - {""} for text in column]
     counts = Counter(value for of in values for value in of)
-    known = sorted(value for value, n in counts.items() if n >= _RARE)
+    known = sorted(value for value, n in counts.items() if n >= min_count)
     place = {value: k for k, value in enumerate(known)}
     at = [(row, place[value]) for row, of in enumerate(values) for value in of if value in place]
     rows, columns = zip(*at, strict=True) if at else ((), ())

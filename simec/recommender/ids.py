@@ -17,6 +17,10 @@ class UnknownIdError(KeyError, ValueError):
         return str(self.args[0])  # KeyError would put it in quotes
 
 
+class IdTypeError(TypeError, ValueError):
+    """Ids that are neither whole numbers nor strings, or of both, or of the other kind."""
+
+
 class Ids:
     """Different ids, whole numbers or strings, in an order of their own.
 
@@ -48,7 +52,7 @@ class Ids:
 
         Raises
         ------
-        TypeError
+        IdTypeError
             If they are strings and these are numbers, or the other way round.
         """
         ids = read_ids(wanted, self.what)
@@ -57,7 +61,7 @@ class Ids:
         if (ids.dtype.kind == "U") != (self.values.dtype.kind == "U"):
             kinds = "strings", "whole numbers"
             here, there = kinds if self.values.dtype.kind == "U" else kinds[::-1]
-            raise TypeError(f"{self.what} ids are {here}, not {there} such as {ids[0].item()!r}")
+            raise IdTypeError(f"{self.what} ids are {here}, not {there} such as {ids[0].item()!r}")
         place = np.minimum(np.searchsorted(self._sorted, ids), len(self) - 1)
         found: IntArray = np.where(self._sorted[place] == ids, self._order[place], -1)
         return found
@@ -73,14 +77,14 @@ def read_ids(values: Any, what: str) -> npt.NDArray[Any]:
 
     Raises
     ------
-    TypeError
+    IdTypeError
         If they are neither, or some are numbers and others strings; the first such is named.
     """
     if hasattr(values, "to_numpy"):  # a column of a data frame
         values = values.to_numpy()
     array = values if isinstance(values, np.ndarray) else _as_array(values)
     if array.ndim != 1:
-        raise TypeError(f"{what} ids of shape (n,) are needed, not {array.shape}")
+        raise IdTypeError(f"{what} ids of shape (n,) are needed, not {array.shape}")
     if array.dtype.kind in "iu":
         return array.astype(np.int64, copy=False)
     if array.dtype.kind == "U":
@@ -89,7 +93,7 @@ def read_ids(values: Any, what: str) -> npt.NDArray[Any]:
         bad = ~(np.isfinite(array) & (array == np.floor(array)))
         if bad.any():
             row = int(bad.argmax())
-            raise TypeError(
+            raise IdTypeError(
                 f"{what} ids are whole numbers or strings, not {array[row].item()!r} (row {row})"
             )
         return array.astype(np.int64)
@@ -107,10 +111,12 @@ def _of_objects(array: npt.NDArray[Any], what: str) -> npt.NDArray[Any]:
     kinds = np.array([_kind(value) for value in array], "U1")
     if (kinds == "?").any():
         row = int((kinds == "?").argmax())
-        raise TypeError(f"{what} ids are whole numbers or strings, not {array[row]!r} (row {row})")
+        raise IdTypeError(
+            f"{what} ids are whole numbers or strings, not {array[row]!r} (row {row})"
+        )
     if len(set(kinds.tolist())) > 1:
         number, string = int((kinds == "i").argmax()), int((kinds == "s").argmax())
-        raise TypeError(
+        raise IdTypeError(
             f"{what} ids are of mixed types, such as {array[number]!r} (row {number}) and "
             f"{array[string]!r} (row {string}): make all of them numbers, or all strings"
         )

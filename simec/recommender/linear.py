@@ -9,13 +9,14 @@ import numpy.typing as npt
 from scipy import linalg, sparse
 from tqdm.auto import tqdm
 
-from simec.parameters import check_number
+from simec.checks import check_number
 from simec.recommender.base import BaseRecommender
-from simec.recommender.dual import DualRidge, Map, dense
+from simec.recommender.dual import DualRidge, dense
 from simec.recommender.features import Points
 
 Float64 = npt.NDArray[np.float64]
 
+_ITEMS = 1 << 8  # whose predictions for all users are computed at a time
 BIAS_ALPHAS = (300.0, 1000.0, 3000.0, 10000.0, 30000.0)
 
 
@@ -40,6 +41,8 @@ class ContentLinear(BaseRecommender):
     ----------
     bias_alpha_ : float
         The penalty of the regression of averages.
+    bias_map_ : tuple of arrays of shape (D, 1) and (1,)
+        Weights and intercept of it.
     duals_ : CSR matrix of shape (n_users, n_items)
         Of users' regressions: what is added for a new item is the sum of these times products
         of features.
@@ -69,65 +72,80 @@ class ContentLinear(BaseRecommender):
         used = np.flatnonzero(items.described & (counts > 0))
         if not len(used):
             raise ValueError("no item with ratings has features")
-        self._X = sparse.csr_matrix(items.features)
-        self._rated = counts > 0
-        by_count = DualRidge(self._X[used], counts[used])
-        self._bias: Map = by_count.fit(self.biases_.items[used, None], BIAS_ALPHAS)
-        self.bias_alpha_ = self._bias.alpha
-        # what predictions of averages from features would have left of each rating
+        X = sparse.csr_matrix(items.features)
+        found = DualRidge(X[used], counts[used]).fit(self.biases_.items[used, None], BIAS_ALPHAS)
+        self.bias_alpha_ = found.alpha
+        self.bias_map_ = found.weights, found.intercept
+        # what averages from features, if items were new, would have left of each rating
         missed = np.zeros(len(items))
-        missed[used] = self.biases_.items[used] - self._bias.left_out[:, 0]
+        missed[used] = self.biases_.items[used] - found.left_out[:, 0]
         rest = residuals.copy()
         rest.data += missed[residuals.indices].astype(np.float32)
-        gram = dense(self._X @ self._X.T).astype(np.float32)
-        gram /= self.alpha
-        self._learn(residuals, gram, used)
-        self._gram = self._kernel(gram)
-        self.duals_ = solved(rest, self._gram, progress=self.verbose)
-        # what an item that is not described has for a kernel is 0, and says nothing
-        self._described = self._of_features(self._X)
+        self._learn(residuals, X, used)
+        self.duals_ = solved(rest, self._products(X), progress=self.verbose)
 
-    # What `ContentSimEc` does otherwise
+    # What `ColdStartRecommender` does otherwise
 
-    def _learn(self, residuals: Any, gram: Any, used: Any) -> None:
-        """Learn more features, of which `_kernel` makes products."""
+    def _learn(self, residuals: Any, X: Any, used: Any) -> None:
+        """Learn more features, of which `_products` makes products."""
 
-    def _kernel(self, gram: Any) -> Any:
-        """Products of items, each as if it were new to the others, shape (n_items, n_items)."""
-        return gram
+    def _products(self, X: Any, items: Points | None = None) -> Any:
+        """Of the items of training, with features X, and of others; shape (n, n_items).
 
-    def _of_features(self, X: Any) -> tuple[Any, Any]:
-        """Averages of items by features, and their products with those of training."""
-        average = self._bias.predict(X)[:, 0]
-        return average, dense(X @ self._X.T).astype(np.float32) / np.float32(self.alpha)
+        Without others, of those of training as if each were new.
+        """
+        other = X if items is None else sparse.csr_matrix(items.features)
+        found = dense(other @ X.T).astype(np.float32)
+        found /= np.float32(self.alpha)
+        return found
 
     # Predictions
 
-    def _columns(self, items: Points) -> tuple[Any, Any]:
-        """What is added for each item, and products with those of training, (n, n_items)."""
-        n = len(self.ratings_.items)
-        average, products = np.zeros(len(items)), np.zeros((len(items), n), np.float32)
-        known = items.rows >= 0
-        rows = items.rows[known]
-        average[known] = np.where(self._rated[rows], 0, self._described[0][rows])
-        products[known] = self._described[1][rows]
-        new = np.flatnonzero(~known & items.described)
-        if len(new):
-            average[new], products[new] = self._of_features(sparse.csr_matrix(items.features)[new])
-        average[~items.described] = 0
-        return average, products
+    def _tastes(self, users: Points, items: Points) -> Any:
+        """What is predicted from features, shape (n_users, n_items)."""
+        X = sparse.csr_matrix(self._items().features)
+        products = self._products(X, items)
+        # 0 for items of which nothing is known
+        products[~items.described] = 0
+        found = np.asarray(self.duals_[np.maximum(users.rows, 0)] @ products.T, np.float64)
+        found[users.rows < 0] = 0
+        return found + self._averages(items)
+
+    def _averages(self, items: Points) -> Any:
+        """Of items without ratings, from features; 0 for the others."""
+        weights, intercept = self.bias_map_
+        found = sparse.csr_matrix(items.features) @ weights[:, 0] + intercept[0]
+        return np.where(items.described & ~self._is_rated(items), found, 0)
+
+    def _is_rated(self, items: Points) -> Any:
+        counts = self.ratings_.matrix.getnnz(axis=0)
+        return (items.rows >= 0) & (counts[np.maximum(items.rows, 0)] > 0)
 
     def _residuals(self, users: Points, items: Points) -> Any:
-        average, products = self._columns(items)
-        known = np.maximum(users.rows, 0)
-        found = self.duals_[known] @ products.T
-        found[users.rows < 0] = 0
-        return np.asarray(found) + average
+        return self._tastes(users, items)
+
+    def _residual_pairs(self, users: Points, items: Points) -> Any:
+        # each item once
+        firsts, same = distinct(items)
+        all_users, rows = distinct(users)
+        found = np.empty(len(items))
+        for start in range(0, len(firsts), _ITEMS):
+            some = slice(start, start + _ITEMS)
+            of = np.flatnonzero((same >= start) & (same < start + _ITEMS))
+            matrix = self._residuals(users.take(all_users), items.take(firsts[some]))
+            found[of] = matrix[rows[of], same[of] - start]
+        return found
 
     def _item_vectors(self, items: Points) -> Any:
-        if items.features is None:
-            raise ValueError("similar items need features")
         return sparse.csr_matrix(items.features)
+
+
+def distinct(points: Points) -> tuple[Any, Any]:
+    """Places of different points, and for each point which of these it is."""
+    if (points.rows < 0).any():
+        return np.arange(len(points)), np.arange(len(points))
+    _, firsts, same = np.unique(points.rows, return_index=True, return_inverse=True)
+    return firsts, same
 
 
 def solved(rest: Any, gram: Any, *, progress: bool = False) -> Any:

@@ -180,13 +180,9 @@ def _header(file: Path) -> int:
 def _numbers(piece: bytes, separator: bytes, file: Path, number: int) -> tuple[Any, Any, Any]:
     text = piece.replace(separator, b" ")
     try:
-        table = np.loadtxt(
-            io.BytesIO(text), usecols=(0, 1, 2), ndmin=2, comments=None,
-            dtype=np.float64, encoding="ascii",
-        )  # fmt: skip
-        fine = text.count(b" ") == 3 * len(table) and len(table) == _count(piece)
-        fine = fine and bool(np.isfinite(table).all() and (table[:, :2] >= 1).all())
-        fine = fine and bool((table[:, :2] == np.floor(table[:, :2])).all())
+        table = np.loadtxt(io.BytesIO(text), np.float64, comments=None, ndmin=2, encoding="ascii")
+        fine = table.shape == (_count(piece), 4) and bool(np.isfinite(table).all())
+        fine = fine and bool((table[:, :2] >= 1).all() and (table[:, :2] % 1 == 0).all())
     except (ValueError, UnicodeDecodeError):
         fine = False
     if not fine:
@@ -206,8 +202,8 @@ def _report(piece: bytes, separator: bytes, file: Path, number: int) -> None:
         fields = line.split(separator)
         try:
             user, movie, value = int(fields[0]), int(fields[1]), float(fields[2])
-            fine = len(fields) == 4 and min(user, movie) >= 1 and np.isfinite(value)
-            float(fields[3])
+            fine = bool(len(fields) == 4 and min(user, movie) >= 1)
+            fine = fine and bool(np.isfinite([value, float(fields[3])]).all())
         except (ValueError, IndexError):
             fine = False
         if not fine:

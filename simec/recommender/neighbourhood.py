@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from simec.parameters import check_integer, check_number
+from simec.checks import check_integer, check_number
 from simec.recommender.base import BaseRecommender
 from simec.recommender.features import Points
 
@@ -40,6 +40,7 @@ class Neighbourhood(BaseRecommender):
     ----------
     similarity_ : float32 array of shape (n_items, n_items)
         0 on the diagonal.
+    residuals_ : CSR matrix of shape (n_users, n_items)
     """
 
     def __init__(
@@ -68,7 +69,7 @@ class Neighbourhood(BaseRecommender):
     def _fit(self, residuals: Any, users: Points, items: Points) -> None:
         del users, items
         self.similarity_ = item_similarities(residuals, self.shrinkage)
-        self._known = residuals
+        self.residuals_ = residuals
 
     def _residuals(self, users: Points, items: Points) -> Any:
         found = np.zeros((len(users), len(items)))
@@ -77,8 +78,8 @@ class Neighbourhood(BaseRecommender):
         for place, row in enumerate(users.rows):
             if row < 0:
                 continue
-            entries = slice(self._known.indptr[row], self._known.indptr[row + 1])
-            rated, values = self._known.indices[entries], self._known.data[entries]
+            entries = slice(self.residuals_.indptr[row], self.residuals_.indptr[row + 1])
+            rated, values = self.residuals_.indices[entries], self.residuals_.data[entries]
             near = np.maximum(S[:, rated], 0)
             k = self.n_neighbours
             if k < near.shape[1]:
@@ -92,7 +93,7 @@ class Neighbourhood(BaseRecommender):
 
     def _item_vectors(self, items: Points) -> Any:
         # the nearest of those by `similar_items` are by residuals as they are
-        columns = self._known.T.tocsr()
+        columns = self.residuals_.T.tocsr()
         select = np.maximum(items.rows, 0)
         rows = columns[select].tocsr()
         keep = sparse.diags((items.rows >= 0).astype(np.float32))

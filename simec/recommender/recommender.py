@@ -19,7 +19,11 @@ from simec.targets import SparseTargets
 if TYPE_CHECKING:
     from simec.explain import Explanation
 
-_L2 = 15.0
+# without features, and with some
+_L2 = {
+    ("explicit", False): 15.0, ("explicit", True): 50.0,
+    ("implicit", False): 30.0, ("implicit", True): 50.0,
+}  # fmt: skip
 
 
 class Recommender(FactorRecommender):
@@ -56,7 +60,8 @@ class Recommender(FactorRecommender):
         Of implicit feedback: what is not there weighs so much.
     l2 : float or "auto"
         What squared weights cost, in units of the squared error of one rating. "auto" without
-        features is found by variational Bayes, for each component; in other cases it is 15.
+        features is found by variational Bayes, for each component; with features it is 50, and
+        of implicit feedback 30.
     l2_by_count : float
         How much more those cost that have more ratings; see `simec.SimilarityEncoder`.
     own : float
@@ -107,7 +112,7 @@ class Recommender(FactorRecommender):
         hidden_layers: Sequence[int] = (),
         activation: str = "tanh",
         feedback: Literal["explicit", "implicit"] = "explicit",
-        alpha: float = 40.0,
+        alpha: float = 5.0,
         absent: float = 1.0,
         l2: float | Literal["auto"] = "auto",
         l2_by_count: float = 0.5,
@@ -155,10 +160,14 @@ class Recommender(FactorRecommender):
         if self.feedback not in ("explicit", "implicit"):
             raise ValueError(f"feedback is 'explicit' or 'implicit', not {self.feedback!r}")
         check_integer("n_components", self.n_components, 1)
-        for name in ("l2_by_count", "own", "alpha", "absent"):
+        for name in (
+            "l2_by_count", "own", "alpha", "absent", "shrinkage_users", "shrinkage_items"
+        ):  # fmt: skip
             check_number(name, getattr(self, name), 0)
         if self.l2 != "auto":
             check_number("l2", self.l2, 0)
+        if self.rating_range is not None and not self.rating_range[0] < self.rating_range[1]:
+            raise ValueError(f"rating_range is (low, high), not {self.rating_range}")
 
     def _fit(self, residuals: Any, users: Points, items: Points) -> None:
         if self.feedback == "implicit" and residuals.data.min() < 0:
@@ -269,7 +278,7 @@ class Recommender(FactorRecommender):
         solver: Literal["auto", "variational", "exact"] = (
             "auto" if deep else "variational" if by_itself else "exact"
         )
-        l2 = _L2 if self.l2 == "auto" else float(self.l2)
+        l2 = _L2[self.feedback, described] if self.l2 == "auto" else float(self.l2)
         return SimilarityEncoder(
             self.n_components,
             hidden_layers=self.hidden_layers if deep else (),

@@ -11,9 +11,9 @@ import numpy.typing as npt
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
-from simec.parameters import check_integer, check_number
+from simec.checks import check_integer, check_number
 from simec.recommender.base import FactorRecommender, known_rows
-from simec.recommender.dual import DualRidge, Map
+from simec.recommender.dual import DualRidge
 from simec.recommender.features import Points
 from simec.recommender.linear import BIAS_ALPHAS
 from simec.spectral import svd_missing
@@ -98,8 +98,8 @@ class SVDRidge(ResidualSVD):
     """`ResidualSVD`, and ridge regression from features to its embeddings.
 
     The two steps that a SimEc with features takes at once ("SVD & regression"). With features
-    of items, of users, or of both, embeddings of these are what the regression makes of them, for known
-    points too. Averages of new points are regressed on features in the same way.
+    of items, of users, or of both, embeddings of these are what the regression makes of them,
+    for known points too. Averages of new points are regressed on features in the same way.
 
     Parameters
     ----------
@@ -110,8 +110,8 @@ class SVDRidge(ResidualSVD):
 
     Attributes
     ----------
-    alpha_ : dict
-        What was chosen, for "item" and "user".
+    item_alpha_, user_alpha_ : float or None
+        What was chosen.
     user_vectors_, item_vectors_
         Of the decomposition.
     """
@@ -148,52 +148,52 @@ class SVDRidge(ResidualSVD):
                 "SVDRidge needs item_features or user_features: without them use ResidualSVD"
             )
         super()._fit(residuals, users, items)
-        self.alpha_: dict[str, float] = {}
-        self._maps: dict[str, tuple[Map, Map]] = {}
-        counts = {"user": np.diff(residuals.indptr), "item": residuals.getnnz(axis=0)}
-        biases = {"user": self.biases_.users, "item": self.biases_.items}
-        vectors = {"user": self.user_vectors_, "item": self.item_vectors_}
-        self._known: dict[str, Float64] = {}
-        for points in (users, items):
-            what = points.what
-            # the last dimension is what is added to the average
-            known = np.column_stack([vectors[what], np.zeros(len(points))])
-            if points.features is not None:
-                used = np.flatnonzero(points.described & (counts[what] > 0))
-                if not len(used):
-                    raise ValueError(f"no {what} with ratings has features")
-                X = sparse.csr_matrix(points.features)[used]
-                regression = DualRidge(X).fit(vectors[what][used], self.alphas)
-                self.alpha_[what] = regression.alpha
-                # what has many ratings is what has to be predicted well
-                average = DualRidge(X, counts[what][used]).fit(
-                    biases[what][used, None], BIAS_ALPHAS
-                )
-                self._maps[what] = regression, average
-                known[points.described] = self._mapped(points, points.described)
-                known[counts[what] > 0, -1] = 0
-            self._known[what] = known
+        self.user_alpha_, self.user_map_, self.known_users_ = self._regressed(
+            users, self.user_vectors_, self.biases_.users, np.diff(residuals.indptr)
+        )
+        self.item_alpha_, self.item_map_, self.known_items_ = self._regressed(
+            items, self.item_vectors_, self.biases_.items, residuals.getnnz(axis=0)
+        )
+
+    def _regressed(
+        self, points: Points, vectors: Float64, biases: Float64, counts: Any
+    ) -> tuple[float | None, tuple[Float64, Float64] | None, Float64]:
+        """The penalty, the map, and what it makes of known points.
+
+        The last dimension is what is added to the average.
+        """
+        known = np.column_stack([vectors, np.zeros(len(points))])
+        if points.features is None:
+            return None, None, known
+        used = np.flatnonzero(points.described & (counts > 0))
+        if not len(used):
+            raise ValueError(f"no {points.what} with ratings has features")
+        X = sparse.csr_matrix(points.features)
+        found = DualRidge(X[used]).fit(vectors[used], self.alphas)
+        # what has many ratings is what has to be predicted well
+        average = DualRidge(X[used], counts[used]).fit(biases[used, None], BIAS_ALPHAS)
+        weights = np.hstack([found.weights, average.weights])
+        intercept = np.append(found.intercept, average.intercept)
+        known[points.described] = X[np.flatnonzero(points.described)] @ weights + intercept
+        known[counts > 0, -1] = 0
+        return found.alpha, (weights, intercept), known
 
     def _embed_users(self, users: Points) -> Any:
-        found = self._embedded(users)
+        found = _embedded(users, self.known_users_, self.user_map_)
         return np.column_stack([found, np.ones(len(users))])
 
     def _embed_items(self, items: Points) -> Any:
-        found = self._embedded(items)
+        found = _embedded(items, self.known_items_, self.item_map_)
         return np.column_stack([found[:, :-1], np.ones(len(items)), found[:, -1]])
 
     def _item_vectors(self, items: Points) -> Any:
-        return self._embedded(items)[:, :-1]
+        return _embedded(items, self.known_items_, self.item_map_)[:, :-1]
 
-    def _embedded(self, points: Points) -> Float64:
-        found: Float64 = known_rows(self._known[points.what], points)
-        new = (points.rows < 0) & points.described
-        if points.what in self._maps and new.any():
-            found[new] = self._mapped(points, new)
-        return found
 
-    def _mapped(self, points: Points, some: Any) -> Float64:
-        """What features give: embeddings, and averages for the last dimension."""
-        X = sparse.csr_matrix(points.features)[np.flatnonzero(some)]
-        regression, average = self._maps[points.what]
-        return np.column_stack([regression.predict(X), average.predict(X)])
+def _embedded(points: Points, known: Float64, by: tuple[Float64, Float64] | None) -> Float64:
+    found: Float64 = known_rows(known, points)
+    new = np.flatnonzero((points.rows < 0) & points.described)
+    if by is not None and len(new):
+        weights, intercept = by
+        found[new] = sparse.csr_matrix(points.features)[new] @ weights + intercept
+    return found

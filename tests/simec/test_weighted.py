@@ -55,7 +55,9 @@ def test_rows_are_solved_as_dense_least_squares(absent, seed, share):
         np.testing.assert_allclose(solve_rows(dense, all_weights, W, penalty), found, atol=1e-10)
 
 
-def test_features_are_solved_as_dense_least_squares():
+@pytest.mark.parametrize("held", [0, 1 << 20])
+def test_features_are_solved_as_dense_least_squares(held, monkeypatch):
+    monkeypatch.setattr("simec.alternating._HELD", held)
     S, weights, dense, there = example()
     rng = np.random.default_rng(1)
     H, W_l = rng.normal(size=(11, 4)), rng.normal(size=(3, 8))

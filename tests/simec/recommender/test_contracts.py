@@ -77,7 +77,7 @@ class TestHiddenLayers(RecommenderContract):
 
     def make(self):
         return Recommender(
-            2, hidden_layers=(8,), l2=0.01, own=0, max_iter=60, batch_size=8, random_state=0
+            2, hidden_layers=(6,), l2=0.01, own=0, max_iter=30, batch_size=8, random_state=0
         )
 
 

@@ -244,6 +244,24 @@ def test_columns_of_text_are_named():
         as_features(data, "item")
 
 
+def test_names_say_which_feature_is_which():
+    features = Features(Ids([1, 2, 3], "item"), np.diag([1.0, 2, 3]), ["a", "b", "c"])
+    found = features.named(["c", "x", "a"])
+    expected = [[0, 0, 1], [0, 0, 0], [3, 0, 0]]
+    np.testing.assert_array_equal(found.matrix, expected)
+    as_csr = Features(features.ids, sparse.csr_matrix(features.matrix), features.names)
+    np.testing.assert_array_equal(as_csr.named(["c", "x", "a"]).matrix.toarray(), expected)
+    assert features.named(["a", "b", "c"]) is features
+    with pytest.raises(ValueError, match="none of the item features was there in training"):
+        features.named(["x"])
+    ratings = [(u, i, float((u + i) % 4)) for u in range(5) for i in (1, 2, 3)]
+    recommender = Recommender(1, l2=0.1).fit(ratings, item_features=features)
+    new = np.array([[0.5, 2.0]])
+    first = recommender.predict(0, 9, item_features=([9], [[2.0, 0.5, 0]], ["a", "b", "c"]))
+    second = recommender.predict(0, 9, item_features=([9], new, ["b", "a"]))
+    assert first == second
+
+
 def test_features_that_are_missing_are_counted():
     features = Features(Ids(["a"], "item"), np.ones((1, 2)))
     triples = [("u", "a", 1), ("u", "b", 3), ("v", "c", 5), ("v", "a", 2)]
