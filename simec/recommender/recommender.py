@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy import sparse
 
+from simec.alternating import sampled
 from simec.data import choose_device
 from simec.encoder import SimilarityEncoder
 from simec.parameters import check_integer, check_number
@@ -188,6 +189,15 @@ class Recommender(FactorRecommender):
             )
         self.item_vectors_: FloatArray = others if self.embeds_users_ else vectors
         self.user_vectors_: FloatArray = vectors if self.embeds_users_ else others
+        if self._uses_biases:
+            self._refit_biases(users, items)
+
+    def _refit_biases(self, users: Points, items: Points) -> None:
+        """Averages once more, of what embeddings leave: taste is no part of them any more."""
+        rest = self.ratings_.matrix.astype(np.float64)
+        vectors = self.user_vectors_.astype(np.float64), self.item_vectors_.astype(np.float64)
+        rest.data -= sampled(rest, vectors[0], vectors[1].T)
+        self.biases_ = self._new_biases(rest, users, items)
 
     def _embed_items(self, items: Points) -> Any:
         encoder = None if self.embeds_users_ else self.encoder_
