@@ -133,10 +133,15 @@ class Start:
         if not sparse.issparse(S):
             places = np.nonzero(known)
             S = sparse.csr_matrix((S[places], places), S.shape)
-        Y, W_l = variational(S, self._spectral_last(), progress=progress)
-        Y, W_l = balanced(Y, Y, W_l)
-        self._set_last(W_l)
-        _set_layer(layer, Y)
+        found = None
+        try:
+            for found in variational(S, self._spectral_last(), progress=progress):  # noqa: B007
+                pass
+        finally:  # after Ctrl-C, too
+            if found is not None:
+                Y, W_l = balanced(found[0], *found)
+                self._set_last(W_l)
+                _set_layer(layer, Y)
 
     @_alone
     def spectral(self) -> bool:

@@ -232,7 +232,7 @@ def test_relevances_and_the_rest_are_the_rating(sides, form):
 def test_relevances_of_linear_embeddings_are_what_a_feature_changes():
     world = World()
     features = world.item_features
-    recommender = Recommender(2, l2=0.1, describes_biases=False)
+    recommender = Recommender(2, l2=0.1)
     recommender.fit(world.ratings, item_features=features)
     x = np.array([[0.5, -1, 2, 1]], np.float32)
     new = {"item_features": ([1], x)}
