@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy import sparse
 
 from simec import SimilarityEncoder
 from simec.spectral.completion import solve_known
+from simec.targets import SparseTargets
 from simec.variational import _moments, _posterior, _turned, _turns
 from simec.variational import variational as rounds_of
 
@@ -125,7 +127,10 @@ def test_scale_does_not_matter():
 
 def test_what_it_is_not_for():
     true, _, S = low_rank()
+    doubled = SparseTargets(S, torch.device("cpu"), np.full(S.nnz, 2.0))
     for X, targets, more in (
+        (None, doubled, {}),
+        (None, SparseTargets(S, torch.device("cpu"), absent=0.1), {}),
         (np.eye(60), S, {}),
         (None, true, {}),
         (None, S[:40], {"symmetric": 1.0}),
