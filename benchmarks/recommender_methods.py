@@ -47,7 +47,7 @@ CHOSEN: dict[str, dict[str, dict[str, Any]]] = {
         "svd_ridge": {"n_components": 20, "ridge": 20.0},
         "content_linear": {"alpha": 7.0},
         "simec_plain": {"n_components": 10},
-        "simec": {"n_components": 20, "alpha": 10.0},
+        "simec": {"n_components": 20, "alpha": 15.0},
     },
     "t2b": {
         "averages": {"shrinkage_users": NEVER, "shrinkage_items": 5.0},
