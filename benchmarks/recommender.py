@@ -18,7 +18,8 @@ words of the plot, year and country; of users gender, age, occupation and region
 - content_linear: and a ridge regression on movies' features for each user
 - simec_identity: Recommender without features
 - simec_plain: Recommender with features, in t2a
-- simec: with features; ColdStartRecommender in t1 and t2a, Recommender where users are new
+- simec: with features; ColdStartRecommender in t1 and t2a, and in t2b with users and movies
+  exchanged; Recommender in t3
 
 Recall and NDCG are of the first 10 recommendations, for 1,000 users; relevant are ratings of 4
 and 5. In t2a candidates are the new movies. Against `implicit`: all ratings of 4 and 5 count as
@@ -42,6 +43,7 @@ from benchmarks.recommender_methods import (
     CHOSEN,
     FEATURES,
     GRIDS,
+    exchanged,
     grid,
     make,
     quiet,
@@ -185,18 +187,29 @@ def run(data: Data, task: str, seed: int, only: Sequence[str] | None = None) -> 
     train, test = rd.split(data.ratings, kind, seed, share)
     items = test.items.values[test.matrix.getnnz(axis=0) > 0] if task == "t2a" else None
     found: dict[str, float] = {}
-    for method, kinds in FEATURES[kind].items():
+    for method in FEATURES[kind]:
         if (task == "t1_90" and method not in _90) or (only and method not in only):
             continue
         start = time.perf_counter()
-        with quiet():
-            recommender = make(kind, method, seed).fit(train, **data.given(kinds))
+        recommender, given = fitted(data, kind, method, seed, train, test)
         found[f"{task}.seconds.{method}"] = time.perf_counter() - start
-        found[f"{task}.rmse.{method}"] = rmse(recommender, test)
+        found[f"{task}.rmse.{method}"] = rmse(recommender, given)
         if task in ("t1", "t2a"):
             measures = ranking(recommender, test, 10, RELEVANT, RANKED, items=items)
             found |= {f"{task}.{name}.{method}": value for name, value in measures.items()}
     return found
+
+
+def fitted(
+    data: Data, task: str, method: str, seed: int, train: Any, test: Any, **parameters: Any
+) -> tuple[Any, Any]:
+    """A recommender that has learned, and the test as it takes it."""
+    recommender = make(task, method, seed, **parameters)
+    with quiet():
+        if (task, method) == ("t2b", "simec"):
+            recommender.fit(exchanged(train), item_features=data.features["user"])
+            return recommender, exchanged(test)
+        return recommender.fit(train, **data.given(FEATURES[task][method])), test
 
 
 def tune(args: argparse.Namespace) -> None:
@@ -207,15 +220,13 @@ def tune(args: argparse.Namespace) -> None:
             continue
         train, _ = rd.split(data.ratings, task, 0)
         fit, held = rd.split(train, task, 100, 0.2)
-        for method, kinds in FEATURES[task].items():
+        for method in FEATURES[task]:
             if args.methods and method not in args.methods:
                 continue
             errors = []
             for parameters in grid(task, method) if method in GRIDS[task] else ():
-                with quiet():
-                    recommender = make(task, method, 0, **parameters)
-                    recommender.fit(fit, **data.given(kinds))
-                errors.append((rmse(recommender, held), str(parameters)))
+                error = rmse(*fitted(data, task, method, 0, fit, held, **parameters))
+                errors.append((error, str(parameters)))
                 print(f"{task} {method} {errors[-1][0]:.5f} {errors[-1][1]}", flush=True)
             if errors:
                 print(f"{task} {method} best: {min(errors)[1]}", flush=True)

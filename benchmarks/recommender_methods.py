@@ -36,23 +36,27 @@ FEATURES: dict[str, dict[str, tuple[str, ...]]] = {
 CHOSEN: dict[str, dict[str, dict[str, Any]]] = {
     "t1": {
         "averages": {"shrinkage_users": 5.0, "shrinkage_items": 2.0},
-        "svd": {"n_components": 20, "ridge": 20.0},
-        "svd_ridge": {"n_components": 20, "ridge": 20.0},
-        "neighbourhood": {"n_neighbours": 30, "shrinkage": 100.0, "power": 1.0},
+        "svd": {"n_components": 10, "ridge": 15.0},
+        "svd_ridge": {"n_components": 10, "ridge": 15.0},
+        "neighbourhood": {"n_neighbours": 20, "shrinkage": 500.0, "power": 1.0},
         "simec_identity": {"n_components": 20},
         "simec": {"n_components": 20, "l2_users": 20.0, "l2_items": 10.0},
     },
     "t2a": {
         "averages": {"shrinkage_users": 5.0, "shrinkage_items": NEVER},
         "svd_ridge": {"n_components": 20, "ridge": 20.0},
-        "content_linear": {"alpha": 5.0},
+        "content_linear": {"alpha": 7.0},
         "simec_plain": {"n_components": 10},
-        "simec": {"n_components": 20, "alpha": 10.0},
+        "simec": {"n_components": 20, "alpha": 15.0},
     },
     "t2b": {
-        "averages": {"shrinkage_users": NEVER, "shrinkage_items": 2.0},
-        "svd_ridge": {"n_components": 10, "ridge": 20.0},
-        "simec": {"n_components": 10},
+        "averages": {"shrinkage_users": NEVER, "shrinkage_items": 5.0},
+        "svd_ridge": {"n_components": 10, "ridge": 10.0},
+        # with users for items
+        "simec": {
+            "n_components": 10, "alpha": 1000.0, "l2_users": 20.0, "shrinkage_users": 2.0,
+            "shrinkage_items": NEVER,
+        },
     },
     "t3": {
         "averages": {"shrinkage_users": NEVER, "shrinkage_items": NEVER},
@@ -80,8 +84,8 @@ GRIDS: dict[str, dict[str, dict[str, tuple[Any, ...]]]] = {
     },
     "t2b": {
         "averages": {"shrinkage_users": (5.0, NEVER), "shrinkage_items": (1.0, 2.0, 5.0)},
-        "svd_ridge": {"n_components": (5, 10, 20), "ridge": (10.0, 20.0)},
-        "simec": {"n_components": (5, 10), "l2": (15.0, 100.0, 1000.0)},
+        "svd_ridge": {"n_components": (5, 10), "ridge": (10.0, 20.0)},
+        "simec": {"alpha": (200.0, 1000.0), "shrinkage_items": (5.0, NEVER)},
     },
 }  # fmt: skip
 
@@ -110,9 +114,16 @@ def make(task: str, method: str, seed: int, **parameters: Any) -> Any:
         return r.Neighbourhood(**given)
     if method == "content_linear":
         return r.ContentLinear(**given)
-    if method == "simec" and task in ("t1", "t2a"):
+    if method == "simec" and task != "t3":
         return r.ColdStartRecommender(**given)
     return r.Recommender(**given, device="cpu", random_state=seed)
+
+
+def exchanged(ratings: Any) -> Any:
+    """Ratings of users by items: what is made for new items does for new users, too."""
+    from simec.recommender import Ratings
+
+    return Ratings(ratings.matrix.T.tocsr(), ratings.items, ratings.users)
 
 
 def grid(task: str, method: str) -> Iterator[dict[str, Any]]:

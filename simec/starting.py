@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property, wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar, cast
 
 import numpy as np
 import torch
@@ -120,23 +120,26 @@ class Start:
         ValueError
             If there are features, or no gaps, or something else is asked for, too.
         """
-        layer = _only_layer(self.network.encoder)
-        o = self.objective
-        plain = not (self._fixed or o.symmetric or o.orthogonal or self.targets.absent)
-        if not isinstance(self.inputs, Identity) or not plain or self._held is None:
+        other = self._fixed or self.objective.symmetric or self.objective.orthogonal
+        S, known = cast(Any, self._held or (None, None))
+        plain = S is not None and not self.targets.absent and known.max() == 1
+        if not (isinstance(self.inputs, Identity) and plain) or other:
             raise ValueError(
                 "solver='variational' is for X=None and targets in memory of which some are "
-                "unknown, without symmetric, orthogonal or last_layer: use solver='exact'"
+                "unknown, without weights, symmetric, orthogonal or last_layer: use solver='exact'"
             )
         self._thorough = True
-        S, known = self._held
         if not sparse.issparse(S):
-            places = np.nonzero(known)
-            S = sparse.csr_matrix((S[places], places), S.shape)
-        Y, W_l = variational(S, self._spectral_last(), progress=progress)
-        Y, W_l = balanced(Y, Y, W_l)
-        self._set_last(W_l)
-        _set_layer(layer, Y)
+            S = sparse.csr_matrix((S[np.nonzero(known)], np.nonzero(known)), S.shape)
+        found = None
+        try:
+            for found in variational(S, self._spectral_last(), progress=progress):  # noqa: B007
+                pass
+        finally:  # after Ctrl-C, too
+            if found is not None:
+                Y, W_l = balanced(found[0], *found)
+                self._set_last(W_l)
+                _set_layer(self.network.encoder[0], Y)  # type: ignore[index]
 
     @_alone
     def spectral(self) -> bool:

@@ -8,6 +8,7 @@ each component varies, come of the same iteration, so that superfluous component
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -27,8 +28,8 @@ _FLOOR = 1e-6  # of the variance of targets: the least noise
 
 def variational(
     S: Any, W_l: Array, rounds: int = _ROUNDS, *, progress: bool = False
-) -> tuple[Array, Array]:
-    """Factorise what is known of a matrix.
+) -> Iterator[tuple[Array, Array]]:
+    """Factorise what is known of a matrix, and give what there is after each round.
 
     Parameters
     ----------
@@ -41,8 +42,8 @@ def variational(
     progress : bool
         Show a bar.
 
-    Returns
-    -------
+    Yields
+    ------
     Y : float64 array of shape (m, d)
     W_l : float64 array of shape (d, n)
         The means of both.
@@ -65,9 +66,9 @@ def variational(
         Y, last = Y @ to_Y, last @ to_last
         C_Y = _turned(C_Y, to_Y)
         covariances = _turned(covariances, to_last)
+        yield Y, last.T
         if abs(before - noise) < _PROGRESS * noise:
             break
-    return Y, last.T
 
 
 def _posterior(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from corpora.cli.app import fail, warn
+from corpora.cli.app import INTERRUPTED, fail, warn
 
 if TYPE_CHECKING:
     from simec.recommender import BaseRecommender, Ids, Recommender
@@ -114,9 +114,15 @@ def train(
         f"{what}_features": None if path is None else read_features(path, what)
         for what, path in (("item", items), ("user", users))
     }
+    interrupted = False
     with _told():
         read = read_ratings(ratings, duplicates=duplicates.value)
-        recommender.fit(read, **features)
+        try:
+            recommender.fit(read, **features)
+        except KeyboardInterrupt:
+            if not hasattr(recommender, "item_vectors_"):
+                fail("interrupted before there was anything to save", INTERRUPTED)
+            interrupted = True
     recommender.save(out)
     rows = {"users": f"{len(read.users):,}", "items": f"{len(read.items):,}",
             "ratings": f"{len(read):,}"}  # fmt: skip
@@ -126,6 +132,8 @@ def train(
     rows["saved"] = str(out)
     for name, value in rows.items():
         typer.echo(f"{name:13} {value}")
+    if interrupted:
+        fail(f"interrupted; saved to {out}", INTERRUPTED)
 
 
 @recommend.command("for")

@@ -123,11 +123,10 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         matrix = self.ratings_.matrix
         self.item_features_ = as_features(item_features, "item", self.ratings_.items)
         self.user_features_ = as_features(user_features, "user", self.ratings_.users)
+        users, items = self._users(), self._items()
         self.range_: tuple[float, float] | None = None
         if self._uses_biases:
-            shrinkage = self.shrinkage_users, self.shrinkage_items
-            X = (self._users().features, self._items().features) if self.describes_biases else ()
-            self.biases_ = Biases.described(matrix, *shrinkage, *X)
+            self.biases_ = self._new_biases(matrix, users, items)
             self.range_ = self.rating_range or (
                 float(matrix.data.min()), float(matrix.data.max())
             )  # fmt: skip
@@ -135,7 +134,7 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         else:
             self.biases_ = Biases.none(matrix.shape)
             rest = matrix.copy()
-        self._fit(rest, self._users(), self._items())
+        self._fit(rest, users, items)
         return self
 
     # Applying
@@ -316,6 +315,10 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         return found
 
     # Parts
+
+    def _new_biases(self, matrix: Any, users: Points, items: Points) -> Biases:
+        X = (users.features, items.features) if self.describes_biases else ()
+        return Biases.described(matrix, self.shrinkage_users, self.shrinkage_items, *X)
 
     def _users(
         self, wanted: Any = None, features: Any = None, unknown: Unknown = "error"

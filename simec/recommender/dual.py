@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 
 Float64 = npt.NDArray[np.float64]
 
@@ -36,10 +37,10 @@ class Map:
 
 
 class DualRidge:
-    """Ridge regressions on the same points, in the products of their features.
+    """Ridge regressions on the same points, by singular vectors of their features.
 
-    Minimises ``Σ w_i |y_i - B x_i - c|² + α |B|²``. Points are fewer than features, so that
-    their products are decomposed, once for all targets and penalties.
+    Minimises ``Σ w_i |y_i - B x_i - c|² + α |B|²``. Features are decomposed once, for all
+    targets and penalties.
 
     Parameters
     ----------
@@ -52,12 +53,22 @@ class DualRidge:
         w = np.ones(X.shape[0]) if weights is None else np.asarray(weights, np.float64)
         self._X, self._share, self._root = X, w / w.sum(), np.sqrt(w)
         self._center = np.asarray(X.T @ self._share).ravel()
-        # of features less their means, without making them dense
-        gram = dense(X @ X.T).astype(np.float64)
-        own = gram @ self._share
-        gram += float(self._share @ own) - own[:, None] - own
-        gram *= self._root * self._root[:, None]
-        values, self._U = np.linalg.eigh(gram)
+        m, D = X.shape
+        # singular vectors of centred features, by the smaller of their two products
+        if m <= D:
+            gram = dense(X @ X.T).astype(np.float64)
+            own = gram @ self._share
+            gram += float(self._share @ own) - own[:, None] - own
+            gram *= self._root * self._root[:, None]
+            values, self._U = np.linalg.eigh(gram)
+        else:
+            weighted = sparse.diags(w) @ X if sparse.issparse(X) else X * w[:, None]
+            gram = dense(X.T @ weighted).astype(np.float64)
+            gram -= w.sum() * self._center[:, None] * self._center
+            values, V = np.linalg.eigh(gram)
+            some = values > max(m, D) * np.finfo(np.float64).eps * max(values.max(), 1e-300)
+            values, V = values[some], V[:, some] / np.sqrt(values[some])
+            self._U = self._root[:, None] * (np.asarray(X @ V) - self._center @ V)
         self._values = np.maximum(values, 0)
 
     def fit(self, Y: Float64, alphas: Sequence[float]) -> Map:

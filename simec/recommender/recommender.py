@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy import sparse
 
+from simec.alternating import sampled
 from simec.data import choose_device
 from simec.encoder import SimilarityEncoder
 from simec.parameters import check_integer, check_number
@@ -96,6 +97,11 @@ class Recommender(FactorRecommender):
     item_vectors_ : float32 array of shape (n_items, d)
     user_vectors_ : float32 array of shape (n_users, d)
 
+    Notes
+    -----
+    After Ctrl-C `fit` raises KeyboardInterrupt, as soon as the recommender can be used with what
+    was learned so far.
+
     Examples
     --------
     >>> from simec.recommender import Recommender
@@ -173,6 +179,7 @@ class Recommender(FactorRecommender):
         if self.feedback == "implicit" and residuals.data.min() < 0:
             raise ValueError("implicit feedback is counts of 0 or more, not negative ones")
         self.second_encoder_: SimilarityEncoder | None = None
+        self._interrupted = False
         self.embeds_users_ = items.features is None and users.features is not None
         of, other = (users, items) if self.embeds_users_ else (items, users)
         S = residuals if self.embeds_users_ else residuals.T.tocsr()
@@ -188,6 +195,17 @@ class Recommender(FactorRecommender):
             )
         self.item_vectors_: FloatArray = others if self.embeds_users_ else vectors
         self.user_vectors_: FloatArray = vectors if self.embeds_users_ else others
+        if self._uses_biases:
+            self._refit_biases(users, items)
+        if self._interrupted:
+            raise KeyboardInterrupt
+
+    def _refit_biases(self, users: Points, items: Points) -> None:
+        """Averages once more, of what embeddings leave: taste is no part of them any more."""
+        rest = self.ratings_.matrix.astype(np.float64)
+        vectors = self.user_vectors_.astype(np.float64), self.item_vectors_.astype(np.float64)
+        rest.data -= sampled(rest, vectors[0], vectors[1].T)
+        self.biases_ = self._new_biases(rest, users, items)
 
     def _embed_items(self, items: Points) -> Any:
         encoder = None if self.embeds_users_ else self.encoder_
@@ -226,8 +244,8 @@ class Recommender(FactorRecommender):
         -------
         simec.explain.Explanation
             ``value`` is the rating before it is brought into the range. ``relevances`` are
-            those of features, and ``bias`` is the rest: averages, and what the item's or
-            user's own ratings say.
+            those of features, by embeddings and by averages that features describe; ``bias``
+            is the rest: other averages, and what the item's or user's own ratings say.
 
         Raises
         ------
@@ -258,12 +276,16 @@ class Recommender(FactorRecommender):
             found = both.first if by == "item" else both.second
         features = self.item_features_ if by == "item" else self.user_features_
         assert features is not None
+        b = self.biases_.of_item_features if by == "item" else self.biases_.of_user_features
+        b = np.zeros(features.n_features) if b is None else b
         relevances, x = found.relevances, of.features
         if sparse.issparse(x):
-            relevances = sparse.csr_matrix(relevances)[:, : features.n_features]
+            relevances = sparse.csr_matrix(relevances)[:, : features.n_features] + x.multiply(b)
+            relevances = relevances.tocsr()
         else:
             whole = relevances.toarray() if sparse.issparse(relevances) else relevances
-            relevances, x = whole.ravel()[: features.n_features], x[0]
+            x = x[0]
+            relevances = whole.ravel()[: features.n_features] + x * b
         value = float(self._scores(u, i)[0, 0])
         return Explanation(
             relevances, value, value - float(relevances.sum()), x, features.names,
@@ -308,17 +330,25 @@ class Recommender(FactorRecommender):
     ) -> tuple[SimilarityEncoder, Any, Any]:
         """An encoder of points, their embeddings, and which of them have some."""
         if points.features is None:
-            encoder.fit(None, self._targets(S), last_layer=last_layer)
+            self._fit_encoder(encoder, None, self._targets(S), last_layer)
             return encoder, encoder.transform(None), np.ones(len(points), bool)
         rated = np.diff(S.indptr) > 0
         has = points.described | (rated & (self.own > 0))
         self._warn_of_missing(points)
         rows = np.flatnonzero(has & rated)
         X = self._inputs(points)
-        encoder.fit(X[rows], self._targets(S[rows]), last_layer=last_layer)
+        self._fit_encoder(encoder, X[rows], self._targets(S[rows]), last_layer)
         vectors = np.zeros((len(points), self.n_components), np.float32)
         vectors[has] = encoder.transform(X[np.flatnonzero(has)])
         return encoder, vectors, has
+
+    def _fit_encoder(self, encoder: SimilarityEncoder, X: Any, S: Any, last_layer: Any) -> None:
+        try:
+            encoder.fit(X, S, last_layer=last_layer)
+        except KeyboardInterrupt:
+            if not hasattr(encoder, "module_"):
+                raise
+            self._interrupted = True  # what there is is made use of
 
     def _inputs(self, points: Points) -> Any:
         """Features, and one more for each point of training that only it has."""

@@ -4,11 +4,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from scipy import sparse
 
 from simec import SimilarityEncoder
 from simec.spectral.completion import solve_known
-from simec.variational import _moments, _posterior, _turned, _turns, variational
+from simec.targets import SparseTargets
+from simec.variational import _moments, _posterior, _turned, _turns
+from simec.variational import variational as rounds_of
+
+
+def variational(S, start):
+    *_, last = rounds_of(S, start)
+    return last
 
 
 def low_rank(m=60, n=40, d=2, noise=0.3, share=0.4, seed=0):
@@ -119,7 +127,10 @@ def test_scale_does_not_matter():
 
 def test_what_it_is_not_for():
     true, _, S = low_rank()
+    doubled = SparseTargets(S, torch.device("cpu"), np.full(S.nnz, 2.0))
     for X, targets, more in (
+        (None, doubled, {}),
+        (None, SparseTargets(S, torch.device("cpu"), absent=0.1), {}),
         (np.eye(60), S, {}),
         (None, true, {}),
         (None, S[:40], {"symmetric": 1.0}),
@@ -129,3 +140,22 @@ def test_what_it_is_not_for():
             encoder.fit(X, targets)
     with pytest.raises(ValueError, match="solver='variational' is for linear networks"):
         SimilarityEncoder(2, solver="variational", hidden_layers=(3,)).fit(None, S)
+
+
+def test_an_interrupt_keeps_the_last_round(monkeypatch):
+    _, _, S = low_rank()
+    whole = SimilarityEncoder(2, solver="variational").fit(None, S)
+    calls = []
+
+    def turns(*args):
+        calls.append(1)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return _turns(*args)
+
+    monkeypatch.setattr("simec.variational._turns", turns)
+    encoder = SimilarityEncoder(2, solver="variational")
+    with pytest.raises(KeyboardInterrupt):
+        encoder.fit(None, S)
+    assert encoder.score(None, S) == pytest.approx(whole.score(None, S), abs=0.05)
+    assert encoder.score(None, S) > 0.5

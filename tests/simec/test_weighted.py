@@ -164,7 +164,7 @@ def test_encoders_of_weighted_targets(features):
     exact = SimilarityEncoder(3, solver="exact", l2=1e-6).fit(X, targets)
     assert exact.best_loss_ == pytest.approx(error(exact), rel=0.02)
     adam = SimilarityEncoder(
-        3, solver="adam", init="random", batch_size=10, learning_rate=0.1, max_iter=100,
+        3, solver="adam", init="random", batch_size=10, learning_rate=0.1, max_iter=50,
         random_state=0,
     ).fit(X, targets)  # fmt: skip
     assert error(exact) <= error(adam) * 1.02

@@ -162,9 +162,11 @@ def test_svd_ridge_chooses_the_penalty_that_fits():
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("make", [np.asarray, sparse.csr_matrix])
-def test_dual_ridge_is_ridge(weighted, make):
+@pytest.mark.parametrize("n_features", [5, 20])
+def test_dual_ridge_is_ridge(weighted, make, n_features):
     rng = np.random.default_rng(0)
-    X, Y = rng.standard_normal((12, 20)) + 1, rng.standard_normal((12, 3))
+    X, Y = rng.standard_normal((12, n_features)) + 1, rng.standard_normal((12, 3))
+    X[:, 1] = X[:, 0]
     weights = rng.random(12) + 0.5 if weighted else None
     found = DualRidge(make(X), weights).fit(Y, (1.0, 5.0))
     expected = Ridge(found.alpha).fit(X, Y, weights)
@@ -173,9 +175,10 @@ def test_dual_ridge_is_ridge(weighted, make):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_dual_ridge_leaves_each_point_out(weighted):
+@pytest.mark.parametrize("n_features", [4, 14])
+def test_dual_ridge_leaves_each_point_out(weighted, n_features):
     rng = np.random.default_rng(0)
-    X, Y = rng.standard_normal((9, 4)), rng.standard_normal((9, 2))
+    X, Y = rng.standard_normal((9, n_features)), rng.standard_normal((9, 2))
     weights = rng.random(9) + 0.5 if weighted else np.ones(9)
     found = DualRidge(X, weights).fit(Y, (0.7, 3.0))
     for alpha in (0.7, 3.0):

@@ -221,3 +221,21 @@ def test_duplicates_are_told(folder):
     )
     assert result.exit_code == 1
     assert "use duplicates='last' or 'mean'" in result.output
+
+
+def test_an_interrupt_saves_what_there_is(folder, monkeypatch):
+    from simec import variational
+
+    turns, calls = variational._turns, []
+
+    def some_turns(*args):
+        calls.append(1)
+        if len(calls) == 3:
+            raise KeyboardInterrupt
+        return turns(*args)
+
+    monkeypatch.setattr("simec.variational._turns", some_turns)
+    out = run("train", folder / "train.csv", "--out", folder / "i", "--dimensions", 2, code=130)
+    assert "interrupted; saved to" in out
+    found = Recommender.load(folder / "i").recommend("u3", 2)
+    assert all(item % 2 == 1 for item, _ in found)

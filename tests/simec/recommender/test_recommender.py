@@ -232,7 +232,7 @@ def test_relevances_and_the_rest_are_the_rating(sides, form):
 def test_relevances_of_linear_embeddings_are_what_a_feature_changes():
     world = World()
     features = world.item_features
-    recommender = Recommender(2, l2=0.1, describes_biases=False)
+    recommender = Recommender(2, l2=0.1)
     recommender.fit(world.ratings, item_features=features)
     x = np.array([[0.5, -1, 2, 1]], np.float32)
     new = {"item_features": ([1], x)}
@@ -348,3 +348,17 @@ def test_measures_are_those_of_plain_loops():
     )
     with pytest.raises(ValueError, match="no rating of the test is 99 or higher"):
         evaluate(recommender, test, relevant=99)
+
+
+def test_averages_are_of_what_embeddings_leave():
+    """A user who happens to have rated what suits him does not rate higher than others."""
+    rng = np.random.default_rng(0)
+    users, items = np.divmod(np.arange(100 * 40), 40)
+    taste = np.where(users % 2 == items % 2, 1.5, -1.5)
+    rated = rng.random(len(users)) < 0.4
+    values = 3 + taste + 0.3 * rng.normal(size=len(users))
+    train = users[rated], items[rated], values[rated]
+    found, plain = Recommender(2).fit(train), Averages().fit(train)
+    assert found.biases_.users.std() < 0.5 * plain.biases_.users.std()
+    wrong = found.predict(users[~rated], items[~rated]) - values[~rated]
+    assert np.sqrt((wrong**2).mean()) < 0.4
