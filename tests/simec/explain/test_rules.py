@@ -24,7 +24,7 @@ def dense(activation=nn.ReLU, bias=True):
 
 
 def convolutional(pool=nn.MaxPool2d, bias=True, padding=0):
-    side = (8 - 2 + 2 * padding) // 2
+    side = (6 - 2 + 2 * padding) // 2
     return nn.Sequential(
         nn.Conv2d(2, 3, 3, padding=padding, bias=bias), nn.ReLU(), pool(2), nn.Flatten(),
         nn.Linear(3 * side * side, K, bias=bias),
@@ -44,7 +44,7 @@ NETWORKS = {
 def made(name, bias, seed=0, n=3):
     torch.manual_seed(seed)
     network = NETWORKS[name](bias)
-    shape = (D,) if name in ("linear", "relu", "tanh") else (2, 8, 8)
+    shape = (D,) if name in ("linear", "relu", "tanh") else (2, 6, 6)
     if bias:
         for layer in network:
             if getattr(layer, "bias", None) is not None:
