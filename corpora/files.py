@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 __all__ = ["atomic_folder", "atomic_path", "find_paths", "temporary_files_in"]
@@ -156,6 +156,20 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
         raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+class _NotNow(Exception):
+    """Leaves a folder unwritten."""
+
+
+def check_folder(path: StrPath, *, marker: str | None = None) -> None:
+    """Make sure that `atomic_folder` can write a folder, before hours of work and not after.
+
+    A folder is made beside it and deleted, which is the one sure test: of rights, read-only disks,
+    typing errors. Parameters and errors are the same.
+    """
+    with suppress(_NotNow), atomic_folder(path, marker=marker):
+        raise _NotNow
 
 
 @contextmanager

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from simec.lazy import needing_torch
 
 if TYPE_CHECKING:
     from simec.encoder import SimilarityEncoder
@@ -11,21 +13,8 @@ if TYPE_CHECKING:
 
 __all__ = ["ModelError", "SimEcNetwork", "SimilarityEncoder"]
 
-_PLACES = {"SimilarityEncoder": "encoder", "SimEcNetwork": "network", "ModelError": "persistence"}
-
-
-def __getattr__(name: str) -> Any:
-    # similarities and spectral methods need no PyTorch
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    try:
-        module = import_module(f"simec.{_PLACES[name]}")
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise ImportError(
-            f"{name} needs PyTorch: pip install similarity-encoders[simec]"
-        ) from error
-    return getattr(module, name)
+# similarities and spectral methods need no PyTorch
+__getattr__ = needing_torch(
+    __name__,
+    {"SimilarityEncoder": "encoder", "SimEcNetwork": "network", "ModelError": "persistence"},
+)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 import time
 from pathlib import Path
@@ -15,7 +14,7 @@ from corpora import Corpus
 from corpora.cli.app import INTERRUPTED, fail
 from corpora.cli.options import told_skipped
 from corpora.counting import Counts, count
-from corpora.files import atomic_folder
+from corpora.files import check_folder
 from corpora.tokens import TokenStream
 
 if TYPE_CHECKING:
@@ -23,10 +22,6 @@ if TYPE_CHECKING:
 
 # Parameters that a model which is trained further may have anew.
 _OF_A_RUN = {"epochs": "epochs", "alpha": "start_alpha", "min_alpha": "end_alpha"}
-
-
-class _NotNow(Exception):
-    """Leaves a folder unwritten."""
 
 
 def check_target(out: Path) -> ContextEncoder | None:
@@ -42,9 +37,7 @@ def check_target(out: Path) -> ContextEncoder | None:
     OSError
         If `out` cannot be written, or holds something other than a model.
     """
-    # making a folder beside it is the one sure test: of rights, read-only disks, typing errors
-    with contextlib.suppress(_NotNow), atomic_folder(out, marker=persistence.WEIGHTS):
-        raise _NotNow
+    check_folder(out, marker=persistence.WEIGHTS)
     model = _load(out)
     return model if model is not None and model._training is not None else None
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterable
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Annotated, Any, NoReturn
 
@@ -29,6 +31,16 @@ def fail(message: str, code: int = 1) -> NoReturn:
     """End the program with one line on standard error."""
     warn(message)
     raise typer.Exit(code)
+
+
+@contextmanager
+def told_warnings() -> Iterator[None]:
+    """Tell warnings of what is done here in one line each."""
+    with warnings.catch_warnings(record=True) as found:
+        warnings.simplefilter("always", UserWarning)
+        yield
+    for warning in found:
+        warn(str(warning.message))
 
 
 def describe(error: BaseException) -> str:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from corpora.cli.app import INTERRUPTED, fail, warn
+from corpora.cli.app import INTERRUPTED, fail, told_warnings, warn
 
 if TYPE_CHECKING:
     from simec.links import LinkPredictor
@@ -112,7 +112,9 @@ def train(
       simec links train train.tsv --valid valid.tsv --out kg.model
       simec links train WN18RR/ --out wn18rr.model --negatives 4000
     """  # noqa: D301
+    from corpora.files import check_folder
     from simec.links import LinkPredictor, read_dataset, read_triples
+    from simec.persistence import WEIGHTS
 
     if triples.is_dir():
         if valid is not None:
@@ -132,10 +134,10 @@ def train(
         device=device, random_state=seed, verbose=progress and sys.stderr.isatty(),
         **{name: value for name, value in given.items() if value is not None},
     )  # fmt: skip
-    check_target(out)
+    check_folder(out, marker=WEIGHTS)
     interrupted = False
     try:
-        with _told():
+        with told_warnings():
             predictor.fit(train, held or None, entities=entities)
     except KeyboardInterrupt:
         if not hasattr(predictor, "embeddings_") or not predictor.loss_curve_:
@@ -216,7 +218,7 @@ def evaluate(
 
     predictor = _load(model)
     more = [triple for path in known or [] for triple in read_triples(path)]
-    with _told():
+    with told_warnings():
         found = predictor.evaluate(read_triples(triples), known=more)
     if as_json:
         typer.echo(json.dumps(found.to_dict(), ensure_ascii=False))
@@ -242,28 +244,3 @@ def _as_id(text: str, ids: list[Any]) -> Any:
         with contextlib.suppress(ValueError):
             return int(text)
     return text
-
-
-class _NotNow(Exception):
-    """Leaves a folder unwritten."""
-
-
-def check_target(out: Path) -> None:
-    """Make sure that a folder can be written, before training and not after."""
-    from corpora.files import atomic_folder
-    from simec.persistence import WEIGHTS
-
-    with contextlib.suppress(_NotNow), atomic_folder(out, marker=WEIGHTS):
-        raise _NotNow
-
-
-@contextlib.contextmanager
-def _told() -> Any:
-    """Tell warnings in one line each."""
-    import warnings
-
-    with warnings.catch_warnings(record=True) as found:
-        warnings.simplefilter("always", UserWarning)
-        yield
-    for warning in found:
-        warn(str(warning.message))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import sys
 from enum import Enum
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from corpora.cli.app import INTERRUPTED, fail, warn
+from corpora.cli.app import INTERRUPTED, fail, told_warnings
 
 if TYPE_CHECKING:
     from simec.recommender import BaseRecommender, Ids, Recommender
@@ -102,9 +101,11 @@ def train(
       simec recommend train ratings.dat --out movies.model
       simec recommend train ratings.csv --items movies.csv --out movies.model
     """  # noqa: D301
+    from corpora.files import check_folder
     from simec.recommender import Recommender, read_features, read_ratings
+    from simec.recommender.persistence import ARRAYS
 
-    _check_target(out)
+    check_folder(out, marker=ARRAYS)
     recommender = Recommender(
         dimensions, hidden_layers=tuple(hidden or ()), l2="auto" if l2 is None else l2, own=own,
         feedback="implicit" if implicit else "explicit", max_iter=epochs, device=device,
@@ -115,7 +116,7 @@ def train(
         for what, path in (("item", items), ("user", users))
     }
     interrupted = False
-    with _told():
+    with told_warnings():
         read = read_ratings(ratings, duplicates=duplicates.value)
         try:
             recommender.fit(read, **features)
@@ -263,7 +264,7 @@ def evaluate(
     from simec.recommender import read_ratings
 
     recommender = _load(model)
-    with _told():
+    with told_warnings():
         found = measure(
             recommender, read_ratings(ratings), n, relevant=relevant, unknown="average",
             **_features(items, users),
@@ -307,28 +308,3 @@ def _tell(found: list[tuple[Any, float]], as_json: bool) -> None:
         return
     for item, score in found:
         typer.echo(f"{score:9.4f}  {item}")
-
-
-class _NotNow(Exception):
-    """Leaves a folder unwritten."""
-
-
-def _check_target(out: Path) -> None:
-    """Make sure that a folder can be written, before training and not after."""
-    from corpora.files import atomic_folder
-    from simec.recommender.persistence import ARRAYS
-
-    with contextlib.suppress(_NotNow), atomic_folder(out, marker=ARRAYS):
-        raise _NotNow
-
-
-@contextlib.contextmanager
-def _told() -> Any:
-    """Tell warnings in one line each."""
-    import warnings
-
-    with warnings.catch_warnings(record=True) as found:
-        warnings.simplefilter("always", UserWarning)
-        yield
-    for warning in found:
-        warn(str(warning.message))

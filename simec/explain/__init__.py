@@ -8,13 +8,14 @@ what they explain, and makes pictures and pages of them.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from simec.explain.classic import decompose
 from simec.explain.composites import COMPOSITES
 from simec.explain.explanation import Explanation, SimilarityExplanation
 from simec.explain.pages import page, write_page
 from simec.explain.words import Piece, colour_words
+from simec.lazy import needing_torch
 
 if TYPE_CHECKING:
     from simec.explain.encoders import explain_prediction, explain_similarity
@@ -36,26 +37,13 @@ __all__ = [
     "write_page",
 ]
 
-_PLACES = {
-    "explain_prediction": "encoders",
-    "explain_similarity": "encoders",
-    "relevances": "propagation",
-    "NoRuleError": "layers",
-}
-
-
-def __getattr__(name: str) -> Any:
-    # classic similarities, pictures and pages need no PyTorch
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    try:
-        module = import_module(f"simec.explain.{_PLACES[name]}")
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise ImportError(
-            f"{name} needs PyTorch: pip install similarity-encoders[simec]"
-        ) from error
-    return getattr(module, name)
+# classic similarities, pictures and pages need no PyTorch
+__getattr__ = needing_torch(
+    __name__,
+    {
+        "explain_prediction": "encoders",
+        "explain_similarity": "encoders",
+        "relevances": "propagation",
+        "NoRuleError": "layers",
+    },
+)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from simec.lazy import needing_torch
 from simec.links.triples import Dataset, TripleError, as_triples, read_dataset, read_triples
 
 if TYPE_CHECKING:
@@ -16,21 +17,7 @@ __all__ = [
     "read_triples",
 ]  # fmt: skip
 
-_PLACES = {"LinkPredictor": "predictor", "Link": "answering", "Evaluation": "evaluation"}
-
-
-def __getattr__(name: str) -> Any:
-    # triples need no PyTorch
-    if name not in _PLACES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from importlib import import_module
-
-    try:
-        module = import_module(f"simec.links.{_PLACES[name]}")
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise ImportError(
-            f"{name} needs PyTorch: pip install similarity-encoders[simec]"
-        ) from error
-    return getattr(module, name)
+# triples need no PyTorch
+__getattr__ = needing_torch(
+    __name__, {"LinkPredictor": "predictor", "Link": "answering", "Evaluation": "evaluation"}
+)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
+from simec.lazy import needing_torch
 from simec.recommender.averages import Averages
 from simec.recommender.base import BaseRecommender, FactorRecommender
 from simec.recommender.cold_start import ColdStartRecommender
@@ -48,17 +49,5 @@ __all__ = [
     "read_users",
 ]
 
-
-def __getattr__(name: str) -> Any:
-    # all but `Recommender` does without PyTorch
-    if name != "Recommender":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
-        from simec.recommender.recommender import Recommender
-    except ModuleNotFoundError as error:
-        if error.name != "torch":
-            raise
-        raise ImportError(
-            "Recommender needs PyTorch: pip install similarity-encoders[simec]"
-        ) from error
-    return Recommender
+# all but `Recommender` does without PyTorch
+__getattr__ = needing_torch(__name__, {"Recommender": "recommender"})
