@@ -48,11 +48,11 @@ OURS: dict[str, dict[str, Any]] = {
         "max_iter": 30,
     },
     "fb15k237": {
-        "n_components": 200,
+        "n_components": 400,
         "n3": 0.05,
         "batch_size": 250,
         "n_negatives": 4000,
-        "max_iter": 24,
+        "max_iter": 12,
         "n_iter_no_change": 3,
     },
 }

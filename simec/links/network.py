@@ -54,13 +54,15 @@ class Middle(nn.Module):
         A full matrix (RESCAL), a diagonal (DistMult), or blocks of 2 × 2 that turn and scale,
         which is a diagonal of complex numbers (ComplEx). The first half of an embedding are
         real parts then, the second half imaginary ones.
+    scale : float
+        Standard deviation at the start. A full matrix starts with what keeps lengths as they are.
 
     Attributes
     ----------
     weight : Parameter of shape (k, d), or (k, d, d) if full
     """
 
-    def __init__(self, n_relations: int, n_components: int, kind: str) -> None:
+    def __init__(self, n_relations: int, n_components: int, kind: str, scale: float = 1.0) -> None:
         super().__init__()
         self.kind = kind
         shape = (n_relations, n_components)
@@ -69,7 +71,7 @@ class Middle(nn.Module):
             nn.init.normal_(self.weight, std=1 / math.sqrt(n_components))
         else:
             self.weight = nn.Parameter(torch.empty(shape))
-            nn.init.normal_(self.weight)
+            nn.init.normal_(self.weight, std=scale)
 
     def forward(self, y: Tensor, relations: Tensor) -> Tensor:
         """Rows y times the matrices of their relations, shape (b, d)."""
@@ -113,7 +115,7 @@ class LinkNetwork(nn.Module):
     bias : bool
         Whether scores have a constant for each entity.
     scale : float
-        Standard deviation of weights of entities at the start.
+        Standard deviation of weights at the start: of entities, and of relations unless full.
 
     Attributes
     ----------
@@ -147,6 +149,6 @@ class LinkNetwork(nn.Module):
         else:
             sizes = (n_features, *hidden_layers, n_components)
             self.encoder = perceptron(sizes, activation, sparse=True)
-        self.middle = Middle(n_relations, n_components, kind)
+        self.middle = Middle(n_relations, n_components, kind, scale)
         self.last = None if tied else nn.Parameter(torch.randn(n_entities, n_components) * scale)
         self.bias = nn.Parameter(torch.zeros(n_entities)) if bias else None

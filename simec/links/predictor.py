@@ -59,7 +59,8 @@ class LinkPredictor(Answering, BaseEstimator):  # type: ignore[misc]
     optimizer : {"adagrad", "adam"}
     learning_rate : float
     init_scale : float
-        Standard deviation of embeddings (without features) and of W at the start.
+        Standard deviation at the start: of embeddings (without features), of W, and of middle
+        matrices unless they are full.
     batch_size : int
         Pairs of an entity and a relation, with all their answers.
     max_iter : int

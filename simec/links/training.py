@@ -247,7 +247,8 @@ class Trainer:
         r = torch.from_numpy(queries.relations[chosen]).to(self._device)
         numbers, h, columns, offset = self._candidates(h, columns)
         h, rows, columns = h.to(self._device), rows.to(self._device), columns.to(self._device)
-        positives = self._positives(rows, columns, len(chosen))
+        n_answers = len(queries.answers) / len(queries) * len(chosen)
+        positives = self._positives(rows, columns, len(chosen), n_answers)
         Y = self._entities.embed(numbers)
         W = Y.detach() if network.last is None else network.last.detach()
         y = Y.detach()[h].requires_grad_(self._learns_entities)
@@ -284,14 +285,19 @@ class Trainer:
             self._optimizer.step()
         return error
 
-    def _positives(self, rows: Tensor, columns: Tensor, n: int) -> Positives:
+    def _positives(self, rows: Tensor, columns: Tensor, n: int, n_answers: float) -> Positives:
+        """Weights of positives of n queries, which have `n_answers` on average.
+
+        With the number that they have, links would count less in batches with a query of
+        thousands of answers.
+        """
         s = self.schedule
         counts = torch.bincount(rows, minlength=n)
         ones = torch.ones(n, device=rows.device)
         if s.loss == "softmax" and s.targets == "1vsall":
             return Positives(
-                rows, columns, torch.full_like(rows, 1, dtype=ones.dtype) / len(rows),
-                counts / len(rows),
+                rows, columns, torch.full_like(rows, 1, dtype=ones.dtype) / n_answers,
+                counts / n_answers,
             )  # fmt: skip
         share = 1 / counts[rows] if s.loss == "softmax" else torch.ones_like(rows, dtype=ones.dtype)
         return Positives(rows, columns, share / n, ones / n)
