@@ -51,7 +51,7 @@ from benchmarks.recommender_methods import (
     rmse,
 )
 
-QUICK_USERS = 600
+QUICK_USERS, QUICK_MOVIES = 600, 1500
 RANKED = 1000  # users
 RELEVANT = 4.0
 # Table 4.3, MovieLens 10M
@@ -118,7 +118,7 @@ class Data:
         else:
             self.name, self.ratings = "movielens-1m", rd.ml1m(args.data)
         if args.quick:
-            self.ratings = rd.some_users(self.ratings, QUICK_USERS, seed)
+            self.ratings = rd.some(self.ratings, QUICK_USERS, QUICK_MOVIES, seed)
         movies = self.ratings.items.values
         catalogue = rd.movies(args.data)
         X, names = rd.movie_features(catalogue, movies)

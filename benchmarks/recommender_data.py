@@ -33,15 +33,15 @@ def ml1m(data: str | Path | None = None) -> Any:
         return as_ratings((file["user"], file["movie"], file["rating"].astype(np.float32)))
 
 
-def some_users(ratings: Any, n: int, seed: int) -> Any:
-    """All ratings of n users, drawn at random."""
+def some(ratings: Any, n_users: int, n_items: int, seed: int) -> Any:
+    """Ratings of the items that are rated most, by users who are drawn at random."""
     from simec.recommender import Ids, Ratings
 
-    rows = np.sort(np.random.default_rng(seed).permutation(len(ratings.users))[:n])
-    matrix = ratings.matrix[rows]
-    items = np.flatnonzero(matrix.getnnz(axis=0))
+    items = np.argsort(-ratings.matrix.getnnz(axis=0), kind="stable")[:n_items]
+    items = np.sort(items)
+    rows = np.sort(np.random.default_rng(seed).permutation(len(ratings.users))[:n_users])
     return Ratings(
-        matrix[:, items],
+        ratings.matrix[rows][:, items],
         Ids(ratings.users.values[rows], "user"),
         Ids(ratings.items.values[items], "item"),
     )
