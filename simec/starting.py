@@ -33,6 +33,7 @@ T = TypeVar("T")
 _SAMPLE = 1 << 25  # targets from which a last layer is found where no more is needed of them
 _SHRINKAGE = 0.1  # of the mean eigenvalue that least squares for a last layer have
 _ROUNDS = 4, 10  # of alternating least squares for a last layer: for a start, for an optimum
+_DENSE = 1 << 20  # targets up to which sparse ones may be made dense
 _EXACT = 40  # targets for each component, up to which eigenvectors are exact from the start
 _MANY = 2000  # rows from which on moments of hidden units may be taken in float32
 _HIDDEN = 1 << 24  # numbers of hidden units that are held, not computed each time
@@ -115,10 +116,7 @@ class Start:
     def variational(self, *, progress: bool) -> None:
         """Set both layers, for the identity, by variational Bayes.
 
-        Raises
-        ------
-        ValueError
-            If there are features, or no gaps, or something else is asked for, too.
+        Raises a ValueError if there are features, or no gaps, or something else is asked for, too.
         """
         other = self._fixed or self.objective.symmetric or self.objective.orthogonal
         S, known = cast(Any, self._held or (None, None))
@@ -333,8 +331,9 @@ class Start:
                     return self._eigen(S, part)[1]
             elif self._held is not None and self.objective.symmetric:
                 return self._positive(*(M[:n] for M in self._held))
-        if self._thorough and self._held is not None and sparse.issparse(self._held[0]):
-            S = self._held[0][self.rows.numpy()].astype(np.float64)
+        held, many = self._held, len(self.rows) * n > _DENSE
+        if self._thorough and many and held is not None and sparse.issparse(held[0]):
+            S = held[0][self.rows.numpy()].astype(np.float64)
             _, sizes, V = truncated_svd(S, max(1, min(self.d, *(size - 1 for size in S.shape))))
             return widened(V.T * np.sqrt(sizes), self.d).T
         n_some = max(1, min(len(self.rows), max(2 * n, 4096), _SAMPLE // max(n, 1)))

@@ -8,6 +8,7 @@ from simec.lazy import needing_torch
 from simec.recommender.averages import Averages
 from simec.recommender.base import BaseRecommender, FactorRecommender
 from simec.recommender.cold_start import ColdStartRecommender
+from simec.recommender.content import ContentEmbedding
 from simec.recommender.evaluation import evaluate
 from simec.recommender.features import Features, as_features
 from simec.recommender.files import FileError, read_features, read_ratings
@@ -26,6 +27,7 @@ __all__ = [
     "Averages",
     "BaseRecommender",
     "ColdStartRecommender",
+    "ContentEmbedding",
     "ContentLinear",
     "FactorRecommender",
     "Features",

@@ -8,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
+from scipy import linalg, sparse
 
 Float64 = npt.NDArray[np.float64]
+
+_ROWS = 1 << 9
 
 
 @dataclass(frozen=True)
@@ -56,16 +58,19 @@ class DualRidge:
         m, D = X.shape
         # singular vectors of centred features, by the smaller of their two products
         if m <= D:
-            gram = dense(X @ X.T).astype(np.float64)
+            gram = products(X, X, np.float64)
             own = gram @ self._share
-            gram += float(self._share @ own) - own[:, None] - own
-            gram *= self._root * self._root[:, None]
-            values, self._U = np.linalg.eigh(gram)
+            gram -= own - float(self._share @ own)
+            gram -= own[:, None]
+            gram *= self._root
+            gram *= self._root[:, None]
+            # in the place of its argument: there may be ten thousand points
+            values, self._U = linalg.eigh(gram, overwrite_a=True, check_finite=False)
         else:
             weighted = sparse.diags(w) @ X if sparse.issparse(X) else X * w[:, None]
-            gram = dense(X.T @ weighted).astype(np.float64)
+            gram = products(X.T, weighted.T, np.float64)
             gram -= w.sum() * self._center[:, None] * self._center
-            values, V = np.linalg.eigh(gram)
+            values, V = linalg.eigh(gram, overwrite_a=True, check_finite=False)
             some = values > max(m, D) * np.finfo(np.float64).eps * max(values.max(), 1e-300)
             values, V = values[some], V[:, some] / np.sqrt(values[some])
             self._U = self._root[:, None] * (np.asarray(X @ V) - self._center @ V)
@@ -87,7 +92,7 @@ class DualRidge:
         for alpha in map(float, alphas):
             kept = self._values / (self._values + alpha)
             # the mean is one more direction, that of the root of the weights
-            leverage = (self._U**2) @ kept + self._share
+            leverage = np.einsum("ij,ij,j->i", self._U, self._U, kept) + self._share
             left = np.maximum(1 - leverage, 1e-9)[:, None]
             gaps = (rest - self._U @ (kept[:, None] * turned)) / left
             errors[alpha] = float((gaps**2).sum() / (self._root**2).sum())
@@ -100,6 +105,13 @@ class DualRidge:
         return Map(weights, mean - self._center @ weights, best, errors, left_out)
 
 
-def dense(product: Any) -> Any:
-    """A product as an array."""
-    return product.toarray() if hasattr(product, "toarray") else np.asarray(product)
+def products(X: Any, other: Any, dtype: Any = np.float32) -> Any:
+    """``X @ other.T`` as an array, of arrays or sparse matrices, some rows at a time."""
+    found = np.empty((X.shape[0], other.shape[0]), dtype)
+    columns = other.T
+    if sparse.issparse(X):
+        X, columns = X.tocsr(), sparse.csr_matrix(columns)
+    for start in range(0, len(found), _ROWS):
+        part = X[start : start + _ROWS] @ columns
+        found[start : start + _ROWS] = part.toarray() if sparse.issparse(part) else part
+    return found

@@ -11,7 +11,7 @@ from tqdm.auto import tqdm
 
 from simec.checks import check_number
 from simec.recommender.base import BaseRecommender
-from simec.recommender.dual import DualRidge, dense
+from simec.recommender.dual import DualRidge, products
 from simec.recommender.features import Points
 
 Float64 = npt.NDArray[np.float64]
@@ -95,7 +95,7 @@ class ContentLinear(BaseRecommender):
         Without others, of those of training as if each were new.
         """
         other = X if items is None else sparse.csr_matrix(items.features)
-        found = dense(other @ X.T).astype(np.float32)
+        found = products(other, X)
         found /= np.float32(self.alpha)
         return found
 
@@ -104,10 +104,10 @@ class ContentLinear(BaseRecommender):
     def _tastes(self, users: Points, items: Points) -> Any:
         """What is predicted from features, shape (n_users, n_items)."""
         X = sparse.csr_matrix(self._items().features)
-        products = self._products(X, items)
+        to_known = self._products(X, items)
         # 0 for items of which nothing is known
-        products[~items.described] = 0
-        found = np.asarray(self.duals_[np.maximum(users.rows, 0)] @ products.T, np.float64)
+        to_known[~items.described] = 0
+        found = np.asarray(self.duals_[np.maximum(users.rows, 0)] @ to_known.T, np.float64)
         found[users.rows < 0] = 0
         return found + self._averages(items)
 

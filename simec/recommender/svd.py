@@ -186,6 +186,10 @@ class SVDRidge(ResidualSVD):
         found = _embedded(items, self.known_items_, self.item_map_)
         return np.column_stack([found[:, :-1], np.ones(len(items)), found[:, -1]])
 
+    def _residuals(self, users: Points, items: Points) -> Any:
+        # each entry is summed in the same order, for one user and for many
+        return np.einsum("ud,id->ui", self._embed_users(users), self._embed_items(items))
+
     def _item_vectors(self, items: Points) -> Any:
         return _embedded(items, self.known_items_, self.item_map_)[:, :-1]
 
