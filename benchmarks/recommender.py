@@ -39,6 +39,7 @@ from benchmarks import simec_data
 from benchmarks.common import Result, Table, number, over_runs, report
 from benchmarks.recommender_content import draw, similarities
 from benchmarks.recommender_implicit import clicks
+from benchmarks.recommender_implicit import tune as tune_clicks
 from benchmarks.recommender_methods import (
     CHOSEN,
     FEATURES,
@@ -230,6 +231,8 @@ def tune(args: argparse.Namespace) -> None:
                 print(f"{task} {method} {errors[-1][0]:.5f} {errors[-1][1]}", flush=True)
             if errors:
                 print(f"{task} {method} best: {min(errors)[1]}", flush=True)
+    if args.methods is None:
+        tune_clicks(data.ratings)
 
 
 # What comes of it

@@ -40,7 +40,7 @@ CHOSEN: dict[str, dict[str, dict[str, Any]]] = {
         "svd_ridge": {"n_components": 10, "ridge": 15.0},
         "neighbourhood": {"n_neighbours": 20, "shrinkage": 500.0, "power": 1.0},
         "simec_identity": {"n_components": 20},
-        "simec": {"n_components": 20, "l2_users": 20.0, "l2_items": 10.0},
+        "simec": {"n_components": 10, "l2_users": 20.0, "l2_items": 20.0},
     },
     "t2a": {
         "averages": {"shrinkage_users": 5.0, "shrinkage_items": NEVER},
@@ -60,8 +60,8 @@ CHOSEN: dict[str, dict[str, dict[str, Any]]] = {
     },
     "t3": {
         "averages": {"shrinkage_users": NEVER, "shrinkage_items": NEVER},
-        "svd_ridge": {"n_components": 10, "ridge": 20.0},
-        "simec": {"n_components": 10},
+        "svd_ridge": {"n_components": 5, "ridge": 10.0},
+        "simec": {"n_components": 10, "l2": 200.0},
     },
 }  # fmt: skip
 
@@ -73,7 +73,7 @@ GRIDS: dict[str, dict[str, dict[str, tuple[Any, ...]]]] = {
             "n_neighbours": (20, 40), "shrinkage": (100.0, 500.0), "power": (1.0, 2.0),
         },
         "simec_identity": {"n_components": (20, 40)},
-        "simec": {"n_components": (20, 40), "l2_users": (15.0, 20.0), "l2_items": (10.0, 20.0)},
+        "simec": {"n_components": (10, 20), "l2_users": (10.0, 20.0), "l2_items": (10.0, 20.0)},
     },
     "t2a": {
         "averages": {"shrinkage_users": (2.0, 5.0, 10.0, 20.0), "shrinkage_items": (2.0, NEVER)},
@@ -86,6 +86,10 @@ GRIDS: dict[str, dict[str, dict[str, tuple[Any, ...]]]] = {
         "averages": {"shrinkage_users": (5.0, NEVER), "shrinkage_items": (1.0, 2.0, 5.0)},
         "svd_ridge": {"n_components": (5, 10), "ridge": (10.0, 20.0)},
         "simec": {"alpha": (200.0, 1000.0), "shrinkage_items": (5.0, NEVER)},
+    },
+    "t3": {
+        "svd_ridge": {"n_components": (5, 10), "ridge": (10.0, 20.0)},
+        "simec": {"n_components": (5, 10), "l2": (15.0, 50.0, 200.0)},
     },
 }  # fmt: skip
 
