@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from simec.lazy import needing_torch
 from simec.recommender.averages import Averages
-from simec.recommender.base import BaseRecommender, FactorRecommender
+from simec.recommender.base import BaseRecommender
 from simec.recommender.cold_start import ColdStartRecommender
 from simec.recommender.content import ContentEmbedding
 from simec.recommender.evaluation import evaluate
+from simec.recommender.factors import FactorRecommender
 from simec.recommender.features import Features, as_features
 from simec.recommender.files import FileError, read_features, read_ratings
 from simec.recommender.ids import Ids, IdTypeError, UnknownIdError

@@ -1,7 +1,7 @@
 """What all recommenders have in common: ids, averages, ranking, checks.
 
 A recommender is a class with `_fit` and `_residuals`; one whose residuals are products of
-embeddings of users and of items derives from `FactorRecommender`, and has `_fit`,
+embeddings of users and of items derives from `factors.FactorRecommender`, and has `_fit`,
 `_embed_users` and `_embed_items`.
 """
 
@@ -381,29 +381,3 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
             values = np.clip(values, *self.range_)
         found: FloatArray = values.astype(np.float32)
         return found
-
-
-class FactorRecommender(BaseRecommender):
-    """One whose residuals are products of embeddings."""
-
-    def _embed_users(self, users: Points) -> Any:
-        """Shape (n, d); zeros for those of which nothing is known."""
-        raise NotImplementedError
-
-    def _embed_items(self, items: Points) -> Any:
-        """Shape (n, d); zeros for those of which nothing is known."""
-        raise NotImplementedError
-
-    def _residuals(self, users: Points, items: Points) -> Any:
-        return self._embed_users(users) @ self._embed_items(items).T
-
-    def _residual_pairs(self, users: Points, items: Points) -> Any:
-        return np.einsum("nd,nd->n", self._embed_users(users), self._embed_items(items))
-
-    def _item_vectors(self, items: Points) -> Any:
-        return self._embed_items(items)
-
-
-def known_rows(vectors: Any, points: Points) -> Any:
-    """Rows of embeddings by number, and zeros for new points; shape (n, d)."""
-    return np.where((points.rows >= 0)[:, None], vectors[np.maximum(points.rows, 0)], 0)

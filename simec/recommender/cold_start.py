@@ -9,8 +9,8 @@ import numpy as np
 from scipy import sparse
 
 from simec.checks import check_integer, check_number
-from simec.recommender.base import known_rows
 from simec.recommender.dual import DualRidge
+from simec.recommender.factors import known_rows
 from simec.recommender.features import Points
 from simec.recommender.linear import ContentLinear, Float64
 from simec.spectral import svd_missing

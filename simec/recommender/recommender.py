@@ -13,7 +13,8 @@ from simec.alternating import sampled
 from simec.data import choose_device
 from simec.encoder import SimilarityEncoder
 from simec.parameters import check_integer, check_number
-from simec.recommender.base import FactorRecommender, FloatArray, known_rows
+from simec.recommender.base import FloatArray
+from simec.recommender.factors import FactorRecommender, known_rows
 from simec.recommender.features import Points
 from simec.targets import SparseTargets
 

@@ -12,8 +12,8 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from simec.checks import check_integer, check_number
-from simec.recommender.base import FactorRecommender, known_rows
 from simec.recommender.dual import DualRidge
+from simec.recommender.factors import FactorRecommender, known_rows
 from simec.recommender.features import Points
 from simec.recommender.linear import BIAS_ALPHAS
 from simec.spectral import svd_missing
