@@ -44,7 +44,7 @@ CHOSEN: dict[str, dict[str, dict[str, Any]]] = {
     },
     "t2a": {
         "averages": {"shrinkage_users": 5.0, "shrinkage_items": NEVER},
-        "svd_ridge": {"n_components": 20, "ridge": 20.0},
+        "svd_ridge": {"n_components": 20, "ridge": 10.0},
         "content_linear": {"alpha": 7.0},
         "simec_plain": {"n_components": 10},
         "simec": {"n_components": 20, "alpha": 15.0},
