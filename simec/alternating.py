@@ -19,7 +19,7 @@ from simec.spectral.completion import known_grams, solve_known
 
 _ROUNDS = 50
 _STEPS = 10  # of conjugate gradients, from where the last round ended
-_PROGRESS = 1e-4  # share of the error that a round has to take off
+_PROGRESS = 1e-4  # share of the error that a round has to take off, unless told otherwise
 _HELD = 1 << 27  # numbers of matrices of rows that are held
 _GATHERED = 1 << 20  # numbers that are gathered at a time
 _LEAST = 1e-6  # of the mean square of W_l: what squared weights cost at least
@@ -35,6 +35,7 @@ def alternating(
     *,
     absent: float = 0.0,
     by_count: float = 0.0,
+    tol: float = _PROGRESS,
 ) -> tuple[Array, Array]:
     """Minimise the mean squared error of known targets, plus ridge (|W₁|² + |W_l|²).
 
@@ -55,6 +56,8 @@ def alternating(
     by_count : float
         Rows of the identity and columns of S cost (known targets / their mean) ** by_count
         times as much.
+    tol : float
+        Share of the error that a round has to take off, or it is the last.
 
     Returns
     -------
@@ -82,7 +85,7 @@ def alternating(
         # with the best W_l, what is left is what was there less what is explained
         explained = float((np.asarray(weighted @ W_l.T) * Y).sum())
         error = total - explained + float((penalty_1 * W1**2).sum())
-        if before - error < _PROGRESS * abs(error):
+        if before - error < tol * abs(error):
             break
         before = error
     assert W1 is not None

@@ -82,7 +82,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
     n_iter_no_change : int
         Training ends after so many epochs without progress.
     tol : float
-        An epoch is progress if it lowers the loss by more than this share.
+        An epoch, or a round of a closed form with gaps, is progress if it lowers the loss by
+        more than this share.
     warm_start : bool
         Whether `fit` goes on from the weights that there are.
     mixed_precision : bool or "auto"

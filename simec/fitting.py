@@ -126,7 +126,9 @@ class Fitting(BaseEstimator):  # type: ignore[misc]
 
     def _start(self, inputs: Inputs, targets: Targets, rows: Tensor, *, fixed: bool) -> bool:
         """Set weights to start from; whether they are good already."""
-        start = Start(self.module_, inputs, targets, rows, self._objective(), fixed=fixed)
+        start = Start(
+            self.module_, inputs, targets, rows, self._objective(), fixed=fixed, tol=self.tol
+        )
         if self.solver != "adam" and is_linear(self.module_.encoder):
             if self.solver == "variational":
                 start.variational(progress=bool(self.verbose))

@@ -64,6 +64,8 @@ class Start:
     objective : Objective
     fixed : bool
         Whether the last layer stays as it is.
+    tol : float
+        Of solutions by rounds: see `alternating`.
 
     Attributes
     ----------
@@ -80,9 +82,10 @@ class Start:
         objective: Objective,
         *,
         fixed: bool = False,
+        tol: float = 1e-4,
     ) -> None:
         self.network, self.inputs, self.targets = network, inputs, targets
-        self.rows, self.objective, self._fixed = rows, objective, fixed
+        self.rows, self.objective, self._fixed, self._tol = rows, objective, fixed, tol
         self.size = int(np.prod(targets.shape))
         self.d = int(network.last.weight.shape[0])
         self.gaps = False
@@ -106,7 +109,7 @@ class Start:
             S, known = (M[self.rows.numpy()] for M in self._held)
             W1, W_l = alternating(
                 fit, S, known, self._spectral_last(), self.objective.l2,
-                absent=self.targets.absent, by_count=self.objective.by_count,
+                absent=self.targets.absent, by_count=self.objective.by_count, tol=self._tol,
             )  # fmt: skip
         else:
             W1, W_l = fit.reduced_rank(self._some, self.size, self.d)

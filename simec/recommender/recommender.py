@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from simec.explain import Explanation
 
 # without features, and with some
+_TOL = {"explicit": 1e-4, "implicit": 1e-3}  # ranks change little after the first rounds
 _L2 = {
     ("explicit", False): 15.0, ("explicit", True): 50.0,
     ("implicit", False): 30.0, ("implicit", True): 50.0,
@@ -309,6 +310,7 @@ class Recommender(FactorRecommender):
             l2=0.0 if by_itself else l2 / self._targets(S).total_weight,
             l2_by_count=self.l2_by_count if solver == "exact" else 0.0,
             solver=solver,
+            tol=_TOL[self.feedback],
             max_iter=self.max_iter,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,

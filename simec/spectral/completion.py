@@ -204,19 +204,25 @@ def known_grams(
     """
     d = other.shape[1]
     padded = np.vstack([other, np.zeros((1, d))])
-    if absent and weights is None:
-        weights = np.ones(known.nnz)
+    # where all weigh the same, as clicks do, sums are weighted and not each vector
+    same = 1.0 if weights is None else float(weights[0]) if _alike(weights) else None
     every = absent * (other.T @ other)
     for rows, places, columns in _blocks(known, d):
         there = columns < known.shape[1]
         vectors = padded[columns]
-        values = np.where(there, known.data[places], 0)
-        more = vectors
-        if weights is not None:
-            values *= weights[places]
-            more = vectors * (weights[places] - absent)[:, :, None]
         turned = vectors.transpose(0, 2, 1)
-        yield rows, turned @ more + every, turned @ values[:, :, None]
+        values = np.where(there, known.data[places], 0)
+        if same is not None:
+            grams = (same - absent) * (turned @ vectors) + every
+            yield rows, grams, same * (turned @ values[:, :, None])
+        else:
+            here = weights[places]
+            grams = turned @ (vectors * (here - absent)[:, :, None]) + every
+            yield rows, grams, turned @ (values * here)[:, :, None]
+
+
+def _alike(weights: Any) -> bool:
+    return bool(len(weights)) and bool((weights == weights[0]).all())
 
 
 def _blocks(known: Any, d: int) -> Iterator[tuple[Any, Any, Any]]:

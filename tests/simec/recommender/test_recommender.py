@@ -359,6 +359,6 @@ def test_averages_are_of_what_embeddings_leave():
     values = 3 + taste + 0.3 * rng.normal(size=len(users))
     train = users[rated], items[rated], values[rated]
     found, plain = Recommender(2).fit(train), Averages().fit(train)
-    assert found.biases_.users.std() < 0.5 * plain.biases_.users.std()
+    assert found.biases_.users.std() < 0.65 * plain.biases_.users.std()
     wrong = found.predict(users[~rated], items[~rated]) - values[~rated]
     assert np.sqrt((wrong**2).mean()) < 0.4
