@@ -26,12 +26,14 @@ def test_the_python_example_runs(tmp_path, monkeypatch):
     assert (names["model"].W1 == names["conec"].load("model").W1).all()
 
 
-@pytest.mark.parametrize("package", ["conec", "corpora"])
+@pytest.mark.parametrize("package", ["conec", "corpora", "simec"])
 def test_the_commands_and_options_exist(package):
     from conec.cli import app as conec_app
     from corpora.cli import app as corpora_app
+    from simec.cli import app as simec_app
 
-    command = typer.main.get_command({"conec": conec_app, "corpora": corpora_app}[package])
+    apps = {"conec": conec_app, "corpora": corpora_app, "simec": simec_app}
+    command = typer.main.get_command(apps[package])
     lines = re.findall(rf"^{package} (\w+)(.*)$", "\n".join(blocks("sh")), re.MULTILINE)
     assert lines
     for name, rest in lines:
