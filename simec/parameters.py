@@ -9,8 +9,7 @@ from typing import Any
 
 from torch import nn
 
-from simec.checks import check_integer as check_integer
-from simec.checks import check_number as check_number
+from simec.checks import check_integer, check_number
 from simec.network import ACTIVATIONS
 from simec.objectives import LOSSES
 

@@ -24,10 +24,11 @@ from corpora.files import atomic_folder
 from simec.building import Layout
 from simec.data import choose_device
 from simec.parameters import check_parameters
+from simec.reading import CONFIG, read_about
 
 FORMAT = "simec.SimilarityEncoder"
 FORMAT_VERSION = 1
-CONFIG, WEIGHTS = "config.json", "weights.safetensors"
+WEIGHTS = "weights.safetensors"
 
 
 class ModelError(ValueError):
@@ -134,7 +135,7 @@ def load(
     from safetensors.torch import load_file
 
     folder = Path(path)
-    about = read_about(folder, FORMAT, FORMAT_VERSION, "Similarity Encoder")
+    about = read_about(folder, FORMAT, FORMAT_VERSION, "Similarity Encoder", ModelError)
     if not isinstance(about.get("parameters"), dict) or not isinstance(about.get("layout"), dict):
         raise ModelError(f"{folder} is damaged: its {CONFIG} has no parameters or layout")
     parameters = {**cls().get_params(), "network": False, **about["parameters"]}
@@ -173,42 +174,3 @@ def load(
         if not bool(torch.isfinite(value).all()):
             raise ModelError(f"{folder} is damaged: {name} has values that are not finite")
     return encoder
-
-
-def read_about(folder: Path, form: str, newest: int, name: str) -> dict[str, Any]:
-    """Read ``config.json`` of a folder that `write_folder` wrote.
-
-    Parameters
-    ----------
-    folder : Path
-    form : str
-        What its ``format`` has to be.
-    newest : int
-        Highest version that can be read.
-    name : str
-        Of the format, for errors.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such folder.
-    ModelError
-        If it holds something else, or is of a newer version.
-    """
-    if not folder.exists():
-        kind = name.split()[-1].lower()
-        raise FileNotFoundError(errno.ENOENT, f"No {kind}: there is no such folder", str(folder))
-    try:
-        about = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise ModelError(f"{folder} is no {name}: {error}") from error
-    version = about.get("format_version") if isinstance(about, dict) else None
-    if version is None or about.get("format") != form or type(version) is not int:
-        raise ModelError(f"{folder} is no {name}: its {CONFIG} does not say so")
-    if version > newest:
-        raise ModelError(
-            f"{folder} has format version {version}; this version of similarity-encoders reads "
-            f"up to {newest}: update it"
-        )
-    found: dict[str, Any] = about
-    return found

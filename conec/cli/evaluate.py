@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from conec.cli.options import Json, Model, Space, load_model, vectors_of
+from conec.cli.options import Model, Space, load_model, vectors_of
 from corpora.cli.app import fail
+from corpora.cli.options import Json
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors

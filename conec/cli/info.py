@@ -7,7 +7,8 @@ from typing import Any
 
 import typer
 
-from conec.cli.options import Json, Model, load_model
+from conec.cli.options import Model, load_model
+from corpora.cli.options import Json
 
 
 def info(model: Model, as_json: Json = False) -> None:

@@ -37,7 +37,6 @@ InSpace = Annotated[
     ),
 ]
 TopN = Annotated[int, typer.Option("--topn", min=1, help="How many neighbours.")]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Share = Annotated[
     float,
     typer.Option(

@@ -9,7 +9,6 @@ import typer
 
 from conec.cli.options import (
     InSpace,
-    Json,
     Model,
     Space,
     TopN,
@@ -18,6 +17,7 @@ from conec.cli.options import (
     vectors_of,
 )
 from corpora.cli.app import fail
+from corpora.cli.options import Json
 
 Neighbours = list[tuple[str, float]]
 

@@ -7,13 +7,12 @@ import sys
 from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from conec.cli.options import Json
 from corpora.cli.app import warn
-from corpora.cli.options import split_commas
+from corpora.cli.options import Json, option, split_commas
 
 if TYPE_CHECKING:
     from conec.evaluation import EntityScores
@@ -42,20 +41,16 @@ TaggerFolder = Annotated[
 ]
 
 
-def _option(description: str, *names: str, panel: str | None = None, **more: Any) -> Any:
-    return typer.Option(*names, help=description, rich_help_panel=panel, **more)
-
-
 @tag.command()
 def train(
     text: Annotated[
         list[str],
         typer.Argument(metavar="FILE...", help="Text with a tag in the last column."),
     ],
-    out: Annotated[Path, _option("Folder to write the tagger to.", "--out", metavar="TAGGER")],
+    out: Annotated[Path, option("Folder to write the tagger to.", "--out", metavar="TAGGER")],
     model: Annotated[
         Path | None,
-        _option(
+        option(
             "Folder of a model that conec train wrote, best on much text of the same kind; "
             "without one, standard features alone are used.",
             "--model",
@@ -64,7 +59,7 @@ def train(
     ] = None,
     clean: Annotated[
         list[str],
-        _option(
+        option(
             "What the model's text was cleaned with, such as lower,digits.",
             "--clean",
             metavar="STEP",
@@ -73,11 +68,11 @@ def train(
     ] = [],  # noqa: B006
     a: Annotated[
         float,
-        _option("Share of global contexts in a token's embedding.", min=0, max=1, panel=_MODEL),
+        option("Share of global contexts in a token's embedding.", min=0, max=1, panel=_MODEL),
     ] = 0.8,
     clusters: Annotated[
         str,
-        _option(
+        option(
             "How many groups of similar words and tokens, at each granularity.",
             metavar="N,...",
             panel=_MODEL,
@@ -85,16 +80,16 @@ def train(
     ] = "64,256,1024",
     refer: Annotated[
         bool,
-        _option(
+        option(
             "Do not copy the model into the tagger: it has to stay where it is.",
             "--refer",
             panel=_MODEL,
         ),
     ] = False,
-    c1: Annotated[float, _option("Weight of the L1 penalty.", min=0)] = 0.1,
-    c2: Annotated[float, _option("Weight of the L2 penalty.", min=0)] = 0.1,
-    iterations: Annotated[int, _option("At most so many steps.", min=1)] = 100,
-    seed: Annotated[int, _option("Where the search for groups starts.", min=0, panel=_MODEL)] = 0,
+    c1: Annotated[float, option("Weight of the L1 penalty.", min=0)] = 0.1,
+    c2: Annotated[float, option("Weight of the L2 penalty.", min=0)] = 0.1,
+    iterations: Annotated[int, option("At most so many steps.", min=1)] = 100,
+    seed: Annotated[int, option("Where the search for groups starts.", min=0, panel=_MODEL)] = 0,
     progress: Annotated[
         bool, typer.Option("--progress/--no-progress", help="Tell how far it is.")
     ] = True,

@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from .app import describe, warn
+from .options import Json
 
 datasets = typer.Typer(
     no_args_is_help=True,
@@ -30,7 +31,7 @@ def list_(
             "--kind", help="Only these: corpus, word-pairs, analogies, pair-analogies, other."
         ),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    as_json: Json = False,
 ) -> None:
     """List the data sets: name, kind, where each is or how to get it, and its licence."""
     from corpora import datasets as store

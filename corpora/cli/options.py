@@ -15,9 +15,18 @@ from .app import warn
 if TYPE_CHECKING:
     from corpora.corpus import Corpus
 
-__all__ = ["Clean", "Out", "Reading", "Tokenize", "Workers", "reads_corpus", "told_skipped"]
+__all__ = [
+    "Clean", "Json", "Out", "Reading", "Tokenize", "Workers", "option", "reads_corpus",
+    "told_skipped",
+]  # fmt: skip
 
 _TEXT = "How the text is read"
+
+
+def option(description: str, *names: str, panel: str | None = None, **more: Any) -> Any:
+    """Make an option whose help comes first; its name is that of the argument if none is given."""
+    return typer.Option(*names, help=description, rich_help_panel=panel, **more)
+
 
 Out = Annotated[
     str,
@@ -28,6 +37,7 @@ Out = Annotated[
         "output.",
     ),
 ]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Workers = Annotated[
     int | None,
     typer.Option(

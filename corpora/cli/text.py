@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from .app import warn
-from .options import Out, Reading, Workers, reads_corpus, split_commas, told_skipped
+from .options import Json, Out, Reading, Workers, reads_corpus, split_commas, told_skipped
 
 if TYPE_CHECKING:
     from corpora.corpus import Corpus
@@ -41,7 +41,7 @@ def info(
             show_default="1,2,5,10,100",
         ),
     ] = [],  # noqa: B006
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")] = False,
+    as_json: Json = False,
     workers: Workers = None,
 ) -> None:
     """Tell what is in a text: documents, sentences, words, and how many of them are frequent.

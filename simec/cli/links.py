@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from corpora.cli.app import INTERRUPTED, fail, told_warnings, warn
+from corpora.cli.options import Json, option
 
 if TYPE_CHECKING:
     from simec.links import LinkPredictor
@@ -41,11 +42,6 @@ class Middle(str, Enum):
 Model = Annotated[
     Path, typer.Argument(metavar="MODEL", help="Folder of a model that simec links train wrote.")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
-
-
-def _option(description: str, *names: str, **more: Any) -> Any:
-    return typer.Option(*names, help=description, **more)
 
 
 @links.command()
@@ -58,50 +54,50 @@ def train(
             "the test's entities are known but not its triples.",
         ),
     ],
-    out: Annotated[Path, _option("Folder to write the model to.", "--out", metavar="MODEL")],
+    out: Annotated[Path, option("Folder to write the model to.", "--out", metavar="MODEL")],
     valid: Annotated[
         Path | None,
-        _option("File of triples that training is stopped by.", metavar="FILE"),
+        option("File of triples that training is stopped by.", metavar="FILE"),
     ] = None,
     preset: Annotated[
         Preset,
-        _option("The recipe that does best today, or the network of the thesis, fine-tuned."),
+        option("The recipe that does best today, or the network of the thesis, fine-tuned."),
     ] = Preset.best,
     dimensions: Annotated[
-        int | None, _option("Of embeddings.", show_default="200; 100 with --preset thesis")
+        int | None, option("Of embeddings.", show_default="200; 100 with --preset thesis")
     ] = None,
     middle: Annotated[
         Middle | None,
-        _option("Form of middle matrices.", show_default="complex; full with --preset thesis"),
+        option("Form of middle matrices.", show_default="complex; full with --preset thesis"),
     ] = None,
     n3: Annotated[
         float | None,
-        _option("How much weights are kept small.", show_default="0.05; 0 with --preset thesis"),
+        option("How much weights are kept small.", show_default="0.05; 0 with --preset thesis"),
     ] = None,
     negatives: Annotated[
         int | None,
-        _option(
+        option(
             "Entities drawn for each batch that answers are told from: faster where there are "
             "tens of thousands.",
             show_default="all",
         ),
     ] = None,
-    learning_rate: Annotated[float | None, _option("At the start.", show_default="0.1")] = None,
+    learning_rate: Annotated[float | None, option("At the start.", show_default="0.1")] = None,
     epochs: Annotated[
-        int | None, _option("At most.", show_default="50; 300 with --preset thesis")
+        int | None, option("At most.", show_default="50; 300 with --preset thesis")
     ] = None,
     patience: Annotated[
         int | None,
-        _option(
+        option(
             "Epochs without progress on --valid after which training ends.",
             show_default="5",
         ),
     ] = None,
     batch_size: Annotated[
-        int | None, _option("Queries.", show_default="500; 100 with --preset thesis")
+        int | None, option("Queries.", show_default="500; 100 with --preset thesis")
     ] = None,
-    device: Annotated[str, _option("cpu, cuda, or auto: a GPU where there is one.")] = "auto",
-    seed: Annotated[int, _option("Same seed, same model.")] = 1,
+    device: Annotated[str, option("cpu, cuda, or auto: a GPU where there is one.")] = "auto",
+    seed: Annotated[int, option("Same seed, same model.")] = 1,
     progress: Annotated[
         bool, typer.Option("--progress/--no-progress", help="Tell how far it is.")
     ] = True,
@@ -170,7 +166,7 @@ def predict(
     known: Annotated[
         bool, typer.Option("--known", help="Tell those too that training had.")
     ] = False,
-    as_json: AsJson = False,
+    as_json: Json = False,
 ) -> None:
     """Tell what is likeliest at the other end.
 
@@ -198,7 +194,7 @@ def evaluate(
     triples: Annotated[Path, typer.Argument(metavar="TRIPLES", help="File of triples held out.")],
     known: Annotated[
         list[Path] | None,
-        _option(
+        option(
             "File of more triples that hold and do not count as wrong, beside those of training, "
             "of --valid and of TRIPLES; may be given several times.",
             metavar="FILE",
@@ -207,7 +203,7 @@ def evaluate(
     by_relation: Annotated[
         bool, typer.Option("--by-relation", help="Tell each relation's, too.")
     ] = False,
-    as_json: AsJson = False,
+    as_json: Json = False,
 ) -> None:
     """Rank triples among all entities, in both directions.
 

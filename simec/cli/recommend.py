@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from corpora.cli.app import INTERRUPTED, fail, told_warnings
+from corpora.cli.options import Json, option
 
 if TYPE_CHECKING:
     from simec.recommender import BaseRecommender, Ids, Recommender
@@ -38,59 +39,54 @@ class Side(str, Enum):
     user = "user"
 
 
-def _option(description: str, *names: str, **more: Any) -> Any:
-    return typer.Option(*names, help=description, **more)
-
-
 Model = Annotated[
     Path,
     typer.Argument(metavar="MODEL", help="Folder of a model that simec recommend train wrote."),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 TopN = Annotated[int, typer.Option("--topn", min=1, help="How many.")]
 User = Annotated[str, typer.Argument(metavar="USER")]
 Item = Annotated[str, typer.Argument(metavar="ITEM")]
 MoreItems = Annotated[
-    Path | None, _option("Table of features of new items.", "--items", metavar="FILE")
+    Path | None, option("Table of features of new items.", "--items", metavar="FILE")
 ]
 MoreUsers = Annotated[
-    Path | None, _option("Table of features of new users.", "--users", metavar="FILE")
+    Path | None, option("Table of features of new users.", "--users", metavar="FILE")
 ]
 
 
 @recommend.command()
 def train(
     ratings: Annotated[Path, typer.Argument(metavar="RATINGS", help="File of ratings.")],
-    out: Annotated[Path, _option("Folder to write the model to.", "--out", metavar="MODEL")],
+    out: Annotated[Path, option("Folder to write the model to.", "--out", metavar="MODEL")],
     items: Annotated[
         Path | None,
-        _option("Table of features of items: new ones can be recommended, too.", metavar="FILE"),
+        option("Table of features of items: new ones can be recommended, too.", metavar="FILE"),
     ] = None,
     users: Annotated[
         Path | None,
-        _option("Table of features of users: new ones can be recommended to.", metavar="FILE"),
+        option("Table of features of users: new ones can be recommended to.", metavar="FILE"),
     ] = None,
     implicit: Annotated[
         bool,
         typer.Option("--implicit", help="Values are counts, and what is not there means a little."),
     ] = False,
-    dimensions: Annotated[int, _option("Of embeddings.", min=1)] = 20,
+    dimensions: Annotated[int, option("Of embeddings.", min=1)] = 20,
     hidden: Annotated[
         list[int] | None,
-        _option("Units of a hidden layer between features and embeddings; once for each."),
+        option("Units of a hidden layer between features and embeddings; once for each."),
     ] = None,
     l2: Annotated[
-        float | None, _option("What squared weights cost.", show_default="found by itself, or 15")
+        float | None, option("What squared weights cost.", show_default="found by itself, or 15")
     ] = None,
     own: Annotated[
-        float, _option("How much of an embedding is not given by features; 0: nothing.", min=0)
+        float, option("How much of an embedding is not given by features; 0: nothing.", min=0)
     ] = 1.0,
     duplicates: Annotated[
-        Duplicates, _option("What becomes of several ratings of an item by a user.")
+        Duplicates, option("What becomes of several ratings of an item by a user.")
     ] = Duplicates.last,
-    epochs: Annotated[int, _option("At most, with hidden layers.", min=1)] = 200,
-    device: Annotated[str, _option("cpu, cuda, or auto: a GPU where there is one.")] = "auto",
-    seed: Annotated[int, _option("Same seed, same model.")] = 1,
+    epochs: Annotated[int, option("At most, with hidden layers.", min=1)] = 200,
+    device: Annotated[str, option("cpu, cuda, or auto: a GPU where there is one.")] = "auto",
+    seed: Annotated[int, option("Same seed, same model.")] = 1,
     progress: Annotated[
         bool, typer.Option("--progress/--no-progress", help="Tell how far it is.")
     ] = True,
@@ -147,7 +143,7 @@ def for_user(
     ] = False,
     items: MoreItems = None,
     users: MoreUsers = None,
-    as_json: AsJson = False,
+    as_json: Json = False,
 ) -> None:
     """Tell what a user is predicted to rate highest.
 
@@ -165,7 +161,7 @@ def for_user(
 
 @recommend.command()
 def similar(
-    model: Model, item: Item, n: TopN = 10, items: MoreItems = None, as_json: AsJson = False
+    model: Model, item: Item, n: TopN = 10, items: MoreItems = None, as_json: Json = False
 ) -> None:
     """Tell the items that are most like one, by what users make of them.
 
@@ -210,12 +206,12 @@ def explain(
     item: Item,
     n: TopN = 10,
     by: Annotated[
-        Side | None, _option("Whose features.", show_default="the item's, if it has some")
+        Side | None, option("Whose features.", show_default="the item's, if it has some")
     ] = None,
-    html: Annotated[Path | None, _option("File for a page with a picture.", metavar="FILE")] = None,
+    html: Annotated[Path | None, option("File for a page with a picture.", metavar="FILE")] = None,
     items: MoreItems = None,
     users: MoreUsers = None,
-    as_json: AsJson = False,
+    as_json: Json = False,
 ) -> None:
     """Tell which features raise and lower a predicted rating.
 
@@ -249,11 +245,11 @@ def evaluate(
     n: TopN = 10,
     relevant: Annotated[
         float | None,
-        _option("The rating from which on an item should be recommended.", show_default="all"),
+        option("The rating from which on an item should be recommended.", show_default="all"),
     ] = None,
     items: MoreItems = None,
     users: MoreUsers = None,
-    as_json: AsJson = False,
+    as_json: Json = False,
 ) -> None:
     """Measure errors of predictions, and what recommendations find of ratings held out.
 

@@ -9,10 +9,10 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils import check_array
 
+from simec.checks import check_integer, check_number
 from simec.links.errors import ERRORS
 from simec.links.network import MIDDLES
 from simec.network import ACTIVATIONS
-from simec.parameters import check_integer, check_number
 
 _CHOICES = {
     "middle": MIDDLES,

@@ -18,7 +18,8 @@ import torch
 from simec.data import choose_device
 from simec.links.checks import check_parameters
 from simec.links.triples import Ids
-from simec.persistence import WEIGHTS, ModelError, read_about, write_folder
+from simec.persistence import WEIGHTS, ModelError, write_folder
+from simec.reading import read_about
 
 if TYPE_CHECKING:
     from simec.links.predictor import LinkPredictor
@@ -61,7 +62,7 @@ def load(cls: type[LinkPredictor], path: Any, *, device: str | None = None) -> L
     from safetensors.torch import load_file
 
     folder = Path(path)
-    about = read_about(folder, FORMAT, FORMAT_VERSION, "link predictor")
+    about = read_about(folder, FORMAT, FORMAT_VERSION, "link predictor", ModelError)
     try:
         parameters = about["parameters"]
         parameters["hidden_layers"] = tuple(parameters["hidden_layers"])

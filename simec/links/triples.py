@@ -14,6 +14,7 @@ import numpy as np
 
 from corpora.files import missing_file
 from simec.links.queries import IntArray
+from simec.reading import text_lines
 
 Id = str | int
 _SPLITS = ("train", "valid", "test")
@@ -83,31 +84,19 @@ def read_triples(path: str | os.PathLike[str]) -> list[tuple[Id, Id, Id]]:
     TripleError
         If a line has not three fields, or an empty one, or is not UTF-8. It says which line.
     """
-    from smart_open import open as smart_open
-
     name = os.fspath(path)
-    if "://" not in name and not os.path.exists(name):
-        raise missing_file(name)
     triples: list[tuple[Id, Id, Id]] = []
-    # bytes, as a line that is no text is to be told by its number
-    with smart_open(name, "rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-            except UnicodeDecodeError as error:
-                raise TripleError(f"{name}, line {number} is not UTF-8: {error.reason}") from error
-            if not text.strip():
-                continue
-            fields = [field.strip() for field in text.split("\t")]
-            if len(fields) != 3:
-                raise TripleError(
-                    f"{name}, line {number} has {len(fields)} fields, not head, relation and tail "
-                    f"parted by tabs: {text[:80]!r}"
-                )
-            if not all(fields):
-                which = ("head", "relation", "tail")[fields.index("")]
-                raise TripleError(f"{name}, line {number} has an empty {which}: {text[:80]!r}")
-            triples.append((fields[0], fields[1], fields[2]))
+    for number, text in text_lines(path, TripleError):
+        fields = [field.strip() for field in text.split("\t")]
+        if len(fields) != 3:
+            raise TripleError(
+                f"{name}, line {number} has {len(fields)} fields, not head, relation and tail "
+                f"parted by tabs: {text[:80]!r}"
+            )
+        if not all(fields):
+            which = ("head", "relation", "tail")[fields.index("")]
+            raise TripleError(f"{name}, line {number} has an empty {which}: {text[:80]!r}")
+        triples.append((fields[0], fields[1], fields[2]))
     if not triples:
         raise TripleError(f"{name} has no triples")
     return triples

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from simec.checks import check_integer, check_number
+from simec.checks import check_integer, check_number, check_penalties
 from simec.recommender.dual import DualRidge
 from simec.recommender.factors import known_rows
 from simec.recommender.features import Points
@@ -93,11 +93,7 @@ class ColdStartRecommender(ContentLinear):
         for name in ("l2_users", "l2_items"):
             if check_number(name, getattr(self, name), 0) == 0:
                 raise ValueError(f"{name} must be more than 0")
-        if not len(self.alphas):
-            raise ValueError("alphas has no penalty to choose")
-        for alpha in self.alphas:
-            if check_number("a penalty in alphas", alpha, 0) == 0:
-                raise ValueError("a penalty in alphas is more than 0")
+        check_penalties("alphas", self.alphas)
 
     # Hooks of ContentLinear
 

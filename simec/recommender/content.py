@@ -94,7 +94,7 @@ class ContentEmbedding(BaseEstimator):  # type: ignore[misc]
         features = as_features(item_features, "item", ratings.items)
         assert features is not None
         places = features.ids.find(ratings.items.values)
-        used = np.flatnonzero((places >= 0) & (ratings.matrix.getnnz(axis=0) >= self.min_ratings))
+        used = np.flatnonzero((places >= 0) & (ratings.item_counts >= self.min_ratings))
         if len(used) < 2:
             raise ValueError(
                 f"{len(used)} items have features and {self.min_ratings} ratings: two are needed "

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections import Counter
 from collections.abc import Iterator
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from corpora.files import missing_file
+from simec.reading import text_lines
 from simec.recommender.features import Features
 from simec.recommender.ids import Ids
 from simec.recommender.ratings import Duplicates, Ratings, as_ratings
@@ -147,24 +146,12 @@ def _column(column: tuple[str, ...], min_count: int) -> tuple[Any, list[str]]:
 
 def _rows(path: Any) -> Iterator[tuple[int, list[str]]]:
     """Numbers of lines, and their fields."""
-    from smart_open import open as smart_open
-
-    name = os.fspath(path)
-    if "://" not in name and not os.path.exists(name):
-        raise missing_file(name)
     separator = ""
-    with smart_open(name, "rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                text = line.decode("utf-8-sig" if number == 1 else "utf-8").rstrip("\r\n")
-            except UnicodeDecodeError as error:
-                raise FileError(f"{name}, line {number} is not UTF-8: {error.reason}") from error
-            if not text.strip():
-                continue
-            if not separator:
-                separator = next((s for s in _SEPARATORS if s in text), ",")
-            if len(separator) > 1:
-                fields = text.split(separator)
-            else:
-                fields = next(csv.reader([text], delimiter=separator))
-            yield number, [field.strip() for field in fields]
+    for number, text in text_lines(path, FileError):
+        if not separator:
+            separator = next((s for s in _SEPARATORS if s in text), ",")
+        if len(separator) > 1:
+            fields = text.split(separator)
+        else:
+            fields = next(csv.reader([text], delimiter=separator))
+        yield number, [field.strip() for field in fields]

@@ -118,7 +118,7 @@ class ContentLinear(BaseRecommender):
         return np.where(items.described & ~self._is_rated(items), found, 0)
 
     def _is_rated(self, items: Points) -> Any:
-        counts = self.ratings_.matrix.getnnz(axis=0)
+        counts = self.ratings_.item_counts
         return (items.rows >= 0) & (counts[np.maximum(items.rows, 0)] > 0)
 
     def _residuals(self, users: Points, items: Points) -> Any:

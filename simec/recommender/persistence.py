@@ -10,7 +10,6 @@ a folder for each encoder
 
 from __future__ import annotations
 
-import errno
 import json
 from dataclasses import fields
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 from scipy import sparse
 
 from corpora.files import atomic_folder
+from simec.reading import CONFIG, read_about
 from simec.recommender.biases import Biases
 from simec.recommender.features import Features
 from simec.recommender.ids import Ids
@@ -27,7 +27,7 @@ from simec.recommender.ratings import Ratings
 
 FORMAT = "simec.Recommender"
 FORMAT_VERSION = 1
-CONFIG, ARRAYS = "config.json", "arrays.safetensors"
+ARRAYS = "arrays.safetensors"
 
 
 class RecommenderError(ValueError):
@@ -116,7 +116,7 @@ def load(cls: Any, path: Any, device: str | None = None) -> Any:
     from safetensors.numpy import load_file
 
     folder = Path(path)
-    about = _read(folder)
+    about = read_about(folder, FORMAT, FORMAT_VERSION, "recommender", RecommenderError)
     try:
         arrays = load_file(folder / ARRAYS)
         kind = _class(about["class"])
@@ -176,24 +176,3 @@ def _restored(value: Any, arrays: dict[str, Any], folder: Path, device: str | No
 
         return SimilarityEncoder.load(folder / value["encoder"], device=device)
     return Biases(**{name: inner(part) for name, part in value.items()})
-
-
-def _read(folder: Path) -> dict[str, Any]:
-    if not folder.exists():
-        raise FileNotFoundError(
-            errno.ENOENT, "No recommender: there is no such folder", str(folder)
-        )
-    try:
-        about = json.loads((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise RecommenderError(f"{folder} is no recommender: {error}") from error
-    version = about.get("format_version") if isinstance(about, dict) else None
-    if type(version) is not int or about.get("format") != FORMAT:
-        raise RecommenderError(f"{folder} is no recommender: its {CONFIG} does not say so")
-    if version > FORMAT_VERSION:
-        raise RecommenderError(
-            f"{folder} has format version {version}; this version of similarity-encoders reads "
-            f"up to {FORMAT_VERSION}: update it"
-        )
-    found: dict[str, Any] = about
-    return found

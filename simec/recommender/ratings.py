@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -48,6 +49,12 @@ class Ratings:
     def shape(self) -> tuple[int, int]:
         """Numbers of users and items."""
         return len(self.users), len(self.items)
+
+    @cached_property
+    def item_counts(self) -> npt.NDArray[Any]:
+        """How many ratings each item has, shape (n_items,)."""
+        counts: npt.NDArray[Any] = self.matrix.getnnz(axis=0)
+        return counts
 
     def triples(self) -> tuple[npt.NDArray[Any], npt.NDArray[Any], npt.NDArray[np.float32]]:
         """Users, items and values: three arrays of the length of the ratings, by users."""

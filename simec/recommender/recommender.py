@@ -10,9 +10,9 @@ import numpy as np
 from scipy import sparse
 
 from simec.alternating import sampled
+from simec.checks import check_integer, check_number
 from simec.data import choose_device
 from simec.encoder import SimilarityEncoder
-from simec.parameters import check_integer, check_number
 from simec.recommender.base import FloatArray
 from simec.recommender.factors import FactorRecommender, known_rows
 from simec.recommender.features import Points

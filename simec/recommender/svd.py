@@ -11,7 +11,7 @@ import numpy.typing as npt
 from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
-from simec.checks import check_integer, check_number
+from simec.checks import check_integer, check_number, check_penalties
 from simec.recommender.dual import DualRidge
 from simec.recommender.factors import FactorRecommender, known_rows
 from simec.recommender.features import Points
@@ -136,11 +136,7 @@ class SVDRidge(ResidualSVD):
 
     def _check(self) -> None:
         super()._check()
-        if not len(self.alphas):
-            raise ValueError("alphas has no penalty to choose")
-        for alpha in self.alphas:
-            if check_number("a penalty in alphas", alpha, 0) == 0:
-                raise ValueError("a penalty in alphas is more than 0")
+        check_penalties("alphas", self.alphas)
 
     def _fit(self, residuals: Any, users: Points, items: Points) -> None:
         if users.features is None and items.features is None:
