@@ -15,13 +15,12 @@ from scipy import sparse
 
 from simec.exact import Array, LinearFit, Pieces, conjugate_gradients, widened
 from simec.inputs import chunks
-from simec.spectral.completion import known_grams, solve_known
+from simec.spectral.completion import known_grams, sampled, solve_known
 
 _ROUNDS = 50
 _STEPS = 10  # of conjugate gradients, from where the last round ended
 _PROGRESS = 1e-4  # share of the error that a round has to take off, unless told otherwise
 _HELD = 1 << 27  # numbers of matrices of rows that are held
-_GATHERED = 1 << 20  # numbers that are gathered at a time
 _LEAST = 1e-6  # of the mean square of W_l: what squared weights cost at least
 
 
@@ -199,7 +198,7 @@ def first(
                 return np.asarray(_rows(grams, rows) @ Y[:, :, None])[:, :, 0]
             if sparse.issparse(here):
                 at = sparse.csr_matrix(
-                    ((here.data - absent) * sampled(here, Y, W_l), here.indices, here.indptr),
+                    ((here.data - absent) * sampled(here, Y, W_l.T), here.indices, here.indptr),
                     here.shape,
                 )
                 return np.asarray(at @ W_l.T + Y @ every)
@@ -227,17 +226,6 @@ def _grams(S: Any, known: Any, W_l: Array, absent: float) -> Array | None:
     found[:] = absent * (W_l @ W_l.T)
     for rows, grams, _ in known_grams(S, W_l.T, known.data, absent):
         found[rows] = grams
-    return found
-
-
-def sampled(pattern: Any, Y: Array, W_l: Array) -> Array:
-    """Entries of ``Y W_l`` where a CSR matrix stores some, in their order."""
-    rows = np.repeat(np.arange(pattern.shape[0]), np.diff(pattern.indptr))
-    found, W = np.empty(pattern.nnz), np.ascontiguousarray(W_l.T)
-    size = max(1, _GATHERED // len(W_l))
-    for start in range(0, pattern.nnz, size):
-        some = slice(start, start + size)
-        found[some] = np.einsum("nd,nd->n", Y[rows[some]], W[pattern.indices[some]])
     return found
 
 

@@ -112,7 +112,7 @@ class Objective:
         # products may have been taken in bfloat16
         return loss(outputs.float(), values)
 
-    def _is_plain(self, network: SimEcNetwork) -> bool:
+    def is_plain(self, network: SimEcNetwork) -> bool:
         """Whether errors are squares of what is linear in embeddings, in float32."""
         W = network.last.weight
         linear = self.loss == "mse" and network.last.is_linear
@@ -125,7 +125,7 @@ class Objective:
         y = network.encoder(x)
         n = torch.tensor(float(values.numel())) if known is None else known.sum()
         n = n.to(y.device)
-        if self._is_plain(network):
+        if self.is_plain(network):
             total = squared_error(y, network.last.weight, values, known)
         else:
             errors = self.errors(network, y, values)
@@ -146,7 +146,7 @@ class Objective:
             rows = torch.randperm(n, generator=random)[:n_rows] if n_rows < n else torch.arange(n)
             values, known = targets.batch(rows)
             some = W[:, rows.to(W.device)]
-            if W.ndim == 2 and self._is_plain(network):
+            if W.ndim == 2 and self.is_plain(network):
                 wrong = squared_error(some.T, W, values, known)
             else:
                 product = torch.einsum("di...,dj...->ij...", some, W)

@@ -16,6 +16,7 @@ from scipy import sparse
 from torch import Tensor
 
 from simec.inputs import DatasetInputs, fitting
+from simec.spectral.completion import sampled
 
 Batch = tuple[Tensor, Tensor | None]
 
@@ -188,6 +189,29 @@ class SparseTargets(Targets):
     def matrices(self) -> tuple[Any, Any]:
         """As of `Targets`; weights of what is known."""
         return self._S, self._weights
+
+    def squared_error(self, rows: Tensor, Y: Tensor, W_l: Tensor) -> tuple[float, float]:
+        """Weighted squares of ``Y W_l - S``, summed over some rows, and the sum of their weights.
+
+        Takes time by what is stored, not by the size of S.
+
+        Parameters
+        ----------
+        rows : int64 Tensor of shape (b,)
+        Y : Tensor of shape (b, d)
+            Their embeddings.
+        W_l : Tensor of shape (d, n)
+        """
+        left, right = (M.cpu().numpy().astype(np.float64) for M in (Y, W_l.T))
+        S, weights = self._S[rows.numpy()], self._weights[rows.numpy()].data
+        found = sampled(S, left, right)
+        total = float((weights * (S.data - found) ** 2).sum())
+        weight = float(weights.sum(dtype=np.float64))
+        if self.absent:
+            every = float(((left.T @ left) * (right.T @ right)).sum())
+            total += self.absent * (every - float((found**2).sum()))
+            weight += self.absent * (S.shape[0] * S.shape[1] - S.nnz)
+        return total, weight
 
     def hold_out(
         self, share: float, rng: np.random.Generator, *, symmetric: bool = False

@@ -16,7 +16,7 @@ from torch import Tensor
 from simec.inputs import Inputs, chunk_size
 from simec.network import SimEcNetwork
 from simec.objectives import Objective
-from simec.targets import Targets
+from simec.targets import SparseTargets, Targets
 
 _PATIENCE = 3  # epochs without progress after which the rate is halved
 _WARM_UP = 20, 100  # steps until the rate is what was asked for: a quarter of all, within limits
@@ -283,8 +283,20 @@ class Trainer:
         width = int(np.prod(targets.shape))
         if self.network.decoder is not None:
             width += int(np.prod(inputs.batch(rows[:1]).shape[1:]))
+        by_entries = (
+            isinstance(targets, SparseTargets)
+            and self.network.decoder is None
+            and self.objective.is_plain(self.network)
+        )
+        if by_entries:
+            width = self.network.last.weight.shape[0]
         for some in torch.split(rows, chunk_size(width)):
             x = inputs.batch(some)
+            if by_entries:
+                Y, W_l = self.network.encoder(x), self.network.last.weight
+                wrong, weight = targets.squared_error(some, Y, W_l)  # type: ignore[attr-defined]
+                total, n = total + wrong, n + weight
+                continue
             error, count = self.objective.error(self.network, x, *targets.batch(some))
             error, count = targets.of_all(some, error, count)
             total += float(error * count)

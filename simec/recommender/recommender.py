@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy import sparse
 
-from simec.alternating import sampled
+from simec.spectral.completion import sampled
 from simec.checks import check_integer, check_number
 from simec.data import choose_device
 from simec.encoder import SimilarityEncoder
@@ -206,7 +206,7 @@ class Recommender(FactorRecommender):
         """Averages once more, of what embeddings leave: taste is no part of them any more."""
         rest = self.ratings_.matrix.astype(np.float64)
         vectors = self.user_vectors_.astype(np.float64), self.item_vectors_.astype(np.float64)
-        rest.data -= sampled(rest, vectors[0], vectors[1].T)
+        rest.data -= sampled(rest, *vectors)
         self.biases_ = self._new_biases(rest, users, items)
 
     def _embed_items(self, items: Points) -> Any:

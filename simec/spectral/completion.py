@@ -15,7 +15,7 @@ from tqdm.auto import tqdm
 from simec.similarities.checks import Float64, MatrixLike, check_size, real_matrix
 from simec.spectral.singular import factors, truncated_svd
 
-_NUMBERS = 1 << 20  # held for rows whose systems are solved at a time
+_NUMBERS = 1 << 20  # held at a time: for systems that are solved, or what is gathered
 _ALIKE = 6  # rows are taken together if their entries differ by less than such a part
 
 
@@ -209,7 +209,7 @@ def known_grams(
     every = absent * (other.T @ other)
     for rows, places, columns in _blocks(known, d):
         there = columns < known.shape[1]
-        vectors = padded[columns]
+        vectors = np.take(padded, columns, axis=0)  # twice as fast as indexing
         turned = vectors.transpose(0, 2, 1)
         values = np.where(there, known.data[places], 0)
         if same is not None:
@@ -247,9 +247,27 @@ def _blocks(known: Any, d: int) -> Iterator[tuple[Any, Any, Any]]:
 
 
 def _loss(known: Any, left: Float64, right: Float64, ridge: float) -> float:
-    total = ridge * (float((left**2).sum()) + float((right**2).sum()))
-    for row in range(known.shape[0]):
-        entries = slice(known.indptr[row], known.indptr[row + 1])
-        gaps = known.data[entries] - right[known.indices[entries]] @ left[row]
-        total += float(gaps @ gaps)
-    return total
+    gaps = known.data - sampled(known, left, right)
+    return ridge * (float((left**2).sum()) + float((right**2).sum())) + float(gaps @ gaps)
+
+
+def sampled(pattern: Any, left: Float64, right: Float64) -> Float64:
+    """Entries of ``left right.T`` where a CSR matrix stores some, in their order.
+
+    Parameters
+    ----------
+    pattern : CSR matrix of shape (m, n)
+    left, right : float arrays of shape (m, d) and (n, d)
+
+    Returns
+    -------
+    float64 array of shape (nnz,)
+    """
+    rows = np.repeat(np.arange(pattern.shape[0]), np.diff(pattern.indptr))
+    found, right = np.empty(pattern.nnz), np.ascontiguousarray(right)
+    size = max(1, _NUMBERS // left.shape[1])
+    for start in range(0, pattern.nnz, size):
+        some = slice(start, start + size)
+        gathered = np.take(left, rows[some], axis=0), np.take(right, pattern.indices[some], axis=0)
+        found[some] = np.einsum("nd,nd->n", *gathered)
+    return found

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from simec import SimilarityEncoder
-from simec.alternating import alternating, first, relative_counts, sampled, solve_rows
+from simec.alternating import alternating, first, relative_counts, solve_rows
 from simec.exact import LinearFit
 from simec.objectives import squared_error
-from simec.spectral.completion import solve_known
+from simec.spectral.completion import sampled, solve_known
 from simec.targets import SparseTargets
 
 CPU = torch.device("cpu")
@@ -115,7 +115,7 @@ def test_sampled_products():
     S, *_ = example()
     rng = np.random.default_rng(1)
     Y, W_l = rng.normal(size=(11, 3)), rng.normal(size=(3, 8))
-    np.testing.assert_allclose(sampled(S, Y, W_l), (Y @ W_l)[S.nonzero()])
+    np.testing.assert_allclose(sampled(S, Y, W_l.T), (Y @ W_l)[S.nonzero()])
 
 
 @pytest.mark.parametrize("absent", [0.0, 0.25])
@@ -135,6 +135,18 @@ def test_batches(absent):
         kept, out = targets.hold_out(0.2, np.random.default_rng(0))
         both = [part.batch(torch.arange(11))[1] for part in (kept, out)]
         np.testing.assert_allclose(both[0] + both[1], weights.toarray(), rtol=1e-6)
+
+
+@pytest.mark.parametrize("absent", [0.0, 0.25])
+def test_errors_by_entries_are_those_of_batches(absent):
+    S, weights, *_ = example()
+    targets = SparseTargets(S, CPU, weights.data, absent)
+    rng, rows = np.random.default_rng(1), torch.tensor([3, 0, 7])
+    Y, W_l = (torch.from_numpy(rng.normal(size=shape)).float() for shape in ((3, 2), (2, 8)))
+    values, known = targets.batch(rows)
+    total, weight = targets.squared_error(rows, Y, W_l)
+    assert total == pytest.approx(float(squared_error(Y, W_l, values, known)), rel=1e-5)
+    assert weight == pytest.approx(float(known.sum()), rel=1e-6)
 
 
 def test_gradients_of_weighted_errors():
