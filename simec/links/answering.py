@@ -102,7 +102,8 @@ class Answering:
                 raise ValueError(f"features are of one entity, shape (1, D), not of {len(y)}")
         with torch.no_grad():
             r = torch.tensor([relation], device=y.device)
-            scores = score_all(self.network_, self.embeddings_, self.network_.middle(y, r))[0]
+            q = self.network_.middle(y, r)
+            scores = score_all(self.network_, self.embeddings_, q, r)[0]
         n_left = len(scores)
         if exclude_known and number >= 0:
             links = both_ways(self._known, len(self._relations))
@@ -137,7 +138,10 @@ class Answering:
         network, Y = self.network_, self.embeddings_
         W = Y if network.last is None else network.last
         found: torch.Tensor = (network.middle(Y[h], r) * W[t]).sum(1)
-        return found if network.bias is None else found + network.bias[t]
+        biases = network.bias
+        if biases is None:
+            return found
+        return found + biases[r if len(biases) > 1 else torch.zeros_like(r), t]
 
     def evaluate(self, triples: Any, *, known: Any = None) -> Evaluation:
         """Ranks of triples among all entities, in both directions.

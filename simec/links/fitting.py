@@ -63,27 +63,32 @@ class Fit:
     def one_by_one(self, build: Build) -> LinkNetwork:
         """Train one middle matrix for all relations, then from there on each on its own (4.1).
 
-        First the target is 1 wherever any relation holds. Then the middle matrix is trained
-        further for each relation and direction, until its links of validation are ranked better
-        no more. Embeddings and the last layer stay, as copies of them for each relation would
-        take k times the memory. A relation without validation is trained for as many epochs as
-        may pass without progress.
+        First the target is 1 wherever any relation holds. Then the middle matrix and the constants
+        of entities are trained further for each relation and direction, until its links of
+        validation are ranked better no more. Embeddings and the weights of the last layer stay,
+        as copies of them for each relation would take k times the memory; constants do most of
+        what the last layer would. A relation without validation is trained for as many epochs
+        as may pass without progress.
         """
         from tqdm import tqdm
 
         network, shared = self._new(build, 2 * self._k), self._new(build, 1)
-        network.encoder, network.last, network.bias = shared.encoder, shared.last, shared.bias
+        network.encoder, network.last = shared.encoder, shared.last
         self.network = network
         try:
             self._train(
                 shared, _any_relation(self._links), _any_relation(self._valid), self._schedule
             )
         finally:
-            start = shared.middle.weight.detach().clone()
+            own = [(shared.middle.weight, network.middle.weight)]
+            if shared.bias is not None and network.bias is not None:
+                own.append((shared.bias, network.bias))
+            starts = [one.detach().clone() for one, _ in own]
             with torch.no_grad():
-                network.middle.weight.copy_(start.expand_as(network.middle.weight))
+                for start, (_, every) in zip(starts, own, strict=True):
+                    every.copy_(start.expand_as(every))
         for parameter in shared.parameters():
-            parameter.requires_grad_(parameter is shared.middle.weight)
+            parameter.requires_grad_(any(parameter is one for one, _ in own))
         quiet = replace(self._schedule, progress=False)
         for r in tqdm(
             range(2 * self._k), desc="relations", unit="relation",
@@ -91,13 +96,15 @@ class Fit:
         ):  # fmt: skip
             links, valid = (_any_relation(a[a[:, 1] == r]) for a in (self._links, self._valid))
             with torch.no_grad():
-                shared.middle.weight.copy_(start)
+                for start, (one, _) in zip(starts, own, strict=True):
+                    one.copy_(start)
             schedule = quiet
             if not len(valid):
                 schedule = replace(quiet, max_iter=min(quiet.max_iter, quiet.n_iter_no_change))
             self._train(shared, links, valid, schedule, started=True)
             with torch.no_grad():
-                network.middle.weight[r] = shared.middle.weight[0]
+                for one, every in own:
+                    every[r] = one[0]
         for parameter in network.parameters():
             parameter.requires_grad_(True)
         return network
@@ -159,13 +166,13 @@ def scorer(network: LinkNetwork, Y: Tensor) -> Callable[[Tensor, Tensor], Tensor
     @torch.no_grad()
     def score(entities: Tensor, relations: Tensor) -> Tensor:
         q = network.middle(Y[entities.to(Y.device)], relations.to(Y.device))
-        return score_all(network, Y, q)
+        return score_all(network, Y, q, relations)
 
     return score
 
 
-def score_all(network: LinkNetwork, Y: Tensor, queries: Tensor) -> Tensor:
-    """Scores of all entities, shape (b, n), for queries of shape (b, d)."""
+def score_all(network: LinkNetwork, Y: Tensor, queries: Tensor, relations: Tensor) -> Tensor:
+    """Scores of all entities, shape (b, n), for queries of shape (b, d) by some relations."""
     W = Y if network.last is None else network.last
-    scores = queries @ W.T
-    return scores if network.bias is None else scores + network.bias
+    scores, biases = queries @ W.T, network.biases(relations.to(Y.device))
+    return scores if biases is None else scores.add_(biases)

@@ -112,8 +112,8 @@ class LinkNetwork(nn.Module):
     activation : str
     tied : bool
         Whether the last layer are the embeddings of entities.
-    bias : bool
-        Whether scores have a constant for each entity.
+    n_biases : int
+        How many constants an entity's scores have: 0, one for all relations, or one for each.
     scale : float
         Standard deviation of weights at the start: of entities, and of relations unless full.
 
@@ -124,7 +124,7 @@ class LinkNetwork(nn.Module):
     middle : Middle
     last : Parameter of shape (n, d), or None
         W, if it is not the embeddings.
-    bias : Parameter of shape (n,), or None
+    bias : Parameter of shape (n_biases, n), or None
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class LinkNetwork(nn.Module):
         hidden_layers: tuple[int, ...] = (),
         activation: str = "tanh",
         tied: bool = True,
-        bias: bool = False,
+        n_biases: int = 0,
         scale: float = 1e-3,
     ) -> None:
         super().__init__()
@@ -151,4 +151,8 @@ class LinkNetwork(nn.Module):
             self.encoder = perceptron(sizes, activation, sparse=True)
         self.middle = Middle(n_relations, n_components, kind, scale)
         self.last = None if tied else nn.Parameter(torch.randn(n_entities, n_components) * scale)
-        self.bias = nn.Parameter(torch.zeros(n_entities)) if bias else None
+        self.bias = nn.Parameter(torch.zeros(n_biases, n_entities)) if n_biases else None
+
+    def biases(self, relations: Tensor) -> Tensor | None:
+        """Constants of some relations, shape (b, n) or, where all have the same, (1, n)."""
+        return self.bias if self.bias is None or len(self.bias) == 1 else self.bias[relations]

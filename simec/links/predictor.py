@@ -55,7 +55,8 @@ class LinkPredictor(Answering, BaseEstimator):  # type: ignore[misc]
         None: all that there are. With softmax only.
     fine_tune : bool
         Whether one middle matrix is trained for all relations at first, and then each
-        relation's from there, with early stopping of its own.
+        relation's from there, with early stopping of its own; and, with sigmoids, a constant for
+        each entity as its answer.
     optimizer : {"adagrad", "adam"}
     learning_rate : float
     init_scale : float
@@ -275,7 +276,8 @@ class LinkPredictor(Answering, BaseEstimator):  # type: ignore[misc]
         network = LinkNetwork(
             self._n_trained, n_relations, self.n_components, self.middle,
             n_features=self._n_features, hidden_layers=tuple(self.hidden_layers),
-            activation=self.activation, tied=self.tied, bias=self.loss == "bce",
+            activation=self.activation, tied=self.tied,
+            n_biases=0 if self.loss != "bce" else n_relations if self.fine_tune else 1,
             scale=self.init_scale,
         )  # fmt: skip
         if network.bias is not None:

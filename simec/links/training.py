@@ -21,6 +21,9 @@ from simec.links.queries import IntArray, Queries
 
 Validation = Callable[[], float]
 
+# times the learning rate: scores have d terms of weights that move, and one constant
+_BIAS_RATE = 30
+
 
 @dataclass(frozen=True)
 class Schedule:
@@ -153,7 +156,11 @@ class Trainer:
         self._gradients = Gradients()
         self._random = torch.Generator().manual_seed(seed)
         self._learns_entities = next(network.encoder.parameters()).requires_grad
-        trained = [p for p in network.parameters() if p.requires_grad]
+        trained = [
+            {"params": [p], "lr": schedule.learning_rate * (_BIAS_RATE if name == "bias" else 1)}
+            for name, p in network.named_parameters()
+            if p.requires_grad
+        ]
         self._optimizer: torch.optim.Optimizer
         if schedule.optimizer == "adam":
             self._optimizer = torch.optim.Adam(trained, lr=schedule.learning_rate, fused=True)
@@ -254,7 +261,7 @@ class Trainer:
         y = Y.detach()[h].requires_grad_(self._learns_entities)
         q = F.dropout(network.middle(F.dropout(y, s.dropout), r), s.dropout)
         if network.bias is not None:
-            offset = network.bias.detach()
+            offset = network.bias.detach()[0]
         error, by_q, by_W, by_offset = self._gradients.of(
             ERRORS[s.loss], q.detach(), W, positives, offset=offset, fixed=not self._learns_entities
         )
@@ -279,8 +286,8 @@ class Trainer:
                 by_Y = self._gradients.memory("Y", tuple(Y.shape), Y).zero_()
             by_Y.index_add_(0, h, y.grad)
             self._entities.backward(Y, numbers, by_Y)
-            if network.bias is not None:
-                network.bias.grad = by_offset
+        if network.bias is not None:
+            network.bias.grad = by_offset[None]
         with quiet_about_sparse():
             self._optimizer.step()
         return error

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from scipy import sparse
 
-from simec.spectral.completion import sampled
 from simec.checks import check_integer, check_number
 from simec.data import choose_device
 from simec.encoder import SimilarityEncoder
 from simec.recommender.base import FloatArray
 from simec.recommender.factors import FactorRecommender, known_rows
 from simec.recommender.features import Points
+from simec.spectral.completion import sampled
 from simec.targets import SparseTargets
 
 if TYPE_CHECKING:

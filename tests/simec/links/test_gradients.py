@@ -126,7 +126,7 @@ def test_cubes(kind):
 @pytest.mark.parametrize("tied", [True, False])
 @pytest.mark.parametrize("n_features", [None, 5])
 def test_networks(tied, n_features):
-    network = LinkNetwork(9, 4, 6, "full", n_features=n_features, tied=tied, bias=not tied)
+    network = LinkNetwork(9, 4, 6, "full", n_features=n_features, tied=tied, n_biases=int(not tied))
     names = set(dict(network.named_parameters()))
     assert ("last" in names) is ("bias" in names) is (not tied)
     assert network.encoder(torch.eye(9)[:, : n_features or 9]).shape == (9, 6)

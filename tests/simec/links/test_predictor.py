@@ -48,19 +48,40 @@ def test_what_follows_is_found(form):
 
 
 def test_preset_of_the_thesis():
-    train, test = chain(n_test=24)
-    valid, test = test[:16], test[16:]
-    few = {"batch_size": 16, "max_iter": 60, "n_iter_no_change": 30, "random_state": 0}
-    predictor = LinkPredictor.thesis(20, **few).fit(train, valid, entities=PLACES)
-    assert predictor.network_.last.shape == (N, 20)
-    middle = predictor.network_.middle.weight
-    assert middle.shape == (4, 20, 20)
-    assert len({float(matrix.sum()) for matrix in middle.detach()}) > 1  # each is its own
-    tuned = predictor.evaluate(valid).measures()["mrr"]
-    # one matrix for all does not tell relations apart
-    parameters = {**predictor.get_params(), "fine_tune": False, "max_iter": 1}
-    untrained = LinkPredictor(**parameters).fit(train, entities=PLACES)
-    assert tuned > 2 * untrained.evaluate(valid).measures()["mrr"]
+    steps, _ = chain(n_test=0)
+    kinds = [(place, "is", f"k{i % 2}") for i, place in enumerate(PLACES)]
+    train, valid = [*steps[:60], *kinds[:30]], [*steps[60:], *kinds[30:]]
+    few = {"batch_size": 16, "max_iter": 30, "n_iter_no_change": 10, "random_state": 0}
+    predictor = LinkPredictor.thesis(20, **few).fit(train, valid)
+    network = predictor.network_
+    assert network.last.shape == (N + 2, 20)
+    assert network.middle.weight.shape == (6, 20, 20)
+    assert network.bias.shape == (6, N + 2)
+    for each in (network.middle.weight, network.bias):  # each relation has its own
+        assert len({float(values.detach().sum()) for values in each}) > 1
+    # what is an answer to this relation at all
+    best = network.bias[predictor.relations_.index("is")].topk(2).indices
+    assert {predictor.entities_[i] for i in best} == {"k0", "k1"}
+    chance = np.mean(1 / np.arange(1, N + 3))
+    assert predictor.evaluate(valid).measures()["mrr"] > 3 * chance
+
+
+def test_scores_have_constants_of_their_relation():
+    train, test = chain()
+    predictor = LinkPredictor.thesis(6, max_iter=2, random_state=0).fit(train)
+    numbers = {place: i for i, place in enumerate(predictor.entities_)}
+    network, Y = predictor.network_, predictor.embeddings_
+    with torch.no_grad():
+        table = torch.stack([
+            network.middle(Y, torch.full((N,), r)) @ network.last.T + network.bias[r]
+            for r in range(4)
+        ])  # fmt: skip
+    for head, relation, tail in test:
+        h, r, t = numbers[head], predictor.relations_.index(relation), numbers[tail]
+        both = float(table[r, h, t] + table[r + 2, t, h]) / 2
+        assert float(predictor.score([(head, relation, tail)])[0]) == pytest.approx(both, rel=1e-4)
+        best = predictor.predict(head, relation, 1, exclude_known=False)[0]
+        assert best.score == pytest.approx(float(table[r, h].max()), rel=1e-4)
 
 
 def test_ranks_are_those_of_its_scores(fitted):
@@ -184,7 +205,7 @@ def test_gradient_of_a_step_is_that_of_the_objective(form, tied):
     links = both_ways(np.array([[0, 0, 1], [0, 0, 2], [3, 1, 1], [2, 1, 0]]), 2)
     queries = Queries.of(links)
     bce = form == "bce"
-    network = LinkNetwork(5, 4, 6, "complex", tied=tied, bias=bce, scale=0.5)
+    network = LinkNetwork(5, 4, 6, "complex", tied=tied, n_biases=int(bce), scale=0.5)
     schedule = Schedule(
         "bce" if bce else "softmax", "1vsall" if bce else form, "adagrad", 1e-9,
         0.0 if bce else 0.1, 0.0, None, 99, 1, 1,
