@@ -68,6 +68,8 @@ class LinkPredictor(Answering, BaseEstimator):  # type: ignore[misc]
         Epochs at most.
     n_iter_no_change : int
         With validation, training ends after so many epochs without a better MRR.
+    average : bool
+        Whether the weights that are validated, and stay, are means over about the last epoch.
     device : str
         Of PyTorch; "auto" is a GPU where there is one.
     random_state : int, RandomState or None
@@ -130,6 +132,7 @@ class LinkPredictor(Answering, BaseEstimator):  # type: ignore[misc]
         batch_size: int = 500,
         max_iter: int = 50,
         n_iter_no_change: int = 5,
+        average: bool = True,
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: bool = False,
@@ -151,6 +154,7 @@ class LinkPredictor(Answering, BaseEstimator):  # type: ignore[misc]
         self.batch_size = batch_size
         self.max_iter = max_iter
         self.n_iter_no_change = n_iter_no_change
+        self.average = average
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
@@ -169,6 +173,7 @@ class LinkPredictor(Answering, BaseEstimator):  # type: ignore[misc]
             "middle": "full", "tied": False, "loss": "bce", "n3": 0.0, "fine_tune": True,
             "optimizer": "adagrad", "learning_rate": 0.1, "init_scale": 0.1, "batch_size": 100,
             "max_iter": 300, "n_iter_no_change": 5,
+            "average": False,
         }  # fmt: skip
         return cls(n_components, **{**preset, **parameters})
 
@@ -252,7 +257,7 @@ class LinkPredictor(Answering, BaseEstimator):  # type: ignore[misc]
         schedule = Schedule(
             self.loss, self.targets, self.optimizer, self.learning_rate, self.n3, self.dropout,
             self.n_negatives, self.batch_size, self.max_iter, self.n_iter_no_change,
-            bool(self.verbose),
+            bool(self.average), bool(self.verbose),
         )  # fmt: skip
         fit = Fit(train, valid, (n, k), X, schedule, seed, device)
         base_rate = len(train) / (n * n * (1 if self.fine_tune else k))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from simec.inputs import DenseInputs, SparseInputs, quiet_about_sparse
+from simec.links.averaging import MeanWeights
 from simec.links.errors import ERRORS, Gradients, Positives
 from simec.links.network import LinkNetwork
 from simec.links.queries import IntArray, Queries
@@ -48,6 +50,8 @@ class Schedule:
         Epochs at most.
     n_iter_no_change : int
         Training ends after so many epochs without progress on validation.
+    average : bool
+        Whether weights that are validated and stay are means over the last epoch or so.
     progress : bool
     """
 
@@ -61,6 +65,7 @@ class Schedule:
     batch_size: int
     max_iter: int
     n_iter_no_change: int
+    average: bool = False
     progress: bool = False
 
 
@@ -154,6 +159,7 @@ class Trainer:
         self._n, self._device = n_entities, device
         self._entities = Entities(network, features, n_entities, device)
         self._gradients = Gradients()
+        self._mean: MeanWeights | None = None
         self._random = torch.Generator().manual_seed(seed)
         self._learns_entities = next(network.encoder.parameters()).requires_grad
         trained = [
@@ -193,6 +199,9 @@ class Trainer:
 
         s, history = self.schedule, self.history
         best = None
+        if s.average:
+            trained = (p for p in self.network.parameters() if p.requires_grad)
+            self._mean = MeanWeights(trained, math.ceil(len(queries) / s.batch_size))
         if started and validation is not None:
             history.best, best = validation(), self._weights()
         bar = tqdm(
@@ -211,16 +220,17 @@ class Trainer:
                     )
                     break
                 history.losses.append(loss)
-                if validation is None:
-                    best = self._weights()
-                    continue
-                self.network.eval()
-                mrr = validation()
-                history.validation.append(mrr)
-                bar.set_postfix(loss=f"{loss:.4g}", mrr=f"{mrr:.4f}")
-                if mrr > history.best:
-                    history.best, history.best_epoch, best = mrr, epoch, self._weights()
-                elif epoch - history.best_epoch >= s.n_iter_no_change:
+                with self._mean.in_place() if self._mean else nullcontext():
+                    if validation is None:
+                        best = self._weights()
+                        continue
+                    self.network.eval()
+                    mrr = validation()
+                    history.validation.append(mrr)
+                    bar.set_postfix(loss=f"{loss:.4g}", mrr=f"{mrr:.4f}")
+                    if mrr > history.best:
+                        history.best, history.best_epoch, best = mrr, epoch, self._weights()
+                if epoch - history.best_epoch >= s.n_iter_no_change:
                     break
         finally:
             bar.close()
@@ -290,6 +300,8 @@ class Trainer:
             network.bias.grad = by_offset[None]
         with quiet_about_sparse():
             self._optimizer.step()
+        if self._mean:
+            self._mean.update()
         return error
 
     def _positives(self, rows: Tensor, columns: Tensor, n: int, n_answers: float) -> Positives:
