@@ -14,7 +14,7 @@ from simec.recommender.factors import known_rows
 from simec.recommender.features import Points
 from simec.recommender.linear import ContentLinear, Float64
 from simec.spectral import svd_missing
-from simec.spectral.completion import solve_known
+from simec.spectral.completion import sampled, solve_known
 
 ALPHAS = (0.3, 1.0, 3.0, 10.0, 30.0)
 
@@ -152,9 +152,6 @@ def own(known: Any, other: Float64, expected: Float64, ridge: float) -> Float64:
 
     Minimises ``Σ (r - v·w)² + ridge |v - expected|²``.
     """
-    rows = np.repeat(np.arange(known.shape[0]), np.diff(known.indptr))
-    rest = known.copy().astype(np.float64)
-    for start in range(0, len(rows), 1 << 18):
-        some = slice(start, start + (1 << 18))
-        rest.data[some] -= np.einsum("nd,nd->n", expected[rows[some]], other[known.indices[some]])
+    rest = known.astype(np.float64)
+    rest.data -= sampled(rest, expected, other)
     return expected + solve_known(rest, other, ridge)

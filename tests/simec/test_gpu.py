@@ -53,10 +53,10 @@ def data(seed=0, m=200, features=30):
     return X, (B @ B.T).astype(np.float32)
 
 
-def fit(encoder, X, S):
+def fit(estimator, *data, **more):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
-        return encoder.fit(X, S)
+        return estimator.fit(*data, **more)
 
 
 @pytest.mark.parametrize("kind", ["dense", "sparse", "identity", "gaps", "sparse targets"])
@@ -146,7 +146,7 @@ def test_recommenders(form):
     more = {"item_features": (list(range(60)), kind)} if form == "features" else {}
     feedback = "implicit" if form == "implicit" else "explicit"
     on_cpu, on_gpu = (
-        fit_to(Recommender(3, feedback=feedback, random_state=0, device=device), triples, more)
+        fit(Recommender(3, feedback=feedback, random_state=0, device=device), triples, **more)
         for device in DEVICES
     )
     users, items, _ = zip(*triples[:50], strict=True)
@@ -154,12 +154,6 @@ def test_recommenders(form):
         on_gpu.predict(users, items), on_cpu.predict(users, items), rtol=0, atol=0.02
     )
     assert len(on_gpu.recommend(0, 5)) == 5
-
-
-def fit_to(recommender, triples, more):
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        return recommender.fit(triples, **more)
 
 
 def test_explanations():

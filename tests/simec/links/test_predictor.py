@@ -66,6 +66,17 @@ def test_preset_of_the_thesis():
     assert predictor.evaluate(valid).measures()["mrr"] > 3 * chance
 
 
+def test_one_matrix_for_all_does_not_tell_relations_apart():
+    train, test = chain(n_test=24)
+    valid = test[:16]
+    few = {"batch_size": 16, "max_iter": 60, "n_iter_no_change": 30, "random_state": 0}
+    predictor = LinkPredictor.thesis(20, **few).fit(train, valid, entities=PLACES)
+    tuned = predictor.evaluate(valid).measures()["mrr"]
+    parameters = {**predictor.get_params(), "fine_tune": False, "max_iter": 1}
+    untrained = LinkPredictor(**parameters).fit(train, entities=PLACES)
+    assert tuned > 2 * untrained.evaluate(valid).measures()["mrr"]
+
+
 def test_scores_have_constants_of_their_relation():
     train, test = chain()
     predictor = LinkPredictor.thesis(6, max_iter=2, random_state=0).fit(train)
