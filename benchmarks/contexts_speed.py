@@ -36,7 +36,7 @@ from benchmarks.runs import Measured, Task, apart, peak_mb, rounds
 if TYPE_CHECKING:
     from scipy import sparse
 
-    from corpora.tokens import TokenStream
+    from corpora.encoding import TokenStream
 
 WINDOW, SIZE, MIN_COUNT = 5, 200, 5
 MEMORY = {"256MB": 256 << 20, "1GB": 1 << 30}
@@ -149,7 +149,7 @@ def scipy_contexts(stream: TokenStream, n_words: int, window: int) -> sparse.csr
 
 
 def _small() -> TokenStream:
-    from corpora.tokens import TokenStream
+    from corpora.encoding import TokenStream
 
     return TokenStream(np.arange(10_000, dtype=np.int32) % 4, np.array([0, 3, 10_000]), 10_000)
 

@@ -133,8 +133,8 @@ def _documents(task: Task) -> Any:
 
 def run_count(task: Task) -> Measured:
     """Count with corpora, in "memory" bytes."""
-    from corpora import wordtable
     from corpora.counting import count
+    from corpora.counting import word_table as wordtable
 
     documents = _documents(task)
     start = time.perf_counter()
@@ -155,7 +155,7 @@ def run_count(task: Task) -> Measured:
 def run_encode(task: Task) -> Measured:
     """Encode with corpora, the vocabulary counted before."""
     from corpora.counting import count
-    from corpora.tokens import TokenStream
+    from corpora.encoding import TokenStream
 
     documents = _documents(task)
     words = count(documents, workers=task["workers"], min_count=MIN_COUNT).words

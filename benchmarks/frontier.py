@@ -218,7 +218,7 @@ def label(task: Task) -> str:
 def run_ours(task: Task) -> Measured:
     """Train on the encoded text; "diverged" says that there are no vectors to test."""
     import conec
-    from conec.training import TrainingDiverged
+    from conec.training.loop import TrainingDiverged
 
     settings = {**SETTINGS, "shared": task["shared"], "batch_size": task["batch_size"]}
     if "alpha" in task:

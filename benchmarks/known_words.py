@@ -91,8 +91,8 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 def run(task: Task) -> Measured:
     """One seed: all scores, of both halves."""
     from conec import ContextEncoder, contexts
-    from conec.smoothing import smoothed
-    from conec.weights import unit
+    from conec.contexts.smoothing import smoothed
+    from conec.training.weights import unit
 
     words, stream = load(task["folder"])
     model = ContextEncoder(seed=task["seed"], workers=task["workers"])

@@ -12,7 +12,7 @@ import numpy as np
 
 if TYPE_CHECKING:
     from corpora import Corpus
-    from corpora.tokens import TokenStream
+    from corpora.encoding import TokenStream
 
 QUALITY = {
     "analogies": "questions-words",
@@ -68,7 +68,7 @@ def encoded(text: Path, folder: Path, min_count: int) -> None:
     """Count and encode a plain file once, for many runs to `load`."""
     import corpora
     from corpora.counting import count, vocabulary_lines
-    from corpora.tokens import TokenStream
+    from corpora.encoding import TokenStream
 
     words = count(corpora.open(text), min_count=min_count, progress=True).most_common()
     folder.mkdir(parents=True, exist_ok=True)
@@ -81,7 +81,7 @@ def encoded(text: Path, folder: Path, min_count: int) -> None:
 def load(folder: str | Path) -> tuple[dict[str, int], TokenStream]:
     """What `encoded` made: the counts of the words, and the text as their ids."""
     from corpora.counting import read_vocabulary
-    from corpora.tokens import TokenStream
+    from corpora.encoding import TokenStream
 
     folder = Path(folder)
     return read_vocabulary(folder / "vocabulary.tsv"), TokenStream.open(folder / "tokens")
@@ -92,7 +92,7 @@ def recut(stream: TokenStream, n: int, length: int | None = None) -> TokenStream
 
     Words outside the vocabulary, which a stream lacks, count by their share.
     """
-    from corpora.tokens import TokenStream
+    from corpora.encoding import TokenStream
 
     n = min(n, len(stream))
     if length is None:
@@ -105,7 +105,7 @@ def recut(stream: TokenStream, n: int, length: int | None = None) -> TokenStream
 
 def zipf(n_words: int, n_tokens: int, seed: int = 1) -> tuple[dict[str, int], TokenStream]:
     """Synthetic text: word r of the vocabulary has a share proportional to 1 / r."""
-    from corpora.tokens import TokenStream
+    from corpora.encoding import TokenStream
 
     share = 1 / np.arange(1, n_words + 1)
     share /= share.sum()

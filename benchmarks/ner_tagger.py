@@ -26,7 +26,7 @@ from benchmarks.material import require
 if TYPE_CHECKING:
     from conec import ContextEncoder
     from conec.ner import NoveltyScores, Tagger
-    from corpora.tokens import TokenStream
+    from corpora.encoding import TokenStream
 
 SPLITS = ("train", "testa", "testb")
 TESTS = SPLITS[1:]
@@ -169,7 +169,7 @@ def encode(text: Path) -> tuple[dict[str, int], TokenStream]:
     import corpora
     from conec.vocabulary import Vocabulary
     from corpora.counting import count
-    from corpora.tokens import TokenStream
+    from corpora.encoding import TokenStream
 
     corpus = corpora.open(text, "text", clean=CLEAN)
     counts = count(corpus, min_count=ENCODER["min_count"], workers=1).words

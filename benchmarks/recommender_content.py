@@ -33,7 +33,7 @@ def similarities(data: Any, seed: int) -> tuple[dict[str, float], Pairs]:
         Some of the former, to draw.
     """
     from simec.recommender import Ids, Ratings
-    from simec.recommender.content import ContentEmbedding, residual_similarity
+    from simec.recommender.content_embedding import ContentEmbedding, residual_similarity
 
     ratings = data.ratings
     movies, X, _ = data.features["item"]

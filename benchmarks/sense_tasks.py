@@ -13,7 +13,7 @@ from benchmarks.sense_data import Induced, Judged, Place, Rated
 
 if TYPE_CHECKING:
     from conec import ContextEncoder
-    from corpora.tokens import TokenStream
+    from corpora.encoding import TokenStream
 
 Floats = npt.NDArray[np.float32]
 Doubles = npt.NDArray[np.float64]
@@ -241,7 +241,7 @@ def analogies_by_sense(
     in its place, so that a word has one sense as a or c, and one as b or answer.
     """
     from conec.senses.induction import induce
-    from conec.weights import unit
+    from conec.training.weights import unit
 
     inventory = model.sense_inventory
     assert inventory is not None

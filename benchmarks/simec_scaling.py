@@ -37,7 +37,7 @@ def operations(n_features: int, hidden: Sequence[int], d: int, n: int) -> float:
 
     Targets that are coordinates in training count as such.
     """
-    from simec.coordinates import width
+    from simec.solvers.projection import width
 
     sizes = [n_features, *hidden, d, width(d, n)]
     products = [2.0 * a * b for a, b in pairwise(sizes)]

@@ -28,7 +28,7 @@ def ours(task: Task) -> Measured:
     """Train with conec. More keys: "deterministic", "quality", "limits", "vocabulary_only"."""
     import conec
     import corpora
-    from corpora.tokens import TokenStream
+    from corpora.encoding import TokenStream
 
     more = {"workers": task["workers"], "deterministic": task.get("deterministic", False)}
     model = conec.ContextEncoder(

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from scipy import sparse
 
     from conec import ContextEncoder
-    from corpora.tokens import TokenStream
+    from corpora.encoding import TokenStream
 
 METHODS = (
     "additive", "additive_window", "alacarte", "alacarte_ten", "alacarte_window", "conec_local",

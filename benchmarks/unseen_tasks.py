@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from conec.weights import unit
+from conec.training.weights import unit
 
 MARK = "___"
 LENGTHS = ("l2", "l4", "l6")

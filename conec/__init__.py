@@ -9,6 +9,6 @@ from conec.extended import ExtendedContextEncoder
 from conec.loading import load
 from conec.model import ContextEncoder
 from conec.persistence import ModelError
-from conec.training import TrainingDiverged
+from conec.training.loop import TrainingDiverged
 
 __all__ = ["ContextEncoder", "ExtendedContextEncoder", "ModelError", "TrainingDiverged", "load"]

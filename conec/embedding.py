@@ -10,13 +10,13 @@ import numpy.typing as npt
 
 from conec import contexts
 from conec.config import check_choice
-from conec.mapping import MapConfig, learn
+from conec.contexts.mapping import MapConfig, learn
+from conec.contexts.smoothing import smoothed
 from conec.senses.vectors import SenseVectors
-from conec.smoothing import smoothed
+from conec.training.weights import unit
 from conec.types import BoolArray, Choice, CorpusLike, FloatArray, Normalize, Weighting
-from conec.weights import unit
 from conec.word_vectors import Numbered
-from corpora.tokens import TokenStream
+from corpora.encoding import TokenStream
 
 Self = TypeVar("Self", bound="Embedder")
 
@@ -81,9 +81,9 @@ class Embedder(SenseVectors):
         """Learn better embeddings, of known words and of contexts: what training ends with.
 
         `context_embeddings` become rows of W1, smoothed by what the rest of the network
-        says of each word (`conec.smoothing`). They beat rows of W1 and global context
+        says of each word (`conec.contexts.smoothing`). They beat rows of W1 and global context
         vectors times W1. `context_map` brings local contexts to where the words'
-        vectors are (`conec.mapping`). `embed` and `embed_word` mix the two, as Eq. 7.1
+        vectors are (`conec.contexts.mapping`). `embed` and `embed_word` mix the two, as Eq. 7.1
         does; `build_contexts` goes back to the thesis's embeddings.
 
         Parameters

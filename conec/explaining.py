@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conec.embedding import Embedder
-from conec.weights import unit
+from conec.training.weights import unit
 
 if TYPE_CHECKING:
     from scipy import sparse

@@ -9,13 +9,16 @@ from typing import Any, cast
 import numpy as np
 
 import corpora
-from conec import persistence, ranges, training
+from conec import persistence
 from conec.config import Config, check_integer, check_number
+from conec.contexts.mapping import ContextMap
 from conec.explaining import Explainer
 from conec.interop import models
-from conec.mapping import ContextMap
 from conec.senses.files import read_senses, senses_part
-from conec.state import TrainingState, floats
+from conec.training import chunks as ranges
+from conec.training import loop as training
+from conec.training.checkpoint import TrainingState, floats
+from conec.training.weights import check_weights, initial_weights, zero_rows
 from conec.types import (
     CbowGradient,
     CorpusLike,
@@ -24,9 +27,8 @@ from conec.types import (
     StrPath,
 )
 from conec.vocabulary import Vocabulary
-from conec.weights import check_weights, initial_weights, zero_rows
 from corpora.counting import count
-from corpora.tokens import TokenStream
+from corpora.encoding import TokenStream
 
 Callback = Callable[["ContextEncoder"], object]
 

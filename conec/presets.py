@@ -12,7 +12,7 @@ from conec.types import CorpusLike
 from corpora.cleaning import Pipeline
 
 if TYPE_CHECKING:
-    from corpora.tokens import TokenStream
+    from corpora.encoding import TokenStream
 
 Model = TypeVar("Model", bound=ContextEncoder)
 

@@ -12,11 +12,11 @@ import corpora
 from conec import contexts
 from conec.config import Config
 from conec.contexts import Window
-from conec.mapping import ContextMap
+from conec.contexts.mapping import ContextMap
+from conec.training.weights import unit
 from conec.types import CorpusLike, FloatArray, IntArray, Normalize, Weighting
 from conec.vocabulary import Vocabulary
-from conec.weights import unit
-from corpora.tokens import TokenStream
+from corpora.encoding import TokenStream
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors

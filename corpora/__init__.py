@@ -5,9 +5,9 @@
 ...     print(document)  # a list of tokens
 """
 
-from .corpus import Corpus, open
-from .errors import CorpusError, NotReiterableError
-from .readers import BREAK, Reader, TextFile, register_reader, with_breaks
+from corpora.corpus import Corpus, open
+from corpora.errors import CorpusError, NotReiterableError
+from corpora.readers import BREAK, Reader, TextFile, register_reader, with_breaks
 
 __all__ = [
     "BREAK",

@@ -7,18 +7,18 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-from .cleaning import Pipeline, Step
-from .files import find_paths
-from .readers import (
+from corpora.cleaning import Pipeline, Step
+from corpora.files import find_paths
+from corpora.readers import (
     BREAK,
     Document,
     TaggedDocument,
     choose_readers,
     find_reader,
 )
-from .readers.base import Meter, newline_safe
-from .readers.parts import FilePart, MemoryPart, Part, share_out
-from .tokenizers import Tokenize, split_sentences, tokenizer
+from corpora.readers.base import Meter, newline_safe
+from corpora.readers.sources import FilePart, MemoryPart, Part, share_out
+from corpora.tokenizers import Tokenize, split_sentences, tokenizer
 
 __all__ = ["Corpus", "Source", "open"]
 

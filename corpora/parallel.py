@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
-from .corpus import Corpus
+from corpora.corpus import Corpus
 
 __all__ = ["cores", "map_shards", "progress_bar"]
 

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from .errors import NotReiterableError
-from .readers import BREAK, with_breaks
+from corpora.errors import NotReiterableError
+from corpora.readers import BREAK, with_breaks
 
 if TYPE_CHECKING:
-    from .corpus import Corpus
+    from corpora.corpus import Corpus
 
 __all__ = ["TOKENIZERS", "Tokenizer", "phrases", "split_sentences", "tokenizer"]
 

@@ -11,9 +11,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from simec.inputs import Inputs, SparseInputs
+from simec.data.inputs import Inputs, SparseInputs
+from simec.data.targets import Targets
 from simec.network import LastLayer, SimEcNetwork, perceptron
-from simec.targets import Targets
 
 if TYPE_CHECKING:
     from simec.encoder import SimilarityEncoder

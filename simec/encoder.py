@@ -10,13 +10,14 @@ import torch
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from torch import nn
 
-from simec import data, persistence
+from simec import persistence
 from simec.building import Layout, warn_of_rank
+from simec.data import validation as data
+from simec.data.inputs import FloatArray, chunks
 from simec.fitting import Fitting
-from simec.inputs import FloatArray, chunks
 from simec.network import TargetActivation
-from simec.objectives import Loss
 from simec.parameters import check_parameters
+from simec.solvers.objective import Loss
 
 Self = TypeVar("Self", bound="SimilarityEncoder")
 
@@ -65,7 +66,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
         "auto" starts from it, where there is one, and trains on with Adam; deep networks end
         with a closed form for their last two layers, if it lowers the loss. "adam" starts from
         `init`, and is Adam alone. "variational" is for X=None and targets with gaps: it finds
-        by itself what weights cost, and needs no `l2` (`simec.variational`).
+        by itself what weights cost, and needs no `l2` (`simec.solvers.variational`).
     decoder : bool or float
         Whether to train a mirrored network that maps embeddings back to features, and how
         much the mean of its squared errors weighs.
@@ -198,7 +199,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
         S : array of shape (m, n) or (m, n, k), sparse matrix, tensor, callable, or Targets
             Targets: similarities or other relations, of k kinds. NaN is unknown, and so is what
             a sparse matrix has not. A callable takes numbers of rows, shape (b,), and gives
-            their targets, shape (b, n). A vector is one column. `simec.targets.SparseTargets`
+            their targets, shape (b, n). A vector is one column. `simec.data.targets.SparseTargets`
             have weights of errors.
         mask : bool array of the shape of S, optional
             True where S is known.

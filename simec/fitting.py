@@ -14,15 +14,16 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor
 
-from simec import building, data
+from simec import building
 from simec.building import Layout
-from simec.coordinates import find_basis
-from simec.inputs import FloatArray, Inputs, chunks
+from simec.data import validation as data
+from simec.data.inputs import FloatArray, Inputs, chunks
+from simec.data.targets import Targets
 from simec.network import SimEcNetwork
-from simec.objectives import Objective
-from simec.starting import Start, is_linear
-from simec.targets import Targets
-from simec.training import Schedule, Trainer, held_out
+from simec.solvers.gradient import Schedule, Trainer, held_out
+from simec.solvers.initialization import Start, is_linear
+from simec.solvers.objective import Objective
+from simec.solvers.projection import find_basis
 
 
 class Fitting(BaseEstimator):  # type: ignore[misc]

@@ -11,7 +11,7 @@ from torch import nn
 
 from simec.checks import check_integer, check_number
 from simec.network import ACTIVATIONS
-from simec.objectives import LOSSES
+from simec.solvers.objective import LOSSES
 
 _CHOICES = {
     "activation": tuple(ACTIVATIONS),

@@ -22,7 +22,7 @@ from torch import nn
 
 from corpora.files import atomic_folder
 from simec.building import Layout
-from simec.data import choose_device
+from simec.data.validation import choose_device
 from simec.parameters import check_parameters
 from simec.reading import CONFIG, read_about
 

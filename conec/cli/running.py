@@ -14,11 +14,11 @@ from corpora import Corpus
 from corpora.cli.app import INTERRUPTED, fail
 from corpora.cli.options import told_skipped
 from corpora.counting import Counts, count
+from corpora.encoding import TokenStream
 from corpora.files import check_folder
-from corpora.tokens import TokenStream
 
 if TYPE_CHECKING:
-    from conec.state import TrainingState
+    from conec.training.checkpoint import TrainingState
 
 # Parameters that a model which is trained further may have anew.
 _OF_A_RUN = {"epochs": "epochs", "alpha": "start_alpha", "min_alpha": "end_alpha"}

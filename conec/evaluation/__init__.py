@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from .analogies import AnalogyResult, analogies
-from .entities import Entity, EntityScores, entities, entity_scores
-from .similarity import SimilarityResult, word_similarity
+from conec.evaluation.analogies import AnalogyResult, analogies
+from conec.evaluation.entities import Entity, EntityScores, entities, entity_scores
+from conec.evaluation.similarity import SimilarityResult, word_similarity
 
 __all__ = [
     "AnalogyResult",

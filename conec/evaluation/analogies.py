@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .similarity import checked_vectors, first_index
+from conec.evaluation.similarity import checked_vectors, first_index
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors

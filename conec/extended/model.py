@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast, overload
 import numpy as np
 
 import corpora
-from conec import persistence, purposes, ranges
+from conec import persistence
+from conec import random_streams as purposes
 from conec.config import check_integer, check_number
 from conec.extended.training import (
     FeatureStep,
@@ -22,13 +23,14 @@ from conec.extended.training import (
 from conec.extended.vocabulary import FeatureVocabulary, name_of
 from conec.features import Clean, Document, Feature, Sentence, sentences
 from conec.model import ContextEncoder
+from conec.training import chunks as ranges
+from conec.training.weights import check_weights, initial_divisor, unit, zero_rows
 from conec.types import BoolArray, Choice, CorpusLike, FloatArray, StrPath
-from conec.weights import check_weights, initial_divisor, unit, zero_rows
 from corpora import BREAK, with_breaks
-from corpora.tokens import TokenStream
+from corpora.encoding import TokenStream
 
 if TYPE_CHECKING:
-    from conec.state import TrainingState
+    from conec.training.checkpoint import TrainingState
 
 
 class ExtendedContextEncoder(ContextEncoder):

@@ -11,18 +11,19 @@ import numpy as np
 import numpy.typing as npt
 
 import corpora
-from conec import purposes, ranges
+from conec import random_streams as purposes
 from conec.extended.vocabulary import FeatureRows, FeatureVocabulary
 from conec.features import Clean, Document, sentences
+from conec.training import chunks as ranges
 from conec.types import BoolArray, FloatArray
 from conec.vocabulary import Vocabulary
 from corpora import BREAK, with_breaks
 from corpora.corpus import Corpus
-from corpora.tokens import TokenStream
+from corpora.encoding import TokenStream
 
 if TYPE_CHECKING:
     from conec.config import Config
-    from conec.state import TrainingState
+    from conec.training.checkpoint import TrainingState
 
 
 class FeatureStream(TokenStream):
@@ -61,7 +62,7 @@ class FeatureStep(ranges.Step):
         config: Config,
         state: TrainingState,
     ) -> None:
-        from conec.kernels import extended
+        from conec.training.kernels import features as extended
 
         self._extended = extended
         W1, self._F1, W2 = weights

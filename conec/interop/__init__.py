@@ -6,9 +6,9 @@ on `gensim.models.KeyedVectors`.
 
 from __future__ import annotations
 
-from .checks import check_vectors, to_keyed_vectors
-from .viewers import save_projector, to_spacy
-from .word2vec import load_word2vec, save_word2vec
+from conec.interop.checks import check_vectors, to_keyed_vectors
+from conec.interop.viewers import save_projector, to_spacy
+from conec.interop.word2vec import load_word2vec, save_word2vec
 
 __all__ = [
     "check_vectors",

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from conec.interop.checks import check_vectors, require_writable
 from corpora.files import atomic_path
-
-from .checks import check_vectors, require_writable
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors

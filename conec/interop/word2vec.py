@@ -14,9 +14,14 @@ from typing import IO, TYPE_CHECKING, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from conec.interop.checks import (
+    check_vectors,
+    first_few,
+    first_rows,
+    require_writable,
+    to_keyed_vectors,
+)
 from corpora.files import atomic_path
-
-from .checks import check_vectors, first_few, first_rows, require_writable, to_keyed_vectors
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors

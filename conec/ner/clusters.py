@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from conec.training.weights import unit
 from conec.types import FloatArray, IntArray
-from conec.weights import unit
 
 _ROWS = 4096  # vectors that are compared with all centres at a time
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from conec.training.weights import unit
 from conec.types import FloatArray, IntArray
-from conec.weights import unit
 
 _ROUNDS = 8  # of k-means: assignments hardly change later
 

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from conec import purposes
+from conec import random_streams as purposes
 from conec.contexts import Window, global_embeddings
-from conec.ridge import solve
+from conec.linalg import solve
 from conec.senses.clustering import cluster
 from conec.senses.inventory import SenseInventory, SenseSettings, word_vectors
+from conec.training.weights import unit
 from conec.types import FloatArray, IntArray
-from conec.weights import unit
-from corpora.compiling import compiling
+from corpora.jit import compiling
 
 if TYPE_CHECKING:
     from conec.vocabulary import Vocabulary
-    from corpora.tokens import TokenStream
+    from corpora.encoding import TokenStream
 
 _REACH = 5  # words on either side of an example
 _BATCH = 2048  # words: so that an interruption need not wait for all
@@ -82,7 +82,7 @@ def induce(
     """
     from tqdm import tqdm
 
-    from conec.kernels.contexts import group_positions, lay_out
+    from conec.contexts.kernels import group_positions, lay_out
 
     settings = settings or SenseSettings()
     window = settings.context(vocabulary)
@@ -149,7 +149,7 @@ class _Search:
 
     def contexts(self, places: npt.NDArray[np.int64]) -> FloatArray:
         """Mapped contexts of occurrences, of unit length."""
-        from conec.kernels.occurrences import occurrence_vectors
+        from conec.contexts.occurrence_kernels import occurrence_vectors
 
         out = np.empty((len(places), self.matrix.shape[1]), np.float32)
         weights = self.window.distance_weights().astype(np.float32)

@@ -16,9 +16,9 @@ import numpy.typing as npt
 
 from conec.config import check_integer, check_number
 from conec.contexts import Window
+from conec.training.weights import unit
 from conec.types import FloatArray, IntArray
 from conec.vocabulary import Vocabulary
-from conec.weights import unit
 
 _SHARPNESS = 10.0  # of a soft choice: concentration of a sense's occurrences on the sphere
 

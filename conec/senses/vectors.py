@@ -8,10 +8,10 @@ from typing import TypeVar
 import numpy as np
 
 from conec.senses.inventory import Sense, SenseInventory, SenseSettings, word_vectors
+from conec.training.weights import unit
 from conec.types import CorpusLike, FloatArray
-from conec.weights import unit
 from conec.word_vectors import Numbered, WordVectors
-from corpora.tokens import TokenStream
+from corpora.encoding import TokenStream
 
 Self = TypeVar("Self", bound="SenseVectors")
 

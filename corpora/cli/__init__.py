@@ -6,9 +6,9 @@ inside of them, so that ``corpora --help`` is there at once.
 
 from __future__ import annotations
 
-from .app import make_app
-from .datasets import datasets
-from .text import clean, convert, count, encode, info
+from corpora.cli.app import make_app
+from corpora.cli.datasets import datasets
+from corpora.cli.text import clean, convert, count, encode, info
 
 __all__ = ["app"]
 

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import app
+from corpora.cli import app
 
 app(prog_name="corpora")

@@ -11,8 +11,8 @@ from typing import Annotated
 
 import typer
 
-from .app import describe, warn
-from .options import Json
+from corpora.cli.app import describe, warn
+from corpora.cli.options import Json
 
 datasets = typer.Typer(
     no_args_is_help=True,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from .app import warn
+from corpora.cli.app import warn
 
 if TYPE_CHECKING:
     from corpora.corpus import Corpus

@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from .app import warn
-from .options import Json, Out, Reading, Workers, reads_corpus, split_commas, told_skipped
+from corpora.cli.app import warn
+from corpora.cli.options import (
+    Json,
+    Out,
+    Reading,
+    Workers,
+    reads_corpus,
+    split_commas,
+    told_skipped,
+)
 
 if TYPE_CHECKING:
     from corpora.corpus import Corpus
@@ -123,10 +131,9 @@ def count(
       corpora count news.txt --clean lower | head -20
       corpora count news.txt --min-count 5 --out words.tsv
     """  # noqa: D301
+    from corpora.cli.writing import open_output
     from corpora.counting import count as count_words
     from corpora.counting import vocabulary_lines
-
-    from .writing import open_output
 
     corpus = reading.open()
     with open_output(out) as write, told_skipped() as skipped:
@@ -172,7 +179,7 @@ def encode(
 
     The folder holds the ids of all words of the vocabulary in the order of the text (ids.int32; -1
     parts sentences), where documents begin (offsets.int64), and the vocabulary (vocabulary.tsv: the
-    first line is word 0). In Python, corpora.tokens.TokenStream.open reads it without loading it
+    first line is word 0). In Python, corpora.encoding.TokenStream.open reads it without loading it
     into memory. It is an error if the text is empty.
 
     \b
@@ -182,9 +189,9 @@ def encode(
     """  # noqa: D301
     from corpora.counting import count as count_words
     from corpora.counting import read_vocabulary, vocabulary_lines
+    from corpora.encoding import TokenStream
     from corpora.errors import CorpusError
     from corpora.files import atomic_folder
-    from corpora.tokens import TokenStream
 
     if (vocab is None) == (min_count is None):
         raise ValueError("give either --vocab FILE or --min-count N")
@@ -266,7 +273,7 @@ def convert(
 def _write(
     corpus: Corpus, how: str, out: str, workers: int | None, label: str, *, parquet: bool = False
 ) -> None:
-    from .writing import serialize, write_bytes, write_parquet
+    from corpora.cli.writing import serialize, write_bytes, write_parquet
 
     with told_skipped() as skipped:
         blocks = serialize(corpus, how, workers=workers, label=label, skipped=skipped, beside=out)

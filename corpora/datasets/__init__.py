@@ -12,10 +12,10 @@ True
 
 from __future__ import annotations
 
-from .formats import WordPair, read_analogies, read_bats, read_word_pairs
-from .loading import load
-from .records import Dataset, DatasetNotFoundError, Download, File
-from .store import cache_folder, fetch, info, names, path, paths, verify
+from corpora.datasets.formats import WordPair, read_analogies, read_bats, read_word_pairs
+from corpora.datasets.loading import load
+from corpora.datasets.records import Dataset, DatasetNotFoundError, Download, File
+from corpora.datasets.store import cache_folder, fetch, info, names, path, paths, verify
 
 __all__ = [
     "Dataset",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from .formats import read_analogies, read_bats, read_word_pairs
-from .store import info, paths
+from corpora.datasets.formats import read_analogies, read_bats, read_word_pairs
+from corpora.datasets.store import info, paths
 
 
 def load(name: str, *, split: str | None = None, **options: Any) -> Any:

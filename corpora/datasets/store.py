@@ -14,9 +14,9 @@ from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import IO, Literal
 
-from .catalogue import CATALOGUE
-from .formats import open_binary
-from .records import Dataset, DatasetNotFoundError, Download, Kind
+from corpora.datasets.catalogue import CATALOGUE
+from corpora.datasets.formats import open_binary
+from corpora.datasets.records import Dataset, DatasetNotFoundError, Download, Kind
 
 _COMPRESSED = ("", ".xz", ".gz")
 _LOCAL_FOLDER = "CORPORA_DATA"

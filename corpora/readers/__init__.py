@@ -8,18 +8,18 @@ from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
 from typing import TypeVar
 
-from ..files import is_uri
-from .base import Document, Meter, Reader, TaggedDocument, TextFile
-from .conll import BREAK, Conll, with_breaks
-from .jsonl import JsonLines
-from .lm1b import BillionWords
-from .parquet import Parquet
-from .parts import archive_members
-from .reuters import Reuters
-from .stream import ByteStream, is_archive, plain_suffix
-from .text import Text
-from .text8 import Text8
-from .wikiextractor import WikiExtractor
+from corpora.files import is_uri
+from corpora.readers.base import Document, Meter, Reader, TaggedDocument, TextFile
+from corpora.readers.conll import BREAK, Conll, with_breaks
+from corpora.readers.jsonl import JsonLines
+from corpora.readers.lm1b import BillionWords
+from corpora.readers.parquet import Parquet
+from corpora.readers.reuters import Reuters
+from corpora.readers.sources import archive_members
+from corpora.readers.stream import ByteStream, is_archive, plain_suffix
+from corpora.readers.text import Text
+from corpora.readers.text8 import Text8
+from corpora.readers.wikiextractor import WikiExtractor
 
 __all__ = [
     "BREAK",

@@ -6,8 +6,8 @@ import codecs
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, ClassVar, TypeVar
 
-from ..errors import CorpusError
-from .stream import ByteStream, compression, open_raw, plain_suffix
+from corpora.errors import CorpusError
+from corpora.readers.stream import ByteStream, compression, open_raw, plain_suffix
 
 __all__ = ["Document", "Reader", "TaggedDocument", "TextFile"]
 

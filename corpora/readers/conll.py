@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Literal
 
-from .base import Document, Reader, TaggedDocument, TextFile
+from corpora.readers.base import Document, Reader, TaggedDocument, TextFile
 
 BREAK = ""
 """Token that parts sentences in a document: it takes a position but is no word."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .base import Document, Reader, TextFile
+from corpora.readers.base import Document, Reader, TextFile
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from .text import Text
+from corpora.readers.text import Text
 
 _FOLDERS = {
     "training": "training-monolingual.tokenized.shuffled",

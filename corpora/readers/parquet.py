@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from .base import Document, Reader, TextFile
+from corpora.readers.base import Document, Reader, TextFile
 
 _ROWS = 1024  # read at a time
 

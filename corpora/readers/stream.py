@@ -9,8 +9,8 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
-from ..errors import CorpusError
-from ..files import is_uri, missing_file
+from corpora.errors import CorpusError
+from corpora.files import is_uri, missing_file
 
 __all__ = ["ByteStream"]
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from .base import Document, Reader, TextFile
+from corpora.readers.base import Document, Reader, TextFile
 
 
 @dataclass(frozen=True)

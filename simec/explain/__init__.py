@@ -10,16 +10,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from simec.explain.classic import decompose
 from simec.explain.composites import COMPOSITES
+from simec.explain.decomposition import decompose
 from simec.explain.explanation import Explanation, SimilarityExplanation
-from simec.explain.pages import page, write_page
+from simec.explain.html_report import page, write_page
 from simec.explain.words import Piece, colour_words
 from simec.lazy import needing_torch
 
 if TYPE_CHECKING:
+    from simec.explain.canonize import NoRuleError
     from simec.explain.encoders import explain_prediction, explain_similarity
-    from simec.explain.layers import NoRuleError
     from simec.explain.propagation import relevances
 
 __all__ = [

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from simec.explain.backend import zennit
+from simec.explain.zennit_backend import zennit
 
 EPSILON = 1e-6  # keeps denominators from 0
 GAMMA = 0.25

@@ -13,12 +13,12 @@ import torch
 from scipy import sparse
 from torch import Tensor, nn
 
+from simec.data.inputs import SparseInputs
 from simec.encoder import SimilarityEncoder
+from simec.explain.canonize import copied, restricted
 from simec.explain.composites import DEFAULT, check_composite
 from simec.explain.explanation import Explanation, SimilarityExplanation
-from simec.explain.layers import copied, restricted
 from simec.explain.propagation import as_tensor, relevances
-from simec.inputs import SparseInputs
 
 
 def explain_prediction(

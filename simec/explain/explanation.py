@@ -96,7 +96,7 @@ class Explanation:
         -------
         Axes, or a pair of them
         """
-        from simec.explain import pictures
+        from simec.explain import plotting as pictures
 
         if self.is_image:
             return pictures.heat_map(self, axes)
@@ -104,7 +104,7 @@ class Explanation:
 
     def to_html(self, path: Any) -> None:
         """Write a page that needs no other file; see `simec.explain.write_page`."""
-        from simec.explain.pages import write_page
+        from simec.explain.html_report import write_page
 
         write_page(path, [self], title=self.title or "Explanation")
 
@@ -153,13 +153,13 @@ class SimilarityExplanation:
         axes : pair of what `Explanation.plot` takes, optional
         n : int
         """
-        from simec.explain import pictures
+        from simec.explain import plotting as pictures
 
         first, second = pictures.two_places(self, axes)
         return self.first.plot(first, n), self.second.plot(second, n)
 
     def to_html(self, path: Any) -> None:
         """Write a page that needs no other file; see `simec.explain.write_page`."""
-        from simec.explain.pages import write_page
+        from simec.explain.html_report import write_page
 
         write_page(path, [self], title=f"Similarity {self.value:.3g}")

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from simec.explain.canonize import check_rules, copied, linear_layers
 from simec.explain.composites import (
     DEFAULT,
     GRADIENTS,
@@ -16,7 +17,6 @@ from simec.explain.composites import (
     composite_of,
     has_closed_form,
 )
-from simec.explain.layers import check_rules, copied, linear_layers
 from simec.network import SparseLinear
 
 FloatArray = npt.NDArray[np.float32]

@@ -10,7 +10,7 @@ from scipy import sparse
 from sklearn.utils import check_array
 
 from simec.checks import check_integer, check_number
-from simec.links.errors import ERRORS
+from simec.links.losses import ERRORS
 from simec.links.network import MIDDLES
 from simec.network import ACTIVATIONS
 

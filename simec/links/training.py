@@ -15,9 +15,9 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from simec.inputs import DenseInputs, SparseInputs, quiet_about_sparse
+from simec.data.inputs import DenseInputs, SparseInputs, quiet_about_sparse
 from simec.links.averaging import MeanWeights
-from simec.links.errors import ERRORS, Gradients, Positives
+from simec.links.losses import ERRORS, Gradients, Positives
 from simec.links.network import LinkNetwork
 from simec.links.queries import IntArray, Queries
 

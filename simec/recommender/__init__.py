@@ -5,21 +5,21 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simec.lazy import needing_torch
-from simec.recommender.averages import Averages
 from simec.recommender.base import BaseRecommender
+from simec.recommender.baselines.averages import Averages
+from simec.recommender.baselines.content_linear import ContentLinear
+from simec.recommender.baselines.item_knn import Neighbourhood
+from simec.recommender.baselines.svd import ResidualSVD, SVDRidge
 from simec.recommender.cold_start import ColdStartRecommender
-from simec.recommender.content import ContentEmbedding
+from simec.recommender.content_embedding import ContentEmbedding
+from simec.recommender.data.features import Features, as_features
+from simec.recommender.data.files import FileError, read_features, read_ratings
+from simec.recommender.data.ids import Ids, IdTypeError, UnknownIdError
+from simec.recommender.data.movielens import read_movielens, read_movies, read_users
+from simec.recommender.data.ratings import Ratings, as_ratings
 from simec.recommender.evaluation import evaluate
 from simec.recommender.factors import FactorRecommender
-from simec.recommender.features import Features, as_features
-from simec.recommender.files import FileError, read_features, read_ratings
-from simec.recommender.ids import Ids, IdTypeError, UnknownIdError
-from simec.recommender.linear import ContentLinear
-from simec.recommender.movielens import read_movielens, read_movies, read_users
-from simec.recommender.neighbourhood import Neighbourhood
 from simec.recommender.persistence import RecommenderError
-from simec.recommender.ratings import Ratings, as_ratings
-from simec.recommender.svd import ResidualSVD, SVDRidge
 
 if TYPE_CHECKING:
     from simec.recommender.recommender import Recommender

@@ -16,10 +16,10 @@ from sklearn.utils.validation import check_is_fitted
 
 from simec.recommender import persistence
 from simec.recommender.biases import Biases
-from simec.recommender.features import Features, Points, as_features, gathered
-from simec.recommender.ids import UnknownIdError, read_ids
+from simec.recommender.data.features import Features, Points, as_features, gathered
+from simec.recommender.data.ids import UnknownIdError, read_ids
+from simec.recommender.data.ratings import as_ratings
 from simec.recommender.ranking import exclude, lengths, paired, slices, top
-from simec.recommender.ratings import as_ratings
 
 FloatArray = npt.NDArray[np.float32]
 Unknown = Literal["error", "average"]

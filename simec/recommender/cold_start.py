@@ -9,12 +9,12 @@ import numpy as np
 from scipy import sparse
 
 from simec.checks import check_integer, check_number, check_penalties
-from simec.recommender.dual import DualRidge
+from simec.linalg.observed import sampled, solve_known
+from simec.linalg.ridge import DualRidge
+from simec.recommender.baselines.content_linear import ContentLinear, Float64
+from simec.recommender.data.features import Points
 from simec.recommender.factors import known_rows
-from simec.recommender.features import Points
-from simec.recommender.linear import ContentLinear, Float64
 from simec.spectral import svd_missing
-from simec.spectral.completion import sampled, solve_known
 
 ALPHAS = (0.3, 1.0, 3.0, 10.0, 30.0)
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from simec.recommender.base import BaseRecommender
-from simec.recommender.ratings import as_ratings
+from simec.recommender.data.ratings import as_ratings
 
 _USERS = 1000  # recommended to at a time
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from simec.recommender.base import BaseRecommender
-from simec.recommender.features import Points
+from simec.recommender.data.features import Points
 
 
 class FactorRecommender(BaseRecommender):

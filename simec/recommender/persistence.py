@@ -21,9 +21,9 @@ from scipy import sparse
 from corpora.files import atomic_folder
 from simec.reading import CONFIG, read_about
 from simec.recommender.biases import Biases
-from simec.recommender.features import Features
-from simec.recommender.ids import Ids
-from simec.recommender.ratings import Ratings
+from simec.recommender.data.features import Features
+from simec.recommender.data.ids import Ids
+from simec.recommender.data.ratings import Ratings
 
 FORMAT = "simec.Recommender"
 FORMAT_VERSION = 1

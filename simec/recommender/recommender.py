@@ -10,13 +10,13 @@ import numpy as np
 from scipy import sparse
 
 from simec.checks import check_integer, check_number
-from simec.data import choose_device
+from simec.data.targets import SparseTargets
+from simec.data.validation import choose_device
 from simec.encoder import SimilarityEncoder
+from simec.linalg.observed import sampled
 from simec.recommender.base import FloatArray
+from simec.recommender.data.features import Points
 from simec.recommender.factors import FactorRecommender, known_rows
-from simec.recommender.features import Points
-from simec.spectral.completion import sampled
-from simec.targets import SparseTargets
 
 if TYPE_CHECKING:
     from simec.explain import Explanation

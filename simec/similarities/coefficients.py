@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from simec.similarities.checks import Float64, MatrixLike
+from simec.linalg.checks import Float64, MatrixLike
 
 _ENTRIES = 1 << 21  # of the result, at a time
 

@@ -15,7 +15,7 @@ from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_array, check_is_fitted
 
-from simec.similarities.checks import Float64, MatrixLike
+from simec.linalg.checks import Float64, MatrixLike
 
 
 class Geodesic(TransformerMixin, BaseEstimator):  # type: ignore[misc]

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from sklearn.metrics import pairwise
 
-from simec.similarities.checks import Matrix, MatrixLike
+from simec.linalg.checks import Matrix, MatrixLike
 
 
 def linear(X: MatrixLike, Y: MatrixLike | None = None) -> Matrix:

@@ -11,7 +11,7 @@ from scipy import linalg
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from simec.similarities.checks import (
+from simec.linalg.checks import (
     Float64,
     Matrix,
     check_size,
@@ -20,7 +20,7 @@ from simec.similarities.checks import (
     square,
     symmetric,
 )
-from simec.similarities.eigen import eigenpairs
+from simec.linalg.eigen import eigenpairs
 
 
 def from_dissimilarities(D: npt.ArrayLike, scale: float | None = None) -> Matrix:

@@ -7,9 +7,9 @@ Eigenvectors of similarities (`eigen_embedding`), a regression from features to 
 
 from sklearn.decomposition import KernelPCA
 
-from simec.spectral.completion import svd_missing
+from simec.linalg.observed import svd_missing
+from simec.linalg.svd import svd
 from simec.spectral.eigenvectors import SpectralRegression, eigen_embedding, optimal_mse
-from simec.spectral.singular import svd
 
 __all__ = [
     "KernelPCA",

@@ -12,7 +12,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.utils.validation import check_is_fitted
 
-from simec.similarities.checks import (
+from simec.linalg.checks import (
     Float64,
     Matrix,
     MatrixLike,
@@ -20,7 +20,7 @@ from simec.similarities.checks import (
     check_varies,
     symmetric,
 )
-from simec.similarities.eigen import PARTS, Part, eigenpairs
+from simec.linalg.eigen import PARTS, Part, eigenpairs
 
 
 def eigen_embedding(

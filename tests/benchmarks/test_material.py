@@ -11,7 +11,7 @@ from benchmarks.corpus_speed import many_types
 from benchmarks.material import encoded, load, plain_text, recut, require, zipf
 from conec import ContextEncoder
 from conec.contexts import Window, global_contexts
-from corpora.tokens import TokenStream
+from corpora.encoding import TokenStream
 
 
 def random_stream(rng, n=600, n_words=20):

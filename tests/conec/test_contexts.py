@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conec import cooccurrences
 from conec.contexts import Window, global_contexts, global_embeddings, local_contexts
-from corpora.tokens import TokenStream
+from conec.contexts import counting as cooccurrences
+from corpora.encoding import TokenStream
 from tests import oracles
 
 WEIGHTINGS = ("uniform", "distance", "subsampled", "sif")
@@ -361,7 +361,7 @@ MEASURE = """
 import sys, threading, time
 import numpy as np
 from conec.contexts import Window, global_contexts, global_embeddings
-from corpora.tokens import TokenStream
+from corpora.encoding import TokenStream
 
 def anonymous():
     with open("/proc/self/status") as file:

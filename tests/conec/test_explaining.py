@@ -10,8 +10,8 @@ import pytest
 from gensim.test.utils import datapath
 
 import conec
-from conec.mapping import MapConfig
-from conec.weights import unit
+from conec.contexts.mapping import MapConfig
+from conec.training.weights import unit
 
 LEE = datapath("lee_background.cor")
 SENTENCE = "police said the zorbing in western sydney was part of a military operation"

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conec.kernels.cpu import train_range as train_without
-from conec.kernels.extended import train_range
-from conec.kernels.random import key
+from conec.training.kernels.cbow import train_range as train_without
+from conec.training.kernels.features import train_range
+from conec.training.kernels.random import key
 from conec.vocabulary import noise_table
 from tests.conec import kernel_oracle as oracle
 

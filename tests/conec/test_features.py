@@ -24,7 +24,7 @@ from conec.features import (
 )
 from corpora import NotReiterableError
 from corpora.cleaning import Pipeline
-from corpora.tokens import TokenStream
+from corpora.encoding import TokenStream
 
 ROWS = [[("London", "NNP"), ("calls", "VBZ"), ("2", "CD")], [("EU", "NNP"), ("rejects", "VBZ")]]
 FLAT = ["London", "calls", "2", "", "EU", "rejects"]

@@ -10,12 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conec.kernels import step
-from conec.kernels.cpu import train_range
-from conec.kernels.random import key
-from conec.kernels.sampling import draw
-from conec.kernels.step import ROWS
-from conec.kernels.vectors import LANES, address
+from conec.training.kernels import step
+from conec.training.kernels.cbow import train_range
+from conec.training.kernels.random import key
+from conec.training.kernels.sampling import draw
+from conec.training.kernels.simd import LANES, address
+from conec.training.kernels.step import ROWS
 from conec.vocabulary import noise_table
 from tests.conec import kernel_oracle as oracle
 

@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 import conec
 import corpora
-from conec import mapping, ridge
-from conec.mapping import ContextMap, MapConfig
+from conec import linalg as ridge
+from conec.contexts import mapping
+from conec.contexts.mapping import ContextMap, MapConfig
+from conec.training.weights import unit
 from conec.vocabulary import Vocabulary
-from conec.weights import unit
-from corpora.tokens import TokenStream
+from corpora.encoding import TokenStream
 
 LEE = datapath("lee_background.cor")
 

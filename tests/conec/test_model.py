@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 import conec
 import corpora
 import corpora.counting
-from conec import ranges
-from corpora.tokens import TokenStream
+from conec.training import chunks as ranges
+from corpora.encoding import TokenStream
 from tests import oracles
 
 LEE = datapath("lee_background.cor")

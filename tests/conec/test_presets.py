@@ -9,8 +9,8 @@ import pytest
 
 import conec
 from conec.presets import thesis, thesis_analogies
-from conec.weights import initial_weights
-from corpora.tokens import TokenStream
+from conec.training.weights import initial_weights
+from corpora.encoding import TokenStream
 
 TEXT = [["a", "b", "c", "d", "e", "f", "g"] * 4, ["b", "a", "e", "c"] * 5]
 

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conec.kernels.cpu import survey, train_apart
-from conec.kernels.merge import count, merge, part_of
-from conec.kernels.random import key
+from conec.training.kernels.cbow import survey, train_apart
+from conec.training.kernels.merge import count, merge, part_of
+from conec.training.kernels.random import key
 from conec.vocabulary import noise_table
 from tests.conec.test_kernel import MODES, case
 

@@ -16,8 +16,8 @@ from conec.contexts import local_contexts
 from conec.persistence import ModelError
 from conec.senses import Sense, SenseInventory, SenseSettings, word_vectors
 from conec.senses.clustering import cluster
-from conec.weights import unit
-from corpora.tokens import TokenStream
+from conec.training.weights import unit
+from corpora.encoding import TokenStream
 
 
 def text(n_documents=1500, seed=0):

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conec import smoothing
-from conec.smoothing import LinearMap, mean_direction, smoothed
+from conec.contexts import smoothing
+from conec.contexts.smoothing import LinearMap, mean_direction, smoothed
 from tests import oracles
 
 

@@ -21,8 +21,8 @@ from typer.testing import CliRunner, Result
 import corpora
 from corpora.cli import app
 from corpora.cli.writing import SERIALIZERS
+from corpora.encoding import TokenStream
 from corpora.parallel import map_shards
-from corpora.tokens import TokenStream
 
 TEXT = "The cat <b>sat</b>\n\nthe  dog\ncafé the\n"
 CONLL = "-DOCSTART- X\n\nA D\ncat N\n\nsat V\n\n-DOCSTART- X\n\nthe D\n"

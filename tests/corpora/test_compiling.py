@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from corpora import compiling as module
-from corpora.compiling import compiling
+from corpora import jit as module
+from corpora.jit import compiling
 
 
 class Terminal(io.StringIO):

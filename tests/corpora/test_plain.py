@@ -18,12 +18,15 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import corpora
-from corpora import Corpus, CorpusError, plain, spilling, wordtable
+from corpora import Corpus, CorpusError
 from corpora.counting import Counts, count
+from corpora.counting import plain_text as plain
+from corpora.counting import spill as spilling
+from corpora.counting import word_table as wordtable
+from corpora.counting.plain_text import is_plain
+from corpora.encoding import TokenStream
 from corpora.parallel import map_shards
-from corpora.plain import is_plain
 from corpora.readers import base
-from corpora.tokens import TokenStream
 
 # All white space, and characters that begin with the same bytes or are near it.
 SPACES = [chr(c) for c in range(sys.maxunicode + 1) if chr(c).isspace()]
@@ -245,7 +248,7 @@ def test_small_corpora_need_no_compiled_code(tmp_path: Path) -> None:
     code = (
         "import sys, corpora, corpora.cli\n"
         "from corpora.counting import count\n"
-        "from corpora.tokens import TokenStream\n"
+        "from corpora.encoding import TokenStream\n"
         "corpus = corpora.open(sys.argv[1])\n"
         "print(count(corpus).tokens, TokenStream.encode(corpus, {}).n_raw, 'numba' in sys.modules)"
     )
@@ -314,7 +317,7 @@ def test_disk_full(
     words: Corpus, folder: Path, monkeypatch: pytest.MonkeyPatch, general: bool
 ) -> None:
     resource = pytest.importorskip("resource")
-    monkeypatch.setattr("corpora.tally._MOST", 100)
+    monkeypatch.setattr("corpora.counting.word_counter._MOST", 100)
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limit[1]))
     try:

@@ -14,9 +14,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import corpora
-from corpora import CorpusError, tokens
+from corpora import CorpusError
+from corpora import encoding as tokens
+from corpora.encoding import TokenStream
 from corpora.parallel import map_shards
-from corpora.tokens import TokenStream
 
 INDEX = {"a": 0, "b": 1, "é": 2, "ab": 7}
 WORDS = st.sampled_from(["a", "b", "é", "ab", "", "x", "-2", "zz"])

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from corpora.kernels.words import FACTOR, PARTS
-from corpora.spilling import Run, ranges
-from corpora.wordtable import WordTable, merged, pack
+from corpora.counting.kernels import FACTOR, PARTS
+from corpora.counting.spill import Run, ranges
+from corpora.counting.word_table import WordTable, merged, pack
 
 # Prefixes of each other, longer and shorter than the eight bytes compared at once.
 WORD = st.sampled_from(["", "a", "a\0", "aa", "aaaaaaa", "a" * 8, "a" * 9, "a" * 16, "\udcff"])

@@ -10,12 +10,12 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 
 from simec import SimilarityEncoder
-from simec.coordinates import Basis, find_basis
-from simec.inputs import DenseInputs
+from simec.data.inputs import DenseInputs
+from simec.data.targets import ComputedTargets, DenseTargets
 from simec.network import LastLayer, SimEcNetwork, perceptron
-from simec.objectives import Objective
-from simec.targets import ComputedTargets, DenseTargets
-from simec.training import Schedule, Trainer
+from simec.solvers.gradient import Schedule, Trainer
+from simec.solvers.objective import Objective
+from simec.solvers.projection import Basis, find_basis
 from tests.simec.encoder_data import error, fitted, make
 
 CPU = torch.device("cpu")

@@ -11,9 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from simec import exact
-from simec.alternating import alternating, balanced, filling, solve_rows
-from simec.exact import LinearFit, conjugate_gradients
+from simec.solvers import closed_form as exact
+from simec.solvers.als import alternating, balanced, filling, solve_rows
+from simec.solvers.closed_form import LinearFit, conjugate_gradients
 from tests.simec.encoder_data import as_sparse, error, fitted, make
 
 EXACT = {"solver": "exact"}

@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.preprocessing import KernelCenterer
 
+from simec.linalg import eigen
 from simec.similarities import (
     Centerer,
     center,
     class_labels,
     combine,
-    eigen,
     fill_mean,
     from_dissimilarities,
     linear,

@@ -8,9 +8,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from simec.data.targets import DenseTargets
 from simec.network import LastLayer, SimEcNetwork, perceptron
-from simec.objectives import LOSSES, Objective
-from simec.targets import DenseTargets
+from simec.solvers.objective import LOSSES, Objective
 
 CPU = torch.device("cpu")
 

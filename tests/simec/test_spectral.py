@@ -11,9 +11,9 @@ from sklearn.base import clone
 from sklearn.decomposition import KernelPCA
 from sklearn.linear_model import Ridge
 
+from simec.linalg.svd import truncated_svd
 from simec.similarities import center, class_labels, linear, rbf
 from simec.spectral import SpectralRegression, eigen_embedding, optimal_mse, svd
-from simec.spectral.singular import truncated_svd
 
 PARTS = ("positive", "negative", "absolute")
 

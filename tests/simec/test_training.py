@@ -13,8 +13,8 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import nn
 
 from simec import SimilarityEncoder
-from simec.targets import DenseTargets, SparseTargets
-from simec.training import held_out
+from simec.data.targets import DenseTargets, SparseTargets
+from simec.solvers.gradient import held_out
 from tests.simec.encoder_data import Items, as_sparse, error, fitted, make
 
 CPU = torch.device("cpu")

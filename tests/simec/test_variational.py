@@ -8,10 +8,10 @@ import torch
 from scipy import sparse
 
 from simec import SimilarityEncoder
-from simec.spectral.completion import solve_known
-from simec.targets import SparseTargets
-from simec.variational import _moments, _posterior, _turned, _turns
-from simec.variational import variational as rounds_of
+from simec.data.targets import SparseTargets
+from simec.linalg.observed import solve_known
+from simec.solvers.variational import _moments, _posterior, _turned, _turns
+from simec.solvers.variational import variational as rounds_of
 
 
 def variational(S, start):
@@ -153,7 +153,7 @@ def test_an_interrupt_keeps_the_last_round(monkeypatch):
             raise KeyboardInterrupt
         return _turns(*args)
 
-    monkeypatch.setattr("simec.variational._turns", turns)
+    monkeypatch.setattr("simec.solvers.variational._turns", turns)
     encoder = SimilarityEncoder(2, solver="variational")
     with pytest.raises(KeyboardInterrupt):
         encoder.fit(None, S)

@@ -10,11 +10,11 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from simec import SimilarityEncoder
-from simec.alternating import alternating, first, relative_counts, solve_rows
-from simec.exact import LinearFit
-from simec.objectives import squared_error
-from simec.spectral.completion import sampled, solve_known
-from simec.targets import SparseTargets
+from simec.data.targets import SparseTargets
+from simec.linalg.observed import sampled, solve_known
+from simec.solvers.als import alternating, first, relative_counts, solve_rows
+from simec.solvers.closed_form import LinearFit
+from simec.solvers.objective import squared_error
 
 CPU = torch.device("cpu")
 
@@ -57,7 +57,7 @@ def test_rows_are_solved_as_dense_least_squares(absent, seed, share):
 
 @pytest.mark.parametrize("held", [0, 1 << 20])
 def test_features_are_solved_as_dense_least_squares(held, monkeypatch):
-    monkeypatch.setattr("simec.alternating._HELD", held)
+    monkeypatch.setattr("simec.solvers.als._HELD", held)
     S, weights, dense, there = example()
     rng = np.random.default_rng(1)
     H, W_l = rng.normal(size=(11, 4)), rng.normal(size=(3, 8))

@@ -6,10 +6,10 @@ same in several independent public sources; everywhere else it is None.
 
 from __future__ import annotations
 
-from ..records import Dataset
-from .contexts import CONTEXTS
-from .texts import TEXTS
-from .words import WORDS
+from corpora.datasets.catalogue.contexts import CONTEXTS
+from corpora.datasets.catalogue.texts import TEXTS
+from corpora.datasets.catalogue.words import WORDS
+from corpora.datasets.records import Dataset
 
 __all__ = ["CATALOGUE"]
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..records import Download, File
-from .checksums import SHA256
+from corpora.datasets.catalogue.checksums import SHA256
+from corpora.datasets.records import Download, File
 
 GITHUB = "https://raw.githubusercontent.com"
 NOT_STATED = "not stated by its publishers; research use"

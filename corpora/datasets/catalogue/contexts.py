@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..records import Dataset, Download
-from ._shared import GITHUB, NOT_STATED, file, files, plain
+from corpora.datasets.catalogue._shared import GITHUB, NOT_STATED, file, files, plain
+from corpora.datasets.records import Dataset, Download
 
 _ADAGRAM = f"{GITHUB}/sbos/AdaGram.jl/7182843832ac2d8899ba6b437809dd5bb1f31dd9"
 _RAW_C = f"{GITHUB}/seantrott/raw-c/6b8170b798ac1fc7c66cd1aeda7e562f476bc6c5"

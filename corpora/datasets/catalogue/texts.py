@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..records import Dataset, Download, File
-from ._shared import WIKIPEDIA, file
+from corpora.datasets.catalogue._shared import WIKIPEDIA, file
+from corpora.datasets.records import Dataset, Download, File
 
 _ONE_BILLION = "1-billion-word-language-modeling-benchmark-r13output"
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..records import Dataset
-from ._shared import GITHUB, NOT_STATED, file, files, plain
+from corpora.datasets.catalogue._shared import GITHUB, NOT_STATED, file, files, plain
+from corpora.datasets.records import Dataset
 
 _WORDSIM = f"{GITHUB}/mfaruqui/eval-word-vectors/94b3dd9fdbac7ed08dbee7179cd5ee464acf0594"
 _WORD2VEC = f"{GITHUB}/tmikolov/word2vec/20c129af10659f7c50e86e3be406df663beff438"

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from simec import similarities
 from simec.explain import decompose
-from simec.explain.classic import KINDS
+from simec.explain.decomposition import KINDS
 from tests.simec import coefficient_oracle
 
 BINARY = [kind for kind in KINDS if kind not in ("linear", "cosine")]

@@ -47,7 +47,8 @@ NETWORK = (
 
 def test_without_zennit(monkeypatch):
     torch = pytest.importorskip("torch")
-    from simec.explain import backend, relevances
+    from simec.explain import relevances
+    from simec.explain import zennit_backend as backend
 
     for name in [name for name in sys.modules if name.split(".")[0] == "zennit"]:
         monkeypatch.delitem(sys.modules, name)
@@ -83,7 +84,7 @@ def test_a_torchvision_that_works_is_left_alone():
         "for name in ('Bottleneck', 'BasicBlock'):\n"
         "    setattr(sys.modules['torchvision.models.resnet'], name, type(name, (), {}))\n"
         "own = sys.modules['torchvision.models.resnet'].Bottleneck\n"
-        "from simec.explain.backend import zennit\n"
+        "from simec.explain.zennit_backend import zennit\n"
         "assert zennit().torchvision.ResNetBottleneck is own\n"
         "assert sys.modules['torchvision.models.resnet'].Bottleneck is own\n"
         "print('own')\n"

@@ -129,7 +129,7 @@ def test_both_of_a_pair():
 
 def test_a_text_with_colours():
     pytest.importorskip("matplotlib")
-    from simec.explain import pictures
+    from simec.explain import plotting as pictures
 
     pieces = colour_words("a b\nlonger line here", {"a": 1.0, "here": -1.0})
     axes = pictures.words(pieces, width=12)

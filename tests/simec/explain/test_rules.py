@@ -10,7 +10,7 @@ torch = pytest.importorskip("torch")
 from torch import nn  # noqa: E402
 
 from simec.explain import COMPOSITES, NoRuleError, relevances  # noqa: E402
-from simec.explain.layers import copied  # noqa: E402
+from simec.explain.canonize import copied  # noqa: E402
 from tests.simec.explain.lrp_oracle import RULES, propagate  # noqa: E402
 
 D, H, K = 7, 6, 4
@@ -238,7 +238,7 @@ def test_what_has_no_rule_is_named(network, named):
 
 
 def test_a_composite_of_zennit():
-    from simec.explain.backend import zennit
+    from simec.explain.zennit_backend import zennit
 
     network, x, weights = made("relu", bias=True)
     own = zennit().composites.EpsilonPlus(epsilon=1e-6)

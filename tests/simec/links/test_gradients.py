@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from simec.links.errors import ERRORS, Gradients, Positives
+from simec.links.losses import ERRORS, Gradients, Positives
 from simec.links.network import LinkNetwork, Middle
 from simec.links.training import Schedule, Trainer
 from tests.simec.links.oracle import bce_error, complex_product, softmax_error

@@ -7,6 +7,7 @@ import pytest
 from scipy import sparse
 from sklearn.linear_model import Ridge
 
+from simec.linalg.ridge import DualRidge
 from simec.recommender import (
     ColdStartRecommender,
     ContentLinear,
@@ -15,10 +16,9 @@ from simec.recommender import (
     SVDRidge,
     as_ratings,
 )
+from simec.recommender.baselines.content_linear import solved
+from simec.recommender.baselines.item_knn import item_similarities
 from simec.recommender.cold_start import own
-from simec.recommender.dual import DualRidge
-from simec.recommender.linear import solved
-from simec.recommender.neighbourhood import item_similarities
 from tests.simec.recommender.contract import N_ITEMS, N_USERS, RecommenderContract
 
 
@@ -128,7 +128,7 @@ def test_svd_ridge_regresses_embeddings_on_features():
     expected = Ridge(3.0).fit(X, model.item_vectors_).predict(new)
     users = np.repeat(np.arange(12), 2)
     found = model.predict(users, np.tile([50, 51], 12), item_features=([50, 51], new))
-    from simec.recommender.linear import BIAS_ALPHAS
+    from simec.recommender.baselines.content_linear import BIAS_ALPHAS
 
     counts = ratings.matrix.getnnz(axis=0)
     errors = {}

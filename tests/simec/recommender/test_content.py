@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 
 from simec.recommender import Averages, as_ratings
-from simec.recommender.content import ContentEmbedding, residual_similarity
+from simec.recommender.content_embedding import ContentEmbedding, residual_similarity
 
 
 def planted(seed=0, n_users=200, n_items=120):

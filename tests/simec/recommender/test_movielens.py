@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from simec.recommender import FileError, movielens, read_movielens, read_movies, read_users
+from simec.recommender import FileError, read_movielens, read_movies, read_users
+from simec.recommender.data import movielens
 
 RATINGS = [(1, 1193, 5.0), (1, 661, 3.0), (7, 1193, 4.0), (7, 2, 1.0)]
 DAT = "1::1193::5::978300760\n1::661::3::978302109\n7::1193::4::978300760\n7::2::1::978300761\n"

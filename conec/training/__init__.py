@@ -1,0 +1,1 @@
+"""Training: epochs over chunks of the token stream, in threads, with checkpoints."""

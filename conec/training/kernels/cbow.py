@@ -1,0 +1,451 @@
+"""CBOW with negative sampling on a CPU, compiled by Numba, without the GIL.
+
+The network is the thesis's Context Encoder (section 7.1): a sparse binary input
+(the context words) times W1 gives an embedding, times some rows of W2 and through a
+sigmoid gives similarities to the target word and to noise words.
+
+A step takes ROWS consecutive positions; what it changes is the exact gradient of their
+loss. What makes it fast:
+
+1. Rows of W1 are summed as they come into reach of a window (prefix sums). A context is
+   the difference of two sums less the position's own row, so the cost does not depend on
+   the window. The gradient returns as it came: it is added at the window's left end,
+   taken away at its right end, and one running sum brings it to every row as it goes out
+   of reach. Both live in rings that stay in the cache.
+2. A batch of some steps shares its noise words. Their rows stay in the first-level cache,
+   and what concerns them is small matrix products, which keep their sums in registers.
+3. Each part of a step is one loop over columns, which does all that is to be done with a
+   row while it is in registers (`conec.training.kernels.step`).
+
+So a position sees rows of W2 as the step before left them, and rows of W1 as they were
+when they came into reach.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba as nb
+import numpy as np
+from numba import types
+from numba.extending import overload
+
+from conec.training.kernels import step as s
+from conec.training.kernels.exponential import exp
+from conec.training.kernels.sampling import FAR, prepare
+from conec.training.kernels.simd import address, combine_rows, copy_row, prefetch, prefetch_far
+
+ROWS = s.ROWS
+_F0, _F1 = np.float32(0), np.float32(1)
+# order of summation is free, which vectors need; infinity and NaN keep their meaning
+_MATH = {"contract", "reassoc", "nsz", "arcp"}
+_AHEAD = 8  # rows
+_REBASE = 64  # steps after which prefix sums start anew, so that they stay small
+
+
+def row_of(rows: Any, w: Any) -> Any:
+    """Address of a word's row: in a matrix (its address and bytes in a row), or in a list."""
+
+
+@overload(row_of, inline="always")
+def _row_of(rows, w):  # type: ignore[no-untyped-def]
+    if isinstance(rows, types.Array):
+        return lambda rows, w: rows[w]
+    return lambda rows, w: rows[0] + w * rows[1]
+
+
+@nb.njit(nogil=True, error_model="numpy", fastmath=_MATH)
+def _mask(mask, K, weight, noise, slot, chain, word, left, right, p0, p1, window):  # type: ignore[no-untyped-def]
+    """Weights of the noise words: 0 where one is the target or among its context words.
+
+    `slot` holds, for a word, one more than the place of its last draw, and `chain` for
+    each draw the same of the draw before; `slot` is all zero again at the end.
+    """
+    n_shared = len(noise)
+    for i in range(p1 - p0):
+        for k in range(n_shared):
+            mask[i * K + k] = weight
+        for k in range(n_shared, K):
+            mask[i * K + k] = _F0
+    for k in range(n_shared):
+        chain[k] = slot[noise[k]]
+        slot[noise[k]] = k + 1
+    for i in range(p0 - window, p1 + window):
+        w = word[i]
+        if w >= 0 and slot[w] > 0:
+            k = slot[w]
+            while k > 0:
+                for p in range(max(p0, i - window), min(p1, i + window + 1)):
+                    if left[p] <= i < right[p]:
+                        mask[(p - p0) * K + k - 1] = _F0
+                k = chain[k - 1]
+    for k in range(n_shared):
+        slot[noise[k]] = 0
+
+
+@nb.njit(nogil=True)
+def zero_rows(n, size):  # type: ignore[no-untyped-def]
+    """Rows of zeros, each of which begins where a cache line does."""
+    width = (size + 15) // 16 * 16
+    memory = np.zeros(n * width + 16, np.float32)
+    start = (-(address(memory) >> 2)) & 15
+    return memory[start : start + n * width].reshape(n, width)[:, :size]
+
+
+@nb.njit(nogil=True, error_model="numpy", fastmath=_MATH)
+def _train(  # type: ignore[no-untyped-def]
+    text, rows1, rows2, rate, d, alpha_start, alpha_stop, window, negative, batch_size, mean,
+    corrected, slot,
+):  # fmt: skip
+    """Train on a text, as `prepare` made it; `rows1` and `rows2` are as `row_of` takes them."""
+    word, left, right, known, first, last, noise = text
+    n_shared = noise.shape[1]
+    K = (n_shared + 3) // 4 * 4
+    width = (d + 15) // 16 * 16
+    ring = 1
+    while ring < 2 * window + 2 * ROWS + 2:
+        ring *= 2
+    wrap = ring - 1
+    P = zero_rows(ring, d)  # prefix sums of W1's rows
+    G = zero_rows(ring, d)  # gradient, as differences
+    H = zero_rows(ROWS, d)  # embeddings of the contexts
+    extra = zero_rows(5, d)
+    ring_bytes = 4 * width
+    p_at, g_at, nothing = address(P), address(G), address(extra)
+    # stand-ins: for rows of unknown words; for what is written in their place; for noise and
+    # target words that are none; for gradients of none; and the running sum
+    sink, no_word = nothing + ring_bytes, nothing + 2 * ring_bytes
+    no_gradient, run = nothing + 3 * ring_bytes, nothing + 4 * ring_bytes
+    F = np.zeros(ROWS * K, np.float32)  # scores
+    errors = np.zeros(ROWS * K, np.float32)
+    rates = np.zeros(K, np.float32)  # of the noise words
+    mask = np.zeros((batch_size + ROWS) * K, np.float32)  # weight of each noise word
+    rows = np.full(K, no_word, np.int64)
+    chain = np.zeros(K, np.int32)
+    ahead = np.zeros(s.N_FORWARD, np.int64)
+    back = np.zeros(s.N_BACKWARD, np.int64)
+    back[s.RUN] = run
+    x = np.zeros(ROWS, np.float32)
+    share_in = np.zeros(ROWS, np.float32)
+    share_out = np.zeros(ROWS, np.float32)
+    # of the target words, without and with their rates; and rates of words that go out
+    step = np.zeros(3 * ROWS, np.float32)
+    weight = np.float32(negative / n_shared)
+    alpha_slope = (alpha_stop - alpha_start) / max(last - first, 1)
+    loss = 0.0
+    # products of likelihoods, of which a logarithm is taken before they leave float64
+    noise_product = 1.0
+    target_product = 1.0
+    n_positions = 0
+    n_steps = 0
+
+    for i in range(first - window, first + window):
+        w = word[i]
+        before, total = p_at + (i & wrap) * ring_bytes, p_at + ((i + 1) & wrap) * ring_bytes
+        row = row_of(rows1, w) if w >= 0 else nothing
+        combine_rows(total, _F1, before, _F1, row, d)
+    for b in range(noise.shape[0] - 1):
+        p0 = first + b * batch_size
+        p1 = min(last, p0 + batch_size)
+        alpha = np.float32(alpha_start + alpha_slope * (p0 - first))
+        _mask(mask, K, weight, noise[b], slot, chain, word, left, right, p0, p1, window)
+        for k in range(n_shared):
+            rows[k] = row_of(rows2, noise[b, k])
+            rates[k] = rate[noise[b, k]]
+        for q in range(p0, p1, ROWS):
+            m = min(ROWS, p1 - q)
+            # what the next step needs, and one some steps ahead
+            for i in range(q + ROWS, q + 2 * ROWS):
+                if word[i] >= 0:
+                    prefetch(row_of(rows2, word[i]), d)
+                if word[i + window] >= 0:
+                    prefetch(row_of(rows1, word[i + window]), d)
+            for i in range(q + FAR * ROWS, q + (FAR + 1) * ROWS):
+                if word[i] >= 0:
+                    prefetch_far(row_of(rows2, word[i]), d)
+                if word[i + window] >= 0:
+                    prefetch_far(row_of(rows1, word[i + window]), d)
+            for k in range(
+                (q - p0) * n_shared // batch_size, (q + ROWS - p0) * n_shared // batch_size
+            ):
+                prefetch(row_of(rows2, noise[b + 1, min(k, n_shared - 1)]), d)
+            ahead[s.BEFORE] = p_at + ((q + window) & wrap) * ring_bytes
+            for r in range(ROWS):
+                p = q + r
+                i = p + window
+                ahead[s.IN + r] = row_of(rows1, word[i]) if word[i] >= 0 else nothing
+                ahead[s.IN_SUM + r] = p_at + ((i + 1) & wrap) * ring_bytes
+                ahead[s.HERE + r] = p_at + (p & wrap) * ring_bytes
+                back[s.G_HERE + r] = g_at + (p & wrap) * ring_bytes
+                count = 0
+                if r < m:
+                    ahead[s.LEFT + r] = p_at + (left[p] & wrap) * ring_bytes
+                    ahead[s.RIGHT + r] = p_at + (right[p] & wrap) * ring_bytes
+                    back[s.G_LEFT + r] = g_at + (left[p] & wrap) * ring_bytes
+                    back[s.G_RIGHT + r] = g_at + (right[p] & wrap) * ring_bytes
+                    i = p - window
+                    w = word[i]
+                    back[s.OUT + r] = row_of(rows1, w) if w >= 0 else sink
+                    step[2 * ROWS + r] = rate[w] if w >= 0 else _F0
+                    back[s.G_OUT + r] = g_at + (i & wrap) * ring_bytes
+                    if word[p] >= 0:
+                        count = known[right[p]] - known[left[p]] - 1
+                else:
+                    ahead[s.LEFT + r] = ahead[s.RIGHT + r] = ahead[s.HERE + r]
+                    back[s.G_LEFT + r] = back[s.G_RIGHT + r] = back[s.G_HERE + r]
+                    back[s.OUT + r], back[s.G_OUT + r] = sink, no_gradient
+                if count > 0:
+                    n_positions += 1
+                    back[s.TARGET + r] = row_of(rows2, word[p])
+                    share_in[r] = _F1 / np.float32(count) if mean else _F1
+                    share_out[r] = _F1 / np.float32(count) if mean and corrected else _F1
+                    step[r] = alpha
+                else:
+                    back[s.TARGET + r] = no_word
+                    share_in[r] = share_out[r] = step[r] = _F0
+                    for k in range(K):
+                        mask[(p - p0) * K + k] = _F0
+            ahead[s.HERE + ROWS] = p_at + ((q + ROWS) & wrap) * ring_bytes
+            back[s.G_HERE + ROWS] = g_at + ((q + ROWS) & wrap) * ring_bytes
+            s.forward(ahead, share_in, H, width, d)
+            s.scores(F, H, width, rows, K, d)
+            s.target_scores(x, H, width, back, d)
+            at = (q - p0) * K
+            likelihood = 1.0
+            for k in range(ROWS * K):
+                rest = _F1 / (_F1 + exp(F[k]))  # 1 - sigmoid
+                weights = mask[at + k]
+                errors[k] = (rest - _F1) * weights * alpha
+                likelihood *= np.float64(rest if weights > _F0 else _F1)
+            if likelihood > 1e-100:
+                noise_product *= likelihood
+            else:  # too small for a product
+                for k in range(ROWS * K):
+                    if mask[at + k] > _F0:
+                        loss += np.log(1.0 + np.float64(exp(F[k]))) * weight
+            if noise_product < 1e-100:
+                loss -= np.log(noise_product) * weight
+                noise_product = 1.0
+            for r in range(ROWS):
+                odds = exp(-x[r])
+                if step[r] > _F0:
+                    target_product *= 1.0 + np.float64(odds)
+                step[r] *= odds / (_F1 + odds)
+                step[ROWS + r] = step[r] * rate[max(word[q + r], 0)]
+            if target_product > 1e200:
+                loss += np.log(target_product)
+                target_product = 1.0
+            s.backward(errors, rates, rows, K, step, H, width, back, share_out, d)
+            n_steps += 1
+            if n_steps % _REBASE == 0:
+                base = P[(q - window) & wrap]
+                for i in range(q - window + 1, q + ROWS + window + 1):
+                    total = P[i & wrap]
+                    for j in range(d):
+                        total[j] -= base[j]
+                for j in range(d):
+                    base[j] = _F0
+    # rows still in reach
+    total = extra[4]
+    for i in range(last - window, last + window):
+        g = G[i & wrap]
+        for j in range(d):
+            total[j] += g[j]
+        w = word[i]
+        if w >= 0:
+            row = row_of(rows1, w)
+            combine_rows(row, _F1, row, rate[w], run, d)
+    loss += np.log(target_product) - np.log(noise_product) * weight
+    return loss, n_positions
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy", fastmath=_MATH)
+def train_range(  # type: ignore[no-untyped-def]
+    ids,
+    offsets,
+    start,
+    stop,
+    W1,
+    W2,
+    keep,
+    rate,
+    cumulated,
+    guide,
+    alpha_start,
+    alpha_stop,
+    window,
+    min_window,
+    negative,
+    n_shared,
+    batch_size,
+    mean,
+    corrected,
+    token_key,
+    noise_key,
+    slot,
+):
+    """Train on the tokens [start, stop); W1 and W2 change in place.
+
+    Parameters
+    ----------
+    ids : int32 array
+        The corpus; -1 is a position that is no word.
+    offsets : int64 array of shape (n_documents + 1,)
+        Where documents begin and end in `ids`.
+    start, stop : int
+        A range within the corpus. Positions see the context around it.
+    W1, W2 : float32 arrays of shape (V, d)
+    keep : float32 array of shape (V,)
+        Probability that subsampling keeps an occurrence.
+    rate : float32 array of shape (V,)
+        By which the learning rate is multiplied for each word's rows.
+    cumulated, guide : float64 array of shape (V,), int32 array
+        The noise distribution, by `conec.vocabulary.noise_table`.
+    alpha_start, alpha_stop : float
+        Learning rate at the range's ends, linear between.
+    window, min_window : int
+        Each position's window is uniform between the two.
+    negative, n_shared : int
+        `n_shared` noise words a batch, each with weight ``negative / n_shared``.
+    batch_size : int
+        Positions that share noise words.
+    mean, corrected : bool
+        Mean or sum of the context rows; with the mean, whether the gradient is
+        divided by the number of context words too (the true gradient).
+    token_key, noise_key : uint64
+        Keys of the random numbers, see `conec.training.kernels.random.key`.
+    slot : int16 array of shape (V,)
+        Scratch, all zero before and after.
+
+    Returns
+    -------
+    loss : float
+        Sum over positions of the negative log likelihood (float64). No single likelihood
+        counts as less than exp(-20), which is where sigmoids are cut.
+    n_positions : int
+        Positions trained on.
+    """
+    text = prepare(
+        ids, offsets, start, stop, keep, cumulated, guide, window, min_window, n_shared,
+        batch_size, token_key, noise_key,
+    )  # fmt: skip
+    rows1, rows2 = (address(W1), W1.strides[0]), (address(W2), W2.strides[0])
+    return _train(
+        text, rows1, rows2, rate, W1.shape[1], alpha_start, alpha_stop, window, negative,
+        batch_size, mean, corrected, slot,
+    )  # fmt: skip
+
+
+@nb.njit(nogil=True)
+def _numbered(w, place, words, n):  # type: ignore[no-untyped-def]
+    """The place of a word among the first n of `words`, where it is put if it is new; and n."""
+    if place[w] < 0:
+        words[n] = w
+        place[w] = n
+        n += 1
+    return place[w], n
+
+
+@nb.njit(nogil=True, cache=True)
+def survey(  # type: ignore[no-untyped-def]
+    ids, offsets, start, stop, keep, cumulated, guide, window, min_window, n_shared, batch_size,
+    token_key, noise_key, place,
+):  # fmt: skip
+    """Make what is random of a range, and number its words: what `train_apart` begins with.
+
+    Parameters are those of `train_range`, and:
+
+    Parameters
+    ----------
+    place : int32 array of shape (V,)
+        Scratch, all -1 before and after.
+
+    Returns
+    -------
+    text : tuple
+        As from `conec.training.kernels.sampling.prepare`, but words are places in `words`.
+    words : int32 array of shape (n,)
+        The words of the range, each once.
+    n_text : int
+        The first so many of them are in the text; the others are noise words only.
+    """
+    word, left, right, known, first, last, noise = prepare(
+        ids, offsets, start, stop, keep, cumulated, guide, window, min_window, n_shared,
+        batch_size, token_key, noise_key,
+    )  # fmt: skip
+    words = np.empty(min(len(place), len(word) + noise.size), np.int32)
+    n = 0
+    for i in range(len(word)):
+        if word[i] >= 0:
+            word[i], n = _numbered(word[i], place, words, n)
+    n_text = n
+    for b in range(len(noise)):
+        for k in range(n_shared):
+            noise[b, k], n = _numbered(noise[b, k], place, words, n)
+    words = words[:n]
+    for i in range(n):
+        place[words[i]] = -1
+    return (word, left, right, known, first, last, noise), words, n_text
+
+
+@nb.njit(nogil=True)
+def _places(W, words, copies, room, used):  # type: ignore[no-untyped-def]
+    """Addresses of rows: in W, or of copies in `room`, made here, of words that others need too.
+
+    `used` rows of the room are taken. Returns the addresses and the words that were copied.
+    """
+    rows = np.empty(len(words), np.int64)
+    for i in range(len(words)):
+        rows[i] = row_of((address(W), W.strides[0]), words[i])
+    copied = np.empty(len(words), np.int32)
+    d, n = W.shape[1], 0
+    for i in range(len(words)):
+        if i + _AHEAD < len(words):
+            prefetch(rows[i + _AHEAD], d)
+        if copies[words[i]] > 1:
+            copy = address(room) + (used + n) * room.strides[0]
+            copy_row(copy, rows[i], d)
+            rows[i] = copy
+            copied[n] = words[i]
+            n += 1
+    return rows, copied[:n]
+
+
+@nb.njit(nogil=True, cache=True, error_model="numpy", fastmath=_MATH)
+def train_apart(  # type: ignore[no-untyped-def]
+    text, words, n_text, W1, W2, copies1, copies2, rate, alpha_start, alpha_stop, window,
+    negative, batch_size, mean, corrected, slot, room,
+):  # fmt: skip
+    """Train as `train_range` does, but on copies of the rows that other ranges need too.
+
+    Parameters are those of `train_range`, and:
+
+    Parameters
+    ----------
+    text, words, n_text
+        What `survey` returned.
+    copies1, copies2 : int32 arrays of shape (V,)
+        How many of the ranges that are trained at the same time need a word's row of W1
+        and of W2. Rows that no other needs are changed in place.
+    room : float32 array of shape (n, d)
+        Memory for copies; if there is not enough, more is taken.
+
+    Returns
+    -------
+    loss, n_positions
+        As from `train_range`.
+    words1, words2 : int32 arrays
+        The words whose rows of W1 and W2 were copied.
+    room : float32 array of shape (n, d)
+        What became of the copies: those of W1, then those of W2.
+    """
+    d = W1.shape[1]
+    if len(room) < n_text + len(words):
+        room = zero_rows((n_text + len(words)) * 5 // 4, d)
+    at1, words1 = _places(W1, words[:n_text], copies1, room, 0)
+    at2, words2 = _places(W2, words, copies2, room, len(words1))
+    loss, n_positions = _train(
+        text, at1, at2, rate[words], d, alpha_start, alpha_stop, window, negative, batch_size,
+        mean, corrected, slot,
+    )  # fmt: skip
+    return loss, n_positions, words1, words2, room

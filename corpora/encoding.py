@@ -1,0 +1,368 @@
+"""The encoded corpus: one flat file of int32 word ids, and where documents begin.
+
+Encoding reads the text once, plain text in compiled code and all else in Python;
+whoever trains reads arrays from then on, as many times as they like, without loading
+the file into memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import tempfile
+import weakref
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from itertools import repeat
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from corpora.counting.plain_text import is_plain, utf8_blocks
+from corpora.counting.word_table import WordTable, load, pack
+from corpora.errors import CorpusError
+from corpora.files import atomic_folder
+from corpora.parallel import map_shards
+
+if TYPE_CHECKING:
+    from corpora.corpus import Corpus
+
+__all__ = ["BREAK_ID", "FORMAT_VERSION", "TokenStream"]
+
+FORMAT_VERSION = 1
+BREAK_ID = -1
+_UNKNOWN = -2
+
+_ABOUT, _IDS, _OFFSETS = "tokens.json", "ids.int32", "offsets.int64"
+
+_BLOCK = 1 << 20  # tokens handed on at a time
+# Tokens looked up at a time: few enough to be still in the processor's cache.
+_PIECE = 4096
+
+Block = tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], int]
+
+
+class TokenStream:
+    """A corpus as ids, memory-mapped.
+
+    Attributes
+    ----------
+    ids : int32 array of shape (n_tokens,)
+        Word ids; -1 is a break between sentences: a position that is no word.
+        Words outside the vocabulary are left out.
+    offsets : int64 array of shape (n_documents + 1,)
+        Document ``i`` is ``ids[offsets[i]:offsets[i + 1]]``.
+    n_raw : int
+        Tokens read, those outside the vocabulary included; breaks are none.
+    skipped : int
+        Lines dropped for bytes that cannot be decoded (``errors="skip"``).
+    """
+
+    def __init__(
+        self,
+        ids: npt.NDArray[np.int32],
+        offsets: npt.NDArray[np.int64],
+        n_raw: int,
+        skipped: int = 0,
+    ) -> None:
+        self.ids = ids
+        self.offsets = offsets
+        self.n_raw = n_raw
+        self.skipped = skipped
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    @property
+    def n_documents(self) -> int:
+        """Number of documents."""
+        return len(self.offsets) - 1
+
+    def __iter__(self) -> Iterator[npt.NDArray[np.int32]]:
+        for start, stop in zip(self.offsets[:-1], self.offsets[1:], strict=True):
+            yield self.ids[start:stop]
+
+    def fingerprint(self) -> int:
+        """A checksum of ids and document borders: the same corpus gives the same."""
+        crc = zlib.crc32(np.ascontiguousarray(self.offsets).data)
+        for start in range(0, len(self.ids), _BLOCK):
+            crc = zlib.crc32(np.ascontiguousarray(self.ids[start : start + _BLOCK]).data, crc)
+        return crc
+
+    @classmethod
+    def encode(
+        cls,
+        corpus: Corpus,
+        index: Mapping[str, int],
+        path: str | Path | None = None,
+        *,
+        workers: int | None = 1,
+        progress: bool = False,
+    ) -> TokenStream:
+        """Encode a corpus.
+
+        Parameters
+        ----------
+        corpus : Corpus
+            What `corpora.open` returns.
+        index : mapping of str to int
+            Word to id, from 0. Words that it lacks are left out.
+        path : path, optional
+            Folder for the result; one that holds a token stream is replaced. By
+            default a temporary one, deleted with the object.
+        workers : int, optional
+            Where the corpus can be cut: threads for plain text (see
+            :func:`corpora.counting.count`), otherwise processes; None is all cores.
+            The result does not depend on it.
+        progress : bool
+            Show a bar.
+
+        Raises
+        ------
+        OSError
+            If the folder cannot be written, or holds other things.
+        CorpusError
+            If something is wrong with the contents of a file.
+        """
+        index = _words_only(index)
+        if path is not None:
+            # The marker keeps a mistyped path from replacing a folder of other things.
+            with atomic_folder(path, marker=_ABOUT) as folder:
+                _write(folder, corpus, index, workers, progress)
+            return cls.open(path)
+        folder = Path(tempfile.mkdtemp(prefix="corpora-tokens-"))
+        try:
+            _write(folder, corpus, index, workers, progress)
+            stream = cls.open(folder)
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        weakref.finalize(stream, shutil.rmtree, folder, ignore_errors=True)
+        return stream
+
+    @classmethod
+    def from_documents(
+        cls, documents: Iterable[Iterable[str]], index: Mapping[str, int]
+    ) -> TokenStream:
+        """Encode a few documents in memory.
+
+        Parameters
+        ----------
+        documents : iterable of iterables of str
+            The tokens of each. Unlike in a corpus, empty ones are kept.
+        index : mapping of str to int
+            Word to id, from 0. Words that it lacks are left out.
+
+        Raises
+        ------
+        TypeError
+            If a document is a string and not its tokens.
+        """
+        blocks = list(_blocks(map(_as_tokens, documents), _words_only(index)))
+        ids = [np.zeros(0, np.int32), *(block[0] for block in blocks)]
+        lengths = [np.zeros(0, np.int64), *(block[1] for block in blocks)]
+        n_raw = sum(block[2] for block in blocks)
+        return cls(np.concatenate(ids), _offsets(np.concatenate(lengths)), n_raw)
+
+    @classmethod
+    def open(cls, path: str | Path) -> TokenStream:
+        """Open a folder that `encode` wrote.
+
+        Raises
+        ------
+        CorpusError
+            If the folder holds no token stream, a damaged one or one of a newer format.
+        """
+        folder = Path(path)
+        about = _about(folder)
+        n_tokens, n_documents = about["tokens"], about["documents"]
+        for name, size in ((_IDS, 4 * n_tokens), (_OFFSETS, 8 * (n_documents + 1))):
+            file = folder / name
+            if not file.is_file():
+                raise CorpusError("the file is missing: encode the corpus again", path=file)
+            if (has := file.stat().st_size) != size:
+                raise CorpusError(
+                    f"the file is damaged: it has {has} bytes in place of {size}; encode the "
+                    "corpus again",
+                    path=file,
+                )
+        offsets = np.fromfile(folder / _OFFSETS, "<i8")
+        if offsets[0] != 0 or offsets[-1] != n_tokens or (np.diff(offsets) < 0).any():
+            raise CorpusError(
+                "the file is damaged: documents do not follow one another; encode the corpus again",
+                path=folder / _OFFSETS,
+            )
+        ids = _map(folder / _IDS, n_tokens)
+        return cls(ids, offsets, about["tokens_read"], about["lines_skipped"])
+
+
+def _about(folder: Path) -> dict[str, int]:
+    try:
+        about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
+        version = about["format_version"]
+        # Looked at first: what else a newer version has is not known here.
+        if isinstance(version, int) and version > FORMAT_VERSION:
+            raise CorpusError(
+                f"token stream format {version}, this version reads up to {FORMAT_VERSION}: "
+                "update similarity-encoders",
+                path=folder,
+            )
+        names = ("tokens", "documents", "tokens_read", "lines_skipped")
+        numbers: dict[str, int] = {name: about[name] for name in names}
+        if not all(type(n) is int and n >= 0 for n in (version, *numbers.values())):
+            raise ValueError(f"numbers of {_ABOUT} are none")
+    except CorpusError:
+        raise
+    except OSError as error:
+        raise CorpusError(
+            f"no token stream, as there is no {_ABOUT} to be read ({error.strerror})", path=folder
+        ) from error
+    except (ValueError, LookupError, TypeError) as error:
+        raise CorpusError(f"no token stream, or {_ABOUT} is damaged", path=folder) from error
+    return numbers
+
+
+def _words_only(index: Mapping[str, int]) -> Mapping[str, int]:
+    """Take the break out of a vocabulary, which is no word wherever it comes from."""
+    return {word: i for word, i in index.items() if word} if "" in index else index
+
+
+def _as_tokens(document: Iterable[str]) -> list[str]:
+    if isinstance(document, str):
+        raise TypeError(f"a document is its tokens, not the string {document[:40]!r}")
+    return list(document)
+
+
+def _map(path: Path, n: int) -> npt.NDArray[np.int32]:
+    # an empty file cannot be mapped
+    return np.memmap(path, "<i4", "r", shape=(n,)) if n else np.empty(0, np.int32)
+
+
+def _offsets(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+
+
+def _write(
+    folder: Path, corpus: Corpus, index: Mapping[str, int], workers: int | None, progress: bool
+) -> None:
+    plain = is_plain(corpus)
+    blocks = _plain_encoder(index) if plain else partial(_blocks, index=index)
+    parts = map_shards(
+        partial(_encode_shard, blocks=blocks, folder=folder),
+        corpus,
+        workers=workers,
+        progress="encoding" if progress else None,
+        threads=plain,
+    )
+    n_raw = skipped = 0
+    lengths = [np.zeros(0, np.int64)]
+    target = folder / _IDS
+    # Closed here, so that no worker writes any more when the folder is deleted.
+    with contextlib.closing(parts):
+        for number, part in enumerate(parts):
+            if number == 0:
+                # All there is of a corpus that is not cut, however large.
+                os.replace(part.path, target)
+            else:
+                with open(part.path, "rb") as source, open(target, "ab") as file:
+                    shutil.copyfileobj(source, file, 1 << 20)
+                part.path.unlink()
+            lengths.append(part.lengths)
+            n_raw += part.n_raw
+            skipped += part.skipped
+    offsets = _offsets(np.concatenate(lengths))
+    offsets.astype("<i8").tofile(folder / _OFFSETS)
+    about = {
+        "format_version": FORMAT_VERSION,
+        "documents": len(offsets) - 1,
+        "tokens": int(offsets[-1]),
+        "tokens_read": n_raw,
+        "lines_skipped": skipped,
+    }
+    (folder / _ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
+
+
+class _Part(NamedTuple):
+    """A shard, encoded: its ids lie in a file, as they may be more than fit in memory."""
+
+    path: Path
+    lengths: npt.NDArray[np.int64]
+    n_raw: int
+    skipped: int
+
+
+def _encode_shard(
+    shard: Corpus, blocks: Callable[[Corpus], Iterator[Block]], folder: Path
+) -> _Part:
+    path = folder / f"part-{secrets.token_hex(8)}"
+    lengths = [np.zeros(0, np.int64)]
+    n_raw = 0
+    with open(path, "wb") as file:
+        for ids, block_lengths, raw in blocks(shard):
+            ids.astype("<i4", copy=False).tofile(file)
+            lengths.append(block_lengths)
+            n_raw += raw
+    return _Part(path, np.concatenate(lengths), n_raw, shard.skipped)
+
+
+def _plain_encoder(index: Mapping[str, int]) -> Callable[[Corpus], Iterator[Block]]:
+    """Make what encodes plain text, with a table of words that threads can share."""
+    load()
+    table = WordTable()
+    table.add(pack(index))
+
+    def encode(shard: Corpus) -> Iterator[Block]:
+        ids, lengths = np.empty(0, np.int32), np.empty(0, np.int64)
+        for block in utf8_blocks(shard):
+            room = len(block) // 2 + 1
+            if room > len(ids):
+                ids, lengths = np.empty(room, np.int32), np.empty(room, np.int64)
+            n_ids, n_lines, n_words = table.encode(block, ids, lengths)
+            # The ids are written before the next block is read; the lengths are kept.
+            yield ids[:n_ids], lengths[:n_lines].copy(), n_words
+
+    return encode
+
+
+def _blocks(documents: Iterable[list[str]], index: Mapping[str, int]) -> Iterator[Block]:
+    """Encode about a million tokens at a time, in constant memory."""
+    pieces: list[npt.NDArray[np.int32]] = []
+    size = 0
+    tokens: list[str] = []
+    lengths: list[int] = []
+    for document in documents:
+        tokens += document
+        lengths.append(len(document))
+        if len(tokens) > _PIECE:
+            pieces.append(_look_up(tokens, index))
+            size += len(tokens)
+            tokens.clear()
+            if size > _BLOCK:
+                yield _without_unknown(pieces, lengths)
+                pieces, lengths, size = [], [], 0
+    if lengths:
+        pieces.append(_look_up(tokens, index))
+        yield _without_unknown(pieces, lengths)
+
+
+def _look_up(tokens: list[str], index: Mapping[str, int]) -> npt.NDArray[np.int32]:
+    ids = np.fromiter(map(index.get, tokens, repeat(_UNKNOWN)), np.int32, len(tokens))
+    # Breaks are looked for among the unknown only: a look at every token takes long.
+    for position in np.flatnonzero(ids == _UNKNOWN).tolist():
+        if not tokens[position]:
+            ids[position] = BREAK_ID
+    return ids
+
+
+def _without_unknown(pieces: list[npt.NDArray[np.int32]], lengths: list[int]) -> Block:
+    ids = np.concatenate(pieces)
+    kept = ids != _UNKNOWN
+    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)])
+    n_raw = len(ids) - int(np.count_nonzero(ids == BREAK_ID))
+    return ids[kept], np.diff(before[np.cumsum(lengths)], prepend=0), n_raw

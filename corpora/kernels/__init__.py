@@ -1,1 +1,0 @@
-"""Compiled by Numba, which is imported with the modules here and nowhere else in `corpora`."""

@@ -1,0 +1,1 @@
+"""From arrays, sparse matrices, tensors and data sets to batches."""

@@ -1,0 +1,1 @@
+"""Recommenders without a network, to compare with."""

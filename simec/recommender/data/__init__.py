@@ -1,0 +1,1 @@
+"""Ratings, features and ids of users and items."""

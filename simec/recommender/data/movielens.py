@@ -1,0 +1,274 @@
+"""The official files of MovieLens, as ratings and as tables of movies and users.
+
+Files are not part of this package, and GroupLens does not allow to pass them on: see
+https://grouplens.org/datasets/movielens/. The format is told by the files that a folder has:
+
+- 100k: ``u.data``, ``u.item``, ``u.user``
+- 1M: ``ratings.dat``, ``movies.dat``, ``users.dat``; 10M: the same without users
+- latest-small and others since 20M: ``ratings.csv``, ``movies.csv``
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy import sparse
+
+from corpora.files import missing_file
+from simec.recommender.data.files import FileError
+from simec.recommender.data.ids import Ids
+from simec.recommender.data.ratings import Ratings
+
+_CHUNK = 1 << 22  # bytes that are parsed at a time
+_GENRES = (
+    "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary",
+    "Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi",
+    "Thriller", "War", "Western",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Movie:
+    """A line of ``u.item``, ``movies.dat`` or ``movies.csv``.
+
+    Attributes
+    ----------
+    movie : int
+    title : str
+        With the year in brackets, as MovieLens has it.
+    genres : tuple of str
+    """
+
+    movie: int
+    title: str
+    genres: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class User:
+    """A line of ``u.user`` or ``users.dat``.
+
+    Attributes
+    ----------
+    user : int
+    gender : str
+        "M" or "F".
+    age : int
+        Of 1M the lowest of an age group.
+    occupation : str
+        Of 1M a number.
+    zip : str
+    """
+
+    user: int
+    gender: str
+    age: int
+    occupation: str
+    zip: str
+
+
+def read_movielens(path: Any) -> Ratings:
+    """Read the ratings of a MovieLens data set.
+
+    Ten million ratings take less than half a gigabyte on the way.
+
+    Parameters
+    ----------
+    path : str or path
+        Of the unpacked folder, or of its file of ratings.
+
+    Returns
+    -------
+    Ratings
+        With MovieLens' ids of users and movies.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the folder has none of the official files.
+    FileError
+        If a line is malformed, or a user has rated a movie twice; it says which line.
+    """
+    file = _find(path, "u.data", "ratings.dat", "ratings.csv")
+    separator = {".dat": b"::", ".csv": b","}.get(file.suffix, b"\t")
+    parts = list(_parsed(file, separator))
+    if not parts:
+        raise FileError(f"{file} has no ratings")
+    users, movies, values = (
+        np.concatenate([part[k] for part in parts]) for k in range(3)
+    )  # fmt: skip
+    del parts
+    names_u, rows = np.unique(users, return_inverse=True)
+    names_m, columns = np.unique(movies, return_inverse=True)
+    del users, movies
+    place = rows.astype(np.int32), columns.astype(np.int32)
+    del rows, columns
+    matrix = sparse.csr_matrix((values, place), (len(names_u), len(names_m)), dtype=np.float32)
+    if matrix.nnz < len(values):
+        _report_twice(file, place, len(names_m), names_u, names_m, _header(file))
+    return Ratings(matrix, Ids(names_u, "user"), Ids(names_m, "item"))
+
+
+def read_movies(path: Any) -> list[Movie]:
+    """Read titles and genres of a MovieLens data set.
+
+    Parameters
+    ----------
+    path : str or path
+        Of the folder, or of its file of movies.
+    """
+    file = _find(path, "u.item", "movies.dat", "movies.csv")
+    if file.suffix == ".csv":
+        return list(_lines(file, _movie_of_csv, ",", header=True))
+    if file.suffix == ".dat":
+        return list(_lines(file, _movie_of_dat, "::"))
+    return list(_lines(file, _movie_of_100k, "|"))
+
+
+def read_users(path: Any) -> list[User]:
+    """Read what is known of the users of MovieLens 100k or 1M.
+
+    Parameters
+    ----------
+    path : str or path
+        Of the folder, or of its file of users.
+    """
+    file = _find(path, "u.user", "users.dat")
+    if file.suffix == ".dat":
+        return list(_lines(file, lambda f: User(int(f[0]), f[1], int(f[2]), f[3], f[4]), "::"))
+    return list(_lines(file, lambda f: User(int(f[0]), f[2], int(f[1]), f[3], f[4]), "|"))
+
+
+def _find(path: Any, *names: str) -> Path:
+    found = Path(os.fspath(path)).expanduser()
+    if not found.exists():
+        raise missing_file(str(found))
+    if not found.is_dir():
+        return found
+    for name in names:
+        if (found / name).exists():
+            return found / name
+    raise FileNotFoundError(f"{found} has none of {', '.join(names)}: is it a MovieLens folder?")
+
+
+# Ratings: in pieces, as arrays
+
+
+def _parsed(file: Path, separator: bytes) -> Iterator[tuple[Any, Any, Any]]:
+    """Users, movies and values of some megabytes of lines at a time."""
+    number = 1 + _header(file)
+    with file.open("rb") as stream:
+        for _ in range(_header(file)):
+            stream.readline()
+        while piece := stream.read(_CHUNK):
+            piece += stream.readline()
+            yield _numbers(piece, separator, file, number)
+            number += piece.count(b"\n")
+
+
+def _header(file: Path) -> int:
+    return 1 if file.suffix == ".csv" else 0
+
+
+def _numbers(piece: bytes, separator: bytes, file: Path, number: int) -> tuple[Any, Any, Any]:
+    text = piece.replace(separator, b" ")
+    try:
+        table = np.loadtxt(io.BytesIO(text), np.float64, comments=None, ndmin=2, encoding="ascii")
+        fine = table.shape == (_count(piece), 4) and bool(np.isfinite(table).all())
+        fine = fine and bool((table[:, :2] >= 1).all() and (table[:, :2] % 1 == 0).all())
+    except (ValueError, UnicodeDecodeError):
+        fine = False
+    if not fine:
+        _report(piece, separator, file, number)
+    return (
+        table[:, 0].astype(np.int32), table[:, 1].astype(np.int32), table[:, 2].astype(np.float32)
+    )  # fmt: skip
+
+
+def _count(piece: bytes) -> int:
+    return piece.count(b"\n") + (not piece.endswith(b"\n"))
+
+
+def _report(piece: bytes, separator: bytes, file: Path, number: int) -> None:
+    """Raise the error of the first line that is malformed."""
+    for here, line in enumerate(piece.splitlines(), number):
+        fields = line.split(separator)
+        try:
+            user, movie, value = int(fields[0]), int(fields[1]), float(fields[2])
+            fine = bool(len(fields) == 4 and min(user, movie) >= 1)
+            fine = fine and bool(np.isfinite([value, float(fields[3])]).all())
+        except (ValueError, IndexError):
+            fine = False
+        if not fine:
+            names = (
+                separator.decode()
+                .replace("\t", "<tab>")
+                .join(("user", "movie", "rating", "timestamp"))
+            )
+            raise FileError(f"{file}, line {here} is not {names}: {line!r}")
+    raise FileError(f"{file}: lines from {number} on are malformed")
+
+
+def _report_twice(file: Path, place: Any, n: int, users: Any, movies: Any, header: int) -> None:
+    key = place[0].astype(np.int64) * n + place[1]
+    order = np.argsort(key, kind="stable")
+    again = order[1:][key[order][1:] == key[order][:-1]]
+    line = int(again.min())
+    user, movie = users[place[0][line]], movies[place[1][line]]
+    raise FileError(f"{file}, line {line + 1 + header}: user {user} has rated movie {movie} before")
+
+
+# Movies and users: few, as objects
+
+
+def _lines(
+    file: Path, read: Callable[[list[str]], Any], separator: str, *, header: bool = False
+) -> Iterator[Any]:
+    # 100k and 1M are in latin-1, the others in UTF-8
+    raw = file.read_bytes()
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError:
+        text = raw.decode("latin-1")
+    for number, line in enumerate(text.split("\n"), 1):
+        line = line.rstrip("\r")
+        if not line or (header and number == 1):
+            continue
+        fields = next(csv.reader([line])) if separator == "," else line.split(separator)
+        try:
+            yield read(fields)
+        except (ValueError, IndexError) as error:
+            raise FileError(f"{file}, line {number} is malformed: {line!r}") from error
+
+
+def _movie_of_csv(fields: list[str]) -> Movie:
+    movie, title, genres = fields
+    return Movie(int(movie), title, _genres(genres))
+
+
+def _movie_of_dat(fields: list[str]) -> Movie:
+    # a title may hold the separator
+    return Movie(int(fields[0]), "::".join(fields[1:-1]) or _none(), _genres(fields[-1]))
+
+
+def _movie_of_100k(fields: list[str]) -> Movie:
+    flags = fields[5:]
+    if len(flags) != len(_GENRES) or set(flags) - {"0", "1"}:
+        raise ValueError
+    genres = tuple(genre for genre, flag in zip(_GENRES, flags, strict=True) if flag == "1")
+    return Movie(int(fields[0]), fields[1], genres)
+
+
+def _genres(text: str) -> tuple[str, ...]:
+    return () if text == "(no genres listed)" else tuple(text.split("|"))
+
+
+def _none() -> str:
+    raise ValueError("there is no title")
