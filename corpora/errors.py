@@ -1,10 +1,16 @@
-"""The errors that reading a corpus raises."""
+"""Errors that all packages share, and warnings that point to the caller."""
 
 from __future__ import annotations
 
 import os
+import sys
+import warnings
+from pathlib import Path
 
-__all__ = ["CorpusError", "NotReiterableError"]
+__all__ = ["CorpusError", "ModelError", "NotReiterableError", "warn"]
+
+_ROOT = Path(__file__).resolve().parent.parent
+_PACKAGES = tuple(f"{_ROOT / name}{os.sep}" for name in ("conec", "corpora", "simec"))
 
 
 class CorpusError(ValueError):
@@ -50,3 +56,15 @@ class CorpusError(ValueError):
 
 class NotReiterableError(CorpusError):
     """A second pass was asked of a corpus that can be read only once."""
+
+
+class ModelError(ValueError):
+    """A folder that holds no model, one of another kind or of a newer version, or a damaged one."""
+
+
+def warn(message: str, category: type[Warning] = UserWarning) -> None:
+    """Warn with the place of the first caller outside of these packages."""
+    level, frame = 1, sys._getframe(1)
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGES):
+        level, frame = level + 1, frame.f_back
+    warnings.warn(message, category, stacklevel=level + 1)
