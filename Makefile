@@ -13,7 +13,7 @@ test: $(VENV)/test.done
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 lint: $(VENV)/test.done
 	$(BIN)/ruff check --fix $(SOURCES)

@@ -44,6 +44,6 @@ __getattr__ = needing_torch(
         "explain_prediction": "encoders",
         "explain_similarity": "encoders",
         "relevances": "propagation",
-        "NoRuleError": "layers",
+        "NoRuleError": "canonize",
     },
 )

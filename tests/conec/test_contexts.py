@@ -218,7 +218,7 @@ def test_embeddings_are_contexts_times_the_matrix(zipf, normalize, memory, worke
 
 
 def test_embeddings_never_build_the_matrix(zipf, monkeypatch):
-    monkeypatch.delattr("conec.contexts.Rows")
+    monkeypatch.delattr("conec.contexts.matrices.Rows")
     global_embeddings(zipf, np.ones((1000, 2), np.float32))
 
 

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import corpora
-from corpora import CorpusError, counting
+from corpora import CorpusError
 from corpora.counting import Counts, count, read_vocabulary, vocabulary_lines
+from corpora.counting import counts as counting
 from corpora.counting import word_counter as tally
 from corpora.parallel import map_shards
 
