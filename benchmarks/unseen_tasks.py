@@ -156,13 +156,10 @@ def _pairs() -> list[str]:
 def _lines(name: str, end: str) -> list[str]:
     """The lines of a file of a data set that are not empty."""
     from corpora import datasets
-    from corpora.datasets.formats import open_binary
+    from corpora.readers import text_lines
 
     (path,) = [p for p in datasets.paths(name) if p.name.removesuffix(".xz").endswith(end)]
-    with open_binary(path) as file:
-        text = file.read().decode("utf-8")
-    # not splitlines, which also cuts at characters that stand in sentences
-    return [line for line in text.split("\n") if line.strip()]
+    return [line for _, line in text_lines(path)]
 
 
 # Scores

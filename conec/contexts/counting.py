@@ -22,7 +22,7 @@ import numpy.typing as npt
 from conec.config import check_choice, check_integer, check_number
 from conec.types import IntArray, Normalize
 from corpora.files import temporary_files_in
-from corpora.jit import compiling
+from corpora.jit import announce_compilation
 
 if TYPE_CHECKING:
     from conec.contexts import Window
@@ -97,7 +97,7 @@ class Counting:
 
         n, step = len(self._stream), self._segment
         ids = np.asarray(self._stream.ids)
-        with compiling("context vectors"):
+        with announce_compilation("context vectors"):
             counts: npt.NDArray[np.int64] = count_words(ids[:0], self._n_words)
             make, _, _ = self._counter(0, 0)
             finish(0, 0)

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from conec.config import check_choice, check_integer
 from conec.contexts.counting import Block, Counting, Rows, normalized
 from conec.types import FloatArray, IntArray, Normalize, Weighting
-from corpora.jit import compiling
+from corpora.jit import announce_compilation
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -226,7 +226,7 @@ def local_contexts(
     borders = np.asarray([0] if offsets is None else offsets).astype(np.int64)
     keep = window.word_weights(n_words)
     weights, n = window.distance_weights(), len(words)
-    with compiling("context vectors of texts"):
+    with announce_compilation("context vectors of texts"):
         text, first, stop = lay_out(compact, borders, 0, len(ids))
         starts, order = group_positions(lay_out(targets, borders, 0, 0)[0], first, stop, n_rows)
         counts = np.diff(starts)

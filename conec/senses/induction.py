@@ -18,7 +18,7 @@ from conec.senses.clustering import cluster
 from conec.senses.inventory import SenseInventory, SenseSettings, word_vectors
 from conec.training.weights import unit
 from conec.types import FloatArray, IntArray
-from corpora.jit import compiling
+from corpora.jit import announce_compilation
 
 if TYPE_CHECKING:
     from conec.vocabulary import Vocabulary
@@ -89,7 +89,7 @@ def induce(
     plain = unit(W1)
     means = global_embeddings(stream, plain, window, workers=workers, progress=progress)
     found = context_map(unit(means), word_vectors(W1), vocabulary.counts, settings.ridge)
-    with compiling("senses"):
+    with announce_compilation("senses"):
         ids, borders = np.asarray(stream.ids), stream.offsets.astype(np.int64)
         text, first, stop = lay_out(ids, borders, 0, len(ids))
         starts, order = group_positions(text, first, stop, len(W1))

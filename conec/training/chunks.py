@@ -14,7 +14,7 @@ from conec.config import Config
 from conec.training.weights import zero_rows
 from conec.types import FloatArray, IntArray
 from conec.vocabulary import Vocabulary, noise_table
-from corpora.jit import compiling
+from corpora.jit import announce_compilation
 
 if TYPE_CHECKING:
     from conec.training.checkpoint import TrainingState
@@ -92,7 +92,7 @@ class Step:
 
     def _load(self) -> None:
         """Load the compiled code, or compile it, before the clock of training starts."""
-        with compiling("training"):
+        with announce_compilation("training"):
             if self._config.deterministic:
                 nothing = self.survey(0, self.places(), 0)
                 copies = self.counters()
