@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from conec.training.weights import unit
+from conec.linalg import normalize
 
 MARK = "___"
 LENGTHS = ("l2", "l4", "l6")
@@ -167,7 +167,7 @@ def _lines(name: str, end: str) -> list[str]:
 
 def nonce_ranks(vectors: Floats, own: Sequence[int], known: Floats) -> npt.NDArray[np.int64]:
     """The rank of each word's own vector among all, from 1, by cosine; ties count as before it."""
-    similarity = unit(vectors) @ unit(known).T
+    similarity = normalize(vectors) @ normalize(known).T
     rows = np.arange(len(own))
     mine = similarity[rows, own].copy()
     similarity[rows, own] = -np.inf
@@ -180,9 +180,9 @@ def chimera_score(
 ) -> float:
     """Mean of Spearman's correlations; 0 for a trial whose cosines are all alike."""
     scores = []
-    for vector, trial in zip(unit(vectors), trials, strict=True):
+    for vector, trial in zip(normalize(vectors), trials, strict=True):
         at = [i for i, probe in enumerate(trial.probes) if probe in index]
-        cosines = unit(known[[index[trial.probes[i]] for i in at]]) @ vector
+        cosines = normalize(known[[index[trial.probes[i]] for i in at]]) @ vector
         scores.append(spearman(cosines, [trial.ratings[i] for i in at]))
     return float(np.mean(scores))
 
@@ -191,8 +191,8 @@ def rare_score(
     vectors: dict[str, Floats], pairs: Sequence[RarePair], index: dict[str, int], known: Floats
 ) -> float:
     """Spearman's correlation over pairs, whose first word is known."""
-    left = unit(known[[index[pair.known] for pair in pairs]])
-    right = unit(np.stack([vectors[pair.rare] for pair in pairs]))
+    left = normalize(known[[index[pair.known] for pair in pairs]])
+    right = normalize(np.stack([vectors[pair.rare] for pair in pairs]))
     return spearman((left * right).sum(axis=1), [pair.score for pair in pairs])
 
 

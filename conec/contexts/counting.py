@@ -25,7 +25,7 @@ from corpora.files import temporary_files_in
 from corpora.jit import announce_compilation
 
 if TYPE_CHECKING:
-    from conec.contexts import Window
+    from conec.contexts.window import Window
     from corpora.encoding import TokenStream
 
 _SMALLEST = 1 << 12  # tokens of a segment and entries of a block, at least
