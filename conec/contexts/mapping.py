@@ -22,12 +22,12 @@ import numpy as np
 import numpy.typing as npt
 
 from conec import random_streams as purposes
-from conec.config import check_integer, check_number
 from conec.contexts import Window
 from conec.linalg import Moments, NothingToLearn
 from conec.persistence import MAP, ModelError, Part, load_part
 from conec.training.weights import unit
 from conec.types import JSON, FloatArray, IntArray, StrPath
+from corpora.checks import check_integer, check_number
 
 if TYPE_CHECKING:
     from conec.vocabulary import Vocabulary

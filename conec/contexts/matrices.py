@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from conec.config import check_choice, check_integer
 from conec.contexts.counting import Block, Counting, Rows, normalized
 from conec.types import FloatArray, IntArray, Normalize, Weighting
+from corpora.checks import check_choice, check_integer
 from corpora.jit import compiling
 
 if TYPE_CHECKING:
