@@ -13,7 +13,7 @@ from conec import ContextEncoder, ExtendedContextEncoder, ModelError, persistenc
 from conec.cli.options import load_model
 from corpora import Corpus
 from corpora.cli.app import INTERRUPTED, fail
-from corpora.cli.options import told_skipped
+from corpora.cli.options import report_skipped
 from corpora.counting import Counts, count
 from corpora.encoding import TokenStream
 from corpora.files import check_folder
@@ -142,7 +142,7 @@ class Run:
         )
 
     def _encode(self, model: ContextEncoder) -> TokenStream:
-        with told_skipped() as skipped:
+        with report_skipped() as skipped:
             if isinstance(model, ExtendedContextEncoder):
                 stream: TokenStream = model.encode(self.corpus, progress=self.bars)
                 skipped.append(self.corpus.skipped)
