@@ -19,7 +19,7 @@ from conec.cli.options import (
 )
 from conec.cli.queries import show
 from corpora.cli.app import fail
-from corpora.cli.options import Clean, Reading, Tokenize, reads_corpus, told_skipped
+from corpora.cli.options import Clean, Reading, Tokenize, reads_corpus, report_skipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -78,7 +78,7 @@ def embed(
                     n_lost += not has
             n_documents += 1
 
-    with told_skipped() as skipped:
+    with report_skipped() as skipped:
         write(rows(), encoder.config.vector_size)
         skipped.append(corpus.skipped)
     typer.echo(

@@ -12,7 +12,7 @@ import typer
 from conec import ContextEncoder, ModelError, persistence
 from corpora import Corpus
 from corpora.cli.app import INTERRUPTED, fail
-from corpora.cli.options import told_skipped
+from corpora.cli.options import report_skipped
 from corpora.counting import Counts, count
 from corpora.encoding import TokenStream
 from corpora.files import check_folder
@@ -138,7 +138,7 @@ class Run:
         )
 
     def _encode(self, model: ContextEncoder) -> TokenStream:
-        with told_skipped() as skipped:
+        with report_skipped() as skipped:
             stream = TokenStream.encode(
                 self.corpus,
                 model.vocabulary.index,

@@ -12,11 +12,11 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from conec.config import check_integer, check_number
 from conec.ner.clusters import Clusters
 from conec.ner.documents import Document, read_documents
 from conec.types import BoolArray, FloatArray, IntArray, StrPath
 from corpora import with_breaks
+from corpora.checks import check_integer, check_number
 from corpora.cleaning import Pipeline
 
 if TYPE_CHECKING:

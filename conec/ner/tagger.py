@@ -11,7 +11,6 @@ from typing import Any
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
-from conec.config import check_choice, check_integer, check_number
 from conec.evaluation import entity_scores
 from conec.ner import crf, saving
 from conec.ner.documents import Document, read_documents, read_tags
@@ -20,6 +19,7 @@ from conec.ner.schemes import Scheme, convert
 from conec.ner.standard import COLUMNS, around, pairs, standard_features
 from conec.persistence import ModelError
 from conec.types import StrPath
+from corpora.checks import check_choice, check_integer, check_number
 
 
 class Tagger(BaseEstimator):  # type: ignore[misc]

@@ -217,7 +217,7 @@ def test_pandas_output(model):
 @pytest.mark.parametrize(
     ("parameters", "error", "message"),
     [
-        ({"a": 2}, ValueError, "a is a number"),
+        ({"a": 2}, ValueError, "a must be a finite number"),
         ({"clusters": ()}, ValueError, "clusters is a sequence"),
         ({"clusters": 8}, ValueError, "clusters is a sequence"),
         ({"clusters": (8, 8)}, ValueError, "twice"),

@@ -49,7 +49,7 @@ def test_schemes_keep_entities(tags, scheme):
 
 
 def test_an_unknown_scheme_is_refused():
-    with pytest.raises(ValueError, match="scheme is one of"):
+    with pytest.raises(ValueError, match="scheme must be one of"):
         convert(["O"], "iob3")
 
 
