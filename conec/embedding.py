@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from conec import contexts
-from conec.config import check_choice
 from conec.contexts.mapping import MapConfig, learn
 from conec.contexts.smoothing import smoothed
 from conec.linalg import normalize
 from conec.senses.vectors import SenseVectors
 from conec.types import BoolArray, Choice, CorpusLike, FloatArray, Normalize, Weighting
 from conec.word_vectors import Numbered
+from corpora.checks import check_choice
 from corpora.encoding import TokenStream
 
 Self = TypeVar("Self", bound="Embedder")

@@ -19,8 +19,8 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from conec.config import check_choice, check_integer, check_number
 from conec.types import IntArray, Normalize
+from corpora.checks import check_choice, check_integer, check_number
 from corpora.files import temporary_files_in
 from corpora.jit import announce_compilation
 

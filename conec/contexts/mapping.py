@@ -22,11 +22,11 @@ import numpy as np
 import numpy.typing as npt
 
 from conec import random_streams
-from conec.config import check_integer, check_number
 from conec.contexts.window import Window
 from conec.linalg import Moments, NothingToLearn, normalize
 from conec.persistence import MAP, ModelError, Part, load_part
 from conec.types import JSON, FloatArray, IntArray, StrPath
+from corpora.checks import check_integer, check_number
 
 if TYPE_CHECKING:
     from conec.vocabulary import Vocabulary

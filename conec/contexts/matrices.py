@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from conec.config import check_choice
 from conec.contexts.counting import Block, Counting, Rows, normalized
 from conec.contexts.window import Window
 from conec.types import FloatArray, IntArray, Normalize
+from corpora.checks import check_choice
 from corpora.jit import announce_compilation
 
 if TYPE_CHECKING:

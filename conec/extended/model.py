@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
@@ -10,7 +11,7 @@ import numpy as np
 
 import corpora
 from conec import persistence, random_streams
-from conec.config import check_integer, check_number
+from conec.config import with_signature
 from conec.extended.training import (
     FeatureStep,
     FeatureStream,
@@ -27,6 +28,7 @@ from conec.training import chunks as ranges
 from conec.training.weights import check_weights, initial_divisor, zero_rows
 from conec.types import BoolArray, Choice, CorpusLike, FloatArray, StrPath
 from corpora import BREAK, with_breaks
+from corpora.checks import check_integer, check_number
 from corpora.encoding import TokenStream
 
 if TYPE_CHECKING:
@@ -78,6 +80,7 @@ class ExtendedContextEncoder(ContextEncoder):
     (3, 8)
     """
 
+    @partial(with_signature, negatives="exact")
     def __init__(
         self,
         features: Sequence[Feature] = (),

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from conec.config import check_integer, check_number
 from conec.contexts import Window
 from conec.linalg import normalize
 from conec.types import FloatArray, IntArray
 from conec.vocabulary import Vocabulary
+from corpora.checks import check_integer, check_number
 
 _SHARPNESS = 10.0  # of a soft choice: concentration of a sense's occurrences on the sphere
 
