@@ -70,8 +70,8 @@ def at(values: torch.Tensor, offset: int) -> torch.Tensor:
 
 PREDICTORS = {
     "complex": {},
-    "diagonal": {"middle": "diagonal"},
-    "full": {"middle": "full", "n3": 0.0},
+    "diagonal": {"relation_matrix": "diagonal"},
+    "full": {"relation_matrix": "full", "n3": 0.0},
     "untied": {"tied": False, "loss": "bce", "n3": 0.0},
     "features": {"hidden_layers": (5,)},
 }

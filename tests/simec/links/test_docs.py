@@ -19,7 +19,7 @@ def test_the_first_example_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     exec(compile(examples()[0], DOCS.name, "exec"), names)
-    found = names["predictor"].predict("enoch", "child_of", n=3)
+    found = names["predictor"].predict("enoch", "child_of", topn=3)
     assert found[0].entity == "cain"
     assert (tmp_path / "family" / "weights.safetensors").is_file()
 
