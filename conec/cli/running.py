@@ -18,7 +18,7 @@ from corpora.encoding import TokenStream
 from corpora.files import check_folder
 
 if TYPE_CHECKING:
-    from conec.training.checkpoint import TrainingState
+    from conec.training.chunks import TrainingState
 
 # Parameters that a model which is trained further may have anew.
 _OF_A_RUN = {"epochs": "epochs", "alpha": "start_alpha", "min_alpha": "end_alpha"}
@@ -209,7 +209,7 @@ class Run:
 
 
 def _done(state: TrainingState) -> str:
-    return f"{state.epoch} of {state.epochs} epochs" + (" and a part" if state.next_range else "")
+    return f"{state.epoch} of {state.epochs} epochs" + (" and a part" if state.next_chunk else "")
 
 
 def _require_same(given: dict[str, Any], its: dict[str, Any], where: str) -> None:
