@@ -84,7 +84,7 @@ class TrainingState:
         """Convert from plain data; ValueError or TypeError if it is damaged."""
         # names in folders of format 1 and 2
         names = {"next_range": "next_chunk", "range_tokens": "chunk_tokens"}
-        state = cls(**{names.get(name, name): value for name, value in data.items()})
+        state = cls(**{names.get(name, name): value for name, value in dict(data).items()})
         for name in ("epochs", "fingerprint", "run", "epoch", "next_chunk", "chunk_tokens"):
             check_integer(name, getattr(state, name), 0)
         for name in ("start_alpha", "end_alpha"):
