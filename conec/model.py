@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
@@ -15,12 +15,13 @@ from conec.contexts.mapping import ContextMap
 from conec.explaining import Explainer
 from conec.interop import models
 from conec.senses.files import read_senses, senses_part
-from conec.training import chunks as ranges
+from conec.training import chunks
 from conec.training import loop as training
-from conec.training.checkpoint import TrainingState, floats
+from conec.training.chunks import TrainingState, floats
 from conec.training.weights import check_weights, initial_weights, zero_rows
 from conec.types import CorpusLike, StrPath
 from conec.vocabulary import Vocabulary
+from corpora.callbacks import as_callback
 from corpora.checks import check_integer, check_number
 from corpora.counting import count
 from corpora.encoding import TokenStream
@@ -233,7 +234,8 @@ class ContextEncoder(Explainer):
             By default as the model was made. A run that is resumed keeps its own.
         callbacks : callable or iterable of these
             Each is called with the model after each epoch; objects that have a method
-            ``on_epoch_end`` have that called, as in gensim.
+            ``on_epoch_end`` have that called, as in gensim. One that returns True ends
+            training after that epoch.
         checkpoint : path, optional
             Folder to save the model to, every `checkpoint_minutes` and every
             `checkpoint_epochs`, when training is interrupted (Ctrl-C) and at the end. It
@@ -268,8 +270,7 @@ class ContextEncoder(Explainer):
             check_weights(name, getattr(model, name), shape)
         if checkpoint is not None:
             persistence.check_writable(checkpoint)
-        single = callable(callbacks) or hasattr(callbacks, "on_epoch_end")
-        notify: list[Any] = [callbacks] if single else list(cast("Iterable[Any]", callbacks))
+        notify = as_callback(callbacks)
         stream = model._encode(corpus, progress)
         state = model._state(stream, epochs, start_alpha, end_alpha, resume_from)
         # nothing can be refused any more
@@ -282,15 +283,14 @@ class ContextEncoder(Explainer):
         self._runs = state.run + 1
         self._forget()
 
-        def on_epoch(loss: float) -> None:
+        def on_epoch(loss: float) -> bool:
             self.loss_history_.append(loss)
             self._changed()
-            for callback in notify:
-                getattr(callback, "on_epoch_end", callback)(self)
+            return notify(self)
 
         try:
             training.train(
-                self._step(stream, state),
+                self._chunk_trainer(stream, state),
                 stream,
                 self.config,
                 state,
@@ -313,8 +313,8 @@ class ContextEncoder(Explainer):
             self.save(checkpoint)
         return self
 
-    def _step(self, stream: TokenStream, state: TrainingState) -> ranges.Step:
-        return ranges.Step(self.W1, self.W2, stream, self.vocabulary, self.config, state)
+    def _chunk_trainer(self, stream: TokenStream, state: TrainingState) -> chunks.ChunkTrainer:
+        return chunks.ChunkTrainer(self.W1, self.W2, stream, self.vocabulary, self.config, state)
 
     def _state(
         self,
@@ -331,12 +331,12 @@ class ContextEncoder(Explainer):
                     f"the corpus is not the one that {resume_from} was trained on, so that "
                     "run cannot go on; train without resume_from to train further on it"
                 )
-            if self._training.range_tokens != ranges.range_tokens(self.config, len(stream)):
+            if self._training.chunk_tokens != chunks.chunk_tokens(self.config, len(stream)):
                 raise ValueError(
                     f"{resume_from} was written by a version that cuts the corpus otherwise: "
                     "load it and train further, or go on with that version"
                 )
-            if self._training.next_range * self._training.range_tokens >= max(1, len(stream)):
+            if self._training.next_chunk * self._training.chunk_tokens >= max(1, len(stream)):
                 raise ValueError(f"{resume_from} is damaged: it is beyond the end of the corpus")
             return self._training
         c = self.config
@@ -350,7 +350,7 @@ class ContextEncoder(Explainer):
             end_alpha=c.min_alpha if end_alpha is None else check_number("end_alpha", end_alpha, 0),
             fingerprint=fingerprint,
             run=self._runs,
-            range_tokens=ranges.range_tokens(c, len(stream)),
+            chunk_tokens=chunks.chunk_tokens(c, len(stream)),
         )
 
     from_vectors = classmethod(models.from_vectors)

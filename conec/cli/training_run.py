@@ -19,7 +19,7 @@ from corpora.encoding import TokenStream
 from corpora.files import check_folder
 
 if TYPE_CHECKING:
-    from conec.training.checkpoint import TrainingState
+    from conec.training.chunks import TrainingState
 
 # parameters that can be changed when a model is trained further, and their names in `train`
 _CHANGEABLE = {"epochs": "epochs", "alpha": "start_alpha", "min_alpha": "end_alpha"}
@@ -231,7 +231,7 @@ class TrainingRun:
 
 def _progress(state: TrainingState) -> str:
     return f"{state.epoch} of {state.epochs} epochs" + (
-        " and part of the next" if state.next_range else ""
+        " and part of the next" if state.next_chunk else ""
     )
 
 
