@@ -403,7 +403,6 @@ class ContextEncoder(Embedder):
     def from_vectors(
         cls,
         vectors: KeyedVectors | StrPath,
-        /,
         corpus: CorpusLike | None = None,
         *,
         progress: bool = False,

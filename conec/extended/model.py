@@ -13,7 +13,7 @@ import corpora
 from conec import persistence, random_streams
 from conec.config import with_signature
 from conec.extended.training import (
-    FeatureStep,
+    FeatureChunkTrainer,
     FeatureStream,
     counted,
     documents_of,
@@ -24,7 +24,7 @@ from conec.extended.vocabulary import FeatureVocabulary, name_of
 from conec.features import Clean, Document, Feature, Sentence, sentences
 from conec.linalg import normalize
 from conec.model import ContextEncoder
-from conec.training import chunks as ranges
+from conec.training import chunks
 from conec.training.weights import check_weights, initial_divisor, zero_rows
 from conec.types import BoolArray, Choice, CorpusLike, FloatArray, StrPath
 from corpora import BREAK, with_breaks
@@ -32,7 +32,7 @@ from corpora.checks import check_integer, check_number
 from corpora.encoding import TokenStream
 
 if TYPE_CHECKING:
-    from conec.training.checkpoint import TrainingState
+    from conec.training.chunks import TrainingState
 
 
 class ExtendedContextEncoder(ContextEncoder):
@@ -199,10 +199,10 @@ class ExtendedContextEncoder(ContextEncoder):
             raise ValueError("the corpus was encoded with features that this model has not")
         return super()._new_state(stream, *args)
 
-    def _step(self, stream: TokenStream, state: TrainingState) -> ranges.Step:
+    def _chunk_trainer(self, stream: TokenStream, state: TrainingState) -> chunks.ChunkTrainer:
         weights = self.W1, self.F1, self.W2
         features, dropout = self.feature_vocabulary, self.feature_dropout
-        return FeatureStep(
+        return FeatureChunkTrainer(
             weights, cast("FeatureStream", stream), self.vocabulary, features, dropout,
             self.config, state,
         )  # fmt: skip
