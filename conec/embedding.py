@@ -135,9 +135,7 @@ class Embedder:
     def __contains__(self, word: object) -> bool:
         return word in self.vocabulary
 
-    def encode(
-        self, corpus: CorpusLike | TokenStream, *, progress: bool = False
-    ) -> TokenStream:
+    def encode(self, corpus: CorpusLike | TokenStream, *, progress: bool = False) -> TokenStream:
         """Encode a corpus as word ids, for several passes of `train`, `learn_map` and the like.
 
         Parameters
@@ -462,9 +460,7 @@ class Embedder:
             progress=progress,
         )
         self.weights_changed()
-        logger.info(
-            "%d senses: %.1f s", len(self.sense_inventory), time.perf_counter() - started
-        )
+        logger.info("%d senses: %.1f s", len(self.sense_inventory), time.perf_counter() - started)
         return self
 
     def senses(self, word: str) -> list[Sense]:
@@ -677,9 +673,7 @@ class Embedder:
         inventory = self._inventory()
         settings = inventory.settings
         window = self._cached("sense_window", lambda: settings.context(self.vocabulary))
-        rows = np.asarray(
-            context_vectors(text, len(self), window) @ self.normalized_W1, np.float32
-        )
+        rows = np.asarray(context_vectors(text, len(self), window) @ self.normalized_W1, np.float32)
         return normalize_rows(rows @ inventory.map)
 
     def _combine(

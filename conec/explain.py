@@ -145,9 +145,7 @@ def _mapped_relevances(
 ) -> Float64:
     """Relevances of one word's contexts, of each kind, through the map."""
     W1, settings = model.normalized_W1, context_map.config
-    kinds = [
-        normalize(np.asarray(x @ W1, np.float32))[0].astype(np.float64) for x in counts
-    ]
+    kinds = [normalize(np.asarray(x @ W1, np.float32))[0].astype(np.float64) for x in counts]
     has_context = [bool(kind.any()) for kind in kinds]
     total = sum(
         (kind - mean) @ weights

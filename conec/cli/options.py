@@ -83,7 +83,7 @@ def vectors_of(model: ContextEncoder, space: Space) -> KeyedVectors:
 def require_contexts(model: ContextEncoder) -> None:
     """Fail if a model has no vectors from contexts: say what to do."""
     if model.context_embeddings is None:
-        if model._training is not None:
+        if model.training_state is not None:
             fail(
                 "training of this model was interrupted, and vectors from contexts are made at its "
                 "end: go on with conec train --resume, or use --space word2vec where there is one"

@@ -40,7 +40,7 @@ def check_target(out: Path) -> ContextEncoder | None:
     """
     check_folder(out, marker=persistence.WEIGHTS)
     model = _load(out)
-    return model if model is not None and model._training is not None else None
+    return model if model is not None and model.training_state is not None else None
 
 
 def _load(path: Path) -> ContextEncoder | None:
@@ -88,7 +88,7 @@ class Run:
     def update(self, other: Path, given: dict[str, Any]) -> None:
         """Train a model further."""
         model = load_model(other)
-        if model._training is not None:
+        if model.training_state is not None:
             raise ValueError(f"training of {other} was interrupted: finish it with --resume first")
         more = {_OF_A_RUN[name]: value for name, value in given.items() if name in _OF_A_RUN}
         rest = {name: value for name, value in given.items() if name not in _OF_A_RUN}
@@ -104,10 +104,10 @@ class Run:
         FileNotFoundError, ModelError, ValueError
             If there is none, it had other parameters, or another corpus.
         """
-        if model is None or model._training is None:
+        if model is None or model.training_state is None:
             load_model(self.out)  # raises the error that says what is wrong with it
             raise ValueError(f"{self.out} is a finished model: there is nothing to resume")
-        state = model._training
+        state = model.training_state
         its = model.config.to_dict()
         its |= {name: getattr(state, there) for name, there in _OF_A_RUN.items()}
         _require_same(given, its, f"the interrupted run in {self.out}")
@@ -163,7 +163,7 @@ class Run:
         def on_epoch(model: ContextEncoder) -> None:
             ends.append(time.monotonic())
             if self.lines:
-                state = model._training
+                state = model.training_state
                 of = f"{state.epoch} of {state.epochs}" if state else str(len(ends))
                 self._say(f"epoch {of}: loss {model.loss_history_[-1]:.4f}")
 
@@ -184,7 +184,7 @@ class Run:
 
     def _interrupted(self) -> None:
         model = _load(self.out)
-        state = None if model is None else model._training
+        state = None if model is None else model.training_state
         if state is None:
             fail("interrupted before there was anything to save", INTERRUPTED)
         fail(
