@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import numpy as np
 
 import corpora
-from conec import persistence
-from conec import random_streams as purposes
-from conec.config import check_integer, check_number
+from conec import persistence, random_streams
+from conec.config import with_signature
 from conec.extended.training import (
-    FeatureStep,
+    FeatureChunkTrainer,
     FeatureStream,
     counted,
     documents_of,
@@ -22,15 +22,17 @@ from conec.extended.training import (
 )
 from conec.extended.vocabulary import FeatureVocabulary, name_of
 from conec.features import Clean, Document, Feature, Sentence, sentences
+from conec.linalg import normalize
 from conec.model import ContextEncoder
-from conec.training import chunks as ranges
-from conec.training.weights import check_weights, initial_divisor, unit, zero_rows
+from conec.training import chunks
+from conec.training.weights import check_weights, initial_divisor, zero_rows
 from conec.types import BoolArray, Choice, CorpusLike, FloatArray, StrPath
 from corpora import BREAK, with_breaks
+from corpora.checks import check_integer, check_number
 from corpora.encoding import TokenStream
 
 if TYPE_CHECKING:
-    from conec.training.checkpoint import TrainingState
+    from conec.training.chunks import TrainingState
 
 
 class ExtendedContextEncoder(ContextEncoder):
@@ -78,6 +80,7 @@ class ExtendedContextEncoder(ContextEncoder):
     (3, 8)
     """
 
+    @partial(with_signature, negatives="exact")
     def __init__(
         self,
         features: Sequence[Feature] = (),
@@ -155,7 +158,7 @@ class ExtendedContextEncoder(ContextEncoder):
         kept = len(old)
         F1[:kept] = self.F1[:kept]
         # as rows of W1 begin
-        rng = np.random.default_rng([c.seed, purposes.FEATURES, kept])
+        rng = np.random.default_rng([c.seed, random_streams.FEATURES, kept])
         bound = 0.5 / initial_divisor(len(self), c.vector_size, c.init)
         F1[kept:] = rng.uniform(-bound, bound, F1[kept:].shape)
         self.F1 = F1
@@ -166,24 +169,26 @@ class ExtendedContextEncoder(ContextEncoder):
         """The features, in the order given."""
         return self.feature_vocabulary.features
 
-    def encode(self, corpus: Any, *, progress: bool = False) -> FeatureStream:
-        """Encode documents with their features, to train on several times.
+    def encode(self, corpus: Any, *, progress: bool = False) -> TokenStream:
+        """Encode documents with their features, for several passes of `train` and the like.
 
         Parameters
         ----------
-        corpus : Corpus, path or iterable of documents
+        corpus : Corpus, path, iterable of documents, or FeatureStream
+            A FeatureStream is checked and returned.
         progress : bool
             Show a bar.
+
+        Returns
+        -------
+        FeatureStream
         """
-        documents = shown(documents_of(corpus), "encoding", progress)
-        return encoded(documents, self.clean, self.vocabulary.index, self.feature_vocabulary)
-
-    def _encode(self, corpus: CorpusLike | TokenStream, progress: bool = False) -> TokenStream:
         if not isinstance(corpus, TokenStream):
-            corpus = self.encode(corpus, progress=progress)
-        return super()._encode(corpus, progress)
+            documents = shown(documents_of(corpus), "encoding", progress)
+            corpus = encoded(documents, self.clean, self.vocabulary.index, self.feature_vocabulary)
+        return super().encode(corpus, progress=progress)
 
-    def _state(self, stream: TokenStream, *args: Any) -> TrainingState:
+    def _new_state(self, stream: TokenStream, *args: Any) -> TrainingState:
         if not isinstance(stream, FeatureStream):
             raise TypeError(
                 "a token stream has no features of its tokens: train on the documents, or on "
@@ -192,12 +197,12 @@ class ExtendedContextEncoder(ContextEncoder):
         check_weights("F1", self.F1, (len(self.feature_vocabulary), self.config.vector_size))
         if stream.rows.indices.max(initial=-1) >= len(self.F1):
             raise ValueError("the corpus was encoded with features that this model has not")
-        return super()._state(stream, *args)
+        return super()._new_state(stream, *args)
 
-    def _step(self, stream: TokenStream, state: TrainingState) -> ranges.Step:
+    def _chunk_trainer(self, stream: TokenStream, state: TrainingState) -> chunks.ChunkTrainer:
         weights = self.W1, self.F1, self.W2
         features, dropout = self.feature_vocabulary, self.feature_dropout
-        return FeatureStep(
+        return FeatureChunkTrainer(
             weights, cast("FeatureStream", stream), self.vocabulary, features, dropout,
             self.config, state,
         )  # fmt: skip
@@ -297,8 +302,8 @@ class ExtendedContextEncoder(ContextEncoder):
         words = with_breaks(sentence.words for sentence in found)
         here = np.array([word != BREAK for word in words], np.bool_)
         context = super().embed(words, a, senses=senses)[here]
-        part = np.float32(feature_weight) * unit(self._of_features(found))
-        result = self._placed(tokens, unit(context + part))
+        part = np.float32(feature_weight) * normalize(self._of_features(found))
+        result = self._placed(tokens, normalize(context + part))
         has: BoolArray = np.asarray(result.any(axis=1))
         return (result, has) if return_found else result
 
@@ -317,7 +322,7 @@ class ExtendedContextEncoder(ContextEncoder):
         }
         return {**super()._parts(), persistence.FEATURES: persistence.Part(about, {"F1": self.F1})}
 
-    def _reload(self, path: StrPath) -> ExtendedContextEncoder:
+    def _load_same_kind(self, path: StrPath) -> ExtendedContextEncoder:
         return type(self).load(path, features=self.features, clean=self.clean)
 
     @classmethod
