@@ -96,7 +96,7 @@ def vectors_of(model: ContextEncoder, space: Space) -> KeyedVectors:
 def require_contexts(model: ContextEncoder) -> None:
     """Fail if a model has no context embeddings, and say what to do."""
     if model.context_embeddings is None:
-        if model._training is not None:
+        if model.training_state is not None:
             fail(
                 "the training of this model was interrupted before its context embeddings were "
                 "computed: continue it with conec train --resume, or use --space word2vec"

@@ -40,7 +40,7 @@ def check_target(out: Path) -> ContextEncoder | None:
     """
     check_folder(out, marker=persistence.WEIGHTS)
     model = _load_if_any(out)
-    return model if model is not None and model._training is not None else None
+    return model if model is not None and model.training_state is not None else None
 
 
 def _load_if_any(path: Path) -> ContextEncoder | None:
@@ -95,7 +95,7 @@ class TrainingRun:
             changed.
         """
         model = load_model(other)
-        if model._training is not None:
+        if model.training_state is not None:
             raise ValueError(
                 f"the training of {other} was interrupted: finish it with --resume first"
             )
@@ -113,10 +113,10 @@ class TrainingRun:
         FileNotFoundError, ModelError, ValueError
             If there is none, or its parameters or its corpus differ.
         """
-        if model is None or model._training is None:
+        if model is None or model.training_state is None:
             load_model(self.out)  # raises the error that says what is wrong with it
             raise ValueError(f"{self.out} is a finished model: there is nothing to resume")
-        state = model._training
+        state = model.training_state
         parameters = model.config.to_dict()
         parameters |= {name: getattr(state, other) for name, other in _CHANGEABLE.items()}
         _require_same(changes, parameters, f"the interrupted run in {self.out}")
@@ -172,7 +172,7 @@ class TrainingRun:
         def on_epoch(model: ContextEncoder) -> None:
             epoch_ends.append(time.monotonic())
             if self.lines:
-                state = model._training
+                state = model.training_state
                 epoch = f"{state.epoch} of {state.epochs}" if state else str(len(epoch_ends))
                 self._report(f"epoch {epoch}: loss {model.loss_history_[-1]:.4f}")
 
@@ -193,7 +193,7 @@ class TrainingRun:
 
     def _fail_interrupted(self) -> None:
         model = _load_if_any(self.out)
-        state = None if model is None else model._training
+        state = None if model is None else model.training_state
         if state is None:
             fail("interrupted before there was anything to save", INTERRUPTED)
         fail(

@@ -14,7 +14,6 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from conec.linalg import normalize
 from conec.ner.clusters import Clusters
 from conec.ner.documents import read_documents
 from conec.types import BoolArray, FloatArray, IntArray, StrPath
@@ -358,7 +357,7 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 def _word_vectors(model: ContextEncoder, space: str, ids: npt.NDArray[np.int64]) -> FloatArray:
     """Vectors of some words of a model, as a copy."""
     if space == "word":
-        return normalize(model.W1[ids])
+        return model.normalized_W1[ids]
     assert model.context_embeddings is not None  # checked by `fit`
     vectors: FloatArray = np.array(model.context_embeddings[ids])
     return vectors

@@ -612,7 +612,7 @@ def test_custom_features_need_python(extended, tmp_path):
 
 def test_a_model_without_contexts(corpus, tmp_path):
     encoder = conec.ContextEncoder(vector_size=4, epochs=1, min_count=1).build_vocab(corpus)
-    encoder.train(corpus, build_contexts=False)
+    encoder.train(corpus, learn_map=False)
     encoder.save(tmp_path / "m")
     for args in (["similar", "cat"], ["export", "--out", "x"], ["oov", "cat", "--context", "cat"]):
         assert "--space word2vec" in error(args[0], tmp_path / "m", *args[1:])
