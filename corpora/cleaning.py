@@ -218,8 +218,12 @@ class Pipeline:
 def _function(step: str | Step) -> Step:
     if isinstance(step, str):
         if step not in STEPS:
-            raise ValueError(f"unknown cleaning step {step!r}; the steps are: {', '.join(sorted(STEPS))}")
+            raise ValueError(
+                f"unknown cleaning step {step!r}; the steps are: {', '.join(sorted(STEPS))}"
+            )
         return STEPS[step]
     if not callable(step):
-        raise TypeError(f"a cleaning step must be a name or a function from text to text, got {step!r}")
+        raise TypeError(
+            f"a cleaning step must be a name or a function from text to text, got {step!r}"
+        )
     return step

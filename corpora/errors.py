@@ -58,7 +58,7 @@ class NotReiterableError(CorpusError):
 
 
 class ModelError(ValueError):
-    """A folder does not hold a model that can be loaded: missing, damaged, another kind or newer."""
+    """A folder holds no model that can be loaded: none, a damaged or newer one, another kind."""
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:

@@ -9,7 +9,7 @@ from dataclasses import fields, is_dataclass
 from typing import TypeVar
 
 from corpora.files import is_uri
-from corpora.readers.base import Document, Meter, Reader, TaggedDocument, TextFile, text_lines
+from corpora.readers.base import Document, Reader, TaggedDocument, TextFile, text_lines
 from corpora.readers.conll import BREAK, Conll, with_breaks
 from corpora.readers.jsonl import JsonLines
 from corpora.readers.lm1b import BillionWords
@@ -128,8 +128,9 @@ def guess_reader(paths: Sequence[str]) -> type[Reader] | None:
         return Text  # a pipe can't be read in advance
     file = None
     if is_archive(path):
-        # The first member represents all members.
-        path, file = next(archive_members(path, Meter().read), (path, io.BytesIO()))
+        # The first member represents all members. The iterator keeps it open.
+        members = archive_members(path)
+        path, file = next(members, (path, io.BytesIO()))
     suffix = plain_suffix(path)
     for cls in candidates:
         if suffix in cls.suffixes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+
 from corpora.errors import CorpusError, NotReiterableError
 from corpora.files import is_uri
 from corpora.readers.base import Document, Meter, Reader, TaggedDocument, TextFile, newline_safe

@@ -227,7 +227,7 @@ def test_pandas_output(model):
         ({"spaces": "word"}, ValueError, "spaces is a sequence"),
         ({"spaces": ("words",)}, ValueError, "not 'words'"),
         ({"n_words": 0}, ValueError, "n_words"),
-        ({"clean": "lowr"}, ValueError, "unknown step"),
+        ({"clean": "lowr"}, ValueError, "unknown cleaning step"),
         ({"random_state": -1}, ValueError, "random_state"),
         ({"model": None}, TypeError, "model is a ContextEncoder"),
         ({"model": conec.ContextEncoder()}, ValueError, "no vocabulary"),
