@@ -182,7 +182,7 @@ def train(counts: dict[str, int], stream: TokenStream, seed: int) -> ContextEnco
     from conec import ContextEncoder
 
     model = ContextEncoder(**ENCODER, seed=seed)
-    model.build_vocab_from_freq(counts).train(stream, build_contexts=False)
+    model.build_vocab_from_freq(counts).train(stream, learn_map=False)
     return model.build_contexts(stream)
 
 

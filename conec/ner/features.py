@@ -314,7 +314,7 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     @staticmethod
     def _words(model: ContextEncoder, space: Space | str) -> FloatArray:
         if space == "word":
-            return model._unit_W1()
+            return model.normalized_W1
         assert model.context_embeddings is not None
         return model.context_embeddings
 

@@ -135,7 +135,7 @@ def test_errors_in_one_line(folder, tmp_path, monkeypatch):
     model = ("--model", folder / "model")
     assert "--clusters" in error("tag", "train", train, *out, *model, "--clusters", "4,x")
     assert "unknown cleaning step" in error("tag", "train", train, *out, *model, "--clean", "lowr")
-    assert "give it with --model" in error("tag", "train", train, *out, "--clean", "lower")
+    assert "pass it with --model" in error("tag", "train", train, *out, "--clean", "lower")
     assert not (tmp_path / "t").exists()
     assert "no tagger" in error("tag", "evaluate", folder / "model", train)
     assert "2 columns, word, pos" in error("tag", "apply", folder / "tagger", narrow)

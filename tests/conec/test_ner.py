@@ -249,7 +249,7 @@ def test_what_cannot_be_learned_from(model):
 def test_a_model_without_contexts(model):
     words, _ = sentences(50, 0)
     bare = conec.ContextEncoder(vector_size=5, min_count=1, epochs=1, seed=1)
-    bare.build_vocab(words).train(words, build_contexts=False)
+    bare.build_vocab(words).train(words, learn_map=False)
     for features in (ContextFeatures(bare), groups(bare, a=0.0)):
         with pytest.raises(RuntimeError, match="build_contexts"):
             features.fit(words)
