@@ -227,7 +227,7 @@ def test_pandas_output(model):
         ({"spaces": "word"}, ValueError, "spaces must be a sequence"),
         ({"spaces": ("words",)}, ValueError, "got 'words'"),
         ({"n_words": 0}, ValueError, "n_words"),
-        ({"clean": "lowr"}, ValueError, "unknown step"),
+        ({"clean": "lowr"}, ValueError, "unknown cleaning step"),
         ({"random_state": -1}, ValueError, "random_state"),
         ({"model": None}, TypeError, "model must be a ContextEncoder"),
         ({"model": conec.ContextEncoder()}, ValueError, "no vocabulary"),
