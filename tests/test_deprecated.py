@@ -27,6 +27,15 @@ def test_modules_that_moved(old, new, member):
     assert getattr(old_module(old), member) is getattr(importlib.import_module(new), member)
 
 
+def test_train_called_learn_map_build_contexts():
+    import conec
+
+    model = conec.ContextEncoder(vector_size=2, min_count=1).build_vocab([["a", "b"]])
+    with pytest.warns(DeprecationWarning, match="build_contexts is deprecated, use learn_map"):
+        model.train([["a", "b"]], epochs=1, build_contexts=False)
+    assert model.context_embeddings is None
+
+
 def test_recommenders_and_their_parameters():
     import simec.recommender as r
 
@@ -45,7 +54,7 @@ def test_recommenders_and_their_parameters():
     with pytest.warns(DeprecationWarning, match="the parameter what is deprecated, use kind"):
         assert r.Ids([1, 2], what="user").kind == "user"
     pytest.importorskip("torch")
-    with pytest.warns(DeprecationWarning):
+    with pytest.warns(DeprecationWarning, match="own is|describes_biases is"):
         recommender = r.Recommender(1, own=0.5, describes_biases=False)
     assert (recommender.id_feature_scale, recommender.feature_biases) == (0.5, False)
     with pytest.warns(DeprecationWarning, match="Recommender.own is deprecated"):

@@ -16,7 +16,9 @@ from sklearn.exceptions import NotFittedError
 
 import conec
 from conec.evaluation import entities, entity_scores
+from conec.features import Case, PartOfSpeech
 from conec.ner import ContextFeatures, Tagger, convert, novelty_scores, standard_features
+from corpora.cleaning import Pipeline
 from tests.conec.ner_texts import FRUIT, TOWNS, groups, sentences, trained
 
 
@@ -125,7 +127,7 @@ def test_tags_of_any_scheme_teach_the_same(crfsuite):
     taught = []
     for tags in ("I-X I-X B-X O", "B-X I-X B-X O", "B-X E-X S-X O"):
         tagger = Tagger(max_iterations=10).fit(words, [tags.split()] * 3)
-        taught.append(tagger._content)
+        taught.append(tagger._field.content)
         assert tagger.predict(words) == [["B-X", "I-X", "B-X", "O"]] * 3
     assert taught[0] == taught[1] == taught[2]
 
@@ -139,7 +141,7 @@ def test_what_the_field_learns_is_what_crfsuite_learns(crfsuite, tmp_path):
     for sentence, own in zip(words, tags, strict=True):
         trainer.append(standard_features([(word,) for word in sentence]), convert(own, "bioes"))
     trainer.train(str(tmp_path / "field"))
-    assert tagger._content == (tmp_path / "field").read_bytes()
+    assert tagger._field.content == (tmp_path / "field").read_bytes()
 
 
 def test_columns_have_to_be_those_of_training(crfsuite):
@@ -326,3 +328,66 @@ def test_parts_make_the_whole(rows):
 def test_words_and_tags_have_to_fit():
     with pytest.raises(ValueError, match="sentence 0 has 2 words and 1 tags"):
         novelty_scores([["a", "b"]], [["O"]], [["O"]], set())
+
+
+# Context Encoders with features
+
+
+def spelled(n, seed):
+    """Sentences in which a column and capitals tell towns, and their tags."""
+    words, tags = sentences(n, seed)
+    rows = [
+        [
+            (word.title() if tag != "O" else word, "NNP" if tag != "O" else "X")
+            for word, tag in pairs
+        ]
+        for pairs in (zip(*both, strict=True) for both in zip(words, tags, strict=True))
+    ]
+    return rows, tags
+
+
+def is_town(sentence):
+    return [["town"] if token[:1].isupper() else [] for token in sentence.tokens]
+
+
+@pytest.fixture(scope="module")
+def extended():
+    made = conec.ExtendedContextEncoder(
+        [Case(), PartOfSpeech()], clean=Pipeline("lower"), vector_size=8, window=2, min_count=1,
+        sample=0, epochs=4, seed=1,
+    )  # fmt: skip
+    return made.fit([spelled(300, 0)[0]])
+
+
+def test_taggers_keep_the_features_of_their_encoder(crfsuite, extended, tmp_path):
+    rows, tags = spelled(20, 1)
+    tagger = Tagger(groups(extended, clusters=(4, 8)), max_iterations=10).fit(rows, tags)
+    tagger.save(tmp_path / "t")
+    loaded = Tagger.load(tmp_path / "t")
+    assert isinstance(loaded.features_.model_, conec.ExtendedContextEncoder)
+    new = [[("trains", "X"), ("leave", "X"), ("Zorbville", "NNP"), ("old", "X")]]
+    for text in (rows, new):
+        np.testing.assert_array_equal(loaded.features_.groups(text), tagger.features_.groups(text))
+        assert loaded.predict(text) == tagger.predict(text)
+    assert loaded.fit(rows, tags).predict(rows) == tagger.predict(rows)
+    extended.save(tmp_path / "m")
+    Tagger(groups(tmp_path / "m"), max_iterations=5).fit(rows, tags).save(
+        tmp_path / "r", copy_model=False
+    )
+    assert isinstance(Tagger.load(tmp_path / "r").features_.model_, conec.ExtendedContextEncoder)
+
+
+def test_custom_features_of_the_encoder_are_passed_to_load(crfsuite, tmp_path):
+    rows, tags = spelled(20, 1)
+    made = conec.ExtendedContextEncoder(
+        [is_town], clean=str.lower, vector_size=4, min_count=1, epochs=1
+    ).fit([rows])
+    tagger = Tagger(groups(made), max_iterations=5).fit(rows, tags)
+    tagger.save(tmp_path / "t")
+    with pytest.raises(ValueError, match="is_town") as info:
+        Tagger.load(tmp_path / "t")
+    assert not isinstance(info.value, conec.ModelError)
+    with pytest.raises(ValueError, match="clean"):
+        Tagger.load(tmp_path / "t", features=[is_town])
+    loaded = Tagger.load(tmp_path / "t", features=[is_town], clean=str.lower)
+    assert loaded.predict(rows) == tagger.predict(rows)
