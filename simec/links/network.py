@@ -14,6 +14,7 @@ from scipy import sparse
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from corpora.errors import warn
 from simec.data.inputs import DenseInputs, Inputs, SparseInputs
 from simec.links.queries import Scorer
 from simec.network import SparseLinear, perceptron
@@ -156,6 +157,12 @@ class LinkNetwork(nn.Module):
         self.relation_matrices = RelationMatrices(n_relations, n_components, kind, scale)
         self.last = None if tied else nn.Parameter(torch.randn(n_entities, n_components) * scale)
         self.bias = nn.Parameter(torch.zeros(n_biases, n_entities)) if n_biases else None
+
+    @property
+    def middle(self) -> RelationMatrices:
+        """Deprecated name of `relation_matrices`."""
+        warn("LinkNetwork.middle is deprecated, use relation_matrices", DeprecationWarning)
+        return self.relation_matrices
 
     def embed(self, inputs: Inputs | None = None, entities: Tensor | None = None) -> Tensor:
         """Embeddings of all or some entities, shape (c, d).

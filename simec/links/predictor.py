@@ -24,6 +24,7 @@ from sklearn.utils import check_array, check_random_state
 from corpora.callbacks import as_callback
 from corpora.checks import check_choice, check_integer, check_number
 from corpora.deprecated import renamed_parameters
+from corpora.errors import warn
 from corpora.files import check_folder
 from corpora.interrupts import deferred_interrupt
 from simec.data.inputs import Inputs
@@ -618,6 +619,12 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
     def relations_(self) -> list[Id]:
         """Ids of relations, by number."""
         return list(self._relations.ids)
+
+    @property
+    def middle(self) -> str:
+        """Deprecated name of `relation_matrix`."""
+        warn("LinkPredictor.middle is deprecated, use relation_matrix", DeprecationWarning)
+        return self.relation_matrix
 
     def _check_fitted(self) -> None:
         if not hasattr(self, "embeddings_"):
