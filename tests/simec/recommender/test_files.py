@@ -194,13 +194,13 @@ def test_evaluation(folder):
             "item 'x' is not in the model, whose item ids are integers",
         ),
         (("predict", "plain", "u3", "77"), "item 77 is not in the training data"),
-        (("for", "nowhere", "u3"), "No recommender: there is no such folder"),
+        (("for", "nowhere", "u3"), "Recommender not found: the folder does not exist"),
         (
             ("explain", "plain", "u3", "5"),
             "users have no features to explain by: fit with user_features",
         ),
         (("train", "none.csv", "--out", "x"), "No such file"),
-        (("train", "train.csv", "--out", "."), "holds other things"),
+        (("train", "train.csv", "--out", "."), "items.csv"),
         (("evaluate", "plain", "items.csv"), "item ids must be integers, got strings such as"),
     ],
 )
