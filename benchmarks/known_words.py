@@ -92,7 +92,7 @@ def run(task: Task) -> Measured:
     """One seed: all scores, of both halves."""
     from conec import ContextEncoder, contexts
     from conec.contexts.smoothing import smoothed
-    from conec.training.weights import unit
+    from conec.linalg import normalize
 
     words, stream = load(task["folder"])
     model = ContextEncoder(seed=task["seed"], workers=task["workers"])
@@ -121,7 +121,7 @@ def run(task: Task) -> Measured:
     ):
         measure(kind, model.build_contexts(stream, normalize="none", **more).wv_context)
     assert model.context_embeddings is not None
-    model.context_embeddings = unit(model.context_embeddings) + model.wv.get_normed_vectors()
+    model.context_embeddings = normalize(model.context_embeddings) + model.wv.get_normed_vectors()
     model._changed()
     measure("half", model.wv_context)
     measure("map", model.learn_map(stream).wv_context)

@@ -240,8 +240,8 @@ def analogies_by_sense(
     the category; that goes for all words which may be answers. "by_role": of the other words
     in its place, so that a word has one sense as a or c, and one as b or answer.
     """
+    from conec.linalg import normalize
     from conec.senses.induction import induce
-    from conec.training.weights import unit
 
     inventory = model.sense_inventory
     assert inventory is not None
@@ -278,10 +278,10 @@ def analogies_by_sense(
         part = contexts.copy()
         if ids is not None:
             part[has] = centres[nearest(ids)]
-        return unit(np.float32(share) * words[:n] + np.float32(1 - share) * part)
+        return normalize(np.float32(share) * words[:n] + np.float32(1 - share) * part)
 
     found: dict[str, dict[str, tuple[int, int]]] = {}
-    plain = {"wv": unit(np.array(model.W1[:n]))}
+    plain = {"wv": normalize(np.array(model.W1[:n]))}
     shares = {"contexts": 0.0, "word_and_contexts": inventory.settings.word_share}
     plain |= {kind: vectors(share) for kind, share in shares.items()}
     for name, ids in rows.items():

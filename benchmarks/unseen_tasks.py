@@ -24,7 +24,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from conec.training.weights import unit
+from conec.linalg import normalize
 
 MARK = "___"
 LENGTHS = ("l2", "l4", "l6")
@@ -156,13 +156,10 @@ def _pairs() -> list[str]:
 def _lines(name: str, end: str) -> list[str]:
     """The lines of a file of a data set that are not empty."""
     from corpora import datasets
-    from corpora.datasets.formats import open_binary
+    from corpora.readers import text_lines
 
     (path,) = [p for p in datasets.paths(name) if p.name.removesuffix(".xz").endswith(end)]
-    with open_binary(path) as file:
-        text = file.read().decode("utf-8")
-    # not splitlines, which also cuts at characters that stand in sentences
-    return [line for line in text.split("\n") if line.strip()]
+    return [line for _, line in text_lines(path)]
 
 
 # Scores
@@ -170,7 +167,7 @@ def _lines(name: str, end: str) -> list[str]:
 
 def nonce_ranks(vectors: Floats, own: Sequence[int], known: Floats) -> npt.NDArray[np.int64]:
     """The rank of each word's own vector among all, from 1, by cosine; ties count as before it."""
-    similarity = unit(vectors) @ unit(known).T
+    similarity = normalize(vectors) @ normalize(known).T
     rows = np.arange(len(own))
     mine = similarity[rows, own].copy()
     similarity[rows, own] = -np.inf
@@ -183,9 +180,9 @@ def chimera_score(
 ) -> float:
     """Mean of Spearman's correlations; 0 for a trial whose cosines are all alike."""
     scores = []
-    for vector, trial in zip(unit(vectors), trials, strict=True):
+    for vector, trial in zip(normalize(vectors), trials, strict=True):
         at = [i for i, probe in enumerate(trial.probes) if probe in index]
-        cosines = unit(known[[index[trial.probes[i]] for i in at]]) @ vector
+        cosines = normalize(known[[index[trial.probes[i]] for i in at]]) @ vector
         scores.append(spearman(cosines, [trial.ratings[i] for i in at]))
     return float(np.mean(scores))
 
@@ -194,8 +191,8 @@ def rare_score(
     vectors: dict[str, Floats], pairs: Sequence[RarePair], index: dict[str, int], known: Floats
 ) -> float:
     """Spearman's correlation over pairs, whose first word is known."""
-    left = unit(known[[index[pair.known] for pair in pairs]])
-    right = unit(np.stack([vectors[pair.rare] for pair in pairs]))
+    left = normalize(known[[index[pair.known] for pair in pairs]])
+    right = normalize(np.stack([vectors[pair.rare] for pair in pairs]))
     return spearman((left * right).sum(axis=1), [pair.score for pair in pairs])
 
 

@@ -1,85 +1,212 @@
-"""How a model is trained: one frozen dataclass, which ``config.json`` mirrors."""
+"""The parameters of a `ContextEncoder`: defaults, bounds and help, written once.
 
+`ContextEncoder.__init__`, its docstring and ``conec train`` take them from `Config`.
+"""
+
+# ruff: noqa: RUF009
 from __future__ import annotations
 
-import math
-from dataclasses import asdict, dataclass, fields
-from numbers import Integral, Real
-from typing import Any, get_args
-
-import numpy as np
+import inspect
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field, fields
+from textwrap import wrap
+from typing import Any, Concatenate, ParamSpec, TypeVar, get_args
 
 from conec.types import CbowGradient, Init, Negatives
+from corpora.checks import check_choice, check_flag, check_integer, check_number
+
+P = ParamSpec("P")
+Class = TypeVar("Class", bound=type)
 
 
 @dataclass(frozen=True)
+class Parameter:
+    """A parameter of `Config`.
+
+    Attributes
+    ----------
+    name : str
+    type : type
+        int, float, bool, or str for one of `choices`.
+    default : object
+    help : str
+        Plain text; other parameters are in backticks.
+    low, high : float or None
+        Bounds, inclusive.
+    choices : tuple of str
+        Empty unless it is one of a few strings.
+    optional : bool
+        Whether None is allowed.
+    default_help : str
+        What a default of None stands for; empty if it needs no explanation.
+    """
+
+    name: str
+    type: type
+    default: Any
+    help: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    optional: bool = False
+    default_help: str = ""
+
+    def check(self, value: Any) -> Any:
+        """Return a value as the plain type that it should have.
+
+        Raises
+        ------
+        ValueError
+            If it is out of range or has the wrong type; then it is a TypeError, too.
+        """
+        if value is None and self.optional:
+            return None
+        if self.type is int:
+            high = None if self.high is None else int(self.high)
+            return check_integer(self.name, value, int(self.low or 0), high)
+        if self.type is float:
+            return check_number(self.name, value, self.low or 0.0, self.high)
+        if self.type is bool:
+            return check_flag(self.name, value)
+        check_choice(self.name, value, self.choices)
+        return str(value)
+
+    def described(self) -> str:
+        """The parameter as an entry of a docstring, in numpydoc's form."""
+        kind = "{" + ", ".join(f'"{c}"' for c in self.choices) + "}" if self.choices else (
+            self.type.__name__
+        )  # fmt: skip
+        default = "optional" if self.default is None else f"default {self.default!r}"
+        text = self.help
+        if self.default_help:
+            text += f" Default: {self.default_help}."
+        lines = wrap(text, 88, initial_indent="    ", subsequent_indent="    ")
+        return "\n".join([f"{self.name} : {kind}, {default}", *lines])
+
+
+def _parameter(
+    default: Any,
+    help: str,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    choices: Any = None,
+    default_help: str = "",
+) -> Any:
+    """A field of `Config`; `choices` is a ``Literal``."""
+    metadata = {
+        "help": help,
+        "low": low,
+        "high": high,
+        "choices": get_args(choices),
+        "default_help": default_help,
+    }
+    return field(default=default, metadata=metadata)
+
+
+_HISTORICAL = 'with `cbow_mean` False or `cbow_gradient` "word2vec"'
+
+
+@dataclass(frozen=True, kw_only=True)
 class Config:
-    """Parameters of a `ContextEncoder`; see there for their meaning.
+    """Parameters of a `ContextEncoder`, checked and converted to plain types.
 
     Raises
     ------
     ValueError
-        If a value is out of range; the message names the parameter.
+        If a value is out of range or has the wrong type; the message names the parameter.
     """
 
-    vector_size: int = 200
-    window: int = 5
-    min_window: int = 1
-    negative: int = 13
-    negatives: Negatives = "shared"
-    shared: int = 20
-    batch_size: int = 64
-    min_count: int = 5
-    max_vocab_size: int | None = None
-    sample: float = 1e-4
-    ns_exponent: float = 0.75
-    alpha: float | None = None
-    min_alpha: float = 1e-4
-    alpha_exponent: float | None = None
-    epochs: int = 5
-    cbow_mean: bool = True
-    cbow_gradient: CbowGradient = "corrected"
-    init: Init = "word2vec"
-    workers: int = 1
-    seed: int = 1
-    deterministic: bool = False
+    vector_size: int = _parameter(200, "Dimensions d of the embeddings.", 1, 1 << 16)
+    window: int = _parameter(5, "Maximum number of context words on each side.", 1, 1 << 16)
+    min_window: int = _parameter(
+        1,
+        "The window of each position is drawn uniformly from `min_window` to `window`. If they "
+        "are equal, it is constant (gensim's shrink_windows=False).",
+        1,
+        1 << 16,
+    )
+    negative: int = _parameter(13, "Negative samples (noise words) per position.", 1, 1 << 10)
+    negatives: Negatives = _parameter(
+        "shared",
+        '"shared": a batch of positions shares its noise words, which is several times faster. '
+        '"exact": each position draws its own and makes its own update, as in word2vec.',
+        choices=Negatives,
+    )
+    shared: int = _parameter(
+        20,
+        "Noise words that a batch shares; each counts `negative` / `shared`. Only used with "
+        '`negatives` "shared".',
+        1,
+        1 << 10,
+    )
+    batch_size: int = _parameter(
+        64, 'Positions in a batch. Only used with `negatives` "shared".', 1, 1 << 10
+    )
+    min_count: int = _parameter(5, "Ignore words that occur less often.", 0)
+    max_vocab_size: int | None = _parameter(
+        None, "Maximum number of words; the most frequent are kept.", 1, default_help="no limit"
+    )
+    sample: float = _parameter(
+        1e-4,
+        "Threshold for subsampling frequent words; 0 turns it off. Use 1e-3 for corpora below a "
+        "few million words.",
+        0,
+    )
+    ns_exponent: float = _parameter(
+        0.75, "Noise words are drawn in proportion to their count to this power.", -10, 10
+    )
+    alpha: float | None = _parameter(
+        None,
+        "Learning rate at the start of training.",
+        0,
+        default_help=f"0.6, or 0.025 {_HISTORICAL}",
+    )
+    min_alpha: float = _parameter(1e-4, "Learning rate at the end of training.", 0)
+    alpha_exponent: float | None = _parameter(
+        None,
+        "The learning rate of a word is multiplied by its count to the power of -`alpha_exponent`, "
+        "as frequent words are updated more often. 0 is the same rate for all words, as in "
+        "word2vec; a good `alpha` is 0.15 then.",
+        0,
+        1,
+        default_help=f"0.25, or 0 {_HISTORICAL}",
+    )
+    epochs: int = _parameter(5, "Passes over the corpus.", 1)
+    cbow_mean: bool = _parameter(True, "Use the mean of the context vectors, or their sum.")
+    cbow_gradient: CbowGradient = _parameter(
+        "corrected",
+        'Gradient of the mean. "corrected": the true gradient. "word2vec": that of word2vec.c and '
+        "gensim, which does not divide by the number of context words.",
+        choices=CbowGradient,
+    )
+    init: Init = _parameter(
+        "word2vec",
+        'Initial weights. "word2vec": W1 uniform in ±0.5/d, W2 zero. "glorot": both uniform in '
+        "±4·sqrt(6/(V+d)), as in the thesis's experiments.",
+        choices=Init,
+    )
+    workers: int = _parameter(1, "Training threads.", 1)
+    seed: int = _parameter(
+        1, "Random seed. With one worker, the same seed gives the same vectors.", 0, 2**63 - 1
+    )
+    deterministic: bool = _parameter(
+        False,
+        "Give the same vectors, bit for bit, with any number of workers (at most 8 are used). "
+        "Training is a little slower, and the vectors differ from those without it.",
+    )
 
     def __post_init__(self) -> None:
-        high = dict.fromkeys(("vector_size", "window"), 1 << 16)
-        high |= dict.fromkeys(("negative", "shared", "batch_size"), 1 << 10)
-        for name in ("vector_size", "window", "negative", "shared", "batch_size"):
-            self._set(name, check_integer(name, getattr(self, name), 1, high[name]))
-        for name in ("epochs", "workers"):
-            self._set(name, check_integer(name, getattr(self, name), 1))
-        self._set("min_window", check_integer("min_window", self.min_window, 1, self.window))
-        self._set("min_count", check_integer("min_count", self.min_count, 0))
-        self._set("seed", check_integer("seed", self.seed, 0, 2**63 - 1))
-        if self.max_vocab_size is not None:
-            self._set("max_vocab_size", check_integer("max_vocab_size", self.max_vocab_size, 1))
-        for name in ("sample", "min_alpha", "alpha"):
-            if name != "alpha" or self.alpha is not None:
-                self._set(name, check_number(name, getattr(self, name), 0))
-        if self.alpha_exponent is not None:
-            self._set("alpha_exponent", check_number("alpha_exponent", self.alpha_exponent, 0, 1))
-        self._set("ns_exponent", check_number("ns_exponent", self.ns_exponent, -10, 10))
-        for name in ("cbow_mean", "deterministic"):
-            self._set(name, _check_switch(name, getattr(self, name)))
-        for name, allowed in (
-            ("negatives", Negatives),
-            ("cbow_gradient", CbowGradient),
-            ("init", Init),
-        ):
-            check_choice(name, getattr(self, name), allowed)
-
-    def _set(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)  # it is frozen from here on
+        for name, parameter in PARAMETERS.items():
+            object.__setattr__(self, name, parameter.check(getattr(self, name)))
+        check_integer("min_window", self.min_window, 1, self.window)
 
     @property
     def start_alpha(self) -> float:
-        """The learning rate at the start.
+        """The learning rate at the start of training.
 
-        The true gradient of the mean is smaller by the number of context words than
-        the historical one and takes a larger rate; and it is that of a word seen once.
+        The true gradient of the mean is smaller than word2vec's by the number of context
+        words and takes a larger rate. The rate is that of a word that occurs once.
         """
         if self.alpha is not None:
             return self.alpha
@@ -87,7 +214,7 @@ class Config:
 
     @property
     def rate_exponent(self) -> float:
-        """How fast learning rates fall with words' counts."""
+        """How fast learning rates fall with the counts of words."""
         if self.alpha_exponent is not None:
             return self.alpha_exponent
         return 0.25 if self._is_gradient_of_mean else 0.0
@@ -98,51 +225,78 @@ class Config:
 
     @property
     def batch(self) -> tuple[int, int]:
-        """Positions in a batch, and noise words that they share."""
+        """Positions in a batch, and the number of noise words that they share."""
         return (1, self.negative) if self.negatives == "exact" else (self.batch_size, self.shared)
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain data, for JSON."""
+        """Return the parameters as plain data for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Config:
-        """From plain data; names that this version does not know are an error."""
-        unknown = set(data) - {field.name for field in fields(cls)}
+        """Create it from plain data; ValueError for an unknown parameter."""
+        unknown = set(data) - set(PARAMETERS)
         if unknown:
             raise ValueError(f"unknown parameters: {', '.join(sorted(unknown))}")
         return cls(**data)
 
 
-def check_integer(name: str, value: Any, low: int, high: int | None = None) -> int:
-    """Value as an int; ValueError if it is none or out of range."""
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        whole = int(value)
-        if whole >= low and (high is None or whole <= high):
-            return whole
-    span = f"at least {low}" if high is None else f"from {low} to {high}"
-    raise ValueError(f"{name} is a whole number {span}, not {value!r}")
+def _described_fields() -> dict[str, Parameter]:
+    types = {"int": int, "float": float, "bool": bool}
+    parameters = {}
+    for f in fields(Config):
+        base, _, optional = str(f.type).partition(" | ")
+        parameters[f.name] = Parameter(
+            f.name, types.get(base, str), f.default, optional=bool(optional), **f.metadata
+        )
+    return parameters
 
 
-def check_number(name: str, value: Any, low: float, high: float | None = None) -> float:
-    """Value as a float; ValueError if it is none, not finite or out of range."""
-    if isinstance(value, Real) and not isinstance(value, bool):
-        number = float(value)
-        if math.isfinite(number) and number >= low and (high is None or number <= high):
-            return number
-    span = f"of at least {low}" if high is None else f"from {low} to {high}"
-    raise ValueError(f"{name} is a number {span}, not {value!r}")
+PARAMETERS: dict[str, Parameter] = _described_fields()
+"""All parameters of `Config` by name, in order."""
 
 
-def check_choice(name: str, value: Any, allowed: Any) -> None:
-    """ValueError unless the value is one of a ``Literal``."""
-    if not isinstance(value, str) or value not in get_args(allowed):
-        known = ", ".join(map(repr, get_args(allowed)))
-        raise ValueError(f"{name} is one of {known}, not {value!r}")
+def takes_parameters_of(
+    config: Callable[P, Config],
+) -> Callable[[Callable[..., None]], Callable[Concatenate[Any, P], None]]:
+    """Decorate an ``__init__(self, **parameters)`` that takes the parameters of `Config`.
+
+    `inspect.signature`, help and type checkers then see each of them with its default.
+    """
+
+    def decorate(function: Callable[..., None]) -> Callable[Concatenate[Any, P], None]:
+        return with_signature(function)
+
+    del config  # only its type is needed
+    return decorate
 
 
-def _check_switch(name: str, value: Any) -> bool:
-    # 0 and 1 too, as in gensim
-    if isinstance(value, (bool, np.bool_, Integral)) and value in (0, 1):
-        return bool(value)
-    raise ValueError(f"{name} is True or False, not {value!r}")
+def with_signature(function: Callable[..., Any], **defaults: Any) -> Callable[..., Any]:
+    """Replace ``**parameters`` in the signature of a function by those of `Config`.
+
+    Parameters
+    ----------
+    function : callable
+    **defaults
+        Parameters whose defaults differ from those of `Config`.
+    """
+    own = [
+        p
+        for p in inspect.signature(function).parameters.values()
+        if p.kind is not inspect.Parameter.VAR_KEYWORD
+    ]
+    configured = [
+        p.replace(default=defaults.get(p.name, p.default))
+        for p in inspect.signature(Config).parameters.values()
+    ]
+    signature = inspect.Signature([*own, *configured], return_annotation=None)
+    function.__signature__ = signature  # type: ignore[attr-defined]
+    return function
+
+
+def documents_parameters(cls: Class) -> Class:
+    """Decorate a class: replace ``{parameters}`` in its docstring by those of `Config`."""
+    if cls.__doc__ is not None:  # it is with python -OO
+        entries = "\n".join(parameter.described() for parameter in PARAMETERS.values())
+        cls.__doc__ = cls.__doc__.replace("{parameters}", entries.replace("\n", "\n    "))
+    return cls

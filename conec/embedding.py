@@ -9,13 +9,13 @@ import numpy as np
 import numpy.typing as npt
 
 from conec import contexts
-from conec.config import check_choice
 from conec.contexts.mapping import MapConfig, learn
 from conec.contexts.smoothing import smoothed
+from conec.linalg import normalize
 from conec.senses.vectors import SenseVectors
-from conec.training.weights import unit
 from conec.types import BoolArray, Choice, CorpusLike, FloatArray, Normalize, Weighting
 from conec.word_vectors import Numbered
+from corpora.checks import check_choice
 from corpora.encoding import TokenStream
 
 Self = TypeVar("Self", bound="Embedder")
@@ -295,7 +295,7 @@ class Embedder(SenseVectors):
             for window in self._cache["map_windows"]
         ]
         occurrences = np.bincount(text.rows[text.rows >= 0], minlength=len(text.words))
-        return self.context_map.transform(unit(np.stack(kinds)), occurrences)
+        return self.context_map.transform(normalize(np.stack(kinds)), occurrences)
 
     def _combine(
         self, words: list[str], local: FloatArray, a: float, senses: Choice = "none"
@@ -317,4 +317,4 @@ class Embedder(SenseVectors):
                 )
             result[is_known] *= np.float32(1 - a)
             result[is_known] += np.float32(a) * self.context_embeddings[known[is_known]]
-        return unit(result)
+        return normalize(result)

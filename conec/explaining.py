@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conec.embedding import Embedder
-from conec.training.weights import unit
+from conec.linalg import normalize
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -85,7 +85,7 @@ class Explainer(Embedder):
         from simec.explain import Explanation
 
         word, texts = _text(word_or_tokens, contexts)
-        aim = unit(self._similar_to(other)[None])[0].astype(np.float64)
+        aim = normalize(self._similar_to(other)[None])[0].astype(np.float64)
         vector = self.embed_word(word, texts, a).astype(np.float64)
         known = self.vocabulary.index.get(word, -1)
         is_mixed = known >= 0 and a > 0
@@ -136,7 +136,7 @@ class Explainer(Embedder):
         rows, kinds = [], []
         for window in mapping.config.windows(self.vocabulary):
             rows.append(self._local(text, window, "none", offsets)[[place]])
-            kinds.append(unit(np.asarray(rows[-1] @ W1, np.float32))[0].astype(np.float64))
+            kinds.append(normalize(np.asarray(rows[-1] @ W1, np.float32))[0].astype(np.float64))
         there = [bool(kind.any()) for kind in kinds]
         total = sum(
             (kind - mean) @ weights

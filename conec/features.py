@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias, cast
 
-from conec.config import check_integer
 from corpora import BREAK
+from corpora.checks import check_integer
 
 Clean: TypeAlias = "Callable[[str], str]"
 Rows: TypeAlias = "Sequence[Sequence[str]]"

@@ -87,3 +87,19 @@ def solve(moments: Doubles, products: Doubles, ridge: float) -> Doubles:
     if (scale := np.trace(moments) / len(moments)) == 0:
         return np.zeros_like(products)
     return np.linalg.solve(moments + ridge * scale * np.eye(len(moments)), products)
+
+
+def normalize(vectors: FloatArray) -> FloatArray:
+    """Scale vectors, along the last axis, to unit length; zero vectors stay zero.
+
+    Parameters
+    ----------
+    vectors : float32 array of shape (..., d)
+
+    Returns
+    -------
+    float32 array of the same shape
+    """
+    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    result: FloatArray = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+    return result

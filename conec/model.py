@@ -10,7 +10,7 @@ import numpy as np
 
 import corpora
 from conec import persistence
-from conec.config import Config, check_integer, check_number
+from conec.config import Config, documents_parameters, takes_parameters_of
 from conec.contexts.mapping import ContextMap
 from conec.explaining import Explainer
 from conec.interop import models
@@ -19,20 +19,16 @@ from conec.training import chunks as ranges
 from conec.training import loop as training
 from conec.training.checkpoint import TrainingState, floats
 from conec.training.weights import check_weights, initial_weights, zero_rows
-from conec.types import (
-    CbowGradient,
-    CorpusLike,
-    Init,
-    Negatives,
-    StrPath,
-)
+from conec.types import CorpusLike, StrPath
 from conec.vocabulary import Vocabulary
+from corpora.checks import check_integer, check_number
 from corpora.counting import count
 from corpora.encoding import TokenStream
 
 Callback = Callable[["ContextEncoder"], object]
 
 
+@documents_parameters
 class ContextEncoder(Explainer):
     """Word embeddings that also exist for words never seen and for the sense at hand.
 
@@ -45,54 +41,7 @@ class ContextEncoder(Explainer):
 
     Parameters
     ----------
-    vector_size : int
-        Dimensions d of the embeddings.
-    window : int
-        Context words on either side, at most.
-    min_window : int
-        Each position's window is drawn uniformly from `min_window` to `window`; equal
-        to `window`, it is constant (gensim's ``shrink_windows=False``).
-    negative : int
-        Noise words for each position.
-    negatives : {"shared", "exact"}
-        Whether a batch of positions shares its noise words, which is several times
-        faster, or each position draws its own and takes a step of its own.
-    shared, batch_size : int
-        With shared noise words: how many, and for how many positions. Each then counts
-        ``negative / shared``.
-    min_count : int
-        Words seen less often are left out.
-    max_vocab_size : int, optional
-        At most so many words, the most frequent.
-    sample : float
-        Threshold of subsampling frequent words; 0 for none.
-    ns_exponent : float
-        Noise words are drawn by their count to this power.
-    alpha, min_alpha : float
-        Learning rate at the start and at the end of training. By default it starts at
-        0.6, or at 0.025 with the sum or with word2vec's gradient.
-    alpha_exponent : float, optional
-        Frequent words, which take many steps, take smaller ones: the learning rate of a
-        word is ``alpha * count ** -alpha_exponent``. By default 0.25; or 0, the same rate
-        for all words as in word2vec, with the sum or with word2vec's gradient. With 0, a
-        good alpha is 0.15.
-    epochs : int
-        Passes over the corpus.
-    cbow_mean : bool
-        Mean or sum of the context words.
-    cbow_gradient : {"corrected", "word2vec"}
-        With the mean, the true gradient, or that of word2vec.c and gensim, which does
-        not divide by the number of context words.
-    init : {"word2vec", "glorot"}
-        How weights begin: W1 uniform in ±0.5/d and W2 zero, or both uniform in
-        ±4·sqrt(6/(V+d)), as in the thesis's experiments.
-    workers : int
-        Threads.
-    seed : int
-        Same seed, same vectors, with one worker.
-    deterministic : bool
-        Same vectors, to the bit, with any number of workers; up to 8 of them train. It
-        takes a little longer, and other vectors than without come out.
+    {parameters}
 
     Attributes
     ----------
@@ -116,32 +65,8 @@ class ContextEncoder(Explainer):
     (6, 20)
     """
 
-    def __init__(
-        self,
-        *,
-        vector_size: int = 200,
-        window: int = 5,
-        min_window: int = 1,
-        negative: int = 13,
-        negatives: Negatives = "shared",
-        shared: int = 20,
-        batch_size: int = 64,
-        min_count: int = 5,
-        max_vocab_size: int | None = None,
-        sample: float = 1e-4,
-        ns_exponent: float = 0.75,
-        alpha: float | None = None,
-        min_alpha: float = 1e-4,
-        alpha_exponent: float | None = None,
-        epochs: int = 5,
-        cbow_mean: bool = True,
-        cbow_gradient: CbowGradient = "corrected",
-        init: Init = "word2vec",
-        workers: int = 1,
-        seed: int = 1,
-        deterministic: bool = False,
-    ) -> None:
-        parameters = {k: v for k, v in locals().items() if k not in ("self", "__class__")}
+    @takes_parameters_of(Config)
+    def __init__(self, **parameters: Any) -> None:
         super().__init__(Config(**parameters))
         self.loss_history_: list[float] = []
         self._runs = 0
@@ -481,8 +406,14 @@ class ContextEncoder(Explainer):
         FileNotFoundError
             If there is none.
         ModelError
-            If it is damaged, something else, or of a newer version.
+            If it is damaged, something else, or of a newer version; or if it was trained with
+            features: `conec.load` and `ExtendedContextEncoder.load` read such models.
         """
+        if cls is ContextEncoder and persistence.has_part(path, persistence.FEATURES):
+            raise persistence.ModelError(
+                f"{path} is an ExtendedContextEncoder, which was trained with features: load it "
+                "with conec.load or ExtendedContextEncoder.load"
+            )
         about, words, weights = persistence.load(path)
         try:
             model = cls(**Config.from_dict(about["config"]).to_dict())

@@ -13,7 +13,7 @@ from conec import contexts
 from conec.config import Config
 from conec.contexts import Window
 from conec.contexts.mapping import ContextMap
-from conec.training.weights import unit
+from conec.linalg import normalize
 from conec.types import CorpusLike, FloatArray, IntArray, Normalize, Weighting
 from conec.vocabulary import Vocabulary
 from corpora.encoding import TokenStream
@@ -223,7 +223,7 @@ class WordVectors:
 
     def _unit_W1(self) -> FloatArray:
         if "unit_W1" not in self._cache:
-            self._cache["unit_W1"] = unit(self.W1)
+            self._cache["unit_W1"] = normalize(self.W1)
         rows: FloatArray = self._cache["unit_W1"]
         return rows
 

@@ -6,6 +6,7 @@
 """
 
 from corpora.corpus import Corpus, open
+from corpora.deprecated import deprecated_modules
 from corpora.errors import CorpusError, NotReiterableError
 from corpora.readers import BREAK, Reader, TextFile, register_reader, with_breaks
 
@@ -20,3 +21,11 @@ __all__ = [
     "register_reader",
     "with_breaks",
 ]
+
+deprecated_modules(
+    {
+        "corpora.compiling": "corpora.jit",
+        "corpora.tokens": "corpora.encoding",
+        "corpora.wordtable": "corpora.counting.word_table",
+    }
+)

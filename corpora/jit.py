@@ -1,4 +1,4 @@
-"""Telling why the first use takes a moment: code is compiled for this processor, once."""
+"""Announce just-in-time compilation, which makes the first use on a machine slow."""
 
 from __future__ import annotations
 
@@ -7,42 +7,45 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["compiling"]
+__all__ = ["announce_compilation"]
 
-PATIENCE = 0.5  # seconds without a word; loading what was compiled before takes less
+logger = logging.getLogger(__name__)
+
+# Seconds to wait before announcing anything; loading code from the cache takes less.
+PATIENCE = 0.5
 _loaded: set[str] = set()
 
 
 @contextmanager
-def compiling(what: str) -> Iterator[None]:
-    """Show a line with the time taken, if a block that loads or compiles code takes long.
+def announce_compilation(what: str) -> Iterator[None]:
+    """Show a message with the elapsed time if a block spends long compiling code.
 
-    It is shown if standard error is a terminal, and logged in any case. Compiled code is
-    kept on disk, so it comes once for each processor and version. A second block of the
-    same name in a process runs as it is.
+    The message is shown if standard error is a terminal, and logged in any case. Compiled code
+    is cached on disk, so this happens once per processor and version. Once a block has succeeded,
+    later blocks with the same `what` in the same process run without a message.
 
     Parameters
     ----------
     what : str
-        What is compiled, as in "training".
+        What the compiled code does, for the message, e.g. "training".
     """
     if what in _loaded:
         yield
         return
     done = threading.Event()
 
-    def tell() -> None:
+    def announce() -> None:
         if done.wait(PATIENCE):
             return
         from tqdm import tqdm
 
-        label = f"compiling {what} for this processor, once"
-        logging.getLogger(__name__).info("%s", label)
-        with tqdm(desc=label, bar_format="{desc}: {elapsed}", disable=None) as bar:
+        message = f"compiling {what} for this processor, once"
+        logger.info("%s", message)
+        with tqdm(desc=message, bar_format="{desc}: {elapsed}", disable=None) as bar:
             while not done.wait(0.25):
                 bar.refresh()
 
-    thread = threading.Thread(target=tell, name="corpora-compiling", daemon=True)
+    thread = threading.Thread(target=announce, name="corpora-compilation", daemon=True)
     thread.start()
     try:
         yield

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from numbers import Integral, Real
 from typing import Any
 
@@ -24,12 +23,3 @@ def check_number(name: str, value: Any, low: float) -> float:
     if not math.isfinite(value) or value < low:
         raise ValueError(f"{name} is a finite number from {low:g}, not {value!r}")
     return float(value)
-
-
-def check_penalties(name: str, values: Sequence[float]) -> None:
-    """Raise unless there is one at least, and all are more than 0."""
-    if not len(values):
-        raise ValueError(f"{name} has no penalty to choose")
-    for value in values:
-        if check_number(f"a penalty in {name}", value, 0) == 0:
-            raise ValueError(f"a penalty in {name} is more than 0")

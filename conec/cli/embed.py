@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
@@ -18,13 +18,17 @@ from conec.cli.options import (
     vectors_of,
 )
 from conec.cli.queries import show
+from corpora import BREAK, with_breaks
 from corpora.cli.app import fail
-from corpora.cli.options import Clean, Reading, Tokenize, reads_corpus, told_skipped
+from corpora.cli.options import Clean, Reading, Tokenize, reads_corpus, report_skipped
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
+    from conec import ContextEncoder
     from conec.cli.vectors import Row
+    from conec.types import BoolArray, FloatArray
+    from corpora import Corpus
 
 
 @reads_corpus(source="-", format="text")
@@ -66,19 +70,17 @@ def embed(
 
     def rows() -> Iterator[Row]:
         nonlocal n_documents, n_tokens, n_lost
-        for tokens in corpus:
-            vectors, found = encoder.embed(tokens, a, return_found=True)
+        for tokens, vectors, has_context in _embedded(encoder, corpus, a):
             for position, (token, vector, has) in enumerate(
-                zip(tokens, vectors, found, strict=True)
+                zip(tokens, vectors, has_context, strict=True)
             ):
-                # an empty token is a break between sentences
-                if token:
+                if token != BREAK:
                     yield n_documents, position, token, bool(has), vector
                     n_tokens += 1
                     n_lost += not has
             n_documents += 1
 
-    with told_skipped() as skipped:
+    with report_skipped() as skipped:
         write(rows(), encoder.config.vector_size)
         skipped.append(corpus.skipped)
     typer.echo(
@@ -86,6 +88,33 @@ def embed(
         + ("" if out == "-" else f": {out}"),
         err=True,
     )
+
+
+def _embedded(
+    encoder: ContextEncoder, corpus: Corpus, a: float
+) -> Iterator[tuple[list[str], FloatArray, BoolArray]]:
+    """Tokens of each document with breaks, their vectors, and whether they have any context."""
+    import numpy as np
+
+    from conec import ExtendedContextEncoder
+    from conec.extended.training import documents_of
+
+    if not isinstance(encoder, ExtendedContextEncoder):
+        for tokens in corpus:
+            yield tokens, *encoder.embed(tokens, a, return_found=True)
+        return
+    for document in documents_of(corpus):
+        vectors, has_context = encoder.embed(document, a, return_found=True)
+        if document and isinstance(document[0], str):
+            yield list(cast("Sequence[str]", document)), vectors, has_context
+            continue
+        # of sentences of rows, `embed` gives no vectors for breaks
+        tokens = with_breaks([row[0] for row in sentence] for sentence in document)
+        is_token = np.array([token != BREAK for token in tokens], np.bool_)
+        placed = np.zeros((len(tokens), vectors.shape[1]), np.float32)
+        placed[is_token] = vectors
+        is_token[is_token] = has_context
+        yield tokens, placed, is_token
 
 
 def oov(

@@ -13,6 +13,8 @@ from corpora.cli.options import Json
 
 def info(model: Model, as_json: Json = False) -> None:
     """Show what a model is: its words, how it was trained, and whether that was finished."""
+    from conec import ExtendedContextEncoder
+
     encoder = load_model(model)
     training = encoder._training
     about: dict[str, Any] = {
@@ -20,6 +22,7 @@ def info(model: Model, as_json: Json = False) -> None:
         "vector_size": encoder.config.vector_size,
         "corpus_words": int(encoder.vocabulary.counts.sum()),
         "most_frequent": encoder.vocabulary.words[:8],
+        "features": len(encoder.features) if isinstance(encoder, ExtendedContextEncoder) else 0,
         "contexts": encoder.context_embeddings is not None,
         "epochs_trained": len(encoder.loss_history_),
         "loss_history": encoder.loss_history_,

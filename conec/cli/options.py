@@ -51,10 +51,25 @@ Share = Annotated[
 
 
 def load_model(path: Path) -> ContextEncoder:
-    """Load a model."""
-    from conec import ContextEncoder
+    """Load a model, with or without features.
 
-    return ContextEncoder.load(path)
+    Raises
+    ------
+    FileNotFoundError, ModelError
+        As `conec.load`.
+    ValueError
+        If the model needs functions of the user's, which the command line cannot pass.
+    """
+    from conec import ModelError, load
+
+    try:
+        return load(path)
+    except ModelError:
+        raise
+    except ValueError as error:
+        raise ValueError(
+            f"{error}; the command line cannot pass Python functions: use this model from Python"
+        ) from error
 
 
 def vectors_of(model: ContextEncoder, space: Space) -> KeyedVectors:

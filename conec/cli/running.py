@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from conec import ContextEncoder, ModelError, persistence
+from conec import ContextEncoder, ExtendedContextEncoder, ModelError, persistence
+from conec.cli.options import load_model
 from corpora import Corpus
 from corpora.cli.app import INTERRUPTED, fail
-from corpora.cli.options import told_skipped
+from corpora.cli.options import report_skipped
 from corpora.counting import Counts, count
 from corpora.encoding import TokenStream
 from corpora.files import check_folder
@@ -44,7 +45,7 @@ def check_target(out: Path) -> ContextEncoder | None:
 
 def _load(path: Path) -> ContextEncoder | None:
     try:
-        return ContextEncoder.load(path)
+        return load_model(path)
     except (FileNotFoundError, ModelError):
         return None
 
@@ -86,7 +87,7 @@ class Run:
 
     def update(self, other: Path, given: dict[str, Any]) -> None:
         """Train a model further."""
-        model = ContextEncoder.load(other)
+        model = load_model(other)
         if model._training is not None:
             raise ValueError(f"training of {other} was interrupted: finish it with --resume first")
         more = {_OF_A_RUN[name]: value for name, value in given.items() if name in _OF_A_RUN}
@@ -104,7 +105,7 @@ class Run:
             If there is none, it had other parameters, or another corpus.
         """
         if model is None or model._training is None:
-            ContextEncoder.load(self.out)  # tells what is wrong with it
+            load_model(self.out)  # raises the error that says what is wrong with it
             raise ValueError(f"{self.out} is a finished model: there is nothing to resume")
         state = model._training
         its = model.config.to_dict()
@@ -126,6 +127,9 @@ class Run:
                 f"{name} can be read only once, and words are counted before "
                 "training: write the text to a file"
             )
+        if isinstance(model, ExtendedContextEncoder):
+            model.build_vocab(self.corpus, update=update, progress=self.bars)
+            return
         self._counts = count(
             self.corpus,
             # words at hand are counted however rare they are in the new text
@@ -138,7 +142,11 @@ class Run:
         )
 
     def _encode(self, model: ContextEncoder) -> TokenStream:
-        with told_skipped() as skipped:
+        with report_skipped() as skipped:
+            if isinstance(model, ExtendedContextEncoder):
+                stream: TokenStream = model.encode(self.corpus, progress=self.bars)
+                skipped.append(self.corpus.skipped)
+                return stream
             stream = TokenStream.encode(
                 self.corpus,
                 model.vocabulary.index,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from corpora.cli.app import warn
+from corpora.cli.app import report
 from corpora.cli.options import Json, option, split_commas
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ def apply(
             write("".join(lines).encode())
             n_documents += 1
     if not n_documents:
-        warn("there are no tokens in the text")
+        report("there are no tokens in the text")
     place = "" if out == "-" else f": {out}"
     typer.echo(f"{n_documents:,} documents, {n_entities:,} entities{place}", err=True)
 

@@ -19,13 +19,13 @@ from typing import IO, TYPE_CHECKING, Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from conec.config import check_choice, check_integer, check_number
 from conec.types import IntArray, Normalize
+from corpora.checks import check_choice, check_integer, check_number
 from corpora.files import temporary_files_in
-from corpora.jit import compiling
+from corpora.jit import announce_compilation
 
 if TYPE_CHECKING:
-    from conec.contexts import Window
+    from conec.contexts.window import Window
     from corpora.encoding import TokenStream
 
 _SMALLEST = 1 << 12  # tokens of a segment and entries of a block, at least
@@ -97,7 +97,7 @@ class Counting:
 
         n, step = len(self._stream), self._segment
         ids = np.asarray(self._stream.ids)
-        with compiling("context vectors"):
+        with announce_compilation("context vectors"):
             counts: npt.NDArray[np.int64] = count_words(ids[:0], self._n_words)
             make, _, _ = self._counter(0, 0)
             finish(0, 0)

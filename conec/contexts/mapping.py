@@ -21,13 +21,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from conec import random_streams as purposes
-from conec.config import check_integer, check_number
-from conec.contexts import Window
-from conec.linalg import Moments, NothingToLearn
+from conec import random_streams
+from conec.contexts.window import Window
+from conec.linalg import Moments, NothingToLearn, normalize
 from conec.persistence import MAP, ModelError, Part, load_part
-from conec.training.weights import unit
 from conec.types import JSON, FloatArray, IntArray, StrPath
+from corpora.checks import check_integer, check_number
 
 if TYPE_CHECKING:
     from conec.vocabulary import Vocabulary
@@ -177,7 +176,7 @@ class ContextMap:
         for kind, mean, weights in zip(X, self.mean, self.weights, strict=True):
             total += np.where(kind.any(axis=1)[:, None], (kind - mean) @ weights, np.float32(0))
         root = np.sqrt(np.maximum(occurrences, 1)).astype(np.float32).reshape(-1, 1)
-        return unit(unit(total) + np.float32(self.config.plain) / root * X[-1])
+        return normalize(normalize(total) + np.float32(self.config.plain) / root * X[-1])
 
     def part(self) -> Part:
         """What is saved of it with a model."""
@@ -269,7 +268,7 @@ def learn(
         for kind, sums in zip(X, moments, strict=True):
             # a word without contexts, and one whose vector is zero, teaches nothing
             taught = kind.any(axis=1) & vectors.any(axis=1)
-            sums.add(unit(kind), vectors, np.where(taught, weight, 0))
+            sums.add(normalize(kind), vectors, np.where(taught, weight, 0))
     learned, d = ContextMap(config), vectors.shape[1]
     try:
         learned.solve(moments)
@@ -321,11 +320,10 @@ def drawn_contexts(
     """
     from tqdm import tqdm
 
-    from conec.contexts.kernels import lay_out
-    from conec.contexts.occurrence_kernels import sum_by_word
+    from conec.contexts.kernels import lay_out, sum_by_word
 
     n_words = len(vectors)
-    rng = np.random.default_rng([seed, purposes.MAP, draw])
+    rng = np.random.default_rng([seed, random_streams.MAP, draw])
     # as many words are learned from 1 occurrence as from 2 or 3, from 4 to 7, and so on
     wanted = np.floor(np.exp(rng.uniform(0, np.log(config.n_contexts + 1), n_words)))
     share = np.minimum(wanted / np.maximum(counts, 1), 1)

@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from conec.linalg import solve
-from conec.training.weights import unit
+from conec.linalg import normalize, solve
 from conec.types import FloatArray
 
 _ROWS = 1 << 14  # at a time
@@ -113,7 +112,7 @@ def smoothed(
     float32 array of shape (V, d)
         Zero for words without contexts.
     """
-    result = unit(W1)
+    result = normalize(W1)
     n, d = W1.shape
     own, other = contexts[:, :d], contexts[:, d:]
     learned = LinearMap.fit([W2, other], result - mean_direction(W1), counts)
@@ -122,7 +121,7 @@ def smoothed(
     for rows in blocks(n):
         predicted = (1 - plain) * learned([W2[rows], other[rows]])
         predicted += plain * _standardised([own[rows]], mean)
-        mixed = unit(result[rows] + np.float32(amount) * predicted)
+        mixed = normalize(result[rows] + np.float32(amount) * predicted)
         # a word that never had a context was never trained
         result[rows] = mixed * contexts[rows].any(axis=1, keepdims=True)
     return result
@@ -137,7 +136,7 @@ def mean_direction(vectors: FloatArray) -> FloatArray:
     """Mean of the rows at unit length, zero rows left out; shape (d,)."""
     total, n = np.zeros(vectors.shape[1]), 0
     for rows in blocks(len(vectors)):
-        part = unit(vectors[rows])
+        part = normalize(vectors[rows])
         total += part.sum(axis=0, dtype=np.float64)
         n += int(part.any(axis=1).sum())
     return (total / max(n, 1)).astype(np.float32)
@@ -148,5 +147,5 @@ def _standardised(vectors: Sequence[FloatArray], means: FloatArray) -> FloatArra
     parts = []
     for array, mean in zip(vectors, means, strict=True):
         there = array.any(axis=1, keepdims=True)
-        parts.append(unit((unit(array) - mean) * there))
+        parts.append(normalize((normalize(array) - mean) * there))
     return np.hstack(parts)

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, cast, overload
 
 import numpy as np
 
 import corpora
-from conec import persistence
-from conec import random_streams as purposes
-from conec.config import check_integer, check_number
+from conec import persistence, random_streams
+from conec.config import with_signature
 from conec.extended.training import (
     FeatureStep,
     FeatureStream,
@@ -22,11 +22,13 @@ from conec.extended.training import (
 )
 from conec.extended.vocabulary import FeatureVocabulary, name_of
 from conec.features import Clean, Document, Feature, Sentence, sentences
+from conec.linalg import normalize
 from conec.model import ContextEncoder
 from conec.training import chunks as ranges
-from conec.training.weights import check_weights, initial_divisor, unit, zero_rows
+from conec.training.weights import check_weights, initial_divisor, zero_rows
 from conec.types import BoolArray, Choice, CorpusLike, FloatArray, StrPath
 from corpora import BREAK, with_breaks
+from corpora.checks import check_integer, check_number
 from corpora.encoding import TokenStream
 
 if TYPE_CHECKING:
@@ -78,6 +80,7 @@ class ExtendedContextEncoder(ContextEncoder):
     (3, 8)
     """
 
+    @partial(with_signature, negatives="exact")
     def __init__(
         self,
         features: Sequence[Feature] = (),
@@ -155,7 +158,7 @@ class ExtendedContextEncoder(ContextEncoder):
         kept = len(old)
         F1[:kept] = self.F1[:kept]
         # as rows of W1 begin
-        rng = np.random.default_rng([c.seed, purposes.FEATURES, kept])
+        rng = np.random.default_rng([c.seed, random_streams.FEATURES, kept])
         bound = 0.5 / initial_divisor(len(self), c.vector_size, c.init)
         F1[kept:] = rng.uniform(-bound, bound, F1[kept:].shape)
         self.F1 = F1
@@ -297,8 +300,8 @@ class ExtendedContextEncoder(ContextEncoder):
         words = with_breaks(sentence.words for sentence in found)
         here = np.array([word != BREAK for word in words], np.bool_)
         context = super().embed(words, a, senses=senses)[here]
-        part = np.float32(feature_weight) * unit(self._of_features(found))
-        result = self._placed(tokens, unit(context + part))
+        part = np.float32(feature_weight) * normalize(self._of_features(found))
+        result = self._placed(tokens, normalize(context + part))
         has: BoolArray = np.asarray(result.any(axis=1))
         return (result, has) if return_found else result
 

@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 import corpora
-from conec import random_streams as purposes
+from conec import random_streams
 from conec.extended.vocabulary import FeatureRows, FeatureVocabulary
 from conec.features import Clean, Document, sentences
 from conec.training import chunks as ranges
@@ -81,7 +81,7 @@ class FeatureStep(ranges.Step):
         start, stop = self._span(number, length)
         W1, W2 = self._weights
         tokens, noise = self._keys(number)
-        feature_key = self._key(c.seed, purposes.FEATURES, self._state.run, self._state.epoch)
+        feature_key = self._key(c.seed, random_streams.FEATURES, self._state.run, self._state.epoch)
         loss, n_positions = self._extended.train_range(
             self._ids, self._offsets, start, stop, W1, self._F1, W2, self._keep, self._rate,
             self._feature_rate, *self._rows, *self._noise, *self._alpha(start, stop), c.window,

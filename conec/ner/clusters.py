@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from conec.training.weights import unit
+from conec.linalg import normalize
 from conec.types import FloatArray, IntArray
 
 _ROWS = 4096  # vectors that are compared with all centres at a time
@@ -62,7 +62,7 @@ class Clusters:
         if not len(vectors):
             raise ValueError("there is nothing to group: all vectors are zero")
         mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
-        directions = unit(vectors - mean)
+        directions = normalize(vectors - mean)
         k = min(max(sizes), len(np.unique(directions, axis=0)))
         kmeans = KMeans(k, init="random", n_init=1, max_iter=20, random_state=random_state)
         centres = kmeans.fit(directions).cluster_centers_.astype(np.float32)
@@ -101,7 +101,7 @@ class Clusters:
         lengths = np.einsum("ij,ij->i", self.centres, self.centres)
         for start in range(0, len(vectors), _ROWS):
             block = vectors[start : start + _ROWS]
-            directions = unit(block - self.mean)
+            directions = normalize(block - self.mean)
             nearest = (lengths - 2 * directions @ self.centres.T).argmin(axis=1)
             has = block.any(axis=1)
             found[start : start + _ROWS][has] = self.parents[nearest[has]]

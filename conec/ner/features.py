@@ -12,11 +12,11 @@ import numpy.typing as npt
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from conec.config import check_integer, check_number
 from conec.ner.clusters import Clusters
 from conec.ner.documents import Document, read_documents
 from conec.types import BoolArray, FloatArray, IntArray, StrPath
 from corpora import with_breaks
+from corpora.checks import check_integer, check_number
 from corpora.cleaning import Pipeline
 
 if TYPE_CHECKING:
@@ -175,11 +175,11 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     def _checked(self) -> ContextEncoder:
         """The model, if it and the parameters are such that features can be made."""
-        from conec.model import ContextEncoder
+        from conec import ContextEncoder, load
 
         model = self.model
         if isinstance(model, (str, os.PathLike)):
-            model = ContextEncoder.load(model)
+            model = load(model)
         if not isinstance(model, ContextEncoder):
             raise TypeError(f"model is a ContextEncoder or the folder of one, not {model!r}")
         if not len(model):
@@ -324,8 +324,16 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return with_breaks([clean(row[0]) or row[0] for row in s] for s in document)
 
     def _embed(self, model: ContextEncoder, documents: Sequence[Document]) -> FloatArray:
+        from conec import ExtendedContextEncoder
+
         blocks = [np.zeros((0, model.config.vector_size), np.float32)]
+        clean = _pipeline(self.clean) or str
         for document in documents:
+            if isinstance(model, ExtendedContextEncoder):
+                # its features may read all columns of a token
+                rows = [[(clean(row[0]) or row[0], *row[1:]) for row in s] for s in document]
+                blocks.append(model.embed(rows, self.a))
+                continue
             words = self._tokens(document)
             is_token: BoolArray = np.array([bool(word) for word in words], dtype=np.bool_)
             blocks.append(model.embed(words, self.a)[is_token])

@@ -16,13 +16,16 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+import conec
 from conec import persistence
+from conec.features import Clean, Feature
 from conec.ner.clusters import Clusters
 from conec.ner.features import ContextFeatures
 from conec.persistence import ModelError, whole_folder, write_json
@@ -79,14 +82,8 @@ def check_writable(path: StrPath) -> None:
     persistence.check_writable(path, marker=ABOUT, names=_FILES)
 
 
-def load(path: StrPath) -> Saved:
-    """Read a tagger.
-
-    Raises
-    ------
-    FileNotFoundError, ModelError
-        As `Tagger.load`.
-    """
+def load(path: StrPath, *, features: Iterable[Feature] = (), clean: Clean | None = None) -> Saved:
+    """Read a tagger; parameters and errors as for `Tagger.load`."""
     folder = Path(path)
     if not folder.exists():
         raise FileNotFoundError(errno.ENOENT, "No tagger: there is no such folder", str(folder))
@@ -111,8 +108,11 @@ def load(path: StrPath) -> Saved:
         return content
 
     words = _parse(folder / WORDS, checked(WORDS))
-    features = None if described is None else _features(folder, described, checked)
-    return Saved(parameters, n_columns, words, checked(FIELD), features)
+    context = None
+    if described is not None:
+        encoder = partial(conec.load, features=features, clean=clean)
+        context = _features(folder, described, checked, encoder)
+    return Saved(parameters, n_columns, words, checked(FIELD), context)
 
 
 # Context features
@@ -136,16 +136,25 @@ def _parameters(features: ContextFeatures, copy_model: bool) -> JSON:
     return found
 
 
-def _features(folder: Path, described: Any, checked: Callable[[str], bytes]) -> ContextFeatures:
+def _features(
+    folder: Path,
+    described: Any,
+    checked: Callable[[str], bytes],
+    load_encoder: Callable[[Any], conec.ContextEncoder],
+) -> ContextFeatures:
+    place = described.get("model") if isinstance(described, dict) else None
     try:
-        parameters = dict(described)
-        model = parameters.pop("model", folder / MODEL)
-        parameters["clean"] = parameters["clean"] or None
-        features = ContextFeatures(model, **parameters)
-        features.model_ = features._checked()
-        features.clusters_ = _unpack(checked(GROUPS), features)
+        encoder = load_encoder(folder / MODEL if place is None else place)
     except FileNotFoundError as error:
         raise ModelError(f"{folder} is not whole, its Context Encoder is gone: {error}") from error
+    try:
+        parameters = dict(described)
+        parameters["clean"] = parameters["clean"] or None
+        parameters["model"] = encoder
+        features = ContextFeatures(**parameters)
+        features.model_ = features._checked()
+        features.model = encoder if place is None else place
+        features.clusters_ = _unpack(checked(GROUPS), features)
     except ModelError:
         raise
     except (TypeError, ValueError, KeyError, RuntimeError) as error:

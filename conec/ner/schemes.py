@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, get_args
 
-from conec.config import check_choice
 from conec.evaluation import entities
+from corpora.checks import check_choice
 
 Scheme = Literal["iob1", "iob2", "bioes"]
 SCHEMES: tuple[str, ...] = get_args(Scheme)

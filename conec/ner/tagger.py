@@ -11,8 +11,8 @@ from typing import Any
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
-from conec.config import check_choice, check_integer, check_number
 from conec.evaluation import entity_scores
+from conec.features import Clean, Feature
 from conec.ner import crf, saving
 from conec.ner.documents import Document, read_documents, read_tags
 from conec.ner.features import ContextFeatures
@@ -20,6 +20,7 @@ from conec.ner.schemes import Scheme, convert
 from conec.ner.standard import COLUMNS, around, pairs, standard_features
 from conec.persistence import ModelError
 from conec.types import StrPath
+from corpora.checks import check_choice, check_integer, check_number
 
 
 class Tagger(BaseEstimator):  # type: ignore[misc]
@@ -249,8 +250,17 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         saving.save(path, kept, copy_model=copy_model)
 
     @classmethod
-    def load(cls, path: StrPath) -> Tagger:
+    def load(
+        cls, path: StrPath, *, features: Iterable[Feature] = (), clean: Clean | None = None
+    ) -> Tagger:
         """Read a tagger that `save` wrote.
+
+        Parameters
+        ----------
+        path : path
+        features, clean
+            Custom features and the custom cleaning function of its Context Encoder, if that was
+            trained with any; as for `conec.load`.
 
         Raises
         ------
@@ -258,11 +268,13 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             If there is no such folder.
         ModelError
             If it holds no tagger, or a damaged one, or one of a newer version.
+        ValueError
+            If a custom feature or `clean` is needed; the message names it.
         ImportError
             If python-crfsuite is not there.
         """
         crf.require()
-        kept = saving.load(path)
+        kept = saving.load(path, features=features, clean=clean)
         try:
             tagger = cls(kept.features, **kept.parameters)
             tagger._check()

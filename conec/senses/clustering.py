@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from conec.training.weights import unit
+from conec.linalg import normalize
 from conec.types import FloatArray, IntArray
 
 _ROUNDS = 8  # of k-means: assignments hardly change later
@@ -78,7 +78,7 @@ def _k_means(vectors: FloatArray, k: int, rng: np.random.Generator) -> IntArray:
         labels, before = (vectors @ centres.T).argmax(axis=1), labels
         if _ and (labels == before).all():
             break
-        centres = unit(_sums(vectors, labels, k))
+        centres = normalize(_sums(vectors, labels, k))
     return labels.astype(np.int32)
 
 

@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from conec import random_streams as purposes
+from conec import random_streams
 from conec.contexts import Window, global_embeddings
-from conec.linalg import solve
+from conec.linalg import normalize, solve
 from conec.senses.clustering import cluster
 from conec.senses.inventory import SenseInventory, SenseSettings, word_vectors
-from conec.training.weights import unit
 from conec.types import FloatArray, IntArray
-from corpora.jit import compiling
+from corpora.jit import announce_compilation
 
 if TYPE_CHECKING:
     from conec.vocabulary import Vocabulary
@@ -86,10 +85,10 @@ def induce(
 
     settings = settings or SenseSettings()
     window = settings.context(vocabulary)
-    plain = unit(W1)
+    plain = normalize(W1)
     means = global_embeddings(stream, plain, window, workers=workers, progress=progress)
-    found = context_map(unit(means), word_vectors(W1), vocabulary.counts, settings.ridge)
-    with compiling("senses"):
+    found = context_map(normalize(means), word_vectors(W1), vocabulary.counts, settings.ridge)
+    with announce_compilation("senses"):
         ids, borders = np.asarray(stream.ids), stream.offsets.astype(np.int64)
         text, first, stop = lay_out(ids, borders, 0, len(ids))
         starts, order = group_positions(text, first, stop, len(W1))
@@ -133,7 +132,7 @@ class _Search:
 
     def __call__(self, word: int) -> _Found:
         s = self.settings
-        rng = np.random.default_rng([self.seed, purposes.SENSES, word])
+        rng = np.random.default_rng([self.seed, random_streams.SENSES, word])
         places = self.order[self.starts[word] : self.starts[word + 1]].astype(np.int64)
         if len(places) > s.sample:
             places = np.sort(rng.choice(places, s.sample, replace=False))
@@ -149,20 +148,20 @@ class _Search:
 
     def contexts(self, places: npt.NDArray[np.int64]) -> FloatArray:
         """Mapped contexts of occurrences, of unit length."""
-        from conec.contexts.occurrence_kernels import occurrence_vectors
+        from conec.contexts.kernels import occurrence_vectors
 
         out = np.empty((len(places), self.matrix.shape[1]), np.float32)
         weights = self.window.distance_weights().astype(np.float32)
         keep = self.window.word_weights(len(self.matrix))
         occurrence_vectors(self.text, places, weights, keep, self.matrix, out)
-        return unit(out)
+        return normalize(out)
 
     def _senses(
         self, places: npt.NDArray[np.int64], vectors: FloatArray, labels: IntArray
     ) -> Iterator[tuple[FloatArray, int, IntArray]]:
         for label in range(labels.max() + 1):
             own = labels == label
-            centre = unit(vectors[own].sum(axis=0))
+            centre = normalize(vectors[own].sum(axis=0))
             nearest = np.argsort(-(vectors[own] @ centre), kind="stable")[: self.settings.examples]
             yield centre, int(own.sum()), self._examples(places[own][nearest])
 

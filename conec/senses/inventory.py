@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from conec.config import check_integer, check_number
 from conec.contexts import Window
-from conec.training.weights import unit
+from conec.linalg import normalize
 from conec.types import FloatArray, IntArray
 from conec.vocabulary import Vocabulary
+from corpora.checks import check_integer, check_number
 
 _SHARPNESS = 10.0  # of a soft choice: concentration of a sense's occurrences on the sphere
 
@@ -145,7 +145,7 @@ class SenseInventory:
     def embeddings(self, word: int, vector: FloatArray) -> FloatArray:
         """Of a word's senses, shape (senses, d), given the word's own unit vector."""
         share = np.float32(self.settings.word_share)
-        return unit(share * vector + (1 - share) * self.centres[self.of(word)])
+        return normalize(share * vector + (1 - share) * self.centres[self.of(word)])
 
     def describe(self, word: int, vector: FloatArray, vocabulary: Vocabulary) -> list[Sense]:
         """A word's senses, given its own unit vector."""
@@ -211,9 +211,9 @@ class SenseInventory:
                 if self.starts[word] < self.starts[word + 1]:
                     own = self.choose(word, local[i], hard=hard) @ self.embeddings(word, own)
                 result[i] = a * own + (1 - a) * local[i]
-        return unit(result)
+        return normalize(result)
 
 
 def word_vectors(W1: FloatArray) -> FloatArray:
     """Rows of W1 less their mean, of unit length; shape (V, d)."""
-    return unit(W1 - W1.mean(axis=0, dtype=np.float64).astype(np.float32))
+    return normalize(W1 - W1.mean(axis=0, dtype=np.float64).astype(np.float32))

@@ -7,8 +7,8 @@ from typing import TypeVar
 
 import numpy as np
 
+from conec.linalg import normalize
 from conec.senses.inventory import Sense, SenseInventory, SenseSettings, word_vectors
-from conec.training.weights import unit
 from conec.types import CorpusLike, FloatArray
 from conec.word_vectors import Numbered, WordVectors
 from corpora.encoding import TokenStream
@@ -107,4 +107,4 @@ class SenseVectors(WordVectors):
         if "sense_window" not in self._cache:
             self._cache["sense_window"] = inventory.settings.context(self.vocabulary)
         matrix = self._local(text, self._cache["sense_window"])
-        return unit(np.asarray(matrix @ self._unit_W1(), np.float32) @ inventory.map)
+        return normalize(np.asarray(matrix @ self._unit_W1(), np.float32) @ inventory.map)

@@ -6,8 +6,8 @@ import math
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from conec.config import check_integer, check_number
 from conec.types import JSON
+from corpora.checks import check_integer, check_number
 
 
 @dataclass

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from conec import random_streams as purposes
+from conec import random_streams
 from conec.config import Config
 from conec.training.weights import zero_rows
 from conec.types import FloatArray, IntArray
 from conec.vocabulary import Vocabulary, noise_table
-from corpora.jit import compiling
+from corpora.jit import announce_compilation
 
 if TYPE_CHECKING:
     from conec.training.checkpoint import TrainingState
@@ -92,7 +92,7 @@ class Step:
 
     def _load(self) -> None:
         """Load the compiled code, or compile it, before the clock of training starts."""
-        with compiling("training"):
+        with announce_compilation("training"):
             if self._config.deterministic:
                 nothing = self.survey(0, self.places(), 0)
                 copies = self.counters()
@@ -255,8 +255,8 @@ class Step:
     def _keys(self, number: int) -> tuple[Any, Any]:
         """Keys of random numbers, for tokens and for noise."""
         seed, run, epoch = self._config.seed, self._state.run, self._state.epoch
-        tokens = self._key(seed, purposes.TOKENS, run, epoch)
-        return tokens, self._key(seed, purposes.NOISE, run, epoch, number)
+        tokens = self._key(seed, random_streams.TOKENS, run, epoch)
+        return tokens, self._key(seed, random_streams.NOISE, run, epoch, number)
 
 
 def _filled(items: list[_T], nothing: _T) -> list[_T]:

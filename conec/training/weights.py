@@ -1,10 +1,10 @@
-"""W1 and W2 in memory: how training wants them, and how they begin; rows of length 1."""
+"""W1 and W2: their memory layout and initial values."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from conec import random_streams as purposes
+from conec import random_streams
 from conec.types import FloatArray, Init
 
 _ROWS = 1 << 12  # that are initialised at a time
@@ -49,7 +49,7 @@ def initial_weights(
     first : int
         The number of words before these: rows of words that are added later differ.
     """
-    rng = np.random.default_rng([seed, purposes.WEIGHTS, first])
+    rng = np.random.default_rng([seed, random_streams.WEIGHTS, first])
     W1, W2 = zero_rows(n_words, size), zero_rows(n_words, size)
     divisor = initial_divisor(first + n_words, size, init)
     for W in (W1,) if init == "word2vec" else (W1, W2):
@@ -62,10 +62,3 @@ def initial_weights(
 def initial_divisor(n_words: int, size: int, init: Init) -> float:
     """By what numbers from ±0.5 are divided to be weights as training begins."""
     return size if init == "word2vec" else float(np.sqrt((n_words + size) / 6)) / 8
-
-
-def unit(vectors: FloatArray) -> FloatArray:
-    """Vectors, along the last axis, at length 1; zeros stay."""
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
-    result: FloatArray = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
-    return result

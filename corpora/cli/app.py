@@ -22,25 +22,25 @@ INTERRUPTED = 130  # 128 + SIGINT, as shells count
 _program = ContextVar("program", default="corpora")
 
 
-def warn(message: str) -> None:
+def report(message: str) -> None:
     """Tell something on standard error, on one line."""
     typer.echo(f"{_program.get()}: {' '.join(message.split())}", err=True)
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
     """End the program with one line on standard error."""
-    warn(message)
+    report(message)
     raise typer.Exit(code)
 
 
 @contextmanager
-def told_warnings() -> Iterator[None]:
+def report_warnings() -> Iterator[None]:
     """Tell warnings of what is done here in one line each."""
     with warnings.catch_warnings(record=True) as found:
         warnings.simplefilter("always", UserWarning)
         yield
     for warning in found:
-        warn(str(warning.message))
+        report(str(warning.message))
 
 
 def describe(error: BaseException) -> str:

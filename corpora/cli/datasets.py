@@ -6,12 +6,11 @@ import json
 import os
 import sys
 import textwrap
-import warnings
 from typing import Annotated
 
 import typer
 
-from corpora.cli.app import describe, warn
+from corpora.cli.app import describe, report_warnings
 from corpora.cli.options import Json
 
 datasets = typer.Typer(
@@ -105,15 +104,11 @@ def fetch(name: Name) -> None:
     """
     from corpora import datasets as store
 
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("always", UserWarning)
+    with report_warnings():
         try:
             path = store.fetch(name, progress=sys.stderr.isatty())
         except store.DatasetNotFoundError as error:
             raise ValueError(describe(error)) from error
-    for warning in caught:
-        if issubclass(warning.category, UserWarning):
-            warn(str(warning.message))
     typer.echo(os.fspath(path))
 
 

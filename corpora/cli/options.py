@@ -10,14 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
-from corpora.cli.app import warn
+from corpora.cli.app import report
 
 if TYPE_CHECKING:
     from corpora.corpus import Corpus
 
 __all__ = [
     "Clean", "Json", "Out", "Reading", "Tokenize", "Workers", "option", "reads_corpus",
-    "told_skipped",
+    "report_skipped",
 ]  # fmt: skip
 
 _TEXT = "How the text is read"
@@ -231,9 +231,9 @@ def _value(text: str) -> str | int | bool | None:
 
 
 @contextmanager
-def told_skipped() -> Iterator[list[int]]:
+def report_skipped() -> Iterator[list[int]]:
     """Gather numbers of skipped lines, and tell their sum in the end."""
     skipped: list[int] = []
     yield skipped
     if total := sum(skipped):
-        warn(f"{total:,} lines were skipped, as they cannot be decoded")
+        report(f"{total:,} lines were skipped, as they cannot be decoded")

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from corpora.cli.app import warn
+from corpora.cli.app import report
 from corpora.cli.options import (
     Json,
     Out,
     Reading,
     Workers,
     reads_corpus,
+    report_skipped,
     split_commas,
-    told_skipped,
 )
 
 if TYPE_CHECKING:
@@ -136,7 +136,7 @@ def count(
     from corpora.counting import vocabulary_lines
 
     corpus = reading.open()
-    with open_output(out) as write, told_skipped() as skipped:
+    with open_output(out) as write, report_skipped() as skipped:
         counts = count_words(corpus, min_count=min_count, workers=workers, progress=True)
         skipped.append(counts.skipped)
         for line in vocabulary_lines(counts.most_common(max_size)):
@@ -204,7 +204,7 @@ def encode(
             "the text to a file, or give --vocab"
         )
     # Begun before counting: that the folder cannot be written is told at once.
-    with atomic_folder(out, marker="tokens.json") as folder, told_skipped() as skipped:
+    with atomic_folder(out, marker="tokens.json") as folder, report_skipped() as skipped:
         if vocab is None:
             counts = count_words(corpus, min_count=min_count or 1, workers=workers, progress=True)
             words = counts.most_common(max_size)
@@ -219,12 +219,14 @@ def encode(
             file.writelines(vocabulary_lines(words))
         skipped.append(stream.skipped)
     known = int((stream.ids >= 0).sum())
-    warn(
+    report(
         f"{stream.n_documents:,} documents, {known:,} of {stream.n_raw:,} tokens are among the "
         f"{len(words):,} words"
     )
     if not known:
-        warn("no token is in the vocabulary: was it counted with the same cleaning and tokeniser?")
+        report(
+            "no token is in the vocabulary: was it counted with the same cleaning and tokeniser?"
+        )
 
 
 @reads_corpus()
@@ -275,7 +277,7 @@ def _write(
 ) -> None:
     from corpora.cli.writing import serialize, write_bytes, write_parquet
 
-    with told_skipped() as skipped:
+    with report_skipped() as skipped:
         blocks = serialize(corpus, how, workers=workers, label=label, skipped=skipped, beside=out)
         if parquet:
             write_parquet(out, blocks)

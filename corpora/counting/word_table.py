@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from corpora.counting.spill import Run, Words, ranges, write_run
-from corpora.jit import compiling
+from corpora.jit import announce_compilation
 
 __all__ = ["WordTable", "load", "merged", "pack"]
 
@@ -32,7 +32,7 @@ def pack(words: Mapping[str, int]) -> Words:
 
 def load() -> None:
     """Load the compiled code, or compile it; to be done before threads need it."""
-    with compiling("the reading of words"):
+    with announce_compilation("word counting"):
         table = WordTable()
         table.count(b"a\n")
         table.encode(b"a\n", np.zeros(2, np.int32), np.zeros(2, np.int64))

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
-import lzma
 import math
 import os
-import zlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, NamedTuple, cast
+from typing import NamedTuple
 
 from corpora.errors import CorpusError
+from corpora.readers import text_lines
 
 StrPath = str | os.PathLike[str]
 Question = tuple[str, str, str, str]
@@ -25,37 +23,16 @@ class WordPair(NamedTuple):
     score: float
 
 
-def open_binary(path: StrPath, *, decompress: bool = True) -> IO[bytes]:
-    """Open a file that may be compressed with xz or gzip."""
-    suffix = Path(path).suffix if decompress else ""
-    if suffix == ".xz":
-        return lzma.open(path)
-    if suffix == ".gz":
-        return cast(IO[bytes], gzip.open(path))
-    return open(path, "rb")
-
-
 def _lines(source: StrPath | Iterable[str]) -> Iterator[tuple[str | None, int, str]]:
-    """Yield file name (None for lines that come from memory), line number from 1 and line."""
+    """Yield file name (None for lines in memory), line number and line, without blank lines."""
     if isinstance(source, (str, os.PathLike)):
         name = os.fspath(source)
-        number = 0
-        with open_binary(source) as stream:
-            try:
-                for number, raw in enumerate(stream, 1):
-                    text = raw.decode("utf-8-sig" if number == 1 else "utf-8")
-                    yield name, number, text.strip()
-            except UnicodeDecodeError as error:
-                raise CorpusError(
-                    f"it is not UTF-8: {error.reason}", path=name, line=number
-                ) from None
-            except (lzma.LZMAError, gzip.BadGzipFile, zlib.error, EOFError) as error:
-                raise CorpusError(
-                    f"the compressed file is damaged: {error}", path=name, line=number + 1
-                ) from None
-    else:
-        for number, line in enumerate(source, 1):
-            yield None, number, line.strip()
+        for number, line in text_lines(name):
+            yield name, number, line.strip()
+        return
+    for number, line in enumerate(source, 1):
+        if stripped := line.strip():
+            yield None, number, stripped
 
 
 def read_word_pairs(source: StrPath | Iterable[str]) -> list[WordPair]:
@@ -81,7 +58,7 @@ def read_word_pairs(source: StrPath | Iterable[str]) -> list[WordPair]:
     """
     pairs = []
     for path, number, line in _lines(source):
-        if not line or line.startswith("#"):
+        if line.startswith("#"):
             continue
         columns = line.split("\t") if "\t" in line else line.split()
         words = [column.strip() for column in columns[:2]]
@@ -124,8 +101,6 @@ def read_analogies(source: StrPath | Iterable[str]) -> dict[str, list[Question]]
     sections: dict[str, list[Question]] = {}
     questions: list[Question] | None = None
     for path, number, line in _lines(source):
-        if not line:
-            continue
         if line.startswith(":"):
             questions = sections.setdefault(line.lstrip(": "), [])
             continue
@@ -170,8 +145,6 @@ def read_bats(paths: Iterable[StrPath]) -> dict[str, list[tuple[str, tuple[str, 
     for relation in paths:
         pairs = []
         for path, number, line in _lines(relation):
-            if not line:
-                continue
             word, *answers = line.split(maxsplit=1)
             if not answers:
                 raise CorpusError(

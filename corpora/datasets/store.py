@@ -8,15 +8,15 @@ import os
 import shutil
 import tarfile
 import tempfile
-import warnings
 import zipfile
 from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import IO, Literal
 
 from corpora.datasets.catalogue import CATALOGUE
-from corpora.datasets.formats import open_binary
 from corpora.datasets.records import Dataset, DatasetNotFoundError, Download, Kind
+from corpora.errors import warn
+from corpora.readers.stream import ByteStream, open_raw
 
 _COMPRESSED = ("", ".xz", ".gz")
 _LOCAL_FOLDER = "CORPORA_DATA"
@@ -169,7 +169,7 @@ def path(name: str) -> Path:
     return found[0].parents[depth - 1]
 
 
-def _sha256(stream: IO[bytes]) -> str:
+def _sha256(stream: IO[bytes] | ByteStream) -> str:
     digest = hashlib.sha256()
     while block := stream.read(1 << 20):
         digest.update(block)
@@ -179,7 +179,7 @@ def _sha256(stream: IO[bytes]) -> str:
 def _content_sha256(found: Path, relative: str) -> str:
     """Checksum of a file's bytes, uncompressed if it is kept compressed."""
     as_recorded = found.name == relative.rsplit("/", 1)[-1]
-    with open_binary(found, decompress=not as_recorded) as stream:
+    with open_raw(str(found)) if as_recorded else ByteStream(str(found)) as stream:
         return _sha256(stream)
 
 
@@ -299,10 +299,9 @@ def _download(
     if download.sha256 is None:
         with open(got, "rb") as stream:
             actual = _sha256(stream)
-        warnings.warn(
-            f"no checksum is recorded for {download.url}, so it was not verified; "
-            f"the SHA-256 of what came is {actual}",
-            stacklevel=3,
+        warn(
+            f"no checksum is recorded for {download.url}, so the download was not verified; its "
+            f"SHA-256 is {actual}"
         )
     if download.members is None:
         return {download.into: got}

@@ -9,7 +9,7 @@ from dataclasses import fields, is_dataclass
 from typing import TypeVar
 
 from corpora.files import is_uri
-from corpora.readers.base import Document, Meter, Reader, TaggedDocument, TextFile
+from corpora.readers.base import Document, Meter, Reader, TaggedDocument, TextFile, text_lines
 from corpora.readers.conll import BREAK, Conll, with_breaks
 from corpora.readers.jsonl import JsonLines
 from corpora.readers.lm1b import BillionWords
@@ -30,6 +30,7 @@ __all__ = [
     "TextFile",
     "choose_readers",
     "register_reader",
+    "text_lines",
     "with_breaks",
 ]
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import codecs
+import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, ClassVar, TypeVar
 
 from corpora.errors import CorpusError
 from corpora.readers.stream import ByteStream, compression, open_raw, plain_suffix
 
-__all__ = ["Document", "Reader", "TaggedDocument", "TextFile"]
+__all__ = ["Document", "Reader", "TaggedDocument", "TextFile", "text_lines"]
 
 # A reader yields raw text, still to be cleaned and tokenised, or ready tokens.
 Document = str | list[str]
@@ -304,6 +305,48 @@ class TextFile:
             line=line,
             offset=offset,
         )
+
+
+def text_lines(
+    path: str | os.PathLike[str], *, error: Callable[[str], Exception] = CorpusError
+) -> Iterator[tuple[int, str]]:
+    r"""Yield the lines of a UTF-8 text file that are not blank, with their numbers.
+
+    Parameters
+    ----------
+    path : str or path
+        Local path, URI, or "-" for standard input. The file is decompressed according to its
+        suffix (``.gz``, ``.bz2``, ``.xz``, ``.zst``); a byte order mark is skipped.
+    error : callable, default CorpusError
+        Exception to raise if the contents are invalid; called with the message.
+
+    Yields
+    ------
+    number : int
+        Line number, counted from 1; blank lines are counted but not yielded.
+    line : str
+        The line without ``\n`` or ``\r\n``.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the file does not exist; the message lists similar names.
+    Exception
+        As given by `error`, with file and line: if the file is not valid UTF-8, or a compressed
+        file is damaged.
+    """
+    try:
+        for number, line in TextFile(os.fspath(path)).numbered_lines():
+            if line and not line.isspace():
+                yield number, line
+    except CorpusError as problem:
+        if isinstance(problem.__cause__, UnicodeDecodeError):
+            problem = CorpusError(
+                f"not valid UTF-8 ({problem.__cause__.reason}); convert the file to UTF-8",
+                path=problem.path,
+                line=problem.line,
+            )
+        raise (problem if error is CorpusError else error(str(problem))) from None
 
 
 def _lines(block: bytes) -> list[bytes]:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from corpora.cli.app import INTERRUPTED, fail, told_warnings, warn
+from corpora.cli.app import INTERRUPTED, fail, report, report_warnings
 from corpora.cli.options import Json, option
 
 if TYPE_CHECKING:
@@ -133,7 +133,7 @@ def train(
     check_folder(out, marker=WEIGHTS)
     interrupted = False
     try:
-        with told_warnings():
+        with report_warnings():
             predictor.fit(train, held or None, entities=entities)
     except KeyboardInterrupt:
         if not hasattr(predictor, "embeddings_") or not predictor.loss_curve_:
@@ -214,14 +214,14 @@ def evaluate(
 
     predictor = _load(model)
     more = [triple for path in known or [] for triple in read_triples(path)]
-    with told_warnings():
+    with report_warnings():
         found = predictor.evaluate(read_triples(triples), known=more)
     if as_json:
         typer.echo(json.dumps(found.to_dict(), ensure_ascii=False))
         return
     typer.echo(str(found))
     if found.n_unknown:
-        warn(f"{found.n_unknown:,} triples have an entity that the model does not know")
+        report(f"{found.n_unknown:,} triples have an entity that the model does not know")
     if by_relation:
         typer.echo(f"\n{'MRR':>6} {'H@10':>6} {'n':>7}  relation")
         for name, of in sorted(found.by_relation().items(), key=lambda item: -item[1]["n"]):

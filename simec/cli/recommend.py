@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from corpora.cli.app import INTERRUPTED, fail, told_warnings
+from corpora.cli.app import INTERRUPTED, fail, report_warnings
 from corpora.cli.options import Json, option
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def train(
         for what, path in (("item", items), ("user", users))
     }
     interrupted = False
-    with told_warnings():
+    with report_warnings():
         read = read_ratings(ratings, duplicates=duplicates.value)
         try:
             recommender.fit(read, **features)
@@ -260,7 +260,7 @@ def evaluate(
     from simec.recommender import read_ratings
 
     recommender = _load(model)
-    with told_warnings():
+    with report_warnings():
         found = measure(
             recommender, read_ratings(ratings), n, relevant=relevant, unknown="average",
             **_features(items, users),

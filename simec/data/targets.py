@@ -16,7 +16,7 @@ from scipy import sparse
 from torch import Tensor
 
 from simec.data.inputs import DatasetInputs, fitting
-from simec.linalg.observed import sampled
+from simec.linalg.observed import sampled_product
 
 Batch = tuple[Tensor, Tensor | None]
 
@@ -204,7 +204,7 @@ class SparseTargets(Targets):
         """
         left, right = (M.cpu().numpy().astype(np.float64) for M in (Y, W_l.T))
         S, weights = self._S[rows.numpy()], self._weights[rows.numpy()].data
-        found = sampled(S, left, right)
+        found = sampled_product(S, left, right)
         total = float((weights * (S.data - found) ** 2).sum())
         weight = float(weights.sum(dtype=np.float64))
         if self.absent:

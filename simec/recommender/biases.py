@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, cg
 
-from simec.recommender.described import cross_validated_ridge
+from simec.linalg.ridge import cross_validated_ridge
 
 Float64 = npt.NDArray[np.float64]
 

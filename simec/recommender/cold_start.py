@@ -8,13 +8,12 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
-from simec.checks import check_integer, check_number, check_penalties
-from simec.linalg.observed import sampled, solve_known
-from simec.linalg.ridge import DualRidge
+from simec.checks import check_integer, check_number
+from simec.linalg.observed import mean_filled_factors, sampled_product, solve_observed
+from simec.linalg.ridge import DualRidge, check_penalties
 from simec.recommender.baselines.content_linear import ContentLinear, Float64
 from simec.recommender.data.features import Points
 from simec.recommender.factors import known_rows
-from simec.spectral import svd_missing
 
 ALPHAS = (0.3, 1.0, 3.0, 10.0, 30.0)
 
@@ -100,17 +99,17 @@ class ColdStartRecommender(ContentLinear):
     def _learn(self, residuals: Any, X: Any, used: Any) -> None:
         by_items = residuals.T.tocsr()
         d = min(self.n_components, *residuals.shape)
-        V = np.ascontiguousarray(svd_missing(residuals, d, "mean")[1].T)
+        V = np.ascontiguousarray(mean_filled_factors(residuals.astype(np.float64), d)[1].T)
         points = DualRidge(X[used])
         expected = np.zeros_like(V)
         for _ in range(self.max_iter):
-            W = solve_known(residuals, V, self.l2_users)
+            W = solve_observed(residuals, V, self.l2_users)
             V = own(by_items, W, expected, self.l2_items)
             found = points.fit(V[used], self.alphas)
             expected[used] = X[used] @ found.weights + found.intercept
         self.alpha_ = found.alpha
         self.map_ = found.weights, found.intercept
-        self.user_vectors_: Float64 = solve_known(residuals, V, self.l2_users)
+        self.user_vectors_: Float64 = solve_observed(residuals, V, self.l2_users)
         self.item_vectors_: Float64 = V
         self.left_out_: Any = np.zeros(V.shape, np.float32)
         self.left_out_[used] = found.left_out
@@ -153,5 +152,5 @@ def own(known: Any, other: Float64, expected: Float64, ridge: float) -> Float64:
     Minimises ``Σ (r - v·w)² + ridge |v - expected|²``.
     """
     rest = known.astype(np.float64)
-    rest.data -= sampled(rest, expected, other)
-    return expected + solve_known(rest, other, ridge)
+    rest.data -= sampled_product(rest, expected, other)
+    return expected + solve_observed(rest, other, ridge)

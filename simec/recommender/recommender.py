@@ -13,7 +13,7 @@ from simec.checks import check_integer, check_number
 from simec.data.targets import SparseTargets
 from simec.data.validation import choose_device
 from simec.encoder import SimilarityEncoder
-from simec.linalg.observed import sampled
+from simec.linalg.observed import sampled_product
 from simec.recommender.base import FloatArray
 from simec.recommender.data.features import Points
 from simec.recommender.factors import FactorRecommender, known_rows
@@ -206,7 +206,7 @@ class Recommender(FactorRecommender):
         """Averages once more, of what embeddings leave: taste is no part of them any more."""
         rest = self.ratings_.matrix.astype(np.float64)
         vectors = self.user_vectors_.astype(np.float64), self.item_vectors_.astype(np.float64)
-        rest.data -= sampled(rest, *vectors)
+        rest.data -= sampled_product(rest, *vectors)
         self.biases_ = self._new_biases(rest, users, items)
 
     def _embed_items(self, items: Points) -> Any:

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import sparse
 
 from simec.data.inputs import chunks
-from simec.linalg.observed import known_grams, sampled, solve_known
+from simec.linalg.observed import alternate, observed_grams, sampled_product, solve_observed
 from simec.solvers.closed_form import Array, LinearFit, Pieces, conjugate_gradients, widened
 
 _ROUNDS = 50
@@ -75,19 +75,22 @@ def alternating(
     S_T, known_T = (M.T.tocsr() if sparse.issparse(M) else M.T for M in (S, known))
     weighted = _times(known, S)
     total = float(_times(weighted, S).sum())
-    W1: Array | None = None
-    before = np.inf
-    for _ in range(rounds):
-        W1 = first(fit, S, known, W_l, penalty_1, W1, absent=absent)
-        Y = embeddings(fit, W1)
-        W_l = solve_rows(S_T, known_T, Y, penalty_l, absent).T
-        # with the best W_l, what is left is what was there less what is explained
+
+    def solve_left(W_l: Array, previous: tuple[Array, Array] | None) -> tuple[Array, Array]:
+        start = None if previous is None else previous[0]
+        W1 = first(fit, S, known, W_l, penalty_1, start, absent=absent)
+        return W1, embeddings(fit, W1)
+
+    def solve_right(left: tuple[Array, Array]) -> Array:
+        return solve_rows(S_T, known_T, left[1], penalty_l, absent).T
+
+    def error(left: tuple[Array, Array], W_l: Array) -> float:
+        W1, Y = left
+        # at the optimal W_l, the residual sum of squares is the total minus the explained
         explained = float((np.asarray(weighted @ W_l.T) * Y).sum())
-        error = total - explained + float((penalty_1 * W1**2).sum())
-        if before - error < tol * abs(error):
-            break
-        before = error
-    assert W1 is not None
+        return total - explained + float((penalty_1 * W1**2).sum())
+
+    (W1, Y), W_l, _ = alternate(solve_left, solve_right, error, W_l, max_iter=rounds, tol=tol)
     return balanced(W1, Y, W_l)
 
 
@@ -198,7 +201,11 @@ def first(
                 return np.asarray(_rows(grams, rows) @ Y[:, :, None])[:, :, 0]
             if sparse.issparse(here):
                 at = sparse.csr_matrix(
-                    ((here.data - absent) * sampled(here, Y, W_l.T), here.indices, here.indptr),
+                    (
+                        (here.data - absent) * sampled_product(here, Y, W_l.T),
+                        here.indices,
+                        here.indptr,
+                    ),
                     here.shape,
                 )
                 return np.asarray(at @ W_l.T + Y @ every)
@@ -224,7 +231,7 @@ def _grams(S: Any, known: Any, W_l: Array, absent: float) -> Array | None:
         return None
     found: Array = np.empty((m, d, d))
     found[:] = absent * (W_l @ W_l.T)
-    for rows, grams, _ in known_grams(S, W_l.T, known.data, absent):
+    for rows, grams, _ in observed_grams(S, W_l.T, known.data, absent):
         found[rows] = grams
     return found
 
@@ -248,7 +255,7 @@ def solve_rows(S: Any, known: Any, W: Array, penalty: float | Array, absent: flo
         Zero for rows of which nothing is known.
     """
     if sparse.issparse(S):
-        return solve_known(S, W, penalty, known.data, absent)
+        return solve_observed(S, W, penalty, known.data, absent)
     d = W.shape[1]
     # for all rows at once: sums over what is known of w wᵀ
     outer = (W[:, :, None] * W[:, None, :]).reshape(len(W), d * d)

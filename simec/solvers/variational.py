@@ -16,7 +16,7 @@ import numpy.typing as npt
 from scipy import linalg, sparse
 from tqdm.auto import tqdm
 
-from simec.linalg.observed import known_grams
+from simec.linalg.observed import observed_grams
 
 Array = npt.NDArray[np.float64]
 Single = npt.NDArray[np.float32]
@@ -82,7 +82,7 @@ def _posterior(
     flat = covariances.reshape(len(other), d * d)
     there = sparse.csr_matrix((np.ones(S.nnz, np.float32), S.indices, S.indptr), S.shape)
     error = float((S.data**2).sum())
-    for rows, grams, products in known_grams(S, other):
+    for rows, grams, products in observed_grams(S, other):
         grams += (there[rows] @ flat).reshape(-1, d, d)
         inverse = np.linalg.inv(grams / noise + np.diag(precisions))
         here = (inverse @ products)[:, :, 0] / noise

@@ -7,8 +7,8 @@ Eigenvectors of similarities (`eigen_embedding`), a regression from features to 
 
 from sklearn.decomposition import KernelPCA
 
-from simec.linalg.observed import svd_missing
 from simec.linalg.svd import svd
+from simec.spectral.completion import svd_missing
 from simec.spectral.eigenvectors import SpectralRegression, eigen_embedding, optimal_mse
 
 __all__ = [

@@ -17,8 +17,11 @@ from gensim.models import KeyedVectors
 from typer.testing import CliRunner
 
 import conec
+import corpora
 from conec.cli import app
 from conec.config import Config
+from conec.features import Case, PartOfSpeech
+from corpora.cleaning import Pipeline
 
 # with so few words, a batch that shares its noise would change each of them many times at once
 SMALL = ["--vector-size", "8", "--min-count", "2", "--sample", "0", "--negatives", "exact"]
@@ -507,6 +510,101 @@ def test_info(model):
     shown = run("info", model).stdout
     assert "interrupted" not in shown
     assert "vector_size    8" in shown
+
+
+# Models with features
+
+
+@pytest.fixture(scope="module")
+def extended(tmp_path_factory) -> Path:
+    """A model with features that read capitals and a column, and its text in columns."""
+    folder = tmp_path_factory.mktemp("extended")
+    lines = ("They PRP\neat VBP\nApple NNP\n\nRome NNP\nburns VBZ\n\n", "Rome NNP\neats VBZ\n\n")
+    (folder / "text.conll").write_text("-DOCSTART- X\n\n".join(("", *lines)) * 10)
+    made = conec.ExtendedContextEncoder(
+        [Case(), PartOfSpeech()],
+        clean=Pipeline("lower"),
+        vector_size=6,
+        min_count=1,
+        epochs=2,
+        sample=0,
+    )
+    made.fit(folder / "text.conll").save(folder / "m")
+    return folder
+
+
+def test_commands_load_the_features_of_a_model(extended, tmp_path):
+    model = conec.load(extended / "m")
+    out = tmp_path / "v.npz"
+    run("embed", extended / "m", extended / "text.conll", "--format", "conll", "--out", out)
+    document = [[("They", "PRP"), ("eat", "VBP"), ("Apple", "NNP")],
+                [("Rome", "NNP"), ("burns", "VBZ")]]  # fmt: skip
+    with np.load(out) as file:
+        np.testing.assert_array_equal(file["vector"][:5], model.embed(document))
+        assert file["position"][:5].tolist() == [0, 1, 2, 4, 5]
+        assert file["token"][:3].tolist() == ["They", "eat", "Apple"]
+        assert file["document"][-1] == 19
+    message = error("embed", extended / "m", stdin="They eat\n")
+    assert "no column 1" in message
+    assert json.loads(run("info", extended / "m", "--json").stdout)["features"] == 2
+
+
+def test_a_model_with_features_is_trained_further(extended, tmp_path):
+    more = tmp_path / "more.conll"
+    more.write_text("They PRP\nsee VBP\nOslo NNP\n\n" * 5)
+    out = tmp_path / "m"
+    run("train", more, "--format", "conll", "--out", out, "--update-from", extended / "m")
+    expected = conec.load(extended / "m")
+    corpus = corpora.open(more, "conll")
+    expected.build_vocab(corpus, update=True).train(corpus)
+    loaded = conec.load(out)
+    assert isinstance(loaded, conec.ExtendedContextEncoder)
+    assert loaded.features == expected.features
+    for name in ("W1", "F1", "context_embeddings"):
+        np.testing.assert_array_equal(getattr(loaded, name), getattr(expected, name))
+    assert "oslo" in loaded
+
+
+def test_an_interrupted_model_with_features_goes_on(extended, tmp_path):
+    made = conec.ExtendedContextEncoder(
+        [Case()], clean=Pipeline("lower"), vector_size=6, min_count=1, epochs=4, sample=0
+    )
+    corpus = corpora.open(extended / "text.conll", "conll")
+
+    def stop(model):
+        if len(model.loss_history_) == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        made.fit(corpus, checkpoint=tmp_path / "m", callbacks=stop)
+    made = conec.ExtendedContextEncoder(
+        [Case()], clean=Pipeline("lower"), vector_size=6, min_count=1, epochs=4, sample=0
+    ).fit(corpus)
+    run("train", extended / "text.conll", "--format", "conll", "--out", tmp_path / "m", "--resume")
+    loaded = conec.load(tmp_path / "m")
+    np.testing.assert_array_equal(loaded.F1, made.F1)
+    assert loaded.loss_history_ == made.loss_history_
+
+
+def test_custom_features_need_python(extended, tmp_path):
+    def is_city(sentence):
+        return [[] for _ in sentence.tokens]
+
+    made = conec.ExtendedContextEncoder([is_city], vector_size=4, min_count=1, epochs=1)
+    made.fit(extended / "text.conll").save(tmp_path / "m")
+    source = extended / "text.conll"
+    for args in (
+        ("similar", tmp_path / "m", "Rome"),
+        ("info", tmp_path / "m"),
+        ("export", tmp_path / "m", "--out", tmp_path / "x"),
+        ("train", source, "--out", tmp_path / "n", "--update-from", tmp_path / "m"),
+        ("train", source, "--out", tmp_path / "m"),
+        ("train", source, "--out", tmp_path / "m", "--resume"),
+    ):
+        message = error(*args)
+        assert "is_city" in message
+        assert "use this model from Python" in message
+    assert not (tmp_path / "n").exists()
 
 
 # The application

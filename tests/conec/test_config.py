@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import json
 
 import numpy as np
 import pytest
 
-from conec.config import Config
+from conec import ContextEncoder, ExtendedContextEncoder
+from conec.config import PARAMETERS, Config
 
 INTEGERS = {
     "vector_size": (0, -1),
@@ -34,7 +36,7 @@ NUMBERS = {
     ("name", "value"), [(name, value) for name, bad in INTEGERS.items() for value in bad]
 )
 def test_integers_out_of_range_are_named(name, value):
-    with pytest.raises(ValueError, match=rf"^{name} is a whole number .*not {value}$"):
+    with pytest.raises(ValueError, match=rf"^{name} must be an integer .*, got {value}$"):
         Config(**{name: value})
 
 
@@ -43,7 +45,7 @@ def test_integers_out_of_range_are_named(name, value):
     "value", [2.0, "3", True, False, np.True_, float("nan"), [1], np.array([1, 2]), 1j]
 )
 def test_what_is_no_integer_is_named(name, value):
-    with pytest.raises(ValueError, match=f"^{name} is a whole number"):
+    with pytest.raises(ValueError, match=f"^{name} must be an integer"):
         Config(**{name: value})
 
 
@@ -51,14 +53,14 @@ def test_what_is_no_integer_is_named(name, value):
     ("name", "value"), [(name, value) for name, bad in NUMBERS.items() for value in bad]
 )
 def test_numbers_out_of_range_are_named(name, value):
-    with pytest.raises(ValueError, match=f"^{name} is a number"):
+    with pytest.raises(ValueError, match=f"^{name} must be a finite number"):
         Config(**{name: value})
 
 
 @pytest.mark.parametrize("name", NUMBERS)
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "1e-4", True, np.ones(2), 1j])
 def test_what_is_no_number_is_named(name, value):
-    with pytest.raises(ValueError, match=f"^{name} is a number"):
+    with pytest.raises(ValueError, match=f"^{name} must be a (finite )?number"):
         Config(**{name: value})
 
 
@@ -71,7 +73,7 @@ def test_none_is_no_number(name):
 @pytest.mark.parametrize("name", ["negatives", "cbow_gradient"])
 @pytest.mark.parametrize("value", ["", "Shared", None, 1, ["shared"]])
 def test_choices_are_named(name, value):
-    with pytest.raises(ValueError, match=f"^{name} is one of '"):
+    with pytest.raises(ValueError, match=f"^{name} must be one of '"):
         Config(**{name: value})
 
 
@@ -82,7 +84,7 @@ def test_switches(name):
     for value in (False, 0, np.False_):
         assert getattr(Config(**{name: value}), name) is False
     for value in (2, -1, "yes", None, 1.0):
-        with pytest.raises(ValueError, match=f"^{name} is True or False"):
+        with pytest.raises(ValueError, match=f"^{name} must be True or False"):
             Config(**{name: value})
 
 
@@ -142,3 +144,51 @@ def test_rate_exponent(parameters, exponent):
 def test_derived_values():
     assert Config(batch_size=16, shared=8).batch == (16, 8)
     assert Config(negatives="exact", negative=3).batch == (1, 3)
+
+
+def signature(function):
+    return [(p.name, p.default, p.kind) for p in inspect.signature(function).parameters.values()]
+
+
+def test_the_encoder_takes_the_parameters_of_config():
+    assert signature(ContextEncoder) == signature(Config)
+    assert {p.kind for p in inspect.signature(Config).parameters.values()} == {
+        inspect.Parameter.KEYWORD_ONLY
+    }
+    with pytest.raises(TypeError, match="unexpected keyword argument 'size'"):
+        ContextEncoder(size=3)
+    with pytest.raises(TypeError, match="positional"):
+        ContextEncoder(3)
+
+
+def test_the_extended_encoder_takes_them_too():
+    own = ["features", "clean", "feature_min_count", "feature_dropout"]
+    expected = [
+        (name, "exact" if name == "negatives" else default, kind)
+        for name, default, kind in signature(Config)
+    ]
+    assert [name for name, _, _ in signature(ExtendedContextEncoder)][:4] == own
+    assert signature(ExtendedContextEncoder)[4:] == expected
+
+
+def test_the_docstring_lists_all_parameters():
+    lines = [line.strip() for line in ContextEncoder.__doc__.splitlines()]
+    for name, default, _ in signature(Config):
+        (entry,) = [line for line in lines if line.startswith(f"{name} : ")]
+        assert entry.endswith("optional" if default is None else f"default {default!r}")
+
+
+@pytest.mark.parametrize("parameter", PARAMETERS.values(), ids=PARAMETERS)
+def test_what_is_known_of_a_parameter(parameter):
+    assert parameter.help.endswith(".")
+    assert Config.__dataclass_fields__[parameter.name].default == parameter.default
+    assert parameter.optional == (parameter.default is None)
+    assert bool(parameter.choices) == (parameter.type is str)
+    if parameter.default is not None:
+        assert type(parameter.default) is parameter.type
+    for bound, step in ((parameter.low, -1), (parameter.high, 1)):
+        if bound is not None:
+            if parameter.name not in ("window", "min_window"):
+                parameter.check(bound)
+            with pytest.raises(ValueError, match=f"^{parameter.name} must be"):
+                Config(**{parameter.name: bound + step})

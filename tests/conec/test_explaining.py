@@ -11,7 +11,7 @@ from gensim.test.utils import datapath
 
 import conec
 from conec.contexts.mapping import MapConfig
-from conec.training.weights import unit
+from conec.linalg import normalize
 
 LEE = datapath("lee_background.cor")
 SENTENCE = "police said the zorbing in western sydney was part of a military operation"
@@ -46,8 +46,8 @@ def near(model, i, size):
 
 def test_local_contexts_word_by_word(model):
     model.build_contexts(LEE)
-    rows, index = unit(model.W1), model.vocabulary.index
-    other = unit(model.wv_context["fire"][None])[0]
+    rows, index = normalize(model.W1), model.vocabulary.index
+    other = normalize(model.wv_context["fire"][None])[0]
     weights = {}
     for token, distance in near(model, TEXT.index("zorbing"), model.config.window):
         weights[token] = weights.get(token, 0) + 1 / distance
@@ -79,8 +79,8 @@ def test_a_text_with_a_mark_is_the_same(model):
 def test_global_and_local_contexts_together(model):
     model.build_contexts(LEE)
     X = model.global_contexts(LEE, normalize="max")
-    rows, i = unit(model.W1), model.vocabulary.index["police"]
-    other = unit(model.wv_context["fire"][None])[0]
+    rows, i = normalize(model.W1), model.vocabulary.index["police"]
+    other = normalize(model.wv_context["fire"][None])[0]
     found = model.explain_similarity("police", "fire", global_contexts=X)
     row = X[[i]].toarray()[0]
     expected = 0.8 * row * (rows @ other)
@@ -108,9 +108,9 @@ def test_global_and_local_contexts_together(model):
 def test_mapped_contexts_word_by_word(model, config, times):
     """Lengths count as given; the means that the map takes off belong to no word."""
     model.learn_map(LEE, config)
-    made, rows, index = model.context_map, unit(model.W1), model.vocabulary.index
+    made, rows, index = model.context_map, normalize(model.W1), model.vocabulary.index
     keep = model.vocabulary.keep_probability(config.sample)
-    other = unit(model.wv_context["fire"][None])[0].astype(float)
+    other = normalize(model.wv_context["fire"][None])[0].astype(float)
     kinds = [{}, {}]
     for token, distance in near(model, TEXT.index("zorbing"), 4):
         for k, reach in ((0, config.near), (1, config.wide)):

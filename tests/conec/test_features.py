@@ -124,7 +124,7 @@ def test_position():
     ],
 )  # fmt: skip
 def test_parameters_out_of_range(make):
-    with pytest.raises(ValueError, match="is a whole number"):
+    with pytest.raises(ValueError, match="must be an integer"):
         make()
 
 
@@ -264,7 +264,7 @@ def test_occurrences_differ_and_unknown_words_without_context_have_features():
     alone, found = model.embed(["Londonderry"], return_found=True)
     assert found.all()
     assert np.linalg.norm(alone) == pytest.approx(1)
-    with pytest.raises(ValueError, match="feature_weight is a number"):
+    with pytest.raises(ValueError, match="feature_weight must be a finite number"):
         model.embed(["a"], feature_weight=-1)
 
 
@@ -394,6 +394,15 @@ def test_models_without_features_are_of_the_older_format(tmp_path):
     assert type(conec.load(tmp_path / "old")) is conec.ContextEncoder
     with pytest.raises(ModelError, match=r"it has no features\.json"):
         ExtendedContextEncoder.load(tmp_path / "old")
+
+
+def test_a_model_with_features_is_never_loaded_as_one_without(tmp_path):
+    made([Case()]).fit([FLAT] * 8).save(tmp_path / "m")
+    assert type(conec.load(tmp_path / "m")) is ExtendedContextEncoder
+    with pytest.raises(ModelError, match=r"trained with features: load it with conec\.load"):
+        conec.ContextEncoder.load(tmp_path / "m")
+    with pytest.raises(ModelError, match="trained with features"):
+        conec.ContextEncoder().train([FLAT] * 8, resume_from=tmp_path / "m")
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ import corpora
 from conec import linalg as ridge
 from conec.contexts import mapping
 from conec.contexts.mapping import ContextMap, MapConfig
-from conec.training.weights import unit
+from conec.linalg import normalize
 from conec.vocabulary import Vocabulary
 from corpora.encoding import TokenStream
 
@@ -203,7 +203,7 @@ TEXT = SENTENCE.split()
 
 def test_vectors_are_those_of_the_definition(model):
     model.learn_map(LEE, MapConfig(near=2, wide=4, sample=1e-3, plain=0.5))
-    made, rows = model.context_map, unit(np.asarray(model.W1))
+    made, rows = model.context_map, normalize(np.asarray(model.W1))
     keep = model.vocabulary.keep_probability(1e-3)
     i = TEXT.index("zorbing")
     total = np.zeros((2, 30))
@@ -223,7 +223,7 @@ def test_vectors_are_those_of_the_definition(model):
     i = TEXT.index("police")
     local = model.embed(TEXT, a=0)[i]
     own = model.context_embeddings[model.vocabulary.index["police"]]
-    np.testing.assert_allclose(embedded[i], unit(0.8 * own + 0.2 * local), atol=1e-5)
+    np.testing.assert_allclose(embedded[i], normalize(0.8 * own + 0.2 * local), atol=1e-5)
     # the same context twice: less of it as it is
     again = sum((total[k] - made.mean[k]) @ made.weights[k] for k in range(2))
     again = again / np.linalg.norm(again) + 0.5 / np.sqrt(2) * total[1]
@@ -241,7 +241,7 @@ def test_words_kept_out_are_found_more_easily_with_the_map(model):
     for tokens in corpora.open(LEE):
         for word in set(tokens) & set(words):
             texts[word].append(["___" if token == word else token for token in tokens])
-    rows = unit(np.asarray(model.W1))
+    rows = normalize(np.asarray(model.W1))
     ranks = {}
     for mapped in (True, False):
         if not mapped:
@@ -256,7 +256,7 @@ def test_words_kept_out_are_found_more_easily_with_the_map(model):
 def test_words_kept_out_do_not_count(model):
     """Their vectors may be anything, as long as they stand in no context."""
     stream = model._encode(LEE)
-    rows = unit(np.asarray(model.W1))
+    rows = normalize(np.asarray(model.W1))
     words = model.vocabulary.words[-5:]
     config, vocabulary = MapConfig(), model.vocabulary
     first = mapping.learn(stream, vocabulary, rows, config, exclude=words)

@@ -13,10 +13,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MaxAbsScaler
 
 import conec
+from conec.features import Case, PartOfSpeech
 from conec.ner import ContextFeatures
 from conec.ner.clusters import Clusters
 from conec.ner.documents import read_documents, read_tags
 from corpora import BREAK
+from corpora.cleaning import Pipeline
 from tests.conec.ner_texts import FRUIT, TOWNS, groups, sentences, trained
 
 
@@ -217,7 +219,7 @@ def test_pandas_output(model):
 @pytest.mark.parametrize(
     ("parameters", "error", "message"),
     [
-        ({"a": 2}, ValueError, "a is a number"),
+        ({"a": 2}, ValueError, "a must be a finite number"),
         ({"clusters": ()}, ValueError, "clusters is a sequence"),
         ({"clusters": 8}, ValueError, "clusters is a sequence"),
         ({"clusters": (8, 8)}, ValueError, "twice"),
@@ -253,3 +255,16 @@ def test_a_model_without_contexts(model):
             features.fit(words)
     assert groups(bare, a=0.0, spaces=("word", "document")).fit(words).groups(words).min() >= 0
     assert ContextFeatures(bare, a=0).fit_transform(words).shape == (250, 5)
+
+
+def test_the_folder_of_a_model_with_features_gives_the_same_features(tmp_path):
+    text = [[[("They", "PRP"), ("eat", "VBP"), ("Apple", "NNP")], [("Rome", "NNP")]]] * 8
+    made = conec.ExtendedContextEncoder(
+        [Case(), PartOfSpeech()], clean=Pipeline("lower"), vector_size=6, min_count=1, epochs=2
+    ).fit(text)
+    made.save(tmp_path / "m")
+    features = ContextFeatures(tmp_path / "m").fit(text)
+    assert isinstance(features.model_, conec.ExtendedContextEncoder)
+    expected = np.concatenate([made.embed(document) for document in text])
+    np.testing.assert_array_equal(features.transform(text), expected)
+    np.testing.assert_array_equal(ContextFeatures(made).fit_transform(text), expected)

@@ -69,5 +69,5 @@ def test_init_is_a_parameter_and_is_kept(tmp_path):
     assert model.W2.any()
     model.save(tmp_path / "model")
     assert conec.load(tmp_path / "model").config.init == "glorot"
-    with pytest.raises(ValueError, match="init is one of 'word2vec', 'glorot'"):
+    with pytest.raises(ValueError, match="init must be one of 'word2vec', 'glorot'"):
         conec.ContextEncoder(init="zero")

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 import conec
 from conec.contexts import local_contexts
+from conec.linalg import normalize
 from conec.persistence import ModelError
 from conec.senses import Sense, SenseInventory, SenseSettings, word_vectors
 from conec.senses.clustering import cluster
-from conec.training.weights import unit
 from corpora.encoding import TokenStream
 
 
@@ -134,7 +134,7 @@ def test_without_any_context_the_shares_decide(model):
     shares = np.array([sense.share for sense in model.senses("mixed")], np.float32)
     embeddings = np.stack([sense.embedding for sense in model.senses("mixed")])
     found = model.embed(["mixed"], 1, senses="soft")[0]
-    np.testing.assert_allclose(found, unit(shares @ embeddings), atol=1e-6)
+    np.testing.assert_allclose(found, normalize(shares @ embeddings), atol=1e-6)
     np.testing.assert_allclose(model.embed(["mixed"], 1, senses="hard")[0], embeddings[0])
 
 
@@ -156,7 +156,7 @@ def test_mapped_contexts_are_those_of_the_plain_formula(model, documents):
     inventory = made.sense_inventory
     counts = model.vocabulary.counts
     keep = settings.smoothing / (settings.smoothing + counts / counts.sum())
-    rows = np.array(unit(model.W1), np.float64)
+    rows = np.array(normalize(model.W1), np.float64)
     total = np.zeros(12)
     for tokens in documents:
         for i, token in enumerate(tokens):
@@ -175,7 +175,7 @@ def test_mapped_contexts_are_those_of_the_plain_formula(model, documents):
     tokens = ["x0", "mixed", "y2", "x5"]
     ids = np.array([model.vocabulary.index[t] for t in tokens], np.int32)
     plain = local_contexts(ids, len(model), settings.context(model.vocabulary), normalize="none")
-    expected = unit((plain @ unit(model.W1))[ids] @ inventory.map)
+    expected = normalize((plain @ normalize(model.W1))[ids] @ inventory.map)
     np.testing.assert_allclose(made.embed(tokens, 0, senses="soft"), expected, atol=1e-5)
 
 
@@ -243,7 +243,7 @@ def test_clusters_that_are_far_apart_are_found(sizes, seed, spread):
     centres = np.linalg.qr(rng.normal(size=(d, d)))[0][: len(sizes)] * 8
     gold = np.repeat(np.arange(len(sizes)), sizes)
     vectors = centres[gold] + spread * rng.normal(size=(len(gold), d)) / 2
-    found = cluster(unit(vectors.astype(np.float32)), rng, most=8)
+    found = cluster(normalize(vectors.astype(np.float32)), rng, most=8)
     if len(sizes) == 1 or min(sizes) / len(gold) > 0.1:
         assert len(np.unique(np.stack([gold, found]), axis=1).T) <= len(sizes) + 0.02 * len(gold)
     assert found.dtype == np.int32

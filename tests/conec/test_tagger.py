@@ -16,7 +16,9 @@ from sklearn.exceptions import NotFittedError
 
 import conec
 from conec.evaluation import entities, entity_scores
+from conec.features import Case, PartOfSpeech
 from conec.ner import ContextFeatures, Tagger, convert, novelty_scores, standard_features
+from corpora.cleaning import Pipeline
 from tests.conec.ner_texts import FRUIT, TOWNS, groups, sentences, trained
 
 
@@ -49,7 +51,7 @@ def test_schemes_keep_entities(tags, scheme):
 
 
 def test_an_unknown_scheme_is_refused():
-    with pytest.raises(ValueError, match="scheme is one of"):
+    with pytest.raises(ValueError, match="scheme must be one of"):
         convert(["O"], "iob3")
 
 
@@ -326,3 +328,66 @@ def test_parts_make_the_whole(rows):
 def test_words_and_tags_have_to_fit():
     with pytest.raises(ValueError, match="sentence 0 has 2 words and 1 tags"):
         novelty_scores([["a", "b"]], [["O"]], [["O"]], set())
+
+
+# Context Encoders with features
+
+
+def spelled(n, seed):
+    """Sentences in which a column and capitals tell towns, and their tags."""
+    words, tags = sentences(n, seed)
+    rows = [
+        [
+            (word.title() if tag != "O" else word, "NNP" if tag != "O" else "X")
+            for word, tag in pairs
+        ]
+        for pairs in (zip(*both, strict=True) for both in zip(words, tags, strict=True))
+    ]
+    return rows, tags
+
+
+def is_town(sentence):
+    return [["town"] if token[:1].isupper() else [] for token in sentence.tokens]
+
+
+@pytest.fixture(scope="module")
+def extended():
+    made = conec.ExtendedContextEncoder(
+        [Case(), PartOfSpeech()], clean=Pipeline("lower"), vector_size=8, window=2, min_count=1,
+        sample=0, epochs=4, seed=1,
+    )  # fmt: skip
+    return made.fit([spelled(300, 0)[0]])
+
+
+def test_taggers_keep_the_features_of_their_encoder(crfsuite, extended, tmp_path):
+    rows, tags = spelled(20, 1)
+    tagger = Tagger(groups(extended, clusters=(4, 8)), max_iterations=10).fit(rows, tags)
+    tagger.save(tmp_path / "t")
+    loaded = Tagger.load(tmp_path / "t")
+    assert isinstance(loaded.features_.model_, conec.ExtendedContextEncoder)
+    new = [[("trains", "X"), ("leave", "X"), ("Zorbville", "NNP"), ("old", "X")]]
+    for text in (rows, new):
+        np.testing.assert_array_equal(loaded.features_.groups(text), tagger.features_.groups(text))
+        assert loaded.predict(text) == tagger.predict(text)
+    assert loaded.fit(rows, tags).predict(rows) == tagger.predict(rows)
+    extended.save(tmp_path / "m")
+    Tagger(groups(tmp_path / "m"), max_iterations=5).fit(rows, tags).save(
+        tmp_path / "r", copy_model=False
+    )
+    assert isinstance(Tagger.load(tmp_path / "r").features_.model_, conec.ExtendedContextEncoder)
+
+
+def test_custom_features_of_the_encoder_are_passed_to_load(crfsuite, tmp_path):
+    rows, tags = spelled(20, 1)
+    made = conec.ExtendedContextEncoder(
+        [is_town], clean=str.lower, vector_size=4, min_count=1, epochs=1
+    ).fit([rows])
+    tagger = Tagger(groups(made), max_iterations=5).fit(rows, tags)
+    tagger.save(tmp_path / "t")
+    with pytest.raises(ValueError, match="is_town") as info:
+        Tagger.load(tmp_path / "t")
+    assert not isinstance(info.value, conec.ModelError)
+    with pytest.raises(ValueError, match="clean"):
+        Tagger.load(tmp_path / "t", features=[is_town])
+    loaded = Tagger.load(tmp_path / "t", features=[is_town], clean=str.lower)
+    assert loaded.predict(rows) == tagger.predict(rows)

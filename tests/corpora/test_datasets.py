@@ -439,7 +439,7 @@ def test_malformed_bats_names_file_and_line(tmp_path: Path) -> None:
 def test_damaged_files_name_the_place(tmp_path: Path) -> None:
     path = tmp_path / "pairs.txt"
     path.write_bytes(b"a\tb\t1\n\xff\tb\t1\n")
-    with pytest.raises(CorpusError, match=r"pairs\.txt, line 2: it is not UTF-8"):
+    with pytest.raises(CorpusError, match=r"pairs\.txt, line 2: not valid UTF-8"):
         datasets.read_word_pairs(path)
     path = tmp_path / "pairs.txt.gz"
     path.write_bytes(gzip.compress(PAIRS)[:-6])

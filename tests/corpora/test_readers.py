@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import gzip
 import io
 import itertools
 import json
@@ -19,7 +20,7 @@ from hypothesis import strategies as st
 
 import corpora
 from corpora import BREAK, CorpusError
-from corpora.readers import READERS, base
+from corpora.readers import READERS, base, text_lines
 
 CONLL = """\
 -DOCSTART- -X- O
@@ -364,3 +365,20 @@ class TestRegister:
     def test_what_is_no_reader(self) -> None:
         with pytest.raises(TypeError, match="a dataclass that extends"):
             corpora.register_reader(dict)  # type: ignore[type-var]
+
+
+def test_text_lines(tmp_path: Path) -> None:
+    path = tmp_path / "a.tsv.gz"
+    path.write_bytes(gzip.compress(b"\xef\xbb\xbfone\r\n\n \t\ntwo\x0bthree\n"))
+    assert list(text_lines(path)) == [(1, "one"), (4, "two\x0bthree")]
+    path.write_bytes(gzip.compress(b"one\n\ntwo\xff\n"))
+    with pytest.raises(CorpusError, match=r"a\.tsv\.gz, line 3: not valid UTF-8") as caught:
+        list(text_lines(path))
+    assert caught.value.line == 3
+    with pytest.raises(KeyError, match=r"a\.tsv\.gz, line 3: not valid UTF-8"):
+        list(text_lines(str(path), error=KeyError))
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(KeyError, match=r"a\.tsv\.gz: the compressed file is damaged"):
+        list(text_lines(path, error=KeyError))
+    with pytest.raises(FileNotFoundError, match=r"a\.tsv\.gz"):
+        list(text_lines(tmp_path / "a.tsv"))

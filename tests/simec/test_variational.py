@@ -9,7 +9,7 @@ from scipy import sparse
 
 from simec import SimilarityEncoder
 from simec.data.targets import SparseTargets
-from simec.linalg.observed import solve_known
+from simec.linalg.observed import solve_observed
 from simec.solvers.variational import _moments, _posterior, _turned, _turns
 from simec.solvers.variational import variational as rounds_of
 
@@ -68,7 +68,7 @@ def test_without_uncertainty_it_is_ridge_regression():
     _, _, S = low_rank(12, 9)
     other, _ = some_side()
     found, _, _ = _posterior(S, other, np.zeros((9, 3, 3), np.float32), np.full(3, 2.0), 0.5)
-    np.testing.assert_allclose(found, solve_known(S, other, 1.0), atol=1e-8)
+    np.testing.assert_allclose(found, solve_observed(S, other, 1.0), atol=1e-8)
 
 
 def test_turns_keep_products_and_make_moments_diagonal():
@@ -90,8 +90,8 @@ def test_it_needs_no_penalty_to_be_found():
     for ridge in (0.3, 1.0, 2.0, 4.0, 8.0, 16.0):
         W = rng.normal(size=(40, 6))
         for _ in range(60):
-            Y = solve_known(S, W, ridge)
-            W = solve_known(S.T.tocsr(), Y, ridge)
+            Y = solve_observed(S, W, ridge)
+            W = solve_observed(S.T.tocsr(), Y, ridge)
         others.append(np.sqrt((((Y @ W.T) - true)[~known] ** 2).mean()))
     assert ours < min(others)
     assert ours < 0.8 * true.std()

@@ -11,7 +11,7 @@ from scipy import sparse
 
 from simec import SimilarityEncoder
 from simec.data.targets import SparseTargets
-from simec.linalg.observed import sampled, solve_known
+from simec.linalg.observed import sampled_product, solve_observed
 from simec.solvers.als import alternating, first, relative_counts, solve_rows
 from simec.solvers.closed_form import LinearFit
 from simec.solvers.objective import squared_error
@@ -43,7 +43,7 @@ def test_rows_are_solved_as_dense_least_squares(absent, seed, share):
     S, weights, dense, there = example(share=share, seed=seed)
     rng = np.random.default_rng(seed)
     W, penalty = rng.normal(size=(8, 3)), rng.uniform(0.1, 2, 11)
-    found = solve_known(S, W, penalty, weights.data, absent)
+    found = solve_observed(S, W, penalty, weights.data, absent)
     for i, weight in enumerate(dense_weights(weights, there, absent)):
         gram = W.T @ (weight[:, None] * W) + penalty[i] * np.eye(3)
         np.testing.assert_allclose(
@@ -115,7 +115,7 @@ def test_sampled_products():
     S, *_ = example()
     rng = np.random.default_rng(1)
     Y, W_l = rng.normal(size=(11, 3)), rng.normal(size=(3, 8))
-    np.testing.assert_allclose(sampled(S, Y, W_l.T), (Y @ W_l)[S.nonzero()])
+    np.testing.assert_allclose(sampled_product(S, Y, W_l.T), (Y @ W_l)[S.nonzero()])
 
 
 @pytest.mark.parametrize("absent", [0.0, 0.25])

@@ -6,11 +6,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import linalg, sparse
-from tqdm.auto import tqdm
+from scipy import sparse
 
 from simec.checks import check_number
-from simec.linalg.ridge import DualRidge, products
+from simec.linalg.ridge import DualRidge, kernel_ridge_rows, products
 from simec.recommender.base import BaseRecommender
 from simec.recommender.data.features import Points
 
@@ -82,7 +81,7 @@ class ContentLinear(BaseRecommender):
         rest = residuals.copy()
         rest.data += missed[residuals.indices].astype(np.float32)
         self._learn(residuals, X, used)
-        self.duals_ = solved(rest, self._products(X), progress=self.verbose)
+        self.duals_ = kernel_ridge_rows(rest, self._products(X), progress=self.verbose)
 
     # What `ColdStartRecommender` does otherwise
 
@@ -146,30 +145,3 @@ def distinct(points: Points) -> tuple[Any, Any]:
         return np.arange(len(points)), np.arange(len(points))
     _, firsts, same = np.unique(points.rows, return_index=True, return_inverse=True)
     return firsts, same
-
-
-def solved(rest: Any, gram: Any, *, progress: bool = False) -> Any:
-    """Dual coefficients of each row's kernel ridge regression, with a penalty of 1.
-
-    Parameters
-    ----------
-    rest : CSR matrix of shape (n_users, n_items)
-        What is stored is known, zeros too.
-    gram : array of shape (n_items, n_items)
-
-    Returns
-    -------
-    CSR matrix of the same entries
-    """
-    duals = rest.copy()
-    for row in tqdm(range(rest.shape[0]), disable=not progress, desc="users", unit="user"):
-        entries = slice(rest.indptr[row], rest.indptr[row + 1])
-        places = rest.indices[entries]
-        if not len(places):
-            continue
-        system = gram[places[:, None], places]
-        system[np.diag_indices(len(places))] += 1
-        duals.data[entries] = linalg.solve(
-            system, rest.data[entries], assume_a="pos", overwrite_a=True, check_finite=False
-        )
-    return duals

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from sklearn.exceptions import ConvergenceWarning
 
-from simec.checks import check_integer, check_number, check_penalties
-from simec.linalg.ridge import DualRidge
+from simec.checks import check_integer, check_number
+from simec.linalg.observed import factorize_observed
+from simec.linalg.ridge import DualRidge, check_penalties
 from simec.recommender.baselines.content_linear import BIAS_ALPHAS
 from simec.recommender.data.features import Points
 from simec.recommender.factors import FactorRecommender, known_rows
-from simec.spectral import svd_missing
 
 Float64 = npt.NDArray[np.float64]
 
@@ -77,13 +75,11 @@ class ResidualSVD(FactorRecommender):
         del users, items
         # of few users or items the rank is no more than they are
         d = min(self.n_components, *residuals.shape)
-        with warnings.catch_warnings():
-            # the last steps change predictions by less than noise
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            left, right = svd_missing(
-                residuals, d, "iterative", self.ridge, self.max_iter, self.tol,
-                progress=self.verbose,
-            )  # fmt: skip
+        # convergence is not checked: the last steps change predictions by less than the noise
+        left, right, _ = factorize_observed(
+            residuals.astype(np.float64), d, self.ridge, self.max_iter, self.tol,
+            progress=self.verbose,
+        )  # fmt: skip
         self.user_vectors_: Float64 = left
         self.item_vectors_: Float64 = np.ascontiguousarray(right.T)
 

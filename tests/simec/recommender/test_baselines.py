@@ -7,7 +7,7 @@ import pytest
 from scipy import sparse
 from sklearn.linear_model import Ridge
 
-from simec.linalg.ridge import DualRidge
+from simec.linalg.ridge import DualRidge, kernel_ridge_rows
 from simec.recommender import (
     ColdStartRecommender,
     ContentLinear,
@@ -16,7 +16,6 @@ from simec.recommender import (
     SVDRidge,
     as_ratings,
 )
-from simec.recommender.baselines.content_linear import solved
 from simec.recommender.baselines.item_knn import item_similarities
 from simec.recommender.cold_start import own
 from tests.simec.recommender.contract import N_ITEMS, N_USERS, RecommenderContract
@@ -260,11 +259,11 @@ def test_each_user_has_a_ridge_regression_of_their_own():
         np.testing.assert_allclose(found, expected.clip(1, 5), rtol=1e-3)
 
 
-def test_solved_is_kernel_ridge_regression():
+def test_rows_get_kernel_ridge_regression():
     rng = np.random.default_rng(0)
     rest = sparse.random(5, 8, 0.5, "csr", np.float32, rng=rng)
     Z = rng.standard_normal((8, 3)).astype(np.float32)
-    duals = solved(rest, Z @ Z.T)
+    duals = kernel_ridge_rows(rest, Z @ Z.T)
     for row in range(5):
         at = rest[row].indices
         expected = Ridge(1.0, fit_intercept=False).fit(Z[at], rest[row].data).coef_
@@ -332,14 +331,14 @@ def test_similar_items_among_new_ones():
     [
         (ResidualSVD(0), "n_components is at least 1"),
         (ResidualSVD(2, ridge=-1), "ridge is a finite number from 0"),
-        (SVDRidge(2, alphas=()), "alphas has no penalty"),
-        (SVDRidge(2, alphas=(0.0,)), "a penalty in alphas is more than 0"),
+        (SVDRidge(2, alphas=()), "alphas must have at least one penalty"),
+        (SVDRidge(2, alphas=(0.0,)), "each penalty in alphas must be a finite number > 0"),
         (Neighbourhood(0), "n_neighbours is at least 1"),
         (Neighbourhood(power=0.0), "power must be more than 0"),
         (ContentLinear(alpha=0.0), "alpha must be more than 0"),
         (ColdStartRecommender(0), "n_components is at least 1"),
         (ColdStartRecommender(2, l2_items=0.0), "l2_items must be more than 0"),
-        (ColdStartRecommender(2, alphas=()), "alphas has no penalty"),
+        (ColdStartRecommender(2, alphas=()), "alphas must have at least one penalty"),
     ],
 )
 def test_parameters_out_of_range(model, message):

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from simec.linalg.ridge import cross_validated_ridge
 from simec.recommender import Averages, Features, Ids, Recommender, as_ratings, evaluate
 from simec.recommender.base import BaseRecommender
-from simec.recommender.described import cross_validated_ridge
 
 N_USERS, N_ITEMS = 60, 40
 

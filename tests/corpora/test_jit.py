@@ -8,7 +8,7 @@ import time
 import pytest
 
 from corpora import jit as module
-from corpora.jit import compiling
+from corpora.jit import announce_compilation
 
 
 class Terminal(io.StringIO):
@@ -24,14 +24,14 @@ def impatient(monkeypatch):
 
 def test_what_takes_long_is_told_on_a_terminal_and_in_the_log(monkeypatch, caplog):
     monkeypatch.setattr(sys, "stderr", Terminal())
-    with caplog.at_level(logging.INFO), compiling("something"):
+    with caplog.at_level(logging.INFO), announce_compilation("something"):
         time.sleep(0.4)
     assert "compiling something for this processor, once: 00:00" in sys.stderr.getvalue()
     assert "compiling something" in caplog.text
 
 
 def test_elsewhere_only_in_the_log(capsys, caplog):
-    with caplog.at_level(logging.INFO), compiling("something"):
+    with caplog.at_level(logging.INFO), announce_compilation("something"):
         time.sleep(0.2)
     assert capsys.readouterr().err == ""
     assert "compiling something" in caplog.text
@@ -39,16 +39,16 @@ def test_elsewhere_only_in_the_log(capsys, caplog):
 
 def test_what_is_fast_or_was_done_before_is_not_told(monkeypatch, caplog):
     with caplog.at_level(logging.INFO):
-        with compiling("something"):
+        with announce_compilation("something"):
             pass
-        with compiling("something"):
+        with announce_compilation("something"):
             time.sleep(0.2)
     assert caplog.text == ""
 
 
 def test_an_error_comes_through_and_does_not_count_as_done(caplog):
-    with pytest.raises(ValueError, match="no"), compiling("something"):
+    with pytest.raises(ValueError, match="no"), announce_compilation("something"):
         raise ValueError("no")
-    with caplog.at_level(logging.INFO), compiling("something"):
+    with caplog.at_level(logging.INFO), announce_compilation("something"):
         time.sleep(0.2)
     assert "compiling something" in caplog.text
