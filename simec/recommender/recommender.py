@@ -11,7 +11,7 @@ from scipy import sparse
 
 from simec.checks import check_integer, check_number
 from simec.data.targets import SparseTargets
-from simec.data.validation import choose_device
+from simec.data.inputs import choose_device
 from simec.encoder import SimilarityEncoder
 from simec.linalg.observed import sampled_product
 from simec.recommender.base import FloatArray
