@@ -417,7 +417,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             )
         device = next(decoder.parameters()).device
         with torch.inference_mode():
-            return np.asarray(decoder(torch.from_numpy(Y).to(device)).cpu().numpy())
+            return np.asarray(decoder(torch.tensor(Y, device=device)).cpu().numpy())
 
     def score(self, X: Any, S: Any = None, *, mask: Any = None) -> float:
         """Fraction of the variance of observed targets that predictions explain (R²).

@@ -14,7 +14,7 @@ import corpora
 from conec import random_streams
 from conec.extended.vocabulary import FeatureRows, FeatureVocabulary
 from conec.features import Clean, Document, sentences
-from conec.training import chunks as ranges
+from conec.training import chunks
 from conec.types import BoolArray, FloatArray
 from conec.vocabulary import Vocabulary
 from corpora import BREAK, with_breaks
@@ -23,7 +23,7 @@ from corpora.encoding import TokenStream
 
 if TYPE_CHECKING:
     from conec.config import Config
-    from conec.training.checkpoint import TrainingState
+    from conec.training.chunks import TrainingState
 
 
 class FeatureStream(TokenStream):
@@ -49,8 +49,8 @@ class FeatureStream(TokenStream):
         return crc
 
 
-class FeatureStep(ranges.Step):
-    """Training on one range, with features."""
+class FeatureChunkTrainer(chunks.ChunkTrainer):
+    """Trains on single chunks, with features."""
 
     def __init__(
         self,
@@ -72,17 +72,17 @@ class FeatureStep(ranges.Step):
         self._dropout = np.float32(dropout)
         super().__init__(W1, W2, stream, vocabulary, config, state)
 
-    def __call__(
-        self, number: int, slots: npt.NDArray[np.int16], length: int | None = None
+    def train(
+        self, number: int, scratch: npt.NDArray[np.int16], length: int | None = None
     ) -> tuple[float, int]:
-        """Train on a range; the sum of its losses and its number of positions."""
-        del slots
+        """Train on a chunk; return the sum of its losses and its number of positions."""
+        del scratch
         c = self._config
         start, stop = self._span(number, length)
         W1, W2 = self._weights
         tokens, noise = self._keys(number)
         feature_key = self._key(c.seed, random_streams.FEATURES, self._state.run, self._state.epoch)
-        loss, n_positions = self._extended.train_range(
+        loss, n_positions = self._extended.train_chunk(
             self._ids, self._offsets, start, stop, W1, self._F1, W2, self._keep, self._rate,
             self._feature_rate, *self._rows, *self._noise, *self._alpha(start, stop), c.window,
             c.min_window, c.negative, c.cbow_mean, c.cbow_gradient == "corrected",

@@ -1,41 +1,46 @@
 """Training: epochs, learning rate, threads, progress, interruptions.
 
-The token stream is cut into ranges of equal length (see `conec.training.chunks` for how threads
-share them). What a range does is fixed by the seed, the epoch and its place, so a run
-that stopped between two ranges goes on as if it had not.
+The token stream is cut into chunks of equal length. What happens in a chunk is fixed by the
+seed, the epoch and the chunk's number, so a run that stopped between two chunks continues as
+if it had not stopped. Threads train on chunks in parallel: lock-free (Hogwild), or in
+synchronous rounds with bit-identical results.
 """
 
 from __future__ import annotations
 
+import logging
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from conec.config import Config
-from conec.training import chunks as ranges
-from conec.training.checkpoint import TrainingState
+from conec.training.chunks import CHUNKS_PER_ROUND, ChunkTrainer, TrainingState
 
 if TYPE_CHECKING:
     from corpora.encoding import TokenStream
 
+logger = logging.getLogger(__name__)
+
+SHOWN_EACH = 0.05  # seconds between two updates of the progress bar
+
 
 class TrainingDiverged(ArithmeticError):
-    """The loss is no longer a number."""
+    """The loss is no longer finite."""
 
 
 def train(
-    step: ranges.Step,
+    trainer: ChunkTrainer,
     stream: TokenStream,
     config: Config,
     state: TrainingState,
     *,
-    on_epoch: Callable[[float], None],
+    on_epoch: Callable[[float], object],
     checkpoint: Callable[[], None] | None = None,
     checkpoint_seconds: float | None = None,
     checkpoint_epochs: int | None = None,
@@ -45,40 +50,46 @@ def train(
 
     Parameters
     ----------
-    step : Step
-        What trains them on a range.
+    trainer : ChunkTrainer
+        Trains on one chunk.
     stream : TokenStream
     config : Config
     state : TrainingState
-        Kept up to date; a run that was interrupted goes on from it.
+        Kept up to date; an interrupted run continues from it.
     on_epoch : callable
-        Called after each epoch with its mean loss.
+        Called after each epoch with its mean loss. If it returns True, training ends
+        there: `state` is finished, as after its last epoch.
     checkpoint : callable, optional
         Saves the model and `state`. Called every `checkpoint_seconds` and every
         `checkpoint_epochs`, while no thread trains, and when training is interrupted.
     progress : bool
-        Show a bar: words a second, time left, loss.
+        Show a bar: words per second, time left, loss.
 
     Raises
     ------
     TrainingDiverged
-        If the loss is no number any more.
+        If the loss is no longer finite.
     KeyboardInterrupt
-        After Ctrl-C: all threads have finished their ranges, and weights and `state`
-        belong together.
+        After Ctrl-C: all threads have completed their chunks, and weights and `state`
+        match.
     """
     from tqdm import tqdm
 
-    run = ranges.run_in_rounds if config.deterministic else ranges.run_freely
-    length = state.range_tokens
-    n_ranges = -(-len(stream) // length)
-    # words are counted as they were read, so that rates compare with other programs
-    per_token = stream.n_raw / max(len(stream), 1)
-    saved = time.monotonic()
+    run = run_in_rounds if config.deterministic else run_hogwild
+    length = state.chunk_tokens
+    n_chunks = -(-len(stream) // length)
+    # words are counted as they were read, so that rates can be compared with other programs
+    raw_per_token = stream.n_raw / max(len(stream), 1)
+    logger.info(
+        "training: %d tokens, epochs %d to %d, %d threads, %s",
+        len(stream), state.epoch + 1, state.epochs, config.workers,
+        "synchronous rounds" if config.deterministic else "lock-free",
+    )  # fmt: skip
+    began = saved = time.monotonic()
     with (
         tqdm(
             total=stream.n_raw * state.epochs,
-            initial=int(per_token * (state.epoch * len(stream) + state.next_range * length)),
+            initial=int(raw_per_token * (state.epoch * len(stream) + state.next_chunk * length)),
             desc="training",
             unit=" words",
             unit_scale=True,
@@ -95,51 +106,244 @@ def train(
             )
 
         def tick(done: int) -> bool:
-            """Show how far it is; say whether to stop, for a checkpoint or for good."""
+            """Update the bar; return whether to stop, for a checkpoint or for good."""
             n = state.epoch * len(stream) + min(done * length, len(stream))
-            bar.update(int(n * per_token) - bar.n)
+            bar.update(int(n * raw_per_token) - bar.n)
             return interrupted.is_set() or checkpoint_is_due()
 
         try:
+            epoch_began, first_chunk = time.monotonic(), state.next_chunk
             while not state.finished:
-                run(step, state, n_ranges, config.workers, tick)
+                run(trainer, state, n_chunks, config.workers, tick)
                 loss, positions = float(np.sum(state.losses)), int(np.sum(state.positions))
-                done = state.next_range == n_ranges
-                if not np.isfinite(loss) or (done and not step.finite):
+                epoch_done = state.next_chunk == n_chunks
+                if not np.isfinite(loss) or (epoch_done and not trainer.finite):
                     raise TrainingDiverged(
                         f"the loss is {loss} in epoch {state.epoch + 1}: the learning rate "
                         f"(alpha={state.start_alpha:g}) is too high for these settings"
                     )
-                if done:
+                if epoch_done:
                     mean = loss / positions if positions else float("nan")
+                    seconds = time.monotonic() - epoch_began
+                    words = raw_per_token * max(0, len(stream) - first_chunk * length)
                     state.epoch += 1
-                    state.next_range, state.losses, state.positions = 0, [], []
+                    state.next_chunk, state.losses, state.positions = 0, [], []
                     bar.set_postfix(epoch=f"{state.epoch}/{state.epochs}", loss=f"{mean:.4f}")
-                    on_epoch(mean)
-                epochs_up = done and checkpoint_epochs and state.epoch % checkpoint_epochs == 0
-                tick(state.next_range)
+                    logger.info(
+                        "epoch %d of %d: loss %.4f, %.1f s, %.0f words/s",
+                        state.epoch, state.epochs, mean, seconds, words / max(seconds, 1e-9),
+                    )  # fmt: skip
+                    if on_epoch(mean) is True and not state.finished:
+                        logger.info("stopped by a callback after epoch %d", state.epoch)
+                        state.epochs = state.epoch
+                checkpoint_epoch = (
+                    epoch_done and checkpoint_epochs and state.epoch % checkpoint_epochs == 0
+                )
+                tick(state.next_chunk)
                 if interrupted.is_set():
                     raise KeyboardInterrupt
-                if checkpoint is not None and (epochs_up or checkpoint_is_due()):
+                if checkpoint is not None and (checkpoint_epoch or checkpoint_is_due()):
                     checkpoint()
                     saved = time.monotonic()
+                    logger.debug("checkpoint after epoch %d", state.epoch)
+                if epoch_done:
+                    epoch_began, first_chunk = time.monotonic(), 0
         except KeyboardInterrupt:
             if checkpoint is not None:
                 checkpoint()
             raise
+    logger.info("training took %.1f s", time.monotonic() - began)
+
+
+def run_hogwild(
+    trainer: ChunkTrainer,
+    state: TrainingState,
+    n_chunks: int,
+    n_threads: int,
+    tick: Callable[[int], bool],
+) -> None:
+    """Train on the remaining chunks of an epoch, or until `tick` returns True.
+
+    All threads change the weights at once, without locks (Niu et al. 2011, "Hogwild!"), so
+    results depend on timing; with one thread they are always the same bits.
+
+    Chunks are handed out in order, and each one that was handed out is completed, also after
+    Ctrl-C or an error in another thread; so `state.next_chunk` says exactly what is done.
+    """
+    lock = threading.Lock()
+    stop = threading.Event()
+    results: dict[int, tuple[float, int]] = {}
+    first = state.next_chunk
+    numbers = iter(range(first, n_chunks))
+
+    def work(_: int) -> None:
+        scratch = trainer.train_scratch()
+        while not stop.is_set():
+            with lock:
+                number = next(numbers, None)
+            if number is None:
+                return
+            results[number] = trainer.train(number, scratch)
+
+    try:
+        _in_threads(work, n_threads, lambda: tick(first + len(results)), stop)
+    finally:
+        done = first  # after an error in one thread, others may have completed later chunks
+        while done in results:
+            done += 1
+        state.losses += [results[number][0] for number in range(first, done)]
+        state.positions += [results[number][1] for number in range(first, done)]
+        state.next_chunk = done
+
+
+def run_in_rounds(
+    trainer: ChunkTrainer,
+    state: TrainingState,
+    n_chunks: int,
+    n_threads: int,
+    tick: Callable[[int], bool],
+) -> None:
+    """Train as `run_hogwild` does, with the same bits for any number of threads.
+
+    The chunks of a round are trained independently: rows that several of them need are
+    copied as they were when the round began. Then the copies are merged, always in the same
+    order.
+
+    A round that has begun is completed, also after Ctrl-C.
+    """
+    stop = threading.Event()
+    rounds = _Rounds(trainer, state, n_chunks, min(n_threads, CHUNKS_PER_ROUND), stop)
+    _in_threads(rounds.work, rounds.n_threads, lambda: tick(state.next_chunk), stop)
+
+
+class _Rounds:
+    """What the threads of `run_in_rounds` share."""
+
+    def __init__(
+        self,
+        trainer: ChunkTrainer,
+        state: TrainingState,
+        n_chunks: int,
+        n_threads: int,
+        stop: threading.Event,
+    ) -> None:
+        self._trainer, self._state, self._n_chunks = trainer, state, n_chunks
+        self.n_threads, self._stop = n_threads, stop
+        self._counts = trainer.counts()
+        self._merged = np.zeros_like(self._counts[0])
+        self._buffers = [trainer.buffer() for _ in range(CHUNKS_PER_ROUND)]  # reused
+        self._trained = threading.Barrier(n_threads)
+        self._merged_all = threading.Barrier(n_threads, self._finish)
+        scratch = trainer.plan_scratch()
+        self._next_plans = [trainer.plan(n, scratch) for n in self._chunks(state.next_chunk)]
+        trainer.count([], self._next_plans, self._counts, 0, 1)
+        self._begin()
+
+    def _chunks(self, start: int) -> range:
+        """The chunks of the round that begins with chunk `start`."""
+        return range(start, min(start + CHUNKS_PER_ROUND, self._n_chunks))
+
+    def _begin(self) -> None:
+        """Prepare a round; an empty one when stopping, so that all threads agree on it."""
+        self._now, self._plans = self._chunks(self._state.next_chunk), self._next_plans
+        if self._stop.is_set():
+            self._now = range(0)
+        self._next = self._chunks(self._now.stop)
+        self._results: list[Any] = [None] * len(self._now)
+        self._next_plans = [self._trainer.empty_plan] * len(self._next)
+        # threads take indices from these, first come first served
+        self._to_train = iter(range(len(self._now)))
+        self._to_plan = iter(range(len(self._next)))
+
+    def work(self, thread: int) -> None:
+        """Train until the last chunk, or until `stop` is set."""
+        trainer, n_threads = self._trainer, self.n_threads
+        train_scratch, plan_scratch = trainer.train_scratch(), trainer.plan_scratch()
+        try:
+            while self._now:
+                for i in self._to_train:
+                    copies = trainer.train_on_copies(
+                        self._now[i], self._plans[i], self._counts, train_scratch, self._buffers[i]
+                    )
+                    self._results[i], self._buffers[i] = copies, copies.buffer
+                # plans of the next round: short tasks that fill the time other threads need
+                for i in self._to_plan:
+                    self._next_plans[i] = trainer.plan(self._next[i], plan_scratch)
+                self._trained.wait()
+                trainer.merge(self._results, self._counts, self._merged, thread, n_threads)
+                trainer.count(self._plans, self._next_plans, self._counts, thread, n_threads)
+                self._merged_all.wait()
+        except BaseException:
+            self._trained.abort()
+            self._merged_all.abort()
+            raise
+
+    def _finish(self) -> None:
+        """Record a completed round and prepare the next; one thread does, the others wait."""
+        self._state.losses += [result.loss for result in self._results]
+        self._state.positions += [result.n_positions for result in self._results]
+        self._state.next_chunk = self._now.stop
+        self._begin()
+
+
+def _in_threads(
+    work: Callable[[int], None],
+    n_threads: int,
+    tick: Callable[[], bool],
+    stop: threading.Event,
+) -> None:
+    """Run `work` in threads, and set `stop` when `tick` returns True or after an error.
+
+    Returns when all threads have ended, also after Ctrl-C: what they began is completed.
+    Raises the first of their errors.
+    """
+    errors: list[BaseException] = []
+
+    def guarded(thread: int) -> None:
+        try:
+            work(thread)
+        except BaseException as error:
+            errors.append(error)
+            stop.set()
+
+    threads = [
+        threading.Thread(target=guarded, args=(i,), name=f"conec-{i}", daemon=True)
+        for i in range(n_threads)
+    ]
+    for thread in threads:
+        thread.start()
+    again = None
+    try:
+        while any(thread.is_alive() for thread in threads):
+            for thread in threads:
+                thread.join(SHOWN_EACH)
+            if tick():
+                stop.set()
+    finally:
+        stop.set()
+        while any(thread.is_alive() for thread in threads):
+            try:
+                for thread in threads:
+                    thread.join()
+            except KeyboardInterrupt as error:  # a second Ctrl-C; the threads end soon
+                again = error
+    if errors:
+        raise errors[0]
+    if again is not None:
+        raise again
 
 
 @contextmanager
 def _interrupt_held_back() -> Iterator[threading.Event]:
-    """Note Ctrl-C rather than raise it, which could be between any two instructions.
+    """Record Ctrl-C instead of raising it, which could happen between any two instructions.
 
-    Weights and state would no longer belong together then. Whoever presses it again
-    does not want to wait, and gets the exception at once.
+    Weights and state would no longer match then. A second Ctrl-C raises at once.
     """
     pressed = threading.Event()
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield pressed  # only the main thread is told, and another's handler stays
+        # only the main thread receives SIGINT; a custom handler is left in place
+        yield pressed
         return
 
     def note(number: int, frame: FrameType | None) -> None:

@@ -18,6 +18,7 @@ import torch
 from simec.data.inputs import choose_device
 from simec.links.checks import check_parameters
 from simec.links.triples import Ids
+from simec.network import aligned
 from simec.persistence import WEIGHTS, ModelError, write_folder
 from simec.reading import read_about
 
@@ -77,7 +78,8 @@ def load(cls: type[LinkPredictor], path: Any, *, device: str | None = None) -> L
         predictor.n_duplicates_ = about["n_duplicates"]
         predictor._known = weights.pop(_KNOWN).numpy().astype(np.int64)
         place = choose_device(predictor.device)
-        predictor.embeddings_ = weights.pop(_EMBEDDINGS).to(place)
+        # safetensors gives views of the file, which lie anywhere in memory
+        predictor.embeddings_ = aligned(weights.pop(_EMBEDDINGS)).to(place)
         network = predictor._build(2 * len(predictor._relations))
         network.load_state_dict(
             {name.removeprefix(_NETWORK): value for name, value in weights.items()}

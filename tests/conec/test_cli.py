@@ -156,7 +156,7 @@ def test_parameters_out_of_range_are_named(corpus, tmp_path, options):
 
 
 def test_train_checks_where_to_write_before_it_reads(tmp_path, monkeypatch):
-    monkeypatch.setattr("conec.cli.running.count", lambda *a, **k: pytest.fail("it has read"))
+    monkeypatch.setattr("conec.cli.training_run.count", lambda *a, **k: pytest.fail("it has read"))
     source = tmp_path / "text.txt"
     source.write_text("a b c\n")
     folder = tmp_path / "papers"
@@ -179,7 +179,7 @@ def test_train_checks_where_to_write_before_it_reads(tmp_path, monkeypatch):
         (b"a b\n", ("--option", "unit"), "KEY=VALUE"),
         (b"a b\n", ("--option", "foo=1"), "no option 'foo'"),
         (b"a b\n", ("--encoding", "klingon"), "klingon"),
-        (b"a b\n", ("--clean", "wash"), "unknown step 'wash'"),
+        (b"a b\n", ("--clean", "wash"), "unknown cleaning step 'wash'"),
         (b"a b\n", ("--tokenize", "axe"), "axe"),
         (b"a b\n", ("--resume",), "No model"),
     ],
@@ -251,7 +251,7 @@ def test_ctrl_c_saves_and_resume_ends_with_the_same_bits(tmp_path):
     assert len(conec.load(out).loss_history_) == done
 
     result = run("train", source, "--out", out, *options, "--resume")
-    assert f"going on after {done} of 40" in result.stderr
+    assert f"continuing after {done} of 40" in result.stderr
     whole, resumed = conec.load(tmp_path / "whole"), conec.load(out)
     for name in ("W1", "W2", "context_embeddings"):
         assert np.array_equal(getattr(whole, name), getattr(resumed, name)), name
@@ -264,8 +264,8 @@ def test_ctrl_c_saves_and_resume_ends_with_the_same_bits(tmp_path):
 
 def test_ctrl_c_before_training_says_that_nothing_was_saved(corpus, tmp_path):
     code = (
-        "import sys, time; from conec.cli import app, running; "
-        "running.count = lambda *a, **k: (print('counting', flush=True), time.sleep(60)); "
+        "import sys, time; from conec.cli import app, training_run; "
+        "training_run.count = lambda *a, **k: (print('counting', flush=True), time.sleep(60)); "
         "app(sys.argv[1:])"
     )
     args = [sys.executable, "-c", code, "train", str(corpus), "--out", str(tmp_path / "m")]
@@ -612,7 +612,7 @@ def test_custom_features_need_python(extended, tmp_path):
 
 def test_a_model_without_contexts(corpus, tmp_path):
     encoder = conec.ContextEncoder(vector_size=4, epochs=1, min_count=1).build_vocab(corpus)
-    encoder.train(corpus, build_contexts=False)
+    encoder.train(corpus, learn_map=False)
     encoder.save(tmp_path / "m")
     for args in (["similar", "cat"], ["export", "--out", "x"], ["oov", "cat", "--context", "cat"]):
         assert "--space word2vec" in error(args[0], tmp_path / "m", *args[1:])

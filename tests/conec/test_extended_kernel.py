@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conec.training.kernels.cbow import train_range as train_without
-from conec.training.kernels.features import train_range
+from conec.training.kernels.cbow import train_chunk as train_without
+from conec.training.kernels.features import train_chunk
 from conec.training.kernels.random import key
 from conec.vocabulary import noise_table
 from tests.conec import kernel_oracle as oracle
@@ -49,7 +49,7 @@ class Case:
     def run(self, start=0, stop=None):
         weights = [w.copy() for w in self.weights]
         stop = len(self.ids) if stop is None else stop
-        loss, n = train_range(
+        loss, n = train_chunk(
             self.ids, self.offsets, start, stop, *weights, self.keep, self.rate,
             self.feature_rate, *self.rows, *noise_table(self.probability), *self.alpha,
             self.window, self.min_window, self.negative, self.mean, self.corrected,

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conec.training.kernels import step
-from conec.training.kernels.cbow import train_range
+from conec.training.kernels.cbow import train_chunk
 from conec.training.kernels.random import key
 from conec.training.kernels.sampling import draw
 from conec.training.kernels.simd import LANES, address
@@ -52,7 +52,7 @@ class Case:
     def train(self, W1, W2, start, stop):
         """Change weights in place; the loss and the number of positions."""
         slot = np.zeros(len(W1), np.int16)
-        loss, n = train_range(
+        loss, n = train_chunk(
             self.ids, self.offsets, start, stop, W1, W2, self.keep, self.rate,
             *noise_table(self.probability), *self.alpha, self.window, self.min_window,
             self.negative, self.n_shared, self.batch_size, self.mean, self.corrected,

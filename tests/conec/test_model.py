@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from hypothesis import strategies as st
 import conec
 import corpora
 import corpora.counting
-from conec.training import chunks as ranges
+from conec.training import chunks, loop
 from corpora.encoding import TokenStream
 from tests import oracles
 
@@ -47,8 +48,8 @@ def lee():
 
 
 @pytest.fixture
-def short_ranges(monkeypatch):
-    monkeypatch.setattr(ranges, "RANGE", 1000)
+def short_chunks(monkeypatch):
+    monkeypatch.setattr(chunks, "CHUNK", 1000)
 
 
 def two_topics(n_documents=400, seed=0):
@@ -126,7 +127,7 @@ def test_same_seed_same_bits_and_another_seed_others(lee):
     [{}, {"vector_size": 20}, {"vector_size": 7, "min_count": 200}, {"max_vocab_size": 1}],
     ids=str,
 )
-def test_deterministic_gives_the_same_bits_with_any_number_of_workers(short_ranges, more):
+def test_deterministic_gives_the_same_bits_with_any_number_of_workers(short_chunks, more):
     models = [make(deterministic=True, workers=n, **more).fit(LEE) for n in (1, 2, 3, 4, 11)]
     for model in models[1:]:
         assert_same_bits(models[0], model)
@@ -142,10 +143,10 @@ def test_deterministic_learns_as_much(lee):
 
 
 def test_an_error_in_one_of_several_threads_leaves_a_whole_model(
-    lee, short_ranges, monkeypatch, tmp_path
+    lee, short_chunks, monkeypatch, tmp_path
 ):
     model = make(workers=2).build_vocab(lee)
-    original = ranges.Step.__call__
+    original = chunks.ChunkTrainer.train
 
     def call(self, number, *args):
         if number == 3:
@@ -153,17 +154,17 @@ def test_an_error_in_one_of_several_threads_leaves_a_whole_model(
             raise MemoryError("no room")
         return original(self, number, *args)
 
-    monkeypatch.setattr(ranges.Step, "__call__", call)
+    monkeypatch.setattr(chunks.ChunkTrainer, "train", call)
     with pytest.raises(MemoryError, match="no room"):
         model.train(lee)
     model.save(tmp_path / "model")
-    state = conec.load(tmp_path / "model")._training
-    assert state.next_range == len(state.losses) == 3
+    state = conec.load(tmp_path / "model").training_state
+    assert state.next_chunk == len(state.losses) == 3
 
 
-def test_a_second_ctrl_c_in_a_round_waits_for_its_end(lee, short_ranges, tmp_path, monkeypatch):
+def test_a_second_ctrl_c_in_a_round_waits_for_its_end(lee, short_chunks, tmp_path, monkeypatch):
     whole = make(deterministic=True, workers=2).fit(lee)
-    original, calls = ranges.Step.merge, []
+    original, calls = chunks.ChunkTrainer.merge, []
 
     def merge(self, *args):
         calls.append(args)
@@ -173,17 +174,17 @@ def test_a_second_ctrl_c_in_a_round_waits_for_its_end(lee, short_ranges, tmp_pat
                 time.sleep(0.05)
         return original(self, *args)
 
-    monkeypatch.setattr(ranges.Step, "merge", merge)
+    monkeypatch.setattr(chunks.ChunkTrainer, "merge", merge)
     path = tmp_path / "checkpoint"
     with pytest.raises(KeyboardInterrupt):
         make(deterministic=True, workers=2).fit(lee, checkpoint=path)
-    monkeypatch.setattr(ranges.Step, "merge", original)
+    monkeypatch.setattr(chunks.ChunkTrainer, "merge", original)
     assert_same_bits(whole, make().train(lee, resume_from=path))
 
 
-def test_an_error_in_a_round_is_told_and_what_was_done_before_stays(lee, short_ranges, monkeypatch):
+def test_an_error_in_a_round_is_told_and_what_was_done_before_stays(lee, short_chunks, monkeypatch):
     model = make(deterministic=True, workers=2).build_vocab(lee)
-    original, calls = ranges.Step.apart, []
+    original, calls = chunks.ChunkTrainer.train_on_copies, []
 
     def apart(self, *args):
         calls.append(args)
@@ -191,16 +192,16 @@ def test_an_error_in_a_round_is_told_and_what_was_done_before_stays(lee, short_r
             raise MemoryError("no room")
         return original(self, *args)
 
-    monkeypatch.setattr(ranges.Step, "apart", apart)
+    monkeypatch.setattr(chunks.ChunkTrainer, "train_on_copies", apart)
     before = model.W1.copy()
     with pytest.raises(MemoryError, match="no room"):
         model.train(lee)
     assert not np.array_equal(model.W1, before)
-    assert model._training.next_range % ranges.ROUND == 0
-    assert len(model._training.losses) == model._training.next_range > 0
+    assert model.training_state.next_chunk % chunks.CHUNKS_PER_ROUND == 0
+    assert len(model.training_state.losses) == model.training_state.next_chunk > 0
 
 
-def test_several_workers_learn_as_much(lee, short_ranges):
+def test_several_workers_learn_as_much(lee, short_chunks):
     one, three = make(epochs=5).fit(lee), make(epochs=5, workers=3).fit(lee)
     assert len(three.loss_history_) == 5
     assert three.loss_history_[-1] == pytest.approx(one.loss_history_[-1], rel=0.03)
@@ -345,10 +346,10 @@ def test_what_a_callback_asks_for_is_up_to_date(lee):
     np.testing.assert_array_equal(model.wv["the"], seen[-1])
 
 
-def test_nothing_stale_after_an_interruption_within_an_epoch(lee, short_ranges):
+def test_nothing_stale_after_an_interruption_within_an_epoch(lee, short_chunks):
     model = make(epochs=3)
     model.build_vocab(lee)
-    original = ranges.run_freely
+    original = loop.run_hogwild
     calls = []
 
     def fail(*args):
@@ -357,7 +358,7 @@ def test_nothing_stale_after_an_interruption_within_an_epoch(lee, short_ranges):
         raise KeyboardInterrupt
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ranges, "run_freely", fail)
+        patch.setattr(loop, "run_hogwild", fail)
         with pytest.raises(KeyboardInterrupt):
             model.train(lee)
     assert model._cache == {}
@@ -446,7 +447,7 @@ def test_a_missing_file(tmp_path):
 )
 def test_arguments_out_of_range_are_named(arguments, name):
     model = make(min_count=1).build_vocab(TINY)
-    with pytest.raises(ValueError, match=f"^{name} is"):
+    with pytest.raises(ValueError, match=f"^{name} must be"):
         model.train(TINY, **arguments)
 
 
@@ -487,24 +488,24 @@ def interrupt_at_epoch(n):
     return callback
 
 
-def interrupt_after_ranges(monkeypatch, n):
-    """As Ctrl-C does: raise once some ranges are done."""
-    original, calls = ranges.Step.__call__, []
+def interrupt_after_chunks(monkeypatch, n):
+    """As Ctrl-C does: raise once some chunks are done."""
+    original, calls = chunks.ChunkTrainer.train, []
 
     def step(self, *args):
         calls.append(args)
         if len(calls) == n:
-            monkeypatch.setattr(ranges.Step, "__call__", original)
+            monkeypatch.setattr(chunks.ChunkTrainer, "train", original)
             result = original(self, *args)
             stops.append(True)
             return result
         return original(self, *args)
 
     stops = []
-    monkeypatch.setattr(ranges.Step, "__call__", step)
-    run = ranges.run_freely
+    monkeypatch.setattr(chunks.ChunkTrainer, "train", step)
+    run = loop.run_hogwild
 
-    def run_ranges(step, state, n_ranges, n_threads, tick):
+    def run_chunks(step, state, n_chunks, n_threads, tick):
         def tick_or_stop(done):
             if stops:
                 stops.clear()
@@ -512,27 +513,26 @@ def interrupt_after_ranges(monkeypatch, n):
             time.sleep(0.001)
             return tick(done)
 
-        run(slow(step), state, n_ranges, n_threads, tick_or_stop)
+        run(slow(step), state, n_chunks, n_threads, tick_or_stop)
 
     def slow(step):
         def call(*args):
             if stops:
                 time.sleep(0.2)  # until it is seen
-            return step(*args)
+            return step.train(*args)
 
-        call.slots = step.slots
-        return call
+        return SimpleNamespace(train=call, train_scratch=step.train_scratch)
 
-    monkeypatch.setattr(ranges, "run_freely", run_ranges)
+    monkeypatch.setattr(loop, "run_hogwild", run_chunks)
 
 
-def test_an_interrupted_run_in_rounds_goes_on(lee, short_ranges, tmp_path, monkeypatch):
+def test_an_interrupted_run_in_rounds_goes_on(lee, short_chunks, tmp_path, monkeypatch):
     whole = make(deterministic=True, workers=2).fit(lee)
-    path, original, calls = tmp_path / "checkpoint", ranges.Step.merge, []
+    path, original, calls = tmp_path / "checkpoint", chunks.ChunkTrainer.merge, []
 
     def merge(self, *args):
         state = self._state
-        if not calls and state.epoch == 1 and state.next_range == ranges.ROUND:
+        if not calls and state.epoch == 1 and state.next_chunk == chunks.CHUNKS_PER_ROUND:
             calls.append(args)
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.3)  # until it is seen
@@ -540,10 +540,10 @@ def test_an_interrupted_run_in_rounds_goes_on(lee, short_ranges, tmp_path, monke
 
     model = make(deterministic=True, workers=2)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ranges.Step, "merge", merge)
+        patch.setattr(chunks.ChunkTrainer, "merge", merge)
         with pytest.raises(KeyboardInterrupt):
             model.fit(lee, checkpoint=path)
-    assert conec.load(path)._training.next_range == 2 * ranges.ROUND
+    assert conec.load(path).training_state.next_chunk == 2 * chunks.CHUNKS_PER_ROUND
     config = json.loads((path / "config.json").read_text())
     config["config"]["workers"] = 3
     (path / "config.json").write_text(json.dumps(config))
@@ -552,7 +552,7 @@ def test_an_interrupted_run_in_rounds_goes_on(lee, short_ranges, tmp_path, monke
 
 
 @pytest.mark.parametrize("at", [1, 2, 3])
-def test_an_interrupted_run_goes_on_at_an_epoch(lee, short_ranges, tmp_path, at):
+def test_an_interrupted_run_goes_on_at_an_epoch(lee, short_chunks, tmp_path, at):
     whole = make().fit(lee)
     model, path = make(), tmp_path / "checkpoint"
     with pytest.raises(KeyboardInterrupt):
@@ -565,30 +565,30 @@ def test_an_interrupted_run_goes_on_at_an_epoch(lee, short_ranges, tmp_path, at)
     assert resumed.config == whole.config
     assert_same_bits(conec.load(path), whole)
     # it is done: nothing is left to go on with
-    with pytest.raises(ValueError, match="no checkpoint of a training run"):
+    with pytest.raises(ValueError, match="not a checkpoint of a training run"):
         conec.ContextEncoder().train(lee, resume_from=path)
 
 
 @pytest.mark.parametrize("n", [1, 4, 9])
-def test_an_interrupted_run_goes_on_within_an_epoch(lee, short_ranges, tmp_path, n):
+def test_an_interrupted_run_goes_on_within_an_epoch(lee, short_chunks, tmp_path, n):
     whole = make(sample=1e-3).fit(lee)
     path = tmp_path / "checkpoint"
     with pytest.MonkeyPatch.context() as patch:
-        interrupt_after_ranges(patch, n)
+        interrupt_after_chunks(patch, n)
         with pytest.raises(KeyboardInterrupt):
             make(sample=1e-3).fit(lee, checkpoint=path)
     stopped = conec.load(path)
     state = json.loads((path / "config.json").read_text())["training"]
     assert state["epoch"] == 0
-    assert n <= state["next_range"] <= n + 3
-    assert len(state["losses"]) == state["next_range"]
+    assert n <= state["next_chunk"] <= n + 3
+    assert len(state["losses"]) == state["next_chunk"]
     assert (stopped.W2 != 0).any()
     assert_usable(stopped, lee)
     resumed = conec.ContextEncoder().train(corpora.open(lee), resume_from=path)
     assert_same_bits(resumed, whole)
 
 
-def test_checkpoints_in_between_change_nothing(lee, short_ranges, tmp_path):
+def test_checkpoints_in_between_change_nothing(lee, short_chunks, tmp_path):
     whole = make().fit(lee)
     saved = []
     model = make()
@@ -596,7 +596,7 @@ def test_checkpoints_in_between_change_nothing(lee, short_ranges, tmp_path):
 
     class Saves(conec.ContextEncoder):
         def save(self, path):
-            saved.append(self._training is not None and self._training.next_range)
+            saved.append(self.training_state is not None and self.training_state.next_chunk)
             original(self, path)
 
     model.__class__ = Saves
@@ -606,7 +606,7 @@ def test_checkpoints_in_between_change_nothing(lee, short_ranges, tmp_path):
     assert_same_bits(conec.load(tmp_path / "model"), whole)
 
 
-def test_two_runs_one_after_the_other_resume_in_the_second(lee, short_ranges, tmp_path):
+def test_two_runs_one_after_the_other_resume_in_the_second(lee, short_chunks, tmp_path):
     whole = make(epochs=2).fit(lee).train(lee)
     model = make(epochs=2).fit(lee)
     with pytest.raises(KeyboardInterrupt):
@@ -626,7 +626,7 @@ def test_another_corpus_is_refused_and_the_model_stays(lee, tmp_path):
     with pytest.raises(FileNotFoundError):
         model.train(lee, resume_from=tmp_path / "none")
     model.save(tmp_path / "model")
-    with pytest.raises(ValueError, match="no checkpoint of a training run"):
+    with pytest.raises(ValueError, match="not a checkpoint of a training run"):
         model.train(lee, resume_from=tmp_path / "model")
     np.testing.assert_array_equal(model.W1, W1)
     assert model.config.min_count == 1
@@ -638,7 +638,7 @@ def test_a_new_vocabulary_ends_the_interrupted_run(lee, tmp_path):
         model.fit(lee, callbacks=interrupt_at_epoch(1))
     model.build_vocab(lee, update=True)
     model.save(tmp_path / "model")
-    with pytest.raises(ValueError, match="no checkpoint of a training run"):
+    with pytest.raises(ValueError, match="not a checkpoint of a training run"):
         model.train(lee, resume_from=tmp_path / "model")
 
 
@@ -692,7 +692,7 @@ def test_ctrl_c(tmp_path):
     assert np.isfinite(model.W1).all()
     state = json.loads((path / "config.json").read_text())["training"]
     assert state["epoch"] == int(epochs)
-    assert len(state["losses"]) == state["next_range"]
+    assert len(state["losses"]) == state["next_chunk"]
     assert os.listdir(tmp_path) == ["checkpoint"]
 
 
@@ -769,9 +769,9 @@ def test_a_string_is_no_list_of_tokens(tiny):
 @pytest.mark.parametrize("a", [-0.1, 1.1, float("nan")])
 def test_a_is_a_share(tiny, a):
     model, _ = tiny
-    with pytest.raises(ValueError, match="a is a share from 0 to 1"):
+    with pytest.raises(ValueError, match="a must be a number from 0 to 1"):
         model.embed(["a"], a)
-    with pytest.raises(ValueError, match="a is a share from 0 to 1"):
+    with pytest.raises(ValueError, match="a must be a number from 0 to 1"):
         model.embed_word("a", a=a)
 
 
@@ -823,7 +823,7 @@ def test_embed_word_at_the_edge(tiny):
         model.embed_word("new", "a new b"), model.embed_word("new", ["a new b"])
     )
     for contexts in (["a b"], [["a", "new"], []], ["a", "new", "b"]):
-        with pytest.raises(ValueError, match="'new' does not stand in the context"):
+        with pytest.raises(ValueError, match="the context .* does not contain 'new'"):
             model.embed_word("new", contexts)
 
 
@@ -973,3 +973,37 @@ def test_an_epoch_without_contexts_is_kept_as_nan_in_strict_json(tmp_path):
 
     json.loads((tmp_path / "m" / "config.json").read_text(), parse_constant=refuse)
     assert np.isnan(conec.ContextEncoder.load(tmp_path / "m").loss_history_).all()
+
+
+def test_a_callback_that_returns_true_stops_training(lee, tmp_path):
+    path, epochs = tmp_path / "checkpoint", []
+
+    def stop_after_two(model):
+        epochs.append(len(model.loss_history_))
+        return len(epochs) == 2
+
+    model = make(epochs=5).fit(lee, callbacks=[stop_after_two], checkpoint=path)
+    assert epochs == [1, 2]
+    assert len(model.loss_history_) == 2
+    assert model.context_embeddings is not None
+    # the run is finished: nothing is left to resume
+    assert_same_bits(conec.load(path), model)
+    with pytest.raises(ValueError, match="not a checkpoint of a training run"):
+        make().train(lee, resume_from=path)
+
+
+def test_a_run_stopped_by_a_callback_is_finished_before_its_contexts_are(
+    lee, tmp_path, monkeypatch
+):
+    path = tmp_path / "checkpoint"
+
+    def interrupted(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(conec.ContextEncoder, "learn_map", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            make(epochs=5).fit(lee, callbacks=lambda _: True, checkpoint=path)
+    resumed = make().train(lee, resume_from=path)
+    assert len(resumed.loss_history_) == 1
+    assert_same_bits(resumed, make(epochs=5).fit(lee, callbacks=lambda _: True))

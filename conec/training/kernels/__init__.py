@@ -1,1 +1,1 @@
-"""Training kernels, one file a backend; each offers the function ``train_range``."""
+"""Training kernels, one file a backend; each offers the function ``train_chunk``."""

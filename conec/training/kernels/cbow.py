@@ -260,7 +260,7 @@ def _train(  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy", fastmath=_MATH)
-def train_range(  # type: ignore[no-untyped-def]
+def train_chunk(  # type: ignore[no-untyped-def]
     ids,
     offsets,
     start,
@@ -347,13 +347,13 @@ def _numbered(w, place, words, n):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True)
-def survey(  # type: ignore[no-untyped-def]
+def plan_chunk(  # type: ignore[no-untyped-def]
     ids, offsets, start, stop, keep, cumulated, guide, window, min_window, n_shared, batch_size,
     token_key, noise_key, place,
 ):  # fmt: skip
-    """Make what is random of a range, and number its words: what `train_apart` begins with.
+    """Make what is random of a range, and number its words: what `train_on_copies` begins with.
 
-    Parameters are those of `train_range`, and:
+    Parameters are those of `train_chunk`, and:
 
     Parameters
     ----------
@@ -412,18 +412,18 @@ def _places(W, words, copies, room, used):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy", fastmath=_MATH)
-def train_apart(  # type: ignore[no-untyped-def]
+def train_on_copies(  # type: ignore[no-untyped-def]
     text, words, n_text, W1, W2, copies1, copies2, rate, alpha_start, alpha_stop, window,
     negative, batch_size, mean, corrected, slot, room,
 ):  # fmt: skip
-    """Train as `train_range` does, but on copies of the rows that other ranges need too.
+    """Train as `train_chunk` does, but on copies of the rows that other ranges need too.
 
-    Parameters are those of `train_range`, and:
+    Parameters are those of `train_chunk`, and:
 
     Parameters
     ----------
     text, words, n_text
-        What `survey` returned.
+        What `plan_chunk` returned.
     copies1, copies2 : int32 arrays of shape (V,)
         How many of the ranges that are trained at the same time need a word's row of W1
         and of W2. Rows that no other needs are changed in place.
@@ -433,7 +433,7 @@ def train_apart(  # type: ignore[no-untyped-def]
     Returns
     -------
     loss, n_positions
-        As from `train_range`.
+        As from `train_chunk`.
     words1, words2 : int32 arrays
         The words whose rows of W1 and W2 were copied.
     room : float32 array of shape (n, d)

@@ -26,7 +26,7 @@ def unit(x):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy", fastmath=_MATH)
-def train_range(  # type: ignore[no-untyped-def]
+def train_chunk(  # type: ignore[no-untyped-def]
     ids, offsets, start, stop, W1, F1, W2, keep, rate, feature_rate, indptr, indices, values,
     cumulated, guide, alpha_start, alpha_stop, window, min_window, negative, mean, corrected,
     dropout, token_key, noise_key, feature_key,
@@ -36,7 +36,7 @@ def train_range(  # type: ignore[no-untyped-def]
     Parameters
     ----------
     ids, offsets, start, stop, keep, rate, cumulated, guide, alpha_start, alpha_stop
-        As in `conec.training.kernels.cbow.train_range`.
+        As in `conec.training.kernels.cbow.train_chunk`.
     W1, W2 : float32 arrays of shape (V, d)
     F1 : float32 array of shape (n_features, d)
     feature_rate : float32 array of shape (n_features,)
@@ -44,7 +44,7 @@ def train_range(  # type: ignore[no-untyped-def]
     indptr, indices, values : int64, int32 and float32 arrays
         Features of each of `ids`, in CSR form.
     window, min_window, negative, mean, corrected
-        As in `cbow.train_range`; mean or sum of the context rows, to which the
+        As in `cbow.train_chunk`; mean or sum of the context rows, to which the
         features' rows are added, each times its value.
     dropout : float
         Probability that a position does without a feature.

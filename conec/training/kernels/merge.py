@@ -75,7 +75,7 @@ def _merge(W, words, changed, row_bytes, copies, merged, part, n_parts):  # type
 
 @nb.njit(nogil=True, cache=True)
 def count(copies1, copies2, words, n_text, by, part, n_parts):  # type: ignore[no-untyped-def]
-    """Count in how many ranges words are; `words` and `n_text` are as from `survey`.
+    """Count in how many ranges words are; `words` and `n_text` are as from `plan_chunk`.
 
     Parameters
     ----------

@@ -15,16 +15,16 @@ if TYPE_CHECKING:
 
     from conec.types import FloatArray
 
-    # document, position, token, whether it has a context, vector
-    Row = tuple[int, int, str, bool, FloatArray]
-    Writer = Callable[[Iterable[Row], int], None]
+    # document, position, token, whether it has an embedding, vector
+    TokenVector = tuple[int, int, str, bool, FloatArray]
+    Writer = Callable[[Iterable[TokenVector], int], None]
 
 _COMPRESSED = {".gz", ".bz2", ".xz", ".zst"}
 _COLUMNS = ("document", "position", "token", "found")
 
 
 def writer(out: str) -> Writer:
-    """Choose how to write by a file's suffix.
+    """Choose a function to write a file by its suffix.
 
     Parameters
     ----------
@@ -34,7 +34,7 @@ def writer(out: str) -> Writer:
     Returns
     -------
     callable
-        It takes the rows and the size of vectors.
+        It takes the token vectors and their number of dimensions.
 
     Raises
     ------
@@ -51,12 +51,14 @@ def writer(out: str) -> Writer:
         return lambda rows, size: _to_file(_write_tsv, rows, size, out)
     if kind == [".jsonl"]:
         return lambda rows, size: _to_file(_write_jsonl, rows, size, out)
-    raise ValueError(f"{out}: vectors are written to .npz, .tsv or .jsonl (.tsv.gz, ...)")
+    raise ValueError(
+        f"{out}: the suffix must be .npz, .tsv or .jsonl; the last two can be compressed (.tsv.gz)"
+    )
 
 
 def _to_file(
-    write: Callable[[Iterable[Row], int, IO[str]], None],
-    rows: Iterable[Row],
+    write: Callable[[Iterable[TokenVector], int, IO[str]], None],
+    rows: Iterable[TokenVector],
     size: int,
     out: str,
 ) -> None:
@@ -77,25 +79,25 @@ def _text_file(out: str) -> Iterator[IO[str]]:
         yield file
 
 
-def _write_tsv(rows: Iterable[Row], size: int, file: IO[str]) -> None:
+def _write_tsv(rows: Iterable[TokenVector], size: int, file: IO[str]) -> None:
     file.write("\t".join([*_COLUMNS, *(f"v{i}" for i in range(size))]) + "\n")
     values = "\t".join(["%.9g"] * size)
     for document, position, token, found, vector in rows:
         if any(mark in token for mark in "\t\r\n"):
-            raise ValueError(f"the token {token!r} cannot be written as TSV: use .jsonl or .npz")
+            raise ValueError(f"TSV cannot hold the token {token!r}: use .jsonl or .npz")
         start = f"{document}\t{position}\t{token}\t{int(found)}\t"
         file.write(start + values % tuple(vector.tolist()) + "\n")
 
 
-def _write_jsonl(rows: Iterable[Row], size: int, file: IO[str]) -> None:
-    # nine digits are enough to read the same float32 again; json.dumps would write seventeen
+def _write_jsonl(rows: Iterable[TokenVector], size: int, file: IO[str]) -> None:
+    # nine digits identify a float32; json.dumps would write seventeen
     values = ", ".join(["%.9g"] * size)
     for *about, vector in rows:
         start = json.dumps(dict(zip(_COLUMNS, about, strict=True)), ensure_ascii=False)
         file.write(f'{start[:-1]}, "vector": [{values % tuple(vector.tolist())}]}}\n')
 
 
-def _write_npz(rows: Iterable[Row], size: int, out: str) -> None:
+def _write_npz(rows: Iterable[TokenVector], size: int, out: str) -> None:
     import numpy as np
 
     from corpora.files import atomic_path

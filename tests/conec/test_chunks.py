@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conec.training.kernels.cbow import survey, train_apart
+from conec.training.kernels.cbow import plan_chunk, train_on_copies
 from conec.training.kernels.merge import count, merge, part_of
 from conec.training.kernels.random import key
 from conec.vocabulary import noise_table
@@ -16,7 +16,7 @@ from tests.conec.test_kernel import MODES, case
 
 def surveyed(c, start, stop):
     place = np.full(len(c.W1), -1, np.int32)
-    result = survey(
+    result = plan_chunk(
         c.ids, c.offsets, start, stop, c.keep, *noise_table(c.probability), c.window,
         c.min_window, c.n_shared, c.batch_size, key(c.seed, 0), key(c.seed, 1), place,
     )  # fmt: skip
@@ -39,7 +39,7 @@ def test_training_on_copies_is_training(mean, corrected, span, room_for, needed_
     copies1, copies2 = rng.integers(low, high, (2, 40)).astype(np.int32)
     A, B = c.W1.copy(), c.W2.copy()
     room = np.zeros((room_for, 9), np.float32)
-    loss, n, words1, words2, room = train_apart(
+    loss, n, words1, words2, room = train_on_copies(
         text, words, n_text, A, B, copies1, copies2, c.rate, *c.alpha, c.window, c.negative,
         c.batch_size, c.mean, c.corrected, np.zeros(40, np.int16), room,
     )  # fmt: skip
@@ -125,7 +125,7 @@ def test_rows_may_lie_apart_and_nothing_between_them_changes(d, needed_by):
     np.testing.assert_array_equal(B, W2)
     A[:], B[:] = c.W1, c.W2
     copies = np.full(30, needed_by, np.int32)
-    *_, words1, words2, room = train_apart(
+    *_, words1, words2, room = train_on_copies(
         *surveyed(c, 0, 56), A, B, copies, copies, c.rate, *c.alpha, c.window, c.negative,
         c.batch_size, c.mean, c.corrected, np.zeros(30, np.int16), np.zeros((0, d), np.float32),
     )  # fmt: skip
