@@ -18,9 +18,9 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from corpora.checks import ParameterError, check_choice, check_integer, check_number
-from corpora.errors import ModelError, warn
-from simec import persistence
-from simec.data.inputs import Inputs, choose_device, chunks, read_identity, read_inputs
+from corpora.errors import warn
+from corpora.model_folder import FolderReader, FolderWriter, open_folder, write_folder
+from simec.data.inputs import Inputs, as_array, choose_device, chunks, read_identity, read_inputs
 from simec.data.targets import (
     Targets,
     check_range,
@@ -28,7 +28,6 @@ from simec.data.targets import (
     read_targets,
 )
 from simec.network import ACTIVATIONS, Layout, SimEcNetwork, TargetActivation, build, is_linear
-from simec.reading import CONFIG, read_about
 from simec.solvers.gradient import Schedule, Trainer, split_rows
 from simec.solvers.initialization import Initializer
 from simec.solvers.objective import LOSSES, Loss, Objective
@@ -40,8 +39,8 @@ logger = logging.getLogger(__name__)
 Self = TypeVar("Self", bound="SimilarityEncoder")
 
 KIND = "simec.SimilarityEncoder"
-FORMAT_VERSION = 1
-WEIGHTS = "weights.safetensors"
+FORMAT_VERSION = 3
+CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 
 
 class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -484,9 +483,9 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         OSError
             If `path` cannot be written, or holds something other than an encoder.
         """
-        module = self._fitted()
-        about = {"format": KIND, "format_version": FORMAT_VERSION, **self._config()}
-        persistence.write_folder(path, about, module.state_dict())
+        self._fitted()
+        with write_folder(path, KIND, FORMAT_VERSION) as folder:
+            self.write_to(folder)
 
     @classmethod
     def load(
@@ -496,6 +495,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         network: nn.Module | None = None,
         loss: Callable[..., Any] | None = None,
         device: str | torch.device | None = None,
+        verify: bool = False,
     ) -> Self:
         """Read a folder written by `save`.
 
@@ -508,6 +508,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             The custom loss.
         device : str or torch.device, optional
             Another one than that of the saved encoder.
+        verify : bool
+            Verify the checksums of all files, not only of those that are read.
 
         Raises
         ------
@@ -518,19 +520,49 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         ValueError
             If the network or loss was a custom one, and is not passed.
         """
-        from pathlib import Path
+        with open_folder(
+            path, KIND, FORMAT_VERSION, verify=verify, what="Similarity Encoder"
+        ) as folder:
+            return cls.read_from(folder, network=network, loss=loss, device=device)
 
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
+    def write_to(self, folder: FolderWriter) -> None:
+        """Write the files of `save` to a folder, such as one within another model's.
 
-        folder = Path(path)
-        about = read_about(folder, KIND, FORMAT_VERSION, "Similarity Encoder", ModelError)
+        Parameters
+        ----------
+        folder : corpora.model_folder.FolderWriter
+        """
+        weights = self._fitted().state_dict()
+        folder.write_json(CONFIG, self._config(), indent=1)
+        folder.write_arrays(WEIGHTS, {name: as_array(value) for name, value in weights.items()})
+
+    @classmethod
+    def read_from(
+        cls: type[Self],
+        folder: FolderReader,
+        *,
+        network: nn.Module | None = None,
+        loss: Callable[..., Any] | None = None,
+        device: str | torch.device | None = None,
+    ) -> Self:
+        """Read the files of `write_to`.
+
+        Parameters
+        ----------
+        folder : corpora.model_folder.FolderReader
+        network, loss, device
+            As for `load`.
+
+        Raises
+        ------
+        ModelError, ValueError
+            As `load`.
+        """
+        config, weights = folder.read_json(CONFIG), folder.read_arrays(WEIGHTS)
         try:
-            return cls._from_state(
-                about, load_file(folder / WEIGHTS), network=network, loss=loss, device=device
-            )
-        except (OSError, SafetensorError, _InvalidState) as error:
-            raise ModelError(f"{folder} is damaged: {error}") from error
+            return cls._from_state(config, weights, network=network, loss=loss, device=device)
+        except _InvalidState as error:
+            raise folder.damaged(str(error)) from error
 
     def _config(self) -> dict[str, Any]:
         """Everything but weights, as plain data."""
@@ -554,7 +586,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     @classmethod
     def _from_state(
         cls: type[Self],
-        config: dict[str, Any],
+        config: Any,
         weights: dict[str, Any],
         *,
         network: nn.Module | None,
@@ -562,9 +594,10 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         device: str | torch.device | None,
     ) -> Self:
         """Make an encoder of a configuration and weights that were saved."""
-        parameters = config.get("parameters")
-        if not isinstance(parameters, dict) or not isinstance(config.get("layout"), dict):
+        parts = ("parameters", "layout")
+        if not isinstance(config, dict) or not all(isinstance(config.get(p), dict) for p in parts):
             raise _InvalidState(f"{CONFIG} has no parameters or layout")
+        parameters = config["parameters"]
         parameters = {**cls().get_params(), "network": False, **parameters}
         if parameters["network"] and network is None:
             raise ValueError("the encoder was saved with a custom network: pass network=")

@@ -20,7 +20,7 @@ from simec.types import FloatArray
 
 __all__ = [
     "CHUNK", "DatasetInputs", "DenseInputs", "FloatArray", "Identity", "Inputs", "SparseInputs",
-    "as_numpy", "choose_device", "chunk_size", "chunks", "dense", "fits_on", "quiet_about_sparse",
+    "as_array", "as_numpy", "choose_device", "chunk_size", "chunks", "dense", "fits_on", "quiet_about_sparse",
     "read_identity", "read_inputs",
 ]  # fmt: skip
 
@@ -259,13 +259,20 @@ def read_identity(X: Any, n_rows: int, device: torch.device) -> Identity:
     return Identity(numbers.astype(np.int64), device)
 
 
+def as_array(values: Tensor) -> npt.NDArray[Any]:
+    """Convert a dense tensor to an array; bfloat16, which NumPy lacks, becomes float32."""
+    values = values.detach().cpu()
+    array: npt.NDArray[Any] = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+    return array
+
+
 def as_numpy(values: Tensor) -> Any:
     """Convert a tensor to an array, or to a CSR matrix if it is sparse."""
-    values = values.detach().cpu()
-    if values.dtype == torch.bfloat16:  # NumPy has no such type
-        values = values.float()
     if values.layout == torch.strided:
-        return values.numpy()
+        return as_array(values)
+    values = values.detach().cpu()
+    if values.dtype == torch.bfloat16:
+        values = values.float()
     with quiet_about_sparse():
         csr = values.to_sparse_csr()
     parts = csr.values().numpy(), csr.col_indices().numpy(), csr.crow_indices().numpy()
