@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from corpora.deprecated import deprecated_modules
 from corpora.errors import ModelError
 from simec.lazy import needing_torch
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from simec.network import SimEcNetwork
 
 __all__ = ["ModelError", "SimEcNetwork", "SimilarityEncoder", "SparseTargets", "Targets"]
+
+deprecated_modules({"simec.targets": "simec.data.targets"})
 
 # similarities and spectral methods need no PyTorch
 __getattr__ = needing_torch(

@@ -151,6 +151,9 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     True
     """
 
+    loss_curve_: list[float]
+    validation_curve_: list[float]
+
     def __init__(
         self,
         n_components: int = 2,
@@ -411,9 +414,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             raise RuntimeError("the encoder has no decoder: fit with decoder=True")
         Y = np.asarray(Y, np.float32)
         if Y.ndim != 2 or Y.shape[1] != self._n_features_out:
-            raise ValueError(
-                f"Y must have shape (m, {self._n_features_out}), got shape {Y.shape}"
-            )
+            raise ValueError(f"Y must have shape (m, {self._n_features_out}), got shape {Y.shape}")
         device = next(decoder.parameters()).device
         with torch.inference_mode():
             return np.asarray(decoder(torch.tensor(Y, device=device)).cpu().numpy())
@@ -693,8 +694,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             activation=self.activation, network=self.network, bias=bool(self.bias),
             decoder=bool(self.decoder), target_activation=self.target_activation,
         ).to(self.device_)  # fmt: skip
-        self.loss_curve_: list[float] = []
-        self.validation_curve_: list[float] = []
+        self.loss_curve_, self.validation_curve_ = [], []
         self.best_loss_, self.n_iter_ = math.inf, 0
         self.__dict__.pop("_trainer", None)
 

@@ -254,7 +254,8 @@ def _dense_layer(
     n_in: int, n_out: int, *, bias: bool, generator: torch.Generator | None
 ) -> nn.Linear:
     """A `torch.nn.Linear` with its usual initial weights, drawn from a given generator."""
-    layer: nn.Linear = nn.utils.skip_init(nn.Linear, n_in, n_out, bias=bias)  # type: ignore[assignment]
+    layer: nn.Linear
+    layer = nn.utils.skip_init(nn.Linear, n_in, n_out, bias=bias)  # type: ignore[no-untyped-call]
     nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
     if bias:
         bound = 1 / math.sqrt(n_in)

@@ -20,8 +20,8 @@ from simec.types import FloatArray
 
 __all__ = [
     "CHUNK", "DatasetInputs", "DenseInputs", "FloatArray", "Identity", "Inputs", "SparseInputs",
-    "as_array", "as_numpy", "choose_device", "chunk_size", "chunks", "dense", "fits_on", "quiet_about_sparse",
-    "read_identity", "read_inputs",
+    "as_array", "as_numpy", "choose_device", "chunk_size", "chunks", "dense", "fits_on",
+    "quiet_about_sparse", "read_identity", "read_inputs",
 ]  # fmt: skip
 
 CHUNK = 4096  # rows per batch where no gradient is needed
@@ -140,7 +140,7 @@ class DatasetInputs:
         self._last: tuple[Tensor, Any] | None = None
 
     def __len__(self) -> int:
-        return len(self._data)  # type: ignore[arg-type]
+        return len(self._data)
 
     @property
     def n_features(self) -> int:

@@ -466,9 +466,9 @@ def _read_dense(
         counts = observed.flatten(2).sum(dim=2) if observed.ndim == 3 else observed
         _check_observed(counts.sum(dim=1).numpy(), counts.sum(dim=0).numpy())
     entries = values.flatten() if observed is None else values[observed]
-    if entries.numel() > 1 and bool(entries[0] == entries[-1]):
-        if bool((entries == entries[0]).all()):
-            warn(f"all of S is {float(entries[0]):g}: rows cannot be told apart")
+    # the comparison of two entries is quick, and nearly always enough
+    if entries.numel() > 1 and entries[0] == entries[-1] and bool((entries == entries[0]).all()):
+        warn(f"all of S is {float(entries[0]):g}: rows cannot be told apart")
     return DenseTargets(values, observed, device)
 
 

@@ -56,9 +56,7 @@ def _half_solved(problem: Problem, C: Float64) -> Float64:
     return solved
 
 
-def _by_iteration(
-    problem: Problem, targets: RowReader, d: int
-) -> tuple[Float64, Float64, Float64]:
+def _by_iteration(problem: Problem, targets: RowReader, d: int) -> tuple[Float64, Float64, Float64]:
     """The same by subspace iteration, with passes over features and targets."""
     n, regression = problem.n_targets, problem.regression
     V = np.random.default_rng(0).standard_normal((n, min(n, d + 10)))
@@ -147,9 +145,7 @@ def symmetric(problem: Problem, targets: RowReader | None = None) -> tuple[Float
     return W1, W_l
 
 
-def symmetric_observed(
-    problem: Problem, W1: Float64, W_l: Float64
-) -> tuple[Float64, Float64]:
+def symmetric_observed(problem: Problem, W1: Float64, W_l: Float64) -> tuple[Float64, Float64]:
     """`symmetric` for targets with missing entries, from approximate solutions W₁ and W_l."""
     return impute(lambda targets: symmetric(problem, targets), problem, W1, W_l)
 

@@ -1,4 +1,4 @@
-"""Gradient descent: epochs over batches; the best weights are kept, the rate is halved on stalls."""
+"""Gradient descent over batches: the best weights are kept, the rate is halved on stalls."""
 
 from __future__ import annotations
 
@@ -378,7 +378,7 @@ class Trainer:
         return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
 
     def _warm_up(self) -> None:
-        """Raise the rate step by step: Adam's first steps, of full size, would undo a good start."""
+        """Raise the rate step by step: Adam's first full-size steps would undo a good start."""
         if self._steps < self._warm_up_steps:
             self._steps += 1
             share = self._steps / self._warm_up_steps

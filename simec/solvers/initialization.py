@@ -117,11 +117,11 @@ class Initializer:
         layer = self.network.encoder[0]  # type: ignore[index]
         other = self._fixed or self.objective.symmetric or self.objective.orthogonal
         S, weights = self._observed or (None, None)
-        unweighted = S is not None and not self.targets.absent and weights.max() == 1
+        unweighted = weights is not None and not self.targets.absent and weights.max() == 1
         if not (isinstance(self.inputs, Identity) and unweighted) or other:
             raise ValueError(
-                "solver='variational' needs X=None and targets in memory of which some are missing; "
-                "it does not support weights, symmetric, orthogonal or last_layer: use "
+                "solver='variational' needs X=None and targets in memory, some of them missing; it "
+                "does not support weights, symmetric, orthogonal or last_layer: use "
                 "solver='exact'"
             )
         # all rows are training rows
@@ -158,9 +158,7 @@ class Initializer:
             # a regression needs several rows for each weight, but not more
             rows = self._spread(max(4096, 8 * int(layer.in_features)))  # type: ignore[arg-type]
             problem = self._problem(layer, rows)
-            set_weights(
-                layer, closed_form.first_layer(problem, self._last_layer(), thorough=False)
-            )
+            set_weights(layer, closed_form.first_layer(problem, self._last_layer(), thorough=False))
             return True
 
     def set_last_layers(self) -> None:

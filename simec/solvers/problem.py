@@ -15,7 +15,7 @@ from simec.data.inputs import chunks
 from simec.types import Float64
 
 RowReader = Callable[[Tensor], Any]
-"""From consecutive row numbers, shape (b,), to these rows of a matrix, as an array or CSR matrix."""
+"""From consecutive row numbers to these rows of a matrix, as an array or CSR matrix."""
 
 _JITTER = 1e-11  # of the squares of a feature, so that the Gram matrix of equal features is regular
 _JITTER_SINGLE = 1e-5  # the same for moments in float32

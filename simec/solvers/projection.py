@@ -46,9 +46,7 @@ class ProjectedTargets(DenseTargets):
     device : torch.device
     """
 
-    def __init__(
-        self, values: Tensor, residuals: Tensor, width: int, device: torch.device
-    ) -> None:
+    def __init__(self, values: Tensor, residuals: Tensor, width: int, device: torch.device) -> None:
         super().__init__(values, None, device)
         self._residuals, self._width = residuals, width
 

@@ -54,8 +54,8 @@ SQUARE = make()[1]
     ({"target_activation": (1, 0)}, ValueError, r"low < high, got \(1, 0\)"),
     ({"target_activation": (0, float("inf"))}, ValueError, "target_activation"),
     ({"network": "cnn"}, TypeError, "network must be a torch.nn.Module, got str"),
-    ({"network": nn.Linear(6, 2), "hidden_layers": (3,)}, ValueError, "omit them or the custom network"),
-    ({"network": nn.Linear(6, 2), "decoder": True}, ValueError, "decoder=True is not available with a custom"),
+    ({"network": nn.Linear(6, 2), "hidden_layers": (3,)}, ValueError, "omit them or the custom"),
+    ({"network": nn.Linear(6, 2), "decoder": True}, ValueError, "not available with a custom"),
     ({"network": nn.Linear(6, 3)}, ValueError, r"shape \(1, 2\) .* \(1, 3\).* set n_components"),
     ({"solver": "exact", "hidden_layers": (3,)}, ValueError, "use solver='auto'"),
     ({"solver": "exact", "loss": "mae"}, ValueError, "use solver='auto'"),
@@ -244,7 +244,7 @@ def test_more_components_than_ranks():
         (X, S[:, :4], "targets, 4:"),
         (X[:, :3], S, "features, bias included, 4:"),
     ):
-        with pytest.warns(UserWarning, match=f"n_components=6 is more than the number of {message}") as record:
+        with pytest.warns(UserWarning, match=f"n_components=6 is more than .* {message}") as record:
             encoder = fitted(given_X, given_S, n_components=6, solver="exact")
         assert len(record) == 1
         assert record[0].filename == fitted.__code__.co_filename

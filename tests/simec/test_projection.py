@@ -56,9 +56,7 @@ def test_losses_and_gradients_are_those_of_all_targets(kinds, penalties):
         loss = objective.evaluate(module, inputs, small, rows)
         *first, of_A = gradients(module, X, small, objective)
     assert module.last.weight.shape == (D, N, *kinds)
-    assert loss == pytest.approx(
-        objective.evaluate(module, inputs, targets, rows), rel=1e-5
-    )
+    assert loss == pytest.approx(objective.evaluate(module, inputs, targets, rows), rel=1e-5)
     *expected, of_W = gradients(module, X, targets, objective)
     for found, by_hand in zip(first, expected, strict=True):
         torch.testing.assert_close(found, by_hand, rtol=1e-3, atol=1e-6)
@@ -194,8 +192,6 @@ def test_an_end_for_the_worse_is_not_taken(factor, validated, penalty):
     expected = before * factor if trusted or factor < 1 else before
     torch.testing.assert_close(module.last.weight.detach(), expected)
     if validated:
-        assert history.best_loss == objective.evaluate(
-            module, inputs, *validation, penalties=False
-        )
+        assert history.best_loss == objective.evaluate(module, inputs, *validation, penalties=False)
     else:
         assert history.best_loss == objective.evaluate(module, inputs, dense(S), rows)

@@ -163,6 +163,58 @@ def test_a_model_from_a_gpu(saved):
     assert loaded.predict(X).shape == S.shape
 
 
+GOLDEN = Path(__file__).parent.parent / "golden"
+
+
+@pytest.mark.parametrize("name", ["linear", "deep", "decoder"])
+def test_models_of_the_first_format(name):
+    folder = GOLDEN / f"similarity_encoder_{name}"
+    expected = json.loads((GOLDEN / "expected.json").read_text())[folder.name]
+    encoder = SimilarityEncoder.load(folder, verify=True)
+    inputs = np.array(expected.pop("X"))
+    computed = {
+        "transform": encoder.transform(inputs),
+        "predict": encoder.predict(inputs)[0, :6],
+        "n_iter": encoder.n_iter_,
+        "losses": encoder.loss_curve_,
+    }
+    if "inverse" in expected:
+        computed["inverse"] = encoder.inverse_transform(computed["transform"])
+    for key, values in expected.items():
+        result = np.ravel(computed[key])[: np.size(values)]
+        np.testing.assert_allclose(result, np.ravel(values), rtol=1e-5, atol=1e-6)
+
+
+def test_parameters_that_are_not_plain_are_converted(tmp_path):
+    parameters = {
+        "n_components": np.int64(3), "hidden_layers": np.array([5, 4]), "symmetric": np.float32(1),
+        "device": torch.device("cpu"), "target_activation": np.array([-9.0, 9.0]),
+        "early_stopping": np.bool_(True), "decoder": True,
+    }  # fmt: skip
+    encoder = fitted(X, S, max_iter=2, **parameters)
+    encoder.save(tmp_path / "model")
+    loaded = SimilarityEncoder.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict(X), encoder.predict(X))
+    assert loaded.hidden_layers == (5, 4)
+    assert loaded.device == "cpu"
+    assert loaded.target_activation == (-9.0, 9.0)
+    assert loaded.early_stopping is True
+
+
+def test_flipped_bits_are_found(saved):
+    rng = np.random.default_rng(0)
+    for name in (CONFIG, WEIGHTS, MANIFEST):
+        content = (saved / name).read_bytes()
+        for position in rng.integers(len(content), size=30):
+            changed = bytearray(content)
+            changed[position] ^= 1 << int(rng.integers(8))
+            (saved / name).write_bytes(changed)
+            with pytest.raises(ModelError, match=str(saved)):
+                SimilarityEncoder.load(saved)
+        (saved / name).write_bytes(content)
+    SimilarityEncoder.load(saved, verify=True)
+
+
 # Damage
 
 
@@ -243,7 +295,9 @@ def test_weights_that_are_not_finite(saved):
 
 
 def test_other_folders(tmp_path):
-    with pytest.raises(FileNotFoundError, match="Similarity Encoder not found: the folder does not exist"):
+    with pytest.raises(
+        FileNotFoundError, match="Similarity Encoder not found: the folder does not exist"
+    ):
         SimilarityEncoder.load(tmp_path / "nothing")
     with pytest.raises(ModelError, match="is not a Similarity Encoder"):
         SimilarityEncoder.load(tmp_path)
