@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 
-from simec.data.validation import choose_device
+from simec.data.inputs import choose_device
 from simec.links.checks import check_parameters
 from simec.links.triples import Ids
 from simec.network import aligned

@@ -10,7 +10,7 @@ import torch
 from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 
-from simec.data.validation import choose_device
+from simec.data.inputs import choose_device
 from simec.links import persistence
 from simec.links.answering import Answering
 from simec.links.checks import check_parameters, read_features
