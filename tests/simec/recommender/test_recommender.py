@@ -9,9 +9,9 @@ import pytest
 from scipy import sparse
 
 from simec.linalg.ridge import cross_validated_ridge
-from tests.model_folders import reseal
 from simec.recommender import BiasBaseline, Features, Ids, Recommender, as_ratings, evaluate
 from simec.recommender.base import BaseRecommender
+from tests.model_folders import reseal
 
 N_USERS, N_ITEMS = 60, 40
 
