@@ -27,8 +27,7 @@ from corpora.errors import ModelError, warn
 from corpora.model_folder import FolderReader, open_folder, write_folder
 from simec.recommender.biases import Biases
 from simec.recommender.data.features import Features, as_features
-from simec.recommender.data.ids import Ids, UnknownIdError, read_ids
-from simec.recommender.data.ratings import as_ratings
+from simec.recommender.data.ratings import Ids, UnknownIdError, as_ratings, read_ids
 from simec.recommender.ranking import batches, exclude, highest, lengths, paired
 from simec.recommender.state import pack, unpack
 
