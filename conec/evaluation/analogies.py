@@ -7,7 +7,7 @@ import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from corpora.checks import check_choice, check_integer
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
-Questions = StrPath | Mapping[str, Iterable[Sequence[str]]] | Iterable[str]
+Questions: TypeAlias = "StrPath | Mapping[str, Iterable[Sequence[str]]] | Iterable[str]"
 
 logger = logging.getLogger(__name__)
 
