@@ -28,6 +28,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conec.types import JSON, FloatArray, StrPath
+from corpora.errors import ModelError
 
 FORMAT = "conec.ContextEncoder"
 FORMAT_VERSION = 2
@@ -37,10 +38,6 @@ FEATURES, MAP, SENSES = PARTS = "features", "map", "senses"
 _FILES = {CONFIG, VOCABULARY, WEIGHTS} | {
     f"{name}.{kind}" for name in PARTS for kind in ("json", "safetensors")
 }
-
-
-class ModelError(ValueError):
-    """A folder that holds no model, a damaged one, or one of a newer version."""
 
 
 class Part(NamedTuple):
