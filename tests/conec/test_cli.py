@@ -179,7 +179,7 @@ def test_train_checks_where_to_write_before_it_reads(tmp_path, monkeypatch):
         (b"a b\n", ("--option", "unit"), "KEY=VALUE"),
         (b"a b\n", ("--option", "foo=1"), "no option 'foo'"),
         (b"a b\n", ("--encoding", "klingon"), "klingon"),
-        (b"a b\n", ("--clean", "wash"), "unknown step 'wash'"),
+        (b"a b\n", ("--clean", "wash"), "unknown cleaning step 'wash'"),
         (b"a b\n", ("--tokenize", "axe"), "axe"),
         (b"a b\n", ("--resume",), "No model"),
     ],

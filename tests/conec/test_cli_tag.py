@@ -134,7 +134,7 @@ def test_errors_in_one_line(folder, tmp_path, monkeypatch):
     assert "no such folder" in error("tag", "train", train, *out, "--model", tmp_path / "m")
     model = ("--model", folder / "model")
     assert "--clusters" in error("tag", "train", train, *out, *model, "--clusters", "4,x")
-    assert "unknown step" in error("tag", "train", train, *out, *model, "--clean", "lowr")
+    assert "unknown cleaning step" in error("tag", "train", train, *out, *model, "--clean", "lowr")
     assert "pass it with --model" in error("tag", "train", train, *out, "--clean", "lower")
     assert not (tmp_path / "t").exists()
     assert "no tagger" in error("tag", "evaluate", folder / "model", train)

@@ -113,7 +113,9 @@ def test_count() -> None:
     assert counts == "the\t3\ncafé\t1\ncat\t1\ndog\t1\nsat\t1\n"
     assert run("count", "a.txt", "--max-size", "2").stdout == "the\t2\n<b>sat</b>\t1\n"
     assert run("count", "a.txt", "--min-count", "2").stdout == "the\t2\n"
-    assert "the most frequent of 6 has 2" in error("count", "a.txt", "--min-count", "3")
+    assert "the most frequent of 6 words occurs 2 times" in error(
+        "count", "a.txt", "--min-count", "3"
+    )
 
 
 def test_encode() -> None:
@@ -261,10 +263,10 @@ def test_errors_are_one_line() -> None:
     assert "unknown format 'txet'; the formats are: auto, conll, jsonl" in wrong
     assert "near it: a.txt" in error("info", "b.txt")
     assert "the steps are: ascii" in error("info", "a.txt", "--clean", "lowr")
-    assert "they are: whitespace" in error("info", "a.txt", "--tokenize", "x")
+    assert "the tokenizers are: whitespace" in error("info", "a.txt", "--tokenize", "x")
     assert "its options are: unit" in error("info", "a.txt", "--option", "x=1")
     assert "takes KEY=VALUE" in error("info", "a.txt", "--option", "unit")
-    assert "unit is 'line'" in error("info", "a.txt", "--option", "unit=word")
+    assert "unit must be 'line'" in error("info", "a.txt", "--option", "unit=word")
     wrong = error("info", "a.conll", "--format", "conll", "--option", "column=x")
     assert "is a whole number, not 'x'" in wrong
     assert "unknown encoding" in error("info", "a.txt", "--encoding", "utf-7000")

@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from corpora.counting.kernels import FACTOR, PARTS
-from corpora.counting.spill import Run, ranges
-from corpora.counting.word_table import WordTable, merged, pack
+from corpora.counting.spill import SpillFile, partition_ranges
+from corpora.counting.word_table import WordTable, merge, pack
 
 # Prefixes of each other, longer and shorter than the eight bytes compared at once.
 WORD = st.sampled_from(["", "a", "a\0", "aa", "aaaaaaa", "a" * 8, "a" * 9, "a" * 16, "\udcff"])
@@ -27,11 +27,11 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("wordtable")
 
 
-def total(runs: list[Run], memory: int, factor: np.uint64 = FACTOR) -> Counter[str]:
-    """Add up runs, in which no word may come twice."""
+def total(files: list[SpillFile], memory: int, factor: np.uint64 = FACTOR) -> Counter[str]:
+    """Add up spill files; no word may occur in two tables."""
     words: Counter[str] = Counter()
     frequencies: Counter[int] = Counter()
-    for table in merged(runs, memory, factor=factor):
+    for table in merge(files, memory, factor=factor):
         pairs = list(table.pairs(0))
         assert len({word for word, _ in pairs}) == len(pairs)
         assert not words.keys() & dict(pairs).keys()
@@ -64,11 +64,11 @@ def test_words_add_up(
     spilling.spill()
     spilling.spill()  # of nothing
     assert len(spilling) == 0
-    assert sum(int(run.n_words[-1]) for run in spilling.runs) >= len(expected)
-    assert total(spilling.runs, merging, factor) == expected
-    for run in spilling.runs:
-        assert run.path.stat().st_size == 16 * run.n_words[-1] + run.n_bytes[-1]
-        run.path.unlink()
+    assert sum(int(file.n_words[-1]) for file in spilling.spilled) >= len(expected)
+    assert total(spilling.spilled, merging, factor) == expected
+    for file in spilling.spilled:
+        assert file.path.stat().st_size == 16 * file.n_words[-1] + file.n_bytes[-1]
+        file.path.unlink()
 
 
 @pytest.mark.parametrize("factor", [FACTOR, np.uint64(0)])
@@ -92,24 +92,24 @@ def test_documents_are_counted_once_when_the_table_is_emptied_within(tmp_path: P
     words = [f"w{n}" for n in range(100)]
     table.count((" ".join(words) + "\n" + words[3] + "\n").encode())
     assert (table.tokens, table.documents) == (101, 2)
-    assert len(table.runs) > 5
+    assert len(table.spilled) > 5
     table.spill()
-    assert total(table.runs, 1) == Counter([*words, words[3]])
+    assert total(table.spilled, 1) == Counter([*words, words[3]])
 
 
-def test_parts_without_words(tmp_path: Path) -> None:
+def test_partitions_without_words(tmp_path: Path) -> None:
     one, other = WordTable(1 << 20, tmp_path), WordTable(1 << 20, tmp_path)
     one.add(pack({"a": 1}))
     other.add(pack({"b": 2, "a": 5}))
     for table in (one, other):
         table.spill()
-    run = one.runs[0]
-    (part,) = np.flatnonzero(np.diff(run.n_words))
-    assert list(run.read(0, part).pairs()) == []
-    assert list(run.read(part + 1, PARTS).pairs()) == []
-    assert list(run.read(part, part + 1).pairs()) == [("a", 1)]
-    assert total([*one.runs, *other.runs], 1) == {"a": 6, "b": 2}
-    assert list(pickle.loads(pickle.dumps(run)).read(0, PARTS).pairs()) == [("a", 1)]
+    file = one.spilled[0]
+    (partition,) = np.flatnonzero(np.diff(file.n_words))
+    assert list(file.read(0, partition).pairs()) == []
+    assert list(file.read(partition + 1, PARTS).pairs()) == []
+    assert list(file.read(partition, partition + 1).pairs()) == [("a", 1)]
+    assert total([*one.spilled, *other.spilled], 1) == {"a": 6, "b": 2}
+    assert list(pickle.loads(pickle.dumps(file)).read(0, PARTS).pairs()) == [("a", 1)]
     assert total([], 1) == {}
 
 
@@ -117,10 +117,10 @@ def test_parts_without_words(tmp_path: Path) -> None:
     st.lists(st.lists(st.integers(0, 9), min_size=8, max_size=8), min_size=1, max_size=4),
     st.integers(1, 3000),
 )
-def test_ranges(sizes: list[list[int]], memory: int) -> None:
-    before = [np.concatenate([[0], np.cumsum(size)]) for size in sizes]
-    runs = [Run(Path("nowhere"), n_words, 10 * n_words) for n_words in before]
-    found = list(ranges(runs, memory))
+def test_partition_ranges(sizes: list[list[int]], memory: int) -> None:
+    totals = [np.concatenate([[0], np.cumsum(size)]) for size in sizes]
+    files = [SpillFile(Path("nowhere"), n_words, 10 * n_words) for n_words in totals]
+    found = list(partition_ranges(files, memory))
     assert found[0][0] == 0
     assert found[-1][1] == 8
     assert all(one[1] == next_one[0] for one, next_one in pairwise(found))

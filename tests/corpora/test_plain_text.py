@@ -19,11 +19,9 @@ from hypothesis import strategies as st
 
 import corpora
 from corpora import Corpus, CorpusError
-from corpora.counting import Counts, count
-from corpora.counting import plain_text as plain
-from corpora.counting import spill as spilling
-from corpora.counting import word_table as wordtable
-from corpora.counting.plain_text import is_plain
+from corpora.counting import Counts, count, spill, word_table
+from corpora.counting import counts as counting
+from corpora.counting.counts import uses_compiled_code
 from corpora.encoding import TokenStream
 from corpora.parallel import map_shards
 from corpora.readers import base
@@ -41,7 +39,7 @@ TEXT = st.lists(st.text(CHARACTERS, max_size=20), max_size=8).flatmap(
 
 @pytest.fixture(autouse=True)
 def however_small(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plain, "SMALLEST", 0)
+    monkeypatch.setattr(counting, "COMPILED_BYTES", 0)
 
 
 @pytest.fixture(scope="session")
@@ -52,8 +50,8 @@ def scratch(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def in_python(corpus: Corpus) -> Corpus:
     """The same corpus, read the general way."""
     other = corpus.map(list)
-    assert is_plain(corpus)
-    assert not is_plain(other)
+    assert uses_compiled_code(corpus)
+    assert not uses_compiled_code(other)
     return other
 
 
@@ -195,7 +193,7 @@ def test_undecodable_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work
 def test_damaged_archive(tmp_path: Path) -> None:
     path = tmp_path / "a.txt.gz"
     path.write_bytes(gzip.compress(many_words())[:-100])
-    with pytest.raises(CorpusError, match="damaged or cut short"):
+    with pytest.raises(CorpusError, match="damaged or truncated"):
         count(corpora.open(path))
 
 
@@ -223,13 +221,13 @@ def test_which_corpora_are_plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         corpora.open([["a", "b"]]),
         corpora.open(["a b"]),
     ]
-    assert [is_plain(corpus) for corpus in yes] == [True] * len(yes)
-    assert [is_plain(corpus) for corpus in no] == [False] * len(no)
+    assert [uses_compiled_code(corpus) for corpus in yes] == [True] * len(yes)
+    assert [uses_compiled_code(corpus) for corpus in no] == [False] * len(no)
     monkeypatch.undo()
     # for a few lines compiled code is not loaded
-    assert not is_plain(corpora.open(path))
+    assert not uses_compiled_code(corpora.open(path))
     path.write_text("a b\n" * (1 << 18))
-    assert is_plain(corpora.open(path))
+    assert uses_compiled_code(corpora.open(path))
 
 
 def test_words_are_cut_in_compiled_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -279,20 +277,20 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_temporary_files_go(words: Corpus, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    runs = []
+    files = []
 
-    def write_run(*args: object) -> spilling.Run:
-        runs.append(spilling.write_run(*args))  # type: ignore[arg-type]
-        assert runs[-1].path.is_relative_to(folder)
-        return runs[-1]
+    def write_spill_file(*args: object) -> spill.SpillFile:
+        files.append(spill.write_spill_file(*args))  # type: ignore[arg-type]
+        assert files[-1].path.is_relative_to(folder)
+        return files[-1]
 
-    monkeypatch.setattr(wordtable, "write_run", write_run)
+    monkeypatch.setattr(word_table, "write_spill_file", write_spill_file)
     monkeypatch.setitem(map_shards.__kwdefaults__, "shard_bytes", 10_000)
     expected = count(in_python(words), workers=1)
     assert_same(count(words, memory=1 << 26), expected)
-    assert runs == []
+    assert files == []
     assert_same(count(words, memory=200_000, workers=2), expected)
-    assert len(runs) > 2
+    assert len(files) > 2
     assert list(folder.iterdir()) == []
 
 
@@ -317,7 +315,7 @@ def test_disk_full(
     words: Corpus, folder: Path, monkeypatch: pytest.MonkeyPatch, general: bool
 ) -> None:
     resource = pytest.importorskip("resource")
-    monkeypatch.setattr("corpora.counting.word_counter._MOST", 100)
+    monkeypatch.setattr("corpora.counting.counts._COUNTER_WORDS", 100)
     limit = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (5000, limit[1]))
     try:

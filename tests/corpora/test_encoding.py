@@ -51,8 +51,8 @@ def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 @given(DOCUMENTS, st.integers(0, 9), st.integers(0, 20))
 def test_every_token_is_encoded_once(documents: list[list[str]], piece: int, block: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(tokens, "_PIECE", piece)
-        patch.setattr(tokens, "_BLOCK", block)
+        patch.setattr(tokens, "_LOOKUP_TOKENS", piece)
+        patch.setattr(tokens, "_BLOCK_TOKENS", block)
         assert as_lists(TokenStream.from_documents(documents, INDEX)) == oracle(documents)
         stream = TokenStream.encode(corpora.open(documents), INDEX)
     # a corpus has no documents without tokens
@@ -89,7 +89,7 @@ def test_a_corpus_that_cannot_be_cut_streams(
 ) -> None:
     import tracemalloc
 
-    monkeypatch.setattr(tokens, "_BLOCK", 1 << 16)
+    monkeypatch.setattr(tokens, "_BLOCK_TOKENS", 1 << 16)
 
     def documents() -> Iterator[list[str]]:
         for _ in range(3000):
@@ -119,7 +119,7 @@ def test_the_break_is_no_word_whatever_the_index() -> None:
 
 
 def test_a_string_is_no_document() -> None:
-    with pytest.raises(TypeError, match="not the string 'ab'"):
+    with pytest.raises(TypeError, match="got the string 'ab'"):
         TokenStream.from_documents(["ab"], INDEX)
 
 
