@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conec.types import JSON
+from corpora import BREAK
 from corpora.checks import ParameterError
 
 
@@ -87,11 +88,11 @@ class Vocabulary:
             `min_count` would keep words.
         """
         # the empty word marks a break between sentences
-        kept = [(word, n) for word, n in counts.items() if word and n >= min_count]
+        kept = [(word, n) for word, n in counts.items() if word != BREAK and n >= min_count]
         _checked_words(word for word, _ in kept)
         kept.sort(key=lambda item: (-item[1], item[0]))
         if not kept:
-            seen = frequencies or Counter(n for word, n in counts.items() if word)
+            seen = frequencies or Counter(n for word, n in counts.items() if word != BREAK)
             if not seen:
                 raise ValueError("the corpus is empty: it has no words")
             most, least = max(seen), min(seen)
@@ -189,7 +190,7 @@ class Vocabulary:
         for word, n in counts.items():
             if word in total:
                 total[word] += int(n)
-            elif n >= min_count and word:
+            elif n >= min_count and word != BREAK:
                 new[word] = int(n)
         if max_size is not None and len(total) + len(new) > max_size:
             order = sorted(new.items(), key=lambda item: (-item[1], item[0]))

@@ -8,6 +8,7 @@ import shutil
 import struct
 import subprocess
 import sys
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +18,10 @@ import safetensors.numpy
 
 import conec
 from conec import ModelError
+from conec.contexts.mapping import MapConfig
+from conec.features import Affixes, Case, CharNgrams, Shape
 from conec.model import KIND
+from conec.senses import SenseSettings
 from corpora.model_folder import MANIFEST, FolderWriter, check_writable
 from tests.model_folders import reseal
 
@@ -502,3 +506,87 @@ def test_all_files_have_the_same_mode(tmp_path):
         tmp_path / "m"
     )
     assert len({file.stat().st_mode for file in (tmp_path / "m").iterdir()}) == 1
+
+
+# Checksums, and what cannot be saved
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_flipped_bits_are_found(saved, name):
+    content = (saved / name).read_bytes()
+    for place in np.random.default_rng(0).integers(len(content), size=20).tolist():
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << place % 8
+        (saved / name).write_bytes(flipped)
+        with pytest.raises(ModelError, match="damaged"):
+            conec.load(saved, verify=True)
+        if name != WEIGHTS:  # these are always verified
+            with pytest.raises(ModelError, match="damaged"):
+                conec.load(saved)
+    (saved / name).write_bytes(content)
+    assert_same_model(conec.load(saved, verify=True), make_model())
+
+
+def test_a_model_that_is_replaced_all_the_time_is_never_mixed(tmp_path):
+    models = [make_model(seed=seed, n_words=4 + seed) for seed in (0, 1)]
+    models[0].save(tmp_path / "m")
+    stop = threading.Event()
+
+    def save():
+        turn = 0
+        while not stop.is_set():
+            turn += 1
+            models[turn % 2].save(tmp_path / "m")
+
+    writer = threading.Thread(target=save)
+    writer.start()
+    try:
+        for _ in range(150):
+            loaded = conec.load(tmp_path / "m")
+            assert_same_model(loaded, models[len(loaded) - 4])
+    finally:
+        stop.set()
+        writer.join()
+
+
+@pytest.mark.parametrize("words", [{1: 3, 2: 2}, {"a": 3, None: 2}, {("a", "b"): 1}, {b"a": 1}])
+def test_words_that_are_not_strings_are_refused_before_training(words):
+    model = conec.ContextEncoder(min_count=1)
+    with pytest.raises(ValueError, match=r"words must be strings, got .*str\(\)"):
+        model.build_vocab_from_freq(words)
+    with pytest.raises(TypeError, match="words must be strings"):
+        conec.Vocabulary(words, list(words.values()))
+
+
+def test_values_of_numpy_can_be_saved(tmp_path):
+    model = conec.ContextEncoder(
+        vector_size=np.int64(3), min_count=np.int32(1), sample=np.float32(0.5),
+        init=np.str_("glorot"), cbow_mean=np.bool_(True),
+    )  # fmt: skip
+    model.build_vocab_from_freq({np.str_("a"): np.int64(3), "b": np.int32(2)})
+    model.save(tmp_path / "m")
+    loaded = conec.load(tmp_path / "m")
+    assert loaded.config == model.config
+    assert loaded.vocabulary.words == ["a", "b"]
+    assert type(loaded.vocabulary.words[0]) is str
+    extended = conec.ExtendedContextEncoder(
+        [Affixes((np.int64(1),)), Shape(np.int32(2)), CharNgrams(2, np.int64(3)), Case(np.True_)],
+        feature_dropout=np.float32(0.5), feature_min_count=np.int64(1), vector_size=3, min_count=1,
+        epochs=1,
+    ).fit([["a", "b", "Ab"]] * 5)  # fmt: skip
+    extended.build_senses([["a", "b", "Ab"]] * 5, SenseSettings(min_occurrences=np.int64(2)))
+    extended.learn_map([["a", "b", "Ab"]] * 5, MapConfig(near=np.int64(2), ridge=np.float32(0.1)))
+    extended.save(tmp_path / "e")
+    assert conec.load(tmp_path / "e").features == extended.features
+
+
+def test_another_kind_of_model_and_hidden_files_are_not_replaced(saved):
+    (saved / ".git").mkdir()
+    with pytest.raises(FileExistsError, match=r"\.git"):
+        make_model(seed=1).save(saved)
+    (saved / ".git").rmdir()
+    reseal(saved, kind="simec.LinkPredictor")
+    with pytest.raises(FileExistsError, match=r"simec\.LinkPredictor"):
+        make_model(seed=1).save(saved)
+    with pytest.raises(ModelError, match=r"is not a Context Encoder: .*simec\.LinkPredictor"):
+        conec.load(saved)
