@@ -135,7 +135,7 @@ def _not_found(dataset: Dataset, roots: list[Path]) -> DatasetNotFoundError:
             f"corpora.datasets.fetch({dataset.name!r})."
         )
     else:
-        advice = f"It can't be downloaded automatically: {dataset.how_to_get}"
+        advice = f"It can't be fetched: {dataset.how_to_get}"
     files = dataset.files[0].path + (" ..." if len(dataset.files) > 1 else "")
     unset = "" if os.environ.get(_LOCAL_FOLDER) else f" ({_LOCAL_FOLDER} is not set)"
     return DatasetNotFoundError(
