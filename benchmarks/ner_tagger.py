@@ -108,7 +108,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     p = parser(__doc__, corpus=False)
     args: argparse.Namespace = p.parse_args(argv)
     try:
-        crf.require()
+        crf.require_crfsuite()
     except ImportError as error:
         p.error(str(error))
     return args

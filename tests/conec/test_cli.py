@@ -497,6 +497,12 @@ def test_export_for_spacy(model, tmp_path):
     run("export", model, "--out", tmp_path / "s", "--to", "spacy", "--lang", "en")
     read = spacy.load(tmp_path / "s")
     assert np.array_equal(read.vocab["cat"].vector, conec.load(model).wv_context["cat"])
+    run("export", model, "--out", tmp_path / "s", "--to", "spacy")  # its own export
+    read.add_pipe("sentencizer")
+    read.to_disk(tmp_path / "trained")
+    message = error("export", model, "--out", tmp_path / "trained", "--to", "spacy")
+    assert "Nothing is replaced" in message
+    assert spacy.load(tmp_path / "trained").pipe_names == ["sentencizer"]
 
 
 def test_info(model):

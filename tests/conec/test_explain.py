@@ -10,8 +10,8 @@ import pytest
 from gensim.test.utils import datapath
 
 import conec
-from conec.embedding import index_texts
 from conec.contexts.mapping import MapConfig
+from conec.embedding import index_texts
 from conec.linalg import normalize
 
 LEE = datapath("lee_background.cor")
@@ -98,7 +98,9 @@ def test_global_and_local_contexts_together(model):
     vector = 0.6 * model.context_embeddings[i]
     assert abs(local.bias) > 1e-3
     assert local.relevances.sum() + local.bias == pytest.approx(local.value)
-    length = np.linalg.norm(vector + 0.4 * model.embed_contexts(index_texts([TEXT], model.vocabulary))[0])
+    length = np.linalg.norm(
+        vector + 0.4 * model.embed_contexts(index_texts([TEXT], model.vocabulary))[0]
+    )
     assert local.bias == pytest.approx(vector @ other / length, abs=1e-5)
 
 
