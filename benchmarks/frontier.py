@@ -231,7 +231,7 @@ def run_ours(task: Task) -> Measured:
     compile_kernels({k: v for k, v in settings.items() if not k.startswith("alpha")})
     start = time.perf_counter()
     try:
-        model.train(stream, build_contexts=False)
+        model.train(stream, learn_map=False)
     except TrainingDiverged as error:
         return {"diverged": str(error)}
     seconds = time.perf_counter() - start

@@ -96,7 +96,7 @@ def run(task: Task) -> Measured:
 
     words, stream = load(task["folder"])
     model = ContextEncoder(seed=task["seed"], workers=task["workers"])
-    model.build_vocab_from_freq(words).train(stream, build_contexts=False)
+    model.build_vocab_from_freq(words).train(stream, learn_map=False)
     found: Measured = {}
     best: dict[str, float] = {}
 
@@ -122,18 +122,18 @@ def run(task: Task) -> Measured:
         measure(kind, model.build_contexts(stream, normalize="none", **more).wv_context)
     assert model.context_embeddings is not None
     model.context_embeddings = normalize(model.context_embeddings) + model.wv.get_normed_vectors()
-    model._changed()
+    model.weights_changed()
     measure("half", model.wv_context)
     measure("map", model.learn_map(stream).wv_context)
     said = contexts.global_embeddings(
-        stream, np.hstack([model.W1, model.W2]), model._window(None, "sif"),
+        stream, np.hstack([model.W1, model.W2]), model.context_window(None, "sif"),
         workers=task["workers"],
     )  # fmt: skip
     for amount in SMOOTHING:
         model.context_embeddings = smoothed(
             model.W1, model.W2, said, model.vocabulary.counts, amount
         )
-        model._changed()
+        model.weights_changed()
         measure(f"smoothing{amount:g}", model.wv_context)
     return found
 

@@ -108,7 +108,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     p = parser(__doc__, corpus=False)
     args: argparse.Namespace = p.parse_args(argv)
     try:
-        crf.require()
+        crf.require_crfsuite()
     except ImportError as error:
         p.error(str(error))
     return args
@@ -182,7 +182,7 @@ def train(counts: dict[str, int], stream: TokenStream, seed: int) -> ContextEnco
     from conec import ContextEncoder
 
     model = ContextEncoder(**ENCODER, seed=seed)
-    model.build_vocab_from_freq(counts).train(stream, build_contexts=False)
+    model.build_vocab_from_freq(counts).train(stream, learn_map=False)
     return model.build_contexts(stream)
 
 

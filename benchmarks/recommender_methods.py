@@ -38,7 +38,7 @@ CHOSEN: dict[str, dict[str, dict[str, Any]]] = {
         "averages": {"shrinkage_users": 5.0, "shrinkage_items": 2.0},
         "svd": {"n_components": 10, "ridge": 15.0},
         "svd_ridge": {"n_components": 10, "ridge": 15.0},
-        "neighbourhood": {"n_neighbours": 20, "shrinkage": 500.0, "power": 1.0},
+        "neighbourhood": {"n_neighbors": 20, "shrinkage": 500.0, "power": 1.0},
         "simec_identity": {"n_components": 20},
         "simec": {"n_components": 10, "l2_users": 20.0, "l2_items": 20.0},
     },
@@ -70,7 +70,7 @@ GRIDS: dict[str, dict[str, dict[str, tuple[Any, ...]]]] = {
         "averages": {"shrinkage_users": (2.0, 5.0, 10.0), "shrinkage_items": (1.0, 2.0, 5.0)},
         "svd": {"n_components": (10, 20, 40), "ridge": (15.0, 20.0, 25.0)},
         "neighbourhood": {
-            "n_neighbours": (20, 40), "shrinkage": (100.0, 500.0), "power": (1.0, 2.0),
+            "n_neighbors": (20, 40), "shrinkage": (100.0, 500.0), "power": (1.0, 2.0),
         },
         "simec_identity": {"n_components": (20, 40)},
         "simec": {"n_components": (10, 20), "l2_users": (10.0, 20.0), "l2_items": (10.0, 20.0)},
@@ -109,13 +109,13 @@ def make(task: str, method: str, seed: int, **parameters: Any) -> Any:
 
     given = {**CHOSEN[task][method], **parameters}
     if method == "averages":
-        return r.Averages(**given)
+        return r.BiasBaseline(**given)
     if method == "svd":
         return r.ResidualSVD(**given)
     if method == "svd_ridge":
         return r.SVDRidge(**given)
     if method == "neighbourhood":
-        return r.Neighbourhood(**given)
+        return r.ItemKNN(**given)
     if method == "content_linear":
         return r.ContentLinear(**given)
     if method == "simec" and task != "t3":

@@ -186,11 +186,11 @@ def _prepared(point: Point, task: Task) -> Callable[[], float]:
 
     model = conec.ContextEncoder(**settings)
     model.build_vocab_from_freq(words)
-    model.train(recut(stream, 5000), build_contexts=False)
+    model.train(recut(stream, 5000), learn_map=False)
 
     def run() -> float:
         start = time.perf_counter()
-        model.train(stream, build_contexts=False)
+        model.train(stream, learn_map=False)
         return float(stream.n_raw / (time.perf_counter() - start))
 
     return run

@@ -40,7 +40,7 @@ def in_context(
             shares=made.shares[:0], examples=made.examples[:0],
         )  # fmt: skip
     ids = [model.vocabulary.index.get(word, -1) for word in words]
-    return made.mix(ids, model._word_vectors(), local, a, hard=False)
+    return made.mix(ids, model.centered_W1, local, a, hard=False)
 
 
 # SCWS
@@ -59,7 +59,7 @@ def similarity(model: ContextEncoder, stream: TokenStream, pairs: Sequence[Rated
     vectors = {
         "wv": model.wv.get_normed_vectors(), "conec": model.wv_context.get_normed_vectors(),
         "mapped": model.learn_map(stream).wv_context.get_normed_vectors(),
-        "word": model._word_vectors(),
+        "word": model.centered_W1,
     }  # fmt: skip
     for kind, matrix in vectors.items():
         # a pair with a word that has no vector counts as similarity 0
@@ -119,7 +119,7 @@ def _senses(model: ContextEncoder, word: int, local: Floats) -> tuple[Floats, Fl
     assert inventory is not None
     if word < 0:
         return local[None], np.ones(1, np.float32)
-    vector = model._word_vectors()[word]
+    vector = model.centered_W1[word]
     if inventory.of(word).start == inventory.of(word).stop:
         return vector[None], np.ones(1, np.float32)
     return inventory.embeddings(word, vector), inventory.choose(word, local)
@@ -246,7 +246,7 @@ def analogies_by_sense(
     inventory = model.sense_inventory
     assert inventory is not None
     n = min(RESTRICT, len(model))
-    words = model._word_vectors()
+    words = model.centered_W1
     # the same occurrences and the same map, and one sense a word
     single = induce(
         stream, model.W1, model.vocabulary, replace(inventory.settings, most=1),

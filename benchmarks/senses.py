@@ -128,7 +128,7 @@ def run(task: Task) -> Measured:
 
     words, stream = load(task["folder"])
     model = ContextEncoder(seed=task["seed"], workers=task["workers"])
-    model.build_vocab_from_freq(words).train(stream, build_contexts=False)
+    model.build_vocab_from_freq(words).train(stream, learn_map=False)
     model.build_contexts(stream)
     start = time.perf_counter()
     model.build_senses(stream)

@@ -46,7 +46,7 @@ def ours(task: Task) -> Measured:
         corpora.open(Path(task["text"])), model.vocabulary.index, workers=task["workers"]
     )
     encoded = time.perf_counter()
-    model.train(stream, build_contexts=False)
+    model.train(stream, learn_map=False)
     end = time.perf_counter()
     size = model.config.vector_size
     found: Measured = {

@@ -157,7 +157,7 @@ def run(task: Task) -> Measured:
 
     words, stream = load(task["folder"])
     model = ContextEncoder(seed=task["seed"], workers=task["workers"])
-    model.build_vocab_from_freq(words).train(stream, build_contexts=False)
+    model.build_vocab_from_freq(words).train(stream, learn_map=False)
     nonces = [nonce.word for part in PARTS for nonce in tasks.read_nonces(part)]
     plain = copy.copy(model)  # without a map
     model.learn_map(stream, exclude=nonces)

@@ -165,7 +165,7 @@ class Config:
     min_alpha: float = _parameter(1e-4, "Learning rate at the end of training.", 0)
     alpha_exponent: float | None = _parameter(
         None,
-        "The learning rate of a word is multiplied by its count to the power of -`alpha_exponent`, "
+        "The learning rate of a word is divided by its count to the power of `alpha_exponent`, "
         "as frequent words are updated more often. 0 is the same rate for all words, as in "
         "word2vec; a good `alpha` is 0.15 then.",
         0,

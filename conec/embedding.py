@@ -1,30 +1,296 @@
-"""Embeddings of words and of tokens: known or not, in the sense at hand."""
+"""What a model gives: context vectors, embeddings of words and tokens, senses, neighbors."""
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterable, Sequence
-from typing import Literal, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
 
 import numpy as np
 import numpy.typing as npt
 
+import corpora
 from conec import contexts
-from conec.contexts.mapping import MapConfig, learn
+from conec.config import Config
+from conec.contexts.mapping import ContextMap, MapConfig, learn
 from conec.contexts.smoothing import smoothed
-from conec.linalg import normalize
-from conec.senses.vectors import SenseVectors
-from conec.types import BoolArray, Choice, CorpusLike, FloatArray, Normalize, Weighting
-from conec.word_vectors import Numbered
+from conec.contexts.window import Window
+from conec.linalg import normalize as normalize_rows
+from conec.senses.inventory import Sense, SenseInventory, SenseSettings, word_vectors
+from conec.types import (
+    BoolArray,
+    Choice,
+    CorpusLike,
+    FloatArray,
+    IntArray,
+    Normalize,
+    Weighting,
+)
+from conec.vocabulary import Vocabulary
 from corpora.checks import check_choice
 from corpora.encoding import TokenStream
 
+if TYPE_CHECKING:
+    from gensim.models import KeyedVectors
+    from scipy import sparse
+
+logger = logging.getLogger(__name__)
 Self = TypeVar("Self", bound="Embedder")
 
+_NO_EMBEDDINGS = (
+    "the model has no embeddings of the known words yet: call learn_map or build_contexts with "
+    "the corpus"
+)
 
-class Embedder(SenseVectors):
-    """Word vectors, and the context vectors that turn them into embeddings."""
 
-    # Of known words
+class IndexedText(NamedTuple):
+    """Texts as indices."""
+
+    words: list[str]
+    """The distinct tokens, in order of first appearance."""
+    ids: IntArray
+    """Id of each token in the vocabulary; -1 for unknown words and breaks."""
+    rows: IntArray
+    """Index of each token in `words`; -1 for breaks."""
+    offsets: npt.NDArray[np.int64]
+    """Where each text begins, and where the last one ends."""
+
+
+def index_texts(texts: Sequence[Sequence[str]], vocabulary: Vocabulary) -> IndexedText:
+    """Look up the tokens of texts.
+
+    Raises
+    ------
+    TypeError
+        If a text is a string.
+    RuntimeError
+        If the vocabulary is empty.
+    """
+    if any(isinstance(text, str) for text in texts):
+        raise TypeError("tokens must be a list of str, got a string. Use text.split()")
+    if not len(vocabulary):
+        raise RuntimeError("the model has no vocabulary yet: call fit")
+    texts = [list(text) for text in texts]
+    tokens = [token for text in texts for token in text]
+    words = list(dict.fromkeys(token for token in tokens if token != corpora.BREAK))
+    indices = vocabulary.index, {word: i for i, word in enumerate(words)}
+    ids, rows = (
+        np.fromiter((index.get(token, -1) for token in tokens), np.int32, len(tokens))
+        for index in indices
+    )
+    offsets = np.cumsum([0, *(len(text) for text in texts)], dtype=np.int64)
+    return IndexedText(words, ids, rows, offsets)
+
+
+def context_vectors(
+    text: IndexedText, n_words: int, window: Window, normalize: Normalize = "max"
+) -> sparse.csr_matrix:
+    """Local context vectors of the distinct words of texts; shape (len(text.words), n_words)."""
+    return contexts.local_contexts(
+        text.ids,
+        n_words,
+        window,
+        targets=text.rows,
+        n_targets=len(text.words),
+        offsets=text.offsets[:-1],
+        normalize=normalize,
+    )
+
+
+class Embedder:
+    """A vocabulary with weights, and all that they give.
+
+    Parameters
+    ----------
+    config : Config
+
+    Attributes
+    ----------
+    vocabulary : Vocabulary
+    W1, W2 : float32 arrays of shape (V, d)
+    context_embeddings : float32 array of shape (V, d) or None
+        The best embeddings of the known words, which `wv_context`, `most_similar` and `embed`
+        use. After `learn_map` (at the end of training): rows of W1, smoothed by what W2 and the
+        contexts predict of them. After `build_contexts`: global context vectors times W1.
+    context_map : ContextMap or None
+        Maps local contexts to word vectors; from `learn_map`.
+    sense_inventory : SenseInventory or None
+        Senses of words; from `build_senses`.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.vocabulary = Vocabulary([], [])
+        self.W1 = np.zeros((0, config.vector_size), np.float32)
+        self.W2 = np.zeros((0, config.vector_size), np.float32)
+        self.context_embeddings: FloatArray | None = None
+        self.context_map: ContextMap | None = None
+        self.sense_inventory: SenseInventory | None = None
+        self._cache: dict[str, Any] = {}
+
+    def __len__(self) -> int:
+        return len(self.vocabulary)
+
+    def __contains__(self, word: object) -> bool:
+        return word in self.vocabulary
+
+    def encode(self, corpus: CorpusLike | TokenStream, *, progress: bool = False) -> TokenStream:
+        """Encode a corpus as word ids, for several passes of `train`, `learn_map` and the like.
+
+        Parameters
+        ----------
+        corpus : Corpus, path, iterable of lists of str, or TokenStream
+            A TokenStream is checked and returned.
+        progress : bool
+            Show a bar.
+
+        Raises
+        ------
+        ValueError
+            If the corpus is empty or has no word of the vocabulary, or a TokenStream has ids
+            beyond it.
+        """
+        if isinstance(corpus, TokenStream):
+            stream = corpus
+        else:
+            stream = TokenStream.encode(
+                corpora.open(corpus),
+                self.vocabulary.index,
+                workers=self.config.workers,
+                progress=progress,
+            )
+        if not len(stream):
+            raise ValueError(
+                "the corpus has no word of the vocabulary"
+                if stream.n_raw
+                else "the corpus is empty (as a generator is that was read before)"
+            )
+        if stream.ids.max() >= len(self):
+            raise ValueError(
+                f"the corpus has word ids up to {stream.ids.max()}, but there are {len(self)} words"
+            )
+        return stream
+
+    def weights_changed(self) -> None:
+        """Drop cached results after `W1`, `W2` or `context_embeddings` were changed in place."""
+        self._cache = {}
+
+    def _drop_learned(self) -> None:
+        """Drop everything that was derived from the weights and a corpus."""
+        self.context_embeddings = self.context_map = self.sense_inventory = None
+        self.weights_changed()
+
+    def _cached(self, name: str, function: Any) -> Any:
+        if name not in self._cache:
+            self._cache[name] = function()
+        return self._cache[name]
+
+    @property
+    def normalized_W1(self) -> FloatArray:
+        """W1 with rows of unit length; shape (V, d)."""
+        rows: FloatArray = self._cached("normalized_W1", lambda: normalize_rows(self.W1))
+        return rows
+
+    @property
+    def centered_W1(self) -> FloatArray:
+        """W1 less the mean row, with rows of unit length; shape (V, d)."""
+        rows: FloatArray = self._cached("centered_W1", lambda: word_vectors(self.W1))
+        return rows
+
+    # Context vectors
+
+    def context_window(self, size: int | None = None, weighting: Weighting = "uniform") -> Window:
+        """The window and weights of context words, as `global_contexts` takes them.
+
+        Parameters
+        ----------
+        size : int, optional
+            Words on each side; by default `config.window`.
+        weighting : {"uniform", "distance", "subsampled", "sif"}
+        """
+        c = self.config
+        size = c.window if size is None else size
+        keep = None
+        if weighting == "subsampled":
+            keep = self.vocabulary.keep_probability(c.sample)
+        elif weighting == "sif":
+            keep = self.vocabulary.sif()
+        return Window(size, weighting, min(c.min_window, size), keep)
+
+    def global_contexts(
+        self,
+        corpus: CorpusLike | TokenStream,
+        *,
+        window: int | None = None,
+        weighting: Weighting = "uniform",
+        normalize: Normalize = "count",
+        diagonal: float = 0.0,
+        memory: int = 1 << 30,
+        progress: bool = False,
+    ) -> sparse.csr_matrix:
+        """Global context vectors of all words, as a sparse matrix.
+
+        Parameters
+        ----------
+        corpus : Corpus, path, iterable of lists of str, or TokenStream
+        window : int, optional
+            Words on each side; by default as in training.
+        weighting : {"uniform", "distance", "subsampled", "sif"}
+            Weights of context words: 1; 1 / distance; the average weight in training; or that
+            without subsampling, times the smooth inverse frequency of the word.
+        normalize : {"count", "max", "none"}
+            Divide each row by the word's count, by its largest entry, or not at all.
+        diagonal : float
+            Add this many times the word's count to its own column.
+        memory : int
+            Bytes; larger intermediate results go to temporary files.
+        progress : bool
+            Show a bar.
+
+        Returns
+        -------
+        csr_matrix of float32, shape (V, V)
+        """
+        return contexts.global_contexts(
+            self.encode(corpus, progress=progress),
+            len(self),
+            self.context_window(window, weighting),
+            diagonal=diagonal,
+            normalize=normalize,
+            memory=memory,
+            workers=self.config.workers,
+            progress=progress,
+        )
+
+    def local_contexts(
+        self,
+        tokens: Sequence[str],
+        *,
+        window: int | None = None,
+        weighting: Weighting = "distance",
+        normalize: Normalize = "max",
+    ) -> tuple[list[str], sparse.csr_matrix]:
+        """Context vectors of the words of one document.
+
+        Parameters
+        ----------
+        tokens : sequence of str
+            Unknown words keep their position, but are not counted as context.
+        window, weighting, normalize
+            As in `global_contexts`.
+
+        Returns
+        -------
+        words : list of str
+            The distinct tokens, in order of first appearance.
+        matrix : csr_matrix of float32, shape (len(words), V)
+        """
+        text = index_texts([tokens], self.vocabulary)
+        window_ = self.context_window(window, weighting)
+        return text.words, context_vectors(text, len(self), window_, normalize)
+
+    # Embeddings of known words
 
     def build_contexts(
         self: Self,
@@ -37,28 +303,32 @@ class Embedder(SenseVectors):
         memory: int = 1 << 30,
         progress: bool = False,
     ) -> Self:
-        """Take the thesis's embeddings: global context vectors times W1.
+        """Use the thesis's embeddings of known words: global context vectors times W1.
 
-        They become `context_embeddings`, and `embed` adds local ones as they are. W1's
-        rows are brought to unit length first, as in the thesis's experiments. The matrix
-        of context vectors itself is not held.
+        They replace `context_embeddings` and drop `context_map`, so that `embed` combines them
+        with local context vectors times W1 (Eq. 7.1). Rows of W1 are scaled to unit length
+        first, as in the thesis's experiments. The matrix of context vectors is not kept in
+        memory.
 
         Parameters
         ----------
         corpus : Corpus, path, iterable of lists of str, or TokenStream
-            All the text that the contexts shall come from.
         window : int, optional
-            By default that of training.
+            Words on each side; by default as in training.
         weighting, normalize, diagonal, memory
             As in `global_contexts`.
         progress : bool
             Show a bar.
+
+        Returns
+        -------
+        The model itself.
         """
-        stream = self._encode(corpus, progress)
+        started = time.perf_counter()
         self.context_embeddings = contexts.global_embeddings(
-            stream,
-            self._unit_W1(),
-            self._window(window, weighting),
+            self.encode(corpus, progress=progress),
+            self.normalized_W1,
+            self.context_window(window, weighting),
             diagonal=diagonal,
             normalize=normalize,
             memory=memory,
@@ -66,7 +336,8 @@ class Embedder(SenseVectors):
             progress=progress,
         )
         self.context_map = None
-        self._changed()
+        self.weights_changed()
+        logger.info("global contexts: %.1f s", time.perf_counter() - started)
         return self
 
     def learn_map(
@@ -78,63 +349,153 @@ class Embedder(SenseVectors):
         memory: int = 1 << 30,
         progress: bool = False,
     ) -> Self:
-        """Learn better embeddings, of known words and of contexts: what training ends with.
+        """Learn better embeddings of known words and of contexts; training ends with this.
 
-        `context_embeddings` become rows of W1, smoothed by what the rest of the network
-        says of each word (`conec.contexts.smoothing`). They beat rows of W1 and global context
-        vectors times W1. `context_map` brings local contexts to where the words'
-        vectors are (`conec.contexts.mapping`). `embed` and `embed_word` mix the two, as Eq. 7.1
-        does; `build_contexts` goes back to the thesis's embeddings.
+        `context_embeddings` become rows of W1, smoothed by what W2 and the contexts predict of
+        them (`conec.contexts.smoothing`), which are better than rows of W1 and than global
+        context vectors times W1. `context_map` maps local contexts to word vectors
+        (`conec.contexts.mapping`). `embed` and `embed_word` combine the two as in Eq. 7.1.
+        `build_contexts` returns to the thesis's embeddings.
 
         Parameters
         ----------
         corpus : Corpus, path, iterable of lists of str, or TokenStream
-            The text that the model was trained on, or some of it.
+            The training corpus, or part of it.
         config : MapConfig, optional
         exclude : iterable of str
-            Words that the map does not learn from, such as those to test with.
+            Words that the map is not fitted on, such as test words.
         memory : int
             As in `global_contexts`.
         progress : bool
             Show bars.
 
+        Returns
+        -------
+        The model itself.
+
         Raises
         ------
         ValueError
-            If weights hold NaN, or the corpus has no word of the vocabulary.
+            If weights are not finite, or the corpus has no word of the vocabulary.
         """
-        from conec.interop.checks import check_vectors
-
+        started = time.perf_counter()
         config = config or MapConfig(near=self.config.window)
-        check_vectors(self.W1, self.vocabulary.words)
-        stream = self._encode(corpus, progress)
+        _check_finite(self.W1, self.vocabulary.words)
+        stream = self.encode(corpus, progress=progress)
         # vectors of another program may come without W2
-        other = self.W2 if self.W2.any() else self.W1
-        said = contexts.global_embeddings(
+        W2 = self.W2 if self.W2.any() else self.W1
+        averages = contexts.global_embeddings(
             stream,
-            np.hstack([self.W1, other]),
-            self._window(None, "sif"),
+            np.hstack([self.W1, W2]),
+            self.context_window(None, "sif"),
             memory=memory,
             workers=self.config.workers,
             progress=progress,
         )
         counts = self.vocabulary.counts
-        smooth = smoothed(self.W1, self.W2, said, counts, config.smoothing)
-        learned = learn(
+        embeddings = smoothed(self.W1, self.W2, averages, counts, config.smoothing)
+        logger.info("embeddings of known words: %.1f s", time.perf_counter() - started)
+        started = time.perf_counter()
+        context_map = learn(
             stream,
             self.vocabulary,
-            self._unit_W1(),
+            self.normalized_W1,
             config,
             seed=self.config.seed,
             workers=self.config.workers,
             exclude=exclude,
             progress=progress,
         )
-        self._changed()
-        self.context_embeddings, self.context_map = smooth, learned
+        self.weights_changed()
+        self.context_embeddings, self.context_map = embeddings, context_map
+        logger.info("map of contexts: %.1f s", time.perf_counter() - started)
         return self
 
-    # Of tokens
+    # Senses
+
+    def build_senses(
+        self: Self,
+        corpus: CorpusLike | TokenStream,
+        settings: SenseSettings | None = None,
+        *,
+        words: Iterable[str] | None = None,
+        progress: bool = False,
+    ) -> Self:
+        """Induce word senses: clusters of the contexts that each word has in a corpus.
+
+        `embed` then gives each token an embedding of the sense that fits its context.
+
+        Parameters
+        ----------
+        corpus : Corpus, path, iterable of lists of str, or TokenStream
+        settings : SenseSettings, optional
+        words : iterable of str, optional
+            Words to induce senses for; by default all that occur often enough.
+        progress : bool
+            Show bars.
+
+        Returns
+        -------
+        The model itself.
+
+        Raises
+        ------
+        KeyError
+            If one of `words` is not in the vocabulary.
+        ValueError
+            If the corpus has no word of the vocabulary.
+        """
+        from conec.senses.induction import induce
+
+        started = time.perf_counter()
+        ids = None if words is None else np.array([self._id_of(w) for w in words], np.int64)
+        self.sense_inventory = induce(
+            self.encode(corpus, progress=progress),
+            self.W1,
+            self.vocabulary,
+            settings,
+            words=ids,
+            seed=self.config.seed,
+            workers=self.config.workers,
+            progress=progress,
+        )
+        self.weights_changed()
+        logger.info("%d senses: %.1f s", len(self.sense_inventory), time.perf_counter() - started)
+        return self
+
+    def senses(self, word: str) -> list[Sense]:
+        """The senses of a word, the most frequent first.
+
+        Parameters
+        ----------
+        word : str
+
+        Returns
+        -------
+        list of Sense
+            Empty if the word occurs too rarely to have senses.
+
+        Raises
+        ------
+        KeyError
+            If the word is not in the vocabulary.
+        RuntimeError
+            If `build_senses` was not called.
+        """
+        row = self._id_of(word)
+        return self._inventory().describe(row, self.centered_W1[row], self.vocabulary)
+
+    def _id_of(self, word: str) -> int:
+        if word not in self.vocabulary:
+            raise KeyError(f"{word!r} is not in the vocabulary, so it has no senses")
+        return self.vocabulary.index[word]
+
+    def _inventory(self) -> SenseInventory:
+        if self.sense_inventory is None:
+            raise RuntimeError("the model has no senses yet: call build_senses with the corpus")
+        return self.sense_inventory
+
+    # Embeddings of tokens
 
     @overload
     def embed(
@@ -164,51 +525,49 @@ class Embedder(SenseVectors):
         senses: Choice = "auto",
         return_found: bool = False,
     ) -> FloatArray | tuple[FloatArray, BoolArray]:
-        """Embeddings of the tokens of a document, each in the sense at hand.
+        """Embeddings of the tokens of a document.
 
-        ``a * y_global + (1 - a) * y_local``, brought to unit length; `a` is 0 for words
-        that the model does not know. After `learn_map`, the two are the word's row of
-        `context_embeddings` and its mapped local context; after `build_contexts` they are
-        ``x_global @ W1`` and ``x_local @ W1`` (Eq. 7.1).
+        ``a * y_global + (1 - a) * y_local``, scaled to unit length; `a` is 0 for unknown words.
+        After `learn_map`, y_global is the word's row of `context_embeddings` and y_local its
+        mapped local context; after `build_contexts` they are ``x_global @ W1`` and
+        ``x_local @ W1`` (Eq. 7.1).
 
         Parameters
         ----------
         tokens : sequence of str
-            A document; all occurrences of a word in it share an embedding.
+            A document; all occurrences of a word in it have the same embedding.
         a : float
-            Share of the global context, from 0 to 1. With `build_contexts` the thesis's
-            is 0.6.
+            Weight of the word's own embedding, from 0 to 1. The thesis uses 0.6, with
+            `build_contexts`.
         senses : {"auto", "soft", "hard", "none"}
-            In place of its global context, a word has the sense that fits its local one
-            ("hard"), or the mean of its senses by how well they do ("soft"); local
-            contexts are mapped to the space of the words' vectors. See `build_senses`.
-            A good `a` is then 0.8. With "none" a word has one vector for all its senses.
-            "auto" is "soft" where senses were built, and "none" where they were not.
+            Replace y_global by the embedding of the sense that fits the local context best
+            ("hard"), or by the mean of the word's senses, weighted by how well they fit
+            ("soft"). With "none" a word has one embedding for all senses. "auto" is "soft" if
+            senses were built, else "none". A good `a` with senses is 0.8. See `build_senses`.
         return_found : bool
-            Return as well which tokens have an embedding.
+            Also return which tokens have an embedding.
 
         Returns
         -------
         embeddings : float32 array of shape (len(tokens), d)
-            Zero where a token has no context at all: it is unknown, and so are the
-            words around it.
+            Zero for unknown words without known context words, and for breaks.
         found : bool array of shape (len(tokens),)
-            False for these; with ``return_found=True`` only.
+            False for these; only with ``return_found=True``.
 
         Raises
         ------
         ValueError
-            If `a` is out of range, or `senses` is none of these.
+            If `a` or `senses` is invalid.
         RuntimeError
-            If global contexts, or senses, are asked for and were not built.
+            If embeddings of known words, or senses, are needed and were not built.
         """
         check_choice("senses", senses, Choice)
         if senses == "auto":
             senses = "none" if self.sense_inventory is None else "soft"
-        text = self._numbered(tokens)
-        local = self._embed_local(text) if senses == "none" else self._sense_contexts(text)
+        text = index_texts([tokens], self.vocabulary)
+        local = self.embed_contexts(text) if senses == "none" else self._sense_contexts(text)
         vectors = self._combine(text.words, local, a, senses)
-        # a sentence break is a token without context
+        # a break is a token without context
         is_word = text.rows >= 0
         result = np.zeros((len(is_word), self.config.vector_size), np.float32)
         result[is_word] = vectors[text.rows[is_word]]
@@ -243,78 +602,199 @@ class Embedder(SenseVectors):
         *,
         return_found: bool = False,
     ) -> FloatArray | tuple[FloatArray, bool]:
-        """Embedding of one word, from the texts that it stands in.
+        """Embedding of one word, from the texts that contain it.
 
         Parameters
         ----------
         word : str
-            Any word, or a mark such as ``"___"`` that stands in its place.
+            Any word, known or not, or a placeholder such as ``"___"``.
         contexts : sequence of texts
-            Each a list of tokens, or a string to split at white space, that has the
-            word in it; together they are its local context.
+            Texts that contain the word, as lists of tokens or as strings to be split at white
+            space. Together they are its local context.
         a : float
-            Share of the global context, if the model knows the word.
+            Weight of the word's own embedding if it is known.
         return_found : bool
-            Return as well whether the word has an embedding.
+            Also return whether the word has an embedding.
 
         Returns
         -------
         embedding : float32 array of shape (d,)
-            Of unit length, or zero if there is no context at all.
+            Of unit length, or zero for an unknown word without known context words.
         found : bool
-            With ``return_found=True`` only.
+            Only with ``return_found=True``.
 
         Raises
         ------
         ValueError
-            If a context lacks the word, or `a` is out of range.
+            If a context does not contain the word, or `a` is out of range.
         """
-        if isinstance(contexts, str):
-            contexts = [contexts]
-        texts = [text.split() if isinstance(text, str) else list(text) for text in contexts]
+        texts = as_texts(contexts)
         for text in texts:
             if word not in text:
-                raise ValueError(f"{word!r} does not stand in the context {' '.join(text)!r}")
-        offsets = np.cumsum([0] + [len(text) for text in texts])
-        numbered = self._numbered([token for text in texts for token in text])
-        local = self._embed_local(numbered, offsets)
+                raise ValueError(f"the context {' '.join(text)!r} does not contain {word!r}")
+        indexed = index_texts(texts, self.vocabulary)
         # without texts there is no local context
-        own = local[[numbered.words.index(word)]] if texts else np.zeros((1, local.shape[1]), "f4")
-        vector: FloatArray = self._combine([word], own, a)[0]
+        local = (
+            self.embed_contexts(indexed)[[indexed.words.index(word)]]
+            if texts
+            else np.zeros((1, self.config.vector_size), np.float32)
+        )
+        vector: FloatArray = self._combine([word], local, a)[0]
         return (vector, bool(vector.any())) if return_found else vector
 
-    def _embed_local(self, text: Numbered, offsets: npt.ArrayLike | None = None) -> FloatArray:
-        """Embeddings of the local contexts of the distinct words of a text."""
+    def embed_contexts(self, text: IndexedText) -> FloatArray:
+        """Embeddings of local contexts: mapped after `learn_map`, else context vectors times W1.
+
+        Parameters
+        ----------
+        text : IndexedText
+            Of `index_texts`.
+
+        Returns
+        -------
+        float32 array of shape (len(text.words), d)
+        """
         if self.context_map is None:
-            matrix = self._local(text, self._window(None, "distance"), offsets=offsets)
-            return np.asarray(matrix @ self._unit_W1(), np.float32)
-        if "map_windows" not in self._cache:
-            self._cache["map_windows"] = self.context_map.config.windows(self.vocabulary)
+            matrix = context_vectors(text, len(self), self.context_window(None, "distance"))
+            return np.asarray(matrix @ self.normalized_W1, np.float32)
+        map_config = self.context_map.config
+        windows = self._cached("map_windows", lambda: map_config.windows(self.vocabulary))
         kinds = [
-            np.asarray(self._local(text, window, "none", offsets) @ self._unit_W1(), np.float32)
-            for window in self._cache["map_windows"]
+            np.asarray(
+                context_vectors(text, len(self), window, "none") @ self.normalized_W1, np.float32
+            )
+            for window in windows
         ]
         occurrences = np.bincount(text.rows[text.rows >= 0], minlength=len(text.words))
-        return self.context_map.transform(normalize(np.stack(kinds)), occurrences)
+        return self.context_map.transform(normalize_rows(np.stack(kinds)), occurrences)
+
+    def _sense_contexts(self, text: IndexedText) -> FloatArray:
+        """Local contexts of the distinct words, mapped to choose senses; shape (n, d)."""
+        inventory = self._inventory()
+        settings = inventory.settings
+        window = self._cached("sense_window", lambda: settings.context(self.vocabulary))
+        rows = np.asarray(context_vectors(text, len(self), window) @ self.normalized_W1, np.float32)
+        return normalize_rows(rows @ inventory.map)
 
     def _combine(
         self, words: list[str], local: FloatArray, a: float, senses: Choice = "none"
     ) -> FloatArray:
-        """Eq. 7.1 for some words, or their senses, and the embeddings of their local contexts."""
+        """Combine words, or their senses, with embeddings of their local contexts (Eq. 7.1)."""
         if not 0 <= a <= 1:
-            raise ValueError(f"a is a share from 0 to 1, not {a!r}")
-        known = np.fromiter((self.vocabulary.index.get(w, -1) for w in words), np.int64, len(words))
+            raise ValueError(f"a must be a number from 0 to 1, got {a!r}")
+        ids = np.fromiter((self.vocabulary.index.get(w, -1) for w in words), np.int64, len(words))
         if senses != "none":
-            inventory, vectors = self._senses(), self._word_vectors()
-            return inventory.mix(known.tolist(), vectors, local, a, hard=senses == "hard")
-        is_known = known >= 0
+            return self._inventory().mix(
+                ids.tolist(), self.centered_W1, local, a, hard=senses == "hard"
+            )
+        known = ids >= 0
         result = local.copy()
-        if a > 0 and is_known.any():
+        if a > 0 and known.any():
             if self.context_embeddings is None:
-                raise RuntimeError(
-                    "embeddings of known words were not made: call learn_map or build_contexts "
-                    "with the corpus, or use a=0 for local contexts alone"
+                raise RuntimeError(f"{_NO_EMBEDDINGS}, or pass a=0 for local contexts alone")
+            result[known] *= np.float32(1 - a)
+            result[known] += np.float32(a) * self.context_embeddings[ids[known]]
+        return normalize_rows(result)
+
+    # Queries
+
+    @property
+    def wv(self) -> KeyedVectors:
+        """The rows of W1, word2vec's embeddings, as gensim's KeyedVectors."""
+        return self._keyed("wv", self.W1)
+
+    @property
+    def wv_context(self) -> KeyedVectors:
+        """`context_embeddings` as gensim's KeyedVectors.
+
+        Raises
+        ------
+        RuntimeError
+            If the model has none.
+        """
+        if self.context_embeddings is None:
+            raise RuntimeError(_NO_EMBEDDINGS)
+        return self._keyed("wv_context", self.context_embeddings)
+
+    def _keyed(self, name: str, vectors: FloatArray) -> KeyedVectors:
+        from conec.interop import to_keyed_vectors
+
+        if not len(self.vocabulary):
+            raise RuntimeError("the model has no vocabulary yet: call fit")
+        if name not in self._cache:
+            keyed = to_keyed_vectors(self.vocabulary.words, vectors, self.vocabulary.counts)
+            # gensim divides by norms: words without context would have similarities of NaN
+            keyed.fill_norms()
+            keyed.norms[keyed.norms == 0] = 1
+            self._cache[name] = keyed
+        return self._cache[name]
+
+    def most_similar(
+        self, positive: str | npt.ArrayLike, topn: int = 10
+    ) -> list[tuple[str, float]]:
+        """The known words whose `context_embeddings` are most similar.
+
+        Parameters
+        ----------
+        positive : str or array of shape (d,)
+            A known word, or a vector from `embed` or `embed_word`.
+        topn : int
+
+        Returns
+        -------
+        list of (str, float)
+            Words and their cosine similarities.
+
+        Raises
+        ------
+        KeyError
+            If the word is not in the vocabulary: `embed_word` makes a vector from its contexts.
+        ValueError
+            If the vector is zero, not finite, or has another shape.
+        RuntimeError
+            If the model has no `context_embeddings`.
+        """
+        vector, keyed = self.query_vector(positive), self.wv_context
+        similar: list[tuple[str, float]] = (
+            keyed.most_similar(positive, topn=topn)
+            if isinstance(positive, str)
+            else keyed.similar_by_vector(vector, topn=topn)
+        )
+        return similar
+
+    def query_vector(self, query: str | npt.ArrayLike) -> FloatArray:
+        """The vector of a known word, or a given vector, checked; errors as in `most_similar`."""
+        keyed = self.wv_context
+        if isinstance(query, str):
+            if query not in self.vocabulary:
+                raise KeyError(
+                    f"{query!r} is not in the vocabulary. Pass texts that contain it to "
+                    "embed_word and search for the vector that it returns"
                 )
-            result[is_known] *= np.float32(1 - a)
-            result[is_known] += np.float32(a) * self.context_embeddings[known[is_known]]
-        return normalize(result)
+            embedding: FloatArray = keyed[query]
+            if not embedding.any():
+                raise ValueError(f"{query!r} has no contexts, so its embedding is zero")
+            return embedding
+        vector = np.asarray(query, np.float32)
+        size = self.config.vector_size
+        if vector.shape != (size,):
+            raise ValueError(f"the vector must have shape ({size},), got {vector.shape}")
+        if not np.isfinite(vector).all() or not vector.any():
+            raise ValueError("the vector is zero or not finite, so it has no similar words")
+        return vector
+
+
+def as_texts(contexts: Sequence[str | Sequence[str]]) -> list[list[str]]:
+    """Texts as lists of tokens; strings are split at white space."""
+    if isinstance(contexts, str):
+        contexts = [contexts]
+    return [text.split() if isinstance(text, str) else list(text) for text in contexts]
+
+
+def _check_finite(W1: FloatArray, words: Sequence[str]) -> None:
+    bad = np.flatnonzero(~np.isfinite(W1).all(axis=1)).tolist()
+    if bad:
+        raise ValueError(
+            f"{len(bad)} of {len(W1)} rows of W1 hold NaN or infinity, the first for "
+            f"{words[bad[0]]!r}"
+        )

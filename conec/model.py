@@ -1,22 +1,23 @@
-"""The Context Encoder: how it is trained and kept; what it gives is in `embedding`."""
+"""The Context Encoder: training and files; `embedding` has what a trained model gives."""
 
 from __future__ import annotations
 
+import logging
 import math
-from collections.abc import Callable, Iterable, Mapping
-from typing import Any
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 import corpora
 from conec import persistence
 from conec.config import Config, documents_parameters, takes_parameters_of
 from conec.contexts.mapping import ContextMap
-from conec.explaining import Explainer
-from conec.interop import models
+from conec.embedding import Embedder
 from conec.senses.files import read_senses, senses_part
-from conec.training import chunks
-from conec.training import loop as training
+from conec.training import chunks, loop
 from conec.training.chunks import TrainingState, floats
 from conec.training.weights import check_weights, initial_weights, zero_rows
 from conec.types import CorpusLike, StrPath
@@ -24,21 +25,30 @@ from conec.vocabulary import Vocabulary
 from corpora.callbacks import as_callback
 from corpora.checks import check_integer, check_number
 from corpora.counting import count
+from corpora.deprecated import renamed_parameters
 from corpora.encoding import TokenStream
+
+if TYPE_CHECKING:
+    from gensim.models import KeyedVectors
+    from scipy import sparse
+
+    from simec.explain import Explanation
+
+logger = logging.getLogger(__name__)
 
 Callback = Callable[["ContextEncoder"], object]
 
 
 @documents_parameters
-class ContextEncoder(Explainer):
-    """Word embeddings that also exist for words never seen and for the sense at hand.
+class ContextEncoder(Embedder):
+    """Word embeddings for known words, for unknown words, and for words in context.
 
-    CBOW with negative sampling, read as a Similarity Encoder: a sparse binary vector
-    of context words times W1 is an embedding, which W2 compares with target words. A
-    word's embedding is therefore its context vector times W1, be the contexts those of
-    a whole corpus or of a single document (thesis, chapter 7).
+    CBOW with negative sampling, understood as a Similarity Encoder: a sparse binary vector of
+    context words times W1 is an embedding, which W2 compares with target words. The embedding of
+    a word is therefore its context vector times W1, whether the contexts come from a whole
+    corpus or from a single document (thesis, chapter 7).
 
-    Parameters are those of gensim's ``Word2Vec`` where it has them.
+    Parameters have gensim's names where ``Word2Vec`` has them.
 
     Parameters
     ----------
@@ -46,14 +56,22 @@ class ContextEncoder(Explainer):
 
     Attributes
     ----------
-    W1, W2 : float32 arrays of shape (V, d)
-        Weights of the first and the last layer.
+    config : Config
+        The parameters.
     vocabulary : Vocabulary
         Words, counts and ids.
-    loss_history_ : list of float
-        Mean loss of a position in each epoch; NaN if no word had a context.
+    W1, W2 : float32 arrays of shape (V, d)
+        Weights of the first and the last layer.
     context_embeddings : float32 array of shape (V, d) or None
-        Global context vectors times W1, by `build_contexts`.
+        The best embeddings of the known words; see `learn_map` and `build_contexts`.
+    context_map : ContextMap or None
+        Maps local contexts to word vectors; from `learn_map`.
+    sense_inventory : SenseInventory or None
+        Senses of words; from `build_senses`.
+    loss_history_ : list of float
+        Mean loss per position of each epoch; NaN if no word had a context.
+    training_state : TrainingState or None
+        Where an unfinished training run stands; None if there is none.
 
     Examples
     --------
@@ -70,13 +88,13 @@ class ContextEncoder(Explainer):
     def __init__(self, **parameters: Any) -> None:
         super().__init__(Config(**parameters))
         self.loss_history_: list[float] = []
+        self.training_state: TrainingState | None = None
         self._runs = 0
-        self._training: TrainingState | None = None
 
     def __repr__(self) -> str:
         c = self.config
         return (
-            f"ContextEncoder({len(self.vocabulary)} words, vector_size={c.vector_size}, "
+            f"{type(self).__name__}({len(self.vocabulary)} words, vector_size={c.vector_size}, "
             f"window={c.window}, epochs={len(self.loss_history_)})"
         )
 
@@ -92,12 +110,12 @@ class ContextEncoder(Explainer):
         checkpoint_epochs: int | None = None,
         progress: bool = False,
     ) -> ContextEncoder:
-        """Count the words, train, and build the global contexts.
+        """Build the vocabulary, train, and call `learn_map`.
 
         Parameters
         ----------
         corpus : Corpus, path or iterable of lists of str
-            What `corpora.open` takes, such as a file with a document a line.
+            Anything that `corpora.open` takes, such as a file with one document per line.
         callbacks, checkpoint, checkpoint_minutes, checkpoint_epochs
             As in `train`.
         progress : bool
@@ -113,14 +131,10 @@ class ContextEncoder(Explainer):
         FileNotFoundError, CorpusError
             If the corpus cannot be read, or only once.
         ValueError
-            If it is empty or no word is frequent enough.
+            If the corpus is empty, or no word occurs often enough.
         """
         source = corpora.open(corpus)
-        if not source.reiterable:
-            raise corpora.NotReiterableError(
-                f"{source.source} can be read once only, and fit makes two passes: give a "
-                "list, a file, or an object whose __iter__ starts anew"
-            )
+        _require_reiterable(source, "fit")
         if checkpoint is not None:
             persistence.check_writable(checkpoint)
         self.build_vocab(source, progress=progress)
@@ -136,33 +150,42 @@ class ContextEncoder(Explainer):
     def build_vocab(
         self, corpus: CorpusLike, *, update: bool = False, progress: bool = False
     ) -> ContextEncoder:
-        """Count the words of a corpus and make room for their weights.
+        """Count the words of a corpus and create their weights.
 
         Parameters
         ----------
         corpus : Corpus, path or iterable of lists of str
         update : bool
-            Add to the vocabulary at hand instead of starting anew: counts add up, and
-            new words need `min_count` occurrences in this corpus.
+            Extend the vocabulary instead of replacing it: counts are added, and new words need
+            `min_count` occurrences in this corpus.
         progress : bool
             Show a bar.
+
+        Returns
+        -------
+        ContextEncoder
+            The model itself.
 
         Raises
         ------
         ValueError
-            If the corpus is empty, or no word is frequent enough: the message says
-            which `min_count` would leave words.
+            If the corpus is empty, or no word occurs often enough: the message says which
+            `min_count` would keep words.
         """
+        started = time.perf_counter()
         counts = count(
             corpora.open(corpus),
-            # words at hand are counted however rare they are in the new text
+            # known words are counted however rare they are in the new text
             min_count=1 if update else self.config.min_count,
             workers=self.config.workers,
             progress=progress,
         )
-        return self.build_vocab_from_freq(
-            counts.words, update=update, frequencies=counts.frequencies
-        )
+        self.build_vocab_from_freq(counts.words, update=update, frequencies=counts.frequencies)
+        logger.info(
+            "vocabulary: %d of %d words, %d tokens, %.1f s",
+            len(self), counts.types, counts.tokens, time.perf_counter() - started,
+        )  # fmt: skip
+        return self
 
     def build_vocab_from_freq(
         self,
@@ -171,7 +194,7 @@ class ContextEncoder(Explainer):
         update: bool = False,
         frequencies: Mapping[int, int] | None = None,
     ) -> ContextEncoder:
-        """Make a vocabulary of words whose counts are known.
+        """Create the vocabulary and its weights from word counts.
 
         Parameters
         ----------
@@ -180,6 +203,11 @@ class ContextEncoder(Explainer):
             As in `build_vocab`.
         frequencies : mapping of int to int, optional
             As in `Vocabulary.from_counts`.
+
+        Returns
+        -------
+        ContextEncoder
+            The model itself.
         """
         c = self.config
         if not update or not len(self.vocabulary):
@@ -198,17 +226,18 @@ class ContextEncoder(Explainer):
                 word_freq, min_count=c.min_count, max_size=c.max_vocab_size
             )
             new = origin < 0
-            fresh = initial_weights(int(new.sum()), c.vector_size, c.seed, c.init, first=len(old))
-            for name, rows in zip(("W1", "W2"), fresh, strict=True):
+            initial = initial_weights(int(new.sum()), c.vector_size, c.seed, c.init, first=len(old))
+            for name, rows in zip(("W1", "W2"), initial, strict=True):
                 # index 0 stands in where a word is new, and is overwritten
                 weights = zero_rows(len(origin), c.vector_size)
                 np.take(getattr(self, name), np.where(new, 0, origin), axis=0, out=weights)
                 weights[new] = rows
                 setattr(self, name, weights)
-        self._training = None
-        self._forget()
+        self.training_state = None
+        self._drop_learned()
         return self
 
+    @renamed_parameters(build_contexts="learn_map")
     def train(
         self,
         corpus: CorpusLike | TokenStream,
@@ -221,75 +250,78 @@ class ContextEncoder(Explainer):
         checkpoint_minutes: float = 10,
         checkpoint_epochs: int | None = None,
         resume_from: StrPath | None = None,
-        build_contexts: bool = True,
+        learn_map: bool = True,
         progress: bool = False,
     ) -> ContextEncoder:
-        """Train on a corpus, with the vocabulary at hand.
+        """Train on a corpus with the present vocabulary and weights.
 
         Parameters
         ----------
         corpus : Corpus, path, iterable of lists of str, or TokenStream
         epochs : int, optional
         start_alpha, end_alpha : float, optional
-            By default as the model was made. A run that is resumed keeps its own.
-        callbacks : callable or iterable of these
-            Each is called with the model after each epoch; objects that have a method
-            ``on_epoch_end`` have that called, as in gensim. One that returns True ends
-            training after that epoch.
+            By default those of the model's parameters. A resumed run keeps its own.
+        callbacks : callable or iterable of callables
+            Called with the model after each epoch; objects with a method ``on_epoch_end`` have
+            that called, as in gensim. If one returns True, training ends after that epoch.
         checkpoint : path, optional
-            Folder to save the model to, every `checkpoint_minutes` and every
-            `checkpoint_epochs`, when training is interrupted (Ctrl-C) and at the end. It
-            is a model like any other.
+            Folder to save the model to: every `checkpoint_minutes`, every `checkpoint_epochs`,
+            when training is interrupted (Ctrl-C), and at the end. It is a model like any other.
         resume_from : path, optional
-            A checkpoint of an interrupted run on the same corpus, to go on with: the
-            model's own weights and parameters are replaced by those of the checkpoint.
-            With one worker or ``deterministic=True`` the result is that of a run without
-            interruption, bit for bit.
-        build_contexts : bool
-            Compute the embeddings of global contexts on this corpus at the end.
+            A checkpoint of an interrupted run on the same corpus, to be continued. The model's
+            weights and parameters are replaced by those of the checkpoint. With one worker or
+            ``deterministic=True`` the result is that of an uninterrupted run, bit for bit.
+        learn_map : bool
+            Call `learn_map` on the corpus at the end.
         progress : bool
             Show bars.
+
+        Returns
+        -------
+        ContextEncoder
+            The model itself.
 
         Raises
         ------
         ValueError
-            If there is no vocabulary, the corpus has none of its words, or it is not
-            the one that the interrupted run had.
+            If there is no vocabulary, the corpus has none of its words, or it is not the corpus
+            of the interrupted run.
         TrainingDiverged
             If the learning rate is too high.
         KeyboardInterrupt
             After Ctrl-C. The model keeps what it has learned.
         """
-        model = self if resume_from is None else self._reload(resume_from)
-        if resume_from is not None and model._training is None:
-            raise ValueError(f"{resume_from} is a model, but no checkpoint of a training run")
+        model = self if resume_from is None else self._load_checkpoint(resume_from)
         if not len(model.vocabulary):
-            raise ValueError("there is no vocabulary yet: call build_vocab, or fit")
+            raise ValueError("the model has no vocabulary yet: call build_vocab, or fit")
         for name in ("W1", "W2"):
             shape = len(model.vocabulary), model.config.vector_size
             check_weights(name, getattr(model, name), shape)
         if checkpoint is not None:
             persistence.check_writable(checkpoint)
         notify = as_callback(callbacks)
-        stream = model._encode(corpus, progress)
-        state = model._state(stream, epochs, start_alpha, end_alpha, resume_from)
-        # nothing can be refused any more
+        started = time.perf_counter()
+        stream = model.encode(corpus, progress=progress)
+        if stream is not corpus:
+            logger.info("encoding: %d tokens, %.1f s", len(stream), time.perf_counter() - started)
+        state = model._new_state(stream, epochs, start_alpha, end_alpha, resume_from)
+        # everything was checked: only now does a checkpoint replace this model
         self.__dict__ = model.__dict__
         for name in ("W1", "W2"):  # memory-mapped weights of a loaded model become ordinary ones
             if isinstance(weights := getattr(self, name), np.memmap):
                 setattr(self, name, zero_rows(*weights.shape))
                 getattr(self, name)[:] = weights
-        self._training = state
+        self.training_state = state
         self._runs = state.run + 1
-        self._forget()
+        self._drop_learned()
 
         def on_epoch(loss: float) -> bool:
             self.loss_history_.append(loss)
-            self._changed()
+            self.weights_changed()
             return notify(self)
 
         try:
-            training.train(
+            loop.train(
                 self._chunk_trainer(stream, state),
                 stream,
                 self.config,
@@ -301,13 +333,13 @@ class ContextEncoder(Explainer):
                 progress=progress,
             )
         finally:
-            # what a callback asked for, before an interruption, may be out of date
-            self._forget()
-        if checkpoint is not None and build_contexts:
-            # contexts take a while: an interruption there shall not cost the weights
+            # results that a callback derived, before an interruption, may be out of date
+            self._drop_learned()
+        if checkpoint is not None and learn_map:
+            # learn_map takes a while: an interruption must not cost the weights
             self.save(checkpoint)
-        self._training = None
-        if build_contexts:
+        self.training_state = None
+        if learn_map:
             self.learn_map(stream, progress=progress)
         if checkpoint is not None:
             self.save(checkpoint)
@@ -316,7 +348,16 @@ class ContextEncoder(Explainer):
     def _chunk_trainer(self, stream: TokenStream, state: TrainingState) -> chunks.ChunkTrainer:
         return chunks.ChunkTrainer(self.W1, self.W2, stream, self.vocabulary, self.config, state)
 
-    def _state(
+    def _load_checkpoint(self, path: StrPath) -> ContextEncoder:
+        model = self._load_same_kind(path)
+        if model.training_state is None:
+            raise ValueError(f"{path} is a finished model, not a checkpoint of a training run")
+        return model
+
+    def _load_same_kind(self, path: StrPath) -> ContextEncoder:
+        return type(self).load(path)
+
+    def _new_state(
         self,
         stream: TokenStream,
         epochs: int | None,
@@ -325,21 +366,24 @@ class ContextEncoder(Explainer):
         resume_from: StrPath | None,
     ) -> TrainingState:
         fingerprint = stream.fingerprint()
-        if resume_from is not None and self._training is not None:
-            if self._training.fingerprint != fingerprint:
-                raise ValueError(
-                    f"the corpus is not the one that {resume_from} was trained on, so that "
-                    "run cannot go on; train without resume_from to train further on it"
-                )
-            if self._training.chunk_tokens != chunks.chunk_tokens(self.config, len(stream)):
-                raise ValueError(
-                    f"{resume_from} was written by a version that cuts the corpus otherwise: "
-                    "load it and train further, or go on with that version"
-                )
-            if self._training.next_chunk * self._training.chunk_tokens >= max(1, len(stream)):
-                raise ValueError(f"{resume_from} is damaged: it is beyond the end of the corpus")
-            return self._training
         c = self.config
+        chunk_tokens = chunks.chunk_tokens(c, len(stream))
+        if resume_from is not None and self.training_state is not None:
+            state = self.training_state
+            if state.fingerprint != fingerprint:
+                raise ValueError(
+                    f"the corpus is not the one that {resume_from} was trained on, so that run "
+                    "cannot be resumed. To train the model further on this corpus, load it and "
+                    "train without resume_from"
+                )
+            if state.chunk_tokens != chunk_tokens:
+                raise ValueError(
+                    f"{resume_from} was written by a version that divides the corpus into other "
+                    "chunks. Load it and train further, or resume with that version"
+                )
+            if state.next_chunk * state.chunk_tokens >= max(1, len(stream)):
+                raise ValueError(f"{resume_from} is damaged: it is beyond the end of the corpus")
+            return state
         return TrainingState(
             epochs=c.epochs if epochs is None else check_integer("epochs", epochs, 1),
             start_alpha=(
@@ -350,11 +394,147 @@ class ContextEncoder(Explainer):
             end_alpha=c.min_alpha if end_alpha is None else check_number("end_alpha", end_alpha, 0),
             fingerprint=fingerprint,
             run=self._runs,
-            chunk_tokens=chunks.chunk_tokens(c, len(stream)),
+            chunk_tokens=chunk_tokens,
         )
 
-    from_vectors = classmethod(models.from_vectors)
-    from_gensim = classmethod(models.from_gensim)
+    # Models of other programs
+
+    @classmethod
+    def from_vectors(
+        cls,
+        vectors: KeyedVectors | StrPath,
+        corpus: CorpusLike | None = None,
+        *,
+        progress: bool = False,
+        **parameters: Any,
+    ) -> ContextEncoder:
+        """Create a Context Encoder from word vectors, which become W1.
+
+        Parameters
+        ----------
+        vectors : KeyedVectors or path
+            A path is that of a file in word2vec format, text or binary.
+        corpus : Corpus, path or iterable of lists of str, optional
+            Text for the words' counts and for `learn_map`. Without it, counts are those of
+            `vectors`, if it has any, and only local contexts can be used.
+        progress : bool
+            Show bars.
+        **parameters
+            Of `ContextEncoder`, such as `window`.
+
+        Raises
+        ------
+        ValueError
+            If a vector holds NaN or infinity, or `vector_size` is another.
+        """
+        from conec.interop.checks import check_vectors
+        from conec.interop.word2vec import load_word2vec
+
+        keyed: Any = vectors
+        if not hasattr(keyed, "index_to_key"):
+            keyed = load_word2vec(keyed)
+        check_vectors(keyed, size=parameters.get("vector_size"))
+        model = cls(**{"min_count": 0, **parameters, "vector_size": keyed.vectors.shape[1]})
+        words = list(keyed.index_to_key)
+        source = None if corpus is None else corpora.open(corpus)
+        if source is not None:
+            _require_reiterable(source, "from_vectors")
+            word_freq = count(source, workers=model.config.workers, progress=progress).words
+            counts = np.array([word_freq.get(word, 0) for word in words])
+        elif "count" in keyed.expandos:
+            counts = np.array([keyed.get_vecattr(word, "count") for word in words])
+        else:
+            counts = np.zeros(len(words), np.int64)
+        order = np.argsort(-counts, kind="stable")
+        model.vocabulary = Vocabulary([words[i] for i in order], counts[order])
+        model.W1 = np.array(keyed.vectors[order], np.float32, order="C")
+        model.W2 = np.zeros_like(model.W1)
+        if source is not None:
+            model.learn_map(source, progress=progress)
+        return model
+
+    @classmethod
+    def from_gensim(
+        cls, word2vec: Any, corpus: CorpusLike | None = None, *, progress: bool = False
+    ) -> ContextEncoder:
+        """Create a Context Encoder from gensim's ``Word2Vec``, with its parameters.
+
+        Parameters
+        ----------
+        word2vec : gensim.models.Word2Vec
+        corpus : Corpus, path or iterable of lists of str, optional
+            Text for `learn_map`; counts are those of the gensim model.
+        progress : bool
+            Show bars.
+
+        Raises
+        ------
+        TypeError
+            If it is not a ``Word2Vec``.
+        """
+        if not hasattr(word2vec, "wv"):
+            raise TypeError(
+                f"word2vec must be a gensim Word2Vec, got {type(word2vec).__name__}. For "
+                "KeyedVectors, use from_vectors"
+            )
+        model = cls.from_vectors(
+            word2vec.wv,
+            window=word2vec.window,
+            min_window=1 if getattr(word2vec, "shrink_windows", True) else word2vec.window,
+            negative=word2vec.negative or 5,
+            sample=word2vec.sample or 0.0,
+            ns_exponent=word2vec.ns_exponent,
+            cbow_mean=bool(word2vec.cbow_mean),
+            cbow_gradient="word2vec",
+            alpha=float(word2vec.alpha),
+            min_alpha=float(word2vec.min_alpha),
+            epochs=word2vec.epochs,
+        )
+        if getattr(word2vec, "syn1neg", None) is not None:
+            index = word2vec.wv.key_to_index
+            model.W2 = np.array(word2vec.syn1neg[[index[w] for w in model.vocabulary.words]])
+        if corpus is not None:
+            model.learn_map(corpus, progress=progress)
+        return model
+
+    # Explanations
+
+    def explain_similarity(
+        self,
+        word_or_tokens: str | Sequence[str],
+        other: str | npt.ArrayLike,
+        contexts: Sequence[str | Sequence[str]] = (),
+        a: float = 0.8,
+        *,
+        global_contexts: sparse.csr_matrix | None = None,
+    ) -> Explanation:
+        """Attribute the similarity of a word's embedding to its context words.
+
+        See `conec.explain.explain_similarity` for details.
+
+        Parameters
+        ----------
+        word_or_tokens : str or sequence of str
+            A word, known or not, or a text with ``"___"`` in the place of the word.
+        other : str or array of shape (d,)
+            A known word, or a vector from `embed` or `embed_word`.
+        contexts : sequence of texts
+            Texts that contain the word, as for `embed_word`.
+        a : float
+            Weight of the word's own embedding if it is known.
+        global_contexts : csr_matrix of shape (V, V), optional
+            The result of `global_contexts` for the text and settings of `build_contexts`.
+
+        Returns
+        -------
+        simec.explain.Explanation
+            Relevances of context words, of shape (1, V); they and `bias` sum to the cosine.
+        """
+        from conec.explain import explain_similarity
+
+        return explain_similarity(
+            self, word_or_tokens, other, contexts, a, global_contexts=global_contexts
+        )
 
     # Disk
 
@@ -376,7 +556,7 @@ class ContextEncoder(Explainer):
             # JSON has no NaN: the loss of an epoch in which no word had a context
             "loss_history": [x if math.isfinite(x) else None for x in self.loss_history_],
             "runs": self._runs,
-            "training": None if self._training is None else self._training.to_dict(),
+            "training": None if self.training_state is None else self.training_state.to_dict(),
         }
         vocabulary = {
             "words": self.vocabulary.words,
@@ -390,12 +570,9 @@ class ContextEncoder(Explainer):
         if self.sense_inventory is not None:
             parts[persistence.SENSES] = senses_part(self.sense_inventory)
         # one learned in the middle of an epoch, by a callback, is out of date
-        if self.context_map is not None and self._training is None:
+        if self.context_map is not None and self.training_state is None:
             parts[persistence.MAP] = self.context_map.part()
         return parts
-
-    def _reload(self, path: StrPath) -> ContextEncoder:
-        return type(self).load(path)
 
     @classmethod
     def load(cls, path: StrPath) -> ContextEncoder:
@@ -421,7 +598,7 @@ class ContextEncoder(Explainer):
             model.loss_history_ = floats(about["loss_history"])
             model._runs = check_integer("runs", about["runs"], 0)
             if about["training"] is not None:
-                model._training = TrainingState.from_dict(about["training"])
+                model.training_state = TrainingState.from_dict(about["training"])
         except (KeyError, TypeError, ValueError) as error:
             raise persistence.ModelError(f"{path} is damaged: {error!r}") from error
         if weights["W1"].shape[1] != model.config.vector_size:
@@ -434,3 +611,11 @@ class ContextEncoder(Explainer):
         model.context_map = ContextMap.read(path, model.config.vector_size)
         model.sense_inventory = read_senses(path, *model.W1.shape)
         return model
+
+
+def _require_reiterable(source: corpora.Corpus, method: str) -> None:
+    if not source.reiterable:
+        raise corpora.NotReiterableError(
+            f"{source.source} can be read only once, and {method} reads the corpus twice. Pass a "
+            "list, a file, or an object whose __iter__ starts anew"
+        )

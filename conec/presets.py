@@ -58,7 +58,7 @@ class Preset:
         source = corpora.open(corpus)
         model = self._model(changes)
         model.build_vocab(source, progress=progress)
-        return self.train(model, model._encode(source, progress), progress=progress)
+        return self.train(model, model.encode(source, progress=progress), progress=progress)
 
     def fit_stream(
         self,
@@ -87,7 +87,7 @@ class Preset:
         """Train a model that has its vocabulary, and build its global contexts; see `fit`."""
         for epochs, start, end in self.rates:
             model.train(
-                stream, epochs=epochs, start_alpha=start, end_alpha=end, build_contexts=False,
+                stream, epochs=epochs, start_alpha=start, end_alpha=end, learn_map=False,
                 progress=progress,
             )  # fmt: skip
         return model.build_contexts(stream, progress=progress, **self.contexts)

@@ -1,4 +1,4 @@
-"""Cleaning steps, each from text to text, and pipelines of them."""
+"""Cleaning steps, functions from text to text, and pipelines of them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["STEPS", "Pipeline", "Step", "ascii_fold", "digits", "html", "unicode
 Step = Callable[[str], str]
 Form = Literal["nfc", "nfd", "nfkc", "nfkd"]
 
-# Letters that do not come apart into a letter and an accent, and punctuation.
+# Punctuation, and letters that Unicode does not decompose into a letter and an accent.
 _FOLDED = str.maketrans(
     {
         "ß": "ss", "ẞ": "SS", "æ": "ae", "Æ": "AE", "œ": "oe", "Œ": "OE", "ø": "o", "Ø": "O",
@@ -26,7 +26,7 @@ _FOLDED = str.maketrans(
 
 _DIGIT = re.compile(r"\d")
 
-# Tags that do not part the words before and after them.
+# Tags that do not separate words.
 _INLINE = frozenset(
     re.findall(
         r"\w+",
@@ -43,21 +43,21 @@ def lower(text: str) -> str:
 
 
 def unicode(text: str, form: Form = "nfc") -> str:
-    """Bring to one Unicode normal form, so that equal text has equal characters.
+    """Convert to a Unicode normal form, so that equivalent texts have equal characters.
 
     Parameters
     ----------
     text : str
         The text.
     form : {"nfc", "nfd", "nfkc", "nfkd"}, default "nfc"
-        The "k" forms also replace compatibility characters: ligatures, full
-        width letters, no-break spaces.
+        The "k" forms also replace compatibility characters: ligatures, full-width letters,
+        no-break spaces.
     """
     return unicodedata.normalize(form.upper(), text)  # type: ignore[arg-type]
 
 
 def ascii_fold(text: str) -> str:
-    """Replace accented and special letters by plain ones; drop what has no such form."""
+    """Replace accented and special letters by ASCII letters; drop other non-ASCII characters."""
     if text.isascii():
         return text
     text = unicodedata.normalize("NFKD", text.translate(_FOLDED))
@@ -65,20 +65,20 @@ def ascii_fold(text: str) -> str:
 
 
 def digits(text: str, to: str = "1") -> str:
-    """Replace each digit by the same one, so that numbers share words by their length.
+    """Replace all digits by the same one, so that numbers of equal length become equal.
 
     Parameters
     ----------
     text : str
         The text.
     to : str, default "1"
-        What to put for each digit.
+        Replacement for each digit.
     """
     return _DIGIT.sub(to, text)
 
 
 class _Stripper(HTMLParser):
-    """Gathers the visible text of HTML."""
+    """Collects the visible text of HTML."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -103,10 +103,10 @@ class _Stripper(HTMLParser):
 
 
 def html(text: str) -> str:
-    """Strip tags and comments, with what is in scripts and styles; unescape entities.
+    """Remove tags, comments, scripts and styles; unescape entities.
 
-    Tags other than those within running text (``<b>``, ``<a>``, ...) part
-    words, and become a space.
+    Tags other than inline tags (``<b>``, ``<a>``, ...) separate words and are replaced by a
+    space.
     """
     if "<" not in text and "&" not in text:
         return text
@@ -116,7 +116,7 @@ def html(text: str) -> str:
     return "".join(stripper.pieces)
 
 
-# The rules of wikifil.pl in their order, from the removal of tags on.
+# The rules of wikifil.pl in order, starting with the removal of tags.
 _WIKIFIL = [
     (re.compile(pattern, flags), to)
     for pattern, to, flags in (
@@ -150,12 +150,11 @@ _NOT_LETTERS = re.compile(r"[^a-z]+")
 
 
 def wikifil(text: str) -> str:
-    """Apply the rules by which text8 was made from Wikipedia.
+    """Apply the rules of wikifil.pl, with which text8 was made from Wikipedia.
 
-    Markup is removed as wikifil.pl does it, what remains is lower-cased, the
-    digits are spelled out, and all runs of other characters than a to z become
-    one space. As there, accented letters are not folded but dropped: put
-    "ascii" before it to keep them.
+    Removes markup, converts to lower case, spells out digits, and replaces any sequence of
+    characters other than a to z by a space. Accented letters are dropped as well; put "ascii"
+    before this step to keep them as ASCII letters.
     """
     for pattern, to in _WIKIFIL:
         text = pattern.sub(to, text)
@@ -175,11 +174,11 @@ STEPS: dict[str, Step] = {
     "html": html,
     "wikifil": wikifil,
 }
-"""The steps that have a name; others can be added."""
+"""Cleaning steps by name; more can be added."""
 
 
 class Pipeline:
-    """Several cleaning steps, one after another.
+    """A sequence of cleaning steps.
 
     Parameters
     ----------
@@ -190,7 +189,7 @@ class Pipeline:
     Raises
     ------
     ValueError
-        If a name is unknown; the message lists those there are.
+        If a name is unknown; the message lists all names.
     TypeError
         If a step is neither a name nor callable.
 
@@ -207,7 +206,7 @@ class Pipeline:
         self._functions = [_function(step) for step in self.steps]
 
     def __call__(self, text: str) -> str:
-        """Clean one text."""
+        """Clean a text."""
         for function in self._functions:
             text = function(text)
         return text
@@ -219,8 +218,12 @@ class Pipeline:
 def _function(step: str | Step) -> Step:
     if isinstance(step, str):
         if step not in STEPS:
-            raise ValueError(f"unknown step {step!r}; the steps are: {', '.join(sorted(STEPS))}")
+            raise ValueError(
+                f"unknown cleaning step {step!r}; the steps are: {', '.join(sorted(STEPS))}"
+            )
         return STEPS[step]
     if not callable(step):
-        raise TypeError(f"a step is a name or a function from text to text, not {step!r}")
+        raise TypeError(
+            f"a cleaning step must be a name or a function from text to text, got {step!r}"
+        )
     return step

@@ -1,4 +1,4 @@
-"""A corpus: documents in a stream that can be read again and again."""
+"""Corpora: streams of documents that can be read repeatedly, in constant memory."""
 
 from __future__ import annotations
 
@@ -17,45 +17,47 @@ from corpora.readers import (
     find_reader,
 )
 from corpora.readers.base import Meter, newline_safe
-from corpora.readers.sources import FilePart, MemoryPart, Part, share_out
-from corpora.tokenizers import Tokenize, split_sentences, tokenizer
+from corpora.readers.sources import DocumentSource, FileSource, MemorySource, split_sources
+from corpora.readers.text import Text
+from corpora.tokenizers import Tokenize, Tokenizer, split_sentences, tokenizer
 
 __all__ = ["Corpus", "Source", "open"]
 
 Source = str | os.PathLike[str] | Iterable[Any]
-Map = Callable[[list[str]], list[str]]
+DocumentMap = Callable[[list[str]], list[str]]
+
+_WHITESPACE = (None, str.split, Tokenizer("whitespace"))
 
 
 class Corpus:
     """A stream of documents, each a list of tokens, in constant memory.
 
-    Made by :func:`corpora.open`. Each pass with ``for`` begins anew; it has no
-    ``len``, which would need a pass. Documents without tokens are left out.
-    It can be pickled, unless it was made from an iterator.
+    Created by :func:`corpora.open`. Each ``for`` loop starts a new pass. There is no ``len``,
+    which would need a pass. Documents without tokens are skipped. A corpus can be pickled unless
+    it was created from an iterator.
 
     Attributes
     ----------
     source : str
-        What it was opened from, for messages.
+        Path or description of what was opened, for messages.
     format : str
-        The format it is read as; "mixed" for files of several, "memory" for
-        Python objects.
+        Name of the format; "mixed" for files of several formats, "memory" for Python objects.
     """
 
     def __init__(
         self,
-        parts: Sequence[Part],
+        sources: Sequence[DocumentSource],
         *,
         source: str,
         format: str,
         clean: Step | None = None,
         tokenize: Tokenize | None = None,
         sentences: bool = False,
-        maps: Sequence[Map] = (),
+        maps: Sequence[DocumentMap] = (),
     ) -> None:
         self.source = source
         self.format = format
-        self._parts = list(parts)
+        self._sources = list(sources)
         self._clean = clean
         self._tokenize = tokenize
         self._sentences = sentences
@@ -64,88 +66,121 @@ class Corpus:
         self._on_read: Callable[[int], None] | None = None
 
     def __iter__(self) -> Iterator[list[str]]:
-        """Begin a pass.
+        """Start a pass.
 
         Raises
         ------
         NotReiterableError
-            If it can be read only once and has been.
+            If the corpus can be read only once and has been read.
         """
-        # Not a generator itself, so that the error comes before the first document.
-        return self._tokens(self._begin())
+        # Not a generator itself, so that the error is raised before the first document.
+        return self._tokens(self._documents())
 
     def texts(self) -> Iterator[str]:
-        """Yield the text of each document, neither cleaned nor tokenised.
+        """Yield the text of each document, neither cleaned nor tokenized.
 
-        Documents that come as tokens are joined by spaces. Blank ones are left out.
+        Tokens of documents that are stored as tokens are joined by spaces. Blank documents are
+        skipped.
 
         Raises
         ------
         NotReiterableError
-            If it can be read only once and has been.
+            If the corpus can be read only once and has been read.
         """
-        return _texts(self._begin())
+        return _texts(self._documents())
 
     def tagged(self) -> Iterator[TaggedDocument]:
-        """Yield each document as sentences of rows, one row per token with all columns.
+        """Yield each document as a list of sentences, with one row of all columns per token.
 
-        As in the file: neither cleaned nor mapped, and documents whole whatever
-        the option `unit`.
+        As in the file: neither cleaned nor mapped, and whole documents for any option `unit`.
 
         Raises
         ------
         TypeError
             If the format has no tags.
         NotReiterableError
-            If it can be read only once and has been.
+            If the corpus can be read only once and has been read.
         """
-        meter = self._claim()
-        return (document for part in self._parts for document in part.tagged(meter))
+        meter = self._start_pass()
+        return (document for source in self._sources for document in source.tagged(meter))
+
+    def utf8_blocks(self) -> Iterator[bytes]:
+        """Start a pass over plain text (see `is_plain_text`): blocks of whole lines as UTF-8.
+
+        Raises
+        ------
+        NotReiterableError
+            If the corpus can be read only once and has been read.
+        CorpusError
+            If bytes can't be decoded, or a compressed file is damaged.
+        """
+        meter = self._start_pass()
+        for source in self._sources:
+            assert isinstance(source, FileSource)
+            yield from source.utf8_blocks(meter)
+
+    @property
+    def is_plain_text(self) -> bool:
+        """Whether documents are lines and tokens are separated by whitespace, without cleaning.
+
+        Compiled code can read such a corpus as bytes.
+        """
+        return (
+            self._clean is None
+            and self._tokenize in _WHITESPACE
+            and not self._sentences
+            and not self._maps
+            and all(
+                isinstance(source, FileSource)
+                and type(source.reader) is Text
+                and source.reader.unit == "line"
+                for source in self._sources
+            )
+        )
 
     @property
     def reiterable(self) -> bool:
-        """Whether it can be read more than once."""
-        return all(part.reiterable for part in self._parts)
+        """Whether the corpus can be read more than once."""
+        return all(source.reiterable for source in self._sources)
 
     @property
     def size(self) -> int | None:
-        """Bytes of its files as stored, or None where that is not known."""
+        """Total bytes of the files as stored, or None if unknown."""
         total = 0
-        for part in self._parts:
-            if (size := part.size) is None:
+        for source in self._sources:
+            if (size := source.size) is None:
                 return None
             total += size
         return total
 
     @property
     def skipped(self) -> int:
-        """Lines dropped for bytes that cannot be decoded, in the last pass of this object."""
+        """Lines dropped in the last pass because their bytes can't be decoded."""
         return self._meter.skipped
 
     @property
     def position(self) -> int:
-        """Bytes read from its files in the last pass of this object, of :attr:`size`."""
+        """Bytes read in the last pass, out of :attr:`size`."""
         return self._meter.position
 
     def on_read(self, function: Callable[[int], None] | None) -> None:
-        """Have a function called with each number of bytes read, for a progress bar."""
+        """Set a function to be called with each number of bytes read, for progress bars."""
         self._on_read = function
 
     def shards(self, n: int) -> list[Corpus]:
-        """Cut into consecutive parts, to be read by as many processes.
+        """Split into consecutive shards, which can be read in parallel.
 
         Parameters
         ----------
         n : int
-            How many are wanted, at least 1.
+            Number of shards, at least 1.
 
         Returns
         -------
         list of Corpus
-            At most `n`. One after another they give exactly the documents of
-            this corpus, in order. Plain files with a document a line are cut
-            between lines, folders between files; all else is not cut, and one
-            part of such a corpus is the corpus itself.
+            At most `n` shards. Concatenated they contain exactly the documents of this corpus,
+            in order. Uncompressed files with a document per line are split between lines,
+            folders between files; any other corpus is not split and returned as a single shard.
 
         Raises
         ------
@@ -153,38 +188,43 @@ class Corpus:
             If `n` is less than 1.
         """
         if n < 1:
-            raise ValueError(f"the number of shards is at least 1, not {n}")
-        if n == 1 or not (len(self._parts) > 1 or any(p.splittable for p in self._parts)):
+            raise ValueError(f"the number of shards must be >= 1, got {n}")
+        if n == 1 or not (len(self._sources) > 1 or any(s.splittable for s in self._sources)):
             return [self]
-        groups = share_out(self._parts, n)
-        return [self._with(parts=group) for group in groups] or [self]
+        groups = split_sources(self._sources, n)
+        return [self._replace(sources=group) for group in groups] or [self]
 
-    def map(self, function: Map) -> Corpus:
-        """Have each document changed by a function, as it is read.
+    def map(self, function: DocumentMap) -> Corpus:
+        """Apply a function to each document as it is read.
 
         Parameters
         ----------
         function : callable
-            From a list of tokens to another. Documents for which it is empty
-            are left out.
+            Takes and returns a list of tokens. Documents for which it returns an empty list are
+            skipped.
 
         Returns
         -------
         Corpus
-            The changed corpus. To be pickled, it needs a function that can be.
+            A corpus of the changed documents. It can be pickled only if `function` can.
         """
-        return self._with(maps=(*self._maps, function))
+        return self._replace(maps=(*self._maps, function))
 
     def __repr__(self) -> str:
         return f"<Corpus {self.source!r}, format {self.format!r}>"
 
     def __getstate__(self) -> dict[str, Any]:
-        # What a pass has counted, and whom to tell, stay in this process.
+        # Counts and progress of a pass stay in this process.
         return {**self.__dict__, "_meter": Meter(), "_on_read": None}
 
-    def _with(self, *, parts: Sequence[Part] | None = None, maps: Sequence[Map] = ()) -> Corpus:
+    def _replace(
+        self,
+        *,
+        sources: Sequence[DocumentSource] | None = None,
+        maps: Sequence[DocumentMap] = (),
+    ) -> Corpus:
         return Corpus(
-            self._parts if parts is None else parts,
+            self._sources if sources is None else sources,
             source=self.source,
             format=self.format,
             clean=self._clean,
@@ -193,16 +233,16 @@ class Corpus:
             maps=maps or self._maps,
         )
 
-    def _claim(self) -> Meter:
-        for part in self._parts:
-            part.claim()
+    def _start_pass(self) -> Meter:
+        for source in self._sources:
+            source.claim()
         self._meter = Meter()
         self._meter.on_read = self._on_read
         return self._meter
 
-    def _begin(self) -> Iterator[Document]:
-        meter = self._claim()
-        return (document for part in self._parts for document in part.documents(meter))
+    def _documents(self) -> Iterator[Document]:
+        meter = self._start_pass()
+        return (document for source in self._sources for document in source.documents(meter))
 
     def _tokens(self, documents: Iterator[Document]) -> Iterator[list[str]]:
         clean, maps = self._clean, self._maps
@@ -231,7 +271,7 @@ def _texts(documents: Iterator[Document]) -> Iterator[str]:
 
 
 def _clean_tokens(tokens: list[str], clean: Step) -> list[str]:
-    """Clean each token; it may vanish, or come apart into several."""
+    """Clean each token, which may remove it or split it into several."""
     cleaned: list[str] = []
     for token in tokens:
         if token == BREAK:
@@ -259,62 +299,60 @@ def open(
     source : str, path or iterable
         One of
 
-        - a file, compressed or not (``.gz``, ``.bz2``, ``.xz``, ``.zst``), or a
-          tar or zip archive of files
-        - a folder or a glob such as ``"news/*.txt"``: its files in sorted
-          order, with those in folders below
+        - a file, compressed or not (``.gz``, ``.bz2``, ``.xz``, ``.zst``), or a tar or zip
+          archive of files
+        - a folder or a glob such as ``"news/*.txt"``: all files, also in subfolders, in sorted
+          order
         - a URI (``s3://``, ``gs://``, ``https://``, ...)
         - "-" for standard input, which can be read once
         - a list of paths (as path objects)
-        - any iterable of documents: lists of tokens, or strings to tokenise. An
-          iterator or generator can be read once.
+        - any iterable of documents: lists of tokens, or strings to be tokenized. An iterator or
+          generator can be read once.
     format : str, default "auto"
-        "text", "text8", "conll", "wikiextractor", "reuters", "jsonl",
-        "parquet", "lm1b", or one added with :func:`corpora.register_reader`.
-        By default it is guessed for each file, from the layout of the folder,
-        the suffix, or the first bytes; what seems to be no other is text, a
-        line a document; so is standard input.
+        "text", "text8", "conll", "wikiextractor", "reuters", "jsonl", "parquet", "lm1b", or one
+        added with :func:`corpora.register_reader`. By default the format of each file is guessed
+        from the names of files and folders, the suffix, or the beginning of the file. Files that
+        match no other format, and standard input, are read as text with a document per line.
     encoding : str, optional
-        By default that of the format: utf-8, but latin-1 for Reuters.
+        Defaults to the encoding of the format: latin-1 for "reuters", utf-8 for all others.
     errors : str, default "strict"
-        What to do with bytes that cannot be decoded: "strict" raises,
-        "replace" puts U+FFFD, "ignore" drops the bytes, "skip" drops the line
-        and counts it in :attr:`Corpus.skipped`; other error handlers of Python
-        are known too.
+        Handling of bytes that can't be decoded: "strict" raises an error, "replace" inserts
+        U+FFFD, "ignore" drops the bytes, "skip" drops the line and counts it in
+        :attr:`Corpus.skipped`. Python's other error handlers can be used as well.
     clean : str, callable or list of these, optional
-        Steps of :mod:`corpora.cleaning`, done before tokenising. Documents
-        that come as tokens are cleaned token by token.
+        Steps of :mod:`corpora.cleaning`, applied before tokenizing. Documents that are stored as
+        tokens are cleaned token by token.
     tokenize : str or callable, optional
-        A tokeniser of :func:`corpora.tokenizers.tokenizer`; by default
-        :meth:`str.split`. Documents that come as tokens are left as they are.
+        A tokenizer of :func:`corpora.tokenizers.tokenizer`; by default :meth:`str.split`. Not
+        applied to documents that are stored as tokens.
     sentences : bool, default False
-        Make each sentence a document. Done before cleaning, which may remove
-        what ends a sentence; without effect on documents that come as tokens.
+        Make each sentence a document. Sentences are split before cleaning, which may remove
+        punctuation. Without effect on documents that are stored as tokens.
     **options
-        Options of the format, such as ``unit="sentence"`` for "conll"; see its
-        class in :mod:`corpora.readers`.
+        Options of the format, such as ``unit="sentence"`` for "conll"; see its class in
+        :mod:`corpora.readers`.
 
     Returns
     -------
     Corpus
-        The corpus. Files are only looked at; reading begins with the first pass.
+        The corpus. Files are read only when a pass starts.
 
     Raises
     ------
     FileNotFoundError
-        If there is no such file; the message says what is near.
+        If the file does not exist; the message lists similar names.
     ValueError
-        If the format, a cleaning step, the tokeniser, or the value of an
-        option is unknown.
+        If the format, a cleaning step, the tokenizer, or the value of an option is unknown.
     TypeError
-        If the format has no such option, or `source` is nothing to read.
+        If the format does not have an option, or `source` is neither a path nor an iterable.
     LookupError
         If the encoding is unknown.
     ImportError
-        If the source needs an extra that is not installed; the message names it.
+        If the source needs an extra that is not installed; the message names the extra.
 
-    While it is read, what is wrong with a file raises :class:`CorpusError`
-    with file and line.
+    Notes
+    -----
+    Invalid contents of a file raise :class:`CorpusError`, with file and line, when they are read.
 
     Examples
     --------
@@ -323,14 +361,14 @@ def open(
     [['the', 'cat', 'sat'], ['the', 'dog', 'ran']]
     """
     if isinstance(source, Corpus):
-        plain = encoding is None and errors == "strict" and format in ("auto", source.format)
-        if plain and clean is None and tokenize is None and not sentences and not options:
+        default = encoding is None and errors == "strict" and format in ("auto", source.format)
+        if default and clean is None and tokenize is None and not sentences and not options:
             return source
-        raise TypeError("this is a Corpus already; give the options to the call that opened it")
+        raise TypeError("source is a Corpus already; pass the options to the call that opened it")
     _check_errors(errors)
     if encoding is not None:
         codecs.lookup(encoding)
-    how: dict[str, Any] = {
+    processing: dict[str, Any] = {
         "clean": None if clean is None else Pipeline(clean),
         "tokenize": None if tokenize is None else tokenizer(tokenize),
         "sentences": sentences,
@@ -340,41 +378,45 @@ def open(
         paths = find_paths(name)
     elif isinstance(source, Iterable) and not isinstance(source, (bytes, bytearray)):
         if not _is_path_list(source):
-            return _open_memory(source, format, options, how)
+            return _open_memory(source, format, options, processing)
         name = f"{len(source)} paths"  # type: ignore[arg-type]
-        paths = [path for one in source for path in find_paths(os.fspath(one))]
+        paths = [path for item in source for path in find_paths(os.fspath(item))]
     else:
         raise TypeError(
-            f"a corpus is a path or an iterable of documents, not {type(source).__name__}"
+            f"source must be a path or an iterable of documents, got {type(source).__name__}"
         )
     readers = choose_readers(paths, format, options, is_folder=paths != [name])
-    parts = []
+    sources = []
     for path, reader in readers.items():
-        its = encoding or reader.encoding
-        if errors == "skip" and not (newline_safe(its) and reader.name != "text8"):
-            raise ValueError('errors="skip" needs lines; use "replace" or "ignore" here')
-        parts.append(FilePart(path, reader, its, errors))
+        file_encoding = encoding or reader.encoding
+        if errors == "skip" and not (newline_safe(file_encoding) and reader.name != "text8"):
+            raise ValueError(
+                f'errors="skip" needs lines, which the format {reader.name!r} or the encoding '
+                f'{file_encoding!r} does not have; use "replace" or "ignore"'
+            )
+        sources.append(FileSource(path, reader, file_encoding, errors))
     formats = {reader.name for reader in readers.values()}
-    return Corpus(parts, source=name, format=formats.pop() if len(formats) == 1 else "mixed", **how)
+    common_format = formats.pop() if len(formats) == 1 else "mixed"
+    return Corpus(sources, source=name, format=common_format, **processing)
 
 
 def _open_memory(
-    source: Iterable[Any], format: str, options: dict[str, Any], how: dict[str, Any]
+    source: Iterable[Any], format: str, options: dict[str, Any], processing: dict[str, Any]
 ) -> Corpus:
     if format not in ("auto", "memory"):
-        find_reader(format)  # an unknown one is the likelier mistake
-        raise TypeError(f"format {format!r} is for files, not for a {type(source).__name__}")
+        find_reader(format)  # an unknown format is the more likely mistake
+        raise TypeError(f"format {format!r} is for files, got a {type(source).__name__}")
     if options:
-        raise TypeError(f"documents in memory have no options: {', '.join(options)}")
-    part = MemoryPart(source, reiterable=not isinstance(source, Iterator))
-    return Corpus([part], source=f"a {type(source).__name__}", format="memory", **how)
+        raise TypeError(f"documents in memory take no options, got {', '.join(options)}")
+    memory = MemorySource(source, reiterable=not isinstance(source, Iterator))
+    return Corpus([memory], source=f"a {type(source).__name__}", format="memory", **processing)
 
 
 def _is_path_list(source: Iterable[Any]) -> bool:
     return (
         isinstance(source, (list, tuple))
         and bool(source)
-        and all(isinstance(one, os.PathLike) for one in source)
+        and all(isinstance(item, os.PathLike) for item in source)
     )
 
 
@@ -384,5 +426,6 @@ def _check_errors(errors: str) -> None:
             codecs.lookup_error(errors)
         except LookupError:
             raise ValueError(
-                f"errors is 'strict', 'replace', 'ignore' or 'skip', not {errors!r}"
+                f"errors must be 'strict', 'replace', 'ignore', 'skip' or another error handler "
+                f"of Python, got {errors!r}"
             ) from None

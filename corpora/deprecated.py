@@ -1,4 +1,4 @@
-"""Old public names, which work for one more release with a DeprecationWarning."""
+"""Aliases for old public names, which issue a DeprecationWarning and stay for one release."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 
 def deprecated_names(module: str, names: Mapping[str, str]) -> Callable[[str], Any]:
-    """Make the ``__getattr__`` of a module that has old names.
+    """Create the ``__getattr__`` of a module with old names.
 
     Parameters
     ----------
     module : str
-        Its ``__name__``.
+        ``__name__`` of the module.
     names : mapping of str to str
-        Old names, and where the objects are today, as ``"package.module.name"``.
+        Old names, and the current ones as ``"package.module.name"``.
     """
 
     def find(name: str) -> Any:
@@ -40,7 +40,7 @@ def deprecated_names(module: str, names: Mapping[str, str]) -> Callable[[str], A
 
 
 def renamed_parameters(**names: str) -> Callable[[Function], Function]:
-    """Decorate a function that took keyword arguments by other names, ``old="new"``."""
+    """Accept keyword arguments by their old names, ``old="new"``; a decorator."""
 
     def decorate(function: Function) -> Function:
         @functools.wraps(function)
@@ -48,7 +48,7 @@ def renamed_parameters(**names: str) -> Callable[[Function], Function]:
             for old, new in names.items():
                 if old in kwargs:
                     if new in kwargs:
-                        raise TypeError(f"{new} was given twice, as {old} too")
+                        raise TypeError(f"got both {new} and its old name {old}; pass {new} only")
                     warn(f"the parameter {old} is deprecated, use {new}", DeprecationWarning)
                     kwargs[new] = kwargs.pop(old)
             return function(*args, **kwargs)
@@ -59,7 +59,7 @@ def renamed_parameters(**names: str) -> Callable[[Function], Function]:
 
 
 class _Alias(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Finds a module that moved, by its old name."""
+    """Finds a moved module by its old name."""
 
     def __init__(self, names: Mapping[str, str]) -> None:
         self.names = names
@@ -84,9 +84,9 @@ class _Alias(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         return module
 
     def exec_module(self, module: ModuleType) -> None:
-        """Do nothing: the module is complete."""
+        """Do nothing: create_module has filled the module."""
 
 
 def deprecated_modules(names: Mapping[str, str]) -> None:
-    """Let modules that moved be imported by their old names."""
+    """Make moved modules importable by their old names, as a mapping from old to new."""
     sys.meta_path.append(_Alias(names))

@@ -1,8 +1,7 @@
-"""The encoded corpus: one flat file of int32 word ids, and where documents begin.
+"""Encoded corpora: a memory-mapped array of int32 word ids, and the offsets of documents.
 
-Encoding reads the text once, plain text in compiled code and all else in Python;
-whoever trains reads arrays from then on, as many times as they like, without loading
-the file into memory.
+The text is read once, plain text by compiled code. Training then reads arrays, in any number of
+passes, without loading the file into memory.
 """
 
 from __future__ import annotations
@@ -24,7 +23,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from corpora.counting.plain_text import is_plain, utf8_blocks
+from corpora.counting.counts import uses_compiled_code
 from corpora.counting.word_table import WordTable, load, pack
 from corpora.errors import CorpusError
 from corpora.files import atomic_folder
@@ -41,27 +40,27 @@ _UNKNOWN = -2
 
 _ABOUT, _IDS, _OFFSETS = "tokens.json", "ids.int32", "offsets.int64"
 
-_BLOCK = 1 << 20  # tokens handed on at a time
-# Tokens looked up at a time: few enough to be still in the processor's cache.
-_PIECE = 4096
+_BLOCK_TOKENS = 1 << 20  # tokens encoded before they are written
+# Tokens looked up at a time: few enough to stay in the CPU cache.
+_LOOKUP_TOKENS = 4096
 
 Block = tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], int]
 
 
 class TokenStream:
-    """A corpus as ids, memory-mapped.
+    """A corpus encoded as word ids, memory-mapped.
 
     Attributes
     ----------
     ids : int32 array of shape (n_tokens,)
-        Word ids; -1 is a break between sentences: a position that is no word.
-        Words outside the vocabulary are left out.
+        Word ids; -1 is a break between sentences, which takes up a position but is not a word.
+        Words outside the vocabulary are omitted.
     offsets : int64 array of shape (n_documents + 1,)
         Document ``i`` is ``ids[offsets[i]:offsets[i + 1]]``.
     n_raw : int
-        Tokens read, those outside the vocabulary included; breaks are none.
+        Number of tokens read, including those outside the vocabulary, without breaks.
     skipped : int
-        Lines dropped for bytes that cannot be decoded (``errors="skip"``).
+        Lines dropped because their bytes can't be decoded (``errors="skip"``).
     """
 
     def __init__(
@@ -89,10 +88,12 @@ class TokenStream:
             yield self.ids[start:stop]
 
     def fingerprint(self) -> int:
-        """A checksum of ids and document borders: the same corpus gives the same."""
+        """Return a checksum of ids and offsets; equal for equal corpora."""
         crc = zlib.crc32(np.ascontiguousarray(self.offsets).data)
-        for start in range(0, len(self.ids), _BLOCK):
-            crc = zlib.crc32(np.ascontiguousarray(self.ids[start : start + _BLOCK]).data, crc)
+        for start in range(0, len(self.ids), _BLOCK_TOKENS):
+            crc = zlib.crc32(
+                np.ascontiguousarray(self.ids[start : start + _BLOCK_TOKENS]).data, crc
+            )
         return crc
 
     @classmethod
@@ -110,18 +111,18 @@ class TokenStream:
         Parameters
         ----------
         corpus : Corpus
-            What `corpora.open` returns.
+            A corpus, as returned by `corpora.open`.
         index : mapping of str to int
-            Word to id, from 0. Words that it lacks are left out.
+            Ids of words, from 0. All other words are omitted.
         path : path, optional
             Folder for the result; one that holds a token stream is replaced. By
             default a temporary one, deleted with the object.
         workers : int, optional
-            Where the corpus can be cut: threads for plain text (see
-            :func:`corpora.counting.count`), otherwise processes; None is all cores.
-            The result does not depend on it.
+            Number of threads for plain text (see :func:`corpora.counting.count`), or else of
+            processes, if the corpus can be split; None uses one per core. Does not change the
+            result.
         progress : bool
-            Show a bar.
+            Whether to show a progress bar.
 
         Raises
         ------
@@ -150,21 +151,21 @@ class TokenStream:
     def from_documents(
         cls, documents: Iterable[Iterable[str]], index: Mapping[str, int]
     ) -> TokenStream:
-        """Encode a few documents in memory.
+        """Encode documents in memory.
 
         Parameters
         ----------
         documents : iterable of iterables of str
-            The tokens of each. Unlike in a corpus, empty ones are kept.
+            Tokens of each document. Unlike in a corpus, empty documents are kept.
         index : mapping of str to int
-            Word to id, from 0. Words that it lacks are left out.
+            Ids of words, from 0. All other words are omitted.
 
         Raises
         ------
         TypeError
-            If a document is a string and not its tokens.
+            If a document is a string instead of a list of tokens.
         """
-        blocks = list(_blocks(map(_as_tokens, documents), _words_only(index)))
+        blocks = list(_encoded_blocks(map(_as_tokens, documents), _words_only(index)))
         ids = [np.zeros(0, np.int32), *(block[0] for block in blocks)]
         lengths = [np.zeros(0, np.int64), *(block[1] for block in blocks)]
         n_raw = sum(block[2] for block in blocks)
@@ -229,13 +230,15 @@ def _about(folder: Path) -> dict[str, int]:
 
 
 def _words_only(index: Mapping[str, int]) -> Mapping[str, int]:
-    """Take the break out of a vocabulary, which is no word wherever it comes from."""
+    """Remove the break from a vocabulary: it is not a word."""
     return {word: i for word, i in index.items() if word} if "" in index else index
 
 
 def _as_tokens(document: Iterable[str]) -> list[str]:
     if isinstance(document, str):
-        raise TypeError(f"a document is its tokens, not the string {document[:40]!r}")
+        raise TypeError(
+            f"a document must be a list of tokens, got the string {document[:40]!r}; split it first"
+        )
     return list(document)
 
 
@@ -251,31 +254,31 @@ def _offsets(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 def _write(
     folder: Path, corpus: Corpus, index: Mapping[str, int], workers: int | None, progress: bool
 ) -> None:
-    plain = is_plain(corpus)
-    blocks = _plain_encoder(index) if plain else partial(_blocks, index=index)
-    parts = map_shards(
-        partial(_encode_shard, blocks=blocks, folder=folder),
+    compiled = uses_compiled_code(corpus)
+    encode = _compiled_encoder(index) if compiled else partial(_encoded_blocks, index=index)
+    shards = map_shards(
+        partial(_encode_shard, encode=encode, folder=folder),
         corpus,
         workers=workers,
         progress="encoding" if progress else None,
-        threads=plain,
+        threads=compiled,
     )
     n_raw = skipped = 0
     lengths = [np.zeros(0, np.int64)]
     target = folder / _IDS
-    # Closed here, so that no worker writes any more when the folder is deleted.
-    with contextlib.closing(parts):
-        for number, part in enumerate(parts):
+    # Closed here, so that no worker is still writing when the folder is deleted.
+    with contextlib.closing(shards):
+        for number, shard in enumerate(shards):
             if number == 0:
-                # All there is of a corpus that is not cut, however large.
-                os.replace(part.path, target)
+                # The whole corpus, if it is not split.
+                os.replace(shard.path, target)
             else:
-                with open(part.path, "rb") as source, open(target, "ab") as file:
+                with open(shard.path, "rb") as source, open(target, "ab") as file:
                     shutil.copyfileobj(source, file, 1 << 20)
-                part.path.unlink()
-            lengths.append(part.lengths)
-            n_raw += part.n_raw
-            skipped += part.skipped
+                shard.path.unlink()
+            lengths.append(shard.lengths)
+            n_raw += shard.n_raw
+            skipped += shard.skipped
     offsets = _offsets(np.concatenate(lengths))
     offsets.astype("<i8").tofile(folder / _OFFSETS)
     about = {
@@ -288,8 +291,8 @@ def _write(
     (folder / _ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
 
 
-class _Part(NamedTuple):
-    """A shard, encoded: its ids lie in a file, as they may be more than fit in memory."""
+class _EncodedShard(NamedTuple):
+    """An encoded shard. Its ids are in a file, as they may not fit in memory."""
 
     path: Path
     lengths: npt.NDArray[np.int64]
@@ -298,71 +301,71 @@ class _Part(NamedTuple):
 
 
 def _encode_shard(
-    shard: Corpus, blocks: Callable[[Corpus], Iterator[Block]], folder: Path
-) -> _Part:
-    path = folder / f"part-{secrets.token_hex(8)}"
+    shard: Corpus, encode: Callable[[Corpus], Iterator[Block]], folder: Path
+) -> _EncodedShard:
+    path = folder / f"shard-{secrets.token_hex(8)}"
     lengths = [np.zeros(0, np.int64)]
     n_raw = 0
     with open(path, "wb") as file:
-        for ids, block_lengths, raw in blocks(shard):
+        for ids, block_lengths, raw in encode(shard):
             ids.astype("<i4", copy=False).tofile(file)
             lengths.append(block_lengths)
             n_raw += raw
-    return _Part(path, np.concatenate(lengths), n_raw, shard.skipped)
+    return _EncodedShard(path, np.concatenate(lengths), n_raw, shard.skipped)
 
 
-def _plain_encoder(index: Mapping[str, int]) -> Callable[[Corpus], Iterator[Block]]:
-    """Make what encodes plain text, with a table of words that threads can share."""
+def _compiled_encoder(index: Mapping[str, int]) -> Callable[[Corpus], Iterator[Block]]:
+    """Create the encoder of plain text; threads share its table of words."""
     load()
     table = WordTable()
     table.add(pack(index))
 
     def encode(shard: Corpus) -> Iterator[Block]:
         ids, lengths = np.empty(0, np.int32), np.empty(0, np.int64)
-        for block in utf8_blocks(shard):
-            room = len(block) // 2 + 1
-            if room > len(ids):
-                ids, lengths = np.empty(room, np.int32), np.empty(room, np.int64)
+        for block in shard.utf8_blocks():
+            size = len(block) // 2 + 1  # the highest number of words
+            if size > len(ids):
+                ids, lengths = np.empty(size, np.int32), np.empty(size, np.int64)
             n_ids, n_lines, n_words = table.encode(block, ids, lengths)
-            # The ids are written before the next block is read; the lengths are kept.
+            # The ids are written to disk before the next block is read; lengths are collected.
             yield ids[:n_ids], lengths[:n_lines].copy(), n_words
 
     return encode
 
 
-def _blocks(documents: Iterable[list[str]], index: Mapping[str, int]) -> Iterator[Block]:
-    """Encode about a million tokens at a time, in constant memory."""
-    pieces: list[npt.NDArray[np.int32]] = []
+def _encoded_blocks(documents: Iterable[list[str]], index: Mapping[str, int]) -> Iterator[Block]:
+    """Yield encoded blocks of about a million tokens, in constant memory."""
+    looked_up: list[npt.NDArray[np.int32]] = []
     size = 0
     tokens: list[str] = []
     lengths: list[int] = []
     for document in documents:
         tokens += document
         lengths.append(len(document))
-        if len(tokens) > _PIECE:
-            pieces.append(_look_up(tokens, index))
+        if len(tokens) > _LOOKUP_TOKENS:
+            looked_up.append(_look_up(tokens, index))
             size += len(tokens)
             tokens.clear()
-            if size > _BLOCK:
-                yield _without_unknown(pieces, lengths)
-                pieces, lengths, size = [], [], 0
+            if size > _BLOCK_TOKENS:
+                yield _without_unknown(looked_up, lengths)
+                looked_up, lengths, size = [], [], 0
     if lengths:
-        pieces.append(_look_up(tokens, index))
-        yield _without_unknown(pieces, lengths)
+        looked_up.append(_look_up(tokens, index))
+        yield _without_unknown(looked_up, lengths)
 
 
 def _look_up(tokens: list[str], index: Mapping[str, int]) -> npt.NDArray[np.int32]:
     ids = np.fromiter(map(index.get, tokens, repeat(_UNKNOWN)), np.int32, len(tokens))
-    # Breaks are looked for among the unknown only: a look at every token takes long.
+    # Only unknown words are compared with the break: comparing all tokens is slow.
     for position in np.flatnonzero(ids == _UNKNOWN).tolist():
         if not tokens[position]:
             ids[position] = BREAK_ID
     return ids
 
 
-def _without_unknown(pieces: list[npt.NDArray[np.int32]], lengths: list[int]) -> Block:
-    ids = np.concatenate(pieces)
+def _without_unknown(looked_up: list[npt.NDArray[np.int32]], lengths: list[int]) -> Block:
+    ids = np.concatenate(looked_up)
     kept = ids != _UNKNOWN
-    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)])
+    n_kept = np.concatenate([np.zeros(1, np.int64), np.cumsum(kept)])
     n_raw = len(ids) - int(np.count_nonzero(ids == BREAK_ID))
-    return ids[kept], np.diff(before[np.cumsum(lengths)], prepend=0), n_raw
+    return ids[kept], np.diff(n_kept[np.cumsum(lengths)], prepend=0), n_raw

@@ -1,4 +1,4 @@
-"""Errors that all packages share, and warnings that point to the caller."""
+"""Errors shared by all packages, and warnings that point to the caller."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ _PACKAGES = tuple(f"{_ROOT / name}{os.sep}" for name in ("conec", "corpora", "si
 
 
 class CorpusError(ValueError):
-    """Something is wrong with the contents of a corpus.
+    """The contents of a corpus are invalid.
 
     Parameters
     ----------
     message : str
-        What is wrong and, where known, how to mend it.
+        What is wrong and how to fix it.
     path : str or path, optional
-        The file in which it is wrong.
+        File with the error.
     line : int, optional
-        The line in that file, counted from 1.
+        Line in that file, counted from 1.
     offset : int, optional
-        The byte in that file (after decompression), counted from 0.
+        Byte in that file (after decompression), counted from 0.
 
     Attributes
     ----------
     path, line, offset
-        As given; None where not known.
+        As passed; None if unknown.
     """
 
     def __init__(
@@ -44,26 +44,25 @@ class CorpusError(ValueError):
         self.path = None if path is None else os.fspath(path)
         self.line = line
         self.offset = offset
-        where = [] if self.path is None else [self.path]
+        place = [] if self.path is None else [self.path]
         if line is not None:
-            where.append(f"line {line}")
+            place.append(f"line {line}")
         if offset is not None:
-            where.append(f"byte {offset}")
-        # All of the text goes into args, so that the error survives the way
-        # back from a worker process unchanged.
-        super().__init__(f"{', '.join(where)}: {message}" if where else message)
+            place.append(f"byte {offset}")
+        # args holds the whole text, so that pickling, as between processes, preserves it.
+        super().__init__(f"{', '.join(place)}: {message}" if place else message)
 
 
 class NotReiterableError(CorpusError):
-    """A second pass was asked of a corpus that can be read only once."""
+    """A corpus that can be read only once was read again."""
 
 
 class ModelError(ValueError):
-    """A folder that holds no model, one of another kind or of a newer version, or a damaged one."""
+    """A folder holds no model that can be loaded: none, a damaged or newer one, another kind."""
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:
-    """Warn with the place of the first caller outside of these packages."""
+    """Issue a warning that points to the first caller outside these packages."""
     level, frame = 1, sys._getframe(1)
     while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGES):
         level, frame = level + 1, frame.f_back

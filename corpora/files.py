@@ -1,32 +1,56 @@
-"""Finding files to read, and writing files so that a broken one never looks whole."""
+"""Find files to read, and write files and folders that are either complete or absent."""
 
 from __future__ import annotations
 
+import ctypes
 import difflib
 import errno
+import functools
 import glob
+import hashlib
 import os
+import re
 import secrets
 import shutil
-from collections.abc import Iterator
+import stat
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
-__all__ = ["atomic_folder", "atomic_path", "find_paths", "temporary_files_in"]
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = [
+    "atomic_folder",
+    "atomic_path",
+    "find_paths",
+    "replace_folder",
+    "temporary_files_in",
+    "temporary_folder",
+]
 
 StrPath = str | os.PathLike[str]
+# From a folder, and whether it is a leftover, to the relative names of files to delete.
+Contents = Callable[[Path, bool], Collection[str]]
 
 # Errors of the disk itself, as opposed to those of the program that writes.
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
+_DAY = 24 * 60 * 60  # seconds
 
 
 def is_uri(path: str) -> bool:
-    """Whether a path names something elsewhere, such as ``s3://bucket/key``."""
+    """Whether a path names a remote object, such as ``s3://bucket/key``."""
     return "://" in path
 
 
 def missing_file(path: str) -> FileNotFoundError:
-    """Build the error for a path that does not exist, with what is near it."""
+    """Build the error for a path that does not exist, with the closest matches."""
     folder, name = os.path.split(os.path.normpath(path))
     folder = folder or "."
     if os.path.isdir(folder):
@@ -47,7 +71,7 @@ def missing_file(path: str) -> FileNotFoundError:
 def find_paths(source: str) -> list[str]:
     """List the files that a path, folder or glob stands for, in sorted order.
 
-    Folders are searched with all that is below them; hidden files are left out.
+    Folders are searched recursively; hidden files are skipped.
 
     Raises
     ------
@@ -57,21 +81,21 @@ def find_paths(source: str) -> list[str]:
     if source == "-" or is_uri(source) or os.path.isfile(source):
         return [source]
     if os.path.isdir(source):
-        found = _files_below(source)
-        if not found:
+        paths = _files_below(source)
+        if not paths:
             raise FileNotFoundError(errno.ENOENT, "The folder holds no files", source)
-        return found
+        return paths
     if os.path.exists(source):  # a named pipe, or /dev/stdin
         return [source]
     if glob.has_magic(source):
         matches = sorted(glob.glob(source, recursive=True), key=_natural)
-        found = []
+        paths = []
         for match in matches:
-            found += _files_below(match) if os.path.isdir(match) else [match]
-        found = list(dict.fromkeys(found))  # a folder may match, and files in it
-        if not found:
+            paths += _files_below(match) if os.path.isdir(match) else [match]
+        paths = list(dict.fromkeys(paths))  # a pattern may match a folder and files in it
+        if not paths:
             raise FileNotFoundError(errno.ENOENT, "No file matches", source)
-        return found
+        return paths
     raise missing_file(source)
 
 
@@ -80,11 +104,205 @@ def _natural(path: str) -> list[str]:
 
 
 def _files_below(folder: str) -> list[str]:
-    found = []
+    paths = []
     for at, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        found += [os.path.join(at, name) for name in names if not name.startswith(".")]
-    return sorted(found, key=_natural)
+        paths += [os.path.join(at, name) for name in names if not name.startswith(".")]
+    return sorted(paths, key=_natural)
+
+
+# Temporary files and folders, locked by the process that owns them
+
+
+def _lock(descriptor: int, *, seconds: float = 0) -> bool | None:
+    """Lock a file or folder; False if another process has it, None if locks are not supported."""
+    deadline = time.monotonic() + seconds
+    while fcntl is not None:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        except BlockingIOError:
+            if time.monotonic() >= deadline:
+                return False
+            time.sleep(0.002)
+        except OSError:  # for example, on a network share without locks
+            return None
+    return None
+
+
+def _release(descriptor: int) -> None:
+    # Unlocked and not only closed: a process forked meanwhile may hold the same descriptor.
+    if fcntl is not None:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+    os.close(descriptor)
+
+
+def _open_for_lock(path: Path) -> int | None:
+    """Open a file or folder to lock it; None where that is impossible."""
+    if fcntl is None:
+        return None
+    flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
+    try:
+        return os.open(path, flags)
+    except OSError:
+        return None
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether a path still names the file that was opened."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), os.lstat(path))
+    except OSError:
+        return False
+
+
+def _owned(make: Callable[[], Path]) -> tuple[Path, int | None]:
+    """Make a temporary file or folder and lock it."""
+    while True:
+        path = make()
+        descriptor = _open_for_lock(path)
+        if descriptor is None:
+            if fcntl is None or path.exists():
+                return path, None
+            continue
+        # Between the two steps another process may take it for a leftover, lock and remove it.
+        if _lock(descriptor) is not False and _is_at(descriptor, path):
+            return path, descriptor
+        os.close(descriptor)
+
+
+@contextmanager
+def _abandoned(path: Path, age: float = _DAY) -> Iterator[bool]:
+    """Whether the process that made a temporary has died; locked while the block runs.
+
+    Where locks are not supported, it counts as dead after `age` seconds.
+    """
+    descriptor = _open_for_lock(path)
+    try:
+        locked = None if descriptor is None else _lock(descriptor)
+        if locked and descriptor is not None:
+            yield _is_at(descriptor, path)
+        elif locked is None:
+            try:
+                yield time.time() - os.lstat(path).st_mtime > age
+            except FileNotFoundError:
+                yield False
+        else:
+            yield False
+    finally:
+        if descriptor is not None:
+            _release(descriptor)
+
+
+def _label(name: str) -> str:
+    """The last part of a temporary's name, which may not exceed 255 bytes with its prefix."""
+    if len(os.fsencode(name)) <= 240:
+        return name
+    return f"{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}-{name[-40:]}"
+
+
+def _temporary_for(target: Path, kind: str = "tmp") -> Path:
+    return target.with_name(f".{kind}-{secrets.token_hex(4)}-{_label(target.name)}")
+
+
+def _temporaries_of(target: Path, kinds: str = "tmp|old") -> list[Path]:
+    pattern = re.compile(rf"\.({kinds})-[0-9a-f]{{8}}-{re.escape(_label(target.name))}")
+    return _matching(target.parent, pattern)
+
+
+def _matching(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            return [Path(entry.path) for entry in entries if pattern.fullmatch(entry.name)]
+    except OSError:
+        return []
+
+
+def _remove_leftovers(target: Path, contents: Contents) -> None:
+    """Remove what dead processes left beside a file or folder; put a displaced folder back."""
+    recover(target)
+    for path in _temporaries_of(target):
+        with _abandoned(path) as dead:
+            if dead and path.is_dir() and not path.is_symlink():
+                _remove_listed(path, contents(path, True))
+            elif dead:
+                path.unlink(missing_ok=True)
+
+
+def recover(target: Path, wait: float = 1.0) -> None:
+    """Put a folder back that a killed save had moved aside; wait while a live save has it there.
+
+    Only where the system cannot exchange two names (see `replace_folder`) a folder is aside for a
+    moment, and only a kill in that moment leaves it there.
+    """
+    deadline = time.monotonic() + wait
+    while not os.path.lexists(target):
+        late = time.monotonic() > deadline
+        aside = _temporaries_of(target, "old")
+        for path in aside:
+            with _abandoned(path, 0 if late else _DAY) as dead, suppress(OSError):
+                if dead:
+                    os.rename(path, target)
+        if late or not aside:
+            return
+        time.sleep(0.005)
+
+
+def is_missing(path: StrPath) -> bool:
+    """Whether a folder does not exist, and is not just being replaced."""
+    target = Path(os.path.realpath(path))
+    for _ in range(3):
+        # In this order: what is no longer aside is in its place.
+        if _temporaries_of(target, "old") or os.path.lexists(target):
+            return False
+        time.sleep(0.001)
+    return True
+
+
+@contextmanager
+def temporary_folder(prefix: str, parent: StrPath | None = None) -> Iterator[Path]:
+    """Make a temporary folder and remove it at the end.
+
+    Folders with this prefix that killed processes left are removed first.
+
+    Parameters
+    ----------
+    prefix : str
+        First part of its name.
+    parent : path, optional
+        Folder to make it in; by default that of `tempfile`, which TMPDIR sets.
+
+    Yields
+    ------
+    Path
+        The folder; only this user can read it.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made; the message names the parent.
+    """
+    parent = Path(tempfile.gettempdir() if parent is None else parent)
+    for path in _matching(parent, re.compile(rf"{re.escape(prefix)}[0-9a-f]{{12}}")):
+        with _abandoned(path) as dead:
+            # Others write to the same folder: only what belongs to this user is removed.
+            if dead and (not hasattr(os, "geteuid") or path.lstat().st_uid == os.geteuid()):
+                shutil.rmtree(path, ignore_errors=True)
+
+    def make() -> Path:
+        path = parent / f"{prefix}{secrets.token_hex(6)}"
+        with temporary_files_in(parent):
+            path.mkdir(mode=0o700)
+        return path
+
+    path, descriptor = _owned(make)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        if descriptor is not None:
+            _release(descriptor)
 
 
 @contextmanager
@@ -95,6 +313,9 @@ def temporary_files_in(folder: StrPath) -> Iterator[None]:
     except OSError as error:
         message = f"{error.strerror} (temporary files; TMPDIR names another folder)"
         raise type(error)(error.errno, message, os.fspath(folder)) from error
+
+
+# Replacement in one step
 
 
 def _checked_target(path: StrPath) -> Path:
@@ -110,26 +331,101 @@ def _checked_target(path: StrPath) -> Path:
     return target
 
 
-def _untouched(error: OSError, target: Path) -> OSError:
-    state = "what was there before is untouched" if target.exists() else "nothing was left there"
-    return type(error)(error.errno, f"{error.strerror}: it was not written; {state}", str(target))
+@contextmanager
+def _disk_errors(target: Path, temporary: Path) -> Iterator[None]:
+    """Have errors of the disk, and those of the temporary, name the target and its state."""
+    try:
+        yield
+    except OSError as error:
+        name = error.filename if isinstance(error.filename, str) else ""
+        inside = name.startswith(str(temporary))
+        if error.errno is None or not (inside or error.errno in _DISK_ERRORS):
+            raise
+        state = (
+            "what was there before is untouched" if target.exists() else "nothing was left there"
+        )
+        message = f"{error.strerror}: it was not written; {state}"
+        place = str(target) + name[len(str(temporary)) :] if inside else str(target)
+        raise OSError(error.errno, message, place) from error
+
+
+def sync(path: Path) -> None:
+    """Force a file or folder to the disk, where the system can."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:  # Windows cannot open folders; a file may be unreadable to its owner
+        return
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno in _DISK_ERRORS:
+            raise
+    finally:
+        os.close(descriptor)
+
+
+@functools.cache
+def _exchange_function() -> Callable[[bytes, bytes], int] | None:
+    """The system call that exchanges two names, if there is one; it returns 0 or -1."""
+    here, linux_exchange, darwin_swap = -100, 2, 2
+    function: Any
+    try:
+        library = ctypes.CDLL(None, use_errno=True)
+        if sys.platform == "linux":
+            function = library.renameat2
+            function.argtypes = [
+                ctypes.c_int, ctypes.c_char_p, ctypes.c_int, ctypes.c_char_p, ctypes.c_uint
+            ]  # fmt: skip
+            return lambda a, b: int(function(here, a, here, b, linux_exchange))
+        if sys.platform == "darwin":
+            function = library.renamex_np
+            function.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_uint]
+            return lambda a, b: int(function(a, b, darwin_swap))
+    except (OSError, AttributeError, TypeError):  # a C library without it; Windows
+        pass
+    return None
+
+
+def exchange(first: Path, second: Path) -> bool:
+    """Exchange the names of two folders in one step; False where the system cannot.
+
+    Raises
+    ------
+    OSError
+        If the system can, but not these two.
+    """
+    function = _exchange_function()
+    if function is None:
+        return False
+    if function(os.fsencode(first), os.fsencode(second)) == 0:
+        return True
+    number = ctypes.get_errno()
+    # The last one comes from sandboxes that forbid what they do not know.
+    if number in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM):
+        return False
+    raise OSError(number, os.strerror(number), str(second))
+
+
+def _nothing(_folder: Path, _leftover: bool) -> Collection[str]:
+    return ()
 
 
 @contextmanager
 def atomic_path(path: StrPath) -> Iterator[Path]:
-    """Write a file that is either whole or not there.
+    """Write a file that is either complete or absent.
 
     Parameters
     ----------
     path : str or path
-        The local file to make or to replace.
+        The local file to make or to replace. A file that is replaced keeps its mode.
+        A device, named pipe or socket is not replaced but written to directly.
 
     Yields
     ------
     Path
         A path in the same folder, with the same suffixes, to write to. When
         the block ends it is renamed to `path`; on any error or interrupt it is
-        deleted, and what `path` held before is still there.
+        deleted, and the earlier content of `path` stays.
 
     Raises
     ------
@@ -143,46 +439,113 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
     >>> with atomic_path("words.txt.gz") as temporary:  # doctest: +SKIP
     ...     write(temporary)
     """
+    if _is_special(path):
+        yield Path(path)
+        return
     target = _checked_target(path)
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "A folder is in the place of the file", str(path))
-    temporary = target.with_name(f".tmp-{secrets.token_hex(4)}-{target.name}")
+    _remove_leftovers(target, _nothing)
+    mode = _mode(target)
+
+    def make() -> Path:
+        temporary = _temporary_for(target)
+        with _disk_errors(target, temporary):
+            make_file(temporary, mode)
+        return temporary
+
+    temporary, descriptor = _owned(make)
     try:
-        yield temporary
-        os.replace(temporary, target)
-    except OSError as error:
-        if error.errno in _DISK_ERRORS:
-            raise _untouched(error, target) from error
-        raise
+        with _disk_errors(target, temporary):
+            yield temporary
+            if mode is not None:
+                temporary.chmod(mode)
+            sync(temporary)
+            os.replace(temporary, target)
+            sync(target.parent)
     finally:
         temporary.unlink(missing_ok=True)
+        if descriptor is not None:
+            _release(descriptor)
 
 
-class _NotNow(Exception):
-    """Leaves a folder unwritten."""
+def _is_special(path: StrPath) -> bool:
+    """Whether a path is a device, named pipe or socket."""
+    try:
+        kind = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return not stat.S_ISREG(kind) and not stat.S_ISDIR(kind)
+
+
+def _mode(path: Path) -> int | None:
+    """Permissions of a file or folder, None if it does not exist."""
+    try:
+        return stat.S_IMODE(os.stat(path).st_mode)
+    except OSError:
+        return None
+
+
+def make_file(path: Path, mode: int | None) -> None:
+    """Make an empty file with a mode, or with the usual one; never more open for a moment."""
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
+    os.close(os.open(path, flags, 0o666 if mode is None else (mode & 0o700) | 0o600))
+    if mode is not None:
+        path.chmod(mode | 0o600)
+
+
+def relative_files(folder: Path) -> list[str]:
+    """List all files below a folder, hidden ones and links included, relative to it."""
+    paths = []
+    for at, folders, names in os.walk(folder):
+        links = [name for name in folders if os.path.islink(os.path.join(at, name))]
+        paths += [os.path.relpath(os.path.join(at, name), folder) for name in names + links]
+    return sorted(paths)
+
+
+def _remove_listed(folder: Path, names: Collection[str]) -> None:
+    """Delete listed files and the folders that are empty then; nothing else.
+
+    The last file stays if anything else does: a manifest, by which listed files are known.
+    """
+    with suppress(OSError):
+        folder.chmod(0o700)
+    for name in list(names)[:-1]:
+        with suppress(OSError):
+            (folder / name).unlink()
+    for name in list(names)[-1:]:
+        if set(relative_files(folder)) <= {name}:
+            with suppress(OSError):
+                (folder / name).unlink()
+    for at, _, _ in os.walk(folder, topdown=False):
+        with suppress(OSError):
+            os.rmdir(at)
 
 
 def check_folder(path: StrPath, *, marker: str | None = None) -> None:
     """Make sure that `atomic_folder` can write a folder, before hours of work and not after.
 
-    A folder is made beside it and deleted, which is the one sure test: of rights, read-only disks,
-    typing errors. Parameters and errors are the same.
+    Parameters and errors are those of `atomic_folder`.
     """
-    with suppress(_NotNow), atomic_folder(path, marker=marker):
-        raise _NotNow
+    with suppress(NotNow), atomic_folder(path, marker=marker):
+        raise NotNow
+
+
+class NotNow(Exception):
+    """Leaves a block of `atomic_folder` or `replace_folder` without writing the folder."""
 
 
 @contextmanager
 def atomic_folder(path: StrPath, *, marker: str | None = None) -> Iterator[Path]:
-    """Write a folder that is either whole or not there.
+    """Write a folder that is either complete or absent.
 
     Parameters
     ----------
     path : str or path
-        The local folder to make or to replace.
+        The local folder to make or to replace. A folder that is replaced keeps its mode.
     marker : str, optional
-        Name of a file that every folder of this kind holds. A folder that is
-        already there is replaced only if it is empty or has this file, so that
+        Name of a file that every folder of this kind holds. An existing folder
+        is replaced only if it is empty or has this file, so that
         a wrong path does not delete someone's work.
 
     Yields
@@ -190,39 +553,157 @@ def atomic_folder(path: StrPath, *, marker: str | None = None) -> Iterator[Path]
     Path
         An empty folder beside `path` to fill. When the block ends it takes the
         place of `path`; on any error or interrupt it is deleted. The old
-        folder is kept whole until the new one is in its place.
+        folder is kept complete until the new one is in its place.
 
     Raises
     ------
     FileNotFoundError, PermissionError, NotADirectoryError
         If `path` cannot be written to; raised before anything is done.
     FileExistsError
-        If `path` is a folder with other things in it (see `marker`).
+        If `path` is a folder with other files in it (see `marker`).
     OSError
         If the disk is full or fails; the message names `path`.
+    """
+
+    def contents(folder: Path, leftover: bool) -> Collection[str]:
+        if marker and not leftover and os.listdir(folder) and not (folder / marker).exists():
+            raise FileExistsError(
+                errno.EEXIST, f"The folder holds other files (no {marker}); not replaced", str(path)
+            )
+        return relative_files(folder)
+
+    with replace_folder(path, contents) as folder:
+        yield folder
+
+
+@contextmanager
+def replace_folder(path: StrPath, contents: Contents) -> Iterator[Path]:
+    """Write a folder and put it in the place of an earlier one in one step.
+
+    At any moment `path` is the earlier folder or the new one, complete; also after a crash of the
+    process or the machine. Two names are exchanged where the system can (Linux, macOS). Elsewhere
+    two renames follow one another; in the moment between them the earlier folder is aside, under
+    the name ``.old-XXXXXXXX-NAME``, and `recover` brings it back if the process dies then.
+
+    Temporary folders (``.tmp-XXXXXXXX-NAME``) of processes that died are removed.
+
+    Parameters
+    ----------
+    path : str or path
+        The local folder to make or to replace. Its mode, and those of its files, are kept.
+    contents : callable
+        From a folder to the relative names of all files in it. Raises FileExistsError if it
+        holds anything that must not be deleted. With True as the second argument, for a
+        temporary folder of a dead process, it lists the files to delete and does not raise.
+        Only listed files are deleted.
+
+    Yields
+    ------
+    Path
+        An empty folder beside `path` to fill.
+
+    Raises
+    ------
+    OSError
+        As `atomic_folder`.
     """
     target = _checked_target(path)
     if target.exists() and not target.is_dir():
         raise NotADirectoryError(errno.ENOTDIR, "A file is in the place of the folder", str(path))
-    if marker and target.is_dir() and os.listdir(target) and not (target / marker).exists():
-        raise FileExistsError(
-            errno.EEXIST, f"The folder holds other things (no {marker}); not replaced", str(path)
-        )
-    token = secrets.token_hex(4)
-    temporary = target.with_name(f".tmp-{token}-{target.name}")
-    old = target.with_name(f".old-{token}-{target.name}")
+    _remove_leftovers(target, contents)
+    if target.exists():
+        contents(target, False)
+    mode = _mode(target)
+
+    def make() -> Path:
+        temporary = _temporary_for(target)
+        with _disk_errors(target, temporary):
+            temporary.mkdir(mode=0o777 if mode is None else 0o700)
+            if mode is not None:
+                temporary.chmod(mode | 0o700)
+        return temporary
+
+    temporary, descriptor = _owned(make)
+    published = False
     try:
-        temporary.mkdir()
-        yield temporary
-        if target.exists():
-            os.rename(target, old)
-        os.rename(temporary, target)
-    except OSError as error:
-        if error.errno in _DISK_ERRORS:
-            raise _untouched(error, old if old.exists() else target) from error
-        raise
+        with _disk_errors(target, temporary):
+            yield temporary
+            for name in relative_files(temporary):
+                sync(temporary / name)
+            _publish(temporary, target, contents)
+            published = True
     finally:
-        if old.exists() and not target.exists():
-            os.rename(old, target)
-        shutil.rmtree(old, ignore_errors=True)
-        shutil.rmtree(temporary, ignore_errors=True)
+        if not published:
+            shutil.rmtree(temporary, ignore_errors=True)
+        if descriptor is not None:
+            _release(descriptor)
+
+
+def _publish(temporary: Path, target: Path, contents: Contents) -> None:
+    """Put a complete folder in its place, and remove what was there."""
+    while True:
+        # The lock makes saves to one place take turns, and protects the earlier folder while
+        # it has a temporary's name.
+        descriptor = _open_for_lock(target)
+        try:
+            if descriptor is not None:
+                _lock(descriptor, seconds=10)
+                if not _is_at(descriptor, target):
+                    continue
+            if os.path.lexists(target):
+                _keep_modes(target, temporary, contents(target, False))
+            _sync_folders(temporary)
+            if _put(temporary, target, contents):
+                return
+        finally:
+            if descriptor is not None:
+                _release(descriptor)
+
+
+def _put(temporary: Path, target: Path, contents: Contents) -> bool:
+    """Rename or exchange; False if another process was faster."""
+    if os.path.lexists(target) and exchange(temporary, target):
+        try:
+            # Again, as something may have been written there since.
+            names = contents(temporary, False)
+        except BaseException:
+            exchange(temporary, target)
+            raise
+        sync(target.parent)
+        _remove_listed(temporary, names)
+        return True
+    aside = _temporary_for(target, "old")
+    placed = True
+    try:
+        with suppress(FileNotFoundError):
+            os.rename(target, aside)
+            contents(aside, False)
+        try:
+            os.rename(temporary, target)
+        except OSError as error:
+            placed = error.errno not in (errno.ENOTEMPTY, errno.EEXIST)
+            if placed:
+                raise
+    finally:
+        if aside.exists() and not os.path.lexists(target):
+            os.rename(aside, target)
+    sync(target.parent)
+    if aside.exists():
+        _remove_listed(aside, contents(aside, True))
+    return placed
+
+
+def _keep_modes(old: Path, new: Path, names: Collection[str]) -> None:
+    folders = {os.path.dirname(name) for name in names} - {""}
+    for name in sorted({*names, *folders}):
+        mode = _mode(old / name)
+        if mode is not None and (new / name).exists():
+            (new / name).chmod(mode)
+    mode = _mode(old)
+    if mode is not None:
+        new.chmod(mode)
+
+
+def _sync_folders(folder: Path) -> None:
+    for at, _, _ in os.walk(folder):
+        sync(Path(at))

@@ -25,3 +25,58 @@ def old_module(name: str):
 )
 def test_modules_that_moved(old, new, member):
     assert getattr(old_module(old), member) is getattr(importlib.import_module(new), member)
+
+
+def test_train_called_learn_map_build_contexts():
+    import conec
+
+    model = conec.ContextEncoder(vector_size=2, min_count=1).build_vocab([["a", "b"]])
+    with pytest.warns(DeprecationWarning, match="build_contexts is deprecated, use learn_map"):
+        model.train([["a", "b"]], epochs=1, build_contexts=False)
+    assert model.context_embeddings is None
+
+
+def test_recommenders_and_their_parameters():
+    import simec.recommender as r
+
+    for old, new in (("Averages", r.BiasBaseline), ("Neighbourhood", r.ItemKNN)):
+        with pytest.warns(DeprecationWarning, match=f"{old} is deprecated"):
+            assert getattr(r, old) is new
+    with pytest.warns(DeprecationWarning, match="RecommenderError is deprecated"):
+        assert r.RecommenderError is r.ModelError
+    with pytest.warns(DeprecationWarning, match="n_neighbours is deprecated, use n_neighbors"):
+        knn = r.ItemKNN(n_neighbours=3)
+    with pytest.warns(DeprecationWarning, match="n_neighbours is deprecated, use n_neighbors"):
+        assert knn.n_neighbours == 3
+    knn.fit([(1, 1, 2.0), (1, 2, 4.0), (2, 1, 1.0)])
+    with pytest.warns(DeprecationWarning, match="the parameter n is deprecated, use topn"):
+        assert knn.recommend(2, n=1) == knn.recommend(2, topn=1)
+    with pytest.warns(DeprecationWarning, match="the parameter what is deprecated, use kind"):
+        assert r.Ids([1, 2], what="user").kind == "user"
+    pytest.importorskip("torch")
+    with pytest.warns(DeprecationWarning, match="own is|describes_biases is"):
+        recommender = r.Recommender(1, own=0.5, describes_biases=False)
+    assert (recommender.id_feature_scale, recommender.feature_biases) == (0.5, False)
+    with pytest.warns(DeprecationWarning, match="Recommender.own is deprecated"):
+        assert recommender.own == 0.5
+
+
+def test_relation_matrices_called_middle():
+    pytest.importorskip("torch")
+    from simec.links import LinkPredictor
+
+    old = "middle is deprecated, use relation_matri"
+    with pytest.warns(DeprecationWarning, match=old):
+        predictor = LinkPredictor(4, middle="diagonal", max_iter=1)
+    with pytest.warns(DeprecationWarning, match=old):
+        assert predictor.set_params(middle="complex").relation_matrix == "complex"
+    with pytest.warns(DeprecationWarning, match=old):
+        assert LinkPredictor.thesis(middle="diagonal").relation_matrix == "diagonal"
+    assert "middle" not in predictor.get_params()
+    with pytest.warns(DeprecationWarning, match=old):
+        assert predictor.middle == "complex"
+    predictor.fit([("a", "r", "b")])
+    with pytest.warns(DeprecationWarning, match=old):
+        assert predictor.network_.middle is predictor.network_.relation_matrices
+    with pytest.warns(DeprecationWarning, match="the parameter n is deprecated, use topn"):
+        assert len(predictor.predict("a", "r", n=1)) == 1

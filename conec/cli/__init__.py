@@ -1,16 +1,18 @@
-"""The command line ``conec``: train Context Encoders, ask them, hand on their vectors.
+"""The command line ``conec``: train and query Context Encoders, and export their vectors.
 
-Each command is a function of this package; what takes long to import is imported
-inside of them, so that ``conec --help`` is there at once.
+Each command is a function in a module of its name. Slow imports are inside these functions, so
+that ``conec --help`` is quick.
 """
 
 from __future__ import annotations
 
-from conec.cli.embed import embed, oov
+from conec.cli.analogy import analogy
+from conec.cli.embed import embed
 from conec.cli.evaluate import evaluate
 from conec.cli.export import export
 from conec.cli.info import info
-from conec.cli.queries import analogy, similar
+from conec.cli.oov import oov
+from conec.cli.similar import similar
 from conec.cli.tag import tag
 from conec.cli.train import train
 from corpora.cli.app import make_app
@@ -18,19 +20,19 @@ from corpora.cli.app import make_app
 __all__ = ["app"]
 
 _HELP = """\
-Word embeddings for known words, for words never seen, and for the sense at hand.
+Word embeddings for known words, for unknown words, and for the senses of a word.
 
-A Context Encoder is trained like word2vec, but makes a word's vector from the words around it.
-So it also has vectors for new words, and different ones for one word in different texts.
+A Context Encoder is trained like word2vec but makes a word's vector from the words around it.
+So new words have vectors too, and a word has different vectors in different texts.
 
 \b
-  conec train news.txt --out news.model          learn from a text
-  conec similar news.model hospital              neighbours of a word
+  conec train news.txt --out news.model          train a model on a text
+  conec similar news.model hospital              neighbors of a word
   conec oov news.model zorbing \\
-      --context "we went zorbing down the hill"  neighbours of a new word
-  conec embed news.model new.txt --out new.npz   vectors of all words of a text
+      --context "we went zorbing down the hill"  neighbors of a new word
+  conec embed news.model new.txt --out new.npz   vectors of all tokens of a text
   conec tag train eng.train --out tagger \\
-      --model news.model                         a tagger of named entities
+      --model news.model                         a named-entity tagger
 """
 
 app = make_app("conec", _HELP, [train, similar, analogy, embed, oov, evaluate, export, info])

@@ -24,13 +24,13 @@ def evaluate(
         typer.Option(
             "--analogies",
             metavar="FILE",
-            help="Questions in the format of word2vec's questions-words.txt.",
+            help="Analogy questions in the format of word2vec's questions-words.txt.",
         ),
     ] = [],  # noqa: B006
     similarity: Annotated[
         list[Path],
         typer.Option(
-            "--similarity", metavar="FILE", help="Pairs of words with a human rating, a line each."
+            "--similarity", metavar="FILE", help="Word pairs with a human rating, one per line."
         ),
     ] = [],  # noqa: B006
     dataset: Annotated[
@@ -39,20 +39,22 @@ def evaluate(
             "--dataset",
             metavar="NAME",
             help="A data set by name, such as questions-words, wordsim353, simlex999 or men. It "
-            "is looked for in the folder that CORPORA_DATA names, and where corpora fetch puts it.",
+            "is looked up in the folder CORPORA_DATA and in the download folder of corpora fetch.",
         ),
     ] = [],  # noqa: B006
     restrict_vocab: Annotated[
         int,
         typer.Option(
-            "--restrict-vocab", min=0, help="Analogies among so many frequent words; 0 for all."
+            "--restrict-vocab",
+            min=0,
+            help="Solve analogies among this many most frequent words; 0: all words.",
         ),
     ] = 30_000,
     as_json: Json = False,
 ) -> None:
-    """Measure a model: share of analogies solved, correlation with human ratings.
+    """Evaluate a model on analogies and on word similarities rated by people.
 
-    Both for the vectors made from contexts and for those of word2vec. All three options can be
+    Both the context embeddings and the word2vec vectors are evaluated. All three options can be
     repeated.
 
     \b
@@ -61,7 +63,7 @@ def evaluate(
     """  # noqa: D301
     tests = _tests(analogies, similarity, dataset)
     if not tests:
-        fail("nothing to evaluate on: give --analogies, --similarity or --dataset", 2)
+        fail("nothing to evaluate on: use --analogies, --similarity or --dataset", 2)
     encoder = load_model(model)
     spaces = [Space.word2vec]
     if encoder.context_embeddings is not None:
@@ -85,17 +87,17 @@ def evaluate(
 def _tests(
     analogies: list[Path], similarity: list[Path], names: list[str]
 ) -> list[tuple[str, str, Any]]:
-    """Name, kind and content of what to evaluate on."""
+    """Name, kind and content of each test set."""
     from corpora import datasets
 
-    # a name may be given twice, two files may share one: paths tell these apart
+    # two files may have the same name: paths distinguish them
     tests: list[tuple[str, str, Any]] = [(str(path), "analogies", path) for path in analogies]
     tests += [(str(path), "word-pairs", path) for path in similarity]
     for name in names:
         about = datasets.info(name)
         if about.kind not in ("analogies", "word-pairs"):
             known = ", ".join(datasets.names("analogies") + datasets.names("word-pairs"))
-            raise ValueError(f"{name!r} is of another kind; evaluate takes {known}")
+            raise ValueError(f"{name!r} is another kind of data set; evaluate takes {known}")
         tests.append((about.name, about.kind, datasets.load(about.name)))
     return tests
 
@@ -123,9 +125,9 @@ def _summary(result: dict[str, Any]) -> str:
             f"solved {number(result['accuracy'], '.1%')} "
             f"(semantic {number(result['semantic'], '.1%')}, "
             f"syntactic {number(result['syntactic'], '.1%')}) of {result['total']:,} questions; "
-            f"{result['n_skipped']:,} have unknown words"
+            f"{result['n_skipped']:,} contain unknown words"
         )
     return (
         f"Spearman {number(result['spearman'], '.3f')}, Pearson {number(result['pearson'], '.3f')} "
-        f"over {result['n']:,} pairs; {result['n_oov']:,} have unknown words"
+        f"over {result['n']:,} pairs; {result['n_oov']:,} contain unknown words"
     )

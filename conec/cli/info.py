@@ -16,7 +16,7 @@ def info(model: Model, as_json: Json = False) -> None:
     from conec import ExtendedContextEncoder
 
     encoder = load_model(model)
-    training = encoder._training
+    training = encoder.training_state
     about: dict[str, Any] = {
         "words": len(encoder),
         "vector_size": encoder.config.vector_size,

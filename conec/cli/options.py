@@ -1,7 +1,9 @@
-"""Arguments and options that several commands have, and what they stand for."""
+"""Arguments and options that several commands share, and how they are used."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -17,35 +19,37 @@ if TYPE_CHECKING:
 
     from conec import ContextEncoder
 
+Neighbors = list[tuple[str, float]]
+
 
 class Space(str, Enum):
-    """Which of a model's vectors."""
+    """Which of a model's vectors to use."""
 
     context = "context"
     word2vec = "word2vec"
 
 
 Model = Annotated[
-    Path, typer.Argument(metavar="MODEL", help="Folder of a model that conec train wrote.")
+    Path, typer.Argument(metavar="MODEL", help="Model folder written by conec train.")
 ]
 InSpace = Annotated[
     Space,
     typer.Option(
         "--space",
-        help="Which vectors: those made from each word's contexts, comparable to what embed and "
-        "oov make, or the plain ones of word2vec.",
+        help="Which vectors to use. context: the context embeddings, comparable with the output "
+        "of embed and oov. word2vec: the plain word vectors.",
     ),
 ]
-TopN = Annotated[int, typer.Option("--topn", min=1, help="How many neighbours.")]
-Share = Annotated[
+TopN = Annotated[int, typer.Option("--topn", min=1, help="Number of neighbors.")]
+GlobalShare = Annotated[
     float,
     typer.Option(
         "--a",
         min=0,
         max=1,
-        help="How much of a known word's vector comes from all its contexts in training; the "
-        "rest comes from the text at hand. 1: always the same vector. 0: the text alone, as for "
-        "words that the model does not know.",
+        help="Weight of a known word's embedding from training; the rest is its context in this "
+        "text. 1: the same vector for every occurrence. 0: the context alone, as for unknown "
+        "words.",
     ),
 ]
 
@@ -58,17 +62,26 @@ def load_model(path: Path) -> ContextEncoder:
     FileNotFoundError, ModelError
         As `conec.load`.
     ValueError
-        If the model needs functions of the user's, which the command line cannot pass.
+        If the model needs custom functions, which the command line cannot pass.
     """
-    from conec import ModelError, load
+    from conec import load
+
+    with no_functions("model"):
+        return load(path)
+
+
+@contextmanager
+def no_functions(what: str) -> Iterator[None]:
+    """Add to errors of loading that the command line cannot pass custom functions."""
+    from conec import ModelError
 
     try:
-        return load(path)
+        yield
     except ModelError:
         raise
     except ValueError as error:
         raise ValueError(
-            f"{error}; the command line cannot pass Python functions: use this model from Python"
+            f"{error}; the command line cannot pass Python functions: use this {what} from Python"
         ) from error
 
 
@@ -81,23 +94,33 @@ def vectors_of(model: ContextEncoder, space: Space) -> KeyedVectors:
 
 
 def require_contexts(model: ContextEncoder) -> None:
-    """Fail if a model has no vectors from contexts: say what to do."""
+    """Fail if a model has no context embeddings, and say what to do."""
     if model.context_embeddings is None:
-        if model._training is not None:
+        if model.training_state is not None:
             fail(
-                "training of this model was interrupted, and vectors from contexts are made at its "
-                "end: go on with conec train --resume, or use --space word2vec where there is one"
+                "the training of this model was interrupted before its context embeddings were "
+                "computed: continue it with conec train --resume, or use --space word2vec"
             )
-        fail("this model has no vectors from contexts: use --space word2vec, or --a 0 with embed")
+        fail(
+            "this model has no context embeddings: use --space word2vec, or with embed and oov "
+            "--a 0"
+        )
 
 
 def require_known(model: ContextEncoder, words: Iterable[str], path: Path) -> None:
     """Fail if the model does not know one of the words."""
     for word in words:
         if word not in model:
-            near = [other for other in (word.lower(), word.capitalize()) if other in model]
-            hint = f"; it knows {near[0]!r}" if near else ""
+            similar = [other for other in (word.lower(), word.capitalize()) if other in model]
+            hint = f"; it knows {similar[0]!r}" if similar else ""
             fail(
-                f"the model does not know {word!r}{hint}. To make a vector from a text that the "
-                f'word stands in: conec oov {path} {word} --context "... {word} ..."'
+                f"the model does not know {word!r}{hint}. To make a vector from a text that "
+                f'contains the word: conec oov {path} {word} --context "... {word} ..."'
             )
+
+
+def print_neighbors(neighbors: Neighbors) -> None:
+    """Print words and similarities in columns."""
+    width = max((len(word) for word, _ in neighbors), default=0)
+    for word, similarity in neighbors:
+        typer.echo(f"{word:{width}}  {similarity:.3f}")

@@ -1,4 +1,4 @@
-"""``conec tag``: train, measure and use taggers of named entities."""
+"""``conec tag``: train, evaluate and apply named-entity taggers."""
 
 from __future__ import annotations
 
@@ -11,25 +11,27 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from conec.cli.options import load_model, no_functions
 from corpora.cli.app import report
 from corpora.cli.options import Json, option, split_commas
 
 if TYPE_CHECKING:
     from conec.evaluation import EntityScores
-    from conec.ner.documents import Document
+    from conec.ner import Tagger
+    from corpora.readers import TaggedDocument
 
 tag = typer.Typer(
     no_args_is_help=True,
-    help="Find named entities: train a tagger on text with tags, measure it, use it. Files have "
-    "columns as those of CoNLL-2003: word, part of speech, chunk, tag; or fewer in the middle. "
-    "Needs the extra: pip install 'similarity-encoders\\[ner]'.",
+    help="Find named entities: train a tagger on tagged text, evaluate it, and apply it. Files "
+    "have columns as in CoNLL-2003: word, part of speech, chunk, tag; part of speech and chunk "
+    "are optional. Requires the extra: pip install 'similarity-encoders\\[ner]'.",
 )
 
-_MODEL = "What a Context Encoder adds"
+_CONTEXT_ENCODER = "Context Encoder"
 
 
 class Scheme(str, Enum):
-    """How tags write entities down."""
+    """Tagging scheme."""
 
     iob1 = "iob1"
     iob2 = "iob2"
@@ -37,64 +39,72 @@ class Scheme(str, Enum):
 
 
 TaggerFolder = Annotated[
-    Path, typer.Argument(metavar="TAGGER", help="Folder that conec tag train wrote.")
+    Path, typer.Argument(metavar="TAGGER", help="Tagger folder written by conec tag train.")
+]
+TaggedFiles = Annotated[
+    list[str], typer.Argument(metavar="FILE...", help="Text in columns, the tag in the last one.")
 ]
 
 
 @tag.command()
 def train(
-    text: Annotated[
-        list[str],
-        typer.Argument(metavar="FILE...", help="Text with a tag in the last column."),
-    ],
+    text: TaggedFiles,
     out: Annotated[Path, option("Folder to write the tagger to.", "--out", metavar="TAGGER")],
     model: Annotated[
         Path | None,
         option(
-            "Folder of a model that conec train wrote, best on much text of the same kind; "
-            "without one, standard features alone are used.",
+            "Model folder written by conec train, best from much text of the same kind. Without "
+            "it, the tagger has standard features only.",
             "--model",
-            panel=_MODEL,
+            panel=_CONTEXT_ENCODER,
         ),
     ] = None,
     clean: Annotated[
         list[str],
         option(
-            "What the model's text was cleaned with, such as lower,digits.",
+            "Cleaning steps of the model's training text, such as lower,digits.",
             "--clean",
             metavar="STEP",
-            panel=_MODEL,
+            panel=_CONTEXT_ENCODER,
         ),
     ] = [],  # noqa: B006
     a: Annotated[
         float,
-        option("Share of global contexts in a token's embedding.", min=0, max=1, panel=_MODEL),
+        option(
+            "Weight of a known word's embedding from training; the rest is its context in the "
+            "document.",
+            min=0,
+            max=1,
+            panel=_CONTEXT_ENCODER,
+        ),
     ] = 0.8,
     clusters: Annotated[
         str,
         option(
-            "How many groups of similar words and tokens, at each granularity.",
+            "Numbers of clusters of similar words and tokens, from coarse to fine.",
             metavar="N,...",
-            panel=_MODEL,
+            panel=_CONTEXT_ENCODER,
         ),
     ] = "64,256,1024",
     refer: Annotated[
         bool,
         option(
-            "Do not copy the model into the tagger: it has to stay where it is.",
+            "Store the path of the model instead of a copy; it must not be moved then.",
             "--refer",
-            panel=_MODEL,
+            panel=_CONTEXT_ENCODER,
         ),
     ] = False,
     c1: Annotated[float, option("Weight of the L1 penalty.", min=0)] = 0.1,
     c2: Annotated[float, option("Weight of the L2 penalty.", min=0)] = 0.1,
-    iterations: Annotated[int, option("At most so many steps.", min=1)] = 100,
-    seed: Annotated[int, option("Where the search for groups starts.", min=0, panel=_MODEL)] = 0,
+    iterations: Annotated[int, option("Maximum number of training iterations.", min=1)] = 100,
+    seed: Annotated[
+        int, option("Random seed of the clustering.", min=0, panel=_CONTEXT_ENCODER)
+    ] = 0,
     progress: Annotated[
-        bool, typer.Option("--progress/--no-progress", help="Tell how far it is.")
+        bool, typer.Option("--progress/--no-progress", help="Report progress.")
     ] = True,
 ) -> None:
-    """Train a tagger on text with tags of IOB1, IOB2 or BIOES.
+    """Train a tagger on text tagged in IOB1, IOB2 or BIOES.
 
     \b
       conec tag train eng.train --out plain.tagger
@@ -106,44 +116,43 @@ def train(
     check_writable(out)
     features = None
     if model is not None:
+        encoder = load_model(model)
         features = ContextFeatures(
-            model, sparse=True, a=a, clusters=_numbers(clusters), random_state=seed,
+            model if refer else encoder,
+            sparse=True,
+            a=a,
+            clusters=_numbers(clusters),
+            random_state=seed,
             clean=tuple(split_commas(clean)) or None,
-        )  # fmt: skip
+        )
     elif clean or refer:
-        raise ValueError("--clean and --refer say how a model is used: give it with --model")
+        raise ValueError("--clean and --refer say how a model is used: pass it with --model")
     tagger = Tagger(features, c1=c1, c2=c2, max_iterations=iterations)
-    documents, tags = _with_tags(text)
+    documents, tags = _read_tagged(text)
     tagger.fit(documents, tags, progress=progress and sys.stderr.isatty())
     tagger.save(out, copy_model=not refer)
     n_sentences = sum(map(len, documents))
     n_tokens = sum(len(sentence) for document in documents for sentence in document)
     typer.echo(
-        f"learned from {len(documents):,} documents, {n_sentences:,} sentences, {n_tokens:,} "
-        f"tokens: {out}"
+        f"trained on {len(documents):,} documents, {n_sentences:,} sentences, {n_tokens:,} tokens: "
+        f"{out}"
     )
 
 
 @tag.command()
-def evaluate(
-    tagger: TaggerFolder,
-    text: Annotated[
-        list[str], typer.Argument(metavar="FILE...", help="Text with a tag in the last column.")
-    ],
-    as_json: Json = False,
-) -> None:
-    """Measure a tagger: precision, recall and F1 of entities by their type, as conlleval does.
+def evaluate(tagger: TaggerFolder, text: TaggedFiles, as_json: Json = False) -> None:
+    """Report precision, recall and F1 of entities by type, computed as by conlleval.
 
-    Entities with a word that the training text does not have, written just so, are scored apart
-    as well.
+    Entities with a word that does not occur in the training text, in this spelling, are also
+    scored separately.
 
     \b
       conec tag evaluate tagger eng.testb
     """  # noqa: D301
-    from conec.ner import Tagger, novelty_scores
+    from conec.ner import novelty_scores
 
-    loaded = Tagger.load(tagger)
-    documents, tags = _with_tags(text)
+    loaded = _load_tagger(tagger)
+    documents, tags = _read_tagged(text)
     predicted = [sentence for document in loaded.predict(documents) for sentence in document]
     words = [[row[0] for row in sentence] for document in documents for sentence in document]
     true = [sentence for document in tags for sentence in document]
@@ -151,8 +160,8 @@ def evaluate(
     n_tokens = sum(map(len, words))
     n_unseen = sum(word not in loaded.words_ for sentence in words for word in sentence)
     if as_json:
-        about = {"tokens": n_tokens, "unseen_tokens": n_unseen, **scores.to_dict()}
-        typer.echo(json.dumps(about, indent=1))
+        result = {"tokens": n_tokens, "unseen_tokens": n_unseen, **scores.to_dict()}
+        typer.echo(json.dumps(result, indent=1))
         return
     typer.echo(f"{n_tokens:,} tokens, {n_unseen:,} of them not in the training text")
     titles = {"all": "all entities", "unseen": "with a word unseen", "seen": "all words seen"}
@@ -178,23 +187,23 @@ def apply(
             "--out",
             "-o",
             metavar="FILE",
-            help="File to write, compressed if it ends in .gz, .bz2, .xz or .zst; - is standard "
-            "output.",
+            help="File to write, compressed if it ends in .gz, .bz2, .xz or .zst; - writes to "
+            "standard output.",
         ),
     ] = "-",
     scheme: Annotated[
-        Scheme | None, typer.Option("--scheme", help="How tags are written; by default iob2.")
+        Scheme | None, typer.Option("--scheme", help="Tagging scheme of the output. Default: iob2.")
     ] = None,
 ) -> None:
-    """Add a column with the tags that a tagger finds.
+    """Append a column with predicted tags.
 
     \b
       conec tag apply tagger new.conll --out tagged.conll
     """  # noqa: D301
-    from conec.ner import Tagger
+    from conec.evaluation import entities
     from corpora.cli.writing import open_output
 
-    loaded = Tagger.load(tagger)
+    loaded = _load_tagger(tagger)
     if scheme is not None:
         loaded.set_params(scheme=scheme.value)
     n_entities = n_documents = 0
@@ -202,43 +211,48 @@ def apply(
         for document in _documents(text):
             [tags] = loaded.predict([document])
             lines = ["-DOCSTART-\n"] if n_documents else []
-            for sentence, own in zip(document, tags, strict=True):
+            for sentence, sentence_tags in zip(document, tags, strict=True):
                 lines += [
-                    " ".join((*row, tag)) + "\n" for row, tag in zip(sentence, own, strict=True)
+                    " ".join((*row, predicted)) + "\n"
+                    for row, predicted in zip(sentence, sentence_tags, strict=True)
                 ]
-                n_entities += _count(own)
+                n_entities += len(entities(sentence_tags))
                 lines.append("\n")
             write("".join(lines).encode())
             n_documents += 1
     if not n_documents:
-        report("there are no tokens in the text")
+        report("the text has no tokens")
     place = "" if out == "-" else f": {out}"
     typer.echo(f"{n_documents:,} documents, {n_entities:,} entities{place}", err=True)
-
-
-def _count(tags: list[str]) -> int:
-    from conec.evaluation import entities
-
-    return len(entities(tags))
 
 
 # Reading
 
 
-def _documents(paths: list[str]) -> Iterator[Document]:
+def _load_tagger(path: Path) -> Tagger:
+    """Load a tagger; ValueError if it needs functions, which the command line cannot pass."""
+    from conec.ner import Tagger
+
+    with no_functions("tagger"):
+        return Tagger.load(path)
+
+
+def _documents(paths: list[str]) -> Iterator[TaggedDocument]:
     import corpora
 
     for path in paths:
         yield from corpora.open(path, "conll").tagged()
 
 
-def _with_tags(paths: list[str]) -> tuple[list[Document], list[list[list[str]]]]:
+def _read_tagged(paths: list[str]) -> tuple[list[TaggedDocument], list[list[list[str]]]]:
     """Documents without their last column, and that column."""
-    documents: list[Document] = []
+    documents: list[TaggedDocument] = []
     tags: list[list[list[str]]] = []
     for document in _documents(paths):
         if any(len(row) < 2 for sentence in document for row in sentence):
-            raise ValueError(f"{', '.join(paths)}: a word and its tag make two columns at least")
+            raise ValueError(
+                f"{', '.join(paths)}: each line needs at least two columns, a word and its tag"
+            )
         documents.append([[row[:-1] for row in sentence] for sentence in document])
         tags.append([[row[-1] for row in sentence] for sentence in document])
     if not documents:
@@ -250,4 +264,4 @@ def _numbers(text: str) -> tuple[int, ...]:
     try:
         return tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise ValueError(f"--clusters takes numbers with commas, not {text!r}") from None
+        raise ValueError(f"--clusters must be integers separated by commas, got {text!r}") from None

@@ -1,127 +1,99 @@
-"""``conec train``: from a text to a model."""
+"""``conec train``: train a model on a text. Its training options are the fields of `Config`."""
 
 from __future__ import annotations
 
+import inspect
+import re
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from conec.config import Config
+from conec.config import PARAMETERS, Parameter
 from corpora.cli.options import Reading, reads_corpus
 
-_TRAINING = "Training"
-_RUNS = "Interruptions and further training"
+_CHECKPOINTS = "Checkpoints and further training"
+# the options of switches that are not simply named after their parameter
+_SWITCHES = {"cbow_mean": "--cbow-mean/--cbow-sum"}
 
 
-class Negatives(str, Enum):
-    """How noise words are drawn."""
-
-    shared = "shared"
-    exact = "exact"
-
-
-class Gradient(str, Enum):
-    """Which gradient of the mean."""
-
-    corrected = "corrected"
-    word2vec = "word2vec"
-
-
-class Init(str, Enum):
-    """How weights begin."""
-
-    word2vec = "word2vec"
-    glorot = "glorot"
+def takes_training_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Decorate a command: replace its ``**parameters`` by an option for each field of `Config`."""
+    signature = inspect.signature(command, eval_str=True)
+    parameters: list[inspect.Parameter] = []
+    for parameter in signature.parameters.values():
+        if parameter.kind is not inspect.Parameter.VAR_KEYWORD:
+            parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+    options = [_option(parameter) for parameter in PARAMETERS.values()]
+    # after the context and --out, so that help shows them first
+    parameters[2:2] = options
+    command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    return command
 
 
-def _parameter(description: str, *names: str, **more: Any) -> Any:
-    return typer.Option(*names, help=description, rich_help_panel=_TRAINING, **more)
+def _option(parameter: Parameter) -> inspect.Parameter:
+    """A parameter of `Config` as an option of the command line."""
+    name = parameter.name
+    flags: tuple[str, ...] = (_option_name(name),)
+    if name in _SWITCHES:
+        flags = (_SWITCHES[name],)
+    default_help = _for_command_line(parameter.default_help)
+    option = typer.Option(
+        *flags,
+        help=_for_command_line(parameter.help),
+        rich_help_panel="Training",
+        show_default=default_help or parameter.default is not None,
+    )
+    kind: Any = parameter.type
+    default = parameter.default
+    if parameter.choices:
+        make_enum: Any = Enum  # typer takes choices as an enumeration
+        kind = make_enum(name, {choice: choice for choice in parameter.choices}, type=str)
+        default = kind(default)
+    elif parameter.optional:
+        kind = kind | None
+    return inspect.Parameter(
+        name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option]
+    )
+
+
+def _option_name(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+def _for_command_line(text: str) -> str:
+    """Help for a parameter of `Config` as help for an option: names and values as typed."""
+    text = text.replace("`cbow_mean` False", "--cbow-sum")
+    text = re.sub(r'(`\w+`) "(\w+)"', r"\1 \2", text)
+    return re.sub(r"`(\w+)`", lambda match: _option_name(match[1]), text)
 
 
 @reads_corpus()
+@takes_training_options
 def train(
     ctx: typer.Context,
     out: Annotated[
         Path, typer.Option("--out", metavar="MODEL", help="Folder to write the model to.")
     ],
-    vector_size: Annotated[int, _parameter("Dimensions of the vectors.")] = Config.vector_size,
-    window: Annotated[int, _parameter("Context words on either side.")] = Config.window,
-    min_window: Annotated[
-        int, _parameter("Each window is drawn from this to --window.")
-    ] = Config.min_window,
-    epochs: Annotated[int, _parameter("Passes over the text.")] = Config.epochs,
-    min_count: Annotated[int, _parameter("Leave out rarer words.")] = Config.min_count,
-    max_vocab_size: Annotated[
-        int | None, _parameter("At most so many words, the most frequent.")
-    ] = Config.max_vocab_size,
-    sample: Annotated[
-        float,
-        _parameter(
-            "Threshold of leaving out some occurrences of frequent words; 0: none. For a small "
-            "text (below some million words), 1e-3."
-        ),
-    ] = Config.sample,
-    negative: Annotated[int, _parameter("Noise words for each position.")] = Config.negative,
-    negatives: Annotated[
-        Negatives,
-        _parameter(
-            "Whether a batch of positions shares its noise words (several times faster), or each "
-            "draws its own, as word2vec does."
-        ),
-    ] = Negatives(Config.negatives),  # noqa: B008
-    shared: Annotated[int, _parameter("How many noise words a batch shares.")] = Config.shared,
-    batch_size: Annotated[int, _parameter("Positions in a batch.")] = Config.batch_size,
-    ns_exponent: Annotated[
-        float, _parameter("Noise words are drawn by their count to this power.")
-    ] = Config.ns_exponent,
-    alpha: Annotated[
-        float | None,
-        _parameter(
-            "Learning rate at the start.",
-            show_default="0.6; 0.025 with --cbow-sum or --cbow-gradient word2vec",
-        ),
-    ] = Config.alpha,
-    min_alpha: Annotated[float, _parameter("Learning rate at the end.")] = Config.min_alpha,
-    alpha_exponent: Annotated[
-        float | None,
-        _parameter(
-            "Learning rates fall with a word's count to this power; 0: the same for all words.",
-            show_default="0.25; 0 with --cbow-sum or --cbow-gradient word2vec",
-        ),
-    ] = Config.alpha_exponent,
-    cbow_mean: Annotated[
-        bool, _parameter("Mean or sum of the context words.", "--cbow-mean/--cbow-sum")
-    ] = Config.cbow_mean,
-    cbow_gradient: Annotated[
-        Gradient,
-        _parameter("Gradient of the mean: the true one, or that of word2vec and gensim."),
-    ] = Gradient(Config.cbow_gradient),  # noqa: B008
-    init: Annotated[
-        Init, _parameter("How weights begin: as in word2vec, or as in the thesis's experiments.")
-    ] = Init(Config.init),  # noqa: B008
-    workers: Annotated[int, _parameter("Threads to train with.")] = Config.workers,
-    seed: Annotated[int, _parameter("Same seed, same vectors, with one worker.")] = Config.seed,
-    deterministic: Annotated[
-        bool, _parameter("Same vectors with any number of workers.", "--deterministic")
-    ] = Config.deterministic,
     *,
     reading: Reading,
     checkpoint_minutes: Annotated[
         float,
         typer.Option(
             min=0,
-            help="How often to save an unfinished model to MODEL. Ctrl-C saves it as well.",
-            rich_help_panel=_RUNS,
+            help="Save the unfinished model to MODEL whenever this much time has passed. Ctrl-C "
+            "saves it as well.",
+            rich_help_panel=_CHECKPOINTS,
         ),
     ] = 10,
     checkpoint_epochs: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="Save it after so many epochs, too.",
-            rich_help_panel=_RUNS,
+            help="Also save it every this many epochs.",
+            rich_help_panel=_CHECKPOINTS,
             show_default=False,
         ),
     ] = None,
@@ -129,40 +101,41 @@ def train(
         bool,
         typer.Option(
             "--resume",
-            help="Go on with the interrupted run in MODEL, with the parameters it had; CORPUS is "
-            "the same. With one worker, or with --deterministic, the result is that of a run "
-            "without interruption.",
-            rich_help_panel=_RUNS,
+            help="Continue the interrupted run in MODEL, with its parameters. CORPUS must be the "
+            "same text. With one worker or with --deterministic the result is bit-identical to "
+            "that of an uninterrupted run.",
+            rich_help_panel=_CHECKPOINTS,
         ),
     ] = False,
     overwrite: Annotated[
         bool,
         typer.Option(
             "--overwrite",
-            help="Start anew even if MODEL holds an interrupted run. (A finished model is "
-            "replaced without this.)",
-            rich_help_panel=_RUNS,
+            help="Start from scratch even if MODEL holds an interrupted run. (A finished model is "
+            "replaced without this option.)",
+            rich_help_panel=_CHECKPOINTS,
         ),
     ] = False,
     update_from: Annotated[
         Path | None,
         typer.Option(
             metavar="OTHER",
-            help="Train the model OTHER further on CORPUS, with its parameters and the words of "
-            "both. --epochs, --alpha and --min-alpha can be given. Contexts are those of CORPUS: "
-            "words that are not in it have none then.",
-            rich_help_panel=_RUNS,
+            help="Continue training the model OTHER on CORPUS, with the parameters of OTHER and "
+            "the words of both. Only --epochs, --alpha and --min-alpha can be changed. Context "
+            "embeddings come from CORPUS alone: words that do not occur in it have none.",
+            rich_help_panel=_CHECKPOINTS,
         ),
     ] = None,
     progress: Annotated[
-        bool, typer.Option("--progress/--no-progress", help="Tell how far it is.")
+        bool, typer.Option("--progress/--no-progress", help="Report progress.")
     ] = True,
+    **parameters: Any,
 ) -> None:
     """Train a model on a text.
 
-    The text is read as documents, by default a line each, and words are parted by white space.
-    For text as people write it, add --clean lower --tokenize regexp. It is read twice, so it cannot
-    come from standard input.
+    The text is read as documents, by default one per line, and split into words at white space.
+    For raw text, add --clean lower --tokenize regexp. The text is read twice, so it cannot come
+    from standard input.
 
     \b
       conec train news.txt --out news.model --clean lower --tokenize regexp
@@ -170,29 +143,30 @@ def train(
       conec train "wiki/*/wiki_*.bz2" --out wiki.model --workers 8
       conec train news.txt --out news.model --clean lower --tokenize regexp --resume
     """  # noqa: D301, E501
-    arguments = dict(locals())
-    from conec.cli.running import Run, check_target
+    from conec.cli.training_run import TrainingRun, check_target
 
     interrupted = check_target(out)
-    given = {
+    changes = {
         name: value.value if isinstance(value, Enum) else value
-        for name, value in arguments.items()
-        if name in Config.__dataclass_fields__ and _on_command_line(ctx, name)
+        for name, value in parameters.items()
+        if _is_given(ctx, name)
     }
-    run = Run(reading.open(), out, (checkpoint_minutes, checkpoint_epochs), progress)
+    run = TrainingRun(reading.open(), out, (checkpoint_minutes, checkpoint_epochs), progress)
     if resume:
-        run.resume(interrupted, given)
+        run.resume(interrupted, changes)
         return
     if interrupted is not None and not overwrite:
         raise ValueError(
-            f"{out} holds an interrupted run: --resume goes on with it, --overwrite starts anew"
+            f"{out} holds an interrupted run: continue it with --resume, or start from scratch "
+            "with --overwrite"
         )
     if update_from is not None:
-        run.update(update_from, given)
+        run.update(update_from, changes)
     else:
-        run.start(given)
+        run.start(changes)
 
 
-def _on_command_line(ctx: typer.Context, name: str) -> bool:
+def _is_given(ctx: typer.Context, name: str) -> bool:
+    """Whether an option was given on the command line."""
     source = ctx.get_parameter_source(name)
     return source is not None and source.name != "DEFAULT"

@@ -169,24 +169,26 @@ class ExtendedContextEncoder(ContextEncoder):
         """The features, in the order given."""
         return self.feature_vocabulary.features
 
-    def encode(self, corpus: Any, *, progress: bool = False) -> FeatureStream:
-        """Encode documents with their features, to train on several times.
+    def encode(self, corpus: Any, *, progress: bool = False) -> TokenStream:
+        """Encode documents with their features, for several passes of `train` and the like.
 
         Parameters
         ----------
-        corpus : Corpus, path or iterable of documents
+        corpus : Corpus, path, iterable of documents, or FeatureStream
+            A FeatureStream is checked and returned.
         progress : bool
             Show a bar.
+
+        Returns
+        -------
+        FeatureStream
         """
-        documents = shown(documents_of(corpus), "encoding", progress)
-        return encoded(documents, self.clean, self.vocabulary.index, self.feature_vocabulary)
-
-    def _encode(self, corpus: CorpusLike | TokenStream, progress: bool = False) -> TokenStream:
         if not isinstance(corpus, TokenStream):
-            corpus = self.encode(corpus, progress=progress)
-        return super()._encode(corpus, progress)
+            documents = shown(documents_of(corpus), "encoding", progress)
+            corpus = encoded(documents, self.clean, self.vocabulary.index, self.feature_vocabulary)
+        return super().encode(corpus, progress=progress)
 
-    def _state(self, stream: TokenStream, *args: Any) -> TrainingState:
+    def _new_state(self, stream: TokenStream, *args: Any) -> TrainingState:
         if not isinstance(stream, FeatureStream):
             raise TypeError(
                 "a token stream has no features of its tokens: train on the documents, or on "
@@ -195,7 +197,7 @@ class ExtendedContextEncoder(ContextEncoder):
         check_weights("F1", self.F1, (len(self.feature_vocabulary), self.config.vector_size))
         if stream.rows.indices.max(initial=-1) >= len(self.F1):
             raise ValueError("the corpus was encoded with features that this model has not")
-        return super()._state(stream, *args)
+        return super()._new_state(stream, *args)
 
     def _chunk_trainer(self, stream: TokenStream, state: TrainingState) -> chunks.ChunkTrainer:
         weights = self.W1, self.F1, self.W2
@@ -320,7 +322,7 @@ class ExtendedContextEncoder(ContextEncoder):
         }
         return {**super()._parts(), persistence.FEATURES: persistence.Part(about, {"F1": self.F1})}
 
-    def _reload(self, path: StrPath) -> ExtendedContextEncoder:
+    def _load_same_kind(self, path: StrPath) -> ExtendedContextEncoder:
         return type(self).load(path, features=self.features, clean=self.clean)
 
     @classmethod

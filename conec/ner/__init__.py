@@ -1,4 +1,4 @@
-"""Named entities: features of tokens from a Context Encoder, and a tagger that uses them."""
+"""Named-entity recognition: features of tokens from a Context Encoder, and a tagger."""
 
 from conec.ner.features import ContextFeatures
 from conec.ner.schemes import convert

@@ -1,7 +1,9 @@
-"""Clusters of vectors at several granularities: coarse ones are made of fine ones."""
+"""Clusters of vectors at several granularities; coarse clusters are unions of fine ones."""
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -9,46 +11,56 @@ import numpy as np
 
 from conec.linalg import normalize
 from conec.types import FloatArray, IntArray
+from corpora.errors import warn
 
-_ROWS = 4096  # vectors that are compared with all centres at a time
+logger = logging.getLogger(__name__)
+
+_ROWS = 4096  # vectors compared with all centers at a time
 
 
 @dataclass(frozen=True)
 class Clusters:
-    """Groups of vectors that point in like directions.
+    """Clusters of vectors with similar directions.
 
     Attributes
     ----------
     mean : float32 array of shape (d,)
-        Taken off before directions are compared: what all vectors share says nothing.
-    centres : float32 array of shape (k, d)
-        Of the finest groups.
+        Mean of all vectors, subtracted before directions are compared: it carries no
+        information about a single vector.
+    centers : float32 array of shape (k, d)
+        Centers of the finest clusters.
     parents : int32 array of shape (k, levels)
-        The group that each of these belongs to at each level, from 0.
+        Cluster that each of the finest clusters belongs to at each level, from 0.
     """
 
     mean: FloatArray
-    centres: FloatArray
+    centers: FloatArray
     parents: IntArray
 
     @property
+    def centres(self) -> FloatArray:
+        """Deprecated name of `centers`."""
+        warn("Clusters.centres is deprecated, use Clusters.centers", DeprecationWarning)
+        return self.centers
+
+    @property
     def sizes(self) -> list[int]:
-        """How many groups each level has."""
+        """Number of clusters at each level."""
         return [int(n) for n in self.parents.max(axis=0) + 1]
 
     @classmethod
     def fit(cls, vectors: FloatArray, sizes: Sequence[int], random_state: int = 0) -> Clusters:
-        """Group vectors by k-means, and the groups by Ward's method.
+        """Cluster vectors by k-means, and merge these clusters by Ward's method.
 
         Parameters
         ----------
         vectors : float32 array of shape (n, d)
-            Zero vectors are left out.
+            Zero vectors are ignored.
         sizes : sequence of int
-            Groups at each level. Where there are fewer different vectors, there are
-            fewer groups.
+            Number of clusters at each level. If there are fewer distinct vectors, there are
+            fewer clusters.
         random_state : int
-            Where k-means starts.
+            Seed of k-means.
 
         Raises
         ------
@@ -58,35 +70,38 @@ class Clusters:
         from scipy.cluster.hierarchy import fcluster, linkage
         from sklearn.cluster import KMeans
 
+        begin = time.perf_counter()
         vectors = vectors[vectors.any(axis=1)]
         if not len(vectors):
-            raise ValueError("there is nothing to group: all vectors are zero")
+            raise ValueError("there is nothing to cluster: all vectors are zero")
         mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
         directions = normalize(vectors - mean)
         k = min(max(sizes), len(np.unique(directions, axis=0)))
         kmeans = KMeans(k, init="random", n_init=1, max_iter=20, random_state=random_state)
-        centres = kmeans.fit(directions).cluster_centers_.astype(np.float32)
-        tree = linkage(centres.astype(np.float64), "ward") if k > 1 else None
+        centers = kmeans.fit(directions).cluster_centers_.astype(np.float32)
+        tree = linkage(centers.astype(np.float64), "ward") if k > 1 else None
         parents = np.zeros((k, len(sizes)), np.int32)
         for level, size in enumerate(sizes):
             if size >= k:
                 parents[:, level] = np.arange(k)
             elif tree is not None:
                 parents[:, level] = fcluster(tree, size, "maxclust") - 1
-        return cls(mean, centres, parents)
+        seconds = time.perf_counter() - begin
+        logger.info("clustered %d vectors into %d clusters in %.1f s", len(vectors), k, seconds)
+        return cls(mean, centers, parents)
 
     def check(self, size: int, levels: int) -> None:
-        """Raise ValueError unless the arrays fit together, and vectors of this size."""
-        k = len(self.centres)
-        shapes = self.mean.shape, self.centres.shape, self.parents.shape
+        """Raise ValueError unless the arrays fit together and fit vectors of this size."""
+        k = len(self.centers)
+        shapes = self.mean.shape, self.centers.shape, self.parents.shape
         if shapes != ((size,), (k, size), (k, levels)) or not k:
-            raise ValueError(f"arrays of groups have shapes that do not fit together: {shapes}")
-        types = [array.dtype.name for array in (self.mean, self.centres, self.parents)]
+            raise ValueError(f"the arrays of clusters have shapes that do not match: {shapes}")
+        types = [array.dtype.name for array in (self.mean, self.centers, self.parents)]
         if types != ["float32", "float32", "int32"] or self.parents.min() < 0:
-            raise ValueError("arrays of groups have other types or values than such arrays have")
+            raise ValueError("the arrays of clusters have unexpected types or values")
 
     def assign(self, vectors: FloatArray) -> IntArray:
-        """Nearest group of each vector at each level.
+        """Nearest cluster of each vector at each level.
 
         Parameters
         ----------
@@ -97,12 +112,12 @@ class Clusters:
         int32 array of shape (n, levels)
             -1 for zero vectors.
         """
-        found = np.full((len(vectors), self.parents.shape[1]), -1, np.int32)
-        lengths = np.einsum("ij,ij->i", self.centres, self.centres)
+        assigned = np.full((len(vectors), self.parents.shape[1]), -1, np.int32)
+        lengths = np.einsum("ij,ij->i", self.centers, self.centers)
         for start in range(0, len(vectors), _ROWS):
             block = vectors[start : start + _ROWS]
             directions = normalize(block - self.mean)
-            nearest = (lengths - 2 * directions @ self.centres.T).argmin(axis=1)
-            has = block.any(axis=1)
-            found[start : start + _ROWS][has] = self.parents[nearest[has]]
-        return found
+            nearest = (lengths - 2 * directions @ self.centers.T).argmin(axis=1)
+            nonzero = block.any(axis=1)
+            assigned[start : start + _ROWS][nonzero] = self.parents[nearest[nonzero]]
+        return assigned

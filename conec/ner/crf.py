@@ -1,22 +1,26 @@
-"""A conditional random field: CRFsuite, by way of python-crfsuite."""
+"""A conditional random field: CRFsuite through python-crfsuite."""
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+logger = logging.getLogger(__name__)
+
 Attributes = list[list[str]]
-"""Of each token of a sentence, those that it has."""
+"""Attributes of each token of a sentence."""
 
 
-def require() -> Any:
-    """The module pycrfsuite.
+def require_crfsuite() -> Any:
+    """Import the module pycrfsuite.
 
     Raises
     ------
     ImportError
-        If it is not installed; names the extra.
+        If it is not installed; the message names the extra.
     """
     try:
         import pycrfsuite
@@ -36,68 +40,75 @@ def train(
     max_iterations: int,
     progress: bool = False,
 ) -> None:
-    """Train by L-BFGS (or OWL-QN, with `c1`), and write the field to a file.
+    """Train a field by L-BFGS (OWL-QN if `c1` is positive), and write it to a file.
 
     Parameters
     ----------
     path : Path
     sentences : iterable of (list of list of str, sequence of str)
-        Attributes and labels of the tokens of each; held in compact form only.
+        Attributes and labels of the tokens of each sentence; CRFsuite keeps a compact copy.
     c1, c2 : float
         Weights of the L1 and L2 penalties.
     max_iterations : int
-        At most so many.
     progress : bool
         Show a bar.
     """
     from tqdm import tqdm
 
-    crfsuite = require()
+    crfsuite = require_crfsuite()
     base: Any = crfsuite.Trainer
-    quiet = None if progress else True
-    with tqdm(total=max_iterations, desc="CRF", unit="iteration", disable=quiet) as bar:
+    hidden = None if progress else True
+    with tqdm(total=max_iterations, desc="CRF", unit="iteration", disable=hidden) as bar:
 
         class Trainer(base):  # type: ignore[misc]
             def message(self, text: str) -> None:
                 if text.startswith("***** Iteration"):
                     bar.update()
+                if text.strip():
+                    logger.debug("CRFsuite: %s", text.strip())
 
         trainer = Trainer(algorithm="lbfgs", verbose=True)
         trainer.set_params({"c1": c1, "c2": c2, "max_iterations": max_iterations})
+        begin = time.perf_counter()
+        n_sentences = 0
         for attributes, labels in sentences:
             trainer.append(crfsuite.ItemSequence(attributes), labels)
+            n_sentences += 1
+        prepared = time.perf_counter()
+        logger.info("features of %d sentences in %.1f s", n_sentences, prepared - begin)
         trainer.train(str(path))
+        logger.info("trained a field in %.1f s", time.perf_counter() - prepared)
 
 
 class Field:
-    """A trained field.
+    """A trained conditional random field.
 
     Parameters
     ----------
     content : bytes
-        Of a file that `train` wrote.
+        Content of a file that `train` wrote.
 
     Raises
     ------
     ValueError
-        If it is none.
+        If it is anything else.
     """
 
     def __init__(self, content: bytes) -> None:
-        self._tagger = require().Tagger()
-        self._content = content  # CRFsuite reads on in it
-        # CRFsuite takes what lies behind its mark on trust, and would crash
-        whole = int.from_bytes(content[4:8], "little") == len(content)
-        if not content.startswith(b"lCRF") or not whole:
-            raise ValueError("it is no file of CRFsuite, or not a whole one")
+        self._tagger = require_crfsuite().Tagger()
+        self.content = content  # CRFsuite keeps reading from it
+        # CRFsuite does not check what follows its magic number, and would crash
+        is_whole = int.from_bytes(content[4:8], "little") == len(content)
+        if not content.startswith(b"lCRF") or not is_whole:
+            raise ValueError("this is not a CRFsuite model, or it is truncated")
         self._tagger.open_inmemory(content)
 
     def __reduce__(self) -> tuple[type[Field], tuple[bytes]]:
-        return Field, (self._content,)  # CRFsuite's object cannot be copied
+        return Field, (self.content,)  # CRFsuite's object cannot be copied
 
-    def labels(self, attributes: Attributes) -> list[str]:
-        """The most probable labels of a sentence's tokens."""
+    def predict(self, attributes: Attributes) -> list[str]:
+        """Most probable labels of the tokens of a sentence."""
         if not attributes:
             return []
-        found: list[str] = self._tagger.tag(require().ItemSequence(attributes))
-        return found
+        labels: list[str] = self._tagger.tag(require_crfsuite().ItemSequence(attributes))
+        return labels

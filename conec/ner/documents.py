@@ -1,43 +1,43 @@
-"""What the tagger and its features take: documents of sentences of tokens, and their tags."""
+"""Input of taggers and their features: documents of sentences of tokens, and their tags."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
+from corpora.readers import TaggedDocument
+
 Row: TypeAlias = tuple[str, ...]
-"""A token: its word, and what else is known of it, such as its part of speech."""
-Sentence: TypeAlias = list[Row]
-Document: TypeAlias = list[Sentence]
+"""A token: the word, and further columns such as its part of speech."""
 
 
-def read_documents(X: Iterable[Any]) -> tuple[list[Document], bool]:
-    """Documents in one form, whichever of the forms allowed they come in.
+def read_documents(X: Iterable[Any]) -> tuple[list[TaggedDocument], bool]:
+    """Convert documents or sentences to documents of sentences of rows.
 
     Parameters
     ----------
     X : iterable of documents, or of sentences
-        A document is a sequence of sentences, a sentence one of tokens. A token is a
-        string, or a tuple of strings of which the first is the word, as
-        `corpora.Corpus.tagged` gives them: a tuple is always a token, unless it has other
-        sequences in it. Plain sentences are documents of one sentence each.
+        A document is a sequence of sentences, a sentence a sequence of tokens. A token is a
+        string, or a tuple of strings that starts with the word, as in `corpora.Corpus.tagged`: a
+        tuple is always a token, unless it contains other sequences. Each plain sentence becomes
+        a document.
 
     Returns
     -------
-    documents : list of Document
+    documents : list of documents
     nested : bool
         False for plain sentences.
 
     Raises
     ------
     TypeError
-        If it is a string, or a token is none.
+        If `X` is a string, or a token is not a string or tuple of strings.
     ValueError
         If documents and sentences are mixed, or a token is an empty string.
     """
     if isinstance(X, (str, bytes)):
-        raise TypeError("documents are lists of sentences of tokens, not a string: cut it first")
-    found: list[Document] = []
+        raise TypeError("documents are lists of sentences of tokens, not a string: split it first")
+    documents: list[TaggedDocument] = []
     kinds: set[bool] = set()
     for number, item in enumerate(X):
         where = f"item {number}"
@@ -47,73 +47,75 @@ def read_documents(X: Iterable[Any]) -> tuple[list[Document], bool]:
             kinds.add(nested)
         if len(kinds) > 1:
             raise ValueError(
-                f"{where} is a {'document' if nested else 'sentence'}, and what stands before it "
-                "is not: give documents of sentences, or sentences alone"
+                f"{where} is a {'document' if nested else 'sentence'}, but earlier items are not: "
+                "pass only documents of sentences, or only sentences"
             )
         sentences = content if nested or not content else [content]
-        found.append([_read(s, f"{where}, sentence {n}") for n, s in enumerate(sentences)])
+        documents.append([_rows(s, f"{where}, sentence {n}") for n, s in enumerate(sentences)])
     nested = kinds != {False}
     # an empty item is a sentence without tokens, or a document without sentences
-    return [document or [[]] for document in found] if not nested else found, nested
+    return [document or [[]] for document in documents] if not nested else documents, nested
 
 
-def read_tags(y: Iterable[Any], documents: Sequence[Document]) -> list[list[list[str]]]:
-    """Tags of documents, in the same form.
+def read_tags(y: Iterable[Any], documents: Sequence[TaggedDocument]) -> list[list[list[str]]]:
+    """Convert tags to lists of the same form as documents.
 
     Parameters
     ----------
     y : iterable
-        Tags of the tokens, in documents of sentences, or in sentences alone, be they the
-        sentences of all documents.
-    documents : sequence of Document
+        Tags of the tokens, as documents of sentences, or as the sentences of all documents.
+    documents : sequence of documents
 
     Raises
     ------
     TypeError
-        If a tag is no string.
+        If a tag is not a string.
     ValueError
-        If they are not as many as the tokens.
+        If the numbers of documents, sentences or tokens differ.
     """
     tagged, nested = read_documents(y)
     sizes = [len(sentence) for document in documents for sentence in document]
-    flat = [[row[0] for row in sentence] for document in tagged for sentence in document]
+    sentences = [[row[0] for row in sentence] for document in tagged for sentence in document]
     if nested and len(tagged) != len(documents):
         raise ValueError(f"there are {len(documents)} documents, but tags of {len(tagged)}")
-    if len(flat) != len(sizes):
-        raise ValueError(f"there are {len(sizes)} sentences, but tags of {len(flat)}")
-    for number, (tags, size) in enumerate(zip(flat, sizes, strict=True)):
+    if len(sentences) != len(sizes):
+        raise ValueError(f"there are {len(sizes)} sentences, but tags of {len(sentences)}")
+    for number, (tags, size) in enumerate(zip(sentences, sizes, strict=True)):
         if len(tags) != size:
             raise ValueError(f"sentence {number} has {size} tokens, but {len(tags)} tags")
-    rest = iter(flat)
-    return [[next(rest) for _ in document] for document in documents]
+    in_order = iter(sentences)
+    return [[next(in_order) for _ in document] for document in documents]
 
 
 def _sequence(item: Any, where: str) -> Sequence[Any]:
     if isinstance(item, (str, bytes)):
         raise TypeError(
-            f"{where} is a string, {item[:40]!r}, where a sentence, a list of tokens, belongs"
+            f"{where} is a string, {item[:40]!r}, but must be a sentence: a list of tokens"
         )
     if not isinstance(item, Iterable):
-        raise TypeError(f"{where} is {item!r}, where a list of tokens or of sentences belongs")
+        raise TypeError(f"{where} is {item!r}, but must be a list of tokens or of sentences")
     return item if isinstance(item, (list, tuple)) else list(item)
 
 
 def _is_sentence(part: Any) -> bool:
-    """Whether it is a sentence, and not a token."""
+    """Whether it is a sentence, not a token."""
     if isinstance(part, tuple):
         return not part or not isinstance(part[0], str)
     return not isinstance(part, str) and isinstance(part, Iterable)
 
 
-def _read(sentence: Any, where: str) -> Sentence:
-    rows: Sentence = []
-    for place, token in enumerate(_sequence(sentence, where)):
+def _rows(sentence: Any, where: str) -> list[Row]:
+    rows: list[Row] = []
+    for i, token in enumerate(_sequence(sentence, where)):
         row = token if isinstance(token, tuple) else (token,)
         if not row or not all(isinstance(value, str) for value in row):
             raise TypeError(
-                f"token {place} of {where} is {token!r}, not a string or a tuple of strings"
+                f"token {i} of {where} is {token!r}, not a string or a tuple of strings"
             )
         if not row[0]:
-            raise ValueError(f"token {place} of {where} is empty: breaks are put in by themselves")
+            raise ValueError(
+                f"token {i} of {where} is empty: leave it out, breaks between sentences are added "
+                "automatically"
+            )
         rows.append(row)
     return rows

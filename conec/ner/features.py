@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import logging
 import os
+import time
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
@@ -13,61 +15,69 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from conec.ner.clusters import Clusters
-from conec.ner.documents import Document, read_documents
+from conec.ner.documents import read_documents
 from conec.types import BoolArray, FloatArray, IntArray, StrPath
 from corpora import with_breaks
 from corpora.checks import check_integer, check_number
 from corpora.cleaning import Pipeline
+from corpora.readers import TaggedDocument
 
 if TYPE_CHECKING:
     from scipy import sparse as scipy_sparse
 
-    from conec.model import ContextEncoder
+    from conec import ContextEncoder
+
+logger = logging.getLogger(__name__)
 
 Space = Literal["word", "context", "document"]
 
 
 class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Features of each token of a document, also of words that the model never saw.
+    """Features of each token of a document, including words that the model does not know.
 
-    Dense, they are the token's embedding in the sense at hand (`ContextEncoder.embed` of the
-    document, with breaks between its sentences). Sparse, they say in which groups of
-    similar words and tokens it is, at several granularities: linear taggers such as
-    conditional random fields learn more and faster from these [1]_.
+    Dense features are the embedding of the token in its document (`ContextEncoder.embed` of the
+    document, with breaks between sentences). Sparse features are the clusters of similar words
+    and tokens that it belongs to, at several granularities. Linear taggers such as conditional
+    random fields learn more and faster from these [1]_.
 
     Parameters
     ----------
     model : ContextEncoder or path
-        A trained model or its folder. It is shared with clones, not copied.
+        A trained model or its folder. Clones share it.
     a : float
-        Share of the global context in a token's embedding; see `ContextEncoder.embed`.
+        Weight of a known word's embedding from training; the rest is its context in the
+        document. See `ContextEncoder.embed`.
     sparse : bool
-        Groups instead of embeddings.
+        Clusters instead of embeddings.
     spaces : sequence of {"word", "context", "document"}
-        What is grouped: the words of the model by their rows of W1, by the embeddings of
-        their global contexts, or the tokens of the documents that `fit` gets by their
-        embeddings in these. In the first two, words that the model does not know are in
-        no group; in the last, they are.
+        What is clustered. "word": the words of the model by their rows of W1. "context": the
+        words of the model by their context embeddings. "document": the tokens of the documents
+        passed to `fit`, by their embeddings in these. Words that the model does not know have a
+        cluster in "document" only.
     clusters : sequence of int
-        How many groups there are at each granularity.
+        Number of clusters at each granularity.
     n_words : int
-        So many words of the model, the most frequent, say where the groups are.
+        Number of words that are clustered: the most frequent ones.
     clean : str or sequence of str, optional
-        Steps of `corpora.cleaning` that bring tokens to the form of the model's words, such
-        as ``("lower", "digits")``. A token that nothing is left of stays as it is.
+        Steps of `corpora.cleaning` that convert tokens to the form of the model's words, such as
+        ``("lower", "digits")``. A token that becomes empty is left unchanged. A model with
+        features cleans tokens itself.
     random_state : int
-        Where the search for groups starts.
+        Seed of the clustering.
 
     Attributes
     ----------
     model_ : ContextEncoder
     clusters_ : dict of str to Clusters
-        Of each space; empty for dense features.
+        Clusters in each space; empty for dense features.
 
     Notes
     -----
-    There is one row a token and not one a document, so `y` of a pipeline are the tags of all
-    tokens, and scikit-learn's splits for cross-validation, which cut rows, do not fit.
+    There is a row for each token, not for each document: `y` of a pipeline are the tags of all
+    tokens, and scikit-learn's cross-validation, which splits rows, does not apply.
+
+    With an `ExtendedContextEncoder`, tokens should be rows with all columns that its features
+    read.
 
     References
     ----------
@@ -83,8 +93,8 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     >>> documents = [[["Fires", "spread"], ["Zorbville", "burns"]]]
     >>> ContextFeatures(model, clean="lower").fit_transform(documents).shape
     (4, 20)
-    >>> groups = ContextFeatures(model, sparse=True, clusters=(4, 8), clean="lower")
-    >>> groups.fit(documents).transform(documents).shape[0]
+    >>> features = ContextFeatures(model, sparse=True, clusters=(4, 8), clean="lower")
+    >>> features.fit(documents).transform(documents).shape[0]
     4
     """
 
@@ -123,18 +133,18 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         tags.input_tags.string = True
         return tags
 
-    # Learning
+    # Fitting
 
     def fit(self, X: Iterable[Any], y: object = None) -> ContextFeatures:  # noqa: ARG002
-        """Look for groups, if features are sparse; check the model and its documents.
+        """Check the model and the documents, and compute clusters if features are sparse.
 
         Parameters
         ----------
         X : iterable of documents, or of sentences
-            Documents are lists of sentences, these of tokens, these strings (or tuples that
-            begin with the word). Plain sentences are documents of their own.
+            Documents are lists of sentences, sentences are lists of tokens: strings, or tuples
+            that start with the word. Each plain sentence counts as a document.
         y : object
-            Not looked at.
+            Ignored.
 
         Returns
         -------
@@ -143,45 +153,50 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         TypeError, ValueError
-            If the model is none or not trained, a parameter is out of range, or the
-            documents have another form or no token.
+            If `model` is not a trained model, a parameter is out of range, or the documents have
+            another form or no tokens; or if the model in a folder needs custom features or
+            cleaning: load it with `conec.load`, and pass it.
         RuntimeError
-            If contexts are asked for and the model has none.
+            If context embeddings are needed and the model has none.
         FileNotFoundError, ModelError
             If there is no model at the path.
         """
-        model = self._checked()
+        model = self._checked(self._loaded_model())
         documents, _ = read_documents(X)
         if not any(sentence for document in documents for sentence in document):
             raise ValueError("there are no tokens in the documents")
-        found: dict[str, Clusters] = {}
-        if self.sparse:
-            sizes = list(self.clusters)
-            for space in self.spaces:
-                if space == "document":
-                    vectors = self._embed(model, documents)
-                    # a word has one embedding in a document, however often it stands there
-                    vectors = np.unique(vectors, axis=0)
-                else:
-                    vectors = self._words(model, space)[: self.n_words]
-                if not vectors.any():
-                    raise ValueError(
-                        f"all vectors of the space {space!r} are zero: has the model any word "
-                        "of the documents? (clean= brings tokens to the form of its words)"
-                    )
-                found[space] = Clusters.fit(vectors, sizes, self.random_state)
-        self.model_, self.clusters_ = model, found
+        clusters: dict[str, Clusters] = {}
+        for space in self.spaces if self.sparse else ():
+            begin = time.perf_counter()
+            if space == "document":
+                # a word has one embedding in a document, however often it occurs there
+                vectors = np.unique(self._embed(model, documents), axis=0)
+            else:
+                n_words = min(self.n_words, len(model))
+                vectors = _word_vectors(model, space, np.arange(n_words))
+            if not vectors.any():
+                raise ValueError(
+                    f"all vectors of the space {space!r} are zero: does the model know any word of "
+                    "the documents? (clean= converts tokens to the form of its words)"
+                )
+            seconds = time.perf_counter() - begin
+            logger.info("%d vectors of the space %s in %.1f s", len(vectors), space, seconds)
+            clusters[space] = Clusters.fit(vectors, list(self.clusters), self.random_state)
+        self.model_, self.clusters_ = model, clusters
         return self
 
-    def _checked(self) -> ContextEncoder:
-        """The model, if it and the parameters are such that features can be made."""
+    def _loaded_model(self) -> ContextEncoder:
         from conec import ContextEncoder, load
 
         model = self.model
         if isinstance(model, (str, os.PathLike)):
-            model = load(model)
+            return load(model)
         if not isinstance(model, ContextEncoder):
-            raise TypeError(f"model is a ContextEncoder or the folder of one, not {model!r}")
+            raise TypeError(f"model must be a ContextEncoder or the folder of one, got {model!r}")
+        return model
+
+    def _checked(self, model: ContextEncoder) -> ContextEncoder:
+        """Return a model after checking that features can be made with it and the parameters."""
         if not len(model):
             raise ValueError("the model has no vocabulary yet: call its fit")
         check_number("a", self.a, 0, 1)
@@ -190,13 +205,15 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         _pipeline(self.clean)
         for name, values in (("spaces", self.spaces), ("clusters", self.clusters)):
             if isinstance(values, (str, int)) or not len(values):
-                raise ValueError(f"{name} is a sequence with at least one value, not {values!r}")
+                raise ValueError(
+                    f"{name} must be a sequence with at least one value, got {values!r}"
+                )
             if len(set(values)) < len(values):
-                raise ValueError(f"{name} has a value twice: {values!r}")
+                raise ValueError(f"{name} must not contain a value twice, got {values!r}")
         for space in self.spaces:
             if space not in get_args(Space):
-                known = ", ".join(map(repr, get_args(Space)))
-                raise ValueError(f"spaces are {known}, not {space!r}")
+                names = ", ".join(map(repr, get_args(Space)))
+                raise ValueError(f"each of spaces must be one of {names}, got {space!r}")
         for size in self.clusters:
             check_integer("each value of clusters", size, 1)
         needs_contexts = (self.sparse and "context" in self.spaces) or (
@@ -206,8 +223,8 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         )
         if needs_contexts and model.context_embeddings is None:
             raise RuntimeError(
-                "the model has no global contexts: call its build_contexts with the corpus, or "
-                'use a=0, and spaces without "context"'
+                "the model has no context embeddings: call its learn_map or build_contexts with "
+                'the corpus, or use a=0 and spaces without "context"'
             )
         return model
 
@@ -223,8 +240,8 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
         Returns
         -------
-        float32 array of shape (n_tokens, d), or csr_matrix of shape (n_tokens, n_groups)
-            A row is zero where a token has no context at all.
+        float32 array of shape (n_tokens, d), or csr_matrix of shape (n_tokens, n_clusters)
+            The row of a token without any context is zero.
 
         Raises
         ------
@@ -237,16 +254,17 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             return self._embed(self.model_, documents)
         from scipy import sparse
 
-        groups = self._groups(documents)
+        numbers = self._cluster_numbers(documents)
         first = np.cumsum([0, *self._sizes()])
-        has = groups >= 0
-        columns = (groups + first[:-1])[has]
-        starts = np.concatenate([[0], np.cumsum(has.sum(axis=1))])
+        assigned = numbers >= 0
+        columns = (numbers + first[:-1])[assigned]
+        row_starts = np.concatenate([[0], np.cumsum(assigned.sum(axis=1))])
         ones = np.ones(len(columns), np.float32)
-        return sparse.csr_matrix((ones, columns, starts), shape=(len(groups), int(first[-1])))
+        shape = len(numbers), int(first[-1])
+        return sparse.csr_matrix((ones, columns, row_starts), shape=shape)
 
     def groups(self, X: Iterable[Any]) -> IntArray:
-        """Numbers of the groups that tokens are in, a column for each space and granularity.
+        """Numbers of the clusters of tokens, a column for each space and granularity.
 
         Parameters
         ----------
@@ -255,7 +273,7 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         int32 array of shape (n_tokens, len(spaces) * len(clusters))
-            -1 where a token is in none. The columns are those that `group_names` names.
+            -1 where a token has no cluster. `group_names` are the names of the columns.
 
         Raises
         ------
@@ -266,8 +284,8 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "model_")
         if not self.sparse:
-            raise ValueError("dense features have no groups: use sparse=True")
-        return self._groups(read_documents(X)[0])
+            raise ValueError("dense features have no clusters: use sparse=True")
+        return self._cluster_numbers(read_documents(X)[0])
 
     @property
     def group_names(self) -> list[str]:
@@ -275,12 +293,12 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return [f"{space}{size}" for space in self.spaces for size in self.clusters]
 
     def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:  # noqa: ARG002
-        """Names of the features: "context0", ... or those of the groups, "word64_0", ...
+        """Names of the features: "context0", ... or those of the clusters, "word64_0", ...
 
         Parameters
         ----------
         input_features : object
-            Not looked at.
+            Ignored.
 
         Returns
         -------
@@ -295,35 +313,31 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.array(names, dtype=object)
 
     def _sizes(self) -> list[int]:
-        return [size for found in self.clusters_.values() for size in found.sizes]
+        return [size for clusters in self.clusters_.values() for size in clusters.sizes]
 
-    def _groups(self, documents: Sequence[Document]) -> IntArray:
+    def _cluster_numbers(self, documents: Sequence[TaggedDocument]) -> IntArray:
         blocks = []
-        for space, found in self.clusters_.items():
+        for space, clusters in self.clusters_.items():
             if space == "document":
-                blocks.append(found.assign(self._embed(self.model_, documents)))
+                blocks.append(clusters.assign(self._embed(self.model_, documents)))
                 continue
             index = self.model_.vocabulary.index
-            rows = [index.get(w, -1) for d in documents for w in self._tokens(d) if w]
-            ids, places = np.unique(np.array(rows, np.int64), return_inverse=True)
-            vectors = self._words(self.model_, space)[np.maximum(ids, 0)]
+            # a model with features has a cleaning function of its own
+            clean = getattr(self.model_, "clean", None) or str
+            words = [clean(w) or w for d in documents for w in self._tokens(d) if w]
+            word_ids = np.array([index.get(word, -1) for word in words], np.int64)
+            ids, positions = np.unique(word_ids, return_inverse=True)
+            vectors = _word_vectors(self.model_, space, np.maximum(ids, 0))
             vectors[ids < 0] = 0
-            blocks.append(found.assign(vectors)[places])
+            blocks.append(clusters.assign(vectors)[positions])
         return np.concatenate(blocks, axis=1)
 
-    @staticmethod
-    def _words(model: ContextEncoder, space: Space | str) -> FloatArray:
-        if space == "word":
-            return model._unit_W1()
-        assert model.context_embeddings is not None
-        return model.context_embeddings
-
-    def _tokens(self, document: Document) -> list[str]:
-        """Clean words, with breaks between sentences, as the model takes them."""
+    def _tokens(self, document: TaggedDocument) -> list[str]:
+        """Cleaned words of a document, with breaks between sentences."""
         clean = _pipeline(self.clean) or str
         return with_breaks([clean(row[0]) or row[0] for row in s] for s in document)
 
-    def _embed(self, model: ContextEncoder, documents: Sequence[Document]) -> FloatArray:
+    def _embed(self, model: ContextEncoder, documents: Sequence[TaggedDocument]) -> FloatArray:
         from conec import ExtendedContextEncoder
 
         blocks = [np.zeros((0, model.config.vector_size), np.float32)]
@@ -338,6 +352,15 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             is_token: BoolArray = np.array([bool(word) for word in words], dtype=np.bool_)
             blocks.append(model.embed(words, self.a)[is_token])
         return np.concatenate(blocks)
+
+
+def _word_vectors(model: ContextEncoder, space: str, ids: npt.NDArray[np.int64]) -> FloatArray:
+    """Vectors of some words of a model, as a copy."""
+    if space == "word":
+        return model.normalized_W1[ids]
+    assert model.context_embeddings is not None  # checked by `fit`
+    vectors: FloatArray = np.array(model.context_embeddings[ids])
+    return vectors
 
 
 def _pipeline(clean: str | Sequence[str] | None) -> Pipeline | None:

@@ -35,6 +35,7 @@ FORMAT = "conec.ner.Tagger"
 FORMAT_VERSION = 1
 ABOUT, WORDS, FIELD = "tagger.json", "words.json", "field.crfsuite"
 GROUPS, MODEL = "groups.safetensors", "model"
+_ARRAYS = ("mean", "centres", "parents")
 _FILES = {ABOUT, WORDS, FIELD, GROUPS, MODEL}
 
 
@@ -152,7 +153,7 @@ def _features(
         parameters["clean"] = parameters["clean"] or None
         parameters["model"] = encoder
         features = ContextFeatures(**parameters)
-        features.model_ = features._checked()
+        features.model_ = features._checked(encoder)
         features.model = encoder if place is None else place
         features.clusters_ = _unpack(checked(GROUPS), features)
     except ModelError:
@@ -167,9 +168,9 @@ def _pack(clusters: dict[str, Clusters]) -> bytes:
 
     packed: bytes = to_bytes(
         {
-            f"{space}.{name}": np.ascontiguousarray(getattr(found, name))
-            for space, found in clusters.items()
-            for name in ("mean", "centres", "parents")
+            f"{space}.{name}": np.ascontiguousarray(array)
+            for space, own in clusters.items()
+            for name, array in zip(_ARRAYS, (own.mean, own.centers, own.parents), strict=True)
         }
     )
     return packed
@@ -185,7 +186,7 @@ def _unpack(content: bytes, features: ContextFeatures) -> dict[str, Clusters]:
         raise ValueError(f"{GROUPS}: {error}") from error
     found: dict[str, Clusters] = {}
     for space in features.spaces:
-        own = Clusters(*(arrays[f"{space}.{name}"] for name in ("mean", "centres", "parents")))
+        own = Clusters(*(arrays[f"{space}.{name}"] for name in _ARRAYS))
         own.check(features.model_.config.vector_size, len(features.clusters))
         found[space] = own
     return found

@@ -1,27 +1,27 @@
-"""How tags write entities down, and from one such scheme to another."""
+"""Tagging schemes of named entities, and conversion between them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, get_args
+from typing import Literal
 
 from conec.evaluation import entities
 from corpora.checks import check_choice
 
 Scheme = Literal["iob1", "iob2", "bioes"]
-SCHEMES: tuple[str, ...] = get_args(Scheme)
 
 
 def convert(tags: Sequence[str], scheme: Scheme) -> list[str]:
-    """Write the entities of a sentence in another scheme.
+    """Convert the tags of a sentence to another tagging scheme.
 
     Parameters
     ----------
     tags : sequence of str
-        Of any scheme that `conec.evaluation.entities` reads.
+        In any scheme that `conec.evaluation.entities` reads.
     scheme : {"iob1", "iob2", "bioes"}
-        ``B-`` only where an entity follows another of its type; at the beginning of each;
-        or with ``E-`` at the end and ``S-`` for those of one token as well.
+        "iob1": ``B-`` only where an entity follows another one of its type. "iob2": ``B-`` at
+        the start of each entity. "bioes": also ``E-`` at its end, and ``S-`` for entities of one
+        token.
 
     Returns
     -------
@@ -30,7 +30,7 @@ def convert(tags: Sequence[str], scheme: Scheme) -> list[str]:
     Raises
     ------
     ValueError
-        If the scheme is unknown, or a tag is none.
+        If the scheme is unknown, or a tag is invalid.
 
     Examples
     --------
@@ -38,15 +38,15 @@ def convert(tags: Sequence[str], scheme: Scheme) -> list[str]:
     ['B-PER', 'E-PER', 'O', 'S-LOC']
     """
     check_choice("scheme", scheme, Scheme)
-    written = ["O"] * len(tags)
-    end, before = 0, ""
-    for kind, start, stop in entities(tags):
-        written[start:stop] = [f"I-{kind}"] * (stop - start)
-        if scheme != "iob1" or (start == end and kind == before):
-            written[start] = f"B-{kind}"
+    converted = ["O"] * len(tags)
+    previous_stop, previous_type = 0, ""
+    for entity_type, start, stop in entities(tags):
+        converted[start:stop] = [f"I-{entity_type}"] * (stop - start)
+        if scheme != "iob1" or (start == previous_stop and entity_type == previous_type):
+            converted[start] = f"B-{entity_type}"
         if scheme == "bioes":
-            written[stop - 1] = f"E-{kind}"
+            converted[stop - 1] = f"E-{entity_type}"
             if stop - start == 1:
-                written[start] = f"S-{kind}"
-        end, before = stop, kind
-    return written
+                converted[start] = f"S-{entity_type}"
+        previous_stop, previous_type = stop, entity_type
+    return converted

@@ -1,4 +1,4 @@
-"""Scores of entities with words that the tagger did not see in training, and of the others."""
+"""Scores of entities with words that are not in the training text, and of all others."""
 
 from __future__ import annotations
 
@@ -11,15 +11,16 @@ from conec.evaluation import EntityScores, entities, entity_scores
 
 @dataclass(frozen=True)
 class NoveltyScores:
-    """Scores of all entities, and apart by whether they have an unseen word.
+    """Scores of all entities, and separately of those with and without unseen words.
 
     Attributes
     ----------
     all : EntityScores
     unseen : EntityScores
-        Of entities, true and found ones, with at least one word that training did not have.
+        Scores of the true and predicted entities with at least one word that is not in the
+        training text.
     seen : EntityScores
-        Of the others.
+        Scores of all other entities.
     """
 
     all: EntityScores
@@ -27,7 +28,7 @@ class NoveltyScores:
     seen: EntityScores
 
     def to_dict(self) -> dict[str, Any]:
-        """Counts and scores, for JSON."""
+        """Return counts and scores as plain data for JSON."""
         return {name: getattr(self, name).to_dict() for name in ("all", "unseen", "seen")}
 
 
@@ -37,14 +38,15 @@ def novelty_scores(
     predicted: Iterable[Sequence[str]],
     known: Container[str],
 ) -> NoveltyScores:
-    """Score the tags of sentences, entities with unseen words apart.
+    """Score the tags of sentences, entities with unseen words separately.
 
     Parameters
     ----------
     words, true, predicted : iterables of sequences of str
-        Words and tags of the same sentences; tags as `conec.evaluation.entities` reads them.
+        Words, true tags and predicted tags of the same sentences; tags as for
+        `conec.evaluation.entities`.
     known : container of str
-        The words of the training text, as they stand there: another case is unseen.
+        Words of the training text. Case matters.
 
     Returns
     -------
@@ -53,7 +55,7 @@ def novelty_scores(
     Raises
     ------
     ValueError
-        If sentences differ in number or in length, or a tag is none.
+        If the numbers or lengths of sentences differ, or a tag is invalid.
 
     Examples
     --------
@@ -64,28 +66,28 @@ def novelty_scores(
     >>> scores.seen.recall, scores.unseen.recall
     (1.0, 0.0)
     """
-    words, true, predicted = (list(part) for part in (words, true, predicted))
-    for number, (sentence, own) in enumerate(zip(words, true, strict=True)):
-        if len(sentence) != len(own):
-            raise ValueError(f"sentence {number} has {len(sentence)} words and {len(own)} tags")
-    everything = entity_scores(true, predicted)  # looks at the predicted ones
-    new = [[word not in known for word in sentence] for sentence in words]
+    words, true, predicted = (list(sentences) for sentences in (words, true, predicted))
+    for number, (sentence, tags) in enumerate(zip(words, true, strict=True)):
+        if len(sentence) != len(tags):
+            raise ValueError(f"sentence {number} has {len(sentence)} words and {len(tags)} tags")
+    all_scores = entity_scores(true, predicted)  # checks the predicted tags as well
+    is_unseen = [[word not in known for word in sentence] for sentence in words]
     unseen, seen = (
         entity_scores(
             *(
-                [_only(tags, has, wanted) for tags, has in zip(side, new, strict=True)]
+                [_only(tags, flags, wanted) for tags, flags in zip(side, is_unseen, strict=True)]
                 for side in (true, predicted)
             )
         )
         for wanted in (True, False)
     )
-    return NoveltyScores(everything, unseen, seen)
+    return NoveltyScores(all_scores, unseen, seen)
 
 
-def _only(tags: Sequence[str], new: Sequence[bool], wanted: bool) -> list[str]:
-    """Tags of the entities with a new word, or of those without."""
+def _only(tags: Sequence[str], is_unseen: Sequence[bool], wanted: bool) -> list[str]:
+    """Keep the tags of the entities with an unseen word, or of those without."""
     kept = ["O"] * len(tags)
-    for kind, start, stop in entities(tags):
-        if any(new[start:stop]) == wanted:
-            kept[start:stop] = [f"B-{kind}"] + [f"I-{kind}"] * (stop - start - 1)
+    for entity_type, start, stop in entities(tags):
+        if any(is_unseen[start:stop]) == wanted:
+            kept[start:stop] = [f"B-{entity_type}"] + [f"I-{entity_type}"] * (stop - start - 1)
     return kept

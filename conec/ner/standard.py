@@ -1,7 +1,7 @@
 """The usual features of a named-entity CRF: words, affixes, shapes, parts of speech, chunks.
 
-Each token has a list of strings, such as ``word=London`` or ``pos[-1]=IN``: attributes that
-are there or not. Those of the words around are among them.
+Each token has a list of strings such as ``word=London`` or ``pos[-1]=IN``: binary attributes of
+the token and of the tokens around it.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from conec.ner.documents import Row
 
 _DIGIT = re.compile(r"\d")
-_RUN = re.compile(r"(.)\1+")
+_REPEATED = re.compile(r"(.)\1+")
 COLUMNS = ("word", "pos", "chunk")
-"""What the values of a token are, as far as they are looked at."""
+"""Columns of a token that features read."""
 
 
 def word_shape(word: str) -> str:
-    """Capitals as X, other letters as x, digits as d; the rest as it is.
+    """Replace capitals by X, other letters by x, digits by d; other characters stay.
 
     >>> word_shape("McDonald-97")
     'XxXxxxxx-dd'
@@ -28,8 +28,8 @@ def word_shape(word: str) -> str:
     )
 
 
-def normalized(word: str) -> str:
-    """Lower case, and each digit as 0."""
+def lower_with_zeros(word: str) -> str:
+    """Convert to lower case, and each digit to 0."""
     return _DIGIT.sub("0", word.lower())
 
 
@@ -41,22 +41,22 @@ def standard_features(
     Parameters
     ----------
     sentence : sequence of tuples of str
-        Tokens: the word, and its part of speech and its chunk where these are known.
-        More columns are not looked at.
+        Tokens: the word, optionally its part of speech, and its chunk. Further columns are
+        ignored.
     window : int
-        How far tokens around are looked at.
+        Number of tokens on each side whose attributes are included.
     affix : int
         Length of the longest prefix and suffix.
 
     Returns
     -------
     list of list of str
-        - of the word: itself, prefixes and suffixes of its lower-case form, its shape
-          (`word_shape`), a hyphen in it, its place at either end of the sentence
-        - of each token in the window: lower-case form with digits as 0, shape without
-          repetitions, part of speech, chunk; or that the sentence ends before
-        - of the pairs with the tokens before and after: these, except chunks, at a time;
-          and the shapes of all three
+        - of the word: itself, prefixes and suffixes in lower case, its shape (`word_shape`),
+          whether it has a hyphen, whether it is the first or last of the sentence
+        - of each token in the window: the word in lower case with digits as 0, its shape without
+          repetitions, its part of speech, its chunk; or that the sentence ends before it
+        - of the pairs with the previous and the next token: each of these except the chunk; and
+          the shapes of all three
 
     Examples
     --------
@@ -65,41 +65,41 @@ def standard_features(
     """
     words = [row[0] for row in sentence]
     shapes = [word_shape(word) for word in words]
-    of_each = {
-        "lower": [normalized(word) for word in words],
-        "short": [_RUN.sub(r"\1", shape) for shape in shapes],
+    attributes = {
+        "lower": [lower_with_zeros(word) for word in words],
+        "short": [_REPEATED.sub(r"\1", shape) for shape in shapes],
     }
     for column, name in enumerate(COLUMNS[1:], start=1):
         if all(len(row) > column for row in sentence):
-            of_each[name] = [row[column] for row in sentence]
-    short, n = of_each["short"], len(words)
-    found = []
+            attributes[name] = [row[column] for row in sentence]
+    short, n = attributes["short"], len(words)
+    features = []
     for i, word in enumerate(words):
         names = ["bias", f"word={word}"]
-        lower = of_each["lower"][i]
+        lower = attributes["lower"][i]
         for size in range(1, min(affix, len(lower)) + 1):
             names += [f"prefix{size}={lower[:size]}", f"suffix{size}={lower[-size:]}"]
         names.append(f"shape={shapes[i]}")
         names += ["first"] * (i == 0) + ["last"] * (i == n - 1) + ["hyphen"] * ("-" in word)
-        for name, values in of_each.items():
-            names += around(name, values, i, window)
+        for name, values in attributes.items():
+            names += window_features(name, values, i, window)
             if name != "chunk" and window:
-                names += pairs(name, values, i)
+                names += pair_features(name, values, i)
         names += [f"out[{k}]" for k in range(-window, window + 1) if not 0 <= i + k < n]
         before, after = short[i - 1] if i else "", short[i + 1] if i + 1 < n else ""
         names.append(f"shapes={before}|{short[i]}|{after}")
-        found.append(names)
-    return found
+        features.append(names)
+    return features
 
 
-def around(name: str, values: Sequence[str], i: int, window: int) -> list[str]:
-    """Features that say what a token and each one in the window have; an empty string is none."""
+def window_features(name: str, values: Sequence[str], i: int, window: int) -> list[str]:
+    """Values of an attribute of token i and of the tokens around it; empty ones are left out."""
     first, stop = max(0, i - window), min(len(values), i + window + 1)
     return [f"{name}[{j - i}]={values[j]}" for j in range(first, stop) if values[j]]
 
 
-def pairs(name: str, values: Sequence[str], i: int) -> list[str]:
-    """Features that say what a token has together with the one before and the one after."""
+def pair_features(name: str, values: Sequence[str], i: int) -> list[str]:
+    """Values of an attribute of token i together with those of the previous and the next one."""
     return [
         f"{name}[{j - i}|{j - i + 1}]={values[j]}|{values[j + 1]}"
         for j in (i - 1, i)

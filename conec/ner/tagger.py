@@ -1,9 +1,10 @@
-"""A tagger of named entities: a conditional random field of standard and context features."""
+"""A named-entity tagger: a conditional random field with standard and context features."""
 
 from __future__ import annotations
 
-import os
+import logging
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,45 +15,49 @@ from sklearn.utils.validation import check_is_fitted
 from conec.evaluation import entity_scores
 from conec.features import Clean, Feature
 from conec.ner import crf, saving
-from conec.ner.documents import Document, read_documents, read_tags
+from conec.ner.documents import read_documents, read_tags
 from conec.ner.features import ContextFeatures
 from conec.ner.schemes import Scheme, convert
-from conec.ner.standard import COLUMNS, around, pairs, standard_features
+from conec.ner.standard import COLUMNS, pair_features, standard_features, window_features
 from conec.persistence import ModelError
 from conec.types import StrPath
 from corpora.checks import check_choice, check_integer, check_number
+from corpora.readers import TaggedDocument
+
+logger = logging.getLogger(__name__)
 
 
 class Tagger(BaseEstimator):  # type: ignore[misc]
-    """Finds named entities, with or without what a Context Encoder knows of words.
+    """Finds named entities, with or without features from a Context Encoder.
 
-    A linear-chain conditional random field (CRFsuite, L-BFGS). It needs the extra ``[ner]``.
+    A linear-chain conditional random field (CRFsuite, L-BFGS). Requires the extra ``[ner]``.
 
     Parameters
     ----------
     features : ContextFeatures, optional
-        With ``sparse=True``: the groups that each token and those around are in, and those of
-        neighbours together, join the standard features. It is cloned, and learns from the
-        documents that `fit` gets.
+        With ``sparse=True``: the clusters of each token, of the tokens around it and of pairs of
+        neighbors are added to the standard features. A clone of it is fitted to the documents
+        passed to `fit`.
     window : int
-        How far tokens around are looked at.
+        Number of tokens on each side whose attributes are features of a token.
     affix : int
         Length of the longest prefix and suffix.
     c1, c2 : float
         Weights of the L1 and L2 penalties.
     max_iterations : int
-        At most so many steps of training.
+        Maximum number of training iterations.
     scheme : {"iob1", "iob2", "bioes"}
-        That of the tags which `predict` gives. Training is always in "bioes", and takes tags
-        of any.
+        Tagging scheme of the output of `predict`. Training accepts tags in any scheme, and
+        converts them to "bioes".
 
     Attributes
     ----------
     features_ : ContextFeatures or None
     words_ : frozenset of str
-        The words of the training text.
+        Words of the training text.
     n_columns_ : int
-        What its tokens had: 1 for the word alone, 2 with its part of speech, 3 with its chunk.
+        Number of columns of its tokens: 1 for the word alone, 2 with its part of speech, 3 with
+        its chunk.
 
     Examples
     --------
@@ -81,17 +86,19 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         self.max_iterations = max_iterations
         self.scheme = scheme
 
+    # Training
+
     def fit(self, X: Iterable[Any], y: Iterable[Any], *, progress: bool = False) -> Tagger:
-        """Learn from documents with tags.
+        """Train on tagged documents.
 
         Parameters
         ----------
         X : iterable of documents, or of sentences
-            Documents are lists of sentences, these of tokens: strings, or tuples of the word,
-            its part of speech and its chunk, where these are known. Plain sentences are
-            documents of their own.
+            Documents are lists of sentences, sentences are lists of tokens: strings, or tuples
+            of the word, its part of speech and its chunk, or the first two. Each plain sentence
+            counts as a document.
         y : iterable
-            Tags, in the same form; of IOB1, IOB2 or BIOES.
+            Tags in the same form, in IOB1, IOB2 or BIOES.
         progress : bool
             Show a bar.
 
@@ -102,45 +109,48 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ImportError
-            If python-crfsuite is not there.
+            If python-crfsuite is not installed.
         TypeError, ValueError
-            If documents and tags do not fit together, a tag or a parameter is none.
+            If documents and tags do not match, or a tag or a parameter is invalid.
         """
-        crf.require()
-        self._check()
+        crf.require_crfsuite()
+        self._check_parameters()
         documents, _ = read_documents(X)
         tags = read_tags(y, documents)
         if not any(sentence for document in documents for sentence in document):
             raise ValueError("there are no tokens to learn from")
-        n_columns = _columns(documents)
+        begin = time.perf_counter()
+        n_columns = _n_columns(documents)
         labels = [[convert(sentence, "bioes") for sentence in document] for document in tags]
         features = None if self.features is None else clone(self.features).fit(documents)
-        together = (
-            (attributes, own)
+        examples = (
+            (attributes, sentence_labels)
             for document, document_labels in zip(documents, labels, strict=True)
-            for attributes, own in zip(
+            for attributes, sentence_labels in zip(
                 self._attributes(document, features), document_labels, strict=True
             )
-            if own
+            if sentence_labels
         )
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "field"
             crf.train(
-                path, together, c1=self.c1, c2=self.c2, max_iterations=self.max_iterations,
+                path, examples, c1=self.c1, c2=self.c2, max_iterations=self.max_iterations,
                 progress=progress,
             )  # fmt: skip
             content = path.read_bytes()
         self.features_, self.n_columns_ = features, n_columns
         self.words_ = frozenset(row[0] for d in documents for s in d for row in s)
-        self._content, self._field = content, crf.Field(content)
+        self._field = crf.Field(content)
+        seconds = time.perf_counter() - begin
+        logger.info("trained a tagger on %d documents in %.1f s", len(documents), seconds)
         return self
 
-    def _check(self) -> None:
+    def _check_parameters(self) -> None:
         if self.features is not None:
             if not isinstance(self.features, ContextFeatures):
-                raise TypeError(f"features are ContextFeatures or None, not {self.features!r}")
+                raise TypeError(f"features must be ContextFeatures or None, got {self.features!r}")
             if not self.features.sparse:
-                raise ValueError("a tagger takes groups of tokens: ContextFeatures(sparse=True)")
+                raise ValueError("a tagger needs sparse features: ContextFeatures(sparse=True)")
         check_integer("window", self.window, 0)
         check_integer("affix", self.affix, 0)
         check_integer("max_iterations", self.max_iterations, 1)
@@ -149,27 +159,29 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         check_choice("scheme", self.scheme, Scheme)
 
     def _attributes(
-        self, document: Document, features: ContextFeatures | None
+        self, document: TaggedDocument, features: ContextFeatures | None
     ) -> Iterator[crf.Attributes]:
-        """All features of a document's sentences."""
-        groups = None if features is None else features.groups([document])
+        """All features of the sentences of a document."""
+        clusters = None if features is None else features.groups([document])
         names = [] if features is None else features.group_names
         start = 0
         for sentence in document:
-            found = standard_features(sentence, window=self.window, affix=self.affix)
-            if groups is not None:
-                rows = groups[start : start + len(sentence)]
+            attributes = standard_features(sentence, window=self.window, affix=self.affix)
+            if clusters is not None:
+                rows = clusters[start : start + len(sentence)]
                 for name, column in zip(names, rows.T.tolist(), strict=True):
-                    values = ["" if group < 0 else str(group) for group in column]
-                    for i, own in enumerate(found):
-                        own += around(name, values, i, self.window)
+                    values = ["" if number < 0 else str(number) for number in column]
+                    for i, token_attributes in enumerate(attributes):
+                        token_attributes += window_features(name, values, i, self.window)
                         if self.window:
-                            own += pairs(name, values, i)
+                            token_attributes += pair_features(name, values, i)
             start += len(sentence)
-            yield found
+            yield attributes
+
+    # Prediction
 
     def predict(self, X: Iterable[Any]) -> list[Any]:
-        """Tags of documents.
+        """Predict the tags of documents.
 
         Parameters
         ----------
@@ -186,28 +198,28 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         NotFittedError
             Before `fit`.
         ValueError
-            If tokens lack a column that those of the training text had.
+            If tokens lack a column that the training text has.
         """
         check_is_fitted(self, "words_")
         documents, nested = read_documents(X)
         n = self.n_columns_
-        if _columns(documents, most=n) < n:
+        if _n_columns(documents, most=n) < n:
             raise ValueError(
-                f"the tagger learned from tokens of {n} columns, {', '.join(COLUMNS[:n])}, and "
-                "there are tokens with fewer"
+                f"the tagger was trained on tokens of {n} columns, {', '.join(COLUMNS[:n])}, but "
+                "some tokens have fewer"
             )
         documents = [[[row[:n] for row in s] for s in document] for document in documents]
-        found = [
+        tags = [
             [
-                convert(self._field.labels(attributes), self.scheme)
+                convert(self._field.predict(attributes), self.scheme)
                 for attributes in self._attributes(document, self.features_)
             ]
             for document in documents
         ]
-        return found if nested else [document[0] for document in found]
+        return tags if nested else [document[0] for document in tags]
 
     def score(self, X: Iterable[Any], y: Iterable[Any]) -> float:
-        """F1 of the entities, by conlleval's rules.
+        """F1 of the entities, computed as by conlleval.
 
         Parameters
         ----------
@@ -220,7 +232,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         predicted = self.predict(documents)
         return entity_scores(_sentences(tags), _sentences(predicted)).f1
 
-    # Kept in a folder
+    # Disk
 
     def save(self, path: StrPath, *, copy_model: bool = True) -> None:
         """Write the tagger to a folder: CRFsuite's file, JSON, and safetensors; no pickle.
@@ -228,66 +240,66 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         path : path
-            A folder that is made, or an older tagger that is replaced.
+            A folder to create, or an earlier tagger to replace.
         copy_model : bool
-            Put a copy of the Context Encoder in it. Otherwise its own folder, which
-            `features` has to name, is referred to and must stay where it is.
+            Include a copy of the Context Encoder. Otherwise the path of its folder is stored,
+            which `features` must name; the folder must not be moved then.
 
         Raises
         ------
         NotFittedError
             Before `fit`.
         OSError
-            If `path` cannot be written, or holds something else.
+            If `path` cannot be written, or holds anything else.
         ValueError
-            If the model shall be referred to, and has no folder.
+            If ``copy_model=False`` and the model has no folder.
         """
         check_is_fitted(self, "words_")
         parameters = {k: v for k, v in self.get_params(deep=False).items() if k != "features"}
-        kept = saving.Saved(
-            parameters, self.n_columns_, sorted(self.words_), self._content, self.features_
+        state = saving.Saved(
+            parameters, self.n_columns_, sorted(self.words_), self._field.content, self.features_
         )
-        saving.save(path, kept, copy_model=copy_model)
+        saving.save(path, state, copy_model=copy_model)
 
     @classmethod
     def load(
         cls, path: StrPath, *, features: Iterable[Feature] = (), clean: Clean | None = None
     ) -> Tagger:
-        """Read a tagger that `save` wrote.
+        """Read a tagger written by `save`.
 
         Parameters
         ----------
         path : path
         features, clean
-            Custom features and the custom cleaning function of its Context Encoder, if that was
-            trained with any; as for `conec.load`.
+            Custom features and cleaning function of its Context Encoder, if that was trained
+            with any; as for `conec.load`.
 
         Raises
         ------
         FileNotFoundError
             If there is no such folder.
         ModelError
-            If it holds no tagger, or a damaged one, or one of a newer version.
+            If it is damaged, not a tagger, or written by a newer version.
         ValueError
-            If a custom feature or `clean` is needed; the message names it.
+            If a custom feature or `clean` is required; the message names it.
         ImportError
-            If python-crfsuite is not there.
+            If python-crfsuite is not installed.
         """
-        crf.require()
-        kept = saving.load(path, features=features, clean=clean)
+        crf.require_crfsuite()
+        state = saving.load(path, features=features, clean=clean)
         try:
-            tagger = cls(kept.features, **kept.parameters)
-            tagger._check()
-            tagger._field = crf.Field(kept.field)
+            tagger = cls(state.features, **state.parameters)
+            tagger._check_parameters()
+            tagger._field = crf.Field(state.field)
         except (TypeError, ValueError) as error:
-            raise ModelError(f"{os.fspath(path)} is damaged: {error}") from error
-        tagger._content, tagger.features_ = kept.field, kept.features
-        tagger.words_, tagger.n_columns_ = frozenset(kept.words), kept.n_columns
+            raise ModelError(f"{path} is damaged: {error}") from error
+        tagger.features_ = state.features
+        tagger.words_, tagger.n_columns_ = frozenset(state.words), state.n_columns
         return tagger
 
 
-def _columns(documents: Sequence[Document], most: int = len(COLUMNS)) -> int:
-    """Columns that all tokens have; there are `most` if there are no tokens."""
+def _n_columns(documents: Sequence[TaggedDocument], most: int = len(COLUMNS)) -> int:
+    """Number of columns that all tokens have, at most `most`; `most` if there are no tokens."""
     sizes = (len(row) for document in documents for sentence in document for row in sentence)
     return min(most, min(sizes, default=most))
 

@@ -1,5 +1,6 @@
-"""Counting words: one pass over a corpus, in bounded memory, in parallel where it can be cut."""
+"""Word counts of a corpus in one pass, in bounded memory, and vocabulary files."""
 
-from corpora.counting.counts import Counts, count, read_vocabulary, vocabulary_lines
+from corpora.counting.counts import Counts, count
+from corpora.counting.vocabulary_file import read_vocabulary, vocabulary_lines
 
 __all__ = ["Counts", "count", "read_vocabulary", "vocabulary_lines"]

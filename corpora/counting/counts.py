@@ -1,50 +1,58 @@
-"""Counting words: one pass over a corpus, in bounded memory, in parallel where it can be cut."""
+"""Count words in one pass over a corpus, in bounded memory, in parallel if it can be split."""
 
 from __future__ import annotations
 
 import contextlib
+import logging
+import secrets
+import shutil
+import tempfile
+import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
-from corpora.counting.plain_text import is_plain, utf8_blocks
-from corpora.counting.spill import temporary_folder
-from corpora.counting.word_counter import Packed, Tally
-from corpora.counting.word_table import WordTable, load
-from corpora.errors import CorpusError
+from corpora.corpus import Corpus
+from corpora.counting.spill import PackedWords, SpillFile
+from corpora.counting.word_table import WordTable, load, merge, pack
 from corpora.parallel import cores, map_shards
 
-if TYPE_CHECKING:
-    from corpora.corpus import Corpus
+__all__ = ["Counts", "PackedCounts", "WordCounter", "count", "uses_compiled_code"]
 
-__all__ = ["Counts", "count", "read_vocabulary", "vocabulary_lines"]
+logger = logging.getLogger(__name__)
 
-# Tokens counted at a time: many documents at once, but few enough that their
-# tokens are still in the processor's cache.
-_BLOCK = 4096
+# Smaller corpora are read before compiled code would be loaded.
+COMPILED_BYTES = 1 << 20
+# Tokens counted at a time: many documents at once, but few enough to stay in the CPU cache.
+_BLOCK_TOKENS = 4096
+# Distinct words in a Counter before they are moved to a table.
+_COUNTER_WORDS = 1 << 18
+# Larger tables are sent to another process in a file.
+_SENT_BYTES = 1 << 26
 
 
 @dataclass
 class Counts:
-    """What a corpus holds.
+    """Numbers of words, tokens, sentences and documents in a corpus.
 
     Attributes
     ----------
     words : dict of str to int
-        Occurrences of the words that have at least `min_count`, the most frequent
-        first, ties in alphabetical order.
+        Occurrences of the words with at least `min_count` occurrences; the most frequent first,
+        ties in alphabetical order.
     documents, sentences, tokens : int
-        A document without sentence breaks is one sentence; breaks are no tokens.
+        A document without sentence breaks counts as one sentence. Breaks do not count as tokens.
     skipped : int
-        Lines dropped for bytes that cannot be decoded (``errors="skip"``).
+        Lines dropped because their bytes can't be decoded (``errors="skip"``).
     min_count : int
-        Words seen less often are not in `words`, but in all other numbers.
+        Words that occur less often are missing from `words`, but included in all other numbers.
     frequencies : dict of int to int
-        How many words have each count; by default those of `words`.
+        Number of words by number of occurrences; by default computed from `words`.
     """
 
     words: dict[str, int] = field(default_factory=dict)
@@ -60,14 +68,22 @@ class Counts:
 
     @property
     def types(self) -> int:
-        """Number of different words, rare ones included."""
+        """Number of distinct words, including rare ones."""
         return sum(self.frequencies.values())
 
     def coverage(self, min_count: int) -> tuple[int, float]:
-        """Types seen at least `min_count` times, and their share of all tokens."""
-        kept = {n: types for n, types in self.frequencies.items() if n >= min_count}
-        tokens = sum(n * types for n, types in kept.items())
-        return sum(kept.values()), tokens / self.tokens if self.tokens else 0.0
+        """Return the number of words with at least `min_count` occurrences, and their share.
+
+        Returns
+        -------
+        types : int
+            Number of distinct words.
+        share : float
+            Fraction of all tokens that are one of these words.
+        """
+        frequent = {n: types for n, types in self.frequencies.items() if n >= min_count}
+        tokens = sum(n * types for n, types in frequent.items())
+        return sum(frequent.values()), tokens / self.tokens if self.tokens else 0.0
 
     def most_common(self, max_size: int | None = None) -> dict[str, int]:
         """Return the most frequent words.
@@ -75,7 +91,7 @@ class Counts:
         Parameters
         ----------
         max_size : int, optional
-            At most so many words.
+            Maximum number of words.
 
         Returns
         -------
@@ -85,17 +101,23 @@ class Counts:
         Raises
         ------
         ValueError
-            If there are no words at all, or none is frequent enough.
+            If the corpus has no words, or none with `min_count` occurrences.
         """
         if not self.frequencies:
             raise ValueError("the corpus holds no words")
         if not self.words:
-            most = max(self.frequencies)
+            highest = max(self.frequencies)
             raise ValueError(
-                f"no word occurs {self.min_count} times: the most frequent of {self.types} has "
-                f"{most}"
+                f"no word occurs {self.min_count} times: the most frequent of {self.types} words "
+                f"occurs {highest} times; use a lower min_count"
             )
         return dict(islice(self.words.items(), max_size))
+
+
+def uses_compiled_code(corpus: Corpus) -> bool:
+    """Whether a corpus is read by compiled code: plain text that is not small."""
+    size = corpus.size
+    return (size is None or size >= COMPILED_BYTES) and corpus.is_plain_text
 
 
 def count(
@@ -108,23 +130,23 @@ def count(
 ) -> Counts:
     """Count the words of a corpus.
 
-    Words beyond what fits in `memory` wait in temporary files; Python strings are made
-    of those that occur `min_count` times only. Plain text, with a document a line and
-    words parted by white space, is counted in compiled code.
+    Words that do not fit in `memory` are spilled to temporary files; Python strings are created
+    only for words with at least `min_count` occurrences. Plain text with a document per line and
+    words separated by whitespace is counted by compiled code.
 
     Parameters
     ----------
     corpus : Corpus
-        What `corpora.open` returns.
+        A corpus, as returned by `corpora.open`.
     min_count : int, default 1
-        Words seen less often are left out of the result.
+        Leave words that occur less often out of the result.
     memory : int, default 1 GiB
-        Bytes to use, about, beside those of the result. The result does not depend on it.
+        Approximate number of bytes to use, in addition to the result. Does not change the result.
     workers : int, optional
-        Threads for plain text, otherwise processes; all cores by default. The result
-        does not depend on it.
+        Number of threads for plain text, or else of processes; by default one per core. Does not
+        change the result.
     progress : bool
-        Show a bar.
+        Whether to show a progress bar.
 
     Returns
     -------
@@ -133,146 +155,225 @@ def count(
     Raises
     ------
     CorpusError
-        If something is wrong with the contents of a file.
+        If the contents of a file are invalid.
     OSError
-        If temporary files cannot be written; the message names their folder.
+        If temporary files can't be written; the message names their folder.
     ValueError
         If `memory` or `workers` is less than 1.
     """
     if memory < 1:
-        raise ValueError(f"memory is at least 1, not {memory}")
+        raise ValueError(f"memory must be >= 1, got {memory}")
     label = "counting" if progress else None
-    how = _count_plain if is_plain(corpus) else _count_documents
-    with temporary_folder() as folder:
-        counts, tally = how(corpus, memory, workers, label, folder)
-        counts.words, counts.frequencies = tally.result(min_count)
+    count_all = _count_plain_text if uses_compiled_code(corpus) else _count_documents
+    started = time.perf_counter()
+    with _temporary_folder() as folder:
+        counts, counter = count_all(corpus, memory, workers, label, folder)
+        counts.words, counts.frequencies = counter.result(min_count)
     counts.min_count = min_count
+    logger.info(
+        "counted %d tokens, %d distinct words and %d documents in %.1f s",
+        counts.tokens,
+        counts.types,
+        counts.documents,
+        time.perf_counter() - started,
+    )
     return counts
 
 
-def _count_plain(
+def _count_plain_text(
     corpus: Corpus, memory: int, workers: int | None, label: str | None, folder: Path
-) -> tuple[Counts, Tally]:
+) -> tuple[Counts, WordCounter]:
     load()
-    share = memory // _most_at_once(corpus, workers)
-    tables: list[WordTable] = []  # that no thread uses at the moment
+    memory_per_shard = memory // _max_parallel(corpus, workers)
+    tables: list[WordTable] = []  # those that no thread uses at the moment
 
     def count_shard(shard: Corpus) -> int:
-        table = tables.pop() if tables else WordTable(share, folder)
-        for block in utf8_blocks(shard):
+        table = tables.pop() if tables else WordTable(memory_per_shard, folder)
+        for block in shard.utf8_blocks():
             table.count(block)
         tables.append(table)
         return shard.skipped
 
-    parts = map_shards(count_shard, corpus, workers=workers, progress=label, threads=True)
-    with contextlib.closing(parts):
-        skipped = sum(parts)
+    skipped_lines = map_shards(count_shard, corpus, workers=workers, progress=label, threads=True)
+    with contextlib.closing(skipped_lines):
+        skipped = sum(skipped_lines)
     documents = sum(table.documents for table in tables)
     tokens = sum(table.tokens for table in tables)
-    tally = Tally(memory, folder)
+    counter = WordCounter(memory, folder)
     while tables:
         table = tables.pop()
-        tally.memory = memory - sum(other.nbytes for other in tables)
-        tally.add_table(table)
-    return Counts({}, documents, documents, tokens, skipped), tally
+        counter.memory = memory - sum(other.nbytes for other in tables)
+        counter.add_table(table)
+    return Counts({}, documents, documents, tokens, skipped), counter
 
 
 def _count_documents(
     corpus: Corpus, memory: int, workers: int | None, label: str | None, folder: Path
-) -> tuple[Counts, Tally]:
-    # Half for those that count the shards, half for what they find.
-    share = memory // 2 // _most_at_once(corpus, workers)
-    counts, tally = Counts(), Tally(memory // 2, folder)
-    count_shard = partial(_count_shard, memory=share, folder=folder)
-    parts = map_shards(count_shard, corpus, workers=workers, progress=label)
-    with contextlib.closing(parts):
-        for part in parts:
-            tally.add(part.packed)
-            counts.documents += part.documents
-            counts.sentences += part.documents + part.packed.breaks
-            counts.tokens += part.tokens - part.packed.breaks
-            counts.skipped += part.skipped
-    return counts, tally
+) -> tuple[Counts, WordCounter]:
+    # One half for counting the shards, the other half for the total.
+    memory_per_shard = memory // 2 // _max_parallel(corpus, workers)
+    counts, counter = Counts(), WordCounter(memory // 2, folder)
+    count_shard = partial(_count_shard, memory=memory_per_shard, folder=folder)
+    shards = map_shards(count_shard, corpus, workers=workers, progress=label)
+    with contextlib.closing(shards):
+        for shard in shards:
+            counter.add(shard.words)
+            counts.documents += shard.documents
+            counts.sentences += shard.documents + shard.words.breaks
+            counts.tokens += shard.tokens - shard.words.breaks
+            counts.skipped += shard.skipped
+    return counts, counter
 
 
-def _most_at_once(corpus: Corpus, workers: int | None) -> int:
-    """How many shards are counted at the same time, at most."""
+def _max_parallel(corpus: Corpus, workers: int | None) -> int:
+    """Return the maximum number of shards that are counted at the same time."""
     return len(corpus.shards(max(workers or cores(), 1)))
 
 
-class _Part(NamedTuple):
-    """What a shard holds; breaks are among its tokens."""
+class _ShardCounts(NamedTuple):
+    """Counts of a shard; `tokens` includes breaks."""
 
-    packed: Packed
+    words: PackedCounts
     documents: int
     tokens: int
     skipped: int
 
 
-def _count_shard(shard: Corpus, memory: int, folder: Path) -> _Part:
-    tally = Tally(memory, folder)
+def _count_shard(shard: Corpus, memory: int, folder: Path) -> _ShardCounts:
+    counter = WordCounter(memory, folder)
     n_documents = n_tokens = 0
-    # Counter.update is a loop in C; many small documents are joined for it
+    # Counter.update loops in C; short documents are concatenated for it.
     pending: list[str] = []
     for document in shard:
         n_documents += 1
         pending += document
-        if len(pending) > _BLOCK:
+        if len(pending) > _BLOCK_TOKENS:
             n_tokens += len(pending)
-            tally.update(pending)
+            counter.update(pending)
             pending.clear()
-    tally.update(pending)
-    return _Part(tally.pack(), n_documents, n_tokens + len(pending), shard.skipped)
+    counter.update(pending)
+    return _ShardCounts(counter.pack(), n_documents, n_tokens + len(pending), shard.skipped)
 
 
-def vocabulary_lines(words: dict[str, int]) -> Iterator[str]:
-    r"""Yield the lines of a vocabulary file: word, tab, count, ``\n``.
+class PackedCounts(NamedTuple):
+    """Contents of a `WordCounter`, to be sent to another process."""
 
-    Raises
-    ------
-    CorpusError
-        If a word holds a tab or line end, so that the file could not be read again.
-    """
-    for word, n in words.items():
-        if "\t" in word or "\n" in word or "\r" in word:
-            raise CorpusError(
-                f"the word {word!r} holds a tab or line end, which a vocabulary file cannot; any "
-                "cleaning step, such as nfc, cuts such words at white space"
-            )
-        yield f"{word}\t{n}\n"
+    recent: dict[str, int]
+    words: PackedWords | None
+    spilled: list[SpillFile]
+    breaks: int
 
 
-def read_vocabulary(path: str | Path) -> dict[str, int]:
-    """Read a vocabulary file, as ``corpora count`` writes it.
+class WordCounter:
+    """Counts words in a Counter first, then in a compiled table, then in files.
+
+    Few words need no compiled code.
 
     Parameters
     ----------
-    path : path
-        Lines of word, tab, count; compressed or not.
-
-    Returns
-    -------
-    dict of str to int
-        Occurrences of each word, in the order of the file.
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file; the message says what is near.
-    CorpusError
-        If a line is not a word and its count, a word comes twice, or there is no line.
+    memory : int
+        Bytes to use; counts that need more are spilled to files.
+    folder : Path
+        Folder for these files.
     """
-    from corpora.readers import TextFile
 
-    file = TextFile(str(path))
-    words: dict[str, int] = {}
-    for number, line in file.numbered_lines():
-        word, tab, n = line.partition("\t")
-        if not (tab and word and n.isascii() and n.isdigit()):
-            raise file.error(f"expected a word, a tab and its count, found {line[:60]!r}", number)
-        if word in words:
-            raise file.error(f"the word {word!r} comes a second time", number)
-        words[word] = int(n)
-    if not words:
-        raise file.error("the vocabulary holds no words")
-    return words
+    def __init__(self, memory: int, folder: Path) -> None:
+        self.memory = memory
+        self._folder = folder
+        self._recent: Counter[str] = Counter()
+        self._table: WordTable | None = None
+        self._breaks = 0
+
+    def update(self, tokens: Iterable[str] | Mapping[str, int]) -> None:
+        """Count tokens, or add counts."""
+        self._recent.update(tokens)
+        if len(self._recent) > _COUNTER_WORDS:
+            self._flush()
+
+    def add(self, packed: PackedCounts) -> None:
+        """Add the words of another counter, without its breaks."""
+        self.update(packed.recent)
+        if packed.words is not None:
+            table = self._get_table()
+            table.add(packed.words)
+            table.spilled += packed.spilled
+
+    def add_table(self, table: WordTable) -> None:
+        """Add the words of a table, which must not be used afterwards."""
+        if self._table is None:
+            self._table = table
+            table.memory = self.memory
+            return
+        self._table.memory = self.memory
+        self._table.spilled += table.spilled
+        self._table.add(table.take())
+
+    def pack(self) -> PackedCounts:
+        """Pack all counts for another process; the counter must not be used afterwards."""
+        self._take_breaks()
+        words, spilled = None, []
+        if self._table is not None:
+            if self._table.nbytes > _SENT_BYTES:
+                self._table.spill()
+            words, spilled = self._table.take(), self._table.spilled
+        return PackedCounts(self._recent, words, spilled, self._breaks)
+
+    def result(self, min_count: int) -> tuple[dict[str, int], dict[int, int]]:
+        """Return the counts; the counter must not be used afterwards.
+
+        Returns
+        -------
+        words : dict of str to int
+            Words with at least `min_count` occurrences; the most frequent first, ties in
+            alphabetical order.
+        frequencies : dict of int to int
+            Number of words by number of occurrences, including rare words.
+        """
+        self._take_breaks()
+        if self._table is None:
+            frequencies = Counter(self._recent.values())
+            pairs = [pair for pair in self._recent.items() if pair[1] >= min_count]
+        else:
+            self._flush()
+            frequencies, pairs = Counter(), []
+            for table in self._tables():
+                frequencies.update(table.frequencies())
+                pairs.extend(table.pairs(min_count))
+        # Sorting twice by one key takes a third of the time of sorting once by both keys.
+        pairs.sort(key=itemgetter(0))
+        pairs.sort(key=itemgetter(1), reverse=True)
+        return dict(pairs), dict(frequencies)
+
+    def _tables(self) -> Iterator[WordTable]:
+        """Yield all words, in tables to be used one at a time."""
+        table, self._table = self._get_table(), None
+        if not table.spilled:
+            yield table
+            return
+        table.spill()
+        spilled = table.spilled
+        del table  # frees memory for the tables to come
+        yield from merge(spilled, self.memory)
+
+    def _flush(self) -> None:
+        self._take_breaks()
+        self._get_table().add(pack(self._recent))
+        self._recent.clear()
+
+    def _take_breaks(self) -> None:
+        self._breaks += self._recent.pop("", 0)
+
+    def _get_table(self) -> WordTable:
+        if self._table is None:
+            self._table = WordTable(self.memory, self._folder)
+        return self._table
+
+
+@contextlib.contextmanager
+def _temporary_folder() -> Iterator[Path]:
+    """Choose a folder for temporary files; it is created when the first file is written."""
+    folder = Path(tempfile.gettempdir()) / f"corpora-words-{secrets.token_hex(8)}"
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)

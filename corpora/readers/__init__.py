@@ -1,4 +1,4 @@
-"""The formats that corpora are read from, one module each."""
+"""Readers: one module per text format, and the registry that guesses the format of files."""
 
 from __future__ import annotations
 
@@ -9,14 +9,13 @@ from dataclasses import fields, is_dataclass
 from typing import TypeVar
 
 from corpora.files import is_uri
-from corpora.readers.base import Document, Meter, Reader, TaggedDocument, TextFile, text_lines
+from corpora.readers.base import Document, Reader, TaggedDocument, TextFile, text_lines
 from corpora.readers.conll import BREAK, Conll, with_breaks
 from corpora.readers.jsonl import JsonLines
 from corpora.readers.lm1b import BillionWords
 from corpora.readers.parquet import Parquet
 from corpora.readers.reuters import Reuters
-from corpora.readers.sources import archive_members
-from corpora.readers.stream import ByteStream, is_archive, plain_suffix
+from corpora.readers.stream import ByteStream, archive_members, is_archive, plain_suffix
 from corpora.readers.text import Text
 from corpora.readers.text8 import Text8
 from corpora.readers.wikiextractor import WikiExtractor
@@ -34,7 +33,7 @@ __all__ = [
     "with_breaks",
 ]
 
-# The last one is asked first whether a file is its own; text takes the rest.
+# In reverse order these are the candidates when a format is guessed; text is the fallback.
 READERS: dict[str, type[Reader]] = {
     cls.name: cls
     for cls in (Text, Text8, BillionWords, Conll, WikiExtractor, Reuters, JsonLines, Parquet)
@@ -42,18 +41,19 @@ READERS: dict[str, type[Reader]] = {
 
 R = TypeVar("R", bound=type[Reader])
 
-# How much is read to guess a format: enough for most first lines, and then a MiB.
-_LINE, _HEAD = 1 << 14, 1 << 20
+# Bytes read to guess a format: most first lines fit into the first number. If there is no line
+# end, the second is read.
+_LINE_BYTES, _HEAD_BYTES = 1 << 14, 1 << 20
 
 
 def register_reader(cls: R) -> R:
-    """Add a format; for use as a decorator.
+    """Register a format; can be used as a decorator.
 
     Parameters
     ----------
     cls : type
-        A subclass of :class:`Reader` that is a dataclass, its fields the
-        options of the format. A format of the same name is replaced.
+        A subclass of :class:`Reader` that is a dataclass; its fields are the options of the
+        format. It replaces a registered format of the same name.
 
     Returns
     -------
@@ -63,43 +63,43 @@ def register_reader(cls: R) -> R:
     Raises
     ------
     TypeError
-        If it is no such class.
+        If `cls` is not such a class, or has no ``name``.
     """
     if not (isinstance(cls, type) and issubclass(cls, Reader) and is_dataclass(cls)):
-        raise TypeError(f"a reader is a dataclass that extends corpora.Reader, not {cls!r}")
+        raise TypeError(f"a reader must be a dataclass that extends corpora.Reader, got {cls!r}")
     if not isinstance(getattr(cls, "name", None), str):
-        raise TypeError(f"{cls.__name__} has no name to be asked for by")
+        raise TypeError(f"{cls.__name__} must have an attribute name, the name of its format")
     READERS[cls.name] = cls
     return cls
 
 
 def make_reader(cls: type[Reader], options: dict[str, object]) -> Reader:
-    """Build a reader with its options.
+    """Create a reader with options.
 
     Raises
     ------
     TypeError
-        If it has no such option; the message lists those it has.
+        If the format does not have an option; the message lists its options.
     """
-    known = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+    names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
     for option in options:
-        if option not in known:
-            has = f"its options are: {', '.join(known)}" if known else "it has none"
-            raise TypeError(f"the format {cls.name!r} has no option {option!r}; {has}")
+        if option not in names:
+            valid = f"its options are: {', '.join(names)}" if names else "it has no options"
+            raise TypeError(f"the format {cls.name!r} has no option {option!r}; {valid}")
     return cls(**options)
 
 
 def find_reader(name: str) -> type[Reader]:
-    """Look up a format.
+    """Look up a format by name.
 
     Raises
     ------
     ValueError
-        If it is unknown; the message lists those there are.
+        If the name is unknown; the message lists all names.
     """
     if name not in READERS:
-        known = ", ".join(["auto", *sorted(READERS)])
-        raise ValueError(f"unknown format {name!r}; the formats are: {known}")
+        valid = ", ".join(["auto", *sorted(READERS)])
+        raise ValueError(f"unknown format {name!r}; the formats are: {valid}")
     return READERS[name]
 
 
@@ -114,8 +114,8 @@ def guess_reader(paths: Sequence[str]) -> type[Reader] | None:
     Returns
     -------
     type or None
-        The format, by name and suffix or else by how the file begins;
-        None for a folder of which each file is to be looked at by itself.
+        The format according to path, suffix, or the beginning of the file, in this order.
+        None for a folder without a common format, whose files have to be examined one by one.
     """
     candidates = list(reversed(READERS.values()))
     for cls in candidates:
@@ -125,45 +125,48 @@ def guess_reader(paths: Sequence[str]) -> type[Reader] | None:
         return None
     path = paths[0]
     if not (is_uri(path) or os.path.isfile(path)):
-        return Text  # from a pipe nothing can be read ahead
+        return Text  # a pipe can't be read in advance
     file = None
     if is_archive(path):
-        # The first member stands for all.
-        members = archive_members(path, Meter())
+        # The first member represents all members. The iterator keeps it open.
+        members = archive_members(path)
         path, file = next(members, (path, io.BytesIO()))
     suffix = plain_suffix(path)
     for cls in candidates:
         if suffix in cls.suffixes:
             return cls
     with ByteStream(path, file=file) as stream:
-        head = stream.read(_LINE)
+        head = stream.read(_LINE_BYTES)
         if b"\n" not in head:
-            head += stream.read(_HEAD - _LINE)
+            head += stream.read(_HEAD_BYTES - _LINE_BYTES)
     return next((cls for cls in candidates if cls.sniff(head)), Text)
 
 
 def choose_readers(
     paths: list[str], format: str, options: dict[str, object], *, is_folder: bool
 ) -> dict[str, Reader]:
-    """Choose the files to read, and the reader of each.
+    """Choose the files to read, and a reader for each.
 
     Raises
     ------
     ValueError, TypeError
         If the format or one of its options is unknown.
     FileNotFoundError
-        If none of the files is what the format reads.
+        If the format reads none of the files.
     """
     cls = guess_reader(paths) if format == "auto" else find_reader(format)
     if cls is None:
-        # Of one file there is always a guess.
+        # For a single file the guess is never None.
         return {path: make_reader(guess_reader([path]) or Text, options) for path in paths}
     reader = make_reader(cls, options)
     if not is_folder:
         return {paths[0]: reader}
-    chosen = [path for path in paths if reader.accepts(path)]
-    if not chosen and reader.suffixes:
-        chosen = paths  # the user knows better what they are than their names
-    if not chosen:
-        raise FileNotFoundError(f"none of the {len(paths)} files is what {reader!r} reads")
-    return dict.fromkeys(chosen, reader)
+    accepted = [path for path in paths if reader.accepts(path)]
+    if not accepted and reader.suffixes:
+        accepted = paths  # the user asked for this format, whatever the suffixes
+    if not accepted:
+        raise FileNotFoundError(
+            f"none of the {len(paths)} files can be read by {reader!r}; check the path and the "
+            "format"
+        )
+    return dict.fromkeys(accepted, reader)

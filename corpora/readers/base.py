@@ -1,9 +1,10 @@
-"""What a reader is, and the file it is given to read."""
+"""Base class of readers, and the text file that a reader gets."""
 
 from __future__ import annotations
 
 import codecs
 import os
+import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import IO, ClassVar, TypeVar
 
@@ -12,9 +13,9 @@ from corpora.readers.stream import ByteStream, compression, open_raw, plain_suff
 
 __all__ = ["Document", "Reader", "TaggedDocument", "TextFile", "text_lines"]
 
-# A reader yields raw text, still to be cleaned and tokenised, or ready tokens.
+# A reader yields raw text, which is then cleaned and tokenized, or a list of tokens.
 Document = str | list[str]
-# Sentences of rows, one per token, each with all the columns of the file.
+# Sentences, each a list of rows: one row per token, with all columns of the file.
 TaggedDocument = list[list[tuple[str, ...]]]
 
 T = TypeVar("T")
@@ -24,7 +25,17 @@ _BOM = codecs.BOM_UTF8
 
 
 class Meter:
-    """What one pass over a corpus has met so far."""
+    """Counts what one pass over a corpus has read so far.
+
+    Attributes
+    ----------
+    position : int
+        Bytes read, as stored on disk (before decompression).
+    skipped : int
+        Lines dropped because their bytes can't be decoded.
+    on_read : callable or None
+        Called with each number of bytes read, e.g. to update a progress bar.
+    """
 
     def __init__(self) -> None:
         self.skipped = 0
@@ -32,35 +43,35 @@ class Meter:
         self.on_read: Callable[[int], None] | None = None
 
     def read(self, size: int) -> None:
-        """Note that `size` bytes, as stored, were read."""
+        """Record that `size` bytes were read."""
         self.position += size
         if self.on_read is not None:
             self.on_read(size)
 
 
 def newline_safe(encoding: str) -> bool:
-    r"""Whether the byte ``\n`` is always and only the end of a line."""
+    r"""Whether in this encoding the byte ``\n`` marks every line end and occurs nowhere else."""
     return "\n".encode(encoding) == b"\n"
 
 
 class TextFile:
-    r"""One file, or a part of one, decoded for a reader.
+    r"""A text file, or a byte range of one: decompressed and decoded, for a reader.
 
-    Lines end with ``\n`` or ``\r\n``, and with nothing else: not with the
-    other characters at which :meth:`str.splitlines` cuts.
+    Lines end with ``\n`` or ``\r\n`` only, not at the other characters at which
+    :meth:`str.splitlines` splits.
 
     Parameters
     ----------
     path : str
-        Path, URI or "-"; also what errors name.
+        Local path, URI, or "-" for standard input; also named in errors.
     encoding, errors : str
         As for :func:`corpora.open`.
     start, stop : int, optional
-        Read only the lines of which the first byte is in this range.
+        Read only lines whose first byte is in this range.
     meter : Meter, optional
-        Counts what is read and skipped.
+        Counts bytes read and lines skipped.
     file : binary file, optional
-        An open file to read instead, such as a member of an archive.
+        An open file to read in place of `path`, such as a member of an archive.
     """
 
     def __init__(
@@ -84,39 +95,41 @@ class TextFile:
         self._file = file
 
     def lines(self) -> Iterator[str]:
-        """Yield each line, without its end.
+        """Yield the lines, without line ends.
 
         Raises
         ------
         CorpusError
-            If bytes cannot be decoded, or a compressed file is damaged.
+            If bytes can't be decoded, or a compressed file is damaged.
         """
         for _, lines in self._decoded():
             yield from lines
 
     def numbered_lines(self) -> Iterator[tuple[int, str]]:
-        """Yield each line with a number for :meth:`error`."""
+        """Yield the lines with their numbers, as :meth:`error` takes them."""
         for number, lines in self._decoded():
             yield from enumerate(lines, number)
 
     def utf8_blocks(self) -> Iterator[bytes]:
-        r"""Yield all lines, with their ends, as UTF-8: as many at a time as are read at once.
+        r"""Yield blocks of whole lines, with line ends, encoded as UTF-8.
 
         Raises
         ------
         CorpusError
-            If bytes cannot be decoded, or a compressed file is damaged.
+            If bytes can't be decoded, or a compressed file is damaged.
         """
         for _, block in self._each(self._as_utf8):
             yield block
 
     def chunks(self, size: int | None = None) -> Iterator[str]:
-        """Yield all of the text in pieces of about `size` bytes, cut anywhere between characters.
+        """Yield the text in chunks of about `size` bytes, cut between any two characters.
+
+        For files whose lines may be too long to hold in memory.
 
         Raises
         ------
         CorpusError
-            If bytes cannot be decoded, or a compressed file is damaged.
+            If bytes can't be decoded, or a compressed file is damaged.
         """
         decoder = codecs.getincrementaldecoder(self._line_encoding)(self.errors)
         line, offset = 1, 0
@@ -141,25 +154,29 @@ class TextFile:
             yield text
 
     def binary(self) -> IO[bytes]:
-        """Open the file as seekable bytes, for a format that is not text.
+        """Open the file as seekable bytes, for formats that are not text.
 
         Raises
         ------
         CorpusError
-            If it cannot be sought in: compressed, in an archive, or standard input.
+            If the file is not seekable: compressed, in an archive, or standard input.
         """
         if self._file is not None or self.path == "-" or compression(self.path):
-            raise CorpusError("this format needs a plain file of its own", path=self.path)
+            raise CorpusError(
+                "this format can't be read from a compressed file, an archive or standard input; "
+                "unpack it to a file first",
+                path=self.path,
+            )
         return open_raw(self.path)
 
     def error(self, message: str, line: int | None = None) -> CorpusError:
-        """Build an error that names this file and, as in :meth:`numbered_lines`, the line."""
+        """Create an error that names this file and a line, numbered as in `numbered_lines`."""
         if line is not None:
             line += self._lines_before()
         return CorpusError(message, path=self.path, line=line)
 
     def _decoded(self) -> Iterator[tuple[int, list[str]]]:
-        """Yield runs of lines, with the number of the first of each."""
+        """Yield lists of consecutive lines, each with the number of its first line."""
         encoding = self._line_encoding
         for number, text in self._each(lambda block, policy: block.decode(encoding, policy)):
             if "\r" in text:
@@ -179,11 +196,11 @@ class TextFile:
             except UnicodeDecodeError:
                 if policy == "strict":
                     raise
-        # Some policies stand for undecodable bytes with surrogates.
+        # Some error handlers represent undecodable bytes by surrogates.
         return block.decode(self._line_encoding, policy).encode("utf-8", "surrogatepass")
 
     def _each(self, decode: Callable[[bytes, str], T]) -> Iterator[tuple[int, T]]:
-        """Yield whole lines decoded by a function, with the number of the first of them."""
+        """Yield blocks of whole lines, decoded, each with the number of its first line."""
         policy = "strict" if self.errors == "skip" else self.errors
         number = 1
         for offset, block in self._whole_lines():
@@ -204,11 +221,11 @@ class TextFile:
             number += block.count(b"\n")
 
     def _whole_lines(self) -> Iterator[tuple[int, bytes]]:
-        r"""Yield blocks that end with a line, with the offset of each.
+        r"""Yield blocks of whole lines, each with its byte offset.
 
-        A part begins after the first ``\n`` at or after its start less one,
-        and ends after the first at or after its stop less one. Parts that
-        touch therefore share out the lines, whatever the bytes between.
+        A byte range starts after the first ``\n`` at or after ``start - 1``, and ends after the
+        first ``\n`` at or after ``stop - 1``. Each line therefore belongs to exactly one of two
+        adjacent ranges, wherever they meet.
         """
         position = max(self.start - 1, 0)
         searching = self.start > 0
@@ -253,7 +270,7 @@ class TextFile:
         return self.encoding if newline_safe(self.encoding) else "utf-8"
 
     def _blocks(self, start: int, size: int) -> Iterator[bytes]:
-        """Yield the bytes; as UTF-8 where those stored cannot be cut at line ends."""
+        """Yield the bytes; as UTF-8 if the stored encoding can't be split at newline bytes."""
         with ByteStream(self.path, start=start, on_read=self._count, file=self._file) as stream:
             if newline_safe(self.encoding):
                 yield from stream.blocks(size)
@@ -283,7 +300,7 @@ class TextFile:
         self._meter.read(size)
 
     def _lines_before(self) -> int:
-        """Count the lines before this part; only errors need it, so it is read afresh."""
+        """Count the lines before this byte range. Only errors need this, so it reads the file."""
         if self.start == 0:
             return 0
         left = self.start - 1
@@ -297,10 +314,10 @@ class TextFile:
         return lines
 
     def _undecodable(self, error: UnicodeDecodeError, line: int, offset: int) -> CorpusError:
-        bad = error.object[error.start : error.start + 4].hex(" ")
+        invalid = error.object[error.start : error.start + 4].hex(" ")
         return CorpusError(
-            f"not valid {self.encoding} ({error.reason}, at bytes {bad}); give the encoding the "
-            'file has (latin-1, cp1252, ...), or errors="replace", "ignore" or "skip"',
+            f"not valid {self.encoding} ({error.reason}, at bytes {invalid}); pass the encoding of "
+            'the file (latin-1, cp1252, ...), or errors="replace", "ignore" or "skip"',
             path=self.path,
             line=line,
             offset=offset,
@@ -355,25 +372,37 @@ def _lines(block: bytes) -> list[bytes]:
 
 
 class Reader:
-    """Reads one format; its options are the fields of a dataclass.
+    """Base class of readers. A reader is a dataclass; its fields are the options of the format.
+
+    A format that can be guessed declares `suffixes`, `signature`, `path_pattern` or
+    `folder_pattern`, or overrides :meth:`sniff` or :meth:`sniff_paths`.
 
     Attributes
     ----------
     name : str
-        The format, as given to :func:`corpora.open`.
+        Name of the format, for :func:`corpora.open`.
     suffixes : tuple of str
-        Ends of file names that mean this format, compression left aside. In
-        folders and archives only such files are read, if the format is asked
-        for by name and there are any.
+        Suffixes of this format, without those of compression. If the format is requested by
+        name, only files with these suffixes are read from folders and archives, unless there
+        are none.
+    signature : bytes pattern, optional
+        Matches the beginning of files of this format.
+    path_pattern : pattern, optional
+        Found in the path of a single file of this format.
+    folder_pattern : pattern, optional
+        Found in the path of some file in a folder that has this format as a whole.
     encoding : str
-        The encoding where none is given.
+        Default encoding.
     splittable : bool
-        Whether each line is a document (or several) by itself, so that parts
-        of a file can be read apart.
+        Whether each line can be read independently of the others, so that byte ranges of a file
+        can be read in parallel.
     """
 
     name: ClassVar[str]
     suffixes: ClassVar[tuple[str, ...]] = ()
+    signature: ClassVar[re.Pattern[bytes] | None] = None
+    path_pattern: ClassVar[re.Pattern[str] | None] = None
+    folder_pattern: ClassVar[re.Pattern[str] | None] = None
     encoding: ClassVar[str] = "utf-8"
 
     @property
@@ -381,23 +410,24 @@ class Reader:
         return False
 
     @classmethod
-    def sniff_paths(cls, paths: Sequence[str]) -> bool:  # noqa: ARG003
-        """Whether a file, or the files of a folder together, are this format's by their names."""
-        return False
+    def sniff_paths(cls, paths: Sequence[str]) -> bool:
+        """Whether a single file, or a folder with these files, has this format, by the names."""
+        pattern = cls.path_pattern if len(paths) == 1 else cls.folder_pattern
+        return pattern is not None and any(pattern.search(path) for path in paths)
 
     @classmethod
-    def sniff(cls, head: bytes) -> bool:  # noqa: ARG003
-        """Whether a file seems to have this format, by its first line or more."""
-        return False
+    def sniff(cls, head: bytes) -> bool:
+        """Whether a file has this format, by its beginning: the first line or more."""
+        return cls.signature is not None and cls.signature.match(head) is not None
 
     def accepts(self, path: str) -> bool:
-        """Whether to read this file of a folder or archive; here by its suffix."""
+        """Whether to read this file of a folder or archive; by default depends on its suffix."""
         return not self.suffixes or plain_suffix(path) in self.suffixes
 
     def read(self, file: TextFile) -> Iterator[Document]:
-        """Yield each document: raw text, or a list of tokens."""
+        """Yield the documents, each as raw text or as a list of tokens."""
         raise NotImplementedError
 
     def tagged(self, file: TextFile) -> Iterator[TaggedDocument]:  # noqa: ARG002
-        """Yield each document with all columns, for formats that have such."""
+        """Yield the documents with all columns, for formats that have columns."""
         raise TypeError(f"the format {self.name!r} has no tags, only words")

@@ -1,7 +1,8 @@
-"""Columns, one token a line, as in the CoNLL shared tasks."""
+"""One token per line, in columns, as in the CoNLL shared tasks."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -10,13 +11,13 @@ from typing import Literal
 from corpora.readers.base import Document, Reader, TaggedDocument, TextFile
 
 BREAK = ""
-"""Token that parts sentences in a document: it takes a position but is no word."""
+"""Token between two sentences of a document. It takes up a position but is not a word."""
 
 _DOCSTART = "-DOCSTART-"
 
 
 def with_breaks(sentences: Iterable[Sequence[str]]) -> list[str]:
-    """The tokens of sentences, with a :data:`BREAK` between two of them."""
+    """Concatenate sentences, with a :data:`BREAK` between two of them."""
     tokens: list[str] = []
     for number, sentence in enumerate(sentences):
         tokens += [BREAK, *sentence] if number else sentence
@@ -25,36 +26,33 @@ def with_breaks(sentences: Iterable[Sequence[str]]) -> list[str]:
 
 @dataclass(frozen=True)
 class Conll(Reader):
-    """Columns parted by white space, a blank line between sentences.
+    """Columns separated by whitespace, with a blank line between sentences.
 
-    Lines that begin with ``-DOCSTART-`` part the documents; a file without
-    any is one document.
+    Lines that begin with ``-DOCSTART-`` separate documents; a file without such a line is one
+    document.
 
     Parameters
     ----------
     unit : {"document", "sentence"}, default "document"
-        What is a document of the corpus.
+        The unit that becomes a document.
     column : int, default 0
-        The column that holds the words; negative ones count from the last.
+        Column with the words, from 0; negative numbers count from the last column.
     breaks : bool, default False
-        Put the token :data:`corpora.BREAK` between the sentences of a document.
+        Insert the token :data:`corpora.BREAK` between the sentences of a document.
     """
 
     name = "conll"
     suffixes = (".conll", ".iob", ".iob2", ".bio")
+    signature = re.compile(rb"\s*-DOCSTART-")
     unit: Literal["document", "sentence"] = "document"
     column: int = 0
     breaks: bool = False
 
     def __post_init__(self) -> None:
         if self.unit not in ("document", "sentence"):
-            raise ValueError(f"unit is 'document' or 'sentence', not {self.unit!r}")
+            raise ValueError(f"unit must be 'document' or 'sentence', got {self.unit!r}")
         if self.breaks and self.unit == "sentence":
-            raise ValueError("breaks go between the sentences of a document: unit='document'")
-
-    @classmethod
-    def sniff(cls, head: bytes) -> bool:  # noqa: D102
-        return head.lstrip().startswith(_DOCSTART.encode())
+            raise ValueError("breaks=True needs unit='document', got unit='sentence'")
 
     def read(self, file: TextFile) -> Iterator[Document]:  # noqa: D102
         column = self.column
@@ -76,12 +74,14 @@ class Conll(Reader):
                     width = len(row)
                     if not -width <= self.column < width:
                         raise file.error(
-                            f"there is no column {self.column} among {width} (counted from 0)",
+                            f"there is no column {self.column}: the line has {width} columns, "
+                            "counted from 0",
                             number,
                         )
                 if len(row) < width:
                     raise file.error(
-                        f"{len(row)} columns where the first line has {width}: {line[:60]!r}",
+                        f"expected {width} columns as in the first line, got {len(row)}: "
+                        f"{line[:60]!r}",
                         number,
                     )
                 rows.append(row)

@@ -1,9 +1,8 @@
-"""The 1-billion-word benchmark, in the folders it unpacks to."""
+"""The 1 Billion Word benchmark, unpacked or as an archive."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+import re
 from dataclasses import dataclass
 from typing import Literal
 
@@ -17,28 +16,25 @@ _FOLDERS = {
 
 @dataclass(frozen=True)
 class BillionWords(Text):
-    """The 1-billion-word benchmark: shuffled sentences, one a line.
+    """The 1 Billion Word benchmark: shuffled sentences, one per line.
 
-    Reads the folder it unpacks to, or the archive itself.
+    Reads the unpacked folder, or the archive itself.
 
     Parameters
     ----------
     part : {"training", "heldout"}, default "training"
-        Which of the two folders to read.
+        Which of the two subfolders to read.
     """
 
     name = "lm1b"
+    path_pattern = re.compile(rf"(?:^|[/\\])1-billion-word[^/\\]*$|{_FOLDERS['training']}")
+    folder_pattern = re.compile(_FOLDERS["training"])
     part: Literal["training", "heldout"] = "training"
 
     def __post_init__(self) -> None:
         super().__post_init__()
         if self.part not in _FOLDERS:
-            raise ValueError(f"part is 'training' or 'heldout', not {self.part!r}")
-
-    @classmethod
-    def sniff_paths(cls, paths: Sequence[str]) -> bool:  # noqa: D102
-        archive = os.path.basename(paths[0]).startswith("1-billion-word")
-        return archive or any(_FOLDERS["training"] in path for path in paths)
+            raise ValueError(f"part must be 'training' or 'heldout', got {self.part!r}")
 
     def accepts(self, path: str) -> bool:  # noqa: D102
         return _FOLDERS[self.part] in path

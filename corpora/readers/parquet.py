@@ -1,43 +1,40 @@
-"""Parquet tables, as many data sets are given out."""
+"""Parquet tables."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from corpora.readers.base import Document, Reader, TextFile
 
-_ROWS = 1024  # read at a time
+_BATCH_ROWS = 1024
 
 
 @dataclass(frozen=True)
 class Parquet(Reader):
-    """A Parquet table, one document a row; needs the extra ``parquet``.
+    """A Parquet table with one document per row; needs the extra ``parquet``.
 
     Parameters
     ----------
     column : str, default "text"
-        The column that holds the documents: strings, or lists of tokens.
-        Rows without a value are left out.
+        Column with the documents: strings, or lists of tokens. Rows without a value are skipped.
     """
 
     name = "parquet"
     suffixes = (".parquet",)
+    signature = re.compile(rb"PAR1")
     column: str = "text"
 
-    @classmethod
-    def sniff(cls, head: bytes) -> bool:  # noqa: D102
-        return head.startswith(b"PAR1")
-
     def read(self, file: TextFile) -> Iterator[Document]:
-        """Yield each document.
+        """Yield the documents.
 
         Raises
         ------
         ImportError
             If pyarrow is not installed.
         CorpusError
-            If the file is damaged or has no such column.
+            If the file is damaged, lacks the column, or the column has another type.
         """
         try:
             import pyarrow as pa
@@ -51,13 +48,20 @@ class Parquet(Reader):
                 table = pq.ParquetFile(stream)
                 names = table.schema_arrow.names
                 if self.column not in names:
-                    raise file.error(f"there is no column {self.column!r}; it has: {names}")
+                    raise file.error(
+                        f"the table has no column {self.column!r}; its columns: {names}"
+                    )
                 kind = table.schema_arrow.field(self.column).type
                 texts = pa.types.is_string(kind) or pa.types.is_large_string(kind)
                 lists = pa.types.is_list(kind) or pa.types.is_large_list(kind)
                 if not (texts or (lists and pa.types.is_string(kind.value_type))):
-                    raise file.error(f"the column {self.column!r} holds {kind}, not text or tokens")
-                for batch in table.iter_batches(_ROWS, columns=[self.column]):
+                    raise file.error(
+                        f"the column {self.column!r} must hold strings or lists of strings, got "
+                        f"{kind}"
+                    )
+                for batch in table.iter_batches(_BATCH_ROWS, columns=[self.column]):
                     yield from (value for value in batch.column(0).to_pylist() if value is not None)
             except pa.ArrowException as error:
-                raise file.error(f"not a whole Parquet file ({error})") from error
+                raise file.error(
+                    f"not a Parquet file, or a damaged one ({error}); copy or download it again"
+                ) from error

@@ -1,11 +1,10 @@
-"""Reuters-21578, as distributed: SGML files of 1,000 newswire stories each."""
+"""Reuters-21578 as distributed: SGML files of 1,000 newswire stories each."""
 
 from __future__ import annotations
 
 import html
-import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,41 +14,34 @@ _TITLE = re.compile(r"<TITLE>(.*?)</TITLE>", re.S)
 _BODY = re.compile(r"<BODY>(.*?)</BODY>", re.S)
 _TEXT = re.compile(r"<TEXT[^>]*>(.*?)</TEXT>", re.S)
 _TAG = re.compile(r"</?[A-Z]+[^>]*>")
-# Control characters of the wire, written as &#2; and the like.
+# Control characters of the newswire, written as character references such as &#2;
+_NAMES = re.compile(r"(?:^|[/\\])(?:reut2-|reuters21578\.t)[^/\\]*$", re.I)
 _CONTROL = re.compile(r"&#(?:[0-8]|1[0-9]|2[0-9]|3[01]|127);?")
 
 
 @dataclass(frozen=True)
 class Reuters(Reader):
-    """Reuters-21578: a file, the folder of all files, or their archive.
+    """Reuters-21578: a file, the folder with all files, or the archive.
 
-    Stories without the part that is asked for are left out: of the 21,578,
-    19,043 have a body.
+    Stories without the requested part are skipped: of the 21,578 stories, 19,043 have a body.
 
     Parameters
     ----------
     part : {"body", "title", "all"}, default "body"
-        What to read of each story; "all" is the whole text, with title,
-        dateline and, in the unprocessed stories, what stands for a body.
+        Part of each story to read. "all" is the whole text, including title and dateline, and
+        the text of stories without a marked body.
     """
 
     name = "reuters"
     suffixes = (".sgm", ".sgml")
+    signature = re.compile(rb"<!DOCTYPE lewis")
+    path_pattern = folder_pattern = _NAMES
     encoding = "latin-1"
     part: Literal["body", "title", "all"] = "body"
 
     def __post_init__(self) -> None:
         if self.part not in ("body", "title", "all"):
-            raise ValueError(f"part is 'body', 'title' or 'all', not {self.part!r}")
-
-    @classmethod
-    def sniff_paths(cls, paths: Sequence[str]) -> bool:  # noqa: D102
-        names = [os.path.basename(path).lower() for path in paths]
-        return any(name.startswith(("reut2-", "reuters21578.t")) for name in names)
-
-    @classmethod
-    def sniff(cls, head: bytes) -> bool:  # noqa: D102
-        return head.startswith(b"<!DOCTYPE lewis")
+            raise ValueError(f"part must be 'body', 'title' or 'all', got {self.part!r}")
 
     def read(self, file: TextFile) -> Iterator[Document]:  # noqa: D102
         for story in _stories(file):
@@ -59,25 +51,25 @@ class Reuters(Reader):
 
     def _text(self, story: str) -> str:
         if self.part == "all":
-            found = _TEXT.search(story)
-            return _TAG.sub(" ", found[1]) if found else ""
-        found = (_BODY if self.part == "body" else _TITLE).search(story)
-        return found[1] if found else ""
+            match = _TEXT.search(story)
+            return _TAG.sub(" ", match[1]) if match else ""
+        match = (_BODY if self.part == "body" else _TITLE).search(story)
+        return match[1] if match else ""
 
 
 def _stories(file: TextFile) -> Iterator[str]:
-    begun = 0
+    opened = 0  # line number of the current <REUTERS>; 0 outside of stories
     lines: list[str] = []
     for number, line in file.numbered_lines():
         if line.startswith("<REUTERS"):
-            if begun:
-                raise file.error("<REUTERS> is not closed before the next begins", begun)
-            begun = number
-        if begun:
+            if opened:
+                raise file.error("<REUTERS> is not closed before the next <REUTERS>", opened)
+            opened = number
+        if opened:
             lines.append(line)
         if "</REUTERS>" in line:
             yield "\n".join(lines)
             lines = []
-            begun = 0
-    if begun:
-        raise file.error("<REUTERS> is not closed at the end of the file", begun)
+            opened = 0
+    if opened:
+        raise file.error("<REUTERS> is not closed at the end of the file", opened)

@@ -1,26 +1,27 @@
-"""The parts that a corpus consists of: files, ranges of files, and what is in memory."""
+"""Sources of documents that make up a corpus: files, byte ranges of files, Python iterables."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import IO
 
 from corpora.errors import CorpusError, NotReiterableError
 from corpora.files import is_uri
 from corpora.readers.base import Document, Meter, Reader, TaggedDocument, TextFile, newline_safe
-from corpora.readers.stream import ByteStream, compression, is_archive
+from corpora.readers.stream import archive_members, compression, is_archive
 
-_MEND = (
-    "pass a list, a class whose __iter__ begins anew, or a file; or write it to a file "
-    "first and open that"
+__all__ = ["DocumentSource", "FileSource", "MemorySource", "split_sources"]
+
+_ADVICE = (
+    "pass a list, an object whose __iter__ starts a new pass, or a file; or write the data to a "
+    "file first and open that"
 )
 
 
 @dataclass
-class FilePart:
-    """A file, or the lines of it of which the first byte is in a range."""
+class FileSource:
+    """A file, or the lines of a file whose first byte is in a range."""
 
     path: str
     reader: Reader
@@ -32,12 +33,12 @@ class FilePart:
 
     @property
     def reiterable(self) -> bool:
-        """Whether it can be read again: all but standard input and pipes."""
+        """Whether it can be read more than once: everything but standard input and pipes."""
         return self.path != "-" and (is_uri(self.path) or os.path.isfile(self.path))
 
     @property
     def size(self) -> int | None:
-        """Bytes as stored, or None where that is not known."""
+        """Bytes as stored, or None if unknown."""
         if self.path == "-" or is_uri(self.path) or not os.path.isfile(self.path):
             return None
         stop = os.path.getsize(self.path) if self.stop is None else self.stop
@@ -45,7 +46,7 @@ class FilePart:
 
     @property
     def splittable(self) -> bool:
-        """Whether ranges of it can be read apart."""
+        """Whether byte ranges of it can be read independently."""
         return (
             self.size is not None
             and self.reader.splittable
@@ -54,31 +55,37 @@ class FilePart:
             and newline_safe(self.encoding)
         )
 
-    def cut(self, start: int, stop: int) -> FilePart:
-        """Take the range between two bytes, counted from where this part begins."""
+    def cut(self, start: int, stop: int) -> FileSource:
+        """Return the byte range from `start` to `stop`, relative to the start of this source."""
         return replace(self, start=self.start + start, stop=self.start + stop)
 
     def claim(self) -> None:
-        """Begin a pass, or raise NotReiterableError if it is one too many."""
+        """Start a pass.
+
+        Raises
+        ------
+        NotReiterableError
+            If the source can be read only once and has been read.
+        """
         if self.reiterable:
             return
         if self._used:
-            what = "standard input" if self.path == "-" else self.path
-            raise NotReiterableError(f"{what} can be read only once; {_MEND}")
+            name = "standard input" if self.path == "-" else self.path
+            raise NotReiterableError(f"{name} can be read only once; {_ADVICE}")
         self._used = True
 
     def documents(self, meter: Meter) -> Iterator[Document]:
-        """Yield each document."""
+        """Yield the documents."""
         for file in self._files(meter):
             yield from self.reader.read(file)
 
     def utf8_blocks(self, meter: Meter) -> Iterator[bytes]:
-        """Yield the lines as UTF-8, many at a time."""
+        """Yield blocks of whole lines as UTF-8."""
         for file in self._files(meter):
             yield from file.utf8_blocks()
 
     def tagged(self, meter: Meter) -> Iterator[TaggedDocument]:
-        """Yield each document with its tags."""
+        """Yield the documents with their tags."""
         for file in self._files(meter):
             yield from self.reader.tagged(file)
 
@@ -96,57 +103,30 @@ class FilePart:
         )
 
     def _members(self, meter: Meter) -> Iterator[TextFile]:
-        """Yield the members that the reader accepts, or if there are none, all."""
+        """Yield the members of an archive that the reader accepts, or all if it accepts none."""
         any_read = False
-        # As in folders: if no name fits, the user knows better what they are.
+        # As for folders: the user asked for this format, whatever the suffixes.
         for accepts_all in (False, True) if self.reader.suffixes else (False,):
-            for name, file in archive_members(self.path, meter):
+            for name, file in archive_members(self.path, meter.read):
                 if not (accepts_all or self.reader.accepts(name)):
                     continue
                 any_read = True
-                # What a member gives is counted as the archive is read, not here.
+                # Bytes are counted as the archive is read, not per member.
                 inner = Meter()
                 path = f"{self.path}/{name}"
                 yield TextFile(path, self.encoding, self.errors, meter=inner, file=file)
                 meter.skipped += inner.skipped
             if any_read:
                 return
-        raise CorpusError(f"the archive holds no file that {self.reader!r} reads", path=self.path)
-
-
-def archive_members(path: str, meter: Meter) -> Iterator[tuple[str, IO[bytes]]]:
-    """Yield name and open file of each member of a tar or zip archive, in one go."""
-    if path.lower().endswith(".zip"):
-        import zipfile
-
-        from corpora.readers.stream import open_raw
-
-        try:
-            with open_raw(path) as raw, zipfile.ZipFile(raw) as archive:
-                for info in archive.infolist():
-                    if not info.is_dir():
-                        with archive.open(info) as file:
-                            yield info.filename, file
-                        meter.read(info.compress_size)
-        except zipfile.BadZipFile as error:
-            raise CorpusError(f"not a whole zip archive ({error})", path=path) from error
-        return
-    import tarfile
-
-    with ByteStream(path, on_read=meter.read) as stream:
-        try:
-            with tarfile.open(fileobj=stream, mode="r|") as tar:  # type: ignore[call-overload]
-                for member in tar:
-                    inner = tar.extractfile(member) if member.isfile() else None
-                    if inner is not None:
-                        yield member.name, inner
-        except tarfile.TarError as error:
-            raise CorpusError(f"not a whole tar archive ({error})", path=path) from error
+        raise CorpusError(
+            f"the archive has no file that {self.reader!r} can read; check the format",
+            path=self.path,
+        )
 
 
 @dataclass
-class MemoryPart:
-    """Documents that a Python object gives."""
+class MemorySource:
+    """Documents from a Python iterable."""
 
     source: Iterable[object]
     reiterable: bool
@@ -156,69 +136,76 @@ class MemoryPart:
     splittable = False
 
     def claim(self) -> None:
-        """Begin a pass, or raise NotReiterableError if it is one too many."""
+        """Start a pass.
+
+        Raises
+        ------
+        NotReiterableError
+            If the source can be read only once and has been read.
+        """
         if self._used and not self.reiterable:
             kind = type(self.source).__name__
-            raise NotReiterableError(f"a {kind} can be read only once; {_MEND}")
+            raise NotReiterableError(f"a {kind} can be read only once; {_ADVICE}")
         self._used = True
 
     def documents(self, meter: Meter) -> Iterator[Document]:  # noqa: ARG002
-        """Yield each document, after a look at whether it is one."""
+        """Yield the documents, after checking their type."""
         for number, document in enumerate(self.source):
             if isinstance(document, str):
                 yield document
                 continue
             if isinstance(document, bytes) or not isinstance(document, Iterable):
                 raise TypeError(
-                    f"document {number} is {type(document).__name__}; "
-                    "a document is a list of str, or one str to be tokenised"
+                    f"document {number} must be a list of str, or a str to be tokenized, got "
+                    f"{type(document).__name__}"
                 )
             tokens = document if type(document) is list else list(document)
-            # A look at both ends finds what is wrong throughout; a look at all
-            # would take as long as counting does.
+            # Checking both ends finds documents of another type; checking all tokens would
+            # take as long as counting them.
             if tokens and not (isinstance(tokens[0], str) and isinstance(tokens[-1], str)):
-                bad = tokens[-1] if isinstance(tokens[0], str) else tokens[0]
+                invalid = tokens[-1] if isinstance(tokens[0], str) else tokens[0]
                 raise TypeError(
-                    f"document {number} holds {type(bad).__name__}; its tokens must be str"
+                    f"the tokens of document {number} must be str, got {type(invalid).__name__}"
                 )
             yield tokens
 
     def tagged(self, meter: Meter) -> Iterator[TaggedDocument]:  # noqa: ARG002
-        """Refuse: there are words only."""
+        """Raise TypeError: documents in memory have no tags."""
         raise TypeError("documents in memory have no tags, only words")
 
 
-Part = FilePart | MemoryPart
+DocumentSource = FileSource | MemorySource
 
 
-def share_out(parts: list[Part], n: int) -> list[list[Part]]:
-    """Deal parts out in order to at most `n` groups of about equal size.
+def split_sources(sources: list[DocumentSource], n: int) -> list[list[DocumentSource]]:
+    """Split sources, in order, into at most `n` groups of about equal size.
 
-    Splittable files are cut where the groups meet; all else goes whole to the
-    group that its middle falls in.
+    Splittable files are cut at the boundary of two groups; any other source goes to the group
+    that contains its midpoint.
     """
-    sizes = [part.size for part in parts]
-    known = [size for size in sizes if size is not None]
-    total = sum(known)
-    if len(known) < len(parts) or not total:
-        # Without sizes each counts the same.
-        n = min(n, len(parts))
-        sizes = [1] * len(parts)
-        total = len(parts)
-    groups: list[list[Part]] = [[] for _ in range(n)]
-    at = 0
-    for part, size in zip(parts, sizes, strict=True):
+    sizes = [source.size for source in sources]
+    known_sizes = [size for size in sizes if size is not None]
+    total = sum(known_sizes)
+    if len(known_sizes) < len(sources) or not total:
+        # If sizes are unknown, all sources count the same.
+        n = min(n, len(sources))
+        sizes = [1] * len(sources)
+        total = len(sources)
+    groups: list[list[DocumentSource]] = [[] for _ in range(n)]
+    position = 0
+    for source, size in zip(sources, sizes, strict=True):
         size = size or 0
-        if isinstance(part, FilePart) and part.splittable and size == part.size:
-            # Exact integers: group k has the bytes from k * total // n on.
-            first = at * n // total
-            last = min((at + size) * n // total, n - 1)
+        end = position + size
+        if isinstance(source, FileSource) and source.splittable and size == source.size:
+            # Integers, to be exact: group k starts at byte ceil(k * total / n).
+            first = position * n // total
+            last = min(end * n // total, n - 1)
             for k in range(first, last + 1):
-                start = max(-(-k * total // n), at)
-                stop = min(-(-(k + 1) * total // n), at + size)
+                start = max(-(-k * total // n), position)
+                stop = min(-(-(k + 1) * total // n), end)
                 if start < stop:
-                    groups[k].append(part.cut(start - at, stop - at))
+                    groups[k].append(source.cut(start - position, stop - position))
         else:
-            groups[min((2 * at + size) * n // (2 * total), n - 1)].append(part)
-        at += size
+            groups[min((position + end) * n // (2 * total), n - 1)].append(source)
+        position = end
     return [group for group in groups if group]

@@ -1,4 +1,4 @@
-"""Opening any file, URI or standard input as a stream of bytes."""
+"""Open any file, URI, standard input or archive as a stream of bytes."""
 
 from __future__ import annotations
 
@@ -12,9 +12,16 @@ from typing import IO, Any
 from corpora.errors import CorpusError
 from corpora.files import is_uri, missing_file
 
-__all__ = ["ByteStream"]
+__all__ = [
+    "ByteStream",
+    "archive_members",
+    "compression",
+    "is_archive",
+    "open_raw",
+    "plain_suffix",
+]
 
-# What each suffix is compressed with; archives have suffixes of their own.
+# Compression by suffix, including suffixes of compressed archives.
 _COMPRESSION = {
     ".gz": "gz",
     ".tgz": "gz",
@@ -29,12 +36,12 @@ _EXTRAS = {"s3": "s3", "s3a": "s3", "s3n": "s3", "gs": "gcs"}
 
 
 def compression(path: str) -> str | None:
-    """How a file is compressed, by its suffix: "gz", "bz2", "xz", "zst" or None."""
+    """Return the compression of a file, by its suffix: "gz", "bz2", "xz", "zst" or None."""
     return _COMPRESSION.get(os.path.splitext(path)[1].lower())
 
 
 def is_archive(path: str) -> bool:
-    """Whether a file is a tar (compressed or not) or zip archive, by its suffix."""
+    """Whether a file is a tar archive (compressed or not) or a zip archive, by its suffix."""
     stem, suffix = os.path.splitext(path.lower())
     if suffix in (".tar", ".zip", ".tgz", ".tbz2", ".txz"):
         return True
@@ -42,13 +49,13 @@ def is_archive(path: str) -> bool:
 
 
 def plain_suffix(path: str) -> str:
-    """Suffix of a path in lower case, without that of the compression."""
+    """Return the suffix of a path in lower case, ignoring the suffix of a compression."""
     stem, suffix = os.path.splitext(path.lower())
     return os.path.splitext(stem)[1] if suffix in _COMPRESSION else suffix
 
 
 class _Counted(io.RawIOBase):
-    """A binary file, given by how to read it, that tells how many bytes were read from it."""
+    """A binary file, given by its read function, that reports how many bytes were read."""
 
     def __init__(self, read: Callable[[int], bytes], on_read: Callable[[int], None]) -> None:
         self._read = read
@@ -65,16 +72,16 @@ class _Counted(io.RawIOBase):
 
 
 class _Zstd(io.RawIOBase):
-    """Zstandard frames, one after another; zstandard's own reader is silent when cut short."""
+    """A sequence of Zstandard frames. Unlike zstandard's reader it detects a truncated file."""
 
     def __init__(self, raw: IO[bytes]) -> None:
         import zstandard
 
         self._raw = raw
-        self._new = zstandard.ZstdDecompressor
+        self._decompressor = zstandard.ZstdDecompressor
         self._frame: Any = None
-        self._data = b""  # decompressed
-        self._input = b""
+        self._data = b""  # decompressed, not returned yet
+        self._input = b""  # compressed, after the end of the last frame
 
     def readable(self) -> bool:
         return True
@@ -85,10 +92,10 @@ class _Zstd(io.RawIOBase):
             self._input = b""
             if not block:
                 if self._frame is not None:
-                    raise EOFError("the last frame is not complete")
+                    raise EOFError("the last frame is incomplete")
                 return 0
             if self._frame is None:
-                self._frame = self._new().decompressobj()
+                self._frame = self._decompressor().decompressobj()
             self._data = self._frame.decompress(block)
             if self._frame.eof:
                 self._input = self._frame.unused_data
@@ -99,35 +106,35 @@ class _Zstd(io.RawIOBase):
         return size
 
 
-def _decompressed(file: IO[bytes], how: str | None) -> IO[bytes]:
+def _decompressed(file: IO[bytes], compressed_with: str | None) -> IO[bytes]:
     opened: Any = file
-    if how == "gz":
+    if compressed_with == "gz":
         import gzip
 
         opened = gzip.GzipFile(fileobj=file)
-    elif how == "bz2":
+    elif compressed_with == "bz2":
         import bz2
 
         opened = bz2.BZ2File(file)
-    elif how == "xz":
+    elif compressed_with == "xz":
         import lzma
 
         opened = lzma.LZMAFile(file)  # noqa: SIM115
-    elif how == "zst":
+    elif compressed_with == "zst":
         opened = io.BufferedReader(_Zstd(file), 1 << 17)
     result: IO[bytes] = opened
     return result
 
 
 def open_raw(path: str) -> IO[bytes]:
-    """Open a local file, a URI or standard input ("-") as its bytes are stored.
+    """Open a local file, a URI or standard input ("-") without decompressing it.
 
     Raises
     ------
     FileNotFoundError
-        If a local file does not exist; the message says what is near.
+        If a local file does not exist; the message lists similar names.
     ImportError
-        If the kind of URI needs an extra that is not installed.
+        If the scheme of the URI needs an extra that is not installed.
     """
     if path == "-":
         return sys.stdin.buffer
@@ -140,8 +147,8 @@ def open_raw(path: str) -> IO[bytes]:
 
     scheme = path.split("://", 1)[0].lower()
     try:
-        # The compression is undone here and not there: the same suffixes then
-        # work with every version, and progress counts the bytes as stored.
+        # Decompression is done in this module: the same suffixes work with every version of
+        # smart_open, and progress counts bytes as stored.
         opened: IO[bytes] = smart_open.open(path, "rb", compression="disable")
     except ImportError as error:
         extra = _EXTRAS.get(scheme)
@@ -151,18 +158,18 @@ def open_raw(path: str) -> IO[bytes]:
 
 
 class ByteStream:
-    """The bytes of a file, decompressed by its suffix and read in blocks.
+    """The bytes of a file, decompressed according to its suffix.
 
     Parameters
     ----------
     path : str
-        A local path, a URI that smart_open knows, or "-" for standard input.
+        Local path, URI that smart_open supports, or "-" for standard input.
     start : int, default 0
-        The byte to begin at; only for files that are not compressed.
+        Byte at which to start reading; only for files that are not compressed.
     on_read : callable, optional
         Called with each number of bytes read, as stored (before decompression).
     file : binary file, optional
-        An open file to read in place of `path`, which then only names it.
+        An open file to read; `path` is then only its name.
 
     Raises
     ------
@@ -180,46 +187,46 @@ class ByteStream:
     ) -> None:
         self.path = path
         self._raw = open_raw(path) if file is None else file
-        self._how = compression(path)
+        self._compression = compression(path)
         self._piped = file is None and not is_uri(path) and not os.path.isfile(path)
         if start:
             self._raw.seek(start)
         read: Callable[[int], bytes] = self._raw.read
         if path == "-":
-            # what is there now; read waits until it has all that was asked for
+            # read1 returns what is available; read would wait for the requested number of bytes
             read = getattr(self._raw, "read1", read)
         counted = _Counted(read, on_read or (lambda _: None))
         self._buffer = io.BufferedReader(counted, 1 << 17)
-        self._file = _decompressed(self._buffer, self._how)
+        self._file = _decompressed(self._buffer, self._compression)
 
     def read(self, size: int) -> bytes:
-        """Read up to `size` bytes; none at the end. Of a pipe, those that are there already.
+        """Read up to `size` bytes, b"" at the end. From a pipe, read what is available.
 
         Raises
         ------
         CorpusError
-            If a compressed file is damaged or cut short.
+            If a compressed file is damaged or truncated.
         """
-        if self._how is None:
+        if self._compression is None:
             return self._buffer.read1(size) if self._piped else self._file.read(size)
         try:
             return self._file.read(size)
         except Exception as error:
-            # Each library has its own error for this, some of them an OSError
-            # without a number; one with a number is the disk's or network's.
+            # Each library raises its own error for damaged data, in some cases an OSError
+            # without errno. With errno it is an error of the disk or network.
             damaged = isinstance(error, (EOFError, zlib.error)) or (
                 isinstance(error, OSError) and error.errno is None
             )
             if damaged or type(error).__name__ in ("LZMAError", "ZstdError"):
                 raise CorpusError(
-                    f"the compressed file is damaged or cut short ({error}); "
-                    "fetch or compress it again",
+                    f"the compressed file is damaged or truncated ({error}); "
+                    "download or compress it again",
                     path=self.path,
                 ) from error
             raise
 
     def blocks(self, size: int) -> Iterator[bytes]:
-        """Read all that is left, `size` bytes at a time."""
+        """Yield the remaining bytes, `size` at a time."""
         while block := self.read(size):
             yield block
 
@@ -235,3 +242,53 @@ class ByteStream:
 
     def __exit__(self, *error: object) -> None:
         self.close()
+
+
+def archive_members(
+    path: str, on_read: Callable[[int], None] | None = None
+) -> Iterator[tuple[str, IO[bytes]]]:
+    """Yield name and open file of each regular file in a tar or zip archive, in one pass.
+
+    Parameters
+    ----------
+    path : str
+        Local path or URI of the archive.
+    on_read : callable, optional
+        Called with each number of bytes read from the archive.
+
+    Raises
+    ------
+    CorpusError
+        If the archive is damaged.
+    """
+    if path.lower().endswith(".zip"):
+        import zipfile
+
+        try:
+            with open_raw(path) as raw, zipfile.ZipFile(raw) as archive:
+                for info in archive.infolist():
+                    if not info.is_dir():
+                        with archive.open(info) as file:
+                            yield info.filename, file
+                        if on_read is not None:
+                            on_read(info.compress_size)
+        except zipfile.BadZipFile as error:
+            raise _damaged_archive("zip", path, error) from error
+        return
+    import tarfile
+
+    with ByteStream(path, on_read=on_read) as stream:
+        try:
+            with tarfile.open(fileobj=stream, mode="r|") as tar:  # type: ignore[call-overload]
+                for member in tar:
+                    inner = tar.extractfile(member) if member.isfile() else None
+                    if inner is not None:
+                        yield member.name, inner
+        except tarfile.TarError as error:
+            raise _damaged_archive("tar", path, error) from error
+
+
+def _damaged_archive(kind: str, path: str, error: Exception) -> CorpusError:
+    return CorpusError(
+        f"not a {kind} archive, or a damaged one ({error}); download or pack it again", path=path
+    )

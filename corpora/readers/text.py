@@ -1,4 +1,4 @@
-"""Plain text: a line, a paragraph or a file is a document."""
+"""Plain text: each line, paragraph or file is a document."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Text(Reader):
     Parameters
     ----------
     unit : {"line", "paragraph", "file"}, default "line"
-        What is a document. Paragraphs are parted by blank lines.
+        The unit that becomes a document. Paragraphs are separated by blank lines.
     """
 
     name = "text"
@@ -24,7 +24,7 @@ class Text(Reader):
 
     def __post_init__(self) -> None:
         if self.unit not in ("line", "paragraph", "file"):
-            raise ValueError(f"unit is 'line', 'paragraph' or 'file', not {self.unit!r}")
+            raise ValueError(f"unit must be 'line', 'paragraph' or 'file', got {self.unit!r}")
 
     @property
     def splittable(self) -> bool:  # noqa: D102

@@ -1,7 +1,8 @@
-"""The output of WikiExtractor: articles in <doc> tags."""
+"""Output of WikiExtractor: articles in <doc> tags."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -16,36 +17,33 @@ class WikiExtractor(Reader):
     Parameters
     ----------
     unit : {"document", "paragraph"}, default "document"
-        What is a document of the corpus: an article, or each line of one.
+        The unit that becomes a document: an article, or each line of one.
     title : bool, default True
-        Whether the title is part of the article (for paragraphs: the first).
+        Whether to include the title (for paragraphs: as the first paragraph).
     """
 
     name = "wikiextractor"
+    signature = re.compile(rb"\s*<doc id=")
     unit: Literal["document", "paragraph"] = "document"
     title: bool = True
 
     def __post_init__(self) -> None:
         if self.unit not in ("document", "paragraph"):
-            raise ValueError(f"unit is 'document' or 'paragraph', not {self.unit!r}")
-
-    @classmethod
-    def sniff(cls, head: bytes) -> bool:  # noqa: D102
-        return head.lstrip().startswith(b"<doc id=")
+            raise ValueError(f"unit must be 'document' or 'paragraph', got {self.unit!r}")
 
     def read(self, file: TextFile) -> Iterator[Document]:  # noqa: D102
-        begun = 0  # the line of <doc>, 0 outside of articles
+        opened = 0  # line number of the current <doc>; 0 outside of articles
         lines: list[str] = []
         for number, line in file.numbered_lines():
             if line.startswith("<doc ") and line.rstrip().endswith(">"):
-                if begun:
-                    raise file.error("<doc> is not closed before the next begins", begun)
-                begun = number
+                if opened:
+                    raise file.error("<doc> is not closed before the next <doc>", opened)
+                opened = number
             elif line.rstrip().endswith("</doc>"):
-                if not begun:
-                    raise file.error("</doc> without a <doc> before it", number)
-                begun = 0
-                # Some versions do not begin a line for it.
+                if not opened:
+                    raise file.error("</doc> without a preceding <doc>", number)
+                opened = 0
+                # Some versions write </doc> at the end of the last paragraph.
                 if last := line.rstrip().removesuffix("</doc>").strip():
                     lines.append(last)
                 texts = lines if self.title else lines[1:]
@@ -55,8 +53,8 @@ class WikiExtractor(Reader):
                 else:
                     yield "\n".join(texts)
             elif line and not line.isspace():
-                if not begun:
+                if not opened:
                     raise file.error(f"text outside of <doc>: {line[:60]!r}", number)
                 lines.append(line)
-        if begun:
-            raise file.error("<doc> is not closed at the end of the file", begun)
+        if opened:
+            raise file.error("<doc> is not closed at the end of the file", opened)

@@ -1,4 +1,4 @@
-"""``simec recommend``: train, ask and measure recommenders."""
+"""``simec recommend``: train, query and evaluate recommenders."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 recommend = typer.Typer(
     no_args_is_help=True,
     help="Predict how users rate items, and recommend. Files of ratings have a user, an item and "
-    "a value a line, parted by ::, tabs, semicolons or commas. Tables of features have a header, "
-    "and ids in their first column.",
+    "a value in each line, separated by ::, tabs, semicolons or commas. Tables of features have a "
+    "header, and ids in their first column.",
 )
 
 
 class Duplicates(str, Enum):
-    """What becomes of several ratings of an item by a user."""
+    """Which of several ratings of an item by a user counts."""
 
     last = "last"
     mean = "mean"
@@ -33,7 +33,7 @@ class Duplicates(str, Enum):
 
 
 class Side(str, Enum):
-    """Whose features explain."""
+    """Whose features explain a rating."""
 
     item = "item"
     user = "user"
@@ -41,9 +41,9 @@ class Side(str, Enum):
 
 Model = Annotated[
     Path,
-    typer.Argument(metavar="MODEL", help="Folder of a model that simec recommend train wrote."),
+    typer.Argument(metavar="MODEL", help="Model folder written by simec recommend train."),
 ]
-TopN = Annotated[int, typer.Option("--topn", min=1, help="How many.")]
+TopN = Annotated[int, typer.Option("--topn", min=1, help="Number of results.")]
 User = Annotated[str, typer.Argument(metavar="USER")]
 Item = Annotated[str, typer.Argument(metavar="ITEM")]
 MoreItems = Annotated[
@@ -60,35 +60,45 @@ def train(
     out: Annotated[Path, option("Folder to write the model to.", "--out", metavar="MODEL")],
     items: Annotated[
         Path | None,
-        option("Table of features of items: new ones can be recommended, too.", metavar="FILE"),
+        option("Table of item features: new items can be recommended too.", metavar="FILE"),
     ] = None,
     users: Annotated[
         Path | None,
-        option("Table of features of users: new ones can be recommended to.", metavar="FILE"),
+        option("Table of user features: new users get recommendations too.", metavar="FILE"),
     ] = None,
     implicit: Annotated[
         bool,
-        typer.Option("--implicit", help="Values are counts, and what is not there means a little."),
+        typer.Option(
+            "--implicit",
+            help="Values are counts; missing pairs are weak negatives (implicit feedback).",
+        ),
     ] = False,
-    dimensions: Annotated[int, option("Of embeddings.", min=1)] = 20,
+    dimensions: Annotated[int, option("Length of embeddings.", min=1)] = 20,
     hidden: Annotated[
         list[int] | None,
-        option("Units of a hidden layer between features and embeddings; once for each."),
+        option("Units of a hidden layer between features and embeddings; repeat for more layers."),
     ] = None,
     l2: Annotated[
-        float | None, option("What squared weights cost.", show_default="found by itself, or 15")
+        float | None, option("Penalty on squared weights.", show_default="automatic")
     ] = None,
-    own: Annotated[
-        float, option("How much of an embedding is not given by features; 0: nothing.", min=0)
+    id_feature_scale: Annotated[
+        float,
+        option(
+            "With features: how far embeddings may differ from what features predict; 0: not at "
+            "all.",
+            "--id-feature-scale",
+            "--own",
+            min=0,
+        ),
     ] = 1.0,
     duplicates: Annotated[
-        Duplicates, option("What becomes of several ratings of an item by a user.")
+        Duplicates, option("Of several ratings of an item by a user, which one counts.")
     ] = Duplicates.last,
-    epochs: Annotated[int, option("At most, with hidden layers.", min=1)] = 200,
-    device: Annotated[str, option("cpu, cuda, or auto: a GPU where there is one.")] = "auto",
-    seed: Annotated[int, option("Same seed, same model.")] = 1,
+    epochs: Annotated[int, option("Maximum number of epochs, with hidden layers.", min=1)] = 200,
+    device: Annotated[str, option("cpu, cuda, or auto: a GPU if available.")] = "auto",
+    seed: Annotated[int, option("Random seed: the same seed gives the same model.")] = 1,
     progress: Annotated[
-        bool, typer.Option("--progress/--no-progress", help="Tell how far it is.")
+        bool, typer.Option("--progress/--no-progress", help="Show progress bars.")
     ] = True,
 ) -> None:
     """Train a recommender on ratings.
@@ -99,17 +109,16 @@ def train(
     """  # noqa: D301
     from corpora.files import check_folder
     from simec.recommender import Recommender, read_features, read_ratings
-    from simec.recommender.persistence import ARRAYS
 
-    check_folder(out, marker=ARRAYS)
+    check_folder(out, marker="arrays.safetensors")
     recommender = Recommender(
-        dimensions, hidden_layers=tuple(hidden or ()), l2="auto" if l2 is None else l2, own=own,
-        feedback="implicit" if implicit else "explicit", max_iter=epochs, device=device,
-        random_state=seed, verbose=progress and sys.stderr.isatty(),
+        dimensions, hidden_layers=tuple(hidden or ()), l2="auto" if l2 is None else l2,
+        id_feature_scale=id_feature_scale, feedback="implicit" if implicit else "explicit",
+        max_iter=epochs, device=device, random_state=seed, verbose=progress and sys.stderr.isatty(),
     )  # fmt: skip
     features = {
-        f"{what}_features": None if path is None else read_features(path, what)
-        for what, path in (("item", items), ("user", users))
+        f"{kind}_features": None if path is None else read_features(path, kind)
+        for kind, path in (("item", items), ("user", users))
     }
     interrupted = False
     with report_warnings():
@@ -121,13 +130,13 @@ def train(
                 fail("interrupted before there was anything to save", INTERRUPTED)
             interrupted = True
     recommender.save(out)
-    rows = {"users": f"{len(read.users):,}", "items": f"{len(read.items):,}",
-            "ratings": f"{len(read):,}"}  # fmt: skip
-    for what, given in features.items():
-        if given is not None:
-            rows[what.replace("_", " ")] = f"{given.n_features:,}"
-    rows["saved"] = str(out)
-    for name, value in rows.items():
+    report = {"users": f"{len(read.users):,}", "items": f"{len(read.items):,}",
+              "ratings": f"{len(read):,}"}  # fmt: skip
+    for name, table in features.items():
+        if table is not None:
+            report[name.replace("_", " ")] = f"{table.n_features:,}"
+    report["saved"] = str(out)
+    for name, value in report.items():
         typer.echo(f"{name:13} {value}")
     if interrupted:
         fail(f"interrupted; saved to {out}", INTERRUPTED)
@@ -137,41 +146,41 @@ def train(
 def for_user(
     model: Model,
     user: User,
-    n: TopN = 10,
+    topn: TopN = 10,
     seen: Annotated[
-        bool, typer.Option("--seen", help="Tell those too that the user has rated.")
+        bool, typer.Option("--seen", help="Include items that the user has rated.")
     ] = False,
     items: MoreItems = None,
     users: MoreUsers = None,
     as_json: Json = False,
 ) -> None:
-    """Tell what a user is predicted to rate highest.
+    """List the items that a user is predicted to rate highest.
 
     \b
       simec recommend for movies.model 1
       simec recommend for movies.model 1 --items new-movies.csv
     """  # noqa: D301
     recommender = _load(model)
-    found = recommender.recommend(
-        _as_id(user, recommender.ratings_.users), n, exclude_seen=not seen,
+    recommended = recommender.recommend(
+        _as_id(user, recommender.ratings_.users), topn, exclude_seen=not seen,
         **_features(items, users),
     )  # fmt: skip
-    _tell(found, as_json)
+    _print_items(recommended, as_json)
 
 
 @recommend.command()
 def similar(
-    model: Model, item: Item, n: TopN = 10, items: MoreItems = None, as_json: Json = False
+    model: Model, item: Item, topn: TopN = 10, items: MoreItems = None, as_json: Json = False
 ) -> None:
-    """Tell the items that are most like one, by what users make of them.
+    """List the items most similar to one, by the ratings of users.
 
     \b
       simec recommend similar movies.model 260
     """  # noqa: D301
     recommender = _load(model)
     features = _features(items, None)
-    found = recommender.similar_items(_as_id(item, recommender.ratings_.items), n, **features)
-    _tell(found, as_json)
+    item_id = _as_id(item, recommender.ratings_.items)
+    _print_items(recommender.similar_items(item_id, topn, **features), as_json)
 
 
 @recommend.command()
@@ -183,7 +192,9 @@ def predict(
     users: MoreUsers = None,
     average: Annotated[
         bool,
-        typer.Option("--average", help="For unknown users and items without features, averages."),
+        typer.Option(
+            "--average", help="Predict unknown users and items without features from averages."
+        ),
     ] = False,
 ) -> None:
     """Predict one rating.
@@ -193,10 +204,10 @@ def predict(
     """  # noqa: D301
     recommender = _load(model)
     pair = _as_id(user, recommender.ratings_.users), _as_id(item, recommender.ratings_.items)
-    found = recommender.predict(
+    rating = recommender.predict(
         *pair, unknown="average" if average else "error", **_features(items, users)
     )
-    typer.echo(f"{found[0]:.4f}")
+    typer.echo(f"{rating[0]:.4f}")
 
 
 @recommend.command()
@@ -204,16 +215,18 @@ def explain(
     model: Model,
     user: User,
     item: Item,
-    n: TopN = 10,
+    topn: TopN = 10,
     by: Annotated[
-        Side | None, option("Whose features.", show_default="the item's, if it has some")
+        Side | None, option("Whose features explain.", show_default="the item's, if it has some")
     ] = None,
-    html: Annotated[Path | None, option("File for a page with a picture.", metavar="FILE")] = None,
+    html: Annotated[
+        Path | None, option("Write an HTML page with a plot to this file.", metavar="FILE")
+    ] = None,
     items: MoreItems = None,
     users: MoreUsers = None,
     as_json: Json = False,
 ) -> None:
-    """Tell which features raise and lower a predicted rating.
+    """List the features that raise and lower a predicted rating.
 
     \b
       simec recommend explain movies.model 1 260
@@ -221,56 +234,57 @@ def explain(
     from simec.recommender import Recommender
 
     recommender: Recommender = Recommender.load(model)
-    found = recommender.explain(
+    explanation = recommender.explain(
         _as_id(user, recommender.ratings_.users), _as_id(item, recommender.ratings_.items),
         by=None if by is None else by.value, **_features(items, users),
     )  # fmt: skip
     if html is not None:
-        found.to_html(html)
+        explanation.to_html(html)
     if as_json:
+        features = dict(explanation.top(topn))
         typer.echo(json.dumps(
-            {"value": found.value, "bias": found.bias, "features": dict(found.top(n))},
+            {"value": explanation.value, "bias": explanation.bias, "features": features},
             ensure_ascii=False,
         ))  # fmt: skip
         return
-    typer.echo(f"{found.value:9.4f}  predicted\n{found.bias:9.4f}  without features")
-    for name, relevance in found.top(n):
+    typer.echo(f"{explanation.value:9.4f}  predicted\n{explanation.bias:9.4f}  without features")
+    for name, relevance in explanation.top(topn):
         typer.echo(f"{relevance:+9.4f}  {name}")
 
 
 @recommend.command()
 def evaluate(
     model: Model,
-    ratings: Annotated[Path, typer.Argument(metavar="RATINGS", help="File of ratings held out.")],
-    n: TopN = 10,
+    ratings: Annotated[Path, typer.Argument(metavar="RATINGS", help="File of held-out ratings.")],
+    topn: TopN = 10,
     relevant: Annotated[
         float | None,
-        option("The rating from which on an item should be recommended.", show_default="all"),
+        option("Lowest rating of items that should be recommended.", show_default="all"),
     ] = None,
     items: MoreItems = None,
     users: MoreUsers = None,
     as_json: Json = False,
 ) -> None:
-    """Measure errors of predictions, and what recommendations find of ratings held out.
+    """Evaluate predictions and recommendations on held-out ratings.
 
     \b
       simec recommend evaluate movies.model test.dat --relevant 4
     """  # noqa: D301
-    from simec.recommender import evaluate as measure
+    from simec.recommender import evaluate as evaluate_ratings
     from simec.recommender import read_ratings
 
     recommender = _load(model)
     with report_warnings():
-        found = measure(
-            recommender, read_ratings(ratings), n, relevant=relevant, unknown="average",
+        metrics = evaluate_ratings(
+            recommender, read_ratings(ratings), topn, relevant=relevant, unknown="average",
             **_features(items, users),
         )  # fmt: skip
     if as_json:
-        typer.echo(json.dumps(found))
+        typer.echo(json.dumps(metrics))
         return
-    for name, value in found.items():
-        at = f"{name}@{n}" if name in ("precision", "recall", "ndcg", "hits") else name
-        typer.echo(f"{at:13} {value:,.4f}" if name != "users" else f"{at:13} {value:,.0f}")
+    for name, value in metrics.items():
+        label = f"{name}@{topn}" if name in ("precision", "recall", "ndcg", "hits") else name
+        typer.echo(f"{label:13} {value:,.4f}" if name != "users" else f"{label:13} {value:,.0f}")
 
 
 def _load(path: Path) -> BaseRecommender:
@@ -284,23 +298,23 @@ def _features(items: Path | None, users: Path | None) -> dict[str, Any]:
 
     paths = ("item", items), ("user", users)
     return {
-        f"{what}_features": read_features(path, what, min_count=1) for what, path in paths if path
+        f"{kind}_features": read_features(path, kind, min_count=1) for kind, path in paths if path
     }
 
 
 def _as_id(text: str, ids: Ids) -> Any:
-    """An id as the model has it: a number where its are numbers."""
+    """Convert an id to the type of the ids in the model."""
     if ids.values.dtype.kind == "U":
         return text
     try:
         return int(text)
     except ValueError:
-        fail(f"{ids.what} {text!r} is not in the model, whose {ids.what}s are numbers")
+        fail(f"{ids.kind} {text!r} is not in the model, whose {ids.kind} ids are integers")
 
 
-def _tell(found: list[tuple[Any, float]], as_json: bool) -> None:
+def _print_items(items: list[tuple[Any, float]], as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps([{"item": item, "score": score} for item, score in found]))
+        typer.echo(json.dumps([{"item": item, "score": score} for item, score in items]))
         return
-    for item, score in found:
+    for item, score in items:
         typer.echo(f"{score:9.4f}  {item}")

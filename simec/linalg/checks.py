@@ -1,7 +1,8 @@
-"""Checks of features and of similarity matrices, with errors that say what to mend."""
+"""Checks of features, similarity matrices and sparse matrices, with errors that say what to do."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,7 +17,7 @@ _ROWS = 1 << 10  # compared at a time
 
 
 def real_matrix(S: npt.ArrayLike, name: str = "S", *, missing: bool = False) -> Matrix:
-    """An array with two axes of real numbers; float32 stays so, others become float64.
+    """Convert to a two-dimensional array of real numbers; float32 is kept, others become float64.
 
     Parameters
     ----------
@@ -24,74 +25,112 @@ def real_matrix(S: npt.ArrayLike, name: str = "S", *, missing: bool = False) -> 
     name : str
         For messages.
     missing : bool
-        Whether entries may be NaN.
+        Allow NaN for missing entries.
 
     Raises
     ------
     ValueError
-        If it is sparse, empty, has not two axes, or holds infinite or unwanted NaN entries.
+        If it is sparse, empty or not two-dimensional, or has infinite entries, or NaN where
+        it is not allowed.
     """
     if sparse.issparse(S):
-        raise ValueError(f"{name} is sparse: give {name}.toarray(), with NaN where unknown")
+        raise ValueError(f"{name} is sparse: pass {name}.toarray(), with NaN for missing entries")
     array = np.asarray(S)
     if array.ndim != 2 or not array.size:
-        raise ValueError(f"{name} has rows and columns, not shape {array.shape}")
+        raise ValueError(f"{name} must have rows and columns, got shape {array.shape}")
     if array.dtype.kind not in "biuf":
-        raise ValueError(f"{name} holds real numbers, not {array.dtype}")
+        raise ValueError(f"{name} must hold real numbers, got {array.dtype}")
     if array.dtype not in (np.float32, np.float64):
         array = array.astype(np.float64)
     bad = np.isinf(array) if missing else ~np.isfinite(array)
     if bad.any():
         i, j = np.argwhere(bad)[0]
-        hint = "" if missing else "; fill unknown entries first, e.g. with fill_mean"
+        hint = "" if missing else "; fill missing entries first, e.g. with fill_mean"
         raise ValueError(f"{name}[{i}, {j}] is {array[i, j]}{hint}")
     return array
 
 
 def square(S: npt.ArrayLike, name: str = "S", *, missing: bool = False) -> Matrix:
-    """`real_matrix`, and ValueError unless there are as many rows as columns."""
+    """Like `real_matrix`; raise ValueError unless the matrix is square."""
     array = real_matrix(S, name, missing=missing)
     if array.shape[0] != array.shape[1]:
-        raise ValueError(f"{name} is square, not of shape {array.shape}")
+        raise ValueError(f"{name} must be square, got shape {array.shape}")
     return array
 
 
 def symmetric(S: npt.ArrayLike, name: str = "S") -> Matrix:
-    """`square`, and ValueError unless the matrix equals its transpose.
+    """Like `square`; raise ValueError unless the matrix equals its transpose.
 
-    Differences up to 1e-8 of the largest entry, 1e-5 for float32, are taken for rounding.
+    Differences up to 1e-8 of the largest entry (1e-5 for float32) count as rounding errors.
     """
     array = square(S, name)
     largest = max(float(array.max()), -float(array.min()))
     tolerance = (1e-5 if array.dtype == np.float32 else 1e-8) * largest
     for start in range(0, len(array), _ROWS):
         rows = slice(start, start + _ROWS)
-        gap = np.abs(array[rows] - array[:, rows].T)
-        if gap.max() > tolerance:
-            i, j = np.unravel_index(int(gap.argmax()), gap.shape)
+        difference = np.abs(array[rows] - array[:, rows].T)
+        if difference.max() > tolerance:
+            i, j = np.unravel_index(int(difference.argmax()), difference.shape)
             i += start
             raise ValueError(
                 f"{name} is not symmetric: {name}[{i}, {j}] is {array[i, j]} and {name}[{j}, {i}] "
-                f"is {array[j, i]}; take ({name} + {name}.T) / 2, or svd for what is no similarity"
+                f"is {array[j, i]}. Use ({name} + {name}.T) / 2, or svd for other matrices"
             )
     return array
 
 
 def check_varies(S: Matrix, name: str = "S") -> None:
-    """ValueError if all known entries of a matrix are the same, or none is known."""
-    known = S[~np.isnan(S)] if np.isnan(S).any() else S
-    if not known.size:
-        raise ValueError(f"{name} has no known entry")
-    if known.min() == known.max():
-        raise ValueError(f"{name} is constant, {known.flat[0]} everywhere: it says nothing")
+    """Raise ValueError if no entry is observed, or all observed entries are equal."""
+    observed = S[~np.isnan(S)] if np.isnan(S).any() else S
+    if not observed.size:
+        raise ValueError(f"{name} has no observed entry")
+    if observed.min() == observed.max():
+        raise ValueError(f"{name} is constant: all entries are {observed.flat[0]}")
 
 
 def check_size(n_components: int, largest: int) -> int:
-    """The number of dimensions; ValueError unless it is from 1 to `largest`."""
+    """Return the number of dimensions; raise ValueError unless it is from 1 to `largest`."""
     if isinstance(n_components, bool) or n_components != int(n_components):
-        raise ValueError(f"n_components is a whole number, not {n_components}")
+        raise ValueError(f"n_components must be an integer, got {n_components}")
     if not 1 <= n_components <= largest:
         raise ValueError(
-            f"n_components is from 1 to {largest}, the matrix's size, not {n_components}"
+            f"n_components must be from 1 to {largest}, the size of the matrix, got {n_components}"
         )
     return int(n_components)
+
+
+def check_finite(name: str, values: npt.NDArray[Any]) -> None:
+    """Raise ValueError if an array has NaN or infinite values."""
+    if values.dtype.kind == "f" and not np.isfinite(values).all():
+        raise ValueError(f"{name} has NaN or infinite values")
+
+
+def checked_csr(
+    name: str,
+    values: npt.NDArray[Any],
+    indices: npt.NDArray[Any],
+    indptr: npt.NDArray[Any],
+    shape: Sequence[int],
+) -> Any:
+    """Build a CSR matrix from arrays of a file.
+
+    scipy trusts such arrays: an index out of range may end in a segmentation fault.
+
+    Raises
+    ------
+    ValueError
+        If the arrays are not those of a CSR matrix of this shape, or a value is not finite.
+    """
+    n_rows, n_columns = (int(size) for size in shape)
+    if any(part.ndim != 1 for part in (values, indices, indptr)):
+        raise ValueError(f"{name}: arrays of a sparse matrix must have one dimension")
+    if indices.dtype.kind != "i" or indptr.dtype.kind != "i":
+        raise ValueError(f"{name}: indices of a sparse matrix must be integers")
+    if n_rows < 0 or len(indptr) != n_rows + 1 or len(indices) != len(values):
+        raise ValueError(f"{name}: arrays do not fit a sparse matrix of shape {tuple(shape)}")
+    if indptr[0] != 0 or indptr[-1] != len(values) or (np.diff(indptr) < 0).any():
+        raise ValueError(f"{name}: row pointers of a sparse matrix must rise from 0 to its size")
+    if len(indices) and not 0 <= indices.min() <= indices.max() < n_columns:
+        raise ValueError(f"{name}: column indices must be from 0 to {n_columns - 1}")
+    check_finite(name, values)
+    return sparse.csr_matrix((values, indices, indptr), (n_rows, n_columns))

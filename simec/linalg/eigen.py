@@ -1,4 +1,4 @@
-"""Some eigenvalues and eigenvectors of a symmetric matrix."""
+"""Extreme eigenvalues and eigenvectors of a symmetric matrix."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from simec.linalg.checks import Float64, Matrix
 Part = Literal["positive", "negative", "absolute"]
 PARTS = ("positive", "negative", "absolute")
 
-_SMALL = 500  # points, up to which all eigenvalues are quick to get
-_FEW = 10  # times as many points as eigenvalues, from which on Lanczos's method is faster
+_SMALL = 500  # points; up to this number, all eigenvalues are computed
+_FEW = 10  # with this many times more points than eigenvalues, the Lanczos method is faster
 
 
 def eigenpairs(S: Matrix, k: int, part: Part) -> tuple[Float64, Float64]:
-    """The k largest eigenvalues, those most negative, or those largest in magnitude.
+    """The k largest eigenvalues, the most negative ones, or those largest in magnitude.
 
-    Lanczos's method where there are many points and few eigenvalues are wanted, and all
-    eigenvalues otherwise. Signs of eigenvectors make their largest entry positive.
+    Uses the Lanczos method for few eigenvalues of large matrices. Eigenvectors are signed so that
+    their largest entry in magnitude is positive.
 
     Parameters
     ----------
     S : float array of shape (m, m)
-        Symmetric: `checks.symmetric` says.
+        Symmetric, as checked by `checks.symmetric`.
     k : int
         From 1 to m.
     part : {"positive", "negative", "absolute"}
@@ -34,7 +34,7 @@ def eigenpairs(S: Matrix, k: int, part: Part) -> tuple[Float64, Float64]:
     Returns
     -------
     values : float64 array of shape (k,)
-        The first is the largest, the most negative, or the largest in magnitude.
+        Starting with the largest, the most negative, or the largest in magnitude.
     vectors : float64 array of shape (m, k)
     """
     exact: Float64 = S.astype(np.float64, copy=False)
@@ -47,12 +47,12 @@ def eigenpairs(S: Matrix, k: int, part: Part) -> tuple[Float64, Float64]:
 
 
 def with_signs(vectors: Float64) -> Float64:
-    """Columns times 1 or -1, such that the entry of the largest magnitude is positive."""
+    """Flip the signs of columns so that their largest entry in magnitude is positive."""
     return vectors * signs(vectors)
 
 
 def signs(vectors: Float64) -> Float64:
-    """For each column, the sign of its entry of the largest magnitude; 1 for zeros."""
+    """For each column, the sign of its largest entry in magnitude; 1 for zeros."""
     largest = np.abs(vectors).argmax(axis=0)
     return np.where(vectors[largest, np.arange(vectors.shape[1])] < 0, -1.0, 1.0)
 
@@ -70,21 +70,21 @@ def _by_lapack(S: Float64, k: int, part: Part) -> tuple[Float64, Float64]:
 
 
 def _by_lanczos(S: Float64, k: int, part: Part) -> tuple[Float64, Float64] | None:
-    """By ARPACK; None if it does not converge, or misses an eigenvalue."""
+    """Use ARPACK; None if it does not converge or misses an eigenvalue."""
     which = {"positive": "LA", "negative": "SA", "absolute": "LM"}[part]
-    start = np.random.default_rng(0).normal(size=len(S))  # the same result each time
+    start = np.random.default_rng(0).normal(size=len(S))  # deterministic
     try:
         values, vectors = eigsh(S, k, which=which, v0=start)
-        # a single starting vector can miss copies of a repeated eigenvalue, as classes of
-        # the same size have them: is one left beside those found?
-        rest = LinearOperator(
+        # a single starting vector can miss copies of a repeated eigenvalue, which occur with
+        # classes of the same size: search for another one
+        deflated = LinearOperator(
             S.shape, lambda x: S @ x - vectors @ (values * (vectors.T @ x)), dtype=np.float64
         )
-        beside, _ = eigsh(rest, 1, which=which, v0=start, tol=1e-6)
+        found = eigsh(deflated, 1, which=which, v0=start, tol=1e-6)[0][0]
     except ArpackError:
         return None
-    score = {"positive": beside[0], "negative": -beside[0], "absolute": abs(beside[0])}[part]
+    score = {"positive": found, "negative": -found, "absolute": abs(found)}[part]
     least = {"positive": values, "negative": -values, "absolute": np.abs(values)}[part].min()
-    # those found count as 0 in the rest
+    # eigenvalues found before are 0 in the deflated matrix
     missed = score > max(least, 0) + 1e-8 * np.linalg.norm(S)
     return None if missed else (values, vectors)

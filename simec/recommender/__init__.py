@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from corpora.deprecated import deprecated_names
+from corpora.errors import ModelError
 from simec.lazy import needing_torch
-from simec.recommender.base import BaseRecommender
-from simec.recommender.baselines.averages import Averages
+from simec.recommender.base import BaseRecommender, FactorRecommender
+from simec.recommender.baselines.bias_baseline import BiasBaseline
 from simec.recommender.baselines.content_linear import ContentLinear
-from simec.recommender.baselines.item_knn import Neighbourhood
+from simec.recommender.baselines.item_knn import ItemKNN
 from simec.recommender.baselines.svd import ResidualSVD, SVDRidge
 from simec.recommender.cold_start import ColdStartRecommender
 from simec.recommender.content_embedding import ContentEmbedding
@@ -18,15 +20,13 @@ from simec.recommender.data.ids import Ids, IdTypeError, UnknownIdError
 from simec.recommender.data.movielens import read_movielens, read_movies, read_users
 from simec.recommender.data.ratings import Ratings, as_ratings
 from simec.recommender.evaluation import evaluate
-from simec.recommender.factors import FactorRecommender
-from simec.recommender.persistence import RecommenderError
 
 if TYPE_CHECKING:
     from simec.recommender.recommender import Recommender
 
 __all__ = [
-    "Averages",
     "BaseRecommender",
+    "BiasBaseline",
     "ColdStartRecommender",
     "ContentEmbedding",
     "ContentLinear",
@@ -35,10 +35,10 @@ __all__ = [
     "FileError",
     "IdTypeError",
     "Ids",
-    "Neighbourhood",
+    "ItemKNN",
+    "ModelError",
     "Ratings",
     "Recommender",
-    "RecommenderError",
     "ResidualSVD",
     "SVDRidge",
     "UnknownIdError",
@@ -52,5 +52,16 @@ __all__ = [
     "read_users",
 ]
 
-# all but `Recommender` does without PyTorch
-__getattr__ = needing_torch(__name__, {"Recommender": "recommender"})
+_deprecated = deprecated_names(
+    __name__,
+    {
+        "Averages": "simec.recommender.baselines.bias_baseline.BiasBaseline",
+        "Neighbourhood": "simec.recommender.baselines.item_knn.ItemKNN",
+        "RecommenderError": "corpora.errors.ModelError",
+    },
+)
+_lazy = needing_torch(__name__, {"Recommender": "recommender"})  # the others need no PyTorch
+
+
+def __getattr__(name: str) -> Any:
+    return _lazy(name) if name in __all__ else _deprecated(name)

@@ -1,143 +1,290 @@
-"""What all recommenders have in common: ids, averages, ranking, checks.
+"""Base classes of recommenders: ids, biases, ranking, explained variance, model folders.
 
-A recommender is a class with `_fit` and `_residuals`; one whose residuals are products of
-embeddings of users and of items derives from `factors.FactorRecommender`, and has `_fit`,
+A recommender derives from `BaseRecommender` and defines `_fit` and `_residuals`; one whose
+residuals are products of embeddings derives from `FactorRecommender` and defines `_fit`,
 `_embed_users` and `_embed_items`.
 """
 
 from __future__ import annotations
 
-from typing import Any, Literal, TypeVar
+import json
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+from safetensors.numpy import save as as_bytes
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from simec.recommender import persistence
+from corpora.checks import check_choice
+from corpora.deprecated import renamed_parameters
+from corpora.errors import ModelError, warn
+from corpora.files import atomic_folder
+from simec.reading import read_about
 from simec.recommender.biases import Biases
-from simec.recommender.data.features import Features, Points, as_features, gathered
-from simec.recommender.data.ids import UnknownIdError, read_ids
+from simec.recommender.data.features import Features, as_features
+from simec.recommender.data.ids import Ids, UnknownIdError, read_ids
 from simec.recommender.data.ratings import as_ratings
-from simec.recommender.ranking import exclude, lengths, paired, slices, top
+from simec.recommender.ranking import batches, exclude, highest, lengths, paired
+from simec.recommender.state import pack, unpack
+
+logger = logging.getLogger(__name__)
 
 FloatArray = npt.NDArray[np.float32]
 Unknown = Literal["error", "average"]
 Self = TypeVar("Self", bound="BaseRecommender")
 
-_AT_ONCE = 1 << 23  # scores that are held
+KIND = "simec.Recommender"
+FORMAT_VERSION = 3
+
+_CONFIG, _ARRAYS = "config.json", "arrays.safetensors"
+_BUFFER = 1 << 23  # scores held at a time
+# classes whose names have changed since folders of format versions 1 and 2 were written
+_RENAMED_CLASSES = {"Averages": "BiasBaseline", "Neighbourhood": "ItemKNN"}
+
+
+@dataclass(frozen=True)
+class Entities:
+    """Users or items, as the hooks of a recommender take them.
+
+    Attributes
+    ----------
+    rows : int64 array of shape (n,)
+        Rows (of users) or columns (of items) in the training ratings; -1 for new ones.
+    features : float32 array or CSR matrix of shape (n, D), or None
+        Zeros for those without features; None if the recommender has no such features.
+    has_features : bool array of shape (n,)
+    kind : {"user", "item"}
+    """
+
+    rows: npt.NDArray[np.int64]
+    features: Any
+    has_features: npt.NDArray[np.bool_]
+    kind: str
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, which: Any) -> Entities:
+        """Select by indices, slice or mask."""
+        features = None if self.features is None else self.features[which]
+        return replace(
+            self, rows=self.rows[which], features=features, has_features=self.has_features[which]
+        )
+
+    @classmethod
+    def gather(
+        cls,
+        rows: npt.NDArray[np.int64],
+        ids: Any,
+        training: Features | None,
+        new: Features | None,
+        kind: str,
+    ) -> Entities:
+        """Entities with their features: the new ones, or else those of training.
+
+        Parameters
+        ----------
+        rows : int64 array of shape (n,)
+        ids : sequence of n ids
+        training, new : Features or None
+            Features of the training data, and those passed for a prediction. If both have names,
+            features are matched by name.
+        kind : {"user", "item"}
+        """
+        if new is not None and training is not None and training.names is not None:
+            new = new.named(training.names)
+        has_features = np.zeros(len(rows), bool)
+        parts: list[Any] = []
+        for features in (new, training):
+            if features is None:
+                continue
+            place = features.ids.find(ids)
+            use = (place >= 0) & ~has_features
+            has_features |= use
+            parts.append(_feature_rows(features.matrix, place, use))
+        if not parts:
+            return cls(rows, None, has_features, kind)
+        if len(parts) == 1:
+            return cls(rows, parts[0], has_features, kind)
+        if parts[0].shape[1] != parts[1].shape[1]:
+            raise ValueError(
+                f"new {kind}s have {parts[0].shape[1]} features, but the training data has "
+                f"{parts[1].shape[1]}. Pass the same features, in the same order"
+            )
+        if sparse.issparse(parts[0]) != sparse.issparse(parts[1]):
+            parts = [sparse.csr_matrix(part) for part in parts]
+        total = parts[0] + parts[1]
+        return cls(rows, total.tocsr() if sparse.issparse(total) else total, has_features, kind)
 
 
 class BaseRecommender(BaseEstimator):  # type: ignore[misc]
-    """Predicts ratings as μ + b_user + b_item + residual, within the range of what was rated.
+    """Predicts ratings as μ + b_user + b_item + residual, clipped to the range of ratings.
 
     Parameters
     ----------
     shrinkage_users, shrinkage_items : float
-        Of averages: so many ratings of average height are added to those of each user, and of
-        each item.
+        Of biases: the number of average ratings that are added to those of each user and of each
+        item.
 
     Attributes
     ----------
     ratings_ : Ratings
     biases_ : Biases
-        All 0 of a recommender that does without (``_uses_biases = False``).
+        Zeros for a recommender without biases (``_uses_biases = False``).
     item_features_, user_features_ : Features or None
     range_ : (float, float) or None
-        Lowest and highest rating, which predictions keep to.
+        Lowest and highest rating; predictions are clipped to it.
+
+    Notes
+    -----
+    `save` writes constructor parameters and all attributes whose names end in an underscore:
+    numbers, strings, numeric arrays, sparse matrices, `Ratings`, `Features`, `Ids`, `Biases`,
+    encoders, and lists and tuples of these.
     """
 
     _uses_biases = True
     rating_range: tuple[float, float] | None = None
-    describes_biases = False  # whether averages shrink to what features say of them
+    feature_biases = False  # whether biases shrink towards what features predict
+    # names of parameters and attributes in earlier versions, and their names today
+    _renamed: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, *, shrinkage_users: float = 5.0, shrinkage_items: float = 2.0) -> None:
         self.shrinkage_users = shrinkage_users
         self.shrinkage_items = shrinkage_items
 
+    if not TYPE_CHECKING:
+
+        def __getattr__(self, name: str) -> Any:
+            if name not in type(self)._renamed:
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            new = type(self)._renamed[name]
+            warn(f"{type(self).__name__}.{name} is deprecated, use {new}", DeprecationWarning)
+            return getattr(self, new)
+
     # Hooks
 
     def _check(self) -> None:
-        """Raise the error of parameters that are out of range."""
+        """Raise ValueError or TypeError for invalid parameters."""
 
-    def _fit(self, residuals: Any, users: Points, items: Points) -> None:
-        """Learn from what averages leave.
+    def _fit(self, residuals: Any, users: Entities, items: Entities) -> None:
+        """Fit what biases do not explain.
 
         Parameters
         ----------
         residuals : CSR matrix, float32, of shape (n_users, n_items)
-            What is stored is known, zeros too; ratings themselves without biases. Row i is of
-            ``users`` i, column j of ``items`` j. ``self.ratings_`` and ``self.biases_`` are
-            there.
-        users, items : Points
-            All of the ratings, in order, with their features (None if none were given). Some
-            may have no ratings.
+            Ratings minus biases; the ratings themselves without biases. Stored entries are
+            observed, including zeros. ``self.ratings_`` and ``self.biases_`` are set.
+        users, items : Entities
+            All rows and columns, in order. Some may have no ratings.
         """
         raise NotImplementedError
 
-    def _residuals(self, users: Points, items: Points) -> Any:
-        """What is added to averages, float array of shape (n_users, n_items).
+    def _residuals(self, users: Entities, items: Entities) -> Any:
+        """Predict residuals of all pairs, float array of shape (n_users, n_items).
 
-        Points have ``rows`` of -1 where they are new, and features if there are any; 0 is for
-        those of which nothing is known.
+        New users and items have ``rows`` of -1; without features, their residuals must be 0.
         """
         raise NotImplementedError
 
-    def _residual_pairs(self, users: Points, items: Points) -> Any:
-        """The same for pairs, of shape (n,)."""
-        found = np.zeros(len(users))
-        _, firsts, same = np.unique(users.rows, return_index=True, return_inverse=True)
+    def _residual_pairs(self, users: Entities, items: Entities) -> Any:
+        """Predict residuals of n pairs, float array of shape (n,)."""
+        residuals = np.zeros(len(users))
+        _, first, inverse = np.unique(users.rows, return_index=True, return_inverse=True)
         if (users.rows < 0).any():
-            firsts = same = np.arange(len(users))
-        order = np.argsort(same, kind="stable")
-        ends = np.searchsorted(same[order], np.arange(len(firsts) + 1))
-        for k, first in enumerate(firsts):
-            of = order[ends[k] : ends[k + 1]]
-            found[of] = self._residuals(users.take([first]), items.take(of))[0]
-        return found
+            first = inverse = np.arange(len(users))
+        order = np.argsort(inverse, kind="stable")
+        ends = np.searchsorted(inverse[order], np.arange(len(first) + 1))
+        for k, user in enumerate(first):
+            pairs = order[ends[k] : ends[k + 1]]
+            residuals[pairs] = self._residuals(users.take([user]), items.take(pairs))[0]
+        return residuals
 
-    def _item_vectors(self, items: Points) -> Any:
-        """Vectors whose cosine is the similarity of items, shape (n, d), arrays or CSR."""
-        raise NotImplementedError(f"{type(self).__name__} knows no similarity of items")
+    def _item_vectors(self, items: Entities) -> Any:
+        """Vectors whose cosine is the similarity of items, array or CSR matrix of shape (n, d)."""
+        raise NotImplementedError(f"{type(self).__name__} has no similarity of items")
 
-    # Learning
+    def _check_state(self) -> None:
+        """Raise ValueError if fitted attributes contradict one another, as in a damaged folder."""
+        n_users, n_items = self.ratings_.shape
+        check_shape("ratings", self.ratings_.matrix, (n_users, n_items))
+        check_shape("biases of users", self.biases_.users, (n_users,))
+        check_shape("biases of items", self.biases_.items, (n_items,))
+        for b, features in (
+            (self.biases_.user_coefficients, self.user_features_),
+            (self.biases_.item_coefficients, self.item_features_),
+        ):
+            if b is not None:
+                if features is None:
+                    raise ValueError("biases have coefficients of features that are missing")
+                check_shape("coefficients of features", b, (features.n_features,))
+        if self.range_ is not None:
+            low, high = self.range_
+            if not low <= high:
+                raise ValueError(f"range_ must be (low, high), got {self.range_}")
+
+    # Training
 
     def fit(
         self: Self, ratings: Any, y: Any = None, *, item_features: Any = None,
         user_features: Any = None,
     ) -> Self:  # fmt: skip
-        """Learn from ratings.
+        """Fit to ratings.
 
         Parameters
         ----------
         ratings : as for `as_ratings`
             Triples (user, item, value), a data frame, or a sparse matrix of users by items.
         y : None
-            Not used.
+            Ignored.
         item_features, user_features : as for `as_features`, optional
-            A data frame by ids, (ids, matrix), or a matrix in the order of the ids.
+            A data frame indexed by id, (ids, matrix), or a matrix in the order of the ids.
         """
         del y
         self._check()
+        start = time.perf_counter()
         self.ratings_ = as_ratings(ratings)
         matrix = self.ratings_.matrix
-        self.item_features_ = as_features(item_features, "item", self.ratings_.items)
-        self.user_features_ = as_features(user_features, "user", self.ratings_.users)
+        self.item_features_: Features | None = None
+        self.user_features_: Features | None = None
+        if item_features is not None:
+            self.item_features_ = as_features(item_features, "item", self.ratings_.items)
+        if user_features is not None:
+            self.user_features_ = as_features(user_features, "user", self.ratings_.users)
         users, items = self._users(), self._items()
+        logger.info(
+            "%s: %d ratings of %d items by %d users",
+            type(self).__name__, len(self.ratings_), len(items), len(users),
+        )  # fmt: skip
         self.range_: tuple[float, float] | None = None
         if self._uses_biases:
-            self.biases_ = self._new_biases(matrix, users, items)
+            self.biases_ = self._fit_biases(matrix, users, items)
             self.range_ = self.rating_range or (
                 float(matrix.data.min()), float(matrix.data.max())
             )  # fmt: skip
-            rest = self.biases_.residuals(matrix)
+            residuals = self.biases_.residuals(matrix)
+            logger.info(
+                "biases: RMSE %.4f, after %.1f s",
+                np.sqrt(np.mean(np.square(residuals.data, dtype=np.float64))),
+                time.perf_counter() - start,
+            )
         else:
-            self.biases_ = Biases.none(matrix.shape)
-            rest = matrix.copy()
-        self._fit(rest, users, items)
+            self.biases_ = Biases.zeros(matrix.shape)
+            residuals = matrix.copy()
+        self._fit(residuals, users, items)
+        logger.info("%s: fitted in %.1f s", type(self).__name__, time.perf_counter() - start)
         return self
 
-    # Applying
+    # Predictions
 
     def predict(
         self,
@@ -148,17 +295,17 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         user_features: Any = None,
         unknown: Unknown = "error",
     ) -> FloatArray:
-        """Ratings of pairs.
+        """Predict the ratings of pairs.
 
         Parameters
         ----------
         users, items : sequences of n ids
-            Or one id, for all of the others.
+            Or a single id on one side, for all ids of the other.
         item_features, user_features : as for `fit`, with ids
-            Of items or users that were not there in training.
+            Of items or users that are not in the training data.
         unknown : {"error", "average"}
-            What becomes of new users and items without features: an error that names the
-            first, or averages.
+            For new users and items without features, raise an error that names the first one, or
+            predict from averages.
 
         Returns
         -------
@@ -169,26 +316,31 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         UnknownIdError
             With ``unknown="error"``; it is a KeyError.
         """
-        wanted_u, wanted_i = paired(users, items)
-        u = self._users(wanted_u, user_features, unknown)
-        i = self._items(wanted_i, item_features, unknown)
+        user_ids, item_ids = paired(users, items)
+        u = self._users(user_ids, user_features, unknown)
+        i = self._items(item_ids, item_features, unknown)
         if len(u) != len(i):
-            raise ValueError(f"there are {len(u)} users and {len(i)} items: pairs are needed")
-        found = np.empty(len(u))
-        for some in slices(len(u), _AT_ONCE // 64):
-            some_u, some_i = u.take(some), i.take(some)
-            found[some] = (
-                self.biases_.mean
-                + self.biases_.user(some_u.rows, some_u.features)
-                + self.biases_.item(some_i.rows, some_i.features)
-                + self._residual_pairs(some_u, some_i)
+            raise ValueError(
+                f"users and items must have the same length, got {len(u)} users and {len(i)} items"
             )
-        return self._clipped(found)
+        ratings = np.empty(len(u))
+        for batch in batches(len(u), _BUFFER // 64):
+            batch_u, batch_i = u.take(batch), i.take(batch)
+            ratings[batch] = (
+                self.biases_.mean
+                + self.biases_.of_users(batch_u.rows, batch_u.features)
+                + self.biases_.of_items(batch_i.rows, batch_i.features)
+                + self._residual_pairs(batch_u, batch_i)
+            )
+        if self.range_ is not None:
+            ratings = np.clip(ratings, *self.range_)
+        return ratings.astype(np.float32)
 
+    @renamed_parameters(n="topn")
     def recommend(
         self,
         user: Any,
-        n: int = 10,
+        topn: int = 10,
         *,
         exclude_seen: bool = True,
         items: Any = None,
@@ -196,188 +348,326 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         user_features: Any = None,
         unknown: Unknown = "error",
     ) -> list[Any]:
-        """The items that a user is predicted to rate highest.
+        """Items with the highest predicted ratings.
 
         Parameters
         ----------
         user : id, or sequence of ids
-        n : int
+        topn : int
         exclude_seen : bool
-            Whether items that the user has rated are left out.
+            Leave out items that the user has rated.
         items : sequence of ids, optional
-            Those to choose from; all of training, and of `item_features`, if left out.
+            Candidates; by default all items of the training data and of `item_features`.
         item_features, user_features, unknown
             As for `predict`.
 
         Returns
         -------
         list of (item, score)
-            Best first, at most n; a list of such lists for several users. Scores are not
-            clipped to the range of ratings, so that they tell good from better.
+            Best first, at most `topn`; a list of such lists for several users. Scores are not
+            clipped to the range of ratings, so that they rank.
         """
-        one = np.ndim(user) == 0
-        u = self._users([user] if one else user, user_features, unknown)
-        names = self._candidates(items, item_features)
-        i = self._items(names, item_features, unknown)
-        found: list[Any] = []
-        for some in slices(len(u), max(1, _AT_ONCE // max(len(i), 1))):
-            scores = self._scores(u.take(some), i)
+        single = np.ndim(user) == 0
+        u = self._users([user] if single else user, user_features, unknown)
+        item_ids = self._candidates(items, item_features)
+        i = self._items(item_ids, item_features, unknown)
+        lists: list[Any] = []
+        for batch in batches(len(u), max(1, _BUFFER // max(len(i), 1))):
+            scores = self._scores(u.take(batch), i)
             if exclude_seen:
-                exclude(scores, u.rows[some], i.rows, self.ratings_.matrix)
+                exclude(scores, u.rows[batch], i.rows, self.ratings_.matrix)
             for row in scores:
-                best = top(row, n)
-                ids = names[best].tolist()
-                found.append(list(zip(ids, row[best].tolist(), strict=True)))
-        return found[0] if one else found
+                best = highest(row, topn)
+                lists.append(list(zip(item_ids[best].tolist(), row[best].tolist(), strict=True)))
+        return lists[0] if single else lists
 
+    @renamed_parameters(n="topn")
     def similar_items(
-        self, item: Any, n: int = 10, *, item_features: Any = None
+        self, item: Any, topn: int = 10, *, item_features: Any = None
     ) -> list[tuple[Any, float]]:
-        """The items nearest to one, by the cosine of their embeddings.
+        """Most similar items, by the cosine of their embeddings.
 
         Parameters
         ----------
         item : id
-        n : int
+        topn : int
         item_features : as for `predict`
 
         Returns
         -------
         list of (item, similarity)
         """
-        names = self._candidates(None, item_features)
-        vectors = self._item_vectors(self._items(names, item_features))
-        own = self._item_vectors(self._items([item], item_features))
-        product = vectors @ own.T
+        item_ids = self._candidates(None, item_features)
+        vectors = self._item_vectors(self._items(item_ids, item_features))
+        query = self._item_vectors(self._items([item], item_features))
+        product = vectors @ query.T
         similar = np.asarray(product.toarray() if hasattr(product, "toarray") else product)[:, 0]
-        scale = lengths(vectors) * lengths(own)
+        scale = lengths(vectors) * lengths(query)
         similar = similar / np.where(scale > 0, scale, np.inf)
-        similar[names == read_ids([item], "item")[0]] = -np.inf
-        best = top(similar, n)
-        return list(zip(names[best].tolist(), similar[best].tolist(), strict=True))
+        similar[item_ids == read_ids([item], "item")[0]] = -np.inf
+        best = highest(similar, topn)
+        return list(zip(item_ids[best].tolist(), similar[best].tolist(), strict=True))
 
     def score(self, ratings: Any, y: Any = None, **features: Any) -> float:
-        """Share of the variance of ratings that predictions explain (R²).
+        """Coefficient of determination R² of predicted ratings.
 
         Parameters
         ----------
         ratings : as for `fit`
         y : None
-            Not used.
+            Ignored.
         **features
             ``item_features``, ``user_features`` and ``unknown``, as for `predict`.
         """
         del y
         users, items, values = as_ratings(ratings).triples()
-        wrong = self.predict(users, items, **features) - values
+        errors = self.predict(users, items, **features) - values
         variance = float(np.var(values.astype(np.float64)))
-        error = float(np.mean(wrong.astype(np.float64) ** 2))
-        return 1 - error / variance if variance else float(error == 0)
+        mse = float(np.mean(errors.astype(np.float64) ** 2))
+        return 1 - mse / variance if variance else float(mse == 0)
 
-    # On disk
+    # Model folders
 
     def save(self, path: Any) -> None:
-        """Write a folder of safetensors and JSON, whole or not at all.
+        """Write a folder of JSON and safetensors.
 
         Parameters
         ----------
         path : str or path
-            What is there is replaced if it is such a folder.
+            A recommender in its place is replaced.
 
         Raises
         ------
         NotFittedError
             If it was not fitted.
+        TypeError, ValueError
+            If a parameter or an attribute cannot be saved; the error names it.
         OSError
-            If `path` cannot be written, or holds something other than a recommender.
+            If `path` cannot be written, or holds something else.
         """
         check_is_fitted(self, "ratings_")
-        persistence.save(self, path)
+        parameters = {
+            name: None if isinstance(value, (np.random.RandomState, np.random.Generator)) else value
+            for name, value in self.get_params(deep=False).items()
+        }
+        learned, arrays, encoders = pack(
+            {name: value for name, value in vars(self).items() if name.endswith("_")}
+        )
+        config = {"class": type(self).__name__, "parameters": parameters, "learned": learned}
+        text = json.dumps(
+            {"format": KIND, "format_version": 1, **config},
+            ensure_ascii=False, default=lambda v: v.tolist() if hasattr(v, "tolist") else str(v),
+        )  # fmt: skip
+        with atomic_folder(path, marker=_ARRAYS) as target:
+            (target / _CONFIG).write_text(text + "\n", encoding="utf-8")
+            (target / _ARRAYS).write_bytes(as_bytes(arrays))
+            for name, encoder in encoders.items():
+                encoder.save(target / name)
 
     @classmethod
     def load(cls: type[Self], path: Any, *, device: str | None = None) -> Self:
-        """Read what `save` wrote; ``BaseRecommender.load`` reads any recommender.
+        """Read a recommender that `save` wrote.
+
+        ``BaseRecommender.load`` reads any recommender whose class is imported; a custom class can
+        be loaded by its own `load` as well.
 
         Parameters
         ----------
         path : str or path
         device : str, optional
-            Another than the recommender was made with.
+            Use this device instead of the one that the recommender was created with.
 
         Raises
         ------
         FileNotFoundError
             If there is no such folder.
-        RecommenderError
-            If it holds no recommender, another one, a damaged one, or one of a newer version.
+        ModelError
+            If it does not hold a recommender, or one of another class, damaged or of a newer
+            version.
         """
-        found: Self = persistence.load(cls, path, device)
+        folder = Path(path)
+        config = read_about(folder, KIND, FORMAT_VERSION, "recommender", ModelError)
+        try:
+            found: Any = cls._find_class(config["class"], folder)
+            saved = {
+                found._renamed.get(name, name): tuple(value) if isinstance(value, list) else value
+                for name, value in config["parameters"].items()
+            }
+            names = found().get_params(deep=False)
+            parameters = {name: value for name, value in saved.items() if name in names}
+            if device is not None and "device" in names:
+                parameters["device"] = device
+            recommender: Self = found(**parameters)
+
+            def load_encoder(name: str) -> Any:
+                from simec.encoder import SimilarityEncoder
+
+                return SimilarityEncoder.load(folder / name, device=device)
+
+            arrays = load_file(folder / _ARRAYS)
+            for name, value in unpack(config["learned"], arrays, load_encoder).items():
+                setattr(recommender, found._renamed.get(name, name), value)
+            recommender._check_state()
+        except ModelError:
+            raise
+        except (
+            OSError, SafetensorError, LookupError, TypeError, ValueError, AttributeError
+        ) as error:  # fmt: skip
+            raise ModelError(f"{folder} is damaged: {error}") from error
+        return recommender
+
+    @classmethod
+    def _find_class(cls, name: str, path: Any) -> type[BaseRecommender]:
+        """The class of a saved recommender."""
+        name = _RENAMED_CLASSES.get(name, name)
+        if cls.__name__ == name:
+            return cls
+        # by its package, which imports classes that need PyTorch when they are asked for
+        package = import_module(__package__ or "simec.recommender")
+        found = getattr(package, name) if name in package.__all__ else None
+        if found is None:
+            found = next((c for c in _subclasses(BaseRecommender) if c.__name__ == name), None)
+        if not (isinstance(found, type) and issubclass(found, BaseRecommender)):
+            raise ModelError(
+                f"{path} holds a recommender of class {name}, which is not imported. Import its "
+                f"module, or call {name}.load"
+            )
+        if not issubclass(found, cls):
+            raise ModelError(f"{path} holds a recommender of class {name}, not {cls.__name__}")
         return found
 
-    # Parts
+    # Shared parts
 
-    def _new_biases(self, matrix: Any, users: Points, items: Points) -> Biases:
-        X = (users.features, items.features) if self.describes_biases else ()
-        return Biases.described(matrix, self.shrinkage_users, self.shrinkage_items, *X)
+    def _fit_biases(self, matrix: Any, users: Entities, items: Entities) -> Biases:
+        X = (users.features, items.features) if self.feature_biases else (None, None)
+        return Biases.fit(matrix, self.shrinkage_users, self.shrinkage_items, *X)
 
-    def _users(
-        self, wanted: Any = None, features: Any = None, unknown: Unknown = "error"
-    ) -> Points:
-        """Users with their features; all of training if no ids are given."""
-        return self._points(wanted, features, unknown, "user")
-
-    def _items(
-        self, wanted: Any = None, features: Any = None, unknown: Unknown = "error"
-    ) -> Points:
-        """Items, likewise."""
-        return self._points(wanted, features, unknown, "item")
-
-    def _points(self, wanted: Any, features: Any, unknown: Unknown, what: str) -> Points:
+    def _users(self, ids: Any = None, features: Any = None, unknown: Unknown = "error") -> Entities:
+        """Users with their features; by default all of the training data."""
         check_is_fitted(self, "ratings_")
-        if unknown not in ("error", "average"):
-            raise ValueError(f"unknown is 'error' or 'average', not {unknown!r}")
-        ids = self.ratings_.users if what == "user" else self.ratings_.items
-        known = self.user_features_ if what == "user" else self.item_features_
-        if wanted is None:
-            return gathered(np.arange(len(ids)), ids.values, known, None, what)
-        wanted = read_ids(wanted, what)
-        points = gathered(ids.find(wanted), wanted, known, self._new(features, known, what), what)
-        new = (points.rows < 0) & ~points.described
-        if unknown == "error" and new.any():
-            raise UnknownIdError(
-                f"{what} {wanted[new.argmax()].item()!r} was not there in training, and has no "
-                f"features: give {what}_features, or unknown='average'"
-            )
-        return points
+        return self._entities(
+            ids, self.ratings_.users, features, self.user_features_, unknown
+        )  # fmt: skip
 
-    def _new(self, features: Any, known: Features | None, what: str) -> Features | None:
-        if features is not None and known is None:
-            raise ValueError(
-                f"{what} features are given, but {type(self).__name__} was fitted without any"
+    def _items(self, ids: Any = None, features: Any = None, unknown: Unknown = "error") -> Entities:
+        """Items with their features; by default all of the training data."""
+        check_is_fitted(self, "ratings_")
+        return self._entities(
+            ids, self.ratings_.items, features, self.item_features_, unknown
+        )  # fmt: skip
+
+    def _entities(
+        self, ids: Any, training_ids: Ids, features: Any, training: Features | None,
+        unknown: Unknown,
+    ) -> Entities:  # fmt: skip
+        check_choice("unknown", unknown, Unknown)
+        kind = training_ids.kind
+        if ids is None:
+            rows = np.arange(len(training_ids))
+            return Entities.gather(rows, training_ids.values, training, None, kind)
+        ids = read_ids(ids, kind)
+        new = self._new_features(features, training, kind)
+        entities = Entities.gather(training_ids.find(ids), ids, training, new, kind)
+        unusable = (entities.rows < 0) & ~entities.has_features
+        if unknown == "error" and unusable.any():
+            raise UnknownIdError(
+                f"{kind} {ids[unusable.argmax()].item()!r} is not in the training data and has no "
+                f"features. Pass {kind}_features, or unknown='average'"
             )
-        return as_features(features, what)
+        return entities
+
+    def _new_features(
+        self, features: Any, training: Features | None, kind: str
+    ) -> Features | None:  # fmt: skip
+        if features is not None and training is None:
+            raise ValueError(
+                f"{kind}_features were passed, but {type(self).__name__} was fitted without any"
+            )
+        return as_features(features, kind)
 
     def _candidates(self, items: Any, features: Any) -> npt.NDArray[Any]:
-        """Ids of the items to choose from."""
+        """Ids of the items to rank."""
         check_is_fitted(self, "ratings_")
         ids = self.ratings_.items
         if items is not None:
             return read_ids(items, "item")
-        more = self._new(features, self.item_features_, "item")
-        if more is None:
+        new = self._new_features(features, self.item_features_, "item")
+        if new is None:
             return ids.values
-        new = more.ids.values[ids.find(more.ids.values) < 0]
-        return np.concatenate([ids.values, new])
+        return np.concatenate([ids.values, new.ids.values[ids.find(new.ids.values) < 0]])
 
-    def _scores(self, users: Points, items: Points) -> npt.NDArray[np.float64]:
+    def _scores(self, users: Entities, items: Entities) -> npt.NDArray[np.float64]:
         """Predictions of all pairs, not clipped, of shape (n_users, n_items)."""
-        found = np.array(self._residuals(users, items), np.float64)
-        found += self.biases_.item(items.rows, items.features)
-        found += (self.biases_.mean + self.biases_.user(users.rows, users.features))[:, None]
-        return found
+        scores = np.array(self._residuals(users, items), np.float64)
+        scores += self.biases_.of_items(items.rows, items.features)
+        scores += (self.biases_.mean + self.biases_.of_users(users.rows, users.features))[:, None]
+        return scores
 
-    def _clipped(self, values: Any) -> FloatArray:
-        if self.range_ is not None:
-            values = np.clip(values, *self.range_)
-        found: FloatArray = values.astype(np.float32)
-        return found
+
+def _subclasses(cls: type[BaseRecommender]) -> Iterator[type[BaseRecommender]]:
+    """All classes derived from a class, those defined last first."""
+    for subclass in reversed(cls.__subclasses__()):
+        yield subclass
+        yield from _subclasses(subclass)
+
+
+class FactorRecommender(BaseRecommender):
+    """A recommender whose residuals are products of embeddings of users and items."""
+
+    def _embed_users(self, users: Entities) -> Any:
+        """Embed users, shape (n, d); zeros for new ones without features."""
+        raise NotImplementedError
+
+    def _embed_items(self, items: Entities) -> Any:
+        """Embed items, shape (n, d); zeros for new ones without features."""
+        raise NotImplementedError
+
+    def _residuals(self, users: Entities, items: Entities) -> Any:
+        return self._embed_users(users) @ self._embed_items(items).T
+
+    def _residual_pairs(self, users: Entities, items: Entities) -> Any:
+        return np.einsum("nd,nd->n", self._embed_users(users), self._embed_items(items))
+
+    def _item_vectors(self, items: Entities) -> Any:
+        return self._embed_items(items)
+
+    def _check_state(self) -> None:
+        super()._check_state()
+        check_vectors(self)
+
+
+def training_rows(vectors: Any, entities: Entities) -> Any:
+    """Rows of vectors of the training data, zeros for new entities; shape (n, d)."""
+    return np.where((entities.rows >= 0)[:, None], vectors[np.maximum(entities.rows, 0)], 0)
+
+
+def check_shape(name: str, array: Any, shape: tuple[int, ...]) -> None:
+    """Raise ValueError unless an array or matrix has the expected shape."""
+    if tuple(array.shape) != shape:
+        raise ValueError(f"{name} must have shape {shape}, got {tuple(array.shape)}")
+
+
+def check_vectors(recommender: Any) -> None:
+    """Raise ValueError unless ``user_vectors_`` and ``item_vectors_``, if any, fit the ratings."""
+    state = vars(recommender)
+    vectors = [state.get("user_vectors_"), state.get("item_vectors_")]
+    for name, array, n in zip(("users", "items"), vectors, recommender.ratings_.shape, strict=True):
+        if array is not None and (array.ndim != 2 or len(array) != n):
+            raise ValueError(f"vectors of {n} {name} have shape {array.shape}")
+    if vectors[0] is not None and vectors[1] is not None:
+        check_shape("vectors of items", vectors[1], (len(vectors[1]), vectors[0].shape[1]))
+
+
+def _feature_rows(matrix: Any, place: npt.NDArray[np.int64], use: npt.NDArray[np.bool_]) -> Any:
+    """Select rows of a matrix, with zeros where `use` is False."""
+    if len(place) == matrix.shape[0] and use.all() and (place == np.arange(len(place))).all():
+        return matrix
+    if not sparse.issparse(matrix):
+        rows = np.zeros((len(place), matrix.shape[1]), np.float32)
+        rows[use] = matrix[place[use]]
+        return rows
+    select = sparse.csr_matrix(
+        (np.ones(int(use.sum()), np.float32), (np.flatnonzero(use), place[use])),
+        (len(place), matrix.shape[0]),
+    )
+    return (select @ matrix).tocsr()

@@ -1,4 +1,4 @@
-"""How much higher users rate than others, and items are rated: μ + b_item + b_user."""
+"""Biases: how much higher a user rates, and an item is rated, than the mean."""
 
 from __future__ import annotations
 
@@ -14,73 +14,35 @@ from simec.linalg.ridge import cross_validated_ridge
 
 Float64 = npt.NDArray[np.float64]
 
-_STEPS = 100
-_ENOUGH = 1e-6  # of the right side of the equations
-_FEW = 10.0  # ratings, from which on what is unsure of a mean is not their number
-_TRACE = 1e-6  # the least shrinkage: with none, all users could go up if all items go down
+_MAX_ITER = 100
+_RTOL = 1e-6
+_RELIABLE = 10.0  # ratings; from about this number on, more of them say little more about features
+# the lowest shrinkage: with none, adding to all users and subtracting from all items is free
+_MIN_SHRINKAGE = 1e-6
 
 
 @dataclass(frozen=True)
 class Biases:
-    """What can be said of a rating by its user alone and its item alone (thesis, 4.2).
+    """The part of a rating that does not depend on the pair: μ + b_user + b_item (thesis, 4.2).
 
     Attributes
     ----------
     mean : float
-        μ, of all ratings.
+        μ, the mean of all ratings.
     users, items : float64 arrays of shape (n_users,) and (n_items,)
-        What is added to it; for those without ratings 0, or what their features say.
-    of_user_features, of_item_features : float64 arrays of shape (D,), or None
-        How much each feature adds to it.
+        Biases; without ratings 0, or what features predict.
+    user_coefficients, item_coefficients : float64 arrays of shape (D,), or None
+        Contribution of each feature to a bias.
     """
 
     mean: float
     users: Float64
     items: Float64
-    of_user_features: Float64 | None = None
-    of_item_features: Float64 | None = None
+    user_coefficients: Float64 | None = None
+    item_coefficients: Float64 | None = None
 
     @classmethod
-    def of(cls, matrix: Any, shrinkage_users: float, shrinkage_items: float) -> Biases:
-        """Minimise Σ (r - μ - b_user - b_item)² + λ_users Σ b_user² + λ_items Σ b_item².
-
-        μ is the mean (Koren, 2008, eq. 2). The other equations are linear: users' biases are
-        means of what items leave, and put into the equations of items these are solved by
-        conjugate gradients.
-
-        Parameters
-        ----------
-        matrix : CSR matrix of shape (n_users, n_items)
-            Stored entries are the ratings.
-        shrinkage_users, shrinkage_items : float
-            λ: ratings of average height that are added to those of each.
-        """
-        n_users, n_items = matrix.shape
-        values = matrix.data.astype(np.float64)
-        mean = float(values.mean())
-        rows = np.repeat(np.arange(n_users), np.diff(matrix.indptr))
-        columns = matrix.indices
-        rest = values - mean
-        # at least a trace, for those without ratings
-        weights_u = np.bincount(rows, minlength=n_users) + max(shrinkage_users, _TRACE)
-        weights_i = np.bincount(columns, minlength=n_items) + max(shrinkage_items, _TRACE)
-        by_user, by_item = (np.bincount(*args) for args in (
-            (rows, rest, n_users), (columns, rest, n_items)
-        ))  # fmt: skip
-        there = sparse.csr_matrix((np.ones(len(values)), columns, matrix.indptr), matrix.shape)
-
-        def left(items: Float64) -> Float64:
-            return np.asarray(weights_i * items - there.T @ ((there @ items) / weights_u))
-
-        equations = LinearOperator((n_items, n_items), matvec=left, dtype=np.float64)
-        scale = LinearOperator((n_items, n_items), matvec=lambda x: x / weights_i, dtype=float)
-        right = by_item - there.T @ (by_user / weights_u)
-        items, _ = cg(equations, right, rtol=_ENOUGH, atol=0, maxiter=_STEPS, M=scale)
-        users = (by_user - there @ items) / weights_u
-        return cls(mean, users, items)
-
-    @classmethod
-    def described(
+    def fit(
         cls,
         matrix: Any,
         shrinkage_users: float,
@@ -88,66 +50,104 @@ class Biases:
         X_users: Any = None,
         X_items: Any = None,
     ) -> Biases:
-        """The same, but biases shrink to what features say of them, not to 0.
+        """Fit biases that shrink towards what features predict, or towards 0 without features.
 
-        A ridge regression of the biases of `of` on the features gives that; then what ratings
-        say besides is found anew.
+        With features, biases are first fitted without them and regressed on the features; then
+        what the regression does not explain is fitted again.
 
         Parameters
         ----------
-        matrix, shrinkage_users, shrinkage_items
-            As for `of`.
+        matrix : CSR matrix of shape (n_users, n_items)
+            Stored entries are the ratings.
+        shrinkage_users, shrinkage_items : float
+            Penalties λ on squared biases: the number of average ratings that are added to those
+            of each user and of each item.
         X_users, X_items : array or CSR matrix of shape (n, D), or None
-            Features of all users, and of all items; zeros for those without.
+            Features of all users and of all items; zeros for those without.
         """
-        plain = cls.of(matrix, shrinkage_users, shrinkage_items)
+        biases = cls._least_squares(matrix, shrinkage_users, shrinkage_items)
         if X_users is None and X_items is None:
-            return plain
-        found: list[tuple[Float64 | None, Float64]] = []
-        for X, biases, shrinkage, axis in (
-            (X_users, plain.users, shrinkage_users, 1), (X_items, plain.items, shrinkage_items, 0)
-        ):  # fmt: skip
-            counts = matrix.getnnz(axis=axis).astype(np.float64)
-            if X is None:
-                found.append((None, np.zeros(len(counts))))
-                continue
-            # a mean of few ratings is not sure, one of many still has what features do not say
-            weights = counts * _FEW / (counts + _FEW)
-            means = biases * (counts + shrinkage) / np.maximum(counts, 1)
-            b = cross_validated_ridge(X, means, weights)
-            found.append((b, np.asarray(X @ b, np.float64)))
-        (of_users, by_user), (of_items, by_item) = found
+            return biases
+        b_users, from_users = _regress(
+            X_users, biases.users, shrinkage_users, matrix.getnnz(axis=1)
+        )
+        b_items, from_items = _regress(
+            X_items, biases.items, shrinkage_items, matrix.getnnz(axis=0)
+        )
         rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-        values = matrix.data - by_user[rows] - by_item[matrix.indices]
-        rest = sparse.csr_matrix((values, matrix.indices, matrix.indptr), matrix.shape)
-        more = cls.of(rest, shrinkage_users, shrinkage_items)
-        return cls(more.mean, by_user + more.users, by_item + more.items, of_users, of_items)
+        values = matrix.data - from_users[rows] - from_items[matrix.indices]
+        remainder = sparse.csr_matrix((values, matrix.indices, matrix.indptr), matrix.shape)
+        rest = cls._least_squares(remainder, shrinkage_users, shrinkage_items)
+        return cls(rest.mean, from_users + rest.users, from_items + rest.items, b_users, b_items)
 
     @classmethod
-    def none(cls, shape: tuple[int, int]) -> Biases:
-        """All of them 0."""
+    def _least_squares(cls, matrix: Any, shrinkage_users: float, shrinkage_items: float) -> Biases:
+        """Minimize Σ (r - μ - b_user - b_item)² + λ_users Σ b_user² + λ_items Σ b_item².
+
+        μ is the mean (Koren, 2008, eq. 2). Users' biases are eliminated from the normal
+        equations, and those of items are solved by conjugate gradients.
+        """
+        n_users, n_items = matrix.shape
+        values = matrix.data.astype(np.float64)
+        mean = float(values.mean())
+        rows = np.repeat(np.arange(n_users), np.diff(matrix.indptr))
+        columns = matrix.indices
+        centered = values - mean
+        weights_u = np.bincount(rows, minlength=n_users) + max(shrinkage_users, _MIN_SHRINKAGE)
+        weights_i = np.bincount(columns, minlength=n_items) + max(shrinkage_items, _MIN_SHRINKAGE)
+        sums_u = np.bincount(rows, centered, n_users)
+        sums_i = np.bincount(columns, centered, n_items)
+        rated = sparse.csr_matrix((np.ones(len(values)), columns, matrix.indptr), matrix.shape)
+
+        def left_side(items: Float64) -> Float64:
+            return np.asarray(weights_i * items - rated.T @ ((rated @ items) / weights_u))
+
+        equations = LinearOperator((n_items, n_items), matvec=left_side, dtype=np.float64)
+        scale = LinearOperator((n_items, n_items), matvec=lambda x: x / weights_i, dtype=float)
+        right_side = sums_i - rated.T @ (sums_u / weights_u)
+        items, _ = cg(equations, right_side, rtol=_RTOL, atol=0, maxiter=_MAX_ITER, M=scale)
+        users = (sums_u - rated @ items) / weights_u
+        return cls(mean, users, items)
+
+    @classmethod
+    def zeros(cls, shape: tuple[int, int]) -> Biases:
+        """All biases and the mean 0."""
         return cls(0.0, np.zeros(shape[0]), np.zeros(shape[1]))
 
-    def user(self, rows: Any, features: Any = None) -> Float64:
-        """b_user of some rows; where they are -1 what features say, or 0."""
-        return _of(self.users, rows, features, self.of_user_features)
+    def of_users(self, rows: Any, features: Any = None) -> Float64:
+        """Biases of users by row; for rows of -1 what features predict, or 0."""
+        return _select(self.users, rows, features, self.user_coefficients)
 
-    def item(self, rows: Any, features: Any = None) -> Float64:
-        """b_item of some rows; where they are -1 what features say, or 0."""
-        return _of(self.items, rows, features, self.of_item_features)
+    def of_items(self, rows: Any, features: Any = None) -> Float64:
+        """Biases of items by row; for rows of -1 what features predict, or 0."""
+        return _select(self.items, rows, features, self.item_coefficients)
 
     def residuals(self, matrix: Any) -> Any:
-        """Stored entries less their averages, a float32 CSR matrix of the same entries."""
+        """Ratings minus mean and biases, a float32 CSR matrix with the same stored entries."""
         rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
-        rest = matrix.data - (self.mean + self.users[rows] + self.items[matrix.indices])
+        values = matrix.data - (self.mean + self.users[rows] + self.items[matrix.indices])
         return sparse.csr_matrix(
-            (rest.astype(np.float32), matrix.indices, matrix.indptr), matrix.shape
+            (values.astype(np.float32), matrix.indices, matrix.indptr), matrix.shape
         )
 
 
-def _of(values: Float64, rows: Any, features: Any, coefficients: Float64 | None) -> Float64:
-    found: Float64 = np.where(rows >= 0, values[np.maximum(rows, 0)], 0.0)
+def _regress(
+    X: Any, biases: Float64, shrinkage: float, n_ratings: Any
+) -> tuple[Float64 | None, Float64]:
+    """Coefficients of features, and the biases that they predict."""
+    if X is None:
+        return None, np.zeros(len(biases))
+    counts = n_ratings.astype(np.float64)
+    # the mean of few ratings is noisy; that of many still has a part that features do not explain
+    weights = counts * _RELIABLE / (counts + _RELIABLE)
+    means = biases * (counts + shrinkage) / np.maximum(counts, 1)
+    b = cross_validated_ridge(X, means, weights)
+    return b, np.asarray(X @ b, np.float64)
+
+
+def _select(values: Float64, rows: Any, features: Any, coefficients: Float64 | None) -> Float64:
+    result: Float64 = np.where(rows >= 0, values[np.maximum(rows, 0)], 0.0)
     new = np.flatnonzero(rows < 0)
     if len(new) and features is not None and coefficients is not None:
-        found[new] = features[new] @ coefficients
-    return found
+        result[new] = features[new] @ coefficients
+    return result

@@ -1,4 +1,4 @@
-"""A Similarity Encoder with item features that is made for new items (task T2a, thesis 4.2)."""
+"""A Similarity Encoder with item features for new items (task T2a, thesis 4.2)."""
 
 from __future__ import annotations
 
@@ -6,60 +6,61 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy import sparse
 
-from simec.checks import check_integer, check_number
+from corpora.checks import check_integer, check_number
 from simec.linalg.observed import mean_filled_factors, sampled_product, solve_observed
 from simec.linalg.ridge import DualRidge, check_penalties
-from simec.recommender.baselines.content_linear import ContentLinear, Float64
-from simec.recommender.data.features import Points
-from simec.recommender.factors import known_rows
+from simec.recommender.base import Entities, check_shape, training_rows
+from simec.recommender.content_base import ContentRecommender
+
+Float64 = npt.NDArray[np.float64]
 
 ALPHAS = (0.3, 1.0, 3.0, 10.0, 30.0)
 
 
-class ColdStartRecommender(ContentLinear):
+class ColdStartRecommender(ContentRecommender):
     """A linear Similarity Encoder of item features, whose last layer is fitted for new items.
 
     Item embeddings are ``y = W₁ x + e``: a map of features, learned together with user vectors
-    W_l from all ratings, and what is the item's own, which is 0 for a new one. W₁, e and W_l
-    are solved for in turn, each by ridge regression. For known items ``y W_l`` is the
-    prediction, as of `Recommender` with features.
+    W_l from all ratings, and an offset e of each item, which is 0 for new items. W₁, e and W_l
+    are solved for in turn, each by ridge regression. For items with ratings, ``y W_l`` is the
+    prediction, as in `Recommender` with features.
 
-    For new items that last layer would expect too much: it was fitted to embeddings that know
-    an item's own ratings. So it is fitted again, to embeddings ``W₁ x`` of each item by a W₁
-    that was regressed on the others, joined by the features themselves (the embedding network
-    has connections that skip W₁); averages are dealt with as in `ContentLinear`, which is this
-    recommender with ``n_components=0``.
+    For new items, that last layer would be overconfident: it was fitted to embeddings that
+    contain an item's ratings. It is fitted again, to embeddings ``W₁ x`` of each item by a W₁
+    that was regressed on the other items, together with the features themselves (connections
+    that skip W₁). Biases are those of `ContentRecommender`.
 
     Parameters
     ----------
     n_components : int
-        Length d of embeddings, without features that skip W₁.
+        Length d of embeddings, without the features that skip W₁.
     alpha : float
         Penalty of weights of features that skip W₁.
     l2_users, l2_items : float
-        What squared user vectors cost, and what is an item's own.
+        Penalties on squared user vectors and on squared offsets of items.
     alphas : sequence of float
-        Penalties of W₁ to choose from, by the error on items left out.
+        Penalties of W₁ to choose from, by leave-one-out cross-validation.
     max_iter : int
-        Rounds.
+        Iterations.
     shrinkage_users, shrinkage_items : float
-        As of `BaseRecommender`.
+        As in `BaseRecommender`.
     verbose : bool
-        Show a bar.
+        Show a progress bar.
 
     Attributes
     ----------
     user_vectors_ : float64 array of shape (n_users, d)
     item_vectors_ : float64 array of shape (n_items, d)
-        For known items.
+        Embeddings with offsets, for items of the training data.
     alpha_ : float
-        The penalty of W₁.
+        Selected penalty of W₁.
     map_ : tuple of arrays of shape (D, d) and (d,)
-        W₁, and what is added.
+        W₁ and intercept.
     left_out_ : float32 array of shape (n_items, d)
-        Embeddings of known items by features, as if they were new.
+        Embeddings of items of the training data from features, as if they were new.
     """
 
     def __init__(
@@ -89,68 +90,83 @@ class ColdStartRecommender(ContentLinear):
         super()._check()
         check_integer("n_components", self.n_components, 1)
         check_integer("max_iter", self.max_iter, 1)
-        for name in ("l2_users", "l2_items"):
-            if check_number(name, getattr(self, name), 0) == 0:
-                raise ValueError(f"{name} must be more than 0")
+        check_number("l2_users", self.l2_users, 0, above=True)
+        check_number("l2_items", self.l2_items, 0, above=True)
         check_penalties("alphas", self.alphas)
 
-    # Hooks of ContentLinear
-
-    def _learn(self, residuals: Any, X: Any, used: Any) -> None:
+    def _fit_embeddings(self, residuals: Any, X: Any, used: Any) -> None:
         by_items = residuals.T.tocsr()
         d = min(self.n_components, *residuals.shape)
         V = np.ascontiguousarray(mean_filled_factors(residuals.astype(np.float64), d)[1].T)
-        points = DualRidge(X[used])
+        regression = DualRidge(X[used])
         expected = np.zeros_like(V)
         for _ in range(self.max_iter):
             W = solve_observed(residuals, V, self.l2_users)
-            V = own(by_items, W, expected, self.l2_items)
-            found = points.fit(V[used], self.alphas)
-            expected[used] = X[used] @ found.weights + found.intercept
-        self.alpha_ = found.alpha
-        self.map_ = found.weights, found.intercept
+            V = solve_near(by_items, W, expected, self.l2_items)
+            fit = regression.fit(V[used], self.alphas)
+            expected[used] = X[used] @ fit.weights + fit.intercept
+        self.alpha_ = fit.alpha
+        self.map_ = fit.weights, fit.intercept
         self.user_vectors_: Float64 = solve_observed(residuals, V, self.l2_users)
         self.item_vectors_: Float64 = V
         self.left_out_: Any = np.zeros(V.shape, np.float32)
-        self.left_out_[used] = found.left_out
+        self.left_out_[used] = fit.left_out
 
-    def _products(self, X: Any, items: Points | None = None) -> Any:
-        found = super()._products(X, items)
-        Y = self.left_out_ if items is None else self._mapped(items).astype(np.float32)
-        # so that the penalty is the same as of user vectors
-        found += (Y @ self.left_out_.T) / np.float32(self.l2_users)
-        return found
+    def _kernel(self, X: Any, items: Entities | None = None) -> Any:
+        kernel = super()._kernel(X, items)
+        Y = self.left_out_ if items is None else self._map(items).astype(np.float32)
+        # scaled so that the penalty is that of user vectors
+        kernel += (Y @ self.left_out_.T) / np.float32(self.l2_users)
+        return kernel
 
-    def _mapped(self, items: Points) -> Any:
+    def _map(self, items: Entities) -> Any:
         weights, intercept = self.map_
         return sparse.csr_matrix(items.features) @ weights + intercept
 
-    # Predictions of known items
-
-    def _residuals(self, users: Points, items: Points) -> Any:
+    def _residuals(self, users: Entities, items: Entities) -> Any:
         rated = self._is_rated(items)
-        # rounded, so that one user gets the same as among many
-        found = np.zeros((len(users), len(items)), np.float32)
-        W = known_rows(self.user_vectors_, users)
-        found[:, rated] = W @ self.item_vectors_[items.rows[rated]].T
+        # rounded to float32, so that a user gets the same alone as among many
+        residuals = np.zeros((len(users), len(items)), np.float32)
+        W = training_rows(self.user_vectors_, users)
+        residuals[:, rated] = W @ self.item_vectors_[items.rows[rated]].T
         new = np.flatnonzero(~rated)
         if len(new):
-            found[:, new] = self._tastes(users, items.take(new))
-        return found
+            residuals[:, new] = self._content_residuals(users, items.take(new))
+        return residuals
 
-    def _item_vectors(self, items: Points) -> Any:
-        found = known_rows(self.item_vectors_, items)
-        new = np.flatnonzero(~self._is_rated(items) & items.described)
+    def _item_vectors(self, items: Entities) -> Any:
+        vectors = training_rows(self.item_vectors_, items)
+        new = np.flatnonzero(~self._is_rated(items) & items.has_features)
         if len(new):
-            found[new] = self._mapped(items.take(new))
-        return found
+            vectors[new] = self._map(items.take(new))
+        return vectors
+
+    def _check_state(self) -> None:
+        super()._check_state()
+        assert self.item_features_ is not None
+        n_items, d = self.item_vectors_.shape
+        check_shape("left_out_", self.left_out_, (n_items, d))
+        check_shape("weights of map_", self.map_[0], (self.item_features_.n_features, d))
+        check_shape("intercept of map_", self.map_[1], (d,))
 
 
-def own(known: Any, other: Float64, expected: Float64, ridge: float) -> Float64:
-    """For each row of known entries the vector that explains them, near what is expected.
+def solve_near(observed: Any, other: Float64, expected: Float64, ridge: float) -> Float64:
+    """Ridge regression of each row's observed entries that shrinks towards expected vectors.
 
-    Minimises ``Σ (r - v·w)² + ridge |v - expected|²``.
+    Minimizes ``Σ (r - v·w)² + ridge |v - expected|²``.
+
+    Parameters
+    ----------
+    observed : CSR matrix of shape (m, n)
+        Stored entries are observed, including zeros.
+    other : float64 array of shape (n, d)
+    expected : float64 array of shape (m, d)
+    ridge : float
+
+    Returns
+    -------
+    float64 array of shape (m, d)
     """
-    rest = known.astype(np.float64)
-    rest.data -= sampled_product(rest, expected, other)
-    return expected + solve_observed(rest, other, ridge)
+    residuals = observed.astype(np.float64)
+    residuals.data -= sampled_product(residuals, expected, other)
+    return expected + solve_observed(residuals, other, ridge)

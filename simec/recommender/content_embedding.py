@@ -1,4 +1,4 @@
-"""Similar items by their content, as users see it (thesis, 4.2, Fig. 4.2)."""
+"""Embeddings of item features that reflect users' ratings (thesis, 4.2, Fig. 4.2)."""
 
 from __future__ import annotations
 
@@ -12,21 +12,22 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from simec.checks import check_integer
+from corpora.checks import check_integer
 from simec.recommender.biases import Biases
 from simec.recommender.data.features import as_features
 from simec.recommender.data.ids import Ids
 from simec.recommender.data.ratings import as_ratings
+from simec.recommender.ranking import lengths
 
 FloatArray = npt.NDArray[np.float32]
 
 
 class ContentEmbedding(BaseEstimator):  # type: ignore[misc]
-    """A map of item features to embeddings whose products are similarities by ratings.
+    """Maps item features to embeddings whose scalar products are similarities by ratings.
 
-    Two items are similar to users if residuals of their ratings are: by the cosine of columns
-    of residuals, in which unknown ones are 0. A Similarity Encoder with features as input
-    learns to keep this, so that it can be told of items that nobody has rated.
+    The similarity of two items is the cosine of their columns of residuals, with zeros for
+    missing ratings. A Similarity Encoder with features as input learns to predict it, also for
+    items without ratings.
 
     Parameters
     ----------
@@ -34,18 +35,19 @@ class ContentEmbedding(BaseEstimator):  # type: ignore[misc]
     hidden_layers : sequence of int
         Units of each hidden layer of the Similarity Encoder.
     l2, max_iter
-        As of `simec.SimilarityEncoder`.
+        As in `simec.SimilarityEncoder`.
     min_ratings : int
-        Items with fewer are not learned from.
+        Items with fewer ratings are not used for training.
     device : str
     random_state : int, RandomState or None
     verbose : bool
+        Show progress bars.
 
     Attributes
     ----------
     encoder_ : SimilarityEncoder
     items_ : Ids
-        That were learned from.
+        Items used for training.
     """
 
     def __init__(
@@ -70,13 +72,13 @@ class ContentEmbedding(BaseEstimator):  # type: ignore[misc]
         self.verbose = verbose
 
     def fit(self, ratings: Any, y: Any = None, *, item_features: Any) -> ContentEmbedding:
-        """Learn from ratings of items that have features.
+        """Fit to ratings of items that have features.
 
         Parameters
         ----------
         ratings : as for `as_ratings`
         y : None
-            Not used.
+            Ignored.
         item_features : as for `as_features`
 
         Raises
@@ -93,15 +95,15 @@ class ContentEmbedding(BaseEstimator):  # type: ignore[misc]
         ratings = as_ratings(ratings)
         features = as_features(item_features, "item", ratings.items)
         assert features is not None
-        places = features.ids.find(ratings.items.values)
-        used = np.flatnonzero((places >= 0) & (ratings.item_counts >= self.min_ratings))
+        rows = features.ids.find(ratings.items.values)
+        used = np.flatnonzero((rows >= 0) & (ratings.item_counts >= self.min_ratings))
         if len(used) < 2:
             raise ValueError(
-                f"{len(used)} items have features and {self.min_ratings} ratings: two are needed "
-                "at least; see min_ratings"
+                f"at least two items must have features and {self.min_ratings} ratings, but "
+                f"{len(used)} items have. Lower min_ratings"
             )
         S = residual_similarity(ratings)[used[:, None], used]
-        # of an item to itself it is 1, which says nothing
+        # the diagonal is 1 and carries no information
         np.fill_diagonal(S, np.nan)
         encoder = SimilarityEncoder(
             min(self.n_components, len(used)), hidden_layers=self.hidden_layers, symmetric=1.0,
@@ -109,14 +111,14 @@ class ContentEmbedding(BaseEstimator):  # type: ignore[misc]
             random_state=self.random_state, verbose=self.verbose,
         )  # fmt: skip
         with warnings.catch_warnings():
-            # more epochs fit the training items better, and new ones worse
+            # more epochs fit the training items better and new ones worse
             warnings.simplefilter("ignore", ConvergenceWarning)
-            self.encoder_ = encoder.fit(_normalised(features.matrix[places[used]]), S)
+            self.encoder_ = encoder.fit(_normalize(features.matrix[rows[used]]), S)
         self.items_ = Ids(ratings.items.values[used], "item")
         return self
 
     def transform(self, X: Any) -> FloatArray:
-        """Embeddings of items by their features.
+        """Embed items by their features.
 
         Parameters
         ----------
@@ -127,25 +129,25 @@ class ContentEmbedding(BaseEstimator):  # type: ignore[misc]
         float32 array of shape (m, d)
         """
         check_is_fitted(self, "encoder_")
-        return self.encoder_.transform(_normalised(X))
+        return self.encoder_.transform(_normalize(X))
 
     def similarity(self, X: Any, X2: Any = None) -> FloatArray:
-        """Predicted similarities, of shape (m, m₂); of items of X to each other without X2."""
+        """Predict similarities of items, shape (m, m₂); without X2, among the items of X."""
         Y = self.transform(X)
-        found: FloatArray = Y @ (Y if X2 is None else self.transform(X2)).T
-        return found
+        similarities: FloatArray = Y @ (Y if X2 is None else self.transform(X2)).T
+        return similarities
 
 
 def residual_similarity(
     ratings: Any, *, shrinkage_users: float = 5.0, shrinkage_items: float = 2.0
 ) -> FloatArray:
-    """Cosines of items' columns of residuals, in which unknown ones are 0.
+    """Cosines of items' columns of residuals, with zeros for missing ratings.
 
     Parameters
     ----------
     ratings : as for `as_ratings`
     shrinkage_users, shrinkage_items : float
-        Of averages.
+        Of biases.
 
     Returns
     -------
@@ -153,20 +155,21 @@ def residual_similarity(
         0 for items without ratings.
     """
     matrix = as_ratings(ratings).matrix
-    rest = Biases.of(matrix, shrinkage_users, shrinkage_items).residuals(matrix)
-    found: FloatArray = (rest.T @ rest).toarray()
-    lengths = np.sqrt(np.diag(found))
-    found /= np.where(lengths > 0, lengths, 1)
-    found /= np.where(lengths > 0, lengths, 1)[:, None]
-    return found
+    residuals = Biases.fit(matrix, shrinkage_users, shrinkage_items).residuals(matrix)
+    similarities: FloatArray = (residuals.T @ residuals).toarray()
+    scale = np.sqrt(np.diag(similarities))
+    scale = np.where(scale > 0, scale, 1)
+    similarities /= scale
+    similarities /= scale[:, None]
+    return similarities
 
 
-def _normalised(X: Any) -> Any:
-    """Rows of length 1, or 0."""
+def _normalize(X: Any) -> Any:
+    """Scale rows to length 1; rows of zeros stay."""
     if sparse.issparse(X):
         X = sparse.csr_matrix(X, dtype=np.float32)
-        lengths = np.sqrt(np.asarray(X.multiply(X).sum(axis=1)))[:, 0]
-        return sparse.diags(1 / np.where(lengths > 0, lengths, 1)).astype(np.float32) @ X
+        norms = lengths(X)
+        return sparse.diags(1 / np.where(norms > 0, norms, 1)).astype(np.float32) @ X
     X = np.asarray(X, np.float32)
-    lengths = np.sqrt((X**2).sum(axis=1, keepdims=True))
-    return X / np.where(lengths > 0, lengths, 1)
+    norms = lengths(X)[:, None]
+    return X / np.where(norms > 0, norms, 1)

@@ -1,74 +1,84 @@
-"""How good predictions and recommendations are on ratings that were held out."""
+"""Evaluation of predictions and recommendations on held-out ratings."""
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import numpy as np
 
+from corpora.deprecated import renamed_parameters
 from simec.recommender.base import BaseRecommender
 from simec.recommender.data.ratings import as_ratings
+from simec.recommender.ranking import batches
+
+logger = logging.getLogger(__name__)
 
 _USERS = 1000  # recommended to at a time
 
 
+@renamed_parameters(n="topn")
 def evaluate(
     recommender: BaseRecommender,
     test: Any,
-    n: int = 10,
+    topn: int = 10,
     *,
     relevant: float | None = None,
     **features: Any,
 ) -> dict[str, float]:
-    """Errors of predictions, and measures of the first n recommendations.
+    """Compute errors of predictions, and metrics of the first `topn` recommendations.
 
     Parameters
     ----------
     recommender : BaseRecommender
         Fitted to other ratings.
     test : as for `as_ratings`
-    n : int
+    topn : int
     relevant : float, optional
-        Only items that a user has rated so high are what recommendations should find; all of
-        the test, if left out.
+        Only items with at least this rating count as relevant; by default all of the test set.
     **features
         ``item_features``, ``user_features`` and ``unknown``, as for `BaseRecommender.predict`.
 
     Returns
     -------
     dict
-        ``rmse`` and ``mae`` of the ratings; and means over the users who have something
-        relevant in the test: ``precision``, relevant among the n; ``recall``, of all that are
-        relevant, or of n if these are more; ``ndcg``, with gains of 1; and ``hits``, the share
-        of users with one at least. What a user had rated in training is never recommended.
-        ``users`` is their number.
+        ``rmse`` and ``mae`` of the ratings; and means over users with relevant items in the test
+        set: ``precision``, relevant fraction of the first `topn`; ``recall``, fraction of the
+        relevant items, or of `topn` if there are more; ``ndcg``, with binary gains; and ``hits``,
+        the fraction of users with at least one relevant item. Items of the training data are
+        never recommended. ``users`` is the number of these users.
+
+    Raises
+    ------
+    ValueError
+        If no rating of the test set is relevant.
     """
     ratings = as_ratings(test)
     users, items, values = ratings.triples()
-    wrong = recommender.predict(users, items, **features).astype(np.float64) - values
-    found = {
-        "rmse": float(np.sqrt((wrong**2).mean())),
-        "mae": float(np.abs(wrong).mean()),
+    errors = recommender.predict(users, items, **features).astype(np.float64) - values
+    results = {
+        "rmse": float(np.sqrt((errors**2).mean())),
+        "mae": float(np.abs(errors).mean()),
     }
-    good = np.ones(len(values), bool) if relevant is None else values >= relevant
-    # by users already
-    wanted_by, wanted = users[good], items[good]
-    whose, starts = np.unique(wanted_by, return_index=True)
-    if not len(whose):
-        raise ValueError(f"no rating of the test is {relevant:g} or higher")
-    sought = [set(part.tolist()) for part in np.split(wanted, np.sort(starts)[1:])]
-    whose = wanted_by[np.sort(starts)]
-    discounts = 1 / np.log2(np.arange(2, n + 2))
+    is_relevant = np.ones(len(values), bool) if relevant is None else values >= relevant
+    # triples are sorted by user
+    relevant_users, relevant_items = users[is_relevant], items[is_relevant]
+    _, first = np.unique(relevant_users, return_index=True)
+    if not len(first):
+        raise ValueError(f"no rating of the test set is >= {relevant:g}")
+    first = np.sort(first)
+    wanted = [set(part.tolist()) for part in np.split(relevant_items, first[1:])]
+    discounts = 1 / np.log2(np.arange(2, topn + 2))
     totals = np.zeros(4)
-    for start in range(0, len(whose), _USERS):
-        some = slice(start, start + _USERS)
-        lists = recommender.recommend(whose[some], n, **features)
-        for best, of in zip(lists, sought[some], strict=True):
-            hits = np.array([item in of for item, _ in best], float)
-            possible = min(n, len(of))
+    for batch in batches(len(first), _USERS):
+        lists = recommender.recommend(relevant_users[first[batch]], topn, **features)
+        for recommended, relevant_set in zip(lists, wanted[batch], strict=True):
+            hits = np.array([item in relevant_set for item, _ in recommended], float)
+            possible = min(topn, len(relevant_set))
             gain = float(hits @ discounts[: len(hits)]) / float(discounts[:possible].sum())
-            totals += hits.sum() / n, hits.sum() / possible, gain, bool(hits.any())
+            totals += hits.sum() / topn, hits.sum() / possible, gain, bool(hits.any())
     names = "precision", "recall", "ndcg", "hits"
-    found.update(zip(names, (totals / len(whose)).tolist(), strict=True))
-    found["users"] = len(whose)
-    return found
+    results.update(zip(names, (totals / len(first)).tolist(), strict=True))
+    results["users"] = len(first)
+    logger.info("%s: %s", type(recommender).__name__, results)
+    return results

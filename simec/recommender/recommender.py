@@ -1,28 +1,33 @@
-"""A recommender by Similarity Encoders (thesis, 4.2)."""
+"""A recommender built on Similarity Encoders (thesis, 4.2)."""
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 from scipy import sparse
 
-from simec.checks import check_integer, check_number
+from corpora.checks import check_choice, check_integer, check_number
+from corpora.deprecated import renamed_parameters
+from corpora.errors import warn
 from simec.data.targets import SparseTargets
 from simec.data.validation import choose_device
 from simec.encoder import SimilarityEncoder
 from simec.linalg.observed import sampled_product
-from simec.recommender.base import FloatArray
-from simec.recommender.data.features import Points
-from simec.recommender.factors import FactorRecommender, known_rows
+from simec.recommender.base import (
+    Entities,
+    FactorRecommender,
+    FloatArray,
+    check_shape,
+    training_rows,
+)
 
 if TYPE_CHECKING:
     from simec.explain import Explanation
 
-# without features, and with some
-_TOL = {"explicit": 1e-4, "implicit": 1e-3}  # ranks change little after the first rounds
+_TOL = {"explicit": 1e-4, "implicit": 1e-3}  # ranks change little after the first iterations
+# l2="auto", by feedback and whether there are features
 _L2 = {
     ("explicit", False): 15.0, ("explicit", True): 50.0,
     ("implicit", False): 30.0, ("implicit", True): 50.0,
@@ -30,18 +35,19 @@ _L2 = {
 
 
 class Recommender(FactorRecommender):
-    """Predicts what averages leave of ratings by products of embeddings of users and items.
+    """Predicts ratings from biases and products of embeddings of users and items.
 
-    Embeddings are those of Similarity Encoders of the residuals, for the identity or for
-    features; so what can be predicted depends on what `fit` is given:
+    Embeddings are learned by Similarity Encoders from the residuals of the biases, with the
+    identity or with features as input. What can be predicted depends on the features passed to
+    `fit`:
 
     ==================  ==============================================
-    features            ratings of
+    features            predicts ratings of
     ==================  ==============================================
-    none                known items by known users (task T1)
-    of items            new items, too (T2a)
-    of users            new users, too (T2b)
-    of both             new items by new users, too (T3)
+    none                items by users of the training data (task T1)
+    of items            new items as well (T2a)
+    of users            new users as well (T2b)
+    of both             new items by new users as well (T3)
     ==================  ==============================================
 
     Parameters
@@ -49,60 +55,62 @@ class Recommender(FactorRecommender):
     n_components : int
         Length d of embeddings.
     hidden_layers : sequence of int
-        Units of each hidden layer between features and embeddings; none for a linear map, which
+        Units of each hidden layer between features and embeddings; empty for a linear map, which
         has a closed form.
     activation : str
-        Of hidden layers, as of `simec.SimilarityEncoder`.
+        Of hidden layers, as in `simec.SimilarityEncoder`.
     feedback : {"explicit", "implicit"}
-        "explicit": ratings; what is not there is unknown. "implicit": counts of what was
-        bought, played, read; what is not there is 0, but weighs less (Hu, Koren and Volinsky,
-        2008). Averages are not taken then, and predictions rank, they are no counts.
+        "explicit": values are ratings, and missing ratings are unknown. "implicit": values are
+        counts of purchases, plays or views, and missing pairs are zeros with a low weight (Hu,
+        Koren and Volinsky, 2008). Implicit feedback has no biases, and scores only rank.
     alpha : float
-        Of implicit feedback: what is there weighs 1 + alpha times its count.
+        Implicit feedback: a pair with count c has weight 1 + alpha c.
     absent : float
-        Of implicit feedback: what is not there weighs so much.
+        Implicit feedback: weight of missing pairs.
     l2 : float or "auto"
-        What squared weights cost, in units of the squared error of one rating. "auto" without
-        features is found by variational Bayes, for each component; with features it is 50, and
-        of implicit feedback 30.
+        Penalty on squared weights, in units of the squared error of one rating. "auto" estimates
+        it for each component by variational Bayes if there are no features; with features it is
+        50, and for implicit feedback without features 30.
     l2_by_count : float
-        How much more those cost that have more ratings; see `simec.SimilarityEncoder`.
-    own : float
-        With features: how much of an embedding is an item's (or user's) own, learned from its
-        ratings, as the scale of one more feature that only it has. 0: embeddings are given by
+        Exponent with which the penalty grows with the number of ratings; see
+        `simec.SimilarityEncoder`.
+    id_feature_scale : float
+        With features: scale of an additional feature that identifies the item (or user), so that
+        its embedding can differ from what its features predict. 0 predicts embeddings from
         features alone, as in the thesis.
-    describes_biases : bool
-        With features: whether averages of items and users shrink to what their features say, a
-        ridge regression, so that new ones have some, too; or to 0, as in the thesis.
+    feature_biases : bool
+        With features: whether biases of items and users shrink towards a ridge regression on
+        their features, so that new ones get biases too, or to 0, as in the thesis.
     max_iter, batch_size, learning_rate, early_stopping
-        Of training with hidden layers, as of `simec.SimilarityEncoder`.
+        Of training with hidden layers, as in `simec.SimilarityEncoder`.
     rating_range : (float, float), optional
-        Which predictions keep to; that of the ratings of training if left out.
+        Range that predictions are clipped to; by default that of the training ratings.
     shrinkage_users, shrinkage_items : float
-        Of averages: so many ratings of average height are added to those of each user or item.
+        Of biases: the number of average ratings that are added to those of each user or item.
     device : str
     random_state : int, RandomState or None
     verbose : bool
+        Show progress bars.
 
     Attributes
     ----------
     ratings_, biases_, item_features_, user_features_, range_
-        As of `BaseRecommender`.
+        As in `BaseRecommender`.
     encoder_ : SimilarityEncoder
-        Of items; of users if only these have features.
+        Of items; of users if only users have features.
     second_encoder_ : SimilarityEncoder or None
-        Of users, with the embeddings of items for its last layer, if both have features.
+        Of users, with item embeddings as its last layer, if both have features.
     embeds_users_ : bool
-        Whether ``encoder_`` is one of users.
-    first_known_, second_known_ : bool arrays
-        Which of the points of ``encoder_``, and of the others, have embeddings.
+        Whether ``encoder_`` embeds users.
+    embedded_, second_embedded_ : bool arrays
+        Which rows of the side of ``encoder_``, and of the other side, have embeddings.
     item_vectors_ : float32 array of shape (n_items, d)
     user_vectors_ : float32 array of shape (n_users, d)
 
     Notes
     -----
-    After Ctrl-C `fit` raises KeyboardInterrupt, as soon as the recommender can be used with what
-    was learned so far.
+    After Ctrl-C, `fit` raises KeyboardInterrupt once the recommender can be used with what it has
+    learned so far.
 
     Examples
     --------
@@ -113,6 +121,12 @@ class Recommender(FactorRecommender):
     ['rum']
     """
 
+    _renamed: ClassVar[Mapping[str, str]] = {
+        "own": "id_feature_scale", "describes_biases": "feature_biases",
+        "first_known_": "embedded_", "second_known_": "second_embedded_",
+    }  # fmt: skip
+
+    @renamed_parameters(own="id_feature_scale", describes_biases="feature_biases")
     def __init__(
         self,
         n_components: int = 20,
@@ -124,8 +138,8 @@ class Recommender(FactorRecommender):
         absent: float = 1.0,
         l2: float | Literal["auto"] = "auto",
         l2_by_count: float = 0.5,
-        own: float = 1.0,
-        describes_biases: bool = True,
+        id_feature_scale: float = 1.0,
+        feature_biases: bool = True,
         max_iter: int = 200,
         batch_size: int = 256,
         learning_rate: float = 1e-3,
@@ -145,8 +159,8 @@ class Recommender(FactorRecommender):
         self.absent = absent
         self.l2 = l2
         self.l2_by_count = l2_by_count
-        self.own = own
-        self.describes_biases = describes_biases
+        self.id_feature_scale = id_feature_scale
+        self.feature_biases = feature_biases
         self.max_iter = max_iter
         self.batch_size = batch_size
         self.learning_rate = learning_rate
@@ -158,68 +172,74 @@ class Recommender(FactorRecommender):
         self.random_state = random_state
         self.verbose = verbose
 
-    # Hooks of BaseRecommender
+    # Hooks
 
     @property
     def _uses_biases(self) -> bool:  # type: ignore[override]
         return self.feedback == "explicit"
 
     def _check(self) -> None:
-        if self.feedback not in ("explicit", "implicit"):
-            raise ValueError(f"feedback is 'explicit' or 'implicit', not {self.feedback!r}")
+        check_choice("feedback", self.feedback, ("explicit", "implicit"))
         check_integer("n_components", self.n_components, 1)
         for name in (
-            "l2_by_count", "own", "alpha", "absent", "shrinkage_users", "shrinkage_items"
+            "l2_by_count", "id_feature_scale", "alpha", "absent", "shrinkage_users",
+            "shrinkage_items",
         ):  # fmt: skip
             check_number(name, getattr(self, name), 0)
-        if self.l2 != "auto":
+        if not isinstance(self.l2, str) or self.l2 != "auto":
             check_number("l2", self.l2, 0)
         if self.rating_range is not None and not self.rating_range[0] < self.rating_range[1]:
-            raise ValueError(f"rating_range is (low, high), not {self.rating_range}")
+            raise ValueError(f"rating_range must be (low, high), got {self.rating_range}")
 
-    def _fit(self, residuals: Any, users: Points, items: Points) -> None:
+    def _fit(self, residuals: Any, users: Entities, items: Entities) -> None:
         if self.feedback == "implicit" and residuals.data.min() < 0:
-            raise ValueError("implicit feedback is counts of 0 or more, not negative ones")
+            raise ValueError("implicit feedback must be counts >= 0, got negative values")
         self.second_encoder_: SimilarityEncoder | None = None
         self._interrupted = False
         self.embeds_users_ = items.features is None and users.features is not None
-        of, other = (users, items) if self.embeds_users_ else (items, users)
+        first, second = (users, items) if self.embeds_users_ else (items, users)
         S = residuals if self.embeds_users_ else residuals.T.tocsr()
-        encoder = self._new_encoder(of.features is not None, S)
-        self.encoder_, vectors, self.first_known_ = self._trained(encoder, S, of, None)
+        encoder = self._new_encoder(first.features is not None, S)
+        self.encoder_, vectors, self.embedded_ = self._train(encoder, S, first, None)
         last = self.encoder_.module_.last.weight.detach().cpu().numpy().T
-        others = np.ascontiguousarray(last)
-        self.second_known_ = np.ones(len(other), bool)
-        if other.features is not None:
-            second = self._new_encoder(True, residuals)
-            self.second_encoder_, others, self.second_known_ = self._trained(
-                second, residuals, other, vectors.T
+        second_vectors = np.ascontiguousarray(last)
+        self.second_embedded_ = np.ones(len(second), bool)
+        if second.features is not None:
+            second_encoder = self._new_encoder(True, residuals)
+            self.second_encoder_, second_vectors, self.second_embedded_ = self._train(
+                second_encoder, residuals, second, vectors.T
             )
-        self.item_vectors_: FloatArray = others if self.embeds_users_ else vectors
-        self.user_vectors_: FloatArray = vectors if self.embeds_users_ else others
+        self.item_vectors_: FloatArray = second_vectors if self.embeds_users_ else vectors
+        self.user_vectors_: FloatArray = vectors if self.embeds_users_ else second_vectors
         if self._uses_biases:
             self._refit_biases(users, items)
         if self._interrupted:
             raise KeyboardInterrupt
 
-    def _refit_biases(self, users: Points, items: Points) -> None:
-        """Averages once more, of what embeddings leave: taste is no part of them any more."""
-        rest = self.ratings_.matrix.astype(np.float64)
+    def _refit_biases(self, users: Entities, items: Entities) -> None:
+        """Fit biases again, to what embeddings leave: they no longer contain taste."""
+        remainder = self.ratings_.matrix.astype(np.float64)
         vectors = self.user_vectors_.astype(np.float64), self.item_vectors_.astype(np.float64)
-        rest.data -= sampled_product(rest, *vectors)
-        self.biases_ = self._new_biases(rest, users, items)
+        remainder.data -= sampled_product(remainder, *vectors)
+        self.biases_ = self._fit_biases(remainder, users, items)
 
-    def _embed_items(self, items: Points) -> Any:
+    def _embed_items(self, items: Entities) -> Any:
         encoder = None if self.embeds_users_ else self.encoder_
-        has = self.second_known_ if self.embeds_users_ else self.first_known_
-        return self._embedded(items, self.item_vectors_, has, encoder)
+        embedded = self.second_embedded_ if self.embeds_users_ else self.embedded_
+        return self._embed(items, self.item_vectors_, embedded, encoder)
 
-    def _embed_users(self, users: Points) -> Any:
+    def _embed_users(self, users: Entities) -> Any:
         encoder = self.encoder_ if self.embeds_users_ else self.second_encoder_
-        has = self.first_known_ if self.embeds_users_ else self.second_known_
-        return self._embedded(users, self.user_vectors_, has, encoder)
+        embedded = self.embedded_ if self.embeds_users_ else self.second_embedded_
+        return self._embed(users, self.user_vectors_, embedded, encoder)
 
-    # Why
+    def _check_state(self) -> None:
+        super()._check_state()
+        first, second = self.ratings_.shape[:: 1 if self.embeds_users_ else -1]
+        check_shape("embedded_", self.embedded_, (first,))
+        check_shape("second_embedded_", self.second_embedded_, (second,))
+
+    # Explanations
 
     def explain(
         self,
@@ -231,23 +251,23 @@ class Recommender(FactorRecommender):
         item_features: Any = None,
         user_features: Any = None,
     ) -> Explanation:
-        """Which features of an item, or of a user, raise and lower a rating (thesis, 5.3).
+        """Features of the item, or of the user, that raise and lower a rating (thesis, 5.3).
 
         Parameters
         ----------
         user, item : ids
         by : {"item", "user"}, optional
-            Whose features; an item's, where both have some.
-        composite : as of `simec.explain.explain_prediction`
-            Rules for hidden layers. Linear embeddings have a closed form.
+            Whose features; by default the item's, if items have features.
+        composite : as in `simec.explain.explain_prediction`
+            Propagation rules for hidden layers. Linear embeddings have a closed form.
         item_features, user_features : as for `predict`
 
         Returns
         -------
         simec.explain.Explanation
-            ``value`` is the rating before it is brought into the range. ``relevances`` are
-            those of features, by embeddings and by averages that features describe; ``bias``
-            is the rest: other averages, and what the item's or user's own ratings say.
+            ``value`` is the rating before it is clipped. ``relevances`` are the contributions of
+            features, through embeddings and through biases; ``bias`` is the remainder: other
+            biases, and what the ratings of the item or user itself add.
 
         Raises
         ------
@@ -260,16 +280,14 @@ class Recommender(FactorRecommender):
         i = self._items([item], item_features)
         if by is None:
             by = "item" if i.features is not None else "user"
-        if by not in ("item", "user"):
-            raise ValueError(f"by is 'item' or 'user', not {by!r}")
-        of = i if by == "item" else u
-        if of.features is None:
-            raise ValueError(
-                f"explanations are of features, and {by}s have none: fit with {by}_features"
-            )
+        check_choice("by", by, ("item", "user"))
+        explained, other = (i, u) if by == "item" else (u, i)
+        if explained.features is None:
+            raise ValueError(f"{by}s have no features to explain by: fit with {by}_features")
         if self.second_encoder_ is None:
-            row = int((u if by == "item" else i).rows[0])
-            found = explain_prediction(self.encoder_, self._inputs(of), row, composite=composite)
+            found = explain_prediction(
+                self.encoder_, self._inputs(explained), int(other.rows[0]), composite=composite
+            )
         else:
             both = explain_similarity(
                 self.encoder_, self._inputs(i), self._inputs(u), second=self.second_encoder_,
@@ -278,36 +296,37 @@ class Recommender(FactorRecommender):
             found = both.first if by == "item" else both.second
         features = self.item_features_ if by == "item" else self.user_features_
         assert features is not None
-        b = self.biases_.of_item_features if by == "item" else self.biases_.of_user_features
+        biases = self.biases_
+        b = biases.item_coefficients if by == "item" else biases.user_coefficients
         b = np.zeros(features.n_features) if b is None else b
-        relevances, x = found.relevances, of.features
+        relevances, x = found.relevances, explained.features
         if sparse.issparse(x):
             relevances = sparse.csr_matrix(relevances)[:, : features.n_features] + x.multiply(b)
             relevances = relevances.tocsr()
         else:
-            whole = relevances.toarray() if sparse.issparse(relevances) else relevances
+            dense = relevances.toarray() if sparse.issparse(relevances) else relevances
             x = x[0]
-            relevances = whole.ravel()[: features.n_features] + x * b
+            relevances = dense.ravel()[: features.n_features] + x * b
         value = float(self._scores(u, i)[0, 0])
         return Explanation(
             relevances, value, value - float(relevances.sum()), x, features.names,
             f"user {user}, item {item}: {value:.3g}",
         )  # fmt: skip
 
-    # Parts
+    # Encoders
 
-    def _new_encoder(self, described: bool, S: Any) -> SimilarityEncoder:
-        deep = bool(tuple(self.hidden_layers)) and described
-        by_itself = self.l2 == "auto" and not described and self.feedback == "explicit"
+    def _new_encoder(self, with_features: bool, S: Any) -> SimilarityEncoder:
+        deep = bool(tuple(self.hidden_layers)) and with_features
+        variational = self.l2 == "auto" and not with_features and self.feedback == "explicit"
         solver: Literal["auto", "variational", "exact"] = (
-            "auto" if deep else "variational" if by_itself else "exact"
+            "auto" if deep else "variational" if variational else "exact"
         )
-        l2 = _L2[self.feedback, described] if self.l2 == "auto" else float(self.l2)
+        l2 = _L2[self.feedback, with_features] if self.l2 == "auto" else float(self.l2)
         return SimilarityEncoder(
             self.n_components,
             hidden_layers=self.hidden_layers if deep else (),
             activation=self.activation,
-            l2=0.0 if by_itself else l2 / self._targets(S).total_weight,
+            l2=0.0 if variational else l2 / self._targets(S).total_weight,
             l2_by_count=self.l2_by_count if solver == "exact" else 0.0,
             solver=solver,
             tol=_TOL[self.feedback],
@@ -324,26 +343,26 @@ class Recommender(FactorRecommender):
         device = choose_device(self.device)
         if self.feedback == "explicit":
             return SparseTargets(S, device)
-        there = S.copy()
-        there.data = np.ones_like(S.data)
-        return SparseTargets(there, device, 1 + self.alpha * S.data, self.absent)
+        ones = S.copy()
+        ones.data = np.ones_like(S.data)
+        return SparseTargets(ones, device, 1 + self.alpha * S.data, self.absent)
 
-    def _trained(
-        self, encoder: SimilarityEncoder, S: Any, points: Points, last_layer: Any
+    def _train(
+        self, encoder: SimilarityEncoder, S: Any, entities: Entities, last_layer: Any
     ) -> tuple[SimilarityEncoder, Any, Any]:
-        """An encoder of points, their embeddings, and which of them have some."""
-        if points.features is None:
+        """Train an encoder, and return it with embeddings and which entities have one."""
+        if entities.features is None:
             self._fit_encoder(encoder, None, self._targets(S), last_layer)
-            return encoder, encoder.transform(None), np.ones(len(points), bool)
+            return encoder, encoder.transform(None), np.ones(len(entities), bool)
         rated = np.diff(S.indptr) > 0
-        has = points.described | (rated & (self.own > 0))
-        self._warn_of_missing(points)
-        rows = np.flatnonzero(has & rated)
-        X = self._inputs(points)
+        embedded = entities.has_features | (rated & (self.id_feature_scale > 0))
+        self._warn_of_missing(entities)
+        rows = np.flatnonzero(embedded & rated)
+        X = self._inputs(entities)
         self._fit_encoder(encoder, X[rows], self._targets(S[rows]), last_layer)
-        vectors = np.zeros((len(points), self.n_components), np.float32)
-        vectors[has] = encoder.transform(X[np.flatnonzero(has)])
-        return encoder, vectors, has
+        vectors = np.zeros((len(entities), self.n_components), np.float32)
+        vectors[embedded] = encoder.transform(X[np.flatnonzero(embedded)])
+        return encoder, vectors, embedded
 
     def _fit_encoder(self, encoder: SimilarityEncoder, X: Any, S: Any, last_layer: Any) -> None:
         try:
@@ -351,41 +370,36 @@ class Recommender(FactorRecommender):
         except KeyboardInterrupt:
             if not hasattr(encoder, "module_"):
                 raise
-            self._interrupted = True  # what there is is made use of
+            self._interrupted = True  # finish with what was learned so far
 
-    def _inputs(self, points: Points) -> Any:
-        """Features, and one more for each point of training that only it has."""
-        if not self.own:
-            return points.features
-        known = np.flatnonzero(points.rows >= 0)
-        n = len(self.ratings_.users) if points.what == "user" else len(self.ratings_.items)
-        place = known, points.rows[known]
-        own = sparse.csr_matrix(
-            (np.full(len(known), self.own, np.float32), place), (len(points), n)
-        )
-        return sparse.hstack([sparse.csr_matrix(points.features), own], "csr")
+    def _inputs(self, entities: Entities) -> Any:
+        """Features, and an id feature for each row of the training data."""
+        if not self.id_feature_scale:
+            return entities.features
+        known = np.flatnonzero(entities.rows >= 0)
+        n = len(self.ratings_.users if entities.kind == "user" else self.ratings_.items)
+        scale = np.full(len(known), self.id_feature_scale, np.float32)
+        ids = sparse.csr_matrix((scale, (known, entities.rows[known])), (len(entities), n))
+        return sparse.hstack([sparse.csr_matrix(entities.features), ids], "csr")
 
-    def _embedded(self, points: Points, vectors: Any, has: Any, encoder: Any) -> Any:
-        found = known_rows(vectors, points)
-        if encoder is None or points.features is None:
-            return found
-        known = (points.rows >= 0) & has[np.maximum(points.rows, 0)]
-        new = np.flatnonzero(points.described & ~known)
+    def _embed(self, entities: Entities, vectors: Any, embedded: Any, encoder: Any) -> Any:
+        result = training_rows(vectors, entities)
+        if encoder is None or entities.features is None:
+            return result
+        known = (entities.rows >= 0) & embedded[np.maximum(entities.rows, 0)]
+        new = np.flatnonzero(entities.has_features & ~known)
         if len(new):
-            found[new] = encoder.transform(self._inputs(points.take(new)))
-        return found
+            result[new] = encoder.transform(self._inputs(entities.take(new)))
+        return result
 
-    def _warn_of_missing(self, points: Points) -> None:
-        missing = np.flatnonzero(~points.described)
+    def _warn_of_missing(self, entities: Entities) -> None:
+        missing = np.flatnonzero(~entities.has_features)
         if not len(missing):
             return
-        what, ids = ("user", self.ratings_.users) if points.what == "user" else (
-            "item", self.ratings_.items
-        )  # fmt: skip
-        by = "their own ratings" if self.own else "averages"
-        warnings.warn(
-            f"{len(missing)} of {len(points)} {what}s have no features, the first is "
-            f"{ids.values[missing[0]].item()!r}: they are predicted by {by} alone",
-            UserWarning,
-            stacklevel=5,
+        kind = entities.kind
+        ids = self.ratings_.users if kind == "user" else self.ratings_.items
+        source = "their ratings" if self.id_feature_scale else "averages"
+        warn(
+            f"{len(missing)} of {len(entities)} {kind}s have no features, the first is "
+            f"{ids.values[missing[0]].item()!r}: they are predicted from {source} alone"
         )

@@ -1,9 +1,9 @@
-"""Pairwise similarities to learn from, and what to do to matrices of them.
+"""Pairwise similarities to learn from, and functions of similarity matrices.
 
-Of feature vectors (`linear`, `rbf`, `geodesic` and others), of binary vectors (`simpson`,
-`tanimoto` and others), of classes (`class_labels`) or of given dissimilarities
-(`from_dissimilarities`); then `center`, `scale` and `combine` them, and look at their
-`spectrum`.
+Similarities of feature vectors (`linear`, `rbf`, `geodesic` and others), of binary vectors
+(`simpson`, `tanimoto` and others), of class labels (`class_labels`) and from dissimilarities
+(`from_dissimilarities`). `center`, `scale` and `combine` prepare them for training, and `spectrum`
+and `non_metricity` describe their eigenvalues.
 """
 
 from simec.similarities.coefficients import (

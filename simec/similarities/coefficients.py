@@ -1,13 +1,13 @@
 """Similarity coefficients of binary vectors: sets of pixels, fragments, tags.
 
-Each takes X of shape (m, D) and, for the similarities of X's rows to others, Y of shape
-(n, D); both hold 0 and 1 or False and True, and may be sparse. The result is a dense
-float64 array of shape (m, n). An entry that is not binary is a ValueError that names it.
+Each function takes X of shape (m, D) and optionally Y of shape (n, D), by default X. Both contain 0
+and 1 or False and True, and may be sparse. The result is a dense float64 array of shape (m, n). An
+entry that is not binary raises a ValueError that names it.
 
-With the attributes that both rows have (a), that only one (b) or only the other (c) has,
-and that both lack (d), the definitions are those of the thesis (Sec. 3.6 and 6.2) and of
-RDKit's `DataStructs` (there Simpson's is `AsymmetricSimilarity`). So are the values where
-a coefficient divides by 0, for rows with no attribute at all: see each. None is NaN.
+With the numbers of attributes that both rows have (a), that only the first (b) or only the second
+has (c), and that neither has (d), the definitions are those of the thesis (Sec. 3.6 and 6.2) and of
+RDKit's `DataStructs` (where Simpson's is `AsymmetricSimilarity`). So are the values where a
+coefficient divides by 0, for rows without attributes: see each function. The result is never NaN.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _Formula = Callable[[Float64, Float64, Float64, int], Float64]
 
 
 def simpson(X: MatrixLike, Y: MatrixLike | None = None) -> Float64:
-    """Overlap, a / min(a + b, a + c); 0 where a row is empty.
+    """Overlap coefficient, a / min(a + b, a + c); 0 where a row is empty.
 
     Its matrices have significant negative eigenvalues.
     """
@@ -53,8 +53,7 @@ jaccard = tanimoto
 def sokal(X: MatrixLike, Y: MatrixLike | None = None) -> Float64:
     """Sokal & Sneath's a / (a + 2b + 2c); 1 for two empty rows.
 
-    It is t / (2 - t) for `tanimoto`'s t, whose value for two empty rows it takes: RDKit
-    gives NaN.
+    It equals t / (2 - t) with t from `tanimoto`, also for two empty rows, where RDKit returns NaN.
     """
 
     def formula(a: Float64, x: Float64, y: Float64, _: int) -> Float64:
@@ -93,13 +92,15 @@ def rogot_goldberg(X: MatrixLike, Y: MatrixLike | None = None) -> Float64:
 
 
 def _coefficient(X: MatrixLike, Y: MatrixLike | None, formula: _Formula) -> Float64:
-    """A formula of a, a + b, a + c and the number of columns, some rows at a time."""
+    """Evaluate a formula of a, a + b, a + c and the number of columns, in blocks of rows."""
     left = _binary(X, "X")
     right = left if Y is None else _binary(Y, "Y")
     n_columns = left.shape[1]
     if right.shape[1] != n_columns:
-        raise ValueError(f"X has {n_columns} columns and Y {right.shape[1]}")
-    # sums in float64, as those of float32 are exact up to 2**24 only
+        raise ValueError(
+            f"X and Y must have the same number of columns, got {n_columns} and {right.shape[1]}"
+        )
+    # sums in float64: float32 is exact up to 2**24 only
     x, y = (np.asarray(side.sum(axis=1, dtype=np.float64)).ravel() for side in (left, right))
     result = np.empty((len(x), len(y)))
     dtype = np.float32 if n_columns < 1 << 24 else np.float64  # exact, and faster
@@ -114,7 +115,7 @@ def _coefficient(X: MatrixLike, Y: MatrixLike | None, formula: _Formula) -> Floa
 
 
 def _ratio(numerator: Float64, denominator: Float64, otherwise: float) -> Float64:
-    """Quotients, and `otherwise` where the denominator is 0."""
+    """Divide, with `otherwise` where the denominator is 0."""
     numerator, denominator = np.broadcast_arrays(numerator, denominator)
     result = np.full(numerator.shape, float(otherwise))
     np.divide(numerator, denominator, out=result, where=denominator != 0)
@@ -122,21 +123,21 @@ def _ratio(numerator: Float64, denominator: Float64, otherwise: float) -> Float6
 
 
 def _binary(X: MatrixLike, name: str) -> Any:
-    """A bool array, or sparse matrix by rows; ValueError that names what is not binary."""
+    """Convert to a bool array or CSR array; raise ValueError that names an entry not binary."""
     if sparse.issparse(X):
         matrix = sparse.csr_array(X, copy=True)
         matrix.sum_duplicates()
         _check_binary(matrix.data, name, lambda k: _position(matrix, k))
-        found = matrix.astype(bool)
+        binary = matrix.astype(bool)
     else:
         array = np.asarray(X)
         if array.ndim != 2:
-            raise ValueError(f"{name} has rows and columns, not shape {array.shape}")
+            raise ValueError(f"{name} must have rows and columns, got shape {array.shape}")
         _check_binary(array, name, lambda k: np.unravel_index(k, array.shape))
-        found = array.astype(bool)
-    if not all(found.shape):
-        raise ValueError(f"{name} has no entries: its shape is {found.shape}")
-    return found
+        binary = array.astype(bool)
+    if not all(binary.shape):
+        raise ValueError(f"{name} has no entries: its shape is {binary.shape}")
+    return binary
 
 
 def _check_binary(
@@ -145,13 +146,13 @@ def _check_binary(
     if values.dtype == bool:
         return
     if values.dtype.kind not in "iuf":
-        raise ValueError(f"{name} holds 0 and 1, not {values.dtype}")
+        raise ValueError(f"{name} must contain 0 and 1, got {values.dtype}")
     bad = (values != 0) & (values != 1)
     if bad.any():
         first = int(bad.argmax())
         i, j = position(first)
         raise ValueError(
-            f"{name}[{i}, {j}] is {values.flat[first]}, not 0 or 1; make it binary first, "
+            f"{name}[{i}, {j}] must be 0 or 1, got {values.flat[first]}. Make it binary first, "
             f"e.g. {name} > 0"
         )
 

@@ -1,8 +1,7 @@
-"""Similarities along a manifold: those that Isomap embeds."""
+"""Similarities along a manifold, as embedded by Isomap."""
 
 from __future__ import annotations
 
-import warnings
 from itertools import combinations
 from typing import Any
 
@@ -15,18 +14,18 @@ from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from corpora.errors import warn
 from simec.linalg.checks import Float64, MatrixLike
 
 
 class Geodesic(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """-0.5 times squared geodesic distances (Tenenbaum et al., 2000).
 
-    A geodesic distance is the length of the shortest path through the graph that links
-    each point with its nearest neighbours. Centred, these similarities are the kernel
-    matrix that `sklearn.manifold.Isomap` embeds.
+    A geodesic distance is the length of the shortest path through the graph of nearest neighbors.
+    When centered, these similarities are the kernel matrix that `sklearn.manifold.Isomap` embeds.
 
-    Where the graph falls into parts, each two are linked by their closest points, with a
-    warning, as Isomap does it.
+    If the graph is not connected, each pair of its components is connected by their closest points,
+    with a warning, as in Isomap.
 
     Parameters
     ----------
@@ -37,14 +36,14 @@ class Geodesic(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     distances_ : float64 array of shape (m, m)
         Of the points of `fit`.
     neighbors_ : NearestNeighbors
-        Its points, searched for the neighbours of others.
+        Finds neighbors among the points of `fit`.
     """
 
     def __init__(self, n_neighbors: int = 10) -> None:
         self.n_neighbors = n_neighbors
 
     def fit(self, X: MatrixLike, y: object = None) -> Geodesic:  # noqa: ARG002
-        """Compute the distances of some points.
+        """Compute geodesic distances between points.
 
         Parameters
         ----------
@@ -62,31 +61,31 @@ class Geodesic(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         n_points = points.shape[0]
         if not 1 <= self.n_neighbors < n_points:
             raise ValueError(
-                f"n_neighbors is {self.n_neighbors}, but each of {n_points} points has "
-                f"{n_points - 1} others"
+                f"n_neighbors must be from 1 to {n_points - 1} for {n_points} points, got "
+                f"{self.n_neighbors}"
             )
         self.neighbors_ = NearestNeighbors(n_neighbors=self.n_neighbors).fit(points)
         graph = self.neighbors_.kneighbors_graph(mode="distance")
         n_parts, parts = connected_components(graph, directed=False)
         if n_parts > 1:
-            warnings.warn(
-                f"the graph of {self.n_neighbors} neighbours has {n_parts} parts, which are "
-                "linked by their closest points; take more neighbours if they belong together",
-                stacklevel=2,
+            warn(
+                f"the graph of {self.n_neighbors} nearest neighbors has {n_parts} connected "
+                "components. They are connected by their closest points; increase n_neighbors if "
+                "they belong together"
             )
             graph = _linked(graph, points, parts, n_parts)
         self.distances_: Float64 = shortest_path(graph, directed=False)
         return self
 
     def fit_transform(self, X: MatrixLike, y: object = None) -> Float64:  # noqa: ARG002
-        """Give the similarities of the points to each other, of shape (m, m)."""
+        """Compute the similarities between points, shape (m, m)."""
         self.fit(X)
         return _similarities(self.distances_)
 
     def transform(self, X: MatrixLike) -> Float64:
-        """Give the similarities of other points to those of `fit`.
+        """Compute the similarities of new points to those of `fit`.
 
-        Their paths begin with a step to one of their nearest neighbours.
+        Their paths begin with a step to one of their nearest neighbors.
 
         Parameters
         ----------
@@ -99,7 +98,7 @@ class Geodesic(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self)
         steps, neighbors = self.neighbors_.kneighbors(X)
         distances = np.full((len(steps), len(self.distances_)), np.inf)
-        # one neighbour after another: all at once would take as much memory times k
+        # one neighbor after another: all at once would need k times the memory
         for step, neighbor in zip(steps.T, neighbors.T, strict=True):
             np.minimum(distances, step[:, None] + self.distances_[neighbor], out=distances)
         return _similarities(distances)
@@ -112,7 +111,7 @@ def geodesic(X: MatrixLike, Y: MatrixLike | None = None, n_neighbors: int = 10) 
     ----------
     X : array or sparse matrix of shape (m, D)
     Y : array or sparse matrix of shape (n, D), optional
-        The points that make the graph; by default X.
+        The points of the graph; by default X.
     n_neighbors : int
 
     Returns
@@ -134,7 +133,7 @@ def _similarities(distances: Float64) -> Float64:
 def _linked(
     graph: sparse.csr_matrix, X: Any, parts: npt.NDArray[np.int32], n_parts: int
 ) -> sparse.csr_matrix:
-    """The graph with an edge between the closest points of each two parts."""
+    """Add an edge between the closest points of each pair of components."""
     members = [np.flatnonzero(parts == part) for part in range(n_parts)]
     edges = []
     for one, other in combinations(members, 2):
@@ -142,7 +141,7 @@ def _linked(
         best = int(distances.argmin())
         edges.append((one[best], other[closest[best]], distances[best]))
     rows, columns, lengths = (np.array(values) for values in zip(*edges, strict=True))
-    # by coordinates, for edges of length 0 between equal points are edges too
+    # in coordinate format, which keeps edges of length 0 between equal points
     graph = graph.tocoo()
     return sparse.csr_matrix(
         (

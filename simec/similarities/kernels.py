@@ -1,8 +1,7 @@
-"""Similarities of feature vectors: kernels, and 1 or 0 for the same class or another.
+"""Kernels of feature vectors, and similarities of class labels.
 
-Each takes X of shape (m, D) and, for the similarities of X's rows to others, Y of shape
-(n, D). Both may be sparse; they are not made dense. The result is dense. Names and
-parameters are scikit-learn's.
+Kernels take X of shape (m, D) and optionally Y of shape (n, D), by default X. Both may be sparse
+and are not made dense; the result is dense. Names and parameters are those of scikit-learn.
 """
 
 from __future__ import annotations
@@ -25,14 +24,14 @@ def linear(X: MatrixLike, Y: MatrixLike | None = None) -> Matrix:
     Raises
     ------
     ValueError
-        If X or Y holds NaN, or they have not the same number of columns.
+        If X or Y contains NaN, or their numbers of columns differ.
     """
     products: Matrix = pairwise.linear_kernel(X, Y)
     return products
 
 
 def cosine(X: MatrixLike, Y: MatrixLike | None = None) -> Matrix:
-    """Scalar products of rows at unit length; 0 for rows of zeros. See `linear`."""
+    """Scalar products of rows scaled to unit length; 0 for rows of zeros. See `linear`."""
     cosines: Matrix = pairwise.cosine_similarity(X, Y)
     return cosines
 
@@ -48,7 +47,7 @@ def rbf(X: MatrixLike, Y: MatrixLike | None = None, gamma: float | None = None) 
         By default 1/D.
     """
     if gamma is not None and not gamma > 0:
-        raise ValueError(f"gamma is above 0, not {gamma}")
+        raise ValueError(f"gamma must be > 0, got {gamma}")
     similarities: Matrix = pairwise.rbf_kernel(X, Y, gamma)
     return similarities
 
@@ -66,7 +65,7 @@ def polynomial(
 
 
 def class_labels(y: npt.ArrayLike, y2: npt.ArrayLike | None = None) -> npt.NDArray[np.float32]:
-    """1 for two points of the same class and 0 otherwise (Sec. 3.2 of the thesis).
+    """Similarity 1 for points of the same class and 0 otherwise (Sec. 3.2 of the thesis).
 
     Parameters
     ----------
@@ -82,7 +81,7 @@ def class_labels(y: npt.ArrayLike, y2: npt.ArrayLike | None = None) -> npt.NDArr
     Raises
     ------
     ValueError
-        If labels have several axes, or one is NaN or None.
+        If labels are not one-dimensional, or one is NaN or None.
     """
     codes: dict[object, int] = {}
     rows = _codes(y, "y", codes)
@@ -92,12 +91,12 @@ def class_labels(y: npt.ArrayLike, y2: npt.ArrayLike | None = None) -> npt.NDArr
 
 
 def _codes(y: npt.ArrayLike, name: str, codes: dict[object, int]) -> npt.NDArray[np.int64]:
-    """Numbers from 0 for labels, as `codes` has them; new labels are added to it."""
+    """Encode labels as integers, and add new labels to `codes`."""
     labels = np.asarray(y)
     if labels.ndim != 1:
-        raise ValueError(f"{name} is a list of labels, not of shape {labels.shape}")
+        raise ValueError(f"{name} must be a list of labels, got shape {labels.shape}")
     values = labels.tolist()
     for position, label in enumerate(values):
         if label is None or label != label:
-            raise ValueError(f"{name}[{position}] is {label}: leave out points without a class")
+            raise ValueError(f"{name}[{position}] is {label}. Leave out points without a class")
     return np.array([codes.setdefault(label, len(codes)) for label in values], np.int64)

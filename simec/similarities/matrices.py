@@ -1,6 +1,6 @@
-"""Similarity matrices: centred, scaled, combined, and what their eigenvalues say.
+"""Functions of similarity matrices: center, scale, combine, eigenvalues.
 
-Entries that are NaN are unknown: `Centerer` and `scale` pass over them.
+NaN marks missing entries: `Centerer` and `scale` ignore them.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ def from_dissimilarities(D: npt.ArrayLike, scale: float | None = None) -> Matrix
     Parameters
     ----------
     D : array-like of shape (m, n)
-        At least 0; NaN where unknown.
+        Entries >= 0; NaN where missing.
     scale : float, optional
-        The dissimilarity of points with nothing in common, such as 20 for the judgements
-        of Gati & Tversky (1982). By default the largest entry of D; give it for new points.
+        Dissimilarity of points with nothing in common, such as 20 for the judgments of Gati &
+        Tversky (1982). By default the largest entry of D; for new points, pass that of the
+        training points.
 
     Returns
     -------
@@ -41,69 +42,69 @@ def from_dissimilarities(D: npt.ArrayLike, scale: float | None = None) -> Matrix
     Raises
     ------
     ValueError
-        If an entry is negative, or the scale is not above 0.
+        If an entry is negative, or the scale is not positive.
     """
     array = real_matrix(D, "D", missing=True)
     if (negative := array < 0).any():
         i, j = np.argwhere(negative)[0]
-        raise ValueError(f"D[{i}, {j}] is {array[i, j]}: dissimilarities are at least 0")
+        raise ValueError(f"D[{i}, {j}] is {array[i, j]}: dissimilarities must be >= 0")
     if scale is None:
         check_varies(array, "D")
         scale = float(np.nanmax(array))
     if not 0 < scale < np.inf:
-        raise ValueError(f"scale is above 0, not {scale}")
+        raise ValueError(f"scale must be > 0, got {scale}")
     return 1 - array / array.dtype.type(scale)
 
 
 class Centerer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Centre similarities as kernel PCA does (Schölkopf et al., 1998).
+    """Center similarities as in kernel PCA (Schölkopf et al., 1998).
 
-    As if features whose scalar products they are had a mean of zero over the training
-    points. Like `sklearn.preprocessing.KernelCenterer`, but entries may be NaN: means are
-    over known entries, and unknown ones remain NaN.
+    This gives the scalar products of features whose mean over the training points is zero. Like
+    `sklearn.preprocessing.KernelCenterer`, but entries may be missing: means are over observed
+    entries, and missing ones remain NaN.
 
     Attributes
     ----------
     column_means_ : float64 array of shape (m,)
         Of the training points' similarities.
     mean_ : float
-        Of all of them.
+        Of all these similarities.
     """
 
     def fit(self, S: npt.ArrayLike, y: object = None) -> Centerer:  # noqa: ARG002
-        """Take the means.
+        """Compute the means.
 
         Parameters
         ----------
         S : array-like of shape (m, m)
-            Similarities of the training points to each other.
+            Similarities between the training points.
         y
             Ignored.
 
         Raises
         ------
         ValueError
-            If S is not square, is constant, or has a column with no known entry.
+            If S is not square, is constant, or has a column without observed entries.
         """
         array = square(S, missing=True)
         check_varies(array)
-        known = ~np.isnan(array)
-        counts = known.sum(axis=0)
+        observed = ~np.isnan(array)
+        counts = observed.sum(axis=0)
         if not counts.all():
             column = int(counts.argmin())
-            raise ValueError(f"column {column} of S has no known entry: leave the point out")
-        sums = np.sum(array, axis=0, dtype=np.float64, where=known)
+            raise ValueError(f"column {column} of S has no observed entry. Leave the point out")
+        sums = np.sum(array, axis=0, dtype=np.float64, where=observed)
         self.column_means_: Float64 = sums / counts
         self.mean_ = float(sums.sum() / counts.sum())
         return self
 
     def transform(self, S: npt.ArrayLike) -> Matrix:
-        """Centre similarities to the training points.
+        """Center similarities to the training points.
 
         Parameters
         ----------
         S : array-like of shape (k, m)
-            Of the training points themselves or of new ones.
+            Of training points or of new ones.
 
         Returns
         -------
@@ -113,36 +114,36 @@ class Centerer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If there is not a column for each training point.
+            If S does not have one column per training point.
         """
         check_is_fitted(self)
         array = real_matrix(S, missing=True)
         if array.shape[1] != len(self.column_means_):
             raise ValueError(
-                f"S has {array.shape[1]} columns, but there were {len(self.column_means_)} "
-                "training points"
+                f"S must have a column for each of {len(self.column_means_)} training points, got "
+                f"{array.shape[1]} columns"
             )
-        known = ~np.isnan(array)
-        counts = np.maximum(known.sum(axis=1), 1)  # rows that are all NaN stay so
-        row_means = np.sum(array, axis=1, dtype=np.float64, where=known) / counts
+        observed = ~np.isnan(array)
+        counts = np.maximum(observed.sum(axis=1), 1)  # rows that are all NaN stay NaN
+        row_means = np.sum(array, axis=1, dtype=np.float64, where=observed) / counts
         centered = array - self.column_means_.astype(array.dtype)
         centered += (self.mean_ - row_means[:, None]).astype(array.dtype)
         return centered
 
 
 def center(S: npt.ArrayLike) -> Matrix:
-    """Centre the similarities of training points. See `Centerer`, which does new ones too."""
+    """Center the similarities between training points; `Centerer` centers those of new ones."""
     return Centerer().fit(S).transform(S)
 
 
 def scale(S: npt.ArrayLike, factor: float | None = None) -> tuple[Matrix, float]:
-    """Divide similarities by the largest absolute one, to bring them to [-1, 1].
+    """Divide similarities by the largest absolute value, so that they are in [-1, 1].
 
     Parameters
     ----------
     S : array-like of shape (m, n)
     factor : float, optional
-        What to divide by instead: that of the training points, for new points.
+        Divide by this instead; for new points, pass the factor of the training points.
 
     Returns
     -------
@@ -152,22 +153,22 @@ def scale(S: npt.ArrayLike, factor: float | None = None) -> tuple[Matrix, float]
     Raises
     ------
     ValueError
-        If all known entries are 0, or the factor is not above 0.
+        If all observed entries are 0, or the factor is not positive.
     """
     array = real_matrix(S, missing=True)
     if factor is None:
         if np.isnan(array).all():
-            raise ValueError("S has no known entry")
+            raise ValueError("S has no observed entry")
         factor = float(np.nanmax(np.abs(array)))
         if not factor:
-            raise ValueError("S is 0 everywhere and cannot be scaled")
+            raise ValueError("S cannot be scaled: all entries are 0")
     if not 0 < factor < np.inf:
-        raise ValueError(f"factor is above 0, not {factor}")
+        raise ValueError(f"factor must be > 0, got {factor}")
     return array / array.dtype.type(factor), factor
 
 
 def fill_mean(S: npt.ArrayLike) -> Matrix:
-    """Replace unknown entries by the mean of the known ones (Sec. 3.5 of the thesis).
+    """Replace missing entries by the mean of the observed ones (Sec. 3.5 of the thesis).
 
     Parameters
     ----------
@@ -179,23 +180,23 @@ def fill_mean(S: npt.ArrayLike) -> Matrix:
         A copy.
     """
     array = real_matrix(S, missing=True)
-    unknown = np.isnan(array)
-    if unknown.all():
-        raise ValueError("S has no known entry")
-    mean = np.mean(array, dtype=np.float64, where=~unknown)
-    return np.where(unknown, array.dtype.type(mean), array)
+    missing = np.isnan(array)
+    if missing.all():
+        raise ValueError("S has no observed entry")
+    mean = np.mean(array, dtype=np.float64, where=~missing)
+    return np.where(missing, array.dtype.type(mean), array)
 
 
 def combine(*S: npt.ArrayLike) -> Float64:
     """Average similarity matrices, each divided by its largest eigenvalue.
 
-    An embedding of the average then keeps all of them (Sec. 2.2 of the thesis,
-    "Predicting multiple pairwise relations at once").
+    An embedding of the average preserves all of them (Sec. 2.2 of the thesis, "Predicting multiple
+    pairwise relations at once").
 
     Parameters
     ----------
     *S : array-like of shape (m, m)
-        Of the same points, symmetric. Centre them first.
+        Symmetric, of the same points, and centered.
 
     Returns
     -------
@@ -204,11 +205,11 @@ def combine(*S: npt.ArrayLike) -> Float64:
     Raises
     ------
     ValueError
-        If there is none, shapes differ, one is not symmetric, or its largest eigenvalue is
-        not above 0.
+        If no matrix is passed, shapes differ, one is not symmetric, or its largest eigenvalue is
+        not positive.
     """
     if not S:
-        raise ValueError("no similarity matrix to combine")
+        raise ValueError("combine needs at least one similarity matrix")
     total: Float64 | None = None
     for position, matrix in enumerate(S):
         array = symmetric(matrix, f"S[{position}]")
@@ -216,12 +217,12 @@ def combine(*S: npt.ArrayLike) -> Float64:
             total = np.zeros(array.shape)
         if array.shape != total.shape:
             raise ValueError(
-                f"S[{position}] has shape {array.shape} and the first {total.shape}: all are "
-                "of the same points"
+                f"all matrices must have the same shape, got {array.shape} for S[{position}] and "
+                f"{total.shape} for S[0]"
             )
         largest = float(eigenpairs(array, 1, "positive")[0][0])
         if not largest > 0:
-            raise ValueError(f"the largest eigenvalue of S[{position}] is {largest}, not above 0")
+            raise ValueError(f"the largest eigenvalue of S[{position}] must be > 0, got {largest}")
         total += array / largest
     assert total is not None
     total /= len(S)
@@ -235,7 +236,7 @@ def spectrum(S: npt.ArrayLike, k: int | None = None) -> Float64:
     ----------
     S : array-like of shape (m, m)
     k : int, optional
-        Only so many, the largest in magnitude.
+        Only the k largest in magnitude.
 
     Returns
     -------
@@ -250,19 +251,19 @@ def spectrum(S: npt.ArrayLike, k: int | None = None) -> Float64:
 
 
 def non_metricity(S: npt.ArrayLike) -> float:
-    """Share of negative eigenvalues in the sum of all absolute ones, from 0 to 1.
+    """Sum of negative eigenvalues relative to the sum of all absolute ones, from 0 to 1.
 
-    0 for what scalar products can give. It is the negative eigenfraction of Pekalska &
+    0 for matrices of scalar products. This is the negative eigenfraction of Pekalska &
     Duin (The Dissimilarity Representation for Pattern Recognition, 2005).
 
     Parameters
     ----------
     S : array-like of shape (m, m)
-        Symmetric; usually centred.
+        Symmetric; usually centered.
     """
     values = spectrum(S)
     sizes = np.abs(values)
-    # eigenvalues that are 0 but for rounding
+    # eigenvalues that are 0 up to rounding
     tiny = len(values) * np.finfo(np.asarray(S).dtype if _is_float(S) else float).eps
     sizes[sizes <= tiny * sizes.max()] = 0
     total = float(sizes.sum())

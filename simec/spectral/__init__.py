@@ -1,8 +1,8 @@
-"""Embeddings in closed form: what Similarity Encoders are compared to.
+"""Baselines: embeddings in closed form.
 
 Eigenvectors of similarities (`eigen_embedding`), a regression from features to them
-(`SpectralRegression`), factors of any matrix (`svd`), with unknown entries too
-(`svd_missing`); and scikit-learn's `KernelPCA`, for kernels of known points and new ones.
+(`SpectralRegression`), the SVD of a matrix (`svd`), also with missing entries (`svd_missing`), and
+scikit-learn's `KernelPCA`.
 """
 
 from sklearn.decomposition import KernelPCA

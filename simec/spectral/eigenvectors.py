@@ -1,4 +1,4 @@
-"""Embeddings of points by the eigenvectors of their similarities."""
+"""Embeddings of points by eigenvectors of their similarities."""
 
 from __future__ import annotations
 
@@ -26,32 +26,32 @@ from simec.linalg.eigen import PARTS, Part, eigenpairs
 def eigen_embedding(
     S: npt.ArrayLike, n_components: int, part: Part = "positive"
 ) -> tuple[Float64, Float64]:
-    """Embed points by eigenvectors, times the square root of absolute eigenvalues.
+    """Embed points by eigenvectors, scaled by the square roots of absolute eigenvalues.
 
     Parameters
     ----------
     S : array-like of shape (m, m)
-        Symmetric similarities, usually centred.
+        Symmetric similarities, usually centered.
     n_components : int
         The number of dimensions, d.
     part : {"positive", "negative", "absolute"}
-        "positive" takes the largest eigenvalues, as kernel PCA does: S ≈ Y Yᵀ.
-        "negative" takes the most negative ones (Laub & Müller, 2004): S ≈ -Y Yᵀ.
-        "absolute" takes those largest in magnitude: S ≈ (Y * signs) Yᵀ, as if the
+        "positive" uses the largest eigenvalues, as kernel PCA does: S ≈ Y Yᵀ.
+        "negative" uses the most negative ones (Laub & Müller, 2004): S ≈ -Y Yᵀ.
+        "absolute" uses those largest in magnitude: S ≈ (Y * signs) Yᵀ, as if the
         dimensions of negative eigenvalues were imaginary.
 
     Returns
     -------
     Y : float64 array of shape (m, d)
-        The entry of the largest magnitude of each column is positive. Where S has fewer
-        eigenvalues of that part, columns are 0.
+        The largest entry in magnitude of each column is positive. Columns are 0 if S has fewer
+        eigenvalues of that part.
     signs : float64 array of shape (d,)
         1 or -1 for each dimension.
 
     Raises
     ------
     ValueError
-        If S is not symmetric, holds NaN or is constant, or d is not from 1 to m.
+        If S is not symmetric, contains NaN or is constant, or d is not from 1 to m.
     """
     array = _checked(S, part)
     values, vectors = eigenpairs(array, check_size(n_components, len(array)), part)
@@ -59,7 +59,7 @@ def eigen_embedding(
     if part != "absolute":
         sign[:] = 1 if part == "positive" else -1
     sizes = np.maximum(values * sign, 0)
-    # eigenvalues that are 0 but for rounding
+    # eigenvalues that are 0 up to rounding
     sizes[sizes <= len(array) * np.finfo(array.dtype).eps * np.abs(array).max()] = 0
     return vectors * np.sqrt(sizes), sign
 
@@ -75,7 +75,7 @@ def optimal_mse(S: npt.ArrayLike, n_components: Sequence[int], part: Part = ...)
 def optimal_mse(
     S: npt.ArrayLike, n_components: int | Sequence[int], part: Part = "positive"
 ) -> float | Float64:
-    """Lowest mean squared error of d dimensions: that of the eigenvectors.
+    """Lowest mean squared error of d dimensions, reached by eigenvectors.
 
     Parameters
     ----------
@@ -87,7 +87,7 @@ def optimal_mse(
 
     Returns
     -------
-    float, or float64 array with one for each number of dimensions
+    float, or float64 array with an error for each number of dimensions
 
     Raises
     ------
@@ -96,7 +96,7 @@ def optimal_mse(
     """
     numbers = np.atleast_1d(n_components)
     if numbers.ndim != 1 or not numbers.size:
-        raise ValueError(f"n_components is a number or a list of numbers, not {n_components}")
+        raise ValueError(f"n_components must be a number or a list, got {n_components}")
     array = _checked(S, part)
     ranks = np.array([check_size(number, len(array)) for number in numbers.tolist()])
     values, _ = eigenpairs(array, int(ranks.max()), part)
@@ -110,20 +110,20 @@ def optimal_mse(
 class SpectralRegression(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Eigenvectors of similarities, and ridge regression of them on features.
 
-    The two steps that a Similarity Encoder takes at once (Sec. 3.2 of the thesis).
+    A Similarity Encoder does both steps at once (Sec. 3.2 of the thesis).
 
     Parameters
     ----------
     n_components : int
     alpha : float or sequence of float
-        The penalty; of several the best by leave-one-out cross-validation.
+        The penalty; of several, the best one by leave-one-out cross-validation.
     part : {"positive", "negative", "absolute"}
         As in `eigen_embedding`.
 
     Attributes
     ----------
     embedding_ : float64 array of shape (m, d)
-        What the eigenvectors give for the training points.
+        Eigenvector embeddings of the training points.
     signs_ : float64 array of shape (d,)
     regression_ : Ridge or RidgeCV
     """
@@ -139,24 +139,24 @@ class SpectralRegression(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.part = part
 
     def fit(self, X: MatrixLike, S: npt.ArrayLike) -> SpectralRegression:
-        """Embed the training points, and learn to do it from their features.
+        """Embed the training points, and regress their embeddings on features.
 
         Parameters
         ----------
         X : array or sparse matrix of shape (m, D)
         S : array-like of shape (m, m)
-            Symmetric similarities, usually centred.
+            Symmetric similarities, usually centered.
 
         Raises
         ------
         ValueError
-            As in `eigen_embedding`, or if S is not of as many points as X.
+            As in `eigen_embedding`, or if X and S have different numbers of rows.
         """
         features: Any = X if sparse.issparse(X) else np.asarray(X)
         if features.shape[0] != len(np.asarray(S)):
             raise ValueError(
-                f"X is of {features.shape[0]} points and S of {len(np.asarray(S))}: "
-                "give one row of X for each row of S"
+                f"X and S must have the same number of rows, got {features.shape[0]} and "
+                f"{len(np.asarray(S))}"
             )
         self.embedding_, self.signs_ = eigen_embedding(S, self.n_components, self.part)
         alphas = np.atleast_1d(self.alpha)
@@ -165,23 +165,23 @@ class SpectralRegression(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def fit_transform(self, X: MatrixLike, S: npt.ArrayLike) -> Float64:
-        """`fit`, and what the regression makes of the same points: not `embedding_`."""
+        """Fit, and embed the training points by the regression (not ``embedding_``)."""
         return self.fit(X, S).transform(X)
 
     def transform(self, X: MatrixLike) -> Float64:
-        """Embed points by their features, giving an array of shape (k, d)."""
+        """Embed points by their features, shape (k, d)."""
         check_is_fitted(self)
         embedding: Float64 = self.regression_.predict(X)
         return embedding.reshape(-1, len(self.signs_))
 
     def predict(self, X: MatrixLike) -> Float64:
-        """Similarities to the training points, of shape (k, m): (Y * signs) Y_trainᵀ."""
+        """Predict similarities to the training points, shape (k, m): (Y * signs) Y_trainᵀ."""
         return (self.transform(X) * self.signs_) @ self.embedding_.T
 
 
 def _checked(S: npt.ArrayLike, part: Part) -> Matrix:
     if part not in PARTS:
-        raise ValueError(f"part is one of {', '.join(PARTS)}, not {part!r}")
+        raise ValueError(f"part must be one of {', '.join(PARTS)}, got {part!r}")
     array = symmetric(S)
     check_varies(array)
     return array

@@ -12,7 +12,7 @@ from benchmarks import recommender, recommender_content
 from benchmarks import recommender_data as rd
 from benchmarks.recommender_implicit import recall
 from benchmarks.recommender_methods import CHOSEN, FEATURES, GRIDS, exchanged, grid, make, ranking
-from simec.recommender import Averages, as_ratings
+from simec.recommender import BiasBaseline, as_ratings
 
 
 def made_up(n_users=30, n_items=20, seed=0):
@@ -82,7 +82,7 @@ def test_ranking_is_of_what_is_relevant():
     train = as_ratings(
         ([1, 1, 2, 2, 3], [10, 11, 10, 12, 13], [5, 4, 5, 1, 3]),
     )
-    model = Averages(shrinkage_items=0.1).fit(train)
+    model = BiasBaseline(shrinkage_items=0.1).fit(train)
     test = rd.chosen(made_up(4, 4), np.zeros(len(made_up(4, 4)), bool))
     values = sparse.csr_matrix(([5.0, 5.0, 2.0], ([0, 1, 2], [3, 1, 0])), train.shape)
     test = type(test)(values, train.users, train.items)

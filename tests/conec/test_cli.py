@@ -121,7 +121,7 @@ def test_train_reads_as_it_is_told(tmp_path):
 def test_lines_that_cannot_be_decoded_are_skipped_and_told(tmp_path):
     source, out = tmp_path / "a.txt", tmp_path / "m"
     source.write_bytes(b"cat dog\ncat \xff\n" * 5)
-    told = "conec: 5 lines were skipped, as they cannot be decoded\n"
+    told = "conec: skipped 5 lines that can't be decoded\n"
     how = ["--errors", "skip"]
     assert told in run("train", source, "--out", out, *SMALL, *how).stderr
     assert conec.load(out).vocabulary.counts.tolist() == [5, 5]
@@ -156,7 +156,7 @@ def test_parameters_out_of_range_are_named(corpus, tmp_path, options):
 
 
 def test_train_checks_where_to_write_before_it_reads(tmp_path, monkeypatch):
-    monkeypatch.setattr("conec.cli.running.count", lambda *a, **k: pytest.fail("it has read"))
+    monkeypatch.setattr("conec.cli.training_run.count", lambda *a, **k: pytest.fail("it has read"))
     source = tmp_path / "text.txt"
     source.write_text("a b c\n")
     folder = tmp_path / "papers"
@@ -179,7 +179,7 @@ def test_train_checks_where_to_write_before_it_reads(tmp_path, monkeypatch):
         (b"a b\n", ("--option", "unit"), "KEY=VALUE"),
         (b"a b\n", ("--option", "foo=1"), "no option 'foo'"),
         (b"a b\n", ("--encoding", "klingon"), "klingon"),
-        (b"a b\n", ("--clean", "wash"), "unknown step 'wash'"),
+        (b"a b\n", ("--clean", "wash"), "unknown cleaning step 'wash'"),
         (b"a b\n", ("--tokenize", "axe"), "axe"),
         (b"a b\n", ("--resume",), "No model"),
     ],
@@ -251,7 +251,7 @@ def test_ctrl_c_saves_and_resume_ends_with_the_same_bits(tmp_path):
     assert len(conec.load(out).loss_history_) == done
 
     result = run("train", source, "--out", out, *options, "--resume")
-    assert f"going on after {done} of 40" in result.stderr
+    assert f"continuing after {done} of 40" in result.stderr
     whole, resumed = conec.load(tmp_path / "whole"), conec.load(out)
     for name in ("W1", "W2", "context_embeddings"):
         assert np.array_equal(getattr(whole, name), getattr(resumed, name)), name
@@ -264,8 +264,8 @@ def test_ctrl_c_saves_and_resume_ends_with_the_same_bits(tmp_path):
 
 def test_ctrl_c_before_training_says_that_nothing_was_saved(corpus, tmp_path):
     code = (
-        "import sys, time; from conec.cli import app, running; "
-        "running.count = lambda *a, **k: (print('counting', flush=True), time.sleep(60)); "
+        "import sys, time; from conec.cli import app, training_run; "
+        "training_run.count = lambda *a, **k: (print('counting', flush=True), time.sleep(60)); "
         "app(sys.argv[1:])"
     )
     args = [sys.executable, "-c", code, "train", str(corpus), "--out", str(tmp_path / "m")]
@@ -497,6 +497,12 @@ def test_export_for_spacy(model, tmp_path):
     run("export", model, "--out", tmp_path / "s", "--to", "spacy", "--lang", "en")
     read = spacy.load(tmp_path / "s")
     assert np.array_equal(read.vocab["cat"].vector, conec.load(model).wv_context["cat"])
+    run("export", model, "--out", tmp_path / "s", "--to", "spacy")  # its own export
+    read.add_pipe("sentencizer")
+    read.to_disk(tmp_path / "trained")
+    message = error("export", model, "--out", tmp_path / "trained", "--to", "spacy")
+    assert "Nothing is replaced" in message
+    assert spacy.load(tmp_path / "trained").pipe_names == ["sentencizer"]
 
 
 def test_info(model):
@@ -612,7 +618,7 @@ def test_custom_features_need_python(extended, tmp_path):
 
 def test_a_model_without_contexts(corpus, tmp_path):
     encoder = conec.ContextEncoder(vector_size=4, epochs=1, min_count=1).build_vocab(corpus)
-    encoder.train(corpus, build_contexts=False)
+    encoder.train(corpus, learn_map=False)
     encoder.save(tmp_path / "m")
     for args in (["similar", "cat"], ["export", "--out", "x"], ["oov", "cat", "--context", "cat"]):
         assert "--space word2vec" in error(args[0], tmp_path / "m", *args[1:])

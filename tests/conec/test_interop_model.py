@@ -137,7 +137,7 @@ def test_from_gensim_of_every_kind(lee, parameters):
 
 def test_from_gensim_needs_a_word2vec(word2vec):
     for other in (word2vec.wv, {"a": [1.0]}, None, "path"):
-        with pytest.raises(TypeError, match="a gensim Word2Vec is needed, not"):
+        with pytest.raises(TypeError, match="must be a gensim Word2Vec, got"):
             conec.ContextEncoder.from_gensim(other)
 
 

@@ -255,7 +255,7 @@ def test_words_kept_out_are_found_more_easily_with_the_map(model):
 
 def test_words_kept_out_do_not_count(model):
     """Their vectors may be anything, as long as they stand in no context."""
-    stream = model._encode(LEE)
+    stream = model.encode(LEE)
     rows = normalize(np.asarray(model.W1))
     words = model.vocabulary.words[-5:]
     config, vocabulary = MapConfig(), model.vocabulary
@@ -301,7 +301,7 @@ def test_no_context_no_vector(model):
 def test_training_drops_the_map(model):
     model.learn_map(LEE)
     before = model.embed_word("zorbing", [TEXT])
-    model.train(LEE, epochs=1, build_contexts=False)
+    model.train(LEE, epochs=1, learn_map=False)
     assert model.context_map is None
     model.learn_map(LEE)
     assert not np.array_equal(model.embed_word("zorbing", [TEXT]), before)
@@ -311,7 +311,7 @@ def test_training_drops_the_map(model):
 
 def test_a_map_learned_while_training_is_not_kept(model, tmp_path):
     model.train(
-        LEE, epochs=2, callbacks=lambda m: m.learn_map(LEE), build_contexts=False,
+        LEE, epochs=2, callbacks=lambda m: m.learn_map(LEE), learn_map=False,
         checkpoint=tmp_path / "checkpoint", checkpoint_epochs=1,
     )  # fmt: skip
     assert model.context_map is None
@@ -331,11 +331,11 @@ def test_a_map_learned_again_takes_its_own_weights(model):
 def test_nan_and_zero_vectors(model):
     model.W1 = np.array(model.W1)
     model.W1[3] = np.nan
-    model._changed()
+    model.weights_changed()
     with pytest.raises(ValueError, match="NaN"):
         model.learn_map(LEE)
     model.W1[:] = 0
-    model._changed()
+    model.weights_changed()
     model.learn_map(LEE)
     assert not model.embed(TEXT, a=0).any()
 

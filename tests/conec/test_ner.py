@@ -138,7 +138,7 @@ def test_sparse_features_are_the_nearest_groups(model):
             clusters = features.clusters_[space]
             direction = vector - clusters.mean
             direction /= np.linalg.norm(direction)
-            nearest = ((clusters.centres - direction) ** 2).sum(axis=1).argmin()
+            nearest = ((clusters.centers - direction) ** 2).sum(axis=1).argmin()
             assert own == clusters.parents[nearest].tolist()
 
 
@@ -220,16 +220,16 @@ def test_pandas_output(model):
     ("parameters", "error", "message"),
     [
         ({"a": 2}, ValueError, "a must be a finite number"),
-        ({"clusters": ()}, ValueError, "clusters is a sequence"),
-        ({"clusters": 8}, ValueError, "clusters is a sequence"),
+        ({"clusters": ()}, ValueError, "clusters must be a sequence"),
+        ({"clusters": 8}, ValueError, "clusters must be a sequence"),
         ({"clusters": (8, 8)}, ValueError, "twice"),
         ({"clusters": (0,)}, ValueError, "each value of clusters"),
-        ({"spaces": "word"}, ValueError, "spaces is a sequence"),
-        ({"spaces": ("words",)}, ValueError, "not 'words'"),
+        ({"spaces": "word"}, ValueError, "spaces must be a sequence"),
+        ({"spaces": ("words",)}, ValueError, "got 'words'"),
         ({"n_words": 0}, ValueError, "n_words"),
-        ({"clean": "lowr"}, ValueError, "unknown step"),
+        ({"clean": "lowr"}, ValueError, "unknown cleaning step"),
         ({"random_state": -1}, ValueError, "random_state"),
-        ({"model": None}, TypeError, "model is a ContextEncoder"),
+        ({"model": None}, TypeError, "model must be a ContextEncoder"),
         ({"model": conec.ContextEncoder()}, ValueError, "no vocabulary"),
         ({"model": "no/such/folder"}, FileNotFoundError, "no such folder"),
     ],
@@ -249,7 +249,7 @@ def test_what_cannot_be_learned_from(model):
 def test_a_model_without_contexts(model):
     words, _ = sentences(50, 0)
     bare = conec.ContextEncoder(vector_size=5, min_count=1, epochs=1, seed=1)
-    bare.build_vocab(words).train(words, build_contexts=False)
+    bare.build_vocab(words).train(words, learn_map=False)
     for features in (ContextFeatures(bare), groups(bare, a=0.0)):
         with pytest.raises(RuntimeError, match="build_contexts"):
             features.fit(words)
@@ -268,3 +268,10 @@ def test_the_folder_of_a_model_with_features_gives_the_same_features(tmp_path):
     expected = np.concatenate([made.embed(document) for document in text])
     np.testing.assert_array_equal(features.transform(text), expected)
     np.testing.assert_array_equal(ContextFeatures(made).fit_transform(text), expected)
+    # words are looked up as the model cleans them
+    grouped = ContextFeatures(made, sparse=True, spaces=("word", "context"), clusters=(2,))
+    grouped.fit(text)
+    numbers = grouped.groups([["They", "EAT", "zorb"]])
+    np.testing.assert_array_equal(numbers[:2], grouped.groups([["they", "eat"]]))
+    assert (numbers[:2] >= 0).all()
+    assert (numbers[2] == -1).all()

@@ -234,7 +234,7 @@ def test_any_value_of_the_configuration_may_be_wrong(saved):
         "positions": [3, 4],
     }
     (saved / CONFIG).write_text(json.dumps(about))
-    assert conec.load(saved)._training is not None
+    assert conec.load(saved).training_state is not None
     refused = 0
     for path in places(about):
         for value in WRONG:
@@ -248,7 +248,7 @@ def test_any_value_of_the_configuration_may_be_wrong(saved):
             model.save(saved.with_name("again"))
             again = conec.load(saved.with_name("again"))
             assert again.config == model.config
-            assert again._training == model._training
+            assert again.training_state == model.training_state
             assert all(isinstance(loss, float) for loss in model.loss_history_)
         removed = replaced(about, path, None)
         at = removed

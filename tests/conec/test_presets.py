@@ -40,8 +40,8 @@ def test_training_is_that_of_its_parts():
     model = preset.fit(TEXT, seed=3, vector_size=6)
     other = conec.ContextEncoder(**{**thesis.parameters, "seed": 3, "vector_size": 6})
     other.build_vocab(TEXT)
-    other.train(TEXT, epochs=2, start_alpha=0.02, end_alpha=0.02, build_contexts=False)
-    other.train(TEXT, epochs=1, start_alpha=0.01, end_alpha=0.005, build_contexts=False)
+    other.train(TEXT, epochs=2, start_alpha=0.02, end_alpha=0.02, learn_map=False)
+    other.train(TEXT, epochs=1, start_alpha=0.01, end_alpha=0.005, learn_map=False)
     other.build_contexts(TEXT, normalize="max")
     assert len(model.loss_history_) == 3
     assert model.W1.tobytes() == other.W1.tobytes()

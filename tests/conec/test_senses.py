@@ -194,7 +194,7 @@ def test_the_map_is_a_ridge_regression():
 
 
 def test_the_same_with_any_number_of_threads_and_with_some_words_only(model, documents):
-    stream = model._encode(documents)
+    stream = model.encode(documents)
     found = {}
     for workers in (1, 3):
         from conec.senses.induction import induce
@@ -355,7 +355,7 @@ def test_unknown_words_and_what_was_not_built(model, documents):
     for choice in ("best", None):
         with pytest.raises(ValueError, match="'soft', 'hard'"):
             model.embed(["x0"], senses=choice)
-    with pytest.raises(ValueError, match="share from 0 to 1"):
+    with pytest.raises(ValueError, match="a must be a number from 0 to 1"):
         model.embed(["x0"], 1.5, senses="soft")
     with pytest.raises(ValueError, match="empty"):
         model.build_senses([])

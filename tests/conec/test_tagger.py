@@ -127,7 +127,7 @@ def test_tags_of_any_scheme_teach_the_same(crfsuite):
     taught = []
     for tags in ("I-X I-X B-X O", "B-X I-X B-X O", "B-X E-X S-X O"):
         tagger = Tagger(max_iterations=10).fit(words, [tags.split()] * 3)
-        taught.append(tagger._content)
+        taught.append(tagger._field.content)
         assert tagger.predict(words) == [["B-X", "I-X", "B-X", "O"]] * 3
     assert taught[0] == taught[1] == taught[2]
 
@@ -141,7 +141,7 @@ def test_what_the_field_learns_is_what_crfsuite_learns(crfsuite, tmp_path):
     for sentence, own in zip(words, tags, strict=True):
         trainer.append(standard_features([(word,) for word in sentence]), convert(own, "bioes"))
     trainer.train(str(tmp_path / "field"))
-    assert tagger._content == (tmp_path / "field").read_bytes()
+    assert tagger._field.content == (tmp_path / "field").read_bytes()
 
 
 def test_columns_have_to_be_those_of_training(crfsuite):

@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import gzip
 import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 from unittest import mock
 
 import pytest
 
-from corpora.files import atomic_folder, atomic_path
+from corpora.files import atomic_folder, atomic_path, temporary_folder
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -97,6 +100,102 @@ class TestPath:
         assert link.is_symlink()
         assert (tmp_path / "real" / "a.txt").read_text() == "new"
 
+    def test_modes(self, tmp_path: Path) -> None:
+        target = tmp_path / "a.txt"
+        old = os.umask(0o022)
+        try:
+            with atomic_path(target) as temporary:
+                temporary.write_text("new")
+            assert target.stat().st_mode & 0o777 == 0o644
+            for mode in (0o600, 0o664, 0o200):
+                target.chmod(mode)
+                with atomic_path(target) as temporary:
+                    temporary.write_text("newer")
+                    assert temporary.stat().st_mode & 0o077 & ~mode == 0
+                assert target.stat().st_mode & 0o777 == mode
+        finally:
+            os.umask(old)
+
+    def test_errors_of_a_device_are_not_lost(self) -> None:
+        if not os.path.exists("/dev/full"):
+            pytest.skip("the system has no /dev/full")
+        with (
+            pytest.raises(OSError, match="No space left"),
+            atomic_path("/dev/full") as path,
+            open(path, "wb", buffering=0) as file,
+        ):
+            file.write(b"x")
+
+    def test_a_pipe_is_written_to_and_stays_one(self, tmp_path: Path) -> None:
+        pipe = tmp_path / "pipe"
+        os.mkfifo(pipe)
+        reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+        try:
+            with atomic_path(pipe) as path:
+                path.write_text("new")
+            assert os.read(reader, 10) == b"new"
+        finally:
+            os.close(reader)
+        assert pipe.is_fifo()
+        with atomic_path("/dev/null") as path:
+            path.write_text("new")
+        assert Path("/dev/null").is_char_device()
+        assert names(tmp_path) == ["pipe"]
+
+    def test_leftovers_of_dead_processes(self, tmp_path: Path) -> None:
+        target = tmp_path / "a.txt"
+        stale, other = tmp_path / ".tmp-01234567-a.txt", tmp_path / ".tmp-01234567-b.txt"
+        stale.touch()
+        other.touch()
+        with atomic_path(target) as outer, atomic_path(target) as inner:
+            assert outer.exists()  # one that is alive stays
+            outer.write_text("outer")
+            inner.write_text("inner")
+        assert target.read_text() == "outer"
+        assert names(tmp_path) == [other.name, "a.txt"]
+
+    def test_the_longest_names(self, tmp_path: Path) -> None:
+        target = tmp_path / ("é" * 124 + ".txt.gz")
+        with atomic_path(target) as temporary:
+            temporary.write_text("new")
+            assert temporary.name.endswith(".txt.gz")
+        assert names(tmp_path) == [target.name]
+
+
+class TestTemporaryFolder:
+    def test_goes_with_the_block_and_with_the_process(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        stale, other = tmp_path / f"a-{'0' * 12}", tmp_path / "a-mine"
+        stale.mkdir()
+        (stale / "file").touch()
+        other.mkdir()
+        with temporary_folder("a-") as first, temporary_folder("a-") as second:
+            (first / "file").touch()
+            assert names(tmp_path) == sorted([first.name, second.name, "a-mine"])
+            assert first.stat().st_mode & 0o777 == 0o700
+        assert names(tmp_path) == ["a-mine"]
+
+    def test_of_a_killed_process(self, tmp_path: Path) -> None:
+        code = (
+            "import os, sys; from corpora.files import temporary_folder\n"
+            "with temporary_folder('a-', sys.argv[1]) as folder:\n"
+            "    (folder / 'file').touch(); os.kill(os.getpid(), 9)"
+        )
+        subprocess.run([sys.executable, "-c", code, str(tmp_path)])
+        assert len(names(tmp_path)) == 1
+        with temporary_folder("a-", tmp_path) as folder:
+            assert names(tmp_path) == [folder.name]
+
+    def test_errors_name_the_place(self, tmp_path: Path) -> None:
+        with (
+            pytest.raises(OSError, match="TMPDIR names another folder") as caught,
+            temporary_folder("a-", tmp_path / "no"),
+        ):
+            pytest.fail("not reached")
+        assert caught.value.filename == str(tmp_path / "no")
+
 
 class TestFolder:
     def test_new_and_replaced_as_a_whole(self, tmp_path: Path) -> None:
@@ -126,6 +225,34 @@ class TestFolder:
         assert (target / "a").read_text() == "old"
         assert names(tmp_path) == ["model"]
 
+    def test_modes_are_kept(self, tmp_path: Path) -> None:
+        target = tmp_path / "model"
+        target.mkdir(mode=0o700)
+        (target / "a").touch(mode=0o600)
+        with atomic_folder(target) as temporary:
+            assert temporary.stat().st_mode & 0o777 == 0o700
+            (temporary / "a").write_text("new")
+            (temporary / "b").write_text("new")
+        modes = [path.stat().st_mode & 0o777 for path in (target, target / "a", target / "b")]
+        assert modes[:2] == [0o700, 0o600]
+        assert modes[2] != 0o600
+
+    @pytest.mark.parametrize("error", [FULL, KeyboardInterrupt()])
+    def test_interrupted_right_after_the_exchange(
+        self, tmp_path: Path, error: BaseException
+    ) -> None:
+        target = tmp_path / "model"
+        target.mkdir()
+        (target / "a").write_text("old")
+        with (
+            mock.patch("corpora.files._remove_listed", side_effect=error),
+            pytest.raises(type(error)),
+            atomic_folder(target) as temporary,
+        ):
+            (temporary / "a").write_text("new")
+        assert (target / "a").read_text() == "new"
+        assert names(tmp_path) == ["model"]
+
     @pytest.mark.parametrize("error", [FULL, KeyboardInterrupt()])
     def test_interrupted_between_the_two_renames(
         self, tmp_path: Path, error: BaseException
@@ -143,6 +270,7 @@ class TestFolder:
             rename(*paths)
 
         with (
+            mock.patch("corpora.files.exchange", return_value=False),
             mock.patch("os.rename", second_fails),
             pytest.raises(type(error)),
             atomic_folder(target) as temporary,

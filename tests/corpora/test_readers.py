@@ -85,7 +85,7 @@ class TestText:
         for unit in ("paragraph", "file"):
             corpus = corpora.open(path, unit=unit)
             assert corpus.shards(3) == [corpus]
-        with pytest.raises(ValueError, match="unit is 'line'"):
+        with pytest.raises(ValueError, match="unit must be 'line'"):
             corpora.open(path, unit="word")
 
 
@@ -116,7 +116,7 @@ class TestText8:
         assert list(corpora.open(path, clean="wikifil")) == [["ab", "c", "d"]]
 
     def test_length_is_at_least_one(self, tmp_path: Path) -> None:
-        with pytest.raises(ValueError, match="document_length is at least 1"):
+        with pytest.raises(ValueError, match="document_length must be >= 1"):
             corpora.open(write(tmp_path, "text8", "a"), document_length=0)
 
 
@@ -148,14 +148,14 @@ class TestConll:
 
     def test_malformed(self, tmp_path: Path) -> None:
         path = write(tmp_path, "a.conll", CONLL.replace("rejects VBZ O", "rejects VBZ"))
-        with pytest.raises(CorpusError, match=r"a\.conll, line 4: 2 columns .* has 3: 'rejects"):
+        with pytest.raises(CorpusError, match=r"a\.conll, line 4: .* 3 columns .* got 2: 'rejects"):
             list(corpora.open(path))
         path = write(tmp_path, "b.conll", CONLL)
-        with pytest.raises(CorpusError, match="line 3: there is no column 3 among 3"):
+        with pytest.raises(CorpusError, match="line 3: there is no column 3: the line has 3"):
             list(corpora.open(path, column=3))
-        with pytest.raises(ValueError, match="unit is"):
+        with pytest.raises(ValueError, match="unit must be"):
             corpora.open(path, unit="token")
-        with pytest.raises(ValueError, match="breaks go between"):
+        with pytest.raises(ValueError, match="breaks=True needs"):
             corpora.open(path, unit="sentence", breaks=True)
 
     @pytest.mark.parametrize(
@@ -246,7 +246,7 @@ class TestReuters:
         path = write(tmp_path, "b.sgm", REUTERS[: -len("</REUTERS>\n")], "latin-1")
         with pytest.raises(CorpusError, match="line 12: <REUTERS> is not closed at the end"):
             list(corpora.open(path))
-        with pytest.raises(ValueError, match="part is"):
+        with pytest.raises(ValueError, match="part must be"):
             corpora.open(path, part="head")
 
     def test_whole_collection(self, shared_data: Path) -> None:
@@ -267,10 +267,10 @@ class TestJsonLines:
         ("line", "says"),
         [
             ("{not json", "not valid JSON"),
-            ("[1]", r"not a JSON object: '\[1\]'"),
-            ('{"body": "x", "id": 1}', "no field 'text'; it has: body, id"),
-            ('{"text": 7}', "neither a string nor a list"),
-            ('{"text": ["a", 7]}', "neither a string nor a list"),
+            ("[1]", r"expected a JSON object, got '\[1\]'"),
+            ('{"body": "x", "id": 1}', "no field 'text'; its fields: body, id"),
+            ('{"text": 7}', "a string or a list of strings, got 7"),
+            ('{"text": ["a", 7]}', "a string or a list of strings, got"),
         ],
     )
     @pytest.mark.parametrize("shards", [1, 4])
@@ -296,12 +296,14 @@ class TestParquet:
         pq.write_table(table, path)
         assert list(corpora.open(path)) == [text.split() for text in texts if text]
         assert list(corpora.open(path, column="tokens")) == tokens
-        with pytest.raises(CorpusError, match=r"no column 'body'; it has: \['text', 'tokens', 'n'"):
+        with pytest.raises(
+            CorpusError, match=r"no column 'body'; its columns: \['text', 'tokens', 'n'"
+        ):
             list(corpora.open(path, column="body"))
-        with pytest.raises(CorpusError, match="the column 'n' holds int64"):
+        with pytest.raises(CorpusError, match="the column 'n' must hold strings .* got int64"):
             list(corpora.open(path, column="n"))
         path.write_bytes(path.read_bytes()[:-100])
-        with pytest.raises(CorpusError, match=r"a\.parquet: not a whole Parquet file"):
+        with pytest.raises(CorpusError, match=r"a\.parquet: not a Parquet file"):
             list(corpora.open(path))
 
     def test_without_pyarrow(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -342,7 +344,9 @@ class TestBillionWords:
 
     def test_folder_of_something_else(self, tmp_path: Path) -> None:
         write(tmp_path, "a.txt", "a\n")
-        with pytest.raises(FileNotFoundError, match="none of the 1 files is what BillionWords"):
+        with pytest.raises(
+            FileNotFoundError, match="none of the 1 files can be read by BillionWords"
+        ):
             corpora.open(tmp_path, "lm1b")
 
 

@@ -10,7 +10,8 @@ import pytest
 
 import corpora
 from corpora import BREAK, NotReiterableError
-from corpora.tokenizers import TOKENIZERS, phrases, split_sentences, tokenizer
+from corpora.phrases import phrases
+from corpora.tokenizers import TOKENIZERS, split_sentences, tokenizer
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,9 @@ def test_pattern_and_function() -> None:
 
 
 def test_unknown() -> None:
-    with pytest.raises(ValueError, match="unknown tokeniser 'words'; they are: whitespace"):
+    with pytest.raises(
+        ValueError, match="unknown tokenizer 'words'; the tokenizers are: whitespace"
+    ):
         tokenizer("words")
 
 
@@ -86,5 +89,5 @@ def test_phrases_do_not_reach_over_breaks() -> None:
 
 
 def test_phrases_need_two_passes() -> None:
-    with pytest.raises(NotReiterableError, match=r"a pass of their own, but a list_iterator"):
+    with pytest.raises(NotReiterableError, match=r"a separate pass, but a list_iterator"):
         phrases(corpora.open(iter([["a"]])))

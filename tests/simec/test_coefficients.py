@@ -84,20 +84,20 @@ def test_given_matrices_stay_as_they_are():
 @pytest.mark.parametrize("name", NAMES)
 def test_what_is_not_binary_is_named(name):
     coefficient = getattr(similarities, name)
-    with pytest.raises(ValueError, match=r"X\[1, 0\] is 2, not 0 or 1"):
+    with pytest.raises(ValueError, match=r"X\[1, 0\] must be 0 or 1, got 2"):
         coefficient([[0, 1], [2, 3]])
-    with pytest.raises(ValueError, match=r"Y\[0, 2\] is nan"):
+    with pytest.raises(ValueError, match=r"Y\[0, 2\] must be 0 or 1, got nan"):
         coefficient([[0, 1, 0]], [[0, 1, np.nan]])
-    with pytest.raises(ValueError, match=r"X\[2, 1\] is 0.5"):
+    with pytest.raises(ValueError, match=r"X\[2, 1\] must be 0 or 1, got 0.5"):
         coefficient(sparse.csr_array([[0, 1], [0, 0], [0, 0.5]]))
     twice = sparse.coo_array(([1, 1], ([1, 1], [0, 0])), shape=(2, 2))
-    with pytest.raises(ValueError, match=r"X\[1, 0\] is 2"):
+    with pytest.raises(ValueError, match=r"X\[1, 0\] must be 0 or 1, got 2"):
         coefficient(twice)
     with pytest.raises(ValueError, match="rows and columns"):
         coefficient([0, 1])
     with pytest.raises(ValueError, match="no entries"):
         coefficient(np.zeros((3, 0), bool))
-    with pytest.raises(ValueError, match="X has 2 columns and Y 3"):
+    with pytest.raises(ValueError, match="same number of columns, got 2 and 3"):
         coefficient([[0, 1]], [[0, 1, 1]])
-    with pytest.raises(ValueError, match="not <U1"):
+    with pytest.raises(ValueError, match="got <U1"):
         coefficient([["a", "b"]])

@@ -98,25 +98,25 @@ def test_a_similarity_of_low_rank_has_no_error():
 def test_what_cannot_be_embedded():
     S = symmetric(0, 3)
     for function in (eigen_embedding, optimal_mse):
-        with pytest.raises(ValueError, match="from 1 to 3, the matrix's size, not 4"):
+        with pytest.raises(ValueError, match="from 1 to 3, the size of the matrix, got 4"):
             function(S, 4)
         with pytest.raises(ValueError, match="from 1 to 3"):
             function(S, 0)
-        with pytest.raises(ValueError, match=r"whole number, not 1\.5"):
+        with pytest.raises(ValueError, match=r"must be an integer, got 1\.5"):
             function(S, 1.5)
-        with pytest.raises(ValueError, match="positive, negative, absolute, not 'imaginary'"):
+        with pytest.raises(ValueError, match="positive, negative, absolute, got 'imaginary'"):
             function(S, 1, "imaginary")
         with pytest.raises(
             ValueError, match=r"not symmetric: S\[0, 1\] is 2\.0 and S\[1, 0\] is 3"
         ):
             function([[1, 2], [3, 1]], 1)
-        with pytest.raises(ValueError, match=r"S\[0, 1\] is nan; fill unknown entries"):
+        with pytest.raises(ValueError, match=r"S\[0, 1\] is nan; fill missing entries"):
             function([[1, np.nan], [np.nan, 1]], 1)
-        with pytest.raises(ValueError, match=r"square, not of shape \(2, 3\)"):
+        with pytest.raises(ValueError, match=r"must be square, got shape \(2, 3\)"):
             function(S[:2], 1)
-        with pytest.raises(ValueError, match=r"rows and columns, not shape \(3,\)"):
+        with pytest.raises(ValueError, match=r"must have rows and columns, got shape \(3,\)"):
             function(S[0], 1)
-        with pytest.raises(ValueError, match=r"constant, 0\.5 everywhere"):
+        with pytest.raises(ValueError, match=r"constant: all entries are 0\.5"):
             function(np.full((3, 3), 0.5), 1)
         with pytest.raises(ValueError, match="sparse"):
             function(sparse.csr_array(S), 1)
@@ -164,7 +164,7 @@ def test_linear_similarities_of_new_points_are_predicted():
 
 
 def test_features_of_other_points():
-    with pytest.raises(ValueError, match="X is of 4 points and S of 3"):
+    with pytest.raises(ValueError, match="same number of rows, got 4 and 3"):
         SpectralRegression(1).fit(np.eye(4), np.eye(3))
 
 

@@ -1,40 +1,40 @@
-"""Ratings of what is alike: item-item neighbourhoods."""
+"""Baseline: ratings of similar items."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import numpy as np
 from scipy import sparse
 
-from simec.checks import check_integer, check_number
-from simec.recommender.base import BaseRecommender
-from simec.recommender.data.features import Points
+from corpora.checks import check_integer, check_number
+from corpora.deprecated import renamed_parameters
+from simec.recommender.base import BaseRecommender, Entities, check_shape
 
 _ITEMS = 1 << 9  # whose similarities are computed at a time
 
 
-class Neighbourhood(BaseRecommender):
-    """Averages, and a mean of what the user's ratings of similar items leave.
+class ItemKNN(BaseRecommender):
+    """Biases, and a weighted mean of the user's residuals of similar items.
 
-    The similarity of two items is the correlation of their residuals over users who rated
-    both, times ``n / (n + shrinkage)`` for n of these: few users in common say little (Bell
-    and Koren, 2007). Of a user's ratings those of the `n_neighbours` items that are most
-    similar, and positively so, are taken::
+    The similarity of two items is the correlation of their residuals over users who rated both,
+    times ``n / (n + shrinkage)`` for n of these users (Bell and Koren, 2007). Among the items that
+    a user rated, the `n_neighbors` most similar ones with positive similarity count::
 
         Σ s_ij r_uj / (Σ s_ij + regularization)
 
     Parameters
     ----------
-    n_neighbours : int
+    n_neighbors : int
     shrinkage : float
-        Of similarities.
+        Of similarities between items that few users rated both.
     power : float
-        To which similarities are raised: more than 1 gives more to the nearest.
+        Exponent of similarities; above 1, the nearest items count more.
     regularization : float
-        Draws a mean of weak neighbours to 0.
+        Shrinks the mean of weakly similar items towards 0.
     shrinkage_users, shrinkage_items : float
-        As of `BaseRecommender`.
+        As in `BaseRecommender`.
 
     Attributes
     ----------
@@ -43,9 +43,12 @@ class Neighbourhood(BaseRecommender):
     residuals_ : CSR matrix of shape (n_users, n_items)
     """
 
+    _renamed: ClassVar[Mapping[str, str]] = {"n_neighbours": "n_neighbors"}
+
+    @renamed_parameters(n_neighbours="n_neighbors")
     def __init__(
         self,
-        n_neighbours: int = 30,
+        n_neighbors: int = 30,
         *,
         shrinkage: float = 100.0,
         power: float = 1.0,
@@ -54,59 +57,63 @@ class Neighbourhood(BaseRecommender):
         shrinkage_items: float = 2.0,
     ) -> None:
         super().__init__(shrinkage_users=shrinkage_users, shrinkage_items=shrinkage_items)
-        self.n_neighbours = n_neighbours
+        self.n_neighbors = n_neighbors
         self.shrinkage = shrinkage
         self.power = power
         self.regularization = regularization
 
     def _check(self) -> None:
-        check_integer("n_neighbours", self.n_neighbours, 1)
+        check_integer("n_neighbors", self.n_neighbors, 1)
         check_number("shrinkage", self.shrinkage, 0)
         check_number("regularization", self.regularization, 0)
-        if check_number("power", self.power, 0) == 0:
-            raise ValueError("power must be more than 0")
+        check_number("power", self.power, 0, above=True)
 
-    def _fit(self, residuals: Any, users: Points, items: Points) -> None:
+    def _fit(self, residuals: Any, users: Entities, items: Entities) -> None:
         del users, items
         self.similarity_ = item_similarities(residuals, self.shrinkage)
         self.residuals_ = residuals
 
-    def _residuals(self, users: Points, items: Points) -> Any:
-        found = np.zeros((len(users), len(items)))
+    def _residuals(self, users: Entities, items: Entities) -> Any:
+        predicted = np.zeros((len(users), len(items)))
         known = np.flatnonzero(items.rows >= 0)
         S = self.similarity_[items.rows[known]]
-        for place, row in enumerate(users.rows):
+        for i, row in enumerate(users.rows):
             if row < 0:
                 continue
             entries = slice(self.residuals_.indptr[row], self.residuals_.indptr[row + 1])
             rated, values = self.residuals_.indices[entries], self.residuals_.data[entries]
-            near = np.maximum(S[:, rated], 0)
-            k = self.n_neighbours
-            if k < near.shape[1]:
-                least = np.partition(near, -k, axis=1)[:, -k][:, None]
-                near = np.where(near >= least, near, 0)
+            weights = np.maximum(S[:, rated], 0)
+            k = self.n_neighbors
+            if k < weights.shape[1]:
+                lowest = np.partition(weights, -k, axis=1)[:, -k][:, None]
+                weights = np.where(weights >= lowest, weights, 0)
             if self.power != 1:
-                near = near**self.power
-            total = near.sum(axis=1) + self.regularization
-            found[place, known] = (near @ values) / np.where(total > 0, total, 1)
-        return found
+                weights = weights**self.power
+            total = weights.sum(axis=1) + self.regularization
+            predicted[i, known] = (weights @ values) / np.where(total > 0, total, 1)
+        return predicted
 
-    def _item_vectors(self, items: Points) -> Any:
-        # the nearest of those by `similar_items` are by residuals as they are
+    def _item_vectors(self, items: Entities) -> Any:
+        # `similar_items` compares columns of residuals, not shrunk similarities
         columns = self.residuals_.T.tocsr()
-        select = np.maximum(items.rows, 0)
-        rows = columns[select].tocsr()
-        keep = sparse.diags((items.rows >= 0).astype(np.float32))
-        return (keep @ rows).tocsr()
+        rows = columns[np.maximum(items.rows, 0)].tocsr()
+        known = sparse.diags((items.rows >= 0).astype(np.float32))
+        return (known @ rows).tocsr()
+
+    def _check_state(self) -> None:
+        super()._check_state()
+        n_users, n_items = self.ratings_.shape
+        check_shape("similarity_", self.similarity_, (n_items, n_items))
+        check_shape("residuals_", self.residuals_, (n_users, n_items))
 
 
 def item_similarities(residuals: Any, shrinkage: float) -> Any:
-    """Shrunk correlations of columns over rows that have both.
+    """Shrunk correlations of columns, over rows that have both.
 
     Parameters
     ----------
     residuals : CSR matrix of shape (n_users, n_items)
-        What is stored is known, zeros too.
+        Stored entries are observed, including zeros.
     shrinkage : float
 
     Returns
@@ -114,20 +121,20 @@ def item_similarities(residuals: Any, shrinkage: float) -> Any:
     float32 array of shape (n_items, n_items)
         0 on the diagonal, and where no row has both.
     """
-    there = residuals.astype(np.float32)
-    there.data = np.ones_like(there.data)
+    rated = residuals.astype(np.float32)
+    rated.data = np.ones_like(rated.data)
     squares = residuals.multiply(residuals).tocsr()
     n = residuals.shape[1]
-    found = np.zeros((n, n), np.float32)
-    by_items, there_by_items, squares_by_items = (M.T.tocsr() for M in (residuals, there, squares))
+    similarities = np.zeros((n, n), np.float32)
+    residuals_T, rated_T, squares_T = (M.T.tocsr() for M in (residuals, rated, squares))
     for start in range(0, n, _ITEMS):
-        some = slice(start, min(start + _ITEMS, n))
-        product = (by_items[some] @ residuals).toarray()
-        both = (there_by_items[some] @ there).toarray()
-        # lengths over users in common, of one and of the other
-        one = (squares_by_items[some] @ there).toarray()
-        other = (there_by_items[some] @ squares).toarray()
-        scale = np.sqrt(one * other) * (both + shrinkage)
-        np.divide(product * both, scale, out=found[some], where=scale > 0)
-    np.fill_diagonal(found, 0)
-    return found
+        batch = slice(start, min(start + _ITEMS, n))
+        product = (residuals_T[batch] @ residuals).toarray()
+        counts = (rated_T[batch] @ rated).toarray()
+        # squared lengths over common users, of one item and of the other
+        first = (squares_T[batch] @ rated).toarray()
+        second = (rated_T[batch] @ squares).toarray()
+        scale = np.sqrt(first * second) * (counts + shrinkage)
+        np.divide(product * counts, scale, out=similarities[batch], where=scale > 0)
+    np.fill_diagonal(similarities, 0)
+    return similarities

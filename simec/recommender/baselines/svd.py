@@ -1,4 +1,4 @@
-"""Recommenders by singular value decomposition, without a network (thesis, 4.2)."""
+"""Baselines: low-rank approximations of the residuals, without a network (thesis, 4.2)."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
+from sklearn.linear_model import RidgeCV
 
-from simec.checks import check_integer, check_number
+from corpora.checks import check_integer, check_number
 from simec.linalg.observed import factorize_observed
-from simec.linalg.ridge import DualRidge, check_penalties
-from simec.recommender.baselines.content_linear import BIAS_ALPHAS
-from simec.recommender.data.features import Points
-from simec.recommender.factors import FactorRecommender, known_rows
+from simec.linalg.ridge import check_penalties
+from simec.recommender.base import Entities, FactorRecommender, check_shape, training_rows
+from simec.recommender.content_base import BIAS_ALPHAS
 
 Float64 = npt.NDArray[np.float64]
 
@@ -22,24 +22,24 @@ ALPHAS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
 
 class ResidualSVD(FactorRecommender):
-    """Averages, and a low-rank approximation of what they leave.
+    """Biases, and a low-rank approximation of the residuals.
 
-    The squared error of known residuals alone is minimised ("weighted, iterative": weight 1
-    for what is known, 0 for what is not), with a penalty; see `simec.spectral.svd_missing`.
+    Minimizes the squared errors of observed residuals ("weighted, iterative": weight 1 for
+    observed and 0 for missing entries) with a penalty; see `simec.spectral.svd_missing`.
 
     Parameters
     ----------
     n_components : int
-        The rank, d.
+        The rank d.
     ridge : float
-        What squared factors cost, in units of the squared error of one rating.
+        Penalty on squared factors, in units of the squared error of one rating.
     max_iter : int
     tol : float
-        It ends when a step lowers the loss by less than this share.
+        Stop when a step lowers the loss by less than this fraction.
     shrinkage_users, shrinkage_items : float
-        As of `BaseRecommender`.
+        As in `BaseRecommender`.
     verbose : bool
-        Show a bar.
+        Show a progress bar.
 
     Attributes
     ----------
@@ -71,11 +71,12 @@ class ResidualSVD(FactorRecommender):
         check_number("ridge", self.ridge, 0)
         check_number("tol", self.tol, 0)
 
-    def _fit(self, residuals: Any, users: Points, items: Points) -> None:
+    def _fit(self, residuals: Any, users: Entities, items: Entities) -> None:
         del users, items
-        # of few users or items the rank is no more than they are
+        # with few users or items, the rank is at most their number
         d = min(self.n_components, *residuals.shape)
-        # convergence is not checked: the last steps change predictions by less than the noise
+        # whether it has converged does not matter: the last steps change predictions by less
+        # than the noise
         left, right, _ = factorize_observed(
             residuals.astype(np.float64), d, self.ridge, self.max_iter, self.tol,
             progress=self.verbose,
@@ -83,31 +84,32 @@ class ResidualSVD(FactorRecommender):
         self.user_vectors_: Float64 = left
         self.item_vectors_: Float64 = np.ascontiguousarray(right.T)
 
-    def _embed_users(self, users: Points) -> Any:
-        return known_rows(self.user_vectors_, users)
+    def _embed_users(self, users: Entities) -> Any:
+        return training_rows(self.user_vectors_, users)
 
-    def _embed_items(self, items: Points) -> Any:
-        return known_rows(self.item_vectors_, items)
+    def _embed_items(self, items: Entities) -> Any:
+        return training_rows(self.item_vectors_, items)
 
 
 class SVDRidge(ResidualSVD):
     """`ResidualSVD`, and ridge regression from features to its embeddings.
 
-    The two steps that a SimEc with features takes at once ("SVD & regression"). With features
-    of items, of users, or of both, embeddings of these are what the regression makes of them,
-    for known points too. Averages of new points are regressed on features in the same way.
+    The two steps that a Similarity Encoder with features takes at once ("SVD & regression"). With
+    features of items, of users or of both, their embeddings are what the regression predicts, for
+    those of the training data too. Biases of new users and items are regressed on features in the
+    same way.
 
     Parameters
     ----------
     n_components, ridge, max_iter, tol, shrinkage_users, shrinkage_items, verbose
-        As of `ResidualSVD`.
+        As in `ResidualSVD`.
     alphas : sequence of float
         Penalties of the regression to choose from, by leave-one-out cross-validation.
 
     Attributes
     ----------
     item_alpha_, user_alpha_ : float or None
-        What was chosen.
+        Selected penalties.
     user_vectors_, item_vectors_
         Of the decomposition.
     """
@@ -134,62 +136,77 @@ class SVDRidge(ResidualSVD):
         super()._check()
         check_penalties("alphas", self.alphas)
 
-    def _fit(self, residuals: Any, users: Points, items: Points) -> None:
+    def _fit(self, residuals: Any, users: Entities, items: Entities) -> None:
         if users.features is None and items.features is None:
             raise ValueError(
                 "SVDRidge needs item_features or user_features: without them use ResidualSVD"
             )
         super()._fit(residuals, users, items)
-        self.user_alpha_, self.user_map_, self.known_users_ = self._regressed(
+        self.user_alpha_, self.user_map_, self.known_users_ = self._regress(
             users, self.user_vectors_, self.biases_.users, np.diff(residuals.indptr)
         )
-        self.item_alpha_, self.item_map_, self.known_items_ = self._regressed(
+        self.item_alpha_, self.item_map_, self.known_items_ = self._regress(
             items, self.item_vectors_, self.biases_.items, residuals.getnnz(axis=0)
         )
 
-    def _regressed(
-        self, points: Points, vectors: Float64, biases: Float64, counts: Any
+    def _regress(
+        self, entities: Entities, vectors: Float64, biases: Float64, counts: Any
     ) -> tuple[float | None, tuple[Float64, Float64] | None, Float64]:
-        """The penalty, the map, and what it makes of known points.
+        """Penalty and map of the regression, and what it predicts for the training data.
 
-        The last dimension is what is added to the average.
+        The last dimension is a correction of the bias.
         """
-        known = np.column_stack([vectors, np.zeros(len(points))])
-        if points.features is None:
+        known = np.column_stack([vectors, np.zeros(len(entities))])
+        if entities.features is None:
             return None, None, known
-        used = np.flatnonzero(points.described & (counts > 0))
+        used = np.flatnonzero(entities.has_features & (counts > 0))
         if not len(used):
-            raise ValueError(f"no {points.what} with ratings has features")
-        X = sparse.csr_matrix(points.features)
-        found = DualRidge(X[used]).fit(vectors[used], self.alphas)
-        # what has many ratings is what has to be predicted well
-        average = DualRidge(X[used], counts[used]).fit(biases[used, None], BIAS_ALPHAS)
-        weights = np.hstack([found.weights, average.weights])
-        intercept = np.append(found.intercept, average.intercept)
-        known[points.described] = X[np.flatnonzero(points.described)] @ weights + intercept
+            raise ValueError(f"no {entities.kind} with ratings has features")
+        X = sparse.csr_matrix(entities.features).astype(np.float64)
+        embedding = RidgeCV(list(self.alphas)).fit(X[used], vectors[used])
+        # weighted, because biases of what is rated often matter most
+        bias = RidgeCV(BIAS_ALPHAS).fit(X[used], biases[used], sample_weight=counts[used])
+        weights = np.column_stack([embedding.coef_.T, bias.coef_])
+        intercept = np.append(embedding.intercept_, bias.intercept_)
+        with_features = np.flatnonzero(entities.has_features)
+        known[with_features] = X[with_features] @ weights + intercept
         known[counts > 0, -1] = 0
-        return found.alpha, (weights, intercept), known
+        return float(embedding.alpha_), (weights, intercept), known
 
-    def _embed_users(self, users: Points) -> Any:
-        found = _embedded(users, self.known_users_, self.user_map_)
-        return np.column_stack([found, np.ones(len(users))])
+    def _embed_users(self, users: Entities) -> Any:
+        vectors = _embed(users, self.known_users_, self.user_map_)
+        return np.column_stack([vectors, np.ones(len(users))])
 
-    def _embed_items(self, items: Points) -> Any:
-        found = _embedded(items, self.known_items_, self.item_map_)
-        return np.column_stack([found[:, :-1], np.ones(len(items)), found[:, -1]])
+    def _embed_items(self, items: Entities) -> Any:
+        vectors = _embed(items, self.known_items_, self.item_map_)
+        return np.column_stack([vectors[:, :-1], np.ones(len(items)), vectors[:, -1]])
 
-    def _residuals(self, users: Points, items: Points) -> Any:
-        # each entry is summed in the same order, for one user and for many
+    def _residuals(self, users: Entities, items: Entities) -> Any:
+        # sums in the same order, for one user and for many
         return np.einsum("ud,id->ui", self._embed_users(users), self._embed_items(items))
 
-    def _item_vectors(self, items: Points) -> Any:
-        return _embedded(items, self.known_items_, self.item_map_)[:, :-1]
+    def _item_vectors(self, items: Entities) -> Any:
+        return _embed(items, self.known_items_, self.item_map_)[:, :-1]
+
+    def _check_state(self) -> None:
+        super()._check_state()
+        d = self.user_vectors_.shape[1] + 1
+        for known, mapping, features, n in (
+            (self.known_users_, self.user_map_, self.user_features_, self.ratings_.shape[0]),
+            (self.known_items_, self.item_map_, self.item_features_, self.ratings_.shape[1]),
+        ):
+            check_shape("regressed vectors", known, (n, d))
+            if mapping is not None:
+                if features is None:
+                    raise ValueError("a map of features has no features")
+                check_shape("weights of the regression", mapping[0], (features.n_features, d))
+                check_shape("intercept of the regression", mapping[1], (d,))
 
 
-def _embedded(points: Points, known: Float64, by: tuple[Float64, Float64] | None) -> Float64:
-    found: Float64 = known_rows(known, points)
-    new = np.flatnonzero((points.rows < 0) & points.described)
-    if by is not None and len(new):
-        weights, intercept = by
-        found[new] = sparse.csr_matrix(points.features)[new] @ weights + intercept
-    return found
+def _embed(entities: Entities, known: Float64, mapping: tuple[Float64, Float64] | None) -> Float64:
+    vectors: Float64 = training_rows(known, entities)
+    new = np.flatnonzero((entities.rows < 0) & entities.has_features)
+    if mapping is not None and len(new):
+        weights, intercept = mapping
+        vectors[new] = sparse.csr_matrix(entities.features)[new] @ weights + intercept
+    return vectors

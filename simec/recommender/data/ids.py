@@ -1,4 +1,4 @@
-"""The users' own names of users and items, and the rows that they stand for."""
+"""Ids of users and items, and the row numbers that they map to."""
 
 from __future__ import annotations
 
@@ -7,84 +7,99 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from corpora.deprecated import renamed_parameters
+
 IntArray = npt.NDArray[np.int64]
 
 
 class UnknownIdError(KeyError, ValueError):
-    """A user or item that was not there in training, and of which no features are known."""
+    """A user or item that is not in the training data and has no features."""
 
     def __str__(self) -> str:
-        return str(self.args[0])  # KeyError would put it in quotes
+        return str(self.args[0])  # KeyError would quote it
 
 
 class IdTypeError(TypeError, ValueError):
-    """Ids that are neither whole numbers nor strings, or of both, or of the other kind."""
+    """Ids that are neither integers nor strings, mix both, or do not match the training data."""
 
 
 class Ids:
-    """Different ids, whole numbers or strings, in an order of their own.
+    """Distinct ids, integers or strings, in a fixed order.
 
     Parameters
     ----------
     values : sequence of int or of str
-    what : str
-        What they name, for errors: "user" or "item".
+    kind : {"user", "item"}
+        What the ids identify; used in error messages.
 
     Attributes
     ----------
     values : int64 or str array of shape (n,)
+    kind : str
     """
 
-    def __init__(self, values: Any, what: str) -> None:
-        self.values, self.what = read_ids(values, what), what
+    @renamed_parameters(what="kind")
+    def __init__(self, values: Any, kind: str) -> None:
+        self.values, self.kind = read_ids(values, kind), kind
         self._order = np.argsort(self.values, kind="stable")
         self._sorted = self.values[self._order]
-        twice = self._sorted[1:] == self._sorted[:-1]
-        if twice.any():
-            name = self._sorted[1:][twice][0]
-            raise ValueError(f"{what} {name.item()!r} is there twice: ids have to be different")
+        repeated = self._sorted[1:] == self._sorted[:-1]
+        if repeated.any():
+            first = self._sorted[1:][repeated][0]
+            raise ValueError(f"ids must be distinct, but {kind} {first.item()!r} occurs twice")
 
     def __len__(self) -> int:
         return len(self.values)
 
-    def find(self, wanted: Any) -> IntArray:
-        """Rows of some ids, -1 for those that are not there.
+    def find(self, ids: Any) -> IntArray:
+        """Look up rows by id.
+
+        Parameters
+        ----------
+        ids : sequence of n ids
+
+        Returns
+        -------
+        int64 array of shape (n,)
+            -1 for ids that are not among these.
 
         Raises
         ------
         IdTypeError
-            If they are strings and these are numbers, or the other way round.
+            If they are strings and these are integers, or the other way round.
         """
-        ids = read_ids(wanted, self.what)
+        ids = read_ids(ids, self.kind)
         if not len(self) or not len(ids):
             return np.full(len(ids), -1)
         if (ids.dtype.kind == "U") != (self.values.dtype.kind == "U"):
-            kinds = "strings", "whole numbers"
-            here, there = kinds if self.values.dtype.kind == "U" else kinds[::-1]
-            raise IdTypeError(f"{self.what} ids are {here}, not {there} such as {ids[0].item()!r}")
+            kinds = "strings", "integers"
+            expected, given = kinds if self.values.dtype.kind == "U" else kinds[::-1]
+            raise IdTypeError(
+                f"{self.kind} ids must be {expected}, got {given} such as {ids[0].item()!r}"
+            )
         place = np.minimum(np.searchsorted(self._sorted, ids), len(self) - 1)
-        found: IntArray = np.where(self._sorted[place] == ids, self._order[place], -1)
-        return found
+        rows: IntArray = np.where(self._sorted[place] == ids, self._order[place], -1)
+        return rows
 
     def names(self, rows: Any) -> list[Any]:
-        """Ids of some rows, as plain Python objects."""
-        found: list[Any] = self.values[rows].tolist()
-        return found
+        """Ids of rows, as plain Python objects."""
+        names: list[Any] = self.values[rows].tolist()
+        return names
 
 
-def read_ids(values: Any, what: str) -> npt.NDArray[Any]:
-    """Ids as an int64 array or an array of strings.
+def read_ids(values: Any, kind: str) -> npt.NDArray[Any]:
+    """Convert ids to an int64 array or an array of strings.
 
     Raises
     ------
     IdTypeError
-        If they are neither, or some are numbers and others strings; the first such is named.
+        If they are neither, or integers and strings are mixed; the error names the first such id.
     """
     if hasattr(values, "to_numpy"):  # a column of a data frame
         values = values.to_numpy()
-    array = values if isinstance(values, np.ndarray) else _as_array(values)
+    array = values if isinstance(values, np.ndarray) else _object_array(values)
     if array.ndim != 1:
-        raise IdTypeError(f"{what} ids of shape (n,) are needed, not {array.shape}")
+        raise IdTypeError(f"{kind} ids must have shape (n,), got {array.shape}")
     if array.dtype.kind in "iu":
         return array.astype(np.int64, copy=False)
     if array.dtype.kind == "U":
@@ -92,43 +107,43 @@ def read_ids(values: Any, what: str) -> npt.NDArray[Any]:
     if array.dtype.kind == "f":
         bad = ~(np.isfinite(array) & (array == np.floor(array)))
         if bad.any():
-            row = int(bad.argmax())
-            raise IdTypeError(
-                f"{what} ids are whole numbers or strings, not {array[row].item()!r} (row {row})"
-            )
+            raise _type_error(array, bad, kind)
         return array.astype(np.int64)
-    return _of_objects(array, what)
+    return _read_objects(array, kind)
 
 
-def _as_array(values: Any) -> npt.NDArray[Any]:
-    # numpy would make strings of numbers among strings
+def _object_array(values: Any) -> npt.NDArray[Any]:
+    # numpy would convert numbers among strings to strings
     array = np.empty(len(values), object)
     array[:] = list(values)
     return array
 
 
-def _of_objects(array: npt.NDArray[Any], what: str) -> npt.NDArray[Any]:
-    kinds = np.array([_kind(value) for value in array], "U1")
-    if (kinds == "?").any():
-        row = int((kinds == "?").argmax())
+def _read_objects(array: npt.NDArray[Any], kind: str) -> npt.NDArray[Any]:
+    types = np.array([_id_type(value) for value in array], "U1")
+    if (types == "?").any():
+        raise _type_error(array, types == "?", kind)
+    if len(set(types.tolist())) > 1:
+        number, string = int((types == "i").argmax()), int((types == "s").argmax())
         raise IdTypeError(
-            f"{what} ids are whole numbers or strings, not {array[row]!r} (row {row})"
+            f"{kind} ids are of mixed types: {array[number]!r} (row {number}) and "
+            f"{array[string]!r} (row {string}). Convert all of them to integers or to strings"
         )
-    if len(set(kinds.tolist())) > 1:
-        number, string = int((kinds == "i").argmax()), int((kinds == "s").argmax())
-        raise IdTypeError(
-            f"{what} ids are of mixed types, such as {array[number]!r} (row {number}) and "
-            f"{array[string]!r} (row {string}): make all of them numbers, or all strings"
-        )
-    if len(array) and kinds[0] == "s":
+    if len(array) and types[0] == "s":
         return array.astype(str)
     return array.astype(np.int64)
 
 
-def _kind(value: Any) -> str:
+def _type_error(array: npt.NDArray[Any], bad: npt.NDArray[np.bool_], kind: str) -> IdTypeError:
+    row = int(bad.argmax())
+    value = array[row].item() if isinstance(array[row], np.generic) else array[row]
+    return IdTypeError(f"{kind} ids must be integers or strings, got {value!r} (row {row})")
+
+
+def _id_type(value: Any) -> str:
     if isinstance(value, str):
         return "s"
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return "i"
-    whole = isinstance(value, (float, np.floating)) and float(value).is_integer()
-    return "i" if whole else "?"
+    integral = isinstance(value, (float, np.floating)) and float(value).is_integer()
+    return "i" if integral else "?"

@@ -1,7 +1,7 @@
-"""The official files of MovieLens, as ratings and as tables of movies and users.
+"""Readers of the official MovieLens files: ratings, movies and users.
 
-Files are not part of this package, and GroupLens does not allow to pass them on: see
-https://grouplens.org/datasets/movielens/. The format is told by the files that a folder has:
+The files are not part of this package, and GroupLens does not allow redistribution: see
+https://grouplens.org/datasets/movielens/. The format follows from the files in a folder:
 
 - 100k: ``u.data``, ``u.item``, ``u.user``
 - 1M: ``ratings.dat``, ``movies.dat``, ``users.dat``; 10M: the same without users
@@ -26,7 +26,7 @@ from simec.recommender.data.files import FileError
 from simec.recommender.data.ids import Ids
 from simec.recommender.data.ratings import Ratings
 
-_CHUNK = 1 << 22  # bytes that are parsed at a time
+_CHUNK = 1 << 22  # bytes parsed at a time
 _GENRES = (
     "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary",
     "Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi",
@@ -42,7 +42,7 @@ class Movie:
     ----------
     movie : int
     title : str
-        With the year in brackets, as MovieLens has it.
+        With the year in parentheses, as in MovieLens.
     genres : tuple of str
     """
 
@@ -61,9 +61,9 @@ class User:
     gender : str
         "M" or "F".
     age : int
-        Of 1M the lowest of an age group.
+        In 1M, the lowest age of a group.
     occupation : str
-        Of 1M a number.
+        In 1M, a number.
     zip : str
     """
 
@@ -77,24 +77,24 @@ class User:
 def read_movielens(path: Any) -> Ratings:
     """Read the ratings of a MovieLens data set.
 
-    Ten million ratings take less than half a gigabyte on the way.
+    Reading ten million ratings takes less than half a gigabyte of memory.
 
     Parameters
     ----------
     path : str or path
-        Of the unpacked folder, or of its file of ratings.
+        The unpacked folder, or its file of ratings.
 
     Returns
     -------
     Ratings
-        With MovieLens' ids of users and movies.
+        With the ids of MovieLens.
 
     Raises
     ------
     FileNotFoundError
         If the folder has none of the official files.
     FileError
-        If a line is malformed, or a user has rated a movie twice; it says which line.
+        If a line is malformed or a user has rated a movie twice; the message names the line.
     """
     file = _find(path, "u.data", "ratings.dat", "ratings.csv")
     separator = {".dat": b"::", ".csv": b","}.get(file.suffix, b"\t")
@@ -112,7 +112,7 @@ def read_movielens(path: Any) -> Ratings:
     del rows, columns
     matrix = sparse.csr_matrix((values, place), (len(names_u), len(names_m)), dtype=np.float32)
     if matrix.nnz < len(values):
-        _report_twice(file, place, len(names_m), names_u, names_m, _header(file))
+        _report_repeated(file, place, len(names_m), names_u, names_m, _header(file))
     return Ratings(matrix, Ids(names_u, "user"), Ids(names_m, "item"))
 
 
@@ -122,7 +122,11 @@ def read_movies(path: Any) -> list[Movie]:
     Parameters
     ----------
     path : str or path
-        Of the folder, or of its file of movies.
+        The folder, or its file of movies.
+
+    Returns
+    -------
+    list of Movie
     """
     file = _find(path, "u.item", "movies.dat", "movies.csv")
     if file.suffix == ".csv":
@@ -133,12 +137,16 @@ def read_movies(path: Any) -> list[Movie]:
 
 
 def read_users(path: Any) -> list[User]:
-    """Read what is known of the users of MovieLens 100k or 1M.
+    """Read the users of MovieLens 100k or 1M.
 
     Parameters
     ----------
     path : str or path
-        Of the folder, or of its file of users.
+        The folder, or its file of users.
+
+    Returns
+    -------
+    list of User
     """
     file = _find(path, "u.user", "users.dat")
     if file.suffix == ".dat":
@@ -147,58 +155,58 @@ def read_users(path: Any) -> list[User]:
 
 
 def _find(path: Any, *names: str) -> Path:
-    found = Path(os.fspath(path)).expanduser()
-    if not found.exists():
-        raise missing_file(str(found))
-    if not found.is_dir():
-        return found
+    target = Path(os.fspath(path)).expanduser()
+    if not target.exists():
+        raise missing_file(str(target))
+    if not target.is_dir():
+        return target
     for name in names:
-        if (found / name).exists():
-            return found / name
-    raise FileNotFoundError(f"{found} has none of {', '.join(names)}: is it a MovieLens folder?")
+        if (target / name).exists():
+            return target / name
+    raise FileNotFoundError(f"{target} has none of {', '.join(names)}: is it a MovieLens folder?")
 
 
-# Ratings: in pieces, as arrays
+# Ratings: in chunks, as arrays
 
 
 def _parsed(file: Path, separator: bytes) -> Iterator[tuple[Any, Any, Any]]:
-    """Users, movies and values of some megabytes of lines at a time."""
+    """Users, movies and values of a few megabytes of lines at a time."""
     number = 1 + _header(file)
     with file.open("rb") as stream:
         for _ in range(_header(file)):
             stream.readline()
-        while piece := stream.read(_CHUNK):
-            piece += stream.readline()
-            yield _numbers(piece, separator, file, number)
-            number += piece.count(b"\n")
+        while chunk := stream.read(_CHUNK):
+            chunk += stream.readline()
+            yield _numbers(chunk, separator, file, number)
+            number += chunk.count(b"\n")
 
 
 def _header(file: Path) -> int:
     return 1 if file.suffix == ".csv" else 0
 
 
-def _numbers(piece: bytes, separator: bytes, file: Path, number: int) -> tuple[Any, Any, Any]:
-    text = piece.replace(separator, b" ")
+def _numbers(chunk: bytes, separator: bytes, file: Path, number: int) -> tuple[Any, Any, Any]:
+    text = chunk.replace(separator, b" ")
     try:
         table = np.loadtxt(io.BytesIO(text), np.float64, comments=None, ndmin=2, encoding="ascii")
-        fine = table.shape == (_count(piece), 4) and bool(np.isfinite(table).all())
+        fine = table.shape == (_count(chunk), 4) and bool(np.isfinite(table).all())
         fine = fine and bool((table[:, :2] >= 1).all() and (table[:, :2] % 1 == 0).all())
     except (ValueError, UnicodeDecodeError):
         fine = False
     if not fine:
-        _report(piece, separator, file, number)
+        _report_malformed(chunk, separator, file, number)
     return (
         table[:, 0].astype(np.int32), table[:, 1].astype(np.int32), table[:, 2].astype(np.float32)
     )  # fmt: skip
 
 
-def _count(piece: bytes) -> int:
-    return piece.count(b"\n") + (not piece.endswith(b"\n"))
+def _count(chunk: bytes) -> int:
+    return chunk.count(b"\n") + (not chunk.endswith(b"\n"))
 
 
-def _report(piece: bytes, separator: bytes, file: Path, number: int) -> None:
-    """Raise the error of the first line that is malformed."""
-    for here, line in enumerate(piece.splitlines(), number):
+def _report_malformed(chunk: bytes, separator: bytes, file: Path, number: int) -> None:
+    """Raise the error of the first malformed line."""
+    for here, line in enumerate(chunk.splitlines(), number):
         fields = line.split(separator)
         try:
             user, movie, value = int(fields[0]), int(fields[1]), float(fields[2])
@@ -212,26 +220,28 @@ def _report(piece: bytes, separator: bytes, file: Path, number: int) -> None:
                 .replace("\t", "<tab>")
                 .join(("user", "movie", "rating", "timestamp"))
             )
-            raise FileError(f"{file}, line {here} is not {names}: {line!r}")
+            raise FileError(f"{file}, line {here} must be {names}, got {line!r}")
     raise FileError(f"{file}: lines from {number} on are malformed")
 
 
-def _report_twice(file: Path, place: Any, n: int, users: Any, movies: Any, header: int) -> None:
+def _report_repeated(file: Path, place: Any, n: int, users: Any, movies: Any, header: int) -> None:
     key = place[0].astype(np.int64) * n + place[1]
     order = np.argsort(key, kind="stable")
     again = order[1:][key[order][1:] == key[order][:-1]]
     line = int(again.min())
     user, movie = users[place[0][line]], movies[place[1][line]]
-    raise FileError(f"{file}, line {line + 1 + header}: user {user} has rated movie {movie} before")
+    raise FileError(
+        f"{file}, line {line + 1 + header}: user {user} has already rated movie {movie}"
+    )
 
 
-# Movies and users: few, as objects
+# Movies and users: as objects
 
 
 def _lines(
     file: Path, read: Callable[[list[str]], Any], separator: str, *, header: bool = False
 ) -> Iterator[Any]:
-    # 100k and 1M are in latin-1, the others in UTF-8
+    # 100k and 1M are encoded in latin-1, the others in UTF-8
     raw = file.read_bytes()
     try:
         text = raw.decode("utf-8")
@@ -254,8 +264,8 @@ def _movie_of_csv(fields: list[str]) -> Movie:
 
 
 def _movie_of_dat(fields: list[str]) -> Movie:
-    # a title may hold the separator
-    return Movie(int(fields[0]), "::".join(fields[1:-1]) or _none(), _genres(fields[-1]))
+    # a title may contain the separator
+    return Movie(int(fields[0]), "::".join(fields[1:-1]) or _no_title(), _genres(fields[-1]))
 
 
 def _movie_of_100k(fields: list[str]) -> Movie:
@@ -270,5 +280,5 @@ def _genres(text: str) -> tuple[str, ...]:
     return () if text == "(no genres listed)" else tuple(text.split("|"))
 
 
-def _none() -> str:
-    raise ValueError("there is no title")
+def _no_title() -> str:
+    raise ValueError("the title is empty")

@@ -84,12 +84,12 @@ class RecommenderContract:
     def test_recommendations_are_sorted_and_not_of_what_was_seen(self, fitted):
         users, items, _ = self.known()
         seen = set(items[users == 103].tolist())
-        found = fitted.recommend(103, n=N_ITEMS)
+        found = fitted.recommend(103, topn=N_ITEMS)
         assert len(found) == N_ITEMS - len(seen)
         assert not seen & {item for item, _ in found}
         scores = [score for _, score in found]
         assert scores == sorted(scores, reverse=True)
-        every = fitted.recommend(103, n=N_ITEMS, exclude_seen=False)
+        every = fitted.recommend(103, topn=N_ITEMS, exclude_seen=False)
         assert {item for item, _ in every} == set(range(1000, 1000 + N_ITEMS))
         assert [pair for pair in every if pair[0] not in seen] == found
 
@@ -137,15 +137,19 @@ class RecommenderContract:
         assert max(similar) <= 1 + 1e-5
 
     def test_unknown_ids_are_named(self, fitted):
-        with pytest.raises(UnknownIdError, match=r"^user 7 was not there.*unknown='average'"):
+        with pytest.raises(
+            UnknownIdError, match=r"^user 7 is not in the training data.*unknown='average'"
+        ):
             fitted.predict([100, 7], [1000, 1000])
-        with pytest.raises(KeyError, match="item 9 was not there"):
+        with pytest.raises(KeyError, match="item 9 is not in the training data"):
             fitted.predict(100, 9)
         with pytest.raises(UnknownIdError, match="user 7"):
             fitted.recommend(7)
         with pytest.raises(UnknownIdError, match="item 3 "):
             fitted.recommend(100, items=[1001, 3])
-        with pytest.raises(ValueError, match="unknown is 'error' or 'average', not 'mean'"):
+        with pytest.raises(
+            ValueError, match="unknown must be one of 'error', 'average', got 'mean'"
+        ):
             fitted.predict(100, 9, unknown="mean")
         if self.knows_similar:
             with pytest.raises(UnknownIdError, match="item 3 "):
@@ -162,7 +166,7 @@ class RecommenderContract:
         assert len(fitted.recommend(7, 4, unknown="average")) == 4
 
     def test_ids_of_the_other_kind(self, fitted):
-        with pytest.raises(TypeError, match="user ids are whole numbers, not strings such as 'x'"):
+        with pytest.raises(TypeError, match="user ids must be integers, got strings such as 'x'"):
             fitted.predict(["x"], [1000])
 
     def test_a_user_and_an_item_without_ratings(self):

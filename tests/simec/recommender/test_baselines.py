@@ -11,13 +11,13 @@ from simec.linalg.ridge import DualRidge, kernel_ridge_rows
 from simec.recommender import (
     ColdStartRecommender,
     ContentLinear,
-    Neighbourhood,
+    ItemKNN,
     ResidualSVD,
     SVDRidge,
     as_ratings,
 )
 from simec.recommender.baselines.item_knn import item_similarities
-from simec.recommender.cold_start import own
+from simec.recommender.cold_start import solve_near
 from tests.simec.recommender.contract import N_ITEMS, N_USERS, RecommenderContract
 
 
@@ -59,9 +59,9 @@ class TestSVDRidgeOfBoth(RecommenderContract):
         return SVDRidge(2, ridge=0.3, alphas=(0.1, 1.0))
 
 
-class TestNeighbourhood(RecommenderContract):
+class TestItemKNN(RecommenderContract):
     def make(self):
-        return Neighbourhood(5, shrinkage=1.0)
+        return ItemKNN(5, shrinkage=1.0)
 
 
 class TestContentLinear(RecommenderContract):
@@ -127,7 +127,7 @@ def test_svd_ridge_regresses_embeddings_on_features():
     expected = Ridge(3.0).fit(X, model.item_vectors_).predict(new)
     users = np.repeat(np.arange(12), 2)
     found = model.predict(users, np.tile([50, 51], 12), item_features=([50, 51], new))
-    from simec.recommender.baselines.content_linear import BIAS_ALPHAS
+    from simec.recommender.content_base import BIAS_ALPHAS
 
     counts = ratings.matrix.getnnz(axis=0)
     errors = {}
@@ -212,7 +212,7 @@ def plain_similarity(values, known, shrinkage):
 @pytest.mark.parametrize("shrinkage", [0.0, 3.0])
 def test_similarities_are_over_users_in_common(shrinkage):
     ratings = ratings_of()
-    rest = Neighbourhood().fit(ratings).residuals_
+    rest = ItemKNN().fit(ratings).residuals_
     expected = plain_similarity(rest.toarray(), ratings.matrix.toarray() > 0, shrinkage)
     np.testing.assert_allclose(item_similarities(rest, shrinkage), expected, atol=1e-6)
 
@@ -220,7 +220,7 @@ def test_similarities_are_over_users_in_common(shrinkage):
 @pytest.mark.parametrize(("k", "power"), [(2, 1.0), (4, 2.0), (100, 1.0)])
 def test_neighbours_are_the_nearest_that_were_rated(k, power):
     ratings = ratings_of()
-    model = Neighbourhood(k, shrinkage=2.0, power=power, regularization=0.5).fit(ratings)
+    model = ItemKNN(k, shrinkage=2.0, power=power, regularization=0.5).fit(ratings)
     rest, known = model.residuals_.toarray(), ratings.matrix.toarray() > 0
     b = model.biases_
     for user in range(12):
@@ -274,7 +274,7 @@ def test_own_vectors_stay_near_what_is_expected():
     rng = np.random.default_rng(0)
     known = sparse.random(6, 10, 0.4, "csr", rng=rng)
     W, expected = rng.standard_normal((10, 2)), rng.standard_normal((6, 2))
-    found = own(known, W, expected, 0.8)
+    found = solve_near(known, W, expected, 0.8)
     for row in range(6):
         at, values = known[row].indices, known[row].data
         system = W[at].T @ W[at] + 0.8 * np.eye(2)
@@ -329,15 +329,15 @@ def test_similar_items_among_new_ones():
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (ResidualSVD(0), "n_components is at least 1"),
-        (ResidualSVD(2, ridge=-1), "ridge is a finite number from 0"),
+        (ResidualSVD(0), "n_components must be an integer >= 1, got 0"),
+        (ResidualSVD(2, ridge=-1), "ridge must be a finite number >= 0, got -1"),
         (SVDRidge(2, alphas=()), "alphas must have at least one penalty"),
         (SVDRidge(2, alphas=(0.0,)), "each penalty in alphas must be a finite number > 0"),
-        (Neighbourhood(0), "n_neighbours is at least 1"),
-        (Neighbourhood(power=0.0), "power must be more than 0"),
-        (ContentLinear(alpha=0.0), "alpha must be more than 0"),
-        (ColdStartRecommender(0), "n_components is at least 1"),
-        (ColdStartRecommender(2, l2_items=0.0), "l2_items must be more than 0"),
+        (ItemKNN(0), "n_neighbors must be an integer >= 1, got 0"),
+        (ItemKNN(power=0.0), "power must be a finite number > 0, got 0.0"),
+        (ContentLinear(alpha=0.0), "alpha must be a finite number > 0, got 0.0"),
+        (ColdStartRecommender(0), "n_components must be an integer >= 1, got 0"),
+        (ColdStartRecommender(2, l2_items=0.0), "l2_items must be a finite number > 0, got 0.0"),
         (ColdStartRecommender(2, alphas=()), "alphas must have at least one penalty"),
     ],
 )

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from simec.recommender import Averages, as_ratings
+from simec.recommender import BiasBaseline, as_ratings
 from simec.recommender.content_embedding import ContentEmbedding, residual_similarity
 
 
@@ -22,7 +22,7 @@ def planted(seed=0, n_users=200, n_items=120):
 
 def test_similarity_is_the_cosine_of_columns_of_residuals():
     _, ratings = planted(n_users=10, n_items=6)
-    b = Averages().fit(ratings).biases_
+    b = BiasBaseline().fit(ratings).biases_
     rest = np.zeros(ratings.shape)
     for user, item in zip(*ratings.matrix.nonzero(), strict=True):
         rest[user, item] = ratings.matrix[user, item] - b.mean - b.users[user] - b.items[item]
@@ -77,7 +77,7 @@ def test_items_with_few_ratings_are_not_learned_from():
 
 def test_too_little_to_learn_from():
     X, ratings = planted(n_users=10)
-    with pytest.raises(ValueError, match="0 items have features and 50 ratings"):
+    with pytest.raises(ValueError, match="must have features and 50 ratings, but 0 items have"):
         ContentEmbedding(min_ratings=50).fit(ratings, item_features=X)
-    with pytest.raises(ValueError, match="min_ratings is at least 1"):
+    with pytest.raises(ValueError, match="min_ratings must be an integer >= 1, got 0"):
         ContentEmbedding(min_ratings=0).fit(ratings, item_features=X)

@@ -1,10 +1,10 @@
-"""Averages and `Recommender` in all its forms keep the contract."""
+"""BiasBaseline and `Recommender` in all its forms keep the contract."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from simec.recommender import Averages, Recommender
+from simec.recommender import BiasBaseline, Recommender
 from tests.simec.recommender.contract import N_ITEMS, N_USERS, RecommenderContract
 
 
@@ -12,7 +12,7 @@ class TestAverages(RecommenderContract):
     learns = knows_similar = False
 
     def make(self):
-        return Averages()
+        return BiasBaseline()
 
 
 class TestVariational(RecommenderContract):
@@ -69,7 +69,7 @@ class TestFeaturesAlone(RecommenderContract):
     features = ITEMS
 
     def make(self):
-        return Recommender(2, l2=0.3, own=0)
+        return Recommender(2, l2=0.3, id_feature_scale=0)
 
 
 class TestHiddenLayers(RecommenderContract):
@@ -77,7 +77,13 @@ class TestHiddenLayers(RecommenderContract):
 
     def make(self):
         return Recommender(
-            2, hidden_layers=(6,), l2=0.01, own=0, max_iter=30, batch_size=8, random_state=0
+            2,
+            hidden_layers=(6,),
+            l2=0.01,
+            id_feature_scale=0,
+            max_iter=30,
+            batch_size=8,
+            random_state=0,
         )
 
 

@@ -49,13 +49,13 @@ def test_ids_that_are_text_and_values_that_are_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("1,7,5\n2,7\n3,,4\n", r"line 3 has no user, item and value: \['3', '', '4'\]"),
-        ("1,7,5\n2\n", "line 2 has no user, item and value"),
-        ("1,7,5\n\n2,7,good\n", "line 3: a rating is a number, not 'good'"),
-        ("1,7,nan\n", "line 1: a rating is a finite number, not nan"),
+        ("1,7,5\n2,7\n3,,4\n", r"line 3 must have a user, item and value, got \['3', '', '4'\]"),
+        ("1,7,5\n2\n", "line 2 must have a user, item and value"),
+        ("1,7,5\n\n2,7,good\n", "line 3: a rating must be a number, got 'good'"),
+        ("1,7,nan\n", "line 1: a rating must be finite, got nan"),
         ("user,item,value\n", "has no ratings"),
         ("", "has no ratings"),
-        ("1,7,5\nx,y,z\n", "line 2: a rating is a number, not 'z'"),
+        ("1,7,5\nx,y,z\n", "line 2: a rating must be a number, got 'z'"),
     ],
 )
 def test_lines_that_are_no_ratings(tmp_path, text, message):
@@ -93,11 +93,11 @@ def test_tables_of_features(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("id,a\n1,2\n2\n", "line 3 has 1 fields, not 2"),
-        ("id\n1\n", "no header with an id and a feature"),
-        ("id,a\n", "has a header alone"),
+        ("id,a\n1,2\n2\n", "line 3 has 1 fields, but the header has 2"),
+        ("id\n1\n", "must have a header with an id and a feature"),
+        ("id,a\n", "has a header, but no rows"),
         ("id,a\n1,x\n2,y\n", "has no feature that occurs 2 times"),
-        ("id,a\n1,2\n1,3\n", "item 1 is there twice"),
+        ("id,a\n1,2\n1,3\n", "item 1 occurs twice"),
     ],
 )
 def test_what_is_no_table(tmp_path, text, message):
@@ -188,14 +188,20 @@ def test_evaluation(folder):
 @pytest.mark.parametrize(
     ("args", "message"),
     [
-        (("for", "plain", "nobody"), "user 'nobody' was not there in training"),
-        (("predict", "plain", "u3", "x"), "item 'x' is not in the model, whose items are numbers"),
-        (("predict", "plain", "u3", "77"), "item 77 was not there"),
+        (("for", "plain", "nobody"), "user 'nobody' is not in the training data"),
+        (
+            ("predict", "plain", "u3", "x"),
+            "item 'x' is not in the model, whose item ids are integers",
+        ),
+        (("predict", "plain", "u3", "77"), "item 77 is not in the training data"),
         (("for", "nowhere", "u3"), "No recommender: there is no such folder"),
-        (("explain", "plain", "u3", "5"), "users have none: fit with user_features"),
+        (
+            ("explain", "plain", "u3", "5"),
+            "users have no features to explain by: fit with user_features",
+        ),
         (("train", "none.csv", "--out", "x"), "No such file"),
         (("train", "train.csv", "--out", "."), "holds other things"),
-        (("evaluate", "plain", "items.csv"), "item ids are whole numbers, not strings such as"),
+        (("evaluate", "plain", "items.csv"), "item ids must be integers, got strings such as"),
     ],
 )
 def test_errors_in_one_line(folder, args, message, monkeypatch):

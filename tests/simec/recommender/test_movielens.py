@@ -65,16 +65,16 @@ class TestRatings:
         monkeypatch.setattr(movielens, "_CHUNK", size)
         lines = DAT.splitlines()
         text = "\n".join([*lines[:2], line, *lines[2:]]) + "\n"
-        with pytest.raises(FileError, match=r"ratings\.dat, line 3 is not user::movie::rating"):
+        with pytest.raises(FileError, match=r"ratings\.dat, line 3 must be user::movie::rating"):
             read_movielens(folder(tmp_path, ratings_dat=text))
 
     def test_a_header_counts_as_a_line(self, tmp_path):
         text = "userId,movieId,rating,timestamp\n1,2,3,4\n1;2\n"
-        with pytest.raises(FileError, match=r"ratings\.csv, line 3 is not user,movie"):
+        with pytest.raises(FileError, match=r"ratings\.csv, line 3 must be user,movie"):
             read_movielens(folder(tmp_path, ratings_csv=text))
 
     def test_rated_twice(self, tmp_path):
-        with pytest.raises(FileError, match=r"line 5: user 1 has rated movie 661 before"):
+        with pytest.raises(FileError, match=r"line 5: user 1 has already rated movie 661"):
             read_movielens(folder(tmp_path, ratings_dat=DAT + "1::661::3::1\n"))
 
     def test_nothing_there(self, tmp_path):

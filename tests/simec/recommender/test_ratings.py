@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import sparse
 
-from simec.recommender import Averages, Features, Ids, Recommender, as_features, as_ratings
+from simec.recommender import BiasBaseline, Features, Ids, Recommender, as_features, as_ratings
 from simec.recommender.biases import Biases
 
 TRIPLES = [("ann", 7, 4.0), ("bob", 7, 1.0), ("ann", 3, 5.0)]
@@ -83,7 +83,9 @@ def test_duplicates_are_counted_and_the_last_one_counts():
     assert table(mean) == {("a", 1): 3.0, ("b", 1): 3.0}
     with pytest.raises(ValueError, match=message + ": use duplicates='last' or 'mean'"):
         as_ratings(given_, duplicates="error")
-    with pytest.raises(ValueError, match="duplicates is 'last', 'mean' or 'error', not 'sum'"):
+    with pytest.raises(
+        ValueError, match="duplicates must be one of 'last', 'mean', 'error', got 'sum'"
+    ):
         as_ratings(given_, duplicates="sum")
 
 
@@ -107,17 +109,17 @@ def test_the_last_of_any_ratings(triples):
     ("data", "error", "message"),
     [
         ([], ValueError, "there are no ratings"),
-        ([("a", 1)], ValueError, r"rating 0 is no \(user, item, value\): \('a', 1\)"),
-        (["abc"], ValueError, "rating 0 is no"),
+        ([("a", 1)], ValueError, r"rating 0 must be \(user, item, value\), got \('a', 1\)"),
+        (["abc"], ValueError, "rating 0 must be"),
         ([("a", 1, 1), ("b", 1, np.nan)], ValueError, "1 ratings are NaN or infinite.* row 1"),
         ([("a", 1, np.inf)], ValueError, "row 0"),
-        ([("a", 1, "good")], ValueError, r"a rating is a number, not 'good' \(row 0\)"),
+        ([("a", 1, "good")], ValueError, r"a rating must be a number, got 'good' \(row 0\)"),
         ([("a", 1, 1), (2, 1, 3)], TypeError, "user ids are of mixed types.* 2 .row 1. and 'a'"),
         ([("a", 1, 1), ("b", "x", 3)], TypeError, "item ids are of mixed types"),
-        ([("a", 1.5, 1)], TypeError, "item ids are whole numbers or strings, not 1.5"),
-        ([("a", None, 1)], TypeError, r"not None \(row 0\)"),
+        ([("a", 1.5, 1)], TypeError, "item ids must be integers or strings, got 1.5"),
+        ([("a", None, 1)], TypeError, r"got None \(row 0\)"),
         ((["a"], [1, 2], [3]), ValueError, "1 users, 2 items and 1 values"),
-        (np.eye(4), ValueError, r"not an array of shape \(4, 4\): for a matrix"),
+        (np.eye(4), ValueError, r"got an array of shape \(4, 4\). Pass a matrix"),
         (5, TypeError, "cannot be read from int"),
     ],
 )
@@ -127,9 +129,9 @@ def test_what_is_no_rating(data, error, message):
 
 
 def test_ids_of_a_sparse_matrix():
-    with pytest.raises(ValueError, match=r"1 users for a matrix of shape \(3, 3\): 3 are needed"):
+    with pytest.raises(ValueError, match=r"matrix of shape \(3, 3\) needs 3 users, got 1 users"):
         as_ratings(sparse.eye(3), users=["a"])
-    with pytest.raises(ValueError, match="user 'a' is there twice"):
+    with pytest.raises(ValueError, match="user 'a' occurs twice"):
         as_ratings(sparse.eye(3), users=["a", "b", "a"])
     with pytest.raises(ValueError, match="for sparse matrices"):
         as_ratings(TRIPLES, users=["a"])
@@ -164,7 +166,7 @@ def test_split(by, axis):
     assert table(train) | table(test) == table(ratings)
     with pytest.raises(ValueError, match="between 0 and 1"):
         ratings.split(1)
-    with pytest.raises(ValueError, match="by is"):
+    with pytest.raises(ValueError, match="by must be one of"):
         ratings.split(by="time")
 
 
@@ -172,7 +174,7 @@ def test_biases_are_penalised_least_squares():
     rng = np.random.default_rng(3)
     matrix = sparse.random(9, 7, 0.5, random_state=rng, format="csr")
     matrix.data = rng.normal(3, 1, matrix.nnz)
-    found = Biases.of(matrix, 2.0, 0.5)
+    found = Biases.fit(matrix, 2.0, 0.5)
     rows, columns = matrix.tocoo().coords if hasattr(matrix, "coords") else matrix.nonzero()
     design = np.zeros((matrix.nnz, 16))
     design[np.arange(matrix.nnz), rows] = design[np.arange(matrix.nnz), 9 + columns] = 1
@@ -184,13 +186,13 @@ def test_biases_are_penalised_least_squares():
     np.testing.assert_allclose(
         rest.data, matrix.data - matrix.data.mean() - design @ expected, atol=1e-5
     )
-    assert found.user(np.array([-1, 2])).tolist() == [0, found.users[2]]
+    assert found.of_users(np.array([-1, 2])).tolist() == [0, found.users[2]]
 
 
 def test_averages_of_many_ratings_are_plain_averages():
     users, items = np.divmod(np.arange(600), 20)
     high = np.linspace(-1, 1, 20)
-    averages = Averages(shrinkage_users=0, shrinkage_items=0)
+    averages = BiasBaseline(shrinkage_users=0, shrinkage_items=0)
     averages.fit((users, items, 3 + high[items] + (users % 2) - 0.5))
     np.testing.assert_allclose(averages.biases_.items, high, atol=1e-6)
     np.testing.assert_allclose(averages.biases_.users, (np.arange(30) % 2) - 0.5, atol=1e-6)
@@ -221,14 +223,14 @@ def test_forms_of_features():
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ((["a"], np.zeros((2, 3))), "2 rows for 1 items: give"),
+        ((["a"], np.zeros((2, 3))), "2 rows for 1 items. Pass"),
         ((["a", "b"], np.array([[1, 2], [np.nan, 0]])), "features of item 'b' are NaN"),
         ((["a", "b"], sparse.csr_matrix([[0, 2], [np.inf, 0]])), "features of item 'b' are NaN"),
-        ((["a"], [["red"]]), "features are no numbers"),
-        ((["a"], [1.0]), r"have shape \(n, D\), not \(1,\)"),
+        ((["a"], [["red"]]), "features must be numbers"),
+        ((["a"], [1.0]), r"must have shape \(n, D\), got \(1,\)"),
         ((["a"], [[1.0]], ["x", "y"]), "2 names for 1 features"),
-        ((["a", "a"], np.zeros((2, 1))), "item 'a' is there twice"),
-        ((1, 2, 3, 4), r"are \(ids, matrix\)"),
+        ((["a", "a"], np.zeros((2, 1))), "item 'a' occurs twice"),
+        ((1, 2, 3, 4), r"must be \(ids, matrix\) or \(ids, matrix, names\), got 4 values"),
         (np.zeros((2, 2)), "need ids here"),
     ],
 )
@@ -252,7 +254,7 @@ def test_names_say_which_feature_is_which():
     as_csr = Features(features.ids, sparse.csr_matrix(features.matrix), features.names)
     np.testing.assert_array_equal(as_csr.named(["c", "x", "a"]).matrix.toarray(), expected)
     assert features.named(["a", "b", "c"]) is features
-    with pytest.raises(ValueError, match="none of the item features was there in training"):
+    with pytest.raises(ValueError, match="none of the item features occurred in training"):
         features.named(["x"])
     ratings = [(u, i, float((u + i) % 4)) for u in range(5) for i in (1, 2, 3)]
     recommender = Recommender(1, l2=0.1).fit(ratings, item_features=features)
@@ -265,19 +267,21 @@ def test_names_say_which_feature_is_which():
 def test_features_that_are_missing_are_counted():
     features = Features(Ids(["a"], "item"), np.ones((1, 2)))
     triples = [("u", "a", 1), ("u", "b", 3), ("v", "c", 5), ("v", "a", 2)]
-    message = "2 of 3 items have no features, the first is 'b': they are predicted by "
-    with pytest.warns(UserWarning, match=message + "their own ratings alone"):
+    message = "2 of 3 items have no features, the first is 'b': they are predicted from "
+    with pytest.warns(UserWarning, match=message + "their ratings alone"):
         Recommender(1).fit(triples, item_features=features)
     with pytest.warns(UserWarning, match=message + "averages alone"):
-        found = Recommender(1, own=0).fit(triples, item_features=features)
+        found = Recommender(1, id_feature_scale=0).fit(triples, item_features=features)
     b = found.biases_
     expected = b.mean + b.users[0] + b.items[1:]
     np.testing.assert_allclose(found.predict("u", ["b", "c"]), expected, rtol=1e-5)
 
 
 def test_features_that_nothing_was_fitted_with():
-    with pytest.raises(ValueError, match="item features are given, but Averages was fitted witho"):
-        Averages().fit(TRIPLES).predict("ann", 5, item_features=([5], [[1.0]]))
+    with pytest.raises(
+        ValueError, match="item_features were passed, but BiasBaseline was fitted witho"
+    ):
+        BiasBaseline().fit(TRIPLES).predict("ann", 5, item_features=([5], [[1.0]]))
     found = Recommender(1).fit([(1, 1, 2.0), (2, 2, 3.0)], item_features=([1, 2], np.eye(2)))
-    with pytest.raises(ValueError, match="3 features are given, but there were 2 in training"):
+    with pytest.raises(ValueError, match="new items have 3 features, but the training data has 2"):
         found.predict(1, 5, item_features=([5], [[1.0, 2, 3]]))

@@ -9,7 +9,7 @@ import pytest
 from scipy import sparse
 
 from simec.linalg.ridge import cross_validated_ridge
-from simec.recommender import Averages, Features, Ids, Recommender, as_ratings, evaluate
+from simec.recommender import BiasBaseline, Features, Ids, Recommender, as_ratings, evaluate
 from simec.recommender.base import BaseRecommender
 
 N_USERS, N_ITEMS = 60, 40
@@ -51,9 +51,9 @@ NEW_USERS, NEW_ITEMS = np.arange(50, 60), np.arange(30, 40)
 OLD_USERS, OLD_ITEMS = np.arange(50), np.arange(30)
 
 
-@pytest.mark.parametrize("own", [0.0, 1.0])
+@pytest.mark.parametrize("own_scale", [0.0, 1.0])
 @pytest.mark.parametrize("task", ["T1", "T2a", "T2b", "T3"])
-def test_new_ones_are_predicted_by_their_features(task, own):
+def test_new_ones_are_predicted_by_their_features(task, own_scale):
     world = World()
     train = world.without(NEW_USERS + 100, NEW_ITEMS + 1000)
     features, new, at = {}, {}, [OLD_USERS, OLD_ITEMS]
@@ -65,10 +65,10 @@ def test_new_ones_are_predicted_by_their_features(task, own):
         at[0] = NEW_USERS
         features["user_features"] = Features(Ids(OLD_USERS + 100, "user"), world.Z[:50])
         new["user_features"] = (NEW_USERS + 100, world.Z[50:])
-    recommender = Recommender(2, l2=0.1, own=own).fit(train, **features)
+    recommender = Recommender(2, l2=0.1, id_feature_scale=own_scale).fit(train, **features)
     users, items = pairs(*at)
     found = world.error(recommender.predict(users, items, **new), *at)
-    averages = Averages().fit(train).predict(users, items, unknown="average")
+    averages = BiasBaseline().fit(train).predict(users, items, unknown="average")
     assert found < 0.45 * world.error(averages, *at)
     first = recommender.recommend(int(at[0][0]) + 100, 3, exclude_seen=False, **new)
     assert len(first) == 3
@@ -89,7 +89,7 @@ def test_features_that_were_there_in_training_need_not_be_given_again():
     recommender = Recommender(2, l2=0.1).fit(train, item_features=world.item_features)
     users, items, values = test.triples()
     wrong = recommender.predict(users, items) - values
-    averages = Averages().fit(train).predict(users, items) - values
+    averages = BiasBaseline().fit(train).predict(users, items) - values
     assert np.sqrt((wrong**2).mean()) < 0.45 * np.sqrt((averages**2).mean())
 
 
@@ -98,12 +98,12 @@ def test_averages_of_new_items_come_of_their_features():
     train, test = world.ratings.split(0.25, by="items")
     errors = {}
     for described in (True, False):
-        recommender = Recommender(1, l2=1e5, describes_biases=described)
+        recommender = Recommender(1, l2=1e5, feature_biases=described)
         recommender.fit(train, item_features=world.item_features)
         errors[described] = 1 - recommender.score(test)
     assert errors[True] < 0.5 * errors[False]
     # the same where there are many ratings
-    many = Averages(shrinkage_items=0.0).fit(world.ratings)
+    many = BiasBaseline(shrinkage_items=0.0).fit(world.ratings)
     described = Recommender(1, l2=1e5, shrinkage_items=0.0).fit(
         world.ratings, item_features=world.item_features
     )
@@ -137,7 +137,8 @@ def test_own_ratings_say_what_features_do_not():
     nothing = np.random.default_rng(5).normal(size=(N_ITEMS, 3))
     train, test = world.ratings.split(0.2)
     errors = [
-        1 - Recommender(2, l2=0.3, own=own).fit(train, item_features=nothing).score(test)
+        1
+        - Recommender(2, l2=0.3, id_feature_scale=own).fit(train, item_features=nothing).score(test)
         for own in (0.0, 1.0)
     ]
     assert errors[1] < 0.3 * errors[0]
@@ -157,8 +158,8 @@ def test_hidden_layers_learn_what_no_linear_map_can():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             recommender = Recommender(
-                1, hidden_layers=layers, own=0, l2=1e-3, learning_rate=0.05, max_iter=60,
-                batch_size=20, activation="relu", random_state=0,
+                1, hidden_layers=layers, id_feature_scale=0, l2=1e-3, learning_rate=0.05,
+                max_iter=60, batch_size=20, activation="relu", random_state=0,
             ).fit(old, item_features=(range(60), x[:60]))  # fmt: skip
         scores.append(recommender.score(test, item_features=(range(60, 80), x[60:])))
     assert scores[1] > 0.6
@@ -202,7 +203,7 @@ def test_implicit_feedback_is_weighted_least_squares():
 
 
 def test_implicit_feedback_is_not_negative():
-    with pytest.raises(ValueError, match="counts of 0 or more, not negative"):
+    with pytest.raises(ValueError, match="must be counts >= 0, got negative"):
         Recommender(1, feedback="implicit").fit([(1, 1, 2.0), (1, 2, -1.0)])
 
 
@@ -249,12 +250,14 @@ def test_relevances_of_linear_embeddings_are_what_a_feature_changes():
 def test_explanations_need_features():
     world = World()
     recommender = Recommender(2, l2=0.1).fit(world.ratings)
-    with pytest.raises(ValueError, match="users have none: fit with user_features"):
+    with pytest.raises(
+        ValueError, match="users have no features to explain by: fit with user_features"
+    ):
         recommender.explain(107, 1011)
     recommender.fit(world.ratings, item_features=world.item_features)
-    with pytest.raises(ValueError, match="users have none"):
+    with pytest.raises(ValueError, match="users have no features"):
         recommender.explain(107, 1011, by="user")
-    with pytest.raises(ValueError, match="by is 'item' or 'user', not 'both'"):
+    with pytest.raises(ValueError, match="by must be one of 'item', 'user', got 'both'"):
         recommender.explain(107, 1011, by="both")
 
 
@@ -264,12 +267,12 @@ def test_explanations_need_features():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"feedback": "clicks"}, "feedback is 'explicit' or 'implicit', not 'clicks'"),
-        ({"n_components": 0}, "n_components is at least 1"),
-        ({"l2": -1}, "l2 is a finite number from 0"),
-        ({"own": np.nan}, "own is a finite number"),
-        ({"shrinkage_users": -1}, "shrinkage_users is a finite number from 0"),
-        ({"rating_range": (5, 1)}, r"rating_range is \(low, high\), not \(5, 1\)"),
+        ({"feedback": "clicks"}, "feedback must be one of 'explicit', 'implicit', got 'clicks'"),
+        ({"n_components": 0}, "n_components must be an integer >= 1, got 0"),
+        ({"l2": -1}, "l2 must be a finite number >= 0, got -1"),
+        ({"id_feature_scale": np.nan}, "id_feature_scale must be a finite number"),
+        ({"shrinkage_users": -1}, "shrinkage_users must be a finite number >= 0, got -1"),
+        ({"rating_range": (5, 1)}, r"rating_range must be \(low, high\), got \(5, 1\)"),
     ],
 )
 def test_parameters_are_checked(parameters, message):
@@ -303,17 +306,17 @@ def test_folders_that_hold_no_recommender(tmp_path):
         Recommender.load(tmp_path / "none")
     with pytest.raises(ValueError, match="is no recommender"):
         Recommender.load(tmp_path)
-    Averages().fit([(1, 1, 2.0)]).save(tmp_path / "a")
-    with pytest.raises(ValueError, match="holds a Averages, not a Recommender"):
+    BiasBaseline().fit([(1, 1, 2.0)]).save(tmp_path / "a")
+    with pytest.raises(ValueError, match="class BiasBaseline, not Recommender"):
         Recommender.load(tmp_path / "a")
-    assert type(BaseRecommender.load(tmp_path / "a")) is Averages
+    assert type(BaseRecommender.load(tmp_path / "a")) is BiasBaseline
     config = tmp_path / "a" / "config.json"
     text = config.read_text()
     config.write_text(text.replace('"format_version": 1', '"format_version": 99'))
     with pytest.raises(ValueError, match="has format version 99.*update it"):
         BaseRecommender.load(tmp_path / "a")
-    config.write_text(text.replace('"Averages"', '"Ratings"'))
-    with pytest.raises(ValueError, match="no recommender called 'Ratings'"):
+    config.write_text(text.replace('"BiasBaseline"', '"Ratings"'))
+    with pytest.raises(ValueError, match="class Ratings, which is not imported"):
         BaseRecommender.load(tmp_path / "a")
     config.write_text(text)
     (tmp_path / "a" / "arrays.safetensors").write_bytes(b"nothing")
@@ -322,14 +325,14 @@ def test_folders_that_hold_no_recommender(tmp_path):
     (tmp_path / "other").mkdir()
     (tmp_path / "other" / "thesis.txt").write_text("mine")
     with pytest.raises(FileExistsError):
-        Averages().fit([(1, 1, 2.0)]).save(tmp_path / "other")
+        BiasBaseline().fit([(1, 1, 2.0)]).save(tmp_path / "other")
     assert (tmp_path / "other" / "thesis.txt").read_text() == "mine"
 
 
 def test_measures_are_those_of_plain_loops():
     world = World(noise=0.3)
     train, test = world.ratings.split(0.3)
-    recommender = Averages().fit(train)
+    recommender = BiasBaseline().fit(train)
     found = evaluate(recommender, test, 5, relevant=3.5)
     users, items, values = test.triples()
     totals = []
@@ -346,7 +349,7 @@ def test_measures_are_those_of_plain_loops():
     np.testing.assert_allclose(
         [found[k] for k in ("precision", "recall", "ndcg", "hits")], expected
     )
-    with pytest.raises(ValueError, match="no rating of the test is 99 or higher"):
+    with pytest.raises(ValueError, match="no rating of the test set is >= 99"):
         evaluate(recommender, test, relevant=99)
 
 
@@ -358,7 +361,7 @@ def test_averages_are_of_what_embeddings_leave():
     rated = rng.random(len(users)) < 0.4
     values = 3 + taste + 0.3 * rng.normal(size=len(users))
     train = users[rated], items[rated], values[rated]
-    found, plain = Recommender(2).fit(train), Averages().fit(train)
+    found, plain = Recommender(2).fit(train), BiasBaseline().fit(train)
     assert found.biases_.users.std() < 0.65 * plain.biases_.users.std()
     wrong = found.predict(users[~rated], items[~rated]) - values[~rated]
     assert np.sqrt((wrong**2).mean()) < 0.4

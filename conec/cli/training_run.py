@@ -1,0 +1,246 @@
+"""A training run of ``conec train``: checks, checkpoints, progress and a summary."""
+
+from __future__ import annotations
+
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from conec import ContextEncoder, ExtendedContextEncoder, ModelError, persistence
+from conec.cli.options import load_model
+from corpora import Corpus
+from corpora.cli.app import INTERRUPTED, fail
+from corpora.cli.options import report_skipped
+from corpora.counting import Counts, count
+from corpora.encoding import TokenStream
+from corpora.files import check_folder
+
+if TYPE_CHECKING:
+    from conec.training.chunks import TrainingState
+
+# parameters that can be changed when a model is trained further, and their names in `train`
+_CHANGEABLE = {"epochs": "epochs", "alpha": "start_alpha", "min_alpha": "end_alpha"}
+
+
+def check_target(out: Path) -> ContextEncoder | None:
+    """Check that a model can be written, before hours of training.
+
+    Returns
+    -------
+    ContextEncoder or None
+        The model of an interrupted run in this folder, if there is one.
+
+    Raises
+    ------
+    OSError
+        If `out` cannot be written, or holds anything other than a model.
+    """
+    check_folder(out, marker=persistence.WEIGHTS)
+    model = _load_if_any(out)
+    return model if model is not None and model.training_state is not None else None
+
+
+def _load_if_any(path: Path) -> ContextEncoder | None:
+    try:
+        return load_model(path)
+    except (FileNotFoundError, ModelError):
+        return None
+
+
+class TrainingRun:
+    """A training run.
+
+    Parameters
+    ----------
+    corpus : Corpus
+    out : Path
+        Folder for checkpoints and the trained model.
+    checkpoint_every : tuple of float and int or None
+        Minutes and epochs between checkpoints.
+    progress : bool
+        Show bars on a terminal, and a line per epoch elsewhere.
+    """
+
+    def __init__(
+        self,
+        corpus: Corpus,
+        out: Path,
+        checkpoint_every: tuple[float, int | None],
+        progress: bool,
+    ) -> None:
+        self.corpus = corpus
+        self.out = out
+        self.checkpoint_every = checkpoint_every
+        is_terminal = sys.stderr.isatty()
+        self.bars = progress and is_terminal
+        self.lines = progress and not is_terminal
+        self._counts: Counts | None = None
+
+    def start(self, parameters: dict[str, Any]) -> None:
+        """Train a new model with some parameters of `Config`."""
+        model = ContextEncoder(**parameters)
+        self._build_vocab(model)
+        self._train(model, self._encode(model))
+
+    def update(self, other: Path, changes: dict[str, Any]) -> None:
+        """Train another model further.
+
+        Raises
+        ------
+        FileNotFoundError, ModelError, ValueError
+            If `other` is not a finished model, or `changes` has parameters that cannot be
+            changed.
+        """
+        model = load_model(other)
+        if model.training_state is not None:
+            raise ValueError(
+                f"the training of {other} was interrupted: finish it with --resume first"
+            )
+        arguments = {_CHANGEABLE[n]: value for n, value in changes.items() if n in _CHANGEABLE}
+        fixed = {n: value for n, value in changes.items() if n not in _CHANGEABLE}
+        _require_same(fixed, model.config.to_dict(), f"the model {other}")
+        self._build_vocab(model, update=True)
+        self._train(model, self._encode(model), **arguments)
+
+    def resume(self, model: ContextEncoder | None, changes: dict[str, Any]) -> None:
+        """Continue the interrupted run of a model in `out`.
+
+        Raises
+        ------
+        FileNotFoundError, ModelError, ValueError
+            If there is none, or its parameters or its corpus differ.
+        """
+        if model is None or model.training_state is None:
+            load_model(self.out)  # raises the error that says what is wrong with it
+            raise ValueError(f"{self.out} is a finished model: there is nothing to resume")
+        state = model.training_state
+        parameters = model.config.to_dict()
+        parameters |= {name: getattr(state, other) for name, other in _CHANGEABLE.items()}
+        _require_same(changes, parameters, f"the interrupted run in {self.out}")
+        stream = self._encode(model)
+        if stream.fingerprint() != state.fingerprint:
+            raise ValueError(
+                f"{self.corpus.source} is not the text that the interrupted run in {self.out} was "
+                "trained on, or it is read with other options (--clean, --tokenize, ...)"
+            )
+        self._report(f"continuing after {_progress(state)}")
+        self._train(model, stream, resume_from=self.out)
+
+    def _build_vocab(self, model: ContextEncoder, *, update: bool = False) -> None:
+        if not self.corpus.reiterable:
+            name = "standard input" if self.corpus.source == "-" else self.corpus.source
+            raise ValueError(
+                f"{name} can be read only once, but words are counted before training: write the "
+                "text to a file"
+            )
+        if isinstance(model, ExtendedContextEncoder):
+            model.build_vocab(self.corpus, update=update, progress=self.bars)
+            return
+        self._counts = count(
+            self.corpus,
+            # words that the model has are counted however rare they are in the new text
+            min_count=1 if update else model.config.min_count,
+            workers=model.config.workers,
+            progress=self.bars,
+        )
+        model.build_vocab_from_freq(
+            self._counts.words, update=update, frequencies=self._counts.frequencies
+        )
+
+    def _encode(self, model: ContextEncoder) -> TokenStream:
+        with report_skipped() as skipped:
+            if isinstance(model, ExtendedContextEncoder):
+                stream: TokenStream = model.encode(self.corpus, progress=self.bars)
+                skipped.append(self.corpus.skipped)
+                return stream
+            stream = TokenStream.encode(
+                self.corpus,
+                model.vocabulary.index,
+                workers=model.config.workers,
+                progress=self.bars,
+            )
+            skipped.append(stream.skipped)
+        return stream
+
+    def _train(self, model: ContextEncoder, stream: TokenStream, **arguments: Any) -> None:
+        # a resumed run starts within an epoch, so that one is left out of the speed
+        epoch_ends: list[float] = [] if arguments.get("resume_from") else [time.monotonic()]
+
+        def on_epoch(model: ContextEncoder) -> None:
+            epoch_ends.append(time.monotonic())
+            if self.lines:
+                state = model.training_state
+                epoch = f"{state.epoch} of {state.epochs}" if state else str(len(epoch_ends))
+                self._report(f"epoch {epoch}: loss {model.loss_history_[-1]:.4f}")
+
+        n_before = len(model.loss_history_)
+        try:
+            model.train(
+                stream,
+                callbacks=on_epoch,
+                checkpoint=self.out,
+                checkpoint_minutes=self.checkpoint_every[0],
+                checkpoint_epochs=self.checkpoint_every[1],
+                progress=self.bars,
+                **arguments,
+            )
+        except KeyboardInterrupt:
+            self._fail_interrupted()
+        self._summarize(model, stream, model.loss_history_[n_before:], epoch_ends)
+
+    def _fail_interrupted(self) -> None:
+        model = _load_if_any(self.out)
+        state = None if model is None else model.training_state
+        if state is None:
+            fail("interrupted before there was anything to save", INTERRUPTED)
+        fail(
+            f"interrupted after {_progress(state)}; saved to {self.out}. To continue, run the same "
+            "command with --resume",
+            INTERRUPTED,
+        )
+
+    def _summarize(
+        self,
+        model: ContextEncoder,
+        stream: TokenStream,
+        losses: list[float],
+        epoch_ends: list[float],
+    ) -> None:
+        words = f"{len(model):,}"
+        if self._counts is not None and self._counts.tokens:
+            n_kept = sum(self._counts.words.get(word, 0) for word in model.vocabulary.words)
+            words += (
+                f" of {self._counts.types:,} different words, covering "
+                f"{n_kept / self._counts.tokens:.1%} of {self._counts.tokens:,} tokens"
+            )
+        rows = {"words": words, "loss": " ".join(f"{loss:.4f}" for loss in losses)}
+        if len(epoch_ends) > 1 and epoch_ends[-1] > epoch_ends[0]:
+            speed = stream.n_raw * (len(epoch_ends) - 1) / (epoch_ends[-1] - epoch_ends[0])
+            rows["speed"] = f"{speed:,.0f} words/s in training"
+        rows["saved"] = f"{self.out} ({model.config.vector_size} dimensions)"
+        for name, value in rows.items():
+            typer.echo(f"{name:6} {value}")
+
+    def _report(self, message: str) -> None:
+        if self.lines or self.bars:
+            typer.echo(message, err=True)
+
+
+def _progress(state: TrainingState) -> str:
+    return f"{state.epoch} of {state.epochs} epochs" + (
+        " and part of the next" if state.next_chunk else ""
+    )
+
+
+def _require_same(changes: dict[str, Any], parameters: dict[str, Any], owner: str) -> None:
+    """Raise ValueError if the command line asks for parameters that a model does not have."""
+    for name, value in changes.items():
+        if value != parameters[name]:
+            option = "--" + name.replace("_", "-")
+            raise ValueError(
+                f"{option} of {owner} is {parameters[name]} and cannot be changed to {value}: "
+                "leave it out"
+            )

@@ -1,0 +1,205 @@
+"""Which context words make an embedding similar to a word: the linear case of Sec. 5.1."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conec.contexts.mapping import ContextMap
+from conec.embedding import Embedder, as_texts, context_vectors, index_texts
+from conec.linalg import normalize
+
+if TYPE_CHECKING:
+    from scipy import sparse
+
+    from simec.explain import Explanation
+
+PLACEHOLDER = "___"  # marks the position of the word in a text
+
+Float64 = npt.NDArray[np.float64]
+
+
+def explain_similarity(
+    model: Embedder,
+    word_or_tokens: str | Sequence[str],
+    other: str | npt.ArrayLike,
+    contexts: Sequence[str | Sequence[str]] = (),
+    a: float = 0.8,
+    *,
+    global_contexts: sparse.csr_matrix | None = None,
+) -> Explanation:
+    """Attribute the similarity of a word's embedding to its context words.
+
+    An embedding is a sum over context words, scaled to unit length, so its cosine with another
+    one is a sum, too: ``x_c (W1_c · other)`` divided by the length, for context word c. After
+    `learn_map`, W1_c is mapped, and the lengths that the map divides by are taken as constants.
+
+    Parameters
+    ----------
+    model : ContextEncoder
+    word_or_tokens : str or sequence of str
+        A word, known or not, or a text with ``"___"`` in the place of the word.
+    other : str or array of shape (d,)
+        A known word, or a vector from `embed` or `embed_word`.
+    contexts : sequence of texts
+        Texts that contain the word, as for `embed_word`.
+    a : float
+        Weight of the word's own embedding if it is known.
+    global_contexts : csr_matrix of shape (V, V), optional
+        The result of `global_contexts` for the text and settings that were passed to
+        `build_contexts` (``normalize="max"`` by default); it explains the part of the word's
+        own embedding.
+
+    Returns
+    -------
+    simec.explain.Explanation
+        Of the cosine of `other` and ``embed_word(word, contexts, a)``: relevances of shape
+        (1, V), CSR, named by words. They and `bias` sum to the cosine. `bias` is the part that
+        belongs to no context word: that of the word's own embedding unless `global_contexts`
+        is given (after `learn_map` it comes from the word's row of W1), and the means that the
+        map subtracts.
+
+    Raises
+    ------
+    KeyError
+        If `other` is not in the vocabulary.
+    ValueError
+        If the word has no known context words, a context does not contain the word, or
+        `global_contexts` does not match the embeddings.
+    RuntimeError
+        If the model has no embeddings of known words.
+
+    Examples
+    --------
+    >>> explanation = explain_similarity(
+    ...     model, "we went ___ down the hill".split(), "skiing"
+    ... )  # doctest: +SKIP
+    >>> explanation.top(3)  # doctest: +SKIP
+    """
+    from scipy import sparse
+
+    from simec.explain import Explanation
+
+    word, texts = _word_and_texts(word_or_tokens, contexts)
+    target = normalize(model.query_vector(other)[None])[0].astype(np.float64)
+    vector = model.embed_word(word, texts, a).astype(np.float64)
+    word_id = model.vocabulary.index.get(word, -1)
+    n, d = len(model), model.config.vector_size
+    relevances, x, embedding = np.zeros(n), sparse.csr_matrix((1, n)), np.zeros(d)
+    if texts:
+        relevances, x, embedding = _local_relevances(model, word, texts, target)
+    if word_id >= 0 and a > 0:
+        assert model.context_embeddings is not None  # otherwise embed_word has raised
+        row = model.context_embeddings[word_id].astype(np.float64)
+        relevances, x = (1 - a) * relevances, (1 - a) * x
+        embedding = (1 - a) * embedding + a * row
+        if global_contexts is not None:
+            of_word = _global_context_of(model, global_contexts, word_id, row)
+            W1 = model.normalized_W1[of_word.indices].astype(np.float64)
+            relevances[of_word.indices] += a * of_word.data * (W1 @ target)
+            x = x + a * of_word
+    x = sparse.csr_matrix(x, dtype=np.float64)
+    x.eliminate_zeros()
+    if not x.nnz:
+        raise ValueError(
+            f"the embedding of {word!r} has no known context words. Pass contexts, texts that "
+            "contain it, or, after build_contexts, global_contexts"
+        )
+    relevances /= float(np.linalg.norm(embedding)) or 1.0
+    by_word = sparse.csr_matrix((relevances[x.indices], x.indices, x.indptr), x.shape)
+    cosine = float(vector @ target)
+    name = other if isinstance(other, str) else "a vector"
+    return Explanation(
+        by_word, cosine, cosine - float(by_word.sum()), x, model.vocabulary.words,
+        title=f"{word} and {name}: {cosine:.3g}",
+    )  # fmt: skip
+
+
+def _local_relevances(
+    model: Embedder, word: str, texts: list[list[str]], target: Float64
+) -> tuple[Float64, Any, Float64]:
+    """Relevances of the local context before scaling, weights of words, and its embedding."""
+    text = index_texts(texts, model.vocabulary)
+    row = text.words.index(word)
+    embedding: Float64 = model.embed_contexts(text)[row].astype(np.float64)
+    if model.context_map is not None:
+        counts = [
+            context_vectors(text, len(model), window, "none")[[row]]
+            for window in model.context_map.config.windows(model.vocabulary)
+        ]
+        n_occurrences = int((text.rows == row).sum())
+        relevances = _mapped_relevances(model, model.context_map, counts, n_occurrences, target)
+        return relevances, sum(counts[1:], counts[0]), embedding
+    W1 = model.normalized_W1
+    x = context_vectors(text, len(model), model.context_window(None, "distance"))[[row]]
+    relevances = np.zeros(len(model))
+    relevances[x.indices] = x.data * (W1[x.indices].astype(np.float64) @ target)
+    return relevances, x, embedding
+
+
+def _mapped_relevances(
+    model: Embedder, context_map: ContextMap, counts: list[Any], n_occurrences: int, target: Float64
+) -> Float64:
+    """Relevances of one word's contexts, of each kind, through the map."""
+    W1, settings = model.normalized_W1, context_map.config
+    kinds = [normalize(np.asarray(x @ W1, np.float32))[0].astype(np.float64) for x in counts]
+    has_context = [bool(kind.any()) for kind in kinds]
+    total = sum(
+        (kind - mean) @ weights
+        for kind, mean, weights, used in zip(
+            kinds, context_map.mean, context_map.weights, has_context, strict=True
+        )
+        if used
+    )
+    length = float(np.linalg.norm(total)) or 1.0
+    plain = settings.plain / np.sqrt(max(n_occurrences, 1))
+    outer_length = float(np.linalg.norm(total / length + plain * kinds[-1])) or 1.0
+    relevances = np.zeros(len(model))
+    for k, (x, weights) in enumerate(zip(counts, context_map.weights, strict=True)):
+        if not has_context[k]:
+            continue
+        rows = W1[x.indices].astype(np.float64)
+        inner_length = float(np.linalg.norm(x.data @ rows))
+        direction = weights.astype(np.float64) @ target / length
+        if k == len(counts) - 1:
+            direction = direction + plain * target
+        relevances[x.indices] += x.data * (rows @ direction) / (inner_length * outer_length)
+    return relevances
+
+
+def _global_context_of(model: Embedder, contexts: Any, word_id: int, row: Float64) -> Any:
+    """A word's global context vector, if its embedding was made from it."""
+    n = len(model)
+    if model.context_map is not None:
+        raise ValueError(
+            "after learn_map, embeddings of known words come from rows of W1, not from global "
+            "contexts. Leave out global_contexts, or call build_contexts first"
+        )
+    if getattr(contexts, "shape", None) != (n, n):
+        raise ValueError(f"global_contexts must be a sparse matrix of shape ({n}, {n})")
+    from scipy import sparse
+
+    context = sparse.csr_matrix(sparse.csr_matrix(contexts)[[word_id]], dtype=np.float64)
+    embedding = (context @ model.normalized_W1.astype(np.float64))[0]
+    if not np.allclose(embedding, row, rtol=1e-3, atol=1e-4 * float(np.abs(row).max(initial=0))):
+        raise ValueError(
+            "global_contexts does not match the embeddings. Compute it with the text, window, "
+            "weighting, normalize and diagonal that were passed to build_contexts"
+        )
+    return context
+
+
+def _word_and_texts(
+    word: str | Sequence[str], contexts: Sequence[str | Sequence[str]]
+) -> tuple[str, list[list[str]]]:
+    """The word or the placeholder, and the texts that contain it."""
+    texts = as_texts(contexts)
+    if isinstance(word, str):
+        return word, texts
+    tokens = list(word)
+    if PLACEHOLDER not in tokens:
+        raise ValueError(f"the text must contain {PLACEHOLDER!r} in the place of the word")
+    return PLACEHOLDER, [tokens, *texts]

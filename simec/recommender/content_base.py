@@ -1,0 +1,145 @@
+"""Linear models of item features for each user: shared by content_linear and cold_start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from corpora.checks import check_number
+from simec.linalg.ridge import DualRidge, kernel_ridge_rows, products
+from simec.recommender.base import BaseRecommender, Entities, check_shape, check_vectors
+
+Float64 = npt.NDArray[np.float64]
+
+_ITEMS = 1 << 8  # whose predictions for all users are computed at a time
+BIAS_ALPHAS = (300.0, 1000.0, 3000.0, 10000.0, 30000.0)
+
+
+class ContentRecommender(BaseRecommender):
+    """Biases, and for each user a ridge regression of the residuals on item features.
+
+    Biases of new items are predicted from their features: by a ridge regression in which items
+    are weighted by their number of ratings, with the penalty that has the lowest error on items
+    left out. Users' regressions are fitted to ratings minus such biases of items left out, so
+    that they see in training what they will see for new items.
+
+    Parameters
+    ----------
+    alpha : float
+        Penalty of users' regressions, in units of the squared error of one rating.
+    shrinkage_users, shrinkage_items : float
+        As in `BaseRecommender`.
+    verbose : bool
+        Show a progress bar.
+    """
+
+    def __init__(
+        self,
+        *,
+        alpha: float,
+        shrinkage_users: float = 5.0,
+        shrinkage_items: float = 2.0,
+        verbose: bool = False,
+    ) -> None:
+        super().__init__(shrinkage_users=shrinkage_users, shrinkage_items=shrinkage_items)
+        self.alpha = alpha
+        self.verbose = verbose
+
+    def _check(self) -> None:
+        check_number("alpha", self.alpha, 0, above=True)
+
+    def _fit(self, residuals: Any, users: Entities, items: Entities) -> None:
+        del users
+        if items.features is None:
+            raise ValueError(f"{type(self).__name__} needs item_features")
+        counts = residuals.getnnz(axis=0)
+        used = np.flatnonzero(items.has_features & (counts > 0))
+        if not len(used):
+            raise ValueError("no item with ratings has features")
+        X = sparse.csr_matrix(items.features)
+        biases = self.biases_.items[used]
+        fit = DualRidge(X[used], counts[used]).fit(biases[:, None], BIAS_ALPHAS)
+        self.bias_alpha_ = fit.alpha
+        self.bias_map_ = fit.weights, fit.intercept
+        # the residuals that biases from features would leave, if the items were new
+        missed = np.zeros(len(items))
+        missed[used] = biases - fit.left_out[:, 0]
+        targets = residuals.copy()
+        targets.data += missed[residuals.indices].astype(np.float32)
+        self._fit_embeddings(residuals, X, used)
+        self.duals_ = kernel_ridge_rows(targets, self._kernel(X), progress=self.verbose)
+
+    # Hooks
+
+    def _fit_embeddings(self, residuals: Any, X: Any, used: Any) -> None:
+        """Learn embeddings that `_kernel` adds to the features."""
+
+    def _kernel(self, X: Any, items: Entities | None = None) -> Any:
+        """Scalar products of items with the items of training, whose features are X.
+
+        Without `items`, of those of training as if each were new. Shape (n, n_items).
+        """
+        other = X if items is None else sparse.csr_matrix(items.features)
+        kernel = products(other, X)
+        kernel /= np.float32(self.alpha)
+        return kernel
+
+    # Predictions
+
+    def _content_residuals(self, users: Entities, items: Entities) -> Any:
+        """Predict residuals from features, shape (n_users, n_items)."""
+        X = sparse.csr_matrix(self._items().features)
+        kernel = self._kernel(X, items)
+        kernel[~items.has_features] = 0
+        residuals = np.asarray(self.duals_[np.maximum(users.rows, 0)] @ kernel.T, np.float64)
+        residuals[users.rows < 0] = 0
+        return residuals + self._new_biases(items)
+
+    def _new_biases(self, items: Entities) -> Any:
+        """Biases of items without ratings, predicted from features; 0 for other items."""
+        weights, intercept = self.bias_map_
+        biases = sparse.csr_matrix(items.features) @ weights[:, 0] + intercept[0]
+        return np.where(items.has_features & ~self._is_rated(items), biases, 0)
+
+    def _is_rated(self, items: Entities) -> Any:
+        counts = self.ratings_.item_counts
+        return (items.rows >= 0) & (counts[np.maximum(items.rows, 0)] > 0)
+
+    def _residuals(self, users: Entities, items: Entities) -> Any:
+        return self._content_residuals(users, items)
+
+    def _residual_pairs(self, users: Entities, items: Entities) -> Any:
+        # each item once
+        first_items, item_of = _distinct(items)
+        first_users, user_of = _distinct(users)
+        residuals = np.empty(len(items))
+        for start in range(0, len(first_items), _ITEMS):
+            batch = slice(start, start + _ITEMS)
+            pairs = np.flatnonzero((item_of >= start) & (item_of < start + _ITEMS))
+            matrix = self._residuals(users.take(first_users), items.take(first_items[batch]))
+            residuals[pairs] = matrix[user_of[pairs], item_of[pairs] - start]
+        return residuals
+
+    def _item_vectors(self, items: Entities) -> Any:
+        return sparse.csr_matrix(items.features)
+
+    def _check_state(self) -> None:
+        super()._check_state()
+        check_vectors(self)
+        if self.item_features_ is None:
+            raise ValueError("features of items are missing")
+        weights, intercept = self.bias_map_
+        check_shape("weights of biases", weights, (self.item_features_.n_features, 1))
+        check_shape("intercept of biases", intercept, (1,))
+        check_shape("duals_", self.duals_, self.ratings_.shape)
+
+
+def _distinct(entities: Entities) -> tuple[Any, Any]:
+    """Indices of distinct entities, and for each entity which of these it is."""
+    if (entities.rows < 0).any():
+        return np.arange(len(entities)), np.arange(len(entities))
+    _, first, inverse = np.unique(entities.rows, return_index=True, return_inverse=True)
+    return first, inverse

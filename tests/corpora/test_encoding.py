@@ -1,0 +1,221 @@
+"""The encoded corpus."""
+
+from __future__ import annotations
+
+import gc
+import json
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import corpora
+from corpora import CorpusError
+from corpora import encoding as tokens
+from corpora.encoding import TokenStream
+from corpora.parallel import map_shards
+
+INDEX = {"a": 0, "b": 1, "é": 2, "ab": 7}
+WORDS = st.sampled_from(["a", "b", "é", "ab", "", "x", "-2", "zz"])
+DOCUMENTS = st.lists(st.lists(WORDS, max_size=8), max_size=12)
+
+
+def oracle(documents: list[list[str]]) -> tuple[list[list[int]], int]:
+    """Each document's ids, and how many tokens were read."""
+    encoded = []
+    for document in documents:
+        ids = [-1 if token == "" else INDEX.get(token, -2) for token in document]
+        encoded.append([i for i in ids if i != -2])
+    return encoded, sum(token != "" for document in documents for token in document)
+
+
+def as_lists(stream: TokenStream) -> tuple[list[list[int]], int]:
+    return [document.tolist() for document in stream], stream.n_raw
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    TokenStream.encode(corpora.open([["a", "x", "b"], ["", "é"]]), INDEX, tmp_path / "t")
+    return tmp_path / "t"
+
+
+@pytest.fixture
+def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(map_shards.__kwdefaults__, "shard_bytes", 1000)
+
+
+@given(DOCUMENTS, st.integers(0, 9), st.integers(0, 20))
+def test_every_token_is_encoded_once(documents: list[list[str]], piece: int, block: int) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tokens, "_LOOKUP_TOKENS", piece)
+        patch.setattr(tokens, "_BLOCK_TOKENS", block)
+        assert as_lists(TokenStream.from_documents(documents, INDEX)) == oracle(documents)
+        stream = TokenStream.encode(corpora.open(documents), INDEX)
+    # a corpus has no documents without tokens
+    assert as_lists(stream) == oracle([document for document in documents if document])
+    assert len(stream) == sum(map(len, stream))
+    assert stream.n_documents == len(stream.offsets) - 1
+    assert (stream.ids.dtype, stream.offsets.dtype) == (np.int32, np.int64)
+
+
+@settings(max_examples=4, deadline=None)
+@given(st.lists(st.lists(WORDS.filter(bool), max_size=30), min_size=100, max_size=300))
+def test_same_with_any_number_of_workers(
+    tmp_path_factory: pytest.TempPathFactory, documents: list[list[str]]
+) -> None:
+    root = tmp_path_factory.mktemp("tokens")
+    (root / "a.txt").write_text("".join(" ".join(d) + "\n" for d in documents), encoding="utf-8")
+    corpus = corpora.open(root / "a.txt")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(map_shards.__kwdefaults__, "shard_bytes", 200)
+        for workers in (1, 2):
+            stream = TokenStream.encode(corpus, INDEX, root / f"{workers}", workers=workers)
+            assert as_lists(stream) == oracle([d for d in documents if d])
+            assert sorted(p.name for p in (root / f"{workers}").iterdir()) == [
+                "ids.int32",
+                "offsets.int64",
+                "tokens.json",
+            ]
+    for name in ("ids.int32", "offsets.int64", "tokens.json"):
+        assert (root / "1" / name).read_bytes() == (root / "2" / name).read_bytes()
+
+
+def test_a_corpus_that_cannot_be_cut_streams(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tracemalloc
+
+    monkeypatch.setattr(tokens, "_BLOCK_TOKENS", 1 << 16)
+
+    def documents() -> Iterator[list[str]]:
+        for _ in range(3000):
+            yield ["a", "b"] * 1000
+
+    tracemalloc.start()
+    try:
+        stream = TokenStream.encode(corpora.open(documents()), INDEX, tmp_path / "t")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert len(stream) == 6_000_000
+    assert peak < 6e6  # all ids are 24 MB
+
+
+def test_skipped_lines_are_known(tmp_path: Path, small_shards: None) -> None:
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"a \xff\na b\n" * 300)
+    stream = TokenStream.encode(corpora.open(path, errors="skip"), INDEX, tmp_path / "t")
+    assert (stream.skipped, stream.n_documents) == (300, 300)
+    assert TokenStream.open(tmp_path / "t").skipped == 300
+
+
+def test_the_break_is_no_word_whatever_the_index() -> None:
+    stream = TokenStream.from_documents([["a", "", "b"]], {"": 5, "a": 0, "b": 1})
+    assert as_lists(stream) == ([[0, -1, 1]], 2)
+
+
+def test_a_string_is_no_document() -> None:
+    with pytest.raises(TypeError, match="got the string 'ab'"):
+        TokenStream.from_documents(["ab"], INDEX)
+
+
+def test_temporary_folder_goes_with_the_object(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    stream = TokenStream.encode(corpora.open([["a", "b"]]), INDEX)
+    assert len(list(tmp_path.iterdir())) == 1
+    ids = stream.ids
+    del stream
+    gc.collect()
+    assert list(tmp_path.iterdir()) == []
+    assert ids.tolist() == [0, 1]  # whoever holds the array can still read it
+
+
+def failing() -> Iterator[list[str]]:
+    yield ["a"] * 10_000
+    raise KeyboardInterrupt
+
+
+def test_nothing_is_left_of_what_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for path in (None, tmp_path / "t"):
+        with pytest.raises(KeyboardInterrupt):
+            TokenStream.encode(corpora.open(failing()), INDEX, path)
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_what_was_there_stays_if_encoding_fails(folder: Path) -> None:
+    before = TokenStream.open(folder).fingerprint()
+    with pytest.raises(KeyboardInterrupt):
+        TokenStream.encode(corpora.open(failing()), INDEX, folder)
+    assert TokenStream.open(folder).fingerprint() == before
+    assert [p.name for p in folder.parent.iterdir()] == ["t"]
+
+
+def test_replaces_a_token_stream_and_nothing_else(tmp_path: Path, folder: Path) -> None:
+    TokenStream.encode(corpora.open([["a"]]), INDEX, folder)
+    assert as_lists(TokenStream.open(folder)) == ([[0]], 1)
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work" / "thesis.txt").touch()
+    with pytest.raises(FileExistsError):
+        TokenStream.encode(corpora.open([["a"]]), INDEX, tmp_path / "work")
+    assert (tmp_path / "work" / "thesis.txt").exists()
+
+
+def test_fingerprint_tells_ids_and_borders() -> None:
+    def of(*documents: list[str]) -> int:
+        return TokenStream.from_documents(documents, INDEX).fingerprint()
+
+    assert of(["a", "b"], ["é"]) == of(["a", "x", "b"], ["é"])
+    different = {of(["a", "b"], ["é"]), of(["a"], ["b", "é"]), of(["b", "a"], ["é"]), of(), of([])}
+    assert len(different) == 5
+
+
+def test_fingerprint_is_the_same_for_file_and_memory(folder: Path) -> None:
+    in_memory = TokenStream.from_documents([["a", "x", "b"], ["", "é"]], INDEX)
+    assert TokenStream.open(folder).fingerprint() == in_memory.fingerprint()
+
+
+@pytest.mark.parametrize("name", ["ids.int32", "offsets.int64", "tokens.json"])
+def test_missing_or_cut_file(folder: Path, name: str) -> None:
+    whole = (folder / name).read_bytes()
+    (folder / name).write_bytes(whole[:-3])
+    with pytest.raises(CorpusError, match="damaged"):
+        TokenStream.open(folder)
+    (folder / name).unlink()
+    with pytest.raises(CorpusError, match=name):
+        TokenStream.open(folder)
+
+
+@pytest.mark.parametrize("offsets", [[1, 2, 4], [0, 2, 3], [0, 5, 4]])
+def test_wrong_offsets(folder: Path, offsets: list[int]) -> None:
+    np.array(offsets, "<i8").tofile(folder / "offsets.int64")
+    with pytest.raises(CorpusError, match="do not follow one another"):
+        TokenStream.open(folder)
+
+
+@pytest.mark.parametrize(
+    "change", [{"tokens": -1}, {"tokens": "4"}, {"format_version": None}, {"documents": 2.0}]
+)
+def test_wrong_numbers(folder: Path, change: dict[str, object]) -> None:
+    about = json.loads((folder / "tokens.json").read_text())
+    (folder / "tokens.json").write_text(json.dumps({**about, **change}))
+    with pytest.raises(CorpusError, match="damaged"):
+        TokenStream.open(folder)
+
+
+def test_newer_version_is_told_whatever_else_it_has(folder: Path) -> None:
+    (folder / "tokens.json").write_text('{"format_version": 2}')
+    with pytest.raises(CorpusError, match="update similarity-encoders"):
+        TokenStream.open(folder)
+
+
+def test_no_token_stream(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(CorpusError, match=r"no token stream, as there is no tokens\.json"):
+            TokenStream.open(path)
