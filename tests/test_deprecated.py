@@ -74,3 +74,24 @@ def test_the_second_encoder_and_the_module_of_targets():
         second = encoder.fit_second(X, X @ X.T, X)
     expected = encoder.fit_columns(X, X @ X.T, X).transform(X)
     np.testing.assert_array_equal(second.transform(X), expected)
+
+
+def test_relation_matrices_called_middle():
+    pytest.importorskip("torch")
+    from simec.links import LinkPredictor
+
+    old = "middle is deprecated, use relation_matri"
+    with pytest.warns(DeprecationWarning, match=old):
+        predictor = LinkPredictor(4, middle="diagonal", max_iter=1)
+    with pytest.warns(DeprecationWarning, match=old):
+        assert predictor.set_params(middle="complex").relation_matrix == "complex"
+    with pytest.warns(DeprecationWarning, match=old):
+        assert LinkPredictor.thesis(middle="diagonal").relation_matrix == "diagonal"
+    assert "middle" not in predictor.get_params()
+    with pytest.warns(DeprecationWarning, match=old):
+        assert predictor.middle == "complex"
+    predictor.fit([("a", "r", "b")])
+    with pytest.warns(DeprecationWarning, match=old):
+        assert predictor.network_.middle is predictor.network_.relation_matrices
+    with pytest.warns(DeprecationWarning, match="the parameter n is deprecated, use topn"):
+        assert len(predictor.predict("a", "r", n=1)) == 1
