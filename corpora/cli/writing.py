@@ -6,10 +6,10 @@ import json
 import os
 import secrets
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -98,6 +98,7 @@ def serialize(
     beside : str
         What ``--out`` names: parts that wait to be written lie on the same disk.
     """
+    from corpora.files import temporary_folder
     from corpora.parallel import map_shards, progress_bar
 
     if workers == 1 or len(corpus.shards(2)) == 1:
@@ -109,7 +110,7 @@ def serialize(
         skipped.append(corpus.skipped)
         return
     parent = None if beside == "-" else os.path.dirname(os.path.realpath(beside))
-    with tempfile.TemporaryDirectory(prefix=".tmp-corpora-", dir=parent) as folder:
+    with temporary_folder(".tmp-corpora-", parent) as folder:
         parts = map_shards(
             partial(_write_part, how=how, folder=folder), corpus, workers=workers, progress=label
         )
@@ -123,7 +124,7 @@ def serialize(
                 skipped.append(n_skipped)
 
 
-def _write_part(shard: Corpus, how: str, folder: str) -> tuple[str, int]:
+def _write_part(shard: Corpus, how: str, folder: Path) -> tuple[str, int]:
     path = os.path.join(folder, secrets.token_hex(8))
     with open(path, "wb") as file:
         file.writelines(_encoded(SERIALIZERS[how](shard)))

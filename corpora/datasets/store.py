@@ -7,7 +7,6 @@ import hashlib
 import os
 import shutil
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Container, Iterator
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import IO, Literal
 from corpora.datasets.catalogue import CATALOGUE
 from corpora.datasets.records import Dataset, DatasetNotFoundError, Download, Kind
 from corpora.errors import warn
+from corpora.files import temporary_folder
 from corpora.readers.stream import ByteStream, open_raw
 
 _COMPRESSED = ("", ".xz", ".gz")
@@ -259,7 +259,7 @@ def fetch(name: str, progress: bool = True) -> Path:
     cache.mkdir(parents=True, exist_ok=True)
     # Everything happens in a folder of its own on the same disk, so that files appear in the cache
     # only when all are there and right.
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache) as temporary:
+    with temporary_folder(".fetch-", cache) as temporary:
         arrived: dict[str, Path] = {}
         for number, download in enumerate(dataset.downloads):
             folder = Path(temporary, str(number))
