@@ -3,7 +3,7 @@
 Filtered mean reciprocal rank and hits at 1, 3, 10 among all entities, in both directions; ties
 at their mean rank; entities that training has not seen stay in.
 
-- ours: `LinkPredictor`, middle matrices of complex numbers, softmax over entities, N3
+- ours: `LinkPredictor`, relation matrices of complex numbers, softmax over entities, N3
 - thesis_preset: `LinkPredictor.thesis`, one d × d matrix for all relations, then one for each
 - wide (WN18RR, FB15k-237): as ours, with 1,000 and 2,000 components, only if asked
   for: up to an hour of one core

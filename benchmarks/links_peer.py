@@ -9,7 +9,6 @@ import numpy as np
 import torch
 
 from benchmarks.links_data import Graph
-from simec.links.fitting import scorer
 from simec.links.queries import Queries, both_ways
 
 TRIPLES = 500  # of the test's, the first ones
@@ -46,7 +45,7 @@ def difference(predictor: Any, graph: Graph) -> dict[str, float]:
     )
     k = len(relation)
     holds = Queries.of(both_ways(known, k))
-    score = scorer(predictor.network_, predictor.embeddings_)
+    score = predictor.network_.scorer(predictor.embeddings_)
     for links, side in zip(np.split(both_ways(tested, k), 2), ("tail", "head"), strict=True):
         h, r, t = (torch.from_numpy(np.ascontiguousarray(column)) for column in links.T)
         scores = score(h, r)

@@ -442,11 +442,9 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
     >>> with atomic_path("words.txt.gz") as temporary:  # doctest: +SKIP
     ...     write(temporary)
     """
-    with suppress(OSError, ValueError):
-        kind = os.stat(path).st_mode
-        if not stat.S_ISREG(kind) and not stat.S_ISDIR(kind):
-            yield Path(path)
-            return
+    if _is_special(path):
+        yield Path(path)
+        return
     target = _checked_target(path)
     if target.is_dir():
         raise IsADirectoryError(errno.EISDIR, "A folder is in the place of the file", str(path))
@@ -472,6 +470,15 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
         if descriptor is not None:
             _release(descriptor)
+
+
+def _is_special(path: StrPath) -> bool:
+    """Whether a path is a device, named pipe or socket."""
+    try:
+        kind = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return False
+    return not stat.S_ISREG(kind) and not stat.S_ISDIR(kind)
 
 
 def _mode(path: Path) -> int | None:

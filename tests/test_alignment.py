@@ -70,8 +70,8 @@ def at(values: torch.Tensor, offset: int) -> torch.Tensor:
 
 PREDICTORS = {
     "complex": {},
-    "diagonal": {"middle": "diagonal"},
-    "full": {"middle": "full", "n3": 0.0},
+    "diagonal": {"relation_matrix": "diagonal"},
+    "full": {"relation_matrix": "full", "n3": 0.0},
     "untied": {"tied": False, "loss": "bce", "n3": 0.0},
     "features": {"hidden_layers": (5,)},
 }
@@ -161,7 +161,7 @@ def test_recommenders(tmp_path):
     for number, (recommender, data) in enumerate((
         (Recommender(4, l2=0.3), {}),
         (Recommender(4, l2=0.3), {"item_features": items}),
-        (Recommender(4, hidden_layers=(6,), own=0, l2=0.01, max_iter=3, random_state=0),
+        (Recommender(4, hidden_layers=(6,), id_feature_scale=0, l2=0.01, max_iter=3),
          {"item_features": items}),
     )):  # fmt: skip
         with warnings.catch_warnings():

@@ -59,3 +59,24 @@ def test_recommenders_and_their_parameters():
     assert (recommender.id_feature_scale, recommender.feature_biases) == (0.5, False)
     with pytest.warns(DeprecationWarning, match="Recommender.own is deprecated"):
         assert recommender.own == 0.5
+
+
+def test_relation_matrices_called_middle():
+    pytest.importorskip("torch")
+    from simec.links import LinkPredictor
+
+    old = "middle is deprecated, use relation_matri"
+    with pytest.warns(DeprecationWarning, match=old):
+        predictor = LinkPredictor(4, middle="diagonal", max_iter=1)
+    with pytest.warns(DeprecationWarning, match=old):
+        assert predictor.set_params(middle="complex").relation_matrix == "complex"
+    with pytest.warns(DeprecationWarning, match=old):
+        assert LinkPredictor.thesis(middle="diagonal").relation_matrix == "diagonal"
+    assert "middle" not in predictor.get_params()
+    with pytest.warns(DeprecationWarning, match=old):
+        assert predictor.middle == "complex"
+    predictor.fit([("a", "r", "b")])
+    with pytest.warns(DeprecationWarning, match=old):
+        assert predictor.network_.middle is predictor.network_.relation_matrices
+    with pytest.warns(DeprecationWarning, match="the parameter n is deprecated, use topn"):
+        assert len(predictor.predict("a", "r", n=1)) == 1

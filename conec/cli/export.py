@@ -12,7 +12,7 @@ from conec.cli.options import InSpace, Model, Space, load_model, vectors_of
 
 
 class Target(str, Enum):
-    """What other programs read."""
+    """Formats of other programs."""
 
     word2vec = "word2vec"
     word2vec_binary = "word2vec-binary"
@@ -23,38 +23,38 @@ class Target(str, Enum):
 def export(
     model: Model,
     out: Annotated[
-        Path, typer.Option("--out", help="File to write, or folder for projector and spacy.")
+        Path, typer.Option("--out", help="File to write; for projector and spacy, a folder.")
     ],
     to: Annotated[
         Target,
         typer.Option(
             "--to",
-            help="word2vec's text or binary format (also of gensim, fastText, ...; compressed "
-            "with a suffix such as .gz), TensorBoard's projector (two TSV files), or a spaCy "
-            "pipeline.",
+            help="word2vec: its text or binary format, also of gensim, fastText and others, "
+            "compressed if the file ends in .gz or the like. projector: two TSV files for "
+            "TensorBoard's embedding projector. spacy: a pipeline.",
         ),
     ] = Target.word2vec,
     space: InSpace = Space.context,
-    lang: Annotated[str, typer.Option("--lang", help="Language of a spaCy pipeline.")] = "xx",
+    lang: Annotated[
+        str, typer.Option("--lang", help="Language code of the spaCy pipeline.")
+    ] = "xx",
 ) -> None:
-    """Write the vectors of all known words for another program.
+    """Write the vectors of all words of a model for another program.
+
+    Of the files in a folder, only those of an earlier export are replaced.
 
     \b
       conec export news.model --out news.vec.gz
       conec export news.model --out news.bin --to word2vec-binary --space word2vec
       conec export news.model --out projector --to projector
     """  # noqa: D301
-    from conec.interop import save_projector, save_word2vec, to_spacy
+    from conec.interop import save_projector, save_spacy, save_word2vec
 
     vectors = vectors_of(load_model(model), space)
     if to is Target.projector:
         save_projector(vectors, out)
     elif to is Target.spacy:
-        from corpora.files import atomic_folder
-
-        pipeline = to_spacy(vectors, lang)
-        with atomic_folder(out, marker="meta.json") as folder:
-            pipeline.to_disk(folder)
+        save_spacy(vectors, out, lang)
     else:
         save_word2vec(vectors, out, binary=to is Target.word2vec_binary)
     typer.echo(f"{len(vectors):,} vectors of {vectors.vector_size} dimensions: {out}")

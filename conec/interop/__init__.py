@@ -1,19 +1,20 @@
 """Exchange of word vectors with other programs.
 
-Files of word2vec (text and binary), TensorBoard's embedding projector, and spaCy. Everything works
-on `gensim.models.KeyedVectors`.
+Files of word2vec (text and binary), TensorBoard's embedding projector, and spaCy. All functions
+take or return `gensim.models.KeyedVectors`.
 """
 
 from __future__ import annotations
 
 from conec.interop.checks import check_vectors, to_keyed_vectors
-from conec.interop.viewers import save_projector, to_spacy
+from conec.interop.viewers import save_projector, save_spacy, to_spacy
 from conec.interop.word2vec import load_word2vec, save_word2vec
 
 __all__ = [
     "check_vectors",
     "load_word2vec",
     "save_projector",
+    "save_spacy",
     "save_word2vec",
     "to_keyed_vectors",
     "to_spacy",

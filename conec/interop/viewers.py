@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
+import errno
+import hashlib
+import json
 import os
+from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from conec.interop.checks import check_vectors, require_writable
-from corpora.files import atomic_path
+from conec.types import StrPath
+from corpora.files import atomic_path, relative_files, replace_folder
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
-StrPath = str | os.PathLike[str]
+RECORD = "conec-export.json"
+"""Name of a file with checksums of exported files: an export replaces only these."""
+_PROJECTOR = ("vectors.tsv", "metadata.tsv")
 
 
 def save_projector(vectors: KeyedVectors, folder: StrPath) -> None:
@@ -23,15 +30,19 @@ def save_projector(vectors: KeyedVectors, folder: StrPath) -> None:
     Parameters
     ----------
     vectors : gensim.models.KeyedVectors
-        The vectors; cut them first if there are more than a browser shows (some 10,000).
+        The browser shows about 10,000 vectors; select them first if there are more.
     folder : path
-        Where ``vectors.tsv`` and ``metadata.tsv`` go; made if it is not there. With the attribute
-        ``"count"`` the metadata have a header and two columns, otherwise only the words.
+        Folder for ``vectors.tsv`` and ``metadata.tsv``; created if it does not exist. If the
+        vectors have the attribute ``"count"``, the metadata have a header and two columns,
+        otherwise only the words. The files of an earlier export are replaced, which
+        ``conec-export.json`` lists; other files stay.
 
     Raises
     ------
     ValueError
-        If `check_vectors` finds fault, or a word is empty or holds a tab or line end.
+        If `check_vectors` finds an error, or a word is empty or contains a tab or line end.
+    FileExistsError
+        If one of the files exists and is not as an earlier export wrote it.
 
     Notes
     -----
@@ -42,6 +53,7 @@ def save_projector(vectors: KeyedVectors, folder: StrPath) -> None:
     require_writable(words, forbidden="\t\r\n")
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
+    _require_exported(target, [name for name in _PROJECTOR if (target / name).exists()])
     values = "\t".join(["%.9g"] * vectors.vectors.shape[1]) + "\n"
     with atomic_path(target / "vectors.tsv") as temporary, open(temporary, "wb") as out:
         for row in vectors.vectors:
@@ -55,17 +67,17 @@ def save_projector(vectors: KeyedVectors, folder: StrPath) -> None:
             out.writelines(
                 f"{word}\t{count}\n".encode() for word, count in zip(words, counts, strict=True)
             )
+    _write_record(target, _PROJECTOR)
 
 
 def to_spacy(vectors: KeyedVectors, lang: str = "xx") -> Any:
-    """Make a spaCy pipeline that has these word vectors.
+    """Make a spaCy pipeline with these word vectors.
 
     Parameters
     ----------
     vectors : gensim.models.KeyedVectors
-        The vectors.
     lang : str, default="xx"
-        Code of the language, which decides the tokenizer; ``"xx"`` is for any.
+        Language code, which selects the tokenizer; ``"xx"`` is for any language.
 
     Returns
     -------
@@ -75,7 +87,7 @@ def to_spacy(vectors: KeyedVectors, lang: str = "xx") -> Any:
     Raises
     ------
     ValueError
-        If `check_vectors` finds fault.
+        If `check_vectors` finds an error.
     ImportError
         If spaCy is not installed.
     """
@@ -94,3 +106,74 @@ def to_spacy(vectors: KeyedVectors, lang: str = "xx") -> Any:
         name=f"{lang}_vectors",
     )
     return nlp
+
+
+def save_spacy(vectors: KeyedVectors, folder: StrPath, lang: str = "xx") -> None:
+    """Write word vectors as the folder of a spaCy pipeline; ``spacy.load`` reads it.
+
+    Parameters
+    ----------
+    vectors : gensim.models.KeyedVectors
+    folder : path
+        A folder to create, or an earlier export to replace. Checksums of all files are kept in
+        ``conec-export.json``: a folder with any other or changed file is not replaced, so that
+        components trained by others are never deleted.
+    lang : str, default="xx"
+        As in `to_spacy`.
+
+    Raises
+    ------
+    FileExistsError
+        If the folder holds files that are not from an earlier export.
+    OSError
+        If it cannot be written.
+    ValueError, ImportError
+        As `to_spacy`.
+    """
+    pipeline = to_spacy(vectors, lang)
+    with replace_folder(folder, _exported_files) as temporary:
+        pipeline.to_disk(temporary)
+        _write_record(temporary, relative_files(temporary))
+
+
+# Which files an export may replace
+
+
+def _exported_files(folder: Path, is_leftover: bool) -> Collection[str]:
+    """Names of all files of a folder; FileExistsError if `save_spacy` did not write one of them."""
+    names = [name for name in relative_files(folder) if name != RECORD]
+    if not is_leftover:
+        _require_exported(folder, names)
+    # the record goes last, so that what remains after a crash is still known
+    return [*names, RECORD] if (folder / RECORD).exists() else names
+
+
+def _require_exported(folder: Path, names: Iterable[str]) -> None:
+    """Raise FileExistsError unless files are as an earlier export wrote them."""
+    try:
+        checksums = dict(json.loads((folder / RECORD).read_bytes())["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        checksums = {}
+    for name in names:
+        if checksums.get(name) != _sha256(folder / name):
+            why = "was changed after" if name in checksums else "is not from"
+            raise FileExistsError(
+                errno.EEXIST,
+                f"Nothing is replaced: {name} {why} an export of vectors. Choose another folder",
+                os.fspath(folder),
+            )
+
+
+def _write_record(folder: Path, names: Iterable[str]) -> None:
+    checksums = {name: _sha256(folder / name) for name in names}
+    with atomic_path(folder / RECORD) as temporary:
+        temporary.write_text(json.dumps({"sha256": checksums}, indent=1))
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    if not path.is_symlink():  # exports have none
+        with open(path, "rb") as file:
+            while block := file.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()

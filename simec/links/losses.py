@@ -1,12 +1,13 @@
-"""The error of all scores of some queries, and its gradient, in the memory of the scores.
+"""Losses over all scores of a batch, and their gradients, in the memory of the scores.
 
-A batch of b queries has b × n scores, far more than there are numbers in embeddings. So they are
-computed into memory that is used again, derivatives take their place, and the few positives are
-not subtracted from them but dealt with on their own.
+A batch of b queries has b × n scores, far more numbers than the embeddings of its entities. So
+scores are computed into a reused buffer, derivatives overwrite them, and the few positives are
+handled separately instead of being subtracted from them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -14,21 +15,21 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-_ROWS = 16  # at a time, where a pass needs memory of its own
+_ROWS = 16  # at a time, where a pass needs temporary memory
 
 
 @dataclass
 class Positives:
-    """Which scores of a batch are of links that hold.
+    """Scores of a batch that belong to true links.
 
     Attributes
     ----------
     rows, columns : int64 Tensor of shape (p,)
-        Of the scores.
+        Positions in the scores.
     weights : Tensor of shape (p,)
-        How much each counts.
+        Weight of each positive.
     row_weights : Tensor of shape (b,)
-        How much what a row's scores share counts.
+        Weight of the term that the scores of a row share, such as the softmax's denominator.
     """
 
     rows: Tensor
@@ -37,54 +38,53 @@ class Positives:
     row_weights: Tensor
 
 
-Error = Callable[[Tensor, Positives], Tensor]
+Loss = Callable[[Tensor, Positives], Tensor]
 
 
 def softmax_(scores: Tensor, positives: Positives) -> Tensor:
-    """Cross-entropy of the softmax over all entities, once for each positive.
+    """Cross-entropy of the softmax over all entities, summed over positives.
 
-    Scores become probabilities.
+    Overwrites scores with probabilities.
     """
     torch.softmax(scores, 1, out=scores)
-    found = scores[positives.rows, positives.columns]
-    # a probability that is rounded to 0 has no logarithm
-    return -(found.clamp(min=torch.finfo(found.dtype).tiny).log() @ positives.weights)
+    p = scores[positives.rows, positives.columns]
+    # a probability that was rounded to 0 has no logarithm
+    return -(p.clamp(min=torch.finfo(p.dtype).tiny).log() @ positives.weights)
 
 
 def bce_(scores: Tensor, positives: Positives) -> Tensor:
     """Binary cross-entropy of sigmoids, summed over all scores.
 
-    Scores become probabilities.
+    Overwrites scores with probabilities.
     """
-    found = scores[positives.rows, positives.columns]
+    true = scores[positives.rows, positives.columns]
     shared = torch.cat([F.softplus(part).sum(1) for part in torch.split(scores, _ROWS)])
     torch.sigmoid(scores, out=scores)
-    return shared @ positives.row_weights - found @ positives.weights
+    return shared @ positives.row_weights - true @ positives.weights
 
 
-ERRORS: dict[str, Error] = {"softmax": softmax_, "bce": bce_}
+LOSSES: dict[str, Loss] = {"softmax": softmax_, "bce": bce_}
 
 
 class Gradients:
-    """Memory for scores and for the gradient of all embeddings, used again for each batch."""
+    """Computes losses and their gradients in buffers that are reused for each batch."""
 
     def __init__(self) -> None:
-        self._held: dict[str, Tensor] = {}
+        self._buffers: dict[str, Tensor] = {}
 
-    def memory(self, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        """Uninitialised, of a shape."""
-        size = 1
-        for n in shape:
-            size *= n
-        held = self._held.get(name)
+    def buffer(self, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
+        """Uninitialised memory of a shape, with the dtype and device of another tensor."""
+        size = math.prod(shape)
+        held = self._buffers.get(name)
         if held is None or held.numel() < size or held.dtype != like.dtype:
-            held = self._held[name] = torch.empty(size, dtype=like.dtype, device=like.device)
+            held = torch.empty(size, dtype=like.dtype, device=like.device)
+            self._buffers[name] = held
         return held[:size].view(shape)
 
     @torch.no_grad()
-    def of(
+    def compute(
         self,
-        error: Error,
+        loss: Loss,
         queries: Tensor,
         W: Tensor,
         positives: Positives,
@@ -92,14 +92,14 @@ class Gradients:
         offset: Tensor | None = None,
         fixed: bool = False,
     ) -> tuple[Tensor, Tensor, Tensor | None, Tensor]:
-        """Error of the scores ``queries Wᵀ + offset``, and its derivatives.
+        """Loss of the scores ``queries Wᵀ + offset``, and its derivatives.
 
         Parameters
         ----------
-        error : callable
-            One of `ERRORS`.
+        loss : callable
+            One of `LOSSES`.
         queries : Tensor of shape (b, d)
-            Embeddings times middle matrices.
+            Embeddings times relation matrices.
         W : Tensor of shape (n, d)
         positives : Positives
         offset : Tensor of shape (n,), optional
@@ -109,19 +109,19 @@ class Gradients:
 
         Returns
         -------
-        error : Tensor, a scalar
+        total : Tensor, a scalar
         by_queries : Tensor of shape (b, d)
         by_W : Tensor of shape (n, d), or None if fixed
             Valid until the next call.
         by_offset : Tensor of shape (n,)
         """
         p = positives
-        scores = self.memory("scores", (len(queries), len(W)), W)
+        scores = self.buffer("scores", (len(queries), len(W)), W)
         if offset is None:
             torch.mm(queries, W.T, out=scores)
         else:
             torch.addmm(offset, queries, W.T, out=scores)
-        total = error(scores, p)
+        total = loss(scores, p)
         by_queries = (scores @ W).mul_(p.row_weights[:, None])
         by_queries.index_add_(0, p.rows, W[p.columns] * -p.weights[:, None])
         by_offset = scores.T @ p.row_weights if offset is not None else queries.new_zeros(0)
@@ -129,7 +129,7 @@ class Gradients:
             by_offset.index_add_(0, p.columns, -p.weights)
         if fixed:
             return total, by_queries, None, by_offset
-        by_W = self.memory("W", tuple(W.shape), W)
+        by_W = self.buffer("W", tuple(W.shape), W)
         torch.mm(scores.T, queries * p.row_weights[:, None], out=by_W)
         by_W.index_add_(0, p.columns, queries[p.rows] * -p.weights[:, None])
         return total, by_queries, by_W, by_offset

@@ -1,7 +1,7 @@
 """The network for links: a Similarity Encoder with a tensor as last layer (2.1, 4.1).
 
-Of an entity's embedding y, and a relation's middle matrix M, scores of all entities as the other
-end of the link are ``y M Wᵀ``. W are the embeddings themselves, or weights of their own.
+An entity's embedding y and the matrix M of a relation give the scores of all entities as the other
+end of the link, ``y M Wᵀ``. W are the embeddings themselves, or separate weights.
 """
 
 from __future__ import annotations
@@ -10,27 +10,31 @@ import math
 from typing import Any
 
 import torch
+from scipy import sparse
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
+from corpora.errors import warn
+from simec.data.inputs import DenseInputs, Inputs, SparseInputs
+from simec.links.queries import Scorer
 from simec.network import SparseLinear, perceptron
 
-MIDDLES = ("complex", "diagonal", "full")
+RELATION_MATRICES = ("complex", "diagonal", "full")
 
 
 class _Grouped(torch.autograd.Function):
-    """Rows times the matrix of their relation, a product for each relation that occurs."""
+    """Rows times the matrix of their relation, with one product for each relation that occurs."""
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, weight: Tensor, relations: Tensor) -> Tensor:
         order = torch.argsort(relations)
         found, counts = torch.unique_consecutive(relations[order], return_counts=True)
-        parts = list(zip(found.tolist(), torch.split(order, counts.tolist()), strict=True))
+        groups = list(zip(found.tolist(), torch.split(order, counts.tolist()), strict=True))
         out = torch.empty_like(y)
-        for r, rows in parts:
+        for r, rows in groups:
             out[rows] = y[rows] @ weight[r]
         ctx.save_for_backward(y, weight)
-        ctx.parts = parts
+        ctx.groups = groups
         return out
 
     @staticmethod
@@ -38,24 +42,24 @@ class _Grouped(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, Tensor, None]:
         y, weight = ctx.saved_tensors
         by_y, by_weight = torch.empty_like(y), torch.zeros_like(weight)
-        for r, rows in ctx.parts:
+        for r, rows in ctx.groups:
             by_y[rows] = gradient[rows] @ weight[r].T
             by_weight[r] = y[rows].T @ gradient[rows]
         return by_y, by_weight, None
 
 
-class Middle(nn.Module):
-    """One middle matrix for each relation.
+class RelationMatrices(nn.Module):
+    """One matrix for each relation.
 
     Parameters
     ----------
     n_relations, n_components : int
     kind : {"complex", "diagonal", "full"}
-        A full matrix (RESCAL), a diagonal (DistMult), or blocks of 2 × 2 that turn and scale,
-        which is a diagonal of complex numbers (ComplEx). The first half of an embedding are
-        real parts then, the second half imaginary ones.
+        A full matrix (RESCAL), a diagonal (DistMult), or blocks of 2 × 2 that rotate and scale,
+        which is a diagonal of complex numbers (ComplEx). With the last, the first half of an
+        embedding holds the real parts and the second half the imaginary parts.
     scale : float
-        Standard deviation at the start. A full matrix starts with what keeps lengths as they are.
+        Initial standard deviation. Full matrices start with one that preserves lengths.
 
     Attributes
     ----------
@@ -74,7 +78,7 @@ class Middle(nn.Module):
             nn.init.normal_(self.weight, std=scale)
 
     def forward(self, y: Tensor, relations: Tensor) -> Tensor:
-        """Rows y times the matrices of their relations, shape (b, d)."""
+        """Multiply rows y by the matrices of their relations, shape (b, d)."""
         if self.kind == "full":
             product: Tensor = _Grouped.apply(y, self.weight, relations)  # type: ignore[no-untyped-call]
             return product
@@ -85,7 +89,7 @@ class Middle(nn.Module):
         return torch.cat([y1 * m1 - y2 * m2, y1 * m2 + y2 * m1], 1)
 
     def cubes(self, y: Tensor) -> Tensor:
-        """Sums of cubed moduli of embeddings, shape (b,), which N3 keeps small."""
+        """Sums of cubed moduli of embeddings, shape (b,): what the N3 penalty keeps small."""
         if self.kind == "complex":
             y1, y2 = y.chunk(2, 1)
             # a root has no derivative at 0
@@ -93,37 +97,37 @@ class Middle(nn.Module):
         return y.abs().pow(3).sum(1)
 
     def relation_cubes(self, relations: Tensor) -> Tensor:
-        """The same of middle matrices, shape (b,)."""
+        """Sums of cubed moduli of the matrices of some relations, shape (b,)."""
         m = self.weight[relations]
         return m.abs().pow(3).sum((1, 2)) if self.kind == "full" else self.cubes(m)
 
 
 class LinkNetwork(nn.Module):
-    """Embedding network, middle matrices, and last layer.
+    """Embedding network, relation matrices, and last layer.
 
     Parameters
     ----------
     n_entities, n_relations, n_components : int
-    kind : str
-        Of middle matrices.
+    kind : {"complex", "diagonal", "full"}
+        Form of the relation matrices.
     n_features : int, optional
-        The network takes features of entities; if not given, rows of the identity.
+        D, for a network that takes features of entities. By default it takes their numbers.
     hidden_layers : tuple of int
     activation : str
     tied : bool
-        Whether the last layer are the embeddings of entities.
+        Whether the embeddings of entities are the last layer.
     n_biases : int
-        How many constants an entity's scores have: 0, one for all relations, or one for each.
+        Biases of an entity's scores: 0, one for all relations, or one for each relation.
     scale : float
-        Standard deviation of weights at the start: of entities, and of relations unless full.
+        Initial standard deviation of the weights of entities, and of relations unless full.
 
     Attributes
     ----------
     encoder : Module
         From features, or numbers of entities, to embeddings of shape (b, d).
-    middle : Middle
+    relation_matrices : RelationMatrices
     last : Parameter of shape (n, d), or None
-        W, if it is not the embeddings.
+        W if it is not the embeddings.
     bias : Parameter of shape (n_biases, n), or None
     """
 
@@ -149,10 +153,114 @@ class LinkNetwork(nn.Module):
         else:
             sizes = (n_features, *hidden_layers, n_components)
             self.encoder = perceptron(sizes, activation, sparse=True)
-        self.middle = Middle(n_relations, n_components, kind, scale)
+        self.n_features = n_features
+        self.relation_matrices = RelationMatrices(n_relations, n_components, kind, scale)
         self.last = None if tied else nn.Parameter(torch.randn(n_entities, n_components) * scale)
         self.bias = nn.Parameter(torch.zeros(n_biases, n_entities)) if n_biases else None
 
+    @property
+    def middle(self) -> RelationMatrices:
+        """Deprecated name of `relation_matrices`."""
+        warn("LinkNetwork.middle is deprecated, use relation_matrices", DeprecationWarning)
+        return self.relation_matrices
+
+    def embed(self, inputs: Inputs | None = None, entities: Tensor | None = None) -> Tensor:
+        """Embeddings of all or some entities, shape (c, d).
+
+        Parameters
+        ----------
+        inputs : Inputs, optional
+            Features, if the network takes them; embeddings have a graph then. Without features
+            they are the weights themselves, or a copy of some rows.
+        entities : int64 Tensor of shape (c,), optional
+        """
+        if inputs is None:
+            weight = self._entity_weights().detach()
+            return weight if entities is None else weight[entities]
+        rows = torch.arange(len(inputs)) if entities is None else entities.cpu()
+        Y: Tensor = self.encoder(inputs.batch(rows))
+        return Y
+
+    def backward(self, Y: Tensor, entities: Tensor | None, gradient: Tensor) -> None:
+        """Pass on the gradient of embeddings that `embed` returned, to be used before the next.
+
+        Parameters
+        ----------
+        Y, gradient : Tensor of shape (c, d)
+        entities : int64 Tensor of shape (c,), ascending and unique; optional
+            As passed to `embed`.
+        """
+        if self.n_features is not None:
+            Y.backward(gradient)  # type: ignore[no-untyped-call]
+            return
+        weight = self._entity_weights()
+        if entities is None:
+            weight.grad = gradient
+            return
+        weight.grad = torch.sparse_coo_tensor(
+            entities[None], gradient, weight.shape, is_coalesced=True, check_invariants=False
+        )
+
+    def _entity_weights(self) -> nn.Parameter:
+        weight = self.encoder.weight
+        assert isinstance(weight, nn.Parameter)
+        return weight
+
     def biases(self, relations: Tensor) -> Tensor | None:
-        """Constants of some relations, shape (b, n) or, where all have the same, (1, n)."""
+        """Biases of some relations, shape (b, n), or (1, n) where all have the same."""
         return self.bias if self.bias is None or len(self.bias) == 1 else self.bias[relations]
+
+    def score_all(self, Y: Tensor, queries: Tensor, relations: Tensor) -> Tensor:
+        """Scores of all entities, shape (b, n).
+
+        Parameters
+        ----------
+        Y : Tensor of shape (n, d)
+            Embeddings of all entities.
+        queries : Tensor of shape (b, d)
+            Embeddings times relation matrices.
+        relations : int64 Tensor of shape (b,)
+        """
+        W = Y if self.last is None else self.last
+        scores, biases = queries @ W.T, self.biases(relations.to(Y.device))
+        return scores if biases is None else scores.add_(biases)
+
+    def scorer(self, Y: Tensor) -> Scorer:
+        """Make a function from entities and relations to the scores of all entities.
+
+        Parameters
+        ----------
+        Y : Tensor of shape (n, d)
+            Embeddings of all entities.
+        """
+
+        @torch.no_grad()
+        def score(entities: Tensor, relations: Tensor) -> Tensor:
+            q = self.relation_matrices(Y[entities.to(Y.device)], relations.to(Y.device))
+            return self.score_all(Y, q, relations)
+
+        return score
+
+    @torch.no_grad()
+    def score_links(self, Y: Tensor, h: Tensor, r: Tensor, t: Tensor) -> Tensor:
+        """Scores of single links, shape (b,); h, r and t are int64 of shape (b,)."""
+        W = Y if self.last is None else self.last
+        scores: Tensor = (self.relation_matrices(Y[h], r) * W[t]).sum(1)
+        if self.bias is None:
+            return scores
+        return scores + self.bias[r if len(self.bias) > 1 else torch.zeros_like(r), t]
+
+
+def as_inputs(features: Any, device: torch.device) -> Inputs | None:
+    """Features as the embedding network takes them; None stays None.
+
+    Parameters
+    ----------
+    features : float32 array or CSR matrix of shape (n, D), or None
+    device : torch.device
+    """
+    if features is None:
+        return None
+    if sparse.issparse(features):
+        return SparseInputs(features, device)
+    return DenseInputs(torch.from_numpy(features), device)

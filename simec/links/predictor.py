@@ -1,97 +1,132 @@
-"""LinkPredictor: learns which relations hold between entities, and tells what is missing."""
+"""LinkPredictor: learns which relations hold between entities, and predicts missing ones."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+import hashlib
+import json
+import logging
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from numbers import Integral
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import torch
+from scipy import sparse
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
+from sklearn.exceptions import NotFittedError
+from sklearn.utils import check_array, check_random_state
 
+from corpora.callbacks import as_callback
+from corpora.checks import check_choice, check_integer, check_number
+from corpora.deprecated import renamed_parameters
+from corpora.errors import warn
+from corpora.files import check_folder
+from corpora.interrupts import deferred_interrupt
+from simec.data.inputs import Inputs
 from simec.data.validation import choose_device
-from simec.links import persistence
-from simec.links.answering import Answering
-from simec.links.checks import check_parameters, read_features
-from simec.links.fitting import Fit, embed
-from simec.links.network import LinkNetwork
-from simec.links.queries import IntArray
-from simec.links.training import Schedule
+from simec.links.evaluation import Evaluation, rank_both_ways
+from simec.links.losses import LOSSES
+from simec.links.network import RELATION_MATRICES, LinkNetwork, as_inputs
+from simec.links.queries import IntArray, both_ways
+from simec.links.training import Hooks, Schedule, Snapshot, Training
 from simec.links.triples import Id, Ids, as_triples, encode, plain_id, without_duplicates
+from simec.network import ACTIVATIONS, aligned
+from simec.persistence import WEIGHTS, ModelError, write_folder
+from simec.reading import read_about
+
+logger = logging.getLogger(__name__)
+
+KIND = "simec.LinkPredictor"
+VERSION = 1
+_NETWORK, _TRAINING = "network.", "training."
+_DAMAGED = OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError
+
+FloatArray = npt.NDArray[np.float32]
+Self = TypeVar("Self", bound="LinkPredictor")
 
 
-class LinkPredictor(Answering, BaseEstimator):  # type: ignore[misc]
+class Link(NamedTuple):
+    """An entity at the other end of a link, and its score; higher scores are more likely."""
+
+    entity: Id
+    score: float
+
+
+class LinkPredictor(BaseEstimator):  # type: ignore[misc]
     """A Similarity Encoder for links: triples of head, relation and tail (4.1).
 
-    An entity's embedding y times a middle matrix M of the relation, times the last layer W, gives
-    scores of all entities as tails, ``y M Wᵀ``. Heads are found in the same way, by a reciprocal
-    relation with its own middle matrix.
+    An entity's embedding y, times the matrix M of a relation, times the last layer W, gives the
+    scores of all entities as tails, ``y M Wᵀ``. Heads are predicted in the same way, by a
+    reciprocal relation with its own matrix.
 
     Parameters
     ----------
     n_components : int
-        Dimensions d of embeddings.
-    middle : {"complex", "diagonal", "full"}
-        Form of middle matrices: blocks of 2 × 2 (ComplEx; d has to be even), diagonal
-        (DistMult), or any (RESCAL).
+        Dimension d of embeddings.
+    relation_matrix : {"complex", "diagonal", "full"}
+        Form of the relation matrices: blocks of 2 × 2 (ComplEx; d must be even), diagonal
+        (DistMult), or full (RESCAL).
     tied : bool
-        Whether embeddings are the last layer, W = Y. If not, it has weights of its own.
+        Whether embeddings are the last layer, W = Y. If not, it has separate weights.
     hidden_layers : sequence of int
-        Hidden units of the embedding network; with features only.
+        Hidden units of the embedding network; used with features only.
     activation : str
-        Of hidden units.
+        Activation of hidden units.
     loss : {"softmax", "bce"}
-        Cross-entropy of the softmax over all entities, or of a sigmoid for each.
+        Cross-entropy of the softmax over all entities, or of a sigmoid for each entity.
     targets : {"1vsall", "kvsall"}
         With softmax: whether each triple counts the same, or each pair of an entity and a
         relation, whatever the number of its answers.
     n3 : float
-        Weight of the sum of cubed moduli of what a triple's score is made of.
+        Weight of the N3 penalty: the cubed moduli of a triple's embeddings and relation matrix.
     dropout : float
-        Share of an embedding, and of its product with M, that is left out in training.
+        Fraction of an embedding, and of its product with M, that is set to 0 in training.
     n_negatives : int, optional
-        Entities drawn for each batch that answers are told from, beside those that occur in it.
-        None: all that there are. With softmax only.
+        Negative entities sampled per batch, in addition to those in the batch. None: score all
+        entities. With softmax only.
     fine_tune : bool
-        Whether one middle matrix is trained for all relations at first, and then each
-        relation's from there, with early stopping of its own; and, with sigmoids, a constant for
-        each entity as its answer.
+        Whether to train one matrix for all relations first, and then fine-tune it for each
+        relation with early stopping; with sigmoids, a bias of each entity is fine-tuned too.
     optimizer : {"adagrad", "adam"}
     learning_rate : float
     init_scale : float
-        Standard deviation at the start: of embeddings (without features), of W, and of middle
+        Initial standard deviation of embeddings (without features), of W, and of relation
         matrices unless they are full.
     batch_size : int
-        Pairs of an entity and a relation, with all their answers.
+        Queries in a batch: pairs of an entity and a relation, with all their answers.
     max_iter : int
-        Epochs at most.
+        Maximum number of epochs.
     n_iter_no_change : int
-        With validation, training ends after so many epochs without a better MRR.
+        With validation, training stops after this many epochs without a better MRR.
     average : bool
-        Whether the weights that are validated, and stay, are means over about the last epoch.
-    device : str
-        Of PyTorch; "auto" is a GPU where there is one.
+        Whether the weights that are validated and kept are means over about the last epoch.
+    device : str or torch.device
+        Device of PyTorch; "auto" uses a GPU if there is one.
     random_state : int, RandomState or None
     verbose : bool
-        Show a bar.
+        Show a progress bar.
 
     Attributes
     ----------
     entities_, relations_ : list of id
         Ids by number.
     network_ : LinkNetwork
-        ``network_.encoder``, ``network_.middle``, ``network_.last``.
+        ``network_.encoder``, ``network_.relation_matrices``, ``network_.last``.
     embeddings_ : Tensor of shape (n, d)
-        Of all entities.
+        Embeddings of all entities.
     loss_curve_, validation_curve_ : list of float
-        Mean error in each epoch; filtered MRR of (at most 3,000) links of validation after it.
+        Mean loss of each epoch; filtered MRR of (at most 3,000) validation links after it.
     best_score_ : float
         The best MRR, or NaN without validation.
     n_iter_ : int
-        Epochs.
+        Number of epochs.
     n_duplicates_ : int
-        Triples that were there more than once.
+        Duplicate triples, which were ignored.
 
     References
     ----------
@@ -108,15 +143,16 @@ class LinkPredictor(Answering, BaseEstimator):  # type: ignore[misc]
     >>> triples = [(a, "next", b) for a, b in zip(people, people[1:])]
     >>> triples += [(b, "before", a) for a, _, b in triples[1:]]
     >>> predictor = LinkPredictor(20, random_state=0, max_iter=100).fit(triples)
-    >>> predictor.predict("p0", "next", n=1, exclude_known=False)[0].entity
+    >>> predictor.predict("p0", "next", topn=1, exclude_known=False)[0].entity
     'p1'
     """
 
+    @renamed_parameters(middle="relation_matrix")
     def __init__(
         self,
         n_components: int = 200,
         *,
-        middle: Literal["complex", "diagonal", "full"] = "complex",
+        relation_matrix: Literal["complex", "diagonal", "full"] = "complex",
         tied: bool = True,
         hidden_layers: Sequence[int] = (),
         activation: str = "tanh",
@@ -133,12 +169,12 @@ class LinkPredictor(Answering, BaseEstimator):  # type: ignore[misc]
         max_iter: int = 50,
         n_iter_no_change: int = 5,
         average: bool = True,
-        device: str = "auto",
+        device: str | torch.device = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: bool = False,
     ) -> None:
         self.n_components = n_components
-        self.middle = middle
+        self.relation_matrix = relation_matrix
         self.tied = tied
         self.hidden_layers = hidden_layers
         self.activation = activation
@@ -160,54 +196,82 @@ class LinkPredictor(Answering, BaseEstimator):  # type: ignore[misc]
         self.verbose = verbose
 
     @classmethod
+    @renamed_parameters(middle="relation_matrix")
     def thesis(cls, n_components: int = 100, **parameters: Any) -> LinkPredictor:
-        """The predictor of the thesis: entities → d → d × d → entities, sigmoid, fine-tuned (4.1).
+        """Make the predictor of the thesis: entities → d → d × d → entities, fine-tuned (4.1).
 
         Parameters
         ----------
         n_components : int
         **parameters
-            Others than the preset's.
+            Parameters that differ from the preset.
         """
         preset: dict[str, Any] = {
-            "middle": "full", "tied": False, "loss": "bce", "n3": 0.0, "fine_tune": True,
+            "relation_matrix": "full", "tied": False, "loss": "bce", "n3": 0.0, "fine_tune": True,
             "optimizer": "adagrad", "learning_rate": 0.1, "init_scale": 0.1, "batch_size": 100,
-            "max_iter": 300, "n_iter_no_change": 5,
-            "average": False,
+            "max_iter": 300, "n_iter_no_change": 5, "average": False,
         }  # fmt: skip
         return cls(n_components, **{**preset, **parameters})
 
-    # Learning
+    @renamed_parameters(middle="relation_matrix")
+    def set_params(self: Self, **parameters: Any) -> Self:
+        """Set parameters, as in all estimators of scikit-learn."""
+        super().set_params(**parameters)
+        return self
+
+    # Training
 
     def fit(
-        self,
+        self: Self,
         triples: Any,
         valid: Any = None,
         *,
         entities: Iterable[Id] | None = None,
         features: Any = None,
-    ) -> LinkPredictor:
-        """Learn from triples that hold.
+        callbacks: Any = (),
+        checkpoint: Any = None,
+        checkpoint_minutes: float = 10,
+        checkpoint_epochs: int | None = None,
+        resume_from: Any = None,
+    ) -> Self:
+        """Learn from true triples.
 
         Parameters
         ----------
         triples : path, frame, array of shape (m, 3), or iterable of (head, relation, tail)
             See `simec.links.as_triples`.
-        valid : the same, optional
-            Triples that training is stopped by.
+        valid : path, frame, array or iterable, optional
+            Validation triples for early stopping.
         entities : iterable of id, optional
-            All entities that answers are ranked among. Those of triples and of validation if it
-            is not given. With features, the ids of their rows.
+            All entities that answers are ranked among; by default those of the training and
+            validation triples. With features, the ids of their rows.
         features : array or CSR matrix of shape (n, D), or frame with ids as its index; optional
-            What the network takes in place of rows of the identity.
+            Input of the embedding network, instead of rows of the identity.
+        callbacks : callable, object with ``on_epoch_end``, or iterable of these
+            Each is called with the predictor after each epoch; in fine-tuning, after each
+            relation. Training stops if one returns True.
+        checkpoint : path, optional
+            Folder to save the predictor to: every `checkpoint_minutes`, every
+            `checkpoint_epochs`, when training is interrupted (Ctrl-C), and at the end. It can be
+            loaded like any other predictor, and has the best weights so far.
+        checkpoint_minutes : float
+        checkpoint_epochs : int, optional
+            In fine-tuning, relations.
+        resume_from : path, optional
+            Checkpoint of an interrupted run on the same data, to continue. Its parameters
+            replace those of this predictor, except for `device` and `verbose`. The result is that
+            of a run without interruption, bit for bit, on the same machine.
 
         Raises
         ------
         TripleError
-            If triples cannot be read, or ids are of mixed types.
+            If triples cannot be read, or ids have mixed types.
         ValueError
-            If parameters are out of range; if an entity has no features, or validation has a
-            relation that no triple of training has.
+            If a parameter is invalid; if an entity has no features, or a validation triple has a
+            relation that no training triple has; if `resume_from` is not a checkpoint of a run on
+            this data.
+        OSError
+            If `checkpoint` cannot be written.
         KeyboardInterrupt
             After Ctrl-C; the predictor has the best weights so far.
 
@@ -215,103 +279,673 @@ class LinkPredictor(Answering, BaseEstimator):  # type: ignore[misc]
         -----
         UserWarning
             If triples occur more than once.
+        ConvergenceWarning
+            If training diverges.
         """
-        check_parameters(self)
-        train = as_triples(triples)
-        held = [] if valid is None else as_triples(valid)
-        if not train:
-            raise ValueError("there are no triples to learn from")
-        entities, X = read_features(entities, features)
-        relations = Ids.of((r for _, r, _ in train), "relation")
-        known: list[Id] = [] if entities is None else [plain_id(e, "entities") for e in entities]
-        if features is None:
-            ends = [end for h, _, t in (*train, *held) for end in (h, t)]
-            ids = Ids.of([*known, *ends], "entity")
-            # the order that was asked for, before others
-            ids = Ids([*known, *ids.ids], "entity") if known else ids
+        source, snapshot = self, None
+        if resume_from is not None:
+            source, snapshot = self._read_checkpoint(resume_from)
+        _check_parameters(source)
+        notify = as_callback(callbacks)
+        checkpoints = _Checkpoints(checkpoint, checkpoint_minutes, checkpoint_epochs)
+        data = _Data.read(triples, valid, entities, features)
+        fingerprint = data.fingerprint()
+        if snapshot is not None and snapshot.values["fingerprint"] != fingerprint:
+            raise ValueError(
+                f"{resume_from} is a checkpoint of a run on other triples, entities or features: "
+                "pass the same data, or train without resume_from"
+            )
+        # from here on the predictor changes
+        if snapshot is None:
+            seed = int(check_random_state(self.random_state).randint(1 << 31))
         else:
-            ids = Ids(known, "entity")
-            self._check_have_features(ids, train, held)
-        numbers, self.n_duplicates_ = without_duplicates(encode(train, ids, relations))
-        valid_numbers = np.unique(encode(held, ids, relations), axis=0)
-        self._entities, self._relations = ids, relations
-        self._known = np.unique(np.concatenate([numbers, valid_numbers]), axis=0)
-        self._n_features = None if X is None else int(X.shape[1])
-        self._n_trained = len(ids)
-        self._learn(numbers, valid_numbers, X)
+            seed = snapshot.values["seed"]
+            self.set_params(**source.get_params(deep=False))
+        self._entities, self._relations = data.entities, data.relations
+        self._known = np.unique(np.concatenate([data.train, data.valid]), axis=0)
+        self._n_features = None if data.features is None else int(data.features.shape[1])
+        self._n_trained = len(data.entities)
+        self.n_duplicates_ = data.n_duplicates
+
+        device = choose_device(str(self.device))
+        inputs = as_inputs(data.features, device)
+        n, k = len(data.entities), len(data.relations)
+
+        def on_epoch() -> bool:
+            if not callbacks:
+                return False
+            run.spread()
+            self._publish(run, inputs)
+            return notify(self)
+
+        def on_step(epoch_done: bool) -> None:
+            if checkpoints.due(epoch_done, interrupted.is_set()):
+                # the state of training, before the weights become the best ones
+                state = run.snapshot()
+                state.values |= {
+                    "fingerprint": fingerprint, "seed": seed, "n_epochs": checkpoints.n_epochs
+                }  # fmt: skip
+                with checkpoints.saving(), run.best_in_place():
+                    self._publish(run, inputs)
+                    self._write(checkpoint, state)
+            if interrupted.is_set():
+                raise KeyboardInterrupt
+
+        run = Training(
+            data.train, data.valid, (n, k), inputs, self._schedule(), seed, device,
+            Hooks(on_epoch, on_step),
+        )  # fmt: skip
+        base_rate = len(data.train) / (n * n * (1 if self.fine_tune else k))
+        train = run.train_each_relation if self.fine_tune else run.train_jointly
+        if snapshot is not None:
+            checkpoints.n_epochs = snapshot.values["n_epochs"]
+        begin = time.perf_counter()
+        try:
+            with deferred_interrupt() as interrupted:
+                train(lambda n_relations: self._build(n_relations, base_rate), snapshot)
+        except KeyboardInterrupt:
+            # not a deferred one: training cannot continue from here, but weights are kept
+            if run.history.losses and checkpoints.is_first and snapshot is None:
+                self._publish(run, inputs)
+                self.save(checkpoint)
+            raise
+        finally:
+            if run.network is not None:
+                self._publish(run, inputs)
+        logger.info(
+            "trained %d epochs in %.1f s, of which checkpoints took %.1f s", self.n_iter_,
+            time.perf_counter() - begin, checkpoints.seconds,
+        )  # fmt: skip
+        if checkpoint is not None:
+            self.save(checkpoint)
         return self
 
-    def _check_have_features(self, ids: Ids, *parts: list[tuple[Id, Id, Id]]) -> None:
-        ends = (end for part in parts for h, _, t in part for end in (h, t))
-        missing = [end for end in dict.fromkeys(ends) if end not in ids]
-        if missing:
-            raise ValueError(
-                f"{len(missing):,} entities of triples have no features, such as {missing[0]!r}: "
-                "give features of them, or leave their triples out"
-            )
-
-    def _learn(self, train: IntArray, valid: IntArray, X: Any) -> None:
-        device = choose_device(self.device)
-        seed = int(check_random_state(self.random_state).randint(1 << 31))
-        n, k = len(self._entities), len(self._relations)
-        schedule = Schedule(
+    def _schedule(self) -> Schedule:
+        return Schedule(
             self.loss, self.targets, self.optimizer, self.learning_rate, self.n3, self.dropout,
             self.n_negatives, self.batch_size, self.max_iter, self.n_iter_no_change,
             bool(self.average), bool(self.verbose),
         )  # fmt: skip
-        fit = Fit(train, valid, (n, k), X, schedule, seed, device)
-        base_rate = len(train) / (n * n * (1 if self.fine_tune else k))
-        fit_network = fit.one_by_one if self.fine_tune else fit.together
-        self.network_ = self._build(2 * k)
-        try:
-            self.network_ = fit_network(lambda relations: self._build(relations, base_rate))
-        finally:
-            history = fit.history
-            self.network_ = (fit.network or self.network_).to(device)
-            self.network_.eval()
-            self.embeddings_ = embed(self.network_, X, device)
-            self._keep(history.losses, history.validation)
 
-    def _keep(self, losses: list[float], validation: list[float]) -> None:
+    def _publish(self, run: Training, inputs: Inputs | None) -> None:
+        """Set the fitted attributes from a run."""
+        assert run.network is not None
+        self.network_ = run.network.eval()
+        with torch.no_grad():
+            self.embeddings_ = self.network_.embed(inputs).clone()
+        self._set_history(run.history.losses, run.history.validation)
+
+    def _set_history(self, losses: list[float], validation: list[float]) -> None:
         self.loss_curve_, self.validation_curve_ = losses, validation
         self.n_iter_ = len(losses)
         self.best_score_ = max(validation, default=float("nan"))
 
     def _build(self, n_relations: int, base_rate: float = 0.5) -> LinkNetwork:
         network = LinkNetwork(
-            self._n_trained, n_relations, self.n_components, self.middle,
+            self._n_trained, n_relations, self.n_components, self.relation_matrix,
             n_features=self._n_features, hidden_layers=tuple(self.hidden_layers),
             activation=self.activation, tied=self.tied,
             n_biases=0 if self.loss != "bce" else n_relations if self.fine_tune else 1,
             scale=self.init_scale,
         )  # fmt: skip
         if network.bias is not None:
-            # most links do not hold
+            # most links are not true
             torch.nn.init.constant_(network.bias, float(np.log(base_rate / (1 - base_rate))))
         return network
+
+    # Prediction
+
+    @renamed_parameters(n="topn")
+    def predict(
+        self,
+        head: Any,
+        relation: Any,
+        topn: int = 10,
+        *,
+        exclude_known: bool = True,
+        features: Any = None,
+    ) -> list[Link]:
+        """Predict the most likely tails.
+
+        Parameters
+        ----------
+        head : id, or None with `features`
+        relation : id
+        topn : int
+            Number of tails.
+        exclude_known : bool
+            Whether to leave out tails of training and validation triples.
+        features : array or sparse matrix of shape (1, D), optional
+            Features of a head that training has not seen.
+
+        Returns
+        -------
+        list of Link
+            (entity, score), the most likely first.
+
+        Raises
+        ------
+        ValueError
+            If the head or the relation is unknown; the message has the closest matches.
+        """
+        self._check_fitted()
+        number = self._relations.number(relation)
+        return self._answers(head, number, topn, exclude_known, features)
+
+    @renamed_parameters(n="topn")
+    def predict_head(
+        self,
+        relation: Any,
+        tail: Any,
+        topn: int = 10,
+        *,
+        exclude_known: bool = True,
+        features: Any = None,
+    ) -> list[Link]:
+        """Predict the most likely heads; parameters and result are as in `predict`."""
+        self._check_fitted()
+        number = self._relations.number(relation) + len(self._relations)
+        return self._answers(tail, number, topn, exclude_known, features)
+
+    def _answers(
+        self, entity: Any, relation: int, topn: int, exclude_known: bool, features: Any
+    ) -> list[Link]:
+        topn = check_integer("topn", topn, 0)
+        if (entity is None) == (features is None):
+            raise ValueError("pass either an entity's id or features=, the other one None")
+        if features is None:
+            number = self._entities.number(entity)
+            y = self.embeddings_[number][None]
+        else:
+            number, y = -1, self._embed(features)
+            if len(y) != 1:
+                raise ValueError(f"features must be of one entity, shape (1, D), got {len(y)} rows")
+        with torch.no_grad():
+            r = torch.tensor([relation], device=y.device)
+            q = self.network_.relation_matrices(y, r)
+            scores = self.network_.score_all(self.embeddings_, q, r)[0]
+        n_left = len(scores)
+        if exclude_known and number >= 0:
+            links = both_ways(self._known, len(self._relations))
+            known = links[(links[:, :2] == (number, relation)).all(1), 2]
+            scores[torch.from_numpy(known).to(y.device)] = -torch.inf
+            n_left -= len(known)
+        best = scores.topk(min(topn, n_left))
+        return [
+            Link(self._entities.ids[i], score)
+            for i, score in zip(best.indices.tolist(), best.values.tolist(), strict=True)
+        ]
+
+    def score(self, triples: Any) -> FloatArray:
+        """Score triples: the mean of both directions; higher scores are more likely.
+
+        With loss "bce" scores are log-odds. With "softmax" they compare triples of the same query.
+
+        Parameters
+        ----------
+        triples : path, frame, array or iterable
+            As for `fit`.
+
+        Returns
+        -------
+        float32 array of shape (m,)
+
+        Raises
+        ------
+        ValueError
+            If an entity or relation is unknown.
+        """
+        self._check_fitted()
+        numbers = encode(as_triples(triples), self._entities, self._relations)
+        h, r, t = torch.from_numpy(numbers).to(self.embeddings_.device).T
+        k, Y = len(self._relations), self.embeddings_
+        as_tail = self.network_.score_links(Y, h, r, t)
+        as_head = self.network_.score_links(Y, t, r + k, h)
+        scores: FloatArray = ((as_tail + as_head) / 2).cpu().numpy()
+        return scores
+
+    def evaluate(self, triples: Any, *, known: Any = None) -> Evaluation:
+        """Rank triples among all entities, in both directions.
+
+        Parameters
+        ----------
+        triples : path, frame, array or iterable
+            As for `fit`. Duplicates count once.
+        known : path, frame, array or iterable, optional
+            True triples, in addition to these and those of training and validation: filtered
+            ranks leave them out.
+
+        Returns
+        -------
+        Evaluation
+
+        Raises
+        ------
+        ValueError
+            If no training triple has the relation of one of `triples`.
+        """
+        self._check_fitted()
+        given = as_triples(triples)
+        more = [triple for triple in as_triples(() if known is None else known)
+                if triple[1] in self._relations]  # fmt: skip
+        # entities without embeddings get numbers after those of all others
+        ends = dict.fromkeys(end for h, _, t in (*given, *more) for end in (h, t))
+        ids = Ids([*self._entities.ids, *ends], "entity")
+        numbers, _ = without_duplicates(encode(given, ids, self._relations))
+        others = encode(more, ids, self._relations)
+        n = len(self._entities)
+        raw, filtered = rank_both_ways(
+            self.network_.scorer(self.embeddings_), numbers,
+            np.concatenate([self._known, numbers, others]), n, len(self._relations),
+        )  # fmt: skip
+        n_unknown = int((numbers[:, [0, 2]] >= n).any(1).sum())
+        return Evaluation(self._relations.ids, numbers, raw, filtered, n_unknown)
+
+    def transform(self, entities: Any = None, *, features: Any = None) -> FloatArray:
+        """Embeddings of entities.
+
+        Parameters
+        ----------
+        entities : sequence of id, optional
+            By default all of them, in the order of `entities_`.
+        features : array or sparse matrix of shape (m, D), optional
+            Features of entities, which training need not have seen, instead of ids.
+
+        Returns
+        -------
+        float32 array of shape (m, d)
+        """
+        self._check_fitted()
+        if features is not None:
+            Y = self._embed(features)
+        elif entities is not None:
+            numbers = [self._entities.number(entity) for entity in entities]
+            Y = self.embeddings_[torch.tensor(numbers, dtype=torch.int64)]
+        else:
+            Y = self.embeddings_
+        embeddings: FloatArray = Y.cpu().numpy().copy()
+        return embeddings
+
+    def add_entities(self: Self, ids: Iterable[Id], features: Any) -> Self:
+        """Add entities that training has not seen, by their features.
+
+        From then on they are heads, tails and answers like all others.
+
+        Parameters
+        ----------
+        ids : sequence of id
+        features : array or sparse matrix of shape (m, D)
+
+        Raises
+        ------
+        ValueError
+            If the predictor was fitted without features, has weights for each entity in its last
+            layer (``tied=False``), or has an entity with one of these ids.
+        """
+        self._check_fitted()
+        new = [plain_id(entity, "ids") for entity in ids]
+        if not self.tied:
+            raise ValueError(
+                "with tied=False an entity needs weights in the last layer: fit again with it"
+            )
+        Y = self._embed(features)
+        if len(Y) != len(new):
+            raise ValueError(f"got {len(new)} ids, but features of {len(Y)} entities")
+        for entity in new:
+            if entity in self._entities:
+                raise ValueError(f"entity {entity!r} exists already")
+        if len(set(new)) != len(new):
+            raise ValueError("ids must be unique, got one more than once")
+        self._entities = Ids([*self._entities.ids, *new], "entity")
+        self.embeddings_ = torch.cat([self.embeddings_, Y])
+        return self
+
+    def _embed(self, features: Any) -> torch.Tensor:
+        if self._n_features is None:
+            raise ValueError(
+                "this predictor was fitted without features, so entities that training has not "
+                "seen have no embeddings"
+            )
+        X = _check_features(features, self._n_features)
+        with torch.no_grad():
+            return self.network_.embed(as_inputs(X, self.embeddings_.device))
+
+    @property
+    def entities_(self) -> list[Id]:
+        """Ids of entities, by number."""
+        return list(self._entities.ids)
+
+    @property
+    def relations_(self) -> list[Id]:
+        """Ids of relations, by number."""
+        return list(self._relations.ids)
+
+    @property
+    def middle(self) -> str:
+        """Deprecated name of `relation_matrix`."""
+        warn("LinkPredictor.middle is deprecated, use relation_matrix", DeprecationWarning)
+        return self.relation_matrix
+
+    def _check_fitted(self) -> None:
+        if not hasattr(self, "embeddings_"):
+            raise NotFittedError("this LinkPredictor is not fitted yet: call fit(triples)")
 
     # On disk
 
     def save(self, path: Any) -> None:
-        """Write a folder of safetensors and JSON, whole or not at all.
+        """Save the predictor to a folder of safetensors and JSON.
+
+        The folder appears complete or not at all.
 
         Parameters
         ----------
         path : str or path
-            What is there is replaced if it is such a folder.
+            A folder that `save` wrote is replaced.
+
+        Raises
+        ------
+        NotFittedError
+        OSError
+            If `path` cannot be written, or contains anything else.
         """
         self._check_fitted()
-        persistence.save(self, path)
+        self._write(path)
+
+    def _write(self, path: Any, training: Snapshot | None = None) -> None:
+        config, tensors = self._config(), self._tensors()
+        if training is not None:
+            config["training"] = training.values
+            tensors |= {_TRAINING + name: value for name, value in training.tensors.items()}
+        write_folder(path, {"format": KIND, "format_version": VERSION, **config}, tensors)
+
+    def _config(self) -> dict[str, Any]:
+        """State besides tensors, as plain data for JSON."""
+        parameters = self.get_params(deep=False)
+        parameters["hidden_layers"] = [int(size) for size in self.hidden_layers]
+        parameters["device"] = str(self.device)
+        if not isinstance(self.random_state, Integral):
+            parameters["random_state"] = None
+        return {
+            "parameters": {
+                name: value.item() if isinstance(value, np.generic) else value
+                for name, value in parameters.items()
+            },
+            "entities": self._entities.ids,
+            "n_trained": self._n_trained,
+            "relations": self._relations.ids,
+            "n_features": self._n_features,
+            "n_duplicates": self.n_duplicates_,
+            "losses": self.loss_curve_,
+            "validation": self.validation_curve_,
+        }
+
+    def _tensors(self) -> dict[str, torch.Tensor]:
+        """Weights, embeddings of all entities, and known triples by number."""
+        known = torch.from_numpy(self._known.astype(np.int32))
+        weights = self.network_.state_dict()
+        return {
+            **{_NETWORK + name: value for name, value in weights.items()},
+            "embeddings": self.embeddings_, "known": known,
+        }  # fmt: skip
 
     @classmethod
     def load(cls, path: Any, *, device: str | None = None) -> LinkPredictor:
-        """Read what `save` wrote.
+        """Load a predictor that `save` or a checkpoint wrote.
+
+        Parameters
+        ----------
+        path : str or path
+        device : str, optional
+            Device to use instead of the one it was made with.
 
         Raises
         ------
         FileNotFoundError
             If there is no such folder.
         ModelError
-            If it holds no predictor, or a damaged one, or one of a newer version.
+            If the folder contains something else, is damaged, or is of a newer version.
         """
-        return persistence.load(cls, path, device=device)
+        return cls._read(path, device)[0]
+
+    @classmethod
+    def _read(cls, path: Any, device: str | None) -> tuple[LinkPredictor, Snapshot | None]:
+        """Read a predictor, and the state of training if it is a checkpoint."""
+        from safetensors import SafetensorError
+        from safetensors.torch import load_file
+
+        folder = Path(path)
+        config = read_about(folder, KIND, VERSION, "link predictor", ModelError)
+        try:
+            tensors = load_file(folder / WEIGHTS)
+            state = {
+                name.removeprefix(_TRAINING): tensors.pop(name)
+                for name in list(tensors)
+                if name.startswith(_TRAINING)
+            }
+            predictor = cls._from_state(config, tensors, device)
+        except (SafetensorError, *_DAMAGED) as error:
+            raise ModelError(f"{folder} is damaged: {error}") from error
+        training = config.get("training")
+        return predictor, None if training is None else Snapshot(training, state)
+
+    @classmethod
+    def _from_state(
+        cls, config: dict[str, Any], tensors: dict[str, torch.Tensor], device: str | None
+    ) -> LinkPredictor:
+        """Make a predictor from what `_config` and `_tensors` returned.
+
+        Raises
+        ------
+        LookupError, TypeError, ValueError, RuntimeError, AttributeError
+            If something is missing or invalid.
+        """
+        parameters = {**config["parameters"]}
+        if "middle" in parameters:  # its name up to format version 2
+            parameters["relation_matrix"] = parameters.pop("middle")
+        parameters["hidden_layers"] = tuple(parameters["hidden_layers"])
+        if device is not None:
+            parameters["device"] = device
+        predictor = cls(**parameters)
+        _check_parameters(predictor)
+        predictor._entities = Ids(config["entities"], "entity")
+        predictor._relations = Ids(config["relations"], "relation")
+        n, k = len(predictor._entities), len(predictor._relations)
+        n_trained = check_integer("n_trained", config["n_trained"], 0, n)
+        if config["n_features"] is not None:
+            check_integer("n_features", config["n_features"], 1)
+        predictor._n_features, predictor._n_trained = config["n_features"], n_trained
+        predictor.n_duplicates_ = check_integer("n_duplicates", config["n_duplicates"], 0)
+        curves = config["losses"], config["validation"]
+        predictor._set_history(*([float(x) for x in curve] for curve in curves))
+        for name, values in tensors.items():
+            if not bool(torch.isfinite(values).all()):
+                raise ValueError(f"{name} has values that are not finite")
+        known = tensors["known"].numpy().astype(np.int64)
+        if known.ndim != 2 or known.shape[1] != 3:
+            raise ValueError(f"known must have shape (m, 3), got {known.shape}")
+        if len(known) and ((known < 0).any() or (known.max(axis=0) >= (n, k, n)).any()):
+            raise ValueError("known has numbers that are not those of entities or relations")
+        predictor._known = known
+        Y = tensors["embeddings"]
+        if tuple(Y.shape) != (n, predictor.n_components):
+            raise ValueError(
+                f"embeddings must have shape {(n, predictor.n_components)}, got {tuple(Y.shape)}"
+            )
+        on_device = choose_device(str(predictor.device))
+        # safetensors returns views of the file, at any address
+        predictor.embeddings_ = aligned(Y).to(on_device)
+        network = predictor._build(2 * k)
+        network.load_state_dict({
+            name.removeprefix(_NETWORK).replace("middle.", "relation_matrices."): values
+            for name, values in tensors.items()
+            if name.startswith(_NETWORK)
+        })  # fmt: skip
+        predictor.network_ = network.to(on_device).eval()
+        return predictor
+
+    def _read_checkpoint(self, path: Any) -> tuple[LinkPredictor, Snapshot]:
+        """Read a checkpoint to continue from: its parameters, and the state of training."""
+        predictor, snapshot = self._read(path, str(self.device))
+        if snapshot is None:
+            raise ValueError(
+                f"{path} is a finished predictor, not a checkpoint of an interrupted run: "
+                "train without resume_from"
+            )
+        predictor.device, predictor.verbose = self.device, self.verbose
+        return predictor, snapshot
+
+
+@dataclass
+class _Data:
+    """Triples of training and validation as numbers, and features of the entities."""
+
+    entities: Ids
+    relations: Ids
+    train: IntArray
+    valid: IntArray
+    features: Any
+    n_duplicates: int
+
+    @classmethod
+    def read(cls, triples: Any, valid: Any, entities: Any, features: Any) -> _Data:
+        """Check and number what was passed to `LinkPredictor.fit`."""
+        train = as_triples(triples)
+        held_out = [] if valid is None else as_triples(valid)
+        if not train:
+            raise ValueError("there are no triples to learn from")
+        ids, X = _read_features(entities, features)
+        given = [plain_id(entity, "entities") for entity in ids or ()]
+        if X is None:
+            ends = [end for h, _, t in (*train, *held_out) for end in (h, t)]
+            # those that were passed keep their order, and come before all others
+            numbering = Ids([*given, *Ids.of([*given, *ends], "entity").ids], "entity")
+        else:
+            numbering = Ids(given, "entity")
+            _check_have_features(numbering, train, held_out)
+        relations = Ids.of((r for _, r, _ in train), "relation")
+        numbers, n_duplicates = without_duplicates(encode(train, numbering, relations))
+        valid_numbers = np.unique(encode(held_out, numbering, relations), axis=0)
+        return cls(numbering, relations, numbers, valid_numbers, X, n_duplicates)
+
+    def fingerprint(self) -> str:
+        """Checksum: equal data has the same one."""
+        ids = json.dumps([self.entities.ids, self.relations.ids]).encode()
+        digest = hashlib.sha256(ids)
+        arrays = [self.train, self.valid]
+        if sparse.issparse(self.features):
+            arrays += [self.features.indptr, self.features.indices, self.features.data]
+        elif self.features is not None:
+            arrays.append(self.features)
+        for array in arrays:
+            digest.update(f"{array.shape}{array.dtype}".encode())
+            digest.update(np.ascontiguousarray(array).data)
+        return digest.hexdigest()
+
+
+class _Checkpoints:
+    """When checkpoints are written, and how long that takes."""
+
+    def __init__(self, path: Any, minutes: float, epochs: int | None) -> None:
+        self._path = path
+        self._seconds = 60 * check_number("checkpoint_minutes", minutes, 0)
+        self._epochs = None if epochs is None else check_integer("checkpoint_epochs", epochs, 1)
+        if path is not None:
+            check_folder(path, marker=WEIGHTS)
+        self._last = time.monotonic()
+        self.n_epochs, self.seconds = 0, 0.0
+        self.is_first = path is not None
+
+    def due(self, epoch_done: bool, interrupted: bool) -> bool:
+        """Whether to write one now; call it between batches and after each epoch."""
+        self.n_epochs += epoch_done
+        if self._path is None:
+            return False
+        at_epoch = self._epochs is not None and epoch_done and self.n_epochs % self._epochs == 0
+        return interrupted or at_epoch or time.monotonic() - self._last >= self._seconds
+
+    @contextmanager
+    def saving(self) -> Iterator[None]:
+        """Measure the time of writing one."""
+        start = time.perf_counter()
+        yield
+        seconds = time.perf_counter() - start
+        self.seconds += seconds
+        self.is_first = False
+        self._last = time.monotonic()
+        logger.info("saved a checkpoint to %s in %.1f s", self._path, seconds)
+
+
+_CHOICES = {
+    "relation_matrix": RELATION_MATRICES,
+    "loss": tuple(LOSSES),
+    "targets": ("1vsall", "kvsall"),
+    "optimizer": ("adagrad", "adam"),
+    "activation": tuple(ACTIVATIONS),
+}
+
+
+def _check_parameters(predictor: LinkPredictor) -> None:
+    """Raise a ValueError or TypeError that names an invalid parameter."""
+    p = predictor
+    for name in ("n_components", "batch_size", "max_iter", "n_iter_no_change"):
+        check_integer(name, getattr(p, name), 1)
+    check_number("n3", p.n3, 0)
+    if check_number("dropout", p.dropout, 0) >= 1:
+        raise ValueError(f"dropout must be a number >= 0 and < 1, got {p.dropout!r}")
+    for name in ("learning_rate", "init_scale"):
+        check_number(name, getattr(p, name), 0, above=True)
+    for name, choices in _CHOICES.items():
+        check_choice(name, getattr(p, name), choices)
+    for size in p.hidden_layers:
+        check_integer("a size in hidden_layers", size, 1)
+    if p.relation_matrix == "complex" and p.n_components % 2:
+        raise ValueError(
+            f"n_components must be even with relation_matrix='complex', got {p.n_components}"
+        )
+    if p.n_negatives is not None:
+        check_integer("n_negatives", p.n_negatives, 1)
+        for name, needed in (("loss", "softmax"), ("optimizer", "adagrad"), ("tied", True)):
+            if getattr(p, name) != needed:
+                raise ValueError(
+                    f"n_negatives requires {name}={needed!r}, got {getattr(p, name)!r}: "
+                    "use n_negatives=None"
+                )
+
+
+def _read_features(entities: Iterable[Any] | None, features: Any) -> tuple[list[Any] | None, Any]:
+    """Ids of entities, and features in their order."""
+    ids = None if entities is None else list(entities)
+    if features is None:
+        return ids, None
+    if ids is None:
+        if not hasattr(features, "index"):
+            raise ValueError(
+                "features need the ids of their rows: pass entities=, or a frame with ids as index"
+            )
+        ids = list(features.index)
+    X = _check_features(features)
+    if X.shape[0] != len(ids):
+        raise ValueError(f"got {len(ids)} entities, but features of {X.shape[0]}")
+    if len(set(ids)) != len(ids):
+        duplicate = next(e for i, e in enumerate(ids) if e in ids[:i])
+        raise ValueError(f"entity {duplicate!r} has features more than once")
+    return ids, X
+
+
+def _check_features(features: Any, n_features: int | None = None) -> Any:
+    """Features as a float32 array or CSR matrix with as many columns as in training."""
+    X = check_array(features, accept_sparse="csr", dtype=np.float32, input_name="features")
+    if n_features is not None and X.shape[1] != n_features:
+        raise ValueError(f"got {X.shape[1]} features, but training had {n_features}")
+    # PyTorch can't mark tensors as read-only
+    return X if sparse.issparse(X) or X.flags.writeable else X.copy()
+
+
+def _check_have_features(ids: Ids, *triples: list[tuple[Id, Id, Id]]) -> None:
+    ends = (end for part in triples for h, _, t in part for end in (h, t))
+    missing = [end for end in dict.fromkeys(ends) if end not in ids]
+    if missing:
+        raise ValueError(
+            f"{len(missing):,} entities of triples have no features, such as {missing[0]!r}: "
+            "add features of them, or leave out their triples"
+        )

@@ -1,17 +1,25 @@
-"""Triples as queries: an entity and a relation, and all entities at the other end.
+"""Triples as queries: an entity and a relation, answered by the entities at the other end.
 
 Each triple (h, r, t) is two links: from h by r to t, and from t by the reciprocal of r, which is
-relation r + k, to h. So one model of "what comes at the other end" serves both directions.
+relation r + k, to h. So one model of "which entity is at the other end" serves both directions.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+if TYPE_CHECKING:  # reading triples needs no PyTorch
+    from torch import Tensor
+
 IntArray = npt.NDArray[np.int64]
+
+# entities and relations, int64 of shape (b,) -> scores of all entities, shape (b, n)
+Scorer: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"
 
 
 def both_ways(triples: IntArray, n_relations: int) -> IntArray:
@@ -22,7 +30,7 @@ def both_ways(triples: IntArray, n_relations: int) -> IntArray:
 
 @dataclass
 class Queries:
-    """Different pairs of entity and relation, and what lies at the other end.
+    """Unique pairs of entity and relation, and the entities that answer each.
 
     Attributes
     ----------
@@ -40,11 +48,11 @@ class Queries:
 
     @classmethod
     def of(cls, links: IntArray) -> Queries:
-        """Group links by their first two columns; what is there twice counts once."""
+        """Group links by their first two columns; duplicates count once."""
         links = np.unique(links, axis=0)
-        new = np.ones(len(links), bool)
-        new[1:] = (links[1:, :2] != links[:-1, :2]).any(1)
-        starts = np.flatnonzero(new)
+        is_new = np.ones(len(links), bool)
+        is_new[1:] = (links[1:, :2] != links[:-1, :2]).any(1)
+        starts = np.flatnonzero(is_new)
         return cls(
             links[starts, 0], links[starts, 1], np.append(starts, len(links)), links[:, 2].copy()
         )
@@ -52,20 +60,41 @@ class Queries:
     def __len__(self) -> int:
         return len(self.entities)
 
-    def take(self, chosen: IntArray) -> tuple[IntArray, IntArray]:
-        """Answers of some queries: numbers of rows, from 0, and answers."""
-        starts, ends = self.indptr[chosen], self.indptr[chosen + 1]
+    def take(self, queries: IntArray) -> tuple[IntArray, IntArray]:
+        """Answers of some queries.
+
+        Parameters
+        ----------
+        queries : int64 array of shape (b,)
+            Numbers of queries.
+
+        Returns
+        -------
+        rows, answers : int64 array of shape (p,)
+            Positions in `queries`, ascending, and entities that answer them.
+        """
+        starts, ends = self.indptr[queries], self.indptr[queries + 1]
         n = ends - starts
-        rows = np.repeat(np.arange(len(chosen)), n)
+        rows = np.repeat(np.arange(len(queries)), n)
         first = np.cumsum(n) - n
         return rows, self.answers[np.arange(len(rows)) - first[rows] + starts[rows]]
 
     def find(self, entities: IntArray, relations: IntArray) -> tuple[IntArray, IntArray]:
-        """Answers of the queries that there are among some pairs, as `take` gives them."""
+        """Answers of some pairs of entity and relation; pairs that are not queries have none.
+
+        Parameters
+        ----------
+        entities, relations : int64 array of shape (b,)
+
+        Returns
+        -------
+        rows, answers : int64 array of shape (p,)
+            As `take` returns them.
+        """
         width = 1 + max(self.relations.max(initial=0), relations.max(initial=0))
         keys = self.entities * width + self.relations
         wanted = entities * width + relations
         at = np.minimum(np.searchsorted(keys, wanted), max(len(keys) - 1, 0))
-        there = np.flatnonzero(keys[at] == wanted) if len(keys) else np.empty(0, np.int64)
-        rows, answers = self.take(at[there])
-        return there[rows], answers
+        matches = np.flatnonzero(keys[at] == wanted) if len(keys) else np.empty(0, np.int64)
+        rows, answers = self.take(at[matches])
+        return matches[rows], answers

@@ -1,35 +1,44 @@
-"""Training on queries: epochs over batches, the weights that rank validation best kept."""
+"""Training of link networks: all relations jointly, or one after the other as in the thesis (4.1).
+
+Epochs run over batches of queries; the weights that rank validation triples best are kept.
+"""
 
 from __future__ import annotations
 
+import logging
 import math
-import warnings
-from collections.abc import Callable
-from contextlib import nullcontext
-from dataclasses import dataclass, field
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
 import torch
-from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from simec.data.inputs import DenseInputs, SparseInputs, quiet_about_sparse
-from simec.links.averaging import MeanWeights
-from simec.links.losses import ERRORS, Gradients, Positives
+from corpora.errors import warn
+from simec.data.inputs import Inputs, quiet_about_sparse
+from simec.links.evaluation import measures, ranks
+from simec.links.losses import LOSSES, Gradients, Positives
 from simec.links.network import LinkNetwork
-from simec.links.queries import IntArray, Queries
+from simec.links.queries import IntArray, Queries, both_ways
+
+logger = logging.getLogger(__name__)
 
 Validation = Callable[[], float]
 
-# times the learning rate: scores have d terms of weights that move, and one constant
+# times the learning rate: a score has d terms with trained weights, but only one bias
 _BIAS_RATE = 30
+_VALIDATED = 3000  # validation links that are ranked after an epoch, at most
+_UPDATES = 10  # of the mean weights in an epoch, at most
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How to train.
+    """Settings of training.
 
     Attributes
     ----------
@@ -39,20 +48,22 @@ class Schedule:
     optimizer : {"adagrad", "adam"}
     learning_rate : float
     n3 : float
-        Weight of the cubed moduli of embeddings and middle matrices of a link.
+        Weight of the cubed moduli of a link's embeddings and relation matrix.
     dropout : float
-        Share of numbers that are set to 0, in embeddings and in queries.
+        Fraction of embeddings and of queries that is set to 0.
     n_negatives : int or None
-        Entities drawn for each batch beside those that occur in it; None: all there are.
+        Negative entities sampled per batch, in addition to those in the batch. None: score all
+        entities.
     batch_size : int
-        Queries.
+        Queries in a batch.
     max_iter : int
-        Epochs at most.
+        Maximum number of epochs.
     n_iter_no_change : int
-        Training ends after so many epochs without progress on validation.
+        Epochs without a better validation score after which training stops.
     average : bool
-        Whether weights that are validated and stay are means over the last epoch or so.
+        Whether the weights that are validated and kept are means over about the last epoch.
     progress : bool
+        Whether to show a progress bar.
     """
 
     loss: str
@@ -71,7 +82,7 @@ class Schedule:
 
 @dataclass
 class History:
-    """What came of it: mean error of each epoch, MRR on validation, the best of them."""
+    """Mean loss of each epoch, validation MRR after each, and the best of them."""
 
     losses: list[float] = field(default_factory=list)
     validation: list[float] = field(default_factory=list)
@@ -79,56 +90,95 @@ class History:
     best_epoch: int = 0
 
 
-class Entities:
-    """Embeddings of all entities or of some, and the way back for their gradients.
+@dataclass
+class Snapshot:
+    """State of an unfinished run: plain values for JSON, and CPU tensors by name."""
+
+    values: dict[str, Any]
+    tensors: dict[str, Tensor]
+
+
+@dataclass
+class Hooks:
+    """Functions that training calls.
+
+    Attributes
+    ----------
+    on_epoch : callable
+        Called after each epoch, while the network has the weights that were validated; in
+        fine-tuning, after each relation. Returns whether to stop.
+    on_step : callable
+        Called between batches with False, and with True after each epoch (in fine-tuning, after
+        each relation): the state of the run is consistent then, and may be saved.
+    """
+
+    on_epoch: Callable[[], bool] = lambda: False
+    on_step: Callable[[bool], None] = lambda _: None
+
+
+class MeanWeights:
+    """Exponential moving averages of parameters (Polyak and Juditsky, 1992).
+
+    Steps of a constant size end around an optimum, not in it; the mean of the weights is nearer.
+    The weights of one epoch ago count about 1/e; where an epoch is one step, the mean is the last
+    weights.
 
     Parameters
     ----------
-    network : LinkNetwork
-    features : CSR matrix of shape (n, D), or None
-        None stands for the identity.
-    n : int
-        How many there are.
+    parameters : iterable of Parameter
+    n_steps : int
+        Steps in an epoch.
     """
 
-    def __init__(self, network: LinkNetwork, features: Any, n: int, device: torch.device) -> None:
-        self._network, self._n = network, n
-        self._inputs: SparseInputs | DenseInputs | None = None
-        if features is not None:
-            as_sparse = sparse.issparse(features)
-            self._inputs = (
-                SparseInputs(features, device)
-                if as_sparse
-                else DenseInputs(torch.from_numpy(features), device)
-            )
+    def __init__(self, parameters: Iterable[nn.Parameter], n_steps: int) -> None:
+        self._parameters = list(parameters)
+        self.sums = [torch.zeros_like(p) for p in self._parameters]
+        self._every = max(1, n_steps // _UPDATES)
+        self._decay = 1 - 1 / max(1, min(_UPDATES, n_steps))
+        self.n_steps, self.weight = 0, 0.0
 
-    def embed(self, numbers: Tensor | None = None) -> Tensor:
-        """Shape (c, d); with a graph where there are features."""
-        if self._inputs is None:
-            weight = _weight(self._network)
-            return weight.detach() if numbers is None else weight.detach()[numbers]
-        rows = torch.arange(self._n) if numbers is None else numbers.cpu()
-        found: Tensor = self._network.encoder(self._inputs.batch(rows))
-        return found
-
-    def backward(self, Y: Tensor, numbers: Tensor | None, gradient: Tensor) -> None:
-        """Hand on the gradient of what `embed` gave; it may be memory that is used again."""
-        if self._inputs is not None:
-            Y.backward(gradient)  # type: ignore[no-untyped-call]
+    @torch.no_grad()
+    def update(self) -> None:
+        """Take a step into account; call it after each one. Weights are read every few steps."""
+        self.n_steps += 1
+        if self.n_steps % self._every:
             return
-        weight = _weight(self._network)
-        if numbers is None:
-            weight.grad = gradient
+        self.weight = self._decay * self.weight + 1
+        for total, parameter in zip(self.sums, self._parameters, strict=True):
+            total.mul_(self._decay).add_(parameter)
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Set the parameters to their means; afterwards they are as before."""
+        if not self.weight:
+            yield
             return
-        weight.grad = torch.sparse_coo_tensor(
-            numbers[None], gradient, weight.shape, is_coalesced=True, check_invariants=False
-        )
+        with _restored(self._parameters):
+            with torch.no_grad():
+                for parameter, total in zip(self._parameters, self.sums, strict=True):
+                    torch.div(total, self.weight, out=parameter.data)
+            yield
 
 
-def _weight(network: LinkNetwork) -> nn.Parameter:
-    weight = network.encoder.weight
-    assert isinstance(weight, nn.Parameter)
-    return weight
+@contextmanager
+def _restored(parameters: list[nn.Parameter]) -> Iterator[None]:
+    """Undo what is done to parameters."""
+    before = [parameter.detach().clone() for parameter in parameters]
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            for parameter, old in zip(parameters, before, strict=True):
+                parameter.copy_(old)
+
+
+class _Epoch:
+    """Position in an epoch: the order of queries, how many are done, and their loss."""
+
+    def __init__(self, order: Tensor, dropout_state: Tensor, device: torch.device) -> None:
+        self.order, self.dropout_state = order, dropout_state
+        self.done = 0
+        self.total = torch.zeros((), device=device)
 
 
 class Trainer:
@@ -137,18 +187,27 @@ class Trainer:
     Parameters
     ----------
     network : LinkNetwork
-    features : CSR matrix of shape (n, D), or None
+    inputs : Inputs of n entities, or None
+        Features, if the network takes them.
     n_entities : int
     schedule : Schedule
     seed : int
         Of the order of queries, of negatives and of dropout.
     device : torch.device
+
+    Attributes
+    ----------
+    history : History
+    stopped : bool
+        Whether a hook stopped training.
+    log_level : int
+        Of the messages about epochs.
     """
 
     def __init__(
         self,
         network: LinkNetwork,
-        features: Any,
+        inputs: Inputs | None,
         n_entities: int,
         schedule: Schedule,
         seed: int,
@@ -156,136 +215,253 @@ class Trainer:
     ) -> None:
         self.network, self.schedule = network, schedule
         self.history = History()
-        self._n, self._device = n_entities, device
-        self._entities = Entities(network, features, n_entities, device)
+        self.stopped = False
+        self.log_level = logging.INFO
+        self._n, self._device, self._inputs = n_entities, device, inputs
         self._gradients = Gradients()
         self._mean: MeanWeights | None = None
+        self._best: dict[str, Tensor] | None = None
+        self._epoch_state: _Epoch | None = None
         self._random = torch.Generator().manual_seed(seed)
         self._learns_entities = next(network.encoder.parameters()).requires_grad
         trained = [
             {"params": [p], "lr": schedule.learning_rate * (_BIAS_RATE if name == "bias" else 1)}
-            for name, p in network.named_parameters()
-            if p.requires_grad
+            for name, p in self._trained()
         ]
         self._optimizer: torch.optim.Optimizer
         if schedule.optimizer == "adam":
             self._optimizer = torch.optim.Adam(trained, lr=schedule.learning_rate, fused=True)
         else:
-            # gradients of some rows of the identity are sparse, which fused code does not take
-            is_dense = schedule.n_negatives is None or features is not None
+            # with negatives, gradients of entity weights are sparse, which fused code doesn't take
+            is_dense = schedule.n_negatives is None or inputs is not None
             fused = device.type == "cpu" and is_dense
             self._optimizer = torch.optim.Adagrad(trained, lr=schedule.learning_rate, fused=fused)
 
     def fit(
-        self, queries: Queries, validation: Validation | None = None, *, started: bool = False
+        self,
+        queries: Queries,
+        validation: Validation | None = None,
+        *,
+        started: bool = False,
+        hooks: Hooks | None = None,
+        snapshot: Snapshot | None = None,
     ) -> History:
-        """Train until validation is ranked better no more; the best weights stay.
+        """Train until the validation score stops improving, and keep the best weights.
 
         Parameters
         ----------
         queries : Queries
         validation : callable, optional
-            Gives the MRR on validation. Without it there are `max_iter` epochs, and the last
-            weights stay.
+            Returns the MRR on validation. Without it, training takes `max_iter` epochs and the
+            last weights are kept.
         started : bool
-            Whether weights are good as they are: they stay unless training betters them.
+            Whether the weights are useful as they are: they are kept unless training improves
+            them.
+        hooks : Hooks, optional
+        snapshot : Snapshot, optional
+            What `snapshot` returned in a run that was interrupted, to continue it.
 
         Raises
         ------
         KeyboardInterrupt
-            After Ctrl-C; the best weights so far stay.
+            After Ctrl-C; the best weights so far are kept.
         """
         from tqdm import tqdm
 
         s, history = self.schedule, self.history
-        best = None
+        hooks = hooks or Hooks()
         if s.average:
-            trained = (p for p in self.network.parameters() if p.requires_grad)
-            self._mean = MeanWeights(trained, math.ceil(len(queries) / s.batch_size))
-        if started and validation is not None:
-            history.best, best = validation(), self._weights()
+            parameters = (p for _, p in self._trained())
+            self._mean = MeanWeights(parameters, math.ceil(len(queries) / s.batch_size))
+        if snapshot is not None:
+            self._resume(snapshot)
+        elif started and validation is not None:
+            history.best, self._best = validation(), self._weights()
         bar = tqdm(
-            total=s.max_iter * len(queries), desc="links", unit=" queries", unit_scale=True,
-            disable=not s.progress,
+            total=s.max_iter * len(queries), initial=len(history.losses) * len(queries),
+            desc="links", unit=" queries", unit_scale=True, disable=not s.progress,
         )  # fmt: skip
         try:
-            for epoch in range(1, s.max_iter + 1):
-                loss = self._epoch(queries, bar)
+            while self._goes_on(validation is not None):
+                start = time.perf_counter()
+                loss = self._epoch(queries, bar, hooks)
+                epoch = len(history.losses) + 1
                 if not math.isfinite(loss):
-                    warnings.warn(
+                    warn(
                         f"training diverged in epoch {epoch}: try "
                         f"learning_rate={s.learning_rate / 10:.2g}",
                         ConvergenceWarning,
-                        stacklevel=3,
                     )
                     break
+                trained = time.perf_counter()
                 history.losses.append(loss)
                 with self._mean.in_place() if self._mean else nullcontext():
                     if validation is None:
-                        best = self._weights()
-                        continue
+                        self._best = self._weights()
+                    else:
+                        self._validate(validation, epoch)
+                        bar.set_postfix(loss=f"{loss:.4g}", mrr=f"{history.validation[-1]:.4f}")
+                    self._log(epoch, trained - start, time.perf_counter() - trained)
                     self.network.eval()
-                    mrr = validation()
-                    history.validation.append(mrr)
-                    bar.set_postfix(loss=f"{loss:.4g}", mrr=f"{mrr:.4f}")
-                    if mrr > history.best:
-                        history.best, history.best_epoch, best = mrr, epoch, self._weights()
-                if epoch - history.best_epoch >= s.n_iter_no_change:
-                    break
+                    self.stopped = hooks.on_epoch()
+                hooks.on_step(True)
         finally:
             bar.close()
-            if best is not None:
-                self.network.load_state_dict(best, strict=False)
+            if self._best is not None:
+                self.network.load_state_dict(self._best, strict=False)
             self.network.eval()
         return history
 
+    def _goes_on(self, has_validation: bool) -> bool:
+        epoch = len(self.history.losses)
+        if self.stopped or epoch >= self.schedule.max_iter:
+            return False
+        return not has_validation or (
+            epoch - self.history.best_epoch < self.schedule.n_iter_no_change
+        )
+
+    def _validate(self, validation: Validation, epoch: int) -> None:
+        self.network.eval()
+        mrr = validation()
+        self.history.validation.append(mrr)
+        if mrr > self.history.best:
+            self.history.best, self.history.best_epoch = mrr, epoch
+            self._best = self._weights()
+
+    def _log(self, epoch: int, seconds: float, validating: float) -> None:
+        curve = self.history.validation
+        logger.log(
+            self.log_level, "epoch %d: loss %.4g%s, %.1f s of training, %.1f s of validation",
+            epoch, self.history.losses[-1], f", validation MRR {curve[-1]:.4f}" if curve else "",
+            seconds, validating,
+        )  # fmt: skip
+
+    def _trained(self) -> Iterator[tuple[str, nn.Parameter]]:
+        return ((name, p) for name, p in self.network.named_parameters() if p.requires_grad)
+
     def _weights(self) -> dict[str, Tensor]:
-        trained = ((name, p) for name, p in self.network.named_parameters() if p.requires_grad)
-        return {name: p.detach().clone() for name, p in trained}
+        return {name: p.detach().clone() for name, p in self._trained()}
 
-    def _epoch(self, queries: Queries, bar: Any) -> float:
+    @contextmanager
+    def best_in_place(self) -> Iterator[None]:
+        """Set the weights to the best so far, if an epoch was finished; then undo it."""
+        with _restored([p for _, p in self._trained()]):
+            if self._best is not None:
+                self.network.load_state_dict(self._best, strict=False)
+            yield
+
+    def snapshot(self) -> Snapshot:
+        """Everything that training needs to continue with the same bits."""
+        h, epoch, mean = self.history, self._epoch_state, self._mean
+        values: dict[str, Any] = {
+            "losses": h.losses, "validation": h.validation, "best_epoch": h.best_epoch,
+            "best": h.best if math.isfinite(h.best) else None,
+        }  # fmt: skip
+        tensors = {"random": self._random.get_state(), **_named("weights", self._weights())}
+        if self._best is not None:
+            tensors |= _named("best", self._best)
+        for number, state in self._optimizer.state_dict()["state"].items():
+            tensors |= _named(f"optimizer.{number}", state)
+        if mean is not None:
+            values["mean"] = [mean.n_steps, mean.weight]
+            tensors |= {f"mean.{i}": total for i, total in enumerate(mean.sums)}
+        if epoch is not None:
+            values["done"] = epoch.done
+            tensors["order"], tensors["total"] = epoch.order, epoch.total
+            tensors["dropout"] = self._dropout_state()
+        return Snapshot(values, {name: value.cpu().clone() for name, value in tensors.items()})
+
+    def _resume(self, snapshot: Snapshot) -> None:
+        values, tensors = snapshot.values, snapshot.tensors
+        self.history.losses = [float(x) for x in values["losses"]]
+        self.history.validation = [float(x) for x in values["validation"]]
+        self.history.best = -math.inf if values["best"] is None else float(values["best"])
+        self.history.best_epoch = int(values["best_epoch"])
+        self._random.set_state(tensors["random"])
+        self.network.load_state_dict(_under("weights", tensors), strict=False)
+        best = _under("best", tensors)
+        self._best = {name: value.to(self._device) for name, value in best.items()} or None
+        state: dict[int, dict[str, Tensor]] = {}
+        for name, value in _under("optimizer", tensors).items():
+            number, _, key = name.partition(".")
+            # its own memory: PyTorch would keep a view of the file
+            state.setdefault(int(number), {})[key] = value.clone()
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": state, "param_groups": groups})
+        if self._mean is not None:
+            self._mean.n_steps, self._mean.weight = int(values["mean"][0]), float(values["mean"][1])
+            for i, total in enumerate(self._mean.sums):
+                total.copy_(tensors[f"mean.{i}"])
+        if "done" in values:
+            self._epoch_state = _Epoch(tensors["order"], tensors["dropout"], self._device)
+            self._epoch_state.done = int(values["done"])
+            self._epoch_state.total.copy_(tensors["total"])
+
+    def _dropout_state(self) -> Tensor:
+        """State of the generator that dropout draws from."""
+        if self._device.type == "cuda":
+            return torch.cuda.get_rng_state(self._device)
+        return torch.get_rng_state()
+
+    def _start_epoch(self, n: int) -> _Epoch:
+        order = torch.randperm(n, generator=self._random)
+        torch.manual_seed(int(torch.randint(1 << 62, (), generator=self._random)))
+        return _Epoch(order, self._dropout_state(), self._device)
+
+    def _epoch(self, queries: Queries, bar: Any, hooks: Hooks) -> float:
+        """Train for an epoch, or for the rest of one; return its mean loss."""
         self.network.train()
-        order = torch.randperm(len(queries), generator=self._random).numpy()
-        total, weight = torch.zeros((), device=self._device), 0
         with torch.random.fork_rng([self._device] if self._device.type == "cuda" else []):
-            torch.manual_seed(int(torch.randint(1 << 62, (), generator=self._random)))
-            for start in range(0, len(order), self.schedule.batch_size):
-                chosen = order[start : start + self.schedule.batch_size]
-                total += self._step(queries, chosen) * len(chosen)
-                weight += len(chosen)
-                bar.update(len(chosen))
-        return float(total) / max(weight, 1)
+            if self._epoch_state is None:
+                self._epoch_state = self._start_epoch(len(queries))
+            elif self._device.type == "cuda":
+                torch.cuda.set_rng_state(self._epoch_state.dropout_state, self._device)
+            else:
+                torch.set_rng_state(self._epoch_state.dropout_state)
+            epoch = self._epoch_state
+            order = epoch.order.numpy()
+            bar.update(epoch.done)
+            while epoch.done < len(order):
+                batch = order[epoch.done : epoch.done + self.schedule.batch_size]
+                epoch.total += self._step(queries, batch) * len(batch)
+                epoch.done += len(batch)
+                bar.update(len(batch))
+                if epoch.done < len(order):
+                    hooks.on_step(False)
+        self._epoch_state = None
+        return float(epoch.total) / max(len(order), 1)
 
-    def _step(self, queries: Queries, chosen: IntArray) -> Tensor:
-        """One batch: the mean error."""
+    def _step(self, queries: Queries, batch: IntArray) -> Tensor:
+        """Train on one batch; return its mean loss."""
         s, network = self.schedule, self.network
-        rows, columns = (torch.from_numpy(a) for a in queries.take(chosen))
-        h = torch.from_numpy(queries.entities[chosen])
-        r = torch.from_numpy(queries.relations[chosen]).to(self._device)
-        numbers, h, columns, offset = self._candidates(h, columns)
+        rows, columns = (torch.from_numpy(a) for a in queries.take(batch))
+        h = torch.from_numpy(queries.entities[batch])
+        r = torch.from_numpy(queries.relations[batch]).to(self._device)
+        entities, h, columns, offset = self._candidates(h, columns)
         h, rows, columns = h.to(self._device), rows.to(self._device), columns.to(self._device)
-        n_answers = len(queries.answers) / len(queries) * len(chosen)
-        positives = self._positives(rows, columns, len(chosen), n_answers)
-        Y = self._entities.embed(numbers)
+        n_answers = len(queries.answers) / len(queries) * len(batch)
+        positives = self._positives(rows, columns, len(batch), n_answers)
+        Y = network.embed(self._inputs, entities)
         W = Y.detach() if network.last is None else network.last.detach()
         y = Y.detach()[h].requires_grad_(self._learns_entities)
-        q = F.dropout(network.middle(F.dropout(y, s.dropout), r), s.dropout)
+        q = F.dropout(network.relation_matrices(F.dropout(y, s.dropout), r), s.dropout)
         if network.bias is not None:
             offset = network.bias.detach()[0]
-        error, by_q, by_W, by_offset = self._gradients.of(
-            ERRORS[s.loss], q.detach(), W, positives, offset=offset, fixed=not self._learns_entities
+        loss, by_q, by_W, by_offset = self._gradients.compute(
+            LOSSES[s.loss], q.detach(), W, positives, offset=offset, fixed=not self._learns_entities
         )
         self._optimizer.zero_grad()
-        ends, by_ends = [q], [by_q]
+        outputs, gradients = [q], [by_q]
         t = None
         if s.n3:
             t = W[columns].requires_grad_()
-            cubes = network.middle.cubes(y) + network.middle.relation_cubes(r)
-            of_t = network.middle.cubes(t) @ positives.weights
+            matrices = network.relation_matrices
+            cubes = matrices.cubes(y) + matrices.relation_cubes(r)
+            of_t = matrices.cubes(t) @ positives.weights
             penalty = s.n3 * (cubes @ positives.row_weights + of_t)
-            error = error + penalty.detach()
-            ends, by_ends = [q, penalty], [by_q, torch.ones_like(penalty)]
-        torch.autograd.backward(ends, by_ends)
+            loss = loss + penalty.detach()
+            outputs, gradients = [q, penalty], [by_q, torch.ones_like(penalty)]
+        torch.autograd.backward(outputs, gradients)
         if by_W is not None:
             assert y.grad is not None
             if t is not None and t.grad is not None:
@@ -293,22 +469,22 @@ class Trainer:
             by_Y = by_W
             if network.last is not None:
                 network.last.grad = by_W
-                by_Y = self._gradients.memory("Y", tuple(Y.shape), Y).zero_()
+                by_Y = self._gradients.buffer("Y", tuple(Y.shape), Y).zero_()
             by_Y.index_add_(0, h, y.grad)
-            self._entities.backward(Y, numbers, by_Y)
+            network.backward(Y, entities, by_Y)
         if network.bias is not None:
             network.bias.grad = by_offset[None]
         with quiet_about_sparse():
             self._optimizer.step()
         if self._mean:
             self._mean.update()
-        return error
+        return loss
 
     def _positives(self, rows: Tensor, columns: Tensor, n: int, n_answers: float) -> Positives:
-        """Weights of positives of n queries, which have `n_answers` on average.
+        """Weights of the positives of n queries.
 
-        With the number that they have, links would count less in batches with a query of
-        thousands of answers.
+        `n_answers` is how many answers n queries have on average. Divided by the number in this
+        batch, links would count less in batches with a query of thousands of answers.
         """
         s = self.schedule
         counts = torch.bincount(rows, minlength=n)
@@ -324,20 +500,261 @@ class Trainer:
     def _candidates(
         self, h: Tensor, columns: Tensor
     ) -> tuple[Tensor | None, Tensor, Tensor, Tensor | None]:
-        """Entities to choose among, numbers among them, and what makes up for those left out."""
+        """Sample the entities that a batch is scored against.
+
+        Returns
+        -------
+        entities : int64 Tensor of shape (c,), ascending, or None for all
+            Those in the batch, and sampled negatives.
+        h, columns : int64 Tensor
+            Positions among them.
+        offset : Tensor of shape (c,), or None
+            Added to scores, so that the sampled negatives stand for all that were not sampled.
+        """
         if self.schedule.n_negatives is None or self.schedule.n_negatives >= self._n:
             return None, h, columns, None
-        there = torch.unique(torch.cat([h, columns]))
-        drawn = torch.randint(self._n, (self.schedule.n_negatives,), generator=self._random)
-        place = torch.full((self._n,), -1)
-        place[drawn] = 0
-        place[there] = -1
-        drawn = torch.nonzero(place == 0)[:, 0]
-        numbers = torch.cat([there, drawn])
-        place[numbers] = torch.arange(len(numbers))
-        offset = torch.zeros(len(numbers))
-        if len(drawn):
-            # each one drawn stands for several
-            offset[len(there) :] = math.log((self._n - len(there)) / len(drawn))
+        in_batch = torch.unique(torch.cat([h, columns]))
+        sampled = torch.randint(self._n, (self.schedule.n_negatives,), generator=self._random)
+        position = torch.full((self._n,), -1)
+        position[sampled] = 0
+        position[in_batch] = -1
+        sampled = torch.nonzero(position == 0)[:, 0]
+        entities = torch.cat([in_batch, sampled])
+        position[entities] = torch.arange(len(entities))
+        offset = torch.zeros(len(entities))
+        if len(sampled):
+            offset[len(in_batch) :] = math.log((self._n - len(in_batch)) / len(sampled))
         device = self._device
-        return numbers.to(device), place[h], place[columns], offset.to(device)
+        return entities.to(device), position[h], position[columns], offset.to(device)
+
+
+class Training:
+    """A run of training of one predictor.
+
+    Parameters
+    ----------
+    train, valid : int64 array of shape (m, 3)
+        Triples as numbers.
+    sizes : (n, k)
+        Number of entities and of relations.
+    inputs : Inputs of n entities, or None
+    schedule : Schedule
+    seed : int
+    device : torch.device
+    hooks : Hooks, optional
+
+    Attributes
+    ----------
+    network : LinkNetwork or None
+        Once training started: the network of all relations, with the best weights at the end.
+    history : History
+        Of all relations together; in fine-tuning, single relations add nothing.
+    """
+
+    def __init__(
+        self,
+        train: IntArray,
+        valid: IntArray,
+        sizes: tuple[int, int],
+        inputs: Inputs | None,
+        schedule: Schedule,
+        seed: int,
+        device: torch.device,
+        hooks: Hooks | None = None,
+    ) -> None:
+        self._n, self._k = sizes
+        self._inputs, self._schedule = inputs, schedule
+        self._seed, self._device = seed, device
+        self._links, self._valid = both_ways(train, self._k), both_ways(valid, self._k)
+        self._hooks = hooks or Hooks()
+        self._trainer: Trainer | None = None
+        self._shared: LinkNetwork | None = None
+        self._relation: int | None = None
+        self.history = History()
+        self.network: LinkNetwork | None = None
+
+    def train_jointly(
+        self, build: Callable[[int], LinkNetwork], snapshot: Snapshot | None = None
+    ) -> LinkNetwork:
+        """Train all relations at once, each with its own matrix.
+
+        Parameters
+        ----------
+        build : callable
+            Makes a network for a number of relations.
+        snapshot : Snapshot, optional
+            What `snapshot` returned in an interrupted run, to continue it.
+        """
+        self.network = self._new(build, 2 * self._k)
+        self._fit(
+            self.network, self._links, self._valid, self._schedule, hooks=self._hooks,
+            snapshot=snapshot,
+        )  # fmt: skip
+        return self.network
+
+    def train_each_relation(
+        self, build: Callable[[int], LinkNetwork], snapshot: Snapshot | None = None
+    ) -> LinkNetwork:
+        """Train one matrix for all relations, then fine-tune it for each relation (4.1).
+
+        At first the target is 1 wherever any relation holds. Then the matrix and the biases of
+        entities are trained further for each relation and direction, until its validation links
+        are no longer ranked better. Embeddings and the weights of the last layer stay: copies of
+        them for each relation would take k times the memory, and the biases do most of what the
+        last layer would. A relation without validation links is trained for `n_iter_no_change`
+        epochs.
+
+        Parameters
+        ----------
+        build, snapshot
+            As for `train_jointly`.
+        """
+        from tqdm import tqdm
+
+        self.network, self._shared = self._new(build, 2 * self._k), self._new(build, 1)
+        shared = self._shared
+        self.network.encoder, self.network.last = shared.encoder, shared.last
+        first = None if snapshot is None else snapshot.values["relation"]
+        if first is None:
+            try:
+                self._fit(
+                    shared, _any_relation(self._links), _any_relation(self._valid),
+                    self._schedule, hooks=self._hooks, snapshot=snapshot,
+                )  # fmt: skip
+            finally:
+                self.spread()
+            if self._trainer is not None and self._trainer.stopped:
+                return self.network
+            first, snapshot = 0, None
+        else:
+            assert snapshot is not None
+            self.network.load_state_dict(_under("network", snapshot.tensors))
+            self.history = History(*snapshot.values["history"])
+        tuned = self._tuned()
+        for parameter in shared.parameters():
+            parameter.requires_grad_(any(parameter is one for one, _ in tuned))
+        hooks = Hooks(on_step=lambda _: self._hooks.on_step(False))
+        schedule = replace(self._schedule, progress=False)
+        start = time.perf_counter()
+        for r in tqdm(
+            range(first, 2 * self._k), initial=first, total=2 * self._k, desc="relations",
+            unit="relation", disable=not self._schedule.progress,
+        ):  # fmt: skip
+            self._relation = r
+            links, valid = (_any_relation(a[a[:, 1] == r]) for a in (self._links, self._valid))
+            with torch.no_grad():
+                for one, every in tuned:  # rows of relations to come are still those of all
+                    one[0] = every[r]
+            of_one = schedule
+            if not len(valid):
+                n_epochs = min(schedule.max_iter, schedule.n_iter_no_change)
+                of_one = replace(schedule, max_iter=n_epochs)
+            if snapshot is not None and "random" not in snapshot.tensors:
+                snapshot = None  # the run was interrupted between two relations
+            self._fit(shared, links, valid, of_one, started=True, hooks=hooks, snapshot=snapshot)
+            with torch.no_grad():
+                for one, every in tuned:
+                    every[r] = one[0]
+            snapshot, self._trainer, self._relation = None, None, r + 1
+            logger.debug("fine-tuned relation %d of %d", r + 1, 2 * self._k)
+            if self._hooks.on_epoch():
+                break
+            self._hooks.on_step(True)
+        logger.info("fine-tuning took %.1f s", time.perf_counter() - start)
+        for parameter in self.network.parameters():
+            parameter.requires_grad_(True)
+        return self.network
+
+    def snapshot(self) -> Snapshot:
+        """Everything that the run needs to continue with the same bits."""
+        found = Snapshot({}, {}) if self._trainer is None else self._trainer.snapshot()
+        found.values["relation"] = self._relation
+        if self._relation is not None:
+            assert self.network is not None
+            found.values["history"] = [self.history.losses, self.history.validation]
+            found.tensors |= _named("network", self.network.state_dict())
+        return found
+
+    @contextmanager
+    def best_in_place(self) -> Iterator[None]:
+        """Set the network to the best weights so far; then undo it."""
+        if self._trainer is None or self._relation is not None:
+            yield
+            return
+        with self._trainer.best_in_place():
+            self.spread()
+            yield
+
+    @torch.no_grad()
+    def spread(self) -> None:
+        """While one matrix is trained for all relations, copy it to each of them."""
+        if self._relation is None:
+            for one, every in self._tuned():
+                every.copy_(one.expand_as(every))
+
+    def _tuned(self) -> list[tuple[nn.Parameter, nn.Parameter]]:
+        """Parameters that are fine-tuned: of the shared network, and of all relations."""
+        shared, network = self._shared, self.network
+        if shared is None or network is None:
+            return []
+        tuned = [(shared.relation_matrices.weight, network.relation_matrices.weight)]
+        if shared.bias is not None and network.bias is not None:
+            tuned.append((shared.bias, network.bias))
+        return tuned
+
+    def _new(self, build: Callable[[int], LinkNetwork], n_relations: int) -> LinkNetwork:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self._seed)
+            return build(n_relations).to(self._device)
+
+    def _fit(
+        self,
+        network: LinkNetwork,
+        links: IntArray,
+        valid: IntArray,
+        schedule: Schedule,
+        *,
+        started: bool = False,
+        hooks: Hooks,
+        snapshot: Snapshot | None,
+    ) -> None:
+        trainer = Trainer(network, self._inputs, self._n, schedule, self._seed, self._device)
+        self._trainer = trainer
+        if self._relation is None:
+            self.history = trainer.history
+        else:
+            trainer.log_level = logging.DEBUG
+        validation = self._validation(network, links, valid) if len(valid) else None
+        trainer.fit(Queries.of(links), validation, started=started, hooks=hooks, snapshot=snapshot)
+
+    def _validation(self, network: LinkNetwork, links: IntArray, valid: IntArray) -> Validation:
+        known = Queries.of(np.concatenate([links, valid]))
+        order = np.random.default_rng(self._seed).permutation(len(valid))
+        chosen = valid[np.sort(order[:_VALIDATED])]
+
+        def mrr() -> float:
+            with torch.no_grad():
+                Y = network.embed(self._inputs)
+            _, filtered = ranks(network.scorer(Y), chosen, self._n, known)
+            assert filtered is not None
+            return measures(filtered)["mrr"]
+
+        return mrr
+
+
+def _any_relation(links: IntArray) -> IntArray:
+    links = links.copy()
+    links[:, 1] = 0
+    return links
+
+
+def _named(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {f"{prefix}.{name}": value for name, value in tensors.items()}
+
+
+def _under(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Tensors whose names start with a prefix, without it."""
+    start = f"{prefix}."
+    return {
+        name.removeprefix(start): value for name, value in tensors.items() if name.startswith(start)
+    }

@@ -1,10 +1,9 @@
-"""Triples (head, relation, tail) as users have them, in files, frames, arrays or lists."""
+"""Triples (head, relation, tail) from files, frames, arrays or lists, and numbers for their ids."""
 
 from __future__ import annotations
 
 import difflib
 import os
-import warnings
 from collections.abc import Iterable, Sequence
 from numbers import Integral
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from corpora.errors import warn
 from corpora.files import missing_file
 from simec.links.queries import IntArray
 from simec.reading import text_lines
@@ -21,7 +21,7 @@ _SPLITS = ("train", "valid", "test")
 
 
 class TripleError(ValueError):
-    """Triples that cannot be read; the message says where."""
+    """Triples that cannot be read; the message has the file and line, or the row."""
 
 
 class Dataset(NamedTuple):
@@ -33,9 +33,9 @@ class Dataset(NamedTuple):
 
     @property
     def entities(self) -> list[Id]:
-        """Ids of all entities, in order: those that training has not seen are among them."""
-        found = {end for part in self for h, _, t in part for end in (h, t)}
-        return sorted(found, key=lambda i: (isinstance(i, str), i))
+        """Sorted ids of all entities, those that occur only in validation or test included."""
+        ids = {end for triples in self for h, _, t in triples for end in (h, t)}
+        return sorted(ids, key=lambda i: (isinstance(i, str), i))
 
 
 def read_dataset(folder: str | os.PathLike[str]) -> Dataset:
@@ -43,14 +43,14 @@ def read_dataset(folder: str | os.PathLike[str]) -> Dataset:
 
     Each is the one file whose name is, or ends in, ``train.txt`` and so on, as in the archives of
     FB15k (``freebase_mtr100_mte100-train.txt``), WN18 (``wordnet-mlj12-train.txt``), FB15k-237 and
-    WN18RR (``train.txt``); ``.tsv`` and compressed files will do.
+    WN18RR (``train.txt``). Files may end in ``.tsv`` and be compressed.
 
     Raises
     ------
     FileNotFoundError
-        If the folder or one of the files is not there.
+        If the folder or one of the files is missing.
     TripleError
-        If there are several such files, or one cannot be read.
+        If several files match, or one cannot be read.
     """
     folder = Path(folder)
     if not folder.is_dir():
@@ -59,30 +59,31 @@ def read_dataset(folder: str | os.PathLike[str]) -> Dataset:
 
 
 def _split_file(folder: Path, split: str) -> Path:
-    found = []
+    matches = []
     for path in sorted(folder.iterdir()):
-        stem, _, rest = path.name.partition(".")
-        if stem.endswith(split) and rest.split(".")[0] in ("txt", "tsv"):
-            found.append(path)
-    if not found:
+        stem, _, suffixes = path.name.partition(".")
+        if stem.endswith(split) and suffixes.split(".")[0] in ("txt", "tsv"):
+            matches.append(path)
+    if not matches:
         names = ", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing"
-        raise FileNotFoundError(f"{folder} has no {split}.txt: it has {names}")
-    if len(found) > 1:
-        names = " and ".join(path.name for path in found)
+        raise FileNotFoundError(f"{folder} has no {split}.txt: it contains {names}")
+    if len(matches) > 1:
+        names = " and ".join(path.name for path in matches)
         raise TripleError(f"{folder} has several files for {split}: {names}")
-    return found[0]
+    return matches[0]
 
 
 def read_triples(path: str | os.PathLike[str]) -> list[tuple[Id, Id, Id]]:
-    """Read a file with a triple a line: head, relation and tail, parted by tabs.
+    """Read a file with one triple per line: head, relation and tail, separated by tabs.
 
-    Compressed files are read by their suffix. Empty lines are left out. Ids are text.
+    Files may be compressed, which their suffix tells. Empty lines are skipped. Ids are text.
 
     Raises
     ------
     FileNotFoundError
     TripleError
-        If a line has not three fields, or an empty one, or is not UTF-8. It says which line.
+        If a line does not have three fields, has an empty one, or is not UTF-8; the message has
+        the number of the line.
     """
     name = os.fspath(path)
     triples: list[tuple[Id, Id, Id]] = []
@@ -90,8 +91,8 @@ def read_triples(path: str | os.PathLike[str]) -> list[tuple[Id, Id, Id]]:
         fields = [field.strip() for field in text.split("\t")]
         if len(fields) != 3:
             raise TripleError(
-                f"{name}, line {number} has {len(fields)} fields, not head, relation and tail "
-                f"parted by tabs: {text[:80]!r}"
+                f"{name}, line {number} has {len(fields)} fields; expected head, relation and "
+                f"tail, separated by tabs: {text[:80]!r}"
             )
         if not all(fields):
             which = ("head", "relation", "tail")[fields.index("")]
@@ -103,15 +104,23 @@ def read_triples(path: str | os.PathLike[str]) -> list[tuple[Id, Id, Id]]:
 
 
 def as_triples(source: Any) -> list[tuple[Id, Id, Id]]:
-    """Triples of a path, a data frame, an array of shape (m, 3), or an iterable of threes.
+    """Triples from a path, a frame, an array, or an iterable.
 
-    Of a frame, columns head, relation and tail are taken if it has them, and the first three
-    otherwise. Ids are text or whole numbers.
+    Parameters
+    ----------
+    source : path, frame, array of shape (m, 3), or iterable of (head, relation, tail)
+        Of a frame, the columns head, relation and tail are used if it has them, and the first
+        three otherwise. Ids are text or integers.
+
+    Returns
+    -------
+    list of (head, relation, tail)
 
     Raises
     ------
     TripleError
-        If something is no triple, or an id is neither text nor a whole number. It says which row.
+        If an item is not a triple, or an id is neither text nor an integer; the message has the
+        row.
     """
     if isinstance(source, (str, os.PathLike)):
         return read_triples(source)
@@ -119,38 +128,40 @@ def as_triples(source: Any) -> list[tuple[Id, Id, Id]]:
         names = ["head", "relation", "tail"]
         if not set(names) <= set(source.columns):
             if len(source.columns) < 3:
-                raise TripleError(f"a frame of triples has 3 columns, not {len(source.columns)}")
+                raise TripleError(
+                    f"a frame of triples must have 3 columns, got {len(source.columns)}"
+                )
             names = list(source.columns[:3])
         source = zip(*(source[name].tolist() for name in names), strict=True)
     elif isinstance(source, np.ndarray):
         if source.ndim != 2 or source.shape[1] != 3:
-            raise TripleError(f"an array of triples has the shape (m, 3), not {source.shape}")
+            raise TripleError(f"an array of triples must have shape (m, 3), got {source.shape}")
         source = source.tolist()
     elif not isinstance(source, Iterable):
-        raise TripleError(f"triples are a path, frame, array or list, not {source!r}")
+        raise TripleError(f"triples must be a path, frame, array or iterable, got {source!r}")
     return [_triple(row, item) for row, item in enumerate(source)]
 
 
 def _triple(row: int, item: Any) -> tuple[Id, Id, Id]:
     if isinstance(item, str) or not isinstance(item, Sequence | np.ndarray) or len(item) != 3:
-        raise TripleError(f"row {row} is no (head, relation, tail): {item!r}")
+        raise TripleError(f"row {row} must be (head, relation, tail), got {item!r}")
     h, r, t = (plain_id(value, f"row {row}") for value in item)
     return h, r, t
 
 
 def plain_id(value: Any, where: str) -> Id:
-    """An id as text or int.
+    """Return an id as str or int.
 
     Raises
     ------
     TripleError
-        If it is something else, such as None, NaN or an empty text.
+        If it is anything else, such as None or NaN, or empty.
     """
     if isinstance(value, Integral) and not isinstance(value, bool):
         return int(value)
     if isinstance(value, str) and value:
         return str(value)
-    raise TripleError(f"{where}: an id is text or a whole number, not {value!r}")
+    raise TripleError(f"{where}: an id must be text or an integer, got {value!r}")
 
 
 class Ids:
@@ -166,7 +177,7 @@ class Ids:
     Raises
     ------
     TripleError
-        If some are numbers and some text, as 7 and "7" would be two.
+        If some are integers and some text: 7 and "7" would differ.
     """
 
     def __init__(self, ids: Iterable[Id], what: str) -> None:
@@ -177,19 +188,21 @@ class Ids:
 
     @classmethod
     def of(cls, ids: Iterable[Id], what: str) -> Ids:
-        """Different ids, in order."""
-        found = cls(ids, what)
-        return cls(sorted(found.ids), what)
+        """Sort ids and remove duplicates."""
+        unique = cls(ids, what)
+        return cls(sorted(unique.ids), what)
 
     def _check_types(self) -> None:
-        kinds: dict[type, Id] = {}
+        examples: dict[type, Id] = {}
         for value in self.ids:
-            kinds.setdefault(type(value), value)
-        if len(kinds) > 1:
-            first, second = kinds.values()
+            examples.setdefault(type(value), value)
+        if set(examples) - {int, str}:
+            raise TripleError(f"ids of {self.what} must be text or integers")
+        if len(examples) > 1:
+            first, second = examples.values()
             raise TripleError(
-                f"ids of {self.what} are of mixed types, such as {first!r} and {second!r}: make "
-                "all of them text, or all whole numbers"
+                f"ids of {self.what} have mixed types, such as {first!r} and {second!r}: make "
+                "all of them text, or all integers"
             )
 
     def __len__(self) -> int:
@@ -208,27 +221,27 @@ class Ids:
         Raises
         ------
         ValueError
-            If it is unknown. The message has what is near it.
+            If it is unknown; the message has the closest matches.
         """
         if isinstance(value, Integral):
             value = int(value)
-        found = self._number.get(value)
-        if found is None:
-            raise ValueError(f"unknown {self.what}: {value!r}{self._near(value)}")
-        return found
+        number = self._number.get(value)
+        if number is None:
+            raise ValueError(f"unknown {self.what}: {value!r}{self._hint(value)}")
+        return number
 
-    def _near(self, value: Any) -> str:
+    def _hint(self, value: Any) -> str:
         if not self.ids:
             return ""
         if type(value) is not type(self.ids[0]):
-            kind = "text" if isinstance(self.ids[0], str) else "whole numbers"
+            kind = "text" if isinstance(self.ids[0], str) else "integers"
             return f" (ids are {kind}, such as {self.ids[0]!r})"
         if isinstance(value, int):
             return ""
         words = [str(other) for other in self.ids]
-        near = difflib.get_close_matches(value, words, 3, 0.6)
-        near += [word for word in words if value and value in word and word not in near][:2]
-        return f" (near it: {', '.join(map(repr, near[:3]))})" if near else ""
+        close = difflib.get_close_matches(value, words, 3, 0.6)
+        close += [word for word in words if value and value in word and word not in close][:2]
+        return f" (closest matches: {', '.join(map(repr, close[:3]))})" if close else ""
 
 
 def encode(triples: list[tuple[Id, Id, Id]], entities: Ids, relations: Ids) -> IntArray:
@@ -239,18 +252,25 @@ def encode(triples: list[tuple[Id, Id, Id]], entities: Ids, relations: Ids) -> I
     ValueError
         If an id is unknown.
     """
-    found = [(entities.number(h), relations.number(r), entities.number(t)) for h, r, t in triples]
-    return np.array(found, np.int64).reshape(-1, 3)
+    numbers = [(entities.number(h), relations.number(r), entities.number(t)) for h, r, t in triples]
+    return np.array(numbers, np.int64).reshape(-1, 3)
 
 
 def without_duplicates(triples: IntArray) -> tuple[IntArray, int]:
-    """Different triples in the order of their first occurrence, and how many more there were."""
+    """Remove duplicates, with a warning.
+
+    Parameters
+    ----------
+    triples : int64 array of shape (m, 3)
+
+    Returns
+    -------
+    unique : int64 array of shape (p, 3)
+        In the order of their first occurrence.
+    n_duplicates : int
+    """
     _, first = np.unique(triples, axis=0, return_index=True)
     n = len(triples) - len(first)
     if n:
-        warnings.warn(
-            f"{n:,} of {len(triples):,} triples occur more than once: each counts once",
-            UserWarning,
-            stacklevel=4,
-        )
+        warn(f"{n:,} of {len(triples):,} triples occur more than once: each counts once")
     return triples[np.sort(first)], n

@@ -121,7 +121,7 @@ def test_train_reads_as_it_is_told(tmp_path):
 def test_lines_that_cannot_be_decoded_are_skipped_and_told(tmp_path):
     source, out = tmp_path / "a.txt", tmp_path / "m"
     source.write_bytes(b"cat dog\ncat \xff\n" * 5)
-    told = "conec: 5 lines were skipped, as they cannot be decoded\n"
+    told = "conec: skipped 5 lines that can't be decoded\n"
     how = ["--errors", "skip"]
     assert told in run("train", source, "--out", out, *SMALL, *how).stderr
     assert conec.load(out).vocabulary.counts.tolist() == [5, 5]
@@ -497,6 +497,12 @@ def test_export_for_spacy(model, tmp_path):
     run("export", model, "--out", tmp_path / "s", "--to", "spacy", "--lang", "en")
     read = spacy.load(tmp_path / "s")
     assert np.array_equal(read.vocab["cat"].vector, conec.load(model).wv_context["cat"])
+    run("export", model, "--out", tmp_path / "s", "--to", "spacy")  # its own export
+    read.add_pipe("sentencizer")
+    read.to_disk(tmp_path / "trained")
+    message = error("export", model, "--out", tmp_path / "trained", "--to", "spacy")
+    assert "Nothing is replaced" in message
+    assert spacy.load(tmp_path / "trained").pipe_names == ["sentencizer"]
 
 
 def test_info(model):

@@ -10,8 +10,8 @@ import pytest
 from gensim.test.utils import datapath
 
 import conec
-from conec.embedding import index_texts
 from conec.contexts.mapping import MapConfig
+from conec.embedding import index_texts
 from conec.linalg import normalize
 
 LEE = datapath("lee_background.cor")

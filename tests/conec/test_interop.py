@@ -17,6 +17,7 @@ from conec.interop import (
     check_vectors,
     load_word2vec,
     save_projector,
+    save_spacy,
     save_word2vec,
     to_keyed_vectors,
     to_spacy,
@@ -368,6 +369,61 @@ def test_spacy(tmp_path: Path, vectors: KeyedVectors) -> None:
         np.testing.assert_array_equal(document[1].vector, MATRIX[4])
     to_spacy(vectors).vocab.vectors.data[:] = 0
     np.testing.assert_array_equal(vectors.vectors, MATRIX)  # ours are not touched
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    """All files of a folder."""
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_folder_for_spacy_replaces_only_an_earlier_export(
+    tmp_path: Path, vectors: KeyedVectors
+) -> None:
+    spacy = pytest.importorskip("spacy")
+    folder = tmp_path / "pipeline"
+    save_spacy(vectors, folder)
+    first = contents(folder)
+    smaller = to_keyed_vectors(["a", "b"], np.eye(2))
+    save_spacy(smaller, folder, "en")
+    assert spacy.load(folder).vocab.vectors.shape == (2, 2)
+    assert contents(folder) != first
+
+    # a pipeline with a component that was added to an export, and one of another program
+    nlp = spacy.load(folder)
+    nlp.add_pipe("sentencizer")
+    nlp.to_disk(folder)
+    other = tmp_path / "other"
+    trained = spacy.blank("en")
+    trained.add_pipe("sentencizer")
+    trained.to_disk(other)
+    changed = tmp_path / "changed"
+    save_spacy(vectors, changed)
+    (changed / ".git").mkdir()
+    (changed / ".git" / "HEAD").write_text("ref")
+    for path in (folder, other, changed):
+        before = contents(path)
+        with pytest.raises(FileExistsError, match="Nothing is replaced"):
+            save_spacy(vectors, path)
+        assert contents(path) == before
+    assert spacy.load(folder).pipe_names == ["sentencizer"]
+
+
+def test_a_folder_for_the_projector_keeps_files_of_others(
+    tmp_path: Path, vectors: KeyedVectors
+) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    (tmp_path / "metadata.tsv").write_text("my own\n")
+    with pytest.raises(FileExistsError, match=r"metadata\.tsv is not from an export"):
+        save_projector(vectors, tmp_path)
+    assert contents(tmp_path) == {"notes.txt": b"mine", "metadata.tsv": b"my own\n"}
+    (tmp_path / "metadata.tsv").unlink()
+    save_projector(vectors, tmp_path)
+    save_projector(vectors, tmp_path)
+    with open(tmp_path / "metadata.tsv", "a") as file:
+        file.write("an added line")
+    with pytest.raises(FileExistsError, match="was changed after"):
+        save_projector(vectors, tmp_path)
+    assert (tmp_path / "notes.txt").read_text() == "mine"
 
 
 def test_spacy_missing(vectors: KeyedVectors, monkeypatch: pytest.MonkeyPatch) -> None:

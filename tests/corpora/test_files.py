@@ -116,6 +116,16 @@ class TestPath:
         finally:
             os.umask(old)
 
+    def test_errors_of_a_device_are_not_lost(self) -> None:
+        if not os.path.exists("/dev/full"):
+            pytest.skip("the system has no /dev/full")
+        with (
+            pytest.raises(OSError, match="No space left"),
+            atomic_path("/dev/full") as path,
+            open(path, "wb", buffering=0) as file,
+        ):
+            file.write(b"x")
+
     def test_a_pipe_is_written_to_and_stays_one(self, tmp_path: Path) -> None:
         pipe = tmp_path / "pipe"
         os.mkfifo(pipe)

@@ -30,7 +30,7 @@ ENCODERS = {
 PREDICTORS = {
     "complex": {},
     "drawn": {"n_negatives": 15},
-    "full": {"middle": "full", "n3": 0.0},
+    "full": {"relation_matrix": "full", "n3": 0.0},
     "bce": {"loss": "bce", "n3": 0.0},
     "thesis": LinkPredictor.thesis().get_params(),
     "features": {"hidden_layers": (5,)},

@@ -21,14 +21,23 @@ def fitted():
 @pytest.mark.parametrize(
     ("ask", "message"),
     [
-        (lambda p: p.predict("pari", "capital_of"), "unknown entity: 'pari' .near it: 'paris'"),
-        (lambda p: p.predict("paris", "capitol"), "unknown relation: 'capitol' .near it: 'capital"),
+        (
+            lambda p: p.predict("pari", "capital_of"),
+            "unknown entity: 'pari' .closest matches: 'paris'",
+        ),
+        (
+            lambda p: p.predict("paris", "capitol"),
+            "unknown relation: 'capitol' .closest matches: 'capital",
+        ),
         (lambda p: p.predict_head("borders", "spain"), "unknown entity: 'spain'"),
         (lambda p: p.predict(7, "borders"), "unknown entity: 7 .ids are text, such as 'france'"),
-        (lambda p: p.score([("paris", "borders", "Italy")]), "unknown entity: 'Italy' .near it"),
+        (
+            lambda p: p.score([("paris", "borders", "Italy")]),
+            "unknown entity: 'Italy' .closest matches",
+        ),
         (lambda p: p.evaluate([("paris", "twin", "rome")]), "unknown relation: 'twin'"),
         (lambda p: p.transform(["oslo"]), "unknown entity: 'oslo'"),
-        (lambda p: p.predict(None, "borders"), "an entity's id, or its features="),
+        (lambda p: p.predict(None, "borders"), "pass either an entity's id or features="),
         (lambda p: p.predict(None, "borders", features=[[1.0]]), "fitted without features"),
         (lambda p: p.add_entities(["oslo"], [[1.0]]), "fitted without features"),
     ],
@@ -53,9 +62,9 @@ def test_a_relation_without_triples():
 
 
 def test_ids_of_mixed_types():
-    with pytest.raises(TripleError, match="entity are of mixed types, such as 1 and 'b'"):
+    with pytest.raises(TripleError, match="entity have mixed types, such as 1 and 'b'"):
         LinkPredictor(**SMALL).fit([(1, "r", "b")])
-    with pytest.raises(TripleError, match="relation are of mixed types"):
+    with pytest.raises(TripleError, match="relation have mixed types"):
         LinkPredictor(**SMALL).fit([("a", "r", "b"), ("a", 0, "b")])
     with pytest.raises(TripleError, match="mixed types"):
         LinkPredictor(**SMALL).fit([("a", "r", "b")], [("a", "r", 3)])
@@ -73,7 +82,7 @@ def test_duplicates_count_once_and_are_counted():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"features": features()}, "give entities=, or a frame with ids as index"),
+        ({"features": features()}, "pass entities=, or a frame with ids as index"),
         ({"features": features(), "entities": PLACES[:-1]}, "39 entities, but features of 40"),
         ({"features": features()[:-1], "entities": PLACES[:-1]}, "1 entities .* such as 'p39'"),
         (
@@ -93,12 +102,21 @@ def test_features_of_new_entities():
     predictor = LinkPredictor(**SMALL).fit(chain()[0], features=frame)
     X = features()[:1]
     for ask, message in (
-        (lambda: predictor.add_entities(["p00"], X), "there is an entity 'p00' already"),
+        (lambda: predictor.add_entities(["p00"], X), "entity 'p00' exists already"),
         (lambda: predictor.add_entities(["x", "y"], X), "2 ids, but features of 1"),
         (lambda: predictor.add_entities(["x"], X[:, 1:]), "11 features, but training had 12"),
-        (lambda: predictor.add_entities(["x", "x"], X[[0, 0]]), "more than once among the new"),
-        (lambda: predictor.predict(None, "next", features=features()[:2]), "of one entity"),
-        (lambda: predictor.predict("p00", "next", features=X), "an entity's id, or its features"),
+        (
+            lambda: predictor.add_entities(["x", "x"], X[[0, 0]]),
+            "ids must be unique, got one more than once",
+        ),
+        (
+            lambda: predictor.predict(None, "next", features=features()[:2]),
+            "features must be of one entity",
+        ),
+        (
+            lambda: predictor.predict("p00", "next", features=X),
+            "pass either an entity's id or features=",
+        ),
     ):
         with pytest.raises(ValueError, match=message):
             ask()
@@ -111,18 +129,21 @@ def test_features_of_new_entities():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"n_components": 0}, "n_components is at least 1"),
-        ({"n_components": 5}, "n_components=5 has to be even"),
-        ({"middle": "cubic"}, "middle is one of 'complex', 'diagonal', 'full', not 'cubic'"),
-        ({"loss": "hinge"}, "loss is one of"),
-        ({"n3": -1}, "n3 is a finite number from 0"),
-        ({"dropout": 1.0}, "dropout is a share below 1"),
-        ({"learning_rate": 0}, "learning_rate must be more than 0"),
-        ({"n_negatives": 0}, "n_negatives is at least 1"),
-        ({"n_negatives": 5, "loss": "bce"}, "n_negatives is for loss='softmax'"),
-        ({"n_negatives": 5, "tied": False}, "n_negatives is for tied=True"),
-        ({"n_negatives": 5, "optimizer": "adam"}, "n_negatives is for optimizer='adagrad'"),
-        ({"hidden_layers": (0,)}, "a size in hidden_layers is at least 1"),
+        ({"n_components": 0}, "n_components must be an integer >= 1, got 0"),
+        ({"n_components": 5}, "n_components must be even .* got 5"),
+        (
+            {"relation_matrix": "cubic"},
+            "relation_matrix must be one of 'complex', 'diagonal', 'full', got 'cubic'",
+        ),
+        ({"loss": "hinge"}, "loss must be one of"),
+        ({"n3": -1}, "n3 must be a finite number >= 0"),
+        ({"dropout": 1.0}, "dropout must be a number >= 0 and < 1"),
+        ({"learning_rate": 0}, "learning_rate must be a finite number > 0"),
+        ({"n_negatives": 0}, "n_negatives must be an integer >= 1"),
+        ({"n_negatives": 5, "loss": "bce"}, "n_negatives requires loss='softmax'"),
+        ({"n_negatives": 5, "tied": False}, "n_negatives requires tied=True"),
+        ({"n_negatives": 5, "optimizer": "adam"}, "n_negatives requires optimizer='adagrad'"),
+        ({"hidden_layers": (0,)}, "a size in hidden_layers must be an integer >= 1"),
     ],
 )
 def test_parameters_out_of_range(parameters, message):
@@ -144,11 +165,11 @@ def test_ctrl_c_keeps_the_best(monkeypatch):
 
     epoch, calls = training.Trainer._epoch, []
 
-    def interrupted(self, queries, bar):
+    def interrupted(self, *args):
         calls.append(1)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return epoch(self, queries, bar)
+        return epoch(self, *args)
 
     monkeypatch.setattr(training.Trainer, "_epoch", interrupted)
     predictor = LinkPredictor(**{**SMALL, "max_iter": 9})

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import signal
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -102,7 +104,7 @@ def test_preset_of_the_thesis_and_a_file_of_validation(folder, tmp_path):
         "--no-progress",
     )  # fmt: skip
     loaded = LinkPredictor.load(tmp_path / "m")
-    assert (loaded.fine_tune, loaded.tied, loaded.middle, loaded.max_iter) == (
+    assert (loaded.fine_tune, loaded.tied, loaded.relation_matrix, loaded.max_iter) == (
         True,
         False,
         "full",
@@ -113,15 +115,17 @@ def test_preset_of_the_thesis_and_a_file_of_validation(folder, tmp_path):
 def test_ids_that_are_numbers(tmp_path):
     LinkPredictor(4, max_iter=2).fit([(1, 0, 2), (2, 0, 3)]).save(tmp_path / "m")
     assert run("links", "predict", tmp_path / "m", 1, 0).exit_code == 0
-    assert "ids are whole numbers" in error("links", "predict", tmp_path / "m", "one", 0)
+    assert "ids are integers" in error("links", "predict", tmp_path / "m", "one", 0)
 
 
 def test_what_is_wrong_is_told_in_a_line(model, folder, tmp_path):
     bad = tmp_path / "bad.tsv"
     bad.write_text("a\tr\tb\na r b\n")
     assert f"{bad}, line 2 has 1 fields" in error("links", "train", bad, "--out", tmp_path / "m")
-    assert "unknown entity: 'p0' (near it: 'p" in error("links", "predict", model, "p0", "next")
-    assert "unknown relation: 'nxt' (near it: 'next')" in error(
+    assert "unknown entity: 'p0' (closest matches: 'p" in error(
+        "links", "predict", model, "p0", "next"
+    )
+    assert "unknown relation: 'nxt' (closest matches: 'next')" in error(
         "links", "predict", model, "p01", "nxt"
     )
     assert "no such folder" in error("links", "predict", tmp_path / "none", "p01", "next")
@@ -129,7 +133,7 @@ def test_what_is_wrong_is_told_in_a_line(model, folder, tmp_path):
         "links", "train", folder, "--valid", bad, "--out", tmp_path / "m"
     )
     assert "holds" in error("links", "train", folder, "--out", folder)
-    assert "n_components=3 has to be even" in error(
+    assert "n_components must be even with relation_matrix='complex', got 3" in error(
         "links", "train", folder, "--out", tmp_path / "m", "--dimensions", 3
     )
     assert not (tmp_path / "m").exists()
@@ -146,16 +150,47 @@ def test_ctrl_c_saves_what_there_is(folder, tmp_path, monkeypatch):
 
     epoch, calls = training.Trainer._epoch, []
 
-    def interrupted(self, queries, bar):
+    def interrupted(self, *args):
         calls.append(1)
         if len(calls) == 2:
             raise KeyboardInterrupt
-        return epoch(self, queries, bar)
+        return epoch(self, *args)
 
     monkeypatch.setattr(training.Trainer, "_epoch", interrupted)
     result = run("links", "train", folder, "--out", tmp_path / "m", "--dimensions", 4, code=130)
     assert "interrupted after 1 epochs; saved to" in result.stderr
     assert LinkPredictor.load(tmp_path / "m").n_iter_ == 1
+
+
+def test_an_interrupted_run_is_resumed(folder, tmp_path, monkeypatch):
+    few = ("--dimensions", 4, "--epochs", 3, "--batch-size", 16)
+    run("links", "train", folder, "--out", tmp_path / "whole", *few)
+    from simec.links.training import Trainer
+
+    step, calls = Trainer._step, []
+
+    def interrupted(self, *args):
+        calls.append(1)
+        if len(calls) == 7:
+            signal.raise_signal(signal.SIGINT)
+        return step(self, *args)
+
+    monkeypatch.setattr(Trainer, "_step", interrupted)
+    out = tmp_path / "m"
+    result = run("links", "train", folder, "--out", out, *few, code=130)
+    assert "epochs; saved to" in result.stderr
+    assert "--resume continues" in result.stderr
+    run("links", "train", folder, "--out", out, "--resume")
+    whole, resumed = LinkPredictor.load(tmp_path / "whole"), LinkPredictor.load(out)
+    np.testing.assert_array_equal(whole.transform(), resumed.transform())
+    assert "is a finished predictor" in error("links", "train", folder, "--out", out, "--resume")
+
+
+def test_the_old_name_of_relation_matrices(folder, tmp_path):
+    result = run("links", "train", folder, "--out", tmp_path / "m", "--middle", "diagonal",
+                 "--epochs", 1)  # fmt: skip
+    assert "--middle is deprecated, use --relation-matrix" in result.stderr
+    assert LinkPredictor.load(tmp_path / "m").relation_matrix == "diagonal"
 
 
 def test_help_is_there_without_torch():

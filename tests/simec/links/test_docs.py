@@ -19,7 +19,7 @@ def test_the_first_example_runs(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     names: dict = {}
     exec(compile(examples()[0], DOCS.name, "exec"), names)
-    found = names["predictor"].predict("enoch", "child_of", n=3)
+    found = names["predictor"].predict("enoch", "child_of", topn=3)
     assert found[0].entity == "cain"
     assert (tmp_path / "family" / "weights.safetensors").is_file()
 
@@ -37,6 +37,14 @@ def test_the_example_of_a_data_set_runs(tmp_path, monkeypatch):
     assert len(names["evaluation"].triples) == 4
 
 
+def test_the_example_of_checkpoints_runs(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    train, valid = chain()
+    names = {"predictor": LinkPredictor(4, max_iter=1), "train": train, "valid": valid}
+    exec(compile(examples()[2], DOCS.name, "exec"), names)
+    assert LinkPredictor.load("kg.model").n_iter_ == 1
+
+
 def test_the_example_of_features_runs():
     train = [(h, "_hypernym", t) for h, r, t in chain()[0] if r == "next"]
     places = sorted({end for h, _, t in train for end in (h, t)})
@@ -45,5 +53,5 @@ def test_the_example_of_features_runs():
         "glosses": [f"a dog of size {place[1]} and {place[2]}" for place in places],
         "LinkPredictor": lambda *args, **more: LinkPredictor(*args, **more, max_iter=2),
     }  # fmt: skip
-    exec(compile(examples()[2], DOCS.name, "exec"), names)
+    exec(compile(examples()[3], DOCS.name, "exec"), names)
     assert names["predictor"].entities_[-1] == "lapdog.n.99"

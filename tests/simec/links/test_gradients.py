@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from simec.links.losses import ERRORS, Gradients, Positives
-from simec.links.network import LinkNetwork, Middle
+from simec.links.losses import LOSSES, Gradients, Positives
+from simec.links.network import LinkNetwork, RelationMatrices
 from simec.links.training import Schedule, Trainer
 from tests.simec.links.oracle import bce_error, complex_product, softmax_error
 
@@ -32,11 +32,11 @@ def plain(loss, q, W, offset, p):
 
 
 @pytest.mark.parametrize("with_offset", [False, True])
-@pytest.mark.parametrize("loss", list(ERRORS))
+@pytest.mark.parametrize("loss", list(LOSSES))
 def test_errors_and_their_derivatives(loss, with_offset):
     q, W, offset, p = batch()
     offset = offset if with_offset else None
-    error, by_q, by_W, by_offset = Gradients().of(ERRORS[loss], q, W, p, offset=offset)
+    error, by_q, by_W, by_offset = Gradients().compute(LOSSES[loss], q, W, p, offset=offset)
     assert float(error) == pytest.approx(plain(loss, q, W, offset, p), rel=1e-12)
     for values, derivatives in ((q, by_q), (W, by_W), (offset, by_offset)):
         if values is None:
@@ -55,15 +55,17 @@ def test_memory_is_used_again_and_results_stay_right():
     gradients = Gradients()
     for seed, b in ((0, 4), (1, 4), (2, 4)):
         q, W, offset, p = batch(seed, b)
-        ours = gradients.of(ERRORS["softmax"], q, W, p, offset=offset)
-        alone = Gradients().of(ERRORS["softmax"], q, W, p, offset=offset)
+        ours = gradients.compute(LOSSES["softmax"], q, W, p, offset=offset)
+        alone = Gradients().compute(LOSSES["softmax"], q, W, p, offset=offset)
         for a, c in zip(ours, alone, strict=True):
             torch.testing.assert_close(a, c)
 
 
 def test_a_fixed_last_layer_has_no_derivatives():
     q, W, _, p = batch()
-    ours, alone = (Gradients().of(ERRORS["bce"], q, W, p, fixed=fixed) for fixed in (True, False))
+    ours, alone = (
+        Gradients().compute(LOSSES["bce"], q, W, p, fixed=fixed) for fixed in (True, False)
+    )
     assert ours[2] is None
     torch.testing.assert_close(ours[1], alone[1])
 
@@ -73,54 +75,55 @@ def test_a_probability_of_0_is_no_infinite_error():
     W = torch.tensor([[1.0], [-1.0]])
     one = torch.ones(1)
     p = Positives(torch.tensor([0]), torch.tensor([1]), one, one)
-    error, by_q, _, _ = Gradients().of(ERRORS["softmax"], q, W, p)
+    error, by_q, _, _ = Gradients().compute(LOSSES["softmax"], q, W, p)
     assert torch.isfinite(error)
     assert torch.isfinite(by_q).all()
 
 
 @pytest.mark.parametrize("kind", ["complex", "diagonal", "full"])
-def test_middle_matrices(kind):
+def test_relation_matrices(kind):
     torch.manual_seed(0)
-    middle = Middle(3, 4, kind).double()
+    matrices = RelationMatrices(3, 4, kind).double()
     y = torch.randn(5, 4, dtype=torch.float64, requires_grad=True)
     r = torch.tensor([2, 0, 2, 2, 0])
-    found = middle(y, r)
+    found = matrices(y, r)
     for i in range(5):
-        one, m = y[i].detach().numpy(), middle.weight[r[i]].detach().numpy()
+        one, m = y[i].detach().numpy(), matrices.weight[r[i]].detach().numpy()
         expected = (
             one @ m if kind == "full" else one * m if kind == "diagonal"
             else complex_product(one, m)
         )  # fmt: skip
         np.testing.assert_allclose(found[i].detach().numpy(), expected)
     assert torch.autograd.gradcheck(
-        lambda y, w: torch.func.functional_call(middle, {"weight": w}, (y, r)), (y, middle.weight)
+        lambda y, w: torch.func.functional_call(matrices, {"weight": w}, (y, r)),
+        (y, matrices.weight),
     )
 
 
-def test_complex_middle_matrices_are_blocks_of_a_full_one():
+def test_complex_matrices_are_blocks_of_a_full_one():
     torch.manual_seed(0)
-    middle, full = Middle(1, 6, "complex"), Middle(1, 6, "full")
-    a, b = middle.weight.detach()[0].chunk(2)
+    matrices, full = RelationMatrices(1, 6, "complex"), RelationMatrices(1, 6, "full")
+    a, b = matrices.weight.detach()[0].chunk(2)
     with torch.no_grad():
         full.weight[0] = torch.cat(
             [torch.cat([a.diag(), b.diag()], 1), torch.cat([-b.diag(), a.diag()], 1)]
         )
     y, r = torch.randn(4, 6), torch.zeros(4, dtype=torch.int64)
-    torch.testing.assert_close(middle(y, r), full(y, r))
+    torch.testing.assert_close(matrices(y, r), full(y, r))
 
 
 @pytest.mark.parametrize("kind", ["complex", "diagonal", "full"])
 def test_cubes(kind):
     torch.manual_seed(0)
-    middle = Middle(2, 4, kind).double()
+    matrices = RelationMatrices(2, 4, kind).double()
     y = torch.randn(3, 4, dtype=torch.float64)
     moduli = torch.complex(y[:, :2], y[:, 2:]).abs() if kind == "complex" else y.abs()
-    torch.testing.assert_close(middle.cubes(y), moduli.pow(3).sum(1))
+    torch.testing.assert_close(matrices.cubes(y), moduli.pow(3).sum(1))
     r = torch.tensor([1, 0])
-    m = middle.weight.detach()
+    m = matrices.weight.detach()
     moduli = torch.complex(m[:, :2], m[:, 2:]).abs() if kind == "complex" else m.abs()
-    torch.testing.assert_close(middle.relation_cubes(r), moduli[r].pow(3).flatten(1).sum(1))
-    middle.cubes(torch.zeros(1, 4, dtype=torch.float64, requires_grad=True)).sum().backward()
+    torch.testing.assert_close(matrices.relation_cubes(r), moduli[r].pow(3).flatten(1).sum(1))
+    matrices.cubes(torch.zeros(1, 4, dtype=torch.float64, requires_grad=True)).sum().backward()
 
 
 @pytest.mark.parametrize("tied", [True, False])

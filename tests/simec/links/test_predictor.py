@@ -19,8 +19,8 @@ from tests.simec.links.oracle import both_ranks
 SMALL = {"n_components": 20, "batch_size": 16, "max_iter": 60, "random_state": 0}
 FORMS = {
     "complex": {},
-    "diagonal": {"middle": "diagonal"},
-    "full": {"middle": "full", "init_scale": 0.1},
+    "diagonal": {"relation_matrix": "diagonal"},
+    "full": {"relation_matrix": "full", "init_scale": 0.1},
     "kvsall": {"targets": "kvsall"},
     "negatives": {"n_negatives": 15},
     "adam": {"optimizer": "adam", "learning_rate": 0.02, "init_scale": 0.1},
@@ -55,9 +55,9 @@ def test_preset_of_the_thesis():
     predictor = LinkPredictor.thesis(20, **few).fit(train, valid)
     network = predictor.network_
     assert network.last.shape == (N + 2, 20)
-    assert network.middle.weight.shape == (6, 20, 20)
+    assert network.relation_matrices.weight.shape == (6, 20, 20)
     assert network.bias.shape == (6, N + 2)
-    for each in (network.middle.weight, network.bias):  # each relation has its own
+    for each in (network.relation_matrices.weight, network.bias):  # each relation has its own
         assert len({float(values.detach().sum()) for values in each}) > 1
     # what is an answer to this relation at all
     best = network.bias[predictor.relations_.index("is")].topk(2).indices
@@ -84,7 +84,7 @@ def test_scores_have_constants_of_their_relation():
     network, Y = predictor.network_, predictor.embeddings_
     with torch.no_grad():
         table = torch.stack([
-            network.middle(Y, torch.full((N,), r)) @ network.last.T + network.bias[r]
+            network.relation_matrices(Y, torch.full((N,), r)) @ network.last.T + network.bias[r]
             for r in range(4)
         ])  # fmt: skip
     for head, relation, tail in test:
@@ -102,7 +102,7 @@ def test_ranks_are_those_of_its_scores(fitted):
     network, Y = predictor.network_, predictor.embeddings_
     with torch.no_grad():
         table = np.stack([
-            (network.middle(Y, torch.full((N,), r)) @ Y.T).numpy() for r in range(4)
+            (network.relation_matrices(Y, torch.full((N,), r)) @ Y.T).numpy() for r in range(4)
         ])  # fmt: skip
     encoded, known = (
         [(numbers[h], relations[r], numbers[t]) for h, r, t in part]
@@ -225,10 +225,10 @@ def test_gradient_of_a_step_is_that_of_the_objective(form, tied):
     error = trainer._step(queries, np.arange(len(queries)))
     ours = {name: p.grad.clone() for name, p in network.named_parameters()}
     network.zero_grad()
-    Y, middle = network.encoder.weight, network.middle
+    Y, matrices = network.encoder.weight, network.relation_matrices
     W = Y if tied else network.last
     h, r, t = torch.from_numpy(links).T
-    scores = middle(Y[h], r) @ W.T
+    scores = matrices(Y[h], r) @ W.T
     # links of the same query
     same = ((h[:, None] == h) & (r[:, None] == r)).float()
     if bce:
@@ -239,7 +239,7 @@ def test_gradient_of_a_step_is_that_of_the_objective(form, tied):
         loss = (each.sum(1) / same.sum(1)).sum() / len(queries)
     else:
         weights = 1 / same.sum(1) / len(queries) if form == "kvsall" else torch.full((8,), 1 / 8)
-        cubes = middle.cubes(Y[h]) + middle.relation_cubes(r) + middle.cubes(W[t])
+        cubes = matrices.cubes(Y[h]) + matrices.relation_cubes(r) + matrices.cubes(W[t])
         each = torch.nn.functional.cross_entropy(scores, t, reduction="none")
         loss = ((each + 0.1 * cubes) * weights).sum()
     loss.backward()

@@ -154,9 +154,9 @@ def test_evaluation_by_side_and_relation():
     assert by["s"]["mr"] == (2 + 3 + 5 + 6) / 4
     assert found.to_dict()["by_relation"]["r"]["mr"] == 2.5
     assert "filtered, both" in str(found)
-    with pytest.raises(ValueError, match="side is both, tail or head"):
+    with pytest.raises(ValueError, match="side must be one of 'both', 'tail', 'head', got 'left'"):
         found.measures("left")
-    with pytest.raises(ValueError, match="no relation is 'q'"):
+    with pytest.raises(ValueError, match="unknown relation: 'q'"):
         found.measures(relation="q")
 
 

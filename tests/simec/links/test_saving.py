@@ -15,7 +15,7 @@ from tests.simec.links.graph import PLACES, chain, features
 SMALL = {"n_components": 6, "max_iter": 3, "batch_size": 16, "random_state": 0}
 FORMS = {
     "complex": LinkPredictor(**SMALL),
-    "full": LinkPredictor(**SMALL, middle="full", n3=0.0),
+    "full": LinkPredictor(**SMALL, relation_matrix="full", n3=0.0),
     "thesis": LinkPredictor.thesis(**SMALL),
     "features": LinkPredictor(**SMALL, hidden_layers=(5,)),
 }

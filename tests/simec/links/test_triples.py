@@ -52,7 +52,7 @@ def test_entities_of_a_data_set_are_those_of_all_splits(tmp_path):
 
 def test_a_folder_without_a_split_or_with_two(tmp_path):
     (tmp_path / "train.txt").write_text(WN18)
-    with pytest.raises(FileNotFoundError, match=r"has no valid\.txt: it has train\.txt"):
+    with pytest.raises(FileNotFoundError, match=r"has no valid\.txt: it contains train\.txt"):
         read_dataset(tmp_path)
     (tmp_path / "old-train.txt").write_text(WN18)
     with pytest.raises(TripleError, match=r"several files for train: old-train\.txt and train"):
@@ -70,7 +70,10 @@ def test_lines_as_editors_leave_them(tmp_path):
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        (b"a\tb\n", "line 3 has 2 fields, not head, relation and tail parted by tabs: 'a.tb'"),
+        (
+            b"a\tb\n",
+            "line 3 has 2 fields; expected head, relation and tail, separated by tabs: 'a.tb'",
+        ),
         (b"a b c\n", "line 3 has 1 fields"),
         (b"a\tr\tb\t1\n", "line 3 has 4 fields"),
         (b"a\t\tb\n", "line 3 has an empty relation"),
@@ -110,16 +113,19 @@ def test_frames_arrays_and_lists():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ([("a", "r", "b"), ("a", "r")], r"row 1 is no \(head, relation, tail\): \('a', 'r'\)"),
-        (["abc"], "row 0 is no"),
-        ([("a", "r", None)], "row 0: an id is text or a whole number, not None"),
-        ([("a", "r", 1.5)], r"not 1\.5"),
-        ([("a", "", "b")], "not ''"),
-        ([("a", True, "b")], "not True"),
-        (np.zeros((3, 2)), r"shape \(m, 3\), not \(3, 2\)"),
-        (pd.DataFrame({"head": ["a"], "tail": ["b"]}), "3 columns, not 2"),
-        (pd.DataFrame({"h": ["a"], "r": ["r"], "t": [np.nan]}), "row 0: .* not nan"),
-        (7, "a path, frame, array or list"),
+        (
+            [("a", "r", "b"), ("a", "r")],
+            r"row 1 must be \(head, relation, tail\), got \('a', 'r'\)",
+        ),
+        (["abc"], "row 0 must be"),
+        ([("a", "r", None)], "row 0: an id must be text or an integer, got None"),
+        ([("a", "r", 1.5)], r"got 1\.5"),
+        ([("a", "", "b")], "got ''"),
+        ([("a", True, "b")], "got True"),
+        (np.zeros((3, 2)), r"shape \(m, 3\), got \(3, 2\)"),
+        (pd.DataFrame({"head": ["a"], "tail": ["b"]}), "3 columns, got 2"),
+        (pd.DataFrame({"h": ["a"], "r": ["r"], "t": [np.nan]}), "row 0: .* got nan"),
+        (7, "a path, frame, array or iterable"),
     ],
 )
 def test_what_is_no_triple(given, message):
@@ -133,7 +139,7 @@ def test_ids():
     assert ids.number("b") == 1
     assert ids.get("c") == -1
     assert Ids([3, 1], "entity").number(np.int32(1)) == 1
-    with pytest.raises(TripleError, match="ids of entity are of mixed types, such as 1 and '1'"):
+    with pytest.raises(TripleError, match="ids of entity have mixed types, such as 1 and '1'"):
         Ids.of([1, "1"], "entity")
 
 
