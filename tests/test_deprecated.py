@@ -61,6 +61,21 @@ def test_recommenders_and_their_parameters():
         assert recommender.own == 0.5
 
 
+def test_the_second_encoder_and_the_module_of_targets():
+    pytest.importorskip("torch")
+    import numpy as np
+
+    from simec import SimilarityEncoder, SparseTargets
+
+    assert old_module("simec.targets").SparseTargets is SparseTargets
+    X = np.random.default_rng(0).normal(size=(8, 3))
+    encoder = SimilarityEncoder(2, solver="exact").fit(X, X @ X.T)
+    with pytest.warns(DeprecationWarning, match="fit_second is deprecated, use fit_columns"):
+        second = encoder.fit_second(X, X @ X.T, X)
+    expected = encoder.fit_columns(X, X @ X.T, X).transform(X)
+    np.testing.assert_array_equal(second.transform(X), expected)
+
+
 def test_relation_matrices_called_middle():
     pytest.importorskip("torch")
     from simec.links import LinkPredictor

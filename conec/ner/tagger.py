@@ -17,9 +17,9 @@ from conec.ner.documents import read_documents, read_tags
 from conec.ner.features import ContextFeatures
 from conec.ner.schemes import Scheme, convert
 from conec.ner.standard import COLUMNS, pair_features, standard_features, window_features
-from conec.persistence import ModelError
 from conec.types import StrPath
 from corpora.checks import check_choice, check_integer, check_number
+from corpora.errors import ModelError
 from corpora.files import temporary_folder
 from corpora.readers import TaggedDocument
 

@@ -232,7 +232,7 @@ def test_duplicates_are_told(folder):
 def test_an_interrupt_saves_what_there_is(folder, monkeypatch):
     from simec.solvers import variational
 
-    turns, calls = variational._turns, []
+    turns, calls = variational.rotations, []
 
     def some_turns(*args):
         calls.append(1)
@@ -240,7 +240,7 @@ def test_an_interrupt_saves_what_there_is(folder, monkeypatch):
             raise KeyboardInterrupt
         return turns(*args)
 
-    monkeypatch.setattr("simec.solvers.variational._turns", some_turns)
+    monkeypatch.setattr("simec.solvers.variational.rotations", some_turns)
     out = run("train", folder / "train.csv", "--out", folder / "i", "--dimensions", 2, code=130)
     assert "interrupted; saved to" in out
     found = Recommender.load(folder / "i").recommend("u3", 2)
