@@ -1,7 +1,7 @@
-"""The command line ``corpora``: look at text, clean, count, convert and encode it; data sets.
+"""The command line ``corpora``: inspect, clean, count, encode and convert text; data sets.
 
-Each command is a function of this package; what takes long to import is imported
-inside of them, so that ``corpora --help`` is there at once.
+Each command is a function of this package. Modules that are slow to import are imported within
+these functions, so that ``corpora --help`` responds at once.
 """
 
 from __future__ import annotations
@@ -13,17 +13,17 @@ from corpora.cli.text import clean, convert, count, encode, info
 __all__ = ["app"]
 
 _HELP = """\
-Read any text as a stream of documents: look at it, clean, count, convert and encode it.
+Read any text as a stream of documents: inspect, clean, count, encode and convert it.
 
 CORPUS is a file (also .gz, .bz2, .xz, .zst, .tar, .zip), a folder, a glob in quotes, a URI
-(s3://, https://, ...) or - for standard input. Its format is guessed, or given with --format.
+(s3://, https://, ...) or - for standard input. Its format is guessed unless --format is set.
 
-Texts of any size are read in constant memory; plain files and folders on all cores. A file
-written with --out is there when it is whole, and not before.
+Texts of any size are read in constant memory; uncompressed files and folders on all cores. Files
+written with --out appear only when they are complete.
 
 \b
-  corpora info news.txt                     what is in it
-  corpora clean news.txt --clean lower      what cleaning makes of it
+  corpora info news.txt                     number of documents, words, ...
+  corpora clean news.txt --clean lower      the text after cleaning
   corpora count 'news/*.gz' --out words.tsv
   corpora encode news.txt --vocab words.tsv --out news.tokens
   corpora convert wiki/ --out wiki.jsonl.zst

@@ -1,4 +1,4 @@
-"""``python -m corpora.cli``."""
+"""Run the command line with ``python -m corpora.cli``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An application, here and for others: what all commands share, above all how they fail."""
+"""Build command-line applications that report errors and warnings in one line each."""
 
 from __future__ import annotations
 
@@ -14,57 +14,57 @@ from typing import Annotated, Any, NoReturn
 import typer
 from typer.core import TyperGroup
 
-# What a wrong file, option or word raises. Others are bugs, and shown as such.
+# Raised for invalid files, options or words. Any other error is a bug and shows a traceback.
 _EXPECTED = (OSError, ValueError, ImportError, ArithmeticError, MemoryError)
 
-INTERRUPTED = 130  # 128 + SIGINT, as shells count
+INTERRUPTED = 130  # exit status: 128 + SIGINT, as in shells
 
 _program = ContextVar("program", default="corpora")
 
 
 def report(message: str) -> None:
-    """Tell something on standard error, on one line."""
+    """Print a message to standard error, on one line."""
     typer.echo(f"{_program.get()}: {' '.join(message.split())}", err=True)
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
-    """End the program with one line on standard error."""
+    """Exit the program with a one-line message on standard error."""
     report(message)
     raise typer.Exit(code)
 
 
 @contextmanager
 def report_warnings() -> Iterator[None]:
-    """Tell warnings of what is done here in one line each."""
-    with warnings.catch_warnings(record=True) as found:
+    """Report warnings issued within a block, one line each, when it ends."""
+    with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         yield
-    for warning in found:
+    for warning in caught:
         report(str(warning.message))
 
 
 def describe(error: BaseException) -> str:
-    """One line for an error."""
+    """Describe an error in one line."""
     if isinstance(error, OSError) and error.strerror:
         names = [str(name) for name in (error.filename, error.filename2) if name is not None]
         return ": ".join([*names[:1], error.strerror])
     if isinstance(error, MemoryError) and not str(error):
-        return "there is not enough memory"
+        return "out of memory"
     return str(error) or type(error).__name__
 
 
 class _Group(TyperGroup):
-    """Tells expected errors in one line, without a traceback."""
+    """Reports expected errors in one line, without a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         _program.set(str(self.name))
         try:
             result = super().invoke(ctx)
-            # here and not at exit, where a closed pipe could no longer be handled
+            # A closed pipe could not be handled at exit.
             sys.stdout.flush()
             return result
         except BrokenPipeError:
-            # the reader has seen enough; keep the interpreter from a last flush into it
+            # The reader has closed the pipe; avoid a final flush by the interpreter.
             _silence(sys.stdout)
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
@@ -79,14 +79,14 @@ def _silence(stream: Any) -> None:
     try:
         number = stream.fileno()
     except (OSError, ValueError):
-        return  # not a file: a test's buffer
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, number)
-    os.close(nowhere)
+        return  # not a file, such as a buffer in tests
+    null = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(null, number)
+    os.close(null)
 
 
-def _show_version(ctx: typer.Context, wanted: bool) -> None:
-    if wanted:
+def _show_version(ctx: typer.Context, requested: bool) -> None:
+    if requested:
         from importlib.metadata import version
 
         typer.echo(f"{ctx.command.name} {version('similarity-encoders')}")
@@ -95,18 +95,20 @@ def _show_version(ctx: typer.Context, wanted: bool) -> None:
 
 def _main(
     traceback: Annotated[
-        bool, typer.Option("--traceback", help="On an error, show where it came from.")
+        bool, typer.Option("--traceback", help="Show the traceback of errors.")
     ] = False,
     version: Annotated[
         bool,
-        typer.Option("--version", help="Show the version.", callback=_show_version, is_eager=True),
+        typer.Option(
+            "--version", help="Show the version and exit.", callback=_show_version, is_eager=True
+        ),
     ] = False,
 ) -> None:
     pass
 
 
 def _unwrapped(text: str) -> str:
-    """Put each paragraph on one line, to be wrapped for the terminal."""
+    """Join the lines of each paragraph, which the terminal wraps again."""
     paragraphs = inspect.cleandoc(text).split("\n\n")
     return "\n\n".join(p if p.startswith("\b") else p.replace("\n", " ") for p in paragraphs)
 
@@ -117,12 +119,12 @@ def make_app(program: str, help: str, commands: Iterable[Callable[..., None]]) -
     Parameters
     ----------
     program : str
-        Its name, with which messages begin.
+        Its name, a prefix of all messages.
     help : str
-        What it is for. Here, as in the docstring of a command, lines of a
-        paragraph that begins with a backspace are kept as they are.
+        Its description. Here and in the docstrings of commands, line breaks are kept in paragraphs
+        that start with a backspace character.
     commands : iterable of callables
-        The functions that are its commands.
+        Functions that implement the commands.
     """
     app = typer.Typer(
         name=program,

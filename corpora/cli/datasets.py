@@ -1,4 +1,4 @@
-"""``corpora datasets``: which there are, where they are, how to get them."""
+"""The commands ``corpora datasets``: list, describe and download named data sets."""
 
 from __future__ import annotations
 
@@ -12,14 +12,17 @@ import typer
 
 from corpora.cli.app import describe, report_warnings
 from corpora.cli.options import Json
+from corpora.datasets.records import DatasetNotFoundError
 
 datasets = typer.Typer(
     no_args_is_help=True,
-    help="Named data sets: which there are, where they are, how to get them. They are looked "
-    "for in the folder that the environment variable CORPORA_DATA names, then in the user's cache.",
+    help="List, describe and download named data sets. They are searched in the folder given by "
+    "the environment variable CORPORA_DATA, then in the user's cache.",
 )
 
-Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the data set, see list.")]
+Name = Annotated[
+    str, typer.Argument(metavar="NAME", help="Name of the data set; see corpora datasets list.")
+]
 
 
 @datasets.command("list")
@@ -27,29 +30,30 @@ def list_(
     kind: Annotated[
         str | None,
         typer.Option(
-            "--kind", help="Only these: corpus, word-pairs, analogies, pair-analogies, other."
+            "--kind",
+            help="List only this kind: corpus, word-pairs, analogies, pair-analogies or other.",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """List the data sets: name, kind, where each is or how to get it, and its licence."""
-    from corpora import datasets as store
+    """List the data sets: name, kind, location or how to get it, and license."""
+    from corpora.datasets import registry
 
-    every = [store.info(name) for name in store.names()]
-    kinds = sorted({one.kind for one in every})
+    catalog = [registry.info(name) for name in registry.names()]
+    kinds = sorted({dataset.kind for dataset in catalog})
     if kind is not None and kind not in kinds:
-        raise ValueError(f"unknown kind {kind!r}; they are: {', '.join(kinds)}")
+        raise ValueError(f"unknown kind {kind!r}; the kinds are: {', '.join(kinds)}")
     rows = [
-        (one.name, one.kind, _where(one.name), one.licence)
-        for one in every
-        if kind is None or one.kind == kind
+        (dataset.name, dataset.kind, _location(dataset.name), dataset.license)
+        for dataset in catalog
+        if kind is None or dataset.kind == kind
     ]
     if as_json:
-        keys = ("name", "kind", "where", "licence")
-        about = [dict(zip(keys, row, strict=True)) for row in rows]
-        typer.echo(json.dumps(about, indent=1, ensure_ascii=False))
+        keys = ("name", "kind", "where", "license")
+        entries = [dict(zip(keys, row, strict=True)) for row in rows]
+        typer.echo(json.dumps(entries, indent=1, ensure_ascii=False))
         return
-    table = [("NAME", "KIND", "WHERE", "LICENCE"), *rows]
+    table = [("NAME", "KIND", "WHERE", "LICENSE"), *rows]
     widths = [max(len(row[column]) for row in table) for column in range(3)]
     for row in table:
         cells = [cell.ljust(width) for cell, width in zip(row, widths, strict=False)]
@@ -60,65 +64,68 @@ def list_(
 def info(
     name: Name,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Compare its files with the checksums on record.")
+        bool, typer.Option("--verify", help="Compare its files with the recorded checksums.")
     ] = False,
 ) -> None:
-    """Tell what a data set is, where it comes from, what to cite, and how to get it.
+    """Describe a data set: contents, location, license, citation, and how to get it.
 
-    With --verify, it is an error if a file differs.
+    With --verify, the exit status is 1 if a file differs from its checksum.
     """
-    from corpora import datasets as store
+    from corpora.datasets import registry
 
-    about = store.info(name)
+    dataset = registry.info(name)
     try:
-        where = str(store.path(name))
-    except store.DatasetNotFoundError:
+        where = str(registry.path(name))
+    except DatasetNotFoundError:
         where = "not on this machine"
-    get = f"corpora datasets fetch {about.name}" if about.downloads else about.how_to_get
+    fetch_command = f"corpora datasets fetch {dataset.name}"
     rows = {
-        "name": about.name,
-        "kind": about.kind,
-        "about": about.description,
+        "name": dataset.name,
+        "kind": dataset.kind,
+        "contents": dataset.description,
         "where": where,
-        "to get it": get,
-        "licence": about.licence,
-        "cite": about.citation,
-        "homepage": about.homepage,
+        "to get it": fetch_command if dataset.downloads else dataset.how_to_get,
+        "license": dataset.license,
+        "cite": dataset.citation,
+        "homepage": dataset.homepage,
     }
     for key, value in rows.items():
         lines = textwrap.wrap(value, 88, break_long_words=False, break_on_hyphens=False)
         typer.echo(textwrap.indent("\n".join(lines), " " * 11).replace(" " * 11, f"{key:11}", 1))
     if verify:
-        states = store.verify(name)
+        states = registry.verify(name)
         for path, state in states.items():
             typer.echo(f"{state:10} {path}")
         if "differs" in states.values():
-            raise ValueError(f"files of {about.name} differ from what is on record")
+            raise ValueError(
+                f"files of {dataset.name} differ from their recorded checksums; delete them and "
+                "get the data set again"
+            )
 
 
 @datasets.command()
 def fetch(name: Name) -> None:
-    """Download a data set into the user's cache, unless it is on this machine; print where it is.
+    """Download a data set into the user's cache, unless it is available already; print its path.
 
-    Where a checksum is on record, what comes is compared with it; nothing is kept of what differs.
+    Downloads are compared with their recorded checksums, and deleted if they differ.
     """
-    from corpora import datasets as store
+    from corpora.datasets import registry
 
     with report_warnings():
         try:
-            path = store.fetch(name, progress=sys.stderr.isatty())
-        except store.DatasetNotFoundError as error:
+            path = registry.fetch(name, progress=sys.stderr.isatty())
+        except DatasetNotFoundError as error:
             raise ValueError(describe(error)) from error
     typer.echo(os.fspath(path))
 
 
-def _where(name: str) -> str:
-    from corpora import datasets as store
+def _location(name: str) -> str:
+    from corpora.datasets import registry
 
     try:
-        return str(store.path(name))
-    except store.DatasetNotFoundError:
+        return str(registry.path(name))
+    except DatasetNotFoundError:
         pass
-    if store.info(name).downloads:
-        return "to fetch"
-    return "by hand: see info"
+    if registry.info(name).downloads:
+        return "use fetch"
+    return "manually: see info"

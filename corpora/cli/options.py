@@ -1,4 +1,4 @@
-"""Options that several commands have, and what they stand for."""
+"""Options shared by several commands."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ __all__ = [
     "report_skipped",
 ]  # fmt: skip
 
-_TEXT = "How the text is read"
+_TEXT = "Reading text"
 
 
 def option(description: str, *names: str, panel: str | None = None, **more: Any) -> Any:
-    """Make an option whose help comes first; its name is that of the argument if none is given."""
+    """Create an option, named after the parameter unless `names` are given."""
     return typer.Option(*names, help=description, rich_help_panel=panel, **more)
 
 
@@ -33,7 +33,7 @@ Out = Annotated[
     typer.Option(
         "--out",
         "-o",
-        help="File to write, compressed if it ends in .gz, .bz2, .xz or .zst; - is standard "
+        help="File to write, compressed if its name ends in .gz, .bz2, .xz or .zst; - for standard "
         "output.",
     ),
 ]
@@ -43,8 +43,8 @@ Workers = Annotated[
     typer.Option(
         "--workers",
         min=1,
-        help="Processes, or threads for plain text; by default one for each core. The result is "
-        "the same with any number.",
+        help="Number of processes, or of threads for plain text; by default one per core. Does not "
+        "change the result.",
     ),
 ]
 Clean = Annotated[
@@ -52,8 +52,8 @@ Clean = Annotated[
     typer.Option(
         "--clean",
         metavar="STEP",
-        help="What to do before words are cut: html, nfc, nfkc, ascii, lower, digits, wikifil; "
-        "several with commas, done in order.",
+        help="Cleaning steps before tokenizing: html, nfc, nfkc, ascii, lower, digits, wikifil; "
+        "several separated by commas, applied in order.",
         rich_help_panel=_TEXT,
     ),
 ]
@@ -62,8 +62,8 @@ Tokenize = Annotated[
     typer.Option(
         "--tokenize",
         metavar="NAME",
-        help="How words are cut: whitespace (the default), treebank, tweet, or regexp (letters and "
-        "digits only). Use the same for training and later.",
+        help="Tokenizer: whitespace (the default), treebank, tweet, or regexp (letters and digits "
+        "only). Use the same for training and afterwards.",
         rich_help_panel=_TEXT,
     ),
 ]
@@ -71,7 +71,7 @@ Tokenize = Annotated[
 
 @dataclass
 class Reading:
-    """What the command line says about how a text is read."""
+    """Options of the command line for reading a corpus."""
 
     source: Annotated[
         str,
@@ -81,8 +81,8 @@ class Reading:
         str,
         typer.Option(
             "--format",
-            help="text (a line a document), text8, conll, wikiextractor, reuters, jsonl, parquet "
-            "or lm1b; auto looks at the names and first bytes of the files.",
+            help="text (a document per line), text8, conll, wikiextractor, reuters, jsonl, parquet "
+            "or lm1b; auto guesses it from the names and first bytes of the files.",
             rich_help_panel=_TEXT,
         ),
     ] = "auto"
@@ -91,8 +91,8 @@ class Reading:
         typer.Option(
             "--option",
             metavar="KEY=VALUE",
-            help="An option of the format, such as unit=paragraph for text, field=body for jsonl "
-            "or column=1 for conll; can be repeated.",
+            help="Option of the format, such as unit=paragraph for text, field=body for jsonl or "
+            "column=1 for conll; can be repeated.",
             rich_help_panel=_TEXT,
         ),
     ] = field(default_factory=list)
@@ -105,15 +105,17 @@ class Reading:
     encoding: Annotated[
         str | None,
         typer.Option(
-            "--encoding", help="By default utf-8, but latin-1 for reuters.", rich_help_panel=_TEXT
+            "--encoding",
+            help="Text encoding; by default utf-8, or latin-1 for reuters.",
+            rich_help_panel=_TEXT,
         ),
     ] = None
     errors: Annotated[
         str,
         typer.Option(
             "--errors",
-            help="Bytes that cannot be decoded: strict fails, replace puts a question mark, "
-            "ignore drops them, skip drops the whole line.",
+            help="Bytes that can't be decoded: strict fails, replace inserts U+FFFD, ignore drops "
+            "them, skip drops the line.",
             rich_help_panel=_TEXT,
         ),
     ] = "strict"
@@ -123,11 +125,11 @@ class Reading:
 
     @property
     def processed(self) -> bool:
-        """Whether the text is to be changed, and not only to be read."""
+        """Whether the text is changed, not just read."""
         return bool(self.clean or self.tokenize or self.sentences)
 
     def open(self, documents: list[str] | None = None) -> Corpus:
-        """Open the corpus, or read these documents as it would be."""
+        """Open the corpus, or documents in memory with the same options."""
         import corpora
 
         try:
@@ -142,42 +144,44 @@ class Reading:
                 **parse_options(self.option, self.format),
             )
         except (TypeError, LookupError) as error:
-            # an option that the format lacks, an unknown encoding
+            # an unknown option of the format, or an unknown encoding
             raise ValueError(str(error)) from error
 
 
 def reads_corpus(**defaults: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
-    """Give a command the argument CORPUS and the options that go with it.
+    """Add the argument CORPUS and the options of `Reading` to a command.
 
-    They stand in the place of its parameter ``reading``, which is made of them.
+    They replace its parameter ``reading``, which gets a `Reading` with their values.
 
     Parameters
     ----------
     **defaults
-        Where this command has other ones than `Reading`.
+        Defaults of this command that differ from those of `Reading`.
     """
     hints = get_type_hints(Reading, include_extras=True)
     shared = [
         inspect.Parameter(
-            one.name,
+            item.name,
             inspect.Parameter.KEYWORD_ONLY,
-            default=defaults.get(one.name, _default(one)),
-            annotation=hints[one.name],
+            default=defaults.get(item.name, _default(item)),
+            annotation=hints[item.name],
         )
-        for one in fields(Reading)
+        for item in fields(Reading)
     ]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
-        def wrapper(**given: Any) -> None:
-            reading = Reading(**{one.name: given.pop(one.name) for one in shared})
-            command(reading=reading, **given)
+        def wrapper(**values: Any) -> None:
+            reading = Reading(
+                **{parameter.name: values.pop(parameter.name) for parameter in shared}
+            )
+            command(reading=reading, **values)
 
         parameters: list[inspect.Parameter] = []
-        for own in inspect.signature(command, eval_str=True).parameters.values():
-            if own.name == "reading":
+        for parameter in inspect.signature(command, eval_str=True).parameters.values():
+            if parameter.name == "reading":
                 parameters += shared
             else:
-                parameters.append(own.replace(kind=inspect.Parameter.KEYWORD_ONLY))
+                parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
         wrapper.__name__ = command.__name__
         wrapper.__doc__ = command.__doc__
         wrapper.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
@@ -187,22 +191,21 @@ def reads_corpus(**defaults: str) -> Callable[[Callable[..., None]], Callable[..
     return decorate
 
 
-def _default(one: Field[Any]) -> Any:
-    if one.default_factory is not MISSING:
-        return one.default_factory()
-    return inspect.Parameter.empty if one.default is MISSING else one.default
+def _default(item: Field[Any]) -> Any:
+    if item.default_factory is not MISSING:
+        return item.default_factory()
+    return inspect.Parameter.empty if item.default is MISSING else item.default
 
 
 def split_commas(values: Iterable[str]) -> list[str]:
-    """Values each by itself: ``lower,digits`` is two."""
-    return [one.strip() for several in values for one in several.split(",") if one.strip()]
+    """Split values at commas: ``lower,digits`` is two values."""
+    return [item.strip() for value in values for item in value.split(",") if item.strip()]
 
 
 def parse_options(options: Iterable[str], format: str) -> dict[str, Any]:
-    """Turn ``KEY=VALUE`` into options, of the type that the format has for them.
+    """Parse ``KEY=VALUE`` into options, with the types declared by the format.
 
-    Where the format is still to be guessed, numbers, true, false and none are
-    what they seem to be.
+    If the format has to be guessed, numbers, true, false and none are converted.
     """
     from corpora.readers import READERS
 
@@ -211,19 +214,21 @@ def parse_options(options: Iterable[str], format: str) -> dict[str, Any]:
     for option in options:
         key, equals, value = option.partition("=")
         if not equals or not key.isidentifier():
-            raise ValueError(f"--option takes KEY=VALUE, not {option!r}")
+            raise ValueError(f"--option takes KEY=VALUE, got {option!r}")
         hint = hints.get(key)
         parsed[key] = value if hint is str else _value(value)
         if hint in (int, bool) and type(parsed[key]) is not hint:
-            kind = "a whole number" if hint is int else "true or false"
-            raise ValueError(f"--option {key} of the format {format!r} is {kind}, not {value!r}")
+            kind = "an integer" if hint is int else "true or false"
+            raise ValueError(
+                f"--option {key} of the format {format!r} must be {kind}, got {value!r}"
+            )
     return parsed
 
 
 def _value(text: str) -> str | int | bool | None:
-    known = {"true": True, "false": False, "none": None, "null": None}
-    if text.lower() in known:
-        return known[text.lower()]
+    constants = {"true": True, "false": False, "none": None, "null": None}
+    if text.lower() in constants:
+        return constants[text.lower()]
     try:
         return int(text)
     except ValueError:
@@ -232,8 +237,8 @@ def _value(text: str) -> str | int | bool | None:
 
 @contextmanager
 def report_skipped() -> Iterator[list[int]]:
-    """Gather numbers of skipped lines, and tell their sum in the end."""
+    """Collect numbers of skipped lines in a list, and report their sum in the end."""
     skipped: list[int] = []
     yield skipped
     if total := sum(skipped):
-        report(f"{total:,} lines were skipped, as they cannot be decoded")
+        report(f"skipped {total:,} lines that can't be decoded")

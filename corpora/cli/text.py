@@ -1,4 +1,4 @@
-"""The commands that read a corpus."""
+"""Commands that read a corpus: info, clean, count, encode, convert."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ _SUFFIXES = {
 }
 _TARGETS = ("text", "jsonl", "conll", "text8", "parquet")
 
-MaxSize = Annotated[int | None, typer.Option("--max-size", min=1, help="At most so many words.")]
+MaxSize = Annotated[int | None, typer.Option("--max-size", min=1, help="Maximum number of words.")]
 
 
 @reads_corpus()
@@ -44,18 +44,18 @@ def info(
         typer.Option(
             "--min-count",
             metavar="N",
-            help="Tell how many words occur at least so often, and what share of the text they "
-            "make up; several with commas.",
+            help="Show how many words occur at least N times, and their share of all tokens; "
+            "several separated by commas.",
             show_default="1,2,5,10,100",
         ),
     ] = [],  # noqa: B006
     as_json: Json = False,
     workers: Workers = None,
 ) -> None:
-    """Tell what is in a text: documents, sentences, words, and how many of them are frequent.
+    """Show the number of documents, sentences, tokens, words, and of frequent words.
 
-    A document without marked sentences counts as one. Try cleaning steps here before training: they
-    change how many different words there are. Of an empty text all is 0.
+    A document without marked sentences counts as one sentence. Use this to try cleaning steps
+    before training: they change the number of distinct words. For an empty text all numbers are 0.
 
     \b
       corpora info news.txt
@@ -63,13 +63,13 @@ def info(
     """  # noqa: D301
     from corpora.counting import count
 
-    levels = sorted({_whole(n) for n in split_commas(min_count)}) or [1, 2, 5, 10, 100]
+    levels = sorted({_positive(n) for n in split_commas(min_count)}) or [1, 2, 5, 10, 100]
     corpus = reading.open()
-    # How many words are how frequent is known without the words.
+    # The numbers of frequent words are available without the words.
     counts = count(corpus, min_count=sys.maxsize, workers=workers, progress=True)
     coverage = [(n, *counts.coverage(n)) for n in levels]
     if as_json:
-        about: dict[str, Any] = {
+        numbers: dict[str, Any] = {
             "source": corpus.source,
             "format": corpus.format,
             "documents": counts.documents,
@@ -79,7 +79,7 @@ def info(
             "skipped_lines": counts.skipped,
             "coverage": [{"min_count": n, "types": v, "share": share} for n, v, share in coverage],
         }
-        typer.echo(json.dumps(about, indent=1, ensure_ascii=False))
+        typer.echo(json.dumps(numbers, indent=1, ensure_ascii=False))
         return
     rows = {
         "format": corpus.format,
@@ -99,11 +99,11 @@ def info(
 
 @reads_corpus()
 def clean(reading: Reading, out: Out = "-", workers: Workers = None) -> None:
-    """Write the words of a text as they are read: a document a line, a space between words.
+    """Write the words of a text, with a document per line and a space between words.
 
-    Breaks between sentences are left out; for a sentence a line give --sentences, or --option
-    unit=sentence for conll. Documents without words are left out, so an empty text gives an empty
-    file. A token that holds spaces (some tokenisers make such) comes apart when it is read again.
+    Breaks between sentences are omitted; for a sentence per line use --sentences, or --option
+    unit=sentence for conll. Documents without words are omitted, so an empty text gives an empty
+    file. Tokens that contain spaces, as some tokenizers return, are split when read again.
 
     \b
       corpora clean news.txt --clean html,nfkc,lower | less
@@ -117,15 +117,15 @@ def count(
     reading: Reading,
     out: Out = "-",
     min_count: Annotated[
-        int, typer.Option("--min-count", min=1, help="Leave out words seen less often.")
+        int, typer.Option("--min-count", min=1, help="Omit words that occur less often.")
     ] = 1,
     max_size: MaxSize = None,
     workers: Workers = None,
 ) -> None:
     """Count words and write them as lines of word, tab, count.
 
-    The most frequent come first, those with the same count in alphabetical order. It is an error if
-    there are no words. The file is what corpora encode --vocab takes.
+    The most frequent words come first, ties are in alphabetical order. It is an error if there are
+    no words. The file can be used with corpora encode --vocab.
 
     \b
       corpora count news.txt --clean lower | head -20
@@ -151,7 +151,7 @@ def encode(
         typer.Option(
             "--out",
             "-o",
-            help="Folder to write. One that holds an encoded text is replaced.",
+            help="Folder to write. A folder with an encoded text is replaced.",
             show_default=False,
         ),
     ],
@@ -160,8 +160,8 @@ def encode(
         typer.Option(
             "--vocab",
             metavar="FILE",
-            help="Words in the order of their ids, as corpora count writes them; others are left "
-            "out.",
+            help="Words in the order of their ids, as written by corpora count; other words are "
+            "omitted.",
         ),
     ] = None,
     min_count: Annotated[
@@ -169,18 +169,18 @@ def encode(
         typer.Option(
             "--min-count",
             min=1,
-            help="Without --vocab: count first, and leave out words seen less often.",
+            help="Without --vocab: count words first, and omit those that occur less often.",
         ),
     ] = None,
     max_size: MaxSize = None,
     workers: Workers = None,
 ) -> None:
-    """Write a text as numbers, which is read many times faster than text.
+    """Write a text as word ids, which are read many times faster than text.
 
-    The folder holds the ids of all words of the vocabulary in the order of the text (ids.int32; -1
-    parts sentences), where documents begin (offsets.int64), and the vocabulary (vocabulary.tsv: the
-    first line is word 0). In Python, corpora.encoding.TokenStream.open reads it without loading it
-    into memory. It is an error if the text is empty.
+    The folder contains the ids of the vocabulary's words in the order of the text (ids.int32; -1
+    separates sentences), the offsets of documents (offsets.int64), and the vocabulary
+    (vocabulary.tsv: the first line is word 0). In Python, corpora.encoding.TokenStream.open opens
+    it without loading it into memory. It is an error if the text is empty.
 
     \b
       corpora encode news.txt --clean lower --min-count 5 --out news.tokens
@@ -189,41 +189,44 @@ def encode(
     """  # noqa: D301
     from corpora.counting import count as count_words
     from corpora.counting import read_vocabulary, vocabulary_lines
-    from corpora.encoding import TokenStream
+    from corpora.encoding import FORMAT_VERSION, KIND, TokenStream, write_tokens
     from corpora.errors import CorpusError
-    from corpora.files import atomic_folder
+    from corpora.model_folder import write_folder
 
     if (vocab is None) == (min_count is None):
-        raise ValueError("give either --vocab FILE or --min-count N")
+        raise ValueError("pass either --vocab FILE or --min-count N")
     if vocab is not None and max_size is not None:
-        raise ValueError("--max-size goes with --min-count; --vocab has the size of its file")
+        raise ValueError(
+            "--max-size needs --min-count; with --vocab, all words of the file are used"
+        )
     corpus = reading.open()
     if vocab is None and not corpus.reiterable:
         raise ValueError(
-            f"{reading.source} can be read only once, and counting takes a pass of its own: write "
-            "the text to a file, or give --vocab"
+            f"{reading.source} can be read only once, but counting needs a separate pass: write "
+            "the text to a file, or pass --vocab"
         )
-    # Begun before counting: that the folder cannot be written is told at once.
-    with atomic_folder(out, marker="tokens.json") as folder, report_skipped() as skipped:
+    # Opened before counting, so that a folder that can't be written fails at once.
+    with write_folder(out, KIND, FORMAT_VERSION) as folder, report_skipped() as skipped:
         if vocab is None:
             counts = count_words(corpus, min_count=min_count or 1, workers=workers, progress=True)
             words = counts.most_common(max_size)
         else:
             words = read_vocabulary(vocab)
         index = {word: i for i, word in enumerate(words)}
-        # This replaces the empty folder, which takes its final place below.
-        stream = TokenStream.encode(corpus, index, folder, workers=workers, progress=True)
-        if not stream.n_raw:
+        encoded = write_tokens(folder, corpus, index, workers=workers, progress=True)
+        if not encoded["tokens_read"]:
             raise CorpusError("the corpus holds no words", path=reading.source)
-        with open(folder / "vocabulary.tsv", "w", encoding="utf-8", newline="\n") as file:
+        path = folder.file("vocabulary.tsv")
+        with open(path, "w", encoding="utf-8", newline="\n") as file:
             file.writelines(vocabulary_lines(words))
-        skipped.append(stream.skipped)
-    known = int((stream.ids >= 0).sum())
+        skipped.append(encoded["lines_skipped"])
+    stream = TokenStream.open(out)
+    n_encoded = int((stream.ids >= 0).sum())
     report(
-        f"{stream.n_documents:,} documents, {known:,} of {stream.n_raw:,} tokens are among the "
+        f"{stream.n_documents:,} documents, {n_encoded:,} of {stream.n_raw:,} tokens are among the "
         f"{len(words):,} words"
     )
-    if not known:
+    if not n_encoded:
         report(
             "no token is in the vocabulary: was it counted with the same cleaning and tokeniser?"
         )
@@ -238,7 +241,7 @@ def convert(
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="text, jsonl, conll, text8 or parquet; by default as the name of the file says.",
+            help="text, jsonl, conll, text8 or parquet; by default according to the name of --out.",
         ),
     ] = None,
     workers: Workers = None,
@@ -246,15 +249,15 @@ def convert(
     """Write a text in another format.
 
     \b
-      text     a document a line, as corpora clean writes it
-      jsonl    {"text": ...} a line
-      conll    a token a line, a blank line between sentences
-      text8    all words on one line; where documents begin is lost
+      text     a document per line, as written by corpora clean
+      jsonl    {"text": ...} per line
+      conll    a token per line, a blank line between sentences
+      text8    all words on one line, without document boundaries
       parquet  a table with the column text
 
-    jsonl and parquet hold the text of each document as it is; or its tokens, if it is a conll file,
-    or if --clean, --tokenize or --sentences changes it. conll holds all columns of a conll file; if
-    that is changed, or the source is another, one column of words. An empty text gives an empty
+    jsonl and parquet hold the unchanged text of each document; or its tokens, if the source is
+    conll, or with --clean, --tokenize or --sentences. conll holds all columns of a conll source;
+    for any other source, or with these options, one column of words. An empty text gives an empty
     file.
 
     \b
@@ -264,25 +267,31 @@ def convert(
     """  # noqa: D301
     target = _target(out, to)
     corpus = reading.open()
-    how = target
+    serializer = target
     if target in ("jsonl", "parquet"):
-        how = "jsonl-tokens" if reading.processed or corpus.format == "conll" else "jsonl"
+        serializer = "jsonl-tokens" if reading.processed or corpus.format == "conll" else "jsonl"
     elif target == "conll" and not reading.processed and _has_tags(corpus):
-        how = "conll-rows"
-    _write(corpus, how, out, workers, "converting", parquet=target == "parquet")
+        serializer = "conll-rows"
+    _write(corpus, serializer, out, workers, "converting", parquet=target == "parquet")
 
 
 def _write(
-    corpus: Corpus, how: str, out: str, workers: int | None, label: str, *, parquet: bool = False
+    corpus: Corpus,
+    serializer: str,
+    out: str,
+    workers: int | None,
+    label: str,
+    *,
+    parquet: bool = False,
 ) -> None:
     from corpora.cli.writing import serialize, write_bytes, write_parquet
 
     with report_skipped() as skipped:
-        blocks = serialize(corpus, how, workers=workers, label=label, skipped=skipped, beside=out)
+        blocks = serialize(corpus, serializer, out, workers=workers, label=label, skipped=skipped)
         if parquet:
             write_parquet(out, blocks)
         else:
-            write_bytes(out, blocks, drop_first=how == "text8")
+            write_bytes(out, blocks, drop_first=serializer == "text8")
 
 
 def _target(out: str, to: str | None) -> str:
@@ -294,10 +303,10 @@ def _target(out: str, to: str | None) -> str:
         to = _SUFFIXES.get(plain_suffix(out))
         if to is None:
             raise ValueError(
-                f"the name {out} does not tell the format; give --to {', '.join(_TARGETS)}"
+                f"can't infer the format from the name {out}; pass --to {', '.join(_TARGETS)}"
             )
     if to not in _TARGETS:
-        raise ValueError(f"unknown format {to!r} to write; they are: {', '.join(_TARGETS)}")
+        raise ValueError(f"unknown output format {to!r}; the formats are: {', '.join(_TARGETS)}")
     return to
 
 
@@ -308,7 +317,7 @@ def _has_tags(corpus: Corpus) -> bool:
     return reader is not None and reader.tagged is not Reader.tagged
 
 
-def _whole(text: str) -> int:
+def _positive(text: str) -> int:
     if not (text.isascii() and text.isdigit() and int(text) > 0):
-        raise ValueError(f"--min-count takes whole numbers from 1, not {text!r}")
+        raise ValueError(f"--min-count must be integers >= 1 separated by commas, got {text!r}")
     return int(text)

@@ -1,4 +1,4 @@
-"""Writing a corpus in another format: in constant memory, by several processes, whole or not."""
+"""Write a corpus in another format: in constant memory, in parallel, atomically."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import json
 import os
 import secrets
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -24,9 +24,9 @@ Serializer = Callable[["Corpus"], Iterator[str]]
 
 
 def line_of(tokens: list[str]) -> str:
-    """Tokens as one line, without breaks between sentences; may be empty."""
+    """Join tokens into one line, without breaks between sentences; may be empty."""
     text = " ".join(tokens)
-    # A break leaves a space too many, which is found faster than it.
+    # A break leaves two spaces or one at an end, which is faster to find than the break.
     if "\n" in text or "  " in text or text[:1] == " " or text[-1:] == " ":
         text = " ".join(text.split())
     return text
@@ -37,7 +37,7 @@ def _text(corpus: Corpus) -> Iterator[str]:
 
 
 def _text8(corpus: Corpus) -> Iterator[str]:
-    # Each begins with a space, so that it does not matter which one is the first.
+    # All start with a space, so that they do not depend on which one is the first.
     return (" " + line for line in map(line_of, corpus) if line)
 
 
@@ -64,8 +64,10 @@ def _conll_words(corpus: Corpus) -> Iterator[str]:
         text = "\n".join(tokens)
         words = [token for token in tokens if token]
         if text.split() != words or "-DOCSTART-" in words:
-            bad = next(w for w in words if w.split() != [w] or w == "-DOCSTART-")
-            raise ValueError(f"the word {bad!r} cannot stand in a column; clean or tokenise first")
+            invalid = next(w for w in words if w.split() != [w] or w == "-DOCSTART-")
+            raise ValueError(
+                f"the word {invalid!r} can't be written in a column; use --clean or --tokenize"
+            )
         yield f"-DOCSTART-\n\n{text}\n\n"
 
 
@@ -77,45 +79,55 @@ SERIALIZERS: dict[str, Serializer] = {
     "conll": _conll_words,
     "conll-rows": _conll_rows,
 }
-"""From a corpus to pieces of text; those of shards, one after another, are those of the whole."""
+"""Functions from a corpus to text in pieces. Concatenating shards gives the whole corpus."""
 
 
 def serialize(
-    corpus: Corpus, how: str, *, workers: int | None, label: str, skipped: list[int], beside: str
+    corpus: Corpus,
+    serializer: str,
+    out: str,
+    *,
+    workers: int | None,
+    label: str,
+    skipped: list[int],
 ) -> Iterator[bytes]:
-    """Yield a corpus as bytes, by as many processes as it can be cut for.
+    """Yield a corpus as bytes, serialized by several processes if it can be split.
 
     Parameters
     ----------
     corpus : Corpus
-    how : str
+    serializer : str
         One of `SERIALIZERS`.
+    out : str
+        Output file; temporary files are written to the same folder.
     workers : int or None
     label : str
-        Of the progress bar.
+        Label of the progress bar.
     skipped : list of int
-        Numbers of skipped lines are added to it.
-    beside : str
-        What ``--out`` names: parts that wait to be written lie on the same disk.
+        Numbers of skipped lines are appended to it.
     """
+    from corpora.files import temporary_folder
     from corpora.parallel import map_shards, progress_bar
 
     if workers == 1 or len(corpus.shards(2)) == 1:
-        # Without a detour, so that the first documents of a stream come out at once.
+        # Without temporary files, so that the first documents of a stream are written at once.
         with progress_bar(corpus, label):
-            # what comes through a pipe may be waited for
-            live = beside == "-" and not corpus.reiterable
-            yield from _encoded(SERIALIZERS[how](corpus), 0 if live else 1 << 16)
+            # The output of a pipe is written document by document.
+            live = out == "-" and not corpus.reiterable
+            yield from _encoded(SERIALIZERS[serializer](corpus), 0 if live else 1 << 16)
         skipped.append(corpus.skipped)
         return
-    parent = None if beside == "-" else os.path.dirname(os.path.realpath(beside))
-    with tempfile.TemporaryDirectory(prefix=".tmp-corpora-", dir=parent) as folder:
-        parts = map_shards(
-            partial(_write_part, how=how, folder=folder), corpus, workers=workers, progress=label
+    parent = None if out == "-" else os.path.dirname(os.path.realpath(out))
+    with temporary_folder(".tmp-corpora-", parent) as folder:
+        shards = map_shards(
+            partial(_write_shard, serializer=serializer, folder=folder),
+            corpus,
+            workers=workers,
+            progress=label,
         )
-        # Closed here, so that no worker writes any more when the folder is deleted.
-        with closing(parts):
-            for path, n_skipped in parts:
+        # Closed here, so that no worker is still writing when the folder is deleted.
+        with closing(shards):
+            for path, n_skipped in shards:
                 with open(path, "rb") as file:
                     while block := file.read(_BLOCK):
                         yield block
@@ -123,20 +135,20 @@ def serialize(
                 skipped.append(n_skipped)
 
 
-def _write_part(shard: Corpus, how: str, folder: str) -> tuple[str, int]:
+def _write_shard(shard: Corpus, serializer: str, folder: Path) -> tuple[str, int]:
     path = os.path.join(folder, secrets.token_hex(8))
     with open(path, "wb") as file:
-        file.writelines(_encoded(SERIALIZERS[how](shard)))
+        file.writelines(_encoded(SERIALIZERS[serializer](shard)))
     return path, shard.skipped
 
 
-def _encoded(pieces: Iterable[str], least: int = 1 << 16) -> Iterator[bytes]:
+def _encoded(texts: Iterable[str], min_size: int = 1 << 16) -> Iterator[bytes]:
     pending: list[str] = []
     size = 0
-    for piece in pieces:
-        pending.append(piece)
-        size += len(piece)
-        if size > least:
+    for text in texts:
+        pending.append(text)
+        size += len(text)
+        if size > min_size:
             yield "".join(pending).encode()
             pending, size = [], 0
     if pending:
@@ -152,7 +164,7 @@ def write_bytes(out: str, blocks: Iterator[bytes], *, drop_first: bool = False) 
         See `open_output`.
     blocks : iterator of bytes
     drop_first : bool
-        Leave out the very first byte.
+        Whether to omit the first byte.
     """
     with open_output(out) as write:
         for block in blocks:
@@ -164,19 +176,19 @@ def write_bytes(out: str, blocks: Iterator[bytes], *, drop_first: bool = False) 
 
 @contextmanager
 def open_output(out: str) -> Iterator[Callable[[bytes], None]]:
-    """Open what ``--out`` names: "-" for standard output, or a file, whole or not there.
+    """Open the output: "-" for standard output, or a file that is replaced atomically.
 
     Yields
     ------
     callable
-        Takes bytes to write.
+        Writes bytes.
 
     Raises
     ------
     ValueError
-        If the suffix stands for what cannot be written.
+        If the suffix is an archive or an unsupported compression.
     OSError
-        If it cannot be written.
+        If the file can't be written.
     """
     if out == "-":
         yield _write_through
@@ -186,20 +198,20 @@ def open_output(out: str) -> Iterator[Callable[[bytes], None]]:
 
     suffix = os.path.splitext(out)[1].lower()
     if is_archive(out) or (compression(out) and suffix not in _COMPRESSED):
-        raise ValueError(f"{suffix} is not written; compress with {', '.join(_COMPRESSED)}")
+        raise ValueError(f"writing {suffix} is not supported; use one of {', '.join(_COMPRESSED)}")
     with atomic_path(out) as path, ExitStack() as stack:
         file = stack.enter_context(open(path, "wb"))
         write = stack.enter_context(_compressor(file, suffix))
-        # The same bytes come out only if they are compressed in the same blocks.
+        # Compressed output depends on block sizes; fixed blocks make it reproducible.
         pending = bytearray()
 
-        def gather(data: bytes) -> None:
+        def write_in_blocks(data: bytes) -> None:
             pending.extend(data)
             while len(pending) >= _BLOCK:
                 write(bytes(pending[:_BLOCK]))
                 del pending[:_BLOCK]
 
-        yield gather
+        yield write_in_blocks
         write(bytes(pending))
 
 
@@ -214,7 +226,7 @@ def _compressor(file: IO[bytes], suffix: str) -> Iterator[Callable[[bytes], obje
         if suffix == ".gz":
             import gzip
 
-            # Neither name nor time, which would make two runs differ.
+            # Without name and time, so that the output is reproducible.
             opened = gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=6)
         elif suffix == ".bz2":
             import bz2
@@ -244,10 +256,13 @@ def write_parquet(out: str, blocks: Iterator[bytes]) -> None:
     ImportError
         If pyarrow is not installed.
     ValueError
-        If `out` is no file of its own.
+        If `out` is standard output or has a suffix of a compression.
     """
     if out == "-" or out.lower().endswith(_COMPRESSED):
-        raise ValueError("Parquet needs a file and is compressed inside: --out NAME.parquet")
+        raise ValueError(
+            "Parquet files are compressed internally and can't be written to standard output; use "
+            "--out NAME.parquet"
+        )
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -272,17 +287,17 @@ def write_parquet(out: str, blocks: Iterator[bytes]) -> None:
 
 
 def _row_groups(blocks: Iterator[bytes]) -> Iterator[list[bytes]]:
-    """Share lines out to row groups; at least one, which may be empty."""
+    """Group lines into row groups; at least one group, which may be empty."""
     group: list[bytes] = []
     size = 0
     first = True
-    rest: list[bytes] = []  # of a line that goes on in the next block
+    incomplete: list[bytes] = []  # beginning of a line that continues in the next block
     for block in blocks:
         if b"\n" not in block:
-            rest.append(block)
+            incomplete.append(block)
             continue
-        *lines, last = b"".join([*rest, block]).split(b"\n")
-        rest = [last]
+        *lines, last = b"".join([*incomplete, block]).split(b"\n")
+        incomplete = [last]
         for line in lines:
             group.append(line)
             size += len(line)

@@ -1,7 +1,7 @@
-"""Named data sets: find them on this machine, fetch them, check them, load them.
+"""Named data sets: find, download, verify and load them.
 
-A data set is looked for first in the folder that the environment variable ``CORPORA_DATA`` names,
-then in the user's cache, which `fetch` fills. Nothing is downloaded at import or by `load`.
+A data set is searched first in the folder given by the environment variable ``CORPORA_DATA``,
+then in the user's cache. Only `fetch` downloads data, into this cache.
 
 >>> from corpora import datasets
 >>> "text8" in datasets.names()
@@ -15,7 +15,7 @@ from __future__ import annotations
 from corpora.datasets.formats import WordPair, read_analogies, read_bats, read_word_pairs
 from corpora.datasets.loading import load
 from corpora.datasets.records import Dataset, DatasetNotFoundError, Download, File
-from corpora.datasets.store import cache_folder, fetch, info, names, path, paths, verify
+from corpora.datasets.registry import cache_folder, fetch, info, names, path, paths, verify
 
 __all__ = [
     "Dataset",

@@ -1,4 +1,4 @@
-"""Readers of the small files: word pairs with a score, analogy questions, BATS relations."""
+"""Read word pairs with scores, analogy questions, and BATS relations."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Question = tuple[str, str, str, str]
 
 
 class WordPair(NamedTuple):
-    """Two words and how similar people say they are."""
+    """Two words and a human rating of their similarity."""
 
     word1: str
     word2: str
@@ -36,14 +36,14 @@ def _lines(source: StrPath | Iterable[str]) -> Iterator[tuple[str | None, int, s
 
 
 def read_word_pairs(source: StrPath | Iterable[str]) -> list[WordPair]:
-    """Read word pairs with a score.
+    """Read word pairs with scores.
 
     Parameters
     ----------
     source : path or iterable of str
-        A file (also ``.xz`` or ``.gz``), or its lines: ``word1 word2 score``, separated by tabs or
-        else by blanks. More columns are ignored; so are empty lines and those that start with
-        ``#``.
+        A file (compressed or not), or its lines: ``word1 word2 score``, separated by tabs or
+        else by spaces. Additional columns, empty lines, and lines that start with ``#`` are
+        ignored.
 
     Returns
     -------
@@ -53,8 +53,8 @@ def read_word_pairs(source: StrPath | Iterable[str]) -> list[WordPair]:
     Raises
     ------
     CorpusError
-        A `ValueError`: a line with fewer than three columns, or a third that is no finite
-        number.
+        A `ValueError`: if a line has fewer than three columns, or the third column is not a
+        finite number.
     """
     pairs = []
     for path, number, line in _lines(source):
@@ -68,7 +68,7 @@ def read_word_pairs(source: StrPath | Iterable[str]) -> list[WordPair]:
             score = math.nan
         if not all(words) or not math.isfinite(score):
             raise CorpusError(
-                f"expected 'word1 word2 score', found {line[:80]!r}", path=path, line=number
+                f"expected 'word1 word2 score', got {line[:80]!r}", path=path, line=number
             )
         pairs.append(WordPair(words[0], words[1], score))
     return pairs
@@ -80,8 +80,8 @@ def read_analogies(source: StrPath | Iterable[str]) -> dict[str, list[Question]]
     Parameters
     ----------
     source : path or iterable of str
-        A file (also ``.xz`` or ``.gz``), or its lines. A line ``: name`` starts a section, every
-        other line holds four words: a is to b as c is to d. Empty lines are ignored.
+        A file (compressed or not), or its lines. A line ``: name`` starts a section; any other
+        line has four words: a is to b as c is to d. Empty lines are ignored.
 
     Returns
     -------
@@ -91,7 +91,7 @@ def read_analogies(source: StrPath | Iterable[str]) -> dict[str, list[Question]]
     Raises
     ------
     CorpusError
-        A `ValueError`: a line that does not hold four words, or a question before the first
+        A `ValueError`: if a line does not have four words, or a question precedes the first
         section.
 
     Notes
@@ -107,13 +107,13 @@ def read_analogies(source: StrPath | Iterable[str]) -> dict[str, list[Question]]
         words = line.split()
         if len(words) != 4:
             raise CorpusError(
-                f"expected a question of 4 words, found {len(words)}: {line[:80]!r}",
+                f"expected a question of 4 words, got {len(words)}: {line[:80]!r}",
                 path=path,
                 line=number,
             )
         if questions is None:
             raise CorpusError(
-                "a question comes before the first ': section' line", path=path, line=number
+                "expected a line ': section' before the first question", path=path, line=number
             )
         questions.append((words[0], words[1], words[2], words[3]))
     return sections
@@ -125,17 +125,17 @@ def read_bats(paths: Iterable[StrPath]) -> dict[str, list[tuple[str, tuple[str, 
     Parameters
     ----------
     paths : iterable of path
-        One file for each relation; lines of ``word <tab> answer/answer/...``.
+        One file per relation, with lines of ``word <tab> answer/answer/...``.
 
     Returns
     -------
     dict of str to list of (str, tuple of str)
-        The pairs by relation (the file's name without suffix): a word and its accepted answers.
+        Pairs of a word and its accepted answers, by relation (file name without suffix).
 
     Raises
     ------
     CorpusError
-        A `ValueError`: a line without two columns.
+        A `ValueError`: if a line does not have two columns.
 
     Notes
     -----
@@ -148,7 +148,7 @@ def read_bats(paths: Iterable[StrPath]) -> dict[str, list[tuple[str, tuple[str, 
             word, *answers = line.split(maxsplit=1)
             if not answers:
                 raise CorpusError(
-                    f"expected 'word answers', found {line[:80]!r}", path=path, line=number
+                    f"expected 'word answers', got {line[:80]!r}", path=path, line=number
                 )
             pairs.append((word, tuple(answers[0].split("/"))))
         relations[Path(relation).name.split(".txt")[0]] = pairs

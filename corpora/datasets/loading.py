@@ -1,41 +1,40 @@
-"""Loading a named data set in the form that is natural for its kind."""
+"""Load a named data set, as an object that depends on its kind."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from corpora.datasets.formats import read_analogies, read_bats, read_word_pairs
-from corpora.datasets.store import info, paths
+from corpora.datasets.registry import info, paths
 
 
 def load(name: str, *, split: str | None = None, **options: Any) -> Any:
-    """Load a data set that is on this machine.
+    """Load a data set that is available on this machine.
 
     Parameters
     ----------
     name : str
         Name of the data set.
     split : str, optional
-        For a corpus of several files, the end of the name of the one to read, such as
-        ``"testb"`` for CoNLL-2003. All of them by default.
+        For a corpus of several files, the end of the name of the file to read, such as
+        ``"testb"`` for CoNLL-2003. By default all files are read.
     **options
         For a corpus, options of `corpora.open`.
 
     Returns
     -------
     object
-        For kind "corpus" what `corpora.open` returns: a re-iterable of documents. For
-        "word-pairs" a list of `WordPair`. For "analogies" a dict of section to questions
-        ``(a, b, c, d)``; for "pair-analogies" a dict of relation to pairs of a word and its
-        accepted answers.
+        Depending on the kind: for "corpus" a `Corpus`, for "word-pairs" a list of `WordPair`,
+        for "analogies" a dict from section to questions ``(a, b, c, d)``, for "pair-analogies" a
+        dict from relation to pairs of a word and its accepted answers.
 
     Raises
     ------
     ValueError
-        If there is no data set of that name or no such split, or the kind is "other": such a set
-        is read from the files that `paths` gives. Also if a file is malformed.
+        If the name or split is unknown, a file is malformed, or the kind is "other": read the
+        files of such a data set from the `paths`.
     DatasetNotFoundError
-        If it is not on this machine; nothing is downloaded here.
+        If the data set is not on this machine. Use `fetch` to download it.
 
     Examples
     --------
@@ -45,27 +44,27 @@ def load(name: str, *, split: str | None = None, **options: Any) -> Any:
     """
     dataset = info(name)
     if dataset.kind != "corpus" and (options or split):
-        raise ValueError(f"the data set {dataset.name!r} takes no options, it is no corpus")
+        raise ValueError(f"the data set {dataset.name!r} takes no options: it is not a corpus")
     if dataset.kind == "other":
         raise ValueError(
-            f"{dataset.name!r} has a format of its own: read the files that "
-            f"corpora.datasets.paths({dataset.name!r}) gives"
+            f"{dataset.name!r} can't be loaded: its format is not supported; read the files that "
+            f"corpora.datasets.paths({dataset.name!r}) returns"
         )
-    found = paths(name)
+    files = paths(name)
     if dataset.kind == "word-pairs":
-        return read_word_pairs(found[0])
+        return read_word_pairs(files[0])
     if dataset.kind == "analogies":
-        return read_analogies(found[0])
+        return read_analogies(files[0])
     if dataset.kind == "pair-analogies":
-        return read_bats(found)
+        return read_bats(files)
 
     import corpora
 
     if split is not None:
-        pairs = zip(dataset.files, found, strict=True)
-        found = [here for file, here in pairs if file.path.endswith(split)]
-        if len(found) != 1:
-            ends = ", ".join(file.path.rsplit("/", 1)[-1] for file in dataset.files[:5])
-            raise ValueError(f"{dataset.name!r} has no split {split!r}; its files are {ends}")
+        records = zip(dataset.files, files, strict=True)
+        files = [file for record, file in records if record.path.endswith(split)]
+        if len(files) != 1:
+            names = ", ".join(record.path.rsplit("/", 1)[-1] for record in dataset.files[:5])
+            raise ValueError(f"{dataset.name!r} has no split {split!r}; its files are {names}")
     options.setdefault("format", dataset.format)
-    return corpora.open(found[0] if len(found) == 1 else found, **options)
+    return corpora.open(files[0] if len(files) == 1 else files, **options)

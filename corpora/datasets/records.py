@@ -1,9 +1,11 @@
-"""The records that the catalogue is made of."""
+"""Records of the catalog of data sets."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
+
+from corpora.errors import warn
 
 Kind = Literal["corpus", "word-pairs", "analogies", "pair-analogies", "other"]
 
@@ -15,11 +17,11 @@ class File:
     Attributes
     ----------
     path : str
-        Where it lies, relative to the local folder and to the cache, with ``/``. On disk the
-        file may also be compressed: ``path + ".xz"`` and ``path + ".gz"`` are found as well.
+        Path relative to the local folder and to the cache, with ``/``. The file may also be
+        compressed on disk: ``path + ".xz"`` and ``path + ".gz"`` are found as well.
     sha256 : str or None
-        Checksum of the bytes *uncompressed*, so that it holds for every way the file is kept.
-        None where it is not known.
+        Checksum of the *uncompressed* bytes, which does not depend on how the file is stored.
+        None if unknown.
     """
 
     path: str
@@ -28,21 +30,21 @@ class File:
 
 @dataclass(frozen=True)
 class Download:
-    """One thing to fetch for a data set.
+    """A download of a data set.
 
     Attributes
     ----------
     url : str
         Address, http or https.
     sha256 : str or None
-        Checksum of what the address serves. None where it is not known: such a download is not
-        verified, and a warning tells the checksum of what came.
+        Checksum of the download. None if unknown: the download is then not verified, and a
+        warning reports its checksum.
     into : str
-        For a plain file, where it goes (see `File.path`); for an archive, the folder that
-        stands for the archive's folder `members`.
+        For a file, its path (see `File.path`). For an archive, the folder for the contents of
+        its folder `members`.
     members : str or None
-        For a zip or tar archive, the prefix of the wanted members (``""`` for its root): the
-        file ``into/x`` is the member ``members + x``. None for a plain file.
+        For a zip or tar archive, the prefix of the members to unpack (``""`` for its root): the
+        file ``into/x`` is the member ``members + x``. None for a file that is not unpacked.
     """
 
     url: str
@@ -53,35 +55,35 @@ class Download:
 
 @dataclass(frozen=True)
 class Dataset:
-    """What is known of a named data set.
+    """Description of a named data set.
 
     Attributes
     ----------
     name : str
-        Name in the catalogue.
+        Name in the catalog.
     kind : {"corpus", "word-pairs", "analogies", "pair-analogies", "other"}
-        Decides what `corpora.datasets.load` returns.
+        Determines what `corpora.datasets.load` returns.
     description : str
-        What the data are and how many.
+        Contents and size of the data set.
     files : tuple of File
-        Every file that must be there; `load` reads the first unless told otherwise.
-    licence, citation : str
-        Licence as its publishers or the copies in circulation state it, and what to cite.
+        All files of the data set.
+    license, citation : str
+        License as stated by the publishers or by the copies in circulation, and what to cite.
     homepage : str
-        Page of the data set.
+        URL of the data set.
     downloads : tuple of Download
-        What `fetch` downloads; empty where the set can't be fetched.
+        Downloads for `fetch`; empty if the data set can't be fetched.
     how_to_get : str
-        How a user gets a set that can't be fetched.
+        Instructions for a data set that can't be fetched.
     format : str
-        For a corpus, the ``format`` given to `corpora.open`.
+        For a corpus, the ``format`` for `corpora.open`.
     """
 
     name: str
     kind: Kind
     description: str
     files: tuple[File, ...]
-    licence: str
+    license: str
     citation: str
     homepage: str
     downloads: tuple[Download, ...] = ()
@@ -90,15 +92,21 @@ class Dataset:
 
     @property
     def folder(self) -> str:
-        """Folder that holds all files, relative to the local folder."""
-        parts = [file.path.split("/")[:-1] for file in self.files]
+        """Folder that contains all files, relative to the local folder."""
+        folders = [file.path.split("/")[:-1] for file in self.files]
         common = []
-        for column in zip(*parts, strict=False):
-            if len(set(column)) > 1:
+        for names in zip(*folders, strict=False):
+            if len(set(names)) > 1:
                 break
-            common.append(column[0])
+            common.append(names[0])
         return "/".join(common)
+
+    @property
+    def licence(self) -> str:
+        """Deprecated: use `license`."""
+        warn("Dataset.licence is deprecated, use license", DeprecationWarning)
+        return self.license
 
 
 class DatasetNotFoundError(FileNotFoundError):
-    """A named data set is neither in the local folder nor in the cache."""
+    """A data set was found neither in the local folder nor in the cache."""

@@ -26,8 +26,7 @@ from corpora.deprecated import renamed_parameters
 from corpora.errors import warn
 from corpora.interrupts import deferred_interrupt
 from corpora.model_folder import check_writable, open_folder, write_folder
-from simec.data.inputs import Inputs
-from simec.data.validation import choose_device
+from simec.data.inputs import Inputs, choose_device
 from simec.links.evaluation import Evaluation, rank_both_ways
 from simec.links.losses import LOSSES
 from simec.links.network import RELATION_MATRICES, LinkNetwork, as_inputs

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from corpora.datasets.catalogue._shared import GITHUB, NOT_STATED, file, files, plain
+from corpora.datasets.catalog.entries import GITHUB, NOT_STATED, file, files, plain
 from corpora.datasets.records import Dataset, Download
 
 _ADAGRAM = f"{GITHUB}/sbos/AdaGram.jl/7182843832ac2d8899ba6b437809dd5bb1f31dd9"
@@ -36,7 +36,7 @@ CONTEXTS: tuple[Dataset, ...] = (
             file(f"nlp/fewshot/crw-dev/{name}")
             for name in ("CRW-550.txt", "rarevocab.txt", "contexts.tsv")
         ),
-        licence="Apache-2.0; sentences of Wikipedia: CC BY-SA",
+        license="Apache-2.0; sentences of Wikipedia: CC BY-SA",
         citation=(
             "Schick, T., Schütze, H. (2019). Learning semantic representations for novel words: "
             "leveraging both form and context. AAAI."
@@ -56,7 +56,7 @@ CONTEXTS: tuple[Dataset, ...] = (
             "<b> and </b>) with ten ratings; tab separated."
         ),
         files=(file("nlp/sense/scws/ratings.txt"),),
-        licence=NOT_STATED,
+        license=NOT_STATED,
         citation=(
             "Huang, E. H., Socher, R., Manning, C. D., Ng, A. Y. (2012). Improving word "
             "representations via global context and multiple word prototypes. ACL."
@@ -79,7 +79,7 @@ CONTEXTS: tuple[Dataset, ...] = (
             "dev 638, test 1,400."
         ),
         files=_WIC,
-        licence="CC BY-NC 4.0",
+        license="CC BY-NC 4.0",
         citation=(
             "Pilehvar, M. T., Camacho-Collados, J. (2019). WiC: the Word-in-Context dataset for "
             "evaluating context-sensitive meaning representations. NAACL."
@@ -97,7 +97,7 @@ CONTEXTS: tuple[Dataset, ...] = (
             "RAW-C: graded human relatedness of 112 ambiguous words in 672 sentence pairs (CSV)."
         ),
         files=(_RAW_C_FILE,),
-        licence=NOT_STATED,
+        license=NOT_STATED,
         citation=(
             "Trott, S., Bergen, B. (2021). RAW-C: relatedness of ambiguous words in context. ACL."
         ),
@@ -112,7 +112,7 @@ CONTEXTS: tuple[Dataset, ...] = (
             "instances (left context <tab> right context) and their senses."
         ),
         files=_SEMEVAL_2010,
-        licence=NOT_STATED,
+        license=NOT_STATED,
         citation=(
             "Manandhar, S., Klapaftis, I., Dligach, D., Pradhan, S. (2010). SemEval-2010 task 14: "
             "word sense induction & disambiguation. SemEval."
@@ -128,7 +128,7 @@ CONTEXTS: tuple[Dataset, ...] = (
             "gold, in senseval-2 XML."
         ),
         files=_SEMEVAL_2013,
-        licence=NOT_STATED,
+        license=NOT_STATED,
         citation=(
             "Jurgens, D., Klapaftis, I. (2013). SemEval-2013 task 13: word sense induction for "
             "graded and non-graded senses. SemEval."
@@ -144,7 +144,7 @@ CONTEXTS: tuple[Dataset, ...] = (
             "220 train and 110 test trials of each (fixed: sentences separated by @@)."
         ),
         files=_CHIMERAS,
-        licence=NOT_STATED,
+        license=NOT_STATED,
         citation=(
             "Lazaridou, A., Marelli, M., Baroni, M. (2017). Multimodal word meaning induction from "
             "minimal exposure to natural text. Cognitive Science 41."
@@ -160,7 +160,7 @@ CONTEXTS: tuple[Dataset, ...] = (
             "train, 300 test."
         ),
         files=_NONCES,
-        licence="definitions of Wikipedia: CC BY-SA",
+        license="definitions of Wikipedia: CC BY-SA",
         citation=(
             "Herbelot, A., Baroni, M. (2017). High-risk learning: acquiring new word vectors from "
             "tiny data. EMNLP."

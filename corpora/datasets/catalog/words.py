@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from corpora.datasets.catalogue._shared import GITHUB, NOT_STATED, file, files, plain
+from corpora.datasets.catalog.entries import GITHUB, NOT_STATED, file, files, plain
 from corpora.datasets.records import Dataset
 
 _WORDSIM = f"{GITHUB}/mfaruqui/eval-word-vectors/94b3dd9fdbac7ed08dbee7179cd5ee464acf0594"
@@ -20,16 +20,16 @@ def _word_pairs(
     description: str,
     citation: str,
     homepage: str = "https://github.com/mfaruqui/eval-word-vectors",
-    licence: str = NOT_STATED,
+    license: str = NOT_STATED,
 ) -> Dataset:
-    """A set of ``word1 <tab> word2 <tab> score`` from the eval-word-vectors collection."""
+    """Return a set of ``word1 <tab> word2 <tab> score`` of the eval-word-vectors collection."""
     record = file(f"nlp/similarity/{file_name}")
     return Dataset(
         name=name,
         kind="word-pairs",
         description=description,
         files=(record,),
-        licence=licence,
+        license=license,
         citation=citation,
         homepage=homepage,
         downloads=plain(f"{_WORDSIM}/data/word-sim", record),
@@ -42,7 +42,7 @@ WORDS: tuple[Dataset, ...] = (
         kind="analogies",
         description="Google analogy questions: 19,544 in 14 sections (5 semantic, 9 syntactic).",
         files=(_WORDS,),
-        licence="Apache-2.0 (word2vec)",
+        license="Apache-2.0 (word2vec)",
         citation=(
             "Mikolov, T., Chen, K., Corrado, G., Dean, J. (2013). Efficient estimation of word "
             "representations in vector space. arXiv:1301.3781"
@@ -55,7 +55,7 @@ WORDS: tuple[Dataset, ...] = (
         kind="analogies",
         description="Google analogy questions for phrases joined with _: 3,218.",
         files=(_PHRASES,),
-        licence="Apache-2.0 (word2vec)",
+        license="Apache-2.0 (word2vec)",
         citation=(
             "Mikolov, T., Sutskever, I., Chen, K., Corrado, G., Dean, J. (2013). Distributed "
             "representations of words and phrases and their compositionality. NIPS."
@@ -71,7 +71,7 @@ WORDS: tuple[Dataset, ...] = (
             "encyclopedic, lexicographic)."
         ),
         files=files("nlp/analogy/BATS_3.0"),
-        licence=NOT_STATED,
+        license=NOT_STATED,
         citation=(
             "Gladkova, A., Drozd, A., Matsuoka, S. (2016). Analogy-based detection of "
             "morphological and semantic relations with word embeddings: what works and what "
@@ -93,14 +93,14 @@ WORDS: tuple[Dataset, ...] = (
     _word_pairs(
         "wordsim353-sim",
         "EN-WS-353-SIM.txt",
-        "WordSim-353, the part that asks for similarity: 203 pairs.",
+        "WordSim-353, similarity subset: 203 pairs.",
         "Agirre, E. et al. (2009). A study on similarity and relatedness using distributional and "
         "WordNet-based approaches. NAACL.",
     ),
     _word_pairs(
         "wordsim353-rel",
         "EN-WS-353-REL.txt",
-        "WordSim-353, the part that asks for relatedness: 252 pairs.",
+        "WordSim-353, relatedness subset: 252 pairs.",
         "Agirre, E. et al. (2009). A study on similarity and relatedness using distributional and "
         "WordNet-based approaches. NAACL.",
     ),
@@ -181,7 +181,7 @@ WORDS: tuple[Dataset, ...] = (
         kind="word-pairs",
         description="CARD-660, Cambridge Rare Words: 660 pairs of rare words and phrases, 0 to 4.",
         files=(_CARD,),
-        licence=NOT_STATED,
+        license=NOT_STATED,
         citation=(
             "Pilehvar, M. T., Kartsaklis, D., Prokhorov, V., Collier, N. (2018). Card-660: "
             "Cambridge Rare Word dataset. EMNLP."

@@ -1,6 +1,6 @@
-"""Checksums of the files in the catalogue, in the form of ``sha256sum``.
+"""Checksums of the files in the catalog, in the format of ``sha256sum``.
 
-They are of the uncompressed bytes. A file that is missing here has no checksum that is known.
+They are of the uncompressed bytes. For files that are missing here, no checksum is known.
 """
 # ruff: noqa: E501
 
@@ -57,16 +57,16 @@ eb140f3a5b9c14b44a3d088abe685b0a41423ed23f3e34f7427070c7384ce4fe  nlp/corpus/enw
 1a7ee352b379a9b1a531139b479939919b7ad15b90308b115ae52cf9b911e2a3  nlp/corpus/enwiki2019_good_sample.txt
 4766a55d58363650452a283269f3f6c70edbe65b7a078a62deb19db16b4c8860  nlp/fewshot/chimeras/dataset.l2.fixed.test.txt
 f7e4db676220583083a4f6c8717325d3a4bc1f051c425e6ac5ab55c548940799  nlp/fewshot/chimeras/dataset.l2.fixed.train.txt
-c026cea226b03f7c6e203ce2cc2840010d33cec29860065509a30697a571a85e  nlp/fewshot/chimeras/dataset.l2.tokenised.test.txt
-4fe1d6c66b763df60bbaadc0080d477da8c1a9d8defb7ea2d1829e2cf93f9658  nlp/fewshot/chimeras/dataset.l2.tokenised.train.txt
+c026cea226b03f7c6e203ce2cc2840010d33cec29860065509a30697a571a85e  nlp/fewshot/chimeras/dataset.l2.tokenized.test.txt
+4fe1d6c66b763df60bbaadc0080d477da8c1a9d8defb7ea2d1829e2cf93f9658  nlp/fewshot/chimeras/dataset.l2.tokenized.train.txt
 63e3411fc655cab9fa9007653b51218375c426e4e1a1263381a300950d1df979  nlp/fewshot/chimeras/dataset.l4.fixed.test.txt
 eaf18083649d86e768d864980fc209dff01eece581efa35e1ab30564762c7aa2  nlp/fewshot/chimeras/dataset.l4.fixed.train.txt
-90c5b7d37e33ed4bd32a6b13b115850d36d8516cb31f5ebcd9a7bd34e43cdac8  nlp/fewshot/chimeras/dataset.l4.tokenised.test.txt
-b2b70ea4c99a5e7361b06b94f968893418e529682e7595c75044af1d078411eb  nlp/fewshot/chimeras/dataset.l4.tokenised.train.txt
+90c5b7d37e33ed4bd32a6b13b115850d36d8516cb31f5ebcd9a7bd34e43cdac8  nlp/fewshot/chimeras/dataset.l4.tokenized.test.txt
+b2b70ea4c99a5e7361b06b94f968893418e529682e7595c75044af1d078411eb  nlp/fewshot/chimeras/dataset.l4.tokenized.train.txt
 659ea69c62cca4ba37ec745f80086861136eacbef399ac83b164ee344a74d98d  nlp/fewshot/chimeras/dataset.l6.fixed.test.txt
 1d876341fbff16d12f34b62bd3702094a3ce26a4e97eef3bb3db9d7f98d7c2c0  nlp/fewshot/chimeras/dataset.l6.fixed.train.txt
-f9915b47e37c5b953b3d8f0149002dfaefa1aee75a821ba95bded5e7af10e488  nlp/fewshot/chimeras/dataset.l6.tokenised.test.txt
-3ba5a1afa955c3bfe2004146c8ea5376f5d27a4ae9ed249d9651e7d0dccf3a39  nlp/fewshot/chimeras/dataset.l6.tokenised.train.txt
+f9915b47e37c5b953b3d8f0149002dfaefa1aee75a821ba95bded5e7af10e488  nlp/fewshot/chimeras/dataset.l6.tokenized.test.txt
+3ba5a1afa955c3bfe2004146c8ea5376f5d27a4ae9ed249d9651e7d0dccf3a39  nlp/fewshot/chimeras/dataset.l6.tokenized.train.txt
 399a2db1a805cedf248ebac89787c7b5cebe25e4f7e27c9748b6f1e87fe84874  nlp/fewshot/crw-dev/CRW-550.txt
 82cb76f00d018650e9dd45d445af45980709cc2c6e7b4df6301137e29067d996  nlp/fewshot/crw-dev/contexts.tsv
 7d688decb828aeec9118a30211d4002306315b1c0760a0b49162484ffaebc638  nlp/fewshot/crw-dev/rarevocab.txt

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from corpora.datasets.catalogue._shared import WIKIPEDIA, file
+from corpora.datasets.catalog.entries import WIKIPEDIA, file
 from corpora.datasets.records import Dataset, Download, File
 
 _ONE_BILLION = "1-billion-word-language-modeling-benchmark-r13output"
@@ -17,7 +17,7 @@ TEXTS: tuple[Dataset, ...] = (
             "on one line."
         ),
         files=(File("nlp/corpus/text8"),),
-        licence=WIKIPEDIA,
+        license=WIKIPEDIA,
         citation="Mahoney, M. (2011). About the test data. http://mattmahoney.net/dc/textdata.html",
         homepage="http://mattmahoney.net/dc/textdata.html",
         downloads=(
@@ -35,7 +35,7 @@ TEXTS: tuple[Dataset, ...] = (
         format="lm1b",
         description=(
             "1 Billion Word Language Model Benchmark, training part: 30,301,028 shuffled news "
-            "sentences in 99 files, tokenised (1.8 GB to fetch, 4 GB unpacked)."
+            "sentences in 99 files, tokenized (1.8 GB to fetch, 4 GB unpacked)."
         ),
         files=tuple(
             File(
@@ -44,7 +44,7 @@ TEXTS: tuple[Dataset, ...] = (
             )
             for part in range(1, 100)
         ),
-        licence="text of the WMT 2011 News Crawl under its terms; the benchmark's code Apache-2.0",
+        license="text of the WMT 2011 News Crawl under its terms; the benchmark's code Apache-2.0",
         citation=(
             "Chelba, C., Mikolov, T., Schuster, M., Ge, Q., Brants, T., Koehn, P., Robinson, T. "
             "(2013). One billion word benchmark for measuring progress in statistical language "
@@ -65,15 +65,15 @@ TEXTS: tuple[Dataset, ...] = (
         kind="corpus",
         format="text",
         description=(
-            "30,539 articles of English Wikipedia of 2015, one a line, cleaned as text8 is and cut "
-            "to just under 10^8 bytes: 17,021,681 tokens. Not text8: no result on it compares "
-            "with a published text8 number."
+            "30,539 articles of English Wikipedia of 2015, one per line, cleaned like text8, cut "
+            "to just under 10^8 bytes: 17,021,681 tokens. Not text8: results are not comparable "
+            "with published results on text8."
         ),
         files=(file("nlp/corpus/enwiki2015_text8like.txt"),),
-        licence=WIKIPEDIA,
+        license=WIKIPEDIA,
         citation="English Wikipedia, 2015, plain text by WikiExtractor.",
         homepage="https://dumps.wikimedia.org/enwiki/",
-        how_to_get="It is a derived file: clean a dump with wikifil.pl's rules, or take text8.",
+        how_to_get="A derived file: clean a dump with the rules of wikifil.pl, or use text8.",
     ),
     Dataset(
         name="enwiki2019_featured",
@@ -84,7 +84,7 @@ TEXTS: tuple[Dataset, ...] = (
             "format: 17,101,100 tokens."
         ),
         files=(file("nlp/corpus/enwiki2019_featured.txt"),),
-        licence=WIKIPEDIA,
+        license=WIKIPEDIA,
         citation="English Wikipedia, 2019, plain text by WikiExtractor.",
         homepage="https://dumps.wikimedia.org/enwiki/",
         how_to_get="Run WikiExtractor over a dump and keep the featured articles.",
@@ -98,7 +98,7 @@ TEXTS: tuple[Dataset, ...] = (
             "5,481,715 tokens. Five of them are also among the featured ones."
         ),
         files=(file("nlp/corpus/enwiki2019_good_sample.txt"),),
-        licence=WIKIPEDIA,
+        license=WIKIPEDIA,
         citation="English Wikipedia, 2019, plain text by WikiExtractor.",
         homepage="https://dumps.wikimedia.org/enwiki/",
         how_to_get="Run WikiExtractor over a dump and keep a sample of the good articles.",
@@ -108,9 +108,9 @@ TEXTS: tuple[Dataset, ...] = (
         kind="corpus",
         format="reuters",
         description="Reuters newswire of 1987 as SGML with topic labels: 21,578 documents.",
-        # No checksum: the archive in circulation has been packed more than once.
+        # No checksum: several versions of the archive are in circulation.
         files=(File("nlp/corpus/reuters21578.tar"),),
-        licence="free distribution for research purposes only (its README); copyright Reuters Ltd.",
+        license="free distribution for research purposes only (its README); copyright Reuters Ltd.",
         citation="Lewis, D. D. (1997). Reuters-21578 text categorization test collection, 1.0.",
         homepage="https://archive.ics.uci.edu/dataset/137",
         downloads=(
@@ -131,8 +131,8 @@ TEXTS: tuple[Dataset, ...] = (
             "14,041 sentences, testa 3,250, testb 3,453."
         ),
         files=tuple(file(f"nlp/conll2003/eng.{part}") for part in ("train", "testa", "testb")),
-        licence=(
-            "annotations: University of Antwerp; text: Reuters RCV1, given out by NIST under an "
+        license=(
+            "annotations: University of Antwerp; text: Reuters RCV1, distributed by NIST under an "
             "agreement for research use"
         ),
         citation=(
