@@ -7,13 +7,14 @@
 
 from corpora.corpus import Corpus, open
 from corpora.deprecated import deprecated_modules
-from corpora.errors import CorpusError, NotReiterableError
+from corpora.errors import CorpusError, ModelError, NotReiterableError
 from corpora.readers import BREAK, Reader, TextFile, register_reader, with_breaks
 
 __all__ = [
     "BREAK",
     "Corpus",
     "CorpusError",
+    "ModelError",
     "NotReiterableError",
     "Reader",
     "TextFile",
