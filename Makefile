@@ -1,10 +1,10 @@
-# `make demo` and `make test` do all set-up; nothing but Python >= 3.10 and make is needed.
+# `make demo`, `make test` and `make check` do all set-up; nothing but Python >= 3.10 and make is needed.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 SOURCES = conec simec corpora tests benchmarks
 
-.PHONY: demo test lint clean
+.PHONY: demo test check lint clean
 
 demo: $(VENV)/demo.done
 	$(BIN)/python -m conec.demo --out demo
@@ -14,6 +14,13 @@ test: $(VENV)/test.done
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2
+
+# what `make test` does, with the fast tests only
+check: $(VENV)/test.done
+	$(BIN)/ruff check $(SOURCES)
+	$(BIN)/ruff format --check $(SOURCES)
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -n 2 -q -m "not slow"
 
 lint: $(VENV)/test.done
 	$(BIN)/ruff check --fix $(SOURCES)

@@ -35,11 +35,11 @@ BATCH = 256
 def operations(n_features: int, hidden: Sequence[int], d: int, n: int) -> float:
     """Floating-point operations to train on a row: three products a layer, two in the first.
 
-    Targets that are coordinates in training count as such.
+    Targets that are projected for training count as such.
     """
-    from simec.solvers.projection import width
+    from simec.solvers.projection import projected_width
 
-    sizes = [n_features, *hidden, d, width(d, n)]
+    sizes = [n_features, *hidden, d, projected_width(d, n)]
     products = [2.0 * a * b for a, b in pairwise(sizes)]
     return 3 * sum(products) - products[0]
 

@@ -1,20 +1,29 @@
-"""Similarity Encoders: embeddings that keep pairwise relations, for points old and new."""
+"""Similarity Encoders: embeddings that reproduce pairwise relations, for known and new points."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from corpora.deprecated import deprecated_modules
+from corpora.errors import ModelError
 from simec.lazy import needing_torch
 
 if TYPE_CHECKING:
+    from simec.data.targets import SparseTargets, Targets
     from simec.encoder import SimilarityEncoder
     from simec.network import SimEcNetwork
-    from simec.persistence import ModelError
 
-__all__ = ["ModelError", "SimEcNetwork", "SimilarityEncoder"]
+__all__ = ["ModelError", "SimEcNetwork", "SimilarityEncoder", "SparseTargets", "Targets"]
+
+deprecated_modules({"simec.targets": "simec.data.targets"})
 
 # similarities and spectral methods need no PyTorch
 __getattr__ = needing_torch(
     __name__,
-    {"SimilarityEncoder": "encoder", "SimEcNetwork": "network", "ModelError": "persistence"},
+    {
+        "SimilarityEncoder": "encoder",
+        "SimEcNetwork": "network",
+        "SparseTargets": "data.targets",
+        "Targets": "data.targets",
+    },
 )

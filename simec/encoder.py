@@ -1,29 +1,50 @@
-"""Similarity Encoders: embeddings that keep given similarities, for points old and new."""
+"""Similarity Encoders: embeddings that reproduce pairwise relations, for known and new points."""
 
 from __future__ import annotations
 
+import logging
+import math
+import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from numbers import Integral
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
-from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from torch import nn
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+from torch import Tensor, nn
 
-from simec import persistence
-from simec.building import Layout, warn_of_rank
-from simec.data import validation as data
-from simec.data.inputs import FloatArray, chunks
-from simec.fitting import Fitting
-from simec.network import TargetActivation
-from simec.parameters import check_parameters
-from simec.solvers.objective import Loss
+from corpora.checks import ParameterError, check_choice, check_integer, check_number
+from corpora.errors import warn
+from corpora.model_folder import FolderReader, FolderWriter, open_folder, write_folder
+from simec.data.inputs import Inputs, as_array, choose_device, chunks, read_identity, read_inputs
+from simec.data.targets import (
+    Targets,
+    check_range,
+    check_symmetric,
+    read_targets,
+)
+from simec.network import ACTIVATIONS, Layout, SimEcNetwork, TargetActivation, build, is_linear
+from simec.solvers.gradient import Schedule, Trainer, split_rows
+from simec.solvers.initialization import Initializer
+from simec.solvers.objective import LOSSES, Loss, Objective
+from simec.solvers.projection import find_basis
+from simec.types import FloatArray
+
+logger = logging.getLogger(__name__)
 
 Self = TypeVar("Self", bound="SimilarityEncoder")
 
+KIND = "simec.SimilarityEncoder"
+FORMAT_VERSION = 3
+CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 
-class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitting):  # type: ignore[misc]
-    """Embeddings whose products with a last layer, or with each other, are given relations.
+
+class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Embeddings whose products with a last layer, or with each other, reproduce given relations.
 
     A network maps features x to an embedding y = f'(x), and ``y W_l`` approximates the row of
     the target matrix S that belongs to x (Fig. 2.1). With ``symmetric > 0``, products of
@@ -34,78 +55,82 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
     n_components : int
         Length d of embeddings.
     hidden_layers : sequence of int
-        Units of each hidden layer of the embedding network; none for a linear one.
+        Number of units of each hidden layer of the embedding network; empty for a linear one.
     activation : {"tanh", "relu", "gelu", "elu", "softplus", "sigmoid"}
         Of hidden layers. Embeddings have none.
     network : torch.nn.Module, optional
-        Another embedding network, which maps a batch of shape (b, ...) to (b, d); it is copied.
+        A custom embedding network, which maps a batch of shape (b, ...) to (b, d). It is copied.
     bias : bool
-        Whether layers of the embedding network have one.
+        Whether the layers of the embedding network have biases.
     target_activation : {"sigmoid"} or (low, high), optional
-        Keeps predictions from 0 to 1, or in another range.
+        Bounds predictions to (0, 1), or to another range.
     loss : {"mse", "mae", "huber", "bce"} or callable
-        Error of each known target; "bce" needs ``target_activation="sigmoid"``. A callable
-        takes predictions and targets, and gives the error of each.
+        Error of each observed target; "bce" needs ``target_activation="sigmoid"``. A callable
+        takes predictions and targets, and returns the error of each.
     symmetric : float
         Weight of the mean of ``(S[:n, :n] - W_lᵀ W_l)²``.
     orthogonal : float
         Weight of the mean of ``(W_l W_lᵀ)²`` off the diagonal.
     l2 : float
-        Weight of the sum of squared weights. The closed form for targets without gaps
+        Weight of the sum of squared weights. The closed form for targets without missing entries
         penalises ``W₁ W_l`` as a whole instead.
     l2_by_count : float
-        Of ``solver="exact"`` and targets with gaps: weights of a column of S, and of a row of
-        the identity, cost (its known targets / the mean of them) to this power times as much.
-        0 for all alike, 1 as Zhou et al. (2008) have it.
+        For ``solver="exact"`` and targets with missing entries: the penalty on the weights of a
+        column of S, and of a row of the identity, is multiplied by (its number of observed
+        targets / their mean) to this power. 0 penalises all alike; 1 is the choice of Zhou et al.
+        (2008).
     n_targets : int, optional
-        Only the first so many columns of S are used.
+        Number of columns of S to use, from the first one on; all by default.
     init : {"spectral", "random"}
-        Of weights: by a decomposition of S, or at random.
+        Initial weights: from a decomposition of S, or random.
     solver : {"auto", "exact", "variational", "adam"}
-        "exact" takes the closed form that there is for linear networks and squared errors.
-        "auto" starts from it, where there is one, and trains on with Adam; deep networks end
-        with a closed form for their last two layers, if it lowers the loss. "adam" starts from
-        `init`, and is Adam alone. "variational" is for X=None and targets with gaps: it finds
-        by itself what weights cost, and needs no `l2` (`simec.solvers.variational`).
+        "exact" is the closed form for linear networks and squared errors. "auto" starts from it
+        where it exists and continues with Adam; for deep networks, the last two layers are
+        finally set by a closed form, if that lowers the loss. "adam" starts from `init` and uses
+        Adam alone. "variational" is for X=None and targets with missing entries: it estimates the
+        penalty on weights itself and needs no `l2` (see `simec.solvers.variational`).
     decoder : bool or float
-        Whether to train a mirrored network that maps embeddings back to features, and how
-        much the mean of its squared errors weighs.
+        Whether to train a mirrored network that maps embeddings back to features; a number is
+        the weight of the mean of its squared errors.
     batch_size : int
     max_iter : int
-        Epochs at most.
+        Maximum number of epochs.
     learning_rate : float
-        Of Adam; it is halved when the loss stalls.
+        Of Adam. It is halved when the loss stalls.
     early_stopping : bool
-        Hold out some rows (without features: some entries of S), and keep the weights that do
-        best on them.
+        Hold out some rows (without features: some entries of S), and keep the weights that fit
+        them best.
     validation_fraction : float
-        Share of what is held out.
+        Fraction that is held out.
     n_iter_no_change : int
-        Training ends after so many epochs without progress.
+        Training ends after this number of epochs without progress.
     tol : float
-        An epoch, or a round of a closed form with gaps, is progress if it lowers the loss by
-        more than this share.
+        An epoch, or an iteration of a closed form with missing entries, is progress if it lowers
+        the loss by more than this fraction.
     warm_start : bool
-        Whether `fit` goes on from the weights that there are.
+        Whether `fit` continues from the present weights.
     mixed_precision : bool or "auto"
-        Whether products are taken in bfloat16; "auto": on a GPU.
-    device : str
-        Of PyTorch; "auto" is a GPU where there is one.
+        Whether products are computed in bfloat16; "auto": on a GPU.
+    device : str or torch.device
+        "auto" is the GPU if there is one.
     random_state : int, RandomState or None
     verbose : bool
-        Show a bar: loss, rows a second, time left.
+        Show a progress bar with the loss, rows per second and the remaining time.
 
     Attributes
     ----------
     module_ : SimEcNetwork
         The network: ``module_.encoder``, ``module_.last``, ``module_.decoder``.
+    layout_ : simec.network.Layout
+        Shapes of the training data.
+    device_ : torch.device
     n_iter_ : int
-        Epochs of the last fit; 1 for a closed form.
+        Number of epochs of the last fit; 1 for a closed form.
     loss_curve_, validation_curve_ : list of float
-        Objective in each epoch; mean error on what was held out.
+        Objective in each epoch, and mean error of the held-out targets.
     best_loss_ : float
-        That of the weights that were kept: of what was held out, or of the objective if
-        nothing was.
+        Loss of the weights that were kept: of the held-out targets, or the objective if nothing
+        was held out.
     n_features_in_ : int
     feature_names_in_ : array of str
         If features had names.
@@ -125,6 +150,9 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
     >>> bool(np.allclose(new, S[40:, 40:], atol=1e-3))
     True
     """
+
+    loss_curve_: list[float]
+    validation_curve_: list[float]
 
     def __init__(
         self,
@@ -153,7 +181,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
         tol: float = 1e-4,
         warm_start: bool = False,
         mixed_precision: bool | Literal["auto"] = "auto",
-        device: str = "auto",
+        device: str | torch.device = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: bool = False,
     ) -> None:
@@ -193,18 +221,19 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
         Parameters
         ----------
         X : array or CSR matrix of shape (m, D), tensor, or Dataset; or None
-            Features; with a `network` of one's own, an array of shape (m, ...). None stands for
-            the identity: the factorisation of S alone. A Dataset gives features, or pairs of
-            features and targets.
+            Features; an array of shape (m, ...) for a custom `network`. None stands for the
+            identity: S alone is factorised. A Dataset contains features, or pairs of features
+            and targets.
         S : array of shape (m, n) or (m, n, k), sparse matrix, tensor, callable, or Targets
-            Targets: similarities or other relations, of k kinds. NaN is unknown, and so is what
-            a sparse matrix has not. A callable takes numbers of rows, shape (b,), and gives
-            their targets, shape (b, n). A vector is one column. `simec.data.targets.SparseTargets`
-            have weights of errors.
+            Targets: similarities or other relations, of k kinds. NaN entries, and entries that a
+            sparse matrix does not store, are missing. A callable takes row numbers, of shape
+            (b,), and returns their targets, of shape (b, n). A vector is one column.
+            `simec.SparseTargets` have weights of errors.
         mask : bool array of the shape of S, optional
-            True where S is known.
+            True where S is observed.
         last_layer : array of shape (d, n) or (d, n, k), optional
-            W_l to keep as it is: other points' embeddings in the same space; see `fit_second`.
+            A fixed W_l, such as the embeddings of other points in the same space; see
+            `fit_columns`.
 
         Raises
         ------
@@ -217,61 +246,66 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
         Warns
         -----
         UserWarning
-            If a row or column of S has no known entry, all of S is alike, or `n_components` is
-            more than the rank that predictions can have.
+            If a row or column of S has no observed entry, all of S is equal, or `n_components`
+            exceeds the possible rank of predictions.
         ConvergenceWarning
             If the loss is still falling after `max_iter` epochs, or training diverges.
         """
-        check_parameters(self)
+        _check_parameters(self)
+        began = time.perf_counter()
         seed, inputs, targets = self._read(X, S, mask, reset=True)
         if self.symmetric:
-            data.check_symmetric(targets)
-        layout = Layout.of(inputs, targets, S)
-        # a closed form needs no weights to go on from
+            check_symmetric(targets)
+        layout = self._layout_of(inputs, targets, S)
+        # closed forms do not start from the present weights
         closed = self.solver in ("exact", "variational")
         go_on = self.warm_start and hasattr(self, "module_") and not closed
         if go_on:
             self._check_same(layout)
         else:
-            warn_of_rank(self, layout, len(targets))
+            self._warn_of_rank(layout, len(targets))
             self._build(layout, seed)
             if inputs is not None and self.network is not None:
                 self._check_network(inputs)
         if last_layer is not None:
-            self._fix(last_layer)
-        targets, rows, validation = self._held_out(targets, seed, entries=inputs is None)
+            self._fix_last_layer(last_layer)
+        targets, rows, validation = self._hold_out(targets, seed, entries=inputs is None)
         inputs = self._identity(None) if inputs is None else inputs
         if closed:
-            self._start(inputs, targets, rows, fixed=last_layer is not None)
-            self._trainer = self._new_trainer(seed)
-            self.best_loss_, self.n_iter_ = self._trainer.evaluate(inputs, targets, rows), 1
+            self._initialize(inputs, targets, rows, fixed=last_layer is not None)
+            self.best_loss_ = self._objective().evaluate(self.module_, inputs, targets, rows)
+            self.n_iter_ = 1
         else:
             self._train(inputs, targets, rows, validation, seed, go_on=go_on)
+        logger.info(
+            "fitted %d rows and %d targets in %.1f s: loss %.6g", len(rows),
+            math.prod(layout.targets), time.perf_counter() - began, self.best_loss_,
+        )  # fmt: skip
         return self
 
     def partial_fit(self: Self, X: Any, S: Any = None, *, mask: Any = None) -> Self:
-        """Train for one epoch on some more rows, from the weights that there are.
+        """Train for one epoch on more rows, from the present weights.
 
         Parameters
         ----------
         X, S, mask
-            As for `fit`; S always of the same columns. Of an encoder without features X is None
-            for all rows, or numbers of rows.
+            As for `fit`; S always has the same columns. For an encoder without features X is
+            None for all rows, or an array of row numbers.
         """
-        check_parameters(self)
+        _check_parameters(self)
         new = not hasattr(self, "module_")
         seed, inputs, targets = self._read(X, S, mask, reset=new)
         if self.symmetric:
-            data.check_symmetric(targets)
+            check_symmetric(targets)
         rows = torch.arange(len(targets))
         if new:
-            layout = Layout.of(inputs, targets, S)
-            warn_of_rank(self, layout, len(targets))
+            layout = self._layout_of(inputs, targets, S)
+            self._warn_of_rank(layout, len(targets))
             self._build(layout, seed)
         self._check_targets(targets)
         inputs = self._identity(None) if inputs is None else inputs
         if new:
-            self._start(inputs, targets, rows, fixed=False)
+            self._initialize(inputs, targets, rows, fixed=False)
         if not hasattr(self, "_trainer"):
             self._trainer = self._new_trainer(seed)
         history = self._trainer.fit(inputs, targets, rows, epochs=1)
@@ -280,10 +314,10 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
         self.n_iter_ += 1
         return self
 
-    def fit_second(self, X2: Any, S: Any, X: Any = None, **parameters: Any) -> SimilarityEncoder:
-        """Learn to embed what the columns of S stand for in the space of this encoder.
+    def fit_columns(self, X2: Any, S: Any, X: Any = None, **parameters: Any) -> SimilarityEncoder:
+        """Learn to embed what the columns of S stand for, in the space of this encoder.
 
-        A second encoder is trained on Sᵀ with the embeddings of X for its last layer, so that
+        A second encoder is trained on Sᵀ with the embeddings of X as its last layer, so that
         ``transform(X) @ second.transform(X2).T`` approximates S (2.2).
 
         Parameters
@@ -294,7 +328,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
         X : array or CSR matrix of shape (m, D), or None
             Features of the rows.
         **parameters
-            Of the second encoder where they are others than this one's, such as its network.
+            Parameters of the second encoder that differ from those of this one, such as its
+            network.
 
         Returns
         -------
@@ -305,19 +340,24 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
             given["network"] = None
         if not hasattr(S, "T") or getattr(S, "ndim", 2) != 2:
             raise ValueError(
-                "S has to be a matrix: its transpose is what the second encoder learns"
+                f"S must be a matrix, because its transpose is used, got {type(S).__name__}"
             )
         return type(self)(**given).fit(X2, S.T, last_layer=self._embed(X).T)
+
+    def fit_second(self, X2: Any, S: Any, X: Any = None, **parameters: Any) -> SimilarityEncoder:
+        """Deprecated: use `fit_columns`."""
+        warn("fit_second is deprecated, use fit_columns", DeprecationWarning)
+        return self.fit_columns(X2, S, X, **parameters)
 
     # Applying
 
     def transform(self, X: Any) -> FloatArray:
-        """Embeddings.
+        """Embed points.
 
         Parameters
         ----------
         X : array or CSR matrix of shape (m, D), tensor, or Dataset
-            Of an encoder without features: None for all rows of S, or numbers of rows.
+            For an encoder without features: None for all rows of S, or an array of row numbers.
 
         Returns
         -------
@@ -326,36 +366,35 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
         return self._embed(X)
 
     def predict(self, X: Any = None) -> FloatArray:
-        """Targets, ``Y W_l``.
+        """Predict targets, ``Y W_l``.
 
         Returns
         -------
         float32 array of shape (m, n) or (m, n, k); (m,) if S was a vector
         """
-        found = self._apply(X, self._module())
-        return found[:, 0] if self._layout.vector else found
+        predicted = self._apply(X, self._fitted())
+        return predicted[:, 0] if self.layout_.vector else predicted
 
     def predict_similarity(self, X1: Any = None, X2: Any = None) -> FloatArray:
-        """Products of embeddings, ``Y₁ Y₂ᵀ``.
+        """Compute products of embeddings, ``Y₁ Y₂ᵀ``.
 
         Parameters
         ----------
         X1, X2 : as for `transform`
-            With X2 left out, similarities of the points of X1 to each other.
+            Without X2, similarities of the points of X1 to each other.
 
         Returns
         -------
         float32 array of shape (m₁, m₂)
         """
-        Y = self._embed(X1)
-        other = Y if X2 is None else self._embed(X2)
-        last = self._module().last
-        product = torch.from_numpy(Y @ other.T)
-        found: FloatArray = last.activate(product).numpy()
-        return found
+        Y1 = self._embed(X1)
+        Y2 = Y1 if X2 is None else self._embed(X2)
+        last = self._fitted().last
+        similarities: FloatArray = last.activate(torch.from_numpy(Y1 @ Y2.T)).numpy()
+        return similarities
 
     def inverse_transform(self, Y: Any) -> FloatArray:
-        """Features that have these embeddings, by the decoder.
+        """Reconstruct features from embeddings, by the decoder.
 
         Parameters
         ----------
@@ -370,20 +409,18 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
         RuntimeError
             If there is no decoder.
         """
-        decoder = self._module().decoder
+        decoder = self._fitted().decoder
         if decoder is None:
-            raise RuntimeError("there is no decoder: fit with decoder=True")
+            raise RuntimeError("the encoder has no decoder: fit with decoder=True")
         Y = np.asarray(Y, np.float32)
         if Y.ndim != 2 or Y.shape[1] != self._n_features_out:
-            raise ValueError(
-                f"embeddings of shape (m, {self._n_features_out}) are needed, not {Y.shape}"
-            )
+            raise ValueError(f"Y must have shape (m, {self._n_features_out}), got shape {Y.shape}")
         device = next(decoder.parameters()).device
         with torch.inference_mode():
             return np.asarray(decoder(torch.tensor(Y, device=device)).cpu().numpy())
 
     def score(self, X: Any, S: Any = None, *, mask: Any = None) -> float:
-        """Share of the variance of known targets that predictions explain (R²).
+        """Fraction of the variance of observed targets that predictions explain (R²).
 
         Parameters
         ----------
@@ -393,24 +430,42 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
         Returns
         -------
         float
-            1 at best; 0 is what the mean of S would get.
+            1 at best; 0 for a constant prediction of the mean of S.
         """
-        module = self._module()
+        module = self._fitted()
         _, inputs, targets = self._read(X, S, mask, reset=False)
         self._check_targets(targets)
         assert inputs is not None
         n = total = squares = errors = 0.0
         with torch.inference_mode():
-            for rows in chunks(len(targets), int(np.prod(targets.shape))):
-                values, known = targets.batch(rows)
-                values, wrong = values.double(), (module(inputs.batch(rows)) - values).double()
-                weights = torch.ones_like(values) if known is None else known.double()
+            for rows in chunks(len(targets), math.prod(targets.shape)):
+                values, observed = targets.batch(rows)
+                residuals = (module(inputs.batch(rows)) - values).double()
+                values = values.double()
+                weights = torch.ones_like(values) if observed is None else observed.double()
                 n += float(weights.sum())
                 total += float((weights * values).sum())
                 squares += float((weights * values.square()).sum())
-                errors += float((weights * wrong.square()).sum())
+                errors += float((weights * residuals.square()).sum())
         variance = squares - total**2 / max(n, 1)
         return 1 - errors / variance if variance > 0 else float(errors == 0)
+
+    def inputs(self, X: Any) -> Inputs:
+        """Check features as `transform` does, and make them available in batches.
+
+        Parameters
+        ----------
+        X : as for `transform`
+
+        Returns
+        -------
+        simec.data.inputs.Inputs
+            Its ``batch(rows)`` is the input of ``module_.encoder``.
+        """
+        self._fitted()
+        if self.layout_.inputs == "identity":
+            return self._identity(X)
+        return self._features(X, reset=False)
 
     # On disk
 
@@ -420,54 +475,472 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Fitti
         Parameters
         ----------
         path : str or path
-            What is there is replaced if it is such a folder.
+            An existing encoder is replaced.
+
+        Raises
+        ------
+        NotFittedError
+            If the encoder was not fitted.
+        OSError
+            If `path` cannot be written, or holds something other than an encoder.
         """
-        persistence.save(self, path)
+        self._fitted()
+        with write_folder(path, KIND, FORMAT_VERSION) as folder:
+            self.write_to(folder)
 
     @classmethod
     def load(
-        cls,
+        cls: type[Self],
         path: Any,
         *,
         network: nn.Module | None = None,
         loss: Callable[..., Any] | None = None,
-        device: str | None = None,
-    ) -> SimilarityEncoder:
-        """Read what `save` wrote.
+        device: str | torch.device | None = None,
+        verify: bool = False,
+    ) -> Self:
+        """Read a folder written by `save`.
 
         Parameters
         ----------
         path : str or path
         network : torch.nn.Module, optional
-            The embedding network if it was one's own: a file has its weights only.
+            The custom embedding network: a file has its weights only.
         loss : callable, optional
-            If it was one's own.
-        device : str, optional
-            Another than the encoder was made with.
+            The custom loss.
+        device : str or torch.device, optional
+            Another one than that of the saved encoder.
+        verify : bool
+            Verify the checksums of all files, not only of those that are read.
+
+        Raises
+        ------
+        FileNotFoundError
+            If there is no such folder.
+        ModelError
+            If it holds no encoder, or a damaged one, or one of a newer version.
+        ValueError
+            If the network or loss was a custom one, and is not passed.
         """
-        found: SimilarityEncoder = persistence.load(
-            cls, path, network=network, loss=loss, device=device
+        with open_folder(
+            path, KIND, FORMAT_VERSION, verify=verify, what="Similarity Encoder"
+        ) as folder:
+            return cls.read_from(folder, network=network, loss=loss, device=device)
+
+    def write_to(self, folder: FolderWriter) -> None:
+        """Write the files of `save` to a folder, such as one within another model's.
+
+        Parameters
+        ----------
+        folder : corpora.model_folder.FolderWriter
+        """
+        weights = self._fitted().state_dict()
+        folder.write_json(CONFIG, self._config(), indent=1)
+        folder.write_arrays(WEIGHTS, {name: as_array(value) for name, value in weights.items()})
+
+    @classmethod
+    def read_from(
+        cls: type[Self],
+        folder: FolderReader,
+        *,
+        network: nn.Module | None = None,
+        loss: Callable[..., Any] | None = None,
+        device: str | torch.device | None = None,
+    ) -> Self:
+        """Read the files of `write_to`.
+
+        Parameters
+        ----------
+        folder : corpora.model_folder.FolderReader
+        network, loss, device
+            As for `load`.
+
+        Raises
+        ------
+        ModelError, ValueError
+            As `load`.
+        """
+        config, weights = folder.read_json(CONFIG), folder.read_arrays(WEIGHTS)
+        try:
+            return cls._from_state(config, weights, network=network, loss=loss, device=device)
+        except _InvalidState as error:
+            raise folder.damaged(str(error)) from error
+
+    def _config(self) -> dict[str, Any]:
+        """Everything but weights, as plain data."""
+        parameters = self.get_params(deep=False)
+        parameters["network"] = self.network is not None
+        if callable(self.loss):
+            parameters["loss"] = None
+        if not isinstance(self.random_state, Integral):
+            parameters["random_state"] = None
+        names = getattr(self, "feature_names_in_", None)
+        return {
+            "parameters": parameters,
+            "layout": self.layout_.to_dict(),
+            "feature_names": None if names is None else [str(name) for name in names],
+            "losses": self.loss_curve_,
+            "validation": self.validation_curve_,
+            "best_loss": self.best_loss_ if math.isfinite(self.best_loss_) else None,
+            "n_iter": self.n_iter_,
+        }
+
+    @classmethod
+    def _from_state(
+        cls: type[Self],
+        config: Any,
+        weights: dict[str, Any],
+        *,
+        network: nn.Module | None,
+        loss: Any,
+        device: str | torch.device | None,
+    ) -> Self:
+        """Make an encoder of a configuration and weights that were saved."""
+        parts = ("parameters", "layout")
+        if not isinstance(config, dict) or not all(isinstance(config.get(p), dict) for p in parts):
+            raise _InvalidState(f"{CONFIG} has no parameters or layout")
+        parameters = config["parameters"]
+        parameters = {**cls().get_params(), "network": False, **parameters}
+        if parameters["network"] and network is None:
+            raise ValueError("the encoder was saved with a custom network: pass network=")
+        parameters["network"] = network if parameters["network"] else None
+        if parameters["loss"] is None:
+            if loss is None:
+                raise ValueError("the encoder was saved with a custom loss: pass loss=")
+            parameters["loss"] = loss
+        if device is not None:
+            parameters["device"] = device
+        for name in ("hidden_layers", "target_activation"):
+            if isinstance(parameters[name], list):
+                parameters[name] = tuple(parameters[name])
+        try:
+            encoder = cls(**parameters)
+            _check_parameters(encoder)
+            layout = Layout.from_dict(config["layout"])
+        except (LookupError, TypeError, ValueError) as error:
+            raise _InvalidState(str(error)) from error
+        encoder.device_ = choose_device(encoder.device)
+        try:
+            encoder._build(layout, 0)
+            tensors = {name: torch.from_numpy(value) for name, value in weights.items()}
+            encoder.module_.load_state_dict(tensors)
+            encoder.loss_curve_ = config["losses"]
+            encoder.validation_curve_ = config["validation"]
+            best_loss = config["best_loss"]
+            encoder.best_loss_ = math.inf if best_loss is None else best_loss
+            encoder.n_iter_ = config["n_iter"]
+            if config["feature_names"] is not None:
+                encoder.feature_names_in_ = np.array(config["feature_names"], object)
+        except (LookupError, TypeError, ValueError, RuntimeError) as error:
+            raise _InvalidState(str(error)) from error
+        for name, value in encoder.module_.state_dict().items():
+            if not bool(torch.isfinite(value).all()):
+                raise _InvalidState(f"{name} has values that are not finite")
+        return encoder
+
+    # Steps of learning
+
+    def _read(
+        self, X: Any, S: Any, mask: Any, *, reset: bool
+    ) -> tuple[int, Inputs | None, Targets]:
+        """Draw a seed, and read features (None for the identity) and targets."""
+        seed = int(check_random_state(self.random_state).randint(1 << 31))
+        inputs: Inputs | None = None
+        if not reset:
+            inputs = self.inputs(X)
+        else:
+            self.device_ = choose_device(self.device)
+            if X is not None:
+                inputs = self._features(X, reset=True)
+        targets = read_targets(S, inputs, self.n_targets, mask, self.device_)
+        check_range(targets, self.loss)
+        return seed, inputs, targets
+
+    def _features(self, X: Any, *, reset: bool) -> Inputs:
+        images = self.network is not None
+        return read_inputs(self, X, self.device_, reset=reset, images=images)
+
+    def _identity(self, X: Any) -> Inputs:
+        return read_identity(X, self.layout_.n_features, self.device_)
+
+    @staticmethod
+    def _layout_of(inputs: Inputs | None, targets: Targets, S: Any) -> Layout:
+        ndim = np.ndim(S) if isinstance(S, (list, tuple)) else len(getattr(S, "shape", ()))
+        vector = ndim == 1 and not isinstance(S, Targets)  # whose shape is that of a row
+        if inputs is None:
+            return Layout("identity", len(targets), targets.shape, vector)
+        return Layout(inputs.kind, inputs.n_features, targets.shape, vector)
+
+    def _warn_of_rank(self, layout: Layout, n_rows: int) -> None:
+        """Warn if embeddings have more components than the rank of predictions."""
+        bounds = {"rows of S": n_rows, "targets": math.prod(layout.targets)}
+        linear = self.network is None and not len(self.hidden_layers)
+        if linear and layout.inputs != "identity":
+            name = "features, bias included" if self.bias else "features"
+            bounds[name] = layout.n_features + bool(self.bias)
+        name = min(bounds, key=lambda key: bounds[key])
+        if self.n_components > bounds[name]:
+            warn(
+                f"n_components={self.n_components} is more than the number of {name}, "
+                f"{bounds[name]}: predictions have no higher rank, and more components add nothing"
+            )
+
+    def _build(self, layout: Layout, seed: int) -> None:
+        """Make a new network, without a history."""
+        self.layout_ = layout
+        self.n_features_in_ = layout.n_features
+        self.module_ = build(
+            layout, seed,
+            n_components=self.n_components, hidden_layers=self.hidden_layers,
+            activation=self.activation, network=self.network, bias=bool(self.bias),
+            decoder=bool(self.decoder), target_activation=self.target_activation,
+        ).to(self.device_)  # fmt: skip
+        self.loss_curve_, self.validation_curve_ = [], []
+        self.best_loss_, self.n_iter_ = math.inf, 0
+        self.__dict__.pop("_trainer", None)
+
+    def _check_same(self, layout: Layout) -> None:
+        """Raise ValueError if `warm_start` cannot continue with the present network."""
+        old = self.layout_
+        size = tuple(self.module_.last.weight.shape)
+        needed = (self.n_components, *layout.targets)
+        for name, before, now in (
+            ("features", old.n_features, layout.n_features),
+            ("kind of features", old.inputs == "identity", layout.inputs == "identity"),
+            ("components and targets", size, needed),
+        ):
+            if before != now:
+                raise ValueError(
+                    f"warm_start=True continues with the present network, but its {name} "
+                    f"were {before}, and now are {now}: use warm_start=False"
+                )
+
+    def _check_network(self, inputs: Inputs) -> None:
+        """Raise ValueError if a custom network does not return embeddings of length d."""
+        self.module_.eval()
+        with torch.no_grad():
+            shape = tuple(self.module_.encoder(inputs.batch(torch.arange(1))).shape)
+        if shape != (1, self.n_components):
+            raise ValueError(
+                f"network must return an array of shape (1, {self.n_components}) for one row, got "
+                f"shape {shape}: set n_components"
+            )
+
+    def _check_targets(self, targets: Targets) -> None:
+        if targets.shape != self.layout_.targets:
+            raise ValueError(
+                f"rows of S must have shape {self.layout_.targets} as in fit, got {targets.shape}"
+            )
+
+    def _fix_last_layer(self, last_layer: Any) -> None:
+        weight = self.module_.last.weight
+        W_l = torch.as_tensor(np.asarray(last_layer, np.float32))
+        if W_l.shape != weight.shape:
+            raise ValueError(
+                f"last_layer must have shape {tuple(weight.shape)} (components, targets), got "
+                f"{tuple(W_l.shape)}"
+            )
+        with torch.no_grad():
+            weight.copy_(W_l)
+        weight.requires_grad_(False)
+
+    def _hold_out(
+        self, targets: Targets, seed: int, *, entries: bool
+    ) -> tuple[Targets, Tensor, tuple[Targets, Tensor] | None]:
+        """Targets and rows for training, and those for validation."""
+        rows = torch.arange(len(targets))
+        if not self.early_stopping:
+            return targets, rows, None
+        if entries:
+            random = np.random.default_rng(seed)
+            kept, held = targets.hold_out(
+                self.validation_fraction, random, symmetric=bool(self.symmetric)
+            )
+            return kept, rows, (held, rows)
+        kept_rows, held_rows = split_rows(len(targets), self.validation_fraction, seed)
+        return targets, kept_rows, (targets, held_rows)
+
+    def _initialize(self, inputs: Inputs, targets: Targets, rows: Tensor, *, fixed: bool) -> bool:
+        """Set the initial weights; return whether predictions approximate the targets."""
+        began = time.perf_counter()
+        initializer = Initializer(
+            self.module_, inputs, targets, rows, self._objective(), fixed=fixed, tol=self.tol
         )
-        return found
+        approximate = True
+        if self.solver == "variational":
+            initializer.set_variational(progress=bool(self.verbose))
+        elif self.solver != "adam" and is_linear(self.module_.encoder):
+            initializer.set_optimum()
+            if initializer.ignored_missing and self.solver == "exact":
+                raise ValueError(
+                    "solver='exact' needs targets in memory if some are missing: use an array or a "
+                    "sparse matrix, or solver='auto'"
+                )
+        else:
+            approximate = self.init == "spectral" and initializer.set_spectral()
+        logger.info("initial weights in %.1f s", time.perf_counter() - began)
+        return approximate
+
+    def _train(
+        self,
+        inputs: Inputs,
+        targets: Targets,
+        rows: Tensor,
+        validation: tuple[Targets, Tensor] | None,
+        seed: int,
+        *,
+        go_on: bool,
+    ) -> None:
+        """Train from initial or present weights, and set the last layers by least squares."""
+        last, objective = self.module_.last, self._objective()
+        fixed = not last.weight.requires_grad
+        # "adam" is Adam alone, and the start of a linear network is an optimum already
+        deep = self.solver == "auto" and not is_linear(self.module_.encoder)
+        basis = find_basis(targets, rows, last, objective) if deep else None
+        projected = targets if basis is None else basis.project(targets, self.device_)
+        if validation is not None and validation[0] is targets:
+            validation = projected, validation[1]
+        with nullcontext() if basis is None else basis.in_place(last):
+            started = go_on or self._initialize(inputs, projected, rows, fixed=fixed)
+            self._trainer = trainer = self._new_trainer(seed)
+            finish: Callable[[], object] | None = None
+            if deep:
+                final = Initializer(self.module_, inputs, projected, rows, objective, fixed=fixed)
+                finish = final.set_last_layers if final.has_optimal_last_layers else None
+            try:
+                trainer.fit(inputs, projected, rows, validation, started=started, finish=finish)
+            finally:
+                history = trainer.history
+                self.loss_curve_, self.validation_curve_ = history.losses, history.validation
+                self.best_loss_, self.n_iter_ = history.best_loss, max(1, len(history.losses))
+        if basis is not None:
+            # its optimizer has the state of a projected last layer
+            del self._trainer
+
+    def _objective(self) -> Objective:
+        return Objective(
+            self.loss, float(self.symmetric), float(self.orthogonal), float(self.l2),
+            float(self.decoder), float(self.l2_by_count),
+        )  # fmt: skip
+
+    def _new_trainer(self, seed: int) -> Trainer:
+        mixed = self.mixed_precision
+        schedule = Schedule(
+            self.batch_size, self.max_iter, self.learning_rate, self.tol, self.n_iter_no_change,
+            self.device_.type == "cuda" if mixed == "auto" else bool(mixed), bool(self.verbose),
+        )  # fmt: skip
+        return Trainer(
+            self.module_, self._objective(), schedule, seed, self.device_,
+            custom=self.network is not None or callable(self.loss),
+        )  # fmt: skip
+
+    def _fitted(self) -> SimEcNetwork:
+        check_is_fitted(self, "module_")
+        return self.module_
+
+    def _embed(self, X: Any) -> FloatArray:
+        return self._apply(X, self._fitted().encoder)
+
+    def _apply(self, X: Any, network: Callable[[Tensor], Tensor]) -> FloatArray:
+        inputs = self.inputs(X)
+        self.module_.eval()
+        with torch.inference_mode():
+            parts = [network(inputs.batch(rows)).float().cpu() for rows in chunks(len(inputs))]
+        return np.asarray(torch.cat(parts).numpy())
 
     # For scikit-learn
 
     @property
     def _n_features_out(self) -> int:
-        return int(self._module().last.weight.shape[0])
+        return int(self._fitted().last.weight.shape[0])
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         tags.target_tags.required = True
         tags.target_tags.multi_output = True
-        # float32 whatever comes
+        # outputs are always float32
         tags.transformer_tags.preserves_dtype = []
         tags.non_deterministic = False
         return tags
 
     def __getstate__(self) -> dict[str, Any]:
-        # the state of the optimizer is for `partial_fit` in the same process
+        # the optimizer's state is for `partial_fit` in the same process
         state = dict(super().__getstate__())
         state.pop("_trainer", None)
         return state
+
+
+class _InvalidState(Exception):
+    """What was saved does not make an encoder."""
+
+
+def _check_parameters(encoder: SimilarityEncoder) -> None:
+    """Raise ValueError or TypeError if a parameter is out of range or of a wrong type."""
+    e = encoder
+    for name in ("n_components", "batch_size", "max_iter", "n_iter_no_change"):
+        check_integer(name, getattr(e, name), 1)
+    if e.n_targets is not None:
+        check_integer("n_targets", e.n_targets, 1)
+    layers = e.hidden_layers
+    if isinstance(layers, str) or not isinstance(layers, (Sequence, np.ndarray)):
+        raise ParameterError(
+            f"hidden_layers must be a sequence of sizes, such as (100,), got {layers!r}"
+        )
+    for size in layers:
+        check_integer("a size in hidden_layers", size, 1)
+    for name in ("symmetric", "orthogonal", "l2", "l2_by_count", "tol", "decoder"):
+        value = getattr(e, name)
+        check_number(name, float(value) if isinstance(value, (bool, np.bool_)) else value, 0)
+    check_number("learning_rate", e.learning_rate, 0, above=True)
+    if not 0 < check_number("validation_fraction", e.validation_fraction, 0) < 1:
+        raise ValueError(
+            f"validation_fraction must be between 0 and 1, got {e.validation_fraction!r}"
+        )
+    check_choice("activation", e.activation, ACTIVATIONS)
+    check_choice("init", e.init, ("spectral", "random"))
+    check_choice("solver", e.solver, ("auto", "exact", "variational", "adam"))
+    if not isinstance(e.mixed_precision, (bool, np.bool_)) and e.mixed_precision != "auto":
+        raise ValueError(
+            f"mixed_precision must be True, False or 'auto', got {e.mixed_precision!r}"
+        )
+    if e.network is not None:
+        if not isinstance(e.network, nn.Module):
+            raise ParameterError(
+                f"network must be a torch.nn.Module, got {type(e.network).__name__}"
+            )
+        if len(layers):
+            raise ValueError(
+                "hidden_layers are those of the built-in network: omit them or the custom network"
+            )
+    _check_loss(e.loss, e.target_activation)
+    linear = e.network is None and not len(layers)
+    closed = e.solver in ("exact", "variational")
+    if closed and not (linear and e.loss == "mse" and not e.decoder):
+        raise ValueError(
+            f"solver={e.solver!r} needs a linear network (hidden_layers=(), network=None), "
+            "loss='mse' and decoder=False: use solver='auto'"
+        )
+    if e.l2_by_count and e.solver != "exact":
+        raise ValueError(
+            f"l2_by_count needs solver='exact', got solver={e.solver!r}: use l2_by_count=0, or "
+            "solver='exact'"
+        )
+
+
+def _check_loss(loss: Loss, activation: TargetActivation) -> None:
+    if not callable(loss) and loss not in LOSSES:
+        names = ", ".join(map(repr, LOSSES))
+        raise ValueError(f"loss must be one of {names}, or a function, got {loss!r}")
+    if activation is not None and not (isinstance(activation, str) and activation == "sigmoid"):
+        try:
+            low, high = (float(bound) for bound in activation)
+            valid = math.isfinite(low) and math.isfinite(high) and low < high
+        except (TypeError, ValueError):
+            valid = False
+        if not valid:
+            raise ValueError(
+                "target_activation must be None, 'sigmoid' or (low, high) with low < high, got "
+                f"{activation!r}"
+            )
+    if loss == "bce" and not isinstance(activation, str):
+        raise ValueError("loss='bce' needs target_activation='sigmoid'")

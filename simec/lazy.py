@@ -1,4 +1,4 @@
-"""Names that are imported when they are asked for, because they need PyTorch."""
+"""Names that are imported on first use, because they need PyTorch."""
 
 from __future__ import annotations
 
@@ -7,27 +7,27 @@ from importlib import import_module
 from typing import Any
 
 
-def needing_torch(package: str, places: Mapping[str, str]) -> Callable[[str], Any]:
-    """Make the ``__getattr__`` of a package, what else it has doing without PyTorch.
+def needing_torch(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
+    """Make the ``__getattr__`` of a package that can be imported without PyTorch.
 
     Parameters
     ----------
     package : str
         Its name.
-    places : mapping from str to str
-        Names, and the modules of the package that have them.
+    modules : mapping from str to str
+        Names, and the modules of the package that define them.
 
     Returns
     -------
     callable
-        It raises an ImportError that says what to install where PyTorch is absent.
+        It raises an ImportError that says what to install if PyTorch is missing.
     """
 
     def find(name: str) -> Any:
-        if name not in places:
+        if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         try:
-            module = import_module(f"{package}.{places[name]}")
+            module = import_module(f"{package}.{modules[name]}")
         except ModuleNotFoundError as error:
             if error.name != "torch":
                 raise

@@ -1,14 +1,19 @@
-"""The network: embedding network, last layer, and a decoder if one is wanted (Fig. 2.1)."""
+"""The network of a Similarity Encoder: embedding network, last layer and decoder (Fig. 2.1)."""
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from itertools import pairwise
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+
+from simec.types import Float64
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
@@ -34,30 +39,73 @@ def aligned(values: Tensor) -> Tensor:
     return values if values.data_ptr() % _ALIGNMENT == 0 else values.clone()
 
 
+@dataclass(frozen=True)
+class Layout:
+    """Shapes of the data that an encoder is fitted to.
+
+    Attributes
+    ----------
+    inputs : {"dense", "sparse", "identity"}
+    n_features : int
+        D. The number of rows for the identity.
+    targets : tuple of int
+        Shape of a row of S: ``(n,)`` or ``(n, k)``.
+    vector : bool
+        Whether S was passed as a vector.
+    """
+
+    inputs: Literal["dense", "sparse", "identity"]
+    n_features: int
+    targets: tuple[int, ...]
+    vector: bool = False
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Layout:
+        """Restore a layout from the output of `to_dict`, after a round trip through JSON."""
+        layout = cls(**{**data, "targets": tuple(data["targets"])})
+        if layout.inputs not in ("dense", "sparse", "identity"):
+            raise ValueError(f"the kind of inputs must be dense, sparse or identity, "
+                             f"got {layout.inputs!r}")  # fmt: skip
+        return layout
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return asdict(self)
+
+
 class SparseLinear(nn.Module):
-    """A linear layer for sparse rows, or rows of the identity, which works on what is there.
+    """A linear layer for sparse rows or rows of the identity, which only reads stored entries.
 
     Parameters
     ----------
     in_features, out_features : int
     bias : bool
+    generator : torch.Generator, optional
+        For the initial weights; PyTorch's global one by default.
 
     Attributes
     ----------
     weight : Parameter of shape (in_features, out_features)
-        The other way round than in `torch.nn.Linear`, so that rows lie together in memory.
+        Transposed compared to `torch.nn.Linear`, so that the weights of a feature are contiguous.
     """
 
-    def __init__(self, in_features: int, out_features: int, bias: bool = True) -> None:
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> None:
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
         self.weight = nn.Parameter(torch.empty(in_features, out_features))
         self.bias = nn.Parameter(torch.zeros(out_features)) if bias else None
         bound = math.sqrt(3 / in_features)
-        nn.init.uniform_(self.weight, -bound, bound)
+        nn.init.uniform_(self.weight, -bound, bound, generator=generator)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Of a dense or CSR matrix, shape (b, in_features), or of row numbers, shape (b,)."""
+        """Map a dense or CSR matrix of shape (b, in_features), or row numbers of shape (b,)."""
         if x.dtype == torch.int64:
             y = F.embedding(x, self.weight)
         elif x.layout == torch.sparse_csr:
@@ -73,12 +121,12 @@ class SparseLinear(nn.Module):
         return y if self.bias is None else y + self.bias
 
     def extra_repr(self) -> str:
-        """Sizes."""
+        """Return the sizes, for ``repr``."""
         return f"{self.in_features}, {self.out_features}, bias={self.bias is not None}"
 
 
 class LastLayer(nn.Module):
-    """Embeddings times W_l, and an activation that keeps predictions in a range.
+    """The product of embeddings with W_l, and an activation that bounds predictions.
 
     Parameters
     ----------
@@ -87,6 +135,8 @@ class LastLayer(nn.Module):
     targets : sequence of int
         ``(n,)``; or ``(n, k)`` for k relations.
     activation : "sigmoid", (low, high) or None
+    generator : torch.Generator, optional
+        For the initial weights; PyTorch's global one by default.
 
     Attributes
     ----------
@@ -95,18 +145,22 @@ class LastLayer(nn.Module):
     """
 
     def __init__(
-        self, n_components: int, targets: Sequence[int], activation: TargetActivation = None
+        self,
+        n_components: int,
+        targets: Sequence[int],
+        activation: TargetActivation = None,
+        *,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         self.weight = nn.Parameter(torch.empty(n_components, *targets))
-        nn.init.normal_(self.weight, std=1 / math.sqrt(n_components))
-        self.low, self.high = (
-            (0.0, 1.0)
-            if activation == "sigmoid"
-            else (-math.inf, math.inf)
-            if activation is None
-            else (float(activation[0]), float(activation[1]))
-        )
+        nn.init.normal_(self.weight, std=1 / math.sqrt(n_components), generator=generator)
+        if activation is None:
+            self.low, self.high = -math.inf, math.inf
+        elif isinstance(activation, str):
+            self.low, self.high = 0.0, 1.0
+        else:
+            self.low, self.high = float(activation[0]), float(activation[1])
 
     @property
     def is_linear(self) -> bool:
@@ -114,7 +168,7 @@ class LastLayer(nn.Module):
         return not math.isfinite(self.low)
 
     def linear(self, y: Tensor) -> Tensor:
-        """What comes before the activation, shape (b, n) or (b, n, k)."""
+        """Values before the activation, of shape (b, n) or (b, n, k)."""
         d, *targets = self.weight.shape
         return (y @ self.weight.reshape(d, -1)).reshape(len(y), *targets)
 
@@ -123,13 +177,13 @@ class LastLayer(nn.Module):
         return self.activate(self.linear(y))
 
     def activate(self, values: Tensor) -> Tensor:
-        """From anywhere to the range of targets."""
+        """Map real values to the range of the targets."""
         if self.is_linear:
             return values
         return self.low + (self.high - self.low) * torch.sigmoid(values)
 
     def deactivate(self, targets: Tensor) -> Tensor:
-        """What would give these targets, or ones within the range if they lie at its ends."""
+        """Invert the activation; targets at or near the ends of the range are clipped."""
         if self.is_linear:
             return targets
         share = (targets - self.low) / (self.high - self.low)
@@ -163,25 +217,130 @@ class SimEcNetwork(nn.Module):
 
 
 def perceptron(
-    sizes: Sequence[int], activation: str, *, bias: bool = True, sparse: bool = False
+    sizes: Sequence[int],
+    activation: str,
+    *,
+    bias: bool = True,
+    sparse: bool = False,
+    generator: torch.Generator | None = None,
 ) -> nn.Sequential:
-    """Linear layers with activations between them, and none at the end.
+    """Build linear layers with activations between them and none at the end.
 
     Parameters
     ----------
     sizes : sequence of int
-        Features, hidden units of each layer, embedding.
+        Number of features, hidden units of each layer, length of embeddings.
     activation : str
         One of `ACTIVATIONS`.
     bias : bool
         Whether layers have one.
     sparse : bool
         Whether the first layer takes sparse rows.
+    generator : torch.Generator, optional
+        For the initial weights; PyTorch's global one by default.
     """
     layers: list[nn.Module] = []
     for i, (n_in, n_out) in enumerate(pairwise(sizes)):
         if layers:
             layers.append(ACTIVATIONS[activation]())
-        kind = SparseLinear if sparse and i == 0 else nn.Linear
-        layers.append(kind(n_in, n_out, bias=bias))
+        if sparse and i == 0:
+            layers.append(SparseLinear(n_in, n_out, bias=bias, generator=generator))
+        else:
+            layers.append(_dense_layer(n_in, n_out, bias=bias, generator=generator))
     return nn.Sequential(*layers)
+
+
+def _dense_layer(
+    n_in: int, n_out: int, *, bias: bool, generator: torch.Generator | None
+) -> nn.Linear:
+    """A `torch.nn.Linear` with its usual initial weights, drawn from a given generator."""
+    layer: nn.Linear
+    layer = nn.utils.skip_init(nn.Linear, n_in, n_out, bias=bias)  # type: ignore[no-untyped-call]
+    nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
+    if bias:
+        bound = 1 / math.sqrt(n_in)
+        nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+    return layer
+
+
+def build(
+    layout: Layout,
+    seed: int,
+    *,
+    n_components: int,
+    hidden_layers: Sequence[int],
+    activation: str,
+    network: nn.Module | None,
+    bias: bool,
+    decoder: bool,
+    target_activation: TargetActivation,
+) -> SimEcNetwork:
+    """Build a network with random weights.
+
+    PyTorch's global generator is neither used nor changed, so that fits in several threads give
+    the results of their seeds.
+
+    Parameters
+    ----------
+    layout : Layout
+    seed : int
+    n_components, hidden_layers, activation, network, bias, target_activation
+        As in `simec.SimilarityEncoder`.
+    decoder : bool
+        Whether to add one.
+
+    Raises
+    ------
+    ValueError
+        If a decoder is not available, or `network` is set without features.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    mirrored: nn.Module | None = None
+    identity = layout.inputs == "identity"
+    if network is not None:
+        if identity:
+            raise ValueError("a custom network needs features, but X is None")
+        if decoder:
+            raise ValueError("decoder=True is not available with a custom network")
+        embedding = copy.deepcopy(network)
+    else:
+        if decoder and identity:
+            raise ValueError("decoder=True is not available without features: X is None")
+        sizes = [layout.n_features, *map(int, hidden_layers), n_components]
+        embedding = perceptron(
+            sizes,
+            activation,
+            # a bias adds nothing to rows of the identity, each of which has its own weights
+            bias=bias and not (identity and len(sizes) == 2),
+            sparse=layout.inputs != "dense",
+            generator=generator,
+        )
+        if decoder:
+            mirrored = perceptron(sizes[::-1], activation, bias=bias, generator=generator)
+    last = LastLayer(n_components, layout.targets, target_activation, generator=generator)
+    return SimEcNetwork(embedding, last, mirrored)
+
+
+def is_linear_layer(layer: nn.Module) -> bool:
+    """Whether a layer is a `torch.nn.Linear` or a `SparseLinear`."""
+    return isinstance(layer, (nn.Linear, SparseLinear))
+
+
+def is_linear(encoder: nn.Module) -> bool:
+    """Whether an embedding network is a single linear layer."""
+    return isinstance(encoder, nn.Sequential) and len(encoder) == 1 and is_linear_layer(encoder[0])
+
+
+def set_weights(layer: nn.Module, W: Float64) -> None:
+    """Set weights, and biases if the layer has some, from an array of shape (p, d).
+
+    The last row of `W` holds the biases.
+    """
+    with torch.no_grad():
+        weights = torch.from_numpy(W)
+        if layer.bias is not None:
+            layer.bias.copy_(weights[-1])  # type: ignore[operator]
+            weights = weights[:-1]
+        layer.weight.copy_(  # type: ignore[operator]
+            weights if isinstance(layer, SparseLinear) else weights.T
+        )

@@ -62,13 +62,28 @@ def test_recommenders_and_their_parameters():
     with pytest.warns(DeprecationWarning, match="the parameter n is deprecated, use topn"):
         assert knn.recommend(2, n=1) == knn.recommend(2, topn=1)
     with pytest.warns(DeprecationWarning, match="the parameter what is deprecated, use kind"):
-        assert r.Ids([1, 2], what="user").kind == "user"
+        assert r.as_features(([1], [[2.0]]), what="item").ids.kind == "item"
     pytest.importorskip("torch")
     with pytest.warns(DeprecationWarning, match="own is|describes_biases is"):
         recommender = r.Recommender(1, own=0.5, describes_biases=False)
     assert (recommender.id_feature_scale, recommender.feature_biases) == (0.5, False)
     with pytest.warns(DeprecationWarning, match="Recommender.own is deprecated"):
         assert recommender.own == 0.5
+
+
+def test_the_second_encoder_and_the_module_of_targets():
+    pytest.importorskip("torch")
+    import numpy as np
+
+    from simec import SimilarityEncoder, SparseTargets
+
+    assert old_module("simec.targets").SparseTargets is SparseTargets
+    X = np.random.default_rng(0).normal(size=(8, 3))
+    encoder = SimilarityEncoder(2, solver="exact").fit(X, X @ X.T)
+    with pytest.warns(DeprecationWarning, match="fit_second is deprecated, use fit_columns"):
+        second = encoder.fit_second(X, X @ X.T, X)
+    expected = encoder.fit_columns(X, X @ X.T, X).transform(X)
+    np.testing.assert_array_equal(second.transform(X), expected)
 
 
 def test_relation_matrices_called_middle():

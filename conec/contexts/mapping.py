@@ -13,7 +13,7 @@ result.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
@@ -24,8 +24,7 @@ import numpy.typing as npt
 from conec import random_streams
 from conec.contexts.window import Window
 from conec.linalg import Moments, NothingToLearn, normalize
-from conec.persistence import MAP, ModelError, Part, load_part
-from conec.types import JSON, FloatArray, IntArray, StrPath
+from conec.types import JSON, FloatArray, IntArray
 from corpora.checks import check_integer, check_number
 
 if TYPE_CHECKING:
@@ -178,34 +177,28 @@ class ContextMap:
         root = np.sqrt(np.maximum(occurrences, 1)).astype(np.float32).reshape(-1, 1)
         return normalize(normalize(total) + np.float32(self.config.plain) / root * X[-1])
 
-    def part(self) -> Part:
-        """What is saved of it with a model."""
-        return Part(self.config.to_dict(), {"mean": self.mean, "weights": self.weights})
+    def arrays(self) -> dict[str, FloatArray]:
+        """The learned arrays, to be saved with `config`."""
+        return {"mean": self.mean, "weights": self.weights}
 
     @classmethod
-    def read(cls, path: StrPath, size: int) -> ContextMap | None:
-        """Read the map of a model with vectors of some size; None if it has none.
+    def from_state(cls, config: JSON, arrays: Mapping[str, FloatArray], size: int) -> ContextMap:
+        """Create a map from the parameters of its config, and its arrays.
 
         Raises
         ------
-        ModelError
-            If it is damaged.
+        TypeError, ValueError
+            If they do not belong to a map of vectors of length `size`.
         """
-        found = load_part(path, MAP)
-        if found is None:
-            return None
-        arrays = found.arrays
         shapes = {name: array.shape for name, array in arrays.items()}
-        try:
-            if shapes != {"mean": (2, size), "weights": (2, size, size)}:
-                raise ValueError(f"a map of vectors of size {size} has no arrays {shapes}")
-            if not all(np.isfinite(array).all() for array in arrays.values()):
-                raise ValueError("the map has values that are not finite")
-            made = cls(MapConfig(**found.about))
-        except (TypeError, ValueError) as error:
-            raise ModelError(f"{path} is damaged: {error}") from error
-        made.mean, made.weights = (arrays[n].astype("f4", copy=False) for n in ("mean", "weights"))
-        return made
+        if shapes != {"mean": (2, size), "weights": (2, size, size)}:
+            raise ValueError(f"a map of vectors of length {size} has no arrays {shapes}")
+        if not all(np.isfinite(array).all() for array in arrays.values()):
+            raise ValueError("the map has values that are not finite")
+        context_map = cls(MapConfig(**config))
+        context_map.mean = arrays["mean"].astype(np.float32, copy=False)
+        context_map.weights = arrays["weights"].astype(np.float32, copy=False)
+        return context_map
 
 
 def learn(

@@ -15,6 +15,7 @@ from conec import random_streams
 from conec.extended.vocabulary import FeatureRows, FeatureVocabulary
 from conec.features import Clean, Document, sentences
 from conec.training import chunks
+from conec.training.kernels.arguments import Features
 from conec.types import BoolArray, FloatArray
 from conec.vocabulary import Vocabulary
 from corpora import BREAK, with_breaks
@@ -62,14 +63,17 @@ class FeatureChunkTrainer(chunks.ChunkTrainer):
         config: Config,
         state: TrainingState,
     ) -> None:
-        from conec.training.kernels import features as extended
+        from conec.training.kernels import features as kernel
 
-        self._extended = extended
+        self._kernel = kernel
         W1, self._F1, W2 = weights
-        self._rows = stream.rows
         names = Vocabulary(features.names, features.counts)
-        self._feature_rate = names.rates(config.rate_exponent)
-        self._dropout = np.float32(dropout)
+        self._features = Features(
+            *stream.rows,
+            names.rates(config.rate_exponent),
+            np.float32(dropout),
+            np.uint64(0),  # each epoch has another
+        )
         super().__init__(W1, W2, stream, vocabulary, config, state)
 
     def train(
@@ -77,16 +81,12 @@ class FeatureChunkTrainer(chunks.ChunkTrainer):
     ) -> tuple[float, int]:
         """Train on a chunk; return the sum of its losses and its number of positions."""
         del scratch
-        c = self._config
-        start, stop = self._span(number, length)
         W1, W2 = self._weights
-        tokens, noise = self._keys(number)
-        feature_key = self._key(c.seed, random_streams.FEATURES, self._state.run, self._state.epoch)
-        loss, n_positions = self._extended.train_chunk(
-            self._ids, self._offsets, start, stop, W1, self._F1, W2, self._keep, self._rate,
-            self._feature_rate, *self._rows, *self._noise, *self._alpha(start, stop), c.window,
-            c.min_window, c.negative, c.cbow_mean, c.cbow_gradient == "corrected",
-            self._dropout, tokens, noise, feature_key,
+        state = self._state
+        key = self._key(self._config.seed, random_streams.FEATURES, state.run, state.epoch)
+        loss, n_positions = self._kernel.train_chunk(
+            self._stream, self._words, self._settings, self._chunk(number, length),
+            self._features._replace(key=key), W1, self._F1, W2,
         )  # fmt: skip
         return loss, n_positions
 

@@ -28,8 +28,9 @@ from conec import persistence
 from conec.features import Clean, Feature
 from conec.ner.clusters import Clusters
 from conec.ner.features import ContextFeatures
-from conec.persistence import ModelError, whole_folder, write_json
+from conec.persistence import whole_folder, write_json
 from conec.types import JSON, StrPath
+from corpora.errors import ModelError
 
 FORMAT = "conec.ner.Tagger"
 FORMAT_VERSION = 1

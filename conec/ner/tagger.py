@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 from sklearn.base import BaseEstimator, clone
@@ -19,9 +17,10 @@ from conec.ner.documents import read_documents, read_tags
 from conec.ner.features import ContextFeatures
 from conec.ner.schemes import Scheme, convert
 from conec.ner.standard import COLUMNS, pair_features, standard_features, window_features
-from conec.persistence import ModelError
 from conec.types import StrPath
 from corpora.checks import check_choice, check_integer, check_number
+from corpora.errors import ModelError
+from corpora.files import temporary_folder
 from corpora.readers import TaggedDocument
 
 logger = logging.getLogger(__name__)
@@ -131,8 +130,8 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             )
             if sentence_labels
         )
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "field"
+        with temporary_folder("conec-tagger-") as folder:
+            path = folder / "field"
             crf.train(
                 path, examples, c1=self.c1, c2=self.c2, max_iterations=self.max_iterations,
                 progress=progress,

@@ -11,6 +11,7 @@ import numpy.typing as npt
 
 from conec import random_streams
 from conec.config import Config
+from conec.training.kernels.arguments import Chunk, Settings, Stream, Words
 from conec.training.weights import zero_rows
 from conec.types import JSON, FloatArray, IntArray
 from conec.vocabulary import Vocabulary, noise_table
@@ -106,6 +107,7 @@ def floats(data: Any) -> list[float]:
 class Plan(NamedTuple):
     """The random draws of a chunk and its words; see `conec.training.kernels.cbow.plan_chunk`."""
 
+    chunk: Chunk
     text: tuple[Any, ...]
     words: IntArray
     n_text: int
@@ -150,15 +152,26 @@ class ChunkTrainer:
 
         self._cbow, self._merge, self._key = cbow, merge, key
         self._weights = W1, W2
-        self._ids = np.asarray(stream.ids)
-        self._offsets = stream.offsets
-        self._keep = vocabulary.keep_probability(config.sample)
-        self._rate = vocabulary.rates(config.rate_exponent)
-        self._noise = noise_table(vocabulary.noise(config.ns_exponent))
+        self._stream = Stream(np.asarray(stream.ids), stream.offsets)
+        self._words = Words(
+            vocabulary.keep_probability(config.sample),
+            vocabulary.rates(config.rate_exponent),
+            *noise_table(vocabulary.noise(config.ns_exponent)),
+        )
+        batch_size, n_shared = config.batch
+        self._settings = Settings(
+            config.window,
+            config.min_window,
+            config.negative,
+            n_shared,
+            batch_size,
+            config.cbow_mean,
+            config.cbow_gradient == "corrected",
+        )
         self._config = config
         self._state = state
         no_words = np.empty(0, np.int32)
-        self.empty_plan = Plan((), no_words, 0)
+        self.empty_plan = Plan(self._chunk(0, 0), (), no_words, 0)
         self._no_copies = Copies(0.0, 0, no_words, no_words, self.buffer())
         self._load()
 
@@ -174,7 +187,7 @@ class ChunkTrainer:
                 plan = self.plan(0, self.plan_scratch(), 0)
                 counts = self.counts()
                 self.count([], [plan], counts, 0, 1)
-                copies = self.train_on_copies(0, plan, counts, self.train_scratch(), self.buffer())
+                copies = self.train_on_copies(plan, counts, self.train_scratch(), self.buffer())
                 self.merge([copies], counts, np.zeros_like(counts[0]), 0, 1)
             else:
                 self.train(0, self.train_scratch(), 0)
@@ -183,17 +196,17 @@ class ChunkTrainer:
 
     def train_scratch(self) -> npt.NDArray[np.int16]:
         """Scratch memory for training."""
-        return np.zeros(len(self._keep), np.int16)
+        return np.zeros(len(self._words.keep), np.int16)
 
     def plan_scratch(self) -> npt.NDArray[np.int32]:
         """Scratch memory for plans."""
-        return np.full(len(self._keep), -1, np.int32)
+        return np.full(len(self._words.keep), -1, np.int32)
 
     # Memory that threads share
 
     def counts(self) -> Counts:
         """Counts of words for W1 and W2, all 0: how many chunks of a round use each row."""
-        n_words = len(self._keep)
+        n_words = len(self._words.keep)
         return np.zeros(n_words, np.int32), np.zeros(n_words, np.int32)
 
     def buffer(self) -> FloatArray:
@@ -204,77 +217,33 @@ class ChunkTrainer:
         self, number: int, scratch: npt.NDArray[np.int16], length: int | None = None
     ) -> tuple[float, int]:
         """Train on a chunk; return the sum of its losses and its number of positions."""
-        c = self._config
-        batch_size, shared = c.batch
-        start, stop = self._span(number, length)
         loss, n_positions = self._cbow.train_chunk(
-            self._ids,
-            self._offsets,
-            start,
-            stop,
-            *self._weights,
-            self._keep,
-            self._rate,
-            *self._noise,
-            *self._alpha(start, stop),
-            c.window,
-            c.min_window,
-            c.negative,
-            shared,
-            batch_size,
-            c.cbow_mean,
-            c.cbow_gradient == "corrected",
-            *self._keys(number),
-            scratch,
-        )
+            self._stream, self._words, self._settings, self._chunk(number, length),
+            *self._weights, scratch,
+        )  # fmt: skip
         return loss, n_positions
 
     def plan(self, number: int, scratch: npt.NDArray[np.int32], length: int | None = None) -> Plan:
         """Make the random draws of a chunk, and number its words."""
-        c = self._config
-        batch_size, shared = c.batch
+        chunk = self._chunk(number, length)
         return Plan(
-            *self._cbow.plan_chunk(
-                self._ids,
-                self._offsets,
-                *self._span(number, length),
-                self._keep,
-                *self._noise,
-                c.window,
-                c.min_window,
-                shared,
-                batch_size,
-                *self._keys(number),
-                scratch,
-            )
+            chunk,
+            *self._cbow.plan_chunk(self._stream, self._words, self._settings, chunk, scratch),
         )
 
     def train_on_copies(
         self,
-        number: int,
         plan: Plan,
         counts: Counts,
         scratch: npt.NDArray[np.int16],
         buffer: FloatArray,
     ) -> Copies:
         """Train on a chunk, with copies in `buffer` of the rows that other chunks use too."""
-        c = self._config
         return Copies(
             *self._cbow.train_on_copies(
-                *plan,
-                *self._weights,
-                *counts,
-                self._rate,
-                *self._alpha(*self._span(number)),
-                c.window,
-                c.negative,
-                c.batch[0],
-                c.cbow_mean,
-                c.cbow_gradient == "corrected",
-                scratch,
-                buffer,
+                self._settings, *plan, *self._weights, self._words.rate, *counts, scratch, buffer
             )
-        )
+        )  # fmt: skip
 
     def count(
         self, before: list[Plan], after: list[Plan], counts: Counts, part: int, n_parts: int
@@ -315,26 +284,24 @@ class ChunkTrainer:
             n_parts,
         )
 
-    def _span(self, number: int, length: int | None = None) -> tuple[int, int]:
-        """Where a chunk begins and ends."""
-        length = self._state.chunk_tokens if length is None else length
-        return number * length, min((number + 1) * length, len(self._ids))
-
-    def _alpha(self, start: int, stop: int) -> tuple[float, float]:
-        """Learning rates at two tokens."""
-        state, n = self._state, len(self._ids)
+    def _chunk(self, number: int, length: int | None = None) -> Chunk:
+        """A chunk with its learning rates and the keys of its random numbers."""
+        state, seed, n = self._state, self._config.seed, len(self._stream.ids)
+        length = state.chunk_tokens if length is None else length
+        start, stop = number * length, min((number + 1) * length, n)
 
         def alpha(token: int) -> float:
             done = (state.epoch * n + token) / (state.epochs * n)
             return state.start_alpha + (state.end_alpha - state.start_alpha) * done
 
-        return alpha(start), alpha(stop)
-
-    def _keys(self, number: int) -> tuple[Any, Any]:
-        """Keys of the random numbers for tokens and for noise words."""
-        seed, run, epoch = self._config.seed, self._state.run, self._state.epoch
-        tokens = self._key(seed, random_streams.TOKENS, run, epoch)
-        return tokens, self._key(seed, random_streams.NOISE, run, epoch, number)
+        return Chunk(
+            start,
+            stop,
+            alpha(start),
+            alpha(stop),
+            self._key(seed, random_streams.TOKENS, state.run, state.epoch),
+            self._key(seed, random_streams.NOISE, state.run, state.epoch, number),
+        )
 
 
 def _filled(items: list[_T], empty: _T) -> list[_T]:

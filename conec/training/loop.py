@@ -263,7 +263,7 @@ class _Rounds:
             while self._now:
                 for i in self._to_train:
                     copies = trainer.train_on_copies(
-                        self._now[i], self._plans[i], self._counts, train_scratch, self._buffers[i]
+                        self._plans[i], self._counts, train_scratch, self._buffers[i]
                     )
                     self._results[i], self._buffers[i] = copies, copies.buffer
                 # plans of the next round: short tasks that fill the time other threads need

@@ -1,51 +1,81 @@
-"""Features in batches: dense arrays, sparse rows, the identity, and data sets of PyTorch."""
+"""Features in batches: dense arrays, sparse rows, the identity, and PyTorch data sets."""
 
 from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_array, validate_data
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
-FloatArray = npt.NDArray[np.float32]
-CHUNK = 4096  # rows at a time where no gradient is taken
-_NUMBERS = 1 << 26  # held for them at most
+from simec.types import FloatArray
+
+__all__ = [
+    "CHUNK", "DatasetInputs", "DenseInputs", "FloatArray", "Identity", "Inputs", "SparseInputs",
+    "as_array", "as_numpy", "choose_device", "chunk_size", "chunks", "dense", "fits_on",
+    "quiet_about_sparse", "read_identity", "read_inputs",
+]  # fmt: skip
+
+CHUNK = 4096  # rows per batch where no gradient is needed
+_BUFFER = 1 << 26  # numbers held per batch, at most
 
 
 class Inputs(Protocol):
-    """Rows of features that can be had in batches."""
+    """Rows of features, read in batches.
+
+    Attributes
+    ----------
+    kind : {"dense", "sparse", "identity"}
+    """
+
+    kind: Literal["dense", "sparse", "identity"]
 
     def __len__(self) -> int: ...
 
+    @property
+    def n_features(self) -> int:
+        """Number of features D."""
+        ...
+
     def batch(self, rows: Tensor) -> Tensor:
-        """Those of some rows, int64 on the CPU, as the embedding network takes them."""
+        """Features of some rows (int64, on the CPU), in the form that the network takes."""
         ...
 
 
 class DenseInputs:
     """Rows of a tensor of shape (m, ...), held on the device where they are used."""
 
+    kind: Literal["dense", "sparse", "identity"] = "dense"
+
     def __init__(self, X: Tensor, device: torch.device) -> None:
-        self._X = fitting(X, device)
+        self._X = X.to(device) if fits_on(X, device) else X
         self._device = device
 
     def __len__(self) -> int:
         return len(self._X)
 
+    @property
+    def n_features(self) -> int:
+        """Number of features in a row."""
+        return int(np.prod(self._X.shape[1:]))
+
     def batch(self, rows: Tensor) -> Tensor:
-        """Shape (b, ...)."""
+        """Return a tensor of shape (b, ...)."""
         return self._X[rows.to(self._X.device)].to(self._device, non_blocking=True)
 
 
 class SparseInputs:
-    """Rows of a matrix in CSR format."""
+    """Rows of a CSR matrix."""
+
+    kind: Literal["dense", "sparse", "identity"] = "sparse"
 
     def __init__(self, X: Any, device: torch.device) -> None:
         self._X = sparse.csr_matrix(X, dtype=np.float32)
@@ -54,8 +84,13 @@ class SparseInputs:
     def __len__(self) -> int:
         return int(self._X.shape[0])
 
+    @property
+    def n_features(self) -> int:
+        """Number of columns."""
+        return int(self._X.shape[1])
+
     def batch(self, rows: Tensor) -> Tensor:
-        """A sparse tensor in CSR format, shape (b, D)."""
+        """Return a sparse CSR tensor of shape (b, D)."""
         part = self._X[rows.numpy()]
         with quiet_about_sparse():
             return torch.sparse_csr_tensor(
@@ -68,7 +103,9 @@ class SparseInputs:
 
 
 class Identity:
-    """Rows of the identity matrix, which are known by their numbers."""
+    """Rows of the identity matrix, represented by their numbers."""
+
+    kind: Literal["dense", "sparse", "identity"] = "identity"
 
     def __init__(self, rows: int | npt.NDArray[np.int64], device: torch.device) -> None:
         self._rows = torch.arange(rows) if isinstance(rows, int) else torch.from_numpy(rows)
@@ -77,19 +114,26 @@ class Identity:
     def __len__(self) -> int:
         return len(self._rows)
 
+    @property
+    def n_features(self) -> int:
+        """Number of rows."""
+        return len(self._rows)
+
     def batch(self, rows: Tensor) -> Tensor:
-        """Numbers of rows, int64, shape (b,)."""
+        """Return row numbers, int64, of shape (b,)."""
         return self._rows[rows].to(self._device)
 
 
 class DatasetInputs:
     """Items of a map-style data set: features, or pairs of features and targets."""
 
+    kind: Literal["dense", "sparse", "identity"] = "dense"
+
     def __init__(self, data: Dataset[Any], device: torch.device) -> None:
         if isinstance(data, IterableDataset) or not hasattr(data, "__len__"):
             raise ValueError(
-                f"{type(data).__name__} has no items by number: a data set with __len__ and "
-                "__getitem__ is needed"
+                f"X must be a map-style data set with __len__ and __getitem__, got "
+                f"{type(data).__name__}"
             )
         self._data = data
         self._device = device
@@ -99,61 +143,170 @@ class DatasetInputs:
         return len(self._data)
 
     @property
+    def n_features(self) -> int:
+        """Number of features in an item."""
+        return int(np.prod(self.batch(torch.arange(1)).shape[1:]))
+
+    @property
     def has_targets(self) -> bool:
         """Whether items are pairs."""
         first = self._data[0]
         return isinstance(first, (tuple, list)) and len(first) > 1
 
     def pairs(self, rows: Tensor) -> Any:
-        """What the data set gives for some rows, collated."""
+        """Return the collated items of some rows."""
         from torch.utils.data import default_collate
 
-        # features and targets of a batch are asked for one after the other
+        # features and targets of a batch are requested one after the other
         if self._last is None or self._last[0] is not rows:
             numbers = rows.tolist()
-            several = getattr(self._data, "__getitems__", None)
-            items = several(numbers) if several else [self._data[i] for i in numbers]
+            get_many = getattr(self._data, "__getitems__", None)
+            items = get_many(numbers) if get_many else [self._data[i] for i in numbers]
             self._last = rows, default_collate(items)
         return self._last[1]
 
     def batch(self, rows: Tensor) -> Tensor:
-        """Shape (b, ...)."""
-        found = self.pairs(rows)
-        features: Tensor = found[0] if isinstance(found, (tuple, list)) else found
+        """Return a tensor of shape (b, ...)."""
+        items = self.pairs(rows)
+        features: Tensor = items[0] if isinstance(items, (tuple, list)) else items
         if not bool(features.isfinite().all()):
             bad = int(rows[~features.isfinite().flatten(1).all(dim=1)][0])
             raise ValueError(f"X contains NaN or infinity: item {bad} of the data set")
         return features.to(self._device, torch.float32)
 
 
-def fitting(values: Tensor, device: torch.device) -> Tensor:
-    """The same on the device, if it fills less than half of the memory free there."""
+def choose_device(name: str | torch.device) -> torch.device:
+    """Return a device by its name; "auto" is the GPU if there is one.
+
+    Raises
+    ------
+    RuntimeError
+        If a GPU is requested and there is none.
+    """
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(name)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise RuntimeError(
+            f"device={str(name)!r} was requested, but PyTorch finds no GPU here: use "
+            "device='auto' or 'cpu', or install a build of PyTorch with CUDA"
+        )
+    return device
+
+
+def read_inputs(
+    estimator: BaseEstimator, X: Any, device: torch.device, *, reset: bool, images: bool
+) -> Inputs:
+    """Check features and make them available in batches.
+
+    Parameters
+    ----------
+    estimator : BaseEstimator
+        Stores the number of features and their names.
+    X : array, CSR matrix, tensor or Dataset; of shape (m, D), or (m, ...) with `images`
+    device : torch.device
+    reset : bool
+        Whether the features are new, or must match those of `fit`.
+    images : bool
+        Whether rows may have any shape.
+    """
+    if isinstance(X, Dataset):
+        items = DatasetInputs(X, device)
+        if not reset:
+            _check_width(estimator, items.n_features)
+        return items
+    if X is None:
+        raise ValueError("X is None, but the model was fitted with features: pass features")
+    if isinstance(X, Tensor):
+        X = as_numpy(X)
+    if images and not sparse.issparse(X):
+        X = check_array(
+            X, dtype=np.float32, allow_nd=True, ensure_2d=False, estimator=estimator, input_name="X"
+        )
+        if not reset:
+            _check_width(estimator, int(np.prod(X.shape[1:])))
+    else:
+        X = validate_data(estimator, X, accept_sparse="csr", dtype=np.float32, reset=reset)
+    if sparse.issparse(X):
+        return SparseInputs(X, device)
+    # PyTorch has no read-only tensors
+    writable = X if X.flags.writeable else X.copy()
+    return DenseInputs(torch.from_numpy(np.ascontiguousarray(writable)), device)
+
+
+def _check_width(estimator: BaseEstimator, n_features: int) -> None:
+    if n_features != estimator.n_features_in_:
+        raise ValueError(
+            f"X has {n_features} features, but {type(estimator).__name__} is expecting "
+            f"{estimator.n_features_in_} features as input"
+        )
+
+
+def read_identity(X: Any, n_rows: int, device: torch.device) -> Identity:
+    """Rows of the identity: all of them for None, or those whose numbers are passed."""
+    if X is None:
+        return Identity(n_rows, device)
+    numbers = np.asarray(X)
+    if numbers.ndim != 1 or numbers.dtype.kind not in "iu":
+        raise ValueError(
+            "the model was fitted without features: X must be None for all rows, or an array of "
+            f"row numbers, got an array of shape {numbers.shape} and {numbers.dtype}"
+        )
+    if len(numbers) and not (numbers.min() >= 0 and numbers.max() < n_rows):
+        raise ValueError(
+            f"row numbers must be from 0 to {n_rows - 1}, got {numbers.min()} to {numbers.max()}"
+        )
+    return Identity(numbers.astype(np.int64), device)
+
+
+def as_array(values: Tensor) -> npt.NDArray[Any]:
+    """Convert a dense tensor to an array; bfloat16, which NumPy lacks, becomes float32."""
+    values = values.detach().cpu()
+    array: npt.NDArray[Any] = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
+    return array
+
+
+def as_numpy(values: Tensor) -> Any:
+    """Convert a tensor to an array, or to a CSR matrix if it is sparse."""
+    if values.layout == torch.strided:
+        return as_array(values)
+    values = values.detach().cpu()
+    if values.dtype == torch.bfloat16:
+        values = values.float()
+    with quiet_about_sparse():
+        csr = values.to_sparse_csr()
+    parts = csr.values().numpy(), csr.col_indices().numpy(), csr.crow_indices().numpy()
+    return sparse.csr_matrix(parts, csr.shape)
+
+
+def fits_on(values: Tensor, device: torch.device) -> bool:
+    """Whether a tensor takes less than half of the free memory of a GPU; True on the CPU."""
     if device.type != "cuda":
-        return values
+        return True
     free, _ = torch.cuda.mem_get_info(device)
-    return values.to(device) if 2 * values.numel() * values.element_size() < free else values
+    return 2 * values.numel() * values.element_size() < free
 
 
 def chunks(n: int, width: int = 1) -> Iterator[Tensor]:
-    """Numbers of all rows, some at a time; fewer if a row has many numbers."""
+    """Yield the numbers of all rows in chunks; the wider a row, the shorter the chunks."""
     size = chunk_size(width)
     for start in range(0, n, size):
         yield torch.arange(start, min(start + size, n))
 
 
 def chunk_size(width: int) -> int:
-    """How many rows of a width are taken at a time."""
-    return max(1, min(CHUNK, _NUMBERS // max(width, 1)))
+    """Number of rows of some width that are processed at a time."""
+    return max(1, min(CHUNK, _BUFFER // max(width, 1)))
 
 
 def dense(x: Tensor) -> Tensor:
-    """A batch without sparse formats."""
+    """Convert a batch to a dense tensor."""
     return x if x.layout == torch.strided else x.to_dense()
 
 
 @contextmanager
 def quiet_about_sparse() -> Iterator[None]:
-    """Without PyTorch's notes that its CSR format is a beta and is not checked."""
+    """Suppress PyTorch's warnings that its CSR format is in beta and not checked."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Sparse (CSR tensor|invariant)")
         yield

@@ -1,7 +1,7 @@
-"""Target similarities or other relations in batches, with what is known of them.
+"""Targets, similarities or other relations, in batches, with a mask of the observed ones.
 
-A row has n targets, or n times k for k relations at once. What is not known counts for nothing
-in any error.
+A row has n targets, or n times k for k relations at once. Missing targets do not contribute to
+any error.
 """
 
 from __future__ import annotations
@@ -13,27 +13,32 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from scipy import sparse
+from sklearn.utils.validation import check_array
 from torch import Tensor
 
-from simec.data.inputs import DatasetInputs, fitting
+from corpora.errors import warn
+from simec.data.inputs import CHUNK, DatasetInputs, Inputs, as_numpy, choose_device, fits_on
 from simec.linalg.observed import sampled_product
 
 Batch = tuple[Tensor, Tensor | None]
 
+_ASYMMETRY = 1e-3  # of the largest value: smaller differences are taken for rounding errors
+
 
 class Targets:
-    """Rows of targets that can be had in batches.
+    """Rows of targets, read in batches.
 
     Attributes
     ----------
     shape : tuple of int
-        Of a row: ``(n,)`` or ``(n, k)``.
+        Shape of a row: ``(n,)`` or ``(n, k)``.
     complete : bool
-        Whether all are known; if not, a batch may say nevertheless that all of its are.
+        Whether all targets are observed. If not, `batch` may still return None for a batch
+        without missing targets.
     in_memory : bool
-        Whether a batch is there without being computed.
+        Whether batches are read from memory, not computed.
     absent : float
-        Weight of the errors of what sparse `matrices` do not store, which is 0 then.
+        Weight of the errors of entries that sparse `matrices` do not store, which are 0 then.
     """
 
     shape: tuple[int, ...]
@@ -45,116 +50,160 @@ class Targets:
         raise NotImplementedError
 
     def batch(self, rows: Tensor) -> Batch:
-        """Targets of some rows, 0 where unknown, and a bool tensor of what is known, or None.
+        """Return the targets of some rows, and which of them are observed.
 
-        Where errors have weights, a tensor of these, 0 where unknown.
+        Parameters
+        ----------
+        rows : int64 Tensor of shape (b,)
+
+        Returns
+        -------
+        values : float32 Tensor of shape (b, n) or (b, n, k)
+            0 where missing.
+        observed : bool Tensor of the same shape, or None
+            None if all are. A float tensor of weights where errors have weights; 0 where missing.
         """
         raise NotImplementedError
 
-    def of_all(self, rows: Tensor, error: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
-        """The mean error of some rows, and of how many targets, if a batch stands for more."""
+    def full_error(self, rows: Tensor, error: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
+        """Convert the mean error of `n` targets in a batch to that of the targets they stand for.
+
+        Returns
+        -------
+        error, n : Tensor
+            They are unchanged unless a batch is a projection of wider targets.
+        """
         del rows
         return error, n
 
     def matrices(self) -> tuple[Any, Any] | None:
-        """All targets and what is known, float32, ndarray or CSR, of shape (m, n * k).
+        """Return all targets, and the weights of their errors; None if not in memory.
 
-        What is known has 1, or the weight of its error. Sparse ones store the same entries.
-        None if they are not in memory.
+        Returns
+        -------
+        S, weights : float32 arrays or CSR matrices of shape (m, n * k)
+            Weights are 1 for observed entries unless other weights were set, and 0 for missing
+            ones. Sparse matrices store the same entries.
         """
         return None
 
     def hold_out(
         self, share: float, rng: np.random.Generator, *, symmetric: bool = False
     ) -> tuple[Targets, Targets]:
-        """Split what is known at random: to learn from, and a share to measure on.
+        """Split the observed entries at random.
 
-        With `symmetric`, S[i, j] and S[j, i] stay together.
+        Parameters
+        ----------
+        share : float
+            Share of the second part.
+        rng : Generator
+        symmetric : bool
+            Keep S[i, j] and S[j, i] together.
+
+        Returns
+        -------
+        training, validation : Targets
         """
         del share, rng, symmetric
-        raise ValueError("entries can only be held out of targets that are in memory")
+        raise ValueError("entries can only be held out of targets in memory")
 
 
 class DenseTargets(Targets):
-    """A tensor.
+    """Targets in a tensor.
 
     Parameters
     ----------
     values : Tensor of shape (m, n) or (m, n, k)
-        0 where unknown.
-    known : bool Tensor of the same shape, optional
+        0 where missing.
+    observed : bool Tensor of the same shape, optional
+    device : torch.device
     """
 
     in_memory = True
 
-    def __init__(self, values: Tensor, known: Tensor | None, device: torch.device) -> None:
-        self._values = fitting(values, device)
-        self._known = None if known is None else fitting(known, device)
+    def __init__(self, values: Tensor, observed: Tensor | None, device: torch.device) -> None:
+        self._values = values.to(device) if fits_on(values, device) else values
+        if observed is not None and fits_on(observed, device):
+            observed = observed.to(device)
+        self._observed = observed
         self._device = device
-        self.shape, self.complete = tuple(values.shape[1:]), known is None
+        self.shape, self.complete = tuple(values.shape[1:]), observed is None
 
     def __len__(self) -> int:
         return len(self._values)
 
     def batch(self, rows: Tensor) -> Batch:
-        """As of `Targets`."""
+        """Return the targets of some rows, as `Targets.batch`."""
         rows = rows.to(self._values.device)
         # twice as fast as indexing
-        values = self._values.index_select(0, rows)
-        known = None if self._known is None else self._known.index_select(0, rows).to(self._device)
-        return values.to(self._device, non_blocking=True), known
+        values = self._values.index_select(0, rows).to(self._device, non_blocking=True)
+        if self._observed is None:
+            return values, None
+        return values, self._observed.index_select(0, rows).to(self._device)
 
     def matrices(self) -> tuple[Any, Any]:
-        """As of `Targets`."""
+        """Return all targets and their weights, as `Targets.matrices`."""
         values = self._values.flatten(1).cpu().numpy()
-        if self._known is None:
+        if self._observed is None:
             return values, np.ones_like(values)
-        return values, self._known.flatten(1).cpu().numpy().astype(np.float32)
+        return values, self._observed.flatten(1).cpu().numpy().astype(np.float32)
 
     def hold_out(
         self, share: float, rng: np.random.Generator, *, symmetric: bool = False
     ) -> tuple[Targets, Targets]:
-        """As of `Targets`."""
+        """Split the observed entries, as `Targets.hold_out`."""
         chances = torch.from_numpy(rng.random(self._values.shape, np.float32))
         n = self.shape[0]
         if symmetric:
             chances[:n] = torch.minimum(chances[:n], chances[:n].transpose(0, 1).clone())
             share = 1 - (1 - share) ** 0.5
-        known = torch.ones_like(chances, dtype=torch.bool) if self._known is None else self._known
-        known = known.cpu()
-        held = torch.zeros_like(known)
-        held[known] = torch.from_numpy(_below(share, chances[known].numpy()))
-        held, known = held.to(self._values.device), known.to(self._values.device)
+        observed = self._observed
+        if observed is None:
+            observed = torch.ones_like(chances, dtype=torch.bool)
+        observed = observed.cpu()
+        held = torch.zeros_like(observed)
+        held[observed] = torch.from_numpy(_held_out(share, chances[observed].numpy()))
+        held, observed = held.to(self._values.device), observed.to(self._values.device)
         return (
-            DenseTargets(self._values, known & ~held, self._device),
-            DenseTargets(self._values, known & held, self._device),
+            DenseTargets(self._values, observed & ~held, self._device),
+            DenseTargets(self._values, observed & held, self._device),
         )
 
 
 class SparseTargets(Targets):
-    """A matrix in CSR format whose absent entries are unknown, and whose zeros are zeros.
+    """Targets in a CSR matrix: stored entries are observed, including zeros, others are missing.
 
     Parameters
     ----------
     S : CSR matrix of shape (m, n)
+    device : torch.device or str
+        Where batches are used; "auto" is the GPU if there is one.
     weights : float array of shape (nnz,), optional
-        Of the errors of what is stored, in its order; 1 if left out.
+        Weights of the errors of stored entries, in their order; 1 by default.
     absent : float
-        Weight of the errors of what is not stored. Above 0 absent entries are known to be 0:
-        implicit feedback, of which what is there says more (Hu, Koren and Volinsky, 2008).
+        Weight of the errors of entries that are not stored. If it is positive, these count as
+        zeros, with a weight of their own, instead of as missing: implicit feedback (Hu, Koren
+        and Volinsky, 2008).
     """
 
     complete = False
 
     def __init__(
-        self, S: Any, device: torch.device, weights: Any = None, absent: float = 0.0
+        self,
+        S: Any,
+        device: torch.device | str = "auto",
+        weights: Any = None,
+        absent: float = 0.0,
     ) -> None:
         self._S = sparse.csr_matrix(S, dtype=np.float32)
-        self._device = device
+        self._device = choose_device(device)
         self.shape = (int(self._S.shape[1]),)
-        ones = np.ones(self._S.nnz, np.float32)
-        self._plain = weights is None and not absent
-        self._weights = self._with(ones if weights is None else np.asarray(weights, np.float32))
+        self._unweighted = weights is None and not absent
+        if weights is None:
+            weights = np.ones(self._S.nnz, np.float32)
+        self._weights = sparse.csr_matrix(
+            (np.asarray(weights, np.float32), self._S.indices, self._S.indptr), self._S.shape
+        )
         self.absent = float(absent)
 
     def __len__(self) -> int:
@@ -164,62 +213,60 @@ class SparseTargets(Targets):
     def total_weight(self) -> float:
         """Sum of the weights of all errors."""
         n_absent = self._S.shape[0] * self._S.shape[1] - self._S.nnz
-        known = float(self._weights.data.sum(dtype=np.float64))
-        return float(known + self.absent * n_absent)
-
-    def _with(self, data: Any) -> Any:
-        return sparse.csr_matrix((data, self._S.indices, self._S.indptr), self._S.shape)
+        stored = float(self._weights.data.sum(dtype=np.float64))
+        return float(stored + self.absent * n_absent)
 
     def batch(self, rows: Tensor) -> Batch:
-        """As of `Targets`; what is known is a tensor of weights if there are some."""
+        """Return the targets of some rows, and weights if there are some, as `Targets.batch`."""
         part = self._S[rows.numpy()]
-        place = np.repeat(np.arange(len(rows)) * self.shape[0], np.diff(part.indptr)) + part.indices
-        where = torch.from_numpy(place.astype(np.int64)).to(self._device)
+        row = np.repeat(np.arange(len(rows)) * self.shape[0], np.diff(part.indptr))
+        positions = torch.from_numpy((row + part.indices).astype(np.int64)).to(self._device)
         size = len(rows) * self.shape[0]
         values = torch.zeros(size, device=self._device)
-        values[where] = torch.from_numpy(part.data).to(self._device)
-        if self._plain:
-            known = torch.zeros(size, dtype=torch.bool, device=self._device)
-            known[where] = True
+        values[positions] = torch.from_numpy(part.data).to(self._device)
+        if self._unweighted:
+            observed = torch.zeros(size, dtype=torch.bool, device=self._device)
+            observed[positions] = True
         else:
-            known = torch.full((size,), self.absent, device=self._device)
-            known[where] = torch.from_numpy(self._weights[rows.numpy()].data).to(self._device)
-        return values.reshape(len(rows), -1), known.reshape(len(rows), -1)
+            observed = torch.full((size,), self.absent, device=self._device)
+            weights = torch.from_numpy(self._weights[rows.numpy()].data)
+            observed[positions] = weights.to(self._device)
+        return values.reshape(len(rows), -1), observed.reshape(len(rows), -1)
 
     def matrices(self) -> tuple[Any, Any]:
-        """As of `Targets`; weights of what is known."""
+        """Return all targets and their weights, as `Targets.matrices`."""
         return self._S, self._weights
 
     def squared_error(self, rows: Tensor, Y: Tensor, W_l: Tensor) -> tuple[float, float]:
-        """Weighted squares of ``Y W_l - S``, summed over some rows, and the sum of their weights.
+        """Sum of the weighted squares of ``Y W_l - S`` over some rows, and the sum of weights.
 
-        Takes time by what is stored, not by the size of S.
+        The time is proportional to the number of stored entries, not to the size of S.
 
         Parameters
         ----------
         rows : int64 Tensor of shape (b,)
         Y : Tensor of shape (b, d)
-            Their embeddings.
+            Embeddings of these rows.
         W_l : Tensor of shape (d, n)
         """
         left, right = (M.cpu().numpy().astype(np.float64) for M in (Y, W_l.T))
         S, weights = self._S[rows.numpy()], self._weights[rows.numpy()].data
-        found = sampled_product(S, left, right)
-        total = float((weights * (S.data - found) ** 2).sum())
+        predicted = sampled_product(S, left, right)
+        total = float((weights * (S.data - predicted) ** 2).sum())
         weight = float(weights.sum(dtype=np.float64))
         if self.absent:
-            every = float(((left.T @ left) * (right.T @ right)).sum())
-            total += self.absent * (every - float((found**2).sum()))
+            all_squares = float(((left.T @ left) * (right.T @ right)).sum())
+            total += self.absent * (all_squares - float((predicted**2).sum()))
             weight += self.absent * (S.shape[0] * S.shape[1] - S.nnz)
         return total, weight
 
     def hold_out(
         self, share: float, rng: np.random.Generator, *, symmetric: bool = False
     ) -> tuple[Targets, Targets]:
-        """As of `Targets`."""
+        """Split the observed entries, as `Targets.hold_out`."""
         if self.absent:
             raise ValueError(
-                "entries cannot be held out where absent ones are targets, too: use "
+                "entries cannot be held out if entries that are not stored count as zeros: use "
                 "early_stopping=False"
             )
         entries = self._S.tocoo()
@@ -227,28 +274,29 @@ class SparseTargets(Targets):
         if symmetric:
             i, j = np.sort(np.stack([entries.row, entries.col]).astype(np.int64), axis=0)
             chances = chances[np.unique(i * max(self._S.shape) + j, return_inverse=True)[1]]
-        held = _below(share, chances)
+        held = _held_out(share, chances)
 
-        def part(some: Any) -> SparseTargets:
-            place = entries.row[some], entries.col[some]
-            S = sparse.csr_matrix((entries.data[some], place), self._S.shape)
-            weights = None if self._plain else self._weights.data[some]
+        def part(chosen: Any) -> SparseTargets:
+            positions = entries.row[chosen], entries.col[chosen]
+            S = sparse.csr_matrix((entries.data[chosen], positions), self._S.shape)
+            weights = None if self._unweighted else self._weights.data[chosen]
             return SparseTargets(S, self._device, weights)
 
         return part(~held), part(held)
 
 
 class ComputedTargets(Targets):
-    """What a function gives for row numbers: targets that are too many to hold.
+    """Targets computed by a function of row numbers, for those that do not fit into memory.
 
     Parameters
     ----------
     function : callable
         From an int64 array of shape (b,) to an array of shape (b, n) or (b, n, k); NaN where
-        unknown.
+        missing.
     n_rows : int
     n_targets : int or None
-        Only the first so many are used.
+        Number of columns to use, from the first one on; None: all.
+    device : torch.device
     """
 
     def __init__(
@@ -263,8 +311,8 @@ class ComputedTargets(Targets):
         first = self._call(torch.arange(1))
         if first.ndim not in (2, 3):
             raise ValueError(
-                f"the function gives an array of shape {tuple(first.shape)} for 1 row; "
-                "(1, n) or (1, n, k) is needed"
+                f"the function must return an array of shape (1, n) or (1, n, k) for 1 row, got "
+                f"shape {tuple(first.shape)}"
             )
         self.shape = tuple(first.shape[1:])
         self.complete = not bool(first.isnan().any())
@@ -273,58 +321,249 @@ class ComputedTargets(Targets):
         return self._n_rows
 
     def _call(self, rows: Tensor) -> Tensor:
-        found = self._function(rows.numpy())
-        found = found.detach() if isinstance(found, Tensor) else np.asarray(found, np.float32)
-        values = torch.as_tensor(found, dtype=torch.float32)
+        result = self._function(rows.numpy())
+        result = result.detach() if isinstance(result, Tensor) else np.asarray(result, np.float32)
+        values = torch.as_tensor(result, dtype=torch.float32)
         if values.ndim < 2 or len(values) != len(rows):
             raise ValueError(
-                f"the function gives an array of shape {tuple(values.shape)} for {len(rows)} rows"
+                f"the function must return one row for each row number, got an array of shape "
+                f"{tuple(values.shape)} for {len(rows)} row{'s' * (len(rows) > 1)}"
             )
-        return _finite(values[:, : self._n_targets])
+        return _check_finite(values[:, : self._n_targets])
 
     def batch(self, rows: Tensor) -> Batch:
-        """As of `Targets`."""
+        """Return the targets of some rows, as `Targets.batch`."""
         return without_nan(self._call(rows).to(self._device))
 
 
 class DatasetTargets(Targets):
-    """The second of each pair that a data set gives."""
+    """The second item of each pair in a data set."""
 
     def __init__(self, data: DatasetInputs, n_targets: int | None, device: torch.device) -> None:
         self._data, self._n_targets, self._device = data, n_targets, device
-        first, known = self.batch(torch.arange(1))
-        self.shape, self.complete = tuple(first.shape[1:]), known is None
+        first, observed = self.batch(torch.arange(1))
+        self.shape, self.complete = tuple(first.shape[1:]), observed is None
 
     def __len__(self) -> int:
         return len(self._data)
 
     def batch(self, rows: Tensor) -> Batch:
-        """As of `Targets`."""
+        """Return the targets of some rows, as `Targets.batch`."""
         values = self._data.pairs(rows)[1].to(self._device, torch.float32)
         values = values[:, None] if values.ndim == 1 else values[:, : self._n_targets]
-        return without_nan(_finite(values))
+        return without_nan(_check_finite(values))
 
 
-def _finite(values: Tensor) -> Tensor:
+def read_targets(
+    S: Any,
+    inputs: Inputs | None,
+    n_targets: int | None,
+    mask: Any,
+    device: torch.device,
+) -> Targets:
+    """Check targets and make them available in batches.
+
+    Parameters
+    ----------
+    S : array, sparse matrix, tensor, callable, Targets, or None with a data set of pairs
+        NaN entries, and entries that a sparse matrix does not store, are missing.
+    inputs : Inputs or None
+        Their number of rows must match.
+    n_targets : int or None
+        Number of columns to use, from the first one on; None: all.
+    mask : bool array of the shape of S, optional
+        True where S is observed.
+    device : torch.device
+
+    Raises
+    ------
+    ValueError
+        If shapes do not match, values are infinite, or no entry is observed.
+    """
+    if isinstance(S, Targets):
+        if mask is not None or n_targets is not None:
+            raise ValueError("mask and n_targets are not supported if S is a Targets object")
+        check_rows((len(S), *S.shape), inputs)
+        return S
+    if isinstance(S, Tensor):
+        S = as_numpy(S)
+    pairs = S is None and isinstance(inputs, DatasetInputs)
+    if mask is not None and (pairs or callable(S)):
+        raise ValueError(
+            "mask is only supported for targets in memory: return NaN for missing targets"
+        )
+    if isinstance(inputs, DatasetInputs) and inputs.has_targets:
+        if S is not None:
+            raise ValueError("the data set contains targets already: omit S")
+        return DatasetTargets(inputs, n_targets, device)
+    if S is None:
+        raise ValueError("S is needed: requires y to be passed, but the target y is None")
+    if callable(S):
+        if inputs is None:
+            raise ValueError(
+                "X is needed if S is a function: a function does not define the number of rows"
+            )
+        return ComputedTargets(S, len(inputs), n_targets, device)
+    if sparse.issparse(S):
+        return _read_sparse(S, inputs, n_targets, mask, device)
+    return _read_dense(S, inputs, n_targets, mask, device)
+
+
+def _read_sparse(
+    S: Any, inputs: Inputs | None, n_targets: int | None, mask: Any, device: torch.device
+) -> Targets:
+    if mask is not None:
+        raise ValueError(
+            "mask is not supported for sparse S: entries that are not stored already count as "
+            "missing"
+        )
+    S = sparse.csr_matrix(S, copy=True)
+    S.sum_duplicates()
+    check_rows(S.shape, inputs)
+    S = S[:, :n_targets]
+    if not np.isfinite(S.data).all():
+        raise ValueError("S contains NaN or infinity: do not store entries that are missing")
+    _check_observed(np.diff(S.indptr), np.bincount(S.indices, minlength=S.shape[1]))
+    if S.nnz == S.shape[0] * S.shape[1]:  # nothing is missing
+        return DenseTargets(torch.from_numpy(S.toarray().astype(np.float32)), None, device)
+    return SparseTargets(S, device)
+
+
+def _read_dense(
+    S: Any, inputs: Inputs | None, n_targets: int | None, mask: Any, device: torch.device
+) -> Targets:
+    if isinstance(S, np.ma.MaskedArray):
+        if mask is not None:
+            raise ValueError("S is a masked array, which has a mask already: omit mask")
+        mask = ~np.ma.getmaskarray(S)
+        S = S.filled(0)
+    S = check_array(
+        S, dtype=np.float32, allow_nd=True, ensure_2d=False, ensure_all_finite="allow-nan",
+        ensure_min_samples=1, input_name="S",
+    )  # fmt: skip
+    S = S[:, None] if S.ndim == 1 else S
+    check_rows(S.shape, inputs)
+    if S.ndim > 3:
+        raise ValueError(
+            f"S must have shape (m, n), or (m, n, k) for k relations, got shape {S.shape}"
+        )
+    values = torch.from_numpy(np.array(S[:, :n_targets]))
+    values, observed = without_nan(values)
+    if mask is not None:
+        given = torch.as_tensor(np.asarray(mask, bool))
+        given = given[:, None] if given.ndim == 1 else given
+        if given.shape != S.shape:
+            raise ValueError(
+                f"mask must have the shape of S, got shape {tuple(given.shape)} for S of shape "
+                f"{S.shape}"
+            )
+        given = given[:, :n_targets]
+        observed = given if observed is None else observed & given
+        values = values.masked_fill(~observed, 0)
+    if observed is not None and bool(observed.all()):
+        observed = None
+    if observed is not None:
+        counts = observed.flatten(2).sum(dim=2) if observed.ndim == 3 else observed
+        _check_observed(counts.sum(dim=1).numpy(), counts.sum(dim=0).numpy())
+    entries = values.flatten() if observed is None else values[observed]
+    # the comparison of two entries is quick, and nearly always enough
+    if entries.numel() > 1 and entries[0] == entries[-1] and bool((entries == entries[0]).all()):
+        warn(f"all of S is {float(entries[0]):g}: rows cannot be told apart")
+    return DenseTargets(values, observed, device)
+
+
+def _check_observed(by_row: Any, by_column: Any) -> None:
+    if not by_row.sum():
+        raise ValueError("S has no observed entry: all are missing")
+    rows, columns = int((by_row == 0).sum()), int((by_column == 0).sum())
+    if rows or columns:
+        warn(
+            f"{rows} of {len(by_row)} rows and {columns} of {len(by_column)} columns of S have no "
+            "observed entry: such rows are ignored, and predictions for such columns are arbitrary"
+        )
+
+
+def check_rows(shape: tuple[int, ...], inputs: Inputs | None) -> None:
+    """Raise ValueError if features and targets have different numbers of rows."""
+    if inputs is not None and shape[0] != len(inputs):
+        raise ValueError(
+            f"X has {len(inputs)} rows, and S has shape {shape}: S must have one row for each row "
+            "of X"
+        )
+
+
+def check_symmetric(targets: Targets) -> None:
+    """Raise ValueError if targets are not symmetric, as ``symmetric > 0`` needs them."""
+    n = targets.shape[0]
+    if n > len(targets):
+        raise ValueError(
+            f"symmetric > 0 needs the similarities of the first n rows to each other, and S has "
+            f"shape {(len(targets), *targets.shape)}: set n_targets, or symmetric=0"
+        )
+    matrices = targets.matrices()
+    if matrices is not None and sparse.issparse(matrices[0]):
+        _check_sparse_symmetric(*(M[:n] for M in matrices))
+        return
+    batches = [targets.batch(rows) for rows in torch.split(torch.arange(n), CHUNK)]
+    values = torch.cat([values for values, _ in batches])
+    observed = torch.cat(
+        [torch.ones_like(v, dtype=torch.bool) if o is None else o for v, o in batches]
+    )
+    both = observed & observed.transpose(0, 1)
+    gaps = ((values - values.transpose(0, 1)).abs() * both).flatten()
+    if not bool((gaps <= _ASYMMETRY * values.abs().max()).all()):
+        worst = int(gaps.argmax()) // (values[0, 0].numel() if values.ndim == 3 else 1)
+        _raise_asymmetric(*divmod(worst, n), float(gaps.max()))
+
+
+def _check_sparse_symmetric(S: Any, observed: Any) -> None:
+    gaps = abs(S - S.T).multiply(observed.multiply(observed.T)).tocoo()
+    if gaps.nnz and gaps.data.max() > _ASYMMETRY * abs(S.data).max():
+        worst = int(gaps.data.argmax())
+        _raise_asymmetric(int(gaps.row[worst]), int(gaps.col[worst]), float(gaps.data[worst]))
+
+
+def _raise_asymmetric(i: int, j: int, gap: float) -> None:
+    raise ValueError(
+        f"symmetric > 0 needs a symmetric S, but S[{i}, {j}] and S[{j}, {i}] differ by "
+        f"{gap:.3g}: use (S + S.T) / 2, or symmetric=0"
+    )
+
+
+def check_range(targets: Targets, loss: Any) -> None:
+    """Raise ValueError if the loss needs probabilities and targets are not from 0 to 1."""
+    matrices = targets.matrices() if isinstance(loss, str) and loss == "bce" else None
+    if matrices is None:
+        return
+    values = matrices[0].data if sparse.issparse(matrices[0]) else matrices[0]
+    low, high = values.min(initial=0), values.max(initial=0)
+    if low < 0 or high > 1:
+        raise ValueError(
+            f"loss='bce' needs targets from 0 to 1, and S has values from {low:g} to {high:g}: "
+            "scale S, or use loss='mse'"
+        )
+
+
+def _check_finite(values: Tensor) -> Tensor:
     if bool(values.isinf().any()):
-        raise ValueError("S contains infinity: give NaN for what is unknown")
+        raise ValueError("S contains infinity: use NaN for missing targets")
     return values
 
 
-def _below(share: float, chances: Any) -> Any:
-    """Which of some numbers from 0 to 1 are below a share: one at least, and not all."""
-    found = (chances < share) | (chances == chances.min())
-    found &= chances < chances.max()
-    if not found.any():
+def _held_out(share: float, chances: Any) -> Any:
+    """Choose entries whose numbers from 0 to 1 are below a share: at least one, and not all."""
+    chosen = (chances < share) | (chances == chances.min())
+    chosen &= chances < chances.max()
+    if not chosen.any():
         raise ValueError(
-            "too little of S is known to hold some of it out: use early_stopping=False"
+            "S has too few observed entries to hold some out: use early_stopping=False"
         )
-    return found
+    return chosen
 
 
 def without_nan(values: Tensor) -> Batch:
-    """Values with 0 for NaN, and what is known; None if all is."""
-    if not bool(values.sum().isnan()):  # many times faster than to look at each
+    """Replace NaN by 0, and say which values are observed; None if all are."""
+    if not bool(values.sum().isnan()):  # many times faster than a look at each value
         return values, None
     missing = values.isnan()
     return (values.masked_fill(missing, 0), ~missing) if bool(missing.any()) else (values, None)

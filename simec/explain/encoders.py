@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import sparse
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from simec.data.inputs import SparseInputs
@@ -97,7 +98,7 @@ def explain_similarity(
     x1, x2 : arrays or CSR matrices of shape (1, D), or arrays of shape (D,) or (1, ...)
         As `transform` takes them.
     second : SimilarityEncoder or torch.nn.Module, optional
-        What embeds x2 in the same space; see `SimilarityEncoder.fit_second`.
+        What embeds x2 in the same space; see `SimilarityEncoder.fit_columns`.
     composite : str or zennit.core.Composite
         Rules of layers; see `relevances` and `COMPOSITES`.
     names, second_names : sequence of str, optional
@@ -123,7 +124,7 @@ def explain_similarity(
     if y1.shape != y2.shape:
         raise ValueError(
             f"x1 has an embedding of length {len(y1)}, and x2 one of {len(y2)}: both encoders "
-            "have to embed in the same space, see fit_second"
+            "have to embed in the same space, see fit_columns"
         )
     return SimilarityExplanation(
         replace(one.explain(y2, composite), title="first"),
@@ -164,13 +165,14 @@ class _Point:
         if isinstance(encoder, nn.Module):
             network, batch = encoder, _batch(encoder, x)
         elif isinstance(encoder, SimilarityEncoder):
-            network = encoder._module().encoder
-            if encoder._layout.inputs == "identity":
+            check_is_fitted(encoder, "module_")
+            network = encoder.module_.encoder
+            if encoder.layout_.inputs == "identity":
                 raise ValueError(
                     "the encoder was fitted without features, so there is nothing that could "
                     "explain what it says: fit it with features X"
                 )
-            batch = encoder._known(x).batch(torch.arange(x.shape[0]))
+            batch = encoder.inputs(x).batch(torch.arange(x.shape[0]))
             names = getattr(encoder, "feature_names_in_", None) if names is None else names
         else:
             raise TypeError(

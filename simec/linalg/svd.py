@@ -12,6 +12,8 @@ from simec.linalg.checks import Float64, MatrixLike, check_size, real_matrix
 from simec.linalg.eigen import signs
 
 _SMALL = 500  # rows or columns, up to which all singular values are quick to get
+_NARROW = 256  # columns up to which right singular vectors come from the Gram matrix
+_ROUNDING = 1e-13  # of the largest eigenvalue: smaller ones are rounding errors
 _FEW = 5  # times as many rows and columns as singular values, from which on a search is faster
 
 
@@ -78,3 +80,50 @@ def factors(U: Float64, values: Float64, Vt: Float64) -> tuple[Float64, Float64]
     """W1 and W2 of an SVD, with the signs that `svd` gives them."""
     sign, root = signs(U), np.sqrt(values)
     return U * (sign * root), (sign * root)[:, None] * Vt
+
+
+def right_factor(M: Float64, k: int) -> tuple[Float64, Float64]:
+    """Singular values of a matrix of shape (m, n), and its right singular vectors.
+
+    Returns
+    -------
+    values : float64 array of shape (k,)
+        In descending order.
+    V : float64 array of shape (n, k)
+    """
+    m, n = M.shape
+    if n > _NARROW or m < n:
+        _, values, Vt = truncated_svd(M, k)
+        return values, Vt.T
+    # many times faster, and half of the digits are enough for float32 weights
+    squares, V = linalg.eigh(M.T @ M, subset_by_index=(n - k, n - 1))
+    squares = np.where(squares > _ROUNDING * squares.max(initial=0), squares, 0)
+    return np.sqrt(squares[::-1]), V[:, ::-1]
+
+
+def balanced(W1: Float64, Y: Float64, W_l: Float64) -> tuple[Float64, Float64]:
+    """Rotate and scale factors of ``Y W_l``, with Y = H W₁, without changing the product.
+
+    Parameters
+    ----------
+    W1 : float64 array of shape (p, d)
+    Y : float64 array of shape (m, d)
+    W_l : float64 array of shape (d, n)
+
+    Returns
+    -------
+    W1, W_l
+        Rows of W_l are orthogonal, and as long as the columns of ``H W₁``.
+    """
+    d = len(W_l)
+    Q, R = np.linalg.qr(W_l.T)
+    T = np.linalg.qr(Y, mode="r")
+    A, values, B = np.linalg.svd(T @ R.T, full_matrices=False)
+    root = np.sqrt(values)
+    turn = np.linalg.lstsq(T, A * root, rcond=None)[0]
+    return padded(W1 @ turn, d), padded(Q @ (B.T * root), d).T
+
+
+def padded(M: Float64, d: int) -> Float64:
+    """Append columns of zeros, up to d columns."""
+    return np.pad(M, ((0, 0), (0, max(d - M.shape[1], 0))))

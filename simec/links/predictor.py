@@ -27,8 +27,7 @@ from corpora.deprecated import renamed_parameters
 from corpora.errors import warn
 from corpora.files import check_folder
 from corpora.interrupts import deferred_interrupt
-from simec.data.inputs import Inputs
-from simec.data.validation import choose_device
+from simec.data.inputs import Inputs, choose_device
 from simec.links.evaluation import Evaluation, rank_both_ways
 from simec.links.losses import LOSSES
 from simec.links.network import RELATION_MATRICES, LinkNetwork, as_inputs

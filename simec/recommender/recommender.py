@@ -11,8 +11,8 @@ from scipy import sparse
 from corpora.checks import check_choice, check_integer, check_number
 from corpora.deprecated import renamed_parameters
 from corpora.errors import warn
+from simec.data.inputs import choose_device
 from simec.data.targets import SparseTargets
-from simec.data.validation import choose_device
 from simec.encoder import SimilarityEncoder
 from simec.linalg.observed import sampled_product
 from simec.recommender.base import (

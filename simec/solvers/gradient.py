@@ -1,48 +1,55 @@
-"""Gradient descent: epochs over batches, the best weights kept, the rate halved on stalls."""
+"""Gradient descent over batches: the best weights are kept, the rate is halved on stalls."""
 
 from __future__ import annotations
 
+import logging
 import math
-import warnings
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from corpora.errors import warn
 from simec.data.inputs import Inputs, chunk_size
-from simec.data.targets import SparseTargets, Targets
+from simec.data.targets import Targets
 from simec.network import SimEcNetwork
 from simec.solvers.objective import Objective
 
+logger = logging.getLogger(__name__)
+
 _PATIENCE = 3  # epochs without progress after which the rate is halved
-_WARM_UP = 20, 100  # steps until the rate is what was asked for: a quarter of all, within limits
-_FEW = 8  # steps in an epoch: up to so many, their mean says little of the weights at its end
-_DIVERGED = 1e4  # times the loss at the start, or what would be lost by predicting nothing
+_WARM_UP = 20, 100  # steps until the full rate is reached: a quarter of all, within limits
+_FEW = 8  # steps in an epoch, up to which their mean loss says little about the final weights
+_DIVERGED = 1e4  # times the loss at the start, or that of predicting zeros
+_GLOBAL_GENERATOR = threading.RLock()  # held while PyTorch's global generator has a fit's seed
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """How long to train, and how fast.
+    """Duration and learning rate of training.
 
     Attributes
     ----------
     batch_size : int
     max_iter : int
-        Epochs at most.
+        Maximum number of epochs.
     learning_rate : float
         Of Adam, at the start.
     tol : float
-        An epoch is progress if it lowers the loss by more than this share.
+        An epoch is progress if it lowers the loss by more than this fraction.
     n_iter_no_change : int
-        Training ends after so many epochs without progress.
+        Training ends after this number of epochs without progress.
     mixed_precision : bool
-        Whether products are taken in bfloat16.
+        Whether products are computed in bfloat16.
     progress : bool
-        Whether to show a bar.
+        Whether to show a progress bar.
     """
 
     batch_size: int
@@ -56,17 +63,17 @@ class Schedule:
 
 @dataclass
 class History:
-    """What came of it.
+    """Losses of a training run.
 
     Attributes
     ----------
     losses : list of float
         Mean of the objective in each epoch.
     validation : list of float
-        Mean error on what was held out, after each epoch; empty if nothing was.
+        Mean error of the held-out targets after each epoch; empty if none were held out.
     best_loss : float
-        The lowest: of `validation` if there is one, of `losses` otherwise. Infinite if no
-        epoch was finished.
+        The lowest of `validation`, or of `losses` if none were held out. Infinite before the
+        first epoch.
     learning_rate : float
         At the end.
     """
@@ -77,8 +84,22 @@ class History:
     learning_rate: float = math.nan
 
 
+@dataclass
+class _Run:
+    """Where a training run stands, in addition to its history."""
+
+    started: bool  # whether the initial weights approximate the targets
+    start: float  # loss of the initial weights
+    limit: float  # a higher loss counts as divergence
+    first: dict[str, Tensor]  # initial weights
+    best: dict[str, Tensor]
+    improved: bool = False  # whether the best weights are not the initial ones
+    stalled: int = 0  # epochs since the last progress
+    loss: float = math.nan  # of the last epoch
+
+
 class Trainer:
-    """Trains a network; a second call of `fit` goes on where the first has stopped.
+    """Trains a network; another call of `fit` continues with the optimizer's state.
 
     Parameters
     ----------
@@ -87,8 +108,12 @@ class Trainer:
     objective : Objective
     schedule : Schedule
     seed : int
-        Of the order of rows.
+        Determines the order of rows.
     device : torch.device
+    custom : bool
+        Whether the network or the loss is the user's, and may draw from PyTorch's global
+        generator, as dropout does. The generator is seeded for each epoch then and restored
+        afterwards, and fits in other threads wait.
     """
 
     def __init__(
@@ -98,13 +123,16 @@ class Trainer:
         schedule: Schedule,
         seed: int,
         device: torch.device,
+        *,
+        custom: bool = False,
     ) -> None:
         self.network, self.objective, self.schedule = network, objective, schedule
         self.history = History()
         self._rate, self._steps = schedule.learning_rate, 0
         self._warm_up_steps = _WARM_UP[1]
-        self._device = device
+        self._device, self._custom = device, custom
         self._random = torch.Generator().manual_seed(seed)
+        self._run: _Run | None = None
         trained = [p for p in network.parameters() if p.requires_grad]
         self._optimizer = torch.optim.Adam(trained, lr=schedule.learning_rate, fused=True)
 
@@ -118,110 +146,168 @@ class Trainer:
         started: bool = False,
         finish: Callable[[], object] | None = None,
         epochs: int | None = None,
+        on_epoch: Callable[[], bool] | None = None,
+        resume: bool = False,
     ) -> History:
-        """Train on some rows until the loss falls no more; the best weights stay.
+        """Train until the loss stops falling; the best weights are kept.
 
         Parameters
         ----------
-        inputs, targets
+        inputs : Inputs
+        targets : Targets
         rows : int64 Tensor
+            Training rows.
         validation : (Targets, int64 Tensor), optional
             Targets and rows to measure on.
         started : bool
-            Whether weights are good as they are: they stay unless training betters them.
+            Whether the weights approximate the targets: they are kept unless training improves
+            them.
         finish : callable, optional
-            Betters the weights that training ends with. Not measured before and after where
-            nothing is held out and no weight has a cost: then it cannot but lower the loss.
+            Improves the final weights. The loss is not compared before and after if nothing is
+            held out and weights are not penalised: it cannot rise then.
         epochs : int, optional
-            Exactly so many, whatever the loss is.
+            Train for exactly this number of epochs, whatever the loss.
+        on_epoch : callable, optional
+            Called after each epoch; training stops if it returns True.
+        resume : bool
+            Continue from a restored state.
 
         Warns
         -----
         ConvergenceWarning
-            If the loss is still falling after `max_iter` epochs, or it diverges: training
-            stops, and the best weights so far stay.
+            If the loss is still falling after `max_iter` epochs, or diverges: training stops,
+            and the best weights so far are kept.
 
         Raises
         ------
         KeyboardInterrupt
-            After Ctrl-C; the best weights so far stay, and `history` is whole.
+            After Ctrl-C; the network has the best weights so far, and `history` is complete.
         """
         from tqdm import tqdm
 
         s = self.schedule
-        self.history = history = History(learning_rate=s.learning_rate)
-        begin = best = self._weights()
-        start = self.evaluate(inputs, targets, rows)
-        limit = _DIVERGED * max(start, self._nothing(targets, rows))
         few = epochs is None and validation is None and len(rows) <= _FEW * s.batch_size
-        if validation is not None:
-            start = self.evaluate(inputs, *validation, penalties=False)
-        if started:
-            history.best_loss = start
-        stalled = 0
+        if resume and self._run is not None:
+            run, history = self._run, self.history
+        else:
+            self.history = history = History(learning_rate=s.learning_rate)
+            self._run = run = self._new_run(inputs, targets, rows, validation, started)
         if epochs is None:
             steps = s.max_iter * math.ceil(len(rows) / s.batch_size)
             self._warm_up_steps = min(max(_WARM_UP[0], steps // 4), _WARM_UP[1])
+        epoch, n_epochs = len(history.losses), epochs or s.max_iter
         bar = tqdm(
-            total=(epochs or s.max_iter) * len(rows), desc="simec", unit=" rows",
+            total=n_epochs * len(rows), initial=epoch * len(rows), desc="simec", unit=" rows",
             unit_scale=True, disable=not s.progress,
         )  # fmt: skip
+        began = time.perf_counter()
         try:
-            for _ in range(epochs or s.max_iter):
+            while run.stalled < s.n_iter_no_change:
+                if epoch >= n_epochs:
+                    if epochs is None and not run.stalled:
+                        warn(
+                            f"the loss was still falling after max_iter={s.max_iter} epochs: "
+                            "increase max_iter or learning_rate",
+                            ConvergenceWarning,
+                        )
+                    break
                 with self._seeded():
-                    loss = self._epoch(inputs, targets, rows, bar)
-                if few and loss <= limit:
-                    loss = self.evaluate(inputs, targets, rows)
-                if not (math.isfinite(loss) and loss <= limit):
-                    self._warn_diverged(loss)
+                    run.loss = self._epoch(inputs, targets, rows, bar)
+                if few and run.loss <= run.limit:
+                    run.loss = self.objective.evaluate(self.network, inputs, targets, rows)
+                if not (math.isfinite(run.loss) and run.loss <= run.limit):
+                    self._warn_diverged(run.loss)
                     break
-                history.losses.append(loss)
+                epoch += 1
+                history.losses.append(run.loss)
                 if validation is not None:
-                    loss = self.evaluate(inputs, *validation, penalties=False)
-                    history.validation.append(loss)
-                bar.set_postfix(loss=f"{loss:.4g}")
-                best_loss = history.best_loss
-                progress = math.isinf(best_loss) or loss < best_loss - s.tol * abs(best_loss)
-                if loss < best_loss or epochs is not None:
-                    history.best_loss, best = min(loss, best_loss), self._weights()
-                if epochs is not None:
-                    continue
-                # small steps, while the rate is raised, are no stall
-                stalled = 0 if progress or self._steps < self._warm_up_steps else stalled + 1
-                if stalled >= s.n_iter_no_change:
+                    run.loss = self._validate(inputs, validation)
+                    history.validation.append(run.loss)
+                logger.info(
+                    "epoch %d/%d: loss %.6g%s, learning rate %.2g, %.1f s", epoch, n_epochs,
+                    history.losses[-1],
+                    f", validation {run.loss:.6g}" if validation is not None else "",
+                    self._rate, time.perf_counter() - began,
+                )  # fmt: skip
+                bar.set_postfix(loss=f"{run.loss:.4g}")
+                self._keep_best(run, always=epochs is not None)
+                if on_epoch is not None and on_epoch():
                     break
-                if stalled and stalled % _PATIENCE == 0:
-                    self._halve()
-            else:
-                if epochs is None and not stalled:
-                    warnings.warn(
-                        f"the loss was still falling after max_iter={s.max_iter} epochs: "
-                        "raise max_iter or learning_rate",
-                        ConvergenceWarning,
-                        stacklevel=3,
-                    )
-            measured = few or validation is not None
-            if finish is not None:
-                if best is begin and math.isfinite(loss) and loss <= limit:
-                    # only a mean over an epoch was above the start
-                    best, measured = self._weights(), False
-                before = history.best_loss if measured else math.inf
-                if self.objective.l2 and not measured:
-                    before = self._measure(best, inputs, targets, rows, validation)
-                self.network.load_state_dict(best)
-                finish()
-                ended = self._weights()
-                after = self._measure(ended, inputs, targets, rows, validation)
-                best, history.best_loss = (ended, after) if after < before else (best, before)
-            elif started and not measured and best is not begin:
-                history.best_loss = self._measure(best, inputs, targets, rows, validation)
-            if started and not history.best_loss <= start:
-                history.best_loss, best = start, begin
+            self._finish(run, inputs, targets, rows, validation, finish, few=few)
         finally:
             bar.close()
-            self.network.load_state_dict(best)
+            self.network.load_state_dict(run.best)
             history.learning_rate = self._rate
+            self._run = None
         return history
+
+    def _new_run(
+        self,
+        inputs: Inputs,
+        targets: Targets,
+        rows: Tensor,
+        validation: tuple[Targets, Tensor] | None,
+        started: bool,
+    ) -> _Run:
+        weights = self._weights()
+        start = self.objective.evaluate(self.network, inputs, targets, rows)
+        limit = _DIVERGED * max(start, self._mean_square(targets, rows))
+        if validation is not None:
+            start = self._validate(inputs, validation)
+        if started:
+            self.history.best_loss = start
+        return _Run(started, start, limit, weights, weights)
+
+    def _keep_best(self, run: _Run, *, always: bool) -> None:
+        """Keep the weights if they are the best so far, and halve the rate on a stall."""
+        history, s = self.history, self.schedule
+        best_loss = history.best_loss
+        if run.loss < best_loss or always:
+            history.best_loss = min(run.loss, best_loss)
+            run.best, run.improved = self._weights(), True
+        if always:
+            return
+        progress = math.isinf(best_loss) or run.loss < best_loss - s.tol * abs(best_loss)
+        # steps are small during warm-up: that is not a stall
+        run.stalled = 0 if progress or self._steps < self._warm_up_steps else run.stalled + 1
+        if 0 < run.stalled < s.n_iter_no_change and run.stalled % _PATIENCE == 0:
+            self._rate /= 2
+            self._optimizer.param_groups[0]["lr"] /= 2
+
+    def _finish(
+        self,
+        run: _Run,
+        inputs: Inputs,
+        targets: Targets,
+        rows: Tensor,
+        validation: tuple[Targets, Tensor] | None,
+        finish: Callable[[], object] | None,
+        *,
+        few: bool,
+    ) -> None:
+        """Improve the final weights, and measure the best ones where an epoch's mean did not."""
+        history = self.history
+        measured = few or validation is not None
+        if finish is not None:
+            if not run.improved and math.isfinite(run.loss) and run.loss <= run.limit:
+                # only the mean over an epoch was above the start
+                run.best, run.improved, measured = self._weights(), True, False
+            before = history.best_loss if measured else math.inf
+            if self.objective.l2 and not measured:
+                before = self._measure(run.best, inputs, targets, rows, validation)
+            self.network.load_state_dict(run.best)
+            finish()
+            final = self._weights()
+            after = self._measure(final, inputs, targets, rows, validation)
+            logger.debug("last layers by least squares: loss %.6g, was %.6g", after, before)
+            if after < before:
+                run.best, run.improved, history.best_loss = final, True, after
+            else:
+                history.best_loss = before
+        elif run.started and not measured and run.improved:
+            history.best_loss = self._measure(run.best, inputs, targets, rows, validation)
+        if run.started and not history.best_loss <= run.start:
+            history.best_loss, run.best = run.start, run.first
 
     def _measure(
         self,
@@ -231,119 +317,164 @@ class Trainer:
         rows: Tensor,
         validation: tuple[Targets, Tensor] | None,
     ) -> float:
-        """What training goes by, with some weights."""
+        """The loss that decides which weights are the best, for some weights."""
         self.network.load_state_dict(weights)
         if validation is None:
-            return self.evaluate(inputs, targets, rows)
-        return self.evaluate(inputs, *validation, penalties=False)
+            return self.objective.evaluate(self.network, inputs, targets, rows)
+        return self._validate(inputs, validation)
 
-    def _epoch(self, inputs: Inputs, targets: Targets, rows: Tensor, bar: object) -> float:
-        """Mean of the objective, by known targets."""
+    def _validate(self, inputs: Inputs, validation: tuple[Targets, Tensor]) -> float:
+        return self.objective.evaluate(self.network, inputs, *validation, penalties=False)
+
+    def _epoch(self, inputs: Inputs, targets: Targets, rows: Tensor, bar: Any) -> float:
+        """Train on all rows; return the mean of the objective over observed targets."""
         self.network.train()
         order = rows[torch.randperm(len(rows), generator=self._random)]
         total, n = torch.zeros((2, 1), dtype=torch.float64, device=self._device)
         size = self.schedule.batch_size
         batches = list(torch.split(order, size))
         if len(batches) > 1 and len(batches[-1]) == 1 < size:
-            # norms over a batch need more than one row
+            # batch normalisation needs more than one row
             batches[-2:] = [torch.cat(batches[-2:])]
-        for some in batches:
-            x = inputs.batch(some)
-            values, known = targets.batch(some)
+        for batch in batches:
+            x = inputs.batch(batch)
+            values, observed = targets.batch(batch)
             with torch.autocast(
                 self._device.type, torch.bfloat16, enabled=self.schedule.mixed_precision
             ):
-                error, count = self.objective.error(self.network, x, values, known)
-            error, count = targets.of_all(some, error, count)
+                error, count = self.objective.error(self.network, x, values, observed)
+            error, count = targets.full_error(batch, error, count)
             loss = error + self.objective.penalty(self.network, targets, size, self._random)
             self._warm_up()
             self._optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self._optimizer.step()
-            # no look at the value: a GPU would have to wait
+            # the value is not read here: a GPU would have to wait
             total += loss.detach() * count
             n += count
-            bar.update(len(some))  # type: ignore[attr-defined]
+            bar.update(len(batch))
         return float(total / n.clamp(min=1))
 
     @contextmanager
     def _seeded(self) -> Iterator[None]:
-        """Have what a network draws at random, as in dropout, depend on the seed alone."""
-        with torch.random.fork_rng([self._device] if self._device.type == "cuda" else []):
-            torch.manual_seed(int(torch.randint(1 << 62, (), generator=self._random)))
+        """Let what a custom network or loss draws at random depend on the seed alone."""
+        seed = int(torch.randint(1 << 62, (), generator=self._random))
+        if not self._custom:
+            yield
+            return
+        devices = [self._device] if self._device.type == "cuda" else []
+        with _GLOBAL_GENERATOR, torch.random.fork_rng(devices):
+            torch.manual_seed(seed)
             yield
 
     @torch.no_grad()
-    def evaluate(
-        self, inputs: Inputs, targets: Targets, rows: Tensor, *, penalties: bool = True
-    ) -> float:
-        """Mean of the objective on some rows, as it is."""
-        self.network.eval()
-        total, n = 0.0, 0.0
-        width = int(np.prod(targets.shape))
-        if self.network.decoder is not None:
-            width += int(np.prod(inputs.batch(rows[:1]).shape[1:]))
-        by_entries = (
-            isinstance(targets, SparseTargets)
-            and self.network.decoder is None
-            and self.objective.is_plain(self.network)
-        )
-        if by_entries:
-            width = self.network.last.weight.shape[0]
-        for some in torch.split(rows, chunk_size(width)):
-            x = inputs.batch(some)
-            if by_entries:
-                Y, W_l = self.network.encoder(x), self.network.last.weight
-                wrong, weight = targets.squared_error(some, Y, W_l)  # type: ignore[attr-defined]
-                total, n = total + wrong, n + weight
-                continue
-            error, count = self.objective.error(self.network, x, *targets.batch(some))
-            error, count = targets.of_all(some, error, count)
-            total += float(error * count)
-            n += float(count)
-        found = total / max(n, 1)
-        if penalties:
-            random = torch.Generator().manual_seed(0)
-            n_rows = chunk_size(targets.shape[0])
-            found += float(self.objective.penalty(self.network, targets, n_rows, random))
-        return found
-
-    @torch.no_grad()
-    def _nothing(self, targets: Targets, rows: Tensor) -> float:
-        """Mean square of some targets: the scale of a loss."""
-        values, known = targets.batch(rows[: chunk_size(int(np.prod(targets.shape)))])
-        return float(values.square().sum() / (values.numel() if known is None else known.sum() + 1))
+    def _mean_square(self, targets: Targets, rows: Tensor) -> float:
+        """Mean square of some targets: the loss of predicting zeros."""
+        values, observed = targets.batch(rows[: chunk_size(int(np.prod(targets.shape)))])
+        n = values.numel() if observed is None else observed.sum() + 1
+        return float(values.square().sum() / n)
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
 
     def _warm_up(self) -> None:
-        """Raise the rate step by step: Adam's first steps, of its full size, undo a good start."""
+        """Raise the rate step by step: Adam's first full-size steps would undo a good start."""
         if self._steps < self._warm_up_steps:
             self._steps += 1
             share = self._steps / self._warm_up_steps
             self._optimizer.param_groups[0]["lr"] = self._rate * share
 
-    def _halve(self) -> None:
-        self._rate /= 2
-        self._optimizer.param_groups[0]["lr"] /= 2
-
     def _warn_diverged(self, loss: float) -> None:
-        # its averages are as far off as the weights
+        # its moving averages are as wrong as the weights
         self._optimizer.state.clear()
         self._steps = 0
-        warnings.warn(
+        warn(
             f"training diverged (loss {loss:.3g}): try learning_rate={self._rate / 10:.2g}, or "
             "scale X and S to about 1; the best weights so far are kept",
             ConvergenceWarning,
-            stacklevel=4,
         )
 
+    # Checkpoints
 
-def held_out(n: int, share: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Rows to train on, and rows to measure on."""
+    @property
+    def best_weights(self) -> dict[str, Tensor]:
+        """The best weights so far, during `fit`."""
+        assert self._run is not None, "only during fit"
+        return self._run.best
+
+    def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
+        """Copy the state of a run between two epochs, for `restore`.
+
+        Returns
+        -------
+        numbers : dict
+            Plain data.
+        arrays : dict of str to array
+        """
+        run = self._run
+        assert run is not None, "only during fit"
+        numbers = {
+            "losses": list(self.history.losses), "validation": list(self.history.validation),
+            "best_loss": self.history.best_loss if math.isfinite(self.history.best_loss) else None,
+            "started": run.started, "start": run.start, "limit": run.limit,
+            "improved": run.improved, "stalled": run.stalled,
+            "loss": run.loss if math.isfinite(run.loss) else None,
+            "rate": self._rate, "steps": self._steps,
+            "step_rate": self._optimizer.param_groups[0]["lr"],
+        }  # fmt: skip
+        tensors = {f"current.{name}": value for name, value in self._weights().items()}
+        tensors |= {f"best.{name}": value for name, value in run.best.items()}
+        tensors |= {f"first.{name}": value for name, value in run.first.items()}
+        for i, values in self._optimizer.state_dict()["state"].items():
+            tensors |= {f"optimizer.{i}.{name}": value for name, value in values.items()}
+        tensors["generator"] = self._random.get_state()
+        return numbers, {name: value.cpu().numpy().copy() for name, value in tensors.items()}
+
+    def restore(self, numbers: dict[str, Any], arrays: dict[str, Any]) -> None:
+        """Restore a state, so that ``fit(..., resume=True)`` continues the run.
+
+        Raises
+        ------
+        LookupError, TypeError, ValueError, RuntimeError
+            If the state is that of another network, or damaged.
+        """
+        parts: dict[str, dict[str, Tensor]] = {}
+        for key, value in arrays.items():
+            part, _, name = key.partition(".")
+            parts.setdefault(part, {})[name] = torch.from_numpy(value)
+        best_loss = numbers["best_loss"]
+        self.history = History(
+            list(map(float, numbers["losses"])),
+            list(map(float, numbers["validation"])),
+            math.inf if best_loss is None else float(best_loss),
+            float(numbers["rate"]),
+        )
+        self.network.load_state_dict(parts["first"])
+        first = self._weights()
+        self.network.load_state_dict(parts["best"])
+        best = self._weights()
+        self.network.load_state_dict(parts["current"])
+        loss = numbers["loss"]
+        self._run = _Run(
+            bool(numbers["started"]), float(numbers["start"]), float(numbers["limit"]), first, best,
+            bool(numbers["improved"]), int(numbers["stalled"]),
+            math.nan if loss is None else float(loss),
+        )  # fmt: skip
+        states: dict[int, dict[str, Tensor]] = {}
+        for key, value in parts.get("optimizer", {}).items():
+            index, _, name = key.partition(".")
+            states.setdefault(int(index), {})[name] = value
+        groups = self._optimizer.state_dict()["param_groups"]
+        self._optimizer.load_state_dict({"state": states, "param_groups": groups})
+        self._optimizer.param_groups[0]["lr"] = float(numbers["step_rate"])
+        self._rate, self._steps = float(numbers["rate"]), int(numbers["steps"])
+        self._random.set_state(parts["generator"][""])
+
+
+def split_rows(n: int, share: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Split row numbers at random into training rows and held-out ones."""
     if n < 2:
-        raise ValueError("one row cannot be split: use early_stopping=False")
+        raise ValueError("S has one row, which cannot be split: use early_stopping=False")
     order = torch.from_numpy(np.random.default_rng(seed).permutation(n))
     n_out = min(max(1, round(share * n)), n - 1)
     return order[n_out:].sort().values, order[:n_out].sort().values

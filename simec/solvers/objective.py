@@ -1,4 +1,4 @@
-"""What training minimises: the masked error, and terms that shape the factorisation (2.1, 2.2)."""
+"""The objective of training: mean error of observed targets plus penalties (2.1, 2.2)."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional as F
 
-from simec.data.inputs import dense
-from simec.data.targets import Targets
+from simec.data.inputs import Inputs, chunk_size, dense
+from simec.data.targets import SparseTargets, Targets
 from simec.network import SimEcNetwork
 
 Loss = str | Callable[[Tensor, Tensor], Tensor]
@@ -24,19 +25,19 @@ def squared(predicted: Tensor, target: Tensor) -> Tensor:
 
 
 class _SquaredError(torch.autograd.Function):
-    """Without a pass over predictions for each operation: they are far more than embeddings."""
+    """A fused operation: predictions are far larger than embeddings, and each pass costs time."""
 
     @staticmethod
-    def forward(ctx: Any, y: Tensor, W: Tensor, values: Tensor, known: Tensor | None) -> Tensor:
-        wrong = torch.addmm(values, y, W, beta=-1)
-        if known is None:
-            weighted = wrong
-        elif known.dtype == torch.bool:
-            weighted = wrong.mul_(known)
+    def forward(ctx: Any, y: Tensor, W: Tensor, values: Tensor, observed: Tensor | None) -> Tensor:
+        residuals = torch.addmm(values, y, W, beta=-1)
+        if observed is None:
+            weighted = residuals
+        elif observed.dtype == torch.bool:
+            weighted = residuals.mul_(observed)
         else:
-            weighted = wrong * known
+            weighted = residuals * observed
         ctx.save_for_backward(y, W, weighted)
-        return torch.dot(wrong.flatten(), weighted.flatten())
+        return torch.dot(residuals.flatten(), weighted.flatten())
 
     @staticmethod
     @once_differentiable
@@ -47,19 +48,19 @@ class _SquaredError(torch.autograd.Function):
         return by_y, by_W, None, None
 
 
-def squared_error(y: Tensor, W: Tensor, values: Tensor, known: Tensor | None) -> Tensor:
-    """Sum of the squares of ``y W - values`` over what is known.
+def squared_error(y: Tensor, W: Tensor, values: Tensor, observed: Tensor | None) -> Tensor:
+    """Sum of the squares of ``y W - values`` over the observed targets.
 
     Parameters
     ----------
     y : Tensor of shape (b, d)
     W : Tensor of shape (d, n) or (d, n, k)
     values : Tensor of shape (b, n) or (b, n, k)
-    known : bool Tensor of the same shape, or float one of weights, optional
+    observed : bool Tensor of the same shape, or float Tensor of weights, optional
     """
-    known = None if known is None else known.flatten(1)
+    observed = None if observed is None else observed.flatten(1)
     total: Tensor = _SquaredError.apply(  # type: ignore[no-untyped-call]
-        y, W.flatten(1), values.flatten(1), known
+        y, W.flatten(1), values.flatten(1), observed
     )
     return total
 
@@ -68,7 +69,7 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mse": squared,
     "mae": lambda predicted, target: (predicted - target).abs(),
     "huber": lambda predicted, target: F.huber_loss(predicted, target, reduction="none"),
-    # of what comes before the activation
+    # takes values before the activation
     "bce": lambda logits, target: F.binary_cross_entropy_with_logits(
         logits, target, reduction="none"
     ),
@@ -77,25 +78,25 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
 
 @dataclass
 class Objective:
-    """The mean error of known targets, plus penalties.
+    """The mean error of observed targets, plus penalties.
 
     Parameters
     ----------
     loss : str or callable
-        One of `LOSSES`, or a function that gives the error of each prediction.
+        One of `LOSSES`, or a function that returns the error of each prediction.
     symmetric : float
-        Weight of the mean of ``(S[:n, :n] - W_lᵀ W_l)²``, over entries that are known. Of
-        ``n`` rows as many as a batch has are drawn at each step, so that memory and time grow
-        with n, not with n².
+        Weight of the mean of ``(S[:n, :n] - W_lᵀ W_l)²`` over observed entries. At each step as
+        many of the n rows as a batch has are sampled, so that memory and time grow with n, not
+        with n².
     orthogonal : float
         Weight of the mean of ``(W_l W_lᵀ)²`` off the diagonal.
     l2 : float
-        Weight of the sum of all squared weights, biases left out.
+        Weight of the sum of all squared weights, except biases.
     decoder : float
-        Weight of the mean squared error of features that the decoder gives back.
-    by_count : float
-        Of closed forms: what weights of a target cost grows with this power of how often it is
-        known.
+        Weight of the mean squared error of features reconstructed by the decoder.
+    l2_by_count : float
+        For closed forms: the penalty on the weights of a target grows with this power of its
+        number of observed entries.
     """
 
     loss: Loss = "mse"
@@ -103,33 +104,33 @@ class Objective:
     orthogonal: float = 0.0
     l2: float = 0.0
     decoder: float = 0.0
-    by_count: float = 0.0
+    l2_by_count: float = 0.0
 
     def errors(self, network: SimEcNetwork, y: Tensor, values: Tensor) -> Tensor:
-        """Of each target, for embeddings y."""
+        """Error of each target, for embeddings y."""
         outputs = network.last.linear(y) if self.loss == "bce" else network.last(y)
         loss = self.loss if callable(self.loss) else LOSSES[self.loss]
-        # products may have been taken in bfloat16
+        # products may have been computed in bfloat16
         return loss(outputs.float(), values)
 
-    def is_plain(self, network: SimEcNetwork) -> bool:
-        """Whether errors are squares of what is linear in embeddings, in float32."""
+    def is_least_squares(self, network: SimEcNetwork) -> bool:
+        """Whether errors are squares, linear in the embeddings before, and float32."""
         W = network.last.weight
         linear = self.loss == "mse" and network.last.is_linear
         return linear and not torch.is_autocast_enabled(W.device.type)
 
     def error(
-        self, network: SimEcNetwork, x: Tensor, values: Tensor, known: Tensor | None
+        self, network: SimEcNetwork, x: Tensor, values: Tensor, observed: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Mean error of a batch, what its decoder does wrong included; and how many are known."""
+        """Mean error of a batch, including that of the decoder, and the number of targets."""
         y = network.encoder(x)
-        n = torch.tensor(float(values.numel())) if known is None else known.sum()
+        n = torch.tensor(float(values.numel())) if observed is None else observed.sum()
         n = n.to(y.device)
-        if self.is_plain(network):
-            total = squared_error(y, network.last.weight, values, known)
+        if self.is_least_squares(network):
+            total = squared_error(y, network.last.weight, values, observed)
         else:
             errors = self.errors(network, y, values)
-            total = (errors if known is None else errors * known).sum()
+            total = (errors if observed is None else errors * observed).sum()
         mean = total / n.clamp(min=1)
         if network.decoder is not None:
             mean = mean + self.decoder * (network.decoder(y) - dense(x)).square().mean()
@@ -138,30 +139,89 @@ class Objective:
     def penalty(
         self, network: SimEcNetwork, targets: Targets, n_rows: int, random: torch.Generator
     ) -> Tensor | float:
-        """What does not depend on the batch."""
+        """The terms that do not depend on the batch.
+
+        Parameters
+        ----------
+        network : SimEcNetwork
+        targets : Targets
+        n_rows : int
+            Rows that are sampled for the symmetric term.
+        random : torch.Generator
+        """
         total: Tensor | float = 0.0
         W = network.last.weight
         if self.symmetric:
             n = W.shape[1]
             rows = torch.randperm(n, generator=random)[:n_rows] if n_rows < n else torch.arange(n)
-            values, known = targets.batch(rows)
-            some = W[:, rows.to(W.device)]
-            if W.ndim == 2 and self.is_plain(network):
-                wrong = squared_error(some.T, W, values, known)
+            values, observed = targets.batch(rows)
+            W_rows = W[:, rows.to(W.device)]
+            if W.ndim == 2 and self.is_least_squares(network):
+                squares = squared_error(W_rows.T, W, values, observed)
             else:
-                product = torch.einsum("di...,dj...->ij...", some, W)
+                product = torch.einsum("di...,dj...->ij...", W_rows, W)
                 errors = (values - network.last.activate(product)).square()
-                wrong = (errors if known is None else errors * known).sum()
-            n_known: Tensor | int = values.numel() if known is None else known.sum().clamp(min=1)
-            total = total + self.symmetric * wrong / n_known
+                squares = (errors if observed is None else errors * observed).sum()
+            n_observed: Tensor | int = values.numel()
+            if observed is not None:
+                n_observed = observed.sum().clamp(min=1)
+            total = total + self.symmetric * squares / n_observed
         if self.orthogonal:
             flat = W.flatten(1)
             gram = flat @ flat.T
-            apart = gram - torch.diag(torch.diag(gram))
-            total = total + self.orthogonal * apart.square().mean()
+            off_diagonal = gram - torch.diag(torch.diag(gram))
+            total = total + self.orthogonal * off_diagonal.square().mean()
         if self.l2:
             weights = (p for p in network.parameters() if p.ndim > 1 and p.requires_grad)
             total = total + self.l2 * sum(
                 (p.square().sum() for p in weights), torch.zeros((), device=W.device)
             )
         return total
+
+    @torch.no_grad()
+    def evaluate(
+        self,
+        network: SimEcNetwork,
+        inputs: Inputs,
+        targets: Targets,
+        rows: Tensor,
+        *,
+        penalties: bool = True,
+    ) -> float:
+        """Mean of the objective on some rows, in evaluation mode.
+
+        Parameters
+        ----------
+        network : SimEcNetwork
+        inputs : Inputs
+        targets : Targets
+        rows : int64 Tensor
+        penalties : bool
+            Whether to add `penalty`.
+        """
+        network.eval()
+        total, n = 0.0, 0.0
+        width = int(np.prod(targets.shape))
+        if network.decoder is not None:
+            width += inputs.n_features
+        sparse = isinstance(targets, SparseTargets) and network.decoder is None
+        if sparse and self.is_least_squares(network):
+            assert isinstance(targets, SparseTargets)
+            W_l = network.last.weight
+            for batch in torch.split(rows, chunk_size(len(W_l))):
+                Y = network.encoder(inputs.batch(batch))
+                error, weight = targets.squared_error(batch, Y, W_l)
+                total, n = total + error, n + weight
+        else:
+            for batch in torch.split(rows, chunk_size(width)):
+                x = inputs.batch(batch)
+                mean, count = self.error(network, x, *targets.batch(batch))
+                mean, count = targets.full_error(batch, mean, count)
+                total += float(mean * count)
+                n += float(count)
+        mean_error = total / max(n, 1)
+        if penalties:
+            random = torch.Generator().manual_seed(0)
+            n_rows = chunk_size(targets.shape[0])
+            mean_error += float(self.penalty(network, targets, n_rows, random))
+        return mean_error

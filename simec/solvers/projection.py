@@ -1,11 +1,11 @@
-"""Targets as coordinates in a basis of their rows, so that they cost next to nothing in training.
+"""Projection of wide targets, which makes them almost free to train on.
 
-Rows of S lie nearly in the span of few orthonormal vectors, the columns of V. With the
-coordinates ``T = S V`` and a last layer ``W_l = A Vᵀ``,
+Rows of S lie nearly in the span of few orthonormal vectors, the columns of V. With projected
+targets ``T = S V`` and a last layer ``W_l = A Vᵀ``,
 
     ‖S - Y W_l‖² = ‖T - Y A‖² + ‖S‖² - ‖T‖²
 
-whatever Y is. So A is trained on T, which is far narrower than S, and the loss is the same.
+for any Y. So A is trained on T, which is far narrower than S, with the same loss.
 """
 
 from __future__ import annotations
@@ -22,68 +22,70 @@ from simec.data.targets import DenseTargets, Targets
 from simec.network import LastLayer
 from simec.solvers.objective import Objective
 
-_LENGTH = 64  # of coordinates at least,
-_PER_COMPONENT = 4  # and for each component
-_WORTH = 4  # times narrower than targets, or it does not pay
+_MIN_WIDTH = 64  # of projected targets,
+_PER_COMPONENT = 4  # and the width for each component
+_MIN_RATIO = 4  # of the widths of S and its projection: with less, projection does not pay off
 
 
-def width(n_components: int, n_targets: int) -> int:
-    """Numbers that are trained on in place of so many targets: coordinates, where they pay."""
-    r = max(_LENGTH, _PER_COMPONENT * n_components)
-    return r if n_targets >= _WORTH * r else n_targets
+def projected_width(n_components: int, n_targets: int) -> int:
+    """Width of the target matrix used for training: projected where projection pays off."""
+    r = max(_MIN_WIDTH, _PER_COMPONENT * n_components)
+    return r if n_targets >= _MIN_RATIO * r else n_targets
 
 
-class CoordinateTargets(DenseTargets):
-    """Coordinates of complete targets.
+class ProjectedTargets(DenseTargets):
+    """A projection of complete targets.
 
     Parameters
     ----------
     values : Tensor of shape (m, r)
-    beyond : float64 Tensor of shape (m,)
-        Of each row the square of what coordinates leave out.
+    residuals : float64 Tensor of shape (m,)
+        Squared norm of what the projection leaves out of each row.
     width : int
-        Targets in a row.
+        Number of targets in a row before projection.
+    device : torch.device
     """
 
-    def __init__(self, values: Tensor, beyond: Tensor, width: int, device: torch.device) -> None:
+    def __init__(self, values: Tensor, residuals: Tensor, width: int, device: torch.device) -> None:
         super().__init__(values, None, device)
-        self._beyond, self._width = beyond, width
+        self._residuals, self._width = residuals, width
 
-    def of_all(self, rows: Tensor, error: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
-        """As of `Targets`."""
+    def full_error(self, rows: Tensor, error: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
+        """Convert the mean error of projected targets to that of all, as `Targets.full_error`."""
         n_all = n * self._width / self.shape[0]
-        beyond = self._beyond[rows.to(self._beyond.device)].sum()
-        return (error * n + beyond) / n_all, n_all
+        residual = self._residuals[rows.to(self._residuals.device)].sum()
+        return (error * n + residual) / n_all, n_all
 
 
 class Basis:
-    """Orthonormal vectors whose sums rows of targets nearly are.
+    """Orthonormal vectors that nearly span the rows of targets.
 
     Parameters
     ----------
     vectors : Tensor of shape (n, r)
-        V; of k relations, n * k rows.
+        V; of shape (n * k, r) for k relations.
     """
 
     def __init__(self, vectors: Tensor) -> None:
         self.vectors = vectors
 
-    def coordinates(self, targets: Targets, device: torch.device) -> CoordinateTargets:
-        """Coordinates of all rows."""
-        values, beyond = [], []
+    def project(self, targets: Targets, device: torch.device) -> ProjectedTargets:
+        """Project all rows of targets."""
+        values, squares = [], []
         for rows in chunks(len(targets), len(self.vectors)):
             S = targets.batch(rows)[0].flatten(1)
             T = S @ self.vectors
             values.append(T)
-            rest = torch.addmm(S, T, self.vectors.T, alpha=-1)
-            beyond.append(torch.linalg.vector_norm(rest, dim=1).double().square())
-        return CoordinateTargets(
-            torch.cat(values), torch.cat(beyond), len(self.vectors), device
-        )  # fmt: skip
+            residuals = torch.addmm(S, T, self.vectors.T, alpha=-1)
+            squares.append(torch.linalg.vector_norm(residuals, dim=1).double().square())
+        return ProjectedTargets(torch.cat(values), torch.cat(squares), len(self.vectors), device)
 
     @contextmanager
     def in_place(self, last: LastLayer) -> Iterator[None]:
-        """Let a last layer give coordinates for a while, A being its weight."""
+        """Replace W_l by A = W_l V within a block, and A by ``A Vᵀ`` at its end.
+
+        A weight that is not trained is restored unchanged.
+        """
         before = last.weight
         shape, trained = before.shape, before.requires_grad
         last.weight = nn.Parameter(before.detach().flatten(1) @ self.vectors, trained)
@@ -91,26 +93,54 @@ class Basis:
             yield
         finally:
             if trained:
-                found = last.weight.detach() @ self.vectors.T
-                before = nn.Parameter(found.reshape(shape))
+                before = nn.Parameter(self.expand(last.weight).reshape(shape))
             last.weight = before
+
+    def expand(self, A: Tensor) -> Tensor:
+        """Return ``A Vᵀ`` of shape (d, n * k) for an A of shape (d, r)."""
+        return A.detach() @ self.vectors.T
+
+    @contextmanager
+    def expanded(self, last: LastLayer, original: nn.Parameter) -> Iterator[None]:
+        """Set W_l within a block inside `in_place`, so that the network predicts all targets.
+
+        Parameters
+        ----------
+        last : LastLayer
+        original : Parameter
+            The weight before `in_place`; it is set again if it is not trained.
+        """
+        projected = last.weight
+        if projected.requires_grad:
+            last.weight = nn.Parameter(self.expand(projected).reshape(original.shape))
+        else:
+            last.weight = original
+        try:
+            yield
+        finally:
+            last.weight = projected
 
 
 def find_basis(
     targets: Targets, rows: Tensor, last: LastLayer, objective: Objective
 ) -> Basis | None:
-    """A basis for targets of some rows; None where coordinates cannot be, or do not pay.
+    """Find a basis for the targets of some rows.
 
     Parameters
     ----------
     targets : Targets
     rows : int64 Tensor
-        Those to learn from.
+        Training rows.
     last : LastLayer
-        If its weight is fixed, the basis is of its rows, and coordinates leave out nothing that
-        matters.
+        If its weight is fixed, the basis spans its rows, and the projection loses nothing
+        that matters.
     objective : Objective
-        Squared errors of linear predictions, with penalties on weights alone.
+
+    Returns
+    -------
+    Basis or None
+        None unless errors are squares of linear predictions and penalties concern weights alone,
+        targets are complete and in memory, and the projection pays off.
 
     References
     ----------
@@ -119,15 +149,17 @@ def find_basis(
     d, *_ = last.weight.shape
     n = int(np.prod(targets.shape))
     fixed = not last.weight.requires_grad
-    r = min(d, n) if fixed else width(d, n)
-    plain = objective.loss == "mse" and last.is_linear
+    r = min(d, n) if fixed else projected_width(d, n)
+    least_squares = objective.loss == "mse" and last.is_linear
     other = objective.symmetric or objective.decoder
-    if not (plain and targets.complete and targets.in_memory) or other or n < _WORTH * r:
+    complete = targets.complete and targets.in_memory
+    if not (least_squares and complete) or other or n < _MIN_RATIO * r:
         return None
     if fixed:
         return Basis(torch.linalg.qr(last.weight.detach().flatten(1).T)[0])
-    some = rows[torch.linspace(0, len(rows) - 1, min(len(rows), CHUNK), dtype=torch.float64).long()]
-    S = targets.batch(some)[0].flatten(1)
+    n_sample = min(len(rows), CHUNK)
+    sample = rows[torch.linspace(0, len(rows) - 1, n_sample, dtype=torch.float64).long()]
+    S = targets.batch(sample)[0].flatten(1)
     random = torch.randn(n, r, generator=torch.Generator().manual_seed(0)).to(S.device)
     Q = torch.linalg.qr(S @ random)[0]
     return Basis(torch.linalg.qr(S.T @ Q)[0])

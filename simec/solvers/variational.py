@@ -1,9 +1,9 @@
-"""Factors of partly known targets by variational Bayes: penalties that need no search.
+"""Factors of partly observed targets by variational Bayes, which needs no penalty to be tuned.
 
-Embeddings Y and the columns of W_l are normal at first, and each known target is their product
-plus noise. What is known then says how sure each of them is, and least squares for one side
-take the uncertainty of the other into account (Lim and Teh, 2007). The noise, and how much
-each component varies, come of the same iteration, so that superfluous components vanish.
+Embeddings Y and the columns of W_l have normal priors, and each observed target is their product
+plus noise. Observations determine how certain each of them is, and least squares for one side
+take the uncertainty of the other into account (Lim and Teh, 2007). The variances of the noise
+and of each component are estimated by the same iteration, so that superfluous components vanish.
 """
 
 from __future__ import annotations
@@ -12,105 +12,131 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import linalg, sparse
 from tqdm.auto import tqdm
 
 from simec.linalg.observed import observed_grams
+from simec.solvers.problem import Problem
+from simec.types import Float64, FloatArray
 
-Array = npt.NDArray[np.float64]
-Single = npt.NDArray[np.float32]
-
-_ROUNDS = 60
-_PROGRESS = 3e-4  # share by which a round has to change the noise
-_FLOOR = 1e-6  # of the variance of targets: the least noise
+_MAX_ITER = 60
+_TOL = 3e-4  # an iteration must change the noise by more than this fraction
+_MIN_NOISE = 1e-6  # of the variance of targets
 
 
 def variational(
-    S: Any, W_l: Array, rounds: int = _ROUNDS, *, progress: bool = False
-) -> Iterator[tuple[Array, Array]]:
-    """Factorise what is known of a matrix, and give what there is after each round.
+    problem: Problem, W_l: Float64, *, progress: bool = False
+) -> Iterator[tuple[Float64, Float64]]:
+    """Factorise the observed entries of a matrix, and yield the factors of each iteration.
 
     Parameters
     ----------
-    S : CSR matrix of shape (m, n)
-        What is stored is known, zeros too.
-    W_l : array of shape (d, n)
+    problem : Problem
+        Without features, and with missing entries: `Problem.S` is set.
+    W_l : float64 array of shape (d, n)
         To start from.
-    rounds : int
-        At most.
     progress : bool
-        Show a bar.
+        Show a progress bar.
 
     Yields
     ------
     Y : float64 array of shape (m, d)
     W_l : float64 array of shape (d, n)
-        The means of both.
+        Posterior means; the rotation of the components is arbitrary.
     """
+    S = problem.S
+    if not sparse.issparse(S):
+        positions = np.nonzero(problem.weights)
+        S = sparse.csr_matrix((S[positions], positions), S.shape)
     S = S.astype(np.float64)
     S_T = S.T.tocsr()
     d = len(W_l)
     variance = max(float((S.data**2).mean()), 1e-300)
     noise = variance
-    # rows of Y vary by 1, columns of W_l by so much
+    # rows of Y have variance 1; columns of W_l are scaled accordingly
     scale = float((W_l**2).mean()) or 1.0
     last = W_l.T / np.sqrt(scale) * variance**0.5 / d**0.5
-    spread = np.maximum((last**2).mean(axis=0), 1e-12 * variance)
-    covariances: Single = np.zeros((len(last), d, d), np.float32)
-    for _ in tqdm(range(rounds), disable=not progress, desc="variational", unit="round"):
-        Y, C_Y, _ = _posterior(S, last, covariances, np.ones(d), noise)
-        last, covariances, error = _posterior(S_T, Y, C_Y, 1 / spread, noise)
-        before, noise = noise, max(error / S.nnz, _FLOOR * variance)
-        to_Y, to_last, spread = _turns(_moments(Y, C_Y), _moments(last, covariances))
+    variances = np.maximum((last**2).mean(axis=0), 1e-12 * variance)
+    C_last: FloatArray = np.zeros((len(last), d, d), np.float32)
+    for _ in tqdm(range(_MAX_ITER), disable=not progress, desc="variational", unit="round"):
+        Y, C_Y, _ = posterior(S, last, C_last, np.ones(d), noise)
+        last, C_last, error = posterior(S_T, Y, C_Y, 1 / variances, noise)
+        before, noise = noise, max(error / S.nnz, _MIN_NOISE * variance)
+        to_Y, to_last, variances = rotations(moments(Y, C_Y), moments(last, C_last))
         Y, last = Y @ to_Y, last @ to_last
-        C_Y = _turned(C_Y, to_Y)
-        covariances = _turned(covariances, to_last)
+        C_Y, C_last = rotated(C_Y, to_Y), rotated(C_last, to_last)
         yield Y, last.T
-        if abs(before - noise) < _PROGRESS * noise:
+        if abs(before - noise) < _TOL * noise:
             break
 
 
-def _posterior(
-    S: Any, other: Array, covariances: Single, precisions: Array, noise: float
-) -> tuple[Array, Single, float]:
-    """Means and covariances of one side given those of the other, and the expected error."""
+def posterior(
+    S: Any, other: Float64, covariances: FloatArray, precisions: Float64, noise: float
+) -> tuple[Float64, FloatArray, float]:
+    """Posterior of the vectors of all rows, given that of the columns' vectors.
+
+    Parameters
+    ----------
+    S : CSR matrix of shape (m, n)
+        Stored entries are observed.
+    other : float64 array of shape (n, d)
+        Means of the columns' vectors.
+    covariances : float32 array of shape (n, d, d)
+    precisions : float64 array of shape (d,)
+        Of the prior of the rows' vectors.
+    noise : float
+        Variance.
+
+    Returns
+    -------
+    means : float64 array of shape (m, d)
+    covariances : float32 array of shape (m, d, d)
+    error : float
+        Expected squared error of the observed entries.
+    """
     m, d = S.shape[0], other.shape[1]
     means = np.zeros((m, d))
-    found: Single = np.empty((m, d, d), np.float32)
-    found[:] = np.diag(1 / precisions)
+    result: FloatArray = np.empty((m, d, d), np.float32)
+    result[:] = np.diag(1 / precisions)
     flat = covariances.reshape(len(other), d * d)
-    there = sparse.csr_matrix((np.ones(S.nnz, np.float32), S.indices, S.indptr), S.shape)
+    pattern = sparse.csr_matrix((np.ones(S.nnz, np.float32), S.indices, S.indptr), S.shape)
     error = float((S.data**2).sum())
     for rows, grams, products in observed_grams(S, other):
-        grams += (there[rows] @ flat).reshape(-1, d, d)
+        grams += (pattern[rows] @ flat).reshape(-1, d, d)
         inverse = np.linalg.inv(grams / noise + np.diag(precisions))
-        here = (inverse @ products)[:, :, 0] / noise
-        means[rows], found[rows] = here, inverse
-        error += float(((grams @ here[:, :, None])[:, :, 0] * here).sum() + (grams * inverse).sum())
-        error -= 2 * float((products[:, :, 0] * here).sum())
-    return means, found, error
+        y = (inverse @ products)[:, :, 0] / noise
+        means[rows], result[rows] = y, inverse
+        error += float(((grams @ y[:, :, None])[:, :, 0] * y).sum() + (grams * inverse).sum())
+        error -= 2 * float((products[:, :, 0] * y).sum())
+    return means, result, error
 
 
-def _moments(means: Array, covariances: Single) -> Array:
-    """Mean of ``x xᵀ``."""
-    found: Array = (means.T @ means + covariances.sum(axis=0, dtype=np.float64)) / len(means)
-    return found
+def moments(means: Float64, covariances: FloatArray) -> Float64:
+    """Mean of ``x xᵀ`` over all vectors, of shape (d, d)."""
+    total = means.T @ means + covariances.sum(axis=0, dtype=np.float64)
+    return np.asarray(total / len(means))
 
 
-def _turns(of_Y: Array, of_last: Array) -> tuple[Array, Array, Array]:
-    """Maps that keep products, and make moments of one side the identity, the other's diagonal.
+def rotations(of_Y: Float64, of_last: Float64) -> tuple[Float64, Float64, Float64]:
+    """Linear maps of both sides that leave the products unchanged and best fit the priors.
 
-    Of all that keep products these fit the priors best, and save many rounds (Luttinen and
-    Ilin, 2010).
+    They make the moments of one side the identity, and those of the other diagonal, which saves
+    many iterations (Luttinen and Ilin, 2010).
+
+    Returns
+    -------
+    to_Y, to_last : float64 arrays of shape (d, d)
+    variances : float64 array of shape (d,)
+        Of the components of the second side.
     """
     L = linalg.cholesky(of_Y, lower=True)
     values, Q = linalg.eigh(L.T @ of_last @ L)
     to_last = L @ Q
-    to_Y: Array = linalg.solve_triangular(L.T, Q, lower=False)
+    to_Y: Float64 = linalg.solve_triangular(L.T, Q, lower=False)
     return to_Y, to_last, np.maximum(values, 1e-9 * values.max())
 
 
-def _turned(covariances: Single, turn: Array) -> Single:
-    single = turn.astype(np.float32)
+def rotated(covariances: FloatArray, rotation: Float64) -> FloatArray:
+    """Covariances of rotated vectors."""
+    single = rotation.astype(np.float32)
     return np.asarray(single.T @ covariances @ single, np.float32)

@@ -1,4 +1,4 @@
-"""Training apart and merging, against what is plain to see."""
+"""Training on copies and merging, against plain code."""
 
 from __future__ import annotations
 
@@ -9,17 +9,12 @@ from hypothesis import strategies as st
 
 from conec.training.kernels.cbow import plan_chunk, train_on_copies
 from conec.training.kernels.merge import count, merge, part_of
-from conec.training.kernels.random import key
-from conec.vocabulary import noise_table
 from tests.conec.test_kernel import MODES, case
 
 
-def surveyed(c, start, stop):
+def planned(c, start, stop):
     place = np.full(len(c.W1), -1, np.int32)
-    result = plan_chunk(
-        c.ids, c.offsets, start, stop, c.keep, *noise_table(c.probability), c.window,
-        c.min_window, c.n_shared, c.batch_size, key(c.seed, 0), key(c.seed, 1), place,
-    )  # fmt: skip
+    result = plan_chunk(*c.arguments(start, stop), place)
     assert (place == -1).all()
     return result
 
@@ -32,16 +27,17 @@ def test_training_on_copies_is_training(mean, corrected, span, room_for, needed_
     c = case(3, n_words=40, d=9, mean=mean, corrected=corrected)
     W1, W2 = c.W1.copy(), c.W2.copy()
     expected = c.train(W1, W2, *span)
-    text, words, n_text = surveyed(c, *span)
+    text, words, n_text = planned(c, *span)
     assert len(set(words.tolist())) == len(words) >= n_text
     rng = np.random.default_rng(0)
     low, high = {"none else": (1, 2), "all": (2, 3), "some": (1, 3)}[needed_by]
     copies1, copies2 = rng.integers(low, high, (2, 40)).astype(np.int32)
     A, B = c.W1.copy(), c.W2.copy()
     room = np.zeros((room_for, 9), np.float32)
+    _, _, settings, chunk = c.arguments(*span)
     loss, n, words1, words2, room = train_on_copies(
-        text, words, n_text, A, B, copies1, copies2, c.rate, *c.alpha, c.window, c.negative,
-        c.batch_size, c.mean, c.corrected, np.zeros(40, np.int16), room,
+        settings, chunk, text, words, n_text, A, B, c.rate, copies1, copies2,
+        np.zeros(40, np.int16), room,
     )  # fmt: skip
     assert (loss, n) == expected
     rows1, rows2 = np.split(room[: len(words1) + len(words2)], [len(words1)])
@@ -126,8 +122,8 @@ def test_rows_may_lie_apart_and_nothing_between_them_changes(d, needed_by):
     A[:], B[:] = c.W1, c.W2
     copies = np.full(30, needed_by, np.int32)
     *_, words1, words2, room = train_on_copies(
-        *surveyed(c, 0, 56), A, B, copies, copies, c.rate, *c.alpha, c.window, c.negative,
-        c.batch_size, c.mean, c.corrected, np.zeros(30, np.int16), np.zeros((0, d), np.float32),
+        *c.arguments(0, 56)[2:], *planned(c, 0, 56), A, B, c.rate, copies, copies,
+        np.zeros(30, np.int16), np.zeros((0, d), np.float32),
     )  # fmt: skip
     ones, none = np.ones(30, np.int32), np.zeros(30, np.int32)
     places = (room.ctypes.data,)

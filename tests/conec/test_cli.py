@@ -181,7 +181,7 @@ def test_train_checks_where_to_write_before_it_reads(tmp_path, monkeypatch):
         (b"a b\n", ("--encoding", "klingon"), "klingon"),
         (b"a b\n", ("--clean", "wash"), "unknown cleaning step 'wash'"),
         (b"a b\n", ("--tokenize", "axe"), "axe"),
-        (b"a b\n", ("--resume",), "No model"),
+        (b"a b\n", ("--resume",), "Context Encoder not found"),
     ],
 )
 def test_what_is_wrong_with_the_text_or_its_options(tmp_path, content, options, shown):
@@ -638,9 +638,11 @@ def test_what_is_no_model_is_said_in_a_line(command, tmp_path):
         "export": ["--out", str(tmp_path / "x")],
         "evaluate": ["--analogies", "x"],
     }.get(command, [])
-    assert "No model" in error(command, tmp_path / "absent", *more)
+    assert "Context Encoder not found" in error(command, tmp_path / "absent", *more)
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder" / "config.json").write_text("{")
+    assert "is not a Context Encoder" in error(command, tmp_path / "folder", *more)
+    (tmp_path / "folder" / "manifest.json").write_text("{")
     assert "damaged" in error(command, tmp_path / "folder", *more)
 
 

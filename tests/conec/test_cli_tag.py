@@ -127,7 +127,7 @@ def test_errors_in_one_line(folder, tmp_path, monkeypatch):
     out = ("--out", tmp_path / "t")
     assert "two columns" in error("tag", "train", narrow, *out)
     assert "no tokens" in error("tag", "train", tmp_path / "empty.conll", *out)
-    assert "'tag' is no tag" in error("tag", "train", tmp_path / "bad.conll", *out)
+    assert "'tag' is not a valid tag" in error("tag", "train", tmp_path / "bad.conll", *out)
     assert "broken.conll" in error("tag", "train", tmp_path / "broken.conll", *out)
     assert "No such file" in error("tag", "train", tmp_path / "nothing", *out)
     assert "other things (x)" in error("tag", "train", train, "--out", tmp_path / "full")

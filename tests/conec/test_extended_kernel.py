@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conec.training.kernels.arguments import Chunk, Features, Settings, Stream, Words
 from conec.training.kernels.cbow import train_chunk as train_without
 from conec.training.kernels.features import train_chunk
 from conec.training.kernels.random import key
@@ -49,13 +50,22 @@ class Case:
     def run(self, start=0, stop=None):
         weights = [w.copy() for w in self.weights]
         stop = len(self.ids) if stop is None else stop
-        loss, n = train_chunk(
-            self.ids, self.offsets, start, stop, *weights, self.keep, self.rate,
-            self.feature_rate, *self.rows, *noise_table(self.probability), *self.alpha,
-            self.window, self.min_window, self.negative, self.mean, self.corrected,
-            np.float32(self.dropout), *self.keys,
-        )  # fmt: skip
+        loss, n = train_chunk(*self.arguments(start, stop), *weights)
         return weights, loss, n
+
+    def arguments(self, start, stop):
+        """The arguments of the kernel but the weights."""
+        tokens, noise, features = self.keys
+        return (
+            Stream(self.ids, self.offsets),
+            Words(self.keep, self.rate, *noise_table(self.probability)),
+            Settings(
+                self.window, self.min_window, self.negative, self.negative, 1, self.mean,
+                self.corrected,
+            ),
+            Chunk(start, stop, *self.alpha, tokens, noise),
+            Features(*self.rows, self.feature_rate, np.float32(self.dropout), features),
+        )  # fmt: skip
 
     def expected(self, start=0, stop=None):
         """One position, one row at a time, in float64."""
@@ -238,11 +248,7 @@ def test_without_features_words_learn_about_what_they_do_without_this_kernel():
     c = case(5, lengths=(300,), n_words=40, dropout=1.0, alpha=(1e-3, 1e-3), d=16)
     (W1, _, W2), loss, n = c.run()
     V1, V2 = c.weights[0].copy(), c.weights[2].copy()
-    other_loss, other_n = train_without(
-        c.ids, c.offsets, 0, 300, V1, V2, c.keep, c.rate, *noise_table(c.probability), *c.alpha,
-        c.window, c.min_window, c.negative, c.negative, 1, True, True, c.keys[0], c.keys[1],
-        np.zeros(40, np.int16),
-    )  # fmt: skip
+    other_loss, other_n = train_without(*c.arguments(0, 300)[:-1], V1, V2, np.zeros(40, np.int16))
     assert n == other_n
     assert loss == pytest.approx(other_loss, rel=1e-3)
     for own, other, first in ((W1, V1, c.weights[0]), (W2, V2, c.weights[2])):

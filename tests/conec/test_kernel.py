@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from conec.training.kernels import step
+from conec.training.kernels.arguments import Chunk, Settings, Stream, Words
 from conec.training.kernels.cbow import train_chunk
 from conec.training.kernels.random import key
 from conec.training.kernels.sampling import draw
@@ -52,14 +53,21 @@ class Case:
     def train(self, W1, W2, start, stop):
         """Change weights in place; the loss and the number of positions."""
         slot = np.zeros(len(W1), np.int16)
-        loss, n = train_chunk(
-            self.ids, self.offsets, start, stop, W1, W2, self.keep, self.rate,
-            *noise_table(self.probability), *self.alpha, self.window, self.min_window,
-            self.negative, self.n_shared, self.batch_size, self.mean, self.corrected,
-            key(self.seed, 0), key(self.seed, 1), slot,
-        )  # fmt: skip
+        loss, n = train_chunk(*self.arguments(start, stop), W1, W2, slot)
         assert not slot.any(), "the scratch must be left clean"
         return loss, n
+
+    def arguments(self, start, stop):
+        """The arguments that all kernels have in common."""
+        return (
+            Stream(self.ids, self.offsets),
+            Words(self.keep, self.rate, *noise_table(self.probability)),
+            Settings(
+                self.window, self.min_window, self.negative, self.n_shared, self.batch_size,
+                self.mean, self.corrected,
+            ),
+            Chunk(start, stop, *self.alpha, key(self.seed, 0), key(self.seed, 1)),
+        )  # fmt: skip
 
     def expected(self, start=0, stop=None):
         """What the oracle makes of it: W1, W2 and the loss."""

@@ -19,6 +19,7 @@ from conec.contexts.mapping import ContextMap, MapConfig
 from conec.linalg import normalize
 from conec.vocabulary import Vocabulary
 from corpora.encoding import TokenStream
+from tests.model_folders import reseal
 
 LEE = datapath("lee_background.cor")
 
@@ -365,7 +366,7 @@ def test_saved_and_loaded(model, tmp_path):
     loaded.build_contexts(LEE)
     loaded.save(tmp_path / "model")
     assert sorted(os.listdir(tmp_path / "model")) == [
-        "config.json", "vocabulary.json", "weights.safetensors",
+        "config.json", "manifest.json", "vocabulary.json", "weights.safetensors",
     ]  # fmt: skip
     assert conec.load(tmp_path / "model").context_map is None
 
@@ -390,5 +391,6 @@ def test_damaged_maps(model, tmp_path, damage):
         save_file(arrays, file)
     else:
         about.write_text(json.dumps({**json.loads(about.read_text()), "near": "by"}))
+    reseal(folder)
     with pytest.raises(conec.ModelError, match="damaged"):
         conec.load(folder)

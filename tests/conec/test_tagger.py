@@ -176,7 +176,7 @@ def test_bad_use_of_taggers(crfsuite, tmp_path):
     for use in (lambda t: t.predict([["a"]]), lambda t: t.save(tmp_path / "t")):
         with pytest.raises(NotFittedError):
             use(Tagger())
-    with pytest.raises(ValueError, match="is no tag"):
+    with pytest.raises(ValueError, match="is not a valid tag"):
         Tagger().fit([["a"]], [["X"]])
     with pytest.raises(ValueError, match="no tokens"):
         Tagger().fit([[]], [[]])

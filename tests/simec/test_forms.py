@@ -101,7 +101,7 @@ def test_targets_that_are_not_in_memory(model, missing):
     parameters = {**MODELS[model], "symmetric": 0}
     if missing and model == "exact":
         for given_X, given_S in ((X, lambda rows: S[rows]), (Items(X, S), None)):
-            with pytest.raises(ValueError, match="solver='exact' needs those in memory"):
+            with pytest.raises(ValueError, match="solver='exact' needs targets in memory"):
                 fitted(given_X, given_S, **parameters)
         return
     encoders = [

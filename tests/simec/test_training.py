@@ -14,7 +14,7 @@ from torch import nn
 
 from simec import SimilarityEncoder
 from simec.data.targets import DenseTargets, SparseTargets
-from simec.solvers.gradient import held_out
+from simec.solvers.gradient import split_rows
 from tests.simec.encoder_data import Items, as_sparse, error, fitted, make
 
 CPU = torch.device("cpu")
@@ -61,7 +61,7 @@ def test_the_best_weights_are_kept(early_stopping):
         curve = encoder.validation_curve_ if early_stopping else encoder.loss_curve_
         assert encoder.best_loss_ <= min(curve)
         assert encoder.n_iter_ == len(encoder.loss_curve_)
-        rows = held_out(50, 0.1, seed_of(seed))[1] if early_stopping else slice(None)
+        rows = split_rows(50, 0.1, seed_of(seed))[1] if early_stopping else slice(None)
         assert error(encoder.predict(X[rows]), S[rows]) == pytest.approx(
             encoder.best_loss_, rel=1e-4
         )
@@ -119,7 +119,7 @@ def test_divergence_is_told_of_and_does_no_harm(rate, early_stopping):
         encoder.fit(X, S)
     assert encoder.n_iter_ < 50
     start = fitted(X, S, **{**parameters, "learning_rate": 1e-30, "max_iter": 1})
-    rows = held_out(50, 0.1, seed_of(0))[1] if early_stopping else slice(None)
+    rows = split_rows(50, 0.1, seed_of(0))[1] if early_stopping else slice(None)
     assert (
         error(encoder.predict(X[rows]), S[rows]) <= error(start.predict(X[rows]), S[rows]) * 1.001
     )
@@ -212,7 +212,7 @@ def test_partial_fit(form):
         errors.append(error(encoder.predict(X), S))
     assert errors[-1] < 0.1 * errors[0]
     assert encoder.n_iter_ == len(encoder.loss_curve_) == 90
-    with pytest.raises(ValueError, match=r"rows of S have shape \(8,\); in fit it was \(9,\)"):
+    with pytest.raises(ValueError, match=r"rows of S must have shape \(9,\) as in fit, got \(8,\)"):
         encoder.partial_fit(X, S[:, :8])
     with pytest.raises(ValueError, match="X has 5 features, but .* 6"):
         encoder.partial_fit(X[:, :5], S)
@@ -280,7 +280,7 @@ def test_rows_are_held_out():
         X, rows_of, early_stopping=True, validation_fraction=0.25, init="random", solver="adam",
         max_iter=4,
     )  # fmt: skip
-    kept, out = held_out(60, 0.25, seed_of(0))
+    kept, out = split_rows(60, 0.25, seed_of(0))
     assert len(out) == 15
     assert sorted([*kept.tolist(), *out.tolist()]) == list(range(60))
     assert not asked & set(out.tolist()) - {0}  # row 0 tells shapes
@@ -329,17 +329,17 @@ def test_early_stopping_without_features(missing, symmetric):
 
 def test_too_little_to_hold_out():
     X, S = make(n=9)
-    with pytest.raises(ValueError, match="one row cannot be split"):
+    with pytest.raises(ValueError, match="one row, which cannot be split"):
         fitted(X[:1], S[:1], n_components=1, early_stopping=True)
     S = np.full((4, 4), np.nan)
     S[0, 0] = 1
     with (
-        pytest.warns(UserWarning, match="nothing is known of 3 of 4 rows"),
-        pytest.raises(ValueError, match="too little of S is known"),
+        pytest.warns(UserWarning, match="3 of 4 rows and 3 of 4 columns of S have no observed"),
+        pytest.raises(ValueError, match="S has too few observed entries"),
     ):
         fitted(None, S, early_stopping=True)
     S[1, 2] = 2
-    with pytest.warns(UserWarning, match="nothing is known of 2 of 4 rows"):
+    with pytest.warns(UserWarning, match="2 of 4 rows and 2 of 4 columns of S have no observed"):
         encoder = fitted(None, S, early_stopping=True, n_components=1, max_iter=2)
     assert encoder.best_loss_ > 0
 
@@ -369,7 +369,7 @@ def test_a_decoder_gives_features_back():
     without = fitted(X, S, max_iter=5)
     with pytest.raises(RuntimeError, match="fit with decoder=True"):
         without.inverse_transform(without.transform(X))
-    with pytest.raises(ValueError, match=r"shape \(m, 3\) are needed, not \(50, 2\)"):
+    with pytest.raises(ValueError, match=r"Y must have shape \(m, 3\), got shape \(50, 2\)"):
         encoder.inverse_transform(encoder.transform(X)[:, :2])
 
 

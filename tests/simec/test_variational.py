@@ -10,12 +10,14 @@ from scipy import sparse
 from simec import SimilarityEncoder
 from simec.data.targets import SparseTargets
 from simec.linalg.observed import solve_observed
-from simec.solvers.variational import _moments, _posterior, _turned, _turns
+from simec.solvers.problem import Problem
+from simec.solvers.variational import moments, posterior, rotated, rotations
 from simec.solvers.variational import variational as rounds_of
 
 
 def variational(S, start):
-    *_, last = rounds_of(S, start)
+    problem = Problem(*S.shape[:1], S.shape[0], S.shape[1], len(start), S=S)
+    *_, last = rounds_of(problem, start)
     return last
 
 
@@ -56,7 +58,7 @@ def test_posteriors_are_those_of_the_plain_version():
     S = sparse.vstack([S, sparse.csr_matrix((1, 9))]).tocsr()  # a row of which nothing is known
     other, covariances = some_side()
     precisions = np.array([1.0, 2.0, 0.5])
-    found = _posterior(S, other, covariances, precisions, 0.7)
+    found = posterior(S, other, covariances, precisions, 0.7)
     expected = plain_posterior(S, other, covariances, precisions, 0.7)
     for here, there in zip(found[:2], expected[:2], strict=True):
         np.testing.assert_allclose(here, there, rtol=1e-5, atol=1e-6)
@@ -67,17 +69,17 @@ def test_posteriors_are_those_of_the_plain_version():
 def test_without_uncertainty_it_is_ridge_regression():
     _, _, S = low_rank(12, 9)
     other, _ = some_side()
-    found, _, _ = _posterior(S, other, np.zeros((9, 3, 3), np.float32), np.full(3, 2.0), 0.5)
+    found, _, _ = posterior(S, other, np.zeros((9, 3, 3), np.float32), np.full(3, 2.0), 0.5)
     np.testing.assert_allclose(found, solve_observed(S, other, 1.0), atol=1e-8)
 
 
 def test_turns_keep_products_and_make_moments_diagonal():
     Y, C_Y = some_side(20, seed=1)
     W, C_W = some_side(15, seed=2)
-    to_Y, to_W, spread = _turns(_moments(Y, C_Y), _moments(W, C_W))
+    to_Y, to_W, spread = rotations(moments(Y, C_Y), moments(W, C_W))
     np.testing.assert_allclose((Y @ to_Y) @ (W @ to_W).T, Y @ W.T, atol=1e-8)
-    np.testing.assert_allclose(_moments(Y @ to_Y, _turned(C_Y, to_Y)), np.eye(3), atol=1e-5)
-    np.testing.assert_allclose(_moments(W @ to_W, _turned(C_W, to_W)), np.diag(spread), atol=1e-5)
+    np.testing.assert_allclose(moments(Y @ to_Y, rotated(C_Y, to_Y)), np.eye(3), atol=1e-5)
+    np.testing.assert_allclose(moments(W @ to_W, rotated(C_W, to_W)), np.diag(spread), atol=1e-5)
 
 
 def test_it_needs_no_penalty_to_be_found():
@@ -136,9 +138,9 @@ def test_what_it_is_not_for():
         (None, S[:40], {"symmetric": 1.0}),
     ):
         encoder = SimilarityEncoder(2, solver="variational", **more)
-        with pytest.raises(ValueError, match=r"solver='variational' is for X=None|not symm|differ"):
+        with pytest.raises(ValueError, match=r"solver='variational' needs X=None|not symm|differ"):
             encoder.fit(X, targets)
-    with pytest.raises(ValueError, match="solver='variational' is for linear networks"):
+    with pytest.raises(ValueError, match="solver='variational' needs a linear network"):
         SimilarityEncoder(2, solver="variational", hidden_layers=(3,)).fit(None, S)
 
 
@@ -151,9 +153,9 @@ def test_an_interrupt_keeps_the_last_round(monkeypatch):
         calls.append(1)
         if len(calls) == 4:
             raise KeyboardInterrupt
-        return _turns(*args)
+        return rotations(*args)
 
-    monkeypatch.setattr("simec.solvers.variational._turns", turns)
+    monkeypatch.setattr("simec.solvers.variational.rotations", turns)
     encoder = SimilarityEncoder(2, solver="variational")
     with pytest.raises(KeyboardInterrupt):
         encoder.fit(None, S)

@@ -12,9 +12,9 @@ from scipy import sparse
 from simec import SimilarityEncoder
 from simec.data.targets import SparseTargets
 from simec.linalg.observed import sampled_product, solve_observed
-from simec.solvers.als import alternating, first, relative_counts, solve_rows
-from simec.solvers.closed_form import LinearFit
+from simec.solvers.als import als, relative_counts, solve_first_layer, solve_rows
 from simec.solvers.objective import squared_error
+from simec.solvers.problem import Problem
 
 CPU = torch.device("cpu")
 
@@ -61,11 +61,13 @@ def test_features_are_solved_as_dense_least_squares(held, monkeypatch):
     S, weights, dense, there = example()
     rng = np.random.default_rng(1)
     H, W_l = rng.normal(size=(11, 4)), rng.normal(size=(3, 8))
-    fit = LinearFit(lambda rows: H[rows.numpy()], 11, 4, 0, bias=False)
-    penalty = np.full((4, 1), 0.7)
     for absent in (0.0, 0.4):
-        found = first(fit, S, weights, W_l, penalty, steps=200, absent=absent)
         weight = dense_weights(weights, there, absent).ravel()
+        problem = Problem(
+            11, 4, 8, 3, features=lambda rows: H[rows.numpy()], S=S, weights=weights,
+            absent=absent, l2=0.7 / weight.sum(),
+        )  # fmt: skip
+        found = solve_first_layer(problem, W_l)
         # S[i, j] ≈ Σ H[i, p] W_l[d, j] W1[p, d]
         design = np.einsum("ip,dj->ijpd", H, W_l).reshape(88, 12)
         gram = design.T @ (weight[:, None] * design) + 0.7 * np.eye(12)
@@ -85,10 +87,10 @@ def test_alternating_ends_where_no_step_helps(absent, by_count):
     rng = np.random.default_rng(0)
     weight = dense_weights(weights, there, absent)
     ridge = 0.02
-    fit = LinearFit(None, 20, 20, 0, bias=False)
-    _, W_l = alternating(
-        fit, S, weights, rng.normal(size=(2, 15)), ridge, 500, absent=absent, by_count=by_count
+    problem = Problem(
+        20, 20, 15, 2, S=S, weights=weights, absent=absent, l2=ridge, l2_by_count=by_count
     )
+    _, W_l = als(problem, rng.normal(size=(2, 15)), max_iter=500)
     counts = [np.maximum(there.sum(axis=axis), 1) for axis in (1, 0)]
     p1, pl = (ridge * weight.sum() * (c / c.mean()) ** by_count for c in counts)
     # factors come balanced: the same product, so compare with the best for it
@@ -190,9 +192,9 @@ def test_encoders_of_weighted_targets(features):
 def test_what_does_not_go_together():
     S, weights, *_ = example()
     targets = SparseTargets(S, CPU, weights.data)
-    with pytest.raises(ValueError, match="Targets are as they are"):
+    with pytest.raises(ValueError, match="mask and n_targets are not supported if S is a Targets"):
         SimilarityEncoder(2, n_targets=3).fit(None, targets)
-    with pytest.raises(ValueError, match="one row of S is needed for each"):
+    with pytest.raises(ValueError, match="S must have one row for each"):
         SimilarityEncoder(2).fit(np.eye(3), targets)
-    with pytest.raises(ValueError, match="l2_by_count is for solver='exact'"):
+    with pytest.raises(ValueError, match="l2_by_count needs solver='exact'"):
         SimilarityEncoder(2, l2_by_count=0.5).fit(None, S)

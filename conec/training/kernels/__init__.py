@@ -1,1 +1,4 @@
-"""Training kernels, one file a backend; each offers the function ``train_chunk``."""
+"""Compiled training on chunks: `cbow`, and `features` for inputs with features.
+
+`step` and `simd` write vector code, `sampling` and `random` draw, `merge` merges copies.
+"""

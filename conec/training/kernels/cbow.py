@@ -4,21 +4,21 @@ The network is the thesis's Context Encoder (section 7.1): a sparse binary input
 (the context words) times W1 gives an embedding, times some rows of W2 and through a
 sigmoid gives similarities to the target word and to noise words.
 
-A step takes ROWS consecutive positions; what it changes is the exact gradient of their
-loss. What makes it fast:
+A step takes ROWS consecutive positions and follows the exact gradient of their loss. It is
+fast for three reasons:
 
-1. Rows of W1 are summed as they come into reach of a window (prefix sums). A context is
-   the difference of two sums less the position's own row, so the cost does not depend on
-   the window. The gradient returns as it came: it is added at the window's left end,
-   taken away at its right end, and one running sum brings it to every row as it goes out
-   of reach. Both live in rings that stay in the cache.
-2. A batch of some steps shares its noise words. Their rows stay in the first-level cache,
-   and what concerns them is small matrix products, which keep their sums in registers.
-3. Each part of a step is one loop over columns, which does all that is to be done with a
-   row while it is in registers (`conec.training.kernels.step`).
+1. Rows of W1 are added to prefix sums when a window first reaches them. A context is the
+   difference of two sums less the position's own row, so the cost does not depend on the
+   window. The gradient takes the same way back: it is added at the window's left end and
+   subtracted at its right end, and one running sum brings it to each row when no window
+   reaches it any more. Sums and gradients are kept in ring buffers that stay in the cache.
+2. The steps of a batch share their noise words. The rows of these stay in the first-level
+   cache, and are used in small matrix products, which keep their sums in registers.
+3. Each part of a step is one loop over columns, which does everything with a row while it
+   is in registers (`conec.training.kernels.step`).
 
-So a position sees rows of W2 as the step before left them, and rows of W1 as they were
-when they came into reach.
+So a position sees rows of W2 as the previous step left them, and rows of W1 as they were
+when a window first reached them.
 """
 
 from __future__ import annotations
@@ -37,14 +37,14 @@ from conec.training.kernels.simd import address, combine_rows, copy_row, prefetc
 
 ROWS = s.ROWS
 _F0, _F1 = np.float32(0), np.float32(1)
-# order of summation is free, which vectors need; infinity and NaN keep their meaning
+# sums may be reordered, which vector code needs; infinity and NaN keep their meaning
 _MATH = {"contract", "reassoc", "nsz", "arcp"}
 _AHEAD = 8  # rows
-_REBASE = 64  # steps after which prefix sums start anew, so that they stay small
+_REBASE = 64  # steps after which prefix sums restart from 0, so that they stay small
 
 
 def row_of(rows: Any, w: Any) -> Any:
-    """Address of a word's row: in a matrix (its address and bytes in a row), or in a list."""
+    """Address of a word's row, from a matrix (its address and row size), or from a list."""
 
 
 @overload(row_of, inline="always")
@@ -58,8 +58,8 @@ def _row_of(rows, w):  # type: ignore[no-untyped-def]
 def _mask(mask, K, weight, noise, slot, chain, word, left, right, p0, p1, window):  # type: ignore[no-untyped-def]
     """Weights of the noise words: 0 where one is the target or among its context words.
 
-    `slot` holds, for a word, one more than the place of its last draw, and `chain` for
-    each draw the same of the draw before; `slot` is all zero again at the end.
+    `slot` holds, for each word, the index of its last draw plus 1, and `chain`, for each
+    draw, that of the previous draw of the same word; `slot` is all zero again at the end.
     """
     n_shared = len(noise)
     for i in range(p1 - p0):
@@ -85,7 +85,7 @@ def _mask(mask, K, weight, noise, slot, chain, word, left, right, p0, p1, window
 
 @nb.njit(nogil=True)
 def zero_rows(n, size):  # type: ignore[no-untyped-def]
-    """Rows of zeros, each of which begins where a cache line does."""
+    """A matrix of zeros whose rows begin at cache lines."""
     width = (size + 15) // 16 * 16
     memory = np.zeros(n * width + 16, np.float32)
     start = (-(address(memory) >> 2)) & 15
@@ -93,12 +93,12 @@ def zero_rows(n, size):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, error_model="numpy", fastmath=_MATH)
-def _train(  # type: ignore[no-untyped-def]
-    text, rows1, rows2, rate, d, alpha_start, alpha_stop, window, negative, batch_size, mean,
-    corrected, slot,
-):  # fmt: skip
-    """Train on a text, as `prepare` made it; `rows1` and `rows2` are as `row_of` takes them."""
+def _train(text, rows1, rows2, rate, d, settings, chunk, slot):  # type: ignore[no-untyped-def]
+    """Train on a text from `prepare`; `rows1` and `rows2` are as `row_of` takes them."""
     word, left, right, known, first, last, noise = text
+    window, batch_size = settings.window, settings.batch_size
+    mean, corrected = settings.mean, settings.corrected
+    alpha_start, alpha_stop = chunk.alpha_start, chunk.alpha_stop
     n_shared = noise.shape[1]
     K = (n_shared + 3) // 4 * 4
     width = (d + 15) // 16 * 16
@@ -112,8 +112,9 @@ def _train(  # type: ignore[no-untyped-def]
     extra = zero_rows(5, d)
     ring_bytes = 4 * width
     p_at, g_at, nothing = address(P), address(G), address(extra)
-    # stand-ins: for rows of unknown words; for what is written in their place; for noise and
-    # target words that are none; for gradients of none; and the running sum
+    # stand-ins for missing rows, so that no step needs a branch: for reading rows of unknown
+    # words, for writing them, for missing noise and target words, and for their gradients;
+    # the last is the running sum
     sink, no_word = nothing + ring_bytes, nothing + 2 * ring_bytes
     no_gradient, run = nothing + 3 * ring_bytes, nothing + 4 * ring_bytes
     F = np.zeros(ROWS * K, np.float32)  # scores
@@ -128,12 +129,12 @@ def _train(  # type: ignore[no-untyped-def]
     x = np.zeros(ROWS, np.float32)
     share_in = np.zeros(ROWS, np.float32)
     share_out = np.zeros(ROWS, np.float32)
-    # of the target words, without and with their rates; and rates of words that go out
+    # errors at target words, without and with the words' rates; rates of words out of reach
     step = np.zeros(3 * ROWS, np.float32)
-    weight = np.float32(negative / n_shared)
+    weight = np.float32(settings.negative / n_shared)
     alpha_slope = (alpha_stop - alpha_start) / max(last - first, 1)
     loss = 0.0
-    # products of likelihoods, of which a logarithm is taken before they leave float64
+    # products of likelihoods; their logarithm is taken before they leave the range of float64
     noise_product = 1.0
     target_product = 1.0
     n_positions = 0
@@ -154,7 +155,7 @@ def _train(  # type: ignore[no-untyped-def]
             rates[k] = rate[noise[b, k]]
         for q in range(p0, p1, ROWS):
             m = min(ROWS, p1 - q)
-            # what the next step needs, and one some steps ahead
+            # rows for the next step, and for one several steps ahead
             for i in range(q + ROWS, q + 2 * ROWS):
                 if word[i] >= 0:
                     prefetch(row_of(rows2, word[i]), d)
@@ -245,7 +246,7 @@ def _train(  # type: ignore[no-untyped-def]
                         total[j] -= base[j]
                 for j in range(d):
                     base[j] = _F0
-    # rows still in reach
+    # the rows still in reach of a window
     total = extra[4]
     for i in range(last - window, last + window):
         g = G[i & wrap]
@@ -260,62 +261,16 @@ def _train(  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True, error_model="numpy", fastmath=_MATH)
-def train_chunk(  # type: ignore[no-untyped-def]
-    ids,
-    offsets,
-    start,
-    stop,
-    W1,
-    W2,
-    keep,
-    rate,
-    cumulated,
-    guide,
-    alpha_start,
-    alpha_stop,
-    window,
-    min_window,
-    negative,
-    n_shared,
-    batch_size,
-    mean,
-    corrected,
-    token_key,
-    noise_key,
-    slot,
-):
-    """Train on the tokens [start, stop); W1 and W2 change in place.
+def train_chunk(stream, words, settings, chunk, W1, W2, scratch):  # type: ignore[no-untyped-def]
+    """Train on a chunk; W1 and W2 change in place.
 
     Parameters
     ----------
-    ids : int32 array
-        The corpus; -1 is a position that is no word.
-    offsets : int64 array of shape (n_documents + 1,)
-        Where documents begin and end in `ids`.
-    start, stop : int
-        A range within the corpus. Positions see the context around it.
+    stream, words, settings, chunk
+        As in `conec.training.kernels.arguments`.
     W1, W2 : float32 arrays of shape (V, d)
-    keep : float32 array of shape (V,)
-        Probability that subsampling keeps an occurrence.
-    rate : float32 array of shape (V,)
-        By which the learning rate is multiplied for each word's rows.
-    cumulated, guide : float64 array of shape (V,), int32 array
-        The noise distribution, by `conec.vocabulary.noise_table`.
-    alpha_start, alpha_stop : float
-        Learning rate at the range's ends, linear between.
-    window, min_window : int
-        Each position's window is uniform between the two.
-    negative, n_shared : int
-        `n_shared` noise words a batch, each with weight ``negative / n_shared``.
-    batch_size : int
-        Positions that share noise words.
-    mean, corrected : bool
-        Mean or sum of the context rows; with the mean, whether the gradient is
-        divided by the number of context words too (the true gradient).
-    token_key, noise_key : uint64
-        Keys of the random numbers, see `conec.training.kernels.random.key`.
-    slot : int16 array of shape (V,)
-        Scratch, all zero before and after.
+    scratch : int16 array of shape (V,)
+        All zero before and after.
 
     Returns
     -------
@@ -325,20 +280,14 @@ def train_chunk(  # type: ignore[no-untyped-def]
     n_positions : int
         Positions trained on.
     """
-    text = prepare(
-        ids, offsets, start, stop, keep, cumulated, guide, window, min_window, n_shared,
-        batch_size, token_key, noise_key,
-    )  # fmt: skip
+    text = prepare(stream, words, settings, chunk)
     rows1, rows2 = (address(W1), W1.strides[0]), (address(W2), W2.strides[0])
-    return _train(
-        text, rows1, rows2, rate, W1.shape[1], alpha_start, alpha_stop, window, negative,
-        batch_size, mean, corrected, slot,
-    )  # fmt: skip
+    return _train(text, rows1, rows2, words.rate, W1.shape[1], settings, chunk, scratch)
 
 
 @nb.njit(nogil=True)
 def _numbered(w, place, words, n):  # type: ignore[no-untyped-def]
-    """The place of a word among the first n of `words`, where it is put if it is new; and n."""
+    """Index of a word among the first n of `words`, where a new one is appended; and n."""
     if place[w] < 0:
         words[n] = w
         place[w] = n
@@ -347,32 +296,26 @@ def _numbered(w, place, words, n):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, cache=True)
-def plan_chunk(  # type: ignore[no-untyped-def]
-    ids, offsets, start, stop, keep, cumulated, guide, window, min_window, n_shared, batch_size,
-    token_key, noise_key, place,
-):  # fmt: skip
-    """Make what is random of a range, and number its words: what `train_on_copies` begins with.
-
-    Parameters are those of `train_chunk`, and:
+def plan_chunk(stream, vocabulary, settings, chunk, place):  # type: ignore[no-untyped-def]
+    """Make the random draws of a chunk and number its words, for `train_on_copies`.
 
     Parameters
     ----------
+    stream, vocabulary, settings, chunk
+        As in `conec.training.kernels.arguments`; `vocabulary` are its `Words`.
     place : int32 array of shape (V,)
         Scratch, all -1 before and after.
 
     Returns
     -------
     text : tuple
-        As from `conec.training.kernels.sampling.prepare`, but words are places in `words`.
+        As from `conec.training.kernels.sampling.prepare`, with indices of `words` as words.
     words : int32 array of shape (n,)
-        The words of the range, each once.
+        The words of the chunk, each once.
     n_text : int
-        The first so many of them are in the text; the others are noise words only.
+        How many of them, from the first, are in the text; the others are noise words only.
     """
-    word, left, right, known, first, last, noise = prepare(
-        ids, offsets, start, stop, keep, cumulated, guide, window, min_window, n_shared,
-        batch_size, token_key, noise_key,
-    )  # fmt: skip
+    word, left, right, known, first, last, noise = prepare(stream, vocabulary, settings, chunk)
     words = np.empty(min(len(place), len(word) + noise.size), np.int32)
     n = 0
     for i in range(len(word)):
@@ -380,7 +323,7 @@ def plan_chunk(  # type: ignore[no-untyped-def]
             word[i], n = _numbered(word[i], place, words, n)
     n_text = n
     for b in range(len(noise)):
-        for k in range(n_shared):
+        for k in range(settings.n_shared):
             noise[b, k], n = _numbered(noise[b, k], place, words, n)
     words = words[:n]
     for i in range(n):
@@ -389,10 +332,11 @@ def plan_chunk(  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True)
-def _places(W, words, copies, room, used):  # type: ignore[no-untyped-def]
-    """Addresses of rows: in W, or of copies in `room`, made here, of words that others need too.
+def _rows(W, words, counts, buffer, used):  # type: ignore[no-untyped-def]
+    """Addresses of rows: in W, or of copies, made here, if other chunks use the word too.
 
-    `used` rows of the room are taken. Returns the addresses and the words that were copied.
+    Copies go to `buffer`, of which `used` rows are taken. Returns the addresses and the words
+    that were copied.
     """
     rows = np.empty(len(words), np.int64)
     for i in range(len(words)):
@@ -402,8 +346,8 @@ def _places(W, words, copies, room, used):  # type: ignore[no-untyped-def]
     for i in range(len(words)):
         if i + _AHEAD < len(words):
             prefetch(rows[i + _AHEAD], d)
-        if copies[words[i]] > 1:
-            copy = address(room) + (used + n) * room.strides[0]
+        if counts[words[i]] > 1:
+            copy = address(buffer) + (used + n) * buffer.strides[0]
             copy_row(copy, rows[i], d)
             rows[i] = copy
             copied[n] = words[i]
@@ -413,22 +357,26 @@ def _places(W, words, copies, room, used):  # type: ignore[no-untyped-def]
 
 @nb.njit(nogil=True, cache=True, error_model="numpy", fastmath=_MATH)
 def train_on_copies(  # type: ignore[no-untyped-def]
-    text, words, n_text, W1, W2, copies1, copies2, rate, alpha_start, alpha_stop, window,
-    negative, batch_size, mean, corrected, slot, room,
-):  # fmt: skip
-    """Train as `train_chunk` does, but on copies of the rows that other ranges need too.
-
-    Parameters are those of `train_chunk`, and:
+    settings, chunk, text, words, n_text, W1, W2, rate, counts1, counts2, scratch, buffer
+):
+    """Train as `train_chunk` does, with copies of the rows that other chunks use too.
 
     Parameters
     ----------
+    settings, chunk
+        As in `conec.training.kernels.arguments`.
     text, words, n_text
-        What `plan_chunk` returned.
-    copies1, copies2 : int32 arrays of shape (V,)
-        How many of the ranges that are trained at the same time need a word's row of W1
-        and of W2. Rows that no other needs are changed in place.
-    room : float32 array of shape (n, d)
-        Memory for copies; if there is not enough, more is taken.
+        From `plan_chunk`.
+    W1, W2 : float32 arrays of shape (V, d)
+        Rows that no other chunk uses change in place.
+    rate : float32 array of shape (V,)
+        Factor of the learning rate for each word's rows.
+    counts1, counts2 : int32 arrays of shape (V,)
+        How many of the chunks trained at the same time use each row of W1 and of W2.
+    scratch : int16 array of shape (V,)
+        All zero before and after.
+    buffer : float32 array of shape (n, d)
+        Memory for copies; if it is too small, a larger one is made.
 
     Returns
     -------
@@ -436,16 +384,13 @@ def train_on_copies(  # type: ignore[no-untyped-def]
         As from `train_chunk`.
     words1, words2 : int32 arrays
         The words whose rows of W1 and W2 were copied.
-    room : float32 array of shape (n, d)
-        What became of the copies: those of W1, then those of W2.
+    buffer : float32 array of shape (n, d)
+        The trained copies: those of W1, then those of W2.
     """
     d = W1.shape[1]
-    if len(room) < n_text + len(words):
-        room = zero_rows((n_text + len(words)) * 5 // 4, d)
-    at1, words1 = _places(W1, words[:n_text], copies1, room, 0)
-    at2, words2 = _places(W2, words, copies2, room, len(words1))
-    loss, n_positions = _train(
-        text, at1, at2, rate[words], d, alpha_start, alpha_stop, window, negative, batch_size,
-        mean, corrected, slot,
-    )  # fmt: skip
-    return loss, n_positions, words1, words2, room
+    if len(buffer) < n_text + len(words):
+        buffer = zero_rows((n_text + len(words)) * 5 // 4, d)
+    rows1, words1 = _rows(W1, words[:n_text], counts1, buffer, 0)
+    rows2, words2 = _rows(W2, words, counts2, buffer, len(words1))
+    loss, n_positions = _train(text, rows1, rows2, rate[words], d, settings, chunk, scratch)
+    return loss, n_positions, words1, words2, buffer

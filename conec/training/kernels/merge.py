@@ -1,4 +1,4 @@
-"""Bringing together what was trained apart: the same bits, whoever does which part."""
+"""Merging of rows that were trained on copies: the same bits, whichever thread does what."""
 
 from __future__ import annotations
 
@@ -12,85 +12,86 @@ _AHEAD = 8  # rows
 
 @nb.njit(inline="always")
 def part_of(word, n_parts):  # type: ignore[no-untyped-def]
-    """The part of the vocabulary that a word is in: as good as random, without a division."""
+    """The part of the vocabulary that a word is in: a hash, without a division."""
     mixed = (np.uint64(word) * np.uint64(0x9E3779B1)) & np.uint64(0xFFFFFFFF)
     return np.int64((mixed * np.uint64(n_parts)) >> np.uint64(32))
 
 
 @nb.njit(nogil=True, cache=True)
-def merge(W1, W2, words1, words2, rooms, row_bytes, copies1, copies2, merged, part, n_parts):  # type: ignore[no-untyped-def]
-    """Add to W1 and W2 what training made of copies of some of their rows.
+def merge(W1, W2, words1, words2, buffers, row_bytes, counts1, counts2, merged, part, n_parts):  # type: ignore[no-untyped-def]
+    """Add the changes of trained copies to the rows of W1 and W2.
 
-    Of a row with n copies, the sum of their changes over sqrt(n) is added. The sum
-    would overshoot where all have learned the same, the mean be too slow where each
-    has learned something else.
+    For a row with n copies, the sum of their changes divided by sqrt(n) is added. The sum
+    would overshoot where all copies learned the same; the mean would be too slow where each
+    learned something else.
 
     Parameters
     ----------
     W1, W2 : float32 arrays of shape (V, d)
     words1, words2 : tuples of int32 arrays
-        The words whose rows were copied, for each range.
-    rooms : tuple of int
-        Address of the copies of each range: those of rows of W1, then those of W2.
+        The words whose rows were copied, for each chunk.
+    buffers : tuple of int
+        Addresses of the copies of each chunk: those of rows of W1, then those of W2.
     row_bytes : int
-        Bytes from a copy to the next.
-    copies1, copies2 : int32 arrays of shape (V,)
-        How many copies there are of a word's rows.
+        Bytes from one copy to the next.
+    counts1, counts2 : int32 arrays of shape (V,)
+        Number of copies of each word's rows.
     merged : int32 array of shape (V,)
         Scratch, all 0 before and after.
     part, n_parts : int
         Only rows of this part of the vocabulary are merged.
     """
     for i in range(len(words1)):
-        _merge(W1, words1[i], rooms[i], row_bytes, copies1, merged, part, n_parts)
+        _merge(W1, words1[i], buffers[i], row_bytes, counts1, merged, part, n_parts)
     for i in range(len(words2)):
-        copies = rooms[i] + len(words1[i]) * row_bytes
-        _merge(W2, words2[i], copies, row_bytes, copies2, merged, part, n_parts)
+        copies = buffers[i] + len(words1[i]) * row_bytes
+        _merge(W2, words2[i], copies, row_bytes, counts2, merged, part, n_parts)
 
 
 @nb.njit(nogil=True)
-def _merge(W, words, changed, row_bytes, copies, merged, part, n_parts):  # type: ignore[no-untyped-def]
-    """Add the copies of one range; the last of them completes a row."""
+def _merge(W, words, copies, row_bytes, counts, merged, part, n_parts):  # type: ignore[no-untyped-def]
+    """Add the copies of one chunk; the last copy of a row completes it."""
     d, start, stride = W.shape[1], address(W), W.strides[0]
     ahead = 0
     for k in range(len(words)):
         while ahead < min(k + _AHEAD, len(words)):
             if part_of(words[ahead], n_parts) == part:
                 prefetch(start + words[ahead] * stride, d)
-                prefetch(changed + ahead * row_bytes, d)
+                prefetch(copies + ahead * row_bytes, d)
             ahead += 1
         w = words[k]
         if part_of(w, n_parts) != part:
             continue
-        n = copies[w]
+        n = counts[w]
         a = np.float32(1 / np.sqrt(np.float64(n)))
-        # the old row is needed n times, and only at the first of them at hand
+        # the old row is subtracted n times: all at once with the first copy, before it changes
         b = np.float32(1) - a * np.float32(n) if merged[w] == 0 else np.float32(1)
         row = start + w * stride
-        combine_rows(row, b, row, a, changed + k * row_bytes, d)
+        combine_rows(row, b, row, a, copies + k * row_bytes, d)
         merged[w] += 1
         if merged[w] == n:
             merged[w] = 0
 
 
 @nb.njit(nogil=True, cache=True)
-def count(copies1, copies2, words, n_text, by, part, n_parts):  # type: ignore[no-untyped-def]
-    """Count in how many ranges words are; `words` and `n_text` are as from `plan_chunk`.
+def count(counts1, counts2, words, n_text, by, part, n_parts):  # type: ignore[no-untyped-def]
+    """Count in how many chunks each word is; `words` and `n_text` are as from `plan_chunk`.
 
     Parameters
     ----------
-    copies1, copies2 : int32 arrays of shape (V,)
-        Counts of words in texts, and of words in texts or noise.
+    counts1, counts2 : int32 arrays of shape (V,)
+        Number of chunks with the word in the text, and with the word in the text or noise.
     words : tuple of int32 arrays
+        For each chunk.
     n_text, by : tuples of int
-        For each range; `by` is added to the counts of its words.
+        For each chunk; `by` is added to the counts of its words.
     part, n_parts : int
         Only words of this part of the vocabulary are counted.
     """
     for i in range(len(words)):
-        own, n = words[i], n_text[i]
-        for k in range(len(own)):
-            if part_of(own[k], n_parts) == part:
-                copies2[own[k]] += by[i]
-                if k < n:
-                    copies1[own[k]] += by[i]
+        for k in range(len(words[i])):
+            w = words[i][k]
+            if part_of(w, n_parts) == part:
+                counts2[w] += by[i]
+                if k < n_text[i]:
+                    counts1[w] += by[i]

@@ -1,11 +1,12 @@
 """Random numbers of the kernels: a counter goes in, 64 mixed bits come out.
 
-A draw depends on the seed, the epoch and the place in the corpus alone. So a
-token's fate (kept or not, how wide a window) is the same however the corpus is
-cut into ranges and whichever thread meets it first.
+A draw depends only on the seed, the epoch and the position in the corpus. So whether a token
+is kept, and its window, do not depend on how the corpus is cut into chunks or on threads.
 """
 
 from __future__ import annotations
+
+import functools
 
 import numba as nb
 import numpy as np
@@ -24,6 +25,7 @@ def mix(x: np.uint64) -> np.uint64:
     return x ^ (x >> _S31)
 
 
+@functools.lru_cache(maxsize=256)  # most are asked for again soon
 def key(*parts: int) -> np.uint64:
     """One 64-bit key from several integers, e.g. seed and epoch."""
     state = 0

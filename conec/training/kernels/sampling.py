@@ -1,4 +1,4 @@
-"""What is random in training on a range of tokens: subsampling, windows, noise words."""
+"""The random draws of training on a chunk: subsampling, windows, noise words."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 from conec.training.kernels.random import GOLDEN, mix
 from conec.training.kernels.step import ROWS
 
-FAR = 16  # steps that training looks ahead
+FAR = 16  # steps ahead for which rows are prefetched
 
 _U11, _U32, _U40 = np.uint64(11), np.uint64(32), np.uint64(40)
 _LOW32 = np.uint64(0xFFFFFFFF)
@@ -17,16 +17,16 @@ _TO_UNIT, _TO_UNIT64 = np.float32(2.0**-24), 2.0**-53
 
 @nb.njit(nogil=True)
 def read(ids, offsets, start, stop, keep, window, min_window, key, word, left, right, known):  # type: ignore[no-untyped-def]
-    """Copy the tokens that subsampling keeps of [start, stop), and their surroundings.
+    """Copy the tokens of [start, stop) that subsampling keeps, and those around them.
 
-    Fills, for each kept token, its word, the ends of its window (indices into the
-    copy) and the number of known words before it. The copy begins at index `window`:
-    what is before is no word. Returns the first and last + 1 index of the tokens that
-    are targets: those around them serve as context only.
+    Fills, for each kept token, its word, the ends of its window (indices into the copy) and
+    the number of known words before it. The copy begins at index `window`; earlier positions
+    hold no word. Returns the index of the first target token and that after the last; the
+    tokens around them are context only.
     """
     doc = np.searchsorted(offsets, start, side="right") - 1
     doc_start = offsets[doc]
-    # to the left of the range: as much of its document as a window can reach
+    # left of the chunk: as much of its document as a window can reach
     t = start
     missing = window
     while t > doc_start and missing > 0:
@@ -61,7 +61,7 @@ def read(ids, offsets, start, stop, keep, window, min_window, key, word, left, r
                 n += 1
                 known[n] = known[n - 1] + (1 if w >= 0 else 0)
             t += 1
-        # windows that reach past the document's end are cut there
+        # windows end at the document's end
         for i in range(max(begin, n - window), n):
             right[i] = min(right[i], n)
         begin = n
@@ -77,10 +77,9 @@ def read(ids, offsets, start, stop, keep, window, min_window, key, word, left, r
 def draw(key, n_steps, n_shared, cumulated, guide, noise):  # type: ignore[no-untyped-def]
     """Draw the noise words of `n_steps` batches, one from each of `n_shared` strata.
 
-    The k-th word of a batch is drawn from the k-th part of the distribution, all parts
-    alike in probability: words are in order of frequency, so each batch has its share
-    of frequent and of rare ones. That leaves expectations as they are and lowers the
-    variance.
+    The k-th word of a batch is drawn from the k-th of `n_shared` equally probable parts of
+    the distribution. Words are in order of frequency, so each batch has frequent and rare
+    ones: expectations stay the same, and the variance is lower.
     """
     scale = 1.0 / n_shared
     buckets = len(guide)
@@ -95,21 +94,24 @@ def draw(key, n_steps, n_shared, cumulated, guide, noise):  # type: ignore[no-un
 
 
 @nb.njit(nogil=True)
-def prepare(  # type: ignore[no-untyped-def]
-    ids, offsets, start, stop, keep, cumulated, guide, window, min_window, n_shared,
-    batch_size, token_key, noise_key,
-):  # fmt: skip
-    """Make what is random of a range: its tokens, their windows, its noise words."""
-    room = stop - start + 4 * window + 2
-    # what surrounds the text is no word, so that looking ahead and behind needs no check
-    word = np.full(room + 2 * window + batch_size + (FAR + 2) * ROWS, -1, np.int32)
-    left = np.empty(room, np.int32)
-    right = np.empty(room, np.int32)
-    known = np.empty(room + 1, np.int32)
+def prepare(stream, words, settings, chunk):  # type: ignore[no-untyped-def]
+    """Make the random draws of a chunk: its tokens, their windows, its noise words.
+
+    Parameters are those of `conec.training.kernels.arguments`.
+    """
+    ids, offsets, start, stop = stream.ids, stream.offsets, chunk.start, chunk.stop
+    window, batch_size, n_shared = settings.window, settings.batch_size, settings.n_shared
+    size = stop - start + 4 * window + 2
+    # padded with positions without a word, so that reading ahead and behind needs no check
+    word = np.full(size + 2 * window + batch_size + (FAR + 2) * ROWS, -1, np.int32)
+    left = np.empty(size, np.int32)
+    right = np.empty(size, np.int32)
+    known = np.empty(size + 1, np.int32)
     first, last = read(
-        ids, offsets, start, stop, keep, window, min_window, token_key, word, left, right, known
-    )
+        ids, offsets, start, stop, words.keep, window, settings.min_window, chunk.token_key,
+        word, left, right, known,
+    )  # fmt: skip
     n_batches = (last - first + batch_size - 1) // batch_size
     noise = np.empty((n_batches + 1, n_shared), np.int32)
-    draw(noise_key, n_batches + 1, n_shared, cumulated, guide, noise)
+    draw(chunk.noise_key, n_batches + 1, n_shared, words.cumulated, words.guide, noise)
     return word, left, right, known, first, last, noise

@@ -1,4 +1,4 @@
-"""Training on coordinates of targets, and least squares for the last layers at its end."""
+"""Training on projected targets, and least squares for the last layers at its end."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def gradients(module, X, targets, objective):
     module.zero_grad()
     rows = torch.arange(len(X))
     found, count = objective.error(module, torch.from_numpy(X), *targets.batch(rows))
-    found, _ = targets.of_all(rows, found, count)
+    found, _ = targets.full_error(rows, found, count)
     (found + objective.penalty(module, targets, len(X), torch.Generator())).backward()
     return [None if p.grad is None else p.grad.clone() for p in module.parameters()]
 
@@ -49,16 +49,14 @@ def test_losses_and_gradients_are_those_of_all_targets(kinds, penalties):
     targets, rows, objective = dense(S), torch.arange(90), Objective(**penalties)
     module = network(kinds)
     basis = find_basis(targets, rows, module.last, objective)
-    small = basis.coordinates(targets, CPU)
+    small = basis.project(targets, CPU)
     assert small.shape == (64,)
     with basis.in_place(module.last):
-        trainer = Trainer(module, objective, Schedule(10, 1, 0.1, 0, 1), 0, CPU)
         inputs = DenseInputs(torch.from_numpy(X), CPU)
-        loss = trainer.evaluate(inputs, small, rows)
+        loss = objective.evaluate(module, inputs, small, rows)
         *first, of_A = gradients(module, X, small, objective)
     assert module.last.weight.shape == (D, N, *kinds)
-    again = Trainer(module, objective, Schedule(10, 1, 0.1, 0, 1), 0, CPU)
-    assert loss == pytest.approx(again.evaluate(inputs, targets, rows), rel=1e-5)
+    assert loss == pytest.approx(objective.evaluate(module, inputs, targets, rows), rel=1e-5)
     *expected, of_W = gradients(module, X, targets, objective)
     for found, by_hand in zip(first, expected, strict=True):
         torch.testing.assert_close(found, by_hand, rtol=1e-3, atol=1e-6)
@@ -184,7 +182,8 @@ def test_an_end_for_the_worse_is_not_taken(factor, validated, penalty):
         with torch.no_grad():
             module.last.weight.mul_(factor)
 
-    trainer = Trainer(module, Objective(**penalty), Schedule(10, 1, 1e-9, 0, 1), 0, CPU)
+    objective = Objective(**penalty)
+    trainer = Trainer(module, objective, Schedule(10, 1, 1e-9, 0, 1), 0, CPU)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
         history = trainer.fit(inputs, dense(S), rows, validation, finish=finish)
@@ -193,6 +192,6 @@ def test_an_end_for_the_worse_is_not_taken(factor, validated, penalty):
     expected = before * factor if trusted or factor < 1 else before
     torch.testing.assert_close(module.last.weight.detach(), expected)
     if validated:
-        assert history.best_loss == trainer.evaluate(inputs, *validation, penalties=False)
+        assert history.best_loss == objective.evaluate(module, inputs, *validation, penalties=False)
     else:
-        assert history.best_loss == trainer.evaluate(inputs, dense(S), rows)
+        assert history.best_loss == objective.evaluate(module, inputs, dense(S), rows)

@@ -1,4 +1,4 @@
-"""Closed forms against dense numpy, and against gradient descent that shall not do better."""
+"""Closed forms against dense numpy, and against gradient descent, which must not do better."""
 
 from __future__ import annotations
 
@@ -11,9 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from simec.solvers import closed_form as exact
-from simec.solvers.als import alternating, balanced, filling, solve_rows
-from simec.solvers.closed_form import LinearFit, conjugate_gradients
+from simec.data.targets import read_targets
+from simec.linalg.svd import balanced
+from simec.solvers import initialization
+from simec.solvers import problem as problems
+from simec.solvers.als import als, impute, solve_rows
+from simec.solvers.problem import Problem, conjugate_gradients
 from tests.simec.encoder_data import as_sparse, error, fitted, make
 
 EXACT = {"solver": "exact"}
@@ -224,36 +227,36 @@ def test_a_fixed_last_layer(missing, form, scale):
     np.testing.assert_allclose(encoder.predict(X), H @ W1.reshape(-1, 3) @ W_l, atol=5e-3)
 
 
-def test_fit_second():
+def test_fit_columns():
     rng = np.random.default_rng(0)
     X, X2 = (rng.standard_normal((k, 5)).astype(np.float32) for k in (60, 40))
     R = X[:, :3] @ rng.standard_normal((3, 3)) @ X2[:, :3].T
     R = R.astype(np.float32)
     for solver, hidden in (("exact", ()), ("auto", ())):
         one = fitted(X[:50], R[:50, :30], solver=solver, hidden_layers=hidden, symmetric=0)
-        two = one.fit_second(X2[:30], R[:50, :30], X[:50])
+        two = one.fit_columns(X2[:30], R[:50, :30], X[:50])
         new = one.transform(X[50:]) @ two.transform(X2[30:]).T
         np.testing.assert_allclose(new, R[50:, 30:], atol=1e-2)
         np.testing.assert_array_equal(two.module_.last.weight.detach(), one.transform(X[:50]).T)
     some = R[:50, :30].copy()
     some[rng.random(some.shape) < 0.3] = np.nan
-    two = one.fit_second(sparse.csr_matrix(X2[:30]), as_sparse(some), X[:50], max_iter=2)
+    two = one.fit_columns(sparse.csr_matrix(X2[:30]), as_sparse(some), X[:50], max_iter=2)
     np.testing.assert_allclose(
         one.transform(X[50:]) @ two.transform(X2[30:]).T, R[50:, 30:], atol=2e-2
     )
     network = torch.nn.Sequential(torch.nn.Linear(5, 8), torch.nn.Tanh(), torch.nn.Linear(8, 3))
-    two = one.fit_second(X2[:30], R[:50, :30], X[:50], network=network, max_iter=1)
+    two = one.fit_columns(X2[:30], R[:50, :30], X[:50], network=network, max_iter=1)
     assert two.transform(X2).shape == (40, 3)
-    with pytest.raises(ValueError, match="S has to be a matrix"):
-        one.fit_second(X2[:30], lambda rows: R[rows], X[:50])
-    with pytest.raises(ValueError, match=r"last_layer has shape \(2, 9\); \(3, 9\) is needed"):
+    with pytest.raises(ValueError, match="S must be a matrix"):
+        one.fit_columns(X2[:30], lambda rows: R[rows], X[:50])
+    with pytest.raises(ValueError, match=r"last_layer must have shape \(3, 9\) .* got \(2, 9\)"):
         fitted(X, R[:, :9], last_layer=np.zeros((2, 9)))
 
 
-def test_fit_second_without_features():
+def test_fit_columns_without_features():
     _, S = make(n=20)
     one = fitted(None, S, **EXACT)
-    two = one.fit_second(None, S)
+    two = one.fit_columns(None, S)
     np.testing.assert_allclose(
         one.transform(None) @ two.transform(None).T, one.predict(), atol=1e-3
     )
@@ -292,13 +295,15 @@ def penalised(H, W1, W_l, S, ridge):
 def test_each_round_lowers_the_error(form, ridge):
     X, S = make(m=30, n=12, missing=0.4, noise=0.5)
     H = with_ones(X)
-    fit = LinearFit(lambda rows: H[rows.numpy()], 30, 7, 0, bias=True)
     wrap = sparse.csr_matrix if form == "csr" else np.asarray
-    known = wrap((~np.isnan(S)).astype(float))
+    problem = Problem(
+        30, 7, 12, 3, features=lambda rows: H[rows.numpy()], bias=True, l2=ridge,
+        S=wrap(np.nan_to_num(S)), weights=wrap((~np.isnan(S)).astype(float)),
+    )  # fmt: skip
     W_l = np.random.default_rng(3).standard_normal((3, 12))
     errors = []
     for rounds in range(1, 12):
-        found = alternating(fit, wrap(np.nan_to_num(S)), known, W_l, ridge, rounds)
+        found = als(problem, W_l, max_iter=rounds)
         errors.append(penalised(H, *found, S, ridge))
     # balancing factors does not change the product, and makes their squares the least
     assert (np.diff(errors) <= 1e-3 * errors[0]).all()
@@ -336,12 +341,12 @@ def test_unknown_entries_of_low_rank_are_found(features, scale):
 def test_rows_and_columns_of_which_nothing_is_known():
     X, S = make(m=30, n=12, missing=0.3)
     S[4], S[:, 7] = np.nan, np.nan
-    with pytest.warns(UserWarning, match="nothing is known of 1 of 30 rows and 1 of 12 columns"):
+    with pytest.warns(UserWarning, match="1 of 30 rows and 1 of 12 columns of S have no observed"):
         encoder = fitted(None, S, **EXACT)
     np.testing.assert_allclose(encoder.predict()[4], 0, atol=1e-5)
     np.testing.assert_allclose(encoder.predict()[:, 7], 0, atol=1e-5)
     for form in (as_sparse(S), np.ma.masked_invalid(S)):
-        with pytest.warns(UserWarning, match="of 1 of 30 rows and 1 of 12 columns"):
+        with pytest.warns(UserWarning, match="1 of 30 rows and 1 of 12 columns"):
             fitted(X, form, **EXACT)
 
 
@@ -360,10 +365,10 @@ def test_balanced_factors_have_the_same_product(seed, m, n, d):
     np.testing.assert_allclose(gram, np.diag(np.diag(gram)), atol=1e-7 * max(1, gram.max()))
 
 
-def test_filling_never_raises_the_error():
+def test_imputation_never_raises_the_error():
     _, S = make(m=30, rank=6, missing=0.3, noise=0.5)
     known = (~np.isnan(S)).astype(float)
-    plain = LinearFit(None, 30, 30, 0, bias=False)
+    problem = Problem(30, 30, 30, 3, S=np.nan_to_num(S), weights=known)
     errors = []
 
     def solve(pieces):
@@ -373,7 +378,7 @@ def test_filling_never_raises_the_error():
         errors.append(np.nansum((Y @ Y.T - S) ** 2))
         return Y, Y.T
 
-    Y, W_l = filling(solve, plain, np.nan_to_num(S), known, np.zeros((30, 3)), np.zeros((3, 30)))
+    Y, W_l = impute(solve, problem, np.zeros((30, 3)), np.zeros((3, 30)))
     assert (np.diff(errors) <= 1e-9).all()
     assert len(errors) > 3
     assert np.nansum((Y @ W_l - S) ** 2) == pytest.approx(min(errors))
@@ -412,7 +417,8 @@ def test_many_features_as_few(n, l2, monkeypatch):
     S = S + np.random.default_rng(1).standard_normal(S.shape).astype(np.float32)
     d = min(n, 3)
     expected = fitted(X, S, n_components=d, l2=l2, **EXACT)
-    monkeypatch.setattr(exact, "_DIRECT", 10)
+    monkeypatch.setattr(problems, "MAX_GRAM", 10)
+    monkeypatch.setattr(initialization, "MAX_GRAM", 10)
     found = fitted(X, S, n_components=d, l2=l2, **EXACT)
     scale = np.abs(expected.predict(X)).max()
     np.testing.assert_allclose(found.predict(X), expected.predict(X), atol=5e-3 * scale)
@@ -429,7 +435,8 @@ def test_many_features_as_few_with_gaps(form, monkeypatch):
     S[rng.random(S.shape) < 0.3] = np.nan
     given = as_sparse(S).tocsr() if form == "csr" else S
     expected = fitted(X, given, n_components=2, **EXACT)
-    monkeypatch.setattr(exact, "_DIRECT", 10)
+    monkeypatch.setattr(problems, "MAX_GRAM", 10)
+    monkeypatch.setattr(initialization, "MAX_GRAM", 10)
     found = fitted(X, given, n_components=2, **EXACT)
     assert expected.score(X, S) > 0.99
     assert found.score(X, S) > 0.99
@@ -444,7 +451,7 @@ def test_very_many_features_are_never_made_dense(monkeypatch):
     encoder = fitted(X, S, n_components=2, **EXACT)
     assert encoder.score(X, S) > 0.6
     # a vector of targets has rank 1
-    with pytest.warns(UserWarning, match="1 targets"):
+    with pytest.warns(UserWarning, match="more than the number of targets, 1"):
         assert fitted(X, S[:, 0], n_components=2, **EXACT).score(X, S[:, 0]) > 0.99
     part = X[:100]
     T = part.dot(part.T).tocoo().toarray()
@@ -463,14 +470,15 @@ def test_auto_is_never_worse_than_its_start(parameters, missing):
     X, S = make(missing=missing, noise=0.3)
     still = fitted(X, S, max_iter=1, **{**parameters, "learning_rate": 1e-30})
     found = fitted(X, S, max_iter=8, **parameters)
-    start = still._trainer.evaluate(*still_data(still, X, S))
-    assert found._trainer.evaluate(*still_data(found, X, S)) <= start * (1 + 1e-6)
+    start = objective_of(still, X, S)
+    assert objective_of(found, X, S) <= start * (1 + 1e-6)
     assert found.best_loss_ <= start * (1 + 1e-6)
 
 
-def still_data(encoder, X, S):
-    _, inputs, targets = encoder._read(X, S, None, reset=False)
-    return inputs, targets, torch.arange(len(X))
+def objective_of(encoder, X, S):
+    targets = read_targets(S, None, None, None, torch.device("cpu"))
+    rows = torch.arange(len(X))
+    return encoder._objective().evaluate(encoder.module_, encoder.inputs(X), targets, rows)
 
 
 def test_auto_betters_a_start_that_is_no_optimum():
