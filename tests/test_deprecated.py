@@ -52,7 +52,7 @@ def test_recommenders_and_their_parameters():
     with pytest.warns(DeprecationWarning, match="the parameter n is deprecated, use topn"):
         assert knn.recommend(2, n=1) == knn.recommend(2, topn=1)
     with pytest.warns(DeprecationWarning, match="the parameter what is deprecated, use kind"):
-        assert r.Ids([1, 2], what="user").kind == "user"
+        assert r.as_features(([1], [[2.0]]), what="item").ids.kind == "item"
     pytest.importorskip("torch")
     with pytest.warns(DeprecationWarning, match="own is|describes_biases is"):
         recommender = r.Recommender(1, own=0.5, describes_biases=False)
