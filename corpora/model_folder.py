@@ -89,7 +89,7 @@ _EARLIER_FORMATS = {
         "config.json", frozenset({"config.json", "arrays.safetensors"}), nested="*"
     ),
     "corpora.TokenStream": _EarlierFormat(
-        "tokens.json", frozenset({"tokens.json", "ids.int32", "offsets.int64"})
+        "tokens.json", frozenset({"tokens.json", "ids.int32", "offsets.int64", "vocabulary.tsv"})
     ),
 }  # fmt: skip
 _LAST_WITHOUT_MANIFEST = 2

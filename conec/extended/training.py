@@ -68,12 +68,7 @@ class FeatureChunkTrainer(chunks.ChunkTrainer):
         self._kernel = kernel
         W1, self._F1, W2 = weights
         names = Vocabulary(features.names, features.counts)
-        self._features = Features(
-            *stream.rows,
-            names.rates(config.rate_exponent),
-            np.float32(dropout),
-            np.uint64(0),  # each epoch has another
-        )
+        self._features = *stream.rows, names.rates(config.rate_exponent), np.float32(dropout)
         super().__init__(W1, W2, stream, vocabulary, config, state)
 
     def train(
@@ -86,7 +81,7 @@ class FeatureChunkTrainer(chunks.ChunkTrainer):
         key = self._key(self._config.seed, random_streams.FEATURES, state.run, state.epoch)
         loss, n_positions = self._kernel.train_chunk(
             self._stream, self._words, self._settings, self._chunk(number, length),
-            self._features._replace(key=key), W1, self._F1, W2,
+            Features(*self._features, key), W1, self._F1, W2,
         )  # fmt: skip
         return loss, n_positions
 

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import logging
-import tempfile
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sklearn.base import BaseEstimator, clone
@@ -26,6 +24,7 @@ from conec.ner.standard import COLUMNS, pair_features, standard_features, window
 from conec.types import StrPath
 from corpora.checks import check_choice, check_integer, check_number
 from corpora.errors import ModelError
+from corpora.files import temporary_folder
 from corpora.model_folder import FolderReader, open_folder, write_folder
 from corpora.readers import TaggedDocument
 
@@ -142,8 +141,8 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             )
             if sentence_labels
         )
-        with tempfile.TemporaryDirectory() as folder:
-            path = Path(folder) / "field"
+        with temporary_folder("conec-tagger-") as folder:
+            path = folder / "field"
             crf.train(
                 path, examples, c1=self.c1, c2=self.c2, max_iterations=self.max_iterations,
                 progress=progress,

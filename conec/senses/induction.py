@@ -27,7 +27,7 @@ _REACH = 5  # words on either side of an example
 _BATCH = 2048  # words: so that an interruption need not wait for all
 
 
-def context_map(
+def ridge_map(
     contexts: FloatArray, vectors: FloatArray, counts: npt.NDArray[np.int64], ridge: float
 ) -> FloatArray:
     """Ridge regression from words' mean contexts to their vectors.
@@ -87,7 +87,7 @@ def induce(
     window = settings.context(vocabulary)
     plain = normalize(W1)
     means = global_embeddings(stream, plain, window, workers=workers, progress=progress)
-    found = context_map(normalize(means), word_vectors(W1), vocabulary.counts, settings.ridge)
+    found = ridge_map(normalize(means), word_vectors(W1), vocabulary.counts, settings.ridge)
     with announce_compilation("senses"):
         ids, borders = np.asarray(stream.ids), stream.offsets.astype(np.int64)
         text, first, stop = lay_out(ids, borders, 0, len(ids))
