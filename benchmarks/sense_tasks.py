@@ -36,7 +36,7 @@ def in_context(
     assert made is not None
     if not senses:
         made = replace(
-            made, starts=np.zeros_like(made.starts), centres=made.centres[:0],
+            made, starts=np.zeros_like(made.starts), centers=made.centers[:0],
             shares=made.shares[:0], examples=made.examples[:0],
         )  # fmt: skip
     ids = [model.vocabulary.index.get(word, -1) for word in words]
@@ -254,10 +254,10 @@ def analogies_by_sense(
     )  # fmt: skip
     contexts = words[:n].copy()
     one = np.diff(single.starts[: n + 1]) > 0
-    contexts[one] = single.centres[: np.count_nonzero(one)]
+    contexts[one] = single.centers[: np.count_nonzero(one)]
     has = np.flatnonzero(np.diff(inventory.starts[: n + 1]) > 0)
     owner = np.repeat(np.arange(n), np.diff(inventory.starts[: n + 1]))
-    centres = inventory.centres[: len(owner)]
+    centres = inventory.centers[: len(owner)]
     # the text is in lower case, the questions are not; nor does gensim's score heed it
     index = {word: i for i, word in enumerate(model.vocabulary.words[:n])}
     rows = {

@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from conec import persistence
 from conec.extended import ExtendedContextEncoder
 from conec.features import Clean, Feature
-from conec.model import ContextEncoder
-from conec.persistence import ModelError
+from conec.model import ContextEncoder, has_features, open_model
 from conec.training.loop import TrainingDiverged
 from conec.types import StrPath
 from conec.vocabulary import Vocabulary
+from corpora.errors import ModelError
+from corpora.model_folder import FolderReader
 
 __all__ = [
     "ContextEncoder",
@@ -25,11 +25,16 @@ __all__ = [
     "TrainingDiverged",
     "Vocabulary",
     "load",
+    "read_from",
 ]
 
 
 def load(
-    path: StrPath, *, features: Iterable[Feature] = (), clean: Clean | None = None
+    path: StrPath,
+    *,
+    features: Iterable[Feature] = (),
+    clean: Clean | None = None,
+    verify: bool = False,
 ) -> ContextEncoder:
     """Read a model from a folder, with or without features; its weights are memory-mapped.
 
@@ -39,6 +44,9 @@ def load(
     features, clean
         Custom features and cleaning that the model was trained with; see
         `ExtendedContextEncoder.load`.
+    verify : bool, default False
+        Verify the checksum of the weights, which reads them completely. Those of other files
+        are always verified.
 
     Returns
     -------
@@ -52,6 +60,14 @@ def load(
     ModelError
         If it is damaged, not a Context Encoder, or of a newer version.
     """
-    if persistence.has_part(path, persistence.FEATURES):
-        return ExtendedContextEncoder.load(path, features=features, clean=clean)
-    return ContextEncoder.load(path)
+    with open_model(path, verify=verify) as folder:
+        return read_from(folder, features=features, clean=clean)
+
+
+def read_from(
+    folder: FolderReader, *, features: Iterable[Feature] = (), clean: Clean | None = None
+) -> ContextEncoder:
+    """Read a model from an open folder, such as one within another model; as `load`."""
+    if has_features(folder):
+        return ExtendedContextEncoder.read_from(folder, features=features, clean=clean)
+    return ContextEncoder.read_from(folder)

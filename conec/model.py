@@ -5,18 +5,18 @@ from __future__ import annotations
 import logging
 import math
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import numpy.typing as npt
 
 import corpora
-from conec import persistence
 from conec.config import Config, documents_parameters, takes_parameters_of
 from conec.contexts.mapping import ContextMap
 from conec.embedding import Embedder
-from conec.senses.files import read_senses, senses_part
+from conec.senses.inventory import SenseInventory
 from conec.training import chunks, loop
 from conec.training.chunks import TrainingState, floats
 from conec.training.weights import check_weights, initial_weights, zero_rows
@@ -27,6 +27,14 @@ from corpora.checks import check_integer, check_number
 from corpora.counting import count
 from corpora.deprecated import renamed_parameters
 from corpora.encoding import TokenStream
+from corpora.errors import ModelError
+from corpora.model_folder import (
+    FolderReader,
+    FolderWriter,
+    check_writable,
+    open_folder,
+    write_folder,
+)
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
@@ -35,6 +43,9 @@ if TYPE_CHECKING:
     from simec.explain import Explanation
 
 logger = logging.getLogger(__name__)
+
+KIND = "conec.ContextEncoder"  # of model folders
+FORMAT_VERSION = 3
 
 Callback = Callable[["ContextEncoder"], object]
 
@@ -83,6 +94,8 @@ class ContextEncoder(Embedder):
     >>> model.embed("the hospital reported no further casualties".split()).shape
     (6, 20)
     """
+
+    _reads_features: ClassVar[bool] = False  # whether a model with features can be read
 
     @takes_parameters_of(Config)
     def __init__(self, **parameters: Any) -> None:
@@ -136,7 +149,7 @@ class ContextEncoder(Embedder):
         source = corpora.open(corpus)
         _require_reiterable(source, "fit")
         if checkpoint is not None:
-            persistence.check_writable(checkpoint)
+            check_writable(checkpoint, KIND)
         self.build_vocab(source, progress=progress)
         return self.train(
             source,
@@ -298,7 +311,7 @@ class ContextEncoder(Embedder):
             shape = len(model.vocabulary), model.config.vector_size
             check_weights(name, getattr(model, name), shape)
         if checkpoint is not None:
-            persistence.check_writable(checkpoint)
+            check_writable(checkpoint, KIND)
         notify = as_callback(callbacks)
         started = time.perf_counter()
         stream = model.encode(corpus, progress=progress)
@@ -536,81 +549,156 @@ class ContextEncoder(Embedder):
             self, word_or_tokens, other, contexts, a, global_contexts=global_contexts
         )
 
-    # Disk
+    # Files
 
     def save(self, path: StrPath) -> None:
         """Write the model to a folder: safetensors and JSON, no pickle.
 
-        An older model there is replaced in one step; if anything goes wrong it stays.
+        A model that is there is replaced in one step, and stays if anything goes wrong.
+
+        ``config.json``
+            parameters, losses, and where an unfinished training run stands
+        ``vocabulary.json``
+            words and their counts, the most frequent first
+        ``weights.safetensors``
+            `W1`, `W2`, and `context_embeddings` if there are any
+        ``map.*``, ``senses.*``, ``features.*``
+            JSON and safetensors of `context_map`, `sense_inventory` and the features of an
+            `ExtendedContextEncoder`, for models that have them
+
+        Parameters
+        ----------
+        path : path
 
         Raises
         ------
         OSError
-            If the folder cannot be written, or holds something else.
+            If the folder cannot be written, or holds anything else than a Context Encoder.
         """
+        with write_folder(path, KIND, FORMAT_VERSION) as folder:
+            self.write_to(folder)
+
+    def write_to(self, folder: FolderWriter) -> None:
+        """Write the model's files, for example into a folder within another model."""
+        training = None if self.training_state is None else self.training_state.to_dict()
+        if training is not None:
+            training["losses"] = _without_nan(training["losses"])
+        data = {
+            "config": self.config.to_dict(),
+            "loss_history": _without_nan(self.loss_history_),
+            "runs": self._runs,
+            "training": training,
+        }
+        folder.write_json("config.json", data, indent=1)
+        folder.write_json("vocabulary.json", self.vocabulary.to_dict())
         weights = {"W1": self.W1, "W2": self.W2}
         if self.context_embeddings is not None:
             weights["context_embeddings"] = self.context_embeddings
-        about = {
-            "config": self.config.to_dict(),
-            # JSON has no NaN: the loss of an epoch in which no word had a context
-            "loss_history": [x if math.isfinite(x) else None for x in self.loss_history_],
-            "runs": self._runs,
-            "training": None if self.training_state is None else self.training_state.to_dict(),
-        }
-        vocabulary = {
-            "words": self.vocabulary.words,
-            "counts": self.vocabulary.counts.tolist(),
-        }
-        persistence.save(path, about, vocabulary, weights, self._parts())
-
-    def _parts(self) -> dict[str, persistence.Part]:
-        """What is saved beside words and weights."""
-        parts = {}
-        if self.sense_inventory is not None:
-            parts[persistence.SENSES] = senses_part(self.sense_inventory)
-        # one learned in the middle of an epoch, by a callback, is out of date
+        folder.write_arrays(
+            "weights.safetensors",
+            {name: array.astype(np.float32, copy=False) for name, array in weights.items()},
+        )
+        # a map that a callback learned in the middle of training is out of date
         if self.context_map is not None and self.training_state is None:
-            parts[persistence.MAP] = self.context_map.part()
-        return parts
+            folder.write_json("map.json", self.context_map.config.to_dict())
+            folder.write_arrays("map.safetensors", self.context_map.arrays())
+        if self.sense_inventory is not None:
+            folder.write_json("senses.json", self.sense_inventory.to_dict())
+            folder.write_arrays("senses.safetensors", self.sense_inventory.arrays())
 
     @classmethod
-    def load(cls, path: StrPath) -> ContextEncoder:
+    def load(cls, path: StrPath, *, verify: bool = False) -> ContextEncoder:
         """Read a model that `save` or a checkpoint wrote; its weights are memory-mapped.
+
+        Parameters
+        ----------
+        path : path
+        verify : bool, default False
+            Verify the checksum of the weights, which reads them completely. Those of other
+            files are always verified.
 
         Raises
         ------
         FileNotFoundError
-            If there is none.
+            If the folder does not exist.
         ModelError
-            If it is damaged, something else, or of a newer version; or if it was trained with
-            features: `conec.load` and `ExtendedContextEncoder.load` read such models.
+            If it is damaged, not a Context Encoder, or of a newer version; or if the model was
+            trained with features: use `conec.load` or `ExtendedContextEncoder.load`.
         """
-        if cls is ContextEncoder and persistence.has_part(path, persistence.FEATURES):
-            raise persistence.ModelError(
-                f"{path} is an ExtendedContextEncoder, which was trained with features: load it "
-                "with conec.load or ExtendedContextEncoder.load"
+        with open_model(path, verify=verify) as folder:
+            return cls.read_from(folder)
+
+    @classmethod
+    def read_from(cls, folder: FolderReader) -> ContextEncoder:
+        """Read a model from an open folder; errors as in `load`."""
+        if has_features(folder) and not cls._reads_features:
+            raise ModelError(
+                f"{folder.path} is an ExtendedContextEncoder, which was trained with features: "
+                "load it with conec.load or ExtendedContextEncoder.load"
             )
-        about, words, weights = persistence.load(path)
-        try:
-            model = cls(**Config.from_dict(about["config"]).to_dict())
-            model.vocabulary = Vocabulary(words["words"], words["counts"])
-            model.loss_history_ = floats(about["loss_history"])
-            model._runs = check_integer("runs", about["runs"], 0)
-            if about["training"] is not None:
-                model.training_state = TrainingState.from_dict(about["training"])
-        except (KeyError, TypeError, ValueError) as error:
-            raise persistence.ModelError(f"{path} is damaged: {error!r}") from error
-        if weights["W1"].shape[1] != model.config.vector_size:
-            raise persistence.ModelError(
-                f"{path} is damaged: vectors of size {weights['W1'].shape[1]}, not "
-                f"{model.config.vector_size}"
-            )
+        data = folder.read_json("config.json")
+        with damage_named(folder, "config.json"):
+            model = cls(**Config.from_dict(data["config"]).to_dict())
+            model.loss_history_ = floats(data["loss_history"])
+            model._runs = check_integer("runs", data["runs"], 0)
+            if data["training"] is not None:
+                model.training_state = TrainingState.from_dict(data["training"])
+        words = folder.read_json("vocabulary.json")
+        with damage_named(folder, "vocabulary.json"):
+            model.vocabulary = Vocabulary.from_dict(words)
+        weights = folder.map_arrays("weights.safetensors")
+        shape = len(model), model.config.vector_size
+        for name in ("W1", "W2", *(set(weights) - {"W1", "W2"})):
+            array = weights.get(name)
+            if array is None or array.shape != shape or array.dtype != np.float32:
+                raise folder.damaged(
+                    f"{name} is not a float32 array of shape {shape}", "weights.safetensors"
+                )
         model.W1, model.W2 = weights["W1"], weights["W2"]
         model.context_embeddings = weights.get("context_embeddings")
-        model.context_map = ContextMap.read(path, model.config.vector_size)
-        model.sense_inventory = read_senses(path, *model.W1.shape)
+        if state := _read_part(folder, "map"):
+            with damage_named(folder, "map.json"):
+                model.context_map = ContextMap.from_state(*state, shape[1])
+        if state := _read_part(folder, "senses"):
+            with damage_named(folder, "senses.json"):
+                model.sense_inventory = SenseInventory.from_state(*state, *shape)
         return model
+
+
+@contextmanager
+def open_model(path: StrPath, *, verify: bool = False) -> Iterator[FolderReader]:
+    """Open the folder of a Context Encoder, with or without features; errors as in `load`."""
+    with open_folder(path, KIND, FORMAT_VERSION, verify=verify, what="Context Encoder") as folder:
+        yield folder
+
+
+def has_features(folder: FolderReader) -> bool:
+    """Whether a folder holds an `ExtendedContextEncoder`, damaged or not."""
+    return not folder.names.isdisjoint({"features.json", "features.safetensors"})
+
+
+@contextmanager
+def damage_named(folder: FolderReader, name: str) -> Iterator[None]:
+    """Turn errors of a class about its state into the ModelError of a damaged file."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        raise folder.damaged(str(error) or repr(error), name) from error
+
+
+def _read_part(folder: FolderReader, name: str) -> tuple[Any, dict[str, npt.NDArray[Any]]] | None:
+    """Data and arrays of an optional part of a model; None if the model does not have it."""
+    files = f"{name}.json", f"{name}.safetensors"
+    if folder.names.isdisjoint(files):
+        return None
+    return folder.read_json(files[0]), folder.read_arrays(files[1])
+
+
+def _without_nan(losses: Sequence[float]) -> list[float | None]:
+    """Losses for JSON, which has no NaN: the loss of an epoch in which no word had a context."""
+    return [loss if math.isfinite(loss) else None for loss in losses]
 
 
 def _require_reiterable(source: corpora.Corpus, method: str) -> None:

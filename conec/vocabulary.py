@@ -1,4 +1,4 @@
-"""The vocabulary: which words a model knows, and what their counts imply."""
+"""The vocabulary: words, their counts and ids, and the probabilities derived from counts."""
 
 from __future__ import annotations
 
@@ -9,9 +9,13 @@ from functools import cached_property
 import numpy as np
 import numpy.typing as npt
 
+from conec.types import JSON
+from corpora import BREAK
+from corpora.checks import ParameterError
+
 
 class Vocabulary:
-    """Words in order of falling frequency; a word's id is its place.
+    """Words in order of decreasing frequency; the id of a word is its index.
 
     Parameters
     ----------
@@ -24,14 +28,21 @@ class Vocabulary:
     words : list of str
     counts : int64 array of shape (V,)
     index : dict of str to int
+        From words to ids.
+
+    Raises
+    ------
+    ValueError
+        If a word is not a string or occurs twice, or counts do not match the words.
     """
 
     def __init__(self, words: Iterable[str], counts: npt.ArrayLike) -> None:
-        self.words = list(words)
+        self.words = _checked_words(words)
         self.counts = np.asarray(counts, dtype=np.int64)
         if self.counts.shape != (len(self.words),):
             raise ValueError(
-                f"{len(self.words)} words need as many counts, not shape {self.counts.shape}"
+                f"counts must have one entry for each of {len(self.words)} words, got shape "
+                f"{self.counts.shape}"
             )
         if (self.counts < 0).any():
             bad = self.words[int(np.argmax(self.counts < 0))]
@@ -55,34 +66,33 @@ class Vocabulary:
         max_size: int | None = None,
         frequencies: Mapping[int, int] | None = None,
     ) -> Vocabulary:
-        """Keep the words seen often enough, the most frequent first.
+        """Create a vocabulary of the words that occur often enough, the most frequent first.
 
-        Ties are in alphabetical order, so the ids depend on the counts alone.
+        Ties are in alphabetical order, so that ids depend on the counts alone.
 
         Parameters
         ----------
         counts : mapping of str to int
         min_count : int
-            Words seen less often are left out.
+            Ignore words that occur less often.
         max_size : int, optional
-            At most so many words.
+            Maximum number of words.
         frequencies : mapping of int to int, optional
-            How many words have each count, for the message of the error, if `counts` is
-            without the rare ones.
+            How many words have each count, for the error message, if `counts` lacks the rare
+            words.
 
         Raises
         ------
         ValueError
-            If the corpus has no words, or none is frequent enough: the message says
-            which `min_count` would leave words.
+            If the corpus has no words, or none occurs often enough: the message says which
+            `min_count` would keep words.
         """
         # the empty word marks a break between sentences
-        kept = sorted(
-            ((word, n) for word, n in counts.items() if word and n >= min_count),
-            key=lambda item: (-item[1], item[0]),
-        )
+        kept = [(word, n) for word, n in counts.items() if word != BREAK and n >= min_count]
+        _checked_words(word for word, _ in kept)
+        kept.sort(key=lambda item: (-item[1], item[0]))
         if not kept:
-            seen = frequencies or Counter(n for word, n in counts.items() if word)
+            seen = frequencies or Counter(n for word, n in counts.items() if word != BREAK)
             if not seen:
                 raise ValueError("the corpus is empty: it has no words")
             most, least = max(seen), min(seen)
@@ -97,14 +107,14 @@ class Vocabulary:
 
     @cached_property
     def n_tokens(self) -> int:
-        """Occurrences of all words."""
+        """Total number of occurrences."""
         return int(self.counts.sum())
 
     def keep_probability(self, sample: float) -> npt.NDArray[np.float32]:
         """Probability that subsampling keeps an occurrence of each word.
 
         As in word2vec.c: ``(sqrt(f / sample) + 1) * sample / f`` for a relative
-        frequency f; 1 for all words if `sample` is 0, and for words never seen.
+        frequency f; 1 for all words if `sample` is 0, and for words with a count of 0.
 
         Returns
         -------
@@ -120,7 +130,7 @@ class Vocabulary:
     def sif(self, scale: float = 1e-5) -> npt.NDArray[np.float32]:
         """Weights of words in a mean: ``scale / (scale + f)`` for a relative frequency f.
 
-        Smooth inverse frequency (Arora, Liang & Ma 2017): frequent words say little.
+        Smooth inverse frequency (Arora, Liang & Ma 2017): frequent words are less informative.
 
         Returns
         -------
@@ -130,10 +140,10 @@ class Vocabulary:
         return (scale / (scale + share)).astype(np.float32)
 
     def rates(self, exponent: float) -> npt.NDArray[np.float32]:
-        """By what each word's learning rate is multiplied: ``count ** -exponent``.
+        """Factors of the words' learning rates: ``count ** -exponent``.
 
-        Words that take many steps take smaller ones, as in Adagrad (Duchi, Hazan & Singer
-        2011), but for the cost of keeping sums of squared gradients.
+        Words that are updated often have smaller steps, as in Adagrad (Duchi, Hazan & Singer
+        2011), but without its sums of squared gradients.
 
         Returns
         -------
@@ -143,9 +153,10 @@ class Vocabulary:
         return rates.astype(np.float32)
 
     def noise(self, exponent: float) -> npt.NDArray[np.float64]:
-        """Probability that each word is drawn as noise: its count to the power `exponent`.
+        """Probability that each word is drawn as noise: proportional to ``count ** exponent``.
 
-        Words never seen are not drawn, unless none was seen: then all are alike.
+        Words with a count of 0 are not drawn, unless all counts are 0: then all are equally
+        likely.
 
         Returns
         -------
@@ -164,8 +175,8 @@ class Vocabulary:
     ) -> tuple[Vocabulary, npt.NDArray[np.int64]]:
         """Add the counts of new text, and the new words that are frequent in it.
 
-        No word at hand is dropped: with `max_size`, only so many new ones are added,
-        the most frequent, as there is room for.
+        No word is dropped. With `max_size`, the most frequent of the new words are added, up to
+        that size.
 
         Returns
         -------
@@ -179,7 +190,7 @@ class Vocabulary:
         for word, n in counts.items():
             if word in total:
                 total[word] += int(n)
-            elif n >= min_count and word:
+            elif n >= min_count and word != BREAK:
                 new[word] = int(n)
         if max_size is not None and len(total) + len(new) > max_size:
             order = sorted(new.items(), key=lambda item: (-item[1], item[0]))
@@ -188,14 +199,52 @@ class Vocabulary:
         origin = [self.index.get(word, -1) for word in vocabulary.words]
         return vocabulary, np.array(origin, np.int64)
 
+    # Files
+
+    def to_dict(self) -> JSON:
+        """Return words and counts as plain data for JSON."""
+        return {"words": self.words, "counts": self.counts.tolist()}
+
+    @classmethod
+    def from_dict(cls, data: JSON) -> Vocabulary:
+        """Create it from plain data.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If the data is damaged.
+        """
+        words, counts = data["words"], data["counts"]
+        if not (isinstance(words, list) and isinstance(counts, list) and len(words) == len(counts)):
+            raise ValueError("words and counts do not match")
+        if not all(type(word) is str for word in words) or not all(
+            type(n) is int and 0 <= n < 2**63 for n in counts
+        ):
+            raise ValueError("words must be strings, and counts integers >= 0")
+        return cls(words, counts)
+
+
+def _checked_words(words: Iterable[str]) -> list[str]:
+    """Words as a list of str; ParameterError for anything else, which could not be saved."""
+    words = list(words)
+    if set(map(type, words)) <= {str}:
+        return words
+    for word in words:
+        if not isinstance(word, str):
+            raise ParameterError(
+                f"words must be strings, got {word!r} of type {type(word).__name__}. Convert the "
+                "tokens of the corpus with str()"
+            )
+    return [str(word) for word in words]
+
 
 def noise_table(
     probability: npt.NDArray[np.float64],
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
-    """Tables to draw from a distribution by inverting it, in constant time.
+    """Tables to draw from a distribution by inversion, in constant time.
 
-    Of x uniform in [0, 1), the word is the first w with ``cumulated[w] > x``; the search
-    begins at ``guide[int(x * len(guide))]`` (Chen & Asau 1974) and takes a step or two.
+    For x uniform in [0, 1), the word is the first w with ``cumulated[w] > x``; the search
+    starts at ``guide[int(x * len(guide))]`` (Chen & Asau 1974) and takes one or two steps.
 
     Returns
     -------

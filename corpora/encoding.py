@@ -6,35 +6,39 @@ passes, without loading the file into memory.
 
 from __future__ import annotations
 
-import contextlib
-import json
+import logging
 import os
 import secrets
 import shutil
-import tempfile
+import time
 import weakref
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import ExitStack, closing
 from functools import partial
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from corpora.counting.counts import uses_compiled_code
 from corpora.counting.word_table import WordTable, load, pack
-from corpora.errors import CorpusError
-from corpora.files import atomic_folder
+from corpora.errors import CorpusError, ModelError
+from corpora.files import temporary_folder
+from corpora.model_folder import FolderReader, FolderWriter, open_folder, write_folder
 from corpora.parallel import map_shards
 
 if TYPE_CHECKING:
     from corpora.corpus import Corpus
 
-__all__ = ["BREAK_ID", "FORMAT_VERSION", "TokenStream"]
+__all__ = ["BREAK_ID", "FORMAT_VERSION", "KIND", "TokenStream", "TokenStreamError", "write_tokens"]
 
-FORMAT_VERSION = 1
+logger = logging.getLogger(__name__)
+
+KIND = "corpora.TokenStream"
+FORMAT_VERSION = 3
 BREAK_ID = -1
 _UNKNOWN = -2
 
@@ -45,6 +49,10 @@ _BLOCK_TOKENS = 1 << 20  # tokens encoded before they are written
 _LOOKUP_TOKENS = 4096
 
 Block = tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], int]
+
+
+class TokenStreamError(CorpusError, ModelError):
+    """A folder holds no token stream that can be opened: none, a damaged or newer one."""
 
 
 class TokenStream:
@@ -115,8 +123,9 @@ class TokenStream:
         index : mapping of str to int
             Ids of words, from 0. All other words are omitted.
         path : path, optional
-            Folder for the result; one that holds a token stream is replaced. By
-            default a temporary one, deleted with the object.
+            Folder for the result. A folder that holds a token stream and nothing else is replaced.
+            By default a temporary folder, which is deleted at once if the system can read deleted
+            files, or else together with the object.
         workers : int, optional
             Number of threads for plain text (see :func:`corpora.counting.count`), or else of
             processes, if the corpus can be split; None uses one per core. Does not change the
@@ -127,25 +136,25 @@ class TokenStream:
         Raises
         ------
         OSError
-            If the folder cannot be written, or holds other things.
+            If the folder can't be written, or holds other files.
         CorpusError
-            If something is wrong with the contents of a file.
+            If the contents of a file are invalid.
         """
-        index = _words_only(index)
         if path is not None:
-            # The marker keeps a mistyped path from replacing a folder of other things.
-            with atomic_folder(path, marker=_ABOUT) as folder:
-                _write(folder, corpus, index, workers, progress)
+            with write_folder(path, KIND, FORMAT_VERSION) as folder:
+                write_tokens(folder, corpus, index, workers=workers, progress=progress)
             return cls.open(path)
-        folder = Path(tempfile.mkdtemp(prefix="corpora-tokens-"))
-        try:
-            _write(folder, corpus, index, workers, progress)
-            stream = cls.open(folder)
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
-        weakref.finalize(stream, shutil.rmtree, folder, ignore_errors=True)
-        return stream
+        with ExitStack() as stack:
+            temporary = stack.enter_context(temporary_folder("corpora-tokens-"))
+            encoded = _encode_ids(temporary / _IDS, corpus, index, workers, progress)
+            offsets = _offsets(encoded.lengths)
+            ids = _map(encoded.path, int(offsets[-1]))
+            stream = cls(ids, offsets, encoded.n_raw, encoded.skipped)
+            # The mapped file lives on without a name, and can't outlive this process.
+            shutil.rmtree(temporary, ignore_errors=True)
+            if temporary.exists():
+                weakref.finalize(stream, stack.pop_all().close)
+            return stream
 
     @classmethod
     def from_documents(
@@ -172,61 +181,91 @@ class TokenStream:
         return cls(np.concatenate(ids), _offsets(np.concatenate(lengths)), n_raw)
 
     @classmethod
-    def open(cls, path: str | Path) -> TokenStream:
+    def open(cls, path: str | Path, *, verify: bool = False) -> TokenStream:
         """Open a folder that `encode` wrote.
+
+        Parameters
+        ----------
+        path : path
+        verify : bool, default False
+            Whether to verify the checksum of the ids, which takes as long as reading them. The
+            checksums of all other files are always verified.
 
         Raises
         ------
-        CorpusError
-            If the folder holds no token stream, a damaged one or one of a newer format.
+        TokenStreamError
+            If the folder holds no token stream, a damaged one or one of a newer format. It is
+            a CorpusError and a ModelError.
         """
-        folder = Path(path)
-        about = _about(folder)
-        n_tokens, n_documents = about["tokens"], about["documents"]
-        for name, size in ((_IDS, 4 * n_tokens), (_OFFSETS, 8 * (n_documents + 1))):
-            file = folder / name
-            if not file.is_file():
-                raise CorpusError("the file is missing: encode the corpus again", path=file)
-            if (has := file.stat().st_size) != size:
-                raise CorpusError(
-                    f"the file is damaged: it has {has} bytes in place of {size}; encode the "
-                    "corpus again",
-                    path=file,
-                )
-        offsets = np.fromfile(folder / _OFFSETS, "<i8")
-        if offsets[0] != 0 or offsets[-1] != n_tokens or (np.diff(offsets) < 0).any():
-            raise CorpusError(
-                "the file is damaged: documents do not follow one another; encode the corpus again",
-                path=folder / _OFFSETS,
-            )
-        ids = _map(folder / _IDS, n_tokens)
-        return cls(ids, offsets, about["tokens_read"], about["lines_skipped"])
+        try:
+            with open_folder(
+                path, KIND, FORMAT_VERSION, verify=verify, what="token stream"
+            ) as folder:
+                counts = _read_counts(folder)
+                n_tokens, n_documents = counts["tokens"], counts["documents"]
+                content = folder.read_bytes(_OFFSETS)
+                if len(content) != 8 * (n_documents + 1):
+                    raise folder.damaged(
+                        f"it has {len(content)} bytes, expected {8 * (n_documents + 1)}", _OFFSETS
+                    )
+                offsets = np.frombuffer(content, "<i8").astype(np.int64)
+                if offsets[0] != 0 or offsets[-1] != n_tokens or (np.diff(offsets) < 0).any():
+                    raise folder.damaged(
+                        "the offsets of documents do not increase from 0 to the number of tokens",
+                        _OFFSETS,
+                    )
+                ids = folder.map_file(_IDS, "<i4", n_tokens)
+        except (ModelError, OSError) as error:
+            damaged = TokenStreamError(f"{error}. Encode the corpus again")
+            damaged.path = os.fspath(path)
+            raise damaged from error
+        return cls(ids, offsets, counts["tokens_read"], counts["lines_skipped"])
 
 
-def _about(folder: Path) -> dict[str, int]:
-    try:
-        about = json.loads((folder / _ABOUT).read_text(encoding="utf-8"))
-        version = about["format_version"]
-        # Looked at first: what else a newer version has is not known here.
-        if isinstance(version, int) and version > FORMAT_VERSION:
-            raise CorpusError(
-                f"token stream format {version}, this version reads up to {FORMAT_VERSION}: "
-                "update similarity-encoders",
-                path=folder,
-            )
-        names = ("tokens", "documents", "tokens_read", "lines_skipped")
-        numbers: dict[str, int] = {name: about[name] for name in names}
-        if not all(type(n) is int and n >= 0 for n in (version, *numbers.values())):
-            raise ValueError(f"numbers of {_ABOUT} are none")
-    except CorpusError:
-        raise
-    except OSError as error:
-        raise CorpusError(
-            f"no token stream, as there is no {_ABOUT} to be read ({error.strerror})", path=folder
-        ) from error
-    except (ValueError, LookupError, TypeError) as error:
-        raise CorpusError(f"no token stream, or {_ABOUT} is damaged", path=folder) from error
-    return numbers
+def _read_counts(folder: FolderReader) -> dict[str, int]:
+    data = folder.read_json(_ABOUT)
+    names = ("tokens", "documents", "tokens_read", "lines_skipped")
+    counts: dict[str, Any] = (
+        {name: data.get(name) for name in names} if isinstance(data, dict) else {}
+    )
+    if not counts or not all(type(n) is int and n >= 0 for n in counts.values()):
+        raise folder.damaged("a number is missing or invalid", _ABOUT)
+    return counts
+
+
+def write_tokens(
+    folder: FolderWriter,
+    corpus: Corpus,
+    index: Mapping[str, int],
+    *,
+    workers: int | None = 1,
+    progress: bool = False,
+) -> dict[str, int]:
+    """Encode a corpus into a folder, to which other files can be added.
+
+    Parameters
+    ----------
+    folder : FolderWriter
+        As yielded by `corpora.model_folder.write_folder` for `KIND` and `FORMAT_VERSION`.
+    corpus, index, workers, progress
+        As for `TokenStream.encode`.
+
+    Returns
+    -------
+    dict of str to int
+        Numbers of documents, tokens, tokens_read and lines_skipped.
+    """
+    encoded = _encode_ids(folder.file(_IDS), corpus, index, workers, progress)
+    offsets = _offsets(encoded.lengths)
+    folder.write_bytes(_OFFSETS, offsets.astype("<i8").tobytes())
+    counts = {
+        "documents": len(offsets) - 1,
+        "tokens": int(offsets[-1]),
+        "tokens_read": encoded.n_raw,
+        "lines_skipped": encoded.skipped,
+    }
+    folder.write_json(_ABOUT, counts, indent=1)
+    return counts
 
 
 def _words_only(index: Mapping[str, int]) -> Mapping[str, int]:
@@ -243,7 +282,7 @@ def _as_tokens(document: Iterable[str]) -> list[str]:
 
 
 def _map(path: Path, n: int) -> npt.NDArray[np.int32]:
-    # an empty file cannot be mapped
+    # An empty file can't be mapped.
     return np.memmap(path, "<i4", "r", shape=(n,)) if n else np.empty(0, np.int32)
 
 
@@ -251,48 +290,8 @@ def _offsets(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
 
 
-def _write(
-    folder: Path, corpus: Corpus, index: Mapping[str, int], workers: int | None, progress: bool
-) -> None:
-    compiled = uses_compiled_code(corpus)
-    encode = _compiled_encoder(index) if compiled else partial(_encoded_blocks, index=index)
-    shards = map_shards(
-        partial(_encode_shard, encode=encode, folder=folder),
-        corpus,
-        workers=workers,
-        progress="encoding" if progress else None,
-        threads=compiled,
-    )
-    n_raw = skipped = 0
-    lengths = [np.zeros(0, np.int64)]
-    target = folder / _IDS
-    # Closed here, so that no worker is still writing when the folder is deleted.
-    with contextlib.closing(shards):
-        for number, shard in enumerate(shards):
-            if number == 0:
-                # The whole corpus, if it is not split.
-                os.replace(shard.path, target)
-            else:
-                with open(shard.path, "rb") as source, open(target, "ab") as file:
-                    shutil.copyfileobj(source, file, 1 << 20)
-                shard.path.unlink()
-            lengths.append(shard.lengths)
-            n_raw += shard.n_raw
-            skipped += shard.skipped
-    offsets = _offsets(np.concatenate(lengths))
-    offsets.astype("<i8").tofile(folder / _OFFSETS)
-    about = {
-        "format_version": FORMAT_VERSION,
-        "documents": len(offsets) - 1,
-        "tokens": int(offsets[-1]),
-        "tokens_read": n_raw,
-        "lines_skipped": skipped,
-    }
-    (folder / _ABOUT).write_text(json.dumps(about, indent=1) + "\n", encoding="utf-8")
-
-
-class _EncodedShard(NamedTuple):
-    """An encoded shard. Its ids are in a file, as they may not fit in memory."""
+class _Encoded(NamedTuple):
+    """An encoded shard or corpus. Its ids are in a file, as they may not fit in memory."""
 
     path: Path
     lengths: npt.NDArray[np.int64]
@@ -300,9 +299,50 @@ class _EncodedShard(NamedTuple):
     skipped: int
 
 
+def _encode_ids(
+    path: Path, corpus: Corpus, index: Mapping[str, int], workers: int | None, progress: bool
+) -> _Encoded:
+    """Write the ids of a corpus to a file, with temporary files of its shards in its folder."""
+    started = time.perf_counter()
+    index = _words_only(index)
+    compiled = uses_compiled_code(corpus)
+    encode = _compiled_encoder(index) if compiled else partial(_encoded_blocks, index=index)
+    shards = map_shards(
+        partial(_encode_shard, encode=encode, folder=path.parent),
+        corpus,
+        workers=workers,
+        progress="encoding" if progress else None,
+        threads=compiled,
+    )
+    n_raw = skipped = 0
+    lengths = [np.zeros(0, np.int64)]
+    # Closed here, so that no worker is still writing when the folder is deleted.
+    with closing(shards):
+        for number, shard in enumerate(shards):
+            if number == 0:
+                # The whole corpus, if it is not split.
+                os.replace(shard.path, path)
+            else:
+                with open(shard.path, "rb") as source, open(path, "ab") as file:
+                    shutil.copyfileobj(source, file, 1 << 20)
+                shard.path.unlink()
+            lengths.append(shard.lengths)
+            n_raw += shard.n_raw
+            skipped += shard.skipped
+    encoded = _Encoded(path, np.concatenate(lengths), n_raw, skipped)
+    logger.info(
+        "encoded %d documents, %d of %d tokens, in %.1f s",
+        len(encoded.lengths),
+        encoded.lengths.sum(),
+        n_raw,
+        time.perf_counter() - started,
+    )
+    return encoded
+
+
 def _encode_shard(
     shard: Corpus, encode: Callable[[Corpus], Iterator[Block]], folder: Path
-) -> _EncodedShard:
+) -> _Encoded:
     path = folder / f"shard-{secrets.token_hex(8)}"
     lengths = [np.zeros(0, np.int64)]
     n_raw = 0
@@ -311,7 +351,7 @@ def _encode_shard(
             ids.astype("<i4", copy=False).tofile(file)
             lengths.append(block_lengths)
             n_raw += raw
-    return _EncodedShard(path, np.concatenate(lengths), n_raw, shard.skipped)
+    return _Encoded(path, np.concatenate(lengths), n_raw, shard.skipped)
 
 
 def _compiled_encoder(index: Mapping[str, int]) -> Callable[[Corpus], Iterator[Block]]:

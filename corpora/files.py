@@ -41,6 +41,7 @@ Contents = Callable[[Path, bool], Collection[str]]
 
 # Errors of the disk itself, as opposed to those of the program that writes.
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
+_TMPDIR = "temporary files; TMPDIR names another folder"
 _DAY = 24 * 60 * 60  # seconds
 
 
@@ -283,6 +284,7 @@ def temporary_folder(prefix: str, parent: StrPath | None = None) -> Iterator[Pat
     OSError
         If it cannot be made; the message names the parent.
     """
+    why = _TMPDIR if parent is None else "temporary files"
     parent = Path(tempfile.gettempdir() if parent is None else parent)
     for path in _matching(parent, re.compile(rf"{re.escape(prefix)}[0-9a-f]{{12}}")):
         with _abandoned(path) as dead:
@@ -292,8 +294,10 @@ def temporary_folder(prefix: str, parent: StrPath | None = None) -> Iterator[Pat
 
     def make() -> Path:
         path = parent / f"{prefix}{secrets.token_hex(6)}"
-        with temporary_files_in(parent):
+        try:
             path.mkdir(mode=0o700)
+        except OSError as error:
+            raise OSError(error.errno, f"{error.strerror} ({why})", str(parent)) from error
         return path
 
     path, descriptor = _owned(make)
@@ -311,8 +315,7 @@ def temporary_files_in(folder: StrPath) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        message = f"{error.strerror} (temporary files; TMPDIR names another folder)"
-        raise type(error)(error.errno, message, os.fspath(folder)) from error
+        raise OSError(error.errno, f"{error.strerror} ({_TMPDIR})", os.fspath(folder)) from error
 
 
 # Replacement in one step

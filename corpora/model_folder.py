@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import importlib.metadata
 import json
 import math
 import os
@@ -89,7 +88,7 @@ _EARLIER_FORMATS = {
         "config.json", frozenset({"config.json", "arrays.safetensors"}), nested="*"
     ),
     "corpora.TokenStream": _EarlierFormat(
-        "tokens.json", frozenset({"tokens.json", "ids.int32", "offsets.int64"})
+        "tokens.json", frozenset({"tokens.json", "ids.int32", "offsets.int64", "vocabulary.tsv"})
     ),
 }  # fmt: skip
 _LAST_WITHOUT_MANIFEST = 2
@@ -269,6 +268,8 @@ class _Manifest(NamedTuple):
 
 
 def _program() -> str:
+    import importlib.metadata  # slow: only saves need it
+
     try:
         return f"similarity-encoders {importlib.metadata.version('similarity-encoders')}"
     except importlib.metadata.PackageNotFoundError:

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from conec import ContextEncoder, ExtendedContextEncoder, ModelError, persistence
+from conec import ContextEncoder, ExtendedContextEncoder, ModelError
 from conec.cli.options import load_model
+from conec.model import KIND
 from corpora import Corpus
 from corpora.cli.app import INTERRUPTED, fail
 from corpora.cli.options import report_skipped
 from corpora.counting import Counts, count
 from corpora.encoding import TokenStream
-from corpora.files import check_folder
+from corpora.model_folder import check_writable
 
 if TYPE_CHECKING:
     from conec.training.chunks import TrainingState
@@ -36,9 +37,9 @@ def check_target(out: Path) -> ContextEncoder | None:
     Raises
     ------
     OSError
-        If `out` cannot be written, or holds anything other than a model.
+        If `out` cannot be written, or holds anything other than a Context Encoder.
     """
-    check_folder(out, marker=persistence.WEIGHTS)
+    check_writable(out, KIND)
     model = _load_if_any(out)
     return model if model is not None and model.training_state is not None else None
 

@@ -1,4 +1,4 @@
-"""How good word vectors are: analogies, agreement with human ratings, entities found."""
+"""Evaluation: analogies, agreement with human similarity ratings, named entities."""
 
 from __future__ import annotations
 

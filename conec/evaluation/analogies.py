@@ -2,38 +2,42 @@
 
 from __future__ import annotations
 
+import logging
 import math
-import os
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from conec.evaluation.similarity import checked_vectors, first_index
+from conec.types import StrPath
+from corpora.checks import check_choice, check_integer
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
-StrPath = str | os.PathLike[str]
-Questions = StrPath | Mapping[str, Iterable[Sequence[str]]] | Iterable[str]
+Questions: TypeAlias = "StrPath | Mapping[str, Iterable[Sequence[str]]] | Iterable[str]"
 
-# Bytes of the largest temporary array (questions of a batch times words).
+logger = logging.getLogger(__name__)
+
+# of the largest temporary array (questions of a batch times words)
 _BATCH_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
 class AnalogyResult:
-    """How many analogy questions were answered right.
+    """Numbers of analogy questions and of correct answers.
 
     Attributes
     ----------
     sections : dict of str to (int, int)
-        Right answers and questions asked, by section, in the order of the file.
+        Numbers of correct answers and of questions by section, in the order of the file.
     n_skipped : int
-        Questions left out because one of their words has no vector, only a zero vector, or is
-        not among the words that were searched.
+        Number of questions that were skipped because one of their words has no vector, has a
+        zero vector, or is not among the first `restrict_vocab` words.
     """
 
     sections: dict[str, tuple[int, int]]
@@ -41,17 +45,17 @@ class AnalogyResult:
 
     @property
     def correct(self) -> int:
-        """Right answers in all sections."""
+        """Number of correct answers in all sections."""
         return sum(correct for correct, _ in self.sections.values())
 
     @property
     def total(self) -> int:
-        """Questions asked in all sections, without those skipped."""
+        """Number of questions in all sections, without those skipped."""
         return sum(total for _, total in self.sections.values())
 
     @property
     def accuracy(self) -> float:
-        """Share of right answers, from 0 to 1; NaN if no question was asked."""
+        """Share of correct answers, from 0 to 1; NaN if there were no questions."""
         return _share(self.sections.values())
 
     @property
@@ -65,7 +69,7 @@ class AnalogyResult:
         return _share(n for name, n in self.sections.items() if name.startswith("gram"))
 
     def to_dict(self) -> dict[str, object]:
-        """Return everything as a dict for JSON; an accuracy over no questions is None."""
+        """Return all results as plain data for JSON; an accuracy of no questions is None."""
         shares = {name: getattr(self, name) for name in ("accuracy", "semantic", "syntactic")}
         return {
             **{name: None if math.isnan(value) else value for name, value in shares.items()},
@@ -94,27 +98,27 @@ def analogies(
     case_insensitive: bool = True,
     batch_size: int | None = None,
 ) -> AnalogyResult:
-    """Answer analogy questions and count the right answers.
+    """Answer analogy questions and count the correct answers.
 
     Parameters
     ----------
     vectors : gensim.models.KeyedVectors
-        The word vectors, most frequent words first. Left as they are.
+        Word vectors, most frequent words first; they are not changed.
     questions : path, mapping or iterable of str
         A file in the format of ``questions-words.txt``, its lines, or a mapping of section to
         questions of four words, such as ``corpora.datasets.load("questions-words")``.
     restrict_vocab : int or None, default=30_000
-        Ask only questions whose four words are among so many first words, and look for the answer
-        among these. None for all words.
+        Use only the first `restrict_vocab` words: questions with other words are skipped, and
+        answers are searched among these. None: all words.
     method : {"3cosadd", "3cosmul"}, default="3cosadd"
         The answer to a : b = c : ? is the word x with the largest cos(x, b) - cos(x, a) +
         cos(x, c) [1]_, or the largest cos'(x, b) cos'(x, c) / cos'(x, a) with cos' =
-        (1 + cos) / 2 [2]_. The words a, b and c themselves are no answers.
+        (1 + cos) / 2 [2]_. The words a, b and c are excluded.
     case_insensitive : bool, default=True
-        Whether case is ignored. Of several words that differ in case only, the first in the
-        vocabulary gives the vector of a question word, and none of them is an answer.
+        Ignore case. Of words that differ only in case, the first in the vocabulary is used for a
+        question word, and all of them are excluded as answers.
     batch_size : int, optional
-        Questions at a time; by default so many that a temporary array has 64 MB.
+        Number of questions at a time. By default, temporary arrays have at most 64 MB.
 
     Returns
     -------
@@ -123,14 +127,14 @@ def analogies(
     Raises
     ------
     ValueError
-        If a line is malformed (it names file and line), there are no questions, or a vector holds
-        NaN or infinity.
+        If a line is malformed (the message names file and line), there are no questions, or a
+        vector contains NaN or infinity.
 
     Notes
     -----
-    Counts are those of ``KeyedVectors.evaluate_word_analogies`` with the same `restrict_vocab`.
-    The one exception: if the five words nearest to the answer are all spellings of a, b and c,
-    gensim gives up, and the search here goes on.
+    The counts equal those of ``KeyedVectors.evaluate_word_analogies`` with the same
+    `restrict_vocab`, with one exception: if the five words nearest to the answer are all
+    spellings of a, b and c, gensim gives up, and this function searches on.
 
     References
     ----------
@@ -148,12 +152,12 @@ def analogies(
     >>> analogies(vectors, [": royal", "man king woman queen"]).accuracy
     1.0
     """
-    if method not in ("3cosadd", "3cosmul"):
-        raise ValueError(f"method must be '3cosadd' or '3cosmul', not {method!r}")
-    if restrict_vocab is not None and restrict_vocab < 1:
-        raise ValueError(f"restrict_vocab must be at least 1 or None, not {restrict_vocab}")
-    if batch_size is not None and batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1, not {batch_size}")
+    check_choice("method", method, ("3cosadd", "3cosmul"))
+    if restrict_vocab is not None:
+        check_integer("restrict_vocab", restrict_vocab, 1)
+    if batch_size is not None:
+        check_integer("batch_size", batch_size, 1)
+    begin = time.perf_counter()
     by_section = _sections(questions)
 
     matrix = checked_vectors(vectors, restrict_vocab).astype(np.float32, copy=False)
@@ -164,15 +168,15 @@ def analogies(
 
     words = vectors.index_to_key[: len(unit)]
     index = first_index(words, case_insensitive=case_insensitive)
-    # A zero vector has no direction, so its word is treated as one that is not there.
+    # a zero vector has no direction, so its word counts as missing
     index = {word: i for word, i in index.items() if usable[i]}
     names: list[str] = []
     rows: list[list[int]] = []
     section_of: list[int] = []
     n_skipped = 0
-    for number, (name, asked) in enumerate(by_section.items()):
+    for number, (name, section) in enumerate(by_section.items()):
         names.append(name)
-        for question in asked:
+        for question in section:
             row = [index.get(w.upper() if case_insensitive else w, -1) for w in question]
             if -1 in row:
                 n_skipped += 1
@@ -181,7 +185,7 @@ def analogies(
                 section_of.append(number)
 
     quadruples = np.array(rows, dtype=np.int64).reshape(-1, 4)
-    # The first index stands for all spellings of a word.
+    # the index of the first spelling represents all spellings of a word
     spelling = np.array(
         [index.get(w.upper() if case_insensitive else w, -1) for w in words], dtype=np.int64
     )
@@ -193,9 +197,11 @@ def analogies(
         _exclude(scores, batch[:, :3], spelling, usable)
         answers[start : start + step] = scores.argmax(axis=1)
     correct = spelling[answers] == quadruples[:, 3]
-    # If all words are excluded, argmax gives a question word: that is no answer.
+    # if all words are excluded, argmax returns a question word, which is not an answer
     correct &= (quadruples[:, :3] != quadruples[:, 3:]).all(axis=1)
 
+    seconds = time.perf_counter() - begin
+    logger.info("%d questions, %d skipped, in %.1f s", len(quadruples), n_skipped, seconds)
     member = np.array(section_of, dtype=np.int64)
     totals = np.bincount(member, minlength=len(names))
     rights = np.bincount(member[correct], minlength=len(names))
@@ -211,8 +217,8 @@ def _sections(questions: Questions) -> Mapping[str, Iterable[Sequence[str]]]:
     if not isinstance(questions, Mapping):
         questions = read_analogies(questions)
     sections = {name: [tuple(question) for question in qs] for name, qs in questions.items()}
-    for name, asked in sections.items():
-        for question in asked:
+    for name, section in sections.items():
+        for question in section:
             if len(question) != 4:
                 raise ValueError(f"section {name!r}: {question!r} is not a question of 4 words")
     if not any(sections.values()):
@@ -221,7 +227,7 @@ def _sections(questions: Questions) -> Mapping[str, Iterable[Sequence[str]]]:
 
 
 def _add(unit: NDArray[np.float32], batch: NDArray[np.int64]) -> NDArray[np.float32]:
-    """3CosAdd of all words, shape (questions, words), up to a positive factor per question."""
+    """Compute 3CosAdd of all words, shape (questions, words), up to a factor per question."""
     target: NDArray[np.float32] = unit[batch[:, 1]]
     target -= unit[batch[:, 0]]
     target += unit[batch[:, 2]]
@@ -229,16 +235,16 @@ def _add(unit: NDArray[np.float32], batch: NDArray[np.int64]) -> NDArray[np.floa
 
 
 def _mul(unit: NDArray[np.float32], batch: NDArray[np.int64]) -> NDArray[np.float32]:
-    """3CosMul of all words, shape (questions, words)."""
-    # Questions that follow each other share words, so each word is compared once per batch.
-    distinct, place = np.unique(batch[:, :3], return_inverse=True)
-    place = place.reshape(-1, 3)
+    """Compute 3CosMul of all words, shape (questions, words)."""
+    # consecutive questions share words, so each word is compared once per batch
+    distinct, positions = np.unique(batch[:, :3], return_inverse=True)
+    positions = positions.reshape(-1, 3)
     shifted = unit[distinct] @ unit.T
     shifted += 1
     shifted *= 0.5
-    scores: NDArray[np.float32] = shifted[place[:, 1]]
-    scores *= shifted[place[:, 2]]
-    scores /= shifted[place[:, 0]] + np.float32(1e-6)
+    scores: NDArray[np.float32] = shifted[positions[:, 1]]
+    scores *= shifted[positions[:, 2]]
+    scores /= shifted[positions[:, 0]] + np.float32(1e-6)
     return scores
 
 
@@ -248,7 +254,7 @@ def _exclude(
     spelling: NDArray[np.int64],
     usable: NDArray[np.bool_],
 ) -> None:
-    """Set scores to minus infinity where the word is no answer."""
+    """Set scores of words that are excluded as answers to minus infinity."""
     np.put_along_axis(scores, asked, -np.inf, axis=1)
     if not usable.all():
         scores[:, ~usable] = -np.inf

@@ -1,4 +1,4 @@
-"""Named entities in sequences of tags, and how many of them were found: conlleval's rules."""
+"""Named entities in sequences of tags, and their scores, computed as by conlleval."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ class Entity(NamedTuple):
 
 @dataclass(frozen=True)
 class EntityScores:
-    """How many entities were found, and how many of what was found are right.
+    """Numbers of true, predicted and correct entities, and scores computed from them.
 
-    An entity is right if its type, its first and its last token are.
+    A predicted entity is correct if its type, first token and last token are.
 
     Attributes
     ----------
     n_true, n_found, n_right : int
+        Numbers of true, predicted and correct entities.
     by_type : dict of str to EntityScores
-        The same for each type of entity; empty for these themselves.
+        Scores of each type of entity; empty in the scores of a type.
     """
 
     n_true: int
@@ -37,12 +38,12 @@ class EntityScores:
 
     @property
     def precision(self) -> float:
-        """Share of what was found that is right; 0 if nothing was found."""
+        """Share of predicted entities that are correct; 0 if there are none."""
         return self.n_right / self.n_found if self.n_found else 0.0
 
     @property
     def recall(self) -> float:
-        """Share of the entities that were found; 0 if there are none."""
+        """Share of true entities that were predicted; 0 if there are none."""
         return self.n_right / self.n_true if self.n_true else 0.0
 
     @property
@@ -52,7 +53,7 @@ class EntityScores:
         return 2 * self.n_right / both if both else 0.0
 
     def to_dict(self) -> dict[str, Any]:
-        """Counts and scores, for JSON."""
+        """Return counts and scores as plain data for JSON."""
         scores = {"precision": self.precision, "recall": self.recall, "f1": self.f1}
         return (
             asdict(self) | scores | {"by_type": {k: v.to_dict() for k, v in self.by_type.items()}}
@@ -65,10 +66,10 @@ def entities(tags: Sequence[str]) -> list[Entity]:
     Parameters
     ----------
     tags : sequence of str
-        ``O`` outside of entities, elsewhere a prefix, a hyphen and a type. Prefixes are those
-        of IOB1, IOB2, IOE and IOBES (``B I E S``), mixed as they may be: an entity begins at
-        ``B`` or ``S``, after ``E`` or ``S``, after ``O`` and where the type changes, as in the
-        script of the CoNLL shared tasks.
+        ``O`` outside of entities, otherwise a prefix, a hyphen and a type. The prefixes
+        ``B I E S`` of IOB1, IOB2, IOE and IOBES may be mixed: an entity begins at ``B`` or ``S``,
+        after ``E`` or ``S``, after ``O`` and where the type changes, as in the script of the
+        CoNLL shared tasks.
 
     Returns
     -------
@@ -77,46 +78,51 @@ def entities(tags: Sequence[str]) -> list[Entity]:
     Raises
     ------
     ValueError
-        If a tag is none of these.
+        If a tag is invalid.
 
     Examples
     --------
     >>> entities(["I-PER", "I-PER", "O", "I-LOC"])
     [Entity(type='PER', start=0, stop=2), Entity(type='LOC', start=3, stop=4)]
     """
-    found: list[Entity] = []
-    start, inside, ended = 0, "", True
+    result: list[Entity] = []
+    start, current_type, ended = 0, "", True
     for i, tag in enumerate(tags):
-        prefix, kind = _parts(tag)
-        if inside and (not kind or ended or kind != inside or prefix in "BS"):
-            found.append(Entity(inside, start, i))
-            inside = ""
-        if kind and not inside:
-            start, inside = i, kind
+        prefix, entity_type = _parse_tag(tag)
+        if current_type and (
+            not entity_type or ended or entity_type != current_type or prefix in "BS"
+        ):
+            result.append(Entity(current_type, start, i))
+            current_type = ""
+        if entity_type and not current_type:
+            start, current_type = i, entity_type
         ended = prefix in "ES"
-    if inside:
-        found.append(Entity(inside, start, len(tags)))
-    return found
+    if current_type:
+        result.append(Entity(current_type, start, len(tags)))
+    return result
 
 
-def _parts(tag: str) -> tuple[str, str]:
+def _parse_tag(tag: str) -> tuple[str, str]:
+    """Prefix and type of a tag."""
     if tag in _OUTSIDE:
         return "O", ""
-    prefix, _, kind = tag.partition("-")
-    if prefix not in ("B", "I", "E", "S") or not kind:
-        raise ValueError(f"{tag!r} is no tag: they are O, or as B-PER and I-PER (or E-, S-)")
-    return prefix, kind
+    prefix, _, entity_type = tag.partition("-")
+    if prefix not in ("B", "I", "E", "S") or not entity_type:
+        raise ValueError(
+            f"{tag!r} is not a valid tag: tags are O, or like B-PER, I-PER, E-PER and S-PER"
+        )
+    return prefix, entity_type
 
 
 def entity_scores(
     true: Iterable[Sequence[str]], predicted: Iterable[Sequence[str]]
 ) -> EntityScores:
-    """Score the tags of sentences, as conlleval does.
+    """Score predicted tags of sentences, as conlleval does.
 
     Parameters
     ----------
     true, predicted : iterables of sequences of str
-        Tags of the same sentences, of any of the schemes that `entities` reads.
+        Tags of the same sentences, in any scheme that `entities` reads.
 
     Returns
     -------
@@ -125,18 +131,19 @@ def entity_scores(
     Raises
     ------
     ValueError
-        If sentences differ in number or in length, or a tag is none.
+        If the numbers or lengths of sentences differ, or a tag is invalid.
     """
     counts: dict[str, Any] = {}
-    for number, (own, other) in enumerate(zip(true, predicted, strict=True)):
-        if len(own) != len(other):
+    for number, (true_tags, predicted_tags) in enumerate(zip(true, predicted, strict=True)):
+        if len(true_tags) != len(predicted_tags):
             raise ValueError(
-                f"sentence {number} has {len(own)} tags and {len(other)} predicted ones"
+                f"sentence {number} has {len(true_tags)} tags and {len(predicted_tags)} predicted "
+                "ones"
             )
-        sets = set(entities(own)), set(entities(other))
-        for place, group in enumerate((*sets, sets[0] & sets[1])):
+        sets = set(entities(true_tags)), set(entities(predicted_tags))
+        for i, group in enumerate((*sets, sets[0] & sets[1])):
             for entity in group:
-                counts.setdefault(entity.type, [0, 0, 0])[place] += 1
-    by_type = {kind: EntityScores(*numbers) for kind, numbers in sorted(counts.items())}
+                counts.setdefault(entity.type, [0, 0, 0])[i] += 1
+    by_type = {name: EntityScores(*numbers) for name, numbers in sorted(counts.items())}
     n_true, n_found, n_right = (sum(c[i] for c in counts.values()) for i in range(3))
     return EntityScores(n_true, n_found, n_right, by_type)

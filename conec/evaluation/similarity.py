@@ -1,4 +1,4 @@
-"""Agreement of cosine similarities with human ratings of word pairs."""
+"""Correlation of cosine similarities with human ratings of word pairs."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from conec.interop.checks import check_vectors
+from conec.types import StrPath
+from corpora.checks import check_choice
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
-StrPath = str | os.PathLike[str]
-
 
 @dataclass(frozen=True)
 class SimilarityResult:
-    """Agreement with human ratings.
+    """Correlation with human ratings.
 
     Attributes
     ----------
     spearman, pearson : float
-        Correlation of cosine similarity and rating over the `n` pairs; NaN if either is constant.
+        Correlation of cosine similarity and rating over `n` pairs; NaN if either is constant.
     n : int
-        Pairs that went in.
+        Number of pairs that were used.
     n_oov : int
-        Pairs with a word that has no vector, or only a zero vector. They are among the `n` if
-        they were counted as similarity 0, otherwise not.
+        Number of pairs with a word that has no vector or a zero vector. They are included in `n`
+        only if they counted as similarity 0.
     """
 
     spearman: float
@@ -44,14 +44,14 @@ class SimilarityResult:
 
 
 def checked_vectors(vectors: KeyedVectors, limit: int | None = None) -> NDArray[np.float32]:
-    """Return the first `limit` vectors, shape (n, size), or raise ValueError if they are bad."""
+    """Return the first `limit` vectors, shape (n, size); ValueError if they are invalid."""
     matrix: NDArray[np.float32] = vectors.vectors[:limit]
     check_vectors(matrix, vectors.index_to_key[:limit])
     return matrix
 
 
 def first_index(words: list[str], *, case_insensitive: bool) -> dict[str, int]:
-    """Map every word to its index; of words that differ in case only, the first counts."""
+    """Map each word to its index; of words that differ only in case, to that of the first."""
     index: dict[str, int] = {}
     for i, word in enumerate(words):
         index.setdefault(word.upper() if case_insensitive else word, i)
@@ -70,16 +70,16 @@ def word_similarity(
     Parameters
     ----------
     vectors : gensim.models.KeyedVectors
-        The word vectors. Left as they are.
+        Word vectors; they are not changed.
     pairs : path or iterable of (str, str, float)
-        Word pairs with a rating: a file (see `corpora.datasets.read_word_pairs`) or what
-        `corpora.datasets.load` returns for such a set.
+        Word pairs with a rating: a file (see `corpora.datasets.read_word_pairs`) or the result of
+        `corpora.datasets.load` for such a data set.
     case_insensitive : bool, default=True
-        Whether case is ignored. Of several words that differ in case only, the first in the
-        vocabulary counts, which is the most frequent one if it is sorted.
+        Ignore case. Of words that differ only in case, the first in the vocabulary is used: the
+        most frequent one if it is sorted.
     oov : {"skip", "zero", "error"}, default="skip"
-        What becomes of a pair with a word that has no vector or only a zero vector: it is left
-        out, counts as similarity 0, or is an error.
+        Handling of pairs with a word that has no vector or a zero vector: "skip" ignores them,
+        "zero" counts them as similarity 0, "error" raises ValueError.
 
     Returns
     -------
@@ -88,12 +88,12 @@ def word_similarity(
     Raises
     ------
     ValueError
-        If fewer than two pairs are left, a vector holds NaN or infinity, a line of the file is
-        malformed, or a word is missing and `oov` is "error".
+        If fewer than two pairs remain, a vector contains NaN or infinity, a line of the file is
+        malformed, or a word has no vector and `oov` is "error".
 
     Notes
     -----
-    Gives what ``KeyedVectors.evaluate_word_pairs`` gives, up to rounding.
+    The result equals that of ``KeyedVectors.evaluate_word_pairs``, up to rounding.
 
     Examples
     --------
@@ -104,13 +104,12 @@ def word_similarity(
     >>> word_similarity(vectors, rated).spearman
     1.0
     """
-    # Imported here since scipy.stats alone takes longer to import than everything else.
+    # imported here because scipy.stats takes longer to import than everything else
     from scipy import stats
 
     from corpora.datasets import read_word_pairs
 
-    if oov not in ("skip", "zero", "error"):
-        raise ValueError(f"oov must be 'skip', 'zero' or 'error', not {oov!r}")
+    check_choice("oov", oov, ("skip", "zero", "error"))
     rated = list(read_word_pairs(pairs) if isinstance(pairs, (str, os.PathLike)) else pairs)
     matrix = checked_vectors(vectors)
     index = first_index(vectors.index_to_key, case_insensitive=case_insensitive)
@@ -122,19 +121,19 @@ def word_similarity(
     scores = np.array([score for _, _, score in rated], dtype=np.float64)
     left, right = (matrix[rows[:, side]].astype(np.float64) for side in (0, 1))
     norms = np.linalg.norm(left, axis=1) * np.linalg.norm(right, axis=1)
-    known = (rows >= 0).all(axis=1) & (norms > 0)
-    if oov == "error" and not known.all():
-        a, b, _ = rated[int(np.flatnonzero(~known)[0])]
-        raise ValueError(f"the pair ({a!r}, {b!r}) has a word without a vector")
+    has_vectors = (rows >= 0).all(axis=1) & (norms > 0)
+    if oov == "error" and not has_vectors.all():
+        a, b, _ = rated[int(np.flatnonzero(~has_vectors)[0])]
+        raise ValueError(f"the pair ({a!r}, {b!r}) contains a word without a vector")
     cosine = np.zeros(len(rated))
-    np.divide((left * right).sum(axis=1), norms, out=cosine, where=known)
-    n_oov = int((~known).sum())
+    np.divide((left * right).sum(axis=1), norms, out=cosine, where=has_vectors)
+    n_oov = int((~has_vectors).sum())
     if oov == "skip":
-        cosine, scores = cosine[known], scores[known]
+        cosine, scores = cosine[has_vectors], scores[has_vectors]
     if len(scores) < 2:
         raise ValueError(
-            f"a correlation needs at least 2 pairs: of {len(rated)}, {n_oov} have a word without "
-            f"a vector"
+            f"a correlation needs at least 2 pairs: of {len(rated)}, {n_oov} contain a word "
+            "without a vector"
         )
     return SimilarityResult(
         spearman=float(stats.spearmanr(cosine, scores).statistic),

@@ -1,16 +1,15 @@
-"""The extended Context Encoder: features of the target word are inputs beside its context."""
+"""The extended Context Encoder, with features of the target word as additional inputs."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, cast, overload
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast, overload
 
 import numpy as np
 
 import corpora
-from conec import persistence, random_streams
+from conec import random_streams
 from conec.config import with_signature
 from conec.extended.training import (
     FeatureChunkTrainer,
@@ -23,13 +22,15 @@ from conec.extended.training import (
 from conec.extended.vocabulary import FeatureVocabulary, name_of
 from conec.features import Clean, Document, Feature, Sentence, sentences
 from conec.linalg import normalize
-from conec.model import ContextEncoder
+from conec.model import KIND, ContextEncoder, has_features, open_model
 from conec.training import chunks
 from conec.training.weights import check_weights, initial_divisor, zero_rows
 from conec.types import BoolArray, Choice, CorpusLike, FloatArray, StrPath
 from corpora import BREAK, with_breaks
 from corpora.checks import check_integer, check_number
 from corpora.encoding import TokenStream
+from corpora.errors import ModelError
+from corpora.model_folder import FolderReader, FolderWriter, check_writable
 
 if TYPE_CHECKING:
     from conec.training.chunks import TrainingState
@@ -38,30 +39,28 @@ if TYPE_CHECKING:
 class ExtendedContextEncoder(ContextEncoder):
     """A Context Encoder with features of the target word among its inputs.
 
-    An input is the sum or mean of the rows of context words in `W1`, as ever, plus the sum of
-    the rows of the target's features in `F1`; the targets and `W2` are those of words (thesis,
-    section 7.1). So the embedding of a token tells its case or its ending as well, that of an
-    unknown word too.
+    An input is the sum or mean of the rows of `W1` of the context words, plus the sum of the rows
+    of `F1` of the target word's features; targets and `W2` are those of words (thesis, section
+    7.1). The embedding of a token, also of an unknown word, then reflects its case or its ending.
 
-    Documents are lists of raw tokens with breaks between sentences, or lists of sentences of
-    rows, each the columns of a token, as `corpora.Corpus.tagged` gives them.
+    Documents are lists of raw tokens with breaks (``""``) between sentences, or lists of
+    sentences of rows, each with the columns of a token, as `corpora.Corpus.tagged` yields them.
 
     Parameters
     ----------
     features : sequence of features
-        Of `conec.features`, or functions of the same form.
+        From `conec.features`, or functions of the same form.
     clean : callable, optional
-        From a raw token to the form that the vocabulary has, such as
-        ``corpora.cleaning.Pipeline(["digits", "lower"])``. By default as it is.
+        Function from a raw token to its form in the vocabulary, such as
+        ``corpora.cleaning.Pipeline(["digits", "lower"])``. By default tokens are unchanged.
     feature_min_count : int
-        Names that fewer tokens have get no row.
+        Ignore feature names that fewer tokens have.
     feature_dropout : float
-        Probability that a position does without a feature while it trains. Without it
-        letters would give the target away, and context words would learn little.
+        Probability that a feature is left out of a position in training. Without dropout, the
+        letters of the target would identify it, and context words would learn little.
     **parameters
-        Of `ContextEncoder`. Each position draws noise words of its own
-        (``negatives="exact"``), and ``deterministic`` is False: one worker always gives the
-        same bits.
+        Of `ContextEncoder`. Only ``negatives="exact"`` and ``deterministic=False`` are
+        supported; with one worker the result is always the same, bit for bit.
 
     Attributes
     ----------
@@ -80,6 +79,8 @@ class ExtendedContextEncoder(ContextEncoder):
     (3, 8)
     """
 
+    _reads_features: ClassVar[bool] = True
+
     @partial(with_signature, negatives="exact")
     def __init__(
         self,
@@ -93,8 +94,8 @@ class ExtendedContextEncoder(ContextEncoder):
         super().__init__(**{"negatives": "exact", **parameters})
         if self.config.negatives != "exact" or self.config.deterministic:
             raise ValueError(
-                "with features, negatives is 'exact' and deterministic is False: one worker "
-                "gives the same bits"
+                "with features, negatives must be 'exact' and deterministic False. With one "
+                "worker, the same seed gives the same vectors"
             )
         self.clean = clean
         self.feature_min_count = check_integer("feature_min_count", feature_min_count, 1)
@@ -105,7 +106,7 @@ class ExtendedContextEncoder(ContextEncoder):
     # Training
 
     def fit(self, corpus: Any, *, progress: bool = False, **options: Any) -> ExtendedContextEncoder:
-        """Count words and features, train, and build the global contexts.
+        """Build the vocabularies of words and features, train, and call `learn_map`.
 
         Parameters
         ----------
@@ -115,21 +116,28 @@ class ExtendedContextEncoder(ContextEncoder):
         **options
             Of `train`.
 
+        Returns
+        -------
+        ExtendedContextEncoder
+            The model itself.
+
         Raises
         ------
         FileNotFoundError, CorpusError
             If the corpus cannot be read, or only once.
         ValueError
-            If it is empty, no word is frequent enough, or a feature finds no column.
+            If the corpus is empty, no word occurs often enough, or rows lack a column that a
+            feature reads.
         """
         documents = documents_of(corpus)
         if not documents.reiterable:
             raise corpora.NotReiterableError(
-                "the corpus can be read once only, and fit makes two passes: give a list"
+                "the corpus can be read only once, and fit makes two passes. Pass a list, a file, "
+                "or an object whose __iter__ starts anew"
             )
         checkpoint = options.get("checkpoint")
         if checkpoint is not None:
-            persistence.check_writable(checkpoint)
+            check_writable(checkpoint, KIND)
         self.build_vocab(documents, progress=progress)
         self.train(cast("CorpusLike", documents), progress=progress, **options)
         return self
@@ -137,36 +145,41 @@ class ExtendedContextEncoder(ContextEncoder):
     def build_vocab(
         self, corpus: Any, *, update: bool = False, progress: bool = False
     ) -> ExtendedContextEncoder:
-        """Count the words and features of a corpus, and make room for their weights.
+        """Count the words and features of a corpus and create their weights.
 
         Parameters
         ----------
         corpus : Corpus, path or iterable of documents
         update : bool
-            Add to what is at hand instead of starting anew.
+            Extend the vocabularies instead of replacing them.
         progress : bool
             Show a bar.
+
+        Returns
+        -------
+        ExtendedContextEncoder
+            The model itself.
         """
-        more = update and len(self.vocabulary) > 0
-        old = self.feature_vocabulary if more else FeatureVocabulary(self.features)
+        extend = update and len(self.vocabulary) > 0
+        old = self.feature_vocabulary if extend else FeatureVocabulary(self.features)
         documents = shown(documents_of(corpus), "counting", progress)
         words, names = counted(documents, self.clean, old)
         self.build_vocab_from_freq(words, update=update)
         c = self.config
         self.feature_vocabulary = old.merged(names, self.feature_min_count)
         F1 = zero_rows(len(self.feature_vocabulary), c.vector_size)
-        kept = len(old)
-        F1[:kept] = self.F1[:kept]
-        # as rows of W1 begin
-        rng = np.random.default_rng([c.seed, random_streams.FEATURES, kept])
+        n_old = len(old)
+        F1[:n_old] = self.F1[:n_old]
+        # initialized like rows of W1
+        rng = np.random.default_rng([c.seed, random_streams.FEATURES, n_old])
         bound = 0.5 / initial_divisor(len(self), c.vector_size, c.init)
-        F1[kept:] = rng.uniform(-bound, bound, F1[kept:].shape)
+        F1[n_old:] = rng.uniform(-bound, bound, F1[n_old:].shape)
         self.F1 = F1
         return self
 
     @property
     def features(self) -> tuple[Feature, ...]:
-        """The features, in the order given."""
+        """The features, in the order in which they were passed."""
         return self.feature_vocabulary.features
 
     def encode(self, corpus: Any, *, progress: bool = False) -> TokenStream:
@@ -191,12 +204,12 @@ class ExtendedContextEncoder(ContextEncoder):
     def _new_state(self, stream: TokenStream, *args: Any) -> TrainingState:
         if not isinstance(stream, FeatureStream):
             raise TypeError(
-                "a token stream has no features of its tokens: train on the documents, or on "
-                "what the model's `encode` gives"
+                "a TokenStream has no features of its tokens. Train on the documents, or on the "
+                "result of the model's encode"
             )
         check_weights("F1", self.F1, (len(self.feature_vocabulary), self.config.vector_size))
         if stream.rows.indices.max(initial=-1) >= len(self.F1):
-            raise ValueError("the corpus was encoded with features that this model has not")
+            raise ValueError("the corpus was encoded with features that this model does not have")
         return super()._new_state(stream, *args)
 
     def _chunk_trainer(self, stream: TokenStream, state: TrainingState) -> chunks.ChunkTrainer:
@@ -210,7 +223,7 @@ class ExtendedContextEncoder(ContextEncoder):
     # Embeddings
 
     def feature_embeddings(self, document: Document) -> FloatArray:
-        """What the features of each token say: the sum of their rows of `F1`.
+        """Embeddings of the features alone: the sum of the rows of `F1` of each token's features.
 
         Parameters
         ----------
@@ -221,25 +234,16 @@ class ExtendedContextEncoder(ContextEncoder):
         float32 array of shape (n_tokens, d)
             Zero for breaks.
         """
-        return self._placed(document, self._of_features(sentences(document, self.clean)))
+        return _with_breaks(document, self._feature_sums(sentences(document, self.clean)))
 
-    def _of_features(self, found: Sequence[Sentence]) -> FloatArray:
-        """Sums of the rows of the features of all tokens but breaks."""
+    def _feature_sums(self, parsed: Sequence[Sentence]) -> FloatArray:
+        """Sums of the rows of the features of all tokens, without breaks."""
         from scipy import sparse
 
-        rows = self.feature_vocabulary.encode(found)
+        rows = self.feature_vocabulary.encode(parsed)
         shape = len(rows.indptr) - 1, len(self.F1)
         matrix = sparse.csr_matrix((rows.values, rows.indices, rows.indptr), shape=shape)
         return np.asarray(matrix @ self.F1, np.float32)
-
-    def _placed(self, document: Document, rows: FloatArray) -> FloatArray:
-        """Rows of tokens, and zeros for the breaks among them."""
-        if not len(document) or not isinstance(document[0], str):
-            # sentences of rows have no break between two of them
-            return rows
-        placed = np.zeros((len(document), rows.shape[1]), np.float32)
-        placed[[token != BREAK for token in document]] = rows
-        return placed
 
     @overload
     def embed(
@@ -274,53 +278,56 @@ class ExtendedContextEncoder(ContextEncoder):
     ) -> FloatArray | tuple[FloatArray, BoolArray]:
         """Embeddings of the tokens of a document, each with its own features.
 
-        The embedding of a token's contexts, as in `ContextEncoder.embed`, plus the sum of the
-        rows of its features, both of unit length; and their sum is brought to unit length.
+        The embedding of `ContextEncoder.embed`, plus the sum of the rows of `F1` of the token's
+        features, both scaled to unit length; their sum is scaled to unit length as well.
 
         Parameters
         ----------
         tokens : list of str, or list of sentences of rows
             A document, as for training: raw tokens, or all columns that the features read.
         a : float
-            Share of the global context, from 0 to 1.
+            Weight of the word's own embedding, from 0 to 1.
         senses : {"auto", "soft", "hard", "none"}
             As in `ContextEncoder.embed`.
         feature_weight : float
-            Length of the part of the features; 0 for contexts alone.
+            Weight of the features; 0 for contexts alone.
         return_found : bool
-            Return as well which tokens have an embedding.
+            Also return which tokens have an embedding.
 
         Returns
         -------
         embeddings : float32 array of shape (n_tokens, d)
-            One row for each token, in order; zero for breaks.
+            One row per token, in order; zero for breaks.
         found : bool array of shape (n_tokens,)
-            With ``return_found=True`` only.
+            Only with ``return_found=True``.
         """
         check_number("feature_weight", feature_weight, 0)
-        found = sentences(tokens, self.clean)
-        words = with_breaks(sentence.words for sentence in found)
-        here = np.array([word != BREAK for word in words], np.bool_)
-        context = super().embed(words, a, senses=senses)[here]
-        part = np.float32(feature_weight) * normalize(self._of_features(found))
-        result = self._placed(tokens, normalize(context + part))
-        has: BoolArray = np.asarray(result.any(axis=1))
-        return (result, has) if return_found else result
+        parsed = sentences(tokens, self.clean)
+        words = with_breaks(sentence.words for sentence in parsed)
+        is_word = np.array([word != BREAK for word in words], np.bool_)
+        context = super().embed(words, a, senses=senses)[is_word]
+        features = np.float32(feature_weight) * normalize(self._feature_sums(parsed))
+        result = _with_breaks(tokens, normalize(context + features))
+        found: BoolArray = np.asarray(result.any(axis=1))
+        return (result, found) if return_found else result
 
-    # Disk
+    # Files
 
-    def _parts(self) -> dict[str, persistence.Part]:
+    def write_to(self, folder: FolderWriter) -> None:
+        """Write the model's files, for example into a folder within another model."""
         clean: str | list[str] | None = None if self.clean is None else name_of(self.clean)
         steps = getattr(self.clean, "steps", ())
         if steps and all(isinstance(step, str) for step in steps):
             clean = list(steps)
-        about = {
+        data = {
             "clean": clean,
             "min_count": self.feature_min_count,
             "dropout": self.feature_dropout,
             **self.feature_vocabulary.to_dict(),
         }
-        return {**super()._parts(), persistence.FEATURES: persistence.Part(about, {"F1": self.F1})}
+        folder.write_json("features.json", data)
+        folder.write_arrays("features.safetensors", {"F1": self.F1})
+        super().write_to(folder)
 
     def _load_same_kind(self, path: StrPath) -> ExtendedContextEncoder:
         return type(self).load(path, features=self.features, clean=self.clean)
@@ -332,6 +339,7 @@ class ExtendedContextEncoder(ContextEncoder):
         *,
         features: Iterable[Feature] = (),
         clean: Clean | None = None,
+        verify: bool = False,
     ) -> ExtendedContextEncoder:
         """Read a model that `save` or a checkpoint wrote.
 
@@ -339,52 +347,75 @@ class ExtendedContextEncoder(ContextEncoder):
         ----------
         path : path
         features : iterable of features
-            Your own features that the model was trained with, found by their names. Built-in
-            ones are in the file.
+            Custom features that the model was trained with; they are matched by name. Built-in
+            features are restored from the file.
         clean : callable, optional
-            The function that the model was trained with, unless it was a
-            `corpora.cleaning.Pipeline` of named steps, which is in the file.
+            The function that the model was trained with. A `corpora.cleaning.Pipeline` of named
+            steps is restored from the file.
+        verify : bool, default False
+            As in `ContextEncoder.load`.
 
         Raises
         ------
         FileNotFoundError
-            If there is none.
+            If the folder does not exist.
         ModelError
-            If it is damaged, something else, or of a newer version.
+            If it is damaged, not an ExtendedContextEncoder, or of a newer version.
         ValueError
-            If a feature or `clean` has to be given; the message names it.
+            If a feature or `clean` is missing; the message names it.
         """
+        with open_model(path, verify=verify) as folder:
+            return cls.read_from(folder, features=features, clean=clean)
+
+    @classmethod
+    def read_from(
+        cls,
+        folder: FolderReader,
+        *,
+        features: Iterable[Feature] = (),
+        clean: Clean | None = None,
+    ) -> ExtendedContextEncoder:
+        """Read a model from an open folder; parameters and errors as in `load`."""
         from corpora.cleaning import Pipeline
 
-        found = persistence.load_part(path, persistence.FEATURES)
-        if found is None and Path(path).is_dir():
-            raise persistence.ModelError(
-                f"{path} is no extended Context Encoder: it has no {persistence.FEATURES}.json"
+        if not has_features(folder):
+            raise ModelError(
+                f"{folder.path} is a ContextEncoder without features: it has no features.json"
             )
-        model = cast("ExtendedContextEncoder", super().load(path))
-        assert found is not None  # what is no folder was refused
-        about = found.about
+        model = cast("ExtendedContextEncoder", super().read_from(folder))
+        data, arrays = folder.read_json("features.json"), folder.read_arrays("features.safetensors")
         try:
-            model.feature_vocabulary = FeatureVocabulary.from_dict(about, features)
-            model.feature_min_count = check_integer("min_count", about.get("min_count"), 1)
-            model.feature_dropout = check_number("dropout", about.get("dropout"), 0, 1)
-            kept = about.get("clean")
-            model.clean = Pipeline(kept) if isinstance(kept, list) else clean
+            model.feature_vocabulary = FeatureVocabulary.from_dict(data, features)
+            model.feature_min_count = check_integer("min_count", data.get("min_count"), 1)
+            model.feature_dropout = check_number("dropout", data.get("dropout"), 0, 1)
+            saved_clean = data.get("clean")
+            model.clean = Pipeline(saved_clean) if isinstance(saved_clean, list) else clean
         except KeyError as error:
             raise ValueError(
-                f"{path} was trained with a feature of your own, {error.args[0]!r}: give it to "
+                f"{folder.path} was trained with a custom feature, {error.args[0]!r}. Pass it to "
                 "load(..., features=[...])"
             ) from None
-        except (TypeError, ValueError) as error:
-            raise persistence.ModelError(f"{path} is damaged: {error}") from error
-        if model.clean is None and kept is not None:
+        except (AttributeError, TypeError, ValueError) as error:
+            raise folder.damaged(str(error), "features.json") from error
+        if model.clean is None and saved_clean is not None:
             raise ValueError(
-                f"{path} was trained with a function of your own that cleans tokens, {kept!r}: "
-                "give it to load(..., clean=...)"
+                f"{folder.path} was trained with a custom function for cleaning tokens, "
+                f"{saved_clean!r}. Pass it to load(..., clean=...)"
             )
         shape = len(model.feature_vocabulary), model.config.vector_size
-        F1 = found.arrays.get("F1", np.zeros(0))
+        F1 = arrays.get("F1", np.zeros(0))
         if F1.shape != shape or F1.dtype != np.float32:
-            raise persistence.ModelError(f"{path} is damaged: F1 has not the shape {shape}")
+            raise folder.damaged(
+                f"F1 is not a float32 array of shape {shape}", "features.safetensors"
+            )
         model.F1 = F1
         return model
+
+
+def _with_breaks(document: Document, rows: FloatArray) -> FloatArray:
+    """Rows of tokens, and zeros for the breaks between them."""
+    if not len(document) or not isinstance(document[0], str):
+        return rows  # sentences of rows have no breaks between them
+    result = np.zeros((len(document), rows.shape[1]), np.float32)
+    result[[token != BREAK for token in document]] = rows
+    return result

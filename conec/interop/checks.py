@@ -1,4 +1,4 @@
-"""Whether word vectors are in order, and gensim's class for them."""
+"""Checks of word vectors, and conversion to gensim's class."""
 
 from __future__ import annotations
 
@@ -20,22 +20,22 @@ def check_vectors(
     *,
     size: int | None = None,
 ) -> None:
-    """Raise an error unless vectors are in order.
+    """Raise an error unless word vectors are valid.
 
     Parameters
     ----------
     vectors : gensim.models.KeyedVectors or array, shape (n, size)
-        What to check.
+        Vectors to check.
     words : sequence of str, optional
-        The words of an array, to be checked as well and to be named in messages.
+        Words of an array; they are checked as well and named in error messages.
     size : int, optional
-        The number of dimensions that is expected.
+        Expected number of dimensions.
 
     Raises
     ------
     ValueError
-        If there are no vectors, they do not have the right shape, a word occurs twice, or a value
-        is NaN or infinite. The message names the first words concerned.
+        If there are no vectors, their shape is wrong, a word occurs twice, or a value is NaN or
+        infinite. The message names the first of these words.
     """
     keyed: Any = vectors
     if hasattr(keyed, "index_to_key"):
@@ -44,52 +44,54 @@ def check_vectors(
     else:
         matrix = np.asarray(vectors)
     if matrix.ndim != 2 or 0 in matrix.shape:
-        raise ValueError(f"expected vectors of shape (n, size), both above 0, not {matrix.shape}")
+        raise ValueError(
+            f"expected vectors of shape (n, size), both positive, got shape {matrix.shape}"
+        )
     if size is not None and matrix.shape[1] != size:
-        raise ValueError(f"expected vectors of size {size}, not {matrix.shape[1]}")
+        raise ValueError(f"expected vectors of size {size}, got size {matrix.shape[1]}")
     if words is not None:
         if len(words) != len(matrix):
-            raise ValueError(f"{len(words)} words do not go with {len(matrix)} vectors")
+            raise ValueError(f"there are {len(words)} words but {len(matrix)} vectors")
         if len(set(words)) != len(words):
-            _, again = first_rows(words)
-            raise ValueError(f"{len(again)} words occur more than once: {first_few(again)}")
-    bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1))
-    if len(bad):
-        named = bad.tolist() if words is None else [words[row] for row in bad.tolist()]
+            _, repeated = first_rows(words)
+            raise ValueError(f"{len(repeated)} words occur more than once: {first_few(repeated)}")
+    not_finite = np.flatnonzero(~np.isfinite(matrix).all(axis=1)).tolist()
+    if not_finite:
+        names = not_finite if words is None else [words[row] for row in not_finite]
         raise ValueError(
-            f"{len(bad)} of {len(matrix)} vectors hold NaN or infinity, first of all for "
-            f"{first_few(named)}"
+            f"{len(not_finite)} of {len(matrix)} vectors contain NaN or infinity, those of "
+            f"{first_few(names)}"
         )
 
 
 def first_few(items: Sequence[object], n: int = 5) -> str:
-    """Return the first items for a message."""
+    """Format the first items for a message."""
     return ", ".join(map(repr, items[:n])) + (" ..." if len(items) > n else "")
 
 
 def first_rows(words: Sequence[str]) -> tuple[dict[str, int], list[str]]:
-    """Return the row where each word occurs first, and the words that occur again."""
+    """Return the row of the first occurrence of each word, and the words that are repeated."""
     rows: dict[str, int] = {}
-    again: dict[str, None] = {}
+    repeated: dict[str, None] = {}
     for row, word in enumerate(words):
         if rows.setdefault(word, row) != row:
-            again[word] = None
-    return rows, list(again)
+            repeated[word] = None
+    return rows, list(repeated)
 
 
 def to_keyed_vectors(
     words: Sequence[str], vectors: ArrayLike, counts: ArrayLike | None = None
 ) -> KeyedVectors:
-    """Put words and their vectors together for gensim.
+    """Combine words and their vectors into gensim's class.
 
     Parameters
     ----------
     words : sequence of str
-        Each once; the most frequent first, which is what gensim's ``restrict_vocab`` counts on.
+        Distinct words, the most frequent first, as gensim's ``restrict_vocab`` assumes.
     vectors : array, shape (n, size)
-        Kept as it is if it is an array of float32 in C order, otherwise copied to one.
+        Not copied if it is a float32 array in C order.
     counts : array of int, shape (n,), optional
-        How often each word occurs, kept as the attribute ``"count"``.
+        Number of occurrences of each word, stored as the attribute ``"count"``.
 
     Returns
     -------
@@ -98,7 +100,7 @@ def to_keyed_vectors(
     Raises
     ------
     ValueError
-        If `check_vectors` finds fault, or the counts are not one for each word.
+        If `check_vectors` finds an error, or there is not one count for each word.
     """
     from gensim.models import KeyedVectors
 
@@ -112,16 +114,16 @@ def to_keyed_vectors(
     if counts is not None:
         numbers = np.asarray(counts, dtype=np.int64)
         if numbers.shape != (len(words),):
-            raise ValueError(f"expected {len(words)} counts, not an array of {numbers.shape}")
+            raise ValueError(f"expected {len(words)} counts, got an array of shape {numbers.shape}")
         keyed.expandos["count"] = numbers.copy()
     return keyed
 
 
 def require_writable(words: Sequence[str], forbidden: str = ASCII_BLANKS) -> None:
-    """Raise ValueError if a word is empty or holds a forbidden character."""
-    bad = [word for word in words if not word or any(letter in forbidden for letter in word)]
-    if bad:
+    """Raise ValueError if a word is empty or contains a forbidden character."""
+    invalid = [word for word in words if not word or any(letter in forbidden for letter in word)]
+    if invalid:
         raise ValueError(
-            f"{len(bad)} words are empty or hold white space, which the format has no way to "
-            f"write: {first_few(bad)}"
+            f"{len(invalid)} words are empty or contain white space, which the format cannot "
+            f"represent: {first_few(invalid)}"
         )

@@ -1,11 +1,10 @@
-"""Files of word2vec, text and binary, as many programs read and write them."""
+"""Files in the text and binary formats of word2vec, which many programs read and write."""
 
 from __future__ import annotations
 
 import gzip
 import lzma
 import os
-import warnings
 import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -21,15 +20,16 @@ from conec.interop.checks import (
     require_writable,
     to_keyed_vectors,
 )
+from conec.types import StrPath
+from corpora.checks import check_integer
+from corpora.errors import warn
 from corpora.files import atomic_path
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
-StrPath = str | os.PathLike[str]
-
 _CHUNK = 1 << 20
-# Longer than any word; a longer run of bytes without a blank is no word.
+# bytes; longer than any word: more bytes without a space are not a word
 _LONGEST_WORD = 1 << 16
 
 
@@ -41,23 +41,23 @@ def load_word2vec(
     unicode_errors: str = "strict",
     limit: int | None = None,
 ) -> KeyedVectors:
-    """Read word vectors from a file of word2vec, gensim, fastText (``.vec``) and many others.
+    """Read word vectors from a file of word2vec, gensim, fastText (``.vec``) or others.
 
     Parameters
     ----------
     path : path
-        The file; a compressed one is recognised by its suffix (``.gz``, ``.xz``, ...).
+        A file, decompressed according to its suffix (``.gz``, ``.xz``, ...).
     binary : bool, optional
-        Whether it is in the binary format. By default this is found out. Binary files are read
-        with a newline after each vector (word2vec.c) and without (gensim).
+        Whether it is in the binary format, with a newline after each vector (word2vec.c) or
+        without (gensim). By default this is detected.
     vocab : path, optional
-        A file of ``word count`` lines, as word2vec's ``-save-vocab`` writes it; the counts become
+        A file of ``word count`` lines, as written by word2vec's ``-save-vocab``; the counts become
         the attribute ``"count"``.
     unicode_errors : {"strict", "ignore", "replace", ...}, default="strict"
-        What becomes of words that are not UTF-8, see `bytes.decode`. word2vec.c cuts long words,
-        maybe in the middle of a letter.
+        How to decode words that are not valid UTF-8, see `bytes.decode`. word2vec.c truncates
+        long words, possibly within a character.
     limit : int, optional
-        Read the first `limit` vectors only.
+        Read only the first `limit` vectors.
 
     Returns
     -------
@@ -67,21 +67,22 @@ def load_word2vec(
     Raises
     ------
     ValueError
-        If the file is not what its header says, is cut short, or a vector is malformed, NaN or
-        infinite; if a word has no count in `vocab`. The message names file and place.
+        If the file does not match its header or is truncated, a vector is malformed, NaN or
+        infinite, or a word has no count in `vocab`. The message names the file and the line or
+        vector.
 
     Warns
     -----
     UserWarning
-        If words occur more than once; the first vector is kept.
+        If words occur more than once; their first vectors are kept.
 
     Notes
     -----
     The formats are those of T. Mikolov's word2vec.c: a line ``n size``, then for each word the
-    word, a blank and `size` values, as text to the end of the line or as little-endian float32.
+    word, a space and `size` values, as text up to the end of the line or as little-endian float32.
     """
-    if limit is not None and limit < 1:
-        raise ValueError(f"limit must be at least 1, not {limit}")
+    if limit is not None:
+        check_integer("limit", limit, 1)
     import smart_open
 
     name = os.fspath(path)
@@ -105,16 +106,16 @@ def load_word2vec(
                 except UnicodeDecodeError as error:
                     _fail(
                         name,
-                        f"{place}: the word {word[:40]!r} is not UTF-8 ({error.reason}); "
-                        f"unicode_errors='replace' reads it nevertheless",
+                        f"{place}: the word {word[:40]!r} is not valid UTF-8 ({error.reason}); "
+                        f"read it with unicode_errors='replace'",
                     )
     except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
-        _fail(name, f"the compressed file is damaged or cut short ({error})")
+        _fail(name, f"the compressed file is damaged or truncated ({error})")
     if len(set(words)) != len(words):
-        first, again = first_rows(words)
-        warnings.warn(
-            f"{name}: only the first vector is kept of words that occur again: {first_few(again)}",
-            stacklevel=2,
+        first, repeated = first_rows(words)
+        warn(
+            f"{name}: some words occur more than once, and only their first vectors are kept: "
+            f"{first_few(repeated)}"
         )
         words, matrix = list(first), matrix[list(first.values())]
     counts = None if vocab is None else _read_counts(vocab, words)
@@ -137,19 +138,19 @@ def _read_header(stream: IO[bytes], name: str) -> tuple[int, int]:
     except ValueError:
         _fail(
             name,
-            f"line 1: expected the numbers of vectors and of dimensions, found {header[:60]!r} "
-            f"(a file of GloVe lacks this line)",
+            f"line 1: expected the number of vectors and of dimensions, got {header[:60]!r} "
+            f"(GloVe's files do not have this line)",
         )
     return n, size
 
 
 def _looks_like_text(head: bytes) -> bool:
-    """Whether what follows the header is text: its first row is, or all is printable UTF-8."""
+    """Whether the content after the header is text: a row of numbers, or printable UTF-8."""
     row = head.split(b"\n", 1)[0].split(b" ", 1)[-1]
     if row and not row.strip(b"0123456789+-.eEnaifNAIF \t\r"):
         return True
     try:
-        # The last letter may be cut.
+        # the last character may be incomplete
         text = head[: max(0, len(head) - 3)].decode("utf-8")
     except UnicodeDecodeError:
         return False
@@ -157,55 +158,58 @@ def _looks_like_text(head: bytes) -> bool:
 
 
 def _check_file_size(name: str, n: int, size: int, binary: bool) -> None:
-    """Refuse a header that the file is too short for, before memory is reserved for it."""
+    """Raise ValueError if the file is too short for its header, before memory is allocated."""
     if not os.path.isfile(name) or Path(name).suffix in (".gz", ".xz", ".bz2", ".zst", ".lz4"):
         return
-    # A blank and a value of at least one character, or of 4 bytes; and a word.
-    least = n * (4 * size + 1 if binary else 2 * size + 1)
+    # a word, and for each value a space and at least one character, or 4 bytes
+    minimum = n * (4 * size + 1 if binary else 2 * size + 1)
     actual = os.path.getsize(name)
-    if actual < least:
+    if actual < minimum:
         _fail(
             name,
-            f"line 1 says {n} vectors of {size} dimensions, which takes at least {least} bytes, "
-            f"but the file has {actual}",
+            f"line 1 announces {n} vectors of {size} dimensions, at least {minimum} bytes, but the "
+            f"file has {actual}",
         )
 
 
 def _binary_rows(
     stream: IO[bytes], head: bytes, matrix: NDArray[np.float32], name: str, whole: bool
 ) -> Iterator[tuple[str, bytes]]:
-    """Fill the matrix from a binary file and yield place and word of each row."""
+    """Fill the matrix from a binary file; yield the place and the word of each row."""
     size = matrix.shape[1]
     buffer, at = head, 0
     for row in range(len(matrix)):
         while True:
-            blank = buffer.find(b" ", at)
-            if blank >= 0 and len(buffer) > blank + 4 * size:
+            space = buffer.find(b" ", at)
+            if space >= 0 and len(buffer) > space + 4 * size:
                 break
-            if blank < 0 and len(buffer) - at > _LONGEST_WORD:
-                _fail(name, f"vector {row + 1}: no blank ends its word; is the size {size} right?")
+            if space < 0 and len(buffer) - at > _LONGEST_WORD:
+                _fail(name, f"vector {row + 1}: no space after its word; is the size {size} right?")
             more = stream.read(max(_CHUNK, 4 * size))
             if not more:
                 _fail(
                     name,
-                    f"vector {row + 1}: the file ends in it; line 1 promises at least "
+                    f"vector {row + 1}: the file ends within it, but line 1 announces at least "
                     f"{len(matrix)} vectors of {size} dimensions",
                 )
             buffer, at = buffer[at:] + more, 0
-        word = buffer[at:blank].lstrip(b"\n")
+        word = buffer[at:space].lstrip(b"\n")
         if not word:
             _fail(name, f"vector {row + 1}: its word is empty; is the size {size} right?")
-        matrix[row] = np.frombuffer(buffer, "<f4", size, blank + 1)
-        at = blank + 1 + 4 * size
+        matrix[row] = np.frombuffer(buffer, "<f4", size, space + 1)
+        at = space + 1 + 4 * size
         yield f"vector {row + 1}", word
     if whole and (buffer[at:] + stream.read(_CHUNK)).strip(b"\n"):
-        _fail(name, f"there is more after the {len(matrix)} vectors of size {size} of line 1")
+        _fail(
+            name,
+            f"there is more after the {len(matrix)} vectors of size {size} that line 1 announces",
+        )
 
 
 def _text_rows(
     stream: IO[bytes], head: bytes, matrix: NDArray[np.float32], name: str, whole: bool
 ) -> Iterator[tuple[str, bytes]]:
-    """Fill the matrix from a text file and yield place and word of each row."""
+    """Fill the matrix from a text file; yield the place and the word of each row."""
     size = matrix.shape[1]
     lines = _lines_after(head, stream)
     for row in range(len(matrix)):
@@ -213,12 +217,13 @@ def _text_rows(
         line = next(lines, None)
         if line is None:
             _fail(
-                name, f"{place}: the file ends here; line 1 promises at least {len(matrix)} vectors"
+                name,
+                f"{place}: the file ends here, but line 1 announces at least {len(matrix)} vectors",
             )
-        # Only blanks separate: other white space, in UTF-8 too, may be part of a word.
+        # only spaces are separators: other white space may be part of a word
         word, *values = line.rstrip(b" \r\n").split(b" ")
         if len(values) != size or not word:
-            _fail(name, f"{place}: expected a word and {size} values, found {len(values)} values")
+            _fail(name, f"{place}: expected a word and {size} values, got {len(values)} values")
         try:
             matrix[row] = [float(value) for value in values]
         except ValueError as error:
@@ -227,7 +232,8 @@ def _text_rows(
     if whole and next(lines, b"").strip():
         _fail(
             name,
-            f"line {len(matrix) + 2}: there is more after the {len(matrix)} vectors of line 1",
+            f"line {len(matrix) + 2}: there is more after the {len(matrix)} vectors that line 1 "
+            "announces",
         )
 
 
@@ -251,7 +257,7 @@ def _read_counts(path: StrPath, words: Sequence[str]) -> list[int]:
             try:
                 counts[word] = int(count)
             except ValueError:
-                _fail(name, f"line {number}: expected 'word count', found {line[:80]!r}")
+                _fail(name, f"line {number}: expected 'word count', got {line[:80]!r}")
     missing = [word for word in words if word not in counts]
     if missing:
         _fail(name, f"{len(missing)} words have no count: {first_few(missing)}")
@@ -266,21 +272,21 @@ def save_word2vec(
     Parameters
     ----------
     vectors : gensim.models.KeyedVectors
-        Written in float32, in the order they have.
+        Written in float32, in their order.
     path : path
-        The file to make or to replace, compressed if the suffix says so (``.gz``, ``.xz``, ...).
-        It is replaced only once the new one is whole.
+        The file to create or replace, compressed according to its suffix (``.gz``, ``.xz``, ...).
+        An existing file is replaced once the new one is complete.
     binary : bool, default=False
-        Whether to write the binary format, with a newline after each vector as word2vec.c does.
-        Text is written with nine digits, which is enough to read the same float32 again.
+        Write the binary format, with a newline after each vector as word2vec.c does. Text has
+        nine digits per value, from which the same float32 is read again.
     vocab : path, optional
-        Also write ``word count`` lines to this file, from the attribute ``"count"``.
+        Also write ``word count`` lines from the attribute ``"count"`` to this file.
 
     Raises
     ------
     ValueError
-        If `check_vectors` finds fault, a word is empty or holds white space, or there are no
-        counts to write.
+        If `check_vectors` finds an error, a word is empty or contains white space, or `vocab` is
+        given and there are no counts.
     """
     import smart_open
 
@@ -288,7 +294,7 @@ def save_word2vec(
     words: list[str] = vectors.index_to_key
     require_writable(words)
     if vocab is not None and "count" not in vectors.expandos:
-        raise ValueError("vocab can't be written: the vectors have no attribute 'count'")
+        raise ValueError("vocab cannot be written: the vectors have no attribute 'count'")
     matrix = vectors.vectors.astype("<f4", copy=False)
     values = " ".join(["%.9g"] * matrix.shape[1])
     with atomic_path(path) as temporary, smart_open.open(os.fspath(temporary), "wb") as out:

@@ -1,51 +1,57 @@
-"""Senses of words: clusters of the contexts that their occurrences have.
+"""Word senses: clusters of the contexts in which a word occurs.
 
-An occurrence's context vector times W1 lies where contexts lie, and not where words do:
-frequent directions drown what tells words apart. A linear map, learned by ridge regression
-from the words' mean contexts to their vectors (Khodak et al., 2018, A La Carte Embedding),
-brings it there. A word's occurrences are clustered in that space; each cluster is a sense.
+Context vectors times W1 and word vectors occupy different regions of the space: contexts share
+frequent directions, which dominate the differences between words. A linear map removes these,
+fitted by ridge regression from the words' mean contexts to their vectors (Khodak et al., 2018, A
+La Carte Embedding). The occurrences of a word are mapped and clustered; each cluster is a sense.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from conec.contexts import Window
 from conec.linalg import normalize
-from conec.types import FloatArray, IntArray
+from conec.types import JSON, FloatArray, IntArray
 from conec.vocabulary import Vocabulary
 from corpora.checks import check_integer, check_number
 
 _SHARPNESS = 10.0  # of a soft choice: concentration of a sense's occurrences on the sphere
+_FORMAT_VERSION = 1
+_FILE_TYPES: dict[str, type] = {
+    "starts": np.int64, "centres": np.float32, "shares": np.float32, "examples": np.int32,
+    "map": np.float32,
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
 class SenseSettings:
-    """How senses are induced, and what embeddings they have.
+    """How senses are induced and embedded.
 
     Parameters
     ----------
     window : int
-        Words on either side of an occurrence, with weights that fall linearly.
+        Words on each side of an occurrence, with linearly decreasing weights.
     smoothing : float
-        A context word whose share of the corpus is p weighs ``smoothing / (smoothing + p)``
+        The weight of a context word with relative frequency p is ``smoothing / (smoothing + p)``
         (Arora et al., 2017).
     ridge : float
-        Regularisation of the map, in mean eigenvalues of the contexts' second moments.
+        Penalty of the map, relative to the mean eigenvalue of the contexts' second moments.
     word_share : float
-        Share of the word's own vector in the embedding of a sense, from 0 to 1.
+        Weight of the word's own vector in the embedding of a sense, from 0 to 1.
     min_occurrences : int
         Words that occur less often have no senses.
     sample : int
-        Occurrences of a word that are clustered, at most.
+        Maximum number of occurrences of a word that are clustered.
     most, threshold, smallest
         As in `conec.senses.clustering.cluster`.
     examples : int
-        Example contexts of each sense, those nearest to it.
+        Example contexts of each sense; those nearest to its center.
     """
 
     window: int = 10
@@ -60,20 +66,19 @@ class SenseSettings:
     examples: int = 3
 
     def __post_init__(self) -> None:
-        for name in ("window", "most"):
-            check_integer(name, getattr(self, name), 1)
-        for name in ("min_occurrences", "sample"):
-            check_integer(name, getattr(self, name), 2)
-        check_integer("examples", self.examples, 0)
+        lows = {"window": 1, "most": 1, "min_occurrences": 2, "sample": 2, "examples": 0}
+        for name, low in lows.items():
+            self._set(name, check_integer(name, getattr(self, name), low))
         for name in ("smoothing", "ridge"):
-            if check_number(name, getattr(self, name), 0) == 0:
-                raise ValueError(f"{name} must be more than 0")
+            self._set(name, check_number(name, getattr(self, name), 0, above=True))
         for name, low in (("word_share", 0), ("threshold", -1), ("smallest", 0)):
-            if not low <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} is from {low} to 1, not {getattr(self, name)!r}")
+            self._set(name, check_number(name, getattr(self, name), low, 1))
+
+    def _set(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)  # NumPy's numbers become plain ones
 
     def context(self, vocabulary: Vocabulary) -> Window:
-        """What counts as context, and how much."""
+        """The window and weights of context words."""
         return Window(self.window, "sif", 1, vocabulary.sif(self.smoothing))
 
 
@@ -84,11 +89,11 @@ class Sense:
     Attributes
     ----------
     embedding : float32 array of shape (d,)
-        Of unit length, in the space of the words' vectors: ``model.wv`` finds neighbours.
+        Of unit length, in the space of the word vectors: ``model.wv`` finds its neighbors.
     share : float
-        Of the word's occurrences.
+        Relative frequency among the word's occurrences.
     examples : tuple of tuple of str
-        Words of the vocabulary around some occurrences, with the word.
+        Words of the vocabulary around some occurrences, with the word itself.
     """
 
     embedding: FloatArray
@@ -98,34 +103,35 @@ class Sense:
 
 @dataclass(frozen=True)
 class SenseInventory:
-    """The senses of all words, one after another.
+    """The senses of all words, one word after another.
 
     Attributes
     ----------
     starts : int64 array of shape (V + 1,)
-        Word i has the senses from ``starts[i]`` to ``starts[i + 1]``, the most frequent first.
-    centres : float32 array of shape (n, d)
-        Mean direction of their mapped contexts, of unit length.
+        Word i has the senses ``starts[i]`` to ``starts[i + 1]``, the most frequent first.
+    centers : float32 array of shape (n, d)
+        Mean directions of their mapped contexts, of unit length.
     shares : float32 array of shape (n,)
+        Relative frequencies among the word's occurrences.
     examples : int32 array of shape (n, examples, 11)
-        Ids of the words around occurrences; -1 beyond the ends.
+        Ids of the words around occurrences; -1 beyond the ends of a text.
     map : float32 array of shape (d, d)
-        From contexts to words.
+        From contexts to word vectors.
     settings : SenseSettings
     """
 
     starts: npt.NDArray[np.int64]
-    centres: FloatArray
+    centers: FloatArray
     shares: FloatArray
     examples: IntArray
     map: FloatArray
     settings: SenseSettings = field(default_factory=SenseSettings)
 
     def __len__(self) -> int:
-        return len(self.centres)
+        return len(self.centers)
 
     def __post_init__(self) -> None:
-        n, d = self.centres.shape
+        n, d = self.centers.shape
         if (
             self.starts[:1].tolist() != [0]
             or self.starts[-1] != n
@@ -136,30 +142,34 @@ class SenseInventory:
             or self.examples.max(initial=-1) >= len(self.starts) - 1
             or self.map.shape != (d, d)
         ):
-            raise ValueError("the parts of a sense inventory do not fit together")
+            raise ValueError("the arrays of the sense inventory do not fit together")
+
+    # Senses of a word
 
     def of(self, word: int) -> slice:
-        """The places of a word's senses."""
+        """The rows of a word's senses, given its id."""
         return slice(int(self.starts[word]), int(self.starts[word + 1]))
 
     def embeddings(self, word: int, vector: FloatArray) -> FloatArray:
-        """Of a word's senses, shape (senses, d), given the word's own unit vector."""
+        """Embeddings of a word's senses, given its id and unit vector; shape (senses, d)."""
         share = np.float32(self.settings.word_share)
-        return normalize(share * vector + (1 - share) * self.centres[self.of(word)])
+        return normalize(share * vector + (1 - share) * self.centers[self.of(word)])
 
     def describe(self, word: int, vector: FloatArray, vocabulary: Vocabulary) -> list[Sense]:
-        """A word's senses, given its own unit vector."""
-        where, words = self.of(word), vocabulary.words
-        parts = zip(
-            self.embeddings(word, vector), self.shares[where], self.examples[where], strict=True
+        """The senses of a word, given its id and unit vector."""
+        rows, words = self.of(word), vocabulary.words
+        senses = zip(
+            self.embeddings(word, vector), self.shares[rows], self.examples[rows], strict=True
         )
         return [
             Sense(
                 embedding,
                 float(share),
-                tuple(tuple(words[i] for i in row if i >= 0) for row in rows if (row >= 0).any()),
+                tuple(
+                    tuple(words[i] for i in ids if i >= 0) for ids in examples if (ids >= 0).any()
+                ),
             )
-            for embedding, share, rows in parts
+            for embedding, share, examples in senses
         ]
 
     def choose(self, word: int, local: FloatArray, *, hard: bool = False) -> FloatArray:
@@ -168,13 +178,14 @@ class SenseInventory:
         Parameters
         ----------
         word : int
+            Its id.
         local : float32 array of shape (d,)
-            A mapped context, of unit length; or zero, then the shares are what is known.
+            A mapped context, of unit length; if it is zero, the probabilities are the shares.
         hard : bool
-            1 for the sense that fits best, 0 for others.
+            Return 1 for the best sense and 0 for the others.
         """
-        where = self.of(word)
-        score = np.log(self.shares[where]) + np.float32(_SHARPNESS) * (self.centres[where] @ local)
+        rows = self.of(word)
+        score = np.log(self.shares[rows]) + np.float32(_SHARPNESS) * (self.centers[rows] @ local)
         weight: FloatArray = np.exp(score - score.max())
         if hard:
             weight = (np.arange(len(score)) == score.argmax()).astype(np.float32)
@@ -184,36 +195,83 @@ class SenseInventory:
     def mix(
         self, ids: Sequence[int], vectors: FloatArray, local: FloatArray, a: float, *, hard: bool
     ) -> FloatArray:
-        """Embeddings of words in context, in the sense that fits it.
+        """Embeddings of words in context, in the sense that fits the context.
 
         Parameters
         ----------
         ids : sequence of int, of length n
-            Below 0 for unknown words, whose embeddings are their contexts.
+            Ids of words; -1 for unknown ones, whose embeddings are their contexts.
         vectors : float32 array of shape (V, d)
-            Of words, by `word_vectors`.
+            Word vectors, from `word_vectors`.
         local : float32 array of shape (n, d)
             Mapped contexts, of unit length or zero.
         a : float
-            Share of the sense.
+            Weight of the sense; that of the context is ``1 - a``.
         hard : bool
-            Take the sense that fits best, not the mean of all by how well they do.
+            Use the best sense instead of the weighted mean of all.
 
         Returns
         -------
         float32 array of shape (n, d)
-            Of unit length; zero for unknown words without context.
+            Of unit length; zero for unknown words without known context words.
         """
         result = local.copy()
         for i, word in enumerate(ids):
             if word >= 0 and a > 0:
-                own = vectors[word]
+                vector = vectors[word]
                 if self.starts[word] < self.starts[word + 1]:
-                    own = self.choose(word, local[i], hard=hard) @ self.embeddings(word, own)
-                result[i] = a * own + (1 - a) * local[i]
+                    weights = self.choose(word, local[i], hard=hard)
+                    vector = weights @ self.embeddings(word, vector)
+                result[i] = a * vector + (1 - a) * local[i]
         return normalize(result)
+
+    # Files
+
+    def to_dict(self) -> JSON:
+        """Return the settings as plain data for JSON."""
+        return {"format_version": _FORMAT_VERSION, "settings": asdict(self.settings)}
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """The arrays by their names in files."""
+        arrays: dict[str, npt.NDArray[Any]]
+        arrays = {"starts": self.starts, "centres": self.centers, "shares": self.shares,
+                  "examples": self.examples, "map": self.map}  # fmt: skip
+        return {name: array.astype(_FILE_TYPES[name]) for name, array in arrays.items()}
+
+    @classmethod
+    def from_state(
+        cls, data: JSON, arrays: Mapping[str, npt.NDArray[Any]], n_words: int, size: int
+    ) -> SenseInventory:
+        """Create an inventory from the results of `to_dict` and `arrays`.
+
+        Parameters
+        ----------
+        data : dict
+        arrays : dict of str to array
+        n_words, size : int
+            Shape of the model's weights.
+
+        Raises
+        ------
+        KeyError, TypeError, ValueError
+            If they are damaged, or belong to another model or a newer version.
+        """
+        version = data["format_version"]
+        if type(version) is int and version > _FORMAT_VERSION:
+            raise ValueError(
+                f"the senses have format version {version}; this version of similarity-encoders "
+                f"reads up to {_FORMAT_VERSION}: update it"
+            )
+        settings = SenseSettings(**data["settings"])
+        if {name: array.dtype for name, array in arrays.items()} != _FILE_TYPES:
+            raise ValueError("these are not the arrays of a sense inventory")
+        renamed = {"centers" if name == "centres" else name: arrays[name] for name in _FILE_TYPES}
+        inventory = cls(**renamed, settings=settings)
+        if len(inventory.starts) != n_words + 1 or len(inventory.map) != size:
+            raise ValueError("the senses have other words, or another vector size, than the model")
+        return inventory
 
 
 def word_vectors(W1: FloatArray) -> FloatArray:
-    """Rows of W1 less their mean, of unit length; shape (V, d)."""
+    """Rows of W1 less their mean, scaled to unit length; shape (V, d)."""
     return normalize(W1 - W1.mean(axis=0, dtype=np.float64).astype(np.float32))

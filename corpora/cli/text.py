@@ -189,9 +189,9 @@ def encode(
     """  # noqa: D301
     from corpora.counting import count as count_words
     from corpora.counting import read_vocabulary, vocabulary_lines
-    from corpora.encoding import TokenStream
+    from corpora.encoding import FORMAT_VERSION, KIND, TokenStream, write_tokens
     from corpora.errors import CorpusError
-    from corpora.files import atomic_folder
+    from corpora.model_folder import write_folder
 
     if (vocab is None) == (min_count is None):
         raise ValueError("pass either --vocab FILE or --min-count N")
@@ -206,20 +206,21 @@ def encode(
             "the text to a file, or pass --vocab"
         )
     # Opened before counting, so that a folder that can't be written fails at once.
-    with atomic_folder(out, marker="tokens.json") as folder, report_skipped() as skipped:
+    with write_folder(out, KIND, FORMAT_VERSION) as folder, report_skipped() as skipped:
         if vocab is None:
             counts = count_words(corpus, min_count=min_count or 1, workers=workers, progress=True)
             words = counts.most_common(max_size)
         else:
             words = read_vocabulary(vocab)
         index = {word: i for i, word in enumerate(words)}
-        # This replaces the empty temporary folder.
-        stream = TokenStream.encode(corpus, index, folder, workers=workers, progress=True)
-        if not stream.n_raw:
+        encoded = write_tokens(folder, corpus, index, workers=workers, progress=True)
+        if not encoded["tokens_read"]:
             raise CorpusError("the corpus holds no words", path=reading.source)
-        with open(folder / "vocabulary.tsv", "w", encoding="utf-8", newline="\n") as file:
+        path = folder.file("vocabulary.tsv")
+        with open(path, "w", encoding="utf-8", newline="\n") as file:
             file.writelines(vocabulary_lines(words))
-        skipped.append(stream.skipped)
+        skipped.append(encoded["lines_skipped"])
+    stream = TokenStream.open(out)
     n_encoded = int((stream.ids >= 0).sum())
     report(
         f"{stream.n_documents:,} documents, {n_encoded:,} of {stream.n_raw:,} tokens are among the "

@@ -6,10 +6,10 @@ import json
 import os
 import secrets
 import sys
-import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from functools import partial
+from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
@@ -106,6 +106,7 @@ def serialize(
     skipped : list of int
         Numbers of skipped lines are appended to it.
     """
+    from corpora.files import temporary_folder
     from corpora.parallel import map_shards, progress_bar
 
     if workers == 1 or len(corpus.shards(2)) == 1:
@@ -117,7 +118,7 @@ def serialize(
         skipped.append(corpus.skipped)
         return
     parent = None if out == "-" else os.path.dirname(os.path.realpath(out))
-    with tempfile.TemporaryDirectory(prefix=".tmp-corpora-", dir=parent) as folder:
+    with temporary_folder(".tmp-corpora-", parent) as folder:
         shards = map_shards(
             partial(_write_shard, serializer=serializer, folder=folder),
             corpus,
@@ -134,7 +135,7 @@ def serialize(
                 skipped.append(n_skipped)
 
 
-def _write_shard(shard: Corpus, serializer: str, folder: str) -> tuple[str, int]:
+def _write_shard(shard: Corpus, serializer: str, folder: Path) -> tuple[str, int]:
     path = os.path.join(folder, secrets.token_hex(8))
     with open(path, "wb") as file:
         file.writelines(_encoded(SERIALIZERS[serializer](shard)))

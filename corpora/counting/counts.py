@@ -20,6 +20,7 @@ from typing import NamedTuple
 from corpora.corpus import Corpus
 from corpora.counting.spill import PackedWords, SpillFile
 from corpora.counting.word_table import WordTable, load, merge, pack
+from corpora.files import temporary_folder
 from corpora.parallel import cores, map_shards
 
 __all__ = ["Counts", "PackedCounts", "WordCounter", "count", "uses_compiled_code"]
@@ -371,9 +372,15 @@ class WordCounter:
 
 @contextlib.contextmanager
 def _temporary_folder() -> Iterator[Path]:
-    """Choose a folder for temporary files; it is created when the first file is written."""
-    folder = Path(tempfile.gettempdir()) / f"corpora-words-{secrets.token_hex(8)}"
-    try:
+    """Create a folder for temporary files.
+
+    If this fails, writing the first file raises the error: most corpora need no files.
+    """
+    prefix = "corpora-words-"
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(temporary_folder(prefix))
+        except OSError:
+            folder = Path(tempfile.gettempdir()) / f"{prefix}{secrets.token_hex(8)}"
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
         yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

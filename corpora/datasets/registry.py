@@ -8,7 +8,6 @@ import logging
 import os
 import shutil
 import tarfile
-import tempfile
 import time
 import zipfile
 from collections.abc import Container, Iterator
@@ -18,6 +17,7 @@ from typing import IO, Literal
 from corpora.datasets.catalog import CATALOG
 from corpora.datasets.records import Dataset, DatasetNotFoundError, Download, Kind
 from corpora.errors import warn
+from corpora.files import temporary_folder
 from corpora.readers.stream import ByteStream, open_raw
 
 logger = logging.getLogger(__name__)
@@ -264,7 +264,7 @@ def fetch(name: str, progress: bool = True) -> Path:
     started = time.perf_counter()
     # Downloads go to a temporary folder on the same disk. Files are moved to the cache once all
     # of them are complete and verified.
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=cache) as temporary:
+    with temporary_folder(".fetch-", cache) as temporary:
         fetched: dict[str, Path] = {}
         for number, download in enumerate(dataset.downloads):
             folder = Path(temporary, str(number))

@@ -7,20 +7,16 @@ residuals are products of embeddings derives from `FactorRecommender` and define
 
 from __future__ import annotations
 
-import json
+import inspect
 import logging
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
-from safetensors.numpy import save as as_bytes
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
@@ -28,12 +24,10 @@ from sklearn.utils.validation import check_is_fitted
 from corpora.checks import check_choice
 from corpora.deprecated import renamed_parameters
 from corpora.errors import ModelError, warn
-from corpora.files import atomic_folder
-from simec.reading import read_about
+from corpora.model_folder import FolderReader, open_folder, write_folder
 from simec.recommender.biases import Biases
 from simec.recommender.data.features import Features, as_features
-from simec.recommender.data.ids import Ids, UnknownIdError, read_ids
-from simec.recommender.data.ratings import as_ratings
+from simec.recommender.data.ratings import Ids, UnknownIdError, as_ratings, read_ids
 from simec.recommender.ranking import batches, exclude, highest, lengths, paired
 from simec.recommender.state import pack, unpack
 
@@ -44,6 +38,7 @@ Unknown = Literal["error", "average"]
 Self = TypeVar("Self", bound="BaseRecommender")
 
 KIND = "simec.Recommender"
+ENCODER_KIND, ENCODER_VERSION = "simec.SimilarityEncoder", 3
 FORMAT_VERSION = 3
 
 _CONFIG, _ARRAYS = "config.json", "arrays.safetensors"
@@ -454,18 +449,16 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
             {name: value for name, value in vars(self).items() if name.endswith("_")}
         )
         config = {"class": type(self).__name__, "parameters": parameters, "learned": learned}
-        text = json.dumps(
-            {"format": KIND, "format_version": 1, **config},
-            ensure_ascii=False, default=lambda v: v.tolist() if hasattr(v, "tolist") else str(v),
-        )  # fmt: skip
-        with atomic_folder(path, marker=_ARRAYS) as target:
-            (target / _CONFIG).write_text(text + "\n", encoding="utf-8")
-            (target / _ARRAYS).write_bytes(as_bytes(arrays))
+        with write_folder(path, KIND, FORMAT_VERSION) as folder:
+            folder.write_json(_CONFIG, config)
+            folder.write_arrays(_ARRAYS, arrays)
             for name, encoder in encoders.items():
-                encoder.save(target / name)
+                encoder.write_to(folder.folder(name, ENCODER_KIND, ENCODER_VERSION))
 
     @classmethod
-    def load(cls: type[Self], path: Any, *, device: str | None = None) -> Self:
+    def load(
+        cls: type[Self], path: Any, *, device: str | None = None, verify: bool = False
+    ) -> Self:
         """Read a recommender that `save` wrote.
 
         ``BaseRecommender.load`` reads any recommender whose class is imported; a custom class can
@@ -476,6 +469,8 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         path : str or path
         device : str, optional
             Use this device instead of the one that the recommender was created with.
+        verify : bool
+            Verify the checksums of all files before anything is read.
 
         Raises
         ------
@@ -485,35 +480,36 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
             If it does not hold a recommender, or one of another class, damaged or of a newer
             version.
         """
-        folder = Path(path)
-        config = read_about(folder, KIND, FORMAT_VERSION, "recommender", ModelError)
+        with open_folder(path, KIND, FORMAT_VERSION, verify=verify, what="recommender") as folder:
+            return cls._read_from(folder, device)
+
+    @classmethod
+    def _read_from(cls: type[Self], folder: FolderReader, device: str | None) -> Self:
+        def read_encoder(name: str) -> Any:
+            from simec.encoder import SimilarityEncoder
+
+            return SimilarityEncoder.read_from(folder.folder(name), device=device)
+
+        config, arrays = folder.read_json(_CONFIG), folder.read_arrays(_ARRAYS)
         try:
-            found: Any = cls._find_class(config["class"], folder)
+            found: Any = cls._find_class(config["class"], folder.path)
             saved = {
                 found._renamed.get(name, name): tuple(value) if isinstance(value, list) else value
                 for name, value in config["parameters"].items()
             }
-            names = found().get_params(deep=False)
+            names = inspect.signature(found).parameters
             parameters = {name: value for name, value in saved.items() if name in names}
             if device is not None and "device" in names:
                 parameters["device"] = device
             recommender: Self = found(**parameters)
-
-            def load_encoder(name: str) -> Any:
-                from simec.encoder import SimilarityEncoder
-
-                return SimilarityEncoder.load(folder / name, device=device)
-
-            arrays = load_file(folder / _ARRAYS)
-            for name, value in unpack(config["learned"], arrays, load_encoder).items():
+            for name, value in unpack(config["learned"], arrays, read_encoder).items():
                 setattr(recommender, found._renamed.get(name, name), value)
+            recommender._check()
             recommender._check_state()
         except ModelError:
             raise
-        except (
-            OSError, SafetensorError, LookupError, TypeError, ValueError, AttributeError
-        ) as error:  # fmt: skip
-            raise ModelError(f"{folder} is damaged: {error}") from error
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise folder.damaged(str(error)) from error
         return recommender
 
     @classmethod

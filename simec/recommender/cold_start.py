@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy import sparse
 
 from corpora.checks import check_integer, check_number
-from simec.linalg.observed import mean_filled_factors, sampled_product, solve_observed
+from simec.linalg.factorization import mean_filled_factors, sampled_product, solve_observed
 from simec.linalg.ridge import DualRidge, check_penalties
 from simec.recommender.base import Entities, check_shape, training_rows
 from simec.recommender.content_base import ContentRecommender

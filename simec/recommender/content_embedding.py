@@ -15,8 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from corpora.checks import check_integer
 from simec.recommender.biases import Biases
 from simec.recommender.data.features import as_features
-from simec.recommender.data.ids import Ids
-from simec.recommender.data.ratings import as_ratings
+from simec.recommender.data.ratings import Ids, as_ratings
 from simec.recommender.ranking import lengths
 
 FloatArray = npt.NDArray[np.float32]

@@ -14,7 +14,7 @@ from corpora.errors import warn
 from simec.data.inputs import choose_device
 from simec.data.targets import SparseTargets
 from simec.encoder import SimilarityEncoder
-from simec.linalg.observed import sampled_product
+from simec.linalg.factorization import sampled_product
 from simec.recommender.base import (
     Entities,
     FactorRecommender,

@@ -39,7 +39,7 @@ def test_entities_by_hand(tags, expected):
 
 @pytest.mark.parametrize("tag", ["PER", "B-", "X-PER", "-", "b-PER"])
 def test_what_is_no_tag_is_refused(tag):
-    with pytest.raises(ValueError, match="is no tag"):
+    with pytest.raises(ValueError, match="is not a valid tag"):
         entities(["O", tag])
 
 

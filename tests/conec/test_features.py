@@ -25,6 +25,7 @@ from conec.features import (
 from corpora import NotReiterableError
 from corpora.cleaning import Pipeline
 from corpora.encoding import TokenStream
+from tests.model_folders import reseal
 
 ROWS = [[("London", "NNP"), ("calls", "VBZ"), ("2", "CD")], [("EU", "NNP"), ("rejects", "VBZ")]]
 FLAT = ["London", "calls", "2", "", "EU", "rejects"]
@@ -68,7 +69,7 @@ def test_a_token_that_cleaning_leaves_nothing_of_stays():
 
 @pytest.mark.parametrize("bad", ["a text", ["a", [("b",)]], [["a", "b"]], [[()]]], ids=str)
 def test_other_documents_are_refused(bad):
-    with pytest.raises(TypeError, match="a document is|a sentence is"):
+    with pytest.raises(TypeError, match="a document must be|a sentence must be"):
         sentences(bad)
 
 
@@ -178,7 +179,7 @@ def test_a_feature_has_to_name_each_token():
     vocabulary = FeatureVocabulary([lambda _: [["x"]]])
     with pytest.raises(ValueError, match="<lambda> gives names for 1 tokens.*has 2"):
         vocabulary.encode(sentences(["a", "b"]))
-    with pytest.raises(TypeError, match="a feature is a function"):
+    with pytest.raises(TypeError, match="a feature must be a function"):
         ExtendedContextEncoder(["case"])
 
 
@@ -303,7 +304,7 @@ def test_rare_names_have_no_row():
 
 @pytest.mark.parametrize("changes", [{"negatives": "shared"}, {"deterministic": True}])
 def test_parameters_that_features_do_not_go_with(changes):
-    with pytest.raises(ValueError, match="with features, negatives is 'exact'"):
+    with pytest.raises(ValueError, match="with features, negatives must be 'exact'"):
         made(**changes)
 
 
@@ -338,7 +339,7 @@ def test_a_corpus_of_a_file_with_columns(tmp_path):
 def test_models_are_kept_whole(tmp_path):
     model = made([Case(), Position(1, Affixes()), is_city]).fit(TEXT)
     model.save(tmp_path / "m")
-    with pytest.raises(ValueError, match=r"a feature of your own, 'is_city'.*features=\[...\]"):
+    with pytest.raises(ValueError, match=r"a custom feature, 'is_city'.*features=\[...\]"):
         conec.load(tmp_path / "m")
     again = conec.load(tmp_path / "m", features=[is_city])
     assert isinstance(again, ExtendedContextEncoder)
@@ -382,15 +383,16 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path):
         )
 
 
-def test_models_without_features_are_of_the_older_format(tmp_path):
+def test_models_with_and_without_features_are_told_from_one_another(tmp_path):
     text = [FLAT] * 8
     conec.ContextEncoder(min_count=1, vector_size=4, epochs=1).fit(text).save(tmp_path / "old")
     made([Case()]).fit(text).save(tmp_path / "new")
     versions = [
-        json.loads((tmp_path / name / "config.json").read_text())["format_version"]
+        json.loads((tmp_path / name / "manifest.json").read_text())["format_version"]
         for name in ("old", "new")
     ]
-    assert versions == [1, 2]  # versions that know no features refuse the second
+    assert versions == [3, 3]
+    assert not (tmp_path / "old" / "features.json").exists()
     assert type(conec.load(tmp_path / "old")) is conec.ContextEncoder
     with pytest.raises(ModelError, match=r"it has no features\.json"):
         ExtendedContextEncoder.load(tmp_path / "old")
@@ -417,6 +419,7 @@ def test_damaged_features(tmp_path, change):
     made([Case()]).fit(TEXT).save(tmp_path / "m")
     path = tmp_path / "m" / "features.json"
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
+    reseal(tmp_path / "m")
     with pytest.raises(ModelError, match="damaged"):
         conec.load(tmp_path / "m")
 
@@ -424,11 +427,13 @@ def test_damaged_features(tmp_path, change):
 def test_damaged_weights_of_features(tmp_path):
     made([Case()]).fit(TEXT).save(tmp_path / "m")
     (tmp_path / "m" / "features.safetensors").unlink()
+    reseal(tmp_path / "m")
     with pytest.raises(ModelError, match=r"no features\.safetensors"):
         conec.load(tmp_path / "m")
     made([Case(), Shape()]).fit(TEXT).save(tmp_path / "n")
     (tmp_path / "m" / "features.safetensors").write_bytes(
         (tmp_path / "n" / "features.safetensors").read_bytes()
     )
-    with pytest.raises(ModelError, match="F1 has not the shape"):
+    reseal(tmp_path / "m")
+    with pytest.raises(ModelError, match="F1 is not a float32 array of shape"):
         conec.load(tmp_path / "m")

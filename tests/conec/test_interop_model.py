@@ -208,7 +208,7 @@ def test_vectors_that_are_no_numbers_are_named(value):
 
 
 def test_another_size_is_refused():
-    with pytest.raises(ValueError, match="expected vectors of size 5, not 3"):
+    with pytest.raises(ValueError, match="expected vectors of size 5, got size 3"):
         conec.ContextEncoder.from_vectors(make_keyed(), vector_size=5)
     assert conec.ContextEncoder.from_vectors(make_keyed(), vector_size=3).W1.shape == (3, 3)
 

@@ -21,6 +21,7 @@ import corpora.counting
 from conec.training import chunks, loop
 from corpora.encoding import TokenStream
 from tests import oracles
+from tests.model_folders import reseal
 
 LEE = datapath("lee_background.cor")
 TINY = [["a", "b", "c", "a"], ["b", "d", "a", "", "c"], ["d", "d", "e"]] * 3
@@ -222,7 +223,7 @@ def test_weights_that_training_cannot_use_are_refused(lee, name, change):
     model = make().build_vocab(lee)
     before = model.__dict__ | {name: change(getattr(model, name))}
     setattr(model, name, before[name])
-    with pytest.raises(ValueError, match=f"^{name} is a writable float32 array of shape"):
+    with pytest.raises(ValueError, match=f"^{name} must be a writable float32 array of shape"):
         model.train(lee)
     assert model.__dict__ == before, "what is refused changes nothing"
 
@@ -547,6 +548,7 @@ def test_an_interrupted_run_in_rounds_goes_on(lee, short_chunks, tmp_path, monke
     config = json.loads((path / "config.json").read_text())
     config["config"]["workers"] = 3
     (path / "config.json").write_text(json.dumps(config))
+    reseal(path)
     other = make().train(lee, resume_from=path)
     assert_same_bits(whole, other)
 

@@ -231,7 +231,7 @@ def test_pandas_output(model):
         ({"random_state": -1}, ValueError, "random_state"),
         ({"model": None}, TypeError, "model must be a ContextEncoder"),
         ({"model": conec.ContextEncoder()}, ValueError, "no vocabulary"),
-        ({"model": "no/such/folder"}, FileNotFoundError, "no such folder"),
+        ({"model": "no/such/folder"}, FileNotFoundError, "not found.*no.such.folder"),
     ],
 )
 def test_bad_parameters_are_named(model, parameters, error, message):

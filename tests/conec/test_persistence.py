@@ -8,18 +8,24 @@ import shutil
 import struct
 import subprocess
 import sys
+import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import pytest
 import safetensors.numpy
-from safetensors import SafetensorError
 
 import conec
-from conec import persistence
-from conec.persistence import CONFIG, VOCABULARY, WEIGHTS, ModelError
+from conec import ModelError
+from conec.contexts.mapping import MapConfig
+from conec.features import Affixes, Case, CharNgrams, Shape
+from conec.model import KIND
+from conec.senses import SenseSettings
+from corpora.model_folder import MANIFEST, FolderWriter, check_writable
+from tests.model_folders import reseal
 
-FILES = (CONFIG, VOCABULARY, WEIGHTS)
+FILES = CONFIG, VOCABULARY, WEIGHTS = "config.json", "vocabulary.json", "weights.safetensors"
 
 
 def make_model(n_words=6, size=4, seed=0):
@@ -121,16 +127,16 @@ def test_safetensors_reads_the_same_bits(saved):
 
 
 def test_no_pickle(saved):
-    assert sorted(os.listdir(saved)) == sorted(FILES)
-    for name in (CONFIG, VOCABULARY):
+    assert sorted(os.listdir(saved)) == sorted([*FILES, MANIFEST])
+    for name in (CONFIG, VOCABULARY, MANIFEST):
         json.loads((saved / name).read_text(encoding="utf-8"))
     data = (saved / WEIGHTS).read_bytes()
     (length,) = struct.unpack("<Q", data[:8])
     header = json.loads(data[8 : 8 + length])
     assert {entry["dtype"] for key, entry in header.items() if key != "__metadata__"} == {"F32"}
-    about = json.loads((saved / CONFIG).read_text())
-    assert about["format"] == "conec.ContextEncoder"
-    assert about["format_version"] == 1
+    about = json.loads((saved / MANIFEST).read_text())
+    assert about["kind"] == "conec.ContextEncoder"
+    assert about["format_version"] == 3
 
 
 def test_it_loads_where_pickle_is_forbidden(saved):
@@ -169,6 +175,13 @@ def test_a_file_cut_short_anywhere(saved, name):
         (saved / name).write_bytes(whole[:length])
         with pytest.raises(ModelError):
             conec.load(saved)
+        reseal(saved)
+        # JSON that lacks its last line feed is complete
+        if length < len(whole.rstrip()):
+            with pytest.raises(ModelError):
+                conec.load(saved)
+        (saved / name).write_bytes(whole)
+        reseal(saved)
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -197,9 +210,17 @@ def test_wrong_content(saved, name, content):
         (saved / name).write_bytes(one)
         with pytest.raises(ModelError):
             conec.load(saved)
+        reseal(saved)
+        with pytest.raises(ModelError):
+            conec.load(saved)
 
 
 WRONG = [None, -1, 2.5, "x", "", [], [[]], {}, {"a": 1}, [1, "x"], [None], 10**30, 1e400, True]
+
+
+def write_json(folder, name, data):
+    (folder / name).write_text(json.dumps(data))
+    reseal(folder)
 
 
 def places(data, path=()):
@@ -229,16 +250,16 @@ def test_any_value_of_the_configuration_may_be_wrong(saved):
         "fingerprint": 123,
         "run": 1,
         "epoch": 1,
-        "next_range": 2,
+        "next_chunk": 2,
         "losses": [1.0, 2.0],
         "positions": [3, 4],
     }
-    (saved / CONFIG).write_text(json.dumps(about))
+    write_json(saved, CONFIG, about)
     assert conec.load(saved).training_state is not None
     refused = 0
     for path in places(about):
         for value in WRONG:
-            (saved / CONFIG).write_text(json.dumps(replaced(about, path, value)))
+            write_json(saved, CONFIG, replaced(about, path, value))
             try:
                 model = conec.load(saved)
             except ModelError:
@@ -255,7 +276,7 @@ def test_any_value_of_the_configuration_may_be_wrong(saved):
         for key in path[:-1]:
             at = at[key]
         del at[path[-1]]
-        (saved / CONFIG).write_text(json.dumps(removed))
+        write_json(saved, CONFIG, removed)
         try:
             conec.load(saved)
         except ModelError:
@@ -276,7 +297,7 @@ def test_any_value_of_the_vocabulary_may_be_wrong(saved, name, value):
             continue
         if name == "words" and damaged[name] in ([*data[name][:5], "x"], [*data[name][:5], ""]):
             continue
-        (saved / VOCABULARY).write_text(json.dumps(damaged))
+        write_json(saved, VOCABULARY, damaged)
         with pytest.raises(ModelError):
             conec.load(saved)
 
@@ -290,6 +311,7 @@ def header_of(path):
 def write_weights(path, header, data):
     text = json.dumps(header).encode()
     path.write_bytes(struct.pack("<Q", len(text)) + text + data)
+    reseal(path.parent)
 
 
 @pytest.mark.parametrize("key", ["dtype", "shape", "data_offsets"])
@@ -309,6 +331,7 @@ def test_any_value_of_the_header_may_be_wrong(saved, key, value):
 def test_a_wrong_length_of_the_header(saved, length):
     data = (saved / WEIGHTS).read_bytes()
     (saved / WEIGHTS).write_bytes(struct.pack("<Q", length) + data[8:])
+    reseal(saved)
     with pytest.raises(ModelError, match="damaged"):
         conec.load(saved)
 
@@ -317,47 +340,47 @@ def test_weights_of_another_model(saved, tmp_path):
     for other in (make_model(n_words=5), make_model(size=3)):
         other.save(tmp_path / "other")
         shutil.copy(tmp_path / "other" / WEIGHTS, saved / WEIGHTS)
+        reseal(saved)
         with pytest.raises(ModelError, match="damaged"):
             conec.load(saved)
 
 
 def test_a_newer_version(saved):
-    about = json.loads((saved / CONFIG).read_text())
-    (saved / CONFIG).write_text(json.dumps({**about, "format_version": 3}))
-    with pytest.raises(ModelError, match=r"format version 3.*reads up to 2: update"):
+    reseal(saved, version=4)
+    with pytest.raises(ModelError, match=r"format version 4.*reads up to 3: update"):
         conec.load(saved)
 
 
 def test_a_foreign_folder(tmp_path):
     (tmp_path / "config.json").write_text('{"model_type": "bert"}')
-    with pytest.raises(ModelError, match="is no Context Encoder"):
+    with pytest.raises(ModelError, match="is not a Context Encoder"):
         conec.load(tmp_path)
     (tmp_path / "empty").mkdir()
-    with pytest.raises(ModelError, match=r"is no Context Encoder: it has no config\.json"):
+    with pytest.raises(ModelError, match=r"is not a Context Encoder: it has no manifest\.json"):
         conec.load(tmp_path / "empty")
 
 
 def test_no_folder(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"No model.*none"):
+    with pytest.raises(FileNotFoundError, match=r"Context Encoder not found.*none"):
         conec.load(tmp_path / "none")
 
 
 def test_a_file(tmp_path):
     (tmp_path / "model.bin").write_bytes(b"abc")
-    with pytest.raises(ModelError, match="it is a file, a model is a folder"):
+    with pytest.raises(ModelError, match="it is a file, and should be a folder"):
         conec.load(tmp_path / "model.bin")
 
 
 # Replacing
 
 
-@pytest.mark.parametrize("stage", ["write_json", "_write_arrays"])
+@pytest.mark.parametrize("stage", ["write_json", "write_arrays"])
 @pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt, MemoryError])
 def test_an_error_while_saving_leaves_the_old_model(saved, monkeypatch, stage, error):
     def fail(*args, **kwargs):
         raise error("in the middle")
 
-    monkeypatch.setattr(persistence, stage, fail)
+    monkeypatch.setattr(FolderWriter, stage, fail)
     with pytest.raises(error, match="in the middle"):
         make_model(seed=1).save(saved)
     assert os.listdir(saved.parent) == ["model"]
@@ -382,8 +405,8 @@ def test_what_is_not_of_a_model_is_not_replaced(tmp_path, name, beside_a_model):
         (path / name).mkdir()
     else:
         (path / name).write_text("mine")
-    for attempt in (make_model(seed=1).save, persistence.check_writable):
-        with pytest.raises(FileExistsError, match=f"holds other things.*{name}"):
+    for attempt in (make_model(seed=1).save, partial(check_writable, kind=KIND)):
+        with pytest.raises(FileExistsError, match=f"holds .*{name}"):
             attempt(path)
     assert (path / name).exists()
     if beside_a_model:
@@ -405,7 +428,7 @@ def test_an_empty_folder_is_used(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "attempt", [lambda path: make_model().save(path), persistence.check_writable]
+    "attempt", [lambda path: make_model().save(path), partial(check_writable, kind=KIND)]
 )
 def test_what_cannot_be_written(tmp_path, attempt):
     (tmp_path / "file").write_text("mine")
@@ -420,17 +443,17 @@ def test_what_cannot_be_written(tmp_path, attempt):
 
 
 def test_check_writable_changes_nothing(saved, tmp_path):
-    persistence.check_writable(saved)
+    check_writable(saved, KIND)
     assert_same_model(conec.load(saved), make_model())
-    persistence.check_writable(tmp_path / "new")
+    check_writable(tmp_path / "new", KIND)
     assert os.listdir(tmp_path) == ["model"]
 
 
 def test_a_full_disk(saved, monkeypatch):
     def full(*args, **kwargs):
-        raise SafetensorError("Error while serializing: I/O error: No space (os error 28)")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
-    monkeypatch.setattr(safetensors.numpy, "save_file", full)
+    monkeypatch.setattr(FolderWriter, "write_arrays", full)
     with pytest.raises(OSError, match=r"No space left.*untouched") as info:
         make_model(seed=1).save(saved)
     assert info.value.errno == errno.ENOSPC
@@ -483,3 +506,87 @@ def test_all_files_have_the_same_mode(tmp_path):
         tmp_path / "m"
     )
     assert len({file.stat().st_mode for file in (tmp_path / "m").iterdir()}) == 1
+
+
+# Checksums, and what cannot be saved
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_flipped_bits_are_found(saved, name):
+    content = (saved / name).read_bytes()
+    for place in np.random.default_rng(0).integers(len(content), size=20).tolist():
+        flipped = bytearray(content)
+        flipped[place] ^= 1 << place % 8
+        (saved / name).write_bytes(flipped)
+        with pytest.raises(ModelError, match="damaged"):
+            conec.load(saved, verify=True)
+        if name != WEIGHTS:  # these are always verified
+            with pytest.raises(ModelError, match="damaged"):
+                conec.load(saved)
+    (saved / name).write_bytes(content)
+    assert_same_model(conec.load(saved, verify=True), make_model())
+
+
+def test_a_model_that_is_replaced_all_the_time_is_never_mixed(tmp_path):
+    models = [make_model(seed=seed, n_words=4 + seed) for seed in (0, 1)]
+    models[0].save(tmp_path / "m")
+    stop = threading.Event()
+
+    def save():
+        turn = 0
+        while not stop.is_set():
+            turn += 1
+            models[turn % 2].save(tmp_path / "m")
+
+    writer = threading.Thread(target=save)
+    writer.start()
+    try:
+        for _ in range(150):
+            loaded = conec.load(tmp_path / "m")
+            assert_same_model(loaded, models[len(loaded) - 4])
+    finally:
+        stop.set()
+        writer.join()
+
+
+@pytest.mark.parametrize("words", [{1: 3, 2: 2}, {"a": 3, None: 2}, {("a", "b"): 1}, {b"a": 1}])
+def test_words_that_are_not_strings_are_refused_before_training(words):
+    model = conec.ContextEncoder(min_count=1)
+    with pytest.raises(ValueError, match=r"words must be strings, got .*str\(\)"):
+        model.build_vocab_from_freq(words)
+    with pytest.raises(TypeError, match="words must be strings"):
+        conec.Vocabulary(words, list(words.values()))
+
+
+def test_values_of_numpy_can_be_saved(tmp_path):
+    model = conec.ContextEncoder(
+        vector_size=np.int64(3), min_count=np.int32(1), sample=np.float32(0.5),
+        init=np.str_("glorot"), cbow_mean=np.bool_(True),
+    )  # fmt: skip
+    model.build_vocab_from_freq({np.str_("a"): np.int64(3), "b": np.int32(2)})
+    model.save(tmp_path / "m")
+    loaded = conec.load(tmp_path / "m")
+    assert loaded.config == model.config
+    assert loaded.vocabulary.words == ["a", "b"]
+    assert type(loaded.vocabulary.words[0]) is str
+    extended = conec.ExtendedContextEncoder(
+        [Affixes((np.int64(1),)), Shape(np.int32(2)), CharNgrams(2, np.int64(3)), Case(np.True_)],
+        feature_dropout=np.float32(0.5), feature_min_count=np.int64(1), vector_size=3, min_count=1,
+        epochs=1,
+    ).fit([["a", "b", "Ab"]] * 5)  # fmt: skip
+    extended.build_senses([["a", "b", "Ab"]] * 5, SenseSettings(min_occurrences=np.int64(2)))
+    extended.learn_map([["a", "b", "Ab"]] * 5, MapConfig(near=np.int64(2), ridge=np.float32(0.1)))
+    extended.save(tmp_path / "e")
+    assert conec.load(tmp_path / "e").features == extended.features
+
+
+def test_another_kind_of_model_and_hidden_files_are_not_replaced(saved):
+    (saved / ".git").mkdir()
+    with pytest.raises(FileExistsError, match=r"\.git"):
+        make_model(seed=1).save(saved)
+    (saved / ".git").rmdir()
+    reseal(saved, kind="simec.LinkPredictor")
+    with pytest.raises(FileExistsError, match=r"simec\.LinkPredictor"):
+        make_model(seed=1).save(saved)
+    with pytest.raises(ModelError, match=r"is not a Context Encoder: .*simec\.LinkPredictor"):
+        conec.load(saved)

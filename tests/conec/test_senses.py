@@ -12,12 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import conec
+from conec import ModelError
 from conec.contexts import local_contexts
 from conec.linalg import normalize
-from conec.persistence import ModelError
 from conec.senses import Sense, SenseInventory, SenseSettings, word_vectors
 from conec.senses.clustering import cluster
 from corpora.encoding import TokenStream
+from tests.model_folders import reseal
 
 
 def text(n_documents=1500, seed=0):
@@ -169,7 +170,7 @@ def test_mapped_contexts_are_those_of_the_plain_formula(model, documents):
                 y = y @ inventory.map.astype(np.float64)
                 total += y / np.linalg.norm(y)
     row = model.vocabulary.index["mixed"]
-    centre = inventory.centres[inventory.of(row)]
+    centre = inventory.centers[inventory.of(row)]
     np.testing.assert_allclose(centre, [total / np.linalg.norm(total)], atol=1e-5)
     # and embed sees contexts as induction does
     tokens = ["x0", "mixed", "y2", "x5"]
@@ -182,7 +183,7 @@ def test_mapped_contexts_are_those_of_the_plain_formula(model, documents):
 def test_the_map_is_a_ridge_regression():
     from sklearn.linear_model import Ridge
 
-    from conec.senses.induction import context_map
+    from conec.senses.induction import ridge_map
 
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=(2, 50, 6)).astype(np.float32)
@@ -190,7 +191,7 @@ def test_the_map_is_a_ridge_regression():
     weights = np.sqrt(counts)
     alpha = 0.3 * np.trace((X * weights[:, None]).T @ X) / 6
     model = Ridge(alpha, fit_intercept=False).fit(X, Y, weights)
-    np.testing.assert_allclose(context_map(X, Y, counts, 0.3), model.coef_.T, atol=1e-4)
+    np.testing.assert_allclose(ridge_map(X, Y, counts, 0.3), model.coef_.T, atol=1e-4)
 
 
 def test_the_same_with_any_number_of_threads_and_with_some_words_only(model, documents):
@@ -200,13 +201,13 @@ def test_the_same_with_any_number_of_threads_and_with_some_words_only(model, doc
         from conec.senses.induction import induce
 
         found[workers] = induce(stream, model.W1, model.vocabulary, workers=workers)
-    for name in ("starts", "centres", "shares", "examples", "map"):
+    for name in ("starts", "centers", "shares", "examples", "map"):
         assert getattr(found[1], name).tobytes() == getattr(found[3], name).tobytes()
     some = np.array([model.vocabulary.index["mixed"]])
     part = induce(stream, model.W1, model.vocabulary, words=some)
     assert np.flatnonzero(np.diff(part.starts)).tolist() == some.tolist()
     where = found[1].of(int(some[0]))
-    assert part.centres.tobytes() == found[1].centres[where].tobytes()
+    assert part.centers.tobytes() == found[1].centers[where].tobytes()
 
 
 def test_rare_words_have_none_and_keep_their_vector(model, documents):
@@ -268,7 +269,7 @@ def test_few_or_equal_or_zero_vectors(n, seed):
 def test_round_trip(model, tmp_path):
     model.save(tmp_path / "m")
     loaded = conec.load(tmp_path / "m")
-    for name in ("starts", "centres", "shares", "examples", "map"):
+    for name in ("starts", "centers", "shares", "examples", "map"):
         one, other = (getattr(m.sense_inventory, name) for m in (model, loaded))
         assert one.dtype == other.dtype
         assert one.tobytes() == other.tobytes()
@@ -286,7 +287,7 @@ def test_models_without_senses_load_as_before(model, tmp_path):
     bare.build_vocab_from_freq({"a": 3, "b": 2})
     bare.save(tmp_path / "m")
     assert sorted(p.name for p in (tmp_path / "m").iterdir()) == [
-        "config.json", "vocabulary.json", "weights.safetensors",
+        "config.json", "manifest.json", "vocabulary.json", "weights.safetensors",
     ]  # fmt: skip
     assert conec.load(tmp_path / "m").sense_inventory is None
 
@@ -313,6 +314,7 @@ def damage(folder, how):
 def test_damaged_senses_are_refused(model, tmp_path, how):
     model.save(tmp_path / "m")
     damage(tmp_path / "m", how)
+    reseal(tmp_path / "m")
     with pytest.raises(ModelError, match="update" if how == "newer" else "damaged"):
         conec.load(tmp_path / "m")
 
@@ -324,6 +326,7 @@ def test_senses_of_another_model_are_refused(model, tmp_path):
     other.save(tmp_path / "other")
     for name in ("senses.json", "senses.safetensors"):
         shutil.copy(tmp_path / "m" / name, tmp_path / "other")
+    reseal(tmp_path / "other")
     with pytest.raises(ModelError, match="than the model"):
         conec.load(tmp_path / "other")
 

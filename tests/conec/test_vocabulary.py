@@ -71,7 +71,7 @@ def test_a_sentence_break_is_no_word():
 
 
 def test_words_and_counts_have_to_match():
-    with pytest.raises(ValueError, match="2 words need as many counts"):
+    with pytest.raises(ValueError, match="counts must have one entry for each of 2 words"):
         Vocabulary(["a", "b"], [1])
     with pytest.raises(ValueError, match="count of 'b' is negative"):
         Vocabulary(["a", "b"], [1, -1])

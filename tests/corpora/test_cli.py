@@ -138,6 +138,10 @@ def test_encode_refuses() -> None:
     assert "read only once" in error("encode", "-", "--out", "t", "--min-count", "1", stdin="a\n")
     assert "not replaced" in error("encode", "a.txt", "--out", ".", "--min-count", "1")
     assert "does not exist" in error("encode", "a.txt", "--out", "no/t", "--min-count", "1")
+    run("encode", "a.txt", "--out", "mine", "--min-count", "1")
+    Path("mine/README.md").write_text("mine")
+    assert "README.md" in error("encode", "a.txt", "--out", "mine", "--min-count", "1")
+    assert Path("mine/README.md").read_text() == "mine"
     Path("v.tsv").write_text("xyz\t1\n")
     result = run("encode", "a.txt", "--vocab", "v.tsv", "--out", "t")
     assert "no token is in the vocabulary" in result.stderr
@@ -238,7 +242,7 @@ def test_bytes_do_not_depend_on_workers(big: str) -> None:
             run(*command, "--workers", workers)
             for file in sorted(out.iterdir()) if out.is_dir() else [out]:
                 written.setdefault(str(file), []).append(file.read_bytes())
-    assert len(written) == 8
+    assert len(written) == 9  # with the manifest of the tokens
     for name, versions in written.items():
         assert len(versions) >= 2
         assert len(set(versions)) == 1, name

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import gc
 import json
+import os
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -14,10 +18,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import corpora
-from corpora import CorpusError
+from corpora import CorpusError, ModelError
 from corpora import encoding as tokens
 from corpora.encoding import TokenStream
 from corpora.parallel import map_shards
+from tests.golden import EXPECTED, golden
+from tests.model_folders import reseal
 
 INDEX = {"a": 0, "b": 1, "é": 2, "ab": 7}
 WORDS = st.sampled_from(["a", "b", "é", "ab", "", "x", "-2", "zz"])
@@ -77,10 +83,11 @@ def test_same_with_any_number_of_workers(
             assert as_lists(stream) == oracle([d for d in documents if d])
             assert sorted(p.name for p in (root / f"{workers}").iterdir()) == [
                 "ids.int32",
+                "manifest.json",
                 "offsets.int64",
                 "tokens.json",
             ]
-    for name in ("ids.int32", "offsets.int64", "tokens.json"):
+    for name in ("ids.int32", "manifest.json", "offsets.int64", "tokens.json"):
         assert (root / "1" / name).read_bytes() == (root / "2" / name).read_bytes()
 
 
@@ -123,17 +130,51 @@ def test_a_string_is_no_document() -> None:
         TokenStream.from_documents(["ab"], INDEX)
 
 
-def test_temporary_folder_goes_with_the_object(
+def test_temporary_files_cannot_outlive_the_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     stream = TokenStream.encode(corpora.open([["a", "b"]]), INDEX)
+    assert list(tmp_path.iterdir()) == []  # the mapped file has no name any more
+    ids = stream.ids
+    del stream
+    gc.collect()
+    assert ids.tolist() == [0, 1]  # whoever holds the array can still read it
+
+
+def test_temporary_folder_goes_with_the_object_if_it_cannot_go_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with mock.patch("corpora.encoding.shutil.rmtree"):
+        stream = TokenStream.encode(corpora.open([["a", "b"]]), INDEX)
     assert len(list(tmp_path.iterdir())) == 1
+    other = TokenStream.encode(corpora.open([["b", "b"]]), INDEX)  # the folder is in use: it stays
+    assert len(list(tmp_path.iterdir())) == 1
+    assert other.ids.tolist() == [1, 1]
     ids = stream.ids
     del stream
     gc.collect()
     assert list(tmp_path.iterdir()) == []
-    assert ids.tolist() == [0, 1]  # whoever holds the array can still read it
+    assert ids.tolist() == [0, 1]
+
+
+def test_temporary_folder_of_a_killed_process_goes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    code = (
+        "import os, signal, corpora; from corpora.encoding import TokenStream\n"
+        "def documents():\n"
+        "    yield ['a'] * 10_000\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "TokenStream.encode(corpora.open(documents()), {'a': 0})"
+    )
+    environment = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": os.getcwd()}
+    subprocess.run([sys.executable, "-c", code], env=environment)
+    assert len(list(tmp_path.iterdir())) == 1
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    TokenStream.encode(corpora.open([["a", "b"]]), INDEX)
+    assert list(tmp_path.iterdir()) == []
 
 
 def failing() -> Iterator[list[str]]:
@@ -165,6 +206,10 @@ def test_replaces_a_token_stream_and_nothing_else(tmp_path: Path, folder: Path) 
     with pytest.raises(FileExistsError):
         TokenStream.encode(corpora.open([["a"]]), INDEX, tmp_path / "work")
     assert (tmp_path / "work" / "thesis.txt").exists()
+    (folder / "README.md").touch()
+    with pytest.raises(FileExistsError, match=r"README\.md"):
+        TokenStream.encode(corpora.open([["a"]]), INDEX, folder)
+    assert (folder / "README.md").exists()
 
 
 def test_fingerprint_tells_ids_and_borders() -> None:
@@ -195,27 +240,108 @@ def test_missing_or_cut_file(folder: Path, name: str) -> None:
 @pytest.mark.parametrize("offsets", [[1, 2, 4], [0, 2, 3], [0, 5, 4]])
 def test_wrong_offsets(folder: Path, offsets: list[int]) -> None:
     np.array(offsets, "<i8").tofile(folder / "offsets.int64")
-    with pytest.raises(CorpusError, match="do not follow one another"):
+    with pytest.raises(CorpusError, match="checksum"):
+        TokenStream.open(folder)
+    reseal(folder)
+    with pytest.raises(CorpusError, match="offsets do not increase from 0"):
         TokenStream.open(folder)
 
 
 @pytest.mark.parametrize(
-    "change", [{"tokens": -1}, {"tokens": "4"}, {"format_version": None}, {"documents": 2.0}]
-)
+    "change",
+    [
+        {"tokens": -1}, {"tokens": "4"}, {"tokens": 5}, {"tokens_read": None},
+        {"documents": 2.0}, {"documents": 1}, {"lines_skipped": True},
+    ],
+)  # fmt: skip
 def test_wrong_numbers(folder: Path, change: dict[str, object]) -> None:
     about = json.loads((folder / "tokens.json").read_text())
     (folder / "tokens.json").write_text(json.dumps({**about, **change}))
     with pytest.raises(CorpusError, match="damaged"):
         TokenStream.open(folder)
-
-
-def test_newer_version_is_told_whatever_else_it_has(folder: Path) -> None:
-    (folder / "tokens.json").write_text('{"format_version": 2}')
-    with pytest.raises(CorpusError, match="update similarity-encoders"):
+    reseal(folder)
+    with pytest.raises(CorpusError, match="damaged"):
+        TokenStream.open(folder)
+    (folder / "tokens.json").write_text("[1]")
+    reseal(folder)
+    with pytest.raises(CorpusError, match="damaged"):
         TokenStream.open(folder)
 
 
+def test_flipped_ids_are_found_on_request(folder: Path) -> None:
+    ids = bytearray((folder / "ids.int32").read_bytes())
+    ids[5] ^= 1
+    (folder / "ids.int32").write_bytes(ids)
+    TokenStream.open(folder)
+    with pytest.raises(ModelError, match=r"ids\.int32 is damaged.*Encode the corpus again"):
+        TokenStream.open(folder, verify=True)
+
+
+def test_newer_version_is_told_whatever_else_it_has(folder: Path) -> None:
+    for manifest in (None, {"kind": "corpora.TokenStream", "format_version": 9}):
+        (folder / "tokens.json").write_text('{"format_version": 9}')
+        (folder / "manifest.json").unlink()
+        if manifest:
+            (folder / "manifest.json").write_text(json.dumps(manifest))
+        with pytest.raises(CorpusError, match="update it"):
+            TokenStream.open(folder)
+        (folder / "manifest.json").touch()
+
+
 def test_no_token_stream(tmp_path: Path) -> None:
-    for path in (tmp_path, tmp_path / "nowhere"):
-        with pytest.raises(CorpusError, match=r"no token stream, as there is no tokens\.json"):
-            TokenStream.open(path)
+    with pytest.raises(CorpusError, match=r"not a token stream: it has no manifest\.json"):
+        TokenStream.open(tmp_path)
+    with pytest.raises(ModelError, match=r"not found: the folder does not exist") as caught:
+        TokenStream.open(tmp_path / "nowhere")
+    assert isinstance(caught.value, CorpusError)
+    assert caught.value.path == str(tmp_path / "nowhere")
+
+
+class TestEarlierFormat:
+    """A folder of format 1, without a manifest."""
+
+    @pytest.fixture
+    def old(self, tmp_path: Path) -> Path:
+        return golden("token_stream", tmp_path)
+
+    def test_opened(self, old: Path) -> None:
+        expected = EXPECTED["token_stream"]
+        stream = TokenStream.open(old, verify=True)
+        assert [document.tolist() for document in stream] == expected["documents"]
+        assert (stream.n_raw, stream.skipped) == (expected["n_raw"], expected["skipped"])
+        assert stream.fingerprint() == expected["fingerprint"]
+
+    def test_replaced(self, old: Path) -> None:
+        (old / "vocabulary.tsv").touch()  # as `corpora encode` wrote it
+        (old / "notes.txt").touch()
+        with pytest.raises(FileExistsError, match=r"notes\.txt"):
+            TokenStream.encode(corpora.open([["a"]]), INDEX, old)
+        (old / "notes.txt").unlink()
+        TokenStream.encode(corpora.open([["a"]]), INDEX, old)
+        assert as_lists(TokenStream.open(old, verify=True)) == ([[0]], 1)
+        assert not (old / "vocabulary.tsv").exists()
+
+    @pytest.mark.parametrize("name", ["ids.int32", "offsets.int64", "tokens.json"])
+    def test_missing_or_cut_file(self, old: Path, name: str) -> None:
+        (old / name).write_bytes((old / name).read_bytes()[:-4])
+        with pytest.raises(CorpusError, match=r"damaged|not a token stream"):
+            TokenStream.open(old)
+        (old / name).unlink()
+        with pytest.raises(CorpusError, match=f"{name}|not a token stream"):
+            TokenStream.open(old)
+
+    @pytest.mark.parametrize(
+        "change", [{"tokens": -1}, {"tokens": "4"}, {"format_version": None}, {"documents": 2.0}]
+    )
+    def test_wrong_numbers(self, old: Path, change: dict[str, object]) -> None:
+        about = json.loads((old / "tokens.json").read_text())
+        (old / "tokens.json").write_text(json.dumps({**about, **change}))
+        with pytest.raises(CorpusError, match="damaged|not a token stream"):
+            TokenStream.open(old)
+
+    def test_wrong_offsets(self, old: Path) -> None:
+        offsets = np.fromfile(old / "offsets.int64", "<i8")
+        offsets[1] = 99
+        offsets.tofile(old / "offsets.int64")
+        with pytest.raises(CorpusError, match="offsets do not increase from 0"):
+            TokenStream.open(old)

@@ -188,9 +188,16 @@ class TestTemporaryFolder:
         with temporary_folder("a-", tmp_path) as folder:
             assert names(tmp_path) == [folder.name]
 
-    def test_errors_name_the_place(self, tmp_path: Path) -> None:
+    def test_errors_name_the_place(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "no"))
         with (
             pytest.raises(OSError, match="TMPDIR names another folder") as caught,
+            temporary_folder("a-"),
+        ):
+            pytest.fail("not reached")
+        assert caught.value.filename == str(tmp_path / "no")
+        with (
+            pytest.raises(OSError, match=r"directory \(temporary files\)") as caught,
             temporary_folder("a-", tmp_path / "no"),
         ):
             pytest.fail("not reached")

@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.linear_model import RidgeCV
 
 from corpora.checks import check_integer, check_number
-from simec.linalg.observed import factorize_observed
+from simec.linalg.factorization import factorize_observed
 from simec.linalg.ridge import check_penalties
 from simec.recommender.base import Entities, FactorRecommender, check_shape, training_rows
 from simec.recommender.content_base import BIAS_ALPHAS

@@ -1,4 +1,4 @@
-"""Least squares on the observed entries of a matrix."""
+"""Factorizations of matrices: SVD, and least squares on their observed entries."""
 
 from __future__ import annotations
 
@@ -6,18 +6,139 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import numpy as np
-from scipy import linalg
-from scipy.sparse.linalg import LinearOperator
+from scipy import linalg, sparse
+from scipy.sparse.linalg import ArpackError, LinearOperator, svds
 from tqdm.auto import tqdm
 
-from simec.linalg.checks import Float64
-from simec.linalg.svd import factors, truncated_svd
+from simec.linalg.checks import Float64, MatrixLike, check_size, real_matrix
+from simec.linalg.eigen import signs
 
 Left = TypeVar("Left")
 Right = TypeVar("Right")
 
+_SMALL = 500  # rows or columns; up to this number, all singular values are computed
+_NARROW = 256  # columns up to which right singular vectors come from the Gram matrix
+_ROUNDING = 1e-13  # of the largest eigenvalue: smaller ones are rounding errors
+_FEW = 5  # with this many times more rows and columns than singular values, ARPACK is faster
 _BUFFER = 1 << 20  # numbers held at a time: linear systems, or gathered vectors
 _SPREAD = 6  # rows are solved together if their counts differ by less than a sixth
+
+# Singular value decomposition
+
+
+def svd(R: MatrixLike, n_components: int) -> tuple[Float64, Float64]:
+    """Factorize a matrix as W1 W2, with W1 = U √Σ and W2 = √Σ Vᵀ (Sec. 2.1 of the thesis).
+
+    The product is the best approximation of R of rank d. Columns of W1 and rows of W2 are
+    orthogonal; the largest entry in magnitude of each column of W1 is positive.
+
+    Parameters
+    ----------
+    R : array or sparse matrix of shape (m, n)
+        Entries that a sparse matrix does not store are 0.
+    n_components : int
+        The rank d.
+
+    Returns
+    -------
+    W1 : float64 array of shape (m, d)
+    W2 : float64 array of shape (d, n)
+
+    Raises
+    ------
+    ValueError
+        If R contains NaN or infinite values, or d is not from 1 to min(m, n).
+    """
+    if sparse.issparse(R):
+        matrix = sparse.csr_array(R).astype(np.float64)
+        if not np.isfinite(matrix.data).all():
+            raise ValueError("R has NaN or infinite entries: use svd_missing for missing entries")
+    else:
+        matrix = real_matrix(R, "R").astype(np.float64, copy=False)
+    return factors(*truncated_svd(matrix, check_size(n_components, min(matrix.shape))))
+
+
+def truncated_svd(matrix: Any, k: int) -> tuple[Float64, Float64, Float64]:
+    """Singular vectors and values of an array, sparse matrix or linear operator.
+
+    Returns
+    -------
+    U : float64 array of shape (m, k)
+    values : float64 array of shape (k,)
+        In descending order.
+    Vt : float64 array of shape (k, n)
+    """
+    smaller = min(matrix.shape)
+    few = k * _FEW if isinstance(matrix, np.ndarray) else k
+    if smaller > max(_SMALL, few):
+        start = np.random.default_rng(0).normal(size=smaller)  # deterministic
+        try:
+            U, values, Vt = svds(matrix, k, v0=start)
+            return U[:, ::-1], values[::-1], Vt[::-1]
+        except ArpackError:
+            pass  # use a dense decomposition below
+    if sparse.issparse(matrix):
+        matrix = matrix.toarray()
+    elif not isinstance(matrix, np.ndarray):
+        matrix = matrix @ np.eye(matrix.shape[1])
+    U, values, Vt = linalg.svd(matrix, full_matrices=False)
+    return U[:, :k], values[:k], Vt[:k]
+
+
+def factors(U: Float64, values: Float64, Vt: Float64) -> tuple[Float64, Float64]:
+    """Factors W1 and W2 from an SVD, with the signs of `svd`."""
+    sign, root = signs(U), np.sqrt(values)
+    return U * (sign * root), (sign * root)[:, None] * Vt
+
+
+def right_factor(M: Float64, k: int) -> tuple[Float64, Float64]:
+    """Singular values of a matrix of shape (m, n), and its right singular vectors.
+
+    Returns
+    -------
+    values : float64 array of shape (k,)
+        In descending order.
+    V : float64 array of shape (n, k)
+    """
+    m, n = M.shape
+    if n > _NARROW or m < n:
+        _, values, Vt = truncated_svd(M, k)
+        return values, Vt.T
+    # many times faster, and half of the digits are enough for float32 weights
+    squares, V = linalg.eigh(M.T @ M, subset_by_index=(n - k, n - 1))
+    squares = np.where(squares > _ROUNDING * squares.max(initial=0), squares, 0)
+    return np.sqrt(squares[::-1]), V[:, ::-1]
+
+
+def balanced(W1: Float64, Y: Float64, W_l: Float64) -> tuple[Float64, Float64]:
+    """Rotate and scale factors of ``Y W_l``, with Y = H W₁, without changing the product.
+
+    Parameters
+    ----------
+    W1 : float64 array of shape (p, d)
+    Y : float64 array of shape (m, d)
+    W_l : float64 array of shape (d, n)
+
+    Returns
+    -------
+    W1, W_l
+        Rows of W_l are orthogonal, and as long as the columns of ``H W₁``.
+    """
+    d = len(W_l)
+    Q, R = np.linalg.qr(W_l.T)
+    T = np.linalg.qr(Y, mode="r")
+    A, values, B = np.linalg.svd(T @ R.T, full_matrices=False)
+    root = np.sqrt(values)
+    turn = np.linalg.lstsq(T, A * root, rcond=None)[0]
+    return padded(W1 @ turn, d), padded(Q @ (B.T * root), d).T
+
+
+def padded(M: Float64, d: int) -> Float64:
+    """Append columns of zeros, up to d columns."""
+    return np.pad(M, ((0, 0), (0, max(d - M.shape[1], 0))))
+
+
+# Least squares on observed entries
 
 
 def alternate(
@@ -101,7 +222,7 @@ def factorize_observed(
     -------
     W1 : float64 array of shape (m, d)
     W2 : float64 array of shape (d, n)
-        Orthogonal and balanced, as the factors of `simec.linalg.svd.svd`.
+        Orthogonal and balanced, as the factors of `svd`.
     converged : bool
     """
     W2 = mean_filled_factors(observed, n_components)[1]
