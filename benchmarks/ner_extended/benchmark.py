@@ -73,7 +73,7 @@ SHARE = 0.6
 BEFORE = {"word2vec_shape": 40.2, "conec_shape": 61.6, "conec_shape_window": 68.8}
 
 Floats = npt.NDArray[np.float32]
-Tagged = list[f.Rows]
+Tagged = list[f.TokenRows]
 
 
 class Text(NamedTuple):
