@@ -23,7 +23,7 @@ error of ours. Where the other never gets there it has all of its time, and the 
 bound (`reached` says in what share of rounds it does).
 
 A second block (`benchmarks.simec_speed.scaling`) measures how time and memory grow; a third, on a
-GPU if there is one, how many rows are trained per second, as a share of the speed of matrix products.
+GPU if there is one, rows trained per second, also as a share of the speed of matrix products.
 """
 
 from __future__ import annotations
