@@ -27,6 +27,16 @@ def test_modules_that_moved(old, new, member):
     assert getattr(old_module(old), member) is getattr(importlib.import_module(new), member)
 
 
+def test_phrases_and_licences_of_corpora():
+    from corpora import datasets, phrases, tokenizers
+
+    with pytest.warns(DeprecationWarning, match="tokenizers.phrases is deprecated"):
+        assert tokenizers.phrases is phrases.phrases
+    text8 = datasets.info("text8")
+    with pytest.warns(DeprecationWarning, match="licence is deprecated, use license"):
+        assert text8.licence == text8.license
+
+
 def test_train_called_learn_map_build_contexts():
     import conec
 
