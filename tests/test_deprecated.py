@@ -105,3 +105,11 @@ def test_relation_matrices_called_middle():
         assert predictor.network_.middle is predictor.network_.relation_matrices
     with pytest.warns(DeprecationWarning, match="the parameter n is deprecated, use topn"):
         assert len(predictor.predict("a", "r", n=1)) == 1
+
+
+def test_centres_of_clusters():
+    from conec.ner.clusters import Clusters
+
+    clusters = Clusters.fit(np.eye(3, dtype=np.float32), [2])
+    with pytest.warns(DeprecationWarning, match=r"use Clusters\.centers"):
+        assert clusters.centres is clusters.centers
