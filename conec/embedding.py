@@ -13,7 +13,7 @@ import numpy.typing as npt
 import corpora
 from conec import contexts
 from conec.config import Config
-from conec.contexts.mapping import ContextMap, MapConfig, learn
+from conec.contexts.mapping import ContextMap, MapConfig, learn_context_map
 from conec.contexts.smoothing import smoothed
 from conec.contexts.window import Window
 from conec.linalg import normalize as normalize_rows
@@ -396,7 +396,7 @@ class Embedder:
         embeddings = smoothed(self.W1, self.W2, averages, counts, config.smoothing)
         logger.info("embeddings of known words: %.1f s", time.perf_counter() - started)
         started = time.perf_counter()
-        context_map = learn(
+        context_map = learn_context_map(
             stream,
             self.vocabulary,
             self.normalized_W1,

@@ -1,4 +1,4 @@
-"""Ridge regression from sums, so that its rows need not be in memory together."""
+"""Ridge regression from sums of products, so that rows need not be in memory together."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import numpy.typing as npt
 from conec.types import FloatArray
 
 Doubles: TypeAlias = npt.NDArray[np.float64]
-_ROWS = 1 << 14  # whose products are summed at a time
+_ROWS = 1 << 14  # rows whose products are summed at a time
 
 
 class NothingToLearn(ValueError):
-    """No row has a weight, or all are alike."""
+    """No row has a positive weight, or all rows are equal."""
 
 
 class Moments:
-    """Weighted sums of what a regression needs, which can be added to in pieces.
+    """Weighted sums of products for a regression of Y on X, accumulated in pieces.
 
     Parameters
     ----------
     d : int
-        Length of the rows on either side.
+        Number of columns of X and of Y.
     """
 
     def __init__(self, d: int) -> None:
@@ -32,20 +32,20 @@ class Moments:
         self.xx, self.xy = np.zeros((d, d)), np.zeros((d, d))
 
     def add(self, X: FloatArray, Y: FloatArray, weight: Doubles) -> None:
-        """Add rows of both sides, each with its weight.
+        """Add rows of X and Y, each with its weight.
 
         Raises
         ------
         ValueError
-            If a value is not finite, or a weight below 0.
+            If a value is not finite, or a weight is negative.
         """
         for start in range(0, len(X), _ROWS):
-            some = slice(start, start + _ROWS)
-            x, y, w = X[some].astype(np.float64), Y[some].astype(np.float64), weight[some]
+            rows = slice(start, start + _ROWS)
+            x, y, w = X[rows].astype(np.float64), Y[rows].astype(np.float64), weight[rows]
             if not (np.isfinite(x).all() and np.isfinite(y).all() and np.isfinite(w).all()):
-                raise ValueError("contexts, vectors or weights hold values that are not finite")
+                raise ValueError("contexts, vectors and weights must be finite")
             if (w < 0).any():
-                raise ValueError("weights are not negative")
+                raise ValueError("weights must not be negative")
             weighted = w[:, None] * x
             self.total += w.sum()
             self.x += weighted.sum(axis=0)
@@ -54,35 +54,51 @@ class Moments:
             self.xy += weighted.T @ y
 
     def ridge(self, ridge: float) -> tuple[Doubles, Doubles]:
-        """Solve for the penalty `ridge`, a share of the mean variance of the left side.
+        """Fit centered Y as centered X times weights.
+
+        Parameters
+        ----------
+        ridge : float
+            Penalty on the squares of the weights, relative to the mean variance of X.
 
         Returns
         -------
         mean : float64 array of shape (d,)
-            Of the left side.
+            Of X.
         weights : float64 array of shape (d, d)
-            What its centred rows are multiplied by to come near the centred right side.
 
         Raises
         ------
         NothingToLearn
-            If no row has a weight, or all are alike.
+            If no row has a positive weight, or all rows of X are equal.
         """
         if not self.total > 0:
             raise NothingToLearn("no word has both contexts and a weight, so no map can be learned")
         x, y = self.x / self.total, self.y / self.total
         covariance = self.xx / self.total - np.outer(x, x)
         cross = self.xy / self.total - np.outer(x, y)
-        # what is left of nothing by rounding
+        # a variance of 0 up to rounding errors
         if not np.trace(covariance) / len(x) > 1e-9 * max(1e-30, np.trace(self.xx) / self.total):
-            raise NothingToLearn("the contexts are all alike, so there is nothing to learn")
+            raise NothingToLearn("the contexts are all equal, so no map can be learned")
         return x, solve(covariance, cross, max(ridge, 1e-9))
 
 
 def solve(moments: Doubles, products: Doubles, ridge: float) -> Doubles:
-    """Weights, given sums of products of the left side with itself, and with the right side.
+    """Solve the normal equations of a ridge regression of Y on X.
 
-    The penalty is in mean eigenvalues of the moments; where there are none, weights are zero.
+    Parameters
+    ----------
+    moments : float64 array of shape (d, d)
+        X.T @ X, weighted and centered as the caller likes.
+    products : float64 array of shape (d, m)
+        X.T @ Y, likewise.
+    ridge : float
+        Penalty on the squares of the weights, relative to the mean eigenvalue of `moments`.
+
+    Returns
+    -------
+    float64 array of shape (d, m)
+        The weights; zero if `moments` is zero.
     """
     if (scale := np.trace(moments) / len(moments)) == 0:
         return np.zeros_like(products)

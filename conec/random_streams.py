@@ -1,4 +1,4 @@
-"""What random numbers are drawn for: each purpose has numbers of its own for one seed."""
+"""Streams of random numbers: one for each purpose, so that they are independent."""
 
 from __future__ import annotations
 

@@ -1,27 +1,58 @@
-"""Text corpora as streams: read anything, in constant memory, again and again.
+"""Text corpora as streams: read any format, in constant memory, any number of times.
 
 >>> import corpora
 >>> for document in corpora.open("news/*.txt.gz", clean="lower"):  # doctest: +SKIP
 ...     print(document)  # a list of tokens
 """
 
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
 from corpora.corpus import Corpus, open
 from corpora.deprecated import deprecated_modules
 from corpora.errors import CorpusError, ModelError, NotReiterableError
-from corpora.readers import BREAK, Reader, TextFile, register_reader, with_breaks
+from corpora.readers import BREAK, Reader, TextFile, register_reader, text_lines, with_breaks
+
+if TYPE_CHECKING:
+    from corpora.counting import Counts, count
+    from corpora.encoding import TokenStream
 
 __all__ = [
     "BREAK",
     "Corpus",
     "CorpusError",
+    "Counts",
     "ModelError",
     "NotReiterableError",
     "Reader",
     "TextFile",
+    "TokenStream",
+    "count",
     "open",
     "register_reader",
+    "text_lines",
     "with_breaks",
 ]
+
+# Imported on first use: these modules need NumPy.
+_LAZY = {
+    "Counts": "corpora.counting",
+    "TokenStream": "corpora.encoding",
+    "count": "corpora.counting",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        return getattr(importlib.import_module(_LAZY[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
+
 
 deprecated_modules(
     {

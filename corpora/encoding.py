@@ -6,9 +6,11 @@ passes, without loading the file into memory.
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 import shutil
+import time
 import weakref
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from corpora.corpus import Corpus
 
 __all__ = ["BREAK_ID", "FORMAT_VERSION", "KIND", "TokenStream", "TokenStreamError", "write_tokens"]
+
+logger = logging.getLogger(__name__)
 
 KIND = "corpora.TokenStream"
 FORMAT_VERSION = 3
@@ -119,9 +123,9 @@ class TokenStream:
         index : mapping of str to int
             Ids of words, from 0. All other words are omitted.
         path : path, optional
-            Folder for the result; one that holds a token stream and nothing else is replaced. By
-            default a temporary folder, which is deleted at once where the system lets a deleted
-            file be read, and else with the object.
+            Folder for the result. A folder that holds a token stream and nothing else is replaced.
+            By default a temporary folder, which is deleted at once if the system can read deleted
+            files, or else together with the object.
         workers : int, optional
             Number of threads for plain text (see :func:`corpora.counting.count`), or else of
             processes, if the corpus can be split; None uses one per core. Does not change the
@@ -134,7 +138,7 @@ class TokenStream:
         OSError
             If the folder can't be written, or holds other files.
         CorpusError
-            If something is wrong with the contents of a file.
+            If the contents of a file are invalid.
         """
         if path is not None:
             with write_folder(path, KIND, FORMAT_VERSION) as folder:
@@ -184,8 +188,8 @@ class TokenStream:
         ----------
         path : path
         verify : bool, default False
-            Whether to verify the checksum of the ids, which are else not read before they are
-            used. That of all other files is always verified.
+            Whether to verify the checksum of the ids, which takes as long as reading them. The
+            checksums of all other files are always verified.
 
         Raises
         ------
@@ -202,11 +206,14 @@ class TokenStream:
                 content = folder.read_bytes(_OFFSETS)
                 if len(content) != 8 * (n_documents + 1):
                     raise folder.damaged(
-                        f"it has {len(content)} bytes in place of {8 * (n_documents + 1)}", _OFFSETS
+                        f"it has {len(content)} bytes, expected {8 * (n_documents + 1)}", _OFFSETS
                     )
                 offsets = np.frombuffer(content, "<i8").astype(np.int64)
                 if offsets[0] != 0 or offsets[-1] != n_tokens or (np.diff(offsets) < 0).any():
-                    raise folder.damaged("documents do not follow one another", _OFFSETS)
+                    raise folder.damaged(
+                        "the offsets of documents do not increase from 0 to the number of tokens",
+                        _OFFSETS,
+                    )
                 ids = folder.map_file(_IDS, "<i4", n_tokens)
         except (ModelError, OSError) as error:
             damaged = TokenStreamError(f"{error}. Encode the corpus again")
@@ -222,7 +229,7 @@ def _read_counts(folder: FolderReader) -> dict[str, int]:
         {name: data.get(name) for name in names} if isinstance(data, dict) else {}
     )
     if not counts or not all(type(n) is int and n >= 0 for n in counts.values()):
-        raise folder.damaged("a number is missing or not valid", _ABOUT)
+        raise folder.damaged("a number is missing or invalid", _ABOUT)
     return counts
 
 
@@ -234,14 +241,14 @@ def write_tokens(
     workers: int | None = 1,
     progress: bool = False,
 ) -> dict[str, int]:
-    """Encode a corpus into a folder that may hold other files as well.
+    """Encode a corpus into a folder, to which other files can be added.
 
     Parameters
     ----------
     folder : FolderWriter
-        As `corpora.model_folder.write_folder` yields it, for `KIND` and `FORMAT_VERSION`.
+        As yielded by `corpora.model_folder.write_folder` for `KIND` and `FORMAT_VERSION`.
     corpus, index, workers, progress
-        As those of `TokenStream.encode`.
+        As for `TokenStream.encode`.
 
     Returns
     -------
@@ -275,7 +282,7 @@ def _as_tokens(document: Iterable[str]) -> list[str]:
 
 
 def _map(path: Path, n: int) -> npt.NDArray[np.int32]:
-    # an empty file cannot be mapped
+    # An empty file can't be mapped.
     return np.memmap(path, "<i4", "r", shape=(n,)) if n else np.empty(0, np.int32)
 
 
@@ -295,7 +302,8 @@ class _Encoded(NamedTuple):
 def _encode_ids(
     path: Path, corpus: Corpus, index: Mapping[str, int], workers: int | None, progress: bool
 ) -> _Encoded:
-    """Write the ids of a corpus to a file; those of its shards are written beside it first."""
+    """Write the ids of a corpus to a file, with temporary files of its shards in its folder."""
+    started = time.perf_counter()
     index = _words_only(index)
     compiled = uses_compiled_code(corpus)
     encode = _compiled_encoder(index) if compiled else partial(_encoded_blocks, index=index)
@@ -321,7 +329,15 @@ def _encode_ids(
             lengths.append(shard.lengths)
             n_raw += shard.n_raw
             skipped += shard.skipped
-    return _Encoded(path, np.concatenate(lengths), n_raw, skipped)
+    encoded = _Encoded(path, np.concatenate(lengths), n_raw, skipped)
+    logger.info(
+        "encoded %d documents, %d of %d tokens, in %.1f s",
+        len(encoded.lengths),
+        encoded.lengths.sum(),
+        n_raw,
+        time.perf_counter() - started,
+    )
+    return encoded
 
 
 def _encode_shard(

@@ -26,18 +26,6 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 
 TargetActivation = str | tuple[float, float] | None
 
-_ALIGNMENT = 64  # bytes; where PyTorch's allocator puts tensors
-
-
-def aligned(values: Tensor) -> Tensor:
-    """Return a tensor, or a copy of it if its memory doesn't start at a multiple of 64 bytes.
-
-    MKL adds up the terms of a product in an order that depends on the address of the matrix: the
-    same weights at another address give scores that differ in the last bit. Tensors that are
-    views of a file or of a NumPy array lie anywhere.
-    """
-    return values if values.data_ptr() % _ALIGNMENT == 0 else values.clone()
-
 
 @dataclass(frozen=True)
 class Layout:

@@ -9,6 +9,8 @@ at most n eps times the sum of their moduli in any order (Higham, 2002, section 
 
 from __future__ import annotations
 
+import hashlib
+import json
 import warnings
 from pathlib import Path
 
@@ -20,6 +22,7 @@ from torch import nn
 import conec
 from conec.extended import ExtendedContextEncoder
 from conec.ner import Tagger
+from corpora.model_folder import MANIFEST, manifest_bytes
 from simec import SimilarityEncoder
 from simec.links import LinkPredictor
 from simec.recommender import Recommender
@@ -46,6 +49,14 @@ def shift(folder: Path, offset: int) -> None:
         header += b" " * ((offset - 8 - len(header)) % 64)
         file.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + length :])
         assert (8 + len(header)) % 64 == offset
+    # the innermost first: manifests list those of nested models
+    for manifest in sorted(folder.rglob(MANIFEST), key=lambda path: -len(path.parts)):
+        data = json.loads(manifest.read_bytes())
+        files = {}
+        for name in data["files"]:
+            content = (manifest.parent / name).read_bytes()
+            files[name] = len(content), hashlib.sha256(content).hexdigest()
+        manifest.write_bytes(manifest_bytes(data["kind"], data["format_version"], files))
 
 
 def loaded(cls, folder, weights="."):

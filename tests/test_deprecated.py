@@ -27,6 +27,16 @@ def test_modules_that_moved(old, new, member):
     assert getattr(old_module(old), member) is getattr(importlib.import_module(new), member)
 
 
+def test_phrases_and_licences_of_corpora():
+    from corpora import datasets, phrases, tokenizers
+
+    with pytest.warns(DeprecationWarning, match="tokenizers.phrases is deprecated"):
+        assert tokenizers.phrases is phrases.phrases
+    text8 = datasets.info("text8")
+    with pytest.warns(DeprecationWarning, match="licence is deprecated, use license"):
+        assert text8.licence == text8.license
+
+
 def test_train_called_learn_map_build_contexts():
     import conec
 
@@ -52,7 +62,7 @@ def test_recommenders_and_their_parameters():
     with pytest.warns(DeprecationWarning, match="the parameter n is deprecated, use topn"):
         assert knn.recommend(2, n=1) == knn.recommend(2, topn=1)
     with pytest.warns(DeprecationWarning, match="the parameter what is deprecated, use kind"):
-        assert r.Ids([1, 2], what="user").kind == "user"
+        assert r.as_features(([1], [[2.0]]), what="item").ids.kind == "item"
     pytest.importorskip("torch")
     with pytest.warns(DeprecationWarning, match="own is|describes_biases is"):
         recommender = r.Recommender(1, own=0.5, describes_biases=False)
@@ -95,3 +105,17 @@ def test_relation_matrices_called_middle():
         assert predictor.network_.middle is predictor.network_.relation_matrices
     with pytest.warns(DeprecationWarning, match="the parameter n is deprecated, use topn"):
         assert len(predictor.predict("a", "r", n=1)) == 1
+
+
+def test_a_sense_inventory_called_its_centers_centres():
+    import numpy as np
+
+    from conec.senses import SenseInventory
+
+    inventory = SenseInventory(
+        starts=np.zeros(2, np.int64), centers=np.zeros((0, 3), np.float32),
+        shares=np.zeros(0, np.float32), examples=np.zeros((0, 1, 11), np.int32),
+        map=np.zeros((3, 3), np.float32),
+    )  # fmt: skip
+    with pytest.warns(DeprecationWarning, match="use centers"):
+        assert inventory.centres is inventory.centers

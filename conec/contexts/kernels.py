@@ -1,14 +1,14 @@
-"""Counting co-occurrences, compiled by Numba, without the GIL."""
+"""Counting of co-occurrences and sums over contexts, compiled by Numba, without the GIL."""
 
 from __future__ import annotations
 
 import numba as nb
 import numpy as np
 
-BORDER = -2  # in a text, ahead of each document and behind the last
-UNKNOWN = -1  # a position that is no context word
+BORDER = -2  # in a text, before each document and after the last
+UNKNOWN = -1  # a position without a context word
 
-# Number of the only bit set in x, at index (x * _DE_BRUIJN) >> 58
+# index of the only bit that is set in x, at (x * _DE_BRUIJN) >> 58
 _DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
 _BIT = np.zeros(64, np.int64)
 for _i in range(64):
@@ -28,22 +28,22 @@ def count_words(ids, n_words):  # type: ignore[no-untyped-def]
 
 @nb.njit(nogil=True, cache=True)
 def lay_out(ids, borders, first, stop):  # type: ignore[no-untyped-def]
-    """Copy a text, with BORDER between documents, so that a window need not look for them.
+    """Copy a text, with BORDER between documents, so that windows need not look them up.
 
     Parameters
     ----------
     ids : int32 array
-        The text; below 0 are positions that are no context words.
+        The text; values below 0 are positions without a context word.
     borders : int64 array
-        Where documents begin in `ids`, in rising order.
+        Where documents begin in `ids`, in ascending order.
     first, stop : int
-        Part of `ids` to find again in the copy.
+        A span of `ids` to locate in the copy.
 
     Returns
     -------
     text : int32 array
     first, stop : int
-        The same part of `text`.
+        The same span of `text`.
     """
     text = np.empty(len(ids) + len(borders) + 2, np.int32)
     text[0] = BORDER
@@ -68,12 +68,12 @@ def lay_out(ids, borders, first, stop):  # type: ignore[no-untyped-def]
 
 @nb.njit(nogil=True, cache=True)
 def group_positions(targets, first, stop, n_rows):  # type: ignore[no-untyped-def]
-    """Positions in [first, stop) by their target: a counting sort.
+    """Group the positions in [first, stop) by their target: a counting sort.
 
     Returns
     -------
     starts : int64 array of shape (n_rows + 1,)
-        Row r's positions are ``order[starts[r]:starts[r + 1]]``, in order of the text.
+        Row r's positions are ``order[starts[r]:starts[r + 1]]``, in the order of the text.
     order : int32 array
     """
     starts = np.zeros(n_rows + 1, np.int64)
@@ -93,25 +93,25 @@ def group_positions(targets, first, stop, n_rows):  # type: ignore[no-untyped-de
 
 
 @nb.njit(nogil=True, cache=True)
-def count_rows(text, starts, order, row, row_stop, weight, keep, diagonal, n_words, room):  # type: ignore[no-untyped-def]
+def count_rows(text, starts, order, row, row_stop, weight, keep, diagonal, n_words, size):  # type: ignore[no-untyped-def]
     """Rows [row, row_stop) of the matrix of weighted co-occurrences.
 
     Parameters
     ----------
     text : int32 array
-        By `lay_out`.
+        From `lay_out`.
     starts, order
-        Where each row's word occurs in it, by `group_positions`.
+        Where each row's word occurs in the text, from `group_positions`.
     weight : float64 array of shape (window + 1,)
-        Of a context word at each distance; above 0.
+        Weight > 0 of a context word at each distance.
     keep : float32 array of shape (n_words,) or (0,)
-        Weight of each context word, above 0; empty for 1.
+        Weight > 0 of each context word; empty if all are 1.
     diagonal : float
-        So many times a row's number of occurrences is added to its own column.
+        A row's number of occurrences times this is added to its own column.
     n_words : int
         Number of columns.
-    room : int
-        At least the number of entries.
+    size : int
+        Memory to reserve: at least the number of entries.
 
     Returns
     -------
@@ -124,12 +124,12 @@ def count_rows(text, starts, order, row, row_stop, weight, keep, diagonal, n_wor
     touched = np.empty(n_words, np.int32)
     bits = np.zeros((n_words + 63) // 64, np.uint64)
     indptr = np.zeros(row_stop - row + 1, np.int64)
-    columns = np.empty(room, np.int32)
-    values = np.empty(room)
+    columns = np.empty(size, np.int32)
+    values = np.empty(size)
     window = len(weight) - 1
-    size = 0
+    end = 0
     for r in range(row, row_stop):
-        found = 0
+        n_touched = 0
         for q in range(starts[r], starts[r + 1]):
             p = order[q]
             for side in (-1, 1):
@@ -137,40 +137,40 @@ def count_rows(text, starts, order, row, row_stop, weight, keep, diagonal, n_wor
                     c = text[p + side * distance]
                     if c >= 0:
                         if total[c] == 0:
-                            touched[found] = c
-                            found += 1
+                            touched[n_touched] = c
+                            n_touched += 1
                         total[c] += weight[distance]
                     elif c == BORDER:
                         break
         if diagonal > 0 and starts[r + 1] > starts[r]:
             if total[r] == 0:
-                touched[found] = r
-                found += 1
-            own = diagonal * (starts[r + 1] - starts[r])
-            total[r] += own / keep[r] if len(keep) else own
-        if found * 256 < n_words:
-            touched[:found].sort()
-        else:  # from so many on, a bitmap is faster than sorting
-            for k in range(found):
+                touched[n_touched] = r
+                n_touched += 1
+            count = diagonal * (starts[r + 1] - starts[r])
+            total[r] += count / keep[r] if len(keep) else count
+        if n_touched * 256 < n_words:
+            touched[:n_touched].sort()
+        else:  # for this many, a bitmap is faster than sorting
+            for k in range(n_touched):
                 c = touched[k]
                 bits[c >> 6] |= _U1 << np.uint64(c & 63)
             k = 0
             for b in range(len(bits)):
-                rest = bits[b]
-                while rest != _U0:
-                    lowest = rest & (~rest + _U1)
+                remaining = bits[b]
+                while remaining != _U0:
+                    lowest = remaining & (~remaining + _U1)
                     touched[k] = b * 64 + _BIT[np.int64((lowest * _DE_BRUIJN) >> _U58)]
-                    rest ^= lowest
+                    remaining ^= lowest
                     k += 1
                 bits[b] = _U0
-        for k in range(found):
+        for k in range(n_touched):
             c = touched[k]
-            columns[size] = c
-            values[size] = total[c] * keep[c] if len(keep) else total[c]
+            columns[end] = c
+            values[end] = total[c] * keep[c] if len(keep) else total[c]
             total[c] = 0
-            size += 1
-        indptr[r - row + 1] = size
-    return indptr, columns[:size], values[:size]
+            end += 1
+        indptr[r - row + 1] = end
+    return indptr, columns[:end], values[:end]
 
 
 @nb.njit(nogil=True, cache=True, fastmath={"contract"})
@@ -182,7 +182,7 @@ def rows_times_matrix(indptr, columns, values, matrix, out):  # type: ignore[no-
         for j in range(d):
             y[j] = 0
         k = indptr[r]
-        # four at a time, so that sums are read and written less often
+        # four entries at a time, so that sums are read and written less often
         while k + 4 <= indptr[r + 1]:
             a, b, c, e = values[k], values[k + 1], values[k + 2], values[k + 3]
             xa, xb = matrix[columns[k]], matrix[columns[k + 1]]
@@ -199,16 +199,16 @@ def rows_times_matrix(indptr, columns, values, matrix, out):  # type: ignore[no-
 
 @nb.njit(nogil=True, cache=True, fastmath={"contract"})
 def occurrence_vectors(text, positions, weight, keep, matrix, out):  # type: ignore[no-untyped-def]
-    """``out[i]``: the sum over the words around a position of their weight times their row.
+    """``out[i]``: the sum of the rows of the words around a position, times their weights.
 
     Parameters
     ----------
     text : int32 array
-        By `lay_out`.
+        From `lay_out`.
     positions : int64 array of shape (n,)
-        In `text`; none is a border.
+        Indices of `text`, none of them a border.
     weight : float32 array of shape (window + 1,)
-        Of a context word at each distance.
+        Weight of a context word at each distance.
     keep : float32 array of shape (V,)
         Weight of each context word.
     matrix : float32 array of shape (V, d)
@@ -223,7 +223,8 @@ def occurrence_vectors(text, positions, weight, keep, matrix, out):  # type: ign
 def sum_by_word(text, positions, part, parts, weight, keep, matrix, out):  # type: ignore[no-untyped-def]
     """Add each position's context to the row of its word in `out`, of shape (V, d).
 
-    Only of words whose id is `part` modulo `parts`; the rest is as for `occurrence_vectors`.
+    Only for words whose id is `part` modulo `parts`; other parameters are those of
+    `occurrence_vectors`.
     """
     for p in positions:
         if text[p] % parts == part:

@@ -1,17 +1,18 @@
-"""A map from contexts to word vectors, learned on the words that a model knows.
+"""A linear map from contexts to word vectors, learned on the words of the vocabulary.
 
-The mean vector of the words around a word lies elsewhere than its own vector: it is drawn
-towards what all contexts have in common. A linear map that was fitted on known words, from
-their contexts to their rows of W1, brings words never seen to where known ones are (Khodak et
-al. 2018, "A la carte embedding"). Here there is one map for the near context, which tells what
-kind of word it is, and one for the wide context, which tells what the text is about; contexts
-are brought to unit length first, so that their number does not matter; frequent context words
-weigh less; words that are rare teach less; and what all words have in common stays out of the
-result.
+The mean vector of the words around a word is not close to the word's own vector: it is pulled
+towards what all contexts have in common. A linear map from the contexts of known words to their
+rows of W1 moves unseen words to the region of the known ones (Khodak et al. 2018, "A la carte
+embedding"). Here, one map is for the near context, which shows the kind of word, and one for the
+wide context, which shows the topic of the text. Contexts are scaled to unit length first, so
+that the number of context words does not matter; frequent context words and rare target words
+have lower weights; and the mean of the word vectors is not added to the result.
 """
 
 from __future__ import annotations
 
+import logging
+import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -31,36 +32,39 @@ if TYPE_CHECKING:
     from conec.vocabulary import Vocabulary
     from corpora.encoding import TokenStream
 
-_PIECE = 1 << 21  # tokens of text at a time
+logger = logging.getLogger(__name__)
+
+_PIECE = 1 << 21  # tokens of text that are processed at a time
 
 
 @dataclass(frozen=True)
 class MapConfig:
-    """What a map takes for contexts, and how it is learned.
+    """Contexts that a map uses, and parameters of its fit.
 
     Attributes
     ----------
     near : int
-        Words on either side that are the near context; closer ones weigh more, as in training.
+        Words on each side in the near context; closer ones have higher weights, as in training.
     wide : int
-        Words on either side that are the wide context, all alike.
+        Words on each side in the wide context, all with the same weight.
     sample : float
-        Frequent words weigh as much as subsampling with this threshold would keep of them;
-        0 for all alike.
+        The weight of a context word is the probability that subsampling with this threshold
+        keeps it; 0 for equal weights.
     n_contexts : int
-        A word is learned from 1 to so many of its occurrences, a number drawn anew for each word.
+        Largest number of occurrences from which a word's context is made; the number is drawn
+        for each word.
     draws : int
-        How many times each word is learned, from other occurrences.
+        How many times each word is used, with contexts from different occurrences.
     reliable : float
-        A word of so many occurrences weighs half as much as one that has very many: the vectors
-        of rare words are noise for the most part.
+        Number of occurrences at which a word has half the weight of a very frequent one: the
+        vectors of rare words are mostly noise.
     ridge : float
-        Penalty on the squares of the maps' weights, as a share of the mean variance of contexts.
+        Penalty on the squares of the maps' weights, relative to the mean variance of contexts.
     plain : float
-        So much of the wide context itself, divided by the root of the number of contexts, is
-        added to what the maps give, both of unit length: it helps where contexts are few.
+        Weight of the wide context itself, divided by the square root of the number of
+        occurrences, when it is added to the mapped contexts; it helps if there are few.
     smoothing : float
-        So many times what is predicted of a known word's row of W1 is added to it.
+        Weight of the prediction that is added to a known word's row of W1.
     """
 
     near: int = 5
@@ -80,11 +84,11 @@ class MapConfig:
             check_number(name, getattr(self, name), 0)
 
     def to_dict(self) -> JSON:
-        """As plain data, for JSON."""
+        """Convert to plain data, for JSON."""
         return asdict(self)
 
     def windows(self, vocabulary: Vocabulary) -> tuple[Window, Window]:
-        """The near and the wide context."""
+        """Windows of the near and the wide context."""
         keep = vocabulary.keep_probability(self.sample)
         return (
             Window(self.near, "subsampled", 1, keep),
@@ -93,10 +97,10 @@ class MapConfig:
 
 
 class ContextMap:
-    """Linear maps from kinds of context to word vectors, which add up: ridge regressions.
+    """Linear maps from kinds of context to word vectors; their results are added.
 
-    Both sides are centred for the fit. The mean of the word vectors, which all words share, is
-    not added again to what the maps give.
+    Each is a ridge regression on centered contexts and word vectors. The mean of the word
+    vectors, which all words share, is not added to the result.
 
     Parameters
     ----------
@@ -105,8 +109,9 @@ class ContextMap:
     Attributes
     ----------
     mean : float32 array of shape (k, d)
-        Of each kind of context.
+        Mean of each kind of context.
     weights : float32 array of shape (k, d, d)
+        The map of each kind of context.
     """
 
     def __init__(self, config: MapConfig | None = None) -> None:
@@ -117,12 +122,12 @@ class ContextMap:
     def fit(
         self, X: FloatArray, Y: FloatArray, sample_weight: npt.ArrayLike | None = None
     ) -> ContextMap:
-        """Learn from contexts and the vectors of the same words.
+        """Fit the maps to contexts and the vectors of the same words.
 
         Parameters
         ----------
         X : array of shape (k, n, d)
-            Embeddings of n contexts, of each kind.
+            Embeddings of the contexts of n words, for each kind of context.
         Y : array of shape (n, d)
         sample_weight : array of shape (n,), optional
             By default 1 for all.
@@ -130,47 +135,49 @@ class ContextMap:
         Raises
         ------
         ValueError
-            If shapes do not match, a value is not finite, or no word has a weight.
+            If shapes do not match, a value is not finite, or no word has a positive weight.
         """
         if X.ndim != 3 or X.shape[1:] != Y.shape:
             raise ValueError(f"contexts of shape {X.shape} do not match vectors of {Y.shape}")
         weight = np.ones(len(Y)) if sample_weight is None else np.asarray(sample_weight, np.float64)
         if weight.shape != (len(Y),):
-            raise ValueError(f"{len(Y)} rows need as many weights, not shape {weight.shape}")
+            raise ValueError(f"sample_weight must have shape ({len(Y)},), got {weight.shape}")
         moments = [Moments(Y.shape[1]) for _ in X]
         for kind, sums in zip(X, moments, strict=True):
             sums.add(kind, Y, weight)
         return self.solve(moments)
 
     def solve(self, moments: Sequence[Moments]) -> ContextMap:
-        """Learn from sums, one for each kind of context."""
+        """Fit the maps to sums of products, one for each kind of context."""
         solved = [sums.ridge(self.config.ridge) for sums in moments]
         self.mean = np.stack([mean for mean, _ in solved]).astype(np.float32)
         self.weights = np.stack([weights for _, weights in solved]).astype(np.float32)
         return self
 
     def transform(self, X: FloatArray, occurrences: npt.ArrayLike = 1) -> FloatArray:
-        """Word vectors for contexts.
+        """Map contexts to word vectors.
 
         Parameters
         ----------
         X : array of shape (k, n, d)
-            A row of zeros is no context, and adds nothing.
+            Embeddings of contexts; rows of zeros stand for missing contexts and add nothing.
         occurrences : array of int, shape (n,)
-            Of how many occurrences each is the context.
+            Number of occurrences that each context is made from.
 
         Returns
         -------
         float32 array of shape (n, d)
-            Of unit length, or zero where there is no context.
+            Of unit length; zero without a context.
 
         Raises
         ------
         ValueError
-            If the shape is another than that of `fit`.
+            If k or d differ from those of `fit`.
         """
         if X.ndim != 3 or (len(X), X.shape[2]) != self.mean.shape:
-            raise ValueError(f"the map takes contexts of {self.mean.shape}, not shape {X.shape}")
+            raise ValueError(
+                f"contexts must have shape (k, n, d) with (k, d) = {self.mean.shape}, got {X.shape}"
+            )
         total = np.zeros(X.shape[1:], np.float32)
         for kind, mean, weights in zip(X, self.mean, self.weights, strict=True):
             total += np.where(kind.any(axis=1)[:, None], (kind - mean) @ weights, np.float32(0))
@@ -201,7 +208,7 @@ class ContextMap:
         return context_map
 
 
-def learn(
+def learn_context_map(
     stream: TokenStream,
     vocabulary: Vocabulary,
     vectors: FloatArray,
@@ -212,40 +219,41 @@ def learn(
     exclude: Iterable[str] = (),
     progress: bool = False,
 ) -> ContextMap:
-    """Learn a map on the words of a text.
+    """Learn a context map from the words of a text.
 
     Parameters
     ----------
     stream : TokenStream
     vocabulary : Vocabulary
-        Its counts say how frequent context words are.
+        Its counts give the weights of context words.
     vectors : float32 array of shape (V, d)
-        The vectors of the words, of unit length: contexts are made of them, and they are what
-        the map shall give.
+        Word vectors of unit length: contexts are sums of them, and they are the targets of the
+        map.
     config : MapConfig
     seed : int
     workers : int
         Threads.
     exclude : iterable of str
-        Words not to learn from, such as those to test with. They are context words nevertheless.
+        Words not to learn from, such as those of a test. They still serve as context words.
     progress : bool
         Show bars.
 
     Returns
     -------
     ContextMap
-        The fewer words there are, the less can be learned: with n of them, a share d / (n + d)
-        of each map leaves contexts as they are, as the thesis does.
+        With few words, the map is poorly determined: with n words, a share d / (n + d) of each
+        map is the identity, which leaves contexts as they are, as in the thesis.
     """
     from conec.contexts.kernels import count_words
 
     windows = config.windows(vocabulary)
+    began = time.monotonic()
     counts = count_words(np.asarray(stream.ids), len(vectors))
     reliability = counts / np.maximum(counts + config.reliable, 1)
     reliability[[vocabulary.index[word] for word in exclude if word in vocabulary]] = 0
     moments = [Moments(vectors.shape[1]) for _ in windows]
     for draw in range(config.draws):
-        X, n = drawn_contexts(
+        X, n = sampled_contexts(
             stream,
             vectors,
             windows,
@@ -256,25 +264,26 @@ def learn(
             workers=workers,
             progress=progress,
         )
-        # more contexts, less noise
+        # contexts from more occurrences have less noise
         weight = reliability * np.sqrt(n)
         for kind, sums in zip(X, moments, strict=True):
-            # a word without contexts, and one whose vector is zero, teaches nothing
-            taught = kind.any(axis=1) & vectors.any(axis=1)
-            sums.add(normalize(kind), vectors, np.where(taught, weight, 0))
-    learned, d = ContextMap(config), vectors.shape[1]
+            # words without contexts, or with zero vectors, are left out
+            usable = kind.any(axis=1) & vectors.any(axis=1)
+            sums.add(normalize(kind), vectors, np.where(usable, weight, 0))
+    context_map, d = ContextMap(config), vectors.shape[1]
     try:
-        learned.solve(moments)
+        context_map.solve(moments)
     except NothingToLearn:
-        learned.mean = np.zeros((len(windows), d), np.float32)
-        learned.weights = np.zeros((len(windows), d, d), np.float32)
-    plain = np.float32(d / (len(vectors) + d))
-    learned.weights *= 1 - plain
-    learned.weights += plain * np.eye(d, dtype=np.float32)
-    return learned
+        context_map.mean = np.zeros((len(windows), d), np.float32)
+        context_map.weights = np.zeros((len(windows), d, d), np.float32)
+    identity = np.float32(d / (len(vectors) + d))
+    context_map.weights *= 1 - identity
+    context_map.weights += identity * np.eye(d, dtype=np.float32)
+    logger.info("map of contexts: %d draws, %.1f s", config.draws, time.monotonic() - began)
+    return context_map
 
 
-def drawn_contexts(
+def sampled_contexts(
     stream: TokenStream,
     vectors: FloatArray,
     windows: Sequence[Window],
@@ -286,13 +295,13 @@ def drawn_contexts(
     workers: int = 1,
     progress: bool = False,
 ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-    """Contexts of all words, each from a few of its occurrences.
+    """Contexts of all words, each from a random sample of its occurrences.
 
     Parameters
     ----------
     stream : TokenStream
     vectors : float32 array of shape (V, d)
-        Of the context words.
+        Vectors of the context words.
     windows : sequence of k Windows
     counts : int64 array of shape (V,)
         Occurrences of each word in the stream.
@@ -307,9 +316,9 @@ def drawn_contexts(
     Returns
     -------
     contexts : float32 array of shape (k, V, d)
-        Sums over the context words.
+        Weighted sums of the vectors of context words.
     occurrences : int64 array of shape (V,)
-        From how many occurrences each is.
+        Number of occurrences that each is made from.
     """
     from tqdm import tqdm
 
@@ -317,7 +326,7 @@ def drawn_contexts(
 
     n_words = len(vectors)
     rng = np.random.default_rng([seed, random_streams.MAP, draw])
-    # as many words are learned from 1 occurrence as from 2 or 3, from 4 to 7, and so on
+    # log-uniform: 1 occurrence is as probable as 2 or 3, as 4 to 7, and so on
     wanted = np.floor(np.exp(rng.uniform(0, np.log(config.n_contexts + 1), n_words)))
     share = np.minimum(wanted / np.maximum(counts, 1), 1)
     sums = np.zeros((len(windows), *vectors.shape), np.float32)
@@ -334,13 +343,13 @@ def drawn_contexts(
     ):
         for ids, offsets in _pieces(stream):
             text, _, _ = lay_out(ids, offsets, 0, len(ids))
-            taken = (text >= 0) & (rng.random(len(text)) < share[np.maximum(text, 0)])
-            places = np.flatnonzero(taken)
-            occurrences += np.bincount(text[places], minlength=n_words)
+            sampled = (text >= 0) & (rng.random(len(text)) < share[np.maximum(text, 0)])
+            positions = np.flatnonzero(sampled)
+            occurrences += np.bincount(text[positions], minlength=n_words)
 
-            def add(part: int, text: IntArray = text, places: Any = places) -> None:
+            def add(part: int, text: IntArray = text, positions: Any = positions) -> None:
                 for weights, keep, out in kinds:
-                    sum_by_word(text, places, part, workers, weights, keep, vectors, out)
+                    sum_by_word(text, positions, part, workers, weights, keep, vectors, out)
 
             deque(executor.map(add, range(workers)), maxlen=0)
             bar.update(len(ids))
@@ -348,9 +357,9 @@ def drawn_contexts(
 
 
 def _pieces(stream: TokenStream) -> Iterator[tuple[IntArray, npt.NDArray[np.int64]]]:
-    """The text in pieces, and where documents begin in each.
+    """Pieces of the text, with the offsets of the documents in each.
 
-    A document may be cut, so that memory is bounded; a few contexts are shorter by that.
+    Documents may be cut, so that memory is bounded; a few contexts are shorter for that.
     """
     for start in range(0, len(stream), _PIECE):
         ids = np.asarray(stream.ids[start : start + _PIECE])

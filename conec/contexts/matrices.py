@@ -1,29 +1,46 @@
-"""Context vectors: which words stand around a word, as sparse matrices.
+"""Context vectors as sparse matrices: which words occur around a word, and how often.
 
-A word's global context vector is the average over its occurrences in a corpus, its
-local one over those in a document (thesis, section 7.1); times W1, either gives an
+A word's global context vector is the average over its occurrences in a corpus; its local one
+is the average over those in a document (thesis, section 7.1). Either, times W1, gives an
 embedding (Eq. 7.1).
+
+The corpus is read once, in segments. The positions of a segment are grouped by word, and each
+word's co-occurrences are summed in one dense row, so no pairs need sorting. If there are
+several segments, their counts wait on disk and are added block by block.
 """
 
 from __future__ import annotations
 
+import logging
+import tempfile
+import time
+import weakref
 from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from threading import Lock
+from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
-from conec.contexts.counting import Block, Counting, Rows, normalized
 from conec.contexts.window import Window
 from conec.types import FloatArray, IntArray, Normalize
-from corpora.checks import check_choice
+from corpora.checks import check_choice, check_integer, check_number
+from corpora.files import temporary_files_in
 from corpora.jit import announce_compilation
 
 if TYPE_CHECKING:
     from scipy import sparse
 
     from corpora.encoding import TokenStream
+
+logger = logging.getLogger(__name__)
+
+_SMALLEST = 1 << 12  # least number of tokens in a segment, and of entries in a block
+_LARGEST = 1 << 21  # largest number of entries in a block
 
 
 def global_contexts(
@@ -37,7 +54,7 @@ def global_contexts(
     workers: int = 1,
     progress: bool = False,
 ) -> sparse.csr_matrix:
-    """Average context vector of each word over a corpus.
+    """Average context vector of each word in a corpus.
 
     Parameters
     ----------
@@ -45,36 +62,38 @@ def global_contexts(
     n_words : int
         Size V of the vocabulary.
     window : Window, optional
-        By default 5 words on either side, each with weight 1.
+        By default 5 words on each side, each with weight 1.
     diagonal : float
-        So many times a word's own count is added to its own column. The thesis does
-        so, with 1, for the analogy task (section 7.2).
+        Each word's count times this factor is added to its own column. The thesis uses 1
+        for the analogy task (section 7.2).
     normalize : {"count", "max", "none"}
-        Divide each row by the word's number of occurrences, by its largest entry, or
-        not at all.
+        Divide each row by the word's number of occurrences, by its largest entry, or not
+        at all.
     memory : int
-        Bytes to use, about, beside a few arrays of length V. What needs more, counting
-        or the result, goes to temporary files.
+        Approximate number of bytes to use, in addition to a few arrays of length V. Larger
+        intermediate and final results go to temporary files.
     workers : int
-        Threads. The result does not depend on it; on `memory` it depends by the
-        rounding of sums, if weights are no whole numbers.
+        Threads. The result does not depend on it. It depends on `memory` by the rounding of
+        sums, if weights are not integers.
     progress : bool
         Show a bar.
 
     Returns
     -------
     csr_matrix of float32, shape (V, V)
-        Row i is the context vector of word i. If it is larger than `memory` its arrays
-        are memory-mapped; the files go with it.
+        Row i is the context vector of word i. If it is larger than `memory`, its arrays are
+        memory-mapped; the files are deleted with it.
 
     Raises
     ------
     ValueError
-        If an argument is out of range, or the corpus has ids that are.
+        If an argument is out of range, or the corpus has word ids that are not below V.
     """
-    work = Counting(stream, n_words, window or Window(), diagonal, normalize, memory, workers)
-    rows = Rows(np.float32, int(memory) // 4)
-    with closing(work.blocks(progress)) as blocks:
+    counter = ContextCounter(
+        stream, n_words, window or Window(), diagonal, normalize, memory, workers
+    )
+    rows = SparseRows(np.float32, int(memory) // 4)
+    with closing(counter.blocks(progress)) as blocks:
         for block in blocks:
             rows.append(block)
     indptr, columns, values = rows.arrays()
@@ -96,6 +115,7 @@ def global_embeddings(
 
     Parameters
     ----------
+    stream : TokenStream
     matrix : float32 array of shape (V, d)
         W1.
     window, diagonal, normalize, memory, workers, progress
@@ -113,8 +133,10 @@ def global_embeddings(
     def multiply(block: Block) -> None:
         rows_times_matrix(block.indptr, block.columns, block.values, matrix, result[block.rows])
 
-    work = Counting(stream, len(matrix), window or Window(), diagonal, normalize, memory, workers)
-    with closing(work.blocks(progress, multiply)) as blocks:
+    counter = ContextCounter(
+        stream, len(matrix), window or Window(), diagonal, normalize, memory, workers
+    )
+    with closing(counter.blocks(progress, multiply)) as blocks:
         deque(blocks, maxlen=0)
     return result
 
@@ -134,23 +156,29 @@ def local_contexts(
     Parameters
     ----------
     ids : int32 array
-        The document; below 0 are positions that are no context words.
+        Word ids of the document; values below 0 are positions without a context word.
     n_words : int
         Size V of the vocabulary.
     window : Window, optional
-        By default 5 words on either side, each with weight 1 / distance.
+        By default 5 words on each side, each with weight 1 / distance.
     targets : int32 array, optional
-        The row that each position counts for, below 0 for none; `ids` by default.
+        The row that each position counts for, or below 0 for none; `ids` by default.
     n_targets : int, optional
         Number of rows; V by default.
     offsets : array of int, optional
-        Where several texts begin in `ids`, in rising order; no window crosses these.
+        Where several texts begin in `ids`, in ascending order; windows end there.
     normalize : {"count", "max", "none"}
         As in `global_contexts`.
 
     Returns
     -------
     csr_matrix of float32, shape (n_targets, V)
+
+    Raises
+    ------
+    ValueError
+        If `targets` does not have one row below `n_targets` for each position, or an id is
+        not below V.
     """
     from conec.contexts.kernels import count_rows, group_positions, lay_out
 
@@ -160,14 +188,17 @@ def local_contexts(
     targets = ids if targets is None else np.asarray(targets, np.int32)
     n_rows = n_words if n_targets is None else n_targets
     if targets.shape != ids.shape or targets.max(initial=-1) >= n_rows:
-        raise ValueError(f"targets are one row below {n_rows} for each of {len(ids)} positions")
-    # only the columns in use, so that the cost depends on the document alone
+        raise ValueError(
+            f"targets must be one row below {n_rows} for each of {len(ids)} positions, got "
+            f"shape {targets.shape} and rows up to {targets.max(initial=-1)}"
+        )
+    # only the columns in use, so that the cost depends only on the document
     known = ids >= 0
-    words, place = np.unique(ids[known], return_inverse=True)
+    words, columns_of_ids = np.unique(ids[known], return_inverse=True)
     if words.max(initial=-1) >= n_words:
         raise ValueError(f"the document has word ids up to {words.max()}, not below {n_words}")
     compact = np.full(len(ids), -1, np.int32)
-    compact[known] = place
+    compact[known] = columns_of_ids
     borders = np.asarray([0] if offsets is None else offsets).astype(np.int64)
     keep = window.word_weights(n_words)
     weights, n = window.distance_weights(), len(words)
@@ -175,10 +206,18 @@ def local_contexts(
         text, first, stop = lay_out(compact, borders, 0, len(ids))
         starts, order = group_positions(lay_out(targets, borders, 0, 0)[0], first, stop, n_rows)
         counts = np.diff(starts)
-        room = int(np.minimum(counts * 2 * window.size, n).sum())
-        own = keep[words] if len(keep) else keep
+        size = int(np.minimum(counts * 2 * window.size, n).sum())
         indptr, columns, values = count_rows(
-            text, starts, order, 0, n_rows, weights, own, 0.0, n, room
+            text,
+            starts,
+            order,
+            0,
+            n_rows,
+            weights,
+            keep[words] if len(keep) else keep,
+            0.0,
+            n,
+            size,
         )
     block = normalized(Block(0, indptr, words[columns], values), counts, normalize)
     return _csr(block.values, block.columns, indptr, (n_rows, n_words))
@@ -194,6 +233,299 @@ def _csr(
 
     matrix = sparse.csr_matrix(shape, dtype=np.float32)
     matrix.data, matrix.indices = values, columns
-    # of 32 bits where that suffices, so that SciPy does not widen the columns
+    # 32 bits where that suffices, so that SciPy does not widen the columns
     matrix.indptr = indptr.astype(np.int32 if len(values) < 2**31 else np.int64)
     return matrix
+
+
+# Counting in blocks of rows
+
+
+@dataclass
+class Block:
+    """Consecutive rows of a sparse matrix."""
+
+    row: int
+    indptr: npt.NDArray[np.int64]
+    columns: IntArray
+    values: npt.NDArray[Any]
+
+    @property
+    def rows(self) -> slice:
+        """Where they are in the matrix."""
+        return slice(self.row, self.row + len(self.indptr) - 1)
+
+
+_MakeBlock: TypeAlias = Callable[[int, int], Block]  # rows from, to
+_Counts: TypeAlias = npt.NDArray[np.int64]
+
+
+class ContextCounter:
+    """Counts the context words of each word in a corpus, one block of rows at a time.
+
+    Parameters are those of `global_contexts`.
+    """
+
+    def __init__(
+        self,
+        stream: TokenStream,
+        n_words: int,
+        window: Window,
+        diagonal: float,
+        normalize: Normalize,
+        memory: int,
+        workers: int,
+    ) -> None:
+        check_choice("normalize", normalize, Normalize)
+        check_number("diagonal", diagonal, 0)
+        check_number("memory", memory, 0)
+        if len(stream) and int(stream.ids.max()) >= n_words:
+            raise ValueError(
+                f"the corpus has word ids up to {stream.ids.max()}, not below {n_words}"
+            )
+        self._stream, self._n_words, self._window = stream, n_words, window
+        self._diagonal, self._normalize = float(diagonal), normalize
+        self._workers = check_integer("workers", workers, 1)
+        # a quarter of the memory for the text of a segment and the order of its
+        # positions, 4 bytes each; a quarter for blocks, about 64 bytes per entry
+        quarter = int(memory) // 4
+        longest = 2**30 - 2 * window.size
+        self._segment = min(max(quarter // 8, n_words, _SMALLEST), longest)
+        self._entries = min(max(quarter // (64 * workers), _SMALLEST), _LARGEST)
+
+    def blocks(
+        self, progress: bool, then: Callable[[Block], None] | None = None
+    ) -> Generator[Block, None, None]:
+        """Finished blocks of rows, from first to last; the threads call `then` with each."""
+        from tqdm import tqdm
+
+        from conec.contexts.kernels import count_words
+
+        def finish(row: int, stop: int) -> Block:
+            block = normalized(make(row, stop), counts[row:stop], self._normalize)
+            if then is not None:
+                then(block)
+            return block
+
+        n, step, began = len(self._stream), self._segment, time.monotonic()
+        ids = np.asarray(self._stream.ids)
+        with announce_compilation("context vectors"):
+            counts: npt.NDArray[np.int64] = count_words(ids[:0], self._n_words)
+            make, _, _ = self._counter(0, 0)
+            finish(0, 0)
+        segments = [(start, min(start + step, n)) for start in range(0, n, step)] or [(0, 0)]
+        counts = count_words(ids, self._n_words)
+        executor = ThreadPoolExecutor(self._workers, thread_name_prefix="conec")
+        bar = tqdm(
+            total=int(counts.sum()) * (1 if len(segments) == 1 else 2),
+            desc="contexts",
+            unit=" words",
+            unit_scale=True,
+            disable=None if progress else True,
+        )
+        try:
+            if len(segments) == 1:
+                make, bound, _ = self._counter(*segments[0])
+            else:
+                counted, bound_of_sum = [], np.zeros(self._n_words, np.int64)
+                for segment in segments:
+                    make, bound, occurrences = self._counter(*segment)
+                    rows = SparseRows(np.float64, 0)
+                    for block in self._map(executor, make, bound):
+                        rows.append(block)
+                        bound_of_sum[block.rows] += np.diff(block.indptr)
+                        bar.update(int(occurrences[block.rows].sum()))
+                    counted.append(rows)
+                    logger.debug("contexts: tokens %d to %d counted", *segment)
+                make, bound = _adder(counted, self._n_words), bound_of_sum
+
+            for block in self._map(executor, finish, bound):
+                bar.update(int(counts[block.rows].sum()))
+                yield block
+            logger.info(
+                "contexts: %d tokens in %d segments, %.1f s",
+                n, len(segments), time.monotonic() - began,
+            )  # fmt: skip
+        finally:
+            executor.shutdown(cancel_futures=True)
+            bar.close()
+
+    def _counter(self, first: int, stop: int) -> tuple[_MakeBlock, _Counts, _Counts]:
+        """Count one segment.
+
+        Returns
+        -------
+        make : callable
+            Counts the given rows.
+        bound : int64 array of shape (V,)
+            Upper bound of the number of entries in each row.
+        occurrences : int64 array of shape (V,)
+        """
+        from conec.contexts.kernels import count_rows, group_positions, lay_out
+
+        size, n_words = self._window.size, self._n_words
+        low, high = max(0, first - size), min(len(self._stream), stop + size)
+        offsets = self._stream.offsets
+        borders = offsets[np.searchsorted(offsets, low) : np.searchsorted(offsets, high)] - low
+        ids = np.asarray(self._stream.ids[low:high])
+        text, first, stop = lay_out(ids, borders.astype(np.int64), first - low, stop - low)
+        starts, order = group_positions(text, first, stop, n_words)
+        weights, keep = self._window.distance_weights(), self._window.word_weights(n_words)
+        occurrences = np.diff(starts)
+        bound = np.minimum(occurrences * (2 * size + (self._diagonal > 0)), n_words)
+
+        def make(row: int, row_stop: int) -> Block:
+            counted = count_rows(
+                text,
+                starts,
+                order,
+                row,
+                row_stop,
+                weights,
+                keep,
+                self._diagonal,
+                n_words,
+                int(bound[row:row_stop].sum()),
+            )
+            return Block(row, *counted)
+
+        return make, bound, occurrences
+
+    def _map(
+        self, executor: ThreadPoolExecutor, make: _MakeBlock, bound: _Counts
+    ) -> Generator[Block, None, None]:
+        """All blocks in order, with some computed ahead."""
+        waiting: deque[Future[Block]] = deque()
+        for row, stop in _cut(bound, self._entries):
+            waiting.append(executor.submit(make, row, stop))
+            if len(waiting) > self._workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def _cut(bound: _Counts, entries: int) -> Generator[tuple[int, int], None, None]:
+    """Cut rows into blocks of at most `entries` entries, or of a single row."""
+    before = np.concatenate([np.zeros(1, np.int64), np.cumsum(bound)])
+    row = 0
+    while row < len(bound):
+        stop = int(np.searchsorted(before, before[row] + entries, side="right")) - 1
+        stop = max(row + 1, stop)
+        yield row, stop
+        row = stop
+
+
+def _adder(matrices: list[SparseRows], n_words: int) -> _MakeBlock:
+    """Return a function that adds the given rows of several matrices."""
+    from scipy import sparse
+
+    def make(row: int, stop: int) -> Block:
+        total = sparse.csr_matrix((stop - row, n_words))
+        for matrix in matrices:
+            block = matrix.read(row, stop)
+            counts = sparse.csr_matrix((block.values, block.columns, block.indptr), total.shape)
+            total = total + counts
+        total.sort_indices()
+        return Block(row, total.indptr.astype(np.int64), total.indices, total.data)
+
+    return make
+
+
+def normalized(block: Block, counts: _Counts, normalize: Normalize) -> Block:
+    """Normalize rows, and convert them to float32."""
+    values, length = block.values, np.diff(block.indptr)
+    if normalize != "none":
+        if normalize == "count":
+            divisor = counts.astype(np.float64)
+        else:
+            divisor = np.ones(len(length))
+            filled = length > 0
+            divisor[filled] = np.maximum.reduceat(values, block.indptr[:-1][filled])
+        values = values / np.repeat(divisor, length)
+    columns = block.columns.astype(np.int32, copy=False)
+    return Block(block.row, block.indptr, columns, values.astype(np.float32))
+
+
+# Storing blocks
+
+
+class SparseRows:
+    """A sparse matrix to which blocks of rows are appended.
+
+    Parameters
+    ----------
+    dtype : dtype
+        Of the values.
+    limit : int
+        Number of bytes from which an array goes to a temporary file.
+    """
+
+    def __init__(self, dtype: npt.DTypeLike, limit: int) -> None:
+        self._indptr = _GrowingArray(np.int64, limit)
+        self._indptr.append(np.zeros(1, np.int64))
+        self._columns, self._values = _GrowingArray(np.int32, limit), _GrowingArray(dtype, limit)
+        self._size = 0
+
+    def append(self, block: Block) -> None:
+        """Append the next rows."""
+        self._indptr.append(block.indptr[1:] + self._size)
+        self._columns.append(block.columns)
+        self._values.append(block.values)
+        self._size += len(block.columns)
+
+    def read(self, row: int, stop: int) -> Block:
+        """Copy the rows from `row` to `stop`; threads may do so at the same time."""
+        indptr = self._indptr.read(row, stop + 1)
+        span = int(indptr[0]), int(indptr[-1])
+        return Block(row, indptr - span[0], self._columns.read(*span), self._values.read(*span))
+
+    def arrays(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any], npt.NDArray[Any]]:
+        """Indptr, columns and values."""
+        return self._indptr.array(), self._columns.array(), self._values.array()
+
+
+class _GrowingArray:
+    """An array that grows: in memory up to a limit, then in an unnamed temporary file."""
+
+    def __init__(self, dtype: npt.DTypeLike, limit: int) -> None:
+        self._dtype = np.dtype(dtype)
+        self._limit = limit  # bytes
+        self._pieces: list[npt.NDArray[Any]] = []
+        self._size = 0
+        self._file: IO[bytes] | None = None
+        self._lock = Lock()
+
+    def append(self, piece: npt.NDArray[Any]) -> None:
+        self._pieces.append(np.array(piece, self._dtype))
+        self._size += piece.size
+        if self._size * self._dtype.itemsize > self._limit:
+            with temporary_files_in(tempfile.gettempdir()):
+                self._spill()
+
+    def _spill(self) -> None:
+        if self._file is None:
+            self._file = tempfile.TemporaryFile()  # noqa: SIM115
+            weakref.finalize(self, self._file.close)
+        for piece in self._pieces:
+            self._file.write(piece.data)
+        self._file.flush()
+        self._pieces = []
+
+    def read(self, start: int, stop: int) -> npt.NDArray[Any]:
+        """A copy of some elements: pages of a mapped file would count as memory in use."""
+        if self._file is None:
+            return np.concatenate([np.empty(0, self._dtype), *self._pieces])[start:stop]
+        elements = np.empty(stop - start, self._dtype)
+        with self._lock:
+            self._file.seek(start * self._dtype.itemsize)
+            self._file.readinto(elements.data)  # type: ignore[attr-defined]
+        return elements
+
+    def array(self) -> npt.NDArray[Any]:
+        """The whole array; if it is in a file, that stays open for as long as it is used."""
+        if self._file is None:
+            pieces, self._pieces = self._pieces, []
+            return np.concatenate(pieces) if pieces else np.empty(0, self._dtype)
+        mapped = np.memmap(self._file, self._dtype, "c", shape=(self._size,))
+        self._file.close()
+        return mapped

@@ -13,20 +13,22 @@ from corpora.checks import check_choice, check_integer
 
 @dataclass(frozen=True)
 class Window:
-    """What counts as context, and how much.
+    """Which words around a position are its context, and their weights.
 
     Parameters
     ----------
     size : int
-        Words on either side.
+        Words on each side.
     weighting : {"uniform", "distance", "subsampled", "sif"}
-        Weight 1; or 1 / distance; or what training sees on average: the probability
-        that the window drawn reaches so far and that subsampling keeps the word; or
-        that probability, times the smooth inverse frequency of the word.
+        "uniform": weight 1. "distance": 1 / distance. "subsampled": what training sees on
+        average, which is the probability that the drawn window reaches that far and that
+        subsampling keeps the word. "sif": the probability that the drawn window reaches that
+        far, times the smooth inverse frequency of the word.
     smallest : int
         The smallest window that training draws, for "subsampled" and "sif".
     keep : float32 array of shape (V,), optional
-        Weight of each word, above 0, for "subsampled" and "sif".
+        Weight > 0 of each word, for "subsampled" (the probability that it is kept) and "sif"
+        (its smooth inverse frequency).
     """
 
     size: int = 5
@@ -40,14 +42,14 @@ class Window:
         if self._as_training:
             check_integer("smallest", self.smallest, 1, self.size)
             if self.keep is None:
-                raise ValueError(f"weighting={self.weighting!r} needs the words' weights `keep`")
+                raise ValueError(f"weighting={self.weighting!r} needs the weights of words, `keep`")
 
     @property
     def _as_training(self) -> bool:
         return self.weighting in ("subsampled", "sif")
 
     def distance_weights(self) -> npt.NDArray[np.float64]:
-        """Weight at each distance from 0 to the window's size."""
+        """Weight at each distance from 0 to `size`."""
         distance = np.arange(self.size + 1, dtype=np.float64)
         if self.weighting == "distance":
             return 1 / np.maximum(distance, 1)
@@ -57,10 +59,10 @@ class Window:
         return np.ones(self.size + 1)
 
     def word_weights(self, n_words: int) -> FloatArray:
-        """Weight of each context word; empty for 1."""
+        """Weight of each context word; an empty array if all are 1."""
         if not self._as_training or self.keep is None:
             return np.empty(0, np.float32)
         keep = np.ascontiguousarray(self.keep, np.float32)
         if keep.shape != (n_words,):
-            raise ValueError(f"keep has shape {keep.shape}, not one number for {n_words} words")
+            raise ValueError(f"keep must have shape ({n_words},), got {keep.shape}")
         return keep

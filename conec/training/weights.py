@@ -7,11 +7,11 @@ import numpy as np
 from conec import random_streams
 from conec.types import FloatArray, Init
 
-_ROWS = 1 << 12  # that are initialised at a time
+_ROWS = 1 << 12  # rows that are initialized at a time
 
 
 def zero_rows(n: int, size: int) -> FloatArray:
-    """A matrix of zeros whose rows begin where cache lines do: vectors then lie in one line."""
+    """A matrix of zeros whose rows begin at cache lines, so that no vector crosses one."""
     width = -(-size // 16) * 16
     memory = np.zeros(n * width + 16, np.float32)
     start = -(memory.ctypes.data // 4) % 16
@@ -19,16 +19,16 @@ def zero_rows(n: int, size: int) -> FloatArray:
 
 
 def check_weights(name: str, weights: FloatArray, shape: tuple[int, int]) -> None:
-    """ValueError unless compiled code can go through weights by their addresses."""
+    """Raise ValueError unless compiled code can access weights by their addresses."""
     good = weights.shape == shape and weights.dtype == np.float32 and weights.flags.aligned
     if good and weights.size:
         row, column = weights.strides
         good = column == 4 and row >= 4 * shape[1]
-    # those of a loaded model are memory-mapped, and copied before they are written
+    # weights of a loaded model are memory-mapped, and copied before training changes them
     good = good and (weights.flags.writeable or isinstance(weights, np.memmap))
     if not good:
         raise ValueError(
-            f"{name} is a writable float32 array of shape {shape}, row by row, not "
+            f"{name} must be a writable float32 array of shape {shape} in row-major order, got "
             f"{weights.dtype} of shape {weights.shape}"
         )
 
@@ -36,18 +36,23 @@ def check_weights(name: str, weights: FloatArray, shape: tuple[int, int]) -> Non
 def initial_weights(
     n_words: int, size: int, seed: int, init: Init = "word2vec", *, first: int = 0
 ) -> tuple[FloatArray, FloatArray]:
-    """W1 and W2 as training begins.
+    """Initial values of W1 and W2.
 
     Parameters
     ----------
     n_words, size : int
-        The shape.
+        Numbers of rows and columns.
     seed : int
     init : {"word2vec", "glorot"}
-        W1 uniform in ±0.5/d and W2 zero, as in word2vec.c; or both uniform in
-        ±4·sqrt(6/(V+d)), as Glorot & Bengio (2010) have it for sigmoids.
+        "word2vec": W1 uniform in ±0.5/d and W2 zero, as in word2vec.c. "glorot": both
+        uniform in ±4·sqrt(6/(V+d)), as Glorot & Bengio (2010) recommend for sigmoids.
     first : int
-        The number of words before these: rows of words that are added later differ.
+        Number of words that the vocabulary had before: words that are added later get
+        other random numbers.
+
+    Returns
+    -------
+    W1, W2 : float32 arrays of shape (n_words, size)
     """
     rng = np.random.default_rng([seed, random_streams.WEIGHTS, first])
     W1, W2 = zero_rows(n_words, size), zero_rows(n_words, size)
@@ -60,5 +65,5 @@ def initial_weights(
 
 
 def initial_divisor(n_words: int, size: int, init: Init) -> float:
-    """By what numbers from ±0.5 are divided to be weights as training begins."""
+    """The divisor that turns uniform numbers in ±0.5 into initial weights."""
     return size if init == "word2vec" else float(np.sqrt((n_words + size) / 6)) / 8

@@ -372,9 +372,9 @@ class WordCounter:
 
 @contextlib.contextmanager
 def _temporary_folder() -> Iterator[Path]:
-    """Make a folder for temporary files, if there can be one.
+    """Create a folder for temporary files.
 
-    If not, that is an error of the first file that is written: most counts need none.
+    If this fails, writing the first file raises the error: most corpora need no files.
     """
     prefix = "corpora-words-"
     with contextlib.ExitStack() as stack:

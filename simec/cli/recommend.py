@@ -107,10 +107,11 @@ def train(
       simec recommend train ratings.dat --out movies.model
       simec recommend train ratings.csv --items movies.csv --out movies.model
     """  # noqa: D301
-    from corpora.files import check_folder
+    from corpora.model_folder import check_writable
     from simec.recommender import Recommender, read_features, read_ratings
+    from simec.recommender.base import KIND
 
-    check_folder(out, marker="arrays.safetensors")
+    check_writable(out, KIND)
     recommender = Recommender(
         dimensions, hidden_layers=tuple(hidden or ()), l2="auto" if l2 is None else l2,
         id_feature_scale=id_feature_scale, feedback="implicit" if implicit else "explicit",

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from corpora.errors import warn
 from simec.data.inputs import CHUNK, DatasetInputs, Inputs, as_numpy, choose_device, fits_on
-from simec.linalg.observed import sampled_product
+from simec.linalg.factorization import sampled_product
 
 Batch = tuple[Tensor, Tensor | None]
 

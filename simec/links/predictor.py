@@ -10,7 +10,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import numpy as np
@@ -25,8 +24,8 @@ from corpora.callbacks import as_callback
 from corpora.checks import check_choice, check_integer, check_number
 from corpora.deprecated import renamed_parameters
 from corpora.errors import warn
-from corpora.files import check_folder
 from corpora.interrupts import deferred_interrupt
+from corpora.model_folder import check_writable, open_folder, write_folder
 from simec.data.inputs import Inputs, choose_device
 from simec.links.evaluation import Evaluation, rank_both_ways
 from simec.links.losses import LOSSES
@@ -34,16 +33,15 @@ from simec.links.network import RELATION_MATRICES, LinkNetwork, as_inputs
 from simec.links.queries import IntArray, both_ways
 from simec.links.training import Hooks, Schedule, Snapshot, Training
 from simec.links.triples import Id, Ids, as_triples, encode, plain_id, without_duplicates
-from simec.network import ACTIVATIONS, aligned
-from simec.persistence import WEIGHTS, ModelError, write_folder
-from simec.reading import read_about
+from simec.network import ACTIVATIONS
 
 logger = logging.getLogger(__name__)
 
 KIND = "simec.LinkPredictor"
-VERSION = 1
+VERSION = 3
+CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 _NETWORK, _TRAINING = "network.", "training."
-_DAMAGED = OSError, LookupError, TypeError, ValueError, RuntimeError, AttributeError
+_DAMAGED = LookupError, TypeError, ValueError, RuntimeError, AttributeError
 
 FloatArray = npt.NDArray[np.float32]
 Self = TypeVar("Self", bound="LinkPredictor")
@@ -651,24 +649,21 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         self._write(path)
 
     def _write(self, path: Any, training: Snapshot | None = None) -> None:
-        config, tensors = self._config(), self._tensors()
+        config, arrays = self._config(), self._arrays()
         if training is not None:
             config["training"] = training.values
-            tensors |= {_TRAINING + name: value for name, value in training.tensors.items()}
-        write_folder(path, {"format": KIND, "format_version": VERSION, **config}, tensors)
+            arrays |= {_TRAINING + name: value.numpy() for name, value in training.tensors.items()}
+        with write_folder(path, KIND, VERSION) as folder:
+            folder.write_json(CONFIG, config)
+            folder.write_arrays(WEIGHTS, arrays)
 
     def _config(self) -> dict[str, Any]:
-        """State besides tensors, as plain data for JSON."""
+        """State besides arrays, as data for JSON."""
         parameters = self.get_params(deep=False)
-        parameters["hidden_layers"] = [int(size) for size in self.hidden_layers]
-        parameters["device"] = str(self.device)
         if not isinstance(self.random_state, Integral):
             parameters["random_state"] = None
         return {
-            "parameters": {
-                name: value.item() if isinstance(value, np.generic) else value
-                for name, value in parameters.items()
-            },
+            "parameters": parameters,
             "entities": self._entities.ids,
             "n_trained": self._n_trained,
             "relations": self._relations.ids,
@@ -678,17 +673,15 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
             "validation": self.validation_curve_,
         }
 
-    def _tensors(self) -> dict[str, torch.Tensor]:
+    def _arrays(self) -> dict[str, npt.NDArray[Any]]:
         """Weights, embeddings of all entities, and known triples by number."""
-        known = torch.from_numpy(self._known.astype(np.int32))
-        weights = self.network_.state_dict()
-        return {
-            **{_NETWORK + name: value for name, value in weights.items()},
-            "embeddings": self.embeddings_, "known": known,
-        }  # fmt: skip
+        tensors = {_NETWORK + name: value for name, value in self.network_.state_dict().items()}
+        tensors["embeddings"] = self.embeddings_
+        arrays = {name: value.detach().cpu().numpy() for name, value in tensors.items()}
+        return {**arrays, "known": self._known.astype(np.int32)}
 
     @classmethod
-    def load(cls, path: Any, *, device: str | None = None) -> LinkPredictor:
+    def load(cls, path: Any, *, device: str | None = None, verify: bool = False) -> LinkPredictor:
         """Load a predictor that `save` or a checkpoint wrote.
 
         Parameters
@@ -696,6 +689,8 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         path : str or path
         device : str, optional
             Device to use instead of the one it was made with.
+        verify : bool
+            Accepted for all models: the checksums of a predictor are always verified.
 
         Raises
         ------
@@ -704,34 +699,33 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         ModelError
             If the folder contains something else, is damaged, or is of a newer version.
         """
-        return cls._read(path, device)[0]
+        return cls._read(path, device, verify=verify)[0]
 
     @classmethod
-    def _read(cls, path: Any, device: str | None) -> tuple[LinkPredictor, Snapshot | None]:
+    def _read(
+        cls, path: Any, device: Any, *, verify: bool = False
+    ) -> tuple[LinkPredictor, Snapshot | None]:
         """Read a predictor, and the state of training if it is a checkpoint."""
-        from safetensors import SafetensorError
-        from safetensors.torch import load_file
-
-        folder = Path(path)
-        config = read_about(folder, KIND, VERSION, "link predictor", ModelError)
-        try:
-            tensors = load_file(folder / WEIGHTS)
-            state = {
-                name.removeprefix(_TRAINING): tensors.pop(name)
-                for name in list(tensors)
-                if name.startswith(_TRAINING)
-            }
-            predictor = cls._from_state(config, tensors, device)
-        except (SafetensorError, *_DAMAGED) as error:
-            raise ModelError(f"{folder} is damaged: {error}") from error
-        training = config.get("training")
+        with open_folder(path, KIND, VERSION, verify=verify, what="link predictor") as folder:
+            config, arrays = folder.read_json(CONFIG), folder.read_arrays(WEIGHTS)
+            tensors, state = {}, {}
+            for name, values in arrays.items():
+                if name.startswith(_TRAINING):
+                    state[name.removeprefix(_TRAINING)] = torch.from_numpy(values)
+                else:
+                    tensors[name] = torch.from_numpy(values)
+            try:
+                predictor = cls._from_state(config, tensors, device)
+                training = config.get("training")
+            except _DAMAGED as error:
+                raise folder.damaged(str(error)) from error
         return predictor, None if training is None else Snapshot(training, state)
 
     @classmethod
     def _from_state(
-        cls, config: dict[str, Any], tensors: dict[str, torch.Tensor], device: str | None
+        cls, config: dict[str, Any], tensors: dict[str, torch.Tensor], device: Any
     ) -> LinkPredictor:
-        """Make a predictor from what `_config` and `_tensors` returned.
+        """Make a predictor from what `_config` and `_arrays` returned, and JSON made of it.
 
         Raises
         ------
@@ -771,8 +765,9 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
                 f"embeddings must have shape {(n, predictor.n_components)}, got {tuple(Y.shape)}"
             )
         on_device = choose_device(str(predictor.device))
-        # safetensors returns views of the file, at any address
-        predictor.embeddings_ = aligned(Y).to(on_device)
+        # Arrays that were read lie at multiples of 64 bytes, as PyTorch's tensors do. MKL adds up
+        # a product in an order that depends on the address: elsewhere, last bits would differ.
+        predictor.embeddings_ = Y.to(on_device)
         network = predictor._build(2 * k)
         network.load_state_dict({
             name.removeprefix(_NETWORK).replace("middle.", "relation_matrices."): values
@@ -784,7 +779,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
 
     def _read_checkpoint(self, path: Any) -> tuple[LinkPredictor, Snapshot]:
         """Read a checkpoint to continue from: its parameters, and the state of training."""
-        predictor, snapshot = self._read(path, str(self.device))
+        predictor, snapshot = self._read(path, self.device)
         if snapshot is None:
             raise ValueError(
                 f"{path} is a finished predictor, not a checkpoint of an interrupted run: "
@@ -849,7 +844,7 @@ class _Checkpoints:
         self._seconds = 60 * check_number("checkpoint_minutes", minutes, 0)
         self._epochs = None if epochs is None else check_integer("checkpoint_epochs", epochs, 1)
         if path is not None:
-            check_folder(path, marker=WEIGHTS)
+            check_writable(path, KIND)
         self._last = time.monotonic()
         self.n_epochs, self.seconds = 0, 0.0
         self.is_first = path is not None

@@ -13,8 +13,8 @@ import numpy as np
 
 from corpora.errors import warn
 from corpora.files import missing_file
+from corpora.readers import text_lines
 from simec.links.queries import IntArray
-from simec.reading import text_lines
 
 Id = str | int
 _SPLITS = ("train", "valid", "test")
@@ -87,7 +87,7 @@ def read_triples(path: str | os.PathLike[str]) -> list[tuple[Id, Id, Id]]:
     """
     name = os.fspath(path)
     triples: list[tuple[Id, Id, Id]] = []
-    for number, text in text_lines(path, TripleError):
+    for number, text in text_lines(path, error=TripleError):
         fields = [field.strip() for field in text.split("\t")]
         if len(fields) != 3:
             raise TripleError(

@@ -16,9 +16,8 @@ from simec.recommender.cold_start import ColdStartRecommender
 from simec.recommender.content_embedding import ContentEmbedding
 from simec.recommender.data.features import Features, as_features
 from simec.recommender.data.files import FileError, read_features, read_ratings
-from simec.recommender.data.ids import Ids, IdTypeError, UnknownIdError
 from simec.recommender.data.movielens import read_movielens, read_movies, read_users
-from simec.recommender.data.ratings import Ratings, as_ratings
+from simec.recommender.data.ratings import Ids, IdTypeError, Ratings, UnknownIdError, as_ratings
 from simec.recommender.evaluation import evaluate
 
 if TYPE_CHECKING:

@@ -7,20 +7,16 @@ residuals are products of embeddings derives from `FactorRecommender` and define
 
 from __future__ import annotations
 
-import json
+import inspect
 import logging
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from safetensors import SafetensorError
-from safetensors.numpy import load_file
-from safetensors.numpy import save as as_bytes
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
@@ -28,22 +24,21 @@ from sklearn.utils.validation import check_is_fitted
 from corpora.checks import check_choice
 from corpora.deprecated import renamed_parameters
 from corpora.errors import ModelError, warn
-from corpora.files import atomic_folder
-from simec.reading import read_about
+from corpora.model_folder import FolderReader, open_folder, write_folder
 from simec.recommender.biases import Biases
 from simec.recommender.data.features import Features, as_features
-from simec.recommender.data.ids import Ids, UnknownIdError, read_ids
-from simec.recommender.data.ratings import as_ratings
+from simec.recommender.data.ratings import Ids, UnknownIdError, as_ratings, read_ids
 from simec.recommender.ranking import batches, exclude, highest, lengths, paired
 from simec.recommender.state import pack, unpack
+from simec.types import FloatArray
 
 logger = logging.getLogger(__name__)
 
-FloatArray = npt.NDArray[np.float32]
 Unknown = Literal["error", "average"]
 Self = TypeVar("Self", bound="BaseRecommender")
 
 KIND = "simec.Recommender"
+ENCODER_KIND, ENCODER_VERSION = "simec.SimilarityEncoder", 3
 FORMAT_VERSION = 3
 
 _CONFIG, _ARRAYS = "config.json", "arrays.safetensors"
@@ -454,18 +449,16 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
             {name: value for name, value in vars(self).items() if name.endswith("_")}
         )
         config = {"class": type(self).__name__, "parameters": parameters, "learned": learned}
-        text = json.dumps(
-            {"format": KIND, "format_version": 1, **config},
-            ensure_ascii=False, default=lambda v: v.tolist() if hasattr(v, "tolist") else str(v),
-        )  # fmt: skip
-        with atomic_folder(path, marker=_ARRAYS) as target:
-            (target / _CONFIG).write_text(text + "\n", encoding="utf-8")
-            (target / _ARRAYS).write_bytes(as_bytes(arrays))
+        with write_folder(path, KIND, FORMAT_VERSION) as folder:
+            folder.write_json(_CONFIG, config)
+            folder.write_arrays(_ARRAYS, arrays)
             for name, encoder in encoders.items():
-                encoder.save(target / name)
+                encoder.write_to(folder.folder(name, ENCODER_KIND, ENCODER_VERSION))
 
     @classmethod
-    def load(cls: type[Self], path: Any, *, device: str | None = None) -> Self:
+    def load(
+        cls: type[Self], path: Any, *, device: str | None = None, verify: bool = False
+    ) -> Self:
         """Read a recommender that `save` wrote.
 
         ``BaseRecommender.load`` reads any recommender whose class is imported; a custom class can
@@ -476,6 +469,8 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         path : str or path
         device : str, optional
             Use this device instead of the one that the recommender was created with.
+        verify : bool
+            Verify the checksums of all files before anything is read.
 
         Raises
         ------
@@ -485,35 +480,36 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
             If it does not hold a recommender, or one of another class, damaged or of a newer
             version.
         """
-        folder = Path(path)
-        config = read_about(folder, KIND, FORMAT_VERSION, "recommender", ModelError)
+        with open_folder(path, KIND, FORMAT_VERSION, verify=verify, what="recommender") as folder:
+            return cls._read_from(folder, device)
+
+    @classmethod
+    def _read_from(cls: type[Self], folder: FolderReader, device: str | None) -> Self:
+        def read_encoder(name: str) -> Any:
+            from simec.encoder import SimilarityEncoder
+
+            return SimilarityEncoder.read_from(folder.folder(name), device=device)
+
+        config, arrays = folder.read_json(_CONFIG), folder.read_arrays(_ARRAYS)
         try:
-            found: Any = cls._find_class(config["class"], folder)
+            found: Any = cls._find_class(config["class"], folder.path)
             saved = {
                 found._renamed.get(name, name): tuple(value) if isinstance(value, list) else value
                 for name, value in config["parameters"].items()
             }
-            names = found().get_params(deep=False)
+            names = inspect.signature(found).parameters
             parameters = {name: value for name, value in saved.items() if name in names}
             if device is not None and "device" in names:
                 parameters["device"] = device
             recommender: Self = found(**parameters)
-
-            def load_encoder(name: str) -> Any:
-                from simec.encoder import SimilarityEncoder
-
-                return SimilarityEncoder.load(folder / name, device=device)
-
-            arrays = load_file(folder / _ARRAYS)
-            for name, value in unpack(config["learned"], arrays, load_encoder).items():
+            for name, value in unpack(config["learned"], arrays, read_encoder).items():
                 setattr(recommender, found._renamed.get(name, name), value)
+            recommender._check()
             recommender._check_state()
         except ModelError:
             raise
-        except (
-            OSError, SafetensorError, LookupError, TypeError, ValueError, AttributeError
-        ) as error:  # fmt: skip
-            raise ModelError(f"{folder} is damaged: {error}") from error
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise folder.damaged(str(error)) from error
         return recommender
 
     @classmethod
@@ -631,10 +627,6 @@ class FactorRecommender(BaseRecommender):
     def _item_vectors(self, items: Entities) -> Any:
         return self._embed_items(items)
 
-    def _check_state(self) -> None:
-        super()._check_state()
-        check_vectors(self)
-
 
 def training_rows(vectors: Any, entities: Entities) -> Any:
     """Rows of vectors of the training data, zeros for new entities; shape (n, d)."""
@@ -648,14 +640,11 @@ def check_shape(name: str, array: Any, shape: tuple[int, ...]) -> None:
 
 
 def check_vectors(recommender: Any) -> None:
-    """Raise ValueError unless ``user_vectors_`` and ``item_vectors_``, if any, fit the ratings."""
-    state = vars(recommender)
-    vectors = [state.get("user_vectors_"), state.get("item_vectors_")]
-    for name, array, n in zip(("users", "items"), vectors, recommender.ratings_.shape, strict=True):
-        if array is not None and (array.ndim != 2 or len(array) != n):
-            raise ValueError(f"vectors of {n} {name} have shape {array.shape}")
-    if vectors[0] is not None and vectors[1] is not None:
-        check_shape("vectors of items", vectors[1], (len(vectors[1]), vectors[0].shape[1]))
+    """Raise ValueError unless ``user_vectors_`` and ``item_vectors_`` fit the ratings."""
+    n_users, n_items = recommender.ratings_.shape
+    d = recommender.user_vectors_.shape[-1]
+    check_shape("user_vectors_", recommender.user_vectors_, (n_users, d))
+    check_shape("item_vectors_", recommender.item_vectors_, (n_items, d))
 
 
 def _feature_rows(matrix: Any, place: npt.NDArray[np.int64], use: npt.NDArray[np.bool_]) -> Any:

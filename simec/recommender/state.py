@@ -16,8 +16,7 @@ from scipy import sparse
 from simec.linalg.checks import check_finite, checked_csr
 from simec.recommender.biases import Biases
 from simec.recommender.data.features import Features
-from simec.recommender.data.ids import Ids
-from simec.recommender.data.ratings import Ratings
+from simec.recommender.data.ratings import Ids, Ratings
 
 Arrays = dict[str, npt.NDArray[Any]]
 

@@ -14,8 +14,13 @@ import numpy as np
 from scipy import sparse
 
 from simec.data.inputs import chunks
-from simec.linalg.observed import alternate, observed_grams, sampled_product, solve_observed
-from simec.linalg.svd import balanced
+from simec.linalg.factorization import (
+    alternate,
+    balanced,
+    observed_grams,
+    sampled_product,
+    solve_observed,
+)
 from simec.solvers.problem import Problem, RowReader, conjugate_gradients
 from simec.types import Float64
 

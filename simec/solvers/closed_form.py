@@ -14,7 +14,7 @@ import numpy as np
 from scipy import linalg, sparse
 
 from simec.linalg.eigen import Part, eigenpairs
-from simec.linalg.svd import padded, right_factor
+from simec.linalg.factorization import padded, right_factor
 from simec.solvers.als import impute, solve_first_layer
 from simec.solvers.problem import Problem, RowReader
 from simec.types import Float64, FloatArray

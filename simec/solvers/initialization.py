@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from simec.data.inputs import CHUNK, Identity, Inputs, SparseInputs
 from simec.data.targets import Targets
 from simec.linalg.eigen import Part
-from simec.linalg.svd import balanced, padded, right_factor, truncated_svd
+from simec.linalg.factorization import balanced, padded, right_factor, truncated_svd
 from simec.network import SimEcNetwork, is_linear, is_linear_layer, set_weights
 from simec.solvers import closed_form
 from simec.solvers.als import als, impute

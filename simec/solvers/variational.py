@@ -15,7 +15,7 @@ import numpy as np
 from scipy import linalg, sparse
 from tqdm.auto import tqdm
 
-from simec.linalg.observed import observed_grams
+from simec.linalg.factorization import observed_grams
 from simec.solvers.problem import Problem
 from simec.types import Float64, FloatArray
 

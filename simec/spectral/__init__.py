@@ -7,7 +7,7 @@ scikit-learn's `KernelPCA`.
 
 from sklearn.decomposition import KernelPCA
 
-from simec.linalg.svd import svd
+from simec.linalg.factorization import svd
 from simec.spectral.completion import svd_missing
 from simec.spectral.eigenvectors import SpectralRegression, eigen_embedding, optimal_mse
 

@@ -13,8 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conec.contexts import Window, global_contexts, global_embeddings, local_contexts
-from conec.contexts import counting as cooccurrences
+from conec.contexts import Window, global_contexts, global_embeddings, local_contexts, matrices
 from corpora.encoding import TokenStream
 from tests import oracles
 
@@ -63,7 +62,7 @@ def assert_same(one, other, rtol=0.0):
 @pytest.fixture
 def many_segments(monkeypatch):
     """Let `memory` be as small as it says."""
-    monkeypatch.setattr(cooccurrences, "_SMALLEST", 1024)
+    monkeypatch.setattr(matrices, "_SMALLEST", 1024)
 
 
 @pytest.fixture
@@ -130,7 +129,7 @@ documents = st.lists(st.lists(st.integers(-1, 6), max_size=12), max_size=8)
 )
 def test_any_corpus_and_any_memory(documents, size, weighting, normalize, diagonal, memory):
     n_words = 7
-    smallest, cooccurrences._SMALLEST = cooccurrences._SMALLEST, 2
+    smallest, matrices._SMALLEST = matrices._SMALLEST, 2
     try:
         matrix = global_contexts(
             make_stream(documents),
@@ -142,7 +141,7 @@ def test_any_corpus_and_any_memory(documents, size, weighting, normalize, diagon
             workers=1 + memory % 3,
         )
     finally:
-        cooccurrences._SMALLEST = smallest
+        matrices._SMALLEST = smallest
     expected = oracles.context_matrix(
         documents,
         n_words,
@@ -188,13 +187,13 @@ def test_the_result_does_not_depend_on_workers_or_memory(
 
 def test_memory_really_cuts_the_corpus(zipf, many_segments, monkeypatch):
     seen = []
-    original = cooccurrences.Counting._counter
+    original = matrices.ContextCounter._counter
 
     def counter(self, first, stop):
         seen.append((first, stop))
         return original(self, first, stop)
 
-    monkeypatch.setattr(cooccurrences.Counting, "_counter", counter)
+    monkeypatch.setattr(matrices.ContextCounter, "_counter", counter)
     global_contexts(zipf, 1000, memory=1 << 15)
     assert len(seen) > 20
     assert [first for first, _ in seen[1:]] == [stop for _, stop in seen[:-1]]
@@ -218,7 +217,7 @@ def test_embeddings_are_contexts_times_the_matrix(zipf, normalize, memory, worke
 
 
 def test_embeddings_never_build_the_matrix(zipf, monkeypatch):
-    monkeypatch.delattr("conec.contexts.matrices.Rows")
+    monkeypatch.delattr("conec.contexts.matrices.SparseRows")
     global_embeddings(zipf, np.ones((1000, 2), np.float32))
 
 
@@ -350,7 +349,7 @@ def test_an_error_in_a_thread_comes_through_and_leaves_nothing(
         raise error("in a thread")
 
     threads = threading.active_count()
-    monkeypatch.setattr(cooccurrences, "normalized", fail)
+    monkeypatch.setattr(matrices, "normalized", fail)
     with pytest.raises(error, match="in a thread"):
         global_contexts(zipf, 1000, memory=1000, workers=2)
     assert threading.active_count() == threads
@@ -501,7 +500,7 @@ def test_arguments_out_of_range_are_named(zipf, arguments, name):
         ({"size": 2.5}, "window"),
         ({"weighting": "cubic"}, "weighting"),
         ({"weighting": "subsampled"}, "keep"),
-        ({"weighting": "sif"}, "weighting='sif' needs the words' weights"),
+        ({"weighting": "sif"}, "weighting='sif' needs the weights of words"),
         ({"weighting": "subsampled", "keep": np.ones(3), "smallest": 6}, "smallest"),
     ],
 )
@@ -515,5 +514,5 @@ def test_a_corpus_of_another_vocabulary_is_refused(zipf):
         global_contexts(zipf, 100)
     with pytest.raises(ValueError, match="ids up to 999, not below 100"):
         global_embeddings(zipf, np.ones((100, 3), np.float32))
-    with pytest.raises(ValueError, match="keep has shape"):
+    with pytest.raises(ValueError, match="keep must have shape"):
         global_contexts(zipf, 1000, make_window(5, "subsampled", 7))

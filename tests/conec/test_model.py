@@ -223,7 +223,7 @@ def test_weights_that_training_cannot_use_are_refused(lee, name, change):
     model = make().build_vocab(lee)
     before = model.__dict__ | {name: change(getattr(model, name))}
     setattr(model, name, before[name])
-    with pytest.raises(ValueError, match=f"^{name} is a writable float32 array of shape"):
+    with pytest.raises(ValueError, match=f"^{name} must be a writable float32 array of shape"):
         model.train(lee)
     assert model.__dict__ == before, "what is refused changes nothing"
 

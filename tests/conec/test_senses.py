@@ -183,7 +183,7 @@ def test_mapped_contexts_are_those_of_the_plain_formula(model, documents):
 def test_the_map_is_a_ridge_regression():
     from sklearn.linear_model import Ridge
 
-    from conec.senses.induction import context_map
+    from conec.senses.induction import ridge_map
 
     rng = np.random.default_rng(0)
     X, Y = rng.normal(size=(2, 50, 6)).astype(np.float32)
@@ -191,7 +191,7 @@ def test_the_map_is_a_ridge_regression():
     weights = np.sqrt(counts)
     alpha = 0.3 * np.trace((X * weights[:, None]).T @ X) / 6
     model = Ridge(alpha, fit_intercept=False).fit(X, Y, weights)
-    np.testing.assert_allclose(context_map(X, Y, counts, 0.3), model.coef_.T, atol=1e-4)
+    np.testing.assert_allclose(ridge_map(X, Y, counts, 0.3), model.coef_.T, atol=1e-4)
 
 
 def test_the_same_with_any_number_of_threads_and_with_some_words_only(model, documents):

@@ -88,11 +88,11 @@ def test_the_mean_leaves_zeros_out():
 
 def test_shapes_that_do_not_fit():
     rng = np.random.default_rng(4)
-    with pytest.raises(ValueError, match="each of 5 targets needs vectors of one length"):
+    with pytest.raises(ValueError, match="same shape, with a row for each of 5 targets"):
         LinearMap.fit([random(rng, 4, 3)], random(rng, 5, 3), np.ones(5))
-    with pytest.raises(ValueError, match="each of 5 targets needs vectors of one length"):
+    with pytest.raises(ValueError, match="same shape, with a row for each of 5 targets"):
         LinearMap.fit([random(rng, 5, 3), random(rng, 5, 2)], random(rng, 5, 3), np.ones(5))
-    with pytest.raises(ValueError, match=r"5 targets need as many weights, not shape \(4,\)"):
+    with pytest.raises(ValueError, match=r"weights must have shape \(5,\), got \(4,\)"):
         LinearMap.fit([random(rng, 5, 3)], random(rng, 5, 3), np.ones(4))
 
 

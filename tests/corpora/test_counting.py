@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import pickle
 from collections import Counter
 from pathlib import Path
@@ -16,6 +17,7 @@ from corpora import CorpusError
 from corpora.counting import Counts, count, read_vocabulary, vocabulary_lines
 from corpora.counting import counts as counting
 from corpora.parallel import map_shards
+from corpora.phrases import phrases
 
 WORDS = st.text(st.sampled_from("abé"), min_size=0, max_size=2)
 ANY_WORD = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
@@ -186,3 +188,20 @@ def test_malformed_vocabulary(tmp_path: Path, text: str, message: str) -> None:
     path.write_text(text)
     with pytest.raises(CorpusError, match=message):
         read_vocabulary(path)
+
+
+def test_phases_are_logged(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    corpus = corpora.open([["a", "b"], ["a"]])
+    with caplog.at_level(logging.INFO, "corpora"):
+        corpora.count(corpus, workers=1)
+        corpora.TokenStream.encode(corpus, {"a": 0})
+        phrases(corpus, min_count=1)
+    assert [record.name for record in caplog.records] == [
+        "corpora.counting.counts",
+        "corpora.encoding",
+        "corpora.phrases",
+    ]
+    counted, encoded, learned = (record.getMessage() for record in caplog.records)
+    assert counted.startswith("counted 3 tokens, 2 distinct words and 2 documents in 0.")
+    assert encoded.startswith("encoded 2 documents, 2 of 3 tokens, in 0.")
+    assert learned.startswith("learned 0 phrases from a list in ")

@@ -10,6 +10,8 @@ import json
 import re
 import sys
 import tarfile
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -361,10 +363,49 @@ class TestRegister:
             exec(compile(code, str(page), "exec"), space)
             assert space["corpus"].format == "play"
             write(tmp_path, "bad.play", "HAMLET: Words\nwords\n")
-            with pytest.raises(CorpusError, match=r"bad\.play, line 2: no one says this: 'words'"):
+            with pytest.raises(CorpusError, match=r"bad\.play, line 2: expected .* got 'words'"):
                 list(corpora.open("bad.play"))
         with pytest.raises(ValueError, match="unknown format 'play'"):
             corpora.open("bad.play", "play")
+
+    def test_a_format_is_recognized_by_patterns_or_methods(self, tmp_path: Path) -> None:
+        @dataclass(frozen=True)
+        class Lines(corpora.Reader):
+            def read(self, file: corpora.TextFile) -> Iterator[str]:
+                return file.lines()
+
+        class Signature(Lines):
+            name = "signature"
+            signature = re.compile(rb"%SIG")
+            path_pattern = re.compile(r"special[^/]*$")
+            folder_pattern = re.compile(r"/marker$")
+
+        class Methods(Lines):
+            name = "methods"
+
+            @classmethod
+            def sniff(cls, head: bytes) -> bool:
+                return head.startswith(b"%METHOD")
+
+            @classmethod
+            def sniff_paths(cls, paths: Sequence[str]) -> bool:
+                return len(paths) == 2 and paths[1].endswith("second")
+
+        write(tmp_path, "a/one", "%SIG\n")
+        write(tmp_path, "a/special.txt", "x\n")
+        write(tmp_path, "a/three", "%METHOD\n")
+        write(tmp_path, "b/marker", "x\n")
+        write(tmp_path, "b/x", "x\n")
+        write(tmp_path, "c/first", "x\n")
+        write(tmp_path, "c/second", "x\n")
+        with mock.patch.dict(READERS):
+            corpora.register_reader(Signature)
+            corpora.register_reader(Methods)
+            paths = ("a/one", "a/special.txt", "a/three", "b/x", "a", "b", "c")
+            formats = [corpora.open(tmp_path / path).format for path in paths]
+        assert formats == [
+            "signature", "signature", "methods", "text", "mixed", "signature", "methods",
+        ]  # fmt: skip
 
     def test_what_is_no_reader(self) -> None:
         with pytest.raises(TypeError, match="a dataclass that extends"):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from simec.data.targets import read_targets
-from simec.linalg.svd import balanced
+from simec.linalg.factorization import balanced
 from simec.solvers import initialization
 from simec.solvers import problem as problems
 from simec.solvers.als import als, impute, solve_rows

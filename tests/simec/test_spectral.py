@@ -11,7 +11,7 @@ from sklearn.base import clone
 from sklearn.decomposition import KernelPCA
 from sklearn.linear_model import Ridge
 
-from simec.linalg.svd import truncated_svd
+from simec.linalg.factorization import truncated_svd
 from simec.similarities import center, class_labels, linear, rbf
 from simec.spectral import SpectralRegression, eigen_embedding, optimal_mse, svd
 

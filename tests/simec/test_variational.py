@@ -9,7 +9,7 @@ from scipy import sparse
 
 from simec import SimilarityEncoder
 from simec.data.targets import SparseTargets
-from simec.linalg.observed import solve_observed
+from simec.linalg.factorization import solve_observed
 from simec.solvers.problem import Problem
 from simec.solvers.variational import moments, posterior, rotated, rotations
 from simec.solvers.variational import variational as rounds_of

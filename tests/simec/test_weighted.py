@@ -11,7 +11,7 @@ from scipy import sparse
 
 from simec import SimilarityEncoder
 from simec.data.targets import SparseTargets
-from simec.linalg.observed import sampled_product, solve_observed
+from simec.linalg.factorization import sampled_product, solve_observed
 from simec.solvers.als import als, relative_counts, solve_first_layer, solve_rows
 from simec.solvers.objective import squared_error
 from simec.solvers.problem import Problem

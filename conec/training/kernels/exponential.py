@@ -1,4 +1,4 @@
-"""The exponential function, so that loops over scores vectorise."""
+"""An exponential function that vectorizes."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ def _power_of_two(typingctx, n):  # type: ignore[no-untyped-def]
     return types.float32(types.int32), codegen
 
 
-# beyond, the sigmoid is 0 or 1 in float32
+# beyond this, the sigmoid is 0 or 1 in float32
 CLIP = np.float32(20)
 _ONE = np.float32(1)
 
 
 @nb.njit(fastmath={"contract"}, error_model="numpy", inline="always")
 def exp(x: np.float32) -> np.float32:
-    """exp(x) to a relative error of 3e-7, x cut to ±20; no call, so that loops vectorise.
+    """exp(x) with a relative error of 3e-7, x clipped to ±20; without calls, so it vectorizes.
 
-    Powers of two times the polynomial of the Cephes library.
+    A power of two times the polynomial of the Cephes library.
     """
     x = min(max(x, -CLIP), CLIP)
     # truncation of a positive number rounds to nearest, and is one instruction

@@ -1,9 +1,9 @@
-"""Writing vector code: what Numba's Python has no words for, as LLVM instructions.
+"""Vector code as LLVM instructions, where Numba's Python cannot express it.
 
-The inner loops of training are short and touch many rows at once. What Numba makes of
-such loops first asks whether rows overlap and ends with single elements; both cost as
+The inner loops of training are short and touch many rows at once. Numba compiles such loops
+to code that first checks whether rows overlap and ends with single elements; both cost as
 much as the work itself, and sums do not stay in registers. Here a loop over columns is
-written once, for whole vectors and, masked, for what is left of a row.
+written once, for whole vectors and, masked, for the last columns of a row.
 """
 
 from __future__ import annotations
@@ -72,9 +72,9 @@ class Code:
         """``x * y + z``"""
         return self.builder.call(self._fma, [x, y, z])
 
-    # Rows, at the columns that the loop has come to. Those of scratch memory are padded
-    # with zeros to whole vectors, and need no mask: what was stored with one can only be
-    # loaded again after it has come to the cache.
+    # Rows, at the current columns of the loop. Rows of scratch memory are padded with zeros
+    # to whole vectors and need no mask: masked stores could not be forwarded to the next
+    # loads, which would have to wait for the cache.
 
     def load(self, row: Any, *, padded: bool = False) -> Any:
         """Read a row's columns."""
@@ -105,7 +105,7 @@ class Code:
         return self.builder.bitcast(self.builder.gep(row, [self._column]), VECTOR.as_pointer())
 
     def columns(self, n: Any, body: Callable[[], None]) -> None:
-        """Do `body` for each vector of `n` columns, the last of them masked."""
+        """Run `body` for each vector of `n` columns, the last of them masked."""
         lanes = n.type(LANES)
         whole = self.builder.mul(self.builder.sdiv(n, lanes), lanes)
         with cgutils.for_range_slice(self.builder, n.type(0), whole, lanes, n.type) as (column, _):
@@ -168,13 +168,13 @@ def _index(index: Any) -> Any:
 
 
 def pointer(context: Any, builder: Any, kind: Any, value: Any) -> Any:
-    """Where the data of an array begin."""
+    """Pointer to the data of an array."""
     return cgutils.create_struct_proxy(kind)(context, builder, value=value).data
 
 
 @intrinsic  # type: ignore[untyped-decorator,unused-ignore]
 def address(typingctx, A):  # type: ignore[no-untyped-def]
-    """Where the data of an array begin, as an integer."""
+    """Address of the data of an array, as an integer."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         return builder.ptrtoint(pointer(context, builder, signature.args[0], args[0]), _INT64)
@@ -183,7 +183,7 @@ def address(typingctx, A):  # type: ignore[no-untyped-def]
 
 
 def _prefetch(caches: int) -> Any:
-    """Make what asks for a row ahead of its use; 3 are all caches, 2 all but the first."""
+    """Make a function that prefetches a row; `caches` is 3 for all, 2 for all but the first."""
 
     @intrinsic  # type: ignore[untyped-decorator,unused-ignore]
     def prefetch(typingctx, row, n):  # type: ignore[no-untyped-def]
@@ -210,9 +210,9 @@ def _prefetch(caches: int) -> Any:
     return prefetch
 
 
-# Ask for `n` float32 from an address on. The rows that training touches lie all over W1 and
-# W2, which no processor foresees: far ahead they come near, and just ahead into the first
-# cache, which has no room for more.
+# Prefetch `n` float32 values from an address. Processors cannot predict which rows of W1 and
+# W2 training needs next: many steps ahead they are brought into the outer caches, and just
+# before use into the first, which is too small for more.
 prefetch = _prefetch(3)
 prefetch_far = _prefetch(2)
 

@@ -1,7 +1,7 @@
 """The four parts of a training step of ROWS positions, as vector code.
 
-Rows are given by their addresses, so that those of the weights are used where they
-are: the noise words' rows stay in the first-level cache from step to step.
+Rows are given by their addresses, so that those of the weights are used in place: the rows
+of noise words stay in the first-level cache from step to step.
 """
 
 from __future__ import annotations
@@ -15,16 +15,17 @@ from numba.extending import intrinsic
 from conec.training.kernels.simd import Code, pointer
 
 ROWS = 4
-"""Positions that take a step together: as many as there are registers for."""
+"""Positions that take a step together: as many as fit into registers."""
 
-# Places in the addresses for `forward`: word rows that come into reach, their prefix sums,
-# the sum before, sums at the windows' ends, and at the positions themselves
+# Indices of the addresses for `forward`: rows of words that windows newly reach, their prefix
+# sums, the previous sum, and the sums at the windows' ends and at the positions themselves
 IN, IN_SUM, BEFORE = 0, ROWS, 2 * ROWS
 LEFT, RIGHT, HERE = BEFORE + 1, BEFORE + 1 + ROWS, BEFORE + 1 + 2 * ROWS
 N_FORWARD = HERE + ROWS + 1
 
-# Places in the addresses for `backward`: rows of target words, the gradient's differences at
-# the windows' ends and at the positions, word rows that go out of reach, theirs, the sum so far
+# Indices of the addresses for `backward`: rows of target words; differences of the gradient at
+# the windows' ends and at the positions; rows of words that no window reaches any more, the
+# differences there, and the running sum
 TARGET, G_LEFT, G_RIGHT, G_HERE = 0, ROWS, 2 * ROWS, 3 * ROWS
 OUT, G_OUT, RUN = 4 * ROWS + 1, 5 * ROWS + 1, 6 * ROWS + 1
 N_BACKWARD = RUN + 1
@@ -41,10 +42,10 @@ def _after(builder: Any, base: Any, row: int, stride: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator,unused-ignore]
 def forward(typingctx, at, share, H, width, d):  # type: ignore[no-untyped-def]
-    """Add the rows that come into reach to the prefix sums, and take contexts from these.
+    """Add newly reached rows to the prefix sums, and compute the contexts from these.
 
     A context is the sum over its window less the position's own row, times `share`;
-    ``H[r]`` gets that of position r. `at` holds addresses, as above.
+    ``H[r]`` receives that of position r. `at` holds addresses, as above.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -79,7 +80,7 @@ def forward(typingctx, at, share, H, width, d):  # type: ignore[no-untyped-def]
 def scores(typingctx, F, H, width, noise, n, d):  # type: ignore[no-untyped-def]
     """``F[r, k] = H[r] @ row(k)`` for the first `n` noise words.
 
-    `noise` holds addresses of rows; n is a multiple of 4.
+    `noise` holds the addresses of their rows; n is a multiple of 4.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -142,15 +143,16 @@ def target_scores(typingctx, x, H, width, at, d):  # type: ignore[no-untyped-def
 
 @intrinsic  # type: ignore[untyped-decorator,unused-ignore]
 def backward(typingctx, F, rates, noise, n, step, H, width, at, share, d):  # type: ignore[no-untyped-def]
-    """Take the step: all that changes W1 and W2.
+    """Take the step: everything that changes W1 and W2.
 
-    `F` are the errors at the noise words. Each noise word's row gets ``rates[k] *
-    sum(F[r, k] * H[r])``. What the errors say of a context, times
-    ``share[r]``, is added to the gradient's differences at its window's ends and taken
-    away from the position's own; rows that go out of reach get their sum.
+    `F` holds the errors at the noise words; ``rates[k] * sum(F[r, k] * H[r])`` is added to
+    each noise word's row. The gradient of a context, times ``share[r]``, is added at the left
+    end of its window and subtracted at the right end, and subtracted at the position itself;
+    rows that no window reaches any more receive the sum of these differences.
 
-    `step` are ROWS numbers each: errors at the target words; these times the words' rates,
-    by which their rows get ``step[ROWS + r] * H[r]``; rates of the words that go out.
+    `step` holds three times ROWS numbers: errors at the target words; these times the words'
+    rates, so that ``step[ROWS + r] * H[r]`` is added to their rows; and rates of the words
+    that no window reaches any more.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -196,7 +198,7 @@ def backward(typingctx, F, rates, noise, n, step, H, width, at, share, d):  # ty
                 error = code.fma(steps[r], words[r], builder.load(errors[r]))
                 own.append(code.mul(error, shares[r]))
             for r in range(ROWS):
-                # read again: two of the targets may be the same word
+                # loaded again, as two of the targets may be the same word
                 code.store(code.fma(target_steps[r], h[r], code.load(targets[r])), targets[r])
             for r in range(ROWS):
                 add(own[r], left[r])

@@ -9,7 +9,7 @@ import numpy as np
 from scipy import sparse
 
 from corpora.deprecated import renamed_parameters
-from simec.recommender.data.ids import Ids
+from simec.recommender.data.ratings import Ids
 
 
 class Features:

@@ -11,10 +11,9 @@ import numpy as np
 from scipy import sparse
 
 from corpora.deprecated import renamed_parameters
-from simec.reading import text_lines
+from corpora.readers import text_lines
 from simec.recommender.data.features import Features
-from simec.recommender.data.ids import Ids
-from simec.recommender.data.ratings import Duplicates, Ratings, as_ratings
+from simec.recommender.data.ratings import Duplicates, Ids, Ratings, as_ratings
 
 _SEPARATORS = "::", "\t", ";", ","
 
@@ -154,7 +153,7 @@ def _column(column: tuple[str, ...], min_count: int) -> tuple[Any, list[str]]:
 def _rows(path: Any) -> Iterator[tuple[int, list[str]]]:
     """Line numbers, and the fields of each line."""
     separator = ""
-    for number, text in text_lines(path, FileError):
+    for number, text in text_lines(path, error=FileError):
         if not separator:
             separator = next((s for s in _SEPARATORS if s in text), ",")
         if len(separator) > 1:

@@ -23,8 +23,7 @@ from scipy import sparse
 
 from corpora.files import missing_file
 from simec.recommender.data.files import FileError
-from simec.recommender.data.ids import Ids
-from simec.recommender.data.ratings import Ratings
+from simec.recommender.data.ratings import Ids, Ratings
 
 _CHUNK = 1 << 22  # bytes parsed at a time
 _GENRES = (

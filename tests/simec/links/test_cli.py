@@ -128,7 +128,9 @@ def test_what_is_wrong_is_told_in_a_line(model, folder, tmp_path):
     assert "unknown relation: 'nxt' (closest matches: 'next')" in error(
         "links", "predict", model, "p01", "nxt"
     )
-    assert "no such folder" in error("links", "predict", tmp_path / "none", "p01", "next")
+    assert "the folder does not exist" in error(
+        "links", "predict", tmp_path / "none", "p01", "next"
+    )
     assert "has its own valid.txt" in error(
         "links", "train", folder, "--valid", bad, "--out", tmp_path / "m"
     )

@@ -79,7 +79,7 @@ def test_lines_as_editors_leave_them(tmp_path):
         (b"a\t\tb\n", "line 3 has an empty relation"),
         (b"\tr\tb\n", "line 3 has an empty head"),
         (b"a\tr\t \n", "line 3 has an empty tail"),
-        (b"a\tr\t\xff\n", "line 3 is not UTF-8"),
+        (b"a\tr\t\xff\n", "line 3: not valid UTF-8"),
     ],
 )
 def test_malformed_lines_are_told_by_file_and_number(tmp_path, line, message):

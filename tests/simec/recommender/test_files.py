@@ -67,7 +67,7 @@ def test_lines_that_are_no_ratings(tmp_path, text, message):
 
 def test_bytes_that_are_no_text(tmp_path):
     (tmp_path / "r.csv").write_bytes(b"1,7,5\n2,\xff,3\n")
-    with pytest.raises(FileError, match="line 2 is not UTF-8"):
+    with pytest.raises(FileError, match="line 2: not valid UTF-8"):
         read_ratings(tmp_path / "r.csv")
     with pytest.raises(FileNotFoundError, match="near it: r.csv"):
         read_ratings(tmp_path / "s.csv")
@@ -194,13 +194,13 @@ def test_evaluation(folder):
             "item 'x' is not in the model, whose item ids are integers",
         ),
         (("predict", "plain", "u3", "77"), "item 77 is not in the training data"),
-        (("for", "nowhere", "u3"), "No recommender: there is no such folder"),
+        (("for", "nowhere", "u3"), "Recommender not found: the folder does not exist"),
         (
             ("explain", "plain", "u3", "5"),
             "users have no features to explain by: fit with user_features",
         ),
         (("train", "none.csv", "--out", "x"), "No such file"),
-        (("train", "train.csv", "--out", "."), "holds other things"),
+        (("train", "train.csv", "--out", "."), "items.csv"),
         (("evaluate", "plain", "items.csv"), "item ids must be integers, got strings such as"),
     ],
 )

@@ -11,6 +11,7 @@ from scipy import sparse
 from simec.linalg.ridge import cross_validated_ridge
 from simec.recommender import BiasBaseline, Features, Ids, Recommender, as_ratings, evaluate
 from simec.recommender.base import BaseRecommender
+from tests.model_folders import reseal
 
 N_USERS, N_ITEMS = 60, 40
 
@@ -302,9 +303,9 @@ def test_both_encoders_and_features_are_saved(tmp_path):
 
 
 def test_folders_that_hold_no_recommender(tmp_path):
-    with pytest.raises(FileNotFoundError, match="there is no such folder"):
+    with pytest.raises(FileNotFoundError, match="Recommender not found"):
         Recommender.load(tmp_path / "none")
-    with pytest.raises(ValueError, match="is no recommender"):
+    with pytest.raises(ValueError, match="is not a recommender"):
         Recommender.load(tmp_path)
     BiasBaseline().fit([(1, 1, 2.0)]).save(tmp_path / "a")
     with pytest.raises(ValueError, match="class BiasBaseline, not Recommender"):
@@ -312,13 +313,15 @@ def test_folders_that_hold_no_recommender(tmp_path):
     assert type(BaseRecommender.load(tmp_path / "a")) is BiasBaseline
     config = tmp_path / "a" / "config.json"
     text = config.read_text()
-    config.write_text(text.replace('"format_version": 1', '"format_version": 99'))
+    reseal(tmp_path / "a", version=99)
     with pytest.raises(ValueError, match="has format version 99.*update it"):
         BaseRecommender.load(tmp_path / "a")
     config.write_text(text.replace('"BiasBaseline"', '"Ratings"'))
+    reseal(tmp_path / "a", version=3)
     with pytest.raises(ValueError, match="class Ratings, which is not imported"):
         BaseRecommender.load(tmp_path / "a")
     config.write_text(text)
+    reseal(tmp_path / "a")
     (tmp_path / "a" / "arrays.safetensors").write_bytes(b"nothing")
     with pytest.raises(ValueError, match="is damaged"):
         BaseRecommender.load(tmp_path / "a")
