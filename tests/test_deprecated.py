@@ -108,8 +108,24 @@ def test_relation_matrices_called_middle():
 
 
 def test_centres_of_clusters():
+    import numpy as np
+
     from conec.ner.clusters import Clusters
 
     clusters = Clusters.fit(np.eye(3, dtype=np.float32), [2])
     with pytest.warns(DeprecationWarning, match=r"use Clusters\.centers"):
         assert clusters.centres is clusters.centers
+
+
+def test_a_sense_inventory_called_its_centers_centres():
+    import numpy as np
+
+    from conec.senses import SenseInventory
+
+    inventory = SenseInventory(
+        starts=np.zeros(2, np.int64), centers=np.zeros((0, 3), np.float32),
+        shares=np.zeros(0, np.float32), examples=np.zeros((0, 1, 11), np.int32),
+        map=np.zeros((3, 3), np.float32),
+    )  # fmt: skip
+    with pytest.warns(DeprecationWarning, match="use centers"):
+        assert inventory.centres is inventory.centers
