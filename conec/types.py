@@ -1,4 +1,4 @@
-"""Names for types that several modules share."""
+"""Types that several modules share."""
 
 from __future__ import annotations
 

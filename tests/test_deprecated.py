@@ -118,3 +118,17 @@ def test_words_in_color():
         assert found.top(n=1) == [("feature 0", 1.0)]
     with pytest.warns(DeprecationWarning, match="the parameter n is deprecated, use topn"):
         e.page([found], n=1)
+
+
+def test_a_sense_inventory_called_its_centers_centres():
+    import numpy as np
+
+    from conec.senses import SenseInventory
+
+    inventory = SenseInventory(
+        starts=np.zeros(2, np.int64), centers=np.zeros((0, 3), np.float32),
+        shares=np.zeros(0, np.float32), examples=np.zeros((0, 1, 11), np.int32),
+        map=np.zeros((3, 3), np.float32),
+    )  # fmt: skip
+    with pytest.warns(DeprecationWarning, match="use centers"):
+        assert inventory.centres is inventory.centers

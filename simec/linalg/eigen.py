@@ -8,7 +8,8 @@ import numpy as np
 from scipy import linalg
 from scipy.sparse.linalg import ArpackError, LinearOperator, eigsh
 
-from simec.linalg.checks import Float64, Matrix
+from simec.linalg.checks import Matrix
+from simec.types import Float64
 
 Part = Literal["positive", "negative", "absolute"]
 PARTS = ("positive", "negative", "absolute")

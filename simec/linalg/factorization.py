@@ -10,8 +10,9 @@ from scipy import linalg, sparse
 from scipy.sparse.linalg import ArpackError, LinearOperator, svds
 from tqdm.auto import tqdm
 
-from simec.linalg.checks import Float64, MatrixLike, check_size, real_matrix
+from simec.linalg.checks import MatrixLike, check_size, real_matrix
 from simec.linalg.eigen import signs
+from simec.types import Float64
 
 Left = TypeVar("Left")
 Right = TypeVar("Right")

@@ -30,10 +30,10 @@ from simec.recommender.data.features import Features, as_features
 from simec.recommender.data.ratings import Ids, UnknownIdError, as_ratings, read_ids
 from simec.recommender.ranking import batches, exclude, highest, lengths, paired
 from simec.recommender.state import pack, unpack
+from simec.types import FloatArray
 
 logger = logging.getLogger(__name__)
 
-FloatArray = npt.NDArray[np.float32]
 Unknown = Literal["error", "average"]
 Self = TypeVar("Self", bound="BaseRecommender")
 
@@ -627,10 +627,6 @@ class FactorRecommender(BaseRecommender):
     def _item_vectors(self, items: Entities) -> Any:
         return self._embed_items(items)
 
-    def _check_state(self) -> None:
-        super()._check_state()
-        check_vectors(self)
-
 
 def training_rows(vectors: Any, entities: Entities) -> Any:
     """Rows of vectors of the training data, zeros for new entities; shape (n, d)."""
@@ -644,14 +640,11 @@ def check_shape(name: str, array: Any, shape: tuple[int, ...]) -> None:
 
 
 def check_vectors(recommender: Any) -> None:
-    """Raise ValueError unless ``user_vectors_`` and ``item_vectors_``, if any, fit the ratings."""
-    state = vars(recommender)
-    vectors = [state.get("user_vectors_"), state.get("item_vectors_")]
-    for name, array, n in zip(("users", "items"), vectors, recommender.ratings_.shape, strict=True):
-        if array is not None and (array.ndim != 2 or len(array) != n):
-            raise ValueError(f"vectors of {n} {name} have shape {array.shape}")
-    if vectors[0] is not None and vectors[1] is not None:
-        check_shape("vectors of items", vectors[1], (len(vectors[1]), vectors[0].shape[1]))
+    """Raise ValueError unless ``user_vectors_`` and ``item_vectors_`` fit the ratings."""
+    n_users, n_items = recommender.ratings_.shape
+    d = recommender.user_vectors_.shape[-1]
+    check_shape("user_vectors_", recommender.user_vectors_, (n_users, d))
+    check_shape("item_vectors_", recommender.item_vectors_, (n_items, d))
 
 
 def _feature_rows(matrix: Any, place: npt.NDArray[np.int64], use: npt.NDArray[np.bool_]) -> Any:

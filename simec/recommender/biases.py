@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, cg
 
 from simec.linalg.ridge import cross_validated_ridge
-
-Float64 = npt.NDArray[np.float64]
+from simec.types import Float64
 
 _MAX_ITER = 100
 _RTOL = 1e-6

@@ -18,10 +18,11 @@ from simec.linalg.factorization import sampled_product
 from simec.recommender.base import (
     Entities,
     FactorRecommender,
-    FloatArray,
     check_shape,
+    check_vectors,
     training_rows,
 )
+from simec.types import FloatArray
 
 if TYPE_CHECKING:
     from simec.explain import Explanation
@@ -235,6 +236,10 @@ class Recommender(FactorRecommender):
 
     def _check_state(self) -> None:
         super()._check_state()
+        check_vectors(self)
+        for encoder in (self.encoder_, self.second_encoder_):
+            if encoder is not None and encoder.n_components != self.user_vectors_.shape[1]:
+                raise ValueError("encoders and embeddings have different numbers of components")
         first, second = self.ratings_.shape[:: 1 if self.embeds_users_ else -1]
         check_shape("embedded_", self.embedded_, (first,))
         check_shape("second_embedded_", self.second_embedded_, (second,))

@@ -6,17 +6,21 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 from sklearn.linear_model import RidgeCV
 
 from corpora.checks import check_integer, check_number
 from simec.linalg.factorization import factorize_observed
 from simec.linalg.ridge import check_penalties
-from simec.recommender.base import Entities, FactorRecommender, check_shape, training_rows
+from simec.recommender.base import (
+    Entities,
+    FactorRecommender,
+    check_shape,
+    check_vectors,
+    training_rows,
+)
 from simec.recommender.content_base import BIAS_ALPHAS
-
-Float64 = npt.NDArray[np.float64]
+from simec.types import Float64
 
 ALPHAS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 
@@ -89,6 +93,10 @@ class ResidualSVD(FactorRecommender):
 
     def _embed_items(self, items: Entities) -> Any:
         return training_rows(self.item_vectors_, items)
+
+    def _check_state(self) -> None:
+        super()._check_state()
+        check_vectors(self)
 
 
 class SVDRidge(ResidualSVD):

@@ -22,7 +22,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks import charts, machine_limits, peers
+from benchmarks import charts
 from benchmarks.common import (
     QUICK_DOCUMENTS,
     Result,
@@ -36,12 +36,15 @@ from benchmarks.common import (
 )
 from benchmarks.material import QUALITY, known, missing_quality, plain_text
 from benchmarks.runs import Measured, apart, external, rounds
-from benchmarks.trainers import SETTINGS, overall_rate, rate, training_rate
+from benchmarks.train_speed import machine_limits, peers
+from benchmarks.train_speed.trainers import SETTINGS, overall_rate, rate, training_rate
 
 EPOCHS = 5
 NOSUB_RUNS = 3
 
 Runs = dict[str, list[Measured]]
+
+TRAINERS = "benchmarks.train_speed.trainers"
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -100,7 +103,7 @@ def _plan(args: argparse.Namespace, text: str) -> dict[str, Callable[[int], Meas
             "text": text, "settings": SETTINGS, "epochs": args.epochs, "workers": workers,
             "quality": True, **more,
         }  # fmt: skip
-        return lambda seed: apart(f"benchmarks.trainers:{function}", {**task, "seed": seed})
+        return lambda seed: apart(f"{TRAINERS}:{function}", {**task, "seed": seed})
 
     plan = {
         "ours.1": trainer("ours", limits=True),
@@ -119,7 +122,7 @@ def _memory_plan(text: str) -> dict[str, Callable[[int], Measured]]:
     task = {"text": text, "settings": SETTINGS, "epochs": 1, "workers": 1, "vocabulary_only": True}
 
     def vocabulary(function: str) -> Callable[[int], Measured]:
-        return lambda seed: apart(f"benchmarks.trainers:{function}", {**task, "seed": seed})
+        return lambda seed: apart(f"{TRAINERS}:{function}", {**task, "seed": seed})
 
     return {name: vocabulary(name) for name in ("ours", "gensim")}
 
@@ -130,7 +133,7 @@ def _nosub_plan(
     task = {"text": str(text), "settings": {**SETTINGS, "sample": 0}, "epochs": 1}
 
     def trainer(function: str, **more: Any) -> Callable[[int], Measured]:
-        return lambda seed: apart(f"benchmarks.trainers:{function}", {**task, **more, "seed": seed})
+        return lambda seed: apart(f"{TRAINERS}:{function}", {**task, **more, "seed": seed})
 
     def program(name: str, threads: int) -> Callable[[int], Measured]:
         command = peers.command(name, getattr(args, name), text, threads)
@@ -272,7 +275,3 @@ def _draw(found: dict[str, Result], path: Path) -> None:
     charts.style(panels[-1], "", "share right, Spearman's correlation", "Quality", grid="y")
     charts.outside_legend(figure, panels[-1])
     charts.save(figure, path)
-
-
-if __name__ == "__main__":
-    main()

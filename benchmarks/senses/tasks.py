@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.sense_data import Induced, Judged, Place, Rated
+from benchmarks.senses.data import Induced, Judged, Place, Rated
 
 if TYPE_CHECKING:
     from conec import ContextEncoder

@@ -34,13 +34,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import recommender_data as rd
 from benchmarks import simec_data
 from benchmarks.common import Result, Table, number, over_runs, report
-from benchmarks.recommender_content import draw, similarities
-from benchmarks.recommender_implicit import clicks
-from benchmarks.recommender_implicit import tune as tune_clicks
-from benchmarks.recommender_methods import (
+from benchmarks.recommender import data as rd
+from benchmarks.recommender.content import draw, similarities
+from benchmarks.recommender.implicit import clicks
+from benchmarks.recommender.implicit import tune as tune_clicks
+from benchmarks.recommender.methods import (
     CHOSEN,
     FEATURES,
     GRIDS,
@@ -280,7 +280,3 @@ def _table(found: dict[str, Result], tasks: Sequence[str], measure: str, digits:
         beside = [THESIS.get(f"{t}.{measure}.{method}") for t in ("t1", "t2a")]
         rows.append((method, *cells, *("-" if b is None else f"{b:.4f}" for b in beside)))
     return Table((measure, *shown, "thesis t1", "thesis t2a"), rows)
-
-
-if __name__ == "__main__":
-    main()

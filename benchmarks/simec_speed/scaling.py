@@ -18,7 +18,7 @@ import numpy as np
 from benchmarks import charts
 from benchmarks.common import Result, Table, over_runs
 from benchmarks.runs import Measured, Task, apart, peak_mb
-from benchmarks.simec_trainers import sgemm
+from benchmarks.simec_speed.trainers import sgemm
 
 BASE = {"m": 20_000, "n": 1000, "D": 64, "d": 10}
 VALUES = {
@@ -54,7 +54,7 @@ def measure(quick: bool) -> dict[str, Measured]:
     found = {}
     for name, x in tqdm(points, desc="scaling", unit="run"):
         task = {**base, name: x}
-        found[f"{name}.{x}"] = apart("benchmarks.simec_scaling:run", task)
+        found[f"{name}.{x}"] = apart("benchmarks.simec_speed.scaling:run", task)
     return found
 
 
@@ -105,7 +105,7 @@ def devices(quick: bool) -> dict[str, Measured]:
     for device, mixed in kinds:
         name = f"{device}.{'bf16' if mixed else 'fp32'}"
         task = {"device": device, "mixed": mixed, "quick": quick}
-        found[name] = apart("benchmarks.simec_scaling:run_device", task)
+        found[name] = apart("benchmarks.simec_speed.scaling:run_device", task)
     return found
 
 

@@ -25,9 +25,12 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
-from benchmarks import charts, links_data, links_peer, links_unseen, simec_data
+from benchmarks import charts, simec_data
 from benchmarks.common import Result, Table, number, over_runs, report
-from benchmarks.links_data import Graph
+from benchmarks.links import data as links_data
+from benchmarks.links import peer as links_peer
+from benchmarks.links import unseen as links_unseen
+from benchmarks.links.data import Graph
 
 METHODS = ("ours", "thesis_preset", "wide")
 MEASURES = {"mrr": "mrr", "hits1": "hits@1", "hits3": "hits@3", "hits10": "hits@10", "mr": "mr"}
@@ -222,7 +225,3 @@ def draw(found: dict[str, Result], path: Path) -> None:
     charts.style(axes, "", "filtered MRR", "Link prediction, test triples", grid="y")
     axes.legend(frameon=False, fontsize=9)
     charts.save(figure, path)
-
-
-if __name__ == "__main__":
-    main()

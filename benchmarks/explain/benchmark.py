@@ -29,8 +29,8 @@ from typing import Any
 import numpy as np
 
 from benchmarks import charts, simec_data
-from benchmarks.common import Result, Table, number, over_runs, report
-from benchmarks.explain_images import (
+from benchmarks.common import Result, Table, number, over_runs, report, require_matplotlib
+from benchmarks.explain.images import (
     ENCODER,
     METHODS,
     QUICK_SIZES,
@@ -42,8 +42,8 @@ from benchmarks.explain_images import (
     shoes,
     upper,
 )
-from benchmarks.explain_removal import STEPS, area
-from benchmarks.explain_tasks import (
+from benchmarks.explain.removal import STEPS, area
+from benchmarks.explain.tasks import (
     FEATURES,
     MOVIES,
     N_MESSAGES,
@@ -161,7 +161,7 @@ def draw(
     drawn: dict[str, Any], movies: Movies, X: Any, pairs: Any, data: Path | None, path: Path
 ) -> None:
     """Curves of removal, heat maps of shoes, a movie for two users, and plants."""
-    charts.require()
+    require_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -232,7 +232,3 @@ def _named(panels: Any, movies: Movies, data: Path | None) -> None:
     panels[2].set_title(
         f"Plants {a + 1} and {b + 1}, never seen: {why.value:+.2f}", loc="left", fontsize=10
     )
-
-
-if __name__ == "__main__":
-    main()

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import links_data
-from benchmarks.links_data import Graph, IntArray
+from benchmarks.links import data as links_data
+from benchmarks.links.data import Graph, IntArray
 from simec.links.evaluation import measures, ranks
 from simec.links.queries import Queries, both_ways
 

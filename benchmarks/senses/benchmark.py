@@ -27,7 +27,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import charts, sense_data
+from benchmarks import charts
 from benchmarks.analogies import SEMANTIC
 from benchmarks.common import (
     QUICK_DOCUMENTS,
@@ -41,6 +41,7 @@ from benchmarks.common import (
 )
 from benchmarks.material import encoded, load, plain_text, require
 from benchmarks.runs import Measured, Task, apart, rounds
+from benchmarks.senses import data as sense_data
 
 QUICK_STEP = 10  # with --quick, one in so many questions of SCWS, WiC and SemEval
 MORE = ("enwiki2019_featured", "enwiki2019_good_sample")  # Wikipedia, beside the corpus
@@ -67,7 +68,7 @@ def main(argv: list[str] | None = None) -> None:
             encoded(folder / "corpus.txt", folder, 5)
 
         def once(corpus: str, seed: int) -> Measured:
-            return apart("benchmarks.senses:run", {
+            return apart("benchmarks.senses.benchmark:run", {
                 "folder": str(Path(name) / corpus), "seed": seed, "workers": args.workers,
                 "step": QUICK_STEP if args.quick else 1,
             })  # fmt: skip
@@ -122,7 +123,7 @@ def run(task: Task) -> Measured:
     """One seed: all scores."""
     import time
 
-    from benchmarks import sense_tasks
+    from benchmarks.senses import tasks as sense_tasks
     from conec import ContextEncoder
     from corpora import datasets
 
@@ -252,7 +253,3 @@ def draw(found: dict[str, Result], corpora: list[str], path: Path) -> None:
     charts.outside_legend(figure, right)
     charts.style(right, "right answers, %", "", "Analogies", grid="x")
     charts.save(figure, path)
-
-
-if __name__ == "__main__":
-    main()

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks import simec_data
-from benchmarks.explain_removal import area, curve, orders
+from benchmarks.explain.removal import area, curve, orders
 from benchmarks.simec_methods import unfinished
 
 Array = npt.NDArray[np.float64]

@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from benchmarks.unseen_tasks import MARK, Floats, Text
+from benchmarks.unseen_words.tasks import MARK, Floats, Text
 from conec.contexts import Window, global_embeddings, local_contexts
 
 if TYPE_CHECKING:

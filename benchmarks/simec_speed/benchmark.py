@@ -22,8 +22,8 @@ good. `ratio.kernel_pca` and `ratio.svd` do the same with theirs; `ratio.loop.ba
 error of ours. Where the other never gets there it has all of its time, and the ratio is a lower
 bound (`reached` says in what share of rounds it does).
 
-A second block (`benchmarks.simec_scaling`) says how time and memory grow; a third, on a GPU where
-there is one, how many rows are trained a second, and what share of matrix products that is.
+A second block (`benchmarks.simec_speed.scaling`) measures how time and memory grow; a third, on a
+GPU if there is one, rows trained per second, also as a share of the speed of matrix products.
 """
 
 from __future__ import annotations
@@ -34,9 +34,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import charts, simec_data, simec_scaling, simec_trainers
+from benchmarks import charts, simec_data
 from benchmarks.common import Result, Table, number, over_runs, report
 from benchmarks.runs import Measured, apart, rounds
+from benchmarks.simec_speed import scaling as simec_scaling
+from benchmarks.simec_speed import trainers as simec_trainers
 
 TARGETS = 2000
 TASKS: dict[str, dict[str, Any]] = {
@@ -58,7 +60,7 @@ TASKS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 TRAINERS = ("ours", "loop", "kernel_pca", "svd")
 FUNCTIONS = {
-    name: f"benchmarks.simec_trainers:{'truncated_svd' if name == 'svd' else name}"
+    name: f"benchmarks.simec_speed.trainers:{'truncated_svd' if name == 'svd' else name}"
     for name in TRAINERS
 }
 
@@ -241,7 +243,3 @@ def draw(runs: dict[str, Runs], found: dict[str, Result], path: Path) -> None:
         simec_scaling.draw(grown, panels[columns : 2 * columns], panels[2 * columns :])
     charts.outside_legend(figure, panels[0])
     charts.save(figure, path)
-
-
-if __name__ == "__main__":
-    main()

@@ -6,7 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
-from benchmarks.trainers import SETTINGS
+from benchmarks.train_speed.trainers import SETTINGS
 
 # One epoch of CBOW without subsampling; to be adapted to other versions of the programs
 PROGRAMS = {

@@ -10,9 +10,9 @@ import time
 from pathlib import Path
 from typing import Any
 
-from benchmarks import machine_limits
 from benchmarks.material import quality
 from benchmarks.runs import Measured, Task, peak_mb
+from benchmarks.train_speed import machine_limits
 
 # What both trainers call by the same names
 SETTINGS: dict[str, Any] = {

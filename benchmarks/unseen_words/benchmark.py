@@ -4,7 +4,7 @@ The background is trained with the defaults on the text at hand, all three Wikip
 from which the rare words of CRW-dev were taken out. All methods have the same vectors, but
 fastText, which reads the word itself, and is trained by gensim on the same text. What the map
 learns from does not include the nonces. Tasks and scores are described in
-`benchmarks.unseen_tasks`, methods in `benchmarks.unseen_methods`.
+`benchmarks.unseen_words.tasks`, methods in `benchmarks.unseen_words.methods`.
 
 Settings were chosen on the train parts (``--part train``); figures are of the test parts: 300
 nonces, 110 trials of each length, and the pairs of half of the rare words of
@@ -24,7 +24,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from benchmarks import charts
-from benchmarks import unseen_tasks as tasks
 from benchmarks.common import (
     QUICK_DOCUMENTS,
     Result,
@@ -37,8 +36,9 @@ from benchmarks.common import (
 )
 from benchmarks.material import encoded, load, require, source
 from benchmarks.runs import Measured, Task, apart
-from benchmarks.unseen_methods import METHODS, Method, baselines, of_model
-from benchmarks.unseen_tasks import CONTEXTS, DRAWS, LENGTHS, PARTS
+from benchmarks.unseen_words import tasks
+from benchmarks.unseen_words.methods import METHODS, Method, baselines, of_model
+from benchmarks.unseen_words.tasks import CONTEXTS, DRAWS, LENGTHS, PARTS
 
 if TYPE_CHECKING:
     from conec import ContextEncoder
@@ -85,7 +85,7 @@ def main(argv: list[str] | None = None) -> None:
         plan = [(seed, "run") for seed in range(1, args.seeds + 1)]
         plan += [(seed, "form") for seed in range(1, args.fasttext + 1)]
         for seed, run in tqdm(plan, desc="runs", unit="run"):
-            found = apart(f"benchmarks.unseen_words:{run}", {**task, "seed": seed})
+            found = apart(f"benchmarks.unseen_words.benchmark:{run}", {**task, "seed": seed})
             tqdm.write(f"{run}, seed {seed}: {found}", sys.stderr)
             for key, value in found.items():
                 scores.setdefault(key, []).append(value)
@@ -266,7 +266,3 @@ def draw(found: dict[str, Result], path: Path) -> None:
     charts.style(rare, "contexts", "Spearman's correlation", "Rare words (CRW-dev)")
     charts.outside_legend(figure, rare)
     charts.save(figure, path)
-
-
-if __name__ == "__main__":
-    main()

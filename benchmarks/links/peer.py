@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from benchmarks.links_data import Graph
+from benchmarks.links.data import Graph
 from simec.links.queries import Queries, both_ways
 
 TRIPLES = 500  # of the test's, the first ones

@@ -40,10 +40,10 @@ from benchmarks.common import (
     report,
     versions,
 )  # fmt: skip
-from benchmarks.frontier_chart import draw, pareto, points_of, speed_name
+from benchmarks.frontier.chart import draw, pareto, points_of, speed_name
 from benchmarks.material import QUALITY, encoded, known, load, missing_quality, plain_text, quality
 from benchmarks.runs import Measured, Task, apart
-from benchmarks.trainers import SETTINGS, compile_kernels, training_rate
+from benchmarks.train_speed.trainers import SETTINGS, compile_kernels, training_rate
 from conec.config import Config
 
 SHARED = [12, 16, 20, 24, 32]
@@ -170,7 +170,9 @@ def _measure(
 
     def run(task: Task) -> Measured:
         function = "gensim" if task["what"].startswith("gensim") else "ours"
-        return apart(f"benchmarks.frontier:run_{function}", {**task, "folder": str(folder)})
+        return apart(
+            f"benchmarks.frontier.benchmark:run_{function}", {**task, "folder": str(folder)}
+        )
 
     left = [task for task in tasks if cache.get(task) is None]
     with tqdm(total=len(tasks), initial=len(tasks) - len(left), desc="runs", unit="run") as bar:
@@ -243,7 +245,7 @@ def run_ours(task: Task) -> Measured:
 
 def run_gensim(task: Task) -> Measured:
     """Train gensim on the plain text, with its default learning rate."""
-    from benchmarks.trainers import gensim
+    from benchmarks.train_speed.trainers import gensim
 
     return gensim(
         {
@@ -303,7 +305,3 @@ def _table(found: dict[str, Result]) -> Table:
         scores = [number(found.get(f"{measure}.{name}")) for measure in ("quality", *QUALITY)]
         rows.append([name, number(speed, 1e-3, 0), *scores, "front" if name in front else ""])
     return Table(("configuration", "thousand words/s", "of gensim", *QUALITY, ""), rows)
-
-
-if __name__ == "__main__":
-    main()

@@ -33,9 +33,15 @@ import numpy.typing as npt
 
 from benchmarks import charts
 from benchmarks.common import Result, Table, number, over_runs, parser, report
-from benchmarks.logistic import Inputs, fit_classifier, one_hot, scores, with_neighbours
 from benchmarks.material import require
 from benchmarks.ner_conll2003 import QUICK_DOCUMENTS, SPLITS, Part, classes, entity_f1
+from benchmarks.ner_extended.logistic import (
+    Inputs,
+    fit_classifier,
+    one_hot,
+    scores,
+    with_neighbours,
+)
 from conec import features as f
 from corpora import with_breaks
 
@@ -67,7 +73,7 @@ SHARE = 0.6
 BEFORE = {"word2vec_shape": 40.2, "conec_shape": 61.6, "conec_shape_window": 68.8}
 
 Floats = npt.NDArray[np.float32]
-Tagged = list[f.Rows]
+Tagged = list[f.TokenRows]
 
 
 class Text(NamedTuple):
@@ -314,7 +320,3 @@ def draw(found: dict[str, Result], kinds: Sequence[str], path: Path) -> None:
         charts.bars(axes, rows, [_label(kind) for kind in kinds], colors)
         charts.style(axes, "F1 on testb, %", "", title, grid="x")
     charts.save(figure, path)
-
-
-if __name__ == "__main__":
-    main()

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from benchmarks import flowerpots, simec_data
-from benchmarks.explain_removal import curve, orders
+from benchmarks.explain.removal import curve, orders
 from benchmarks.runs import Measured
 from benchmarks.simec_methods import unfinished
 
