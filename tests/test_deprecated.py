@@ -105,3 +105,17 @@ def test_relation_matrices_called_middle():
         assert predictor.network_.middle is predictor.network_.relation_matrices
     with pytest.warns(DeprecationWarning, match="the parameter n is deprecated, use topn"):
         assert len(predictor.predict("a", "r", n=1)) == 1
+
+
+def test_a_sense_inventory_called_its_centers_centres():
+    import numpy as np
+
+    from conec.senses import SenseInventory
+
+    inventory = SenseInventory(
+        starts=np.zeros(2, np.int64), centers=np.zeros((0, 3), np.float32),
+        shares=np.zeros(0, np.float32), examples=np.zeros((0, 1, 11), np.int32),
+        map=np.zeros((3, 3), np.float32),
+    )  # fmt: skip
+    with pytest.warns(DeprecationWarning, match="use centers"):
+        assert inventory.centres is inventory.centers
