@@ -1,4 +1,4 @@
-"""Figures in one style; matplotlib is imported when one is drawn."""
+"""Figures in one style; matplotlib is imported only when a figure is drawn."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from benchmarks.common import Result
+from benchmarks.common import Result, require_matplotlib
 
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = (
     "#3b6fb6", "#e08214", "#3a9a5b", "#c0392b", "#7b5aa6", "#777777",
@@ -16,19 +16,9 @@ BLUE, ORANGE, GREEN, RED, PURPLE, GREY = (
 ERROR = {"ecolor": "#444444", "elinewidth": 1, "capsize": 2}
 
 
-def require() -> None:
-    """ImportError that names the extra, unless matplotlib is there."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            "figures need matplotlib: pip install similarity-encoders[plots]"
-        ) from error
-
-
 def figure(rows: int, columns: int, size: tuple[float, float]) -> tuple[Any, list[Any]]:
-    """A figure and its panels, without pyplot: no window system, no state left behind."""
-    require()
+    """A figure and its panels, without pyplot: no window system and no global state."""
+    require_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -51,7 +41,7 @@ def style(axes: Any, x: str, y: str, title: str | None = None, *, grid: str = "b
 
 
 def label(trainer: str) -> str:
-    """A trainer's name, such as "ours-deterministic.2", as people read it."""
+    """A readable label for a trainer's name, such as "ours-deterministic.2"."""
     kind, _, workers = trainer.partition(".")
     names = {
         "ours": "conec",
@@ -82,7 +72,7 @@ def bars(
     *,
     scale: float = 1,
 ) -> None:
-    """Horizontal bars from top to bottom, each with its value beside it."""
+    """Horizontal bars from top to bottom, each with its value next to it."""
     values = [(row.value or 0) * scale for row in rows]
     errors = [math.nan if row.sd is None else row.sd * scale for row in rows]
     ends = [v + (0 if math.isnan(e) else e) for v, e in zip(values, errors, strict=True)]
@@ -100,7 +90,7 @@ def bars(
 
 
 def groups(axes: Any, labels: list[str], scores: dict[str, list[Result | None]]) -> None:
-    """Groups of upright bars, one of each trainer in a group."""
+    """Groups of vertical bars, with one bar per trainer."""
     width = 0.8 / len(scores)
     for i, (trainer, row) in enumerate(scores.items()):
         middle = (i - (len(scores) - 1) / 2) * width
@@ -116,7 +106,7 @@ def groups(axes: Any, labels: list[str], scores: dict[str, list[Result | None]])
 
 
 def outside_legend(drawn: Any, axes: Any) -> None:
-    """The legend of a panel, to the right of all."""
+    """The legend of a panel, to the right of all panels."""
     handles, labels = axes.get_legend_handles_labels()
     if handles:
         drawn.legend(handles, labels, loc="outside right center", frameon=False, fontsize=9)

@@ -1,4 +1,4 @@
-"""What all benchmarks share: arguments, the form of results, machine and versions."""
+"""Shared by all benchmarks: arguments, the format of results, machine and versions."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ PACKAGES = (
     "python-crfsuite",
 )  # fmt: skip
 CORPUS = "enwiki2015_text8like"
-QUICK_DOCUMENTS = 2000  # of the corpus, with --quick
+QUICK_DOCUMENTS = 2000  # documents of the corpus that --quick uses
 
 
 @dataclass
 class Result:
-    """One figure; `name` is dotted and stable, `value` is None where there is no number."""
+    """One measurement; `name` is dotted and stable, `value` is None if there is no number."""
 
     name: str
     value: float | None
@@ -38,7 +38,7 @@ class Result:
 
 @dataclass
 class Table:
-    """Rows to print, each with its label first."""
+    """A table to print; the first cell of each row is its label."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -65,12 +65,12 @@ def over_runs(
 
 
 def pairs(over: Sequence[float], under: Sequence[float]) -> list[float]:
-    """Ratios of runs that were made in the same round: what slowed one slowed the other."""
+    """Ratios of runs of the same round: other load on the machine slowed both."""
     return [a / b for a, b in zip(over, under, strict=True)]
 
 
 def number(result: Result | None, scale: float = 1, digits: int = 3) -> str:
-    """A figure as a cell of a table."""
+    """A measurement as a cell of a table."""
     if result is None or result.value is None or math.isnan(result.value):
         return "-"
     spread = "" if result.sd is None else f" ± {result.sd * scale:.{digits}f}"
@@ -78,55 +78,78 @@ def number(result: Result | None, scale: float = 1, digits: int = 3) -> str:
 
 
 def parser(description: str | None, *, seeds: int = 3, corpus: bool = True) -> ArgumentParser:
-    """Arguments of every benchmark."""
+    """Arguments that all benchmarks have in common."""
     p = ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=_program(),
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the results there, a figure beside them"
+        "--json",
+        type=Path,
+        metavar="FILE",
+        help="write the results to FILE, and a figure next to it",
     )
     p.add_argument(
         "--seeds", type=at_least_one, default=seeds, metavar="N",
-        help=f"runs, each with its own seed ({seeds})",
+        help=f"number of runs, each with its own seed (default {seeds})",
     )  # fmt: skip
-    p.add_argument("--quick", action="store_true", help="a small honest run for a first look")
+    p.add_argument(
+        "--quick", action="store_true", help="a short run on little data, for a first look"
+    )
     if corpus:
         p.add_argument(
             "--corpus", default=CORPUS,
-            help=f"name of a data set, or a text file with a document a line ({CORPUS})",
+            help=f"data set, or a text file with one document per line (default {CORPUS})",
         )  # fmt: skip
     return p
 
 
+def _program() -> str | None:
+    """The command that started this process, as ``python -m NAME``; None if it is another."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec is None or not spec.name.startswith("benchmarks."):
+        return None
+    return f"python -m {spec.name.removesuffix('.__main__')}"
+
+
 class ArgumentParser(argparse.ArgumentParser):
-    """Which looks, before anything runs, whether results can be written and drawn."""
+    """Checks, before anything runs, that results can be written and drawn."""
 
     def parse_args(self, args: Any = None, namespace: Any = None) -> Any:
         """Parse and check the arguments."""
-        found = super().parse_args(args, namespace)
-        if found.json is not None:
-            from benchmarks import charts
-
+        parsed = super().parse_args(args, namespace)
+        if parsed.json is not None:
             try:
-                charts.require()
-                found.json.parent.mkdir(parents=True, exist_ok=True)
+                require_matplotlib()
+                parsed.json.parent.mkdir(parents=True, exist_ok=True)
             except (ImportError, OSError) as error:
                 self.error(str(error))
-            if found.json.suffix != ".json":
-                self.error(f"--json {found.json}: the name has to end in .json")
-        return found
+            if parsed.json.suffix != ".json":
+                self.error(f"--json {parsed.json}: the name must end in .json")
+        return parsed
+
+
+def require_matplotlib() -> None:
+    """Raise an ImportError that names the extra, unless matplotlib is installed."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError as error:
+        raise ImportError(
+            "figures need matplotlib: pip install similarity-encoders[plots]"
+        ) from error
 
 
 def at_least_one(text: str) -> int:
-    """A whole number from 1, as an argument."""
+    """Parse an integer >= 1, as an argument."""
     value = int(text)
     if value < 1:
-        raise argparse.ArgumentTypeError(f"{value} is less than 1")
+        raise argparse.ArgumentTypeError(f"must be an integer >= 1, got {value}")
     return value
 
 
 def machine() -> dict[str, Any]:
-    """What the figures were measured on."""
+    """The machine that the results were measured on."""
     name = platform.processor()
     info = Path("/proc/cpuinfo")
     if info.exists():
@@ -143,14 +166,14 @@ def cores() -> int:
 
 
 def versions() -> dict[str, str]:
-    """Versions of what takes part."""
-    found = {"python": platform.python_version()}
+    """Versions of Python and of the packages that are compared."""
+    installed = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
-            found[package] = metadata.version(package)
+            installed[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return installed
 
 
 def report(
@@ -164,7 +187,7 @@ def report(
     notes: Sequence[str] = (),
     chart: Callable[[Path], None] | None = None,
 ) -> None:
-    """Print tables and results; write JSON, and draw the figure beside it, if a path is given."""
+    """Print tables and results; if a path is given, write JSON and draw the figure next to it."""
     for about in (protocol, corpus):
         print(", ".join(f"{k} {v}" for k, v in about.items() if not isinstance(v, dict)))
     print()

@@ -34,7 +34,7 @@ def apart(function: str, task: Task, *, watch: bool = False) -> Measured:
     Parameters
     ----------
     function : str
-        As in "benchmarks.trainers:ours".
+        As in "benchmarks.train_speed.trainers:ours".
     task : dict
         What JSON can hold.
     watch : bool

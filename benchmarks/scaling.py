@@ -36,7 +36,7 @@ from benchmarks.common import (
 )  # fmt: skip
 from benchmarks.material import encoded, load, plain_text, recut, zipf
 from benchmarks.runs import Measured, Task, apart
-from benchmarks.trainers import SETTINGS
+from benchmarks.train_speed.trainers import SETTINGS
 
 ROUNDS = 3
 TOKENS = 2_000_000

@@ -1,12 +1,13 @@
-"""A demonstration on 300 news texts that come with gensim: ``python -m conec.demo``.
+"""A demonstration on 300 news texts that are part of gensim: ``python -m conec.demo``.
 
-It trains a model, asks it for neighbours of words that it knows, of words that it has
-never seen, and of one word in two senses; it saves and loads the model and draws a map.
-It takes some seconds and needs no network.
+It trains a model, shows the nearest neighbors of known words, of unknown words, and of one word
+in two senses, saves and loads the model, and draws a map. It takes a few seconds and needs no
+network.
 """
 
 from __future__ import annotations
 
+import errno
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -18,11 +19,13 @@ import typer
 
 import corpora
 from conec import ContextEncoder
+from conec.model import KIND
 from conec.types import FloatArray
+from corpora.model_folder import check_writable
 
 KNOWN = ("police", "israeli", "afghanistan", "minister", "cricket", "government")
 
-# Settings for a text as small as this one: many passes, a mild threshold for frequent words.
+# for such a small text: many epochs, and a high threshold for subsampling
 SETTINGS = {"vector_size": 64, "min_count": 3, "sample": 1e-3, "epochs": 25, "seed": 1}
 
 AMBIGUOUS = "bank"
@@ -30,25 +33,25 @@ SENSES = {"land": ("west bank", 2), "money": ("australia bank", 1)}
 
 
 def read(name: str) -> corpora.Corpus:
-    """Open one of the news texts of gensim's wheel, in lower case, without punctuation."""
+    """Open a file of news texts that gensim installs, in lower case and without punctuation."""
     from gensim.test.utils import datapath
 
-    # in this encoding there is a pound sign
+    # the text contains a pound sign in this encoding
     return corpora.open(datapath(name), clean="lower", tokenize="regexp", encoding="latin-1")
 
 
 def unseen_words(
-    training: corpora.Corpus, new: corpora.Corpus, n: int = 6, *, least: int = 3
+    training: corpora.Corpus, new: corpora.Corpus, n: int = 6, *, min_count: int = 3
 ) -> dict[str, list[list[str]]]:
-    """Choose words that never occur in training, and the new documents they stand in.
+    """Select words that do not occur in the training text, and the new documents with them.
 
     Parameters
     ----------
     training, new : Corpus
     n : int
-        How many; the most frequent ones.
-    least : int
-        Occurrences that a word needs.
+        Number of words; the most frequent ones are selected.
+    min_count : int
+        Minimum number of occurrences.
 
     Returns
     -------
@@ -59,25 +62,25 @@ def unseen_words(
     chosen = [
         word
         for word, count in counts.most_common()
-        if word not in seen and count >= least and word.isalpha()
+        if word not in seen and count >= min_count and word.isalpha()
     ][:n]
     return {word: [document for document in new if word in document] for word in chosen}
 
 
 def sentences_with(phrase: str, n: int) -> list[list[str]]:
-    """Find the first sentences of the training text that hold a phrase."""
+    """Find the first `n` different sentences of the training text that contain a phrase."""
     from gensim.test.utils import datapath
 
-    found = []
+    matches: list[list[str]] = []
     text = corpora.open(
         datapath("lee_background.cor"), clean="lower", tokenize="regexp", sentences=True
     )
     for sentence in text:
-        if f" {phrase} " in f" {' '.join(sentence)} " and sentence not in found:
-            found.append(sentence)
-        if len(found) == n:
+        if f" {phrase} " in f" {' '.join(sentence)} " and sentence not in matches:
+            matches.append(sentence)
+        if len(matches) == n:
             break
-    return found
+    return matches
 
 
 def main(
@@ -87,7 +90,7 @@ def main(
 ) -> None:
     """Train on 300 news texts, and show what a Context Encoder can do."""
     begin = time.perf_counter()
-    out.mkdir(parents=True, exist_ok=True)
+    folder, picture = prepare(out)
     training = read("lee_background.cor")
 
     print("1. Train on 300 news texts from Australia, 2000 and 2001")
@@ -99,81 +102,99 @@ def main(
         f"loss {losses[0]:.2f} -> {losses[-1]:.2f}"
     )
 
-    print("\n2. Words that it knows: nearest by word2vec's vectors, and by their contexts")
+    print("\n2. Known words: nearest neighbors by word2vec vectors, and by context embeddings")
     for word in KNOWN:
         print(f"   {word}")
         print(f"      word2vec  {names(model.wv.most_similar(word, topn=6))}")
         print(f"      contexts  {names(model.most_similar(word, topn=6))}")
 
-    print("\n3. Words that it has never seen: the most frequent ones in 50 other news texts,")
-    print("   each embedded from the texts it stands in")
+    print("\n3. Unknown words: the most frequent ones in 50 other news texts, each embedded from")
+    print("   the texts that contain it")
     unseen: dict[str, FloatArray] = {}
     for word, documents in unseen_words(training, read("lee.cor")).items():
         unseen[word] = model.embed_word(word, documents)
         print(f"   {word:12} {names(model.most_similar(unseen[word], topn=6))}")
         print(f"   {'':12} as in: {excerpt(documents[0], word)}")
 
-    print(f"\n4. One word in two senses: {AMBIGUOUS!r}, a share of its vector from the sentence")
+    print(f"\n4. One word in two senses: {AMBIGUOUS!r}; 1 - a is the weight of the sentence")
     for sense, (phrase, n) in SENSES.items():
         sentence = sentences_with(phrase, n)[-1]
         print(f"   {sense}: {excerpt(sentence, AMBIGUOUS)}")
         for a in (1.0, 0.6, 0.0):
             vector = model.embed(sentence, a)[sentence.index(AMBIGUOUS)]
-            near = [pair for pair in model.most_similar(vector, topn=7) if pair[0] != AMBIGUOUS]
-            print(f"      a = {a:.1f}  {names(near[:6])}")
+            neighbors = [n for n in model.most_similar(vector, topn=7) if n[0] != AMBIGUOUS]
+            print(f"      a = {a:.1f}  {names(neighbors[:6])}")
 
     print("\n5. Save, load, compare")
-    folder = out / "model"
     model.save(folder)
     loaded = ContextEncoder.load(folder)
     check_equal(model, loaded)
-    print(f"   {folder}: the same weights and words")
+    print(f"   {folder}: identical weights and words")
 
     print("\n6. A map")
-    picture = out / "map.png"
     draw(loaded, unseen, picture)
     print(f"   {picture}")
-    print(f"\n{time.perf_counter() - begin:.0f} s in all")
+    print(f"\n{time.perf_counter() - begin:.0f} s in total")
 
 
-def names(near: Iterable[tuple[str, float]]) -> str:
-    """Words in a row."""
-    return ", ".join(word for word, _ in near)
+def prepare(out: Path) -> tuple[Path, Path]:
+    """Create the output folder, and return the paths of the model and of the map.
+
+    Raises
+    ------
+    OSError
+        If the folder cannot be written, or holds anything but the results of an earlier run.
+    """
+    folder, picture = out / "model", out / "map.png"
+    out.mkdir(parents=True, exist_ok=True)
+    foreign = sorted(path.name for path in out.iterdir() if path not in (folder, picture))
+    if foreign or (picture.exists() and not folder.exists()):
+        name = foreign[0] if foreign else picture.name
+        raise FileExistsError(
+            errno.EEXIST, f"The folder holds {name}; choose a new folder with --out", str(out)
+        )
+    check_writable(folder, KIND)
+    return folder, picture
+
+
+def names(neighbors: Iterable[tuple[str, float]]) -> str:
+    """Join the words of nearest neighbors."""
+    return ", ".join(word for word, _ in neighbors)
 
 
 def excerpt(tokens: list[str], word: str, around: int = 6) -> str:
-    """A word with what is around its first occurrence."""
-    at = tokens.index(word)
-    first, last = max(0, at - around), at + around + 1
-    middle = " ".join([*tokens[first:at], f"*{word}*", *tokens[at + 1 : last]])
+    """Return the first occurrence of a word, marked, with the tokens around it."""
+    position = tokens.index(word)
+    first, last = max(0, position - around), position + around + 1
+    middle = " ".join([*tokens[first:position], f"*{word}*", *tokens[position + 1 : last]])
     return f"{'... ' if first else ''}{middle}{' ...' if last < len(tokens) else ''}"
 
 
 def check_equal(one: ContextEncoder, other: ContextEncoder) -> None:
-    """Raise RuntimeError unless two models are the same, bit for bit."""
+    """Raise RuntimeError unless two models are bit-identical."""
     same = one.vocabulary.words == other.vocabulary.words and all(
         np.array_equal(getattr(one, name), getattr(other, name))
         for name in ("W1", "W2", "context_embeddings")
     )
     if not same:
-        raise RuntimeError("the model that was loaded differs from the one that was saved")
+        raise RuntimeError("the loaded model differs from the saved one")
 
 
 def draw(model: ContextEncoder, unseen: dict[str, FloatArray], path: Path) -> None:
-    """Draw the words that were asked for, their neighbours, and the words never seen."""
+    """Draw known words, unknown words, and the neighbors of both."""
     from conec.plots import plot_map
 
     words = dict.fromkeys(KNOWN)
     for word in KNOWN:
-        words |= dict.fromkeys(near for near, _ in model.most_similar(word, topn=6))
+        words |= dict.fromkeys(neighbor for neighbor, _ in model.most_similar(word, topn=6))
     for vector in unseen.values():
-        words |= dict.fromkeys(near for near, _ in model.most_similar(vector, topn=4))
+        words |= dict.fromkeys(neighbor for neighbor, _ in model.most_similar(vector, topn=4))
     plot_map(
         model.wv_context,
         list(words),
         path,
         unseen=unseen,
-        title="Words of the news by their contexts (t-SNE)",
+        title="Words of the news by their context embeddings (t-SNE)",
     )
 
 

@@ -1,9 +1,9 @@
-"""Features of tokens, which extended Context Encoders take as inputs beside context words.
+"""Features of tokens, as additional inputs of an `ExtendedContextEncoder`.
 
 "There is no reason why this input vector should not contain other features about the target
 word as well" (thesis, section 7.1): its case, its part of speech, its position, its letters.
-A feature is a function from a sentence to names, any number for each token; each name that
-training saw gets a row of weights. Any callable of that form is one::
+A feature is a function from a sentence to names, any number per token; each name that occurs in
+training has a row of weights. Custom functions have the same form::
 
     def in_list(sentence):  # a gazetteer
         return [["city"] if token in CITIES else [] for token in sentence.tokens]
@@ -19,47 +19,47 @@ from corpora import BREAK
 from corpora.checks import check_integer
 
 Clean: TypeAlias = "Callable[[str], str]"
-Rows: TypeAlias = "Sequence[Sequence[str]]"
+TokenRows: TypeAlias = "Sequence[Sequence[str]]"
 """A sentence: the columns of each token, the token itself first."""
-Document: TypeAlias = "Sequence[str] | Sequence[Rows]"
-"""Tokens with breaks between sentences, or sentences of rows as `Corpus.tagged` gives them."""
+Document: TypeAlias = "Sequence[str] | Sequence[TokenRows]"
+"""Tokens with breaks between sentences, or sentences of rows as `Corpus.tagged` yields them."""
 
 
 class Sentence(NamedTuple):
-    """What features look at.
+    """A sentence, as features see it.
 
     Attributes
     ----------
     tokens : list of str
-        As they stand in the text.
+        As in the text.
     words : list of str
-        As the vocabulary has them.
+        As in the vocabulary.
     rows : sequence of sequences of str
         All columns of each token, the token itself first.
     """
 
     tokens: list[str]
     words: list[str]
-    rows: Rows
+    rows: TokenRows
 
 
 class Feature(Protocol):
-    """From a sentence to the names of each of its tokens."""
+    """A function from a sentence to the names of each of its tokens."""
 
     def __call__(self, sentence: Sentence, /) -> Sequence[Sequence[str]]:
-        """As many sequences of names as the sentence has tokens; they may be empty."""
+        """Return one sequence of names per token; it may be empty."""
 
 
 def sentences(document: Document, clean: Clean | None = None) -> list[Sentence]:
-    """Cut a document into sentences.
+    """Split a document into sentences.
 
     Parameters
     ----------
     document : sequence
         Tokens with breaks between sentences, or sentences of rows.
     clean : callable, optional
-        From a token to the form that the vocabulary has. What it leaves nothing of stays as
-        it is, as an empty token is a break.
+        Function from a token to its form in the vocabulary. Tokens that would become empty are
+        left unchanged, as an empty token is a break.
 
     Raises
     ------
@@ -67,7 +67,9 @@ def sentences(document: Document, clean: Clean | None = None) -> list[Sentence]:
         If the document is a string, or mixes both forms.
     """
     if isinstance(document, str):
-        raise TypeError("a document is a list of tokens or of sentences: use text.split()")
+        raise TypeError(
+            "a document must be a list of tokens or of sentences, got a string. Use text.split()"
+        )
     flat = [isinstance(item, str) for item in document]
     if not any(flat):
         parts = [[tuple(row) for row in rows if row[0] != BREAK] for rows in _checked(document)]
@@ -79,7 +81,7 @@ def sentences(document: Document, clean: Clean | None = None) -> list[Sentence]:
             else:
                 parts[-1].append((token,))
     else:
-        raise TypeError("a document is a list of tokens or of sentences, not of both")
+        raise TypeError("a document must be a list of tokens or of sentences, got both")
     result = []
     for rows in parts:
         tokens = [row[0] for row in rows]
@@ -88,13 +90,13 @@ def sentences(document: Document, clean: Clean | None = None) -> list[Sentence]:
     return result
 
 
-def _checked(document: Document) -> Iterator[Rows]:
+def _checked(document: Document) -> Iterator[TokenRows]:
     for rows in document:
         for row in rows:
             if isinstance(row, str) or not row:
                 raise TypeError(
-                    "a sentence is a list of rows, each the columns of a token, such as "
-                    f"('London', 'NNP'); {row!r} is none"
+                    "a sentence must be a list of rows, each with the columns of a token, such as "
+                    f"('London', 'NNP'); got {row!r}"
                 )
         yield rows
 
@@ -104,18 +106,18 @@ def _checked(document: Document) -> Iterator[Rows]:
 
 @dataclass(frozen=True)
 class Case:
-    """How a token is capitalised: upper, title, lower, mixed, digits or other.
+    """Capitalization of a token: upper, title, lower, mixed, digits or other.
 
     Parameters
     ----------
     mark_first : bool
-        Tell the first token of a sentence from others: its case says less.
+        Distinguish the first token of a sentence, whose case is less informative.
     """
 
     mark_first: bool = True
 
     def __call__(self, sentence: Sentence, /) -> list[list[str]]:
-        """One name for each token."""
+        """Return one name per token."""
         first = " first" if self.mark_first else ""
         return [[_case(t) + ("" if i else first)] for i, t in enumerate(sentence.tokens)]
 
@@ -134,12 +136,12 @@ def _case(token: str) -> str:
 
 @dataclass(frozen=True)
 class Shape:
-    """A token with X for capitals, x for other letters, d for digits.
+    """Shape of a token: X for capitals, x for other letters, d for digits.
 
     Parameters
     ----------
     longest : int
-        Runs of a sign are cut to so many.
+        Maximum length of a run of the same character.
     """
 
     longest: int = 2
@@ -148,7 +150,7 @@ class Shape:
         check_integer("longest", self.longest, 1)
 
     def __call__(self, sentence: Sentence, /) -> list[list[str]]:
-        """One name for each token."""
+        """Return one name per token."""
         return [[self._of(token)] for token in sentence.tokens]
 
     def _of(self, token: str) -> str:
@@ -162,12 +164,12 @@ class Shape:
 
 @dataclass(frozen=True)
 class PartOfSpeech:
-    """What a column says of a token.
+    """A column of the token's row, such as its part of speech.
 
     Parameters
     ----------
     column : int
-        The token itself is column 0.
+        Index of the column; 0 is the token itself.
     """
 
     column: int = 1
@@ -176,11 +178,11 @@ class PartOfSpeech:
         check_integer("column", self.column, 1)
 
     def __call__(self, sentence: Sentence, /) -> list[list[str]]:
-        """One name for each token; ValueError if rows lack the column."""
+        """Return one name per token; ValueError if a row does not have the column."""
         for row in sentence.rows:
             if len(row) <= self.column:
                 raise ValueError(
-                    f"{row[0]!r} has no column {self.column}, which {self} reads: give documents "
+                    f"{row[0]!r} has no column {self.column}, which {self} reads. Pass documents "
                     "as sentences of rows, such as [('London', 'NNP'), ('calls', 'VBZ')]"
                 )
         return [[row[self.column]] for row in sentence.rows]
@@ -188,7 +190,7 @@ class PartOfSpeech:
 
 @dataclass(frozen=True)
 class Affixes:
-    """The first and the last letters of a word.
+    """Prefixes and suffixes of a word.
 
     Parameters
     ----------
@@ -202,7 +204,7 @@ class Affixes:
         object.__setattr__(self, "lengths", lengths)  # JSON gives a list
 
     def __call__(self, sentence: Sentence, /) -> list[list[str]]:
-        """Two names for each length that a word has."""
+        """Return two names per token for each length."""
         return [
             [a for n in self.lengths if n <= len(word) for a in (f"{word[:n]}-", f"-{word[-n:]}")]
             for word in sentence.words
@@ -211,14 +213,14 @@ class Affixes:
 
 @dataclass(frozen=True)
 class CharNgrams:
-    """Sequences of letters, with < and > for the ends of a word, as in fastText.
+    """Character n-grams, with < and > for the ends of a word, as in fastText.
 
     Parameters
     ----------
     min_n, max_n : int
-        Their lengths.
+        Smallest and largest n.
     buckets : int, optional
-        Put them into so many buckets, by a checksum; by default each has a row of its own.
+        Hash n-grams into this many buckets; by default each n-gram has its own row.
     """
 
     min_n: int = 3
@@ -232,12 +234,12 @@ class CharNgrams:
             check_integer("buckets", self.buckets, 1)
 
     def __call__(self, sentence: Sentence, /) -> list[list[str]]:
-        """As many names for each token as its word has n-grams."""
-        known: dict[str, list[str]] = {}
+        """Return the n-grams of each token."""
+        by_word: dict[str, list[str]] = {}
         for word in sentence.words:
-            if word not in known:
-                known[word] = self._of(f"<{word}>")
-        return [known[word] for word in sentence.words]
+            if word not in by_word:
+                by_word[word] = self._of(f"<{word}>")
+        return [by_word[word] for word in sentence.words]
 
     def _of(self, word: str) -> list[str]:
         from zlib import crc32  # the same in every process, unlike hash()
@@ -254,14 +256,14 @@ class CharNgrams:
 
 @dataclass(frozen=True)
 class Position:
-    """Neighbours by their place: the word before, the word after, and so on.
+    """Neighboring words with their relative positions: the word before, the word after, ...
 
     Parameters
     ----------
     window : int
-        So many on either side.
+        Number of neighbors on each side.
     of : feature, optional
-        Their names by this feature; by default neighbours are named by their words.
+        Name neighbors by this feature; by default they are named by their words.
     """
 
     window: int = 1
@@ -271,16 +273,16 @@ class Position:
         check_integer("window", self.window, 1)
 
     def __call__(self, sentence: Sentence, /) -> list[list[str]]:
-        """The names of the neighbours, with their places."""
+        """Return the names of the neighbors, each with its position."""
         words = sentence.words
         names = [[word] for word in words] if self.of is None else self.of(sentence)
-        found = []
+        result = []
         for i in range(len(words)):
-            own: list[str] = []
-            for place in range(-self.window, self.window + 1):
-                if 0 <= i + place < len(words) and place:
-                    own += [f"{place:+d} {name}" for name in names[i + place]]
-                elif place:
-                    own.append(f"{place:+d}")  # beyond the sentence
-            found.append(own)
-        return found
+            neighbors: list[str] = []
+            for step in range(-self.window, self.window + 1):
+                if 0 <= i + step < len(words) and step:
+                    neighbors += [f"{step:+d} {name}" for name in names[i + step]]
+                elif step:
+                    neighbors.append(f"{step:+d}")  # beyond the sentence
+            result.append(neighbors)
+        return result

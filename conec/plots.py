@@ -13,23 +13,23 @@ if TYPE_CHECKING:
     from gensim.models import KeyedVectors
     from numpy.typing import ArrayLike
 
-# Distinguishable also without colour vision.
+# distinguishable with color blindness, too
 _KNOWN, _NEW, _INK = "#4477aa", "#cc3311", "#222222"
 
 
 def project(
     vectors: ArrayLike, method: Literal["pca", "tsne"] = "pca", *, seed: int = 0
 ) -> FloatArray:
-    """Bring vectors to two dimensions.
+    """Project vectors to two dimensions.
 
     Parameters
     ----------
     vectors : array of shape (n, d)
-        At least two. Their directions count, not their lengths.
+        At least two vectors. They are scaled to unit length first.
     method : {"pca", "tsne"}
-        Linear, or t-SNE, which keeps neighbours together and not distances.
+        "pca" is linear; "tsne" preserves neighborhoods, not distances.
     seed : int
-        For t-SNE.
+        Seed of t-SNE.
 
     Returns
     -------
@@ -42,25 +42,25 @@ def project(
     """
     matrix = np.asarray(vectors, np.float64)
     if matrix.ndim != 2 or len(matrix) < 2:
-        raise ValueError(f"a map needs at least two vectors, not an array of {matrix.shape}")
+        raise ValueError(f"a map needs at least two vectors, got an array of shape {matrix.shape}")
     length = np.linalg.norm(matrix, axis=1, keepdims=True)
     matrix = np.divide(matrix, length, out=np.zeros_like(matrix), where=length > 0)
     if method == "pca":
-        centred = matrix - matrix.mean(axis=0)
-        left, size, _ = np.linalg.svd(centred, full_matrices=False)
+        centered = matrix - matrix.mean(axis=0)
+        left, singular_values, _ = np.linalg.svd(centered, full_matrices=False)
         points = np.zeros((len(matrix), 2))
-        kept = min(2, len(size))
-        points[:, :kept] = left[:, :kept] * size[:kept]
+        rank = min(2, len(singular_values))
+        points[:, :rank] = left[:, :rank] * singular_values[:rank]
     elif method == "tsne":
         from sklearn.manifold import TSNE
 
-        # about as many neighbours as a group of words has; there must be fewer than points
+        # about the size of a group of similar words, and less than the number of points
         perplexity = min(8.0, (len(matrix) - 1) / 3)
         points = TSNE(
             perplexity=perplexity, metric="cosine", init="pca", random_state=seed
         ).fit_transform(matrix)
     else:
-        raise ValueError(f"method is 'pca' or 'tsne', not {method!r}")
+        raise ValueError(f"method must be 'pca' or 'tsne', got {method!r}")
     return np.asarray(points, np.float32)
 
 
@@ -79,13 +79,13 @@ def plot_map(
     Parameters
     ----------
     vectors : gensim.models.KeyedVectors
-        Of the known words, such as ``model.wv_context``.
+        Vectors of the known words, such as ``model.wv_context``.
     words : sequence of str
-        Which of them to draw.
+        Known words to draw.
     path : path
-        File to write; the suffix says the format: .png, .svg, .pdf.
+        File to create or replace; its suffix selects the format: .png, .svg, .pdf.
     unseen : mapping of str to array, optional
-        Words that `vectors` lacks and their embeddings, drawn in another colour.
+        Other words and their embeddings, drawn in another color.
     method : {"tsne", "pca"}
         As in `project`.
     title : str
@@ -94,14 +94,14 @@ def plot_map(
     Returns
     -------
     float32 array of shape (len(words) + len(unseen), 2)
-        Where the words are.
+        Positions of the words.
 
     Raises
     ------
     ImportError
         If matplotlib is not installed.
     KeyError
-        If `vectors` lacks one of the words.
+        If one of the words is not in `vectors`.
     """
     try:
         from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -117,7 +117,7 @@ def plot_map(
     rows += [np.asarray(vector) for vector in new.values()]
     points = project(np.array(rows), method, seed=seed)
 
-    # without pyplot: no window system, and no state left behind in the process
+    # without pyplot, which needs a window system and keeps state in the process
     figure = Figure(figsize=(10, 7.5), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -148,10 +148,10 @@ def plot_map(
 
 
 def _label(axes: Any, points: FloatArray, names: list[str], n_known: int) -> None:
-    """Write names beside points where they hide neither each other nor a point.
+    """Label points such that labels overlap neither each other nor points.
 
-    Each takes the first free one of some places around its point. Where none is free, it
-    takes the one with the least overlap.
+    Each label takes the first free position of a list around its point, or the one with the
+    smallest overlap if none is free.
     """
     renderer = axes.figure.canvas.get_renderer()
     dots = axes.transData.transform(points)
@@ -160,12 +160,12 @@ def _label(axes: Any, points: FloatArray, names: list[str], n_known: int) -> Non
     taken: list[tuple[float, float, float, float]] = [
         (x - 3 * scale, y - 3 * scale, x + 3 * scale, y + 3 * scale) for x, y in dots
     ]
-    places = [
+    offsets = [
         (dx * reach, dy * reach, reach)
         for reach in (1, 2.2, 3.6)
         for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
     ]
-    # new words first: they are what the picture is about
+    # new words first: they matter most
     order = [*range(n_known, len(names)), *range(n_known)]
     for i in order:
         new = i >= n_known
@@ -180,18 +180,18 @@ def _label(axes: Any, points: FloatArray, names: list[str], n_known: int) -> Non
             zorder=4,
         )
         box = text.get_window_extent(renderer)
-        best, least = None, np.inf
-        for dx, dy, reach in places:
+        best, lowest_cost = None, np.inf
+        for dx, dy, reach in offsets:
             gap = 5.5 * scale
             x = dots[i, 0] + dx * gap - (box.width if dx < 0 else box.width / 2 if dx == 0 else 0)
             y = dots[i, 1] + dy * gap - (box.height if dy < 0 else 0 if dy > 0 else box.height / 2)
             place = (x, y, x + box.width, y + box.height)
             cost = sum(_overlap(place, other) for other in taken)
             cost += box.width * box.height * (not _inside(place, frame))
-            if reach > 1:  # a line leads there, which may not strike a label through
-                cost += 50 * sum(_hit(dots[i], place, other) for other in taken[len(dots) :])
-            if cost < least:
-                best, least = place, cost
+            if reach > 1:  # a line leads there, which must not cross a label
+                cost += 50 * sum(_crosses(dots[i], place, other) for other in taken[len(dots) :])
+            if cost < lowest_cost:
+                best, lowest_cost = place, cost
             if cost == 0:
                 break
         assert best is not None
@@ -221,16 +221,16 @@ def _overlap(
     return max(width, 0) * max(height, 0)
 
 
-def _hit(
+def _crosses(
     point: FloatArray,
     place: tuple[float, float, float, float],
     other: tuple[float, float, float, float],
 ) -> bool:
-    """Whether the way from a point to the middle of a place crosses another place."""
-    middle = np.array([(place[0] + place[2]) / 2, (place[1] + place[3]) / 2])
-    way = point + np.linspace(0, 1, 20)[:, None] * (middle - point)
+    """Whether the line from a point to the center of a box crosses another box."""
+    center = np.array([(place[0] + place[2]) / 2, (place[1] + place[3]) / 2])
+    line = point + np.linspace(0, 1, 20)[:, None] * (center - point)
     low, high = np.array(other[:2]), np.array(other[2:])
-    return bool(((way > low) & (way < high)).all(axis=1).any())
+    return bool(((line > low) & (line < high)).all(axis=1).any())
 
 
 def _inside(place: tuple[float, float, float, float], frame: Any) -> bool:

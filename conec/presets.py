@@ -1,4 +1,4 @@
-"""Training as in experiments that were published."""
+"""Parameters of published experiments."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ Model = TypeVar("Model", bound=ContextEncoder)
 
 @dataclass(frozen=True)
 class Preset:
-    """Parameters, learning rates and contexts of an experiment.
+    """Parameters, learning rates and context vectors of an experiment.
 
     Attributes
     ----------
     parameters : dict
         Of `ContextEncoder`.
     rates : tuple of (int, float, float)
-        Training in parts: epochs of each, learning rate at its beginning and at its end.
+        Successive training runs: epochs, and learning rate at the start and at the end.
     contexts : dict
         Parameters of `ContextEncoder.build_contexts`.
     clean : callable, optional
-        From the text of a token to what it is counted as; None leaves tokens as they are.
+        Function from a token to its form in the vocabulary; None leaves tokens unchanged.
     """
 
     parameters: dict[str, Any]
@@ -44,16 +44,16 @@ class Preset:
         Parameters
         ----------
         corpus : Corpus, path or iterable of lists of str
-            Read as it is: apply `clean` to its tokens before.
+            Its tokens are not cleaned: apply `clean` to them first.
         progress : bool
             Show bars.
         **changes
-            Parameters of `ContextEncoder` to take instead of the preset's, such as `seed`.
+            Parameters of `ContextEncoder` that replace those of the preset, such as `seed`.
 
         Returns
         -------
         ContextEncoder
-            With the global contexts of the corpus.
+            With the embeddings of `build_contexts`.
         """
         source = corpora.open(corpus)
         model = self._model(changes)
@@ -68,7 +68,7 @@ class Preset:
         progress: bool = False,
         **changes: Any,
     ) -> ContextEncoder:
-        """Train a model on text that was counted and encoded before; see `fit`.
+        """Train a model on text that is already counted and encoded; see `fit`.
 
         Parameters
         ----------
@@ -84,7 +84,7 @@ class Preset:
         return ContextEncoder(**{**self.parameters, **changes})
 
     def train(self, model: Model, stream: TokenStream, *, progress: bool = False) -> Model:
-        """Train a model that has its vocabulary, and build its global contexts; see `fit`."""
+        """Train a model that has a vocabulary, and call `build_contexts`; see `fit`."""
         for epochs, start, end in self.rates:
             model.train(
                 stream, epochs=epochs, start_alpha=start, end_alpha=end, learn_map=False,

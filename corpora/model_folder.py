@@ -20,7 +20,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import importlib.metadata
 import json
 import math
 import os
@@ -269,6 +268,8 @@ class _Manifest(NamedTuple):
 
 
 def _program() -> str:
+    import importlib.metadata  # slow: only saves need it
+
     try:
         return f"similarity-encoders {importlib.metadata.version('similarity-encoders')}"
     except importlib.metadata.PackageNotFoundError:

@@ -185,7 +185,7 @@ def _in_pool(
     from joblib.externals.loky import ProcessPoolExecutor
 
     pool = ProcessPoolExecutor(
-        workers, initializer=_start, initargs=(function, initializer, initargs)
+        workers, initializer=_start, initargs=(os.getpid(), function, initializer, initargs)
     )
     waiting: deque[tuple[Any, int]] = deque()
     finished = False
@@ -280,10 +280,13 @@ def _settle(waiting: deque[tuple[Any, int]]) -> None:
         time.sleep(0.01)
 
 
+_PARENT_SECONDS = 0.5  # between two looks whether the parent process is still running
+
 _function: Callable[[Corpus], Any] | None = None
 
 
 def _start(
+    parent: int,
     function: Callable[[Corpus], Any],
     initializer: Callable[..., object] | None,
     initargs: tuple[Any, ...],
@@ -292,8 +295,16 @@ def _start(
     _function = function
     # An interrupt is for the process that waits for them; it ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     if initializer is not None:
         initializer(*initargs)
+
+
+def _end_with(parent: int) -> None:
+    """End this process when its parent has died, however it did: nobody takes the results."""
+    while os.getppid() == parent:
+        time.sleep(_PARENT_SECONDS)
+    os._exit(1)
 
 
 def _run(shard: Corpus) -> Any:

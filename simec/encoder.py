@@ -5,8 +5,10 @@ from __future__ import annotations
 import logging
 import math
 import time
+import zlib
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, Literal, TypeVar
 
@@ -17,18 +19,35 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
+from corpora.callbacks import as_callback
 from corpora.checks import ParameterError, check_choice, check_integer, check_number
 from corpora.errors import warn
-from corpora.model_folder import FolderReader, FolderWriter, open_folder, write_folder
-from simec.data.inputs import Inputs, as_array, choose_device, chunks, read_identity, read_inputs
+from corpora.files import StrPath
+from corpora.model_folder import (
+    FolderReader,
+    FolderWriter,
+    check_writable,
+    open_folder,
+    write_folder,
+)
+from simec.data.inputs import (
+    DatasetInputs,
+    Inputs,
+    as_array,
+    choose_device,
+    chunks,
+    read_identity,
+    read_inputs,
+)
 from simec.data.targets import (
+    SparseTargets,
     Targets,
     check_range,
     check_symmetric,
     read_targets,
 )
 from simec.network import ACTIVATIONS, Layout, SimEcNetwork, TargetActivation, build, is_linear
-from simec.solvers.gradient import Schedule, Trainer, split_rows
+from simec.solvers.gradient import History, Schedule, Trainer, split_rows
 from simec.solvers.initialization import Initializer
 from simec.solvers.objective import LOSSES, Loss, Objective
 from simec.solvers.projection import find_basis
@@ -41,6 +60,7 @@ Self = TypeVar("Self", bound="SimilarityEncoder")
 KIND = "simec.SimilarityEncoder"
 FORMAT_VERSION = 3
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
+TRAINING, TRAINING_ARRAYS = "training.json", "training.safetensors"  # of checkpoints
 
 
 class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -215,7 +235,19 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     # Learning
 
-    def fit(self: Self, X: Any, S: Any = None, *, mask: Any = None, last_layer: Any = None) -> Self:
+    def fit(
+        self: Self,
+        X: Any,
+        S: Any = None,
+        *,
+        mask: Any = None,
+        last_layer: Any = None,
+        callbacks: Any = (),
+        checkpoint: StrPath | None = None,
+        checkpoint_minutes: float = 10,
+        checkpoint_epochs: int | None = None,
+        resume_from: StrPath | None = None,
+    ) -> Self:
         """Learn embeddings.
 
         Parameters
@@ -234,14 +266,34 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         last_layer : array of shape (d, n) or (d, n, k), optional
             A fixed W_l, such as the embeddings of other points in the same space; see
             `fit_columns`.
+        callbacks : callable, object with ``on_epoch_end``, or iterable of these
+            Each is called with the encoder after each epoch, with the weights and losses of that
+            epoch. Training stops if one returns True; the best weights are kept. Closed forms
+            call them once, at the end.
+        checkpoint : path, optional
+            Folder to save the encoder to, every `checkpoint_minutes` and every
+            `checkpoint_epochs` (after an epoch), when training is interrupted (Ctrl-C) and at the
+            end. It is a model like any other.
+        checkpoint_minutes : float
+        checkpoint_epochs : int, optional
+        resume_from : path, optional
+            A checkpoint of an interrupted run on the same data, to continue: the encoder's
+            weights and parameters (except `network`, custom losses, `device` and `verbose`) are
+            replaced by those of the checkpoint. The result is that of a run without interruption,
+            bit for bit on the same machine.
 
         Raises
         ------
         ValueError
-            If parameters are out of range, shapes do not match, X has NaN, or S is not
-            symmetric with ``symmetric > 0``.
+            If parameters are out of range, shapes do not match, X has NaN, S is not symmetric
+            with ``symmetric > 0``, or the data are not those of the interrupted run.
+        ModelError, FileNotFoundError
+            If `resume_from` cannot be read.
+        OSError
+            If `checkpoint` cannot be written.
         KeyboardInterrupt
-            After Ctrl-C; the encoder has the best weights so far.
+            After Ctrl-C; the encoder has the best weights so far, and the checkpoint the state
+            after the last finished epoch.
 
         Warns
         -----
@@ -251,15 +303,21 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         ConvergenceWarning
             If the loss is still falling after `max_iter` epochs, or training diverges.
         """
+        run = _Run(callbacks, checkpoint, checkpoint_minutes, checkpoint_epochs)
+        if resume_from is not None:
+            run.resumed = self._resume(resume_from)
         _check_parameters(self)
         began = time.perf_counter()
         seed, inputs, targets = self._read(X, S, mask, reset=True)
+        if run.resumed is not None:
+            seed, last_layer = run.resumed.seed, run.resumed.last_layer
         if self.symmetric:
             check_symmetric(targets)
         layout = self._layout_of(inputs, targets, S)
         # closed forms do not start from the present weights
         closed = self.solver in ("exact", "variational")
-        go_on = self.warm_start and hasattr(self, "module_") and not closed
+        go_on = self.warm_start and hasattr(self, "module_") and not closed and not run.resumed
+        run.identify(seed, inputs, targets, layout)
         if go_on:
             self._check_same(layout)
         else:
@@ -275,8 +333,11 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             self._initialize(inputs, targets, rows, fixed=last_layer is not None)
             self.best_loss_ = self._objective().evaluate(self.module_, inputs, targets, rows)
             self.n_iter_ = 1
+            run.notify(self)
         else:
-            self._train(inputs, targets, rows, validation, seed, go_on=go_on)
+            self._train(inputs, targets, rows, validation, seed, run, go_on=go_on)
+        if checkpoint is not None:
+            self.save(checkpoint)
         logger.info(
             "fitted %d rows and %d targets in %.1f s: loss %.6g", len(rows),
             math.prod(layout.targets), time.perf_counter() - began, self.best_loss_,
@@ -469,7 +530,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     # On disk
 
-    def save(self, path: Any) -> None:
+    def save(self, path: StrPath) -> None:
         """Write a folder of safetensors and JSON, whole or not at all.
 
         Parameters
@@ -491,7 +552,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     @classmethod
     def load(
         cls: type[Self],
-        path: Any,
+        path: StrPath,
         *,
         network: nn.Module | None = None,
         loss: Callable[..., Any] | None = None,
@@ -578,8 +639,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             "parameters": parameters,
             "layout": self.layout_.to_dict(),
             "feature_names": None if names is None else [str(name) for name in names],
-            "losses": self.loss_curve_,
-            "validation": self.validation_curve_,
+            "losses": list(self.loss_curve_),
+            "validation": list(self.validation_curve_),
             "best_loss": self.best_loss_ if math.isfinite(self.best_loss_) else None,
             "n_iter": self.n_iter_,
         }
@@ -787,6 +848,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         rows: Tensor,
         validation: tuple[Targets, Tensor] | None,
         seed: int,
+        run: _Run,
         *,
         go_on: bool,
     ) -> None:
@@ -799,22 +861,90 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         projected = targets if basis is None else basis.project(targets, self.device_)
         if validation is not None and validation[0] is targets:
             validation = projected, validation[1]
+        original = last.weight
         with nullcontext() if basis is None else basis.in_place(last):
-            started = go_on or self._initialize(inputs, projected, rows, fixed=fixed)
+            resumed = run.resumed
+            started = go_on or (
+                resumed is None and self._initialize(inputs, projected, rows, fixed=fixed)
+            )
             self._trainer = trainer = self._new_trainer(seed)
+            if resumed is not None:
+                resumed.restore(trainer)
             finish: Callable[[], object] | None = None
             if deep:
                 final = Initializer(self.module_, inputs, projected, rows, objective, fixed=fixed)
                 finish = final.set_last_layers if final.has_optimal_last_layers else None
+
+            def full_last_layer() -> AbstractContextManager[None]:
+                return nullcontext() if basis is None else basis.expanded(last, original)
+
+            def take_snapshot() -> None:
+                self._set_history(trainer.history)
+                numbers, arrays = trainer.state()
+                weights = {name.removeprefix("best."): value for name, value in arrays.items()
+                           if name.startswith("best.")}  # fmt: skip
+                if basis is not None:
+                    A = torch.from_numpy(weights["last.weight"]).to(self.device_)
+                    W_l = original if fixed else basis.expand(A).reshape(original.shape)
+                    weights["last.weight"] = as_array(W_l)
+                run.snapshot = self._config(), weights, {"numbers": numbers, "fixed": fixed}, arrays
+
+            def on_epoch() -> bool:
+                self._set_history(trainer.history)
+                with full_last_layer():
+                    stop = run.notify(self)
+                if run.checkpoint is not None:
+                    take_snapshot()
+                    if not stop and run.is_due(len(trainer.history.losses)):
+                        run.save()
+                return stop
+
             try:
-                trainer.fit(inputs, projected, rows, validation, started=started, finish=finish)
+                trainer.fit(
+                    inputs, projected, rows, validation, started=started, finish=finish,
+                    on_start=None if run.checkpoint is None else take_snapshot,
+                    on_epoch=on_epoch, resume=resumed is not None,
+                )  # fmt: skip
+            except KeyboardInterrupt:
+                run.save()
+                raise
             finally:
-                history = trainer.history
-                self.loss_curve_, self.validation_curve_ = history.losses, history.validation
-                self.best_loss_, self.n_iter_ = history.best_loss, max(1, len(history.losses))
+                self._set_history(trainer.history)
         if basis is not None:
             # its optimizer has the state of a projected last layer
             del self._trainer
+
+    def _set_history(self, history: History) -> None:
+        self.loss_curve_, self.validation_curve_ = history.losses, history.validation
+        self.best_loss_, self.n_iter_ = history.best_loss, max(1, len(history.losses))
+
+    def _resume(self, path: StrPath) -> _Resumed:
+        """Read a checkpoint, and take its parameters."""
+        with open_folder(path, KIND, FORMAT_VERSION, what="Similarity Encoder") as folder:
+            if TRAINING not in folder.names:
+                raise ValueError(
+                    f"{folder.path} is a model, but not a checkpoint of an interrupted run: load "
+                    "it, and use warm_start=True to continue training"
+                )
+            loss = self.loss if callable(self.loss) else None
+            saved = self.read_from(folder, network=self.network, loss=loss, device=self.device)
+            state, arrays = folder.read_json(TRAINING), folder.read_arrays(TRAINING_ARRAYS)
+            try:
+                last_layer = as_array(saved.module_.last.weight) if state["fixed"] else None
+                resumed = _Resumed(
+                    folder, saved.layout_, int(state["seed"]), int(state["fingerprint"]),
+                    last_layer, state["numbers"], arrays,
+                )  # fmt: skip
+            except (LookupError, TypeError, ValueError) as error:
+                raise folder.damaged(str(error), TRAINING) from error
+        parameters = saved.get_params(deep=False)
+        for name in ("network", "loss", "device", "verbose"):
+            if name != "loss" or loss is not None:
+                del parameters[name]
+        if parameters["random_state"] is None:
+            del parameters["random_state"]
+        self.set_params(**parameters)
+        return resumed
 
     def _objective(self) -> Objective:
         return Objective(
@@ -868,6 +998,110 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         state = dict(super().__getstate__())
         state.pop("_trainer", None)
         return state
+
+
+@dataclass
+class _Resumed:
+    """A checkpoint that was read."""
+
+    folder: FolderReader
+    layout: Layout
+    seed: int
+    fingerprint: int
+    last_layer: FloatArray | None  # if it is fixed
+    numbers: dict[str, Any]
+    arrays: dict[str, Any]
+
+    def restore(self, trainer: Trainer) -> None:
+        """Give a trainer the state of the run."""
+        try:
+            trainer.restore(self.numbers, self.arrays)
+        except (LookupError, TypeError, ValueError, RuntimeError) as error:
+            raise self.folder.damaged(str(error), TRAINING_ARRAYS) from error
+
+
+class _Run:
+    """Callbacks and checkpoints of one call of `fit`.
+
+    Attributes
+    ----------
+    checkpoint : path or None
+    resumed : _Resumed or None
+    snapshot : tuple or None
+        Configuration, best weights, and the state of training: plain data and arrays.
+    """
+
+    def __init__(
+        self, callbacks: Any, checkpoint: StrPath | None, minutes: float, epochs: int | None
+    ) -> None:
+        self._notify = as_callback(callbacks) if callbacks else None
+        self._seconds = 60 * check_number("checkpoint_minutes", minutes, 0)
+        self._epochs = None if epochs is None else check_integer("checkpoint_epochs", epochs, 1)
+        if checkpoint is not None:
+            check_writable(checkpoint, KIND)
+        self.checkpoint = checkpoint
+        self.resumed: _Resumed | None = None
+        self.snapshot: tuple[dict[str, Any], ...] | None = None
+        self._identity: dict[str, Any] = {}
+        self._saved_at = time.monotonic()
+
+    def identify(self, seed: int, inputs: Inputs | None, targets: Targets, layout: Layout) -> None:
+        """Note what identifies the run, and compare it with the run that is resumed.
+
+        Raises
+        ------
+        ValueError
+            If the data are others.
+        """
+        if self.checkpoint is None and self.resumed is None:
+            return
+        fingerprint = _fingerprint(inputs, targets)
+        self._identity = {"seed": seed, "fingerprint": fingerprint}
+        if self.resumed is None:
+            return
+        if (self.resumed.layout, self.resumed.fingerprint) != (layout, fingerprint):
+            raise ValueError(
+                "resume_from needs the data of the interrupted run, but X or S differ from them"
+            )
+
+    def notify(self, encoder: SimilarityEncoder) -> bool:
+        """Call the callbacks; return whether to stop."""
+        return self._notify is not None and self._notify(encoder)
+
+    def is_due(self, epoch: int) -> bool:
+        """Whether a checkpoint is to be saved after an epoch."""
+        after_epochs = self._epochs is not None and epoch % self._epochs == 0
+        return after_epochs or time.monotonic() - self._saved_at >= self._seconds
+
+    def save(self) -> None:
+        """Save the last snapshot, if there is one."""
+        if self.checkpoint is None or self.snapshot is None:
+            return
+        config, weights, state, arrays = self.snapshot
+        began = time.monotonic()
+        with write_folder(self.checkpoint, KIND, FORMAT_VERSION) as folder:
+            folder.write_json(CONFIG, config, indent=1)
+            folder.write_arrays(WEIGHTS, weights)
+            folder.write_json(TRAINING, {**self._identity, **state})
+            folder.write_arrays(TRAINING_ARRAYS, arrays)
+        self._saved_at = time.monotonic()
+        logger.info("checkpoint saved in %.1f s", self._saved_at - began)
+
+
+def _fingerprint(inputs: Inputs | None, targets: Targets) -> int:
+    """A checksum of the number of rows, and of some rows that are in memory."""
+    n_rows = len(targets)
+    rows = torch.linspace(0, n_rows - 1, min(n_rows, 64), dtype=torch.float64).long()
+    checksum = zlib.crc32(str(n_rows).encode())
+    parts: list[Tensor] = []
+    if inputs is not None and not isinstance(inputs, DatasetInputs):
+        x = inputs.batch(rows)
+        parts += [x] if x.layout == torch.strided else [x.values(), x.col_indices()]
+    if targets.in_memory or isinstance(targets, SparseTargets):
+        parts += [part for part in targets.batch(rows) if part is not None]
+    for part in parts:
+        checksum = zlib.crc32(as_array(part).tobytes(), checksum)
+    return checksum
 
 
 class _InvalidState(Exception):

@@ -1,23 +1,92 @@
-"""``conec info``: what a model is."""
+"""``conec info``: a summary of a model or tagger, and whether its files are intact."""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from pathlib import Path
+from typing import Annotated, Any
 
 import typer
 
-from conec.cli.options import Model, load_model
+from conec.cli.options import load_model, load_tagger
+from corpora.cli.app import fail
 from corpora.cli.options import Json
 
 
-def info(model: Model, as_json: Json = False) -> None:
-    """Show what a model is: its words, how it was trained, and whether that was finished."""
+def info(
+    model: Annotated[
+        Path,
+        typer.Argument(metavar="MODEL", help="Folder written by conec train or conec tag train."),
+    ],
+    verify: Annotated[
+        bool,
+        typer.Option(
+            "--verify",
+            help="Verify the checksums of all files, also for models of simec and token streams "
+            "of corpora.",
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Summarize a model: its words, how it was trained, and whether training was completed.
+
+    \b
+      conec info news.model
+      conec info news.model --verify
+    """  # noqa: D301
+    from corpora.model_folder import read_kind
+
+    summary: dict[str, Any] = {}
+    if verify:
+        summary["verified"] = _verified(model)
+    kind = read_kind(model)
+    if verify and kind not in (None, "conec.ContextEncoder", "conec.ner.Tagger"):
+        rows = {"kind": kind, "size": _megabytes(model)}
+        summary |= {"kind": kind, "bytes": _size(model)}
+    elif kind == "conec.ner.Tagger":
+        rows, more = _tagger_summary(model)
+        summary |= more
+    else:
+        rows, more = _model_summary(model)
+        summary |= more
+    if as_json:
+        typer.echo(json.dumps(summary, indent=1, ensure_ascii=False))
+        return
+    if "verified" in summary:
+        rows["verified"] = (
+            summary["verified"] or "no: folders of earlier versions have no checksums"
+        )
+    for name, value in rows.items():
+        typer.echo(f"{name:10} {value}")
+    if "parameters" in summary:
+        typer.echo("parameters")
+        for name, value in summary["parameters"].items():
+            typer.echo(f"  {name:14} {value}")
+
+
+def _verified(folder: Path) -> str | None:
+    """Verify all files; what was verified, or None if the folder has no checksums.
+
+    Fails if a file is damaged.
+    """
+    from corpora.model_folder import verify_folder
+
+    files = verify_folder(folder)
+    damaged = [f"{file.name}: {file.problem}" for file in files if file.problem]
+    if damaged:
+        fail(f"{folder} is damaged: {'; '.join(damaged)}")
+    if any(file.sha256 is None for file in files):
+        return None
+    return f"{len(files)} files, {sum(file.size for file in files):,} bytes"
+
+
+def _model_summary(folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
+    """Rows to print, and data for JSON."""
     from conec import ExtendedContextEncoder
 
-    encoder = load_model(model)
+    encoder = load_model(folder)
     training = encoder.training_state
-    about: dict[str, Any] = {
+    summary: dict[str, Any] = {
         "words": len(encoder),
         "vector_size": encoder.config.vector_size,
         "corpus_words": int(encoder.vocabulary.counts.sum()),
@@ -29,35 +98,64 @@ def info(model: Model, as_json: Json = False) -> None:
         "interrupted": None
         if training is None
         else {"epochs_done": training.epoch, "epochs": training.epochs},
-        "bytes": sum(file.stat().st_size for file in model.iterdir()),
+        "bytes": _size(folder),
         "parameters": encoder.config.to_dict(),
     }
-    if as_json:
-        typer.echo(json.dumps(about, indent=1, ensure_ascii=False))
-        return
     losses = " ".join(f"{loss:.4f}" for loss in shorten(encoder.loss_history_))
     rows = {
-        "words": f"{about['words']:,} of {about['vector_size']} dimensions",
-        "seen": f"{about['corpus_words']:,} times in the training text",
-        "frequent": " ".join(about["most_frequent"]),
-        "contexts": "yes" if about["contexts"] else "no: only --space word2vec can be used",
-        "epochs": str(about["epochs_trained"]) + (f", loss {losses}" if losses else ""),
-        "size": f"{about['bytes'] / 1e6:,.1f} MB",
+        "words": f"{summary['words']:,} of {summary['vector_size']} dimensions",
+        "corpus": f"{summary['corpus_words']:,} occurrences of these words",
+        "frequent": " ".join(summary["most_frequent"]),
+        "contexts": "yes" if summary["contexts"] else "no: only --space word2vec is available",
+        "epochs": str(summary["epochs_trained"]) + (f", loss {losses}" if losses else ""),
+        "size": _megabytes(folder),
     }
+    if isinstance(encoder, ExtendedContextEncoder):
+        names = ", ".join(type(feature).__name__ for feature in encoder.features)
+        rows["features"] = f"{len(encoder.F1):,} names of {names}"
     if training is not None:
         rows["training"] = (
-            f"interrupted after {training.epoch} of {training.epochs} epochs; conec train with "
-            "--resume goes on"
+            f"interrupted after {training.epoch} of {training.epochs} epochs; continue it with "
+            "conec train --resume"
         )
-    for name, value in rows.items():
-        typer.echo(f"{name:10} {value}")
-    typer.echo("parameters")
-    for name, value in about["parameters"].items():
-        typer.echo(f"  {name:14} {value}")
+    return rows, summary
+
+
+def _tagger_summary(folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
+    """Rows to print, and data for JSON."""
+    tagger = load_tagger(folder)
+    features = tagger.features_
+    summary: dict[str, Any] = {
+        "kind": "conec.ner.Tagger",
+        "training_words": len(tagger.words_),
+        "columns": tagger.n_columns_,
+        "context_features": None if features is None else features.to_dict(copy_model=True),
+        "model_words": None if features is None else len(features.model_),
+        "bytes": _size(folder),
+        "parameters": {k: v for k, v in tagger.get_params(deep=False).items() if k != "features"},
+    }
+    rows = {
+        "tagger": f"trained on text with {len(tagger.words_):,} different words",
+        "columns": str(tagger.n_columns_),
+        "contexts": "no: standard features only"
+        if features is None
+        else f"clusters {', '.join(features.group_names)} of a model with "
+        f"{len(features.model_):,} words",
+        "size": _megabytes(folder),
+    }
+    return rows, summary
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _megabytes(folder: Path) -> str:
+    return f"{_size(folder) / 1e6:,.1f} MB"
 
 
 def shorten(losses: list[float], most: int = 6) -> list[float]:
-    """Losses from first to last, a few of them."""
+    """Select at most `most` losses, evenly from the first to the last."""
     if len(losses) <= most:
         return losses
     steps = range(most - 1)

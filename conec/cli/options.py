@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
     from conec import ContextEncoder
+    from conec.ner import Tagger
 
 Neighbors = list[tuple[str, float]]
 
@@ -66,12 +67,20 @@ def load_model(path: Path) -> ContextEncoder:
     """
     from conec import load
 
-    with no_functions("model"):
+    with _without_functions("model"):
         return load(path)
 
 
+def load_tagger(path: Path) -> Tagger:
+    """Load a tagger; errors as in `load_model`."""
+    from conec.ner import Tagger
+
+    with _without_functions("tagger"):
+        return Tagger.load(path)
+
+
 @contextmanager
-def no_functions(what: str) -> Iterator[None]:
+def _without_functions(what: str) -> Iterator[None]:
     """Add to errors of loading that the command line cannot pass custom functions."""
     from conec import ModelError
 

@@ -11,13 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from conec.cli.options import load_model, no_functions
+from conec.cli.options import load_model, load_tagger
 from corpora.cli.app import report
 from corpora.cli.options import Json, option, split_commas
 
 if TYPE_CHECKING:
     from conec.evaluation import EntityScores
-    from conec.ner import Tagger
     from corpora.readers import TaggedDocument
 
 tag = typer.Typer(
@@ -111,9 +110,10 @@ def train(
       conec tag train eng.train --out tagger --model news.model --clean lower,digits
     """  # noqa: D301
     from conec.ner import ContextFeatures, Tagger
-    from conec.ner.saving import check_writable
+    from conec.ner.tagger import KIND
+    from corpora.model_folder import check_writable
 
-    check_writable(out)
+    check_writable(out, KIND)
     features = None
     if model is not None:
         encoder = load_model(model)
@@ -151,7 +151,7 @@ def evaluate(tagger: TaggerFolder, text: TaggedFiles, as_json: Json = False) -> 
     """  # noqa: D301
     from conec.ner import novelty_scores
 
-    loaded = _load_tagger(tagger)
+    loaded = load_tagger(tagger)
     documents, tags = _read_tagged(text)
     predicted = [sentence for document in loaded.predict(documents) for sentence in document]
     words = [[row[0] for row in sentence] for document in documents for sentence in document]
@@ -203,7 +203,7 @@ def apply(
     from conec.evaluation import entities
     from corpora.cli.writing import open_output
 
-    loaded = _load_tagger(tagger)
+    loaded = load_tagger(tagger)
     if scheme is not None:
         loaded.set_params(scheme=scheme.value)
     n_entities = n_documents = 0
@@ -227,14 +227,6 @@ def apply(
 
 
 # Reading
-
-
-def _load_tagger(path: Path) -> Tagger:
-    """Load a tagger; ValueError if it needs functions, which the command line cannot pass."""
-    from conec.ner import Tagger
-
-    with no_functions("tagger"):
-        return Tagger.load(path)
 
 
 def _documents(paths: list[str]) -> Iterator[TaggedDocument]:

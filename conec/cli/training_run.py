@@ -37,7 +37,7 @@ def check_target(out: Path) -> ContextEncoder | None:
     Raises
     ------
     OSError
-        If `out` cannot be written, or holds anything other than a model.
+        If `out` cannot be written, or holds anything other than a Context Encoder.
     """
     check_writable(out, KIND)
     model = _load_if_any(out)

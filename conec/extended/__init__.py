@@ -1,4 +1,4 @@
-"""Context Encoders whose inputs are features of the target word, beside its context words."""
+"""Context Encoders with features of the target word as additional inputs."""
 
 from conec.extended.model import ExtendedContextEncoder
 

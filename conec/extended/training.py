@@ -1,4 +1,4 @@
-"""Text with features: documents with columns, encoded corpora, and training on these."""
+"""Corpora with features: documents with columns, encoding, and training on chunks."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class FeatureStream(TokenStream):
     Attributes
     ----------
     rows : FeatureRows
-        Of each of `ids`.
+        Features of each of `ids`.
     """
 
     def __init__(self, stream: TokenStream, rows: FeatureRows) -> None:
@@ -41,7 +41,7 @@ class FeatureStream(TokenStream):
         self.rows = rows
 
     def fingerprint(self) -> int:
-        """A checksum of ids, document borders and features."""
+        """Checksum of ids, document borders and features."""
         from zlib import crc32
 
         crc = super().fingerprint()
@@ -68,7 +68,9 @@ class FeatureChunkTrainer(chunks.ChunkTrainer):
         self._kernel = kernel
         W1, self._F1, W2 = weights
         names = Vocabulary(features.names, features.counts)
-        self._features = *stream.rows, names.rates(config.rate_exponent), np.float32(dropout)
+        self._feature_rows = stream.rows
+        self._feature_rate = names.rates(config.rate_exponent)
+        self._dropout = np.float32(dropout)
         super().__init__(W1, W2, stream, vocabulary, config, state)
 
     def train(
@@ -79,22 +81,23 @@ class FeatureChunkTrainer(chunks.ChunkTrainer):
         W1, W2 = self._weights
         state = self._state
         key = self._key(self._config.seed, random_streams.FEATURES, state.run, state.epoch)
+        features = Features(*self._feature_rows, self._feature_rate, self._dropout, key)
         loss, n_positions = self._kernel.train_chunk(
             self._stream, self._words, self._settings, self._chunk(number, length),
-            Features(*self._features, key), W1, self._F1, W2,
+            features, W1, self._F1, W2,
         )  # fmt: skip
         return loss, n_positions
 
 
 @dataclass(frozen=True)
 class Documents:
-    """A corpus as documents with their sentences and columns; each pass begins anew."""
+    """A corpus as documents with sentences and columns; each iteration starts anew."""
 
     corpus: Any
 
     @property
     def reiterable(self) -> bool:
-        """Whether a second pass gives the documents again."""
+        """Whether it can be iterated over more than once."""
         if isinstance(self.corpus, Corpus):
             return self.corpus.reiterable
         return not isinstance(self.corpus, Iterator)
@@ -110,7 +113,7 @@ class Documents:
 
 
 def documents_of(corpus: Any) -> Documents:
-    """Documents of a corpus, a path, or an iterable of documents."""
+    """The documents of a corpus, a path, or an iterable of documents."""
     if isinstance(corpus, Documents):
         return corpus
     if isinstance(corpus, Corpus) or (isinstance(corpus, Iterable) and not isinstance(corpus, str)):
@@ -119,7 +122,7 @@ def documents_of(corpus: Any) -> Documents:
 
 
 def shown(documents: Documents, name: str, progress: bool) -> Iterator[Document]:
-    """Documents, with a bar."""
+    """Yield documents and show a bar."""
     from tqdm import tqdm
 
     yield from tqdm(documents, desc=name, unit=" documents", disable=None if progress else True)
@@ -128,7 +131,7 @@ def shown(documents: Documents, name: str, progress: bool) -> Iterator[Document]
 def counted(
     documents: Iterable[Document], clean: Clean | None, vocabulary: FeatureVocabulary
 ) -> tuple[Counter[str], Counter[str]]:
-    """How often each word occurs, and how many tokens have each name of a feature."""
+    """Count the occurrences of each word, and the tokens that have each feature name."""
     words: Counter[str] = Counter()
     names: Counter[str] = Counter()
     for document in documents:
@@ -145,16 +148,16 @@ def encoded(
     index: Mapping[str, int],
     vocabulary: FeatureVocabulary,
 ) -> FeatureStream:
-    """Ids of the known words of documents, and their features."""
+    """Encode the known words of documents, with their features."""
     text: list[list[str]] = []
     parts = [FeatureRows(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))]
     for document in documents:
-        found = sentences(document, clean)
-        tokens = with_breaks(sentence.words for sentence in found)
+        parsed = sentences(document, clean)
+        tokens = with_breaks(sentence.words for sentence in parsed)
         text.append(tokens)
-        # as `TokenStream` has it: unknown words are left out, breaks are not
+        # as in TokenStream, which leaves out unknown words but keeps breaks
         kept = np.array([token == BREAK or token in index for token in tokens], np.bool_)
-        parts.append(_selected(vocabulary.encode(found), tokens, kept))
+        parts.append(_selected(vocabulary.encode(parsed), tokens, kept))
     sizes = np.concatenate([np.diff(part.indptr) for part in parts])
     rows = FeatureRows(
         np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),
@@ -165,7 +168,7 @@ def encoded(
 
 
 def _selected(rows: FeatureRows, tokens: Sequence[str], kept: BoolArray) -> FeatureRows:
-    """Rows of those tokens that are kept, with empty ones for breaks."""
+    """Rows of the tokens that are kept, with empty rows for breaks."""
     sizes = np.zeros(len(tokens), np.int64)
     is_word = np.array([token != BREAK for token in tokens], np.bool_)
     sizes[is_word] = np.diff(rows.indptr)

@@ -1,4 +1,4 @@
-"""Features as rows of a matrix: the names that training saw, and what a text has of them."""
+"""The vocabulary of feature names, and the features of tokens as sparse rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from conec.features import (
 )
 from conec.types import JSON, FloatArray, IntArray
 
-# Descriptions, for files
+# Features in files
 
 BUILT_IN: dict[str, type] = {
     kind.__name__: kind for kind in (Case, Shape, PartOfSpeech, Affixes, CharNgrams, Position)
@@ -30,13 +30,13 @@ BUILT_IN: dict[str, type] = {
 
 
 def name_of(feature: Any) -> str:
-    """The name of a feature of the user's: its `name`, or that of its function or class."""
+    """The name of a custom feature: its `name`, or that of its function or class."""
     return str(getattr(feature, "name", None) or getattr(feature, "__name__", None)
                or type(feature).__name__)  # fmt: skip
 
 
 def describe(feature: Any) -> JSON:
-    """As plain data, for JSON: built-in features whole, others by their name."""
+    """Convert a feature to plain data: a built-in one completely, a custom one to its name."""
     if type(feature) not in BUILT_IN.values():
         return {"custom": name_of(feature)}
     values = {f.name: getattr(feature, f.name) for f in fields(feature)}
@@ -46,36 +46,36 @@ def describe(feature: Any) -> JSON:
 
 
 def restore(description: Any, given: Mapping[str, Feature]) -> Feature:
-    """Make a feature of what `describe` gave.
+    """Convert the result of `describe` to a feature.
 
     Parameters
     ----------
     description : dict
     given : mapping of str to feature
-        The user's features, by their names.
+        Custom features by their names.
 
     Raises
     ------
     KeyError
-        If the user's feature was not given; its name.
+        If a custom feature is missing; the argument of the error is its name.
     TypeError, ValueError
         If the description is damaged.
     """
     if not isinstance(description, dict):
-        raise TypeError(f"{description!r} describes no feature")
+        raise TypeError(f"{description!r} is not the description of a feature")
     if "custom" in description:
         return given[description["custom"]]
     values = dict(description)
     kind = values.pop("kind", None)
     if kind not in BUILT_IN:
-        raise ValueError(f"there is no feature {kind!r}")
+        raise ValueError(f"unknown feature {kind!r}")
     if values.get("of") is not None:
         values["of"] = restore(values["of"], given)
     feature: Feature = BUILT_IN[kind](**values)
     return feature
 
 
-# The vocabulary of names, and sparse rows
+# Names and sparse rows
 
 
 class FeatureRows(NamedTuple):
@@ -94,18 +94,18 @@ class FeatureRows(NamedTuple):
 
 
 class FeatureVocabulary:
-    """The names that features give, and their rows.
+    """The feature names that occur in training, and their rows in F1.
 
-    The n names that a feature gives a token weigh 1/√n each, whether they are known or not:
-    no feature outweighs others by giving many.
+    If a feature gives a token n names, known or not, each has weight 1/√n, so that features with
+    many names do not outweigh others.
 
     Parameters
     ----------
     features : sequence of features
     names : iterable of str
-        Row by row, each with the number of its feature before it: ``"0:title"``.
+        In the order of rows, each with the index of its feature as a prefix: ``"0:title"``.
     counts : iterable of int
-        Tokens that had each.
+        Number of tokens that have each name.
     """
 
     def __init__(
@@ -113,72 +113,73 @@ class FeatureVocabulary:
     ) -> None:
         for feature in features:
             if not callable(feature):
-                raise TypeError(f"a feature is a function of a sentence, not {feature!r}")
+                raise TypeError(f"a feature must be a function of a sentence, got {feature!r}")
         self.features = tuple(features)
         self.names = list(names)
         self.counts = np.array(list(counts), np.int64)
         self.index = {name: i for i, name in enumerate(self.names)}
         if len(self.index) != len(self.names) or len(self.counts) != len(self.names):
-            raise ValueError("features have other names than counts, or one twice")
+            raise ValueError("names and counts do not match, or a name occurs twice")
 
     def __len__(self) -> int:
         return len(self.names)
 
     def of(self, sentence: Sentence) -> Iterator[list[list[str]]]:
-        """For each token, the names that each feature gives it.
+        """Yield for each token the names that each feature gives it.
 
         Raises
         ------
         ValueError
-            If a feature does not give as many sequences as there are tokens.
+            If a feature does not return one sequence of names per token.
         """
         columns: list[list[list[str]]] = []
         for number, feature in enumerate(self.features):
-            given = feature(sentence)
-            if len(given) != len(sentence.tokens):
+            by_token = feature(sentence)
+            if len(by_token) != len(sentence.tokens):
                 raise ValueError(
-                    f"the feature {name_of(feature)} gives names for {len(given)} tokens of a "
+                    f"the feature {name_of(feature)} gives names for {len(by_token)} tokens of a "
                     f"sentence that has {len(sentence.tokens)}"
                 )
-            columns.append([[f"{number}:{name}" for name in names] for names in given])
+            columns.append([[f"{number}:{name}" for name in names] for names in by_token])
         for i in range(len(sentence.tokens)):
             yield [column[i] for column in columns]
 
     def to_dict(self) -> JSON:
-        """As plain data, for JSON."""
+        """Return features, names and counts as plain data for JSON."""
         about = [describe(feature) for feature in self.features]
         return {"features": about, "names": self.names, "counts": self.counts.tolist()}
 
     @classmethod
     def from_dict(cls, data: JSON, given: Iterable[Feature] = ()) -> FeatureVocabulary:
-        """From plain data.
+        """Create it from plain data.
 
         Parameters
         ----------
         data : dict
         given : iterable of features
-            The user's own, which are found by their names.
+            Custom features, matched by name.
 
         Raises
         ------
         KeyError
-            If one of these is missing; the error's argument is its name.
+            If a custom feature is missing; the argument of the error is its name.
         TypeError, ValueError
-            If the data are damaged.
+            If the data is damaged.
         """
         about, names, counts = (data.get(key) for key in ("features", "names", "counts"))
-        good = all(isinstance(part, list) for part in (about, names, counts))
         if (
-            not good
+            not all(isinstance(part, list) for part in (about, names, counts))
             or not all(type(name) is str for name in names or ())
             or not all(type(n) is int and 0 <= n < 2**63 for n in counts or ())
         ):
-            raise ValueError("features, names and counts are not lists of what they should be")
-        own = {name_of(feature): feature for feature in given}
-        return cls([restore(part, own) for part in about or ()], names or (), counts or ())
+            raise ValueError(
+                "features, names and counts must be lists of dicts, strings and integers >= 0"
+            )
+        custom = {name_of(feature): feature for feature in given}
+        return cls([restore(part, custom) for part in about or ()], names or (), counts or ())
 
     def merged(self, counts: Mapping[str, int], min_count: int) -> FeatureVocabulary:
-        """Add counts, and names that are frequent enough after those at hand."""
+        """Add counts, and append new names that are frequent enough."""
         total = Counter(dict(zip(self.names, self.counts.tolist(), strict=True)))
         total.update(counts)
         new = sorted(
@@ -189,7 +190,7 @@ class FeatureVocabulary:
         return FeatureVocabulary(self.features, names, (total[name] for name in names))
 
     def encode(self, text: Iterable[Sentence]) -> FeatureRows:
-        """Rows of all tokens; names that are not known are left out."""
+        """Sparse rows of all tokens; unknown names are left out."""
         ends, indices, values = [0], list[int](), list[float]()
         for sentence in text:
             for groups in self.of(sentence):

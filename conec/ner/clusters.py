@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from conec.linalg import normalize
 from conec.types import FloatArray, IntArray
@@ -89,6 +91,15 @@ class Clusters:
         seconds = time.perf_counter() - begin
         logger.info("clustered %d vectors into %d clusters in %.1f s", len(vectors), k, seconds)
         return cls(mean, centers, parents)
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the arrays by their names in files."""
+        return {"mean": self.mean, "centres": self.centers, "parents": self.parents}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Clusters:
+        """Restore clusters from what `arrays` returns; KeyError if one is missing."""
+        return cls(arrays["mean"], arrays["centres"], arrays["parents"])
 
     def check(self, size: int, levels: int) -> None:
         """Raise ValueError unless the arrays fit together and fit vectors of this size."""

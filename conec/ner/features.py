@@ -6,7 +6,7 @@ import copy
 import logging
 import os
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import numpy as np
@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from conec.ner.clusters import Clusters
 from conec.ner.documents import read_documents
-from conec.types import BoolArray, FloatArray, IntArray, StrPath
+from conec.types import JSON, BoolArray, FloatArray, IntArray, StrPath
 from corpora import with_breaks
 from corpora.checks import check_integer, check_number
 from corpora.cleaning import Pipeline
@@ -352,6 +352,72 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             is_token: BoolArray = np.array([bool(word) for word in words], dtype=np.bool_)
             blocks.append(model.embed(words, self.a)[is_token])
         return np.concatenate(blocks)
+
+    # State, as saved by `Tagger`
+
+    def to_dict(self, *, copy_model: bool) -> JSON:
+        """Return the parameters as plain data for JSON.
+
+        Parameters
+        ----------
+        copy_model : bool
+            Whether the model is saved as well. Otherwise the path of its folder is included.
+
+        Raises
+        ------
+        ValueError
+            If `clean` contains a function, or the model has no folder and is not saved.
+        """
+        data = {k: v for k, v in self.get_params(deep=False).items() if k != "model"}
+        clean = [] if self.clean is None else self.clean
+        data["clean"] = [clean] if isinstance(clean, str) else list(clean)
+        if not all(isinstance(step, str) for step in data["clean"]):
+            raise ValueError(
+                "clean contains a function, which cannot be saved: use named steps of "
+                "corpora.cleaning"
+            )
+        for name in ("spaces", "clusters"):
+            data[name] = list(data[name])
+        if not copy_model:
+            if not isinstance(self.model, (str, os.PathLike)):
+                raise ValueError(
+                    "the model has no folder to refer to: pass the path of its folder to "
+                    "ContextFeatures, or save with copy_model=True"
+                )
+            data["model"] = os.path.abspath(self.model)
+        return data
+
+    def arrays(self) -> dict[str, npt.NDArray[Any]]:
+        """Return the arrays of the clusters, by space and name."""
+        return {
+            f"{space}.{name}": array
+            for space, clusters in self.clusters_.items()
+            for name, array in clusters.arrays().items()
+        }
+
+    @classmethod
+    def from_state(
+        cls, data: JSON, arrays: Mapping[str, npt.NDArray[Any]], model: ContextEncoder
+    ) -> ContextFeatures:
+        """Restore fitted features from what `to_dict` and `arrays` return, and their model.
+
+        Raises
+        ------
+        AttributeError, KeyError, TypeError, ValueError, RuntimeError
+            If they do not match.
+        """
+        parameters = {**data, "clean": data["clean"] or None}
+        path = parameters.pop("model", None)
+        features = cls(model if path is None else path, **parameters)
+        features.model_ = features._checked(model)
+        features.clusters_ = {}
+        for space in features.spaces:
+            prefix = f"{space}."
+            own = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
+            clusters = Clusters.from_arrays(own)
+            clusters.check(model.config.vector_size, len(features.clusters))
+            features.clusters_[space] = clusters
+        return features
 
 
 def _word_vectors(model: ContextEncoder, space: str, ids: npt.NDArray[np.int64]) -> FloatArray:

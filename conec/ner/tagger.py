@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
 
 from conec.evaluation import entity_scores
 from conec.features import Clean, Feature
-from conec.ner import crf, saving
+from conec.model import FORMAT_VERSION as MODEL_VERSION
+from conec.model import KIND as MODEL_KIND
+from conec.model import damage_named
+from conec.ner import crf
 from conec.ner.documents import read_documents, read_tags
 from conec.ner.features import ContextFeatures
 from conec.ner.schemes import Scheme, convert
@@ -21,9 +25,16 @@ from conec.types import StrPath
 from corpora.checks import check_choice, check_integer, check_number
 from corpora.errors import ModelError
 from corpora.files import temporary_folder
+from corpora.model_folder import FolderReader, open_folder, write_folder
 from corpora.readers import TaggedDocument
 
+if TYPE_CHECKING:
+    from conec import ContextEncoder
+
 logger = logging.getLogger(__name__)
+
+KIND = "conec.ner.Tagger"  # of model folders
+FORMAT_VERSION = 3
 
 
 class Tagger(BaseEstimator):  # type: ignore[misc]
@@ -231,10 +242,19 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         predicted = self.predict(documents)
         return entity_scores(_sentences(tags), _sentences(predicted)).f1
 
-    # Disk
+    # Files
 
     def save(self, path: StrPath, *, copy_model: bool = True) -> None:
         """Write the tagger to a folder: CRFsuite's file, JSON, and safetensors; no pickle.
+
+        ``tagger.json``
+            parameters of the tagger and of its context features
+        ``words.json``
+            words of the training text
+        ``field.crfsuite``
+            the conditional random field
+        ``groups.safetensors``, ``model/``
+            clusters of the context features, and their Context Encoder if it is copied
 
         Parameters
         ----------
@@ -250,19 +270,35 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             Before `fit`.
         OSError
             If `path` cannot be written, or holds anything else.
-        ValueError
-            If ``copy_model=False`` and the model has no folder.
+        TypeError, ValueError
+            If a parameter cannot be saved, or ``copy_model=False`` and the model has no folder.
         """
         check_is_fitted(self, "words_")
+        features = self.features_
         parameters = {k: v for k, v in self.get_params(deep=False).items() if k != "features"}
-        state = saving.Saved(
-            parameters, self.n_columns_, sorted(self.words_), self._field.content, self.features_
-        )
-        saving.save(path, state, copy_model=copy_model)
+        data = {
+            "parameters": parameters,
+            "n_columns": self.n_columns_,
+            "features": None if features is None else features.to_dict(copy_model=copy_model),
+        }
+        with write_folder(path, KIND, FORMAT_VERSION) as folder:
+            folder.write_json("tagger.json", data, indent=1)
+            folder.write_json("words.json", sorted(self.words_))
+            folder.write_bytes("field.crfsuite", self._field.content)
+            if features is not None:
+                folder.write_arrays("groups.safetensors", features.arrays())
+            if features is not None and copy_model:
+                nested = folder.folder("model", MODEL_KIND, MODEL_VERSION)
+                features.model_.write_to(nested)
 
     @classmethod
     def load(
-        cls, path: StrPath, *, features: Iterable[Feature] = (), clean: Clean | None = None
+        cls,
+        path: StrPath,
+        *,
+        features: Iterable[Feature] = (),
+        clean: Clean | None = None,
+        verify: bool = False,
     ) -> Tagger:
         """Read a tagger written by `save`.
 
@@ -272,6 +308,9 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         features, clean
             Custom features and cleaning function of its Context Encoder, if that was trained
             with any; as for `conec.load`.
+        verify : bool, default False
+            Verify the checksum of the Context Encoder's weights, which reads them completely.
+            Those of other files are always verified.
 
         Raises
         ------
@@ -285,16 +324,59 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             If python-crfsuite is not installed.
         """
         crf.require_crfsuite()
-        state = saving.load(path, features=features, clean=clean)
-        try:
-            tagger = cls(state.features, **state.parameters)
-            tagger._check_parameters()
-            tagger._field = crf.Field(state.field)
-        except (TypeError, ValueError) as error:
-            raise ModelError(f"{path} is damaged: {error}") from error
-        tagger.features_ = state.features
-        tagger.words_, tagger.n_columns_ = frozenset(state.words), state.n_columns
+        with open_folder(path, KIND, FORMAT_VERSION, verify=verify, what="tagger") as folder:
+            data = folder.read_json("tagger.json")
+            words = folder.read_json("words.json")
+            content = folder.read_bytes("field.crfsuite")
+            with damage_named(folder, "words.json"):
+                words = frozenset(words)
+            with damage_named(folder, "tagger.json"):
+                parameters, saved_features = dict(data["parameters"]), data["features"]
+                n_columns = check_integer("n_columns", data["n_columns"], 1, len(COLUMNS))
+                _check_first_format(folder, data.get("sha256"))
+            encoder = None
+            if saved_features is not None:
+                encoder = _load_encoder(folder, saved_features, features, clean, verify)
+            with damage_named(folder, "tagger.json"):
+                context = None
+                if encoder is not None:
+                    arrays = folder.read_arrays("groups.safetensors")
+                    context = ContextFeatures.from_state(saved_features, arrays, encoder)
+                tagger = cls(context, **parameters)
+                tagger._check_parameters()
+            with damage_named(folder, "field.crfsuite"):
+                tagger._field = crf.Field(content)
+        tagger.features_, tagger.words_, tagger.n_columns_ = context, words, n_columns
         return tagger
+
+
+def _load_encoder(
+    folder: FolderReader,
+    saved_features: Any,
+    features: Iterable[Feature],
+    clean: Clean | None,
+    verify: bool,
+) -> ContextEncoder:
+    """Read the Context Encoder of a tagger, from the tagger's folder or from its own."""
+    from conec import load, read_from
+
+    place = saved_features.get("model") if isinstance(saved_features, dict) else None
+    if place is None:
+        nested = folder.folder("model", MODEL_KIND, MODEL_VERSION)
+        return read_from(nested, features=features, clean=clean)
+    try:
+        return load(place, features=features, clean=clean, verify=verify)
+    except FileNotFoundError as error:
+        raise ModelError(
+            f"{folder.path} refers to the Context Encoder {place}, which does not exist any more"
+        ) from error
+
+
+def _check_first_format(folder: FolderReader, checksums: Any) -> None:
+    """Verify the checksums in ``tagger.json`` of format 1, which has no manifest."""
+    for name, checksum in dict(checksums or {}).items():
+        if hashlib.sha256(folder.read_bytes(name)).hexdigest() != checksum:
+            raise folder.damaged("it is not as it was written (its checksum differs)", name)
 
 
 def _n_columns(documents: Sequence[TaggedDocument], most: int = len(COLUMNS)) -> int:

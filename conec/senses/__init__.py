@@ -1,4 +1,4 @@
-"""Senses of words: clusters of the contexts that a word's occurrences have."""
+"""Word senses: clusters of the contexts in which a word occurs."""
 
 from conec.senses.inventory import Sense, SenseInventory, SenseSettings, word_vectors
 

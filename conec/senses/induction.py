@@ -1,4 +1,4 @@
-"""Inducing senses: the occurrences of a word in a corpus, clustered by their contexts."""
+"""Induction of word senses: the occurrences of each word are clustered by their contexts."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from conec.vocabulary import Vocabulary
     from corpora.encoding import TokenStream
 
-_REACH = 5  # words on either side of an example
-_BATCH = 2048  # words: so that an interruption need not wait for all
+_REACH = 5  # words on each side of an example
+_BATCH = 2048  # words per batch, so that an interruption does not have to wait for all
 
 
 def ridge_map(
@@ -38,14 +38,14 @@ def ridge_map(
         Of unit length or zero.
     vectors : float32 array of shape (V, d)
     counts : int64 array of shape (V,)
-        A word weighs the root of its count.
+        The weight of a word is the square root of its count.
     ridge : float
         As in `SenseSettings`.
 
     Returns
     -------
     float32 array of shape (d, d)
-        ``contexts @ map`` is near to the vectors.
+        ``contexts @ map`` approximates the vectors.
     """
     X = contexts.astype(np.float64)
     weighted = X * np.sqrt(counts)[:, None]
@@ -63,7 +63,7 @@ def induce(
     workers: int = 1,
     progress: bool = False,
 ) -> SenseInventory:
-    """Find the senses of words in a corpus.
+    """Induce the senses of words from a corpus.
 
     Parameters
     ----------
@@ -72,10 +72,10 @@ def induce(
     vocabulary : Vocabulary
     settings : SenseSettings, optional
     words : int64 array, optional
-        Ids of the words whose senses are wanted; by default all.
+        Ids of the words to induce senses for; by default all.
     seed : int
     workers : int
-        Threads. The result does not depend on them.
+        Threads. The result does not depend on their number.
     progress : bool
         Show bars.
     """
@@ -85,42 +85,42 @@ def induce(
 
     settings = settings or SenseSettings()
     window = settings.context(vocabulary)
-    plain = normalize(W1)
-    means = global_embeddings(stream, plain, window, workers=workers, progress=progress)
-    found = ridge_map(normalize(means), word_vectors(W1), vocabulary.counts, settings.ridge)
+    rows = normalize(W1)
+    means = global_embeddings(stream, rows, window, workers=workers, progress=progress)
+    map_ = ridge_map(normalize(means), word_vectors(W1), vocabulary.counts, settings.ridge)
     with announce_compilation("senses"):
         ids, borders = np.asarray(stream.ids), stream.offsets.astype(np.int64)
         text, first, stop = lay_out(ids, borders, 0, len(ids))
         starts, order = group_positions(text, first, stop, len(W1))
     frequent = np.diff(starts) >= settings.min_occurrences
     chosen = np.flatnonzero(frequent) if words is None else np.unique(words[frequent[words]])
-    search = _Search(text, starts, order, plain @ found, window, settings, seed)
-    numbers = np.zeros(len(W1) + 1, np.int64)
-    parts: list[_Found] = []
+    search = _Search(text, starts, order, rows @ map_, window, settings, seed)
+    n_senses = np.zeros(len(W1) + 1, np.int64)
+    parts: list[_Senses] = []
     bar = tqdm(chosen, desc="senses", unit=" words", disable=None if progress else True)
     with ThreadPoolExecutor(workers, thread_name_prefix="conec") as executor:
         words_left = iter(chosen.tolist())
         while batch := list(islice(words_left, _BATCH)):
             for word, part in zip(batch, executor.map(search, batch), strict=True):
-                numbers[word + 1] = len(part[0])
+                n_senses[word + 1] = len(part[0])
                 parts.append(part)
                 bar.update()
     bar.close()
     d, width = W1.shape[1], 2 * _REACH + 1
-    none = (
+    empty = (
         np.zeros((0, d), np.float32), np.zeros(0, np.float32),
         np.zeros((0, settings.examples, width), np.int32),
     )  # fmt: skip
-    centres, shares, examples = (np.concatenate(p) for p in zip(none, *parts, strict=True))
-    return SenseInventory(np.cumsum(numbers), centres, shares, examples, found, settings)
+    centers, shares, examples = (np.concatenate(p) for p in zip(empty, *parts, strict=True))
+    return SenseInventory(np.cumsum(n_senses), centers, shares, examples, map_, settings)
 
 
-_Found = tuple[FloatArray, FloatArray, IntArray]
+_Senses = tuple[FloatArray, FloatArray, IntArray]
 
 
 @dataclass(frozen=True)
 class _Search:
-    """The senses of one word: centres, shares and examples."""
+    """A function from a word id to the word's senses: centers, shares and examples."""
 
     text: IntArray
     starts: npt.NDArray[np.int64]
@@ -130,7 +130,7 @@ class _Search:
     settings: SenseSettings
     seed: int
 
-    def __call__(self, word: int) -> _Found:
+    def __call__(self, word: int) -> _Senses:
         s = self.settings
         rng = np.random.default_rng([self.seed, random_streams.SENSES, word])
         places = self.order[self.starts[word] : self.starts[word + 1]].astype(np.int64)
@@ -147,7 +147,7 @@ class _Search:
         return self._result(list(self._senses(places, vectors, labels)), len(places))
 
     def contexts(self, places: npt.NDArray[np.int64]) -> FloatArray:
-        """Mapped contexts of occurrences, of unit length."""
+        """Mapped contexts of occurrences, scaled to unit length."""
         from conec.contexts.kernels import occurrence_vectors
 
         out = np.empty((len(places), self.matrix.shape[1]), np.float32)
@@ -160,27 +160,28 @@ class _Search:
         self, places: npt.NDArray[np.int64], vectors: FloatArray, labels: IntArray
     ) -> Iterator[tuple[FloatArray, int, IntArray]]:
         for label in range(labels.max() + 1):
-            own = labels == label
-            centre = normalize(vectors[own].sum(axis=0))
-            nearest = np.argsort(-(vectors[own] @ centre), kind="stable")[: self.settings.examples]
-            yield centre, int(own.sum()), self._examples(places[own][nearest])
+            members = labels == label
+            center = normalize(vectors[members].sum(axis=0))
+            nearest = np.argsort(-(vectors[members] @ center), kind="stable")
+            nearest = nearest[: self.settings.examples]
+            yield center, int(members.sum()), self._examples(places[members][nearest])
 
     def _examples(self, places: npt.NDArray[np.int64]) -> IntArray:
-        found = np.full((self.settings.examples, 2 * _REACH + 1), -1, np.int32)
-        for row, place in zip(found, places.tolist(), strict=False):
+        examples = np.full((self.settings.examples, 2 * _REACH + 1), -1, np.int32)
+        for row, place in zip(examples, places.tolist(), strict=False):
             row[_REACH] = self.text[place]
             for step in (-1, 1):
                 for distance in range(1, _REACH + 1):
-                    # below 0 is a break between sentences or documents
+                    # negative ids are breaks between sentences or documents
                     if (word := self.text[place + step * distance]) < 0:
                         break
                     row[_REACH + step * distance] = word
-        return found
+        return examples
 
-    def _result(self, senses: list[Any], n: int) -> _Found:
+    def _result(self, senses: list[Any], n: int) -> _Senses:
         d = self.matrix.shape[1]
         return (
-            np.array([centre for centre, _, _ in senses], np.float32).reshape(-1, d),
+            np.array([center for center, _, _ in senses], np.float32).reshape(-1, d),
             np.array([size / n for _, size, _ in senses], np.float32),
             np.array([rows for _, _, rows in senses], np.int32).reshape(
                 len(senses), self.settings.examples, 2 * _REACH + 1

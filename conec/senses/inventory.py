@@ -20,6 +20,7 @@ from conec.linalg import normalize
 from conec.types import JSON, FloatArray, IntArray
 from conec.vocabulary import Vocabulary
 from corpora.checks import check_integer, check_number
+from corpora.errors import warn
 
 _SHARPNESS = 10.0  # of a soft choice: concentration of a sense's occurrences on the sphere
 _FORMAT_VERSION = 1
@@ -143,6 +144,12 @@ class SenseInventory:
             or self.map.shape != (d, d)
         ):
             raise ValueError("the arrays of the sense inventory do not fit together")
+
+    @property
+    def centres(self) -> FloatArray:
+        """Deprecated name of `centers`."""
+        warn("SenseInventory.centres is deprecated, use centers", DeprecationWarning)
+        return self.centers
 
     # Senses of a word
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import os
+import signal
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -18,6 +20,7 @@ from typer.core import TyperGroup
 _EXPECTED = (OSError, ValueError, ImportError, ArithmeticError, MemoryError)
 
 INTERRUPTED = 130  # exit status: 128 + SIGINT, as in shells
+TERMINATED = 143  # 128 + SIGTERM
 
 _program = ContextVar("program", default="corpora")
 
@@ -59,6 +62,13 @@ class _Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         _program.set(str(self.name))
         try:
+            with _exit_on_sigterm():
+                return self._invoke(ctx)
+        except KeyboardInterrupt:
+            fail("interrupted", INTERRUPTED)
+
+    def _invoke(self, ctx: Any) -> Any:
+        try:
             result = super().invoke(ctx)
             # A closed pipe could not be handled at exit.
             sys.stdout.flush()
@@ -67,12 +77,28 @@ class _Group(TyperGroup):
             # The reader has closed the pipe; avoid a final flush by the interpreter.
             _silence(sys.stdout)
             raise typer.Exit(1) from None
-        except KeyboardInterrupt:
-            fail("interrupted", INTERRUPTED)
         except _EXPECTED as error:
             if ctx.params.get("traceback"):
                 raise
             fail(describe(error))
+
+
+@contextmanager
+def _exit_on_sigterm() -> Iterator[None]:
+    """Have SIGTERM exit the program in good order: temporary files go, workers end."""
+
+    def leave(*_: Any) -> None:
+        raise SystemExit(TERMINATED)
+
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield  # only the main thread receives signals; a custom handler is left in place
+        return
+    signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _silence(stream: Any) -> None:

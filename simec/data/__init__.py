@@ -1,1 +1,1 @@
-"""From arrays, sparse matrices, tensors and data sets to batches."""
+"""Features and targets in batches: from arrays, sparse matrices, tensors and data sets."""

@@ -16,10 +16,8 @@ from sklearn.utils.validation import check_array, validate_data
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
-from simec.types import FloatArray
-
 __all__ = [
-    "CHUNK", "DatasetInputs", "DenseInputs", "FloatArray", "Identity", "Inputs", "SparseInputs",
+    "CHUNK", "DatasetInputs", "DenseInputs", "Identity", "Inputs", "SparseInputs",
     "as_array", "as_numpy", "choose_device", "chunk_size", "chunks", "dense", "fits_on",
     "quiet_about_sparse", "read_identity", "read_inputs",
 ]  # fmt: skip

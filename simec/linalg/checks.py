@@ -10,7 +10,6 @@ import numpy.typing as npt
 from scipy import sparse
 
 Matrix: TypeAlias = npt.NDArray[np.floating[Any]]
-Float64: TypeAlias = npt.NDArray[np.float64]
 MatrixLike: TypeAlias = "npt.ArrayLike | sparse.sparray | sparse.spmatrix"
 
 _ROWS = 1 << 10  # compared at a time

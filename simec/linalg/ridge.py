@@ -7,14 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import linalg, sparse
 from scipy.sparse.linalg import lsqr
 from tqdm.auto import tqdm
 
 from corpora.checks import check_number
-
-Float64 = npt.NDArray[np.float64]
+from simec.types import Float64
 
 _ROWS = 1 << 9  # of a product, computed at a time
 _PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)  # times the mean square of a feature

@@ -30,10 +30,10 @@ from simec.recommender.data.features import Features, as_features
 from simec.recommender.data.ratings import Ids, UnknownIdError, as_ratings, read_ids
 from simec.recommender.ranking import batches, exclude, highest, lengths, paired
 from simec.recommender.state import pack, unpack
+from simec.types import FloatArray
 
 logger = logging.getLogger(__name__)
 
-FloatArray = npt.NDArray[np.float32]
 Unknown = Literal["error", "average"]
 Self = TypeVar("Self", bound="BaseRecommender")
 
@@ -492,18 +492,19 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
 
         config, arrays = folder.read_json(_CONFIG), folder.read_arrays(_ARRAYS)
         try:
-            found: Any = cls._find_class(config["class"], folder.path)
-            saved = {
-                found._renamed.get(name, name): tuple(value) if isinstance(value, list) else value
+            saved_class: Any = cls._find_class(config["class"], folder.path)
+            renamed = saved_class._renamed
+            names = inspect.signature(saved_class).parameters
+            parameters = {
+                renamed.get(name, name): tuple(value) if isinstance(value, list) else value
                 for name, value in config["parameters"].items()
+                if renamed.get(name, name) in names
             }
-            names = inspect.signature(found).parameters
-            parameters = {name: value for name, value in saved.items() if name in names}
             if device is not None and "device" in names:
                 parameters["device"] = device
-            recommender: Self = found(**parameters)
+            recommender: Self = saved_class(**parameters)
             for name, value in unpack(config["learned"], arrays, read_encoder).items():
-                setattr(recommender, found._renamed.get(name, name), value)
+                setattr(recommender, renamed.get(name, name), value)
             recommender._check()
             recommender._check_state()
         except ModelError:
@@ -520,17 +521,17 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
             return cls
         # by its package, which imports classes that need PyTorch when they are asked for
         package = import_module(__package__ or "simec.recommender")
-        found = getattr(package, name) if name in package.__all__ else None
-        if found is None:
-            found = next((c for c in _subclasses(BaseRecommender) if c.__name__ == name), None)
-        if not (isinstance(found, type) and issubclass(found, BaseRecommender)):
+        named = getattr(package, name) if name in package.__all__ else None
+        if named is None:
+            named = next((c for c in _subclasses(BaseRecommender) if c.__name__ == name), None)
+        if not (isinstance(named, type) and issubclass(named, BaseRecommender)):
             raise ModelError(
                 f"{path} holds a recommender of class {name}, which is not imported. Import its "
                 f"module, or call {name}.load"
             )
-        if not issubclass(found, cls):
+        if not issubclass(named, cls):
             raise ModelError(f"{path} holds a recommender of class {name}, not {cls.__name__}")
-        return found
+        return named
 
     # Shared parts
 
@@ -627,10 +628,6 @@ class FactorRecommender(BaseRecommender):
     def _item_vectors(self, items: Entities) -> Any:
         return self._embed_items(items)
 
-    def _check_state(self) -> None:
-        super()._check_state()
-        check_vectors(self)
-
 
 def training_rows(vectors: Any, entities: Entities) -> Any:
     """Rows of vectors of the training data, zeros for new entities; shape (n, d)."""
@@ -644,14 +641,11 @@ def check_shape(name: str, array: Any, shape: tuple[int, ...]) -> None:
 
 
 def check_vectors(recommender: Any) -> None:
-    """Raise ValueError unless ``user_vectors_`` and ``item_vectors_``, if any, fit the ratings."""
-    state = vars(recommender)
-    vectors = [state.get("user_vectors_"), state.get("item_vectors_")]
-    for name, array, n in zip(("users", "items"), vectors, recommender.ratings_.shape, strict=True):
-        if array is not None and (array.ndim != 2 or len(array) != n):
-            raise ValueError(f"vectors of {n} {name} have shape {array.shape}")
-    if vectors[0] is not None and vectors[1] is not None:
-        check_shape("vectors of items", vectors[1], (len(vectors[1]), vectors[0].shape[1]))
+    """Raise ValueError unless ``user_vectors_`` and ``item_vectors_`` fit the ratings."""
+    n_users, n_items = recommender.ratings_.shape
+    d = recommender.user_vectors_.shape[-1]
+    check_shape("user_vectors_", recommender.user_vectors_, (n_users, d))
+    check_shape("item_vectors_", recommender.item_vectors_, (n_items, d))
 
 
 def _feature_rows(matrix: Any, place: npt.NDArray[np.int64], use: npt.NDArray[np.bool_]) -> Any:

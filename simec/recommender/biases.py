@@ -6,13 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 from scipy.sparse.linalg import LinearOperator, cg
 
 from simec.linalg.ridge import cross_validated_ridge
-
-Float64 = npt.NDArray[np.float64]
+from simec.types import Float64
 
 _MAX_ITER = 100
 _RTOL = 1e-6
@@ -77,8 +75,11 @@ class Biases:
         rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
         values = matrix.data - from_users[rows] - from_items[matrix.indices]
         remainder = sparse.csr_matrix((values, matrix.indices, matrix.indptr), matrix.shape)
-        rest = cls._least_squares(remainder, shrinkage_users, shrinkage_items)
-        return cls(rest.mean, from_users + rest.users, from_items + rest.items, b_users, b_items)
+        unexplained = cls._least_squares(remainder, shrinkage_users, shrinkage_items)
+        return cls(
+            unexplained.mean, from_users + unexplained.users, from_items + unexplained.items,
+            b_users, b_items,
+        )  # fmt: skip
 
     @classmethod
     def _least_squares(cls, matrix: Any, shrinkage_users: float, shrinkage_items: float) -> Biases:

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 
 from corpora.checks import check_integer, check_number
 from simec.linalg.factorization import mean_filled_factors, sampled_product, solve_observed
 from simec.linalg.ridge import DualRidge, check_penalties
-from simec.recommender.base import Entities, check_shape, training_rows
+from simec.recommender.base import Entities, check_shape, check_vectors, training_rows
 from simec.recommender.content_base import ContentRecommender
-
-Float64 = npt.NDArray[np.float64]
+from simec.types import Float64
 
 ALPHAS = (0.3, 1.0, 3.0, 10.0, 30.0)
 
@@ -143,6 +141,7 @@ class ColdStartRecommender(ContentRecommender):
 
     def _check_state(self) -> None:
         super()._check_state()
+        check_vectors(self)
         assert self.item_features_ is not None
         n_items, d = self.item_vectors_.shape
         check_shape("left_out_", self.left_out_, (n_items, d))

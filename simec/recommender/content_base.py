@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 
 from corpora.checks import check_number
 from simec.linalg.ridge import DualRidge, kernel_ridge_rows, products
-from simec.recommender.base import BaseRecommender, Entities, check_shape, check_vectors
-
-Float64 = npt.NDArray[np.float64]
+from simec.recommender.base import BaseRecommender, Entities, check_shape
 
 _ITEMS = 1 << 8  # whose predictions for all users are computed at a time
 BIAS_ALPHAS = (300.0, 1000.0, 3000.0, 10000.0, 30000.0)
@@ -128,7 +125,6 @@ class ContentRecommender(BaseRecommender):
 
     def _check_state(self) -> None:
         super()._check_state()
-        check_vectors(self)
         if self.item_features_ is None:
             raise ValueError("features of items are missing")
         weights, intercept = self.bias_map_

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
@@ -17,8 +16,7 @@ from simec.recommender.biases import Biases
 from simec.recommender.data.features import as_features
 from simec.recommender.data.ratings import Ids, as_ratings
 from simec.recommender.ranking import lengths
-
-FloatArray = npt.NDArray[np.float32]
+from simec.types import FloatArray
 
 
 class ContentEmbedding(BaseEstimator):  # type: ignore[misc]

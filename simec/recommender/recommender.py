@@ -18,10 +18,11 @@ from simec.linalg.factorization import sampled_product
 from simec.recommender.base import (
     Entities,
     FactorRecommender,
-    FloatArray,
     check_shape,
+    check_vectors,
     training_rows,
 )
+from simec.types import FloatArray
 
 if TYPE_CHECKING:
     from simec.explain import Explanation
@@ -235,6 +236,10 @@ class Recommender(FactorRecommender):
 
     def _check_state(self) -> None:
         super()._check_state()
+        check_vectors(self)
+        for encoder in (self.encoder_, self.second_encoder_):
+            if encoder is not None and encoder.n_components != self.user_vectors_.shape[1]:
+                raise ValueError("encoders and embeddings have different numbers of components")
         first, second = self.ratings_.shape[:: 1 if self.embeds_users_ else -1]
         check_shape("embedded_", self.embedded_, (first,))
         check_shape("second_embedded_", self.second_embedded_, (second,))
@@ -285,7 +290,7 @@ class Recommender(FactorRecommender):
         if explained.features is None:
             raise ValueError(f"{by}s have no features to explain by: fit with {by}_features")
         if self.second_encoder_ is None:
-            found = explain_prediction(
+            explanation = explain_prediction(
                 self.encoder_, self._inputs(explained), int(other.rows[0]), composite=composite
             )
         else:
@@ -293,13 +298,13 @@ class Recommender(FactorRecommender):
                 self.encoder_, self._inputs(i), self._inputs(u), second=self.second_encoder_,
                 composite=composite,
             )  # fmt: skip
-            found = both.first if by == "item" else both.second
+            explanation = both.first if by == "item" else both.second
         features = self.item_features_ if by == "item" else self.user_features_
         assert features is not None
         biases = self.biases_
         b = biases.item_coefficients if by == "item" else biases.user_coefficients
         b = np.zeros(features.n_features) if b is None else b
-        relevances, x = found.relevances, explained.features
+        relevances, x = explanation.relevances, explained.features
         if sparse.issparse(x):
             relevances = sparse.csr_matrix(relevances)[:, : features.n_features] + x.multiply(b)
             relevances = relevances.tocsr()

@@ -19,7 +19,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from simec.linalg.checks import Float64, MatrixLike
+from simec.linalg.checks import MatrixLike
+from simec.types import Float64
 
 _ENTRIES = 1 << 21  # of the result, at a time
 

@@ -15,7 +15,8 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from corpora.errors import warn
-from simec.linalg.checks import Float64, MatrixLike
+from simec.linalg.checks import MatrixLike
+from simec.types import Float64
 
 
 class Geodesic(TransformerMixin, BaseEstimator):  # type: ignore[misc]

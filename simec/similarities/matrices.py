@@ -11,16 +11,9 @@ from scipy import linalg
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from simec.linalg.checks import (
-    Float64,
-    Matrix,
-    check_size,
-    check_varies,
-    real_matrix,
-    square,
-    symmetric,
-)
+from simec.linalg.checks import Matrix, check_size, check_varies, real_matrix, square, symmetric
 from simec.linalg.eigen import eigenpairs
+from simec.types import Float64
 
 
 def from_dissimilarities(D: npt.ArrayLike, scale: float | None = None) -> Matrix:

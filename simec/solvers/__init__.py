@@ -1,1 +1,1 @@
-"""Solvers for the weights of a Similarity Encoder: in closed form, alternating, by gradients."""
+"""Solvers for the weights of a Similarity Encoder: closed forms, ALS and gradient descent."""

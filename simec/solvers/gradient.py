@@ -17,7 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
 from corpora.errors import warn
-from simec.data.inputs import Inputs, chunk_size
+from simec.data.inputs import Inputs, as_array, chunk_size
 from simec.data.targets import Targets
 from simec.network import SimEcNetwork
 from simec.solvers.objective import Objective
@@ -146,6 +146,7 @@ class Trainer:
         started: bool = False,
         finish: Callable[[], object] | None = None,
         epochs: int | None = None,
+        on_start: Callable[[], object] | None = None,
         on_epoch: Callable[[], bool] | None = None,
         resume: bool = False,
     ) -> History:
@@ -167,6 +168,8 @@ class Trainer:
             held out and weights are not penalised: it cannot rise then.
         epochs : int, optional
             Train for exactly this number of epochs, whatever the loss.
+        on_start : callable, optional
+            Called before the first epoch, when `state` is available.
         on_epoch : callable, optional
             Called after each epoch; training stops if it returns True.
         resume : bool
@@ -202,6 +205,8 @@ class Trainer:
         )  # fmt: skip
         began = time.perf_counter()
         try:
+            if on_start is not None:
+                on_start()
             while run.stalled < s.n_iter_no_change:
                 if epoch >= n_epochs:
                     if epochs is None and not run.stalled:
@@ -396,14 +401,8 @@ class Trainer:
 
     # Checkpoints
 
-    @property
-    def best_weights(self) -> dict[str, Tensor]:
-        """The best weights so far, during `fit`."""
-        assert self._run is not None, "only during fit"
-        return self._run.best
-
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Copy the state of a run between two epochs, for `restore`.
+        """Copy the state of a run, for `restore`: before the first epoch, or in `on_epoch`.
 
         Returns
         -------
@@ -422,13 +421,14 @@ class Trainer:
             "rate": self._rate, "steps": self._steps,
             "step_rate": self._optimizer.param_groups[0]["lr"],
         }  # fmt: skip
+        # best and first weights are never changed in place: they need no copy
         tensors = {f"current.{name}": value for name, value in self._weights().items()}
         tensors |= {f"best.{name}": value for name, value in run.best.items()}
         tensors |= {f"first.{name}": value for name, value in run.first.items()}
         for i, values in self._optimizer.state_dict()["state"].items():
-            tensors |= {f"optimizer.{i}.{name}": value for name, value in values.items()}
+            tensors |= {f"optimizer.{i}.{name}": value.clone() for name, value in values.items()}
         tensors["generator"] = self._random.get_state()
-        return numbers, {name: value.cpu().numpy().copy() for name, value in tensors.items()}
+        return numbers, {name: as_array(value) for name, value in tensors.items()}
 
     def restore(self, numbers: dict[str, Any], arrays: dict[str, Any]) -> None:
         """Restore a state, so that ``fit(..., resume=True)`` continues the run.

@@ -10,8 +10,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 from corpora.checks import check_choice, check_integer, check_number
 from corpora.errors import warn
-from simec.linalg.checks import Float64, MatrixLike, check_size, real_matrix
+from simec.linalg.checks import MatrixLike, check_size, real_matrix
 from simec.linalg.factorization import factorize_observed, mean_filled_factors
+from simec.types import Float64
 
 
 def svd_missing(

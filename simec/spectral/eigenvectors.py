@@ -12,15 +12,9 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.utils.validation import check_is_fitted
 
-from simec.linalg.checks import (
-    Float64,
-    Matrix,
-    MatrixLike,
-    check_size,
-    check_varies,
-    symmetric,
-)
+from simec.linalg.checks import Matrix, MatrixLike, check_size, check_varies, symmetric
 from simec.linalg.eigen import PARTS, Part, eigenpairs
+from simec.types import Float64
 
 
 def eigen_embedding(

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks.explain_images import agreement, alike, heights, similar, upper
-from benchmarks.explain_removal import STEPS, area, curve, orders
-from benchmarks.explain_tasks import residuals
+from benchmarks.explain.images import agreement, alike, heights, similar, upper
+from benchmarks.explain.removal import STEPS, area, curve, orders
+from benchmarks.explain.tasks import residuals
 
 
 def test_the_best_order_has_the_smallest_area():
@@ -100,7 +100,7 @@ def test_residuals_one_rating_at_a_time():
 
 def test_stem_and_leaf_carry_the_similarity(shared_data):
     pytest.importorskip("torch")
-    from benchmarks.explain_tasks import plants
+    from benchmarks.explain.tasks import plants
 
     found = plants(shared_data, 1)
     for part in ("train", "test"):

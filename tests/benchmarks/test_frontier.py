@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from benchmarks import frontier
 from benchmarks.common import Result
-from benchmarks.frontier_chart import draw, pareto, points_of
+from benchmarks.frontier import benchmark as frontier
+from benchmarks.frontier.chart import draw, pareto, points_of
 
 
 def test_pareto_front_by_comparison_of_all():

@@ -7,7 +7,8 @@ import json
 import numpy as np
 import pytest
 
-from benchmarks import links, links_data
+from benchmarks.links import benchmark as links
+from benchmarks.links import data as links_data
 
 pytest.importorskip("torch")
 

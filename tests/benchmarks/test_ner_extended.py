@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from benchmarks import logistic, ner_extended
-from benchmarks.logistic import Inputs
+from benchmarks.ner_extended import benchmark as ner_extended
+from benchmarks.ner_extended import logistic
+from benchmarks.ner_extended.logistic import Inputs
 
 
 def test_named_entities_with_features(shared_data, monkeypatch, tmp_path):

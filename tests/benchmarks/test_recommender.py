@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from benchmarks import recommender, recommender_content
-from benchmarks import recommender_data as rd
-from benchmarks.recommender_implicit import recall
-from benchmarks.recommender_methods import CHOSEN, FEATURES, GRIDS, exchanged, grid, make, ranking
+from benchmarks.recommender import benchmark as recommender
+from benchmarks.recommender import content as recommender_content
+from benchmarks.recommender import data as rd
+from benchmarks.recommender.implicit import recall
+from benchmarks.recommender.methods import CHOSEN, FEATURES, GRIDS, exchanged, grid, make, ranking
 from simec.recommender import BiasBaseline, as_ratings
 
 

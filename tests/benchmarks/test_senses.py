@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 from gensim.test.utils import datapath
 
-from benchmarks import sense_data, sense_tasks, senses
+from benchmarks.senses import benchmark as senses
+from benchmarks.senses import data as sense_data
+from benchmarks.senses import tasks as sense_tasks
 
 
 @pytest.fixture

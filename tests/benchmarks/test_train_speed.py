@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks import machine_limits, peers, train_speed
 from benchmarks.runs import external
+from benchmarks.train_speed import benchmark as train_speed
+from benchmarks.train_speed import machine_limits, peers
 
 
 @pytest.fixture

@@ -9,9 +9,8 @@ import pytest
 from gensim.test.utils import datapath
 from scipy import stats
 
-from benchmarks import unseen_methods as methods
-from benchmarks import unseen_tasks as tasks
-from benchmarks import unseen_words
+from benchmarks.unseen_words import benchmark as unseen_words
+from benchmarks.unseen_words import methods, tasks
 from conec.contexts import Window
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -611,6 +612,39 @@ def test_custom_features_need_python(extended, tmp_path):
         assert "is_city" in message
         assert "use this model from Python" in message
     assert not (tmp_path / "n").exists()
+
+
+def test_info_verifies_checksums(model, tmp_path):
+    from tests.golden import golden
+
+    shutil.copytree(model, tmp_path / "m")
+    about = json.loads(run("info", tmp_path / "m", "--verify", "--json").stdout)
+    assert about["verified"].startswith("5 files")
+    assert about["words"] == 15
+    assert "verified   5 files" in run("info", tmp_path / "m", "--verify").stdout
+    for name in ("weights.safetensors", "vocabulary.json"):
+        path = tmp_path / "m" / name
+        content = path.read_bytes()
+        path.write_bytes(content[:-9] + bytes([content[-9] ^ 1]) + content[-8:])
+        message = error("info", tmp_path / "m", "--verify")
+        assert f"{name}: the checksum differs" in message
+        path.write_bytes(content)
+    assert "no checksums" in run("info", golden("context_encoder_map", tmp_path), "--verify").stdout
+    # models of other packages
+    stream = golden("token_stream", tmp_path)
+    assert "corpora.TokenStream" in run("info", stream, "--verify").stdout
+    assert "is not a model" in error("info", tmp_path, "--verify")
+    assert "is not a Context Encoder" in error("info", stream)
+
+
+@pytest.mark.parametrize("name", ["link_predictor_full", "tagger", "token_stream"])
+def test_train_does_not_replace_other_kinds_of_models(corpus, tmp_path, name):
+    from tests.golden import golden
+
+    folder = golden(name, tmp_path)
+    before = {p.name: p.read_bytes() for p in folder.iterdir()}
+    assert "another kind of model" in error("train", corpus, "--out", folder, *SMALL)
+    assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
 
 
 # The application

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import sys
 
 import pytest
@@ -115,6 +116,24 @@ def test_it_can_refer_to_the_model(folder, tmp_path):
     run("tag", "evaluate", tmp_path / "t", folder / "test.conll")
 
 
+def test_info_summarizes_a_tagger(folder, tmp_path):
+    summary = json.loads(run("info", folder / "tagger", "--json").stdout)
+    tagger = Tagger.load(folder / "tagger")
+    assert summary["training_words"] == len(tagger.words_)
+    assert summary["parameters"]["c1"] == 0.2
+    assert summary["context_features"]["clusters"] == [4, 8]
+    assert "clusters word4, word8, document4" in run("info", folder / "tagger").stdout
+    assert "standard features only" in run("info", folder / "plain").stdout
+    shutil.copytree(folder / "tagger", tmp_path / "t")
+    assert "verified   10 files" in run("info", tmp_path / "t", "--verify").stdout
+    weights = tmp_path / "t" / "model" / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    assert "model/weights.safetensors: the checksum differs" in error(
+        "info", tmp_path / "t", "--verify"
+    )
+    run("info", tmp_path / "t")
+
+
 def test_errors_in_one_line(folder, tmp_path, monkeypatch):
     train = folder / "train.conll"
     narrow = tmp_path / "narrow.conll"
@@ -130,14 +149,18 @@ def test_errors_in_one_line(folder, tmp_path, monkeypatch):
     assert "'tag' is not a valid tag" in error("tag", "train", tmp_path / "bad.conll", *out)
     assert "broken.conll" in error("tag", "train", tmp_path / "broken.conll", *out)
     assert "No such file" in error("tag", "train", tmp_path / "nothing", *out)
-    assert "other things (x)" in error("tag", "train", train, "--out", tmp_path / "full")
-    assert "no such folder" in error("tag", "train", train, *out, "--model", tmp_path / "m")
+    assert "is not a model and holds x" in error("tag", "train", train, "--out", tmp_path / "full")
+    assert "folder does not exist" in error("tag", "train", train, *out, "--model", tmp_path / "m")
     model = ("--model", folder / "model")
     assert "--clusters" in error("tag", "train", train, *out, *model, "--clusters", "4,x")
     assert "unknown cleaning step" in error("tag", "train", train, *out, *model, "--clean", "lowr")
     assert "pass it with --model" in error("tag", "train", train, *out, "--clean", "lower")
     assert not (tmp_path / "t").exists()
-    assert "no tagger" in error("tag", "evaluate", folder / "model", train)
+    assert "is not a tagger" in error("tag", "evaluate", folder / "model", train)
+    message = error("tag", "train", train, "--out", folder / "model")
+    assert "another kind of model, conec.ContextEncoder" in message
+    message = error("train", folder / "train.conll", "--out", folder / "plain")
+    assert "another kind of model, conec.ner.Tagger" in message
     assert "2 columns, word, pos" in error("tag", "apply", folder / "tagger", narrow)
     monkeypatch.setitem(sys.modules, "pycrfsuite", None)
     assert "similarity-encoders[ner]" in error("tag", "train", train, *out)

@@ -59,7 +59,7 @@ def test_the_demonstration(tmp_path):
 
 def test_unseen_words_are_unseen_and_stand_in_their_documents():
     training, new = demo.read("lee_background.cor"), demo.read("lee.cor")
-    chosen = demo.unseen_words(training, new, n=5, least=3)
+    chosen = demo.unseen_words(training, new, n=5, min_count=3)
     assert len(chosen) == 5
     seen = {token for document in training for token in document}
     for word, documents in chosen.items():
@@ -91,6 +91,18 @@ def test_a_model_that_came_back_different_is_noticed():
     other.W1[1, 1] += 1
     with pytest.raises(RuntimeError, match="differs"):
         demo.check_equal(one, other)
+
+
+def test_the_demonstration_replaces_nothing_of_others(tmp_path):
+    (tmp_path / "map.png").write_bytes(b"a map of the town")
+    with pytest.raises(FileExistsError, match=r"map\.png"):
+        demo.main(tmp_path)
+    assert (tmp_path / "map.png").read_bytes() == b"a map of the town"
+    other = tmp_path / "other"
+    (other / "model").mkdir(parents=True)
+    (other / "model" / "thesis.tex").write_text("years of work")
+    with pytest.raises(FileExistsError, match=r"thesis\.tex"):
+        demo.main(other)
 
 
 # Pictures

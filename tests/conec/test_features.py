@@ -69,7 +69,7 @@ def test_a_token_that_cleaning_leaves_nothing_of_stays():
 
 @pytest.mark.parametrize("bad", ["a text", ["a", [("b",)]], [["a", "b"]], [[()]]], ids=str)
 def test_other_documents_are_refused(bad):
-    with pytest.raises(TypeError, match="a document is|a sentence is"):
+    with pytest.raises(TypeError, match="a document must be|a sentence must be"):
         sentences(bad)
 
 
@@ -179,7 +179,7 @@ def test_a_feature_has_to_name_each_token():
     vocabulary = FeatureVocabulary([lambda _: [["x"]]])
     with pytest.raises(ValueError, match="<lambda> gives names for 1 tokens.*has 2"):
         vocabulary.encode(sentences(["a", "b"]))
-    with pytest.raises(TypeError, match="a feature is a function"):
+    with pytest.raises(TypeError, match="a feature must be a function"):
         ExtendedContextEncoder(["case"])
 
 

@@ -20,6 +20,8 @@ from conec.features import Case, PartOfSpeech
 from conec.ner import ContextFeatures, Tagger, convert, novelty_scores, standard_features
 from corpora.cleaning import Pipeline
 from tests.conec.ner_texts import FRUIT, TOWNS, groups, sentences, trained
+from tests.golden import EXPECTED, golden
+from tests.model_folders import reseal
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +197,10 @@ def test_saved_taggers_do_the_same(learned, tmp_path):
     tagger, words, _ = learned
     tagger.save(tmp_path / "t")
     names = {path.name for path in (tmp_path / "t").iterdir()}
-    assert names == {"tagger.json", "words.json", "field.crfsuite", "groups.safetensors", "model"}
+    assert names == {
+        "tagger.json", "words.json", "field.crfsuite", "groups.safetensors", "model",
+        "manifest.json",
+    }  # fmt: skip
     other = Tagger.load(tmp_path / "t")
     unseen = [["trains", "leave", "zorbville", "old", "station"]]
     for text in (words, unseen):
@@ -221,7 +226,7 @@ def test_a_tagger_can_refer_to_its_model(crfsuite, model, tmp_path):
     assert not (tmp_path / "t" / "model").exists()
     assert Tagger.load(tmp_path / "t").predict(words) == tagger.predict(words)
     shutil.rmtree(tmp_path / "m")
-    with pytest.raises(conec.ModelError, match="Context Encoder is gone"):
+    with pytest.raises(conec.ModelError, match="Context Encoder .* does not exist any more"):
         Tagger.load(tmp_path / "t")
     tagger = Tagger(groups(model), max_iterations=2).fit(words, tags)
     with pytest.raises(ValueError, match="no folder to refer to"):
@@ -232,7 +237,7 @@ def test_a_tagger_can_refer_to_its_model(crfsuite, model, tmp_path):
 def test_a_function_among_the_steps_is_not_saved(crfsuite, model, tmp_path):
     words, tags = sentences(20, 1)
     tagger = Tagger(groups(model, clean=[str.lower]), max_iterations=2).fit(words, tags)
-    with pytest.raises(ValueError, match="function among the steps"):
+    with pytest.raises(ValueError, match="clean contains a function"):
         tagger.save(tmp_path / "t")
 
 
@@ -245,13 +250,16 @@ def test_other_folders_are_not_replaced(learned, tmp_path):
 
 
 def test_what_is_no_tagger(crfsuite, tmp_path):
-    with pytest.raises(FileNotFoundError, match="no such folder"):
+    with pytest.raises(FileNotFoundError, match="folder does not exist"):
         Tagger.load(tmp_path / "t")
-    with pytest.raises(conec.ModelError, match="no tagger"):
+    with pytest.raises(conec.ModelError, match="is not a tagger"):
         Tagger.load(tmp_path)
     (tmp_path / "tagger.json").write_text("{}")
-    with pytest.raises(conec.ModelError, match="does not say so"):
+    with pytest.raises(conec.ModelError, match="is not a tagger"):
         Tagger.load(tmp_path)
+    conec.ContextEncoder(vector_size=4).build_vocab_from_freq({"a": 9}).save(tmp_path / "m")
+    with pytest.raises(conec.ModelError, match=r"is not a tagger: .*conec\.ContextEncoder"):
+        Tagger.load(tmp_path / "m")
 
 
 @pytest.mark.parametrize("name", ["words.json", "field.crfsuite", "groups.safetensors"])
@@ -272,13 +280,10 @@ def test_damage_is_found(learned, tmp_path, name, damage):
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("format_version", 99, "update it"),
-        ("format", "other", "does not say so"),
         ("parameters", {"c1": -1}, "c1"),
         ("parameters", {"c9": 1}, "c9"),
         ("parameters", None, "damaged"),
         ("n_columns", 7, "damaged"),
-        ("sha256", {}, "not as it was written"),
         ("features", {"a": 0.5}, "damaged"),
         ("features", [1], "damaged"),
     ],
@@ -287,8 +292,64 @@ def test_damaged_descriptions(learned, tmp_path, key, value, message):
     learned[0].save(tmp_path / "t")
     path = tmp_path / "t" / "tagger.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
+    with pytest.raises(conec.ModelError, match=r"tagger\.json is damaged"):
+        Tagger.load(tmp_path / "t")
+    reseal(tmp_path / "t")
     with pytest.raises(conec.ModelError, match=message):
         Tagger.load(tmp_path / "t")
+
+
+@pytest.mark.parametrize(
+    ("header", "message"),
+    [({"version": 99}, "update it"), ({"kind": "other"}, "is not a tagger")],
+)
+def test_other_formats(learned, tmp_path, header, message):
+    learned[0].save(tmp_path / "t")
+    reseal(tmp_path / "t", **header)
+    with pytest.raises(conec.ModelError, match=message):
+        Tagger.load(tmp_path / "t")
+
+
+def test_flipped_weights_of_the_encoder_are_found_on_request(learned, tmp_path):
+    learned[0].save(tmp_path / "t")
+    path = tmp_path / "t" / "model" / "weights.safetensors"
+    content = bytearray(path.read_bytes())
+    content[-3] ^= 1
+    path.write_bytes(content)
+    Tagger.load(tmp_path / "t")
+    with pytest.raises(conec.ModelError, match=r"weights\.safetensors"):
+        Tagger.load(tmp_path / "t", verify=True)
+
+
+@pytest.mark.parametrize("name", ["tagger", "tagger_with_model"])
+def test_taggers_of_the_first_format(crfsuite, tmp_path, name):
+    folder = golden(name, tmp_path)
+    expected = EXPECTED[name]
+    tagger = Tagger.load(folder)
+    assert tagger.predict(expected["sentences"]) == expected["tags"]
+    assert Tagger.load(folder, verify=True).predict(expected["sentences"]) == expected["tags"]
+    tagger.save(folder)  # in the present format, over the earlier one
+    assert (folder / "manifest.json").exists()
+    assert Tagger.load(folder, verify=True).predict(expected["sentences"]) == expected["tags"]
+    damaged = golden(name, tmp_path / "damaged")
+    path = damaged / "words.json"
+    path.write_bytes(path.read_bytes().replace(b"rome", b"roma"))
+    with pytest.raises(conec.ModelError, match=r"words\.json is damaged.*checksum"):
+        Tagger.load(damaged)
+
+
+def test_numpy_values_are_saved_and_others_are_refused_at_once(crfsuite, model, tmp_path):
+    words, tags = sentences(20, 1)
+    features = groups(model, clusters=np.array([2, 3]), a=np.float32(0.5))
+    tagger = Tagger(features, c1=np.float64(0.2), max_iterations=np.int64(3)).fit(words, tags)
+    tagger.save(tmp_path / "t")
+    loaded = Tagger.load(tmp_path / "t")
+    assert (loaded.c1, loaded.max_iterations, loaded.features_.a) == (0.2, 3, 0.5)
+    assert loaded.predict(words) == tagger.predict(words)
+    tagger.set_params(window={1, 2})
+    with pytest.raises(TypeError, match="window"):
+        tagger.save(tmp_path / "t")
+    assert Tagger.load(tmp_path / "t").window == 2
 
 
 # What is scored apart

@@ -250,6 +250,29 @@ def test_bytes_do_not_depend_on_workers(big: str) -> None:
     assert not list(Path().glob(".*"))
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_what_a_killed_command_leaves_goes(tmp_path: Path, number: int) -> None:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    (folder / "a.txt").write_text("the quick brown fox jumps over the lazy dog\n" * 450_000)
+    command = ["convert", "a.txt", "--workers", "2", "--out", "out.jsonl"]
+    process = start(*command, cwd=folder)
+    while not any(folder.glob(".tmp-corpora-*/*")):
+        time.sleep(0.01)
+        assert process.poll() is None
+    process.send_signal(number)
+    process.communicate()
+    assert process.returncode == (143 if number == signal.SIGTERM else -number)
+    names = sorted(path.name for path in folder.iterdir())
+    if number == signal.SIGTERM:
+        assert names == ["a.txt"]
+    else:
+        assert "out.jsonl" not in names
+        time.sleep(1)  # the workers end
+        assert start(*command, cwd=folder).communicate() == (None, b"")
+        assert sorted(path.name for path in folder.iterdir()) == ["a.txt", "out.jsonl"]
+
+
 @pytest.mark.parametrize("how", SERIALIZERS)
 def test_shards_give_what_the_whole_gives(big: str, how: str) -> None:
     source = "many/*" if how == "conll-rows" else big

@@ -242,6 +242,42 @@ def test_interrupt_ends_it_quietly(corpus: Corpus) -> None:
     assert err == ""
 
 
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_workers_end_with_their_parent(corpus: Corpus, number: int) -> None:
+    code = (
+        "import os, sys, time, corpora\n"
+        "from corpora.parallel import map_shards\n"
+        "def work(corpus):\n"
+        "    os.write(1, b'%d\\n' % os.getpid())\n"
+        "    time.sleep(60)\n"
+        "list(map_shards(work, corpora.open(sys.argv[1]), workers=2, shard_bytes=3000))\n"
+    )
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, corpus.source],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        cwd=Path(__file__).parents[2],
+    )
+    assert process.stdout is not None
+    workers = [int(process.stdout.readline()) for _ in range(2)]
+    assert all(map(is_running, workers))
+    process.send_signal(number)
+    process.wait()
+    process.stdout.close()
+    end = time.monotonic() + 20
+    while any(map(is_running, workers)):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def is_running(process: int) -> bool:
+    try:
+        state = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
 def test_script_without_main_guard(corpus: Corpus, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(

@@ -12,10 +12,14 @@ pytest.importorskip("torch")
 DOCS = Path(__file__).parent.parent.parent / "docs" / "simec.md"
 
 
-def test_the_first_example_runs(tmp_path, monkeypatch):
+def test_the_examples_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    code = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)[0]
+    blocks = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)
     names: dict = {}
-    exec(compile(code, DOCS.name, "exec"), names)
+    exec(compile(blocks[0], DOCS.name, "exec"), names)
+    (long_run,) = (block for block in blocks if "checkpoint=" in block)
+    exec(compile(long_run, DOCS.name, "exec"), names)
+    assert len(capsys.readouterr().out.split()) == len(names["deep"].loss_curve_) == 4
+    assert (tmp_path / "run" / "weights.safetensors").is_file()
     assert names["Y"].shape == (297, 10)
     assert (tmp_path / "digits" / "weights.safetensors").is_file()

@@ -108,6 +108,22 @@ def test_encoders_move_between_devices(tmp_path):
     np.testing.assert_allclose(loaded.transform(X), encoder.transform(X), rtol=1e-4, atol=1e-4)
 
 
+def test_a_resumed_run_ends_where_the_whole_run_does(tmp_path):
+    X, S = data()
+    given = {"hidden_layers": (16,), "max_iter": 6, "random_state": 0, "device": "cuda"}
+
+    def interrupt(encoder):
+        if len(encoder.loss_curve_) == 3:
+            raise KeyboardInterrupt
+
+    whole = fit(SimilarityEncoder(4, **given), X, S)
+    with pytest.raises(KeyboardInterrupt):
+        fit(SimilarityEncoder(4, **given), X, S, checkpoint=tmp_path / "m", callbacks=interrupt)
+    resumed = fit(SimilarityEncoder(device="cuda"), X, S, resume_from=tmp_path / "m")
+    np.testing.assert_allclose(resumed.loss_curve_, whole.loss_curve_, rtol=1e-4)
+    assert next(resumed.module_.parameters()).device.type == "cuda"
+
+
 @pytest.mark.parametrize("form", list(PREDICTORS))
 def test_predictors(form, tmp_path):
     train, test = graph.chain()
@@ -164,7 +180,7 @@ def test_explanations():
     )
     for device in DEVICES:
         encoder.module_.to(device)
-        encoder._device_ = torch.device(device)
+        encoder.device_ = torch.device(device)
         said = explain_similarity(encoder, X[:1], X[1:2])
         found.append((said.first.relevances, said.second.relevances))
     np.testing.assert_allclose(found[1][0], found[0][0], rtol=1e-3, atol=1e-4)

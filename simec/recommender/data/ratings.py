@@ -11,8 +11,8 @@ from scipy import sparse
 
 from corpora.checks import check_choice
 from corpora.errors import warn
+from simec.types import IntArray
 
-IntArray = npt.NDArray[np.int64]
 Duplicates = Literal["last", "mean", "error"]
 
 

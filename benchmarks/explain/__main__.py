@@ -1,0 +1,5 @@
+"""``python -m benchmarks.explain``."""
+
+from benchmarks.explain.benchmark import main
+
+main()

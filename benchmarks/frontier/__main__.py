@@ -1,0 +1,5 @@
+"""``python -m benchmarks.frontier``."""
+
+from benchmarks.frontier.benchmark import main
+
+main()

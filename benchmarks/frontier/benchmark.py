@@ -1,0 +1,307 @@
+"""Quality against speed: shared noise words K x batch B x learning rate, and gensim.
+
+Each is trained with the default rates of words, which fall with their counts. With the
+default batch, each is also trained with the same rate for all words ("plain"), which is
+lower.
+
+Quality is that of `--epochs` of training with one worker; its summary is the mean of
+analogies, WordSim-353, SimLex-999 and MEN, each divided by gensim's on the same text, so
+that 1 is as good as gensim. Speed is measured apart: one epoch, alone on the machine,
+training only (the text is encoded once for all runs), for each K and B, as it does not
+depend on the learning rate; gensim's is its faster way, from a file or from lists in
+memory. Words are those of the text, before subsampling.
+
+What was measured is kept in a file of JSON lines beside the results, so that a run that
+was interrupted goes on where it stopped. Delete it after a change of the code.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+
+from benchmarks.common import (
+    QUICK_DOCUMENTS,
+    Result,
+    Table,
+    at_least_one,
+    machine,
+    number,
+    over_runs,
+    parser,
+    report,
+    versions,
+)  # fmt: skip
+from benchmarks.frontier.chart import draw, pareto, points_of, speed_name
+from benchmarks.material import QUALITY, encoded, known, load, missing_quality, plain_text, quality
+from benchmarks.runs import Measured, Task, apart
+from benchmarks.train_speed.trainers import SETTINGS, compile_kernels, training_rate
+from conec.config import Config
+
+SHARED = [12, 16, 20, 24, 32]
+BATCH = [32, 64, 128]
+ALPHA = [0.3, 0.45, 0.6, 0.75]
+PLAIN = [0.1, 0.15, 0.2]  # with alpha_exponent=0
+EPOCHS = 5
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = _arguments(argv)
+    if missing := missing_quality():
+        raise SystemExit(f"the frontier is about quality: fetch {', '.join(missing)}")
+    with tempfile.TemporaryDirectory(prefix="frontier-") as name:
+        folder = Path(name)
+        corpus = plain_text(
+            args.corpus, folder / "corpus.txt", QUICK_DOCUMENTS if args.quick else None
+        )
+        encoded(folder / "corpus.txt", folder, SETTINGS["min_count"])
+        cache = Cache(None if args.json is None else args.json.with_suffix(".jsonl"), corpus)
+        tasks = _tasks(args)
+        found = _measure(tasks, folder, cache, args.workers_in_parallel)
+    results = _results(tasks, found)
+    protocol = {
+        **SETTINGS, "epochs": args.epochs, "seeds": args.seeds, "quick": args.quick,
+        "shared": args.shared, "batch_size": args.batch, "alpha": args.alpha, "plain": args.plain,
+        "workers": 1, "speed": "one epoch of training alone, of each shared and batch_size",
+    }  # fmt: skip
+    by_name = {result.name: result for result in results}
+    report(
+        "frontier", protocol, corpus, results, args.json, tables=[_table(by_name)],
+        chart=lambda path: draw(by_name, path),
+    )  # fmt: skip
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    p = parser(__doc__, seeds=1)
+    for name, kind, values in (
+        ("shared", at_least_one, SHARED),
+        ("batch", at_least_one, BATCH),
+        ("alpha", float, ALPHA),
+        ("plain", float, PLAIN),
+    ):
+        p.add_argument(f"--{name}", type=kind, nargs="+", help=f"values to try ({values})")
+    p.add_argument("--epochs", type=at_least_one, default=EPOCHS, help="passes over the text (5)")
+    p.add_argument(
+        "--workers-in-parallel", type=at_least_one, default=1, metavar="N",
+        help="runs at once where quality is measured, not speed (1)",
+    )  # fmt: skip
+    args: argparse.Namespace = p.parse_args(argv)
+    args.shared = args.shared or ([16, 32] if args.quick else SHARED)
+    args.batch = args.batch or ([64] if args.quick else BATCH)
+    args.alpha = args.alpha or ([0.3, 0.6] if args.quick else ALPHA)
+    args.plain = args.plain or ([0.1] if args.quick else PLAIN)
+    return args
+
+
+def _tasks(args: argparse.Namespace) -> list[Task]:
+    """All runs: those for speed first, in rounds over the grid."""
+    grid = [(k, b) for k in args.shared for b in args.batch]
+    seeds = range(1, args.seeds + 1)
+    tasks: list[Task] = []
+    for seed in seeds:
+        tasks += [
+            {"what": "gensim-speed", "seed": seed, "lists": lists, "epochs": 1}
+            for lists in (False, True)
+        ]
+        tasks += [
+            {"what": "speed", "seed": seed, "shared": k, "batch_size": b, "epochs": 1}
+            for k, b in grid
+        ]
+    for seed in seeds:
+        tasks.append({"what": "gensim-quality", "seed": seed, "epochs": args.epochs})
+        tasks += [
+            {
+                "what": "quality", "seed": seed, "shared": k, "batch_size": b, key: alpha,
+                "epochs": args.epochs,
+            }
+            for k, b in grid
+            for key in ("alpha", "plain")
+            for alpha in getattr(args, key)
+            if key == "alpha" or b == Config.batch_size
+        ]  # fmt: skip
+    return tasks
+
+
+class Cache:
+    """What was measured, by task, corpus, settings, machine and versions, in JSON lines."""
+
+    def __init__(self, path: Path | None, corpus: dict[str, Any]) -> None:
+        self._path = path
+        self._about = {
+            "corpus": corpus, "settings": SETTINGS, "machine": machine(), "versions": versions()
+        }  # fmt: skip
+        self._found: dict[str, Measured] = {}
+        if path is not None and path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                try:
+                    entry = json.loads(line)
+                except ValueError:  # cut short by an interruption
+                    continue
+                self._found[json.dumps(entry["of"], sort_keys=True)] = entry["found"]
+
+    def _key(self, task: Task) -> str:
+        return json.dumps({"task": task, **self._about}, sort_keys=True)
+
+    def get(self, task: Task) -> Measured | None:
+        """What was measured, if it was."""
+        return self._found.get(self._key(task))
+
+    def put(self, task: Task, found: Measured) -> None:
+        """Keep what was measured."""
+        key = self._key(task)
+        self._found[key] = found
+        if self._path is not None:
+            with open(self._path, "a", encoding="utf-8") as file:
+                file.write(json.dumps({"of": json.loads(key), "found": found}) + "\n")
+
+
+def _measure(
+    tasks: list[Task], folder: Path, cache: Cache, at_once: int
+) -> dict[str, list[Measured]]:
+    from tqdm import tqdm
+
+    def run(task: Task) -> Measured:
+        function = "gensim" if task["what"].startswith("gensim") else "ours"
+        return apart(
+            f"benchmarks.frontier.benchmark:run_{function}", {**task, "folder": str(folder)}
+        )
+
+    left = [task for task in tasks if cache.get(task) is None]
+    with tqdm(total=len(tasks), initial=len(tasks) - len(left), desc="runs", unit="run") as bar:
+        for task in left:
+            if task["what"].endswith("speed"):
+                bar.set_postfix_str(label(task))
+                cache.put(task, run(task))
+                bar.update()
+        with ThreadPoolExecutor(at_once) as executor:
+            futures = {
+                executor.submit(run, task): task
+                for task in left
+                if task["what"].endswith("quality")
+            }
+            try:
+                for future in as_completed(futures):
+                    cache.put(futures[future], future.result())
+                    bar.set_postfix_str(label(futures[future]))
+                    bar.update()
+            except BaseException:
+                executor.shutdown(cancel_futures=True)
+                raise
+    found: dict[str, list[Measured]] = {}
+    for task in tasks:
+        measured = cache.get(task)
+        assert measured is not None
+        found.setdefault(label(task), []).append(measured)
+    return found
+
+
+def label(task: Task) -> str:
+    """Name of a task, the same for all seeds."""
+    name = str(task["what"])
+    if "lists" in task:
+        name += ".lists" if task["lists"] else ".file"
+    for key, letter in (("shared", "K"), ("batch_size", "B"), ("alpha", "a"), ("plain", "p")):
+        if key in task:
+            name += f".{letter}{task[key]}"
+    return name
+
+
+# One run, in a process of its own
+
+
+def run_ours(task: Task) -> Measured:
+    """Train on the encoded text; "diverged" says that there are no vectors to test."""
+    import conec
+    from conec.training.loop import TrainingDiverged
+
+    settings = {**SETTINGS, "shared": task["shared"], "batch_size": task["batch_size"]}
+    if "alpha" in task:
+        settings["alpha"] = task["alpha"]
+    if "plain" in task:
+        settings |= {"alpha": task["plain"], "alpha_exponent": 0}
+    words, stream = load(task["folder"])
+    model = conec.ContextEncoder(**settings, epochs=task["epochs"], seed=task["seed"])
+    model.build_vocab_from_freq(words)
+    compile_kernels({k: v for k, v in settings.items() if not k.startswith("alpha")})
+    start = time.perf_counter()
+    try:
+        model.train(stream, learn_map=False)
+    except TrainingDiverged as error:
+        return {"diverged": str(error)}
+    seconds = time.perf_counter() - start
+    if not np.isfinite(model.W1).all():
+        return {"diverged": "W1 is not finite"}
+    scores = quality(model.wv) if task["what"] == "quality" else {}
+    return {"words": stream.n_raw, "epochs": task["epochs"], "train_s": seconds, **scores}
+
+
+def run_gensim(task: Task) -> Measured:
+    """Train gensim on the plain text, with its default learning rate."""
+    from benchmarks.train_speed.trainers import gensim
+
+    return gensim(
+        {
+            **task, "text": str(Path(task["folder"]) / "corpus.txt"), "settings": SETTINGS,
+            "workers": 1, "quality": task["what"] == "gensim-quality",
+        }
+    )  # fmt: skip
+
+
+# What comes of it
+
+
+def _results(tasks: list[Task], found: dict[str, list[Measured]]) -> list[Result]:
+    gensim = found["gensim-quality"]
+    if any(run[measure] is None for run in gensim for measure in QUALITY):
+        raise SystemExit("gensim's vectors know too few of the words that quality is about")
+    reference = {measure: mean(run[measure] for run in gensim) for measure in QUALITY}
+    faster = [
+        max(training_rate(a), training_rate(b))
+        for a, b in zip(found["gensim-speed.file"], found["gensim-speed.lists"], strict=True)
+    ]
+    results = [over_runs("words_per_s.gensim", faster, "words/s", middle=True)]
+    results += _scores("gensim", gensim, reference)
+    for name in dict.fromkeys(map(label, tasks)):
+        kind, _, rest = name.partition(".")
+        if kind == "speed":
+            rates = [training_rate(run) for run in found[name] if "diverged" not in run]
+            row = Result(f"words_per_s.{rest}", None, "words/s")
+            if rates:
+                row = over_runs(row.name, rates, "words/s", middle=True)
+            results.append(row)
+        elif kind == "quality":
+            results += _scores(rest, found[name], reference)
+    return results
+
+
+def _scores(name: str, runs: list[Measured], reference: dict[str, float]) -> list[Result]:
+    diverged = sum("diverged" in run for run in runs)
+    results = [Result(f"diverged.{name}", diverged / len(runs), "share", n=len(runs))]
+    for measure in QUALITY:
+        values = known(run.get(measure) for run in runs)
+        row = Result(f"{measure}.{name}", None, "share")
+        results.append(over_runs(row.name, values, "share") if len(values) == len(runs) else row)
+    summary = Result(f"quality.{name}", None, "of gensim")
+    if all(row.value is not None for row in results) and min(reference.values()) > 0:
+        means = [mean(run[m] / reference[m] for m in QUALITY) for run in runs]
+        summary = over_runs(summary.name, means, "of gensim")
+    return [*results, summary]
+
+
+def _table(found: dict[str, Result]) -> Table:
+    points = {k: v for k, v in points_of(found, "quality").items() if k != "gensim"}
+    front = {list(points)[i] for i in pareto(list(points.values()))}
+    rows = []
+    for name in [name.partition(".")[2] for name in found if name.startswith("quality.")]:
+        speed = found.get(f"words_per_s.{speed_name(name)}")
+        scores = [number(found.get(f"{measure}.{name}")) for measure in ("quality", *QUALITY)]
+        rows.append([name, number(speed, 1e-3, 0), *scores, "front" if name in front else ""])
+    return Table(("configuration", "thousand words/s", "of gensim", *QUALITY, ""), rows)

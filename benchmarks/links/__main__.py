@@ -1,0 +1,5 @@
+"""``python -m benchmarks.links``."""
+
+from benchmarks.links.benchmark import main
+
+main()

@@ -1,0 +1,5 @@
+"""``python -m benchmarks.recommender``."""
+
+from benchmarks.recommender.benchmark import main
+
+main()

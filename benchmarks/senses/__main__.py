@@ -1,0 +1,5 @@
+"""``python -m benchmarks.senses``."""
+
+from benchmarks.senses.benchmark import main
+
+main()

@@ -1,0 +1,245 @@
+"""Time of a Similarity Encoder to the same test error, beside a loop in PyTorch and scikit-learn.
+
+Every run is a process of its own; in a round ours and the loop run once, and ratios are taken
+within rounds. What has no seed, of scikit-learn, runs once in all. Three tasks, each with the
+first 2,000 training points as targets, centred and scaled:
+
+- mnist: 8,000 images and 2,000 to test, RBF similarities
+- mnist_labels: the same, class-label similarities
+- newsgroups: 20 newsgroups as TF-IDF (CSR), class-label similarities
+
+Trainers:
+
+- ours: SimilarityEncoder. Its time is that of a whole call of `fit`, for several numbers of epochs.
+- loop: the same network as research code trains it: DataLoader over a TensorDataset (text: each
+  message made dense as it is asked for), batches of 32, Adam
+- kernel_pca: scikit-learn's KernelPCA of the full matrix, and Ridge from features to embeddings
+- svd: scikit-learn's TruncatedSVD of the targets, and Ridge
+
+The error is that of predictions for test points. `ratio.loop` takes the error that the loop has
+after its training: the time at which it first had it, over the shortest `fit` of ours that is as
+good. `ratio.kernel_pca` and `ratio.svd` do the same with theirs; `ratio.loop.back` takes the best
+error of ours. Where the other never gets there it has all of its time, and the ratio is a lower
+bound (`reached` says in what share of rounds it does).
+
+A second block (`benchmarks.simec_speed.scaling`) measures how time and memory grow; a third, on a
+GPU if there is one, rows trained per second, also as a share of the speed of matrix products.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from benchmarks import charts, simec_data
+from benchmarks.common import Result, Table, number, over_runs, report
+from benchmarks.runs import Measured, apart, rounds
+from benchmarks.simec_speed import scaling as simec_scaling
+from benchmarks.simec_speed import trainers as simec_trainers
+
+TARGETS = 2000
+TASKS: dict[str, dict[str, Any]] = {
+    "mnist": {
+        "d": 10, "hidden": (200,), "activation": "relu",
+        "ours": {"batch_size": 128, "learning_rate": 5e-3}, "epochs": (1, 2, 3, 4, 8),
+        "loop": {"batch_size": 32, "learning_rate": 1e-3, "epochs": 15},
+    },
+    "mnist_labels": {
+        "d": 10, "hidden": (200,), "activation": "relu",
+        "ours": {"batch_size": 64, "learning_rate": 5e-3}, "epochs": (2, 3, 4, 6, 8),
+        "loop": {"batch_size": 32, "learning_rate": 1e-3, "epochs": 15},
+    },
+    "newsgroups": {
+        "d": 20, "hidden": (100,), "activation": "relu",
+        "ours": {"batch_size": 256, "learning_rate": 4e-3}, "epochs": (1, 2, 3),
+        "loop": {"batch_size": 32, "learning_rate": 1e-3, "epochs": 2},
+    },
+}  # fmt: skip
+TRAINERS = ("ours", "loop", "kernel_pca", "svd")
+FUNCTIONS = {
+    name: f"benchmarks.simec_speed.trainers:{'truncated_svd' if name == 'svd' else name}"
+    for name in TRAINERS
+}
+
+Runs = dict[str, list[Measured]]
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the benchmark."""
+    args = _arguments(argv)
+    with tempfile.TemporaryDirectory(prefix="simec-speed-") as name:
+        folder = Path(name)
+        targets = 200 if args.quick else TARGETS
+        about = {}
+        if any(task.startswith("mnist") for task in args.tasks):
+            size = 600 if args.quick else 10_000
+            about["mnist"] = simec_trainers.mnist(folder, args.data, size, targets, 1)
+        if "newsgroups" in args.tasks:
+            some = 400 if args.quick else None
+            about["newsgroups"] = simec_trainers.newsgroups(folder, args.data, some, targets, 1)
+        runs = {
+            task: rounds(args.seeds, _plan(task, folder, args.quick, TRAINERS[:2]))
+            | rounds(1, _plan(task, folder, args.quick, TRAINERS[2:]))
+            for task in args.tasks
+        }
+    grown = simec_scaling.measure(args.quick) if args.scaling else {}
+    on_devices = simec_scaling.devices(args.quick) if args.scaling else {}
+    results = [row for task, found in runs.items() for row in results_of(task, found)]
+    results += [row for row in _shares(runs) if row.value is not None]
+    results += simec_scaling.results(grown) + simec_scaling.device_results(on_devices)
+    found = {row.name: row for row in results}
+    notes = [] if on_devices.get("gpu") else ["There is no GPU here: figures of one are left out."]
+    report(
+        "simec_speed", {"tasks": TASKS, "seeds": args.seeds, "quick": args.quick}, about, results,
+        args.json, tables=_tables(args.tasks, found), notes=notes if args.scaling else [],
+        chart=lambda path: draw(runs, found, path),
+    )  # fmt: skip
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    p = simec_data.parser(__doc__)
+    p.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))
+    p.add_argument(
+        "--no-scaling", dest="scaling", action="store_false",
+        help="leave out how time and memory grow, and devices",
+    )  # fmt: skip
+    args: argparse.Namespace = p.parse_args(argv)
+    args.tasks = [task for task in TASKS if task in args.tasks]
+    return args
+
+
+def _plan(
+    task: str, folder: Path, quick: bool, trainers: Sequence[str]
+) -> dict[str, Callable[[int], Measured]]:
+    settings = {"folder": str(folder), "data": task, **TASKS[task]}
+    if quick:
+        settings["epochs"] = settings["epochs"][:2]
+        settings["loop"] = {**settings["loop"], "epochs": 1 if task == "newsgroups" else 2}
+
+    def plan(trainer: str) -> Callable[[int], Measured]:
+        return lambda seed: apart(FUNCTIONS[trainer], {**settings, "seed": seed})
+
+    return {trainer: plan(trainer) for trainer in trainers}
+
+
+# What comes of it
+
+
+def time_to(curve: Sequence[Sequence[float]], error: float) -> float | None:
+    """The shortest time of a curve in which the error is as low; None if it never is."""
+    times = [seconds for seconds, reached in curve if reached <= error]
+    return min(times, default=None)
+
+
+def ratio(over: Sequence[Sequence[float]], under: Sequence[Sequence[float]], error: float) -> Any:
+    """Time of one curve to an error over that of another, and whether the first gets there.
+
+    If only the second does, the first has all of its time. None if the second does not.
+    """
+    a, b = time_to(over, error), time_to(under, error)
+    if b is None:
+        return None
+    return (over[-1][0] if a is None else a) / b, a is not None
+
+
+def results_of(task: str, runs: Runs) -> list[Result]:
+    """Ratios, times, errors and memory of one task."""
+    results = []
+
+    def add(name: str, values: Sequence[float], unit: str) -> None:
+        results.append(over_runs(f"{task}.{name}", values, unit, middle=True))
+
+    ours = [run["curve"] for run in runs["ours"]]
+    for other in TRAINERS[1:]:
+        curves = [run["curve"] for run in runs[other]]
+        # what it has after its training
+        pairs = [ratio(a, b, a[-1][1]) for a, b in zip(curves, ours, strict=False)]
+        reached = [pair for pair in pairs if pair is not None]
+        if reached:
+            add(f"ratio.{other}", [value for value, _ in reached], "times")
+        else:
+            results.append(Result(f"{task}.ratio.{other}", None, "times", n=len(pairs)))
+        add(f"reached.{other}", [float(pair is not None) for pair in pairs], "share")
+    back = [
+        ratio(a["curve"], b, min(e for _, e in b)) for a, b in zip(runs["loop"], ours, strict=True)
+    ]
+    add("ratio.loop.back", [value for value, _ in back], "times")
+    add("reached.loop.back", [float(there) for _, there in back], "share")
+    for name in TRAINERS:
+        curves = [run["curve"] for run in runs[name]]
+        add(f"test.mse.{name}", [curve[-1][1] for curve in curves], "MSE")
+        add(f"train.mse.{name}", [run["train"] for run in runs[name]], "MSE")
+        add(f"seconds.{name}", [curve[-1][0] for curve in curves], "s")
+        add(f"memory.{name}", [run["peak_mb"] for run in runs[name]], "MB")
+        if "epoch_s" in runs[name][0]:
+            add(f"epoch.{name}", [run["epoch_s"] for run in runs[name]], "s")
+    return results
+
+
+def _shares(runs: dict[str, Runs]) -> list[Result]:
+    """What share of matrix products an epoch of ours reaches, on dense features."""
+    results = []
+    for task, found in runs.items():
+        if task == "newsgroups":
+            continue
+        t = TASKS[task]
+        shares = [
+            run["rows"] * simec_scaling.operations(784, t["hidden"], t["d"], run["targets"])
+            / run["epoch_s"] / run["sgemm"] / 1e9 if run["epoch_s"] > 0 else 0.0
+            for run in found["ours"]
+        ]  # fmt: skip
+        results.append(over_runs(f"{task}.sgemm_share.ours", shares, "share", middle=True))
+    return results
+
+
+def _tables(tasks: Sequence[str], found: dict[str, Result]) -> list[Table]:
+    tables = []
+    for task in tasks:
+        rows = [
+            [
+                name, number(found[f"{task}.seconds.{name}"], digits=2),
+                number(found[f"{task}.test.mse.{name}"], 1e4, 2),
+                number(found[f"{task}.train.mse.{name}"], 1e4, 2),
+                number(found[f"{task}.memory.{name}"], digits=0),
+                number(found.get(f"{task}.ratio.{name}"), digits=1),
+            ]
+            for name in TRAINERS
+        ]  # fmt: skip
+        header = (task, "s in all", "test MSE × 10⁴", "train", "MB", "times ours")
+        tables.append(Table(header, rows))
+    return tables + simec_scaling.tables(found)
+
+
+def draw(runs: dict[str, Runs], found: dict[str, Result], path: Path) -> None:
+    """Error over time, a panel a task; and how time and memory grow."""
+    grown = simec_scaling.lines(found)
+    figure, panels = charts.figure(
+        1 + (2 if grown else 0), max(len(runs), len(grown)), (13.5, 11 if grown else 4)
+    )
+    columns = len(panels) // (3 if grown else 1)
+    looks = {
+        "ours": ("SimilarityEncoder", charts.BLUE, "o"),
+        "loop": ("PyTorch loop", charts.ORANGE, "v"),
+        "kernel_pca": ("KernelPCA + Ridge", charts.GREEN, "s"),
+        "svd": ("TruncatedSVD + Ridge", charts.PURPLE, "D"),
+    }  # fmt: skip
+    for axes, (task, trainers) in zip(panels, runs.items(), strict=False):
+        for name, (label, color, marker) in looks.items():
+            for i, run in enumerate(trainers[name]):
+                seconds, errors = zip(*run["curve"], strict=True)
+                axes.plot(
+                    seconds, errors, color=color, marker=marker, markersize=4, alpha=0.7,
+                    linewidth=1, label=None if i else label,
+                )  # fmt: skip
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        charts.style(axes, "seconds", "test error", task)
+    for axes in panels[len(runs) : columns]:
+        axes.set_visible(False)
+    if grown:
+        simec_scaling.draw(grown, panels[columns : 2 * columns], panels[2 * columns :])
+    charts.outside_legend(figure, panels[0])
+    charts.save(figure, path)

@@ -1,0 +1,1 @@
+"""Speed, quality and memory of training, beside gensim and others."""

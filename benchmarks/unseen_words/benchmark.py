@@ -1,0 +1,268 @@
+"""Words never seen: definitional nonces, Chimeras, and rare words in 1 to 64 contexts.
+
+The background is trained with the defaults on the text at hand, all three Wikipedia texts,
+from which the rare words of CRW-dev were taken out. All methods have the same vectors, but
+fastText, which reads the word itself, and is trained by gensim on the same text. What the map
+learns from does not include the nonces. Tasks and scores are described in
+`benchmarks.unseen_words.tasks`, methods in `benchmarks.unseen_words.methods`.
+
+Settings were chosen on the train parts (``--part train``); figures are of the test parts: 300
+nonces, 110 trials of each length, and the pairs of half of the rare words of
+CRW-dev that are compared with a known word.
+"""
+
+from __future__ import annotations
+
+import argparse
+import copy
+import re
+import sys
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from benchmarks import charts
+from benchmarks.common import (
+    QUICK_DOCUMENTS,
+    Result,
+    Table,
+    at_least_one,
+    number,
+    over_runs,
+    parser,
+    report,
+)
+from benchmarks.material import encoded, load, require, source
+from benchmarks.runs import Measured, Task, apart
+from benchmarks.unseen_words import tasks
+from benchmarks.unseen_words.methods import METHODS, Method, baselines, of_model
+from benchmarks.unseen_words.tasks import CONTEXTS, DRAWS, LENGTHS, PARTS
+
+if TYPE_CHECKING:
+    from conec import ContextEncoder
+
+TEXTS = ("enwiki2015_text8like", "enwiki2019_featured", "enwiki2019_good_sample")
+TOKEN = re.compile(r"[a-z0-9]+(?:[-'][a-z0-9]+)*")
+VAN_HAUTTE = "Van Hautte et al. 2019, vectors of a full Wikipedia"
+# Chimeras: of the full set; CRW: of CRW itself, which could not be had
+PUBLISHED = {
+    "nonce.mrr.additive_window": 0.036, "nonce.mrr.alacarte": 0.071,
+    "nonce.mrr.alacarte_window": 0.047,
+    "chimera.l2.additive_window": 0.327, "chimera.l4.additive_window": 0.369,
+    "chimera.l6.additive_window": 0.391, "chimera.l2.alacarte": 0.304,
+    "chimera.l4.alacarte": 0.355, "chimera.l6.alacarte": 0.377,
+    "chimera.l2.alacarte_window": 0.306, "chimera.l4.alacarte_window": 0.367,
+    "chimera.l6.alacarte_window": 0.386,
+    "crw.1.additive_window": 0.13, "crw.4.additive_window": 0.18,
+    "crw.16.additive_window": 0.20, "crw.64.additive_window": 0.21,
+    "crw.1.alacarte": 0.19, "crw.4.alacarte": 0.29, "crw.16.alacarte": 0.38,
+    "crw.64.alacarte": 0.40,
+    "crw.1.alacarte_window": 0.22, "crw.4.alacarte_window": 0.33,
+    "crw.16.alacarte_window": 0.41, "crw.64.alacarte_window": 0.44,
+}  # fmt: skip
+ROWS = (
+    "nonce.mrr", "nonce.median", *(f"chimera.{n}" for n in LENGTHS),
+    *(f"crw.{n}" for n in CONTEXTS),
+)  # fmt: skip
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the benchmark."""
+    from tqdm import tqdm
+
+    args = _arguments(argv)
+    require("definitional_nonces", "chimeras", "crw_dev")
+    scores: dict[str, list[float]] = {}
+    with tempfile.TemporaryDirectory(prefix="unseen-words-") as name:
+        folder = Path(name)
+        corpus = background(args.corpus, folder / "corpus.txt", args.quick)
+        encoded(folder / "corpus.txt", folder, 5)
+        task = {
+            "folder": name, "part": args.part, "workers": args.workers, "quick": args.quick,
+        }  # fmt: skip
+        plan = [(seed, "run") for seed in range(1, args.seeds + 1)]
+        plan += [(seed, "form") for seed in range(1, args.fasttext + 1)]
+        for seed, run in tqdm(plan, desc="runs", unit="run"):
+            found = apart(f"benchmarks.unseen_words.benchmark:{run}", {**task, "seed": seed})
+            tqdm.write(f"{run}, seed {seed}: {found}", sys.stderr)
+            for key, value in found.items():
+                scores.setdefault(key, []).append(value)
+    results = [
+        over_runs(
+            key, values, "rank" if "median" in key else "MRR" if "mrr" in key else "Spearman",
+            reference=PUBLISHED.get(key), source=VAN_HAUTTE if key in PUBLISHED else None,
+        )
+        for key, values in scores.items()
+    ]  # fmt: skip
+    protocol = {
+        "parameters": "defaults of ContextEncoder and of learn_map", "part": args.part,
+        "draws": DRAWS, "seeds": args.seeds, "quick": args.quick, "workers": args.workers,
+        "fastText": "gensim, CBOW, the same size, window, negative, sample, min_count, epochs",
+    }  # fmt: skip
+    found = {result.name: result for result in results}
+    report(
+        "unseen_words", protocol, corpus, results, args.json, tables=[_table(found)],
+        chart=lambda path: draw(found, path),
+    )  # fmt: skip
+
+
+def _arguments(argv: list[str] | None) -> argparse.Namespace:
+    p = parser(__doc__, corpus=False)
+    p.add_argument(
+        "--corpus", nargs="+", default=list(TEXTS),
+        help=f"data sets, or text files with a document a line ({' '.join(TEXTS)})",
+    )  # fmt: skip
+    p.add_argument("--part", choices=PARTS, default="test", help="part of the tasks (test)")
+    p.add_argument("--workers", type=at_least_one, default=2, help="threads (2)")
+    p.add_argument(
+        "--fasttext", type=int, default=1, metavar="N",
+        help="seeds of fastText, which takes some 20 minutes each (1)",
+    )  # fmt: skip
+    args: argparse.Namespace = p.parse_args(argv)
+    return args
+
+
+def background(names: list[str], path: Path, quick: bool) -> dict[str, Any]:
+    """Write the text without the rare words to a file, a document a line."""
+    from tqdm import tqdm
+
+    rare = tasks.rare_vocabulary()
+    n_documents = n_words = 0
+    with (
+        open(path, "w", encoding="utf-8") as file,
+        tqdm(desc="unpacking", unit=" words", unit_scale=True) as bar,
+    ):
+        for name in names:
+            for i, document in enumerate(source(name)):
+                if quick and i == QUICK_DOCUMENTS:
+                    break
+                words = TOKEN.findall(" ".join(document).lower())
+                words = [word for word in words if word not in rare]
+                file.write(" ".join(words) + "\n")
+                n_documents += 1
+                n_words += len(words)
+                bar.update(len(words))
+    title = " + ".join(Path(name).name for name in names) + ", without the rare words of CRW-dev"
+    return {"name": title, "documents": n_documents, "tokens": n_words}
+
+
+# Runs, each in a process of its own
+
+
+def run(task: Task) -> Measured:
+    """One seed: the scores of all methods that take contexts alone."""
+    from conec import ContextEncoder
+
+    words, stream = load(task["folder"])
+    model = ContextEncoder(seed=task["seed"], workers=task["workers"])
+    model.build_vocab_from_freq(words).train(stream, learn_map=False)
+    nonces = [nonce.word for part in PARTS for nonce in tasks.read_nonces(part)]
+    plain = copy.copy(model)  # without a map
+    model.learn_map(stream, exclude=nonces)
+    methods = baselines(model, stream, nonces)
+    methods |= {
+        "conec_local": of_model(plain),
+        "conec_map": of_model(model),
+    }
+    asked = tasks.read(task["part"], model)
+    found: Measured = {}
+    for name, method in methods.items():
+        for row, value in scored(model, method, asked, task["quick"]).items():
+            found[f"{row}.{name}"] = value
+    return found
+
+
+def scored(
+    model: ContextEncoder, method: Method, asked: tasks.Tasks, quick: bool
+) -> dict[str, float]:
+    """The scores of one method on all tasks."""
+    index, known = model.vocabulary.index, np.asarray(model.W1)
+    found = {}
+    nonces = [nonce for nonce in asked.nonces if nonce.word in index]
+    vectors = method([nonce.texts for nonce in nonces])
+    ranks = tasks.nonce_ranks(vectors, [index[nonce.word] for nonce in nonces], known)
+    found["nonce.mrr"] = float((1 / ranks).mean())
+    found["nonce.median"] = float(np.median(ranks))
+    for length, trials in asked.chimeras.items():
+        vectors = method([trial.texts for trial in trials])
+        found[f"chimera.{length}"] = tasks.chimera_score(vectors, trials, index, known)
+    rare = asked.rare
+    for n in CONTEXTS[:2] if quick else CONTEXTS:
+        values = []
+        for draw in range(1 if quick else DRAWS):
+            drawn = rare.drawn(n, draw)
+            vectors = method(list(drawn.values()))
+            made = dict(zip(drawn, vectors, strict=True))
+            values.append(tasks.rare_score(made, rare.pairs, index, known))
+        found[f"crw.{n}"] = float(np.mean(values))
+    return found
+
+
+def form(task: Task) -> Measured:
+    """FastText, which makes a vector of the letters of a rare word: the same in all contexts."""
+    from gensim.models import FastText
+    from gensim.models.word2vec import LineSentence
+
+    from conec import ContextEncoder
+
+    c = ContextEncoder().config
+    text = LineSentence(str(Path(task["folder"]) / "corpus.txt"))
+    model = FastText(
+        text, vector_size=c.vector_size, window=c.window, negative=c.negative, sample=c.sample,
+        min_count=c.min_count, epochs=c.epochs, seed=task["seed"], workers=task["workers"],
+    ).wv  # fmt: skip
+    rare = tasks.read_rare_words().part(task["part"], model.key_to_index)
+    made = {word: model[word] for word in rare.texts}
+    score = tasks.rare_score(made, rare.pairs, model.key_to_index, model.vectors)
+    return {f"crw.{n}.fasttext": score for n in (CONTEXTS[:2] if task["quick"] else CONTEXTS)}
+
+
+# Results
+
+
+def _table(found: dict[str, Result]) -> Table:
+    rows = []
+    for row in ROWS:
+        digits = 0 if "median" in row else 3
+        cells = [
+            number(found.get(f"{row}.{method}"), digits=digits) for method in (*METHODS, "fasttext")
+        ]
+        rows.append((row, *cells))
+    return Table(("task", *METHODS, "fasttext"), rows)
+
+
+def draw(found: dict[str, Result], path: Path) -> None:
+    """Nonces and Chimeras as bars, rare words as lines over the number of contexts."""
+    figure, (nonces, chimeras, rare) = charts.figure(1, 3, (13, 4))
+    names = (*METHODS, "fasttext")
+    grey, light, lighter, pale = "#b0b0b0", "#f3b96b", "#f8d9ae", "#8fb0dd"
+    colors = (charts.GREY, grey, charts.ORANGE, light, lighter, pale, charts.BLUE, charts.GREEN)
+    palette = dict(zip(names, colors, strict=True))
+    own = [found[f"nonce.mrr.{method}"] for method in METHODS]
+    charts.bars(nonces, own, list(METHODS), [palette[m] for m in METHODS], scale=100)
+    charts.style(nonces, "mean reciprocal rank × 100", "", "Definitional nonces", grid="x")
+    width = 0.8 / len(METHODS)
+    for i, method in enumerate(METHODS):
+        rows = [found[f"chimera.{length}.{method}"] for length in LENGTHS]
+        chimeras.bar(
+            [x + (i - (len(METHODS) - 1) / 2) * width for x in range(len(LENGTHS))],
+            [row.value for row in rows], 0.9 * width, yerr=[row.sd or 0 for row in rows],
+            color=palette[method], error_kw=charts.ERROR,
+        )  # fmt: skip
+    chimeras.set_xticks(range(len(LENGTHS)), ["2", "4", "6"])
+    charts.style(chimeras, "sentences", "Spearman's correlation", "Chimeras", grid="y")
+    for method in names:
+        points = [(n, found[f"crw.{n}.{method}"]) for n in CONTEXTS if f"crw.{n}.{method}" in found]
+        if points:
+            rare.errorbar(
+                [n for n, _ in points], [row.value for _, row in points],
+                yerr=[row.sd or 0 for _, row in points], color=palette[method], label=method,
+                marker="o", markersize=3.5, elinewidth=1, capsize=2,
+            )  # fmt: skip
+    rare.set_xscale("log", base=2)
+    rare.set_xticks(CONTEXTS, [str(n) for n in CONTEXTS])
+    charts.style(rare, "contexts", "Spearman's correlation", "Rare words (CRW-dev)")
+    charts.outside_legend(figure, rare)
+    charts.save(figure, path)
