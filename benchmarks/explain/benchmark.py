@@ -193,7 +193,7 @@ def _curves(panels: Any, drawn: dict[str, Any]) -> None:
 
 
 def _shoes(panels: Any, drawn: dict[str, Any], X: Any, pairs: Any) -> None:
-    from simec.explain.colours import colours
+    from simec.explain.plotting import colors
 
     for column, (i, j) in enumerate(pairs[: panels.shape[1] // 2]):
         for side, (one, other) in enumerate(((i, j), (j, i))):
@@ -202,7 +202,7 @@ def _shoes(panels: Any, drawn: dict[str, Any], X: Any, pairs: Any) -> None:
             for axes, name in zip(shown[1:], SIMILARITIES, strict=True):
                 encoder, _ = drawn[name]
                 R = encoder.score(MAP_RULES, X[[one]], X[[other]], 0)[0, 0]
-                axes.imshow(colours(R, np.quantile(np.abs(R), 0.995)))
+                axes.imshow(colors(R, np.quantile(np.abs(R), 0.995)))
     for axes, label in zip(panels[:, 0], ("pairs", *SIMILARITIES), strict=True):
         axes.set_ylabel(label)
     for axes in panels.ravel():
@@ -217,7 +217,7 @@ def _named(panels: Any, movies: Movies, data: Path | None) -> None:
     i, *users = movies.most_divided()
     for axes, user in zip(panels, users, strict=False):
         why = explain_prediction(movies.encoder, movies.X[i], user, names=movies.names)
-        why.plot(axes, n=12)
+        why.plot(axes, topn=12)
         axes.set_title(
             f"{movies.titles[i]}, user {movies.users[user]}: {why.value:+.2f}",
             loc="left", fontsize=10,

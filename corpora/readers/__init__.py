@@ -9,14 +9,13 @@ from dataclasses import fields, is_dataclass
 from typing import TypeVar
 
 from corpora.files import is_uri
-from corpora.readers.base import Document, Reader, TaggedDocument, TextFile, text_lines
+from corpora.readers.base import Document, Reader, TaggedDocument, Text, TextFile, text_lines
 from corpora.readers.conll import BREAK, Conll, with_breaks
 from corpora.readers.jsonl import JsonLines
 from corpora.readers.lm1b import BillionWords
 from corpora.readers.parquet import Parquet
 from corpora.readers.reuters import Reuters
 from corpora.readers.stream import ByteStream, archive_members, is_archive, plain_suffix
-from corpora.readers.text import Text
 from corpora.readers.text8 import Text8
 from corpora.readers.wikiextractor import WikiExtractor
 
