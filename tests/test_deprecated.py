@@ -107,6 +107,16 @@ def test_relation_matrices_called_middle():
         assert len(predictor.predict("a", "r", n=1)) == 1
 
 
+def test_centres_of_clusters():
+    import numpy as np
+
+    from conec.ner.clusters import Clusters
+
+    clusters = Clusters.fit(np.eye(3, dtype=np.float32), [2])
+    with pytest.warns(DeprecationWarning, match=r"use Clusters\.centers"):
+        assert clusters.centres is clusters.centers
+
+
 def test_words_in_color():
     import simec.explain as e
 
