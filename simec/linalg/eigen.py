@@ -81,10 +81,10 @@ def _by_lanczos(S: Float64, k: int, part: Part) -> tuple[Float64, Float64] | Non
         deflated = LinearOperator(
             S.shape, lambda x: S @ x - vectors @ (values * (vectors.T @ x)), dtype=np.float64
         )
-        found = eigsh(deflated, 1, which=which, v0=start, tol=1e-6)[0][0]
+        candidate = eigsh(deflated, 1, which=which, v0=start, tol=1e-6)[0][0]
     except ArpackError:
         return None
-    score = {"positive": found, "negative": -found, "absolute": abs(found)}[part]
+    score = {"positive": candidate, "negative": -candidate, "absolute": abs(candidate)}[part]
     least = {"positive": values, "negative": -values, "absolute": np.abs(values)}[part].min()
     # eigenvalues found before are 0 in the deflated matrix
     missed = score > max(least, 0) + 1e-8 * np.linalg.norm(S)

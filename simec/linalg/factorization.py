@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -13,6 +14,8 @@ from tqdm.auto import tqdm
 from simec.linalg.checks import MatrixLike, check_size, real_matrix
 from simec.linalg.eigen import signs
 from simec.types import Float64
+
+logger = logging.getLogger(__name__)
 
 Left = TypeVar("Left")
 Right = TypeVar("Right")
@@ -181,10 +184,11 @@ def alternate(
     """
     left: Left | None = None
     previous = np.inf
-    for _ in tqdm(range(max_iter), disable=not progress, desc="least squares", unit="step"):
+    for iteration in tqdm(range(max_iter), disable=not progress, desc="least squares", unit="step"):
         left = solve_left(right, left)
         right = solve_right(left)
         current = loss(left, right)
+        logger.debug("iteration %d: loss %.6g", iteration, current)
         if previous - current <= max(tol * abs(current), floor):
             return left, right, True
         previous = current

@@ -492,18 +492,19 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
 
         config, arrays = folder.read_json(_CONFIG), folder.read_arrays(_ARRAYS)
         try:
-            found: Any = cls._find_class(config["class"], folder.path)
-            saved = {
-                found._renamed.get(name, name): tuple(value) if isinstance(value, list) else value
+            saved_class: Any = cls._find_class(config["class"], folder.path)
+            renamed = saved_class._renamed
+            names = inspect.signature(saved_class).parameters
+            parameters = {
+                renamed.get(name, name): tuple(value) if isinstance(value, list) else value
                 for name, value in config["parameters"].items()
+                if renamed.get(name, name) in names
             }
-            names = inspect.signature(found).parameters
-            parameters = {name: value for name, value in saved.items() if name in names}
             if device is not None and "device" in names:
                 parameters["device"] = device
-            recommender: Self = found(**parameters)
+            recommender: Self = saved_class(**parameters)
             for name, value in unpack(config["learned"], arrays, read_encoder).items():
-                setattr(recommender, found._renamed.get(name, name), value)
+                setattr(recommender, renamed.get(name, name), value)
             recommender._check()
             recommender._check_state()
         except ModelError:
@@ -520,17 +521,17 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
             return cls
         # by its package, which imports classes that need PyTorch when they are asked for
         package = import_module(__package__ or "simec.recommender")
-        found = getattr(package, name) if name in package.__all__ else None
-        if found is None:
-            found = next((c for c in _subclasses(BaseRecommender) if c.__name__ == name), None)
-        if not (isinstance(found, type) and issubclass(found, BaseRecommender)):
+        named = getattr(package, name) if name in package.__all__ else None
+        if named is None:
+            named = next((c for c in _subclasses(BaseRecommender) if c.__name__ == name), None)
+        if not (isinstance(named, type) and issubclass(named, BaseRecommender)):
             raise ModelError(
                 f"{path} holds a recommender of class {name}, which is not imported. Import its "
                 f"module, or call {name}.load"
             )
-        if not issubclass(found, cls):
+        if not issubclass(named, cls):
             raise ModelError(f"{path} holds a recommender of class {name}, not {cls.__name__}")
-        return found
+        return named
 
     # Shared parts
 

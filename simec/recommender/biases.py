@@ -75,8 +75,11 @@ class Biases:
         rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
         values = matrix.data - from_users[rows] - from_items[matrix.indices]
         remainder = sparse.csr_matrix((values, matrix.indices, matrix.indptr), matrix.shape)
-        rest = cls._least_squares(remainder, shrinkage_users, shrinkage_items)
-        return cls(rest.mean, from_users + rest.users, from_items + rest.items, b_users, b_items)
+        unexplained = cls._least_squares(remainder, shrinkage_users, shrinkage_items)
+        return cls(
+            unexplained.mean, from_users + unexplained.users, from_items + unexplained.items,
+            b_users, b_items,
+        )  # fmt: skip
 
     @classmethod
     def _least_squares(cls, matrix: Any, shrinkage_users: float, shrinkage_items: float) -> Biases:

@@ -290,7 +290,7 @@ class Recommender(FactorRecommender):
         if explained.features is None:
             raise ValueError(f"{by}s have no features to explain by: fit with {by}_features")
         if self.second_encoder_ is None:
-            found = explain_prediction(
+            explanation = explain_prediction(
                 self.encoder_, self._inputs(explained), int(other.rows[0]), composite=composite
             )
         else:
@@ -298,13 +298,13 @@ class Recommender(FactorRecommender):
                 self.encoder_, self._inputs(i), self._inputs(u), second=self.second_encoder_,
                 composite=composite,
             )  # fmt: skip
-            found = both.first if by == "item" else both.second
+            explanation = both.first if by == "item" else both.second
         features = self.item_features_ if by == "item" else self.user_features_
         assert features is not None
         biases = self.biases_
         b = biases.item_coefficients if by == "item" else biases.user_coefficients
         b = np.zeros(features.n_features) if b is None else b
-        relevances, x = found.relevances, explained.features
+        relevances, x = explanation.relevances, explained.features
         if sparse.issparse(x):
             relevances = sparse.csr_matrix(relevances)[:, : features.n_features] + x.multiply(b)
             relevances = relevances.tocsr()

@@ -164,22 +164,23 @@ class SVDRidge(ResidualSVD):
 
         The last dimension is a correction of the bias.
         """
-        known = np.column_stack([vectors, np.zeros(len(entities))])
+        regressed = np.column_stack([vectors, np.zeros(len(entities))])
         if entities.features is None:
-            return None, None, known
+            return None, None, regressed
         used = np.flatnonzero(entities.has_features & (counts > 0))
         if not len(used):
             raise ValueError(f"no {entities.kind} with ratings has features")
         X = sparse.csr_matrix(entities.features).astype(np.float64)
-        embedding = RidgeCV(list(self.alphas)).fit(X[used], vectors[used])
-        # weighted, because biases of what is rated often matter most
-        bias = RidgeCV(BIAS_ALPHAS).fit(X[used], biases[used], sample_weight=counts[used])
+        with np.errstate(divide="ignore", invalid="ignore"):  # errors of a single point left out
+            embedding = RidgeCV(list(self.alphas)).fit(X[used], vectors[used])
+            # weighted, because biases of frequently rated items matter most
+            bias = RidgeCV(BIAS_ALPHAS).fit(X[used], biases[used], sample_weight=counts[used])
         weights = np.column_stack([embedding.coef_.T, bias.coef_])
         intercept = np.append(embedding.intercept_, bias.intercept_)
         with_features = np.flatnonzero(entities.has_features)
-        known[with_features] = X[with_features] @ weights + intercept
-        known[counts > 0, -1] = 0
-        return float(embedding.alpha_), (weights, intercept), known
+        regressed[with_features] = X[with_features] @ weights + intercept
+        regressed[counts > 0, -1] = 0
+        return float(embedding.alpha_), (weights, intercept), regressed
 
     def _embed_users(self, users: Entities) -> Any:
         vectors = _embed(users, self.known_users_, self.user_map_)
@@ -199,11 +200,11 @@ class SVDRidge(ResidualSVD):
     def _check_state(self) -> None:
         super()._check_state()
         d = self.user_vectors_.shape[1] + 1
-        for known, mapping, features, n in (
+        for regressed, mapping, features, n in (
             (self.known_users_, self.user_map_, self.user_features_, self.ratings_.shape[0]),
             (self.known_items_, self.item_map_, self.item_features_, self.ratings_.shape[1]),
         ):
-            check_shape("regressed vectors", known, (n, d))
+            check_shape("regressed vectors", regressed, (n, d))
             if mapping is not None:
                 if features is None:
                     raise ValueError("a map of features has no features")
@@ -211,8 +212,10 @@ class SVDRidge(ResidualSVD):
                 check_shape("intercept of the regression", mapping[1], (d,))
 
 
-def _embed(entities: Entities, known: Float64, mapping: tuple[Float64, Float64] | None) -> Float64:
-    vectors: Float64 = training_rows(known, entities)
+def _embed(
+    entities: Entities, regressed: Float64, mapping: tuple[Float64, Float64] | None
+) -> Float64:
+    vectors: Float64 = training_rows(regressed, entities)
     new = np.flatnonzero((entities.rows < 0) & entities.has_features)
     if mapping is not None and len(new):
         weights, intercept = mapping
