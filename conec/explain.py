@@ -11,6 +11,7 @@ import numpy.typing as npt
 from conec.contexts.mapping import ContextMap
 from conec.embedding import Embedder, as_texts, context_vectors, index_texts
 from conec.linalg import normalize
+from conec.types import DoubleArray
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from simec.explain import Explanation
 
 PLACEHOLDER = "___"  # marks the position of the word in a text
-
-Float64 = npt.NDArray[np.float64]
 
 
 def explain_similarity(
@@ -119,12 +118,12 @@ def explain_similarity(
 
 
 def _local_relevances(
-    model: Embedder, word: str, texts: list[list[str]], target: Float64
-) -> tuple[Float64, Any, Float64]:
+    model: Embedder, word: str, texts: list[list[str]], target: DoubleArray
+) -> tuple[DoubleArray, Any, DoubleArray]:
     """Relevances of the local context before scaling, weights of words, and its embedding."""
     text = index_texts(texts, model.vocabulary)
     row = text.words.index(word)
-    embedding: Float64 = model.embed_contexts(text)[row].astype(np.float64)
+    embedding: DoubleArray = model.embed_contexts(text)[row].astype(np.float64)
     if model.context_map is not None:
         counts = [
             context_vectors(text, len(model), window, "none")[[row]]
@@ -141,8 +140,12 @@ def _local_relevances(
 
 
 def _mapped_relevances(
-    model: Embedder, context_map: ContextMap, counts: list[Any], n_occurrences: int, target: Float64
-) -> Float64:
+    model: Embedder,
+    context_map: ContextMap,
+    counts: list[Any],
+    n_occurrences: int,
+    target: DoubleArray,
+) -> DoubleArray:
     """Relevances of one word's contexts, of each kind, through the map."""
     W1, settings = model.normalized_W1, context_map.config
     kinds = [normalize(np.asarray(x @ W1, np.float32))[0].astype(np.float64) for x in counts]
@@ -170,7 +173,7 @@ def _mapped_relevances(
     return relevances
 
 
-def _global_context_of(model: Embedder, contexts: Any, word_id: int, row: Float64) -> Any:
+def _global_context_of(model: Embedder, contexts: Any, word_id: int, row: DoubleArray) -> Any:
     """A word's global context vector, if its embedding was made from it."""
     n = len(model)
     if model.context_map is not None:

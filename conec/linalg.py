@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TypeAlias
-
 import numpy as np
-import numpy.typing as npt
 
-from conec.types import FloatArray
+from conec.types import DoubleArray, FloatArray
 
-Doubles: TypeAlias = npt.NDArray[np.float64]
 _ROWS = 1 << 14  # rows whose products are summed at a time
 
 
@@ -31,7 +27,7 @@ class Moments:
         self.x, self.y = np.zeros(d), np.zeros(d)
         self.xx, self.xy = np.zeros((d, d)), np.zeros((d, d))
 
-    def add(self, X: FloatArray, Y: FloatArray, weight: Doubles) -> None:
+    def add(self, X: FloatArray, Y: FloatArray, weight: DoubleArray) -> None:
         """Add rows of X and Y, each with its weight.
 
         Raises
@@ -53,7 +49,7 @@ class Moments:
             self.xx += weighted.T @ x
             self.xy += weighted.T @ y
 
-    def ridge(self, ridge: float) -> tuple[Doubles, Doubles]:
+    def ridge(self, ridge: float) -> tuple[DoubleArray, DoubleArray]:
         """Fit centered Y as centered X times weights.
 
         Parameters
@@ -83,7 +79,7 @@ class Moments:
         return x, solve(covariance, cross, max(ridge, 1e-9))
 
 
-def solve(moments: Doubles, products: Doubles, ridge: float) -> Doubles:
+def solve(moments: DoubleArray, products: DoubleArray, ridge: float) -> DoubleArray:
     """Solve the normal equations of a ridge regression of Y on X.
 
     Parameters

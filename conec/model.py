@@ -20,7 +20,7 @@ from conec.senses.inventory import SenseInventory
 from conec.training import chunks, loop
 from conec.training.chunks import TrainingState, floats
 from conec.training.weights import check_weights, initial_weights, zero_rows
-from conec.types import CorpusLike, StrPath
+from conec.types import CorpusLike, FloatArray, StrPath
 from conec.vocabulary import Vocabulary
 from corpora.callbacks import as_callback
 from corpora.checks import check_integer, check_number
@@ -572,6 +572,8 @@ class ContextEncoder(Embedder):
 
         Raises
         ------
+        ValueError
+            If `W1`, `W2` or `context_embeddings` do not have the shape of the vocabulary.
         OSError
             If the folder cannot be written, or holds anything else than a Context Encoder.
         """
@@ -580,6 +582,7 @@ class ContextEncoder(Embedder):
 
     def write_to(self, folder: FolderWriter) -> None:
         """Write the model's files, for example into a folder within another model."""
+        weights = self._weights_to_save()
         training = None if self.training_state is None else self.training_state.to_dict()
         if training is not None:
             training["losses"] = _without_nan(training["losses"])
@@ -591,13 +594,7 @@ class ContextEncoder(Embedder):
         }
         folder.write_json("config.json", data, indent=1)
         folder.write_json("vocabulary.json", self.vocabulary.to_dict())
-        weights = {"W1": self.W1, "W2": self.W2}
-        if self.context_embeddings is not None:
-            weights["context_embeddings"] = self.context_embeddings
-        folder.write_arrays(
-            "weights.safetensors",
-            {name: array.astype(np.float32, copy=False) for name, array in weights.items()},
-        )
+        folder.write_arrays("weights.safetensors", weights)
         # a map that a callback learned in the middle of training is out of date
         if self.context_map is not None and self.training_state is None:
             folder.write_json("map.json", self.context_map.config.to_dict())
@@ -605,6 +602,17 @@ class ContextEncoder(Embedder):
         if self.sense_inventory is not None:
             folder.write_json("senses.json", self.sense_inventory.to_dict())
             folder.write_arrays("senses.safetensors", self.sense_inventory.arrays())
+
+    def _weights_to_save(self) -> dict[str, FloatArray]:
+        """W1, W2 and `context_embeddings`; ValueError if they could not be loaded again."""
+        weights = {"W1": self.W1, "W2": self.W2}
+        if self.context_embeddings is not None:
+            weights["context_embeddings"] = self.context_embeddings
+        shape = len(self), self.config.vector_size
+        for name, array in weights.items():
+            if array.shape != shape:
+                raise ValueError(f"{name} must have shape {shape} to be saved, got {array.shape}")
+        return {name: array.astype(np.float32, copy=False) for name, array in weights.items()}
 
     @classmethod
     def load(cls, path: StrPath, *, verify: bool = False) -> ContextEncoder:

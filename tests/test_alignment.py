@@ -9,8 +9,6 @@ at most n eps times the sum of their moduli in any order (Higham, 2002, section 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import warnings
 from pathlib import Path
 
@@ -22,12 +20,12 @@ from torch import nn
 import conec
 from conec.extended import ExtendedContextEncoder
 from conec.ner import Tagger
-from corpora.model_folder import MANIFEST, manifest_bytes
 from simec import SimilarityEncoder
 from simec.links import LinkPredictor
 from simec.recommender import Recommender
 from simec.recommender.base import BaseRecommender
 from tests.conec.ner_texts import groups, sentences, trained
+from tests.model_folders import reseal
 from tests.simec.encoder_data import fitted, make
 from tests.simec.links.graph import PLACES, chain, features
 from tests.simec.recommender.contract import N_ITEMS, N_USERS, checkerboard
@@ -49,20 +47,13 @@ def shift(folder: Path, offset: int) -> None:
         header += b" " * ((offset - 8 - len(header)) % 64)
         file.write_bytes(len(header).to_bytes(8, "little") + header + content[8 + length :])
         assert (8 + len(header)) % 64 == offset
-    # the innermost first: manifests list those of nested models
-    for manifest in sorted(folder.rglob(MANIFEST), key=lambda path: -len(path.parts)):
-        data = json.loads(manifest.read_bytes())
-        files = {}
-        for name in data["files"]:
-            content = (manifest.parent / name).read_bytes()
-            files[name] = len(content), hashlib.sha256(content).hexdigest()
-        manifest.write_bytes(manifest_bytes(data["kind"], data["format_version"], files))
+    reseal(folder)
 
 
-def loaded(cls, folder, weights="."):
-    """The model in a folder, with weights (in a folder of it) at each offset."""
+def loaded(cls, folder):
+    """The model in a folder, with its weights at each offset."""
     for offset in OFFSETS:
-        shift(folder / weights, offset)
+        shift(folder, offset)
         yield cls.load(folder)
 
 
@@ -221,7 +212,7 @@ def test_taggers(tmp_path):
     tagger = Tagger(groups(trained(), clusters=(4, 8)), window=0, affix=0, max_iterations=10)
     tagger.fit(words, tags).save(tmp_path / "t")
     unseen = [["trains", "leave", "zorbville", "old", "station"]]
-    for again in loaded(Tagger, tmp_path / "t", "model"):
+    for again in loaded(Tagger, tmp_path / "t"):
         np.testing.assert_array_equal(
             again.features_.groups(unseen), tagger.features_.groups(unseen)
         )

@@ -107,6 +107,29 @@ def test_relation_matrices_called_middle():
         assert len(predictor.predict("a", "r", n=1)) == 1
 
 
+def test_centres_of_clusters():
+    import numpy as np
+
+    from conec.ner.clusters import Clusters
+
+    clusters = Clusters.fit(np.eye(3, dtype=np.float32), [2])
+    with pytest.warns(DeprecationWarning, match=r"use Clusters\.centers"):
+        assert clusters.centres is clusters.centers
+
+
+def test_words_in_color():
+    import simec.explain as e
+
+    with pytest.warns(DeprecationWarning, match="colour_words is deprecated"):
+        assert e.colour_words is e.color_words
+    assert old_module("simec.explain.pictures").bars is e.plotting.bars
+    found = e.decompose([1, 1], [1, 0], "linear")
+    with pytest.warns(DeprecationWarning, match="the parameter n is deprecated, use topn"):
+        assert found.top(n=1) == [("feature 0", 1.0)]
+    with pytest.warns(DeprecationWarning, match="the parameter n is deprecated, use topn"):
+        e.page([found], n=1)
+
+
 def test_a_sense_inventory_called_its_centers_centres():
     import numpy as np
 

@@ -9,14 +9,13 @@ from dataclasses import fields, is_dataclass
 from typing import TypeVar
 
 from corpora.files import is_uri
-from corpora.readers.base import Document, Reader, TaggedDocument, TextFile, text_lines
+from corpora.readers.base import Document, Reader, TaggedDocument, Text, TextFile, text_lines
 from corpora.readers.conll import BREAK, Conll, with_breaks
 from corpora.readers.jsonl import JsonLines
 from corpora.readers.lm1b import BillionWords
 from corpora.readers.parquet import Parquet
 from corpora.readers.reuters import Reuters
 from corpora.readers.stream import ByteStream, archive_members, is_archive, plain_suffix
-from corpora.readers.text import Text
 from corpora.readers.text8 import Text8
 from corpora.readers.wikiextractor import WikiExtractor
 
@@ -41,8 +40,7 @@ READERS: dict[str, type[Reader]] = {
 
 R = TypeVar("R", bound=type[Reader])
 
-# Bytes read to guess a format: most first lines fit into the first number. If there is no line
-# end, the second is read.
+# Bytes read to guess a format: enough for most first lines, or for longer ones.
 _LINE_BYTES, _HEAD_BYTES = 1 << 14, 1 << 20
 
 

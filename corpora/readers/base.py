@@ -1,4 +1,4 @@
-"""Base class of readers, and the text file that a reader gets."""
+"""Base class of readers, the default reader for plain text, and the text files they read."""
 
 from __future__ import annotations
 
@@ -6,12 +6,22 @@ import codecs
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
-from typing import IO, ClassVar, TypeVar
+from dataclasses import dataclass
+from typing import IO, ClassVar, Literal, TypeVar
 
 from corpora.errors import CorpusError
 from corpora.readers.stream import ByteStream, compression, open_raw, plain_suffix
 
-__all__ = ["Document", "Reader", "TaggedDocument", "TextFile", "text_lines"]
+__all__ = [
+    "Document",
+    "Meter",
+    "Reader",
+    "TaggedDocument",
+    "Text",
+    "TextFile",
+    "newline_safe",
+    "text_lines",
+]
 
 # A reader yields raw text, which is then cleaned and tokenized, or a list of tokens.
 Document = str | list[str]
@@ -293,7 +303,7 @@ class TextFile:
                 yield text.encode("utf-8")
 
     def _count(self, size: int) -> None:
-        """Count what is read, but not what is read beyond the ends of this part."""
+        """Report bytes read, without those beyond the end of this byte range."""
         if self._uncounted is not None:
             size = min(size, self._uncounted)
             self._uncounted -= size
@@ -383,8 +393,8 @@ class Reader:
         Name of the format, for :func:`corpora.open`.
     suffixes : tuple of str
         Suffixes of this format, without those of compression. If the format is requested by
-        name, only files with these suffixes are read from folders and archives, unless there
-        are none.
+        name, only files with these suffixes are read from folders and archives; all files if no
+        file has them.
     signature : bytes pattern, optional
         Matches the beginning of files of this format.
     path_pattern : pattern, optional
@@ -431,3 +441,44 @@ class Reader:
     def tagged(self, file: TextFile) -> Iterator[TaggedDocument]:  # noqa: ARG002
         """Yield the documents with all columns, for formats that have columns."""
         raise TypeError(f"the format {self.name!r} has no tags, only words")
+
+
+@dataclass(frozen=True)
+class Text(Reader):
+    """Plain text.
+
+    Parameters
+    ----------
+    unit : {"line", "paragraph", "file"}, default "line"
+        The unit that becomes a document. Paragraphs are separated by blank lines.
+    """
+
+    name = "text"
+    unit: Literal["line", "paragraph", "file"] = "line"
+
+    def __post_init__(self) -> None:
+        if self.unit not in ("line", "paragraph", "file"):
+            raise ValueError(f"unit must be 'line', 'paragraph' or 'file', got {self.unit!r}")
+
+    @property
+    def splittable(self) -> bool:  # noqa: D102
+        return self.unit == "line"
+
+    def read(self, file: TextFile) -> Iterator[Document]:  # noqa: D102
+        if self.unit == "line":
+            return file.lines()
+        if self.unit == "file":
+            return iter(["\n".join(file.lines())])
+        return _paragraphs(file)
+
+
+def _paragraphs(file: TextFile) -> Iterator[str]:
+    lines: list[str] = []
+    for line in file.lines():
+        if line and not line.isspace():
+            lines.append(line)
+        elif lines:
+            yield "\n".join(lines)
+            lines = []
+    if lines:
+        yield "\n".join(lines)

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from corpora.readers.text import Text
+from corpora.readers.base import Text
 
 _FOLDERS = {
     "training": "training-monolingual.tokenized.shuffled",

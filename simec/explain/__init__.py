@@ -1,20 +1,20 @@
-"""Why a prediction, or why two things are similar: relevances of their features (thesis, ch. 5).
+"""Explanations of predictions and similarities: relevances of features (thesis, ch. 5).
 
-`explain_prediction` and `explain_similarity` explain what a Similarity Encoder says, by
-layer-wise relevance propagation; `relevances` does so for any network. `decompose` takes
-apart similarities of features that need no network. An `Explanation` has relevances that sum to
-what they explain, and makes pictures and pages of them.
+`explain_prediction` and `explain_similarity` explain the outputs of a Similarity Encoder by
+layer-wise relevance propagation; `relevances` does so for any network. `decompose` splits
+similarities of features, without a network, into contributions of single features. An
+`Explanation` holds relevances that sum to the explained value, and makes plots and HTML pages.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from corpora.deprecated import deprecated_modules, deprecated_names
 from simec.explain.composites import COMPOSITES
 from simec.explain.decomposition import decompose
-from simec.explain.explanation import Explanation, SimilarityExplanation
+from simec.explain.explanation import Explanation, Piece, SimilarityExplanation, color_words
 from simec.explain.html_report import page, write_page
-from simec.explain.words import Piece, colour_words
 from simec.lazy import needing_torch
 
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ __all__ = [
     "NoRuleError",
     "Piece",
     "SimilarityExplanation",
-    "colour_words",
+    "color_words",
     "decompose",
     "explain_prediction",
     "explain_similarity",
@@ -37,8 +37,8 @@ __all__ = [
     "write_page",
 ]
 
-# classic similarities, pictures and pages need no PyTorch
-__getattr__ = needing_torch(
+# decompositions, plots and pages need no PyTorch
+_lazy = needing_torch(
     __name__,
     {
         "explain_prediction": "encoders",
@@ -47,3 +47,9 @@ __getattr__ = needing_torch(
         "NoRuleError": "canonize",
     },
 )
+_deprecated = deprecated_names(__name__, {"colour_words": "simec.explain.explanation.color_words"})
+deprecated_modules({"simec.explain.pictures": "simec.explain.plotting"})
+
+
+def __getattr__(name: str) -> Any:
+    return _deprecated(name) if name == "colour_words" else _lazy(name)

@@ -1,4 +1,4 @@
-"""Networks made ready: a copy whose layers have rules, and errors that name those without."""
+"""Preparation of networks for relevance propagation, and errors that name layers without rules."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from simec.explain.zennit_backend import zennit
 from simec.network import SparseLinear
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-# what moves relevance as its gradient does
+# layers that move relevance as their gradient does
 _MOVES = (
     nn.Identity, nn.Flatten, nn.Unflatten, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d,
     nn.AlphaDropout, nn.ZeroPad2d, nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AdaptiveMaxPool1d,
     nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d,
 )  # fmt: skip
-# and functions that do so, or only look at a tensor
+# functions that do so, or only look at a tensor
 _FUNCTIONS = frozenset({
     "view", "reshape", "flatten", "ravel", "unflatten", "permute", "transpose", "squeeze",
     "unsqueeze", "movedim", "contiguous", "__getitem__", "expand", "clone", "cat", "concat",
@@ -33,23 +33,23 @@ _FUNCTIONS = frozenset({
 
 
 class NoRuleError(ValueError):
-    """A layer, or a function that a network calls itself, for which LRP has no rule."""
+    """LRP has no rule for a layer, or for a function that a network calls directly."""
 
 
-class Ready(nn.Sequential):
+class Prepared(nn.Sequential):
     """Holds a copy that `copied` made."""
 
 
-def copied(network: nn.Module) -> Ready:
-    """A copy for evaluation that shares weights, with `SparseLinear` and batch norms replaced.
+def copied(network: nn.Module) -> Prepared:
+    """Copy a network for evaluation, sharing its weights.
 
-    Batch norms right after a linear layer or convolution in an `nn.Sequential` become part of
-    it. What is done to the copy leaves the network as it was.
+    `SparseLinear` layers are replaced, and batch norms right after a linear layer or convolution
+    in an `nn.Sequential` become part of it. Changes of the copy leave the network unchanged.
     """
-    if isinstance(network, Ready):
+    if isinstance(network, Prepared):
         return network
     shared: dict[int, Any] = {id(t): t for t in (*network.parameters(), *network.buffers())}
-    made = Ready(copy.deepcopy(network, shared)).eval()
+    made = Prepared(copy.deepcopy(network, shared)).eval()
     _replace(made)
     return made
 
@@ -74,10 +74,10 @@ def _replace(module: nn.Module) -> None:
 
 
 def as_linear(layer: SparseLinear, columns: Tensor | None = None) -> nn.Linear:
-    """PyTorch's layer with the same weights, or with those of some features only."""
+    """Convert to PyTorch's layer with the same weights, or with those of some features only."""
     weight = layer.weight.detach()
     weight = weight if columns is None else weight[columns]
-    made = nn.Linear(1, 1, bias=layer.bias is not None)  # no random weights are drawn in vain
+    made = nn.Linear(1, 1, bias=layer.bias is not None)  # small: its random weights are replaced
     made.in_features, made.out_features = weight.shape
     made.weight = nn.Parameter(weight.T)
     if layer.bias is not None:
@@ -86,18 +86,18 @@ def as_linear(layer: SparseLinear, columns: Tensor | None = None) -> nn.Linear:
 
 
 def restricted(network: nn.Module, columns: Tensor) -> nn.Module:
-    """The network of some features only, the others being 0: its first layer has fewer weights.
+    """Restrict a network to some features, for inputs whose other features are 0.
 
     Raises
     ------
     ValueError
-        If the first layer takes no sparse rows.
+        If the first layer does not take sparse rows.
     """
     first = _first(network)
     if first is None:
         raise ValueError(
-            f"{type(network).__name__} does not begin with simec.network.SparseLinear, which "
-            "takes sparse rows: give x as an array, x.toarray()"
+            f"{type(network).__name__} does not start with simec.network.SparseLinear, which "
+            "takes sparse rows: pass x as an array, x.toarray()"
         )
     if first is network:
         return as_linear(first, columns)
@@ -113,7 +113,7 @@ def _first(network: nn.Module) -> SparseLinear | None:
 
 
 def linear_layers(network: nn.Module) -> list[Any] | None:
-    """The layers of a network that is linear in its features; None if it is not known to be."""
+    """Layers of a network that is linear in its features; None if it may be nonlinear."""
     if isinstance(network, nn.Sequential):
         parts = [linear_layers(child) for child in network]
         return None if None in parts else [layer for part in parts for layer in part or []]
@@ -123,19 +123,19 @@ def linear_layers(network: nn.Module) -> list[Any] | None:
 
 
 def check_rules(network: nn.Module, x: Tensor) -> None:
-    """Run a network, and raise the error of what has no rule.
+    """Run a network to find layers without a rule.
 
     Raises
     ------
     NoRuleError
-        It names the layers, or functions called outside of layers, and says what to do.
+        If there are any, or functions called outside of layers; the message names them.
     """
     z = zennit()
     kinds = (z.types.Linear, z.types.AvgPool, z.layer.Sum, z.types.Activation)
     found: list[str] = []
 
     def has_rule(module: nn.Module) -> bool:
-        if isinstance(module, nn.MultiheadAttention):  # an activation to zennit
+        if isinstance(module, nn.MultiheadAttention):  # zennit takes it for an activation
             return False
         return isinstance(module, (*kinds, *_MOVES))
 
@@ -146,8 +146,8 @@ def check_rules(network: nn.Module, x: Tensor) -> None:
             f"relevance propagation has no rule for {'; '.join(dict.fromkeys(found))}. There are "
             "rules for linear layers, convolutions, pooling, element-wise activations, flattening "
             "and dropout, as modules of torch.nn, and for batch norms right after a linear layer "
-            "or convolution in an nn.Sequential. Replace what has none by such modules, or "
-            "take composite='gradient_x_input', which needs no rules"
+            "or convolution in an nn.Sequential. Replace other layers by such modules, or use "
+            "composite='gradient_x_input', which needs no rules"
         )
 
 
@@ -155,8 +155,8 @@ def check_rules(network: nn.Module, x: Tensor) -> None:
 def _watched(
     network: nn.Module, has_rule: Callable[[nn.Module], bool], found: list[str]
 ) -> Iterator[None]:
-    """Note functions that modules without a rule call, and layers that run twice."""
-    inside: list[str | None] = []  # modules that are running; None for one with a rule
+    """Record functions that modules without a rule call, and layers that run twice."""
+    inside: list[str | None] = []  # titles of running modules; None for one with a rule
     seen: set[nn.Module] = set()
     handles = []
     for name, module in network.named_modules():
@@ -164,7 +164,7 @@ def _watched(
         about = None if has_rule(module) else title
 
         def enter(one: nn.Module, _: Any, about: str | None = about, title: str = title) -> None:
-            # rules remember one input of a layer
+            # rules remember only one input of a layer
             if one in seen and about is None and next(one.parameters(), None) is not None:
                 found.append(f"{title}, which runs more than once")
             seen.add(one)
@@ -196,6 +196,6 @@ _PLAIN = frozenset(name.strip("_") for name in _FUNCTIONS)
 
 
 def _path(name: str) -> str:
-    """Of a layer in the network that was given, which is the first in `Ready`."""
+    """Name of a layer in the user's network, which is the first module of `Prepared`."""
     inner = name.partition(".")[2]
     return f"layer {inner}, " if inner else ""

@@ -1,8 +1,8 @@
-"""Which rule of relevance propagation each layer has, by name.
+"""Composites: named sets of rules for relevance propagation.
 
-A rule says how the relevance of a unit is shared among the units before it. *Composites* take
-one rule for convolutions, one for dense layers, and perhaps another one for the first layer
-that has weights (Montavon et al., 2019).
+A rule defines how the relevance of a unit is distributed to the units before it. A *composite* has
+one rule for convolutions, one for dense layers, and optionally another one for the first layer
+with weights (Montavon et al., 2019).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from simec.explain.zennit_backend import zennit
 
-EPSILON = 1e-6  # keeps denominators from 0
+EPSILON = 1e-6  # added to denominators, so that none is 0
 GAMMA = 0.25
 DEFAULT = "epsilon_gamma"
 GRADIENTS = ("gradient_x_input", "gradient")
@@ -36,12 +36,12 @@ _RULES = {
 }
 
 COMPOSITES: tuple[str, ...] = (*_RULES, *GRADIENTS)
-"""What `composite` may be: a rule for all layers ("epsilon", "gamma", "alpha_beta"), a rule for
-convolutions with "epsilon" for dense layers, or what needs no rules."""
+"""Valid names: one rule for all layers ("epsilon", "gamma", "alpha_beta"); a rule for
+convolutions with "epsilon" for dense layers; or gradients, which need no rules."""
 
 
 def has_closed_form(composite: Any) -> bool:
-    """Whether it gives linear networks of dense layers gradient times input, or the gradient."""
+    """Whether it is a gradient, or gradient times input, for linear networks of dense layers."""
     if not isinstance(composite, str) or composite in GRADIENTS:
         return isinstance(composite, str)
     rules = _RULES[composite]
@@ -49,20 +49,20 @@ def has_closed_form(composite: Any) -> bool:
 
 
 def check_composite(composite: Any) -> None:
-    """Raise the ValueError of a name that is none, or the TypeError of what is no composite."""
+    """Raise ValueError for an unknown name and TypeError for any other object."""
     if isinstance(composite, str):
         if composite not in COMPOSITES:
             raise ValueError(
-                f"there is no composite {composite!r}; there are {', '.join(COMPOSITES)}"
+                f"unknown composite {composite!r}; choose one of {', '.join(COMPOSITES)}"
             )
     elif not isinstance(composite, zennit().core.Composite):
         raise TypeError(
-            f"composite is a name or one of zennit's composites, not {type(composite).__name__}"
+            f"composite must be a name or a composite of zennit, got {type(composite).__name__}"
         )
 
 
 def composite_of(name: str) -> Any:
-    """Make the composite of zennit that has a name."""
+    """Make a composite of zennit by its name."""
     z = zennit()
     made = {
         "epsilon": z.rules.Epsilon(EPSILON),

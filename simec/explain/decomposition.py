@@ -1,4 +1,4 @@
-"""Similarities of features, taken apart: what each feature adds (thesis, Sec. 5.1)."""
+"""Similarities of feature vectors as sums over features (thesis, Sec. 5.1)."""
 
 from __future__ import annotations
 
@@ -6,16 +6,14 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 
+from corpora.checks import check_choice
 from simec import similarities
 from simec.explain.explanation import Explanation
 
-Float64 = npt.NDArray[np.float64]
-
-# Of shared attributes, of those that only the first or only the second has, and of those that
-# both lack, with x and y attributes of n: what one of them adds.
+# Contribution of an attribute that both have, that only the first or only the second has, and that
+# neither has. Formulas take the numbers of shared attributes, of those of each, and of all.
 _Weights = tuple[float, float, float, float]
 
 
@@ -32,7 +30,7 @@ def _sokal(a: float, x: float, y: float, _: float) -> _Weights:
 
 
 def _kulczynski(_: float, x: float, y: float, __: float) -> _Weights:
-    # 0 where a row is empty, and nothing is shared then
+    # 0 if a row is empty, as nothing is shared then
     return _over(x + y, 2 * x * y), 0, 0, 0
 
 
@@ -60,39 +58,39 @@ KINDS = ("linear", "cosine", *_COEFFICIENTS)
 
 
 def decompose(x1: Any, x2: Any, kind: str, *, names: Sequence[str] | None = None) -> Explanation:
-    """What each feature adds to a similarity of two feature vectors.
+    """Contribution of each feature to a similarity of two feature vectors.
 
-    For scalar products these are the products of features. Of a coefficient each shared
-    attribute adds one over the denominator; in McConnaughey's those that only one of the two has
-    count against it, and in Rogot & Goldberg's those that both lack count for it.
+    For scalar products, these are the products of features. For a coefficient, each shared
+    attribute contributes one over the denominator. In McConnaughey's coefficient, attributes that
+    only one vector has count against it; in Rogot & Goldberg's, attributes that neither has count
+    for it.
 
     Parameters
     ----------
     x1, x2 : arrays of shape (D,) or (1, D), or sparse matrices of shape (1, D)
-        Binary for coefficients.
+        Binary, for coefficients.
     kind : {"linear", "cosine", "simpson", "tanimoto", "jaccard", "sokal", "kulczynski", \
 "mcconnaughey", "rogot_goldberg"}
-        A function of `simec.similarities`.
+        Name of a function of `simec.similarities`.
     names : sequence of str, optional
-        Of the features.
+        Names of features.
 
     Returns
     -------
     Explanation
-        Its relevances sum to the similarity, `bias` apart: what is a convention for vectors
-        without any attribute, such as Tanimoto's 1, belongs to no feature. They are sparse if
-        both vectors were, but for Rogot & Goldberg's.
+        Its relevances and `bias` sum to the similarity. The bias is 0 except where the value is
+        a convention for vectors without attributes, such as 1 for Tanimoto. Relevances are
+        sparse if both vectors are, except for Rogot & Goldberg.
 
     Raises
     ------
     ValueError
-        If there is no such kind, shapes do not match, or a coefficient's vector is not binary.
+        If `kind` is invalid, shapes do not match, or a vector is not binary for a coefficient.
     """
-    if kind not in KINDS:
-        raise ValueError(f"{kind!r} is none of {', '.join(KINDS)}, which are sums over features")
+    check_choice("kind", kind, KINDS)
     first, second = _row(x1, "x1"), _row(x2, "x2")
     if first.shape != second.shape:
-        raise ValueError(f"x1 has {first.shape[1]} features, and x2 {second.shape[1]}")
+        raise ValueError(f"x1 has {first.shape[1]} features, but x2 has {second.shape[1]}")
     value = float(getattr(similarities, kind)(first, second)[0, 0])
     both_sparse = sparse.issparse(first) and sparse.issparse(second)
     if not both_sparse:
@@ -112,8 +110,8 @@ def decompose(x1: Any, x2: Any, kind: str, *, names: Sequence[str] | None = None
     else:
         x = first.toarray()[0] if sparse.issparse(first) else first[0]
         relevances = np.asarray(relevances)[0]
-    rest = value - float(relevances.sum())
-    return Explanation(relevances, value, rest, x, names, title=f"{kind} {value:.3g}")
+    bias = value - float(relevances.sum())
+    return Explanation(relevances, value, bias, x, names, title=f"{kind} {value:.3g}")
 
 
 def _row(x: Any, name: str) -> Any:
@@ -123,7 +121,7 @@ def _row(x: Any, name: str) -> Any:
         row = np.asarray(x, np.float64)
         row = row[None] if row.ndim == 1 else row
     if row.ndim != 2 or row.shape[0] != 1:
-        raise ValueError(f"{name} is one vector of features, not of shape {row.shape}")
+        raise ValueError(f"{name} must be one vector of features, got shape {row.shape}")
     return row
 
 
@@ -147,10 +145,10 @@ def _weighted(first: Any, second: Any, weights: _Weights) -> Any:
     if lacking and sparse.issparse(first):
         first, second = first.toarray(), second.toarray()
     both = first.multiply(second) if sparse.issparse(first) else first * second
-    found = shared * both
-    # for McConnaughey's, and Rogot & Goldberg's; others keep to what is shared
+    relevances = shared * both
+    # only McConnaughey's, and Rogot & Goldberg's, use more than shared attributes
     if only_first or only_second:
-        found = found + only_first * (first - both) + only_second * (second - both)
+        relevances = relevances + only_first * (first - both) + only_second * (second - both)
     if lacking:
-        found = found + lacking * (1 - first) * (1 - second)
-    return found
+        relevances = relevances + lacking * (1 - first) * (1 - second)
+    return relevances

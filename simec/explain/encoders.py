@@ -1,4 +1,4 @@
-"""Why an encoder predicts what it does, and why it finds two things similar (thesis, Sec. 5.1)."""
+"""Explanations of the predictions and similarities of encoders (thesis, Sec. 5.1)."""
 
 from __future__ import annotations
 
@@ -30,50 +30,50 @@ def explain_prediction(
     composite: Any = DEFAULT,
     names: Sequence[str] | None = None,
 ) -> Explanation:
-    """Why an encoder predicts a target, such as one user's rating of a movie.
+    """Explain an encoder's prediction of a target, such as one user's rating of a movie.
 
     Parameters
     ----------
     encoder : SimilarityEncoder or torch.nn.Module
         A module maps a batch to predictions of shape (b, n).
     x : array or CSR matrix of shape (1, D), or array of shape (D,) or (1, ...)
-        One thing, as `transform` takes it.
+        One input, as `transform` takes it.
     target : int, or (int, int) for the target of a relation
         Column of S.
     composite : str or zennit.core.Composite
         Rules of layers; see `relevances` and `COMPOSITES`. Linear encoders have a closed
         form, with any composite whose rule for dense layers is "epsilon".
     names : sequence of str, optional
-        Of features; by default those that the encoder was fitted with.
+        Names of features; by default those that the encoder was fitted with.
 
     Returns
     -------
     Explanation
-        Of the prediction before its activation, if it has one: ``value`` of a rating from 1
-        to 5 is what the sigmoid is taken of. Relevances of a sparse row are sparse: features
-        that are not there have none.
+        Its value is the prediction before the activation, if there is one: for ratings from 1
+        to 5, the argument of the sigmoid. The relevances of a sparse row are sparse: features
+        that are not stored have none.
 
     Raises
     ------
     NoRuleError
-        If LRP has no rule for a layer; it names the layer, and says what to do.
+        If LRP has no rule for a layer; the message names the layer and a remedy.
     ValueError
-        If x is not one thing with the encoder's features, the encoder was fitted without
-        features, or there is no such composite.
+        If x is not one input with the encoder's features, the encoder was fitted without
+        features, or the composite is unknown.
     IndexError
-        If there is no such target.
+        If the target does not exist.
     """
     check_composite(composite)
-    point = _Point.read(encoder, x, names, "x")
+    one = _Input.read(encoder, x, names, "x")
     if isinstance(encoder, nn.Module):
-        outputs = point.outputs()
+        outputs = one.outputs()
         weights = torch.zeros_like(outputs)
-        weights[_place(target, tuple(outputs.shape))] = 1
+        weights[_index(target, tuple(outputs.shape))] = 1
     else:
         W_l = encoder.module_.last.weight.detach()
-        weights = W_l[(slice(None), *_place(target, tuple(W_l.shape[1:])))]
-    found = point.explain(weights, composite)
-    return replace(found, title=f"target {target}: {found.value:.3g}")
+        weights = W_l[(slice(None), *_index(target, tuple(W_l.shape[1:])))]
+    explanation = one.explain(weights, composite)
+    return replace(explanation, title=f"target {target}: {explanation.value:.3g}")
 
 
 def explain_similarity(
@@ -86,10 +86,10 @@ def explain_similarity(
     names: Sequence[str] | None = None,
     second_names: Sequence[str] | None = None,
 ) -> SimilarityExplanation:
-    """Why an encoder finds two things similar: the scalar product of their embeddings.
+    """Explain the similarity of two inputs: the scalar product of their embeddings.
 
-    Each of the two is explained with the embedding of the other one for a last layer, so both
-    get relevances, which sum to the similarity.
+    Each input is explained with the embedding of the other one as last layer. So both have
+    relevances, which sum to the similarity.
 
     Parameters
     ----------
@@ -98,33 +98,33 @@ def explain_similarity(
     x1, x2 : arrays or CSR matrices of shape (1, D), or arrays of shape (D,) or (1, ...)
         As `transform` takes them.
     second : SimilarityEncoder or torch.nn.Module, optional
-        What embeds x2 in the same space; see `SimilarityEncoder.fit_columns`.
+        Encoder of x2 in the same space; see `SimilarityEncoder.fit_columns`.
     composite : str or zennit.core.Composite
         Rules of layers; see `relevances` and `COMPOSITES`.
     names, second_names : sequence of str, optional
-        Of features, of x1 and of x2; with one encoder, `names` are those of both.
+        Names of the features of x1 and of x2; with one encoder, `names` are those of both.
 
     Returns
     -------
     SimilarityExplanation
-        Of the product, before the activation of predictions if there is one.
+        Its value is the product, before the activation of predictions if there is one.
 
     Raises
     ------
     NoRuleError, ValueError
-        As for `explain_prediction`; also if embeddings have different lengths.
+        As for `explain_prediction`, and if embeddings have different lengths.
     """
     check_composite(composite)
-    one = _Point.read(encoder, x1, names, "x1")
+    one = _Input.read(encoder, x1, names, "x1")
     if second is None:
-        two = _Point.read(encoder, x2, second_names or names, "x2")
+        two = _Input.read(encoder, x2, second_names or names, "x2")
     else:
-        two = _Point.read(second, x2, second_names, "x2")
+        two = _Input.read(second, x2, second_names, "x2")
     y1, y2 = one.outputs(), two.outputs()
     if y1.shape != y2.shape:
         raise ValueError(
-            f"x1 has an embedding of length {len(y1)}, and x2 one of {len(y2)}: both encoders "
-            "have to embed in the same space, see fit_columns"
+            f"x1 has an embedding of length {len(y1)}, and x2 one of length {len(y2)}: both "
+            "encoders must embed in the same space, see SimilarityEncoder.fit_columns"
         )
     return SimilarityExplanation(
         replace(one.explain(y2, composite), title="first"),
@@ -133,17 +133,17 @@ def explain_similarity(
 
 
 @dataclass(frozen=True)
-class _Point:
-    """One thing, and the network that embeds it.
+class _Input:
+    """One input, and the network that embeds it.
 
     Attributes
     ----------
     network : Module
-        Of the features in `values`.
+        It takes the features in `values`.
     values : Tensor of shape (1, ...)
-        Features; of a sparse row those that are there.
+        Features; of a sparse row the stored ones.
     columns : Tensor of shape (p,), or None
-        Which these are.
+        Columns of the stored features of a sparse row.
     n_features : int
     names : sequence of str or None
     """
@@ -155,8 +155,8 @@ class _Point:
     names: Sequence[str] | None
 
     @classmethod
-    def read(cls, encoder: Any, x: Any, names: Sequence[str] | None, what: str) -> _Point:
-        """Check a thing as its encoder would."""
+    def read(cls, encoder: Any, x: Any, names: Sequence[str] | None, what: str) -> _Input:
+        """Check an input as its encoder would."""
         if hasattr(x, "to_frame"):  # one row of a data frame
             x = x.to_frame().T
         elif not (sparse.issparse(x) or isinstance(x, Tensor) or hasattr(x, "columns")):
@@ -169,17 +169,20 @@ class _Point:
             network = encoder.module_.encoder
             if encoder.layout_.inputs == "identity":
                 raise ValueError(
-                    "the encoder was fitted without features, so there is nothing that could "
-                    "explain what it says: fit it with features X"
+                    "the encoder was fitted without features, which explanations consist of: fit "
+                    "it with features X"
                 )
             batch = encoder.inputs(x).batch(torch.arange(x.shape[0]))
             names = getattr(encoder, "feature_names_in_", None) if names is None else names
         else:
             raise TypeError(
-                f"encoder is a SimilarityEncoder or a torch.nn.Module, not {type(encoder).__name__}"
+                "encoder must be a SimilarityEncoder or a torch.nn.Module, got "
+                f"{type(encoder).__name__}"
             )
         if len(batch) != 1:
-            raise ValueError(f"{what} has {len(batch)} rows: one thing is explained at a time")
+            raise ValueError(
+                f"{what} must be one row, got {len(batch)} rows: explain one at a time"
+            )
         n_features = int(np.prod(batch.shape[1:]))
         if batch.layout == torch.strided:
             return cls(copied(network), batch, None, n_features, names)
@@ -188,49 +191,47 @@ class _Point:
         return cls(network, batch.values()[None], columns, n_features, names)
 
     def outputs(self) -> Tensor:
-        """Of the network: an embedding, or predictions of a user's module; shape (d,)."""
+        """Outputs of the network: an embedding, or a module's predictions; shape (d,)."""
         with torch.no_grad():
             y: Tensor = self.network(self.values)
         if y.ndim != 2:
             raise ValueError(
-                f"the network gives outputs of shape {tuple(y.shape)}: (b, d) is needed"
+                f"the network must return outputs of shape (b, d), got {tuple(y.shape)}"
             )
         return y[0]
 
     def explain(self, weights: Tensor, composite: Any) -> Explanation:
         """Relevances for the scalar product of outputs with weights."""
         value = float(self.outputs().double() @ weights.double())
-        found: Any = relevances(self.network, self.values, weights, composite=composite)[0]
-        total = float(found.sum(dtype=np.float64))
+        R: Any = relevances(self.network, self.values, weights, composite=composite)[0]
+        total = float(R.sum(dtype=np.float64))
         x: Any = np.asarray(self.values[0].detach().cpu().numpy())
         if self.columns is not None:
             columns = self.columns.cpu().numpy()
-            places = np.zeros_like(columns), columns
-            found, x = (
-                sparse.csr_matrix((part, places), (1, self.n_features)) for part in (found, x)
-            )
+            indices = np.zeros_like(columns), columns
+            R, x = (sparse.csr_matrix((a, indices), (1, self.n_features)) for a in (R, x))
         bias = math.nan if composite == "gradient" else value - total
-        return Explanation(found, value, bias, x, self.names)
+        return Explanation(R, value, bias, x, self.names)
 
 
 def _batch(network: nn.Module, x: Any) -> Tensor:
-    """Features of a thing as a user's module takes them."""
+    """Features of an input as a user's module takes them."""
     example = next(network.parameters(), torch.zeros(()))
     if sparse.issparse(x):
         return SparseInputs(x, example.device).batch(torch.arange(x.shape[0]))
-    found = as_tensor(x, example)
-    if not bool(found.isfinite().all()):
+    batch = as_tensor(x, example)
+    if not bool(batch.isfinite().all()):
         raise ValueError("x contains NaN or infinity")
-    return found
+    return batch
 
 
-def _place(target: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Where a target is among predictions of some shape."""
-    place = tuple(target) if isinstance(target, (tuple, list)) else (target,)
-    if len(place) != len(shape) or any(not isinstance(i, Integral) for i in place):
-        needed = "an integer" if len(shape) == 1 else "a pair: target, relation"
-        raise ValueError(f"target is {needed}, not {target!r}")
-    for i, n in zip(place, shape, strict=True):
+def _index(target: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Index of a target among predictions of some shape."""
+    index = tuple(target) if isinstance(target, (tuple, list)) else (target,)
+    if len(index) != len(shape) or any(not isinstance(i, Integral) for i in index):
+        needed = "an integer" if len(shape) == 1 else "a pair (target, relation)"
+        raise ValueError(f"target must be {needed}, got {target!r}")
+    for i, n in zip(index, shape, strict=True):
         if not -n <= i < n:
-            raise IndexError(f"target {target} is not among targets of shape {shape}")
-    return tuple(int(i) for i in place)
+            raise IndexError(f"target {target} is out of range for targets of shape {shape}")
+    return tuple(int(i) for i in index)

@@ -1,4 +1,4 @@
-"""Explanations as pages of HTML that need nothing else: no script, no other file, no network."""
+"""Explanations as self-contained HTML pages, without scripts, other files or network access."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from corpora.deprecated import renamed_parameters
 from corpora.files import atomic_path
-from simec.explain.colours import LEGIBLE, by_place, colours, grey
-from simec.explain.explanation import Explanation, SimilarityExplanation
-from simec.explain.words import Piece
+from simec.explain.explanation import Explanation, Piece, SimilarityExplanation
+from simec.explain.plotting import LEGIBLE, colors, shades, sum_channels
 
 Part = Explanation | SimilarityExplanation | Sequence[Piece] | str
 
@@ -34,18 +34,23 @@ p.text { white-space: pre-wrap; } p.text span { border-radius: 3px; }
 """
 
 
-def page(parts: Sequence[Part], *, title: str = "Explanations", n: int = 15) -> str:
-    """A page of HTML.
+@renamed_parameters(n="topn")
+def page(parts: Sequence[Part], *, title: str = "Explanations", topn: int = 15) -> str:
+    """Make an HTML page of explanations.
 
     Parameters
     ----------
     parts : sequence
         Explanations, texts as pieces (see `Explanation.words`), and headings (str), in order.
     title : str
-    n : int
-        Bars at most.
+    topn : int
+        Maximum number of bars of an explanation.
+
+    Returns
+    -------
+    str
     """
-    body = "\n".join(_part(part, n) for part in parts)
+    body = "\n".join(_part(part, topn) for part in parts)
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
@@ -54,52 +59,53 @@ def page(parts: Sequence[Part], *, title: str = "Explanations", n: int = 15) -> 
     )
 
 
+@renamed_parameters(n="topn")
 def write_page(
-    path: Any, parts: Sequence[Part], *, title: str = "Explanations", n: int = 15
+    path: Any, parts: Sequence[Part], *, title: str = "Explanations", topn: int = 15
 ) -> None:
-    """Write a page of HTML, whole or not at all.
+    """Write an HTML page of explanations to a file, which appears complete or not at all.
 
     Parameters
     ----------
     path : str or path
-    parts, title, n
+    parts, title, topn
         As for `page`.
 
     Raises
     ------
     OSError
-        If it cannot be written; what was there before is untouched.
+        If it cannot be written; an existing file is left unchanged.
     """
-    text = page(parts, title=title, n=n)
+    text = page(parts, title=title, topn=topn)
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")
 
 
-def _part(part: Part, n: int) -> str:
+def _part(part: Part, topn: int) -> str:
     if isinstance(part, str):
         return f"<h2>{escape(part)}</h2>"
     if isinstance(part, SimilarityExplanation):
-        both = "".join(f"<div>{_explanation(one, n)}</div>" for one in (part.first, part.second))
+        both = "".join(f"<div>{_explanation(one, topn)}</div>" for one in (part.first, part.second))
         return f'<div class="pair">{both}</div>'
     if isinstance(part, Explanation):
-        return f"<div>{_explanation(part, n)}</div>"
+        return f"<div>{_explanation(part, topn)}</div>"
     return _text(part)
 
 
-def _explanation(explanation: Explanation, n: int) -> str:
+def _explanation(explanation: Explanation, topn: int) -> str:
     head = f"<h2>{escape(explanation.title)}</h2>" if explanation.title else ""
-    told = f"value {explanation.value:.4g}"
+    note = f"value {explanation.value:.4g}"
     if np.isfinite(explanation.bias):
-        told += f", of which {explanation.bias:.4g} belongs to no feature"
-    shown = _images(explanation) if explanation.is_image else _bars(explanation, n)
-    return f'{head}{shown}<p class="note">{told}</p>'
+        note += f", of which {explanation.bias:.4g} belongs to no feature"
+    chart = _images(explanation) if explanation.is_image else _bars(explanation, topn)
+    return f'{head}{chart}<p class="note">{note}</p>'
 
 
-def _bars(explanation: Explanation, n: int) -> str:
-    shown = explanation.top(n)
-    largest = max((abs(value) for _, value in shown), default=1.0)
+def _bars(explanation: Explanation, topn: int) -> str:
+    features = explanation.top(topn)
+    largest = max((abs(value) for _, value in features), default=1.0)
     rows = []
-    for name, value in shown:
+    for name, value in features:
         bar = (
             f'<span class="bar {"left" if value < 0 else ""}" style="width: '
             f'{100 * abs(value) / largest:.1f}%; background: {_css(np.sign(value), 1)}"></span>'
@@ -113,10 +119,11 @@ def _bars(explanation: Explanation, n: int) -> str:
 
 
 def _images(explanation: Explanation) -> str:
-    shades = 255 - grey(explanation.x) if explanation.x.ndim == 2 else grey(explanation.x)
+    pixels = shades(explanation.x)
     pictures = (
-        ("features", shades), ("relevance", colours(by_place(explanation.relevances))),
-    )  # fmt: skip
+        ("features", 255 - pixels if explanation.x.ndim == 2 else pixels),
+        ("relevance", colors(sum_channels(explanation.relevances))),
+    )
     return "".join(f'<img alt="{name}" src="{_png(pixels)}">' for name, pixels in pictures)
 
 
@@ -133,7 +140,7 @@ def _text(pieces: Sequence[Piece]) -> str:
 
 
 def _css(value: float, largest: float) -> str:
-    return "rgb({}, {}, {})".format(*colours([value], largest)[0].tolist())
+    return "rgb({}, {}, {})".format(*colors([value], largest)[0].tolist())
 
 
 def _png(pixels: Any) -> str:
@@ -145,7 +152,7 @@ def _png(pixels: Any) -> str:
         checksum = struct.pack(">I", zlib.crc32(kind + data))
         return struct.pack(">I", len(data)) + kind + data + checksum
 
-    # each row begins with the number of its filter, 0 for none
+    # each row starts with the number of its filter, 0 for none
     rows = b"".join(b"\0" + row.tobytes() for row in pixels)
     header = struct.pack(">IIBBBBB", width, height, 8, 2 if pixels.ndim == 3 else 0, 0, 0, 0)
     data = (

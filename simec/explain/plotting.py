@@ -1,4 +1,4 @@
-"""Pictures of explanations; they need matplotlib, the extra ``plots``."""
+"""Plots of explanations, and the colors of relevances; plots need matplotlib (extra ``plots``)."""
 
 from __future__ import annotations
 
@@ -6,25 +6,93 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-
-from simec.explain.colours import LEGIBLE, by_place, colours, grey
+import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from simec.explain.explanation import Explanation, SimilarityExplanation
-    from simec.explain.words import Piece
+    from simec.explain.explanation import Explanation, Piece, SimilarityExplanation
 
+Pixels = npt.NDArray[np.uint8]
+POSITIVE, NEGATIVE = (197, 48, 39), (45, 104, 170)  # red raises the value, blue lowers it
+LEGIBLE = 1.7  # times the largest relevance is full color, so that dark letters stay legible
 _INK = "#222222"
 
 
-def bars(explanation: Explanation, axes: Any = None, n: int = 10) -> Any:
-    """Horizontal bars of the features that matter most, the largest on top.
+def colors(values: Any, largest: float | None = None) -> Pixels:
+    """Colors of relevances: red if positive, blue if negative, white at 0.
+
+    Parameters
+    ----------
+    values : array of any shape
+    largest : float, optional
+        Absolute value of full color; by default the largest of `values`.
+
+    Returns
+    -------
+    uint8 array with one more axis, of length 3
+    """
+    values = np.nan_to_num(np.asarray(values, np.float64))
+    top = float(np.abs(values).max(initial=0)) if largest is None else largest
+    share = np.clip(np.abs(values) / top if top else np.zeros_like(values), 0, 1)[..., None]
+    full = np.where(values[..., None] >= 0, POSITIVE, NEGATIVE)
+    pixels: Pixels = np.rint(255 + share * (full - 255)).astype(np.uint8)
+    return pixels
+
+
+def shades(image: Any) -> Pixels:
+    """Pixels of an image of features, from 0 at the smallest value to 255 at the largest.
+
+    Parameters
+    ----------
+    image : array of shape (h, w), (channels, h, w) or (h, w, 3)
+        Three channels are colors; of any other number the mean is taken.
+
+    Returns
+    -------
+    uint8 array of shape (h, w) or (h, w, 3)
+
+    Raises
+    ------
+    ValueError
+        If it has another shape.
+    """
+    image = _channels_last(image)
+    low, high = image.min(initial=np.inf), image.max(initial=-np.inf)
+    scaled = (image - low) / (high - low) if high > low else np.zeros_like(image)
+    pixels: Pixels = np.rint(255 * scaled).astype(np.uint8)
+    return pixels
+
+
+def _channels_last(image: Any) -> Any:
+    image = np.asarray(image, np.float64)
+    if image.ndim == 2:
+        return image
+    if image.ndim != 3:
+        raise ValueError(f"an image must have shape (h, w) or (channels, h, w), got {image.shape}")
+    if image.shape[0] == 3:
+        return np.moveaxis(image, 0, 2)
+    if image.shape[2] == 3:
+        return image
+    return image.mean(axis=0)
+
+
+def sum_channels(relevances: Any) -> Any:
+    """Relevances of pixels, summed over channels; shape (h, w)."""
+    relevances = np.asarray(relevances, np.float64)
+    if relevances.ndim == 3:
+        return relevances.sum(axis=2 if relevances.shape[2] == 3 != relevances.shape[0] else 0)
+    return relevances
+
+
+def bars(explanation: Explanation, axes: Any = None, topn: int = 10) -> Any:
+    """Plot horizontal bars of the most relevant features, the largest on top.
 
     Parameters
     ----------
     explanation : Explanation
     axes : matplotlib Axes, optional
-        New ones by default.
-    n : int
+        By default in a new figure.
+    topn : int
+        Maximum number of bars.
 
     Returns
     -------
@@ -35,11 +103,11 @@ def bars(explanation: Explanation, axes: Any = None, n: int = 10) -> Any:
     ImportError
         If matplotlib is not installed.
     """
-    (axes,) = _new(1, (5.0, 0.6 + 0.3 * n)) if axes is None else (axes,)
-    shown = explanation.top(n)
-    values = [value for _, value in shown]
-    axes.barh(range(len(shown)), values, color=colours(np.sign(values)) / 255, height=0.7)
-    axes.set_yticks(range(len(shown)), [name for name, _ in shown])
+    (axes,) = _new(1, (5.0, 0.6 + 0.3 * topn)) if axes is None else (axes,)
+    features = explanation.top(topn)
+    values = [value for _, value in features]
+    axes.barh(range(len(features)), values, color=colors(np.sign(values)) / 255, height=0.7)
+    axes.set_yticks(range(len(features)), [name for name, _ in features])
     axes.invert_yaxis()
     axes.axvline(0, color=_INK, linewidth=0.8)
     axes.set_xlabel("relevance")
@@ -51,14 +119,14 @@ def bars(explanation: Explanation, axes: Any = None, n: int = 10) -> Any:
 
 
 def heat_map(explanation: Explanation, axes: Any = None) -> Any:
-    """An image, and beside it where relevance lies.
+    """Plot an image, and next to it a heat map of relevances.
 
     Parameters
     ----------
     explanation : Explanation
-        Of an image: features of shape (h, w) or (channels, h, w).
+        Its features are an image of shape (h, w) or (channels, h, w).
     axes : pair of matplotlib Axes, optional
-        New ones by default.
+        By default in a new figure.
 
     Returns
     -------
@@ -66,9 +134,9 @@ def heat_map(explanation: Explanation, axes: Any = None) -> Any:
     """
     pair = _new(2, (5.2, 2.7)) if axes is None else axes
     if len(pair) != 2:
-        raise ValueError("a pair of axes is needed, for the image and for the heat map")
-    pair[0].imshow(grey(explanation.x), cmap="gray_r")
-    pair[1].imshow(colours(by_place(explanation.relevances)))
+        raise ValueError("axes must be a pair of axes, for the image and for the heat map")
+    pair[0].imshow(shades(explanation.x), cmap="gray_r")
+    pair[1].imshow(colors(sum_channels(explanation.relevances)))
     for one in pair:
         one.set_xticks([])
         one.set_yticks([])
@@ -77,16 +145,16 @@ def heat_map(explanation: Explanation, axes: Any = None) -> Any:
 
 
 def words(pieces: Sequence[Piece], axes: Any = None, *, width: int = 80) -> Any:
-    """A text whose words have the colour of their relevance.
+    """Draw a text with words in the color of their relevance.
 
     Parameters
     ----------
     pieces : sequence of Piece
         See `Explanation.words`.
     axes : matplotlib Axes, optional
-        New ones by default.
+        By default in a new figure.
     width : int
-        Characters on a line.
+        Maximum number of characters in a line.
 
     Returns
     -------
@@ -102,8 +170,8 @@ def words(pieces: Sequence[Piece], axes: Any = None, *, width: int = 80) -> Any:
         column = 0
         for text, relevance in line:
             if text.strip():
-                back = colours([relevance], largest)[0] / 255
-                axes.barh(row, len(text), left=column, height=0.9, color=back, linewidth=0)
+                background = colors([relevance], largest)[0] / 255
+                axes.barh(row, len(text), left=column, height=0.9, color=background, linewidth=0)
                 axes.text(
                     column, row, text, family="monospace", fontsize=8, va="center", color=_INK
                 )
@@ -125,11 +193,11 @@ def _lines(pieces: Sequence[Piece], width: int) -> list[list[tuple[str, float]]]
     return lines
 
 
-def two_places(explanation: SimilarityExplanation, axes: Any = None) -> tuple[Any, Any]:
-    """Axes for two explanations, one above the other for images, side by side for bars."""
+def two_panels(explanation: SimilarityExplanation, axes: Any = None) -> tuple[Any, Any]:
+    """Axes for two explanations: in rows for images, side by side for bars."""
     if axes is not None:
         if len(axes) != 2:
-            raise ValueError("axes for two explanations are needed")
+            raise ValueError("axes must be a pair: axes for two explanations")
         return axes[0], axes[1]
     first, second = explanation.first.is_image, explanation.second.is_image
     if first == second:
@@ -145,9 +213,9 @@ def _new(n: int, size: tuple[float, float], rows: int = 1) -> Any:
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError(
-            "pictures need matplotlib: pip install similarity-encoders[plots]"
+            "plots need matplotlib: pip install similarity-encoders[plots]"
         ) from error
-    # without pyplot: no window system, and no figure that stays open
+    # without pyplot, no window opens and no figure is kept in memory
     figure = Figure(figsize=size, dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     return figure.subplots(rows, n // rows, squeeze=False).ravel()

@@ -1,4 +1,4 @@
-"""Relevances of the inputs of any network, for a weighted sum of its outputs."""
+"""Layer-wise relevance propagation for any network."""
 
 from __future__ import annotations
 
@@ -27,22 +27,22 @@ def relevances(
 ) -> FloatArray:
     """Relevances of inputs for ``(network(x) * weights).sum(axis=1)``, by LRP.
 
-    An output has what it adds to the sum for relevance, and each layer, from the last one to
-    the first, shares the relevance of its outputs among its inputs. So relevances sum to what they
-    explain, but for the part of biases, which no input has. Of a linear network they are
-    ``x * (W₁ weights)`` (thesis, Sec. 5.1), unless dense layers have another rule than "epsilon".
+    The relevance of an output is its term of the sum. Each layer, from the last to the first,
+    distributes the relevance of its outputs to its inputs. So relevances sum to the explained
+    value, except for the contributions of biases. For a linear network they are
+    ``x * (W₁ weights)`` (thesis, Sec. 5.1), unless dense layers have a rule other than "epsilon".
 
     Parameters
     ----------
     network : torch.nn.Module
-        From a batch of shape (b, ...) to outputs of shape (b, d); it is not changed.
+        From a batch of shape (b, ...) to outputs of shape (b, d); it is left unchanged.
     x : array or tensor of shape (b, ...)
     weights : array or tensor of shape (b, d) or (d,), or float
-        Of outputs: another thing's embedding for a similarity, one column of a last layer
-        for a prediction, 1 at a class and 0 elsewhere.
+        Weights of outputs: for a similarity the embedding of the other input, for a prediction
+        a column of the last layer, for a class 1 at the class and 0 elsewhere.
     composite : str or zennit.core.Composite
-        Rules of layers, see `COMPOSITES`; or "gradient_x_input", or "gradient", which do
-        without rules. Gradients do not sum to what they explain.
+        Rules of layers, see `COMPOSITES`; or "gradient_x_input" or "gradient", which need no
+        rules. Gradients do not sum to the explained value.
 
     Returns
     -------
@@ -51,9 +51,9 @@ def relevances(
     Raises
     ------
     NoRuleError
-        If LRP has no rule for a layer; it names it.
+        If LRP has no rule for a layer; the message names it.
     ValueError
-        If there is no composite of that name, or shapes do not match.
+        If the composite is unknown, or shapes do not match.
     """
     check_composite(composite)
     example = next(network.parameters(), torch.zeros(()))
@@ -64,29 +64,28 @@ def relevances(
     if layers is not None and has_closed_form(composite):
         n_out = layers[-1].out_features if layers else x.shape[1]
         gradient = _linear_gradient(layers, _expanded(weights, (len(x), n_out)))
-        found = gradient if composite == "gradient" else x * gradient
+        R = gradient if composite == "gradient" else x * gradient
+    elif composite in GRADIENTS:
+        gradient = _backward(copied(network), x, weights)
+        R = gradient if composite == "gradient" else x * gradient
     else:
         network = copied(network)
-        if composite in GRADIENTS:
-            gradient = _backward(network, x, weights)
-            found = gradient if composite == "gradient" else x * gradient
-        else:
-            check_rules(network, x[:1])
-            rules = composite_of(composite) if isinstance(composite, str) else composite
-            with rules.context(network) as hooked:
-                found = _backward(hooked, x, weights, of_outputs=True)
-    return np.asarray(found.detach().float().cpu().numpy())
+        check_rules(network, x[:1])
+        rules = composite_of(composite) if isinstance(composite, str) else composite
+        with rules.context(network) as hooked:
+            R = _backward(hooked, x, weights, of_outputs=True)
+    return np.asarray(R.detach().float().cpu().numpy())
 
 
 def as_tensor(values: Any, example: Tensor) -> Tensor:
-    """An array or tensor with the type of another one, on its device."""
-    # a copy of an array, as torch cannot mark what it must not write to
-    found = values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
-    return found.to(example)
+    """Convert an array or tensor to the dtype and device of another tensor."""
+    # copied, as PyTorch can't mark tensors as read-only
+    tensor = values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
+    return tensor.to(example)
 
 
 def _linear_gradient(layers: list[Any], weights: Tensor) -> Tensor:
-    """W₁ times weights, through all layers, of shape (D,) or (b, D)."""
+    """W₁ times weights, through all layers; shape (D,) or (b, D)."""
     with torch.no_grad():
         for layer in reversed(layers):
             matrix = layer.weight
@@ -97,19 +96,19 @@ def _linear_gradient(layers: list[Any], weights: Tensor) -> Tensor:
 def _backward(
     network: nn.Module, x: Tensor, weights: Tensor, *, of_outputs: bool = False
 ) -> Tensor:
-    """Gradients, or with hooks of LRP relevances, of inputs."""
+    """Gradients of inputs; with the hooks of LRP, relevances."""
     x = x.detach().requires_grad_()
     with torch.enable_grad():
         y = network(x)
         if y.ndim != 2 or len(y) != len(x):
             raise ValueError(
-                f"the network gives outputs of shape {tuple(y.shape)} for {len(x)} rows: (b, d) "
-                "is needed"
+                f"the network must return outputs of shape ({len(x)}, d) for {len(x)} rows, got "
+                f"{tuple(y.shape)}"
             )
         weights = _expanded(weights, tuple(y.shape))
         start = weights * y.detach() if of_outputs else weights
-        (found,) = torch.autograd.grad(y, x, start)
-    return found
+        (gradient,) = torch.autograd.grad(y, x, start)
+    return gradient
 
 
 def _expanded(weights: Tensor, shape: tuple[int, ...]) -> Tensor:
@@ -117,5 +116,5 @@ def _expanded(weights: Tensor, shape: tuple[int, ...]) -> Tensor:
         return weights.expand(shape)
     except RuntimeError:
         raise ValueError(
-            f"outputs have shape {shape}, and weights {tuple(weights.shape)}"
+            f"outputs have shape {shape}, but weights have shape {tuple(weights.shape)}"
         ) from None

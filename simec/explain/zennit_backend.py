@@ -1,4 +1,4 @@
-"""zennit, which has the rules of layer-wise relevance propagation."""
+"""Import of zennit, which implements the rules of layer-wise relevance propagation."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 
 @cache
 def zennit() -> Any:
-    """The package.
+    """Import zennit.
 
-    It imports torchvision for the sake of two classes of layers. Where torchvision is absent, or
-    was built for another PyTorch and fails, empty classes take their place while zennit is
-    imported; nothing that is used here needs them.
+    It imports torchvision for two classes of layers. If torchvision is missing, or was built for
+    another PyTorch and fails, empty classes replace them while zennit is imported; nothing used
+    here needs them.
 
     Raises
     ------
     ImportError
-        If zennit is not installed; it says how to.
+        If zennit is not installed; the message says how to install it.
     """
     stubs = {} if _torchvision_works() else _stubs()
     kept = {name: sys.modules[name] for name in stubs if name in sys.modules}
@@ -31,7 +31,7 @@ def zennit() -> Any:
         if error.name != "zennit":
             raise
         raise ImportError(
-            "relevance propagation needs zennit: pip install similarity-encoders[simec], or take "
+            "relevance propagation needs zennit: pip install similarity-encoders[simec], or use "
             "composite='gradient_x_input'"
         ) from error
     finally:
@@ -44,7 +44,7 @@ def _torchvision_works() -> bool:
     try:
         importlib.import_module("torchvision.models.resnet")
     except Exception:
-        # of another build it raises RuntimeError, OSError or AttributeError
+        # another build raises RuntimeError, OSError or AttributeError
         return False
     return True
 

@@ -170,7 +170,7 @@ def test_two_feature_spaces():
     X, R = make(m=40, n=30, D=6)
     X2 = np.random.default_rng(1).standard_normal((30, 4)).astype(np.float32)
     items = fitted(X, R, bias=False)
-    users = items.fit_second(X2, R, X)
+    users = items.fit_columns(X2, R, X)
     found = explain_similarity(items, X[3], X2[4], second=users, second_names=list("abcd"))
     product = items.transform(X[3:4]) @ users.transform(X2[4:5]).T
     assert found.value == pytest.approx(product[0, 0], abs=1e-5)
@@ -233,11 +233,11 @@ def test_training_mode_is_left_as_it_was():
 @pytest.mark.parametrize(
     ("target", "error", "message"),
     [
-        (40, IndexError, r"target 40 is not among targets of shape \(40,\)"),
+        (40, IndexError, r"target 40 is out of range for targets of shape \(40,\)"),
         (-41, IndexError, "target -41"),
-        ("movie", ValueError, "target is an integer, not 'movie'"),
-        ((1, 2), ValueError, "target is an integer"),
-        (1.5, ValueError, "target is an integer"),
+        ("movie", ValueError, "target must be an integer, got 'movie'"),
+        ((1, 2), ValueError, "target must be an integer"),
+        (1.5, ValueError, "target must be an integer"),
     ],
 )
 def test_bad_targets(target, error, message):
@@ -250,22 +250,22 @@ def test_bad_input():
     X, encoder = linear()
     with pytest.raises(ValueError, match="5 features, but SimilarityEncoder is expecting 6"):
         explain_prediction(encoder, X[3, :5], 0)
-    with pytest.raises(ValueError, match="x1 has 2 rows: one thing is explained at a time"):
+    with pytest.raises(ValueError, match="x1 must be one row, got 2 rows: explain one at a time"):
         explain_similarity(encoder, X[:2], X[3])
-    with pytest.raises(ValueError, match="x2 has 2 rows"):
+    with pytest.raises(ValueError, match="x2 must be one row, got 2 rows"):
         explain_similarity(encoder, X[3], X[:2])
     with pytest.raises(ValueError, match="NaN"):
         explain_prediction(encoder, np.full(6, np.nan), 0)
     with pytest.raises(ValueError, match="NaN"):
         explain_prediction(encoder.module_.encoder, np.full(6, np.nan), 0)
-    with pytest.raises(ValueError, match="no composite 'lrp'"):
+    with pytest.raises(ValueError, match="unknown composite 'lrp'"):
         explain_similarity(encoder, X[3], X[4], composite="lrp")
-    with pytest.raises(TypeError, match="SimilarityEncoder or a torch.nn.Module, not str"):
+    with pytest.raises(TypeError, match="SimilarityEncoder or a torch.nn.Module, got str"):
         explain_prediction("encoder", X[3], 0)
-    with pytest.raises(ValueError, match="6 features need as many names, not 2"):
+    with pytest.raises(ValueError, match="names must have length 6, one for each feature, got 2"):
         explain_prediction(encoder, X[3], 0, names=["a", "b"])
     other = fitted(X, X @ X.T, n_components=2)
-    with pytest.raises(ValueError, match="length 3, and x2 one of 2: both encoders"):
+    with pytest.raises(ValueError, match="length 3, and x2 one of length 2: both encoders"):
         explain_similarity(encoder, X[3], X[4], second=other)
     from sklearn.exceptions import NotFittedError
 

@@ -28,9 +28,9 @@ def run(code, *hidden):
 
 def test_similarities_pages_and_words_need_no_torch():
     out = run(
-        "from simec.explain import colour_words, decompose, page\n"
+        "from simec.explain import color_words, decompose, page\n"
         "found = decompose([1, 0], [1, 1], 'simpson')\n"
-        "assert 'feature 0' in page([found, colour_words('a b', {'a': 1.0})])\n"
+        "assert 'feature 0' in page([found, color_words('a b', {'a': 1.0})])\n"
         "try:\n    from simec.explain import explain_similarity\n"
         "except ImportError as error:\n    print(error)\n",
         "torch", "zennit", "matplotlib",

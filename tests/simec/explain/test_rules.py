@@ -249,15 +249,19 @@ def test_a_composite_of_zennit():
 
 def test_bad_input():
     network, x, weights = made("relu", bias=True)
-    with pytest.raises(ValueError, match="no composite 'lrp'; there are epsilon"):
+    with pytest.raises(ValueError, match="unknown composite 'lrp'; choose one of epsilon"):
         relevances(network, x, weights, composite="lrp")
-    with pytest.raises(TypeError, match="not int"):
+    with pytest.raises(TypeError, match="got int"):
         relevances(network, x, weights, composite=3)
-    with pytest.raises(ValueError, match=r"outputs have shape \(3, 4\), and weights \(3, 5\)"):
+    with pytest.raises(
+        ValueError, match=r"outputs have shape \(3, 4\), but weights have shape \(3, 5\)"
+    ):
         relevances(network, x, torch.ones(3, 5))
-    with pytest.raises(ValueError, match=r"outputs have shape \(3, 6\), and weights \(3, 5\)"):
+    with pytest.raises(
+        ValueError, match=r"outputs have shape \(3, 6\), but weights have shape \(3, 5\)"
+    ):
         relevances(network[:1], x, torch.ones(3, 5))
-    with pytest.raises(ValueError, match=r"outputs of shape \(3, 7, 1\)"):
+    with pytest.raises(ValueError, match=r"outputs of shape \(3, d\) for 3 rows, got \(3, 7, 1\)"):
         relevances(nn.Sequential(nn.Unflatten(1, (D, 1))), x)
 
 

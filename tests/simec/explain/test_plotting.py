@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from simec.explain import Explanation, SimilarityExplanation, colour_words, page, write_page
-from simec.explain.colours import LEGIBLE, NEGATIVE, POSITIVE, by_place, colours, grey
+from simec.explain import Explanation, SimilarityExplanation, color_words, page, write_page
+from simec.explain.plotting import LEGIBLE, NEGATIVE, POSITIVE, colors, shades, sum_channels
 
 VALUES = np.array([0.5, -2.0, 0.0, 1.0])
 NAMES = ["a", "<b>", "c", "d & e"]
@@ -39,39 +39,39 @@ def test_the_largest_come_first():
 
 
 def test_shapes_have_to_match():
-    with pytest.raises(ValueError, match=r"relevances have shape \(4,\), and x \(3,\)"):
+    with pytest.raises(ValueError, match=r"relevances have shape \(4,\), but x has \(3,\)"):
         Explanation(VALUES, 0.0, 0.0, np.ones(3))
-    with pytest.raises(ValueError, match="4 features need as many names, not 1"):
+    with pytest.raises(ValueError, match="names must have length 4, one for each feature, got 1"):
         Explanation(VALUES, 0.0, 0.0, np.ones(4), ["a"])
 
 
-def test_colours():
-    found = colours([1.0, -1.0, 0.0, 0.5])
+def test_colors():
+    found = colors([1.0, -1.0, 0.0, 0.5])
     assert found.tolist()[:3] == [list(POSITIVE), list(NEGATIVE), [255, 255, 255]]
     assert found.dtype == np.uint8
     halves = (255 + np.array(POSITIVE)) / 2
     assert np.abs(found[3] - halves).max() <= 1
-    assert colours([0.0, 0.0]).tolist() == [[255] * 3] * 2
-    assert colours([3.0], largest=1.0).tolist() == [list(POSITIVE)]
-    assert grey([[0.0, 2.0], [1.0, 2.0]]).tolist() == [[0, 255], [128, 255]]
-    assert grey(np.ones((2, 2))).tolist() == [[0, 0], [0, 0]]
-    assert grey(np.zeros((3, 4, 5))).shape == (4, 5, 3)
-    assert grey(np.zeros((4, 5, 3))).shape == (4, 5, 3)
-    assert grey(np.zeros((1, 4, 5))).shape == (4, 5)
-    assert by_place(np.ones((3, 4, 5))).tolist() == np.full((4, 5), 3.0).tolist()
-    assert by_place(np.ones((4, 5, 3))).tolist() == np.full((4, 5), 3.0).tolist()
-    with pytest.raises(ValueError, match="an image has shape"):
-        grey(np.zeros(3))
+    assert colors([0.0, 0.0]).tolist() == [[255] * 3] * 2
+    assert colors([3.0], largest=1.0).tolist() == [list(POSITIVE)]
+    assert shades([[0.0, 2.0], [1.0, 2.0]]).tolist() == [[0, 255], [128, 255]]
+    assert shades(np.ones((2, 2))).tolist() == [[0, 0], [0, 0]]
+    assert shades(np.zeros((3, 4, 5))).shape == (4, 5, 3)
+    assert shades(np.zeros((4, 5, 3))).shape == (4, 5, 3)
+    assert shades(np.zeros((1, 4, 5))).shape == (4, 5)
+    assert sum_channels(np.ones((3, 4, 5))).tolist() == np.full((4, 5), 3.0).tolist()
+    assert sum_channels(np.ones((4, 5, 3))).tolist() == np.full((4, 5), 3.0).tolist()
+    with pytest.raises(ValueError, match="an image must have shape"):
+        shades(np.zeros(3))
 
 
 def test_words_keep_the_text_and_share_relevance():
     text = "The cat -- it's THE cat!\nNo dog."
-    pieces = colour_words(text, {"the": 1.0, "cat": -2.0, "it's": 0.5, "absent": 9.0})
+    pieces = color_words(text, {"the": 1.0, "cat": -2.0, "it's": 0.5, "absent": 9.0})
     assert "".join(piece.text for piece in pieces) == text
     assert [(t, r) for t, r in pieces if r] == [
         ("The", 0.5), ("cat", -1.0), ("it's", 0.5), ("THE", 0.5), ("cat", -1.0),
     ]  # fmt: skip
-    assert colour_words("", {}) == []
+    assert color_words("", {}) == []
 
 
 def test_words_by_an_analyzer():
@@ -88,7 +88,7 @@ def test_words_by_an_analyzer():
 
 def test_bars():
     pytest.importorskip("matplotlib")
-    axes = named().plot(n=2)
+    axes = named().plot(topn=2)
     assert [label.get_text() for label in axes.get_yticklabels()] == ["<b>", "d & e"]
     widths = [patch.get_width() for patch in axes.patches]
     assert widths == [-2.0, 1.0]
@@ -106,9 +106,9 @@ def test_heat_maps(shape):
     found = image(shape)
     left, right = found.plot()
     shown = np.asarray(right.get_images()[0].get_array())
-    assert (shown == colours(by_place(found.relevances))).all()
+    assert (shown == colors(sum_channels(found.relevances))).all()
     assert left.get_images()[0].get_array().shape[:2] == (5, 6)
-    with pytest.raises(ValueError, match="a pair of axes"):
+    with pytest.raises(ValueError, match="axes must be a pair of axes"):
         found.plot([left])
 
 
@@ -127,17 +127,17 @@ def test_both_of_a_pair():
         SimilarityExplanation(named(), named()).plot([first])
 
 
-def test_a_text_with_colours():
+def test_a_text_with_colors():
     pytest.importorskip("matplotlib")
-    from simec.explain import plotting as pictures
+    from simec.explain import plotting
 
-    pieces = colour_words("a b\nlonger line here", {"a": 1.0, "here": -1.0})
-    axes = pictures.words(pieces, width=12)
+    pieces = color_words("a b\nlonger line here", {"a": 1.0, "here": -1.0})
+    axes = plotting.words(pieces, width=12)
     assert [t.get_text() for t in axes.texts] == ["a", "b", "longer", "line", "here"]
     assert sorted({t.get_position()[1] for t in axes.texts}) == [0, 1, 2]
-    back = colours([1.0], LEGIBLE)[0] / 255
+    back = colors([1.0], LEGIBLE)[0] / 255
     assert axes.patches[0].get_facecolor()[:3] == pytest.approx(back)
-    assert pictures.words([]).texts[:] == []
+    assert plotting.words([]).texts[:] == []
 
 
 def test_without_matplotlib(monkeypatch):
@@ -172,7 +172,7 @@ def test_a_page_is_whole_and_escaped(tmp_path):
     text = "a <script>alert(1)</script> & b"
     parts = [
         "<Heading>", named(), image(), image((3, 4, 4)), SimilarityExplanation(named(), image()),
-        colour_words(text, {"script": 1.0}), Explanation(0 * VALUES, 0.0, np.nan, VALUES),
+        color_words(text, {"script": 1.0}), Explanation(0 * VALUES, 0.0, np.nan, VALUES),
     ]  # fmt: skip
     made = page(parts, title="<title> & more")
     parser = Checked()
@@ -207,6 +207,6 @@ def test_images_of_pages_are_whole(shape):
     found = image(shape)
     sources = re.findall(r'base64,([^"]+)"', page([found]))
     features, heat = (imread(io.BytesIO(base64.b64decode(source))) for source in sources)
-    assert np.rint(255 * heat[..., :3]) == pytest.approx(colours(by_place(found.relevances)))
-    expected = grey(found.x) if len(shape) == 3 else 255 - grey(found.x)
+    assert np.rint(255 * heat[..., :3]) == pytest.approx(colors(sum_channels(found.relevances)))
+    expected = shades(found.x) if len(shape) == 3 else 255 - shades(found.x)
     assert np.rint(255 * features) == pytest.approx(expected)

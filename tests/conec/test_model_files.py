@@ -558,6 +558,15 @@ def test_words_that_are_not_strings_are_refused_before_training(words):
         conec.Vocabulary(words, list(words.values()))
 
 
+@pytest.mark.parametrize("name", ["W1", "W2", "context_embeddings"])
+def test_weights_of_another_shape_are_refused_by_save(saved, name):
+    model = make_model(seed=1)
+    setattr(model, name, np.zeros((3, 4), np.float32))
+    with pytest.raises(ValueError, match=rf"{name} must have shape \(6, 4\).*got \(3, 4\)"):
+        model.save(saved)
+    assert_same_model(conec.load(saved), make_model())
+
+
 def test_values_of_numpy_can_be_saved(tmp_path):
     model = conec.ContextEncoder(
         vector_size=np.int64(3), min_count=np.int32(1), sample=np.float32(0.5),
