@@ -1009,3 +1009,15 @@ def test_a_run_stopped_by_a_callback_is_finished_before_its_contexts_are(
     resumed = make().train(lee, resume_from=path)
     assert len(resumed.loss_history_) == 1
     assert_same_bits(resumed, make(epochs=5).fit(lee, callbacks=lambda _: True))
+
+
+def test_the_phases_of_a_fit_are_logged(caplog, capfd):
+    with caplog.at_level("INFO", logger="conec"):
+        make(min_count=1, epochs=2).fit(TINY)
+    messages = [record.getMessage() for record in caplog.records]
+    assert {record.name.partition(".")[0] for record in caplog.records} == {"conec"}
+    for start in ("vocabulary: 5 of 5 words", "encoding: ", "training: ", "epoch 1 of 2: loss ",
+                  "epoch 2 of 2: loss ", "training took ", "embeddings of known words: ",
+                  "map of contexts: "):  # fmt: skip
+        assert any(message.startswith(start) for message in messages), (start, messages)
+    assert capfd.readouterr() == ("", "")
