@@ -330,7 +330,7 @@ class ExtendedContextEncoder(ContextEncoder):
         super().write_to(folder)
 
     def _load_same_kind(self, path: StrPath) -> ExtendedContextEncoder:
-        return type(self).load(path, features=self.features, clean=self.clean)
+        return type(self).load(path, features=self.features, clean=self.clean, verify=True)
 
     @classmethod
     def load(
