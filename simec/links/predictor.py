@@ -25,7 +25,7 @@ from corpora.checks import check_choice, check_integer, check_number
 from corpora.deprecated import renamed_parameters
 from corpora.errors import warn
 from corpora.interrupts import deferred_interrupt
-from corpora.model_folder import check_writable, open_folder, write_folder
+from corpora.model_folder import FolderReader, check_writable, open_folder, write_folder
 from simec.data.inputs import Inputs, choose_device
 from simec.links.evaluation import Evaluation, rank_both_ways
 from simec.links.losses import LOSSES
@@ -40,7 +40,8 @@ logger = logging.getLogger(__name__)
 KIND = "simec.LinkPredictor"
 VERSION = 3
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
-_NETWORK, _TRAINING = "network.", "training."
+TRAINING, TRAINING_ARRAYS = "training.json", "training.safetensors"  # of checkpoints
+_NETWORK = "network."  # before the names of its weights
 _DAMAGED = LookupError, TypeError, ValueError, RuntimeError, AttributeError
 
 FloatArray = npt.NDArray[np.float32]
@@ -649,13 +650,13 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         self._write(path)
 
     def _write(self, path: Any, training: Snapshot | None = None) -> None:
-        config, arrays = self._config(), self._arrays()
-        if training is not None:
-            config["training"] = training.values
-            arrays |= {_TRAINING + name: value.numpy() for name, value in training.tensors.items()}
         with write_folder(path, KIND, VERSION) as folder:
-            folder.write_json(CONFIG, config)
-            folder.write_arrays(WEIGHTS, arrays)
+            folder.write_json(CONFIG, self._config())
+            folder.write_arrays(WEIGHTS, self._arrays())
+            if training is not None:
+                arrays = {name: value.numpy() for name, value in training.tensors.items()}
+                folder.write_json(TRAINING, training.values)
+                folder.write_arrays(TRAINING_ARRAYS, arrays)
 
     def _config(self) -> dict[str, Any]:
         """State besides arrays, as data for JSON."""
@@ -699,27 +700,17 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         ModelError
             If the folder contains something else, is damaged, or is of a newer version.
         """
-        return cls._read(path, device, verify=verify)[0]
+        with open_folder(path, KIND, VERSION, verify=verify, what="link predictor") as folder:
+            return cls._read(folder, device)
 
     @classmethod
-    def _read(
-        cls, path: Any, device: Any, *, verify: bool = False
-    ) -> tuple[LinkPredictor, Snapshot | None]:
-        """Read a predictor, and the state of training if it is a checkpoint."""
-        with open_folder(path, KIND, VERSION, verify=verify, what="link predictor") as folder:
-            config, arrays = folder.read_json(CONFIG), folder.read_arrays(WEIGHTS)
-            tensors, state = {}, {}
-            for name, values in arrays.items():
-                if name.startswith(_TRAINING):
-                    state[name.removeprefix(_TRAINING)] = torch.from_numpy(values)
-                else:
-                    tensors[name] = torch.from_numpy(values)
-            try:
-                predictor = cls._from_state(config, tensors, device)
-                training = config.get("training")
-            except _DAMAGED as error:
-                raise folder.damaged(str(error)) from error
-        return predictor, None if training is None else Snapshot(training, state)
+    def _read(cls, folder: FolderReader, device: Any) -> LinkPredictor:
+        config, arrays = folder.read_json(CONFIG), folder.read_arrays(WEIGHTS)
+        tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
+        try:
+            return cls._from_state(config, tensors, device)
+        except _DAMAGED as error:
+            raise folder.damaged(str(error)) from error
 
     @classmethod
     def _from_state(
@@ -779,12 +770,16 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
 
     def _read_checkpoint(self, path: Any) -> tuple[LinkPredictor, Snapshot]:
         """Read a checkpoint to continue from: its parameters, and the state of training."""
-        predictor, snapshot = self._read(path, self.device)
-        if snapshot is None:
-            raise ValueError(
-                f"{path} is a finished predictor, not a checkpoint of an interrupted run: "
-                "train without resume_from"
-            )
+        with open_folder(path, KIND, VERSION, what="link predictor") as folder:
+            predictor = self._read(folder, self.device)
+            if TRAINING not in folder.names:
+                raise ValueError(
+                    f"{path} is a finished predictor, not a checkpoint of an interrupted run: "
+                    "train without resume_from"
+                )
+            arrays = folder.read_arrays(TRAINING_ARRAYS)
+            tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
+            snapshot = Snapshot(folder.read_json(TRAINING), tensors)
         predictor.device, predictor.verbose = self.device, self.verbose
         return predictor, snapshot
 
