@@ -13,9 +13,8 @@ import numpy.typing as npt
 import corpora
 from conec import contexts
 from conec.config import Config
-from conec.contexts.mapping import ContextMap, MapConfig, learn_context_map
-from conec.contexts.smoothing import smoothed
-from conec.contexts.window import Window
+from conec.contexts import Window
+from conec.contexts.mapping import ContextMap, MapConfig, learn_context_map, smoothed
 from conec.linalg import normalize as normalize_rows
 from conec.senses.inventory import Sense, SenseInventory, SenseSettings, word_vectors
 from conec.types import (
@@ -351,11 +350,11 @@ class Embedder:
     ) -> Self:
         """Learn better embeddings of known words and of contexts; training ends with this.
 
-        `context_embeddings` become rows of W1, smoothed by what W2 and the contexts predict of
-        them (`conec.contexts.smoothing`), which are better than rows of W1 and than global
-        context vectors times W1. `context_map` maps local contexts to word vectors
-        (`conec.contexts.mapping`). `embed` and `embed_word` combine the two as in Eq. 7.1.
-        `build_contexts` returns to the thesis's embeddings.
+        `context_embeddings` become rows of W1 plus their prediction from W2 and the contexts,
+        which are better than rows of W1 and than global context vectors times W1. `context_map`
+        maps local contexts to word vectors. `conec.contexts.mapping` has both. `embed` and
+        `embed_word` combine the two as in Eq. 7.1. `build_contexts` returns to the thesis's
+        embeddings.
 
         Parameters
         ----------
