@@ -91,7 +91,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 def run(task: Task) -> Measured:
     """One seed: all scores, on both halves."""
     from conec import ContextEncoder, contexts
-    from conec.contexts.smoothing import smoothed
+    from conec.contexts.mapping import smoothed
     from conec.linalg import normalize
 
     words, stream = load(task["folder"])
