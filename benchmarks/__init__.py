@@ -1,1 +1,1 @@
-"""Measurements: ``python -m benchmarks.NAME [--json FILE]``."""
+"""Benchmarks: ``python -m benchmarks.NAME [--json FILE]``."""

@@ -1,8 +1,8 @@
 """Analogies by category, word2vec and ConEc from the same weights: thesis, Table 7.1.
 
-Trained with the preset `conec.presets.thesis_analogies`, whose context vectors hold the word
-itself; "conec_others" are those that do not. Questions are Google's, answered by 3CosAdd among
-the 30,000 most frequent words. The semantic part are the five categories from
+Trained with the preset `conec.presets.thesis_analogies`, whose context vectors include the word
+itself; "conec_others" are context vectors without it. Questions are Google's, answered by 3CosAdd
+among the 30,000 most frequent words. The semantic part consists of the five categories from
 capital-common-countries to family.
 """
 
@@ -83,14 +83,16 @@ def main(argv: list[str] | None = None) -> None:
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     p = parser(__doc__)
-    p.add_argument("--workers", type=at_least_one, default=2, help="threads (2)")
-    p.add_argument("--epochs", type=at_least_one, default=10, help="passes over the text (10)")
+    p.add_argument("--workers", type=at_least_one, default=2, help="number of threads (default 2)")
+    p.add_argument(
+        "--epochs", type=at_least_one, default=10, help="passes over the text (default 10)"
+    )
     args: argparse.Namespace = p.parse_args(argv)
     return args
 
 
 def run(task: Task) -> Measured:
-    """One seed: counts of right answers and of questions, by category and kind of vectors."""
+    """One seed: numbers of correct answers and of questions, by category and kind of vectors."""
     from dataclasses import replace
 
     from conec.evaluation import analogies

@@ -1,17 +1,17 @@
 """Similarities from class labels, learned from pixels: thesis, Fig. 3.4.
 
-Digits of MNIST, as vectors of pixels; the similarity of two images is 1 if they show the same
-digit and 0 otherwise, centred by the training points as in kernel PCA, for all methods and for
-test points too. What is measured is the mean squared error of Y Yᵀ with d dimensions:
+Digits of MNIST, as vectors of pixels. The similarity of two images is 1 if they show the same
+digit and 0 otherwise, centered by the training points as in kernel PCA, for all methods and for
+test points too. The error is the mean squared error of Y Yᵀ with d dimensions:
 
-- optimum: eigendecomposition of the training points' similarities, which has no test points
+- optimum: eigendecomposition of the training points' similarities; not available for test points
 - ridge: ridge regression of these embeddings on pixels (`simec.spectral.SpectralRegression`)
 - simec: linear Similarity Encoder, closed form
 - simec_deep: the same with hidden layers, trained on some of the targets
 
-Penalties of ridge and simec are chosen in the same way from the same ones, for each d, on the
-last fifth of the training points; then all of them are fitted. Test similarities are those among
-the test points, of which no method has seen a label.
+Penalties of ridge and simec are chosen from the same values for each d, on the last fifth of the
+training points; then all training points are used. Test similarities are those among the test
+points, whose labels no method has seen.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def run(points: simec_data.Points, dimensions: tuple[int, ...], seed: int) -> di
 
     classes = np.eye(N_CLASSES)
     mean = classes[points.y_train].mean(axis=0)
-    # scalar products of what these hold are the centred similarities
+    # the scalar products of these rows are the centered similarities
     Z = {"train": classes[points.y_train] - mean, "test": classes[points.y_test] - mean}
     X = {"train": points.x_train, "test": points.x_test}
     S = {part: products(Z[part]) for part in Z}
@@ -155,7 +155,7 @@ def _ratios(found: dict[str, float], dimensions: tuple[int, ...], total: float) 
 
 
 def draw(found: dict[str, Result], dimensions: tuple[int, ...], path: Path) -> None:
-    """Errors by the number of dimensions, of training points and of test points."""
+    """Errors by the number of dimensions, for training points and for test points."""
     figure, panels = charts.figure(1, 2, (9.5, 3.8))
     styles = {
         "optimum": ("eigendecomposition", charts.GREY), "ridge": ("ridge on it", charts.ORANGE),

@@ -1,11 +1,11 @@
-"""The global context matrix of a corpus: seconds and peak memory, beside plain SciPy.
+"""The global context matrix of a corpus: seconds and peak memory, compared with plain SciPy.
 
 `matrix.N` counts all co-occurrences within the window as a sparse matrix, with N workers;
-`product.N` multiplies it with W1 and never holds it. Each run is a process of its own,
-which opens the encoded corpus and compiles before time is taken; its peak memory is that of
-the process, the mapped corpus included. `memory.*` are runs that are told to use so much
-(default 1 GiB): what needs more goes to temporary files. `scipy` is the prototype that
-anyone would write first, on one core; that it finds the same matrix is checked.
+`product.N` multiplies it by W1 without ever holding it. Each run is a separate process, which
+opens the encoded corpus and loads compiled code before the clock starts; its peak memory is that of
+the process, including the mapped corpus. `memory.*` are runs with a given memory limit (default
+1 GiB): what exceeds it goes to temporary files. `scipy` is the straightforward prototype, on one
+core; the benchmark checks that it computes the same matrix.
 """
 
 from __future__ import annotations
@@ -69,8 +69,13 @@ def main(argv: list[str] | None = None) -> None:
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     p = parser(__doc__)
-    p.add_argument("--workers", type=at_least_one, default=2, help="more workers to try (2)")
-    p.add_argument("--no-scipy", action="store_true", help="leave the prototype out")
+    p.add_argument(
+        "--workers",
+        type=at_least_one,
+        default=2,
+        help="number of workers of the parallel runs (default 2)",
+    )
+    p.add_argument("--no-scipy", action="store_true", help="skip the prototype")
     args: argparse.Namespace = p.parse_args(argv)
     return args
 
@@ -89,11 +94,11 @@ def _plan(args: argparse.Namespace, folder: str) -> dict[str, Callable[[int], Me
     return plan
 
 
-# One run, in a process of its own
+# One run, in a separate process
 
 
 def run_matrix(task: Task) -> Measured:
-    """Seconds, peak, and what the matrix is like."""
+    """Seconds, peak memory, and a summary of the matrix."""
     from conec.contexts import Window, global_contexts
 
     words, stream = load(task["folder"])
@@ -103,12 +108,12 @@ def run_matrix(task: Task) -> Measured:
     start = time.perf_counter()
     matrix = global_contexts(stream, len(words), Window(WINDOW), normalize="none", **more)
     seconds = time.perf_counter() - start
-    peak = peak_mb()  # before the sum, which reads what may lie on disk
+    peak = peak_mb()  # before the sum, which reads arrays that may be on disk
     return {"seconds": seconds, "peak_mb": peak, **_about(matrix)}
 
 
 def run_product(task: Task) -> Measured:
-    """Seconds and peak."""
+    """Seconds and peak memory."""
     from conec.contexts import Window, global_embeddings
 
     words, stream = load(task["folder"])
@@ -122,7 +127,7 @@ def run_product(task: Task) -> Measured:
 
 
 def run_scipy(task: Task) -> Measured:
-    """Seconds, peak, and what the matrix is like."""
+    """Seconds, peak memory, and a summary of the matrix."""
     words, stream = load(task["folder"])
     scipy_contexts(_small(), 4, WINDOW)
     start = time.perf_counter()
@@ -132,7 +137,7 @@ def run_scipy(task: Task) -> Measured:
 
 
 def scipy_contexts(stream: TokenStream, n_words: int, window: int) -> sparse.csr_matrix:
-    """The plain prototype: the text beside itself, shifted, as a sparse matrix of pairs."""
+    """The plain prototype: the text and a shifted copy of it, as a sparse matrix of pairs."""
     from scipy import sparse
 
     ids = np.asarray(stream.ids)
@@ -158,11 +163,11 @@ def _about(matrix: sparse.csr_matrix) -> dict[str, float]:
     return {"nnz": int(matrix.nnz), "sum": float(matrix.data.sum(dtype=np.float64))}
 
 
-# What comes of it
+# Results
 
 
 def _check(runs: dict[str, list[Measured]]) -> None:
-    """All matrices are the same one."""
+    """Check that all matrices are equal."""
     seen = {(run["nnz"], run["sum"]) for found in runs.values() for run in found if "nnz" in run}
     if len(seen) != 1:
         by_run = {name: [(run.get("nnz"), run.get("sum")) for run in runs[name]] for name in runs}

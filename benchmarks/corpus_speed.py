@@ -1,15 +1,15 @@
-"""Counting and encoding plain text: words a second and peak memory, beside gensim.
+"""Counting and encoding plain text: words per second and peak memory, compared with gensim.
 
 `count.N` counts the words of a file with N workers, `encode.N` writes their ids to a folder.
-gensim's build_vocab stands beside counting, from the same file (`corpus_file`), and so does
-counting lists of words that are in memory, with both; its vectors have size 1 here, as it
-makes room for them in the same call. Every run is a process of its own, and compiled code is
-loaded before the clock starts; `load.s` says how long that takes. Memory is looked at
-in runs apart: the peak of the process, or of its proportional memory and that of its workers
-together, whichever is more; encoding has counted before, in the same process.
+Counting is compared with gensim's build_vocab, from the same file (`corpus_file`), and both count
+lists of words in memory too; gensim's vectors have size 1 here, as the same call allocates them.
+Every run is a separate process, and compiled code is loaded before the clock starts; `load.s` is
+the time that this takes. Memory is measured in separate runs: the peak of the process, or of the
+proportional memory of the process and its workers together, whichever is larger; encoding counts
+first, in the same process.
 
-`--types N` also writes a text of N different words, each once, between words that are
-frequent, to a temporary folder (some 14 bytes a type), and counts it within `--memory`.
+`--types N` also writes a text of N different words, each of which occurs once, between frequent
+words, to a temporary folder (about 14 bytes per type), and counts it within `--memory`.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from benchmarks.runs import Measured, Task, apart, peak_mb, rounds
 
 MIN_COUNT = 5
 MEMORY = 1 << 30
-FREQUENT = 10_000  # words of the synthetic text that occur often
+FREQUENT = 10_000  # frequent words of the synthetic text
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -74,13 +74,18 @@ def main(argv: list[str] | None = None) -> None:
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     p = parser(__doc__)
-    p.add_argument("--workers", type=at_least_one, default=2, help="more workers to try (2)")
+    p.add_argument(
+        "--workers",
+        type=at_least_one,
+        default=2,
+        help="number of workers of the parallel runs (default 2)",
+    )
     p.add_argument(
         "--types", type=int, default=0, metavar="N",
-        help="count a synthetic text of so many different words too, such as 50_000_000",
+        help="also count a synthetic text of N different words, for example 50_000_000",
     )  # fmt: skip
     p.add_argument(
-        "--memory", type=int, default=MEMORY, metavar="BYTES", help="to count it with (1 GiB)"
+        "--memory", type=int, default=MEMORY, metavar="BYTES", help="memory for that (1 GiB)"
     )
     args: argparse.Namespace = p.parse_args(argv)
     return args
@@ -103,7 +108,7 @@ def _plan(
 
 
 def many_types(path: Path, n: int) -> int:
-    """Write a text of `n` different rare words between as many frequent ones; its length."""
+    """Write a text of `n` different rare words between as many frequent ones; return its length."""
     from tqdm import tqdm
 
     step = 1_000_000
@@ -121,7 +126,7 @@ def many_types(path: Path, n: int) -> int:
     return 2 * n
 
 
-# One run, in a process of its own
+# One run, in a separate process
 
 
 def _documents(task: Task) -> Any:
@@ -132,7 +137,7 @@ def _documents(task: Task) -> Any:
 
 
 def run_count(task: Task) -> Measured:
-    """Count with corpora, in "memory" bytes."""
+    """Count with corpora, within "memory" bytes."""
     from corpora.counting import count
     from corpora.counting import word_table as wordtable
 
@@ -153,7 +158,7 @@ def run_count(task: Task) -> Measured:
 
 
 def run_encode(task: Task) -> Measured:
-    """Encode with corpora, the vocabulary counted before."""
+    """Encode with corpora; the vocabulary is counted before."""
     from corpora.counting import count
     from corpora.encoding import TokenStream
 
@@ -180,7 +185,7 @@ def run_gensim(task: Task) -> Measured:
     return {"words": model.corpus_total_words, "seconds": seconds, "peak_mb": peak_mb()}
 
 
-# What comes of it
+# Results
 
 
 def _results(
@@ -220,7 +225,7 @@ def _results(
 
 
 def _peak(run: Measured) -> float:
-    # of one process alone, the system knows it exactly
+    # for a single process, the system reports it exactly
     return float(max(run["peak_mb"], run["tree_mb"] or 0))
 
 

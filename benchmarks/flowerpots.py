@@ -1,32 +1,33 @@
-"""Plants that nobody has judged, placed where people would see them: thesis, Sec. 1.1.
+"""Plants without judgments, placed where people would see them: thesis, Sec. 1.1.
 
-People said how unlike 16 plants in flowerpots are, on a scale of 20 (Gati & Tversky, 1982):
-similarity is 1 - d / 20, centred by the training plants. In one experiment ("size") plants differ
-in their leaves and in size, in the other one ("form") in their leaves and form, four steps of
-each: numbers run through the steps of one for each step of the other. Features are both steps,
-divided by their standard deviation, and three of noise, of twice that, where kernel PCA finds as
-little as in the thesis; in "noise1" noise is as large as the steps.
+People judged the dissimilarity of 16 plants in flowerpots on a scale of 20 (Gati & Tversky, 1982):
+similarity is 1 - d / 20, centered by the training plants. In one experiment ("size") plants differ
+in their leaves and in size, in the other one ("form") in their leaves and form, with four levels
+each; plants are numbered through the levels of one for each level of the other. Features are both
+levels, divided by their standard deviation, and three columns of noise with twice that standard
+deviation, at which kernel PCA finds as little as in the thesis; in "noise1" the noise has the
+standard deviation of the levels.
 
-Plants 5 and 15 are held out, as in the thesis ("thesis"), or each two of all 16 in turn ("pairs").
+Plants 5 and 15 are held out, as in the thesis ("thesis"), or each pair of the 16 in turn ("pairs").
 Methods:
 
 - kpca: linear kernel PCA of the features
 - kpca_clean: the same without noise
 - ridge: eigenvectors of the similarities, and a ridge regression of them on the features
-- simec_exact: a linear encoder, by the closed form
-- simec: the same, and then Adam, as is the default
+- simec_exact: a linear encoder in closed form
+- simec: the same followed by Adam, the default
 - simec_adam: the same from random weights
-- full: eigenvectors of the similarities of all 16 plants, which need not be predicted
+- full: eigenvectors of the similarities of all 16 plants, which need no prediction
 
-Embeddings have two dimensions. Figures of what was held out ("test"), and the first and the last
-of training plants:
+Embeddings have two dimensions. Figures of held-out plants ("test"); the first and the last are
+also measured for training plants:
 
-- correlation: of scalar products with training plants with centred similarities to them
-- output: the same of the output of the encoder, Y W_l
-- spearman: of distances to training plants with what people said
-- rank: of the training plant that is the most similar one, by distance; 1 is the nearest
-- distance: from the place that the plant has in "full", as a share of the root mean square
-  distance of plants from their mean, after a rotation and a scaling by the training plants
+- correlation: of scalar products with training plants with the centered similarities to them
+- output: the same for the output of the encoder, Y W_l
+- spearman: of distances to training plants with the judged dissimilarities
+- rank: of the most similar training plant, by distance; 1 is the nearest
+- distance: from the plant's position in "full", relative to the root mean square distance of
+  plants from their mean, after a rotation and a scaling by the training plants
 """
 
 from __future__ import annotations
@@ -107,7 +108,7 @@ def judgements(name: str, data: Path | None = None) -> Array:
 
 
 def features(seed: int, noise: float = NOISE) -> Array:
-    """Two steps of each plant, and noise: shape (16, 5)."""
+    """Two levels of each plant, and noise: shape (16, 5)."""
     numbers = np.arange(STEPS**2)
     steps = np.stack([numbers // STEPS, numbers % STEPS], axis=1).astype(np.float64)
     steps = (steps - steps.mean(axis=0)) / steps.std(axis=0)
@@ -116,14 +117,14 @@ def features(seed: int, noise: float = NOISE) -> Array:
 
 
 def named(prefix: str, figures: Measured) -> Measured:
-    """The same figures with a prefix to their names."""
+    """The same figures with a prefix added to their names."""
     return {f"{prefix}.{name}": value for name, value in figures.items()}
 
 
 def measure(
     X: Array, D: Array, held_out: Sequence[tuple[int, ...]], seed: int, methods: tuple[str, ...]
 ) -> Measured:
-    """Figures of each method, means over what was held out."""
+    """Figures of each method, averaged over the held-out pairs."""
     figures: dict[str, list[float]] = {}
     for numbers in held_out:
         split = Split(D, numbers)
@@ -135,14 +136,14 @@ def measure(
 
 
 class Split:
-    """Plants to learn from, and plants held out.
+    """Training plants and held-out plants.
 
     Parameters
     ----------
     D : float64 array of shape (16, 16)
         Dissimilarities.
     numbers : tuple of int
-        Of the plants held out, from 1.
+        Numbers of the held-out plants, from 1.
     """
 
     def __init__(self, D: Array, numbers: tuple[int, ...]) -> None:
@@ -184,7 +185,7 @@ class Split:
         return (Y, Y_test), output
 
     def figures(self, embedded: Embedded, output: Array | None) -> Measured:
-        """What is measured of one method."""
+        """All figures of one method."""
         from scipy.spatial.distance import cdist
         from scipy.stats import rankdata, spearmanr
 
@@ -209,7 +210,7 @@ class Split:
         return found
 
     def turned(self, embedded: Embedded) -> Embedded:
-        """An embedding, rotated and scaled as its training plants are nearest to `full`."""
+        """An embedding, rotated and scaled to bring its training plants closest to `full`."""
         from scipy.linalg import orthogonal_procrustes
 
         Y, Y_test = embedded
@@ -238,7 +239,7 @@ def _tables(found: dict[str, Result]) -> list[Table]:
 
 
 def draw(given: dict[str, Array], path: Path) -> None:
-    """Embeddings with the numbers of plants, of the first seed; those held out in red."""
+    """Embeddings with the numbers of plants, for the first seed; held-out plants in red."""
     methods = ("full", "kpca", "ridge", "simec")
     figure, panels = charts.figure(len(given), len(methods), (13, 3.4 * len(given)))
     X = features(1)
@@ -249,7 +250,7 @@ def draw(given: dict[str, Array], path: Path) -> None:
             axes = next(free)
             Y, Y_test = split.turned(split.embed(method, X, 1)[0])
             every = np.vstack([Y, Y_test])
-            axes.scatter(*every.T, s=0)  # for the limits
+            axes.scatter(*every.T, s=0)  # for the axis limits
             for plants, places, color in (
                 (split.train, Y, "#333333"), (split.test, Y_test, charts.RED),
             ):  # fmt: skip

@@ -1,15 +1,15 @@
 """The weight of the symmetric term, and the number of targets: thesis, Fig. 3.5.
 
-Digits of MNIST as vectors of pixels; targets are an RBF kernel, centred by the training points,
-and a Similarity Encoder with one hidden layer learns them in ten dimensions. Measured are mean
+Digits of MNIST as vectors of pixels; targets are an RBF kernel, centered by the training points,
+which a Similarity Encoder with one hidden layer learns in ten dimensions. The errors are mean
 squared errors of Y W_l, the output, and of Y Yᵀ, for training points and for test points (the
 output: their similarities to training points; Y Yᵀ: those among the test points),
 
-- by the weight λ of the symmetric term, all training points being targets
+- by the weight λ of the symmetric term, with all training points as targets
 - by the number of targets, with λ = 1
 
-"simec" starts as the encoder does by default, from a decomposition of the targets;
-"simec_random" from random weights, as in the thesis. Kernel PCA (scikit-learn's) is the
+"simec" starts from a decomposition of the targets, as the encoder does by default;
+"simec_random" starts from random weights, as in the thesis. Kernel PCA (scikit-learn's) is the
 reference: its embeddings are the optimum for the training points.
 """
 
@@ -27,7 +27,7 @@ from benchmarks.simec_methods import line, mse, reference, table, unfinished
 SIZE = 5_000
 QUICK_SIZE = 500
 N_COMPONENTS = 10
-WEIGHT = 1.0  # λ, where the number of targets changes
+WEIGHT = 1.0  # λ while the number of targets varies
 LAMBDAS = (0.0, 1e-3, 1e-2, 1e-1, WEIGHT, 10.0, 100.0)
 QUICK_LAMBDAS = (0.0, WEIGHT)
 TARGETS = (10, 30, 100, 300, 1000)  # and all
@@ -126,7 +126,7 @@ def run(
             for weight, n, name in plan:
                 fit(start, weight, n, name)
                 bar.update()
-            for part in X:  # all targets: it was fitted for the other panel
+            for part in X:  # with all targets: fitted for the other panel
                 for measure in ("mse", "mse_output"):
                     same = found[f"{start}.{part}.{measure}.lambda{WEIGHT:g}"]
                     found[f"{start}.{part}.{measure}.n{n_train}"] = same
@@ -136,16 +136,16 @@ def run(
 def similarities(
     points: simec_data.Points,
 ) -> tuple[float, dict[str, Any], dict[str, Any]]:
-    """An RBF kernel, centred by the training points.
+    """An RBF kernel, centered by the training points.
 
     Returns
     -------
     gamma : float
         1 / median squared distance of training points.
     among : dict
-        Of "train" and "test": similarities of these points to each other.
+        For "train" and "test": similarities of these points to each other.
     to_train : dict
-        Of "train" and "test": similarities of these points to training points.
+        For "train" and "test": similarities of these points to training points.
     """
     from sklearn.metrics.pairwise import euclidean_distances
 
@@ -157,7 +157,7 @@ def similarities(
     centerer = Centerer().fit(raw)
     train = centerer.transform(raw)
     between = rbf(points.x_test, points.x_train, gamma)
-    # a kernel of points that are both new: each loses its own mean over the training points
+    # a kernel among new points: each loses its mean over the training points
     means = between.mean(axis=1, dtype=np.float64)
     test = rbf(points.x_test, gamma=gamma) - means[:, None] - means + centerer.mean_
     among = {"train": train, "test": test}
@@ -167,11 +167,11 @@ def similarities(
 def draw(
     found: dict[str, Result], lambdas: tuple[float, ...], targets: list[int], path: Path
 ) -> None:
-    """Errors by λ and by the number of targets, of both starts and both parts."""
+    """Errors by λ and by the number of targets, for both starts and both parts."""
     figure, panels = charts.figure(2, 2, (10, 7.2))
     for i, part in enumerate(("train", "test")):
         left, right = panels[2 * i : 2 * i + 2]
-        # zero has no place on a logarithmic axis
+        # zero cannot be shown on a logarithmic axis
         places = [value or min(v for v in lambdas if v) / 10 for value in lambdas]
         for start, name, color in (
             ("simec", "spectral start", charts.BLUE),

@@ -10,8 +10,8 @@ All from the same weights, trained with the defaults:
 - map: `ContextEncoder.learn_map`, the model's default
 
 on analogies (Google's, 3CosAdd among the 30,000 most frequent words) and word similarities.
-Questions and pairs are put into halves by a hash of their words: what was chosen was chosen on
-the first half ("validation."); figures without that word are of the second.
+Questions and pairs are divided into halves by a hash of their words: parameters were chosen on the
+first half ("validation."); all other figures are measured on the second half.
 """
 
 from __future__ import annotations
@@ -83,15 +83,15 @@ def main(argv: list[str] | None = None) -> None:
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     p = parser(__doc__)
-    p.add_argument("--workers", type=at_least_one, default=2, help="threads (2)")
+    p.add_argument("--workers", type=at_least_one, default=2, help="number of threads (default 2)")
     args: argparse.Namespace = p.parse_args(argv)
     return args
 
 
 def run(task: Task) -> Measured:
-    """One seed: all scores, of both halves."""
+    """One seed: all scores, on both halves."""
     from conec import ContextEncoder, contexts
-    from conec.contexts.smoothing import smoothed
+    from conec.contexts.mapping import smoothed
     from conec.linalg import normalize
 
     words, stream = load(task["folder"])
@@ -139,12 +139,12 @@ def run(task: Task) -> Measured:
 
 
 def half_of(words: Sequence[str]) -> str:
-    """Which half a question or a pair belongs to."""
+    """The half that a question or a pair belongs to."""
     return HALVES[crc32(" ".join(words).lower().encode()) % 2]
 
 
 def scores(vectors: Any, half: str) -> dict[str, float]:
-    """Accuracy on analogies, and Spearman's correlations, in percent; NaN for none."""
+    """Accuracy on analogies, and Spearman's correlations, in percent; NaN if not available."""
     from conec.evaluation import analogies, word_similarity
     from corpora import datasets
 
@@ -177,7 +177,7 @@ def _tables(found: dict[str, Result]) -> list[Table]:
 
 
 def draw(found: dict[str, Result], path: Path) -> None:
-    """What the map gains over the better of word2vec and ConEc; by how much it smooths."""
+    """Gain of the map over the better of word2vec and ConEc, by the amount of smoothing."""
     figure, (left, right) = charts.figure(1, 2, (11, 4.2))
     names = [task for task in JUDGED if f"{task}.map" in found]
     for i, (kind, color) in enumerate(

@@ -1,24 +1,24 @@
 """PCA and Isomap, learned by Similarity Encoders from coordinates: thesis, Figs. 3.2 and 3.3.
 
-Points lie on surfaces in space: an S ("s_curve"), and a sphere whose poles are cut off and that is
-open at one side ("cut_sphere"). Targets are similarities of the training points, centred and
-scaled to [-1, 1]: scalar products, which make PCA, for a linear encoder; or by geodesic
-distances, which make Isomap, for one with hidden layers. Embeddings have two dimensions.
+Points lie on surfaces in space: an S ("s_curve"), and a sphere with its poles cut off and open at
+one side ("cut_sphere"). Targets are similarities of the training points, centered and scaled to
+[-1, 1]: scalar products, as in PCA, for a linear encoder; or based on geodesic distances, as in
+Isomap, for one with hidden layers. Embeddings have two dimensions.
 
 Figures are correlations of the distances between two points in an embedding with those in the
 embedding of PCA or Isomap, between training points ("train") and between test points ("test").
-Neither Isomap nor encoders have seen test points: Isomap embeds them by their neighbours among the
-training points ("test"); in "test_all" encoders and Isomap so made are compared with Isomap made
-of all points.
+Neither Isomap nor encoders have seen test points: Isomap embeds them by their neighbors among the
+training points ("test"); in "test_all" encoders and this Isomap are compared with Isomap fitted on
+all points.
 
-- simec: from the spectral start, as is the default; without hidden layers this is the optimum
+- simec: from the spectral start, the default; without hidden layers this is the optimum
 - simec_adam, simec_random: from random weights, for PCA and for Isomap
 - simec_linear: without hidden layers
 - ridge: a linear regression from coordinates to eigenvectors
 
-Settings were compared on samples of their own, seeds 1 to 3 and 101 to 103, some with their test
-points in view. Figures are of other samples, which were not looked at before. ``--part
-validation`` measures on a fifth of the training points, held out for it.
+Settings were compared on other samples, seeds 1 to 3 and 101 to 103, some with their test points
+included. Figures are of samples that were not used before. ``--part validation`` measures on a
+held-out fifth of the training points.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ POINTS = {"s_curve": 3000, "cut_sphere": 5000}
 QUICK_POINTS = {"s_curve": 400, "cut_sphere": 600}
 NEIGHBORS = 10
 TEST = 0.2
-FIRST_SAMPLE = 1000  # seeds of points: others than settings were chosen with
-N_TARGETS = 1000  # similarities to so many points
-OPENING, POLES = 0.55, np.pi / 8  # radians that are cut off the sphere
+FIRST_SAMPLE = 1000  # seeds of points: not those that settings were chosen with
+N_TARGETS = 1000  # number of target points
+OPENING, POLES = 0.55, np.pi / 8  # radians cut off the sphere
 HIDDEN_LAYERS = {"s_curve": (100,), "cut_sphere": (100, 50)}
 DEEP: dict[str, Any] = {
     "activation": "relu", "symmetric": 1.0, "batch_size": 100, "max_iter": 300,
@@ -64,13 +64,13 @@ METHODS = {
 
 @dataclass
 class Points:
-    """A surface, parted.
+    """A surface, split into training and test points.
 
     Attributes
     ----------
     train, test : float64 array of shape (m, 3) or (k, 3)
     color : float64 array of shape (k,)
-        Where test points are along the surface.
+        Position of test points along the surface.
     """
 
     train: Array
@@ -119,14 +119,14 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     p = parser(__doc__, corpus=False)
     p.add_argument(
         "--part", choices=("test", "validation"), default="test",
-        help="points to measure on: test, or some of the training points (test)",
+        help="points to measure on: test, or part of the training points (default test)",
     )  # fmt: skip
     args: argparse.Namespace = p.parse_args(argv)
     return args
 
 
 def surface(name: str, n: int, seed: int) -> tuple[Array, Array]:
-    """Points on a surface, of shape (n, 3), and where each is along it."""
+    """Points on a surface, of shape (n, 3), and their positions along it."""
     if name == "s_curve":
         from sklearn.datasets import make_s_curve
 
@@ -141,7 +141,7 @@ def surface(name: str, n: int, seed: int) -> tuple[Array, Array]:
 
 
 def parted(name: str, n: int, seed: int, part: str) -> Points:
-    """Training and test points, centred and of unit size by the training points."""
+    """Training and test points, centered and scaled to unit size by the training points."""
     X, along = surface(name, n, seed)
     order = np.random.default_rng(seed).permutation(n)
     n_test = round(TEST * n)
@@ -224,7 +224,7 @@ def _embedded(fitted: Any, points: Points) -> Embedded:
 
 
 def correlation(Y: Array, Z: Array) -> float:
-    """Pearson's, of the distances between any two points in two embeddings."""
+    """Pearson's correlation of the distances between all pairs of points in two embeddings."""
     from scipy.spatial.distance import pdist
 
     return float(np.corrcoef(pdist(Y), pdist(Z))[0, 1])
@@ -244,7 +244,7 @@ def _table(found: dict[str, Result]) -> Table:
 
 
 def draw(pictures: dict[str, Picture], path: Path) -> None:
-    """Embeddings of the first seed; those of encoders turned towards PCA's and Isomap's."""
+    """Embeddings of the first seed; those of encoders are rotated to match PCA's and Isomap's."""
     figure, panels = charts.figure(len(pictures), 4, (13, 3.3 * len(pictures)))
     titles = {"s_curve": "S-curve", "cut_sphere": "cut sphere"}
     free = iter(panels)
@@ -261,12 +261,12 @@ def draw(pictures: dict[str, Picture], path: Path) -> None:
             axes.set_aspect("equal", "datalim")
             axes.set_xticks([])
             axes.set_yticks([])
-    figure.supxlabel("coloured: points that were not trained on", fontsize=9.5)
+    figure.supxlabel("in color: points that were not trained on", fontsize=9.5)
     charts.save(figure, path)
 
 
 def turned(embedding: Embedded, reference: Embedded) -> Embedded:
-    """An embedding, rotated or mirrored as its training points are nearest to a reference."""
+    """An embedding, rotated or mirrored to bring its training points closest to a reference."""
     from scipy.linalg import orthogonal_procrustes
 
     middle = embedding[0].mean(axis=0)

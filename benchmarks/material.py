@@ -1,4 +1,4 @@
-"""What is trained on and tested with: plain text, encoded text, data sets of quality."""
+"""Data of the benchmarks: plain text, encoded text, data sets of quality."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ QUALITY = {
 
 
 def source(name: str) -> Corpus:
-    """A data set, or a file of the user's own."""
+    """A data set, or a file of the user."""
     import corpora
     from corpora import datasets
 
@@ -35,7 +35,7 @@ def source(name: str) -> Corpus:
 
 
 def require(*names: str) -> None:
-    """End the program, saying how to get what is missing, unless these data sets are there."""
+    """Exit with instructions unless these data sets are available."""
     from corpora import datasets
 
     try:
@@ -79,7 +79,7 @@ def encoded(text: Path, folder: Path, min_count: int) -> None:
 
 
 def load(folder: str | Path) -> tuple[dict[str, int], TokenStream]:
-    """What `encoded` made: the counts of the words, and the text as their ids."""
+    """Load the result of `encoded`: the counts of the words, and the text as their ids."""
     from corpora.counting import read_vocabulary
     from corpora.encoding import TokenStream
 
@@ -88,9 +88,9 @@ def load(folder: str | Path) -> tuple[dict[str, int], TokenStream]:
 
 
 def recut(stream: TokenStream, n: int, length: int | None = None) -> TokenStream:
-    """The first `n` tokens, in their documents or in such of `length` tokens.
+    """The first `n` tokens, in their documents or in documents of `length` tokens.
 
-    Words outside the vocabulary, which a stream lacks, count by their share.
+    Words outside the vocabulary, which a stream lacks, are counted in proportion.
     """
     from corpora.encoding import TokenStream
 
@@ -104,21 +104,21 @@ def recut(stream: TokenStream, n: int, length: int | None = None) -> TokenStream
 
 
 def zipf(n_words: int, n_tokens: int, seed: int = 1) -> tuple[dict[str, int], TokenStream]:
-    """Synthetic text: word r of the vocabulary has a share proportional to 1 / r."""
+    """Synthetic text: the word of rank r has a share proportional to 1 / r."""
     from corpora.encoding import TokenStream
 
     share = 1 / np.arange(1, n_words + 1)
     share /= share.sum()
     drawn = np.searchsorted(np.cumsum(share), np.random.default_rng(seed).random(n_tokens))
     ids = np.minimum(drawn, n_words - 1).astype(np.int32)
-    # of a text in which each word would occur: names in the order of counts
+    # as if each word occurred: names in the order of counts
     counts = np.maximum(1, np.round(share / share[-1])).astype(int).tolist()
     offsets = np.append(np.arange(0, n_tokens, 1000), n_tokens).astype(np.int64)
     return {f"w{i:08}": n for i, n in enumerate(counts)}, TokenStream(ids, offsets, n_tokens)
 
 
 def missing_quality() -> list[str]:
-    """Data sets of quality that are not on this machine; says so."""
+    """Data sets of quality that are missing on this machine, with a message."""
     from corpora import datasets
 
     missing = []
@@ -139,7 +139,7 @@ def missing_quality() -> list[str]:
 def quality(vectors: Any) -> dict[str, float | None]:
     """Analogies among the 30,000 most frequent words, and Spearman's rank correlations.
 
-    None where a data set is not there, or the vectors know too few of its words.
+    None if a data set is missing, or the vectors have too few of its words.
     """
     from conec.evaluation import analogies, word_similarity
     from corpora import datasets
@@ -160,5 +160,5 @@ def quality(vectors: Any) -> dict[str, float | None]:
 
 
 def known(values: Iterable[float | None]) -> list[float]:
-    """Those that are numbers."""
+    """Values that are not None."""
     return [value for value in values if value is not None]

@@ -1,19 +1,19 @@
 """SVD and eigendecomposition by a Similarity Encoder: thesis, Sec. 2.1.
 
-The encoder has no features, so that it factorises a matrix, and nothing else. Matrices are
-random: rectangular; symmetric and positive semi-definite ("psd"); symmetric with as many negative
-eigenvalues as positive ones ("indefinite"). Solvers:
+The encoder has no features, so it only factorizes a matrix. Matrices are random: rectangular;
+symmetric and positive semi-definite ("psd"); symmetric with as many negative eigenvalues as
+positive ones ("indefinite"). Solvers:
 
 - exact: the closed form
-- auto: the same, and then Adam, as is the default
+- auto: the same followed by Adam, the default
 - adam: from random weights
 
-Errors are mean squared ones, "output" of Y W_l and "symmetric" of Y Yᵀ, the latter with the
-symmetric term; "excess" is by how many percent they are above those of SVD or eigenvectors.
+Errors are mean squared errors, "output" of Y W_l and "symmetric" of Y Yᵀ, the latter with the
+symmetric term; "excess" is by how many percent they exceed those of SVD or eigenvectors.
 
 "orthogonal" is the largest cosine of two rows of W_l, with and without the orthogonality term.
-"missing" hides a share of the entries of a matrix of low rank with a little noise, as only then
-can they be known from the others: "train" are known entries, "test" hidden ones.
+"missing" hides a share of the entries of a matrix of low rank with a little noise, as only such
+entries can be predicted from the others: "train" are observed entries, "test" hidden ones.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Array = npt.NDArray[np.float64]
 
 
 class Sizes(NamedTuple):
-    """Of the matrices: symmetric ones are of m rows."""
+    """Sizes of the matrices; symmetric ones have m rows."""
 
     m: int = 300
     n: int = 200
@@ -45,14 +45,14 @@ FULL = Sizes()
 QUICK = Sizes(60, 40, (2, 10), (20, 50))
 MATRICES = ("rectangular", "psd", "indefinite")
 SOLVERS = ("exact", "auto", "adam")
-RANK = 10  # of the matrix of which entries are missing
+RANK = 10  # of the matrix with missing entries
 NOISE = 0.1  # of its standard deviation
-# all rows in a batch: steps are exact, and as many as it takes
+# all rows in a batch: exact steps, until convergence
 DESCENT: dict[str, Any] = {
     "init": "random", "learning_rate": 0.05, "max_iter": 3000, "n_iter_no_change": 20,
     "tol": 1e-5,
 }  # fmt: skip
-# enough for indefinite matrices not to be factorised with rows of other signs
+# large enough that indefinite matrices are not factorized with rows of opposite signs
 SYMMETRIC = 10.0
 ORTHOGONAL = 0.01
 
@@ -87,13 +87,13 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def unit(name: str) -> str:
-    """Of a result, by its name."""
+    """Unit of a result, by its name."""
     kinds = {"excess": "%", "gain": "times", "cosine": "cosine"}
     return next((kinds[part] for part in name.split(".") if part in kinds), "squared error")
 
 
 def matrices(sizes: Sizes, rng: np.random.Generator) -> dict[str, Array]:
-    """Those that are factorised, with entries of about 1."""
+    """The matrices that are factorized, with entries of about 1."""
     m, n, _, _ = sizes
     G = rng.standard_normal((m, 2 * m))
     A = rng.standard_normal((m, m))
@@ -122,7 +122,7 @@ def run(seed: int, sizes: Sizes) -> Measured:
 
 
 def encoder(d: int, solver: str, m: int, seed: int, **more: Any) -> Any:
-    """One without features, as it is used here."""
+    """An encoder without features."""
     from simec import SimilarityEncoder
 
     descent = DESCENT if solver == "adam" else {}
@@ -190,7 +190,7 @@ def _missing(R: Array, known: npt.NDArray[np.bool_], share: int, seed: int) -> M
         return W1 @ W2
 
     predicted = {
-        "svd_all": product(*svd(R, RANK)),  # which has seen what is hidden
+        "svd_all": product(*svd(R, RANK)),  # which has seen the hidden entries
         "svd_mean": product(*svd_missing(hidden, RANK, fill="mean")),
         "svd_iterative": product(*svd_missing(hidden, RANK, max_iter=1000)),
         **{
@@ -247,7 +247,7 @@ METHODS = {
 
 
 def draw(found: dict[str, Result], sizes: Sizes, path: Path) -> None:
-    """Errors by dimensions, beside the optimum; errors of missing entries by their share."""
+    """Errors by dimensions, with the optimum; errors of missing entries by their share."""
     figure, (left, right) = charts.figure(1, 2, (11, 4.2))
     lines = {
         ("rectangular", "output"): charts.BLUE, ("psd", "symmetric"): charts.GREEN,

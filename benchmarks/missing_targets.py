@@ -1,15 +1,15 @@
 """Targets of which most are missing: thesis, section 3.5 and Fig. 3.8.
 
-Of 5,000 images of MNIST 4,000 are to train on. Their RBF kernel matrix (gamma: 1 / median squared
-distance) is centred as kernel PCA does and divided by its largest entry; then pairs of points
-are made unknown at random, in both places of the symmetric matrix. Embeddings of d = 10
-are judged by the mean squared error of Y Yᵀ from the full matrix: of training points to each
-other, and of test points, of which no target was ever seen, to training points.
+Of 5,000 images of MNIST 4,000 are training points. Their RBF kernel matrix (gamma: 1 / median
+squared distance) is centered as in kernel PCA and divided by its largest entry; then random pairs
+of points are removed, in both places of the symmetric matrix. Embeddings of d = 10 are judged by
+the mean squared error of Y Yᵀ with respect to the full matrix: among training points, and between
+test points, which have no targets, and training points.
 
 - kernel_pca: on the full matrix, the reference
-- filled: eigenvectors of the matrix with the mean of known entries for unknown ones; test points
-  by a ridge regression on pixels
-- svd: least squares on known entries alone, without features (`simec.spectral.svd_missing`)
+- filled: eigenvectors of the matrix with missing entries replaced by the mean of the observed
+  ones; test points by a ridge regression on pixels
+- svd: least squares on observed entries, without features (`simec.spectral.svd_missing`)
 - simec_free: SimilarityEncoder without features
 - simec: SimilarityEncoder on pixels, one hidden layer; "simec_output" are its predictions Y W_l
 
@@ -31,7 +31,7 @@ import numpy.typing as npt
 from benchmarks import charts, simec_data
 from benchmarks.common import Result, Table, number, over_runs, report
 
-SIZE, QUICK_SIZE = 5000, 500  # images, a fifth of them to test
+SIZE, QUICK_SIZE = 5000, 500  # images, a fifth of them for testing
 D = 10
 SHARES = (0, 20, 40, 60, 80, 90, 95, 99)  # % missing
 TARGET = 1.3  # times the error of kernel PCA, at 90 %
@@ -81,7 +81,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     p = simec_data.parser(__doc__)
     p.add_argument(
         "--shares", type=int, nargs="+", default=list(SHARES), metavar="PERCENT",
-        choices=range(100), help="of missing targets",
+        choices=range(100), help="percentages of missing targets",
     )  # fmt: skip
     args: argparse.Namespace = p.parse_args(argv)
     args.shares = sorted(set(args.shares))
@@ -102,7 +102,7 @@ class Kernel:
 
 
 def kernel_of(points: simec_data.Points) -> Kernel:
-    """RBF kernel matrices, centred and scaled by what training points say."""
+    """RBF kernel matrices, centered and scaled by the training points."""
     from sklearn.metrics import pairwise_distances
 
     from simec.similarities import Centerer, rbf, scale
@@ -135,7 +135,7 @@ def kernel_pca(kernel: Kernel) -> dict[str, float]:
 
 
 def run(kernel: Kernel, percent: int, seed: int) -> dict[str, float]:
-    """Errors of all that can do with missing targets."""
+    """Errors of all methods that can handle missing targets."""
     from simec import SimilarityEncoder
     from simec.similarities import fill_mean
     from simec.spectral import SpectralRegression, svd_missing
@@ -146,7 +146,7 @@ def run(kernel: Kernel, percent: int, seed: int) -> dict[str, float]:
     Y, Y_test = filled.embedding_, filled.transform(kernel.x_test)
     found = _errors("filled", suffix, kernel, Y @ Y.T, Y_test @ Y.T)
     with warnings.catch_warnings():
-        # steps and epochs are few, for time: the loss may still be falling
+        # few steps and epochs, to save time: the loss may still be falling
         warnings.filterwarnings("ignore", message="the loss (was )?still f")
         W1, W2 = svd_missing(S, D, tol=1e-4)
         found |= _errors("svd", suffix, kernel, W1 @ W2)
@@ -169,7 +169,7 @@ def _errors(
     return found
 
 
-# What comes of it
+# Results
 
 
 def ratios(runs: Sequence[dict[str, float]], shares: Sequence[int]) -> list[Result]:

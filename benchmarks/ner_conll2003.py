@@ -1,17 +1,17 @@
 """Named entities of CoNLL-2003 from the embedding of the token alone: thesis, Fig. 7.3.
 
-The embeddings are trained on eng.train, with the preset `conec.presets.thesis`. A token's
-features are its embedding, and nothing else:
+The embeddings are trained on eng.train, with the preset `conec.presets.thesis`. The only features
+of a token are its embedding:
 
 - word2vec: its word's row of W1; zero for words that are not in eng.train
 - A: its word's global context vector times W1; zero for these words
-- B: as A, but these words have the embedding of their context in the document
-- C: as B, but a word's embedding is that of a mixture of its global and its local context,
-  with the share a of the global one
+- B: as A, but these words have the embedding of their contexts in the document
+- C: as B, but a word's embedding is that of a mixture of its global and local contexts, with
+  weight a for the global one
 
-They are put into five classes, O, PER, ORG, LOC and MISC, by one logistic regression each
-(liblinear's objective, C = 1), in which tokens of the class weigh n / (5 n_class) and all
-others 1. Neighbouring tokens of a class are one entity. F1 is conlleval's.
+Tokens are classified as O, PER, ORG, LOC or MISC by one logistic regression per class (liblinear's
+objective, C = 1), in which tokens of the class have weight n / (5 n_class) and all others 1.
+Adjacent tokens of a class are one entity. F1 is conlleval's.
 """
 
 from __future__ import annotations
@@ -107,12 +107,12 @@ def main(argv: list[str] | None = None) -> None:
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     p = parser(__doc__, corpus=False)
     p.add_argument(
-        "--shares", type=float, nargs="+", help="shares a of the global context in C (0 to 1)"
+        "--shares", type=float, nargs="+", help="weights a of the global context in C (from 0 to 1)"
     )
     args: argparse.Namespace = p.parse_args(argv)
     args.shares = args.shares or ([0.0, BEST, 1.0] if args.quick else list(SHARES))
     if not all(0 <= a <= 1 for a in args.shares):
-        p.error("--shares are from 0 to 1")
+        p.error("--shares must be from 0 to 1")
     return args
 
 
@@ -130,7 +130,7 @@ def read() -> dict[str, Part]:
     for split in SPLITS:
         part = Part([], [])
         for document in datasets.load("conll2003", split=split).tagged():
-            # what cleaning leaves nothing of stays as it is: an empty token is a break
+            # tokens that cleaning would empty stay as they are: an empty token is a break
             part.documents.append(
                 with_breaks([thesis.clean(row[0]) or row[0] for row in s] for s in document)
             )
@@ -153,7 +153,7 @@ def train(part: Part, seed: int) -> ContextEncoder:
 
 
 def features(model: ContextEncoder, documents: Sequence[list[str]], kind: str) -> Floats:
-    """Embeddings of all tokens, sentence breaks left out; shape (n, d)."""
+    """Embeddings of all tokens, without sentence breaks; shape (n, d)."""
     found = []
     words = model.wv.get_normed_vectors() if kind == "word2vec" else None
     index = model.vocabulary.index
@@ -173,7 +173,7 @@ def features(model: ContextEncoder, documents: Sequence[list[str]], kind: str) -
 def evaluate(
     model: ContextEncoder, parts: dict[str, Part], labels: npt.NDArray[np.int64], kind: str
 ) -> dict[str, float]:
-    """F1 in % on each part, of a classifier that learns from the first and its `labels`."""
+    """F1 in % on each part, for a classifier trained on the first part and its `labels`."""
     matrices = {split: features(model, part.documents, kind) for split, part in parts.items()}
     W = fit_classifier(matrices["train"], labels)
     found = {}
@@ -183,7 +183,7 @@ def evaluate(
 
 
 def entity_f1(part: Part, scores: Floats) -> float:
-    """F1 in % where each token is of the class with the highest of its scores."""
+    """F1 in % when each token gets the class with its highest score."""
     from conec.evaluation import entity_scores
 
     tags = iter("O" if k == 0 else f"I-{CLASSES[k]}" for k in scores.argmax(axis=1))
@@ -218,11 +218,11 @@ def fit_classifier(X: Floats, labels: npt.NDArray[np.int64]) -> Floats:
     return np.stack(columns, axis=1).astype(np.float32)
 
 
-# What comes of it
+# Results
 
 
 def gains(scores: dict[str, list[float]], shares: Sequence[float]) -> list[Result]:
-    """What each step adds at testb, in points, within seeds."""
+    """Gain of each step on testb, in points, within seeds."""
     steps = [("gain.A", "A", "word2vec"), ("gain.B", "B", "A")]
     if BEST in shares:
         steps += [("gain.C", f"C.a{BEST}", "B"), ("gain.all", f"C.a{BEST}", "word2vec")]
@@ -244,7 +244,7 @@ def _table(found: dict[str, Result], kinds: list[str]) -> Table:
 
 
 def draw(found: dict[str, Result], shares: Sequence[float], path: Path) -> None:
-    """Fig. 7.3: F1 by the share of the global context, and the steps at testb."""
+    """Fig. 7.3: F1 by the share of the global context, and the steps on testb."""
     figure, (left, right) = charts.figure(1, 2, (11, 4.5))
     colors = dict(zip(SPLITS, (charts.GREY, charts.ORANGE, charts.BLUE), strict=True))
     for split in SPLITS:

@@ -1,14 +1,14 @@
 """Named entities of CoNLL-2003 by a conditional random field, without and with a Context Encoder.
 
-Both taggers have the standard features: words, affixes, shapes, parts of speech, chunks, of the
-token and of two around it on either side. The second one has in addition the groups, at several
-granularities, of similar words (rows of W1) and of similar tokens (their embeddings in the
-document, also of words that the Context Encoder never saw), from a Context Encoder that was
-trained on text without tags: eng.train, Reuters-21578 and articles of Wikipedia of 2019. A third
-one, for comparison, has the groups of words alone, which word2vec would give as well.
+Both taggers have the standard features: words, affixes, shapes, parts of speech and chunks, of the
+token and of two tokens on each side. The second one also has clusters, at several granularities, of
+similar words (rows of W1) and of similar tokens (their embeddings in the document, also for words
+that the Context Encoder has never seen), from a Context Encoder trained on unlabeled text:
+eng.train, Reuters-21578 and Wikipedia articles of 2019. A third one, for comparison, has only the
+clusters of words, which word2vec would provide as well.
 
-All are trained on eng.train. Parameters were chosen on testa; testb was scored with these only.
-F1 is conlleval's; `unseen` is of entities with a word that eng.train does not have.
+All are trained on eng.train. Parameters were chosen on testa; testb was scored only with these. F1
+is conlleval's; `unseen` is F1 of entities with a word that is not in eng.train.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ UNLABELLED = ("reuters21578", "enwiki2019_featured", "enwiki2019_good_sample")
 TARGETS = {"testb.crf_with": 86.0, "gain": 1.5}
 KINDS = {"without": (), "words": ("word",), "with": ("word", "document")}
 CLEAN = ("lower", "digits")
-# As the tokens of CoNLL-2003 are cut: clitics, abbreviations and numbers with their points,
-# words with hyphens; every other sign is by itself.
+# Tokenization as in CoNLL-2003: clitics, abbreviations and numbers with their periods, words
+# with hyphens; all other characters are separate tokens.
 TOKEN = (
     r"(?:[A-Za-z]\.){2,}"
     r"|(?:Mr|Mrs|Ms|Dr|St|Sen|Gen|Gov|Rep|Lt|Col|Sgt|Prof|Jr|Sr|Inc|Corp|Co|Ltd|Bros|vs)\.(?=\s|,)"
@@ -45,7 +45,7 @@ TOKEN = (
 ENCODER = {"vector_size": 100, "window": 2, "min_count": 5, "epochs": 5}
 GROUPS = {"a": 0.8, "clusters": (64, 256, 1024)}
 TAGGER = {"c1": 0.1, "c2": 0.1, "max_iterations": 100}
-QUICK_DOCUMENTS = 60  # of each part; and all of Reuters-21578
+QUICK_DOCUMENTS = 60  # documents of each part, and all of Reuters-21578
 
 
 class Part(NamedTuple):
@@ -55,7 +55,7 @@ class Part(NamedTuple):
     tags: list[list[list[str]]]
 
     def words(self) -> list[list[str]]:
-        """Those of each sentence."""
+        """The words of each sentence."""
         return [[row[0] for row in s] for document in self.documents for s in document]
 
 
@@ -118,7 +118,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def read(documents: int | None = None) -> dict[str, Part]:
-    """All parts: tokens with part of speech and chunk, and tags; of the first documents."""
+    """All parts, or their first documents: tokens with part of speech and chunk, and tags."""
     from corpora import datasets
 
     require("conll2003")
@@ -133,7 +133,7 @@ def read(documents: int | None = None) -> dict[str, Part]:
 
 
 def write_text(path: Path, train: Part, quick: bool) -> dict[str, Any]:
-    """Write all text without tags, a document a line; what it is."""
+    """Write all unlabeled text, one document per line; return a description."""
     n_documents = n_tokens = 0
     with open(path, "w", encoding="utf-8") as file:
         for tokens in _unlabelled(train, quick):
@@ -192,7 +192,7 @@ def train(counts: dict[str, int], stream: TokenStream, seed: int) -> ContextEnco
 def tagger(
     model: ContextEncoder | None, parameters: dict[str, Any], groups: dict[str, Any] | None = None
 ) -> Tagger:
-    """A tagger that has not learned yet."""
+    """A tagger that is not trained yet."""
     from conec.ner import ContextFeatures, Tagger
 
     features = None
@@ -202,7 +202,7 @@ def tagger(
 
 
 def evaluate(new: Tagger, parts: dict[str, Part]) -> dict[str, NoveltyScores]:
-    """Train a tagger, and score it on both tests."""
+    """Train a tagger and score it on both tests."""
     from conec.ner import novelty_scores
 
     new.fit(*parts["train"])
@@ -217,7 +217,7 @@ def evaluate(new: Tagger, parts: dict[str, Part]) -> dict[str, NoveltyScores]:
     return scores
 
 
-# What comes of it
+# Results
 
 
 def _results(runs: dict[str, list[dict[str, NoveltyScores]]]) -> list[Result]:

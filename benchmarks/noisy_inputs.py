@@ -1,21 +1,21 @@
 """Noise in the features, but not in the similarities: thesis, Figs. 3.6 and 3.7.
 
-Digits of MNIST as vectors of pixels; targets are the linear kernel of the clean, centred images,
-divided by its largest value. What methods get as features is noisy:
+Digits of MNIST as vectors of pixels; targets are the linear kernel of the clean, centered images,
+divided by its largest value. The features that methods get are noisy:
 
-- added noise, its standard deviation a multiple of that of the pixels
-- further dimensions of noise, with the standard deviation of the pixels
+- added noise, with a multiple of the standard deviation of the pixels
+- additional dimensions of noise, with the standard deviation of the pixels
 
-each white, or correlated: normal with the covariance A Aᵀ, of which A is a random matrix with a
-few columns, as if some sources reached many sensors. Mean squared errors of Y Yᵀ with ten
-dimensions, for training points and for test points, whose features are as noisy:
+each white, or correlated: normal with the covariance A Aᵀ, where A is a random matrix with a few
+columns, as if some sources reached many sensors. Errors are mean squared errors of Y Yᵀ with ten
+dimensions, for training points and for test points, whose features have the same noise:
 
-- kpca: linear kernel PCA on the noisy features, whose similarities it takes for the truth
+- kpca: linear kernel PCA on the noisy features, whose similarities it takes as targets
 - ridge: eigendecomposition of the clean similarities, and ridge regression on noisy features
 - simec: linear Similarity Encoder, closed form
-- optimum: eigendecomposition of the clean similarities; of test points: PCA on clean features
+- optimum: eigendecomposition of the clean similarities; for test points: PCA on clean features
 
-Penalties of ridge and simec are chosen in the same way on the last fifth of training points.
+Penalties of ridge and simec are chosen in the same way on the last fifth of the training points.
 """
 
 from __future__ import annotations
@@ -93,7 +93,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     p = simec_data.parser(__doc__)
     p.add_argument(
         "--rank", type=at_least_one, default=RANK, metavar="R",
-        help=f"columns of A, the sources of correlated noise ({RANK})",
+        help=f"columns of A, the sources of correlated noise (default {RANK})",
     )  # fmt: skip
     args: argparse.Namespace = p.parse_args(argv)
     return args
@@ -109,9 +109,9 @@ def noise(
     kind : {"white", "correlated"}
     n, n_features : int
     std : float
-        Of all of it. Features of correlated noise have each their own.
+        Overall standard deviation. Columns of correlated noise have different ones.
     rank : int
-        Columns of A.
+        Number of columns of A.
     random : Generator
     """
     if kind == "white":
@@ -119,7 +119,7 @@ def noise(
         return drawn * np.float32(std)
     A = random.standard_normal((n_features, rank)).astype(np.float32)
     drawn = random.standard_normal((n, rank), dtype=np.float32) @ A.T
-    # the mean variance of features is that of the covariance, A Aᵀ
+    # the mean variance of the features is that of the covariance A Aᵀ
     return drawn * np.float32(std / np.sqrt(np.square(A).sum() / n_features))
 
 
@@ -163,7 +163,7 @@ def run(
                 "test": clean["test"] + added[n_train:],
             }
             errors = errors_of(noisy)
-        else:  # all the same
+        else:  # equal for all
             errors = without = without or errors_of(clean)
         for part in S:
             found[f"optimum.{part}.mse.{kind}.{name}"] = clean_errors[f"kpca.{part}"]
@@ -183,10 +183,10 @@ def _kpca(X: dict[str, Array], S: dict[str, Array], largest: float) -> dict[str,
 def _methods(
     X: dict[str, Array], S: dict[str, Array], largest: float
 ) -> Callable[[dict[str, Array]], dict[str, float]]:
-    """From noisy features to errors of all methods, penalties chosen on training points."""
+    """Errors of all methods on noisy features; penalties are chosen on training points."""
     fit, held = halves(len(X["train"]))
     S_fit, S_held = S["train"][fit, fit], S["train"][held, held]
-    # similarities are always the same, and so are their eigenvectors
+    # the similarities, and so their eigenvectors, are always the same
     on_some = ridges(N_COMPONENTS, X["train"][fit], S_fit)
     on_all = ridges(N_COMPONENTS, X["train"], S["train"])
 
@@ -216,7 +216,7 @@ def _methods(
 def draw(
     found: dict[str, Result], stds: tuple[float, ...], dimensions: tuple[int, ...], path: Path
 ) -> None:
-    """Errors by the amount of noise: added noise above, further dimensions below."""
+    """Errors by the amount of noise: added noise above, additional dimensions below."""
     figure, panels = charts.figure(2, 4, (16, 7))
     styles = {
         "optimum": ("optimum, clean", charts.GREY), "kpca": ("kernel PCA", charts.RED),

@@ -1,30 +1,31 @@
 """Non-metric similarities, and several at once: thesis, section 3.6 and Figs. 3.9 to 3.11.
 
-"MNIST 0/7": of 5,000 zeros and sevens 4,000 are to train on. Simpson's coefficient of their
-black pixels (above half of the maximum), centred as kernel PCA does and divided by its largest
-entry, is S. Errors are mean squares over the first 1,000 training points as targets: of training
-points, and of test points, which have pixels only (SimEc) or their similarities to all training
+"MNIST 0/7": of 5,000 zeros and sevens 4,000 are training points. S is Simpson's coefficient of
+their black pixels (above half of the maximum), centered as in kernel PCA and divided by its largest
+entry. Errors are mean squared errors with the first 1,000 training points as targets: for training
+points, and for test points, which have only pixels (SimEc) or their similarities to all training
 points (eigenvectors).
 
 S itself (Fig. 3.10):
 
-- positive: eigenvectors of the largest eigenvalues, Y Yᵀ, which is kernel PCA; "floor" is the
-  error of all positive eigenvalues
-- absolute: those of the largest size, with their signs: the optimum on training points
+- positive: eigenvectors of the largest eigenvalues, Y Yᵀ, which is kernel PCA; "floor" is the error
+  with all positive eigenvalues
+- absolute: eigenvectors of the largest absolute eigenvalues, with their signs: the optimum on
+  training points
 - simec_linear, simec: Y W_l of a SimilarityEncoder without and with a hidden layer
 
-S = S1 - S2 by the signs of eigenvalues, each divided by its largest one, both times that of S1
-to be of the scale of S (Fig. 3.11):
+S = S1 - S2 by the signs of the eigenvalues, each divided by its largest one, both times that of S1
+to have the scale of S (Fig. 3.11):
 
 - eigen: eigenvectors of S1 or S2
 - alone: one encoder for S1 and one for S2; tensor: one for both, (m, n, 2); sum: one for S1 + S2;
   "_products" are Y Yᵀ instead of Y W_l
 
-What embeddings in two dimensions show (Fig. 3.9) is how much of the variance of class and stroke
+Embeddings in two dimensions (Fig. 3.9) are measured by how much of the variance of class and stroke
 weight (number of black pixels) a linear regression on them explains.
 
-Parameters of encoders were chosen on seed 0, by training points; the linear one's penalty by
-that seed's test points. Figures are of other seeds, whose points are in part the same.
+Parameters of encoders were chosen on seed 0, by training points; the linear one's penalty by that
+seed's test points. Figures are of other seeds, whose points partly overlap.
 """
 
 from __future__ import annotations
@@ -41,14 +42,14 @@ import numpy.typing as npt
 from benchmarks import charts, simec_data
 from benchmarks.common import Result, Table, number, over_runs, report
 
-SIZE, QUICK_SIZE = 5000, 400  # images, a fifth of them to test
+SIZE, QUICK_SIZE = 5000, 400  # images, a fifth of them for testing
 TARGETS = 1000
 DIMENSIONS, QUICK_DIMENSIONS = (2, 8, 16, 32), (2, 8)
 SIMEC: dict[str, Any] = {
     "hidden_layers": (300,), "activation": "relu", "learning_rate": 1e-3, "max_iter": 25,
 }  # fmt: skip
 LINEAR: dict[str, Any] = {"solver": "exact", "l2": 1e-5}
-SYMMETRIC = 1.0  # of encoders of S1 and S2, whose embeddings' products are looked at
+SYMMETRIC = 1.0  # of encoders of S1 and S2, when products of their embeddings are measured
 PARTS = ("train", "test")
 METHODS = ("positive", "absolute", "simec_linear", "simec")
 SEVERAL = (
@@ -128,7 +129,7 @@ class Spectrum:
 
 
 def digits_of(images: simec_data.ImageData, size: int, seed: int) -> Digits:
-    """A subset, its last fifth to test."""
+    """A subset, with its last fifth for testing."""
     from simec.similarities import Centerer, scale, simpson
 
     numbers = np.flatnonzero(np.isin(images.y_train, (0, 7)))
@@ -157,7 +158,7 @@ def parts_of(digits: Digits) -> Spectrum:
     S1 = (positive * values[values > 0]) @ positive.T
     # new points are projected, as kernel PCA does
     S1_test = digits.S_test @ positive @ positive.T
-    # both on the scale of S
+    # both have the scale of S
     factor = values[-1] / -values[0]
     return Spectrum(
         values,
@@ -167,11 +168,11 @@ def parts_of(digits: Digits) -> Spectrum:
     )
 
 
-# What is measured
+# Measurements
 
 
 def metric(digits: Digits, parts: Spectrum) -> dict[str, float]:
-    """How far S is from what scalar products can give."""
+    """How far S is from scalar products."""
     from simec.similarities import non_metricity
 
     values, n = parts.values, _targets(digits)
@@ -204,7 +205,7 @@ def one_similarity(digits: Digits, parts: Spectrum, d: int, seed: int) -> dict[s
 
 
 def several(digits: Digits, parts: Spectrum, d: int, seed: int) -> dict[str, float]:
-    """Errors of S1 and S2, by encoders of one or of both."""
+    """Errors on S1 and S2, for encoders of one or of both."""
     n = _targets(digits)
     both = [(a[:, :n], b[:, :n]) for a, b in zip(parts.halves, parts.halves_test, strict=True)]
     settings = {**SIMEC, "symmetric": SYMMETRIC}
@@ -232,7 +233,7 @@ def several(digits: Digits, parts: Spectrum, d: int, seed: int) -> dict[str, flo
 
 @dataclass
 class Picture:
-    """What is drawn of the first seed."""
+    """Data of the figure, from the first seed."""
 
     values: Array
     embeddings: dict[str, Array]
@@ -243,7 +244,7 @@ class Picture:
 def two_dimensions(
     digits: Digits, parts: Spectrum, seed: int
 ) -> tuple[dict[str, float], Picture]:  # fmt: skip
-    """What two dimensions of each kind say of class and stroke weight."""
+    """How well two dimensions of each kind explain class and stroke weight."""
     values, V = parts.values, parts.vectors
     n = len(digits.x)
     encoder = _fit(
@@ -279,7 +280,7 @@ def _fit(digits: Digits, S: Array, d: int, seed: int, settings: dict[str, Any]) 
     from simec import SimilarityEncoder
 
     with warnings.catch_warnings():
-        # epochs are few, for time: the loss may still be falling
+        # few epochs, to save time: the loss may still be falling
         warnings.filterwarnings("ignore", message="the loss was still falling")
         n = _targets(digits)
         return SimilarityEncoder(d, n_targets=n, random_state=seed, **settings).fit(digits.x, S)
@@ -303,11 +304,11 @@ def _errors(
     }
 
 
-# What comes of it
+# Results
 
 
 def ratios(runs: Sequence[dict[str, float]], dimensions: Sequence[int]) -> list[Result]:
-    """Encoders' errors over what positive eigenvalues can do, all of them and as many."""
+    """Encoders' errors over those with positive eigenvalues, all of them and the same number."""
     results = []
     for part in PARTS:
         for d in dimensions:
@@ -343,7 +344,7 @@ def _tables(found: dict[str, Result], dimensions: Sequence[int]) -> list[Table]:
 def draw(
     found: dict[str, Result], dimensions: Sequence[int], picture: Picture | None, path: Path
 ) -> None:
-    """Figs. 3.10, 3.11 and 3.9, a row each, and the spectrum."""
+    """Figs. 3.10, 3.11 and 3.9, one per row, and the spectrum."""
     figure, panels = charts.figure(3, 3, (13.5, 11))
     spectrum, train, test, *rest = panels
     assert picture is not None

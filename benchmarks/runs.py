@@ -1,7 +1,7 @@
-"""Runs in processes of their own, in alternation; their peak memory.
+"""Runs in separate processes, in alternation, with their peak memory.
 
-``python -m benchmarks.runs MODULE:FUNCTION`` reads a task as JSON from standard input,
-calls the function with it, and prints what it returns as JSON in the last line.
+``python -m benchmarks.runs MODULE:FUNCTION`` reads a task as JSON from standard input, calls the
+function with it, and prints the result as JSON in the last line.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ Measured = dict[str, Any]
 
 
 class RunFailed(SystemExit):
-    """A run ended with an error, and so does the benchmark: it says what the run printed."""
+    """A run ended with an error, which ends the benchmark with the run's output."""
 
 
 def apart(function: str, task: Task, *, watch: bool = False) -> Measured:
@@ -34,12 +34,12 @@ def apart(function: str, task: Task, *, watch: bool = False) -> Measured:
     Parameters
     ----------
     function : str
-        As in "benchmarks.train_speed.trainers:ours".
+        For example "benchmarks.train_speed.trainers:ours".
     task : dict
-        What JSON can hold.
+        JSON data.
     watch : bool
-        Add "tree_mb", the peak of the proportional memory of the process and those that
-        it started, looked at about every 50 ms: it may take some 5 % of the time.
+        Add "tree_mb", the peak of the proportional memory of the process and its children, sampled
+        about every 50 ms; this may take 5 % of the time.
     """
     environment = dict(os.environ)
     path = [str(ROOT), environment.get("PYTHONPATH", "")]
@@ -60,14 +60,14 @@ def apart(function: str, task: Task, *, watch: bool = False) -> Measured:
 
 
 def rounds(n: int, plan: Mapping[str, Callable[[int], Measured]]) -> dict[str, list[Measured]]:
-    """Make each run of the plan once a round, so that what else goes on falls on all.
+    """Make each run of the plan once per round, so that other load on the machine affects all.
 
     Parameters
     ----------
     n : int
-        Number of rounds. Each starts with another run.
+        Number of rounds. Each starts with a different run.
     plan : mapping of str to callable
-        From the number of the round, from 1, which serves as the seed, to what was measured.
+        From the number of the round, from 1, which is used as the seed, to a measurement.
     """
     from tqdm import tqdm
 
@@ -79,14 +79,14 @@ def rounds(n: int, plan: Mapping[str, Callable[[int], Measured]]) -> dict[str, l
             for name in names[first:] + names[:first]:
                 bar.set_postfix_str(f"round {i + 1}: {name}")
                 found[name].append(plan[name](i + 1))
-                # all there is if a later run fails
+                # kept in the log in case a later run fails
                 tqdm.write(f"{name}, round {i + 1}: {json.dumps(found[name][-1])}", sys.stderr)
                 bar.update()
     return found
 
 
 def external(command: list[str]) -> float:
-    """Seconds of wall time that another program takes."""
+    """Wall time of another program in seconds."""
     start = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     end = time.perf_counter()
@@ -99,8 +99,7 @@ def external(command: list[str]) -> float:
 def peak_mb() -> float:
     """Peak of the resident memory of this process.
 
-    From /proc where there is one: getrusage also counts what the process that started
-    this one had held.
+    From /proc if available: getrusage includes the memory of the parent process before the fork.
     """
     with contextlib.suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
@@ -124,7 +123,7 @@ def _watched(pid: int | None) -> Iterator[list[float | None]]:
         while not stop.wait(pause):
             start = time.perf_counter()
             peak[0] = max(peak[0] or 0.0, sum(map(_proportional_mb, _tree(pid))))
-            # a look at gigabytes takes a while, in which their process may have to wait
+            # sampling gigabytes takes a while, during which the process may have to wait
             pause = max(0.05, 20 * (time.perf_counter() - start))
 
     thread = threading.Thread(target=watch, daemon=True)

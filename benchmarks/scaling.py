@@ -1,16 +1,16 @@
-"""Words a second against vector size, window, negatives, vocabulary, document length, workers.
+"""Words per second by vector size, window, negatives, vocabulary, document length and workers.
 
-The rate is that of training alone, one epoch with one worker unless said, of words of the
-text. Text is the beginning of the benchmark corpus with the vocabulary of the whole; for
-the panel of document lengths it is cut anew into documents of one length, and for the
-vocabulary it is synthetic (Zipf's law). One process measures all points of a panel, in
-rounds that alternate between them, after each has compiled and run once on a small part.
+The rate is that of training alone, for one epoch with one worker unless noted, in words of the
+text. The text is the beginning of the benchmark corpus, with the vocabulary of all of it; for
+document lengths it is cut into documents of one length, and for the vocabulary it is synthetic
+(Zipf's law). One process measures all points of a panel, in rounds that alternate between them,
+after each has run once on a small part.
 
-With subsampling, short documents lose positions: a word whose neighbours are all dropped
-has no context. So document length is measured without subsampling too, where a document of
-3 words has as many positions as it has words. Losses are relative to documents of 1000.
-gensim (`--gensim`) trains on a smaller part, held in memory as lists of words; it drops what
-is beyond 10,000 words in a document.
+With subsampling, short documents lose positions: a word whose neighbors are all dropped has no
+context. So document length is measured without subsampling too, where a document of 3 words has as
+many positions as words. Losses are relative to documents of 1000 words. gensim (`--gensim`) trains
+on a smaller part, held in memory as lists of words; it ignores words beyond the first 10,000 of a
+document.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from benchmarks.train_speed.trainers import SETTINGS
 
 ROUNDS = 3
 TOKENS = 2_000_000
-LONG = 10_000_000  # for documents as long
+LONG = 10_000_000  # for documents of the same length
 QUICK_TOKENS = 200_000
 GENSIM_TOKENS = 300_000
 GENSIM_LONGEST = 10_000
@@ -66,7 +66,7 @@ REFERENCE_LENGTH = 1000
 
 @dataclass
 class Point:
-    """What is measured: a line of a panel, its place, and how it differs from the defaults."""
+    """A measurement: its line in a panel, its position, and its changes of the defaults."""
 
     line: str
     x: int
@@ -100,9 +100,13 @@ def main(argv: list[str] | None = None) -> None:
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     p = parser(__doc__, seeds=ROUNDS)
     p.add_argument(
-        "--panels", nargs="+", choices=list(VALUES), default=list(VALUES), help="some of them only"
+        "--panels",
+        nargs="+",
+        choices=list(VALUES),
+        default=list(VALUES),
+        help="measure only these panels",
     )
-    p.add_argument("--gensim", action="store_true", help="measure gensim too, where that is cheap")
+    p.add_argument("--gensim", action="store_true", help="measure gensim too, where it is cheap")
     args: argparse.Namespace = p.parse_args(argv)
     return args
 
@@ -116,7 +120,7 @@ def _values(panel: str, quick: bool) -> list[int]:
 
 
 def _points(panel: str, args: argparse.Namespace) -> list[Point]:
-    """All points of a panel: ours, its other lines, gensim."""
+    """All points of a panel: ours, its additional lines, gensim."""
     tokens = QUICK_TOKENS if args.quick else TOKENS
     points = []
     for x in _values(panel, args.quick):
@@ -138,7 +142,7 @@ def _points(panel: str, args: argparse.Namespace) -> list[Point]:
 
 
 def _measure(args: argparse.Namespace, folder: Path) -> dict[str, list[float]]:
-    """Rates of each point, a name in the results."""
+    """Rates of each point, by its name in the results."""
     from tqdm import tqdm
 
     found = {}
@@ -157,7 +161,7 @@ def _measure(args: argparse.Namespace, folder: Path) -> dict[str, list[float]]:
     return found
 
 
-# One panel, in a process of its own
+# One panel, in a separate process
 
 
 def run_panel(task: Task) -> Measured:
@@ -172,7 +176,7 @@ def run_panel(task: Task) -> Measured:
 
 
 def _prepared(point: Point, task: Task) -> Callable[[], float]:
-    """A function that trains once and gives words a second."""
+    """A function that trains once and returns words per second."""
     if task["panel"] == "vocabulary":
         words, stream = zipf(point.x, point.tokens)
     else:
@@ -212,7 +216,7 @@ def _gensim(settings: dict[str, Any], words: dict[str, int], stream: Any) -> Cal
     return run
 
 
-# What comes of it
+# Results
 
 
 def _results(found: dict[str, list[float]]) -> list[Result]:

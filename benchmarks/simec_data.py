@@ -1,7 +1,7 @@
 """Data sets of the benchmarks of simec: images and texts, read from a folder of data sets.
 
 The folder holds `simec/images/mnist.npz` and so on. It is the one given, or the one that the
-environment variable CORPORA_DATA names, or `shared/data` beside the project's folder.
+environment variable CORPORA_DATA names, or `shared/data` next to the project's folder.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 class ImageData(NamedTuple):
-    """Grey images of 28 × 28 pixels, in the order of the original files."""
+    """Gray-scale images of 28 × 28 pixels, in the order of the original files."""
 
     x_train: Images
     y_train: Labels
@@ -44,7 +44,7 @@ class Points(NamedTuple):
 
 
 def parser(description: str | None, *, seeds: int = 3) -> common.ArgumentParser:
-    """Arguments of every benchmark, and `--data`, the folder of data sets."""
+    """Arguments of all benchmarks, and `--data`, the folder of data sets."""
     p = common.parser(description, seeds=seeds, corpus=False)
     p.add_argument(
         "--data", type=Path, metavar="FOLDER",
@@ -61,12 +61,12 @@ def find(relative: str, data: str | Path | None = None) -> Path:
     relative : str
         Path within `simec`, such as "images/mnist.npz".
     data : path, optional
-        Folder that holds `simec`; only this one is looked at.
+        Folder that holds `simec`; if given, no other place is searched.
 
     Raises
     ------
     SystemExit
-        If it is not there. The message says where it was looked for.
+        If it is missing. The message lists the places that were searched.
     """
     local = os.environ.get(_VARIABLE)
     if data is not None:
@@ -103,12 +103,12 @@ def _images(name: str, data: str | Path | None) -> ImageData:
 
 
 def subset(n: int, size: int, seed: int) -> npt.NDArray[np.int64]:
-    """Numbers of `size` of n points, drawn at random without repetition.
+    """`size` different numbers below n, drawn at random.
 
     Raises
     ------
     ValueError
-        If there are not so many.
+        If `size` is larger than n, or less than 1.
     """
     if not 0 < size <= n:
         raise ValueError(f"a subset has from 1 to {n} points, not {size}")
@@ -118,13 +118,13 @@ def subset(n: int, size: int, seed: int) -> npt.NDArray[np.int64]:
 def points(images: ImageData, size: int, seed: int, *, test: float = 0.2) -> Points:
     """Some of the training images as vectors, split into training and test points.
 
-    Pixels are divided by their maximum, and centred by the mean of the training points.
+    Pixels are divided by their maximum, and centered by the mean of the training points.
 
     Parameters
     ----------
     images : ImageData
     size : int
-        Points in all.
+        Total number of points.
     seed : int
         Of the subset and the split.
     test : float

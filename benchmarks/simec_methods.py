@@ -1,4 +1,4 @@
-"""What benchmarks of simec share: errors, linear encoders and their penalty, lines of a figure."""
+"""Shared by benchmarks of simec: errors, linear encoders and their penalties, lines of figures."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def mse(S: Array, Y: Array, Y2: Array | None = None) -> float:
 
 
 def products(Z: Array, Z2: Array | None = None) -> npt.NDArray[np.float32]:
-    """Similarities that are scalar products of Z's rows, or of those and Z2's."""
+    """Scalar products of Z's rows with each other, or with those of Z2."""
     found: npt.NDArray[np.float32] = (Z @ (Z if Z2 is None else Z2).T).astype(np.float32)
     return found
 
@@ -65,8 +65,8 @@ def ridges(n_components: int, X: Array, S: Array) -> Callable[..., Any]:
     Returns
     -------
     callable
-        From the penalty, and from features if they are others than X, to a fitted
-        `simec.spectral.SpectralRegression`, the same one each time.
+        From the penalty, and optionally features other than X, to a fitted
+        `simec.spectral.SpectralRegression`, the same object each time.
     """
     from sklearn.linear_model import Ridge
 
@@ -88,14 +88,14 @@ def best(alphas: Sequence[float], errors: Callable[[float], Sequence[float]]) ->
 
 
 def halves(n: int, share: float = VALIDATION) -> tuple[slice, slice]:
-    """What of n training points, which are in random order, is fitted and what is validated on."""
+    """Slices of n training points, in random order, for fitting and for validation."""
     n_fit = n - round(share * n)
     return slice(0, n_fit), slice(n_fit, n)
 
 
 @contextmanager
 def unfinished() -> Iterator[None]:
-    """Training may end at a number of epochs that was set on purpose."""
+    """Ignore warnings that training ended at the maximum number of epochs, which is intended."""
     import warnings
 
     from sklearn.exceptions import ConvergenceWarning
@@ -124,7 +124,7 @@ def line(
 
 
 def reference(axes: Any, row: Result, label: str, color: str = charts.GREY) -> None:
-    """A result that does not depend on x."""
+    """A result that does not depend on x, as a horizontal line."""
     axes.axhline(row.value, color=color, linestyle=":", label=label)
 
 

@@ -15,6 +15,7 @@ from conec.model import ContextEncoder, has_features, open_model
 from conec.training.loop import TrainingDiverged
 from conec.types import StrPath
 from conec.vocabulary import Vocabulary
+from corpora.deprecated import deprecated_modules
 from corpora.errors import ModelError
 from corpora.model_folder import FolderReader
 
@@ -27,6 +28,8 @@ __all__ = [
     "load",
     "read_from",
 ]
+
+deprecated_modules({"conec.mapping": "conec.contexts.mapping"})
 
 
 def load(

@@ -13,18 +13,17 @@ import numpy.typing as npt
 import corpora
 from conec import contexts
 from conec.config import Config
-from conec.contexts.mapping import ContextMap, MapConfig, learn_context_map
-from conec.contexts.smoothing import smoothed
-from conec.contexts.window import Window
+from conec.contexts import Window
+from conec.contexts.mapping import ContextMap, MapConfig, learn_context_map, smoothed
 from conec.linalg import normalize as normalize_rows
 from conec.senses.inventory import Sense, SenseInventory, SenseSettings, word_vectors
 from conec.types import (
     BoolArray,
-    Choice,
     CorpusLike,
     FloatArray,
     IntArray,
     Normalize,
+    SenseChoice,
     Weighting,
 )
 from conec.vocabulary import Vocabulary
@@ -351,11 +350,11 @@ class Embedder:
     ) -> Self:
         """Learn better embeddings of known words and of contexts; training ends with this.
 
-        `context_embeddings` become rows of W1, smoothed by what W2 and the contexts predict of
-        them (`conec.contexts.smoothing`), which are better than rows of W1 and than global
-        context vectors times W1. `context_map` maps local contexts to word vectors
-        (`conec.contexts.mapping`). `embed` and `embed_word` combine the two as in Eq. 7.1.
-        `build_contexts` returns to the thesis's embeddings.
+        `context_embeddings` become rows of W1 plus their prediction from W2 and the contexts,
+        which are better than rows of W1 and than global context vectors times W1. `context_map`
+        maps local contexts to word vectors. `conec.contexts.mapping` has both. `embed` and
+        `embed_word` combine the two as in Eq. 7.1. `build_contexts` returns to the thesis's
+        embeddings.
 
         Parameters
         ----------
@@ -503,7 +502,7 @@ class Embedder:
         tokens: Sequence[str],
         a: float = ...,
         *,
-        senses: Choice = ...,
+        senses: SenseChoice = ...,
         return_found: Literal[False] = ...,
     ) -> FloatArray: ...
 
@@ -513,7 +512,7 @@ class Embedder:
         tokens: Sequence[str],
         a: float = ...,
         *,
-        senses: Choice = ...,
+        senses: SenseChoice = ...,
         return_found: Literal[True],
     ) -> tuple[FloatArray, BoolArray]: ...
 
@@ -522,7 +521,7 @@ class Embedder:
         tokens: Sequence[str],
         a: float = 0.8,
         *,
-        senses: Choice = "auto",
+        senses: SenseChoice = "auto",
         return_found: bool = False,
     ) -> FloatArray | tuple[FloatArray, BoolArray]:
         """Embeddings of the tokens of a document.
@@ -561,7 +560,7 @@ class Embedder:
         RuntimeError
             If embeddings of known words, or senses, are needed and were not built.
         """
-        check_choice("senses", senses, Choice)
+        check_choice("senses", senses, SenseChoice)
         if senses == "auto":
             senses = "none" if self.sense_inventory is None else "soft"
         text = index_texts([tokens], self.vocabulary)
@@ -677,7 +676,7 @@ class Embedder:
         return normalize_rows(rows @ inventory.map)
 
     def _combine(
-        self, words: list[str], local: FloatArray, a: float, senses: Choice = "none"
+        self, words: list[str], local: FloatArray, a: float, senses: SenseChoice = "none"
     ) -> FloatArray:
         """Combine words, or their senses, with embeddings of their local contexts (Eq. 7.1)."""
         if not 0 <= a <= 1:

@@ -368,7 +368,7 @@ class ContextEncoder(Embedder):
         return model
 
     def _load_same_kind(self, path: StrPath) -> ContextEncoder:
-        return type(self).load(path)
+        return type(self).load(path, verify=True)  # all is read anyway
 
     def _new_state(
         self,

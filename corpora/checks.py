@@ -47,7 +47,7 @@ def check_number(
     name : str
     value : object
     low, high : float
-        Bounds; None is no upper bound.
+        Bounds; `high` is None if there is no upper bound.
     above : bool
         Whether `low` itself is out of range.
 

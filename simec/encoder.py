@@ -93,11 +93,11 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Weight of the mean of ``(W_l W_lᵀ)²`` off the diagonal.
     l2 : float
         Weight of the sum of squared weights. The closed form for targets without missing entries
-        penalises ``W₁ W_l`` as a whole instead.
+        penalizes ``W₁ W_l`` as a whole instead.
     l2_by_count : float
         For ``solver="exact"`` and targets with missing entries: the penalty on the weights of a
         column of S, and of a row of the identity, is multiplied by (its number of observed
-        targets / their mean) to this power. 0 penalises all alike; 1 is the choice of Zhou et al.
+        targets / their mean) to this power. 0 penalizes all alike; 1 is the choice of Zhou et al.
         (2008).
     n_targets : int, optional
         Number of columns of S to use, from the first one on; all by default.
@@ -254,7 +254,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         ----------
         X : array or CSR matrix of shape (m, D), tensor, or Dataset; or None
             Features; an array of shape (m, ...) for a custom `network`. None stands for the
-            identity: S alone is factorised. A Dataset contains features, or pairs of features
+            identity: S alone is factorized. A Dataset contains features, or pairs of features
             and targets.
         S : array of shape (m, n) or (m, n, k), sparse matrix, tensor, callable, or Targets
             Targets: similarities or other relations, of k kinds. NaN entries, and entries that a

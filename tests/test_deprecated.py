@@ -21,6 +21,7 @@ def old_module(name: str):
         ("corpora.compiling", "corpora.jit", "announce_compilation"),
         ("corpora.tokens", "corpora.encoding", "TokenStream"),
         ("corpora.wordtable", "corpora.counting.word_table", "WordTable"),
+        ("conec.mapping", "conec.contexts.mapping", "MapConfig"),
     ],
 )
 def test_modules_that_moved(old, new, member):

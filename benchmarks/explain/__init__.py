@@ -1,1 +1,1 @@
-"""Why things are similar, and whether that is true: thesis, Sec. 5.2."""
+"""Explanations of similarities, and how good they are: thesis, Sec. 5.2."""

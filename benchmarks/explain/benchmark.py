@@ -1,23 +1,23 @@
-"""Why things are similar, and whether that is true: thesis, Sec. 5.2.
+"""Explanations of similarities, and how good they are: thesis, Sec. 5.2.
 
 - flowerpots (Fig. 5.2): the share of relevances, by size, that stem and leaf have in the
-  similarities of plants; the rest has noise. "simec": a linear Similarity Encoder of what people
-  said; "product": the scalar product of the same features.
+  similarities of plants; the other features are noise. "simec": a linear Similarity Encoder of
+  people's judgments; "product": the scalar product of the same features.
 - movies (Fig. 5.4): a linear encoder from features of movies to residual ratings of MovieLens 1M;
-  for a movie that two users loved, the correlation of its features' relevances for either, and how
-  often that is below 0.
+  for a movie that two users loved, the correlation of its features' relevances for the two, and
+  how often it is negative.
 - footwear (Figs. 5.5 to 5.7): a CNN learns one of two similarities of sandals, sneakers and boots
   of Fashion-MNIST, their kind or their height. "maps": the mean correlation of heat maps of the
   same pairs, between seeds ("same") and between the two similarities ("different"); "upper": the
   share of positive relevance in the upper half of shoes.
 - words: messages of seven groups of 20 newsgroups as TF-IDF; a deep encoder learns the groups.
 
-"auc" is what tells good explanations from bad ones. Features of the first thing of a pair are
-removed in the order of relevance, a twentieth of those that are there at a time; the area is that
-under the similarity, as a share of what it was. The lower, the sooner went what the similarity is
-made of. "lrp" has the rules that do best on pairs of training images, and "epsilon" for words;
-"random" is a random order, "gradient" one by the gradient alone; "gain" is how much lower the area
-of "lrp" is than that of "gradient", for the same encoder and pairs.
+"auc" measures the quality of explanations. Features of the first item of a pair are removed in
+the order of relevance, a twentieth of its nonzero features at a time; the area is that under the
+similarity, relative to its initial value. The lower it is, the earlier the relevant features were
+removed. "lrp" uses the rules that do best on pairs of training images, and "epsilon" for words;
+"random" is a random order, "gradient" the order by the gradient; "gain" is the area of "gradient"
+less that of "lrp", for the same encoder and pairs.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ from benchmarks.explain.tasks import (
 )
 from benchmarks.runs import Measured
 
-MAP_RULES = "epsilon_gamma"  # the default: of heat maps that are compared and shown
+MAP_RULES = "epsilon_gamma"  # the default, for the heat maps that are compared and shown
 UNITS = {
     "auc": "area",
     "gain": "area",
@@ -131,7 +131,7 @@ def footwear(encoder: Shoes, X: Any, pairs: Any, seed: int) -> tuple[Measured, d
 
 
 def compared(kept: dict[tuple[str, int], Any], seeds: list[int]) -> list[Result]:
-    """How much heat maps of two seeds agree, of the same similarity and of different ones."""
+    """Agreement of the heat maps of two seeds, for the same similarity and for different ones."""
     found: dict[str, list[float]] = {}
     for a, b in combinations(seeds, 2):
         for name in SIMILARITIES:

@@ -1,4 +1,4 @@
-"""Why two shoes are similar: by kind or by height (thesis, Figs. 5.5 to 5.7)."""
+"""Explanations of the similarities of shoes, by kind or by height (thesis, Figs. 5.5 to 5.7)."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ Images = npt.NDArray[np.float32]
 
 CLASSES = {5: "sandal", 7: "sneaker", 9: "boot"}
 SIMILARITIES = ("kind", "height")
-DRAWN = 0.1  # of a pixel's maximum: from there on a pixel belongs to the shoe
+DRAWN = 0.1  # share of the maximum from which a pixel belongs to the shoe
 SIZES = {"train": 4000, "targets": 1000, "pairs": 200}
 QUICK_SIZES = {"train": 800, "targets": 300, "pairs": 20}
-N_CHOOSE = 30  # pairs of training images that rules are chosen by
+N_CHOOSE = 30  # pairs of training images for choosing rules
 ENCODER: dict[str, Any] = {
     "n_components": 32, "symmetric": 1.0, "batch_size": 64, "max_iter": 4, "learning_rate": 1e-3,
 }  # fmt: skip
@@ -42,14 +42,14 @@ def shoes(data: Path | None) -> tuple[Images, Any, Images, Any]:
 
 
 def heights(X: Images) -> Array:
-    """Rows from the highest to the lowest pixel of a shoe, as a share of the image's."""
+    """Rows from the highest to the lowest pixel of a shoe, as a share of the image height."""
     rows = (X[:, 0] > DRAWN).any(axis=2)
     first, last = rows.argmax(axis=1), rows.shape[1] - rows[:, ::-1].argmax(axis=1)
     return (last - first) / rows.shape[1]
 
 
 def similar(name: str, X: Images, y: Any, X2: Images, y2: Any) -> Array:
-    """Similarities of shoes to others: 1 for the same class, or 1 less the heights' difference."""
+    """Similarities of shoes to others: 1 for the same class, or 1 - difference of the heights."""
     if name == "kind":
         return (y[:, None] == y2[None]).astype(np.float64)
     return 1 - np.abs(heights(X)[:, None] - heights(X2)[None])
@@ -68,12 +68,12 @@ def network() -> Any:
 
 
 class Shoes:
-    """An encoder of one similarity, trained on some images, and pairs of others to explain.
+    """An encoder of one similarity, trained on some images, and pairs of other images to explain.
 
     Parameters
     ----------
     name : {"kind", "height"}
-    data : what `shoes` gives
+    data : result of `shoes`
     seed : int
     sizes : dict
     """
@@ -116,7 +116,7 @@ class Shoes:
     def curves(
         self, X1: Images, X2: Images, seed: int, methods: tuple[str, ...] = METHODS
     ) -> dict[str, Array]:
-        """Similarities of pairs while pixels of the first images go, by method."""
+        """Similarities of pairs while pixels of the first images are removed, by method."""
         Y2 = self.encoder.transform(X2).astype(np.float64)
         flat = X1.reshape(len(X1), -1)
 
@@ -131,7 +131,7 @@ class Shoes:
         return found
 
     def chosen(self, seed: int) -> str:
-        """The rules that bring similarities of training images down the fastest."""
+        """The rules that reduce similarities of training images the fastest."""
         pairs = alike(self.X, self.y, N_CHOOSE, seed)
         found = self.curves(self.X[pairs[:, 0]], self.X[pairs[:, 1]], seed, LRP)
         return min(found, key=lambda method: area(found[method]))

@@ -1,4 +1,4 @@
-"""How fast a value falls when features are removed in an order: area under the curve."""
+"""The area under the curve of a value while features are removed in a given order."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import numpy as np
 import numpy.typing as npt
 
 Array = npt.NDArray[np.float64]
-STEPS = 20  # of the features that are there, one twentieth at a time
+STEPS = 20  # one twentieth of the nonzero features at a time
 
 
 def orders(scores: Array, there: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.int64]]:
-    """Features that are there, by falling score, of each row; ties in the order of numbers."""
+    """Nonzero features of each row by descending score; ties are in the order of columns."""
     return [
         np.flatnonzero(mask)[np.argsort(-row[mask], kind="stable")]
         for row, mask in zip(scores, there, strict=True)
@@ -29,7 +29,7 @@ def curve(value: Callable[[Any], Array], X: Array, order: list[npt.NDArray[np.in
         From features of shape (m, D) to values of shape (m,).
     X : array of shape (m, D)
     order : list of m arrays of int
-        Features to remove, the first at first.
+        Features in the order of removal.
 
     Returns
     -------
@@ -44,6 +44,6 @@ def curve(value: Callable[[Any], Array], X: Array, order: list[npt.NDArray[np.in
 
 
 def area(values: Array) -> float:
-    """Area under the mean curve of pairs, as a share of their mean value at the start."""
+    """Area under the mean curve of pairs, relative to their mean initial value."""
     mean = values.mean(axis=1)
     return float(np.trapezoid(mean / mean[0], dx=1 / STEPS))

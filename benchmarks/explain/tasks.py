@@ -1,4 +1,4 @@
-"""Explanations where features have names: plants, words of messages, movies (thesis, Sec. 5.2)."""
+"""Explanations by named features: plants, words of messages, movies (thesis, Sec. 5.2)."""
 
 from __future__ import annotations
 
@@ -29,18 +29,18 @@ WORDS: dict[str, Any] = {
     "max_iter": 10, "l2": 1e-6,
 }  # fmt: skip
 WORD_METHODS = ("epsilon", "gamma", "alpha_beta", "gradient_x_input", "gradient", "random")
-N_MESSAGES, QUICK_MESSAGES = 100, 20  # pairs of them
-# the penalty is that which predicts ratings of a fifth of the movies best from the others
+N_MESSAGES, QUICK_MESSAGES = 100, 20  # number of pairs
+# the penalty that predicts the ratings of a fifth of the movies best from the others
 MOVIES: dict[str, Any] = {"n_components": 20, "l2": 3e-4, "solver": "exact"}
 RATINGS_OF_USER, MOVIES_OF_FEATURE = 400, 5  # at least
-RESIDUAL = 1.0  # at least: what both users thought of the movie above its mean and theirs
+RESIDUAL = 1.0  # minimum of both users' residual ratings of the movie
 
 
 # Plants
 
 
 def plants(data: Path | None, seed: int) -> Measured:
-    """Shares of relevances that stem and leaf have, of similarities of all pairs of plants."""
+    """Shares of stem and leaf in the relevances for the similarities of all pairs of plants."""
     from simec.explain import decompose
 
     D, X = flowerpots.judgements("size", data), flowerpots.features(seed)
@@ -60,7 +60,7 @@ def plants(data: Path | None, seed: int) -> Measured:
 
 
 def plants_encoder(split: flowerpots.Split, X: Array, seed: int) -> Any:
-    """A linear encoder of what people said of the training plants."""
+    """A linear encoder of people's judgments of the training plants."""
     from simec import SimilarityEncoder
 
     encoder = SimilarityEncoder(2, random_state=seed, **flowerpots.SIMEC)
@@ -109,7 +109,7 @@ class Messages:
         same = class_labels(labels)
         self.correlation = float(np.corrcoef((Y @ Y.T).ravel(), same.ravel())[0, 1])
         random, pairs = np.random.default_rng(seed), []
-        there = np.diff(self.X.indptr) >= 20  # words, so that there are some to remove
+        there = np.diff(self.X.indptr) >= 20  # so that there are words to remove
         while len(pairs) < n_pairs:
             i, j = random.integers(len(labels), size=2)
             if i != j and labels[i] == labels[j] and there[[i, j]].all() and Y[i] @ Y[j] > 0:
@@ -117,7 +117,7 @@ class Messages:
         self.pairs = pairs
 
     def curves(self, seed: int) -> dict[str, Array]:
-        """Similarities of pairs while words of the first message go, by method."""
+        """Similarities of pairs while words of the first message are removed, by method."""
         from scipy import sparse
 
         from simec.explain import explain_similarity
@@ -149,10 +149,10 @@ class Messages:
 
 
 class Movies:
-    """A linear encoder from features of movies to what users thought of them.
+    """A linear encoder from features of movies to residual ratings of users.
 
-    Features are genres, keywords and directors, 1 where a movie has one; targets are ratings less
-    the means of movies and users, of users with many ratings (Sec. 5.2).
+    Features are genres, keywords and directors, 1 where a movie has one. Targets are ratings less
+    the means of movies and users, for users with many ratings (Sec. 5.2).
     """
 
     def __init__(self, data: Path | None) -> None:
@@ -188,7 +188,7 @@ class Movies:
             return SimilarityEncoder(**MOVIES, random_state=0, device="cpu").fit(X, S)
 
     def figures(self) -> Measured:
-        """How well the encoder knows the ratings, and what divides pairs of users."""
+        """How well the encoder predicts ratings, and in which features pairs of users differ."""
         new = np.random.default_rng(0).random(len(self.X)) < 0.2
         predicted = self.encoder.predict(self.X)
         found: Measured = {
@@ -209,7 +209,7 @@ class Movies:
         return found
 
     def pairs(self, predicted: Any, most: int = 2000) -> list[tuple[int, int, int]]:
-        """Movies and pairs of users that both loved them, as the encoder knows."""
+        """Movies and pairs of users that both loved them, by the encoder's predictions."""
         loved = (self.ratings.toarray() == 5) & (self.S.toarray() > RESIDUAL) & (predicted > 0.3)
         found = [
             (int(i), int(j), int(k))
@@ -237,7 +237,7 @@ class Movies:
 
 
 def residuals(user: Any, movie: Any, rating: Array) -> Array:
-    """Ratings less the mean and the shrunken deviations of movies, and then of users."""
+    """Ratings less the overall mean and the shrunken deviations of movies, then of users."""
     rest = rating - rating.mean()
     for numbers in (movie, user):
         counts = np.bincount(numbers)

@@ -1,18 +1,17 @@
 """Quality against speed: shared noise words K x batch B x learning rate, and gensim.
 
-Each is trained with the default rates of words, which fall with their counts. With the
-default batch, each is also trained with the same rate for all words ("plain"), which is
-lower.
+Each configuration is trained with the default learning rates, which fall with words' counts. With
+the default batch, each is also trained with the same, lower rate for all words ("plain").
 
-Quality is that of `--epochs` of training with one worker; its summary is the mean of
-analogies, WordSim-353, SimLex-999 and MEN, each divided by gensim's on the same text, so
-that 1 is as good as gensim. Speed is measured apart: one epoch, alone on the machine,
-training only (the text is encoded once for all runs), for each K and B, as it does not
-depend on the learning rate; gensim's is its faster way, from a file or from lists in
-memory. Words are those of the text, before subsampling.
+Quality is that of `--epochs` of training with one worker. Its summary is the mean of analogies,
+WordSim-353, SimLex-999 and MEN, each divided by gensim's on the same text, so that 1 is as good as
+gensim. Speed is measured separately: one epoch, alone on the machine, training only (the text is
+encoded once for all runs), for each K and B, as it does not depend on the learning rate; gensim's
+is its faster way, from a file or from lists in memory. Words are those of the text, before
+subsampling.
 
-What was measured is kept in a file of JSON lines beside the results, so that a run that
-was interrupted goes on where it stopped. Delete it after a change of the code.
+Measurements are kept in a file of JSON lines next to the results, so that an interrupted run
+continues where it stopped. Delete it after a change of the code.
 """
 
 from __future__ import annotations
@@ -56,7 +55,7 @@ EPOCHS = 5
 def main(argv: list[str] | None = None) -> None:
     args = _arguments(argv)
     if missing := missing_quality():
-        raise SystemExit(f"the frontier is about quality: fetch {', '.join(missing)}")
+        raise SystemExit(f"the frontier needs the data sets of quality: fetch {', '.join(missing)}")
     with tempfile.TemporaryDirectory(prefix="frontier-") as name:
         folder = Path(name)
         corpus = plain_text(
@@ -91,7 +90,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--epochs", type=at_least_one, default=EPOCHS, help="passes over the text (5)")
     p.add_argument(
         "--workers-in-parallel", type=at_least_one, default=1, metavar="N",
-        help="runs at once where quality is measured, not speed (1)",
+        help="parallel runs when quality is measured, not speed (default 1)",
     )  # fmt: skip
     args: argparse.Namespace = p.parse_args(argv)
     args.shared = args.shared or ([16, 32] if args.quick else SHARED)
@@ -131,7 +130,7 @@ def _tasks(args: argparse.Namespace) -> list[Task]:
 
 
 class Cache:
-    """What was measured, by task, corpus, settings, machine and versions, in JSON lines."""
+    """Measurements by task, corpus, settings, machine and versions, in JSON lines."""
 
     def __init__(self, path: Path | None, corpus: dict[str, Any]) -> None:
         self._path = path
@@ -143,7 +142,7 @@ class Cache:
             for line in path.read_text(encoding="utf-8").splitlines():
                 try:
                     entry = json.loads(line)
-                except ValueError:  # cut short by an interruption
+                except ValueError:  # truncated by an interruption
                     continue
                 self._found[json.dumps(entry["of"], sort_keys=True)] = entry["found"]
 
@@ -151,11 +150,11 @@ class Cache:
         return json.dumps({"task": task, **self._about}, sort_keys=True)
 
     def get(self, task: Task) -> Measured | None:
-        """What was measured, if it was."""
+        """A measurement, or None if it is not in the cache."""
         return self._found.get(self._key(task))
 
     def put(self, task: Task, found: Measured) -> None:
-        """Keep what was measured."""
+        """Add a measurement."""
         key = self._key(task)
         self._found[key] = found
         if self._path is not None:
@@ -214,11 +213,11 @@ def label(task: Task) -> str:
     return name
 
 
-# One run, in a process of its own
+# One run, in a separate process
 
 
 def run_ours(task: Task) -> Measured:
-    """Train on the encoded text; "diverged" says that there are no vectors to test."""
+    """Train on the encoded text; "diverged" means that there are no vectors to test."""
     import conec
     from conec.training.loop import TrainingDiverged
 
@@ -255,13 +254,13 @@ def run_gensim(task: Task) -> Measured:
     )  # fmt: skip
 
 
-# What comes of it
+# Results
 
 
 def _results(tasks: list[Task], found: dict[str, list[Measured]]) -> list[Result]:
     gensim = found["gensim-quality"]
     if any(run[measure] is None for run in gensim for measure in QUALITY):
-        raise SystemExit("gensim's vectors know too few of the words that quality is about")
+        raise SystemExit("gensim's vectors have too few of the words of the quality tasks")
     reference = {measure: mean(run[measure] for run in gensim) for measure in QUALITY}
     faster = [
         max(training_rate(a), training_rate(b))

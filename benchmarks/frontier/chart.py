@@ -1,4 +1,4 @@
-"""The figure of `frontier`: quality against speed, and which configurations lead."""
+"""The figure of `frontier`: quality against speed, and the Pareto-optimal configurations."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Point = tuple[float, float]
 
 
 def pareto(points: Sequence[Point]) -> list[int]:
-    """Those that no other is at least as good as in both and better in one, by speed."""
+    """Pareto-optimal configurations by speed: none is as good in both and better in one."""
     order = sorted(range(len(points)), key=lambda i: (-points[i][0], -points[i][1]))
     front: list[int] = []
     best = -math.inf
@@ -26,12 +26,12 @@ def pareto(points: Sequence[Point]) -> list[int]:
 
 
 def speed_name(name: str) -> str:
-    """What is the same for all learning rates of a configuration: "K16.B64" of "K16.B64.a0.1"."""
+    """The part of a name without the learning rate: "K16.B64" of "K16.B64.a0.1"."""
     return ".".join(name.split(".")[:2])
 
 
 def points_of(found: dict[str, Result], measure: str) -> dict[str, Point]:
-    """Speed and quality of each configuration that has both."""
+    """Speed and quality of each configuration for which both were measured."""
     points = {}
     for name, row in found.items():
         kind, _, rest = name.partition(".")
@@ -134,7 +134,7 @@ def _scatter(
             color=charts.RED, fontsize=9.5, zorder=6,
         )  # fmt: skip
     axes.margins(0.08)
-    # configurations that are hardly any good would press the others together
+    # very poor configurations would compress the range of the others
     heights = [quality for _, quality in points.values()]
     good = [heights[i] for i in front] + ([star[1]] if star is not None else [])
     floor = min(good, default=0) - 0.75 * (max(good, default=0) - min(good, default=0))

@@ -1,17 +1,17 @@
 """Link prediction on WN18, WN18RR and FB15k-237: thesis, Tables 4.1 and 4.2.
 
 Filtered mean reciprocal rank and hits at 1, 3, 10 among all entities, in both directions; ties
-at their mean rank; entities that training has not seen stay in.
+get their mean rank; entities that training has not seen are included.
 
 - ours: `LinkPredictor`, relation matrices of complex numbers, softmax over entities, N3
 - thesis_preset: `LinkPredictor.thesis`, one d × d matrix for all relations, then one for each
-- wide (WN18RR, FB15k-237): as ours, with 1,000 and 2,000 components, only if asked
-  for: up to an hour of one core
-- unseen (WN18RR): entities left out of training, known by their gloss alone; beside it what
-  their frequency as an answer in training gives, for entities that training has, and chance
+- wide (WN18RR, FB15k-237): as ours, with 1,000 and 2,000 components, only on request: up to an
+  hour on one core
+- unseen (WN18RR): entities left out of training, described by their gloss only; compared with
+  entities ranked by their frequency as an answer in training, and with chance
 
-Parameters were chosen on validation triples; epochs are, too, within each run. A run of some
-tens of minutes can be kept by ``--keep FOLDER``: what is in it is not run again.
+Parameters were chosen on validation triples; so is the number of epochs, within each run. Runs of
+tens of minutes can be kept with ``--keep FOLDER``: those in the folder are not repeated.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ OURS: dict[str, dict[str, Any]] = {
         "n_iter_no_change": 3,
     },
 }
-# what more components and more time give; nothing else is changed
+# more components and more time; all else is the same
 WIDE: dict[str, dict[str, Any]] = {
     "wn18rr": {**OURS["wn18rr"], "n_components": 1000, "n_iter_no_change": 3},
     "fb15k237": {**OURS["fb15k237"], "n_components": 2000},
@@ -87,8 +87,8 @@ def main(argv: list[str] | None = None) -> None:
     p.add_argument("--datasets", nargs="+", choices=links_data.NAMES, default=links_data.NAMES)
     p.add_argument("--methods", nargs="+", choices=(*METHODS, "unseen"),
                    default=("ours", "thesis_preset", "unseen"))  # fmt: skip
-    p.add_argument("--keep", type=Path, metavar="FOLDER", help="keep finished runs there")
-    p.add_argument("--unkept", action="store_true", help="only report what --keep has")
+    p.add_argument("--keep", type=Path, metavar="FOLDER", help="keep finished runs in FOLDER")
+    p.add_argument("--unkept", action="store_true", help="report only the runs of --keep")
     args = p.parse_args(argv)
     runs: dict[str, list[dict[str, float]]] = {}
     graphs: dict[str, Graph] = {}
@@ -126,7 +126,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def _kept(args: Any, name: str, method: str, seed: int, graph: Graph) -> dict[str, float] | None:
-    """A run, or what was kept of it."""
+    """A run, or its kept result."""
     path = None if args.keep is None else args.keep / f"{name}.{method}.{seed}.json"
     if path is not None and path.exists():
         found: dict[str, float] = json.loads(path.read_text())
@@ -144,7 +144,7 @@ def _kept(args: Any, name: str, method: str, seed: int, graph: Graph) -> dict[st
 
 
 def run(graph: Graph, method: str, seed: int, *, quick: bool = False) -> dict[str, float]:
-    """One fit: measures of test triples, seconds of training, epochs, peak of memory."""
+    """One fit: measures on test triples, seconds of training, epochs, peak memory."""
     from benchmarks.runs import peak_mb
     from simec.links import LinkPredictor
 
@@ -210,7 +210,7 @@ def _table(found: dict[str, Result], datasets: list[str]) -> Table:
 
 
 def draw(found: dict[str, Result], path: Path) -> None:
-    """MRR of each data set, ours, the thesis's network, and the thesis's figure."""
+    """MRR on each data set: ours, the thesis's network, and the thesis's figure."""
     figure, (axes,) = charts.figure(1, 1, (6.5, 3.6))
     names = [name for name in links_data.NAMES if f"{name}.mrr.ours" in found]
     x = np.arange(len(names))

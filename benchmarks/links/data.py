@@ -1,6 +1,6 @@
 """Knowledge graphs of the benchmark of links: WN18, WN18RR, FB15k-237; texts of entities.
 
-Where they are found is told in `benchmarks.simec_data`.
+`benchmarks.simec_data` says where they are looked up.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ IntArray = npt.NDArray[np.int64]
 
 
 class Graph(NamedTuple):
-    """Triples by number, shape (m, 3), and ids of entities and relations."""
+    """Triples as numbers, shape (m, 3), and ids of entities and relations."""
 
     name: str
     train: IntArray
@@ -30,7 +30,7 @@ class Graph(NamedTuple):
     relations: list[str]
 
     def triples(self, split: str) -> list[tuple[str, str, str]]:
-        """Those of a split, by id."""
+        """The triples of a split, by id."""
         e, r = self.entities, self.relations
         return [(e[h], r[k], e[t]) for h, k, t in getattr(self, split).tolist()]
 
@@ -45,7 +45,7 @@ def graph(name: str, data: str | Path | None = None) -> Graph:
 
 
 def part(whole: Graph, n_entities: int) -> Graph:
-    """The entities that occur most, and the triples among them: for a first look."""
+    """The most frequent entities and the triples among them, for --quick."""
     count: Counter[int] = Counter(whole.train[:, [0, 2]].ravel().tolist())
     kept = np.sort([entity for entity, _ in count.most_common(n_entities)])
     number = np.full(len(whole.entities), -1)
@@ -54,7 +54,7 @@ def part(whole: Graph, n_entities: int) -> Graph:
     for triples in (whole.train, whole.valid, whole.test):
         some = np.stack([number[triples[:, 0]], triples[:, 1], number[triples[:, 2]]], 1)
         splits.append(some[(some >= 0).all(1)])
-    # relations that training has
+    # relations in training
     splits[1:] = [some[np.isin(some[:, 1], splits[0][:, 1])] for some in splits[1:]]
     return Graph(
         whole.name, *splits, [whole.entities[i] for i in kept], whole.relations

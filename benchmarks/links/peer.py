@@ -1,4 +1,4 @@
-"""PyKEEN's evaluator on the scores of a LinkPredictor: the same measures?"""
+"""PyKEEN's evaluator on the scores of a LinkPredictor, to check that the measures agree."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import torch
 from benchmarks.links.data import Graph
 from simec.links.queries import Queries, both_ways
 
-TRIPLES = 500  # of the test's, the first ones
+TRIPLES = 500  # the first test triples
 THEIR_MRR = "both.realistic.inverse_harmonic_mean_rank"
 
 
 def evaluator() -> Any:
-    """PyKEEN's evaluator of ranks, or None where it is not installed."""
+    """PyKEEN's evaluator of ranks, or None if it is not installed."""
     try:
         import torchvision  # noqa: F401
     except Exception:
-        # PyKEEN does without it, but not with one that is made for another torch
+        # PyKEEN works without it, but not with one built for another torch
         sys.modules["torchvision"] = None  # type: ignore[assignment]
     try:
         from pykeen.evaluation import RankBasedEvaluator
@@ -30,13 +30,13 @@ def evaluator() -> Any:
 
 
 def difference(predictor: Any, graph: Graph) -> dict[str, float]:
-    """Difference of filtered MRRs, ours and PyKEEN's, of some test triples, if it is there."""
+    """Difference of filtered MRRs, ours and PyKEEN's, on some test triples; None without PyKEEN."""
     theirs = evaluator()
     if theirs is None:
         return {}
     k = len(graph.relations)
     tested = graph.test[:TRIPLES]
-    # ids of the predictor are those of the graph, but relations in order
+    # ids of the predictor are those of the graph, but relations are sorted
     relation = {r: i for i, r in enumerate(predictor.relations_)}
     order = np.array([relation.get(r, -1) for r in graph.relations])
     known, tested = (

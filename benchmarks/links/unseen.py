@@ -13,7 +13,7 @@ from benchmarks.links.data import Graph, IntArray
 from simec.links.evaluation import measures, ranks
 from simec.links.queries import Queries, both_ways
 
-SHARE = 0.05  # of entities, left out
+SHARE = 0.05  # share of entities that are left out
 PARAMETERS: dict[str, Any] = {
     "n_components": 100, "n3": 0.0, "dropout": 0.2, "batch_size": 500, "n_negatives": 4000,
     "max_iter": 12, "n_iter_no_change": 3,
@@ -25,9 +25,10 @@ def run(
 ) -> dict[str, float]:
     """One seed.
 
-    Entities are drawn, and no triple of theirs is in training or validation. Asked is for the
-    other end of each of their triples, from the new entity's gloss (`given`), and for the new
-    entity, from the other end (`asked`); among all entities, filtered by all triples.
+    Entities are drawn, and all of their triples are left out of training and validation. Queries
+    ask for the other entity of each of these triples, given the new entity's gloss (`given`), and
+    for the new entity, given the other one (`asked`); ranks are among all entities, filtered by all
+    triples.
     """
     from sklearn.feature_extraction.text import TfidfVectorizer
 

@@ -1,23 +1,23 @@
-"""Named entities of CoNLL-2003 with features of tokens: the extended ConEc of thesis section 7.1.
+"""Named entities of CoNLL-2003 with features of tokens as inputs (thesis, section 7.1).
 
-All embeddings are trained on eng.train alone; vector size 200. A token's inputs to the
+All embeddings are trained on eng.train only; vector size 200. The inputs of a token to the
 classifier are
 
 - word2vec: its word's row of W1 (25 epochs as in the thesis); zero for words not in eng.train
 - fasttext: its vector by gensim's FastText (CBOW), which unknown words have too
-- conec: its embedding by the Context Encoder that word2vec's rows are of, a = 0.6
-- extended: its embedding by the extended Context Encoder, to which `FEATURES` are inputs: they
-  reach the classifier through the 200 numbers of the embedding only
+- conec: its embedding by the Context Encoder whose rows are used for word2vec, a = 0.6
+- extended: its embedding by the extended Context Encoder, which has `FEATURES` among its inputs:
+  they reach the classifier only through the 200 numbers of the embedding
 
-and for the first three, ..._shape: nine features of the word's shape appended; ..._features:
-all of `FEATURES` appended, each name an input of its own (tens of thousands). "features" are
-these alone. "extended_400" has vectors of size 400. The rows with names and this one are of the
-first seed. In ..._window the classifier sees all that of the token before and of the token
-after as well.
+and for the first three, ..._shape: nine features of the word's shape appended; ..._features: all of
+`FEATURES` appended, one column per name (tens of thousands). "features" are these alone.
+"extended_400" has vectors of size 400. Rows with feature names and this one are measured for the
+first seed only. In ..._window the classifier also gets all inputs of the token before and of the
+token after.
 
-The classifier is one unweighted logistic regression for each of the five classes; C is 1 or
-10, whichever is better at testa, and 1 where there are names. Neighbouring tokens of a class
-are one entity. F1 is conlleval's.
+The classifier is one unweighted logistic regression for each of the five classes; C is 1 or 10,
+whichever is better on testa, and 1 with columns of names. Adjacent tokens of a class are one
+entity. F1 is conlleval's.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ from benchmarks.ner_extended.logistic import (
     fit_classifier,
     one_hot,
     scores,
-    with_neighbours,
+    with_neighbors,
 )
 from conec import features as f
 from corpora import with_breaks
@@ -97,14 +97,14 @@ def main(argv: list[str] | None = None) -> None:
     with tqdm(total=n_runs, desc="runs", unit="run") as bar:
         for seed in range(1, args.seeds + 1):
             bar.set_postfix_str(f"seed {seed}: training")
-            # so many columns take minutes, and these rows are there to compare
+            # this many columns take minutes, and these rows are only for comparison
             kinds = [k for k in args.kinds if seed == 1 or k not in FIRST_SEED]
             for kind, inputs in all_inputs(texts, seed, kinds):
                 bar.set_postfix_str(f"seed {seed}: {kind}")
                 for suffix in ("", "_window"):
                     seen = inputs
                     if suffix:
-                        seen = {s: with_neighbours(inputs[s], texts[s].part.tags) for s in SPLITS}
+                        seen = {s: with_neighbors(inputs[s], texts[s].part.tags) for s in SPLITS}
                     for split, f1 in evaluate(seen, texts, labels).items():
                         found_f1.setdefault(f"{split}.{kind}{suffix}", []).append(f1)
                     bar.update()
@@ -144,7 +144,8 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 
 def preset() -> Preset:
-    """The thesis's, with five epochs more, at half the rate: features have to be learned, too."""
+    """The thesis's preset, with five more epochs at half the rate, as features have to be learned
+    too."""
     from conec.presets import thesis
 
     return replace(thesis, rates=RATES)
@@ -158,7 +159,7 @@ def read(n_documents: int | None = None) -> dict[str, Text]:
     texts = {}
     for split in SPLITS:
         documents: list[Tagged] = list(datasets.load("conll2003", split=split).tagged())
-        # the last column is what is to be found
+        # the last column is the label
         tags = [[row[-1] for row in rows] for document in documents for rows in document]
         documents = [[[row[:-1] for row in rows] for rows in document] for document in documents]
         documents = documents[:n_documents]
@@ -172,7 +173,7 @@ def read(n_documents: int | None = None) -> dict[str, Text]:
 
 
 def train(part: Text, seed: int, **parameters: Any) -> ExtendedContextEncoder:
-    """An extended Context Encoder, trained as the other is."""
+    """An extended Context Encoder, trained like the plain one."""
     from conec import ExtendedContextEncoder
 
     made = preset()
@@ -189,7 +190,7 @@ def train(part: Text, seed: int, **parameters: Any) -> ExtendedContextEncoder:
 def all_inputs(
     texts: dict[str, Text], seed: int, kinds: Sequence[str]
 ) -> Iterator[tuple[str, dict[str, Inputs]]]:
-    """Train what `kinds` need, and yield the inputs of each."""
+    """Train the models that `kinds` need, and yield the inputs of each."""
     names = shapes = None
     if any(kind.endswith("features") for kind in kinds):
         names = one_hot({split: sentences(texts[split]) for split in SPLITS}, FEATURES)
@@ -275,7 +276,7 @@ def shape_features(text: Text) -> Floats:
 def evaluate(
     inputs: dict[str, Inputs], texts: dict[str, Text], labels: npt.NDArray[np.int64]
 ) -> dict[str, float]:
-    """F1 in % on each part, by the classifier that is best at testa."""
+    """F1 in % on each part, for the classifier that is best on testa."""
     best: dict[str, float] = {}
     W = None
     for cost in COSTS if inputs["train"].names is None else COSTS[:1]:
@@ -288,7 +289,7 @@ def evaluate(
     return best
 
 
-# What comes of it
+# Results
 
 
 def _table(found: dict[str, Result], kinds: Sequence[str]) -> Table:
@@ -309,7 +310,7 @@ def _label(kind: str) -> str:
 
 
 def draw(found: dict[str, Result], kinds: Sequence[str], path: Path) -> None:
-    """F1 on testb by what the classifier sees, of the token alone and with its neighbours."""
+    """F1 on testb by the inputs of the classifier, for the token alone and with its neighbors."""
     figure, panels = charts.figure(1, 2, (11, 0.4 * len(kinds) + 1.4))
     titles = ("The token alone", "With the tokens before and after")
     for axes, suffix, title in zip(panels, ("", "_window"), titles, strict=True):

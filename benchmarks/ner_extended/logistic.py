@@ -1,4 +1,4 @@
-"""Logistic regression on numbers and on very many columns of 0 and 1, for entities."""
+"""Logistic regression on dense numbers and on very many binary columns, for entities."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Floats = npt.NDArray[np.float32]
 
 
 class Inputs(NamedTuple):
-    """What the classifier sees of each token: numbers, and names as columns of 0 and 1."""
+    """Inputs of the classifier for each token: numbers, and names as binary columns."""
 
     dense: Floats
     names: sparse.csr_matrix | None = None
@@ -28,7 +28,7 @@ class Inputs(NamedTuple):
 def one_hot(
     parts: dict[str, list[Sentence]], features: Sequence[Feature]
 ) -> dict[str, sparse.csr_matrix]:
-    """All names that features give in the part "train", as columns of 0 and 1."""
+    """All names that features have in the part "train", as binary columns."""
     from collections import Counter
 
     from scipy import sparse
@@ -53,8 +53,8 @@ def one_hot(
     return matrices
 
 
-def with_neighbours(inputs: Inputs, tags: Sequence[Sequence[str]]) -> Inputs:
-    """Inputs of each token, of the one before it and of the one after it; none are zero."""
+def with_neighbors(inputs: Inputs, tags: Sequence[Sequence[str]]) -> Inputs:
+    """Inputs of each token, of the previous and of the next one; zero where there is none."""
     from scipy import sparse
 
     sentence = np.repeat(np.arange(len(tags)), [len(own) for own in tags])
@@ -82,12 +82,12 @@ def scores(inputs: Inputs, W: Floats) -> Floats:
 def fit_classifier(
     inputs: Inputs, labels: npt.NDArray[np.int64], cost: float, start: Floats | None = None
 ) -> Floats:
-    """Weights of the five logistic regressions; the first row are intercepts.
+    """Weights of the five logistic regressions; the first row holds the intercepts.
 
-    The objective is liblinear's: ``cost`` times the sum of losses, and half the squared
-    weights, intercepts among them. L-BFGS on all classes at once, as there may be too many
-    columns for Newton's steps; its variables are the weights times a root of a matrix near
-    the Hessian, so that it takes tens of steps and not hundreds.
+    The objective is liblinear's: ``cost`` times the sum of losses plus half the squared weights,
+    including intercepts. L-BFGS on all classes at once, as there may be too many columns for Newton
+    steps; its variables are the weights times a root of an approximate Hessian, which takes tens of
+    steps instead of hundreds.
     """
     from scipy.linalg import cholesky, solve_triangular
     from scipy.optimize import minimize
@@ -96,7 +96,7 @@ def fit_classifier(
     dense = np.hstack([np.ones((len(labels), 1), np.float32), inputs.dense])
     n_dense = dense.shape[1]
     own = (labels[:, None] == np.arange(len(CLASSES))).astype(np.float32)
-    # the Hessian, but that p (1 - p) is the same for all tokens
+    # the Hessian if p (1 - p) were the same for all tokens
     curvature = cost * 0.03
     root = cholesky(curvature * (dense.T @ dense).astype(np.float64) + np.eye(n_dense))
     counts, transposed = np.zeros((0, 1)), None

@@ -1,29 +1,29 @@
 """Ratings of movies, predicted: thesis, section 4.2, Table 4.3 and Fig. 4.2.
 
-MovieLens 1M (the thesis took 10M: ``--movielens-10m FOLDER`` does so where its official files
-are). Tasks, with 70 % to train on and 30 % to test on:
+MovieLens 1M (the thesis used 10M: ``--movielens-10m FOLDER`` uses it if its official files are in
+the folder). Tasks, with 70 % of the data for training and 30 % for testing:
 
-- t1: missing ratings; t1_90 the same with 90 % to train on
-- t2a: movies that are new
-- t2b: users that are new
+- t1: missing ratings; t1_90 the same with 90 % for training
+- t2a: new movies
+- t2b: new users
 - t3: new movies and new users at once, without any rating of either in training
 
-Errors are root mean squared ones of ratings. Features of movies are genres, people, keywords,
-words of the plot, year and country; of users gender, age, occupation and region.
+Errors are root mean squared errors of ratings. Features of movies are genres, people, keywords,
+words of the plot, year and country; those of users are gender, age, occupation and region.
 
-- averages: μ + b_movie + b_user, shrunk
-- svd: and a low-rank approximation of residuals, by alternating least squares
-- svd_ridge: and ridge regression from features to its embeddings
-- neighbourhood: and residuals of similar movies
-- content_linear: and a ridge regression on movies' features for each user
+- averages: μ + b_movie + b_user, shrunken
+- svd: plus a low-rank approximation of residuals, by alternating least squares
+- svd_ridge: plus a ridge regression from features to its embeddings
+- neighbourhood: averages plus residuals of similar movies
+- content_linear: averages plus a ridge regression on movies' features for each user
 - simec_identity: Recommender without features
 - simec_plain: Recommender with features, in t2a
 - simec: with features; ColdStartRecommender in t1 and t2a, and in t2b with users and movies
   exchanged; Recommender in t3
 
-Recall and NDCG are of the first 10 recommendations, for 1,000 users; relevant are ratings of 4
-and 5. In t2a candidates are the new movies. Against `implicit`: all ratings of 4 and 5 count as
-clicks, 70 % to train on; recall at 10 over all users, and seconds of one thread.
+Recall and NDCG are of the first 10 recommendations, for 1,000 users; ratings of 4 and 5 are
+relevant. In t2a candidates are the new movies. Compared with `implicit`: all ratings of 4 and 5
+count as clicks, 70 % of them for training; recall at 10 over all users, and seconds on one thread.
 """
 
 from __future__ import annotations
@@ -82,16 +82,16 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     p = simec_data.parser(__doc__)
     p.add_argument(
         "--movielens-10m", type=Path, metavar="FOLDER",
-        help="measure on MovieLens 10M, whose official files are there",
+        help="measure on MovieLens 10M, from its official files in FOLDER",
     )  # fmt: skip
     p.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS), metavar="TASK")
     p.add_argument(
-        "--tune", action="store_true", help="print validation errors of all parameters, and end"
+        "--tune", action="store_true", help="print validation errors for all parameters, and exit"
     )
-    p.add_argument("--methods", nargs="+", metavar="METHOD", help="only these")
+    p.add_argument("--methods", nargs="+", metavar="METHOD", help="measure only these methods")
     args: argparse.Namespace = p.parse_args(argv)
     if args.movielens_10m is not None:
-        # nothing is known of its users
+        # it has no data about its users
         args.tasks = [task for task in args.tasks if task in ("t1", "t1_90", "t2a")]
     return args
 
@@ -204,7 +204,7 @@ def run(data: Data, task: str, seed: int, only: Sequence[str] | None = None) -> 
 def fitted(
     data: Data, task: str, method: str, seed: int, train: Any, test: Any, **parameters: Any
 ) -> tuple[Any, Any]:
-    """A recommender that has learned, and the test as it takes it."""
+    """A fitted recommender, and the test ratings in its form."""
     recommender = make(task, method, seed, **parameters)
     with quiet():
         if (task, method) == ("t2b", "simec"):
@@ -235,7 +235,7 @@ def tune(args: argparse.Namespace) -> None:
         tune_clicks(data.ratings)
 
 
-# What comes of it
+# Results
 
 
 def _result(name: str, values: Sequence[float]) -> Result:
@@ -250,7 +250,7 @@ def _result(name: str, values: Sequence[float]) -> Result:
 
 
 def _differences(runs: Sequence[dict[str, float]]) -> list[Result]:
-    """How much lower errors of simec are than those of others, in the same split."""
+    """Error of simec less those of the other methods, on the same split."""
     found = []
     pairs = [("t1", "simec_identity", "svd", -0.002)] + [
         ("t2a", "simec", other, 0.003) for other in ("averages", "svd_ridge", "content_linear")

@@ -12,25 +12,25 @@ from benchmarks import charts
 from benchmarks.common import Result
 
 MIN_RATINGS = 100
-HELD_OUT = 0.2  # of the movies
+HELD_OUT = 0.2  # share of the movies
 DRAWN = 4000  # pairs
 Pairs = dict[str, npt.NDArray[np.floating[Any]]]
 
 
 def similarities(data: Any, seed: int) -> tuple[dict[str, float], Pairs]:
-    """Correlations of similarities by ratings with those by content, on movies held out.
+    """Correlations of similarities by ratings with those by content, for held-out movies.
 
     Parameters
     ----------
-    data : benchmarks.recommender.Data
+    data : benchmarks.recommender.benchmark.Data
     seed : int
 
     Returns
     -------
     found : dict
-        Correlations of held-out movies among themselves, and to those of training.
+        Correlations of held-out movies among themselves, and with those of training.
     pairs : dict of arrays
-        Some of the former, to draw.
+        Some of the former, for the figure.
     """
     from simec.recommender import Ids, Ratings
     from simec.recommender.content_embedding import ContentEmbedding, residual_similarity

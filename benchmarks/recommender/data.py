@@ -34,7 +34,7 @@ def ml1m(data: str | Path | None = None) -> Any:
 
 
 def some(ratings: Any, n_users: int, n_items: int, seed: int) -> Any:
-    """Ratings of the items that are rated most, by users who are drawn at random."""
+    """Ratings of the most frequently rated items, by randomly drawn users."""
     from simec.recommender import Ids, Ratings
 
     items = np.argsort(-ratings.matrix.getnnz(axis=0), kind="stable")[:n_items]
@@ -48,7 +48,7 @@ def some(ratings: Any, n_users: int, n_items: int, seed: int) -> Any:
 
 
 def chosen(ratings: Any, mask: npt.NDArray[np.bool_]) -> Any:
-    """Those that a mask of entries, by users, chooses; with all users and items."""
+    """The entries, by users, that a mask selects; with all users and items."""
     from simec.recommender import Ratings
 
     entries = ratings.matrix.tocoo()
@@ -81,7 +81,7 @@ def split(ratings: Any, task: str, seed: int, share: float = 0.3) -> tuple[Any, 
 
 
 def movies(data: str | Path | None = None) -> dict[int, Movie]:
-    """What is known of 10,703 movies of MovieLens 1M and 10M, by their ids."""
+    """Data about 10,703 movies of MovieLens 1M and 10M, by their ids."""
     path = simec_data.find("recsys/movie_features.jsonl.xz", data)
     with lzma.open(path, "rt", encoding="utf-8") as file:
         rows = (json.loads(line) for line in file)
@@ -168,7 +168,7 @@ _YEARS = tuple(range(1920, 2011, 5))
 
 
 def _years(years: Sequence[int | None]) -> Any:
-    """How near a year is to each fifth year; rows sum to 1, or are 0 where it is unknown."""
+    """Proximity of a year to each fifth year; rows sum to 1, or are 0 if the year is unknown."""
     rows = np.array([np.nan if year is None else year for year in years], np.float32)
     rows = rows.clip(_YEARS[0], _YEARS[-1])
     near = np.maximum(1 - np.abs(rows[:, None] - np.array(_YEARS)) / 5, 0)
@@ -181,7 +181,7 @@ def _years(years: Sequence[int | None]) -> Any:
 def user_features(
     ids: Sequence[int] | Ids, data: str | Path | None = None
 ) -> tuple[Any, list[str]]:
-    """Gender, age group, occupation and region (first digits of the zip code) of ML-1M's users.
+    """Gender, age group, occupation and region (first digits of the zip code) of users of ML-1M.
 
     Returns
     -------

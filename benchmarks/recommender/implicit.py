@@ -1,4 +1,4 @@
-"""Clicks: recommendations beside those of `implicit`, each by one thread."""
+"""Clicks: recommendations compared with those of `implicit`, each on one thread."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def clicks(ratings: Any, seed: int) -> dict[str, float]:
     Parameters
     ----------
     ratings : Ratings
-        Of which those of 4 and 5 count as clicks, 70 % of them to train on.
+        Those of 4 and 5 count as clicks, 70 % of them for training.
     seed : int
     """
     train, test = split(ratings, seed)
     found: dict[str, float] = {}
     for name in ("simec", "implicit"):
         try:
-            _factors(name, train[:100], seed, {})  # imports, and what is slow the first time
+            _factors(name, train[:100], seed, {})  # imports and other one-time costs
         except ImportError:
             continue
         measured = measure(name, train, test, seed)
@@ -42,7 +42,7 @@ def clicks(ratings: Any, seed: int) -> dict[str, float]:
 
 
 def split(ratings: Any, seed: int, validation: bool = False) -> tuple[Any, Any]:
-    """Clicks to train on and to test on; with `validation`, a fifth of the former is the test."""
+    """Clicks for training and for testing; with `validation`, a fifth of the former is the test."""
     liked = ratings.matrix.tocoo()
     good = liked.data >= LIKED
     rows, columns = liked.row[good], liked.col[good]
@@ -96,7 +96,7 @@ def tune(ratings: Any) -> None:
 
 
 def recall(U: Any, V: Any, train: Any, test: Any, n: int = 10) -> float:
-    """Mean over users of hits among n, of all there are in the test, or n if these are more."""
+    """Mean over users of hits among n, relative to all relevant items in the test, at most n."""
     found = []
     for start in range(0, train.shape[0], 1000):
         scores = np.asarray(U[start : start + 1000] @ V.T)

@@ -1,8 +1,8 @@
-"""Methods that the benchmark of recommenders compares, with the parameters that were chosen.
+"""Methods that the benchmark of recommenders compares, and their parameters.
 
-Parameters were chosen by `python -m benchmarks.recommender --tune`: on seed 0, which is not one
-of the seeds of the figures, a part of the training ratings (or items, or users) was held out,
-and the parameters of `GRIDS` with the lowest error on it were taken.
+Parameters were chosen by `python -m benchmarks.recommender --tune`: on seed 0, which no figure
+uses, part of the training ratings (or items, or users) was held out, and the parameters of `GRIDS`
+with the lowest error on it were selected.
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ from typing import Any
 
 import numpy as np
 
-NEVER = 1e9  # a shrinkage with which averages of items (or users) are 0: plain means of the others
+NEVER = 1e9  # a shrinkage that sets averages of items (or users) to 0: plain means of the others
 
 Method = Callable[[int], Any]  # from a seed to a recommender that is not fitted
 
-# tasks in which a method takes part, and features that it is given
+# the tasks of each method, and its features
 FEATURES: dict[str, dict[str, tuple[str, ...]]] = {
     "t1": {
         "averages": (), "svd": (), "svd_ridge": ("item",), "neighbourhood": (),
@@ -103,7 +103,7 @@ def make(task: str, method: str, seed: int, **parameters: Any) -> Any:
     method : str
     seed : int
     **parameters
-        In place of those that were chosen.
+        Override the chosen parameters.
     """
     from simec import recommender as r
 
@@ -124,7 +124,7 @@ def make(task: str, method: str, seed: int, **parameters: Any) -> Any:
 
 
 def exchanged(ratings: Any) -> Any:
-    """Ratings of users by items: what is made for new items does for new users, too."""
+    """Ratings of users by items: methods for new items then work for new users."""
     from simec.recommender import Ratings
 
     return Ratings(ratings.matrix.T.tocsr(), ratings.items, ratings.users)
@@ -139,7 +139,7 @@ def grid(task: str, method: str) -> Iterator[dict[str, Any]]:
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Few rounds are set on purpose, and some movies have no features."""
+    """Ignore warnings: few rounds are intended, and some movies have no features."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         yield
@@ -155,9 +155,9 @@ def rmse(recommender: Any, test: Any) -> float:
 def ranking(
     recommender: Any, test: Any, n: int, relevant: float, users: int, *, items: Any = None
 ) -> dict[str, float]:
-    """Recall and NDCG of the first n recommendations, means over some users.
+    """Recall and NDCG of the first n recommendations, averaged over some users.
 
-    Recall is of the relevant ones in the test, or of n if these are more.
+    Recall is relative to the number of relevant items in the test, at most n.
 
     Parameters
     ----------
@@ -165,11 +165,11 @@ def ranking(
     test : Ratings
     n : int
     relevant : float
-        The lowest rating of what should be recommended.
+        The lowest rating of a relevant item.
     users : int
-        Only so many of those who have rated something so high, the first.
+        Maximum number of users; the first of those who have relevant items.
     items : array of ids, optional
-        Candidates; all but what a user has rated in training, if left out.
+        Candidates; by default all items but those that a user has rated in training.
     """
     matrix = test.matrix.tocsr()
     good = matrix.copy()

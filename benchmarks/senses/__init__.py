@@ -1,1 +1,1 @@
-"""Senses of words: what they are worth in context, on two corpora."""
+"""Word senses in context, on two corpora."""

@@ -1,22 +1,22 @@
-"""Senses of words: what they are worth in context, on two corpora.
+"""Word senses in context, on two corpora.
 
 A model is trained with the defaults, and senses are induced from the same text. Rows:
 
-- wv, conec: one vector a word: the rows of W1, and the embeddings of global contexts
+- wv, conec: one vector per word: the rows of W1, and the embeddings of global contexts
 - mapped: also one vector, by `learn_map`; word: the rows of W1 less their mean
-- avgsim, avgsimc, maxsimc: similarities of all senses, their mean, their mean by how well they
-  fit the contexts, those of the two that fit best
-- in_context: the word's vector mixed with its mapped local context; in_sense: with its sense
+- avgsim, avgsimc, maxsimc: similarities over senses: their mean, their mean weighted by how well
+  the senses fit the contexts, and that of the two best-fitting senses
+- in_context: the word's vector mixed with its mapped local context; in_sense: that of its sense
 
-SCWS is Spearman's correlation times 100; a pair with a word that has no vector counts as 0,
-where contexts give it none; "known" leaves such pairs out. Shares of the mixture are chosen on
-the half "dev" (by a hash of the id), as were the defaults of `conec.senses.SenseSettings` (the
-threshold also on pseudo-words and on SemEval-2013 task 13);
-"test" is the other half. WiC is the accuracy of a threshold of the cosine, learned on train; the
-share is chosen on dev. SemEval-2010 task 14: "corpus" assigns the senses of the training text,
-"contexts" clusters those of the task; "one", "instances" and "random" (of four) are baselines.
-Analogies, by 3CosAdd among the 30,000 most frequent words: a word's sense is that nearest to the
-mean of the category's other words; "by_role", of those on the same side of the pairs.
+SCWS is Spearman's correlation times 100; pairs with a word without a vector count as 0, unless it
+gets one from its context; "known" leaves such pairs out. Mixing weights are chosen on the half
+"dev" (by a hash of the id), as were the defaults of `conec.senses.SenseSettings` (the threshold
+also on pseudo-words and on SemEval-2013 task 13); "test" is the other half. WiC is the accuracy of
+a threshold of the cosine, learned on train; the weight is chosen on dev. SemEval-2010 task 14:
+"corpus" assigns the senses of the training text, "contexts" clusters those of the task; "one",
+"instances" and "random" (of four) are baselines. Analogies, by 3CosAdd among the 30,000 most
+frequent words: a word's sense is the one nearest to the mean of the category's other words;
+"by_role", of those on the same side of the pairs.
 """
 
 from __future__ import annotations
@@ -43,8 +43,8 @@ from benchmarks.material import encoded, load, plain_text, require
 from benchmarks.runs import Measured, Task, apart, rounds
 from benchmarks.senses import data as sense_data
 
-QUICK_STEP = 10  # with --quick, one in so many questions of SCWS, WiC and SemEval
-MORE = ("enwiki2019_featured", "enwiki2019_good_sample")  # Wikipedia, beside the corpus
+QUICK_STEP = 10  # with --quick, one in this many questions of SCWS, WiC and SemEval
+MORE = ("enwiki2019_featured", "enwiki2019_good_sample")  # Wikipedia, in addition to the corpus
 SCWS = ("wv", "conec", "mapped", "word", "avgsim", "avgsimc", "maxsimc", "in_context", "in_sense")
 PARTS = ("test", "all", "test_known", "all_known")
 INDUCTION = ("corpus", "contexts", "one", "instances", "random")
@@ -93,10 +93,10 @@ def main(argv: list[str] | None = None) -> None:
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
     p = parser(__doc__)
-    p.add_argument("--workers", type=at_least_one, default=2, help="threads (2)")
+    p.add_argument("--workers", type=at_least_one, default=2, help="number of threads (default 2)")
     p.add_argument(
         "--no-more", dest="more", action="store_false",
-        help=f"leave out the second run, with {' and '.join(MORE)} as well",
+        help=f"skip the second run, with {' and '.join(MORE)} as well",
     )  # fmt: skip
     args: argparse.Namespace = p.parse_args(argv)
     args.more = args.more and not args.quick

@@ -1,4 +1,4 @@
-"""Data sets of words in context, read in the form of the training text (text8's rules)."""
+"""Data sets of words in context, normalized like the training text (text8's rules)."""
 
 from __future__ import annotations
 
@@ -54,12 +54,12 @@ def _place(left: str, word: str, right: str) -> Place:
     from corpora.cleaning import ascii_fold, wikifil
 
     before, middle, after = (wikifil(ascii_fold(text)).split() for text in (left, word, right))
-    # such as "know how" for know-how, which the training text does not know either
+    # such as "know how" for know-how, which the training text lacks as well
     return Place([*before, "_".join(middle) or "_", *after], len(before))
 
 
 def scws() -> list[Rated]:
-    """Stanford Contextual Word Similarities; half is for development, by a hash of the id."""
+    """Stanford Contextual Word Similarities; half is the development set, by a hash of the id."""
     found = []
     for line in _files("scws")[0].read_text(encoding="utf-8").splitlines():
         number, one, _, other, _, *contexts = line.split("\t")[:7]
@@ -95,7 +95,7 @@ def wic(part: str) -> list[Judged]:
 def semeval() -> list[Induced]:
     """SemEval-2010 task 14.
 
-    The contexts of a word are in the order of the numbers of their instances; the key is not.
+    The contexts of a word are in the order of their instance numbers; the key is not.
     """
     data, key = (
         next(path for path in _files("semeval2010_task14") if path.name == name)
@@ -125,7 +125,7 @@ def semeval() -> list[Induced]:
 
 
 def words(tasks: Sequence[Rated | Judged | Induced]) -> set[str]:
-    """The words asked about, and the forms that they have."""
+    """The queried words, and their forms."""
     found = set()
     for task in tasks:
         found |= {task.words[0], task.words[1]} if isinstance(task, Rated) else {task.word}

@@ -1,4 +1,4 @@
-"""What senses and contexts are worth: SCWS, WiC, SemEval-2010 task 14, analogies."""
+"""Tasks for senses and contexts: SCWS, WiC, SemEval-2010 task 14, analogies."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Doubles = npt.NDArray[np.float64]
 Scores = dict[str, float]
 
 SHARES = (0.5, 0.6, 0.7, 0.8, 0.9, 1.0)
-RESTRICT = 30_000  # words that answer analogies
+RESTRICT = 30_000  # candidate answers of analogies
 
 
 def contexts(model: ContextEncoder, places: Sequence[Place]) -> Floats:
@@ -31,7 +31,7 @@ def contexts(model: ContextEncoder, places: Sequence[Place]) -> Floats:
 def in_context(
     model: ContextEncoder, words: Sequence[str], local: Floats, a: float, *, senses: bool = True
 ) -> Floats:
-    """What `embed` gives words in contexts, shape (n, d); or with one vector a word."""
+    """Embeddings by `embed` of words in contexts, shape (n, d); or with one vector per word."""
     made = model.sense_inventory
     assert made is not None
     if not senses:
@@ -47,7 +47,7 @@ def in_context(
 
 
 def similarity(model: ContextEncoder, stream: TokenStream, pairs: Sequence[Rated]) -> Scores:
-    """Spearman's correlation times 100, by part and kind of embedding; the shares chosen.
+    """Spearman's correlation times 100, by part and kind of embedding; and the chosen weights.
 
     The model's `context_embeddings` become those of `learn_map`.
     """
@@ -62,7 +62,7 @@ def similarity(model: ContextEncoder, stream: TokenStream, pairs: Sequence[Rated
         "word": model.centered_W1,
     }  # fmt: skip
     for kind, matrix in vectors.items():
-        # a pair with a word that has no vector counts as similarity 0
+        # pairs with a word without a vector count as similarity 0
         cosines[kind] = np.where(known, (matrix[ids[:, 0]] * matrix[ids[:, 1]]).sum(axis=1), 0)
     cosines |= _over_senses(model, ids, local)
     parts = {
@@ -100,7 +100,7 @@ def _spearman(values: npt.NDArray[Any], rating: Doubles, member: npt.NDArray[np.
 def _over_senses(
     model: ContextEncoder, ids: npt.NDArray[np.int64], local: Sequence[Floats]
 ) -> dict[str, Doubles]:
-    """Similarities of senses: mean of all, mean by fit, those that fit best."""
+    """Similarities of senses: the mean, the weighted mean, and that of the best-fitting ones."""
     found = {kind: np.zeros(len(ids)) for kind in ("avgsim", "avgsimc", "maxsimc")}
     for i, pair in enumerate(ids):
         one, other = (
@@ -114,7 +114,7 @@ def _over_senses(
 
 
 def _senses(model: ContextEncoder, word: int, local: Floats) -> tuple[Floats, Floats]:
-    """Embeddings of a word's senses, and how well they fit; one if it has none."""
+    """Embeddings of a word's senses, and how well they fit; a single one if it has none."""
     inventory = model.sense_inventory
     assert inventory is not None
     if word < 0:
@@ -131,7 +131,7 @@ def _senses(model: ContextEncoder, word: int, local: Floats) -> tuple[Floats, Fl
 def same_sense(model: ContextEncoder, parts: dict[str, Sequence[Judged]]) -> Scores:
     """Accuracy in %: a threshold of the cosine in context, learned on train.
 
-    The share of the sense is chosen on dev.
+    The weight of the sense is chosen on dev.
     """
     scores: Scores = {}
     same = {part: np.array([task.same for task in tasks]) for part, tasks in parts.items()}
@@ -163,7 +163,7 @@ def same_sense(model: ContextEncoder, parts: dict[str, Sequence[Judged]]) -> Sco
 
 
 def _threshold(values: npt.NDArray[Any], same: npt.NDArray[np.bool_]) -> float:
-    """Above which most are the same, and below not."""
+    """The cosine that best separates pairs of the same sense from others."""
     order = np.argsort(values, kind="stable")
     right = np.cumsum(np.where(same[order], -1, 1))
     at = int(right.argmax())
@@ -174,7 +174,7 @@ def _threshold(values: npt.NDArray[Any], same: npt.NDArray[np.bool_]) -> float:
 
 
 def induction(model: ContextEncoder, tasks: Sequence[Induced], seed: int) -> Scores:
-    """V-measure, paired F and adjusted Rand index in %, and senses a word; means over words."""
+    """V-measure, paired F and adjusted Rand index in %, and senses per word; means over words."""
     from conec.senses.clustering import cluster
 
     inventory = model.sense_inventory
@@ -206,7 +206,7 @@ def induction(model: ContextEncoder, tasks: Sequence[Induced], seed: int) -> Sco
 
 
 def _other(place: Place) -> Place:
-    """The same place with a word that no model knows: other occurrences are context."""
+    """The same context with an unknown word in its place: other occurrences are context."""
     tokens = list(place.tokens)
     tokens[place.position] = "_"
     return Place(tokens, place.position)
@@ -234,11 +234,11 @@ Questions = Sequence[Sequence[str]]
 def analogies_by_sense(
     model: ContextEncoder, stream: TokenStream, questions: dict[str, Questions]
 ) -> dict[str, dict[str, tuple[int, int]]]:
-    """Right answers and questions by kind and category.
+    """Correct answers and questions by kind and category.
 
-    A word's sense is the one whose centre is nearest to the mean vector of the other words of
-    the category; that goes for all words which may be answers. "by_role": of the other words
-    in its place, so that a word has one sense as a or c, and one as b or answer.
+    A word's sense is the one whose center is nearest to the mean vector of the other words of the
+    category; this applies to all candidate answers too. "by_role": of the other words in the same
+    role, so that a word has one sense as a or c, and one as b or answer.
     """
     from conec.linalg import normalize
     from conec.senses.induction import induce
@@ -247,7 +247,7 @@ def analogies_by_sense(
     assert inventory is not None
     n = min(RESTRICT, len(model))
     words = model.centered_W1
-    # the same occurrences and the same map, and one sense a word
+    # the same occurrences and the same map, and one sense per word
     single = induce(
         stream, model.W1, model.vocabulary, replace(inventory.settings, most=1),
         seed=model.config.seed, workers=model.config.workers, progress=True,
@@ -258,7 +258,7 @@ def analogies_by_sense(
     has = np.flatnonzero(np.diff(inventory.starts[: n + 1]) > 0)
     owner = np.repeat(np.arange(n), np.diff(inventory.starts[: n + 1]))
     centres = inventory.centers[: len(owner)]
-    # the text is in lower case, the questions are not; nor does gensim's score heed it
+    # the text is lowercase, the questions are not; gensim's score ignores case too
     index = {word: i for i, word in enumerate(model.vocabulary.words[:n])}
     rows = {
         name: np.array([[index.get(w.lower(), -1) for w in q] for q in asked]).reshape(-1, 4)
@@ -266,7 +266,7 @@ def analogies_by_sense(
     }
 
     def nearest(ids: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-        """The sense of each of `has` that fits some words other than itself."""
+        """The sense of each of `has` that fits the given words, except itself."""
         members = np.unique(ids[ids >= 0])
         fit = centres @ words[members].sum(axis=0)
         mine = np.isin(owner, members)
@@ -297,7 +297,7 @@ def analogies_by_sense(
 
 
 def answered(first: Floats, second: Floats, asked: npt.NDArray[np.int64]) -> tuple[int, int]:
-    """Right answers by 3CosAdd, and questions.
+    """Correct answers by 3CosAdd, and questions.
 
     Parameters
     ----------

@@ -1,26 +1,26 @@
-"""Time of a Similarity Encoder to the same test error, beside a loop in PyTorch and scikit-learn.
+"""Time of a Similarity Encoder to a test error, compared with a plain loop and scikit-learn.
 
-Every run is a process of its own; in a round ours and the loop run once, and ratios are taken
-within rounds. What has no seed, of scikit-learn, runs once in all. Three tasks, each with the
-first 2,000 training points as targets, centred and scaled:
+Every run is a separate process; in a round our encoder and the loop run once, and ratios are taken
+within rounds. Methods of scikit-learn without a seed run only once. Three tasks, each with the
+first 2,000 training points as targets, centered and scaled:
 
-- mnist: 8,000 images and 2,000 to test, RBF similarities
+- mnist: 8,000 images and 2,000 for testing, RBF similarities
 - mnist_labels: the same, class-label similarities
 - newsgroups: 20 newsgroups as TF-IDF (CSR), class-label similarities
 
 Trainers:
 
 - ours: SimilarityEncoder. Its time is that of a whole call of `fit`, for several numbers of epochs.
-- loop: the same network as research code trains it: DataLoader over a TensorDataset (text: each
-  message made dense as it is asked for), batches of 32, Adam
+- loop: the same network trained as in research code: DataLoader over a TensorDataset (texts: each
+  message is made dense on access), batches of 32, Adam
 - kernel_pca: scikit-learn's KernelPCA of the full matrix, and Ridge from features to embeddings
 - svd: scikit-learn's TruncatedSVD of the targets, and Ridge
 
-The error is that of predictions for test points. `ratio.loop` takes the error that the loop has
-after its training: the time at which it first had it, over the shortest `fit` of ours that is as
-good. `ratio.kernel_pca` and `ratio.svd` do the same with theirs; `ratio.loop.back` takes the best
-error of ours. Where the other never gets there it has all of its time, and the ratio is a lower
-bound (`reached` says in what share of rounds it does).
+The error is that of predictions for test points. `ratio.loop` takes the final error of the loop:
+the time at which the loop first reached it, over the shortest `fit` of ours that is as good.
+`ratio.kernel_pca` and `ratio.svd` do the same with their errors; `ratio.loop.back` takes the best
+error of ours. If the other never reaches it, all of its time is used, and the ratio is a lower
+bound (`reached` is the share of rounds in which it does).
 
 A second block (`benchmarks.simec_speed.scaling`) measures how time and memory grow; a third, on a
 GPU if there is one, rows trained per second, also as a share of the speed of matrix products.
@@ -104,7 +104,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument("--tasks", nargs="+", choices=list(TASKS), default=list(TASKS))
     p.add_argument(
         "--no-scaling", dest="scaling", action="store_false",
-        help="leave out how time and memory grow, and devices",
+        help="skip the growth of time and memory, and devices",
     )  # fmt: skip
     args: argparse.Namespace = p.parse_args(argv)
     args.tasks = [task for task in TASKS if task in args.tasks]
@@ -125,19 +125,19 @@ def _plan(
     return {trainer: plan(trainer) for trainer in trainers}
 
 
-# What comes of it
+# Results
 
 
 def time_to(curve: Sequence[Sequence[float]], error: float) -> float | None:
-    """The shortest time of a curve in which the error is as low; None if it never is."""
+    """The shortest time of a curve at which the error is low enough; None if it never is."""
     times = [seconds for seconds, reached in curve if reached <= error]
     return min(times, default=None)
 
 
 def ratio(over: Sequence[Sequence[float]], under: Sequence[Sequence[float]], error: float) -> Any:
-    """Time of one curve to an error over that of another, and whether the first gets there.
+    """Time of one curve to an error over that of another, and whether the first reaches it.
 
-    If only the second does, the first has all of its time. None if the second does not.
+    If only the second does, the first counts with all of its time. None if the second does not.
     """
     a, b = time_to(over, error), time_to(under, error)
     if b is None:
@@ -155,7 +155,7 @@ def results_of(task: str, runs: Runs) -> list[Result]:
     ours = [run["curve"] for run in runs["ours"]]
     for other in TRAINERS[1:]:
         curves = [run["curve"] for run in runs[other]]
-        # what it has after its training
+        # its final error
         pairs = [ratio(a, b, a[-1][1]) for a, b in zip(curves, ours, strict=False)]
         reached = [pair for pair in pairs if pair is not None]
         if reached:
@@ -180,7 +180,7 @@ def results_of(task: str, runs: Runs) -> list[Result]:
 
 
 def _shares(runs: dict[str, Runs]) -> list[Result]:
-    """What share of matrix products an epoch of ours reaches, on dense features."""
+    """Share of the speed of matrix products that an epoch of ours reaches, on dense features."""
     results = []
     for task, found in runs.items():
         if task == "newsgroups":
@@ -214,7 +214,7 @@ def _tables(tasks: Sequence[str], found: dict[str, Result]) -> list[Table]:
 
 
 def draw(runs: dict[str, Runs], found: dict[str, Result], path: Path) -> None:
-    """Error over time, a panel a task; and how time and memory grow."""
+    """Error over time, one panel per task; and how time and memory grow."""
     grown = simec_scaling.lines(found)
     figure, panels = charts.figure(
         1 + (2 if grown else 0), max(len(runs), len(grown)), (13.5, 11 if grown else 4)

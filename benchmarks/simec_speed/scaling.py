@@ -1,8 +1,9 @@
-"""How time and memory of a Similarity Encoder grow, and what devices do: parts of simec_speed.
+"""Growth of time and memory of a Similarity Encoder, and its speed on devices: parts of
+simec_speed.
 
-Targets are computed by a function as they are asked for: classes' similarities to n points, up to
-a million rows of a thousand targets, which would fill 4 GB. Each point is an epoch, and the start
-before it, in a process of its own; memory is what its peak has more than features take.
+Targets are computed by a function on demand: classes' similarities to n points, up to a million
+rows of a thousand targets, which would take 4 GB. Each point is the start and one epoch, in a
+separate process; memory is the peak less the memory of the features.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ BATCH = 256
 
 
 def operations(n_features: int, hidden: Sequence[int], d: int, n: int) -> float:
-    """Floating-point operations to train on a row: three products a layer, two in the first.
+    """Floating-point operations to train on a row: three products per layer, two in the first.
 
-    Targets that are projected for training count as such.
+    Projected targets count with their projected width.
     """
     from simec.solvers.projection import projected_width
 
@@ -93,7 +94,7 @@ def run(task: Task) -> Measured:
 
 
 def devices(quick: bool) -> dict[str, Measured]:
-    """Rows trained a second on CPU and GPU, in float32 and bfloat16."""
+    """Rows trained per second on CPU and GPU, in float32 and bfloat16."""
     import torch
 
     kinds = [("cpu", False)]
@@ -110,7 +111,7 @@ def devices(quick: bool) -> dict[str, Measured]:
 
 
 def run_device(task: Task) -> Measured:
-    """Epochs on dense features, wide layers and big batches."""
+    """Epochs on dense features, with wide layers and large batches."""
     from simec import SimilarityEncoder
 
     rng = np.random.default_rng(0)
@@ -141,7 +142,7 @@ def run_device(task: Task) -> Measured:
     return {"rows_per_s": rate, "mse": error, "gemm_gflops": limit, "gemm_share": share}
 
 
-# What comes of it
+# Results
 
 
 def results(grown: dict[str, Measured]) -> list[Result]:
@@ -165,7 +166,7 @@ def device_results(found: dict[str, Measured]) -> list[Result]:
 
 
 def lines(found: dict[str, Result]) -> dict[str, dict[int, tuple[float, float]]]:
-    """Of each size that was varied: seconds and megabytes."""
+    """Seconds and megabytes for each size that was varied."""
     grown: dict[str, dict[int, tuple[float, float]]] = {}
     for name, row in found.items():
         if name.startswith("scaling.seconds."):
@@ -176,7 +177,7 @@ def lines(found: dict[str, Result]) -> dict[str, dict[int, tuple[float, float]]]
 
 
 def tables(found: dict[str, Result]) -> list[Table]:
-    """One row a point."""
+    """One row per point."""
     rows = [
         [f"{size} = {x:,}", f"{seconds:.2f}", f"{megabytes:,.0f}"]
         for size, points in lines(found).items()

@@ -1,4 +1,4 @@
-"""What `benchmarks.simec_speed` times, each in a process of its own: ours, a loop, scikit-learn."""
+"""The trainers that `benchmarks.simec_speed` times, each in a separate process."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Material:
 
 
 def mnist(folder: Path, data: Path | None, size: int, targets: int, seed: int) -> dict[str, Any]:
-    """Some images, a fifth of them to test: classes as "mnist_labels", a kernel as "mnist"."""
+    """Some images, a fifth of them for testing: classes as "mnist_labels", a kernel as "mnist"."""
     from sklearn.metrics import pairwise_distances
 
     from simec.similarities import class_labels, rbf
@@ -79,7 +79,7 @@ def newsgroups(
 def _written(
     folder: Path, x: Any, x_test: Any, S: Array, S_test: Array, n: int
 ) -> dict[str, Any]:  # fmt: skip
-    """Similarities, centred as kernel PCA does and scaled, and features, as files."""
+    """Features and similarities, centered as in kernel PCA and scaled, as files."""
     from simec.similarities import Centerer, scale
 
     folder.mkdir(parents=True)
@@ -100,7 +100,7 @@ def _written(
 
 
 def load(task: Task) -> Material:
-    """Read what was written."""
+    """Read the result of `_written`."""
     folder = Path(task["folder"]) / task["data"]
     x, x_test = (
         sparse.load_npz(folder / f"{name}.npz").tocsr()
@@ -158,7 +158,7 @@ def ours(task: Task) -> Measured:
 
 
 def warm_up(data: Material) -> None:
-    """Start threads, and load what is loaded at the first use."""
+    """Start threads, and load libraries that are loaded on first use."""
     from simec import SimilarityEncoder
 
     with warnings.catch_warnings():
@@ -168,7 +168,7 @@ def warm_up(data: Material) -> None:
 
 
 def loop(task: Task) -> Measured:
-    """The same network in a plain loop of PyTorch, as research code is written."""
+    """The same network in a plain PyTorch loop, as in research code."""
     import torch
     from torch import nn
     from torch.utils.data import DataLoader, Dataset, TensorDataset
@@ -234,7 +234,7 @@ def kernel_pca(task: Task) -> Measured:
     n = data.S.shape[1]
 
     def embed() -> tuple[Array, Array]:
-        # by default all eigenvalues are computed from 10 components on, which takes far longer
+        # by default all eigenvalues are computed for 10 or more components, which takes far longer
         model = KernelPCA(task["d"], kernel="precomputed", eigen_solver="arpack", random_state=0)
         Y = model.fit_transform(S)
         return Y, Y[:n].T
@@ -258,7 +258,7 @@ def truncated_svd(task: Task) -> Measured:
 def _regressed(data: Material, embed: Callable[[], tuple[Array, Array]]) -> Measured:
     from sklearn.linear_model import Ridge
 
-    # the penalty is chosen on a tenth of the training points, outside of the time
+    # the penalty is chosen on a tenth of the training points, which is not timed
     start = time.perf_counter()
     Y, W = embed()
     seconds = time.perf_counter() - start

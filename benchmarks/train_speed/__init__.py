@@ -1,1 +1,1 @@
-"""Speed, quality and memory of training, beside gensim and others."""
+"""Speed, quality and memory of training, compared with gensim and others."""

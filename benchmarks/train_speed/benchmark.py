@@ -1,16 +1,16 @@
-"""Speed, quality and memory of training, beside gensim and others.
+"""Speed, quality and memory of training, compared with gensim and others.
 
-Every run is a process of its own. In a round each trainer runs once, and ratios are taken
-within rounds, so that what else the machine does falls on both sides. Words are counted as
-they stand in the text, before subsampling. The time is that of training, with the
-vocabulary built before: for ours it includes encoding the text; gensim reads the text as it
-trains (`gensim`: corpus_file) or has it in memory as lists (`gensim-lists`: one epoch, as its
-rate does not depend on it). `ratio.gensim.1` is against the faster of these two in each round.
+Every run is a separate process. In a round each trainer runs once, and ratios are taken within
+rounds, so that other load on the machine affects both sides. Words are counted as they are in the
+text, before subsampling. The time is that of training, with the vocabulary built before: for ours
+it includes encoding the text; gensim reads the text while it trains (`gensim`: corpus_file) or has
+it in memory as lists (`gensim-lists`: one epoch, as its rate does not depend on it).
+`ratio.gensim.1` is relative to the faster of these two in each round.
 
-A second block trains one epoch without subsampling, beside gensim's faster way and, if you
-have built them, koan and word2vec.c. These build their vocabulary within the time that is
-measured, which includes reading and writing; `ratio.koan.1.with_vocabulary` counts that for
-ours too, encoding and counting, while `ratio.koan.1` does not.
+A second block trains one epoch without subsampling, compared with gensim's faster way and, if you
+have built them, koan and word2vec.c. These build their vocabulary within the measured time, which
+includes reading and writing; `ratio.koan.1.with_vocabulary` includes that for ours too, encoding
+and counting, while `ratio.koan.1` does not.
 """
 
 from __future__ import annotations
@@ -79,11 +79,15 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     p = parser(__doc__)
     p.add_argument("--epochs", type=at_least_one, default=EPOCHS, help="passes over the text (5)")
     p.add_argument(
-        "--workers", type=at_least_one, nargs="*", default=[2], help="more workers to try (2)"
+        "--workers",
+        type=at_least_one,
+        nargs="*",
+        default=[2],
+        help="numbers of workers of additional runs (default 2)",
     )
     p.add_argument(
         "--nosub-runs", type=int, choices=range(100), default=NOSUB_RUNS, metavar="N",
-        help="runs without subsampling (3); 0 leaves these out",
+        help="runs without subsampling (default 3); 0 skips them",
     )  # fmt: skip
     peers.add_arguments(p)
     args: argparse.Namespace = p.parse_args(argv)
@@ -94,7 +98,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     return args
 
 
-# What runs
+# Runs
 
 
 def _plan(args: argparse.Namespace, text: str) -> dict[str, Callable[[int], Measured]]:
@@ -113,7 +117,7 @@ def _plan(args: argparse.Namespace, text: str) -> dict[str, Callable[[int], Meas
     for n in args.workers:
         plan[f"ours.{n}"] = trainer("ours", n)
         plan[f"ours-deterministic.{n}"] = trainer("ours", n, deterministic=True)
-    # apart from the first, as measuring the machine takes memory too
+    # in separate runs, as measuring the machine takes memory too
     plan["memory"] = trainer("ours", epochs=1, quality=False)
     return plan
 
@@ -148,7 +152,7 @@ def _nosub_plan(
     return plan
 
 
-# What comes of it
+# Results
 
 
 def _rates(runs: Runs, name: str) -> list[float]:
@@ -265,7 +269,7 @@ def _draw(found: dict[str, Result], path: Path) -> None:
     trainers = [
         row.name.removeprefix("words_per_s.")
         for row in shown[titles["words_per_s."]]
-        if "lists" not in row.name  # whose quality is the same
+        if "lists" not in row.name  # their quality is the same
     ]
     scores = {
         trainer: [found.get(f"{measure}.{trainer.removesuffix('.1')}") for measure in QUALITY]

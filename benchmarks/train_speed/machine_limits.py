@@ -1,12 +1,11 @@
-"""How near training comes to what one core can compute and move.
+"""How close training comes to the limits of one core in computing and copying.
 
-Both limits are measured in the process that trains, right before: single-precision
-matrix products of 2000 x 2000 by the BLAS that NumPy has, on one thread, and copying
-256 MB, which reads and writes each byte once. Beside them stands what training needs at
-least: a position takes three products with the K shared noise words, 6 K d operations,
-and 4 d for its target word; and it reads and writes its rows of W1 and W2 once, 16 d
-bytes. Sums over contexts, random numbers, sigmoids and batches that do not fill a
-register are on top, so neither share can be 1.
+Both limits are measured in the process that trains, directly before: single-precision matrix
+products of 2000 x 2000 by NumPy's BLAS on one thread, and copying 256 MB, which reads and writes
+each byte once. They are compared with the least that training needs: a position takes three
+products with the K shared noise words, 6 K d operations, and 4 d for its target word; and it reads
+and writes its rows of W1 and W2 once, 16 d bytes. Sums over contexts, random numbers, sigmoids and
+batches that do not fill a register come on top, so neither share can be 1.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ def expected_positions(model: Any, epochs: int) -> float:
 
 
 def reached(positions: float, size: int, shared: int, seconds: float) -> dict[str, float]:
-    """GFLOP/s and GB/s that training on so many positions needs at least."""
+    """GFLOP/s and GB/s that training on a number of positions needs at least."""
     return {
         "gflops": positions * (6 * shared + 4) * size / seconds / 1e9,
         "gbytes": positions * 16 * size / seconds / 1e9,

@@ -1,4 +1,4 @@
-"""Command lines of other programs that train the same; they are built elsewhere."""
+"""Command lines of other programs that train the same model; they are built separately."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def add_arguments(p: argparse.ArgumentParser) -> None:
 
 
 def check(p: argparse.ArgumentParser, args: argparse.Namespace) -> None:
-    """An error, before anything runs, for a path that is no program."""
+    """Exit, before anything runs, if a path is not a program."""
     for name in PROGRAMS:
         path = getattr(args, name)
         if path is not None and not (path.is_file() and os.access(path, os.X_OK)):

@@ -1,7 +1,7 @@
-"""One run of a trainer, in a process of its own: see `runs.apart`.
+"""One run of a trainer, in a separate process: see `runs.apart`.
 
-Tasks say "text" (a plain file), "settings" (of both trainers), "epochs", "seed" and
-"workers". What comes back are seconds and words; whoever called makes rates of them.
+Tasks have "text" (a plain file), "settings" (of both trainers), "epochs", "seed" and "workers".
+Results are seconds and words, from which the caller computes rates.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from benchmarks.material import quality
 from benchmarks.runs import Measured, Task, peak_mb
 from benchmarks.train_speed import machine_limits
 
-# What both trainers call by the same names
+# parameters with the same names in both trainers
 SETTINGS: dict[str, Any] = {
     "vector_size": 200,
     "window": 5,
@@ -25,7 +25,8 @@ SETTINGS: dict[str, Any] = {
 
 
 def ours(task: Task) -> Measured:
-    """Train with conec. More keys: "deterministic", "quality", "limits", "vocabulary_only"."""
+    """Train with conec. Additional keys: "deterministic", "quality", "limits",
+    "vocabulary_only"."""
     import conec
     import corpora
     from corpora.encoding import TokenStream
@@ -70,7 +71,7 @@ def ours(task: Task) -> Measured:
 
 
 def compile_kernels(settings: dict[str, Any]) -> None:
-    """Load the compiled kernels of these settings: they are on disk after the first use."""
+    """Load the compiled kernels for these settings: they are on disk after the first use."""
     import conec
 
     documents = [[f"w{(i * j) % 2000}" for i in range(100)] for j in range(1, 101)]
@@ -78,7 +79,7 @@ def compile_kernels(settings: dict[str, Any]) -> None:
 
 
 def gensim(task: Task) -> Measured:
-    """Train with gensim. More keys: "lists" (documents in memory, read before), "quality"."""
+    """Train with gensim. Additional keys: "lists" (documents in memory, read before), "quality"."""
     from gensim.models import Word2Vec
 
     model = Word2Vec(
@@ -113,19 +114,19 @@ def gensim(task: Task) -> Measured:
 
 
 def rate(run: Measured) -> float:
-    """Words of the text a second, encoding or reading it included."""
+    """Words of the text per second, including encoding or reading it."""
     return float(run["words"] * run["epochs"] / run["train_s"])
 
 
 def training_rate(run: Measured) -> float:
-    """Words of the text a second, of training alone."""
+    """Words of the text per second, of training alone."""
     return float(run["words"] * run["epochs"] / run.get("training_s", run["train_s"]))
 
 
 def overall_rate(run: Measured, epochs: int) -> float:
-    """Words of the text a second of a run of so many epochs, the vocabulary included.
+    """Words of the text per second for a number of epochs, including the vocabulary.
 
-    What is timed over fewer epochs is taken for as many times as long.
+    Times measured over fewer epochs are scaled up.
     """
     seconds = run["vocabulary_s"] + run["train_s"] * epochs / run["epochs"]
     return float(run["words"] * epochs / seconds)

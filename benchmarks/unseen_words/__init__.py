@@ -1,1 +1,1 @@
-"""Words never seen: definitional nonces, Chimeras, and rare words in 1 to 64 contexts."""
+"""Unseen words: definitional nonces, Chimeras, and rare words in 1 to 64 contexts."""

@@ -1,14 +1,14 @@
-"""Words never seen: definitional nonces, Chimeras, and rare words in 1 to 64 contexts.
+"""Unseen words: definitional nonces, Chimeras, and rare words in 1 to 64 contexts.
 
-The background is trained with the defaults on the text at hand, all three Wikipedia texts,
-from which the rare words of CRW-dev were taken out. All methods have the same vectors, but
-fastText, which reads the word itself, and is trained by gensim on the same text. What the map
-learns from does not include the nonces. Tasks and scores are described in
-`benchmarks.unseen_words.tasks`, methods in `benchmarks.unseen_words.methods`.
+The background model is trained with the defaults on the available text, all three Wikipedia texts,
+from which the rare words of CRW-dev were removed. All methods have the same vectors except
+fastText, which reads the letters of the word and is trained by gensim on the same text. The map is
+learned without the nonces. Tasks and scores are described in `benchmarks.unseen_words.tasks`,
+methods in `benchmarks.unseen_words.methods`.
 
 Settings were chosen on the train parts (``--part train``); figures are of the test parts: 300
-nonces, 110 trials of each length, and the pairs of half of the rare words of
-CRW-dev that are compared with a known word.
+nonces, 110 trials of each length, and the pairs of half of the rare words of CRW-dev that are
+compared with a known word.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 TEXTS = ("enwiki2015_text8like", "enwiki2019_featured", "enwiki2019_good_sample")
 TOKEN = re.compile(r"[a-z0-9]+(?:[-'][a-z0-9]+)*")
 VAN_HAUTTE = "Van Hautte et al. 2019, vectors of a full Wikipedia"
-# Chimeras: of the full set; CRW: of CRW itself, which could not be had
+# Chimeras: on the full set; CRW: on CRW itself, which was not available
 PUBLISHED = {
     "nonce.mrr.additive_window": 0.036, "nonce.mrr.alacarte": 0.071,
     "nonce.mrr.alacarte_window": 0.047,
@@ -112,20 +112,20 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     p = parser(__doc__, corpus=False)
     p.add_argument(
         "--corpus", nargs="+", default=list(TEXTS),
-        help=f"data sets, or text files with a document a line ({' '.join(TEXTS)})",
+        help=f"data sets, or text files with one document per line ({' '.join(TEXTS)})",
     )  # fmt: skip
-    p.add_argument("--part", choices=PARTS, default="test", help="part of the tasks (test)")
-    p.add_argument("--workers", type=at_least_one, default=2, help="threads (2)")
+    p.add_argument("--part", choices=PARTS, default="test", help="part of the tasks (default test)")
+    p.add_argument("--workers", type=at_least_one, default=2, help="number of threads (default 2)")
     p.add_argument(
         "--fasttext", type=int, default=1, metavar="N",
-        help="seeds of fastText, which takes some 20 minutes each (1)",
+        help="seeds of fastText, about 20 minutes each (default 1)",
     )  # fmt: skip
     args: argparse.Namespace = p.parse_args(argv)
     return args
 
 
 def background(names: list[str], path: Path, quick: bool) -> dict[str, Any]:
-    """Write the text without the rare words to a file, a document a line."""
+    """Write the text without the rare words to a file, one document per line."""
     from tqdm import tqdm
 
     rare = tasks.rare_vocabulary()
@@ -148,11 +148,11 @@ def background(names: list[str], path: Path, quick: bool) -> dict[str, Any]:
     return {"name": title, "documents": n_documents, "tokens": n_words}
 
 
-# Runs, each in a process of its own
+# Runs, each in a separate process
 
 
 def run(task: Task) -> Measured:
-    """One seed: the scores of all methods that take contexts alone."""
+    """One seed: the scores of all methods that use only contexts."""
     from conec import ContextEncoder
 
     words, stream = load(task["folder"])
@@ -201,7 +201,7 @@ def scored(
 
 
 def form(task: Task) -> Measured:
-    """FastText, which makes a vector of the letters of a rare word: the same in all contexts."""
+    """FastText, which makes a vector from the letters of a rare word: the same in all contexts."""
     from gensim.models import FastText
     from gensim.models.word2vec import LineSentence
 

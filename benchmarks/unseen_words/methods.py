@@ -1,23 +1,23 @@
-"""Words never seen: ways to make a vector of the texts that a word stands in.
+"""Unseen words: methods that make a vector from the texts in which a word occurs.
 
-All but fastText take contexts alone, and the same vectors of the context words, those of `wv`.
+All but fastText use only contexts, and the same vectors of the context words, those of `wv`.
 
 additive
     Sum of the vectors of the words in the texts, without stop words.
 additive_window
-    Sum of those of 5 words on either side, weighted as training weighs them.
+    Sum of those of 5 words on each side, with the weights of training.
 alacarte
     A la carte (Khodak et al. 2018): the mean vector of the words in the texts, times the matrix
-    that is best, by least squares, at making vectors of known words from 10 words on either side
-    in the corpus; a word weighs the logarithm of its count.
+    that best predicts, by least squares, the vectors of known words from 10 words on each side in
+    the corpus; a word's weight is the logarithm of its count.
 alacarte_ten
-    The same, with 10 words on either side in the texts, too.
+    The same, with 10 words on each side in the texts, too.
 alacarte_window
     The same with contexts as in additive_window, in the corpus and in the texts.
 conec_local
     ``embed_word`` without a map.
 conec_map
-    ``embed_word`` with what ``learn_map`` learned.
+    ``embed_word`` with the map of ``learn_map``.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ METHODS = (
     "additive", "additive_window", "alacarte", "alacarte_ten", "alacarte_window", "conec_local",
     "conec_map",
 )  # fmt: skip
-EVERYTHING = 1000  # a window that holds any text
+EVERYTHING = 1000  # a window that contains any text
 
 Item = Sequence[Text]
 Method = Callable[[Sequence[Item]], Floats]
@@ -50,7 +50,7 @@ Method = Callable[[Sequence[Item]], Floats]
 def context_matrix(
     items: Sequence[Item], index: dict[str, int], window: Window
 ) -> tuple[sparse.csr_matrix, npt.NDArray[np.int64]]:
-    """Sums of the context words of each item, shape (n_items, V), and how many marks it has."""
+    """Sums of the context words of each item, shape (n_items, V), and its number of marks."""
     tokens: list[str] = []
     owners: list[int] = []
     offsets = []
@@ -74,7 +74,7 @@ def context_matrix(
 def baselines(
     model: ContextEncoder, stream: TokenStream, exclude: Iterable[str]
 ) -> dict[str, Method]:
-    """All methods but those of the model, which do not learn from the words to `exclude`."""
+    """All methods but those of the model; they do not learn from the words to `exclude`."""
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
 
     vocabulary, W1 = model.vocabulary, np.asarray(model.W1)
@@ -116,14 +116,14 @@ def baselines(
 
 
 def least_squares(X: Floats, Y: Floats, weight: Floats) -> Floats:
-    """The matrix A that makes ``sum(weight * |X A - Y|^2)`` least."""
+    """The matrix A that minimizes ``sum(weight * |X A - Y|^2)``."""
     root = np.sqrt(weight)[:, None]
     A, *_ = np.linalg.lstsq(root * X, root * Y, rcond=None)
     return A.astype(np.float32)
 
 
 def of_model(model: ContextEncoder) -> Method:
-    """What the model itself offers."""
+    """The model's methods."""
 
     def method(items: Sequence[Item]) -> Floats:
         return np.stack([model.embed_word(MARK, list(texts)) for texts in items])

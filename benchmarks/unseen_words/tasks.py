@@ -1,19 +1,18 @@
-"""Words never seen: the tasks, and how vectors of words are scored on them.
+"""Unseen words: the tasks, and how vectors of words are scored on them.
 
-A word is given as the texts that it stands in, with `MARK` in its place.
+A word is given as the texts in which it occurs, with `MARK` in its place.
 
 nonce
-    Definitional nonces (Herbelot & Baroni 2017): from the first sentence of its article, find a
-    word that is known. Mean reciprocal rank of its own vector among those of all words, and the
-    median rank, by cosine.
+    Definitional nonces (Herbelot & Baroni 2017): find a known word from the first sentence of its
+    article. Mean reciprocal rank of its own vector among those of all words, and the median rank,
+    by cosine.
 chimera
-    Chimeras (Lazaridou, Marelli & Baroni 2017): a word that was made up, in 2, 4 or 6 sentences.
-    Spearman's correlation of the cosines to up to 6 known words and what people said, the mean
-    over all trials.
+    Chimeras (Lazaridou, Marelli & Baroni 2017): a made-up word, in 2, 4 or 6 sentences. Spearman's
+    correlation of the cosines to up to 6 known words with human ratings, averaged over all trials.
 crw
     Contextual Rare Words (Khodak et al. 2018), here the development set of Schick & Schütze
-    (2019): a rare word, in 1 to 64 sentences drawn at random, is compared with a known one.
-    Spearman's correlation over all pairs, the mean over some draws.
+    (2019): a rare word, in 1 to 64 randomly drawn sentences, is compared with a known one.
+    Spearman's correlation over all pairs, averaged over several draws.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from conec.linalg import normalize
 MARK = "___"
 LENGTHS = ("l2", "l4", "l6")
 CONTEXTS = (1, 2, 4, 8, 16, 32, 64)
-DRAWS = 5  # of contexts of the rare words
+DRAWS = 5  # numbers of contexts of the rare words
 PARTS = ("train", "test")
 
 Floats = npt.NDArray[np.float32]
@@ -44,7 +43,7 @@ class Nonce(NamedTuple):
 
 
 class Trial(NamedTuple):
-    """Texts with a word that was made up, and how similar people found other words to it."""
+    """Texts with a made-up word, and how similar people rated other words to it."""
 
     texts: list[Text]
     probes: list[str]
@@ -79,7 +78,7 @@ class RareWords(NamedTuple):
     def drawn(self, n: int, draw: int) -> dict[str, list[Text]]:
         """`n` of the sentences of each word, or all if there are fewer; a draw has a number.
 
-        In a draw, fewer sentences are the first of more.
+        Within a draw, a smaller sample is the beginning of a larger one.
         """
         found = {}
         for i, (word, texts) in enumerate(sorted(self.texts.items())):
@@ -100,13 +99,13 @@ class Tasks(NamedTuple):
 
 
 def read(part: str, known: Container[str]) -> Tasks:
-    """Read one part of all tasks; which words are known decides which rare ones it has."""
+    """Read one part of all tasks; the known words determine which rare ones it has."""
     chimeras = {length: read_chimeras(length, part) for length in LENGTHS}
     return Tasks(read_nonces(part), chimeras, read_rare_words().part(part, known))
 
 
 def read_nonces(part: str) -> list[Nonce]:
-    """Words and definitions of a part: 700 for choosing, 300 for testing."""
+    """Words and definitions of a part: 700 for development, 300 for testing."""
     lines = _lines("definitional_nonces", f"{part}.txt")
     found = []
     for line in lines:
@@ -117,11 +116,11 @@ def read_nonces(part: str) -> list[Nonce]:
 
 
 def read_chimeras(length: str, part: str) -> list[Trial]:
-    """Trials of a part: 220 for choosing, 110 for testing."""
+    """Trials of a part: 220 for development, 110 for testing."""
     found = []
     for line in _lines("chimeras", f"dataset.{length}.fixed.{part}.txt"):
         _, passage, probes, ratings = line.split("\t")[:4]
-        # the mark may be one with a word; a few sentences lack it, so no method gets them
+        # the mark may be attached to a word; a few sentences lack it, for all methods alike
         texts = [text.replace(MARK, f" {MARK} ").split() for text in passage.split("@@")]
         found.append(
             Trial(
@@ -134,7 +133,7 @@ def read_chimeras(length: str, part: str) -> list[Trial]:
 
 
 def read_rare_words() -> RareWords:
-    """All pairs and sentences, the rare word marked."""
+    """All pairs and sentences, with the rare word marked."""
     pairs = [RarePair(*line.split("\t")[:2], float(line.split("\t")[2])) for line in _pairs()]
     texts: dict[str, list[Text]] = {}
     for line in _lines("crw_dev", "contexts.tsv"):
@@ -145,7 +144,7 @@ def read_rare_words() -> RareWords:
 
 
 def rare_vocabulary() -> set[str]:
-    """The rare words, which the text that vectors are trained on shall not have."""
+    """The rare words, which the training text of the vectors must not contain."""
     return {line.split("\t")[1] for line in _pairs()}
 
 
@@ -154,7 +153,7 @@ def _pairs() -> list[str]:
 
 
 def _lines(name: str, end: str) -> list[str]:
-    """The lines of a file of a data set that are not empty."""
+    """The nonempty lines of a file of a data set."""
     from corpora import datasets
     from corpora.readers import text_lines
 
@@ -166,7 +165,7 @@ def _lines(name: str, end: str) -> list[str]:
 
 
 def nonce_ranks(vectors: Floats, own: Sequence[int], known: Floats) -> npt.NDArray[np.int64]:
-    """The rank of each word's own vector among all, from 1, by cosine; ties count as before it."""
+    """The rank of each word's own vector among all, from 1, by cosine; ties count as better."""
     similarity = normalize(vectors) @ normalize(known).T
     rows = np.arange(len(own))
     mine = similarity[rows, own].copy()
@@ -178,7 +177,7 @@ def nonce_ranks(vectors: Floats, own: Sequence[int], known: Floats) -> npt.NDArr
 def chimera_score(
     vectors: Floats, trials: Sequence[Trial], index: dict[str, int], known: Floats
 ) -> float:
-    """Mean of Spearman's correlations; 0 for a trial whose cosines are all alike."""
+    """Mean of Spearman's correlations; 0 for a trial whose cosines are all equal."""
     scores = []
     for vector, trial in zip(normalize(vectors), trials, strict=True):
         at = [i for i, probe in enumerate(trial.probes) if probe in index]

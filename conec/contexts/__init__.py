@@ -1,6 +1,5 @@
 """Context vectors as sparse matrices, and what is learned from them."""
 
-from conec.contexts.matrices import global_contexts, global_embeddings, local_contexts
-from conec.contexts.window import Window
+from conec.contexts.matrices import Window, global_contexts, global_embeddings, local_contexts
 
 __all__ = ["Window", "global_contexts", "global_embeddings", "local_contexts"]

@@ -9,18 +9,16 @@ synchronous rounds with bit-identical results.
 from __future__ import annotations
 
 import logging
-import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from types import FrameType
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from conec.config import Config
 from conec.training.chunks import CHUNKS_PER_ROUND, ChunkTrainer, TrainingState
+from corpora.interrupts import deferred_interrupt
 
 if TYPE_CHECKING:
     from corpora.encoding import TokenStream
@@ -95,7 +93,7 @@ def train(
             unit_scale=True,
             disable=None if progress else True,
         ) as bar,
-        _interrupt_held_back() as interrupted,
+        deferred_interrupt() as interrupted,
     ):
 
         def checkpoint_is_due() -> bool:
@@ -331,28 +329,3 @@ def _in_threads(
         raise errors[0]
     if again is not None:
         raise again
-
-
-@contextmanager
-def _interrupt_held_back() -> Iterator[threading.Event]:
-    """Record Ctrl-C instead of raising it, which could happen between any two instructions.
-
-    Weights and state would no longer match then. A second Ctrl-C raises at once.
-    """
-    pressed = threading.Event()
-    is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        # only the main thread receives SIGINT; a custom handler is left in place
-        yield pressed
-        return
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if pressed.is_set():
-            signal.default_int_handler(number, frame)
-        pressed.set()
-
-    signal.signal(signal.SIGINT, note)
-    try:
-        yield pressed
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)

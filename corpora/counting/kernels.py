@@ -1,11 +1,12 @@
-"""Tables of words: cutting, hashing, counting and looking up in bytes, without the GIL.
+"""Hash tables of words: split, hash, count and look up bytes, without the GIL.
 
-A table is four arrays. Word ``i`` is ``arena[entries[i, 0]:entries[i + 1, 0]]``, in UTF-8,
-and ``entries[i, 1]`` its count or id. ``slots`` is an open-addressing hash table with a
-power of two slots, at most half of them in use: a slot holds the upper half of a word's
-hash and, below, the word's number plus 1; 0 is free. ``state`` has the numbers below.
+A table consists of four arrays. Word ``i`` is ``arena[entries[i, 0]:entries[i + 1, 0]]`` in UTF-8,
+and ``entries[i, 1]`` is its count or id. ``slots`` is an open-addressing hash table whose size is a
+power of two, at most half full: the upper half of a slot holds the upper half of a word's hash, the
+lower half the number of the word plus 1; empty slots are 0. ``state`` holds the numbers defined
+below.
 
-All that is about room is left to the caller: what adds words stops where there is none.
+The caller manages memory: functions that add words stop when the table is full.
 """
 
 from __future__ import annotations
@@ -13,19 +14,19 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-# What is where in a state
+# Indices into `state`
 WORDS, BYTES, TOKENS, DOCUMENTS, NEEDED = range(5)
 STATE_SIZE = 5
 
-PARTS = 1 << 12  # of a table, by the first bits of the hash
+PARTS = 1 << 12  # partitions of a table, by the first bits of the hash
 _PART_SHIFT = np.uint64(52)
 
-FACTOR = np.uint64(0xFF51AFD7ED558CCD)  # of the hash; with 0 it is the same for all words
+FACTOR = np.uint64(0xFF51AFD7ED558CCD)  # of the hash function; with 0, all words have the same hash
 _SEED = np.uint64(0x9E3779B97F4A7C15)
 _U29, _U32, _LOW = np.uint64(29), np.uint64(32), np.uint64(0xFFFFFFFF)
 _U0, _U1 = np.uint64(0), np.uint64(1)
 
-# The bytes at which str.split may cut; the last are the first of several bytes.
+# Bytes at which str.split may split. _LEAD: first byte of whitespace that is several bytes long.
 _SPACE, _NEWLINE, _LEAD = 1, 2, 3
 _KIND = np.zeros(256, np.uint8)
 _KIND[[*range(0x09, 0x0E), *range(0x1C, 0x21)]] = _SPACE
@@ -35,7 +36,7 @@ _KIND[[0xC2, 0xE1, 0xE2, 0xE3]] = _LEAD
 
 @nb.njit(nogil=True, cache=True)
 def _space(text, p):  # type: ignore[no-untyped-def]
-    """Length of the white space of several bytes that begins at `p`, or 0."""
+    """Return the length of multi-byte whitespace that starts at `p`, or 0."""
     lead = text[p]
     if lead == 0xC2:  # U+0085, U+00A0
         return 2 if p + 1 < len(text) and (text[p + 1] == 0x85 or text[p + 1] == 0xA0) else 0
@@ -54,7 +55,7 @@ def _space(text, p):  # type: ignore[no-untyped-def]
 
 @nb.njit(nogil=True, cache=True)
 def _mixed(h, factor):  # type: ignore[no-untyped-def]
-    """Have all bits of a hash depend on all bytes."""
+    """Mix a hash, so that all of its bits depend on all bytes."""
     h = (h ^ (h >> _U32)) * factor
     return h ^ (h >> _U29)
 
@@ -69,9 +70,9 @@ def _hash(data, start, stop, factor):  # type: ignore[no-untyped-def]
 
 @nb.njit(nogil=True, cache=True)
 def _next_word(text, p, factor):  # type: ignore[no-untyped-def]
-    """Find the next word of a line: where it begins and ends, and its hash.
+    """Return start, end and hash of the next word of a line.
 
-    Without one, it begins and ends where the line does.
+    If there is no further word, start and end are the end of the line.
     """
     n = len(text)
     while p < n:
@@ -99,7 +100,7 @@ def _next_word(text, p, factor):  # type: ignore[no-untyped-def]
 
 @nb.njit(nogil=True, cache=True)
 def _find(data, start, stop, h, slots, entries, arena):  # type: ignore[no-untyped-def]
-    """Find a word: its number, or -1, and the slot that it is or would be in."""
+    """Return the number of a word, or -1, and the slot in which it is or would be."""
     mask = np.uint64(len(slots) - 1)
     tag = h >> _U32
     at = h & mask
@@ -121,7 +122,7 @@ def _find(data, start, stop, h, slots, entries, arena):  # type: ignore[no-untyp
 
 @nb.njit(nogil=True, cache=True)
 def _insert(data, start, stop, h, at, value, slots, entries, arena, state):  # type: ignore[no-untyped-def]
-    """Enter a new word in the slot `at`; False, and what is needed, if there is no room for it."""
+    """Insert a new word in the slot `at`. If the table is full, return False and set NEEDED."""
     word, first = state[WORDS], state[BYTES]
     end = first + stop - start
     if word + 1 >= len(entries) or end > len(arena):
@@ -138,21 +139,21 @@ def _insert(data, start, stop, h, at, value, slots, entries, arena, state):  # t
 
 @nb.njit(nogil=True, cache=True)
 def count_text(text, p, in_line, factor, slots, entries, arena, state):  # type: ignore[no-untyped-def]
-    """Count the words of a text, each line with a word as a document.
+    """Count the words of a text; each line with words is a document.
 
     Parameters
     ----------
     text : uint8 array
-        Whole lines in UTF-8.
+        Whole lines, encoded as UTF-8.
     p, in_line : int
-        Where to begin, and how many words of the line are before that.
+        Where to start, and the number of words in the line before that position.
     factor, slots, entries, arena, state
         The table.
 
     Returns
     -------
     p, in_line : int
-        As above, to go on when there is more room; the first is ``len(text)`` at the end.
+        As above, to continue once the table has been enlarged; ``p == len(text)`` at the end.
     """
     while True:
         start, stop, h = _next_word(text, p, factor)
@@ -176,12 +177,12 @@ def count_text(text, p, in_line, factor, slots, entries, arena, state):  # type:
 
 @nb.njit(nogil=True, cache=True)
 def add_words(data, bounds, values, i, factor, slots, entries, arena, state):  # type: ignore[no-untyped-def]
-    """Add counts of words, from the `i`-th on: ``data[bounds[i]:bounds[i + 1]]``.
+    """Add counts of words, starting with word `i`: ``data[bounds[i]:bounds[i + 1]]``.
 
     Returns
     -------
     int
-        The word for which there is no room, or the number of words.
+        Number of the first word that does not fit in the table, or the number of words.
     """
     while i < len(values):
         start, stop = bounds[i], bounds[i + 1]
@@ -202,13 +203,13 @@ def encode_text(text, factor, slots, entries, arena, ids, lengths):  # type: ign
     Parameters
     ----------
     text : uint8 array
-        Whole lines in UTF-8.
+        Whole lines, encoded as UTF-8.
     factor, slots, entries, arena
         The table.
-    ids : int32 array, written
-        Of the words that the table holds; with room for half as many as there are bytes.
-    lengths : int64 array, written
-        How many of them each line has that has a word; as long as `ids`.
+    ids : int32 array, overwritten
+        Ids of the words in the table; at least half as many elements as there are bytes.
+    lengths : int64 array, overwritten
+        Number of ids for each line that has words; as long as `ids`.
 
     Returns
     -------
@@ -236,7 +237,7 @@ def encode_text(text, factor, slots, entries, arena, ids, lengths):  # type: ign
 
 @nb.njit(nogil=True, cache=True)
 def fill_slots(n, factor, slots, entries, arena):  # type: ignore[no-untyped-def]
-    """Enter `n` words that are all different into empty slots."""
+    """Insert the slots of `n` distinct words into an empty hash table."""
     mask = np.uint64(len(slots) - 1)
     for word in range(n):
         h = _hash(arena, entries[word, 0], entries[word + 1, 0], factor)
@@ -248,16 +249,16 @@ def fill_slots(n, factor, slots, entries, arena):  # type: ignore[no-untyped-def
 
 @nb.njit(nogil=True, cache=True)
 def order_by_part(n, factor, entries, arena, order):  # type: ignore[no-untyped-def]
-    """Order words by the first bits of their hash.
+    """Sort words by the first bits of their hash.
 
     Parameters
     ----------
-    order : uint32 array of shape (n,), written
+    order : uint32 array of shape (n,), overwritten
 
     Returns
     -------
     n_words, n_bytes : int64 arrays of shape (PARTS + 1,)
-        In all parts before each.
+        Cumulative numbers of words and bytes: totals of all preceding partitions.
     """
     n_words, n_bytes = np.zeros(PARTS + 1, np.int64), np.zeros(PARTS + 1, np.int64)
     for word in range(n):
@@ -278,13 +279,13 @@ def order_by_part(n, factor, entries, arena, order):  # type: ignore[no-untyped-
 
 @nb.njit(nogil=True, cache=True)
 def gather(order, entries, arena):  # type: ignore[no-untyped-def]
-    """Take words out of a table.
+    """Copy words from a table.
 
     Returns
     -------
     bounds : int64 array, one longer than `order`
     data : uint8 array
-        The words are ``data[bounds[i]:bounds[i + 1]]``.
+        Word ``i`` is ``data[bounds[i]:bounds[i + 1]]``.
     values : int64 array
         Their counts or ids.
     """

@@ -40,8 +40,7 @@ READERS: dict[str, type[Reader]] = {
 
 R = TypeVar("R", bound=type[Reader])
 
-# Bytes read to guess a format: most first lines fit into the first number. If there is no line
-# end, the second is read.
+# Bytes read to guess a format: enough for most first lines, or for longer ones.
 _LINE_BYTES, _HEAD_BYTES = 1 << 14, 1 << 20
 
 

@@ -303,7 +303,7 @@ class TextFile:
                 yield text.encode("utf-8")
 
     def _count(self, size: int) -> None:
-        """Count what is read, but not what is read beyond the ends of this part."""
+        """Report bytes read, without those beyond the end of this byte range."""
         if self._uncounted is not None:
             size = min(size, self._uncounted)
             self._uncounted -= size
@@ -393,8 +393,8 @@ class Reader:
         Name of the format, for :func:`corpora.open`.
     suffixes : tuple of str
         Suffixes of this format, without those of compression. If the format is requested by
-        name, only files with these suffixes are read from folders and archives, unless there
-        are none.
+        name, only files with these suffixes are read from folders and archives; all files if no
+        file has them.
     signature : bytes pattern, optional
         Matches the beginning of files of this format.
     path_pattern : pattern, optional

@@ -1,7 +1,7 @@
-"""The command line ``simec``: relations between things, learned from files and asked for.
+"""The command line ``simec``: train link predictors and recommenders on files, and query them.
 
-Each group of commands is a module of this package; what takes long to import is imported inside
-of its functions, so that ``simec --help`` is there at once.
+Each group of commands is a module of this package. Modules that are slow to import are imported
+inside functions, so that ``simec --help`` is fast.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from simec.cli.recommend import recommend
 __all__ = ["app"]
 
 _HELP = """\
-Embeddings that keep pairwise relations, for points old and new.
+Link prediction and recommendations with Similarity Encoders.
 
 \b
-  simec links train train.tsv --out kg.model     learn from triples
-  simec links predict kg.model paris capital_of  likeliest tails
-  simec links evaluate kg.model test.tsv         ranks of triples held out
+  simec links train train.tsv --out kg.model     learn from known triples
+  simec links predict kg.model paris capital_of  most likely tails
+  simec links evaluate kg.model test.tsv         ranks of test triples
   simec recommend train r.csv --out r.model      learn from ratings
-  simec recommend for r.model ann                what a user may like
-  simec recommend explain r.model ann tea        and why
+  simec recommend for r.model ann                recommend items to a user
+  simec recommend explain r.model ann tea        explain a rating
 
 Needs the extra: pip install 'similarity-encoders\\[simec]'.
 """

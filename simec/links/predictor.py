@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral
@@ -25,7 +25,7 @@ from corpora.checks import check_choice, check_integer, check_number
 from corpora.deprecated import renamed_parameters
 from corpora.errors import warn
 from corpora.interrupts import deferred_interrupt
-from corpora.model_folder import check_writable, open_folder, write_folder
+from corpora.model_folder import FolderReader, check_writable, open_folder, write_folder
 from simec.data.inputs import Inputs, choose_device
 from simec.links.evaluation import Evaluation, rank_both_ways
 from simec.links.losses import LOSSES
@@ -40,7 +40,8 @@ logger = logging.getLogger(__name__)
 KIND = "simec.LinkPredictor"
 VERSION = 3
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
-_NETWORK, _TRAINING = "network.", "training."
+TRAINING, TRAINING_ARRAYS = "training.json", "training.safetensors"  # of checkpoints
+_NETWORK = "network."  # before the names of its weights
 _DAMAGED = LookupError, TypeError, ValueError, RuntimeError, AttributeError
 
 FloatArray = npt.NDArray[np.float32]
@@ -283,33 +284,49 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         if resume_from is not None:
             source, snapshot = self._read_checkpoint(resume_from)
         _check_parameters(source)
-        notify = as_callback(callbacks)
+        device = choose_device(str(source.device))
+        notify = as_callback(callbacks) if callbacks else None
         checkpoints = _Checkpoints(checkpoint, checkpoint_minutes, checkpoint_epochs)
         data = _Data.read(triples, valid, entities, features)
-        fingerprint = data.fingerprint()
-        if snapshot is not None and snapshot.values["fingerprint"] != fingerprint:
-            raise ValueError(
-                f"{resume_from} is a checkpoint of a run on other triples, entities or features: "
-                "pass the same data, or train without resume_from"
-            )
-        # from here on the predictor changes
+        fingerprint = None
+        if snapshot is not None or checkpoint is not None:
+            fingerprint = data.fingerprint()
         if snapshot is None:
             seed = int(check_random_state(self.random_state).randint(1 << 31))
         else:
             seed = snapshot.values["seed"]
+            checkpoints.n_epochs = snapshot.values["n_epochs"]
+            if snapshot.values["fingerprint"] != fingerprint:
+                raise ValueError(
+                    f"{resume_from} is a checkpoint of a run on other triples, entities or "
+                    "features: pass the same data, or train without resume_from"
+                )
             self.set_params(**source.get_params(deep=False))
+        checkpoints.identity = {"fingerprint": fingerprint, "seed": seed}
         self._entities, self._relations = data.entities, data.relations
         self._known = np.unique(np.concatenate([data.train, data.valid]), axis=0)
         self._n_features = None if data.features is None else int(data.features.shape[1])
         self._n_trained = len(data.entities)
         self.n_duplicates_ = data.n_duplicates
+        self._train(data, seed, device, notify, checkpoints, snapshot)
+        if checkpoint is not None:
+            self.save(checkpoint)
+        return self
 
-        device = choose_device(str(self.device))
+    def _train(
+        self,
+        data: _Data,
+        seed: int,
+        device: torch.device,
+        notify: Callable[[Any], bool] | None,
+        checkpoints: _Checkpoints,
+        snapshot: Snapshot | None,
+    ) -> None:
         inputs = as_inputs(data.features, device)
         n, k = len(data.entities), len(data.relations)
 
         def on_epoch() -> bool:
-            if not callbacks:
+            if notify is None:
                 return False
             run.spread()
             self._publish(run, inputs)
@@ -317,14 +334,12 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
 
         def on_step(epoch_done: bool) -> None:
             if checkpoints.due(epoch_done, interrupted.is_set()):
-                # the state of training, before the weights become the best ones
+                # the state of training, before the weights are set to the best ones
                 state = run.snapshot()
-                state.values |= {
-                    "fingerprint": fingerprint, "seed": seed, "n_epochs": checkpoints.n_epochs
-                }  # fmt: skip
+                state.values |= {**checkpoints.identity, "n_epochs": checkpoints.n_epochs}
                 with checkpoints.saving(), run.best_in_place():
                     self._publish(run, inputs)
-                    self._write(checkpoint, state)
+                    self._write(checkpoints.path, state)
             if interrupted.is_set():
                 raise KeyboardInterrupt
 
@@ -334,9 +349,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         )  # fmt: skip
         base_rate = len(data.train) / (n * n * (1 if self.fine_tune else k))
         train = run.train_each_relation if self.fine_tune else run.train_jointly
-        if snapshot is not None:
-            checkpoints.n_epochs = snapshot.values["n_epochs"]
-        begin = time.perf_counter()
+        start = time.perf_counter()
         try:
             with deferred_interrupt() as interrupted:
                 train(lambda n_relations: self._build(n_relations, base_rate), snapshot)
@@ -344,18 +357,15 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
             # not a deferred one: training cannot continue from here, but weights are kept
             if run.history.losses and checkpoints.is_first and snapshot is None:
                 self._publish(run, inputs)
-                self.save(checkpoint)
+                self.save(checkpoints.path)
             raise
         finally:
             if run.network is not None:
                 self._publish(run, inputs)
         logger.info(
             "trained %d epochs in %.1f s, of which checkpoints took %.1f s", self.n_iter_,
-            time.perf_counter() - begin, checkpoints.seconds,
+            time.perf_counter() - start, checkpoints.seconds,
         )  # fmt: skip
-        if checkpoint is not None:
-            self.save(checkpoint)
-        return self
 
     def _schedule(self) -> Schedule:
         return Schedule(
@@ -370,7 +380,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         self.network_ = run.network.eval()
         with torch.no_grad():
             self.embeddings_ = self.network_.embed(inputs).clone()
-        self._set_history(run.history.losses, run.history.validation)
+        self._set_history([*run.history.losses], [*run.history.validation])
 
     def _set_history(self, losses: list[float], validation: list[float]) -> None:
         self.loss_curve_, self.validation_curve_ = losses, validation
@@ -649,13 +659,13 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         self._write(path)
 
     def _write(self, path: Any, training: Snapshot | None = None) -> None:
-        config, arrays = self._config(), self._arrays()
-        if training is not None:
-            config["training"] = training.values
-            arrays |= {_TRAINING + name: value.numpy() for name, value in training.tensors.items()}
         with write_folder(path, KIND, VERSION) as folder:
-            folder.write_json(CONFIG, config)
-            folder.write_arrays(WEIGHTS, arrays)
+            folder.write_json(CONFIG, self._config())
+            folder.write_arrays(WEIGHTS, self._arrays())
+            if training is not None:
+                arrays = {name: value.numpy() for name, value in training.tensors.items()}
+                folder.write_json(TRAINING, training.values)
+                folder.write_arrays(TRAINING_ARRAYS, arrays)
 
     def _config(self) -> dict[str, Any]:
         """State besides arrays, as data for JSON."""
@@ -699,27 +709,17 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         ModelError
             If the folder contains something else, is damaged, or is of a newer version.
         """
-        return cls._read(path, device, verify=verify)[0]
+        with open_folder(path, KIND, VERSION, verify=verify, what="link predictor") as folder:
+            return cls._read(folder, device)
 
     @classmethod
-    def _read(
-        cls, path: Any, device: Any, *, verify: bool = False
-    ) -> tuple[LinkPredictor, Snapshot | None]:
-        """Read a predictor, and the state of training if it is a checkpoint."""
-        with open_folder(path, KIND, VERSION, verify=verify, what="link predictor") as folder:
-            config, arrays = folder.read_json(CONFIG), folder.read_arrays(WEIGHTS)
-            tensors, state = {}, {}
-            for name, values in arrays.items():
-                if name.startswith(_TRAINING):
-                    state[name.removeprefix(_TRAINING)] = torch.from_numpy(values)
-                else:
-                    tensors[name] = torch.from_numpy(values)
-            try:
-                predictor = cls._from_state(config, tensors, device)
-                training = config.get("training")
-            except _DAMAGED as error:
-                raise folder.damaged(str(error)) from error
-        return predictor, None if training is None else Snapshot(training, state)
+    def _read(cls, folder: FolderReader, device: Any) -> LinkPredictor:
+        config, arrays = folder.read_json(CONFIG), folder.read_arrays(WEIGHTS)
+        tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
+        try:
+            return cls._from_state(config, tensors, device)
+        except _DAMAGED as error:
+            raise folder.damaged(str(error)) from error
 
     @classmethod
     def _from_state(
@@ -779,12 +779,16 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
 
     def _read_checkpoint(self, path: Any) -> tuple[LinkPredictor, Snapshot]:
         """Read a checkpoint to continue from: its parameters, and the state of training."""
-        predictor, snapshot = self._read(path, self.device)
-        if snapshot is None:
-            raise ValueError(
-                f"{path} is a finished predictor, not a checkpoint of an interrupted run: "
-                "train without resume_from"
-            )
+        with open_folder(path, KIND, VERSION, what="link predictor") as folder:
+            predictor = self._read(folder, self.device)
+            if TRAINING not in folder.names:
+                raise ValueError(
+                    f"{path} is a finished predictor, not a checkpoint of an interrupted run: "
+                    "train without resume_from"
+                )
+            arrays = folder.read_arrays(TRAINING_ARRAYS)
+            tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
+            snapshot = Snapshot(folder.read_json(TRAINING), tensors)
         predictor.device, predictor.verbose = self.device, self.verbose
         return predictor, snapshot
 
@@ -840,19 +844,20 @@ class _Checkpoints:
     """When checkpoints are written, and how long that takes."""
 
     def __init__(self, path: Any, minutes: float, epochs: int | None) -> None:
-        self._path = path
+        self.path = path
         self._seconds = 60 * check_number("checkpoint_minutes", minutes, 0)
         self._epochs = None if epochs is None else check_integer("checkpoint_epochs", epochs, 1)
         if path is not None:
             check_writable(path, KIND)
         self._last = time.monotonic()
         self.n_epochs, self.seconds = 0, 0.0
+        self.identity: dict[str, Any] = {}
         self.is_first = path is not None
 
     def due(self, epoch_done: bool, interrupted: bool) -> bool:
         """Whether to write one now; call it between batches and after each epoch."""
         self.n_epochs += epoch_done
-        if self._path is None:
+        if self.path is None:
             return False
         at_epoch = self._epochs is not None and epoch_done and self.n_epochs % self._epochs == 0
         return interrupted or at_epoch or time.monotonic() - self._last >= self._seconds
@@ -866,7 +871,7 @@ class _Checkpoints:
         self.seconds += seconds
         self.is_first = False
         self._last = time.monotonic()
-        logger.info("saved a checkpoint to %s in %.1f s", self._path, seconds)
+        logger.info("saved a checkpoint to %s in %.1f s", self.path, seconds)
 
 
 _CHOICES = {

@@ -448,7 +448,10 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         learned, arrays, encoders = pack(
             {name: value for name, value in vars(self).items() if name.endswith("_")}
         )
-        config = {"class": type(self).__name__, "parameters": parameters, "learned": learned}
+        config = {
+            "class": type(self).__name__, "module": type(self).__module__,
+            "parameters": parameters, "learned": learned,
+        }  # fmt: skip
         with write_folder(path, KIND, FORMAT_VERSION) as folder:
             folder.write_json(_CONFIG, config)
             folder.write_arrays(_ARRAYS, arrays)
@@ -492,7 +495,9 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
 
         config, arrays = folder.read_json(_CONFIG), folder.read_arrays(_ARRAYS)
         try:
-            saved_class: Any = cls._find_class(config["class"], folder.path)
+            saved_class: Any = cls._find_class(
+                config["class"], config.get("module", ""), folder.path
+            )
             renamed = saved_class._renamed
             names = inspect.signature(saved_class).parameters
             parameters = {
@@ -514,16 +519,18 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         return recommender
 
     @classmethod
-    def _find_class(cls, name: str, path: Any) -> type[BaseRecommender]:
-        """The class of a saved recommender."""
+    def _find_class(cls, name: str, module: str, path: Any) -> type[BaseRecommender]:
+        """Find the class of a saved recommender: a custom one, or one of this package."""
         name = _RENAMED_CLASSES.get(name, name)
-        if cls.__name__ == name:
+        same_name = [c for c in _subclasses(BaseRecommender) if c.__name__ == name]
+        named = next((c for c in same_name if c.__module__ == module), None)
+        if named is None and cls.__name__ == name:
             return cls
-        # by its package, which imports classes that need PyTorch when they are asked for
         package = import_module(__package__ or "simec.recommender")
-        named = getattr(package, name) if name in package.__all__ else None
-        if named is None:
-            named = next((c for c in _subclasses(BaseRecommender) if c.__name__ == name), None)
+        if named is None and name in package.__all__:
+            named = getattr(package, name)  # imports PyTorch only for classes that need it
+        if named is None and same_name:
+            named = same_name[0]
         if not (isinstance(named, type) and issubclass(named, BaseRecommender)):
             raise ModelError(
                 f"{path} holds a recommender of class {name}, which is not imported. Import its "

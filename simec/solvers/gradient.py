@@ -165,7 +165,7 @@ class Trainer:
             them.
         finish : callable, optional
             Improves the final weights. The loss is not compared before and after if nothing is
-            held out and weights are not penalised: it cannot rise then.
+            held out and weights are not penalized: it cannot rise then.
         epochs : int, optional
             Train for exactly this number of epochs, whatever the loss.
         on_start : callable, optional
@@ -339,7 +339,7 @@ class Trainer:
         size = self.schedule.batch_size
         batches = list(torch.split(order, size))
         if len(batches) > 1 and len(batches[-1]) == 1 < size:
-            # batch normalisation needs more than one row
+            # batch normalization needs more than one row
             batches[-2:] = [torch.cat(batches[-2:])]
         for batch in batches:
             x = inputs.batch(batch)

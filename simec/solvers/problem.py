@@ -19,7 +19,7 @@ RowReader = Callable[[Tensor], Any]
 
 _JITTER = 1e-11  # of the squares of a feature, so that the Gram matrix of equal features is regular
 _JITTER_SINGLE = 1e-5  # the same for moments in float32
-MAX_GRAM = 4096  # features up to which a Gram matrix is built and factorised
+MAX_GRAM = 4096  # features up to which a Gram matrix is built and factorized
 _TOLERANCE = 1e-7
 _STEPS = 100  # of conjugate gradients
 
@@ -37,7 +37,7 @@ class Problem:
     features : RowReader or None
         H; None for the identity.
     bias : bool
-        Whether the last feature is 1 for all rows; its weights are not penalised.
+        Whether the last feature is 1 for all rows; its weights are not penalized.
     targets : RowReader or None
         S, zero where missing.
     S, weights : float arrays or CSR matrices of shape (m, n), or None
@@ -50,7 +50,7 @@ class Problem:
     l2 : float
         Penalty on ``|W₁|² + |W_l|²`` with missing entries, divided by the sum of weights.
     l2_by_count : float
-        Rows of the identity and columns of S are penalised in proportion to this power of their
+        Rows of the identity and columns of S are penalized in proportion to this power of their
         numbers of observed entries.
     column_features : array or CSR matrix of shape (n, p), or None
         Features of the points that the columns of a symmetric S stand for.
@@ -93,11 +93,11 @@ class Regression:
     Attributes
     ----------
     penalized : float64 array of shape (p, 1)
-        1 for weights that are penalised, 0 for those of the bias.
+        1 for weights that are penalized, 0 for those of the bias.
     squares : float64 array of shape (p, 1)
         Sum of the squares of each feature.
     factor : float64 array of shape (p, p), or None
-        Lower Cholesky factor of the penalised Gram matrix; None with too many features, or the
+        Lower Cholesky factor of the penalized Gram matrix; None with too many features, or the
         identity.
     penalty : float64 array of shape (p, 1)
         On squared weights; of length 0 for the identity.

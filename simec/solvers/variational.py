@@ -27,7 +27,7 @@ _MIN_NOISE = 1e-6  # of the variance of targets
 def variational(
     problem: Problem, W_l: Float64, *, progress: bool = False
 ) -> Iterator[tuple[Float64, Float64]]:
-    """Factorise the observed entries of a matrix, and yield the factors of each iteration.
+    """Factorize the observed entries of a matrix, and yield the factors of each iteration.
 
     Parameters
     ----------

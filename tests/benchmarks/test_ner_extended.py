@@ -54,8 +54,8 @@ def test_the_classifier_minimises_what_liblinear_does(cost):
 def test_neighbours_are_of_the_same_sentence():
     dense = np.arange(1, 6, dtype=np.float32)[:, None]
     names = sparse.csr_matrix(np.eye(5, dtype=np.float32))
-    found = logistic.with_neighbours(Inputs(dense, names), [["O", "O"], ["O"], [], ["O", "O"]])
+    found = logistic.with_neighbors(Inputs(dense, names), [["O", "O"], ["O"], [], ["O", "O"]])
     assert found.dense.tolist() == [[1, 0, 2], [2, 1, 0], [3, 0, 0], [4, 0, 5], [5, 4, 0]]
     assert found.names.toarray()[:, 5:10].argmax(axis=1).tolist() == [0, 0, 0, 0, 3]
     assert found.names.sum(axis=1).ravel().tolist() == [[2, 2, 1, 2, 2]]
-    assert logistic.with_neighbours(Inputs(dense), [["O"] * 5]).names is None
+    assert logistic.with_neighbors(Inputs(dense), [["O"] * 5]).names is None

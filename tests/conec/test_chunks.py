@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import conec
+from conec.training.chunks import TrainingState
 from conec.training.kernels.cbow import plan_chunk, train_on_copies
 from conec.training.kernels.merge import count, merge, part_of
 from tests.conec.test_kernel import MODES, case
@@ -132,3 +134,25 @@ def test_rows_may_lie_apart_and_nothing_between_them_changes(d, needed_by):
     np.testing.assert_allclose(B, W2, atol=1e-6)
     assert (wide[:, :, :3] == 7).all()
     assert (wide[:, :, 3 + d :] == 7).all()
+
+
+def test_epochs_are_logged_with_their_loss_and_speed(caplog):
+    model = conec.ContextEncoder(vector_size=5, min_count=1, epochs=2)
+    with caplog.at_level("INFO", logger="conec"):
+        model.fit([["a", "b", "c", "d"] * 5] * 20)
+    messages = [r.getMessage() for r in caplog.records if r.name == "conec.training.loop"]
+    assert messages[0].startswith("training: ")
+    for epoch, loss in enumerate(model.loss_history_, 1):
+        start = f"epoch {epoch} of 2: loss {loss:.4f}, "
+        assert [m for m in messages if m.startswith(start) and m.endswith(" words/s")]
+    assert messages[-1].startswith("training took ")
+    assert {r.name for r in caplog.records} > {"conec.contexts.matrices", "conec.contexts.mapping"}
+
+
+def test_a_state_has_the_names_of_earlier_formats():
+    old = {"epochs": 3, "start_alpha": 0.1, "end_alpha": 0.01, "fingerprint": 5, "run": 1,
+           "epoch": 1, "next_range": 1, "losses": [2.0], "positions": [7],
+           "range_tokens": 100}  # fmt: skip
+    state = TrainingState.from_dict(old)
+    assert (state.next_chunk, state.chunk_tokens) == (1, 100)
+    assert TrainingState.from_dict(state.to_dict()) == state

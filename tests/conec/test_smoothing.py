@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conec.contexts import smoothing
-from conec.contexts.smoothing import LinearMap, mean_direction, smoothed
+from conec.contexts import mapping
+from conec.contexts.mapping import LinearMap, mean_direction, smoothed
 from tests import oracles
 
 
@@ -51,7 +51,7 @@ def test_it_does_not_depend_on_how_many_rows_are_taken_at_a_time(monkeypatch):
     rng = np.random.default_rng(1)
     vectors, targets = [random(rng, 50, 4), random(rng, 50, 4)], random(rng, 50, 2)
     whole = LinearMap.fit(vectors, targets, np.ones(50))
-    monkeypatch.setattr(smoothing, "_ROWS", 7)
+    monkeypatch.setattr(mapping, "_ROWS", 7)
     parts = LinearMap.fit(vectors, targets, np.ones(50))
     np.testing.assert_allclose(whole.matrices, parts.matrices, rtol=1e-4, atol=1e-5)
 

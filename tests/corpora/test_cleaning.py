@@ -92,7 +92,7 @@ def test_digits_keep_length_and_the_rest(text: str) -> None:
         assert after == ("1" if unicodedata.category(before) == "Nd" else before)
 
 
-def test_own_steps_and_parameters() -> None:
+def test_custom_steps_and_parameters() -> None:
     pipeline = Pipeline(["lower", functools.partial(digits, to="#"), str.strip])
     assert pipeline(" A1 ") == "a#"
     assert pickle.loads(pickle.dumps(pipeline))(" B22 ") == "b##"
@@ -109,7 +109,7 @@ def test_wrong_steps() -> None:
         Pipeline([7])  # type: ignore[list-item]
 
 
-def test_before_tokenising() -> None:
+def test_cleaning_precedes_tokenizing() -> None:
     corpus = corpora.open(["A<br>B", "<p></p>"], clean=["html", "lower"])
     assert list(corpus) == [["a", "b"]]
     assert list(corpus.texts()) == ["A<br>B", "<p></p>"]

@@ -40,7 +40,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def big(folder: Path, monkeypatch: pytest.MonkeyPatch) -> str:
-    """A file that comes apart into many shards."""
+    """A file that is split into many shards."""
     monkeypatch.setitem(map_shards.__kwdefaults__, "shard_bytes", 1000)
     lines = (f"W{n % 90} <i>w{n % 7}</i> x\n" + "\n" * (n % 3) for n in range(400))
     (folder / "big.txt").write_text("".join(lines))
@@ -251,7 +251,7 @@ def test_bytes_do_not_depend_on_workers(big: str) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
-def test_what_a_killed_command_leaves_goes(tmp_path: Path, number: int) -> None:
+def test_temporary_files_of_a_killed_command_are_removed(tmp_path: Path, number: int) -> None:
     folder = tmp_path / "work"
     folder.mkdir()
     (folder / "a.txt").write_text("the quick brown fox jumps over the lazy dog\n" * 450_000)
@@ -274,7 +274,7 @@ def test_what_a_killed_command_leaves_goes(tmp_path: Path, number: int) -> None:
 
 
 @pytest.mark.parametrize("how", SERIALIZERS)
-def test_shards_give_what_the_whole_gives(big: str, how: str) -> None:
+def test_serialized_shards_equal_the_whole(big: str, how: str) -> None:
     source = "many/*" if how == "conll-rows" else big
     Path("many").mkdir()
     for number in range(4):
@@ -320,7 +320,7 @@ def test_options_have_the_type_of_the_format() -> None:
     assert result.stdout.count("\n") == 1
 
 
-def test_skipped_lines_are_told(big: str) -> None:
+def test_skipped_lines_are_reported(big: str) -> None:
     Path("bad.txt").write_bytes(b"good\nbad \xff\n" * 300)
     for command in (["clean"], ["count"], ["convert", "--to", "jsonl", "--out", "-"]):
         result = run(*command, "bad.txt", "--errors", "skip", "--workers", "1")
@@ -331,7 +331,7 @@ def test_skipped_lines_are_told(big: str) -> None:
     assert about["skipped_lines"] == 300
 
 
-def test_what_was_there_stays_when_it_fails(big: str) -> None:
+def test_existing_output_is_kept_on_failure(big: str) -> None:
     Path("bad.txt").write_bytes(Path(big).read_bytes() + b"\xff\n")
     run("encode", "a.txt", "--min-count", "1", "--out", "t")
     Path("o.txt").write_text("before")

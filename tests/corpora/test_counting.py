@@ -87,7 +87,7 @@ def test_same_with_any_memory(
     assert counts.sentences == expected.sentences
 
 
-def test_shards_of_many_words_reach_another_process(
+def test_counts_of_many_words_are_sent_to_another_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(counting, "_COUNTER_WORDS", 5)

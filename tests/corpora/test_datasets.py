@@ -1,4 +1,4 @@
-"""The catalog, finding files, fetching from a server of our own, and the readers."""
+"""The catalog, finding files, fetching from a local server, and the readers."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_names_are_found_in_other_spellings() -> None:
     assert datasets.info("crw-dev").name == "crw_dev"
 
 
-def test_unknown_name_lists_near_ones() -> None:
+def test_unknown_name_lists_closest_matches() -> None:
     with pytest.raises(ValueError, match="wordsim353"):
         datasets.info("wordsim")
     with pytest.raises(ValueError, match=r"names\(\)"):
@@ -182,7 +182,7 @@ def test_compressed_files_are_found_and_verified(
     assert datasets.load("made") == [WordPair("cat", "dog", 7.5), WordPair("car", "moon", 0.5)]
 
 
-def test_verify_tells_what_differs_and_what_is_unknown(
+def test_verify_reports_differing_and_unknown_files(
     local: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     register(monkeypatch, files=(File("a/x", sha256(b"x")), File("a/y", None)))
@@ -203,9 +203,7 @@ def test_path_of_several_files_is_their_folder(
     assert datasets.paths("made") == [local / "set/a/x", local / "set/b/c/y"]
 
 
-def test_a_set_that_is_partly_there_is_not_found(
-    local: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_incomplete_data_set_is_not_found(local: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     register(monkeypatch, files=(File("set/x"), File("set/y")))
     (local / "set").mkdir()
     (local / "set" / "x").write_text("")
@@ -220,7 +218,7 @@ def test_not_found_says_to_fetch(cache: Path) -> None:
         datasets.path("text8")
 
 
-def test_what_cannot_be_fetched_says_how_to_get_it(cache: Path) -> None:
+def test_data_set_that_cannot_be_fetched(cache: Path) -> None:
     with pytest.raises(DatasetNotFoundError, match="NIST"):
         datasets.fetch("conll2003")
 
@@ -243,7 +241,7 @@ def test_fetch_a_plain_file(
     assert datasets.fetch("made", progress=False) == cache / "pairs" / "made.txt"  # not again
 
 
-def test_fetch_prefers_what_is_local(local: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_fetch_prefers_local_files(local: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     register(
         monkeypatch,
         downloads=(Download("http://127.0.0.1:1/x", sha256(PAIRS), "pairs/made.txt"),),
@@ -269,7 +267,7 @@ def archive_of(kind: str, members: dict[str, bytes]) -> bytes:
 
 
 @pytest.mark.parametrize("kind", ["zip", "tar.gz"])
-def test_fetch_unpacks_only_what_is_wanted(
+def test_fetch_unpacks_only_requested_members(
     cache: Path, served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
     folder, url = served

@@ -112,7 +112,7 @@ def test_a_corpus_that_cannot_be_cut_streams(
     assert peak < 6e6  # all ids are 24 MB
 
 
-def test_skipped_lines_are_known(tmp_path: Path, small_shards: None) -> None:
+def test_skipped_lines_are_counted(tmp_path: Path, small_shards: None) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(b"a \xff\na b\n" * 300)
     stream = TokenStream.encode(corpora.open(path, errors="skip"), INDEX, tmp_path / "t")
@@ -120,12 +120,12 @@ def test_skipped_lines_are_known(tmp_path: Path, small_shards: None) -> None:
     assert TokenStream.open(tmp_path / "t").skipped == 300
 
 
-def test_the_break_is_no_word_whatever_the_index() -> None:
+def test_break_is_never_a_word() -> None:
     stream = TokenStream.from_documents([["a", "", "b"]], {"": 5, "a": 0, "b": 1})
     assert as_lists(stream) == ([[0, -1, 1]], 2)
 
 
-def test_a_string_is_no_document() -> None:
+def test_string_as_document_is_refused() -> None:
     with pytest.raises(TypeError, match="got the string 'ab'"):
         TokenStream.from_documents(["ab"], INDEX)
 
@@ -182,7 +182,7 @@ def failing() -> Iterator[list[str]]:
     raise KeyboardInterrupt
 
 
-def test_nothing_is_left_of_what_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_encoding_leaves_no_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     for path in (None, tmp_path / "t"):
         with pytest.raises(KeyboardInterrupt):
@@ -190,7 +190,7 @@ def test_nothing_is_left_of_what_failed(tmp_path: Path, monkeypatch: pytest.Monk
         assert list(tmp_path.iterdir()) == []
 
 
-def test_what_was_there_stays_if_encoding_fails(folder: Path) -> None:
+def test_existing_stream_is_kept_on_failure(folder: Path) -> None:
     before = TokenStream.open(folder).fingerprint()
     with pytest.raises(KeyboardInterrupt):
         TokenStream.encode(corpora.open(failing()), INDEX, folder)
@@ -212,7 +212,7 @@ def test_replaces_a_token_stream_and_nothing_else(tmp_path: Path, folder: Path) 
     assert (folder / "README.md").exists()
 
 
-def test_fingerprint_tells_ids_and_borders() -> None:
+def test_fingerprint_depends_on_ids_and_offsets() -> None:
     def of(*documents: list[str]) -> int:
         return TokenStream.from_documents(documents, INDEX).fingerprint()
 
@@ -277,7 +277,7 @@ def test_flipped_ids_are_found_on_request(folder: Path) -> None:
         TokenStream.open(folder, verify=True)
 
 
-def test_newer_version_is_told_whatever_else_it_has(folder: Path) -> None:
+def test_newer_version(folder: Path) -> None:
     for manifest in (None, {"kind": "corpora.TokenStream", "format_version": 9}):
         (folder / "tokens.json").write_text('{"format_version": 9}')
         (folder / "manifest.json").unlink()

@@ -22,7 +22,7 @@ def impatient(monkeypatch):
     monkeypatch.setattr(module, "_loaded", set())
 
 
-def test_what_takes_long_is_told_on_a_terminal_and_in_the_log(monkeypatch, caplog):
+def test_slow_compilation_is_shown_on_a_terminal_and_logged(monkeypatch, caplog):
     monkeypatch.setattr(sys, "stderr", Terminal())
     with caplog.at_level(logging.INFO), announce_compilation("something"):
         time.sleep(0.4)
@@ -30,14 +30,14 @@ def test_what_takes_long_is_told_on_a_terminal_and_in_the_log(monkeypatch, caplo
     assert "compiling something" in caplog.text
 
 
-def test_elsewhere_only_in_the_log(capsys, caplog):
+def test_without_a_terminal_it_is_only_logged(capsys, caplog):
     with caplog.at_level(logging.INFO), announce_compilation("something"):
         time.sleep(0.2)
     assert capsys.readouterr().err == ""
     assert "compiling something" in caplog.text
 
 
-def test_what_is_fast_or_was_done_before_is_not_told(monkeypatch, caplog):
+def test_fast_or_repeated_blocks_are_silent(monkeypatch, caplog):
     with caplog.at_level(logging.INFO):
         with announce_compilation("something"):
             pass
@@ -46,7 +46,7 @@ def test_what_is_fast_or_was_done_before_is_not_told(monkeypatch, caplog):
     assert caplog.text == ""
 
 
-def test_an_error_comes_through_and_does_not_count_as_done(caplog):
+def test_errors_propagate_and_do_not_count_as_loaded(caplog):
     with pytest.raises(ValueError, match="no"), announce_compilation("something"):
         raise ValueError("no")
     with caplog.at_level(logging.INFO), announce_compilation("something"):

@@ -33,14 +33,14 @@ class TestPasses:
         with pytest.raises(NotReiterableError):
             corpus.texts()
 
-    def test_what_is_made_of_it_shares_its_only_pass(self) -> None:
+    def test_derived_corpus_shares_the_only_pass(self) -> None:
         corpus = corpora.open(iter([["a"]]))
         mapped = corpus.map(lambda tokens: tokens * 2)
         assert list(mapped) == [["a", "a"]]
         with pytest.raises(NotReiterableError):
             iter(corpus)
 
-    def test_iterable_class_begins_anew(self) -> None:
+    def test_iterable_class_can_be_read_repeatedly(self) -> None:
         class Twice:
             def __iter__(self) -> Iterator[list[str]]:
                 yield ["a", "b"]
@@ -94,7 +94,7 @@ class TestPasses:
 
 
 class TestMemory:
-    def test_strings_are_tokenised_and_never_read_by_character(self) -> None:
+    def test_strings_are_tokenized(self) -> None:
         assert list(corpora.open(["the cat", "", ("a", "b")])) == [["the", "cat"], ["a", "b"]]
 
     @pytest.mark.parametrize(
@@ -106,12 +106,12 @@ class TestMemory:
             ([["a", None]], "tokens of document 0 must be str, got NoneType"),
         ],
     )
-    def test_what_is_no_document_is_named(self, bad: list[object], says: str) -> None:
+    def test_invalid_document_is_named(self, bad: list[object], says: str) -> None:
         with pytest.raises(TypeError, match=says):
             list(corpora.open(bad))
 
     @pytest.mark.parametrize("bad", [7, None, b"path", lambda: None])
-    def test_what_is_no_corpus(self, bad: object) -> None:
+    def test_invalid_corpus(self, bad: object) -> None:
         with pytest.raises(TypeError, match="source must be a path or an iterable"):
             corpora.open(bad)  # type: ignore[arg-type]
 
@@ -268,7 +268,7 @@ def compress(suffix: str, data: bytes) -> bytes:
 
 
 class TestWrong:
-    def test_missing_file_names_what_is_near(self, tmp_path: Path) -> None:
+    def test_missing_file_lists_similar_names(self, tmp_path: Path) -> None:
         (tmp_path / "corpus.txt").write_text("a\n")
         with pytest.raises(FileNotFoundError, match=r"near it: corpus\.txt") as caught:
             corpora.open(tmp_path / "corpsu.txt")
@@ -283,7 +283,7 @@ class TestWrong:
         with pytest.raises(FileNotFoundError, match="holds no files"):
             corpora.open(tmp_path / "empty")
 
-    def test_unknown_names_list_the_known(self, tmp_path: Path) -> None:
+    def test_unknown_names_list_valid_names(self, tmp_path: Path) -> None:
         path = tmp_path / "a.txt"
         path.write_text("a\n")
         with pytest.raises(ValueError, match=r"unknown format 'txt'.*conll.*text8"):

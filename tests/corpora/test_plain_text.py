@@ -1,4 +1,4 @@
-"""Plain text in compiled code: the same as in Python, whatever is in the file."""
+"""Plain text in compiled code: the same result as in Python for any file."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ TEXT = st.lists(st.text(CHARACTERS, max_size=20), max_size=8).flatmap(
 
 
 @pytest.fixture(autouse=True)
-def however_small(monkeypatch: pytest.MonkeyPatch) -> None:
+def any_size_is_compiled(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(counting, "COMPILED_BYTES", 0)
 
 
@@ -109,7 +109,7 @@ def test_same_as_in_python(
         assert_same_ids(TokenStream.encode(corpus, index, workers=workers), encoded)
 
 
-def test_every_white_space_cuts_and_nothing_else(scratch: Path) -> None:
+def test_all_whitespace_separates_words(scratch: Path) -> None:
     characters = [chr(c) for c in range(sys.maxunicode + 1) if not 0xD800 <= c < 0xE000]
     characters.remove("\n")
     path = scratch / "characters.txt"
@@ -230,7 +230,7 @@ def test_which_corpora_are_plain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert uses_compiled_code(corpora.open(path))
 
 
-def test_words_are_cut_in_compiled_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_words_are_split_in_compiled_code(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "a.txt"
     path.write_bytes(many_words(500))
     corpus = corpora.open(path)
@@ -276,7 +276,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def test_temporary_files_go(words: Corpus, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_temporary_files_are_removed(
+    words: Corpus, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     files = []
 
     def write_spill_file(*args: object) -> spill.SpillFile:
@@ -294,7 +296,7 @@ def test_temporary_files_go(words: Corpus, folder: Path, monkeypatch: pytest.Mon
     assert list(folder.iterdir()) == []
 
 
-def test_temporary_files_go_after_errors(words: Corpus, folder: Path) -> None:
+def test_temporary_files_are_removed_after_errors(words: Corpus, folder: Path) -> None:
     with open(words.source, "ab") as file:
         file.write(b"\xff\n")
     for corpus in (words, words.map(list)):

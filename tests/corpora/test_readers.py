@@ -132,7 +132,7 @@ class TestConll:
         broken = corpora.open(path, breaks=True, clean="lower")
         assert list(broken) == [["eu", "rejects", BREAK, "peter"], ["london"]]
 
-    def test_breaks_stand_between_sentences_alone(self) -> None:
+    def test_breaks_only_between_sentences(self) -> None:
         assert corpora.with_breaks([["a", "b"], [], ("c",)]) == ["a", "b", BREAK, BREAK, "c"]
         assert corpora.with_breaks([]) == []
 
@@ -193,7 +193,7 @@ class TestWikiExtractor:
         paragraphs = corpora.open(path, unit="paragraph", title=False)
         assert list(paragraphs.texts()) == ["Born Alisa.", "Wrote <novels>.", "Second."]
 
-    def test_end_on_the_last_line_of_the_text(self, tmp_path: Path) -> None:
+    def test_end_tag_on_the_last_line_of_the_text(self, tmp_path: Path) -> None:
         path = write(tmp_path, "wiki_00", '<doc id="1">\nTitle\n\nText.</doc>\n')
         assert list(corpora.open(path)) == [["Title", "Text."]]
 
@@ -344,7 +344,7 @@ class TestBillionWords:
         archive = corpora.open(tmp_path / "1-billion-word.tar.gz")
         assert list(archive) == [["x"]]
 
-    def test_folder_of_something_else(self, tmp_path: Path) -> None:
+    def test_folder_of_another_format(self, tmp_path: Path) -> None:
         write(tmp_path, "a.txt", "a\n")
         with pytest.raises(
             FileNotFoundError, match="none of the 1 files can be read by BillionWords"
@@ -353,7 +353,9 @@ class TestBillionWords:
 
 
 class TestRegister:
-    def test_example_of_the_manual(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_example_in_the_documentation(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         page = Path(__file__).parents[2] / "docs" / "adding-a-reader.md"
         code = "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(), re.S))
         monkeypatch.chdir(tmp_path)
@@ -407,7 +409,7 @@ class TestRegister:
             "signature", "signature", "methods", "text", "mixed", "signature", "methods",
         ]  # fmt: skip
 
-    def test_what_is_no_reader(self) -> None:
+    def test_invalid_reader(self) -> None:
         with pytest.raises(TypeError, match="a dataclass that extends"):
             corpora.register_reader(dict)  # type: ignore[type-var]
 

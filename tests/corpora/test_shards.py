@@ -51,7 +51,7 @@ class TestLines:
         path.write_bytes(b" a b\r\nc\x0bd\n\n  \ne")
         assert list(corpora.open(path).texts()) == [" a b", "c\x0bd", "e"]
 
-    def test_byte_order_mark_is_no_part_of_the_first_word(self, tmp_path: Path) -> None:
+    def test_byte_order_mark_is_skipped(self, tmp_path: Path) -> None:
         path = tmp_path / "a.txt"
         path.write_bytes(b"\xef\xbb\xbfone\ntwo\n")
         assert list(corpora.open(path)) == [["one"], ["two"]]
@@ -123,7 +123,7 @@ class TestShards:
         counts = [len(list(shard)) for shard in corpora.open(path).shards(4)]
         assert counts == [250] * 4
 
-    def test_what_cannot_be_cut_is_its_own_only_shard(self, tmp_path: Path) -> None:
+    def test_corpus_that_cannot_be_split_is_one_shard(self, tmp_path: Path) -> None:
         (tmp_path / "a.txt.gz").write_bytes(gzip.compress(b"a\nb\n"))
         (tmp_path / "text8").write_text("a b")
         for source in ([["a"], ["b"]], tmp_path / "a.txt.gz", tmp_path / "text8"):

@@ -1,4 +1,4 @@
-"""Tables of words: compiled, in bounded memory, exact whatever the hashes."""
+"""Tables of words: compiled, in bounded memory, exact for any hashes."""
 
 from __future__ import annotations
 

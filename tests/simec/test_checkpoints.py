@@ -280,8 +280,9 @@ def test_progress_is_logged(caplog):
 # Threads
 
 
-@pytest.mark.parametrize("parameters", [DEEP, {"network": dropout(), "batch_size": 16}], ids=str)
-def test_fits_in_threads_give_the_bits_of_their_seeds(parameters):
+@pytest.mark.parametrize("case", ["random", "dropout"])
+def test_fits_in_threads_give_the_bits_of_their_seeds(case):
+    parameters = CASES[case][1]
     targets = make(missing=0.3)[1]
 
     def run(seed):

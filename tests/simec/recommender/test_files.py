@@ -213,6 +213,16 @@ def test_errors_in_one_line(folder, args, message, monkeypatch):
     assert message in result.output
 
 
+@pytest.mark.parametrize("entry", ["README.md", ".notes"])
+def test_training_does_not_touch_other_files(folder, tmp_path, entry):
+    run("train", folder / "train.csv", "--out", tmp_path / "m", "--dimensions", 1)
+    write(tmp_path / "m" / entry, "mine")
+    out = run("train", folder / "train.csv", "--out", tmp_path / "m", code=1)
+    assert entry in out
+    assert (tmp_path / "m" / entry).read_text() == "mine"
+    assert Recommender.load(tmp_path / "m", verify=True).n_components == 1
+
+
 def test_averages_for_the_unknown(folder):
     assert 1 <= float(run("predict", folder / "plain", "u3", 77, "--average")) <= 5
 

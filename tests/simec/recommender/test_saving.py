@@ -81,6 +81,14 @@ def test_custom_recommenders_that_are_not_imported(tmp_path):
         BaseRecommender.load(tmp_path / "m")
 
 
+def test_a_custom_class_with_the_name_of_another(tmp_path):
+    custom = type(BiasBaseline.__name__, (BiasBaseline,), {"__module__": "mine", "extra": 1})
+    custom().fit(TRIPLES).save(tmp_path / "mine")
+    BiasBaseline().fit(TRIPLES).save(tmp_path / "theirs")
+    assert BaseRecommender.load(tmp_path / "mine").extra == 1
+    assert type(BaseRecommender.load(tmp_path / "theirs")) is BiasBaseline
+
+
 def _rename_class(folder, name):
     from tests.model_folders import reseal
 
