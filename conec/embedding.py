@@ -19,11 +19,11 @@ from conec.linalg import normalize as normalize_rows
 from conec.senses.inventory import Sense, SenseInventory, SenseSettings, word_vectors
 from conec.types import (
     BoolArray,
-    Choice,
     CorpusLike,
     FloatArray,
     IntArray,
     Normalize,
+    SenseChoice,
     Weighting,
 )
 from conec.vocabulary import Vocabulary
@@ -502,7 +502,7 @@ class Embedder:
         tokens: Sequence[str],
         a: float = ...,
         *,
-        senses: Choice = ...,
+        senses: SenseChoice = ...,
         return_found: Literal[False] = ...,
     ) -> FloatArray: ...
 
@@ -512,7 +512,7 @@ class Embedder:
         tokens: Sequence[str],
         a: float = ...,
         *,
-        senses: Choice = ...,
+        senses: SenseChoice = ...,
         return_found: Literal[True],
     ) -> tuple[FloatArray, BoolArray]: ...
 
@@ -521,7 +521,7 @@ class Embedder:
         tokens: Sequence[str],
         a: float = 0.8,
         *,
-        senses: Choice = "auto",
+        senses: SenseChoice = "auto",
         return_found: bool = False,
     ) -> FloatArray | tuple[FloatArray, BoolArray]:
         """Embeddings of the tokens of a document.
@@ -560,7 +560,7 @@ class Embedder:
         RuntimeError
             If embeddings of known words, or senses, are needed and were not built.
         """
-        check_choice("senses", senses, Choice)
+        check_choice("senses", senses, SenseChoice)
         if senses == "auto":
             senses = "none" if self.sense_inventory is None else "soft"
         text = index_texts([tokens], self.vocabulary)
@@ -676,7 +676,7 @@ class Embedder:
         return normalize_rows(rows @ inventory.map)
 
     def _combine(
-        self, words: list[str], local: FloatArray, a: float, senses: Choice = "none"
+        self, words: list[str], local: FloatArray, a: float, senses: SenseChoice = "none"
     ) -> FloatArray:
         """Combine words, or their senses, with embeddings of their local contexts (Eq. 7.1)."""
         if not 0 <= a <= 1:

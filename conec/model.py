@@ -368,7 +368,7 @@ class ContextEncoder(Embedder):
         return model
 
     def _load_same_kind(self, path: StrPath) -> ContextEncoder:
-        return type(self).load(path)
+        return type(self).load(path, verify=True)  # all is read anyway
 
     def _new_state(
         self,
@@ -692,7 +692,7 @@ def damage_named(folder: FolderReader, name: str) -> Iterator[None]:
         yield
     except ModelError:
         raise
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise folder.damaged(str(error) or repr(error), name) from error
 
 

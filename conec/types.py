@@ -22,7 +22,7 @@ CorpusLike: TypeAlias = "Corpus | StrPath | Iterable[Sequence[str]]"
 Negatives = Literal["shared", "exact"]
 CbowGradient = Literal["corrected", "word2vec"]
 Weighting = Literal["uniform", "distance", "subsampled", "sif"]
-Choice = Literal["auto", "soft", "hard", "none"]
+SenseChoice = Literal["auto", "soft", "hard", "none"]
 Normalize = Literal["count", "max", "none"]
 
 JSON: TypeAlias = dict[str, Any]

@@ -25,7 +25,7 @@ from conec.linalg import normalize
 from conec.model import KIND, ContextEncoder, has_features, open_model
 from conec.training import chunks
 from conec.training.weights import check_weights, initial_divisor, zero_rows
-from conec.types import BoolArray, Choice, CorpusLike, FloatArray, StrPath
+from conec.types import BoolArray, CorpusLike, FloatArray, SenseChoice, StrPath
 from corpora import BREAK, with_breaks
 from corpora.checks import check_integer, check_number
 from corpora.encoding import TokenStream
@@ -251,7 +251,7 @@ class ExtendedContextEncoder(ContextEncoder):
         tokens: Any,
         a: float = ...,
         *,
-        senses: Choice = ...,
+        senses: SenseChoice = ...,
         feature_weight: float = ...,
         return_found: Literal[False] = ...,
     ) -> FloatArray: ...
@@ -262,7 +262,7 @@ class ExtendedContextEncoder(ContextEncoder):
         tokens: Any,
         a: float = ...,
         *,
-        senses: Choice = ...,
+        senses: SenseChoice = ...,
         feature_weight: float = ...,
         return_found: Literal[True],
     ) -> tuple[FloatArray, BoolArray]: ...
@@ -272,7 +272,7 @@ class ExtendedContextEncoder(ContextEncoder):
         tokens: Any,
         a: float = 0.8,
         *,
-        senses: Choice = "auto",
+        senses: SenseChoice = "auto",
         feature_weight: float = 1.0,
         return_found: bool = False,
     ) -> FloatArray | tuple[FloatArray, BoolArray]:
@@ -330,7 +330,7 @@ class ExtendedContextEncoder(ContextEncoder):
         super().write_to(folder)
 
     def _load_same_kind(self, path: StrPath) -> ExtendedContextEncoder:
-        return type(self).load(path, features=self.features, clean=self.clean)
+        return type(self).load(path, features=self.features, clean=self.clean, verify=True)
 
     @classmethod
     def load(

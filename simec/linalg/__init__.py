@@ -1,1 +1,1 @@
-"""Linear algebra that several parts of `simec` share."""
+"""Linear algebra shared by the parts of `simec`."""

@@ -599,3 +599,19 @@ def test_another_kind_of_model_and_hidden_files_are_not_replaced(saved):
         make_model(seed=1).save(saved)
     with pytest.raises(ModelError, match=r"is not a Context Encoder: .*simec\.LinkPredictor"):
         conec.load(saved)
+
+
+def test_a_checkpoint_with_a_flipped_bit_is_not_resumed(tmp_path):
+    text = [["a", "b", "c"]] * 50
+
+    def stop(model):
+        raise KeyboardInterrupt
+
+    model = conec.ContextEncoder(vector_size=4, min_count=1, epochs=3, sample=0)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(text, checkpoint=tmp_path / "c", callbacks=stop)
+    content = bytearray((tmp_path / "c" / WEIGHTS).read_bytes())
+    content[-5] ^= 4
+    (tmp_path / "c" / WEIGHTS).write_bytes(content)
+    with pytest.raises(ModelError, match="damaged"):
+        conec.ContextEncoder().train(text, resume_from=tmp_path / "c")

@@ -1,1 +1,1 @@
-"""Recommenders without a network, to compare with."""
+"""Baselines: recommenders without a network."""
