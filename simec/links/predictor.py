@@ -42,7 +42,7 @@ VERSION = 3
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 TRAINING, TRAINING_ARRAYS = "training.json", "training.safetensors"  # of checkpoints
 _NETWORK = "network."  # before the names of its weights
-_DAMAGED = LookupError, TypeError, ValueError, RuntimeError, AttributeError
+_DAMAGED = LookupError, TypeError, ValueError, AttributeError
 
 FloatArray = npt.NDArray[np.float32]
 Self = TypeVar("Self", bound="LinkPredictor")
@@ -729,8 +729,10 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
 
         Raises
         ------
-        LookupError, TypeError, ValueError, RuntimeError, AttributeError
+        LookupError, TypeError, ValueError, AttributeError
             If something is missing or invalid.
+        RuntimeError
+            If it needs a GPU and there is none.
         """
         parameters = {**config["parameters"]}
         if "middle" in parameters:  # its name up to format version 2
@@ -764,16 +766,22 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 f"embeddings must have shape {(n, predictor.n_components)}, got {tuple(Y.shape)}"
             )
+        if Y.dtype != torch.float32:
+            raise ValueError(f"embeddings must be float32, got {Y.dtype}")
         on_device = choose_device(str(predictor.device))
         # Arrays that were read lie at multiples of 64 bytes, as PyTorch's tensors do. MKL adds up
         # a product in an order that depends on the address: elsewhere, last bits would differ.
         predictor.embeddings_ = Y.to(on_device)
         network = predictor._build(2 * k)
-        network.load_state_dict({
+        weights = {
             name.removeprefix(_NETWORK).replace("middle.", "relation_matrices."): values
             for name, values in tensors.items()
             if name.startswith(_NETWORK)
-        })  # fmt: skip
+        }
+        try:
+            network.load_state_dict(weights)
+        except RuntimeError as error:
+            raise ValueError(str(error)) from error
         predictor.network_ = network.to(on_device).eval()
         return predictor
 
