@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 
+@pytest.mark.slow
 def test_kills_readers_full_disks_and_flipped_bits() -> None:
     kinds = ["token_stream", "context_encoder", "similarity_encoder", "baseline_recommender"]
     result = subprocess.run(
