@@ -692,7 +692,7 @@ def damage_named(folder: FolderReader, name: str) -> Iterator[None]:
         yield
     except ModelError:
         raise
-    except (AttributeError, KeyError, TypeError, ValueError) as error:
+    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
         raise folder.damaged(str(error) or repr(error), name) from error
 
 

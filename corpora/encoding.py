@@ -348,7 +348,8 @@ def _encode_shard(
     n_raw = 0
     with open(path, "wb") as file:
         for ids, block_lengths, raw in encode(shard):
-            ids.astype("<i4", copy=False).tofile(file)
+            # Not by tofile, which may lose the error of a full disk.
+            file.write(np.ascontiguousarray(ids, "<i4").data)
             lengths.append(block_lengths)
             n_raw += raw
     return _Encoded(path, np.concatenate(lengths), n_raw, shard.skipped)

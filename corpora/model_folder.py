@@ -25,7 +25,7 @@ import math
 import os
 import stat
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from io import BufferedReader
 from pathlib import Path
@@ -39,6 +39,7 @@ from corpora.files import StrPath, is_missing, make_file, recover, relative_file
 
 __all__ = [
     "MANIFEST",
+    "Entry",
     "FileCheck",
     "FolderReader",
     "FolderWriter",
@@ -205,8 +206,8 @@ def _safetensors(arrays: Mapping[str, npt.NDArray[Any]]) -> Iterator[memoryview]
         yield ready[name].reshape(-1).view(np.uint8).data
 
 
-def _read_header(file: BufferedReader, size: int) -> dict[str, _Place]:
-    """Read where the arrays of a safetensors file lie.
+def _read_header(file: BufferedReader, size: int) -> tuple[dict[str, _Place], str]:
+    """Read where the arrays of a safetensors file lie, and the header's checksum.
 
     Raises
     ------
@@ -214,10 +215,12 @@ def _read_header(file: BufferedReader, size: int) -> dict[str, _Place]:
         If it is damaged.
     """
     file.seek(0)
-    length = int.from_bytes(file.read(8), "little")
+    prefix = file.read(8)
+    length = int.from_bytes(prefix, "little")
     if not 2 <= length <= size - 8:
         raise ValueError("its header does not fit into the file")
-    header = json.loads(file.read(length))
+    text = file.read(length)
+    header = json.loads(text)
     if not isinstance(header, dict):
         raise ValueError("its header is not a JSON object")
     header.pop("__metadata__", None)
@@ -239,7 +242,7 @@ def _read_header(file: BufferedReader, size: int) -> dict[str, _Place]:
         end += place.size
     if end != size:
         raise ValueError(f"it has {size} bytes in place of {end}")
-    return places
+    return places, hashlib.sha256(prefix + text).hexdigest()
 
 
 def _aligned(place: _Place) -> npt.NDArray[Any]:
@@ -252,11 +255,23 @@ def _aligned(place: _Place) -> npt.NDArray[Any]:
 # Manifest
 
 
-class _Entry(NamedTuple):
-    """A file that a manifest lists."""
+class Entry(NamedTuple):
+    """A file that a manifest lists.
+
+    Attributes
+    ----------
+    size : int
+        In bytes.
+    sha256 : str
+        Checksum of its content.
+    header_sha256 : str or None
+        Checksum of the header of a safetensors file, which is verified even where the arrays are
+        mapped and not read.
+    """
 
     size: int
     sha256: str
+    header_sha256: str | None = None
 
 
 class _Manifest(NamedTuple):
@@ -264,7 +279,7 @@ class _Manifest(NamedTuple):
 
     kind: str
     version: int
-    files: dict[str, _Entry] | None
+    files: dict[str, Entry] | None
 
 
 def _program() -> str:
@@ -276,22 +291,22 @@ def _program() -> str:
         return "similarity-encoders"
 
 
-def manifest_bytes(kind: str, version: int, files: Mapping[str, tuple[int, str]]) -> bytes:
+def manifest_bytes(kind: str, version: int, files: Mapping[str, Entry]) -> bytes:
     """Build the content of ``manifest.json``.
 
     Parameters
     ----------
     kind : str
     version : int
-    files : mapping of str to (int, str)
-        Size and SHA-256 of each file, by its name relative to the folder.
+    files : mapping of str to Entry
+        All files by their names relative to the folder.
     """
     data = {
         "kind": kind,
         "format_version": version,
         "program": _program(),
-        "files": {name: {"size": size, "sha256": digest}
-                  for name, (size, digest) in sorted(files.items())},
+        "files": {name: {key: value for key, value in entry._asdict().items() if value is not None}
+                  for name, entry in sorted(files.items())},
     }  # fmt: skip
     return _sealed(data)
 
@@ -320,8 +335,11 @@ def _parse_manifest(content: bytes) -> _Manifest:
     entries = data.get("files")
     for name, entry in entries.items() if isinstance(entries, dict) else ():
         match entry:
-            case {"size": int(size), "sha256": str(digest)} if _is_inside(name):
-                files[name] = _Entry(size, digest)
+            case {"size": int(size), "sha256": str(digest), **others} if _is_inside(name):
+                header_digest = others.get("header_sha256")
+                files[name] = Entry(
+                    size, digest, None if header_digest is None else str(header_digest)
+                )
     if content != _sealed(dict(data)) or not isinstance(entries, dict) or len(files) < len(entries):
         return _Manifest(kind, version, None)
     return _Manifest(kind, version, files)
@@ -386,7 +404,7 @@ class FolderWriter:
         self._folder, self._old = folder, old
         self._kind, self._version = kind, version
         self._names: list[str] = []
-        self._digests: dict[str, str] = {}
+        self._digests: dict[str, tuple[str, str | None]] = {}
         self._nested: dict[str, FolderWriter] = {}
 
     def file(self, name: str) -> Path:
@@ -436,7 +454,7 @@ class FolderWriter:
         TypeError
             If the type of an array is not one of booleans, integers and floats.
         """
-        self._write(name, _safetensors(arrays))
+        self._write(name, _safetensors(arrays), has_header=True)
 
     def folder(self, name: str, kind: str, version: int) -> FolderWriter:
         """Make a nested model folder; parameters as those of `write_folder`."""
@@ -447,24 +465,25 @@ class FolderWriter:
         self._nested[name] = FolderWriter(folder, self._old / name, kind, version)
         return self._nested[name]
 
-    def _write(self, name: str, blocks: Any) -> None:
-        blocks = iter(blocks)
-        first = next(blocks)  # wrong data is refused before the file is made
+    def _write(self, name: str, content: Iterable[memoryview], *, has_header: bool = False) -> None:
+        blocks = iter(content)
+        first = next(blocks)  # invalid data is refused before the file is made
         digest = hashlib.sha256(first)
+        header_digest = digest.hexdigest() if has_header else None
         with open(self.file(name), "wb") as file:
             file.write(first)
             for block in blocks:
                 digest.update(block)
                 file.write(block)
-        self._digests[name] = digest.hexdigest()
+        self._digests[name] = digest.hexdigest(), header_digest
 
-    def _finish(self) -> dict[str, tuple[int, str]]:
+    def _finish(self) -> dict[str, Entry]:
         """Write the manifest; return all entries, those of nested folders included."""
         entries = {}
         for name in self._names:
             path = self._folder / name
-            digest = self._digests.get(name) or _digest_of(path)
-            entries[name] = path.stat().st_size, digest
+            digests = self._digests.get(name) or (_digest_of(path), None)
+            entries[name] = Entry(path.stat().st_size, *digests)
         for name, writer in self._nested.items():
             for inner, entry in writer._finish().items():
                 entries[f"{name}/{inner}"] = entry
@@ -478,7 +497,7 @@ class FolderWriter:
             mode = None
         make_file(self._folder / MANIFEST, mode)
         (self._folder / MANIFEST).write_bytes(content)
-        return {**entries, MANIFEST: (len(content), hashlib.sha256(content).hexdigest())}
+        return {**entries, MANIFEST: Entry(len(content), hashlib.sha256(content).hexdigest())}
 
 
 def _digest_of(path: Path) -> str:
@@ -639,9 +658,12 @@ def _earlier_files(folder: Path, kind: str) -> set[str]:
 
 
 class _OpenFile(NamedTuple):
+    """A file, with checksums that are None in formats 1 and 2."""
+
     file: BufferedReader
     size: int
-    sha256: str | None  # None in formats 1 and 2
+    sha256: str | None
+    header_sha256: str | None
 
 
 class FolderReader:
@@ -816,9 +838,12 @@ class FolderReader:
 
     def _places(self, name: str, opened: _OpenFile) -> dict[str, _Place]:
         try:
-            return _read_header(opened.file, opened.size)
+            places, digest = _read_header(opened.file, opened.size)
         except (ValueError, RecursionError) as error:
             raise self.damaged(str(error), name) from error
+        if opened.header_sha256 not in (None, digest):
+            raise self._changed(name)
+        return places
 
     def _verified(self, name: str, opened: _OpenFile) -> None:
         if self._verify and opened.sha256 not in (None, _digest(opened.file)):
@@ -954,7 +979,8 @@ def _open_files(
             raise ModelError(
                 f"{folder / name} is damaged: it has {size} bytes in place of {entry.size}"
             )
-        files[name] = _OpenFile(file, size, None if entry is None else entry.sha256)
+        digests = (None, None) if entry is None else (entry.sha256, entry.header_sha256)
+        files[name] = _OpenFile(file, size, *digests)
     if manifest.files is None or directory.read(MANIFEST) != content:
         directory.check_current()
     return manifest, files

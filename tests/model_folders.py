@@ -6,7 +6,7 @@ import hashlib
 import json
 from pathlib import Path
 
-from corpora.model_folder import MANIFEST, manifest_bytes
+from corpora.model_folder import MANIFEST, Entry, manifest_bytes
 
 
 def reseal(folder: Path, **header: object) -> None:
@@ -22,7 +22,7 @@ def reseal(folder: Path, **header: object) -> None:
         if path.is_file() and path != folder / MANIFEST:
             content = path.read_bytes()
             name = path.relative_to(folder).as_posix()
-            files[name] = len(content), hashlib.sha256(content).hexdigest()
+            files[name] = Entry(len(content), hashlib.sha256(content).hexdigest())
     kind = str(header.get("kind", data["kind"]))
     version = int(str(header.get("version", data["format_version"])))
     (folder / MANIFEST).write_bytes(manifest_bytes(kind, version, files))

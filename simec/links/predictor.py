@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from numbers import Integral
@@ -284,33 +284,49 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         if resume_from is not None:
             source, snapshot = self._read_checkpoint(resume_from)
         _check_parameters(source)
-        notify = as_callback(callbacks)
+        device = choose_device(str(source.device))
+        notify = as_callback(callbacks) if callbacks else None
         checkpoints = _Checkpoints(checkpoint, checkpoint_minutes, checkpoint_epochs)
         data = _Data.read(triples, valid, entities, features)
-        fingerprint = data.fingerprint()
-        if snapshot is not None and snapshot.values["fingerprint"] != fingerprint:
-            raise ValueError(
-                f"{resume_from} is a checkpoint of a run on other triples, entities or features: "
-                "pass the same data, or train without resume_from"
-            )
-        # from here on the predictor changes
+        fingerprint = None
+        if snapshot is not None or checkpoint is not None:
+            fingerprint = data.fingerprint()
         if snapshot is None:
             seed = int(check_random_state(self.random_state).randint(1 << 31))
         else:
             seed = snapshot.values["seed"]
+            checkpoints.n_epochs = snapshot.values["n_epochs"]
+            if snapshot.values["fingerprint"] != fingerprint:
+                raise ValueError(
+                    f"{resume_from} is a checkpoint of a run on other triples, entities or "
+                    "features: pass the same data, or train without resume_from"
+                )
             self.set_params(**source.get_params(deep=False))
+        checkpoints.identity = {"fingerprint": fingerprint, "seed": seed}
         self._entities, self._relations = data.entities, data.relations
         self._known = np.unique(np.concatenate([data.train, data.valid]), axis=0)
         self._n_features = None if data.features is None else int(data.features.shape[1])
         self._n_trained = len(data.entities)
         self.n_duplicates_ = data.n_duplicates
+        self._train(data, seed, device, notify, checkpoints, snapshot)
+        if checkpoint is not None:
+            self.save(checkpoint)
+        return self
 
-        device = choose_device(str(self.device))
+    def _train(
+        self,
+        data: _Data,
+        seed: int,
+        device: torch.device,
+        notify: Callable[[Any], bool] | None,
+        checkpoints: _Checkpoints,
+        snapshot: Snapshot | None,
+    ) -> None:
         inputs = as_inputs(data.features, device)
         n, k = len(data.entities), len(data.relations)
 
         def on_epoch() -> bool:
-            if not callbacks:
+            if notify is None:
                 return False
             run.spread()
             self._publish(run, inputs)
@@ -318,14 +334,12 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
 
         def on_step(epoch_done: bool) -> None:
             if checkpoints.due(epoch_done, interrupted.is_set()):
-                # the state of training, before the weights become the best ones
+                # the state of training, before the weights are set to the best ones
                 state = run.snapshot()
-                state.values |= {
-                    "fingerprint": fingerprint, "seed": seed, "n_epochs": checkpoints.n_epochs
-                }  # fmt: skip
+                state.values |= {**checkpoints.identity, "n_epochs": checkpoints.n_epochs}
                 with checkpoints.saving(), run.best_in_place():
                     self._publish(run, inputs)
-                    self._write(checkpoint, state)
+                    self._write(checkpoints.path, state)
             if interrupted.is_set():
                 raise KeyboardInterrupt
 
@@ -335,9 +349,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         )  # fmt: skip
         base_rate = len(data.train) / (n * n * (1 if self.fine_tune else k))
         train = run.train_each_relation if self.fine_tune else run.train_jointly
-        if snapshot is not None:
-            checkpoints.n_epochs = snapshot.values["n_epochs"]
-        begin = time.perf_counter()
+        start = time.perf_counter()
         try:
             with deferred_interrupt() as interrupted:
                 train(lambda n_relations: self._build(n_relations, base_rate), snapshot)
@@ -345,18 +357,15 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
             # not a deferred one: training cannot continue from here, but weights are kept
             if run.history.losses and checkpoints.is_first and snapshot is None:
                 self._publish(run, inputs)
-                self.save(checkpoint)
+                self.save(checkpoints.path)
             raise
         finally:
             if run.network is not None:
                 self._publish(run, inputs)
         logger.info(
             "trained %d epochs in %.1f s, of which checkpoints took %.1f s", self.n_iter_,
-            time.perf_counter() - begin, checkpoints.seconds,
+            time.perf_counter() - start, checkpoints.seconds,
         )  # fmt: skip
-        if checkpoint is not None:
-            self.save(checkpoint)
-        return self
 
     def _schedule(self) -> Schedule:
         return Schedule(
@@ -371,7 +380,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         self.network_ = run.network.eval()
         with torch.no_grad():
             self.embeddings_ = self.network_.embed(inputs).clone()
-        self._set_history(run.history.losses, run.history.validation)
+        self._set_history([*run.history.losses], [*run.history.validation])
 
     def _set_history(self, losses: list[float], validation: list[float]) -> None:
         self.loss_curve_, self.validation_curve_ = losses, validation
@@ -840,19 +849,20 @@ class _Checkpoints:
     """When checkpoints are written, and how long that takes."""
 
     def __init__(self, path: Any, minutes: float, epochs: int | None) -> None:
-        self._path = path
+        self.path = path
         self._seconds = 60 * check_number("checkpoint_minutes", minutes, 0)
         self._epochs = None if epochs is None else check_integer("checkpoint_epochs", epochs, 1)
         if path is not None:
             check_writable(path, KIND)
         self._last = time.monotonic()
         self.n_epochs, self.seconds = 0, 0.0
+        self.identity: dict[str, Any] = {}
         self.is_first = path is not None
 
     def due(self, epoch_done: bool, interrupted: bool) -> bool:
         """Whether to write one now; call it between batches and after each epoch."""
         self.n_epochs += epoch_done
-        if self._path is None:
+        if self.path is None:
             return False
         at_epoch = self._epochs is not None and epoch_done and self.n_epochs % self._epochs == 0
         return interrupted or at_epoch or time.monotonic() - self._last >= self._seconds
@@ -866,7 +876,7 @@ class _Checkpoints:
         self.seconds += seconds
         self.is_first = False
         self._last = time.monotonic()
-        logger.info("saved a checkpoint to %s in %.1f s", self._path, seconds)
+        logger.info("saved a checkpoint to %s in %.1f s", self.path, seconds)
 
 
 _CHOICES = {

@@ -494,6 +494,13 @@ class TestDamage:
             folder.map_arrays("weights.safetensors")
             with pytest.raises(ModelError, match=r"weights\.safetensors is damaged"):
                 folder.read_arrays("weights.safetensors")
+        content[-1] ^= 1
+        content[content.index(b'"W"') + 1] ^= 1  # in the header, which is checked always
+        (saved / "weights.safetensors").write_bytes(content)
+        with open_folder(saved, KIND, 3) as folder:
+            for read in (folder.map_arrays, folder.read_arrays):
+                with pytest.raises(ModelError, match=r"weights\.safetensors is damaged"):
+                    read("weights.safetensors")
         with (
             pytest.raises(ModelError, match="not as it was written"),
             open_folder(saved, KIND, 3, verify=True),

@@ -67,14 +67,14 @@ SQUARE = make()[1]
 def test_parameters_out_of_range(parameters, kind, message):
     for fit in ("fit", "partial_fit"):
         if fit == "partial_fit" and set(parameters) == {"network"}:
-            continue  # told of by PyTorch
+            continue  # PyTorch raises its own error
         encoder = SimilarityEncoder(**parameters)
         with pytest.raises(kind, match=message):
             getattr(encoder, fit)(X, S)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
-def test_a_gpu_asked_for_and_absent():
+def test_a_gpu_is_requested_and_missing():
     with pytest.raises(RuntimeError, match="PyTorch finds no GPU here: use device='auto' or"):
         SimilarityEncoder(device="cuda").fit(X, S)
     assert fitted(X, S, max_iter=1, device="auto").module_.last.weight.device.type == "cpu"
@@ -84,7 +84,7 @@ def test_a_gpu_asked_for_and_absent():
 
 
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix, torch.from_numpy, Items])
-def test_other_numbers_of_rows(form):
+def test_different_numbers_of_rows(form):
     with pytest.raises(ValueError, match=r"X has 40 rows, and S has shape \(50, 9\)"):
         fitted(form(X[:40]), S)
     with pytest.raises(ValueError, match=r"X has 40 rows, and S has shape \(50, 9\)"):
@@ -143,7 +143,7 @@ def test_rows_of_the_identity():
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("form", [np.asarray, sparse.csr_matrix, torch.from_numpy, Items])
 @pytest.mark.parametrize("solver", ["exact", "adam"])
-def test_features_that_are_unknown(form, bad, solver):
+def test_features_with_nan(form, bad, solver):
     given_X = X.copy()
     given_X[3, 2] = bad
     with pytest.raises(ValueError, match=r"X contains (NaN|infinity)"):
@@ -166,7 +166,7 @@ def test_targets_that_are_infinite():
         fitted(Items(X, bad), None)
 
 
-def test_nothing_is_known():
+def test_no_observed_entry():
     for given_S in (np.full((50, 9), np.nan), sparse.csr_matrix((50, 9))):
         with pytest.raises(ValueError, match="S has no observed entry"):
             fitted(X, given_S)
@@ -175,7 +175,7 @@ def test_nothing_is_known():
 
 
 @pytest.mark.parametrize("solver", ["exact", "adam"])
-def test_rows_and_columns_of_which_nothing_is_known(solver):
+def test_rows_and_columns_without_observed_entries(solver):
     some = S.copy()
     some[[1, 4]], some[:, 8] = np.nan, np.nan
     message = "2 of 50 rows and 1 of 9 columns of S have no observed entry: such rows are ignored"
@@ -188,7 +188,7 @@ def test_rows_and_columns_of_which_nothing_is_known(solver):
         fitted(X, S, mask=np.arange(9) * np.ones((50, 1)) < 8, solver=solver, max_iter=2)
 
 
-def test_what_is_not_symmetric():
+def test_asymmetric_targets():
     bad = SQUARE.copy()
     bad[7, 3] += 2
     message = re.escape("S[3, 7] and S[7, 3] differ by 2")
@@ -277,7 +277,7 @@ def test_targets_that_are_no_probabilities():
     fitted(X, S > 0, **parameters)
 
 
-def test_masks_where_they_say_nothing():
+def test_unsupported_masks():
     mask = np.ones((50, 9), bool)
     for given_X, given_S in ((X, lambda rows: S[rows]), (Items(X, S), None)):
         with pytest.raises(ValueError, match="mask is only supported for targets in memory"):

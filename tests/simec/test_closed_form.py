@@ -338,7 +338,7 @@ def test_unknown_entries_of_low_rank_are_found(features, scale):
     assert error(found, whole) < 1e-3 * whole.var()
 
 
-def test_rows_and_columns_of_which_nothing_is_known():
+def test_rows_and_columns_without_observed_entries():
     X, S = make(m=30, n=12, missing=0.3)
     S[4], S[:, 7] = np.nan, np.nan
     with pytest.warns(UserWarning, match="1 of 30 rows and 1 of 12 columns of S have no observed"):

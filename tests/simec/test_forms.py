@@ -270,7 +270,7 @@ def test_any_shape_fits_alike_in_all_forms(seed, m, n, D, d, share, hidden):
         np.testing.assert_allclose(found[2], found[0], atol=share * max(1, np.abs(found[0]).max()))
 
 
-# Networks of one's own
+# Custom networks
 
 
 def test_a_convolutional_network():

@@ -140,7 +140,7 @@ def test_an_unfinished_fit(tmp_path):
     assert SimilarityEncoder.load(tmp_path / "model").best_loss_ == math.inf
 
 
-def test_a_network_or_loss_of_ones_own_has_to_be_given(tmp_path):
+def test_a_custom_network_or_loss_must_be_passed(tmp_path):
     fitted(X, S, max_iter=1, network=normed()).save(tmp_path / "network")
     with pytest.raises(ValueError, match="saved with a custom network: pass network="):
         SimilarityEncoder.load(tmp_path / "network")
@@ -233,7 +233,7 @@ def test_flipped_bits_are_found(saved):
 
 
 @pytest.mark.parametrize("name", [CONFIG, WEIGHTS])
-def test_files_that_are_absent_cut_or_filled_with_noise(saved, name):
+def test_missing_truncated_and_random_files(saved, name):
     data = (saved / name).read_bytes()
     for bad in (None, b"", data[: len(data) // 2], data[:-1] if name == WEIGHTS else b"[]",
                 b"\xff\xfe" + data, os.urandom(100)):  # fmt: skip
@@ -293,7 +293,7 @@ def test_another_kind_or_version(saved, header, message):
 
 
 @pytest.mark.parametrize("name", ["decoder", "device", "l2", "loss", "network", "hidden_layers"])
-def test_a_parameter_that_is_absent_is_as_by_default(saved, name):
+def test_missing_parameters_have_their_defaults(saved, name):
     change(saved, "parameters", name, to=None)
     loaded = SimilarityEncoder.load(saved)
     assert getattr(loaded, name) == getattr(SimilarityEncoder(), name)

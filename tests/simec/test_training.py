@@ -80,7 +80,7 @@ def test_training_reaches_the_closed_form():
 
 
 def test_targets_beyond_what_few_batches_show():
-    # so many batches that means over epochs tell how good weights are
+    # with many batches, the mean over an epoch measures the weights well
     X, S = make(m=200, noise=0.3)
     encoder = fitted(X, S, batch_size=5, learning_rate=0.1, max_iter=5)
     start = fitted(X, S, batch_size=5, learning_rate=1e-30, max_iter=1)
@@ -96,7 +96,7 @@ def test_the_rate_is_halved_on_stalls():
     assert encoder._trainer.history.learning_rate == pytest.approx(0.1 / 8)
 
 
-def test_it_says_that_more_epochs_would_do_good():
+def test_a_warning_if_more_epochs_would_help():
     X, S = make()
     with pytest.warns(ConvergenceWarning, match="still falling after max_iter=2 epochs"):
         SimilarityEncoder(3, init="random", solver="adam", max_iter=2, random_state=0).fit(X, S)
@@ -110,7 +110,7 @@ def test_it_says_that_more_epochs_would_do_good():
 
 @pytest.mark.parametrize("early_stopping", [False, True])
 @pytest.mark.parametrize("rate", [1e20, 1e3])
-def test_divergence_is_told_of_and_does_no_harm(rate, early_stopping):
+def test_divergence_warns_and_keeps_the_best_weights(rate, early_stopping):
     X, S = make()
     parameters = {**DEEP, "learning_rate": rate, "max_iter": 50, "early_stopping": early_stopping}
     encoder = SimilarityEncoder(3, random_state=0, **parameters)
@@ -151,7 +151,7 @@ def test_it_goes_on_after_divergence():
 
 
 class Interrupted(Items):
-    """Raises KeyboardInterrupt after so many items."""
+    """Raises KeyboardInterrupt after a number of items."""
 
     left = 10**9
 

@@ -82,7 +82,7 @@ def test_turns_keep_products_and_make_moments_diagonal():
     np.testing.assert_allclose(moments(W @ to_W, rotated(C_W, to_W)), np.diag(spread), atol=1e-5)
 
 
-def test_it_needs_no_penalty_to_be_found():
+def test_no_penalty_needs_tuning():
     """As good as the best penalty, found with the answers, of many; with more components."""
     true, known, S = low_rank(noise=1.0)
     rng = np.random.default_rng(1)
@@ -127,7 +127,7 @@ def test_scale_does_not_matter():
     np.testing.assert_allclose(Y2 @ W_l2, 1000 * (Y @ W_l), rtol=1e-2, atol=5)
 
 
-def test_what_it_is_not_for():
+def test_unsupported_options():
     true, _, S = low_rank()
     doubled = SparseTargets(S, torch.device("cpu"), np.full(S.nnz, 2.0))
     for X, targets, more in (

@@ -189,7 +189,7 @@ def test_encoders_of_weighted_targets(features):
     assert exact.score(X, targets) == pytest.approx(1 - error(exact) / variance, rel=1e-4)
 
 
-def test_what_does_not_go_together():
+def test_incompatible_arguments():
     S, weights, *_ = example()
     targets = SparseTargets(S, CPU, weights.data)
     with pytest.raises(ValueError, match="mask and n_targets are not supported if S is a Targets"):

@@ -26,7 +26,7 @@ def run(code):
 
 
 @pytest.mark.parametrize("name", ["SimilarityEncoder", "SimEcNetwork", "SparseTargets"])
-def test_what_needs_torch_says_so(name):
+def test_names_that_need_torch_say_so(name):
     done = run(
         f"import simec\nassert {name!r} in simec.__all__\n"
         f"try:\n    from simec import {name}\nexcept ImportError as error:\n    print(error)\n"
@@ -49,7 +49,7 @@ def test_similarities_and_spectral_methods_work():
     assert done.returncode == 0, done.stderr
 
 
-def test_a_name_that_there_is_not():
+def test_unknown_names():
     import simec
 
     with pytest.raises(AttributeError, match="has no attribute 'Encoder'"):

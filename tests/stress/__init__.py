@@ -1,0 +1,1 @@
+"""Programs that look for rare failures: longer than the test suite, which runs a short form."""
