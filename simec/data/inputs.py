@@ -18,8 +18,8 @@ from torch.utils.data import Dataset, IterableDataset
 
 __all__ = [
     "CHUNK", "DatasetInputs", "DenseInputs", "Identity", "Inputs", "SparseInputs",
-    "as_array", "as_numpy", "check_device", "choose_device", "chunk_size", "chunks", "dense", "fits_on",
-    "quiet_about_sparse", "read_identity", "read_inputs",
+    "as_array", "as_numpy", "check_device", "choose_device", "chunk_size", "chunks", "dense",
+    "fits_on", "quiet_about_sparse", "read_identity", "read_inputs",
 ]  # fmt: skip
 
 CHUNK = 4096  # rows per batch where no gradient is needed
