@@ -304,7 +304,7 @@ def _end_with(parent: int) -> None:
     """End this process when its parent has died, however it did: nobody takes the results."""
     while os.getppid() == parent:
         time.sleep(_PARENT_SECONDS)
-    os._exit(1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _run(shard: Corpus) -> Any:
