@@ -68,8 +68,8 @@ def main(argv: list[str] | None = None) -> None:
     by_name = {result.name: result for result in results}
     n_train = size - round(0.2 * size)
     protocol = {
-        "similarity": "1 for the same digit, 0 otherwise, centred by training points",
-        "features": "pixels divided by their maximum, centred by training points",
+        "similarity": "1 for the same digit, 0 otherwise, centered by the training points",
+        "features": "pixels divided by their maximum, centered by the training points",
         "alphas": ALPHAS, "deep": DEEP, "seeds": args.seeds, "quick": args.quick,
     }  # fmt: skip
     corpus = {"name": "mnist", "train": n_train, "test": size - n_train}

@@ -59,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
             task = {"text": str(synthetic), "workers": args.workers, "memory": args.memory}
             types = apart("benchmarks.corpus_speed:run_count", task, watch=True)
             if types["words"] != tokens or types["kept"] > FREQUENT:
-                raise AssertionError(f"not all of {tokens} words were counted right: {types}")
+                raise AssertionError(f"not all of {tokens} words were counted correctly: {types}")
     results = _results(runs, memory, types)
     protocol = {
         "min_count": MIN_COUNT, "workers": [1, args.workers], "runs": args.seeds,

@@ -264,7 +264,7 @@ def draw(given: dict[str, Array], path: Path) -> None:
             axes.margins(0.12)
             axes.set_xticks([])
             axes.set_yticks([])
-    figure.supxlabel("red: plants that were held out, but where all were judged", fontsize=9.5)
+    figure.supxlabel("red: held-out plants, except where all were judged", fontsize=9.5)
     charts.save(figure, path)
 
 

@@ -63,8 +63,8 @@ def main(argv: list[str] | None = None) -> None:
     ]
     by_name = {result.name: result for result in results}
     protocol = {
-        "similarity": "RBF kernel, gamma 1 / median squared distance, centred",
-        "features": "pixels divided by their maximum, centred by training points",
+        "similarity": "RBF kernel, gamma 1 / median squared distance, centered",
+        "features": "pixels divided by their maximum, centered by the training points",
         "n_components": N_COMPONENTS, "network": NETWORK, "starts": STARTS,
         "seeds": args.seeds, "quick": args.quick,
     }  # fmt: skip

@@ -197,7 +197,7 @@ def draw(by_name: dict[str, Result], path: Path) -> None:
         right.plot(SMOOTHING, points, marker="o", markersize=4, label=name)
     right.axhline(0, color="#444444", linewidth=0.8)
     right.legend(frameon=False, fontsize=9)
-    charts.style(right, "smoothing", "points over the better, validation", "How much is predicted")
+    charts.style(right, "smoothing", "points above the better, validation", "How much is predicted")
     charts.save(figure, path)
 
 

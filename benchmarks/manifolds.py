@@ -140,7 +140,7 @@ def surface(name: str, n: int, seed: int) -> tuple[Array, Array]:
     return np.c_[radius * np.cos(along), radius * np.sin(along), height], along
 
 
-def parted(name: str, n: int, seed: int, part: str) -> Points:
+def split_points(name: str, n: int, seed: int, part: str) -> Points:
     """Training and test points, centered and scaled to unit size by the training points."""
     X, along = surface(name, n, seed)
     order = np.random.default_rng(seed).permutation(n)
@@ -155,7 +155,7 @@ def parted(name: str, n: int, seed: int, part: str) -> Points:
 
 def run(name: str, n: int, seed: int, part: str) -> tuple[Measured, Picture]:
     """All figures of one surface and one seed, and the embeddings."""
-    points = parted(name, n, FIRST_SAMPLE + seed, part)
+    points = split_points(name, n, FIRST_SAMPLE + seed, part)
     pca, linear = _pca(points, seed)
     isomap, geodesic, of_all = _isomap(points, name, seed)
     figures: Measured = {}

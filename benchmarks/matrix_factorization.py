@@ -237,7 +237,7 @@ def _tables(by_name: dict[str, Result], sizes: Sizes) -> list[Table]:
 
 
 METHODS = {
-    "svd_mean": "SVD, mean for what is missing",
+    "svd_mean": "SVD, mean-filled",
     "svd_iterative": "iterative SVD",
     "simec_adam": "SimEc, Adam",
     "simec_exact": "SimEc, exact",

@@ -251,8 +251,8 @@ def _result(name: str, shares: list[float], unit: str = "%") -> Result:
 
 
 _LABELS = {
-    "without": "standard features", "words": "+ groups of words",
-    "with": "+ groups of tokens in context",
+    "without": "standard features", "words": "+ clusters of words",
+    "with": "+ clusters of tokens in context",
 }  # fmt: skip
 
 

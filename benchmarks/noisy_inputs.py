@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
     n_train = size - round(0.2 * size)
     protocol = {
         "similarity": "linear kernel of clean features, divided by its largest value",
-        "features": "pixels divided by their maximum, centred by training points",
+        "features": "pixels divided by their maximum, centered by the training points",
         "n_components": N_COMPONENTS, "rank of correlated noise": args.rank, "alphas": ALPHAS,
         "seeds": args.seeds, "quick": args.quick,
     }  # fmt: skip

@@ -55,7 +55,7 @@ VALUES: dict[str, list[int]] = {
 }
 TITLES = {
     "vector_size": "vector size",
-    "window": "window (words on either side)",
+    "window": "window (words on each side)",
     "negative": "negatives",
     "vocabulary": "vocabulary (words, synthetic text)",
     "document": "document length (words)",
@@ -86,7 +86,7 @@ def main(argv: list[str] | None = None) -> None:
     results = _results(rates)
     protocol = {
         **SETTINGS, "epochs": 1, "rounds": args.seeds, "quick": args.quick,
-        "process": "one a panel, its points in alternating rounds",
+        "process": "one per panel, its points in alternating rounds",
         "points": {panel: [asdict(p) for p in _points(panel, args)] for panel in args.panels},
     }  # fmt: skip
     by_name = {result.name: result for result in results}

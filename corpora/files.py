@@ -56,15 +56,17 @@ def missing_file(path: str) -> FileNotFoundError:
     if os.path.isdir(folder):
         names = sorted(os.listdir(folder))
         lower = {n.lower(): n for n in names}
-        near = [lower[n] for n in difflib.get_close_matches(name.lower(), lower, 3, 0.6)]
-        near += [n for n in names if n.startswith(name) and n not in near][:2]
+        matches = [lower[n] for n in difflib.get_close_matches(name.lower(), lower, 3, 0.6)]
+        matches += [n for n in names if n.startswith(name) and n not in matches][:2]
         hint = (
-            f"near it: {', '.join(near)}" if near else f"the folder {folder} exists but has no such"
+            f"closest matches: {', '.join(matches)}"
+            if matches
+            else f"the folder {folder} exists, but contains nothing with a similar name"
         )
     else:
         while folder not in ("", ".") and not os.path.isdir(folder):
             folder = os.path.dirname(folder)
-        hint = f"its folder does not exist either, only {folder or '.'} does"
+        hint = f"its folder does not exist either; only {folder or '.'} exists"
     return FileNotFoundError(errno.ENOENT, f"No such file or folder ({hint})", path)
 
 
@@ -310,7 +312,7 @@ def temporary_folder(prefix: str, parent: StrPath | None = None) -> Iterator[Pat
 
 @contextmanager
 def temporary_files_in(folder: StrPath) -> Iterator[None]:
-    """Have an OSError from writing temporary files name their folder, and TMPDIR."""
+    """Add the folder of temporary files, and TMPDIR, to the message of an OSError."""
     try:
         yield
     except OSError as error:

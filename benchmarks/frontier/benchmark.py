@@ -69,7 +69,7 @@ def main(argv: list[str] | None = None) -> None:
     protocol = {
         **SETTINGS, "epochs": args.epochs, "seeds": args.seeds, "quick": args.quick,
         "shared": args.shared, "batch_size": args.batch, "alpha": args.alpha, "plain": args.plain,
-        "workers": 1, "speed": "one epoch of training alone, of each shared and batch_size",
+        "workers": 1, "speed": "one epoch of training alone, for each shared and batch_size",
     }  # fmt: skip
     by_name = {result.name: result for result in results}
     report(

@@ -177,7 +177,7 @@ def run_all(args: argparse.Namespace) -> None:
         "recommender", protocol, corpus, results, args.json,
         tables=[_table(by_name, args.tasks, "rmse", 4), _table(by_name, args.tasks, "recall10", 3),
                 _table(by_name, args.tasks, "ndcg10", 3)],
-        notes=["Beside: Table 4.3 of the thesis, of MovieLens 10M."],
+        notes=["Last columns: Table 4.3 of the thesis, on MovieLens 10M."],
         chart=(lambda path: draw(by_name, points, path)) if points is not None else None,
     )  # fmt: skip
 

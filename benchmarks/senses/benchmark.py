@@ -235,7 +235,7 @@ def draw(by_name: dict[str, Result], corpora: list[str], path: Path) -> None:
     rows = [by_name[f"{corpus}.scws.test.{kind}"] for kind in SCWS]
     tones = [charts.ORANGE] * 4 + [charts.GREY] * 3 + [charts.BLUE] * 2
     charts.bars(left, rows, list(SCWS), tones)
-    charts.style(left, "Spearman x 100, the half not chosen on", "", "SCWS", grid="x")
+    charts.style(left, "Spearman x 100, test half", "", "SCWS", grid="x")
     names = [
         name
         for name in ("semantic", "syntactic", "total")

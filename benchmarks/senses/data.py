@@ -24,7 +24,7 @@ class Rated(NamedTuple):
     places: tuple[Place, Place]
     rating: float
     dev: bool
-    """Whether it is in the half that parameters are chosen on."""
+    """Whether it is in the half for choosing parameters."""
 
 
 class Judged(NamedTuple):

@@ -91,7 +91,7 @@ def main(argv: list[str] | None = None) -> None:
     results += [row for row in _shares(runs) if row.value is not None]
     results += simec_scaling.results(grown) + simec_scaling.device_results(on_devices)
     by_name = {row.name: row for row in results}
-    notes = [] if on_devices.get("gpu") else ["There is no GPU here: figures of one are left out."]
+    notes = [] if on_devices.get("gpu") else ["No GPU: its figures are missing."]
     report(
         "simec_speed", {"tasks": TASKS, "seeds": args.seeds, "quick": args.quick}, about, results,
         args.json, tables=_tables(args.tasks, by_name), notes=notes if args.scaling else [],

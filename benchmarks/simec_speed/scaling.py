@@ -101,7 +101,7 @@ def devices(quick: bool) -> dict[str, Measured]:
     if torch.cuda.is_available():
         kinds += [("cuda", False), ("cuda", True)]
     else:
-        print("no GPU: devices are compared where there is one")
+        print("no GPU: devices are not compared")
     measured: dict[str, Any] = {"gpu": torch.cuda.is_available()}
     for device, mixed in kinds:
         name = f"{device}.{'bf16' if mixed else 'fp32'}"

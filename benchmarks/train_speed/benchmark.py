@@ -94,7 +94,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     args: argparse.Namespace = p.parse_args(argv)
     peers.check(p, args)
     if any(getattr(args, name) for name in peers.PROGRAMS) and not args.nosub_runs:
-        p.error("other programs are measured without subsampling only: not with --nosub-runs 0")
+        p.error("other programs are measured only without subsampling, so not with --nosub-runs 0")
     args.workers = sorted({n for n in args.workers if n > 1})
     return args
 
@@ -277,6 +277,6 @@ def _draw(by_name: dict[str, Result], path: Path) -> None:
         for trainer in trainers
     }
     charts.groups(panels[-1], list(QUALITY), scores)
-    charts.style(panels[-1], "", "share right, Spearman's correlation", "Quality", grid="y")
+    charts.style(panels[-1], "", "accuracy, Spearman's correlation", "Quality", grid="y")
     charts.outside_legend(figure, panels[-1])
     charts.save(figure, path)

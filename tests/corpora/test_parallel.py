@@ -129,10 +129,10 @@ def test_what_cannot_be_cut_is_done_here() -> None:
     assert list(results) == [(os.getpid(), 2)]
 
 
-def test_wrong_arguments_are_told_at_once(corpus: Corpus) -> None:
-    with pytest.raises(ValueError, match="workers is at least 1"):
+def test_invalid_arguments_raise_at_once(corpus: Corpus) -> None:
+    with pytest.raises(ValueError, match="workers must be >= 1, got 0"):
         map_shards(first_and_count, corpus, workers=0)
-    with pytest.raises(ValueError, match="shard_bytes is at least 1"):
+    with pytest.raises(ValueError, match="shard_bytes must be >= 1, got 0"):
         map_shards(first_and_count, corpus, shard_bytes=0)
 
 
