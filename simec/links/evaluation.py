@@ -94,7 +94,7 @@ def rank_both_ways(
         Ranks of tails in the first row, of heads in the second.
     """
     n_all = max(n_entities, 1 + int(triples[:, [0, 2]].max(initial=-1)))
-    found = np.full((2, 2, len(triples)), (n_all + 1) / 2)
+    both = np.full((2, 2, len(triples)), (n_all + 1) / 2)
     has_scores = (known[:, [0, 2]] < n_entities).all(1)
     true_links = Queries.of(both_ways(known[has_scores], n_relations))
     for side, links in enumerate(np.split(both_ways(triples, n_relations), 2)):
@@ -102,9 +102,9 @@ def rank_both_ways(
         scored = query_scored & (links[:, 2] < n_entities)
         raw, filtered = ranks(score, links[scored], n_entities, true_links)
         assert filtered is not None
-        found[0, side, scored], found[1, side, scored] = raw, filtered
-        found[:, side, query_scored & ~scored] = (n_entities + 1 + n_all) / 2
-    return found[0], found[1]
+        both[0, side, scored], both[1, side, scored] = raw, filtered
+        both[:, side, query_scored & ~scored] = (n_entities + 1 + n_all) / 2
+    return both[0], both[1]
 
 
 def measures(ranks: Float64) -> dict[str, float]:
