@@ -179,6 +179,27 @@ def test_parameters_of_other_types_are_converted(tmp_path):
     assert LinkPredictor.load(tmp_path / "m").verbose is False
 
 
+def test_an_invalid_device_in_a_folder(tmp_path):
+    folder = golden("link_predictor_complex", tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    config["parameters"]["device"] = "abacus"
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="is damaged: .*device must be 'auto' or a PyTorch device"):
+        LinkPredictor.load(folder)
+    assert LinkPredictor.load(folder, device="cpu").device == "cpu"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_predictor_from_a_gpu(tmp_path):
+    folder = golden("link_predictor_complex", tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    config["parameters"]["device"] = "cuda"
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(RuntimeError, match="no GPU here"):
+        LinkPredictor.load(folder)
+    assert LinkPredictor.load(folder, device="cpu").device == "cpu"
+
+
 @pytest.mark.parametrize(
     "name", ["link_predictor_complex", "link_predictor_full", "link_predictor_features"]
 )
