@@ -186,6 +186,7 @@ NUMBERS = arrays_of.arrays(
 class TestJson:
     @settings(deadline=None)
     @given(JSON_VALUES)
+    @pytest.mark.slow
     def test_round_trip(self, tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
         path = tmp_path_factory.mktemp("json") / "m"
         with write_folder(path, KIND, 3) as folder:
@@ -195,6 +196,7 @@ class TestJson:
 
     @settings(deadline=None)
     @given(st.dictionaries(st.text(st.characters(codec="utf-8")), NUMBERS, max_size=4))
+    @pytest.mark.slow
     def test_arrays_round_trip(
         self, tmp_path_factory: pytest.TempPathFactory, data: dict[str, Any]
     ) -> None:
@@ -446,6 +448,7 @@ class TestReplacement:
 class TestDamage:
     @settings(max_examples=150, deadline=None)
     @given(st.data())
+    @pytest.mark.slow
     def test_any_flipped_bit_is_a_model_error(
         self, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
     ) -> None:
@@ -697,6 +700,7 @@ def kill(process: subprocess.Popen[str]) -> None:
     process.stdout.close()
 
 
+@pytest.mark.slow
 def test_readers_beside_a_writer_never_get_a_mixture(saved: Path, system: str) -> None:
     process = start(saved, system)
     try:
@@ -711,6 +715,7 @@ def test_readers_beside_a_writer_never_get_a_mixture(saved: Path, system: str) -
     assert values == {1, 2}
 
 
+@pytest.mark.slow
 def test_kills_at_random_moments_lose_nothing(saved: Path, system: str) -> None:
     rng = np.random.default_rng(1)
     for _ in range(4):
@@ -723,6 +728,7 @@ def test_kills_at_random_moments_lose_nothing(saved: Path, system: str) -> None:
     assert os.listdir(saved.parent) == ["m"]
 
 
+@pytest.mark.slow
 def test_two_writers_take_turns(saved: Path, system: str) -> None:
     processes = [start(saved, system, value) for value in (1, 2)]
     try:
@@ -787,6 +793,7 @@ def test_the_reader_is_one_of_its_moment(saved: Path) -> None:
         assert read(folder) == (3, 3.0)
 
 
+@pytest.mark.slow
 def test_signals_are_not_needed_to_clean_up(tmp_path: Path) -> None:
     process = start(tmp_path / "m", "exchange")
     process.send_signal(signal.SIGINT)
