@@ -1,4 +1,4 @@
-"""Similarity Encoders: embeddings that reproduce pairwise relations, for known and new points."""
+"""Similarity Encoders: embeddings that reproduce pairwise relations and extend to new points."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["ModelError", "SimEcNetwork", "SimilarityEncoder", "SparseTargets", "
 
 deprecated_modules({"simec.targets": "simec.data.targets"})
 
-# similarities and spectral methods need no PyTorch
+# similarities and spectral methods do not need PyTorch
 __getattr__ = needing_torch(
     __name__,
     {

@@ -1,4 +1,4 @@
-"""Similarity Encoders: embeddings that reproduce pairwise relations, for known and new points."""
+"""Similarity Encoders: embeddings that reproduce pairwise relations and extend to new points."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import logging
 import math
 import time
 import zlib
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from numbers import Integral
 from typing import Any, Literal, TypeVar
@@ -65,76 +65,80 @@ TRAINING, TRAINING_ARRAYS = "training.json", "training.safetensors"  # of checkp
 
 
 class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Embeddings whose products with a last layer, or with each other, reproduce given relations.
+    """Learn embeddings of feature vectors that reproduce a given matrix of relations.
 
-    A network maps features x to an embedding y = f'(x), and ``y W_l`` approximates the row of
-    the target matrix S that belongs to x (Fig. 2.1). With ``symmetric > 0``, products of
-    embeddings do so too: ``S ≈ Y Yᵀ``.
+    A network maps features x to an embedding y, and ``y W_l`` approximates the corresponding row
+    of the target matrix S (Fig. 2.1 of the thesis). With ``symmetric > 0``, products of
+    embeddings also approximate S: ``S ≈ Y Yᵀ``.
 
     Parameters
     ----------
     n_components : int
-        Length d of embeddings.
+        Dimension d of the embeddings.
     hidden_layers : sequence of int
-        Number of units of each hidden layer of the embedding network; empty for a linear one.
+        Sizes of the hidden layers; empty for a linear encoder.
     activation : {"tanh", "relu", "gelu", "elu", "softplus", "sigmoid"}
-        Of hidden layers. Embeddings have none.
+        Activation function of the hidden layers. The embedding layer is linear.
     network : torch.nn.Module, optional
-        A custom embedding network, which maps a batch of shape (b, ...) to (b, d). It is copied.
+        A custom embedding network that maps a batch of shape (b, ...) to embeddings of shape
+        (b, d). The encoder trains a copy of it.
     bias : bool
         Whether the layers of the embedding network have biases.
     target_activation : {"sigmoid"} or (low, high), optional
-        Bounds predictions to (0, 1), or to another range.
+        Output activation: bounds predictions to (0, 1), or to (low, high).
     loss : {"mse", "mae", "huber", "bce"} or callable
-        Error of each observed target; "bce" needs ``target_activation="sigmoid"``. A callable
-        takes predictions and targets, and returns the error of each.
+        Loss, averaged over observed targets; "bce" needs ``target_activation="sigmoid"``. A
+        callable takes predictions and targets and returns the loss of each target.
     symmetric : float
-        Weight of the mean of ``(S[:n, :n] - W_lᵀ W_l)²``.
+        Weight of the penalty ``(S[:n, :n] - W_lᵀ W_l)²``, averaged over its entries.
     orthogonal : float
-        Weight of the mean of ``(W_l W_lᵀ)²`` off the diagonal.
+        Weight of the mean of ``(W_l W_lᵀ)²``, with the diagonal set to zero.
     l2 : float
         Weight of the sum of squared weights. The closed form for targets without missing entries
-        penalizes ``W₁ W_l`` as a whole instead.
+        penalizes the product ``W₁ W_l`` instead.
     l2_by_count : float
-        For ``solver="exact"`` and targets with missing entries: the penalty on the weights of a
-        column of S, and of a row of the identity, is multiplied by (its number of observed
-        targets / their mean) to this power. 0 penalizes all alike; 1 is the choice of Zhou et al.
-        (2008).
+        Exponent p of a penalty that depends on the number of observed targets, for
+        ``solver="exact"`` and targets with missing entries: `l2` is multiplied by
+        (number / mean number)^p for each column of S and, if X is None, for each row. 0 applies
+        the same penalty to all; 1 is the weighting of Zhou et al. (2008).
     n_targets : int, optional
-        Number of columns of S to use, from the first one on; all by default.
+        Use only the first `n_targets` columns of S.
     init : {"spectral", "random"}
-        Initial weights: from a decomposition of S, or random.
+        Initial weights: from a spectral decomposition of S, or random.
     solver : {"auto", "exact", "variational", "adam"}
-        "exact" is the closed form for linear networks and squared errors. "auto" starts from it
-        where it exists and continues with Adam; for deep networks, the last two layers are
-        finally set by a closed form, if that lowers the loss. "adam" starts from `init` and uses
-        Adam alone. "variational" is for X=None and targets with missing entries: it estimates the
-        penalty on weights itself and needs no `l2` (see `simec.solvers.variational`).
+        - "exact": the closed form, for linear encoders and squared errors.
+        - "auto": Adam, starting from the closed form where it exists. For deep networks, the last
+          two layers are set by a closed form at the end if that lowers the loss.
+        - "adam": Adam only, starting from `init`.
+        - "variational": variational Bayes, for X=None and targets with missing entries. It
+          estimates the L2 penalty itself and ignores `l2` (see `simec.solvers.variational`).
     decoder : bool or float
-        Whether to train a mirrored network that maps embeddings back to features; a number is
-        the weight of the mean of its squared errors.
+        Whether to also train a mirrored network that reconstructs features from embeddings. A
+        number is the weight of its mean squared error.
     batch_size : int
+        Number of rows in a batch.
     max_iter : int
         Maximum number of epochs.
     learning_rate : float
-        Of Adam. It is halved when the loss stalls.
+        Initial learning rate of Adam. It is halved when the loss stalls.
     early_stopping : bool
-        Hold out some rows (without features: some entries of S), and keep the weights that fit
-        them best.
+        Hold out some rows (if X is None: some entries of S), and keep the weights with the lowest
+        validation error.
     validation_fraction : float
-        Fraction that is held out.
+        Fraction of the rows or entries that is held out.
     n_iter_no_change : int
-        Training ends after this number of epochs without progress.
+        Stop after this number of epochs without progress.
     tol : float
-        An epoch, or an iteration of a closed form with missing entries, is progress if it lowers
-        the loss by more than this fraction.
+        Relative tolerance: an epoch, or an iteration of a closed form with missing entries, makes
+        progress if it lowers the loss by more than this fraction.
     warm_start : bool
-        Whether `fit` continues from the present weights.
+        Whether `fit` continues from the current weights.
     mixed_precision : bool or "auto"
-        Whether products are computed in bfloat16; "auto": on a GPU.
+        Whether matrix products are computed in bfloat16. "auto": only on a GPU.
     device : str or torch.device
-        "auto" is the GPU if there is one.
+        "auto" selects the GPU if there is one.
     random_state : int, RandomState or None
+        Seed of the initial weights, held-out rows or entries, and batches.
     verbose : bool
         Show a progress bar with the loss, rows per second and the remaining time.
 
@@ -148,13 +152,14 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     n_iter_ : int
         Number of epochs of the last fit; 1 for a closed form.
     loss_curve_, validation_curve_ : list of float
-        Objective in each epoch, and mean error of the held-out targets.
+        Training objective and validation error of each epoch.
     best_loss_ : float
-        Loss of the weights that were kept: of the held-out targets, or the objective if nothing
-        was held out.
+        Validation error of the weights that were kept, or their training objective if nothing was
+        held out.
     n_features_in_ : int
+        Number of features; the number of rows of S if X was None.
     feature_names_in_ : array of str
-        If features had names.
+        Names of the features, if X was a data frame.
 
     References
     ----------
@@ -234,7 +239,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.random_state = random_state
         self.verbose = verbose
 
-    # Learning
+    # Training
 
     def fit(
         self: Self,
@@ -249,62 +254,73 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         checkpoint_epochs: int | None = None,
         resume_from: StrPath | None = None,
     ) -> Self:
-        """Learn embeddings.
+        """Fit the encoder.
+
+        An error that is raised before training begins leaves the encoder unchanged.
 
         Parameters
         ----------
         X : array or CSR matrix of shape (m, D), tensor, or Dataset; or None
             Features; an array of shape (m, ...) for a custom `network`. None stands for the
-            identity: S alone is factorized. A Dataset contains features, or pairs of features
-            and targets.
+            identity matrix: S is factorized without features. A Dataset contains features, or
+            pairs of features and targets.
         S : array of shape (m, n) or (m, n, k), sparse matrix, tensor, callable, or Targets
             Targets: similarities or other relations, of k kinds. NaN entries, and entries that a
-            sparse matrix does not store, are missing. A callable takes row numbers, of shape
-            (b,), and returns their targets, of shape (b, n). A vector is one column.
-            `simec.SparseTargets` have weights of errors.
+            sparse matrix does not store, are missing. A callable takes an array of row numbers of
+            shape (b,) and returns the targets of these rows, of shape (b, n). A vector is treated
+            as a single column. `simec.SparseTargets` adds weights of errors.
         mask : bool array of the shape of S, optional
             True where S is observed.
         last_layer : array of shape (d, n) or (d, n, k), optional
-            A fixed W_l, such as the embeddings of other points in the same space; see
-            `fit_columns`.
+            A fixed W_l, such as the transposed embeddings of other points; see `fit_columns`.
         callbacks : callable, object with ``on_epoch_end``, or iterable of these
-            Each is called with the encoder after each epoch, with the weights and losses of that
-            epoch. Training stops if one returns True; the best weights are kept. Closed forms
-            call them once, at the end.
+            Called with the encoder after each epoch; its weights and losses are those of that
+            epoch. Training stops if a callback returns True; the best weights are kept. Closed
+            forms call them once, at the end.
         checkpoint : path, optional
-            Folder to save the encoder to, every `checkpoint_minutes` and every
-            `checkpoint_epochs` (after an epoch), when training is interrupted (Ctrl-C) and at the
-            end. It is a model like any other.
+            Folder to save the encoder to: periodically during training, when it is interrupted
+            (Ctrl-C), and at the end. `load` reads it like any saved encoder.
         checkpoint_minutes : float
+            Minutes between checkpoints, which are saved at the end of an epoch.
         checkpoint_epochs : int, optional
+            Number of epochs between checkpoints, in addition to those by time.
         resume_from : path, optional
-            A checkpoint of an interrupted run on the same data, to continue: the encoder's
-            weights and parameters (except `network`, custom losses, `device` and `verbose`) are
-            replaced by those of the checkpoint. The result is that of a run without interruption,
-            bit for bit on the same machine.
+            Continue an interrupted run from its checkpoint, on the same data. The checkpoint's
+            parameters, weights and fixed last layer replace those of the encoder, except `device`
+            and `verbose`; a custom network or loss must be set on the encoder. On the same
+            machine, the result is bit-identical to that of an uninterrupted run.
 
         Raises
         ------
         ValueError
             If parameters are out of range, shapes do not match, X has NaN, S is not symmetric
-            with ``symmetric > 0``, or the data are not those of the interrupted run.
+            with ``symmetric > 0``, or `resume_from` belongs to a run on other data.
         ModelError, FileNotFoundError
             If `resume_from` cannot be read.
         OSError
             If `checkpoint` cannot be written.
         KeyboardInterrupt
-            After Ctrl-C; the encoder has the best weights so far, and the checkpoint the state
-            after the last finished epoch.
+            On Ctrl-C. The encoder then has the best weights so far, and the checkpoint has the
+            state after the last complete epoch.
 
         Warns
         -----
         UserWarning
-            If a row or column of S has no observed entry, all of S is equal, or `n_components`
-            exceeds the possible rank of predictions.
+            If a row or column of S has no observed entry, S is constant, or `n_components`
+            exceeds the maximum rank of the predictions.
         ConvergenceWarning
             If the loss is still falling after `max_iter` epochs, or training diverges.
         """
         run = _Run(callbacks, checkpoint, checkpoint_minutes, checkpoint_epochs)
+        with _unchanged_if_refused(self, run):
+            self._fit(X, S, mask, last_layer, run, resume_from)
+        if checkpoint is not None:
+            self.save(checkpoint)
+        return self
+
+    def _fit(
+        self, X: Any, S: Any, mask: Any, last_layer: Any, run: _Run, resume_from: StrPath | None
+    ) -> None:
         if resume_from is not None:
             run.resumed = self._resume(resume_from)
         _check_parameters(self)
@@ -315,11 +331,12 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if self.symmetric:
             check_symmetric(targets)
         layout = self._layout_of(inputs, targets, S)
-        # closed forms do not start from the present weights
+        # closed forms do not start from the current weights
         closed = self.solver in ("exact", "variational")
-        go_on = self.warm_start and hasattr(self, "module_") and not closed and not run.resumed
+        warm = self.warm_start and hasattr(self, "module_") and not closed and not run.resumed
         run.identify(seed, inputs, targets, layout)
-        if go_on:
+        targets, rows, validation = self._hold_out(targets, seed, entries=inputs is None)
+        if warm:
             self._check_same(layout)
         else:
             self._warn_of_rank(layout, len(targets))
@@ -328,46 +345,44 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 self._check_network(inputs)
         if last_layer is not None:
             self._fix_last_layer(last_layer)
-        targets, rows, validation = self._hold_out(targets, seed, entries=inputs is None)
         inputs = self._identity(None) if inputs is None else inputs
         if closed:
             self._initialize(inputs, targets, rows, fixed=last_layer is not None)
             self.best_loss_ = self._objective().evaluate(self.module_, inputs, targets, rows)
             self.n_iter_ = 1
+            run.training = True
             run.notify(self)
         else:
-            self._train(inputs, targets, rows, validation, seed, run, go_on=go_on)
-        if checkpoint is not None:
-            self.save(checkpoint)
+            self._train(inputs, targets, rows, validation, seed, run, warm=warm)
         logger.info(
             "fitted %d rows and %d targets in %.1f s: loss %.6g", len(rows),
             math.prod(layout.targets), time.perf_counter() - began, self.best_loss_,
         )  # fmt: skip
-        return self
 
     def partial_fit(self: Self, X: Any, S: Any = None, *, mask: Any = None) -> Self:
-        """Train for one epoch on more rows, from the present weights.
+        """Train for one epoch on a set of rows, starting from the current weights.
 
         Parameters
         ----------
         X, S, mask
-            As for `fit`; S always has the same columns. For an encoder without features X is
-            None for all rows, or an array of row numbers.
+            As for `fit`; S must have the same columns in every call. For an encoder without
+            features, X is None for all rows, or an array of row numbers.
         """
-        _check_parameters(self)
-        new = not hasattr(self, "module_")
-        seed, inputs, targets = self._read(X, S, mask, reset=new)
-        if self.symmetric:
-            check_symmetric(targets)
-        rows = torch.arange(len(targets))
-        if new:
-            layout = self._layout_of(inputs, targets, S)
-            self._warn_of_rank(layout, len(targets))
-            self._build(layout, seed)
-        self._check_targets(targets)
-        inputs = self._identity(None) if inputs is None else inputs
-        if new:
-            self._initialize(inputs, targets, rows, fixed=False)
+        with _unchanged_if_refused(self):
+            _check_parameters(self)
+            new = not hasattr(self, "module_")
+            seed, inputs, targets = self._read(X, S, mask, reset=new)
+            if self.symmetric:
+                check_symmetric(targets)
+            rows = torch.arange(len(targets))
+            if new:
+                layout = self._layout_of(inputs, targets, S)
+                self._warn_of_rank(layout, len(targets))
+                self._build(layout, seed)
+            self._check_targets(targets)
+            inputs = self._identity(None) if inputs is None else inputs
+            if new:
+                self._initialize(inputs, targets, rows, fixed=False)
         if not hasattr(self, "_trainer"):
             self._trainer = self._new_trainer(seed)
         history = self._trainer.fit(inputs, targets, rows, epochs=1)
@@ -377,49 +392,53 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return self
 
     def fit_columns(self, X2: Any, S: Any, X: Any = None, **parameters: Any) -> SimilarityEncoder:
-        """Learn to embed what the columns of S stand for, in the space of this encoder.
+        """Fit a second encoder that embeds the columns of S in the space of this encoder.
 
-        A second encoder is trained on Sᵀ with the embeddings of X as its last layer, so that
-        ``transform(X) @ second.transform(X2).T`` approximates S (2.2).
+        It is trained on Sᵀ with the embeddings of X as its fixed last layer, so that
+        ``transform(X) @ second.transform(X2).T`` approximates S (thesis, Sec. 2.2).
 
         Parameters
         ----------
         X2 : array or CSR matrix of shape (n, P)
             Features of the columns.
         S : array, tensor or sparse matrix of shape (m, n)
+            Targets, as for `fit`.
         X : array or CSR matrix of shape (m, D), or None
             Features of the rows.
         **parameters
-            Parameters of the second encoder that differ from those of this one, such as its
-            network.
+            Parameters of the second encoder; the others are those of this one, except
+            ``symmetric=0``, ``n_targets=None`` and ``network=None``.
 
         Returns
         -------
         SimilarityEncoder
+            The second encoder, fitted.
         """
-        given = {**self.get_params(deep=False), "symmetric": 0.0, "n_targets": None, **parameters}
-        if self.network is not None and "network" not in parameters:
-            given["network"] = None
+        second = {
+            **self.get_params(deep=False),
+            "symmetric": 0.0, "n_targets": None, "network": None, **parameters,
+        }  # fmt: skip
         if not hasattr(S, "T") or getattr(S, "ndim", 2) != 2:
             raise ValueError(
                 f"S must be a matrix, because its transpose is used, got {type(S).__name__}"
             )
-        return type(self)(**given).fit(X2, S.T, last_layer=self._embed(X).T)
+        return type(self)(**second).fit(X2, S.T, last_layer=self._embed(X).T)
 
     def fit_second(self, X2: Any, S: Any, X: Any = None, **parameters: Any) -> SimilarityEncoder:
         """Deprecated: use `fit_columns`."""
         warn("fit_second is deprecated, use fit_columns", DeprecationWarning)
         return self.fit_columns(X2, S, X, **parameters)
 
-    # Applying
+    # Predictions
 
     def transform(self, X: Any) -> FloatArray:
-        """Embed points.
+        """Compute embeddings.
 
         Parameters
         ----------
         X : array or CSR matrix of shape (m, D), tensor, or Dataset
-            For an encoder without features: None for all rows of S, or an array of row numbers.
+            Features. For an encoder without features: None for all rows of S, or an array of row
+            numbers.
 
         Returns
         -------
@@ -429,6 +448,10 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def predict(self, X: Any = None) -> FloatArray:
         """Predict targets, ``Y W_l``.
+
+        Parameters
+        ----------
+        X : as for `transform`
 
         Returns
         -------
@@ -443,7 +466,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Parameters
         ----------
         X1, X2 : as for `transform`
-            Without X2, similarities of the points of X1 to each other.
+            If X2 is None, the similarities between the rows of X1 are computed.
 
         Returns
         -------
@@ -456,7 +479,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return similarities
 
     def inverse_transform(self, Y: Any) -> FloatArray:
-        """Reconstruct features from embeddings, by the decoder.
+        """Reconstruct features from embeddings with the decoder.
 
         Parameters
         ----------
@@ -469,7 +492,9 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Raises
         ------
         RuntimeError
-            If there is no decoder.
+            If the encoder was fitted without a decoder.
+        ValueError
+            If Y has a different shape.
         """
         decoder = self._fitted().decoder
         if decoder is None:
@@ -482,7 +507,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             return np.asarray(decoder(torch.tensor(Y, device=device)).cpu().numpy())
 
     def score(self, X: Any, S: Any = None, *, mask: Any = None) -> float:
-        """Fraction of the variance of observed targets that predictions explain (R²).
+        """Return the coefficient of determination (R²) of the predictions of observed targets.
 
         Parameters
         ----------
@@ -492,7 +517,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Returns
         -------
         float
-            1 at best; 0 for a constant prediction of the mean of S.
+            At most 1; 0 if every prediction is the mean of S.
         """
         module = self._fitted()
         _, inputs, targets = self._read(X, S, mask, reset=False)
@@ -513,7 +538,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return 1 - errors / variance if variance > 0 else float(errors == 0)
 
     def inputs(self, X: Any) -> Inputs:
-        """Check features as `transform` does, and make them available in batches.
+        """Check features as `transform` does, and return them as batches.
 
         Parameters
         ----------
@@ -532,12 +557,12 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     # On disk
 
     def save(self, path: StrPath) -> None:
-        """Write a folder of safetensors and JSON, whole or not at all.
+        """Save the encoder to a folder (safetensors and JSON), completely or not at all.
 
         Parameters
         ----------
         path : str or path
-            An existing encoder is replaced.
+            Folder. An encoder that was saved there is replaced.
 
         Raises
         ------
@@ -560,28 +585,29 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         device: str | torch.device | None = None,
         verify: bool = False,
     ) -> Self:
-        """Read a folder written by `save`.
+        """Load an encoder from a folder written by `save`.
 
         Parameters
         ----------
         path : str or path
+            Folder.
         network : torch.nn.Module, optional
-            The custom embedding network: a file has its weights only.
+            The custom embedding network, if there was one: only its weights are saved.
         loss : callable, optional
-            The custom loss.
+            The custom loss, if there was one.
         device : str or torch.device, optional
-            Another one than that of the saved encoder.
+            Replaces the device parameter of the saved encoder.
         verify : bool
             Verify the checksums of all files, not only of those that are read.
 
         Raises
         ------
         FileNotFoundError
-            If there is no such folder.
+            If the folder does not exist.
         ModelError
-            If it holds no encoder, or a damaged one, or one of a newer version.
+            If the folder is not a saved encoder, is damaged, or was saved by a newer version.
         ValueError
-            If the network or loss was a custom one, and is not passed.
+            If the saved encoder has a custom network or loss that is not passed.
         """
         with open_folder(
             path, KIND, FORMAT_VERSION, verify=verify, what="Similarity Encoder"
@@ -589,7 +615,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             return cls.read_from(folder, network=network, loss=loss, device=device)
 
     def write_to(self, folder: FolderWriter) -> None:
-        """Write the files of `save` to a folder, such as one within another model's.
+        """Write the encoder to an open folder, such as a subfolder of another model.
 
         Parameters
         ----------
@@ -608,7 +634,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         loss: Callable[..., Any] | None = None,
         device: str | torch.device | None = None,
     ) -> Self:
-        """Read the files of `write_to`.
+        """Read an encoder written by `write_to`.
 
         Parameters
         ----------
@@ -628,7 +654,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             raise folder.damaged(str(error)) from error
 
     def _config(self) -> dict[str, Any]:
-        """Everything but weights, as plain data."""
+        """Return parameters, layout and training history as plain data."""
         parameters = self.get_params(deep=False)
         parameters["network"] = self.network is not None
         if callable(self.loss):
@@ -656,9 +682,9 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         loss: Any,
         device: str | torch.device | None,
     ) -> Self:
-        """Make an encoder of a configuration and weights that were saved."""
-        parts = ("parameters", "layout")
-        if not isinstance(config, dict) or not all(isinstance(config.get(p), dict) for p in parts):
+        """Create an encoder from a saved configuration and weights."""
+        keys = ("parameters", "layout")
+        if not isinstance(config, dict) or not all(isinstance(config.get(k), dict) for k in keys):
             raise _InvalidState(f"{CONFIG} has no parameters or layout")
         parameters = config["parameters"]
         parameters = {**cls().get_params(), "network": False, **parameters}
@@ -701,7 +727,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 raise _InvalidState(f"{name} has values that are not finite")
         return encoder
 
-    # Steps of learning
+    # Steps of training
 
     def _read(
         self, X: Any, S: Any, mask: Any, *, reset: bool
@@ -729,13 +755,13 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     @staticmethod
     def _layout_of(inputs: Inputs | None, targets: Targets, S: Any) -> Layout:
         ndim = np.ndim(S) if isinstance(S, (list, tuple)) else len(getattr(S, "shape", ()))
-        vector = ndim == 1 and not isinstance(S, Targets)  # whose shape is that of a row
+        vector = ndim == 1 and not isinstance(S, Targets)  # the shape of Targets is that of a row
         if inputs is None:
             return Layout("identity", len(targets), targets.shape, vector)
         return Layout(inputs.kind, inputs.n_features, targets.shape, vector)
 
     def _warn_of_rank(self, layout: Layout, n_rows: int) -> None:
-        """Warn if embeddings have more components than the rank of predictions."""
+        """Warn if there are more components than the maximum rank of predictions."""
         bounds = {"rows of S": n_rows, "targets": math.prod(layout.targets)}
         linear = self.network is None and not len(self.hidden_layers)
         if linear and layout.inputs != "identity":
@@ -745,11 +771,11 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if self.n_components > bounds[name]:
             warn(
                 f"n_components={self.n_components} is more than the number of {name}, "
-                f"{bounds[name]}: predictions have no higher rank, and more components add nothing"
+                f"{bounds[name]}: more components cannot increase the rank of predictions"
             )
 
     def _build(self, layout: Layout, seed: int) -> None:
-        """Make a new network, without a history."""
+        """Build a new network and reset the training history."""
         self.layout_ = layout
         self.n_features_in_ = layout.n_features
         self.module_ = build(
@@ -763,7 +789,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.__dict__.pop("_trainer", None)
 
     def _check_same(self, layout: Layout) -> None:
-        """Raise ValueError if `warm_start` cannot continue with the present network."""
+        """Raise ValueError if `warm_start` cannot continue with the current network."""
         old = self.layout_
         size = tuple(self.module_.last.weight.shape)
         needed = (self.n_components, *layout.targets)
@@ -774,7 +800,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         ):
             if before != now:
                 raise ValueError(
-                    f"warm_start=True continues with the present network, but its {name} "
+                    f"warm_start=True continues with the current network, but its {name} "
                     f"were {before}, and now are {now}: use warm_start=False"
                 )
 
@@ -810,21 +836,21 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def _hold_out(
         self, targets: Targets, seed: int, *, entries: bool
     ) -> tuple[Targets, Tensor, tuple[Targets, Tensor] | None]:
-        """Targets and rows for training, and those for validation."""
+        """Return targets and rows for training, and those for validation."""
         rows = torch.arange(len(targets))
         if not self.early_stopping:
             return targets, rows, None
         if entries:
             random = np.random.default_rng(seed)
-            kept, held = targets.hold_out(
+            training, validation = targets.hold_out(
                 self.validation_fraction, random, symmetric=bool(self.symmetric)
             )
-            return kept, rows, (held, rows)
-        kept_rows, held_rows = split_rows(len(targets), self.validation_fraction, seed)
-        return targets, kept_rows, (targets, held_rows)
+            return training, rows, (validation, rows)
+        training_rows, validation_rows = split_rows(len(targets), self.validation_fraction, seed)
+        return targets, training_rows, (targets, validation_rows)
 
     def _initialize(self, inputs: Inputs, targets: Targets, rows: Tensor, *, fixed: bool) -> bool:
-        """Set the initial weights; return whether predictions approximate the targets."""
+        """Set the initial weights; return whether predictions now approximate the targets."""
         began = time.perf_counter()
         initializer = Initializer(
             self.module_, inputs, targets, rows, self._objective(), fixed=fixed, tol=self.tol
@@ -836,12 +862,12 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             initializer.set_optimum()
             if initializer.ignored_missing and self.solver == "exact":
                 raise ValueError(
-                    "solver='exact' needs targets in memory if some are missing: use an array or a "
-                    "sparse matrix, or solver='auto'"
+                    "solver='exact' needs targets in memory if some are missing: pass S as an "
+                    "array or a sparse matrix, or use solver='auto'"
                 )
         else:
             approximate = self.init == "spectral" and initializer.set_spectral()
-        logger.info("initial weights in %.1f s", time.perf_counter() - began)
+        logger.info("initialized weights in %.1f s", time.perf_counter() - began)
         return approximate
 
     def _train(
@@ -853,12 +879,12 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         seed: int,
         run: _Run,
         *,
-        go_on: bool,
+        warm: bool,
     ) -> None:
-        """Train from initial or present weights, and set the last layers by least squares."""
+        """Train from initial or current weights, and finally set the last layers in closed form."""
         last, objective = self.module_.last, self._objective()
         fixed = not last.weight.requires_grad
-        # "adam" is Adam alone, and the start of a linear network is an optimum already
+        # solver="adam" is Adam only; a linear network starts from the optimum
         deep = self.solver == "auto" and not is_linear(self.module_.encoder)
         basis = find_basis(targets, rows, last, objective) if deep else None
         projected = targets if basis is None else basis.project(targets, self.device_)
@@ -867,7 +893,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         original = last.weight
         with nullcontext() if basis is None else basis.in_place(last):
             resumed = run.resumed
-            started = go_on or (
+            started = warm or (
                 resumed is None and self._initialize(inputs, projected, rows, fixed=fixed)
             )
             self._trainer = trainer = self._new_trainer(seed)
@@ -902,6 +928,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                         run.save()
                 return stop
 
+            run.training = True
             try:
                 trainer.fit(
                     inputs, projected, rows, validation, started=started, finish=finish,
@@ -914,7 +941,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             finally:
                 self._set_history(trainer.history)
         if basis is not None:
-            # its optimizer has the state of a projected last layer
+            # the state of its optimizer is that of a projected last layer
             del self._trainer
 
     def _set_history(self, history: History) -> None:
@@ -922,12 +949,12 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.best_loss_, self.n_iter_ = history.best_loss, max(1, len(history.losses))
 
     def _resume(self, path: StrPath) -> _Resumed:
-        """Read a checkpoint, and take its parameters."""
+        """Read a checkpoint and replace the parameters by those of its run."""
         with open_folder(path, KIND, FORMAT_VERSION, what="Similarity Encoder") as folder:
             if TRAINING not in folder.names:
                 raise ValueError(
-                    f"{folder.path} is a model, but not a checkpoint of an interrupted run: load "
-                    "it, and use warm_start=True to continue training"
+                    f"{folder.path} is a model, but not a checkpoint of an interrupted run: to "
+                    "continue training, load it and fit it with warm_start=True"
                 )
             loss = self.loss if callable(self.loss) else None
             saved = self.read_from(folder, network=self.network, loss=loss, device=self.device)
@@ -941,9 +968,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             except (LookupError, TypeError, ValueError) as error:
                 raise folder.damaged(str(error), TRAINING) from error
         parameters = saved.get_params(deep=False)
-        for name in ("network", "loss", "device", "verbose"):
-            if name != "loss" or loss is not None:
-                del parameters[name]
+        del parameters["device"], parameters["verbose"]
         if parameters["random_state"] is None:
             del parameters["random_state"]
         self.set_params(**parameters)
@@ -997,7 +1022,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return tags
 
     def __getstate__(self) -> dict[str, Any]:
-        # the optimizer's state is for `partial_fit` in the same process
+        # the optimizer's state is only kept for `partial_fit` in the same process
         state = dict(super().__getstate__())
         state.pop("_trainer", None)
         return state
@@ -1005,18 +1030,18 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
 @dataclass
 class _Resumed:
-    """A checkpoint that was read."""
+    """State of an interrupted run, read from its checkpoint."""
 
     folder: FolderReader
     layout: Layout
     seed: int
     fingerprint: int
-    last_layer: FloatArray | None  # if it is fixed
+    last_layer: FloatArray | None  # set if the last layer is fixed
     numbers: dict[str, Any]
     arrays: dict[str, Any]
 
     def restore(self, trainer: Trainer) -> None:
-        """Give a trainer the state of the run."""
+        """Set the state of a trainer to that of the interrupted run."""
         try:
             trainer.restore(self.numbers, self.arrays)
         except (LookupError, TypeError, ValueError, RuntimeError) as error:
@@ -1024,7 +1049,7 @@ class _Resumed:
 
 
 class _Run:
-    """Callbacks and checkpoints of one call of `fit`.
+    """Callbacks and checkpoints of one call to `fit`.
 
     Attributes
     ----------
@@ -1032,6 +1057,8 @@ class _Run:
     resumed : _Resumed or None
     snapshot : tuple or None
         Configuration, best weights, and the state of training: plain data and arrays.
+    training : bool
+        Whether training has begun; errors restore the encoder before then.
     """
 
     def __init__(
@@ -1045,16 +1072,17 @@ class _Run:
         self.checkpoint = checkpoint
         self.resumed: _Resumed | None = None
         self.snapshot: tuple[dict[str, Any], ...] | None = None
+        self.training = False
         self._identity: dict[str, Any] = {}
         self._saved_at = time.monotonic()
 
     def identify(self, seed: int, inputs: Inputs | None, targets: Targets, layout: Layout) -> None:
-        """Note what identifies the run, and compare it with the run that is resumed.
+        """Compute the run's seed and data fingerprint; compare it with the run to resume.
 
         Raises
         ------
         ValueError
-            If the data are others.
+            If the data differ.
         """
         if self.checkpoint is None and self.resumed is None:
             return
@@ -1064,7 +1092,8 @@ class _Run:
             return
         if (self.resumed.layout, self.resumed.fingerprint) != (layout, fingerprint):
             raise ValueError(
-                "resume_from needs the data of the interrupted run, but X or S differ from them"
+                "resume_from needs the data of the interrupted run, but X or S differ: pass the "
+                "same data, or fit without resume_from"
             )
 
     def notify(self, encoder: SimilarityEncoder) -> bool:
@@ -1072,7 +1101,7 @@ class _Run:
         return self._notify is not None and self._notify(encoder)
 
     def is_due(self, epoch: int) -> bool:
-        """Whether a checkpoint is to be saved after an epoch."""
+        """Whether a checkpoint must be saved after this epoch."""
         after_epochs = self._epochs is not None and epoch % self._epochs == 0
         return after_epochs or time.monotonic() - self._saved_at >= self._seconds
 
@@ -1088,11 +1117,11 @@ class _Run:
             folder.write_json(TRAINING, {**self._identity, **state})
             folder.write_arrays(TRAINING_ARRAYS, arrays)
         self._saved_at = time.monotonic()
-        logger.info("checkpoint saved in %.1f s", self._saved_at - began)
+        logger.info("saved checkpoint in %.1f s", self._saved_at - began)
 
 
 def _fingerprint(inputs: Inputs | None, targets: Targets) -> int:
-    """A checksum of the number of rows, and of some rows that are in memory."""
+    """Checksum of the number of rows and of a sample of rows, as far as they are in memory."""
     n_rows = len(targets)
     rows = torch.linspace(0, n_rows - 1, min(n_rows, 64), dtype=torch.float64).long()
     checksum = zlib.crc32(str(n_rows).encode())
@@ -1107,12 +1136,29 @@ def _fingerprint(inputs: Inputs | None, targets: Targets) -> int:
     return checksum
 
 
+@contextmanager
+def _unchanged_if_refused(encoder: SimilarityEncoder, run: _Run | None = None) -> Iterator[None]:
+    """Restore an encoder's attributes if an exception is raised before training begins."""
+    before, random_state = dict(vars(encoder)), encoder.random_state
+    generator = random_state if isinstance(random_state, np.random.RandomState) else None
+    position = None if generator is None else generator.get_state()
+    try:
+        yield
+    except Exception:
+        if run is None or not run.training:
+            vars(encoder).clear()
+            vars(encoder).update(before)
+            if generator is not None and position is not None:
+                generator.set_state(position)
+        raise
+
+
 class _InvalidState(Exception):
-    """What was saved does not make an encoder."""
+    """The saved configuration or weights do not describe a valid encoder."""
 
 
 def _check_parameters(encoder: SimilarityEncoder) -> None:
-    """Raise ValueError or TypeError if a parameter is out of range or of a wrong type."""
+    """Raise ValueError or TypeError if a parameter is out of range or has the wrong type."""
     e = encoder
     for name in ("n_components", "batch_size", "max_iter", "n_iter_no_change"):
         check_integer(name, getattr(e, name), 1)
@@ -1124,7 +1170,7 @@ def _check_parameters(encoder: SimilarityEncoder) -> None:
             f"hidden_layers must be a sequence of sizes, such as (100,), got {layers!r}"
         )
     for size in layers:
-        check_integer("a size in hidden_layers", size, 1)
+        check_integer("each size in hidden_layers", size, 1)
     for name in ("symmetric", "orthogonal", "l2", "l2_by_count", "tol", "decoder"):
         value = getattr(e, name)
         check_number(name, float(value) if isinstance(value, (bool, np.bool_)) else value, 0)
@@ -1147,7 +1193,7 @@ def _check_parameters(encoder: SimilarityEncoder) -> None:
             )
         if len(layers):
             raise ValueError(
-                "hidden_layers are those of the built-in network: omit them or the custom network"
+                "hidden_layers cannot be combined with a custom network: set only one of them"
             )
     _check_loss(e.loss, e.target_activation)
     linear = e.network is None and not len(layers)
@@ -1155,7 +1201,7 @@ def _check_parameters(encoder: SimilarityEncoder) -> None:
     if closed and not (linear and e.loss == "mse" and not e.decoder):
         raise ValueError(
             f"solver={e.solver!r} needs a linear network (hidden_layers=(), network=None), "
-            "loss='mse' and decoder=False: use solver='auto'"
+            "loss='mse' and decoder=False: change them or use solver='auto'"
         )
     if e.l2_by_count and e.solver != "exact":
         raise ValueError(
@@ -1167,7 +1213,7 @@ def _check_parameters(encoder: SimilarityEncoder) -> None:
 def _check_loss(loss: Loss, activation: TargetActivation) -> None:
     if not callable(loss) and loss not in LOSSES:
         names = ", ".join(map(repr, LOSSES))
-        raise ValueError(f"loss must be one of {names}, or a function, got {loss!r}")
+        raise ValueError(f"loss must be one of {names}, or a callable, got {loss!r}")
     if activation is not None and not (isinstance(activation, str) and activation == "sigmoid"):
         try:
             low, high = (float(bound) for bound in activation)

@@ -1,4 +1,4 @@
-"""Names that are imported on first use, because they need PyTorch."""
+"""Lazy import of names that need PyTorch."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ def needing_torch(package: str, modules: Mapping[str, str]) -> Callable[[str], A
     Parameters
     ----------
     package : str
-        Its name.
+        Name of the package.
     modules : mapping from str to str
-        Names, and the modules of the package that define them.
+        Maps each lazy name to the module, relative to the package, that defines it.
 
     Returns
     -------
     callable
-        It raises an ImportError that says what to install if PyTorch is missing.
+        Raises ImportError with an installation hint if PyTorch is missing.
     """
 
-    def find(name: str) -> Any:
+    def getattr_lazily(name: str) -> Any:
         if name not in modules:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         try:
@@ -36,4 +36,4 @@ def needing_torch(package: str, modules: Mapping[str, str]) -> Callable[[str], A
             ) from error
         return getattr(module, name)
 
-    return find
+    return getattr_lazily

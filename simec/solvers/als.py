@@ -1,8 +1,8 @@
-"""Least squares on the observed targets, for embeddings that are linear in some features.
+"""Alternating least squares on observed targets, for embeddings that are linear in the features.
 
-W_l is solved for with embeddings fixed, then W₁ with W_l fixed, and so on: each step is a ridge
-regression on the observed targets, and none raises the error. With the identity for features
-this is alternating least squares (Zhou et al., 2008).
+W₁ and W_l are solved for in turn, each with the other one fixed. Each step is a ridge regression
+on the observed targets and never increases the error. Without features (the identity matrix) this
+is the algorithm of Zhou et al. (2008).
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from simec.solvers.problem import Problem, RowReader, conjugate_gradients
 from simec.types import Float64
 
 _MAX_ITER = 50
-_STEPS = 10, 50  # of conjugate gradients: from the last solution or for a start; for an optimum
+_STEPS = 10, 50  # of conjugate gradients: warm-started or for initial weights; for an optimum
 _TOL = 1e-4
-_HELD = 1 << 27  # numbers of Gram matrices of rows that are held
-_MIN_PENALTY = 1e-6  # of the mean square of W_l
+_HELD = 1 << 27  # maximum size of the Gram matrices of all rows
+_MIN_PENALTY = 1e-6  # relative to the mean square of W_l
 
 
 def als(
     problem: Problem, W_l: Float64, *, max_iter: int = _MAX_ITER, tol: float = _TOL
 ) -> tuple[Float64, Float64]:
-    """Minimise the mean squared error of observed targets, plus ``l2 (|W₁|² + |W_l|²)``.
+    """Minimize the mean squared error of observed targets, plus ``l2 (|W₁|² + |W_l|²)``.
 
     Parameters
     ----------
     problem : Problem
         With missing entries: `Problem.S` is set.
     W_l : float64 array of shape (d, n)
-        To start from.
+        Initial last layer.
     max_iter : int
     tol : float
         Stop when an iteration lowers the error by at most this fraction.
@@ -50,19 +50,19 @@ def als(
     -------
     W1 : float64 array of shape (p, d)
     W_l : float64 array of shape (d, n)
-        Its rows are orthogonal, and each is as long as the column of ``H W₁``.
+        Its rows are orthogonal, and have the same norms as the columns of ``H W₁``.
     """
     S, weights, absent = _float64(problem.S), _float64(problem.weights), problem.absent
     l2 = problem.l2 * total_weight(weights, absent)
     # keep the penalty positive: rows and columns without observed entries stay well-posed
-    least = max(_MIN_PENALTY * float((W_l**2).mean()), 1e-300)
+    minimum = max(_MIN_PENALTY * float((W_l**2).mean()), 1e-300)
     by_row, by_column = (relative_counts(weights, axis, problem.l2_by_count) for axis in (1, 0))
-    penalty_l = np.maximum(l2 * by_column, least)
+    penalty_l = np.maximum(l2 * by_column, minimum)
     if problem.features is None:
-        penalty_1 = np.maximum(l2 * by_row, least)[:, None]
+        penalty_1 = np.maximum(l2 * by_row, minimum)[:, None]
     else:
         regression = problem.regression
-        penalty_1 = np.maximum(l2, least * regression.squares) * regression.penalized
+        penalty_1 = np.maximum(l2, minimum * regression.squares) * regression.penalized
     S_T, weights_T = (M.T.tocsr() if sparse.issparse(M) else M.T for M in (S, weights))
     weighted = _times(weights, S)
     total = float(_times(weighted, S).sum())
@@ -88,7 +88,7 @@ def als(
 
 
 def solve_first_layer(problem: Problem, W_l: Float64, *, thorough: bool = True) -> Float64:
-    """The best W₁ for a given W_l, on the observed targets.
+    """Solve for W₁ with W_l fixed, on the observed targets.
 
     Parameters
     ----------
@@ -104,15 +104,15 @@ def solve_first_layer(problem: Problem, W_l: Float64, *, thorough: bool = True) 
     """
     S, weights = _float64(problem.S), _float64(problem.weights)
     weight = total_weight(weights, problem.absent)
-    share = weight / (weights.shape[0] * weights.shape[1])
-    least = max(1e-6 * share * float((W_l**2).sum(axis=1).mean()), 1e-300)
+    density = weight / (weights.shape[0] * weights.shape[1])
+    minimum = max(1e-6 * density * float((W_l**2).sum(axis=1).mean()), 1e-300)
     l2: Any = problem.l2 * weight
     if problem.features is None:
         l2 = l2 * relative_counts(weights, 1, problem.l2_by_count)[:, None]
-        penalty = np.maximum(l2, least)
+        penalty = np.maximum(l2, minimum)
     else:
         regression = problem.regression
-        penalty = np.maximum(l2, least * regression.squares) * regression.penalized
+        penalty = np.maximum(l2, minimum * regression.squares) * regression.penalized
     return _first_layer(problem, S, weights, W_l, penalty, steps=_STEPS[thorough])
 
 
@@ -125,7 +125,7 @@ def _first_layer(
     start: Float64 | None = None,
     steps: int = _STEPS[1],
 ) -> Float64:
-    """The best W₁ of shape (p, d) for a given W_l and a penalty for each feature."""
+    """Solve for W₁, of shape (p, d), with W_l fixed and a penalty for each feature."""
     absent = problem.absent
     if problem.features is None:
         return solve_rows(S, weights, W_l.T, penalty[:, 0], absent)
@@ -148,8 +148,8 @@ def _first_layer(
 
     weighted = _times(weights, S)
     right = regression.products(lambda rows: np.asarray(_rows(weighted, rows) @ W_l.T), len(W_l))
-    share = total_weight(weights, absent) / (weights.shape[0] * weights.shape[1])
-    diagonal = share * regression.squares * (W_l**2).sum(axis=1) + penalty
+    density = total_weight(weights, absent) / (weights.shape[0] * weights.shape[1])
+    diagonal = density * regression.squares * (W_l**2).sum(axis=1) + penalty
     steps = steps if start is None else _STEPS[0]
     return conjugate_gradients(gram, right, diagonal, start, steps)
 
@@ -157,7 +157,7 @@ def _first_layer(
 def _row_grams(S: Any, weights: Any, W_l: Float64, absent: float) -> Float64 | None:
     """Sums of ``w wᵀ`` over the observed entries of each row, shape (m, d, d); None if too large.
 
-    With them a step takes d² products for each row, and not d for each observed target.
+    With them, a step costs O(d²) per row instead of O(d) per observed target.
     """
     m, d = weights.shape[0], len(W_l)
     if not sparse.issparse(weights) or m * d * d > _HELD or weights.nnz < m * d:
@@ -172,7 +172,7 @@ def _row_grams(S: Any, weights: Any, W_l: Float64, absent: float) -> Float64 | N
 def solve_rows(
     S: Any, weights: Any, W: Float64, penalty: float | Float64, absent: float = 0.0
 ) -> Float64:
-    """For each row of S, the embedding y that minimises the squared errors of ``W y``.
+    """For each row of S, find the embedding y that minimizes the squared errors of ``W y``.
 
     Parameters
     ----------
@@ -180,7 +180,7 @@ def solve_rows(
         Targets, and weights of their squared errors, zero where missing.
     W : float64 array of shape (n, d)
     penalty : float, or float64 array of shape (m,)
-        On each squared embedding.
+        Penalty on the squared norm of each embedding.
     absent : float
         Weight of the entries that sparse targets do not store.
 
@@ -192,7 +192,7 @@ def solve_rows(
     if sparse.issparse(S):
         return solve_observed(S, W, penalty, weights.data, absent)
     d = W.shape[1]
-    # the sums of w wᵀ of all rows in one product
+    # sums of w wᵀ for many rows in one matrix product
     outer = (W[:, :, None] * W[:, None, :]).reshape(len(W), d * d)
     right = np.asarray((weights * S) @ W)
     penalty = np.broadcast_to(np.asarray(penalty), len(right))
@@ -211,38 +211,39 @@ def impute(
     W1: Float64,
     W_l: Float64,
 ) -> tuple[Float64, Float64]:
-    """Solve a problem with missing entries by a solver for complete targets.
+    """Solve a problem with missing entries by repeated imputation.
 
-    Missing entries are replaced by the predictions of the previous iteration (Mazumder et al.,
-    2010). Where the solver finds an optimum, no iteration raises the error.
+    In each iteration, missing entries are replaced by the current predictions and the completed
+    problem is solved (Mazumder et al., 2010). If the solver finds its optimum, the error never
+    increases.
 
     Parameters
     ----------
     solve : callable
-        From complete targets to W₁ and W_l.
+        Takes complete targets; returns W₁ and W_l.
     problem : Problem
-    W1, W_l
-        To start from.
+    W1, W_l : float64 arrays of shape (p, d) and (d, n)
+        Initial weights.
 
     Returns
     -------
     W1, W_l
-        Those with the smallest error.
+        Weights with the smallest error.
     """
     S, weights = _float64(problem.S), _float64(problem.weights)
 
-    def gaps(Y: Float64, W_l: Float64, rows: Any) -> Float64:
-        residuals = _dense(_rows(S, rows)) - Y[rows] @ W_l
-        return np.asarray(residuals * _dense(_rows(weights, rows)))
+    def residuals(Y: Float64, W_l: Float64, rows: Any) -> Float64:
+        difference = _dense(_rows(S, rows)) - Y[rows] @ W_l
+        return np.asarray(difference * _dense(_rows(weights, rows)))
 
     best, best_error = (W1, W_l), np.inf
     for _ in range(_MAX_ITER):
         Y = embeddings(problem, W1)
-        W1, W_l = solve(lambda rows, Y=Y, W_l=W_l: Y[rows] @ W_l + gaps(Y, W_l, rows))  # type: ignore[misc]
-        # the start is not measured: it need not be a solution that `solve` can find
+        W1, W_l = solve(lambda rows, Y=Y, W_l=W_l: Y[rows] @ W_l + residuals(Y, W_l, rows))  # type: ignore[misc]
+        # the error of the initial weights is not compared: `solve` may be more constrained
         Y = embeddings(problem, W1)
         row_chunks = chunks(problem.n_rows, problem.n_targets)
-        error = sum(float((gaps(Y, W_l, rows) ** 2).sum()) for rows in row_chunks)
+        error = sum(float((residuals(Y, W_l, rows) ** 2).sum()) for rows in row_chunks)
         if error < best_error:
             best = W1, W_l
         if not error < best_error * (1 - _TOL):
@@ -260,9 +261,9 @@ def embeddings(problem: Problem, W1: Float64) -> Float64:
 
 
 def relative_counts(weights: Any, axis: int, power: float) -> Float64:
-    """(Number of observed entries / their mean) ** power, of rows (axis 1) or columns (axis 0).
+    """(Number of observed entries / mean number) ** power, of rows (axis 1) or columns (axis 0).
 
-    Rows and columns without observed entries count as one.
+    Rows and columns without observed entries are treated as if they had one.
     """
     counts = weights.getnnz(axis=axis) if sparse.issparse(weights) else (weights != 0).sum(axis)
     counts = np.maximum(counts, 1)
@@ -287,7 +288,7 @@ def _dense(M: Any) -> Float64:
 
 
 def _times(A: Any, B: Any) -> Any:
-    """The product of corresponding entries; sparse matrices store the same ones."""
+    """Element-wise product; sparse matrices must have the same stored entries."""
     if not sparse.issparse(A):
         return A * B
     return sparse.csr_matrix((A.data * B.data, A.indices, A.indptr), A.shape)

@@ -1,9 +1,9 @@
-"""Closed forms of networks whose embeddings are linear in some features.
+"""Closed-form solutions for embeddings that are linear in the features.
 
-With Y = H W₁, the least squares S ≈ H W₁ W_l are a reduced-rank regression (Izenman, 1975):
-regress S on H, and keep the d directions of the fitted values with the largest variance. If W_l
-must equal Yᵀ, so that S ≈ Y Yᵀ, the best Y follows from an eigendecomposition of S within the span
-of H.
+With Y = H W₁, the least squares problem S ≈ H W₁ W_l is a reduced-rank regression (Izenman, 1975):
+regress S on H, and keep the d directions of the fitted values with the largest variance. With the
+constraint W_l = Yᵀ, that is S ≈ Y Yᵀ, the best Y follows from an eigendecomposition of S projected
+to the span of H.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from simec.solvers.als import impute, solve_first_layer
 from simec.solvers.problem import Problem, RowReader
 from simec.types import Float64, FloatArray
 
-_HELD = 1 << 26  # size up to which a matrix of products is built
+_HELD = 1 << 26  # maximum size of Hᵀ S for the direct solution
 _STEPS = 100  # of subspace iteration
 
 
@@ -30,7 +30,7 @@ def reduced_rank(problem: Problem) -> tuple[Float64, Float64]:
     -------
     W1 : float64 array of shape (p, d)
     W_l : float64 array of shape (d, n)
-        Its rows are orthogonal, and each is as long as the column of ``H W₁``.
+        Its rows are orthogonal, and have the same norms as the columns of ``H W₁``.
     """
     targets, n, d = problem.targets, problem.n_targets, problem.n_components
     regression = problem.regression
@@ -48,7 +48,7 @@ def reduced_rank(problem: Problem) -> tuple[Float64, Float64]:
 
 
 def _half_solved(problem: Problem, C: Float64) -> Float64:
-    """A matrix whose Gram matrix is ``Sᵀ Ŝ`` with the fitted Ŝ, given ``C = Hᵀ S``."""
+    """Return a matrix with Gram matrix ``Sᵀ Ŝ``, for fitted values Ŝ; ``C`` is ``Hᵀ S``."""
     regression = problem.regression
     if regression.factor is None:
         return np.asarray(C / np.sqrt(1 + regression.ridge))
@@ -57,7 +57,7 @@ def _half_solved(problem: Problem, C: Float64) -> Float64:
 
 
 def _by_iteration(problem: Problem, targets: RowReader, d: int) -> tuple[Float64, Float64, Float64]:
-    """The same by subspace iteration, with passes over features and targets."""
+    """Compute eigenvalues, V and the fit to ``S V`` by subspace iteration over the data."""
     n, regression = problem.n_targets, problem.regression
     V = np.random.default_rng(0).standard_normal((n, min(n, d + 10)))
     old, last = np.zeros(d), V
@@ -65,7 +65,7 @@ def _by_iteration(problem: Problem, targets: RowReader, d: int) -> tuple[Float64
     for _ in range(_STEPS):
         V = linalg.qr(V, mode="economic")[0]
         products = regression.products(lambda rows, V=V: targets(rows) @ V, V.shape[1])  # type: ignore[misc]
-        # the last solution, rotated to the new V
+        # start from the previous solution, rotated to the new V
         B = regression.solve(products, None if B is None else B @ (last.T @ V))
         last = V
         Z = np.zeros_like(V)
@@ -74,7 +74,7 @@ def _by_iteration(problem: Problem, targets: RowReader, d: int) -> tuple[Float64
         small = V.T @ Z
         values, Q = linalg.eigh((small + small.T) / 2)
         values, Q = values[::-1][:d], Q[:, ::-1][:, :d]
-        # Ritz vectors of the d components; the iteration continues with the whole subspace
+        # Ritz vectors of d components; the iteration continues with the oversampled subspace
         result = np.sqrt(np.maximum(values, 0)), V @ Q, B @ Q
         if np.abs(values - old).max() <= 1e-6 * max(abs(values[0]), 1e-300):
             break
@@ -83,14 +83,18 @@ def _by_iteration(problem: Problem, targets: RowReader, d: int) -> tuple[Float64
 
 
 def first_layer(problem: Problem, W_l: Float64, *, thorough: bool = True) -> Float64:
-    """The best W₁ of shape (p, d) for a given W_l of shape (d, n).
+    """Solve a problem for W₁ with W_l fixed.
 
     Parameters
     ----------
     problem : Problem
     W_l : float64 array of shape (d, n)
     thorough : bool
-        With missing entries: whether to solve the equations to high accuracy.
+        Whether to solve the equations to high accuracy, if entries are missing.
+
+    Returns
+    -------
+    float64 array of shape (p, d)
     """
     if problem.S is not None:
         return solve_first_layer(problem, W_l, thorough=thorough)
@@ -107,16 +111,16 @@ def first_layer(problem: Problem, W_l: Float64, *, thorough: bool = True) -> Flo
 
 
 def symmetric(problem: Problem, targets: RowReader | None = None) -> tuple[Float64, Float64]:
-    """The best S ≈ Y Yᵀ with Y = H W₁, and W_l = Yᵀ of the points that columns stand for.
+    """Find the best S ≈ Y Yᵀ with Y = H W₁; W_l holds the embeddings of the columns' points.
 
-    If the columns do not stand for the rows, S is first fitted by H M H_nᵀ without a bound on
-    the rank of M. `Problem.column_features` and `Regression.factor` are needed.
+    If rows and columns represent different points, S is first approximated by ``H M H_nᵀ`` with M
+    of unrestricted rank. The problem needs `Problem.column_features` and `Regression.factor`.
 
     Parameters
     ----------
     problem : Problem
     targets : RowReader, optional
-        Targets without missing entries, instead of those of the problem.
+        Targets without missing entries, to be used instead of those of the problem.
 
     Returns
     -------
@@ -146,25 +150,25 @@ def symmetric(problem: Problem, targets: RowReader | None = None) -> tuple[Float
 
 
 def symmetric_observed(problem: Problem, W1: Float64, W_l: Float64) -> tuple[Float64, Float64]:
-    """`symmetric` for targets with missing entries, from approximate solutions W₁ and W_l."""
+    """Solve `symmetric` for targets with missing entries, starting from W₁ and W_l."""
     return impute(lambda targets: symmetric(problem, targets), problem, W1, W_l)
 
 
 def top_eigenvectors(M: Float64, d: int, part: Part) -> tuple[Float64, Float64]:
-    """`eigenpairs`, padded with zeros if M has less than d of them."""
+    """Return `eigenpairs`, padded with zeros to d pairs if M is smaller than that."""
     k = min(d, len(M))
     values, vectors = eigenpairs(M, k, part)
     return np.append(values, np.zeros(d - k)), padded(vectors, d)
 
 
 def approximate_eigenvectors(M: FloatArray, d: int, part: Part) -> tuple[Float64, Float64]:
-    """Approximate `top_eigenvectors` much faster, in a random subspace.
+    """Approximate `top_eigenvectors` by a randomized range finder, which is much faster.
 
     Parameters
     ----------
     M : symmetric float array of shape (n, n)
     d : int
-        Well below n.
+        Number of eigenvectors, much smaller than n.
     part : {"positive", "absolute"}
 
     References

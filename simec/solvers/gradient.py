@@ -1,4 +1,4 @@
-"""Gradient descent over batches: the best weights are kept, the rate is halved on stalls."""
+"""Gradient descent on batches of rows, with early stopping and learning rate decay on stalls."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from simec.solvers.objective import Objective
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE = 3  # epochs without progress after which the rate is halved
-_WARM_UP = 20, 100  # steps until the full rate is reached: a quarter of all, within limits
-_FEW = 8  # steps in an epoch, up to which their mean loss says little about the final weights
-_DIVERGED = 1e4  # times the loss at the start, or that of predicting zeros
-_GLOBAL_GENERATOR = threading.RLock()  # held while PyTorch's global generator has a fit's seed
+_PATIENCE = 3  # epochs without progress after which the learning rate is halved
+_WARM_UP = 20, 100  # warm-up lasts a quarter of all steps, within these limits
+_FEW = 8  # steps per epoch up to which the loss is measured after it, not averaged over it
+_DIVERGED = 1e4  # divergence: multiple of the initial loss, or of the loss of predicting zeros
+_GLOBAL_GENERATOR = threading.RLock()  # held while PyTorch's global generator is seeded for a fit
 
 
 @dataclass(frozen=True)
@@ -41,13 +41,13 @@ class Schedule:
     max_iter : int
         Maximum number of epochs.
     learning_rate : float
-        Of Adam, at the start.
+        Initial learning rate of Adam.
     tol : float
-        An epoch is progress if it lowers the loss by more than this fraction.
+        An epoch makes progress if it lowers the loss by more than this fraction.
     n_iter_no_change : int
-        Training ends after this number of epochs without progress.
+        Stop after this number of epochs without progress.
     mixed_precision : bool
-        Whether products are computed in bfloat16.
+        Whether matrix products are computed in bfloat16.
     progress : bool
         Whether to show a progress bar.
     """
@@ -68,14 +68,14 @@ class History:
     Attributes
     ----------
     losses : list of float
-        Mean of the objective in each epoch.
+        Training objective of each epoch.
     validation : list of float
-        Mean error of the held-out targets after each epoch; empty if none were held out.
+        Validation error after each epoch; empty if nothing was held out.
     best_loss : float
-        The lowest of `validation`, or of `losses` if none were held out. Infinite before the
-        first epoch.
+        Loss of the best weights: validation error, or training objective if nothing was held
+        out. Infinite before the first epoch.
     learning_rate : float
-        At the end.
+        Final learning rate.
     """
 
     losses: list[float] = field(default_factory=list)
@@ -86,20 +86,20 @@ class History:
 
 @dataclass
 class _Run:
-    """Where a training run stands, in addition to its history."""
+    """State of a training run, in addition to its history."""
 
     started: bool  # whether the initial weights approximate the targets
     start: float  # loss of the initial weights
     limit: float  # a higher loss counts as divergence
     first: dict[str, Tensor]  # initial weights
     best: dict[str, Tensor]
-    improved: bool = False  # whether the best weights are not the initial ones
+    improved: bool = False  # whether the best weights differ from the initial ones
     stalled: int = 0  # epochs since the last progress
     loss: float = math.nan  # of the last epoch
 
 
 class Trainer:
-    """Trains a network; another call of `fit` continues with the optimizer's state.
+    """Trains a network; repeated calls to `fit` continue with the optimizer's state.
 
     Parameters
     ----------
@@ -111,9 +111,9 @@ class Trainer:
         Determines the order of rows.
     device : torch.device
     custom : bool
-        Whether the network or the loss is the user's, and may draw from PyTorch's global
-        generator, as dropout does. The generator is seeded for each epoch then and restored
-        afterwards, and fits in other threads wait.
+        Whether the network or loss is custom and may use PyTorch's global generator, as dropout
+        does. If so, the generator is seeded for each epoch and restored afterwards, and fits in
+        other threads wait.
     """
 
     def __init__(
@@ -159,32 +159,32 @@ class Trainer:
         rows : int64 Tensor
             Training rows.
         validation : (Targets, int64 Tensor), optional
-            Targets and rows to measure on.
+            Targets and rows for validation.
         started : bool
-            Whether the weights approximate the targets: they are kept unless training improves
-            them.
+            Whether the initial weights approximate the targets. If so, they are kept unless
+            training improves them.
         finish : callable, optional
-            Improves the final weights. The loss is not compared before and after if nothing is
-            held out and weights are not penalized: it cannot rise then.
+            Improves the weights after training. If nothing is held out and weights are not
+            penalized, its result is kept without comparing losses, because the loss cannot rise.
         epochs : int, optional
-            Train for exactly this number of epochs, whatever the loss.
+            Train for exactly this number of epochs, regardless of the loss.
         on_start : callable, optional
-            Called before the first epoch, when `state` is available.
+            Called before the first epoch; `state` is available from then on.
         on_epoch : callable, optional
             Called after each epoch; training stops if it returns True.
         resume : bool
-            Continue from a restored state.
+            Continue from the state set by `restore`.
 
         Warns
         -----
         ConvergenceWarning
-            If the loss is still falling after `max_iter` epochs, or diverges: training stops,
-            and the best weights so far are kept.
+            If the loss is still falling after `max_iter` epochs, or training diverges. The best
+            weights so far are kept.
 
         Raises
         ------
         KeyboardInterrupt
-            After Ctrl-C; the network has the best weights so far, and `history` is complete.
+            On Ctrl-C; the network has the best weights so far, and `history` is up to date.
         """
         from tqdm import tqdm
 
@@ -264,7 +264,7 @@ class Trainer:
         return _Run(started, start, limit, weights, weights)
 
     def _keep_best(self, run: _Run, *, always: bool) -> None:
-        """Keep the weights if they are the best so far, and halve the rate on a stall."""
+        """Keep the weights if they are the best so far; halve the learning rate on a stall."""
         history, s = self.history, self.schedule
         best_loss = history.best_loss
         if run.loss < best_loss or always:
@@ -273,7 +273,7 @@ class Trainer:
         if always:
             return
         progress = math.isinf(best_loss) or run.loss < best_loss - s.tol * abs(best_loss)
-        # steps are small during warm-up: that is not a stall
+        # little progress is expected during warm-up
         run.stalled = 0 if progress or self._steps < self._warm_up_steps else run.stalled + 1
         if 0 < run.stalled < s.n_iter_no_change and run.stalled % _PATIENCE == 0:
             self._rate /= 2
@@ -290,12 +290,12 @@ class Trainer:
         *,
         few: bool,
     ) -> None:
-        """Improve the final weights, and measure the best ones where an epoch's mean did not."""
+        """Improve the final weights, and evaluate the best ones if that has not been done yet."""
         history = self.history
         measured = few or validation is not None
         if finish is not None:
             if not run.improved and math.isfinite(run.loss) and run.loss <= run.limit:
-                # only the mean over an epoch was above the start
+                # the mean loss of the epoch is above the initial loss, but not the final weights'
                 run.best, run.improved, measured = self._weights(), True, False
             before = history.best_loss if measured else math.inf
             if self.objective.l2 and not measured:
@@ -322,7 +322,7 @@ class Trainer:
         rows: Tensor,
         validation: tuple[Targets, Tensor] | None,
     ) -> float:
-        """The loss that decides which weights are the best, for some weights."""
+        """Return the loss by which weights are compared: validation error or objective."""
         self.network.load_state_dict(weights)
         if validation is None:
             return self.objective.evaluate(self.network, inputs, targets, rows)
@@ -332,7 +332,7 @@ class Trainer:
         return self.objective.evaluate(self.network, inputs, *validation, penalties=False)
 
     def _epoch(self, inputs: Inputs, targets: Targets, rows: Tensor, bar: Any) -> float:
-        """Train on all rows; return the mean of the objective over observed targets."""
+        """Train on all rows; return the mean of the objective, weighted by observed targets."""
         self.network.train()
         order = rows[torch.randperm(len(rows), generator=self._random)]
         total, n = torch.zeros((2, 1), dtype=torch.float64, device=self._device)
@@ -354,7 +354,7 @@ class Trainer:
             self._optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self._optimizer.step()
-            # the value is not read here: a GPU would have to wait
+            # kept on the device: reading the value would wait for the GPU
             total += loss.detach() * count
             n += count
             bar.update(len(batch))
@@ -362,7 +362,7 @@ class Trainer:
 
     @contextmanager
     def _seeded(self) -> Iterator[None]:
-        """Let what a custom network or loss draws at random depend on the seed alone."""
+        """Make random numbers drawn by a custom network or loss depend only on the seed."""
         seed = int(torch.randint(1 << 62, (), generator=self._random))
         if not self._custom:
             yield
@@ -374,7 +374,7 @@ class Trainer:
 
     @torch.no_grad()
     def _mean_square(self, targets: Targets, rows: Tensor) -> float:
-        """Mean square of some targets: the loss of predicting zeros."""
+        """Return the mean square of a sample of targets, which is the loss of predicting zeros."""
         values, observed = targets.batch(rows[: chunk_size(int(np.prod(targets.shape)))])
         n = values.numel() if observed is None else observed.sum() + 1
         return float(values.square().sum() / n)
@@ -383,14 +383,14 @@ class Trainer:
         return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
 
     def _warm_up(self) -> None:
-        """Raise the rate step by step: Adam's first full-size steps would undo a good start."""
+        """Increase the learning rate: Adam's first steps would otherwise undo good initial weights."""
         if self._steps < self._warm_up_steps:
             self._steps += 1
-            share = self._steps / self._warm_up_steps
-            self._optimizer.param_groups[0]["lr"] = self._rate * share
+            fraction = self._steps / self._warm_up_steps
+            self._optimizer.param_groups[0]["lr"] = self._rate * fraction
 
     def _warn_diverged(self, loss: float) -> None:
-        # its moving averages are as wrong as the weights
+        # discard the moving averages, which are useless after divergence
         self._optimizer.state.clear()
         self._steps = 0
         warn(
@@ -402,12 +402,14 @@ class Trainer:
     # Checkpoints
 
     def state(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        """Copy the state of a run, for `restore`: before the first epoch, or in `on_epoch`.
+        """Copy the state of the current run, for `restore`.
+
+        It is available in `on_start` and `on_epoch`.
 
         Returns
         -------
         numbers : dict
-            Plain data.
+            Plain data for JSON.
         arrays : dict of str to array
         """
         run = self._run
@@ -421,7 +423,7 @@ class Trainer:
             "rate": self._rate, "steps": self._steps,
             "step_rate": self._optimizer.param_groups[0]["lr"],
         }  # fmt: skip
-        # best and first weights are never changed in place: they need no copy
+        # best and first weights are never changed in place, so they are not copied
         tensors = {f"current.{name}": value for name, value in self._weights().items()}
         tensors |= {f"best.{name}": value for name, value in run.best.items()}
         tensors |= {f"first.{name}": value for name, value in run.first.items()}
@@ -436,7 +438,7 @@ class Trainer:
         Raises
         ------
         LookupError, TypeError, ValueError, RuntimeError
-            If the state is that of another network, or damaged.
+            If the state is damaged or belongs to another network.
         """
         parts: dict[str, dict[str, Tensor]] = {}
         for key, value in arrays.items():
@@ -471,10 +473,24 @@ class Trainer:
         self._random.set_state(parts["generator"][""])
 
 
-def split_rows(n: int, share: float, seed: int) -> tuple[Tensor, Tensor]:
-    """Split row numbers at random into training rows and held-out ones."""
+def split_rows(n: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:
+    """Split row numbers at random into training rows and validation rows.
+
+    Parameters
+    ----------
+    n : int
+        Number of rows, at least 2.
+    fraction : float
+        Fraction of validation rows.
+    seed : int
+
+    Returns
+    -------
+    training, validation : int64 Tensors
+        Sorted row numbers.
+    """
     if n < 2:
         raise ValueError("S has one row, which cannot be split: use early_stopping=False")
     order = torch.from_numpy(np.random.default_rng(seed).permutation(n))
-    n_out = min(max(1, round(share * n)), n - 1)
-    return order[n_out:].sort().values, order[:n_out].sort().values
+    n_validation = min(max(1, round(fraction * n)), n - 1)
+    return order[n_validation:].sort().values, order[:n_validation].sort().values

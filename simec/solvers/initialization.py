@@ -1,8 +1,7 @@
-"""Weights to start training from: optimal where a closed form exists, spectral otherwise.
+"""Initial weights: the optimum where a closed form exists, spectral otherwise.
 
-The last layer comes from a decomposition of the targets (2.2), and the layer before it from a
-regression of the matching embeddings on its inputs. Where embeddings are linear in the features,
-this is the optimum already.
+The spectral initialization takes the last layer from a decomposition of the targets (thesis,
+Sec. 2.2), and the layer before it from a regression of the corresponding embeddings on its inputs.
 """
 
 from __future__ import annotations
@@ -29,17 +28,17 @@ from simec.solvers.problem import MAX_GRAM, Problem, RowReader
 from simec.solvers.variational import variational
 from simec.types import Float64
 
-_SAMPLE = 1 << 25  # targets that suffice for a spectral last layer
+_SAMPLE = 1 << 25  # number of targets that suffices for a spectral last layer
 _SHRINKAGE = 0.1  # ridge penalty of a spectral last layer, divided by the mean eigenvalue
-_MAX_ITER = 4, 10  # of alternating least squares for a last layer: for a start, for an optimum
-_DENSE = 1 << 20  # targets up to which sparse ones may be made dense
-_EXACT = 40  # targets for each component, up to which all eigenvectors are computed
-_SINGLE = 2000  # rows from which on moments of hidden units are float32 for a start
-_HIDDEN = 1 << 24  # numbers of hidden units that are held instead of computed each time
+_MAX_ITER = 4, 10  # of alternating least squares for the last layer: initial weights; optimum
+_DENSE = 1 << 20  # maximum number of targets for which sparse S is made dense
+_EXACT = 40  # targets per component up to which eigenvectors are not approximated
+_SINGLE = 2000  # with more rows, initial weights use moments of hidden units in float32
+_HIDDEN = 1 << 24  # maximum size of activations of hidden units that are kept in memory
 
 
 class Initializer:
-    """Chooses a solver for a network's layers, states the problem in matrices, sets the weights.
+    """Chooses a solver, formulates its matrix problem, and sets the weights of a network.
 
     Parameters
     ----------
@@ -51,14 +50,14 @@ class Initializer:
         Training rows.
     objective : Objective
     fixed : bool
-        Whether the last layer must not change.
+        Whether the last layer is fixed.
     tol : float
         Tolerance of iterative solvers, as in `simec.solvers.als.als`.
 
     Attributes
     ----------
     ignored_missing : bool
-        Whether missing targets were treated as zeros, because targets are not in memory.
+        Whether missing targets were treated as zeros because targets are not in memory.
     """
 
     def __init__(
@@ -78,12 +77,12 @@ class Initializer:
         self._d = int(network.last.weight.shape[0])
         self.ignored_missing = False
 
-    # The choice
+    # Choice of solver
 
     def set_optimum(self) -> None:
-        """Set both layers of a linear network to the optimum of the squared error.
+        """Set both layers of a linear network to the minimum of the squared error.
 
-        With a positive weight of the symmetric term: of S ≈ Y Yᵀ.
+        If the objective has a symmetric term, the error is that of S ≈ Y Yᵀ.
         """
         layer = self.network.encoder[0]  # type: ignore[index]
         problem = self._problem(layer, self.rows, thorough=True)
@@ -110,18 +109,18 @@ class Initializer:
         Raises
         ------
         ValueError
-            If there are features, no target is missing, or another option is not supported.
+            If there are features, no target is missing, or an option is not supported.
         KeyboardInterrupt
-            After Ctrl-C; weights are those of the last iteration.
+            On Ctrl-C; the weights are those of the last iteration.
         """
         layer = self.network.encoder[0]  # type: ignore[index]
-        other = self._fixed or self.objective.symmetric or self.objective.orthogonal
+        unsupported = self._fixed or self.objective.symmetric or self.objective.orthogonal
         S, weights = self._observed or (None, None)
         unweighted = weights is not None and not self.targets.absent and weights.max() == 1
-        if not (isinstance(self.inputs, Identity) and unweighted) or other:
+        if not (isinstance(self.inputs, Identity) and unweighted) or unsupported:
             raise ValueError(
-                "solver='variational' needs X=None and targets in memory, some of them missing; it "
-                "does not support weights, symmetric, orthogonal or last_layer: use "
+                "solver='variational' needs X=None and targets in memory with missing entries, "
+                "and does not support weights, symmetric, orthogonal or last_layer: use "
                 "solver='exact'"
             )
         # all rows are training rows
@@ -133,20 +132,20 @@ class Initializer:
             start = self._spectral_last(thorough=True)
             for factors in variational(problem, start, progress=progress):  # noqa: B007
                 pass
-        finally:  # after Ctrl-C, too
+        finally:  # also on Ctrl-C
             if factors is not None:
                 Y, W_l = balanced(factors[0], *factors)
                 self._set_last_layer(W_l)
                 set_weights(layer, Y)
 
     def set_spectral(self) -> bool:
-        """Set the last layer by a decomposition of the targets, the one before by regression.
+        """Set the last layer from a decomposition of the targets, and the one before by regression.
 
         Returns
         -------
         bool
-            Whether predictions approximate the targets now. False for custom networks, whose
-            embedding layers are not changed.
+            Whether predictions now approximate the targets. False for networks whose encoder does
+            not end with a linear layer; only the last layer is set then.
         """
         with _single_thread:
             if not self._fixed:
@@ -155,14 +154,14 @@ class Initializer:
             if not isinstance(layers, nn.Sequential) or not is_linear_layer(layers[-1]):
                 return False
             layer = layers[-1]
-            # a regression needs several rows for each weight, but not more
+            # several rows for each weight suffice for a regression
             rows = self._spread(max(4096, 8 * int(layer.in_features)))  # type: ignore[arg-type]
             problem = self._problem(layer, rows)
             set_weights(layer, closed_form.first_layer(problem, self._last_layer(), thorough=False))
             return True
 
     def set_last_layers(self) -> None:
-        """Set the last two layers to the optimum for the current hidden units."""
+        """Set the last two layers to their joint optimum, with all other layers fixed."""
         with _single_thread:
             layer = self.network.encoder[-1]  # type: ignore[index]
             W1, W_l = closed_form.reduced_rank(self._problem(layer, self.rows))
@@ -171,7 +170,7 @@ class Initializer:
 
     @property
     def has_optimal_last_layers(self) -> bool:
-        """Whether `set_last_layers` finds an optimum: of squared errors without missing targets."""
+        """Whether `set_last_layers` applies: squared errors, complete targets, no penalty but l2."""
         layers, o = self.network.encoder, self.objective
         least_squares = o.loss == "mse" and self.network.last.is_linear and self.targets.complete
         penalties = o.symmetric or o.orthogonal or o.decoder
@@ -179,7 +178,7 @@ class Initializer:
         return least_squares and ends_linear and not (penalties or self._fixed)
 
     def _symmetric(self, problem: Problem) -> tuple[Float64, Float64]:
-        """Both layers, such that S ≈ Y Yᵀ."""
+        """Solve S ≈ Y Yᵀ for both layers."""
         projectable = problem.column_features is not None
         if projectable and problem.S is None:
             return closed_form.symmetric(problem)
@@ -189,19 +188,19 @@ class Initializer:
             return W1, W_l
         return closed_form.symmetric_observed(problem, W1, W_l)
 
-    # The problem
+    # Matrices of the problem
 
     def _problem(self, layer: nn.Module, rows: Tensor, *, thorough: bool = False) -> Problem:
-        """Least squares for one layer and the last one, on some rows.
+        """Formulate the least squares problem for the last two layers, on the given rows.
 
         Parameters
         ----------
         layer : Module
-            The one before the last layer.
+            The layer before the last one.
         rows : int64 Tensor
         thorough : bool
-            Whether an optimum is needed: float64 for features and targets, and the features of
-            the points that columns stand for.
+            Whether an optimum is needed instead of initial weights: use float64, and include the
+            features of the points that the columns represent.
         """
         linear = is_linear(self.network.encoder)
         bias = layer.bias is not None
@@ -219,14 +218,17 @@ class Initializer:
             features=features, bias=bias,
             targets=lambda numbers: self._read_targets(rows[numbers], thorough=thorough),
             S=S, weights=weights, absent=self.targets.absent,
-            # hidden units are many and correlated: they always need some penalty
+            # hidden units are correlated, so the regression on them always needs a penalty
             ridge=self.objective.l2 * self._n_targets + (0 if linear else 1e-4),
             l2=self.objective.l2, l2_by_count=self.objective.l2_by_count,
             column_features=columns, same_points=torch.equal(rows, self._columns()),
         )  # fmt: skip
 
     def _feature_reader(self, layer: nn.Module, rows: Tensor, *, thorough: bool) -> RowReader:
-        """Reads the inputs of a layer for some data rows, with a column of ones for its bias."""
+        """Return a reader of the inputs of a layer, with a column of ones for its bias.
+
+        It takes row numbers of the data.
+        """
         encoder = self.network.encoder
         assert isinstance(encoder, nn.Sequential)
         before, bias = encoder[:-1], layer.bias is not None
@@ -247,7 +249,10 @@ class Initializer:
         return read
 
     def _held(self, read: RowReader, rows: Tensor, n_features: int) -> RowReader:
-        """Reads consecutive rows of some data rows: from memory, or computed each time."""
+        """Return a reader of inputs that takes positions in `rows`.
+
+        Inputs that are small enough, or sparse, are kept in memory; others are computed each time.
+        """
         linear = is_linear(self.network.encoder)
         if linear and isinstance(self.inputs, SparseInputs):
             matrix = sparse.vstack([read(part) for part in torch.split(rows, CHUNK)], "csr")
@@ -258,19 +263,19 @@ class Initializer:
         return lambda numbers: matrix[int(numbers[0]) : int(numbers[-1]) + 1]
 
     def _read_targets(self, rows: Tensor, *, thorough: bool) -> Any:
-        """Targets of some data rows before the activation, shape (b, n k); 0 where missing."""
+        """Read targets before the activation, of shape (b, n k), with zeros for missing ones."""
         values, observed = self.targets.batch(rows)
         values = self.network.last.deactivate(values)
         if observed is not None:
             self.ignored_missing = self.ignored_missing or self._observed is None
             values = values * (observed != 0)
         array = values.flatten(1).cpu().numpy()
-        # float32, the precision of the targets, is enough for a start
+        # float32, the precision of the targets, suffices for initial weights
         return array.astype(np.float64) if thorough else array
 
     @cached_property
     def _observed(self) -> tuple[Any, Any] | None:
-        """Targets before the activation, and weights, if some are missing and all in memory."""
+        """Targets before the activation and their weights; None if complete or not in memory."""
         matrices = None if self.targets.complete else self.targets.matrices()
         if matrices is None:
             return None
@@ -289,16 +294,16 @@ class Initializer:
 
     @property
     def _is_square(self) -> bool:
-        """Whether the columns may stand for the first rows."""
+        """Whether the columns may represent the same points as the first rows."""
         n, *relations = self.targets.shape
         return relations in ([], [1]) and n <= len(self.targets)
 
     def _columns(self) -> Tensor:
-        """Numbers of the rows that columns may stand for."""
+        """Numbers of the rows that may represent the same points as the columns."""
         return torch.arange(self.targets.shape[0])
 
     def _spread(self, n: int) -> Tensor:
-        """Choose n training rows at even distances, or all."""
+        """Choose n evenly spaced training rows, or all if there are fewer."""
         n = min(n, len(self.rows))
         return self.rows[torch.linspace(0, len(self.rows) - 1, n, dtype=torch.float64).long()]
 
@@ -314,9 +319,9 @@ class Initializer:
     # The spectral last layer
 
     def _spectral_last(self, *, thorough: bool = False) -> Float64:
-        """A last layer of shape (d, n k), from the targets of some rows."""
+        """Compute a last layer, of shape (d, n k), from a decomposition of the targets."""
         n = self.targets.shape[0]
-        # the targets themselves, if rows and columns stand for the same points
+        # an eigendecomposition, if rows and columns represent the same points
         if self._is_square and n * n <= 4 * _SAMPLE:
             if self.targets.complete:
                 S = self._stack_targets(self._columns(), thorough)
@@ -336,14 +341,14 @@ class Initializer:
         W_l = self._right_factor(self._stack_targets(rows, thorough))
         observed = self._observed_rows(rows)
         if observed is not None:
-            # a small part of the variance that embeddings explain: S may have any scale
+            # relative to the explained variance, because S may have any scale
             ridge = _SHRINKAGE * float((W_l**2).sum(axis=1).mean()) / float(observed[1].sum())
             W_l = self._als_last(*observed, W_l, ridge, thorough)[1]
-        # embeddings of all rows are as long as those of these rows
+        # scaled to all rows, so that the norms of Y and W_l stay balanced
         return np.asarray(W_l * (len(self.rows) / n_rows) ** 0.25)
 
     def _positive_last(self, thorough: bool) -> Float64:
-        """A last layer with S ≈ W_lᵀ W_l for an S of shape (n, n) with missing entries."""
+        """Compute a last layer with S ≈ W_lᵀ W_l, for S of shape (n, n) with missing entries."""
         columns = self._columns()
         observed = self._observed_rows(columns)
         assert observed is not None
@@ -360,12 +365,12 @@ class Initializer:
         return impute(solve, problem, Y, W_l)[1]
 
     def _stack_targets(self, rows: Tensor, thorough: bool) -> Any:
-        """Targets of many data rows, shape (m, n k)."""
-        parts = [self._read_targets(p, thorough=thorough) for p in torch.split(rows, CHUNK)]
-        return np.vstack(parts)
+        """Read the targets of many rows, of shape (m, n k)."""
+        blocks = [self._read_targets(r, thorough=thorough) for r in torch.split(rows, CHUNK)]
+        return np.vstack(blocks)
 
     def _right_factor(self, S: Any) -> Float64:
-        """W_l of the best S ≈ Y W_l, with balanced factors."""
+        """Compute W_l of the best S ≈ Y W_l, with balanced factors."""
         S = S.astype(np.float64, copy=False)
         values, V = right_factor(S, min(self._d, *S.shape))
         return padded(V * np.sqrt(values), self._d).T
@@ -373,14 +378,14 @@ class Initializer:
     def _als_last(
         self, S: Any, weights: Any, W_l: Float64, ridge: float, thorough: bool
     ) -> tuple[Float64, Float64]:
-        """Factors of S without features, with missing entries."""
+        """Factorize S with missing entries, without features."""
         n_rows = S.shape[0]
         l2 = max(self.objective.l2, ridge)
         problem = Problem(n_rows, n_rows, self._n_targets, self._d, S=S, weights=weights, l2=l2)
         return als(problem, W_l, max_iter=_MAX_ITER[thorough])
 
     def _eigenvectors(self, S: Any, part: Part, thorough: bool) -> tuple[Float64, Float64]:
-        """The best S ≈ Y W_l for a symmetric S, with W_l = Yᵀ up to signs."""
+        """Compute the best S ≈ Y W_l for a symmetric S; W_l equals Yᵀ up to signs."""
         if thorough or len(S) <= _EXACT * self._d:
             M = (S + S.T).astype(np.float64) / 2
             values, vectors = closed_form.top_eigenvectors(M, self._d, part)
@@ -394,10 +399,10 @@ class Initializer:
 
 
 class _SingleThread:
-    """Limits BLAS to one thread: its waiting threads keep those of PyTorch from working.
+    """Limits BLAS to one thread: its idle threads spin and slow down those of PyTorch.
 
-    The limit holds for the whole process, so fits in several threads share it: the first sets
-    it and the last lifts it.
+    The limit applies to the whole process and is shared by fits in several threads: the first
+    one sets it and the last one lifts it.
     """
 
     def __init__(self) -> None:

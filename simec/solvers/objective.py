@@ -1,4 +1,4 @@
-"""The objective of training: mean error of observed targets plus penalties (2.1, 2.2)."""
+"""Training objective: mean error of observed targets plus penalties (thesis, Sec. 2.1 and 2.2)."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ Loss = str | Callable[[Tensor, Tensor], Tensor]
 
 
 def squared(predicted: Tensor, target: Tensor) -> Tensor:
-    """(prediction - target)²."""
+    """Return (prediction - target)²."""
     return (predicted - target).square()
 
 
 class _SquaredError(torch.autograd.Function):
-    """A fused operation: predictions are far larger than embeddings, and each pass costs time."""
+    """Fused forward and backward pass, which avoids temporary arrays of the size of predictions."""
 
     @staticmethod
     def forward(ctx: Any, y: Tensor, W: Tensor, values: Tensor, observed: Tensor | None) -> Tensor:
@@ -49,7 +49,7 @@ class _SquaredError(torch.autograd.Function):
 
 
 def squared_error(y: Tensor, W: Tensor, values: Tensor, observed: Tensor | None) -> Tensor:
-    """Sum of the squares of ``y W - values`` over the observed targets.
+    """Return the sum of the squares of ``y W - values`` over observed targets.
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "mse": squared,
     "mae": lambda predicted, target: (predicted - target).abs(),
     "huber": lambda predicted, target: F.huber_loss(predicted, target, reduction="none"),
-    # takes values before the activation
+    # takes predictions before the activation
     "bce": lambda logits, target: F.binary_cross_entropy_with_logits(
         logits, target, reduction="none"
     ),
@@ -85,18 +85,17 @@ class Objective:
     loss : str or callable
         One of `LOSSES`, or a function that returns the error of each prediction.
     symmetric : float
-        Weight of the mean of ``(S[:n, :n] - W_lᵀ W_l)²`` over observed entries. At each step as
-        many of the n rows as a batch has are sampled, so that memory and time grow with n, not
-        with n².
+        Weight of the mean of ``(S[:n, :n] - W_lᵀ W_l)²`` over observed entries. Each step samples
+        a batch of the n rows, so that memory and time grow with n, not with n².
     orthogonal : float
-        Weight of the mean of ``(W_l W_lᵀ)²`` off the diagonal.
+        Weight of the mean of ``(W_l W_lᵀ)²``, with the diagonal set to zero.
     l2 : float
         Weight of the sum of all squared weights, except biases.
     decoder : float
         Weight of the mean squared error of features reconstructed by the decoder.
     l2_by_count : float
-        For closed forms: the penalty on the weights of a target grows with this power of its
-        number of observed entries.
+        For closed forms: exponent of the relative number of observed entries that multiplies the
+        penalty of each target.
     """
 
     loss: Loss = "mse"
@@ -107,14 +106,14 @@ class Objective:
     l2_by_count: float = 0.0
 
     def errors(self, network: SimEcNetwork, y: Tensor, values: Tensor) -> Tensor:
-        """Error of each target, for embeddings y."""
+        """Return the error of each target for embeddings y."""
         outputs = network.last.linear(y) if self.loss == "bce" else network.last(y)
         loss = self.loss if callable(self.loss) else LOSSES[self.loss]
-        # products may have been computed in bfloat16
+        # outputs may be bfloat16
         return loss(outputs.float(), values)
 
     def is_least_squares(self, network: SimEcNetwork) -> bool:
-        """Whether errors are squares, linear in the embeddings before, and float32."""
+        """Whether errors are squares of residuals that are linear in embeddings, in float32."""
         W = network.last.weight
         linear = self.loss == "mse" and network.last.is_linear
         return linear and not torch.is_autocast_enabled(W.device.type)
@@ -122,7 +121,10 @@ class Objective:
     def error(
         self, network: SimEcNetwork, x: Tensor, values: Tensor, observed: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        """Mean error of a batch, including that of the decoder, and the number of targets."""
+        """Return the mean error of a batch (decoder included) and its number of observed targets.
+
+        With weighted targets, the number is the sum of the weights.
+        """
         y = network.encoder(x)
         n = torch.tensor(float(values.numel())) if observed is None else observed.sum()
         n = n.to(y.device)
@@ -139,15 +141,16 @@ class Objective:
     def penalty(
         self, network: SimEcNetwork, targets: Targets, n_rows: int, random: torch.Generator
     ) -> Tensor | float:
-        """The terms that do not depend on the batch.
+        """Return the sum of the terms that do not depend on the batch.
 
         Parameters
         ----------
         network : SimEcNetwork
         targets : Targets
         n_rows : int
-            Rows that are sampled for the symmetric term.
+            Number of rows sampled for the symmetric term.
         random : torch.Generator
+            Samples the rows.
         """
         total: Tensor | float = 0.0
         W = network.last.weight
@@ -188,7 +191,7 @@ class Objective:
         *,
         penalties: bool = True,
     ) -> float:
-        """Mean of the objective on some rows, in evaluation mode.
+        """Return the objective on the given rows, with the network in evaluation mode.
 
         Parameters
         ----------
@@ -197,7 +200,7 @@ class Objective:
         targets : Targets
         rows : int64 Tensor
         penalties : bool
-            Whether to add `penalty`.
+            Whether to include `penalty`.
         """
         network.eval()
         total, n = 0.0, 0.0

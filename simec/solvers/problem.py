@@ -1,4 +1,4 @@
-"""Least squares S ≈ H W₁ W_l in matrices: the problem that closed forms and ALS solve."""
+"""The least squares problem S ≈ H W₁ W_l that closed forms and ALS solve."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from simec.data.inputs import chunks
 from simec.types import Float64
 
 RowReader = Callable[[Tensor], Any]
-"""From consecutive row numbers to these rows of a matrix, as an array or CSR matrix."""
+"""Takes consecutive row numbers; returns these rows of a matrix, as an array or CSR matrix."""
 
-_JITTER = 1e-11  # of the squares of a feature, so that the Gram matrix of equal features is regular
-_JITTER_SINGLE = 1e-5  # the same for moments in float32
-MAX_GRAM = 4096  # features up to which a Gram matrix is built and factorized
-_TOLERANCE = 1e-7
+# relative to the diagonal of the Gram matrix, which is singular for duplicate features
+_JITTER = 1e-11
+_JITTER_SINGLE = 1e-5  # for a Gram matrix in float32
+MAX_GRAM = 4096  # number of features up to which the Gram matrix is built and factorized
+_TOLERANCE = 1e-7  # of conjugate gradients, relative
 _STEPS = 100  # of conjugate gradients
 
 
 @dataclass(frozen=True)
 class Problem:
-    """Minimise the squared errors of S ≈ H W₁ W_l.
+    """Minimize the squared errors of S ≈ H W₁ W_l.
 
-    Matrices are read by chunks of rows where they may be too large to hold.
+    Matrices that may not fit in memory are read in chunks of rows.
 
     Attributes
     ----------
@@ -39,23 +40,24 @@ class Problem:
     bias : bool
         Whether the last feature is 1 for all rows; its weights are not penalized.
     targets : RowReader or None
-        S, zero where missing.
+        Rows of S, with zeros for missing entries.
     S, weights : float arrays or CSR matrices of shape (m, n), or None
-        If S has missing entries and is in memory: targets, zero where missing, and the weights of
-        their squared errors, zero where missing. Sparse matrices store the same entries.
+        Set if S is in memory and has missing entries: targets and weights of their squared
+        errors, both zero for missing entries. Sparse matrices have the same stored entries.
     absent : float
-        Weight of the entries that sparse targets do not store, which are 0 then.
+        Weight of the entries that sparse targets do not store; if positive, these count as zeros.
     ridge : float
-        Penalty on ``|W₁ W_l|²``, divided by m.
+        Penalty on ``|W₁ W_l|²``, divided by m, for solvers of complete targets.
     l2 : float
-        Penalty on ``|W₁|² + |W_l|²`` with missing entries, divided by the sum of weights.
+        Penalty on ``|W₁|² + |W_l|²``, divided by the sum of weights, for alternating least squares
+        on observed targets.
     l2_by_count : float
-        Rows of the identity and columns of S are penalized in proportion to this power of their
-        numbers of observed entries.
+        Exponent: `l2` of a column of S (and of a row, without features) is multiplied by this
+        power of its relative number of observed entries.
     column_features : array or CSR matrix of shape (n, p), or None
-        Features of the points that the columns of a symmetric S stand for.
+        For a symmetric S: features of the points that its columns represent.
     same_points : bool
-        Whether these are the rows of H.
+        Whether `column_features` are the rows of H.
     """
 
     n_rows: int
@@ -76,15 +78,15 @@ class Problem:
 
     @cached_property
     def regression(self) -> Regression:
-        """Ridge regression on the features."""
+        """Ridge regression on the features; its Gram matrix is factorized once."""
         return Regression(self)
 
 
 class Regression:
-    """Ridge regression of any targets on the features of a problem.
+    """Ridge regression of arbitrary targets on the features of a problem.
 
-    Everything is float64, but moments of float32 features. With many features, the equations
-    are solved by conjugate gradients.
+    Computations are in float64, except products of float32 features. With more than `MAX_GRAM`
+    features, the normal equations are solved by conjugate gradients.
 
     Parameters
     ----------
@@ -93,14 +95,14 @@ class Regression:
     Attributes
     ----------
     penalized : float64 array of shape (p, 1)
-        1 for weights that are penalized, 0 for those of the bias.
+        1 for features whose weights are penalized, 0 for the bias.
     squares : float64 array of shape (p, 1)
-        Sum of the squares of each feature.
+        Sum of squares of each feature.
     factor : float64 array of shape (p, p), or None
-        Lower Cholesky factor of the penalized Gram matrix; None with too many features, or the
-        identity.
+        Lower Cholesky factor of the penalized Gram matrix. None for the identity, and with more
+        than `MAX_GRAM` features.
     penalty : float64 array of shape (p, 1)
-        On squared weights; of length 0 for the identity.
+        Penalty on the squared weights of each feature; empty for the identity.
     """
 
     def __init__(self, problem: Problem) -> None:
@@ -140,11 +142,11 @@ class Regression:
         self.penalty = (self.ridge + np.maximum(jitter * self.squares, 1e-300)) * self.penalized
 
     def chunks(self) -> Iterator[Tensor]:
-        """Yield row numbers, as many at a time as memory allows."""
+        """Yield row numbers in chunks that fit in memory."""
         return chunks(self.n_rows, self._width)
 
     def apply(self, rows: Tensor, B: Float64) -> Float64:
-        """Return ``H B`` for some rows."""
+        """Return the given rows of ``H B``."""
         if self.features is None:
             return np.asarray(B[rows.numpy()])
         return np.asarray(self.features(rows) @ B)
@@ -160,13 +162,14 @@ class Regression:
         return total
 
     def solve(self, products: Float64, start: Float64 | None = None) -> Float64:
-        """Weights B that minimise ``|T - H B|²`` plus the penalty, given ``Hᵀ T``.
+        """Return the weights B that minimize ``|T - H B|²`` plus the penalty, given ``Hᵀ T``.
 
         Parameters
         ----------
         products : float64 array of shape (p, q)
+            ``Hᵀ T``.
         start : float64 array of shape (p, q), optional
-            An approximation, where equations are solved by conjugate gradients.
+            Initial solution for conjugate gradients; ignored by direct solvers.
         """
         if self.features is None:
             return products / (1 + self.ridge)
@@ -193,13 +196,18 @@ def conjugate_gradients(
     Parameters
     ----------
     apply : callable
-        A symmetric positive linear map; columns need not be independent.
+        A symmetric positive definite linear map of arrays of shape (p, q); it may couple columns.
     right : float64 array of shape (p, q)
     diagonal : float64 array that broadcasts to (p, q)
-        An approximation of the diagonal of `apply`, as a preconditioner.
+        Preconditioner: the approximate diagonal of `apply`.
     start : float64 array of shape (p, q), optional
+        Initial solution; zero by default.
     steps : int
         Maximum number of iterations.
+
+    Returns
+    -------
+    float64 array of shape (p, q)
     """
     x = np.zeros_like(right) if start is None else start.copy()
     r = right - apply(x) if start is not None else right.copy()
@@ -207,9 +215,9 @@ def conjugate_gradients(
     inverse[diagonal <= 1e-290] = 0
     z = inverse * r
     p, old = z.copy(), float((r * z).sum())
-    enough = _TOLERANCE**2 * float((right * (inverse * right)).sum())
+    converged = _TOLERANCE**2 * float((right * (inverse * right)).sum())
     for _ in range(steps):
-        if old <= enough:
+        if old <= converged:
             break
         q = apply(p)
         alpha = old / float((p * q).sum())

@@ -1,11 +1,11 @@
-"""Projection of wide targets, which makes them almost free to train on.
+"""Projection of wide targets to a low-dimensional subspace, for faster training.
 
-Rows of S lie nearly in the span of few orthonormal vectors, the columns of V. With projected
+The rows of S lie close to the span of a few orthonormal vectors, the columns of V. With projected
 targets ``T = S V`` and a last layer ``W_l = A Vᵀ``,
 
     ‖S - Y W_l‖² = ‖T - Y A‖² + ‖S‖² - ‖T‖²
 
-for any Y. So A is trained on T, which is far narrower than S, with the same loss.
+for any Y. Therefore A can be trained on T, which has far fewer columns than S, with the same loss.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from simec.data.targets import DenseTargets, Targets
 from simec.network import LastLayer
 from simec.solvers.objective import Objective
 
-_MIN_WIDTH = 64  # of projected targets,
-_PER_COMPONENT = 4  # and the width for each component
-_MIN_RATIO = 4  # of the widths of S and its projection: with less, projection does not pay off
+_MIN_WIDTH = 64  # minimum width of projected targets
+_PER_COMPONENT = 4  # their width for each component
+_MIN_RATIO = 4  # projection pays off if it reduces the width of S by at least this factor
 
 
 def projected_width(n_components: int, n_targets: int) -> int:
@@ -34,15 +34,15 @@ def projected_width(n_components: int, n_targets: int) -> int:
 
 
 class ProjectedTargets(DenseTargets):
-    """A projection of complete targets.
+    """Projected targets without missing entries.
 
     Parameters
     ----------
     values : Tensor of shape (m, r)
     residuals : float64 Tensor of shape (m,)
-        Squared norm of what the projection leaves out of each row.
+        Squared norm of the residual of each row.
     width : int
-        Number of targets in a row before projection.
+        Number of targets per row before projection.
     device : torch.device
     """
 
@@ -51,14 +51,17 @@ class ProjectedTargets(DenseTargets):
         self._residuals, self._width = residuals, width
 
     def full_error(self, rows: Tensor, error: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
-        """Convert the mean error of projected targets to that of all, as `Targets.full_error`."""
+        """Convert the mean error of projected targets to that of the original targets.
+
+        See `Targets.full_error`.
+        """
         n_all = n * self._width / self.shape[0]
         residual = self._residuals[rows.to(self._residuals.device)].sum()
         return (error * n + residual) / n_all, n_all
 
 
 class Basis:
-    """Orthonormal vectors that nearly span the rows of targets.
+    """Orthonormal basis of a subspace that approximately contains the rows of S.
 
     Parameters
     ----------
@@ -70,7 +73,7 @@ class Basis:
         self.vectors = vectors
 
     def project(self, targets: Targets, device: torch.device) -> ProjectedTargets:
-        """Project all rows of targets."""
+        """Project targets to the subspace."""
         values, squares = [], []
         for rows in chunks(len(targets), len(self.vectors)):
             S = targets.batch(rows)[0].flatten(1)
@@ -82,7 +85,7 @@ class Basis:
 
     @contextmanager
     def in_place(self, last: LastLayer) -> Iterator[None]:
-        """Replace W_l by A = W_l V within a block, and A by ``A Vᵀ`` at its end.
+        """Replace W_l by ``A = W_l V`` inside a ``with`` block, and by ``A Vᵀ`` when it ends.
 
         A weight that is not trained is restored unchanged.
         """
@@ -97,18 +100,18 @@ class Basis:
             last.weight = before
 
     def expand(self, A: Tensor) -> Tensor:
-        """Return ``A Vᵀ`` of shape (d, n * k) for an A of shape (d, r)."""
+        """Return ``A Vᵀ``, of shape (d, n * k), for A of shape (d, r)."""
         return A.detach() @ self.vectors.T
 
     @contextmanager
     def expanded(self, last: LastLayer, original: nn.Parameter) -> Iterator[None]:
-        """Set W_l within a block inside `in_place`, so that the network predicts all targets.
+        """Temporarily set the full W_l within `in_place`, so that the network predicts all targets.
 
         Parameters
         ----------
         last : LastLayer
         original : Parameter
-            The weight before `in_place`; it is set again if it is not trained.
+            The weight before `in_place`, which is used if the weight is not trained.
         """
         projected = last.weight
         if projected.requires_grad:
@@ -124,7 +127,7 @@ class Basis:
 def find_basis(
     targets: Targets, rows: Tensor, last: LastLayer, objective: Objective
 ) -> Basis | None:
-    """Find a basis for the targets of some rows.
+    """Find a basis for the targets of the training rows, by a randomized range finder.
 
     Parameters
     ----------
@@ -132,15 +135,15 @@ def find_basis(
     rows : int64 Tensor
         Training rows.
     last : LastLayer
-        If its weight is fixed, the basis spans its rows, and the projection loses nothing
-        that matters.
+        If its weight is fixed, the basis spans the rows of W_l, which is exact: the other
+        directions only add a constant to the loss.
     objective : Objective
 
     Returns
     -------
     Basis or None
-        None unless errors are squares of linear predictions and penalties concern weights alone,
-        targets are complete and in memory, and the projection pays off.
+        None if projection does not apply: it needs complete targets in memory, squared errors
+        of linear predictions, no symmetric term and no decoder, and a wide S.
 
     References
     ----------

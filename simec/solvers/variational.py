@@ -1,9 +1,10 @@
-"""Factors of partly observed targets by variational Bayes, which needs no penalty to be tuned.
+"""Variational Bayesian matrix factorization of partly observed targets.
 
 Embeddings Y and the columns of W_l have normal priors, and each observed target is their product
-plus noise. Observations determine how certain each of them is, and least squares for one side
-take the uncertainty of the other into account (Lim and Teh, 2007). The variances of the noise
-and of each component are estimated by the same iteration, so that superfluous components vanish.
+plus normal noise. The posteriors of Y and W_l are updated in turn, each by a least squares problem
+that takes the posterior covariances of the other into account (Lim and Teh, 2007). The variances
+of the noise and of the components are estimated along the way. So there is no penalty to tune, and
+superfluous components vanish.
 """
 
 from __future__ import annotations
@@ -20,8 +21,8 @@ from simec.solvers.problem import Problem
 from simec.types import Float64, FloatArray
 
 _MAX_ITER = 60
-_TOL = 3e-4  # an iteration must change the noise by more than this fraction
-_MIN_NOISE = 1e-6  # of the variance of targets
+_TOL = 3e-4  # stop when the noise variance changes by less than this fraction
+_MIN_NOISE = 1e-6  # minimum noise variance, relative to the mean square of targets
 
 
 def variational(
@@ -34,7 +35,7 @@ def variational(
     problem : Problem
         Without features, and with missing entries: `Problem.S` is set.
     W_l : float64 array of shape (d, n)
-        To start from.
+        Initial last layer.
     progress : bool
         Show a progress bar.
 
@@ -53,7 +54,7 @@ def variational(
     d = len(W_l)
     variance = max(float((S.data**2).mean()), 1e-300)
     noise = variance
-    # rows of Y have variance 1; columns of W_l are scaled accordingly
+    # the prior variance of Y is 1; W_l is scaled accordingly
     scale = float((W_l**2).mean()) or 1.0
     last = W_l.T / np.sqrt(scale) * variance**0.5 / d**0.5
     variances = np.maximum((last**2).mean(axis=0), 1e-12 * variance)
@@ -73,26 +74,27 @@ def variational(
 def posterior(
     S: Any, other: Float64, covariances: FloatArray, precisions: Float64, noise: float
 ) -> tuple[Float64, FloatArray, float]:
-    """Posterior of the vectors of all rows, given that of the columns' vectors.
+    """Posterior of the row vectors, given that of the column vectors.
 
     Parameters
     ----------
     S : CSR matrix of shape (m, n)
         Stored entries are observed.
     other : float64 array of shape (n, d)
-        Means of the columns' vectors.
+        Posterior means of the column vectors.
     covariances : float32 array of shape (n, d, d)
+        Their posterior covariances.
     precisions : float64 array of shape (d,)
-        Of the prior of the rows' vectors.
+        Prior precisions of the components of row vectors.
     noise : float
-        Variance.
+        Variance of the noise.
 
     Returns
     -------
     means : float64 array of shape (m, d)
     covariances : float32 array of shape (m, d, d)
     error : float
-        Expected squared error of the observed entries.
+        Expected sum of squared errors of the observed entries.
     """
     m, d = S.shape[0], other.shape[1]
     means = np.zeros((m, d))
@@ -118,16 +120,16 @@ def moments(means: Float64, covariances: FloatArray) -> Float64:
 
 
 def rotations(of_Y: Float64, of_last: Float64) -> tuple[Float64, Float64, Float64]:
-    """Linear maps of both sides that leave the products unchanged and best fit the priors.
+    """Linear maps of Y and W_lᵀ that keep their products and best fit the priors.
 
-    They make the moments of one side the identity, and those of the other diagonal, which saves
-    many iterations (Luttinen and Ilin, 2010).
+    They make the second moments of Y the identity and those of W_l diagonal, which saves many
+    iterations (Luttinen and Ilin, 2010).
 
     Returns
     -------
     to_Y, to_last : float64 arrays of shape (d, d)
     variances : float64 array of shape (d,)
-        Of the components of the second side.
+        Variances of the components of W_l.
     """
     L = linalg.cholesky(of_Y, lower=True)
     values, Q = linalg.eigh(L.T @ of_last @ L)
@@ -137,6 +139,6 @@ def rotations(of_Y: Float64, of_last: Float64) -> tuple[Float64, Float64, Float6
 
 
 def rotated(covariances: FloatArray, rotation: Float64) -> FloatArray:
-    """Covariances of rotated vectors."""
+    """Covariances of vectors after a linear map."""
     single = rotation.astype(np.float32)
     return np.asarray(single.T @ covariances @ single, np.float32)

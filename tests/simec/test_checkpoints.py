@@ -10,6 +10,7 @@ import threading
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from sklearn.exceptions import ConvergenceWarning
@@ -215,6 +216,62 @@ def test_parameters_of_a_resumed_run(tmp_path):
     assert resumed.get_params() == {**encoder.get_params(), "device": "cpu"}
 
 
+def test_custom_parts_of_another_run_are_not_kept(tmp_path):
+    encoder = SimilarityEncoder(3, random_state=0, max_iter=9, **DEEP)
+    with pytest.raises(KeyboardInterrupt):
+        fit(encoder, X, S, checkpoint=tmp_path / "run", callbacks=interrupt_at(3))
+    whole = fitted(X, S, max_iter=9, **DEEP)
+    for custom in ({"loss": lambda p, t: (p - t).abs()}, {"network": dropout()}):
+        resumed = fit(SimilarityEncoder(**custom), X, S, resume_from=tmp_path / "run")
+        assert (resumed.loss, resumed.network) == ("mse", None)
+        assert resumed.loss_curve_ == whole.loss_curve_
+
+
+def state_of(encoder):
+    state = {**vars(encoder), "generator": encoder.random_state.get_state()[1].tolist()}
+    return {name: value.tolist() if isinstance(value, np.ndarray) else value
+            for name, value in state.items()}  # fmt: skip
+
+
+def test_refused_fits_change_nothing(tmp_path):
+    encoder = SimilarityEncoder(4, random_state=0, max_iter=9, **DEEP)
+    with pytest.raises(KeyboardInterrupt):
+        fit(encoder, X, S, checkpoint=tmp_path / "run", callbacks=interrupt_at(3))
+    other = pd.DataFrame(X[:, :4], columns=list("abcd"))
+    for warm in (False, True):
+        encoder = SimilarityEncoder(2, random_state=np.random.RandomState(1), warm_start=warm)
+        refused = [
+            ((-X, S), {"resume_from": tmp_path / "run"}, "needs the data"),
+            ((other, S), {"last_layer": np.ones((2, 3))}, "was|were|last_layer must have shape"),
+            ((other, S[:9]), {}, "samples|rows"),
+        ]
+        for is_fitted in (False, True):
+            for data, options, message in refused:
+                before = state_of(encoder)
+                with pytest.raises(ValueError, match=message):
+                    fit(encoder, *data, **options)
+                assert state_of(encoder) == before
+            if not is_fitted:
+                fit(encoder, X, S)
+        predicted = encoder.predict(X)
+        damage(tmp_path / "run")
+        before = state_of(encoder)
+        with pytest.raises(ModelError, match="damaged"):
+            fit(encoder, X, S, resume_from=tmp_path / "run")
+        assert state_of(encoder) == before
+        np.testing.assert_array_equal(encoder.predict(X), predicted)
+        with pytest.raises(ValueError, match="rows of S must have shape"):
+            encoder.partial_fit(X, S[:, :4])
+        assert state_of(encoder) == before
+
+
+def damage(folder):
+    about = json.loads((folder / TRAINING).read_text())
+    about["numbers"].pop("rate", None)
+    (folder / TRAINING).write_text(json.dumps(about))
+    reseal(folder)
+
+
 # Callbacks
 
 
@@ -273,7 +330,7 @@ def test_progress_is_logged(caplog):
         encoder = fitted(X, S, max_iter=2, **DEEP)
     text = caplog.text
     assert f"epoch 2/2: loss {encoder.loss_curve_[1]:.6g}" in text
-    assert "initial weights in" in text
+    assert "initialized weights in" in text
     assert "fitted 50 rows and 50 targets" in text
 
 
