@@ -30,10 +30,11 @@ from simec.data.inputs import Inputs, check_device, choose_device
 from simec.links.evaluation import Evaluation, rank_both_ways
 from simec.links.losses import LOSSES
 from simec.links.network import RELATION_MATRICES, LinkNetwork, as_inputs
-from simec.links.queries import IntArray, both_ways
+from simec.links.queries import both_ways
 from simec.links.training import Hooks, Schedule, Snapshot, Training
 from simec.links.triples import Id, Ids, as_triples, encode, plain_id, without_duplicates
 from simec.network import ACTIVATIONS
+from simec.types import FloatArray, IntArray
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,6 @@ TRAINING, TRAINING_ARRAYS = "training.json", "training.safetensors"  # of checkp
 _NETWORK = "network."  # before the names of its weights
 _DAMAGED = LookupError, TypeError, ValueError, RuntimeError, AttributeError
 
-FloatArray = npt.NDArray[np.float32]
 Self = TypeVar("Self", bound="LinkPredictor")
 
 
@@ -770,6 +770,8 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 f"embeddings must have shape {(n, predictor.n_components)}, got {tuple(Y.shape)}"
             )
+        if Y.dtype != torch.float32:
+            raise ValueError(f"embeddings must be float32, got {Y.dtype}")
         # Arrays from the folder are aligned to 64 bytes, as PyTorch's tensors are: the order in
         # which MKL adds up a product depends on the alignment, and so do the last bits.
         predictor.embeddings_ = Y
