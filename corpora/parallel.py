@@ -303,7 +303,7 @@ def _end_with(parent: int) -> None:
     """End this process when its parent has died, for any reason: the results have no reader."""
     while os.getppid() == parent:
         time.sleep(_PARENT_SECONDS)
-    os._exit(1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _run(shard: Corpus) -> Any:

@@ -23,6 +23,7 @@ def test_packages_import_one_another_in_one_direction():
     assert {pair for pair in found if pair[0] != pair[1]} <= allowed
 
 
+@pytest.mark.slow
 def test_private_names_are_used_in_their_module_only():
     assert structure.private_uses() == []
 

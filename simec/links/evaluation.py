@@ -9,20 +9,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from corpora.checks import check_choice
-from simec.links.queries import IntArray, Queries, Scorer, both_ways
+from simec.links.queries import Queries, Scorer, both_ways
+from simec.types import Float64, IntArray
 
-FloatArray = npt.NDArray[np.float64]
 HITS = (1, 3, 10)
 _NUMBERS = 1 << 25  # scores at a time
 
 
 def ranks(
     score: Scorer, links: IntArray, n_entities: int, known: Queries | None = None
-) -> tuple[FloatArray, FloatArray | None]:
+) -> tuple[Float64, Float64 | None]:
     """Raw and filtered ranks of the last column of links among all entities.
 
     Parameters
@@ -73,7 +72,7 @@ def ranks(
 
 def rank_both_ways(
     score: Scorer, triples: IntArray, known: IntArray, n_entities: int, n_relations: int
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[Float64, Float64]:
     """Raw and filtered ranks of the tails and heads of triples.
 
     Entities with numbers >= `n_entities` have no scores. As answers they rank last, tied with each
@@ -108,7 +107,7 @@ def rank_both_ways(
     return both[0], both[1]
 
 
-def measures(ranks: FloatArray) -> dict[str, float]:
+def measures(ranks: Float64) -> dict[str, float]:
     """Mean rank, mean reciprocal rank, hits at 1, 3 and 10; NaN without ranks."""
     if not len(ranks):
         return dict.fromkeys(("mr", "mrr", *(f"hits@{k}" for k in HITS)), float("nan"))
@@ -136,8 +135,8 @@ class Evaluation:
 
     relations: list[Any]
     triples: IntArray
-    raw: FloatArray
-    filtered: FloatArray
+    raw: Float64
+    filtered: Float64
     n_unknown: int = 0
     _sides: tuple[str, ...] = field(default=("tail", "head"), repr=False)
 

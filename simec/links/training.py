@@ -24,7 +24,8 @@ from simec.data.inputs import Inputs, quiet_about_sparse
 from simec.links.evaluation import measures, ranks
 from simec.links.losses import LOSSES, Gradients, Positives
 from simec.links.network import LinkNetwork
-from simec.links.queries import IntArray, Queries, both_ways
+from simec.links.queries import Queries, both_ways
+from simec.types import IntArray
 
 logger = logging.getLogger(__name__)
 

@@ -91,6 +91,7 @@ N_WORDS = 9  # words 7 and 8 do not occur, word 4 is often alone
 @pytest.mark.parametrize("normalize", NORMALIZE)
 @pytest.mark.parametrize("diagonal", [0.0, 1.0, 0.3])
 @pytest.mark.parametrize("size", [1, 2, 5, 40])
+@pytest.mark.slow
 def test_global_contexts_are_those_of_a_double_loop(weighting, normalize, diagonal, size):
     smallest = 2 if size > 1 else 1
     matrix = global_contexts(
@@ -271,6 +272,7 @@ def test_known_answer():
     np.testing.assert_allclose(matrix.toarray(), [[1, 2], [2, 0]])
 
 
+@pytest.mark.slow
 def test_large_counts_are_exact():
     # more than float32 can count
     stream = make_stream([[0] * 3 + [1]] * 1)
@@ -390,6 +392,7 @@ print(most - start, matrix.nnz * 8 / 2**20)
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux's /proc")
+@pytest.mark.slow
 def test_memory_is_bounded():
     def measure(memory):
         out = subprocess.run(
