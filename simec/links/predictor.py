@@ -770,6 +770,8 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 f"embeddings must have shape {(n, predictor.n_components)}, got {tuple(Y.shape)}"
             )
+        if Y.dtype != torch.float32:
+            raise ValueError(f"embeddings must be float32, got {Y.dtype}")
         # Arrays from the folder are aligned to 64 bytes, as PyTorch's tensors are: the order in
         # which MKL adds up a product depends on the alignment, and so do the last bits.
         predictor.embeddings_ = Y

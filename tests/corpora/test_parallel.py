@@ -248,6 +248,7 @@ def test_interrupt_ends_it_quietly(corpus: Corpus) -> None:
     assert err == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.slow
 def test_workers_end_with_their_parent(corpus: Corpus, number: int) -> None:
