@@ -1038,8 +1038,9 @@ class _Run:
         self, callbacks: Any, checkpoint: StrPath | None, minutes: float, epochs: int | None
     ) -> None:
         self._notify = as_callback(callbacks) if callbacks else None
-        self._schedule = CheckpointSchedule(minutes, epochs)
+        self._schedule: CheckpointSchedule | None = None
         if checkpoint is not None:
+            self._schedule = CheckpointSchedule(minutes, epochs)
             check_writable(checkpoint, KIND)
         self.checkpoint = checkpoint
         self.resumed: _Resumed | None = None
@@ -1071,11 +1072,11 @@ class _Run:
 
     def is_due(self, epoch: int) -> bool:
         """Whether a checkpoint is to be saved after an epoch."""
-        return self._schedule.is_due(epoch)
+        return self._schedule is not None and self._schedule.is_due(epoch)
 
     def save(self) -> None:
         """Save the last snapshot, if there is one."""
-        if self.checkpoint is None or self.snapshot is None:
+        if self.checkpoint is None or self._schedule is None or self.snapshot is None:
             return
         config, weights, state, arrays = self.snapshot
         began = time.monotonic()
