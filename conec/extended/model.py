@@ -22,7 +22,7 @@ from conec.extended.training import (
 from conec.extended.vocabulary import FeatureVocabulary, name_of
 from conec.features import Clean, Document, Feature, Sentence, sentences
 from conec.linalg import normalize
-from conec.model import KIND, ContextEncoder, has_features, open_model
+from conec.model import ContextEncoder, check_checkpoint_options, has_features, open_model
 from conec.training import chunks
 from conec.training.weights import check_weights, initial_divisor, zero_rows
 from conec.types import BoolArray, CorpusLike, FloatArray, SenseChoice, StrPath
@@ -30,7 +30,7 @@ from corpora import BREAK, with_breaks
 from corpora.checks import check_integer, check_number
 from corpora.encoding import TokenStream
 from corpora.errors import ModelError
-from corpora.model_folder import FolderReader, FolderWriter, check_writable
+from corpora.model_folder import FolderReader, FolderWriter
 
 if TYPE_CHECKING:
     from conec.training.chunks import TrainingState
@@ -135,9 +135,11 @@ class ExtendedContextEncoder(ContextEncoder):
                 "the corpus can be read only once, and fit makes two passes. Pass a list, a file, "
                 "or an object whose __iter__ starts anew"
             )
-        checkpoint = options.get("checkpoint")
-        if checkpoint is not None:
-            check_writable(checkpoint, KIND)
+        check_checkpoint_options(
+            options.get("checkpoint"),
+            options.get("checkpoint_minutes", 10),
+            options.get("checkpoint_epochs"),
+        )
         self.build_vocab(documents, progress=progress)
         self.train(cast("CorpusLike", documents), progress=progress, **options)
         return self

@@ -401,7 +401,7 @@ def test_models_with_and_without_features_are_told_from_one_another(tmp_path):
 def test_a_model_with_features_is_never_loaded_as_one_without(tmp_path):
     made([Case()]).fit([FLAT] * 8).save(tmp_path / "m")
     assert type(conec.load(tmp_path / "m")) is ExtendedContextEncoder
-    with pytest.raises(ModelError, match=r"trained with features: load it with conec\.load"):
+    with pytest.raises(ModelError, match=r"trained with features\. Load it with conec\.load"):
         conec.ContextEncoder.load(tmp_path / "m")
     with pytest.raises(ModelError, match="trained with features"):
         conec.ContextEncoder().train([FLAT] * 8, resume_from=tmp_path / "m")
