@@ -177,7 +177,9 @@ def test_names_of_new_text_come_after_those_at_hand():
 
 def test_a_feature_has_to_name_each_token():
     vocabulary = FeatureVocabulary([lambda _: [["x"]]])
-    with pytest.raises(ValueError, match="<lambda> must return one list .* got 1 for .* of 2 tokens"):
+    with pytest.raises(
+        ValueError, match="<lambda> must return one list .* got 1 for .* of 2 tokens"
+    ):
         vocabulary.encode(sentences(["a", "b"]))
     with pytest.raises(TypeError, match="a feature must be a function"):
         ExtendedContextEncoder(["case"])
