@@ -69,15 +69,15 @@ def main(argv: list[str] | None = None) -> None:
             }  # fmt: skip
             runs.append(apart("benchmarks.analogies:run", task))
     results = _results(runs)
-    found = {result.name: result for result in results}
+    by_name = {result.name: result for result in results}
     protocol = {
         **thesis_analogies.parameters, "rates": f"0.025 to 0.01 in each of {args.epochs} epochs",
         "workers": args.workers, "seeds": args.seeds, "quick": args.quick,
     }  # fmt: skip
-    names = [name for name in (*THESIS, "semantic", "syntactic") if f"{name}.word2vec" in found]
+    names = [name for name in (*THESIS, "semantic", "syntactic") if f"{name}.word2vec" in by_name]
     report(
-        "analogies", protocol, corpus, results, args.json, tables=[_table(found, names)],
-        chart=lambda path: draw(found, names, path),
+        "analogies", protocol, corpus, results, args.json, tables=[_table(by_name, names)],
+        chart=lambda path: draw(by_name, names, path),
     )  # fmt: skip
 
 
@@ -103,13 +103,13 @@ def run(task: Task) -> Measured:
     preset = replace(thesis_analogies, rates=thesis_analogies.rates[:1] * task["epochs"])
     model = preset.fit_stream(words, stream, seed=task["seed"], workers=task["workers"])
     questions = datasets.load("questions-words")
-    found: dict[str, Any] = {
+    scores: dict[str, Any] = {
         "word2vec": analogies(model.wv, questions).sections,
         "conec": analogies(model.wv_context, questions).sections,
     }
     model.build_contexts(stream, **{**preset.contexts, "diagonal": 0.0})
-    found["conec_others"] = analogies(model.wv_context, questions).sections
-    return found
+    scores["conec_others"] = analogies(model.wv_context, questions).sections
+    return scores
 
 
 def _results(runs: list[Measured]) -> list[Result]:
@@ -139,20 +139,20 @@ def _results(runs: list[Measured]) -> list[Result]:
     return results
 
 
-def _table(found: dict[str, Result], names: list[str]) -> Table:
+def _table(by_name: dict[str, Result], names: list[str]) -> Table:
     rows = []
     for name in names:
         thesis = [f"{value:g}" for value in THESIS[name]] if name in THESIS else ["", ""]
-        row = [number(found.get(f"{name}.{kind}"), digits=1) for kind in KINDS]
+        row = [number(by_name.get(f"{name}.{kind}"), digits=1) for kind in KINDS]
         rows.append((name, *row, *thesis))
     return Table(("category", *KINDS, "thesis word2vec", "thesis ConEc"), rows)
 
 
-def draw(found: dict[str, Result], names: list[str], path: Path) -> None:
+def draw(by_name: dict[str, Result], names: list[str], path: Path) -> None:
     """Bars of both kinds of vectors, by category."""
     figure, (axes,) = charts.figure(1, 1, (8, 0.42 * len(names) + 1.2))
     for i, (kind, color) in enumerate((("word2vec", charts.ORANGE), ("conec", charts.BLUE))):
-        rows = [found[f"{name}.{kind}"] for name in names]
+        rows = [by_name[f"{name}.{kind}"] for name in names]
         axes.barh(
             [y + (i - 0.5) * 0.38 for y in range(len(names))],
             [row.value for row in rows], 0.36, xerr=[row.sd or 0 for row in rows],

@@ -65,20 +65,20 @@ def main(argv: list[str] | None = None) -> None:
         over_runs(name, [r[name] for r in runs], "ratio" if "ratio" in name else "mse")
         for name in runs[0]
     ]
-    found = {result.name: result for result in results}
+    by_name = {result.name: result for result in results}
     n_train = size - round(0.2 * size)
     protocol = {
-        "similarity": "1 for the same digit, 0 otherwise, centred by training points",
-        "features": "pixels divided by their maximum, centred by training points",
+        "similarity": "1 for the same digit, 0 otherwise, centered by the training points",
+        "features": "pixels divided by their maximum, centered by the training points",
         "alphas": ALPHAS, "deep": DEEP, "seeds": args.seeds, "quick": args.quick,
     }  # fmt: skip
     corpus = {"name": "mnist", "train": n_train, "test": size - n_train}
     settings = [f"d{d}" for d in dimensions]
     report(
         "class_labels", protocol, corpus, results, args.json,
-        tables=[table(f"{part}, mse", found, METHODS, settings, f"{part}.mse")
+        tables=[table(f"{part}, mse", by_name, METHODS, settings, f"{part}.mse")
                 for part in ("train", "test")],
-        chart=lambda path: draw(found, dimensions, path),
+        chart=lambda path: draw(by_name, dimensions, path),
     )  # fmt: skip
 
 
@@ -95,11 +95,11 @@ def run(points: simec_data.Points, dimensions: tuple[int, ...], seed: int) -> di
     X = {"train": points.x_train, "test": points.x_test}
     S = {part: products(Z[part]) for part in Z}
     most = max(dimensions)
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
 
     def measure(method: str, d: int, model: Any) -> None:
         for part in S:
-            found[f"{method}.{part}.mse.d{d}"] = mse(S[part], model.transform(X[part])[:, :d])
+            figures[f"{method}.{part}.mse.d{d}"] = mse(S[part], model.transform(X[part])[:, :d])
 
     # penalties, for each number of dimensions
     fit, held = halves(len(X["train"]))
@@ -119,7 +119,7 @@ def run(points: simec_data.Points, dimensions: tuple[int, ...], seed: int) -> di
     regression = ridges(most, X["train"], S["train"])
     optimum = regression(1.0).embedding_
     for d in dimensions:
-        found[f"optimum.train.mse.d{d}"] = mse(S["train"], optimum[:, :d])
+        figures[f"optimum.train.mse.d{d}"] = mse(S["train"], optimum[:, :d])
     for alpha in sorted({alpha for alphas in chosen.values() for alpha in alphas}):
         for method, alphas in chosen.items():
             if alpha not in alphas:
@@ -135,18 +135,20 @@ def run(points: simec_data.Points, dimensions: tuple[int, ...], seed: int) -> di
         deep = SimilarityEncoder(d, **DEEP, random_state=seed, device="cpu")
         with unfinished():
             measure("simec_deep", d, deep.fit(X["train"], S["train"]))
-    found.update(_ratios(found, dimensions, float(np.square(S["train"]).mean())))
-    return found
+    figures.update(_ratios(figures, dimensions, float(np.square(S["train"]).mean())))
+    return figures
 
 
-def _ratios(found: dict[str, float], dimensions: tuple[int, ...], total: float) -> dict[str, float]:
+def _ratios(
+    figures: dict[str, float], dimensions: tuple[int, ...], total: float
+) -> dict[str, float]:
     """Errors over those of another method; over the mean square of S where the optimum is 0."""
     ratios = {}
     for d in dimensions:
         for part in ("train", "test"):
-            ridge = found[f"ridge.{part}.mse.d{d}"]
-            ratios[f"simec.{part}.ratio_to_ridge.d{d}"] = found[f"simec.{part}.mse.d{d}"] / ridge
-        deep, lowest = found[f"simec_deep.train.mse.d{d}"], found[f"optimum.train.mse.d{d}"]
+            ridge = figures[f"ridge.{part}.mse.d{d}"]
+            ratios[f"simec.{part}.ratio_to_ridge.d{d}"] = figures[f"simec.{part}.mse.d{d}"] / ridge
+        deep, lowest = figures[f"simec_deep.train.mse.d{d}"], figures[f"optimum.train.mse.d{d}"]
         if d < N_CLASSES - 1:
             ratios[f"simec_deep.train.ratio_to_optimum.d{d}"] = deep / lowest
         else:
@@ -154,7 +156,7 @@ def _ratios(found: dict[str, float], dimensions: tuple[int, ...], total: float) 
     return ratios
 
 
-def draw(found: dict[str, Result], dimensions: tuple[int, ...], path: Path) -> None:
+def draw(by_name: dict[str, Result], dimensions: tuple[int, ...], path: Path) -> None:
     """Errors by the number of dimensions, for training points and for test points."""
     figure, panels = charts.figure(1, 2, (9.5, 3.8))
     styles = {
@@ -163,7 +165,7 @@ def draw(found: dict[str, Result], dimensions: tuple[int, ...], path: Path) -> N
     }  # fmt: skip
     for axes, part in zip(panels, ("train", "test"), strict=True):
         for method, (label, color) in styles.items():
-            rows = [found.get(f"{method}.{part}.mse.d{d}") for d in dimensions]
+            rows = [by_name.get(f"{method}.{part}.mse.d{d}") for d in dimensions]
             if any(rows):
                 line(axes, dimensions, rows, label, color, dashed=method == "ridge")
         axes.set_ylim(bottom=0)

@@ -60,10 +60,10 @@ def main(argv: list[str] | None = None) -> None:
         "window": WINDOW, "vector_size": SIZE, "min_count": MIN_COUNT, "normalize": "none",
         "memory": MEMORY["1GB"], "runs": args.seeds, "quick": args.quick,
     }  # fmt: skip
-    found = {result.name: result for result in results}
+    by_name = {result.name: result for result in results}
     report(
-        "contexts_speed", protocol, corpus, results, args.json, tables=[_table(runs, found)],
-        chart=lambda path: _draw(found, path),
+        "contexts_speed", protocol, corpus, results, args.json, tables=[_table(runs, by_name)],
+        chart=lambda path: _draw(by_name, path),
     )  # fmt: skip
 
 
@@ -148,8 +148,8 @@ def scipy_contexts(stream: TokenStream, n_words: int, window: int) -> sparse.csr
         pair = (document[:-distance] == document[distance:]) & (left >= 0) & (right >= 0)
         left, right = left[pair], right[pair]
         ones = np.ones(len(left), np.float32)
-        found = sparse.coo_matrix((ones, (left, right)), shape=total.shape).tocsr()
-        total = total + found
+        counted = sparse.coo_matrix((ones, (left, right)), shape=total.shape).tocsr()
+        total = total + counted
     return (total + total.T).tocsr()
 
 
@@ -168,7 +168,9 @@ def _about(matrix: sparse.csr_matrix) -> dict[str, float]:
 
 def _check(runs: dict[str, list[Measured]]) -> None:
     """Check that all matrices are equal."""
-    seen = {(run["nnz"], run["sum"]) for found in runs.values() for run in found if "nnz" in run}
+    seen = {
+        (run["nnz"], run["sum"]) for repeats in runs.values() for run in repeats if "nnz" in run
+    }
     if len(seen) != 1:
         by_run = {name: [(run.get("nnz"), run.get("sum")) for run in runs[name]] for name in runs}
         raise AssertionError(f"entries and sums of the matrices differ: {by_run}")
@@ -176,13 +178,13 @@ def _check(runs: dict[str, list[Measured]]) -> None:
 
 def _results(runs: dict[str, list[Measured]]) -> list[Result]:
     results = []
-    for name, found in runs.items():
+    for name, repeats in runs.items():
         target = TARGETS.get(name)
         more = {} if target is None else {"reference": target, "source": "target, below"}
-        seconds = [run["seconds"] for run in found]
+        seconds = [run["seconds"] for run in repeats]
         results.append(over_runs(name, seconds, "s", middle=True, **more))
-    for name, found in runs.items():
-        results.append(over_runs(f"memory.{name}", [run["peak_mb"] for run in found], "MB"))
+    for name, repeats in runs.items():
+        results.append(over_runs(f"memory.{name}", [run["peak_mb"] for run in repeats], "MB"))
     if "scipy" in runs:
         first = [run["seconds"] for run in runs["matrix.1"]]
         ratio = [runs["scipy"][0]["seconds"] / seconds for seconds in first]
@@ -191,9 +193,10 @@ def _results(runs: dict[str, list[Measured]]) -> list[Result]:
     return results
 
 
-def _table(runs: dict[str, list[Measured]], found: dict[str, Result]) -> Table:
+def _table(runs: dict[str, list[Measured]], by_name: dict[str, Result]) -> Table:
     rows = [
-        [name, number(found[name], 1, 2), number(found[f"memory.{name}"], 1, 0)] for name in runs
+        [name, number(by_name[name], 1, 2), number(by_name[f"memory.{name}"], 1, 0)]
+        for name in runs
     ]
     return Table(("run", "seconds", "peak MB"), rows)
 
@@ -207,12 +210,12 @@ def _label(name: str) -> str:
     return text + (f", memory {memory}" if memory else "")
 
 
-def _draw(found: dict[str, Result], path: Path) -> None:
-    names = [name for name in found if f"memory.{name}" in found]
+def _draw(by_name: dict[str, Result], path: Path) -> None:
+    names = [name for name in by_name if f"memory.{name}" in by_name]
     colors = {"matrix": charts.BLUE, "product": charts.GREEN, "scipy": charts.GREY}
     figure, panels = charts.figure(1, 2, (12, 0.45 * len(names) + 1.4))
     for axes, prefix, x in ((panels[0], "", "seconds"), (panels[1], "memory.", "peak memory (MB)")):
-        rows = [found[prefix + name] for name in names]
+        rows = [by_name[prefix + name] for name in names]
         charts.bars(
             axes, rows, [_label(name) for name in names],
             [colors[name.partition(".")[0]] for name in names],

@@ -59,16 +59,16 @@ def main(argv: list[str] | None = None) -> None:
             task = {"text": str(synthetic), "workers": args.workers, "memory": args.memory}
             types = apart("benchmarks.corpus_speed:run_count", task, watch=True)
             if types["words"] != tokens or types["kept"] > FREQUENT:
-                raise AssertionError(f"not all of {tokens} words were counted right: {types}")
+                raise AssertionError(f"not all of {tokens} words were counted correctly: {types}")
     results = _results(runs, memory, types)
     protocol = {
         "min_count": MIN_COUNT, "workers": [1, args.workers], "runs": args.seeds,
         "quick": args.quick, "types": args.types, "memory": args.memory,
     }  # fmt: skip
-    found = {result.name: result for result in results}
+    by_name = {result.name: result for result in results}
     report(
-        "corpus_speed", protocol, corpus, results, args.json, tables=[_table(runs, found)],
-        chart=lambda path: _draw(found, path),
+        "corpus_speed", protocol, corpus, results, args.json, tables=[_table(runs, by_name)],
+        chart=lambda path: _draw(by_name, path),
     )  # fmt: skip
 
 
@@ -132,8 +132,8 @@ def many_types(path: Path, n: int) -> int:
 def _documents(task: Task) -> Any:
     import corpora
 
-    found = corpora.open(Path(task["text"]))
-    return corpora.open(list(found)) if task.get("lists") else found
+    corpus = corpora.open(Path(task["text"]))
+    return corpora.open(list(corpus)) if task.get("lists") else corpus
 
 
 def run_count(task: Task) -> Measured:
@@ -212,8 +212,8 @@ def _results(
                 results.append(ratio(f"count.ratio.gensim.{n}", name, "count.gensim"))
     loads = [run["load_s"] for run in runs["count.1"]]
     results.append(over_runs("load.s", loads, "s", middle=True))
-    for name, found in memory.items():
-        results.append(Result(f"memory.{name}", _peak(found[0]), "MB"))
+    for name, repeats in memory.items():
+        results.append(Result(f"memory.{name}", _peak(repeats[0]), "MB"))
     if types:
         results += [
             Result("types.seconds", types["seconds"], "s"),
@@ -229,9 +229,13 @@ def _peak(run: Measured) -> float:
     return float(max(run["peak_mb"], run["tree_mb"] or 0))
 
 
-def _table(runs: dict[str, list[Measured]], found: dict[str, Result]) -> Table:
+def _table(runs: dict[str, list[Measured]], by_name: dict[str, Result]) -> Table:
     rows = [
-        [name, number(found[f"words_per_s.{name}"], 1e-3, 0), number(found[f"memory.{name}"], 1, 0)]
+        [
+            name,
+            number(by_name[f"words_per_s.{name}"], 1e-3, 0),
+            number(by_name[f"memory.{name}"], 1, 0),
+        ]
         for name in runs
     ]
     return Table(("run", "thousand words/s", "peak MB"), rows)
@@ -248,8 +252,8 @@ def _label(name: str) -> str:
     return f"{text}, {workers} worker" + ("" if workers == "1" else "s")
 
 
-def _draw(found: dict[str, Result], path: Path) -> None:
-    names = [name.removeprefix("memory.") for name in found if name.startswith("memory.")]
+def _draw(by_name: dict[str, Result], path: Path) -> None:
+    names = [name.removeprefix("memory.") for name in by_name if name.startswith("memory.")]
     colors = [
         charts.ORANGE if "gensim" in name else charts.GREEN if "encode" in name else charts.BLUE
         for name in names
@@ -259,7 +263,7 @@ def _draw(found: dict[str, Result], path: Path) -> None:
         (panels[0], "words_per_s.", "million words/s", "Speed"),
         (panels[1], "memory.", "peak memory (MB)", "Memory"),
     ):
-        rows = [found[prefix + name] for name in names]
+        rows = [by_name[prefix + name] for name in names]
         scale = 1e-6 if title == "Speed" else 1
         charts.bars(axes, rows, [_label(name) for name in names], colors, scale=scale)
         charts.style(axes, x, "", title, grid="x")

@@ -79,16 +79,16 @@ def main(argv: list[str] | None = None) -> None:
     runs = []
     for seed in tqdm(range(1, args.seeds + 1), desc="seeds"):
         X, less = features(seed), features(seed, noise=1.0)
-        found: Measured = {}
+        measured: Measured = {}
         for name, D in given.items():
             every = tuple(combinations(range(1, len(D) + 1), 2))
-            found |= named(f"{name}.thesis", measure(X, D, [TEST], seed, tuple(METHODS)))
-            found |= named(f"{name}.noise1", measure(less, D, [TEST], seed, tuple(METHODS)))
+            measured |= named(f"{name}.thesis", measure(X, D, [TEST], seed, tuple(METHODS)))
+            measured |= named(f"{name}.noise1", measure(less, D, [TEST], seed, tuple(METHODS)))
             fast = tuple(method for method in METHODS if method not in ("simec", "simec_adam"))
-            found |= named(
+            measured |= named(
                 f"{name}.pairs", measure(X, D, every[::10] if args.quick else every, seed, fast)
             )
-        runs.append(found)
+        runs.append(measured)
     results = [over_runs(n, [r[n] for r in runs], UNITS[n.rpartition(".")[2]]) for n in runs[0]]
     protocol = {
         **SIMEC, "n_components": 2, "noise": NOISE, "seeds": args.seeds, "quick": args.quick,
@@ -197,7 +197,7 @@ class Split:
             np.linalg.norm(there - place, axis=1).mean() / self.size
             for there, place in zip(self.turned(embedded)[::-1], self.full[::-1], strict=True)
         )
-        found = {
+        measured = {
             "train.correlation": _correlation(Y @ Y.T, self.S),
             "train.distance": float(off_train),
             "test.correlation": _correlation(Y_test @ Y.T, self.S_test),
@@ -206,8 +206,8 @@ class Split:
             "test.distance": float(off),
         }
         if output is not None:
-            found["test.output"] = _correlation(output, self.S_test)
-        return found
+            measured["test.output"] = _correlation(output, self.S_test)
+        return measured
 
     def turned(self, embedded: Embedded) -> Embedded:
         """An embedding, rotated and scaled to bring its training plants closest to `full`."""
@@ -224,15 +224,15 @@ def _correlation(A: npt.NDArray[Any], B: npt.NDArray[Any]) -> float:
     return float(np.corrcoef(A.ravel(), B.ravel())[0, 1])
 
 
-def _tables(found: dict[str, Result]) -> list[Table]:
+def _tables(by_name: dict[str, Result]) -> list[Table]:
     columns = ("train.correlation", "train.distance", *(f"test.{name}" for name in UNITS))
     tables = []
     for name in EXPERIMENTS:
         for part in ("thesis", "noise1", "pairs"):
             rows = [
-                (method, *(number(found.get(f"{name}.{part}.{method}.{c}")) for c in columns))
+                (method, *(number(by_name.get(f"{name}.{part}.{method}.{c}")) for c in columns))
                 for method in METHODS
-                if f"{name}.{part}.{method}.test.rank" in found
+                if f"{name}.{part}.{method}.test.rank" in by_name
             ]
             tables.append(Table((f"{name}, {part}", "train", "distance", *UNITS), rows))
     return tables
@@ -264,7 +264,7 @@ def draw(given: dict[str, Array], path: Path) -> None:
             axes.margins(0.12)
             axes.set_xticks([])
             axes.set_yticks([])
-    figure.supxlabel("red: plants that were held out, but where all were judged", fontsize=9.5)
+    figure.supxlabel("red: held-out plants, except where all were judged", fontsize=9.5)
     charts.save(figure, path)
 
 

@@ -61,10 +61,10 @@ def main(argv: list[str] | None = None) -> None:
         over_runs(name, [r[name] for r in runs], "1/distance²" if name == "gamma" else "mse")
         for name in runs[0]
     ]
-    found = {result.name: result for result in results}
+    by_name = {result.name: result for result in results}
     protocol = {
-        "similarity": "RBF kernel, gamma 1 / median squared distance, centred",
-        "features": "pixels divided by their maximum, centred by training points",
+        "similarity": "RBF kernel, gamma 1 / median squared distance, centered",
+        "features": "pixels divided by their maximum, centered by the training points",
         "n_components": N_COMPONENTS, "network": NETWORK, "starts": STARTS,
         "seeds": args.seeds, "quick": args.quick,
     }  # fmt: skip
@@ -75,14 +75,14 @@ def main(argv: list[str] | None = None) -> None:
     for part in ("train", "test"):
         for measure, title in (("mse_output", "Y W_l"), ("mse", "Y Yᵀ")):
             tables.append(
-                table(f"{part}, {title}", found, list(STARTS), by_lambda, f"{part}.{measure}", 5)
+                table(f"{part}, {title}", by_name, list(STARTS), by_lambda, f"{part}.{measure}", 5)
             )
         tables.append(
-            table(f"{part}, Y Yᵀ", found, list(STARTS), by_targets, f"{part}.mse", 5)
+            table(f"{part}, Y Yᵀ", by_name, list(STARTS), by_targets, f"{part}.mse", 5)
         )  # fmt: skip
     report(
         "hyperparameters", protocol, corpus, results, args.json, tables=tables,
-        chart=lambda path: draw(found, lambdas, targets, path),
+        chart=lambda path: draw(by_name, lambdas, targets, path),
     )  # fmt: skip
 
 
@@ -97,13 +97,13 @@ def run(
 
     X = {"train": points.x_train, "test": points.x_test}
     gamma, S, to_train = similarities(points)
-    found: dict[str, float] = {"gamma": gamma}
+    figures: dict[str, float] = {"gamma": gamma}
     kpca = KernelPCA(N_COMPONENTS, kernel="rbf", gamma=gamma, random_state=seed).fit(X["train"])
     Y_train = kpca.transform(X["train"])
     for part in X:
         Y = kpca.transform(X[part])
-        found[f"kpca.{part}.mse"] = mse(S[part], Y)
-        found[f"kpca.{part}.mse_output"] = mse(to_train[part], Y, Y_train)
+        figures[f"kpca.{part}.mse"] = mse(S[part], Y)
+        figures[f"kpca.{part}.mse_output"] = mse(to_train[part], Y, Y_train)
 
     def fit(start: str, weight: float, n: int, name: str) -> None:
         encoder = SimilarityEncoder(
@@ -115,8 +115,8 @@ def run(
         W_l = encoder.module_.last.weight.detach().numpy().T
         for part in X:
             Y = encoder.transform(X[part])
-            found[f"{start}.{part}.mse.{name}"] = mse(S[part], Y)
-            found[f"{start}.{part}.mse_output.{name}"] = mse(to_train[part][:, :n], Y, W_l)
+            figures[f"{start}.{part}.mse.{name}"] = mse(S[part], Y)
+            figures[f"{start}.{part}.mse_output.{name}"] = mse(to_train[part][:, :n], Y, W_l)
 
     n_train = len(X["train"])
     plan = [(weight, n_train, f"lambda{weight:g}") for weight in lambdas]
@@ -128,9 +128,9 @@ def run(
                 bar.update()
             for part in X:  # with all targets: fitted for the other panel
                 for measure in ("mse", "mse_output"):
-                    same = found[f"{start}.{part}.{measure}.lambda{WEIGHT:g}"]
-                    found[f"{start}.{part}.{measure}.n{n_train}"] = same
-    return found
+                    same = figures[f"{start}.{part}.{measure}.lambda{WEIGHT:g}"]
+                    figures[f"{start}.{part}.{measure}.n{n_train}"] = same
+    return figures
 
 
 def similarities(
@@ -165,7 +165,7 @@ def similarities(
 
 
 def draw(
-    found: dict[str, Result], lambdas: tuple[float, ...], targets: list[int], path: Path
+    by_name: dict[str, Result], lambdas: tuple[float, ...], targets: list[int], path: Path
 ) -> None:
     """Errors by λ and by the number of targets, for both starts and both parts."""
     figure, panels = charts.figure(2, 2, (10, 7.2))
@@ -178,13 +178,13 @@ def draw(
             ("simec_random", "random start", charts.ORANGE),
         ):
             for measure, text in (("mse_output", "Y W_l"), ("mse", "Y Yᵀ")):
-                rows = [found[f"{start}.{part}.{measure}.lambda{v:g}"] for v in lambdas]
+                rows = [by_name[f"{start}.{part}.{measure}.lambda{v:g}"] for v in lambdas]
                 dashed = measure == "mse_output"
                 line(left, places, rows, f"{text}, {name}", color, dashed=dashed)
-            rows = [found[f"{start}.{part}.mse.n{n}"] for n in targets]
+            rows = [by_name[f"{start}.{part}.mse.n{n}"] for n in targets]
             line(right, targets, rows, f"Y Yᵀ, {name}", color)
         for axes in (left, right):
-            reference(axes, found[f"kpca.{part}.mse"], "kernel PCA")
+            reference(axes, by_name[f"kpca.{part}.mse"], "kernel PCA")
             axes.set_xscale("log")
             axes.set_yscale("log")
         left.set_xticks(places, [f"{v:g}" for v in lambdas], minor=False)

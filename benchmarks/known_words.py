@@ -70,14 +70,14 @@ def main(argv: list[str] | None = None) -> None:
         for name in runs[0]
         if all(math.isfinite(run[name]) for run in runs)
     ]
-    found = {result.name: result for result in results}
+    by_name = {result.name: result for result in results}
     protocol = {
         **Config().to_dict(), "workers": args.workers, "seeds": args.seeds, "quick": args.quick,
         "score": "accuracy, Spearman's correlation times 100",
     }  # fmt: skip
     report(
-        "known_words", protocol, corpus, results, args.json, tables=_tables(found),
-        chart=lambda path: draw(found, path),
+        "known_words", protocol, corpus, results, args.json, tables=_tables(by_name),
+        chart=lambda path: draw(by_name, path),
     )  # fmt: skip
 
 
@@ -97,21 +97,21 @@ def run(task: Task) -> Measured:
     words, stream = load(task["folder"])
     model = ContextEncoder(seed=task["seed"], workers=task["workers"])
     model.build_vocab_from_freq(words).train(stream, learn_map=False)
-    found: Measured = {}
+    figures: Measured = {}
     best: dict[str, float] = {}
 
     def measure(kind: str, vectors: Any) -> None:
         for half in HALVES:
             prefix = "validation." if half == "validation" else ""
             for name, score in scores(vectors, half).items():
-                found[f"{prefix}{name}.{kind}"] = score
+                figures[f"{prefix}{name}.{kind}"] = score
                 key = f"{prefix}{name}"
                 if kind in ("word2vec", "conec", "conec_own"):
                     best[key] = max(score, best.get(key, -math.inf))
                 elif kind == "map":
-                    found[f"{key}.gain"] = score - best[key]
+                    figures[f"{key}.gain"] = score - best[key]
                 elif kind.startswith("smoothing"):
-                    found[f"{key}.gain.{kind}"] = score - best[key]
+                    figures[f"{key}.gain.{kind}"] = score - best[key]
 
     measure("word2vec", model.wv)
     for kind, more in (
@@ -135,7 +135,7 @@ def run(task: Task) -> Measured:
         )
         model.weights_changed()
         measure(f"smoothing{amount:g}", model.wv_context)
-    return found
+    return figures
 
 
 def half_of(words: Sequence[str]) -> str:
@@ -153,37 +153,37 @@ def scores(vectors: Any, half: str) -> dict[str, float]:
         for section, asked in datasets.load("questions-words").items()
     }
     answered = analogies(vectors, questions)
-    found = {
+    by_task = {
         "analogies": answered.accuracy,
         "semantic": answered.semantic,
         "syntactic": answered.syntactic,
     }
     for name, dataset in SIMILARITIES.items():
         pairs = [pair for pair in datasets.load(dataset) if half_of(pair[:2]) == half]
-        found[name] = word_similarity(vectors, pairs).spearman
-    return {name: 100 * value for name, value in found.items()}
+        by_task[name] = word_similarity(vectors, pairs).spearman
+    return {name: 100 * value for name, value in by_task.items()}
 
 
-def _tables(found: dict[str, Result]) -> list[Table]:
+def _tables(by_name: dict[str, Result]) -> list[Table]:
     tables = []
     for prefix in ("", "validation."):
         rows = []
         for task in TASKS:
-            row = [number(found.get(f"{prefix}{task}.{kind}"), digits=1) for kind in KINDS]
-            gain = number(found.get(f"{prefix}{task}.gain"), digits=1)
+            row = [number(by_name.get(f"{prefix}{task}.{kind}"), digits=1) for kind in KINDS]
+            gain = number(by_name.get(f"{prefix}{task}.gain"), digits=1)
             rows.append((f"{prefix}{task}", *row, gain))
         tables.append(Table(("task", *KINDS, "over the better"), rows))
     return tables
 
 
-def draw(found: dict[str, Result], path: Path) -> None:
+def draw(by_name: dict[str, Result], path: Path) -> None:
     """Gain of the map over the better of word2vec and ConEc, by the amount of smoothing."""
     figure, (left, right) = charts.figure(1, 2, (11, 4.2))
-    names = [task for task in JUDGED if f"{task}.map" in found]
+    names = [task for task in JUDGED if f"{task}.map" in by_name]
     for i, (kind, color) in enumerate(
         (("word2vec", charts.ORANGE), ("conec_own", charts.GREY), ("map", charts.BLUE))
     ):
-        rows = [found[f"{name}.{kind}"] for name in names]
+        rows = [by_name[f"{name}.{kind}"] for name in names]
         left.bar(
             [x + (i - 1) * 0.27 for x in range(len(names))],
             [row.value for row in rows], 0.25, yerr=[row.sd or 0 for row in rows],
@@ -193,11 +193,11 @@ def draw(found: dict[str, Result], path: Path) -> None:
     left.legend(frameon=False, fontsize=9)
     charts.style(left, "", "accuracy, Spearman × 100", "Known words")
     for name in names:
-        points = [found[f"validation.{name}.gain.smoothing{s:g}"].value for s in SMOOTHING]
+        points = [by_name[f"validation.{name}.gain.smoothing{s:g}"].value for s in SMOOTHING]
         right.plot(SMOOTHING, points, marker="o", markersize=4, label=name)
     right.axhline(0, color="#444444", linewidth=0.8)
     right.legend(frameon=False, fontsize=9)
-    charts.style(right, "smoothing", "points over the better, validation", "How much is predicted")
+    charts.style(right, "smoothing", "points above the better, validation", "How much is predicted")
     charts.save(figure, path)
 
 

@@ -95,12 +95,12 @@ def main(argv: list[str] | None = None) -> None:
     runs: list[Measured] = []
     pictures: dict[str, Picture] = {}
     for seed in tqdm(range(1, args.seeds + 1), desc="seeds"):
-        found: Measured = {}
+        figures: Measured = {}
         for name, n in sizes.items():
             measured, picture = run(name, n, seed, args.part)
-            found |= measured
+            figures |= measured
             pictures.setdefault(name, picture)
-        runs.append(found)
+        runs.append(figures)
     results = [over_runs(name, [r[name] for r in runs], "correlation") for name in runs[0]]
     protocol = {
         **DEEP, "hidden_layers": HIDDEN_LAYERS, "linear": {**LINEAR, **STARTS},
@@ -140,7 +140,7 @@ def surface(name: str, n: int, seed: int) -> tuple[Array, Array]:
     return np.c_[radius * np.cos(along), radius * np.sin(along), height], along
 
 
-def parted(name: str, n: int, seed: int, part: str) -> Points:
+def split_points(name: str, n: int, seed: int, part: str) -> Points:
     """Training and test points, centered and scaled to unit size by the training points."""
     X, along = surface(name, n, seed)
     order = np.random.default_rng(seed).permutation(n)
@@ -155,24 +155,24 @@ def parted(name: str, n: int, seed: int, part: str) -> Points:
 
 def run(name: str, n: int, seed: int, part: str) -> tuple[Measured, Picture]:
     """All figures of one surface and one seed, and the embeddings."""
-    points = parted(name, n, FIRST_SAMPLE + seed, part)
+    points = split_points(name, n, FIRST_SAMPLE + seed, part)
     pca, linear = _pca(points, seed)
     isomap, geodesic, of_all = _isomap(points, name, seed)
-    found: Measured = {}
+    figures: Measured = {}
     for kind, reference, methods in (("pca", pca, linear), ("isomap", isomap, geodesic)):
         for method, (train, test) in methods.items():
             prefix = f"{name}.{kind}.{method}"
             if method != "isomap":
-                found[f"{prefix}.train.correlation"] = correlation(train, reference[0])
-                found[f"{prefix}.test.correlation"] = correlation(test, reference[1])
+                figures[f"{prefix}.train.correlation"] = correlation(train, reference[0])
+                figures[f"{prefix}.test.correlation"] = correlation(test, reference[1])
             if kind == "isomap":
-                found[f"{prefix}.test_all.correlation"] = correlation(test, of_all)
+                figures[f"{prefix}.test_all.correlation"] = correlation(test, of_all)
     layers = len(HIDDEN_LAYERS[name])
     embeddings = {
         "PCA": pca, "SimEc, linear": linear["simec"], "Isomap": isomap,
         f"SimEc, {layers} hidden layer{'s' * (layers > 1)}": geodesic["simec"],
     }  # fmt: skip
-    return found, Picture(points.color, embeddings)
+    return figures, Picture(points.color, embeddings)
 
 
 Embedded = tuple[Array, Array]
@@ -186,11 +186,11 @@ def _pca(points: Points, seed: int) -> tuple[Embedded, dict[str, Embedded]]:
     from simec.similarities import center, linear, scale
 
     S, _ = scale(center(linear(points.train)))
-    found = {}
+    embeddings = {}
     for name, more in STARTS.items():
         encoder = SimilarityEncoder(2, random_state=seed, **LINEAR, **more)
-        found[name] = _embedded(encoder.fit(points.train, S), points)
-    return _embedded(PCA(2).fit(points.train), points), found
+        embeddings[name] = _embedded(encoder.fit(points.train, S), points)
+    return _embedded(PCA(2).fit(points.train), points), embeddings
 
 
 def _isomap(points: Points, name: str, seed: int) -> tuple[Embedded, dict[str, Embedded], Array]:
@@ -214,8 +214,10 @@ def _isomap(points: Points, name: str, seed: int) -> tuple[Embedded, dict[str, E
         "simec_linear": SimilarityEncoder(2, random_state=seed, solver="exact", symmetric=1.0),
         "ridge": SpectralRegression(2),
     }
-    found = {key: _embedded(model.fit(points.train, S), points) for key, model in fitted.items()}
-    return reference, {**found, "isomap": reference}, every[len(points.train) :]
+    embeddings = {
+        key: _embedded(model.fit(points.train, S), points) for key, model in fitted.items()
+    }
+    return reference, {**embeddings, "isomap": reference}, every[len(points.train) :]
 
 
 def _embedded(fitted: Any, points: Points) -> Embedded:
@@ -230,13 +232,13 @@ def correlation(Y: Array, Z: Array) -> float:
     return float(np.corrcoef(pdist(Y), pdist(Z))[0, 1])
 
 
-def _table(found: dict[str, Result]) -> Table:
+def _table(by_name: dict[str, Result]) -> Table:
     rows = []
     for name in POINTS:
         for kind, methods in METHODS.items():
             for method in methods:
                 cells = [
-                    number(found.get(f"{name}.{kind}.{method}.{part}.correlation"), digits=4)
+                    number(by_name.get(f"{name}.{kind}.{method}.{part}.correlation"), digits=4)
                     for part in ("train", "test", "test_all")
                 ]
                 rows.append((f"{name}, {kind}, {method}", *cells))

@@ -28,10 +28,10 @@ def source(name: str) -> Corpus:
     from corpora import datasets
 
     try:
-        found: Corpus = corpora.open(name) if Path(name).exists() else datasets.load(name)
+        corpus: Corpus = corpora.open(name) if Path(name).exists() else datasets.load(name)
     except (ValueError, FileNotFoundError) as error:
         raise SystemExit(f"--corpus {name}: {error}") from error
-    return found
+    return corpus
 
 
 def require(*names: str) -> None:
@@ -144,19 +144,19 @@ def quality(vectors: Any) -> dict[str, float | None]:
     from conec.evaluation import analogies, word_similarity
     from corpora import datasets
 
-    found: dict[str, float | None] = {}
+    scores: dict[str, float | None] = {}
     for name, dataset in QUALITY.items():
         try:
             data = datasets.load(dataset)
         except datasets.DatasetNotFoundError:
-            found[name] = None
+            scores[name] = None
             continue
         if name == "analogies":
             value = analogies(vectors, data).accuracy
         else:
             value = word_similarity(vectors, data).spearman
-        found[name] = value if math.isfinite(value) else None
-    return found
+        scores[name] = value if math.isfinite(value) else None
+    return scores
 
 
 def known(values: Iterable[float | None]) -> list[float]:

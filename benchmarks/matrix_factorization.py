@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> None:
     sizes = QUICK if args.quick else FULL
     runs = [run(seed, sizes) for seed in tqdm(range(1, args.seeds + 1), desc="seeds")]
     results = [over_runs(name, [r[name] for r in runs], unit(name)) for name in runs[0]]
-    found = {result.name: result for result in results}
+    by_name = {result.name: result for result in results}
     protocol = {
         **DESCENT, "batch_size": sizes.m, "symmetric": SYMMETRIC, "orthogonal": ORTHOGONAL,
         "seeds": args.seeds, "quick": args.quick,
@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None) -> None:
     }  # fmt: skip
     report(
         "matrix_factorization", protocol, corpus, results, args.json,
-        tables=_tables(found, sizes), chart=lambda path: draw(found, sizes, path),
+        tables=_tables(by_name, sizes), chart=lambda path: draw(by_name, sizes, path),
     )  # fmt: skip
 
 
@@ -107,18 +107,18 @@ def matrices(sizes: Sizes, rng: np.random.Generator) -> dict[str, Array]:
 def run(seed: int, sizes: Sizes) -> Measured:
     """All figures of one seed."""
     rng = np.random.default_rng(seed)
-    found: Measured = {}
+    figures: Measured = {}
     given = matrices(sizes, rng)
     for name, S in given.items():
         for d in sizes.dimensions:
-            found |= _factors(name, S, d, seed)
-    found |= _orthogonality(given["rectangular"], seed)
+            figures |= _factors(name, S, d, seed)
+    figures |= _orthogonality(given["rectangular"], seed)
     low = rng.standard_normal((sizes.m, RANK)) @ rng.standard_normal((RANK, sizes.n))
     R = low / low.std() + NOISE * rng.standard_normal(low.shape)
     order = rng.permutation(R.size).reshape(R.shape)
     for share in sizes.missing:
-        found |= _missing(R, order >= share / 100 * R.size, share, seed)
-    return found
+        figures |= _missing(R, order >= share / 100 * R.size, share, seed)
+    return figures
 
 
 def encoder(d: int, solver: str, m: int, seed: int, **more: Any) -> Any:
@@ -131,9 +131,9 @@ def encoder(d: int, solver: str, m: int, seed: int, **more: Any) -> Any:
     )
 
 
-def mse(S: Array, found: npt.NDArray[Any]) -> float:
+def mse(S: Array, squares: npt.NDArray[Any]) -> float:
     """Mean squared error."""
-    return float(np.mean((S - found) ** 2))
+    return float(np.mean((S - squares) ** 2))
 
 
 def _factors(name: str, S: Array, d: int, seed: int) -> Measured:
@@ -144,33 +144,33 @@ def _factors(name: str, S: Array, d: int, seed: int) -> Measured:
     kinds = {"output": mse(S, W1 @ W2)}
     if name != "rectangular":
         kinds["symmetric"] = optimal_mse(S, d)
-    found: Measured = {}
+    figures: Measured = {}
     for kind, best in kinds.items():
-        found[f"{name}.{kind}.optimum.mse.d{d}"] = best
+        figures[f"{name}.{kind}.optimum.mse.d{d}"] = best
         for solver in SOLVERS:
             weight = SYMMETRIC if kind == "symmetric" else 0.0
             simec = encoder(d, solver, len(S), seed, symmetric=weight).fit(None, S)
             Y = simec.transform(None)
             error = mse(S, simec.predict(None) if kind == "output" else Y @ Y.T)
-            found[f"{name}.{kind}.{solver}.mse.d{d}"] = error
-            found[f"{name}.{kind}.{solver}.excess.d{d}"] = 100 * (error / best - 1)
-    return found
+            figures[f"{name}.{kind}.{solver}.mse.d{d}"] = error
+            figures[f"{name}.{kind}.{solver}.excess.d{d}"] = 100 * (error / best - 1)
+    return figures
 
 
 def _orthogonality(R: Array, seed: int) -> Measured:
     """Cosines of rows of the last layer."""
-    found: Measured = {}
+    figures: Measured = {}
     for name, solver, weight in (
         ("exact", "exact", 0.0), ("adam", "adam", 0.0), ("adam_term", "adam", ORTHOGONAL),
     ):  # fmt: skip
         simec = encoder(RANK, solver, len(R), seed, orthogonal=weight).fit(None, R)
         W = simec.module_.last.weight.detach().double().numpy()
         W /= np.linalg.norm(W, axis=1, keepdims=True)
-        found[f"orthogonal.{name}.cosine.d{RANK}"] = float(np.abs(np.triu(W @ W.T, 1)).max())
-        best = found.setdefault(f"orthogonal.optimum.mse.d{RANK}", _optimum(R, RANK))
+        figures[f"orthogonal.{name}.cosine.d{RANK}"] = float(np.abs(np.triu(W @ W.T, 1)).max())
+        best = figures.setdefault(f"orthogonal.optimum.mse.d{RANK}", _optimum(R, RANK))
         error = mse(R, simec.predict(None))
-        found[f"orthogonal.{name}.excess.d{RANK}"] = 100 * (error / best - 1)
-    return found
+        figures[f"orthogonal.{name}.excess.d{RANK}"] = 100 * (error / best - 1)
+    return figures
 
 
 def _optimum(R: Array, d: int) -> float:
@@ -198,33 +198,33 @@ def _missing(R: Array, known: npt.NDArray[np.bool_], share: int, seed: int) -> M
             for solver in SOLVERS
         },
     }
-    found: Measured = {}
+    figures: Measured = {}
     for method, P in predicted.items():
         for part, entries in (("train", known), ("test", ~known), ("all", known | ~known)):
-            found[f"missing.{method}.{part}.mse.{share}"] = mse(R[entries], P[entries])
+            figures[f"missing.{method}.{part}.mse.{share}"] = mse(R[entries], P[entries])
     for part in ("test", "all"):
         for method in predicted:
             if method.startswith("simec"):
-                over = found[f"missing.svd_mean.{part}.mse.{share}"]
-                error = found[f"missing.{method}.{part}.mse.{share}"]
-                found[f"missing.{method}.{part}.gain.{share}"] = over / error
-    return found
+                over = figures[f"missing.svd_mean.{part}.mse.{share}"]
+                error = figures[f"missing.{method}.{part}.mse.{share}"]
+                figures[f"missing.{method}.{part}.gain.{share}"] = over / error
+    return figures
 
 
-def _tables(found: dict[str, Result], sizes: Sizes) -> list[Table]:
+def _tables(by_name: dict[str, Result], sizes: Sizes) -> list[Table]:
     columns = [f"d={d}" for d in sizes.dimensions]
     rows = []
     for name in MATRICES:
         for kind in ("output", "symmetric"):
-            if f"{name}.{kind}.optimum.mse.d{sizes.dimensions[0]}" not in found:
+            if f"{name}.{kind}.optimum.mse.d{sizes.dimensions[0]}" not in by_name:
                 continue
             for solver in SOLVERS:
-                cells = [found[f"{name}.{kind}.{solver}.excess.d{d}"] for d in sizes.dimensions]
+                cells = [by_name[f"{name}.{kind}.{solver}.excess.d{d}"] for d in sizes.dimensions]
                 rows.append((f"{name}, {kind}, {solver}", *(number(c, digits=2) for c in cells)))
     errors = [
         (
             f"{part}, {method}",
-            *(number(found[f"missing.{method}.{part}.mse.{s}"], digits=4) for s in sizes.missing),
+            *(number(by_name[f"missing.{method}.{part}.mse.{s}"], digits=4) for s in sizes.missing),
         )
         for part in ("train", "test")
         for method in METHODS
@@ -237,7 +237,7 @@ def _tables(found: dict[str, Result], sizes: Sizes) -> list[Table]:
 
 
 METHODS = {
-    "svd_mean": "SVD, mean for what is missing",
+    "svd_mean": "SVD, mean-filled",
     "svd_iterative": "iterative SVD",
     "simec_adam": "SimEc, Adam",
     "simec_exact": "SimEc, exact",
@@ -246,7 +246,7 @@ METHODS = {
 }
 
 
-def draw(found: dict[str, Result], sizes: Sizes, path: Path) -> None:
+def draw(by_name: dict[str, Result], sizes: Sizes, path: Path) -> None:
     """Errors by dimensions, with the optimum; errors of missing entries by their share."""
     figure, (left, right) = charts.figure(1, 2, (11, 4.2))
     lines = {
@@ -255,7 +255,7 @@ def draw(found: dict[str, Result], sizes: Sizes, path: Path) -> None:
     }  # fmt: skip
     for (name, kind), color in lines.items():
         for solver in ("optimum", "exact", "adam"):
-            results = [found[f"{name}.{kind}.{solver}.mse.d{d}"] for d in sizes.dimensions]
+            results = [by_name[f"{name}.{kind}.{solver}.mse.d{d}"] for d in sizes.dimensions]
             left.plot(
                 sizes.dimensions, [r.value for r in results],
                 linestyle="-" if solver == "optimum" else "", color=color,
@@ -280,7 +280,7 @@ def draw(found: dict[str, Result], sizes: Sizes, path: Path) -> None:
         "svd_all": ("#444444", ":", ""),
     }  # fmt: skip
     for method, (color, line, marker) in styles.items():
-        results = [found[f"missing.{method}.test.mse.{s}"] for s in sizes.missing]
+        results = [by_name[f"missing.{method}.test.mse.{s}"] for s in sizes.missing]
         right.errorbar(
             sizes.missing, [r.value for r in results], [r.sd or 0 for r in results], color=color,
             linestyle=line, marker=marker, label=METHODS[method],

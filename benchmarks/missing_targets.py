@@ -55,13 +55,13 @@ def main(argv: list[str] | None = None) -> None:
     with tqdm(total=args.seeds * (1 + len(args.shares)), desc="runs", unit="run") as bar:
         for seed in range(1, args.seeds + 1):
             kernel = kernel_of(simec_data.points(images, size, seed))
-            found = kernel_pca(kernel)
+            errors = kernel_pca(kernel)
             bar.update()
             for share in args.shares:
                 bar.set_postfix_str(f"seed {seed}: {share} % missing")
-                found |= run(kernel, share, seed)
+                errors |= run(kernel, share, seed)
                 bar.update()
-            runs.append(found)
+            runs.append(errors)
     results = [over_runs(name, [r[name] for r in runs], "MSE") for name in runs[0]]
     results += ratios(runs, args.shares)
     by_name = {result.name: result for result in results}
@@ -144,29 +144,29 @@ def run(kernel: Kernel, percent: int, seed: int) -> dict[str, float]:
     suffix = f".missing{percent}"
     filled = SpectralRegression(D).fit(kernel.x, fill_mean(S).astype(np.float64))
     Y, Y_test = filled.embedding_, filled.transform(kernel.x_test)
-    found = _errors("filled", suffix, kernel, Y @ Y.T, Y_test @ Y.T)
+    errors = _errors("filled", suffix, kernel, Y @ Y.T, Y_test @ Y.T)
     with warnings.catch_warnings():
         # few steps and epochs, to save time: the loss may still be falling
         warnings.filterwarnings("ignore", message="the loss (was )?still f")
         W1, W2 = svd_missing(S, D, tol=1e-4)
-        found |= _errors("svd", suffix, kernel, W1 @ W2)
+        errors |= _errors("svd", suffix, kernel, W1 @ W2)
         free = SimilarityEncoder(D, random_state=seed, **FREE).fit(None, S)
-        found |= _errors("simec_free", suffix, kernel, free.predict_similarity(None))
+        errors |= _errors("simec_free", suffix, kernel, free.predict_similarity(None))
         simec = SimilarityEncoder(D, random_state=seed, **SIMEC).fit(kernel.x, S)
     parts = kernel.x, kernel.x_test
     by_products = [simec.predict_similarity(x, kernel.x) for x in parts]
-    found |= _errors("simec", suffix, kernel, *by_products)
-    found |= _errors("simec_output", suffix, kernel, *map(simec.predict, parts))
-    return found
+    errors |= _errors("simec", suffix, kernel, *by_products)
+    errors |= _errors("simec_output", suffix, kernel, *map(simec.predict, parts))
+    return errors
 
 
 def _errors(
     name: str, suffix: str, kernel: Kernel, train: Array, test: Array | None = None
 ) -> dict[str, float]:
-    found = {f"{name}.train.mse{suffix}": float(np.square(train - kernel.S).mean())}
+    errors = {f"{name}.train.mse{suffix}": float(np.square(train - kernel.S).mean())}
     if test is not None:
-        found[f"{name}.test.mse{suffix}"] = float(np.square(test - kernel.S_test).mean())
-    return found
+        errors[f"{name}.test.mse{suffix}"] = float(np.square(test - kernel.S_test).mean())
+    return errors
 
 
 # Results
@@ -189,20 +189,20 @@ def ratios(runs: Sequence[dict[str, float]], shares: Sequence[int]) -> list[Resu
     return results
 
 
-def _found(found: dict[str, Result], method: str, part: str, percent: int) -> Result | None:
+def _found(by_name: dict[str, Result], method: str, part: str, percent: int) -> Result | None:
     suffix = "" if method == "kernel_pca" else f".missing{percent}"
-    return found.get(f"{method}.{part}.mse{suffix}")
+    return by_name.get(f"{method}.{part}.mse{suffix}")
 
 
-def _table(found: dict[str, Result], shares: Sequence[int], part: str) -> Table:
+def _table(by_name: dict[str, Result], shares: Sequence[int], part: str) -> Table:
     rows = [
-        (f"{s} %", *(number(_found(found, method, part, s), 1e4, 2) for method in METHODS))
+        (f"{s} %", *(number(_found(by_name, method, part, s), 1e4, 2) for method in METHODS))
         for s in shares
     ]
     return Table((f"{part}, MSE × 10⁴", *METHODS), rows)
 
 
-def draw(found: dict[str, Result], shares: Sequence[int], path: Path) -> None:
+def draw(by_name: dict[str, Result], shares: Sequence[int], path: Path) -> None:
     """Fig. 3.8, for training and for test points."""
     looks: dict[str, tuple[str, str, str]] = {
         "kernel_pca": ("kernel PCA, full matrix", charts.GREY, "--"),
@@ -216,7 +216,7 @@ def draw(found: dict[str, Result], shares: Sequence[int], path: Path) -> None:
     value: Callable[[Result], float] = lambda row: row.value or 0  # noqa: E731
     for axes, part in zip(panels, ("train", "test"), strict=True):
         for method, (label, color, line) in looks.items():
-            rows = [_found(found, method, part, percent) for percent in shares]
+            rows = [_found(by_name, method, part, percent) for percent in shares]
             if known := [row for row in rows if row is not None]:
                 axes.errorbar(
                     shares, [value(row) for row in known], yerr=[row.sd or 0 for row in known],

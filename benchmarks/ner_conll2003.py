@@ -85,7 +85,7 @@ def main(argv: list[str] | None = None) -> None:
         if BEST in args.shares
     ]
     results += gains(scores, args.shares)
-    found = {result.name: result for result in results}
+    by_name = {result.name: result for result in results}
     from conec.presets import thesis
 
     protocol = {
@@ -99,8 +99,8 @@ def main(argv: list[str] | None = None) -> None:
         "tokens": sum(map(len, parts["train"].tags)),
     }
     report(
-        "ner_conll2003", protocol, corpus, results, args.json, tables=[_table(found, kinds)],
-        chart=lambda path: draw(found, args.shares, path),
+        "ner_conll2003", protocol, corpus, results, args.json, tables=[_table(by_name, kinds)],
+        chart=lambda path: draw(by_name, args.shares, path),
     )  # fmt: skip
 
 
@@ -154,7 +154,7 @@ def train(part: Part, seed: int) -> ContextEncoder:
 
 def features(model: ContextEncoder, documents: Sequence[list[str]], kind: str) -> Floats:
     """Embeddings of all tokens, without sentence breaks; shape (n, d)."""
-    found = []
+    embedded = []
     words = model.wv.get_normed_vectors() if kind == "word2vec" else None
     index = model.vocabulary.index
     for document in documents:
@@ -166,8 +166,8 @@ def features(model: ContextEncoder, documents: Sequence[list[str]], kind: str) -
             rows = model.embed(document, a=float(kind[3:]) if kind.startswith("C.a") else 1.0)
             if kind == "A":
                 rows[known < 0] = 0
-        found.append(rows[tokens])
-    return np.concatenate(found)
+        embedded.append(rows[tokens])
+    return np.concatenate(embedded)
 
 
 def evaluate(
@@ -176,10 +176,10 @@ def evaluate(
     """F1 in % on each part, for a classifier trained on the first part and its `labels`."""
     matrices = {split: features(model, part.documents, kind) for split, part in parts.items()}
     W = fit_classifier(matrices["train"], labels)
-    found = {}
+    by_split = {}
     for split, part in parts.items():
-        found[split] = entity_f1(part, _with_one(matrices[split]) @ W)
-    return found
+        by_split[split] = entity_f1(part, _with_one(matrices[split]) @ W)
+    return by_split
 
 
 def entity_f1(part: Part, scores: Floats) -> float:
@@ -235,32 +235,32 @@ def gains(scores: dict[str, list[float]], shares: Sequence[float]) -> list[Resul
     return results
 
 
-def _table(found: dict[str, Result], kinds: list[str]) -> Table:
+def _table(by_name: dict[str, Result], kinds: list[str]) -> Table:
     rows = []
     for kind in kinds:
-        row = [number(found[f"{split}.{kind}"], digits=1) for split in SPLITS]
+        row = [number(by_name[f"{split}.{kind}"], digits=1) for split in SPLITS]
         rows.append((kind, *row, f"{THESIS[kind]:g}" if kind in THESIS else ""))
     return Table(("features", *SPLITS, "thesis, testb"), rows)
 
 
-def draw(found: dict[str, Result], shares: Sequence[float], path: Path) -> None:
+def draw(by_name: dict[str, Result], shares: Sequence[float], path: Path) -> None:
     """Fig. 7.3: F1 by the share of the global context, and the steps on testb."""
     figure, (left, right) = charts.figure(1, 2, (11, 4.5))
     colors = dict(zip(SPLITS, (charts.GREY, charts.ORANGE, charts.BLUE), strict=True))
     for split in SPLITS:
-        points = [found[f"{split}.C.a{a}"] for a in shares]
+        points = [by_name[f"{split}.C.a{a}"] for a in shares]
         left.errorbar(
             list(shares), [p.value for p in points], yerr=[p.sd or 0 for p in points],
             color=colors[split], marker="o", markersize=4, label=split, capsize=2,
         )  # fmt: skip
-        left.axhline(found[f"{split}.word2vec"].value, color=colors[split], linestyle="--")
+        left.axhline(by_name[f"{split}.word2vec"].value, color=colors[split], linestyle="--")
     left.plot([], [], color=charts.GREY, linestyle="--", label="word2vec")
     left.legend(frameon=False, fontsize=9)
     charts.style(left, "share a of the global context (C)", "F1, %", "Entities from one embedding")
     steps = {"word2vec": "word2vec", "A": "A: global", "B": "B: unseen words local"}
     if BEST in shares:
         steps[f"C.a{BEST}"] = f"C: a = {BEST}"
-    rows = [found[f"testb.{kind}"] for kind in steps]
+    rows = [by_name[f"testb.{kind}"] for kind in steps]
     tones = [charts.ORANGE, *[charts.BLUE] * (len(rows) - 1)]
     charts.bars(right, rows, list(steps.values()), tones)
     charts.style(right, "F1 on testb, %", "", grid="x")

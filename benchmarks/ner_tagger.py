@@ -90,15 +90,15 @@ def main(argv: list[str] | None = None) -> None:
                 runs[kind].append(evaluate(tagger(model, parameters, features), parts))
                 bar.update()
     results = _results(runs)
-    found = {result.name: result for result in results}
+    by_name = {result.name: result for result in results}
     protocol = {
         "seeds": args.seeds, "quick": args.quick, "workers": 1, **ENCODER, **groups, **parameters,
         "tags": "BIOES in training", "clean": CLEAN, "token": {"pattern": TOKEN},
         "score": "F1 by conlleval's rules", "chosen_on": "testa",
     }  # fmt: skip
     report(
-        "ner_tagger", protocol, corpus, results, args.json, tables=_tables(found),
-        chart=lambda path: draw(found, path),
+        "ner_tagger", protocol, corpus, results, args.json, tables=_tables(by_name),
+        chart=lambda path: draw(by_name, path),
     )  # fmt: skip
 
 
@@ -251,19 +251,21 @@ def _result(name: str, shares: list[float], unit: str = "%") -> Result:
 
 
 _LABELS = {
-    "without": "standard features", "words": "+ groups of words",
-    "with": "+ groups of tokens in context",
+    "without": "standard features", "words": "+ clusters of words",
+    "with": "+ clusters of tokens in context",
 }  # fmt: skip
 
 
-def _tables(found: dict[str, Result]) -> list[Table]:
-    kinds = sorted(name.rpartition(".")[2] for name in found if name.startswith("testb.crf_with."))
+def _tables(by_name: dict[str, Result]) -> list[Table]:
+    kinds = sorted(
+        name.rpartition(".")[2] for name in by_name if name.startswith("testb.crf_with.")
+    )
     types = [kind for kind in kinds if kind.isupper()]
     tables = []
     for split in TESTS:
         columns = ["", *(f".{kind}" for kind in types), ".unseen.f1", ".unseen.recall"]
         rows = [
-            (label, *(number(found.get(f"{split}.crf_{kind}{c}"), digits=2) for c in columns))
+            (label, *(number(by_name.get(f"{split}.crf_{kind}{c}"), digits=2) for c in columns))
             for kind, label in _LABELS.items()
         ]
         head = (f"{split}, F1 in %", "all", *types, "unseen", "unseen, recall")
@@ -271,12 +273,12 @@ def _tables(found: dict[str, Result]) -> list[Table]:
     return tables
 
 
-def draw(found: dict[str, Result], path: Path) -> None:
+def draw(by_name: dict[str, Result], path: Path) -> None:
     """F1 on testb of the three taggers: all entities, and those with an unseen word."""
     figure, panels = charts.figure(1, 2, (11, 3))
     titles = {"": "testb: all entities", ".unseen.f1": "testb: with a word unseen in training"}
     for axes, (column, title) in zip(panels, titles.items(), strict=True):
-        rows = [found[f"testb.crf_{kind}{column}"] for kind in _LABELS]
+        rows = [by_name[f"testb.crf_{kind}{column}"] for kind in _LABELS]
         tones = [charts.GREY, charts.ORANGE, charts.BLUE]
         charts.bars(axes, rows, list(_LABELS.values()), tones)
         charts.style(axes, "F1, %", "", title, grid="x")

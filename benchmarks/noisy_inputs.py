@@ -67,11 +67,11 @@ def main(argv: list[str] | None = None) -> None:
         for seed in tqdm(range(1, args.seeds + 1), desc="seeds", unit="seed")
     ]
     results = [over_runs(name, [r[name] for r in runs], "mse") for name in runs[0]]
-    found = {result.name: result for result in results}
+    by_name = {result.name: result for result in results}
     n_train = size - round(0.2 * size)
     protocol = {
         "similarity": "linear kernel of clean features, divided by its largest value",
-        "features": "pixels divided by their maximum, centred by training points",
+        "features": "pixels divided by their maximum, centered by the training points",
         "n_components": N_COMPONENTS, "rank of correlated noise": args.rank, "alphas": ALPHAS,
         "seeds": args.seeds, "quick": args.quick,
     }  # fmt: skip
@@ -81,11 +81,11 @@ def main(argv: list[str] | None = None) -> None:
         for part in ("train", "test"):
             settings = [f"{kind}.std{s:g}" for s in stds]
             settings += [f"{kind}.dims{n}" for n in dimensions]
-            rows = table(f"{part}, mse", found, METHODS, settings, f"{part}.mse", 5)
+            rows = table(f"{part}, mse", by_name, METHODS, settings, f"{part}.mse", 5)
             tables.append(rows)
     report(
         "noisy_inputs", protocol, corpus, results, args.json, tables=tables,
-        chart=lambda path: draw(found, stds, dimensions, path),
+        chart=lambda path: draw(by_name, stds, dimensions, path),
     )  # fmt: skip
 
 
@@ -139,7 +139,7 @@ def run(
     S = {part: values / largest for part, values in S.items()}
     random = np.random.default_rng([seed, 1])
     std = float(points.x_train.std())
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
     clean_errors = _kpca(clean, S, largest)
     errors_of = _methods(clean, S, largest)
     plan = [(kind, f"std{s:g}", s, 0) for kind in KINDS for s in stds]
@@ -166,10 +166,10 @@ def run(
         else:  # equal for all
             errors = without = without or errors_of(clean)
         for part in S:
-            found[f"optimum.{part}.mse.{kind}.{name}"] = clean_errors[f"kpca.{part}"]
+            figures[f"optimum.{part}.mse.{kind}.{name}"] = clean_errors[f"kpca.{part}"]
         for key, value in errors.items():
-            found[f"{key}.mse.{kind}.{name}"] = value
-    return found
+            figures[f"{key}.mse.{kind}.{name}"] = value
+    return figures
 
 
 def _kpca(X: dict[str, Array], S: dict[str, Array], largest: float) -> dict[str, float]:
@@ -203,18 +203,18 @@ def _methods(
         models = {"ridge": on_all(alpha, noisy["train"])}
         (alpha,) = best(ALPHAS, of_simec)
         models["simec"] = linear_simec(N_COMPONENTS, alpha, noisy["train"], S["train"])
-        found = {
+        of_models = {
             f"{method}.{part}": mse(S[part], model.transform(noisy[part]))
             for method, model in models.items()
             for part in S
         }
-        return {**_kpca(noisy, S, largest), **found}
+        return {**_kpca(noisy, S, largest), **of_models}
 
     return errors
 
 
 def draw(
-    found: dict[str, Result], stds: tuple[float, ...], dimensions: tuple[int, ...], path: Path
+    by_name: dict[str, Result], stds: tuple[float, ...], dimensions: tuple[int, ...], path: Path
 ) -> None:
     """Errors by the amount of noise: added noise above, additional dimensions below."""
     figure, panels = charts.figure(2, 4, (16, 7))
@@ -227,7 +227,7 @@ def draw(
         row = panels[4 * i : 4 * i + 4]
         for j, (kind, part) in enumerate((k, p) for k in KINDS for p in ("train", "test")):
             for method, (label, color) in styles.items():
-                of = [found.get(f"{method}.{part}.mse.{kind}.{setting}{v:g}") for v in values]
+                of = [by_name.get(f"{method}.{part}.mse.{kind}.{setting}{v:g}") for v in values]
                 line(row[j], values, of, label, color, dashed=method in ("optimum", "ridge"))
             row[j].set_yscale("log")
             charts.style(row[j], x, "MSE of Y Yᵀ" if j == 0 else "", f"{kind}, {part} points")

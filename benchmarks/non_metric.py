@@ -73,16 +73,16 @@ def main(argv: list[str] | None = None) -> None:
         for seed in range(1, args.seeds + 1):
             digits = digits_of(images, size, seed)
             parts = parts_of(digits)
-            found, seen = two_dimensions(digits, parts, seed)
+            errors, seen = two_dimensions(digits, parts, seed)
             picture = picture or seen
-            found |= metric(digits, parts)
+            errors |= metric(digits, parts)
             bar.update()
             for d in dimensions:
                 bar.set_postfix_str(f"seed {seed}: d = {d}")
-                found |= one_similarity(digits, parts, d, seed)
-                found |= several(digits, parts, d, seed)
+                errors |= one_similarity(digits, parts, d, seed)
+                errors |= several(digits, parts, d, seed)
                 bar.update()
-            runs.append(found)
+            runs.append(errors)
     results = [over_runs(name, [r[name] for r in runs], _unit(name)) for name in runs[0]]
     results += ratios(runs, dimensions)
     by_name = {result.name: result for result in results}
@@ -191,17 +191,17 @@ def one_similarity(digits: Digits, parts: Spectrum, d: int, seed: int) -> dict[s
     """Errors of S itself."""
     n = _targets(digits)
     targets = digits.S[:, :n], digits.S_test[:, :n]
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
     order = {"positive": np.argsort(-parts.values), "absolute": np.argsort(-np.abs(parts.values))}
     for method, places in order.items():
         V, values = parts.vectors[:, places[:d]], parts.values[places[:d]]
         predicted = (V * values) @ V[:n].T, digits.S_test @ V @ V[:n].T
-        found |= _errors(f"{method}.{{}}.mse.d{d}", targets, predicted)
+        figures |= _errors(f"{method}.{{}}.mse.d{d}", targets, predicted)
     for method, settings in (("simec_linear", LINEAR), ("simec", SIMEC)):
         encoder = _fit(digits, digits.S, d, seed, settings)
         predicted = encoder.predict(digits.x), encoder.predict(digits.x_test)
-        found |= _errors(f"{method}.{{}}.mse.d{d}", targets, predicted)
-    return found
+        figures |= _errors(f"{method}.{{}}.mse.d{d}", targets, predicted)
+    return figures
 
 
 def several(digits: Digits, parts: Spectrum, d: int, seed: int) -> dict[str, float]:
@@ -209,10 +209,10 @@ def several(digits: Digits, parts: Spectrum, d: int, seed: int) -> dict[str, flo
     n = _targets(digits)
     both = [(a[:, :n], b[:, :n]) for a, b in zip(parts.halves, parts.halves_test, strict=True)]
     settings = {**SIMEC, "symmetric": SYMMETRIC}
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
 
     def judge(i: int, method: str, predicted: Sequence[Array]) -> None:
-        found.update(_errors(f"s{i + 1}.{method}.{{}}.mse.d{d}", both[i], predicted))
+        figures.update(_errors(f"s{i + 1}.{method}.{{}}.mse.d{d}", both[i], predicted))
 
     for i, places in enumerate((np.argsort(-parts.values), np.argsort(parts.values))):
         V = parts.vectors[:, places[:d]]
@@ -228,7 +228,7 @@ def several(digits: Digits, parts: Spectrum, d: int, seed: int) -> dict[str, flo
     for i in range(2):
         judge(i, "sum", [encoder.predict(x) for x in (digits.x, digits.x_test)])
         judge(i, "sum_products", _products(encoder, digits))
-    return found
+    return figures
 
 
 @dataclass
@@ -260,13 +260,13 @@ def two_dimensions(
         lengths = np.square(embeddings[name]).sum(axis=0)
         sign = 1 if name == "positive" else -1
         test[name] = sign * digits.S_test @ columns / np.sqrt(lengths)
-    found = {}
+    explained = {}
     for name, Y in embeddings.items():
         for what, known in (("class", digits.sevens), ("stroke", digits.strokes)):
             scores = _explained(Y, known[:n], test[name], known[n:])
             for part, score in zip(PARTS, scores, strict=True):
-                found[f"explained.{what}.{name}.{part}"] = score
-    return found, Picture(values, embeddings, digits.sevens[:n], digits.strokes[:n])
+                explained[f"explained.{what}.{name}.{part}"] = score
+    return explained, Picture(values, embeddings, digits.sevens[:n], digits.strokes[:n])
 
 
 def _explained(Y: Array, known: Array, Y_test: Array, test: Array) -> tuple[float, float]:
@@ -322,11 +322,11 @@ def ratios(runs: Sequence[dict[str, float]], dimensions: Sequence[int]) -> list[
     return results
 
 
-def _tables(found: dict[str, Result], dimensions: Sequence[int]) -> list[Table]:
+def _tables(by_name: dict[str, Result], dimensions: Sequence[int]) -> list[Table]:
     def rows(names: Sequence[str], prefix: str = "") -> list[list[str]]:
         return [
             [f"{part}, d = {d}"]
-            + [number(found[f"{prefix}{name}.{part}.mse.d{d}"], 1e4, 2) for name in names]
+            + [number(by_name[f"{prefix}{name}.{part}.mse.d{d}"], 1e4, 2) for name in names]
             for part in PARTS
             for d in dimensions
         ]
@@ -342,7 +342,7 @@ def _tables(found: dict[str, Result], dimensions: Sequence[int]) -> list[Table]:
 
 
 def draw(
-    found: dict[str, Result], dimensions: Sequence[int], picture: Picture | None, path: Path
+    by_name: dict[str, Result], dimensions: Sequence[int], picture: Picture | None, path: Path
 ) -> None:
     """Figs. 3.10, 3.11 and 3.9, one per row, and the spectrum."""
     figure, panels = charts.figure(3, 3, (13.5, 11))
@@ -361,8 +361,8 @@ def draw(
     for axes, part in ((train, "train"), (test, "test")):
         for method, (label, color) in looks.items():
             names = [f"{method}.{part}.mse.d{d}" for d in dimensions]
-            _line(axes, dimensions, [found[name] for name in names], color, "-", label)
-        floor = found[f"positive.{part}.mse.floor"].value
+            _line(axes, dimensions, [by_name[name] for name in names], color, "-", label)
+        floor = by_name[f"positive.{part}.mse.floor"].value
         axes.axhline(floor, color=charts.GREEN, linestyle=":", label="all positive")
         _style(axes, f"S, {'training' if part == 'train' else 'test'} points")
     train.legend(frameon=False, fontsize=8.5)
@@ -374,7 +374,7 @@ def draw(
         for method, (label, color) in lines.items():
             for suffix, line in (("", "-"), ("_products", "--")):
                 names = [f"{half}.{method}{suffix}.test.mse.d{d}" for d in dimensions]
-                rows = [found[name] for name in names if name in found]
+                rows = [by_name[name] for name in names if name in by_name]
                 if rows:
                     _line(axes, dimensions, rows, color, line, "" if suffix else label)
         _style(axes, f"{half.upper()}, test points")
@@ -383,7 +383,7 @@ def draw(
     rest[0].legend(frameon=False, fontsize=8.5)
     explained = rest[2]
     for i, (what, color) in enumerate((("class", charts.BLUE), ("stroke", charts.ORANGE))):
-        rows = [found[f"explained.{what}.{name}.test"] for name in picture.embeddings]
+        rows = [by_name[f"explained.{what}.{name}.test"] for name in picture.embeddings]
         explained.bar(
             [x + (i - 0.5) * 0.35 for x in range(3)], [row.value for row in rows], 0.33,
             yerr=[row.sd or 0 for row in rows], color=color, error_kw=charts.ERROR,

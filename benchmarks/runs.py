@@ -55,8 +55,8 @@ def apart(function: str, task: Task, *, watch: bool = False) -> Measured:
         output, errors = process.communicate(json.dumps(task))
     if process.returncode:
         raise RunFailed(f"{function} with {task} ended with {process.returncode}:\n{errors}")
-    found: Measured = json.loads(output.splitlines()[-1])
-    return {**found, "tree_mb": peak[0]} if watch else found
+    figures: Measured = json.loads(output.splitlines()[-1])
+    return {**figures, "tree_mb": peak[0]} if watch else figures
 
 
 def rounds(n: int, plan: Mapping[str, Callable[[int], Measured]]) -> dict[str, list[Measured]]:
@@ -72,17 +72,17 @@ def rounds(n: int, plan: Mapping[str, Callable[[int], Measured]]) -> dict[str, l
     from tqdm import tqdm
 
     names = list(plan)
-    found: dict[str, list[Measured]] = {name: [] for name in names}
+    measured: dict[str, list[Measured]] = {name: [] for name in names}
     with tqdm(total=n * len(names), desc="runs", unit="run") as bar:
         for i in range(n):
             first = i % len(names) if names else 0
             for name in names[first:] + names[:first]:
                 bar.set_postfix_str(f"round {i + 1}: {name}")
-                found[name].append(plan[name](i + 1))
+                measured[name].append(plan[name](i + 1))
                 # kept in the log in case a later run fails
-                tqdm.write(f"{name}, round {i + 1}: {json.dumps(found[name][-1])}", sys.stderr)
+                tqdm.write(f"{name}, round {i + 1}: {json.dumps(measured[name][-1])}", sys.stderr)
                 bar.update()
-    return found
+    return measured
 
 
 def external(command: list[str]) -> float:
@@ -136,13 +136,13 @@ def _watched(pid: int | None) -> Iterator[list[float | None]]:
 
 
 def _tree(pid: int) -> list[int]:
-    found, i = [pid], 0
-    while i < len(found):
+    pids, i = [pid], 0
+    while i < len(pids):
         with contextlib.suppress(OSError):
-            for task in Path(f"/proc/{found[i]}/task").iterdir():
-                found += map(int, (task / "children").read_text().split())
+            for task in Path(f"/proc/{pids[i]}/task").iterdir():
+                pids += map(int, (task / "children").read_text().split())
         i += 1
-    return found
+    return pids
 
 
 def _proportional_mb(pid: int) -> float:
@@ -157,8 +157,8 @@ def main() -> None:
     """One run: the task from standard input, the result to standard output."""
     module, _, function = sys.argv[1].partition(":")
     task = json.load(sys.stdin)
-    found = getattr(importlib.import_module(module), function)(task)
-    print(json.dumps(found))
+    result = getattr(importlib.import_module(module), function)(task)
+    print(json.dumps(result))
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ VALUES: dict[str, list[int]] = {
 }
 TITLES = {
     "vector_size": "vector size",
-    "window": "window (words on either side)",
+    "window": "window (words on each side)",
     "negative": "negatives",
     "vocabulary": "vocabulary (words, synthetic text)",
     "document": "document length (words)",
@@ -82,11 +82,11 @@ def main(argv: list[str] | None = None) -> None:
             args.corpus, folder / "corpus.txt", QUICK_DOCUMENTS if args.quick else None
         )
         encoded(folder / "corpus.txt", folder, SETTINGS["min_count"])
-        found = _measure(args, folder)
-    results = _results(found)
+        rates = _measure(args, folder)
+    results = _results(rates)
     protocol = {
         **SETTINGS, "epochs": 1, "rounds": args.seeds, "quick": args.quick,
-        "process": "one a panel, its points in alternating rounds",
+        "process": "one per panel, its points in alternating rounds",
         "points": {panel: [asdict(p) for p in _points(panel, args)] for panel in args.panels},
     }  # fmt: skip
     by_name = {result.name: result for result in results}
@@ -145,7 +145,7 @@ def _measure(args: argparse.Namespace, folder: Path) -> dict[str, list[float]]:
     """Rates of each point, by its name in the results."""
     from tqdm import tqdm
 
-    found = {}
+    rates_of = {}
     with tqdm(args.panels, desc="panels", unit="panel") as bar:
         for panel in bar:
             bar.set_postfix_str(panel)
@@ -157,8 +157,8 @@ def _measure(args: argparse.Namespace, folder: Path) -> dict[str, list[float]]:
             rates = apart("benchmarks.scaling:run_panel", task)["rates"]
             for point, values in zip(points, rates, strict=True):
                 suffix = "" if point.line == "ours" else f".{point.line}"
-                found[f"words_per_s.{panel}.{point.x}{suffix}"] = values
-    return found
+                rates_of[f"words_per_s.{panel}.{point.x}{suffix}"] = values
+    return rates_of
 
 
 # One panel, in a separate process
@@ -170,8 +170,8 @@ def run_panel(task: Task) -> Measured:
     timed = [_prepared(point, task) for point in points]
     rates: list[list[float]] = [[] for _ in points]
     for _ in range(task["rounds"]):
-        for found, run in zip(rates, timed, strict=True):
-            found.append(run())
+        for measured, run in zip(rates, timed, strict=True):
+            measured.append(run())
     return {"rates": rates}
 
 
@@ -219,12 +219,12 @@ def _gensim(settings: dict[str, Any], words: dict[str, int], stream: Any) -> Cal
 # Results
 
 
-def _results(found: dict[str, list[float]]) -> list[Result]:
-    results = [over_runs(name, rates, "words/s", middle=True) for name, rates in found.items()]
+def _results(measured: dict[str, list[float]]) -> list[Result]:
+    results = [over_runs(name, rates, "words/s", middle=True) for name, rates in measured.items()]
 
     def ratio(name: str, over: str, under: str, *, loss: bool = False) -> None:
-        if over in found and under in found:
-            values = pairs(found[over], found[under])
+        if over in measured and under in measured:
+            values = pairs(measured[over], measured[under])
             values = [1 - value for value in values] if loss else values
             results.append(over_runs(name, values, "share" if loss else "times", middle=True))
 
@@ -238,9 +238,9 @@ def _results(found: dict[str, list[float]]) -> list[Result]:
     return results
 
 
-def _lines(panel: str, found: dict[str, Result]) -> dict[str, dict[int, Result]]:
+def _lines(panel: str, by_name: dict[str, Result]) -> dict[str, dict[int, Result]]:
     lines: dict[str, dict[int, Result]] = {}
-    for name, row in found.items():
+    for name, row in by_name.items():
         parts = name.split(".")
         if parts[:2] == ["words_per_s", panel]:
             line = parts[3] if len(parts) > 3 else "ours"
@@ -248,15 +248,15 @@ def _lines(panel: str, found: dict[str, Result]) -> dict[str, dict[int, Result]]
     return lines
 
 
-def _table(panel: str, found: dict[str, Result]) -> Table:
-    lines = _lines(panel, found)
+def _table(panel: str, by_name: dict[str, Result]) -> Table:
+    lines = _lines(panel, by_name)
     header = (panel, *(f"{line}, thousand words/s" for line in lines))
     places = sorted({x for line in lines.values() for x in line})
     rows = [[f"{x:,}", *(number(line.get(x), 1e-3, 0) for line in lines.values())] for x in places]
     return Table(header, rows)
 
 
-def _draw(found: dict[str, Result], path: Path) -> None:
+def _draw(by_name: dict[str, Result], path: Path) -> None:
     looks = {
         "ours": ("conec", charts.BLUE, "o"),
         "exact": ('conec, negatives="exact"', charts.GREEN, "s"),
@@ -264,7 +264,7 @@ def _draw(found: dict[str, Result], path: Path) -> None:
         "deterministic": ("conec, deterministic", charts.RED, "D"),
         "gensim": ("gensim, lists in memory", charts.ORANGE, "v"),
     }
-    shown = [panel for panel in VALUES if _lines(panel, found)]
+    shown = [panel for panel in VALUES if _lines(panel, by_name)]
     columns = min(3, len(shown))
     rows = -(-len(shown) // columns)
     figure, panels = charts.figure(rows, columns, (4.6 * columns, 3.5 * rows + 0.6))
@@ -272,7 +272,7 @@ def _draw(found: dict[str, Result], path: Path) -> None:
     for axes in panels[len(shown) :]:
         axes.set_visible(False)
     for axes, panel in zip(panels, shown, strict=False):
-        for line, points in _lines(panel, found).items():
+        for line, points in _lines(panel, by_name).items():
             name, color, marker = looks[line]
             xs = sorted(points)
             handles[name] = axes.errorbar(
@@ -283,7 +283,7 @@ def _draw(found: dict[str, Result], path: Path) -> None:
         if panel in ("vocabulary", "document"):
             axes.set_xscale("log")
         else:
-            axes.set_xticks(sorted({x for p in _lines(panel, found).values() for x in p}))
+            axes.set_xticks(sorted({x for p in _lines(panel, by_name).values() for x in p}))
         axes.set_ylim(bottom=0)
         charts.style(axes, TITLES[panel], "thousand words/s")
     figure.legend(

@@ -79,7 +79,7 @@ def find(relative: str, data: str | Path | None = None) -> Path:
             return path
     looked = " or ".join(str(root / "simec") for root in roots)
     raise SystemExit(
-        f"simec/{relative} is not there: looked for in {looked}. Name the folder that holds "
+        f"simec/{relative} was not found in {looked}. Name the folder that holds "
         f"simec/ by --data or by the environment variable {_VARIABLE}"
     )
 
@@ -111,7 +111,7 @@ def subset(n: int, size: int, seed: int) -> npt.NDArray[np.int64]:
         If `size` is larger than n, or less than 1.
     """
     if not 0 < size <= n:
-        raise ValueError(f"a subset has from 1 to {n} points, not {size}")
+        raise ValueError(f"size must be from 1 to {n}, got {size}")
     return np.random.default_rng(seed).permutation(n)[:size]
 
 
@@ -160,7 +160,7 @@ def newsgroups(
         Names of groups.
     """
     if split not in ("train", "test"):
-        raise ValueError(f"split is train or test, not {split!r}")
+        raise ValueError(f"split must be train or test, got {split!r}")
     texts, labels = [], []
     with lzma.open(find("text/20news_bydate.jsonl.xz", data), "rt", encoding="utf-8") as file:
         for line in file:
@@ -169,5 +169,5 @@ def newsgroups(
                 texts.append(message["text"])
                 labels.append(message["group"])
     if groups is not None and (unknown := set(groups) - set(labels)):
-        raise ValueError(f"no message is of {', '.join(sorted(unknown))}")
+        raise ValueError(f"no messages of the groups {', '.join(sorted(unknown))}")
     return texts, labels

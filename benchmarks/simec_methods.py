@@ -34,8 +34,8 @@ def mse(S: Array, Y: Array, Y2: Array | None = None) -> float:
 
 def products(Z: Array, Z2: Array | None = None) -> npt.NDArray[np.float32]:
     """Scalar products of Z's rows with each other, or with those of Z2."""
-    found: npt.NDArray[np.float32] = (Z @ (Z if Z2 is None else Z2).T).astype(np.float32)
-    return found
+    similarities: npt.NDArray[np.float32] = (Z @ (Z if Z2 is None else Z2).T).astype(np.float32)
+    return similarities
 
 
 def linear_simec(n_components: int, alpha: float, X: Array, S: Array) -> SimilarityEncoder:
@@ -130,7 +130,7 @@ def reference(axes: Any, row: Result, label: str, color: str = charts.GREY) -> N
 
 def table(
     title: str,
-    found: dict[str, Result],
+    by_name: dict[str, Result],
     methods: Sequence[str],
     settings: Sequence[str],
     measure: str,
@@ -138,7 +138,7 @@ def table(
 ) -> Table:
     """Rows of settings, columns of methods; cells are results METHOD.MEASURE.SETTING."""
     rows = [
-        (s, *(number(found.get(f"{m}.{measure}.{s}"), digits=digits) for m in methods))
+        (s, *(number(by_name.get(f"{m}.{measure}.{s}"), digits=digits) for m in methods))
         for s in settings
     ]
     return Table((title, *methods), rows)

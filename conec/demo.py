@@ -8,6 +8,7 @@ network.
 from __future__ import annotations
 
 import errno
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterable
@@ -21,6 +22,7 @@ import corpora
 from conec import ContextEncoder
 from conec.model import KIND
 from conec.types import FloatArray
+from corpora.cli.app import describe
 from corpora.model_folder import check_writable
 
 KNOWN = ("police", "israeli", "afghanistan", "minister", "cricket", "government")
@@ -200,4 +202,7 @@ def draw(model: ContextEncoder, unseen: dict[str, FloatArray], path: Path) -> No
 
 
 if __name__ == "__main__":
-    typer.run(main)
+    try:
+        typer.run(main)
+    except OSError as error:
+        sys.exit(f"conec.demo: {describe(error)}")

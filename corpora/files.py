@@ -27,7 +27,6 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 __all__ = [
-    "atomic_folder",
     "atomic_path",
     "find_paths",
     "replace_folder",
@@ -57,15 +56,17 @@ def missing_file(path: str) -> FileNotFoundError:
     if os.path.isdir(folder):
         names = sorted(os.listdir(folder))
         lower = {n.lower(): n for n in names}
-        near = [lower[n] for n in difflib.get_close_matches(name.lower(), lower, 3, 0.6)]
-        near += [n for n in names if n.startswith(name) and n not in near][:2]
+        matches = [lower[n] for n in difflib.get_close_matches(name.lower(), lower, 3, 0.6)]
+        matches += [n for n in names if n.startswith(name) and n not in matches][:2]
         hint = (
-            f"near it: {', '.join(near)}" if near else f"the folder {folder} exists but has no such"
+            f"closest matches: {', '.join(matches)}"
+            if matches
+            else f"the folder {folder} exists, but contains nothing with a similar name"
         )
     else:
         while folder not in ("", ".") and not os.path.isdir(folder):
             folder = os.path.dirname(folder)
-        hint = f"its folder does not exist either, only {folder or '.'} does"
+        hint = f"its folder does not exist either; only {folder or '.'} exists"
     return FileNotFoundError(errno.ENOENT, f"No such file or folder ({hint})", path)
 
 
@@ -311,7 +312,7 @@ def temporary_folder(prefix: str, parent: StrPath | None = None) -> Iterator[Pat
 
 @contextmanager
 def temporary_files_in(folder: StrPath) -> Iterator[None]:
-    """Have an OSError from writing temporary files name their folder, and TMPDIR."""
+    """Add the folder of temporary files, and TMPDIR, to the message of an OSError."""
     try:
         yield
     except OSError as error:
@@ -525,60 +526,6 @@ def _remove_listed(folder: Path, names: Collection[str]) -> None:
             os.rmdir(at)
 
 
-def check_folder(path: StrPath, *, marker: str | None = None) -> None:
-    """Make sure that `atomic_folder` can write a folder, before hours of work and not after.
-
-    Parameters and errors are those of `atomic_folder`.
-    """
-    with suppress(NotNow), atomic_folder(path, marker=marker):
-        raise NotNow
-
-
-class NotNow(Exception):
-    """Leaves a block of `atomic_folder` or `replace_folder` without writing the folder."""
-
-
-@contextmanager
-def atomic_folder(path: StrPath, *, marker: str | None = None) -> Iterator[Path]:
-    """Write a folder that is either complete or absent.
-
-    Parameters
-    ----------
-    path : str or path
-        The local folder to make or to replace. A folder that is replaced keeps its mode.
-    marker : str, optional
-        Name of a file that every folder of this kind holds. An existing folder
-        is replaced only if it is empty or has this file, so that
-        a wrong path does not delete someone's work.
-
-    Yields
-    ------
-    Path
-        An empty folder beside `path` to fill. When the block ends it takes the
-        place of `path`; on any error or interrupt it is deleted. The old
-        folder is kept complete until the new one is in its place.
-
-    Raises
-    ------
-    FileNotFoundError, PermissionError, NotADirectoryError
-        If `path` cannot be written to; raised before anything is done.
-    FileExistsError
-        If `path` is a folder with other files in it (see `marker`).
-    OSError
-        If the disk is full or fails; the message names `path`.
-    """
-
-    def contents(folder: Path, leftover: bool) -> Collection[str]:
-        if marker and not leftover and os.listdir(folder) and not (folder / marker).exists():
-            raise FileExistsError(
-                errno.EEXIST, f"The folder holds other files (no {marker}); not replaced", str(path)
-            )
-        return relative_files(folder)
-
-    with replace_folder(path, contents) as folder:
-        yield folder
-
-
 @contextmanager
 def replace_folder(path: StrPath, contents: Contents) -> Iterator[Path]:
     """Write a folder and put it in the place of an earlier one in one step.
@@ -607,8 +554,12 @@ def replace_folder(path: StrPath, contents: Contents) -> Iterator[Path]:
 
     Raises
     ------
+    FileNotFoundError, PermissionError, NotADirectoryError
+        If `path` cannot be written to; raised before anything is done.
+    FileExistsError
+        If `contents` raises it.
     OSError
-        As `atomic_folder`.
+        If the disk is full or fails; the message names `path`.
     """
     target = _checked_target(path)
     if target.exists() and not target.is_dir():

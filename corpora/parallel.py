@@ -1,4 +1,4 @@
-"""The same function on all shards of a corpus, in several processes or threads."""
+"""Apply a function to all shards of a corpus, in several processes or threads."""
 
 from __future__ import annotations
 
@@ -35,55 +35,54 @@ def map_shards(
 ) -> Generator[T, Any, None]:
     """Apply a function to each shard of a corpus.
 
-    How the corpus is cut depends on the corpus only, so that the results are
-    the same with any number of workers.
+    The shards depend on the corpus only, so the results are the same for any number of workers.
 
     Parameters
     ----------
     function : callable
-        From a shard, which is a corpus, to a result. It is sent to each worker
-        once, so that a :func:`functools.partial` may hold much.
+        Takes a shard (a `Corpus`) and returns a result. It is sent to each worker process only
+        once, so it may be a :func:`functools.partial` with large arguments.
     corpus : Corpus
-        The corpus. What cannot be cut (see :meth:`Corpus.shards`) is one shard.
+        A corpus that can't be split (see :meth:`Corpus.shards`) is a single shard.
     workers : int, optional
-        Processes or threads; by default as many as there are cores to use. With one, or
-        with one shard, all is done in this process.
+        Number of processes or threads; by default one per available core. With one worker or one
+        shard, everything runs in the calling process and thread.
     shard_bytes : int, default 16 MiB
-        Size of the shards, about, as stored.
+        Approximate size of a shard, as stored.
     progress : str, optional
-        Label of a progress bar, with the rate and the time left; shown if
-        standard error is a terminal.
+        Label of a progress bar with rate and remaining time, shown if standard error is a
+        terminal. By default there is no bar.
     force_bar : bool, default False
-        Show the bar in any case.
+        Show the bar even if standard error is not a terminal.
     initializer : callable, optional
-        Called first in each process, with `initargs`.
+        Called once in each process before the first shard, with `initargs`. Not called if
+        threads are used.
     initargs : tuple, optional
         Arguments of `initializer`.
     threads : bool, default False
-        Use threads of this process and no other processes; for functions that
-        leave most of their work to compiled code without the GIL.
+        Use threads instead of processes, for functions that spend most of their time in compiled
+        code that releases the GIL.
 
     Yields
     ------
     object
-        The results, in the order of the shards; a few more than there are
-        workers are computed ahead.
+        The results, in the order of the shards. Up to two results per worker are computed ahead.
 
     Raises
     ------
     ValueError
         If `workers` or `shard_bytes` is less than 1.
     CorpusError
-        As raised in a worker, with file and line; what else a function raises
-        comes through likewise. The workers are stopped.
+        If the contents of a file are invalid. This and any other exception of `function` is
+        raised again in the calling process, and the workers are stopped.
     """
     if workers is not None and workers < 1:
-        raise ValueError(f"workers is at least 1, not {workers}")
+        raise ValueError(f"workers must be >= 1, got {workers}")
     if shard_bytes < 1:
-        raise ValueError(f"shard_bytes is at least 1, not {shard_bytes}")
+        raise ValueError(f"shard_bytes must be >= 1, got {shard_bytes}")
     shards = _cut(corpus, shard_bytes)
     workers = min(workers or cores(), len(shards))
-    # Not a generator itself, so that wrong arguments are told at once.
+    # Not a generator itself, so that invalid arguments raise an error at once.
     if workers == 1:
         return _in_process(function, shards, progress, force_bar, initializer, initargs)
     if threads:
@@ -98,11 +97,11 @@ def progress_bar(corpus: Corpus, label: str | None, *, force: bool = False) -> I
     Parameters
     ----------
     corpus : Corpus
-        The corpus that the block makes a pass over.
+        The corpus that the block reads.
     label : str or None
-        What to call it; None for no bar.
+        Label of the bar; None shows no bar.
     force : bool, default False
-        Show the bar even if standard error is no terminal.
+        Show the bar even if standard error is not a terminal.
     """
     with _bar(corpus.size, label, force) as update:
         corpus.on_read(update)
@@ -113,7 +112,7 @@ def progress_bar(corpus: Corpus, label: str | None, *, force: bool = False) -> I
 
 
 def cores() -> int:
-    """How many cores this process may use."""
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -122,7 +121,7 @@ def cores() -> int:
 def _cut(corpus: Corpus, shard_bytes: int) -> list[Corpus]:
     size = corpus.size
     if size is None:
-        # Files elsewhere: each by itself, however many cores there are.
+        # Remote files: one shard per file.
         return corpus.shards(1 << 20) if corpus.reiterable else [corpus]
     return corpus.shards(max(1, -(-size // shard_bytes)))
 
@@ -179,9 +178,9 @@ def _in_pool(
     initializer: Callable[..., object] | None,
     initargs: tuple[Any, ...],
 ) -> Generator[T, Any, None]:
-    # Unlike the standard library's, this pool needs no ``__main__`` guard in
-    # the user's script and is safe beside threads: nothing is forked, and the
-    # script is not run again in the workers. It comes with scikit-learn.
+    # Unlike the standard library's pool, this one needs no ``__main__`` guard in the user's
+    # script and is safe in a process with threads: nothing is forked, and the workers do not run
+    # the script again. It is installed with scikit-learn.
     from joblib.externals.loky import ProcessPoolExecutor
 
     pool = ProcessPoolExecutor(
@@ -198,14 +197,14 @@ def _in_pool(
                 yield result
         finished = True
     finally:
-        # On an error, an interrupt or a reader who stops, the work in hand is dropped.
+        # After an error or interrupt, or if the caller stops early, unfinished work is discarded.
         if not finished:
             _settle(waiting)
         pool.shutdown(wait=True, kill_workers=not finished)
 
 
 class _Stopped(BaseException):
-    """Ends the work of a thread."""
+    """Raised in a thread to end its work."""
 
 
 def _in_threads(
@@ -221,7 +220,7 @@ def _in_threads(
         with _bar(_total(shards), label, force) as update:
 
             def on_read(size: int) -> None:
-                # Threads cannot be ended from outside; they look up when they read.
+                # Threads can't be killed; each checks whether to stop whenever it reads.
                 if stopped.is_set():
                     raise _Stopped
                 with lock:
@@ -249,11 +248,11 @@ def _ahead(
     workers: int,
     waiting: deque[tuple[Any, int]],
 ) -> Iterator[tuple[Any, int]]:
-    """Yield results in order, with the sizes of their shards; `waiting` is what is under way."""
+    """Yield results in order, with the sizes of their shards; `waiting` holds submitted work."""
     for shard in shards:
         waiting.append((submit(shard), shard.size or 0))
-        # Results not yet taken are held in memory: not too many. Nor more than
-        # a pool of processes hands on at once; see _settle.
+        # Limits the results held in memory; and the process pool sends no more work than this
+        # to its workers, on which _settle depends.
         if len(waiting) > 2 * workers:
             yield _take(waiting)
     while waiting:
@@ -271,8 +270,8 @@ def _total(shards: list[Corpus]) -> int | None:
 
 
 def _settle(waiting: deque[tuple[Any, int]]) -> None:
-    """Wait until the pool has handed on all work; killed before that, it prints an error."""
-    # An interrupt may have come between handing work to the pool and noting that.
+    """Wait until the pool has sent all work to its workers; killed earlier, it prints an error."""
+    # An interrupt may have come after work was submitted, but before it was added to `waiting`.
     time.sleep(0.05)
     for _ in range(100):
         if all(future.running() or future.done() for future, _ in waiting):
@@ -280,7 +279,7 @@ def _settle(waiting: deque[tuple[Any, int]]) -> None:
         time.sleep(0.01)
 
 
-_PARENT_SECONDS = 0.5  # between two looks whether the parent process is still running
+_PARENT_SECONDS = 0.5  # between two checks whether the parent process is still running
 
 _function: Callable[[Corpus], Any] | None = None
 
@@ -293,7 +292,7 @@ def _start(
 ) -> None:
     global _function
     _function = function
-    # An interrupt is for the process that waits for them; it ends its workers.
+    # Ctrl-C is handled by the parent process, which ends its workers.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     if initializer is not None:
@@ -301,10 +300,10 @@ def _start(
 
 
 def _end_with(parent: int) -> None:
-    """End this process when its parent has died, however it did: nobody takes the results."""
+    """End this process when its parent has died, for any reason: the results have no reader."""
     while os.getppid() == parent:
         time.sleep(_PARENT_SECONDS)
-    os._exit(1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _run(shard: Corpus) -> Any:

@@ -34,6 +34,7 @@ from simec.data.inputs import (
     DatasetInputs,
     Inputs,
     as_array,
+    check_device,
     choose_device,
     chunks,
     read_identity,
@@ -676,6 +677,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         try:
             encoder = cls(**parameters)
             _check_parameters(encoder)
+            if device is None:
+                check_device(encoder.device)
             layout = Layout.from_dict(config["layout"])
         except (LookupError, TypeError, ValueError) as error:
             raise _InvalidState(str(error)) from error

@@ -1,4 +1,4 @@
-"""How the code hangs together: ``python -m tests.structure [--fits]``.
+"""The structure of the code: ``python -m tests.structure [--fits]``.
 
 Prints import cycles, private names used across modules, and with ``--fits`` the files that
 ``ContextEncoder.fit`` and ``Recommender.fit`` pass through.
@@ -15,7 +15,7 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = ("corpora", "conec", "simec")
-# explanations draw themselves, and what draws them takes explanations
+# imported in methods: explanations plot themselves, and plots take explanations
 LAZY = {("simec.explain.explanation", "simec.explain.plotting"),
         ("simec.explain.explanation", "simec.explain.html_report")}  # fmt: skip
 
@@ -44,7 +44,7 @@ def imports(path: Path, known: dict[str, Path]) -> set[str]:
 
 
 def cycles(*packages: str) -> list[list[str]]:
-    """Groups of modules that import one another, in a circle."""
+    """Groups of modules that import one another in a cycle."""
     known = modules(*packages)
     graph = {
         name: {to for to in imports(path, known) if to != name and (name, to) not in LAZY}
@@ -80,34 +80,50 @@ def cycles(*packages: str) -> list[list[str]]:
     return found
 
 
+_NAMED_TUPLE = {"_asdict", "_fields", "_make", "_replace"}  # public, in spite of their names
+
+
 def private_uses(*packages: str) -> list[str]:
-    """Private names of another module that a module imports or reaches for."""
-    known = modules(*packages)
-    found = []
-    for path in known.values():
+    """Private names of another module that a module imports or accesses."""
+    uses = []
+    for path in modules(*packages).values():
         tree = ast.parse(path.read_text(encoding="utf-8"))
-        own = {node.attr for node in ast.walk(tree)
-               if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
-               and node.value.id in ("self", "cls")}  # fmt: skip
-        own |= {node.name for node in ast.walk(tree)
-                if isinstance(node, (ast.FunctionDef, ast.ClassDef))}  # fmt: skip
-        own |= {node.target.id for node in ast.walk(tree)
-                if isinstance(node, ast.AnnAssign)
-                and isinstance(node.target, ast.Name)}  # fmt: skip
+        defined = _defined_names(tree)
+        external = {
+            alias.asname or alias.name
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Import)
+            for alias in node.names
+            if alias.name.split(".")[0] not in PACKAGES
+        }
         for node in ast.walk(tree):
+            place = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
             if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in PACKAGES:
-                found += [
-                    f"{path.relative_to(ROOT)}:{node.lineno}: imports {node.module}.{alias.name}"
-                    for alias in node.names
-                    if _is_private(alias.name)
-                ]
+                names = [alias.name for alias in node.names if _is_private(alias.name)]
+                uses += [f"{place}: imports {node.module}.{name}" for name in names]
             elif isinstance(node, ast.Attribute) and _is_private(node.attr):
-                inner = isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")
-                if not inner and node.attr not in own:
-                    found.append(
-                        f"{path.relative_to(ROOT)}:{node.lineno}: uses {ast.unparse(node)}"
-                    )
-    return found
+                base = node.value.id if isinstance(node.value, ast.Name) else ""
+                allowed = base in {"self", "cls"} | external or node.attr in _NAMED_TUPLE
+                if not allowed and node.attr not in defined:
+                    uses.append(f"{place}: uses {ast.unparse(node)}")
+    return uses
+
+
+def _defined_names(tree: ast.AST) -> set[str]:
+    """Names of functions, classes and attributes that a module defines."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
+            names.add(node.name)
+        elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):
+            names.add(node.target.id)
+        elif (
+            isinstance(node, ast.Attribute)
+            and isinstance(node.value, ast.Name)
+            and node.value.id in ("self", "cls")
+        ):
+            names.add(node.attr)
+    return names
 
 
 def _is_private(name: str) -> bool:
@@ -115,7 +131,7 @@ def _is_private(name: str) -> bool:
 
 
 def files_passed(call: Callable[[], Any]) -> list[str]:
-    """Files of the project whose functions a call runs through."""
+    """Files of the project whose functions are executed in a call."""
     found: set[str] = set()
 
     def note(frame: Any, event: str, _: Any) -> None:
@@ -159,7 +175,7 @@ def fit_recommender() -> list[str]:
 
 
 def main() -> None:
-    """Print what was found."""
+    """Print cycles, private uses and files."""
     for group in (*cycles(), *cycles("benchmarks")):
         print("cycle:", ", ".join(group))
     for use in private_uses():

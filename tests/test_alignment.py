@@ -155,6 +155,7 @@ def test_rows_give_the_same_bits_wherever_they_lie():
 # NumPy
 
 
+@pytest.mark.slow
 def test_recommenders(tmp_path):
     ratings, _ = checkerboard()
     items = np.arange(1000, 1000 + N_ITEMS), np.eye(N_ITEMS, 4, dtype=np.float32)
@@ -206,6 +207,7 @@ def test_extended_encoders(tmp_path):
         np.testing.assert_array_equal(again.embed(FLAT), model.embed(FLAT))
 
 
+@pytest.mark.slow
 def test_taggers(tmp_path):
     pytest.importorskip("pycrfsuite")
     words, tags = sentences(40, 5)

@@ -7,7 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
+
+@pytest.mark.slow
 def test_kills_readers_full_disks_and_flipped_bits() -> None:
     kinds = ["token_stream", "context_encoder", "similarity_encoder", "baseline_recommender"]
     result = subprocess.run(

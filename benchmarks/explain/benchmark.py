@@ -80,28 +80,28 @@ def main(argv: list[str] | None = None) -> None:
     seeds = range(1, args.seeds + 1)
     runs, kept, drawn, rules = [], {}, {}, {}
     for seed in tqdm(seeds, desc="seeds", unit="seed"):
-        found = plants(args.data, seed)
+        measured = plants(args.data, seed)
         for name in SIMILARITIES:
             encoder = Shoes(name, data, seed, sizes)
             rules[f"{name}.{seed}"] = encoder.rules
             figures, curves, kept[name, seed] = footwear(encoder, data[2], pairs, seed)
-            found |= {f"footwear.{name}.{key}": value for key, value in figures.items()}
+            measured |= {f"footwear.{name}.{key}": value for key, value in figures.items()}
             if seed == 1:
                 drawn[name] = encoder, curves
         for method in (*METHODS, "lrp"):
-            both = [found[f"footwear.{name}.auc.{method}"] for name in SIMILARITIES]
-            found[f"footwear.auc.{method}"] = float(np.mean(both))
+            both = [measured[f"footwear.{name}.auc.{method}"] for name in SIMILARITIES]
+            measured[f"footwear.auc.{method}"] = float(np.mean(both))
         messages = Messages(args.data, seed, QUICK_MESSAGES if args.quick else N_MESSAGES)
         of_words = messages.curves(seed)
-        found["words.correlation"] = messages.correlation
-        found |= {f"words.auc.{method}": area(values) for method, values in of_words.items()}
-        found["words.auc.lrp"] = found["words.auc.epsilon"]  # the default for dense layers
+        measured["words.correlation"] = messages.correlation
+        measured |= {f"words.auc.{method}": area(values) for method, values in of_words.items()}
+        measured["words.auc.lrp"] = measured["words.auc.epsilon"]  # the default for dense layers
         for name in ("footwear.kind", "footwear.height", "footwear", "words"):
-            areas = (found[f"{name}.auc.{method}"] for method in ("gradient", "lrp"))
-            found[f"{name}.gain"] = float(np.subtract(*areas))
+            areas = (measured[f"{name}.auc.{method}"] for method in ("gradient", "lrp"))
+            measured[f"{name}.gain"] = float(np.subtract(*areas))
         if seed == 1:
             drawn["words"] = messages, of_words
-        runs.append(found)
+        runs.append(measured)
     results = [over_runs(n, [r[n] for r in runs], _unit(n)) for n in runs[0]]
     results += compared(kept, list(seeds))
     movies = Movies(args.data)
@@ -122,38 +122,38 @@ def footwear(encoder: Shoes, X: Any, pairs: Any, seed: int) -> tuple[Measured, d
     """Figures of an encoder, curves of removal, and heat maps of pairs."""
     X1, X2 = X[pairs[:, 0]], X[pairs[:, 1]]
     curves = encoder.curves(X1, X2, seed)
-    found: Measured = {f"auc.{method}": area(values) for method, values in curves.items()}
-    found["auc.lrp"] = found[f"auc.{encoder.rules}"]
-    found["correlation"] = encoder.correlation
+    figures: Measured = {f"auc.{method}": area(values) for method, values in curves.items()}
+    figures["auc.lrp"] = figures[f"auc.{encoder.rules}"]
+    figures["correlation"] = encoder.correlation
     heat = encoder.score(MAP_RULES, X1, X2, seed)
-    found["upper"] = upper(heat, X1)
-    return found, curves, heat.reshape(len(heat), -1)
+    figures["upper"] = upper(heat, X1)
+    return figures, curves, heat.reshape(len(heat), -1)
 
 
 def compared(kept: dict[tuple[str, int], Any], seeds: list[int]) -> list[Result]:
     """Agreement of the heat maps of two seeds, for the same similarity and for different ones."""
-    found: dict[str, list[float]] = {}
+    correlations: dict[str, list[float]] = {}
     for a, b in combinations(seeds, 2):
         for name in SIMILARITIES:
             agree = agreement(kept[name, a], kept[name, b])
-            found.setdefault(f"footwear.maps.same.{name}", []).append(agree)
+            correlations.setdefault(f"footwear.maps.same.{name}", []).append(agree)
         one, other = SIMILARITIES
         across = [agreement(kept[one, i], kept[other, j]) for i, j in ((a, b), (b, a))]
-        found.setdefault("footwear.maps.different", []).append(float(np.mean(across)))
-    return [over_runs(name, values, "correlation") for name, values in found.items()]
+        correlations.setdefault("footwear.maps.different", []).append(float(np.mean(across)))
+    return [over_runs(name, values, "correlation") for name, values in correlations.items()]
 
 
 def _unit(name: str) -> str:
     return next((unit for part, unit in UNITS.items() if part in name.split(".")), "share")
 
 
-def _tables(found: dict[str, Result]) -> list[Table]:
+def _tables(by_name: dict[str, Result]) -> list[Table]:
     columns = ("footwear.kind", "footwear.height", "footwear", "words")
     rows = [
-        (method, *(number(found.get(f"{column}.auc.{method}")) for column in columns))
+        (method, *(number(by_name.get(f"{column}.auc.{method}")) for column in columns))
         for method in ("lrp", *METHODS)
     ]
-    rows.append(("gradient - lrp", *(number(found.get(f"{column}.gain")) for column in columns)))
+    rows.append(("gradient - lrp", *(number(by_name.get(f"{column}.gain")) for column in columns)))
     return [Table(("area under the curve", "kind", "height", "both", "words"), rows)]
 
 

@@ -110,8 +110,8 @@ class Shoes:
         if method == "random":
             return np.random.default_rng(seed).random(X1.shape)
         network = self.encoder.module_.encoder
-        found = relevances(network, X1, self.encoder.transform(X2), composite=method)
-        return found.astype(np.float64)
+        relevance = relevances(network, X1, self.encoder.transform(X2), composite=method)
+        return relevance.astype(np.float64)
 
     def curves(
         self, X1: Images, X2: Images, seed: int, methods: tuple[str, ...] = METHODS
@@ -124,28 +124,28 @@ class Shoes:
             Y = self.encoder.transform(X.reshape(X1.shape))
             return np.asarray((Y * Y2).sum(axis=1))
 
-        found = {}
+        by_method = {}
         for method in methods:
             scores = self.score(method, X1, X2, seed).reshape(len(X1), -1)
-            found[method] = curve(value, flat, orders(scores, flat > 0))
-        return found
+            by_method[method] = curve(value, flat, orders(scores, flat > 0))
+        return by_method
 
     def chosen(self, seed: int) -> str:
         """The rules that reduce similarities of training images the fastest."""
         pairs = alike(self.X, self.y, N_CHOOSE, seed)
-        found = self.curves(self.X[pairs[:, 0]], self.X[pairs[:, 1]], seed, LRP)
-        return min(found, key=lambda method: area(found[method]))
+        by_rules = self.curves(self.X[pairs[:, 0]], self.X[pairs[:, 1]], seed, LRP)
+        return min(by_rules, key=lambda method: area(by_rules[method]))
 
 
 def alike(X: Images, y: Any, n: int, seed: int = 0) -> Any:
     """Pairs of images of the same kind and of about the same height, shape (n, 2)."""
     random, tall = np.random.default_rng(seed), heights(X)
-    found: list[tuple[int, int]] = []
-    while len(found) < n:
+    matched: list[tuple[int, int]] = []
+    while len(matched) < n:
         i, j = random.integers(len(X), size=2)
         if i != j and y[i] == y[j] and abs(tall[i] - tall[j]) < 0.05:
-            found.append((int(i), int(j)))
-    return np.array(found)
+            matched.append((int(i), int(j)))
+    return np.array(matched)
 
 
 def upper(R: Array, X: Images) -> float:

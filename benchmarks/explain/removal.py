@@ -12,11 +12,11 @@ Array = npt.NDArray[np.float64]
 STEPS = 20  # one twentieth of the nonzero features at a time
 
 
-def orders(scores: Array, there: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.int64]]:
+def orders(scores: Array, nonzero: npt.NDArray[np.bool_]) -> list[npt.NDArray[np.int64]]:
     """Nonzero features of each row by descending score; ties are in the order of columns."""
     return [
         np.flatnonzero(mask)[np.argsort(-row[mask], kind="stable")]
-        for row, mask in zip(scores, there, strict=True)
+        for row, mask in zip(scores, nonzero, strict=True)
     ]
 
 
@@ -35,12 +35,12 @@ def curve(value: Callable[[Any], Array], X: Array, order: list[npt.NDArray[np.in
     -------
     array of shape (STEPS + 1, m)
     """
-    X, found = X.copy(), []
+    X, values = X.copy(), []
     for step in range(STEPS + 1):
         for row, numbers in zip(X, order, strict=True):
             row[numbers[: round(step / STEPS * len(numbers))]] = 0
-        found.append(value(X))
-    return np.stack(found)
+        values.append(value(X))
+    return np.stack(values)
 
 
 def area(values: Array) -> float:

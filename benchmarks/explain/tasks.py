@@ -46,7 +46,7 @@ def plants(data: Path | None, seed: int) -> Measured:
     D, X = flowerpots.judgements("size", data), flowerpots.features(seed)
     split = flowerpots.Split(D, flowerpots.TEST)
     encoder = plants_encoder(split, X, seed)
-    found: Measured = {}
+    figures: Measured = {}
     for part, chosen in (
         ("train", list(combinations(split.train, 2))),
         ("test", [(i, j) for i in split.test for j in split.train]),
@@ -55,8 +55,8 @@ def plants(data: Path | None, seed: int) -> Measured:
         of_product = [decompose(X[i], X[j], "linear").relevances for i, j in chosen]
         for name, rows in (("simec", of_simec), ("product", of_product)):
             sizes = np.abs(rows).sum(axis=0)
-            found[f"flowerpots.{part}.{name}"] = float(sizes[:2].sum() / sizes.sum())
-    return found
+            figures[f"flowerpots.{part}.{name}"] = float(sizes[:2].sum() / sizes.sum())
+    return figures
 
 
 def plants_encoder(split: flowerpots.Split, X: Array, seed: int) -> Any:
@@ -109,10 +109,10 @@ class Messages:
         same = class_labels(labels)
         self.correlation = float(np.corrcoef((Y @ Y.T).ravel(), same.ravel())[0, 1])
         random, pairs = np.random.default_rng(seed), []
-        there = np.diff(self.X.indptr) >= 20  # so that there are words to remove
+        long_enough = np.diff(self.X.indptr) >= 20  # so that there are words to remove
         while len(pairs) < n_pairs:
             i, j = random.integers(len(labels), size=2)
-            if i != j and labels[i] == labels[j] and there[[i, j]].all() and Y[i] @ Y[j] > 0:
+            if i != j and labels[i] == labels[j] and long_enough[[i, j]].all() and Y[i] @ Y[j] > 0:
                 pairs.append((int(i), int(j)))
         self.pairs = pairs
 
@@ -191,7 +191,7 @@ class Movies:
         """How well the encoder predicts ratings, and in which features pairs of users differ."""
         new = np.random.default_rng(0).random(len(self.X)) < 0.2
         predicted = self.encoder.predict(self.X)
-        found: Measured = {
+        figures: Measured = {
             "movies.r2.train": _r2(self.S, predicted),
             "movies.r2.new": _r2(self.S[new], self._fitted(~new).predict(self.X[new])),
         }
@@ -200,24 +200,24 @@ class Movies:
         weights = (W1 if W1.shape[0] == len(self.names) else W1.T) @ W_l
         alike = []
         for i, j, k in self.pairs(predicted):
-            there = self.X[i] > 0
-            if there.sum() > 5:
-                alike.append(float(np.corrcoef(weights[there, j], weights[there, k])[0, 1]))
-        found["movies.pairs"] = len(alike)
-        found["movies.correlation"] = float(np.mean(alike))
-        found["movies.opposed"] = float((np.array(alike) < 0).mean())
-        return found
+            nonzero = self.X[i] > 0
+            if nonzero.sum() > 5:
+                alike.append(float(np.corrcoef(weights[nonzero, j], weights[nonzero, k])[0, 1]))
+        figures["movies.pairs"] = len(alike)
+        figures["movies.correlation"] = float(np.mean(alike))
+        figures["movies.opposed"] = float((np.array(alike) < 0).mean())
+        return figures
 
     def pairs(self, predicted: Any, most: int = 2000) -> list[tuple[int, int, int]]:
         """Movies and pairs of users that both loved them, by the encoder's predictions."""
         loved = (self.ratings.toarray() == 5) & (self.S.toarray() > RESIDUAL) & (predicted > 0.3)
-        found = [
+        candidates = [
             (int(i), int(j), int(k))
             for i in np.flatnonzero(loved.sum(axis=1) >= 2)
             for j, k in combinations(np.flatnonzero(loved[i]), 2)
         ]
-        order = np.random.default_rng(0).permutation(len(found))[:most]
-        return [found[i] for i in order]
+        order = np.random.default_rng(0).permutation(len(candidates))[:most]
+        return [candidates[i] for i in order]
 
     def most_divided(self) -> tuple[int, int, int]:
         """A movie and two users that loved it for the most different features."""
@@ -238,11 +238,11 @@ class Movies:
 
 def residuals(user: Any, movie: Any, rating: Array) -> Array:
     """Ratings less the overall mean and the shrunken deviations of movies, then of users."""
-    rest = rating - rating.mean()
+    residual = rating - rating.mean()
     for numbers in (movie, user):
         counts = np.bincount(numbers)
-        rest = rest - (np.bincount(numbers, rest) / (counts + 10))[numbers]
-    return rest
+        residual = residual - (np.bincount(numbers, residual) / (counts + 10))[numbers]
+    return residual
 
 
 def _r2(S: Any, predicted: Any) -> float:

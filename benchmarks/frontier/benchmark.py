@@ -64,12 +64,12 @@ def main(argv: list[str] | None = None) -> None:
         encoded(folder / "corpus.txt", folder, SETTINGS["min_count"])
         cache = Cache(None if args.json is None else args.json.with_suffix(".jsonl"), corpus)
         tasks = _tasks(args)
-        found = _measure(tasks, folder, cache, args.workers_in_parallel)
-    results = _results(tasks, found)
+        measured = _measure(tasks, folder, cache, args.workers_in_parallel)
+    results = _results(tasks, measured)
     protocol = {
         **SETTINGS, "epochs": args.epochs, "seeds": args.seeds, "quick": args.quick,
         "shared": args.shared, "batch_size": args.batch, "alpha": args.alpha, "plain": args.plain,
-        "workers": 1, "speed": "one epoch of training alone, of each shared and batch_size",
+        "workers": 1, "speed": "one epoch of training alone, for each shared and batch_size",
     }  # fmt: skip
     by_name = {result.name: result for result in results}
     report(
@@ -153,13 +153,13 @@ class Cache:
         """A measurement, or None if it is not in the cache."""
         return self._found.get(self._key(task))
 
-    def put(self, task: Task, found: Measured) -> None:
+    def put(self, task: Task, figures: Measured) -> None:
         """Add a measurement."""
         key = self._key(task)
-        self._found[key] = found
+        self._found[key] = figures
         if self._path is not None:
             with open(self._path, "a", encoding="utf-8") as file:
-                file.write(json.dumps({"of": json.loads(key), "found": found}) + "\n")
+                file.write(json.dumps({"of": json.loads(key), "found": figures}) + "\n")
 
 
 def _measure(
@@ -194,12 +194,12 @@ def _measure(
             except BaseException:
                 executor.shutdown(cancel_futures=True)
                 raise
-    found: dict[str, list[Measured]] = {}
+    by_label: dict[str, list[Measured]] = {}
     for task in tasks:
         measured = cache.get(task)
         assert measured is not None
-        found.setdefault(label(task), []).append(measured)
-    return found
+        by_label.setdefault(label(task), []).append(measured)
+    return by_label
 
 
 def label(task: Task) -> str:
@@ -257,27 +257,27 @@ def run_gensim(task: Task) -> Measured:
 # Results
 
 
-def _results(tasks: list[Task], found: dict[str, list[Measured]]) -> list[Result]:
-    gensim = found["gensim-quality"]
+def _results(tasks: list[Task], measured: dict[str, list[Measured]]) -> list[Result]:
+    gensim = measured["gensim-quality"]
     if any(run[measure] is None for run in gensim for measure in QUALITY):
         raise SystemExit("gensim's vectors have too few of the words of the quality tasks")
     reference = {measure: mean(run[measure] for run in gensim) for measure in QUALITY}
     faster = [
         max(training_rate(a), training_rate(b))
-        for a, b in zip(found["gensim-speed.file"], found["gensim-speed.lists"], strict=True)
+        for a, b in zip(measured["gensim-speed.file"], measured["gensim-speed.lists"], strict=True)
     ]
     results = [over_runs("words_per_s.gensim", faster, "words/s", middle=True)]
     results += _scores("gensim", gensim, reference)
     for name in dict.fromkeys(map(label, tasks)):
         kind, _, rest = name.partition(".")
         if kind == "speed":
-            rates = [training_rate(run) for run in found[name] if "diverged" not in run]
+            rates = [training_rate(run) for run in measured[name] if "diverged" not in run]
             row = Result(f"words_per_s.{rest}", None, "words/s")
             if rates:
                 row = over_runs(row.name, rates, "words/s", middle=True)
             results.append(row)
         elif kind == "quality":
-            results += _scores(rest, found[name], reference)
+            results += _scores(rest, measured[name], reference)
     return results
 
 
@@ -295,12 +295,12 @@ def _scores(name: str, runs: list[Measured], reference: dict[str, float]) -> lis
     return [*results, summary]
 
 
-def _table(found: dict[str, Result]) -> Table:
-    points = {k: v for k, v in points_of(found, "quality").items() if k != "gensim"}
+def _table(by_name: dict[str, Result]) -> Table:
+    points = {k: v for k, v in points_of(by_name, "quality").items() if k != "gensim"}
     front = {list(points)[i] for i in pareto(list(points.values()))}
     rows = []
-    for name in [name.partition(".")[2] for name in found if name.startswith("quality.")]:
-        speed = found.get(f"words_per_s.{speed_name(name)}")
-        scores = [number(found.get(f"{measure}.{name}")) for measure in ("quality", *QUALITY)]
+    for name in [name.partition(".")[2] for name in by_name if name.startswith("quality.")]:
+        speed = by_name.get(f"words_per_s.{speed_name(name)}")
+        scores = [number(by_name.get(f"{measure}.{name}")) for measure in ("quality", *QUALITY)]
         rows.append([name, number(speed, 1e-3, 0), *scores, "front" if name in front else ""])
     return Table(("configuration", "thousand words/s", "of gensim", *QUALITY, ""), rows)

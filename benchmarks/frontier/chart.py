@@ -30,25 +30,25 @@ def speed_name(name: str) -> str:
     return ".".join(name.split(".")[:2])
 
 
-def points_of(found: dict[str, Result], measure: str) -> dict[str, Point]:
+def points_of(by_name: dict[str, Result], measure: str) -> dict[str, Point]:
     """Speed and quality of each configuration for which both were measured."""
     points = {}
-    for name, row in found.items():
+    for name, row in by_name.items():
         kind, _, rest = name.partition(".")
-        speed = found.get(f"words_per_s.{speed_name(rest)}")
+        speed = by_name.get(f"words_per_s.{speed_name(rest)}")
         if kind == measure and row.value is not None and speed and speed.value is not None:
             points[rest] = (speed.value, row.value)
     return points
 
 
-def draw(found: dict[str, Result], path: Path) -> None:
+def draw(by_name: dict[str, Result], path: Path) -> None:
     """The summary and the analogies, each against speed."""
     figure, panels = charts.figure(1, 2, (13.5, 5.6))
     for axes, measure, title, y in (
         (panels[0], "quality", "Summary of quality", "mean of four measures, each / gensim's"),
         (panels[1], "analogies", "Analogies", "analogies right (share)"),
     ):
-        points = points_of(found, measure)
+        points = points_of(by_name, measure)
         gensim = points.pop("gensim", None)
         _scatter(axes, points, pareto(list(points.values())), gensim, _default())
         charts.style(axes, "thousand words/s, one worker", y, title)
@@ -76,13 +76,13 @@ def _scatter(
     """
     from matplotlib import colormaps
 
-    found = {name: _parts(name) for name in points}
-    values = [sorted({parts[i] for parts in found.values()}) for i in range(2)]
-    values.append(sorted({parts[2] for parts in found.values() if not parts[3]}))
+    parsed = {name: _parts(name) for name in points}
+    values = [sorted({parts[i] for parts in parsed.values()}) for i in range(2)]
+    values.append(sorted({parts[2] for parts in parsed.values() if not parts[3]}))
     shades = colormaps["viridis_r"]
     for name, (speed, quality) in points.items():
-        k, batch = (v.index(part) for v, part in zip(values[:2], found[name][:2], strict=True))
-        *_, rate, plain = found[name]
+        k, batch = (v.index(part) for v, part in zip(values[:2], parsed[name][:2], strict=True))
+        *_, rate, plain = parsed[name]
         shade = (
             shades(0.1 + 0.85 * values[2].index(rate) / max(1, len(values[2]) - 1))
             if not plain
@@ -103,7 +103,7 @@ def _scatter(
     for a, value in enumerate(values[2]):
         shade = shades(0.1 + 0.85 * a / max(1, len(values[2]) - 1))
         axes.scatter([], [], marker="s", color=[shade], s=45, label=f"learning rate {value:g}")
-    if any(plain for *_, plain in found.values()):
+    if any(plain for *_, plain in parsed.values()):
         axes.scatter(
             [], [], marker="s", color=charts.GREY, alpha=0.45, s=45, label="one rate for all words"
         )

@@ -102,14 +102,14 @@ def main(argv: list[str] | None = None) -> None:
             ):
                 continue
             for seed in range(1, args.seeds + 1):
-                found = _kept(args, name, method, seed, graphs[name])
-                if found is not None:
-                    runs.setdefault(f"{name}.{method}", []).append(found)
+                run_of_seed = _kept(args, name, method, seed, graphs[name])
+                if run_of_seed is not None:
+                    runs.setdefault(f"{name}.{method}", []).append(run_of_seed)
     results = []
     for key, found_runs in runs.items():
         name, method = key.split(".")
         results += _results(name, method, found_runs, quick=args.quick)
-    found = {result.name: result for result in results}
+    by_name = {result.name: result for result in results}
     protocol = {
         "seeds": args.seeds, "quick": args.quick,
         "ranking": "filtered, both directions, ties at their mean rank, all test triples",
@@ -121,7 +121,7 @@ def main(argv: list[str] | None = None) -> None:
     }
     report(
         "links", protocol, corpus, results, args.json,
-        tables=[_table(found, args.datasets)], chart=lambda path: draw(found, path),
+        tables=[_table(by_name, args.datasets)], chart=lambda path: draw(by_name, path),
     )  # fmt: skip
 
 
@@ -129,8 +129,8 @@ def _kept(args: Any, name: str, method: str, seed: int, graph: Graph) -> dict[st
     """A run, or its kept result."""
     path = None if args.keep is None else args.keep / f"{name}.{method}.{seed}.json"
     if path is not None and path.exists():
-        found: dict[str, float] = json.loads(path.read_text())
-        return found
+        figures: dict[str, float] = json.loads(path.read_text())
+        return figures
     if args.unkept:
         return None
     if method == "unseen":
@@ -159,12 +159,12 @@ def run(graph: Graph, method: str, seed: int, *, quick: bool = False) -> dict[st
         predictor.fit(graph.triples("train"), graph.triples("valid"), entities=graph.entities)
     seconds, cpu = time.perf_counter() - start, time.process_time() - start_cpu
     evaluation = predictor.evaluate(graph.triples("test"))
-    found = {short: evaluation.measures()[name] for short, name in MEASURES.items()}
-    found["raw_mrr"] = evaluation.measures(filtered=False)["mrr"]
-    found["valid_mrr"] = predictor.best_score_
+    measured = {short: evaluation.measures()[name] for short, name in MEASURES.items()}
+    measured["raw_mrr"] = evaluation.measures(filtered=False)["mrr"]
+    measured["valid_mrr"] = predictor.best_score_
     print(evaluation)
     return {
-        **found, "seconds": seconds, "cpu_seconds": cpu, "epochs": predictor.n_iter_,
+        **measured, "seconds": seconds, "cpu_seconds": cpu, "epochs": predictor.n_iter_,
         "memory_mb": peak_mb(),
         **links_peer.difference(predictor, graph),
     }  # fmt: skip
@@ -181,26 +181,26 @@ UNITS = {
 
 
 def _results(name: str, method: str, runs: list[dict[str, float]], *, quick: bool) -> list[Result]:
-    found = []
+    results = []
     for measure in runs[0]:
         reference = None if quick else PAPER[name].get(measure)
         key = f"{name}.{measure}.{method}" if method != "unseen" else f"{name}.unseen.{measure}"
         unit = UNITS.get(measure, "share")
         source = None if reference is None else SOURCE
         values = [run[measure] for run in runs]
-        found.append(over_runs(key, values, unit, reference=reference, source=source))
-    return found
+        results.append(over_runs(key, values, unit, reference=reference, source=source))
+    return results
 
 
-def _table(found: dict[str, Result], datasets: list[str]) -> Table:
+def _table(by_name: dict[str, Result], datasets: list[str]) -> Table:
     rows = []
     for name in datasets:
         for method in METHODS:
-            if f"{name}.mrr.{method}" not in found:
+            if f"{name}.mrr.{method}" not in by_name:
                 continue
-            cells = [number(found.get(f"{name}.{m}.{method}"), digits=3) for m in
+            cells = [number(by_name.get(f"{name}.{m}.{method}"), digits=3) for m in
                      ("mrr", "hits1", "hits3", "hits10")]  # fmt: skip
-            rest = [number(found.get(f"{name}.{m}.{method}"), digits=0) for m in
+            rest = [number(by_name.get(f"{name}.{m}.{method}"), digits=0) for m in
                     ("mr", "epochs", "cpu_seconds", "memory_mb")]  # fmt: skip
             rows.append((f"{name}, {method}", *cells, *rest))
         thesis = PAPER[name]
@@ -209,14 +209,14 @@ def _table(found: dict[str, Result], datasets: list[str]) -> Table:
     return Table(("", "MRR", "H@1", "H@3", "H@10", "MR", "epochs", "CPU s", "MB"), rows)
 
 
-def draw(found: dict[str, Result], path: Path) -> None:
+def draw(by_name: dict[str, Result], path: Path) -> None:
     """MRR on each data set: ours, the thesis's network, and the thesis's figure."""
     figure, (axes,) = charts.figure(1, 1, (6.5, 3.6))
-    names = [name for name in links_data.NAMES if f"{name}.mrr.ours" in found]
+    names = [name for name in links_data.NAMES if f"{name}.mrr.ours" in by_name]
     x = np.arange(len(names))
     styles = {"ours": (charts.BLUE, "ours"), "thesis_preset": (charts.ORANGE, "thesis's network")}
     for i, (method, (color, label)) in enumerate(styles.items()):
-        values = [found.get(f"{name}.mrr.{method}") for name in names]
+        values = [by_name.get(f"{name}.mrr.{method}") for name in names]
         heights = [0.0 if r is None or r.value is None else r.value for r in values]
         axes.bar(x + (i - 0.5) * 0.35, heights, 0.33, color=color, label=label)
     axes.plot(x + 0.175, [PAPER[name]["mrr"] for name in names], "k_", markersize=22,

@@ -63,14 +63,14 @@ def part(whole: Graph, n_entities: int) -> Graph:
 
 def texts(entities: list[str], data: str | Path | None = None) -> list[str]:
     """The word of each synset of WN18 and WN18RR, without its part of speech, and its gloss."""
-    found: dict[str, str] = {}
+    glosses: dict[str, str] = {}
     with lzma.open(simec_data.find("kg/wn18_synsets.tsv.xz", data), "rt", encoding="utf-8") as file:
         next(file)
         for line in file:
             synset, name, gloss = line.rstrip("\n").split("\t")
             word = name.rsplit("_", 2)[0].replace("_", " ")
-            found[synset] = f"{word}: {gloss}"
-    missing = [entity for entity in entities if entity not in found]
+            glosses[synset] = f"{word}: {gloss}"
+    missing = [entity for entity in entities if entity not in glosses]
     if missing:
         raise ValueError(f"{len(missing)} entities have no gloss, such as {missing[0]}")
-    return [found[entity] for entity in entities]
+    return [glosses[entity] for entity in entities]

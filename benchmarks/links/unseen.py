@@ -65,10 +65,10 @@ def run(
     given = np.where(head_is_new, evaluation.filtered[0], evaluation.filtered[1])
     asked = np.where(head_is_new, evaluation.filtered[1], evaluation.filtered[0])
     parts = {"given": given, "asked": asked, "popularity": _popular(graph, touched, is_new, n, k)}
-    told = {part: measures(filtered) for part, filtered in parts.items()}
+    by_part = {part: measures(filtered) for part, filtered in parts.items()}
     return {
-        **{f"{part}.mrr": of["mrr"] for part, of in told.items()},
-        **{f"{part}.hits10": of["hits@10"] for part, of in told.items()},
+        **{f"{part}.mrr": of["mrr"] for part, of in by_part.items()},
+        **{f"{part}.hits10": of["hits@10"] for part, of in by_part.items()},
         "random.mrr": float((1 / np.arange(1, n + 1)).mean()), "triples": float(len(touched)),
         "valid_mrr": predictor.best_score_, "seconds": seconds,
     }  # fmt: skip

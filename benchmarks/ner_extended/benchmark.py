@@ -115,7 +115,7 @@ def main(argv: list[str] | None = None) -> None:
         )
         for name, values in found_f1.items()
     ]  # fmt: skip
-    found = {result.name: result for result in results}
+    by_name = {result.name: result for result in results}
     protocol = {
         **preset().parameters, "rates": str(RATES), "seeds": args.seeds, "quick": args.quick,
         "features": str(FEATURES), "feature_dropout": 0.85, "a": SHARE,
@@ -128,8 +128,8 @@ def main(argv: list[str] | None = None) -> None:
         "tokens": sum(map(len, texts["train"].part.tags)),
     }
     report(
-        "ner_extended", protocol, corpus, results, args.json, tables=[_table(found, args.kinds)],
-        chart=lambda path: draw(found, args.kinds, path),
+        "ner_extended", protocol, corpus, results, args.json, tables=[_table(by_name, args.kinds)],
+        chart=lambda path: draw(by_name, args.kinds, path),
     )  # fmt: skip
 
 
@@ -218,12 +218,12 @@ def all_inputs(
             model = model or preset().fit(texts["train"].part.documents, seed=seed)
             vectors = {split: embeddings(model, texts[split].part, base) for split in SPLITS}
         for kind in wanted:
-            found = {split: Inputs(vectors[split]) for split in SPLITS}
+            inputs = {split: Inputs(vectors[split]) for split in SPLITS}
             if kind.endswith("_shape") and shapes is not None:
-                found = {s: Inputs(np.hstack([vectors[s], shapes[s]])) for s in SPLITS}
+                inputs = {s: Inputs(np.hstack([vectors[s], shapes[s]])) for s in SPLITS}
             elif kind.endswith("features") and names is not None:
-                found = {s: Inputs(vectors[s], names[s]) for s in SPLITS}
-            yield kind, found
+                inputs = {s: Inputs(vectors[s], names[s]) for s in SPLITS}
+            yield kind, inputs
 
 
 def embeddings(model: ContextEncoder, part: Part, kind: str) -> Floats:
@@ -241,13 +241,13 @@ def fasttext(texts: dict[str, Text], seed: int) -> dict[str, Floats]:
         [s.words for s in sentences(texts["train"])],
         vector_size=200, window=5, negative=13, min_count=1, epochs=25, seed=seed, workers=1,
     )  # fmt: skip
-    found = {}
+    vectors = {}
     for split, text in texts.items():
         words = [word for s in sentences(text) for word in s.words]
         known = {word: i for i, word in enumerate(dict.fromkeys(words))}
         rows = np.stack([model.wv.get_vector(word, norm=True) for word in known])
-        found[split] = rows[[known[word] for word in words]]
-    return found
+        vectors[split] = rows[[known[word] for word in words]]
+    return vectors
 
 
 def sentences(text: Text) -> list[f.Sentence]:
@@ -281,22 +281,22 @@ def evaluate(
     W = None
     for cost in COSTS if inputs["train"].names is None else COSTS[:1]:
         W = fit_classifier(inputs["train"], labels, cost, W)
-        found = {
+        by_split = {
             split: entity_f1(text.part, scores(inputs[split], W)) for split, text in texts.items()
         }
-        if not best or found["testa"] > best["testa"]:
-            best = found
+        if not best or by_split["testa"] > best["testa"]:
+            best = by_split
     return best
 
 
 # Results
 
 
-def _table(found: dict[str, Result], kinds: Sequence[str]) -> Table:
+def _table(by_name: dict[str, Result], kinds: Sequence[str]) -> Table:
     rows = []
     for kind in kinds:
         row = [
-            number(found[f"{split}.{kind}{suffix}"], digits=1)
+            number(by_name[f"{split}.{kind}{suffix}"], digits=1)
             for suffix in ("", "_window")
             for split in SPLITS[1:]
         ]
@@ -309,12 +309,12 @@ def _label(kind: str) -> str:
     return "extended, size 400" if kind == "extended_400" else kind.replace("_", " + ")
 
 
-def draw(found: dict[str, Result], kinds: Sequence[str], path: Path) -> None:
+def draw(by_name: dict[str, Result], kinds: Sequence[str], path: Path) -> None:
     """F1 on testb by the inputs of the classifier, for the token alone and with its neighbors."""
     figure, panels = charts.figure(1, 2, (11, 0.4 * len(kinds) + 1.4))
     titles = ("The token alone", "With the tokens before and after")
     for axes, suffix, title in zip(panels, ("", "_window"), titles, strict=True):
-        rows = [found[f"testb.{kind}{suffix}"] for kind in kinds]
+        rows = [by_name[f"testb.{kind}{suffix}"] for kind in kinds]
         tones = {"word2vec": charts.ORANGE, "fasttext": charts.GREEN, "conec": charts.BLUE,
                  "extended": charts.PURPLE}  # fmt: skip
         colors = [tones.get(kind.partition("_")[0], charts.GREY) for kind in kinds]

@@ -73,10 +73,10 @@ def with_neighbors(inputs: Inputs, tags: Sequence[Sequence[str]]) -> Inputs:
 def scores(inputs: Inputs, W: Floats) -> Floats:
     """Log odds of each class, shape (n, 5)."""
     width = inputs.dense.shape[1]
-    found: Floats = inputs.dense @ W[1 : width + 1] + W[0]
+    log_odds: Floats = inputs.dense @ W[1 : width + 1] + W[0]
     if inputs.names is not None:
-        found = found + inputs.names @ W[width + 1 :]
-    return found
+        log_odds = log_odds + inputs.names @ W[width + 1 :]
+    return log_odds
 
 
 def fit_classifier(
@@ -131,5 +131,5 @@ def fit_classifier(
         v[:n_dense] = root @ start[:n_dense]
         v[n_dense:] = start[n_dense:] / scale
     options = {"maxiter": 100, "maxcor": 20, "ftol": 2e-6}
-    found = minimize(loss, v.ravel(), jac=True, method="L-BFGS-B", options=options)
-    return weights(found.x).astype(np.float32)
+    solution = minimize(loss, v.ravel(), jac=True, method="L-BFGS-B", options=options)
+    return weights(solution.x).astype(np.float32)

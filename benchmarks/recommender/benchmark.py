@@ -146,20 +146,20 @@ def run_all(args: argparse.Namespace) -> None:
     points: Any = None
     with tqdm(total=args.seeds * (len(args.tasks) + 2), desc="tasks", unit="task") as bar:
         for seed in range(1, args.seeds + 1):
-            found: dict[str, float] = {}
+            figures: dict[str, float] = {}
             for task in args.tasks:
                 bar.set_postfix_str(f"seed {seed}, {task}")
-                found |= run(data, task, seed, args.methods)
+                figures |= run(data, task, seed, args.methods)
                 bar.update()
             if args.methods is None:
                 bar.set_postfix_str(f"seed {seed}, similarities")
                 measured, drawn = similarities(data, seed)
-                found, points = found | measured, points or drawn
+                figures, points = figures | measured, points or drawn
                 bar.update()
                 bar.set_postfix_str(f"seed {seed}, clicks")
-                found |= clicks(data.ratings, seed)
+                figures |= clicks(data.ratings, seed)
                 bar.update()
-            runs.append(found)
+            runs.append(figures)
     results = [_result(name, [r[name] for r in runs if name in r]) for name in runs[0]]
     results += _differences(runs)
     by_name = {result.name: result for result in results}
@@ -177,7 +177,7 @@ def run_all(args: argparse.Namespace) -> None:
         "recommender", protocol, corpus, results, args.json,
         tables=[_table(by_name, args.tasks, "rmse", 4), _table(by_name, args.tasks, "recall10", 3),
                 _table(by_name, args.tasks, "ndcg10", 3)],
-        notes=["Beside: Table 4.3 of the thesis, of MovieLens 10M."],
+        notes=["Last columns: Table 4.3 of the thesis, on MovieLens 10M."],
         chart=(lambda path: draw(by_name, points, path)) if points is not None else None,
     )  # fmt: skip
 
@@ -187,18 +187,18 @@ def run(data: Data, task: str, seed: int, only: Sequence[str] | None = None) -> 
     kind, share = ("t1", 0.1) if task == "t1_90" else (task, 0.3)
     train, test = rd.split(data.ratings, kind, seed, share)
     items = test.items.values[test.matrix.getnnz(axis=0) > 0] if task == "t2a" else None
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
     for method in FEATURES[kind]:
         if (task == "t1_90" and method not in _90) or (only and method not in only):
             continue
         start = time.perf_counter()
         recommender, given = fitted(data, kind, method, seed, train, test)
-        found[f"{task}.seconds.{method}"] = time.perf_counter() - start
-        found[f"{task}.rmse.{method}"] = rmse(recommender, given)
+        figures[f"{task}.seconds.{method}"] = time.perf_counter() - start
+        figures[f"{task}.rmse.{method}"] = rmse(recommender, given)
         if task in ("t1", "t2a"):
             measures = ranking(recommender, test, 10, RELEVANT, RANKED, items=items)
-            found |= {f"{task}.{name}.{method}": value for name, value in measures.items()}
-    return found
+            figures |= {f"{task}.{name}.{method}": value for name, value in measures.items()}
+    return figures
 
 
 def fitted(
@@ -251,7 +251,7 @@ def _result(name: str, values: Sequence[float]) -> Result:
 
 def _differences(runs: Sequence[dict[str, float]]) -> list[Result]:
     """Error of simec less those of the other methods, on the same split."""
-    found = []
+    results = []
     pairs = [("t1", "simec_identity", "svd", -0.002)] + [
         ("t2a", "simec", other, 0.003) for other in ("averages", "svd_ridge", "content_linear")
     ]
@@ -259,7 +259,7 @@ def _differences(runs: Sequence[dict[str, float]]) -> list[Result]:
         names = f"{task}.rmse.{ours}", f"{task}.rmse.{other}"
         values = [r[names[1]] - r[names[0]] for r in runs if all(name in r for name in names)]
         if values:
-            found.append(
+            results.append(
                 over_runs(
                     f"{task}.gain.{ours}.{other}",
                     values,
@@ -268,15 +268,17 @@ def _differences(runs: Sequence[dict[str, float]]) -> list[Result]:
                     source="at least",
                 )
             )
-    return found
+    return results
 
 
-def _table(found: dict[str, Result], tasks: Sequence[str], measure: str, digits: int) -> Table:
+def _table(by_name: dict[str, Result], tasks: Sequence[str], measure: str, digits: int) -> Table:
     methods = list(dict.fromkeys(m for of in FEATURES.values() for m in of))
-    shown = [task for task in tasks if any(name.startswith(f"{task}.{measure}.") for name in found)]
+    shown = [
+        task for task in tasks if any(name.startswith(f"{task}.{measure}.") for name in by_name)
+    ]
     rows = []
     for method in methods:
-        cells = [number(found.get(f"{t}.{measure}.{method}"), digits=digits) for t in shown]
-        beside = [THESIS.get(f"{t}.{measure}.{method}") for t in ("t1", "t2a")]
-        rows.append((method, *cells, *("-" if b is None else f"{b:.4f}" for b in beside)))
+        cells = [number(by_name.get(f"{t}.{measure}.{method}"), digits=digits) for t in shown]
+        thesis = [THESIS.get(f"{t}.{measure}.{method}") for t in ("t1", "t2a")]
+        rows.append((method, *cells, *("-" if b is None else f"{b:.4f}" for b in thesis)))
     return Table((measure, *shown, "thesis t1", "thesis t2a"), rows)

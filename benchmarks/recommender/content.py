@@ -27,7 +27,7 @@ def similarities(data: Any, seed: int) -> tuple[dict[str, float], Pairs]:
 
     Returns
     -------
-    found : dict
+    correlations : dict
         Correlations of held-out movies among themselves, and with those of training.
     pairs : dict of arrays
         Some of the former, for the figure.
@@ -55,12 +55,12 @@ def similarities(data: Any, seed: int) -> tuple[dict[str, float], Pairs]:
         embedding.similarity(X[held])[upper],
         embedding.similarity(X[held], X[train]).ravel(),
     )
-    found = {}
+    correlations = {}
     for name, values in (("before", before), ("after", after)):
-        found[f"content.correlation.{name}"] = _correlation(among, values[0])
-        found[f"content.correlation_to_train.{name}"] = _correlation(across, values[1])
+        correlations[f"content.correlation.{name}"] = _correlation(among, values[0])
+        correlations[f"content.correlation_to_train.{name}"] = _correlation(across, values[1])
     few = rng.permutation(len(among))[:DRAWN]
-    return found, {"ratings": among[few], "before": before[0][few], "after": after[0][few]}
+    return correlations, {"ratings": among[few], "before": before[0][few], "after": after[0][few]}
 
 
 def _cosine(X: Any, X2: Any) -> Any:
@@ -73,25 +73,25 @@ def _correlation(a: Any, b: Any) -> float:
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def draw(found: dict[str, Result], pairs: Pairs, path: Path) -> None:
+def draw(by_name: dict[str, Result], pairs: Pairs, path: Path) -> None:
     """Errors by task and method; and Fig. 4.2."""
     figure, panels = charts.figure(2, 2, (11, 8))
-    _errors(panels[0], found, "t1", "Missing ratings (T1)")
-    _errors(panels[1], found, "t2a", "New movies (T2a)")
+    _errors(panels[0], by_name, "t1", "Missing ratings (T1)")
+    _errors(panels[1], by_name, "t2a", "New movies (T2a)")
     titles = {"before": "features as they are", "after": "embeddings"}
     for axes, which in zip(panels[2:], ("before", "after"), strict=True):
         axes.scatter(
             pairs["ratings"], pairs[which], s=3, alpha=0.25, color=charts.BLUE, linewidths=0
         )
-        row = found[f"content.correlation.{which}"]
+        row = by_name[f"content.correlation.{which}"]
         title = f"Similarity of held-out movies by {titles[which]}: r = {row.value:.2f}"
         charts.style(axes, "by ratings", "by content", title)
     charts.save(figure, path)
 
 
-def _errors(axes: Any, found: dict[str, Result], task: str, title: str) -> None:
+def _errors(axes: Any, by_name: dict[str, Result], task: str, title: str) -> None:
     prefix = f"{task}.rmse."
-    rows = [row for name, row in found.items() if name.startswith(prefix)]
+    rows = [row for name, row in by_name.items() if name.startswith(prefix)]
     names = [row.name.removeprefix(prefix) for row in rows]
     ours = [name.startswith("simec") for name in names]
     places = range(len(rows))

@@ -91,7 +91,7 @@ def movies(data: str | Path | None = None) -> dict[int, Movie]:
 def terms(movie: Movie) -> Iterator[tuple[str, str]]:
     """Kind and value of each feature: genres, people, keywords, words, year, and so on."""
     tmdb, imdb = movie.get("tmdb5000", {}), movie.get("imdb5000", {})
-    found = {
+    by_kind = {
         "genre": _union(movie, "genres_ml1m", "genres_ml10m", "omdb_genres"),
         "director": _union(movie, "directors_hetrec", "omdb_directors")
         | _lower([imdb.get("director")]),
@@ -104,7 +104,7 @@ def terms(movie: Movie) -> Iterator[tuple[str, str]]:
             _WORD.findall(f"{movie.get('omdb_plot', '')} {tmdb.get('overview', '')}".lower())
         ),
     }
-    for kind, values in found.items():
+    for kind, values in by_kind.items():
         for value in sorted(values):
             yield kind, value
 
@@ -142,12 +142,12 @@ def movie_features(
     """
     from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS, TfidfVectorizer
 
-    found: dict[int, dict[str, list[str]]] = {}
+    terms_of: dict[int, dict[str, list[str]]] = {}
     for movie, row in catalogue.items():
-        found[movie] = {block: [] for block in _BLOCKS}
+        terms_of[movie] = {block: [] for block in _BLOCKS}
         for kind, value in terms(row):
             if kind not in ("title", "plot") or value not in ENGLISH_STOP_WORDS:
-                found[movie][kind].append(value)
+                terms_of[movie][kind].append(value)
     parts, names = [], []
     empty: dict[str, list[str]] = {block: [] for block in _BLOCKS}
     for block in blocks:
@@ -158,8 +158,8 @@ def movie_features(
         weights = TfidfVectorizer(
             analyzer=list, min_df=_LEAST[block], use_idf=block not in ("genre", "rated"),
             dtype=np.float32,
-        ).fit(row[block] for row in found.values())  # fmt: skip
-        parts.append(weights.transform(found.get(int(i), empty)[block] for i in ids))
+        ).fit(row[block] for row in terms_of.values())  # fmt: skip
+        parts.append(weights.transform(terms_of.get(int(i), empty)[block] for i in ids))
         names += [f"{block}: {name}" for name in weights.get_feature_names_out()]
     return sparse.hstack(parts, format="csr", dtype=np.float32), names
 

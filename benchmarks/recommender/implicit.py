@@ -30,15 +30,15 @@ def clicks(ratings: Any, seed: int) -> dict[str, float]:
     seed : int
     """
     train, test = split(ratings, seed)
-    found: dict[str, float] = {}
+    figures: dict[str, float] = {}
     for name in ("simec", "implicit"):
         try:
             _factors(name, train[:100], seed, {})  # imports and other one-time costs
         except ImportError:
             continue
         measured = measure(name, train, test, seed)
-        found[f"implicit.recall10.{name}"], found[f"implicit.seconds.{name}"] = measured
-    return found
+        figures[f"implicit.recall10.{name}"], figures[f"implicit.seconds.{name}"] = measured
+    return figures
 
 
 def split(ratings: Any, seed: int, validation: bool = False) -> tuple[Any, Any]:
@@ -91,13 +91,13 @@ def tune(ratings: Any) -> None:
     for name, axes in GRIDS.items():
         for values in product(*axes.values()):
             parameters = dict(zip(axes, values, strict=True))
-            found, seconds = measure(name, train, test, 0, **parameters)
-            print(f"clicks {name} {found:.4f} {seconds:.1f} s {parameters}", flush=True)
+            recalled, seconds = measure(name, train, test, 0, **parameters)
+            print(f"clicks {name} {recalled:.4f} {seconds:.1f} s {parameters}", flush=True)
 
 
 def recall(U: Any, V: Any, train: Any, test: Any, n: int = 10) -> float:
     """Mean over users of hits among n, relative to all relevant items in the test, at most n."""
-    found = []
+    shares = []
     for start in range(0, train.shape[0], 1000):
         scores = np.asarray(U[start : start + 1000] @ V.T)
         for row, of in enumerate(scores, start):
@@ -106,5 +106,5 @@ def recall(U: Any, V: Any, train: Any, test: Any, n: int = 10) -> float:
                 continue
             of[train.indices[train.indptr[row] : train.indptr[row + 1]]] = -np.inf
             best = np.argpartition(-of, n)[:n]
-            found.append(np.isin(best, sought).sum() / min(n, len(sought)))
-    return float(np.mean(found))
+            shares.append(np.isin(best, sought).sum() / min(n, len(sought)))
+    return float(np.mean(shares))

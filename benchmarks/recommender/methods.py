@@ -148,8 +148,8 @@ def quiet() -> Iterator[None]:
 def rmse(recommender: Any, test: Any) -> float:
     """Root of the mean squared error of ratings; ids of the test are those of training."""
     users, items, values = test.triples()
-    found = recommender.predict(users, items, unknown="average").astype(np.float64)
-    return float(np.sqrt(((found - values) ** 2).mean()))
+    predicted = recommender.predict(users, items, unknown="average").astype(np.float64)
+    return float(np.sqrt(((predicted - values) ** 2).mean()))
 
 
 def ranking(
@@ -179,9 +179,9 @@ def ranking(
     lists = recommender.recommend(test.users.values[rows], n, items=items, unknown="average")
     discounts = 1 / np.log2(np.arange(2, n + 2))
     recalls, gains = [], []
-    for row, found in zip(rows, lists, strict=True):
+    for row, recommended in zip(rows, lists, strict=True):
         sought = set(test.items.values[good[row].indices].tolist())
-        hits = np.array([item in sought for item, _ in found], float)
+        hits = np.array([item in sought for item, _ in recommended], float)
         possible = min(n, len(sought))
         recalls.append(hits.sum() / possible)
         gains.append(hits @ discounts[: len(hits)] / discounts[:possible].sum())

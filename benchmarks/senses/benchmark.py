@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> None:
 
         runs = rounds(args.seeds, {corpus: partial(once, corpus) for corpus in corpora})
     results = [result for corpus in runs for result in _results(corpus, runs[corpus])]
-    found = {result.name: result for result in results}
+    by_name = {result.name: result for result in results}
     from dataclasses import asdict
 
     from conec.senses import SenseSettings
@@ -86,8 +86,8 @@ def main(argv: list[str] | None = None) -> None:
     }  # fmt: skip
     report(
         "senses", protocol, {"name": " and ".join(c["name"] for c in about.values()), **about},
-        results, args.json, tables=[table for corpus in runs for table in _tables(found, corpus)],
-        chart=lambda path: draw(found, list(runs), path),
+        results, args.json, tables=[table for corpus in runs for table in _tables(by_name, corpus)],
+        chart=lambda path: draw(by_name, list(runs), path),
     )  # fmt: skip
 
 
@@ -196,17 +196,20 @@ def _results(corpus: str, runs: list[Measured]) -> list[Result]:
     return results
 
 
-def _tables(found: dict[str, Result], corpus: str) -> list[Table]:
+def _tables(by_name: dict[str, Result], corpus: str) -> list[Table]:
     def rows(names: Any, columns: Any, form: str) -> list[tuple[str, ...]]:
         cells = [
-            (name, *(number(found.get(f"{corpus}.{form.format(name, c)}"), 1, 1) for c in columns))
+            (
+                name,
+                *(number(by_name.get(f"{corpus}.{form.format(name, c)}"), 1, 1) for c in columns),
+            )
             for name in names
         ]
         return [row for row in cells if set(row[1:]) != {"-"}]
 
     categories = [
         name.removeprefix(f"{corpus}.analogies.").removesuffix(".wv")
-        for name in found
+        for name in by_name
         if name.startswith(f"{corpus}.analogies.") and name.endswith(".wv")
     ]
     return [
@@ -225,24 +228,24 @@ def _tables(found: dict[str, Result], corpus: str) -> list[Table]:
     ]
 
 
-def draw(found: dict[str, Result], corpora: list[str], path: Path) -> None:
+def draw(by_name: dict[str, Result], corpora: list[str], path: Path) -> None:
     """SCWS by kind of embedding, and analogies with and without senses, on the largest text."""
     corpus = corpora[-1]
     figure, (left, right) = charts.figure(1, 2, (13.5, 5))
-    rows = [found[f"{corpus}.scws.test.{kind}"] for kind in SCWS]
+    rows = [by_name[f"{corpus}.scws.test.{kind}"] for kind in SCWS]
     tones = [charts.ORANGE] * 4 + [charts.GREY] * 3 + [charts.BLUE] * 2
     charts.bars(left, rows, list(SCWS), tones)
-    charts.style(left, "Spearman x 100, the half not chosen on", "", "SCWS", grid="x")
+    charts.style(left, "Spearman x 100, test half", "", "SCWS", grid="x")
     names = [
         name
         for name in ("semantic", "syntactic", "total")
-        if f"{corpus}.analogies.{name}.wv" in found
+        if f"{corpus}.analogies.{name}.wv" in by_name
     ]
     colors = (
         charts.ORANGE, charts.GREY, "#f3b96b", charts.RED, "#8fb0dd", charts.BLUE, charts.PURPLE,
     )  # fmt: skip
     for i, (kind, color) in enumerate(zip(ANALOGIES, colors, strict=True)):
-        values = [found[f"{corpus}.analogies.{name}.{kind}"] for name in names]
+        values = [by_name[f"{corpus}.analogies.{name}.{kind}"] for name in names]
         right.barh(
             [y + (i - 3) * 0.12 for y in range(len(names))], [v.value for v in values], 0.11,
             xerr=[v.sd or 0 for v in values], color=color, label=kind.replace("_", " "),

@@ -24,7 +24,7 @@ class Rated(NamedTuple):
     places: tuple[Place, Place]
     rating: float
     dev: bool
-    """Whether it is in the half that parameters are chosen on."""
+    """Whether it is in the half for choosing parameters."""
 
 
 class Judged(NamedTuple):
@@ -60,7 +60,7 @@ def _place(left: str, word: str, right: str) -> Place:
 
 def scws() -> list[Rated]:
     """Stanford Contextual Word Similarities; half is the development set, by a hash of the id."""
-    found = []
+    pairs = []
     for line in _files("scws")[0].read_text(encoding="utf-8").splitlines():
         number, one, _, other, _, *contexts = line.split("\t")[:7]
         rating = float(line.split("\t")[7])
@@ -69,8 +69,8 @@ def scws() -> list[Rated]:
             left, _, rest = context.partition("<b>")
             places.append(_place(left, *rest.split("</b>", 1)))
         dev = zlib.crc32(number.encode()) % 2 == 0
-        found.append(Rated((one.lower(), other.lower()), (places[0], places[1]), rating, dev))
-    return found
+        pairs.append(Rated((one.lower(), other.lower()), (places[0], places[1]), rating, dev))
+    return pairs
 
 
 def wic(part: str) -> list[Judged]:
@@ -81,15 +81,15 @@ def wic(part: str) -> list[Judged]:
         .splitlines()
         for what in ("data", "gold")
     )
-    found = []
+    pairs = []
     for line, answer in zip(data, gold, strict=True):
         word, _, numbers, *sentences = line.split("\t")
         places = []
         for number, sentence in zip(numbers.split("-"), sentences, strict=True):
             tokens, i = sentence.split(" "), int(number)
             places.append(_place(" ".join(tokens[:i]), tokens[i], " ".join(tokens[i + 1 :])))
-        found.append(Judged(word.lower(), (places[0], places[1]), answer.strip() == "T"))
-    return found
+        pairs.append(Judged(word.lower(), (places[0], places[1]), answer.strip() == "T"))
+    return pairs
 
 
 def semeval() -> list[Induced]:
@@ -107,7 +107,7 @@ def semeval() -> list[Induced]:
     for line in key:
         name, instance, sense = line.split()[:3]
         answers.setdefault(name, []).append((int(instance.rpartition(".")[2]), sense))
-    found, i = [], 0
+    induced, i = [], 0
     while i < len(data):
         name, n = data[i].split()
         lines = data[i + 1 : i + 1 + int(n)]
@@ -119,15 +119,15 @@ def semeval() -> list[Induced]:
             places.append(_place(left, word, right))
         if len(places) != len(senses):
             raise ValueError(f"{name} has {len(places)} contexts, and {len(senses)} in the key")
-        found.append(Induced(word, places, senses))
+        induced.append(Induced(word, places, senses))
         i += 1 + int(n)
-    return found
+    return induced
 
 
 def words(tasks: Sequence[Rated | Judged | Induced]) -> set[str]:
     """The queried words, and their forms."""
-    found = set()
+    asked = set()
     for task in tasks:
-        found |= {task.words[0], task.words[1]} if isinstance(task, Rated) else {task.word}
-        found |= {place.tokens[place.position] for place in task.places}
-    return found
+        asked |= {task.words[0], task.words[1]} if isinstance(task, Rated) else {task.word}
+        asked |= {place.tokens[place.position] for place in task.places}
+    return asked

@@ -101,16 +101,16 @@ def _over_senses(
     model: ContextEncoder, ids: npt.NDArray[np.int64], local: Sequence[Floats]
 ) -> dict[str, Doubles]:
     """Similarities of senses: the mean, the weighted mean, and that of the best-fitting ones."""
-    found = {kind: np.zeros(len(ids)) for kind in ("avgsim", "avgsimc", "maxsimc")}
+    similarities = {kind: np.zeros(len(ids)) for kind in ("avgsim", "avgsimc", "maxsimc")}
     for i, pair in enumerate(ids):
         one, other = (
             _senses(model, int(word), local[side][i]) for side, word in enumerate(pair)
         )  # fmt: skip
         cosine = one[0] @ other[0].T
-        found["avgsim"][i] = cosine.mean()
-        found["avgsimc"][i] = one[1] @ cosine @ other[1]
-        found["maxsimc"][i] = cosine[one[1].argmax(), other[1].argmax()]
-    return found
+        similarities["avgsim"][i] = cosine.mean()
+        similarities["avgsimc"][i] = one[1] @ cosine @ other[1]
+        similarities["maxsimc"][i] = cosine[one[1].argmax(), other[1].argmax()]
+    return similarities
 
 
 def _senses(model: ContextEncoder, word: int, local: Floats) -> tuple[Floats, Floats]:
@@ -189,7 +189,7 @@ def induction(model: ContextEncoder, tasks: Sequence[Induced], seed: int) -> Sco
         own = np.zeros(n, np.int64)
         if word >= 0 and inventory.of(word).stop > inventory.of(word).start:
             own = np.array([inventory.choose(word, z, hard=True).argmax() for z in local])
-        found = {
+        labels_of = {
             "corpus": own,
             "contexts": cluster(
                 local, rng, most=settings.most, threshold=settings.threshold,
@@ -198,7 +198,7 @@ def induction(model: ContextEncoder, tasks: Sequence[Induced], seed: int) -> Sco
             "one": np.zeros(n, np.int64), "instances": np.arange(n),
             "random": rng.integers(4, size=n),
         }  # fmt: skip
-        for kind, labels in found.items():
+        for kind, labels in labels_of.items():
             for name, value in clustering_scores(task.senses, labels).items():
                 sums.setdefault(f"{kind}.{name}", []).append(value)
         sums.setdefault("gold.senses", []).append(len(set(task.senses)))
@@ -280,20 +280,20 @@ def analogies_by_sense(
             part[has] = centres[nearest(ids)]
         return normalize(np.float32(share) * words[:n] + np.float32(1 - share) * part)
 
-    found: dict[str, dict[str, tuple[int, int]]] = {}
+    by_kind: dict[str, dict[str, tuple[int, int]]] = {}
     plain = {"wv": normalize(np.array(model.W1[:n]))}
     shares = {"contexts": 0.0, "word_and_contexts": inventory.settings.word_share}
     plain |= {kind: vectors(share) for kind, share in shares.items()}
     for name, ids in rows.items():
         asked = ids[(ids >= 0).all(axis=1)]
         for kind, matrix in plain.items():
-            found.setdefault(kind, {})[name] = answered(matrix, matrix, asked)
+            by_kind.setdefault(kind, {})[name] = answered(matrix, matrix, asked)
         for kind, share in shares.items():
             whole = vectors(share, asked)
             first, second = (vectors(share, asked[:, side::2]) for side in (0, 1))
-            found.setdefault(f"{kind}_by_sense", {})[name] = answered(whole, whole, asked)
-            found.setdefault(f"{kind}_by_role", {})[name] = answered(first, second, asked)
-    return found
+            by_kind.setdefault(f"{kind}_by_sense", {})[name] = answered(whole, whole, asked)
+            by_kind.setdefault(f"{kind}_by_role", {})[name] = answered(first, second, asked)
+    return by_kind
 
 
 def answered(first: Floats, second: Floats, asked: npt.NDArray[np.int64]) -> tuple[int, int]:

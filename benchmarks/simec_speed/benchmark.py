@@ -87,15 +87,15 @@ def main(argv: list[str] | None = None) -> None:
         }
     grown = simec_scaling.measure(args.quick) if args.scaling else {}
     on_devices = simec_scaling.devices(args.quick) if args.scaling else {}
-    results = [row for task, found in runs.items() for row in results_of(task, found)]
+    results = [row for task, by_name in runs.items() for row in results_of(task, by_name)]
     results += [row for row in _shares(runs) if row.value is not None]
     results += simec_scaling.results(grown) + simec_scaling.device_results(on_devices)
-    found = {row.name: row for row in results}
-    notes = [] if on_devices.get("gpu") else ["There is no GPU here: figures of one are left out."]
+    by_name = {row.name: row for row in results}
+    notes = [] if on_devices.get("gpu") else ["No GPU: its figures are missing."]
     report(
         "simec_speed", {"tasks": TASKS, "seeds": args.seeds, "quick": args.quick}, about, results,
-        args.json, tables=_tables(args.tasks, found), notes=notes if args.scaling else [],
-        chart=lambda path: draw(runs, found, path),
+        args.json, tables=_tables(args.tasks, by_name), notes=notes if args.scaling else [],
+        chart=lambda path: draw(runs, by_name, path),
     )  # fmt: skip
 
 
@@ -182,40 +182,40 @@ def results_of(task: str, runs: Runs) -> list[Result]:
 def _shares(runs: dict[str, Runs]) -> list[Result]:
     """Share of the speed of matrix products that an epoch of ours reaches, on dense features."""
     results = []
-    for task, found in runs.items():
+    for task, by_trainer in runs.items():
         if task == "newsgroups":
             continue
         t = TASKS[task]
         shares = [
             run["rows"] * simec_scaling.operations(784, t["hidden"], t["d"], run["targets"])
             / run["epoch_s"] / run["sgemm"] / 1e9 if run["epoch_s"] > 0 else 0.0
-            for run in found["ours"]
+            for run in by_trainer["ours"]
         ]  # fmt: skip
         results.append(over_runs(f"{task}.sgemm_share.ours", shares, "share", middle=True))
     return results
 
 
-def _tables(tasks: Sequence[str], found: dict[str, Result]) -> list[Table]:
+def _tables(tasks: Sequence[str], by_name: dict[str, Result]) -> list[Table]:
     tables = []
     for task in tasks:
         rows = [
             [
-                name, number(found[f"{task}.seconds.{name}"], digits=2),
-                number(found[f"{task}.test.mse.{name}"], 1e4, 2),
-                number(found[f"{task}.train.mse.{name}"], 1e4, 2),
-                number(found[f"{task}.memory.{name}"], digits=0),
-                number(found.get(f"{task}.ratio.{name}"), digits=1),
+                name, number(by_name[f"{task}.seconds.{name}"], digits=2),
+                number(by_name[f"{task}.test.mse.{name}"], 1e4, 2),
+                number(by_name[f"{task}.train.mse.{name}"], 1e4, 2),
+                number(by_name[f"{task}.memory.{name}"], digits=0),
+                number(by_name.get(f"{task}.ratio.{name}"), digits=1),
             ]
             for name in TRAINERS
         ]  # fmt: skip
         header = (task, "s in all", "test MSE × 10⁴", "train", "MB", "times ours")
         tables.append(Table(header, rows))
-    return tables + simec_scaling.tables(found)
+    return tables + simec_scaling.tables(by_name)
 
 
-def draw(runs: dict[str, Runs], found: dict[str, Result], path: Path) -> None:
+def draw(runs: dict[str, Runs], by_name: dict[str, Result], path: Path) -> None:
     """Error over time, one panel per task; and how time and memory grow."""
-    grown = simec_scaling.lines(found)
+    grown = simec_scaling.lines(by_name)
     figure, panels = charts.figure(
         1 + (2 if grown else 0), max(len(runs), len(grown)), (13.5, 11 if grown else 4)
     )

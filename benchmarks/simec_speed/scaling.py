@@ -52,11 +52,11 @@ def measure(quick: bool) -> dict[str, Measured]:
     base = QUICK if quick else BASE
     values = {"m": (1000, 4000)} if quick else VALUES
     points = [(name, x) for name, several in values.items() for x in several]
-    found = {}
+    measured = {}
     for name, x in tqdm(points, desc="scaling", unit="run"):
         task = {**base, name: x}
-        found[f"{name}.{x}"] = apart("benchmarks.simec_speed.scaling:run", task)
-    return found
+        measured[f"{name}.{x}"] = apart("benchmarks.simec_speed.scaling:run", task)
+    return measured
 
 
 def run(task: Task) -> Measured:
@@ -101,13 +101,13 @@ def devices(quick: bool) -> dict[str, Measured]:
     if torch.cuda.is_available():
         kinds += [("cuda", False), ("cuda", True)]
     else:
-        print("no GPU: devices are compared where there is one")
-    found: dict[str, Any] = {"gpu": torch.cuda.is_available()}
+        print("no GPU: devices are not compared")
+    measured: dict[str, Any] = {"gpu": torch.cuda.is_available()}
     for device, mixed in kinds:
         name = f"{device}.{'bf16' if mixed else 'fp32'}"
         task = {"device": device, "mixed": mixed, "quick": quick}
-        found[name] = apart("benchmarks.simec_speed.scaling:run_device", task)
-    return found
+        measured[name] = apart("benchmarks.simec_speed.scaling:run_device", task)
+    return measured
 
 
 def run_device(task: Task) -> Measured:
@@ -147,40 +147,40 @@ def run_device(task: Task) -> Measured:
 
 def results(grown: dict[str, Measured]) -> list[Result]:
     """Names such as scaling.seconds.m.10000."""
-    found = []
+    rows = []
     for name, one in grown.items():
-        found.append(Result(f"scaling.seconds.{name}", one["seconds"], "s"))
-        found.append(Result(f"scaling.memory.{name}", one["more_mb"], "MB"))
-    return found
+        rows.append(Result(f"scaling.seconds.{name}", one["seconds"], "s"))
+        rows.append(Result(f"scaling.memory.{name}", one["more_mb"], "MB"))
+    return rows
 
 
-def device_results(found: dict[str, Measured]) -> list[Result]:
+def device_results(measured: dict[str, Measured]) -> list[Result]:
     """Names such as device.cuda.bf16.rows_per_s."""
     units = {"rows_per_s": "rows/s", "mse": "MSE", "gemm_gflops": "GFLOP/s", "gemm_share": "share"}
     return [
         over_runs(f"device.{name}.{key}", [one[key]], unit)
-        for name, one in found.items()
+        for name, one in measured.items()
         if name != "gpu"
         for key, unit in units.items()
     ]
 
 
-def lines(found: dict[str, Result]) -> dict[str, dict[int, tuple[float, float]]]:
+def lines(by_name: dict[str, Result]) -> dict[str, dict[int, tuple[float, float]]]:
     """Seconds and megabytes for each size that was varied."""
     grown: dict[str, dict[int, tuple[float, float]]] = {}
-    for name, row in found.items():
+    for name, row in by_name.items():
         if name.startswith("scaling.seconds."):
             size, x = name.split(".")[2:]
-            memory = found[name.replace("seconds", "memory")]
+            memory = by_name[name.replace("seconds", "memory")]
             grown.setdefault(size, {})[int(x)] = (row.value or 0, memory.value or 0)
     return grown
 
 
-def tables(found: dict[str, Result]) -> list[Table]:
+def tables(by_name: dict[str, Result]) -> list[Table]:
     """One row per point."""
     rows = [
         [f"{size} = {x:,}", f"{seconds:.2f}", f"{megabytes:,.0f}"]
-        for size, points in lines(found).items()
+        for size, points in lines(by_name).items()
         for x, (seconds, megabytes) in points.items()
     ]
     return [Table(("one epoch, targets from a function", "s", "MB"), rows)] if rows else []

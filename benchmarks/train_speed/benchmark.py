@@ -68,10 +68,11 @@ def main(argv: list[str] | None = None) -> None:
         "nosub": {"sample": 0, "epochs": 1, "runs": args.nosub_runs},
         "external": {name: peers.PROGRAMS[name] for name in peers.PROGRAMS if getattr(args, name)},
     }  # fmt: skip
-    found = {result.name: result for result in results}
+    by_name = {result.name: result for result in results}
     report(
         "train_speed", protocol, corpus, results, args.json,
-        tables=_tables(found), notes=[machine_limits.NOTE], chart=lambda path: _draw(found, path),
+        tables=_tables(by_name), notes=[machine_limits.NOTE],
+        chart=lambda path: _draw(by_name, path),
     )  # fmt: skip
 
 
@@ -93,7 +94,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     args: argparse.Namespace = p.parse_args(argv)
     peers.check(p, args)
     if any(getattr(args, name) for name in peers.PROGRAMS) and not args.nosub_runs:
-        p.error("other programs are measured without subsampling only: not with --nosub-runs 0")
+        p.error("other programs are measured only without subsampling, so not with --nosub-runs 0")
     args.workers = sorted({n for n in args.workers if n > 1})
     return args
 
@@ -237,26 +238,26 @@ def _nosub_results(runs: Runs) -> list[Result]:
     return results
 
 
-def _tables(found: dict[str, Result]) -> list[Table]:
+def _tables(by_name: dict[str, Result]) -> list[Table]:
     tables = []
     for prefix, title in (("words_per_s.", "trainer"), ("nosub.words_per_s.", "no subsampling")):
         rows = []
-        for name in (name for name in found if name.startswith(prefix)):
+        for name in (name for name in by_name if name.startswith(prefix)):
             trainer = name.removeprefix(prefix)
             label = trainer.removesuffix(".1")
             scores = [
-                number(None if title != "trainer" else found.get(f"{measure}.{label}"))
+                number(None if title != "trainer" else by_name.get(f"{measure}.{label}"))
                 for measure in QUALITY
             ]
-            rows.append([trainer, number(found[name], 1e-3, 0), *scores])
+            rows.append([trainer, number(by_name[name], 1e-3, 0), *scores])
         tables.append(Table((title, "thousand words/s", *QUALITY), rows))
     return [table for table in tables if table.rows]
 
 
-def _draw(found: dict[str, Result], path: Path) -> None:
+def _draw(by_name: dict[str, Result], path: Path) -> None:
     titles = {"words_per_s.": "Speed, sample 1e-4", "nosub.words_per_s.": "Speed, no subsampling"}
     shown = {
-        title: [result for name, result in found.items() if name.startswith(prefix)]
+        title: [result for name, result in by_name.items() if name.startswith(prefix)]
         for prefix, title in titles.items()
     }
     shown = {title: rows for title, rows in shown.items() if rows}
@@ -272,10 +273,10 @@ def _draw(found: dict[str, Result], path: Path) -> None:
         if "lists" not in row.name  # their quality is the same
     ]
     scores = {
-        trainer: [found.get(f"{measure}.{trainer.removesuffix('.1')}") for measure in QUALITY]
+        trainer: [by_name.get(f"{measure}.{trainer.removesuffix('.1')}") for measure in QUALITY]
         for trainer in trainers
     }
     charts.groups(panels[-1], list(QUALITY), scores)
-    charts.style(panels[-1], "", "share right, Spearman's correlation", "Quality", grid="y")
+    charts.style(panels[-1], "", "accuracy, Spearman's correlation", "Quality", grid="y")
     charts.outside_legend(figure, panels[-1])
     charts.save(figure, path)

@@ -19,7 +19,7 @@ import numpy as np
 from benchmarks.common import Result, over_runs
 
 NOTE = (
-    "Distance from the machine: a position needs at least 6 K d + 4 d floating-point operations\n"
+    "Limits of the machine: a position needs at least 6 K d + 4 d floating-point operations\n"
     "(three products with K shared noise words, and the target word) and 16 d bytes (its rows of\n"
     "W1 and W2, read and written once). Shares are of the sgemm and the copy rate of one core,\n"
     "measured in the same process right before training."

@@ -34,7 +34,7 @@ def check(p: argparse.ArgumentParser, args: argparse.Namespace) -> None:
     for name in PROGRAMS:
         path = getattr(args, name)
         if path is not None and not (path.is_file() and os.access(path, os.X_OK)):
-            p.error(f"--{name} {path}: there is no such file, or it cannot be executed")
+            p.error(f"--{name} {path}: the file does not exist or is not executable")
 
 
 def command(name: str, path: Path, text: Path, threads: int) -> list[str]:

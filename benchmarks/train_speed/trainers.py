@@ -50,7 +50,7 @@ def ours(task: Task) -> Measured:
     model.train(stream, learn_map=False)
     end = time.perf_counter()
     size = model.config.vector_size
-    found: Measured = {
+    figures: Measured = {
         "words": stream.n_raw,
         "epochs": task["epochs"],
         "vocabulary_s": vocabulary_s,
@@ -63,11 +63,11 @@ def ours(task: Task) -> Measured:
     }
     if limits is not None:
         positions = machine_limits.expected_positions(model, task["epochs"])
-        found["limits"] = limits
-        found["reached"] = machine_limits.reached(
+        figures["limits"] = limits
+        figures["reached"] = machine_limits.reached(
             positions, size, model.config.batch[1], end - encoded
         )
-    return {**found, **(quality(model.wv) if task.get("quality") else {})}
+    return {**figures, **(quality(model.wv) if task.get("quality") else {})}
 
 
 def compile_kernels(settings: dict[str, Any]) -> None:

@@ -85,9 +85,9 @@ def main(argv: list[str] | None = None) -> None:
         plan = [(seed, "run") for seed in range(1, args.seeds + 1)]
         plan += [(seed, "form") for seed in range(1, args.fasttext + 1)]
         for seed, run in tqdm(plan, desc="runs", unit="run"):
-            found = apart(f"benchmarks.unseen_words.benchmark:{run}", {**task, "seed": seed})
-            tqdm.write(f"{run}, seed {seed}: {found}", sys.stderr)
-            for key, value in found.items():
+            of_run = apart(f"benchmarks.unseen_words.benchmark:{run}", {**task, "seed": seed})
+            tqdm.write(f"{run}, seed {seed}: {of_run}", sys.stderr)
+            for key, value in of_run.items():
                 scores.setdefault(key, []).append(value)
     results = [
         over_runs(
@@ -101,10 +101,10 @@ def main(argv: list[str] | None = None) -> None:
         "draws": DRAWS, "seeds": args.seeds, "quick": args.quick, "workers": args.workers,
         "fastText": "gensim, CBOW, the same size, window, negative, sample, min_count, epochs",
     }  # fmt: skip
-    found = {result.name: result for result in results}
+    by_name = {result.name: result for result in results}
     report(
-        "unseen_words", protocol, corpus, results, args.json, tables=[_table(found)],
-        chart=lambda path: draw(found, path),
+        "unseen_words", protocol, corpus, results, args.json, tables=[_table(by_name)],
+        chart=lambda path: draw(by_name, path),
     )  # fmt: skip
 
 
@@ -167,11 +167,11 @@ def run(task: Task) -> Measured:
         "conec_map": of_model(model),
     }
     asked = tasks.read(task["part"], model)
-    found: Measured = {}
+    figures: Measured = {}
     for name, method in methods.items():
         for row, value in scored(model, method, asked, task["quick"]).items():
-            found[f"{row}.{name}"] = value
-    return found
+            figures[f"{row}.{name}"] = value
+    return figures
 
 
 def scored(
@@ -179,15 +179,15 @@ def scored(
 ) -> dict[str, float]:
     """The scores of one method on all tasks."""
     index, known = model.vocabulary.index, np.asarray(model.W1)
-    found = {}
+    by_task = {}
     nonces = [nonce for nonce in asked.nonces if nonce.word in index]
     vectors = method([nonce.texts for nonce in nonces])
     ranks = tasks.nonce_ranks(vectors, [index[nonce.word] for nonce in nonces], known)
-    found["nonce.mrr"] = float((1 / ranks).mean())
-    found["nonce.median"] = float(np.median(ranks))
+    by_task["nonce.mrr"] = float((1 / ranks).mean())
+    by_task["nonce.median"] = float(np.median(ranks))
     for length, trials in asked.chimeras.items():
         vectors = method([trial.texts for trial in trials])
-        found[f"chimera.{length}"] = tasks.chimera_score(vectors, trials, index, known)
+        by_task[f"chimera.{length}"] = tasks.chimera_score(vectors, trials, index, known)
     rare = asked.rare
     for n in CONTEXTS[:2] if quick else CONTEXTS:
         values = []
@@ -196,8 +196,8 @@ def scored(
             vectors = method(list(drawn.values()))
             made = dict(zip(drawn, vectors, strict=True))
             values.append(tasks.rare_score(made, rare.pairs, index, known))
-        found[f"crw.{n}"] = float(np.mean(values))
-    return found
+        by_task[f"crw.{n}"] = float(np.mean(values))
+    return by_task
 
 
 def form(task: Task) -> Measured:
@@ -222,30 +222,31 @@ def form(task: Task) -> Measured:
 # Results
 
 
-def _table(found: dict[str, Result]) -> Table:
+def _table(by_name: dict[str, Result]) -> Table:
     rows = []
     for row in ROWS:
         digits = 0 if "median" in row else 3
         cells = [
-            number(found.get(f"{row}.{method}"), digits=digits) for method in (*METHODS, "fasttext")
+            number(by_name.get(f"{row}.{method}"), digits=digits)
+            for method in (*METHODS, "fasttext")
         ]
         rows.append((row, *cells))
     return Table(("task", *METHODS, "fasttext"), rows)
 
 
-def draw(found: dict[str, Result], path: Path) -> None:
+def draw(by_name: dict[str, Result], path: Path) -> None:
     """Nonces and Chimeras as bars, rare words as lines over the number of contexts."""
     figure, (nonces, chimeras, rare) = charts.figure(1, 3, (13, 4))
     names = (*METHODS, "fasttext")
     grey, light, lighter, pale = "#b0b0b0", "#f3b96b", "#f8d9ae", "#8fb0dd"
     colors = (charts.GREY, grey, charts.ORANGE, light, lighter, pale, charts.BLUE, charts.GREEN)
     palette = dict(zip(names, colors, strict=True))
-    own = [found[f"nonce.mrr.{method}"] for method in METHODS]
+    own = [by_name[f"nonce.mrr.{method}"] for method in METHODS]
     charts.bars(nonces, own, list(METHODS), [palette[m] for m in METHODS], scale=100)
     charts.style(nonces, "mean reciprocal rank × 100", "", "Definitional nonces", grid="x")
     width = 0.8 / len(METHODS)
     for i, method in enumerate(METHODS):
-        rows = [found[f"chimera.{length}.{method}"] for length in LENGTHS]
+        rows = [by_name[f"chimera.{length}.{method}"] for length in LENGTHS]
         chimeras.bar(
             [x + (i - (len(METHODS) - 1) / 2) * width for x in range(len(LENGTHS))],
             [row.value for row in rows], 0.9 * width, yerr=[row.sd or 0 for row in rows],
@@ -254,7 +255,9 @@ def draw(found: dict[str, Result], path: Path) -> None:
     chimeras.set_xticks(range(len(LENGTHS)), ["2", "4", "6"])
     charts.style(chimeras, "sentences", "Spearman's correlation", "Chimeras", grid="y")
     for method in names:
-        points = [(n, found[f"crw.{n}.{method}"]) for n in CONTEXTS if f"crw.{n}.{method}" in found]
+        points = [
+            (n, by_name[f"crw.{n}.{method}"]) for n in CONTEXTS if f"crw.{n}.{method}" in by_name
+        ]
         if points:
             rare.errorbar(
                 [n for n, _ in points], [row.value for _, row in points],

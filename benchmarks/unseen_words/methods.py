@@ -85,8 +85,8 @@ def baselines(
 
     def summed(window: Window, table: Floats) -> Method:
         def method(items: Sequence[Item]) -> Floats:
-            found: Floats = context_matrix(items, vocabulary.index, window)[0] @ table
-            return found
+            vectors: Floats = context_matrix(items, vocabulary.index, window)[0] @ table
+            return vectors
 
         return method
 

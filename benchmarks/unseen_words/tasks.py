@@ -72,7 +72,7 @@ class RareWords(NamedTuple):
         middle = len(rare) // 2
         chosen = order[:middle] if part == "train" else order[middle:]
         half = {rare[i] for i in chosen}
-        texts = {word: found for word, found in self.texts.items() if word in half}
+        texts = {word: sentences for word, sentences in self.texts.items() if word in half}
         return RareWords([pair for pair in pairs if pair.rare in half], texts)
 
     def drawn(self, n: int, draw: int) -> dict[str, list[Text]]:
@@ -80,11 +80,11 @@ class RareWords(NamedTuple):
 
         Within a draw, a smaller sample is the beginning of a larger one.
         """
-        found = {}
+        sample = {}
         for i, (word, texts) in enumerate(sorted(self.texts.items())):
             order = np.random.default_rng([draw, i]).permutation(len(texts))
-            found[word] = [texts[j] for j in order[:n]]
-        return found
+            sample[word] = [texts[j] for j in order[:n]]
+        return sample
 
 
 class Tasks(NamedTuple):
@@ -107,29 +107,29 @@ def read(part: str, known: Container[str]) -> Tasks:
 def read_nonces(part: str) -> list[Nonce]:
     """Words and definitions of a part: 700 for development, 300 for testing."""
     lines = _lines("definitional_nonces", f"{part}.txt")
-    found = []
+    nonces = []
     for line in lines:
         if not line.startswith("#"):
             word, text = line.split("\t")[:2]
-            found.append(Nonce(word.strip(), [text.split()]))
-    return found
+            nonces.append(Nonce(word.strip(), [text.split()]))
+    return nonces
 
 
 def read_chimeras(length: str, part: str) -> list[Trial]:
     """Trials of a part: 220 for development, 110 for testing."""
-    found = []
+    trials = []
     for line in _lines("chimeras", f"dataset.{length}.fixed.{part}.txt"):
         _, passage, probes, ratings = line.split("\t")[:4]
         # the mark may be attached to a word; a few sentences lack it, for all methods alike
         texts = [text.replace(MARK, f" {MARK} ").split() for text in passage.split("@@")]
-        found.append(
+        trials.append(
             Trial(
                 [text for text in texts if MARK in text],
                 [probe.strip() for probe in probes.split(",")],
                 [float(rating) for rating in ratings.split(",")],
             )
         )
-    return found
+    return trials
 
 
 def read_rare_words() -> RareWords:

@@ -18,8 +18,8 @@ from torch.utils.data import Dataset, IterableDataset
 
 __all__ = [
     "CHUNK", "DatasetInputs", "DenseInputs", "Identity", "Inputs", "SparseInputs",
-    "as_array", "as_numpy", "choose_device", "chunk_size", "chunks", "dense", "fits_on",
-    "quiet_about_sparse", "read_identity", "read_inputs",
+    "as_array", "as_numpy", "check_device", "choose_device", "chunk_size", "chunks", "dense",
+    "fits_on", "quiet_about_sparse", "read_identity", "read_inputs",
 ]  # fmt: skip
 
 CHUNK = 4096  # rows per batch where no gradient is needed
@@ -173,13 +173,23 @@ class DatasetInputs:
         return features.to(self._device, torch.float32)
 
 
+def check_device(name: Any) -> None:
+    """Raise ValueError unless a name is "auto" or that of a PyTorch device, available or not."""
+    try:
+        torch.device("cpu" if name == "auto" else name)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"device must be 'auto' or a PyTorch device such as 'cpu' or 'cuda', got {name!r}"
+        ) from error
+
+
 def choose_device(name: str | torch.device) -> torch.device:
-    """Return a device by its name; "auto" is the GPU if there is one.
+    """Return the device of this name; "auto" is the GPU if one is available, else the CPU.
 
     Raises
     ------
     RuntimeError
-        If a GPU is requested and there is none.
+        If PyTorch does not know the device, or it is a GPU and none is available.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")

@@ -132,19 +132,19 @@ def check_rules(network: nn.Module, x: Tensor) -> None:
     """
     z = zennit()
     kinds = (z.types.Linear, z.types.AvgPool, z.layer.Sum, z.types.Activation)
-    found: list[str] = []
+    problems: list[str] = []
 
     def has_rule(module: nn.Module) -> bool:
         if isinstance(module, nn.MultiheadAttention):  # zennit takes it for an activation
             return False
         return isinstance(module, (*kinds, *_MOVES))
 
-    with _watched(network, has_rule, found), torch.no_grad():
+    with _watched(network, has_rule, problems), torch.no_grad():
         network(x)
-    if found:
+    if problems:
         raise NoRuleError(
-            f"relevance propagation has no rule for {'; '.join(dict.fromkeys(found))}. There are "
-            "rules for linear layers, convolutions, pooling, element-wise activations, flattening "
+            f"relevance propagation has no rule for {'; '.join(dict.fromkeys(problems))}. Rules "
+            "exist for linear layers, convolutions, pooling, element-wise activations, flattening "
             "and dropout, as modules of torch.nn, and for batch norms right after a linear layer "
             "or convolution in an nn.Sequential. Replace other layers by such modules, or use "
             "composite='gradient_x_input', which needs no rules"
@@ -153,7 +153,7 @@ def check_rules(network: nn.Module, x: Tensor) -> None:
 
 @contextmanager
 def _watched(
-    network: nn.Module, has_rule: Callable[[nn.Module], bool], found: list[str]
+    network: nn.Module, has_rule: Callable[[nn.Module], bool], problems: list[str]
 ) -> Iterator[None]:
     """Record functions that modules without a rule call, and layers that run twice."""
     inside: list[str | None] = []  # titles of running modules; None for one with a rule
@@ -166,7 +166,7 @@ def _watched(
         def enter(one: nn.Module, _: Any, about: str | None = about, title: str = title) -> None:
             # rules remember only one input of a layer
             if one in seen and about is None and next(one.parameters(), None) is not None:
-                found.append(f"{title}, which runs more than once")
+                problems.append(f"{title}, which runs more than once")
             seen.add(one)
             inside.append(about)
 
@@ -181,7 +181,7 @@ def _watched(
         ) -> Any:
             name = getattr(func, "__name__", str(func))
             if inside and None not in inside and name.strip("_") not in _PLAIN:
-                found.append(f"{inside[-1]}, which calls {name}")
+                problems.append(f"{inside[-1]}, which calls {name}")
             return func(*args, **(kwargs or {}))
 
     try:

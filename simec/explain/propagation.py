@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
@@ -18,8 +17,7 @@ from simec.explain.composites import (
     has_closed_form,
 )
 from simec.network import SparseLinear
-
-FloatArray = npt.NDArray[np.float32]
+from simec.types import FloatArray
 
 
 def relevances(

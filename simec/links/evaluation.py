@@ -9,20 +9,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from corpora.checks import check_choice
-from simec.links.queries import IntArray, Queries, Scorer, both_ways
+from simec.links.queries import Queries, Scorer, both_ways
+from simec.types import Float64, IntArray
 
-FloatArray = npt.NDArray[np.float64]
 HITS = (1, 3, 10)
 _NUMBERS = 1 << 25  # scores at a time
 
 
 def ranks(
     score: Scorer, links: IntArray, n_entities: int, known: Queries | None = None
-) -> tuple[FloatArray, FloatArray | None]:
+) -> tuple[Float64, Float64 | None]:
     """Raw and filtered ranks of the last column of links among all entities.
 
     Parameters
@@ -73,7 +72,7 @@ def ranks(
 
 def rank_both_ways(
     score: Scorer, triples: IntArray, known: IntArray, n_entities: int, n_relations: int
-) -> tuple[FloatArray, FloatArray]:
+) -> tuple[Float64, Float64]:
     """Raw and filtered ranks of the tails and heads of triples.
 
     Entities with numbers >= `n_entities` have no scores. As answers they rank last, tied with each
@@ -95,7 +94,7 @@ def rank_both_ways(
         Ranks of tails in the first row, of heads in the second.
     """
     n_all = max(n_entities, 1 + int(triples[:, [0, 2]].max(initial=-1)))
-    found = np.full((2, 2, len(triples)), (n_all + 1) / 2)
+    both = np.full((2, 2, len(triples)), (n_all + 1) / 2)
     has_scores = (known[:, [0, 2]] < n_entities).all(1)
     true_links = Queries.of(both_ways(known[has_scores], n_relations))
     for side, links in enumerate(np.split(both_ways(triples, n_relations), 2)):
@@ -103,12 +102,12 @@ def rank_both_ways(
         scored = query_scored & (links[:, 2] < n_entities)
         raw, filtered = ranks(score, links[scored], n_entities, true_links)
         assert filtered is not None
-        found[0, side, scored], found[1, side, scored] = raw, filtered
-        found[:, side, query_scored & ~scored] = (n_entities + 1 + n_all) / 2
-    return found[0], found[1]
+        both[0, side, scored], both[1, side, scored] = raw, filtered
+        both[:, side, query_scored & ~scored] = (n_entities + 1 + n_all) / 2
+    return both[0], both[1]
 
 
-def measures(ranks: FloatArray) -> dict[str, float]:
+def measures(ranks: Float64) -> dict[str, float]:
     """Mean rank, mean reciprocal rank, hits at 1, 3 and 10; NaN without ranks."""
     if not len(ranks):
         return dict.fromkeys(("mr", "mrr", *(f"hits@{k}" for k in HITS)), float("nan"))
@@ -136,8 +135,8 @@ class Evaluation:
 
     relations: list[Any]
     triples: IntArray
-    raw: FloatArray
-    filtered: FloatArray
+    raw: Float64
+    filtered: Float64
     n_unknown: int = 0
     _sides: tuple[str, ...] = field(default=("tail", "head"), repr=False)
 

@@ -28,8 +28,8 @@ class _Grouped(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, y: Tensor, weight: Tensor, relations: Tensor) -> Tensor:
         order = torch.argsort(relations)
-        found, counts = torch.unique_consecutive(relations[order], return_counts=True)
-        groups = list(zip(found.tolist(), torch.split(order, counts.tolist()), strict=True))
+        unique, counts = torch.unique_consecutive(relations[order], return_counts=True)
+        groups = list(zip(unique.tolist(), torch.split(order, counts.tolist()), strict=True))
         out = torch.empty_like(y)
         for r, rows in groups:
             out[rows] = y[rows] @ weight[r]

@@ -26,14 +26,15 @@ from corpora.deprecated import renamed_parameters
 from corpora.errors import warn
 from corpora.interrupts import deferred_interrupt
 from corpora.model_folder import FolderReader, check_writable, open_folder, write_folder
-from simec.data.inputs import Inputs, choose_device
+from simec.data.inputs import Inputs, check_device, choose_device
 from simec.links.evaluation import Evaluation, rank_both_ways
 from simec.links.losses import LOSSES
 from simec.links.network import RELATION_MATRICES, LinkNetwork, as_inputs
-from simec.links.queries import IntArray, both_ways
+from simec.links.queries import both_ways
 from simec.links.training import Hooks, Schedule, Snapshot, Training
 from simec.links.triples import Id, Ids, as_triples, encode, plain_id, without_duplicates
 from simec.network import ACTIVATIONS
+from simec.types import FloatArray, IntArray
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,6 @@ TRAINING, TRAINING_ARRAYS = "training.json", "training.safetensors"  # of checkp
 _NETWORK = "network."  # before the names of its weights
 _DAMAGED = LookupError, TypeError, ValueError, RuntimeError, AttributeError
 
-FloatArray = npt.NDArray[np.float32]
 Self = TypeVar("Self", bound="LinkPredictor")
 
 
@@ -717,15 +717,19 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         config, arrays = folder.read_json(CONFIG), folder.read_arrays(WEIGHTS)
         tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
         try:
-            return cls._from_state(config, tensors, device)
+            predictor = cls._from_state(config, tensors, device)
         except _DAMAGED as error:
             raise folder.damaged(str(error)) from error
+        on_device = choose_device(str(predictor.device))
+        predictor.embeddings_ = predictor.embeddings_.to(on_device)
+        predictor.network_ = predictor.network_.to(on_device)
+        return predictor
 
     @classmethod
     def _from_state(
         cls, config: dict[str, Any], tensors: dict[str, torch.Tensor], device: Any
     ) -> LinkPredictor:
-        """Make a predictor from what `_config` and `_arrays` returned, and JSON made of it.
+        """Build a predictor on the CPU from the saved configuration and arrays.
 
         Raises
         ------
@@ -738,6 +742,8 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         parameters["hidden_layers"] = tuple(parameters["hidden_layers"])
         if device is not None:
             parameters["device"] = device
+        else:
+            check_device(parameters.get("device", "auto"))
         predictor = cls(**parameters)
         _check_parameters(predictor)
         predictor._entities = Ids(config["entities"], "entity")
@@ -764,17 +770,18 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 f"embeddings must have shape {(n, predictor.n_components)}, got {tuple(Y.shape)}"
             )
-        on_device = choose_device(str(predictor.device))
-        # Arrays that were read lie at multiples of 64 bytes, as PyTorch's tensors do. MKL adds up
-        # a product in an order that depends on the address: elsewhere, last bits would differ.
-        predictor.embeddings_ = Y.to(on_device)
+        if Y.dtype != torch.float32:
+            raise ValueError(f"embeddings must be float32, got {Y.dtype}")
+        # Arrays from the folder are aligned to 64 bytes, as PyTorch's tensors are: the order in
+        # which MKL adds up a product depends on the alignment, and so do the last bits.
+        predictor.embeddings_ = Y
         network = predictor._build(2 * k)
         network.load_state_dict({
             name.removeprefix(_NETWORK).replace("middle.", "relation_matrices."): values
             for name, values in tensors.items()
             if name.startswith(_NETWORK)
         })  # fmt: skip
-        predictor.network_ = network.to(on_device).eval()
+        predictor.network_ = network.eval()
         return predictor
 
     def _read_checkpoint(self, path: Any) -> tuple[LinkPredictor, Snapshot]:

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
+
+from simec.types import IntArray
 
 if TYPE_CHECKING:  # reading triples needs no PyTorch
     from torch import Tensor
 
-IntArray = npt.NDArray[np.int64]
 
 # entities and relations, int64 of shape (b,) -> scores of all entities, shape (b, n)
 Scorer: TypeAlias = "Callable[[Tensor, Tensor], Tensor]"

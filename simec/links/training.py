@@ -24,7 +24,8 @@ from simec.data.inputs import Inputs, quiet_about_sparse
 from simec.links.evaluation import measures, ranks
 from simec.links.losses import LOSSES, Gradients, Positives
 from simec.links.network import LinkNetwork
-from simec.links.queries import IntArray, Queries, both_ways
+from simec.links.queries import Queries, both_ways
+from simec.types import IntArray
 
 logger = logging.getLogger(__name__)
 
@@ -384,7 +385,7 @@ class Trainer:
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in _under("optimizer", tensors).items():
             number, _, key = name.partition(".")
-            # its own memory: PyTorch would keep a view of the file
+            # a copy: PyTorch would train in place on the snapshot's tensors
             state.setdefault(int(number), {})[key] = value.clone()
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": state, "param_groups": groups})
@@ -667,13 +668,13 @@ class Training:
 
     def snapshot(self) -> Snapshot:
         """Everything that the run needs to continue with the same bits."""
-        found = Snapshot({}, {}) if self._trainer is None else self._trainer.snapshot()
-        found.values["relation"] = self._relation
+        state = Snapshot({}, {}) if self._trainer is None else self._trainer.snapshot()
+        state.values["relation"] = self._relation
         if self._relation is not None:
             assert self.network is not None
-            found.values["history"] = [self.history.losses, self.history.validation]
-            found.tensors |= _named("network", self.network.state_dict())
-        return found
+            state.values["history"] = [self.history.losses, self.history.validation]
+            state.tensors |= _named("network", self.network.state_dict())
+        return state
 
     @contextmanager
     def best_in_place(self) -> Iterator[None]:

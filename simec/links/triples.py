@@ -14,7 +14,7 @@ import numpy as np
 from corpora.errors import warn
 from corpora.files import missing_file
 from corpora.readers import text_lines
-from simec.links.queries import IntArray
+from simec.types import IntArray
 
 Id = str | int
 _SPLITS = ("train", "valid", "test")

@@ -11,7 +11,7 @@ from scipy import sparse
 from corpora.checks import check_choice, check_integer, check_number
 from corpora.deprecated import renamed_parameters
 from corpora.errors import warn
-from simec.data.inputs import choose_device
+from simec.data.inputs import check_device, choose_device
 from simec.data.targets import SparseTargets
 from simec.encoder import SimilarityEncoder
 from simec.linalg.factorization import sampled_product
@@ -237,6 +237,7 @@ class Recommender(FactorRecommender):
     def _check_state(self) -> None:
         super()._check_state()
         check_vectors(self)
+        check_device(self.device)
         for encoder in (self.encoder_, self.second_encoder_):
             if encoder is not None and encoder.n_components != self.user_vectors_.shape[1]:
                 raise ValueError("encoders and embeddings have different numbers of components")

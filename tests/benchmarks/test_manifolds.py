@@ -37,13 +37,13 @@ def test_encoders_learn_pca_and_isomap(found, name):
 @pytest.mark.parametrize("name", manifolds.POINTS)
 def test_parts(name):
     X, along = manifolds.surface(name, 200, 3)
-    points = manifolds.parted(name, 200, 3, "test")
+    points = manifolds.split_points(name, 200, 3, "test")
     assert points.train.shape == (160, 3)
     assert points.test.shape == (40, 3)
     assert np.isin(points.color, along).all()
     np.testing.assert_allclose(points.train.mean(axis=0), 0, atol=1e-12)
     # no point is in both, and validation looks at no test point
-    apart = manifolds.parted(name, 200, 3, "validation")
+    apart = manifolds.split_points(name, 200, 3, "validation")
     assert len(apart.train) == 128
     every = np.r_[points.color, apart.color]
     assert len(np.unique(every)) == 72

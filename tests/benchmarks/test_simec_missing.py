@@ -90,5 +90,5 @@ def test_halves_are_the_positive_and_the_negative_part(data):
 
 def test_without_data_it_says_what_is_missing(tmp_path):
     for module in (missing_targets, non_metric):
-        with pytest.raises(SystemExit, match=r"mnist\.npz is not there.*--data"):
+        with pytest.raises(SystemExit, match=r"mnist\.npz was not found.*--data"):
             module.main(["--quick", "--data", str(tmp_path)])

@@ -42,7 +42,8 @@ def test_a_program_that_is_missing_or_no_program(name, tmp_path, capsys):
         with pytest.raises(SystemExit) as error:
             train_speed.main([f"--{name}", str(path)])
         assert error.value.code == 2
-        assert f"--{name} {path}: there is no such file" in capsys.readouterr().err
+        message = f"--{name} {path}: the file does not exist or is not executable"
+        assert message in capsys.readouterr().err
 
 
 def run(seconds, vocabulary=1.0, epochs=5, **more):

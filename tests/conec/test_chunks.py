@@ -25,6 +25,7 @@ def planned(c, start, stop):
 @pytest.mark.parametrize("span", [(0, 56), (10, 30), (5, 5)])
 @pytest.mark.parametrize("room_for", [0, 20, 200])
 @pytest.mark.parametrize("needed_by", ["none else", "all", "some"])
+@pytest.mark.slow
 def test_training_on_copies_is_training(mean, corrected, span, room_for, needed_by):
     c = case(3, n_words=40, d=9, mean=mean, corrected=corrected)
     W1, W2 = c.W1.copy(), c.W2.copy()
@@ -60,6 +61,7 @@ def test_training_on_copies_is_training(mean, corrected, span, room_for, needed_
     st.integers(0, 100),
 )
 @settings(max_examples=50, deadline=None)
+@pytest.mark.slow
 def test_merging_adds_changes_over_the_root_of_their_number(sets, n_parts, seed):
     rng = np.random.default_rng(seed)
     W = rng.normal(size=(2, 10, 3)).astype(np.float32)
@@ -111,6 +113,7 @@ def test_parts_of_the_vocabulary_are_about_equal(n_parts):
 
 @pytest.mark.parametrize("d", [5, 16, 37])
 @pytest.mark.parametrize("needed_by", [1, 2])
+@pytest.mark.slow
 def test_rows_may_lie_apart_and_nothing_between_them_changes(d, needed_by):
     c = case(4, n_words=30, d=d)
     W1, W2 = c.W1.copy(), c.W2.copy()

@@ -213,6 +213,7 @@ def start(*args: object) -> subprocess.Popen[str]:
     )
 
 
+@pytest.mark.slow
 def test_ctrl_c_saves_and_resume_ends_with_the_same_bits(tmp_path):
     source = tmp_path / "text.txt"
     source.write_text(text(5000))  # two ranges of tokens: it can stop within an epoch
@@ -263,6 +264,7 @@ def test_ctrl_c_saves_and_resume_ends_with_the_same_bits(tmp_path):
     ]  # fmt: skip
 
 
+@pytest.mark.slow
 def test_ctrl_c_before_training_says_that_nothing_was_saved(corpus, tmp_path):
     code = (
         "import sys, time; from conec.cli import app, training_run; "
@@ -282,6 +284,7 @@ def test_ctrl_c_before_training_says_that_nothing_was_saved(corpus, tmp_path):
     assert not (tmp_path / "m").exists()
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_no_error_to_speak_of(model, tmp_path):
     source = tmp_path / "new.txt"
     source.write_text(text(3000))
@@ -493,6 +496,7 @@ def test_export_for_the_projector(model, tmp_path):
     assert len((tmp_path / "p" / "vectors.tsv").read_text().splitlines()) == 15
 
 
+@pytest.mark.slow
 def test_export_for_spacy(model, tmp_path):
     spacy = pytest.importorskip("spacy")
     run("export", model, "--out", tmp_path / "s", "--to", "spacy", "--lang", "en")
@@ -680,6 +684,7 @@ def test_what_is_no_model_is_said_in_a_line(command, tmp_path):
     assert "damaged" in error(command, tmp_path / "folder", *more)
 
 
+@pytest.mark.slow
 def test_every_command_explains_itself_with_an_example():
     for command in ["train", "similar", "analogy", "embed", "oov", "evaluate", "export"]:
         assert f"conec {command} " in run(command, "--help").stdout
@@ -711,6 +716,7 @@ def test_traceback_and_version(tmp_path):
     assert run("--version").stdout.startswith("conec ")
 
 
+@pytest.mark.slow
 def test_as_a_module_and_help_is_quick():
     code = (
         "import sys, conec.cli; "

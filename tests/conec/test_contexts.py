@@ -91,6 +91,7 @@ N_WORDS = 9  # words 7 and 8 do not occur, word 4 is often alone
 @pytest.mark.parametrize("normalize", NORMALIZE)
 @pytest.mark.parametrize("diagonal", [0.0, 1.0, 0.3])
 @pytest.mark.parametrize("size", [1, 2, 5, 40])
+@pytest.mark.slow
 def test_global_contexts_are_those_of_a_double_loop(weighting, normalize, diagonal, size):
     smallest = 2 if size > 1 else 1
     matrix = global_contexts(
@@ -271,6 +272,7 @@ def test_known_answer():
     np.testing.assert_allclose(matrix.toarray(), [[1, 2], [2, 0]])
 
 
+@pytest.mark.slow
 def test_large_counts_are_exact():
     # more than float32 can count
     stream = make_stream([[0] * 3 + [1]] * 1)
@@ -390,6 +392,7 @@ print(most - start, matrix.nnz * 8 / 2**20)
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/status"), reason="needs Linux's /proc")
+@pytest.mark.slow
 def test_memory_is_bounded():
     def measure(memory):
         out = subprocess.run(
@@ -463,7 +466,7 @@ def test_an_unknown_word_takes_a_position_but_is_no_column():
 
 def test_local_contexts_refuse_what_is_out_of_range():
     ids = np.array([0, 1], np.int32)
-    with pytest.raises(ValueError, match="ids up to 1, not below 1"):
+    with pytest.raises(ValueError, match="ids must be < 1, got ids up to 1"):
         local_contexts(ids, 1, n_targets=2)
     with pytest.raises(ValueError, match="targets"):
         local_contexts(ids, 2, targets=np.array([0, 2], np.int32), n_targets=2)
@@ -510,9 +513,9 @@ def test_windows_out_of_range_are_named(arguments, name):
 
 
 def test_a_corpus_of_another_vocabulary_is_refused(zipf):
-    with pytest.raises(ValueError, match="ids up to 999, not below 100"):
+    with pytest.raises(ValueError, match="ids must be < 100, .* ids up to 999"):
         global_contexts(zipf, 100)
-    with pytest.raises(ValueError, match="ids up to 999, not below 100"):
+    with pytest.raises(ValueError, match="ids must be < 100, .* ids up to 999"):
         global_embeddings(zipf, np.ones((100, 3), np.float32))
     with pytest.raises(ValueError, match="keep must have shape"):
         global_contexts(zipf, 1000, make_window(5, "subsampled", 7))

@@ -23,6 +23,7 @@ def known(output: str, word: str, how: str) -> list[str]:
     return found[1].split(", ")
 
 
+@pytest.mark.slow
 def test_the_demonstration(tmp_path):
     pytest.importorskip("matplotlib")
     result = subprocess.run(
@@ -143,6 +144,7 @@ def test_what_cannot_be_projected():
     assert np.isfinite(plots.project(np.zeros((3, 3)))).all()
 
 
+@pytest.mark.slow
 def test_plot_map(tmp_path):
     pytest.importorskip("matplotlib")
     keyed = vectors()

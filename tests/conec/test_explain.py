@@ -77,6 +77,7 @@ def test_a_text_with_a_mark_is_the_same(model):
     assert one.value == pytest.approx(two.value)
 
 
+@pytest.mark.slow
 def test_global_and_local_contexts_together(model):
     model.build_contexts(LEE)
     X = model.global_contexts(LEE, normalize="max")
@@ -184,6 +185,7 @@ def test_bad_input(model):
         model.explain_similarity("police", "fire", global_contexts=X[:3])
 
 
+@pytest.mark.slow
 def test_no_torch_is_needed(trained, tmp_path):
     trained.save(tmp_path / "model")
     code = (

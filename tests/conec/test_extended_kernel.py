@@ -179,6 +179,7 @@ def check(c, start=0, stop=None):
     ],
     ids=str,
 )
+@pytest.mark.slow
 def test_equals_the_oracle(mean, corrected, changes):
     c = case(seed=3, **{**changes, "mean": mean, "corrected": corrected})
     weights = check(c)
@@ -243,6 +244,7 @@ def test_a_step_is_the_gradient_by_finite_differences(mean):
         np.testing.assert_allclose(step, numeric, rtol=0, atol=2e-3)
 
 
+@pytest.mark.slow
 def test_without_features_words_learn_about_what_they_do_without_this_kernel():
     """Small steps: the other kernel takes four positions in a step, this one each alone."""
     c = case(5, lengths=(300,), n_words=40, dropout=1.0, alpha=(1e-3, 1e-3), d=16)

@@ -213,6 +213,7 @@ def test_features_are_beside_the_tokens_that_they_are_of():
     assert model.loss_history_ is before
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bits_and_features_learn():
     model, again, other = (made(seed=seed).fit(TEXT) for seed in (1, 1, 2))
     for name in ("W1", "F1", "W2", "context_embeddings"):
@@ -338,6 +339,7 @@ def test_a_corpus_of_a_file_with_columns(tmp_path):
 # Disk
 
 
+@pytest.mark.slow
 def test_models_are_kept_whole(tmp_path):
     model = made([Case(), Position(1, Affixes()), is_city]).fit(TEXT)
     model.save(tmp_path / "m")

@@ -224,6 +224,7 @@ def test_parameters():
 
 
 @pytest.mark.parametrize("binary", [True, False])
+@pytest.mark.slow
 def test_from_a_file(model, lee, tmp_path, binary):
     path = tmp_path / "vectors"
     save_word2vec(model.wv, path, binary=binary)

@@ -358,6 +358,7 @@ def test_projector(tmp_path: Path, vectors: KeyedVectors) -> None:
         save_projector(to_keyed_vectors(["a\tb"], [[1.0]]), folder)
 
 
+@pytest.mark.slow
 def test_spacy(tmp_path: Path, vectors: KeyedVectors) -> None:
     spacy = pytest.importorskip("spacy")
     nlp = to_spacy(vectors)
@@ -379,6 +380,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+@pytest.mark.slow
 def test_a_folder_for_spacy_replaces_only_an_earlier_export(
     tmp_path: Path, vectors: KeyedVectors
 ) -> None:

@@ -296,6 +296,7 @@ def test_noise_words_are_drawn_in_proportion(n_shared):
 
 @given(st.integers(0, 2**32), st.integers(1, 40), st.floats(-3, 3))
 @settings(max_examples=30, deadline=None)
+@pytest.mark.slow
 def test_a_noise_word_is_always_one_that_can_be_drawn(seed, n_words, exponent):
     p = np.arange(1, n_words + 1) ** exponent
     p[np.random.default_rng(seed).random(n_words) < 0.3] = 0

@@ -232,6 +232,7 @@ def test_vectors_are_those_of_the_definition(model):
     np.testing.assert_allclose(model.embed_word("zorbing", [TEXT] * 2), again, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_words_kept_out_are_found_more_easily_with_the_map(model):
     """Compared with all words, their own vector comes earlier than without it."""
     rng = np.random.default_rng(0)

@@ -128,6 +128,7 @@ def test_same_seed_same_bits_and_another_seed_others(lee):
     [{}, {"vector_size": 20}, {"vector_size": 7, "min_count": 200}, {"max_vocab_size": 1}],
     ids=str,
 )
+@pytest.mark.slow
 def test_deterministic_gives_the_same_bits_with_any_number_of_workers(short_chunks, more):
     models = [make(deterministic=True, workers=n, **more).fit(LEE) for n in (1, 2, 3, 4, 11)]
     for model in models[1:]:
@@ -670,6 +671,7 @@ CTRL_C = """
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
+@pytest.mark.slow
 def test_ctrl_c(tmp_path):
     path = tmp_path / "checkpoint"
     process = subprocess.Popen(

@@ -240,6 +240,7 @@ def replaced(data, path, value):
     return data
 
 
+@pytest.mark.slow
 def test_any_value_of_the_configuration_may_be_wrong(saved):
     """It is refused, or it is a value that is in order: nothing else ever comes out."""
     about = json.loads((saved / CONFIG).read_text())

@@ -35,6 +35,7 @@ def test_cleaning():
     assert thesis.clean("Zürich-1996") == "zurich-1111"
 
 
+@pytest.mark.slow
 def test_training_is_that_of_its_parts():
     preset = replace(thesis, rates=((2, 0.02, 0.02), (1, 0.01, 0.005)))
     model = preset.fit(TEXT, seed=3, vector_size=6)

@@ -13,6 +13,7 @@ counts = st.dictionaries(words, st.integers(1, 50), min_size=1, max_size=20)
 
 
 @given(counts, st.integers(1, 5), st.none() | st.integers(1, 10))
+@pytest.mark.slow
 def test_order_ties_and_limits(counts, min_count, max_size):
     kept = [(word, n) for word, n in counts.items() if n >= min_count]
     kept = sorted(kept, key=lambda item: (-item[1], item[0]))[:max_size]
@@ -150,6 +151,7 @@ def test_the_noise_table_of_a_large_vocabulary():
 
 
 @given(counts, counts, st.integers(1, 10))
+@pytest.mark.slow
 def test_merged(old, new, min_count):
     before = Vocabulary.from_counts(old)
     after, origin = before.merged(new, min_count=min_count)

@@ -226,6 +226,7 @@ def test_empty() -> None:
 # ------------------------------------------------------------ the same for all workers
 
 
+@pytest.mark.slow
 def test_bytes_do_not_depend_on_workers(big: str) -> None:
     commands = [
         ("clean", big, "--clean", "html,lower", "--out", "clean.txt.gz"),
@@ -250,7 +251,9 @@ def test_bytes_do_not_depend_on_workers(big: str) -> None:
     assert not list(Path().glob(".*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.slow
 def test_temporary_files_of_a_killed_command_are_removed(tmp_path: Path, number: int) -> None:
     folder = tmp_path / "work"
     folder.mkdir()
@@ -292,7 +295,7 @@ def test_serialized_shards_equal_the_whole(big: str, how: str) -> None:
 def test_errors_are_one_line() -> None:
     wrong = error("clean", "a.txt", "--format", "txet")
     assert "unknown format 'txet'; the formats are: auto, conll, jsonl" in wrong
-    assert "near it: a.txt" in error("info", "b.txt")
+    assert "closest matches: a.txt" in error("info", "b.txt")
     assert "the steps are: ascii" in error("info", "a.txt", "--clean", "lowr")
     assert "the tokenizers are: whitespace" in error("info", "a.txt", "--tokenize", "x")
     assert "its options are: unit" in error("info", "a.txt", "--option", "x=1")
@@ -320,6 +323,7 @@ def test_options_have_the_type_of_the_format() -> None:
     assert result.stdout.count("\n") == 1
 
 
+@pytest.mark.slow
 def test_skipped_lines_are_reported(big: str) -> None:
     Path("bad.txt").write_bytes(b"good\nbad \xff\n" * 300)
     for command in (["clean"], ["count"], ["convert", "--to", "jsonl", "--out", "-"]):
@@ -331,6 +335,7 @@ def test_skipped_lines_are_reported(big: str) -> None:
     assert about["skipped_lines"] == 300
 
 
+@pytest.mark.slow
 def test_existing_output_is_kept_on_failure(big: str) -> None:
     Path("bad.txt").write_bytes(Path(big).read_bytes() + b"\xff\n")
     run("encode", "a.txt", "--min-count", "1", "--out", "t")
@@ -354,6 +359,7 @@ def wait_for(found: object, process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.mark.parametrize("words", [["clean"], ["encode", "--vocab", "v.tsv"]])
+@pytest.mark.slow
 def test_interrupted_while_it_reads(folder: Path, words: list[str]) -> None:
     Path("v.tsv").write_text("a\t1\n")
     before = sorted(folder.iterdir())
@@ -368,6 +374,7 @@ def test_interrupted_while_it_reads(folder: Path, words: list[str]) -> None:
     assert sorted(folder.iterdir()) == before
 
 
+@pytest.mark.slow
 def test_interrupted_with_workers(folder: Path) -> None:
     Path("long.txt").write_bytes(b"The [[cat]] <b>sat</b> on {{the}} 12 mats\n" * 900_000)
     before = sorted(folder.iterdir())

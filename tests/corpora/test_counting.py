@@ -41,6 +41,7 @@ def test_counts_are_those_of_a_counter(documents: list[list[str]], block: int) -
     assert counts.tokens == expected.total()
 
 
+@pytest.mark.slow
 def test_same_with_any_number_of_workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(map_shards.__kwdefaults__, "shard_bytes", 1000)
     path = tmp_path / "a.txt"
@@ -55,6 +56,7 @@ def test_same_with_any_number_of_workers(tmp_path: Path, monkeypatch: pytest.Mon
     assert one.tokens == 1001
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_corpus() -> None:
     import tracemalloc
 
@@ -70,6 +72,7 @@ def test_memory_does_not_grow_with_the_corpus() -> None:
 
 @settings(deadline=None)
 @given(DOCUMENTS, st.integers(1, 4), st.integers(0, 5), st.integers(1, 2000))
+@pytest.mark.slow
 def test_same_with_any_memory(
     documents: list[list[str]], min_count: int, most: int, memory: int
 ) -> None:
@@ -87,6 +90,7 @@ def test_same_with_any_memory(
     assert counts.sentences == expected.sentences
 
 
+@pytest.mark.slow
 def test_counts_of_many_words_are_sent_to_another_process(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +109,7 @@ def test_counts_of_many_words_are_sent_to_another_process(
         assert (shard.documents, shard.tokens, shard.words.breaks) == (1, 101, 1)
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_words() -> None:
     import tracemalloc
 

@@ -55,6 +55,7 @@ def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @given(DOCUMENTS, st.integers(0, 9), st.integers(0, 20))
+@pytest.mark.slow
 def test_every_token_is_encoded_once(documents: list[list[str]], piece: int, block: int) -> None:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(tokens, "_LOOKUP_TOKENS", piece)
@@ -70,6 +71,7 @@ def test_every_token_is_encoded_once(documents: list[list[str]], piece: int, blo
 
 @settings(max_examples=4, deadline=None)
 @given(st.lists(st.lists(WORDS.filter(bool), max_size=30), min_size=100, max_size=300))
+@pytest.mark.slow
 def test_same_with_any_number_of_workers(
     tmp_path_factory: pytest.TempPathFactory, documents: list[list[str]]
 ) -> None:

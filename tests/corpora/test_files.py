@@ -8,12 +8,13 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
 from unittest import mock
 
 import pytest
 
-from corpora.files import atomic_folder, atomic_path, temporary_folder
+from corpora.files import atomic_path, relative_files, replace_folder, temporary_folder
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
 
@@ -204,13 +205,29 @@ class TestTemporaryFolder:
         assert caught.value.filename == str(tmp_path / "no")
 
 
+def everything(folder: Path, is_leftover: bool) -> list[str]:
+    return relative_files(folder)
+
+
+def only(name: str) -> Callable[[Path, bool], list[str]]:
+    """Contents of a folder that holds one file of this name."""
+
+    def contents(folder: Path, is_leftover: bool) -> list[str]:
+        foreign = set(os.listdir(folder)) - {name}
+        if foreign and not is_leftover:
+            raise FileExistsError(errno.EEXIST, f"holds {foreign}", str(folder))
+        return [name]
+
+    return contents
+
+
 class TestFolder:
     def test_new_and_replaced_as_a_whole(self, tmp_path: Path) -> None:
         target = tmp_path / "model"
-        with atomic_folder(target) as temporary:
+        with replace_folder(target, everything) as temporary:
             (temporary / "a").write_text("1")
             (temporary / "b").write_text("1")
-        with atomic_folder(target) as temporary:
+        with replace_folder(target, everything) as temporary:
             (temporary / "a").write_text("2")
             assert names(target) == ["a", "b"]
         assert names(target) == ["a"]
@@ -223,7 +240,7 @@ class TestFolder:
         (target / "a").write_text("old")
 
         def write() -> None:
-            with atomic_folder(target) as temporary:
+            with replace_folder(target, everything) as temporary:
                 (temporary / "a").write_text("half")
                 raise error
 
@@ -236,7 +253,7 @@ class TestFolder:
         target = tmp_path / "model"
         target.mkdir(mode=0o700)
         (target / "a").touch(mode=0o600)
-        with atomic_folder(target) as temporary:
+        with replace_folder(target, everything) as temporary:
             assert temporary.stat().st_mode & 0o777 == 0o700
             (temporary / "a").write_text("new")
             (temporary / "b").write_text("new")
@@ -254,7 +271,7 @@ class TestFolder:
         with (
             mock.patch("corpora.files._remove_listed", side_effect=error),
             pytest.raises(type(error)),
-            atomic_folder(target) as temporary,
+            replace_folder(target, everything) as temporary,
         ):
             (temporary / "a").write_text("new")
         assert (target / "a").read_text() == "new"
@@ -280,7 +297,7 @@ class TestFolder:
             mock.patch("corpora.files.exchange", return_value=False),
             mock.patch("os.rename", second_fails),
             pytest.raises(type(error)),
-            atomic_folder(target) as temporary,
+            replace_folder(target, everything) as temporary,
         ):
             (temporary / "a").write_text("new")
         assert (target / "a").read_text() == "old"
@@ -289,16 +306,16 @@ class TestFolder:
     def test_does_not_replace_what_it_did_not_write(self, tmp_path: Path) -> None:
         home = tmp_path / "home"
         home.mkdir()
-        with atomic_folder(home, marker="about.json") as temporary:
+        with replace_folder(home, only("about.json")) as temporary:
             (temporary / "about.json").touch()
-        with atomic_folder(home, marker="about.json") as temporary:
+        with replace_folder(home, only("about.json")) as temporary:
             (temporary / "thesis").touch()
         with (
-            pytest.raises(FileExistsError, match=r"no about\.json"),
-            atomic_folder(home, marker="about.json"),
+            pytest.raises(FileExistsError, match="thesis"),
+            replace_folder(home, only("about.json")),
         ):
             pytest.fail("not reached")
         (tmp_path / "file").touch()
-        with pytest.raises(NotADirectoryError), atomic_folder(tmp_path / "file"):
+        with pytest.raises(NotADirectoryError), replace_folder(tmp_path / "file", everything):
             pytest.fail("not reached")
         assert names(home) == ["thesis"]

@@ -270,12 +270,16 @@ def compress(suffix: str, data: bytes) -> bytes:
 class TestWrong:
     def test_missing_file_lists_similar_names(self, tmp_path: Path) -> None:
         (tmp_path / "corpus.txt").write_text("a\n")
-        with pytest.raises(FileNotFoundError, match=r"near it: corpus\.txt") as caught:
+        with pytest.raises(FileNotFoundError, match=r"closest matches: corpus\.txt") as caught:
             corpora.open(tmp_path / "corpsu.txt")
         assert caught.value.filename == str(tmp_path / "corpsu.txt")
-        with pytest.raises(FileNotFoundError, match="exists but has no such"):
+        with pytest.raises(
+            FileNotFoundError, match="exists, but contains nothing with a similar name"
+        ):
             corpora.open(tmp_path / "xyz")
-        with pytest.raises(FileNotFoundError, match=f"folder does not exist.*only {tmp_path} does"):
+        with pytest.raises(
+            FileNotFoundError, match=f"folder does not exist.*only {tmp_path} exists"
+        ):
             corpora.open(tmp_path / "no" / "where" / "corpus.txt")
         with pytest.raises(FileNotFoundError, match="No file matches"):
             corpora.open(str(tmp_path / "*.gz"))

@@ -62,6 +62,7 @@ def corpus(tmp_path: Path) -> Corpus:
 
 
 @pytest.mark.parametrize(("workers", "threads"), HOW)
+@pytest.mark.slow
 def test_same_results_in_order_with_any_number_of_workers(
     corpus: Corpus, workers: int, threads: bool
 ) -> None:
@@ -77,6 +78,7 @@ def test_same_results_in_order_with_any_number_of_workers(
 
 
 @pytest.mark.parametrize("workers", [1, 2])
+@pytest.mark.slow
 def test_partial_and_initializer(corpus: Corpus, workers: int) -> None:
     run = functools.partial(map_shards, workers=workers, shard_bytes=3000)
     plain = list(run(functools.partial(add, number=0), corpus))
@@ -93,6 +95,7 @@ def test_partial_and_initializer(corpus: Corpus, workers: int) -> None:
 
 
 @pytest.mark.parametrize(("workers", "threads"), HOW)
+@pytest.mark.slow
 def test_error_keeps_file_and_line(corpus: Corpus, workers: int, threads: bool) -> None:
     run = functools.partial(map_shards, workers=workers, threads=threads, shard_bytes=3000)
     with pytest.raises(CorpusError, match=r"a\.txt, line 7: seven") as caught:
@@ -108,6 +111,7 @@ def test_line_of_a_late_shard(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("threads", [False, True])
+@pytest.mark.slow
 def test_not_far_ahead_of_the_reader(corpus: Corpus, tmp_path: Path, threads: bool) -> None:
     folder = tmp_path / "seen"
     folder.mkdir()
@@ -129,14 +133,15 @@ def test_what_cannot_be_cut_is_done_here() -> None:
     assert list(results) == [(os.getpid(), 2)]
 
 
-def test_wrong_arguments_are_told_at_once(corpus: Corpus) -> None:
-    with pytest.raises(ValueError, match="workers is at least 1"):
+def test_invalid_arguments_raise_at_once(corpus: Corpus) -> None:
+    with pytest.raises(ValueError, match="workers must be >= 1, got 0"):
         map_shards(first_and_count, corpus, workers=0)
-    with pytest.raises(ValueError, match="shard_bytes is at least 1"):
+    with pytest.raises(ValueError, match="shard_bytes must be >= 1, got 0"):
         map_shards(first_and_count, corpus, shard_bytes=0)
 
 
 @pytest.mark.parametrize(("workers", "threads"), HOW)
+@pytest.mark.slow
 def test_bar(
     corpus: Corpus, capsys: pytest.CaptureFixture[str], workers: int, threads: bool
 ) -> None:
@@ -212,6 +217,7 @@ def test_interrupt_ends_threads(corpus: Corpus) -> None:
     assert err == ""
 
 
+@pytest.mark.slow
 def test_interrupt_ends_it_quietly(corpus: Corpus) -> None:
     code = (
         "import sys, time, corpora\n"
@@ -242,7 +248,9 @@ def test_interrupt_ends_it_quietly(corpus: Corpus) -> None:
     assert err == ""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+@pytest.mark.slow
 def test_workers_end_with_their_parent(corpus: Corpus, number: int) -> None:
     code = (
         "import os, sys, time, corpora\n"
@@ -278,6 +286,7 @@ def is_running(process: int) -> bool:
     return state != "Z"
 
 
+@pytest.mark.slow
 def test_script_without_main_guard(corpus: Corpus, tmp_path: Path) -> None:
     script = tmp_path / "script.py"
     script.write_text(

@@ -81,6 +81,7 @@ def assert_same_ids(stream: TokenStream, expected: TokenStream) -> None:
 )
 @example("a" * 300 + " b", False, 10, 7, 2, 100, 1)  # longer than all there is room for
 @example("a ab abc abcd\nab\x00 abc\n" * 30, True, 50, 60, 2, 1, 2)
+@pytest.mark.slow
 def test_same_as_in_python(
     scratch: Path,
     text: str,
@@ -109,6 +110,7 @@ def test_same_as_in_python(
         assert_same_ids(TokenStream.encode(corpus, index, workers=workers), encoded)
 
 
+@pytest.mark.slow
 def test_all_whitespace_separates_words(scratch: Path) -> None:
     characters = [chr(c) for c in range(sys.maxunicode + 1) if not 0xD800 <= c < 0xE000]
     characters.remove("\n")
@@ -148,6 +150,7 @@ def test_encodings(tmp_path: Path, encoding: str, errors: str) -> None:
 
 
 @pytest.mark.parametrize("kind", ["gz", "tar", "folder"])
+@pytest.mark.slow
 def test_compressed_archives_and_folders(tmp_path: Path, kind: str) -> None:
     data = many_words()
     if kind == "gz":

@@ -211,6 +211,7 @@ class TestWikiExtractor:
         with pytest.raises(CorpusError, match=says):
             list(corpora.open(path))
 
+    @pytest.mark.slow
     def test_good_articles(self, shared_data: Path) -> None:
         path = shared_data / "nlp" / "corpus" / "enwiki2019_good_sample.txt.xz"
         # All that is between white space, less the tag lines, counted by hand:
@@ -251,6 +252,7 @@ class TestReuters:
         with pytest.raises(ValueError, match="part must be"):
             corpora.open(path, part="head")
 
+    @pytest.mark.slow
     def test_whole_collection(self, shared_data: Path) -> None:
         path = shared_data / "nlp" / "corpus" / "reuters21578.tar.xz"
         lengths = [len(document) for document in corpora.open(path)]

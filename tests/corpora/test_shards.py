@@ -76,6 +76,7 @@ class TestLines:
 class TestShards:
     @given(data=file_bytes(), n=st.integers(1, 60), block=st.integers(1, 40))
     @settings(max_examples=200)
+    @pytest.mark.slow
     def test_every_line_is_in_exactly_one(
         self, scratch: Path, data: bytes, n: int, block: int
     ) -> None:
@@ -93,6 +94,7 @@ class TestShards:
         n=st.integers(1, 30),
         m=st.integers(1, 5),
     )
+    @pytest.mark.slow
     def test_of_a_folder_and_of_shards(
         self, tmp_path_factory: pytest.TempPathFactory, files: list[bytes], n: int, m: int
     ) -> None:

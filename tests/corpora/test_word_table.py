@@ -48,6 +48,7 @@ def total(files: list[SpillFile], memory: int, factor: np.uint64 = FACTOR) -> Co
     merging=st.integers(1, 5000),
     factor=FACTORS,
 )
+@pytest.mark.slow
 def test_words_add_up(
     scratch: Path, blocks: list[dict[str, int]], memory: int, merging: int, factor: np.uint64
 ) -> None:

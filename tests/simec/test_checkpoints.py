@@ -281,6 +281,7 @@ def test_progress_is_logged(caplog):
 
 
 @pytest.mark.parametrize("case", ["random", "dropout"])
+@pytest.mark.slow
 def test_fits_in_threads_give_the_bits_of_their_seeds(case):
     parameters = CASES[case][1]
     targets = make(missing=0.3)[1]

@@ -141,6 +141,7 @@ def symmetric_oracle(H, S, d, starts=12, steps=1500):
 
 
 @pytest.mark.parametrize("kind", ["similarities", "indefinite", "no use of features"])
+@pytest.mark.slow
 def test_no_descent_does_better_than_the_symmetric_form(kind):
     X, S = make(m=25, rank=5, noise=0.3)
     if kind == "indefinite":
@@ -200,6 +201,7 @@ def test_symmetric_targets_with_gaps(features, form):
 
 
 @pytest.mark.parametrize("negative", [0, 2])
+@pytest.mark.slow
 def test_no_descent_does_better_on_symmetric_targets_with_gaps(negative):
     X, S = make(m=25, rank=5, missing=0.3, noise=0.3)
     S = S - negative * np.outer(X[:, 0], X[:, 0])
@@ -311,6 +313,7 @@ def test_each_round_lowers_the_error(form, ridge):
     assert errors[-1] < penalised(H, np.zeros((7, 3)), W_l, S, ridge)
 
 
+@pytest.mark.slow
 def test_no_descent_does_better_than_alternating_least_squares():
     X, S = make(m=30, n=12, missing=0.4, noise=0.3)
     encoder = fitted(X, S, **EXACT)
@@ -411,6 +414,7 @@ def test_conjugate_gradients(seed, p, q):
 
 @pytest.mark.parametrize("l2", [1e-4, 1e-2])
 @pytest.mark.parametrize("n", [1, 40])
+@pytest.mark.slow
 def test_many_features_as_few(n, l2, monkeypatch):
     X = wide(D=400, share=0.05)
     S = np.asarray(X @ np.random.default_rng(0).standard_normal((400, n)), np.float32)
@@ -442,6 +446,7 @@ def test_many_features_as_few_with_gaps(form, monkeypatch):
     assert found.score(X, S) > 0.99
 
 
+@pytest.mark.slow
 def test_very_many_features_are_never_made_dense(monkeypatch):
     for kind in (sparse.csr_matrix, sparse.csc_matrix):
         monkeypatch.setattr(kind, "toarray", None)

@@ -81,6 +81,7 @@ def test_without_unknown_entries_it_is_the_svd():
 
 @settings(max_examples=15, deadline=None)
 @given(st.integers(0, 1000), st.sampled_from([0.1, 1.0]))
+@pytest.mark.slow
 def test_the_loss_falls_to_where_its_gradient_is_none(seed, ridge):
     _, R = low_rank(seed, 12, 9, 2, 0.5)
     with warnings.catch_warnings():

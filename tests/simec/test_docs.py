@@ -12,6 +12,7 @@ pytest.importorskip("torch")
 DOCS = Path(__file__).parent.parent.parent / "docs" / "simec.md"
 
 
+@pytest.mark.slow
 def test_the_examples_run(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     blocks = re.findall(r"```python\n(.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)

@@ -230,6 +230,7 @@ def test_partial_fit_of_some_rows_without_features():
 # Wide sparse features are never made dense
 
 
+@pytest.mark.slow
 def test_sparse_features_as_wide_as_no_memory_would_hold():
     m, D = 4000, 5_000_000  # 80 GB
     rng = np.random.default_rng(0)
@@ -249,6 +250,7 @@ def test_sparse_features_as_wide_as_no_memory_would_hold():
     seed=st.integers(0, 999), m=st.integers(2, 30), n=st.integers(1, 12), D=st.integers(1, 8),
     d=st.integers(1, 4), share=st.floats(0, 0.6), hidden=st.booleans(),
 )  # fmt: skip
+@pytest.mark.slow
 def test_any_shape_fits_alike_in_all_forms(seed, m, n, D, d, share, hidden):
     X, S = make(m, n, D, rank=min(m, n, D, 3), seed=seed)
     S[np.random.default_rng(seed).random(S.shape) < share] = np.nan

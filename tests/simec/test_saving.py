@@ -25,6 +25,7 @@ from torch import nn
 from corpora.model_folder import MANIFEST
 from simec import ModelError, SimilarityEncoder
 from simec.encoder import CONFIG, WEIGHTS
+from tests.golden import golden
 from tests.model_folders import reseal
 from tests.simec.encoder_data import fitted, make
 
@@ -161,6 +162,19 @@ def test_a_model_from_a_gpu(saved):
     loaded = SimilarityEncoder.load(saved, device="cpu")
     assert loaded.device == "cpu"
     assert loaded.predict(X).shape == S.shape
+
+
+@pytest.mark.parametrize("device", ["abacus", None, "cpu:x"])
+def test_an_invalid_device_in_a_folder(tmp_path, device):
+    folder = golden("similarity_encoder_linear", tmp_path)
+    config = json.loads((folder / CONFIG).read_text())
+    config["parameters"]["device"] = device
+    (folder / CONFIG).write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="is damaged: .*device must be 'auto' or a PyTorch device"):
+        SimilarityEncoder.load(folder)
+    assert SimilarityEncoder.load(folder, device="cpu").device == "cpu"
+    with pytest.raises(RuntimeError, match="beads"):  # an invalid argument, not a damaged folder
+        SimilarityEncoder.load(folder, device="beads")
 
 
 GOLDEN = Path(__file__).parent.parent / "golden"

@@ -35,6 +35,7 @@ EXPECTED_FAILED_CHECKS = {
     ],
     ids=["auto", "exact", "deep"],
 )
+@pytest.mark.slow
 def test_check_estimator(encoder):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", (ConvergenceWarning, UserWarning))

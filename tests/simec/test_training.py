@@ -52,6 +52,7 @@ def test_a_random_state_goes_on():
 
 
 @pytest.mark.parametrize("early_stopping", [False, True])
+@pytest.mark.slow
 def test_the_best_weights_are_kept(early_stopping):
     # so fast that the loss jumps up and down
     X, S = make(noise=0.3)
@@ -71,6 +72,7 @@ def seed_of(random_state):
     return int(np.random.RandomState(random_state).randint(1 << 31))
 
 
+@pytest.mark.slow
 def test_training_reaches_the_closed_form():
     X, S = make(noise=0.3)
     best = error(fitted(X, S, solver="exact").predict(X), S)
@@ -350,6 +352,7 @@ def test_too_little_to_hold_out():
 @pytest.mark.parametrize("parameters", [
     {}, {"symmetric": 1.0}, {"decoder": True}, {"loss": "bce", "target_activation": "sigmoid"},
 ], ids=str)  # fmt: skip
+@pytest.mark.slow
 def test_mixed_precision_gives_near_the_same(parameters):
     X, S = make()
     S = (S - S.min()) / (S.max() - S.min())
@@ -362,6 +365,7 @@ def test_mixed_precision_gives_near_the_same(parameters):
     assert two.module_.last.weight.dtype == torch.float32
 
 
+@pytest.mark.slow
 def test_a_decoder_gives_features_back():
     X, S = make(D=3, rank=3, noise=0)
     encoder = fitted(X, S, decoder=True, max_iter=500, learning_rate=0.02)
@@ -373,6 +377,7 @@ def test_a_decoder_gives_features_back():
         encoder.inverse_transform(encoder.transform(X)[:, :2])
 
 
+@pytest.mark.slow
 def test_losses_less_moved_by_outliers():
     X, S = make(m=80, n=9)
     bad = S.copy()
@@ -393,6 +398,7 @@ def test_predictions_stay_in_the_range_asked_for():
     assert encoder.score(X, S) > 0.7
 
 
+@pytest.mark.slow
 def test_orthogonal_rows_of_the_last_layer():
     X, S = make(noise=0.5)
     parameters = {"init": "random", "solver": "adam", "max_iter": 300, "learning_rate": 0.02}

@@ -35,6 +35,7 @@ def test_names_that_need_torch_say_so(name):
     assert done.stdout == f"{name} needs PyTorch: pip install similarity-encoders[simec]\n"
 
 
+@pytest.mark.slow
 def test_similarities_and_spectral_methods_work():
     done = run(
         "import numpy as np\n"

@@ -12,6 +12,7 @@ pytest.importorskip("torch")
 DOCS = Path(__file__).parents[3] / "docs" / "explanations.md"
 
 
+@pytest.mark.slow
 def test_the_examples_run(tmp_path, monkeypatch):
     pytest.importorskip("matplotlib")
     monkeypatch.chdir(tmp_path)

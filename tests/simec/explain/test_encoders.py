@@ -40,6 +40,7 @@ def weights(encoder):
     return (W1 if W1.shape[0] == layer.in_features else W1.T).astype(float)
 
 
+@pytest.mark.slow
 def test_a_linear_prediction_in_closed_form():
     """Features on the diagonal of a matrix, through both layers (Sec. 5.1)."""
     X, encoder = linear(bias=False)
@@ -75,6 +76,7 @@ def test_the_bias_of_a_linear_encoder_has_the_rest():
 
 
 @pytest.mark.parametrize("composite", SUMS)
+@pytest.mark.slow
 def test_linear_encoders_agree_with_all_rules_that_keep_signs(composite):
     X, encoder = linear(bias=False)
     found = explain_prediction(encoder, X[3], 7, composite=composite)
@@ -114,6 +116,7 @@ def test_sparse_rows_give_what_dense_ones_give(composite, hidden):
             assert one.bias == pytest.approx(other.bias, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_an_empty_sparse_row_has_no_relevances():
     X, S = make(m=40, D=6)
     encoder = fitted(sparse.csr_matrix(np.maximum(X, 0)), S, symmetric=1.0)

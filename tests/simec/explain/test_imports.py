@@ -26,6 +26,7 @@ def run(code, *hidden):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_similarities_pages_and_words_need_no_torch():
     out = run(
         "from simec.explain import color_words, decompose, page\n"
@@ -64,6 +65,7 @@ def test_without_zennit(monkeypatch):
         backend.zennit.cache_clear()
 
 
+@pytest.mark.slow
 def test_torchvision_is_not_needed():
     pytest.importorskip("torch")
     out = run(
@@ -75,6 +77,7 @@ def test_torchvision_is_not_needed():
     assert out == "(1, 3)\n"
 
 
+@pytest.mark.slow
 def test_a_torchvision_that_works_is_left_alone():
     pytest.importorskip("torch")
     out = run(

@@ -86,6 +86,7 @@ def test_words_by_an_analyzer():
     assert sum(piece.relevance for piece in pieces) == 2
 
 
+@pytest.mark.slow
 def test_bars():
     pytest.importorskip("matplotlib")
     axes = named().plot(topn=2)

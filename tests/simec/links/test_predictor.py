@@ -37,6 +37,7 @@ def fitted():
 
 
 @pytest.mark.parametrize("form", list(FORMS))
+@pytest.mark.slow
 def test_what_follows_is_found(form):
     train, test = chain()
     predictor = LinkPredictor(**{**SMALL, **FORMS[form]}).fit(train, entities=PLACES)
@@ -47,6 +48,7 @@ def test_what_follows_is_found(form):
     assert np.isnan(predictor.best_score_)
 
 
+@pytest.mark.slow
 def test_preset_of_the_thesis():
     steps, _ = chain(n_test=0)
     kinds = [(place, "is", f"k{i % 2}") for i, place in enumerate(PLACES)]
@@ -66,6 +68,7 @@ def test_preset_of_the_thesis():
     assert predictor.evaluate(valid).measures()["mrr"] > 3 * chance
 
 
+@pytest.mark.slow
 def test_one_matrix_for_all_does_not_tell_relations_apart():
     train, test = chain(n_test=24)
     valid = test[:16]
@@ -95,6 +98,7 @@ def test_scores_have_constants_of_their_relation():
         assert best.score == pytest.approx(float(table[r, h].max()), rel=1e-4)
 
 
+@pytest.mark.slow
 def test_ranks_are_those_of_its_scores(fitted):
     predictor, train, test = fitted
     numbers = {place: i for i, place in enumerate(predictor.entities_)}
@@ -118,6 +122,7 @@ def test_ranks_are_those_of_its_scores(fitted):
     )
 
 
+@pytest.mark.slow
 def test_predict_leaves_out_what_is_known(fitted):
     predictor, train, _ = fitted
     head, relation, tail = train[0]
@@ -179,6 +184,7 @@ def test_ids_are_kept_as_given():
 
 @pytest.mark.parametrize("as_sparse", [False, True])
 @pytest.mark.parametrize("more", [{}, {"hidden_layers": (16,)}, {"n_negatives": 15}])
+@pytest.mark.slow
 def test_features_give_links_to_entities_never_seen(as_sparse, more):
     train, _ = chain()
     # places in the last part of the chain look like those 10 before

@@ -99,6 +99,7 @@ def test_what_is_not_a_predictor(tmp_path):
     for name, values, message in (
         ("embeddings", torch.full((N, 6), torch.nan), "embeddings has values that are not finite"),
         ("embeddings", torch.zeros(N, 4), r"embeddings must have shape \(40, 6\), got \(40, 4\)"),
+        ("embeddings", torch.zeros(N, 6, dtype=torch.float64), "embeddings must be float32"),
         ("network.relation_matrices.weight", torch.full((4, 6), torch.inf), "not finite"),
         ("known", torch.tensor([[0, 0, N]], dtype=torch.int32), "known has numbers that are not"),
         ("known", torch.tensor([[0, 2, 0]], dtype=torch.int32), "known has numbers that are not"),
@@ -117,6 +118,19 @@ def test_what_is_not_a_predictor(tmp_path):
         LinkPredictor.load(folder)
     predictor.save(folder)  # replaces the damaged model
     assert LinkPredictor.load(folder, verify=True).entities_ == PLACES
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="with a GPU it loads")
+def test_a_predictor_of_a_gpu_says_what_to_do_without_one(tmp_path):
+    folder = tmp_path / "m"
+    predictor = fitted("complex")
+    predictor.save(folder)
+    about = json.loads((folder / "config.json").read_text())
+    about["parameters"]["device"] = "cuda"
+    in_an_earlier_format(folder, about)
+    with pytest.raises(RuntimeError, match="finds no GPU"):
+        LinkPredictor.load(folder)
+    assert LinkPredictor.load(folder, device="cpu").entities_ == PLACES
 
 
 def test_flipped_bits_are_found(tmp_path):
@@ -163,6 +177,27 @@ def test_parameters_of_other_types_are_converted(tmp_path):
     with pytest.raises(TypeError, match=r"parameters\.verbose is of type object"):
         predictor.save(tmp_path / "m")
     assert LinkPredictor.load(tmp_path / "m").verbose is False
+
+
+def test_an_invalid_device_in_a_folder(tmp_path):
+    folder = golden("link_predictor_complex", tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    config["parameters"]["device"] = "abacus"
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="is damaged: .*device must be 'auto' or a PyTorch device"):
+        LinkPredictor.load(folder)
+    assert LinkPredictor.load(folder, device="cpu").device == "cpu"
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU")
+def test_a_predictor_from_a_gpu(tmp_path):
+    folder = golden("link_predictor_complex", tmp_path)
+    config = json.loads((folder / "config.json").read_text())
+    config["parameters"]["device"] = "cuda"
+    (folder / "config.json").write_text(json.dumps(config))
+    with pytest.raises(RuntimeError, match="no GPU here"):
+        LinkPredictor.load(folder)
+    assert LinkPredictor.load(folder, device="cpu").device == "cpu"
 
 
 @pytest.mark.parametrize(

@@ -37,6 +37,7 @@ def test_means(n_steps, every, decay):
     np.testing.assert_array_equal(parameter.detach(), values)
 
 
+@pytest.mark.slow
 def test_training_goes_on_from_its_own_weights():
     train, test = chain()
     given = {"n_components": 6, "batch_size": 4, "max_iter": 5, "random_state": 0}
@@ -101,6 +102,7 @@ class Interrupts:
     ("form", "with_valid"),
     [*((form, True) for form in forms()), ("plain", False), ("thesis", False)],
 )
+@pytest.mark.slow
 def test_an_interrupted_run_continues_to_the_same_bits(form, with_valid, tmp_path, monkeypatch):
     train, test = chain()
     valid = test if with_valid else None
@@ -169,6 +171,7 @@ def test_a_checkpoint_is_for_the_same_data(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("form", ["plain", "thesis"])
+@pytest.mark.slow
 def test_callbacks_see_the_predictor_and_may_stop_training(form):
     train, test = chain()
     seen = []

@@ -93,7 +93,7 @@ def test_files_without_triples(tmp_path):
     (tmp_path / "empty.tsv").write_text("\n\n")
     with pytest.raises(TripleError, match=r"empty\.tsv has no triples"):
         read_triples(tmp_path / "empty.tsv")
-    with pytest.raises(FileNotFoundError, match=r"near it: empty\.tsv"):
+    with pytest.raises(FileNotFoundError, match=r"closest matches: empty\.tsv"):
         read_triples(tmp_path / "emty.tsv")
 
 

@@ -91,6 +91,7 @@ def ratings_of(seed=0, n_users=12, n_items=9, share=0.6):
     return as_ratings(matrix)
 
 
+@pytest.mark.slow
 def test_svd_is_as_good_as_filling_in_predictions_again_and_again():
     """Iterative SVD as Koren and the thesis have it: unknown entries are what was predicted."""
     ratings = ratings_of()

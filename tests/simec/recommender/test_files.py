@@ -69,7 +69,7 @@ def test_bytes_that_are_no_text(tmp_path):
     (tmp_path / "r.csv").write_bytes(b"1,7,5\n2,\xff,3\n")
     with pytest.raises(FileError, match="line 2: not valid UTF-8"):
         read_ratings(tmp_path / "r.csv")
-    with pytest.raises(FileNotFoundError, match="near it: r.csv"):
+    with pytest.raises(FileNotFoundError, match="closest matches: r.csv"):
         read_ratings(tmp_path / "s.csv")
 
 

@@ -145,6 +145,7 @@ def test_own_ratings_say_what_features_do_not():
     assert errors[1] < 0.3 * errors[0]
 
 
+@pytest.mark.slow
 def test_hidden_layers_learn_what_no_linear_map_can():
     rng = np.random.default_rng(0)
     x = rng.uniform(-1, 1, (80, 2)).astype(np.float32)

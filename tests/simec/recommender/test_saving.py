@@ -301,6 +301,19 @@ def test_damaged_configurations(tmp_path, change):
         BaseRecommender.load(folder)
 
 
+@pytest.mark.parametrize("part", ["", "encoder_"])
+def test_an_invalid_device_in_a_folder(tmp_path, part):
+    pytest.importorskip("torch")
+    folder = golden("recommender", tmp_path)
+    file = folder / part / "config.json"
+    config = json.loads(file.read_text())
+    config["parameters"]["device"] = "abacus"
+    file.write_text(json.dumps(config))
+    with pytest.raises(ModelError, match="is damaged: .*device must be 'auto' or a PyTorch device"):
+        BaseRecommender.load(folder)
+    assert BaseRecommender.load(folder, device="cpu").device == "cpu"
+
+
 def test_arrays_of_features_agree(tmp_path):
     X = sparse.csr_matrix(FEATURES["item_features"][1])
     for make in (ContentLinear, lambda: SVDRidge(2), lambda: ColdStartRecommender(2)):
