@@ -396,7 +396,6 @@ class Embedder:
         counts = self.vocabulary.counts
         embeddings = smoothed(self.W1, self.W2, averages, counts, config.smoothing)
         logger.info("embeddings of known words: %.1f s", time.perf_counter() - started)
-        started = time.perf_counter()
         context_map = learn_context_map(
             stream,
             self.vocabulary,
@@ -409,7 +408,6 @@ class Embedder:
         )
         self.weights_changed()
         self.context_embeddings, self.context_map = embeddings, context_map
-        logger.info("map of contexts: %.1f s", time.perf_counter() - started)
         return self
 
     # Senses

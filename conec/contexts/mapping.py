@@ -292,7 +292,7 @@ def learn_context_map(
     identity = np.float32(d / (len(vectors) + d))
     context_map.weights *= 1 - identity
     context_map.weights += identity * np.eye(d, dtype=np.float32)
-    logger.debug("map of contexts: %d draws, %.1f s", config.draws, time.monotonic() - began)
+    logger.info("map of contexts: %d draws, %.1f s", config.draws, time.monotonic() - began)
     return context_map
 
 

@@ -503,7 +503,7 @@ def test_arguments_out_of_range_are_named(zipf, arguments, name):
         ({"size": 2.5}, "window"),
         ({"weighting": "cubic"}, "weighting"),
         ({"weighting": "subsampled"}, "keep"),
-        ({"weighting": "sif"}, "weighting='sif' needs the weights of words"),
+        ({"weighting": "sif"}, "weighting='sif' requires `keep`, weights of words"),
         ({"weighting": "subsampled", "keep": np.ones(3), "smallest": 6}, "smallest"),
     ],
 )

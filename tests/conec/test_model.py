@@ -1040,5 +1040,5 @@ def test_the_phases_of_a_fit_are_logged(caplog, capfd):
     for start in ("vocabulary: 5 of 5 words", "encoding: ", "training: ", "epoch 1 of 2: loss ",
                   "epoch 2 of 2: loss ", "training took ", "embeddings of known words: ",
                   "map of contexts: "):  # fmt: skip
-        assert any(message.startswith(start) for message in messages), (start, messages)
+        assert sum(message.startswith(start) for message in messages) == 1, (start, messages)
     assert capfd.readouterr() == ("", "")
