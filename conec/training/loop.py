@@ -58,16 +58,9 @@ def train(
         Called after each epoch with its mean loss. If it returns True, training ends and
         `state` is finished.
     checkpoint : callable, optional
-<<<<<<< HEAD
-        Saves the model and `state`. Called as `schedule` says, while no thread trains, and
-        when training is interrupted.
+        Saves the model and `state`. Called as `schedule` says, and when training is
+        interrupted; threads are stopped meanwhile.
     schedule : CheckpointSchedule, optional
-=======
-        Saves the model and `state`. Called every `checkpoint_seconds`, every
-        `checkpoint_epochs`, and when training is interrupted; threads are stopped meanwhile.
-    checkpoint_seconds : float, optional
-    checkpoint_epochs : int, optional
->>>>>>> main
     progress : bool
         Show a bar with words per second, remaining time and loss.
 
@@ -145,16 +138,11 @@ def train(
                     assert checkpoint is not None
                     assert schedule is not None
                     checkpoint()
-<<<<<<< HEAD
                     schedule.written()
-                    logger.debug("checkpoint after epoch %d", state.epoch)
-=======
-                    saved = time.monotonic()
                     logger.debug(
                         "checkpoint after %d epochs and %d of %d chunks",
                         state.epoch, state.next_chunk, n_chunks,
                     )  # fmt: skip
->>>>>>> main
                 if epoch_done:
                     epoch_began, first_chunk = time.monotonic(), 0
         except KeyboardInterrupt:
