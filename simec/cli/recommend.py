@@ -25,7 +25,7 @@ recommend = typer.Typer(
 
 
 class Duplicates(str, Enum):
-    """Which of several ratings of an item by a user counts."""
+    """How to combine several ratings of the same item by the same user."""
 
     last = "last"
     mean = "mean"
@@ -33,7 +33,7 @@ class Duplicates(str, Enum):
 
 
 class Side(str, Enum):
-    """Whose features explain a rating."""
+    """The side whose features explain a rating."""
 
     item = "item"
     user = "user"
@@ -84,15 +84,16 @@ def train(
     id_feature_scale: Annotated[
         float,
         option(
-            "With features: how far embeddings may differ from what features predict; 0: not at "
-            "all.",
+            "With features: how much embeddings may differ from the prediction from features; "
+            "0: not at all.",
             "--id-feature-scale",
             "--own",
             min=0,
         ),
     ] = 1.0,
     duplicates: Annotated[
-        Duplicates, option("Of several ratings of an item by a user, which one counts.")
+        Duplicates,
+        option("Rating to use if a user rated an item more than once; error: refuse the file."),
     ] = Duplicates.last,
     epochs: Annotated[int, option("Maximum number of epochs, with hidden layers.", min=1)] = 200,
     device: Annotated[str, option("cpu, cuda, or auto: a GPU if available.")] = "auto",
@@ -128,7 +129,7 @@ def train(
             recommender.fit(read, **features)
         except KeyboardInterrupt:
             if not hasattr(recommender, "item_vectors_"):
-                fail("interrupted before there was anything to save", INTERRUPTED)
+                fail("interrupted before training produced a model; nothing was saved", INTERRUPTED)
             interrupted = True
     recommender.save(out)
     report = {"users": f"{len(read.users):,}", "items": f"{len(read.items):,}",
@@ -173,7 +174,7 @@ def for_user(
 def similar(
     model: Model, item: Item, topn: TopN = 10, items: MoreItems = None, as_json: Json = False
 ) -> None:
-    """List the items most similar to one, by the ratings of users.
+    """List the items most similar to an item, by the ratings of users.
 
     \b
       simec recommend similar movies.model 260
@@ -218,7 +219,8 @@ def explain(
     item: Item,
     topn: TopN = 10,
     by: Annotated[
-        Side | None, option("Whose features explain.", show_default="the item's, if it has some")
+        Side | None,
+        option("Explain by features of the item or user.", show_default="item, if it has any"),
     ] = None,
     html: Annotated[
         Path | None, option("Write an HTML page with a plot to this file.", metavar="FILE")
@@ -260,7 +262,7 @@ def evaluate(
     topn: TopN = 10,
     relevant: Annotated[
         float | None,
-        option("Lowest rating of items that should be recommended.", show_default="all"),
+        option("Lowest rating that counts as relevant.", show_default="all"),
     ] = None,
     items: MoreItems = None,
     users: MoreUsers = None,

@@ -250,7 +250,6 @@ def test_interrupt_ends_it_quietly(corpus: Corpus) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-@pytest.mark.slow
 def test_workers_end_with_their_parent(corpus: Corpus, number: int) -> None:
     code = (
         "import os, sys, time, corpora\n"

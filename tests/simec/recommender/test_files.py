@@ -231,7 +231,7 @@ def test_duplicates_are_told(folder):
     twice = folder / "twice.csv"
     write(twice, (folder / "train.csv").read_text() + "u0,1,3\n" * 2)
     out = run("train", twice, "--out", folder / "t", "--dimensions", 1)
-    assert "ratings are for a user and an item that had one already" in out
+    assert "2 ratings repeat an earlier one of the same user and item" in out
     result = RUNNER.invoke(
         app, ["recommend", "train", str(twice), "--out", str(folder / "t"), "--duplicates", "error"]
     )
