@@ -113,6 +113,12 @@ def train(
             help="Continue the interrupted run in MODEL, with its parameters and the same triples.",
         ),
     ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option(
+            "--overwrite", help="Start from scratch, and replace the interrupted run in MODEL."
+        ),
+    ] = False,
     device: Annotated[str, option("cpu, cuda, or auto: a GPU if available.")] = "auto",
     seed: Annotated[int, option("Random seed: the same seed gives the same model.")] = 1,
     progress: Annotated[
@@ -128,7 +134,15 @@ def train(
       simec links train WN18RR/ --out wn18rr.model --negatives 4000 --resume
     """  # noqa: D301
     from simec.links import LinkPredictor, read_dataset, read_triples
+    from simec.links.predictor import is_checkpoint
 
+    if resume and overwrite:
+        raise ValueError("--resume continues a run and --overwrite replaces it: pass one of them")
+    if not resume and not overwrite and is_checkpoint(out):
+        raise ValueError(
+            f"{out} holds an interrupted run: continue it with --resume, or replace it with "
+            "--overwrite"
+        )
     if triples.is_dir():
         if valid is not None:
             raise ValueError(f"{triples} is a folder and has its own valid.txt: leave out --valid")
