@@ -48,20 +48,20 @@ def load(
         Custom features and cleaning that the model was trained with; see
         `ExtendedContextEncoder.load`.
     verify : bool, default False
-        Verify the checksum of the weights, which reads them completely. Those of other files
-        are always verified.
+        Also verify the checksum of the weights, which reads the whole file. The checksums of
+        all other files are always verified.
 
     Returns
     -------
     ContextEncoder or ExtendedContextEncoder
-        The class that was saved.
+        An instance of the class that was saved.
 
     Raises
     ------
     FileNotFoundError
         If the folder does not exist.
     ModelError
-        If it is damaged, not a Context Encoder, or of a newer version.
+        If the folder is damaged, holds another kind of model, or was written by a newer version.
     """
     with open_model(path, verify=verify) as folder:
         return read_from(folder, features=features, clean=clean)
@@ -70,7 +70,10 @@ def load(
 def read_from(
     folder: FolderReader, *, features: Iterable[Feature] = (), clean: Clean | None = None
 ) -> ContextEncoder:
-    """Read a model from an open folder, such as one within another model; as `load`."""
+    """Read a model from an open folder, which may be nested in the folder of another model.
+
+    Other parameters, return value and errors are those of `load`.
+    """
     if has_features(folder):
         return ExtendedContextEncoder.read_from(folder, features=features, clean=clean)
     return ContextEncoder.read_from(folder)

@@ -1,6 +1,7 @@
-"""The parameters of a `ContextEncoder`: defaults, bounds and help, written once.
+"""The parameters of a `ContextEncoder`: defaults, bounds and help, defined in one place.
 
-`ContextEncoder.__init__`, its docstring and ``conec train`` take them from `Config`.
+The signature and docstring of `ContextEncoder` and the options of ``conec train`` are generated
+from `Config`.
 """
 
 # ruff: noqa: RUF009
@@ -30,15 +31,15 @@ class Parameter:
         int, float, bool, or str for one of `choices`.
     default : object
     help : str
-        Plain text; other parameters are in backticks.
+        Plain text, with the names of other parameters in backticks.
     low, high : float or None
         Bounds, inclusive.
     choices : tuple of str
-        Empty unless it is one of a few strings.
+        Allowed values of a string parameter; empty for other types.
     optional : bool
         Whether None is allowed.
     default_help : str
-        What a default of None stands for; empty if it needs no explanation.
+        Meaning of a default of None; empty if there is nothing to explain.
     """
 
     name: str
@@ -52,12 +53,14 @@ class Parameter:
     default_help: str = ""
 
     def check(self, value: Any) -> Any:
-        """Return a value as the plain type that it should have.
+        """Check a value, and convert it to the type of the parameter.
 
         Raises
         ------
+        ParameterError
+            If it has the wrong type.
         ValueError
-            If it is out of range or has the wrong type; then it is a TypeError, too.
+            If it is out of range.
         """
         if value is None and self.optional:
             return None
@@ -72,7 +75,7 @@ class Parameter:
         return str(value)
 
     def described(self) -> str:
-        """The parameter as an entry of a docstring, in numpydoc's form."""
+        """Format the parameter as an entry of a numpydoc docstring."""
         kind = "{" + ", ".join(f'"{c}"' for c in self.choices) + "}" if self.choices else (
             self.type.__name__
         )  # fmt: skip
@@ -93,7 +96,7 @@ def _parameter(
     choices: Any = None,
     default_help: str = "",
 ) -> Any:
-    """A field of `Config`; `choices` is a ``Literal``."""
+    """Define a field of `Config`; `choices` is a ``Literal``."""
     metadata = {
         "help": help,
         "low": low,
@@ -130,12 +133,13 @@ class Config:
     negatives: Negatives = _parameter(
         "shared",
         '"shared": a batch of positions shares its noise words, which is several times faster. '
-        '"exact": each position draws its own and makes its own update, as in word2vec.',
+        '"exact": each position draws its own noise words and takes its own gradient step, as in '
+        "word2vec.",
         choices=Negatives,
     )
     shared: int = _parameter(
         20,
-        "Noise words that a batch shares; each counts `negative` / `shared`. Only used with "
+        "Noise words that a batch shares; each has weight `negative` / `shared`. Only used with "
         '`negatives` "shared".',
         1,
         1 << 10,
@@ -166,18 +170,18 @@ class Config:
     alpha_exponent: float | None = _parameter(
         None,
         "The learning rate of a word is divided by its count to the power of `alpha_exponent`, "
-        "as frequent words are updated more often. 0 is the same rate for all words, as in "
-        "word2vec; a good `alpha` is 0.15 then.",
+        "as frequent words are updated more often. With 0, all words have the same rate, as in "
+        "word2vec, and 0.15 is a good value of `alpha`.",
         0,
         1,
         default_help=f"0.25, or 0 {_HISTORICAL}",
     )
     epochs: int = _parameter(5, "Passes over the corpus.", 1)
-    cbow_mean: bool = _parameter(True, "Use the mean of the context vectors, or their sum.")
+    cbow_mean: bool = _parameter(True, "Average the context vectors instead of summing them.")
     cbow_gradient: CbowGradient = _parameter(
         "corrected",
-        'Gradient of the mean. "corrected": the true gradient. "word2vec": that of word2vec.c and '
-        "gensim, which does not divide by the number of context words.",
+        'Gradient of the mean. "corrected": the true gradient. "word2vec": as in word2vec.c and '
+        "gensim, without the division by the number of context words.",
         choices=CbowGradient,
     )
     init: Init = _parameter(
@@ -192,8 +196,8 @@ class Config:
     )
     deterministic: bool = _parameter(
         False,
-        "Give the same vectors, bit for bit, with any number of workers (at most 8 are used). "
-        "Training is a little slower, and the vectors differ from those without it.",
+        "Make results bit-identical for any number of workers (at most 8 are used). Training is "
+        "slightly slower, and the vectors differ from those of default training.",
     )
 
     def __post_init__(self) -> None:
@@ -205,8 +209,8 @@ class Config:
     def start_alpha(self) -> float:
         """The learning rate at the start of training.
 
-        The true gradient of the mean is smaller than word2vec's by the number of context
-        words and takes a larger rate. The rate is that of a word that occurs once.
+        The true gradient of the mean is word2vec's divided by the number of context words, so
+        its default rate is higher. This is the rate of a word that occurs once.
         """
         if self.alpha is not None:
             return self.alpha
@@ -214,7 +218,7 @@ class Config:
 
     @property
     def rate_exponent(self) -> float:
-        """How fast learning rates fall with the counts of words."""
+        """`alpha_exponent`, or its default."""
         if self.alpha_exponent is not None:
             return self.alpha_exponent
         return 0.25 if self._is_gradient_of_mean else 0.0
@@ -234,7 +238,7 @@ class Config:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Config:
-        """Create it from plain data; ValueError for an unknown parameter."""
+        """Create the parameters from plain data; ValueError if one is unknown or invalid."""
         unknown = set(data) - set(PARAMETERS)
         if unknown:
             raise ValueError(f"unknown parameters: {', '.join(sorted(unknown))}")
@@ -261,18 +265,18 @@ def takes_parameters_of(
 ) -> Callable[[Callable[..., None]], Callable[Concatenate[Any, P], None]]:
     """Decorate an ``__init__(self, **parameters)`` that takes the parameters of `Config`.
 
-    `inspect.signature`, help and type checkers then see each of them with its default.
+    `inspect.signature`, ``help()`` and type checkers then show each parameter with its default.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[Concatenate[Any, P], None]:
         return with_signature(function)
 
-    del config  # only its type is needed
+    del config  # only its type is used
     return decorate
 
 
 def with_signature(function: Callable[..., Any], **defaults: Any) -> Callable[..., Any]:
-    """Replace ``**parameters`` in the signature of a function by those of `Config`.
+    """Replace ``**parameters`` in the signature of a function by the parameters of `Config`.
 
     Parameters
     ----------
@@ -280,7 +284,7 @@ def with_signature(function: Callable[..., Any], **defaults: Any) -> Callable[..
     **defaults
         Parameters whose defaults differ from those of `Config`.
     """
-    own = [
+    explicit = [
         p
         for p in inspect.signature(function).parameters.values()
         if p.kind is not inspect.Parameter.VAR_KEYWORD
@@ -289,14 +293,14 @@ def with_signature(function: Callable[..., Any], **defaults: Any) -> Callable[..
         p.replace(default=defaults.get(p.name, p.default))
         for p in inspect.signature(Config).parameters.values()
     ]
-    signature = inspect.Signature([*own, *configured], return_annotation=None)
+    signature = inspect.Signature([*explicit, *configured], return_annotation=None)
     function.__signature__ = signature  # type: ignore[attr-defined]
     return function
 
 
 def documents_parameters(cls: Class) -> Class:
-    """Decorate a class: replace ``{parameters}`` in its docstring by those of `Config`."""
-    if cls.__doc__ is not None:  # it is with python -OO
+    """Decorate a class: replace ``{parameters}`` in its docstring by the parameters of `Config`."""
+    if cls.__doc__ is not None:  # python -OO removes docstrings
         entries = "\n".join(parameter.described() for parameter in PARAMETERS.values())
         cls.__doc__ = cls.__doc__.replace("{parameters}", entries.replace("\n", "\n    "))
     return cls

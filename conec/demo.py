@@ -27,7 +27,7 @@ from corpora.model_folder import check_writable
 
 KNOWN = ("police", "israeli", "afghanistan", "minister", "cricket", "government")
 
-# for such a small text: many epochs, and a high threshold for subsampling
+# a small text needs many epochs and a high subsampling threshold
 SETTINGS = {"vector_size": 64, "min_count": 3, "sample": 1e-3, "epochs": 25, "seed": 1}
 
 AMBIGUOUS = "bank"
@@ -45,7 +45,7 @@ def read(name: str) -> corpora.Corpus:
 def unseen_words(
     training: corpora.Corpus, new: corpora.Corpus, n: int = 6, *, min_count: int = 3
 ) -> dict[str, list[list[str]]]:
-    """Select words that do not occur in the training text, and the new documents with them.
+    """Select words that do not occur in the training text, with the new documents that have them.
 
     Parameters
     ----------
@@ -58,6 +58,7 @@ def unseen_words(
     Returns
     -------
     dict of str to list of documents
+        For each word, the documents that contain it.
     """
     seen = {token for document in training for token in document}
     counts = Counter(token for document in new for token in document)
@@ -145,7 +146,7 @@ def prepare(out: Path) -> tuple[Path, Path]:
     Raises
     ------
     OSError
-        If the folder cannot be written, or holds anything but the results of an earlier run.
+        If the folder cannot be written, or holds files other than the results of an earlier run.
     """
     folder, picture = out / "model", out / "map.png"
     out.mkdir(parents=True, exist_ok=True)

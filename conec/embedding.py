@@ -1,4 +1,4 @@
-"""What a model gives: context vectors, embeddings of words and tokens, senses, neighbors."""
+"""The part of a model that needs no training: context vectors, embeddings, senses, queries."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ _NO_EMBEDDINGS = (
 
 
 class IndexedText(NamedTuple):
-    """Texts as indices."""
+    """Texts as arrays of indices, from `index_texts`."""
 
     words: list[str]
     """The distinct tokens, in order of first appearance."""
@@ -53,11 +53,11 @@ class IndexedText(NamedTuple):
     rows: IntArray
     """Index of each token in `words`; -1 for breaks."""
     offsets: npt.NDArray[np.int64]
-    """Where each text begins, and where the last one ends."""
+    """Start of each text in `ids` and `rows`, and the end of the last one."""
 
 
 def index_texts(texts: Sequence[Sequence[str]], vocabulary: Vocabulary) -> IndexedText:
-    """Look up the tokens of texts.
+    """Convert the tokens of texts to indices.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def index_texts(texts: Sequence[Sequence[str]], vocabulary: Vocabulary) -> Index
 def context_vectors(
     text: IndexedText, n_words: int, window: Window, normalize: Normalize = "max"
 ) -> sparse.csr_matrix:
-    """Local context vectors of the distinct words of texts; shape (len(text.words), n_words)."""
+    """Local context vectors of the distinct tokens of texts; shape (len(text.words), n_words)."""
     return contexts.local_contexts(
         text.ids,
         n_words,
@@ -98,7 +98,7 @@ def context_vectors(
 
 
 class Embedder:
-    """A vocabulary with weights, and all that they give.
+    """A vocabulary with weights, and the embeddings and queries that they provide.
 
     Parameters
     ----------
@@ -110,8 +110,8 @@ class Embedder:
     W1, W2 : float32 arrays of shape (V, d)
     context_embeddings : float32 array of shape (V, d) or None
         The best embeddings of the known words, which `wv_context`, `most_similar` and `embed`
-        use. After `learn_map` (at the end of training): rows of W1, smoothed by what W2 and the
-        contexts predict of them. After `build_contexts`: global context vectors times W1.
+        use. After `learn_map` (at the end of training): rows of W1, smoothed with a prediction
+        from W2 and the contexts. After `build_contexts`: global context vectors times W1.
     context_map : ContextMap or None
         Maps local contexts to word vectors; from `learn_map`.
     sense_inventory : SenseInventory or None
@@ -135,7 +135,7 @@ class Embedder:
         return word in self.vocabulary
 
     def encode(self, corpus: CorpusLike | TokenStream, *, progress: bool = False) -> TokenStream:
-        """Encode a corpus as word ids, for several passes of `train`, `learn_map` and the like.
+        """Encode a corpus as word ids, to pass it to several of `train`, `learn_map` and others.
 
         Parameters
         ----------
@@ -147,8 +147,8 @@ class Embedder:
         Raises
         ------
         ValueError
-            If the corpus is empty or has no word of the vocabulary, or a TokenStream has ids
-            beyond it.
+            If the corpus is empty or contains no word of the vocabulary, or a TokenStream has
+            ids outside of the vocabulary.
         """
         if isinstance(corpus, TokenStream):
             stream = corpus
@@ -161,18 +161,19 @@ class Embedder:
             )
         if not len(stream):
             raise ValueError(
-                "the corpus has no word of the vocabulary"
+                "the corpus contains no word of the vocabulary"
                 if stream.n_raw
-                else "the corpus is empty (as a generator is that was read before)"
+                else "the corpus is empty. A generator can be read only once: pass a new one"
             )
         if stream.ids.max() >= len(self):
             raise ValueError(
-                f"the corpus has word ids up to {stream.ids.max()}, but there are {len(self)} words"
+                f"the corpus has word ids up to {stream.ids.max()}, but the vocabulary has only "
+                f"{len(self)} words. Encode the corpus with this model"
             )
         return stream
 
     def weights_changed(self) -> None:
-        """Drop cached results after `W1`, `W2` or `context_embeddings` were changed in place."""
+        """Drop cached results; to be called after weights were changed in place."""
         self._cache = {}
 
     def _drop_learned(self) -> None:
@@ -187,20 +188,20 @@ class Embedder:
 
     @property
     def normalized_W1(self) -> FloatArray:
-        """W1 with rows of unit length; shape (V, d)."""
+        """W1 with rows scaled to unit length; shape (V, d)."""
         rows: FloatArray = self._cached("normalized_W1", lambda: normalize_rows(self.W1))
         return rows
 
     @property
     def centered_W1(self) -> FloatArray:
-        """W1 less the mean row, with rows of unit length; shape (V, d)."""
+        """W1 minus its mean row, with rows scaled to unit length; shape (V, d)."""
         rows: FloatArray = self._cached("centered_W1", lambda: word_vectors(self.W1))
         return rows
 
     # Context vectors
 
     def context_window(self, size: int | None = None, weighting: Weighting = "uniform") -> Window:
-        """The window and weights of context words, as `global_contexts` takes them.
+        """The window and weights of context words that `global_contexts` uses.
 
         Parameters
         ----------
@@ -236,14 +237,15 @@ class Embedder:
         window : int, optional
             Words on each side; by default as in training.
         weighting : {"uniform", "distance", "subsampled", "sif"}
-            Weights of context words: 1; 1 / distance; the average weight in training; or that
-            without subsampling, times the smooth inverse frequency of the word.
+            Weights of context words. "uniform": 1. "distance": 1 / distance. "subsampled": the
+            average weight in training. "sif": the average weight in training without
+            subsampling, times the smooth inverse frequency of the word.
         normalize : {"count", "max", "none"}
             Divide each row by the word's count, by its largest entry, or not at all.
         diagonal : float
-            Add this many times the word's count to its own column.
+            The word's count times this factor is added to its own column.
         memory : int
-            Bytes; larger intermediate results go to temporary files.
+            Approximate number of bytes; larger intermediate results go to temporary files.
         progress : bool
             Show a bar.
 
@@ -304,7 +306,7 @@ class Embedder:
     ) -> Self:
         """Use the thesis's embeddings of known words: global context vectors times W1.
 
-        They replace `context_embeddings` and drop `context_map`, so that `embed` combines them
+        They replace `context_embeddings`. `context_map` is dropped, so `embed` combines them
         with local context vectors times W1 (Eq. 7.1). Rows of W1 are scaled to unit length
         first, as in the thesis's experiments. The matrix of context vectors is not kept in
         memory.
@@ -350,11 +352,11 @@ class Embedder:
     ) -> Self:
         """Learn better embeddings of known words and of contexts; training ends with this.
 
-        `context_embeddings` become rows of W1 plus their prediction from W2 and the contexts,
-        which are better than rows of W1 and than global context vectors times W1. `context_map`
-        maps local contexts to word vectors. `conec.contexts.mapping` has both. `embed` and
-        `embed_word` combine the two as in Eq. 7.1. `build_contexts` returns to the thesis's
-        embeddings.
+        `context_embeddings` become rows of W1 plus a prediction of these rows from W2 and the
+        contexts; they are better than the rows of W1 alone and than global context vectors
+        times W1. `context_map` maps local contexts to word vectors. `embed` and `embed_word`
+        combine the two as in Eq. 7.1. See `conec.contexts.mapping` for details. To return to
+        the thesis's embeddings, call `build_contexts`.
 
         Parameters
         ----------
@@ -375,13 +377,13 @@ class Embedder:
         Raises
         ------
         ValueError
-            If weights are not finite, or the corpus has no word of the vocabulary.
+            If weights are not finite, or the corpus contains no word of the vocabulary.
         """
         started = time.perf_counter()
         config = config or MapConfig(near=self.config.window)
         _check_finite(self.W1, self.vocabulary.words)
         stream = self.encode(corpus, progress=progress)
-        # vectors of another program may come without W2
+        # vectors imported from another program may lack W2
         W2 = self.W2 if self.W2.any() else self.W1
         averages = contexts.global_embeddings(
             stream,
@@ -394,7 +396,6 @@ class Embedder:
         counts = self.vocabulary.counts
         embeddings = smoothed(self.W1, self.W2, averages, counts, config.smoothing)
         logger.info("embeddings of known words: %.1f s", time.perf_counter() - started)
-        started = time.perf_counter()
         context_map = learn_context_map(
             stream,
             self.vocabulary,
@@ -407,7 +408,6 @@ class Embedder:
         )
         self.weights_changed()
         self.context_embeddings, self.context_map = embeddings, context_map
-        logger.info("map of contexts: %.1f s", time.perf_counter() - started)
         return self
 
     # Senses
@@ -420,7 +420,7 @@ class Embedder:
         words: Iterable[str] | None = None,
         progress: bool = False,
     ) -> Self:
-        """Induce word senses: clusters of the contexts that each word has in a corpus.
+        """Induce word senses: clusters of the contexts in which each word occurs in a corpus.
 
         `embed` then gives each token an embedding of the sense that fits its context.
 
@@ -429,7 +429,8 @@ class Embedder:
         corpus : Corpus, path, iterable of lists of str, or TokenStream
         settings : SenseSettings, optional
         words : iterable of str, optional
-            Words to induce senses for; by default all that occur often enough.
+            Words to induce senses for; by default all words. Words that occur fewer than
+            ``settings.min_occurrences`` times have no senses.
         progress : bool
             Show bars.
 
@@ -442,7 +443,7 @@ class Embedder:
         KeyError
             If one of `words` is not in the vocabulary.
         ValueError
-            If the corpus has no word of the vocabulary.
+            If the corpus contains no word of the vocabulary.
         """
         from conec.senses.induction import induce
 
@@ -486,7 +487,7 @@ class Embedder:
 
     def _id_of(self, word: str) -> int:
         if word not in self.vocabulary:
-            raise KeyError(f"{word!r} is not in the vocabulary, so it has no senses")
+            raise KeyError(f"{word!r} is not in the vocabulary; only known words have senses")
         return self.vocabulary.index[word]
 
     def _inventory(self) -> SenseInventory:
@@ -534,15 +535,15 @@ class Embedder:
         Parameters
         ----------
         tokens : sequence of str
-            A document; all occurrences of a word in it have the same embedding.
+            A document. All occurrences of a word in it get the same embedding.
         a : float
             Weight of the word's own embedding, from 0 to 1. The thesis uses 0.6, with
             `build_contexts`.
         senses : {"auto", "soft", "hard", "none"}
-            Replace y_global by the embedding of the sense that fits the local context best
-            ("hard"), or by the mean of the word's senses, weighted by how well they fit
-            ("soft"). With "none" a word has one embedding for all senses. "auto" is "soft" if
-            senses were built, else "none". A good `a` with senses is 0.8. See `build_senses`.
+            How to use the word's senses (see `build_senses`). "hard": y_global is the embedding
+            of the sense that fits the local context best. "soft": y_global is the mean of the
+            word's senses, weighted by how well they fit. "none": senses are not used. "auto":
+            "soft" if senses were built, otherwise "none".
         return_found : bool
             Also return which tokens have an embedding.
 
@@ -551,14 +552,14 @@ class Embedder:
         embeddings : float32 array of shape (len(tokens), d)
             Zero for unknown words without known context words, and for breaks.
         found : bool array of shape (len(tokens),)
-            False for these; only with ``return_found=True``.
+            Whether the embedding is not zero; only with ``return_found=True``.
 
         Raises
         ------
         ValueError
             If `a` or `senses` is invalid.
         RuntimeError
-            If embeddings of known words, or senses, are needed and were not built.
+            If embeddings of known words or senses are needed, but were not computed.
         """
         check_choice("senses", senses, SenseChoice)
         if senses == "auto":
@@ -566,7 +567,7 @@ class Embedder:
         text = index_texts([tokens], self.vocabulary)
         local = self.embed_contexts(text) if senses == "none" else self._sense_contexts(text)
         vectors = self._combine(text.words, local, a, senses)
-        # a break is a token without context
+        # rows of breaks stay zero
         is_word = text.rows >= 0
         result = np.zeros((len(is_word), self.config.vector_size), np.float32)
         result[is_word] = vectors[text.rows[is_word]]
@@ -608,8 +609,8 @@ class Embedder:
         word : str
             Any word, known or not, or a placeholder such as ``"___"``.
         contexts : sequence of texts
-            Texts that contain the word, as lists of tokens or as strings to be split at white
-            space. Together they are its local context.
+            Texts that contain the word: lists of tokens, or strings, which are split at white
+            space. All occurrences of the word in them make up its local context.
         a : float
             Weight of the word's own embedding if it is known.
         return_found : bool
@@ -620,12 +621,14 @@ class Embedder:
         embedding : float32 array of shape (d,)
             Of unit length, or zero for an unknown word without known context words.
         found : bool
-            Only with ``return_found=True``.
+            Whether the embedding is not zero; only with ``return_found=True``.
 
         Raises
         ------
         ValueError
             If a context does not contain the word, or `a` is out of range.
+        RuntimeError
+            If the word is known and its embedding is needed, but was not computed.
         """
         texts = as_texts(contexts)
         for text in texts:
@@ -642,12 +645,15 @@ class Embedder:
         return (vector, bool(vector.any())) if return_found else vector
 
     def embed_contexts(self, text: IndexedText) -> FloatArray:
-        """Embeddings of local contexts: mapped after `learn_map`, else context vectors times W1.
+        """Embeddings of the local contexts of the distinct tokens of texts.
+
+        After `learn_map` they are mapped by `context_map`; otherwise they are local context
+        vectors times W1.
 
         Parameters
         ----------
         text : IndexedText
-            Of `index_texts`.
+            From `index_texts`.
 
         Returns
         -------
@@ -668,7 +674,7 @@ class Embedder:
         return self.context_map.transform(normalize_rows(np.stack(kinds)), occurrences)
 
     def _sense_contexts(self, text: IndexedText) -> FloatArray:
-        """Local contexts of the distinct words, mapped to choose senses; shape (n, d)."""
+        """Local contexts of the distinct tokens, mapped for the choice of senses; shape (n, d)."""
         inventory = self._inventory()
         settings = inventory.settings
         window = self._cached("sense_window", lambda: settings.context(self.vocabulary))
@@ -709,7 +715,7 @@ class Embedder:
         Raises
         ------
         RuntimeError
-            If the model has none.
+            If the model has no `context_embeddings`.
         """
         if self.context_embeddings is None:
             raise RuntimeError(_NO_EMBEDDINGS)
@@ -722,7 +728,7 @@ class Embedder:
             raise RuntimeError("the model has no vocabulary yet: call fit")
         if name not in self._cache:
             keyed = to_keyed_vectors(self.vocabulary.words, vectors, self.vocabulary.counts)
-            # gensim divides by norms: words without context would have similarities of NaN
+            # gensim divides by the norms: zero vectors would have similarities of NaN
             keyed.fill_norms()
             keyed.norms[keyed.norms == 0] = 1
             self._cache[name] = keyed
@@ -747,7 +753,8 @@ class Embedder:
         Raises
         ------
         KeyError
-            If the word is not in the vocabulary: `embed_word` makes a vector from its contexts.
+            If the word is not in the vocabulary. `embed_word` makes a vector for such a word
+            from its contexts.
         ValueError
             If the vector is zero, not finite, or has another shape.
         RuntimeError
@@ -762,7 +769,14 @@ class Embedder:
         return similar
 
     def query_vector(self, query: str | npt.ArrayLike) -> FloatArray:
-        """The vector of a known word, or a given vector, checked; errors as in `most_similar`."""
+        """The embedding of a known word, or the given vector itself, checked.
+
+        Parameters and errors are those of `most_similar`.
+
+        Returns
+        -------
+        float32 array of shape (d,)
+        """
         keyed = self.wv_context
         if isinstance(query, str):
             if query not in self.vocabulary:
@@ -772,7 +786,9 @@ class Embedder:
                 )
             embedding: FloatArray = keyed[query]
             if not embedding.any():
-                raise ValueError(f"{query!r} has no contexts, so its embedding is zero")
+                raise ValueError(
+                    f"{query!r} has no context words in the corpus, so its embedding is zero"
+                )
             return embedding
         vector = np.asarray(query, np.float32)
         size = self.config.vector_size
@@ -794,6 +810,6 @@ def _check_finite(W1: FloatArray, words: Sequence[str]) -> None:
     bad = np.flatnonzero(~np.isfinite(W1).all(axis=1)).tolist()
     if bad:
         raise ValueError(
-            f"{len(bad)} of {len(W1)} rows of W1 hold NaN or infinity, the first for "
+            f"{len(bad)} of {len(W1)} rows of W1 contain NaN or infinity; the first is that of "
             f"{words[bad[0]]!r}"
         )

@@ -1,4 +1,4 @@
-"""Which context words make an embedding similar to a word: the linear case of Sec. 5.1."""
+"""Attribution of similarities to context words: the linear case of Sec. 5.1 of the thesis."""
 
 from __future__ import annotations
 
@@ -32,9 +32,10 @@ def explain_similarity(
 ) -> Explanation:
     """Attribute the similarity of a word's embedding to its context words.
 
-    An embedding is a sum over context words, scaled to unit length, so its cosine with another
-    one is a sum, too: ``x_c (W1_c · other)`` divided by the length, for context word c. After
-    `learn_map`, W1_c is mapped, and the lengths that the map divides by are taken as constants.
+    An embedding is a sum over context words, scaled to unit length. Its cosine with another
+    embedding is therefore a sum, too: context word c contributes ``x_c (W1_c · other)``, divided
+    by the length of the sum. After `learn_map`, W1_c is mapped; the map normalizes vectors, and
+    the attribution treats their lengths as constants.
 
     Parameters
     ----------
@@ -49,25 +50,25 @@ def explain_similarity(
         Weight of the word's own embedding if it is known.
     global_contexts : csr_matrix of shape (V, V), optional
         The result of `global_contexts` for the text and settings that were passed to
-        `build_contexts` (``normalize="max"`` by default); it explains the part of the word's
-        own embedding.
+        `build_contexts` (whose default is ``normalize="max"``). With it, the contribution of the
+        known word's own embedding is attributed to context words, too.
 
     Returns
     -------
     simec.explain.Explanation
-        Of the cosine of `other` and ``embed_word(word, contexts, a)``: relevances of shape
-        (1, V), CSR, named by words. They and `bias` sum to the cosine. `bias` is the part that
-        belongs to no context word: that of the word's own embedding unless `global_contexts`
-        is given (after `learn_map` it comes from the word's row of W1), and the means that the
-        map subtracts.
+        Explains the cosine of `other` and ``embed_word(word, contexts, a)``: relevances of
+        shape (1, V), CSR, with words as names. Their sum plus `bias` is the cosine. `bias` is
+        the part that no context word contributes: the word's own embedding, unless
+        `global_contexts` is passed (after `learn_map` it comes from the word's row of W1), and
+        the means that the map subtracts.
 
     Raises
     ------
     KeyError
         If `other` is not in the vocabulary.
     ValueError
-        If the word has no known context words, a context does not contain the word, or
-        `global_contexts` does not match the embeddings.
+        If the word has no known context words, one of the contexts does not contain the word,
+        or `global_contexts` does not match the embeddings.
     RuntimeError
         If the model has no embeddings of known words.
 
@@ -120,7 +121,7 @@ def explain_similarity(
 def _local_relevances(
     model: Embedder, word: str, texts: list[list[str]], target: DoubleArray
 ) -> tuple[DoubleArray, Any, DoubleArray]:
-    """Relevances of the local context before scaling, weights of words, and its embedding."""
+    """Unscaled relevances of the local context, weights of its words, and its embedding."""
     text = index_texts(texts, model.vocabulary)
     row = text.words.index(word)
     embedding: DoubleArray = model.embed_contexts(text)[row].astype(np.float64)
@@ -146,7 +147,7 @@ def _mapped_relevances(
     n_occurrences: int,
     target: DoubleArray,
 ) -> DoubleArray:
-    """Relevances of one word's contexts, of each kind, through the map."""
+    """Relevances of the near and wide contexts of one word, through the map."""
     W1, settings = model.normalized_W1, context_map.config
     kinds = [normalize(np.asarray(x @ W1, np.float32))[0].astype(np.float64) for x in counts]
     has_context = [bool(kind.any()) for kind in kinds]
@@ -174,7 +175,7 @@ def _mapped_relevances(
 
 
 def _global_context_of(model: Embedder, contexts: Any, word_id: int, row: DoubleArray) -> Any:
-    """A word's global context vector, if its embedding was made from it."""
+    """A word's global context vector; ValueError if its embedding was not computed from it."""
     n = len(model)
     if model.context_map is not None:
         raise ValueError(

@@ -1,9 +1,9 @@
 """Features of tokens, as additional inputs of an `ExtendedContextEncoder`.
 
 "There is no reason why this input vector should not contain other features about the target
-word as well" (thesis, section 7.1): its case, its part of speech, its position, its letters.
-A feature is a function from a sentence to names, any number per token; each name that occurs in
-training has a row of weights. Custom functions have the same form::
+word as well" (thesis, section 7.1): its case, part of speech, position or letters.
+A feature is a function that takes a sentence and returns a list of names for each token; each
+name that occurs in training has a row of weights. Custom features are functions of this form::
 
     def in_list(sentence):  # a gazetteer
         return [["city"] if token in CITIES else [] for token in sentence.tokens]
@@ -26,14 +26,14 @@ Document: TypeAlias = "Sequence[str] | Sequence[TokenRows]"
 
 
 class Sentence(NamedTuple):
-    """A sentence, as features see it.
+    """A sentence, the argument of a feature.
 
     Attributes
     ----------
     tokens : list of str
-        As in the text.
+        The raw tokens of the text.
     words : list of str
-        As in the vocabulary.
+        The tokens in the form in which the vocabulary has them.
     rows : sequence of sequences of str
         All columns of each token, the token itself first.
     """
@@ -44,7 +44,7 @@ class Sentence(NamedTuple):
 
 
 class Feature(Protocol):
-    """A function from a sentence to the names of each of its tokens."""
+    """A function that takes a sentence and returns a list of names for each token."""
 
     def __call__(self, sentence: Sentence, /) -> Sequence[Sequence[str]]:
         """Return one sequence of names per token; it may be empty."""
@@ -58,13 +58,13 @@ def sentences(document: Document, clean: Clean | None = None) -> list[Sentence]:
     document : sequence
         Tokens with breaks between sentences, or sentences of rows.
     clean : callable, optional
-        Function from a token to its form in the vocabulary. Tokens that would become empty are
-        left unchanged, as an empty token is a break.
+        Function from a token to its form in the vocabulary. A token for which it returns "" is
+        left unchanged, because an empty token marks a break.
 
     Raises
     ------
     TypeError
-        If the document is a string, or mixes both forms.
+        If the document is a string or mixes both forms, or a sentence is not a list of rows.
     """
     if isinstance(document, str):
         raise TypeError(
@@ -273,7 +273,7 @@ class Position:
         check_integer("window", self.window, 1)
 
     def __call__(self, sentence: Sentence, /) -> list[list[str]]:
-        """Return the names of the neighbors, each with its position."""
+        """Return the names of each token's neighbors, prefixed with their relative positions."""
         words = sentence.words
         names = [[word] for word in words] if self.of is None else self.of(sentence)
         result = []

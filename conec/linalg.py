@@ -1,4 +1,4 @@
-"""Ridge regression from sums of products, so that rows need not be in memory together."""
+"""Ridge regression from accumulated sums of products, so that rows need not fit in memory."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ class NothingToLearn(ValueError):
 
 
 class Moments:
-    """Weighted sums of products for a regression of Y on X, accumulated in pieces.
+    """Weighted sums of products for a regression of Y on X, accumulated over batches of rows.
 
     Parameters
     ----------
@@ -73,7 +73,7 @@ class Moments:
         x, y = self.x / self.total, self.y / self.total
         covariance = self.xx / self.total - np.outer(x, x)
         cross = self.xy / self.total - np.outer(x, y)
-        # a variance of 0 up to rounding errors
+        # the variance is 0 up to rounding errors
         if not np.trace(covariance) / len(x) > 1e-9 * max(1e-30, np.trace(self.xx) / self.total):
             raise NothingToLearn("the contexts are all equal, so no map can be learned")
         return x, solve(covariance, cross, max(ridge, 1e-9))
@@ -85,9 +85,9 @@ def solve(moments: DoubleArray, products: DoubleArray, ridge: float) -> DoubleAr
     Parameters
     ----------
     moments : float64 array of shape (d, d)
-        X.T @ X, weighted and centered as the caller likes.
+        X.T @ X; it may be weighted or centered.
     products : float64 array of shape (d, m)
-        X.T @ Y, likewise.
+        X.T @ Y, weighted and centered in the same way.
     ridge : float
         Penalty on the squares of the weights, relative to the mean eigenvalue of `moments`.
 

@@ -1,4 +1,4 @@
-"""The Context Encoder: training and files; `embedding` has what a trained model gives."""
+"""The Context Encoder: training and files. Embeddings and queries are in `conec.embedding`."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from conec.training.chunks import TrainingState, floats
 from conec.training.weights import check_weights, initial_weights, zero_rows
 from conec.types import CorpusLike, FloatArray, StrPath
 from conec.vocabulary import Vocabulary
-from corpora.callbacks import as_callback
+from corpora.callbacks import CheckpointSchedule, as_callback
 from corpora.checks import check_integer, check_number
 from corpora.counting import count
 from corpora.deprecated import renamed_parameters
@@ -55,11 +55,11 @@ class ContextEncoder(Embedder):
     """Word embeddings for known words, for unknown words, and for words in context.
 
     CBOW with negative sampling, understood as a Similarity Encoder: a sparse binary vector of
-    context words times W1 is an embedding, which W2 compares with target words. The embedding of
-    a word is therefore its context vector times W1, whether the contexts come from a whole
-    corpus or from a single document (thesis, chapter 7).
+    context words times W1 is an embedding, and its products with rows of W2 are similarities to
+    target words. The embedding of a word is therefore its context vector times W1, whether the
+    contexts come from a whole corpus or from a single document (thesis, chapter 7).
 
-    Parameters have gensim's names where ``Word2Vec`` has them.
+    Parameters that gensim's ``Word2Vec`` has too have the same names.
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ class ContextEncoder(Embedder):
     loss_history_ : list of float
         Mean loss per position of each epoch; NaN if no word had a context.
     training_state : TrainingState or None
-        Where an unfinished training run stands; None if there is none.
+        Progress of an unfinished training run; None if no run is unfinished.
 
     Examples
     --------
@@ -142,14 +142,13 @@ class ContextEncoder(Embedder):
         Raises
         ------
         FileNotFoundError, CorpusError
-            If the corpus cannot be read, or only once.
+            If the corpus cannot be read, or can be read only once.
         ValueError
-            If the corpus is empty, or no word occurs often enough.
+            If the corpus is empty, or no word occurs `min_count` times.
         """
         source = corpora.open(corpus)
         _require_reiterable(source, "fit")
-        if checkpoint is not None:
-            check_writable(checkpoint, KIND)
+        check_checkpoint_options(checkpoint, checkpoint_minutes, checkpoint_epochs)
         self.build_vocab(source, progress=progress)
         return self.train(
             source,
@@ -182,13 +181,13 @@ class ContextEncoder(Embedder):
         Raises
         ------
         ValueError
-            If the corpus is empty, or no word occurs often enough: the message says which
+            If the corpus is empty, or no word occurs `min_count` times; the message says which
             `min_count` would keep words.
         """
         started = time.perf_counter()
         counts = count(
             corpora.open(corpus),
-            # known words are counted however rare they are in the new text
+            # known words are counted even if they are rare in the new text
             min_count=1 if update else self.config.min_count,
             workers=self.config.workers,
             progress=progress,
@@ -241,7 +240,7 @@ class ContextEncoder(Embedder):
             new = origin < 0
             initial = initial_weights(int(new.sum()), c.vector_size, c.seed, c.init, first=len(old))
             for name, rows in zip(("W1", "W2"), initial, strict=True):
-                # index 0 stands in where a word is new, and is overwritten
+                # new words take row 0 here, which is overwritten below
                 weights = zero_rows(len(origin), c.vector_size)
                 np.take(getattr(self, name), np.where(new, 0, origin), axis=0, out=weights)
                 weights[new] = rows
@@ -266,24 +265,32 @@ class ContextEncoder(Embedder):
         learn_map: bool = True,
         progress: bool = False,
     ) -> ContextEncoder:
-        """Train on a corpus with the present vocabulary and weights.
+        """Train on a corpus with the current vocabulary and weights.
 
         Parameters
         ----------
         corpus : Corpus, path, iterable of lists of str, or TokenStream
         epochs : int, optional
+            Passes over the corpus; by default the model's `epochs`.
         start_alpha, end_alpha : float, optional
-            By default those of the model's parameters. A resumed run keeps its own.
+            Initial and final learning rate; by default the model's `alpha` and `min_alpha`. A
+            resumed run keeps its own epochs and learning rates.
         callbacks : callable or iterable of callables
-            Called with the model after each epoch; objects with a method ``on_epoch_end`` have
-            that called, as in gensim. If one returns True, training ends after that epoch.
+            Called with the model after each epoch. Of an object with a method ``on_epoch_end``,
+            that method is called, as in gensim. If a callback returns True, training ends after
+            that epoch.
         checkpoint : path, optional
             Folder to save the model to: every `checkpoint_minutes`, every `checkpoint_epochs`,
-            when training is interrupted (Ctrl-C), and at the end. It is a model like any other.
+            when training is interrupted (Ctrl-C), and at the end. A checkpoint can be loaded
+            like any model.
+        checkpoint_minutes : float
+        checkpoint_epochs : int, optional
+            By default, only the time counts.
         resume_from : path, optional
-            A checkpoint of an interrupted run on the same corpus, to be continued. The model's
-            weights and parameters are replaced by those of the checkpoint. With one worker or
-            ``deterministic=True`` the result is that of an uninterrupted run, bit for bit.
+            A checkpoint of an interrupted run on the same corpus, which is continued. The
+            model's weights and parameters are replaced by those of the checkpoint. With one
+            worker or ``deterministic=True``, the result is bit-identical to that of an
+            uninterrupted run.
         learn_map : bool
             Call `learn_map` on the corpus at the end.
         progress : bool
@@ -297,28 +304,28 @@ class ContextEncoder(Embedder):
         Raises
         ------
         ValueError
-            If there is no vocabulary, the corpus has none of its words, or it is not the corpus
-            of the interrupted run.
+            If an argument is invalid, there is no vocabulary, the corpus contains none of its
+            words, or the corpus is not that of the interrupted run.
         TrainingDiverged
             If the learning rate is too high.
         KeyboardInterrupt
             After Ctrl-C. The model keeps what it has learned.
         """
+        check_checkpoint_options(checkpoint, checkpoint_minutes, checkpoint_epochs)
         model = self if resume_from is None else self._load_checkpoint(resume_from)
         if not len(model.vocabulary):
             raise ValueError("the model has no vocabulary yet: call build_vocab, or fit")
         for name in ("W1", "W2"):
             shape = len(model.vocabulary), model.config.vector_size
             check_weights(name, getattr(model, name), shape)
-        if checkpoint is not None:
-            check_writable(checkpoint, KIND)
         notify = as_callback(callbacks)
+        schedule = CheckpointSchedule(checkpoint_minutes, checkpoint_epochs or None)
         started = time.perf_counter()
         stream = model.encode(corpus, progress=progress)
         if stream is not corpus:
             logger.info("encoding: %d tokens, %.1f s", len(stream), time.perf_counter() - started)
         state = model._new_state(stream, epochs, start_alpha, end_alpha, resume_from)
-        # everything was checked: only now does a checkpoint replace this model
+        # all checks have passed: only now does a checkpoint replace this model
         self.__dict__ = model.__dict__
         for name in ("W1", "W2"):  # memory-mapped weights of a loaded model become ordinary ones
             if isinstance(weights := getattr(self, name), np.memmap):
@@ -341,12 +348,11 @@ class ContextEncoder(Embedder):
                 state,
                 on_epoch=on_epoch,
                 checkpoint=None if checkpoint is None else lambda: self.save(checkpoint),
-                checkpoint_seconds=60 * checkpoint_minutes,
-                checkpoint_epochs=checkpoint_epochs,
+                schedule=schedule,
                 progress=progress,
             )
         finally:
-            # results that a callback derived, before an interruption, may be out of date
+            # a callback may have computed results from weights that have changed since
             self._drop_learned()
         if checkpoint is not None and learn_map:
             # learn_map takes a while: an interruption must not cost the weights
@@ -368,7 +374,7 @@ class ContextEncoder(Embedder):
         return model
 
     def _load_same_kind(self, path: StrPath) -> ContextEncoder:
-        return type(self).load(path, verify=True)  # all is read anyway
+        return type(self).load(path, verify=True)  # training reads all weights anyway
 
     def _new_state(
         self,
@@ -385,17 +391,20 @@ class ContextEncoder(Embedder):
             state = self.training_state
             if state.fingerprint != fingerprint:
                 raise ValueError(
-                    f"the corpus is not the one that {resume_from} was trained on, so that run "
+                    f"this corpus is not the one that {resume_from} was trained on, so its run "
                     "cannot be resumed. To train the model further on this corpus, load it and "
-                    "train without resume_from"
+                    "call train without resume_from"
                 )
             if state.chunk_tokens != chunk_tokens:
                 raise ValueError(
-                    f"{resume_from} was written by a version that divides the corpus into other "
-                    "chunks. Load it and train further, or resume with that version"
+                    f"{resume_from} was written by a version that divides the corpus into "
+                    "chunks of another length, so its run cannot be resumed. Resume it with that "
+                    "version, or load it and call train without resume_from"
                 )
             if state.next_chunk * state.chunk_tokens >= max(1, len(stream)):
-                raise ValueError(f"{resume_from} is damaged: it is beyond the end of the corpus")
+                raise ValueError(
+                    f"{resume_from} is damaged: it has more completed chunks than the corpus has"
+                )
             return state
         return TrainingState(
             epochs=c.epochs if epochs is None else check_integer("epochs", epochs, 1),
@@ -426,19 +435,19 @@ class ContextEncoder(Embedder):
         Parameters
         ----------
         vectors : KeyedVectors or path
-            A path is that of a file in word2vec format, text or binary.
+            Word vectors, or a file in word2vec format, text or binary.
         corpus : Corpus, path or iterable of lists of str, optional
-            Text for the words' counts and for `learn_map`. Without it, counts are those of
-            `vectors`, if it has any, and only local contexts can be used.
+            Text for the words' counts and for `learn_map`. Without it, counts are taken from
+            `vectors`, if it has any, and `embed` can only use local contexts (``a=0``).
         progress : bool
             Show bars.
         **parameters
-            Of `ContextEncoder`, such as `window`.
+            Parameters of `ContextEncoder`, such as `window`.
 
         Raises
         ------
         ValueError
-            If a vector holds NaN or infinity, or `vector_size` is another.
+            If a vector contains NaN or infinity, or `vector_size` does not match the vectors.
         """
         from conec.interop.checks import check_vectors
         from conec.interop.word2vec import load_word2vec
@@ -476,14 +485,14 @@ class ContextEncoder(Embedder):
         ----------
         word2vec : gensim.models.Word2Vec
         corpus : Corpus, path or iterable of lists of str, optional
-            Text for `learn_map`; counts are those of the gensim model.
+            Text for `learn_map`; counts are taken from the gensim model.
         progress : bool
             Show bars.
 
         Raises
         ------
         TypeError
-            If it is not a ``Word2Vec``.
+            If `word2vec` is not a ``Word2Vec``.
         """
         if not hasattr(word2vec, "wv"):
             raise TypeError(
@@ -541,7 +550,7 @@ class ContextEncoder(Embedder):
         Returns
         -------
         simec.explain.Explanation
-            Relevances of context words, of shape (1, V); they and `bias` sum to the cosine.
+            Relevances of context words, of shape (1, V). Their sum plus `bias` is the cosine.
         """
         from conec.explain import explain_similarity
 
@@ -552,12 +561,13 @@ class ContextEncoder(Embedder):
     # Files
 
     def save(self, path: StrPath) -> None:
-        """Write the model to a folder: safetensors and JSON, no pickle.
+        """Write the model to a folder of safetensors and JSON files, without pickle.
 
-        A model that is there is replaced in one step, and stays if anything goes wrong.
+        An older model in the folder is replaced in one step; if an error occurs, it stays
+        unchanged. The files are:
 
         ``config.json``
-            parameters, losses, and where an unfinished training run stands
+            parameters, losses, and the state of an unfinished training run
         ``vocabulary.json``
             words and their counts, the most frequent first
         ``weights.safetensors``
@@ -575,13 +585,13 @@ class ContextEncoder(Embedder):
         ValueError
             If `W1`, `W2` or `context_embeddings` do not have the shape of the vocabulary.
         OSError
-            If the folder cannot be written, or holds anything else than a Context Encoder.
+            If the folder cannot be written, or contains anything other than a Context Encoder.
         """
         with write_folder(path, KIND, FORMAT_VERSION) as folder:
             self.write_to(folder)
 
     def write_to(self, folder: FolderWriter) -> None:
-        """Write the model's files, for example into a folder within another model."""
+        """Write the model's files to an open folder, which may be nested in another model's."""
         weights = self._weights_to_save()
         training = None if self.training_state is None else self.training_state.to_dict()
         if training is not None:
@@ -616,22 +626,23 @@ class ContextEncoder(Embedder):
 
     @classmethod
     def load(cls, path: StrPath, *, verify: bool = False) -> ContextEncoder:
-        """Read a model that `save` or a checkpoint wrote; its weights are memory-mapped.
+        """Read a saved model or a checkpoint from a folder; its weights are memory-mapped.
 
         Parameters
         ----------
         path : path
         verify : bool, default False
-            Verify the checksum of the weights, which reads them completely. Those of other
-            files are always verified.
+            Also verify the checksum of the weights, which reads the whole file. The checksums
+            of all other files are always verified.
 
         Raises
         ------
         FileNotFoundError
             If the folder does not exist.
         ModelError
-            If it is damaged, not a Context Encoder, or of a newer version; or if the model was
-            trained with features: use `conec.load` or `ExtendedContextEncoder.load`.
+            If the folder is damaged, holds another kind of model, or was written by a newer
+            version; or if the model was trained with features, which `conec.load` and
+            `ExtendedContextEncoder.load` read.
         """
         with open_model(path, verify=verify) as folder:
             return cls.read_from(folder)
@@ -641,8 +652,8 @@ class ContextEncoder(Embedder):
         """Read a model from an open folder; errors as in `load`."""
         if has_features(folder) and not cls._reads_features:
             raise ModelError(
-                f"{folder.path} is an ExtendedContextEncoder, which was trained with features: "
-                "load it with conec.load or ExtendedContextEncoder.load"
+                f"{folder.path} is an ExtendedContextEncoder, which was trained with features. "
+                "Load it with conec.load or ExtendedContextEncoder.load"
             )
         data = folder.read_json("config.json")
         with damage_named(folder, "config.json"):
@@ -673,6 +684,25 @@ class ContextEncoder(Embedder):
         return model
 
 
+def check_checkpoint_options(
+    checkpoint: StrPath | None, minutes: float = 10, epochs: int | None = None
+) -> None:
+    """Check the checkpoint options of `train` before any work is done.
+
+    Raises
+    ------
+    ValueError
+        If `checkpoint_minutes` or `checkpoint_epochs` is invalid.
+    OSError
+        If the checkpoint could not be written.
+    """
+    check_number("checkpoint_minutes", minutes, 0)
+    if epochs is not None:
+        check_integer("checkpoint_epochs", epochs, 1)
+    if checkpoint is not None:
+        check_writable(checkpoint, KIND)
+
+
 @contextmanager
 def open_model(path: StrPath, *, verify: bool = False) -> Iterator[FolderReader]:
     """Open the folder of a Context Encoder, with or without features; errors as in `load`."""
@@ -681,13 +711,13 @@ def open_model(path: StrPath, *, verify: bool = False) -> Iterator[FolderReader]
 
 
 def has_features(folder: FolderReader) -> bool:
-    """Whether a folder holds an `ExtendedContextEncoder`, damaged or not."""
+    """Whether a folder holds an `ExtendedContextEncoder`, even if it is damaged."""
     return not folder.names.isdisjoint({"features.json", "features.safetensors"})
 
 
 @contextmanager
 def damage_named(folder: FolderReader, name: str) -> Iterator[None]:
-    """Turn errors of a class about its state into the ModelError of a damaged file."""
+    """Convert errors in the contents of a file to the ModelError of a damaged file."""
     try:
         yield
     except ModelError:
@@ -705,13 +735,13 @@ def _read_part(folder: FolderReader, name: str) -> tuple[Any, dict[str, npt.NDAr
 
 
 def _without_nan(losses: Sequence[float]) -> list[float | None]:
-    """Losses for JSON, which has no NaN: the loss of an epoch in which no word had a context."""
+    """Losses for JSON: None in place of NaN, the loss of an epoch without contexts."""
     return [loss if math.isfinite(loss) else None for loss in losses]
 
 
 def _require_reiterable(source: corpora.Corpus, method: str) -> None:
     if not source.reiterable:
         raise corpora.NotReiterableError(
-            f"{source.source} can be read only once, and {method} reads the corpus twice. Pass a "
-            "list, a file, or an object whose __iter__ starts anew"
+            f"{source.source} can be read only once, but {method} reads the corpus twice. Pass a "
+            "list, a file, or an object whose __iter__ returns a new iterator"
         )

@@ -24,9 +24,9 @@ class Preset:
     Attributes
     ----------
     parameters : dict
-        Of `ContextEncoder`.
+        Parameters of `ContextEncoder`.
     rates : tuple of (int, float, float)
-        Successive training runs: epochs, and learning rate at the start and at the end.
+        Successive training runs: epochs, initial learning rate, final learning rate.
     contexts : dict
         Parameters of `ContextEncoder.build_contexts`.
     clean : callable, optional
@@ -44,7 +44,7 @@ class Preset:
         Parameters
         ----------
         corpus : Corpus, path or iterable of lists of str
-            Its tokens are not cleaned: apply `clean` to them first.
+            The tokens are used as they are: apply `clean` to them first.
         progress : bool
             Show bars.
         **changes
@@ -53,7 +53,7 @@ class Preset:
         Returns
         -------
         ContextEncoder
-            With the embeddings of `build_contexts`.
+            A model on which `build_contexts` was called.
         """
         source = corpora.open(corpus)
         model = self._model(changes)
@@ -68,7 +68,7 @@ class Preset:
         progress: bool = False,
         **changes: Any,
     ) -> ContextEncoder:
-        """Train a model on text that is already counted and encoded; see `fit`.
+        """Train a model from word counts and encoded text; see `fit`.
 
         Parameters
         ----------

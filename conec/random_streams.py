@@ -1,4 +1,4 @@
-"""Streams of random numbers: one for each purpose, so that they are independent."""
+"""Numbers that identify independent random streams, one for each use."""
 
 from __future__ import annotations
 

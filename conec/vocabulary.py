@@ -78,29 +78,30 @@ class Vocabulary:
         max_size : int, optional
             Maximum number of words.
         frequencies : mapping of int to int, optional
-            How many words have each count, for the error message, if `counts` lacks the rare
-            words.
+            Number of words that occur n times, for each n. Used for the error message if
+            `counts` was made without the rare words.
 
         Raises
         ------
         ValueError
-            If the corpus has no words, or none occurs often enough: the message says which
-            `min_count` would keep words.
+            If the corpus has no words, or no word occurs `min_count` times; the message says
+            which `min_count` would keep words.
         """
         # the empty word marks a break between sentences
         kept = [(word, n) for word, n in counts.items() if word != BREAK and n >= min_count]
         _checked_words(word for word, _ in kept)
         kept.sort(key=lambda item: (-item[1], item[0]))
         if not kept:
-            seen = frequencies or Counter(n for word, n in counts.items() if word != BREAK)
-            if not seen:
+            frequencies = frequencies or Counter(n for word, n in counts.items() if word != BREAK)
+            if not frequencies:
                 raise ValueError("the corpus is empty: it has no words")
-            most, least = max(seen), min(seen)
-            n = seen[most]
+            highest, lowest = max(frequencies), min(frequencies)
+            n_words, n_kept = sum(frequencies.values()), frequencies[highest]
             raise ValueError(
-                f"no word occurs {min_count} times (min_count): the most frequent of "
-                f"{sum(seen.values())} words has {most}; min_count={most} would leave {n} "
-                f"word{'s' if n > 1 else ''}, min_count={least} all"
+                f"no word occurs {min_count} times (min_count): the most frequent of {n_words} "
+                f"words occurs {highest} time{'s' if highest > 1 else ''}. min_count={highest} "
+                f"would keep {n_kept} word{'s' if n_kept > 1 else ''}, min_count={lowest} would "
+                "keep all"
             )
         kept = kept[:max_size]
         return cls([word for word, _ in kept], [n for _, n in kept])
@@ -140,10 +141,10 @@ class Vocabulary:
         return (scale / (scale + share)).astype(np.float32)
 
     def rates(self, exponent: float) -> npt.NDArray[np.float32]:
-        """Factors of the words' learning rates: ``count ** -exponent``.
+        """Factor of each word's learning rate: ``count ** -exponent``.
 
-        Words that are updated often have smaller steps, as in Adagrad (Duchi, Hazan & Singer
-        2011), but without its sums of squared gradients.
+        Words that are updated often take smaller steps. Adagrad (Duchi, Hazan & Singer 2011)
+        does the same with sums of squared gradients in place of counts.
 
         Returns
         -------
@@ -173,10 +174,10 @@ class Vocabulary:
     def merged(
         self, counts: Mapping[str, int], *, min_count: int = 1, max_size: int | None = None
     ) -> tuple[Vocabulary, npt.NDArray[np.int64]]:
-        """Add the counts of new text, and the new words that are frequent in it.
+        """Add the counts of new text, and the words that occur `min_count` times in it.
 
-        No word is dropped. With `max_size`, the most frequent of the new words are added, up to
-        that size.
+        All words of this vocabulary are kept. With `max_size`, only the most frequent new words
+        are added, up to that size.
 
         Returns
         -------
@@ -207,7 +208,7 @@ class Vocabulary:
 
     @classmethod
     def from_dict(cls, data: JSON) -> Vocabulary:
-        """Create it from plain data.
+        """Create a vocabulary from the result of `to_dict`.
 
         Raises
         ------
@@ -225,7 +226,7 @@ class Vocabulary:
 
 
 def _checked_words(words: Iterable[str]) -> list[str]:
-    """Words as a list of str; ParameterError for anything else, which could not be saved."""
+    """Words as a list of str; ParameterError for other types, which could not be saved."""
     words = list(words)
     if set(map(type, words)) <= {str}:
         return words
@@ -241,7 +242,7 @@ def _checked_words(words: Iterable[str]) -> list[str]:
 def noise_table(
     probability: npt.NDArray[np.float64],
 ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.int32]]:
-    """Tables to draw from a distribution by inversion, in constant time.
+    """Tables for drawing from a distribution by inversion in constant time.
 
     For x uniform in [0, 1), the word is the first w with ``cumulated[w] > x``; the search
     starts at ``guide[int(x * len(guide))]`` (Chen & Asau 1974) and takes one or two steps.
@@ -253,7 +254,7 @@ def noise_table(
     """
     n = len(probability)
     cumulated = np.cumsum(probability)
-    # against rounding: the search ends at the last word that can be drawn
+    # rounding must not carry the search past the last word of positive probability
     cumulated[np.flatnonzero(probability)[-1] :] = 2.0
     guide = np.searchsorted(cumulated, np.arange(n) / n, side="right")
     return cumulated, guide.astype(np.int32)

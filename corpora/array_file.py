@@ -101,7 +101,7 @@ def read_places(file: BufferedReader, size: int) -> tuple[dict[str, ArrayPlace],
             raise ValueError("its arrays do not follow one another")
         end += place.size
     if end != size:
-        raise ValueError(f"it has {size} bytes in place of {end}")
+        raise ValueError(f"it has {size} bytes, expected {end}")
     return places, hashlib.sha256(prefix + text).hexdigest()
 
 

@@ -111,7 +111,7 @@ def plain(value: Any, key: str) -> Any:
         return {str(name): plain(part, f"{key}.{name}") for name, part in value.items()}
     if isinstance(value, float):
         if not math.isfinite(value):
-            raise ValueError(f"{key} is {value}, which JSON cannot hold; save None in its place")
+            raise ValueError(f"{key} is {value}, which JSON cannot hold; save None instead")
         return float(value)
     if isinstance(value, int):
         return int(value)
@@ -351,7 +351,7 @@ def _contents(kind: str, path: StrPath) -> Callable[[Path, bool], Collection[str
 
 
 def _manifest_last(names: Collection[str]) -> list[str]:
-    """Order in which files are deleted: after a kill, the rest can still be told from others."""
+    """Order of deletion: after a kill, the manifest still says which files are the model's."""
     return sorted(names, key=lambda name: (name == MANIFEST, name))
 
 
@@ -487,7 +487,7 @@ class FolderReader:
         opened = self._opened(name)
         place = ArrayPlace(np.dtype(dtype), (n,), 0)
         if opened.size != place.size:
-            raise self.damaged(f"it has {opened.size} bytes in place of {place.size}", name)
+            raise self.damaged(f"it has {opened.size} bytes, expected {place.size}", name)
         return self._map(opened, place, "r")
 
     def folder(
@@ -506,7 +506,7 @@ class FolderReader:
         Raises
         ------
         ModelError
-            If there is none of that name, or it is damaged, of another kind or newer.
+            If no nested model has this name, or it is damaged, of another kind or newer.
         """
         prefix = f"{name}/"
         files = {key[len(prefix) :]: file for key, file in self._files.items()
@@ -636,7 +636,7 @@ def open_folder(
     Raises
     ------
     FileNotFoundError
-        If there is no such folder.
+        If the folder does not exist.
     ModelError
         If it holds no model, one of another kind or of a newer version, or a damaged one.
     """
@@ -682,7 +682,7 @@ def _open_files(directory: _Directory, kinds: Collection[str], version: int) -> 
         else:
             directory.check_current()
             raise ModelError(
-                f"{folder / name} is damaged: it has {size} bytes in place of {entry.size}"
+                f"{folder / name} is damaged: it has {size} bytes, expected {entry.size}"
             )
     # All files that a manifest lists were opened in a folder that does not change any more. Without
     # a manifest, some may have been deleted before they were looked for.
@@ -730,7 +730,7 @@ class _Directory:
             raise _Replaced
 
     def open(self, name: str) -> BufferedReader | None:
-        """Open a file; None if there is none of that name."""
+        """Open a file; None if it does not exist."""
         flags = os.O_RDONLY | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
         flags |= getattr(os, "O_BINARY", 0)
         try:
@@ -828,7 +828,7 @@ def verify_folder(path: StrPath) -> list[FileCheck]:
     Raises
     ------
     FileNotFoundError
-        If there is no such folder.
+        If the folder does not exist.
     ModelError
         If it holds no model, or its manifest is damaged.
     """
@@ -852,7 +852,7 @@ def _verify(folder: Path) -> list[FileCheck]:
                 if file is None:
                     problem = "missing"
                 elif entry is not None and size != entry.size:
-                    problem = f"{size} bytes in place of {entry.size}"
+                    problem = f"{size} bytes, expected {entry.size}"
                 elif entry is not None and _digest(file) != entry.sha256:
                     problem = "the checksum differs"
             if problem:

@@ -1,7 +1,7 @@
 """The command line ``conec``: train and query Context Encoders, and export their vectors.
 
-Each command is a function in a module of its name. Slow imports are inside these functions, so
-that ``conec --help`` is quick.
+Each command is a function in a module of the same name. Modules that are slow to import are
+imported inside these functions, so that ``conec --help`` responds at once.
 """
 
 from __future__ import annotations
@@ -22,8 +22,8 @@ __all__ = ["app"]
 _HELP = """\
 Word embeddings for known words, for unknown words, and for the senses of a word.
 
-A Context Encoder is trained like word2vec but makes a word's vector from the words around it.
-So new words have vectors too, and a word has different vectors in different texts.
+A Context Encoder is trained like word2vec but computes a word's vector from the words around it.
+New words get a vector, too, and the same word gets different vectors in different texts.
 
 \b
   conec train news.txt --out news.model          train a model on a text
@@ -32,7 +32,7 @@ So new words have vectors too, and a word has different vectors in different tex
       --context "we went zorbing down the hill"  neighbors of a new word
   conec embed news.model new.txt --out new.npz   vectors of all tokens of a text
   conec tag train eng.train --out tagger \\
-      --model news.model                         a named-entity tagger
+      --model news.model                         train a named-entity tagger
 """
 
 app = make_app("conec", _HELP, [train, similar, analogy, embed, oov, evaluate, export, info])

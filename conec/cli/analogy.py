@@ -1,4 +1,4 @@
-"""``conec analogy``: the fourth word of an analogy."""
+"""``conec analogy``: complete an analogy."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from corpora.cli.options import Json
 
 def analogy(
     model: Model,
-    a: Annotated[str, typer.Argument(metavar="A", help="is to")],
-    b: Annotated[str, typer.Argument(metavar="B", help="as")],
-    c: Annotated[str, typer.Argument(metavar="C", help="is to which word?")],
+    a: Annotated[str, typer.Argument(metavar="A", help="First word of the known pair.")],
+    b: Annotated[str, typer.Argument(metavar="B", help="Second word of the known pair.")],
+    c: Annotated[str, typer.Argument(metavar="C", help="First word of the pair to complete.")],
     topn: TopN = 10,
     space: InSpace = Space.context,
     as_json: Json = False,

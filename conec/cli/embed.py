@@ -34,13 +34,13 @@ def embed(
         ),
     ] = "-",
 ) -> None:
-    """Write a vector for each token of a text, in its sense there.
+    """Write a vector for each token of a text, computed from its context.
 
-    Each vector comes with the number of the document, the position in it (both from 0), the
-    token, and whether it has an embedding: the vector of an unknown token without any known word
-    around it is zero, and "found" is false. Blank lines do not count as documents.
+    The output has the number of the document, the position of the token in it (both from 0), the
+    token, whether an embedding was found, and the vector. If a token is unknown and no known word
+    is around it, its vector is zero and "found" is false. Blank lines do not count as documents.
 
-    An .npz file holds the arrays document, position, token, found and vector. It is built in
+    An .npz file has the arrays document, position, token, found and vector. It is built in
     memory; the other formats are written while the text is read.
 
     \b
@@ -54,26 +54,26 @@ def embed(
     if a > 0 and encoder.sense_inventory is None:
         require_contexts(encoder)
     corpus = reading.open()
-    n_documents = n_tokens = n_not_found = 0
+    n_documents = n_tokens = n_without = 0
 
     def token_vectors() -> Iterator[TokenVector]:
-        nonlocal n_documents, n_tokens, n_not_found
-        for tokens, vectors, found in _embedded(encoder, corpus, a):
-            for position, (token, vector, is_found) in enumerate(
-                zip(tokens, vectors, found, strict=True)
+        nonlocal n_documents, n_tokens, n_without
+        for tokens, vectors, has_embedding in _embedded(encoder, corpus, a):
+            for position, (token, vector, found) in enumerate(
+                zip(tokens, vectors, has_embedding, strict=True)
             ):
                 if token != BREAK:
-                    yield n_documents, position, token, bool(is_found), vector
+                    yield n_documents, position, token, bool(found), vector
                     n_tokens += 1
-                    n_not_found += not is_found
+                    n_without += not found
             n_documents += 1
 
     with report_skipped() as skipped:
         write(token_vectors(), encoder.config.vector_size)
         skipped.append(corpus.skipped)
     typer.echo(
-        f"{n_documents:,} documents, {n_tokens:,} tokens, {n_not_found:,} of them without any "
-        "context" + ("" if out == "-" else f": {out}"),
+        f"{n_documents:,} documents, {n_tokens:,} tokens, {n_without:,} of them without an "
+        "embedding" + ("" if out == "-" else f": {out}"),
         err=True,
     )
 
@@ -92,15 +92,15 @@ def _embedded(
             yield tokens, *encoder.embed(tokens, a, return_found=True)
         return
     for document in documents_of(corpus):
-        vectors, found = encoder.embed(document, a, return_found=True)
+        vectors, has_embedding = encoder.embed(document, a, return_found=True)
         if document and isinstance(document[0], str):
-            yield list(cast("Sequence[str]", document)), vectors, found
+            yield list(cast("Sequence[str]", document)), vectors, has_embedding
             continue
-        # for sentences of rows, `embed` gives no vectors of breaks
+        # for sentences of rows, `embed` returns no rows for breaks
         tokens = with_breaks([row[0] for row in sentence] for sentence in document)
         is_token = np.array([token != BREAK for token in tokens], np.bool_)
         with_zeros = np.zeros((len(tokens), vectors.shape[1]), np.float32)
         with_zeros[is_token] = vectors
         is_found = is_token.copy()
-        is_found[is_token] = found
+        is_found[is_token] = has_embedding
         yield tokens, with_zeros, is_found

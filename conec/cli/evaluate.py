@@ -30,7 +30,9 @@ def evaluate(
     similarity: Annotated[
         list[Path],
         typer.Option(
-            "--similarity", metavar="FILE", help="Word pairs with a human rating, one per line."
+            "--similarity",
+            metavar="FILE",
+            help="File of word pairs with a human rating, one per line.",
         ),
     ] = [],  # noqa: B006
     dataset: Annotated[
@@ -38,24 +40,25 @@ def evaluate(
         typer.Option(
             "--dataset",
             metavar="NAME",
-            help="A data set by name, such as questions-words, wordsim353, simlex999 or men. It "
-            "is looked up in the folder CORPORA_DATA and in the download folder of corpora fetch.",
+            help="Name of a data set, such as questions-words, wordsim353, simlex999 or men. To "
+            "download it: corpora datasets fetch NAME.",
         ),
     ] = [],  # noqa: B006
     restrict_vocab: Annotated[
         int,
         typer.Option(
             "--restrict-vocab",
+            metavar="N",
             min=0,
-            help="Solve analogies among this many most frequent words; 0: all words.",
+            help="Use only the N most frequent words for analogies; 0: all words.",
         ),
     ] = 30_000,
     as_json: Json = False,
 ) -> None:
     """Evaluate a model on analogies and on word similarities rated by people.
 
-    Both the context embeddings and the word2vec vectors are evaluated. All three options can be
-    repeated.
+    Both the context embeddings and the word2vec vectors are evaluated. --analogies, --similarity
+    and --dataset can be repeated.
 
     \b
       conec evaluate news.model --dataset questions-words --dataset wordsim353
@@ -96,8 +99,11 @@ def _tests(
     for name in names:
         about = datasets.info(name)
         if about.kind not in ("analogies", "word-pairs"):
-            known = ", ".join(datasets.names("analogies") + datasets.names("word-pairs"))
-            raise ValueError(f"{name!r} is another kind of data set; evaluate takes {known}")
+            usable = ", ".join(datasets.names("analogies") + datasets.names("word-pairs"))
+            raise ValueError(
+                f"{name!r} cannot be used for evaluation: it is another kind of data set "
+                f"({about.kind}). Use one of {usable}"
+            )
         tests.append((about.name, about.kind, datasets.load(about.name)))
     return tests
 

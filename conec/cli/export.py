@@ -1,4 +1,4 @@
-"""``conec export``: vectors for other programs."""
+"""``conec export``: write vectors for other programs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from conec.cli.options import InSpace, Model, Space, load_model, vectors_of
 
 
 class Target(str, Enum):
-    """Formats of other programs."""
+    """Output format."""
 
     word2vec = "word2vec"
     word2vec_binary = "word2vec-binary"
@@ -29,9 +29,10 @@ def export(
         Target,
         typer.Option(
             "--to",
-            help="word2vec: its text or binary format, also of gensim, fastText and others, "
-            "compressed if the file ends in .gz or the like. projector: two TSV files for "
-            "TensorBoard's embedding projector. spacy: a pipeline.",
+            help="word2vec, word2vec-binary: the text or binary format of word2vec, also read by "
+            "gensim, fastText and others; compressed if the file name ends in .gz, .bz2, .xz or "
+            ".zst. projector: two TSV files for TensorBoard's embedding projector. spacy: the "
+            "folder of a pipeline.",
         ),
     ] = Target.word2vec,
     space: InSpace = Space.context,
@@ -39,9 +40,9 @@ def export(
         str, typer.Option("--lang", help="Language code of the spaCy pipeline.")
     ] = "xx",
 ) -> None:
-    """Write the vectors of all words of a model for another program.
+    """Export the vectors of all words of a model for another program.
 
-    Of the files in a folder, only those of an earlier export are replaced.
+    projector and spacy replace only files that an earlier export has written.
 
     \b
       conec export news.model --out news.vec.gz

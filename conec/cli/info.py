@@ -1,4 +1,4 @@
-"""``conec info``: a summary of a model or tagger, and whether its files are intact."""
+"""``conec info``: summarize a model or tagger, and verify its files."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ def info(
         bool,
         typer.Option(
             "--verify",
-            help="Verify the checksums of all files, also for models of simec and token streams "
-            "of corpora.",
+            help="Verify the checksums of all files. MODEL may also be a model of simec, or a text "
+            "encoded by corpora encode.",
         ),
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Summarize a model: its words, how it was trained, and whether training was completed.
+    """Summarize a model or tagger: vocabulary, training and parameters.
 
     \b
       conec info news.model
@@ -65,9 +65,9 @@ def info(
 
 
 def _verified(folder: Path) -> str | None:
-    """Verify all files; what was verified, or None if the folder has no checksums.
+    """Verify the checksums of all files, and exit with an error if one is damaged.
 
-    Fails if a file is damaged.
+    Returns a summary of the verified files, or None if the folder has no checksums.
     """
     from corpora.model_folder import verify_folder
 
@@ -103,7 +103,7 @@ def _model_summary(folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
     }
     losses = " ".join(f"{loss:.4f}" for loss in shorten(encoder.loss_history_))
     rows = {
-        "words": f"{summary['words']:,} of {summary['vector_size']} dimensions",
+        "words": f"{summary['words']:,} with {summary['vector_size']} dimensions",
         "corpus": f"{summary['corpus_words']:,} occurrences of these words",
         "frequent": " ".join(summary["most_frequent"]),
         "contexts": "yes" if summary["contexts"] else "no: only --space word2vec is available",
@@ -112,10 +112,10 @@ def _model_summary(folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
     }
     if isinstance(encoder, ExtendedContextEncoder):
         names = ", ".join(type(feature).__name__ for feature in encoder.features)
-        rows["features"] = f"{len(encoder.F1):,} names of {names}"
+        rows["features"] = f"{len(encoder.F1):,} values of {names}"
     if training is not None:
         rows["training"] = (
-            f"interrupted after {training.epoch} of {training.epochs} epochs; continue it with "
+            f"interrupted after {training.epoch} of {training.epochs} epochs; to continue, use "
             "conec train --resume"
         )
     return rows, summary

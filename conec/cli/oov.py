@@ -30,8 +30,7 @@ def oov(
         typer.Option(
             "--context",
             metavar="TEXT",
-            help="A text that contains the word. Repeat the option to pass several; more texts "
-            "make a better vector.",
+            help="A text that contains the word. Can be repeated; more texts give a better vector.",
         ),
     ],
     topn: TopN = 10,
@@ -43,7 +42,7 @@ def oov(
         bool, typer.Option("--json", help="Print JSON, including the vector.")
     ] = False,
 ) -> None:
-    """Make a vector for a word from texts that contain it, and show its neighbors.
+    """Compute a vector for a word from texts that contain it, and show its neighbors.
 
     \b
       conec oov news.model zorbing --context "we went zorbing down the hill" \\
@@ -56,7 +55,10 @@ def oov(
     reading = Reading(word, clean=clean, tokenize=tokenize)
     tokens = [token for document in reading.open([word]) for token in document]
     if len(tokens) != 1:
-        fail(f"{word!r} is not one word for this tokenizer but {len(tokens)}: {tokens}")
+        fail(
+            f"WORD must be a single token, but with these options {word!r} becomes {len(tokens)} "
+            f"tokens: {tokens}. Pass one of them, or change --tokenize or --clean"
+        )
     token = tokens[0]
     texts = list(reading.open(context))
     for text in texts:
@@ -65,9 +67,12 @@ def oov(
                 f"{token!r} is not among the tokens of {' '.join(text)!r}. If punctuation or "
                 "capitals are the reason, use --tokenize regexp and --clean lower"
             )
-    vector, found = encoder.embed_word(token, texts, a, return_found=True)
-    if not found:
-        fail(f"no word that the model knows occurs near {token!r} in these texts")
+    vector, has_embedding = encoder.embed_word(token, texts, a, return_found=True)
+    if not has_embedding:
+        fail(
+            f"none of the words around {token!r} in these texts is known to the model: pass other "
+            "texts with --context"
+        )
     neighbors = vectors.similar_by_vector(vector, topn=topn)
     if as_json:
         result = {"word": token, "vector": vector.tolist(), "neighbours": dict(neighbors)}

@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, and how they are used."""
+"""Arguments and options that several commands share, and functions that use them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Neighbors = list[tuple[str, float]]
 
 
 class Space(str, Enum):
-    """Which of a model's vectors to use."""
+    """Vectors of a model: context embeddings or word2vec vectors."""
 
     context = "context"
     word2vec = "word2vec"
@@ -48,9 +48,9 @@ GlobalShare = Annotated[
         "--a",
         min=0,
         max=1,
-        help="Weight of a known word's embedding from training; the rest is its context in this "
-        "text. 1: the same vector for every occurrence. 0: the context alone, as for unknown "
-        "words.",
+        help="For known words, the weight of the embedding from training; the context in this "
+        "text has weight 1 - a. 1: the same vector for every occurrence. 0: only the context, as "
+        "for unknown words.",
     ),
 ]
 
@@ -81,7 +81,7 @@ def load_tagger(path: Path) -> Tagger:
 
 @contextmanager
 def _without_functions(what: str) -> Iterator[None]:
-    """Add to errors of loading that the command line cannot pass custom functions."""
+    """Add to error messages of loading that the command line cannot pass custom functions."""
     from conec import ModelError
 
     try:
@@ -103,21 +103,21 @@ def vectors_of(model: ContextEncoder, space: Space) -> KeyedVectors:
 
 
 def require_contexts(model: ContextEncoder) -> None:
-    """Fail if a model has no context embeddings, and say what to do."""
+    """Exit with an error and advice if a model has no context embeddings."""
     if model.context_embeddings is None:
         if model.training_state is not None:
             fail(
                 "the training of this model was interrupted before its context embeddings were "
-                "computed: continue it with conec train --resume, or use --space word2vec"
+                "computed: continue with conec train --resume, or use --space word2vec"
             )
         fail(
-            "this model has no context embeddings: use --space word2vec, or with embed and oov "
-            "--a 0"
+            "this model has no context embeddings: use --space word2vec, or --a 0 with embed and "
+            "oov"
         )
 
 
 def require_known(model: ContextEncoder, words: Iterable[str], path: Path) -> None:
-    """Fail if the model does not know one of the words."""
+    """Exit with an error and advice if the model does not know one of the words."""
     for word in words:
         if word not in model:
             similar = [other for other in (word.lower(), word.capitalize()) if other in model]

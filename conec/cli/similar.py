@@ -24,7 +24,9 @@ from corpora.cli.options import Json
 
 def similar(
     model: Model,
-    words: Annotated[list[str], typer.Argument(metavar="WORD...", help="Words of the model.")],
+    words: Annotated[
+        list[str], typer.Argument(metavar="WORD...", help="Words that the model knows.")
+    ],
     topn: TopN = 10,
     space: InSpace = Space.context,
     as_json: Json = False,
@@ -42,8 +44,8 @@ def similar(
     for word in dict.fromkeys(words):
         if not vectors[word].any():
             fail(
-                f"{word!r} has a zero vector, so no direction: it never occurred near another word "
-                "of the model"
+                f"{word!r} has no neighbors: its vector is zero and has no direction, because it "
+                "never occurred near another word of the model"
             )
         neighbors[word] = vectors.most_similar(word, topn=topn)
     if as_json:

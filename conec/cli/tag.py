@@ -41,7 +41,7 @@ TaggerFolder = Annotated[
     Path, typer.Argument(metavar="TAGGER", help="Tagger folder written by conec tag train.")
 ]
 TaggedFiles = Annotated[
-    list[str], typer.Argument(metavar="FILE...", help="Text in columns, the tag in the last one.")
+    list[str], typer.Argument(metavar="FILE...", help="Text in columns; the last one is the tag.")
 ]
 
 
@@ -52,8 +52,8 @@ def train(
     model: Annotated[
         Path | None,
         option(
-            "Model folder written by conec train, best from much text of the same kind. Without "
-            "it, the tagger has standard features only.",
+            "Model folder written by conec train, preferably on a large text of the same domain. "
+            "Without it, the tagger has only standard features.",
             "--model",
             panel=_CONTEXT_ENCODER,
         ),
@@ -70,8 +70,8 @@ def train(
     a: Annotated[
         float,
         option(
-            "Weight of a known word's embedding from training; the rest is its context in the "
-            "document.",
+            "For known words, the weight of the embedding from training; the context in the "
+            "document has weight 1 - a.",
             min=0,
             max=1,
             panel=_CONTEXT_ENCODER,
@@ -88,7 +88,7 @@ def train(
     refer: Annotated[
         bool,
         option(
-            "Store the path of the model instead of a copy; it must not be moved then.",
+            "Store the path of the model instead of a copy. The model must stay at this path.",
             "--refer",
             panel=_CONTEXT_ENCODER,
         ),
@@ -126,7 +126,7 @@ def train(
             clean=tuple(split_commas(clean)) or None,
         )
     elif clean or refer:
-        raise ValueError("--clean and --refer say how a model is used: pass it with --model")
+        raise ValueError("--clean and --refer need --model: pass the model, or leave them out")
     tagger = Tagger(features, c1=c1, c2=c2, max_iterations=iterations)
     documents, tags = _read_tagged(text)
     tagger.fit(documents, tags, progress=progress and sys.stderr.isatty())
@@ -143,8 +143,8 @@ def train(
 def evaluate(tagger: TaggerFolder, text: TaggedFiles, as_json: Json = False) -> None:
     """Report precision, recall and F1 of entities by type, computed as by conlleval.
 
-    Entities with a word that does not occur in the training text, in this spelling, are also
-    scored separately.
+    Entities that contain a word not in the training text are also scored separately. Case
+    matters: Rome and ROME are different words.
 
     \b
       conec tag evaluate tagger eng.testb
@@ -164,16 +164,19 @@ def evaluate(tagger: TaggerFolder, text: TaggedFiles, as_json: Json = False) -> 
         typer.echo(json.dumps(result, indent=1))
         return
     typer.echo(f"{n_tokens:,} tokens, {n_unseen:,} of them not in the training text")
-    titles = {"all": "all entities", "unseen": "with a word unseen", "seen": "all words seen"}
+    titles = {"all": "all entities", "unseen": "with unseen words", "seen": "all words seen"}
     for name, title in titles.items():
         typer.echo("\n" + _table(title, getattr(scores, name)))
 
 
 def _table(title: str, scores: EntityScores) -> str:
-    rows: list[tuple[str, ...]] = [(title, "precision", "recall", "F1", "true", "found", "right")]
-    for name, one in [*scores.by_type.items(), ("all types", scores)]:
-        shares = (f"{100 * share:.2f}" for share in (one.precision, one.recall, one.f1))
-        rows.append((name, *shares, *(f"{n:,}" for n in (one.n_true, one.n_found, one.n_right))))
+    rows: list[tuple[str, ...]] = [
+        (title, "precision", "recall", "F1", "true", "predicted", "correct")
+    ]
+    for name, of_type in [*scores.by_type.items(), ("all types", scores)]:
+        shares = (of_type.precision, of_type.recall, of_type.f1)
+        counts = (of_type.n_true, of_type.n_found, of_type.n_right)
+        rows.append((name, *(f"{100 * x:.2f}" for x in shares), *(f"{n:,}" for n in counts)))
     return "\n".join(f"{row[0]:20}" + "".join(f"{cell:>11}" for cell in row[1:]) for row in rows)
 
 
@@ -187,15 +190,15 @@ def apply(
             "--out",
             "-o",
             metavar="FILE",
-            help="File to write, compressed if it ends in .gz, .bz2, .xz or .zst; - writes to "
-            "standard output.",
+            help="File to write, compressed if its name ends in .gz, .bz2, .xz or .zst; - writes "
+            "to standard output.",
         ),
     ] = "-",
     scheme: Annotated[
         Scheme | None, typer.Option("--scheme", help="Tagging scheme of the output. Default: iob2.")
     ] = None,
 ) -> None:
-    """Append a column with predicted tags.
+    """Predict tags, and append them as a column.
 
     \b
       conec tag apply tagger new.conll --out tagged.conll
@@ -237,16 +240,24 @@ def _documents(paths: list[str]) -> Iterator[TaggedDocument]:
 
 
 def _read_tagged(paths: list[str]) -> tuple[list[TaggedDocument], list[list[list[str]]]]:
-    """Documents without their last column, and that column."""
+    """Read documents: their tokens without the last column, and the last column as tags."""
+    from conec.evaluation import entities
+
     documents: list[TaggedDocument] = []
     tags: list[list[list[str]]] = []
-    for document in _documents(paths):
-        if any(len(row) < 2 for sentence in document for row in sentence):
-            raise ValueError(
-                f"{', '.join(paths)}: each line needs at least two columns, a word and its tag"
-            )
-        documents.append([[row[:-1] for row in sentence] for sentence in document])
-        tags.append([[row[-1] for row in sentence] for sentence in document])
+    for path in paths:
+        for document in _documents([path]):
+            if any(len(row) < 2 for sentence in document for row in sentence):
+                raise ValueError(
+                    f"{path}: each line needs at least two columns, a word and its tag"
+                )
+            documents.append([[row[:-1] for row in sentence] for sentence in document])
+            tags.append([[row[-1] for row in sentence] for sentence in document])
+            try:
+                for sentence_tags in tags[-1]:
+                    entities(sentence_tags)
+            except ValueError as error:
+                raise ValueError(f"{path}, last column: {error}") from error
     if not documents:
         raise ValueError(f"{', '.join(paths)}: there are no tokens")
     return documents, tags

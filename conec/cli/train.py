@@ -1,4 +1,4 @@
-"""``conec train``: train a model on a text. Its training options are the fields of `Config`."""
+"""``conec train``: train a model. Its training options are the fields of `Config`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from conec.config import PARAMETERS, Parameter
 from corpora.cli.options import Reading, reads_corpus
 
 _CHECKPOINTS = "Checkpoints and further training"
-# the options of switches that are not simply named after their parameter
+# flags of boolean options whose "no" form has another name
 _SWITCHES = {"cbow_mean": "--cbow-mean/--cbow-sum"}
 
 
@@ -27,14 +27,14 @@ def takes_training_options(command: Callable[..., None]) -> Callable[..., None]:
         if parameter.kind is not inspect.Parameter.VAR_KEYWORD:
             parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))
     options = [_option(parameter) for parameter in PARAMETERS.values()]
-    # after the context and --out, so that help shows them first
+    # directly after ctx and --out
     parameters[2:2] = options
     command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return command
 
 
 def _option(parameter: Parameter) -> inspect.Parameter:
-    """A parameter of `Config` as an option of the command line."""
+    """Convert a parameter of `Config` to an option of the command line."""
     name = parameter.name
     flags: tuple[str, ...] = (_option_name(name),)
     if name in _SWITCHES:
@@ -64,7 +64,7 @@ def _option_name(name: str) -> str:
 
 
 def _for_command_line(text: str) -> str:
-    """Help for a parameter of `Config` as help for an option: names and values as typed."""
+    """Rewrite names and values in the help of a parameter as typed on the command line."""
     text = text.replace("`cbow_mean` False", "--cbow-sum")
     text = re.sub(r'(`\w+`) "(\w+)"', r"\1 \2", text)
     return re.sub(r"`(\w+)`", lambda match: _option_name(match[1]), text)
@@ -83,8 +83,8 @@ def train(
         float,
         typer.Option(
             min=0,
-            help="Save the unfinished model to MODEL whenever this much time has passed. Ctrl-C "
-            "saves it as well.",
+            help="Minutes between checkpoints of the unfinished model, saved to MODEL. Ctrl-C "
+            "saves one, too.",
             rich_help_panel=_CHECKPOINTS,
         ),
     ] = 10,
@@ -92,7 +92,8 @@ def train(
         int | None,
         typer.Option(
             min=1,
-            help="Also save it every this many epochs.",
+            metavar="N",
+            help="Also save a checkpoint every N epochs.",
             rich_help_panel=_CHECKPOINTS,
             show_default=False,
         ),
@@ -111,8 +112,8 @@ def train(
         bool,
         typer.Option(
             "--overwrite",
-            help="Start from scratch even if MODEL holds an interrupted run. (A finished model is "
-            "replaced without this option.)",
+            help="Start from scratch even if MODEL holds an interrupted run. A finished model is "
+            "replaced in any case.",
             rich_help_panel=_CHECKPOINTS,
         ),
     ] = False,
@@ -122,7 +123,7 @@ def train(
             metavar="OTHER",
             help="Continue training the model OTHER on CORPUS, with the parameters of OTHER and "
             "the words of both. Only --epochs, --alpha and --min-alpha can be changed. Context "
-            "embeddings come from CORPUS alone: words that do not occur in it have none.",
+            "embeddings are computed from CORPUS only: words that do not occur in it have none.",
             rich_help_panel=_CHECKPOINTS,
         ),
     ] = None,

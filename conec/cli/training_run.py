@@ -1,4 +1,4 @@
-"""A training run of ``conec train``: checks, checkpoints, progress and a summary."""
+"""A run of ``conec train``: checks, checkpoints, progress and summary."""
 
 from __future__ import annotations
 
@@ -22,7 +22,8 @@ from corpora.model_folder import check_writable
 if TYPE_CHECKING:
     from conec.training.chunks import TrainingState
 
-# parameters that can be changed when a model is trained further, and their names in `train`
+# parameters that can be changed when a model is trained further, and their names in
+# `ContextEncoder.train` and `TrainingState`
 _CHANGEABLE = {"epochs": "epochs", "alpha": "start_alpha", "min_alpha": "end_alpha"}
 
 
@@ -81,7 +82,7 @@ class TrainingRun:
         self._counts: Counts | None = None
 
     def start(self, parameters: dict[str, Any]) -> None:
-        """Train a new model with some parameters of `Config`."""
+        """Train a new model; `parameters` are those of `Config` that are not default."""
         model = ContextEncoder(**parameters)
         self._build_vocab(model)
         self._train(model, self._encode(model))
@@ -112,14 +113,17 @@ class TrainingRun:
         Raises
         ------
         FileNotFoundError, ModelError, ValueError
-            If there is none, or its parameters or its corpus differ.
+            If `out` holds no interrupted run, or parameters or corpus differ from it.
         """
         if model is None or model.training_state is None:
-            load_model(self.out)  # raises the error that says what is wrong with it
-            raise ValueError(f"{self.out} is a finished model: there is nothing to resume")
+            load_model(self.out)  # raises a specific error if it is missing or damaged
+            raise ValueError(
+                f"{self.out} is a finished model: there is nothing to resume. To train it on more "
+                "text, use --update-from"
+            )
         state = model.training_state
         parameters = model.config.to_dict()
-        parameters |= {name: getattr(state, other) for name, other in _CHANGEABLE.items()}
+        parameters |= {name: getattr(state, attribute) for name, attribute in _CHANGEABLE.items()}
         _require_same(changes, parameters, f"the interrupted run in {self.out}")
         stream = self._encode(model)
         if stream.fingerprint() != state.fingerprint:
@@ -142,7 +146,7 @@ class TrainingRun:
             return
         self._counts = count(
             self.corpus,
-            # words that the model has are counted however rare they are in the new text
+            # known words are counted even if they are rare in the new text
             min_count=1 if update else model.config.min_count,
             workers=model.config.workers,
             progress=self.bars,
@@ -167,7 +171,7 @@ class TrainingRun:
         return stream
 
     def _train(self, model: ContextEncoder, stream: TokenStream, **arguments: Any) -> None:
-        # a resumed run starts within an epoch, so that one is left out of the speed
+        # a resumed run may start within an epoch, so its first epoch does not count for the speed
         epoch_ends: list[float] = [] if arguments.get("resume_from") else [time.monotonic()]
 
         def on_epoch(model: ContextEncoder) -> None:
@@ -237,11 +241,11 @@ def _progress(state: TrainingState) -> str:
 
 
 def _require_same(changes: dict[str, Any], parameters: dict[str, Any], owner: str) -> None:
-    """Raise ValueError if the command line asks for parameters that a model does not have."""
+    """Raise ValueError if options differ from the parameters of an existing model."""
     for name, value in changes.items():
         if value != parameters[name]:
             option = "--" + name.replace("_", "-")
             raise ValueError(
                 f"{option} of {owner} is {parameters[name]} and cannot be changed to {value}: "
-                "leave it out"
+                "leave the option out"
             )

@@ -1,4 +1,4 @@
-"""Context vectors as sparse matrices, and what is learned from them."""
+"""Context vectors as sparse matrices, and linear maps that are learned from contexts."""
 
 from conec.contexts.matrices import Window, global_contexts, global_embeddings, local_contexts
 

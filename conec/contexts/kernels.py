@@ -5,10 +5,10 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-BORDER = -2  # in a text, before each document and after the last
+BORDER = -2  # precedes each document of a text, and follows the last one
 UNKNOWN = -1  # a position without a context word
 
-# index of the only bit that is set in x, at (x * _DE_BRUIJN) >> 58
+# if only one bit of x is set, its index is _BIT[(x * _DE_BRUIJN) >> 58]
 _DE_BRUIJN = np.uint64(0x03F79D71B4CB0A89)
 _BIT = np.zeros(64, np.int64)
 for _i in range(64):
@@ -18,7 +18,7 @@ _U0, _U1, _U58 = np.uint64(0), np.uint64(1), np.uint64(58)
 
 @nb.njit(nogil=True, cache=True)
 def count_words(ids, n_words):  # type: ignore[no-untyped-def]
-    """Occurrences of each word."""
+    """Number of occurrences of each word."""
     counts = np.zeros(n_words, np.int64)
     for word in ids:
         if word >= 0:
@@ -28,22 +28,22 @@ def count_words(ids, n_words):  # type: ignore[no-untyped-def]
 
 @nb.njit(nogil=True, cache=True)
 def lay_out(ids, borders, first, stop):  # type: ignore[no-untyped-def]
-    """Copy a text, with BORDER between documents, so that windows need not look them up.
+    """Copy a text with BORDER between documents, so that windows need not look up offsets.
 
     Parameters
     ----------
     ids : int32 array
         The text; values below 0 are positions without a context word.
     borders : int64 array
-        Where documents begin in `ids`, in ascending order.
+        Starts of documents in `ids`, in ascending order.
     first, stop : int
-        A span of `ids` to locate in the copy.
+        A span of `ids`.
 
     Returns
     -------
     text : int32 array
     first, stop : int
-        The same span of `text`.
+        The corresponding span of `text`.
     """
     text = np.empty(len(ids) + len(borders) + 2, np.int32)
     text[0] = BORDER
@@ -68,12 +68,12 @@ def lay_out(ids, borders, first, stop):  # type: ignore[no-untyped-def]
 
 @nb.njit(nogil=True, cache=True)
 def group_positions(targets, first, stop, n_rows):  # type: ignore[no-untyped-def]
-    """Group the positions in [first, stop) by their target: a counting sort.
+    """Group the positions in [first, stop) by their target, with a counting sort.
 
     Returns
     -------
     starts : int64 array of shape (n_rows + 1,)
-        Row r's positions are ``order[starts[r]:starts[r + 1]]``, in the order of the text.
+        The positions of row r are ``order[starts[r]:starts[r + 1]]``, in the order of the text.
     order : int32 array
     """
     starts = np.zeros(n_rows + 1, np.int64)
@@ -101,17 +101,17 @@ def count_rows(text, starts, order, row, row_stop, weight, keep, diagonal, n_wor
     text : int32 array
         From `lay_out`.
     starts, order
-        Where each row's word occurs in the text, from `group_positions`.
+        Positions of each row's word in the text, from `group_positions`.
     weight : float64 array of shape (window + 1,)
         Weight > 0 of a context word at each distance.
     keep : float32 array of shape (n_words,) or (0,)
-        Weight > 0 of each context word; empty if all are 1.
+        Weight > 0 of each context word; empty if all weights are 1.
     diagonal : float
-        A row's number of occurrences times this is added to its own column.
+        The row's number of occurrences times this factor is added to its own column.
     n_words : int
         Number of columns.
     size : int
-        Memory to reserve: at least the number of entries.
+        Upper bound of the number of entries, for which memory is reserved.
 
     Returns
     -------
@@ -150,7 +150,7 @@ def count_rows(text, starts, order, row, row_stop, weight, keep, diagonal, n_wor
             total[r] += count / keep[r] if len(keep) else count
         if n_touched * 256 < n_words:
             touched[:n_touched].sort()
-        else:  # for this many, a bitmap is faster than sorting
+        else:  # if there are many, a bitmap is faster than sorting
             for k in range(n_touched):
                 c = touched[k]
                 bits[c >> 6] |= _U1 << np.uint64(c & 63)
@@ -182,7 +182,7 @@ def rows_times_matrix(indptr, columns, values, matrix, out):  # type: ignore[no-
         for j in range(d):
             y[j] = 0
         k = indptr[r]
-        # four entries at a time, so that sums are read and written less often
+        # four entries at a time: the sums are read and written less often
         while k + 4 <= indptr[r + 1]:
             a, b, c, e = values[k], values[k + 1], values[k + 2], values[k + 3]
             xa, xb = matrix[columns[k]], matrix[columns[k + 1]]
@@ -199,14 +199,14 @@ def rows_times_matrix(indptr, columns, values, matrix, out):  # type: ignore[no-
 
 @nb.njit(nogil=True, cache=True, fastmath={"contract"})
 def occurrence_vectors(text, positions, weight, keep, matrix, out):  # type: ignore[no-untyped-def]
-    """``out[i]``: the sum of the rows of the words around a position, times their weights.
+    """Write to ``out[i]`` the weighted sum of the rows of the words around position i.
 
     Parameters
     ----------
     text : int32 array
         From `lay_out`.
     positions : int64 array of shape (n,)
-        Indices of `text`, none of them a border.
+        Indices of `text`, without borders.
     weight : float32 array of shape (window + 1,)
         Weight of a context word at each distance.
     keep : float32 array of shape (V,)
@@ -221,9 +221,9 @@ def occurrence_vectors(text, positions, weight, keep, matrix, out):  # type: ign
 
 @nb.njit(nogil=True, cache=True, fastmath={"contract"})
 def sum_by_word(text, positions, part, parts, weight, keep, matrix, out):  # type: ignore[no-untyped-def]
-    """Add each position's context to the row of its word in `out`, of shape (V, d).
+    """Add the context of each position to the row of its word in `out`, of shape (V, d).
 
-    Only for words whose id is `part` modulo `parts`; other parameters are those of
+    Only words whose id is `part` modulo `parts` are processed. Other parameters are those of
     `occurrence_vectors`.
     """
     for p in positions:

@@ -1,17 +1,17 @@
 """Linear maps learned from a corpus: from contexts to word vectors, by ridge regression.
 
 **Unseen words** (`ContextMap`). The mean vector of the words around a word is not close to the
-word's own vector: it is pulled towards what all contexts have in common. A linear map from the
-contexts of known words to their rows of W1 moves unseen words to the region of the known ones
-(Khodak et al. 2018, "A la carte embedding"). Here, one map is for the near context, which shows
-the kind of word, and one for the wide context, which shows the topic of the text. Contexts are
-scaled to unit length first, so that the number of context words does not matter; frequent context
-words and rare target words have lower weights; and the mean of the word vectors is not added to
-the result.
+word's own vector, because all contexts have some directions in common. A linear map, fitted from
+the contexts of known words to their rows of W1, maps the contexts of unseen words to the region of
+the known words (Khodak et al. 2018, "A la carte embedding"). Here, one map is for the near
+context, which indicates the kind of word, and one for the wide context, which indicates the topic
+of the text. Contexts are scaled to unit length first, so that the number of context words does not
+matter. Frequent context words and rare target words have lower weights. The mean of the word
+vectors is not added to the result.
 
 **Known words** (`smoothed`). A word's row of W1 is noisy, especially if the word is rare. Its row
-of W2 and the rows of W2 of the words around it predict it; the row plus the prediction is a better
-embedding than either of them.
+of W2 and the rows of W2 of the words around it predict its row of W1. The row plus the prediction
+is a better embedding than the row or the prediction alone.
 """
 
 from __future__ import annotations
@@ -47,30 +47,30 @@ _PIECE = 1 << 21  # tokens of text that are processed at a time
 
 @dataclass(frozen=True)
 class MapConfig:
-    """Contexts that a map uses, and parameters of its fit.
+    """Parameters of `learn_map`: the contexts that the map uses, and its fit.
 
     Attributes
     ----------
     near : int
-        Words on each side in the near context; closer ones have higher weights, as in training.
+        Words on each side in the near context; closer words have higher weights, as in training.
     wide : int
-        Words on each side in the wide context, all with the same weight.
+        Words on each side in the wide context, independent of distance.
     sample : float
         The weight of a context word is the probability that subsampling with this threshold
         keeps it; 0 for equal weights.
     n_contexts : int
-        Largest number of occurrences from which a word's context is made; the number is drawn
-        for each word.
+        Maximum number of occurrences from which a word's context is computed in the fit. The
+        number is drawn at random for each word.
     draws : int
-        How many times each word is used, with contexts from different occurrences.
+        Number of times that each word is used in the fit, with different random occurrences.
     reliable : float
-        Number of occurrences at which a word has half the weight of a very frequent one: the
-        vectors of rare words are mostly noise.
+        Number of occurrences at which a word has half the weight of a very frequent word; the
+        vectors of rare words are noisy.
     ridge : float
-        Penalty on the squares of the maps' weights, relative to the mean variance of contexts.
+        Ridge penalty of the maps, relative to the mean variance of the contexts.
     plain : float
-        Weight of the wide context itself, divided by the square root of the number of
-        occurrences, when it is added to the mapped contexts; it helps if there are few.
+        Weight of the unmapped wide context, which is divided by the square root of the number
+        of occurrences and added to the mapped contexts. It helps if there are few occurrences.
     smoothing : float
         Weight of the prediction that is added to a known word's row of W1.
     """
@@ -92,7 +92,7 @@ class MapConfig:
             check_number(name, getattr(self, name), 0)
 
     def to_dict(self) -> JSON:
-        """Convert to plain data, for JSON."""
+        """Return the parameters as plain data for JSON."""
         return asdict(self)
 
     def windows(self, vocabulary: Vocabulary) -> tuple[Window, Window]:
@@ -105,10 +105,10 @@ class MapConfig:
 
 
 class ContextMap:
-    """Linear maps from kinds of context to word vectors; their results are added.
+    """Linear maps from several kinds of context to word vectors; their results are added.
 
-    Each is a ridge regression on centered contexts and word vectors. The mean of the word
-    vectors, which all words share, is not added to the result.
+    Each map is a ridge regression from centered contexts to centered word vectors. The mean of
+    the word vectors, which all words share, is not added to the result.
 
     Parameters
     ----------
@@ -138,7 +138,7 @@ class ContextMap:
             Embeddings of the contexts of n words, for each kind of context.
         Y : array of shape (n, d)
         sample_weight : array of shape (n,), optional
-            By default 1 for all.
+            By default 1 for all words.
 
         Raises
         ------
@@ -168,14 +168,14 @@ class ContextMap:
         Parameters
         ----------
         X : array of shape (k, n, d)
-            Embeddings of contexts; rows of zeros stand for missing contexts and add nothing.
+            Embeddings of contexts; zero rows are missing contexts, which contribute nothing.
         occurrences : array of int, shape (n,)
-            Number of occurrences that each context is made from.
+            Number of occurrences from which each context was computed.
 
         Returns
         -------
         float32 array of shape (n, d)
-            Of unit length; zero without a context.
+            Of unit length; zero for words without contexts.
 
         Raises
         ------
@@ -193,23 +193,24 @@ class ContextMap:
         return normalize(normalize(total) + np.float32(self.config.plain) / root * X[-1])
 
     def arrays(self) -> dict[str, FloatArray]:
-        """The learned arrays, to be saved with `config`."""
+        """Return the learned arrays, which are saved together with `config`."""
         return {"mean": self.mean, "weights": self.weights}
 
     @classmethod
     def from_state(cls, config: JSON, arrays: Mapping[str, FloatArray], size: int) -> ContextMap:
-        """Create a map from the parameters of its config, and its arrays.
+        """Create a map from the results of `MapConfig.to_dict` and `arrays`.
 
         Raises
         ------
         TypeError, ValueError
-            If they do not belong to a map of vectors of length `size`.
+            If they are not those of a map for vectors of length `size`.
         """
         shapes = {name: array.shape for name, array in arrays.items()}
-        if shapes != {"mean": (2, size), "weights": (2, size, size)}:
-            raise ValueError(f"a map of vectors of length {size} has no arrays {shapes}")
+        expected = {"mean": (2, size), "weights": (2, size, size)}
+        if shapes != expected:
+            raise ValueError(f"the map must have arrays of shapes {expected}, got {shapes}")
         if not all(np.isfinite(array).all() for array in arrays.values()):
-            raise ValueError("the map has values that are not finite")
+            raise ValueError("the map contains NaN or infinity")
         context_map = cls(MapConfig(**config))
         context_map.mean = arrays["mean"].astype(np.float32, copy=False)
         context_map.weights = arrays["weights"].astype(np.float32, copy=False)
@@ -233,24 +234,28 @@ def learn_context_map(
     ----------
     stream : TokenStream
     vocabulary : Vocabulary
-        Its counts give the weights of context words.
+        Its counts determine the weights of context words.
     vectors : float32 array of shape (V, d)
-        Word vectors of unit length: contexts are sums of them, and they are the targets of the
-        map.
+        Word vectors of unit length. Contexts are sums of them, and they are the targets of the
+        regression.
     config : MapConfig
     seed : int
     workers : int
         Threads.
     exclude : iterable of str
-        Words not to learn from, such as those of a test. They still serve as context words.
+        Words on which the map is not fitted, such as test words. They are still context words.
     progress : bool
         Show bars.
 
     Returns
     -------
     ContextMap
-        With few words, the map is poorly determined: with n words, a share d / (n + d) of each
-        map is the identity, which leaves contexts as they are, as in the thesis.
+
+    Notes
+    -----
+    With few words, the regression is poorly determined. The maps are therefore weighted means of
+    the regression and the identity, which is the thesis's embedding of contexts. For V words, the
+    identity has weight d / (V + d).
     """
     from conec.contexts.kernels import count_words
 
@@ -275,7 +280,7 @@ def learn_context_map(
         # contexts from more occurrences have less noise
         weight = reliability * np.sqrt(n)
         for kind, sums in zip(X, moments, strict=True):
-            # words without contexts, or with zero vectors, are left out
+            # words without contexts and words with zero vectors are left out
             usable = kind.any(axis=1) & vectors.any(axis=1)
             sums.add(normalize(kind), vectors, np.where(usable, weight, 0))
     context_map, d = ContextMap(config), vectors.shape[1]
@@ -303,7 +308,7 @@ def sampled_contexts(
     workers: int = 1,
     progress: bool = False,
 ) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-    """Contexts of all words, each from a random sample of its occurrences.
+    """Contexts of all words, each from a random sample of the word's occurrences.
 
     Parameters
     ----------
@@ -312,12 +317,13 @@ def sampled_contexts(
         Vectors of the context words.
     windows : sequence of k Windows
     counts : int64 array of shape (V,)
-        Occurrences of each word in the stream.
+        Number of occurrences of each word in the stream.
     config : MapConfig
-    seed, draw : int
-        Number of the draw.
+    seed : int
+    draw : int
+        Number of this draw; each draw samples other occurrences.
     workers : int
-        Threads. The result does not depend on them.
+        Threads. The result does not depend on their number.
     progress : bool
         Show a bar.
 
@@ -326,7 +332,7 @@ def sampled_contexts(
     contexts : float32 array of shape (k, V, d)
         Weighted sums of the vectors of context words.
     occurrences : int64 array of shape (V,)
-        Number of occurrences that each is made from.
+        Number of occurrences from which each context was computed.
     """
     from tqdm import tqdm
 
@@ -365,9 +371,9 @@ def sampled_contexts(
 
 
 def _pieces(stream: TokenStream) -> Iterator[tuple[IntArray, npt.NDArray[np.int64]]]:
-    """Pieces of the text, with the offsets of the documents in each.
+    """Yield pieces of the text, with the starts of the documents in each.
 
-    Documents may be cut, so that memory is bounded; a few contexts are shorter for that.
+    To bound memory, documents may be split between pieces, which cuts off a few contexts.
     """
     for start in range(0, len(stream), _PIECE):
         ids = np.asarray(stream.ids[start : start + _PIECE])
@@ -381,7 +387,7 @@ def _pieces(stream: TokenStream) -> Iterator[tuple[IntArray, npt.NDArray[np.int6
 
 @dataclass(frozen=True)
 class LinearMap:
-    """A linear map from one or several vectors of a word to another vector.
+    """A linear map from one or several vectors of each word to another vector.
 
     Each vector is scaled to unit length, centered, and scaled to unit length again before it
     is multiplied; zero vectors stay zero.
@@ -389,8 +395,9 @@ class LinearMap:
     Attributes
     ----------
     means : float32 array of shape (k, d)
-        Means of the k vectors, scaled to unit length, over all words.
+        Means over all words of each of the k vectors, scaled to unit length.
     matrices : float32 array of shape (k, d, d')
+        The map of each of the k vectors; their results are added.
     """
 
     means: FloatArray
@@ -405,7 +412,7 @@ class LinearMap:
         *,
         ridge: float = 1e-3,
     ) -> LinearMap:
-        """Fit by least squares with a penalty on the map.
+        """Fit the map by ridge regression.
 
         Parameters
         ----------
@@ -414,7 +421,7 @@ class LinearMap:
         weights : array-like of shape (V,)
             Weight of each word's squared error, such as its count.
         ridge : float
-            Penalty, relative to the mean eigenvalue of the vectors' covariance.
+            Ridge penalty, relative to the mean eigenvalue of the vectors' covariance.
 
         Raises
         ------
@@ -457,9 +464,9 @@ def smoothed(
 ) -> FloatArray:
     """Rows of W1 plus `amount` times their prediction, scaled to unit length.
 
-    With few words, the map is poorly determined: for V words and n coefficients in each column
-    of the map, a share n / (V + n) of the prediction is the embedding of the word's contexts
-    as it is, which is the thesis's prediction.
+    With few words, the regression is poorly determined. The prediction is therefore a weighted
+    mean of the regression's and of the thesis's, which is global context vectors times W1. For V
+    words and n coefficients in each column of the map, the latter has weight n / (V + n).
 
     Parameters
     ----------
@@ -467,7 +474,7 @@ def smoothed(
     contexts : float32 array of shape (V, 2 * d)
         Global context vectors times W1 and times W2, side by side.
     counts : array-like of shape (V,)
-        Occurrences of each word: its weight in the regression.
+        Number of occurrences of each word, which is its weight in the regression.
     amount : float
         Weight of the prediction.
 
@@ -486,18 +493,18 @@ def smoothed(
         predicted = (1 - plain) * predict([W2[rows], contexts2[rows]])
         predicted += plain * _standardized([contexts1[rows]], mean)
         mixed = normalize(result[rows] + np.float32(amount) * predicted)
-        # words that never had a context were never trained
+        # words without contexts were never trained
         result[rows] = mixed * contexts[rows].any(axis=1, keepdims=True)
     return result
 
 
 def blocks(n: int) -> list[slice]:
-    """Slices of n rows that are small enough for intermediate arrays."""
+    """Slices of n rows, to bound the memory of intermediate arrays."""
     return [slice(start, min(start + _ROWS, n)) for start in range(0, n, _ROWS)]
 
 
 def mean_direction(vectors: FloatArray) -> FloatArray:
-    """Mean of the rows scaled to unit length, without zero rows; shape (d,)."""
+    """Mean of the nonzero rows, scaled to unit length before; shape (d,)."""
     total, n = np.zeros(vectors.shape[1]), 0
     for rows in blocks(len(vectors)):
         directions = normalize(vectors[rows])
@@ -507,7 +514,7 @@ def mean_direction(vectors: FloatArray) -> FloatArray:
 
 
 def _standardized(vectors: Sequence[FloatArray], means: FloatArray) -> FloatArray:
-    """All vectors of each word side by side, shape (n, k * d)."""
+    """Standardize the k vectors of each word, and concatenate them; shape (n, k * d)."""
     standardized = []
     for array, mean in zip(vectors, means, strict=True):
         nonzero = array.any(axis=1, keepdims=True)

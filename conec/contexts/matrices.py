@@ -1,12 +1,12 @@
-"""Context vectors as sparse matrices: which words occur around a word, and how often.
+"""Context vectors as sparse matrices: the counts of the words that occur around each word.
 
-A word's global context vector is the average over its occurrences in a corpus; its local one
-is the average over those in a document (thesis, section 7.1). Either, times W1, gives an
-embedding (Eq. 7.1).
+A word's global context vector is the average over its occurrences in a corpus; its local
+context vector is the average over its occurrences in a document (thesis, section 7.1). Both
+are multiplied by W1 to get embeddings (Eq. 7.1).
 
-The corpus is read once, in segments. The positions of a segment are grouped by word, and each
-word's co-occurrences are summed in one dense row, so no pairs need sorting. If there are
-several segments, their counts wait on disk and are added block by block.
+The corpus is read once, in segments. The positions of a segment are grouped by word, and the
+co-occurrences of each word are summed in a dense row, so that pairs of words are never sorted. If
+there are several segments, their counts are stored in temporary files and added block by block.
 """
 
 from __future__ import annotations
@@ -38,28 +38,28 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_SMALLEST = 1 << 12  # least number of tokens in a segment, and of entries in a block
-_LARGEST = 1 << 21  # largest number of entries in a block
+_SMALLEST = 1 << 12  # minimum number of tokens in a segment, and of entries in a block
+_LARGEST = 1 << 21  # maximum number of entries in a block
 
 
 @dataclass(frozen=True)
 class Window:
-    """Which words around a position are its context, and their weights.
+    """The size of a context, and the weights of its words.
 
     Parameters
     ----------
     size : int
         Words on each side.
     weighting : {"uniform", "distance", "subsampled", "sif"}
-        "uniform": weight 1. "distance": 1 / distance. "subsampled": what training sees on
-        average, which is the probability that the drawn window reaches that far and that
-        subsampling keeps the word. "sif": the probability that the drawn window reaches that
-        far, times the smooth inverse frequency of the word.
+        "uniform": weight 1. "distance": 1 / distance. "subsampled": the average weight in
+        training, which is the probability that the drawn window reaches this distance, times
+        the probability that subsampling keeps the word. "sif": the probability that the drawn
+        window reaches this distance, times the smooth inverse frequency of the word.
     smallest : int
         The smallest window that training draws, for "subsampled" and "sif".
     keep : float32 array of shape (V,), optional
-        Weight > 0 of each word, for "subsampled" (the probability that it is kept) and "sif"
-        (its smooth inverse frequency).
+        Weight > 0 of each word; required for "subsampled" (the probability that it is kept) and
+        "sif" (its smooth inverse frequency).
     """
 
     size: int = 5
@@ -73,7 +73,7 @@ class Window:
         if self._as_training:
             check_integer("smallest", self.smallest, 1, self.size)
             if self.keep is None:
-                raise ValueError(f"weighting={self.weighting!r} needs the weights of words, `keep`")
+                raise ValueError(f"weighting={self.weighting!r} requires `keep`, weights of words")
 
     @property
     def _as_training(self) -> bool:
@@ -90,7 +90,7 @@ class Window:
         return np.ones(self.size + 1)
 
     def word_weights(self, n_words: int) -> FloatArray:
-        """Weight of each context word; an empty array if all are 1."""
+        """Weight of each context word; an empty array if all weights are 1."""
         if not self._as_training or self.keep is None:
             return np.empty(0, np.float32)
         keep = np.ascontiguousarray(self.keep, np.float32)
@@ -129,8 +129,8 @@ def global_contexts(
         Approximate number of bytes to use, in addition to a few arrays of length V. Larger
         intermediate and final results go to temporary files.
     workers : int
-        Threads. The result does not depend on it. It depends on `memory` by the rounding of
-        sums, if weights are not integers.
+        Threads. The result does not depend on their number. If weights are not integers, it
+        depends on `memory` up to rounding.
     progress : bool
         Show a bar.
 
@@ -138,12 +138,12 @@ def global_contexts(
     -------
     csr_matrix of float32, shape (V, V)
         Row i is the context vector of word i. If it is larger than `memory`, its arrays are
-        memory-mapped; the files are deleted with it.
+        memory-mapped from temporary files, which are deleted together with the matrix.
 
     Raises
     ------
     ValueError
-        If an argument is out of range, or the corpus has word ids that are not below V.
+        If an argument is out of range, or the corpus has word ids >= V.
     """
     counter = ContextCounter(
         stream, n_words, window or Window(), diagonal, normalize, memory, workers
@@ -167,13 +167,13 @@ def global_embeddings(
     workers: int = 1,
     progress: bool = False,
 ) -> FloatArray:
-    """``global_contexts(...) @ matrix`` without holding the V x V matrix.
+    """``global_contexts(...) @ matrix``, without the V x V matrix in memory.
 
     Parameters
     ----------
     stream : TokenStream
     matrix : float32 array of shape (V, d)
-        W1.
+        For example W1.
     window, diagonal, normalize, memory, workers, progress
         As in `global_contexts`.
 
@@ -218,11 +218,11 @@ def local_contexts(
     window : Window, optional
         By default 5 words on each side, each with weight 1 / distance.
     targets : int32 array, optional
-        The row that each position counts for, or below 0 for none; `ids` by default.
+        Row of the result to which each position is added; negative for none. By default `ids`.
     n_targets : int, optional
-        Number of rows; V by default.
+        Number of rows; by default V.
     offsets : array of int, optional
-        Where several texts begin in `ids`, in ascending order; windows end there.
+        Starts of several texts in `ids`, in ascending order; windows do not cross them.
     normalize : {"count", "max", "none"}
         As in `global_contexts`.
 
@@ -233,8 +233,7 @@ def local_contexts(
     Raises
     ------
     ValueError
-        If `targets` does not have one row below `n_targets` for each position, or an id is
-        not below V.
+        If `targets` does not have one row < `n_targets` for each position, or an id is >= V.
     """
     from conec.contexts.kernels import count_rows, group_positions, lay_out
 
@@ -245,14 +244,14 @@ def local_contexts(
     n_rows = n_words if n_targets is None else n_targets
     if targets.shape != ids.shape or targets.max(initial=-1) >= n_rows:
         raise ValueError(
-            f"targets must be one row below {n_rows} for each of {len(ids)} positions, got "
+            f"targets must have one row < {n_rows} for each of {len(ids)} positions, got "
             f"shape {targets.shape} and rows up to {targets.max(initial=-1)}"
         )
-    # only the columns in use, so that the cost depends only on the document
+    # count only the columns in use, so that the cost depends only on the length of the document
     known = ids >= 0
     words, columns_of_ids = np.unique(ids[known], return_inverse=True)
     if words.max(initial=-1) >= n_words:
-        raise ValueError(f"the document has word ids up to {words.max()}, not below {n_words}")
+        raise ValueError(f"word ids must be < {n_words}, got ids up to {words.max()}")
     compact = np.full(len(ids), -1, np.int32)
     compact[known] = columns_of_ids
     borders = np.asarray([0] if offsets is None else offsets).astype(np.int64)
@@ -289,7 +288,7 @@ def _csr(
 
     matrix = sparse.csr_matrix(shape, dtype=np.float32)
     matrix.data, matrix.indices = values, columns
-    # 32 bits where that suffices, so that SciPy does not widen the columns
+    # 32 bits if possible, so that SciPy does not convert the columns to 64 bits
     matrix.indptr = indptr.astype(np.int32 if len(values) < 2**31 else np.int64)
     return matrix
 
@@ -308,11 +307,11 @@ class Block:
 
     @property
     def rows(self) -> slice:
-        """Where they are in the matrix."""
+        """The rows of the whole matrix that the block holds."""
         return slice(self.row, self.row + len(self.indptr) - 1)
 
 
-_MakeBlock: TypeAlias = Callable[[int, int], Block]  # rows from, to
+_MakeBlock: TypeAlias = Callable[[int, int], Block]  # from first row and end of rows
 _Counts: TypeAlias = npt.NDArray[np.int64]
 
 
@@ -337,13 +336,13 @@ class ContextCounter:
         check_number("memory", memory, 0)
         if len(stream) and int(stream.ids.max()) >= n_words:
             raise ValueError(
-                f"the corpus has word ids up to {stream.ids.max()}, not below {n_words}"
+                f"word ids must be < {n_words}, but the corpus has ids up to {stream.ids.max()}"
             )
         self._stream, self._n_words, self._window = stream, n_words, window
         self._diagonal, self._normalize = float(diagonal), normalize
         self._workers = check_integer("workers", workers, 1)
-        # a quarter of the memory for the text of a segment and the order of its
-        # positions, 4 bytes each; a quarter for blocks, about 64 bytes per entry
+        # a quarter of the memory is for the text of a segment and the order of its positions (4
+        # bytes each), and a quarter for blocks (about 64 bytes per entry)
         quarter = int(memory) // 4
         longest = 2**30 - 2 * window.size
         self._segment = min(max(quarter // 8, n_words, _SMALLEST), longest)
@@ -352,7 +351,7 @@ class ContextCounter:
     def blocks(
         self, progress: bool, then: Callable[[Block], None] | None = None
     ) -> Generator[Block, None, None]:
-        """Finished blocks of rows, from first to last; the threads call `then` with each."""
+        """Yield finished blocks of rows in order; the threads call `then` with each block."""
         from tqdm import tqdm
 
         from conec.contexts.kernels import count_words
@@ -450,18 +449,18 @@ class ContextCounter:
     def _map(
         self, executor: ThreadPoolExecutor, make: _MakeBlock, bound: _Counts
     ) -> Generator[Block, None, None]:
-        """All blocks in order, with some computed ahead."""
-        waiting: deque[Future[Block]] = deque()
-        for row, stop in _cut(bound, self._entries):
-            waiting.append(executor.submit(make, row, stop))
-            if len(waiting) > self._workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
+        """Yield all blocks in order; threads compute a few blocks ahead."""
+        pending: deque[Future[Block]] = deque()
+        for row, stop in _split(bound, self._entries):
+            pending.append(executor.submit(make, row, stop))
+            if len(pending) > self._workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
 
 
-def _cut(bound: _Counts, entries: int) -> Generator[tuple[int, int], None, None]:
-    """Cut rows into blocks of at most `entries` entries, or of a single row."""
+def _split(bound: _Counts, entries: int) -> Generator[tuple[int, int], None, None]:
+    """Split rows into blocks of at most `entries` entries, or of a single row."""
     before = np.concatenate([np.zeros(1, np.int64), np.cumsum(bound)])
     row = 0
     while row < len(bound):
@@ -511,9 +510,9 @@ class SparseRows:
     Parameters
     ----------
     dtype : dtype
-        Of the values.
+        Type of the values.
     limit : int
-        Number of bytes from which an array goes to a temporary file.
+        An array with more bytes than this is moved to a temporary file.
     """
 
     def __init__(self, dtype: npt.DTypeLike, limit: int) -> None:
@@ -530,13 +529,13 @@ class SparseRows:
         self._size += len(block.columns)
 
     def read(self, row: int, stop: int) -> Block:
-        """Copy the rows from `row` to `stop`; threads may do so at the same time."""
+        """Copy the rows from `row` to `stop`; several threads may call it at the same time."""
         indptr = self._indptr.read(row, stop + 1)
         span = int(indptr[0]), int(indptr[-1])
         return Block(row, indptr - span[0], self._columns.read(*span), self._values.read(*span))
 
     def arrays(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any], npt.NDArray[Any]]:
-        """Indptr, columns and values."""
+        """Return indptr, columns and values."""
         return self._indptr.array(), self._columns.array(), self._values.array()
 
 
@@ -568,7 +567,7 @@ class _GrowingArray:
         self._pieces = []
 
     def read(self, start: int, stop: int) -> npt.NDArray[Any]:
-        """A copy of some elements: pages of a mapped file would count as memory in use."""
+        """Copy some elements; a memory map would count as memory in use."""
         if self._file is None:
             return np.concatenate([np.empty(0, self._dtype), *self._pieces])[start:stop]
         elements = np.empty(stop - start, self._dtype)
@@ -578,7 +577,7 @@ class _GrowingArray:
         return elements
 
     def array(self) -> npt.NDArray[Any]:
-        """The whole array; if it is in a file, that stays open for as long as it is used."""
+        """The whole array, memory-mapped if it is in a file; nothing can be appended any more."""
         if self._file is None:
             pieces, self._pieces = self._pieces, []
             return np.concatenate(pieces) if pieces else np.empty(0, self._dtype)

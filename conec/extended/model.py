@@ -22,7 +22,7 @@ from conec.extended.training import (
 from conec.extended.vocabulary import FeatureVocabulary, name_of
 from conec.features import Clean, Document, Feature, Sentence, sentences
 from conec.linalg import normalize
-from conec.model import KIND, ContextEncoder, has_features, open_model
+from conec.model import ContextEncoder, check_checkpoint_options, has_features, open_model
 from conec.training import chunks
 from conec.training.weights import check_weights, initial_divisor, zero_rows
 from conec.types import BoolArray, CorpusLike, FloatArray, SenseChoice, StrPath
@@ -30,7 +30,7 @@ from corpora import BREAK, with_breaks
 from corpora.checks import check_integer, check_number
 from corpora.encoding import TokenStream
 from corpora.errors import ModelError
-from corpora.model_folder import FolderReader, FolderWriter, check_writable
+from corpora.model_folder import FolderReader, FolderWriter
 
 if TYPE_CHECKING:
     from conec.training.chunks import TrainingState
@@ -39,9 +39,10 @@ if TYPE_CHECKING:
 class ExtendedContextEncoder(ContextEncoder):
     """A Context Encoder with features of the target word among its inputs.
 
-    An input is the sum or mean of the rows of `W1` of the context words, plus the sum of the rows
-    of `F1` of the target word's features; targets and `W2` are those of words (thesis, section
-    7.1). The embedding of a token, also of an unknown word, then reflects its case or its ending.
+    The hidden layer is the sum or mean of the context words' rows of `W1`, plus the sum of the
+    target word's features' rows of `F1`. Outputs and `W2` are those of words (thesis, section
+    7.1). The embedding of a token, even of an unknown word, then also reflects its features, such
+    as its case or its suffix.
 
     Documents are lists of raw tokens with breaks (``""``) between sentences, or lists of
     sentences of rows, each with the columns of a token, as `corpora.Corpus.tagged` yields them.
@@ -49,25 +50,25 @@ class ExtendedContextEncoder(ContextEncoder):
     Parameters
     ----------
     features : sequence of features
-        From `conec.features`, or functions of the same form.
+        Features from `conec.features`, or custom functions of the same form.
     clean : callable, optional
         Function from a raw token to its form in the vocabulary, such as
         ``corpora.cleaning.Pipeline(["digits", "lower"])``. By default tokens are unchanged.
     feature_min_count : int
-        Ignore feature names that fewer tokens have.
+        Ignore feature names that occur with fewer tokens.
     feature_dropout : float
         Probability that a feature is left out of a position in training. Without dropout, the
         letters of the target would identify it, and context words would learn little.
     **parameters
-        Of `ContextEncoder`. Only ``negatives="exact"`` and ``deterministic=False`` are
-        supported; with one worker the result is always the same, bit for bit.
+        Parameters of `ContextEncoder`. Only ``negatives="exact"`` and ``deterministic=False``
+        are supported; with one worker, results are bit-identical.
 
     Attributes
     ----------
     F1 : float32 array of shape (n_features, d)
         Weights of the features.
     feature_vocabulary : FeatureVocabulary
-        Names and counts of its rows.
+        Name and count of each row of `F1`.
 
     Examples
     --------
@@ -94,8 +95,8 @@ class ExtendedContextEncoder(ContextEncoder):
         super().__init__(**{"negatives": "exact", **parameters})
         if self.config.negatives != "exact" or self.config.deterministic:
             raise ValueError(
-                "with features, negatives must be 'exact' and deterministic False. With one "
-                "worker, the same seed gives the same vectors"
+                "with features, negatives must be 'exact' and deterministic must be False. For "
+                "reproducible results, use one worker"
             )
         self.clean = clean
         self.feature_min_count = check_integer("feature_min_count", feature_min_count, 1)
@@ -114,7 +115,7 @@ class ExtendedContextEncoder(ContextEncoder):
         progress : bool
             Show bars.
         **options
-            Of `train`.
+            Parameters of `train`.
 
         Returns
         -------
@@ -124,20 +125,22 @@ class ExtendedContextEncoder(ContextEncoder):
         Raises
         ------
         FileNotFoundError, CorpusError
-            If the corpus cannot be read, or only once.
+            If the corpus cannot be read, or can be read only once.
         ValueError
-            If the corpus is empty, no word occurs often enough, or rows lack a column that a
-            feature reads.
+            If the corpus is empty, no word occurs `min_count` times, or rows lack a column that
+            a feature reads.
         """
         documents = documents_of(corpus)
         if not documents.reiterable:
             raise corpora.NotReiterableError(
-                "the corpus can be read only once, and fit makes two passes. Pass a list, a file, "
-                "or an object whose __iter__ starts anew"
+                "the corpus can be read only once, but fit makes two passes. Pass a list, a file, "
+                "or an object whose __iter__ returns a new iterator"
             )
-        checkpoint = options.get("checkpoint")
-        if checkpoint is not None:
-            check_writable(checkpoint, KIND)
+        check_checkpoint_options(
+            options.get("checkpoint"),
+            options.get("checkpoint_minutes", 10),
+            options.get("checkpoint_epochs"),
+        )
         self.build_vocab(documents, progress=progress)
         self.train(cast("CorpusLike", documents), progress=progress, **options)
         return self
@@ -183,7 +186,7 @@ class ExtendedContextEncoder(ContextEncoder):
         return self.feature_vocabulary.features
 
     def encode(self, corpus: Any, *, progress: bool = False) -> TokenStream:
-        """Encode documents with their features, for several passes of `train` and the like.
+        """Encode documents with their features, to pass them to `train`, `learn_map` and others.
 
         Parameters
         ----------
@@ -204,12 +207,15 @@ class ExtendedContextEncoder(ContextEncoder):
     def _new_state(self, stream: TokenStream, *args: Any) -> TrainingState:
         if not isinstance(stream, FeatureStream):
             raise TypeError(
-                "a TokenStream has no features of its tokens. Train on the documents, or on the "
-                "result of the model's encode"
+                "a TokenStream has no features of its tokens. Pass the documents, or the result "
+                "of the model's encode"
             )
         check_weights("F1", self.F1, (len(self.feature_vocabulary), self.config.vector_size))
         if stream.rows.indices.max(initial=-1) >= len(self.F1):
-            raise ValueError("the corpus was encoded with features that this model does not have")
+            raise ValueError(
+                "the corpus was encoded with features that this model does not have. Encode it "
+                "with this model"
+            )
         return super()._new_state(stream, *args)
 
     def _chunk_trainer(self, stream: TokenStream, state: TrainingState) -> chunks.ChunkTrainer:
@@ -223,7 +229,7 @@ class ExtendedContextEncoder(ContextEncoder):
     # Embeddings
 
     def feature_embeddings(self, document: Document) -> FloatArray:
-        """Embeddings of the features alone: the sum of the rows of `F1` of each token's features.
+        """Embeddings of the features alone: for each token, the sum of its features' rows of `F1`.
 
         Parameters
         ----------
@@ -237,7 +243,7 @@ class ExtendedContextEncoder(ContextEncoder):
         return _with_breaks(document, self._feature_sums(sentences(document, self.clean)))
 
     def _feature_sums(self, parsed: Sequence[Sentence]) -> FloatArray:
-        """Sums of the rows of the features of all tokens, without breaks."""
+        """Sum of the features' rows of `F1` for each token, without breaks."""
         from scipy import sparse
 
         rows = self.feature_vocabulary.encode(parsed)
@@ -278,19 +284,19 @@ class ExtendedContextEncoder(ContextEncoder):
     ) -> FloatArray | tuple[FloatArray, BoolArray]:
         """Embeddings of the tokens of a document, each with its own features.
 
-        The embedding of `ContextEncoder.embed`, plus the sum of the rows of `F1` of the token's
-        features, both scaled to unit length; their sum is scaled to unit length as well.
+        The result of `ContextEncoder.embed` plus the result of `feature_embeddings`, each scaled
+        to unit length; the sum is scaled to unit length as well.
 
         Parameters
         ----------
         tokens : list of str, or list of sentences of rows
-            A document, as for training: raw tokens, or all columns that the features read.
+            A document as in training: raw tokens, or rows with all columns that features read.
         a : float
             Weight of the word's own embedding, from 0 to 1.
         senses : {"auto", "soft", "hard", "none"}
             As in `ContextEncoder.embed`.
         feature_weight : float
-            Weight of the features; 0 for contexts alone.
+            Weight of the features; 0 ignores them.
         return_found : bool
             Also return which tokens have an embedding.
 
@@ -299,7 +305,7 @@ class ExtendedContextEncoder(ContextEncoder):
         embeddings : float32 array of shape (n_tokens, d)
             One row per token, in order; zero for breaks.
         found : bool array of shape (n_tokens,)
-            Only with ``return_found=True``.
+            Whether the embedding is not zero; only with ``return_found=True``.
         """
         check_number("feature_weight", feature_weight, 0)
         parsed = sentences(tokens, self.clean)
@@ -314,7 +320,7 @@ class ExtendedContextEncoder(ContextEncoder):
     # Files
 
     def write_to(self, folder: FolderWriter) -> None:
-        """Write the model's files, for example into a folder within another model."""
+        """Write the model's files to an open folder, which may be nested in another model's."""
         clean: str | list[str] | None = None if self.clean is None else name_of(self.clean)
         steps = getattr(self.clean, "steps", ())
         if steps and all(isinstance(step, str) for step in steps):
@@ -341,7 +347,7 @@ class ExtendedContextEncoder(ContextEncoder):
         clean: Clean | None = None,
         verify: bool = False,
     ) -> ExtendedContextEncoder:
-        """Read a model that `save` or a checkpoint wrote.
+        """Read a saved model or a checkpoint from a folder; its weights are memory-mapped.
 
         Parameters
         ----------
@@ -360,7 +366,8 @@ class ExtendedContextEncoder(ContextEncoder):
         FileNotFoundError
             If the folder does not exist.
         ModelError
-            If it is damaged, not an ExtendedContextEncoder, or of a newer version.
+            If the folder is damaged, holds another kind of model, or was written by a newer
+            version.
         ValueError
             If a feature or `clean` is missing; the message names it.
         """

@@ -1,4 +1,4 @@
-"""Corpora with features: documents with columns, encoding, and training on chunks."""
+"""Documents with features: reading, counting, encoding, and training on chunks."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ if TYPE_CHECKING:
 
 
 class FeatureStream(TokenStream):
-    """An encoded corpus, and the features of each of its tokens.
+    """An encoded corpus with the features of its tokens.
 
     Attributes
     ----------
     rows : FeatureRows
-        Features of each of `ids`.
+        One row for each element of `ids`.
     """
 
     def __init__(self, stream: TokenStream, rows: FeatureRows) -> None:
@@ -41,7 +41,7 @@ class FeatureStream(TokenStream):
         self.rows = rows
 
     def fingerprint(self) -> int:
-        """Checksum of ids, document borders and features."""
+        """Checksum of ids, document offsets and features."""
         from zlib import crc32
 
         crc = super().fingerprint()
@@ -51,7 +51,7 @@ class FeatureStream(TokenStream):
 
 
 class FeatureChunkTrainer(chunks.ChunkTrainer):
-    """Trains on single chunks, with features."""
+    """Trains the weights of words and features on single chunks."""
 
     def __init__(
         self,
@@ -91,7 +91,7 @@ class FeatureChunkTrainer(chunks.ChunkTrainer):
 
 @dataclass(frozen=True)
 class Documents:
-    """A corpus as documents with sentences and columns; each iteration starts anew."""
+    """A corpus as documents, with the columns of tokens if its format has any."""
 
     corpus: Any
 
@@ -122,7 +122,7 @@ def documents_of(corpus: Any) -> Documents:
 
 
 def shown(documents: Documents, name: str, progress: bool) -> Iterator[Document]:
-    """Yield documents and show a bar."""
+    """Yield documents, with a progress bar if `progress` is True."""
     from tqdm import tqdm
 
     yield from tqdm(documents, desc=name, unit=" documents", disable=None if progress else True)
@@ -131,7 +131,7 @@ def shown(documents: Documents, name: str, progress: bool) -> Iterator[Document]
 def counted(
     documents: Iterable[Document], clean: Clean | None, vocabulary: FeatureVocabulary
 ) -> tuple[Counter[str], Counter[str]]:
-    """Count the occurrences of each word, and the tokens that have each feature name."""
+    """Count the occurrences of each word and of each feature name."""
     words: Counter[str] = Counter()
     names: Counter[str] = Counter()
     for document in documents:
@@ -148,14 +148,14 @@ def encoded(
     index: Mapping[str, int],
     vocabulary: FeatureVocabulary,
 ) -> FeatureStream:
-    """Encode the known words of documents, with their features."""
+    """Encode the known words of documents and their features."""
     text: list[list[str]] = []
     parts = [FeatureRows(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))]
     for document in documents:
         parsed = sentences(document, clean)
         tokens = with_breaks(sentence.words for sentence in parsed)
         text.append(tokens)
-        # as in TokenStream, which leaves out unknown words but keeps breaks
+        # the same tokens as in TokenStream, which omits unknown words but keeps breaks
         kept = np.array([token == BREAK or token in index for token in tokens], np.bool_)
         parts.append(_selected(vocabulary.encode(parsed), tokens, kept))
     sizes = np.concatenate([np.diff(part.indptr) for part in parts])
@@ -168,7 +168,7 @@ def encoded(
 
 
 def _selected(rows: FeatureRows, tokens: Sequence[str], kept: BoolArray) -> FeatureRows:
-    """Rows of the tokens that are kept, with empty rows for breaks."""
+    """Select the rows of the tokens that are kept, and insert empty rows for breaks."""
     sizes = np.zeros(len(tokens), np.int64)
     is_word = np.array([token != BREAK for token in tokens], np.bool_)
     sizes[is_word] = np.diff(rows.indptr)

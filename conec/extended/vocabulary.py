@@ -30,13 +30,13 @@ BUILT_IN: dict[str, type] = {
 
 
 def name_of(feature: Any) -> str:
-    """The name of a custom feature: its `name`, or that of its function or class."""
+    """The name of a custom feature: its attribute `name`, or its function's or class's name."""
     return str(getattr(feature, "name", None) or getattr(feature, "__name__", None)
                or type(feature).__name__)  # fmt: skip
 
 
 def describe(feature: Any) -> JSON:
-    """Convert a feature to plain data: a built-in one completely, a custom one to its name."""
+    """Describe a feature as plain data: kind and parameters, or the name of a custom feature."""
     if type(feature) not in BUILT_IN.values():
         return {"custom": name_of(feature)}
     values = {f.name: getattr(feature, f.name) for f in fields(feature)}
@@ -46,7 +46,7 @@ def describe(feature: Any) -> JSON:
 
 
 def restore(description: Any, given: Mapping[str, Feature]) -> Feature:
-    """Convert the result of `describe` to a feature.
+    """Create a feature from the result of `describe`.
 
     Parameters
     ----------
@@ -96,14 +96,14 @@ class FeatureRows(NamedTuple):
 class FeatureVocabulary:
     """The feature names that occur in training, and their rows in F1.
 
-    If a feature gives a token n names, known or not, each has weight 1/√n, so that features with
-    many names do not outweigh others.
+    If a feature returns n names for a token, known or not, each has weight 1/√n, so that features
+    with many names do not outweigh others.
 
     Parameters
     ----------
     features : sequence of features
     names : iterable of str
-        In the order of rows, each with the index of its feature as a prefix: ``"0:title"``.
+        In the order of rows, with the index of the feature as a prefix, for example ``"0:title"``.
     counts : iterable of int
         Number of tokens that have each name.
     """
@@ -125,7 +125,7 @@ class FeatureVocabulary:
         return len(self.names)
 
     def of(self, sentence: Sentence) -> Iterator[list[list[str]]]:
-        """Yield for each token the names that each feature gives it.
+        """Yield for each token the names that each feature returns for it.
 
         Raises
         ------
@@ -137,8 +137,8 @@ class FeatureVocabulary:
             by_token = feature(sentence)
             if len(by_token) != len(sentence.tokens):
                 raise ValueError(
-                    f"the feature {name_of(feature)} gives names for {len(by_token)} tokens of a "
-                    f"sentence that has {len(sentence.tokens)}"
+                    f"the feature {name_of(feature)} must return one list of names per token, "
+                    f"got {len(by_token)} for a sentence of {len(sentence.tokens)} tokens"
                 )
             columns.append([[f"{number}:{name}" for name in names] for names in by_token])
         for i in range(len(sentence.tokens)):
@@ -146,12 +146,12 @@ class FeatureVocabulary:
 
     def to_dict(self) -> JSON:
         """Return features, names and counts as plain data for JSON."""
-        about = [describe(feature) for feature in self.features]
-        return {"features": about, "names": self.names, "counts": self.counts.tolist()}
+        features = [describe(feature) for feature in self.features]
+        return {"features": features, "names": self.names, "counts": self.counts.tolist()}
 
     @classmethod
     def from_dict(cls, data: JSON, given: Iterable[Feature] = ()) -> FeatureVocabulary:
-        """Create it from plain data.
+        """Create a vocabulary from the result of `to_dict`.
 
         Parameters
         ----------
@@ -166,9 +166,9 @@ class FeatureVocabulary:
         TypeError, ValueError
             If the data is damaged.
         """
-        about, names, counts = (data.get(key) for key in ("features", "names", "counts"))
+        features, names, counts = (data.get(key) for key in ("features", "names", "counts"))
         if (
-            not all(isinstance(part, list) for part in (about, names, counts))
+            not all(isinstance(entry, list) for entry in (features, names, counts))
             or not all(type(name) is str for name in names or ())
             or not all(type(n) is int and 0 <= n < 2**63 for n in counts or ())
         ):
@@ -176,10 +176,11 @@ class FeatureVocabulary:
                 "features, names and counts must be lists of dicts, strings and integers >= 0"
             )
         custom = {name_of(feature): feature for feature in given}
-        return cls([restore(part, custom) for part in about or ()], names or (), counts or ())
+        restored = [restore(description, custom) for description in features or ()]
+        return cls(restored, names or (), counts or ())
 
     def merged(self, counts: Mapping[str, int], min_count: int) -> FeatureVocabulary:
-        """Add counts, and append new names that are frequent enough."""
+        """Add counts, and append the new names that occur at least `min_count` times."""
         total = Counter(dict(zip(self.names, self.counts.tolist(), strict=True)))
         total.update(counts)
         new = sorted(
@@ -190,7 +191,7 @@ class FeatureVocabulary:
         return FeatureVocabulary(self.features, names, (total[name] for name in names))
 
     def encode(self, text: Iterable[Sentence]) -> FeatureRows:
-        """Sparse rows of all tokens; unknown names are left out."""
+        """Sparse rows of all tokens; unknown names are omitted."""
         ends, indices, values = [0], list[int](), list[float]()
         for sentence in text:
             for groups in self.of(sentence):

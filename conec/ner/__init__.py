@@ -1,4 +1,4 @@
-"""Named-entity recognition: features of tokens from a Context Encoder, and a tagger."""
+"""Named-entity recognition: token features from a Context Encoder, and a CRF tagger."""
 
 from conec.ner.features import ContextFeatures
 from conec.ner.schemes import convert

@@ -1,4 +1,4 @@
-"""Clusters of vectors at several granularities; coarse clusters are unions of fine ones."""
+"""Hierarchical clusters of vectors: each coarse cluster is a union of finer ones."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from corpora.errors import warn
 
 logger = logging.getLogger(__name__)
 
-_ROWS = 4096  # vectors compared with all centers at a time
+_ROWS = 4096  # vectors that are compared with all centers at once
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,7 @@ class Clusters:
     Attributes
     ----------
     mean : float32 array of shape (d,)
-        Mean of all vectors, subtracted before directions are compared: it carries no
-        information about a single vector.
+        Mean of all vectors, subtracted before directions are compared.
     centers : float32 array of shape (k, d)
         Centers of the finest clusters.
     parents : int32 array of shape (k, levels)
@@ -75,7 +74,7 @@ class Clusters:
         begin = time.perf_counter()
         vectors = vectors[vectors.any(axis=1)]
         if not len(vectors):
-            raise ValueError("there is nothing to cluster: all vectors are zero")
+            raise ValueError("vectors cannot be clustered: all of them are zero")
         mean = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
         directions = normalize(vectors - mean)
         k = min(max(sizes), len(np.unique(directions, axis=0)))
@@ -93,26 +92,28 @@ class Clusters:
         return cls(mean, centers, parents)
 
     def arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Return the arrays by their names in files."""
+        """Return the arrays by the names used in files."""
         return {"mean": self.mean, "centres": self.centers, "parents": self.parents}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, npt.NDArray[Any]]) -> Clusters:
-        """Restore clusters from what `arrays` returns; KeyError if one is missing."""
+        """Create clusters from the result of `arrays`; KeyError if an array is missing."""
         return cls(arrays["mean"], arrays["centres"], arrays["parents"])
 
     def check(self, size: int, levels: int) -> None:
-        """Raise ValueError unless the arrays fit together and fit vectors of this size."""
+        """Raise ValueError unless the arrays match each other and vectors of length `size`."""
         k = len(self.centers)
         shapes = self.mean.shape, self.centers.shape, self.parents.shape
         if shapes != ((size,), (k, size), (k, levels)) or not k:
-            raise ValueError(f"the arrays of clusters have shapes that do not match: {shapes}")
+            raise ValueError(
+                f"the arrays mean, centers and parents have shapes that do not match: {shapes}"
+            )
         types = [array.dtype.name for array in (self.mean, self.centers, self.parents)]
         if types != ["float32", "float32", "int32"] or self.parents.min() < 0:
             raise ValueError("the arrays of clusters have unexpected types or values")
 
     def assign(self, vectors: FloatArray) -> IntArray:
-        """Nearest cluster of each vector at each level.
+        """Assign each vector to the nearest cluster at each level.
 
         Parameters
         ----------

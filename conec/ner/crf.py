@@ -1,4 +1,4 @@
-"""A conditional random field: CRFsuite through python-crfsuite."""
+"""A linear-chain conditional random field (CRF), by python-crfsuite."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from typing import Any
 logger = logging.getLogger(__name__)
 
 Attributes = list[list[str]]
-"""Attributes of each token of a sentence."""
+"""Attributes (binary features) of each token of a sentence."""
 
 
 def require_crfsuite() -> Any:
-    """Import the module pycrfsuite.
+    """Import and return the module pycrfsuite.
 
     Raises
     ------
     ImportError
-        If it is not installed; the message names the extra.
+        If it is not installed; the message names the extra to install.
     """
     try:
         import pycrfsuite
@@ -40,13 +40,15 @@ def train(
     max_iterations: int,
     progress: bool = False,
 ) -> None:
-    """Train a field by L-BFGS (OWL-QN if `c1` is positive), and write it to a file.
+    """Train a CRF by L-BFGS (OWL-QN if `c1` is positive), and write it to a file.
 
     Parameters
     ----------
     path : Path
+        File to write.
     sentences : iterable of (list of list of str, sequence of str)
-        Attributes and labels of the tokens of each sentence; CRFsuite keeps a compact copy.
+        Attributes and labels of the tokens of each sentence. CRFsuite keeps a compact copy, so
+        the sentences may be generated.
     c1, c2 : float
         Weights of the L1 and L2 penalties.
     max_iterations : int
@@ -75,9 +77,9 @@ def train(
             trainer.append(crfsuite.ItemSequence(attributes), labels)
             n_sentences += 1
         prepared = time.perf_counter()
-        logger.info("features of %d sentences in %.1f s", n_sentences, prepared - begin)
+        logger.info("computed features of %d sentences in %.1f s", n_sentences, prepared - begin)
         trainer.train(str(path))
-        logger.info("trained a field in %.1f s", time.perf_counter() - prepared)
+        logger.info("trained the CRF in %.1f s", time.perf_counter() - prepared)
 
 
 class Field:
@@ -86,28 +88,28 @@ class Field:
     Parameters
     ----------
     content : bytes
-        Content of a file that `train` wrote.
+        Content of a file written by `train`.
 
     Raises
     ------
     ValueError
-        If it is anything else.
+        If this is not a complete CRFsuite model.
     """
 
     def __init__(self, content: bytes) -> None:
         self._tagger = require_crfsuite().Tagger()
         self.content = content  # CRFsuite keeps reading from it
-        # CRFsuite does not check what follows its magic number, and would crash
-        is_whole = int.from_bytes(content[4:8], "little") == len(content)
-        if not content.startswith(b"lCRF") or not is_whole:
-            raise ValueError("this is not a CRFsuite model, or it is truncated")
+        # CRFsuite checks only the magic number, and crashes if the rest is damaged
+        is_complete = int.from_bytes(content[4:8], "little") == len(content)
+        if not content.startswith(b"lCRF") or not is_complete:
+            raise ValueError("not a CRFsuite model, or truncated")
         self._tagger.open_inmemory(content)
 
     def __reduce__(self) -> tuple[type[Field], tuple[bytes]]:
         return Field, (self.content,)  # CRFsuite's object cannot be copied
 
     def predict(self, attributes: Attributes) -> list[str]:
-        """Most probable labels of the tokens of a sentence."""
+        """Predict the most probable sequence of labels of a sentence."""
         if not attributes:
             return []
         labels: list[str] = self._tagger.tag(require_crfsuite().ItemSequence(attributes))

@@ -1,4 +1,4 @@
-"""Input of taggers and their features: documents of sentences of tokens, and their tags."""
+"""Validate the input of taggers: documents of sentences of tokens, and their tags."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ def read_documents(X: Iterable[Any]) -> tuple[list[TaggedDocument], bool]:
     X : iterable of documents, or of sentences
         A document is a sequence of sentences, a sentence a sequence of tokens. A token is a
         string, or a tuple of strings that starts with the word, as in `corpora.Corpus.tagged`: a
-        tuple is always a token, unless it contains other sequences. Each plain sentence becomes
-        a document.
+        tuple is always a token, unless it contains other sequences. If sentences are passed, each
+        becomes a document.
 
     Returns
     -------
     documents : list of documents
     nested : bool
-        False for plain sentences.
+        Whether `X` contains documents; False for sentences.
 
     Raises
     ------
@@ -36,7 +36,10 @@ def read_documents(X: Iterable[Any]) -> tuple[list[TaggedDocument], bool]:
         If documents and sentences are mixed, or a token is an empty string.
     """
     if isinstance(X, (str, bytes)):
-        raise TypeError("documents are lists of sentences of tokens, not a string: split it first")
+        raise TypeError(
+            f"expected documents or sentences as lists of tokens, got the string {X[:40]!r}: split "
+            "it into tokens first"
+        )
     documents: list[TaggedDocument] = []
     kinds: set[bool] = set()
     for number, item in enumerate(X):
@@ -48,7 +51,7 @@ def read_documents(X: Iterable[Any]) -> tuple[list[TaggedDocument], bool]:
         if len(kinds) > 1:
             raise ValueError(
                 f"{where} is a {'document' if nested else 'sentence'}, but earlier items are not: "
-                "pass only documents of sentences, or only sentences"
+                "pass either documents or sentences"
             )
         sentences = content if nested or not content else [content]
         documents.append([_rows(s, f"{where}, sentence {n}") for n, s in enumerate(sentences)])
@@ -58,12 +61,12 @@ def read_documents(X: Iterable[Any]) -> tuple[list[TaggedDocument], bool]:
 
 
 def read_tags(y: Iterable[Any], documents: Sequence[TaggedDocument]) -> list[list[list[str]]]:
-    """Convert tags to lists of the same form as documents.
+    """Convert tags to lists with the structure of the documents.
 
     Parameters
     ----------
     y : iterable
-        Tags of the tokens, as documents of sentences, or as the sentences of all documents.
+        Tags of the tokens, by document and sentence, or by sentence for all documents.
     documents : sequence of documents
 
     Raises
@@ -77,9 +80,9 @@ def read_tags(y: Iterable[Any], documents: Sequence[TaggedDocument]) -> list[lis
     sizes = [len(sentence) for document in documents for sentence in document]
     sentences = [[row[0] for row in sentence] for document in tagged for sentence in document]
     if nested and len(tagged) != len(documents):
-        raise ValueError(f"there are {len(documents)} documents, but tags of {len(tagged)}")
+        raise ValueError(f"there are {len(documents)} documents, but tags for {len(tagged)}")
     if len(sentences) != len(sizes):
-        raise ValueError(f"there are {len(sizes)} sentences, but tags of {len(sentences)}")
+        raise ValueError(f"there are {len(sizes)} sentences, but tags for {len(sentences)}")
     for number, (tags, size) in enumerate(zip(sentences, sizes, strict=True)):
         if len(tags) != size:
             raise ValueError(f"sentence {number} has {size} tokens, but {len(tags)} tags")
@@ -90,15 +93,16 @@ def read_tags(y: Iterable[Any], documents: Sequence[TaggedDocument]) -> list[lis
 def _sequence(item: Any, where: str) -> Sequence[Any]:
     if isinstance(item, (str, bytes)):
         raise TypeError(
-            f"{where} is a string, {item[:40]!r}, but must be a sentence: a list of tokens"
+            f"{where} must be a sentence (a list of tokens), got the string {item[:40]!r}: split "
+            "it into tokens first"
         )
     if not isinstance(item, Iterable):
-        raise TypeError(f"{where} is {item!r}, but must be a list of tokens or of sentences")
+        raise TypeError(f"{where} must be a list of tokens or of sentences, got {item!r}")
     return item if isinstance(item, (list, tuple)) else list(item)
 
 
 def _is_sentence(part: Any) -> bool:
-    """Whether it is a sentence, not a token."""
+    """Whether a part of an item is a sentence; otherwise it is a token."""
     if isinstance(part, tuple):
         return not part or not isinstance(part[0], str)
     return not isinstance(part, str) and isinstance(part, Iterable)
@@ -110,12 +114,12 @@ def _rows(sentence: Any, where: str) -> list[Row]:
         row = token if isinstance(token, tuple) else (token,)
         if not row or not all(isinstance(value, str) for value in row):
             raise TypeError(
-                f"token {i} of {where} is {token!r}, not a string or a tuple of strings"
+                f"token {i} of {where} must be a string or a tuple of strings, got {token!r}"
             )
         if not row[0]:
             raise ValueError(
-                f"token {i} of {where} is empty: leave it out, breaks between sentences are added "
-                "automatically"
+                f"token {i} of {where} is an empty string: remove it (breaks between sentences are "
+                "added automatically)"
             )
         rows.append(row)
     return rows

@@ -45,23 +45,22 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     model : ContextEncoder or path
         A trained model or its folder. Clones share it.
     a : float
-        Weight of a known word's embedding from training; the rest is its context in the
-        document. See `ContextEncoder.embed`.
+        For known words, the weight of the embedding from training; the context in the document
+        has weight 1 - a. See `ContextEncoder.embed`.
     sparse : bool
-        Clusters instead of embeddings.
+        If True, features are indicators of clusters; otherwise embeddings.
     spaces : sequence of {"word", "context", "document"}
-        What is clustered. "word": the words of the model by their rows of W1. "context": the
-        words of the model by their context embeddings. "document": the tokens of the documents
-        passed to `fit`, by their embeddings in these. Words that the model does not know have a
-        cluster in "document" only.
+        Vectors to cluster. "word": rows of W1 for the words of the model. "context": their
+        context embeddings. "document": embeddings of the tokens of the documents passed to
+        `fit`. Unknown words have a cluster only in "document".
     clusters : sequence of int
         Number of clusters at each granularity.
     n_words : int
-        Number of words that are clustered: the most frequent ones.
+        Number of words to cluster in "word" and "context"; the most frequent are used.
     clean : str or sequence of str, optional
-        Steps of `corpora.cleaning` that convert tokens to the form of the model's words, such as
-        ``("lower", "digits")``. A token that becomes empty is left unchanged. A model with
-        features cleans tokens itself.
+        Steps of `corpora.cleaning` applied to tokens: those of the model's training text, such
+        as ``("lower", "digits")``. A token that would become empty is left unchanged. An
+        `ExtendedContextEncoder` cleans tokens itself.
     random_state : int
         Seed of the clustering.
 
@@ -73,8 +72,8 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
     Notes
     -----
-    There is a row for each token, not for each document: `y` of a pipeline are the tags of all
-    tokens, and scikit-learn's cross-validation, which splits rows, does not apply.
+    The output has one row per token, not per document: in a pipeline, `y` has the tags of all
+    tokens. scikit-learn's cross-validation splits rows of `X`, so it cannot be used.
 
     With an `ExtendedContextEncoder`, tokens should be rows with all columns that its features
     read.
@@ -142,7 +141,7 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ----------
         X : iterable of documents, or of sentences
             Documents are lists of sentences, sentences are lists of tokens: strings, or tuples
-            that start with the word. Each plain sentence counts as a document.
+            that start with the word. If sentences are passed, each counts as a document.
         y : object
             Ignored.
 
@@ -153,9 +152,9 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         TypeError, ValueError
-            If `model` is not a trained model, a parameter is out of range, or the documents have
-            another form or no tokens; or if the model in a folder needs custom features or
-            cleaning: load it with `conec.load`, and pass it.
+            If `model` is not a trained model, a parameter is out of range, or the documents are
+            malformed or have no tokens; or if a model folder needs custom features or a custom
+            cleaning function: load it with `conec.load`, and pass the model.
         RuntimeError
             If context embeddings are needed and the model has none.
         FileNotFoundError, ModelError
@@ -169,7 +168,7 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         for space in self.spaces if self.sparse else ():
             begin = time.perf_counter()
             if space == "document":
-                # a word has one embedding in a document, however often it occurs there
+                # all occurrences of a word in a document have the same embedding
                 vectors = np.unique(self._embed(model, documents), axis=0)
             else:
                 n_words = min(self.n_words, len(model))
@@ -177,10 +176,12 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             if not vectors.any():
                 raise ValueError(
                     f"all vectors of the space {space!r} are zero: does the model know any word of "
-                    "the documents? (clean= converts tokens to the form of its words)"
+                    "the documents? Set clean= to the cleaning steps of its training text"
                 )
             seconds = time.perf_counter() - begin
-            logger.info("%d vectors of the space %s in %.1f s", len(vectors), space, seconds)
+            logger.info(
+                "computed %d vectors of the space %s in %.1f s", len(vectors), space, seconds
+            )
             clusters[space] = Clusters.fit(vectors, list(self.clusters), self.random_state)
         self.model_, self.clusters_ = model, clusters
         return self
@@ -192,13 +193,13 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if isinstance(model, (str, os.PathLike)):
             return load(model)
         if not isinstance(model, ContextEncoder):
-            raise TypeError(f"model must be a ContextEncoder or the folder of one, got {model!r}")
+            raise TypeError(f"model must be a ContextEncoder or its folder, got {model!r}")
         return model
 
     def _checked(self, model: ContextEncoder) -> ContextEncoder:
-        """Return a model after checking that features can be made with it and the parameters."""
+        """Check the parameters, and that the model has the vectors they need; return the model."""
         if not len(model):
-            raise ValueError("the model has no vocabulary yet: call its fit")
+            raise ValueError("the model is not trained (it has no vocabulary): call its fit")
         check_number("a", self.a, 0, 1)
         check_integer("n_words", self.n_words, 1)
         check_integer("random_state", self.random_state, 0, 2**32 - 1)
@@ -224,14 +225,14 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         if needs_contexts and model.context_embeddings is None:
             raise RuntimeError(
                 "the model has no context embeddings: call its learn_map or build_contexts with "
-                'the corpus, or use a=0 and spaces without "context"'
+                'the corpus, or use a=0 without the space "context"'
             )
         return model
 
     # Features
 
     def transform(self, X: Iterable[Any]) -> FloatArray | scipy_sparse.csr_matrix:
-        """Features of all tokens, in order.
+        """Compute the features of all tokens, in order.
 
         Parameters
         ----------
@@ -241,7 +242,7 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         float32 array of shape (n_tokens, d), or csr_matrix of shape (n_tokens, n_clusters)
-            The row of a token without any context is zero.
+            The row of a token without an embedding is zero.
 
         Raises
         ------
@@ -264,7 +265,7 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return sparse.csr_matrix((ones, columns, row_starts), shape=shape)
 
     def groups(self, X: Iterable[Any]) -> IntArray:
-        """Numbers of the clusters of tokens, a column for each space and granularity.
+        """Return the clusters of all tokens: one column per space and granularity.
 
         Parameters
         ----------
@@ -273,7 +274,8 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         int32 array of shape (n_tokens, len(spaces) * len(clusters))
-            -1 where a token has no cluster. `group_names` are the names of the columns.
+            Cluster numbers from 0; -1 if a token has no cluster. The names of the columns are in
+            `group_names`.
 
         Raises
         ------
@@ -293,7 +295,7 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return [f"{space}{size}" for space in self.spaces for size in self.clusters]
 
     def get_feature_names_out(self, input_features: object = None) -> npt.NDArray[np.object_]:  # noqa: ARG002
-        """Names of the features: "context0", ... or those of the clusters, "word64_0", ...
+        """Return the names of the features: "context0", ..., or of clusters "word64_0", ...
 
         Parameters
         ----------
@@ -322,7 +324,7 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
                 blocks.append(clusters.assign(self._embed(self.model_, documents)))
                 continue
             index = self.model_.vocabulary.index
-            # a model with features has a cleaning function of its own
+            # an ExtendedContextEncoder has its own cleaning function
             clean = getattr(self.model_, "clean", None) or str
             words = [clean(w) or w for d in documents for w in self._tokens(d) if w]
             word_ids = np.array([index.get(word, -1) for word in words], np.int64)
@@ -333,7 +335,7 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return np.concatenate(blocks, axis=1)
 
     def _tokens(self, document: TaggedDocument) -> list[str]:
-        """Cleaned words of a document, with breaks between sentences."""
+        """Return the cleaned words of a document, with breaks between sentences."""
         clean = _pipeline(self.clean) or str
         return with_breaks([clean(row[0]) or row[0] for row in s] for s in document)
 
@@ -361,12 +363,12 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         copy_model : bool
-            Whether the model is saved as well. Otherwise the path of its folder is included.
+            Whether the model is copied. Otherwise the path of its folder is included.
 
         Raises
         ------
         ValueError
-            If `clean` contains a function, or the model has no folder and is not saved.
+            If `clean` contains a function, or ``copy_model=False`` and `model` is not a path.
         """
         data = {k: v for k, v in self.get_params(deep=False).items() if k != "model"}
         clean = [] if self.clean is None else self.clean
@@ -399,7 +401,7 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def from_state(
         cls, data: JSON, arrays: Mapping[str, npt.NDArray[Any]], model: ContextEncoder
     ) -> ContextFeatures:
-        """Restore fitted features from what `to_dict` and `arrays` return, and their model.
+        """Restore fitted features from the results of `to_dict` and `arrays`, and a model.
 
         Raises
         ------
@@ -413,15 +415,19 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         features.clusters_ = {}
         for space in features.spaces:
             prefix = f"{space}."
-            own = {k.removeprefix(prefix): v for k, v in arrays.items() if k.startswith(prefix)}
-            clusters = Clusters.from_arrays(own)
+            of_space = {
+                name.removeprefix(prefix): array
+                for name, array in arrays.items()
+                if name.startswith(prefix)
+            }
+            clusters = Clusters.from_arrays(of_space)
             clusters.check(model.config.vector_size, len(features.clusters))
             features.clusters_[space] = clusters
         return features
 
 
 def _word_vectors(model: ContextEncoder, space: str, ids: npt.NDArray[np.int64]) -> FloatArray:
-    """Vectors of some words of a model, as a copy."""
+    """Return a copy of the vectors of words with these ids."""
     if space == "word":
         return model.normalized_W1[ids]
     assert model.context_embeddings is not None  # checked by `fit`

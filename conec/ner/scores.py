@@ -1,4 +1,4 @@
-"""Scores of entities with words that are not in the training text, and of all others."""
+"""Scores of entities with and without words that are missing from the training text."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def novelty_scores(
     predicted: Iterable[Sequence[str]],
     known: Container[str],
 ) -> NoveltyScores:
-    """Score the tags of sentences, entities with unseen words separately.
+    """Score predicted tags, also separately for entities with and without unseen words.
 
     Parameters
     ----------
@@ -75,19 +75,22 @@ def novelty_scores(
     unseen, seen = (
         entity_scores(
             *(
-                [_only(tags, flags, wanted) for tags, flags in zip(side, is_unseen, strict=True)]
+                [
+                    _only(tags, flags, unseen=with_unseen)
+                    for tags, flags in zip(side, is_unseen, strict=True)
+                ]
                 for side in (true, predicted)
             )
         )
-        for wanted in (True, False)
+        for with_unseen in (True, False)
     )
     return NoveltyScores(all_scores, unseen, seen)
 
 
-def _only(tags: Sequence[str], is_unseen: Sequence[bool], wanted: bool) -> list[str]:
-    """Keep the tags of the entities with an unseen word, or of those without."""
+def _only(tags: Sequence[str], is_unseen: Sequence[bool], *, unseen: bool) -> list[str]:
+    """Keep only entities with unseen words (`unseen` True), or only those without."""
     kept = ["O"] * len(tags)
     for entity_type, start, stop in entities(tags):
-        if any(is_unseen[start:stop]) == wanted:
+        if any(is_unseen[start:stop]) == unseen:
             kept[start:stop] = [f"B-{entity_type}"] + [f"I-{entity_type}"] * (stop - start - 1)
     return kept

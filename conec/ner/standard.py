@@ -1,7 +1,7 @@
-"""The usual features of a named-entity CRF: words, affixes, shapes, parts of speech, chunks.
+"""Standard features of a named-entity CRF: words, affixes, shapes, parts of speech, chunks.
 
-Each token has a list of strings such as ``word=London`` or ``pos[-1]=IN``: binary attributes of
-the token and of the tokens around it.
+The features of a token are strings such as ``word=London`` or ``pos[-1]=IN``: binary attributes
+of the token and of the tokens around it.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from conec.ner.documents import Row
 _DIGIT = re.compile(r"\d")
 _REPEATED = re.compile(r"(.)\1+")
 COLUMNS = ("word", "pos", "chunk")
-"""Columns of a token that features read."""
+"""Columns of a token that are used for features."""
 
 
 def word_shape(word: str) -> str:
@@ -36,7 +36,7 @@ def lower_with_zeros(word: str) -> str:
 def standard_features(
     sentence: Sequence[Row], *, window: int = 2, affix: int = 4
 ) -> list[list[str]]:
-    """Features of the tokens of a sentence.
+    """Compute the features of the tokens of a sentence.
 
     Parameters
     ----------
@@ -51,12 +51,16 @@ def standard_features(
     Returns
     -------
     list of list of str
-        - of the word: itself, prefixes and suffixes in lower case, its shape (`word_shape`),
-          whether it has a hyphen, whether it is the first or last of the sentence
-        - of each token in the window: the word in lower case with digits as 0, its shape without
-          repetitions, its part of speech, its chunk; or that the sentence ends before it
-        - of the pairs with the previous and the next token: each of these except the chunk; and
-          the shapes of all three
+        For each token:
+
+        - the word, its prefixes and suffixes in lower case, its shape (`word_shape`), and whether
+          it has a hyphen or is the first or last word of the sentence
+        - for each token in the window: the word in lower case with digits as 0, its shape without
+          repeated characters, its part of speech and its chunk; or that the position is outside
+          of the sentence
+        - for the pairs with the previous and the next token: the same attributes except the
+          chunk
+        - the shapes of the previous token, the token and the next one
 
     Examples
     --------
@@ -93,13 +97,13 @@ def standard_features(
 
 
 def window_features(name: str, values: Sequence[str], i: int, window: int) -> list[str]:
-    """Values of an attribute of token i and of the tokens around it; empty ones are left out."""
+    """Values of an attribute in the window around token i, without empty values."""
     first, stop = max(0, i - window), min(len(values), i + window + 1)
     return [f"{name}[{j - i}]={values[j]}" for j in range(first, stop) if values[j]]
 
 
 def pair_features(name: str, values: Sequence[str], i: int) -> list[str]:
-    """Values of an attribute of token i together with those of the previous and the next one."""
+    """Pairs of values of an attribute: of token i and of the previous and the next token."""
     return [
         f"{name}[{j - i}|{j - i + 1}]={values[j]}|{values[j + 1]}"
         for j in (i - 1, i)

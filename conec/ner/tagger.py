@@ -38,16 +38,16 @@ FORMAT_VERSION = 3
 
 
 class Tagger(BaseEstimator):  # type: ignore[misc]
-    """Finds named entities, with or without features from a Context Encoder.
+    """Named-entity tagger, with optional features from a Context Encoder.
 
-    A linear-chain conditional random field (CRFsuite, L-BFGS). Requires the extra ``[ner]``.
+    It is a linear-chain conditional random field (CRFsuite, L-BFGS). Requires the extra
+    ``[ner]``.
 
     Parameters
     ----------
     features : ContextFeatures, optional
-        With ``sparse=True``: the clusters of each token, of the tokens around it and of pairs of
-        neighbors are added to the standard features. A clone of it is fitted to the documents
-        passed to `fit`.
+        Must have ``sparse=True``. The clusters of each token, of the tokens around it and of
+        pairs of adjacent tokens are added to the standard features. `fit` fits a clone of it.
     window : int
         Number of tokens on each side whose attributes are features of a token.
     affix : int
@@ -66,8 +66,8 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
     words_ : frozenset of str
         Words of the training text.
     n_columns_ : int
-        Number of columns of its tokens: 1 for the word alone, 2 with its part of speech, 3 with
-        its chunk.
+        Number of columns of its tokens: 1 for only the word, 2 with the part of speech, 3 with
+        the chunk.
 
     Examples
     --------
@@ -104,9 +104,9 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         X : iterable of documents, or of sentences
-            Documents are lists of sentences, sentences are lists of tokens: strings, or tuples
-            of the word, its part of speech and its chunk, or the first two. Each plain sentence
-            counts as a document.
+            Documents are lists of sentences, sentences are lists of tokens. A token is a string,
+            or a tuple: (word, part of speech) or (word, part of speech, chunk). If sentences are
+            passed, each counts as a document.
         y : iterable
             Tags in the same form, in IOB1, IOB2 or BIOES.
         progress : bool
@@ -128,7 +128,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         documents, _ = read_documents(X)
         tags = read_tags(y, documents)
         if not any(sentence for document in documents for sentence in document):
-            raise ValueError("there are no tokens to learn from")
+            raise ValueError("there are no tokens to train on")
         begin = time.perf_counter()
         n_columns = _n_columns(documents)
         labels = [[convert(sentence, "bioes") for sentence in document] for document in tags]
@@ -171,7 +171,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
     def _attributes(
         self, document: TaggedDocument, features: ContextFeatures | None
     ) -> Iterator[crf.Attributes]:
-        """All features of the sentences of a document."""
+        """Compute all features of each sentence of a document."""
         clusters = None if features is None else features.groups([document])
         names = [] if features is None else features.group_names
         start = 0
@@ -215,8 +215,8 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         n = self.n_columns_
         if _n_columns(documents, most=n) < n:
             raise ValueError(
-                f"the tagger was trained on tokens of {n} columns, {', '.join(COLUMNS[:n])}, but "
-                "some tokens have fewer"
+                f"the tagger was trained on tokens with {n} columns, {', '.join(COLUMNS[:n])}, but "
+                "some of these tokens have fewer"
             )
         documents = [[[row[:n] for row in s] for s in document] for document in documents]
         tags = [
@@ -229,7 +229,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         return tags if nested else [document[0] for document in tags]
 
     def score(self, X: Iterable[Any], y: Iterable[Any]) -> float:
-        """F1 of the entities, computed as by conlleval.
+        """Compute the F1 score of the entities, as conlleval does.
 
         Parameters
         ----------
@@ -261,15 +261,16 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         path : path
             A folder to create, or an earlier tagger to replace.
         copy_model : bool
-            Include a copy of the Context Encoder. Otherwise the path of its folder is stored,
-            which `features` must name; the folder must not be moved then.
+            Include a copy of the Context Encoder. Otherwise only the path of its folder is
+            stored: `features` must have been created with this path, and the folder must stay
+            there.
 
         Raises
         ------
         NotFittedError
             Before `fit`.
         OSError
-            If `path` cannot be written, or holds anything else.
+            If `path` cannot be written, or holds anything but a tagger.
         TypeError, ValueError
             If a parameter cannot be saved, or ``copy_model=False`` and the model has no folder.
         """
@@ -306,8 +307,8 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         ----------
         path : path
         features, clean
-            Custom features and cleaning function of its Context Encoder, if that was trained
-            with any; as for `conec.load`.
+            Custom features and custom cleaning function with which its Context Encoder was
+            trained; as for `conec.load`.
         verify : bool, default False
             Verify the checksum of the Context Encoder's weights, which reads them completely.
             Those of other files are always verified.
@@ -357,18 +358,19 @@ def _load_encoder(
     clean: Clean | None,
     verify: bool,
 ) -> ContextEncoder:
-    """Read the Context Encoder of a tagger, from the tagger's folder or from its own."""
+    """Read the Context Encoder of a tagger: the copy in its folder, or from the stored path."""
     from conec import load, read_from
 
-    place = saved_features.get("model") if isinstance(saved_features, dict) else None
-    if place is None:
+    model_path = saved_features.get("model") if isinstance(saved_features, dict) else None
+    if model_path is None:
         nested = folder.folder("model", MODEL_KIND, MODEL_VERSION)
         return read_from(nested, features=features, clean=clean)
     try:
-        return load(place, features=features, clean=clean, verify=verify)
+        return load(model_path, features=features, clean=clean, verify=verify)
     except FileNotFoundError as error:
         raise ModelError(
-            f"{folder.path} refers to the Context Encoder {place}, which does not exist any more"
+            f"{folder.path} refers to the Context Encoder {model_path}, which does not exist any "
+            "more: move it back, or train the tagger again with a copy of the model"
         ) from error
 
 
@@ -376,7 +378,7 @@ def _check_first_format(folder: FolderReader, checksums: Any) -> None:
     """Verify the checksums in ``tagger.json`` of format 1, which has no manifest."""
     for name, checksum in dict(checksums or {}).items():
         if hashlib.sha256(folder.read_bytes(name)).hexdigest() != checksum:
-            raise folder.damaged("it is not as it was written (its checksum differs)", name)
+            raise folder.damaged("its checksum differs", name)
 
 
 def _n_columns(documents: Sequence[TaggedDocument], most: int = len(COLUMNS)) -> int:

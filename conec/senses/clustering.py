@@ -1,4 +1,4 @@
-"""Spherical clustering of a few hundred vectors that determines the number of clusters."""
+"""Spherical clustering of a few hundred vectors, with the number of clusters from the data."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ def cluster(
 ) -> IntArray:
     """Cluster vectors; the number of clusters is determined by the data.
 
-    Spherical k-means with too many clusters; then the two clusters whose means have the largest
-    cosine are merged, as long as it is above a threshold; then small clusters are merged with
-    the nearest one. Cosines are corrected for noise: the mean of n random vectors is longer
-    than their expectation, the more so the smaller n.
+    First, spherical k-means makes `most` clusters. Then the two clusters whose means have the
+    largest cosine are merged, as long as the cosine is above `threshold`. Then clusters that are
+    too small are merged with the nearest one. Cosines are corrected for noise: the mean of n
+    noisy vectors is longer than their expectation, especially if n is small.
 
     Parameters
     ----------
@@ -33,7 +33,7 @@ def cluster(
     rng : numpy.random.Generator
         For the initialization of k-means.
     most : int
-        Initial, and therefore maximum, number of clusters.
+        Initial number of clusters, which is also the maximum.
     threshold : float
         Clusters with a larger cosine are merged.
     smallest : float
@@ -42,7 +42,7 @@ def cluster(
     Returns
     -------
     int32 array of shape (n,)
-        Cluster of each vector; 0 is the largest.
+        Cluster of each vector; cluster 0 is the largest.
     """
     n = len(vectors)
     labels = _k_means(vectors, min(most, n), rng)
@@ -56,12 +56,12 @@ def cluster(
         if len(sizes) < 2:
             return labels
         cosines = _cosines(_sums(vectors, labels, len(sizes)), sizes)
-        one, other = divmod(int(cosines.argmax()), len(sizes))
-        if cosines[one, other] <= threshold:
+        i, j = divmod(int(cosines.argmax()), len(sizes))
+        if cosines[i, j] <= threshold:
             if sizes[-1] >= smallest * n:
                 return labels
-            one, other = len(sizes) - 1, int(cosines[-1].argmax())
-        labels[labels == max(one, other)] = min(one, other)
+            i, j = len(sizes) - 1, int(cosines[-1].argmax())
+        labels[labels == max(i, j)] = min(i, j)
 
 
 def _k_means(vectors: FloatArray, k: int, rng: np.random.Generator) -> IntArray:
@@ -91,7 +91,7 @@ def _cosines(sums: FloatArray, sizes: npt.NDArray[np.int64]) -> npt.NDArray[np.f
     """Cosines of the clusters' means, corrected for noise; minus infinity on the diagonal."""
     n = sizes.astype(np.float64)
     product = (sums @ sums.T).astype(np.float64)
-    # n of the n² products in |sum|² are those of a vector with itself, which are pure noise
+    # n of the n² products in |sum|² are of a vector with itself: they only measure noise
     square = (np.diag(product) - n) / np.maximum(n * (n - 1), 1)
     length = np.sqrt(np.maximum(square, 1e-3))
     cosines: npt.NDArray[np.float64] = product / np.outer(n * length, n * length)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from corpora.encoding import TokenStream
 
 _REACH = 5  # words on each side of an example
-_BATCH = 2048  # words per batch, so that an interruption does not have to wait for all
+_BATCH = 2048  # words per batch; an interruption waits for the end of the batch
 
 
 def ridge_map(
@@ -72,12 +72,16 @@ def induce(
     vocabulary : Vocabulary
     settings : SenseSettings, optional
     words : int64 array, optional
-        Ids of the words to induce senses for; by default all.
+        Ids of the words to induce senses for; by default all words.
     seed : int
     workers : int
         Threads. The result does not depend on their number.
     progress : bool
         Show bars.
+
+    Returns
+    -------
+    SenseInventory
     """
     from tqdm import tqdm
 
@@ -96,14 +100,14 @@ def induce(
     chosen = np.flatnonzero(frequent) if words is None else np.unique(words[frequent[words]])
     search = _Search(text, starts, order, rows @ map_, window, settings, seed)
     n_senses = np.zeros(len(W1) + 1, np.int64)
-    parts: list[_Senses] = []
+    results: list[_Senses] = []
     bar = tqdm(chosen, desc="senses", unit=" words", disable=None if progress else True)
     with ThreadPoolExecutor(workers, thread_name_prefix="conec") as executor:
         words_left = iter(chosen.tolist())
         while batch := list(islice(words_left, _BATCH)):
-            for word, part in zip(batch, executor.map(search, batch), strict=True):
-                n_senses[word + 1] = len(part[0])
-                parts.append(part)
+            for word, senses in zip(batch, executor.map(search, batch), strict=True):
+                n_senses[word + 1] = len(senses[0])
+                results.append(senses)
                 bar.update()
     bar.close()
     d, width = W1.shape[1], 2 * _REACH + 1
@@ -111,7 +115,7 @@ def induce(
         np.zeros((0, d), np.float32), np.zeros(0, np.float32),
         np.zeros((0, settings.examples, width), np.int32),
     )  # fmt: skip
-    centers, shares, examples = (np.concatenate(p) for p in zip(empty, *parts, strict=True))
+    centers, shares, examples = (np.concatenate(p) for p in zip(empty, *results, strict=True))
     return SenseInventory(np.cumsum(n_senses), centers, shares, examples, map_, settings)
 
 
@@ -133,47 +137,49 @@ class _Search:
     def __call__(self, word: int) -> _Senses:
         s = self.settings
         rng = np.random.default_rng([self.seed, random_streams.SENSES, word])
-        places = self.order[self.starts[word] : self.starts[word + 1]].astype(np.int64)
-        if len(places) > s.sample:
-            places = np.sort(rng.choice(places, s.sample, replace=False))
-        vectors = self.contexts(places)
-        has = vectors.any(axis=1)
-        places, vectors = places[has], vectors[has]
+        positions = self.order[self.starts[word] : self.starts[word + 1]].astype(np.int64)
+        if len(positions) > s.sample:
+            positions = np.sort(rng.choice(positions, s.sample, replace=False))
+        vectors = self.contexts(positions)
+        has_context = vectors.any(axis=1)
+        positions, vectors = positions[has_context], vectors[has_context]
         if not len(vectors):
-            return self._result([], len(places))
+            return self._result([], len(positions))
         labels = cluster(
             vectors, rng, most=s.most, threshold=s.threshold, smallest=s.smallest
         )  # fmt: skip
-        return self._result(list(self._senses(places, vectors, labels)), len(places))
+        return self._result(list(self._senses(positions, vectors, labels)), len(positions))
 
-    def contexts(self, places: npt.NDArray[np.int64]) -> FloatArray:
+    def contexts(self, positions: npt.NDArray[np.int64]) -> FloatArray:
         """Mapped contexts of occurrences, scaled to unit length."""
         from conec.contexts.kernels import occurrence_vectors
 
-        out = np.empty((len(places), self.matrix.shape[1]), np.float32)
+        out = np.empty((len(positions), self.matrix.shape[1]), np.float32)
         weights = self.window.distance_weights().astype(np.float32)
         keep = self.window.word_weights(len(self.matrix))
-        occurrence_vectors(self.text, places, weights, keep, self.matrix, out)
+        occurrence_vectors(self.text, positions, weights, keep, self.matrix, out)
         return normalize(out)
 
     def _senses(
-        self, places: npt.NDArray[np.int64], vectors: FloatArray, labels: IntArray
+        self, positions: npt.NDArray[np.int64], vectors: FloatArray, labels: IntArray
     ) -> Iterator[tuple[FloatArray, int, IntArray]]:
+        """Yield the center, the size and the examples of each cluster."""
         for label in range(labels.max() + 1):
             members = labels == label
             center = normalize(vectors[members].sum(axis=0))
             nearest = np.argsort(-(vectors[members] @ center), kind="stable")
             nearest = nearest[: self.settings.examples]
-            yield center, int(members.sum()), self._examples(places[members][nearest])
+            yield center, int(members.sum()), self._examples(positions[members][nearest])
 
-    def _examples(self, places: npt.NDArray[np.int64]) -> IntArray:
+    def _examples(self, positions: npt.NDArray[np.int64]) -> IntArray:
+        """Ids of the words around positions; -1 beyond the ends of a text."""
         examples = np.full((self.settings.examples, 2 * _REACH + 1), -1, np.int32)
-        for row, place in zip(examples, places.tolist(), strict=False):
-            row[_REACH] = self.text[place]
+        for row, position in zip(examples, positions.tolist(), strict=False):
+            row[_REACH] = self.text[position]
             for step in (-1, 1):
                 for distance in range(1, _REACH + 1):
                     # negative ids are breaks between sentences or documents
-                    if (word := self.text[place + step * distance]) < 0:
+                    if (word := self.text[position + step * distance]) < 0:
                         break
                     row[_REACH + step * distance] = word
         return examples

@@ -1,9 +1,10 @@
 """Word senses: clusters of the contexts in which a word occurs.
 
-Context vectors times W1 and word vectors occupy different regions of the space: contexts share
-frequent directions, which dominate the differences between words. A linear map removes these,
-fitted by ridge regression from the words' mean contexts to their vectors (Khodak et al., 2018, A
-La Carte Embedding). The occurrences of a word are mapped and clustered; each cluster is a sense.
+Context vectors times W1 and word vectors occupy different regions of the space: all contexts
+share directions that dominate the differences between words. A linear map removes these
+directions. It is fitted by ridge regression from the words' mean contexts to their vectors
+(Khodak et al. 2018, "A la carte embedding"). The contexts of a word's occurrences are mapped and
+clustered; each cluster is a sense.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from conec.vocabulary import Vocabulary
 from corpora.checks import check_integer, check_number
 from corpora.errors import warn
 
-_SHARPNESS = 10.0  # of a soft choice: concentration of a sense's occurrences on the sphere
+_SHARPNESS = 10.0  # concentration of a sense's contexts on the sphere, for the choice of senses
 _FORMAT_VERSION = 1
 _FILE_TYPES: dict[str, type] = {
     "starts": np.int64, "centres": np.float32, "shares": np.float32, "examples": np.int32,
@@ -32,17 +33,17 @@ _FILE_TYPES: dict[str, type] = {
 
 @dataclass(frozen=True)
 class SenseSettings:
-    """How senses are induced and embedded.
+    """Parameters for inducing and embedding senses.
 
     Parameters
     ----------
     window : int
-        Words on each side of an occurrence, with linearly decreasing weights.
+        Context words on each side of an occurrence, with linearly decreasing weights.
     smoothing : float
         The weight of a context word with relative frequency p is ``smoothing / (smoothing + p)``
         (Arora et al., 2017).
     ridge : float
-        Penalty of the map, relative to the mean eigenvalue of the contexts' second moments.
+        Ridge penalty of the map, relative to the mean eigenvalue of the contexts' second moments.
     word_share : float
         Weight of the word's own vector in the embedding of a sense, from 0 to 1.
     min_occurrences : int
@@ -52,7 +53,7 @@ class SenseSettings:
     most, threshold, smallest
         As in `conec.senses.clustering.cluster`.
     examples : int
-        Example contexts of each sense; those nearest to its center.
+        Number of example contexts of each sense: those nearest to its center.
     """
 
     window: int = 10
@@ -76,7 +77,7 @@ class SenseSettings:
             self._set(name, check_number(name, getattr(self, name), low, 1))
 
     def _set(self, name: str, value: Any) -> None:
-        object.__setattr__(self, name, value)  # NumPy's numbers become plain ones
+        object.__setattr__(self, name, value)  # converts NumPy scalars to plain numbers
 
     def context(self, vocabulary: Vocabulary) -> Window:
         """The window and weights of context words."""
@@ -90,7 +91,7 @@ class Sense:
     Attributes
     ----------
     embedding : float32 array of shape (d,)
-        Of unit length, in the space of the word vectors: ``model.wv`` finds its neighbors.
+        Of unit length, in the space of the word vectors: find its neighbors with ``model.wv``.
     share : float
         Relative frequency among the word's occurrences.
     examples : tuple of tuple of str
@@ -104,20 +105,21 @@ class Sense:
 
 @dataclass(frozen=True)
 class SenseInventory:
-    """The senses of all words, one word after another.
+    """The senses of all words, stored in the order of word ids.
 
     Attributes
     ----------
     starts : int64 array of shape (V + 1,)
-        Word i has the senses ``starts[i]`` to ``starts[i + 1]``, the most frequent first.
+        The senses of word i are rows ``starts[i]`` to ``starts[i + 1]`` (exclusive) of the other
+        arrays, the most frequent first.
     centers : float32 array of shape (n, d)
-        Mean directions of their mapped contexts, of unit length.
+        Mean direction of the mapped contexts of each sense, of unit length.
     shares : float32 array of shape (n,)
-        Relative frequencies among the word's occurrences.
+        Relative frequency of each sense among the word's occurrences.
     examples : int32 array of shape (n, examples, 11)
         Ids of the words around occurrences; -1 beyond the ends of a text.
     map : float32 array of shape (d, d)
-        From contexts to word vectors.
+        Linear map from contexts to word vectors: ``context @ map``.
     settings : SenseSettings
     """
 
@@ -143,7 +145,7 @@ class SenseInventory:
             or self.examples.max(initial=-1) >= len(self.starts) - 1
             or self.map.shape != (d, d)
         ):
-            raise ValueError("the arrays of the sense inventory do not fit together")
+            raise ValueError("the shapes of the sense inventory's arrays do not fit together")
 
     @property
     def centres(self) -> FloatArray:
@@ -154,16 +156,16 @@ class SenseInventory:
     # Senses of a word
 
     def of(self, word: int) -> slice:
-        """The rows of a word's senses, given its id."""
+        """The rows of the senses of a word, given by its id."""
         return slice(int(self.starts[word]), int(self.starts[word + 1]))
 
     def embeddings(self, word: int, vector: FloatArray) -> FloatArray:
-        """Embeddings of a word's senses, given its id and unit vector; shape (senses, d)."""
+        """Embeddings of the senses of a word with an id and a unit vector; shape (senses, d)."""
         share = np.float32(self.settings.word_share)
         return normalize(share * vector + (1 - share) * self.centers[self.of(word)])
 
     def describe(self, word: int, vector: FloatArray, vocabulary: Vocabulary) -> list[Sense]:
-        """The senses of a word, given its id and unit vector."""
+        """The senses of a word with an id and a unit vector."""
         rows, words = self.of(word), vocabulary.words
         senses = zip(
             self.embeddings(word, vector), self.shares[rows], self.examples[rows], strict=True
@@ -180,16 +182,20 @@ class SenseInventory:
         ]
 
     def choose(self, word: int, local: FloatArray, *, hard: bool = False) -> FloatArray:
-        """How well each sense of a word fits a context: probabilities, shape (senses,).
+        """Probability of each sense of a word in a context.
 
         Parameters
         ----------
         word : int
-            Its id.
+            Id of the word.
         local : float32 array of shape (d,)
             A mapped context, of unit length; if it is zero, the probabilities are the shares.
         hard : bool
-            Return 1 for the best sense and 0 for the others.
+            Return 1 for the most probable sense and 0 for the others.
+
+        Returns
+        -------
+        float32 array of shape (senses,)
         """
         rows = self.of(word)
         score = np.log(self.shares[rows]) + np.float32(_SHARPNESS) * (self.centers[rows] @ local)
@@ -202,20 +208,20 @@ class SenseInventory:
     def mix(
         self, ids: Sequence[int], vectors: FloatArray, local: FloatArray, a: float, *, hard: bool
     ) -> FloatArray:
-        """Embeddings of words in context, in the sense that fits the context.
+        """Embeddings of words in the senses that fit their contexts.
 
         Parameters
         ----------
         ids : sequence of int, of length n
-            Ids of words; -1 for unknown ones, whose embeddings are their contexts.
+            Ids of words; -1 for an unknown word, whose embedding is its context.
         vectors : float32 array of shape (V, d)
             Word vectors, from `word_vectors`.
         local : float32 array of shape (n, d)
             Mapped contexts, of unit length or zero.
         a : float
-            Weight of the sense; that of the context is ``1 - a``.
+            Weight of the sense; the weight of the context is ``1 - a``.
         hard : bool
-            Use the best sense instead of the weighted mean of all.
+            Use the most probable sense instead of the weighted mean of all senses.
 
         Returns
         -------
@@ -261,24 +267,27 @@ class SenseInventory:
         Raises
         ------
         KeyError, TypeError, ValueError
-            If they are damaged, or belong to another model or a newer version.
+            If they are damaged, belong to another model, or were written by a newer version.
         """
         version = data["format_version"]
         if type(version) is int and version > _FORMAT_VERSION:
             raise ValueError(
-                f"the senses have format version {version}; this version of similarity-encoders "
-                f"reads up to {_FORMAT_VERSION}: update it"
+                f"the senses have format version {version}, but this version of "
+                f"similarity-encoders reads up to {_FORMAT_VERSION}: update it"
             )
         settings = SenseSettings(**data["settings"])
         if {name: array.dtype for name, array in arrays.items()} != _FILE_TYPES:
-            raise ValueError("these are not the arrays of a sense inventory")
+            raise ValueError(
+                "a sense inventory must have the arrays "
+                + ", ".join(f"{name} ({kind.__name__})" for name, kind in _FILE_TYPES.items())
+            )
         renamed = {"centers" if name == "centres" else name: arrays[name] for name in _FILE_TYPES}
         inventory = cls(**renamed, settings=settings)
         if len(inventory.starts) != n_words + 1 or len(inventory.map) != size:
-            raise ValueError("the senses have other words, or another vector size, than the model")
+            raise ValueError("the number of words or the vector size is not that of the model")
         return inventory
 
 
 def word_vectors(W1: FloatArray) -> FloatArray:
-    """Rows of W1 less their mean, scaled to unit length; shape (V, d)."""
+    """Rows of W1 minus their mean, scaled to unit length; shape (V, d)."""
     return normalize(W1 - W1.mean(axis=0, dtype=np.float64).astype(np.float32))

@@ -1,4 +1,4 @@
-"""Chunks of the token stream: training on one of them, and where a run stands."""
+"""Training on single chunks of the token stream, and the state of a training run."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ from corpora.jit import announce_compilation
 if TYPE_CHECKING:
     from corpora.encoding import TokenStream
 
-CHUNK = 1 << 15  # tokens that a thread trains on before it takes the next chunk
-ROUND_CHUNK = 1 << 11  # the same in rounds; copies of rows are stale by one round at most
-CHUNKS_PER_ROUND = 8  # also the largest number of threads that a round can use
+CHUNK = 1 << 15  # tokens per chunk in lock-free training
+ROUND_CHUNK = 1 << 11  # tokens per chunk in rounds: short, as copies of rows become stale
+CHUNKS_PER_ROUND = 8  # also the maximum number of threads in a round
 
 _T = TypeVar("_T")
 Counts: TypeAlias = "tuple[IntArray, IntArray]"
 
 
 def chunk_tokens(config: Config, n_tokens: int) -> int:
-    """Length of a chunk: shorter for a small corpus, so that every thread has work."""
+    """Length of a chunk: shorter for a small corpus, so that all threads have chunks."""
     if config.deterministic:
         return min(ROUND_CHUNK, max(ROUND_CHUNK >> 3, n_tokens >> 12))
     return min(CHUNK, max(CHUNK >> 2, n_tokens >> 8))
@@ -38,26 +38,26 @@ def chunk_tokens(config: Config, n_tokens: int) -> int:
 
 @dataclass
 class TrainingState:
-    """Where a run of training stands: what a checkpoint holds in addition to the weights.
+    """Progress of a training run, which a checkpoint holds in addition to the weights.
 
     Attributes
     ----------
     epochs : int
-        Epochs of this run.
+        Number of epochs of this run.
     start_alpha, end_alpha : float
-        Learning rates at its beginning and its end.
+        Initial and final learning rate.
     fingerprint : int
-        Of the token stream.
+        Checksum of the token stream.
     run : int
-        Number of this run in the model's life; each run draws different random numbers.
+        Number of earlier training runs of the model: each run draws different random numbers.
     epoch : int
-        Completed epochs.
+        Number of completed epochs.
     next_chunk : int
-        Completed chunks of the current epoch.
+        Number of completed chunks of the current epoch.
     losses, positions : list
-        Sum of the losses and number of positions of each completed chunk.
+        Sum of the losses, and number of positions, of each completed chunk of the epoch.
     chunk_tokens : int
-        Length of a chunk.
+        Length of a chunk in tokens.
     """
 
     epochs: int
@@ -77,12 +77,12 @@ class TrainingState:
         return self.epoch >= self.epochs
 
     def to_dict(self) -> JSON:
-        """Convert to plain data, for JSON."""
+        """Return the state as plain data for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, data: JSON) -> TrainingState:
-        """Convert from plain data; ValueError or TypeError if it is damaged."""
+        """Create a state from plain data; ValueError or TypeError if the data is damaged."""
         # names in folders of format 1 and 2
         names = {"next_range": "next_chunk", "range_tokens": "chunk_tokens"}
         state = cls(**{names.get(name, name): value for name, value in dict(data).items()})
@@ -98,14 +98,14 @@ class TrainingState:
 
 
 def floats(data: Any) -> list[float]:
-    """Convert a list of numbers from JSON, in which null is NaN; TypeError if it is damaged."""
+    """Convert a list of numbers from JSON, with null for NaN; TypeError for other data."""
     if not isinstance(data, list) or not all(type(x) in (int, float, type(None)) for x in data):
         raise TypeError(f"expected a list of numbers, got {data!r}")
     return [math.nan if x is None else float(x) for x in data]
 
 
 class Plan(NamedTuple):
-    """The random draws of a chunk and its words; see `conec.training.kernels.cbow.plan_chunk`."""
+    """The random draws and the words of a chunk; see `conec.training.kernels.cbow.plan_chunk`."""
 
     chunk: Chunk
     text: tuple[Any, ...]
@@ -124,17 +124,17 @@ class Copies(NamedTuple):
 
 
 class ChunkTrainer:
-    """Trains on single chunks; holds everything that is the same for all of them.
+    """Trains on single chunks; holds the arguments that all chunks share.
 
     Parameters
     ----------
     W1, W2 : float32 arrays of shape (V, d)
-        Changed in place.
+        Updated in place.
     stream : TokenStream
     vocabulary : Vocabulary
     config : Config
     state : TrainingState
-        Read for the epoch and the learning rates; never changed here.
+        Gives the epoch and the learning rates; it is not changed.
     """
 
     def __init__(
@@ -146,7 +146,7 @@ class ChunkTrainer:
         config: Config,
         state: TrainingState,
     ) -> None:
-        # imported here, because it takes a moment and queries do not need it
+        # imported here because it is slow and queries do not need it
         from conec.training.kernels import cbow, merge
         from conec.training.kernels.random import key
 
@@ -181,7 +181,7 @@ class ChunkTrainer:
         return bool(np.isfinite(self._weights[1].sum(dtype=np.float64)))
 
     def _load(self) -> None:
-        """Load the compiled code, or compile it, before the clock of training starts."""
+        """Load or compile the kernels, so that this is not part of the training time."""
         with announce_compilation("training"):
             if self._config.deterministic:
                 plan = self.plan(0, self.plan_scratch(), 0)
@@ -192,7 +192,7 @@ class ChunkTrainer:
             else:
                 self.train(0, self.train_scratch(), 0)
 
-    # Memory that each thread needs for itself
+    # Scratch memory of each thread
 
     def train_scratch(self) -> npt.NDArray[np.int16]:
         """Scratch memory for training."""
@@ -205,12 +205,12 @@ class ChunkTrainer:
     # Memory that threads share
 
     def counts(self) -> Counts:
-        """Counts of words for W1 and W2, all 0: how many chunks of a round use each row."""
+        """Zeros, to count how many chunks of a round use each row of W1 and of W2."""
         n_words = len(self._words.keep)
         return np.zeros(n_words, np.int32), np.zeros(n_words, np.int32)
 
     def buffer(self) -> FloatArray:
-        """A small buffer for copies of rows; `train_on_copies` makes larger ones."""
+        """A small buffer for copies of rows; `train_on_copies` enlarges it as needed."""
         return zero_rows(2, self._config.vector_size)
 
     def train(
@@ -224,7 +224,7 @@ class ChunkTrainer:
         return loss, n_positions
 
     def plan(self, number: int, scratch: npt.NDArray[np.int32], length: int | None = None) -> Plan:
-        """Make the random draws of a chunk, and number its words."""
+        """Make the random draws of a chunk, and number its distinct words."""
         chunk = self._chunk(number, length)
         return Plan(
             chunk,
@@ -238,7 +238,7 @@ class ChunkTrainer:
         scratch: npt.NDArray[np.int16],
         buffer: FloatArray,
     ) -> Copies:
-        """Train on a chunk, with copies in `buffer` of the rows that other chunks use too."""
+        """Train on a chunk; rows that other chunks use too are copied to `buffer`."""
         return Copies(
             *self._cbow.train_on_copies(
                 self._settings, *plan, *self._weights, self._words.rate, *counts, scratch, buffer
@@ -248,9 +248,9 @@ class ChunkTrainer:
     def count(
         self, before: list[Plan], after: list[Plan], counts: Counts, part: int, n_parts: int
     ) -> None:
-        """Subtract the words of some chunks from counts and add those of others.
+        """Update `counts` in place: subtract the words of `before`, add those of `after`.
 
-        Only words of one part of the vocabulary are counted.
+        Only words in part number `part` of `n_parts` of the vocabulary are counted.
         """
         plans = [*_filled(before, self.empty_plan), *_filled(after, self.empty_plan)]
         self._merge.count(
@@ -270,7 +270,7 @@ class ChunkTrainer:
         part: int,
         n_parts: int,
     ) -> None:
-        """Merge trained copies into the weights: the rows of one part of the vocabulary."""
+        """Merge trained copies into the weights, for one part of the vocabulary."""
         copies = _filled(copies, self._no_copies)
         self._merge.merge(
             *self._weights,
@@ -285,14 +285,14 @@ class ChunkTrainer:
         )
 
     def _chunk(self, number: int, length: int | None = None) -> Chunk:
-        """A chunk with its learning rates and the keys of its random numbers."""
+        """The span, the learning rates and the random keys of a chunk."""
         state, seed, n = self._state, self._config.seed, len(self._stream.ids)
         length = state.chunk_tokens if length is None else length
         start, stop = number * length, min((number + 1) * length, n)
 
         def alpha(token: int) -> float:
-            done = (state.epoch * n + token) / (state.epochs * n)
-            return state.start_alpha + (state.end_alpha - state.start_alpha) * done
+            progress = (state.epoch * n + token) / (state.epochs * n)
+            return state.start_alpha + (state.end_alpha - state.start_alpha) * progress
 
         return Chunk(
             start,
@@ -305,5 +305,5 @@ class ChunkTrainer:
 
 
 def _filled(items: list[_T], empty: _T) -> list[_T]:
-    """Pad a list to the chunks of a round: compiled code has one form for each length."""
+    """Pad a list to `CHUNKS_PER_ROUND`, as Numba compiles tuples of each length separately."""
     return [*items, *[empty] * (CHUNKS_PER_ROUND - len(items))]

@@ -1,9 +1,9 @@
-"""Training: epochs, learning rate, threads, progress, interruptions.
+"""The training loop: epochs, threads, progress, checkpoints and interruptions.
 
-The token stream is cut into chunks of equal length. What happens in a chunk is fixed by the
-seed, the epoch and the chunk's number, so a run that stopped between two chunks continues as
-if it had not stopped. Threads train on chunks in parallel: lock-free (Hogwild), or in
-synchronous rounds with bit-identical results.
+The token stream is cut into chunks of equal length. The random draws of a chunk depend only on
+the seed, the run, the epoch and the chunk's number, so a run that stopped between two chunks can
+be continued exactly. Threads train on chunks in parallel: lock-free (Hogwild), or in synchronous
+rounds with bit-identical results.
 """
 
 from __future__ import annotations
@@ -21,11 +21,12 @@ from conec.training.chunks import CHUNKS_PER_ROUND, ChunkTrainer, TrainingState
 from corpora.interrupts import deferred_interrupt
 
 if TYPE_CHECKING:
+    from corpora.callbacks import CheckpointSchedule
     from corpora.encoding import TokenStream
 
 logger = logging.getLogger(__name__)
 
-SHOWN_EACH = 0.05  # seconds between two updates of the progress bar
+UPDATE_INTERVAL = 0.05  # seconds between updates of the progress bar
 
 
 class TrainingDiverged(ArithmeticError):
@@ -40,8 +41,7 @@ def train(
     *,
     on_epoch: Callable[[float], object],
     checkpoint: Callable[[], None] | None = None,
-    checkpoint_seconds: float | None = None,
-    checkpoint_epochs: int | None = None,
+    schedule: CheckpointSchedule | None = None,
     progress: bool = False,
 ) -> None:
     """Train weights in place until `state` is finished.
@@ -49,41 +49,42 @@ def train(
     Parameters
     ----------
     trainer : ChunkTrainer
-        Trains on one chunk.
+        Trains on single chunks.
     stream : TokenStream
     config : Config
     state : TrainingState
-        Kept up to date; an interrupted run continues from it.
+        Updated in place; an interrupted run continues from it.
     on_epoch : callable
-        Called after each epoch with its mean loss. If it returns True, training ends
-        there: `state` is finished, as after its last epoch.
+        Called after each epoch with its mean loss. If it returns True, training ends and
+        `state` is finished.
     checkpoint : callable, optional
-        Saves the model and `state`. Called every `checkpoint_seconds` and every
-        `checkpoint_epochs`, while no thread trains, and when training is interrupted.
+        Saves the model and `state`. Called as `schedule` says, and when training is
+        interrupted; threads are stopped meanwhile.
+    schedule : CheckpointSchedule, optional
     progress : bool
-        Show a bar: words per second, time left, loss.
+        Show a bar with words per second, remaining time and loss.
 
     Raises
     ------
     TrainingDiverged
         If the loss is no longer finite.
     KeyboardInterrupt
-        After Ctrl-C: all threads have completed their chunks, and weights and `state`
-        match.
+        After Ctrl-C, when all threads have completed their chunks and `state` matches the
+        weights.
     """
     from tqdm import tqdm
 
     run = run_in_rounds if config.deterministic else run_hogwild
     length = state.chunk_tokens
     n_chunks = -(-len(stream) // length)
-    # words are counted as they were read, so that rates can be compared with other programs
+    # progress counts all words of the corpus, known or not, as other programs do
     raw_per_token = stream.n_raw / max(len(stream), 1)
     logger.info(
         "training: %d tokens, epochs %d to %d, %d threads, %s",
         len(stream), state.epoch + 1, state.epochs, config.workers,
         "synchronous rounds" if config.deterministic else "lock-free",
     )  # fmt: skip
-    began = saved = time.monotonic()
+    began = time.monotonic()
     with (
         tqdm(
             total=stream.n_raw * state.epochs,
@@ -96,18 +97,14 @@ def train(
         deferred_interrupt() as interrupted,
     ):
 
-        def checkpoint_is_due() -> bool:
-            return (
-                checkpoint is not None
-                and checkpoint_seconds is not None
-                and time.monotonic() - saved >= checkpoint_seconds
-            )
+        def is_due(epoch: int | None = None) -> bool:
+            return checkpoint is not None and schedule is not None and schedule.is_due(epoch)
 
-        def tick(done: int) -> bool:
-            """Update the bar; return whether to stop, for a checkpoint or for good."""
-            n = state.epoch * len(stream) + min(done * length, len(stream))
+        def tick(n_done: int) -> bool:
+            """Update the bar; return whether the threads must stop."""
+            n = state.epoch * len(stream) + min(n_done * length, len(stream))
             bar.update(int(n * raw_per_token) - bar.n)
-            return interrupted.is_set() or checkpoint_is_due()
+            return interrupted.is_set() or is_due()
 
         try:
             epoch_began, first_chunk = time.monotonic(), state.next_chunk
@@ -134,16 +131,18 @@ def train(
                     if on_epoch(mean) is True and not state.finished:
                         logger.info("stopped by a callback after epoch %d", state.epoch)
                         state.epochs = state.epoch
-                checkpoint_epoch = (
-                    epoch_done and checkpoint_epochs and state.epoch % checkpoint_epochs == 0
-                )
                 tick(state.next_chunk)
                 if interrupted.is_set():
                     raise KeyboardInterrupt
-                if checkpoint is not None and (checkpoint_epoch or checkpoint_is_due()):
+                if is_due(state.epoch if epoch_done else None):
+                    assert checkpoint is not None
+                    assert schedule is not None
                     checkpoint()
-                    saved = time.monotonic()
-                    logger.debug("checkpoint after epoch %d", state.epoch)
+                    schedule.written()
+                    logger.debug(
+                        "checkpoint after %d epochs and %d of %d chunks",
+                        state.epoch, state.next_chunk, n_chunks,
+                    )  # fmt: skip
                 if epoch_done:
                     epoch_began, first_chunk = time.monotonic(), 0
         except KeyboardInterrupt:
@@ -162,11 +161,11 @@ def run_hogwild(
 ) -> None:
     """Train on the remaining chunks of an epoch, or until `tick` returns True.
 
-    All threads change the weights at once, without locks (Niu et al. 2011, "Hogwild!"), so
-    results depend on timing; with one thread they are always the same bits.
+    All threads update the weights concurrently, without locks (Niu et al. 2011, "Hogwild!").
+    Results therefore depend on timing; with one thread they are bit-identical.
 
-    Chunks are handed out in order, and each one that was handed out is completed, also after
-    Ctrl-C or an error in another thread; so `state.next_chunk` says exactly what is done.
+    Threads take chunks in order, and complete every chunk that they took, even after Ctrl-C or
+    an error in another thread. `state.next_chunk` is therefore exact.
     """
     lock = threading.Lock()
     stop = threading.Event()
@@ -186,12 +185,12 @@ def run_hogwild(
     try:
         _in_threads(work, n_threads, lambda: tick(first + len(results)), stop)
     finally:
-        done = first  # after an error in one thread, others may have completed later chunks
-        while done in results:
-            done += 1
-        state.losses += [results[number][0] for number in range(first, done)]
-        state.positions += [results[number][1] for number in range(first, done)]
-        state.next_chunk = done
+        stopped = first  # after an error in one thread, others may have completed later chunks
+        while stopped in results:
+            stopped += 1
+        state.losses += [results[number][0] for number in range(first, stopped)]
+        state.positions += [results[number][1] for number in range(first, stopped)]
+        state.next_chunk = stopped
 
 
 def run_in_rounds(
@@ -201,13 +200,13 @@ def run_in_rounds(
     n_threads: int,
     tick: Callable[[int], bool],
 ) -> None:
-    """Train as `run_hogwild` does, with the same bits for any number of threads.
+    """Train as `run_hogwild` does, with bit-identical results for any number of threads.
 
-    The chunks of a round are trained independently: rows that several of them need are
-    copied as they were when the round began. Then the copies are merged, always in the same
+    The chunks of a round are trained independently: a row that several of them use is copied
+    for each of them at the start of the round. At the end, the copies are merged in a fixed
     order.
 
-    A round that has begun is completed, also after Ctrl-C.
+    A round that has begun is completed, even after Ctrl-C.
     """
     stop = threading.Event()
     rounds = _Rounds(trainer, state, n_chunks, min(n_threads, CHUNKS_PER_ROUND), stop)
@@ -215,7 +214,7 @@ def run_in_rounds(
 
 
 class _Rounds:
-    """What the threads of `run_in_rounds` share."""
+    """State that the threads of `run_in_rounds` share."""
 
     def __init__(
         self,
@@ -242,14 +241,14 @@ class _Rounds:
         return range(start, min(start + CHUNKS_PER_ROUND, self._n_chunks))
 
     def _begin(self) -> None:
-        """Prepare a round; an empty one when stopping, so that all threads agree on it."""
+        """Prepare a round. If `stop` is set, the round is empty, which ends all threads."""
         self._now, self._plans = self._chunks(self._state.next_chunk), self._next_plans
         if self._stop.is_set():
             self._now = range(0)
         self._next = self._chunks(self._now.stop)
         self._results: list[Any] = [None] * len(self._now)
         self._next_plans = [self._trainer.empty_plan] * len(self._next)
-        # threads take indices from these, first come first served
+        # shared by the threads, which take the next index when they are free
         self._to_train = iter(range(len(self._now)))
         self._to_plan = iter(range(len(self._next)))
 
@@ -264,7 +263,7 @@ class _Rounds:
                         self._plans[i], self._counts, train_scratch, self._buffers[i]
                     )
                     self._results[i], self._buffers[i] = copies, copies.buffer
-                # plans of the next round: short tasks that fill the time other threads need
+                # plan the next round while other threads still train
                 for i in self._to_plan:
                     self._next_plans[i] = trainer.plan(self._next[i], plan_scratch)
                 self._trained.wait()
@@ -277,7 +276,7 @@ class _Rounds:
             raise
 
     def _finish(self) -> None:
-        """Record a completed round and prepare the next; one thread does, the others wait."""
+        """Record a completed round and prepare the next; the barrier runs this in one thread."""
         self._state.losses += [result.loss for result in self._results]
         self._state.positions += [result.n_positions for result in self._results]
         self._state.next_chunk = self._now.stop
@@ -292,8 +291,7 @@ def _in_threads(
 ) -> None:
     """Run `work` in threads, and set `stop` when `tick` returns True or after an error.
 
-    Returns when all threads have ended, also after Ctrl-C: what they began is completed.
-    Raises the first of their errors.
+    Returns when all threads have ended, even after Ctrl-C, and raises the first of their errors.
     """
     errors: list[BaseException] = []
 
@@ -310,11 +308,11 @@ def _in_threads(
     ]
     for thread in threads:
         thread.start()
-    again = None
+    interrupt = None
     try:
         while any(thread.is_alive() for thread in threads):
             for thread in threads:
-                thread.join(SHOWN_EACH)
+                thread.join(UPDATE_INTERVAL)
             if tick():
                 stop.set()
     finally:
@@ -323,9 +321,9 @@ def _in_threads(
             try:
                 for thread in threads:
                     thread.join()
-            except KeyboardInterrupt as error:  # a second Ctrl-C; the threads end soon
-                again = error
+            except KeyboardInterrupt as error:  # a second Ctrl-C: wait anyway, threads end soon
+                interrupt = error
     if errors:
         raise errors[0]
-    if again is not None:
-        raise again
+    if interrupt is not None:
+        raise interrupt

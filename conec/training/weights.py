@@ -11,7 +11,7 @@ _ROWS = 1 << 12  # rows that are initialized at a time
 
 
 def zero_rows(n: int, size: int) -> FloatArray:
-    """A matrix of zeros whose rows begin at cache lines, so that no vector crosses one."""
+    """A matrix of zeros with rows aligned to cache lines, so that no SIMD vector crosses one."""
     width = -(-size // 16) * 16
     memory = np.zeros(n * width + 16, np.float32)
     start = -(memory.ctypes.data // 4) % 16
@@ -19,14 +19,14 @@ def zero_rows(n: int, size: int) -> FloatArray:
 
 
 def check_weights(name: str, weights: FloatArray, shape: tuple[int, int]) -> None:
-    """Raise ValueError unless compiled code can access weights by their addresses."""
-    good = weights.shape == shape and weights.dtype == np.float32 and weights.flags.aligned
-    if good and weights.size:
+    """Raise ValueError unless the kernels can access the weights by their addresses."""
+    valid = weights.shape == shape and weights.dtype == np.float32 and weights.flags.aligned
+    if valid and weights.size:
         row, column = weights.strides
-        good = column == 4 and row >= 4 * shape[1]
-    # weights of a loaded model are memory-mapped, and copied before training changes them
-    good = good and (weights.flags.writeable or isinstance(weights, np.memmap))
-    if not good:
+        valid = column == 4 and row >= 4 * shape[1]
+    # memory-mapped weights of a loaded model are copied before training changes them
+    valid = valid and (weights.flags.writeable or isinstance(weights, np.memmap))
+    if not valid:
         raise ValueError(
             f"{name} must be a writable float32 array of shape {shape} in row-major order, got "
             f"{weights.dtype} of shape {weights.shape}"
@@ -41,14 +41,14 @@ def initial_weights(
     Parameters
     ----------
     n_words, size : int
-        Numbers of rows and columns.
+        Number of rows and of columns.
     seed : int
     init : {"word2vec", "glorot"}
         "word2vec": W1 uniform in ±0.5/d and W2 zero, as in word2vec.c. "glorot": both
         uniform in ±4·sqrt(6/(V+d)), as Glorot & Bengio (2010) recommend for sigmoids.
     first : int
-        Number of words that the vocabulary had before: words that are added later get
-        other random numbers.
+        Number of words that the vocabulary already has: words that are added to it get
+        different random numbers.
 
     Returns
     -------
@@ -65,5 +65,5 @@ def initial_weights(
 
 
 def initial_divisor(n_words: int, size: int, init: Init) -> float:
-    """The divisor that turns uniform numbers in ±0.5 into initial weights."""
+    """The number by which uniform numbers in ±0.5 are divided to get initial weights."""
     return size if init == "word2vec" else float(np.sqrt((n_words + size) / 6)) / 8

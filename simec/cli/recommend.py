@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from corpora.cli.app import INTERRUPTED, fail, report_warnings
+from corpora.cli.app import INTERRUPTED, fail, report, report_warnings
 from corpora.cli.options import Json, option
 
 if TYPE_CHECKING:
@@ -18,14 +18,14 @@ if TYPE_CHECKING:
 
 recommend = typer.Typer(
     no_args_is_help=True,
-    help="Predict how users rate items, and recommend. Files of ratings have a user, an item and "
-    "a value in each line, separated by ::, tabs, semicolons or commas. Tables of features have a "
-    "header, and ids in their first column.",
+    help="Predict ratings, and recommend items to users. Files of ratings have a user, an item and "
+    "a value per line, separated by ::, tabs, semicolons or commas. Tables of features have a "
+    "header, and ids in the first column.",
 )
 
 
 class Duplicates(str, Enum):
-    """Which of several ratings of an item by a user counts."""
+    """How to combine several ratings of the same item by the same user."""
 
     last = "last"
     mean = "mean"
@@ -33,7 +33,7 @@ class Duplicates(str, Enum):
 
 
 class Side(str, Enum):
-    """Whose features explain a rating."""
+    """The side whose features explain a rating."""
 
     item = "item"
     user = "user"
@@ -60,11 +60,11 @@ def train(
     out: Annotated[Path, option("Folder to write the model to.", "--out", metavar="MODEL")],
     items: Annotated[
         Path | None,
-        option("Table of item features: new items can be recommended too.", metavar="FILE"),
+        option("Table of item features; allows recommending new items.", metavar="FILE"),
     ] = None,
     users: Annotated[
         Path | None,
-        option("Table of user features: new users get recommendations too.", metavar="FILE"),
+        option("Table of user features; allows recommendations to new users.", metavar="FILE"),
     ] = None,
     implicit: Annotated[
         bool,
@@ -73,7 +73,7 @@ def train(
             help="Values are counts; missing pairs are weak negatives (implicit feedback).",
         ),
     ] = False,
-    dimensions: Annotated[int, option("Length of embeddings.", min=1)] = 20,
+    dimensions: Annotated[int, option("Length of the embeddings.", min=1)] = 20,
     hidden: Annotated[
         list[int] | None,
         option("Units of a hidden layer between features and embeddings; repeat for more layers."),
@@ -84,22 +84,24 @@ def train(
     id_feature_scale: Annotated[
         float,
         option(
-            "With features: how far embeddings may differ from what features predict; 0: not at "
-            "all.",
-            "--id-feature-scale",
-            "--own",
+            "With features: how much embeddings may deviate from those predicted by features; "
+            "0: not at all.",
             min=0,
         ),
     ] = 1.0,
     duplicates: Annotated[
-        Duplicates, option("Of several ratings of an item by a user, which one counts.")
+        Duplicates,
+        option("Rating to use if a user rated an item more than once; error: refuse the file."),
     ] = Duplicates.last,
-    epochs: Annotated[int, option("Maximum number of epochs, with hidden layers.", min=1)] = 200,
+    epochs: Annotated[
+        int, option("Maximum number of epochs; only used with --hidden.", min=1)
+    ] = 200,
     device: Annotated[str, option("cpu, cuda, or auto: a GPU if available.")] = "auto",
     seed: Annotated[int, option("Random seed: the same seed gives the same model.")] = 1,
     progress: Annotated[
         bool, typer.Option("--progress/--no-progress", help="Show progress bars.")
     ] = True,
+    own: Annotated[float | None, typer.Option("--own", min=0, hidden=True)] = None,
 ) -> None:
     """Train a recommender on ratings.
 
@@ -112,6 +114,9 @@ def train(
     from simec.recommender.base import KIND
 
     check_writable(out, KIND)
+    if own is not None:
+        report("--own is deprecated, use --id-feature-scale")
+        id_feature_scale = own
     recommender = Recommender(
         dimensions, hidden_layers=tuple(hidden or ()), l2="auto" if l2 is None else l2,
         id_feature_scale=id_feature_scale, feedback="implicit" if implicit else "explicit",
@@ -128,16 +133,16 @@ def train(
             recommender.fit(read, **features)
         except KeyboardInterrupt:
             if not hasattr(recommender, "item_vectors_"):
-                fail("interrupted before there was anything to save", INTERRUPTED)
+                fail("interrupted before training produced a model; nothing was saved", INTERRUPTED)
             interrupted = True
     recommender.save(out)
-    report = {"users": f"{len(read.users):,}", "items": f"{len(read.items):,}",
-              "ratings": f"{len(read):,}"}  # fmt: skip
+    summary = {"users": f"{len(read.users):,}", "items": f"{len(read.items):,}",
+               "ratings": f"{len(read):,}"}  # fmt: skip
     for name, table in features.items():
         if table is not None:
-            report[name.replace("_", " ")] = f"{table.n_features:,}"
-    report["saved"] = str(out)
-    for name, value in report.items():
+            summary[name.replace("_", " ")] = f"{table.n_features:,}"
+    summary["saved"] = str(out)
+    for name, value in summary.items():
         typer.echo(f"{name:13} {value}")
     if interrupted:
         fail(f"interrupted; saved to {out}", INTERRUPTED)
@@ -155,7 +160,7 @@ def for_user(
     users: MoreUsers = None,
     as_json: Json = False,
 ) -> None:
-    """List the items that a user is predicted to rate highest.
+    """List the items with the highest predicted ratings for a user.
 
     \b
       simec recommend for movies.model 1
@@ -173,7 +178,7 @@ def for_user(
 def similar(
     model: Model, item: Item, topn: TopN = 10, items: MoreItems = None, as_json: Json = False
 ) -> None:
-    """List the items most similar to one, by the ratings of users.
+    """List the items most similar to an item, by the ratings of users.
 
     \b
       simec recommend similar movies.model 260
@@ -194,7 +199,8 @@ def predict(
     average: Annotated[
         bool,
         typer.Option(
-            "--average", help="Predict unknown users and items without features from averages."
+            "--average",
+            help="Use averages for unknown users and items without features, instead of failing.",
         ),
     ] = False,
 ) -> None:
@@ -218,7 +224,8 @@ def explain(
     item: Item,
     topn: TopN = 10,
     by: Annotated[
-        Side | None, option("Whose features explain.", show_default="the item's, if it has some")
+        Side | None,
+        option("Explain by features of the item or user.", show_default="item, if it has any"),
     ] = None,
     html: Annotated[
         Path | None, option("Write an HTML page with a plot to this file.", metavar="FILE")
@@ -227,7 +234,7 @@ def explain(
     users: MoreUsers = None,
     as_json: Json = False,
 ) -> None:
-    """List the features that raise and lower a predicted rating.
+    """List the features with the largest effect on a predicted rating.
 
     \b
       simec recommend explain movies.model 1 260
@@ -260,7 +267,7 @@ def evaluate(
     topn: TopN = 10,
     relevant: Annotated[
         float | None,
-        option("Lowest rating of items that should be recommended.", show_default="all"),
+        option("Lowest rating that counts as relevant.", show_default="all"),
     ] = None,
     items: MoreItems = None,
     users: MoreUsers = None,
@@ -315,7 +322,8 @@ def _as_id(text: str, ids: Ids) -> Any:
 
 def _print_items(items: list[tuple[Any, float]], as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps([{"item": item, "score": score} for item, score in items]))
+        pairs = [{"item": item, "score": score} for item, score in items]
+        typer.echo(json.dumps(pairs, ensure_ascii=False))
         return
     for item, score in items:
         typer.echo(f"{score:9.4f}  {item}")

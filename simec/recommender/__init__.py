@@ -1,4 +1,4 @@
-"""Recommendations: ratings of items by users, predicted and explained."""
+"""Recommenders: predict and explain users' ratings of items."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ _deprecated = deprecated_names(
         "RecommenderError": "corpora.errors.ModelError",
     },
 )
-_lazy = needing_torch(__name__, {"Recommender": "recommender"})  # the others need no PyTorch
+_lazy = needing_torch(__name__, {"Recommender": "recommender"})  # only this one needs PyTorch
 
 
 def __getattr__(name: str) -> Any:

@@ -42,21 +42,22 @@ ENCODER_KIND, ENCODER_VERSION = "simec.SimilarityEncoder", 3
 FORMAT_VERSION = 3
 
 _CONFIG, _ARRAYS = "config.json", "arrays.safetensors"
-_BUFFER = 1 << 23  # scores held at a time
-# classes whose names have changed since folders of format versions 1 and 2 were written
+_BUFFER = 1 << 23  # scores held in memory at a time
+# names of classes in folders of format versions 1 and 2, and their current names
 _RENAMED_CLASSES = {"Averages": "BiasBaseline", "Neighbourhood": "ItemKNN"}
 
 
 @dataclass(frozen=True)
 class Entities:
-    """Users or items, as the hooks of a recommender take them.
+    """A batch of users or items, as passed to the hooks of a recommender.
 
     Attributes
     ----------
     rows : int64 array of shape (n,)
-        Rows (of users) or columns (of items) in the training ratings; -1 for new ones.
+        Row of each user, or column of each item, in the training ratings; -1 for new ones.
     features : float32 array or CSR matrix of shape (n, D), or None
-        Zeros for those without features; None if the recommender has no such features.
+        Zeros for entities without features. None if the recommender was fitted without features
+        of this kind.
     has_features : bool array of shape (n,)
     kind : {"user", "item"}
     """
@@ -70,7 +71,7 @@ class Entities:
         return len(self.rows)
 
     def take(self, which: Any) -> Entities:
-        """Select by indices, slice or mask."""
+        """Select entities by indices, a slice or a mask."""
         features = None if self.features is None else self.features[which]
         return replace(
             self, rows=self.rows[which], features=features, has_features=self.has_features[which]
@@ -85,7 +86,7 @@ class Entities:
         new: Features | None,
         kind: str,
     ) -> Entities:
-        """Entities with their features: the new ones, or else those of training.
+        """Look up features: those passed for a prediction, or else those of the training data.
 
         Parameters
         ----------
@@ -128,8 +129,8 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     shrinkage_users, shrinkage_items : float
-        Of biases: the number of average ratings that are added to those of each user and of each
-        item.
+        Penalties on squared biases. A bias is shrunk as if the user or item had this many
+        additional ratings equal to the mean.
 
     Attributes
     ----------
@@ -149,8 +150,8 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
 
     _uses_biases = True
     rating_range: tuple[float, float] | None = None
-    feature_biases = False  # whether biases shrink towards what features predict
-    # names of parameters and attributes in earlier versions, and their names today
+    feature_biases = False  # whether biases shrink towards a regression on features
+    # deprecated names of parameters and attributes, and their current names
     _renamed: ClassVar[Mapping[str, str]] = {}
 
     def __init__(self, *, shrinkage_users: float = 5.0, shrinkage_items: float = 2.0) -> None:
@@ -172,22 +173,22 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         """Raise ValueError or TypeError for invalid parameters."""
 
     def _fit(self, residuals: Any, users: Entities, items: Entities) -> None:
-        """Fit what biases do not explain.
+        """Fit the residuals of the biases.
 
         Parameters
         ----------
         residuals : CSR matrix, float32, of shape (n_users, n_items)
-            Ratings minus biases; the ratings themselves without biases. Stored entries are
+            Ratings minus biases, or the ratings if ``_uses_biases`` is False. Stored entries are
             observed, including zeros. ``self.ratings_`` and ``self.biases_`` are set.
         users, items : Entities
-            All rows and columns, in order. Some may have no ratings.
+            All users and items of the training data, in order. Some may have no ratings.
         """
         raise NotImplementedError
 
     def _residuals(self, users: Entities, items: Entities) -> Any:
         """Predict residuals of all pairs, float array of shape (n_users, n_items).
 
-        New users and items have ``rows`` of -1; without features, their residuals must be 0.
+        New users and items have row -1. If they have no features, their residuals must be 0.
         """
         raise NotImplementedError
 
@@ -205,8 +206,8 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         return residuals
 
     def _item_vectors(self, items: Entities) -> Any:
-        """Vectors whose cosine is the similarity of items, array or CSR matrix of shape (n, d)."""
-        raise NotImplementedError(f"{type(self).__name__} has no similarity of items")
+        """Return vectors whose cosines are the similarities of items, array or CSR, (n, d)."""
+        raise NotImplementedError(f"{type(self).__name__} does not define the similarity of items")
 
     def _check_state(self) -> None:
         """Raise ValueError if fitted attributes contradict one another, as in a damaged folder."""
@@ -220,7 +221,7 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         ):
             if b is not None:
                 if features is None:
-                    raise ValueError("biases have coefficients of features that are missing")
+                    raise ValueError("biases depend on features, but features are missing")
                 check_shape("coefficients of features", b, (features.n_features,))
         if self.range_ is not None:
             low, high = self.range_
@@ -290,17 +291,17 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         user_features: Any = None,
         unknown: Unknown = "error",
     ) -> FloatArray:
-        """Predict the ratings of pairs.
+        """Predict ratings of pairs of users and items.
 
         Parameters
         ----------
         users, items : sequences of n ids
-            Or a single id on one side, for all ids of the other.
+            Either may be a single id, which is paired with all ids of the other.
         item_features, user_features : as for `fit`, with ids
             Of items or users that are not in the training data.
         unknown : {"error", "average"}
-            For new users and items without features, raise an error that names the first one, or
-            predict from averages.
+            What to do for new users and items without features: raise an error that names the
+            first one, or predict from averages.
 
         Returns
         -------
@@ -309,7 +310,10 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         UnknownIdError
-            With ``unknown="error"``; it is a KeyError.
+            If a user or item is new and has no features, with ``unknown="error"``. It is a
+            KeyError and a ValueError.
+        ValueError
+            If numbers of users and items differ, or features do not match those of `fit`.
         """
         user_ids, item_ids = paired(users, items)
         u = self._users(user_ids, user_features, unknown)
@@ -343,7 +347,7 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         user_features: Any = None,
         unknown: Unknown = "error",
     ) -> list[Any]:
-        """Items with the highest predicted ratings.
+        """Recommend the items with the highest predicted ratings.
 
         Parameters
         ----------
@@ -359,8 +363,8 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         list of (item, score)
-            Best first, at most `topn`; a list of such lists for several users. Scores are not
-            clipped to the range of ratings, so that they rank.
+            Best first, at most `topn`; for several users, a list of such lists. Scores are
+            predicted ratings that are not clipped, since clipping would produce ties.
         """
         single = np.ndim(user) == 0
         u = self._users([user] if single else user, user_features, unknown)
@@ -380,7 +384,7 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
     def similar_items(
         self, item: Any, topn: int = 10, *, item_features: Any = None
     ) -> list[tuple[Any, float]]:
-        """Most similar items, by the cosine of their embeddings.
+        """Find the most similar items, by the cosine of their vectors.
 
         Parameters
         ----------
@@ -404,7 +408,7 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         return list(zip(item_ids[best].tolist(), similar[best].tolist(), strict=True))
 
     def score(self, ratings: Any, y: Any = None, **features: Any) -> float:
-        """Coefficient of determination R² of predicted ratings.
+        """Compute the coefficient of determination R² of predicted ratings.
 
         Parameters
         ----------
@@ -424,21 +428,21 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
     # Model folders
 
     def save(self, path: Any) -> None:
-        """Write a folder of JSON and safetensors.
+        """Save to a folder of JSON and safetensors files.
 
         Parameters
         ----------
         path : str or path
-            A recommender in its place is replaced.
+            An existing recommender at this path is replaced.
 
         Raises
         ------
         NotFittedError
-            If it was not fitted.
+            If the recommender is not fitted.
         TypeError, ValueError
             If a parameter or an attribute cannot be saved; the error names it.
         OSError
-            If `path` cannot be written, or holds something else.
+            If `path` cannot be written, or contains anything but a recommender.
         """
         check_is_fitted(self, "ratings_")
         parameters = {
@@ -462,16 +466,16 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
     def load(
         cls: type[Self], path: Any, *, device: str | None = None, verify: bool = False
     ) -> Self:
-        """Read a recommender that `save` wrote.
+        """Load a recommender from a folder that `save` wrote.
 
-        ``BaseRecommender.load`` reads any recommender whose class is imported; a custom class can
-        be loaded by its own `load` as well.
+        ``BaseRecommender.load`` loads a recommender of any class that has been imported. A custom
+        class can also be loaded by its own `load`.
 
         Parameters
         ----------
         path : str or path
         device : str, optional
-            Use this device instead of the one that the recommender was created with.
+            Use this device instead of the saved one.
         verify : bool
             Verify the checksums of all files before anything is read.
 
@@ -480,8 +484,8 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         FileNotFoundError
             If there is no such folder.
         ModelError
-            If it does not hold a recommender, or one of another class, damaged or of a newer
-            version.
+            If the folder contains something else or a recommender of another class, is damaged,
+            or was written by a newer version.
         """
         with open_folder(path, KIND, FORMAT_VERSION, verify=verify, what="recommender") as folder:
             return cls._read_from(folder, device)
@@ -547,14 +551,14 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         return Biases.fit(matrix, self.shrinkage_users, self.shrinkage_items, *X)
 
     def _users(self, ids: Any = None, features: Any = None, unknown: Unknown = "error") -> Entities:
-        """Users with their features; by default all of the training data."""
+        """Look up users and their features; by default all of the training data."""
         check_is_fitted(self, "ratings_")
         return self._entities(
             ids, self.ratings_.users, features, self.user_features_, unknown
         )  # fmt: skip
 
     def _items(self, ids: Any = None, features: Any = None, unknown: Unknown = "error") -> Entities:
-        """Items with their features; by default all of the training data."""
+        """Look up items and their features; by default all of the training data."""
         check_is_fitted(self, "ratings_")
         return self._entities(
             ids, self.ratings_.items, features, self.item_features_, unknown
@@ -601,7 +605,7 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         return np.concatenate([ids.values, new.ids.values[ids.find(new.ids.values) < 0]])
 
     def _scores(self, users: Entities, items: Entities) -> npt.NDArray[np.float64]:
-        """Predictions of all pairs, not clipped, of shape (n_users, n_items)."""
+        """Predict ratings of all pairs, not clipped, shape (n_users, n_items)."""
         scores = np.array(self._residuals(users, items), np.float64)
         scores += self.biases_.of_items(items.rows, items.features)
         scores += (self.biases_.mean + self.biases_.of_users(users.rows, users.features))[:, None]
@@ -609,7 +613,7 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
 
 
 def _subclasses(cls: type[BaseRecommender]) -> Iterator[type[BaseRecommender]]:
-    """All classes derived from a class, those defined last first."""
+    """Yield direct and indirect subclasses; among siblings, the last defined first."""
     for subclass in reversed(cls.__subclasses__()):
         yield subclass
         yield from _subclasses(subclass)
@@ -637,7 +641,7 @@ class FactorRecommender(BaseRecommender):
 
 
 def training_rows(vectors: Any, entities: Entities) -> Any:
-    """Rows of vectors of the training data, zeros for new entities; shape (n, d)."""
+    """Select the rows of entities from an array; zeros for new ones. Shape (n, d)."""
     return np.where((entities.rows >= 0)[:, None], vectors[np.maximum(entities.rows, 0)], 0)
 
 
@@ -648,7 +652,7 @@ def check_shape(name: str, array: Any, shape: tuple[int, ...]) -> None:
 
 
 def check_vectors(recommender: Any) -> None:
-    """Raise ValueError unless ``user_vectors_`` and ``item_vectors_`` fit the ratings."""
+    """Raise ValueError unless ``user_vectors_`` and ``item_vectors_`` match the ratings."""
     n_users, n_items = recommender.ratings_.shape
     d = recommender.user_vectors_.shape[-1]
     check_shape("user_vectors_", recommender.user_vectors_, (n_users, d))

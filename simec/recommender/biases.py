@@ -1,4 +1,4 @@
-"""Biases: how much higher a user rates, and an item is rated, than the mean."""
+"""Biases: how far the ratings of a user, or of an item, lie above the mean."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from simec.types import Float64
 
 _MAX_ITER = 100
 _RTOL = 1e-6
-_RELIABLE = 10.0  # ratings; from about this number on, more of them say little more about features
-# the lowest shrinkage: with none, adding to all users and subtracting from all items is free
+_RELIABLE = 10.0  # number of ratings beyond which further ones say little more about features
+# without shrinkage, a constant could be moved between the biases of all users and all items
 _MIN_SHRINKAGE = 1e-6
 
 
 @dataclass(frozen=True)
 class Biases:
-    """The part of a rating that does not depend on the pair: μ + b_user + b_item (thesis, 4.2).
+    """Mean and biases of ratings: μ + b_user + b_item (thesis, 4.2).
 
     Attributes
     ----------
     mean : float
         μ, the mean of all ratings.
     users, items : float64 arrays of shape (n_users,) and (n_items,)
-        Biases; without ratings 0, or what features predict.
+        Biases. Without ratings, 0 or the prediction from features.
     user_coefficients, item_coefficients : float64 arrays of shape (D,), or None
         Contribution of each feature to a bias.
     """
@@ -48,20 +48,20 @@ class Biases:
         X_users: Any = None,
         X_items: Any = None,
     ) -> Biases:
-        """Fit biases that shrink towards what features predict, or towards 0 without features.
+        """Fit biases that shrink towards a regression on features, or towards 0 without features.
 
-        With features, biases are first fitted without them and regressed on the features; then
-        what the regression does not explain is fitted again.
+        With features, biases are first fitted without them and regressed on the features. Then
+        biases are fitted again, to the ratings minus the predictions of this regression.
 
         Parameters
         ----------
         matrix : CSR matrix of shape (n_users, n_items)
             Stored entries are the ratings.
         shrinkage_users, shrinkage_items : float
-            Penalties λ on squared biases: the number of average ratings that are added to those
-            of each user and of each item.
+            Penalties λ on squared biases. A bias is shrunk as if the user or item had λ
+            additional ratings equal to the mean.
         X_users, X_items : array or CSR matrix of shape (n, D), or None
-            Features of all users and of all items; zeros for those without.
+            Features of all users and of all items; rows of zeros where there are none.
         """
         biases = cls._least_squares(matrix, shrinkage_users, shrinkage_items)
         if X_users is None and X_items is None:
@@ -112,19 +112,19 @@ class Biases:
 
     @classmethod
     def zeros(cls, shape: tuple[int, int]) -> Biases:
-        """All biases and the mean 0."""
+        """Return a mean and biases of 0."""
         return cls(0.0, np.zeros(shape[0]), np.zeros(shape[1]))
 
     def of_users(self, rows: Any, features: Any = None) -> Float64:
-        """Biases of users by row; for rows of -1 what features predict, or 0."""
+        """Return biases of users by row; for row -1, the prediction from features, or 0."""
         return _select(self.users, rows, features, self.user_coefficients)
 
     def of_items(self, rows: Any, features: Any = None) -> Float64:
-        """Biases of items by row; for rows of -1 what features predict, or 0."""
+        """Return biases of items by row; for row -1, the prediction from features, or 0."""
         return _select(self.items, rows, features, self.item_coefficients)
 
     def residuals(self, matrix: Any) -> Any:
-        """Ratings minus mean and biases, a float32 CSR matrix with the same stored entries."""
+        """Subtract mean and biases: a float32 CSR matrix with the same stored entries."""
         rows = np.repeat(np.arange(matrix.shape[0]), np.diff(matrix.indptr))
         values = matrix.data - (self.mean + self.users[rows] + self.items[matrix.indices])
         return sparse.csr_matrix(
@@ -135,11 +135,11 @@ class Biases:
 def _regress(
     X: Any, biases: Float64, shrinkage: float, n_ratings: Any
 ) -> tuple[Float64 | None, Float64]:
-    """Coefficients of features, and the biases that they predict."""
+    """Return coefficients of features, and the biases that they predict."""
     if X is None:
         return None, np.zeros(len(biases))
     counts = n_ratings.astype(np.float64)
-    # the mean of few ratings is noisy; that of many still has a part that features do not explain
+    # a mean of few ratings is noisy, and one of many has a part that features do not explain
     weights = counts * _RELIABLE / (counts + _RELIABLE)
     means = biases * (counts + shrinkage) / np.maximum(counts, 1)
     b = cross_validated_ridge(X, means, weights)

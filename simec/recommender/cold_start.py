@@ -26,10 +26,11 @@ class ColdStartRecommender(ContentRecommender):
     are solved for in turn, each by ridge regression. For items with ratings, ``y W_l`` is the
     prediction, as in `Recommender` with features.
 
-    For new items, that last layer would be overconfident: it was fitted to embeddings that
-    contain an item's ratings. It is fitted again, to embeddings ``W₁ x`` of each item by a W₁
-    that was regressed on the other items, together with the features themselves (connections
-    that skip W₁). Biases are those of `ContentRecommender`.
+    For new items, this last layer would be overconfident, because it was fitted to embeddings
+    that depend on an item's own ratings. A second one is therefore fitted to leave-one-out
+    embeddings: ``W₁ x`` of each item, with a W₁ that was regressed on the other items. It also
+    takes the features themselves as input (connections that skip W₁). Biases are predicted as in
+    `ContentRecommender`.
 
     Parameters
     ----------
@@ -58,7 +59,7 @@ class ColdStartRecommender(ContentRecommender):
     map_ : tuple of arrays of shape (D, d) and (d,)
         W₁ and intercept.
     left_out_ : float32 array of shape (n_items, d)
-        Embeddings of items of the training data from features, as if they were new.
+        Leave-one-out embeddings of the training items: from features, as if each were new.
     """
 
     def __init__(
@@ -113,7 +114,7 @@ class ColdStartRecommender(ContentRecommender):
     def _kernel(self, X: Any, items: Entities | None = None) -> Any:
         kernel = super()._kernel(X, items)
         Y = self.left_out_ if items is None else self._map(items).astype(np.float32)
-        # scaled so that the penalty is that of user vectors
+        # scaled so that the penalty equals that of user vectors
         kernel += (Y @ self.left_out_.T) / np.float32(self.l2_users)
         return kernel
 
@@ -123,7 +124,7 @@ class ColdStartRecommender(ContentRecommender):
 
     def _residuals(self, users: Entities, items: Entities) -> Any:
         rated = self._is_rated(items)
-        # rounded to float32, so that a user gets the same alone as among many
+        # float32, so that scores of a user do not depend on the other users of a batch
         residuals = np.zeros((len(users), len(items)), np.float32)
         W = training_rows(self.user_vectors_, users)
         residuals[:, rated] = W @ self.item_vectors_[items.rows[rated]].T
@@ -150,7 +151,7 @@ class ColdStartRecommender(ContentRecommender):
 
 
 def solve_near(observed: Any, other: Float64, expected: Float64, ridge: float) -> Float64:
-    """Ridge regression of each row's observed entries that shrinks towards expected vectors.
+    """Regress the observed entries of each row, with a penalty towards an expected vector.
 
     Minimizes ``Σ (r - v·w)² + ridge |v - expected|²``.
 

@@ -11,17 +11,17 @@ from corpora.checks import check_number
 from simec.linalg.ridge import DualRidge, kernel_ridge_rows, products
 from simec.recommender.base import BaseRecommender, Entities, check_shape
 
-_ITEMS = 1 << 8  # whose predictions for all users are computed at a time
+_ITEMS = 1 << 8  # items per batch of predictions
 BIAS_ALPHAS = (300.0, 1000.0, 3000.0, 10000.0, 30000.0)
 
 
 class ContentRecommender(BaseRecommender):
     """Biases, and for each user a ridge regression of the residuals on item features.
 
-    Biases of new items are predicted from their features: by a ridge regression in which items
-    are weighted by their number of ratings, with the penalty that has the lowest error on items
-    left out. Users' regressions are fitted to ratings minus such biases of items left out, so
-    that they see in training what they will see for new items.
+    Biases of new items are predicted from their features by a ridge regression. It weights items
+    by their number of ratings, and its penalty is the one with the lowest leave-one-out error.
+    Users' regressions are fitted to ratings minus leave-one-out predictions of the biases, so that
+    training items are treated like new ones.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class ContentRecommender(BaseRecommender):
         fit = DualRidge(X[used], counts[used]).fit(biases[:, None], BIAS_ALPHAS)
         self.bias_alpha_ = fit.alpha
         self.bias_map_ = fit.weights, fit.intercept
-        # the residuals that biases from features would leave, if the items were new
+        # subtract leave-one-out predictions of the biases instead of the biases
         missed = np.zeros(len(items))
         missed[used] = biases - fit.left_out[:, 0]
         targets = residuals.copy()
@@ -75,9 +75,10 @@ class ContentRecommender(BaseRecommender):
         """Learn embeddings that `_kernel` adds to the features."""
 
     def _kernel(self, X: Any, items: Entities | None = None) -> Any:
-        """Scalar products of items with the items of training, whose features are X.
+        """Compute kernel values of items and the training items, shape (n, n_items).
 
-        Without `items`, of those of training as if each were new. Shape (n, n_items).
+        X holds the features of the training items. Without `items`, the rows are the training
+        items, each as if it were new.
         """
         other = X if items is None else sparse.csr_matrix(items.features)
         kernel = products(other, X)
@@ -109,7 +110,7 @@ class ContentRecommender(BaseRecommender):
         return self._content_residuals(users, items)
 
     def _residual_pairs(self, users: Entities, items: Entities) -> Any:
-        # each item once
+        # compute the kernel once per distinct item
         first_items, item_of = _distinct(items)
         first_users, user_of = _distinct(users)
         residuals = np.empty(len(items))
@@ -126,7 +127,7 @@ class ContentRecommender(BaseRecommender):
     def _check_state(self) -> None:
         super()._check_state()
         if self.item_features_ is None:
-            raise ValueError("features of items are missing")
+            raise ValueError("item features are missing")
         weights, intercept = self.bias_map_
         check_shape("weights of biases", weights, (self.item_features_.n_features, 1))
         check_shape("intercept of biases", intercept, (1,))
@@ -134,7 +135,7 @@ class ContentRecommender(BaseRecommender):
 
 
 def _distinct(entities: Entities) -> tuple[Any, Any]:
-    """Indices of distinct entities, and for each entity which of these it is."""
+    """Indices of the distinct entities, and the position of each entity among them."""
     if (entities.rows < 0).any():
         return np.arange(len(entities)), np.arange(len(entities))
     _, first, inverse = np.unique(entities.rows, return_index=True, return_inverse=True)

@@ -20,11 +20,11 @@ from simec.types import FloatArray
 
 
 class ContentEmbedding(BaseEstimator):  # type: ignore[misc]
-    """Maps item features to embeddings whose scalar products are similarities by ratings.
+    """Maps item features to embeddings whose scalar products approximate rating similarities.
 
     The similarity of two items is the cosine of their columns of residuals, with zeros for
-    missing ratings. A Similarity Encoder with features as input learns to predict it, also for
-    items without ratings.
+    missing ratings. A Similarity Encoder learns to predict it from features, also for items
+    without ratings.
 
     Parameters
     ----------
@@ -91,13 +91,14 @@ class ContentEmbedding(BaseEstimator):  # type: ignore[misc]
         check_integer("min_ratings", self.min_ratings, 1)
         ratings = as_ratings(ratings)
         features = as_features(item_features, "item", ratings.items)
-        assert features is not None
+        if features is None:
+            raise ValueError("ContentEmbedding needs item_features, got None")
         rows = features.ids.find(ratings.items.values)
         used = np.flatnonzero((rows >= 0) & (ratings.item_counts >= self.min_ratings))
         if len(used) < 2:
             raise ValueError(
-                f"at least two items must have features and {self.min_ratings} ratings, but "
-                f"{len(used)} items have. Lower min_ratings"
+                f"at least two items must have features and {self.min_ratings} ratings, got "
+                f"{len(used)} items. Lower min_ratings"
             )
         S = residual_similarity(ratings)[used[:, None], used]
         # the diagonal is 1 and carries no information
@@ -108,7 +109,7 @@ class ContentEmbedding(BaseEstimator):  # type: ignore[misc]
             random_state=self.random_state, verbose=self.verbose,
         )  # fmt: skip
         with warnings.catch_warnings():
-            # more epochs fit the training items better and new ones worse
+            # training stops early on purpose: more epochs would overfit the training items
             warnings.simplefilter("ignore", ConvergenceWarning)
             self.encoder_ = encoder.fit(_normalize(features.matrix[rows[used]]), S)
         self.items_ = Ids(ratings.items.values[used], "item")
@@ -129,7 +130,7 @@ class ContentEmbedding(BaseEstimator):  # type: ignore[misc]
         return self.encoder_.transform(_normalize(X))
 
     def similarity(self, X: Any, X2: Any = None) -> FloatArray:
-        """Predict similarities of items, shape (m, m₂); without X2, among the items of X."""
+        """Predict similarities of items, shape (m, m₂); X2 defaults to X."""
         Y = self.transform(X)
         similarities: FloatArray = Y @ (Y if X2 is None else self.transform(X2)).T
         return similarities
@@ -138,13 +139,13 @@ class ContentEmbedding(BaseEstimator):  # type: ignore[misc]
 def residual_similarity(
     ratings: Any, *, shrinkage_users: float = 5.0, shrinkage_items: float = 2.0
 ) -> FloatArray:
-    """Cosines of items' columns of residuals, with zeros for missing ratings.
+    """Compute cosines of items' columns of residuals, with zeros for missing ratings.
 
     Parameters
     ----------
     ratings : as for `as_ratings`
     shrinkage_users, shrinkage_items : float
-        Of biases.
+        As in `BaseRecommender`.
 
     Returns
     -------
@@ -162,7 +163,7 @@ def residual_similarity(
 
 
 def _normalize(X: Any) -> Any:
-    """Scale rows to length 1; rows of zeros stay."""
+    """Scale rows to length 1; rows of zeros are unchanged."""
     if sparse.issparse(X):
         X = sparse.csr_matrix(X, dtype=np.float32)
         norms = lengths(X)

@@ -14,7 +14,7 @@ from simec.recommender.ranking import batches
 
 logger = logging.getLogger(__name__)
 
-_USERS = 1000  # recommended to at a time
+_USERS = 1000  # users per batch of recommendations
 
 
 @renamed_parameters(n="topn")
@@ -26,7 +26,7 @@ def evaluate(
     relevant: float | None = None,
     **features: Any,
 ) -> dict[str, float]:
-    """Compute errors of predictions, and metrics of the first `topn` recommendations.
+    """Compute errors of predicted ratings, and ranking metrics of recommendations.
 
     Parameters
     ----------
@@ -34,26 +34,30 @@ def evaluate(
         Fitted to other ratings.
     test : as for `as_ratings`
     topn : int
+        Number of recommendations per user.
     relevant : float, optional
-        Only items with at least this rating count as relevant; by default all of the test set.
+        Only test items with at least this rating count as relevant; by default all of them.
     **features
         ``item_features``, ``user_features`` and ``unknown``, as for `BaseRecommender.predict`.
 
     Returns
     -------
     dict
-        ``rmse`` and ``mae`` of the ratings; and means over users with relevant items in the test
-        set: ``precision``, relevant fraction of the first `topn`; ``recall``, fraction of the
-        relevant items, or of `topn` if there are more; ``ndcg``, with binary gains; and ``hits``,
-        the fraction of users with at least one relevant item. Items of the training data are
-        never recommended. ``users`` is the number of these users.
+        ``rmse`` and ``mae`` of the predicted ratings, and averages over the users with relevant
+        test items: ``precision``, the number of relevant recommendations divided by `topn`;
+        ``recall``, their number divided by that of relevant items, or by `topn` if it is smaller;
+        ``ndcg``, with binary gains; and ``hits``, the fraction of users with at least one
+        relevant recommendation. Items that a user rated in training are not recommended to that
+        user. ``users`` is the number of users in these averages.
 
     Raises
     ------
     ValueError
-        If no rating of the test set is relevant.
+        If there are no ratings, or none of them is relevant.
     """
     ratings = as_ratings(test)
+    if not len(ratings):
+        raise ValueError("there are no ratings to evaluate on")
     users, items, values = ratings.triples()
     errors = recommender.predict(users, items, **features).astype(np.float64) - values
     results = {

@@ -1,4 +1,4 @@
-"""Ranking: pairs of ids, batches, highest scores, excluded items, lengths of vectors."""
+"""Helpers for ranking: pairs of ids, batches, highest scores, vector lengths."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from corpora.checks import check_integer
 
 
 def paired(users: Any, items: Any) -> tuple[Any, Any]:
-    """Repeat a single id as often as there are ids on the other side."""
+    """Repeat a single id to match the number of ids on the other side."""
     if np.ndim(users) == 0 and np.ndim(items) == 0:
         return [users], [items]
     if np.ndim(users) == 0:
@@ -22,13 +22,13 @@ def paired(users: Any, items: Any) -> tuple[Any, Any]:
 
 
 def batches(n: int, size: int) -> Iterator[slice]:
-    """Slices of at most `size` that cover n entries."""
+    """Yield slices of at most `size` that cover n entries."""
     for start in range(0, n, size):
         yield slice(start, min(start + size, n))
 
 
 def highest(scores: Any, topn: int) -> Any:
-    """Indices of the `topn` highest scores, best first, ties in order; -inf is left out."""
+    """Indices of the `topn` highest scores, best first, ties in order, without -inf."""
     check_integer("topn", topn, 1)
     if topn < len(scores):
         threshold = np.partition(scores, -topn)[-topn]
@@ -46,7 +46,7 @@ def exclude(scores: Any, users: Any, items: Any, matrix: Any) -> None:
     ----------
     scores : float array of shape (n, k)
     users, items : int64 arrays of shape (n,) and (k,)
-        Rows and columns of the matrix; -1 for users and items that it does not have.
+        Rows and columns of the matrix; -1 for users and items that are not in it.
     matrix : CSR matrix
     """
     column = np.full(matrix.shape[1], -1)

@@ -83,11 +83,11 @@ class Recommender(FactorRecommender):
         With features: whether biases of items and users shrink towards a ridge regression on
         their features, so that new ones get biases too, or to 0, as in the thesis.
     max_iter, batch_size, learning_rate, early_stopping
-        Of training with hidden layers, as in `simec.SimilarityEncoder`.
+        For training with hidden layers, as in `simec.SimilarityEncoder`.
     rating_range : (float, float), optional
         Range that predictions are clipped to; by default that of the training ratings.
     shrinkage_users, shrinkage_items : float
-        Of biases: the number of average ratings that are added to those of each user or item.
+        As in `BaseRecommender`.
     device : str
     random_state : int, RandomState or None
     verbose : bool
@@ -98,20 +98,21 @@ class Recommender(FactorRecommender):
     ratings_, biases_, item_features_, user_features_, range_
         As in `BaseRecommender`.
     encoder_ : SimilarityEncoder
-        Of items; of users if only users have features.
+        Embeds items, or users if only users have features.
     second_encoder_ : SimilarityEncoder or None
-        Of users, with item embeddings as its last layer, if both have features.
+        Embeds users, with item embeddings as its last layer, if both have features.
     embeds_users_ : bool
         Whether ``encoder_`` embeds users.
     embedded_, second_embedded_ : bool arrays
-        Which rows of the side of ``encoder_``, and of the other side, have embeddings.
+        Masks of the entities that have embeddings: those that ``encoder_`` embeds (items or
+        users), and those on the other side.
     item_vectors_ : float32 array of shape (n_items, d)
     user_vectors_ : float32 array of shape (n_users, d)
 
     Notes
     -----
-    After Ctrl-C, `fit` raises KeyboardInterrupt once the recommender can be used with what it has
-    learned so far.
+    On Ctrl-C, `fit` stops training, completes the recommender with what was learned so far, and
+    raises KeyboardInterrupt.
 
     Examples
     --------
@@ -189,8 +190,10 @@ class Recommender(FactorRecommender):
             check_number(name, getattr(self, name), 0)
         if not isinstance(self.l2, str) or self.l2 != "auto":
             check_number("l2", self.l2, 0)
-        if self.rating_range is not None and not self.rating_range[0] < self.rating_range[1]:
-            raise ValueError(f"rating_range must be (low, high), got {self.rating_range}")
+        if self.rating_range is not None:
+            is_pair = np.shape(self.rating_range) == (2,)
+            if not (is_pair and self.rating_range[0] < self.rating_range[1]):
+                raise ValueError(f"rating_range must be (low, high), got {self.rating_range!r}")
 
     def _fit(self, residuals: Any, users: Entities, items: Entities) -> None:
         if self.feedback == "implicit" and residuals.data.min() < 0:
@@ -218,7 +221,7 @@ class Recommender(FactorRecommender):
             raise KeyboardInterrupt
 
     def _refit_biases(self, users: Entities, items: Entities) -> None:
-        """Fit biases again, to what embeddings leave: they no longer contain taste."""
+        """Fit the biases again, to ratings minus the products of embeddings."""
         remainder = self.ratings_.matrix.astype(np.float64)
         vectors = self.user_vectors_.astype(np.float64), self.item_vectors_.astype(np.float64)
         remainder.data -= sampled_product(remainder, *vectors)
@@ -257,13 +260,14 @@ class Recommender(FactorRecommender):
         item_features: Any = None,
         user_features: Any = None,
     ) -> Explanation:
-        """Features of the item, or of the user, that raise and lower a rating (thesis, 5.3).
+        """Explain a predicted rating by features of the item or user (thesis, 5.3).
 
         Parameters
         ----------
         user, item : ids
         by : {"item", "user"}, optional
-            Whose features; by default the item's, if items have features.
+            Explain by the features of the item or of the user; by default the item if items have
+            features.
         composite : as in `simec.explain.explain_prediction`
             Propagation rules for hidden layers. Linear embeddings have a closed form.
         item_features, user_features : as for `predict`
@@ -272,13 +276,14 @@ class Recommender(FactorRecommender):
         -------
         simec.explain.Explanation
             ``value`` is the rating before it is clipped. ``relevances`` are the contributions of
-            features, through embeddings and through biases; ``bias`` is the remainder: other
-            biases, and what the ratings of the item or user itself add.
+            features to it, through embeddings and biases; ``bias`` is the remainder: biases that
+            do not depend on the features, and what was learned from the ratings of this item or
+            user.
 
         Raises
         ------
         ValueError
-            If there are no such features.
+            If the item, or the user, has no features.
         """
         from simec.explain import Explanation, explain_prediction, explain_similarity
 
@@ -356,7 +361,7 @@ class Recommender(FactorRecommender):
     def _train(
         self, encoder: SimilarityEncoder, S: Any, entities: Entities, last_layer: Any
     ) -> tuple[SimilarityEncoder, Any, Any]:
-        """Train an encoder, and return it with embeddings and which entities have one."""
+        """Train an encoder; return it, the embeddings, and a mask of entities that have one."""
         if entities.features is None:
             self._fit_encoder(encoder, None, self._targets(S), last_layer)
             return encoder, encoder.transform(None), np.ones(len(entities), bool)
@@ -379,7 +384,7 @@ class Recommender(FactorRecommender):
             self._interrupted = True  # finish with what was learned so far
 
     def _inputs(self, entities: Entities) -> Any:
-        """Features, and an id feature for each row of the training data."""
+        """Append an id feature for each row of the training data to the features."""
         if not self.id_feature_scale:
             return entities.features
         known = np.flatnonzero(entities.rows >= 0)

@@ -1,7 +1,7 @@
-"""What a recommender learned, as plain data for JSON, arrays and encoders; and back.
+"""Convert fitted attributes of recommenders to JSON data, arrays and encoders, and back.
 
-Attributes become entries of a dictionary for JSON. Arrays, sparse matrices and encoders are put
-aside under their names, and the dictionary refers to them.
+Attributes become entries of a dictionary for JSON. Arrays, sparse matrices and encoders are stored
+separately, and the dictionary refers to them by name.
 """
 
 from __future__ import annotations
@@ -108,7 +108,7 @@ def unpack(
     data, arrays
         As `pack` returned them.
     load_encoder : callable
-        Takes the name of an encoder.
+        Takes the name of an encoder and returns the encoder.
 
     Raises
     ------
@@ -151,4 +151,4 @@ def _unpack(name: str, value: Any, arrays: Arrays, load_encoder: Callable[[str],
         if not (isinstance(fields["mean"], (int, float)) and np.isfinite(fields["mean"])):
             raise ValueError(f"{name}.mean must be a finite number, got {fields['mean']!r}")
         return Biases(**fields)
-    raise ValueError(f"{name} has an unknown form: {', '.join(map(str, value))}")
+    raise ValueError(f"{name} has unknown entries: {', '.join(map(str, value))}")

@@ -383,7 +383,7 @@ class Trainer:
         return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
 
     def _warm_up(self) -> None:
-        """Increase the learning rate: Adam's first steps would otherwise undo good initial weights."""
+        """Increase the learning rate; full first steps of Adam would undo good initial weights."""
         if self._steps < self._warm_up_steps:
             self._steps += 1
             fraction = self._steps / self._warm_up_steps

@@ -170,7 +170,7 @@ class Initializer:
 
     @property
     def has_optimal_last_layers(self) -> bool:
-        """Whether `set_last_layers` applies: squared errors, complete targets, no penalty but l2."""
+        """Whether `set_last_layers` applies: squared errors, complete targets, only l2 penalty."""
         layers, o = self.network.encoder, self.objective
         least_squares = o.loss == "mse" and self.network.last.is_linear and self.targets.complete
         penalties = o.symmetric or o.orthogonal or o.decoder

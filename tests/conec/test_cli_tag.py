@@ -75,7 +75,7 @@ def test_evaluate_scores_unseen_words_apart(folder):
     output = run("tag", "evaluate", folder / "tagger", folder / "test.conll").stdout
     tables = output.split("\n\n")
     assert [table.splitlines()[0][:20].strip() for table in tables[1:]] == [
-        "all entities", "with a word unseen", "all words seen",
+        "all entities", "with unseen words", "all words seen",
     ]  # fmt: skip
     row = tables[2].splitlines()[1].split()
     one = expected.unseen.by_type["LOC"]
@@ -146,7 +146,9 @@ def test_errors_in_one_line(folder, tmp_path, monkeypatch):
     out = ("--out", tmp_path / "t")
     assert "two columns" in error("tag", "train", narrow, *out)
     assert "no tokens" in error("tag", "train", tmp_path / "empty.conll", *out)
-    assert "'tag' is not a valid tag" in error("tag", "train", tmp_path / "bad.conll", *out)
+    message = error("tag", "train", tmp_path / "bad.conll", *out)
+    assert "bad.conll" in message
+    assert "'tag' is not a valid tag" in message
     assert "broken.conll" in error("tag", "train", tmp_path / "broken.conll", *out)
     assert "No such file" in error("tag", "train", tmp_path / "nothing", *out)
     assert "is not a model and holds x" in error("tag", "train", train, "--out", tmp_path / "full")
@@ -154,7 +156,9 @@ def test_errors_in_one_line(folder, tmp_path, monkeypatch):
     model = ("--model", folder / "model")
     assert "--clusters" in error("tag", "train", train, *out, *model, "--clusters", "4,x")
     assert "unknown cleaning step" in error("tag", "train", train, *out, *model, "--clean", "lowr")
-    assert "pass it with --model" in error("tag", "train", train, *out, "--clean", "lower")
+    assert "--clean and --refer need --model" in error(
+        "tag", "train", train, *out, "--clean", "lower"
+    )
     assert not (tmp_path / "t").exists()
     assert "is not a tagger" in error("tag", "evaluate", folder / "model", train)
     message = error("tag", "train", train, "--out", folder / "model")

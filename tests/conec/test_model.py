@@ -297,7 +297,7 @@ def test_build_vocab_from_freq_is_like_counting(lee):
 
 def test_too_high_a_min_count_is_told_with_one_that_leaves_words(lee):
     for workers in (1, 2):
-        with pytest.raises(ValueError, match=r"no word occurs 9999 times .*; min_count=\d+ would"):
+        with pytest.raises(ValueError, match=r"no word occurs 9999 times .*\. min_count=\d+ would"):
             make(min_count=9999, workers=workers).build_vocab(lee)
 
 
@@ -413,14 +413,14 @@ def test_a_token_stream_of_another_vocabulary():
     model = make(min_count=1).build_vocab(TINY)
     stream = TokenStream(np.array([0, 99], np.int32), np.array([0, 2]), 2)
     for method in (model.train, model.build_contexts, model.global_contexts):
-        with pytest.raises(ValueError, match="ids up to 99, but there are 5 words"):
+        with pytest.raises(ValueError, match="ids up to 99, but the vocabulary has only 5 words"):
             method(stream)
 
 
 def test_no_word_is_frequent_enough():
-    with pytest.raises(ValueError, match=r"min_count=12 would leave 1 word,") as info:
+    with pytest.raises(ValueError, match=r"min_count=12 would keep 1 word,") as info:
         make(min_count=100).fit([["a"] * 12, ["b"] * 3])
-    assert "min_count=3 all" in str(info.value)
+    assert "min_count=3 would keep all" in str(info.value)
     assert len(make(min_count=12).fit([["a"] * 12, ["b"] * 3])) == 1
 
 
@@ -924,7 +924,7 @@ def test_most_similar_refuses(tiny):
 
 def test_words_without_contexts_are_similar_to_nothing():
     model = make(min_count=1).fit([["a", "b"], ["b", "c"], ["alone"]])
-    with pytest.raises(ValueError, match="no contexts"):
+    with pytest.raises(ValueError, match="no context words"):
         model.most_similar("alone")
     assert all(np.isfinite(s) for _, s in model.most_similar("a", topn=9))
 
@@ -964,6 +964,25 @@ def test_checkpoints_after_epochs(tmp_path, monkeypatch, every):
     model = conec.ContextEncoder(min_count=1, epochs=4, sample=0, vector_size=4)
     model.fit(documents, checkpoint=tmp_path / "m", checkpoint_epochs=every, checkpoint_minutes=60)
     assert [n for n in (1, 2, 3, 4) if n in saved] == [n for n in (1, 2, 3, 4) if n % every == 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("checkpoint_minutes", v) for v in (-1, float("nan"), "10", None)]
+    + [("checkpoint_epochs", v) for v in (0, -1, 1.5, True)],
+)
+def test_checkpoint_options_are_checked_before_training(name, value, tmp_path):
+    options = {"checkpoint": tmp_path / "m", name: value}
+    for kind in (conec.ContextEncoder, conec.ExtendedContextEncoder):
+        model = kind(vector_size=4, min_count=1)
+        with pytest.raises(ValueError, match=f"^{name} must be"):
+            model.fit([["a", "b"]], **options)
+        assert len(model) == 0
+        model.build_vocab([["a", "b"]])
+        with pytest.raises(ValueError, match=f"^{name} must be"):
+            model.train([["a", "b"]], **options)
+        assert model.loss_history_ == []
+    assert not (tmp_path / "m").exists()
 
 
 def test_an_epoch_without_contexts_is_kept_as_nan_in_strict_json(tmp_path):
@@ -1021,5 +1040,5 @@ def test_the_phases_of_a_fit_are_logged(caplog, capfd):
     for start in ("vocabulary: 5 of 5 words", "encoding: ", "training: ", "epoch 1 of 2: loss ",
                   "epoch 2 of 2: loss ", "training took ", "embeddings of known words: ",
                   "map of contexts: "):  # fmt: skip
-        assert any(message.startswith(start) for message in messages), (start, messages)
+        assert sum(message.startswith(start) for message in messages) == 1, (start, messages)
     assert capfd.readouterr() == ("", "")

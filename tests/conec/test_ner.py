@@ -54,17 +54,21 @@ def test_documents_and_plain_sentences_and_rows():
 @pytest.mark.parametrize(
     ("bad", "error", "message"),
     [
-        ("some text", TypeError, "not a string"),
-        (["some text"], TypeError, "item 0 is a string, 'some text'"),
-        ([["a"], "b"], TypeError, "item 1 is a string"),
-        ([["a"], 3], TypeError, "item 1 is 3"),
-        ([["a", 3]], TypeError, "token 1 of item 0, sentence 0 is 3"),
-        ([[["a"], ["b", None]]], TypeError, "token 1 of item 0, sentence 1 is None"),
+        ("some text", TypeError, "got the string 'some text'"),
+        (["some text"], TypeError, "item 0 must be a sentence .* got the string 'some text'"),
+        ([["a"], "b"], TypeError, "item 1 must be a sentence .* got the string 'b'"),
+        ([["a"], 3], TypeError, "item 1 must be a list .* got 3"),
+        ([["a", 3]], TypeError, "token 1 of item 0, sentence 0 must be a string .* got 3"),
+        (
+            [[["a"], ["b", None]]],
+            TypeError,
+            "token 1 of item 0, sentence 1 must be a string .* got None",
+        ),
         ([[("a", 1)]], TypeError, "token 0 of item 0"),
-        ([["a", ""]], ValueError, "token 1 of item 0, sentence 0 is empty"),
+        ([["a", ""]], ValueError, "token 1 of item 0, sentence 0 is an empty string"),
         ([["a"], [["b"]]], ValueError, "item 1 is a document"),
         ([[["a"]], ["b"]], ValueError, "item 1 is a sentence"),
-        ([[["a"], "b"]], TypeError, "item 0, sentence 1 is a string"),
+        ([[["a"], "b"]], TypeError, "item 0, sentence 1 must be a sentence .* got the string 'b'"),
     ],
 )
 def test_bad_documents_are_told_where_they_are_wrong(model, bad, error, message):
@@ -78,8 +82,8 @@ def test_tags_have_to_fit():
     assert read_tags([[["O", "O"], ["O"]], [["O"]]], documents) == expected
     assert read_tags([["O", "O"], ["O"], ["O"]], documents) == expected
     for bad, message in (
-        ([["O", "O"], ["O"]], "3 sentences, but tags of 2"),
-        ([[["O", "O"], ["O"], ["O"]]], "2 documents, but tags of 1"),
+        ([["O", "O"], ["O"]], "3 sentences, but tags for 2"),
+        ([[["O", "O"], ["O"], ["O"]]], "2 documents, but tags for 1"),
         ([["O"], ["O"], ["O"]], "sentence 0 has 2 tokens, but 1 tags"),
     ):
         with pytest.raises(ValueError, match=message):

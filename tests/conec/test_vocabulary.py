@@ -42,7 +42,7 @@ def test_the_message_says_which_min_count_leaves_words(counts):
         Vocabulary.from_counts(counts, min_count=most + 1)
     suggested = [int(n) for n in re.findall(r"min_count=(\d+)", str(info.value))]
     n_words = [len(Vocabulary.from_counts(counts, min_count=n)) for n in suggested]
-    assert f"would leave {n_words[0]} word" in str(info.value)
+    assert f"would keep {n_words[0]} word" in str(info.value)
     assert n_words[1] == len(counts)
 
 
@@ -67,7 +67,8 @@ def test_no_words_at_all():
 
 def test_a_sentence_break_is_no_word():
     assert Vocabulary.from_counts({"": 9, "a": 2}).words == ["a"]
-    with pytest.raises(ValueError, match="the most frequent of 1 words has 2; min_count=2"):
+    message = r"the most frequent of 1 words occurs 2 times\. min_count=2"
+    with pytest.raises(ValueError, match=message):
         Vocabulary.from_counts({"": 9, "a": 2}, min_count=3)
 
 

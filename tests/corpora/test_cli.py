@@ -251,6 +251,7 @@ def test_bytes_do_not_depend_on_workers(big: str) -> None:
     assert not list(Path().glob(".*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
 @pytest.mark.slow
 def test_temporary_files_of_a_killed_command_are_removed(tmp_path: Path, number: int) -> None:

@@ -248,8 +248,8 @@ def test_interrupt_ends_it_quietly(corpus: Corpus) -> None:
     assert err == ""
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 @pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_workers_end_with_their_parent(corpus: Corpus, number: int) -> None:
     code = (
         "import os, sys, time, corpora\n"

@@ -1,4 +1,5 @@
 """Compiled training on chunks: `cbow`, and `features` for inputs with features.
 
-`step` and `simd` write vector code, `sampling` and `random` draw, `merge` merges copies.
+`step` and `simd` generate vector code, `sampling` and `random` make random draws, and `merge`
+merges trained copies of rows.
 """

@@ -1,4 +1,4 @@
-"""Arguments of the kernels, as named tuples, which compiled code takes apart by name."""
+"""Arguments of the kernels, as named tuples, whose fields compiled code reads by name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class Stream(NamedTuple):
     ids : int32 array
         Ids of the words; -1 is a position without a word.
     offsets : int64 array of shape (n_documents + 1,)
-        Where documents begin and end in `ids`.
+        Start of each document in `ids`, and the end of the last one.
     """
 
     ids: Any
@@ -21,7 +21,7 @@ class Stream(NamedTuple):
 
 
 class Words(NamedTuple):
-    """What training knows of each word.
+    """Values that training uses for each word.
 
     Attributes
     ----------
@@ -45,14 +45,14 @@ class Settings(NamedTuple):
     Attributes
     ----------
     window, min_window : int
-        Each position's window is drawn uniformly between the two.
+        The window of each position is drawn uniformly from `min_window` to `window`.
     negative, n_shared : int
         `n_shared` noise words per batch, each with weight ``negative / n_shared``.
     batch_size : int
         Positions that share noise words.
     mean, corrected : bool
-        Mean or sum of the context rows; with the mean, whether the gradient is divided by
-        the number of context words too (the true gradient).
+        `mean`: average the context rows instead of summing them. `corrected`: with the mean,
+        also divide the gradient by the number of context words (the true gradient).
     """
 
     window: int
@@ -70,11 +70,11 @@ class Chunk(NamedTuple):
     Attributes
     ----------
     start, stop : int
-        Its tokens. Positions see the context outside of the chunk too.
+        Span of its tokens. Contexts extend beyond the chunk.
     alpha_start, alpha_stop : float
-        Learning rates at its ends, linear in between.
+        Learning rates at its ends; in between, the rate is linear.
     token_key, noise_key : uint64
-        Keys of the random numbers, see `conec.training.kernels.random.key`.
+        Keys of the random numbers; see `conec.training.kernels.random.key`.
     """
 
     start: int
@@ -91,7 +91,7 @@ class Features(NamedTuple):
     Attributes
     ----------
     indptr, indices, values : int64, int32 and float32 arrays
-        Features of each of the corpus's ids, in CSR form.
+        Features of each token of the corpus, in CSR form.
     rate : float32 array of shape (n_features,)
         Factor of the learning rate for each feature's row.
     dropout : float32

@@ -1,23 +1,24 @@
 """CBOW with negative sampling on a CPU, compiled by Numba, without the GIL.
 
-The network is the thesis's Context Encoder (section 7.1): a sparse binary input
-(the context words) times W1 gives an embedding, times some rows of W2 and through a
-sigmoid gives similarities to the target word and to noise words.
+The network is the thesis's Context Encoder (section 7.1). A sparse binary input, the context
+words, times W1 is an embedding. The sigmoid of its products with rows of W2 gives similarities
+to the target word and to noise words.
 
-A step takes ROWS consecutive positions and follows the exact gradient of their loss. It is
-fast for three reasons:
+A step processes ROWS consecutive positions with the exact gradient of their loss. It is fast
+for three reasons:
 
-1. Rows of W1 are added to prefix sums when a window first reaches them. A context is the
-   difference of two sums less the position's own row, so the cost does not depend on the
-   window. The gradient takes the same way back: it is added at the window's left end and
-   subtracted at its right end, and one running sum brings it to each row when no window
-   reaches it any more. Sums and gradients are kept in ring buffers that stay in the cache.
-2. The steps of a batch share their noise words. The rows of these stay in the first-level
-   cache, and are used in small matrix products, which keep their sums in registers.
-3. Each part of a step is one loop over columns, which does everything with a row while it
-   is in registers (`conec.training.kernels.step`).
+1. A row of W1 is added to prefix sums when a window first reaches it. The context of a position
+   is the difference of two prefix sums minus the position's own row, so the cost does not depend
+   on the window size. The gradient is handled in the same way: it is added at the left end of the
+   window and subtracted at the right end, and a running sum of these differences is added to a
+   row when no window reaches the row any more. Prefix sums and gradients are in ring buffers that
+   stay in the cache.
+2. The steps of a batch share their noise words. The rows of the noise words stay in the L1 cache,
+   and are used in small matrix products whose sums stay in registers.
+3. Each part of a step is one loop over columns, which does all operations on a row while it is in
+   registers (`conec.training.kernels.step`).
 
-So a position sees rows of W2 as the previous step left them, and rows of W1 as they were
+A position therefore uses rows of W2 as the previous step left them, and rows of W1 as they were
 when a window first reached them.
 """
 
@@ -44,7 +45,10 @@ _REBASE = 64  # steps after which prefix sums restart from 0, so that they stay 
 
 
 def row_of(rows: Any, w: Any) -> Any:
-    """Address of a word's row, from a matrix (its address and row size), or from a list."""
+    """Address of a word's row.
+
+    `rows` is an array of addresses, or the address and the row size (bytes) of a matrix.
+    """
 
 
 @overload(row_of, inline="always")
@@ -56,10 +60,10 @@ def _row_of(rows, w):  # type: ignore[no-untyped-def]
 
 @nb.njit(nogil=True, error_model="numpy", fastmath=_MATH)
 def _mask(mask, K, weight, noise, slot, chain, word, left, right, p0, p1, window):  # type: ignore[no-untyped-def]
-    """Weights of the noise words: 0 where one is the target or among its context words.
+    """Fill in the weights of noise words: 0 for those that are the target or context words.
 
-    `slot` holds, for each word, the index of its last draw plus 1, and `chain`, for each
-    draw, that of the previous draw of the same word; `slot` is all zero again at the end.
+    ``slot[w]`` is 1 plus the index of the last draw of word w; ``chain[k]`` is the same for the
+    draw of that word before draw k. `slot` is all zero before and after.
     """
     n_shared = len(noise)
     for i in range(p1 - p0):
@@ -85,7 +89,7 @@ def _mask(mask, K, weight, noise, slot, chain, word, left, right, p0, p1, window
 
 @nb.njit(nogil=True)
 def zero_rows(n, size):  # type: ignore[no-untyped-def]
-    """A matrix of zeros whose rows begin at cache lines."""
+    """A matrix of zeros with rows aligned to cache lines."""
     width = (size + 15) // 16 * 16
     memory = np.zeros(n * width + 16, np.float32)
     start = (-(address(memory) >> 2)) & 15
@@ -94,7 +98,7 @@ def zero_rows(n, size):  # type: ignore[no-untyped-def]
 
 @nb.njit(nogil=True, error_model="numpy", fastmath=_MATH)
 def _train(text, rows1, rows2, rate, d, settings, chunk, slot):  # type: ignore[no-untyped-def]
-    """Train on a text from `prepare`; `rows1` and `rows2` are as `row_of` takes them."""
+    """Train on a text from `prepare`; `rows1` and `rows2` are arguments of `row_of`."""
     word, left, right, known, first, last, noise = text
     window, batch_size = settings.window, settings.batch_size
     mean, corrected = settings.mean, settings.corrected
@@ -112,9 +116,9 @@ def _train(text, rows1, rows2, rate, d, settings, chunk, slot):  # type: ignore[
     extra = zero_rows(5, d)
     ring_bytes = 4 * width
     p_at, g_at, nothing = address(P), address(G), address(extra)
-    # stand-ins for missing rows, so that no step needs a branch: for reading rows of unknown
-    # words, for writing them, for missing noise and target words, and for their gradients;
-    # the last is the running sum
+    # substitutes for missing rows, so that steps need no branches: zeros for reading the row of
+    # an unknown word, a sink for writing it, rows for missing noise and target words and for
+    # their gradients; the last row is the running sum
     sink, no_word = nothing + ring_bytes, nothing + 2 * ring_bytes
     no_gradient, run = nothing + 3 * ring_bytes, nothing + 4 * ring_bytes
     F = np.zeros(ROWS * K, np.float32)  # scores
@@ -129,12 +133,13 @@ def _train(text, rows1, rows2, rate, d, settings, chunk, slot):  # type: ignore[
     x = np.zeros(ROWS, np.float32)
     share_in = np.zeros(ROWS, np.float32)
     share_out = np.zeros(ROWS, np.float32)
-    # errors at target words, without and with the words' rates; rates of words out of reach
+    # errors at target words, without and with the words' rates; rates of the words that no
+    # window reaches any more
     step = np.zeros(3 * ROWS, np.float32)
     weight = np.float32(settings.negative / n_shared)
     alpha_slope = (alpha_stop - alpha_start) / max(last - first, 1)
     loss = 0.0
-    # products of likelihoods; their logarithm is taken before they leave the range of float64
+    # products of likelihoods; logarithms are taken before they leave the range of float64
     noise_product = 1.0
     target_product = 1.0
     n_positions = 0
@@ -155,7 +160,7 @@ def _train(text, rows1, rows2, rate, d, settings, chunk, slot):  # type: ignore[
             rates[k] = rate[noise[b, k]]
         for q in range(p0, p1, ROWS):
             m = min(ROWS, p1 - q)
-            # rows for the next step, and for one several steps ahead
+            # prefetch rows for the next step, and for a step FAR steps ahead
             for i in range(q + ROWS, q + 2 * ROWS):
                 if word[i] >= 0:
                     prefetch(row_of(rows2, word[i]), d)
@@ -214,13 +219,13 @@ def _train(text, rows1, rows2, rate, d, settings, chunk, slot):  # type: ignore[
             at = (q - p0) * K
             likelihood = 1.0
             for k in range(ROWS * K):
-                rest = _F1 / (_F1 + exp(F[k]))  # 1 - sigmoid
+                p_noise = _F1 / (_F1 + exp(F[k]))  # 1 - sigmoid
                 weights = mask[at + k]
-                errors[k] = (rest - _F1) * weights * alpha
-                likelihood *= np.float64(rest if weights > _F0 else _F1)
+                errors[k] = (p_noise - _F1) * weights * alpha
+                likelihood *= np.float64(p_noise if weights > _F0 else _F1)
             if likelihood > 1e-100:
                 noise_product *= likelihood
-            else:  # too small for a product
+            else:  # too small to be multiplied
                 for k in range(ROWS * K):
                     if mask[at + k] > _F0:
                         loss += np.log(1.0 + np.float64(exp(F[k]))) * weight
@@ -246,7 +251,7 @@ def _train(text, rows1, rows2, rate, d, settings, chunk, slot):  # type: ignore[
                         total[j] -= base[j]
                 for j in range(d):
                     base[j] = _F0
-    # the rows still in reach of a window
+    # rows that windows still reach at the end of the chunk
     total = extra[4]
     for i in range(last - window, last + window):
         g = G[i & wrap]
@@ -275,10 +280,10 @@ def train_chunk(stream, words, settings, chunk, W1, W2, scratch):  # type: ignor
     Returns
     -------
     loss : float
-        Sum over positions of the negative log likelihood (float64). No single likelihood
-        counts as less than exp(-20), which is where sigmoids are cut.
+        Sum over positions of the negative log likelihood (float64). Scores are clipped to ±20,
+        so each likelihood is at least exp(-20).
     n_positions : int
-        Positions trained on.
+        Number of positions that were trained.
     """
     text = prepare(stream, words, settings, chunk)
     rows1, rows2 = (address(W1), W1.strides[0]), (address(W2), W2.strides[0])
@@ -287,7 +292,7 @@ def train_chunk(stream, words, settings, chunk, W1, W2, scratch):  # type: ignor
 
 @nb.njit(nogil=True)
 def _numbered(w, place, words, n):  # type: ignore[no-untyped-def]
-    """Index of a word among the first n of `words`, where a new one is appended; and n."""
+    """Index of a word in ``words[:n]``, to which a new word is appended; and the new n."""
     if place[w] < 0:
         words[n] = w
         place[w] = n
@@ -302,18 +307,19 @@ def plan_chunk(stream, vocabulary, settings, chunk, place):  # type: ignore[no-u
     Parameters
     ----------
     stream, vocabulary, settings, chunk
-        As in `conec.training.kernels.arguments`; `vocabulary` are its `Words`.
+        As in `conec.training.kernels.arguments`; `vocabulary` is of type `Words`.
     place : int32 array of shape (V,)
         Scratch, all -1 before and after.
 
     Returns
     -------
     text : tuple
-        As from `conec.training.kernels.sampling.prepare`, with indices of `words` as words.
+        The result of `conec.training.kernels.sampling.prepare`, with indices of `words` in place
+        of word ids.
     words : int32 array of shape (n,)
-        The words of the chunk, each once.
+        The distinct words of the chunk.
     n_text : int
-        How many of them, from the first, are in the text; the others are noise words only.
+        The first `n_text` words occur in the text; the others are only noise words.
     """
     word, left, right, known, first, last, noise = prepare(stream, vocabulary, settings, chunk)
     words = np.empty(min(len(place), len(word) + noise.size), np.int32)
@@ -333,10 +339,10 @@ def plan_chunk(stream, vocabulary, settings, chunk, place):  # type: ignore[no-u
 
 @nb.njit(nogil=True)
 def _rows(W, words, counts, buffer, used):  # type: ignore[no-untyped-def]
-    """Addresses of rows: in W, or of copies, made here, if other chunks use the word too.
+    """Addresses of the rows of words: rows of W, or copies if other chunks use the word too.
 
-    Copies go to `buffer`, of which `used` rows are taken. Returns the addresses and the words
-    that were copied.
+    The copies are made here, in `buffer`, whose first `used` rows are occupied. Returns the
+    addresses and the words that were copied.
     """
     rows = np.empty(len(words), np.int64)
     for i in range(len(words)):
@@ -359,7 +365,7 @@ def _rows(W, words, counts, buffer, used):  # type: ignore[no-untyped-def]
 def train_on_copies(  # type: ignore[no-untyped-def]
     settings, chunk, text, words, n_text, W1, W2, rate, counts1, counts2, scratch, buffer
 ):
-    """Train as `train_chunk` does, with copies of the rows that other chunks use too.
+    """Train as `train_chunk` does, on copies of the rows that other chunks use too.
 
     Parameters
     ----------
@@ -368,11 +374,11 @@ def train_on_copies(  # type: ignore[no-untyped-def]
     text, words, n_text
         From `plan_chunk`.
     W1, W2 : float32 arrays of shape (V, d)
-        Rows that no other chunk uses change in place.
+        Rows that no other chunk uses are changed in place.
     rate : float32 array of shape (V,)
         Factor of the learning rate for each word's rows.
     counts1, counts2 : int32 arrays of shape (V,)
-        How many of the chunks trained at the same time use each row of W1 and of W2.
+        Number of chunks of the round that use each row of W1 and of W2.
     scratch : int16 array of shape (V,)
         All zero before and after.
     buffer : float32 array of shape (n, d)
@@ -381,7 +387,7 @@ def train_on_copies(  # type: ignore[no-untyped-def]
     Returns
     -------
     loss, n_positions
-        As from `train_chunk`.
+        As in `train_chunk`.
     words1, words2 : int32 arrays
         The words whose rows of W1 and W2 were copied.
     buffer : float32 array of shape (n, d)

@@ -29,12 +29,13 @@ _ONE = np.float32(1)
 
 @nb.njit(fastmath={"contract"}, error_model="numpy", inline="always")
 def exp(x: np.float32) -> np.float32:
-    """exp(x) with a relative error of 3e-7, x clipped to ±20; without calls, so it vectorizes.
+    """exp(x) for x clipped to ±20, with a relative error of 3e-7.
 
-    A power of two times the polynomial of the Cephes library.
+    It calls no function, so loops with it vectorize. The result is a power of two times the
+    polynomial of the Cephes library.
     """
     x = min(max(x, -CLIP), CLIP)
-    # truncation of a positive number rounds to nearest, and is one instruction
+    # truncation of a positive number plus 0.5 rounds to nearest, in one instruction
     n = np.int32(x * np.float32(1.44269504) + np.float32(64.5))
     m = np.float32(n) - np.float32(64)
     r = x - m * np.float32(0.693359375)

@@ -1,7 +1,7 @@
 """Training with features of the target word as inputs in addition to its context words.
 
 Each position draws its own noise words and takes its own gradient step, as with
-``negatives="exact"``; the random draws for words are the same as there.
+``negatives="exact"``, and with the same random draws.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _F0, _F1 = np.float32(0), np.float32(1)
 
 @nb.njit(inline="always")
 def uniform(x):  # type: ignore[no-untyped-def]
-    """Uniform in [0, 1) from 64 mixed bits."""
+    """A uniform number in [0, 1) from 64 mixed bits."""
     return np.float32(x >> _U40) * _TO_UNIT
 
 
@@ -57,7 +57,7 @@ def train_chunk(stream, words, settings, chunk, features, W1, F1, W2):  # type: 
     slope = (alpha_stop - alpha_start) / max(last - first, 1)
     t = start - 1
     for i in range(first, last):
-        # index of this token in the corpus: skip those that subsampling left out
+        # index of this token in the corpus: skip the tokens that subsampling dropped
         t += 1
         while ids[t] >= 0 and uniform(mix(token_key + np.uint64(t) * GOLDEN)) >= keep[ids[t]]:
             t += 1
@@ -85,7 +85,7 @@ def train_chunk(stream, words, settings, chunk, features, W1, F1, W2):  # type: 
                     h[c] += share * row[c]
         alpha = np.float32(alpha_start + slope * (i - first))
         for k in range(negative + 1):
-            # noise words in turn, and the target last
+            # first the noise words, then the target
             is_target = k == negative
             output = target if is_target else noise[i - first, k]
             is_noise = True

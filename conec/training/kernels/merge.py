@@ -1,4 +1,4 @@
-"""Merging of rows that were trained on copies: the same bits, whichever thread does what."""
+"""Merging of trained copies of rows; results do not depend on which thread does what."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _AHEAD = 8  # rows
 
 @nb.njit(inline="always")
 def part_of(word, n_parts):  # type: ignore[no-untyped-def]
-    """The part of the vocabulary that a word is in: a hash, without a division."""
+    """Number of the part of the vocabulary that a word is in: a hash, without a division."""
     mixed = (np.uint64(word) * np.uint64(0x9E3779B1)) & np.uint64(0xFFFFFFFF)
     return np.int64((mixed * np.uint64(n_parts)) >> np.uint64(32))
 
@@ -21,9 +21,9 @@ def part_of(word, n_parts):  # type: ignore[no-untyped-def]
 def merge(W1, W2, words1, words2, buffers, row_bytes, counts1, counts2, merged, part, n_parts):  # type: ignore[no-untyped-def]
     """Add the changes of trained copies to the rows of W1 and W2.
 
-    For a row with n copies, the sum of their changes divided by sqrt(n) is added. The sum
-    would overshoot where all copies learned the same; the mean would be too slow where each
-    learned something else.
+    For a row with n copies, the sum of their changes is divided by sqrt(n) and added. The plain
+    sum would overshoot if the copies changed alike; the mean would be too slow if they changed
+    in different directions.
 
     Parameters
     ----------
@@ -50,7 +50,7 @@ def merge(W1, W2, words1, words2, buffers, row_bytes, counts1, counts2, merged, 
 
 @nb.njit(nogil=True)
 def _merge(W, words, copies, row_bytes, counts, merged, part, n_parts):  # type: ignore[no-untyped-def]
-    """Add the copies of one chunk; the last copy of a row completes it."""
+    """Add the changes of the copies of one chunk."""
     d, start, stride = W.shape[1], address(W), W.strides[0]
     ahead = 0
     for k in range(len(words)):
@@ -64,7 +64,7 @@ def _merge(W, words, copies, row_bytes, counts, merged, part, n_parts):  # type:
             continue
         n = counts[w]
         a = np.float32(1 / np.sqrt(np.float64(n)))
-        # the old row is subtracted n times: all at once with the first copy, before it changes
+        # the old row is subtracted n times, all at once with the first copy, before it changes
         b = np.float32(1) - a * np.float32(n) if merged[w] == 0 else np.float32(1)
         row = start + w * stride
         combine_rows(row, b, row, a, copies + k * row_bytes, d)
@@ -75,12 +75,12 @@ def _merge(W, words, copies, row_bytes, counts, merged, part, n_parts):  # type:
 
 @nb.njit(nogil=True, cache=True)
 def count(counts1, counts2, words, n_text, by, part, n_parts):  # type: ignore[no-untyped-def]
-    """Count in how many chunks each word is; `words` and `n_text` are as from `plan_chunk`.
+    """Count the chunks that contain each word; `words` and `n_text` are from `plan_chunk`.
 
     Parameters
     ----------
     counts1, counts2 : int32 arrays of shape (V,)
-        Number of chunks with the word in the text, and with the word in the text or noise.
+        Number of chunks with the word in the text, and in the text or among noise words.
     words : tuple of int32 arrays
         For each chunk.
     n_text, by : tuples of int

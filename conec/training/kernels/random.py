@@ -1,7 +1,7 @@
-"""Random numbers of the kernels: a counter goes in, 64 mixed bits come out.
+"""Counter-based random numbers of the kernels: a counter is hashed to 64 mixed bits.
 
-A draw depends only on the seed, the epoch and the position in the corpus. So whether a token
-is kept, and its window, do not depend on how the corpus is cut into chunks or on threads.
+A draw depends only on the seed, the run, the epoch and the position in the corpus. Subsampling
+and windows therefore do not depend on the length of chunks or on threads.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ _S30, _S27, _S31 = np.uint64(30), np.uint64(27), np.uint64(31)
 
 @nb.njit(inline="always")
 def mix(x: np.uint64) -> np.uint64:
-    """SplitMix64's finaliser (Steele, Lea & Flood 2014): 64 well mixed bits."""
+    """SplitMix64's finalizer (Steele, Lea & Flood 2014): 64 well mixed bits."""
     x = (x ^ (x >> _S30)) * _M1
     x = (x ^ (x >> _S27)) * _M2
     return x ^ (x >> _S31)
 
 
-@functools.lru_cache(maxsize=256)  # most are asked for again soon
+@functools.lru_cache(maxsize=256)  # the keys of an epoch are used for each of its chunks
 def key(*parts: int) -> np.uint64:
-    """One 64-bit key from several integers, e.g. seed and epoch."""
+    """A 64-bit key from several integers, such as seed and epoch."""
     state = 0
     for part in parts:
         state = _mix_python((state + part + 1) * int(GOLDEN))

@@ -17,16 +17,16 @@ _TO_UNIT, _TO_UNIT64 = np.float32(2.0**-24), 2.0**-53
 
 @nb.njit(nogil=True)
 def read(ids, offsets, start, stop, keep, window, min_window, key, word, left, right, known):  # type: ignore[no-untyped-def]
-    """Copy the tokens of [start, stop) that subsampling keeps, and those around them.
+    """Copy the tokens of [start, stop) that subsampling keeps, and the context around them.
 
-    Fills, for each kept token, its word, the ends of its window (indices into the copy) and
-    the number of known words before it. The copy begins at index `window`; earlier positions
-    hold no word. Returns the index of the first target token and that after the last; the
-    tokens around them are context only.
+    Fills in, for each kept token, its word, the ends of its window (indices of the copy) and the
+    number of known words before it. The copy begins at index `window`; earlier positions hold no
+    word. Returns the index of the first target token, and one past the last; tokens outside of
+    these are only context.
     """
     doc = np.searchsorted(offsets, start, side="right") - 1
     doc_start = offsets[doc]
-    # left of the chunk: as much of its document as a window can reach
+    # before the chunk: as many tokens of its document as a window can reach
     t = start
     missing = window
     while t > doc_start and missing > 0:
@@ -61,7 +61,7 @@ def read(ids, offsets, start, stop, keep, window, min_window, key, word, left, r
                 n += 1
                 known[n] = known[n - 1] + (1 if w >= 0 else 0)
             t += 1
-        # windows end at the document's end
+        # cut windows at the end of the document
         for i in range(max(begin, n - window), n):
             right[i] = min(right[i], n)
         begin = n
@@ -77,9 +77,9 @@ def read(ids, offsets, start, stop, keep, window, min_window, key, word, left, r
 def draw(key, n_steps, n_shared, cumulated, guide, noise):  # type: ignore[no-untyped-def]
     """Draw the noise words of `n_steps` batches, one from each of `n_shared` strata.
 
-    The k-th word of a batch is drawn from the k-th of `n_shared` equally probable parts of
-    the distribution. Words are in order of frequency, so each batch has frequent and rare
-    ones: expectations stay the same, and the variance is lower.
+    This is stratified sampling: the k-th word of a batch is drawn from the k-th of `n_shared`
+    equally probable parts of the distribution. Words are in order of frequency, so each batch has
+    frequent and rare words. Expectations stay the same, and the variance is lower.
     """
     scale = 1.0 / n_shared
     buckets = len(guide)
@@ -102,7 +102,7 @@ def prepare(stream, words, settings, chunk):  # type: ignore[no-untyped-def]
     ids, offsets, start, stop = stream.ids, stream.offsets, chunk.start, chunk.stop
     window, batch_size, n_shared = settings.window, settings.batch_size, settings.n_shared
     size = stop - start + 4 * window + 2
-    # padded with positions without a word, so that reading ahead and behind needs no check
+    # padded with positions without a word, so that reading ahead and back needs no check
     word = np.full(size + 2 * window + batch_size + (FAR + 2) * ROWS, -1, np.int32)
     left = np.empty(size, np.int32)
     right = np.empty(size, np.int32)

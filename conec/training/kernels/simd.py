@@ -1,9 +1,9 @@
-"""Vector code as LLVM instructions, where Numba's Python cannot express it.
+"""SIMD code as LLVM instructions, for loops that Numba does not compile well.
 
-The inner loops of training are short and touch many rows at once. Numba compiles such loops
-to code that first checks whether rows overlap and ends with single elements; both cost as
-much as the work itself, and sums do not stay in registers. Here a loop over columns is
-written once, for whole vectors and, masked, for the last columns of a row.
+The inner loops of training are short and use many rows at once. Numba compiles such loops to
+code that first checks whether rows overlap and that processes the last columns one by one. Both
+take as long as the work itself, and sums do not stay in registers. Here, a loop over columns is
+written once, and is compiled for whole vectors and, with a mask, for the last columns of a row.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-# floats in a vector: as wide as this processor's registers
+# floats in a vector: the width of this processor's registers
 LANES = 16 if llvm.get_host_cpu_features().get("avx512f", False) else 8
 
 _FLOAT, _INT32, _INT64 = ir.FloatType(), ir.IntType(32), ir.IntType(64)
@@ -38,7 +38,7 @@ class Code:
         self._mask: Any = None
 
     def floats(self, address: Any) -> Any:
-        """Turn an address, an integer, into a pointer."""
+        """Convert an integer address to a pointer."""
         return self.builder.inttoptr(address, _FLOAT.as_pointer())
 
     def integer_at(self, base: Any, index: Any) -> Any:
@@ -46,7 +46,7 @@ class Code:
         return self.builder.load(self.builder.gep(base, [_index(index)]))
 
     def float_at(self, base: Any, index: Any) -> Any:
-        """Read an element of an array of float32, into all lanes of a vector."""
+        """Read an element of an array of float32 into all lanes of a vector."""
         return self.spread(self.builder.load(self.builder.gep(base, [_index(index)])))
 
     def spread(self, scalar: Any) -> Any:
@@ -72,12 +72,12 @@ class Code:
         """``x * y + z``"""
         return self.builder.call(self._fma, [x, y, z])
 
-    # Rows, at the current columns of the loop. Rows of scratch memory are padded with zeros
-    # to whole vectors and need no mask: masked stores could not be forwarded to the next
-    # loads, which would have to wait for the cache.
+    # Rows at the current columns of the loop. Rows of scratch memory are padded with zeros to
+    # whole vectors and need no mask. Masked stores would be slow there: they cannot be forwarded
+    # to the following loads.
 
     def load(self, row: Any, *, padded: bool = False) -> Any:
-        """Read a row's columns."""
+        """Read the current columns of a row."""
         place = self._place(row)
         if self._mask is None or padded:
             return self.builder.load(place, align=4)
@@ -89,7 +89,7 @@ class Code:
         return self.builder.call(function, [place, _INT32(4), self._mask, self.zero])
 
     def store(self, value: Any, row: Any, *, padded: bool = False) -> None:
-        """Write a row's columns."""
+        """Write the current columns of a row."""
         place = self._place(row)
         if self._mask is None or padded:
             self.builder.store(value, place, align=4)
@@ -105,7 +105,7 @@ class Code:
         return self.builder.bitcast(self.builder.gep(row, [self._column]), VECTOR.as_pointer())
 
     def columns(self, n: Any, body: Callable[[], None]) -> None:
-        """Run `body` for each vector of `n` columns, the last of them masked."""
+        """Generate `body` for each vector of `n` columns, with a mask for the last columns."""
         lanes = n.type(LANES)
         whole = self.builder.mul(self.builder.sdiv(n, lanes), lanes)
         with cgutils.for_range_slice(self.builder, n.type(0), whole, lanes, n.type) as (column, _):
@@ -125,7 +125,7 @@ class Code:
         self._column = self._mask = None
 
     def sums(self, vectors: list[Any]) -> list[Any]:
-        """Sum of the lanes of each of a multiple of four vectors, as vectors of four."""
+        """Sums over the lanes of 4 n vectors, as n vectors of 4 sums."""
         halves = []
         for a, b in zip(vectors[0::2], vectors[1::2], strict=True):
             halves.append(self._pairs(a, b))
@@ -150,7 +150,7 @@ class Code:
         return result
 
     def _pairs(self, a: Any, b: Any) -> Any:
-        """Sums of neighbours: in each four lanes, two of `a` and two of `b`."""
+        """Sums of neighboring lanes: each group of four lanes has two of `a` and two of `b`."""
         kind = ir.VectorType(_INT32, LANES)
 
         def pick(parity: int) -> Any:
@@ -210,9 +210,9 @@ def _prefetch(caches: int) -> Any:
     return prefetch
 
 
-# Prefetch `n` float32 values from an address. Processors cannot predict which rows of W1 and
-# W2 training needs next: many steps ahead they are brought into the outer caches, and just
-# before use into the first, which is too small for more.
+# Prefetch `n` float32 values from an address. Processors cannot predict which rows of W1 and W2
+# are used next. They are prefetched into the outer caches many steps ahead, and into the L1
+# cache, which is small, just before they are used.
 prefetch = _prefetch(3)
 prefetch_far = _prefetch(2)
 

@@ -1,7 +1,7 @@
 """The four parts of a training step of ROWS positions, as vector code.
 
-Rows are given by their addresses, so that those of the weights are used in place: the rows
-of noise words stay in the first-level cache from step to step.
+Rows are passed by address, so that rows of the weights are used in place; the rows of noise
+words stay in the L1 cache from step to step.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from numba.extending import intrinsic
 from conec.training.kernels.simd import Code, pointer
 
 ROWS = 4
-"""Positions that take a step together: as many as fit into registers."""
+"""Positions per step: as many as fit into registers."""
 
 # Indices of the addresses for `forward`: rows of words that windows newly reach, their prefix
 # sums, the previous sum, and the sums at the windows' ends and at the positions themselves
@@ -36,16 +36,16 @@ def _pointers(code: Code, base: Any, first: int, n: int) -> list[Any]:
 
 
 def _after(builder: Any, base: Any, row: int, stride: Any) -> Any:
-    """Where a row of a matrix begins."""
+    """Pointer to a row of a matrix."""
     return builder.gep(base, [builder.mul(stride.type(row), stride)])
 
 
 @intrinsic  # type: ignore[untyped-decorator,unused-ignore]
 def forward(typingctx, at, share, H, width, d):  # type: ignore[no-untyped-def]
-    """Add newly reached rows to the prefix sums, and compute the contexts from these.
+    """Add newly reached rows to the prefix sums, and compute the contexts from the sums.
 
-    A context is the sum over its window less the position's own row, times `share`;
-    ``H[r]`` receives that of position r. `at` holds addresses, as above.
+    The context of position r, which is written to ``H[r]``, is the sum over its window minus
+    the position's own row, times ``share[r]``. `at` holds addresses, as above.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
@@ -63,11 +63,11 @@ def forward(typingctx, at, share, H, width, d):  # type: ignore[no-untyped-def]
             for row, place in zip(incoming, sums, strict=True):
                 total = code.add(total, code.load(row))
                 code.store(total, place, padded=True)
-            own = [code.load(row, padded=True) for row in here]
+            sums_here = [code.load(row, padded=True) for row in here]
             for r in range(ROWS):
-                after = code.sub(code.load(right[r], padded=True), own[r + 1])
-                ahead = code.sub(own[r], code.load(left[r], padded=True))
-                embedding = code.mul(code.add(after, ahead), shares[r])
+                following = code.sub(code.load(right[r], padded=True), sums_here[r + 1])
+                preceding = code.sub(sums_here[r], code.load(left[r], padded=True))
+                embedding = code.mul(code.add(following, preceding), shares[r])
                 code.store(embedding, _after(builder, H, r, width), padded=True)
 
         code.columns(d, body)
@@ -143,15 +143,15 @@ def target_scores(typingctx, x, H, width, at, d):  # type: ignore[no-untyped-def
 
 @intrinsic  # type: ignore[untyped-decorator,unused-ignore]
 def backward(typingctx, F, rates, noise, n, step, H, width, at, share, d):  # type: ignore[no-untyped-def]
-    """Take the step: everything that changes W1 and W2.
+    """Update W1 and W2.
 
-    `F` holds the errors at the noise words; ``rates[k] * sum(F[r, k] * H[r])`` is added to
-    each noise word's row. The gradient of a context, times ``share[r]``, is added at the left
-    end of its window and subtracted at the right end, and subtracted at the position itself;
-    rows that no window reaches any more receive the sum of these differences.
+    `F` holds the errors at the noise words; ``rates[k] * sum(F[r, k] * H[r])`` is added to the
+    row of noise word k. The gradient of a context, times ``share[r]``, is added at the left end
+    of its window, subtracted at the right end, and subtracted at the position itself. The running
+    sum of these differences is added to the rows that no window reaches any more.
 
-    `step` holds three times ROWS numbers: errors at the target words; these times the words'
-    rates, so that ``step[ROWS + r] * H[r]`` is added to their rows; and rates of the words
+    `step` holds 3 * ROWS numbers: the errors at the target words; the same times the words'
+    rates, so that ``step[ROWS + r] * H[r]`` is added to their rows; and the rates of the words
     that no window reaches any more.
     """
 
@@ -193,20 +193,20 @@ def backward(typingctx, F, rates, noise, n, step, H, width, at, share, d):  # ty
                     change = code.fma(f, h[r], change) if r else code.mul(f, h[r])
                 code.store(code.fma(code.float_at(rates, k), change, x), row)
             words = [code.load(row) for row in targets]
-            own = []
+            gradients = []
             for r in range(ROWS):
                 error = code.fma(steps[r], words[r], builder.load(errors[r]))
-                own.append(code.mul(error, shares[r]))
+                gradients.append(code.mul(error, shares[r]))
             for r in range(ROWS):
-                # loaded again, as two of the targets may be the same word
+                # loaded again, because two targets may be the same word
                 code.store(code.fma(target_steps[r], h[r], code.load(targets[r])), targets[r])
             for r in range(ROWS):
-                add(own[r], left[r])
-                subtract(own[r], right[r])
-            subtract(own[0], here[0])
+                add(gradients[r], left[r])
+                subtract(gradients[r], right[r])
+            subtract(gradients[0], here[0])
             for r in range(1, ROWS):
-                add(code.sub(own[r - 1], own[r]), here[r])
-            add(own[-1], here[-1])
+                add(code.sub(gradients[r - 1], gradients[r]), here[r])
+            add(gradients[-1], here[-1])
             total = code.load(run, padded=True)
             for row, g, rate in zip(out, g_out, out_rates, strict=True):
                 total = code.add(total, code.load(g, padded=True))

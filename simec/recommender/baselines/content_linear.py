@@ -1,4 +1,4 @@
-"""Baseline: for each user a linear model of item features."""
+"""Baseline: a linear model of item features for each user."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class ContentLinear(ContentRecommender):
     bias_map_ : tuple of arrays of shape (D, 1) and (1,)
         Its weights and intercept.
     duals_ : CSR matrix of shape (n_users, n_items)
-        Dual coefficients of users' regressions: residuals of an item are the products of these
-        with the scalar products of features.
+        Dual coefficients of the users' regressions: a predicted residual is the product of a
+        user's row and the kernel values of the item and the training items.
     """
 
     def __init__(

@@ -12,15 +12,16 @@ from corpora.checks import check_integer, check_number
 from corpora.deprecated import renamed_parameters
 from simec.recommender.base import BaseRecommender, Entities, check_shape
 
-_ITEMS = 1 << 9  # whose similarities are computed at a time
+_ITEMS = 1 << 9  # items per batch of similarities
 
 
 class ItemKNN(BaseRecommender):
     """Biases, and a weighted mean of the user's residuals of similar items.
 
-    The similarity of two items is the correlation of their residuals over users who rated both,
-    times ``n / (n + shrinkage)`` for n of these users (Bell and Koren, 2007). Among the items that
-    a user rated, the `n_neighbors` most similar ones with positive similarity count::
+    The similarity of two items is the correlation of their residuals over the n users who rated
+    both, times ``n / (n + shrinkage)`` (Bell and Koren, 2007). A prediction for user u and item i
+    is a sum over the items j that u has rated, restricted to the `n_neighbors` most similar ones
+    with positive similarity::
 
         Σ s_ij r_uj / (Σ s_ij + regularization)
 
@@ -28,7 +29,7 @@ class ItemKNN(BaseRecommender):
     ----------
     n_neighbors : int
     shrinkage : float
-        Of similarities between items that few users rated both.
+        Shrinks similarities of items that were rated by few common users.
     power : float
         Exponent of similarities; above 1, the nearest items count more.
     regularization : float
@@ -108,7 +109,7 @@ class ItemKNN(BaseRecommender):
 
 
 def item_similarities(residuals: Any, shrinkage: float) -> Any:
-    """Shrunk correlations of columns, over rows that have both.
+    """Compute shrunk correlations of columns, over rows with entries in both.
 
     Parameters
     ----------
@@ -119,7 +120,7 @@ def item_similarities(residuals: Any, shrinkage: float) -> Any:
     Returns
     -------
     float32 array of shape (n_items, n_items)
-        0 on the diagonal, and where no row has both.
+        0 on the diagonal, and where no row has entries in both columns.
     """
     rated = residuals.astype(np.float32)
     rated.data = np.ones_like(rated.data)

@@ -102,10 +102,10 @@ class ResidualSVD(FactorRecommender):
 class SVDRidge(ResidualSVD):
     """`ResidualSVD`, and ridge regression from features to its embeddings.
 
-    The two steps that a Similarity Encoder with features takes at once ("SVD & regression"). With
-    features of items, of users or of both, their embeddings are what the regression predicts, for
-    those of the training data too. Biases of new users and items are regressed on features in the
-    same way.
+    A Similarity Encoder with features learns both steps at once ("SVD & regression"). Embeddings
+    of items, users or both, whichever have features, are predicted by the regression, also for
+    training items and users. Biases of new items and users are predicted by a ridge regression
+    too.
 
     Parameters
     ----------
@@ -117,9 +117,9 @@ class SVDRidge(ResidualSVD):
     Attributes
     ----------
     item_alpha_, user_alpha_ : float or None
-        Selected penalties.
+        Selected penalties of the regressions.
     user_vectors_, item_vectors_
-        Of the decomposition.
+        Embeddings of the decomposition, before the regression.
     """
 
     def __init__(
@@ -160,9 +160,9 @@ class SVDRidge(ResidualSVD):
     def _regress(
         self, entities: Entities, vectors: Float64, biases: Float64, counts: Any
     ) -> tuple[float | None, tuple[Float64, Float64] | None, Float64]:
-        """Penalty and map of the regression, and what it predicts for the training data.
+        """Fit the regression; return its penalty, its map, and its predictions of training data.
 
-        The last dimension is a correction of the bias.
+        The last dimension of map and predictions is a correction of the bias.
         """
         regressed = np.column_stack([vectors, np.zeros(len(entities))])
         if entities.features is None:
@@ -171,7 +171,7 @@ class SVDRidge(ResidualSVD):
         if not len(used):
             raise ValueError(f"no {entities.kind} with ratings has features")
         X = sparse.csr_matrix(entities.features).astype(np.float64)
-        with np.errstate(divide="ignore", invalid="ignore"):  # errors of a single point left out
+        with np.errstate(divide="ignore", invalid="ignore"):  # a single point
             embedding = RidgeCV(list(self.alphas)).fit(X[used], vectors[used])
             # weighted, because biases of frequently rated items matter most
             bias = RidgeCV(BIAS_ALPHAS).fit(X[used], biases[used], sample_weight=counts[used])
@@ -191,7 +191,7 @@ class SVDRidge(ResidualSVD):
         return np.column_stack([vectors[:, :-1], np.ones(len(items)), vectors[:, -1]])
 
     def _residuals(self, users: Entities, items: Entities) -> Any:
-        # sums in the same order, for one user and for many
+        # einsum adds up in the same order for one user and for many
         return np.einsum("ud,id->ui", self._embed_users(users), self._embed_items(items))
 
     def _item_vectors(self, items: Entities) -> Any:
@@ -207,7 +207,7 @@ class SVDRidge(ResidualSVD):
             check_shape("regressed vectors", regressed, (n, d))
             if mapping is not None:
                 if features is None:
-                    raise ValueError("a map of features has no features")
+                    raise ValueError("features of a fitted regression are missing")
                 check_shape("weights of the regression", mapping[0], (features.n_features, d))
                 check_shape("intercept of the regression", mapping[1], (d,))
 

@@ -13,14 +13,14 @@ from simec.recommender.data.ratings import Ids
 
 
 class Features:
-    """A feature vector for each of some users or items.
+    """Feature vectors of users or items.
 
     Parameters
     ----------
     ids : Ids
     matrix : array or sparse matrix of shape (n, D)
     names : sequence of str, optional
-        Of the D features.
+        Names of the D features.
 
     Attributes
     ----------
@@ -34,7 +34,8 @@ class Features:
         self.names = None if names is None else [str(name) for name in names]
         if self.names is not None and len(self.names) != self.matrix.shape[1]:
             raise ValueError(
-                f"there are {len(self.names)} names for {self.matrix.shape[1]} features"
+                f"names must have one entry for each of {self.matrix.shape[1]} features, got "
+                f"{len(self.names)}"
             )
 
     def named(self, names: Sequence[str]) -> Features:
@@ -43,7 +44,7 @@ class Features:
         Raises
         ------
         ValueError
-            If there is none of these features.
+            If no feature has one of these names.
         """
         if self.names is None or self.names == list(names):
             return self
@@ -62,7 +63,7 @@ class Features:
 
     @property
     def n_features(self) -> int:
-        """D."""
+        """Number of features D."""
         return int(self.matrix.shape[1])
 
 
@@ -76,9 +77,9 @@ def as_features(data: Any, kind: str, ids: Ids | None = None) -> Features | None
         A data frame has ids as its index and a feature in each column. A matrix alone, dense or
         sparse, has a row for each of `ids`, in their order.
     kind : {"user", "item"}
-        What the features describe.
+        Kind of entities that the features describe.
     ids : Ids, optional
-        Ids of the ratings.
+        Ids of the rows of a matrix that is passed alone.
 
     Returns
     -------

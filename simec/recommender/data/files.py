@@ -19,7 +19,7 @@ _SEPARATORS = "::", "\t", ";", ","
 
 
 class FileError(ValueError):
-    """A file that cannot be read; the message names the line."""
+    """The contents of a file are invalid; the message names the line."""
 
 
 def read_ratings(path: Any, *, duplicates: Duplicates = "last") -> Ratings:
@@ -80,9 +80,9 @@ def read_features(path: Any, kind: str, *, min_count: int = 2) -> Features:
     path : str or path
         Fields are separated as in `read_ratings`.
     kind : {"user", "item"}
-        What the features describe.
+        Kind of entities that the features describe.
     min_count : int
-        Leave out values that occur less often.
+        Leave out values of columns that are not numeric if they occur less often.
 
     Raises
     ------
@@ -132,7 +132,7 @@ def as_ids(texts: list[str]) -> Any:
 
 
 def _column(column: tuple[str, ...], min_count: int) -> tuple[Any, list[str]]:
-    """Features of a column, and the values that they stand for; "" for a numeric column."""
+    """Features of a column, and the value that each stands for; "" if it is numeric."""
     try:
         numbers = np.array([[float(text or 0)] for text in column], np.float32)
         if not np.isfinite(numbers).all():
@@ -151,7 +151,7 @@ def _column(column: tuple[str, ...], min_count: int) -> tuple[Any, list[str]]:
 
 
 def _rows(path: Any) -> Iterator[tuple[int, list[str]]]:
-    """Line numbers, and the fields of each line."""
+    """Yield the number and the fields of each line."""
     separator = ""
     for number, text in text_lines(path, error=FileError):
         if not separator:

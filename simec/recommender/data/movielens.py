@@ -162,14 +162,16 @@ def _find(path: Any, *names: str) -> Path:
     for name in names:
         if (target / name).exists():
             return target / name
-    raise FileNotFoundError(f"{target} has none of {', '.join(names)}: is it a MovieLens folder?")
+    raise FileNotFoundError(
+        f"{target} has none of {', '.join(names)}. Pass the folder of an unpacked data set"
+    )
 
 
 # Ratings: in chunks, as arrays
 
 
 def _parsed(file: Path, separator: bytes) -> Iterator[tuple[Any, Any, Any]]:
-    """Users, movies and values of a few megabytes of lines at a time."""
+    """Yield users, movies and values, a few megabytes of lines at a time."""
     number = 1 + _header(file)
     with file.open("rb") as stream:
         for _ in range(_header(file)):
@@ -204,7 +206,7 @@ def _count(chunk: bytes) -> int:
 
 
 def _report_malformed(chunk: bytes, separator: bytes, file: Path, number: int) -> None:
-    """Raise the error of the first malformed line."""
+    """Raise FileError for the first malformed line."""
     for here, line in enumerate(chunk.splitlines(), number):
         fields = line.split(separator)
         try:

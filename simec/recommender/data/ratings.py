@@ -64,12 +64,12 @@ class Ids:
         Returns
         -------
         int64 array of shape (n,)
-            -1 for ids that are not among these.
+            -1 for ids that do not occur.
 
         Raises
         ------
         IdTypeError
-            If they are strings and these are integers, or the other way round.
+            If strings are looked up among integers, or integers among strings.
         """
         ids = read_ids(ids, self.kind)
         if not len(self) or not len(ids):
@@ -85,7 +85,7 @@ class Ids:
         return rows
 
     def names(self, rows: Any) -> list[Any]:
-        """Ids of rows, as plain Python objects."""
+        """Return the ids of rows as plain Python objects."""
         names: list[Any] = self.values[rows].tolist()
         return names
 
@@ -96,7 +96,7 @@ def read_ids(values: Any, kind: str) -> npt.NDArray[Any]:
     Raises
     ------
     IdTypeError
-        If they are neither, or integers and strings are mixed; the error names the first such id.
+        If an id is neither an integer nor a string, or both are mixed; the error names the id.
     """
     if hasattr(values, "to_numpy"):  # a column of a data frame
         values = values.to_numpy()
@@ -123,7 +123,7 @@ class Ratings:
     matrix : sparse matrix of shape (n_users, n_items)
         Stored entries are ratings, including zeros.
     users, items : Ids
-        Of its rows and columns.
+        Ids of the rows and columns.
 
     Attributes
     ----------
@@ -131,9 +131,9 @@ class Ratings:
     users, items : Ids
         ``ratings.users.values`` is an array of ids.
     n_duplicates : int
-        Number of ratings for a user and an item that had one already.
+        Number of ratings that repeat an earlier one of the same user and item.
     n_contradicting : int
-        Number of these with another value than the one before.
+        Number of these whose value differs from the previous one.
     """
 
     def __init__(
@@ -229,7 +229,7 @@ def as_ratings(
         by `columns`. The stored entries of a sparse matrix of users by items are ratings,
         including zeros.
     users, items : sequences of ids, optional
-        Of the rows and columns of a sparse matrix; 0, 1, … by default.
+        Ids of the rows and columns of a sparse matrix; 0, 1, … by default.
     columns : (str, str, str), optional
         Columns of users, items and values in a data frame.
     duplicates : {"last", "mean", "error"}
@@ -247,7 +247,7 @@ def as_ratings(
     Warns
     -----
     UserWarning
-        If there are duplicates, with their number and how many contradict one another.
+        If there are duplicates; it reports their number, and how many have different values.
     """
     check_choice("duplicates", duplicates, Duplicates)
     if isinstance(data, Ratings):
@@ -275,8 +275,8 @@ def _columns(data: Any, columns: tuple[str, str, str] | None) -> tuple[Any, Any,
         if columns is None:
             if len(names) < 3:
                 raise ValueError(
-                    f"a data frame of ratings needs columns of users, items and values: {names} "
-                    "are too few columns"
+                    "a data frame of ratings must have columns of users, items and values, got "
+                    f"{names}"
                 )
             return data.iloc[:, 0], data.iloc[:, 1], data.iloc[:, 2]
         missing = [name for name in columns if name not in names]
@@ -358,8 +358,8 @@ def _collect(
     if n_repeated:
         user, item = divmod(int(position[repeated.argmax()]), shape[1])
         message = (
-            f"{n_repeated} ratings are for a user and an item that had one already, "
-            f"{contradicting} of them with another value (the first is of user "
+            f"{n_repeated} ratings repeat an earlier one of the same user and item, "
+            f"{contradicting} of them with a different value (the first is of user "
             f"{users.values[user].item()!r} for item {items.values[item].item()!r})"
         )
         if duplicates == "error":

@@ -77,7 +77,12 @@ def test_items_with_few_ratings_are_not_learned_from():
 
 def test_too_little_to_learn_from():
     X, ratings = planted(n_users=10)
-    with pytest.raises(ValueError, match="must have features and 50 ratings, but 0 items have"):
+    with pytest.raises(ValueError, match="must have features and 50 ratings, got 0 items"):
         ContentEmbedding(min_ratings=50).fit(ratings, item_features=X)
     with pytest.raises(ValueError, match="min_ratings must be an integer >= 1, got 0"):
         ContentEmbedding(min_ratings=0).fit(ratings, item_features=X)
+
+
+def test_features_are_needed():
+    with pytest.raises(ValueError, match="needs item_features, got None"):
+        ContentEmbedding().fit(planted(n_users=10)[1], item_features=None)

@@ -55,7 +55,7 @@ def test_columns_of_a_frame():
     assert table(as_ratings(data, columns=("who", "what", "stars"))) == EXPECTED
     with pytest.raises(ValueError, match="no column 'user'"):
         as_ratings(data, columns=("user", "what", "stars"))
-    with pytest.raises(ValueError, match="too few columns"):
+    with pytest.raises(ValueError, match=r"must have columns of users, items and values, got \["):
         as_ratings(data[["who", "what"]])
 
 
@@ -71,9 +71,7 @@ def test_sparse_matrices_keep_order_and_zeros(form):
 
 def test_duplicates_are_counted_and_the_last_one_counts():
     given_ = [("a", 1, 2.0), ("a", 1, 5.0), ("b", 1, 3.0), ("b", 1, 3.0), ("a", 1, 2.0)]
-    message = (
-        r"3 ratings are for .* already, 2 of them with another value \(.*user 'a' for item 1\)"
-    )
+    message = r"3 ratings repeat .*, 2 of them with a different value \(.*user 'a' for item 1\)"
     with pytest.warns(UserWarning, match=message + ": the last one counts"):
         last = as_ratings(given_)
     assert table(last) == {("a", 1): 2.0, ("b", 1): 3.0}
@@ -228,7 +226,7 @@ def test_forms_of_features():
         ((["a", "b"], sparse.csr_matrix([[0, 2], [np.inf, 0]])), "features of item 'b' are NaN"),
         ((["a"], [["red"]]), "features must be numbers"),
         ((["a"], [1.0]), r"must have shape \(n, D\), got \(1,\)"),
-        ((["a"], [[1.0]], ["x", "y"]), "2 names for 1 features"),
+        ((["a"], [[1.0]], ["x", "y"]), "names must have one entry for each of 1 features, got 2"),
         ((["a", "a"], np.zeros((2, 1))), "item 'a' occurs twice"),
         ((1, 2, 3, 4), r"must be \(ids, matrix\) or \(ids, matrix, names\), got 4 values"),
         (np.zeros((2, 2)), "need ids here"),
