@@ -85,7 +85,7 @@ class _Group(TyperGroup):
 
 @contextmanager
 def _exit_on_sigterm() -> Iterator[None]:
-    """Have SIGTERM exit the program in good order: temporary files go, workers end."""
+    """Exit on SIGTERM like on any exception: temporary files are removed, workers end."""
 
     def leave(*_: Any) -> None:
         raise SystemExit(TERMINATED)

@@ -26,7 +26,7 @@ Serializer = Callable[["Corpus"], Iterator[str]]
 def line_of(tokens: list[str]) -> str:
     """Join tokens into one line, without breaks between sentences; may be empty."""
     text = " ".join(tokens)
-    # A break leaves two spaces or one at an end, which is faster to find than the break.
+    # A break leaves two spaces, or one at either end, which is faster to detect than the break.
     if "\n" in text or "  " in text or text[:1] == " " or text[-1:] == " ":
         text = " ".join(text.split())
     return text
@@ -37,7 +37,7 @@ def _text(corpus: Corpus) -> Iterator[str]:
 
 
 def _text8(corpus: Corpus) -> Iterator[str]:
-    # All start with a space, so that they do not depend on which one is the first.
+    # Every piece starts with a space, so that no shard needs to know whether it is the first.
     return (" " + line for line in map(line_of, corpus) if line)
 
 
