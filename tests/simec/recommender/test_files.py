@@ -227,7 +227,15 @@ def test_averages_for_the_unknown(folder):
     assert 1 <= float(run("predict", folder / "plain", "u3", 77, "--average")) <= 5
 
 
-def test_duplicates_are_told(folder):
+def test_ids_are_not_escaped_in_json(folder):
+    lines = "".join(f"u{u},{item},{1 + (u + k) % 5}\n" for u in range(4) for k, item in
+                    enumerate(("Amélie", "Ran", "Solaris")))  # fmt: skip
+    write(folder / "titles.csv", lines)
+    run("train", folder / "titles.csv", "--out", folder / "titles", "--dimensions", 1)
+    assert "Amélie" in run("for", folder / "titles", "u1", "--seen", "--json")
+
+
+def test_duplicates_are_reported(folder):
     twice = folder / "twice.csv"
     write(twice, (folder / "train.csv").read_text() + "u0,1,3\n" * 2)
     out = run("train", twice, "--out", folder / "t", "--dimensions", 1)
@@ -237,6 +245,14 @@ def test_duplicates_are_told(folder):
     )
     assert result.exit_code == 1
     assert "use duplicates='last' or 'mean'" in result.output
+
+
+def test_the_old_name_of_the_scale_of_id_features(folder):
+    features = ("--items", folder / "items.csv")
+    out = run("train", folder / "train.csv", *features, "--out", folder / "old", "--own", 0.5)
+    assert "--own is deprecated, use --id-feature-scale" in out
+    assert Recommender.load(folder / "old").id_feature_scale == 0.5
+    assert "--own" not in run("train", "--help")
 
 
 def test_an_interrupt_saves_what_there_is(folder, monkeypatch):
