@@ -1,4 +1,4 @@
-"""Pictures of embeddings; they need matplotlib, the extra ``plots``."""
+"""Plots of embeddings; they require matplotlib (the extra ``plots``)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gensim.models import KeyedVectors
     from numpy.typing import ArrayLike
 
-# distinguishable with color blindness, too
+# distinguishable with color blindness
 _KNOWN, _NEW, _INK = "#4477aa", "#cc3311", "#222222"
 
 
@@ -42,7 +42,7 @@ def project(
     """
     matrix = np.asarray(vectors, np.float64)
     if matrix.ndim != 2 or len(matrix) < 2:
-        raise ValueError(f"a map needs at least two vectors, got an array of shape {matrix.shape}")
+        raise ValueError(f"vectors must be a matrix of at least two rows, got an array of shape {matrix.shape}")
     length = np.linalg.norm(matrix, axis=1, keepdims=True)
     matrix = np.divide(matrix, length, out=np.zeros_like(matrix), where=length > 0)
     if method == "pca":
@@ -54,7 +54,7 @@ def project(
     elif method == "tsne":
         from sklearn.manifold import TSNE
 
-        # about the size of a group of similar words, and less than the number of points
+        # about the size of a group of similar words; it must be less than the number of points
         perplexity = min(8.0, (len(matrix) - 1) / 3)
         points = TSNE(
             perplexity=perplexity, metric="cosine", init="pca", random_state=seed
@@ -117,7 +117,7 @@ def plot_map(
     rows += [np.asarray(vector) for vector in new.values()]
     points = project(np.array(rows), method, seed=seed)
 
-    # without pyplot, which needs a window system and keeps state in the process
+    # without pyplot, which keeps global state and may need a display
     figure = Figure(figsize=(10, 7.5), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -148,7 +148,7 @@ def plot_map(
 
 
 def _label(axes: Any, points: FloatArray, names: list[str], n_known: int) -> None:
-    """Label points such that labels overlap neither each other nor points.
+    """Label points so that labels overlap neither other labels nor points.
 
     Each label takes the first free position of a list around its point, or the one with the
     smallest overlap if none is free.
@@ -188,7 +188,7 @@ def _label(axes: Any, points: FloatArray, names: list[str], n_known: int) -> Non
             place = (x, y, x + box.width, y + box.height)
             cost = sum(_overlap(place, other) for other in taken)
             cost += box.width * box.height * (not _inside(place, frame))
-            if reach > 1:  # a line leads there, which must not cross a label
+            if reach > 1:  # a line from the point to the label must not cross other labels
                 cost += 50 * sum(_crosses(dots[i], place, other) for other in taken[len(dots) :])
             if cost < lowest_cost:
                 best, lowest_cost = place, cost
