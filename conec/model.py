@@ -22,7 +22,7 @@ from conec.training.chunks import TrainingState, floats
 from conec.training.weights import check_weights, initial_weights, zero_rows
 from conec.types import CorpusLike, FloatArray, StrPath
 from conec.vocabulary import Vocabulary
-from corpora.callbacks import as_callback
+from corpora.callbacks import CheckpointSchedule, as_callback
 from corpora.checks import check_integer, check_number
 from corpora.counting import count
 from corpora.deprecated import renamed_parameters
@@ -319,6 +319,7 @@ class ContextEncoder(Embedder):
             shape = len(model.vocabulary), model.config.vector_size
             check_weights(name, getattr(model, name), shape)
         notify = as_callback(callbacks)
+        schedule = CheckpointSchedule(checkpoint_minutes, checkpoint_epochs or None)
         started = time.perf_counter()
         stream = model.encode(corpus, progress=progress)
         if stream is not corpus:
@@ -347,8 +348,7 @@ class ContextEncoder(Embedder):
                 state,
                 on_epoch=on_epoch,
                 checkpoint=None if checkpoint is None else lambda: self.save(checkpoint),
-                checkpoint_seconds=60 * checkpoint_minutes,
-                checkpoint_epochs=checkpoint_epochs,
+                schedule=schedule,
                 progress=progress,
             )
         finally:

@@ -1,11 +1,15 @@
-"""Callbacks of training: called with the model after each epoch."""
+"""Callbacks and checkpoints of training, the same for all models."""
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable, Iterable
 from typing import Any
 
-__all__ = ["as_callback"]
+from corpora.checks import check_integer, check_number
+
+__all__ = ["CheckpointSchedule", "as_callback"]
 
 
 def as_callback(callbacks: Any) -> Callable[[Any], bool]:
@@ -42,3 +46,42 @@ def as_callback(callbacks: Any) -> Callable[[Any], bool]:
         return any(answer is True for answer in answers)
 
     return call_all
+
+
+class CheckpointSchedule:
+    """Decides when the next checkpoint is due.
+
+    Parameters
+    ----------
+    minutes : float
+        Time between checkpoints; infinity for none by time.
+    epochs : int, optional
+        Epochs between further checkpoints.
+
+    Raises
+    ------
+    ValueError
+        If `minutes` is negative or `epochs` is less than 1.
+    """
+
+    def __init__(self, minutes: float, epochs: int | None) -> None:
+        if minutes != math.inf:
+            check_number("checkpoint_minutes", minutes, 0)
+        self._seconds = 60 * minutes
+        self._epochs = None if epochs is None else check_integer("checkpoint_epochs", epochs, 1)
+        self._last = time.monotonic()
+
+    def is_due(self, epoch: int | None = None) -> bool:
+        """Return whether to write a checkpoint now.
+
+        Parameters
+        ----------
+        epoch : int, optional
+            Number of finished epochs, if the last one has just been finished.
+        """
+        by_epoch = epoch is not None and self._epochs is not None and epoch % self._epochs == 0
+        return by_epoch or time.monotonic() - self._last >= self._seconds
+
+    def written(self) -> None:
+        """Start the clock anew, after a checkpoint was written."""
+        self._last = time.monotonic()

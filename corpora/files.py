@@ -1,4 +1,4 @@
-"""Find files to read, and write files and folders that are either complete or absent."""
+"""Find files to read; write files and folders so that they are either complete or absent."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ __all__ = [
 ]
 
 StrPath = str | os.PathLike[str]
-# From a folder, and whether it is a leftover, to the relative names of files to delete.
+# Takes a folder, and whether a dead process left it; returns the relative names of files to delete.
 Contents = Callable[[Path, bool], Collection[str]]
 
 # Errors of the disk itself, as opposed to those of the program that writes.
@@ -71,14 +71,14 @@ def missing_file(path: str) -> FileNotFoundError:
 
 
 def find_paths(source: str) -> list[str]:
-    """List the files that a path, folder or glob stands for, in sorted order.
+    """List the files that a path, folder or glob refers to, in sorted order.
 
     Folders are searched recursively; hidden files are skipped.
 
     Raises
     ------
     FileNotFoundError
-        If there are none.
+        If there are no such files; the message lists the closest matches.
     """
     if source == "-" or is_uri(source) or os.path.isfile(source):
         return [source]
@@ -141,7 +141,7 @@ def _release(descriptor: int) -> None:
 
 
 def _open_for_lock(path: Path) -> int | None:
-    """Open a file or folder to lock it; None where that is impossible."""
+    """Open a file or folder to lock it; None if that is impossible."""
     if fcntl is None:
         return None
     flags = os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOFOLLOW
@@ -168,7 +168,7 @@ def _owned(make: Callable[[], Path]) -> tuple[Path, int | None]:
             if fcntl is None or path.exists():
                 return path, None
             continue
-        # Between the two steps another process may take it for a leftover, lock and remove it.
+        # Before it is locked, another process may consider it a leftover, lock it and remove it.
         if _lock(descriptor) is not False and _is_at(descriptor, path):
             return path, descriptor
         os.close(descriptor)
@@ -198,7 +198,7 @@ def _abandoned(path: Path, age: float = _DAY) -> Iterator[bool]:
 
 
 def _label(name: str) -> str:
-    """The last part of a temporary's name, which may not exceed 255 bytes with its prefix."""
+    """Shorten a name if, with the prefix of a temporary, it would exceed 255 bytes."""
     if len(os.fsencode(name)) <= 240:
         return name
     return f"{hashlib.sha256(os.fsencode(name)).hexdigest()[:16]}-{name[-40:]}"
@@ -222,7 +222,7 @@ def _matching(folder: Path, pattern: re.Pattern[str]) -> list[Path]:
 
 
 def _remove_leftovers(target: Path, contents: Contents) -> None:
-    """Remove what dead processes left beside a file or folder; put a displaced folder back."""
+    """Remove temporaries that dead processes left next to a target; put a displaced folder back."""
     recover(target)
     for path in _temporaries_of(target):
         with _abandoned(path) as dead:
@@ -233,10 +233,10 @@ def _remove_leftovers(target: Path, contents: Contents) -> None:
 
 
 def recover(target: Path, wait: float = 1.0) -> None:
-    """Put a folder back that a killed save had moved aside; wait while a live save has it there.
+    """Put a folder back that a killed save had moved aside; wait if a live save has moved it.
 
-    Only where the system cannot exchange two names (see `replace_folder`) a folder is aside for a
-    moment, and only a kill in that moment leaves it there.
+    A folder is moved aside for a moment only if the system cannot exchange two names (see
+    `replace_folder`), and stays there only if the process is killed in that moment.
     """
     deadline = time.monotonic() + wait
     while not os.path.lexists(target):
@@ -252,10 +252,10 @@ def recover(target: Path, wait: float = 1.0) -> None:
 
 
 def is_missing(path: StrPath) -> bool:
-    """Whether a folder does not exist, and is not just being replaced."""
+    """Whether a folder does not exist and is not being replaced at the moment."""
     target = Path(os.path.realpath(path))
     for _ in range(3):
-        # In this order: what is no longer aside is in its place.
+        # In this order: a folder that is no longer aside is in its place.
         if _temporaries_of(target, "old") or os.path.lexists(target):
             return False
         time.sleep(0.001)
@@ -271,7 +271,7 @@ def temporary_folder(prefix: str, parent: StrPath | None = None) -> Iterator[Pat
     Parameters
     ----------
     prefix : str
-        First part of its name.
+        Prefix of its name.
     parent : path, optional
         Folder to make it in; by default that of `tempfile`, which TMPDIR sets.
 
@@ -289,7 +289,7 @@ def temporary_folder(prefix: str, parent: StrPath | None = None) -> Iterator[Pat
     parent = Path(tempfile.gettempdir() if parent is None else parent)
     for path in _matching(parent, re.compile(rf"{re.escape(prefix)}[0-9a-f]{{12}}")):
         with _abandoned(path) as dead:
-            # Others write to the same folder: only what belongs to this user is removed.
+            # Other users may write to the parent: remove only folders of this user.
             if dead and (not hasattr(os, "geteuid") or path.lstat().st_uid == os.geteuid()):
                 shutil.rmtree(path, ignore_errors=True)
 
@@ -325,19 +325,23 @@ def temporary_files_in(folder: StrPath) -> Iterator[None]:
 def _checked_target(path: StrPath) -> Path:
     if is_uri(os.fspath(path)):
         raise ValueError(f"only a local file can be replaced in one step, not {path}")
-    # A link is followed, so that it stays and what it points to is replaced.
+    # Links are followed: the link stays, and its target is replaced.
     target = Path(os.path.realpath(path))
     parent = target.parent
     if not parent.is_dir():
         raise FileNotFoundError(errno.ENOENT, "The folder to write to does not exist", str(parent))
     if not os.access(parent, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, "The folder cannot be written to", str(parent))
+    if os.path.ismount(target):  # found now, and not by the last step of a long run
+        raise OSError(
+            errno.EBUSY, "A mount point cannot be replaced; choose another path", str(path)
+        )
     return target
 
 
 @contextmanager
 def _disk_errors(target: Path, temporary: Path) -> Iterator[None]:
-    """Have errors of the disk, and those of the temporary, name the target and its state."""
+    """Have errors of the disk or the temporary name the target, and say what state it is in."""
     try:
         yield
     except OSError as error:
@@ -345,10 +349,8 @@ def _disk_errors(target: Path, temporary: Path) -> Iterator[None]:
         inside = name.startswith(str(temporary))
         if error.errno is None or not (inside or error.errno in _DISK_ERRORS):
             raise
-        state = (
-            "what was there before is untouched" if target.exists() else "nothing was left there"
-        )
-        message = f"{error.strerror}: it was not written; {state}"
+        state = "the earlier content is unchanged" if target.exists() else "nothing was left there"
+        message = f"{error.strerror}: not written; {state}"
         place = str(target) + name[len(str(temporary)) :] if inside else str(target)
         raise OSError(error.errno, message, place) from error
 
@@ -370,7 +372,7 @@ def sync(path: Path) -> None:
 
 @functools.cache
 def _exchange_function() -> Callable[[bytes, bytes], int] | None:
-    """The system call that exchanges two names, if there is one; it returns 0 or -1."""
+    """Return the system call that exchanges two names, if it exists; it returns 0 or -1."""
     here, linux_exchange, darwin_swap = -100, 2, 2
     function: Any
     try:
@@ -404,7 +406,7 @@ def exchange(first: Path, second: Path) -> bool:
     if function(os.fsencode(first), os.fsencode(second)) == 0:
         return True
     number = ctypes.get_errno()
-    # The last one comes from sandboxes that forbid what they do not know.
+    # EPERM comes from sandboxes that forbid system calls they do not know.
     if number in (errno.ENOSYS, errno.EINVAL, errno.ENOTSUP, errno.EPERM):
         return False
     raise OSError(number, os.strerror(number), str(second))
@@ -448,7 +450,7 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
         return
     target = _checked_target(path)
     if target.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "A folder is in the place of the file", str(path))
+        raise IsADirectoryError(errno.EISDIR, "This is a folder, not a file", str(path))
     _remove_leftovers(target, _nothing)
     mode = _mode(target)
 
@@ -491,7 +493,7 @@ def _mode(path: Path) -> int | None:
 
 
 def make_file(path: Path, mode: int | None) -> None:
-    """Make an empty file with a mode, or with the usual one; never more open for a moment."""
+    """Make an empty file with a mode, or the default one; its mode is never wider in between."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     os.close(os.open(path, flags, 0o666 if mode is None else (mode & 0o700) | 0o600))
     if mode is not None:
@@ -508,12 +510,14 @@ def relative_files(folder: Path) -> list[str]:
 
 
 def _remove_listed(folder: Path, names: Collection[str]) -> None:
-    """Delete listed files and the folders that are empty then; nothing else.
+    """Delete listed files, and folders that are empty afterwards; nothing else.
 
-    The last file stays if anything else does: a manifest, by which listed files are known.
+    The last listed file stays if any other file does: it is the manifest, which says which files
+    may be deleted.
     """
-    with suppress(OSError):
-        folder.chmod(0o700)
+    for parent in {folder, *((folder / name).parent for name in names)}:
+        with suppress(OSError):
+            parent.chmod(0o700)  # files in a read-only folder could not be deleted
     for name in list(names)[:-1]:
         with suppress(OSError):
             (folder / name).unlink()
@@ -528,12 +532,12 @@ def _remove_listed(folder: Path, names: Collection[str]) -> None:
 
 @contextmanager
 def replace_folder(path: StrPath, contents: Contents) -> Iterator[Path]:
-    """Write a folder and put it in the place of an earlier one in one step.
+    """Write a folder that replaces an earlier one in one step.
 
-    At any moment `path` is the earlier folder or the new one, complete; also after a crash of the
-    process or the machine. Two names are exchanged where the system can (Linux, macOS). Elsewhere
-    two renames follow one another; in the moment between them the earlier folder is aside, under
-    the name ``.old-XXXXXXXX-NAME``, and `recover` brings it back if the process dies then.
+    At any moment, even after a crash of the process or the machine, `path` is either the earlier
+    folder or the new one, complete. On Linux and macOS the two names are exchanged in one system
+    call. Where this is not supported, the earlier folder is renamed to ``.old-XXXXXXXX-NAME`` and
+    the new one to ``NAME``; if the process dies in between, `recover` undoes the first step.
 
     Temporary folders (``.tmp-XXXXXXXX-NAME``) of processes that died are removed.
 
@@ -542,15 +546,15 @@ def replace_folder(path: StrPath, contents: Contents) -> Iterator[Path]:
     path : str or path
         The local folder to make or to replace. Its mode, and those of its files, are kept.
     contents : callable
-        From a folder to the relative names of all files in it. Raises FileExistsError if it
-        holds anything that must not be deleted. With True as the second argument, for a
-        temporary folder of a dead process, it lists the files to delete and does not raise.
-        Only listed files are deleted.
+        Takes a folder and a bool. Returns the relative names of all files in the folder, or
+        raises FileExistsError if it holds anything that must not be deleted. If the second
+        argument is True, the folder is the temporary folder of a dead process: it returns the
+        files to delete and does not raise. Only listed files are deleted.
 
     Yields
     ------
     Path
-        An empty folder beside `path` to fill.
+        An empty folder next to `path`, to be filled.
 
     Raises
     ------
@@ -563,7 +567,7 @@ def replace_folder(path: StrPath, contents: Contents) -> Iterator[Path]:
     """
     target = _checked_target(path)
     if target.exists() and not target.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, "A file is in the place of the folder", str(path))
+        raise NotADirectoryError(errno.ENOTDIR, "This is a file, not a folder", str(path))
     _remove_leftovers(target, contents)
     if target.exists():
         contents(target, False)
@@ -588,16 +592,20 @@ def replace_folder(path: StrPath, contents: Contents) -> Iterator[Path]:
             published = True
     finally:
         if not published:
-            shutil.rmtree(temporary, ignore_errors=True)
+            if descriptor is None or _is_at(descriptor, temporary):
+                shutil.rmtree(temporary, ignore_errors=True)
+            else:  # exchanged already: the earlier folder, which may hold other files by now
+                with suppress(FileNotFoundError):
+                    _remove_listed(temporary, contents(temporary, True))
         if descriptor is not None:
             _release(descriptor)
 
 
 def _publish(temporary: Path, target: Path, contents: Contents) -> None:
-    """Put a complete folder in its place, and remove what was there."""
+    """Replace the target by a complete folder, and remove the earlier one."""
     while True:
-        # The lock makes saves to one place take turns, and protects the earlier folder while
-        # it has a temporary's name.
+        # The lock serializes saves to the same target, and protects the earlier folder while it
+        # has the name of a temporary.
         descriptor = _open_for_lock(target)
         try:
             if descriptor is not None:
@@ -615,10 +623,10 @@ def _publish(temporary: Path, target: Path, contents: Contents) -> None:
 
 
 def _put(temporary: Path, target: Path, contents: Contents) -> bool:
-    """Rename or exchange; False if another process was faster."""
+    """Exchange or rename the folders; False if another process has placed a folder meanwhile."""
     if os.path.lexists(target) and exchange(temporary, target):
         try:
-            # Again, as something may have been written there since.
+            # Checked again: other files may have been written to the folder meanwhile.
             names = contents(temporary, False)
         except BaseException:
             exchange(temporary, target)
@@ -638,12 +646,17 @@ def _put(temporary: Path, target: Path, contents: Contents) -> bool:
             placed = error.errno not in (errno.ENOTEMPTY, errno.EEXIST)
             if placed:
                 raise
+        sync(target.parent)
     finally:
         if aside.exists() and not os.path.lexists(target):
             os.rename(aside, target)
-    sync(target.parent)
-    if aside.exists():
-        _remove_listed(aside, contents(aside, True))
+        if aside.exists():
+            names = contents(aside, True)
+            try:
+                _remove_listed(aside, names)
+            except KeyboardInterrupt:
+                _remove_listed(aside, names)
+                raise
     return placed
 
 

@@ -176,8 +176,10 @@ def parse_manifest(content: bytes) -> Manifest:
 
 
 def is_inside(name: str) -> bool:
-    """Whether a name, with slashes between folders, stays within a folder."""
-    return all(part not in ("", ".", "..") for part in name.split("/")) and "\\" not in name
+    """Whether a relative name, with slashes between folders, stays within a folder."""
+    # Windows also has backslashes, and drives: ``C:name``.
+    parts = name.split("/")
+    return not any(part in ("", ".", "..") or "\\" in part or ":" in part for part in parts)
 
 
 def earlier_kind(read: Callable[[str], bytes]) -> Manifest | None:

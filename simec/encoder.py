@@ -19,7 +19,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from corpora.callbacks import as_callback
+from corpora.callbacks import CheckpointSchedule, as_callback
 from corpora.checks import ParameterError, check_choice, check_integer, check_number
 from corpora.errors import warn
 from corpora.files import StrPath
@@ -1038,15 +1038,14 @@ class _Run:
         self, callbacks: Any, checkpoint: StrPath | None, minutes: float, epochs: int | None
     ) -> None:
         self._notify = as_callback(callbacks) if callbacks else None
-        self._seconds = 60 * check_number("checkpoint_minutes", minutes, 0)
-        self._epochs = None if epochs is None else check_integer("checkpoint_epochs", epochs, 1)
+        self._schedule: CheckpointSchedule | None = None
         if checkpoint is not None:
+            self._schedule = CheckpointSchedule(minutes, epochs)
             check_writable(checkpoint, KIND)
         self.checkpoint = checkpoint
         self.resumed: _Resumed | None = None
         self.snapshot: tuple[dict[str, Any], ...] | None = None
         self._identity: dict[str, Any] = {}
-        self._saved_at = time.monotonic()
 
     def identify(self, seed: int, inputs: Inputs | None, targets: Targets, layout: Layout) -> None:
         """Note what identifies the run, and compare it with the run that is resumed.
@@ -1073,12 +1072,11 @@ class _Run:
 
     def is_due(self, epoch: int) -> bool:
         """Whether a checkpoint is to be saved after an epoch."""
-        after_epochs = self._epochs is not None and epoch % self._epochs == 0
-        return after_epochs or time.monotonic() - self._saved_at >= self._seconds
+        return self._schedule is not None and self._schedule.is_due(epoch)
 
     def save(self) -> None:
         """Save the last snapshot, if there is one."""
-        if self.checkpoint is None or self.snapshot is None:
+        if self.checkpoint is None or self._schedule is None or self.snapshot is None:
             return
         config, weights, state, arrays = self.snapshot
         began = time.monotonic()
@@ -1087,8 +1085,8 @@ class _Run:
             folder.write_arrays(WEIGHTS, weights)
             folder.write_json(TRAINING, {**self._identity, **state})
             folder.write_arrays(TRAINING_ARRAYS, arrays)
-        self._saved_at = time.monotonic()
-        logger.info("checkpoint saved in %.1f s", self._saved_at - began)
+        self._schedule.written()
+        logger.info("checkpoint saved in %.1f s", time.monotonic() - began)
 
 
 def _fingerprint(inputs: Inputs | None, targets: Targets) -> int:

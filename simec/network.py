@@ -35,11 +35,11 @@ class Layout:
     ----------
     inputs : {"dense", "sparse", "identity"}
     n_features : int
-        D. The number of rows for the identity.
+        Number of features D; for the identity, its number of rows.
     targets : tuple of int
         Shape of a row of S: ``(n,)`` or ``(n, k)``.
     vector : bool
-        Whether S was passed as a vector.
+        Whether S was one-dimensional.
     """
 
     inputs: Literal["dense", "sparse", "identity"]
@@ -49,7 +49,7 @@ class Layout:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Layout:
-        """Restore a layout from the output of `to_dict`, after a round trip through JSON."""
+        """Restore a layout from the output of `to_dict`, which may have been saved as JSON."""
         layout = cls(**{**data, "targets": tuple(data["targets"])})
         if layout.inputs not in ("dense", "sparse", "identity"):
             raise ValueError(f"the kind of inputs must be dense, sparse or identity, "
@@ -62,7 +62,7 @@ class Layout:
 
 
 class SparseLinear(nn.Module):
-    """A linear layer for sparse rows or rows of the identity, which only reads stored entries.
+    """A linear layer for sparse rows or rows of the identity; it reads only stored entries.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ class SparseLinear(nn.Module):
     Attributes
     ----------
     weight : Parameter of shape (in_features, out_features)
-        Transposed compared to `torch.nn.Linear`, so that the weights of a feature are contiguous.
+        The transpose of that of `torch.nn.Linear`: the weights of a feature are contiguous.
     """
 
     def __init__(
@@ -93,7 +93,7 @@ class SparseLinear(nn.Module):
         nn.init.uniform_(self.weight, -bound, bound, generator=generator)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Map a dense or CSR matrix of shape (b, in_features), or row numbers of shape (b,)."""
+        """Transform a dense or CSR matrix of shape (b, in_features), or row numbers, (b,)."""
         if x.dtype == torch.int64:
             y = F.embedding(x, self.weight)
         elif x.layout == torch.sparse_csr:
@@ -114,14 +114,14 @@ class SparseLinear(nn.Module):
 
 
 class LastLayer(nn.Module):
-    """The product of embeddings with W_l, and an activation that bounds predictions.
+    """Multiplies embeddings by W_l, and applies an activation that bounds predictions.
 
     Parameters
     ----------
     n_components : int
-        d
+        Length d of embeddings.
     targets : sequence of int
-        ``(n,)``; or ``(n, k)`` for k relations.
+        Shape of a row of targets: ``(n,)``, or ``(n, k)`` for k relations.
     activation : "sigmoid", (low, high) or None
     generator : torch.Generator, optional
         For the initial weights; PyTorch's global one by default.
@@ -156,12 +156,12 @@ class LastLayer(nn.Module):
         return not math.isfinite(self.low)
 
     def linear(self, y: Tensor) -> Tensor:
-        """Values before the activation, of shape (b, n) or (b, n, k)."""
+        """Compute values before the activation, shape (b, n) or (b, n, k)."""
         d, *targets = self.weight.shape
         return (y @ self.weight.reshape(d, -1)).reshape(len(y), *targets)
 
     def forward(self, y: Tensor) -> Tensor:
-        """Predictions for embeddings of shape (b, d)."""
+        """Predict targets from embeddings of shape (b, d)."""
         return self.activate(self.linear(y))
 
     def activate(self, values: Tensor) -> Tensor:
@@ -171,7 +171,7 @@ class LastLayer(nn.Module):
         return self.low + (self.high - self.low) * torch.sigmoid(values)
 
     def deactivate(self, targets: Tensor) -> Tensor:
-        """Invert the activation; targets at or near the ends of the range are clipped."""
+        """Invert the activation; targets near the ends of the range are clipped."""
         if self.is_linear:
             return targets
         share = (targets - self.low) / (self.high - self.low)
@@ -199,7 +199,7 @@ class SimEcNetwork(nn.Module):
         self.decoder = decoder
 
     def forward(self, x: Tensor) -> Tensor:
-        """Predictions of shape (b, n) or (b, n, k)."""
+        """Predict targets, shape (b, n) or (b, n, k)."""
         predicted: Tensor = self.last(self.encoder(x))
         return predicted
 
@@ -217,11 +217,11 @@ def perceptron(
     Parameters
     ----------
     sizes : sequence of int
-        Number of features, hidden units of each layer, length of embeddings.
+        Number of features, units of each hidden layer, and length of embeddings.
     activation : str
         One of `ACTIVATIONS`.
     bias : bool
-        Whether layers have one.
+        Whether the layers have biases.
     sparse : bool
         Whether the first layer takes sparse rows.
     generator : torch.Generator, optional
@@ -241,7 +241,7 @@ def perceptron(
 def _dense_layer(
     n_in: int, n_out: int, *, bias: bool, generator: torch.Generator | None
 ) -> nn.Linear:
-    """A `torch.nn.Linear` with its usual initial weights, drawn from a given generator."""
+    """Build a `torch.nn.Linear` whose default initial weights are drawn from a generator."""
     layer: nn.Linear
     layer = nn.utils.skip_init(nn.Linear, n_in, n_out, bias=bias)  # type: ignore[no-untyped-call]
     nn.init.kaiming_uniform_(layer.weight, a=math.sqrt(5), generator=generator)
@@ -265,8 +265,7 @@ def build(
 ) -> SimEcNetwork:
     """Build a network with random weights.
 
-    PyTorch's global generator is neither used nor changed, so that fits in several threads give
-    the results of their seeds.
+    PyTorch's global generator is not used, so that fits in several threads are reproducible.
 
     Parameters
     ----------
@@ -275,12 +274,12 @@ def build(
     n_components, hidden_layers, activation, network, bias, target_activation
         As in `simec.SimilarityEncoder`.
     decoder : bool
-        Whether to add one.
+        Whether to add a decoder, with the layers of the embedding network in reverse order.
 
     Raises
     ------
     ValueError
-        If a decoder is not available, or `network` is set without features.
+        If `decoder` or `network` is set without features, or both are set.
     """
     generator = torch.Generator().manual_seed(seed)
     mirrored: nn.Module | None = None
@@ -298,7 +297,7 @@ def build(
         embedding = perceptron(
             sizes,
             activation,
-            # a bias adds nothing to rows of the identity, each of which has its own weights
+            # each row of the identity has its own weights, so a bias would be redundant
             bias=bias and not (identity and len(sizes) == 2),
             sparse=layout.inputs != "dense",
             generator=generator,
@@ -320,9 +319,9 @@ def is_linear(encoder: nn.Module) -> bool:
 
 
 def set_weights(layer: nn.Module, W: Float64) -> None:
-    """Set weights, and biases if the layer has some, from an array of shape (p, d).
+    """Set the weights of a layer, and its biases if it has any, from an array of shape (p, d).
 
-    The last row of `W` holds the biases.
+    The last row of `W` holds the biases, if any.
     """
     with torch.no_grad():
         weights = torch.from_numpy(W)

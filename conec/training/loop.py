@@ -21,6 +21,7 @@ from conec.training.chunks import CHUNKS_PER_ROUND, ChunkTrainer, TrainingState
 from corpora.interrupts import deferred_interrupt
 
 if TYPE_CHECKING:
+    from corpora.callbacks import CheckpointSchedule
     from corpora.encoding import TokenStream
 
 logger = logging.getLogger(__name__)
@@ -40,8 +41,7 @@ def train(
     *,
     on_epoch: Callable[[float], object],
     checkpoint: Callable[[], None] | None = None,
-    checkpoint_seconds: float | None = None,
-    checkpoint_epochs: int | None = None,
+    schedule: CheckpointSchedule | None = None,
     progress: bool = False,
 ) -> None:
     """Train weights in place until `state` is finished.
@@ -58,10 +58,9 @@ def train(
         Called after each epoch with its mean loss. If it returns True, training ends and
         `state` is finished.
     checkpoint : callable, optional
-        Saves the model and `state`. Called every `checkpoint_seconds`, every
-        `checkpoint_epochs`, and when training is interrupted; threads are stopped meanwhile.
-    checkpoint_seconds : float, optional
-    checkpoint_epochs : int, optional
+        Saves the model and `state`. Called as `schedule` says, and when training is
+        interrupted; threads are stopped meanwhile.
+    schedule : CheckpointSchedule, optional
     progress : bool
         Show a bar with words per second, remaining time and loss.
 
@@ -85,7 +84,7 @@ def train(
         len(stream), state.epoch + 1, state.epochs, config.workers,
         "synchronous rounds" if config.deterministic else "lock-free",
     )  # fmt: skip
-    began = saved = time.monotonic()
+    began = time.monotonic()
     with (
         tqdm(
             total=stream.n_raw * state.epochs,
@@ -98,18 +97,14 @@ def train(
         deferred_interrupt() as interrupted,
     ):
 
-        def checkpoint_is_due() -> bool:
-            return (
-                checkpoint is not None
-                and checkpoint_seconds is not None
-                and time.monotonic() - saved >= checkpoint_seconds
-            )
+        def is_due(epoch: int | None = None) -> bool:
+            return checkpoint is not None and schedule is not None and schedule.is_due(epoch)
 
         def tick(n_done: int) -> bool:
             """Update the bar; return whether the threads must stop."""
             n = state.epoch * len(stream) + min(n_done * length, len(stream))
             bar.update(int(n * raw_per_token) - bar.n)
-            return interrupted.is_set() or checkpoint_is_due()
+            return interrupted.is_set() or is_due()
 
         try:
             epoch_began, first_chunk = time.monotonic(), state.next_chunk
@@ -136,15 +131,14 @@ def train(
                     if on_epoch(mean) is True and not state.finished:
                         logger.info("stopped by a callback after epoch %d", state.epoch)
                         state.epochs = state.epoch
-                checkpoint_epoch = (
-                    epoch_done and checkpoint_epochs and state.epoch % checkpoint_epochs == 0
-                )
                 tick(state.next_chunk)
                 if interrupted.is_set():
                     raise KeyboardInterrupt
-                if checkpoint is not None and (checkpoint_epoch or checkpoint_is_due()):
+                if is_due(state.epoch if epoch_done else None):
+                    assert checkpoint is not None
+                    assert schedule is not None
                     checkpoint()
-                    saved = time.monotonic()
+                    schedule.written()
                     logger.debug(
                         "checkpoint after %d epochs and %d of %d chunks",
                         state.epoch, state.next_chunk, n_chunks,

@@ -110,6 +110,10 @@ def train(
             help="Continue the interrupted run in MODEL, with its parameters and the same triples.",
         ),
     ] = False,
+    overwrite: Annotated[
+        bool,
+        typer.Option("--overwrite", help="Start anew, replacing the interrupted run in MODEL."),
+    ] = False,
     device: Annotated[str, option("cpu, cuda, or auto: a GPU if there is one.")] = "auto",
     seed: Annotated[int, option("The same seed gives the same model.")] = 1,
     progress: Annotated[
@@ -125,7 +129,15 @@ def train(
       simec links train WN18RR/ --out wn18rr.model --negatives 4000 --resume
     """  # noqa: D301
     from simec.links import LinkPredictor, read_dataset, read_triples
+    from simec.links.predictor import is_checkpoint
 
+    if resume and overwrite:
+        raise ValueError("--resume continues a run and --overwrite replaces it: pass one of them")
+    if not resume and not overwrite and is_checkpoint(out):
+        raise ValueError(
+            f"{out} holds an interrupted run: continue it with --resume, or replace it with "
+            "--overwrite"
+        )
     if triples.is_dir():
         if valid is not None:
             raise ValueError(

@@ -317,7 +317,8 @@ def _as_id(text: str, ids: Ids) -> Any:
 
 def _print_items(items: list[tuple[Any, float]], as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps([{"item": item, "score": score} for item, score in items]))
+        pairs = [{"item": item, "score": score} for item, score in items]
+        typer.echo(json.dumps(pairs, ensure_ascii=False))
         return
     for item, score in items:
         typer.echo(f"{score:9.4f}  {item}")

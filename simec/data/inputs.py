@@ -23,7 +23,7 @@ __all__ = [
 ]  # fmt: skip
 
 CHUNK = 4096  # rows per batch where no gradient is needed
-_BUFFER = 1 << 26  # numbers held per batch, at most
+_BUFFER = 1 << 26  # maximum number of values per batch
 
 
 class Inputs(Protocol):
@@ -44,12 +44,12 @@ class Inputs(Protocol):
         ...
 
     def batch(self, rows: Tensor) -> Tensor:
-        """Features of some rows (int64, on the CPU), in the form that the network takes."""
+        """Return the features of rows (int64, on the CPU) as input for the network."""
         ...
 
 
 class DenseInputs:
-    """Rows of a tensor of shape (m, ...), held on the device where they are used."""
+    """Rows of a tensor of shape (m, ...), stored on the device if they fit."""
 
     kind: Literal["dense", "sparse", "identity"] = "dense"
 
@@ -147,12 +147,12 @@ class DatasetInputs:
 
     @property
     def has_targets(self) -> bool:
-        """Whether items are pairs."""
+        """Whether items are pairs of features and targets."""
         first = self._data[0]
         return isinstance(first, (tuple, list)) and len(first) > 1
 
     def pairs(self, rows: Tensor) -> Any:
-        """Return the collated items of some rows."""
+        """Return the items of rows, collated to a batch."""
         from torch.utils.data import default_collate
 
         # features and targets of a batch are requested one after the other
@@ -205,18 +205,19 @@ def choose_device(name: str | torch.device) -> torch.device:
 def read_inputs(
     estimator: BaseEstimator, X: Any, device: torch.device, *, reset: bool, images: bool
 ) -> Inputs:
-    """Check features and make them available in batches.
+    """Check features, and wrap them so that they can be read in batches.
 
     Parameters
     ----------
     estimator : BaseEstimator
-        Stores the number of features and their names.
+        Stores the number and names of the features.
     X : array, CSR matrix, tensor or Dataset; of shape (m, D), or (m, ...) with `images`
     device : torch.device
     reset : bool
-        Whether the features are new, or must match those of `fit`.
+        Whether to store the number and names of the features. If not, they must match those of
+        `fit`.
     images : bool
-        Whether rows may have any shape.
+        Whether rows may have more than one dimension.
     """
     if isinstance(X, Dataset):
         items = DatasetInputs(X, device)
@@ -251,7 +252,7 @@ def _check_width(estimator: BaseEstimator, n_features: int) -> None:
 
 
 def read_identity(X: Any, n_rows: int, device: torch.device) -> Identity:
-    """Rows of the identity: all of them for None, or those whose numbers are passed."""
+    """Return rows of the identity: all rows for None, or the rows with the given numbers."""
     if X is None:
         return Identity(n_rows, device)
     numbers = np.asarray(X)
@@ -268,7 +269,7 @@ def read_identity(X: Any, n_rows: int, device: torch.device) -> Identity:
 
 
 def as_array(values: Tensor) -> npt.NDArray[Any]:
-    """Convert a dense tensor to an array; bfloat16, which NumPy lacks, becomes float32."""
+    """Convert a dense tensor to an array; bfloat16 becomes float32, as NumPy does not have it."""
     values = values.detach().cpu()
     array: npt.NDArray[Any] = (values.float() if values.dtype == torch.bfloat16 else values).numpy()
     return array
@@ -296,14 +297,14 @@ def fits_on(values: Tensor, device: torch.device) -> bool:
 
 
 def chunks(n: int, width: int = 1) -> Iterator[Tensor]:
-    """Yield the numbers of all rows in chunks; the wider a row, the shorter the chunks."""
+    """Yield the numbers of all rows in chunks; wide rows make short chunks."""
     size = chunk_size(width)
     for start in range(0, n, size):
         yield torch.arange(start, min(start + size, n))
 
 
 def chunk_size(width: int) -> int:
-    """Number of rows of some width that are processed at a time."""
+    """Number of rows of this width to process at a time."""
     return max(1, min(CHUNK, _BUFFER // max(width, 1)))
 
 

@@ -1,7 +1,6 @@
-"""Targets, similarities or other relations, in batches, with a mask of the observed ones.
+"""Batches of targets (similarities or other relations), with masks of the observed ones.
 
-A row has n targets, or n times k for k relations at once. Missing targets do not contribute to
-any error.
+A row has n targets, or n times k for k relations. Missing targets do not contribute to the error.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from simec.linalg.factorization import sampled_product
 
 Batch = tuple[Tensor, Tensor | None]
 
-_ASYMMETRY = 1e-3  # of the largest value: smaller differences are taken for rounding errors
+_ASYMMETRY = 1e-3  # relative to the largest value: smaller differences count as rounding errors
 
 
 class Targets:
@@ -36,9 +35,10 @@ class Targets:
         Whether all targets are observed. If not, `batch` may still return None for a batch
         without missing targets.
     in_memory : bool
-        Whether batches are read from memory, not computed.
+        Whether the targets are in memory, instead of computed or read for each batch.
     absent : float
-        Weight of the errors of entries that sparse `matrices` do not store, which are 0 then.
+        Weight of the errors of entries that sparse `matrices` do not store. If positive, these
+        entries are zeros instead of missing.
     """
 
     shape: tuple[int, ...]
@@ -50,7 +50,7 @@ class Targets:
         raise NotImplementedError
 
     def batch(self, rows: Tensor) -> Batch:
-        """Return the targets of some rows, and which of them are observed.
+        """Return the targets of rows, and a mask of the observed ones.
 
         Parameters
         ----------
@@ -61,17 +61,18 @@ class Targets:
         values : float32 Tensor of shape (b, n) or (b, n, k)
             0 where missing.
         observed : bool Tensor of the same shape, or None
-            None if all are. A float tensor of weights where errors have weights; 0 where missing.
+            None if all are observed. If errors are weighted, a float tensor of weights instead,
+            0 where missing.
         """
         raise NotImplementedError
 
     def full_error(self, rows: Tensor, error: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
-        """Convert the mean error of `n` targets in a batch to that of the targets they stand for.
+        """Convert the mean error of the `n` targets of a batch to that of the unprojected targets.
 
         Returns
         -------
         error, n : Tensor
-            They are unchanged unless a batch is a projection of wider targets.
+            Unchanged, unless the targets of the batch are a projection of wider ones.
         """
         del rows
         return error, n
@@ -82,8 +83,8 @@ class Targets:
         Returns
         -------
         S, weights : float32 arrays or CSR matrices of shape (m, n * k)
-            Weights are 1 for observed entries unless other weights were set, and 0 for missing
-            ones. Sparse matrices store the same entries.
+            Weights of observed entries are 1 by default, and those of missing entries are 0. If
+            sparse, both matrices store the same entries.
         """
         return None
 
@@ -95,17 +96,17 @@ class Targets:
         Parameters
         ----------
         share : float
-            Share of the second part.
+            Fraction of entries in the validation part.
         rng : Generator
         symmetric : bool
-            Keep S[i, j] and S[j, i] together.
+            Assign S[i, j] and S[j, i] to the same part.
 
         Returns
         -------
         training, validation : Targets
         """
         del share, rng, symmetric
-        raise ValueError("entries can only be held out of targets in memory")
+        raise ValueError("entries can only be held out if targets are in memory")
 
 
 class DenseTargets(Targets):
@@ -181,9 +182,8 @@ class SparseTargets(Targets):
     weights : float array of shape (nnz,), optional
         Weights of the errors of stored entries, in their order; 1 by default.
     absent : float
-        Weight of the errors of entries that are not stored. If it is positive, these count as
-        zeros, with a weight of their own, instead of as missing: implicit feedback (Hu, Koren
-        and Volinsky, 2008).
+        Weight of the errors of entries that are not stored. If positive, these entries are zeros
+        instead of missing, as in implicit feedback (Hu, Koren and Volinsky, 2008).
     """
 
     complete = False
@@ -217,7 +217,7 @@ class SparseTargets(Targets):
         return float(stored + self.absent * n_absent)
 
     def batch(self, rows: Tensor) -> Batch:
-        """Return the targets of some rows, and weights if there are some, as `Targets.batch`."""
+        """Return the targets of rows, and a mask or weights, as `Targets.batch`."""
         part = self._S[rows.numpy()]
         row = np.repeat(np.arange(len(rows)) * self.shape[0], np.diff(part.indptr))
         positions = torch.from_numpy((row + part.indices).astype(np.int64)).to(self._device)
@@ -238,7 +238,7 @@ class SparseTargets(Targets):
         return self._S, self._weights
 
     def squared_error(self, rows: Tensor, Y: Tensor, W_l: Tensor) -> tuple[float, float]:
-        """Sum of the weighted squares of ``Y W_l - S`` over some rows, and the sum of weights.
+        """Compute the weighted sum of squares of ``Y W_l - S`` over rows, and the sum of weights.
 
         The time is proportional to the number of stored entries, not to the size of S.
 
@@ -246,7 +246,7 @@ class SparseTargets(Targets):
         ----------
         rows : int64 Tensor of shape (b,)
         Y : Tensor of shape (b, d)
-            Embeddings of these rows.
+            Embeddings of the rows.
         W_l : Tensor of shape (d, n)
         """
         left, right = (M.cpu().numpy().astype(np.float64) for M in (Y, W_l.T))
@@ -266,8 +266,7 @@ class SparseTargets(Targets):
         """Split the observed entries, as `Targets.hold_out`."""
         if self.absent:
             raise ValueError(
-                "entries cannot be held out if entries that are not stored count as zeros: use "
-                "early_stopping=False"
+                "entries cannot be held out for validation if absent > 0: use early_stopping=False"
             )
         entries = self._S.tocoo()
         chances = rng.random(self._S.nnz)
@@ -286,7 +285,7 @@ class SparseTargets(Targets):
 
 
 class ComputedTargets(Targets):
-    """Targets computed by a function of row numbers, for those that do not fit into memory.
+    """Targets computed by a function of row numbers, for targets too large for memory.
 
     Parameters
     ----------
@@ -295,7 +294,7 @@ class ComputedTargets(Targets):
         missing.
     n_rows : int
     n_targets : int or None
-        Number of columns to use, from the first one on; None: all.
+        Use only this many columns, the first ones; None: all.
     device : torch.device
     """
 
@@ -337,7 +336,7 @@ class ComputedTargets(Targets):
 
 
 class DatasetTargets(Targets):
-    """The second item of each pair in a data set."""
+    """Targets from a data set of pairs of features and targets."""
 
     def __init__(self, data: DatasetInputs, n_targets: int | None, device: torch.device) -> None:
         self._data, self._n_targets, self._device = data, n_targets, device
@@ -361,16 +360,16 @@ def read_targets(
     mask: Any,
     device: torch.device,
 ) -> Targets:
-    """Check targets and make them available in batches.
+    """Check targets, and wrap them so that they can be read in batches.
 
     Parameters
     ----------
     S : array, sparse matrix, tensor, callable, Targets, or None with a data set of pairs
         NaN entries, and entries that a sparse matrix does not store, are missing.
     inputs : Inputs or None
-        Their number of rows must match.
+        Features, which must have the same number of rows.
     n_targets : int or None
-        Number of columns to use, from the first one on; None: all.
+        Use only this many columns, the first ones; None: all.
     mask : bool array of the shape of S, optional
         True where S is observed.
     device : torch.device
@@ -397,11 +396,12 @@ def read_targets(
             raise ValueError("the data set contains targets already: omit S")
         return DatasetTargets(inputs, n_targets, device)
     if S is None:
-        raise ValueError("S is needed: requires y to be passed, but the target y is None")
+        raise ValueError("S is missing: the fit requires y to be passed, but the target y is None")
     if callable(S):
         if inputs is None:
             raise ValueError(
-                "X is needed if S is a function: a function does not define the number of rows"
+                "X must not be None if S is a function: a function does not define the number of "
+                "rows"
             )
         return ComputedTargets(S, len(inputs), n_targets, device)
     if sparse.issparse(S):
@@ -466,9 +466,9 @@ def _read_dense(
         counts = observed.flatten(2).sum(dim=2) if observed.ndim == 3 else observed
         _check_observed(counts.sum(dim=1).numpy(), counts.sum(dim=0).numpy())
     entries = values.flatten() if observed is None else values[observed]
-    # the comparison of two entries is quick, and nearly always enough
+    # comparing two entries is fast, and nearly always sufficient
     if entries.numel() > 1 and entries[0] == entries[-1] and bool((entries == entries[0]).all()):
-        warn(f"all of S is {float(entries[0]):g}: rows cannot be told apart")
+        warn(f"all entries of S are {float(entries[0]):g}: rows cannot be distinguished")
     return DenseTargets(values, observed, device)
 
 
@@ -479,7 +479,7 @@ def _check_observed(by_row: Any, by_column: Any) -> None:
     if rows or columns:
         warn(
             f"{rows} of {len(by_row)} rows and {columns} of {len(by_column)} columns of S have no "
-            "observed entry: such rows are ignored, and predictions for such columns are arbitrary"
+            "observed entry: these rows are ignored, and predictions of these columns are arbitrary"
         )
 
 
@@ -493,7 +493,7 @@ def check_rows(shape: tuple[int, ...], inputs: Inputs | None) -> None:
 
 
 def check_symmetric(targets: Targets) -> None:
-    """Raise ValueError if targets are not symmetric, as ``symmetric > 0`` needs them."""
+    """Raise ValueError if targets are not symmetric, which ``symmetric > 0`` requires."""
     n = targets.shape[0]
     if n > len(targets):
         raise ValueError(
@@ -531,7 +531,7 @@ def _raise_asymmetric(i: int, j: int, gap: float) -> None:
 
 
 def check_range(targets: Targets, loss: Any) -> None:
-    """Raise ValueError if the loss needs probabilities and targets are not from 0 to 1."""
+    """Raise ValueError if the loss requires probabilities and targets are not from 0 to 1."""
     matrices = targets.matrices() if isinstance(loss, str) and loss == "bce" else None
     if matrices is None:
         return
@@ -551,19 +551,19 @@ def _check_finite(values: Tensor) -> Tensor:
 
 
 def _held_out(share: float, chances: Any) -> Any:
-    """Choose entries whose numbers from 0 to 1 are below a share: at least one, and not all."""
+    """Choose entries whose random numbers are below `share`: at least one, and not all."""
     chosen = (chances < share) | (chances == chances.min())
     chosen &= chances < chances.max()
     if not chosen.any():
         raise ValueError(
-            "S has too few observed entries to hold some out: use early_stopping=False"
+            "S has too few observed entries for a validation part: use early_stopping=False"
         )
     return chosen
 
 
 def without_nan(values: Tensor) -> Batch:
-    """Replace NaN by 0, and say which values are observed; None if all are."""
-    if not bool(values.sum().isnan()):  # many times faster than a look at each value
+    """Replace NaN by 0, and return a mask of the observed values; None if all are."""
+    if not bool(values.sum().isnan()):  # many times faster than checking each value
         return values, None
     missing = values.isnan()
     return (values.masked_fill(missing, 0), ~missing) if bool(missing.any()) else (values, None)

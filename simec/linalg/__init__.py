@@ -1,1 +1,1 @@
-"""Linear algebra shared by the parts of `simec`."""
+"""Linear algebra shared by the packages of `simec`."""

@@ -12,7 +12,7 @@ from scipy import sparse
 Matrix: TypeAlias = npt.NDArray[np.floating[Any]]
 MatrixLike: TypeAlias = "npt.ArrayLike | sparse.sparray | sparse.spmatrix"
 
-_ROWS = 1 << 10  # compared at a time
+_ROWS = 1 << 10  # rows compared at a time
 
 
 def real_matrix(S: npt.ArrayLike, name: str = "S", *, missing: bool = False) -> Matrix:
@@ -22,15 +22,15 @@ def real_matrix(S: npt.ArrayLike, name: str = "S", *, missing: bool = False) -> 
     ----------
     S : array-like of shape (m, n)
     name : str
-        For messages.
+        Name of the matrix in error messages.
     missing : bool
         Allow NaN for missing entries.
 
     Raises
     ------
     ValueError
-        If it is sparse, empty or not two-dimensional, or has infinite entries, or NaN where
-        it is not allowed.
+        If it is sparse, empty, not two-dimensional or not real, or has infinite entries, or NaN
+        without `missing`.
     """
     if sparse.issparse(S):
         raise ValueError(f"{name} is sparse: pass {name}.toarray(), with NaN for missing entries")
@@ -60,7 +60,8 @@ def square(S: npt.ArrayLike, name: str = "S", *, missing: bool = False) -> Matri
 def symmetric(S: npt.ArrayLike, name: str = "S") -> Matrix:
     """Like `square`; raise ValueError unless the matrix equals its transpose.
 
-    Differences up to 1e-8 of the largest entry (1e-5 for float32) count as rounding errors.
+    Differences of at most 1e-8 times the largest absolute entry (1e-5 for float32) are ignored as
+    rounding errors.
     """
     array = square(S, name)
     largest = max(float(array.max()), -float(array.min()))
@@ -111,14 +112,14 @@ def checked_csr(
     indptr: npt.NDArray[Any],
     shape: Sequence[int],
 ) -> Any:
-    """Build a CSR matrix from arrays of a file.
+    """Build a CSR matrix from arrays that were read from a file.
 
-    scipy trusts such arrays: an index out of range may end in a segmentation fault.
+    scipy does not check them: an index out of range can cause a segmentation fault.
 
     Raises
     ------
     ValueError
-        If the arrays are not those of a CSR matrix of this shape, or a value is not finite.
+        If the arrays are not a valid CSR matrix of this shape, or a value is not finite.
     """
     n_rows, n_columns = (int(size) for size in shape)
     if any(part.ndim != 1 for part in (values, indices, indptr)):

@@ -14,15 +14,15 @@ from simec.types import Float64
 Part = Literal["positive", "negative", "absolute"]
 PARTS = ("positive", "negative", "absolute")
 
-_SMALL = 500  # points; up to this number, all eigenvalues are computed
-_FEW = 10  # with this many times more points than eigenvalues, the Lanczos method is faster
+_SMALL = 500  # number of points up to which all eigenvalues are computed
+_FEW = 10  # ratio of points to eigenvalues above which the Lanczos method is faster
 
 
 def eigenpairs(S: Matrix, k: int, part: Part) -> tuple[Float64, Float64]:
-    """The k largest eigenvalues, the most negative ones, or those largest in magnitude.
+    """Compute the k largest eigenvalues, the most negative ones, or the largest in magnitude.
 
-    Uses the Lanczos method for few eigenvalues of large matrices. Eigenvectors are signed so that
-    their largest entry in magnitude is positive.
+    Uses the Lanczos method for few eigenvalues of large matrices. Signs are such that the entry of
+    each eigenvector that is largest in magnitude is positive.
 
     Parameters
     ----------
@@ -35,7 +35,7 @@ def eigenpairs(S: Matrix, k: int, part: Part) -> tuple[Float64, Float64]:
     Returns
     -------
     values : float64 array of shape (k,)
-        Starting with the largest, the most negative, or the largest in magnitude.
+        Starting with the largest, the most negative, or the largest in magnitude, respectively.
     vectors : float64 array of shape (m, k)
     """
     exact: Float64 = S.astype(np.float64, copy=False)
@@ -48,12 +48,12 @@ def eigenpairs(S: Matrix, k: int, part: Part) -> tuple[Float64, Float64]:
 
 
 def with_signs(vectors: Float64) -> Float64:
-    """Flip the signs of columns so that their largest entry in magnitude is positive."""
+    """Flip the signs of columns so that the entry largest in magnitude is positive."""
     return vectors * signs(vectors)
 
 
 def signs(vectors: Float64) -> Float64:
-    """For each column, the sign of its largest entry in magnitude; 1 for zeros."""
+    """Return the sign of the entry of each column that is largest in magnitude; 1 for zeros."""
     largest = np.abs(vectors).argmax(axis=0)
     return np.where(vectors[largest, np.arange(vectors.shape[1])] < 0, -1.0, 1.0)
 
@@ -76,8 +76,8 @@ def _by_lanczos(S: Float64, k: int, part: Part) -> tuple[Float64, Float64] | Non
     start = np.random.default_rng(0).normal(size=len(S))  # deterministic
     try:
         values, vectors = eigsh(S, k, which=which, v0=start)
-        # a single starting vector can miss copies of a repeated eigenvalue, which occur with
-        # classes of the same size: search for another one
+        # ARPACK with one starting vector can miss copies of a repeated eigenvalue, as of classes
+        # of the same size: search the deflated matrix for another one
         deflated = LinearOperator(
             S.shape, lambda x: S @ x - vectors @ (values * (vectors.T @ x)), dtype=np.float64
         )

@@ -20,12 +20,12 @@ logger = logging.getLogger(__name__)
 Left = TypeVar("Left")
 Right = TypeVar("Right")
 
-_SMALL = 500  # rows or columns; up to this number, all singular values are computed
-_NARROW = 256  # columns up to which right singular vectors come from the Gram matrix
-_ROUNDING = 1e-13  # of the largest eigenvalue: smaller ones are rounding errors
-_FEW = 5  # with this many times more rows and columns than singular values, ARPACK is faster
-_BUFFER = 1 << 20  # numbers held at a time: linear systems, or gathered vectors
-_SPREAD = 6  # rows are solved together if their counts differ by less than a sixth
+_SMALL = 500  # number of rows or columns up to which all singular values are computed
+_NARROW = 256  # number of columns up to which right singular vectors come from the Gram matrix
+_ROUNDING = 1e-13  # fraction of the largest eigenvalue below which others are rounding errors
+_FEW = 5  # ratio of the size to the number of singular values above which ARPACK is faster
+_BUFFER = 1 << 20  # numbers held in memory at a time: linear systems, or gathered vectors
+_SPREAD = 6  # rows are solved together if their numbers of entries differ by at most a sixth
 
 # Singular value decomposition
 
@@ -34,7 +34,7 @@ def svd(R: MatrixLike, n_components: int) -> tuple[Float64, Float64]:
     """Factorize a matrix as W1 W2, with W1 = U √Σ and W2 = √Σ Vᵀ (Sec. 2.1 of the thesis).
 
     The product is the best approximation of R of rank d. Columns of W1 and rows of W2 are
-    orthogonal; the largest entry in magnitude of each column of W1 is positive.
+    orthogonal. The entry of each column of W1 that is largest in magnitude is positive.
 
     Parameters
     ----------
@@ -63,7 +63,7 @@ def svd(R: MatrixLike, n_components: int) -> tuple[Float64, Float64]:
 
 
 def truncated_svd(matrix: Any, k: int) -> tuple[Float64, Float64, Float64]:
-    """Singular vectors and values of an array, sparse matrix or linear operator.
+    """Compute singular vectors and values of an array, sparse matrix or linear operator.
 
     Returns
     -------
@@ -90,13 +90,13 @@ def truncated_svd(matrix: Any, k: int) -> tuple[Float64, Float64, Float64]:
 
 
 def factors(U: Float64, values: Float64, Vt: Float64) -> tuple[Float64, Float64]:
-    """Factors W1 and W2 from an SVD, with the signs of `svd`."""
+    """Convert an SVD to factors W1 and W2, with signs as in `svd`."""
     sign, root = signs(U), np.sqrt(values)
     return U * (sign * root), (sign * root)[:, None] * Vt
 
 
 def right_factor(M: Float64, k: int) -> tuple[Float64, Float64]:
-    """Singular values of a matrix of shape (m, n), and its right singular vectors.
+    """Compute singular values and right singular vectors of a matrix of shape (m, n).
 
     Returns
     -------
@@ -108,7 +108,7 @@ def right_factor(M: Float64, k: int) -> tuple[Float64, Float64]:
     if n > _NARROW or m < n:
         _, values, Vt = truncated_svd(M, k)
         return values, Vt.T
-    # many times faster, and half of the digits are enough for float32 weights
+    # many times faster; it loses half of the digits, but float32 weights do not need them
     squares, V = linalg.eigh(M.T @ M, subset_by_index=(n - k, n - 1))
     squares = np.where(squares > _ROUNDING * squares.max(initial=0), squares, 0)
     return np.sqrt(squares[::-1]), V[:, ::-1]
@@ -126,7 +126,7 @@ def balanced(W1: Float64, Y: Float64, W_l: Float64) -> tuple[Float64, Float64]:
     Returns
     -------
     W1, W_l
-        Rows of W_l are orthogonal, and as long as the columns of ``H W₁``.
+        Rows of W_l are orthogonal, and have the lengths of the columns of ``H W₁``.
     """
     d = len(W_l)
     Q, R = np.linalg.qr(W_l.T)
@@ -170,9 +170,9 @@ def alternate(
         Right factor to start from.
     max_iter : int
     tol : float
-        Stop when the loss falls by at most this fraction of itself in one iteration.
+        Stop when an iteration lowers the loss by at most this fraction.
     floor : float
-        Stop as well when it falls by at most this amount: the rounding error of the loss.
+        Also stop when it lowers the loss by at most this amount, the rounding error of the loss.
     progress : bool
         Show a progress bar.
 
@@ -180,7 +180,7 @@ def alternate(
     -------
     left, right : object
     converged : bool
-        Whether it stopped before `max_iter` iterations were used up.
+        Whether a stopping criterion was met within `max_iter` iterations.
     """
     left: Left | None = None
     previous = np.inf
@@ -217,7 +217,7 @@ def factorize_observed(
     n_components : int
         The rank d, at most min(m, n).
     ridge : float
-        With 0, rows whose observed entries do not determine a vector get the shortest solution.
+        With 0, the shortest solution is used where observed entries do not determine a vector.
     max_iter, tol
         As in `alternate`.
     progress : bool
@@ -227,7 +227,7 @@ def factorize_observed(
     -------
     W1 : float64 array of shape (m, d)
     W2 : float64 array of shape (d, n)
-        Orthogonal and balanced, as the factors of `svd`.
+        Both are orthogonal and balanced, like the factors of `svd`.
     converged : bool
     """
     W2 = mean_filled_factors(observed, n_components)[1]
@@ -257,9 +257,9 @@ def factorize_observed(
 
 
 def mean_filled_factors(observed: Any, n_components: int) -> tuple[Float64, Float64]:
-    """SVD factors of a matrix whose missing entries are replaced by the mean of the observed ones.
+    """Compute SVD factors of a matrix with missing entries replaced by the observed mean.
 
-    The filled matrix is never made dense unless it is small.
+    The filled matrix is made dense only if it is small.
 
     Parameters
     ----------
@@ -299,7 +299,7 @@ def solve_observed(
     weights: Any = None,
     absent: float = 0.0,
 ) -> Float64:
-    """Ridge regression of each row's observed entries on the rows of `other`.
+    """Regress the observed entries of each row on the rows of `other`, with a ridge penalty.
 
     Parameters
     ----------
@@ -307,13 +307,12 @@ def solve_observed(
         Stored entries are observed, including zeros.
     other : float64 array of shape (n, d)
     ridge : float, or float64 array of shape (m,)
-        Penalty on each squared vector. With 0, the shortest of the optimal vectors is returned.
+        Penalty on the squared length of each vector. With 0, the shortest optimal vector is used.
     weights : float array of shape (nnz,), optional
         Weights of the squared errors of the stored entries, in their order; 1 by default.
     absent : float
-        Weight of entries that are not stored; if positive, they count as zeros instead of as
-        missing. This costs no more: their sums are the same for all rows (Hu, Koren and
-        Volinsky, 2008).
+        Weight of entries that are not stored. If positive, they are zeros instead of missing.
+        Their sums are the same for all rows and computed once (Hu, Koren and Volinsky, 2008).
 
     Returns
     -------
@@ -327,7 +326,7 @@ def solve_observed(
         grams[:, np.arange(d), np.arange(d)] += ridge[rows, None]
         if ridge[rows].all():
             solutions = np.linalg.solve(grams, products)
-        else:  # the shortest solution, where observed entries do not determine it
+        else:  # the shortest solution where observed entries do not determine it
             solutions = np.linalg.pinv(grams, rcond=1e-12, hermitian=True) @ products
         result[rows] = solutions[:, :, 0]
     return result
@@ -336,7 +335,7 @@ def solve_observed(
 def observed_grams(
     observed: Any, other: Float64, weights: Any = None, absent: float = 0.0
 ) -> Iterator[tuple[Any, Float64, Float64]]:
-    """Both sides of the normal equations of `solve_observed`, for a batch of rows at a time.
+    """Compute both sides of the normal equations of `solve_observed`, in batches of rows.
 
     Yields
     ------
@@ -347,7 +346,7 @@ def observed_grams(
     """
     d = other.shape[1]
     padded = np.vstack([other, np.zeros((1, d))])
-    # with a single weight, as for clicks, sums are weighted instead of each vector
+    # if all weights are equal, as for clicks, weight the sums instead of each vector
     same = 1.0 if weights is None else float(weights[0]) if _all_equal(weights) else None
     absent_gram = absent * (other.T @ other)
     for rows, positions, columns in _row_batches(observed, d):
@@ -369,9 +368,9 @@ def _all_equal(weights: Any) -> bool:
 
 
 def _row_batches(observed: Any, d: int) -> Iterator[tuple[Any, Any, Any]]:
-    """Rows with similar numbers of entries, the positions of these entries, and their columns.
+    """Yield rows with similar numbers of entries, positions of these entries, and columns.
 
-    Rows are padded to the same length, with positions of 0 and columns of n. Rows without
+    Rows of a batch are padded to the same length, with position 0 and column n. Rows without
     entries are left out.
     """
     counts = np.diff(observed.indptr).astype(np.int64)
@@ -390,7 +389,7 @@ def _row_batches(observed: Any, d: int) -> Iterator[tuple[Any, Any, Any]]:
 
 
 def sampled_product(pattern: Any, left: Float64, right: Float64) -> Float64:
-    """Entries of ``left right.T`` at the stored positions of a CSR matrix, in their order.
+    """Compute the entries of ``left right.T`` at the stored positions of a CSR matrix.
 
     Parameters
     ----------

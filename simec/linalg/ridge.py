@@ -14,8 +14,17 @@ from tqdm.auto import tqdm
 from corpora.checks import check_number
 from simec.types import Float64
 
-_ROWS = 1 << 9  # of a product, computed at a time
-_PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)  # times the mean square of a feature
+_ROWS = 1 << 9  # rows of a product computed at a time
+_PENALTIES = (
+    0.03,
+    0.1,
+    0.3,
+    1.0,
+    3.0,
+    10.0,
+    30.0,
+    100.0,
+)  # in units of the mean square of a feature
 _FOLDS = 5
 _LSQR_STEPS = 200
 
@@ -39,9 +48,9 @@ class RidgeFit:
     alpha : float
         The selected penalty.
     errors : dict of float
-        For each penalty, the weighted mean squared leave-one-out error.
+        Weighted mean squared leave-one-out error of each penalty.
     left_out : float64 array of shape (m, k)
-        Leave-one-out predictions: each point's, from a regression on all others.
+        Leave-one-out predictions: of each point, by a regression on all others.
     """
 
     weights: Float64
@@ -52,7 +61,7 @@ class RidgeFit:
 
 
 class DualRidge:
-    """Ridge regressions on the same points, from one decomposition of their features.
+    """Ridge regressions on the same points, with one shared decomposition of their features.
 
     Minimizes ``Σ w_i |y_i - B x_i - c|² + α |B|²``. Unlike `sklearn.linear_model.RidgeCV`, the
     decomposition is kept for further targets, and leave-one-out predictions are returned.
@@ -77,7 +86,7 @@ class DualRidge:
             gram -= row_means[:, None]
             gram *= self._root
             gram *= self._root[:, None]
-            # in place: there may be ten thousand points
+            # in place, to save memory: there may be ten thousand points
             values, self._U = linalg.eigh(gram, overwrite_a=True, check_finite=False)
         else:
             weighted = sparse.diags(w) @ X if sparse.issparse(X) else X * w[:, None]
@@ -108,7 +117,7 @@ class DualRidge:
         best, errors = None, {}
         for alpha in map(float, alphas):
             shrinkage = self._values / (self._values + alpha)
-            # the intercept is one more direction: the root of the weights
+            # the intercept is an additional singular vector: the root of the weights
             leverage = np.einsum("ij,ij,j->i", self._U, self._U, shrinkage) + self._share
             remainder = np.maximum(1 - leverage, 1e-9)[:, None]
             residuals = (centered - self._U @ (shrinkage[:, None] * rotated)) / remainder
@@ -123,9 +132,9 @@ class DualRidge:
 
 
 def cross_validated_ridge(X: Any, y: Float64, weights: Float64) -> Float64:
-    """Coefficients b that minimize Σ weights (y - X b)² + λ |b|², without an intercept.
+    """Compute coefficients b that minimize Σ weights (y - X b)² + λ |b|², without intercept.
 
-    λ is chosen from a grid by five-fold cross-validation. The solver is iterative, for many
+    λ is chosen from a grid by five-fold cross-validation. The solver is iterative, and suits many
     points with many sparse features.
 
     Parameters
@@ -174,7 +183,7 @@ def _lsqr(X: Any, y: Float64, penalty: float) -> Float64:
 
 
 def kernel_ridge_rows(targets: Any, gram: Any, *, progress: bool = False) -> Any:
-    """Dual coefficients of a kernel ridge regression for each row, with a penalty of 1.
+    """Compute dual coefficients of one kernel ridge regression per row, with a penalty of 1.
 
     Parameters
     ----------
@@ -204,7 +213,7 @@ def kernel_ridge_rows(targets: Any, gram: Any, *, progress: bool = False) -> Any
 
 
 def products(X: Any, other: Any, dtype: Any = np.float32) -> Any:
-    """``X @ other.T`` as a dense array, of arrays or sparse matrices, computed in row blocks."""
+    """Compute ``X @ other.T`` of arrays or sparse matrices as a dense array, in row blocks."""
     result = np.empty((X.shape[0], other.shape[0]), dtype)
     columns = other.T
     if sparse.issparse(X):

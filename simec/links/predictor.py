@@ -20,10 +20,10 @@ from sklearn.base import BaseEstimator
 from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array, check_random_state
 
-from corpora.callbacks import as_callback
+from corpora.callbacks import CheckpointSchedule, as_callback
 from corpora.checks import check_choice, check_integer, check_number
 from corpora.deprecated import renamed_parameters
-from corpora.errors import warn
+from corpora.errors import ModelError, warn
 from corpora.interrupts import deferred_interrupt
 from corpora.model_folder import FolderReader, check_writable, open_folder, write_folder
 from simec.data.inputs import Inputs, check_device, choose_device
@@ -847,16 +847,23 @@ class _Data:
         return digest.hexdigest()
 
 
+def is_checkpoint(path: Any) -> bool:
+    """Whether a folder is the checkpoint of an interrupted `LinkPredictor.fit`."""
+    try:
+        with open_folder(path, KIND, VERSION) as folder:
+            return TRAINING in folder.names
+    except (OSError, ModelError):
+        return False
+
+
 class _Checkpoints:
     """When checkpoints are written, and how long that takes."""
 
     def __init__(self, path: Any, minutes: float, epochs: int | None) -> None:
         self.path = path
-        self._seconds = 60 * check_number("checkpoint_minutes", minutes, 0)
-        self._epochs = None if epochs is None else check_integer("checkpoint_epochs", epochs, 1)
+        self._schedule = CheckpointSchedule(minutes, epochs)
         if path is not None:
             check_writable(path, KIND)
-        self._last = time.monotonic()
         self.n_epochs, self.seconds = 0, 0.0
         self.identity: dict[str, Any] = {}
         self.is_first = path is not None
@@ -866,8 +873,7 @@ class _Checkpoints:
         self.n_epochs += epoch_done
         if self.path is None:
             return False
-        at_epoch = self._epochs is not None and epoch_done and self.n_epochs % self._epochs == 0
-        return interrupted or at_epoch or time.monotonic() - self._last >= self._seconds
+        return interrupted or self._schedule.is_due(self.n_epochs if epoch_done else None)
 
     @contextmanager
     def saving(self) -> Iterator[None]:
@@ -877,7 +883,7 @@ class _Checkpoints:
         seconds = time.perf_counter() - start
         self.seconds += seconds
         self.is_first = False
-        self._last = time.monotonic()
+        self._schedule.written()
         logger.info("saved a checkpoint to %s in %.1f s", self.path, seconds)
 
 

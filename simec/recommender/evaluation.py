@@ -53,9 +53,11 @@ def evaluate(
     Raises
     ------
     ValueError
-        If no rating of the test set is relevant.
+        If there are no ratings, or none of them is relevant.
     """
     ratings = as_ratings(test)
+    if not len(ratings):
+        raise ValueError("there are no ratings to evaluate on")
     users, items, values = ratings.triples()
     errors = recommender.predict(users, items, **features).astype(np.float64) - values
     results = {

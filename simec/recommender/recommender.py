@@ -190,8 +190,10 @@ class Recommender(FactorRecommender):
             check_number(name, getattr(self, name), 0)
         if not isinstance(self.l2, str) or self.l2 != "auto":
             check_number("l2", self.l2, 0)
-        if self.rating_range is not None and not self.rating_range[0] < self.rating_range[1]:
-            raise ValueError(f"rating_range must be (low, high), got {self.rating_range}")
+        if self.rating_range is not None:
+            is_pair = np.shape(self.rating_range) == (2,)
+            if not (is_pair and self.rating_range[0] < self.rating_range[1]):
+                raise ValueError(f"rating_range must be (low, high), got {self.rating_range!r}")
 
     def _fit(self, residuals: Any, users: Entities, items: Entities) -> None:
         if self.feedback == "implicit" and residuals.data.min() < 0:

@@ -1,9 +1,9 @@
-"""Pairwise similarities to learn from, and functions of similarity matrices.
+"""Pairwise similarities as training targets, and functions of similarity matrices.
 
 Similarities of feature vectors (`linear`, `rbf`, `geodesic` and others), of binary vectors
 (`simpson`, `tanimoto` and others), of class labels (`class_labels`) and from dissimilarities
 (`from_dissimilarities`). `center`, `scale` and `combine` prepare them for training, and `spectrum`
-and `non_metricity` describe their eigenvalues.
+and `non_metricity` analyze their eigenvalues.
 """
 
 from simec.similarities.coefficients import (

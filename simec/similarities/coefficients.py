@@ -1,13 +1,14 @@
-"""Similarity coefficients of binary vectors: sets of pixels, fragments, tags.
+"""Similarity coefficients of binary vectors, such as sets of pixels, fragments or tags.
 
 Each function takes X of shape (m, D) and optionally Y of shape (n, D), by default X. Both contain 0
 and 1 or False and True, and may be sparse. The result is a dense float64 array of shape (m, n). An
 entry that is not binary raises a ValueError that names it.
 
-With the numbers of attributes that both rows have (a), that only the first (b) or only the second
-has (c), and that neither has (d), the definitions are those of the thesis (Sec. 3.6 and 6.2) and of
-RDKit's `DataStructs` (where Simpson's is `AsymmetricSimilarity`). So are the values where a
-coefficient divides by 0, for rows without attributes: see each function. The result is never NaN.
+Notation for two rows: a is the number of attributes that both have, b the number that only the
+first has, c the number that only the second has, and d the number that neither has. Definitions
+follow the thesis (Sec. 3.6 and 6.2) and RDKit's `DataStructs`, where Simpson's coefficient is
+called `AsymmetricSimilarity`. Each function states its value for rows without attributes, where
+the formula would divide by 0. The result is never NaN.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from scipy import sparse
 from simec.linalg.checks import MatrixLike
 from simec.types import Float64
 
-_ENTRIES = 1 << 21  # of the result, at a time
+_ENTRIES = 1 << 21  # of the result, computed at a time
 
 _Formula = Callable[[Float64, Float64, Float64, int], Float64]
 
@@ -116,7 +117,7 @@ def _coefficient(X: MatrixLike, Y: MatrixLike | None, formula: _Formula) -> Floa
 
 
 def _ratio(numerator: Float64, denominator: Float64, otherwise: float) -> Float64:
-    """Divide, with `otherwise` where the denominator is 0."""
+    """Divide; return `otherwise` where the denominator is 0."""
     numerator, denominator = np.broadcast_arrays(numerator, denominator)
     result = np.full(numerator.shape, float(otherwise))
     np.divide(numerator, denominator, out=result, where=denominator != 0)
@@ -124,7 +125,7 @@ def _ratio(numerator: Float64, denominator: Float64, otherwise: float) -> Float6
 
 
 def _binary(X: MatrixLike, name: str) -> Any:
-    """Convert to a bool array or CSR array; raise ValueError that names an entry not binary."""
+    """Convert to a bool array or CSR array; raise ValueError for the first non-binary entry."""
     if sparse.issparse(X):
         matrix = sparse.csr_array(X, copy=True)
         matrix.sum_duplicates()

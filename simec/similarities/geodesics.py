@@ -1,4 +1,4 @@
-"""Similarities along a manifold, as embedded by Isomap."""
+"""Similarities by geodesic distances along a manifold, as in Isomap."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Geodesic(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     Attributes
     ----------
     distances_ : float64 array of shape (m, m)
-        Of the points of `fit`.
+        Geodesic distances between the points passed to `fit`.
     neighbors_ : NearestNeighbors
-        Finds neighbors among the points of `fit`.
+        Finds neighbors among the points passed to `fit`.
     """
 
     def __init__(self, n_neighbors: int = 10) -> None:
@@ -84,9 +84,9 @@ class Geodesic(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return _similarities(self.distances_)
 
     def transform(self, X: MatrixLike) -> Float64:
-        """Compute the similarities of new points to those of `fit`.
+        """Compute the similarities of new points to those passed to `fit`.
 
-        Their paths begin with a step to one of their nearest neighbors.
+        A path from a new point starts with an edge to one of its nearest neighbors.
 
         Parameters
         ----------
@@ -106,7 +106,7 @@ class Geodesic(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def geodesic(X: MatrixLike, Y: MatrixLike | None = None, n_neighbors: int = 10) -> Float64:
-    """-0.5 times squared geodesic distances. See `Geodesic`.
+    """Compute -0.5 times squared geodesic distances. See `Geodesic`.
 
     Parameters
     ----------

@@ -14,7 +14,7 @@ from simec.linalg.checks import Matrix, MatrixLike
 
 
 def linear(X: MatrixLike, Y: MatrixLike | None = None) -> Matrix:
-    """Scalar products.
+    """Compute scalar products.
 
     Returns
     -------
@@ -31,13 +31,13 @@ def linear(X: MatrixLike, Y: MatrixLike | None = None) -> Matrix:
 
 
 def cosine(X: MatrixLike, Y: MatrixLike | None = None) -> Matrix:
-    """Scalar products of rows scaled to unit length; 0 for rows of zeros. See `linear`."""
+    """Compute cosine similarities; 0 for rows of zeros. See `linear`."""
     cosines: Matrix = pairwise.cosine_similarity(X, Y)
     return cosines
 
 
 def rbf(X: MatrixLike, Y: MatrixLike | None = None, gamma: float | None = None) -> Matrix:
-    """exp(-gamma ‖x - y‖²), the Gaussian kernel. See `linear`.
+    """Compute the Gaussian kernel, exp(-gamma ‖x - y‖²). See `linear`.
 
     Parameters
     ----------
@@ -59,13 +59,13 @@ def polynomial(
     gamma: float | None = None,
     coef0: float = 1,
 ) -> Matrix:
-    """(gamma <x, y> + coef0) ** degree, with gamma 1/D by default. See `linear`."""
+    """Compute (gamma <x, y> + coef0) ** degree; gamma defaults to 1/D. See `linear`."""
     similarities: Matrix = pairwise.polynomial_kernel(X, Y, degree, gamma, coef0)
     return similarities
 
 
 def class_labels(y: npt.ArrayLike, y2: npt.ArrayLike | None = None) -> npt.NDArray[np.float32]:
-    """Similarity 1 for points of the same class and 0 otherwise (Sec. 3.2 of the thesis).
+    """Compute similarities of 1 within a class and 0 otherwise (Sec. 3.2 of the thesis).
 
     Parameters
     ----------

@@ -17,16 +17,16 @@ from simec.types import Float64
 
 
 def from_dissimilarities(D: npt.ArrayLike, scale: float | None = None) -> Matrix:
-    """1 - D / scale.
+    """Convert dissimilarities to similarities, 1 - D / scale.
 
     Parameters
     ----------
     D : array-like of shape (m, n)
         Entries >= 0; NaN where missing.
     scale : float, optional
-        Dissimilarity of points with nothing in common, such as 20 for the judgments of Gati &
-        Tversky (1982). By default the largest entry of D; for new points, pass that of the
-        training points.
+        Dissimilarity of points that have nothing in common, for example 20 for the judgments of
+        Gati & Tversky (1982). By default the largest entry of D. For new points, pass the scale
+        of the training points.
 
     Returns
     -------
@@ -52,16 +52,16 @@ def from_dissimilarities(D: npt.ArrayLike, scale: float | None = None) -> Matrix
 class Centerer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Center similarities as in kernel PCA (Schölkopf et al., 1998).
 
-    This gives the scalar products of features whose mean over the training points is zero. Like
-    `sklearn.preprocessing.KernelCenterer`, but entries may be missing: means are over observed
-    entries, and missing ones remain NaN.
+    The result is the matrix of scalar products of features whose mean over the training points is
+    zero. In contrast to `sklearn.preprocessing.KernelCenterer`, entries may be missing: means are
+    computed over observed entries, and missing ones remain NaN.
 
     Attributes
     ----------
     column_means_ : float64 array of shape (m,)
-        Of the training points' similarities.
+        Column means of the similarities between training points.
     mean_ : float
-        Of all these similarities.
+        Mean of all these similarities.
     """
 
     def fit(self, S: npt.ArrayLike, y: object = None) -> Centerer:  # noqa: ARG002
@@ -97,7 +97,7 @@ class Centerer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Parameters
         ----------
         S : array-like of shape (k, m)
-            Of training points or of new ones.
+            Similarities of training points or new points to the training points.
 
         Returns
         -------
@@ -125,7 +125,7 @@ class Centerer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 def center(S: npt.ArrayLike) -> Matrix:
-    """Center the similarities between training points; `Centerer` centers those of new ones."""
+    """Center the similarities between training points. Use `Centerer` for new points."""
     return Centerer().fit(S).transform(S)
 
 
@@ -136,7 +136,7 @@ def scale(S: npt.ArrayLike, factor: float | None = None) -> tuple[Matrix, float]
     ----------
     S : array-like of shape (m, n)
     factor : float, optional
-        Divide by this instead; for new points, pass the factor of the training points.
+        Divide by this factor instead. For new points, pass that of the training points.
 
     Returns
     -------
@@ -189,7 +189,7 @@ def combine(*S: npt.ArrayLike) -> Float64:
     Parameters
     ----------
     *S : array-like of shape (m, m)
-        Symmetric, of the same points, and centered.
+        Centered and symmetric similarities of the same points.
 
     Returns
     -------
@@ -223,13 +223,13 @@ def combine(*S: npt.ArrayLike) -> Float64:
 
 
 def spectrum(S: npt.ArrayLike, k: int | None = None) -> Float64:
-    """Eigenvalues of a symmetric matrix, in descending order.
+    """Compute the eigenvalues of a symmetric matrix, in descending order.
 
     Parameters
     ----------
     S : array-like of shape (m, m)
     k : int, optional
-        Only the k largest in magnitude.
+        Compute only the k eigenvalues that are largest in magnitude.
 
     Returns
     -------
@@ -244,10 +244,10 @@ def spectrum(S: npt.ArrayLike, k: int | None = None) -> Float64:
 
 
 def non_metricity(S: npt.ArrayLike) -> float:
-    """Sum of negative eigenvalues relative to the sum of all absolute ones, from 0 to 1.
+    """Compute the sum of absolute negative eigenvalues relative to that of all absolute ones.
 
-    0 for matrices of scalar products. This is the negative eigenfraction of Pekalska &
-    Duin (The Dissimilarity Representation for Pattern Recognition, 2005).
+    From 0 to 1; 0 for matrices of scalar products. This is the negative eigenfraction of Pekalska
+    & Duin (The Dissimilarity Representation for Pattern Recognition, 2005).
 
     Parameters
     ----------
@@ -256,7 +256,7 @@ def non_metricity(S: npt.ArrayLike) -> float:
     """
     values = spectrum(S)
     sizes = np.abs(values)
-    # eigenvalues that are 0 up to rounding
+    # eigenvalues within rounding error of 0
     tiny = len(values) * np.finfo(np.asarray(S).dtype if _is_float(S) else float).eps
     sizes[sizes <= tiny * sizes.max()] = 0
     total = float(sizes.sum())

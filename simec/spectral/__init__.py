@@ -1,8 +1,8 @@
-"""Baselines: embeddings in closed form.
+"""Baselines: embeddings with a closed form.
 
-Eigenvectors of similarities (`eigen_embedding`), a regression from features to them
-(`SpectralRegression`), the SVD of a matrix (`svd`), also with missing entries (`svd_missing`), and
-scikit-learn's `KernelPCA`.
+Eigenvectors of similarities (`eigen_embedding`), a regression that predicts them from features
+(`SpectralRegression`), the SVD of complete matrices (`svd`) and of matrices with missing entries
+(`svd_missing`), and scikit-learn's `KernelPCA`.
 """
 
 from sklearn.decomposition import KernelPCA

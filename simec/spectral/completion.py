@@ -35,17 +35,16 @@ def svd_missing(
     n_components : int
         The rank d.
     fill : {"mean", "iterative"}
-        "mean" replaces missing entries by the mean of the observed ones (the reference of
+        "mean" replaces missing entries by the mean of the observed ones (the baseline in
         Fig. 3.8 of the thesis); W1 W2 approximates the filled matrix. "iterative" minimizes the
         squared errors of the observed entries plus `ridge` times the squares of W1 and W2, by
-        alternating least squares that start from the solution of "mean". Subtract the mean
-        first if the matrix has one: rows and columns without observed entries are predicted
-        as 0.
+        alternating least squares that start from the solution of "mean". It predicts 0 for rows
+        and columns without observed entries, so subtract the mean of the matrix first.
     ridge : float
-        Shrinks the factors; use a positive value where rows have few observed entries.
+        Penalty that shrinks the factors. Use a positive value if rows have few observed entries.
     max_iter, tol
-        "iterative" stops when the loss falls by less than the fraction `tol` in one step, or
-        with a ConvergenceWarning after `max_iter` steps.
+        "iterative" stops when one step lowers the loss by less than the fraction `tol`, or after
+        `max_iter` steps with a ConvergenceWarning.
     progress : bool
         Show a progress bar.
 
@@ -53,7 +52,7 @@ def svd_missing(
     -------
     W1 : float64 array of shape (m, d)
     W2 : float64 array of shape (d, n)
-        Orthogonal and balanced, as those of `svd`.
+        Both are orthogonal and balanced, like the factors of `svd`.
 
     Raises
     ------
@@ -77,7 +76,7 @@ def svd_missing(
 
 
 def _observed_entries(R: MatrixLike) -> Any:
-    """The observed entries as a float64 CSR array that stores them, including zeros."""
+    """Return the observed entries, including zeros, as a float64 CSR array."""
     if sparse.issparse(R):
         observed = sparse.csr_array(R, copy=True).astype(np.float64)
         observed.sum_duplicates()

@@ -1,4 +1,4 @@
-"""Embeddings of points by eigenvectors of their similarities."""
+"""Embeddings by eigenvectors of similarity matrices."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def eigen_embedding(
     part : {"positive", "negative", "absolute"}
         "positive" uses the largest eigenvalues, as kernel PCA does: S ≈ Y Yᵀ.
         "negative" uses the most negative ones (Laub & Müller, 2004): S ≈ -Y Yᵀ.
-        "absolute" uses those largest in magnitude: S ≈ (Y * signs) Yᵀ, as if the
-        dimensions of negative eigenvalues were imaginary.
+        "absolute" uses those that are largest in magnitude: S ≈ (Y * signs) Yᵀ, where
+        dimensions of negative eigenvalues have the sign -1.
 
     Returns
     -------
     Y : float64 array of shape (m, d)
-        The largest entry in magnitude of each column is positive. Columns are 0 if S has fewer
-        eigenvalues of that part.
+        The entry of each column that is largest in magnitude is positive. If S has fewer than d
+        eigenvalues of the requested part, the remaining columns are 0.
     signs : float64 array of shape (d,)
         1 or -1 for each dimension.
 
@@ -53,7 +53,7 @@ def eigen_embedding(
     if part != "absolute":
         sign[:] = 1 if part == "positive" else -1
     sizes = np.maximum(values * sign, 0)
-    # eigenvalues that are 0 up to rounding
+    # eigenvalues within rounding error of 0
     sizes[sizes <= len(array) * np.finfo(array.dtype).eps * np.abs(array).max()] = 0
     return vectors * np.sqrt(sizes), sign
 
@@ -69,7 +69,7 @@ def optimal_mse(S: npt.ArrayLike, n_components: Sequence[int], part: Part = ...)
 def optimal_mse(
     S: npt.ArrayLike, n_components: int | Sequence[int], part: Part = "positive"
 ) -> float | Float64:
-    """Lowest mean squared error of d dimensions, reached by eigenvectors.
+    """Compute the lowest mean squared error of d dimensions, which eigenvectors attain.
 
     Parameters
     ----------
@@ -77,7 +77,7 @@ def optimal_mse(
         Symmetric.
     n_components : int or sequence of int
     part : {"positive", "negative", "absolute"}
-        Of approximations Y Yᵀ, of -Y Yᵀ, or of Y W with any W (Eckart & Young, 1936).
+        Approximate S by Y Yᵀ, by -Y Yᵀ, or by Y W with any W (Eckart & Young, 1936).
 
     Returns
     -------
@@ -90,7 +90,9 @@ def optimal_mse(
     """
     numbers = np.atleast_1d(n_components)
     if numbers.ndim != 1 or not numbers.size:
-        raise ValueError(f"n_components must be a number or a list, got {n_components}")
+        raise ValueError(
+            f"n_components must be an integer or a list of integers, got {n_components}"
+        )
     array = _checked(S, part)
     ranks = np.array([check_size(number, len(array)) for number in numbers.tolist()])
     values, _ = eigenpairs(array, int(ranks.max()), part)
@@ -102,7 +104,7 @@ def optimal_mse(
 
 
 class SpectralRegression(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Eigenvectors of similarities, and ridge regression of them on features.
+    """Eigenvectors of similarities, predicted from features by ridge regression.
 
     A Similarity Encoder does both steps at once (Sec. 3.2 of the thesis).
 
@@ -110,7 +112,7 @@ class SpectralRegression(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     ----------
     n_components : int
     alpha : float or sequence of float
-        The penalty; of several, the best one by leave-one-out cross-validation.
+        Penalty, or several to choose from by leave-one-out cross-validation.
     part : {"positive", "negative", "absolute"}
         As in `eigen_embedding`.
 
@@ -159,7 +161,7 @@ class SpectralRegression(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return self
 
     def fit_transform(self, X: MatrixLike, S: npt.ArrayLike) -> Float64:
-        """Fit, and embed the training points by the regression (not ``embedding_``)."""
+        """Fit, and embed the training points by the regression; this is not ``embedding_``."""
         return self.fit(X, S).transform(X)
 
     def transform(self, X: MatrixLike) -> Float64:

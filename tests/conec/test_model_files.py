@@ -455,7 +455,7 @@ def test_a_full_disk(saved, monkeypatch):
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(FolderWriter, "write_arrays", full)
-    with pytest.raises(OSError, match=r"No space left.*untouched") as info:
+    with pytest.raises(OSError, match=r"No space left.*unchanged") as info:
         make_model(seed=1).save(saved)
     assert info.value.errno == errno.ENOSPC
     assert info.value.filename == str(saved)
@@ -488,7 +488,7 @@ def test_files_that_may_not_grow(saved, n_words):
         check=True,
     ).stdout
     assert "File too large" in out
-    assert "untouched" in out
+    assert "unchanged" in out
     assert_same_model(conec.load(saved), make_model())
     assert os.listdir(saved.parent) == ["model"]
 

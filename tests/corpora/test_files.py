@@ -8,12 +8,13 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from unittest import mock
 
 import pytest
 
+from corpora import files
 from corpora.files import atomic_path, relative_files, replace_folder, temporary_folder
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -59,7 +60,7 @@ class TestPath:
             raise FULL
         target.write_text("old")
         with (
-            pytest.raises(OSError, match=r"before is untouched.*a\.txt") as caught,
+            pytest.raises(OSError, match=r"earlier content is unchanged.*a\.txt") as caught,
             atomic_path(target),
         ):
             raise FULL
@@ -78,7 +79,7 @@ class TestPath:
         ):
             pytest.fail("not reached")
         with (
-            pytest.raises(IsADirectoryError, match="in the place of the file"),
+            pytest.raises(IsADirectoryError, match="This is a folder, not a file"),
             atomic_path(tmp_path),
         ):
             pytest.fail("not reached")
@@ -268,14 +269,66 @@ class TestFolder:
         target = tmp_path / "model"
         target.mkdir()
         (target / "a").write_text("old")
+        errors = [error]
+
+        def first_fails(folder: Path, listed: Collection[str]) -> None:
+            if errors:
+                raise errors.pop()
+            remove_listed(folder, listed)
+
+        remove_listed = files._remove_listed
         with (
-            mock.patch("corpora.files._remove_listed", side_effect=error),
+            mock.patch("corpora.files._remove_listed", first_fails),
             pytest.raises(type(error)),
             replace_folder(target, everything) as temporary,
         ):
             (temporary / "a").write_text("new")
         assert (target / "a").read_text() == "new"
         assert names(tmp_path) == ["model"]
+
+    def test_files_of_others_survive_if_the_exchange_cannot_be_undone(self, tmp_path: Path) -> None:
+        """A file that is written during the save, and a disk that fails right after it."""
+        target = tmp_path / "model"
+        target.mkdir()
+        (target / "a").write_text("old")
+        exchanges = []
+
+        def once(first: Path, second: Path) -> bool:
+            if exchanges:
+                raise OSError(errno.EIO, "Input/output error", str(second))
+            (target / "thesis").write_text("important")
+            exchanges.append((first, second))
+            return exchange(first, second)
+
+        exchange = files.exchange
+        with (
+            mock.patch("corpora.files.exchange", once),
+            pytest.raises(OSError, match="Input/output error"),
+            replace_folder(target, only("a")) as temporary,
+        ):
+            (temporary / "a").write_text("new")
+        assert (target / "a").read_text() == "new"
+        assert [path.read_text() for path in tmp_path.glob(".*/thesis")] == ["important"]
+
+    def test_read_only_folders_in_the_earlier_one_are_removed(self, tmp_path: Path) -> None:
+        target = tmp_path / "model"
+        (target / "inner").mkdir(parents=True)
+        (target / "inner" / "a").touch()
+        (target / "inner").chmod(0o500)
+        with replace_folder(target, everything) as temporary:
+            (temporary / "a").touch()
+        assert names(tmp_path) == ["model"]
+        assert names(target) == ["a"]
+
+    def test_mount_points_are_refused_at_the_start(self, tmp_path: Path) -> None:
+        (tmp_path / "model").mkdir()
+        with (
+            mock.patch("os.path.ismount", return_value=True),
+            pytest.raises(OSError, match="mount point cannot be replaced") as caught,
+            replace_folder(tmp_path / "model", everything),
+        ):
+            pytest.fail("not reached")
+        assert caught.value.filename == str(tmp_path / "model")
 
     @pytest.mark.parametrize("error", [FULL, KeyboardInterrupt()])
     def test_interrupted_between_the_two_renames(

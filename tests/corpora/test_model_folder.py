@@ -377,7 +377,9 @@ class TestReplacement:
         full = OSError(errno.ENOSPC, "No space left on device")
         with (
             mock.patch.object(files, "sync", side_effect=full),
-            pytest.raises(OSError, match=r"No space left.*before is untouched.*m'") as caught,
+            pytest.raises(
+                OSError, match=r"No space left.*earlier content is unchanged.*m'"
+            ) as caught,
         ):
             save(saved, 2)
         assert (caught.value.errno, caught.value.filename) == (errno.ENOSPC, str(saved))

@@ -178,7 +178,7 @@ def test_no_observed_entry():
 def test_rows_and_columns_without_observed_entries(solver):
     some = S.copy()
     some[[1, 4]], some[:, 8] = np.nan, np.nan
-    message = "2 of 50 rows and 1 of 9 columns of S have no observed entry: such rows are ignored"
+    message = "2 of 50 rows and 1 of 9 columns of S have no observed entry: these rows are ignored"
     for given_S in (some, as_sparse(some), some[:, :, None]):
         with pytest.warns(UserWarning, match=message) as record:
             encoder = fitted(X, given_S, solver=solver, max_iter=2)
@@ -230,7 +230,9 @@ def test_targets_that_are_all_alike(parameters, value, missing):
     alike = np.full((50, 9), value)
     if missing:
         alike[np.random.default_rng(0).random((50, 9)) < 0.3] = np.nan
-    with pytest.warns(UserWarning, match=f"all of S is {value:g}: rows cannot be told apart"):
+    with pytest.warns(
+        UserWarning, match=f"all entries of S are {value:g}: rows cannot be distinguished"
+    ):
         encoder = fitted(X, alike, n_components=1, max_iter=3, **parameters)
     assert np.isfinite(encoder.predict(X)).all()
     assert encoder.score(X, np.full((50, 9), 1.0)) in (0.0, 1.0)
@@ -297,9 +299,9 @@ def test_data_sets_of_other_kinds():
         fitted(Endless(), S)
     with pytest.raises(ValueError, match="the data set contains targets already: omit S"):
         fitted(Items(X, S), S)
-    with pytest.raises(ValueError, match="S is needed"):
+    with pytest.raises(ValueError, match="S is missing: .* requires y"):
         fitted(Items(X), None)
-    with pytest.raises(ValueError, match="S is needed"):
+    with pytest.raises(ValueError, match="S is missing: .* requires y"):
         fitted(X, None)
 
 

@@ -338,7 +338,7 @@ def test_an_error_of_the_disk_leaves_the_old_model_whole(saved, monkeypatch, cod
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(Path, "write_bytes", fails)
-    with pytest.raises(OSError, match="what was there before is untouched") as caught:
+    with pytest.raises(OSError, match="the earlier content is unchanged") as caught:
         encoder.save(saved)
     assert caught.value.errno == code
     assert os.listdir(saved.parent) == ["model"]
@@ -355,7 +355,7 @@ def test_a_disk_that_is_really_full(saved):
     at_limit = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4000, old[1]))
     try:
-        with pytest.raises(OSError, match="what was there before is untouched"):
+        with pytest.raises(OSError, match="the earlier content is unchanged"):
             encoder.save(saved)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, old)

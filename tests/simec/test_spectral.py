@@ -120,7 +120,7 @@ def test_what_cannot_be_embedded():
             function(np.full((3, 3), 0.5), 1)
         with pytest.raises(ValueError, match="sparse"):
             function(sparse.csr_array(S), 1)
-    with pytest.raises(ValueError, match="a number or a list"):
+    with pytest.raises(ValueError, match="an integer or a list of integers"):
         optimal_mse(S, [])
 
 

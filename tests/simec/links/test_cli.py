@@ -182,6 +182,11 @@ def test_an_interrupted_run_is_resumed(folder, tmp_path, monkeypatch):
     result = run("links", "train", folder, "--out", out, *few, code=130)
     assert "epochs; saved to" in result.stderr
     assert "--resume continues" in result.stderr
+    refused = error("links", "train", folder, "--out", out)
+    assert "holds an interrupted run: continue it with --resume, or replace it" in refused
+    assert "pass one of them" in error(
+        "links", "train", folder, "--out", out, "--resume", "--overwrite"
+    )
     run("links", "train", folder, "--out", out, "--resume")
     whole, resumed = LinkPredictor.load(tmp_path / "whole"), LinkPredictor.load(out)
     np.testing.assert_array_equal(whole.transform(), resumed.transform())

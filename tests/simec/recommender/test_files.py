@@ -227,7 +227,15 @@ def test_averages_for_the_unknown(folder):
     assert 1 <= float(run("predict", folder / "plain", "u3", 77, "--average")) <= 5
 
 
-def test_duplicates_are_told(folder):
+def test_ids_are_not_escaped_in_json(folder):
+    lines = "".join(f"u{u},{item},{1 + (u + k) % 5}\n" for u in range(4) for k, item in
+                    enumerate(("Amélie", "Ran", "Solaris")))  # fmt: skip
+    write(folder / "titles.csv", lines)
+    run("train", folder / "titles.csv", "--out", folder / "titles", "--dimensions", 1)
+    assert "Amélie" in run("for", folder / "titles", "u1", "--seen", "--json")
+
+
+def test_duplicates_are_reported(folder):
     twice = folder / "twice.csv"
     write(twice, (folder / "train.csv").read_text() + "u0,1,3\n" * 2)
     out = run("train", twice, "--out", folder / "t", "--dimensions", 1)
