@@ -42,7 +42,9 @@ def project(
     """
     matrix = np.asarray(vectors, np.float64)
     if matrix.ndim != 2 or len(matrix) < 2:
-        raise ValueError(f"vectors must be a matrix of at least two rows, got an array of shape {matrix.shape}")
+        raise ValueError(
+            f"vectors must be a matrix with at least two rows, got shape {matrix.shape}"
+        )
     length = np.linalg.norm(matrix, axis=1, keepdims=True)
     matrix = np.divide(matrix, length, out=np.zeros_like(matrix), where=length > 0)
     if method == "pca":
