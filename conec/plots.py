@@ -1,4 +1,4 @@
-"""Plots of embeddings; they require matplotlib (the extra ``plots``)."""
+"""Plots of embeddings; they need matplotlib (extra ``plots``)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from gensim.models import KeyedVectors
     from numpy.typing import ArrayLike
 
-# distinguishable with color blindness
+# also distinguishable for color-blind readers
 _KNOWN, _NEW, _INK = "#4477aa", "#cc3311", "#222222"
 
 
@@ -25,7 +25,7 @@ def project(
     Parameters
     ----------
     vectors : array of shape (n, d)
-        At least two vectors. They are scaled to unit length first.
+        At least two vectors; scaled to unit length before the projection.
     method : {"pca", "tsne"}
         "pca" is linear; "tsne" preserves neighborhoods, not distances.
     seed : int
@@ -43,10 +43,10 @@ def project(
     matrix = np.asarray(vectors, np.float64)
     if matrix.ndim != 2 or len(matrix) < 2:
         raise ValueError(
-            f"vectors must be a matrix with at least two rows, got shape {matrix.shape}"
+            f"expected at least two vectors, as an array of shape (n, d), got shape {matrix.shape}"
         )
-    length = np.linalg.norm(matrix, axis=1, keepdims=True)
-    matrix = np.divide(matrix, length, out=np.zeros_like(matrix), where=length > 0)
+    norms = np.linalg.norm(matrix, axis=1, keepdims=True)
+    matrix = np.divide(matrix, norms, out=np.zeros_like(matrix), where=norms > 0)
     if method == "pca":
         centered = matrix - matrix.mean(axis=0)
         left, singular_values, _ = np.linalg.svd(centered, full_matrices=False)
@@ -56,7 +56,7 @@ def project(
     elif method == "tsne":
         from sklearn.manifold import TSNE
 
-        # about the size of a group of similar words; it must be less than the number of points
+        # about the size of a group of similar words; must be less than the number of points
         perplexity = min(8.0, (len(matrix) - 1) / 3)
         points = TSNE(
             perplexity=perplexity, metric="cosine", init="pca", random_state=seed
@@ -87,7 +87,7 @@ def plot_map(
     path : path
         File to create or replace; its suffix selects the format: .png, .svg, .pdf.
     unseen : mapping of str to array, optional
-        Other words and their embeddings, drawn in another color.
+        Words that are not in `vectors`, with their embeddings; drawn in another color.
     method : {"tsne", "pca"}
         As in `project`.
     title : str
@@ -119,7 +119,7 @@ def plot_map(
     rows += [np.asarray(vector) for vector in new.values()]
     points = project(np.array(rows), method, seed=seed)
 
-    # without pyplot, which keeps global state and may need a display
+    # without pyplot, which may need a display and keeps global state
     figure = Figure(figsize=(10, 7.5), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()
@@ -150,10 +150,10 @@ def plot_map(
 
 
 def _label(axes: Any, points: FloatArray, names: list[str], n_known: int) -> None:
-    """Label points so that labels overlap neither other labels nor points.
+    """Label points such that labels do not overlap each other or the points.
 
-    Each label takes the first free position of a list around its point, or the one with the
-    smallest overlap if none is free.
+    Positions around a point are tried in order: the first free one is used, or the one with the
+    smallest overlap.
     """
     renderer = axes.figure.canvas.get_renderer()
     dots = axes.transData.transform(points)
@@ -167,7 +167,7 @@ def _label(axes: Any, points: FloatArray, names: list[str], n_known: int) -> Non
         for reach in (1, 2.2, 3.6)
         for dx, dy in ((1, 0), (-1, 0), (0, 1), (0, -1), (1, 1), (-1, 1), (1, -1), (-1, -1))
     ]
-    # new words first: they matter most
+    # place labels of new words first: they are the most important
     order = [*range(n_known, len(names)), *range(n_known)]
     for i in order:
         new = i >= n_known
@@ -190,7 +190,7 @@ def _label(axes: Any, points: FloatArray, names: list[str], n_known: int) -> Non
             place = (x, y, x + box.width, y + box.height)
             cost = sum(_overlap(place, other) for other in taken)
             cost += box.width * box.height * (not _inside(place, frame))
-            if reach > 1:  # a line from the point to the label must not cross other labels
+            if reach > 1:  # a line connects point and label, which must not cross other labels
                 cost += 50 * sum(_crosses(dots[i], place, other) for other in taken[len(dots) :])
             if cost < lowest_cost:
                 best, lowest_cost = place, cost

@@ -23,13 +23,13 @@ Questions: TypeAlias = "StrPath | Mapping[str, Iterable[Sequence[str]]] | Iterab
 
 logger = logging.getLogger(__name__)
 
-# of the largest temporary array (questions of a batch times words)
+# size of the largest temporary array (questions in a batch times words)
 _BATCH_BYTES = 64 << 20
 
 
 @dataclass(frozen=True)
 class AnalogyResult:
-    """Numbers of analogy questions and of correct answers.
+    """Numbers of analogy questions and correct answers.
 
     Attributes
     ----------
@@ -50,7 +50,7 @@ class AnalogyResult:
 
     @property
     def total(self) -> int:
-        """Number of questions in all sections, without those skipped."""
+        """Number of questions in all sections, without skipped ones."""
         return sum(total for _, total in self.sections.values())
 
     @property
@@ -69,7 +69,7 @@ class AnalogyResult:
         return _share(n for name, n in self.sections.items() if name.startswith("gram"))
 
     def to_dict(self) -> dict[str, object]:
-        """Return all results as plain data for JSON; an accuracy of no questions is None."""
+        """Return all results as plain data for JSON; accuracies that are NaN become None."""
         shares = {name: getattr(self, name) for name in ("accuracy", "semantic", "syntactic")}
         return {
             **{name: None if math.isnan(value) else value for name, value in shares.items()},
@@ -109,7 +109,7 @@ def analogies(
         questions of four words, such as ``corpora.datasets.load("questions-words")``.
     restrict_vocab : int or None, default=30_000
         Use only the first `restrict_vocab` words: questions with other words are skipped, and
-        answers are searched among these. None: all words.
+        answers are searched only among these words. None: all words.
     method : {"3cosadd", "3cosmul"}, default="3cosadd"
         The answer to a : b = c : ? is the word x with the largest cos(x, b) - cos(x, a) +
         cos(x, c) [1]_, or the largest cos'(x, b) cos'(x, c) / cos'(x, a) with cos' =
@@ -133,8 +133,8 @@ def analogies(
     Notes
     -----
     The counts equal those of ``KeyedVectors.evaluate_word_analogies`` with the same
-    `restrict_vocab`, with one exception: if the five words nearest to the answer are all
-    spellings of a, b and c, gensim gives up, and this function searches on.
+    `restrict_vocab`, with one exception: if the five best candidates are all spellings of a, b
+    and c, gensim counts the question as wrong, while this function tries further candidates.
 
     References
     ----------
@@ -201,12 +201,14 @@ def analogies(
     correct &= (quadruples[:, :3] != quadruples[:, 3:]).all(axis=1)
 
     seconds = time.perf_counter() - begin
-    logger.info("%d questions, %d skipped, in %.1f s", len(quadruples), n_skipped, seconds)
-    member = np.array(section_of, dtype=np.int64)
-    totals = np.bincount(member, minlength=len(names))
-    rights = np.bincount(member[correct], minlength=len(names))
+    logger.info(
+        "answered %d analogy questions, skipped %d, in %.1f s", len(quadruples), n_skipped, seconds
+    )
+    sections = np.array(section_of, dtype=np.int64)
+    n_questions = np.bincount(sections, minlength=len(names))
+    n_correct = np.bincount(sections[correct], minlength=len(names))
     return AnalogyResult(
-        sections={n: (int(rights[i]), int(totals[i])) for i, n in enumerate(names)},
+        sections={n: (int(n_correct[i]), int(n_questions[i])) for i, n in enumerate(names)},
         n_skipped=n_skipped,
     )
 
@@ -220,7 +222,9 @@ def _sections(questions: Questions) -> Mapping[str, Iterable[Sequence[str]]]:
     for name, section in sections.items():
         for question in section:
             if len(question) != 4:
-                raise ValueError(f"section {name!r}: {question!r} is not a question of 4 words")
+                raise ValueError(
+                    f"section {name!r}: a question must have 4 words, got {question!r}"
+                )
     if not any(sections.values()):
         raise ValueError("there are no analogy questions")
     return sections
@@ -254,7 +258,7 @@ def _exclude(
     spelling: NDArray[np.int64],
     usable: NDArray[np.bool_],
 ) -> None:
-    """Set scores of words that are excluded as answers to minus infinity."""
+    """Set the scores of words that cannot be answers to minus infinity."""
     np.put_along_axis(scores, asked, -np.inf, axis=1)
     if not usable.all():
         scores[:, ~usable] = -np.inf

@@ -1,4 +1,4 @@
-"""Named entities in sequences of tags, and their scores, computed as by conlleval."""
+"""Named entities in sequences of tags, and their scores as computed by conlleval."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _OUTSIDE = ("O", "")
 
 
 class Entity(NamedTuple):
-    """Tokens ``[start, stop)`` of a sentence."""
+    """An entity of a type: the tokens from `start` to `stop` - 1 of a sentence."""
 
     type: str
     start: int
@@ -66,10 +66,9 @@ def entities(tags: Sequence[str]) -> list[Entity]:
     Parameters
     ----------
     tags : sequence of str
-        ``O`` outside of entities, otherwise a prefix, a hyphen and a type. The prefixes
-        ``B I E S`` of IOB1, IOB2, IOE and IOBES may be mixed: an entity begins at ``B`` or ``S``,
-        after ``E`` or ``S``, after ``O`` and where the type changes, as in the script of the
-        CoNLL shared tasks.
+        ``O`` outside of entities, otherwise a prefix, a hyphen and a type. IOB1, IOB2, IOE and
+        IOBES (also called BIOES) are read by the same rule, that of conlleval: an entity begins
+        at ``B`` or ``S``, after ``E``, ``S`` or ``O``, and where the type changes.
 
     Returns
     -------
@@ -103,13 +102,13 @@ def entities(tags: Sequence[str]) -> list[Entity]:
 
 
 def _parse_tag(tag: str) -> tuple[str, str]:
-    """Prefix and type of a tag."""
+    """Split a tag into prefix and type."""
     if tag in _OUTSIDE:
         return "O", ""
     prefix, _, entity_type = tag.partition("-")
     if prefix not in ("B", "I", "E", "S") or not entity_type:
         raise ValueError(
-            f"{tag!r} is not a valid tag: tags are O, or like B-PER, I-PER, E-PER and S-PER"
+            f"{tag!r} is not a valid tag: expected O, or a prefix B, I, E or S and a type (B-PER)"
         )
     return prefix, entity_type
 
@@ -117,7 +116,7 @@ def _parse_tag(tag: str) -> tuple[str, str]:
 def entity_scores(
     true: Iterable[Sequence[str]], predicted: Iterable[Sequence[str]]
 ) -> EntityScores:
-    """Score predicted tags of sentences, as conlleval does.
+    """Score predicted tags as conlleval does.
 
     Parameters
     ----------
@@ -137,12 +136,12 @@ def entity_scores(
     for number, (true_tags, predicted_tags) in enumerate(zip(true, predicted, strict=True)):
         if len(true_tags) != len(predicted_tags):
             raise ValueError(
-                f"sentence {number} has {len(true_tags)} tags and {len(predicted_tags)} predicted "
-                "ones"
+                f"sentence {number} has {len(true_tags)} true tags, but {len(predicted_tags)} "
+                "predicted tags"
             )
         sets = set(entities(true_tags)), set(entities(predicted_tags))
-        for i, group in enumerate((*sets, sets[0] & sets[1])):
-            for entity in group:
+        for i, entity_set in enumerate((*sets, sets[0] & sets[1])):
+            for entity in entity_set:
                 counts.setdefault(entity.type, [0, 0, 0])[i] += 1
     by_type = {name: EntityScores(*numbers) for name, numbers in sorted(counts.items())}
     n_true, n_found, n_right = (sum(c[i] for c in counts.values()) for i in range(3))

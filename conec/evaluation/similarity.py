@@ -29,8 +29,8 @@ class SimilarityResult:
     n : int
         Number of pairs that were used.
     n_oov : int
-        Number of pairs with a word that has no vector or a zero vector. They are included in `n`
-        only if they counted as similarity 0.
+        Number of pairs with a word that has no vector or a zero vector. With ``oov="zero"`` they
+        are included in `n`.
     """
 
     spearman: float
@@ -51,7 +51,7 @@ def checked_vectors(vectors: KeyedVectors, limit: int | None = None) -> NDArray[
 
 
 def first_index(words: list[str], *, case_insensitive: bool) -> dict[str, int]:
-    """Map each word to its index; of words that differ only in case, to that of the first."""
+    """Map words (upper case if case-insensitive) to the index of their first spelling."""
     index: dict[str, int] = {}
     for i, word in enumerate(words):
         index.setdefault(word.upper() if case_insensitive else word, i)
@@ -75,8 +75,8 @@ def word_similarity(
         Word pairs with a rating: a file (see `corpora.datasets.read_word_pairs`) or the result of
         `corpora.datasets.load` for such a data set.
     case_insensitive : bool, default=True
-        Ignore case. Of words that differ only in case, the first in the vocabulary is used: the
-        most frequent one if it is sorted.
+        Ignore case. Of words that differ only in case, the first in the vocabulary is used,
+        usually the most frequent one.
     oov : {"skip", "zero", "error"}, default="skip"
         Handling of pairs with a word that has no vector or a zero vector: "skip" ignores them,
         "zero" counts them as similarity 0, "error" raises ValueError.
@@ -132,8 +132,8 @@ def word_similarity(
         cosine, scores = cosine[has_vectors], scores[has_vectors]
     if len(scores) < 2:
         raise ValueError(
-            f"a correlation needs at least 2 pairs: of {len(rated)}, {n_oov} contain a word "
-            "without a vector"
+            f"a correlation needs at least 2 pairs, got {len(scores)}: {n_oov} of {len(rated)} "
+            "pairs contain a word without a vector"
         )
     return SimilarityResult(
         spearman=float(stats.spearmanr(cosine, scores).statistic),

@@ -1,6 +1,6 @@
-"""Exchange of word vectors with other programs.
+"""Exchange word vectors with other programs.
 
-Files of word2vec (text and binary), TensorBoard's embedding projector, and spaCy. All functions
+Formats: word2vec (text and binary), TensorBoard's embedding projector, and spaCy. All functions
 take or return `gensim.models.KeyedVectors`.
 """
 

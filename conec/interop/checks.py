@@ -27,7 +27,7 @@ def check_vectors(
     vectors : gensim.models.KeyedVectors or array, shape (n, size)
         Vectors to check.
     words : sequence of str, optional
-        Words of an array; they are checked as well and named in error messages.
+        Words of the rows of an array; checked as well, and named in error messages.
     size : int, optional
         Expected number of dimensions.
 
@@ -35,7 +35,7 @@ def check_vectors(
     ------
     ValueError
         If there are no vectors, their shape is wrong, a word occurs twice, or a value is NaN or
-        infinite. The message names the first of these words.
+        infinite. The message names the first words concerned.
     """
     keyed: Any = vectors
     if hasattr(keyed, "index_to_key"):
@@ -45,7 +45,7 @@ def check_vectors(
         matrix = np.asarray(vectors)
     if matrix.ndim != 2 or 0 in matrix.shape:
         raise ValueError(
-            f"expected vectors of shape (n, size), both positive, got shape {matrix.shape}"
+            f"expected vectors of shape (n, size) with n, size >= 1, got shape {matrix.shape}"
         )
     if size is not None and matrix.shape[1] != size:
         raise ValueError(f"expected vectors of size {size}, got size {matrix.shape[1]}")
@@ -59,7 +59,7 @@ def check_vectors(
     if not_finite:
         names = not_finite if words is None else [words[row] for row in not_finite]
         raise ValueError(
-            f"{len(not_finite)} of {len(matrix)} vectors contain NaN or infinity, those of "
+            f"{len(not_finite)} of {len(matrix)} vectors contain NaN or infinity: those of "
             f"{first_few(names)}"
         )
 
@@ -100,7 +100,7 @@ def to_keyed_vectors(
     Raises
     ------
     ValueError
-        If `check_vectors` finds an error, or there is not one count for each word.
+        If `check_vectors` finds an error, or the number of counts differs from that of words.
     """
     from gensim.models import KeyedVectors
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
 RECORD = "conec-export.json"
-"""Name of a file with checksums of exported files: an export replaces only these."""
+"""File with the checksums of exported files; a later export replaces only these."""
 _PROJECTOR = ("vectors.tsv", "metadata.tsv")
 
 
@@ -30,19 +30,19 @@ def save_projector(vectors: KeyedVectors, folder: StrPath) -> None:
     Parameters
     ----------
     vectors : gensim.models.KeyedVectors
-        The browser shows about 10,000 vectors; select them first if there are more.
+        The projector shows about 10,000 vectors: select words first if there are more.
     folder : path
         Folder for ``vectors.tsv`` and ``metadata.tsv``; created if it does not exist. If the
-        vectors have the attribute ``"count"``, the metadata have a header and two columns,
-        otherwise only the words. The files of an earlier export are replaced, which
-        ``conec-export.json`` lists; other files stay.
+        vectors have the attribute ``"count"``, the metadata have a header and the columns word
+        and count, otherwise only words. Files of an earlier export, which are listed in
+        ``conec-export.json``, are replaced; other files stay.
 
     Raises
     ------
     ValueError
         If `check_vectors` finds an error, or a word is empty or contains a tab or line end.
     FileExistsError
-        If one of the files exists and is not as an earlier export wrote it.
+        If one of these files exists and is not from an earlier export, or was changed since.
 
     Notes
     -----
@@ -71,13 +71,13 @@ def save_projector(vectors: KeyedVectors, folder: StrPath) -> None:
 
 
 def to_spacy(vectors: KeyedVectors, lang: str = "xx") -> Any:
-    """Make a spaCy pipeline with these word vectors.
+    """Create a spaCy pipeline with these word vectors.
 
     Parameters
     ----------
     vectors : gensim.models.KeyedVectors
     lang : str, default="xx"
-        Language code, which selects the tokenizer; ``"xx"`` is for any language.
+        Language code, which selects the tokenizer; ``"xx"``: multi-language.
 
     Returns
     -------
@@ -115,9 +115,9 @@ def save_spacy(vectors: KeyedVectors, folder: StrPath, lang: str = "xx") -> None
     ----------
     vectors : gensim.models.KeyedVectors
     folder : path
-        A folder to create, or an earlier export to replace. Checksums of all files are kept in
-        ``conec-export.json``: a folder with any other or changed file is not replaced, so that
-        components trained by others are never deleted.
+        A folder to create, or an earlier export to replace. The checksums of all files are kept
+        in ``conec-export.json``. A folder with other or changed files is not replaced, so that
+        pipeline components added later are never deleted.
     lang : str, default="xx"
         As in `to_spacy`.
 
@@ -136,20 +136,21 @@ def save_spacy(vectors: KeyedVectors, folder: StrPath, lang: str = "xx") -> None
         _write_record(temporary, relative_files(temporary))
 
 
-# Which files an export may replace
+# Files that an export may replace
 
 
 def _exported_files(folder: Path, is_leftover: bool) -> Collection[str]:
-    """Names of all files of a folder; FileExistsError if `save_spacy` did not write one of them."""
+    """Names of all files of a folder; FileExistsError if one is not from `save_spacy`."""
     names = [name for name in relative_files(folder) if name != RECORD]
     if not is_leftover:
         _require_exported(folder, names)
-    # the record goes last, so that what remains after a crash is still known
+    # the record is last in the list and deleted last, so that after a crash the remaining files
+    # can still be recognized
     return [*names, RECORD] if (folder / RECORD).exists() else names
 
 
 def _require_exported(folder: Path, names: Iterable[str]) -> None:
-    """Raise FileExistsError unless files are as an earlier export wrote them."""
+    """Raise FileExistsError unless all files are unchanged files of an earlier export."""
     try:
         checksums = dict(json.loads((folder / RECORD).read_bytes())["sha256"])
     except (OSError, ValueError, KeyError, TypeError):
@@ -172,7 +173,7 @@ def _write_record(folder: Path, names: Iterable[str]) -> None:
 
 def _sha256(path: Path) -> str:
     digest = hashlib.sha256()
-    if not path.is_symlink():  # exports have none
+    if not path.is_symlink():  # an export never writes links
         with open(path, "rb") as file:
             while block := file.read(1 << 20):
                 digest.update(block)

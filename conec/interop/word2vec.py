@@ -1,4 +1,4 @@
-"""Files in the text and binary formats of word2vec, which many programs read and write."""
+"""Read and write the text and binary formats of word2vec, which many programs use."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
 _CHUNK = 1 << 20
-# bytes; longer than any word: more bytes without a space are not a word
+# in bytes; if no space follows within this length, the file is malformed
 _LONGEST_WORD = 1 << 16
 
 
@@ -41,15 +41,15 @@ def load_word2vec(
     unicode_errors: str = "strict",
     limit: int | None = None,
 ) -> KeyedVectors:
-    """Read word vectors from a file of word2vec, gensim, fastText (``.vec``) or others.
+    """Read word vectors in the format of word2vec, also from gensim or fastText (``.vec``).
 
     Parameters
     ----------
     path : path
         A file, decompressed according to its suffix (``.gz``, ``.xz``, ...).
     binary : bool, optional
-        Whether it is in the binary format, with a newline after each vector (word2vec.c) or
-        without (gensim). By default this is detected.
+        Whether the format is binary, with a newline after each vector (word2vec.c) or without
+        (gensim). By default it is detected.
     vocab : path, optional
         A file of ``word count`` lines, as written by word2vec's ``-save-vocab``; the counts become
         the attribute ``"count"``.
@@ -67,9 +67,9 @@ def load_word2vec(
     Raises
     ------
     ValueError
-        If the file does not match its header or is truncated, a vector is malformed, NaN or
-        infinite, or a word has no count in `vocab`. The message names the file and the line or
-        vector.
+        If the file does not match its header or is truncated, a vector is malformed or contains
+        NaN or infinity, or a word has no count in `vocab`. The message names the file and the
+        line or vector.
 
     Warns
     -----
@@ -184,25 +184,28 @@ def _binary_rows(
             if space >= 0 and len(buffer) > space + 4 * size:
                 break
             if space < 0 and len(buffer) - at > _LONGEST_WORD:
-                _fail(name, f"vector {row + 1}: no space after its word; is the size {size} right?")
+                _fail(
+                    name,
+                    f"vector {row + 1}: no space after the word; is the size {size} correct?",
+                )
             more = stream.read(max(_CHUNK, 4 * size))
             if not more:
                 _fail(
                     name,
-                    f"vector {row + 1}: the file ends within it, but line 1 announces at least "
-                    f"{len(matrix)} vectors of {size} dimensions",
+                    f"vector {row + 1}: the file ends within this vector, but line 1 announces at "
+                    f"least {len(matrix)} vectors of {size} dimensions",
                 )
             buffer, at = buffer[at:] + more, 0
         word = buffer[at:space].lstrip(b"\n")
         if not word:
-            _fail(name, f"vector {row + 1}: its word is empty; is the size {size} right?")
+            _fail(name, f"vector {row + 1}: the word is empty; is the size {size} correct?")
         matrix[row] = np.frombuffer(buffer, "<f4", size, space + 1)
         at = space + 1 + 4 * size
         yield f"vector {row + 1}", word
     if whole and (buffer[at:] + stream.read(_CHUNK)).strip(b"\n"):
         _fail(
             name,
-            f"there is more after the {len(matrix)} vectors of size {size} that line 1 announces",
+            f"data follows after the {len(matrix)} vectors of size {size} that line 1 announces",
         )
 
 
@@ -232,17 +235,17 @@ def _text_rows(
     if whole and next(lines, b"").strip():
         _fail(
             name,
-            f"line {len(matrix) + 2}: there is more after the {len(matrix)} vectors that line 1 "
+            f"line {len(matrix) + 2}: data follows after the {len(matrix)} vectors that line 1 "
             "announces",
         )
 
 
 def _lines_after(head: bytes, stream: IO[bytes]) -> Iterator[bytes]:
-    *lines, rest = head.split(b"\n")
+    *lines, incomplete = head.split(b"\n")
     yield from lines
-    rest += stream.readline()
-    if rest:
-        yield rest
+    last_line = incomplete + stream.readline()
+    if last_line:
+        yield last_line
     yield from stream
 
 
@@ -278,7 +281,7 @@ def save_word2vec(
         An existing file is replaced once the new one is complete.
     binary : bool, default=False
         Write the binary format, with a newline after each vector as word2vec.c does. Text has
-        nine digits per value, from which the same float32 is read again.
+        nine digits per value, so that reading it gives the same float32 values.
     vocab : path, optional
         Also write ``word count`` lines from the attribute ``"count"`` to this file.
 
@@ -286,7 +289,7 @@ def save_word2vec(
     ------
     ValueError
         If `check_vectors` finds an error, a word is empty or contains white space, or `vocab` is
-        given and there are no counts.
+        passed and the vectors have no counts.
     """
     import smart_open
 
@@ -294,7 +297,9 @@ def save_word2vec(
     words: list[str] = vectors.index_to_key
     require_writable(words)
     if vocab is not None and "count" not in vectors.expandos:
-        raise ValueError("vocab cannot be written: the vectors have no attribute 'count'")
+        raise ValueError(
+            "vocab cannot be written because the vectors have no attribute 'count': leave vocab out"
+        )
     matrix = vectors.vectors.astype("<f4", copy=False)
     values = " ".join(["%.9g"] * matrix.shape[1])
     with atomic_path(path) as temporary, smart_open.open(os.fspath(temporary), "wb") as out:

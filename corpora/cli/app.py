@@ -70,11 +70,11 @@ class _Group(TyperGroup):
     def _invoke(self, ctx: Any) -> Any:
         try:
             result = super().invoke(ctx)
-            # A closed pipe could not be handled at exit.
+            # Flush here: at exit, the error of a closed pipe could not be handled.
             sys.stdout.flush()
             return result
         except BrokenPipeError:
-            # The reader has closed the pipe; avoid a final flush by the interpreter.
+            # The reader closed the pipe; prevent another flush at exit.
             _silence(sys.stdout)
             raise typer.Exit(1) from None
         except _EXPECTED as error:
@@ -85,16 +85,16 @@ class _Group(TyperGroup):
 
 @contextmanager
 def _exit_on_sigterm() -> Iterator[None]:
-    """Have SIGTERM exit the program in good order: temporary files go, workers end."""
+    """Raise SystemExit on SIGTERM, so that temporary files are deleted and workers end."""
 
-    def leave(*_: Any) -> None:
+    def exit_program(*_: Any) -> None:
         raise SystemExit(TERMINATED)
 
     is_main = threading.current_thread() is threading.main_thread()
     if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
         yield  # only the main thread receives signals; a custom handler is left in place
         return
-    signal.signal(signal.SIGTERM, leave)
+    signal.signal(signal.SIGTERM, exit_program)
     try:
         yield
     finally:
@@ -134,7 +134,7 @@ def _main(
 
 
 def _unwrapped(text: str) -> str:
-    """Join the lines of each paragraph, which the terminal wraps again."""
+    """Join the lines of each paragraph; the help is wrapped to the width of the terminal."""
     paragraphs = inspect.cleandoc(text).split("\n\n")
     return "\n\n".join(p if p.startswith("\b") else p.replace("\n", " ") for p in paragraphs)
 
@@ -145,9 +145,9 @@ def make_app(program: str, help: str, commands: Iterable[Callable[..., None]]) -
     Parameters
     ----------
     program : str
-        Its name, a prefix of all messages.
+        Name of the program, which starts each message.
     help : str
-        Its description. Here and in the docstrings of commands, line breaks are kept in paragraphs
+        Description. Here and in the docstrings of commands, line breaks are kept in paragraphs
         that start with a backspace character.
     commands : iterable of callables
         Functions that implement the commands.

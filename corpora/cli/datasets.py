@@ -16,7 +16,7 @@ from corpora.datasets.records import DatasetNotFoundError
 
 datasets = typer.Typer(
     no_args_is_help=True,
-    help="List, describe and download named data sets. They are searched in the folder given by "
+    help="List, describe and download named data sets. Each is searched for in the folder named by "
     "the environment variable CORPORA_DATA, then in the user's cache.",
 )
 
@@ -64,12 +64,12 @@ def list_(
 def info(
     name: Name,
     verify: Annotated[
-        bool, typer.Option("--verify", help="Compare its files with the recorded checksums.")
+        bool, typer.Option("--verify", help="Verify the checksums of its files.")
     ] = False,
 ) -> None:
     """Describe a data set: contents, location, license, citation, and how to get it.
 
-    With --verify, the exit status is 1 if a file differs from its checksum.
+    With --verify, the exit status is 1 if a checksum differs.
     """
     from corpora.datasets import registry
 
@@ -98,8 +98,8 @@ def info(
             typer.echo(f"{state:10} {path}")
         if "differs" in states.values():
             raise ValueError(
-                f"files of {dataset.name} differ from their recorded checksums; delete them and "
-                "get the data set again"
+                f"files of {dataset.name} differ from their recorded checksums: delete them and "
+                "download the data set again"
             )
 
 
@@ -107,7 +107,7 @@ def info(
 def fetch(name: Name) -> None:
     """Download a data set into the user's cache, unless it is available already; print its path.
 
-    Downloads are compared with their recorded checksums, and deleted if they differ.
+    The checksums of downloads are verified; a file with another checksum is deleted.
     """
     from corpora.datasets import registry
 

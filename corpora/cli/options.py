@@ -24,7 +24,7 @@ _TEXT = "Reading text"
 
 
 def option(description: str, *names: str, panel: str | None = None, **more: Any) -> Any:
-    """Create an option, named after the parameter unless `names` are given."""
+    """Create an option; without `names`, it is named after the parameter."""
     return typer.Option(*names, help=description, rich_help_panel=panel, **more)
 
 
@@ -53,7 +53,7 @@ Clean = Annotated[
         "--clean",
         metavar="STEP",
         help="Cleaning steps before tokenizing: html, nfc, nfkc, ascii, lower, digits, wikifil; "
-        "several separated by commas, applied in order.",
+        "separate several by commas; they are applied in this order.",
         rich_help_panel=_TEXT,
     ),
 ]
@@ -63,7 +63,7 @@ Tokenize = Annotated[
         "--tokenize",
         metavar="NAME",
         help="Tokenizer: whitespace (the default), treebank, tweet, or regexp (letters and digits "
-        "only). Use the same for training and afterwards.",
+        "only). Use the same one for training and for applying a model.",
         rich_help_panel=_TEXT,
     ),
 ]
@@ -71,7 +71,7 @@ Tokenize = Annotated[
 
 @dataclass
 class Reading:
-    """Options of the command line for reading a corpus."""
+    """Command-line options for reading a corpus."""
 
     source: Annotated[
         str,
@@ -114,8 +114,8 @@ class Reading:
         str,
         typer.Option(
             "--errors",
-            help="Bytes that can't be decoded: strict fails, replace inserts U+FFFD, ignore drops "
-            "them, skip drops the line.",
+            help="Handling of bytes that can't be decoded: strict (an error), replace (by U+FFFD), "
+            "ignore (drop the bytes) or skip (drop the line).",
             rich_help_panel=_TEXT,
         ),
     ] = "strict"
@@ -125,11 +125,11 @@ class Reading:
 
     @property
     def processed(self) -> bool:
-        """Whether the text is changed, not just read."""
+        """Whether any option changes the text."""
         return bool(self.clean or self.tokenize or self.sentences)
 
     def open(self, documents: list[str] | None = None) -> Corpus:
-        """Open the corpus, or documents in memory with the same options."""
+        """Open the corpus; or, with the same options, documents in memory."""
         import corpora
 
         try:
@@ -151,12 +151,12 @@ class Reading:
 def reads_corpus(**defaults: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Add the argument CORPUS and the options of `Reading` to a command.
 
-    They replace its parameter ``reading``, which gets a `Reading` with their values.
+    They replace its parameter ``reading``, and the command receives a `Reading`.
 
     Parameters
     ----------
     **defaults
-        Defaults of this command that differ from those of `Reading`.
+        Defaults of options that differ from those of `Reading`.
     """
     hints = get_type_hints(Reading, include_extras=True)
     shared = [
@@ -205,7 +205,7 @@ def split_commas(values: Iterable[str]) -> list[str]:
 def parse_options(options: Iterable[str], format: str) -> dict[str, Any]:
     """Parse ``KEY=VALUE`` into options, with the types declared by the format.
 
-    If the format has to be guessed, numbers, true, false and none are converted.
+    If the format is unknown (auto), integers, true, false and none are converted.
     """
     from corpora.readers import READERS
 
@@ -237,7 +237,7 @@ def _value(text: str) -> str | int | bool | None:
 
 @contextmanager
 def report_skipped() -> Iterator[list[int]]:
-    """Collect numbers of skipped lines in a list, and report their sum in the end."""
+    """Yield a list for numbers of skipped lines, and report their sum in the end."""
     skipped: list[int] = []
     yield skipped
     if total := sum(skipped):

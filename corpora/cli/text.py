@@ -44,18 +44,18 @@ def info(
         typer.Option(
             "--min-count",
             metavar="N",
-            help="Show how many words occur at least N times, and their share of all tokens; "
-            "several separated by commas.",
+            help="Show how many words occur at least N times, and their share of all tokens. "
+            "Separate several numbers by commas.",
             show_default="1,2,5,10,100",
         ),
     ] = [],  # noqa: B006
     as_json: Json = False,
     workers: Workers = None,
 ) -> None:
-    """Show the number of documents, sentences, tokens, words, and of frequent words.
+    """Count documents, sentences, tokens, distinct words (types) and frequent words.
 
-    A document without marked sentences counts as one sentence. Use this to try cleaning steps
-    before training: they change the number of distinct words. For an empty text all numbers are 0.
+    A document without sentence boundaries counts as one sentence. Use this command to compare
+    cleaning steps before training. For an empty text all numbers are 0.
 
     \b
       corpora info news.txt
@@ -65,7 +65,7 @@ def info(
 
     levels = sorted({_positive(n) for n in split_commas(min_count)}) or [1, 2, 5, 10, 100]
     corpus = reading.open()
-    # The numbers of frequent words are available without the words.
+    # The words themselves are not needed, only how many are frequent.
     counts = count(corpus, min_count=sys.maxsize, workers=workers, progress=True)
     coverage = [(n, *counts.coverage(n)) for n in levels]
     if as_json:
@@ -99,11 +99,11 @@ def info(
 
 @reads_corpus()
 def clean(reading: Reading, out: Out = "-", workers: Workers = None) -> None:
-    """Write the words of a text, with a document per line and a space between words.
+    """Write the words of a text, one document per line, separated by spaces.
 
-    Breaks between sentences are omitted; for a sentence per line use --sentences, or --option
+    Sentence boundaries are lost; to write one sentence per line, use --sentences, or --option
     unit=sentence for conll. Documents without words are omitted, so an empty text gives an empty
-    file. Tokens that contain spaces, as some tokenizers return, are split when read again.
+    file. Some tokenizers return tokens that contain spaces: these are split when read again.
 
     \b
       corpora clean news.txt --clean html,nfkc,lower | less
@@ -117,15 +117,15 @@ def count(
     reading: Reading,
     out: Out = "-",
     min_count: Annotated[
-        int, typer.Option("--min-count", min=1, help="Omit words that occur less often.")
+        int, typer.Option("--min-count", min=1, help="Omit words with fewer occurrences.")
     ] = 1,
     max_size: MaxSize = None,
     workers: Workers = None,
 ) -> None:
-    """Count words and write them as lines of word, tab, count.
+    """Count words, and write lines of a word, a tab and its count.
 
-    The most frequent words come first, ties are in alphabetical order. It is an error if there are
-    no words. The file can be used with corpora encode --vocab.
+    The most frequent words come first, ties are in alphabetical order. A text without words is an
+    error. The file can be used with corpora encode --vocab.
 
     \b
       corpora count news.txt --clean lower | head -20
@@ -160,8 +160,8 @@ def encode(
         typer.Option(
             "--vocab",
             metavar="FILE",
-            help="Words in the order of their ids, as written by corpora count; other words are "
-            "omitted.",
+            help="Vocabulary: words in the order of their ids, as written by corpora count. Other "
+            "words are omitted.",
         ),
     ] = None,
     min_count: Annotated[
@@ -169,18 +169,18 @@ def encode(
         typer.Option(
             "--min-count",
             min=1,
-            help="Without --vocab: count words first, and omit those that occur less often.",
+            help="Without --vocab: count words first, and omit those with fewer occurrences.",
         ),
     ] = None,
     max_size: MaxSize = None,
     workers: Workers = None,
 ) -> None:
-    """Write a text as word ids, which are read many times faster than text.
+    """Encode a text as word ids, which are read many times faster than text.
 
     The folder contains the ids of the vocabulary's words in the order of the text (ids.int32; -1
     separates sentences), the offsets of documents (offsets.int64), and the vocabulary
     (vocabulary.tsv: the first line is word 0). In Python, corpora.encoding.TokenStream.open opens
-    it without loading it into memory. It is an error if the text is empty.
+    it without loading it into memory. A text without words is an error.
 
     \b
       corpora encode news.txt --clean lower --min-count 5 --out news.tokens
@@ -228,7 +228,7 @@ def encode(
     )
     if not n_encoded:
         report(
-            "no token is in the vocabulary: was it counted with the same cleaning and tokeniser?"
+            "no token is in the vocabulary: was it counted with the same cleaning and tokenizer?"
         )
 
 
@@ -241,7 +241,8 @@ def convert(
         typer.Option(
             "--to",
             metavar="FORMAT",
-            help="text, jsonl, conll, text8 or parquet; by default according to the name of --out.",
+            help="text, jsonl, conll, text8 or parquet; by default inferred from the name of the "
+            "file.",
         ),
     ] = None,
     workers: Workers = None,
@@ -255,10 +256,10 @@ def convert(
       text8    all words on one line, without document boundaries
       parquet  a table with the column text
 
-    jsonl and parquet hold the unchanged text of each document; or its tokens, if the source is
-    conll, or with --clean, --tokenize or --sentences. conll holds all columns of a conll source;
-    for any other source, or with these options, one column of words. An empty text gives an empty
-    file.
+    jsonl and parquet hold the unchanged text of each document. If the source is conll, or with
+    --clean, --tokenize or --sentences, they hold its tokens. conll holds all columns of a conll
+    source; for other sources, or with one of these options, it has one column of words. An empty
+    text gives an empty file.
 
     \b
       corpora convert wiki/ --out wiki.jsonl.zst

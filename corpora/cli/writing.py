@@ -26,7 +26,8 @@ Serializer = Callable[["Corpus"], Iterator[str]]
 def line_of(tokens: list[str]) -> str:
     """Join tokens into one line, without breaks between sentences; may be empty."""
     text = " ".join(tokens)
-    # A break leaves two spaces or one at an end, which is faster to find than the break.
+    # A break leaves two adjacent spaces, or a space at the start or end; searching the string for
+    # these is faster than searching the list for the break.
     if "\n" in text or "  " in text or text[:1] == " " or text[-1:] == " ":
         text = " ".join(text.split())
     return text
@@ -37,7 +38,8 @@ def _text(corpus: Corpus) -> Iterator[str]:
 
 
 def _text8(corpus: Corpus) -> Iterator[str]:
-    # All start with a space, so that they do not depend on which one is the first.
+    # Each piece starts with a space, as shards do not know which one is the first; `write_bytes`
+    # drops the first space.
     return (" " + line for line in map(line_of, corpus) if line)
 
 
@@ -79,7 +81,7 @@ SERIALIZERS: dict[str, Serializer] = {
     "conll": _conll_words,
     "conll-rows": _conll_rows,
 }
-"""Functions from a corpus to text in pieces. Concatenating shards gives the whole corpus."""
+"""Functions that yield a corpus as text. The texts of shards can be concatenated."""
 
 
 def serialize(
@@ -110,7 +112,7 @@ def serialize(
     from corpora.parallel import map_shards, progress_bar
 
     if workers == 1 or len(corpus.shards(2)) == 1:
-        # Without temporary files, so that the first documents of a stream are written at once.
+        # No temporary files, so that the first documents of a stream are written at once.
         with progress_bar(corpus, label):
             # The output of a pipe is written document by document.
             live = out == "-" and not corpus.reiterable
@@ -125,7 +127,7 @@ def serialize(
             workers=workers,
             progress=label,
         )
-        # Closed here, so that no worker is still writing when the folder is deleted.
+        # Close explicitly, so that no worker is writing when the folder is deleted.
         with closing(shards):
             for path, n_skipped in shards:
                 with open(path, "rb") as file:
@@ -186,7 +188,7 @@ def open_output(out: str) -> Iterator[Callable[[bytes], None]]:
     Raises
     ------
     ValueError
-        If the suffix is an archive or an unsupported compression.
+        If the suffix is one of an archive or of an unsupported compression.
     OSError
         If the file can't be written.
     """
@@ -226,7 +228,7 @@ def _compressor(file: IO[bytes], suffix: str) -> Iterator[Callable[[bytes], obje
         if suffix == ".gz":
             import gzip
 
-            # Without name and time, so that the output is reproducible.
+            # No name and time in the header, so that the output is reproducible.
             opened = gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=6)
         elif suffix == ".bz2":
             import bz2
@@ -256,7 +258,7 @@ def write_parquet(out: str, blocks: Iterator[bytes]) -> None:
     ImportError
         If pyarrow is not installed.
     ValueError
-        If `out` is standard output or has a suffix of a compression.
+        If `out` is standard output, or its suffix is one of a compressed file.
     """
     if out == "-" or out.lower().endswith(_COMPRESSED):
         raise ValueError(

@@ -16,10 +16,10 @@ _HELP = """\
 Link prediction and recommendations with Similarity Encoders.
 
 \b
-  simec links train train.tsv --out kg.model     learn from known triples
-  simec links predict kg.model paris capital_of  most likely tails
-  simec links evaluate kg.model test.tsv         ranks of test triples
-  simec recommend train r.csv --out r.model      learn from ratings
+  simec links train train.tsv --out kg.model     train on known triples
+  simec links predict kg.model paris capital_of  predict the most likely tails
+  simec links evaluate kg.model test.tsv         rank test triples
+  simec recommend train r.csv --out r.model      train on ratings
   simec recommend for r.model ann                recommend items to a user
   simec recommend explain r.model ann tea        explain a rating
 

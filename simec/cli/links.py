@@ -19,13 +19,13 @@ if TYPE_CHECKING:
 
 links = typer.Typer(
     no_args_is_help=True,
-    help="Learn relations between entities from known triples, and predict missing ones. Files "
-    "have one triple per line: head, relation and tail, separated by tabs.",
+    help="Learn from known triples (head, relation, tail), and predict missing ones. Files have "
+    "one triple per line, separated by tabs.",
 )
 
 
 class Preset(str, Enum):
-    """A set of parameters."""
+    """A preset of parameters."""
 
     best = "best"
     thesis = "thesis"
@@ -61,11 +61,13 @@ def train(
     ] = None,
     preset: Annotated[
         Preset,
-        option("Parameters with the best results, or the fine-tuned network of the thesis."),
+        option(
+            "best: parameters with the best results. thesis: the fine-tuned network of the thesis."
+        ),
     ] = Preset.best,
     dimensions: Annotated[
         int | None,
-        option("Dimensions of embeddings.", show_default="200; 100 with --preset thesis"),
+        option("Length of the embeddings.", show_default="200; 100 with --preset thesis"),
     ] = None,
     relation_matrix: Annotated[
         RelationMatrix | None,
@@ -78,7 +80,8 @@ def train(
     negatives: Annotated[
         int | None,
         option(
-            "Negative entities sampled per batch: faster with tens of thousands of entities.",
+            "Number of negative entities sampled per batch; faster if there are tens of thousands "
+            "of entities.",
             show_default="score all entities",
         ),
     ] = None,
@@ -92,13 +95,13 @@ def train(
     patience: Annotated[
         int | None,
         option(
-            "Epochs without a better score on --valid after which training stops.",
+            "Stop training after this many epochs without a better score on --valid.",
             show_default="5",
         ),
     ] = None,
     batch_size: Annotated[
         int | None,
-        option("Queries in a batch.", show_default="500; 100 with --preset thesis"),
+        option("Number of queries in a batch.", show_default="500; 100 with --preset thesis"),
     ] = None,
     checkpoint_minutes: Annotated[
         float, option("Minutes between checkpoints, written to MODEL.", min=0)
@@ -112,10 +115,12 @@ def train(
     ] = False,
     overwrite: Annotated[
         bool,
-        typer.Option("--overwrite", help="Start anew, replacing the interrupted run in MODEL."),
+        typer.Option(
+            "--overwrite", help="Start from scratch, and replace the interrupted run in MODEL."
+        ),
     ] = False,
-    device: Annotated[str, option("cpu, cuda, or auto: a GPU if there is one.")] = "auto",
-    seed: Annotated[int, option("The same seed gives the same model.")] = 1,
+    device: Annotated[str, option("cpu, cuda, or auto: a GPU if available.")] = "auto",
+    seed: Annotated[int, option("Random seed: the same seed gives the same model.")] = 1,
     progress: Annotated[
         bool, typer.Option("--progress/--no-progress", help="Show a progress bar.")
     ] = True,
@@ -140,9 +145,7 @@ def train(
         )
     if triples.is_dir():
         if valid is not None:
-            raise ValueError(
-                f"{triples} is a folder, which has its own valid.txt: leave out --valid"
-            )
+            raise ValueError(f"{triples} is a folder and has its own valid.txt: leave out --valid")
         train, held_out, _ = data = read_dataset(triples)
         entities = data.entities
     else:
@@ -186,7 +189,8 @@ def train(
         typer.echo(f"{name:9} {value}")
     if interrupted:
         fail(
-            f"interrupted after {predictor.n_iter_} epochs; saved to {out}, --resume continues",
+            f"interrupted after {predictor.n_iter_} epochs; saved to {out}. To continue, run the "
+            "same command with --resume",
             INTERRUPTED,
         )
 
@@ -194,18 +198,18 @@ def train(
 @links.command()
 def predict(
     model: Model,
-    entity: Annotated[str, typer.Argument(metavar="ENTITY", help="Head; or tail, with --heads.")],
+    entity: Annotated[
+        str, typer.Argument(metavar="ENTITY", help="Head entity; with --heads, the tail entity.")
+    ],
     relation: Annotated[str, typer.Argument(metavar="RELATION")],
     heads: Annotated[
         bool, typer.Option("--heads", help="Predict heads; ENTITY is the tail.")
     ] = False,
-    topn: Annotated[int, typer.Option("--topn", min=1, help="Number of answers.")] = 10,
-    known: Annotated[
-        bool, typer.Option("--known", help="Include answers from the training triples.")
-    ] = False,
+    topn: Annotated[int, typer.Option("--topn", min=1, help="Number of predictions.")] = 10,
+    known: Annotated[bool, typer.Option("--known", help="Include training triples.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Predict the most likely entities at the other end.
+    """Predict the most likely tails of an entity and a relation; with --heads, the heads.
 
     \b
       simec links predict kg.model paris capital_of
@@ -233,17 +237,17 @@ def evaluate(
     known: Annotated[
         list[Path] | None,
         option(
-            "File of true triples, in addition to those of training, validation and TRIPLES: "
-            "filtered ranks leave them out. May be repeated.",
+            "File of further true triples, which filtered ranks ignore, like those of training, "
+            "validation and TRIPLES. Can be repeated.",
             metavar="FILE",
         ),
     ] = None,
     by_relation: Annotated[
-        bool, typer.Option("--by-relation", help="Show measures of each relation, too.")
+        bool, typer.Option("--by-relation", help="Also show metrics per relation.")
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Rank triples among all entities, in both directions.
+    """Rank the true tail and head of each test triple among all entities.
 
     \b
       simec links evaluate kg.model test.tsv --by-relation
@@ -259,7 +263,10 @@ def evaluate(
         return
     typer.echo(str(evaluation))
     if evaluation.n_unknown:
-        report(f"{evaluation.n_unknown:,} triples have an entity that the model does not know")
+        report(
+            f"{evaluation.n_unknown:,} triples have an entity that the model does not know; they "
+            "rank last"
+        )
     if by_relation:
         typer.echo(f"\n{'MRR':>6} {'H@10':>6} {'n':>7}  relation")
         rows = sorted(evaluation.by_relation().items(), key=lambda item: -item[1]["n"])

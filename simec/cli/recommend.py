@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from corpora.cli.app import INTERRUPTED, fail, report_warnings
+from corpora.cli.app import INTERRUPTED, fail, report, report_warnings
 from corpora.cli.options import Json, option
 
 if TYPE_CHECKING:
@@ -18,9 +18,9 @@ if TYPE_CHECKING:
 
 recommend = typer.Typer(
     no_args_is_help=True,
-    help="Predict how users rate items, and recommend. Files of ratings have a user, an item and "
-    "a value in each line, separated by ::, tabs, semicolons or commas. Tables of features have a "
-    "header, and ids in their first column.",
+    help="Predict ratings, and recommend items to users. Files of ratings have a user, an item and "
+    "a value per line, separated by ::, tabs, semicolons or commas. Tables of features have a "
+    "header, and ids in the first column.",
 )
 
 
@@ -60,11 +60,11 @@ def train(
     out: Annotated[Path, option("Folder to write the model to.", "--out", metavar="MODEL")],
     items: Annotated[
         Path | None,
-        option("Table of item features: new items can be recommended too.", metavar="FILE"),
+        option("Table of item features; allows recommending new items.", metavar="FILE"),
     ] = None,
     users: Annotated[
         Path | None,
-        option("Table of user features: new users get recommendations too.", metavar="FILE"),
+        option("Table of user features; allows recommendations to new users.", metavar="FILE"),
     ] = None,
     implicit: Annotated[
         bool,
@@ -73,7 +73,7 @@ def train(
             help="Values are counts; missing pairs are weak negatives (implicit feedback).",
         ),
     ] = False,
-    dimensions: Annotated[int, option("Length of embeddings.", min=1)] = 20,
+    dimensions: Annotated[int, option("Length of the embeddings.", min=1)] = 20,
     hidden: Annotated[
         list[int] | None,
         option("Units of a hidden layer between features and embeddings; repeat for more layers."),
@@ -84,10 +84,8 @@ def train(
     id_feature_scale: Annotated[
         float,
         option(
-            "With features: how much embeddings may differ from the prediction from features; "
+            "With features: how much embeddings may deviate from those predicted by features; "
             "0: not at all.",
-            "--id-feature-scale",
-            "--own",
             min=0,
         ),
     ] = 1.0,
@@ -95,12 +93,15 @@ def train(
         Duplicates,
         option("Rating to use if a user rated an item more than once; error: refuse the file."),
     ] = Duplicates.last,
-    epochs: Annotated[int, option("Maximum number of epochs, with hidden layers.", min=1)] = 200,
+    epochs: Annotated[
+        int, option("Maximum number of epochs; only used with --hidden.", min=1)
+    ] = 200,
     device: Annotated[str, option("cpu, cuda, or auto: a GPU if available.")] = "auto",
     seed: Annotated[int, option("Random seed: the same seed gives the same model.")] = 1,
     progress: Annotated[
         bool, typer.Option("--progress/--no-progress", help="Show progress bars.")
     ] = True,
+    own: Annotated[float | None, typer.Option("--own", min=0, hidden=True)] = None,
 ) -> None:
     """Train a recommender on ratings.
 
@@ -113,6 +114,9 @@ def train(
     from simec.recommender.base import KIND
 
     check_writable(out, KIND)
+    if own is not None:
+        report("--own is deprecated, use --id-feature-scale")
+        id_feature_scale = own
     recommender = Recommender(
         dimensions, hidden_layers=tuple(hidden or ()), l2="auto" if l2 is None else l2,
         id_feature_scale=id_feature_scale, feedback="implicit" if implicit else "explicit",
@@ -132,13 +136,13 @@ def train(
                 fail("interrupted before training produced a model; nothing was saved", INTERRUPTED)
             interrupted = True
     recommender.save(out)
-    report = {"users": f"{len(read.users):,}", "items": f"{len(read.items):,}",
-              "ratings": f"{len(read):,}"}  # fmt: skip
+    summary = {"users": f"{len(read.users):,}", "items": f"{len(read.items):,}",
+               "ratings": f"{len(read):,}"}  # fmt: skip
     for name, table in features.items():
         if table is not None:
-            report[name.replace("_", " ")] = f"{table.n_features:,}"
-    report["saved"] = str(out)
-    for name, value in report.items():
+            summary[name.replace("_", " ")] = f"{table.n_features:,}"
+    summary["saved"] = str(out)
+    for name, value in summary.items():
         typer.echo(f"{name:13} {value}")
     if interrupted:
         fail(f"interrupted; saved to {out}", INTERRUPTED)
@@ -156,7 +160,7 @@ def for_user(
     users: MoreUsers = None,
     as_json: Json = False,
 ) -> None:
-    """List the items that a user is predicted to rate highest.
+    """List the items with the highest predicted ratings for a user.
 
     \b
       simec recommend for movies.model 1
@@ -195,7 +199,8 @@ def predict(
     average: Annotated[
         bool,
         typer.Option(
-            "--average", help="Predict unknown users and items without features from averages."
+            "--average",
+            help="Use averages for unknown users and items without features, instead of failing.",
         ),
     ] = False,
 ) -> None:
@@ -229,7 +234,7 @@ def explain(
     users: MoreUsers = None,
     as_json: Json = False,
 ) -> None:
-    """List the features that raise and lower a predicted rating.
+    """List the features with the largest effect on a predicted rating.
 
     \b
       simec recommend explain movies.model 1 260

@@ -99,7 +99,7 @@ def test_scores_by_hand():
 
 
 def test_sentences_that_do_not_match_are_refused():
-    with pytest.raises(ValueError, match="sentence 1 has 2 tags and 1"):
+    with pytest.raises(ValueError, match="sentence 1 has 2 true tags, but 1 predicted"):
         entity_scores([["O"], ["O", "O"]], [["O"], ["O"]])
     with pytest.raises(ValueError, match="shorter"):
         entity_scores([["O"], ["O"]], [["O"]])

@@ -140,8 +140,8 @@ def test_counts_come_from_the_vocabulary_file(tmp_path: Path) -> None:
 
 BROKEN_BINARY = {
     "too few": (as_binary(header=b"6 3\n"), "(vector 6: the file ends|line 1 announces 6 vectors)"),
-    "too many": (as_binary(header=b"4 3\n"), "there is more after the 4 vectors"),
-    "cut": (as_binary()[:-6], "vector 5: the file ends within it"),
+    "too many": (as_binary(header=b"4 3\n"), "data follows after the 4 vectors"),
+    "cut": (as_binary()[:-6], "vector 5: the file ends within this vector"),
     "size too large": (as_binary(header=b"5 5\n"), "."),
     "size too small": (as_binary(header=b"5 2\n"), "."),
     "header without bytes": (as_binary(header=b"1000000000 300\n"), "line 1 announces 1000000000"),
@@ -149,13 +149,13 @@ BROKEN_BINARY = {
 }
 BROKEN_TEXT = {
     "too few": (as_text(header="6 3\n"), "line 7: the file ends here"),
-    "too many": (as_text(header="4 3\n"), "line 6: there is more after the 4 vectors"),
+    "too many": (as_text(header="4 3\n"), "line 6: data follows after the 4 vectors"),
     "value lacks": (as_text().replace(b"7.25 ", b""), "line 4: expected a word and 3 values"),
     "value too many": (as_text().replace(b"7.25 ", b"7.25 1 "), "line 4: .* got 4 values"),
     "no number": (as_text().replace(b"7.25 ", b"seven "), "line 4: .*seven"),
     "infinite": (
         as_text().replace(b"7.25 ", b"inf "),
-        "contain NaN or infinity, those of 'naïve_word'",
+        "contain NaN or infinity: those of 'naïve_word'",
     ),
     "no header": (as_text(header=""), "line 1: expected the number of vectors"),
     "header of zero": (as_text(header="0 3\n"), "line 1: expected the number of"),
@@ -189,7 +189,7 @@ def test_broken_text_files(tmp_path: Path, case: str, binary: bool | None) -> No
 def test_no_word_in_sight(tmp_path: Path) -> None:
     path = tmp_path / "broken"
     path.write_bytes(b"2 3\n" + b"\xff" * 200_000)
-    with pytest.raises(ValueError, match="vector 1: no space after its word"):
+    with pytest.raises(ValueError, match="vector 1: no space after the word"):
         load_word2vec(path)
 
 

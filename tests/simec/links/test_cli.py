@@ -181,7 +181,7 @@ def test_an_interrupted_run_is_resumed(folder, tmp_path, monkeypatch):
     out = tmp_path / "m"
     result = run("links", "train", folder, "--out", out, *few, code=130)
     assert "epochs; saved to" in result.stderr
-    assert "--resume continues" in result.stderr
+    assert "To continue, run the same command with --resume" in result.stderr
     refused = error("links", "train", folder, "--out", out)
     assert "holds an interrupted run: continue it with --resume, or replace it" in refused
     assert "pass one of them" in error(

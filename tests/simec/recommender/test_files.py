@@ -247,6 +247,14 @@ def test_duplicates_are_reported(folder):
     assert "use duplicates='last' or 'mean'" in result.output
 
 
+def test_the_old_name_of_the_scale_of_id_features(folder):
+    features = ("--items", folder / "items.csv")
+    out = run("train", folder / "train.csv", *features, "--out", folder / "old", "--own", 0.5)
+    assert "--own is deprecated, use --id-feature-scale" in out
+    assert Recommender.load(folder / "old").id_feature_scale == 0.5
+    assert "--own" not in run("train", "--help")
+
+
 def test_an_interrupt_saves_what_there_is(folder, monkeypatch):
     from simec.solvers import variational
 
