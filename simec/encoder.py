@@ -1137,15 +1137,15 @@ def _fingerprint(inputs: Inputs | None, targets: Targets) -> int:
 @contextmanager
 def _unchanged_if_refused(encoder: SimilarityEncoder, run: _Run | None = None) -> Iterator[None]:
     """Restore an encoder's attributes if an exception is raised before training begins."""
-    before, random_state = dict(vars(encoder)), encoder.random_state
+    before, random_state = dict(encoder.__dict__), encoder.random_state
     generator = random_state if isinstance(random_state, np.random.RandomState) else None
     position = None if generator is None else generator.get_state()
     try:
         yield
     except Exception:
         if run is None or not run.training:
-            vars(encoder).clear()
-            vars(encoder).update(before)
+            encoder.__dict__.clear()
+            encoder.__dict__.update(before)
             if generator is not None and position is not None:
                 generator.set_state(position)
         raise

@@ -1,9 +1,9 @@
 """Explanations of predictions and similarities: relevances of features (thesis, ch. 5).
 
 `explain_prediction` and `explain_similarity` explain the outputs of a Similarity Encoder by
-layer-wise relevance propagation; `relevances` does so for any network. `decompose` splits
-similarities of features, without a network, into contributions of single features. An
-`Explanation` holds relevances that sum to the explained value, and makes plots and HTML pages.
+layer-wise relevance propagation (LRP); `relevances` does so for any network. `decompose` splits
+the similarity of two feature vectors into contributions of features, without a network. An
+`Explanation` holds relevances that sum to the explained value, with plots and HTML pages.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ __all__ = [
     "write_page",
 ]
 
-# decompositions, plots and pages need no PyTorch
+# decompositions, plots and pages do not need PyTorch
 _lazy = needing_torch(
     __name__,
     {

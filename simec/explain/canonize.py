@@ -1,4 +1,4 @@
-"""Preparation of networks for relevance propagation, and errors that name layers without rules."""
+"""Preparation of networks for relevance propagation, and detection of layers without rules."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from simec.explain.zennit_backend import zennit
 from simec.network import SparseLinear
 
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
-# layers that move relevance as their gradient does
+# layers for which the gradient is the rule
 _MOVES = (
     nn.Identity, nn.Flatten, nn.Unflatten, nn.Dropout, nn.Dropout1d, nn.Dropout2d, nn.Dropout3d,
     nn.AlphaDropout, nn.ZeroPad2d, nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AdaptiveMaxPool1d,
     nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d,
 )  # fmt: skip
-# functions that do so, or only look at a tensor
+# functions for which this is true too, or that only inspect a tensor
 _FUNCTIONS = frozenset({
     "view", "reshape", "flatten", "ravel", "unflatten", "permute", "transpose", "squeeze",
     "unsqueeze", "movedim", "contiguous", "__getitem__", "expand", "clone", "cat", "concat",
@@ -37,21 +37,21 @@ class NoRuleError(ValueError):
 
 
 class Prepared(nn.Sequential):
-    """Holds a copy that `copied` made."""
+    """Wrapper of a network that was prepared by `copied`."""
 
 
 def copied(network: nn.Module) -> Prepared:
-    """Copy a network for evaluation, sharing its weights.
+    """Copy a network in evaluation mode, with shared weights.
 
-    `SparseLinear` layers are replaced, and batch norms right after a linear layer or convolution
-    in an `nn.Sequential` become part of it. Changes of the copy leave the network unchanged.
+    `SparseLinear` layers are replaced by `nn.Linear`, and a batch norm right after a linear layer
+    or convolution in an `nn.Sequential` is merged into it. The network itself is not changed.
     """
     if isinstance(network, Prepared):
         return network
     shared: dict[int, Any] = {id(t): t for t in (*network.parameters(), *network.buffers())}
-    made = Prepared(copy.deepcopy(network, shared)).eval()
-    _replace(made)
-    return made
+    prepared = Prepared(copy.deepcopy(network, shared)).eval()
+    _replace(prepared)
+    return prepared
 
 
 def _replace(module: nn.Module) -> None:
@@ -61,12 +61,12 @@ def _replace(module: nn.Module) -> None:
             child = as_linear(child)
             setattr(module, name, child)
         elif isinstance(child, _BatchNorm) and isinstance(module, nn.Sequential) and before:
-            where, layer = before
+            layer_name, layer = before
             if isinstance(layer, _CONVOLUTIONS):
-                setattr(module, where, fuse_conv_bn_eval(layer, child))
+                setattr(module, layer_name, fuse_conv_bn_eval(layer, child))
                 setattr(module, name, nn.Identity())
             elif isinstance(layer, nn.Linear):
-                setattr(module, where, fuse_linear_bn_eval(layer, child))
+                setattr(module, layer_name, fuse_linear_bn_eval(layer, child))
                 setattr(module, name, nn.Identity())
         else:
             _replace(child)
@@ -74,30 +74,30 @@ def _replace(module: nn.Module) -> None:
 
 
 def as_linear(layer: SparseLinear, columns: Tensor | None = None) -> nn.Linear:
-    """Convert to PyTorch's layer with the same weights, or with those of some features only."""
+    """Convert a layer to `nn.Linear`, with the weights of all features or of the given columns."""
     weight = layer.weight.detach()
     weight = weight if columns is None else weight[columns]
-    made = nn.Linear(1, 1, bias=layer.bias is not None)  # small: its random weights are replaced
-    made.in_features, made.out_features = weight.shape
-    made.weight = nn.Parameter(weight.T)
+    dense = nn.Linear(1, 1, bias=layer.bias is not None)  # small: its random weights are replaced
+    dense.in_features, dense.out_features = weight.shape
+    dense.weight = nn.Parameter(weight.T)
     if layer.bias is not None:
-        made.bias = layer.bias
-    return made.eval()
+        dense.bias = layer.bias
+    return dense.eval()
 
 
 def restricted(network: nn.Module, columns: Tensor) -> nn.Module:
-    """Restrict a network to some features, for inputs whose other features are 0.
+    """Copy a network that only takes the given features, for inputs whose other features are 0.
 
     Raises
     ------
     ValueError
-        If the first layer does not take sparse rows.
+        If the first layer does not accept sparse rows.
     """
     first = _first(network)
     if first is None:
         raise ValueError(
-            f"{type(network).__name__} does not start with simec.network.SparseLinear, which "
-            "takes sparse rows: pass x as an array, x.toarray()"
+            f"{type(network).__name__} does not start with a simec.network.SparseLinear layer, so "
+            "it does not accept sparse rows: pass x.toarray()"
         )
     if first is network:
         return as_linear(first, columns)
@@ -113,7 +113,7 @@ def _first(network: nn.Module) -> SparseLinear | None:
 
 
 def linear_layers(network: nn.Module) -> list[Any] | None:
-    """Layers of a network that is linear in its features; None if it may be nonlinear."""
+    """Return the linear layers of a linear network; None if the network may be nonlinear."""
     if isinstance(network, nn.Sequential):
         parts = [linear_layers(child) for child in network]
         return None if None in parts else [layer for part in parts for layer in part or []]
@@ -128,14 +128,15 @@ def check_rules(network: nn.Module, x: Tensor) -> None:
     Raises
     ------
     NoRuleError
-        If there are any, or functions called outside of layers; the message names them.
+        If the network has such layers, or calls functions outside of layers; the message names
+        them.
     """
     z = zennit()
     kinds = (z.types.Linear, z.types.AvgPool, z.layer.Sum, z.types.Activation)
     problems: list[str] = []
 
     def has_rule(module: nn.Module) -> bool:
-        if isinstance(module, nn.MultiheadAttention):  # zennit takes it for an activation
+        if isinstance(module, nn.MultiheadAttention):  # zennit treats it as an activation
             return False
         return isinstance(module, (*kinds, *_MOVES))
 
@@ -146,7 +147,7 @@ def check_rules(network: nn.Module, x: Tensor) -> None:
             f"relevance propagation has no rule for {'; '.join(dict.fromkeys(problems))}. Rules "
             "exist for linear layers, convolutions, pooling, element-wise activations, flattening "
             "and dropout, as modules of torch.nn, and for batch norms right after a linear layer "
-            "or convolution in an nn.Sequential. Replace other layers by such modules, or use "
+            "or convolution in an nn.Sequential. Replace other layers by these modules, or use "
             "composite='gradient_x_input', which needs no rules"
         )
 
@@ -155,23 +156,26 @@ def check_rules(network: nn.Module, x: Tensor) -> None:
 def _watched(
     network: nn.Module, has_rule: Callable[[nn.Module], bool], problems: list[str]
 ) -> Iterator[None]:
-    """Record functions that modules without a rule call, and layers that run twice."""
-    inside: list[str | None] = []  # titles of running modules; None for one with a rule
+    """Record layers that run twice, and functions that are called by modules without a rule."""
+    running: list[str | None] = []  # titles of nested running modules; None for those with rules
     seen: set[nn.Module] = set()
     handles = []
     for name, module in network.named_modules():
         title = f"{_path(name)}{type(module).__name__}"
-        about = None if has_rule(module) else title
+        without_rule = None if has_rule(module) else title
 
-        def enter(one: nn.Module, _: Any, about: str | None = about, title: str = title) -> None:
-            # rules remember only one input of a layer
-            if one in seen and about is None and next(one.parameters(), None) is not None:
+        def enter(
+            layer: nn.Module, _: Any, without_rule: str | None = without_rule, title: str = title
+        ) -> None:
+            # rules remember only one input per layer
+            repeated = layer in seen and next(layer.parameters(), None) is not None
+            if repeated and without_rule is None:
                 problems.append(f"{title}, which runs more than once")
-            seen.add(one)
-            inside.append(about)
+            seen.add(layer)
+            running.append(without_rule)
 
         def leave(_: Any, __: Any, ___: Any) -> None:
-            inside.pop()
+            running.pop()
 
         handles += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
 
@@ -180,8 +184,8 @@ def _watched(
             self, func: Any, types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:
             name = getattr(func, "__name__", str(func))
-            if inside and None not in inside and name.strip("_") not in _PLAIN:
-                problems.append(f"{inside[-1]}, which calls {name}")
+            if running and None not in running and name.strip("_") not in _PLAIN:
+                problems.append(f"{running[-1]}, which calls {name}")
             return func(*args, **(kwargs or {}))
 
     try:
@@ -196,6 +200,6 @@ _PLAIN = frozenset(name.strip("_") for name in _FUNCTIONS)
 
 
 def _path(name: str) -> str:
-    """Name of a layer in the user's network, which is the first module of `Prepared`."""
+    """Prefix with the name of a layer in the original network, the only child of `Prepared`."""
     inner = name.partition(".")[2]
     return f"layer {inner}, " if inner else ""

@@ -1,7 +1,7 @@
 """Composites: named sets of rules for relevance propagation.
 
-A rule defines how the relevance of a unit is distributed to the units before it. A *composite* has
-one rule for convolutions, one for dense layers, and optionally another one for the first layer
+A rule defines how the relevance of a layer's outputs is distributed to its inputs. A *composite*
+has a rule for convolutions, one for dense layers, and optionally another one for the first layer
 with weights (Montavon et al., 2019).
 """
 
@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 
 from simec.explain.zennit_backend import zennit
 
-EPSILON = 1e-6  # added to denominators, so that none is 0
+EPSILON = 1e-6  # added to denominators to avoid division by zero
 GAMMA = 0.25
 DEFAULT = "epsilon_gamma"
 GRADIENTS = ("gradient_x_input", "gradient")
 
 
 class _Rules(NamedTuple):
-    """Names of rules."""
+    """Names of the rules of a composite."""
 
     convolution: str
     dense: str
@@ -36,12 +36,12 @@ _RULES = {
 }
 
 COMPOSITES: tuple[str, ...] = (*_RULES, *GRADIENTS)
-"""Valid names: one rule for all layers ("epsilon", "gamma", "alpha_beta"); a rule for
-convolutions with "epsilon" for dense layers; or gradients, which need no rules."""
+"""Names of composites: one rule for all layers ("epsilon", "gamma", "alpha_beta"); one rule for
+convolutions and "epsilon" for dense layers; or gradients, which need no rules."""
 
 
 def has_closed_form(composite: Any) -> bool:
-    """Whether it is a gradient, or gradient times input, for linear networks of dense layers."""
+    """Whether a composite equals gradient or gradient times input for linear dense networks."""
     if not isinstance(composite, str) or composite in GRADIENTS:
         return isinstance(composite, str)
     rules = _RULES[composite]
@@ -57,14 +57,14 @@ def check_composite(composite: Any) -> None:
             )
     elif not isinstance(composite, zennit().core.Composite):
         raise TypeError(
-            f"composite must be a name or a composite of zennit, got {type(composite).__name__}"
+            f"composite must be a name or a zennit composite, got {type(composite).__name__}"
         )
 
 
 def composite_of(name: str) -> Any:
-    """Make a composite of zennit by its name."""
+    """Create the zennit composite of a name."""
     z = zennit()
-    made = {
+    by_name = {
         "epsilon": z.rules.Epsilon(EPSILON),
         "gamma": z.rules.Gamma(GAMMA, EPSILON),
         "alpha_beta": z.rules.AlphaBeta(2.0, 1.0, EPSILON),
@@ -76,8 +76,8 @@ def composite_of(name: str) -> Any:
         (z.types.Activation, z.rules.Pass()),
         (z.types.AvgPool, z.rules.Norm(EPSILON)),
         (z.layer.Sum, z.rules.Norm(EPSILON)),
-        (z.types.Convolution, made[rules.convolution]),
-        (z.types.Linear, made[rules.dense]),
+        (z.types.Convolution, by_name[rules.convolution]),
+        (z.types.Linear, by_name[rules.dense]),
     ]
-    first = [] if rules.first is None else [(z.types.Linear, made[rules.first])]
+    first = [] if rules.first is None else [(z.types.Linear, by_name[rules.first])]
     return z.composites.SpecialFirstLayerMapComposite(layers, first)

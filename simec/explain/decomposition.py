@@ -12,8 +12,8 @@ from corpora.checks import check_choice
 from simec import similarities
 from simec.explain.explanation import Explanation
 
-# Contribution of an attribute that both have, that only the first or only the second has, and that
-# neither has. Formulas take the numbers of shared attributes, of those of each, and of all.
+# Contribution of an attribute that both vectors have, only the first, only the second, or neither.
+# Each formula takes four counts of attributes: shared, of the first vector, of the second, total.
 _Weights = tuple[float, float, float, float]
 
 
@@ -30,7 +30,7 @@ def _sokal(a: float, x: float, y: float, _: float) -> _Weights:
 
 
 def _kulczynski(_: float, x: float, y: float, __: float) -> _Weights:
-    # 0 if a row is empty, as nothing is shared then
+    # 0 if a vector has no attributes
     return _over(x + y, 2 * x * y), 0, 0, 0
 
 
@@ -58,17 +58,17 @@ KINDS = ("linear", "cosine", *_COEFFICIENTS)
 
 
 def decompose(x1: Any, x2: Any, kind: str, *, names: Sequence[str] | None = None) -> Explanation:
-    """Contribution of each feature to a similarity of two feature vectors.
+    """Compute the contribution of each feature to the similarity of two feature vectors.
 
-    For scalar products, these are the products of features. For a coefficient, each shared
-    attribute contributes one over the denominator. In McConnaughey's coefficient, attributes that
-    only one vector has count against it; in Rogot & Goldberg's, attributes that neither has count
-    for it.
+    For scalar products and cosines, contributions are (scaled) products of features. For
+    coefficients of binary features, each shared attribute contributes one over the denominator.
+    McConnaughey's coefficient is also lowered by attributes that only one vector has, and Rogot &
+    Goldberg's is raised by attributes that neither has.
 
     Parameters
     ----------
     x1, x2 : arrays of shape (D,) or (1, D), or sparse matrices of shape (1, D)
-        Binary, for coefficients.
+        Feature vectors; binary for coefficients.
     kind : {"linear", "cosine", "simpson", "tanimoto", "jaccard", "sokal", "kulczynski", \
 "mcconnaughey", "rogot_goldberg"}
         Name of a function of `simec.similarities`.
@@ -78,9 +78,9 @@ def decompose(x1: Any, x2: Any, kind: str, *, names: Sequence[str] | None = None
     Returns
     -------
     Explanation
-        Its relevances and `bias` sum to the similarity. The bias is 0 except where the value is
-        a convention for vectors without attributes, such as 1 for Tanimoto. Relevances are
-        sparse if both vectors are, except for Rogot & Goldberg.
+        Its relevances and `bias` sum to the similarity. The bias is 0, unless the similarity of
+        vectors without attributes is defined by convention, such as 1 for Tanimoto. Relevances
+        are sparse if both vectors are sparse, except for Rogot & Goldberg.
 
     Raises
     ------
@@ -121,7 +121,7 @@ def _row(x: Any, name: str) -> Any:
         row = np.asarray(x, np.float64)
         row = row[None] if row.ndim == 1 else row
     if row.ndim != 2 or row.shape[0] != 1:
-        raise ValueError(f"{name} must be one vector of features, got shape {row.shape}")
+        raise ValueError(f"{name} must be a single feature vector, got shape {row.shape}")
     return row
 
 
@@ -141,14 +141,14 @@ def _counted(
 
 
 def _weighted(first: Any, second: Any, weights: _Weights) -> Any:
-    shared, only_first, only_second, lacking = weights
-    if lacking and sparse.issparse(first):
+    shared, only_first, only_second, neither = weights
+    if neither and sparse.issparse(first):
         first, second = first.toarray(), second.toarray()
     both = first.multiply(second) if sparse.issparse(first) else first * second
     relevances = shared * both
-    # only McConnaughey's, and Rogot & Goldberg's, use more than shared attributes
+    # only McConnaughey and Rogot & Goldberg depend on attributes that are not shared
     if only_first or only_second:
         relevances = relevances + only_first * (first - both) + only_second * (second - both)
-    if lacking:
-        relevances = relevances + lacking * (1 - first) * (1 - second)
+    if neither:
+        relevances = relevances + neither * (1 - first) * (1 - second)
     return relevances

@@ -35,30 +35,30 @@ def explain_prediction(
     Parameters
     ----------
     encoder : SimilarityEncoder or torch.nn.Module
-        A module maps a batch to predictions of shape (b, n).
+        A module must map a batch to predictions of shape (b, n).
     x : array or CSR matrix of shape (1, D), or array of shape (D,) or (1, ...)
-        One input, as `transform` takes it.
-    target : int, or (int, int) for the target of a relation
-        Column of S.
+        One input, as for `transform`.
+    target : int or (int, int)
+        Column of S, or (column, relation) if S has several relations.
     composite : str or zennit.core.Composite
-        Rules of layers; see `relevances` and `COMPOSITES`. Linear encoders have a closed
-        form, with any composite whose rule for dense layers is "epsilon".
+        Rules of layers; see `relevances` and `COMPOSITES`. For linear encoders a closed form is
+        used, if the composite's rule for dense layers is "epsilon".
     names : sequence of str, optional
-        Names of features; by default those that the encoder was fitted with.
+        Names of features; by default those of the data that the encoder was fitted on.
 
     Returns
     -------
     Explanation
-        Its value is the prediction before the activation, if there is one: for ratings from 1
-        to 5, the argument of the sigmoid. The relevances of a sparse row are sparse: features
-        that are not stored have none.
+        Its value is the prediction before the output activation: for ratings bounded to (1, 5),
+        the argument of the sigmoid. For a sparse row, relevances are sparse and only stored
+        features have one.
 
     Raises
     ------
     NoRuleError
-        If LRP has no rule for a layer; the message names the layer and a remedy.
+        If LRP has no rule for a layer; the message names the layer and alternatives.
     ValueError
-        If x is not one input with the encoder's features, the encoder was fitted without
+        If x is not a single input with the encoder's features, the encoder was fitted without
         features, or the composite is unknown.
     IndexError
         If the target does not exist.
@@ -88,26 +88,27 @@ def explain_similarity(
 ) -> SimilarityExplanation:
     """Explain the similarity of two inputs: the scalar product of their embeddings.
 
-    Each input is explained with the embedding of the other one as last layer. So both have
-    relevances, which sum to the similarity.
+    Each input is explained with the embedding of the other one as the last layer. So the features
+    of both inputs have relevances, and those of each input sum to the similarity.
 
     Parameters
     ----------
     encoder : SimilarityEncoder or torch.nn.Module
-        A module maps a batch to embeddings of shape (b, d).
+        A module must map a batch to embeddings of shape (b, d).
     x1, x2 : arrays or CSR matrices of shape (1, D), or arrays of shape (D,) or (1, ...)
-        As `transform` takes them.
+        One input each, as for `transform`.
     second : SimilarityEncoder or torch.nn.Module, optional
-        Encoder of x2 in the same space; see `SimilarityEncoder.fit_columns`.
+        Encoder of x2, with embeddings in the same space; see `SimilarityEncoder.fit_columns`.
+        By default `encoder`.
     composite : str or zennit.core.Composite
         Rules of layers; see `relevances` and `COMPOSITES`.
     names, second_names : sequence of str, optional
-        Names of the features of x1 and of x2; with one encoder, `names` are those of both.
+        Names of the features of x1 and of x2. With one encoder, `names` applies to both.
 
     Returns
     -------
     SimilarityExplanation
-        Its value is the product, before the activation of predictions if there is one.
+        Its value is the scalar product, before any output activation.
 
     Raises
     ------
@@ -124,7 +125,7 @@ def explain_similarity(
     if y1.shape != y2.shape:
         raise ValueError(
             f"x1 has an embedding of length {len(y1)}, and x2 one of length {len(y2)}: both "
-            "encoders must embed in the same space, see SimilarityEncoder.fit_columns"
+            "encoders must have the same embedding space, see SimilarityEncoder.fit_columns"
         )
     return SimilarityExplanation(
         replace(one.explain(y2, composite), title="first"),
@@ -139,9 +140,9 @@ class _Input:
     Attributes
     ----------
     network : Module
-        It takes the features in `values`.
+        Maps `values` to outputs.
     values : Tensor of shape (1, ...)
-        Features; of a sparse row the stored ones.
+        Features; for a sparse row, only the stored ones.
     columns : Tensor of shape (p,), or None
         Columns of the stored features of a sparse row.
     n_features : int
@@ -155,8 +156,8 @@ class _Input:
     names: Sequence[str] | None
 
     @classmethod
-    def read(cls, encoder: Any, x: Any, names: Sequence[str] | None, what: str) -> _Input:
-        """Check an input as its encoder would."""
+    def read(cls, encoder: Any, x: Any, names: Sequence[str] | None, argument: str) -> _Input:
+        """Check an input as its encoder does; `argument` is its name in errors."""
         if hasattr(x, "to_frame"):  # one row of a data frame
             x = x.to_frame().T
         elif not (sparse.issparse(x) or isinstance(x, Tensor) or hasattr(x, "columns")):
@@ -169,8 +170,8 @@ class _Input:
             network = encoder.module_.encoder
             if encoder.layout_.inputs == "identity":
                 raise ValueError(
-                    "the encoder was fitted without features, which explanations consist of: fit "
-                    "it with features X"
+                    "the encoder was fitted without features, so there is nothing to attribute a "
+                    "value to: fit it with features X"
                 )
             batch = encoder.inputs(x).batch(torch.arange(x.shape[0]))
             names = getattr(encoder, "feature_names_in_", None) if names is None else names
@@ -181,7 +182,7 @@ class _Input:
             )
         if len(batch) != 1:
             raise ValueError(
-                f"{what} must be one row, got {len(batch)} rows: explain one at a time"
+                f"{argument} must be one row, got {len(batch)} rows: explain one at a time"
             )
         n_features = int(np.prod(batch.shape[1:]))
         if batch.layout == torch.strided:
@@ -191,7 +192,7 @@ class _Input:
         return cls(network, batch.values()[None], columns, n_features, names)
 
     def outputs(self) -> Tensor:
-        """Outputs of the network: an embedding, or a module's predictions; shape (d,)."""
+        """Return the network's output of shape (d,): an embedding, or a module's predictions."""
         with torch.no_grad():
             y: Tensor = self.network(self.values)
         if y.ndim != 2:
@@ -201,7 +202,7 @@ class _Input:
         return y[0]
 
     def explain(self, weights: Tensor, composite: Any) -> Explanation:
-        """Relevances for the scalar product of outputs with weights."""
+        """Explain the scalar product of the outputs with weights."""
         value = float(self.outputs().double() @ weights.double())
         R: Any = relevances(self.network, self.values, weights, composite=composite)[0]
         total = float(R.sum(dtype=np.float64))
@@ -215,7 +216,7 @@ class _Input:
 
 
 def _batch(network: nn.Module, x: Any) -> Tensor:
-    """Features of an input as a user's module takes them."""
+    """Convert features to a tensor for a custom module."""
     example = next(network.parameters(), torch.zeros(()))
     if sparse.issparse(x):
         return SparseInputs(x, example.device).batch(torch.arange(x.shape[0]))
@@ -226,7 +227,7 @@ def _batch(network: nn.Module, x: Any) -> Tensor:
 
 
 def _index(target: Any, shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Index of a target among predictions of some shape."""
+    """Check the index of a target among predictions of the given shape."""
     index = tuple(target) if isinstance(target, (tuple, list)) else (target,)
     if len(index) != len(shape) or any(not isinstance(i, Integral) for i in index):
         needed = "an integer" if len(shape) == 1 else "a pair (target, relation)"

@@ -1,4 +1,4 @@
-"""Explanations: relevances of features, and the value that they sum to."""
+"""Explanations: relevances of features and the value that they sum to."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def color_words(
 ) -> list[Piece]:
     """Split a text into words and the text between them, each with a relevance.
 
-    The relevance of a feature is split evenly among the words that it stands for, so the
-    relevances of words sum to those of the features in the text.
+    The relevance of a feature is divided evenly among its occurrences in the text, so that the
+    relevances of words sum to those of the features.
 
     Parameters
     ----------
@@ -39,12 +39,12 @@ def color_words(
     relevances : mapping from str to float
         Relevances of features by name.
     analyzer : callable, optional
-        From a word to names of features; by default the word in lower case.
+        Maps a word to names of features; by default the word in lower case.
 
     Returns
     -------
     list of Piece
-        Joined, their texts are the text.
+        The pieces of the text, in order.
     """
     names_of = analyzer or (lambda word: [word.lower()])
     words = [(m.start(), m.end(), names_of(m.group())) for m in _WORD.finditer(text)]
@@ -72,9 +72,10 @@ class Explanation:
     value : float
         The explained prediction or similarity, before any activation of the output.
     bias : float
-        The part that no feature accounts for, ``value - relevances.sum()``: biases of layers,
-        means that were subtracted, and with the rules "plus" and "alpha_beta" units without any
-        input of the sign that the rule uses. NaN for gradients, which do not sum to the value.
+        The part of the value that is not attributed to features,
+        ``value - relevances.sum()``: biases of layers, subtracted means, and relevance that the
+        rules "plus" and "alpha_beta" drop at units without inputs of the required sign. NaN for
+        gradients, which do not sum to the value.
     x : array or CSR matrix of the same shape
         The features.
     names : sequence of str, optional
@@ -121,14 +122,19 @@ class Explanation:
     def words(
         self, text: str, analyzer: Callable[[str], Sequence[str]] | None = None
     ) -> list[Piece]:
-        """Split a text into words with the relevances of the features that they name.
+        """Split a text into words, each with the relevance of its features.
 
         Parameters
         ----------
         text : str
         analyzer : callable, optional
-            From a word to names of features: ``build_analyzer()`` of scikit-learn's
+            Maps a word to names of features, such as ``build_analyzer()`` of scikit-learn's
             vectorizers. By default the word in lower case.
+
+        Returns
+        -------
+        list of Piece
+            See `color_words`.
         """
         return color_words(text, dict(self.top(None)), analyzer)
 
@@ -138,14 +144,14 @@ class Explanation:
 
         Parameters
         ----------
-        axes : matplotlib Axes, or a pair of them for an image; optional
-            By default in a new figure.
+        axes : matplotlib Axes, or a pair of Axes for an image; optional
+            By default, a new figure is created.
         topn : int
             Maximum number of bars.
 
         Returns
         -------
-        Axes, or a pair of them
+        Axes, or a pair of Axes
         """
         from simec.explain import plotting
 
@@ -160,7 +166,7 @@ class Explanation:
         write_page(path, [self], title=self.title or "Explanation")
 
     def _entries(self) -> tuple[Any, Any]:
-        """Numbers of features, and their relevances."""
+        """Return indices of features and their relevances."""
         if sparse.issparse(self.relevances):
             return self.relevances.indices, self.relevances.data
         values = np.asarray(self.relevances).ravel()
@@ -181,7 +187,7 @@ class SimilarityExplanation:
     Attributes
     ----------
     first, second : Explanation
-        Both explain the same value: the relevances of each sum to it.
+        Explanations of the same value: the relevances and bias of each sum to it.
     """
 
     first: Explanation
@@ -194,17 +200,31 @@ class SimilarityExplanation:
 
     @renamed_parameters(n="topn")
     def top(self, topn: int | None = 10) -> tuple[list[tuple[str, float]], list[tuple[str, float]]]:
-        """Names and relevances of the most relevant features of each input."""
+        """Names and relevances of the most relevant features of each input.
+
+        Parameters
+        ----------
+        topn : int or None
+            As for `Explanation.top`.
+        """
         return self.first.top(topn), self.second.top(topn)
 
     @renamed_parameters(n="topn")
     def plot(self, axes: Any = None, topn: int = 10) -> tuple[Any, Any]:
-        """Plot both, as `Explanation.plot` does.
+        """Plot both explanations with `Explanation.plot`.
 
         Parameters
         ----------
-        axes : pair of what `Explanation.plot` takes, optional
+        axes : pair, optional
+            The argument `axes` of `Explanation.plot` for each explanation. By default, a new
+            figure is created.
         topn : int
+            Maximum number of bars of each.
+
+        Returns
+        -------
+        pair
+            The results of `Explanation.plot`.
         """
         from simec.explain import plotting
 

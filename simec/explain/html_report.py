@@ -44,7 +44,7 @@ def page(parts: Sequence[Part], *, title: str = "Explanations", topn: int = 15) 
         Explanations, texts as pieces (see `Explanation.words`), and headings (str), in order.
     title : str
     topn : int
-        Maximum number of bars of an explanation.
+        Maximum number of bars per explanation.
 
     Returns
     -------
@@ -63,7 +63,7 @@ def page(parts: Sequence[Part], *, title: str = "Explanations", topn: int = 15) 
 def write_page(
     path: Any, parts: Sequence[Part], *, title: str = "Explanations", topn: int = 15
 ) -> None:
-    """Write an HTML page of explanations to a file, which appears complete or not at all.
+    """Write an HTML page of explanations to a file, completely or not at all.
 
     Parameters
     ----------
@@ -74,7 +74,7 @@ def write_page(
     Raises
     ------
     OSError
-        If it cannot be written; an existing file is left unchanged.
+        If the file cannot be written; an existing file is left unchanged.
     """
     text = page(parts, title=title, topn=topn)
     with atomic_path(path) as temporary:
@@ -96,7 +96,7 @@ def _explanation(explanation: Explanation, topn: int) -> str:
     head = f"<h2>{escape(explanation.title)}</h2>" if explanation.title else ""
     note = f"value {explanation.value:.4g}"
     if np.isfinite(explanation.bias):
-        note += f", of which {explanation.bias:.4g} belongs to no feature"
+        note += f", of which {explanation.bias:.4g} is not attributed to features"
     chart = _images(explanation) if explanation.is_image else _bars(explanation, topn)
     return f'{head}{chart}<p class="note">{note}</p>'
 
@@ -144,7 +144,7 @@ def _css(value: float, largest: float) -> str:
 
 
 def _png(pixels: Any) -> str:
-    """An image of shape (h, w) or (h, w, 3) as a data URI."""
+    """Encode an image of shape (h, w) or (h, w, 3) as a data URI."""
     pixels = np.ascontiguousarray(pixels, np.uint8)
     height, width = pixels.shape[:2]
 
@@ -152,7 +152,7 @@ def _png(pixels: Any) -> str:
         checksum = struct.pack(">I", zlib.crc32(kind + data))
         return struct.pack(">I", len(data)) + kind + data + checksum
 
-    # each row starts with the number of its filter, 0 for none
+    # each row starts with its filter type; 0 means no filter
     rows = b"".join(b"\0" + row.tobytes() for row in pixels)
     header = struct.pack(">IIBBBBB", width, height, 8, 2 if pixels.ndim == 3 else 0, 0, 0, 0)
     data = (

@@ -1,4 +1,4 @@
-"""Plots of explanations, and the colors of relevances; plots need matplotlib (extra ``plots``)."""
+"""Plots of explanations (with matplotlib, extra ``plots``), and the colors of relevances."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ if TYPE_CHECKING:
 
 Pixels = npt.NDArray[np.uint8]
 POSITIVE, NEGATIVE = (197, 48, 39), (45, 104, 170)  # red raises the value, blue lowers it
-LEGIBLE = 1.7  # times the largest relevance is full color, so that dark letters stay legible
+LEGIBLE = 1.7  # full color is at this multiple of the largest relevance: text stays legible
 _INK = "#222222"
 
 
 def colors(values: Any, largest: float | None = None) -> Pixels:
-    """Colors of relevances: red if positive, blue if negative, white at 0.
+    """Map relevances to colors: red if positive, blue if negative, white if 0.
 
     Parameters
     ----------
     values : array of any shape
     largest : float, optional
-        Absolute value of full color; by default the largest of `values`.
+        Absolute value with full color; by default the largest in `values`.
 
     Returns
     -------
@@ -39,12 +39,12 @@ def colors(values: Any, largest: float | None = None) -> Pixels:
 
 
 def shades(image: Any) -> Pixels:
-    """Pixels of an image of features, from 0 at the smallest value to 255 at the largest.
+    """Scale an image of features to pixels, from 0 for the smallest value to 255 for the largest.
 
     Parameters
     ----------
     image : array of shape (h, w), (channels, h, w) or (h, w, 3)
-        Three channels are colors; of any other number the mean is taken.
+        Three channels are colors; any other number of channels is averaged.
 
     Returns
     -------
@@ -53,7 +53,7 @@ def shades(image: Any) -> Pixels:
     Raises
     ------
     ValueError
-        If it has another shape.
+        If the image has another shape.
     """
     image = _channels_last(image)
     low, high = image.min(initial=np.inf), image.max(initial=-np.inf)
@@ -76,7 +76,7 @@ def _channels_last(image: Any) -> Any:
 
 
 def sum_channels(relevances: Any) -> Any:
-    """Relevances of pixels, summed over channels; shape (h, w)."""
+    """Sum the relevances of pixels over channels; shape (h, w)."""
     relevances = np.asarray(relevances, np.float64)
     if relevances.ndim == 3:
         return relevances.sum(axis=2 if relevances.shape[2] == 3 != relevances.shape[0] else 0)
@@ -84,13 +84,13 @@ def sum_channels(relevances: Any) -> Any:
 
 
 def bars(explanation: Explanation, axes: Any = None, topn: int = 10) -> Any:
-    """Plot horizontal bars of the most relevant features, the largest on top.
+    """Plot horizontal bars of the most relevant features, the most relevant one on top.
 
     Parameters
     ----------
     explanation : Explanation
     axes : matplotlib Axes, optional
-        By default in a new figure.
+        By default, a new figure is created.
     topn : int
         Maximum number of bars.
 
@@ -126,7 +126,7 @@ def heat_map(explanation: Explanation, axes: Any = None) -> Any:
     explanation : Explanation
         Its features are an image of shape (h, w) or (channels, h, w).
     axes : pair of matplotlib Axes, optional
-        By default in a new figure.
+        By default, a new figure is created.
 
     Returns
     -------
@@ -137,24 +137,24 @@ def heat_map(explanation: Explanation, axes: Any = None) -> Any:
         raise ValueError("axes must be a pair of axes, for the image and for the heat map")
     pair[0].imshow(shades(explanation.x), cmap="gray_r")
     pair[1].imshow(colors(sum_channels(explanation.relevances)))
-    for one in pair:
-        one.set_xticks([])
-        one.set_yticks([])
+    for ax in pair:
+        ax.set_xticks([])
+        ax.set_yticks([])
     pair[0].set_title(explanation.title, loc="left", fontsize=10.5)
     return pair
 
 
 def words(pieces: Sequence[Piece], axes: Any = None, *, width: int = 80) -> Any:
-    """Draw a text with words in the color of their relevance.
+    """Plot a text with words highlighted in the colors of their relevances.
 
     Parameters
     ----------
     pieces : sequence of Piece
         See `Explanation.words`.
     axes : matplotlib Axes, optional
-        By default in a new figure.
+        By default, a new figure is created.
     width : int
-        Maximum number of characters in a line.
+        Maximum number of characters per line.
 
     Returns
     -------
@@ -194,7 +194,7 @@ def _lines(pieces: Sequence[Piece], width: int) -> list[list[tuple[str, float]]]
 
 
 def two_panels(explanation: SimilarityExplanation, axes: Any = None) -> tuple[Any, Any]:
-    """Axes for two explanations: in rows for images, side by side for bars."""
+    """Return axes for two explanations: in rows for images, side by side for bars."""
     if axes is not None:
         if len(axes) != 2:
             raise ValueError("axes must be a pair: axes for two explanations")
@@ -215,7 +215,7 @@ def _new(n: int, size: tuple[float, float], rows: int = 1) -> Any:
         raise ImportError(
             "plots need matplotlib: pip install similarity-encoders[plots]"
         ) from error
-    # without pyplot, no window opens and no figure is kept in memory
+    # pyplot would open windows and keep figures in memory
     figure = Figure(figsize=size, dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     return figure.subplots(rows, n // rows, squeeze=False).ravel()

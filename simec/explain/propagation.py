@@ -23,21 +23,22 @@ from simec.types import FloatArray
 def relevances(
     network: nn.Module, x: Any, weights: Any = 1.0, *, composite: Any = DEFAULT
 ) -> FloatArray:
-    """Relevances of inputs for ``(network(x) * weights).sum(axis=1)``, by LRP.
+    """Compute relevances of inputs for ``(network(x) * weights).sum(axis=1)`` by LRP.
 
-    The relevance of an output is its term of the sum. Each layer, from the last to the first,
+    The relevance of an output is its term in the sum. Each layer, from the last to the first,
     distributes the relevance of its outputs to its inputs. So relevances sum to the explained
-    value, except for the contributions of biases. For a linear network they are
+    value, except for the contributions of biases. For a linear network, they are
     ``x * (W₁ weights)`` (thesis, Sec. 5.1), unless dense layers have a rule other than "epsilon".
 
     Parameters
     ----------
     network : torch.nn.Module
-        From a batch of shape (b, ...) to outputs of shape (b, d); it is left unchanged.
+        Maps a batch of shape (b, ...) to outputs of shape (b, d). It is not changed.
     x : array or tensor of shape (b, ...)
+        Inputs.
     weights : array or tensor of shape (b, d) or (d,), or float
-        Weights of outputs: for a similarity the embedding of the other input, for a prediction
-        a column of the last layer, for a class 1 at the class and 0 elsewhere.
+        Weights of the outputs: the embedding of the other input for a similarity, a column of
+        the last layer for a prediction, or a one-hot vector for a class.
     composite : str or zennit.core.Composite
         Rules of layers, see `COMPOSITES`; or "gradient_x_input" or "gradient", which need no
         rules. Gradients do not sum to the explained value.
@@ -77,13 +78,13 @@ def relevances(
 
 def as_tensor(values: Any, example: Tensor) -> Tensor:
     """Convert an array or tensor to the dtype and device of another tensor."""
-    # copied, as PyTorch can't mark tensors as read-only
+    # copied, because PyTorch has no read-only tensors
     tensor = values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
     return tensor.to(example)
 
 
 def _linear_gradient(layers: list[Any], weights: Tensor) -> Tensor:
-    """W₁ times weights, through all layers; shape (D,) or (b, D)."""
+    """Multiply weights by the matrices of all layers; shape (D,) or (b, D)."""
     with torch.no_grad():
         for layer in reversed(layers):
             matrix = layer.weight
@@ -94,7 +95,7 @@ def _linear_gradient(layers: list[Any], weights: Tensor) -> Tensor:
 def _backward(
     network: nn.Module, x: Tensor, weights: Tensor, *, of_outputs: bool = False
 ) -> Tensor:
-    """Gradients of inputs; with the hooks of LRP, relevances."""
+    """Return gradients of inputs, or relevances if the hooks of LRP are registered."""
     x = x.detach().requires_grad_()
     with torch.enable_grad():
         y = network(x)

@@ -1,4 +1,4 @@
-"""Import of zennit, which implements the rules of layer-wise relevance propagation."""
+"""Import of zennit, which implements the rules of layer-wise relevance propagation (LRP)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from typing import Any
 def zennit() -> Any:
     """Import zennit.
 
-    It imports torchvision for two classes of layers. If torchvision is missing, or was built for
-    another PyTorch and fails, empty classes replace them while zennit is imported; nothing used
-    here needs them.
+    zennit imports two layer classes of torchvision, which are not used here. If torchvision is
+    missing, or was built for another version of PyTorch, they are replaced by empty classes while
+    zennit is imported.
 
     Raises
     ------
     ImportError
-        If zennit is not installed; the message says how to install it.
+        If zennit is not installed, with an installation hint.
     """
     stubs = {} if _torchvision_works() else _stubs()
     kept = {name: sys.modules[name] for name in stubs if name in sys.modules}
@@ -44,7 +44,7 @@ def _torchvision_works() -> bool:
     try:
         importlib.import_module("torchvision.models.resnet")
     except Exception:
-        # another build raises RuntimeError, OSError or AttributeError
+        # a build for another PyTorch raises RuntimeError, OSError or AttributeError
         return False
     return True
 

@@ -87,7 +87,7 @@ def test_one_sparse_and_one_dense():
     [
         ([1, 0], [0, 1], "rbf", "kind must be one of 'linear', 'cosine', .* got 'rbf'"),
         ([1, 0], [0, 1, 1], "linear", "x1 has 2 features, but x2 has 3"),
-        ([[1, 0], [1, 1]], [0, 1], "linear", "x1 must be one vector of features"),
+        ([[1, 0], [1, 1]], [0, 1], "linear", "x1 must be a single feature vector"),
         ([1, 2], [0, 1], "tanimoto", "must be 0 or 1"),
         ([1, np.nan], [0, 1], "linear", "NaN"),
     ],
