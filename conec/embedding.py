@@ -1,4 +1,4 @@
-"""The part of a model that needs no training: context vectors, embeddings, senses, queries."""
+"""Context vectors, embeddings, senses and nearest neighbors from the weights of a model."""
 
 from __future__ import annotations
 

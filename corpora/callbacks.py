@@ -18,19 +18,19 @@ def as_callback(callbacks: Any) -> Callable[[Any], bool]:
     Parameters
     ----------
     callbacks : callable, object with ``on_epoch_end``, or iterable of these
-        Each is called with the model after each epoch. Objects that have a method
-        ``on_epoch_end`` have that called, as in gensim.
+        Each is called with the model after each epoch. If it has a method ``on_epoch_end``, as in
+        gensim, this method is called instead.
 
     Returns
     -------
     callable
-        Takes the model, calls all of them, and returns whether one asked to stop training:
-        by returning True (not just any true value).
+        Takes the model, calls all callbacks, and returns whether training should stop: whether
+        one of them returned True (other truthy values do not count).
 
     Raises
     ------
     TypeError
-        If one can't be called.
+        If one is neither callable nor has such a method.
     """
     single = callable(callbacks) or hasattr(callbacks, "on_epoch_end")
     given: Iterable[Any] = (callbacks,) if single else tuple(callbacks)
@@ -54,9 +54,9 @@ class CheckpointSchedule:
     Parameters
     ----------
     minutes : float
-        Time between checkpoints; infinity for none by time.
+        Minutes between checkpoints; infinity if only `epochs` counts.
     epochs : int, optional
-        Epochs between further checkpoints.
+        Number of epochs between additional checkpoints.
 
     Raises
     ------
@@ -83,5 +83,5 @@ class CheckpointSchedule:
         return by_epoch or time.monotonic() - self._last >= self._seconds
 
     def written(self) -> None:
-        """Start the clock anew, after a checkpoint was written."""
+        """Restart the clock after a checkpoint has been written."""
         self._last = time.monotonic()

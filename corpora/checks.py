@@ -1,4 +1,4 @@
-"""Checks of parameters, with errors that say what was expected and what was given."""
+"""Check parameters; errors say what was expected and what was passed."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def check_number(
 
 
 def check_flag(name: str, value: Any) -> bool:
-    """Return a value as a bool; 0, 1 and NumPy's booleans are taken too."""
+    """Return a value as a bool; 0, 1 and NumPy's booleans are accepted as well."""
     if isinstance(value, (bool, np.bool_, Integral)) and value in (0, 1):
         return bool(value)
     raise ParameterError(f"{name} must be True or False, got {value!r}")

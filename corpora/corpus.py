@@ -347,7 +347,7 @@ def open(
     Raises
     ------
     FileNotFoundError
-        If the file does not exist; the message lists similar names.
+        If the file does not exist; the message lists the closest matches.
     ValueError
         If the format, a cleaning step, the tokenizer, or the value of an option is unknown.
     TypeError

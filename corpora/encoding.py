@@ -52,7 +52,7 @@ Block = tuple[npt.NDArray[np.int32], npt.NDArray[np.int64], int]
 
 
 class TokenStreamError(CorpusError, ModelError):
-    """A folder holds no token stream that can be opened: none, a damaged or newer one."""
+    """A folder holds no readable token stream: damaged, newer, or something else."""
 
 
 class TokenStream:
@@ -150,7 +150,7 @@ class TokenStream:
             offsets = _offsets(encoded.lengths)
             ids = _map(encoded.path, int(offsets[-1]))
             stream = cls(ids, offsets, encoded.n_raw, encoded.skipped)
-            # The mapped file lives on without a name, and can't outlive this process.
+            # The mapped file stays readable without a name, and is freed when this process ends.
             shutil.rmtree(temporary, ignore_errors=True)
             if temporary.exists():
                 weakref.finalize(stream, stack.pop_all().close)
@@ -194,8 +194,8 @@ class TokenStream:
         Raises
         ------
         TokenStreamError
-            If the folder holds no token stream, a damaged one or one of a newer format. It is
-            a CorpusError and a ModelError.
+            A CorpusError and ModelError: if the folder is missing, damaged, not a token stream, or
+            of a newer format.
         """
         try:
             with open_folder(
@@ -348,7 +348,7 @@ def _encode_shard(
     n_raw = 0
     with open(path, "wb") as file:
         for ids, block_lengths, raw in encode(shard):
-            # Not by tofile, which may lose the error of a full disk.
+            # Not tofile, which may not report a full disk.
             file.write(np.ascontiguousarray(ids, "<i4").data)
             lengths.append(block_lengths)
             n_raw += raw

@@ -58,7 +58,7 @@ class NotReiterableError(CorpusError):
 
 
 class ModelError(ValueError):
-    """A folder holds no model that can be loaded: none, a damaged or newer one, another kind."""
+    """A folder holds no loadable model: it is damaged, of another kind, or of a newer version."""
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C at a moment that suits training, rather than between any two instructions."""
+"""Handle Ctrl-C at safe points of training instead of between any two instructions."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ __all__ = ["deferred_interrupt"]
 def deferred_interrupt() -> Iterator[threading.Event]:
     """Set an event on Ctrl-C instead of raising KeyboardInterrupt.
 
-    Whoever uses it checks the event where weights and state are consistent, and raises the
-    exception then. A second Ctrl-C raises it at once. Only the main thread receives SIGINT, and a
-    custom handler is left in place: the event is never set then.
+    The caller checks the event at points where weights and state are consistent, and raises the
+    exception there. A second Ctrl-C raises it at once. In other threads than the main thread, or
+    if a custom handler for SIGINT is installed, the handler is left in place and the event is never
+    set.
 
     Yields
     ------
     threading.Event
-        Set once Ctrl-C was pressed.
+        Set once Ctrl-C has been pressed.
     """
     pressed = threading.Event()
     is_main = threading.current_thread() is threading.main_thread()

@@ -179,8 +179,8 @@ def encode(
 
     The folder contains the ids of the vocabulary's words in the order of the text (ids.int32; -1
     separates sentences), the offsets of documents (offsets.int64), and the vocabulary
-    (vocabulary.tsv: the first line is word 0). In Python, corpora.encoding.TokenStream.open opens
-    it without loading it into memory. A text without words is an error.
+    (vocabulary.tsv: the first line is word 0). In Python, corpora.TokenStream.open opens it without
+    loading it into memory. A text without words is an error.
 
     \b
       corpora encode news.txt --clean lower --min-count 5 --out news.tokens

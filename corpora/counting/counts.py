@@ -186,7 +186,7 @@ def _count_plain_text(
 ) -> tuple[Counts, WordCounter]:
     load()
     memory_per_shard = memory // _max_parallel(corpus, workers)
-    tables: list[WordTable] = []  # those that no thread uses at the moment
+    tables: list[WordTable] = []  # not in use by any thread
 
     def count_shard(shard: Corpus) -> int:
         table = tables.pop() if tables else WordTable(memory_per_shard, folder)
@@ -266,9 +266,9 @@ class PackedCounts(NamedTuple):
 
 
 class WordCounter:
-    """Counts words in a Counter first, then in a compiled table, then in files.
+    """Counts words: at first in a Counter, then in a compiled table, then in files.
 
-    Few words need no compiled code.
+    Compiled code is loaded only if there are many distinct words.
 
     Parameters
     ----------

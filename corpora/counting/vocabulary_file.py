@@ -44,7 +44,7 @@ def read_vocabulary(path: str | Path) -> dict[str, int]:
     Raises
     ------
     FileNotFoundError
-        If the file does not exist; the message lists similar names.
+        If the file does not exist; the message lists the closest matches.
     CorpusError
         If a line is not a word and its count, a word is repeated, or the file is empty.
     """

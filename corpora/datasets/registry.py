@@ -60,7 +60,7 @@ def info(name: str) -> Dataset:
     Raises
     ------
     ValueError
-        If the name is unknown; the message lists similar names.
+        If the name is unknown; the message lists the closest matches.
     """
     by_key = {_key(valid): dataset for valid, dataset in CATALOG.items()}
     try:

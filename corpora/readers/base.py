@@ -357,7 +357,7 @@ def text_lines(
     Raises
     ------
     FileNotFoundError
-        If the file does not exist; the message lists similar names.
+        If the file does not exist; the message lists the closest matches.
     Exception
         As given by `error`, with file and line: if the file is not valid UTF-8, or a compressed
         file is damaged.

@@ -14,8 +14,8 @@ _TITLE = re.compile(r"<TITLE>(.*?)</TITLE>", re.S)
 _BODY = re.compile(r"<BODY>(.*?)</BODY>", re.S)
 _TEXT = re.compile(r"<TEXT[^>]*>(.*?)</TEXT>", re.S)
 _TAG = re.compile(r"</?[A-Z]+[^>]*>")
-# Control characters of the newswire, written as character references such as &#2;
 _NAMES = re.compile(r"(?:^|[/\\])(?:reut2-|reuters21578\.t)[^/\\]*$", re.I)
+# Control characters of the newswire, written as character references such as &#2;
 _CONTROL = re.compile(r"&#(?:[0-8]|1[0-9]|2[0-9]|3[01]|127);?")
 
 

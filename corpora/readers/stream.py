@@ -132,7 +132,7 @@ def open_raw(path: str) -> IO[bytes]:
     Raises
     ------
     FileNotFoundError
-        If a local file does not exist; the message lists similar names.
+        If a local file does not exist; the message lists the closest matches.
     ImportError
         If the scheme of the URI needs an extra that is not installed.
     """

@@ -35,7 +35,7 @@ class Targets:
         Whether all targets are observed. If not, `batch` may still return None for a batch
         without missing targets.
     in_memory : bool
-        Whether the targets are in memory, instead of computed or read for each batch.
+        Whether batches are rows of a tensor in memory, which makes reading them cheap.
     absent : float
         Weight of the errors of entries that sparse `matrices` do not store. If positive, these
         entries are zeros instead of missing.

@@ -37,13 +37,13 @@ class ColdStartRecommender(ContentRecommender):
     n_components : int
         Length d of embeddings, without the features that skip W₁.
     alpha : float
-        Penalty of weights of features that skip W₁.
+        Penalty on the weights of features that skip W₁.
     l2_users, l2_items : float
         Penalties on squared user vectors and on squared offsets of items.
     alphas : sequence of float
         Penalties of W₁ to choose from, by leave-one-out cross-validation.
     max_iter : int
-        Iterations.
+        Number of iterations.
     shrinkage_users, shrinkage_items : float
         As in `BaseRecommender`.
     verbose : bool

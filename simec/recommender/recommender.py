@@ -59,7 +59,7 @@ class Recommender(FactorRecommender):
         Units of each hidden layer between features and embeddings; empty for a linear map, which
         has a closed form.
     activation : str
-        Of hidden layers, as in `simec.SimilarityEncoder`.
+        Activation of hidden layers, as in `simec.SimilarityEncoder`.
     feedback : {"explicit", "implicit"}
         "explicit": values are ratings, and missing ratings are unknown. "implicit": values are
         counts of purchases, plays or views, and missing pairs are zeros with a low weight (Hu,
@@ -69,19 +69,20 @@ class Recommender(FactorRecommender):
     absent : float
         Implicit feedback: weight of missing pairs.
     l2 : float or "auto"
-        Penalty on squared weights, in units of the squared error of one rating. "auto" estimates
-        it for each component by variational Bayes if there are no features; with features it is
-        50, and for implicit feedback without features 30.
+        Penalty on squared weights, in units of the squared error of one rating. "auto" is 50 with
+        features. Without features, it is 30 for implicit feedback, and estimated for each
+        component by variational Bayes for explicit feedback.
     l2_by_count : float
         Exponent with which the penalty grows with the number of ratings; see
         `simec.SimilarityEncoder`.
     id_feature_scale : float
-        With features: scale of an additional feature that identifies the item (or user), so that
-        its embedding can differ from what its features predict. 0 predicts embeddings from
-        features alone, as in the thesis.
+        With features: value of an additional one-hot feature that identifies the item or user, so
+        that its embedding can deviate from the map of its other features. 0 predicts embeddings
+        from features alone, as in the thesis.
     feature_biases : bool
-        With features: whether biases of items and users shrink towards a ridge regression on
-        their features, so that new ones get biases too, or to 0, as in the thesis.
+        With features: if True, biases of items and users shrink towards a ridge regression on
+        their features, so that new ones have biases too. If False, biases shrink towards 0, as in
+        the thesis.
     max_iter, batch_size, learning_rate, early_stopping
         For training with hidden layers, as in `simec.SimilarityEncoder`.
     rating_range : (float, float), optional

@@ -19,9 +19,9 @@ class ItemKNN(BaseRecommender):
     """Biases, and a weighted mean of the user's residuals of similar items.
 
     The similarity of two items is the correlation of their residuals over the n users who rated
-    both, times ``n / (n + shrinkage)`` (Bell and Koren, 2007). A prediction for user u and item i
-    is a sum over the items j that u has rated, restricted to the `n_neighbors` most similar ones
-    with positive similarity::
+    both, times ``n / (n + shrinkage)`` (Bell and Koren, 2007). The predicted residual of user u and
+    item i is a weighted mean over the items j that u has rated, restricted to the `n_neighbors`
+    most similar ones with positive similarity::
 
         Σ s_ij r_uj / (Σ s_ij + regularization)
 

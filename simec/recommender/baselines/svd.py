@@ -102,10 +102,10 @@ class ResidualSVD(FactorRecommender):
 class SVDRidge(ResidualSVD):
     """`ResidualSVD`, and ridge regression from features to its embeddings.
 
-    A Similarity Encoder with features learns both steps at once ("SVD & regression"). Embeddings
-    of items, users or both, whichever have features, are predicted by the regression, also for
-    training items and users. Biases of new items and users are predicted by a ridge regression
-    too.
+    The baseline "SVD & regression" of the thesis; a Similarity Encoder with features learns both
+    steps at once. Where items or users have features, their embeddings are the predictions of the
+    regression, including those of the training data. Biases of new items and users are also
+    predicted by a ridge regression.
 
     Parameters
     ----------
