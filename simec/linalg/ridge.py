@@ -15,16 +15,8 @@ from corpora.checks import check_number
 from simec.types import Float64
 
 _ROWS = 1 << 9  # rows of a product computed at a time
-_PENALTIES = (
-    0.03,
-    0.1,
-    0.3,
-    1.0,
-    3.0,
-    10.0,
-    30.0,
-    100.0,
-)  # in units of the mean square of a feature
+# penalties to choose from, in units of the mean square of a feature
+_PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
 _FOLDS = 5
 _LSQR_STEPS = 200
 

@@ -1,7 +1,7 @@
-"""What every recommender has to keep: a test class for each inherits all of it.
+"""Tests that all recommenders must pass: the test class of each recommender inherits them.
 
-On a checkerboard, users of one parity like items of the same parity and no others, so that the
-right answer is known without looking it up.
+Ratings form a checkerboard: users with even ids like items with even ids, and users with odd ids
+like items with odd ids, so the expected predictions are known.
 """
 
 from __future__ import annotations
@@ -22,18 +22,30 @@ N_USERS, N_ITEMS = 24, 16
 
 
 def checkerboard(share=0.75, seed=0):
-    """Users (from 100), items (from 1000) and values of what is known, and of the rest."""
+    """Training and test ratings: users (from 100), items (from 1000) and values."""
     users, items = np.divmod(np.arange(N_USERS * N_ITEMS), N_ITEMS)
     values = np.where((users + items) % 2 == 0, 5.0, 1.0)
     known = np.random.default_rng(seed).random(len(users)) < share
-    # everyone is there
+    # every user and every item has training ratings
     known[(items - users) % N_ITEMS < 4] = True
     triples = users + 100, items + 1000, values
     return tuple(part[known] for part in triples), tuple(part[~known] for part in triples)
 
 
 class RecommenderContract:
-    """`make` gives an unfitted recommender; `learns` says whether it knows more than averages."""
+    """Tests of a recommender.
+
+    Attributes
+    ----------
+    learns : bool
+        Whether predictions depend on the pair of user and item, not only on averages.
+    knows_similar : bool
+        Whether `similar_items` is implemented.
+    implicit : bool
+        Whether the recommender is for implicit feedback.
+    features : dict
+        Features passed to `fit`.
+    """
 
     learns = True
     knows_similar = True
@@ -41,6 +53,7 @@ class RecommenderContract:
     features: ClassVar[dict] = {}
 
     def make(self):
+        """Return an unfitted recommender."""
         raise NotImplementedError
 
     def fit(self, ratings):
@@ -64,7 +77,7 @@ class RecommenderContract:
 
     def test_what_was_left_out_is_predicted(self, fitted):
         if not self.learns:
-            pytest.skip("averages say nothing of single ratings")
+            pytest.skip("averages do not predict single ratings")
         _, (users, items, values) = checkerboard()
         found = fitted.predict(users, items)
         assert found.dtype == np.float32
@@ -72,16 +85,16 @@ class RecommenderContract:
         middle = np.median(found) if self.implicit else 3
         assert ((found > middle) == (values > 3)).mean() > 0.9
 
-    def test_recommendations_are_those_of_the_same_colour(self, fitted):
+    def test_recommendations_have_the_parity_of_the_user(self, fitted):
         if not self.learns:
-            pytest.skip("averages recommend the same to all")
+            pytest.skip("averages recommend the same items to all users")
         _, (users, items, values) = checkerboard()
         for user in range(100, 100 + N_USERS):
             left = set(items[(users == user) & (values > 3)].tolist())
             found = [item for item, _ in fitted.recommend(user, len(left))] if left else []
             assert set(found) == left
 
-    def test_recommendations_are_sorted_and_not_of_what_was_seen(self, fitted):
+    def test_recommendations_are_sorted_and_leave_out_seen_items(self, fitted):
         users, items, _ = self.known()
         seen = set(items[users == 103].tolist())
         found = fitted.recommend(103, topn=N_ITEMS)
@@ -106,7 +119,7 @@ class RecommenderContract:
         for item, score in found:
             assert score == pytest.approx(every[item], rel=1e-5, abs=1e-6)
 
-    def test_scores_are_predictions_but_for_the_range(self, fitted):
+    def test_clipped_scores_are_predictions(self, fitted):
         found = fitted.recommend(104, N_ITEMS, exclude_seen=False)
         items, scores = zip(*found, strict=True)
         low, high = fitted.range_ or (-np.inf, np.inf)
@@ -124,7 +137,7 @@ class RecommenderContract:
         pairs = fitted._residual_pairs(users.take(rows), items.take(columns))
         np.testing.assert_allclose(pairs, matrix[rows, columns], rtol=1e-4, atol=1e-5)
 
-    def test_similar_items_have_the_same_colour(self, fitted):
+    def test_similar_items_have_the_same_parity(self, fitted):
         if not self.knows_similar:
             with pytest.raises(NotImplementedError, match=type(fitted).__name__):
                 fitted.similar_items(1002)
@@ -155,7 +168,7 @@ class RecommenderContract:
             with pytest.raises(UnknownIdError, match="item 3 "):
                 fitted.similar_items(3)
 
-    def test_unknown_ids_may_get_averages(self, fitted):
+    def test_unknown_ids_are_predicted_from_averages(self, fitted):
         b = fitted.biases_
         users, items = [7, 100, 7], [1000, 9, 9]
         found = fitted.predict(users, items, unknown="average")
@@ -197,7 +210,7 @@ class RecommenderContract:
     def test_ids_may_be_strings(self, fitted):
         users, items, values = self.known()
         if self.features:
-            pytest.skip("features have ids that are numbers")
+            pytest.skip("the features have integer ids")
         named = [f"u{user}" for user in users], [f"i{item}" for item in items], values
         other = self.fit(named)
         found = other.recommend("u105", 4)
@@ -208,13 +221,13 @@ class RecommenderContract:
         )
         assert all(type(item) is int and type(score) is float for item, score in expected)
 
-    def test_ratings_stay_as_they_are(self):
+    def test_ratings_are_not_changed(self):
         ratings = as_ratings(self.known())
         before = ratings.matrix.copy()
         self.fit(ratings)
         assert (ratings.matrix != before).nnz == 0
 
-    def test_predictions_keep_to_the_range(self, fitted):
+    def test_predictions_are_in_the_range_of_ratings(self, fitted):
         if fitted.range_ is None:
             pytest.skip("scores of implicit feedback have no range")
         u, i = np.divmod(np.arange(N_USERS * N_ITEMS), N_ITEMS)
@@ -230,7 +243,7 @@ class RecommenderContract:
             with pytest.raises(NotFittedError):
                 use(made)
 
-    def test_score_is_the_share_explained(self, fitted):
+    def test_score_is_the_explained_variance(self, fitted):
         _, (users, items, values) = checkerboard()
         found = fitted.predict(users, items).astype(float)
         expected = 1 - ((found - values) ** 2).mean() / values.var()
@@ -248,7 +261,7 @@ class RecommenderContract:
 
     def test_saved_and_loaded(self, fitted, tmp_path):
         fitted.save(tmp_path / "model")
-        fitted.save(tmp_path / "model")  # in its place
+        fitted.save(tmp_path / "model")  # replaces the folder
         again = BaseRecommender.load(tmp_path / "model")
         assert type(again) is type(fitted)
         assert again.get_params() == fitted.get_params()

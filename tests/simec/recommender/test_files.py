@@ -110,7 +110,7 @@ def test_what_is_no_table(tmp_path, text, message):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Ratings by two colours, a table of items, and models trained by the command line."""
+    """Ratings of items of two colors, a table of items, and models trained by the command line."""
     path = tmp_path_factory.mktemp("cli")
     users, items = np.divmod(np.arange(20 * 14), 14)
     values = np.where((users + items) % 2 == 0, 5, 1)
