@@ -1,8 +1,8 @@
 """Arrays in the safetensors format, aligned for vector instructions.
 
 The format is 8 bytes with the length of a header, a JSON header, and the arrays without gaps.
-The safetensors library reads and writes the same files; it neither maps them nor aligns them to
-more than 8 bytes, and its errors of the disk are not OSErrors.
+The safetensors library reads and writes the same files, but does not memory-map them, aligns them
+to 8 bytes only, and does not raise OSError if the disk is full.
 """
 
 from __future__ import annotations
@@ -49,7 +49,7 @@ def encode_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> Iterator[memoryview
         if little not in _NAMES:
             raise TypeError(f"{name} is an array of {array.dtype}, which cannot be saved")
         ready[name] = np.ascontiguousarray(array, little).reshape(array.shape)
-    # The format allows no gaps: the widest numbers first, so that all are aligned to their width.
+    # The format allows no gaps. With the widest types first, all arrays are aligned to their width.
     order = sorted(ready, key=lambda name: (-ready[name].itemsize, name))
     header, end = {}, 0
     for name in order:
@@ -67,7 +67,7 @@ def encode_arrays(arrays: Mapping[str, npt.NDArray[Any]]) -> Iterator[memoryview
 
 
 def read_places(file: BufferedReader, size: int) -> tuple[dict[str, ArrayPlace], str]:
-    """Read where the arrays of a safetensors file lie, and the header's checksum.
+    """Read the positions of the arrays in a safetensors file, and the checksum of the header.
 
     Raises
     ------

@@ -225,7 +225,8 @@ def _remove_leftovers(target: Path, contents: Contents) -> None:
     """Remove temporaries that dead processes left next to a target; put a displaced folder back."""
     recover(target)
     for path in _temporaries_of(target):
-        with _abandoned(path) as dead:
+        # Those of another user may be impossible to read or to remove.
+        with _abandoned(path) as dead, suppress(OSError):
             if dead and path.is_dir() and not path.is_symlink():
                 _remove_listed(path, contents(path, True))
             elif dead:

@@ -1,8 +1,8 @@
 """Manifests: which files belong to a model folder, with sizes and checksums.
 
 ``manifest.json`` holds the kind of model, the format version, the version of the program, and an
-`Entry` for each file. Its own checksum is ``generation``, the same for the same content. Folders of
-formats 1 and 2 have no manifest: their files are known by name (`EARLIER_FORMATS`).
+`Entry` for each file. ``generation`` is a checksum of the manifest itself, equal for equal content.
+Folders of formats 1 and 2 have no manifest: their files are known by name (`EARLIER_FORMATS`).
 """
 
 from __future__ import annotations
@@ -73,8 +73,8 @@ LAST_WITHOUT_MANIFEST = 2
 def to_json(data: Any, indent: int | None = None) -> bytes:
     """Encode plain data as JSON in UTF-8."""
     text = json.dumps(data, ensure_ascii=False, indent=indent, allow_nan=False)
-    # Half of a surrogate pair, which undecodable bytes of a corpus may become, has no UTF-8;
-    # written with a backslash it is JSON nevertheless.
+    # Undecodable bytes of a corpus may become lone surrogates, which UTF-8 cannot encode; escaped
+    # with a backslash they are valid JSON.
     return (text + "\n").encode("utf-8", "backslashreplace")
 
 
@@ -88,8 +88,8 @@ class Entry(NamedTuple):
     sha256 : str
         Checksum of its content.
     header_sha256 : str or None
-        Checksum of the header of a safetensors file, which is verified even where the arrays are
-        mapped and not read.
+        Checksum of the header of a safetensors file, which is verified even if the arrays are
+        memory-mapped and not read.
     """
 
     size: int
@@ -105,7 +105,7 @@ class Entry(NamedTuple):
 class Manifest(NamedTuple):
     """Kind, format version and files of a folder.
 
-    `files` is None in formats 1 and 2, and if a manifest is not as it was written.
+    `files` is None in formats 1 and 2, and if a manifest has been changed.
     """
 
     kind: str
@@ -153,7 +153,7 @@ def parse_manifest(content: bytes) -> Manifest:
     Raises
     ------
     ValueError
-        If it is damaged; not if a newer version has other entries.
+        If it is damaged. A manifest of a newer version may have other entries.
     """
     data = json.loads(content)
     match data:
@@ -183,7 +183,7 @@ def is_inside(name: str) -> bool:
 
 
 def earlier_kind(read: Callable[[str], bytes]) -> Manifest | None:
-    """Kind and version of a folder of format 1 or 2, None if it is not one."""
+    """Return kind and version of a folder of format 1 or 2; None for any other folder."""
     for header in ("config.json", "tagger.json", "tokens.json"):
         try:
             data = json.loads(read(header))
@@ -205,7 +205,7 @@ def earlier_kind(read: Callable[[str], bytes]) -> Manifest | None:
 
 
 def read_manifest(folder: Path) -> Manifest | None:
-    """Read what a folder is, if it is a model; raises ValueError if its manifest is damaged."""
+    """Read the manifest of a folder; None if it is not a model, ValueError if it is damaged."""
     try:
         manifest = parse_manifest((folder / MANIFEST).read_bytes())
     except FileNotFoundError:
@@ -213,12 +213,12 @@ def read_manifest(folder: Path) -> Manifest | None:
     except (IsADirectoryError, RecursionError) as error:
         raise ValueError(str(error)) from error
     if manifest.files is None:
-        raise ValueError("it is not as it was written")
+        raise ValueError("it was changed after it was saved")
     return manifest
 
 
 def foreign_entries(folder: Path, names: Collection[str]) -> list[str]:
-    """Entries of a folder, relative to it, that are neither listed nor folders of listed ones."""
+    """Return the entries of a folder that are neither listed files nor folders of listed files."""
     folders = {""}
     for name in names:
         folders |= {name[:i] for i, letter in enumerate(name) if letter == "/"}
@@ -235,7 +235,7 @@ def foreign_entries(folder: Path, names: Collection[str]) -> list[str]:
 
 
 def earlier_files(folder: Path, kind: str) -> set[str]:
-    """Names that belong to a folder of format 1 or 2."""
+    """Return the names of files that belong to a model of format 1 or 2."""
     earlier = EARLIER_FORMATS[kind]
     names = {name for name in earlier.files if (folder / name).is_file()}
     if earlier.nested is None:

@@ -10,8 +10,8 @@ the files of the model
 nested folders
     models within a model, each with a manifest
 
-A save puts a new folder in the place of the old one in one step (`corpora.files.replace_folder`),
-deletes only files that the old manifest lists, and refuses a folder with any other file.
+A save replaces the old folder by the new one in one step (`corpora.files.replace_folder`), deletes
+only files that the old manifest lists, and refuses a folder with any other file.
 A reader opens all files of one folder before it reads any, so that it never mixes two models.
 Folders of formats 1 and 2, which have no manifest, are read too.
 """
@@ -82,7 +82,7 @@ def plain(value: Any, key: str) -> Any:
     value : object
         NumPy scalars and arrays, tuples, paths and torch devices are converted.
     key : str
-        Its name in errors.
+        Name of the value in errors.
 
     Raises
     ------
@@ -155,7 +155,7 @@ class FolderWriter:
         self._nested: dict[str, FolderWriter] = {}
 
     def file(self, name: str) -> Path:
-        """Make an empty file and return its path, to be written to within the block."""
+        """Create an empty file and return its path, to be written to within the block."""
         if not is_inside(name) or "/" in name or name == MANIFEST:
             raise ValueError(f"{name!r} is not a valid name of a file in a model folder")
         if name in self._names or name in self._nested:
@@ -183,7 +183,7 @@ class FolderWriter:
         data : object
             NumPy scalars and arrays, tuples, paths and torch devices are converted.
         indent : int, optional
-            Spaces of indentation; by default all is in one line.
+            Spaces of indentation; by default everything is on one line.
 
         Raises
         ------
@@ -199,12 +199,12 @@ class FolderWriter:
         Raises
         ------
         TypeError
-            If the type of an array is not one of booleans, integers and floats.
+            If an array does not hold booleans, integers or floats.
         """
         self._write(name, encode_arrays(arrays), has_header=True)
 
     def folder(self, name: str, kind: str, version: int) -> FolderWriter:
-        """Make a nested model folder; parameters as those of `write_folder`."""
+        """Create a nested model folder; parameters as for `write_folder`."""
         if not is_inside(name) or "/" in name or name in self._names or name in self._nested:
             raise ValueError(f"{name!r} is not a valid name of a folder in a model folder")
         folder = self._folder / name
@@ -262,15 +262,15 @@ def _digest(file: BufferedReader) -> str:
 
 @contextmanager
 def write_folder(path: StrPath, kind: str, version: int) -> Iterator[FolderWriter]:
-    """Write a model folder, which takes the place of an earlier one when the block ends.
+    """Write a model folder, which replaces an earlier one when the block ends.
 
-    At any moment `path` holds the earlier model or the new one, complete. On any error the
-    earlier one stays.
+    At any moment, `path` holds either the earlier model or the new one, complete. After an error,
+    the earlier one stays.
 
     Parameters
     ----------
     path : path
-        Folder to make. One that exists must be empty or hold a model of the same kind and
+        Folder to create. An existing folder must be empty, or hold a model of the same kind and
         nothing else.
     kind : str
         Kind of model, such as ``"conec.ContextEncoder"``.
@@ -295,7 +295,7 @@ def write_folder(path: StrPath, kind: str, version: int) -> Iterator[FolderWrite
 
 
 class _NotNow(Exception):
-    """Leaves a folder unwritten."""
+    """Leaves the block of `write_folder` without writing the folder."""
 
 
 def check_writable(path: StrPath, kind: str) -> None:
@@ -316,7 +316,7 @@ def check_writable(path: StrPath, kind: str) -> None:
 
 
 def _contents(kind: str, path: StrPath) -> Callable[[Path, bool], Collection[str]]:
-    """From a folder to the names of its files, for `replace_folder`."""
+    """Create the argument `contents` of `replace_folder`."""
 
     def contents(folder: Path, leftover: bool) -> Collection[str]:
         entries = sorted(os.listdir(folder))
@@ -378,7 +378,7 @@ class _OpenFile(NamedTuple):
 
 
 class FolderReader:
-    """The files of one model folder, all opened at one moment; see `open_folder`.
+    """The files of a model folder, all from the same save; see `open_folder`.
 
     Attributes
     ----------
@@ -387,7 +387,7 @@ class FolderReader:
     version : int
         Version of the format.
     names : frozenset of str
-        Names of files; those in nested folders are not among them.
+        Names of files, without those in nested folders.
     folders : frozenset of str
         Names of nested folders.
     """
@@ -463,7 +463,7 @@ class FolderReader:
     def map_arrays(self, name: str) -> Arrays:
         """Map the arrays of a safetensors file into memory, copy-on-write.
 
-        Header and sizes are verified; the content is with ``verify=True`` only.
+        Header and sizes are always verified, the contents only by ``open_folder(verify=True)``.
 
         Raises
         ------
@@ -477,7 +477,9 @@ class FolderReader:
         }  # fmt: skip
 
     def map_file(self, name: str, dtype: npt.DTypeLike, n: int) -> npt.NDArray[Any]:
-        """Map a file of n numbers into memory, read-only; verified with ``verify=True`` only.
+        """Map a file of n numbers into memory, read-only.
+
+        Its size is always verified, its content only by ``open_folder(verify=True)``.
 
         Raises
         ------
@@ -550,7 +552,7 @@ class FolderReader:
         return ModelError(f"{self.path if name is None else self.path / name} is damaged: {why}")
 
     def _changed(self, name: str) -> ModelError:
-        return self.damaged("it is not as it was written (its checksum differs)", name)
+        return self.damaged("it was changed after it was saved (its checksum differs)", name)
 
     def _opened(self, name: str) -> _OpenFile:
         try:
@@ -600,7 +602,7 @@ def _retry(folder: Path, read: Callable[[], T]) -> T:
             return read()
         except _Replaced:
             time.sleep(min(0.001 * attempt, 0.05))
-    raise ModelError(f"{folder} is replaced all the time and could not be read; try again")
+    raise ModelError(f"{folder} was replaced again and again while it was read; try again later")
 
 
 @contextmanager
@@ -612,10 +614,10 @@ def open_folder(
     verify: bool = False,
     what: str = "model",
 ) -> Iterator[FolderReader]:
-    """Open a model folder: all its files at one moment.
+    """Open all files of a model folder.
 
-    What is read within the block belongs to one save, also if another process saves to the
-    folder meanwhile. Memory-mapped arrays stay valid after the block.
+    All data that are read within the block are from the same save, even if another process saves
+    to the folder meanwhile. Memory-mapped arrays stay valid after the block.
 
     Parameters
     ----------
@@ -638,7 +640,7 @@ def open_folder(
     FileNotFoundError
         If the folder does not exist.
     ModelError
-        If it holds no model, one of another kind or of a newer version, or a damaged one.
+        If it does not hold a model, or one that is damaged, of another kind, or of a newer version.
     """
     kinds = {kind} if isinstance(kind, str) else {*kind}
     folder = Path(path)
@@ -684,8 +686,8 @@ def _open_files(directory: _Directory, kinds: Collection[str], version: int) -> 
             raise ModelError(
                 f"{folder / name} is damaged: it has {size} bytes, expected {entry.size}"
             )
-    # All files that a manifest lists were opened in a folder that does not change any more. Without
-    # a manifest, some may have been deleted before they were looked for.
+    # With a manifest, all listed files have been opened. Without one, some may have been deleted
+    # before they were listed.
     if manifest.files is None:
         directory.check_current()
     return FolderReader(folder, manifest, files, what)
@@ -696,7 +698,7 @@ def _with_article(what: str) -> str:
 
 
 class _Directory:
-    """A folder that stays the same one while it is read, even if its name is given to another."""
+    """An open folder, read through its descriptor even if its path is replaced."""
 
     def __init__(self, path: Path, what: str, stack: ExitStack) -> None:
         recover(Path(os.path.realpath(path)))
@@ -721,7 +723,7 @@ class _Directory:
             ) from None
 
     def check_current(self) -> None:
-        """Raise _Replaced if the path names another folder by now."""
+        """Raise _Replaced if the path refers to another folder now."""
         try:
             current = os.path.samestat(self._stat, os.stat(self.path))
         except OSError:
@@ -760,7 +762,7 @@ class _Directory:
         return content
 
     def manifest(self) -> Manifest:
-        """Read what the folder is.
+        """Read the manifest, or derive it for formats 1 and 2.
 
         Raises
         ------
@@ -770,7 +772,7 @@ class _Directory:
         content = self.read(MANIFEST)
         if content is None:
             manifest = earlier_kind(self.content)
-            # Versions that have manifests may not lose them.
+            # Folders of later formats must have a manifest.
             if manifest is None or LAST_WITHOUT_MANIFEST < manifest.version <= NEWEST:
                 self.check_current()
                 raise ModelError(
@@ -783,11 +785,13 @@ class _Directory:
             raise ModelError(f"{self.path / MANIFEST} is damaged: {error}") from error
         is_newer = manifest.version > NEWEST  # and may have other entries
         if manifest.version < 1 or (manifest.files is None and not is_newer):
-            raise ModelError(f"{self.path / MANIFEST} is damaged: it is not as it was written")
+            raise ModelError(
+                f"{self.path / MANIFEST} is damaged: it was changed after it was saved"
+            )
         return manifest
 
     def entries(self, manifest: Manifest) -> Mapping[str, Entry | None]:
-        """Files by their names; their entries are None in formats 1 and 2."""
+        """Return the files by name, with None as entries in formats 1 and 2."""
         if manifest.files is not None:
             return manifest.files
         return dict.fromkeys(sorted(earlier_files(self.path, manifest.kind)))
@@ -808,7 +812,7 @@ class FileCheck(NamedTuple):
     sha256 : str or None
         As recorded in the manifest; None in formats 1 and 2, which have no checksums.
     problem : str or None
-        None if the file is as it was written.
+        None if the file is unchanged.
     """
 
     name: str

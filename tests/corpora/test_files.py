@@ -320,6 +320,23 @@ class TestFolder:
         assert names(tmp_path) == ["model"]
         assert names(target) == ["a"]
 
+    def test_leftovers_of_other_users_do_not_prevent_a_save(self, tmp_path: Path) -> None:
+        denied = PermissionError(errno.EACCES, "Permission denied")
+        (tmp_path / ".tmp-01234567-model").mkdir()
+        (tmp_path / ".tmp-01234567-a.txt").touch()
+
+        def contents(folder: Path, is_leftover: bool) -> list[str]:
+            if is_leftover:
+                raise denied
+            return relative_files(folder)
+
+        with replace_folder(tmp_path / "model", contents) as temporary:
+            (temporary / "a").touch()
+        assert names(tmp_path / "model") == ["a"]
+        with mock.patch.object(Path, "unlink", side_effect=denied):
+            files._remove_leftovers(tmp_path / "a.txt", contents)
+        assert names(tmp_path) == [".tmp-01234567-a.txt", ".tmp-01234567-model", "model"]
+
     def test_mount_points_are_refused_at_the_start(self, tmp_path: Path) -> None:
         (tmp_path / "model").mkdir()
         with (

@@ -505,7 +505,7 @@ class TestDamage:
                 with pytest.raises(ModelError, match=r"weights\.safetensors is damaged"):
                     read("weights.safetensors")
         with (
-            pytest.raises(ModelError, match="not as it was written"),
+            pytest.raises(ModelError, match="changed after it was saved"),
             open_folder(saved, KIND, 3, verify=True),
         ):
             pytest.fail("not reached")

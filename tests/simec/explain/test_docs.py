@@ -20,11 +20,11 @@ def test_the_examples_run(tmp_path, monkeypatch):
     names: dict = {}
     for code in blocks:
         exec(compile(code, DOCS.name, "exec"), names)
-    why = names["why"]
+    why = names["explanation"]
     assert why.first.relevances.sum() + why.first.bias == pytest.approx(why.value)
     assert why.value > 0
     assert {"goalie", "puck"} <= {p.text for p in names["pieces"] if p.relevance > 0}
     assert "Why they are similar" in (tmp_path / "texts.html").read_text()
     assert (tmp_path / "why.html").is_file()
-    assert {name for name, _ in names["found"].top(2)} == {"homes", "firefighters"}
-    assert names["found"].value == pytest.approx(0.62, abs=0.05)
+    assert {name for name, _ in names["word_explanation"].top(2)} == {"homes", "firefighters"}
+    assert names["word_explanation"].value == pytest.approx(0.62, abs=0.05)
