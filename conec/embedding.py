@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterable, Sequence
+from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
 
 import numpy as np
@@ -27,7 +28,7 @@ from conec.types import (
     Weighting,
 )
 from conec.vocabulary import Vocabulary
-from corpora.checks import check_choice
+from corpora.checks import ParameterError, check_choice
 from corpora.encoding import TokenStream
 
 if TYPE_CHECKING:
@@ -685,6 +686,8 @@ class Embedder:
         self, words: list[str], local: FloatArray, a: float, senses: SenseChoice = "none"
     ) -> FloatArray:
         """Combine words, or their senses, with embeddings of their local contexts (Eq. 7.1)."""
+        if not isinstance(a, Real):
+            raise ParameterError(f"a must be a number from 0 to 1, got {a!r}")
         if not 0 <= a <= 1:
             raise ValueError(f"a must be a number from 0 to 1, got {a!r}")
         ids = np.fromiter((self.vocabulary.index.get(w, -1) for w in words), np.int64, len(words))

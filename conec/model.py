@@ -391,7 +391,7 @@ class ContextEncoder(Embedder):
             state = self.training_state
             if state.fingerprint != fingerprint:
                 raise ValueError(
-                    f"this corpus is not the one that {resume_from} was trained on, so its run "
+                    f"the corpus is not the one that {resume_from} was trained on, so its run "
                     "cannot be resumed. To train the model further on this corpus, load it and "
                     "call train without resume_from"
                 )

@@ -184,11 +184,18 @@ class Vocabulary:
         vocabulary : Vocabulary
             Again in order of frequency.
         origin : int64 array of shape (V_new,)
-            The old id of each word, -1 for a new one.
+            The old id of each word; -1 for a new word.
+
+        Raises
+        ------
+        ValueError
+            If a count is negative.
         """
         total = dict(zip(self.words, self.counts.tolist(), strict=True))
         new = {}
         for word, n in counts.items():
+            if n < 0:
+                raise ValueError(f"the count of {word!r} is negative: {n}")
             if word in total:
                 total[word] += int(n)
             elif n >= min_count and word != BREAK:

@@ -41,7 +41,7 @@ def info(
         summary["verified"] = _verified(model)
     kind = read_kind(model)
     if verify and kind not in (None, "conec.ContextEncoder", "conec.ner.Tagger"):
-        rows = {"kind": kind, "size": _megabytes(model)}
+        rows = {"kind": kind, "size": _size_text(model)}
         summary |= {"kind": kind, "bytes": _size(model)}
     elif kind == "conec.ner.Tagger":
         rows, more = _tagger_summary(model)
@@ -108,7 +108,7 @@ def _model_summary(folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
         "frequent": " ".join(summary["most_frequent"]),
         "contexts": "yes" if summary["contexts"] else "no: only --space word2vec is available",
         "epochs": str(summary["epochs_trained"]) + (f", loss {losses}" if losses else ""),
-        "size": _megabytes(folder),
+        "size": _size_text(folder),
     }
     if isinstance(encoder, ExtendedContextEncoder):
         names = ", ".join(type(feature).__name__ for feature in encoder.features)
@@ -141,7 +141,7 @@ def _tagger_summary(folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
         if features is None
         else f"clusters {', '.join(features.group_names)} of a model with "
         f"{len(features.model_):,} words",
-        "size": _megabytes(folder),
+        "size": _size_text(folder),
     }
     return rows, summary
 
@@ -150,8 +150,9 @@ def _size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-def _megabytes(folder: Path) -> str:
-    return f"{_size(folder) / 1e6:,.1f} MB"
+def _size_text(folder: Path) -> str:
+    size = _size(folder)
+    return f"{size / 1e6:,.1f} MB" if size >= 1e6 else f"{size / 1e3:,.1f} kB"
 
 
 def shorten(losses: list[float], most: int = 6) -> list[float]:

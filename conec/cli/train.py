@@ -146,6 +146,7 @@ def train(
     """  # noqa: D301, E501
     from conec.cli.training_run import TrainingRun, check_target
 
+    _require_text(reading.source)
     interrupted = check_target(out)
     changes = {
         name: value.value if isinstance(value, Enum) else value
@@ -165,6 +166,18 @@ def train(
         run.update(update_from, changes)
     else:
         run.start(changes)
+
+
+def _require_text(source: str) -> None:
+    """Raise ValueError if CORPUS is a model or an encoded text, whose files are not text."""
+    from corpora.model_folder import read_kind
+
+    kind = read_kind(source) if Path(source).is_dir() else None
+    if kind is not None:
+        raise ValueError(
+            f"{source} is not a text: it is a folder of kind {kind}. Pass the original text as "
+            "CORPUS"
+        )
 
 
 def _is_given(ctx: typer.Context, name: str) -> bool:

@@ -70,7 +70,7 @@ def info(name: str) -> Dataset:
         hint = (
             f"closest matches: {', '.join(by_key[key].name for key in matches)}"
             if matches
-            else "corpora.datasets.names() lists all names"
+            else "for all names: corpora datasets list, or corpora.datasets.names() in Python"
         )
         raise ValueError(f"unknown data set {name!r}; {hint}") from None
 

@@ -13,6 +13,7 @@ import typer
 
 from corpora.cli.app import INTERRUPTED, fail, report, report_warnings
 from corpora.cli.options import Json, option
+from simec.cli.options import require_device
 
 if TYPE_CHECKING:
     from simec.links import LinkPredictor
@@ -136,6 +137,7 @@ def train(
     from simec.links import LinkPredictor, read_dataset, read_triples
     from simec.links.predictor import is_checkpoint
 
+    require_device(device)
     if resume and overwrite:
         raise ValueError("--resume continues a run and --overwrite replaces it: pass one of them")
     if not resume and not overwrite and is_checkpoint(out):

@@ -12,6 +12,7 @@ import typer
 
 from corpora.cli.app import INTERRUPTED, fail, report, report_warnings
 from corpora.cli.options import Json, option
+from simec.cli.options import require_device
 
 if TYPE_CHECKING:
     from simec.recommender import BaseRecommender, Ids, Recommender
@@ -113,6 +114,7 @@ def train(
     from simec.recommender import Recommender, read_features, read_ratings
     from simec.recommender.base import KIND
 
+    require_device(device)
     check_writable(out, KIND)
     if own is not None:
         report("--own is deprecated, use --id-feature-scale")

@@ -791,7 +791,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
             if TRAINING not in folder.names:
                 raise ValueError(
                     f"{path} is a finished predictor, not a checkpoint of an interrupted run: "
-                    "train without resume_from"
+                    "there is nothing to resume"
                 )
             arrays = folder.read_arrays(TRAINING_ARRAYS)
             tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}

@@ -550,14 +550,18 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         X = (users.features, items.features) if self.feature_biases else (None, None)
         return Biases.fit(matrix, self.shrinkage_users, self.shrinkage_items, *X)
 
-    def _users(self, ids: Any = None, features: Any = None, unknown: Unknown = "error") -> Entities:
+    def _users(
+        self, ids: Any = None, features: Any = None, unknown: Unknown | None = None
+    ) -> Entities:
         """Look up users and their features; by default all of the training data."""
         check_is_fitted(self, "ratings_")
         return self._entities(
             ids, self.ratings_.users, features, self.user_features_, unknown
         )  # fmt: skip
 
-    def _items(self, ids: Any = None, features: Any = None, unknown: Unknown = "error") -> Entities:
+    def _items(
+        self, ids: Any = None, features: Any = None, unknown: Unknown | None = None
+    ) -> Entities:
         """Look up items and their features; by default all of the training data."""
         check_is_fitted(self, "ratings_")
         return self._entities(
@@ -566,9 +570,11 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
 
     def _entities(
         self, ids: Any, training_ids: Ids, features: Any, training: Features | None,
-        unknown: Unknown,
+        unknown: Unknown | None,
     ) -> Entities:  # fmt: skip
-        check_choice("unknown", unknown, Unknown)
+        """Look up entities and their features; `unknown` is None if callers cannot set it."""
+        if unknown is not None:
+            check_choice("unknown", unknown, Unknown)
         kind = training_ids.kind
         if ids is None:
             rows = np.arange(len(training_ids))
@@ -577,10 +583,13 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         new = self._new_features(features, training, kind)
         entities = Entities.gather(training_ids.find(ids), ids, training, new, kind)
         unusable = (entities.rows < 0) & ~entities.has_features
-        if unknown == "error" and unusable.any():
+        if unknown != "average" and unusable.any():
+            options = [] if training is None else [f"{kind}_features"]
+            options += ["unknown='average'"] if unknown == "error" else []
             raise UnknownIdError(
-                f"{kind} {ids[unusable.argmax()].item()!r} is not in the training data and has no "
-                f"features. Pass {kind}_features, or unknown='average'"
+                f"{kind} {ids[unusable.argmax()].item()!r} is not in the training data"
+                + (" and has no features" if training is not None else "")
+                + (f". Pass {' or '.join(options)}" if options else "")
             )
         return entities
 

@@ -259,6 +259,9 @@ def test_ctrl_c_saves_and_resume_ends_with_the_same_bits(tmp_path):
         assert np.array_equal(getattr(whole, name), getattr(resumed, name)), name
     assert whole.loss_history_ == resumed.loss_history_
     assert "nothing to resume" in error("train", source, "--out", out, "--resume")
+    assert "not a text: it is a folder of kind conec.ContextEncoder" in error(
+        "train", out, "--out", tmp_path / "again"
+    )
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "m", "other.txt", "text.txt", "whole",
     ]  # fmt: skip

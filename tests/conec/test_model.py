@@ -770,7 +770,7 @@ def test_a_string_is_no_list_of_tokens(tiny):
             method("a b c")
 
 
-@pytest.mark.parametrize("a", [-0.1, 1.1, float("nan")])
+@pytest.mark.parametrize("a", [-0.1, 1.1, float("nan"), None, "0.8", [0.8]])
 def test_a_is_a_share(tiny, a):
     model, _ = tiny
     with pytest.raises(ValueError, match="a must be a number from 0 to 1"):

@@ -165,6 +165,13 @@ def test_merged(old, new, min_count):
     assert dict(zip(before.words, before.counts.tolist(), strict=True)) == old
 
 
+def test_negative_counts_of_new_text_are_refused():
+    before = Vocabulary(["a", "b"], [9, 8])
+    for counts in ({"a": -10}, {"c": -1}):  # "a" was dropped
+        with pytest.raises(ValueError, match=r"the count of '[ac]' is negative: -"):
+            before.merged(counts)
+
+
 def test_merged_keeps_old_words_and_adds_the_most_frequent_new_ones_up_to_a_limit():
     before = Vocabulary.from_counts({"a": 3, "b": 1})
     new = {"": 99, "c": 5, "d": 7, "e": 5, "a": 1}

@@ -135,8 +135,26 @@ def test_what_is_wrong_is_told_in_a_line(model, folder, tmp_path):
         "links", "train", folder, "--valid", bad, "--out", tmp_path / "m"
     )
     assert "holds" in error("links", "train", folder, "--out", folder)
+    assert "device must be 'auto' or a PyTorch device" in error(
+        "links", "train", folder, "--out", tmp_path / "m", "--device", "abacus"
+    )
     assert "n_components must be even with relation_matrix='complex', got 3" in error(
         "links", "train", folder, "--out", tmp_path / "m", "--dimensions", 3
+    )
+    assert not (tmp_path / "m").exists()
+
+
+def test_a_gpu_that_is_not_found(folder, tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert "PyTorch finds no GPU here" in error(
+        "links", "train", folder, "--out", tmp_path / "m", "--device", "cuda"
+    )
+    ratings = tmp_path / "ratings.csv"
+    ratings.write_text("ann,tea,5\nbob,tea,4\n")
+    assert "PyTorch finds no GPU here" in error(
+        "recommend", "train", ratings, "--out", tmp_path / "m", "--device", "cuda"
     )
     assert not (tmp_path / "m").exists()
 

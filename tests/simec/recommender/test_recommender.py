@@ -9,7 +9,15 @@ import pytest
 from scipy import sparse
 
 from simec.linalg.ridge import cross_validated_ridge
-from simec.recommender import BiasBaseline, Features, Ids, Recommender, as_ratings, evaluate
+from simec.recommender import (
+    BiasBaseline,
+    Features,
+    Ids,
+    Recommender,
+    UnknownIdError,
+    as_ratings,
+    evaluate,
+)
 from simec.recommender.base import BaseRecommender
 from tests.model_folders import reseal
 
@@ -374,3 +382,26 @@ def test_averages_are_of_what_embeddings_leave():
     assert found.biases_.users.std() < 0.65 * plain.biases_.users.std()
     wrong = found.predict(users[~rated], items[~rated]) - values[~rated]
     assert np.sqrt((wrong**2).mean()) < 0.4
+
+
+def test_errors_of_unknown_ids_name_available_options():
+    triples = [(u, i, float((u + i) % 5)) for u in range(6) for i in range(5) if (u * i) % 4]
+    plain = Recommender(1).fit(triples)
+    described = Recommender(1).fit(triples, item_features=(range(1, 5), np.eye(4)))
+    for call, message in (
+        (lambda: plain.predict(1, 9), "item 9 is not in the training data. Pass unknown='average'"),
+        (lambda: plain.similar_items(9), "item 9 is not in the training data"),
+        (
+            lambda: described.predict(1, 9),
+            "item 9 is not in the training data and has no features. "
+            "Pass item_features or unknown='average'",
+        ),
+        (
+            lambda: described.explain(1, 9),
+            "item 9 is not in the training data and has no features. Pass item_features",
+        ),
+        (lambda: described.explain(9, 1), "user 9 is not in the training data"),
+    ):
+        with pytest.raises(UnknownIdError) as error:
+            call()
+        assert str(error.value) == message
