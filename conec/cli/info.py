@@ -103,7 +103,7 @@ def _model_summary(folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
     }
     losses = " ".join(f"{loss:.4f}" for loss in shorten(encoder.loss_history_))
     rows = {
-        "words": f"{summary['words']:,} with {summary['vector_size']} dimensions",
+        "words": f"{summary['words']:,}, vectors of {summary['vector_size']} dimensions",
         "corpus": f"{summary['corpus_words']:,} occurrences of these words",
         "frequent": " ".join(summary["most_frequent"]),
         "contexts": "yes" if summary["contexts"] else "no: only --space word2vec is available",

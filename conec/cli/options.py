@@ -48,9 +48,9 @@ GlobalShare = Annotated[
         "--a",
         min=0,
         max=1,
-        help="For known words, the weight of the embedding from training; the context in this "
-        "text has weight 1 - a. 1: the same vector for every occurrence. 0: only the context, as "
-        "for unknown words.",
+        help="For known words, the weight of the embedding from training relative to the context "
+        "in this text. With 1, every occurrence has the same vector; with 0, only the context "
+        "counts, as for unknown words.",
     ),
 ]
 

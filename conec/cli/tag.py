@@ -70,8 +70,8 @@ def train(
     a: Annotated[
         float,
         option(
-            "For known words, the weight of the embedding from training; the context in the "
-            "document has weight 1 - a.",
+            "For known words, the weight of the embedding from training relative to the context "
+            "in the document.",
             min=0,
             max=1,
             panel=_CONTEXT_ENCODER,

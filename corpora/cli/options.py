@@ -52,8 +52,8 @@ Clean = Annotated[
     typer.Option(
         "--clean",
         metavar="STEP",
-        help="Cleaning steps before tokenizing: html, nfc, nfkc, ascii, lower, digits, wikifil; "
-        "separate several by commas; they are applied in this order.",
+        help="Cleaning steps before tokenizing, separated by commas and applied in the given "
+        "order: html, nfc, nfkc, ascii, lower, digits, wikifil.",
         rich_help_panel=_TEXT,
     ),
 ]
