@@ -1,6 +1,6 @@
-"""Training of link networks: all relations jointly, or one after the other as in the thesis (4.1).
+"""Training of link networks: all relations jointly, or fine-tuned one by one (thesis, Sec. 4.1).
 
-Epochs run over batches of queries; the weights that rank validation triples best are kept.
+Epochs run over batches of queries; the weights with the best validation MRR are kept.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ logger = logging.getLogger(__name__)
 
 Validation = Callable[[], float]
 
-# times the learning rate: a score has d terms with trained weights, but only one bias
+# multiple of the learning rate: a score has d terms with trained weights, but only one bias
 _BIAS_RATE = 30
-_VALIDATED = 3000  # validation links that are ranked after an epoch, at most
-_UPDATES = 10  # of the mean weights in an epoch, at most
+_VALIDATED = 3000  # maximum number of validation links that are ranked after an epoch
+_UPDATES = 10  # maximum number of updates of the averaged weights per epoch
 
 
 @dataclass(frozen=True)
@@ -45,13 +45,13 @@ class Schedule:
     ----------
     loss : {"softmax", "bce"}
     targets : {"1vsall", "kvsall"}
-        With softmax: whether each link counts the same, or each query.
+        With softmax: whether all links have equal weight, or all queries.
     optimizer : {"adagrad", "adam"}
     learning_rate : float
     n3 : float
         Weight of the cubed moduli of a link's embeddings and relation matrix.
     dropout : float
-        Fraction of embeddings and of queries that is set to 0.
+        Dropout rate of embeddings and of queries.
     n_negatives : int or None
         Negative entities sampled per batch, in addition to those in the batch. None: score all
         entities.
@@ -60,9 +60,9 @@ class Schedule:
     max_iter : int
         Maximum number of epochs.
     n_iter_no_change : int
-        Epochs without a better validation score after which training stops.
+        Stop after this number of epochs without a better validation score.
     average : bool
-        Whether the weights that are validated and kept are means over about the last epoch.
+        Whether to validate and keep moving averages of the weights over about one epoch.
     progress : bool
         Whether to show a progress bar.
     """
@@ -83,7 +83,7 @@ class Schedule:
 
 @dataclass
 class History:
-    """Mean loss of each epoch, validation MRR after each, and the best of them."""
+    """Mean loss and validation MRR of each epoch, and the best MRR and its epoch."""
 
     losses: list[float] = field(default_factory=list)
     validation: list[float] = field(default_factory=list)
@@ -120,9 +120,9 @@ class Hooks:
 class MeanWeights:
     """Exponential moving averages of parameters (Polyak and Juditsky, 1992).
 
-    Steps of a constant size end around an optimum, not in it; the mean of the weights is nearer.
-    The weights of one epoch ago count about 1/e; where an epoch is one step, the mean is the last
-    weights.
+    With a constant step size, the weights keep moving around the optimum; their mean is closer to
+    it. The weights of one epoch ago have a relative weight of about 1/e. If an epoch is one step,
+    the mean equals the last weights.
 
     Parameters
     ----------
@@ -140,7 +140,7 @@ class MeanWeights:
 
     @torch.no_grad()
     def update(self) -> None:
-        """Take a step into account; call it after each one. Weights are read every few steps."""
+        """Update the averages; call it after each step. Weights are only added every few steps."""
         self.n_steps += 1
         if self.n_steps % self._every:
             return
@@ -150,7 +150,7 @@ class MeanWeights:
 
     @contextmanager
     def in_place(self) -> Iterator[None]:
-        """Set the parameters to their means; afterwards they are as before."""
+        """Set the parameters to their means within a ``with`` block, and restore them after it."""
         if not self.weight:
             yield
             return
@@ -163,7 +163,7 @@ class MeanWeights:
 
 @contextmanager
 def _restored(parameters: list[nn.Parameter]) -> Iterator[None]:
-    """Undo what is done to parameters."""
+    """Restore parameters after a ``with`` block."""
     before = [parameter.detach().clone() for parameter in parameters]
     try:
         yield
@@ -202,7 +202,7 @@ class Trainer:
     stopped : bool
         Whether a hook stopped training.
     log_level : int
-        Of the messages about epochs.
+        Level of log messages about epochs.
     """
 
     def __init__(
@@ -253,19 +253,19 @@ class Trainer:
         ----------
         queries : Queries
         validation : callable, optional
-            Returns the MRR on validation. Without it, training takes `max_iter` epochs and the
-            last weights are kept.
+            Returns the validation MRR. Without it, training takes `max_iter` epochs and the last
+            weights are kept.
         started : bool
-            Whether the weights are useful as they are: they are kept unless training improves
-            them.
+            Whether the initial weights are already trained. If so, they are kept unless training
+            improves them.
         hooks : Hooks, optional
         snapshot : Snapshot, optional
-            What `snapshot` returned in a run that was interrupted, to continue it.
+            State of an interrupted run to continue, as returned by `snapshot`.
 
         Raises
         ------
         KeyboardInterrupt
-            After Ctrl-C; the best weights so far are kept.
+            On Ctrl-C; the best weights so far are kept.
         """
         from tqdm import tqdm
 
@@ -482,10 +482,10 @@ class Trainer:
         return loss
 
     def _positives(self, rows: Tensor, columns: Tensor, n: int, n_answers: float) -> Positives:
-        """Weights of the positives of n queries.
+        """Compute the weights of the positives of n queries.
 
-        `n_answers` is how many answers n queries have on average. Divided by the number in this
-        batch, links would count less in batches with a query of thousands of answers.
+        `n_answers` is the mean number of answers of n queries. Dividing by the number in the batch
+        would reduce the weight of links in batches with a query that has thousands of answers.
         """
         s = self.schedule
         counts = torch.bincount(rows, minlength=n)
@@ -506,11 +506,11 @@ class Trainer:
         Returns
         -------
         entities : int64 Tensor of shape (c,), ascending, or None for all
-            Those in the batch, and sampled negatives.
+            Entities in the batch, and sampled negatives.
         h, columns : int64 Tensor
-            Positions among them.
+            Positions in `entities`.
         offset : Tensor of shape (c,), or None
-            Added to scores, so that the sampled negatives stand for all that were not sampled.
+            Added to scores, so that sampled negatives also represent those that were not sampled.
         """
         if self.schedule.n_negatives is None or self.schedule.n_negatives >= self._n:
             return None, h, columns, None
@@ -547,9 +547,10 @@ class Training:
     Attributes
     ----------
     network : LinkNetwork or None
-        Once training started: the network of all relations, with the best weights at the end.
+        The network of all relations, once training has started; it has the best weights at the
+        end.
     history : History
-        Of all relations together; in fine-tuning, single relations add nothing.
+        History of joint training; fine-tuning of single relations is not included.
     """
 
     def __init__(
@@ -577,14 +578,14 @@ class Training:
     def train_jointly(
         self, build: Callable[[int], LinkNetwork], snapshot: Snapshot | None = None
     ) -> LinkNetwork:
-        """Train all relations at once, each with its own matrix.
+        """Train all relations jointly, each with its own matrix.
 
         Parameters
         ----------
         build : callable
-            Makes a network for a number of relations.
+            Takes a number of relations; returns a new network.
         snapshot : Snapshot, optional
-            What `snapshot` returned in an interrupted run, to continue it.
+            State of an interrupted run to continue, as returned by `snapshot`.
         """
         self.network = self._new(build, 2 * self._k)
         self._fit(
@@ -598,12 +599,11 @@ class Training:
     ) -> LinkNetwork:
         """Train one matrix for all relations, then fine-tune it for each relation (4.1).
 
-        At first the target is 1 wherever any relation holds. Then the matrix and the biases of
-        entities are trained further for each relation and direction, until its validation links
-        are no longer ranked better. Embeddings and the weights of the last layer stay: copies of
-        them for each relation would take k times the memory, and the biases do most of what the
-        last layer would. A relation without validation links is trained for `n_iter_no_change`
-        epochs.
+        First, the target of two entities is 1 if any relation holds between them. Then the matrix
+        and the biases of entities are fine-tuned for each relation and direction, until the ranks
+        of its validation links stop improving. Embeddings and the last layer are not fine-tuned:
+        copies for each relation would need k times the memory, and biases have most of the effect.
+        A relation without validation links is trained for `n_iter_no_change` epochs.
 
         Parameters
         ----------
@@ -678,7 +678,7 @@ class Training:
 
     @contextmanager
     def best_in_place(self) -> Iterator[None]:
-        """Set the network to the best weights so far; then undo it."""
+        """Set the best weights so far within a ``with`` block, and restore the network after it."""
         if self._trainer is None or self._relation is not None:
             yield
             return
@@ -688,7 +688,7 @@ class Training:
 
     @torch.no_grad()
     def spread(self) -> None:
-        """While one matrix is trained for all relations, copy it to each of them."""
+        """Copy the matrix that is trained for all relations to each of them."""
         if self._relation is None:
             for one, every in self._tuned():
                 every.copy_(one.expand_as(every))
