@@ -1,8 +1,8 @@
 """Losses over all scores of a batch, and their gradients, in the memory of the scores.
 
-A batch of b queries has b × n scores, far more numbers than the embeddings of its entities. So
-scores are computed into a reused buffer, derivatives overwrite them, and the few positives are
-handled separately instead of being subtracted from them.
+A batch of b queries has b × n scores, which need far more memory than the embeddings. So scores are
+computed into a reused buffer, derivatives overwrite them, and the few positives are handled
+separately instead of being subtracted from them.
 """
 
 from __future__ import annotations
@@ -73,13 +73,13 @@ class Gradients:
         self._buffers: dict[str, Tensor] = {}
 
     def buffer(self, name: str, shape: tuple[int, ...], like: Tensor) -> Tensor:
-        """Uninitialised memory of a shape, with the dtype and device of another tensor."""
+        """Return uninitialized memory of a shape, with the dtype and device of another tensor."""
         size = math.prod(shape)
-        held = self._buffers.get(name)
-        if held is None or held.numel() < size or held.dtype != like.dtype:
-            held = torch.empty(size, dtype=like.dtype, device=like.device)
-            self._buffers[name] = held
-        return held[:size].view(shape)
+        memory = self._buffers.get(name)
+        if memory is None or memory.numel() < size or memory.dtype != like.dtype:
+            memory = torch.empty(size, dtype=like.dtype, device=like.device)
+            self._buffers[name] = memory
+        return memory[:size].view(shape)
 
     @torch.no_grad()
     def compute(
@@ -105,7 +105,7 @@ class Gradients:
         offset : Tensor of shape (n,), optional
             Added to the scores of each entity.
         fixed : bool
-            Whether W needs no derivatives.
+            Whether W is fixed, so that its derivatives are not needed.
 
         Returns
         -------

@@ -1,7 +1,7 @@
-"""The network for links: a Similarity Encoder with a tensor as last layer (2.1, 4.1).
+"""The network for links: a Similarity Encoder with a tensor as last layer (thesis, Sec. 2.1, 4.1).
 
-An entity's embedding y and the matrix M of a relation give the scores of all entities as the other
-end of the link, ``y M Wᵀ``. W are the embeddings themselves, or separate weights.
+For an entity with embedding y and a relation with matrix M, the scores of all entities at the other
+end of the link are ``y M Wᵀ``. W are the embeddings themselves, or separate weights.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ class RelationMatrices(nn.Module):
         return torch.cat([y1 * m1 - y2 * m2, y1 * m2 + y2 * m1], 1)
 
     def cubes(self, y: Tensor) -> Tensor:
-        """Sums of cubed moduli of embeddings, shape (b,): what the N3 penalty keeps small."""
+        """Return the sums of cubed moduli of embeddings, shape (b,), for the N3 penalty."""
         if self.kind == "complex":
             y1, y2 = y.chunk(2, 1)
             # a root has no derivative at 0
@@ -127,7 +127,7 @@ class LinkNetwork(nn.Module):
         From features, or numbers of entities, to embeddings of shape (b, d).
     relation_matrices : RelationMatrices
     last : Parameter of shape (n, d), or None
-        W if it is not the embeddings.
+        W; None if the embeddings are the last layer.
     bias : Parameter of shape (n_biases, n), or None
     """
 
@@ -165,14 +165,15 @@ class LinkNetwork(nn.Module):
         return self.relation_matrices
 
     def embed(self, inputs: Inputs | None = None, entities: Tensor | None = None) -> Tensor:
-        """Embeddings of all or some entities, shape (c, d).
+        """Return the embeddings of all or the given entities, shape (c, d).
 
         Parameters
         ----------
         inputs : Inputs, optional
-            Features, if the network takes them; embeddings have a graph then. Without features
-            they are the weights themselves, or a copy of some rows.
+            Features, for a network with features; the embeddings are then part of the autograd
+            graph. Without features, the weights themselves or a copy of rows is returned.
         entities : int64 Tensor of shape (c,), optional
+            Numbers of entities; all by default.
         """
         if inputs is None:
             weight = self._entity_weights().detach()
@@ -182,7 +183,7 @@ class LinkNetwork(nn.Module):
         return Y
 
     def backward(self, Y: Tensor, entities: Tensor | None, gradient: Tensor) -> None:
-        """Pass on the gradient of embeddings that `embed` returned, to be used before the next.
+        """Backpropagate the gradient of embeddings returned by the last call of `embed`.
 
         Parameters
         ----------
@@ -207,7 +208,7 @@ class LinkNetwork(nn.Module):
         return weight
 
     def biases(self, relations: Tensor) -> Tensor | None:
-        """Biases of some relations, shape (b, n), or (1, n) where all have the same."""
+        """Return the biases of relations, shape (b, n), or (1, n) if all relations share them."""
         return self.bias if self.bias is None or len(self.bias) == 1 else self.bias[relations]
 
     def score_all(self, Y: Tensor, queries: Tensor, relations: Tensor) -> Tensor:
@@ -226,7 +227,7 @@ class LinkNetwork(nn.Module):
         return scores if biases is None else scores.add_(biases)
 
     def scorer(self, Y: Tensor) -> Scorer:
-        """Make a function from entities and relations to the scores of all entities.
+        """Return a function that maps entities and relations to the scores of all entities.
 
         Parameters
         ----------
@@ -252,7 +253,7 @@ class LinkNetwork(nn.Module):
 
 
 def as_inputs(features: Any, device: torch.device) -> Inputs | None:
-    """Features as the embedding network takes them; None stays None.
+    """Convert features to inputs of the embedding network; None is returned for None.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""LinkPredictor: learns which relations hold between entities, and predicts missing ones."""
+"""LinkPredictor: learns relations between entities and predicts missing links."""
 
 from __future__ import annotations
 
@@ -56,10 +56,10 @@ class Link(NamedTuple):
 
 
 class LinkPredictor(BaseEstimator):  # type: ignore[misc]
-    """A Similarity Encoder for links: triples of head, relation and tail (4.1).
+    """A Similarity Encoder for links: triples of head, relation and tail (thesis, Sec. 4.1).
 
-    An entity's embedding y, times the matrix M of a relation, times the last layer W, gives the
-    scores of all entities as tails, ``y M Wᵀ``. Heads are predicted in the same way, by a
+    For an entity with embedding y, a relation with matrix M and a last layer W, the scores of all
+    entities as tails are ``y M Wᵀ``. Heads are predicted in the same way: each relation has a
     reciprocal relation with its own matrix.
 
     Parameters
@@ -70,42 +70,45 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         Form of the relation matrices: blocks of 2 × 2 (ComplEx; d must be even), diagonal
         (DistMult), or full (RESCAL).
     tied : bool
-        Whether embeddings are the last layer, W = Y. If not, it has separate weights.
+        Whether the embeddings are used as the last layer, W = Y. If not, W has separate weights.
     hidden_layers : sequence of int
-        Hidden units of the embedding network; used with features only.
+        Sizes of the hidden layers of the embedding network; only used with features.
     activation : str
-        Activation of hidden units.
+        Activation function of the hidden layers.
     loss : {"softmax", "bce"}
         Cross-entropy of the softmax over all entities, or of a sigmoid for each entity.
     targets : {"1vsall", "kvsall"}
-        With softmax: whether each triple counts the same, or each pair of an entity and a
-        relation, whatever the number of its answers.
+        Weights in the softmax loss: "1vsall" weights all triples equally, "kvsall" all queries
+        (pairs of an entity and a relation), regardless of their number of answers.
     n3 : float
         Weight of the N3 penalty: the cubed moduli of a triple's embeddings and relation matrix.
     dropout : float
-        Fraction of an embedding, and of its product with M, that is set to 0 in training.
+        Dropout rate of embeddings and of their products with M.
     n_negatives : int, optional
         Negative entities sampled per batch, in addition to those in the batch. None: score all
         entities. With softmax only.
     fine_tune : bool
         Whether to train one matrix for all relations first, and then fine-tune it for each
-        relation with early stopping; with sigmoids, a bias of each entity is fine-tuned too.
+        relation with early stopping; with loss "bce", so is a bias of each entity.
     optimizer : {"adagrad", "adam"}
+        Optimizer.
     learning_rate : float
+        Learning rate of the optimizer.
     init_scale : float
         Initial standard deviation of embeddings (without features), of W, and of relation
         matrices unless they are full.
     batch_size : int
-        Queries in a batch: pairs of an entity and a relation, with all their answers.
+        Number of queries in a batch: pairs of an entity and a relation, with all their answers.
     max_iter : int
         Maximum number of epochs.
     n_iter_no_change : int
-        With validation, training stops after this many epochs without a better MRR.
+        With validation triples, stop after this number of epochs without a better MRR.
     average : bool
-        Whether the weights that are validated and kept are means over about the last epoch.
+        Whether to validate and keep moving averages of the weights, over about one epoch.
     device : str or torch.device
-        Device of PyTorch; "auto" uses a GPU if there is one.
+        "auto" selects the GPU if there is one.
     random_state : int, RandomState or None
+        Seed of the initial weights, batches, dropout and sampled entities.
     verbose : bool
         Show a progress bar.
 
@@ -118,13 +121,14 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
     embeddings_ : Tensor of shape (n, d)
         Embeddings of all entities.
     loss_curve_, validation_curve_ : list of float
-        Mean loss of each epoch; filtered MRR of (at most 3,000) validation links after it.
+        Mean training loss of each epoch, and filtered MRR after it, on at most 3,000 validation
+        links.
     best_score_ : float
-        The best MRR, or NaN without validation.
+        The best validation MRR; NaN without validation triples.
     n_iter_ : int
         Number of epochs.
     n_duplicates_ : int
-        Duplicate triples, which were ignored.
+        Number of duplicate triples, which were ignored.
 
     References
     ----------
@@ -196,13 +200,14 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
     @classmethod
     @renamed_parameters(middle="relation_matrix")
     def thesis(cls, n_components: int = 100, **parameters: Any) -> LinkPredictor:
-        """Make the predictor of the thesis: entities → d → d × d → entities, fine-tuned (4.1).
+        """Create the predictor of the thesis (Sec. 4.1): full relation matrices, fine-tuned.
 
         Parameters
         ----------
         n_components : int
+            Dimension d of embeddings.
         **parameters
-            Parameters that differ from the preset.
+            Parameters that override those of the preset.
         """
         preset: dict[str, Any] = {
             "relation_matrix": "full", "tied": False, "loss": "bce", "n3": 0.0, "fine_tune": True,
@@ -232,7 +237,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         checkpoint_epochs: int | None = None,
         resume_from: Any = None,
     ) -> Self:
-        """Learn from true triples.
+        """Fit the predictor to true triples.
 
         Parameters
         ----------
@@ -241,24 +246,27 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         valid : path, frame, array or iterable, optional
             Validation triples for early stopping.
         entities : iterable of id, optional
-            All entities that answers are ranked among; by default those of the training and
-            validation triples. With features, the ids of their rows.
+            The candidate entities for answers; by default those of the training and validation
+            triples. With features, the ids of their rows.
         features : array or CSR matrix of shape (n, D), or frame with ids as its index; optional
-            Input of the embedding network, instead of rows of the identity.
+            Features of the entities, the input of the embedding network. Without features, each
+            entity has its own embedding weights.
         callbacks : callable, object with ``on_epoch_end``, or iterable of these
-            Each is called with the predictor after each epoch; in fine-tuning, after each
-            relation. Training stops if one returns True.
+            Called with the predictor after each epoch; in fine-tuning, after each relation.
+            Training stops if a callback returns True.
         checkpoint : path, optional
-            Folder to save the predictor to: every `checkpoint_minutes`, every
-            `checkpoint_epochs`, when training is interrupted (Ctrl-C), and at the end. It can be
-            loaded like any other predictor, and has the best weights so far.
+            Folder to save the predictor to: periodically during training, when it is interrupted
+            (Ctrl-C), and at the end. It can be loaded like any saved predictor, and has the best
+            weights so far.
         checkpoint_minutes : float
+            Minutes between checkpoints.
         checkpoint_epochs : int, optional
-            In fine-tuning, relations.
+            Number of epochs (in fine-tuning: relations) between checkpoints, in addition to those
+            by time.
         resume_from : path, optional
-            Checkpoint of an interrupted run on the same data, to continue. Its parameters
-            replace those of this predictor, except for `device` and `verbose`. The result is that
-            of a run without interruption, bit for bit, on the same machine.
+            Continue an interrupted run from its checkpoint, on the same data. Its parameters
+            replace those of this predictor, except `device` and `verbose`. On the same machine,
+            the result is bit-identical to that of an uninterrupted run.
 
         Raises
         ------
@@ -271,7 +279,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         OSError
             If `checkpoint` cannot be written.
         KeyboardInterrupt
-            After Ctrl-C; the predictor has the best weights so far.
+            On Ctrl-C; the predictor then has the best weights so far.
 
         Warns
         -----
@@ -354,7 +362,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
             with deferred_interrupt() as interrupted:
                 train(lambda n_relations: self._build(n_relations, base_rate), snapshot)
         except KeyboardInterrupt:
-            # not a deferred one: training cannot continue from here, but weights are kept
+            # not at a safe point: training cannot be resumed from here, but the weights are saved
             if run.history.losses and checkpoints.is_first and snapshot is None:
                 self._publish(run, inputs)
                 self.save(checkpoints.path)
@@ -423,7 +431,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         exclude_known : bool
             Whether to leave out tails of training and validation triples.
         features : array or sparse matrix of shape (1, D), optional
-            Features of a head that training has not seen.
+            Features of a head that was not in the training data, with ``head=None``.
 
         Returns
         -------
@@ -459,7 +467,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
     ) -> list[Link]:
         topn = check_integer("topn", topn, 0)
         if (entity is None) == (features is None):
-            raise ValueError("pass either an entity's id or features=, the other one None")
+            raise ValueError("pass either the id of an entity or features=, and None for the other")
         if features is None:
             number = self._entities.number(entity)
             y = self.embeddings_[number][None]
@@ -484,9 +492,10 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         ]
 
     def score(self, triples: Any) -> FloatArray:
-        """Score triples: the mean of both directions; higher scores are more likely.
+        """Score triples by the mean of both directions; higher scores are more likely.
 
-        With loss "bce" scores are log-odds. With "softmax" they compare triples of the same query.
+        With loss "bce", scores are log-odds. With "softmax", only scores of triples with the same
+        entity and relation are comparable.
 
         Parameters
         ----------
@@ -519,8 +528,8 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         triples : path, frame, array or iterable
             As for `fit`. Duplicates count once.
         known : path, frame, array or iterable, optional
-            True triples, in addition to these and those of training and validation: filtered
-            ranks leave them out.
+            More true triples: filtered ranks leave out these triples and those of training,
+            validation and `triples`.
 
         Returns
         -------
@@ -529,7 +538,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         Raises
         ------
         ValueError
-            If no training triple has the relation of one of `triples`.
+            If a relation does not occur in the training triples.
         """
         self._check_fitted()
         given = as_triples(triples)
@@ -549,14 +558,14 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         return Evaluation(self._relations.ids, numbers, raw, filtered, n_unknown)
 
     def transform(self, entities: Any = None, *, features: Any = None) -> FloatArray:
-        """Embeddings of entities.
+        """Return embeddings of entities.
 
         Parameters
         ----------
         entities : sequence of id, optional
-            By default all of them, in the order of `entities_`.
+            Ids; by default all entities, in the order of `entities_`.
         features : array or sparse matrix of shape (m, D), optional
-            Features of entities, which training need not have seen, instead of ids.
+            Features to embed, instead of ids; also of entities that were not in the training data.
 
         Returns
         -------
@@ -574,14 +583,16 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         return embeddings
 
     def add_entities(self: Self, ids: Iterable[Id], features: Any) -> Self:
-        """Add entities that training has not seen, by their features.
+        """Add entities that were not in the training data, by their features.
 
-        From then on they are heads, tails and answers like all others.
+        They can then be used, and predicted, like all other entities.
 
         Parameters
         ----------
         ids : sequence of id
+            Ids of the new entities.
         features : array or sparse matrix of shape (m, D)
+            Their features.
 
         Raises
         ------
@@ -640,20 +651,19 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
     # On disk
 
     def save(self, path: Any) -> None:
-        """Save the predictor to a folder of safetensors and JSON.
-
-        The folder appears complete or not at all.
+        """Save the predictor to a folder (safetensors and JSON), completely or not at all.
 
         Parameters
         ----------
         path : str or path
-            A folder that `save` wrote is replaced.
+            Folder. A predictor that was saved there is replaced.
 
         Raises
         ------
         NotFittedError
+            If the predictor was not fitted.
         OSError
-            If `path` cannot be written, or contains anything else.
+            If `path` cannot be written, or contains anything other than a predictor.
         """
         self._check_fitted()
         self._write(path)
@@ -668,7 +678,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
                 folder.write_arrays(TRAINING_ARRAYS, arrays)
 
     def _config(self) -> dict[str, Any]:
-        """State besides arrays, as data for JSON."""
+        """Return parameters, ids and training history as plain data for JSON."""
         parameters = self.get_params(deep=False)
         if not isinstance(self.random_state, Integral):
             parameters["random_state"] = None
@@ -684,7 +694,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         }
 
     def _arrays(self) -> dict[str, npt.NDArray[Any]]:
-        """Weights, embeddings of all entities, and known triples by number."""
+        """Return weights, embeddings of all entities, and the numbers of known triples."""
         tensors = {_NETWORK + name: value for name, value in self.network_.state_dict().items()}
         tensors["embeddings"] = self.embeddings_
         arrays = {name: value.detach().cpu().numpy() for name, value in tensors.items()}
@@ -692,22 +702,22 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
 
     @classmethod
     def load(cls, path: Any, *, device: str | None = None, verify: bool = False) -> LinkPredictor:
-        """Load a predictor that `save` or a checkpoint wrote.
+        """Load a predictor from a folder written by `save` or as a checkpoint.
 
         Parameters
         ----------
         path : str or path
         device : str, optional
-            Device to use instead of the one it was made with.
+            Replaces the device parameter of the saved predictor.
         verify : bool
             Accepted for all models: the checksums of a predictor are always verified.
 
         Raises
         ------
         FileNotFoundError
-            If there is no such folder.
+            If the folder does not exist.
         ModelError
-            If the folder contains something else, is damaged, or is of a newer version.
+            If the folder is not a saved predictor, is damaged, or was saved by a newer version.
         """
         with open_folder(path, KIND, VERSION, verify=verify, what="link predictor") as folder:
             return cls._read(folder, device)
@@ -817,7 +827,7 @@ class _Data:
         train = as_triples(triples)
         held_out = [] if valid is None else as_triples(valid)
         if not train:
-            raise ValueError("there are no triples to learn from")
+            raise ValueError("triples are empty: pass at least one training triple")
         ids, X = _read_features(entities, features)
         given = [plain_id(entity, "entities") for entity in ids or ()]
         if X is None:
@@ -833,7 +843,7 @@ class _Data:
         return cls(numbering, relations, numbers, valid_numbers, X, n_duplicates)
 
     def fingerprint(self) -> str:
-        """Checksum: equal data has the same one."""
+        """Return a checksum of the data."""
         ids = json.dumps([self.entities.ids, self.relations.ids]).encode()
         digest = hashlib.sha256(ids)
         arrays = [self.train, self.valid]
@@ -959,5 +969,5 @@ def _check_have_features(ids: Ids, *triples: list[tuple[Id, Id, Id]]) -> None:
     if missing:
         raise ValueError(
             f"{len(missing):,} entities of triples have no features, such as {missing[0]!r}: "
-            "add features of them, or leave out their triples"
+            "add their features, or leave out their triples"
         )

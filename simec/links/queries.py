@@ -1,7 +1,7 @@
 """Triples as queries: an entity and a relation, answered by the entities at the other end.
 
-Each triple (h, r, t) is two links: from h by r to t, and from t by the reciprocal of r, which is
-relation r + k, to h. So one model of "which entity is at the other end" serves both directions.
+Each triple (h, r, t) is converted to two links: (h, r, t) and (t, r + k, h), where r + k is the
+reciprocal of relation r. So one model predicts heads and tails.
 """
 
 from __future__ import annotations

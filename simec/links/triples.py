@@ -1,4 +1,4 @@
-"""Triples (head, relation, tail) from files, frames, arrays or lists, and numbers for their ids."""
+"""Reading of triples (head, relation, tail) from files, frames, arrays or lists; ids as numbers."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Dataset(NamedTuple):
 
     @property
     def entities(self) -> list[Id]:
-        """Sorted ids of all entities, those that occur only in validation or test included."""
+        """Sorted ids of all entities, including those that only occur in validation or test."""
         ids = {end for triples in self for h, _, t in triples for end in (h, t)}
         return sorted(ids, key=lambda i: (isinstance(i, str), i))
 
@@ -76,11 +76,12 @@ def _split_file(folder: Path, split: str) -> Path:
 def read_triples(path: str | os.PathLike[str]) -> list[tuple[Id, Id, Id]]:
     """Read a file with one triple per line: head, relation and tail, separated by tabs.
 
-    Files may be compressed, which their suffix tells. Empty lines are skipped. Ids are text.
+    Files may be compressed, as indicated by their suffix. Empty lines are skipped. Ids are strings.
 
     Raises
     ------
     FileNotFoundError
+        If the file does not exist.
     TripleError
         If a line does not have three fields, has an empty one, or is not UTF-8; the message has
         the number of the line.
@@ -104,13 +105,13 @@ def read_triples(path: str | os.PathLike[str]) -> list[tuple[Id, Id, Id]]:
 
 
 def as_triples(source: Any) -> list[tuple[Id, Id, Id]]:
-    """Triples from a path, a frame, an array, or an iterable.
+    """Read triples from a path, a frame, an array, or an iterable.
 
     Parameters
     ----------
     source : path, frame, array of shape (m, 3), or iterable of (head, relation, tail)
-        Of a frame, the columns head, relation and tail are used if it has them, and the first
-        three otherwise. Ids are text or integers.
+        If a frame has the columns head, relation and tail, these are used; otherwise its first
+        three columns. Ids are text or integers.
 
     Returns
     -------
@@ -177,7 +178,7 @@ class Ids:
     Raises
     ------
     TripleError
-        If some are integers and some text: 7 and "7" would differ.
+        If ids mix integers and text, since 7 and "7" would be different ids.
     """
 
     def __init__(self, ids: Iterable[Id], what: str) -> None:

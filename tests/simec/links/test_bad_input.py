@@ -37,7 +37,7 @@ def fitted():
         ),
         (lambda p: p.evaluate([("paris", "twin", "rome")]), "unknown relation: 'twin'"),
         (lambda p: p.transform(["oslo"]), "unknown entity: 'oslo'"),
-        (lambda p: p.predict(None, "borders"), "pass either an entity's id or features="),
+        (lambda p: p.predict(None, "borders"), "pass either the id of an entity or features="),
         (lambda p: p.predict(None, "borders", features=[[1.0]]), "fitted without features"),
         (lambda p: p.add_entities(["oslo"], [[1.0]]), "fitted without features"),
     ],
@@ -57,7 +57,7 @@ def test_entities_that_the_predictor_does_not_know_stay_in_the_test(fitted):
 def test_a_relation_without_triples():
     with pytest.raises(ValueError, match="unknown relation: 's'"):
         LinkPredictor(**SMALL).fit([("a", "r", "b")], [("a", "s", "b")])
-    with pytest.raises(ValueError, match="no triples to learn from"):
+    with pytest.raises(ValueError, match="pass at least one training triple"):
         LinkPredictor(**SMALL).fit([])
 
 
@@ -115,7 +115,7 @@ def test_features_of_new_entities():
         ),
         (
             lambda: predictor.predict("p00", "next", features=X),
-            "pass either an entity's id or features=",
+            "pass either the id of an entity or features=",
         ),
     ):
         with pytest.raises(ValueError, match=message):
