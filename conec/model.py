@@ -319,7 +319,7 @@ class ContextEncoder(Embedder):
             shape = len(model.vocabulary), model.config.vector_size
             check_weights(name, getattr(model, name), shape)
         notify = as_callback(callbacks)
-        schedule = CheckpointSchedule(checkpoint_minutes, checkpoint_epochs or None)
+        schedule = CheckpointSchedule(checkpoint_minutes, checkpoint_epochs)
         started = time.perf_counter()
         stream = model.encode(corpus, progress=progress)
         if stream is not corpus:
@@ -696,9 +696,7 @@ def check_checkpoint_options(
     OSError
         If the checkpoint could not be written.
     """
-    check_number("checkpoint_minutes", minutes, 0)
-    if epochs is not None:
-        check_integer("checkpoint_epochs", epochs, 1)
+    CheckpointSchedule(minutes, epochs)
     if checkpoint is not None:
         check_writable(checkpoint, KIND)
 
