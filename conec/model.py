@@ -29,6 +29,7 @@ from corpora.deprecated import renamed_parameters
 from corpora.encoding import TokenStream
 from corpora.errors import ModelError
 from corpora.model_folder import (
+    INVALID_CONTENT,
     FolderReader,
     FolderWriter,
     check_writable,
@@ -720,7 +721,7 @@ def damage_named(folder: FolderReader, name: str) -> Iterator[None]:
         yield
     except ModelError:
         raise
-    except (AttributeError, KeyError, RuntimeError, TypeError, ValueError) as error:
+    except INVALID_CONTENT as error:
         raise folder.damaged(str(error) or repr(error), name) from error
 
 

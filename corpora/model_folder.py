@@ -53,6 +53,7 @@ from corpora.manifest import (
 )
 
 __all__ = [
+    "INVALID_CONTENT",
     "MANIFEST",
     "Entry",
     "FileCheck",
@@ -142,6 +143,12 @@ def read_kind(path: StrPath) -> str | None:
 
 
 # Writing
+
+
+# Building an object from damaged content may raise any of these; ModelError is among them.
+INVALID_CONTENT = (
+    ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError
+)  # fmt: skip
 
 
 class FolderWriter:

@@ -24,6 +24,7 @@ from corpora.checks import ParameterError, check_choice, check_integer, check_nu
 from corpora.errors import warn
 from corpora.files import StrPath
 from corpora.model_folder import (
+    INVALID_CONTENT,
     FolderReader,
     FolderWriter,
     check_writable,
@@ -706,7 +707,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             if device is None:
                 check_device(encoder.device)
             layout = Layout.from_dict(config["layout"])
-        except (LookupError, TypeError, ValueError) as error:
+        except INVALID_CONTENT as error:
             raise _InvalidState(str(error)) from error
         encoder.device_ = choose_device(encoder.device)
         try:
@@ -720,7 +721,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             encoder.n_iter_ = config["n_iter"]
             if config["feature_names"] is not None:
                 encoder.feature_names_in_ = np.array(config["feature_names"], object)
-        except (LookupError, TypeError, ValueError, RuntimeError) as error:
+        except INVALID_CONTENT as error:
             raise _InvalidState(str(error)) from error
         for name, value in encoder.module_.state_dict().items():
             if not bool(torch.isfinite(value).all()):
@@ -965,7 +966,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                     folder, saved.layout_, int(state["seed"]), int(state["fingerprint"]),
                     last_layer, state["numbers"], arrays,
                 )  # fmt: skip
-            except (LookupError, TypeError, ValueError) as error:
+            except INVALID_CONTENT as error:
                 raise folder.damaged(str(error), TRAINING) from error
         parameters = saved.get_params(deep=False)
         del parameters["device"], parameters["verbose"]
@@ -1044,7 +1045,7 @@ class _Resumed:
         """Set the state of a trainer to that of the interrupted run."""
         try:
             trainer.restore(self.numbers, self.arrays)
-        except (LookupError, TypeError, ValueError, RuntimeError) as error:
+        except INVALID_CONTENT as error:
             raise self.folder.damaged(str(error), TRAINING_ARRAYS) from error
 
 

@@ -30,7 +30,7 @@ from corpora import BREAK, with_breaks
 from corpora.checks import check_integer, check_number
 from corpora.encoding import TokenStream
 from corpora.errors import ModelError
-from corpora.model_folder import FolderReader, FolderWriter
+from corpora.model_folder import INVALID_CONTENT, FolderReader, FolderWriter
 
 if TYPE_CHECKING:
     from conec.training.chunks import TrainingState
@@ -402,7 +402,7 @@ class ExtendedContextEncoder(ContextEncoder):
                 f"{folder.path} was trained with a custom feature, {error.args[0]!r}. Pass it to "
                 "load(..., features=[...])"
             ) from None
-        except (AttributeError, TypeError, ValueError) as error:
+        except INVALID_CONTENT as error:
             raise folder.damaged(str(error), "features.json") from error
         if model.clean is None and saved_clean is not None:
             raise ValueError(

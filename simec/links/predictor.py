@@ -25,13 +25,19 @@ from corpora.checks import check_choice, check_integer, check_number
 from corpora.deprecated import renamed_parameters
 from corpora.errors import ModelError, warn
 from corpora.interrupts import deferred_interrupt
-from corpora.model_folder import FolderReader, check_writable, open_folder, write_folder
+from corpora.model_folder import (
+    INVALID_CONTENT,
+    FolderReader,
+    check_writable,
+    open_folder,
+    write_folder,
+)
 from simec.data.inputs import Inputs, check_device, choose_device
 from simec.links.evaluation import Evaluation, rank_both_ways
 from simec.links.losses import LOSSES
 from simec.links.network import RELATION_MATRICES, LinkNetwork, as_inputs
 from simec.links.queries import both_ways
-from simec.links.training import Hooks, Schedule, Snapshot, Training
+from simec.links.training import Hooks, LinkSchedule, Snapshot, Training
 from simec.links.triples import Id, Ids, as_triples, encode, plain_id, without_duplicates
 from simec.network import ACTIVATIONS
 from simec.types import FloatArray, IntArray
@@ -43,7 +49,6 @@ VERSION = 3
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 TRAINING, TRAINING_ARRAYS = "training.json", "training.safetensors"  # of checkpoints
 _NETWORK = "network."  # before the names of its weights
-_DAMAGED = LookupError, TypeError, ValueError, RuntimeError, AttributeError
 
 Self = TypeVar("Self", bound="LinkPredictor")
 
@@ -375,8 +380,8 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
             time.perf_counter() - start, checkpoints.seconds,
         )  # fmt: skip
 
-    def _schedule(self) -> Schedule:
-        return Schedule(
+    def _schedule(self) -> LinkSchedule:
+        return LinkSchedule(
             self.loss, self.targets, self.optimizer, self.learning_rate, self.n3, self.dropout,
             self.n_negatives, self.batch_size, self.max_iter, self.n_iter_no_change,
             bool(self.average), bool(self.verbose),
@@ -728,7 +733,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
         try:
             predictor = cls._from_state(config, tensors, device)
-        except _DAMAGED as error:
+        except INVALID_CONTENT as error:
             raise folder.damaged(str(error)) from error
         on_device = choose_device(str(predictor.device))
         predictor.embeddings_ = predictor.embeddings_.to(on_device)

@@ -38,7 +38,7 @@ _UPDATES = 10  # maximum number of updates of the averaged weights per epoch
 
 
 @dataclass(frozen=True)
-class Schedule:
+class LinkSchedule:
     """Settings of training.
 
     Attributes
@@ -82,7 +82,7 @@ class Schedule:
 
 
 @dataclass
-class History:
+class LinkHistory:
     """Mean loss and validation MRR of each epoch, and the best MRR and its epoch."""
 
     losses: list[float] = field(default_factory=list)
@@ -182,7 +182,7 @@ class _Epoch:
         self.total = torch.zeros((), device=device)
 
 
-class Trainer:
+class LinkTrainer:
     """Trains a network in place.
 
     Parameters
@@ -191,14 +191,14 @@ class Trainer:
     inputs : Inputs of n entities, or None
         Features, if the network takes them.
     n_entities : int
-    schedule : Schedule
+    schedule : LinkSchedule
     seed : int
         Of the order of queries, of negatives and of dropout.
     device : torch.device
 
     Attributes
     ----------
-    history : History
+    history : LinkHistory
     stopped : bool
         Whether a hook stopped training.
     log_level : int
@@ -210,12 +210,12 @@ class Trainer:
         network: LinkNetwork,
         inputs: Inputs | None,
         n_entities: int,
-        schedule: Schedule,
+        schedule: LinkSchedule,
         seed: int,
         device: torch.device,
     ) -> None:
         self.network, self.schedule = network, schedule
-        self.history = History()
+        self.history = LinkHistory()
         self.stopped = False
         self.log_level = logging.INFO
         self._n, self._device, self._inputs = n_entities, device, inputs
@@ -246,7 +246,7 @@ class Trainer:
         started: bool = False,
         hooks: Hooks | None = None,
         snapshot: Snapshot | None = None,
-    ) -> History:
+    ) -> LinkHistory:
         """Train until the validation score stops improving, and keep the best weights.
 
         Parameters
@@ -539,7 +539,7 @@ class Training:
     sizes : (n, k)
         Number of entities and of relations.
     inputs : Inputs of n entities, or None
-    schedule : Schedule
+    schedule : LinkSchedule
     seed : int
     device : torch.device
     hooks : Hooks, optional
@@ -549,7 +549,7 @@ class Training:
     network : LinkNetwork or None
         The network of all relations, once training has started; it has the best weights at the
         end.
-    history : History
+    history : LinkHistory
         History of joint training; fine-tuning of single relations is not included.
     """
 
@@ -559,7 +559,7 @@ class Training:
         valid: IntArray,
         sizes: tuple[int, int],
         inputs: Inputs | None,
-        schedule: Schedule,
+        schedule: LinkSchedule,
         seed: int,
         device: torch.device,
         hooks: Hooks | None = None,
@@ -569,10 +569,10 @@ class Training:
         self._seed, self._device = seed, device
         self._links, self._valid = both_ways(train, self._k), both_ways(valid, self._k)
         self._hooks = hooks or Hooks()
-        self._trainer: Trainer | None = None
+        self._trainer: LinkTrainer | None = None
         self._shared: LinkNetwork | None = None
         self._relation: int | None = None
-        self.history = History()
+        self.history = LinkHistory()
         self.network: LinkNetwork | None = None
 
     def train_jointly(
@@ -630,7 +630,7 @@ class Training:
         else:
             assert snapshot is not None
             self.network.load_state_dict(_under("network", snapshot.tensors))
-            self.history = History(*snapshot.values["history"])
+            self.history = LinkHistory(*snapshot.values["history"])
         tuned = self._tuned()
         for parameter in shared.parameters():
             parameter.requires_grad_(any(parameter is one for one, _ in tuned))
@@ -713,13 +713,13 @@ class Training:
         network: LinkNetwork,
         links: IntArray,
         valid: IntArray,
-        schedule: Schedule,
+        schedule: LinkSchedule,
         *,
         started: bool = False,
         hooks: Hooks,
         snapshot: Snapshot | None,
     ) -> None:
-        trainer = Trainer(network, self._inputs, self._n, schedule, self._seed, self._device)
+        trainer = LinkTrainer(network, self._inputs, self._n, schedule, self._seed, self._device)
         self._trainer = trainer
         if self._relation is None:
             self.history = trainer.history

@@ -24,7 +24,7 @@ from sklearn.utils.validation import check_is_fitted
 from corpora.checks import check_choice
 from corpora.deprecated import renamed_parameters
 from corpora.errors import ModelError, warn
-from corpora.model_folder import FolderReader, open_folder, write_folder
+from corpora.model_folder import INVALID_CONTENT, FolderReader, open_folder, write_folder
 from simec.recommender.biases import Biases
 from simec.recommender.data.features import Features, as_features
 from simec.recommender.data.ratings import Ids, UnknownIdError, as_ratings, read_ids
@@ -518,7 +518,7 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
             recommender._check_state()
         except ModelError:
             raise
-        except (LookupError, TypeError, ValueError, AttributeError) as error:
+        except INVALID_CONTENT as error:
             raise folder.damaged(str(error)) from error
         return recommender
 

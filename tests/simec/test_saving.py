@@ -270,6 +270,7 @@ def change(saved, *path, to):
     (("layout", "targets"), 5, "damaged"),
     (("layout", "targets"), [7], "damaged"),
     (("layout", "n_features"), -1, "damaged"),
+    (("layout", "n_features"), 0, "damaged"),
     (("layout", "n_features"), 10**15, "damaged"),
     (("losses",), None, "damaged"),
     (("n_iter",), None, "damaged"),

@@ -163,7 +163,7 @@ def test_training_that_diverges_says_so():
 def test_ctrl_c_keeps_the_best(monkeypatch):
     from simec.links import training
 
-    epoch, calls = training.Trainer._epoch, []
+    epoch, calls = training.LinkTrainer._epoch, []
 
     def interrupted(self, *args):
         calls.append(1)
@@ -171,7 +171,7 @@ def test_ctrl_c_keeps_the_best(monkeypatch):
             raise KeyboardInterrupt
         return epoch(self, *args)
 
-    monkeypatch.setattr(training.Trainer, "_epoch", interrupted)
+    monkeypatch.setattr(training.LinkTrainer, "_epoch", interrupted)
     predictor = LinkPredictor(**{**SMALL, "max_iter": 9})
     with pytest.raises(KeyboardInterrupt):
         predictor.fit(chain()[0])

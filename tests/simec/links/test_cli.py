@@ -168,7 +168,7 @@ def test_duplicates_are_told(tmp_path):
 def test_ctrl_c_saves_what_there_is(folder, tmp_path, monkeypatch):
     from simec.links import training
 
-    epoch, calls = training.Trainer._epoch, []
+    epoch, calls = training.LinkTrainer._epoch, []
 
     def interrupted(self, *args):
         calls.append(1)
@@ -176,7 +176,7 @@ def test_ctrl_c_saves_what_there_is(folder, tmp_path, monkeypatch):
             raise KeyboardInterrupt
         return epoch(self, *args)
 
-    monkeypatch.setattr(training.Trainer, "_epoch", interrupted)
+    monkeypatch.setattr(training.LinkTrainer, "_epoch", interrupted)
     result = run("links", "train", folder, "--out", tmp_path / "m", "--dimensions", 4, code=130)
     assert "interrupted after 1 epochs; saved to" in result.stderr
     assert LinkPredictor.load(tmp_path / "m").n_iter_ == 1
@@ -185,9 +185,9 @@ def test_ctrl_c_saves_what_there_is(folder, tmp_path, monkeypatch):
 def test_an_interrupted_run_is_resumed(folder, tmp_path, monkeypatch):
     few = ("--dimensions", 4, "--epochs", 3, "--batch-size", 16)
     run("links", "train", folder, "--out", tmp_path / "whole", *few)
-    from simec.links.training import Trainer
+    from simec.links.training import LinkTrainer
 
-    step, calls = Trainer._step, []
+    step, calls = LinkTrainer._step, []
 
     def interrupted(self, *args):
         calls.append(1)
@@ -195,7 +195,7 @@ def test_an_interrupted_run_is_resumed(folder, tmp_path, monkeypatch):
             signal.raise_signal(signal.SIGINT)
         return step(self, *args)
 
-    monkeypatch.setattr(Trainer, "_step", interrupted)
+    monkeypatch.setattr(LinkTrainer, "_step", interrupted)
     out = tmp_path / "m"
     result = run("links", "train", folder, "--out", out, *few, code=130)
     assert "epochs; saved to" in result.stderr

@@ -8,7 +8,7 @@ import torch
 
 from simec.links.losses import LOSSES, Gradients, Positives
 from simec.links.network import LinkNetwork, RelationMatrices
-from simec.links.training import Schedule, Trainer
+from simec.links.training import LinkSchedule, LinkTrainer
 from tests.simec.links.oracle import bce_error, complex_product, softmax_error
 
 
@@ -138,8 +138,8 @@ def test_networks(tied, n_features):
 def test_entities_that_are_drawn_stand_for_all():
     n = 60
     network = LinkNetwork(n, 2, 4, "diagonal")
-    schedule = Schedule("softmax", "1vsall", "adagrad", 0.1, 0.0, 0.0, 15, 8, 1, 1)
-    trainer = Trainer(network, None, n, schedule, 0, torch.device("cpu"))
+    schedule = LinkSchedule("softmax", "1vsall", "adagrad", 0.1, 0.0, 0.0, 15, 8, 1, 1)
+    trainer = LinkTrainer(network, None, n, schedule, 0, torch.device("cpu"))
     scores = torch.randn(n, generator=torch.Generator().manual_seed(0))
     h, columns = torch.tensor([3, 5, 3]), torch.tensor([5, 7, 50, 0])
     found = []

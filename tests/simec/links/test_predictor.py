@@ -12,7 +12,7 @@ from sklearn.exceptions import NotFittedError
 from simec.links import LinkPredictor
 from simec.links.network import LinkNetwork
 from simec.links.queries import Queries, both_ways
-from simec.links.training import Schedule, Trainer
+from simec.links.training import LinkSchedule, LinkTrainer
 from tests.simec.links.graph import PLACES, N, chain, features
 from tests.simec.links.oracle import both_ranks
 
@@ -223,11 +223,11 @@ def test_gradient_of_a_step_is_that_of_the_objective(form, tied):
     queries = Queries.of(links)
     bce = form == "bce"
     network = LinkNetwork(5, 4, 6, "complex", tied=tied, n_biases=int(bce), scale=0.5)
-    schedule = Schedule(
+    schedule = LinkSchedule(
         "bce" if bce else "softmax", "1vsall" if bce else form, "adagrad", 1e-9,
         0.0 if bce else 0.1, 0.0, None, 99, 1, 1,
     )  # fmt: skip
-    trainer = Trainer(network, None, 5, schedule, 0, torch.device("cpu"))
+    trainer = LinkTrainer(network, None, 5, schedule, 0, torch.device("cpu"))
     error = trainer._step(queries, np.arange(len(queries)))
     ours = {name: p.grad.clone() for name, p in network.named_parameters()}
     network.zero_grad()

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from simec.links import LinkPredictor
-from simec.links.training import MeanWeights, Trainer
+from simec.links.training import LinkTrainer, MeanWeights
 from tests.simec.links.graph import PLACES, chain, features
 
 
@@ -87,7 +87,7 @@ class Interrupts:
 
     def __init__(self, monkeypatch, step):
         self.left, self.steps = step, 0
-        one_step = Trainer._step
+        one_step = LinkTrainer._step
 
         def interrupted(trainer, *args):
             self.steps += 1
@@ -95,7 +95,7 @@ class Interrupts:
                 signal.raise_signal(signal.SIGINT)
             return one_step(trainer, *args)
 
-        monkeypatch.setattr(Trainer, "_step", interrupted)
+        monkeypatch.setattr(LinkTrainer, "_step", interrupted)
 
 
 @pytest.mark.parametrize(
