@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import logging
 import math
 import time
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 import corpora
-from conec.config import Config, documents_parameters, takes_parameters_of
+from conec.config import PARAMETERS, Config, documents_parameters, takes_parameters_of
 from conec.contexts.mapping import ContextMap
 from conec.embedding import Embedder
 from conec.senses.inventory import SenseInventory
@@ -100,6 +101,11 @@ class ContextEncoder(Embedder):
 
     @takes_parameters_of(Config)
     def __init__(self, **parameters: Any) -> None:
+        for name in parameters:
+            if name not in PARAMETERS:
+                matches = difflib.get_close_matches(name, PARAMETERS, 1)
+                hint = f"; did you mean {matches[0]}?" if matches else ""
+                raise TypeError(f"{type(self).__name__} has no parameter {name!r}{hint}")
         super().__init__(Config(**parameters))
         self.loss_history_: list[float] = []
         self.training_state: TrainingState | None = None

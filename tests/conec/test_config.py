@@ -192,3 +192,10 @@ def test_what_is_known_of_a_parameter(parameter):
                 parameter.check(bound)
             with pytest.raises(ValueError, match=f"^{parameter.name} must be"):
                 Config(**{parameter.name: bound + step})
+
+
+@pytest.mark.parametrize("model", [ContextEncoder, ExtendedContextEncoder])
+def test_an_unknown_parameter_is_named_with_the_closest_one(model):
+    message = f"{model.__name__} has no parameter 'vectorsize'; did you mean vector_size"
+    with pytest.raises(TypeError, match=message):
+        model(vectorsize=3)
