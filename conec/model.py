@@ -105,7 +105,8 @@ class ContextEncoder(Embedder):
             if name not in PARAMETERS:
                 matches = difflib.get_close_matches(name, PARAMETERS, 1)
                 hint = f"; did you mean {matches[0]}?" if matches else ""
-                raise TypeError(f"{type(self).__name__} has no parameter {name!r}{hint}")
+                kind = type(self).__name__
+                raise TypeError(f"{kind}() got an unexpected keyword argument {name!r}{hint}")
         super().__init__(Config(**parameters))
         self.loss_history_: list[float] = []
         self.training_state: TrainingState | None = None
