@@ -128,6 +128,7 @@ documents = st.lists(st.lists(st.integers(-1, 6), max_size=12), max_size=8)
     st.sampled_from([0.0, 1.0]),
     st.integers(0, 400),
 )
+@pytest.mark.slow
 def test_any_corpus_and_any_memory(documents, size, weighting, normalize, diagonal, memory):
     n_words = 7
     smallest, matrices._SMALLEST = matrices._SMALLEST, 2
@@ -288,6 +289,7 @@ def test_large_counts_are_exact():
 # Lifecycle of temporary files
 
 
+@pytest.mark.slow
 def test_a_mapped_result_outlives_its_maker_and_leaves_nothing(zipf, many_segments, temporary):
     matrix = global_contexts(zipf, 1000, memory=1000, workers=2)
     gc.collect()

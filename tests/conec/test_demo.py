@@ -161,6 +161,7 @@ def test_plot_map(tmp_path):
     assert not (tmp_path / "b.png").exists()
 
 
+@pytest.mark.slow
 def test_labels_do_not_cover_each_other(tmp_path):
     pytest.importorskip("matplotlib")
     from matplotlib.backends.backend_agg import FigureCanvasAgg

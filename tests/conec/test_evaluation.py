@@ -274,6 +274,7 @@ def test_import_is_light() -> None:
     assert done.stdout.strip() == "[]"
 
 
+@pytest.mark.slow
 def test_shared_questions(shared_data: Path) -> None:
     path = shared_data / "nlp" / "analogy" / "questions-words.txt"
     words = sorted({w for line in path.read_text().splitlines()[1:] for w in line.split()})

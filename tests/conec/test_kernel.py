@@ -204,6 +204,7 @@ def test_a_step_is_the_gradient_by_finite_differences(mean):
 
 
 @pytest.mark.parametrize("mean", [True, False])
+@pytest.mark.slow
 def test_small_steps_follow_the_network_in_the_thesis(mean):
     """Sparse binary input, W1, W2, sigmoid, targets mostly missing: by autograd."""
     torch = pytest.importorskip("torch")

@@ -528,6 +528,7 @@ def interrupt_after_chunks(monkeypatch, n):
     monkeypatch.setattr(loop, "run_hogwild", run_chunks)
 
 
+@pytest.mark.slow
 def test_an_interrupted_run_in_rounds_goes_on(lee, short_chunks, tmp_path, monkeypatch):
     whole = make(deterministic=True, workers=2).fit(lee)
     path, original, calls = tmp_path / "checkpoint", chunks.ChunkTrainer.merge, []

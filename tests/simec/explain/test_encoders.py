@@ -53,6 +53,7 @@ def test_a_linear_prediction_in_closed_form():
     assert (found.x == X[3]).all()
 
 
+@pytest.mark.slow
 def test_a_linear_similarity_in_closed_form():
     X, encoder = linear(bias=False)
     M = weights(encoder) @ weights(encoder).T

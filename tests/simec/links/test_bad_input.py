@@ -42,6 +42,7 @@ def fitted():
         (lambda p: p.add_entities(["oslo"], [[1.0]]), "fitted without features"),
     ],
 )
+@pytest.mark.slow
 def test_unknown_ids(fitted, ask, message):
     with pytest.raises(ValueError, match=message):
         ask(fitted)

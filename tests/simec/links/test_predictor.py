@@ -164,6 +164,7 @@ def test_negatives_for_all_entities_are_all_entities():
     torch.testing.assert_close(first.embeddings_, second.embeddings_)
 
 
+@pytest.mark.slow
 def test_it_is_an_estimator(fitted):
     predictor, _, _ = fitted
     again = clone(predictor)
