@@ -289,7 +289,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             Continue an interrupted run from its checkpoint, on the same data. The checkpoint's
             parameters, weights and fixed last layer replace those of the encoder, except `device`
             and `verbose`; a custom network or loss must be set on the encoder. On the same
-            machine, the result is bit-identical to that of an uninterrupted run.
+            CPU, the result is bit-identical to that of an uninterrupted run.
 
         Raises
         ------

@@ -270,7 +270,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
             by time.
         resume_from : path, optional
             Continue an interrupted run from its checkpoint, on the same data. Its parameters
-            replace those of this predictor, except `device` and `verbose`. On the same machine,
+            replace those of this predictor, except `device` and `verbose`. On the same CPU,
             the result is bit-identical to that of an uninterrupted run.
 
         Raises
