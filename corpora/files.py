@@ -256,7 +256,7 @@ def is_missing(path: StrPath) -> bool:
     """Whether a folder does not exist and is not being replaced at the moment."""
     target = Path(os.path.realpath(path))
     for _ in range(3):
-        # In this order: a folder that is no longer aside is in its place.
+        # Look for the folder last: one that was set aside may have been put back meanwhile.
         if _temporaries_of(target, "old") or os.path.lexists(target):
             return False
         time.sleep(0.001)

@@ -38,12 +38,12 @@ class EntityScores:
 
     @property
     def precision(self) -> float:
-        """Share of predicted entities that are correct; 0 if there are none."""
+        """Share of predicted entities that are correct; 0 without predictions."""
         return self.n_right / self.n_found if self.n_found else 0.0
 
     @property
     def recall(self) -> float:
-        """Share of true entities that were predicted; 0 if there are none."""
+        """Share of true entities that were predicted; 0 without true entities."""
         return self.n_right / self.n_true if self.n_true else 0.0
 
     @property

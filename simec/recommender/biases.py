@@ -61,7 +61,7 @@ class Biases:
             Penalties λ on squared biases. A bias is shrunk as if the user or item had λ
             additional ratings equal to the mean.
         X_users, X_items : array or CSR matrix of shape (n, D), or None
-            Features of all users and of all items; rows of zeros where there are none.
+            Features of all users and of all items; rows of zeros for those without features.
         """
         biases = cls._least_squares(matrix, shrinkage_users, shrinkage_items)
         if X_users is None and X_items is None:
