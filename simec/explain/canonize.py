@@ -239,7 +239,7 @@ def as_linear(layer: SparseLinear, columns: Tensor | None = None) -> nn.Linear:
     """Convert a layer to `nn.Linear`, with the weights of all features or of the given columns."""
     weight = layer.weight.detach()
     weight = weight if columns is None else weight[columns]
-    dense = nn.Linear(1, 1, bias=layer.bias is not None)  # small: its random weights are replaced
+    dense: nn.Linear = nn.utils.skip_init(nn.Linear, 1, 1, bias=layer.bias is not None)  # type: ignore[no-untyped-call]
     dense.in_features, dense.out_features = weight.shape
     dense.weight = nn.Parameter(weight.T)
     if layer.bias is not None:
