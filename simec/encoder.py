@@ -146,7 +146,10 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     device : str or torch.device
         "auto" selects the GPU if there is one.
     random_state : int, RandomState or None
-        Seed of the initial weights, held-out rows or entries, and batches.
+        Seed of the initial weights, held-out rows or entries, and batches. The same seed gives
+        the same bits on the same machine with the same number of threads
+        (``torch.get_num_threads()``): large sums are split between threads, so that another number
+        rounds them differently.
     verbose : bool
         Show a progress bar with the loss, rows per second and the remaining time.
 
@@ -453,6 +456,10 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Returns
         -------
         float32 array of shape (m, d)
+
+        Notes
+        -----
+        A forked process computes with one thread, because PyTorch's threads do not survive a fork.
         """
         return self._embed(X)
 

@@ -113,7 +113,8 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
     device : str or torch.device
         "auto" selects the GPU if there is one.
     random_state : int, RandomState or None
-        Seed of the initial weights, batches, dropout and sampled entities.
+        Seed of the initial weights, batches, dropout and sampled entities. As in
+        `simec.SimilarityEncoder`, the last bits also depend on the number of threads.
     verbose : bool
         Show a progress bar.
 
@@ -375,6 +376,13 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         finally:
             if run.network is not None:
                 self._publish(run, inputs)
+                if not bool(self.embeddings_.isfinite().all()):  # training has diverged
+                    del self.network_, self.embeddings_
+        if not hasattr(self, "embeddings_"):
+            raise ValueError(
+                "embeddings of entities are not finite: scale features to about 1, or use a "
+                "smaller learning_rate"
+            )
         logger.info(
             "trained %d epochs in %.1f s, of which checkpoints took %.1f s", self.n_iter_,
             time.perf_counter() - start, checkpoints.seconds,

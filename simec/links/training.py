@@ -292,8 +292,9 @@ class LinkTrainer:
             self._mean = MeanWeights(parameters, math.ceil(len(queries) / s.batch_size))
         if snapshot is not None:
             self._resume(snapshot)
-        elif started and validation is not None:
-            history.best, self._best = validation(), self._weights()
+        elif started:
+            self._best = self._weights()
+            history.best = history.best if validation is None else validation()
         bar = tqdm(
             total=s.max_iter * len(queries), initial=len(history.losses) * len(queries),
             desc="links", unit=" queries", unit_scale=True, disable=not s.progress,

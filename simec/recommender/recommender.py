@@ -98,6 +98,7 @@ class Recommender(FactorRecommender):
         As in `BaseRecommender`.
     device : str
     random_state : int, RandomState or None
+        As in `simec.SimilarityEncoder`.
     verbose : bool
         Show progress bars.
 
