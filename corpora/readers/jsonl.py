@@ -9,6 +9,9 @@ from dataclasses import dataclass
 
 from corpora.readers.base import Document, Reader, TextFile
 
+# An escape of a character outside of the Basic Multilingual Plane, or of half of one.
+_SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
+
 
 @dataclass(frozen=True)
 class JsonLines(Reader):
@@ -44,7 +47,11 @@ class JsonLines(Reader):
                 raise file.error(
                     f"the object has no field {self.field!r}; its fields: {names}", number
                 )
-            yield self._document(record[self.field], file, number)
+            document = self._document(record[self.field], file, number)
+            if _SURROGATE.search(line) is None:
+                yield document
+            elif (whole := _whole(document, file, number)) is not None:
+                yield whole
 
     def _document(self, value: object, file: TextFile, number: int) -> Document:
         if isinstance(value, str):
@@ -56,3 +63,16 @@ class JsonLines(Reader):
             f"{json.dumps(value)[:60]}",
             number,
         )
+
+
+def _whole(document: Document, file: TextFile, number: int) -> Document | None:
+    """Handle halves of surrogate pairs; None if the line is to be skipped."""
+    if isinstance(document, str):
+        return file.whole_characters(document, number)
+    tokens = []
+    for token in document:
+        whole = file.whole_characters(token, number)
+        if whole is None:
+            return None
+        tokens.append(whole)
+    return tokens
