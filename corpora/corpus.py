@@ -189,7 +189,7 @@ class Corpus:
 
     @property
     def skipped(self) -> int:
-        """Lines dropped in the last pass because their bytes can't be decoded."""
+        """Lines dropped in the last pass: their bytes can't be decoded, or their text is null."""
         return self._meter.skipped
 
     @property

@@ -241,4 +241,4 @@ def report_skipped() -> Iterator[list[int]]:
     skipped: list[int] = []
     yield skipped
     if total := sum(skipped):
-        report(f"skipped {total:,} lines that can't be decoded")
+        report(f"skipped {total:,} lines that can't be decoded or have no text")
