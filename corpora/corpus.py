@@ -94,10 +94,16 @@ class Corpus:
         """
         return _texts(self._documents())
 
-    def tagged(self) -> Iterator[TaggedDocument]:
+    def tagged(self, *, word_first: bool = False) -> Iterator[TaggedDocument]:
         """Yield each document as a list of sentences, with one row of all columns per token.
 
         As in the file: neither cleaned nor mapped, and whole documents for any option `unit`.
+
+        Parameters
+        ----------
+        word_first : bool, default False
+            Move the word to the first column, and omit numbers of tokens. In CoNLL-U, the second
+            column is then the part of speech.
 
         Raises
         ------
@@ -107,7 +113,28 @@ class Corpus:
             If the corpus can be read only once and has been read.
         """
         meter = self._start_pass()
-        return (document for source in self._sources for document in source.tagged(meter))
+        return (
+            document
+            for source in self._sources
+            for document in source.tagged(meter, word_first=word_first)
+        )
+
+    def files(self) -> Iterator[tuple[TextFile, Reader]]:
+        """Start a pass over the files: each one with the reader of its format.
+
+        Raises
+        ------
+        NotReiterableError
+            If the corpus can be read only once and has been read.
+        TypeError
+            If the documents are in memory.
+        """
+        meter = self._start_pass()
+        for source in self._sources:
+            if not isinstance(source, FileSource):
+                raise TypeError(f"{self.source} has no files")
+            for file in source.files(meter):
+                yield file, source.reader
 
     def utf8_blocks(self) -> Iterator[bytes]:
         """Start a pass over plain text (see `is_plain_text`): blocks of whole lines as UTF-8.
@@ -160,7 +187,7 @@ class Corpus:
 
     @property
     def skipped(self) -> int:
-        """Lines dropped in the last pass because their bytes can't be decoded."""
+        """Lines dropped in the last pass: their bytes can't be decoded, or their text is null."""
         return self._meter.skipped
 
     @property
@@ -326,10 +353,11 @@ def open(
         - with `field`, a table or its rows: a frame of pandas or polars, a table of pyarrow, a
           data set of Hugging Face, a dict of columns, or an iterable of dicts or named tuples
     format : str, default "auto"
-        "text", "text8", "conll", "wikiextractor", "reuters", "jsonl", "parquet", "lm1b", or one
-        added with :func:`corpora.register_reader`. By default the format of each file is guessed
-        from the names of files and folders, the suffix, or the beginning of the file. Files that
-        match no other format, and standard input, are read as text with a document per line.
+        "text", "text8", "conll", "conllu", "wikiextractor", "reuters", "jsonl", "parquet",
+        "lm1b", or one added with :func:`corpora.register_reader`. By default the format of each
+        file is guessed from the names of files and folders, the suffix, or the beginning of the
+        file. Files that match no other format, and standard input, are read as text with a
+        document per line.
     encoding : str, optional
         Defaults to the encoding of the format: latin-1 for "reuters", utf-8 for all others.
     errors : str, default "strict"
@@ -521,20 +549,21 @@ class FileSource:
 
     def documents(self, meter: Meter) -> Iterator[Document]:
         """Yield the documents."""
-        for file in self._files(meter):
+        for file in self.files(meter):
             yield from self.reader.read(file)
 
     def utf8_blocks(self, meter: Meter) -> Iterator[bytes]:
         """Yield blocks of whole lines as UTF-8."""
-        for file in self._files(meter):
+        for file in self.files(meter):
             yield from file.utf8_blocks()
 
-    def tagged(self, meter: Meter) -> Iterator[TaggedDocument]:
+    def tagged(self, meter: Meter, *, word_first: bool) -> Iterator[TaggedDocument]:
         """Yield the documents with their tags."""
-        for file in self._files(meter):
-            yield from self.reader.tagged(file)
+        for file in self.files(meter):
+            yield from self.reader.word_first(file) if word_first else self.reader.tagged(file)
 
-    def _files(self, meter: Meter) -> Iterator[TextFile]:
+    def files(self, meter: Meter) -> Iterator[TextFile]:
+        """Yield the file, or the members of the archive."""
         if is_archive(self.path):
             yield from self._members(meter)
             return

@@ -91,7 +91,7 @@ class MemorySource:
             else:
                 yield self._converted(document, number)
 
-    def tagged(self, meter: Meter) -> Iterator[TaggedDocument]:  # noqa: ARG002
+    def tagged(self, meter: Meter, *, word_first: bool) -> Iterator[TaggedDocument]:  # noqa: ARG002
         """Raise TypeError: documents in memory have no tags."""
         raise TypeError("documents in memory have no tags, only words")
 

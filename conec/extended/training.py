@@ -108,7 +108,7 @@ class Documents:
         if isinstance(self.corpus, Corpus):
             reader = READERS.get(self.corpus.format)
             if reader is not None and reader.tagged is not Reader.tagged:
-                return iter(self.corpus.tagged())
+                return iter(self.corpus.tagged(word_first=True))
         return iter(self.corpus)
 
 

@@ -51,7 +51,7 @@ class Counts:
     documents, sentences, tokens : int
         A document without sentence breaks counts as one sentence. Breaks do not count as tokens.
     skipped : int
-        Lines dropped because their bytes can't be decoded (``errors="skip"``).
+        Lines dropped: their bytes can't be decoded (``errors="skip"``), or their text is null.
     min_count : int
         Words that occur less often are missing from `words`, but included in all other numbers.
     frequencies : dict of int to int

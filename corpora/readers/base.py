@@ -42,7 +42,7 @@ class Meter:
     position : int
         Bytes read, as stored on disk (before decompression).
     skipped : int
-        Lines dropped because their bytes can't be decoded.
+        Lines dropped because their bytes can't be decoded, and rows dropped because they are null.
     on_read : callable or None
         Called with each number of bytes read, e.g. to update a progress bar.
     """
@@ -179,6 +179,10 @@ class TextFile:
             )
         return open_raw(self.path)
 
+    def skip(self) -> None:
+        """Count a line or row that is left out, in :attr:`corpora.Corpus.skipped`."""
+        self._meter.skipped += 1
+
     def error(self, message: str, line: int | None = None) -> CorpusError:
         """Create an error that names this file and a line, numbered as in `numbered_lines`."""
         if line is not None:
@@ -224,7 +228,7 @@ class TextFile:
                     try:
                         yield number, decode(raw + b"\n", policy)
                     except UnicodeDecodeError:
-                        self._meter.skipped += 1
+                        self.skip()
                     number += 1
                 continue
             yield number, decoded
@@ -441,6 +445,10 @@ class Reader:
     def tagged(self, file: TextFile) -> Iterator[TaggedDocument]:  # noqa: ARG002
         """Yield the documents with all columns, for formats that have columns."""
         raise TypeError(f"the format {self.name!r} has no tags, only words")
+
+    def word_first(self, file: TextFile) -> Iterator[TaggedDocument]:
+        """Yield the documents like :meth:`tagged`, with the word in the first column."""
+        return self.tagged(file)
 
 
 @dataclass(frozen=True)
