@@ -21,6 +21,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from corpora.interrupts import terminable
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -327,7 +329,8 @@ def temporary_folder(prefix: str, parent: StrPath | None = None) -> Iterator[Pat
 
     path, descriptor = _owned(make)
     try:
-        yield path
+        with terminable():
+            yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
         if descriptor is not None:
@@ -486,7 +489,7 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
 
     temporary, descriptor = _owned(make)
     try:
-        with _disk_errors(target, temporary):
+        with terminable(), _disk_errors(target, temporary):
             yield temporary
             if mode is not None:
                 temporary.chmod(mode)
@@ -608,7 +611,7 @@ def replace_folder(path: StrPath, contents: Contents) -> Iterator[Path]:
     temporary, descriptor = _owned(make)
     published = False
     try:
-        with _disk_errors(target, temporary):
+        with terminable(), _disk_errors(target, temporary):
             yield temporary
             for name in relative_files(temporary):
                 sync(temporary / name)

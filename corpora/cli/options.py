@@ -81,8 +81,8 @@ class Reading:
         str,
         typer.Option(
             "--format",
-            help="text (a document per line), text8, conll, wikiextractor, reuters, jsonl, parquet "
-            "or lm1b; auto guesses it from the names and first bytes of the files.",
+            help="text (a document per line), text8, conll, conllu, wikiextractor, reuters, "
+            "jsonl, parquet or lm1b; auto guesses it from the names and first bytes of the files.",
             rich_help_panel=_TEXT,
         ),
     ] = "auto"
@@ -241,4 +241,4 @@ def report_skipped() -> Iterator[list[int]]:
     skipped: list[int] = []
     yield skipped
     if total := sum(skipped):
-        report(f"skipped {total:,} lines that can't be decoded")
+        report(f"skipped {total:,} lines that can't be decoded or have no text")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, ClassVar, Literal, TypeVar
 
-from corpora.errors import CorpusError
+from corpora.errors import CorpusError, warn
 from corpora.readers.stream import MAX_RATIO, ByteStream, compression, open_raw, plain_suffix
 
 __all__ = [
@@ -53,7 +53,7 @@ class Meter:
     position : int
         Bytes read, as stored on disk (before decompression).
     skipped : int
-        Lines dropped because their bytes can't be decoded.
+        Lines dropped because their bytes can't be decoded, and rows dropped because they are null.
     on_read : callable or None
         Called with each number of bytes read, e.g. to update a progress bar.
     """
@@ -150,6 +150,7 @@ class TextFile:
         self._file = file
         self._max_ratio = max_ratio
         self._has_nul = False
+        self._warned = False
 
     def lines(self) -> Iterator[str]:
         """Yield the lines, without line ends.
@@ -228,16 +229,22 @@ class TextFile:
             )
         return open_raw(self.path)
 
+    def skip(self) -> None:
+        """Count a line or row that is left out, in :attr:`corpora.Corpus.skipped`."""
+        self._meter.skipped += 1
+
     def error(self, message: str, line: int | None = None) -> CorpusError:
         """Create an error that names this file and a line, numbered as in `numbered_lines`."""
         if line is not None:
             line += self._lines_before()
         return CorpusError(message, path=self.path, line=line)
 
-    def whole_characters(self, text: str, line: int) -> str | None:
+    def without_surrogates(self, text: str, line: int) -> str | None:
         r"""Apply the handling of errors to halves of surrogate pairs, which are no characters.
 
-        For formats whose escapes can express them, as ``\ud83d`` in JSON.
+        For formats whose escapes can express them, as ``\ud83d`` in JSON. Programs that cut texts
+        write them; the format of the file is valid nevertheless, so that strict handling replaces
+        them.
 
         Parameters
         ----------
@@ -248,27 +255,28 @@ class TextFile:
         Returns
         -------
         str or None
-            None if the line is to be skipped; it has been counted.
+            None if the line is to be skipped.
 
-        Raises
-        ------
-        CorpusError
-            If the text has such a half and errors are strict.
+        Warns
+        -----
+        UserWarning
+            Once for a file, if errors are strict and a half is replaced.
         """
         found = _SURROGATE.search(text)
         if found is None or self.errors in ("surrogatepass", "surrogateescape"):
             return text
         if self.errors == "skip":
-            self._meter.skipped += 1
             return None
-        if self.errors == "strict":
-            raise self.error(
-                f"the text has half of a surrogate pair ({found[0]!a}), which is not a character: "
-                f"{text[max(found.start() - 20, 0) : found.end() + 20]!a}; correct the file, or "
-                'pass errors="replace", "ignore" or "skip"',
+        if self.errors == "strict" and not self._warned:
+            self._warned = True
+            place = self.error(
+                f"the text contains half of a surrogate pair ({found[0]!a}), which is not a "
+                "character; this and others of the file are replaced by U+FFFD",
                 line,
             )
-        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", self.errors)
+            warn(str(place))
+        errors = "replace" if self.errors == "strict" else self.errors
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", errors)
 
     def _decoded(self) -> Iterator[tuple[int, list[str]]]:
         """Yield lists of consecutive lines, each with the number of its first line."""
@@ -311,7 +319,7 @@ class TextFile:
                     try:
                         yield number, decode(raw + b"\n", policy)
                     except UnicodeDecodeError:
-                        self._meter.skipped += 1
+                        self.skip()
                     number += 1
                 continue
             yield number, decoded
@@ -583,6 +591,10 @@ class Reader:
     def tagged(self, file: TextFile) -> Iterator[TaggedDocument]:  # noqa: ARG002
         """Yield the documents with all columns, for formats that have columns."""
         raise TypeError(f"the format {self.name!r} has no tags, only words")
+
+    def word_first(self, file: TextFile) -> Iterator[TaggedDocument]:
+        """Yield the documents like :meth:`tagged`, with the word in the first column."""
+        return self.tagged(file)
 
 
 @dataclass(frozen=True)

@@ -431,17 +431,11 @@ def archive_members(
     Raises
     ------
     DamagedFileError
-        A `CorpusError`: if the archive is damaged or truncated, a file is encrypted, or larger
-        than `max_ratio` allows. Reading a file that was yielded may raise it, too.
+        A `CorpusError`: if the archive is damaged or truncated. Reading a file that was yielded
+        also raises it if the file is encrypted, an archive, or larger than `max_ratio` allows.
     """
     members = _zip_members if path.lower().endswith(".zip") else _tar_members
-    for name, file in members(path, on_read, max_ratio):
-        if is_archive(name):
-            raise DamagedFileError(
-                "an archive within an archive can't be read; unpack the outer one first",
-                path=f"{path}/{name}",
-            )
-        yield name, file
+    return members(path, on_read, max_ratio)
 
 
 def _zip_members(
@@ -461,24 +455,48 @@ def _zip_members(
             archive = zipfile.ZipFile(io.BufferedReader(source))
         except Exception as error:
             raise damage(error, path, "zip", source) from error
+
+        def content(info: zipfile.ZipInfo, stored: int) -> Iterator[bytes]:
+            check_ratio(info.file_size, stored, f"{path}/{info.filename}", max_ratio)
+            with archive.open(info) as file:
+                while block := file.read(_BLOCK):
+                    yield block
+
         with archive:
             for info in archive.infolist():
                 is_link = stat.S_ISLNK(info.external_attr >> 16)
                 if info.is_dir() or is_link or is_system_file(info.filename):
                     continue
-                name = f"{path}/{info.filename}"
+                name = info.filename
                 stored = min(info.compress_size, total)
-                check_ratio(info.file_size, stored, name, max_ratio)
-                try:
-                    file = archive.open(info)
-                except Exception as error:
-                    raise damage(error, name, "zip", source) from error
-                with file:
-                    pieces = iter(lambda file=file: file.read(_BLOCK), b"")  # type: ignore[misc]
-                    checked = _Checked(pieces, name, "zip", source, max_ratio, stored)
-                    yield info.filename, io.BufferedReader(checked, _BLOCK)
+                pieces = content(info, stored)
+                yield name, _member(path, name, "zip", pieces, source, max_ratio, stored)
                 if on_read is not None:
                     on_read(stored)
+
+
+def _member(
+    path: str,
+    name: str,
+    kind: str,
+    pieces: Iterator[bytes],
+    source: _Source,
+    max_ratio: float | None,
+    stored: int | None = None,
+) -> IO[bytes]:
+    """Open a file of an archive; `path` and `name` are for errors, see `_Checked` for others."""
+
+    def refused() -> Iterator[bytes]:
+        raise DamagedFileError(
+            "an archive within an archive can't be read; unpack the outer one first",
+            path=f"{path}/{name}",
+        )
+        yield b""
+
+    if is_archive(name):
+        pieces = refused()
+    checked = _Checked(pieces, f"{path}/{name}", kind, source, max_ratio, stored)
+    return io.BufferedReader(checked, _BLOCK)
 
 
 def _tar_members(
@@ -509,10 +527,9 @@ def _tar_members(
                 inner = tar.extractfile(member) if member.isreg() else None
                 if inner is not None and not is_system_file(member.name):
                     pieces = iter(lambda inner=inner: inner.read(_BLOCK), b"")  # type: ignore[misc]
-                    name = f"{path}/{member.name}"
-                    # A file with holes may claim any size.
-                    checked = _Checked(pieces, name, "tar", stream.source, max_ratio)
-                    yield member.name, io.BufferedReader(checked, _BLOCK)
+                    name = member.name
+                    # A file with holes may claim any size, so that this is limited, too.
+                    yield name, _member(path, name, "tar", pieces, stream.source, max_ratio)
                 # tarfile would skip any claimed size beyond the end, for hours.
                 while (left := tar.offset - rest.tell()) > 0:
                     if not rest.read(min(left, _BLOCK)):
