@@ -16,6 +16,7 @@ from corpora.cli.options import (
     Out,
     Reading,
     Workers,
+    output_folder,
     reads_corpus,
     report_skipped,
     split_commas,
@@ -151,10 +152,11 @@ def encode(
     reading: Reading,
     out: Annotated[
         Path,
-        typer.Option(
+        output_folder(
+            "Folder to write. A folder with an encoded text is replaced.",
             "--out",
             "-o",
-            help="Folder to write. A folder with an encoded text is replaced.",
+            kind="corpora.TokenStream",
             show_default=False,
         ),
     ],
