@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from corpora.checks import check_integer
 from corpora.deprecated import renamed_parameters
 from simec.recommender.base import BaseRecommender
 from simec.recommender.data.ratings import as_ratings
@@ -55,6 +56,7 @@ def evaluate(
     ValueError
         If there are no ratings, or none of them is relevant.
     """
+    check_integer("topn", topn, 1)
     ratings = as_ratings(test)
     if not len(ratings):
         raise ValueError("there are no ratings to evaluate on")

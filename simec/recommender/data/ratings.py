@@ -328,6 +328,11 @@ def _read_values(values: Any) -> npt.NDArray[np.float32]:
             f"{int((~finite).sum())} ratings are NaN or infinite, the first in row {row}. Leave "
             "out missing ratings"
         )
+    largest = float(np.abs(array).max())
+    if largest > np.finfo(np.float32).max:
+        raise ValueError(
+            f"ratings must fit into float32, got one of {largest:.3g}: scale them to about 1"
+        )
     return array.astype(np.float32)
 
 
