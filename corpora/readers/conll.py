@@ -199,7 +199,10 @@ class Conll(Reader):
 
     name = "conll"
     suffixes: ClassVar[tuple[str, ...]] = (".conll", ".iob", ".iob2", ".bio")
-    signature = re.compile(rb"\s*-DOCSTART-")
+    # A mark of documents, or anywhere a column with a tag; `confirm` looks at all rows.
+    signature = re.compile(
+        rb"\s*-DOCSTART-|(?s:.*?)[ \t](?:O|[BIESLUMW]-\S+)(?=[ \t\r\n]|\Z)"
+    )
     unit: Literal["document", "sentence"] = "document"
     column: int | str | None = None
     breaks: bool = False
@@ -217,9 +220,9 @@ class Conll(Reader):
             raise TypeError(f"column must be an integer, got {column!r}")
 
     @classmethod
-    def sniff(cls, head: bytes) -> bool:
-        """Whether a file begins with rows of equal width whose last or a later column has tags."""
-        return super().sniff(head) or _has_tags(_head_lines(head))
+    def confirm(cls, head: bytes) -> bool:
+        """Whether a file begins with such a mark, or with rows of equal width with tags."""
+        return head.lstrip().startswith(b"-DOCSTART-") or _has_tags(_head_lines(head))
 
     def read(self, file: TextFile) -> Iterator[Document]:  # noqa: D102
         layout, lines = self._start(file)
@@ -399,7 +402,9 @@ class ConllU(Conll):
 
     name = "conllu"
     suffixes: ClassVar[tuple[str, ...]] = (".conllu", ".conllup")
-    signature = re.compile(rb"#[ \t]*global\.columns[ \t]*=")
+    signature = re.compile(
+        rb"#[ \t]*global\.columns[ \t]*=|(?s:.*?)(?<![^\n])(?:0\.1|1(?:-[0-9]+)?)(?:\t[^\t\n]+){9}"
+    )
     column: int | str | None = "form"
     _global: ClassVar[re.Pattern[str]] = re.compile(r"#[ \t]*global\.columns[ \t]*=(.*)")
 
@@ -408,9 +413,9 @@ class ConllU(Conll):
             super()._check_column()
 
     @classmethod
-    def sniff(cls, head: bytes) -> bool:
-        """Whether a file begins with rows as of CoNLL-U."""
-        if cls.signature is not None and cls.signature.match(head):
+    def confirm(cls, head: bytes) -> bool:
+        """Whether a file begins with rows as of CoNLL-U, or names its columns."""
+        if cls._global.match(head.decode("latin-1")):
             return True
         rows = [split_row(line, "\t") for line in _head_lines(head) if _is_row(line)]
         if not rows or rows[0][0].split("-")[0] not in ("0.1", "1"):
