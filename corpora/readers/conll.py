@@ -200,9 +200,7 @@ class Conll(Reader):
     name = "conll"
     suffixes: ClassVar[tuple[str, ...]] = (".conll", ".iob", ".iob2", ".bio")
     # A mark of documents, or anywhere a column with a tag; `confirm` looks at all rows.
-    signature = re.compile(
-        rb"\s*-DOCSTART-|(?s:.*?)[ \t](?:O|[BIESLUMW]-\S+)(?=[ \t\r\n]|\Z)"
-    )
+    signature = re.compile(rb"\s*-DOCSTART-|(?s:.*?)[ \t](?:O|[BIESLUMW]-\S+)(?=[ \t\r\n]|\Z)")
     unit: Literal["document", "sentence"] = "document"
     column: int | str | None = None
     breaks: bool = False
@@ -225,7 +223,7 @@ class Conll(Reader):
         return head.lstrip().startswith(b"-DOCSTART-") or _has_tags(_head_lines(head))
 
     def read(self, file: TextFile) -> Iterator[Document]:  # noqa: D102
-        layout, lines = self._start(file)
+        layout, lines = self.scan(file)
         column = self._word_column(layout)
         for document in _documents(lines):
             sentences = [[row[column] for row in sentence] for sentence in document]
@@ -235,10 +233,10 @@ class Conll(Reader):
                 yield with_breaks(sentences) if self.breaks else [*chain(*sentences)]
 
     def tagged(self, file: TextFile) -> Iterator[TaggedDocument]:  # noqa: D102
-        return _documents(self._start(file)[1])
+        return _documents(self.scan(file)[1])
 
     def word_first(self, file: TextFile) -> Iterator[TaggedDocument]:  # noqa: D102
-        layout, lines = self._start(file)
+        layout, lines = self.scan(file)
         order = self._order(layout)
         documents = _documents(lines)
         if order == [*range(layout.width)]:
@@ -248,17 +246,14 @@ class Conll(Reader):
             for document in documents
         )
 
-    def lines(self, file: TextFile) -> Iterator[Line]:
-        """Yield all lines of a file, and what each of them is.
+    def scan(self, file: TextFile) -> tuple[Layout, Iterator[Line]]:
+        """Determine the layout of a file, and yield all its lines and what each of them is.
 
         Raises
         ------
         CorpusError
             If a row has more or fewer columns than the others, or an empty one.
         """
-        return self._start(file)[1]
-
-    def _start(self, file: TextFile) -> tuple[Layout, Iterator[Line]]:
         numbered = file.numbered_lines()
         head = [*islice(numbered, _HEAD_LINES)]
         layout = self._layout(file, head)
@@ -332,7 +327,9 @@ class Conll(Reader):
         if layout.common < 0.5:
             return file.error(
                 f"this is not a file in columns: most lines have different numbers of fields "
-                f'separated by {how}, this one {got}; read running text with the format "text"',
+                f'separated by {how}, this one {got}; read running text with the format "text", '
+                "or convert it to a word per line: corpora convert TEXT --tokenize treebank --out "
+                "NEW.conll",
                 number,
             )
         return file.error(
