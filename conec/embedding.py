@@ -733,7 +733,11 @@ class Embedder:
 
     @property
     def wv(self) -> KeyedVectors:
-        """The rows of W1, word2vec's embeddings, as gensim's KeyedVectors."""
+        """The rows of W1, word2vec's embeddings, as gensim's KeyedVectors.
+
+        Words that are added to it, and vectors that are replaced in it, change neither `W1` nor
+        what `save` writes.
+        """
         return self._keyed("wv", self.W1)
 
     @property
@@ -755,11 +759,8 @@ class Embedder:
         if not len(self.vocabulary):
             raise RuntimeError("the model has no vocabulary yet: call fit")
         if name not in self._cache:
-            keyed = to_keyed_vectors(self.vocabulary.words, vectors, self.vocabulary.counts)
-            # gensim divides by the norms: zero vectors would have similarities of NaN
-            keyed.fill_norms()
-            keyed.norms[keyed.norms == 0] = 1
-            self._cache[name] = keyed
+            words, counts = self.vocabulary.words, self.vocabulary.counts
+            self._cache[name] = to_keyed_vectors(words, vectors, counts)
         return self._cache[name]
 
     def most_similar(
