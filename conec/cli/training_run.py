@@ -11,14 +11,12 @@ import typer
 
 from conec import ContextEncoder, ExtendedContextEncoder, ModelError
 from conec.cli.options import load_model
-from conec.model import KIND
 from corpora import Corpus
 from corpora.cli.app import fail
 from corpora.cli.options import report_skipped
 from corpora.counting import Counts, count
 from corpora.encoding import TokenStream
 from corpora.interrupts import STOPPED, exit_status
-from corpora.model_folder import check_writable
 
 if TYPE_CHECKING:
     from conec.training.chunks import TrainingState
@@ -41,7 +39,6 @@ def check_target(out: Path) -> ContextEncoder | None:
     OSError
         If `out` cannot be written, or holds anything other than a Context Encoder.
     """
-    check_writable(out, KIND)
     model = _load_if_any(out)
     return model if model is not None and model.training_state is not None else None
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from corpora.corpus import Corpus
 
 __all__ = [
-    "Clean", "Json", "Out", "Reading", "Tokenize", "Workers", "option", "reads_corpus",
-    "report_skipped",
+    "Clean", "Json", "Out", "Reading", "Tokenize", "Workers", "option", "output_file",
+    "output_folder", "reads_corpus", "report_skipped",
 ]  # fmt: skip
 
 _TEXT = "Reading text"
@@ -28,13 +28,52 @@ def option(description: str, *names: str, panel: str | None = None, **more: Any)
     return typer.Option(*names, help=description, rich_help_panel=panel, **more)
 
 
+def output_file(description: str, *names: str, **more: Any) -> Any:
+    """Create an option for a file to write; "-" is standard output if the option is a str.
+
+    Whether the file can be written is checked when the command line is parsed, before any work.
+    """
+
+    def check(value: Any) -> Any:
+        from corpora.files import check_output
+
+        if value is not None and value != "-":
+            check_output(value)
+        return value
+
+    return option(description, *names, callback=check, **more)
+
+
+def output_folder(description: str, *names: str, kind: str, **more: Any) -> Any:
+    """Create an option for a model folder to write, checked as that of `output_file`.
+
+    Parameters
+    ----------
+    description : str
+    *names : str
+    kind : str
+        Kind of model, such as ``"conec.Tagger"``.
+    **more
+        As for `option`.
+    """
+
+    def check(value: Any) -> Any:
+        from corpora.model_folder import check_writable
+
+        if value is not None:
+            check_writable(value, kind)
+        return value
+
+    return option(description, *names, callback=check, **more)
+
+
 Out = Annotated[
     str,
-    typer.Option(
+    output_file(
+        "File to write, compressed if its name ends in .gz, .bz2, .xz or .zst; - for standard "
+        "output.",
         "--out",
         "-o",
-        help="File to write, compressed if its name ends in .gz, .bz2, .xz or .zst; - for standard "
-        "output.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
