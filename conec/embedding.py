@@ -38,6 +38,7 @@ from corpora.checks import (
     word_list,
 )
 from corpora.encoding import TokenStream
+from corpora.errors import warn
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
@@ -481,6 +482,12 @@ class Embedder:
         )
         self.weights_changed()
         logger.info("%d senses: %.1f s", len(self.sense_inventory), time.perf_counter() - started)
+        if not len(self.sense_inventory):
+            n = self.sense_inventory.settings.min_occurrences
+            warn(
+                f"no senses were found: none of the words occurs {n} times with a context. Lower "
+                "min_occurrences of SenseSettings"
+            )
         return self
 
     def senses(self, word: str) -> list[Sense]:
