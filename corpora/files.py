@@ -33,6 +33,7 @@ __all__ = [
     "check_folder",
     "check_output",
     "find_paths",
+    "is_system_file",
     "replace_folder",
     "temporary_files_in",
     "temporary_folder",
@@ -75,10 +76,31 @@ def missing_file(path: str) -> FileNotFoundError:
     return FileNotFoundError(errno.ENOENT, f"No such file or folder ({hint})", path)
 
 
+_SYSTEM_NAMES = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini"}
+
+
+def is_system_file(path: str) -> bool:
+    """Whether a file of a folder or archive is hidden, or was added by an operating system.
+
+    Examples are ``.DS_Store`` and ``__MACOSX/._name`` of macOS and ``Thumbs.db`` of Windows.
+
+    Parameters
+    ----------
+    path : str
+        Relative to the folder or archive, with ``/`` or the separator of the system.
+    """
+    names = path.replace(os.sep, "/").split("/")
+    return any(
+        (name.startswith(".") and name not in (".", "..")) or name.lower() in _SYSTEM_NAMES
+        for name in names
+    )
+
+
 def find_paths(source: str) -> list[str]:
     """List the files that a path, folder or glob refers to, in sorted order.
 
-    Folders are searched recursively; hidden files are skipped.
+    Folders are searched recursively; hidden files and those that an operating system adds (see
+    `is_system_file`) are skipped.
 
     Raises
     ------
@@ -98,7 +120,8 @@ def find_paths(source: str) -> list[str]:
         matches = sorted(glob.glob(source, recursive=True), key=_natural)
         paths = []
         for match in matches:
-            paths += _files_below(match) if os.path.isdir(match) else [match]
+            if _SYSTEM_NAMES.isdisjoint(map(str.lower, _natural(match))):
+                paths += _files_below(match) if os.path.isdir(match) else [match]
         paths = list(dict.fromkeys(paths))  # a pattern may match a folder and files in it
         if not paths:
             raise FileNotFoundError(errno.ENOENT, "No file matches", source)
@@ -113,8 +136,8 @@ def _natural(path: str) -> list[str]:
 def _files_below(folder: str) -> list[str]:
     paths = []
     for at, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths += [os.path.join(at, name) for name in names if not name.startswith(".")]
+        folders[:] = [name for name in folders if not is_system_file(name)]
+        paths += [os.path.join(at, name) for name in names if not is_system_file(name)]
     return sorted(paths, key=_natural)
 
 

@@ -197,7 +197,7 @@ def apply(
       conec tag apply tagger new.conll --out tagged.conll
     """  # noqa: D301
     from conec.evaluation import entities
-    from corpora.cli.writing import open_output
+    from corpora.output import open_output
 
     loaded = load_tagger(tagger)
     if scheme is not None:
@@ -214,7 +214,7 @@ def apply(
                 ]
                 n_entities += len(entities(sentence_tags))
                 lines.append("\n")
-            write("".join(lines).encode())
+            write("".join(lines))
             n_documents += 1
     if not n_documents:
         report("the text has no tokens")

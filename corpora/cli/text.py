@@ -135,16 +135,16 @@ def count(
       corpora count news.txt --clean lower | head -20
       corpora count news.txt --min-count 5 --out words.tsv
     """  # noqa: D301
-    from corpora.cli.writing import open_output
     from corpora.counting import count as count_words
     from corpora.counting import vocabulary_lines
+    from corpora.output import open_output
 
     corpus = reading.open()
     with open_output(out) as write, report_skipped() as skipped:
         counts = count_words(corpus, min_count=min_count, workers=workers, progress=True)
         skipped.append(counts.skipped)
         for line in vocabulary_lines(counts.most_common(max_size)):
-            write(line.encode())
+            write(line)
 
 
 @reads_corpus()
