@@ -5,11 +5,13 @@ from __future__ import annotations
 import difflib
 import hashlib
 import logging
+import lzma
 import os
 import shutil
 import tarfile
 import time
 import zipfile
+import zlib
 from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import IO, Literal
@@ -260,7 +262,15 @@ def fetch(name: str, progress: bool = True) -> Path:
         if not dataset.downloads:
             raise
     cache = cache_folder()
-    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"{error.strerror} (the user's cache for downloads; put the files into another folder, "
+            f"and name it in {_LOCAL_FOLDER})",
+            str(cache),
+        ) from error
     started = time.perf_counter()
     # Downloads go to a temporary folder on the same disk. Files are moved to the cache once all
     # of them are complete and verified.
@@ -322,13 +332,21 @@ def _download(
         if file.path.startswith(prefix)
     }
     unpacked: dict[str, Path] = {}
-    for member, content in _members(local, path_of_member):
-        # Under its own name, whose suffix says whether the content is compressed.
-        target = folder / str(len(unpacked)) / path_of_member[member].rsplit("/", 1)[-1]
-        target.parent.mkdir()
-        with content, open(target, "wb") as out:
-            shutil.copyfileobj(content, out, 1 << 20)
-        unpacked[path_of_member[member]] = target
+    try:
+        for member, content in _members(local, path_of_member):
+            # Under its own name, whose suffix says whether the content is compressed.
+            target = folder / str(len(unpacked)) / path_of_member[member].rsplit("/", 1)[-1]
+            target.parent.mkdir()
+            with content, open(target, "wb") as out:
+                shutil.copyfileobj(content, out, 1 << 20)
+            unpacked[path_of_member[member]] = target
+    except _DAMAGED as error:
+        if isinstance(error, OSError) and error.errno is not None:
+            raise  # of the disk
+        raise ValueError(
+            f"the archive {download.url} is damaged or incomplete ({error}). The download was "
+            "deleted; try again"
+        ) from error
     missing = [member for member, path in path_of_member.items() if path not in unpacked]
     if missing:
         raise ValueError(
@@ -336,6 +354,13 @@ def _download(
             "changed since the catalog was written"
         )
     return unpacked
+
+
+# Raised while an archive is unpacked that was cut or damaged
+_DAMAGED = (
+    zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, OSError, EOFError,
+    NotImplementedError, RuntimeError,
+)  # fmt: skip
 
 
 def _members(archive: Path, names: Container[str]) -> Iterator[tuple[str, IO[bytes]]]:
