@@ -13,7 +13,7 @@ from typing import IO, Literal
 
 from corpora.datasets.catalog import CATALOG
 from corpora.datasets.records import Dataset, DatasetNotFoundError, Download, Kind
-from corpora.errors import warn
+from corpora.errors import CorpusError, warn
 from corpora.files import temporary_folder
 from corpora.readers.stream import ByteStream, archive_members, open_raw
 
@@ -257,7 +257,15 @@ def fetch(name: str, progress: bool = True) -> Path:
         if not dataset.downloads:
             raise
     cache = cache_folder()
-    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"{error.strerror} (the user's cache for downloads; put the files into another folder, "
+            f"and name it in {_LOCAL_FOLDER})",
+            str(cache),
+        ) from error
     started = time.perf_counter()
     # Downloads go to a temporary folder on the same disk. Files are moved to the cache once all
     # of them are complete and verified.
@@ -319,16 +327,22 @@ def _download(
         if file.path.startswith(prefix)
     }
     unpacked: dict[str, Path] = {}
-    for name, content in archive_members(str(local)):
-        relative = path_of_member.get(name.removeprefix("./"))
-        if relative is None:
-            continue
-        # Under its own name, whose suffix says whether the content is compressed.
-        target = folder / str(len(unpacked)) / relative.rsplit("/", 1)[-1]
-        target.parent.mkdir()
-        with open(target, "wb") as out:
-            shutil.copyfileobj(content, out, 1 << 20)
-        unpacked[relative] = target
+    try:
+        for name, content in archive_members(str(local)):
+            relative = path_of_member.get(name.removeprefix("./"))
+            if relative is None:
+                continue
+            # Under its own name, whose suffix says whether the content is compressed.
+            target = folder / str(len(unpacked)) / relative.rsplit("/", 1)[-1]
+            target.parent.mkdir()
+            with open(target, "wb") as out:
+                shutil.copyfileobj(content, out, 1 << 20)
+            unpacked[relative] = target
+    except CorpusError as error:
+        raise ValueError(
+            f"the archive {download.url} is damaged or incomplete ({error}). The download was "
+            "deleted; try again"
+        ) from error
     missing = [member for member, path in path_of_member.items() if path not in unpacked]
     if missing:
         raise ValueError(
