@@ -37,6 +37,7 @@ __all__ = [
     "replace_folder",
     "temporary_files_in",
     "temporary_folder",
+    "temporary_parent",
 ]
 
 StrPath = str | os.PathLike[str]
@@ -314,7 +315,7 @@ def temporary_folder(prefix: str, parent: StrPath | None = None) -> Iterator[Pat
         If it cannot be made; the message names the parent.
     """
     why = _TMPDIR if parent is None else "temporary files"
-    parent = Path(tempfile.gettempdir() if parent is None else parent)
+    parent = temporary_parent() if parent is None else Path(parent)
     for path in _matching(parent, re.compile(rf"{re.escape(prefix)}[0-9a-f]{{12}}")):
         with _abandoned(path) as dead:
             # Other users may write to the parent: remove only folders of this user.
@@ -337,6 +338,17 @@ def temporary_folder(prefix: str, parent: StrPath | None = None) -> Iterator[Pat
         shutil.rmtree(path, ignore_errors=True)
         if descriptor is not None:
             _release(descriptor)
+
+
+def temporary_parent() -> Path:
+    """Folder for temporary files: that of TMPDIR, or else the system's.
+
+    If none can be written to, it is the one that TMPDIR names, and writing to it raises the error.
+    """
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        return Path(os.environ.get("TMPDIR") or "/tmp")
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from corpora.cli.app import report
+from corpora.readers.stream import MAX_RATIO
 
 if TYPE_CHECKING:
     from corpora.corpus import Corpus
@@ -106,6 +107,15 @@ Tokenize = Annotated[
         rich_help_panel=_TEXT,
     ),
 ]
+MaxRatio = Annotated[
+    float,
+    typer.Option(
+        "--max-ratio",
+        min=1,
+        help="How many times as large as a compressed file its content may be, beyond 16 MiB.",
+        rich_help_panel=_TEXT,
+    ),
+]
 
 
 @dataclass
@@ -154,10 +164,11 @@ class Reading:
         typer.Option(
             "--errors",
             help="Handling of bytes that can't be decoded: strict (an error), replace (by U+FFFD), "
-            "ignore (drop the bytes) or skip (drop the line).",
+            "ignore (drop the bytes) or skip (drop the line, or the damaged file of an archive).",
             rich_help_panel=_TEXT,
         ),
     ] = "strict"
+    max_ratio: MaxRatio = MAX_RATIO
 
     def __post_init__(self) -> None:
         self.clean = split_commas(self.clean)
@@ -180,6 +191,7 @@ class Reading:
                 clean=self.clean or None,
                 tokenize=self.tokenize,
                 sentences=self.sentences,
+                max_ratio=self.max_ratio,
                 **parse_options(self.option, self.format),
             )
         except (TypeError, LookupError) as error:
