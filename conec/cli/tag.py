@@ -12,7 +12,15 @@ import typer
 
 from conec.cli.options import load_model, load_tagger
 from corpora.cli.app import report
-from corpora.cli.options import Encoding, Errors, Json, option, split_commas
+from corpora.cli.options import (
+    Encoding,
+    Errors,
+    Json,
+    Out,
+    option,
+    output_folder,
+    split_commas,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -72,7 +80,12 @@ WordsOnly = Annotated[
 @tag.command()
 def train(
     text: TaggedFiles,
-    out: Annotated[Path, option("Folder to write the tagger to.", "--out", metavar="TAGGER")],
+    out: Annotated[
+        Path,
+        output_folder(
+            "Folder to write the tagger to.", "--out", kind="conec.ner.Tagger", metavar="TAGGER"
+        ),
+    ],
     model: Annotated[
         Path | None,
         option(
@@ -139,10 +152,7 @@ def train(
       conec tag train eng.train --out tagger --model news.model --clean lower,digits
     """  # noqa: D301
     from conec.ner import ContextFeatures, Tagger
-    from conec.ner.tagger import KIND
-    from corpora.model_folder import check_writable
 
-    check_writable(out, KIND)
     features = None
     if model is not None:
         encoder = load_model(model)
@@ -239,16 +249,7 @@ def _table(title: str, scores: EntityScores) -> str:
 def apply(
     tagger: TaggerFolder,
     text: Annotated[list[str], typer.Argument(metavar="FILE...", help="Text in columns.")],
-    out: Annotated[
-        str,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="FILE",
-            help="File to write, compressed if its name ends in .gz, .bz2, .xz or .zst; - writes "
-            "to standard output.",
-        ),
-    ] = "-",
+    out: Out = "-",
     scheme: Annotated[
         Scheme | None, typer.Option("--scheme", help="Tagging scheme of the output. Default: iob2.")
     ] = None,
@@ -269,7 +270,7 @@ def apply(
       corpora convert new.txt --tokenize treebank --out new.conll
     """  # noqa: D301
     from conec.evaluation import entities
-    from corpora.cli.writing import open_output
+    from corpora.output import open_output
 
     loaded = load_tagger(tagger)
     if scheme is not None:
@@ -285,7 +286,7 @@ def apply(
                 if not number and n_documents:
                     # Without these lines, the first document would continue that of another file.
                     marked = any(line.kind == "document" for line in lines)
-                    write(b"\n" * bool(last.strip()) + b"-DOCSTART-\n\n" * (not marked))
+                    write("\n" * bool(last.strip()) + "-DOCSTART-\n\n" * (not marked))
                 written = iter([tag for sentence in tags for tag in sentence])
                 for line in lines:
                     last = line.text
@@ -293,7 +294,7 @@ def apply(
                         last = last.rstrip(" \t\r") + file.separator + next(written)
                     elif line.kind == "other":
                         last = last.rstrip(" \t\r") + file.separator + "_"
-                    write(f"{last}\n".encode())
+                    write(f"{last}\n")
                 n_entities += sum(len(entities(sentence)) for sentence in tags)
                 n_documents += bool(tags)
     if not n_documents:

@@ -138,6 +138,8 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         n_columns = _n_columns(documents)
         prefixed = iter(with_prefixes(_sentences(tags)))
         labels = [[convert(next(prefixed), "bioes") for _ in document] for document in tags]
+        if all(tag == "O" for document in labels for sentence in document for tag in sentence):
+            warn("all tags are O: there are no entities to learn, and none will be predicted")
         features = None if self.features is None else clone(self.features).fit(documents)
         examples = (
             (attributes, sentence_labels)
