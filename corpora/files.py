@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import difflib
 import errno
 import functools
 import glob
@@ -51,13 +50,12 @@ def is_uri(path: str) -> bool:
 
 def missing_file(path: str) -> FileNotFoundError:
     """Build the error for a path that does not exist, with the closest matches."""
+    from corpora.checks import closest  # imports NumPy
+
     folder, name = os.path.split(os.path.normpath(path))
     folder = folder or "."
     if os.path.isdir(folder):
-        names = sorted(os.listdir(folder))
-        lower = {n.lower(): n for n in names}
-        matches = [lower[n] for n in difflib.get_close_matches(name.lower(), lower, 3, 0.6)]
-        matches += [n for n in names if n.startswith(name) and n not in matches][:2]
+        matches = closest(name, sorted(os.listdir(folder)), 4)
         hint = (
             f"closest matches: {', '.join(matches)}"
             if matches

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from scipy import sparse
 
-from corpora.checks import check_choice, check_integer, check_number
+from corpora.checks import check_choice, check_integer, check_number, shorten
 from corpora.deprecated import renamed_parameters
 from corpora.errors import warn
 from simec.data.inputs import check_device, choose_device
@@ -22,6 +22,7 @@ from simec.recommender.base import (
     check_vectors,
     training_rows,
 )
+from simec.recommender.data.ratings import plain
 from simec.types import FloatArray
 
 if TYPE_CHECKING:
@@ -413,5 +414,5 @@ class Recommender(FactorRecommender):
         source = "their ratings" if self.id_feature_scale else "averages"
         warn(
             f"{len(missing)} of {len(entities)} {kind}s have no features, the first is "
-            f"{ids.values[missing[0]].item()!r}: they are predicted from {source} alone"
+            f"{shorten(plain(ids.values, int(missing[0])))}: they are predicted from {source} alone"
         )
