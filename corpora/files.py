@@ -20,6 +20,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from corpora.checks import closest
+from corpora.interrupts import terminable
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -50,8 +53,6 @@ def is_uri(path: str) -> bool:
 
 def missing_file(path: str) -> FileNotFoundError:
     """Build the error for a path that does not exist, with the closest matches."""
-    from corpora.checks import closest  # imports NumPy
-
     folder, name = os.path.split(os.path.normpath(path))
     folder = folder or "."
     if os.path.isdir(folder):
@@ -302,7 +303,8 @@ def temporary_folder(prefix: str, parent: StrPath | None = None) -> Iterator[Pat
 
     path, descriptor = _owned(make)
     try:
-        yield path
+        with terminable():
+            yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
         if descriptor is not None:
@@ -461,7 +463,7 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
 
     temporary, descriptor = _owned(make)
     try:
-        with _disk_errors(target, temporary):
+        with terminable(), _disk_errors(target, temporary):
             yield temporary
             if mode is not None:
                 temporary.chmod(mode)
@@ -583,7 +585,7 @@ def replace_folder(path: StrPath, contents: Contents) -> Iterator[Path]:
     temporary, descriptor = _owned(make)
     published = False
     try:
-        with _disk_errors(target, temporary):
+        with terminable(), _disk_errors(target, temporary):
             yield temporary
             for name in relative_files(temporary):
                 sync(temporary / name)

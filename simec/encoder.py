@@ -23,6 +23,7 @@ from corpora.callbacks import CheckpointSchedule, as_callback
 from corpora.checks import ParameterError, check_choice, check_integer, check_number
 from corpora.errors import warn
 from corpora.files import StrPath
+from corpora.interrupts import STOPPED, terminable
 from corpora.model_folder import (
     INVALID_CONTENT,
     FolderReader,
@@ -300,9 +301,10 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             If `resume_from` cannot be read.
         OSError
             If `checkpoint` cannot be written.
-        KeyboardInterrupt
-            On Ctrl-C. The encoder then has the best weights so far, and the checkpoint has the
-            state after the last complete epoch.
+        KeyboardInterrupt, SystemExit
+            On Ctrl-C; with `checkpoint`, also on SIGTERM and SIGHUP, with the exit status of
+            shells (143, 129). The encoder then has the best weights so far, and the checkpoint
+            has the state after the last complete epoch.
 
         Warns
         -----
@@ -313,10 +315,11 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             If the loss is still falling after `max_iter` epochs, or training diverges.
         """
         run = _Run(callbacks, checkpoint, checkpoint_minutes, checkpoint_epochs)
-        with _unchanged_if_refused(self, run):
-            self._fit(X, S, mask, last_layer, run, resume_from)
-        if checkpoint is not None:
-            self.save(checkpoint)
+        with nullcontext() if checkpoint is None else terminable():
+            with _unchanged_if_refused(self, run):
+                self._fit(X, S, mask, last_layer, run, resume_from)
+            if checkpoint is not None:
+                self.save(checkpoint)
         return self
 
     def _fit(
@@ -936,7 +939,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                     on_start=None if run.checkpoint is None else take_snapshot,
                     on_epoch=on_epoch, resume=resumed is not None,
                 )  # fmt: skip
-            except KeyboardInterrupt:
+            except STOPPED:
                 run.save()
                 raise
             finally:

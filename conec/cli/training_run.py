@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import typer
 
@@ -13,10 +13,11 @@ from conec import ContextEncoder, ExtendedContextEncoder, ModelError
 from conec.cli.options import load_model
 from conec.model import KIND
 from corpora import Corpus
-from corpora.cli.app import INTERRUPTED, fail
+from corpora.cli.app import fail
 from corpora.cli.options import report_skipped
 from corpora.counting import Counts, count
 from corpora.encoding import TokenStream
+from corpora.interrupts import STOPPED, exit_status
 from corpora.model_folder import check_writable
 
 if TYPE_CHECKING:
@@ -192,19 +193,19 @@ class TrainingRun:
                 progress=self.bars,
                 **arguments,
             )
-        except KeyboardInterrupt:
-            self._fail_interrupted()
+        except STOPPED as error:
+            self._fail_interrupted(exit_status(error))
         self._summarize(model, stream, model.loss_history_[n_before:], epoch_ends)
 
-    def _fail_interrupted(self) -> None:
+    def _fail_interrupted(self, status: int) -> NoReturn:
         model = _load_if_any(self.out)
         state = None if model is None else model.training_state
         if state is None:
-            fail("interrupted before there was anything to save", INTERRUPTED)
+            fail("interrupted before there was anything to save", status)
         fail(
             f"interrupted after {_progress(state)}; saved to {self.out}. To continue, run the same "
             "command with --resume",
-            INTERRUPTED,
+            status,
         )
 
     def _summarize(

@@ -11,6 +11,7 @@ import numpy as np
 import corpora
 from conec import random_streams
 from conec.config import with_signature
+from conec.embedding import as_tokens
 from conec.extended.training import (
     FeatureChunkTrainer,
     FeatureStream,
@@ -240,6 +241,7 @@ class ExtendedContextEncoder(ContextEncoder):
         float32 array of shape (n_tokens, d)
             Zero for breaks.
         """
+        document = _listed(document)
         return _with_breaks(document, self._feature_sums(sentences(document, self.clean)))
 
     def _feature_sums(self, parsed: Sequence[Sentence]) -> FloatArray:
@@ -308,6 +310,7 @@ class ExtendedContextEncoder(ContextEncoder):
             Whether the embedding is not zero; only with ``return_found=True``.
         """
         check_number("feature_weight", feature_weight, 0)
+        tokens = _listed(tokens)
         parsed = sentences(tokens, self.clean)
         words = with_breaks(sentence.words for sentence in parsed)
         is_word = np.array([word != BREAK for word in words], np.bool_)
@@ -417,6 +420,11 @@ class ExtendedContextEncoder(ContextEncoder):
             )
         model.F1 = F1
         return model
+
+
+def _listed(document: Any) -> Any:
+    """A document as a list; a spaCy Doc, an array or an iterator must hold tokens."""
+    return document if isinstance(document, (list, tuple)) else as_tokens(document)
 
 
 def _with_breaks(document: Document, rows: FloatArray) -> FloatArray:

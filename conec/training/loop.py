@@ -18,7 +18,7 @@ import numpy as np
 
 from conec.config import Config
 from conec.training.chunks import CHUNKS_PER_ROUND, ChunkTrainer, TrainingState
-from corpora.interrupts import deferred_interrupt
+from corpora.interrupts import STOPPED, deferred_interrupt
 
 if TYPE_CHECKING:
     from corpora.callbacks import CheckpointSchedule
@@ -68,9 +68,9 @@ def train(
     ------
     TrainingDiverged
         If the loss is no longer finite.
-    KeyboardInterrupt
-        After Ctrl-C, when all threads have completed their chunks and `state` matches the
-        weights.
+    KeyboardInterrupt, Terminated
+        After Ctrl-C, or SIGTERM or SIGHUP, when all threads have completed their chunks and
+        `state` matches the weights.
     """
     from tqdm import tqdm
 
@@ -132,8 +132,7 @@ def train(
                         logger.info("stopped by a callback after epoch %d", state.epoch)
                         state.epochs = state.epoch
                 tick(state.next_chunk)
-                if interrupted.is_set():
-                    raise KeyboardInterrupt
+                interrupted.raise_if_set()
                 if is_due(state.epoch if epoch_done else None):
                     assert checkpoint is not None
                     assert schedule is not None
@@ -145,7 +144,7 @@ def train(
                     )  # fmt: skip
                 if epoch_done:
                     epoch_began, first_chunk = time.monotonic(), 0
-        except KeyboardInterrupt:
+        except STOPPED:
             if checkpoint is not None:
                 checkpoint()
             raise
@@ -321,7 +320,7 @@ def _in_threads(
             try:
                 for thread in threads:
                     thread.join()
-            except KeyboardInterrupt as error:  # a second Ctrl-C: wait anyway, threads end soon
+            except STOPPED as error:  # a second signal: wait anyway, threads end soon
                 interrupt = error
     if errors:
         raise errors[0]

@@ -65,6 +65,9 @@ def info(
 
     levels = sorted({_positive(n) for n in split_commas(min_count)}) or [1, 2, 5, 10, 100]
     corpus = reading.open()
+    if _has_tags(corpus) and not any(o.startswith(("unit=", "breaks=")) for o in reading.option):
+        reading.option.append("breaks=true")  # to count sentences
+        corpus = reading.open()
     # The words themselves are not needed, only how many are frequent.
     counts = count(corpus, min_count=sys.maxsize, workers=workers, progress=True)
     coverage = [(n, *counts.coverage(n)) for n in levels]
@@ -256,10 +259,10 @@ def convert(
       text8    all words on one line, without document boundaries
       parquet  a table with the column text
 
-    jsonl and parquet hold the unchanged text of each document. If the source is conll, or with
-    --clean, --tokenize or --sentences, they hold its tokens. conll holds all columns of a conll
-    source; for other sources, or with one of these options, it has one column of words. An empty
-    text gives an empty file.
+    jsonl and parquet hold the unchanged text of each document. If the source is in columns (conll
+    or conllu), or with --clean, --tokenize or --sentences, they hold its tokens. conll holds all
+    columns of a source in columns, separated by tabs; for other sources, or with one of these
+    options, it has one column of words. An empty text gives an empty file.
 
     \b
       corpora convert wiki/ --out wiki.jsonl.zst
@@ -270,7 +273,7 @@ def convert(
     corpus = reading.open()
     serializer = target
     if target in ("jsonl", "parquet"):
-        serializer = "jsonl-tokens" if reading.processed or corpus.format == "conll" else "jsonl"
+        serializer = "jsonl-tokens" if reading.processed or _has_tags(corpus) else "jsonl"
     elif target == "conll" and not reading.processed and _has_tags(corpus):
         serializer = "conll-rows"
     _write(corpus, serializer, out, workers, "converting", parquet=target == "parquet")

@@ -17,7 +17,9 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from corpora.corpus import Corpus
+from corpora.checks import check_number
+from corpora.corpus import Corpus, Source
+from corpora.corpus import open as open_corpus
 from corpora.counting.spill import PackedWords, SpillFile
 from corpora.counting.word_table import WordTable, load, merge, pack
 from corpora.files import temporary_folder
@@ -122,7 +124,7 @@ def uses_compiled_code(corpus: Corpus) -> bool:
 
 
 def count(
-    corpus: Corpus,
+    corpus: Corpus | Source,
     *,
     min_count: int = 1,
     memory: int = 1 << 30,
@@ -137,8 +139,8 @@ def count(
 
     Parameters
     ----------
-    corpus : Corpus
-        A corpus, as returned by `corpora.open`.
+    corpus : Corpus, path or iterable of documents
+        Anything that `corpora.open` takes.
     min_count : int, default 1
         Leave words that occur less often out of the result.
     memory : int, default 1 GiB
@@ -162,8 +164,9 @@ def count(
     ValueError
         If `memory` or `workers` is less than 1.
     """
-    if memory < 1:
-        raise ValueError(f"memory must be >= 1, got {memory}")
+    check_number("memory", memory, 1)
+    check_number("min_count", min_count, 0)
+    corpus = open_corpus(corpus)
     label = "counting" if progress else None
     count_all = _count_plain_text if uses_compiled_code(corpus) else _count_documents
     started = time.perf_counter()

@@ -10,7 +10,7 @@ from typing import TypeVar
 
 from corpora.files import is_uri
 from corpora.readers.base import Document, Reader, TaggedDocument, Text, TextFile, text_lines
-from corpora.readers.conll import BREAK, Conll, with_breaks
+from corpora.readers.conll import BREAK, Conll, ConllU, with_breaks
 from corpora.readers.jsonl import JsonLines
 from corpora.readers.lm1b import BillionWords
 from corpora.readers.parquet import Parquet
@@ -35,8 +35,10 @@ __all__ = [
 # In reverse order these are the candidates when a format is guessed; text is the fallback.
 READERS: dict[str, type[Reader]] = {
     cls.name: cls
-    for cls in (Text, Text8, BillionWords, Conll, WikiExtractor, Reuters, JsonLines, Parquet)
-}
+    for cls in (
+        Text, Text8, BillionWords, Conll, ConllU, WikiExtractor, Reuters, JsonLines, Parquet,
+    )
+}  # fmt: skip
 
 R = TypeVar("R", bound=type[Reader])
 

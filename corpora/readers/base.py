@@ -446,6 +446,10 @@ class Reader:
         """Yield the documents with all columns, for formats that have columns."""
         raise TypeError(f"the format {self.name!r} has no tags, only words")
 
+    def word_first(self, file: TextFile) -> Iterator[TaggedDocument]:
+        """Yield the documents like :meth:`tagged`, with the word in the first column."""
+        return self.tagged(file)
+
 
 @dataclass(frozen=True)
 class Text(Reader):

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from corpora.cli.app import INTERRUPTED, fail, report, report_warnings
+from corpora.cli.app import fail, report, report_warnings
 from corpora.cli.options import Json, option
+from corpora.interrupts import STOPPED, exit_status
 from simec.cli.options import require_device
 
 if TYPE_CHECKING:
@@ -128,15 +129,15 @@ def train(
         f"{kind}_features": None if path is None else read_features(path, kind)
         for kind, path in (("item", items), ("user", users))
     }
-    interrupted = False
+    status = 0
     with report_warnings():
         read = read_ratings(ratings, duplicates=duplicates.value)
         try:
             recommender.fit(read, **features)
-        except KeyboardInterrupt:
+        except STOPPED as error:
+            status = exit_status(error)
             if not hasattr(recommender, "item_vectors_"):
-                fail("interrupted before training produced a model; nothing was saved", INTERRUPTED)
-            interrupted = True
+                fail("interrupted before training produced a model; nothing was saved", status)
     recommender.save(out)
     summary = {"users": f"{len(read.users):,}", "items": f"{len(read.items):,}",
                "ratings": f"{len(read):,}"}  # fmt: skip
@@ -146,8 +147,8 @@ def train(
     summary["saved"] = str(out)
     for name, value in summary.items():
         typer.echo(f"{name:13} {value}")
-    if interrupted:
-        fail(f"interrupted; saved to {out}", INTERRUPTED)
+    if status:
+        fail(f"interrupted; saved to {out}", status)
 
 
 @recommend.command("for")

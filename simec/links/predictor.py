@@ -24,7 +24,7 @@ from corpora.callbacks import CheckpointSchedule, as_callback
 from corpora.checks import check_choice, check_integer, check_number
 from corpora.deprecated import renamed_parameters
 from corpora.errors import ModelError, warn
-from corpora.interrupts import deferred_interrupt
+from corpora.interrupts import STOPPED, deferred_interrupt
 from corpora.model_folder import (
     INVALID_CONTENT,
     FolderReader,
@@ -283,8 +283,8 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
             this data.
         OSError
             If `checkpoint` cannot be written.
-        KeyboardInterrupt
-            On Ctrl-C; the predictor then has the best weights so far.
+        KeyboardInterrupt, SystemExit
+            On Ctrl-C, or on SIGTERM or SIGHUP; the predictor then has the best weights so far.
 
         Warns
         -----
@@ -353,8 +353,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
                 with checkpoints.saving(), run.best_in_place():
                     self._publish(run, inputs)
                     self._write(checkpoints.path, state)
-            if interrupted.is_set():
-                raise KeyboardInterrupt
+            interrupted.raise_if_set()
 
         run = Training(
             data.train, data.valid, (n, k), inputs, self._schedule(), seed, device,
@@ -366,7 +365,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         try:
             with deferred_interrupt() as interrupted:
                 train(lambda n_relations: self._build(n_relations, base_rate), snapshot)
-        except KeyboardInterrupt:
+        except STOPPED:
             # not at a safe point: training cannot be resumed from here, but the weights are saved
             if run.history.losses and checkpoints.is_first and snapshot is None:
                 self._publish(run, inputs)

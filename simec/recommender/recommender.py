@@ -11,6 +11,7 @@ from scipy import sparse
 from corpora.checks import check_choice, check_integer, check_number, shorten
 from corpora.deprecated import renamed_parameters
 from corpora.errors import warn
+from corpora.interrupts import STOPPED
 from simec.data.inputs import check_device, choose_device
 from simec.data.targets import SparseTargets
 from simec.encoder import SimilarityEncoder
@@ -201,7 +202,7 @@ class Recommender(FactorRecommender):
         if self.feedback == "implicit" and residuals.data.min() < 0:
             raise ValueError("implicit feedback must be counts >= 0, got negative values")
         self.second_encoder_: SimilarityEncoder | None = None
-        self._interrupted = False
+        self._stopped: BaseException | None = None
         self.embeds_users_ = items.features is None and users.features is not None
         first, second = (users, items) if self.embeds_users_ else (items, users)
         S = residuals if self.embeds_users_ else residuals.T.tocsr()
@@ -219,8 +220,9 @@ class Recommender(FactorRecommender):
         self.user_vectors_: FloatArray = vectors if self.embeds_users_ else second_vectors
         if self._uses_biases:
             self._refit_biases(users, items)
-        if self._interrupted:
-            raise KeyboardInterrupt
+        stopped, self._stopped = self._stopped, None
+        if stopped is not None:
+            raise stopped
 
     def _refit_biases(self, users: Entities, items: Entities) -> None:
         """Fit the biases again, to ratings minus the products of embeddings."""
@@ -380,10 +382,10 @@ class Recommender(FactorRecommender):
     def _fit_encoder(self, encoder: SimilarityEncoder, X: Any, S: Any, last_layer: Any) -> None:
         try:
             encoder.fit(X, S, last_layer=last_layer)
-        except KeyboardInterrupt:
+        except STOPPED as error:
             if not hasattr(encoder, "module_"):
                 raise
-            self._interrupted = True  # finish with what was learned so far
+            self._stopped = error  # finish with what was learned so far
 
     def _inputs(self, entities: Entities) -> Any:
         """Append an id feature for each row of the training data to the features."""
