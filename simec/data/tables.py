@@ -253,10 +253,10 @@ class Table:
             for line, text in enumerate(lines, 1):
                 yield line, [f.strip() for f in text.split(separator if separator != " " else None)]
             return
-        quoting = csv.QUOTE_MINIMAL if self.format.quoting else csv.QUOTE_NONE
         reader = csv.reader(
-            lines, delimiter=separator, quoting=quoting, skipinitialspace=True, strict=True
-        )
+            lines, delimiter=separator, skipinitialspace=True, strict=True,
+            quoting=csv.QUOTE_MINIMAL if self.format.quoting else csv.QUOTE_NONE,
+        )  # fmt: skip
         start = 1
         try:
             for fields in reader:

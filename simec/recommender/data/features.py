@@ -114,8 +114,7 @@ def as_features(data: Any, kind: str, ids: Ids | None = None) -> Features | None
         return data
     frame = None if isinstance(data, tuple) or sparse.issparse(data) else as_frame(data)
     if frame is not None:
-        found, matrix, names = frame.features(described_by(kind), kind)
-        return _named(Ids(found, kind), matrix, names)
+        return _named(*frame.features(described_by(kind), kind), kind)
     if isinstance(data, tuple):
         if len(data) not in (2, 3):
             raise ValueError(
@@ -123,17 +122,17 @@ def as_features(data: Any, kind: str, ids: Ids | None = None) -> Features | None
                 f"{len(data)} values"
             )
         inner = None if sparse.issparse(data[1]) else as_frame(data[1])
-        matrix = data[1] if inner is None else inner.matrix(kind)
-        names = data[2] if len(data) == 3 else None if inner is None else inner.names
-        return _named(Ids(data[0], kind), matrix, names)
+        if inner is not None:
+            data = data[0], inner.matrix(kind), data[2] if len(data) == 3 else inner.names
+        return _named(data[0], data[1], data[2] if len(data) == 3 else None, kind)
     if ids is None:
         raise ValueError(f"{kind} features need ids here: pass (ids, matrix)")
     return Features(ids, data)
 
 
-def _named(ids: Ids, matrix: Any, names: Any) -> Features:
-    features = Features(ids, matrix, names)
-    check_distinct(features.names or [], ids.kind)
+def _named(ids: Any, matrix: Any, names: Any, kind: str) -> Features:
+    features = Features(Ids(ids, kind), matrix, names)
+    check_distinct(features.names or [], kind)
     return features
 
 

@@ -215,10 +215,7 @@ class Ratings:
         self.matrix = sparse.csr_matrix(matrix, dtype=np.float32)
         self.users, self.items = users, items
         if self.matrix.shape != self.shape:
-            raise ValueError(
-                f"a matrix of shape {self.matrix.shape} does not fit {len(users)} users and "
-                f"{len(items)} items"
-            )
+            raise ValueError(f"ratings must have shape {self.shape}, got {self.matrix.shape}")
         if not np.isfinite(self.matrix.data).all():
             raise ValueError("ratings must be finite, got NaN or infinite values")
         self.n_duplicates, self.n_contradicting = n_duplicates, n_contradicting
@@ -345,6 +342,8 @@ def as_ratings(
     """
     check_choice("duplicates", duplicates, Duplicates)
     if isinstance(data, Ratings):
+        if not len(data):
+            raise ValueError("there are no ratings")
         return data
     if sparse.issparse(data):
         return _from_matrix(data, users, items, duplicates)
@@ -509,11 +508,13 @@ def read_values(
 
 
 def _is_float(value: Any) -> bool:
+    if isinstance(value, (np.complexfloating, np.datetime64, np.timedelta64)):
+        return False
     try:
         float(value)
     except (TypeError, ValueError, OverflowError):
         return False
-    return not isinstance(value, (np.complexfloating, np.datetime64, np.timedelta64))
+    return True
 
 
 def _check_unmasked(values: Any, what: str) -> None:
@@ -644,4 +645,5 @@ def _id_type(value: Any) -> str:
         return "i"
     if not isinstance(value, (float, np.floating)):
         return "?"
-    return "i" if float(value).is_integer() and abs(value) <= _EXACT else "?"
+    number = float(value)
+    return "i" if number.is_integer() and abs(number) <= _EXACT else "?"
