@@ -21,6 +21,7 @@ __all__ = [
     "check_instance",
     "check_integer",
     "check_number",
+    "check_sizes",
     "check_token",
     "closest",
     "row_columns",
@@ -95,6 +96,22 @@ def check_number(
     if not math.isfinite(number) or too_low or (high is not None and number > high):
         raise ValueError(f"{name} must be a finite number {bounds}, got {value!r}")
     return number
+
+
+def check_sizes(name: str, values: Any) -> tuple[int, ...]:
+    """Return a sequence of integers >= 1, such as the sizes of layers, as a tuple of int.
+
+    Raises
+    ------
+    ParameterError
+        If it is not a sequence, or has a value that is not an integer.
+    ValueError
+        If a size is below 1.
+    """
+    is_array = type(values).__module__ == "numpy" and getattr(values, "ndim", 0) == 1
+    if isinstance(values, (str, bytes)) or not (is_array or isinstance(values, Sequence)):
+        raise ParameterError(f"{name} must be a sequence of sizes, such as (100,), got {values!r}")
+    return tuple(check_integer(f"each size in {name}", size, 1) for size in values)
 
 
 def check_flag(name: str, value: Any) -> bool:

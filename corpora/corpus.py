@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from corpora.checks import token_list
 from corpora.cleaning import Pipeline, Step
@@ -22,14 +21,21 @@ from corpora.readers import (
     choose_readers,
     find_reader,
 )
-from corpora.readers.base import Meter, Text, newline_safe
-from corpora.readers.stream import archive_members, compression, is_archive
+from corpora.readers.base import Meter, Text, newline_safe, normal_encoding
+from corpora.readers.stream import (
+    MAX_RATIO,
+    DamagedFileError,
+    archive_members,
+    compression,
+    is_archive,
+)
 from corpora.tokenizers import Tokenize, Tokenizer, split_sentences, tokenizer
 
 __all__ = ["Corpus", "Source", "open"]
 
 Source = str | os.PathLike[str] | Iterable[Any]
 DocumentMap = Callable[[list[str]], list[str]]
+T = TypeVar("T")
 
 _WHITESPACE = (None, str.split, Tokenizer("whitespace"))
 
@@ -331,6 +337,7 @@ def open(
     clean: str | Step | Sequence[str | Step] | None = None,
     tokenize: str | Tokenize | None = None,
     sentences: bool = False,
+    max_ratio: float | None = MAX_RATIO,
     field: str | int | None = None,
     **options: Any,
 ) -> Corpus:
@@ -359,11 +366,15 @@ def open(
         file. Files that match no other format, and standard input, are read as text with a
         document per line.
     encoding : str, optional
-        Defaults to the encoding of the format: latin-1 for "reuters", utf-8 for all others.
+        Defaults to the encoding of the format: latin-1 for "reuters", utf-8 for all others. Byte
+        order marks are skipped; one of another encoding is an error.
     errors : str, default "strict"
         Handling of bytes that can't be decoded: "strict" raises an error, "replace" inserts
         U+FFFD, "ignore" drops the bytes, "skip" drops the line and counts it in
-        :attr:`Corpus.skipped`. Python's other error handlers can be used as well.
+        :attr:`Corpus.skipped`. Python's other error handlers can be used as well. Halves of
+        surrogate pairs, which JSON can express, are handled alike, but "strict" replaces them by
+        U+FFFD with a warning. "skip" also reads what it can of a damaged or truncated archive, and
+        counts each file with damage.
     clean : str, callable or list of these, optional
         Steps of :mod:`corpora.cleaning`, applied before tokenizing. Documents that are stored as
         tokens are cleaned token by token.
@@ -373,6 +384,10 @@ def open(
     sentences : bool, default False
         Make each sentence a document. Sentences are split before cleaning, which may remove
         punctuation. Without effect on documents that are stored as tokens.
+    max_ratio : float or None, default 500
+        How many times as large as a compressed file its content may be, beyond the first 16 MiB.
+        It protects from small files that decompress to gigabytes; text does not reach the
+        default. None for any size.
     field : str or int, optional
         Name of the column or field with the documents: strings, or lists of tokens. Required for
         tables and their rows, and optional for files of the format "jsonl".
@@ -416,13 +431,17 @@ def open(
     """
     if isinstance(source, Corpus):
         default = encoding is None and errors == "strict" and format in ("auto", source.format)
-        default = default and field is None
+        default = default and field is None and max_ratio == MAX_RATIO
         if default and clean is None and tokenize is None and not sentences and not options:
             return source
         raise TypeError("source is a Corpus already; pass the options to the call that opened it")
     _check_errors(errors)
     if encoding is not None:
-        codecs.lookup(encoding)
+        encoding = normal_encoding(encoding)
+    if max_ratio not in (None, MAX_RATIO):
+        from corpora.checks import check_number  # imports NumPy
+
+        max_ratio = check_number("max_ratio", max_ratio, 1)
     processing: dict[str, Any] = {
         "clean": None if clean is None else Pipeline(clean),
         "tokenize": None if tokenize is None else tokenizer(tokenize),
@@ -438,7 +457,14 @@ def open(
         return _open_memory(source, format, field, options, processing)
     if field is not None:
         options["field"] = field
-    readers = choose_readers(paths, format, options, is_folder=paths != [name])
+    readers = choose_readers(
+        paths,
+        format,
+        options,
+        is_folder=paths != [name],
+        encoding=encoding,
+        max_ratio=max_ratio,
+    )
     sources = []
     for path, reader in readers.items():
         file_encoding = encoding or reader.encoding
@@ -447,7 +473,7 @@ def open(
                 f'errors="skip" needs lines, which the format {reader.name!r} or the encoding '
                 f'{file_encoding!r} does not have; use "replace" or "ignore"'
             )
-        sources.append(FileSource(path, reader, file_encoding, errors))
+        sources.append(FileSource(path, reader, file_encoding, errors, max_ratio=max_ratio))
     formats = {reader.name for reader in readers.values()}
     common_format = formats.pop() if len(formats) == 1 else "mixed"
     return Corpus(sources, source=name, format=common_format, **processing)
@@ -484,8 +510,10 @@ def _is_path_list(source: Any) -> bool:
 def _check_errors(errors: str) -> None:
     if errors != "skip":
         try:
-            codecs.lookup_error(errors)
-        except LookupError:
+            b"\xff".decode("ascii", errors)
+        except UnicodeDecodeError:
+            pass  # strict
+        except (LookupError, TypeError):  # unknown, or for encoding only
             raise ValueError(
                 f"errors must be 'strict', 'replace', 'ignore', 'skip' or another error handler "
                 f"of Python, got {errors!r}"
@@ -502,6 +530,7 @@ class FileSource:
     errors: str
     start: int = 0
     stop: int | None = None
+    max_ratio: float | None = MAX_RATIO
     _used: bool = False
 
     @property
@@ -549,18 +578,35 @@ class FileSource:
 
     def documents(self, meter: Meter) -> Iterator[Document]:
         """Yield the documents."""
-        for file in self.files(meter):
-            yield from self.reader.read(file)
+        return self._each(meter, self.reader.read)
 
     def utf8_blocks(self, meter: Meter) -> Iterator[bytes]:
         """Yield blocks of whole lines as UTF-8."""
-        for file in self.files(meter):
-            yield from file.utf8_blocks()
+        return self._each(meter, TextFile.utf8_blocks)
 
     def tagged(self, meter: Meter, *, word_first: bool) -> Iterator[TaggedDocument]:
         """Yield the documents with their tags."""
-        for file in self.files(meter):
-            yield from self.reader.word_first(file) if word_first else self.reader.tagged(file)
+        return self._each(meter, self.reader.word_first if word_first else self.reader.tagged)
+
+    def _each(self, meter: Meter, read: Callable[[TextFile], Iterator[T]]) -> Iterator[T]:
+        """Yield what a function reads from the file, or from each member of the archive."""
+        skips = self.errors == "skip" and is_archive(self.path)
+        damaged = False
+        try:
+            for file in self.files(meter):
+                damaged = False
+                try:
+                    yield from read(file)
+                except DamagedFileError:
+                    if not skips:
+                        raise
+                    meter.skipped += 1
+                    damaged = True
+        except DamagedFileError:
+            if not skips:
+                raise
+            # Where a tar archive is cut, its last member has been counted.
+            meter.skipped += not damaged
 
     def files(self, meter: Meter) -> Iterator[TextFile]:
         """Yield the file, or the members of the archive."""
@@ -574,6 +620,7 @@ class FileSource:
             start=self.start,
             stop=self.stop,
             meter=meter,
+            max_ratio=self.max_ratio,
         )
 
     def _members(self, meter: Meter) -> Iterator[TextFile]:
@@ -581,14 +628,21 @@ class FileSource:
         any_read = False
         # As for folders: the user asked for this format, whatever the suffixes.
         for accepts_all in (False, True) if self.reader.suffixes else (False,):
-            for name, file in archive_members(self.path, meter.read):
+            for name, file in archive_members(self.path, meter.read, max_ratio=self.max_ratio):
                 if not (accepts_all or self.reader.accepts(name)):
                     continue
                 any_read = True
                 # Bytes are counted as the archive is read, not per member.
                 inner = Meter()
                 path = f"{self.path}/{name}"
-                yield TextFile(path, self.encoding, self.errors, meter=inner, file=file)
+                yield TextFile(
+                    path,
+                    self.encoding,
+                    self.errors,
+                    meter=inner,
+                    file=file,
+                    max_ratio=self.max_ratio,
+                )
                 meter.skipped += inner.skipped
             if any_read:
                 return

@@ -16,6 +16,7 @@ from corpora.cli.options import (
     Out,
     Reading,
     Workers,
+    output_folder,
     reads_corpus,
     report_skipped,
     split_commas,
@@ -134,16 +135,16 @@ def count(
       corpora count news.txt --clean lower | head -20
       corpora count news.txt --min-count 5 --out words.tsv
     """  # noqa: D301
-    from corpora.cli.writing import open_output
     from corpora.counting import count as count_words
     from corpora.counting import vocabulary_lines
+    from corpora.output import open_output
 
     corpus = reading.open()
     with open_output(out) as write, report_skipped() as skipped:
         counts = count_words(corpus, min_count=min_count, workers=workers, progress=True)
         skipped.append(counts.skipped)
         for line in vocabulary_lines(counts.most_common(max_size)):
-            write(line.encode())
+            write(line)
 
 
 @reads_corpus()
@@ -151,10 +152,11 @@ def encode(
     reading: Reading,
     out: Annotated[
         Path,
-        typer.Option(
+        output_folder(
+            "Folder to write. A folder with an encoded text is replaced.",
             "--out",
             "-o",
-            help="Folder to write. A folder with an encoded text is replaced.",
+            kind="corpora.TokenStream",
             show_default=False,
         ),
     ],
@@ -195,6 +197,7 @@ def encode(
     from corpora.encoding import FORMAT_VERSION, KIND, TokenStream, write_tokens
     from corpora.errors import CorpusError
     from corpora.model_folder import write_folder
+    from corpora.output import encode_text
 
     if (vocab is None) == (min_count is None):
         raise ValueError("pass either --vocab FILE or --min-count N")
@@ -220,8 +223,8 @@ def encode(
         if not encoded["tokens_read"]:
             raise CorpusError("the corpus holds no words", path=reading.source)
         path = folder.file("vocabulary.tsv")
-        with open(path, "w", encoding="utf-8", newline="\n") as file:
-            file.writelines(vocabulary_lines(words))
+        with open(path, "wb") as file:
+            file.writelines(encode_text(line, str(path)) for line in vocabulary_lines(words))
         skipped.append(encoded["lines_skipped"])
     stream = TokenStream.open(out)
     n_encoded = int((stream.ids >= 0).sum())

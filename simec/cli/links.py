@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from corpora.cli.app import fail, report, report_warnings
-from corpora.cli.options import Json, option, takes_options
+from corpora.cli.options import Json, option, output_folder, takes_options
 from corpora.interrupts import STOPPED, exit_status
 from simec.cli.options import TableOptions, names_options, report_format, require_device
 
@@ -58,7 +58,12 @@ def train(
             "triples, only the entities are used.",
         ),
     ],
-    out: Annotated[Path, option("Folder to write the model to.", "--out", metavar="MODEL")],
+    out: Annotated[
+        Path,
+        output_folder(
+            "Folder to write the model to.", "--out", kind="simec.LinkPredictor", metavar="MODEL"
+        ),
+    ],
     table: TableOptions,
     valid: Annotated[
         Path | None,

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from corpora.cli.app import fail, report, report_warnings
-from corpora.cli.options import Json, option, takes_options
+from corpora.cli.options import Json, option, output_file, output_folder, takes_options
 from corpora.interrupts import STOPPED, exit_status
 from simec.cli.options import (
     Encoding,
@@ -83,7 +83,12 @@ Missing = Annotated[
 @takes_options(TableOptions, "table")
 def train(
     ratings: Annotated[Path, typer.Argument(metavar="RATINGS", help="File of ratings.")],
-    out: Annotated[Path, option("Folder to write the model to.", "--out", metavar="MODEL")],
+    out: Annotated[
+        Path,
+        output_folder(
+            "Folder to write the model to.", "--out", kind="simec.Recommender", metavar="MODEL"
+        ),
+    ],
     table: TableOptions,
     items: Annotated[
         Path | None,
@@ -138,12 +143,9 @@ def train(
       simec recommend train ratings.csv --items movies.csv --out movies.model
       simec recommend train log.csv --columns reader,book,stars --out books.model
     """  # noqa: D301
-    from corpora.model_folder import check_writable
     from simec.recommender import Recommender, read_features, read_ratings
-    from simec.recommender.base import KIND
 
     require_device(device)
-    check_writable(out, KIND)
     if own is not None:
         report("--own is deprecated, use --id-feature-scale")
         id_feature_scale = own
@@ -282,7 +284,8 @@ def explain(
         option("Explain by features of the item or user.", show_default="item, if it has any"),
     ] = None,
     html: Annotated[
-        Path | None, option("Write an HTML page with a plot to this file.", metavar="FILE")
+        Path | None,
+        output_file("Write an HTML page with a plot to this file.", "--html", metavar="FILE"),
     ] = None,
     items: MoreItems = None,
     users: MoreUsers = None,

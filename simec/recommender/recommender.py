@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from scipy import sparse
 
-from corpora.checks import check_choice, check_integer, check_number, shorten
+from corpora.checks import (
+    ParameterError,
+    check_choice,
+    check_flag,
+    check_integer,
+    check_number,
+    check_sizes,
+    shorten,
+)
 from corpora.deprecated import renamed_parameters
 from corpora.errors import warn
 from corpora.interrupts import STOPPED
@@ -93,6 +101,7 @@ class Recommender(FactorRecommender):
         As in `BaseRecommender`.
     device : str
     random_state : int, RandomState or None
+        As in `simec.SimilarityEncoder`.
     verbose : bool
         Show progress bars.
 
@@ -186,6 +195,9 @@ class Recommender(FactorRecommender):
     def _check(self) -> None:
         check_choice("feedback", self.feedback, ("explicit", "implicit"))
         check_integer("n_components", self.n_components, 1)
+        check_sizes("hidden_layers", self.hidden_layers)
+        check_flag("feature_biases", self.feature_biases)
+        check_device(self.device)
         for name in (
             "l2_by_count", "id_feature_scale", "alpha", "absent", "shrinkage_users",
             "shrinkage_items",
@@ -194,9 +206,13 @@ class Recommender(FactorRecommender):
         if not isinstance(self.l2, str) or self.l2 != "auto":
             check_number("l2", self.l2, 0)
         if self.rating_range is not None:
-            is_pair = np.shape(self.rating_range) == (2,)
-            if not (is_pair and self.rating_range[0] < self.rating_range[1]):
-                raise ValueError(f"rating_range must be (low, high), got {self.rating_range!r}")
+            if np.shape(self.rating_range) != (2,):
+                raise ParameterError(f"rating_range must be (low, high), got {self.rating_range!r}")
+            low, high = (check_number("rating_range", x, -np.inf) for x in self.rating_range)
+            if not low < high:
+                raise ValueError(
+                    f"rating_range must be (low, high) with low < high, got {self.rating_range!r}"
+                )
 
     def _fit(self, residuals: Any, users: Entities, items: Entities) -> None:
         if self.feedback == "implicit" and residuals.data.min() < 0:
