@@ -64,6 +64,8 @@ def word_similarity(
     *,
     case_insensitive: bool = True,
     oov: Literal["skip", "zero", "error"] = "skip",
+    encoding: str = "utf-8",
+    errors: str = "strict",
 ) -> SimilarityResult:
     """Correlate cosine similarities with human ratings.
 
@@ -80,6 +82,8 @@ def word_similarity(
     oov : {"skip", "zero", "error"}, default="skip"
         Handling of pairs with a word that has no vector or a zero vector: "skip" ignores them,
         "zero" counts them as similarity 0, "error" raises ValueError.
+    encoding, errors : str
+        Encoding of the file, and handling of bytes that can't be decoded, as for `corpora.open`.
 
     Returns
     -------
@@ -110,7 +114,9 @@ def word_similarity(
     from corpora.datasets import read_word_pairs
 
     check_choice("oov", oov, ("skip", "zero", "error"))
-    rated = list(read_word_pairs(pairs) if isinstance(pairs, (str, os.PathLike)) else pairs)
+    if isinstance(pairs, (str, os.PathLike)):
+        pairs = read_word_pairs(pairs, encoding=encoding, errors=errors)
+    rated = list(pairs)
     matrix = checked_vectors(vectors)
     index = first_index(vectors.index_to_key, case_insensitive=case_insensitive)
 
