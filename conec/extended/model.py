@@ -28,7 +28,7 @@ from conec.training import chunks
 from conec.training.weights import check_weights, initial_divisor, zero_rows
 from conec.types import BoolArray, CorpusLike, FloatArray, SenseChoice, StrPath
 from corpora import BREAK, with_breaks
-from corpora.checks import check_integer, check_number
+from corpora.checks import check_integer, check_number, shown
 from corpora.encoding import TokenStream
 from corpora.errors import ModelError
 from corpora.model_folder import INVALID_CONTENT, FolderReader, FolderWriter
@@ -99,6 +99,8 @@ class ExtendedContextEncoder(ContextEncoder):
                 "with features, negatives must be 'exact' and deterministic must be False. For "
                 "reproducible results, use one worker"
             )
+        if clean is not None and not callable(clean):
+            raise TypeError(f"clean must be a function from a token to a str, got {shown(clean)}")
         self.clean = clean
         self.feature_min_count = check_integer("feature_min_count", feature_min_count, 1)
         self.feature_dropout = check_number("feature_dropout", feature_dropout, 0, 1)

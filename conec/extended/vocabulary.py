@@ -129,12 +129,18 @@ class FeatureVocabulary:
 
         Raises
         ------
-        ValueError
+        TypeError, ValueError
             If a feature does not return one sequence of names per token.
         """
         columns: list[list[list[str]]] = []
         for number, feature in enumerate(self.features):
             by_token = feature(sentence)
+            is_list = hasattr(by_token, "__len__") and not isinstance(by_token, str)
+            if not is_list or any(isinstance(names, str) for names in by_token):
+                raise TypeError(
+                    f"the feature {name_of(feature)} must return one list of names per token, got "
+                    + ("a str for a token" if is_list else shown(by_token))
+                )
             if len(by_token) != len(sentence.tokens):
                 raise ValueError(
                     f"the feature {name_of(feature)} must return one list of names per token, "
