@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from corpora.corpus import Corpus
 
 __all__ = [
-    "Clean", "Json", "Out", "Reading", "Tokenize", "Workers", "option", "output_file",
-    "output_folder", "reads_corpus", "report_skipped",
+    "Clean", "Encoding", "Errors", "Json", "Out", "Reading", "Tokenize", "Workers", "option",
+    "output_file", "output_folder", "reads_corpus", "report_skipped",
 ]  # fmt: skip
 
 _TEXT = "Reading text"
@@ -118,6 +118,25 @@ MaxRatio = Annotated[
 ]
 
 
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        "--encoding",
+        help="Text encoding; by default utf-8, or latin-1 for reuters.",
+        rich_help_panel=_TEXT,
+    ),
+]
+Errors = Annotated[
+    str,
+    typer.Option(
+        "--errors",
+        help="Handling of bytes that can't be decoded: strict (an error), replace (by U+FFFD), "
+        "ignore (drop the bytes) or skip (drop the line, or the damaged file of an archive).",
+        rich_help_panel=_TEXT,
+    ),
+]
+
+
 @dataclass
 class Reading:
     """Command-line options for reading a corpus."""
@@ -151,23 +170,8 @@ class Reading:
         bool,
         typer.Option("--sentences", help="Make each sentence a document.", rich_help_panel=_TEXT),
     ] = False
-    encoding: Annotated[
-        str | None,
-        typer.Option(
-            "--encoding",
-            help="Text encoding; by default utf-8, or latin-1 for reuters.",
-            rich_help_panel=_TEXT,
-        ),
-    ] = None
-    errors: Annotated[
-        str,
-        typer.Option(
-            "--errors",
-            help="Handling of bytes that can't be decoded: strict (an error), replace (by U+FFFD), "
-            "ignore (drop the bytes) or skip (drop the line, or the damaged file of an archive).",
-            rich_help_panel=_TEXT,
-        ),
-    ] = "strict"
+    encoding: Encoding = None
+    errors: Errors = "strict"
     max_ratio: MaxRatio = MAX_RATIO
 
     def __post_init__(self) -> None:
