@@ -241,6 +241,8 @@ class Vocabulary:
 
 def _checked_words(words: Iterable[str]) -> list[str]:
     """Words as a list of str; ParameterError for other types, which could not be saved."""
+    if isinstance(words, str) or not isinstance(words, Iterable):
+        raise ParameterError(f"words must be a list of str, got {shown(words)}")
     words = list(words)
     if set(map(type, words)) <= {str}:
         return words

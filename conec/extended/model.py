@@ -18,7 +18,7 @@ from conec.extended.training import (
     counted,
     documents_of,
     encoded,
-    shown,
+    with_progress,
 )
 from conec.extended.vocabulary import FeatureVocabulary, name_of
 from conec.features import Clean, Document, Feature, Sentence, sentences
@@ -168,7 +168,7 @@ class ExtendedContextEncoder(ContextEncoder):
         """
         extend = update and len(self.vocabulary) > 0
         old = self.feature_vocabulary if extend else FeatureVocabulary(self.features)
-        documents = shown(documents_of(corpus), "counting", progress)
+        documents = with_progress(documents_of(corpus), "counting", progress)
         words, names = counted(documents, self.clean, old)
         self.build_vocab_from_freq(words, update=update)
         c = self.config
@@ -203,7 +203,7 @@ class ExtendedContextEncoder(ContextEncoder):
         FeatureStream
         """
         if not isinstance(corpus, TokenStream):
-            documents = shown(documents_of(corpus), "encoding", progress)
+            documents = with_progress(documents_of(corpus), "encoding", progress)
             corpus = encoded(documents, self.clean, self.vocabulary.index, self.feature_vocabulary)
         return super().encode(corpus, progress=progress)
 

@@ -21,6 +21,7 @@ from conec.features import (
     Shape,
 )
 from conec.types import JSON, FloatArray, IntArray
+from corpora.checks import shown
 
 # Features in files
 
@@ -111,6 +112,8 @@ class FeatureVocabulary:
     def __init__(
         self, features: Sequence[Feature], names: Iterable[str] = (), counts: Iterable[int] = ()
     ) -> None:
+        if isinstance(features, str) or not isinstance(features, Iterable):
+            raise TypeError(f"features must be a list of features, got {shown(features)}")
         for feature in features:
             if not callable(feature):
                 raise TypeError(f"a feature must be a function of a sentence, got {feature!r}")

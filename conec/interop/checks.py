@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -113,6 +114,9 @@ def to_keyed_vectors(
     if isinstance(words, str) or not isinstance(words, Iterable):
         raise TypeError(f"words must be a list of words, got {shown(words)}")
     words = list(words)
+    for word in words:
+        if not isinstance(word, (str, Integral)):  # integers are keys for gensim, too
+            raise TypeError(f"words must be strings, got {shown(word)}")
     if np.iscomplexobj(vectors):
         raise TypeError("vectors must be real numbers, got complex ones")
     matrix = np.ascontiguousarray(vectors, dtype=np.float32)
