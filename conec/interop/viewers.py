@@ -6,7 +6,8 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,21 +60,32 @@ def save_projector(vectors: KeyedVectors, folder: StrPath) -> None:
     require_writable(words, forbidden="\t\r\n")
     check_projector(folder)
     target = Path(folder)
+    is_new = not target.exists()
     target.mkdir(parents=True, exist_ok=True)
     values = "\t".join(["%.9g"] * vectors.vectors.shape[1]) + "\n"
-    with atomic_path(target / "vectors.tsv") as temporary, open(temporary, "wb") as out:
-        for row in vectors.vectors:
-            out.write((values % tuple(row.tolist())).encode())
     counts = vectors.expandos.get("count")
-    with atomic_path(target / "metadata.tsv") as temporary, open(temporary, "wb") as out:
-        if counts is None:
-            out.writelines(f"{word}\n".encode() for word in words)
-        else:
-            out.write(b"word\tcount\n")
-            out.writelines(
-                f"{word}\t{count}\n".encode() for word, count in zip(words, counts, strict=True)
-            )
-    _write_record(target, _PROJECTOR)
+    try:
+        # All files are complete before the first one is replaced.
+        with ExitStack() as stack:
+            paths = {n: stack.enter_context(atomic_path(target / n)) for n in (*_PROJECTOR, RECORD)}
+            with open(paths["vectors.tsv"], "wb") as out:
+                for row in vectors.vectors:
+                    out.write((values % tuple(row.tolist())).encode())
+            with open(paths["metadata.tsv"], "wb") as out:
+                if counts is None:
+                    out.writelines(f"{word}\n".encode() for word in words)
+                else:
+                    out.write(b"word\tcount\n")
+                    out.writelines(
+                        f"{word}\t{count}\n".encode()
+                        for word, count in zip(words, counts, strict=True)
+                    )
+            paths[RECORD].write_bytes(_record({n: paths[n] for n in _PROJECTOR}))
+    except BaseException:
+        if is_new:
+            with suppress(OSError):
+                target.rmdir()
+        raise
 
 
 def check_projector(folder: StrPath) -> None:
@@ -155,7 +167,8 @@ def save_spacy(vectors: KeyedVectors, folder: StrPath, lang: str = "xx") -> None
     pipeline = to_spacy(vectors, lang)
     with replace_folder(folder, _exported_files) as temporary:
         pipeline.to_disk(temporary)
-        _write_record(temporary, relative_files(temporary))
+        files = {name: temporary / name for name in relative_files(temporary)}
+        (temporary / RECORD).write_bytes(_record(files))
 
 
 def check_spacy(folder: StrPath) -> None:
@@ -192,10 +205,9 @@ def _require_exported(folder: Path, names: Iterable[str]) -> None:
             )
 
 
-def _write_record(folder: Path, names: Iterable[str]) -> None:
-    checksums = {name: _sha256(folder / name) for name in names}
-    with atomic_path(folder / RECORD) as temporary:
-        temporary.write_text(json.dumps({"sha256": checksums}, indent=1))
+def _record(files: Mapping[str, Path]) -> bytes:
+    checksums = {name: _sha256(path) for name, path in files.items()}
+    return json.dumps({"sha256": checksums}, indent=1).encode()
 
 
 def _sha256(path: Path) -> str:

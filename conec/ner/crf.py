@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import time
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -79,7 +81,15 @@ def train(
         prepared = time.perf_counter()
         logger.info("computed features of %d sentences in %.1f s", n_sentences, prepared - begin)
         trainer.train(str(path))
+        if not _is_complete(path.read_bytes() if path.exists() else b""):
+            # CRFsuite does not report it
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
         logger.info("trained the CRF in %.1f s", time.perf_counter() - prepared)
+
+
+def _is_complete(content: bytes) -> bool:
+    """Whether a file of CRFsuite has the length that its header says."""
+    return content.startswith(b"lCRF") and int.from_bytes(content[4:8], "little") == len(content)
 
 
 class Field:
@@ -100,8 +110,7 @@ class Field:
         self._tagger = require_crfsuite().Tagger()
         self.content = content  # CRFsuite keeps reading from it
         # CRFsuite checks only the magic number, and crashes if the rest is damaged
-        is_complete = int.from_bytes(content[4:8], "little") == len(content)
-        if not content.startswith(b"lCRF") or not is_complete:
+        if not _is_complete(content):
             raise ValueError("not a CRFsuite model, or truncated")
         self._tagger.open_inmemory(content)
 
