@@ -38,6 +38,7 @@ from corpora.checks import (
     word_list,
 )
 from corpora.encoding import TokenStream
+from corpora.errors import warn
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
@@ -481,6 +482,12 @@ class Embedder:
         )
         self.weights_changed()
         logger.info("%d senses: %.1f s", len(self.sense_inventory), time.perf_counter() - started)
+        if not len(self.sense_inventory):
+            n = self.sense_inventory.settings.min_occurrences
+            warn(
+                f"no senses were found: none of the words occurs {n} times with a context. Lower "
+                "min_occurrences of SenseSettings"
+            )
         return self
 
     def senses(self, word: str) -> list[Sense]:
@@ -733,7 +740,11 @@ class Embedder:
 
     @property
     def wv(self) -> KeyedVectors:
-        """The rows of W1, word2vec's embeddings, as gensim's KeyedVectors."""
+        """The rows of W1, word2vec's embeddings, as gensim's KeyedVectors.
+
+        Words that are added to it, and vectors that are replaced in it, change neither `W1` nor
+        what `save` writes.
+        """
         return self._keyed("wv", self.W1)
 
     @property
@@ -755,11 +766,8 @@ class Embedder:
         if not len(self.vocabulary):
             raise RuntimeError("the model has no vocabulary yet: call fit")
         if name not in self._cache:
-            keyed = to_keyed_vectors(self.vocabulary.words, vectors, self.vocabulary.counts)
-            # gensim divides by the norms: zero vectors would have similarities of NaN
-            keyed.fill_norms()
-            keyed.norms[keyed.norms == 0] = 1
-            self._cache[name] = keyed
+            words, counts = self.vocabulary.words, self.vocabulary.counts
+            self._cache[name] = to_keyed_vectors(words, vectors, counts)
         return self._cache[name]
 
     def most_similar(

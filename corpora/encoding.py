@@ -95,6 +95,18 @@ class TokenStream:
         for start, stop in zip(self.offsets[:-1], self.offsets[1:], strict=True):
             yield self.ids[start:stop]
 
+    @property
+    def has_neighbors(self) -> bool:
+        """Whether two words are next to each other in some document and sentence."""
+        for start in range(0, len(self.ids), _BLOCK_TOKENS):
+            ids = np.asarray(self.ids[start : start + _BLOCK_TOKENS + 1])
+            are_words = (ids[:-1] >= 0) & (ids[1:] >= 0)
+            first, last = np.searchsorted(self.offsets, (start + 1, start + len(ids)))
+            are_words[self.offsets[first:last] - start - 1] = False  # between two documents
+            if are_words.any():
+                return True
+        return False
+
     def fingerprint(self) -> int:
         """Return a checksum of ids and offsets; equal for equal corpora."""
         crc = zlib.crc32(np.ascontiguousarray(self.offsets).data)

@@ -205,6 +205,11 @@ class ExtendedContextEncoder(ContextEncoder):
             corpus = encoded(documents, self.clean, self.vocabulary.index, self.feature_vocabulary)
         return super().encode(corpus, progress=progress)
 
+    def _require_contexts(self, stream: TokenStream) -> None:
+        # features of the target alone are inputs, too
+        if not (isinstance(stream, FeatureStream) and len(stream.rows.indices)):
+            super()._require_contexts(stream)
+
     def _new_state(self, stream: TokenStream, *args: Any) -> TrainingState:
         if not isinstance(stream, FeatureStream):
             raise TypeError(

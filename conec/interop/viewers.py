@@ -8,6 +8,7 @@ import json
 import os
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack, suppress
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,12 +17,12 @@ import numpy as np
 from conec.interop.checks import check_vectors, require_writable
 from conec.types import StrPath
 from corpora.files import (
-    atomic_path,
     check_folder,
     check_output,
     relative_files,
     replace_folder,
 )
+from corpora.output import open_output
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
@@ -64,23 +65,23 @@ def save_projector(vectors: KeyedVectors, folder: StrPath) -> None:
     target.mkdir(parents=True, exist_ok=True)
     values = "\t".join(["%.9g"] * vectors.vectors.shape[1]) + "\n"
     counts = vectors.expandos.get("count")
+    metadata = (
+        (f"{word}\n" for word in words)
+        if counts is None
+        else chain(["word\tcount\n"], (f"{w}\t{n}\n" for w, n in zip(words, counts, strict=True)))
+    )
+    rows = (values % tuple(row.tolist()) for row in vectors.vectors)
+    checksums = {}
     try:
-        # All files are complete before the first one is replaced.
-        with ExitStack() as stack:
-            paths = {n: stack.enter_context(atomic_path(target / n)) for n in (*_PROJECTOR, RECORD)}
-            with open(paths["vectors.tsv"], "wb") as out:
-                for row in vectors.vectors:
-                    out.write((values % tuple(row.tolist())).encode())
-            with open(paths["metadata.tsv"], "wb") as out:
-                if counts is None:
-                    out.writelines(f"{word}\n".encode() for word in words)
-                else:
-                    out.write(b"word\tcount\n")
-                    out.writelines(
-                        f"{word}\t{count}\n".encode()
-                        for word, count in zip(words, counts, strict=True)
-                    )
-            paths[RECORD].write_bytes(_record({n: paths[n] for n in _PROJECTOR}))
+        with ExitStack() as stack:  # all files are complete before the first one is replaced
+            record = stack.enter_context(open_output(target / RECORD))
+            for name, lines in zip(_PROJECTOR, (rows, metadata), strict=True):
+                write, digest = stack.enter_context(open_output(target / name)), hashlib.sha256()
+                for line in lines:
+                    write(line)
+                    digest.update(line.encode())
+                checksums[name] = digest.hexdigest()
+            record(_record(checksums))
     except BaseException:
         if is_new:
             with suppress(OSError):
@@ -167,8 +168,8 @@ def save_spacy(vectors: KeyedVectors, folder: StrPath, lang: str = "xx") -> None
     pipeline = to_spacy(vectors, lang)
     with replace_folder(folder, _exported_files) as temporary:
         pipeline.to_disk(temporary)
-        files = {name: temporary / name for name in relative_files(temporary)}
-        (temporary / RECORD).write_bytes(_record(files))
+        checksums = {name: _sha256(temporary / name) for name in relative_files(temporary)}
+        (temporary / RECORD).write_text(_record(checksums))
 
 
 def check_spacy(folder: StrPath) -> None:
@@ -205,9 +206,8 @@ def _require_exported(folder: Path, names: Iterable[str]) -> None:
             )
 
 
-def _record(files: Mapping[str, Path]) -> bytes:
-    checksums = {name: _sha256(path) for name, path in files.items()}
-    return json.dumps({"sha256": checksums}, indent=1).encode()
+def _record(checksums: Mapping[str, str]) -> str:
+    return json.dumps({"sha256": checksums}, indent=1)
 
 
 def _sha256(path: Path) -> str:

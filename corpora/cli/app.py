@@ -94,12 +94,12 @@ class _Group(TyperGroup):
                 raise
             fail(_describe_output(error))
 
-    def main(self, *args: Any, **kwargs: Any) -> Any:
+    def make_context(self, info_name: str | None, *args: Any, **kwargs: Any) -> Any:
         try:
-            return super().main(*args, **kwargs)
-        except OSError as error:  # --help, which is written before a command is invoked
-            report(_describe_output(error))
-            sys.exit(1)
+            return super().make_context(info_name, *args, **kwargs)
+        except OSError as error:  # --help writes before a command is invoked
+            _program.set(str(info_name))
+            fail(_describe_output(error))
 
 
 def _silence(stream: Any) -> None:

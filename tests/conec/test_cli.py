@@ -605,7 +605,7 @@ def test_custom_features_need_python(extended, tmp_path):
     def is_city(sentence):
         return [[] for _ in sentence.tokens]
 
-    made = conec.ExtendedContextEncoder([is_city], vector_size=4, min_count=1, epochs=1)
+    made = conec.ExtendedContextEncoder([is_city], vector_size=4, min_count=1, epochs=1, sample=0)
     made.fit(extended / "text.conll").save(tmp_path / "m")
     source = extended / "text.conll"
     for args in (
