@@ -12,6 +12,7 @@ import numpy.typing as npt
 from conec.types import JSON
 from corpora import BREAK
 from corpora.checks import ParameterError
+from corpora.saved_data import check_saved_object
 
 
 class Vocabulary:
@@ -47,6 +48,8 @@ class Vocabulary:
         if (self.counts < 0).any():
             bad = self.words[int(np.argmax(self.counts < 0))]
             raise ValueError(f"the count of {bad!r} is negative")
+        if len(self.counts) and self.counts.sum(dtype=np.float64) >= 2**63:
+            raise ValueError("the sum of all counts must be below 2**63")
         self.index = {word: i for i, word in enumerate(self.words)}
         if len(self.index) != len(self.words):
             raise ValueError("a word occurs twice in the vocabulary")
@@ -219,9 +222,10 @@ class Vocabulary:
 
         Raises
         ------
-        KeyError, TypeError, ValueError
+        ValueError
             If the data is damaged.
         """
+        data = check_saved_object("the vocabulary", data, ("words", "counts"))
         words, counts = data["words"], data["counts"]
         if not (isinstance(words, list) and isinstance(counts, list) and len(words) == len(counts)):
             raise ValueError("words and counts do not match")

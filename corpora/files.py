@@ -44,6 +44,17 @@ _TMPDIR = "temporary files; TMPDIR names another folder"
 _DAY = 24 * 60 * 60  # seconds
 
 
+_SYSTEM_FILES = {".DS_Store", ".localized", "Thumbs.db", "desktop.ini", "Icon\r", ".directory"}
+
+
+def is_system_file(name: str) -> bool:
+    """Whether a name is that of a file that desktops add to folders, such as ``.DS_Store``."""
+    name = os.path.basename(name)
+    return name in _SYSTEM_FILES or name.lower() in ("thumbs.db", "desktop.ini") or (
+        name.startswith("._") and len(name) > 2  # attributes of a file, written by macOS
+    )  # fmt: skip
+
+
 def is_uri(path: str) -> bool:
     """Whether a path names a remote object, such as ``s3://bucket/key``."""
     return "://" in path
@@ -228,6 +239,7 @@ def _remove_leftovers(target: Path, contents: Contents) -> None:
         # Those of another user may be impossible to read or to remove.
         with _abandoned(path) as dead, suppress(OSError):
             if dead and path.is_dir() and not path.is_symlink():
+                _move_system_files(path, target)
                 _remove_listed(path, contents(path, True))
             elif dead:
                 path.unlink(missing_ok=True)
@@ -597,6 +609,7 @@ def replace_folder(path: StrPath, contents: Contents) -> Iterator[Path]:
                 shutil.rmtree(temporary, ignore_errors=True)
             else:  # exchanged already: the earlier folder, which may hold other files by now
                 with suppress(FileNotFoundError):
+                    _move_system_files(temporary, target)
                     _remove_listed(temporary, contents(temporary, True))
         if descriptor is not None:
             _release(descriptor)
@@ -632,6 +645,7 @@ def _put(temporary: Path, target: Path, contents: Contents) -> bool:
         except BaseException:
             exchange(temporary, target)
             raise
+        _move_system_files(temporary, target)
         sync(target.parent)
         _remove_listed(temporary, names)
         return True
@@ -647,6 +661,8 @@ def _put(temporary: Path, target: Path, contents: Contents) -> bool:
             placed = error.errno not in (errno.ENOTEMPTY, errno.EEXIST)
             if placed:
                 raise
+        if placed and aside.exists():
+            _move_system_files(aside, target)
         sync(target.parent)
     finally:
         if aside.exists() and not os.path.lexists(target):
@@ -659,6 +675,19 @@ def _put(temporary: Path, target: Path, contents: Contents) -> bool:
                 _remove_listed(aside, names)
                 raise
     return placed
+
+
+def _move_system_files(old: Path, new: Path) -> None:
+    """Move files of the operating system to the folder that replaces an old one.
+
+    Those in nested folders that the new folder does not have are deleted.
+    """
+    for name in filter(is_system_file, relative_files(old)):
+        with suppress(OSError):
+            if (new / name).parent.is_dir() and not os.path.lexists(new / name):
+                os.rename(old / name, new / name)
+            else:
+                (old / name).unlink()
 
 
 def _keep_modes(old: Path, new: Path, names: Collection[str]) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 
 from conec.interop.checks import check_vectors, require_writable
 from conec.types import StrPath
-from corpora.files import atomic_path, relative_files, replace_folder
+from corpora.files import atomic_path, is_system_file, relative_files, replace_folder
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
@@ -143,6 +143,7 @@ def _exported_files(folder: Path, is_leftover: bool) -> Collection[str]:
     """Names of all files of a folder; FileExistsError if one is not from `save_spacy`."""
     names = [name for name in relative_files(folder) if name != RECORD]
     if not is_leftover:
+        names = [name for name in names if not is_system_file(name)]
         _require_exported(folder, names)
     # the record is last in the list and deleted last, so that after a crash the remaining files
     # can still be recognized

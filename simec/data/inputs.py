@@ -176,11 +176,13 @@ class DatasetInputs:
 def check_device(name: Any) -> None:
     """Raise ValueError unless a name is "auto" or that of a PyTorch device, available or not."""
     try:
-        torch.device("cpu" if name == "auto" else name)
+        kind = torch.device("cpu" if name == "auto" else name).type
     except (RuntimeError, TypeError) as error:
         raise ValueError(
             f"device must be 'auto' or a PyTorch device such as 'cpu' or 'cuda', got {name!r}"
         ) from error
+    if isinstance(name, (bool, int)) or kind == "meta":
+        raise ValueError(f"device must be 'auto', 'cpu' or 'cuda', got {name!r}")
 
 
 def choose_device(name: str | torch.device) -> torch.device:
@@ -189,7 +191,7 @@ def choose_device(name: str | torch.device) -> torch.device:
     Raises
     ------
     RuntimeError
-        If PyTorch does not know the device, or it is a GPU and none is available.
+        If PyTorch does not know the device, or it is not available here.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -199,6 +201,14 @@ def choose_device(name: str | torch.device) -> torch.device:
             f"device={str(name)!r} was requested, but PyTorch finds no GPU here: use "
             "device='auto' or 'cpu', or install a build of PyTorch with CUDA"
         )
+    if device.type not in ("cpu", "cuda") or device.index is not None:
+        try:
+            torch.empty(0, device=device)
+        except (RuntimeError, NotImplementedError, AssertionError, ImportError) as error:
+            raise RuntimeError(
+                f"device={str(name)!r} was requested, but is not available here: use "
+                "device='auto' or 'cpu'"
+            ) from error
     return device
 
 
