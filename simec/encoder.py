@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from numbers import Integral
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -666,7 +667,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         config = folder.read_json(CONFIG, limit=None)  # it may have the names of features
         with folder.checking(CONFIG):
-            encoder, layout = cls._from_parameters(config, network, loss, device)
+            encoder, layout = cls._from_parameters(folder.path, config, network, loss, device)
         encoder.device_ = choose_device(encoder.device)
         weights = folder.read_arrays(WEIGHTS)
         with folder.checking(WEIGHTS):
@@ -705,6 +706,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     @classmethod
     def _from_parameters(
         cls: type[Self],
+        path: Path,
         config: Any,
         network: nn.Module | None,
         loss: Any,
@@ -715,11 +717,11 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         parameters = check_saved_object("parameters", config["parameters"])
         parameters = {**cls().get_params(), "network": False, **parameters}
         if check_flag("network", parameters["network"]) and network is None:
-            raise ModelError("the encoder was saved with a custom network: pass network=")
+            raise ModelError(f"{path} was saved with a custom network: pass network=")
         parameters["network"] = network if parameters["network"] else None
         if parameters["loss"] is None:
             if loss is None:
-                raise ModelError("the encoder was saved with a custom loss: pass loss=")
+                raise ModelError(f"{path} was saved with a custom loss: pass loss=")
             parameters["loss"] = loss
         parameters["random_state"] = saved_seed(parameters["random_state"])
         for name in ("hidden_layers", "target_activation"):

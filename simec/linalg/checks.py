@@ -19,6 +19,7 @@ __all__ = [
 Matrix: TypeAlias = npt.NDArray[np.floating[Any]]
 MatrixLike: TypeAlias = "npt.ArrayLike | sparse.sparray | sparse.spmatrix"
 
+_MOST_COLUMNS = 1 << 24  # of a saved sparse matrix with few entries
 _ROWS = 1 << 10  # rows compared at a time
 
 
@@ -134,6 +135,9 @@ def checked_csr(
     pointers = checked_indptr(f"{name}: row pointers", indptr, n_rows, len(values))
     if len(indices) and not 0 <= indices.min() <= indices.max() < n_columns:
         raise ValueError(f"{name}: column indices must be from 0 to {n_columns - 1}")
+    # products of sparse matrices take memory for each column
+    if n_columns > max(_MOST_COLUMNS, 1000 * len(values)):
+        raise ValueError(f"{name} has {n_columns} columns, but only {len(values)} entries")
     check_finite(name, values)
     # scipy chooses the type of the indices
     return sparse.csr_matrix((values, indices.astype(np.int64), pointers), (n_rows, n_columns))
