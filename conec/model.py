@@ -28,7 +28,7 @@ from corpora.checks import check_integer, check_number
 from corpora.counting import count
 from corpora.deprecated import renamed_parameters
 from corpora.encoding import TokenStream
-from corpora.errors import ModelError
+from corpora.errors import ModelError, warn
 from corpora.model_folder import (
     FolderReader,
     FolderWriter,
@@ -313,11 +313,16 @@ class ContextEncoder(Embedder):
         ------
         ValueError
             If an argument is invalid, there is no vocabulary, the corpus contains none of its
-            words, or the corpus is not that of the interrupted run.
+            words, no word has a context, or the corpus is not that of the interrupted run.
         TrainingDiverged
             If the learning rate is too high.
         KeyboardInterrupt
             After Ctrl-C. The model keeps what it has learned.
+
+        Warns
+        -----
+        UserWarning
+            If subsampling left no word with a context in some epochs.
         """
         check_checkpoint_options(checkpoint, checkpoint_minutes, checkpoint_epochs)
         model = self if resume_from is None else self._load_checkpoint(resume_from)
@@ -338,6 +343,7 @@ class ContextEncoder(Embedder):
         if stream is not corpus:
             logger.info("encoding: %d tokens, %.1f s", len(stream), time.perf_counter() - started)
         state = model._new_state(stream, epochs, start_alpha, end_alpha, resume_from)
+        model._require_contexts(stream)
         # all checks have passed: only now does a checkpoint replace this model
         self.__dict__ = model.__dict__
         for name in ("W1", "W2"):  # memory-mapped weights of a loaded model become ordinary ones
@@ -347,6 +353,8 @@ class ContextEncoder(Embedder):
         self.training_state = state
         self._runs = state.run + 1
         self._drop_learned()
+
+        n_before = len(self.loss_history_)
 
         def on_epoch(loss: float) -> bool:
             self.loss_history_.append(loss)
@@ -367,6 +375,8 @@ class ContextEncoder(Embedder):
         finally:
             # a callback may have computed results from weights that have changed since
             self._drop_learned()
+        if problem := loop.idle_epochs(self.loss_history_[n_before:], self.vocabulary, self.config):
+            warn(problem)
         if checkpoint is not None and learn_map:
             # learn_map takes a while: an interruption must not cost the weights
             self.save(checkpoint)
@@ -376,6 +386,15 @@ class ContextEncoder(Embedder):
         if checkpoint is not None:
             self.save(checkpoint)
         return self
+
+    def _require_contexts(self, stream: TokenStream) -> None:
+        """Raise ValueError if no word of the corpus has a context, whatever the parameters."""
+        if not stream.has_neighbors:
+            raise ValueError(
+                "no word of the corpus has a context, so there is nothing to learn: no document or "
+                "sentence has two words of the vocabulary next to each other. Pass longer "
+                "documents, or lower min_count"
+            )
 
     def _chunk_trainer(self, stream: TokenStream, state: TrainingState) -> chunks.ChunkTrainer:
         return chunks.ChunkTrainer(self.W1, self.W2, stream, self.vocabulary, self.config, state)

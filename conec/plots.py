@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -66,6 +67,19 @@ def project(
     return np.asarray(points, np.float32)
 
 
+def _format(path: StrPath) -> str:
+    """Format of a picture by the suffix of its file; png if it has none."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    formats = FigureCanvasBase.get_supported_filetypes()
+    suffix = os.path.splitext(os.fspath(path))[1].lstrip(".").lower() or "png"
+    if suffix not in formats:
+        raise ValueError(
+            f"{os.fspath(path)}: pictures can be written as {', '.join(sorted(formats))}"
+        )
+    return suffix
+
+
 def plot_map(
     vectors: KeyedVectors,
     words: Sequence[str],
@@ -85,7 +99,8 @@ def plot_map(
     words : sequence of str
         Known words to draw.
     path : path
-        File to create or replace; its suffix selects the format: .png, .svg, .pdf.
+        File to create or replace; its suffix selects the format: .png (also without a suffix),
+        .svg, .pdf.
     unseen : mapping of str to array, optional
         Words that are not in `vectors`, with their embeddings; drawn in another color.
     method : {"tsne", "pca"}
@@ -112,7 +127,10 @@ def plot_map(
         raise ImportError(
             "plot_map needs matplotlib: pip install similarity-encoders[plots]"
         ) from error
-    from corpora.files import atomic_path
+    from corpora.files import atomic_path, check_output
+
+    check_output(path)
+    format = _format(path)
 
     new = dict(unseen or {})
     rows = [np.asarray(vectors[word]) for word in words]
@@ -144,8 +162,9 @@ def plot_map(
         side.set_color("#cccccc")
     figure.canvas.draw()
     _label(axes, points, [*words, *new], n)
-    with atomic_path(path) as temporary:
-        figure.savefig(temporary)
+    # a file, as savefig adds a suffix to names that have none, such as /dev/stdout
+    with atomic_path(path) as temporary, open(temporary, "wb") as file:
+        figure.savefig(file, format=format)
     return points
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from corpora.files import is_system_file
+from corpora.files import is_desktop_file
 from corpora.saved_data import parse_json
 
 __all__ = [
@@ -248,7 +248,7 @@ def foreign_entries(folder: Path, names: Collection[str]) -> list[str]:
         prefix = os.path.relpath(at, folder).replace(os.sep, "/")
         prefix = "" if prefix == "." else f"{prefix}/"
         foreign += [prefix + name for name in files
-                    if prefix + name not in names and not is_system_file(name)]  # fmt: skip
+                    if prefix + name not in names and not is_desktop_file(name)]  # fmt: skip
         others = [name for name in inner if prefix + name not in folders
                   or os.path.islink(os.path.join(at, name))]  # fmt: skip
         foreign += [f"{prefix}{name}/" for name in others if prefix + name not in names]

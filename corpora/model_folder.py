@@ -26,7 +26,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -38,8 +38,9 @@ from corpora.array_file import ArrayPlace, aligned_array, encode_arrays, read_pl
 from corpora.errors import ModelError
 from corpora.files import (
     StrPath,
+    check_folder,
+    is_desktop_file,
     is_missing,
-    is_system_file,
     make_file,
     recover,
     relative_files,
@@ -252,7 +253,7 @@ class FolderWriter:
             for inner, entry in writer._finish().items():
                 entries[f"{name}/{inner}"] = entry
         unlisted = {name.replace(os.sep, "/") for name in relative_files(self._folder)
-                    if not is_system_file(name)} - {*entries}  # fmt: skip
+                    if not is_desktop_file(name)} - {*entries}  # fmt: skip
         if unlisted:
             raise RuntimeError(f"files that are not a part of the model: {sorted(unlisted)}")
         content = manifest_bytes(self._kind, self._version, entries)
@@ -312,10 +313,6 @@ def write_folder(path: StrPath, kind: str, version: int) -> Iterator[FolderWrite
         writer._finish()
 
 
-class _NotNow(Exception):
-    """Leaves the block of `write_folder` without writing the folder."""
-
-
 def check_writable(path: StrPath, kind: str) -> None:
     """Raise the OSError that `write_folder` would raise, before hours of work.
 
@@ -329,8 +326,7 @@ def check_writable(path: StrPath, kind: str) -> None:
     OSError
         As `write_folder`.
     """
-    with suppress(_NotNow), write_folder(path, kind, 1):
-        raise _NotNow
+    check_folder(path, _contents(kind, path))
 
 
 def _contents(kind: str, path: StrPath) -> Callable[[Path, bool], Collection[str]]:
@@ -347,7 +343,7 @@ def _contents(kind: str, path: StrPath) -> Callable[[Path, bool], Collection[str
                 return relative_files(folder)
             names = {*manifest.files, MANIFEST}
             return [] if foreign_entries(folder, names) else _manifest_last(names)
-        if all(is_system_file(name) for name in entries):
+        if all(is_desktop_file(name) for name in entries):
             return []
         try:
             manifest = read_manifest(folder)

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
-import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from corpora.checks import ParameterError, check_choice, check_flag, check_integer
+from corpora.checks import check_choice, check_flag, check_integer
 from corpora.saved_data import check_saved_array, check_saved_object
 from simec.types import Float64
 
@@ -29,6 +29,10 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 TargetActivation = str | tuple[float, float] | None
+
+# PyTorch's pool of threads does not survive a fork: a child that uses it waits forever
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 @dataclass(frozen=True)
@@ -264,16 +268,6 @@ def _dense_layer(
         bound = 1 / math.sqrt(n_in)
         nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
     return layer
-
-
-def check_hidden_layers(sizes: Any) -> None:
-    """Raise ValueError or TypeError unless `hidden_layers` is a sequence of sizes."""
-    if isinstance(sizes, str) or not isinstance(sizes, (Sequence, np.ndarray)):
-        raise ParameterError(
-            f"hidden_layers must be a sequence of sizes, such as (100,), got {sizes!r}"
-        )
-    for size in sizes:
-        check_integer("each size in hidden_layers", size, 1)
 
 
 def check_weights(

@@ -1,4 +1,4 @@
-"""The short form of `tests.stress.store`."""
+"""The short forms of `tests.stress.store` and `tests.stress.readers`."""
 
 from __future__ import annotations
 
@@ -9,19 +9,36 @@ from pathlib import Path
 
 import pytest
 
+from tests.stress.files import NAMES
 
-@pytest.mark.slow
-def test_kills_readers_full_disks_and_flipped_bits() -> None:
-    kinds = ["token_stream", "context_encoder", "similarity_encoder", "baseline_recommender"]
+
+def run(program: str, *arguments: str) -> str:
     result = subprocess.run(
-        [sys.executable, "-m", "tests.stress.store", "--seconds", "4", "--kinds", *kinds],
+        [sys.executable, "-m", f"tests.stress.{program}", *arguments],
         cwd=Path(__file__).parent.parent,
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         capture_output=True,
         text=True,
     )
     assert result.returncode == 0, result.stdout + result.stderr
-    rows = [line.split() for line in result.stdout.splitlines()[1:]]
+    return result.stdout
+
+
+@pytest.mark.slow
+def test_damaged_files_are_read_or_refused_with_their_name() -> None:
+    names = [name for name in NAMES if not set(name.split()) & {"tar", "zip", "zst"}]
+    output = run("readers", "--inputs", "500", "--formats", *names)
+    row = output.splitlines()[len(names) + 1].split()
+    assert row[:2] == ["all", "500"]
+    read_otherwise, refused = map(int, row[3:5])
+    assert min(read_otherwise, refused) > 0
+
+
+@pytest.mark.slow
+def test_kills_readers_full_disks_and_flipped_bits() -> None:
+    kinds = ["token_stream", "context_encoder", "similarity_encoder", "baseline_recommender"]
+    output = run("store", "--seconds", "4", "--kinds", *kinds)
+    rows = [line.split() for line in output.splitlines()[1:]]
     assert [row[0] for row in rows] == kinds
     for row in rows:
         kills, loads, full_disks, flips = map(int, row[1:5])

@@ -13,7 +13,7 @@ import typer
 
 from conec.cli.options import load_model, load_tagger
 from corpora.cli.app import report
-from corpora.cli.options import Json, option, split_commas
+from corpora.cli.options import Json, Out, option, output_folder, split_commas
 
 if TYPE_CHECKING:
     from conec.evaluation import EntityScores
@@ -48,7 +48,12 @@ TaggedFiles = Annotated[
 @tag.command()
 def train(
     text: TaggedFiles,
-    out: Annotated[Path, option("Folder to write the tagger to.", "--out", metavar="TAGGER")],
+    out: Annotated[
+        Path,
+        output_folder(
+            "Folder to write the tagger to.", "--out", kind="conec.ner.Tagger", metavar="TAGGER"
+        ),
+    ],
     model: Annotated[
         Path | None,
         option(
@@ -110,10 +115,7 @@ def train(
       conec tag train eng.train --out tagger --model news.model --clean lower,digits
     """  # noqa: D301
     from conec.ner import ContextFeatures, Tagger
-    from conec.ner.tagger import KIND
-    from corpora.model_folder import check_writable
 
-    check_writable(out, KIND)
     features = None
     if model is not None:
         encoder = load_model(model)
@@ -184,16 +186,7 @@ def _table(title: str, scores: EntityScores) -> str:
 def apply(
     tagger: TaggerFolder,
     text: Annotated[list[str], typer.Argument(metavar="FILE...", help="Text in columns.")],
-    out: Annotated[
-        str,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="FILE",
-            help="File to write, compressed if its name ends in .gz, .bz2, .xz or .zst; - writes "
-            "to standard output.",
-        ),
-    ] = "-",
+    out: Out = "-",
     scheme: Annotated[
         Scheme | None, typer.Option("--scheme", help="Tagging scheme of the output. Default: iob2.")
     ] = None,
@@ -204,7 +197,7 @@ def apply(
       conec tag apply tagger new.conll --out tagged.conll
     """  # noqa: D301
     from conec.evaluation import entities
-    from corpora.cli.writing import open_output
+    from corpora.output import open_output
 
     loaded = load_tagger(tagger)
     if scheme is not None:
@@ -221,7 +214,7 @@ def apply(
                 ]
                 n_entities += len(entities(sentence_tags))
                 lines.append("\n")
-            write("".join(lines).encode())
+            write("".join(lines))
             n_documents += 1
     if not n_documents:
         report("the text has no tokens")

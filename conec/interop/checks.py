@@ -103,18 +103,19 @@ def to_keyed_vectors(
     Returns
     -------
     gensim.models.KeyedVectors
+        Words can be added to it and vectors replaced: its norms follow.
 
     Raises
     ------
     ValueError
         If `check_vectors` finds an error, or the number of counts differs from that of words.
     """
-    from gensim.models import KeyedVectors
+    from conec.interop.keyed_vectors import WordVectors
 
     words = list(words)
     matrix = np.ascontiguousarray(vectors, dtype=np.float32)
     check_vectors(matrix, words)
-    keyed = KeyedVectors(matrix.shape[1])
+    keyed = WordVectors(matrix.shape[1])
     keyed.index_to_key = words
     keyed.key_to_index = {word: row for row, word in enumerate(words)}
     keyed.vectors = matrix

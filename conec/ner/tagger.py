@@ -22,7 +22,7 @@ from conec.ner.schemes import Scheme, convert
 from conec.ner.standard import COLUMNS, pair_features, standard_features, window_features
 from conec.types import StrPath
 from corpora.checks import check_choice, check_integer, check_number
-from corpora.errors import ModelError
+from corpora.errors import ModelError, warn
 from corpora.files import temporary_folder
 from corpora.model_folder import FolderReader, open_folder, write_folder
 from corpora.readers import TaggedDocument
@@ -132,6 +132,8 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         begin = time.perf_counter()
         n_columns = _n_columns(documents)
         labels = [[convert(sentence, "bioes") for sentence in document] for document in tags]
+        if all(tag == "O" for document in labels for sentence in document for tag in sentence):
+            warn("all tags are O: there are no entities to learn, and none will be predicted")
         features = None if self.features is None else clone(self.features).fit(documents)
         examples = (
             (attributes, sentence_labels)

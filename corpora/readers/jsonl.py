@@ -6,8 +6,32 @@ import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from corpora.readers.base import Document, Reader, TextFile
+
+__all__ = ["JsonLines", "parse_json"]
+
+
+def parse_json(text: str | bytes) -> Any:
+    """Parse JSON, from text of any origin.
+
+    Raises
+    ------
+    ValueError
+        If it is not valid JSON, is nested too deeply, or a number has too many digits. The
+        message is one line, to be completed with the place.
+    """
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("not valid JSON (brackets are nested too deeply)") from None
+    except UnicodeDecodeError as error:
+        raise ValueError(f"not valid JSON (not UTF-8: {error.reason})") from None
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not valid JSON ({error})") from None
+    except ValueError:  # Python limits the digits of an integer
+        raise ValueError("not valid JSON (a number has thousands of digits)") from None
 
 
 @dataclass(frozen=True)
@@ -17,7 +41,8 @@ class JsonLines(Reader):
     Parameters
     ----------
     field : str, default "text"
-        Name of the field with the document: a string, or a list of tokens.
+        Name of the field with the document: a string, or a list of tokens. Lines in which it is
+        null are left out and counted in :attr:`corpora.Corpus.skipped`.
     """
 
     name = "jsonl"
@@ -34,9 +59,9 @@ class JsonLines(Reader):
             if not line or line.isspace():
                 continue
             try:
-                record = json.loads(line)
+                record = parse_json(line)
             except ValueError as error:
-                raise file.error(f"not valid JSON ({error})", number) from error
+                raise file.error(str(error), number) from None
             if not isinstance(record, dict):
                 raise file.error(f"expected a JSON object, got {line[:60]!r}", number)
             if self.field not in record:
@@ -44,15 +69,60 @@ class JsonLines(Reader):
                 raise file.error(
                     f"the object has no field {self.field!r}; its fields: {names}", number
                 )
-            yield self._document(record[self.field], file, number)
+            value = record[self.field]
+            if line.count(f'"{self.field}"') > 1 and self._is_repeated(line):
+                raise file.error(
+                    f"the field {self.field!r} occurs more than once in this object", number
+                )
+            if value is None:
+                file.skip()
+                continue
+            self._check(value, file, number)
+            # A character reference may stand for half a surrogate pair.
+            if "\\ud" in line or "\\uD" in line:
+                value = _encodable(value, file, number)
+                if value is None:
+                    file.skip()
+                    continue
+            yield value
 
-    def _document(self, value: object, file: TextFile, number: int) -> Document:
+    def _is_repeated(self, line: str) -> bool:
+        """Whether the document's field is repeated in the outermost object, the last one parsed."""
+        last: list[tuple[str, Any]] = []
+
+        def keep(pairs: list[tuple[str, Any]]) -> None:
+            last[:] = pairs
+
+        json.loads(line, object_pairs_hook=keep)
+        return [name for name, _ in last].count(self.field) > 1
+
+    def _check(self, value: object, file: TextFile, number: int) -> None:
         if isinstance(value, str):
-            return value
-        if isinstance(value, list) and all(isinstance(token, str) for token in value):
-            return value
+            return
+        if isinstance(value, list):
+            invalid = next((i for i, token in enumerate(value) if not isinstance(token, str)), None)
+            if invalid is None:
+                return
+            raise file.error(
+                f"the field {self.field!r} must be a string or a list of strings, got the token "
+                f"{json.dumps(value[invalid])[:60]} at position {invalid}",
+                number,
+            )
         raise file.error(
             f"the field {self.field!r} must be a string or a list of strings, got "
             f"{json.dumps(value)[:60]}",
             number,
         )
+
+
+def _encodable(value: Document, file: TextFile, number: int) -> Document | None:
+    """The document without halves of surrogate pairs; None if the line is to be left out."""
+    if isinstance(value, str):
+        return file.without_surrogates(value, number)
+    tokens = []
+    for token in value:
+        whole = file.without_surrogates(token, number)
+        if whole is None:
+            return None
+        tokens.append(whole)
+    return tokens

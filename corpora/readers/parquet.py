@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import IO, Any
 
 from corpora.readers.base import Document, Reader, TextFile
 
@@ -18,7 +19,9 @@ class Parquet(Reader):
     Parameters
     ----------
     column : str, default "text"
-        Column with the documents: strings, or lists of tokens. Rows without a value are skipped.
+        Column with the documents: strings, or lists of tokens; either may be stored as
+        categories. Rows without a value (null) are left out and counted in
+        :attr:`corpora.Corpus.skipped`.
     """
 
     name = "parquet"
@@ -34,34 +37,83 @@ class Parquet(Reader):
         ImportError
             If pyarrow is not installed.
         CorpusError
-            If the file is damaged, lacks the column, or the column has another type.
+            If the file is damaged, lacks the column, the column has another type, or a token is
+            null. Damage is detected if the file has checksums of its pages, or if it makes the
+            table unreadable or its texts invalid UTF-8.
         """
         try:
             import pyarrow as pa
-            import pyarrow.parquet as pq
         except ImportError as error:
             raise ImportError(
                 "reading Parquet needs pyarrow: pip install 'similarity-encoders[parquet]'"
             ) from error
         with file.binary() as stream:
-            try:
-                table = pq.ParquetFile(stream)
-                names = table.schema_arrow.names
-                if self.column not in names:
+            batches = self._batches(file, stream)
+            before = 0
+            while True:
+                try:
+                    column = next(batches, None)
+                    if column is None:
+                        return
+                    # Includes a check that texts are UTF-8.
+                    column.validate(full=True)
+                    values = column.to_pylist()
+                except (pa.ArrowException, UnicodeDecodeError, OSError) as error:
+                    if isinstance(error, OSError) and error.errno is not None:
+                        raise  # an error of the disk: pyarrow's own have no number
                     raise file.error(
-                        f"the table has no column {self.column!r}; its columns: {names}"
-                    )
-                kind = table.schema_arrow.field(self.column).type
-                texts = pa.types.is_string(kind) or pa.types.is_large_string(kind)
-                lists = pa.types.is_list(kind) or pa.types.is_large_list(kind)
-                if not (texts or (lists and pa.types.is_string(kind.value_type))):
-                    raise file.error(
-                        f"the column {self.column!r} must hold strings or lists of strings, got "
-                        f"{kind}"
-                    )
-                for batch in table.iter_batches(_BATCH_ROWS, columns=[self.column]):
-                    yield from (value for value in batch.column(0).to_pylist() if value is not None)
-            except pa.ArrowException as error:
-                raise file.error(
-                    f"not a Parquet file, or a damaged one ({error}); copy or download it again"
-                ) from error
+                        f"not a Parquet file, or a damaged one ({error}); copy or download it again"
+                    ) from error
+                for row, value in enumerate(values, before + 1):
+                    if value is None:
+                        file.skip()
+                    elif isinstance(value, list) and None in value:
+                        raise file.error(
+                            f"row {row}: token {value.index(None)} of the column {self.column!r} "
+                            "is null; expected strings"
+                        )
+                    else:
+                        yield value
+                before += len(values)
+
+    def _batches(self, file: TextFile, stream: IO[bytes]) -> Iterator[Any]:
+        """Yield the column in pieces, as Arrow arrays."""
+        import pyarrow.parquet as pq
+
+        table = pq.ParquetFile(stream, page_checksum_verification=True)
+        names = table.schema_arrow.names
+        if self.column not in names:
+            raise file.error(f"the table has no column {self.column!r}; its columns: {names}")
+        if names.count(self.column) > 1:
+            raise file.error(f"the table has several columns {self.column!r}")
+        kind = table.schema_arrow.field(self.column).type
+        if not (_is_text(kind) or _is_text(_values(kind))):
+            raise file.error(
+                f"the column {self.column!r} must hold strings or lists of strings, got {kind}"
+            )
+        for batch in table.iter_batches(_BATCH_ROWS, columns=[self.column]):
+            yield batch.column(0)
+
+
+def _is_text(kind: Any) -> bool:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(kind):
+        kind = kind.value_type
+    return bool(
+        pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    )
+
+
+def _values(kind: Any) -> Any:
+    """The type of the values of a list, or the type itself."""
+    import pyarrow as pa
+
+    is_list = (
+        pa.types.is_list,
+        pa.types.is_large_list,
+        pa.types.is_fixed_size_list,
+        pa.types.is_list_view,
+        pa.types.is_large_list_view,
+    )
+    return kind.value_type if any(is_kind(kind) for is_kind in is_list) else kind

@@ -11,8 +11,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from corpora.cli.app import INTERRUPTED, fail, report, report_warnings
-from corpora.cli.options import Json, option
+from corpora.cli.app import fail, report, report_warnings
+from corpora.cli.options import Json, option, output_folder
+from corpora.interrupts import STOPPED, exit_status
 from simec.cli.options import require_device
 
 if TYPE_CHECKING:
@@ -55,7 +56,12 @@ def train(
             "triples, only the entities are used.",
         ),
     ],
-    out: Annotated[Path, option("Folder to write the model to.", "--out", metavar="MODEL")],
+    out: Annotated[
+        Path,
+        output_folder(
+            "Folder to write the model to.", "--out", kind="simec.LinkPredictor", metavar="MODEL"
+        ),
+    ],
     valid: Annotated[
         Path | None,
         option("File of validation triples for early stopping.", metavar="FILE"),
@@ -166,17 +172,17 @@ def train(
         device=device, random_state=seed, verbose=progress and sys.stderr.isatty(),
         **{name: value for name, value in given.items() if value is not None},
     )  # fmt: skip
-    interrupted = False
+    status = 0
     try:
         with report_warnings():
             predictor.fit(
                 train, held_out or None, entities=entities, checkpoint=out,
                 checkpoint_minutes=checkpoint_minutes, resume_from=out if resume else None,
             )  # fmt: skip
-    except KeyboardInterrupt:
+    except STOPPED as error:
+        status = exit_status(error)
         if not hasattr(predictor, "embeddings_"):
-            fail("interrupted before there was anything to save", INTERRUPTED)
-        interrupted = True
+            fail("interrupted before there was anything to save", status)
     rows = {
         "entities": f"{len(predictor.entities_):,}",
         "relations": f"{len(predictor.relations_):,}",
@@ -189,11 +195,11 @@ def train(
     rows["saved"] = str(out)
     for name, value in rows.items():
         typer.echo(f"{name:9} {value}")
-    if interrupted:
+    if status:
         fail(
             f"interrupted after {predictor.n_iter_} epochs; saved to {out}. To continue, run the "
             "same command with --resume",
-            INTERRUPTED,
+            status,
         )
 
 

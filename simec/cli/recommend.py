@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from corpora.cli.app import INTERRUPTED, fail, report, report_warnings
-from corpora.cli.options import Json, option
+from corpora.cli.app import fail, report, report_warnings
+from corpora.cli.options import Json, option, output_file, output_folder
+from corpora.interrupts import STOPPED, exit_status
 from simec.cli.options import require_device
 
 if TYPE_CHECKING:
@@ -58,7 +59,12 @@ MoreUsers = Annotated[
 @recommend.command()
 def train(
     ratings: Annotated[Path, typer.Argument(metavar="RATINGS", help="File of ratings.")],
-    out: Annotated[Path, option("Folder to write the model to.", "--out", metavar="MODEL")],
+    out: Annotated[
+        Path,
+        output_folder(
+            "Folder to write the model to.", "--out", kind="simec.Recommender", metavar="MODEL"
+        ),
+    ],
     items: Annotated[
         Path | None,
         option("Table of item features; allows recommending new items.", metavar="FILE"),
@@ -110,12 +116,9 @@ def train(
       simec recommend train ratings.dat --out movies.model
       simec recommend train ratings.csv --items movies.csv --out movies.model
     """  # noqa: D301
-    from corpora.model_folder import check_writable
     from simec.recommender import Recommender, read_features, read_ratings
-    from simec.recommender.base import KIND
 
     require_device(device)
-    check_writable(out, KIND)
     if own is not None:
         report("--own is deprecated, use --id-feature-scale")
         id_feature_scale = own
@@ -128,15 +131,15 @@ def train(
         f"{kind}_features": None if path is None else read_features(path, kind)
         for kind, path in (("item", items), ("user", users))
     }
-    interrupted = False
+    status = 0
     with report_warnings():
         read = read_ratings(ratings, duplicates=duplicates.value)
         try:
             recommender.fit(read, **features)
-        except KeyboardInterrupt:
+        except STOPPED as error:
+            status = exit_status(error)
             if not hasattr(recommender, "item_vectors_"):
-                fail("interrupted before training produced a model; nothing was saved", INTERRUPTED)
-            interrupted = True
+                fail("interrupted before training produced a model; nothing was saved", status)
     recommender.save(out)
     summary = {"users": f"{len(read.users):,}", "items": f"{len(read.items):,}",
                "ratings": f"{len(read):,}"}  # fmt: skip
@@ -146,8 +149,8 @@ def train(
     summary["saved"] = str(out)
     for name, value in summary.items():
         typer.echo(f"{name:13} {value}")
-    if interrupted:
-        fail(f"interrupted; saved to {out}", INTERRUPTED)
+    if status:
+        fail(f"interrupted; saved to {out}", status)
 
 
 @recommend.command("for")
@@ -230,7 +233,8 @@ def explain(
         option("Explain by features of the item or user.", show_default="item, if it has any"),
     ] = None,
     html: Annotated[
-        Path | None, option("Write an HTML page with a plot to this file.", metavar="FILE")
+        Path | None,
+        output_file("Write an HTML page with a plot to this file.", "--html", metavar="FILE"),
     ] = None,
     items: MoreItems = None,
     users: MoreUsers = None,

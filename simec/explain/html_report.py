@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from corpora.deprecated import renamed_parameters
-from corpora.files import atomic_path
+from corpora.files import atomic_path, check_output
 from simec.explain.explanation import Explanation, Piece, SimilarityExplanation
 from simec.explain.plotting import LEGIBLE, colors, shades, sum_channels
 
@@ -76,6 +76,7 @@ def write_page(
     OSError
         If the file cannot be written; an existing file is left unchanged.
     """
+    check_output(path)
     text = page(parts, title=title, topn=topn)
     with atomic_path(path) as temporary:
         temporary.write_text(text, encoding="utf-8")

@@ -23,10 +23,10 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array, check_random_state
 
 from corpora.callbacks import CheckpointSchedule, as_callback
-from corpora.checks import check_choice, check_flag, check_integer, check_number
+from corpora.checks import check_choice, check_flag, check_integer, check_number, check_sizes
 from corpora.deprecated import renamed_parameters
 from corpora.errors import ModelError, warn
-from corpora.interrupts import deferred_interrupt
+from corpora.interrupts import STOPPED, deferred_interrupt
 from corpora.model_folder import FolderReader, check_writable, open_folder, write_folder
 from corpora.saved_data import check_saved_array, check_saved_object, saved_numbers, saved_seed
 from simec.data.inputs import Inputs, check_device, choose_device
@@ -36,7 +36,7 @@ from simec.links.network import RELATION_MATRICES, LinkNetwork, as_inputs
 from simec.links.queries import both_ways
 from simec.links.training import Hooks, LinkSchedule, Snapshot, Training
 from simec.links.triples import Id, Ids, as_triples, encode, plain_id, without_duplicates
-from simec.network import ACTIVATIONS, check_hidden_layers, check_tensors
+from simec.network import ACTIVATIONS, check_tensors
 from simec.types import FloatArray, IntArray
 
 logger = logging.getLogger(__name__)
@@ -110,7 +110,8 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
     device : str or torch.device
         "auto" selects the GPU if there is one.
     random_state : int, RandomState or None
-        Seed of the initial weights, batches, dropout and sampled entities.
+        Seed of the initial weights, batches, dropout and sampled entities. As in
+        `simec.SimilarityEncoder`, the last bits also depend on the number of threads.
     verbose : bool
         Show a progress bar.
 
@@ -277,11 +278,11 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         ValueError
             If a parameter is invalid; if an entity has no features, or a validation triple has a
             relation that no training triple has; if `resume_from` is not a checkpoint of a run on
-            this data.
+            this data; if training diverges in the first epoch.
         OSError
             If `checkpoint` cannot be written.
-        KeyboardInterrupt
-            On Ctrl-C; the predictor then has the best weights so far.
+        KeyboardInterrupt, SystemExit
+            On Ctrl-C, or on SIGTERM or SIGHUP; the predictor then has the best weights so far.
 
         Warns
         -----
@@ -294,7 +295,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         if resume_from is not None:
             source, snapshot = self._read_checkpoint(resume_from)
         _check_parameters(source)
-        device = choose_device(str(source.device))
+        device = choose_device(source.device)
         notify = as_callback(callbacks) if callbacks else None
         checkpoints = _Checkpoints(checkpoint, checkpoint_minutes, checkpoint_epochs)
         data = _Data.read(triples, valid, entities, features)
@@ -350,20 +351,19 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
                 with checkpoints.saving(), run.best_in_place():
                     self._publish(run, inputs)
                     self._write(checkpoints.path, state)
-            if interrupted.is_set():
-                raise KeyboardInterrupt
+            interrupted.raise_if_set()
 
         run = Training(
             data.train, data.valid, (n, k), inputs, self._schedule(), seed, device,
             Hooks(on_epoch, on_step),
         )  # fmt: skip
-        base_rate = len(data.train) / (n * n * (1 if self.fine_tune else k))
+        base_rate = _base_rate(data.train, n * n * (1 if self.fine_tune else k))
         train = run.train_each_relation if self.fine_tune else run.train_jointly
         start = time.perf_counter()
         try:
             with deferred_interrupt() as interrupted:
-                train(lambda n_relations: self._build(n_relations, base_rate), snapshot)
-        except KeyboardInterrupt:
+                train(lambda k, random: self._build(k, random, base_rate), snapshot)
+        except STOPPED:
             # not at a safe point: training cannot be resumed from here, but the weights are saved
             if run.history.losses and checkpoints.is_first and snapshot is None:
                 self._publish(run, inputs)
@@ -372,6 +372,13 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         finally:
             if run.network is not None:
                 self._publish(run, inputs)
+                if not bool(self.embeddings_.isfinite().all()):  # training has diverged
+                    del self.network_, self.embeddings_
+        if not hasattr(self, "embeddings_"):
+            raise ValueError(
+                "embeddings of entities are not finite: scale features to about 1, or use a "
+                "smaller learning_rate"
+            )
         logger.info(
             "trained %d epochs in %.1f s, of which checkpoints took %.1f s", self.n_iter_,
             time.perf_counter() - start, checkpoints.seconds,
@@ -379,8 +386,9 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
 
     def _schedule(self) -> LinkSchedule:
         return LinkSchedule(
-            self.loss, self.targets, self.optimizer, self.learning_rate, self.n3, self.dropout,
-            self.n_negatives, self.batch_size, self.max_iter, self.n_iter_no_change,
+            self.loss, self.targets, self.optimizer, float(self.learning_rate), float(self.n3),
+            float(self.dropout), None if self.n_negatives is None else int(self.n_negatives),
+            int(self.batch_size), int(self.max_iter), int(self.n_iter_no_change),
             bool(self.average), bool(self.verbose),
         )  # fmt: skip
 
@@ -400,13 +408,15 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
     def _n_biases(self, n_relations: int) -> int:
         return 0 if self.loss != "bce" else n_relations if self.fine_tune else 1
 
-    def _build(self, n_relations: int, base_rate: float = 0.5) -> LinkNetwork:
+    def _build(
+        self, n_relations: int, random: torch.Generator, base_rate: float = 0.5
+    ) -> LinkNetwork:
         network = LinkNetwork(
-            self._n_trained, n_relations, self.n_components, self.relation_matrix,
-            n_features=self._n_features, hidden_layers=tuple(self.hidden_layers),
-            activation=self.activation, tied=self.tied,
+            self._n_trained, n_relations, int(self.n_components), self.relation_matrix,
+            n_features=self._n_features, hidden_layers=tuple(map(int, self.hidden_layers)),
+            activation=self.activation, tied=bool(self.tied),
             n_biases=self._n_biases(n_relations),
-            scale=self.init_scale,
+            scale=float(self.init_scale), generator=random,
         )  # fmt: skip
         if network.bias is not None:
             # most links are not true
@@ -738,7 +748,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
             predictor = cls._from_config(config, device)
         with folder.checking(WEIGHTS):
             predictor._set_arrays(arrays)
-        on_device = choose_device(str(predictor.device))
+        on_device = choose_device(predictor.device)
         predictor.embeddings_ = predictor.embeddings_.to(on_device)
         predictor.network_ = predictor.network_.to(on_device)
         return predictor
@@ -756,14 +766,12 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         parameters = {**check_saved_object("parameters", config["parameters"])}
         if "middle" in parameters:  # its name up to format version 2
             parameters["relation_matrix"] = parameters.pop("middle")
-        hidden_layers = parameters.get("hidden_layers", [])
-        check_hidden_layers(hidden_layers)
-        parameters["hidden_layers"] = tuple(hidden_layers)
+        parameters["hidden_layers"] = check_sizes(
+            "hidden_layers", parameters.get("hidden_layers", [])
+        )
         parameters["random_state"] = saved_seed(parameters.get("random_state"))
         if device is not None:
             parameters["device"] = device
-        else:
-            check_device(parameters.get("device", "auto"))
         predictor = cls(**parameters)
         _check_parameters(predictor)
         for name in ("entities", "relations"):
@@ -815,7 +823,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         n_layers = 0 if self._n_features is None else len(self.hidden_layers)
         if n_weights != total or n_layers > len(saved):
             raise ValueError(f"the network has {n_weights} weights, got {total}")
-        network = self._build(2 * k)
+        network = self._build(2 * k, torch.Generator())
         check_tensors("network", saved, network.state_dict())
         network.load_state_dict(saved)
         self.network_ = network.eval()
@@ -967,9 +975,10 @@ def _check_parameters(predictor: LinkPredictor) -> None:
         check_number(name, getattr(p, name), 0, above=True)
     for name, choices in _CHOICES.items():
         check_choice(name, getattr(p, name), choices)
-    check_hidden_layers(p.hidden_layers)
+    check_sizes("hidden_layers", p.hidden_layers)
     for name in ("tied", "fine_tune", "average"):
         check_flag(name, getattr(p, name))
+    check_device(p.device)
     check_random_state(p.random_state)
     if p.relation_matrix == "complex" and p.n_components % 2:
         raise ValueError(
@@ -983,6 +992,16 @@ def _check_parameters(predictor: LinkPredictor) -> None:
                     f"n_negatives requires {name}={needed!r}, got {getattr(p, name)!r}: "
                     "use n_negatives=None"
                 )
+
+
+def _base_rate(train: IntArray, n_possible: int) -> float:
+    """Fraction of links that are true, from above 0 to below 1: it is used as log-odds.
+
+    In dense graphs several relations may hold between the same entities, so that there are more
+    triples than pairs of entities.
+    """
+    least = 0.5 / n_possible
+    return min(max(len(train) / n_possible, least), 1 - least)
 
 
 def _read_features(entities: Iterable[Any] | None, features: Any) -> tuple[list[Any] | None, Any]:

@@ -279,9 +279,10 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         self.range_: tuple[float, float] | None = None
         if self._uses_biases:
             self.biases_ = self._fit_biases(matrix, users, items)
-            self.range_ = self.rating_range or (
-                float(matrix.data.min()), float(matrix.data.max())
-            )  # fmt: skip
+            low, high = matrix.data.min(), matrix.data.max()
+            if self.rating_range is not None:
+                low, high = self.rating_range
+            self.range_ = float(low), float(high)
             residuals = self.biases_.residuals(matrix)
             logger.info(
                 "biases: RMSE %.4f, after %.1f s",

@@ -8,18 +8,25 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from scipy import sparse
 
-from corpora.checks import check_choice, check_integer, check_number
+from corpora.checks import (
+    ParameterError,
+    check_choice,
+    check_flag,
+    check_integer,
+    check_number,
+    check_sizes,
+)
 from corpora.deprecated import renamed_parameters
 from corpora.errors import warn
+from corpora.interrupts import STOPPED
 from simec.data.inputs import check_device, choose_device
 from simec.data.targets import SparseTargets
 from simec.encoder import SimilarityEncoder
 from simec.linalg.factorization import sampled_product
-from simec.network import ACTIVATIONS, check_hidden_layers
+from simec.network import ACTIVATIONS
 from simec.recommender.base import (
     Entities,
     FactorRecommender,
-    check_range,
     check_vectors,
     training_rows,
 )
@@ -94,6 +101,7 @@ class Recommender(FactorRecommender):
         As in `BaseRecommender`.
     device : str
     random_state : int, RandomState or None
+        As in `simec.SimilarityEncoder`.
     verbose : bool
         Show progress bars.
 
@@ -189,23 +197,29 @@ class Recommender(FactorRecommender):
         super()._check()
         for name in ("n_components", "max_iter", "batch_size"):
             check_integer(name, getattr(self, name), 1)
+        check_sizes("hidden_layers", self.hidden_layers)
+        check_flag("feature_biases", self.feature_biases)
+        check_device(self.device)
         for name in ("l2_by_count", "id_feature_scale", "alpha", "absent"):
             check_number(name, getattr(self, name), 0)
         check_number("learning_rate", self.learning_rate, 0, above=True)
-        check_hidden_layers(self.hidden_layers)
         check_choice("activation", self.activation, ACTIVATIONS)
         if not isinstance(self.l2, str) or self.l2 != "auto":
             check_number("l2", self.l2, 0)
         if self.rating_range is not None:
-            check_range("rating_range", self.rating_range)
-            if self.rating_range[0] == self.rating_range[1]:
-                raise ValueError(f"rating_range must be (low, high), got {self.rating_range!r}")
+            if np.shape(self.rating_range) != (2,):
+                raise ParameterError(f"rating_range must be (low, high), got {self.rating_range!r}")
+            low, high = (check_number("rating_range", x, -np.inf) for x in self.rating_range)
+            if not low < high:
+                raise ValueError(
+                    f"rating_range must be (low, high) with low < high, got {self.rating_range!r}"
+                )
 
     def _fit(self, residuals: Any, users: Entities, items: Entities) -> None:
         if self.feedback == "implicit" and residuals.data.min() < 0:
             raise ValueError("implicit feedback must be counts >= 0, got negative values")
         self.second_encoder_: SimilarityEncoder | None = None
-        self._interrupted = False
+        self._stopped: BaseException | None = None
         self.embeds_users_ = items.features is None and users.features is not None
         first, second = (users, items) if self.embeds_users_ else (items, users)
         S = residuals if self.embeds_users_ else residuals.T.tocsr()
@@ -223,8 +237,9 @@ class Recommender(FactorRecommender):
         self.user_vectors_: FloatArray = vectors if self.embeds_users_ else second_vectors
         if self._uses_biases:
             self._refit_biases(users, items)
-        if self._interrupted:
-            raise KeyboardInterrupt
+        stopped, self._stopped = self._stopped, None
+        if stopped is not None:
+            raise stopped
 
     def _refit_biases(self, users: Entities, items: Entities) -> None:
         """Fit the biases again, to ratings minus the products of embeddings."""
@@ -406,10 +421,10 @@ class Recommender(FactorRecommender):
     def _fit_encoder(self, encoder: SimilarityEncoder, X: Any, S: Any, last_layer: Any) -> None:
         try:
             encoder.fit(X, S, last_layer=last_layer)
-        except KeyboardInterrupt:
+        except STOPPED as error:
             if not hasattr(encoder, "module_"):
                 raise
-            self._interrupted = True  # finish with what was learned so far
+            self._stopped = error  # finish with what was learned so far
 
     def _inputs(self, entities: Entities) -> Any:
         """Append an id feature for each row of the training data to the features."""

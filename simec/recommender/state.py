@@ -141,8 +141,8 @@ def _unpack(name: str, value: Any, arrays: Arrays, load_encoder: Callable[[str],
             raise ValueError(f"{name} must be a list, got {value['list']!r}")
         return tuple(inner(str(k), part) for k, part in enumerate(value["list"]))
     if "csr" in value:
-        parts = (_array(name, arrays, f"{value['csr']}.{part}") for part in _CSR)
-        return checked_csr(name, *parts, value.get("shape"))
+        values, indices, indptr = (_array(name, arrays, f"{value['csr']}.{part}") for part in _CSR)
+        return checked_csr(name, values, indices, indptr, value.get("shape"))
     if "ids" in value:
         check_choice(f"{name}.what", value.get("what"), ("user", "item"))
         is_text = isinstance(value["ids"], list)

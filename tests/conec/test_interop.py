@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
+import pickle
 import struct
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -435,3 +438,65 @@ def test_spacy_missing(vectors: KeyedVectors, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setitem(__import__("sys").modules, "spacy", None)
     with pytest.raises(ImportError, match=r"similarity-encoders\[spacy\]"):
         to_spacy(vectors)
+
+
+# Changes of word vectors
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    changes=st.lists(
+        st.tuples(
+            st.sampled_from(["add", "add many", "set", "set many", "replace", "query", "unit"]),
+            st.integers(0, 9),
+            st.sampled_from([0.0, 1e-3, 1.0, 10.0, -500.0]),
+        ),
+        max_size=8,
+    )
+)
+def test_cosines_follow_any_changes(changes: list[tuple[str, int, float]]) -> None:
+    rng = np.random.default_rng(0)
+    matrix = rng.standard_normal((6, 4)).astype(np.float32)
+    matrix[3] = 0
+    before = matrix.copy()
+    ours = to_keyed_vectors([f"w{i}" for i in range(6)], matrix, np.arange(6, 0, -1))
+    for change, number, scale in changes:
+        word, vector = f"w{number}", (scale * rng.standard_normal(4)).astype(np.float32)
+        known = word in ours.key_to_index
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # adding one by one is slow, says gensim
+            if change == "add" and not known:
+                ours.add_vector(word, vector)
+            elif change == "add many" and not known:
+                ours.add_vectors([word, f"{word}b"], [vector, -vector])
+            elif change == "set":
+                ours[word] = vector
+            elif change == "set many":
+                ours[[word, "w0"]] = np.array([vector, 2 * vector])
+            elif change == "replace":
+                ours.add_vectors([word], [vector], replace=True)
+            elif change == "unit":
+                ours.unit_normalize_all()
+            else:
+                ours.most_similar("w1")
+        length = np.linalg.norm(ours.vectors, axis=1, keepdims=True)
+        unit = ours.vectors / np.where(length == 0, 1, length)
+        expected = unit @ unit[ours.key_to_index["w1"]]
+        found = dict(ours.most_similar("w1", topn=len(ours)))
+        assert set(found) == set(ours.index_to_key) - {"w1"}
+        for other, cosine in found.items():
+            assert abs(cosine) <= 1 + 1e-6
+            assert cosine == pytest.approx(expected[ours.key_to_index[other]], abs=1e-5)
+        assert all(ours.get_vecattr(other, "count") >= 0 for other in found)
+    assert np.array_equal(matrix, before)  # the weights of a model are not changed
+
+
+def test_a_pickle_and_a_copy_need_gensim_alone() -> None:
+    ours = to_keyed_vectors(["a", "b", "c"], np.array([[1, 0], [3, 4], [0, 0]]), [3, 2, 1])
+    for restored in (pickle.loads(pickle.dumps(ours)), copy.deepcopy(ours)):
+        assert type(restored) is KeyedVectors
+        assert restored.most_similar("a") == ours.most_similar("a")
+        assert restored.get_vecattr("b", "count") == 2
+    ours = copy.deepcopy(to_keyed_vectors(["a", "b"], np.array([[1, 0], [3, 4]])))
+    ours["b"] = 10 * ours["b"]
+    assert ours.most_similar("a") == [("b", pytest.approx(0.6))]

@@ -294,7 +294,7 @@ def test_serialized_shards_equal_the_whole(big: str, how: str) -> None:
 
 def test_errors_are_one_line() -> None:
     wrong = error("clean", "a.txt", "--format", "txet")
-    assert "unknown format 'txet'; the formats are: auto, conll, jsonl" in wrong
+    assert "unknown format 'txet'; the formats are: auto, conll, conllu, jsonl" in wrong
     assert "closest matches: a.txt" in error("info", "b.txt")
     assert "the steps are: ascii" in error("info", "a.txt", "--clean", "lowr")
     assert "the tokenizers are: whitespace" in error("info", "a.txt", "--tokenize", "x")
@@ -328,7 +328,7 @@ def test_skipped_lines_are_reported(big: str) -> None:
     Path("bad.txt").write_bytes(b"good\nbad \xff\n" * 300)
     for command in (["clean"], ["count"], ["convert", "--to", "jsonl", "--out", "-"]):
         result = run(*command, "bad.txt", "--errors", "skip", "--workers", "1")
-        assert result.stderr == "corpora: skipped 300 lines that can't be decoded\n"
+        assert result.stderr == "corpora: skipped 300 lines that can't be decoded or have no text\n"
     result = run("clean", "bad.txt", "--errors", "skip", "--workers", "2", "-o", "x.txt")
     assert "skipped 300 lines" in result.stderr
     about = json.loads(run("info", "bad.txt", "--errors", "skip", "--json").stdout)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import builtins
+import contextlib
 import gzip
 import io
 import itertools
 import json
+import random
 import re
 import sys
 import tarfile
@@ -287,6 +289,46 @@ class TestJsonLines:
         path = write(tmp_path, "a.jsonl", '{"body": "x y"}\n')
         assert list(corpora.open(path, field="body")) == [["x", "y"]]
 
+    def test_null_is_counted(self, tmp_path: Path) -> None:
+        path = write(tmp_path, "a.jsonl", '{"text": null}\n{"text": "b"}\n{"text": null}\n')
+        corpus = corpora.open(path)
+        assert list(corpus) == [["b"]]
+        assert corpus.skipped == 2
+        assert corpora.count(corpus, workers=1).skipped == 2
+
+    @pytest.mark.parametrize(
+        ("line", "says"),
+        [
+            ('{"text": ' + "[" * 100_000, "nested too deeply"),
+            ('{"text": "a", "b": ' + "[" * 100_000 + "]" * 100_000 + "}", "nested too deeply"),
+            ('{"text": "a", "n": ' + "9" * 5000 + "}", "thousands of digits"),
+            ('{"text": "a", "b": {}, "text": "c"}', "the field 'text' occurs more than once"),
+            ('{"text": ["a", null]}', "got the token null at position 1"),
+            (' \ufeff{"text": "a"}', "not valid JSON"),
+        ],
+    )
+    def test_hostile(self, tmp_path: Path, line: str, says: str) -> None:
+        path = write(tmp_path, "a.jsonl", f'{{"text": "a"}}\n{line}\n')
+        with pytest.raises(CorpusError, match=rf"a\.jsonl, line 2: .*{says}") as caught:
+            list(corpora.open(path))
+        assert len(str(caught.value)) < 400
+
+    def test_surrogates(self, tmp_path: Path) -> None:
+        lines = '{"text": "\\ud83d\\ude00"}\n{"text": "a\\ud83d"}\n{"text": ["b\\uDE00"]}\n'
+        path = write(tmp_path, "a.jsonl", lines)
+        corpus = corpora.open(path, errors="skip")
+        assert list(corpus) == [["\U0001f600"]]
+        assert corpus.skipped == 2
+        replaced = [["\U0001f600"], ["a\ufffd"], ["b\ufffd"]]
+        with pytest.warns(UserWarning, match=r"a\.jsonl, line 2: .*half of a surrogate pair"):
+            assert list(corpora.open(path)) == replaced
+        assert list(corpora.open(path, errors="replace")) == replaced
+        assert list(corpora.open(path, errors="ignore")) == [["\U0001f600"], ["a"], ["b"]]
+
+    def test_other_fields_do_not_matter(self, tmp_path: Path) -> None:
+        path = write(tmp_path, "a.jsonl", '{"text": "a", "b": NaN, "c": {"text": "b"}}\n')
+        assert list(corpora.open(path)) == [["a"]]
+
 
 class TestParquet:
     def test_strings_and_tokens(self, tmp_path: Path) -> None:
@@ -308,6 +350,76 @@ class TestParquet:
             list(corpora.open(path, column="n"))
         path.write_bytes(path.read_bytes()[:-100])
         with pytest.raises(CorpusError, match=r"a\.parquet: not a Parquet file"):
+            list(corpora.open(path))
+
+    @pytest.mark.parametrize("kind", ["string", "large_string", "string_view", "category"])
+    def test_types_of_text(self, tmp_path: Path, kind: str) -> None:
+        pa = pytest.importorskip("pyarrow")
+        import pyarrow.parquet as pq
+
+        def write_column(values: Any, text: Any) -> str:
+            path = str(tmp_path / "a.parquet")
+            pq.write_table(pa.table({"text": pa.array(values, text)}), path)
+            return path
+
+        text = pa.dictionary(pa.int32(), pa.string())
+        if kind != "category":
+            text = getattr(pa, kind)()
+        corpus = corpora.open(write_column(["the cup", None, "tea"], text))
+        assert list(corpus) == [["the", "cup"], ["tea"]]
+        assert corpus.skipped == 1
+        tokens = [["the", "cup"], [], ["tea"]]
+        for make in (pa.list_, pa.large_list):
+            corpus = corpora.open(write_column([*tokens, None], make(text)))
+            assert list(corpus) == [["the", "cup"], ["tea"]]
+            assert corpus.skipped == 1
+        path = write_column([["a"], ["the", None]], pa.list_(text))
+        with pytest.raises(CorpusError, match=r"a\.parquet: row 2: token 1 of .* is null"):
+            list(corpora.open(path))
+        path = write_column([[["a"]]], pa.list_(pa.list_(text)))
+        with pytest.raises(CorpusError, match="must hold strings or lists of strings, got list"):
+            list(corpora.open(path))
+
+    def test_frames(self, tmp_path: Path) -> None:
+        polars, pandas = pytest.importorskip("polars"), pytest.importorskip("pandas")
+        pytest.importorskip("pyarrow")
+        path = tmp_path / "a.parquet"
+        polars.DataFrame({"text": [["the", "cup"], ["tea"]]}).write_parquet(path)
+        assert list(corpora.open(path)) == [["the", "cup"], ["tea"]]
+        pandas.DataFrame({"text": pandas.Categorical(["a cup", None])}).to_parquet(path)
+        assert list(corpora.open(path)) == [["a", "cup"]]
+
+    def test_damage_is_named(self, tmp_path: Path) -> None:
+        pa = pytest.importorskip("pyarrow")
+        import pyarrow.parquet as pq
+
+        path = tmp_path / "a.parquet"
+        text = [f"caf\u00e9 {number}" for number in range(40)]
+        for options in ({}, {"compression": "none", "use_dictionary": False}):
+            pq.write_table(pa.table({"text": text}), path, write_page_checksum=True, **options)
+            whole = path.read_bytes()
+            rng = random.Random(1)
+            for _ in range(100):
+                damaged = bytearray(whole)
+                damaged[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
+                path.write_bytes(damaged)
+                with contextlib.suppress(CorpusError):
+                    list(corpora.open(path))
+        damaged = bytearray(whole)
+        damaged[whole.index(text[0].encode())] ^= 1  # a letter, which only the checksum protects
+        path.write_bytes(damaged)
+        with pytest.raises(CorpusError, match=r"a\.parquet: not a Parquet file, or a damaged"):
+            list(corpora.open(path))
+
+    def test_invalid_utf8(self, tmp_path: Path) -> None:
+        pa = pytest.importorskip("pyarrow")
+        import pyarrow.parquet as pq
+
+        path = tmp_path / "a.parquet"
+        table = pa.table({"text": ["abcdefgh"]})
+        pq.write_table(table, path, compression="none", use_dictionary=False)
+        path.write_bytes(path.read_bytes().replace(b"abcdefgh", b"abc\xffefgh"))
+        with pytest.raises(CorpusError, match=r"a\.parquet: .*UTF"):
             list(corpora.open(path))
 
     def test_without_pyarrow(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

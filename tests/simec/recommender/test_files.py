@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -255,7 +256,8 @@ def test_the_old_name_of_the_scale_of_id_features(folder):
     assert "--own" not in run("train", "--help")
 
 
-def test_an_interrupt_saves_what_there_is(folder, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_saves_what_there_is(folder, monkeypatch, number):
     from simec.solvers import variational
 
     turns, calls = variational.rotations, []
@@ -263,11 +265,13 @@ def test_an_interrupt_saves_what_there_is(folder, monkeypatch):
     def some_turns(*args):
         calls.append(1)
         if len(calls) == 3:
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
         return turns(*args)
 
     monkeypatch.setattr("simec.solvers.variational.rotations", some_turns)
-    out = run("train", folder / "train.csv", "--out", folder / "i", "--dimensions", 2, code=130)
+    out = run(
+        "train", folder / "train.csv", "--out", folder / "i", "--dimensions", 2, code=128 + number
+    )
     assert "interrupted; saved to" in out
     found = Recommender.load(folder / "i").recommend("u3", 2)
     assert all(item % 2 == 1 for item, _ in found)
