@@ -131,6 +131,8 @@ class Embedder:
         Maps local contexts to word vectors; from `learn_map`.
     sense_inventory : SenseInventory or None
         Senses of words; from `build_senses`.
+    weights_file : str or None
+        File that the weights are memory-mapped from, which errors name.
     """
 
     def __init__(self, config: Config) -> None:
@@ -142,7 +144,7 @@ class Embedder:
         self.context_map: ContextMap | None = None
         self.sense_inventory: SenseInventory | None = None
         self._cache: dict[str, Any] = {}
-        self._saved_in: str | None = None  # file of memory-mapped weights, for errors
+        self.weights_file: str | None = None
 
     def __len__(self) -> int:
         return len(self.vocabulary)
@@ -194,7 +196,7 @@ class Embedder:
 
     def weights_changed(self) -> None:
         """Drop cached results; to be called after weights were changed in place."""
-        self._cache, self._saved_in = {}, None
+        self._cache, self.weights_file = {}, None
 
     def _drop_learned(self) -> None:
         """Drop everything that was derived from the weights and a corpus."""
@@ -283,8 +285,8 @@ class Embedder:
 
     def _not_finite(self, problem: str) -> ValueError:
         # ModelError is a ValueError
-        if self._saved_in is not None:
-            return ModelError(f"{self._saved_in} is damaged: {problem}")
+        if self.weights_file is not None:
+            return ModelError(f"{self.weights_file} is damaged: {problem}")
         return ValueError(problem)
 
     # Context vectors

@@ -708,7 +708,7 @@ class ContextEncoder(Embedder):
                 check_saved_array(name, weights, "float32", shape, finite=False)
         model.W1, model.W2 = weights["W1"], weights["W2"]
         model.context_embeddings = weights.get("context_embeddings")
-        model._saved_in = str(folder.path / "weights.safetensors")
+        model.weights_file = str(folder.path / "weights.safetensors")
         if state := _read_part(folder, "map"):
             with folder.checking("map.json"):
                 model.context_map = ContextMap.from_state(*state, shape[1])

@@ -677,6 +677,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         ModelError, ValueError
             As `load`.
         """
+        if device is not None:
+            check_device(device)
         config = folder.read_json(CONFIG, limit=None)  # it may have the names of features
         with folder.checking(CONFIG):
             encoder, layout = cls._from_parameters(folder.path, config, network, loss, device)

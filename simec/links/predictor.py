@@ -742,6 +742,8 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
 
     @classmethod
     def _read(cls, folder: FolderReader, device: Any) -> LinkPredictor:
+        if device is not None:
+            check_device(device)
         config = folder.read_json(CONFIG, limit=None)  # it has the ids of entities
         arrays = folder.read_arrays(WEIGHTS)
         with folder.checking(CONFIG):

@@ -514,6 +514,10 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
             inner = folder.folder(name, ENCODER_KIND, ENCODER_VERSION)
             return SimilarityEncoder.read_from(inner, device=device)
 
+        if device is not None:
+            from simec.data.inputs import check_device  # imports PyTorch
+
+            check_device(device)
         config = folder.read_json(_CONFIG, limit=None)
         arrays = folder.read_arrays(_ARRAYS)
         with folder.checking(_CONFIG):
