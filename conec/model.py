@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import math
 import time
@@ -24,7 +23,7 @@ from conec.training.weights import check_weights, initial_weights, zero_rows
 from conec.types import CorpusLike, FloatArray, StrPath
 from conec.vocabulary import Vocabulary
 from corpora.callbacks import CheckpointSchedule, as_callback
-from corpora.checks import check_integer, check_number
+from corpora.checks import check_integer, check_number, closest
 from corpora.counting import count
 from corpora.deprecated import renamed_parameters
 from corpora.encoding import TokenStream
@@ -103,7 +102,7 @@ class ContextEncoder(Embedder):
     def __init__(self, **parameters: Any) -> None:
         for name in parameters:
             if name not in PARAMETERS:
-                matches = difflib.get_close_matches(name, PARAMETERS, 1)
+                matches = closest(name, PARAMETERS, 1)
                 hint = f"; did you mean {matches[0]}?" if matches else ""
                 kind = type(self).__name__
                 raise TypeError(f"{kind}() got an unexpected keyword argument {name!r}{hint}")

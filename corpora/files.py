@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import difflib
 import errno
 import functools
 import glob
@@ -21,6 +20,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from corpora.checks import closest
 from corpora.interrupts import terminable
 
 try:
@@ -60,10 +60,7 @@ def missing_file(path: str) -> FileNotFoundError:
     folder, name = os.path.split(os.path.normpath(path))
     folder = folder or "."
     if os.path.isdir(folder):
-        names = sorted(os.listdir(folder))
-        lower = {n.lower(): n for n in names}
-        matches = [lower[n] for n in difflib.get_close_matches(name.lower(), lower, 3, 0.6)]
-        matches += [n for n in names if n.startswith(name) and n not in matches][:2]
+        matches = closest(name, sorted(os.listdir(folder)), 4)
         hint = (
             f"closest matches: {', '.join(matches)}"
             if matches

@@ -128,7 +128,13 @@ def to_keyed_vectors(
 
 
 def require_writable(words: Sequence[str], forbidden: str = ASCII_BLANKS) -> None:
-    """Raise ValueError if a word is empty or contains a forbidden character."""
+    """Raise ValueError if a word is empty, contains a forbidden character, or is not valid text."""
+    halves = [word for word in words if any("\ud800" <= letter <= "\udfff" for letter in word)]
+    if halves:
+        raise ValueError(
+            f"{len(halves)} words contain half of a surrogate pair, which UTF-8 cannot represent: "
+            f"{first_few(halves)}"
+        )
     invalid = [word for word in words if not word or any(letter in forbidden for letter in word)]
     if invalid:
         raise ValueError(

@@ -22,6 +22,7 @@ from corpora.files import (
     relative_files,
     replace_folder,
 )
+from corpora.output import open_output
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
@@ -62,18 +63,14 @@ def save_projector(vectors: KeyedVectors, folder: StrPath) -> None:
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
     values = "\t".join(["%.9g"] * vectors.vectors.shape[1]) + "\n"
-    with atomic_path(target / "vectors.tsv") as temporary, open(temporary, "wb") as out:
+    with open_output(target / "vectors.tsv") as write:
         for row in vectors.vectors:
-            out.write((values % tuple(row.tolist())).encode())
+            write(values % tuple(row.tolist()))
     counts = vectors.expandos.get("count")
-    with atomic_path(target / "metadata.tsv") as temporary, open(temporary, "wb") as out:
-        if counts is None:
-            out.writelines(f"{word}\n".encode() for word in words)
-        else:
-            out.write(b"word\tcount\n")
-            out.writelines(
-                f"{word}\t{count}\n".encode() for word, count in zip(words, counts, strict=True)
-            )
+    with open_output(target / "metadata.tsv") as write:
+        write("" if counts is None else "word\tcount\n")
+        for i, word in enumerate(words):
+            write(f"{word}\n" if counts is None else f"{word}\t{counts[i]}\n")
     _write_record(target, _PROJECTOR)
 
 

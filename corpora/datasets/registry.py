@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import logging
 import os
@@ -11,6 +10,7 @@ import time
 from pathlib import Path
 from typing import IO, Literal
 
+from corpora.checks import closest
 from corpora.datasets.catalog import CATALOG
 from corpora.datasets.records import Dataset, DatasetNotFoundError, Download, Kind
 from corpora.errors import CorpusError, warn
@@ -63,7 +63,7 @@ def info(name: str) -> Dataset:
     try:
         return by_key[_key(name)]
     except KeyError:
-        matches = difflib.get_close_matches(_key(name), by_key, n=3, cutoff=0.5)
+        matches = closest(_key(name), by_key, cutoff=0.5)
         hint = (
             f"closest matches: {', '.join(by_key[key].name for key in matches)}"
             if matches

@@ -536,7 +536,7 @@ class Reader:
     """Base class of readers. A reader is a dataclass; its fields are the options of the format.
 
     A format that can be guessed declares `suffixes`, `signature`, `path_pattern` or
-    `folder_pattern`, or overrides :meth:`sniff` or :meth:`sniff_paths`.
+    `folder_pattern`, or overrides :meth:`confirm`, :meth:`sniff` or :meth:`sniff_paths`.
 
     Attributes
     ----------
@@ -579,7 +579,16 @@ class Reader:
     @classmethod
     def sniff(cls, head: bytes) -> bool:
         """Whether a file has this format, by its beginning: the first line or more."""
-        return cls.signature is not None and cls.signature.match(head) is not None
+        return (
+            cls.signature is not None
+            and cls.signature.match(head) is not None
+            and cls.confirm(head)
+        )
+
+    @classmethod
+    def confirm(cls, head: bytes) -> bool:  # noqa: ARG003
+        """Whether a file whose beginning matches `signature` has this format."""
+        return True
 
     def accepts(self, path: str) -> bool:
         """Whether to read this file of a folder or archive; by default depends on its suffix."""

@@ -22,15 +22,22 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from corpora.checks import check_choice, check_number
+from corpora.checks import check_choice, check_number, closest, shorten
 from corpora.deprecated import renamed_parameters
 from corpora.errors import ModelError, warn
 from corpora.model_folder import FolderReader, open_folder, write_folder
 from corpora.saved_data import check_saved_object, saved_seed
 from simec.recommender.biases import Biases
 from simec.recommender.data.features import Features, as_features
-from simec.recommender.data.ratings import Ids, Ratings, UnknownIdError, as_ratings, read_ids
-from simec.recommender.ranking import batches, exclude, highest, lengths, paired
+from simec.recommender.data.ratings import (
+    Ids,
+    Ratings,
+    UnknownIdError,
+    as_ratings,
+    plain,
+    read_ids,
+)
+from simec.recommender.ranking import batches, exclude, highest, is_single, lengths, paired
 from simec.recommender.state import check_attribute, check_shape, pack, unpack
 from simec.types import FloatArray
 
@@ -382,7 +389,7 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
             Best first, at most `topn`; for several users, a list of such lists. Scores are
             predicted ratings that are not clipped, since clipping would produce ties.
         """
-        single = np.ndim(user) == 0
+        single = is_single(user)
         u = self._users([user] if single else user, user_features, unknown)
         item_ids = self._candidates(items, item_features)
         i = self._items(item_ids, item_features, unknown)
@@ -607,9 +614,14 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         if unknown != "average" and unusable.any():
             options = [] if training is None else [f"{kind}_features"]
             options += ["unknown='average'"] if unknown == "error" else []
+            unknown_id = plain(ids, int(unusable.argmax()))
+            matches = (
+                closest(unknown_id, training_ids.values.tolist()) if ids.dtype == object else []
+            )
             raise UnknownIdError(
-                f"{kind} {ids[unusable.argmax()].item()!r} is not in the training data"
+                f"{kind} {shorten(unknown_id)} is not in the training data"
                 + (" and has no features" if training is not None else "")
+                + (f" (closest matches: {', '.join(map(shorten, matches))})" if matches else "")
                 + (f". Pass {' or '.join(options)}" if options else "")
             )
         return entities
@@ -688,9 +700,7 @@ def check_range(name: str, value: Any) -> None:
 
 def check_same_type(ids: Ids, others: Ids) -> None:
     """Raise ValueError if ids of ratings are strings and those of features integers, or reverse."""
-    if len(ids) and len(others) and (ids.values.dtype.kind == "U") != (
-        others.values.dtype.kind == "U"
-    ):  # fmt: skip
+    if len(ids) and len(others) and ids.are_texts != others.are_texts:
         raise ValueError(f"ids of {ids.kind} features are of another type than those of ratings")
 
 

@@ -15,6 +15,7 @@ from corpora.checks import (
     check_integer,
     check_number,
     check_sizes,
+    shorten,
 )
 from corpora.deprecated import renamed_parameters
 from corpora.errors import warn
@@ -30,6 +31,7 @@ from simec.recommender.base import (
     check_vectors,
     training_rows,
 )
+from simec.recommender.data.ratings import plain
 from simec.recommender.state import check_attribute, check_shape
 from simec.types import FloatArray
 
@@ -455,5 +457,5 @@ class Recommender(FactorRecommender):
         source = "their ratings" if self.id_feature_scale else "averages"
         warn(
             f"{len(missing)} of {len(entities)} {kind}s have no features, the first is "
-            f"{ids.values[missing[0]].item()!r}: they are predicted from {source} alone"
+            f"{shorten(plain(ids.values, int(missing[0])))}: they are predicted from {source} alone"
         )

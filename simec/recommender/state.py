@@ -74,8 +74,8 @@ def _pack(name: str, value: Any, arrays: Arrays, encoders: dict[str, Any]) -> An
         check_finite(name, matrix.data)
         return {"csr": name, "shape": [int(size) for size in matrix.shape]}
     if isinstance(value, Ids):
-        texts = value.values.dtype.kind == "U"
-        values = value.values.tolist() if texts else inner("ids", value.values)
+        is_plain = value.values.dtype == object
+        values = value.values.tolist() if is_plain else inner("ids", value.values)
         return {"ids": values, "what": value.kind}
     if isinstance(value, Ratings):
         return {
@@ -145,10 +145,13 @@ def _unpack(name: str, value: Any, arrays: Arrays, load_encoder: Callable[[str],
         return checked_csr(name, values, indices, indptr, value.get("shape"))
     if "ids" in value:
         check_choice(f"{name}.what", value.get("what"), ("user", "item"))
-        is_text = isinstance(value["ids"], list)
-        ids = saved_strings(name, value["ids"]) if is_text else inner("ids", value["ids"])
-        if not is_text and not (isinstance(ids, np.ndarray) and ids.dtype.kind in "iu"):
-            raise ValueError(f"{name} must be integers or strings")
+        ids = value["ids"]
+        if not isinstance(ids, list):
+            ids = inner("ids", ids)
+            if not isinstance(ids, np.ndarray) or ids.dtype.kind not in "iu":
+                raise ValueError(f"{name} must be integers or strings")
+        elif {*map(type, ids)} not in ({str}, {int}, set()):
+            raise ValueError(f"{name} must be integers or strings, all of the same type")
         return Ids(ids, value["what"])
     if "ratings" in value:
         matrix, users, items = (
