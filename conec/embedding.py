@@ -301,7 +301,7 @@ class Embedder:
         weighting : {"uniform", "distance", "subsampled", "sif"}
         """
         c = self.config
-        size = c.window if size is None else size
+        size = c.window if size is None else check_integer("window", size, 1, 1 << 16)
         keep = None
         if weighting == "subsampled":
             keep = self.vocabulary.keep_probability(c.sample)

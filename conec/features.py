@@ -87,7 +87,10 @@ def sentences(
     result = []
     for rows in parts:
         tokens = [row[0] for row in rows]
-        words = tokens if clean is None else [clean(token) or token for token in tokens]
+        words = tokens
+        if clean is not None:
+            cleaned = [clean(token) or token for token in tokens]
+            words = token_list(cleaned, f"the result of clean for {where}", surrogates=True)
         result.append(Sentence(tokens, words, rows))
     return result
 

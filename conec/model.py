@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -23,7 +24,7 @@ from conec.training.weights import check_weights, initial_weights, zero_rows
 from conec.types import CorpusLike, FloatArray, StrPath
 from conec.vocabulary import Vocabulary
 from corpora.callbacks import CheckpointSchedule, as_callback
-from corpora.checks import check_integer, check_number, closest
+from corpora.checks import check_integer, check_number, closest, shown
 from corpora.counting import count
 from corpora.deprecated import renamed_parameters
 from corpora.encoding import TokenStream
@@ -485,6 +486,8 @@ class ContextEncoder(Embedder):
 
         keyed: Any = vectors
         if not hasattr(keyed, "index_to_key"):
+            if not isinstance(keyed, (str, os.PathLike)):
+                raise TypeError(f"vectors must be KeyedVectors or a path, got {shown(keyed)}")
             keyed = load_word2vec(keyed)
         check_vectors(keyed, size=parameters.get("vector_size"))
         model = cls(**{"min_count": 0, **parameters, "vector_size": keyed.vectors.shape[1]})

@@ -18,7 +18,7 @@ from conec.extended.training import (
     counted,
     documents_of,
     encoded,
-    shown,
+    with_progress,
 )
 from conec.extended.vocabulary import FeatureVocabulary, name_of
 from conec.features import Clean, Document, Feature, Sentence, sentences
@@ -28,7 +28,7 @@ from conec.training import chunks
 from conec.training.weights import check_weights, initial_divisor, zero_rows
 from conec.types import BoolArray, CorpusLike, FloatArray, SenseChoice, StrPath
 from corpora import BREAK, with_breaks
-from corpora.checks import check_integer, check_number
+from corpora.checks import check_integer, check_number, shown
 from corpora.encoding import TokenStream
 from corpora.errors import ModelError
 from corpora.model_folder import FolderReader, FolderWriter
@@ -100,6 +100,8 @@ class ExtendedContextEncoder(ContextEncoder):
                 "with features, negatives must be 'exact' and deterministic must be False. For "
                 "reproducible results, use one worker"
             )
+        if clean is not None and not callable(clean):
+            raise TypeError(f"clean must be a function from a token to a str, got {shown(clean)}")
         self.clean = clean
         self.feature_min_count = check_integer("feature_min_count", feature_min_count, 1)
         self.feature_dropout = check_number("feature_dropout", feature_dropout, 0, 1)
@@ -167,7 +169,7 @@ class ExtendedContextEncoder(ContextEncoder):
         """
         extend = update and len(self.vocabulary) > 0
         old = self.feature_vocabulary if extend else FeatureVocabulary(self.features)
-        documents = shown(documents_of(corpus), "counting", progress)
+        documents = with_progress(documents_of(corpus), "counting", progress)
         words, names = counted(documents, self.clean, old)
         self.build_vocab_from_freq(words, update=update)
         c = self.config
@@ -202,7 +204,7 @@ class ExtendedContextEncoder(ContextEncoder):
         FeatureStream
         """
         if not isinstance(corpus, TokenStream):
-            documents = shown(documents_of(corpus), "encoding", progress)
+            documents = with_progress(documents_of(corpus), "encoding", progress)
             corpus = encoded(documents, self.clean, self.vocabulary.index, self.feature_vocabulary)
         return super().encode(corpus, progress=progress)
 

@@ -21,6 +21,7 @@ from conec.features import (
     Shape,
 )
 from conec.types import JSON, FloatArray, IntArray
+from corpora.checks import shown
 from corpora.saved_data import check_saved_object
 
 # Features in files
@@ -112,6 +113,8 @@ class FeatureVocabulary:
     def __init__(
         self, features: Sequence[Feature], names: Iterable[str] = (), counts: Iterable[int] = ()
     ) -> None:
+        if isinstance(features, str) or not isinstance(features, Iterable):
+            raise TypeError(f"features must be a list of features, got {shown(features)}")
         for feature in features:
             if not callable(feature):
                 raise TypeError(f"a feature must be a function of a sentence, got {feature!r}")
@@ -130,12 +133,18 @@ class FeatureVocabulary:
 
         Raises
         ------
-        ValueError
+        TypeError, ValueError
             If a feature does not return one sequence of names per token.
         """
         columns: list[list[list[str]]] = []
         for number, feature in enumerate(self.features):
             by_token = feature(sentence)
+            is_list = hasattr(by_token, "__len__") and not isinstance(by_token, str)
+            if not is_list or any(isinstance(names, str) for names in by_token):
+                raise TypeError(
+                    f"the feature {name_of(feature)} must return one list of names per token, got "
+                    + ("a str for a token" if is_list else shown(by_token))
+                )
             if len(by_token) != len(sentence.tokens):
                 raise ValueError(
                     f"the feature {name_of(feature)} must return one list of names per token, "

@@ -206,7 +206,7 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_integer("random_state", self.random_state, 0, 2**32 - 1)
         _pipeline(self.clean)
         for name, values in (("spaces", self.spaces), ("clusters", self.clusters)):
-            if isinstance(values, (str, int)) or not len(values):
+            if isinstance(values, str) or not hasattr(values, "__len__") or not len(values):
                 raise ValueError(
                     f"{name} must be a sequence with at least one value, got {values!r}"
                 )
