@@ -93,6 +93,19 @@ def is_system_file(path: str) -> bool:
     )
 
 
+_DESKTOP_NAMES = {".ds_store", ".localized", ".directory", "icon\r"}
+
+
+def is_desktop_file(path: str) -> bool:
+    """Whether a file was added to a folder by an operating system, such as ``.DS_Store``.
+
+    Unlike those of `is_system_file`, other hidden files do not count: they may be a user's.
+    """
+    name = os.path.basename(path)
+    is_attributes = name.startswith("._") and len(name) > 2  # of another file, by macOS
+    return is_attributes or name.lower() in _SYSTEM_NAMES | _DESKTOP_NAMES
+
+
 def find_paths(source: str) -> list[str]:
     """List the files that a path, folder or glob refers to, in sorted order.
 
@@ -253,6 +266,7 @@ def _remove_leftovers(target: Path, contents: Contents) -> None:
         # Those of another user may be impossible to read or to remove.
         with _abandoned(path) as dead, suppress(OSError):
             if dead and path.is_dir() and not path.is_symlink():
+                _move_desktop_files(path, target)
                 _remove_listed(path, contents(path, True))
             elif dead:
                 path.unlink(missing_ok=True)
@@ -755,6 +769,7 @@ def replace_folder(path: StrPath, contents: Contents) -> Iterator[Path]:
                 shutil.rmtree(temporary, ignore_errors=True)
             else:  # exchanged already: the earlier folder, which may hold other files by now
                 with suppress(FileNotFoundError):
+                    _move_desktop_files(temporary, target)
                     _remove_listed(temporary, contents(temporary, True))
         if descriptor is not None:
             _release(descriptor)
@@ -790,6 +805,7 @@ def _put(temporary: Path, target: Path, contents: Contents) -> bool:
         except BaseException:
             exchange(temporary, target)
             raise
+        _move_desktop_files(temporary, target)
         sync(target.parent)
         _remove_listed(temporary, names)
         return True
@@ -805,6 +821,8 @@ def _put(temporary: Path, target: Path, contents: Contents) -> bool:
             placed = error.errno not in (errno.ENOTEMPTY, errno.EEXIST)
             if placed:
                 raise
+        if placed and aside.exists():
+            _move_desktop_files(aside, target)
         sync(target.parent)
     finally:
         if aside.exists() and not os.path.lexists(target):
@@ -817,6 +835,19 @@ def _put(temporary: Path, target: Path, contents: Contents) -> bool:
                 _remove_listed(aside, names)
                 raise
     return placed
+
+
+def _move_desktop_files(old: Path, new: Path) -> None:
+    """Move files of the operating system to the folder that replaces an old one.
+
+    Those in nested folders that the new folder does not have are deleted.
+    """
+    for name in filter(is_desktop_file, relative_files(old)):
+        with suppress(OSError):
+            if (new / name).parent.is_dir() and not os.path.lexists(new / name):
+                os.rename(old / name, new / name)
+            else:
+                (old / name).unlink()
 
 
 def _keep_modes(old: Path, new: Path, names: Collection[str]) -> None:

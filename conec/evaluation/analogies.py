@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from conec.evaluation.similarity import checked_vectors, first_index
 from conec.types import StrPath
-from corpora.checks import check_choice, check_integer
+from corpora.checks import check_choice, check_integer, shown, token_list
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
@@ -218,9 +218,13 @@ def _sections(questions: Questions) -> Mapping[str, Iterable[Sequence[str]]]:
 
     if not isinstance(questions, Mapping):
         questions = read_analogies(questions)
-    sections = {name: [tuple(question) for question in qs] for name, qs in questions.items()}
-    for name, section in sections.items():
-        for question in section:
+    sections = {}
+    for name, section in questions.items():
+        if isinstance(section, str) or not isinstance(section, Iterable):
+            raise TypeError(f"section {name!r} must be a list of questions, got {shown(section)}")
+        where = f"a question of section {name!r}"
+        sections[name] = [tuple(token_list(q, where, surrogates=True)) for q in section]
+        for question in sections[name]:
             if len(question) != 4:
                 raise ValueError(
                     f"section {name!r}: a question must have 4 words, got {question!r}"

@@ -19,6 +19,7 @@ from conec.types import StrPath
 from corpora.files import (
     check_folder,
     check_output,
+    is_desktop_file,
     relative_files,
     replace_folder,
 )
@@ -184,6 +185,7 @@ def _exported_files(folder: Path, is_leftover: bool) -> Collection[str]:
     """Names of all files of a folder; FileExistsError if one is not from `save_spacy`."""
     names = [name for name in relative_files(folder) if name != RECORD]
     if not is_leftover:
+        names = [name for name in names if not is_desktop_file(name)]
         _require_exported(folder, names)
     # the record is last in the list and deleted last, so that after a crash the remaining files
     # can still be recognized

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from corpora.checks import shown
 from corpora.errors import CorpusError
 from corpora.readers import text_lines
 
@@ -30,7 +31,11 @@ def _lines(source: StrPath | Iterable[str]) -> Iterator[tuple[str | None, int, s
         for number, line in text_lines(name):
             yield name, number, line.strip()
         return
+    if not isinstance(source, Iterable):
+        raise TypeError(f"expected a path or lines of text, got {shown(source)}")
     for number, line in enumerate(source, 1):
+        if not isinstance(line, str):
+            raise TypeError(f"expected a path or lines of text, got {shown(line)} as line {number}")
         if stripped := line.strip():
             yield None, number, stripped
 
