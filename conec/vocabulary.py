@@ -15,6 +15,7 @@ import numpy.typing as npt
 from conec.types import JSON
 from corpora import BREAK
 from corpora.checks import ParameterError, shown
+from corpora.saved_data import check_saved_object
 
 _LARGEST = 2**63 - 1
 
@@ -226,9 +227,10 @@ class Vocabulary:
 
         Raises
         ------
-        KeyError, TypeError, ValueError
+        ValueError
             If the data is damaged.
         """
+        data = check_saved_object("the vocabulary", data, ("words", "counts"))
         words, counts = data["words"], data["counts"]
         if not (isinstance(words, list) and isinstance(counts, list) and len(words) == len(counts)):
             raise ValueError("words and counts do not match")

@@ -31,7 +31,8 @@ from corpora import BREAK, with_breaks
 from corpora.checks import check_integer, check_number, shown
 from corpora.encoding import TokenStream
 from corpora.errors import ModelError
-from corpora.model_folder import INVALID_CONTENT, FolderReader, FolderWriter
+from corpora.model_folder import FolderReader, FolderWriter
+from corpora.saved_data import check_saved_array
 
 if TYPE_CHECKING:
     from conec.training.chunks import TrainingState
@@ -400,32 +401,33 @@ class ExtendedContextEncoder(ContextEncoder):
                 f"{folder.path} is a ContextEncoder without features: it has no features.json"
             )
         model = cast("ExtendedContextEncoder", super().read_from(folder))
-        data, arrays = folder.read_json("features.json"), folder.read_arrays("features.safetensors")
-        try:
-            model.feature_vocabulary = FeatureVocabulary.from_dict(data, features)
+        data = folder.read_json("features.json", limit=None)  # it has an entry for each feature
+        arrays = folder.read_arrays("features.safetensors")
+        missing: str | None = None
+        with folder.checking("features.json"):
+            try:
+                model.feature_vocabulary = FeatureVocabulary.from_dict(data, features)
+            except KeyError as error:
+                missing = str(error.args[0])
             model.feature_min_count = check_integer("min_count", data.get("min_count"), 1)
             model.feature_dropout = check_number("dropout", data.get("dropout"), 0, 1)
             saved_clean = data.get("clean")
+            if not isinstance(saved_clean, (list, str, type(None))):
+                raise ValueError(f"clean must be a list of steps, got {saved_clean!r}")
             model.clean = Pipeline(saved_clean) if isinstance(saved_clean, list) else clean
-        except KeyError as error:
+        if missing is not None:
             raise ValueError(
-                f"{folder.path} was trained with a custom feature, {error.args[0]!r}. Pass it to "
+                f"{folder.path} was trained with a custom feature, {missing!r}. Pass it to "
                 "load(..., features=[...])"
-            ) from None
-        except INVALID_CONTENT as error:
-            raise folder.damaged(str(error), "features.json") from error
+            )
         if model.clean is None and saved_clean is not None:
             raise ValueError(
                 f"{folder.path} was trained with a custom function for cleaning tokens, "
                 f"{saved_clean!r}. Pass it to load(..., clean=...)"
             )
         shape = len(model.feature_vocabulary), model.config.vector_size
-        F1 = arrays.get("F1", np.zeros(0))
-        if F1.shape != shape or F1.dtype != np.float32:
-            raise folder.damaged(
-                f"F1 is not a float32 array of shape {shape}", "features.safetensors"
-            )
-        model.F1 = F1
+        with folder.checking("features.safetensors"):
+            model.F1 = check_saved_array("F1", arrays, "float32", shape)
         return model
 
 

@@ -22,6 +22,7 @@ from conec.features import (
 )
 from conec.types import JSON, FloatArray, IntArray
 from corpora.checks import shown
+from corpora.saved_data import check_saved_object
 
 # Features in files
 
@@ -62,13 +63,13 @@ def restore(description: Any, given: Mapping[str, Feature]) -> Feature:
     TypeError, ValueError
         If the description is damaged.
     """
-    if not isinstance(description, dict):
-        raise TypeError(f"{description!r} is not the description of a feature")
-    if "custom" in description:
-        return given[description["custom"]]
-    values = dict(description)
+    values = dict(check_saved_object("a feature", description))
+    if "custom" in values:
+        if not isinstance(values["custom"], str):
+            raise ValueError(f"the name of a custom feature is {values['custom']!r}")
+        return given[values["custom"]]
     kind = values.pop("kind", None)
-    if kind not in BUILT_IN:
+    if not isinstance(kind, str) or kind not in BUILT_IN:
         raise ValueError(f"unknown feature {kind!r}")
     if values.get("of") is not None:
         values["of"] = restore(values["of"], given)
@@ -175,7 +176,9 @@ class FeatureVocabulary:
         TypeError, ValueError
             If the data is damaged.
         """
-        features, names, counts = (data.get(key) for key in ("features", "names", "counts"))
+        keys = ("features", "names", "counts")
+        data = check_saved_object("the features", data, keys)
+        features, names, counts = (data[key] for key in keys)
         if (
             not all(isinstance(entry, list) for entry in (features, names, counts))
             or not all(type(name) is str for name in names or ())

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
 ASCII_BLANKS = " \t\n\r\v\f"
+_ROWS = 1 << 14  # vectors that are checked at a time
 
 
 def check_vectors(
@@ -58,7 +59,13 @@ def check_vectors(
         if len(set(words)) != len(words):
             _, repeated = first_rows(words)
             raise ValueError(f"{len(repeated)} words occur more than once: {first_few(repeated)}")
-    not_finite = np.flatnonzero(~np.isfinite(matrix).all(axis=1)).tolist()
+    not_finite = [
+        row
+        for start in range(0, len(matrix), _ROWS)
+        for row in (
+            start + np.flatnonzero(~np.isfinite(matrix[start : start + _ROWS]).all(axis=1))
+        ).tolist()
+    ]
     if not_finite:
         names = not_finite if words is None else [words[row] for row in not_finite]
         raise ValueError(
