@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import os
 import sys
@@ -70,6 +71,17 @@ def describe(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
+def _describe_output(error: BaseException) -> str:
+    """Describe an error; that of a full disk without a name is of standard output."""
+    is_full = isinstance(error, OSError) and error.errno in (
+        errno.ENOSPC, errno.EDQUOT, errno.EFBIG
+    )  # fmt: skip
+    if is_full and getattr(error, "filename", None) is None:
+        _silence(sys.stdout)  # it would fail again at exit
+        return f"standard output: {describe(error)}"
+    return describe(error)
+
+
 class _Group(TyperGroup):
     """Reports expected errors in one line, without a traceback."""
 
@@ -86,7 +98,7 @@ class _Group(TyperGroup):
     def _invoke(self, ctx: Any) -> Any:
         try:
             result = super().invoke(ctx)
-            # Flush here: at exit, the error of a closed pipe could not be handled.
+            # Flush here: at exit, the error of a closed pipe or full disk could not be handled.
             sys.stdout.flush()
             return result
         except BrokenPipeError:
@@ -96,7 +108,14 @@ class _Group(TyperGroup):
         except _EXPECTED as error:
             if ctx.params.get("traceback"):
                 raise
-            fail(describe(error))
+            fail(_describe_output(error))
+
+    def make_context(self, info_name: str | None, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().make_context(info_name, *args, **kwargs)
+        except OSError as error:  # --help writes before a command is invoked
+            _program.set(str(info_name))
+            fail(_describe_output(error))
 
 
 def _silence(stream: Any) -> None:
