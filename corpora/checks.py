@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import math
 import reprlib
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from numbers import Integral, Number, Real
 from typing import Any, TypeVar, get_args
 
@@ -15,13 +16,16 @@ __all__ = [
     "advice",
     "are_tokens",
     "check_choice",
+    "check_encodable",
     "check_flag",
     "check_instance",
     "check_integer",
     "check_number",
     "check_sizes",
     "check_token",
+    "closest",
     "row_columns",
+    "shorten",
     "shown",
     "token_error",
     "token_list",
@@ -29,6 +33,9 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+# characters of names that are compared in detail, in all and of one name
+_COMPARED, _COMPARED_OF_ONE = 20_000, 100
 
 _JOINED_TOKENS = 1 << 16  # joined at a time, to bound the memory of the check
 
@@ -84,7 +91,10 @@ def check_number(
     bounds = f"{sign} {low:g}" + ("" if high is None else f" and <= {high:g}")
     if isinstance(value, bool) or not isinstance(value, Real):
         raise ParameterError(f"{name} must be a number {bounds}, got {value!r}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer beyond the range of floats
+        number = math.inf
     too_low = number <= low if above else number < low
     if not math.isfinite(number) or too_low or (high is not None and number > high):
         raise ValueError(f"{name} must be a finite number {bounds}, got {value!r}")
@@ -159,6 +169,65 @@ def advice(value: object) -> str:
     if isinstance(getattr(value, "text", None), str):
         return ". Pass its .text"
     return ""
+
+
+def check_encodable(
+    texts: Iterable[str], what: str, error: Callable[[str], Exception] = ValueError
+) -> None:
+    """Raise an error if a text has half of a surrogate pair, and so cannot be written to a file."""
+    try:
+        "".join(texts).encode()
+    except UnicodeEncodeError as problem:
+        at = problem.start
+        raise error(
+            f"{what} must be valid text, got half of a surrogate pair in "
+            f"{shorten(problem.object[max(at - 20, 0) : at + 20])}: decode bytes with the right "
+            "encoding"
+        ) from None
+
+
+def closest(name: str, names: Iterable[str], n: int = 3, cutoff: float = 0.6) -> list[str]:
+    """Return at most `n` names that are similar to one, the most similar first.
+
+    Case is ignored. After the similar names come up to two that contain the name. The time is
+    bounded: of very many names, those are compared that have the same beginning or end.
+
+    Parameters
+    ----------
+    name : str
+    names : iterable of str
+    n : int
+    cutoff : float
+        Lowest similarity, from 0 to 1, as in `difflib.get_close_matches`.
+    """
+    listed = list(names)
+    size, sought = len(name), name[:_COMPARED_OF_ONE].lower()
+    # two texts are at most as similar as their lengths
+    pool = [
+        other for other in listed if 2 * min(size, len(other)) >= cutoff * (size + len(other)) > 0
+    ]
+    limit = max(_COMPARED // (len(sought) + 1), 100)
+    k = 1
+    while len(pool) > limit and k < min(size, 20):
+        start, end = name[:k], name[-k:]
+        pool = [other for other in pool if other[:k] == start or other[-k:] == end]
+        k += 1
+    lowered: dict[str, str] = {}
+    for other in pool[:limit]:
+        lowered.setdefault(other[:_COMPARED_OF_ONE].lower(), other)
+    similar = [lowered[match] for match in difflib.get_close_matches(sought, lowered, n, cutoff)]
+    if len(similar) < n and name:
+        containing = [other for other in listed if name in other and other not in similar]
+        similar += containing[: min(2, n - len(similar))]
+    return similar
+
+
+def shorten(value: Any, width: int = 80) -> str:
+    """Return the representation of a value, shortened for a message."""
+    if isinstance(value, int) and not isinstance(value, bool) and value.bit_length() > 1000:
+        return f"an integer of {value.bit_length()} bits"
+    text = repr(value[: width + 1] if isinstance(value, str) else value)
+    return text if len(text) <= width else f"{text[: width - 1]}\u2026"
 
 
 # Tokens

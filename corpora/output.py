@@ -12,7 +12,7 @@ from corpora.errors import CorpusError
 from corpora.files import StrPath, atomic_path
 from corpora.readers.stream import compression, is_archive
 
-__all__ = ["COMPRESSED", "check_suffix", "open_output"]
+__all__ = ["COMPRESSED", "check_suffix", "encode_text", "open_output"]
 
 COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 """Suffixes of compressed files that can be written."""
@@ -78,18 +78,27 @@ def open_output(path: StrPath) -> Iterator[Write]:
             file.write(compressor.flush())
 
 
-def _encoded(data: bytes | str, name: str) -> bytes:
-    if isinstance(data, bytes):
-        return data
+def encode_text(text: str, name: str) -> bytes:
+    """Encode text as UTF-8 for an output, whose name is for errors.
+
+    Raises
+    ------
+    CorpusError
+        If it contains half of a surrogate pair.
+    """
     try:
-        return data.encode()
+        return text.encode()
     except UnicodeEncodeError as error:
-        around = data[max(error.start - 20, 0) : error.end + 20]
+        around = text[max(error.start - 20, 0) : error.end + 20]
         raise CorpusError(
-            f"the text contains half of a surrogate pair, which UTF-8 can't represent: {around!r}; "
-            "remove or replace such characters",
+            f"the text contains half of a surrogate pair, which UTF-8 can't represent: {around!a}; "
+            "replace it before writing",
             path=name,
         ) from error
+
+
+def _encoded(data: bytes | str, name: str) -> bytes:
+    return data if isinstance(data, bytes) else encode_text(data, name)
 
 
 def _write_through(data: bytes) -> None:

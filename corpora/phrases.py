@@ -11,7 +11,7 @@ from typing import Any
 from corpora.checks import word_list
 from corpora.corpus import Corpus, Source
 from corpora.corpus import open as open_corpus
-from corpora.errors import NotReiterableError
+from corpora.errors import NotReiterableError, warn
 from corpora.readers import BREAK, with_breaks
 
 __all__ = ["phrases"]
@@ -82,6 +82,11 @@ def phrases(
         corpus.source,
         time.perf_counter() - started,
     )
+    if not model.phrasegrams:
+        warn(
+            f"no phrases were found in {corpus.source} with min_count={min_count:g} and "
+            f"threshold={threshold:g}: lower them, or leave the search for phrases out"
+        )
     return corpus.map(_JoinPhrases(model))
 
 

@@ -7,12 +7,14 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+import numpy as np
 import typer
 
 from conec import ContextEncoder, ExtendedContextEncoder, ModelError
 from conec.cli.options import load_model
+from conec.training.loop import idle_epochs
 from corpora import Corpus
-from corpora.cli.app import fail
+from corpora.cli.app import fail, report_warnings
 from corpora.cli.options import report_skipped
 from corpora.counting import Counts, count
 from corpora.encoding import TokenStream
@@ -174,22 +176,25 @@ class TrainingRun:
 
         def on_epoch(model: ContextEncoder) -> None:
             epoch_ends.append(time.monotonic())
+            state = model.training_state
             if self.lines:
-                state = model.training_state
                 epoch = f"{state.epoch} of {state.epochs}" if state else str(len(epoch_ends))
                 self._report(f"epoch {epoch}: loss {model.loss_history_[-1]:.4f}")
+            if state is not None and state.finished:
+                _require_learned(model, state)
 
         n_before = len(model.loss_history_)
         try:
-            model.train(
-                stream,
-                callbacks=on_epoch,
-                checkpoint=self.out,
-                checkpoint_minutes=self.checkpoint_every[0],
-                checkpoint_epochs=self.checkpoint_every[1],
-                progress=self.bars,
-                **arguments,
-            )
+            with report_warnings():
+                model.train(
+                    stream,
+                    callbacks=on_epoch,
+                    checkpoint=self.out,
+                    checkpoint_minutes=self.checkpoint_every[0],
+                    checkpoint_epochs=self.checkpoint_every[1],
+                    progress=self.bars,
+                    **arguments,
+                )
         except STOPPED as error:
             self._fail_interrupted(exit_status(error))
         self._summarize(model, stream, model.loss_history_[n_before:], epoch_ends)
@@ -230,6 +235,13 @@ class TrainingRun:
     def _report(self, message: str) -> None:
         if self.lines or self.bars:
             typer.echo(message, err=True)
+
+
+def _require_learned(model: ContextEncoder, state: TrainingState) -> None:
+    """Raise ValueError at the end of a run that learned nothing, so that it saves no model."""
+    losses = model.loss_history_[-state.epoch :]
+    if not np.isfinite(losses).any():
+        raise ValueError(idle_epochs(losses, model.vocabulary, model.config))
 
 
 def _progress(state: TrainingState) -> str:

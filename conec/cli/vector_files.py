@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     TokenVector = tuple[int, int, str, bool, FloatArray]
     Writer = Callable[[Iterable[TokenVector], int], None]
 
+_LARGEST_COLUMN = 1 << 28  # characters; each needs four bytes
 _COLUMNS = ("document", "position", "token", "found")
 
 
@@ -80,6 +81,12 @@ def _write_npz(rows: Iterable[TokenVector], size: int, out: str) -> None:
     with atomic_path(out) as path:
         table = list(rows)
         document, position, token, found, vector = zip(*table, strict=True) if table else ((),) * 5
+        longest = max(map(len, token), default=0)
+        if longest * len(table) > _LARGEST_COLUMN:
+            raise ValueError(
+                f"{out}: an array of {len(table):,} tokens, each as long as the longest of "
+                f"{longest:,} characters, is too large; write .jsonl or .tsv"
+            )
         np.savez(
             path,
             document=np.array(document, np.int64),

@@ -32,6 +32,8 @@ from conec.contexts.matrices import Window
 from conec.linalg import Moments, NothingToLearn, normalize, solve
 from conec.types import JSON, FloatArray, IntArray
 from corpora.checks import check_integer, check_number
+from corpora.errors import warn
+from corpora.saved_data import check_saved_array, check_saved_object
 
 if TYPE_CHECKING:
     from conec.vocabulary import Vocabulary
@@ -205,15 +207,11 @@ class ContextMap:
         TypeError, ValueError
             If they are not those of a map for vectors of length `size`.
         """
-        shapes = {name: array.shape for name, array in arrays.items()}
-        expected = {"mean": (2, size), "weights": (2, size, size)}
-        if shapes != expected:
-            raise ValueError(f"the map must have arrays of shapes {expected}, got {shapes}")
-        if not all(np.isfinite(array).all() for array in arrays.values()):
-            raise ValueError("the map contains NaN or infinity")
+        for name, shape in (("mean", (2, size)), ("weights", (2, size, size))):
+            check_saved_array(name, arrays, "float32", shape)
+        config = check_saved_object("the map", config)
         context_map = cls(MapConfig(**config))
-        context_map.mean = arrays["mean"].astype(np.float32, copy=False)
-        context_map.weights = arrays["weights"].astype(np.float32, copy=False)
+        context_map.mean, context_map.weights = arrays["mean"], arrays["weights"]
         return context_map
 
 
@@ -287,6 +285,10 @@ def learn_context_map(
     try:
         context_map.solve(moments)
     except NothingToLearn:
+        warn(
+            "the map of contexts was not learned: too few of the words that it is fitted on have "
+            "contexts in the corpus. Embeddings of unknown words are means of their context words"
+        )
         context_map.mean = np.zeros((len(windows), d), np.float32)
         context_map.weights = np.zeros((len(windows), d, d), np.float32)
     identity = np.float32(d / (len(vectors) + d))

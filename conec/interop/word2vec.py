@@ -106,7 +106,7 @@ def load_word2vec(
         n, size = _size_of_first(stream, name) if no_header else _read_header(stream, name)
         if binary is None:
             binary = not no_header and not _looks_like_text(stream.peek(1 << 14)[: 1 << 14])
-        n_rows = n if n is not None and _is_plausible(name, n, size, binary) else 1
+        n_rows = n if n is not None and _is_plausible(name, n, size, binary) else 0
         matrix = _empty(min(n_rows, limit or n_rows), size, name)
         rows = (_binary_rows if binary else _text_rows)(stream, n, size, limit, name)
         for row, (place, word, values) in enumerate(rows):

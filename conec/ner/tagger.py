@@ -15,18 +15,18 @@ from conec.evaluation import entity_scores
 from conec.features import Clean, Feature
 from conec.model import FORMAT_VERSION as MODEL_VERSION
 from conec.model import KIND as MODEL_KIND
-from conec.model import damage_named
 from conec.ner import crf
 from conec.ner.documents import read_documents, read_tags
 from conec.ner.features import ContextFeatures
-from conec.ner.schemes import Scheme, convert
+from conec.ner.schemes import Scheme, convert, types_of, with_prefixes
 from conec.ner.standard import COLUMNS, pair_features, standard_features, window_features
 from conec.types import StrPath
 from corpora.checks import check_choice, check_integer, check_number
-from corpora.errors import ModelError
+from corpora.errors import ModelError, warn
 from corpora.files import temporary_folder
 from corpora.model_folder import FolderReader, open_folder, write_folder
 from corpora.readers import TaggedDocument
+from corpora.saved_data import check_saved_object, saved_strings
 
 if TYPE_CHECKING:
     from conec import ContextEncoder
@@ -56,7 +56,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         Weights of the L1 and L2 penalties.
     max_iterations : int
         Maximum number of training iterations.
-    scheme : {"iob1", "iob2", "bioes"}
+    scheme : {"iob1", "iob2", "bioes", "bilou", "bmewo", "io"}
         Tagging scheme of the output of `predict`. Training accepts tags in any scheme, and
         converts them to "bioes".
 
@@ -68,6 +68,10 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
     n_columns_ : int
         Number of columns of its tokens: 1 for only the word, 2 with the part of speech, 3 with
         the chunk.
+    columns_ : tuple of str
+        Names of the columns of its tokens that were not empty: word, pos, chunk.
+    types_ : list of str
+        Types of the entities in its tags.
 
     Examples
     --------
@@ -108,7 +112,8 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             or a tuple: (word, part of speech) or (word, part of speech, chunk). If sentences are
             passed, each counts as a document.
         y : iterable
-            Tags in the same form, in IOB1, IOB2 or BIOES.
+            Tags in the same form, in any scheme that `conec.evaluation.entities` reads, or types
+            without prefixes (PER and O).
         progress : bool
             Show a bar.
 
@@ -131,7 +136,10 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             raise ValueError("there are no tokens to train on")
         begin = time.perf_counter()
         n_columns = _n_columns(documents)
-        labels = [[convert(sentence, "bioes") for sentence in document] for document in tags]
+        prefixed = iter(with_prefixes(_sentences(tags)))
+        labels = [[convert(next(prefixed), "bioes") for _ in document] for document in tags]
+        if all(tag == "O" for document in labels for sentence in document for tag in sentence):
+            warn("all tags are O: there are no entities to learn, and none will be predicted")
         features = None if self.features is None else clone(self.features).fit(documents)
         examples = (
             (attributes, sentence_labels)
@@ -149,6 +157,11 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             )  # fmt: skip
             content = path.read_bytes()
         self.features_, self.n_columns_ = features, n_columns
+        self.columns_ = tuple(
+            name
+            for i, name in enumerate(COLUMNS[:n_columns])
+            if any(row[i] for d in documents for s in d for row in s)
+        )
         self.words_ = frozenset(row[0] for d in documents for s in d for row in s)
         self._field = crf.Field(content)
         seconds = time.perf_counter() - begin
@@ -161,8 +174,8 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
                 raise TypeError(f"features must be ContextFeatures or None, got {self.features!r}")
             if not self.features.sparse:
                 raise ValueError("a tagger needs sparse features: ContextFeatures(sparse=True)")
-        check_integer("window", self.window, 0)
-        check_integer("affix", self.affix, 0)
+        check_integer("window", self.window, 0, 1 << 10)
+        check_integer("affix", self.affix, 0, 1 << 10)
         check_integer("max_iterations", self.max_iterations, 1)
         check_number("c1", self.c1, 0)
         check_number("c2", self.c2, 0)
@@ -213,11 +226,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "words_")
         documents, nested = read_documents(X)
         n = self.n_columns_
-        if _n_columns(documents, most=n) < n:
-            raise ValueError(
-                f"the tagger was trained on tokens with {n} columns, {', '.join(COLUMNS[:n])}, but "
-                "some of these tokens have fewer"
-            )
+        self._check_columns(documents)
         documents = [[[row[:n] for row in s] for s in document] for document in documents]
         tags = [
             [
@@ -227,6 +236,57 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             for document in documents
         ]
         return tags if nested else [document[0] for document in tags]
+
+    def _check_columns(self, documents: Sequence[TaggedDocument]) -> None:
+        """Raise ValueError if tokens lack a column that the training text has."""
+        n = self.n_columns_
+        rows = [row for document in documents for sentence in document for row in sentence]
+        narrow = next((row for row in rows if len(row) < n), None)
+        trained = (
+            f"the tagger was trained on tokens with {n} columns, {', '.join(COLUMNS[:n])}, but"
+        )
+        if narrow is not None:
+            raise ValueError(f"{trained} the token {narrow[0]!r} has {len(narrow)}")
+        for name in self.columns_:
+            if rows and not any(row[COLUMNS.index(name)] for row in rows):
+                raise ValueError(f"{trained} the column {name} of these tokens is empty")
+
+    @property
+    def types_(self) -> list[str]:
+        """Types of the entities in its tags."""
+        check_is_fitted(self, "words_")
+        return types_of(self._field.labels)
+
+    def compare_types(self, tags: Iterable[Sequence[str]]) -> tuple[list[str], str]:
+        """Compare the types of tags with those of the training text.
+
+        Parameters
+        ----------
+        tags : iterable of sequences of str
+            Tags of sentences.
+
+        Returns
+        -------
+        common : list of str
+            Types of the entities in both.
+        message : str
+            What differs; empty if the tagger knows all types.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If a tag is invalid.
+        """
+        trained, types = self.types_, types_of({tag for sentence in tags for tag in sentence})
+        unknown = [name for name in types if name not in trained]
+        if not unknown:
+            return types, ""
+        return [name for name in types if name in trained], (
+            f"the tagger was not trained on entities of the types {', '.join(unknown)}, which it "
+            f"cannot find; the types of its training text are {', '.join(trained) or '(none)'}"
+        )
 
     def score(self, X: Iterable[Any], y: Iterable[Any]) -> float:
         """Compute the F1 score of the entities, as conlleval does.
@@ -239,8 +299,12 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         """
         documents, _ = read_documents(X)
         tags = read_tags(y, documents)
+        prefixed = with_prefixes(_sentences(tags))
+        _, message = self.compare_types(prefixed)
+        if message:
+            warn(message)
         predicted = self.predict(documents)
-        return entity_scores(_sentences(tags), _sentences(predicted)).f1
+        return entity_scores(prefixed, _sentences(predicted)).f1
 
     # Files
 
@@ -280,6 +344,8 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         data = {
             "parameters": parameters,
             "n_columns": self.n_columns_,
+            "columns": list(self.columns_),
+            "types": self.types_,
             "features": None if features is None else features.to_dict(copy_model=copy_model),
         }
         with write_folder(path, KIND, FORMAT_VERSION) as folder:
@@ -302,6 +368,9 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         verify: bool = False,
     ) -> Tagger:
         """Read a tagger written by `save`.
+
+        The structure of all files is checked, also of that of CRFsuite, whose library does not
+        check what it reads. Nothing in the folder is executed.
 
         Parameters
         ----------
@@ -327,27 +396,37 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         crf.require_crfsuite()
         with open_folder(path, KIND, FORMAT_VERSION, verify=verify, what="tagger") as folder:
             data = folder.read_json("tagger.json")
-            words = folder.read_json("words.json")
+            words = folder.read_json("words.json", limit=None)
             content = folder.read_bytes("field.crfsuite")
-            with damage_named(folder, "words.json"):
-                words = frozenset(words)
-            with damage_named(folder, "tagger.json"):
-                parameters, saved_features = dict(data["parameters"]), data["features"]
+            with folder.checking("words.json"):
+                words = frozenset(saved_strings("words", words))
+            with folder.checking("tagger.json"):
+                keys = ("parameters", "features", "n_columns")
+                data = check_saved_object("the configuration", data, keys)
+                parameters = check_saved_object("parameters", data["parameters"])
+                saved_features = data["features"]
+                if saved_features is not None:
+                    check_saved_object("features", saved_features)
                 n_columns = check_integer("n_columns", data["n_columns"], 1, len(COLUMNS))
+                # Earlier versions did not save their names.
+                columns = tuple(data.get("columns", COLUMNS[:n_columns]))
+                if not {"word"} <= set(columns) <= set(COLUMNS[:n_columns]):
+                    raise ValueError(f"columns: {columns}")
                 _check_first_format(folder, data.get("sha256"))
             encoder = None
             if saved_features is not None:
                 encoder = _load_encoder(folder, saved_features, features, clean, verify)
-            with damage_named(folder, "tagger.json"):
+            with folder.checking("tagger.json"):
                 context = None
                 if encoder is not None:
                     arrays = folder.read_arrays("groups.safetensors")
                     context = ContextFeatures.from_state(saved_features, arrays, encoder)
                 tagger = cls(context, **parameters)
                 tagger._check_parameters()
-            with damage_named(folder, "field.crfsuite"):
+            with folder.checking("field.crfsuite"):
                 tagger._field = crf.Field(content)
         tagger.features_, tagger.words_, tagger.n_columns_ = context, words, n_columns
+        tagger.columns_ = columns
         return tagger
 
 
@@ -361,13 +440,15 @@ def _load_encoder(
     """Read the Context Encoder of a tagger: the copy in its folder, or from the stored path."""
     from conec import load, read_from
 
-    model_path = saved_features.get("model") if isinstance(saved_features, dict) else None
+    model_path = saved_features.get("model")
+    if model_path is not None and (not isinstance(model_path, str) or "\0" in model_path):
+        raise folder.damaged(f"the path of its model is {model_path!r}", "tagger.json")
     if model_path is None:
         nested = folder.folder("model", MODEL_KIND, MODEL_VERSION)
         return read_from(nested, features=features, clean=clean)
     try:
         return load(model_path, features=features, clean=clean, verify=verify)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, UnicodeEncodeError) as error:
         raise ModelError(
             f"{folder.path} refers to the Context Encoder {model_path}, which does not exist any "
             "more: move it back, or train the tagger again with a copy of the model"
@@ -376,15 +457,29 @@ def _load_encoder(
 
 def _check_first_format(folder: FolderReader, checksums: Any) -> None:
     """Verify the checksums in ``tagger.json`` of format 1, which has no manifest."""
-    for name, checksum in dict(checksums or {}).items():
+    for name, checksum in check_saved_object("sha256", checksums or {}).items():
         if hashlib.sha256(folder.read_bytes(name)).hexdigest() != checksum:
             raise folder.damaged("its checksum differs", name)
 
 
-def _n_columns(documents: Sequence[TaggedDocument], most: int = len(COLUMNS)) -> int:
-    """Number of columns that all tokens have, at most `most`; `most` if there are no tokens."""
-    sizes = (len(row) for document in documents for sentence in document for row in sentence)
-    return min(most, min(sizes, default=most))
+def _n_columns(documents: Sequence[TaggedDocument]) -> int:
+    """Number of columns of all tokens, at most that of `COLUMNS`.
+
+    Raises
+    ------
+    ValueError
+        If tokens have different numbers.
+    """
+    most = len(COLUMNS)
+    sizes = {
+        min(most, len(row)) for document in documents for sentence in document for row in sentence
+    }
+    if len(sizes) > 1:
+        raise ValueError(
+            f"tokens have {' or '.join(map(str, sorted(sizes)))} of the columns "
+            f"{', '.join(COLUMNS)}: pass the same columns for all tokens"
+        )
+    return sizes.pop() if sizes else most
 
 
 def _sentences(tags: Sequence[Sequence[list[str]]]) -> list[list[str]]:

@@ -9,9 +9,10 @@ rounds with bit-identical results.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,12 +22,32 @@ from conec.training.chunks import CHUNKS_PER_ROUND, ChunkTrainer, TrainingState
 from corpora.interrupts import STOPPED, deferred_interrupt
 
 if TYPE_CHECKING:
+    from conec.vocabulary import Vocabulary
     from corpora.callbacks import CheckpointSchedule
     from corpora.encoding import TokenStream
 
 logger = logging.getLogger(__name__)
 
 UPDATE_INTERVAL = 0.05  # seconds between updates of the progress bar
+
+
+def idle_epochs(losses: Sequence[float], vocabulary: Vocabulary, config: Config) -> str:
+    """Describe the epochs in which no word had a context, whose losses are NaN; "" without any."""
+    n_idle = sum(math.isnan(loss) for loss in losses)
+    if not n_idle:
+        return ""
+    keep = vocabulary.keep_probability(config.sample)
+    share = float(vocabulary.counts @ keep.astype(np.float64)) / max(vocabulary.n_tokens, 1)
+    if n_idle == len(losses):
+        result = "nothing was learned: no word had a context, so the losses are NaN"
+    else:
+        result = f"in {n_idle} of {len(losses)} epochs no word had a context: nothing was learned"
+    if share > 0.5:
+        return f"{result}. Documents need at least two words that occur min_count times"
+    return (
+        f"{result}. Subsampling with sample={config.sample:g} leaves {share:.1%} of the words: set "
+        "sample=0 or a larger value, or train on more text"
+    )
 
 
 class TrainingDiverged(ArithmeticError):

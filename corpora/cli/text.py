@@ -197,6 +197,7 @@ def encode(
     from corpora.encoding import FORMAT_VERSION, KIND, TokenStream, write_tokens
     from corpora.errors import CorpusError
     from corpora.model_folder import write_folder
+    from corpora.output import encode_text
 
     if (vocab is None) == (min_count is None):
         raise ValueError("pass either --vocab FILE or --min-count N")
@@ -222,8 +223,8 @@ def encode(
         if not encoded["tokens_read"]:
             raise CorpusError("the corpus holds no words", path=reading.source)
         path = folder.file("vocabulary.tsv")
-        with open(path, "w", encoding="utf-8", newline="\n") as file:
-            file.writelines(vocabulary_lines(words))
+        with open(path, "wb") as file:
+            file.writelines(encode_text(line, str(path)) for line in vocabulary_lines(words))
         skipped.append(encoded["lines_skipped"])
     stream = TokenStream.open(out)
     n_encoded = int((stream.ids >= 0).sum())

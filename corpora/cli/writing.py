@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from corpora.output import COMPRESSED, open_output
+from corpora.output import COMPRESSED, encode_text, open_output
 
 if TYPE_CHECKING:
     from corpora.corpus import Corpus
@@ -119,13 +119,13 @@ def serialize(
         with progress_bar(corpus, label):
             # The output of a pipe is written document by document.
             live = out == "-" and not corpus.reiterable
-            yield from _encoded(SERIALIZERS[serializer](corpus), 0 if live else 1 << 16)
+            yield from _encoded(SERIALIZERS[serializer](corpus), out, 0 if live else 1 << 16)
         skipped.append(corpus.skipped)
         return
     parent = None if out == "-" else os.path.dirname(os.path.realpath(out))
     with temporary_folder(".tmp-corpora-", parent) as folder:
         shards = map_shards(
-            partial(_write_shard, serializer=serializer, folder=folder),
+            partial(_write_shard, serializer=serializer, out=out, folder=folder),
             corpus,
             workers=workers,
             progress=label,
@@ -140,24 +140,24 @@ def serialize(
                 skipped.append(n_skipped)
 
 
-def _write_shard(shard: Corpus, serializer: str, folder: Path) -> tuple[str, int]:
+def _write_shard(shard: Corpus, serializer: str, out: str, folder: Path) -> tuple[str, int]:
     path = os.path.join(folder, secrets.token_hex(8))
     with open(path, "wb") as file:
-        file.writelines(_encoded(SERIALIZERS[serializer](shard)))
+        file.writelines(_encoded(SERIALIZERS[serializer](shard), out))
     return path, shard.skipped
 
 
-def _encoded(texts: Iterable[str], min_size: int = 1 << 16) -> Iterator[bytes]:
+def _encoded(texts: Iterable[str], out: str, min_size: int = 1 << 16) -> Iterator[bytes]:
     pending: list[str] = []
     size = 0
     for text in texts:
         pending.append(text)
         size += len(text)
         if size > min_size:
-            yield "".join(pending).encode()
+            yield encode_text("".join(pending), out)
             pending, size = [], 0
     if pending:
-        yield "".join(pending).encode()
+        yield encode_text("".join(pending), out)
 
 
 def write_bytes(out: str, blocks: Iterator[bytes], *, drop_first: bool = False) -> None:

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import secrets
 import shutil
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -22,7 +21,7 @@ from corpora.corpus import Corpus, Source
 from corpora.corpus import open as open_corpus
 from corpora.counting.spill import PackedWords, SpillFile
 from corpora.counting.word_table import WordTable, load, merge, pack
-from corpora.files import temporary_folder
+from corpora.files import temporary_folder, temporary_parent
 from corpora.parallel import cores, map_shards
 
 __all__ = ["Counts", "PackedCounts", "WordCounter", "count", "uses_compiled_code"]
@@ -384,6 +383,6 @@ def _temporary_folder() -> Iterator[Path]:
         try:
             folder = stack.enter_context(temporary_folder(prefix))
         except OSError:
-            folder = Path(tempfile.gettempdir()) / f"{prefix}{secrets.token_hex(8)}"
+            folder = temporary_parent() / f"{prefix}{secrets.token_hex(8)}"
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
         yield folder

@@ -41,8 +41,10 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, ("utf-16", "utf-16-be")),
 )
 _MARK = "\ufeff"
+_LINE_MARK = re.compile(f"^{_MARK}+", re.MULTILINE)
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _HEAD = 1 << 13  # bytes in which NUL bytes are counted
+_BINARY = "it also holds NUL bytes, as binary files do"
 
 
 class Meter:
@@ -85,9 +87,7 @@ def byte_order_mark(head: bytes) -> tuple[bytes, tuple[str, ...]]:
 
 def without_marks(text: str) -> str:
     """Remove byte order marks from whole lines: at the beginning, and where files were joined."""
-    if _MARK in text:
-        text = text.removeprefix(_MARK).replace("\n" + _MARK, "\n")
-    return text
+    return _LINE_MARK.sub("", text) if _MARK in text else text
 
 
 def normal_encoding(encoding: str) -> str:
@@ -149,7 +149,7 @@ class TextFile:
         self._uncounted = None if stop is None else stop - start
         self._file = file
         self._max_ratio = max_ratio
-        self._has_nul = False
+        self.is_binary = False
         self._warned = False
 
     def lines(self) -> Iterator[str]:
@@ -191,7 +191,7 @@ class TextFile:
         """
         decoder = codecs.getincrementaldecoder(self._line_encoding)(self.errors)
         line, offset = 1, 0
-        before = "\n"
+        at_start = True  # of a line
         for block in self._blocks(0, size or _BLOCK):
             pending = len(decoder.getstate()[0])
             try:
@@ -202,9 +202,9 @@ class TextFile:
             line += block.count(b"\n")
             offset += len(block)
             if text:
-                text = without_marks(before + text)[1:]
+                text = without_marks(text) if at_start else without_marks(f"x{text}")[1:]
             if text:
-                before = text[-1]
+                at_start = text[-1] == "\n"
                 yield text
         try:
             text = decoder.decode(b"", final=True)
@@ -425,7 +425,7 @@ class TextFile:
                 line=1,
             )
         n_nul = head.count(0, 0, _HEAD)
-        self._has_nul = n_nul > 0
+        self.is_binary = n_nul > 0
         if n_nul > max(3, min(len(head), _HEAD) // 20) and newline_safe(self.encoding):
             raise CorpusError(
                 f"{n_nul} of the first {min(len(head), _HEAD)} bytes are NUL, as in binary files "
@@ -460,8 +460,8 @@ class TextFile:
     def _undecodable(self, error: UnicodeDecodeError, line: int, offset: int) -> CorpusError:
         invalid = error.object[error.start : error.start + 4].hex(" ")
         advice = (
-            "the file also holds NUL bytes, as binary files do"
-            if self._has_nul
+            _BINARY
+            if self.is_binary
             else 'pass the encoding of the file (latin-1, cp1252, ...), or errors="replace", '
             '"ignore" or "skip"'
         )
@@ -478,6 +478,7 @@ def text_lines(
     *,
     error: Callable[[str], Exception] = CorpusError,
     encoding: str = "utf-8",
+    errors: str = "strict",
     max_ratio: float | None = MAX_RATIO,
 ) -> Iterator[tuple[int, str]]:
     r"""Yield the lines of a text file that are not blank, with their numbers.
@@ -490,6 +491,7 @@ def text_lines(
     error : callable, default CorpusError
         Exception to raise if the contents are invalid; called with the message.
     encoding : str, default "utf-8"
+    errors : str, default "strict"
     max_ratio : float or None, default 500
         As for :func:`corpora.open`.
 
@@ -510,7 +512,7 @@ def text_lines(
         As given by `error`, with file and line: if the file is not valid in this encoding, or a
         compressed file is damaged.
     """
-    file = TextFile(os.fspath(path), encoding, max_ratio=max_ratio)
+    file = TextFile(os.fspath(path), encoding, errors, max_ratio=max_ratio)
     try:
         for number, line in file.numbered_lines():
             if line and not line.isspace():
@@ -518,8 +520,11 @@ def text_lines(
     except CorpusError as problem:
         if isinstance(problem.__cause__, UnicodeDecodeError):
             name = "UTF-8" if file.encoding == "utf-8" else file.encoding
+            advice = (
+                _BINARY if file.is_binary else "convert the file to UTF-8, or pass its encoding"
+            )
             problem = CorpusError(
-                f"not valid {name} ({problem.__cause__.reason}); convert the file to UTF-8",
+                f"not valid {name} ({problem.__cause__.reason}); {advice}",
                 path=problem.path,
                 line=problem.line,
             )
@@ -535,7 +540,7 @@ class Reader:
     """Base class of readers. A reader is a dataclass; its fields are the options of the format.
 
     A format that can be guessed declares `suffixes`, `signature`, `path_pattern` or
-    `folder_pattern`, or overrides :meth:`sniff` or :meth:`sniff_paths`.
+    `folder_pattern`, or overrides :meth:`confirm`, :meth:`sniff` or :meth:`sniff_paths`.
 
     Attributes
     ----------
@@ -578,7 +583,16 @@ class Reader:
     @classmethod
     def sniff(cls, head: bytes) -> bool:
         """Whether a file has this format, by its beginning: the first line or more."""
-        return cls.signature is not None and cls.signature.match(head) is not None
+        return (
+            cls.signature is not None
+            and cls.signature.match(head) is not None
+            and cls.confirm(head)
+        )
+
+    @classmethod
+    def confirm(cls, head: bytes) -> bool:  # noqa: ARG003
+        """Whether a file whose beginning matches `signature` has this format."""
+        return True
 
     def accepts(self, path: str) -> bool:
         """Whether to read this file of a folder or archive; by default depends on its suffix."""

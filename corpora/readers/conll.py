@@ -199,7 +199,8 @@ class Conll(Reader):
 
     name = "conll"
     suffixes: ClassVar[tuple[str, ...]] = (".conll", ".iob", ".iob2", ".bio")
-    signature = re.compile(rb"\s*-DOCSTART-")
+    # A mark of documents, or anywhere a column with a tag; `confirm` looks at all rows.
+    signature = re.compile(rb"\s*-DOCSTART-|(?s:.*?)[ \t](?:O|[BIESLUMW]-\S+)(?=[ \t\r\n]|\Z)")
     unit: Literal["document", "sentence"] = "document"
     column: int | str | None = None
     breaks: bool = False
@@ -217,12 +218,12 @@ class Conll(Reader):
             raise TypeError(f"column must be an integer, got {column!r}")
 
     @classmethod
-    def sniff(cls, head: bytes) -> bool:
-        """Whether a file begins with rows of equal width whose last or a later column has tags."""
-        return super().sniff(head) or _has_tags(_head_lines(head))
+    def confirm(cls, head: bytes) -> bool:
+        """Whether a file begins with such a mark, or with rows of equal width with tags."""
+        return head.lstrip().startswith(b"-DOCSTART-") or _has_tags(_head_lines(head))
 
     def read(self, file: TextFile) -> Iterator[Document]:  # noqa: D102
-        layout, lines = self._start(file)
+        layout, lines = self.scan(file)
         column = self._word_column(layout)
         for document in _documents(lines):
             sentences = [[row[column] for row in sentence] for sentence in document]
@@ -232,10 +233,10 @@ class Conll(Reader):
                 yield with_breaks(sentences) if self.breaks else [*chain(*sentences)]
 
     def tagged(self, file: TextFile) -> Iterator[TaggedDocument]:  # noqa: D102
-        return _documents(self._start(file)[1])
+        return _documents(self.scan(file)[1])
 
     def word_first(self, file: TextFile) -> Iterator[TaggedDocument]:  # noqa: D102
-        layout, lines = self._start(file)
+        layout, lines = self.scan(file)
         order = self._order(layout)
         documents = _documents(lines)
         if order == [*range(layout.width)]:
@@ -245,17 +246,14 @@ class Conll(Reader):
             for document in documents
         )
 
-    def lines(self, file: TextFile) -> Iterator[Line]:
-        """Yield all lines of a file, and what each of them is.
+    def scan(self, file: TextFile) -> tuple[Layout, Iterator[Line]]:
+        """Determine the layout of a file, and yield all its lines and what each of them is.
 
         Raises
         ------
         CorpusError
             If a row has more or fewer columns than the others, or an empty one.
         """
-        return self._start(file)[1]
-
-    def _start(self, file: TextFile) -> tuple[Layout, Iterator[Line]]:
         numbered = file.numbered_lines()
         head = [*islice(numbered, _HEAD_LINES)]
         layout = self._layout(file, head)
@@ -329,7 +327,9 @@ class Conll(Reader):
         if layout.common < 0.5:
             return file.error(
                 f"this is not a file in columns: most lines have different numbers of fields "
-                f'separated by {how}, this one {got}; read running text with the format "text"',
+                f'separated by {how}, this one {got}; read running text with the format "text", '
+                "or convert it to a word per line: corpora convert TEXT --tokenize treebank --out "
+                "NEW.conll",
                 number,
             )
         return file.error(
@@ -399,7 +399,9 @@ class ConllU(Conll):
 
     name = "conllu"
     suffixes: ClassVar[tuple[str, ...]] = (".conllu", ".conllup")
-    signature = re.compile(rb"#[ \t]*global\.columns[ \t]*=")
+    signature = re.compile(
+        rb"#[ \t]*global\.columns[ \t]*=|(?s:.*?)(?<![^\n])(?:0\.1|1(?:-[0-9]+)?)(?:\t[^\t\n]+){9}"
+    )
     column: int | str | None = "form"
     _global: ClassVar[re.Pattern[str]] = re.compile(r"#[ \t]*global\.columns[ \t]*=(.*)")
 
@@ -408,9 +410,9 @@ class ConllU(Conll):
             super()._check_column()
 
     @classmethod
-    def sniff(cls, head: bytes) -> bool:
-        """Whether a file begins with rows as of CoNLL-U."""
-        if cls.signature is not None and cls.signature.match(head):
+    def confirm(cls, head: bytes) -> bool:
+        """Whether a file begins with rows as of CoNLL-U, or names its columns."""
+        if cls._global.match(head.decode("latin-1")):
             return True
         rows = [split_row(line, "\t") for line in _head_lines(head) if _is_row(line)]
         if not rows or rows[0][0].split("-")[0] not in ("0.1", "1"):
@@ -453,9 +455,9 @@ def _is_dependency(row: tuple[str, ...]) -> bool:
 
 
 def _head_lines(head: bytes) -> list[str]:
-    """Split the beginning of a file into lines, without one that may be incomplete."""
+    """Split the beginning of a file into lines; without the last of many, maybe incomplete."""
     lines = head.decode("utf-8", "replace").removeprefix("\ufeff").split("\n")
-    return lines[:-1] if len(head) >= _GUESS_BYTES else lines
+    return lines[:-1] if len(lines) > 20 or len(head) >= _GUESS_BYTES // 2 else lines
 
 
 def _has_tags(lines: list[str]) -> bool:

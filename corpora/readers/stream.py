@@ -234,12 +234,14 @@ def _decompressed(kind: str, source: IO[bytes]) -> Iterator[bytes]:
     while data:
         frame, pending = _frame(kind)
         ended = False
-        while not frame.eof:
+        while True:
             # Only part of the output may have been returned; then there is no new input.
             piece = frame.decompress(data) if kind == "zst" else frame.decompress(data, _BLOCK)
             if piece:
                 yield piece
-            elif ended:
+            if frame.eof:
+                break
+            if ended and not piece:
                 raise EOFError("the end is missing")
             unread = pending()
             data = source.read(block) if unread is None else unread

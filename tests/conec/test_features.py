@@ -392,7 +392,8 @@ def test_an_interrupted_run_goes_on_to_the_same_bits(tmp_path):
 
 def test_models_with_and_without_features_are_told_from_one_another(tmp_path):
     text = [FLAT] * 8
-    conec.ContextEncoder(min_count=1, vector_size=4, epochs=1).fit(text).save(tmp_path / "old")
+    old = conec.ContextEncoder(min_count=1, vector_size=4, epochs=1, sample=0).fit(text)
+    old.save(tmp_path / "old")
     made([Case()]).fit(text).save(tmp_path / "new")
     versions = [
         json.loads((tmp_path / name / "manifest.json").read_text())["format_version"]
@@ -442,5 +443,5 @@ def test_damaged_weights_of_features(tmp_path):
         (tmp_path / "n" / "features.safetensors").read_bytes()
     )
     reseal(tmp_path / "m")
-    with pytest.raises(ModelError, match="F1 is not a float32 array of shape"):
+    with pytest.raises(ModelError, match="F1 must be an array of float32 of shape"):
         conec.load(tmp_path / "m")

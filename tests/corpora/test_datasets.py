@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from corpora import CorpusError, datasets
+from corpora.counting import read_vocabulary
 from corpora.datasets import Dataset, DatasetNotFoundError, Download, File, WordPair
 from corpora.datasets.catalog import CATALOG
 
@@ -339,6 +340,37 @@ def test_missing_member_leaves_nothing(
     assert list(cache.iterdir()) == []
 
 
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "tar.bz2", "tar.xz"])
+@pytest.mark.parametrize("how", ["cut", "flipped"])
+def test_a_damaged_archive_leaves_nothing(
+    kind: str, how: str, cache: Path, served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, url = served
+    words = b"".join(b"word%d other%d 1\n" % (i * i * 7919 % 1000003, i) for i in range(3000))
+    content = bytearray(archive_of(kind, {"made.txt": words}))
+    middle = len(content) // 2
+    content[middle:] = b"" if how == "cut" else bytes(b ^ 255 for b in content[middle:])
+    (folder / f"set.{kind}").write_bytes(content)
+    register(
+        monkeypatch,
+        files=(File("pairs/made.txt", sha256(words)),),
+        downloads=(Download(f"{url}/set.{kind}", sha256(bytes(content)), "pairs", members=""),),
+    )
+    with pytest.raises(ValueError, match=f"{url}/set.{kind}|checksum"):
+        datasets.fetch("made", progress=False)
+    assert list(cache.iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_made_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    register(monkeypatch, downloads=(Download("http://127.0.0.1:1/x", None, "pairs/made.txt"),))
+    monkeypatch.setattr("corpora.datasets.registry.cache_folder", lambda: tmp_path / "file" / "x")
+    with pytest.raises(NotADirectoryError, match="CORPORA_DATA.*file/x"):
+        datasets.fetch("made", progress=False)
+
+
 def test_unknown_checksum_warns_with_the_one_computed(
     cache: Path, served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -394,6 +426,27 @@ def test_load_other_kinds(local: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     register(monkeypatch, files=(File("set/q.txt"),))
     with pytest.raises(ValueError, match="takes no options"):
         datasets.load("made", clean="lower")
+
+
+def test_files_in_other_encodings(tmp_path: Path) -> None:
+    (tmp_path / "pairs").write_bytes("Zürich Genève 7.5\nx y 1\n".encode("latin-1"))
+    (tmp_path / "questions").write_bytes(": a\nZürich x\xa0y Genève z\n".encode("latin-1"))
+    (tmp_path / "relation.txt").write_bytes("new york\tö/ä\n".encode("latin-1"))
+    (tmp_path / "words").write_bytes("ö\t3\n".encode("latin-1"))
+    pairs = datasets.read_word_pairs(tmp_path / "pairs", encoding="latin-1")
+    assert pairs[0] == ("Zürich", "Genève", 7.5)
+    assert datasets.read_word_pairs(tmp_path / "pairs", errors="skip") == [("x", "y", 1.0)]
+    questions = datasets.read_analogies(tmp_path / "questions", encoding="latin-1")
+    assert questions == {"a": [("Zürich", "x\xa0y", "Genève", "z")]}
+    relations = datasets.read_bats([tmp_path / "relation.txt"], encoding="latin-1")
+    assert relations == {"relation": [("new york", ("ö", "ä"))]}
+    assert read_vocabulary(tmp_path / "words", encoding="cp1252") == {"ö": 3}
+    for read in (datasets.read_word_pairs, datasets.read_analogies):
+        with pytest.raises(CorpusError, match="not valid UTF-8.* or pass its encoding"):
+            read(tmp_path / ("pairs" if read is datasets.read_word_pairs else "questions"))
+    (tmp_path / "words").write_text("a\t" + "9" * 5000 + "\n")
+    with pytest.raises(CorpusError, match="expected a word, a tab and its count"):
+        read_vocabulary(tmp_path / "words")
 
 
 def test_word_pairs_in_every_layout() -> None:

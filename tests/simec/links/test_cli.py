@@ -121,7 +121,7 @@ def test_ids_that_are_numbers(tmp_path):
 def test_what_is_wrong_is_told_in_a_line(model, folder, tmp_path):
     bad = tmp_path / "bad.tsv"
     bad.write_text("a\tr\tb\na r b\n")
-    assert f"{bad}, line 2 has 1 fields" in error("links", "train", bad, "--out", tmp_path / "m")
+    assert f"{bad}, line 2 has 1 field;" in error("links", "train", bad, "--out", tmp_path / "m")
     assert "unknown entity: 'p0' (closest matches: 'p" in error(
         "links", "predict", model, "p0", "next"
     )
