@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.common import Result, require_matplotlib
+from corpora.files import atomic_path
 
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = (
     "#3b6fb6", "#e08214", "#3a9a5b", "#c0392b", "#7b5aa6", "#777777",
@@ -114,4 +115,5 @@ def outside_legend(drawn: Any, axes: Any) -> None:
 
 def save(drawn: Any, path: Path) -> None:
     """Write the PNG."""
-    drawn.savefig(path)
+    with atomic_path(path) as temporary:
+        drawn.savefig(temporary)

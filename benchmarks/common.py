@@ -15,6 +15,8 @@ from pathlib import Path
 from statistics import mean, median, stdev
 from typing import Any
 
+from corpora.files import atomic_path, check_output
+
 PACKAGES = (
     "similarity-encoders", "gensim", "numpy", "scipy", "numba", "scikit-learn", "torch",
     "python-crfsuite",
@@ -123,6 +125,8 @@ class ArgumentParser(argparse.ArgumentParser):
             try:
                 require_matplotlib()
                 parsed.json.parent.mkdir(parents=True, exist_ok=True)
+                check_output(parsed.json)
+                check_output(parsed.json.with_suffix(".png"))
             except (ImportError, OSError) as error:
                 self.error(str(error))
             if parsed.json.suffix != ".json":
@@ -212,7 +216,8 @@ def report(
             "results": [{**asdict(r), "value": _none(r.value), "sd": _none(r.sd)} for r in results],
         }
         text = json.dumps(data, indent=1, allow_nan=False) + "\n"
-        path.write_text(text, encoding="utf-8")
+        with atomic_path(path) as temporary:
+            temporary.write_text(text, encoding="utf-8")
         print(f"\nwritten to {path}", file=sys.stderr)
         if chart is not None:
             chart(path.with_suffix(".png"))

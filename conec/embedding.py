@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Sequence
-from numbers import Real
+from collections.abc import Iterable, Mapping, Sequence, Set
+from numbers import Number, Real
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
 
 import numpy as np
@@ -28,8 +28,17 @@ from conec.types import (
     Weighting,
 )
 from conec.vocabulary import Vocabulary
-from corpora.checks import ParameterError, check_choice
+from corpora.checks import (
+    ParameterError,
+    check_choice,
+    check_instance,
+    check_integer,
+    shown,
+    token_list,
+    word_list,
+)
 from corpora.encoding import TokenStream
+from corpora.errors import warn
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
@@ -42,6 +51,9 @@ _NO_EMBEDDINGS = (
     "the model has no embeddings of the known words yet: call learn_map or build_contexts with "
     "the corpus"
 )
+
+
+_QUERY = "expected a word, a list of words or a vector of numbers"
 
 
 class IndexedText(NamedTuple):
@@ -57,21 +69,22 @@ class IndexedText(NamedTuple):
     """Start of each text in `ids` and `rows`, and the end of the last one."""
 
 
-def index_texts(texts: Sequence[Sequence[str]], vocabulary: Vocabulary) -> IndexedText:
+def index_texts(texts: Sequence[list[str]], vocabulary: Vocabulary) -> IndexedText:
     """Convert the tokens of texts to indices.
+
+    Parameters
+    ----------
+    texts : sequence of lists of str
+        From `as_tokens` or `as_texts`.
+    vocabulary : Vocabulary
 
     Raises
     ------
-    TypeError
-        If a text is a string.
     RuntimeError
         If the vocabulary is empty.
     """
-    if any(isinstance(text, str) for text in texts):
-        raise TypeError("tokens must be a list of str, got a string. Use text.split()")
     if not len(vocabulary):
         raise RuntimeError("the model has no vocabulary yet: call fit")
-    texts = [list(text) for text in texts]
     tokens = [token for text in texts for token in text]
     words = list(dict.fromkeys(token for token in tokens if token != corpora.BREAK))
     indices = vocabulary.index, {word: i for i, word in enumerate(words)}
@@ -277,7 +290,7 @@ class Embedder:
 
         Parameters
         ----------
-        tokens : sequence of str
+        tokens : sequence of str, or spaCy Doc
             Unknown words keep their position, but are not counted as context.
         window, weighting, normalize
             As in `global_contexts`.
@@ -288,7 +301,7 @@ class Embedder:
             The distinct tokens, in order of first appearance.
         matrix : csr_matrix of float32, shape (len(words), V)
         """
-        text = index_texts([tokens], self.vocabulary)
+        text = index_texts([as_tokens(tokens)], self.vocabulary)
         window_ = self.context_window(window, weighting)
         return text.words, context_vectors(text, len(self), window_, normalize)
 
@@ -364,8 +377,8 @@ class Embedder:
         corpus : Corpus, path, iterable of lists of str, or TokenStream
             The training corpus, or part of it.
         config : MapConfig, optional
-        exclude : iterable of str
-            Words that the map is not fitted on, such as test words.
+        exclude : iterable of str, or str
+            Words that the map is not fitted on, such as test words. A string is one word.
         memory : int
             As in `global_contexts`.
         progress : bool
@@ -381,7 +394,10 @@ class Embedder:
             If weights are not finite, or the corpus contains no word of the vocabulary.
         """
         started = time.perf_counter()
-        config = config or MapConfig(near=self.config.window)
+        if config is None:
+            config = MapConfig(near=self.config.window)
+        check_instance("config", config, MapConfig)
+        excluded = word_list("exclude", exclude)
         _check_finite(self.W1, self.vocabulary.words)
         stream = self.encode(corpus, progress=progress)
         # vectors imported from another program may lack W2
@@ -404,7 +420,7 @@ class Embedder:
             config,
             seed=self.config.seed,
             workers=self.config.workers,
-            exclude=exclude,
+            exclude=excluded,
             progress=progress,
         )
         self.weights_changed()
@@ -429,9 +445,9 @@ class Embedder:
         ----------
         corpus : Corpus, path, iterable of lists of str, or TokenStream
         settings : SenseSettings, optional
-        words : iterable of str, optional
-            Words to induce senses for; by default all words. Words that occur fewer than
-            ``settings.min_occurrences`` times have no senses.
+        words : iterable of str, or str, optional
+            Words, or a single word, to induce senses for; by default all words. Words that occur
+            fewer than ``settings.min_occurrences`` times have no senses.
         progress : bool
             Show bars.
 
@@ -449,7 +465,11 @@ class Embedder:
         from conec.senses.induction import induce
 
         started = time.perf_counter()
-        ids = None if words is None else np.array([self._id_of(w) for w in words], np.int64)
+        if settings is not None:
+            check_instance("settings", settings, SenseSettings)
+        ids = None
+        if words is not None:
+            ids = np.array([self._id_of(w) for w in word_list("words", words)], np.int64)
         self.sense_inventory = induce(
             self.encode(corpus, progress=progress),
             self.W1,
@@ -462,6 +482,12 @@ class Embedder:
         )
         self.weights_changed()
         logger.info("%d senses: %.1f s", len(self.sense_inventory), time.perf_counter() - started)
+        if not len(self.sense_inventory):
+            n = self.sense_inventory.settings.min_occurrences
+            warn(
+                f"no senses were found: none of the words occurs {n} times with a context. Lower "
+                "min_occurrences of SenseSettings"
+            )
         return self
 
     def senses(self, word: str) -> list[Sense]:
@@ -487,6 +513,7 @@ class Embedder:
         return self._inventory().describe(row, self.centered_W1[row], self.vocabulary)
 
     def _id_of(self, word: str) -> int:
+        _check_word(word)
         if word not in self.vocabulary:
             raise KeyError(f"{word!r} is not in the vocabulary; only known words have senses")
         return self.vocabulary.index[word]
@@ -535,7 +562,7 @@ class Embedder:
 
         Parameters
         ----------
-        tokens : sequence of str
+        tokens : sequence of str, or spaCy Doc
             A document. All occurrences of a word in it get the same embedding.
         a : float
             Weight of the word's own embedding, from 0 to 1. The thesis uses 0.6, with
@@ -557,6 +584,8 @@ class Embedder:
 
         Raises
         ------
+        TypeError
+            If a token is not a string; the message names its position.
         ValueError
             If `a` or `senses` is invalid.
         RuntimeError
@@ -565,7 +594,7 @@ class Embedder:
         check_choice("senses", senses, SenseChoice)
         if senses == "auto":
             senses = "none" if self.sense_inventory is None else "soft"
-        text = index_texts([tokens], self.vocabulary)
+        text = index_texts([as_tokens(tokens)], self.vocabulary)
         local = self.embed_contexts(text) if senses == "none" else self._sense_contexts(text)
         vectors = self._combine(text.words, local, a, senses)
         # rows of breaks stay zero
@@ -626,11 +655,14 @@ class Embedder:
 
         Raises
         ------
+        TypeError
+            If the word or a token is not a string.
         ValueError
             If a context does not contain the word, or `a` is out of range.
         RuntimeError
             If the word is known and its embedding is needed, but was not computed.
         """
+        _check_word(word)
         texts = as_texts(contexts)
         for text in texts:
             if word not in text:
@@ -708,7 +740,11 @@ class Embedder:
 
     @property
     def wv(self) -> KeyedVectors:
-        """The rows of W1, word2vec's embeddings, as gensim's KeyedVectors."""
+        """The rows of W1, word2vec's embeddings, as gensim's KeyedVectors.
+
+        Words that are added to it, and vectors that are replaced in it, change neither `W1` nor
+        what `save` writes.
+        """
         return self._keyed("wv", self.W1)
 
     @property
@@ -730,48 +766,50 @@ class Embedder:
         if not len(self.vocabulary):
             raise RuntimeError("the model has no vocabulary yet: call fit")
         if name not in self._cache:
-            keyed = to_keyed_vectors(self.vocabulary.words, vectors, self.vocabulary.counts)
-            # gensim divides by the norms: zero vectors would have similarities of NaN
-            keyed.fill_norms()
-            keyed.norms[keyed.norms == 0] = 1
-            self._cache[name] = keyed
+            words, counts = self.vocabulary.words, self.vocabulary.counts
+            self._cache[name] = to_keyed_vectors(words, vectors, counts)
         return self._cache[name]
 
     def most_similar(
-        self, positive: str | npt.ArrayLike, topn: int = 10
+        self, positive: str | Sequence[str] | npt.ArrayLike, topn: int = 10
     ) -> list[tuple[str, float]]:
         """The known words whose `context_embeddings` are most similar.
 
         Parameters
         ----------
-        positive : str or array of shape (d,)
-            A known word, or a vector from `embed` or `embed_word`.
+        positive : str, list of str, or array of shape (d,)
+            A known word, or a vector from `embed` or `embed_word`. Embeddings of several words
+            are scaled to unit length and averaged, as in gensim.
         topn : int
+            Maximum number of words.
 
         Returns
         -------
         list of (str, float)
-            Words and their cosine similarities.
+            Words, without those in `positive`, and their cosine similarities.
 
         Raises
         ------
+        TypeError
+            If `positive` or `topn` has the wrong type.
         KeyError
             If the word is not in the vocabulary. `embed_word` makes a vector for such a word
             from its contexts.
         ValueError
-            If the vector is zero, not finite, or has another shape.
+            If the vector is zero, not finite, or has another shape, or `topn` is negative.
         RuntimeError
             If the model has no `context_embeddings`.
         """
-        vector, keyed = self.query_vector(positive), self.wv_context
+        check_integer("topn", topn, 0)
+        words, vector, keyed = _query_words(positive), self.query_vector(positive), self.wv_context
         similar: list[tuple[str, float]] = (
-            keyed.most_similar(positive, topn=topn)
-            if isinstance(positive, str)
-            else keyed.similar_by_vector(vector, topn=topn)
+            keyed.similar_by_vector(vector, topn=topn)
+            if words is None
+            else keyed.most_similar(words, topn=topn)
         )
         return similar
 
-    def query_vector(self, query: str | npt.ArrayLike) -> FloatArray:
+    def query_vector(self, query: str | Sequence[str] | npt.ArrayLike) -> FloatArray:
         """The embedding of a known word, or the given vector itself, checked.
 
         Parameters and errors are those of `most_similar`.
@@ -793,7 +831,13 @@ class Embedder:
                     f"{query!r} has no context words in the corpus, so its embedding is zero"
                 )
             return embedding
-        vector = np.asarray(query, np.float32)
+        if (words := _query_words(query)) is not None:
+            rows = normalize_rows(np.stack([self.query_vector(word) for word in words]))
+            return self.query_vector(rows.mean(axis=0))
+        try:
+            vector = np.asarray(query, np.float32)
+        except (TypeError, ValueError) as error:
+            raise ParameterError(f"{_QUERY}, got {shown(query)}") from error
         size = self.config.vector_size
         if vector.shape != (size,):
             raise ValueError(f"the vector must have shape ({size},), got {vector.shape}")
@@ -802,11 +846,45 @@ class Embedder:
         return vector
 
 
+def as_tokens(tokens: Sequence[str], where: str = "tokens") -> list[str]:
+    """The tokens of a document; TypeError, with a position, if they are not a list of str."""
+    # undecodable bytes of a file may be tokens, too: they are unknown words
+    return token_list(tokens, where, surrogates=True)
+
+
 def as_texts(contexts: Sequence[str | Sequence[str]]) -> list[list[str]]:
-    """Texts as lists of tokens; strings are split at white space."""
+    """Texts as lists of tokens; strings are split at white space.
+
+    Raises
+    ------
+    TypeError
+        If `contexts` is not a sequence of texts; the message names number and position.
+    """
     if isinstance(contexts, str):
         contexts = [contexts]
-    return [text.split() if isinstance(text, str) else list(text) for text in contexts]
+    if isinstance(contexts, Mapping) or not isinstance(contexts, Iterable):
+        raise TypeError(f"contexts must be a list of texts, got {shown(contexts)}")
+    return [
+        text.split() if isinstance(text, str) else as_tokens(text, f"context {number}")
+        for number, text in enumerate(contexts)
+    ]
+
+
+def _check_word(word: object) -> None:
+    if not isinstance(word, str):
+        raise ParameterError(f"a word must be a str, got {shown(word)}")
+
+
+def _query_words(query: Any) -> list[str] | None:
+    """The words of a query; None for a vector. ParameterError for anything else."""
+    if query is None or isinstance(query, (Mapping, Number, Set)):
+        raise ParameterError(f"{_QUERY}, got {shown(query)}")
+    if isinstance(query, str):
+        return [query]
+    is_sequence = isinstance(query, (list, tuple, np.ndarray))
+    if is_sequence and any(isinstance(word, str) for word in query):
+        return word_list("positive", query)
+    return None
 
 
 def _check_finite(W1: FloatArray, words: Sequence[str]) -> None:

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conec.contexts.mapping import ContextMap
-from conec.embedding import Embedder, as_texts, context_vectors, index_texts
+from conec.embedding import Embedder, as_texts, as_tokens, context_vectors, index_texts
 from conec.linalg import normalize
 from conec.types import DoubleArray
 
@@ -203,7 +203,7 @@ def _word_and_texts(
     texts = as_texts(contexts)
     if isinstance(word, str):
         return word, texts
-    tokens = list(word)
+    tokens = as_tokens(word, "the text")
     if PLACEHOLDER not in tokens:
         raise ValueError(f"the text must contain {PLACEHOLDER!r} in the place of the word")
     return PLACEHOLDER, [tokens, *texts]

@@ -11,12 +11,12 @@ name that occurs in training has a row of weights. Custom features are functions
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias, cast
 
 from corpora import BREAK
-from corpora.checks import check_integer
+from corpora.checks import check_integer, shown, token_list
 
 Clean: TypeAlias = "Callable[[str], str]"
 TokenRows: TypeAlias = "Sequence[Sequence[str]]"
@@ -50,7 +50,9 @@ class Feature(Protocol):
         """Return one sequence of names per token; it may be empty."""
 
 
-def sentences(document: Document, clean: Clean | None = None) -> list[Sentence]:
+def sentences(
+    document: Document, clean: Clean | None = None, where: str = "the document"
+) -> list[Sentence]:
     """Split a document into sentences.
 
     Parameters
@@ -60,28 +62,28 @@ def sentences(document: Document, clean: Clean | None = None) -> list[Sentence]:
     clean : callable, optional
         Function from a token to its form in the vocabulary. A token for which it returns "" is
         left unchanged, because an empty token marks a break.
+    where : str
+        The document in messages, such as "document 3".
 
     Raises
     ------
     TypeError
-        If the document is a string or mixes both forms, or a sentence is not a list of rows.
+        If the document is a string or mixes both forms, a sentence is not a list of rows, or a
+        token is not a string.
     """
-    if isinstance(document, str):
-        raise TypeError(
-            "a document must be a list of tokens or of sentences, got a string. Use text.split()"
-        )
-    flat = [isinstance(item, str) for item in document]
-    if not any(flat):
-        parts = [[tuple(row) for row in rows if row[0] != BREAK] for rows in _checked(document)]
-    elif all(flat):
+    parts: list[list[tuple[str, ...]]]
+    if isinstance(document, (list, tuple)) and document and not _has_tokens(document):
+        parts = [
+            [row for row in _rows(rows, f"{where}, sentence {number}") if row[0] != BREAK]
+            for number, rows in enumerate(cast("Sequence[TokenRows]", document))
+        ]
+    else:
         parts = [[]]
-        for token in cast("Sequence[str]", document):
+        for token in token_list(document, where, surrogates=True):
             if token == BREAK:
                 parts.append([])
             else:
                 parts[-1].append((token,))
-    else:
-        raise TypeError("a document must be a list of tokens or of sentences, got both")
     result = []
     for rows in parts:
         tokens = [row[0] for row in rows]
@@ -90,15 +92,23 @@ def sentences(document: Document, clean: Clean | None = None) -> list[Sentence]:
     return result
 
 
-def _checked(document: Document) -> Iterator[TokenRows]:
-    for rows in document:
-        for row in rows:
-            if isinstance(row, str) or not row:
-                raise TypeError(
-                    "a sentence must be a list of rows, each with the columns of a token, such as "
-                    f"('London', 'NNP'); got {row!r}"
-                )
-        yield rows
+def _has_tokens(document: Sequence[object]) -> bool:
+    """Whether a document has tokens, and not sentences of rows; not all of them may be valid."""
+    return any(isinstance(item, str) for item in document) or not all(
+        isinstance(item, (list, tuple)) for item in document
+    )
+
+
+def _rows(sentence: TokenRows, where: str) -> list[tuple[str, ...]]:
+    rows: list[tuple[str, ...]] = []
+    for number, row in enumerate(sentence):
+        if isinstance(row, str) or not isinstance(row, Iterable) or not row:
+            raise TypeError(
+                f"{where}, row {number}: expected the columns of a token, such as "
+                f"('London', 'NNP'), got {shown(row)}"
+            )
+        rows.append(tuple(token_list(row, f"{where}, row {number}", surrogates=True)))
+    return rows
 
 
 # Features

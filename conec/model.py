@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import logging
 import math
 import time
@@ -24,11 +23,11 @@ from conec.training.weights import check_weights, initial_weights, zero_rows
 from conec.types import CorpusLike, FloatArray, StrPath
 from conec.vocabulary import Vocabulary
 from corpora.callbacks import CheckpointSchedule, as_callback
-from corpora.checks import check_integer, check_number
+from corpora.checks import check_integer, check_number, closest
 from corpora.counting import count
 from corpora.deprecated import renamed_parameters
 from corpora.encoding import TokenStream
-from corpora.errors import ModelError
+from corpora.errors import ModelError, warn
 from corpora.model_folder import (
     INVALID_CONTENT,
     FolderReader,
@@ -103,7 +102,7 @@ class ContextEncoder(Embedder):
     def __init__(self, **parameters: Any) -> None:
         for name in parameters:
             if name not in PARAMETERS:
-                matches = difflib.get_close_matches(name, PARAMETERS, 1)
+                matches = closest(name, PARAMETERS, 1)
                 hint = f"; did you mean {matches[0]}?" if matches else ""
                 kind = type(self).__name__
                 raise TypeError(f"{kind}() got an unexpected keyword argument {name!r}{hint}")
@@ -313,11 +312,16 @@ class ContextEncoder(Embedder):
         ------
         ValueError
             If an argument is invalid, there is no vocabulary, the corpus contains none of its
-            words, or the corpus is not that of the interrupted run.
+            words, no word has a context, or the corpus is not that of the interrupted run.
         TrainingDiverged
             If the learning rate is too high.
         KeyboardInterrupt
             After Ctrl-C. The model keeps what it has learned.
+
+        Warns
+        -----
+        UserWarning
+            If subsampling left no word with a context in some epochs.
         """
         check_checkpoint_options(checkpoint, checkpoint_minutes, checkpoint_epochs)
         model = self if resume_from is None else self._load_checkpoint(resume_from)
@@ -333,6 +337,7 @@ class ContextEncoder(Embedder):
         if stream is not corpus:
             logger.info("encoding: %d tokens, %.1f s", len(stream), time.perf_counter() - started)
         state = model._new_state(stream, epochs, start_alpha, end_alpha, resume_from)
+        model._require_contexts(stream)
         # all checks have passed: only now does a checkpoint replace this model
         self.__dict__ = model.__dict__
         for name in ("W1", "W2"):  # memory-mapped weights of a loaded model become ordinary ones
@@ -342,6 +347,8 @@ class ContextEncoder(Embedder):
         self.training_state = state
         self._runs = state.run + 1
         self._drop_learned()
+
+        n_before = len(self.loss_history_)
 
         def on_epoch(loss: float) -> bool:
             self.loss_history_.append(loss)
@@ -362,6 +369,8 @@ class ContextEncoder(Embedder):
         finally:
             # a callback may have computed results from weights that have changed since
             self._drop_learned()
+        if problem := loop.idle_epochs(self.loss_history_[n_before:], self.vocabulary, self.config):
+            warn(problem)
         if checkpoint is not None and learn_map:
             # learn_map takes a while: an interruption must not cost the weights
             self.save(checkpoint)
@@ -371,6 +380,15 @@ class ContextEncoder(Embedder):
         if checkpoint is not None:
             self.save(checkpoint)
         return self
+
+    def _require_contexts(self, stream: TokenStream) -> None:
+        """Raise ValueError if no word of the corpus has a context, whatever the parameters."""
+        if not stream.has_neighbors:
+            raise ValueError(
+                "no word of the corpus has a context, so there is nothing to learn: no document or "
+                "sentence has two words of the vocabulary next to each other. Pass longer "
+                "documents, or lower min_count"
+            )
 
     def _chunk_trainer(self, stream: TokenStream, state: TrainingState) -> chunks.ChunkTrainer:
         return chunks.ChunkTrainer(self.W1, self.W2, stream, self.vocabulary, self.config, state)

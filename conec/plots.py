@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
+import io
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -15,6 +18,8 @@ if TYPE_CHECKING:
 
 # also distinguishable for color-blind readers
 _KNOWN, _NEW, _INK = "#4477aa", "#cc3311", "#222222"
+# The same picture always gives the same file.
+_WITHOUT_TIME = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
 
 
 def project(
@@ -66,6 +71,19 @@ def project(
     return np.asarray(points, np.float32)
 
 
+def _format(path: StrPath) -> str:
+    """Format of a picture by the suffix of its file; png if it has none."""
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    formats = FigureCanvasBase.get_supported_filetypes()
+    suffix = os.path.splitext(os.fspath(path))[1].lstrip(".").lower() or "png"
+    if suffix not in formats:
+        raise ValueError(
+            f"{os.fspath(path)}: pictures can be written as {', '.join(sorted(formats))}"
+        )
+    return suffix
+
+
 def plot_map(
     vectors: KeyedVectors,
     words: Sequence[str],
@@ -85,7 +103,8 @@ def plot_map(
     words : sequence of str
         Known words to draw.
     path : path
-        File to create or replace; its suffix selects the format: .png, .svg, .pdf.
+        File to create or replace; its suffix selects the format: .png (also without a suffix),
+        .svg, .pdf.
     unseen : mapping of str to array, optional
         Words that are not in `vectors`, with their embeddings; drawn in another color.
     method : {"tsne", "pca"}
@@ -106,13 +125,17 @@ def plot_map(
         If one of the words is not in `vectors`.
     """
     try:
+        import matplotlib
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
         raise ImportError(
             "plot_map needs matplotlib: pip install similarity-encoders[plots]"
         ) from error
-    from corpora.files import atomic_path
+    from corpora.files import atomic_path, check_output
+
+    check_output(path)
+    format = _format(path)
 
     new = dict(unseen or {})
     rows = [np.asarray(vectors[word]) for word in words]
@@ -144,8 +167,13 @@ def plot_map(
         side.set_color("#cccccc")
     figure.canvas.draw()
     _label(axes, points, [*words, *new], n)
+    content = io.BytesIO()
+    kind = "svg" if format == "svgz" else format
+    with matplotlib.rc_context({"svg.hashsalt": "conec"}):
+        figure.savefig(content, format=kind, metadata=_WITHOUT_TIME.get(kind))
+    data = content.getvalue()
     with atomic_path(path) as temporary:
-        figure.savefig(temporary)
+        temporary.write_bytes(gzip.compress(data, mtime=0) if format == "svgz" else data)
     return points
 
 

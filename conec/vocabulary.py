@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from functools import cached_property
+from numbers import Real
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from conec.types import JSON
 from corpora import BREAK
-from corpora.checks import ParameterError
+from corpora.checks import ParameterError, shown
+
+_LARGEST = 2**63 - 1
 
 
 class Vocabulary:
@@ -32,21 +37,21 @@ class Vocabulary:
 
     Raises
     ------
+    TypeError
+        If a word is not a string, or a count not an integer.
     ValueError
-        If a word is not a string or occurs twice, or counts do not match the words.
+        If a word occurs twice, a count is negative, their sum is too large for int64, or counts
+        do not match the words.
     """
 
     def __init__(self, words: Iterable[str], counts: npt.ArrayLike) -> None:
         self.words = _checked_words(words)
-        self.counts = np.asarray(counts, dtype=np.int64)
+        self.counts = _checked_counts(counts, self.words)
         if self.counts.shape != (len(self.words),):
             raise ValueError(
                 f"counts must have one entry for each of {len(self.words)} words, got shape "
                 f"{self.counts.shape}"
             )
-        if (self.counts < 0).any():
-            bad = self.words[int(np.argmax(self.counts < 0))]
-            raise ValueError(f"the count of {bad!r} is negative")
         self.index = {word: i for i, word in enumerate(self.words)}
         if len(self.index) != len(self.words):
             raise ValueError("a word occurs twice in the vocabulary")
@@ -83,13 +88,15 @@ class Vocabulary:
 
         Raises
         ------
+        TypeError
+            If a word is not a string, or a count not an integer.
         ValueError
             If the corpus has no words, or no word occurs `min_count` times; the message says
-            which `min_count` would keep words.
+            which `min_count` would keep words. Or if a count is negative or too large.
         """
+        counts = _checked_frequencies(counts)
         # the empty word marks a break between sentences
         kept = [(word, n) for word, n in counts.items() if word != BREAK and n >= min_count]
-        _checked_words(word for word, _ in kept)
         kept.sort(key=lambda item: (-item[1], item[0]))
         if not kept:
             frequencies = frequencies or Counter(n for word, n in counts.items() if word != BREAK)
@@ -188,18 +195,18 @@ class Vocabulary:
 
         Raises
         ------
+        TypeError
+            If a word is not a string, or a count not an integer.
         ValueError
-            If a count is negative.
+            If a count is negative or too large.
         """
         total = dict(zip(self.words, self.counts.tolist(), strict=True))
         new = {}
-        for word, n in counts.items():
-            if n < 0:
-                raise ValueError(f"the count of {word!r} is negative: {n}")
+        for word, n in _checked_frequencies(counts).items():
             if word in total:
-                total[word] += int(n)
+                total[word] += n
             elif n >= min_count and word != BREAK:
-                new[word] = int(n)
+                new[word] = n
         if max_size is not None and len(total) + len(new) > max_size:
             order = sorted(new.items(), key=lambda item: (-item[1], item[0]))
             new = dict(order[: max(0, max_size - len(total))])
@@ -244,6 +251,48 @@ def _checked_words(words: Iterable[str]) -> list[str]:
                 "tokens of the corpus with str()"
             )
     return [str(word) for word in words]
+
+
+def _checked_frequencies(counts: Mapping[str, int]) -> Mapping[str, int]:
+    """Counts by word as plain int; errors are those of `Vocabulary`."""
+    if not isinstance(counts, Mapping):
+        raise ParameterError(f"counts must be a dict of words and counts, got {shown(counts)}")
+    words = _checked_words(counts)
+    numbers = _checked_counts(list(counts.values()), words)
+    return dict(zip(words, numbers.tolist(), strict=True))
+
+
+def _checked_counts(counts: npt.ArrayLike, words: list[str]) -> npt.NDArray[np.int64]:
+    """Counts as int64; ParameterError or ValueError if one is not valid."""
+    if not isinstance(counts, Iterable):
+        raise ParameterError(f"counts must be a list of integers, got {shown(counts)}")
+    values: Any = counts if isinstance(counts, np.ndarray) else list(counts)
+    if not (isinstance(values, np.ndarray) or set(map(type, values)) <= {int}):
+        values = [_whole(n, i, words) for i, n in enumerate(values)]
+    array = np.asarray(values, None if len(values) else np.int64)
+    if array.dtype.kind not in "iu":  # also integers beyond the range of int64
+        array = np.array([_whole(n, i, words) for i, n in enumerate(values)], object)
+    if (array < 0).any():
+        first = int(np.argmax(array < 0))
+        raise ValueError(f"{_named(first, words)} is negative: {array[first]}")
+    # the float is exact enough to see that the sum is small
+    if float(array.sum(dtype=np.float64)) > _LARGEST / 2 and sum(array.tolist()) > _LARGEST:
+        raise ValueError(
+            f"the sum of the counts must be at most 2**63 - 1, got {sum(array.tolist())}. Divide "
+            "the counts by a common factor"
+        )
+    return array.astype(np.int64)
+
+
+def _whole(n: Any, i: int, words: list[str]) -> int:
+    is_number = isinstance(n, Real) and not isinstance(n, bool)
+    if not is_number or not math.isfinite(n) or n != int(n):
+        raise ParameterError(f"{_named(i, words)} must be an integer >= 0, got {shown(n)}")
+    return int(n)
+
+
+def _named(i: int, words: list[str]) -> str:
+    return f"the count of {words[i]!r}" if i < len(words) else f"count {i}"
 
 
 def noise_table(

@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from html import unescape as _unescape
 from typing import Literal
 
+from corpora.checks import shown
+
 __all__ = [
     "STEPS",
     "Pipeline",
@@ -389,4 +391,11 @@ def _function(step: str | Step) -> Step:
         raise TypeError(
             f"a cleaning step must be a name or a function from text to text, got {step!r}"
         )
-    return step
+    return functools.partial(_custom, step)
+
+
+def _custom(step: Step, text: str) -> str:
+    result = step(text)
+    if not isinstance(result, str):
+        raise TypeError(f"the cleaning step {step!r} must return a str, got {shown(result)}")
+    return result

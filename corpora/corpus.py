@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import codecs
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
+from corpora.checks import token_list
 from corpora.cleaning import Pipeline, Step
 from corpora.errors import CorpusError, NotReiterableError
 from corpora.files import find_paths, is_uri
+from corpora.memory import READ_ONCE_ADVICE, MemorySource, documents_in
 from corpora.readers import (
     BREAK,
     Document,
@@ -20,20 +21,23 @@ from corpora.readers import (
     choose_readers,
     find_reader,
 )
-from corpora.readers.base import Meter, Text, newline_safe
-from corpora.readers.stream import archive_members, compression, is_archive
+from corpora.readers.base import Meter, Text, newline_safe, normal_encoding
+from corpora.readers.stream import (
+    MAX_RATIO,
+    DamagedFileError,
+    archive_members,
+    compression,
+    is_archive,
+)
 from corpora.tokenizers import Tokenize, Tokenizer, split_sentences, tokenizer
 
 __all__ = ["Corpus", "Source", "open"]
 
 Source = str | os.PathLike[str] | Iterable[Any]
 DocumentMap = Callable[[list[str]], list[str]]
+T = TypeVar("T")
 
 _WHITESPACE = (None, str.split, Tokenizer("whitespace"))
-_ADVICE = (
-    "pass a list, an object whose __iter__ starts a new pass, or a file; or write the data to a "
-    "file first and open that"
-)
 
 
 class Corpus:
@@ -96,10 +100,16 @@ class Corpus:
         """
         return _texts(self._documents())
 
-    def tagged(self) -> Iterator[TaggedDocument]:
+    def tagged(self, *, word_first: bool = False) -> Iterator[TaggedDocument]:
         """Yield each document as a list of sentences, with one row of all columns per token.
 
         As in the file: neither cleaned nor mapped, and whole documents for any option `unit`.
+
+        Parameters
+        ----------
+        word_first : bool, default False
+            Move the word to the first column, and omit numbers of tokens. In CoNLL-U, the second
+            column is then the part of speech.
 
         Raises
         ------
@@ -109,7 +119,28 @@ class Corpus:
             If the corpus can be read only once and has been read.
         """
         meter = self._start_pass()
-        return (document for source in self._sources for document in source.tagged(meter))
+        return (
+            document
+            for source in self._sources
+            for document in source.tagged(meter, word_first=word_first)
+        )
+
+    def files(self) -> Iterator[tuple[TextFile, Reader]]:
+        """Start a pass over the files: each one with the reader of its format.
+
+        Raises
+        ------
+        NotReiterableError
+            If the corpus can be read only once and has been read.
+        TypeError
+            If the documents are in memory.
+        """
+        meter = self._start_pass()
+        for source in self._sources:
+            if not isinstance(source, FileSource):
+                raise TypeError(f"{self.source} has no files")
+            for file in source.files(meter):
+                yield file, source.reader
 
     def utf8_blocks(self) -> Iterator[bytes]:
         """Start a pass over plain text (see `is_plain_text`): blocks of whole lines as UTF-8.
@@ -254,20 +285,29 @@ class Corpus:
     def _tokens(self, documents: Iterator[Document]) -> Iterator[list[str]]:
         clean, maps = self._clean, self._maps
         tokenize = self._tokenize or str.split
+        is_custom = not (tokenize is str.split or isinstance(tokenize, Tokenizer))
         for document in documents:
             if isinstance(document, str):
                 for text in split_sentences(document) if self._sentences else (document,):
                     tokens = tokenize(text if clean is None else clean(text))
-                    for function in maps:
-                        tokens = function(tokens)
+                    if is_custom:
+                        tokens = token_list(tokens, "the result of tokenize", surrogates=True)
+                    if maps:
+                        tokens = _mapped(tokens, maps)
                     if tokens:
                         yield tokens
                 continue
             tokens = document if clean is None else _clean_tokens(document, clean)
-            for function in maps:
-                tokens = function(tokens)
+            if maps:
+                tokens = _mapped(tokens, maps)
             if tokens:
                 yield tokens
+
+
+def _mapped(tokens: list[str], maps: Sequence[DocumentMap]) -> list[str]:
+    for function in maps:
+        tokens = token_list(function(tokens), "the result of a function of map", surrogates=True)
+    return tokens
 
 
 def _texts(documents: Iterator[Document]) -> Iterator[str]:
@@ -297,6 +337,8 @@ def open(
     clean: str | Step | Sequence[str | Step] | None = None,
     tokenize: str | Tokenize | None = None,
     sentences: bool = False,
+    max_ratio: float | None = MAX_RATIO,
+    field: str | int | None = None,
     **options: Any,
 ) -> Corpus:
     r"""Open a corpus.
@@ -314,18 +356,25 @@ def open(
         - "-" for standard input, which can be read once
         - a list of paths (as path objects)
         - any iterable of documents: lists of tokens, or strings to be tokenized. An iterator or
-          generator can be read once.
+          generator can be read once. Documents can also be spaCy's ``Doc`` objects.
+        - with `field`, a table or its rows: a frame of pandas or polars, a table of pyarrow, a
+          data set of Hugging Face, a dict of columns, or an iterable of dicts or named tuples
     format : str, default "auto"
-        "text", "text8", "conll", "wikiextractor", "reuters", "jsonl", "parquet", "lm1b", or one
-        added with :func:`corpora.register_reader`. By default the format of each file is guessed
-        from the names of files and folders, the suffix, or the beginning of the file. Files that
-        match no other format, and standard input, are read as text with a document per line.
+        "text", "text8", "conll", "conllu", "wikiextractor", "reuters", "jsonl", "parquet",
+        "lm1b", or one added with :func:`corpora.register_reader`. By default the format of each
+        file is guessed from the names of files and folders, the suffix, or the beginning of the
+        file. Files that match no other format, and standard input, are read as text with a
+        document per line.
     encoding : str, optional
-        Defaults to the encoding of the format: latin-1 for "reuters", utf-8 for all others.
+        Defaults to the encoding of the format: latin-1 for "reuters", utf-8 for all others. Byte
+        order marks are skipped; one of another encoding is an error.
     errors : str, default "strict"
         Handling of bytes that can't be decoded: "strict" raises an error, "replace" inserts
         U+FFFD, "ignore" drops the bytes, "skip" drops the line and counts it in
-        :attr:`Corpus.skipped`. Python's other error handlers can be used as well.
+        :attr:`Corpus.skipped`. Python's other error handlers can be used as well. Halves of
+        surrogate pairs, which JSON can express, are handled alike, but "strict" replaces them by
+        U+FFFD with a warning. "skip" also reads what it can of a damaged or truncated archive, and
+        counts each file with damage.
     clean : str, callable or list of these, optional
         Steps of :mod:`corpora.cleaning`, applied before tokenizing. Documents that are stored as
         tokens are cleaned token by token.
@@ -335,6 +384,13 @@ def open(
     sentences : bool, default False
         Make each sentence a document. Sentences are split before cleaning, which may remove
         punctuation. Without effect on documents that are stored as tokens.
+    max_ratio : float or None, default 500
+        How many times as large as a compressed file its content may be, beyond the first 16 MiB.
+        It protects from small files that decompress to gigabytes; text does not reach the
+        default. None for any size.
+    field : str or int, optional
+        Name of the column or field with the documents: strings, or lists of tokens. Required for
+        tables and their rows, and optional for files of the format "jsonl".
     **options
         Options of the format, such as ``unit="sentence"`` for "conll"; see its class in
         :mod:`corpora.readers`.
@@ -351,7 +407,8 @@ def open(
     ValueError
         If the format, a cleaning step, the tokenizer, or the value of an option is unknown.
     TypeError
-        If the format does not have an option, or `source` is neither a path nor an iterable.
+        If the format does not have an option, or `source` is neither a path nor an iterable, or
+        it is a table and `field` is missing.
     LookupError
         If the encoding is unknown.
     ImportError
@@ -360,21 +417,31 @@ def open(
     Notes
     -----
     Invalid contents of a file raise :class:`CorpusError`, with file and line, when they are read.
+    Documents in memory are checked when they are read, too. Tokens that are not strings raise a
+    TypeError with the number of the document and the position of the token, both counted from 0.
 
     Examples
     --------
     >>> corpus = open(["The cat sat", "The dog ran"], clean="lower")
     >>> list(corpus)
     [['the', 'cat', 'sat'], ['the', 'dog', 'ran']]
+    >>> rows = [{"id": 1, "text": "The cat sat"}, {"id": 2, "text": "The dog ran"}]
+    >>> list(open(rows, field="text"))
+    [['The', 'cat', 'sat'], ['The', 'dog', 'ran']]
     """
     if isinstance(source, Corpus):
         default = encoding is None and errors == "strict" and format in ("auto", source.format)
+        default = default and field is None and max_ratio == MAX_RATIO
         if default and clean is None and tokenize is None and not sentences and not options:
             return source
         raise TypeError("source is a Corpus already; pass the options to the call that opened it")
     _check_errors(errors)
     if encoding is not None:
-        codecs.lookup(encoding)
+        encoding = normal_encoding(encoding)
+    if max_ratio not in (None, MAX_RATIO):
+        from corpora.checks import check_number  # imports NumPy
+
+        max_ratio = check_number("max_ratio", max_ratio, 1)
     processing: dict[str, Any] = {
         "clean": None if clean is None else Pipeline(clean),
         "tokenize": None if tokenize is None else tokenizer(tokenize),
@@ -383,16 +450,21 @@ def open(
     if isinstance(source, (str, os.PathLike)):
         name = os.fspath(source)
         paths = find_paths(name)
-    elif isinstance(source, Iterable) and not isinstance(source, (bytes, bytearray)):
-        if not _is_path_list(source):
-            return _open_memory(source, format, options, processing)
+    elif _is_path_list(source):
         name = f"{len(source)} paths"  # type: ignore[arg-type]
         paths = [path for item in source for path in find_paths(os.fspath(item))]
     else:
-        raise TypeError(
-            f"source must be a path or an iterable of documents, got {type(source).__name__}"
-        )
-    readers = choose_readers(paths, format, options, is_folder=paths != [name])
+        return _open_memory(source, format, field, options, processing)
+    if field is not None:
+        options["field"] = field
+    readers = choose_readers(
+        paths,
+        format,
+        options,
+        is_folder=paths != [name],
+        encoding=encoding,
+        max_ratio=max_ratio,
+    )
     sources = []
     for path, reader in readers.items():
         file_encoding = encoding or reader.encoding
@@ -401,25 +473,33 @@ def open(
                 f'errors="skip" needs lines, which the format {reader.name!r} or the encoding '
                 f'{file_encoding!r} does not have; use "replace" or "ignore"'
             )
-        sources.append(FileSource(path, reader, file_encoding, errors))
+        sources.append(FileSource(path, reader, file_encoding, errors, max_ratio=max_ratio))
     formats = {reader.name for reader in readers.values()}
     common_format = formats.pop() if len(formats) == 1 else "mixed"
     return Corpus(sources, source=name, format=common_format, **processing)
 
 
 def _open_memory(
-    source: Iterable[Any], format: str, options: dict[str, Any], processing: dict[str, Any]
+    source: Any,
+    format: str,
+    field: str | int | None,
+    options: dict[str, Any],
+    processing: dict[str, Any],
 ) -> Corpus:
     if format not in ("auto", "memory"):
         find_reader(format)  # an unknown format is the more likely mistake
         raise TypeError(f"format {format!r} is for files, got a {type(source).__name__}")
     if options:
         raise TypeError(f"documents in memory take no options, got {', '.join(options)}")
-    memory = MemorySource(source, reiterable=not isinstance(source, Iterator))
-    return Corpus([memory], source=f"a {type(source).__name__}", format="memory", **processing)
+    return Corpus(
+        [documents_in(source, field)],
+        source=f"a {type(source).__name__}",
+        format="memory",
+        **processing,
+    )
 
 
-def _is_path_list(source: Iterable[Any]) -> bool:
+def _is_path_list(source: Any) -> bool:
     return (
         isinstance(source, (list, tuple))
         and bool(source)
@@ -430,8 +510,10 @@ def _is_path_list(source: Iterable[Any]) -> bool:
 def _check_errors(errors: str) -> None:
     if errors != "skip":
         try:
-            codecs.lookup_error(errors)
-        except LookupError:
+            b"\xff".decode("ascii", errors)
+        except UnicodeDecodeError:
+            pass  # strict
+        except (LookupError, TypeError):  # unknown, or for encoding only
             raise ValueError(
                 f"errors must be 'strict', 'replace', 'ignore', 'skip' or another error handler "
                 f"of Python, got {errors!r}"
@@ -448,6 +530,7 @@ class FileSource:
     errors: str
     start: int = 0
     stop: int | None = None
+    max_ratio: float | None = MAX_RATIO
     _used: bool = False
 
     @property
@@ -490,25 +573,43 @@ class FileSource:
             return
         if self._used:
             name = "standard input" if self.path == "-" else self.path
-            raise NotReiterableError(f"{name} can be read only once; {_ADVICE}")
+            raise NotReiterableError(f"{name} can be read only once; {READ_ONCE_ADVICE}")
         self._used = True
 
     def documents(self, meter: Meter) -> Iterator[Document]:
         """Yield the documents."""
-        for file in self._files(meter):
-            yield from self.reader.read(file)
+        return self._each(meter, self.reader.read)
 
     def utf8_blocks(self, meter: Meter) -> Iterator[bytes]:
         """Yield blocks of whole lines as UTF-8."""
-        for file in self._files(meter):
-            yield from file.utf8_blocks()
+        return self._each(meter, TextFile.utf8_blocks)
 
-    def tagged(self, meter: Meter) -> Iterator[TaggedDocument]:
+    def tagged(self, meter: Meter, *, word_first: bool) -> Iterator[TaggedDocument]:
         """Yield the documents with their tags."""
-        for file in self._files(meter):
-            yield from self.reader.tagged(file)
+        return self._each(meter, self.reader.word_first if word_first else self.reader.tagged)
 
-    def _files(self, meter: Meter) -> Iterator[TextFile]:
+    def _each(self, meter: Meter, read: Callable[[TextFile], Iterator[T]]) -> Iterator[T]:
+        """Yield what a function reads from the file, or from each member of the archive."""
+        skips = self.errors == "skip" and is_archive(self.path)
+        damaged = False
+        try:
+            for file in self.files(meter):
+                damaged = False
+                try:
+                    yield from read(file)
+                except DamagedFileError:
+                    if not skips:
+                        raise
+                    meter.skipped += 1
+                    damaged = True
+        except DamagedFileError:
+            if not skips:
+                raise
+            # Where a tar archive is cut, its last member has been counted.
+            meter.skipped += not damaged
+
+    def files(self, meter: Meter) -> Iterator[TextFile]:
+        """Yield the file, or the members of the archive."""
         if is_archive(self.path):
             yield from self._members(meter)
             return
@@ -519,6 +620,7 @@ class FileSource:
             start=self.start,
             stop=self.stop,
             meter=meter,
+            max_ratio=self.max_ratio,
         )
 
     def _members(self, meter: Meter) -> Iterator[TextFile]:
@@ -526,14 +628,21 @@ class FileSource:
         any_read = False
         # As for folders: the user asked for this format, whatever the suffixes.
         for accepts_all in (False, True) if self.reader.suffixes else (False,):
-            for name, file in archive_members(self.path, meter.read):
+            for name, file in archive_members(self.path, meter.read, max_ratio=self.max_ratio):
                 if not (accepts_all or self.reader.accepts(name)):
                     continue
                 any_read = True
                 # Bytes are counted as the archive is read, not per member.
                 inner = Meter()
                 path = f"{self.path}/{name}"
-                yield TextFile(path, self.encoding, self.errors, meter=inner, file=file)
+                yield TextFile(
+                    path,
+                    self.encoding,
+                    self.errors,
+                    meter=inner,
+                    file=file,
+                    max_ratio=self.max_ratio,
+                )
                 meter.skipped += inner.skipped
             if any_read:
                 return
@@ -541,56 +650,6 @@ class FileSource:
             f"the archive has no file that {self.reader!r} can read; check the format",
             path=self.path,
         )
-
-
-@dataclass
-class MemorySource:
-    """Documents from a Python iterable."""
-
-    source: Iterable[object]
-    reiterable: bool
-    _used: bool = False
-
-    size = None
-    splittable = False
-
-    def claim(self) -> None:
-        """Start a pass.
-
-        Raises
-        ------
-        NotReiterableError
-            If the source can be read only once and has been read.
-        """
-        if self._used and not self.reiterable:
-            kind = type(self.source).__name__
-            raise NotReiterableError(f"a {kind} can be read only once; {_ADVICE}")
-        self._used = True
-
-    def documents(self, meter: Meter) -> Iterator[Document]:  # noqa: ARG002
-        """Yield the documents, after checking their type."""
-        for number, document in enumerate(self.source):
-            if isinstance(document, str):
-                yield document
-                continue
-            if isinstance(document, bytes) or not isinstance(document, Iterable):
-                raise TypeError(
-                    f"document {number} must be a list of str, or a str to be tokenized, got "
-                    f"{type(document).__name__}"
-                )
-            tokens = document if type(document) is list else list(document)
-            # Checking both ends finds documents of another type; checking all tokens would
-            # take as long as counting them.
-            if tokens and not (isinstance(tokens[0], str) and isinstance(tokens[-1], str)):
-                invalid = tokens[-1] if isinstance(tokens[0], str) else tokens[0]
-                raise TypeError(
-                    f"the tokens of document {number} must be str, got {type(invalid).__name__}"
-                )
-            yield tokens
-
-    def tagged(self, meter: Meter) -> Iterator[TaggedDocument]:  # noqa: ARG002
-        """Raise TypeError: documents in memory have no tags."""
-        raise TypeError("documents in memory have no tags, only words")
 
 
 DocumentSource = FileSource | MemorySource

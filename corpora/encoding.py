@@ -18,20 +18,20 @@ from contextlib import ExitStack, closing
 from functools import partial
 from itertools import repeat
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
+from corpora.checks import token_list
+from corpora.corpus import Corpus, Source
+from corpora.corpus import open as open_corpus
 from corpora.counting.counts import uses_compiled_code
 from corpora.counting.word_table import WordTable, load, pack
 from corpora.errors import CorpusError, ModelError
 from corpora.files import temporary_folder
 from corpora.model_folder import FolderReader, FolderWriter, open_folder, write_folder
 from corpora.parallel import map_shards
-
-if TYPE_CHECKING:
-    from corpora.corpus import Corpus
 
 __all__ = ["BREAK_ID", "FORMAT_VERSION", "KIND", "TokenStream", "TokenStreamError", "write_tokens"]
 
@@ -95,6 +95,18 @@ class TokenStream:
         for start, stop in zip(self.offsets[:-1], self.offsets[1:], strict=True):
             yield self.ids[start:stop]
 
+    @property
+    def has_neighbors(self) -> bool:
+        """Whether two words are next to each other in some document and sentence."""
+        for start in range(0, len(self.ids), _BLOCK_TOKENS):
+            ids = np.asarray(self.ids[start : start + _BLOCK_TOKENS + 1])
+            are_words = (ids[:-1] >= 0) & (ids[1:] >= 0)
+            first, last = np.searchsorted(self.offsets, (start + 1, start + len(ids)))
+            are_words[self.offsets[first:last] - start - 1] = False  # between two documents
+            if are_words.any():
+                return True
+        return False
+
     def fingerprint(self) -> int:
         """Return a checksum of ids and offsets; equal for equal corpora."""
         crc = zlib.crc32(np.ascontiguousarray(self.offsets).data)
@@ -107,7 +119,7 @@ class TokenStream:
     @classmethod
     def encode(
         cls,
-        corpus: Corpus,
+        corpus: Corpus | Source,
         index: Mapping[str, int],
         path: str | Path | None = None,
         *,
@@ -118,8 +130,8 @@ class TokenStream:
 
         Parameters
         ----------
-        corpus : Corpus
-            A corpus, as returned by `corpora.open`.
+        corpus : Corpus, path or iterable of documents
+            Anything that `corpora.open` takes.
         index : mapping of str to int
             Ids of words, from 0. All other words are omitted.
         path : path, optional
@@ -140,6 +152,7 @@ class TokenStream:
         CorpusError
             If the contents of a file are invalid.
         """
+        corpus = open_corpus(corpus)
         if path is not None:
             with write_folder(path, KIND, FORMAT_VERSION) as folder:
                 write_tokens(folder, corpus, index, workers=workers, progress=progress)
@@ -172,9 +185,10 @@ class TokenStream:
         Raises
         ------
         TypeError
-            If a document is a string instead of a list of tokens.
+            If a document is not a list of str.
         """
-        blocks = list(_encoded_blocks(map(_as_tokens, documents), _words_only(index)))
+        tokens = (token_list(text, f"document {n}") for n, text in enumerate(documents))
+        blocks = list(_encoded_blocks(tokens, _words_only(index)))
         ids = [np.zeros(0, np.int32), *(block[0] for block in blocks)]
         lengths = [np.zeros(0, np.int64), *(block[1] for block in blocks)]
         n_raw = sum(block[2] for block in blocks)
@@ -271,14 +285,6 @@ def write_tokens(
 def _words_only(index: Mapping[str, int]) -> Mapping[str, int]:
     """Remove the break from a vocabulary: it is not a word."""
     return {word: i for word, i in index.items() if word} if "" in index else index
-
-
-def _as_tokens(document: Iterable[str]) -> list[str]:
-    if isinstance(document, str):
-        raise TypeError(
-            f"a document must be a list of tokens, got the string {document[:40]!r}; split it first"
-        )
-    return list(document)
 
 
 def _map(path: Path, n: int) -> npt.NDArray[np.int32]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import difflib
 import errno
 import functools
 import glob
@@ -21,6 +20,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+from corpora.checks import closest
+from corpora.interrupts import terminable
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -28,10 +30,14 @@ except ImportError:  # Windows
 
 __all__ = [
     "atomic_path",
+    "check_folder",
+    "check_output",
     "find_paths",
+    "is_system_file",
     "replace_folder",
     "temporary_files_in",
     "temporary_folder",
+    "temporary_parent",
 ]
 
 StrPath = str | os.PathLike[str]
@@ -54,10 +60,7 @@ def missing_file(path: str) -> FileNotFoundError:
     folder, name = os.path.split(os.path.normpath(path))
     folder = folder or "."
     if os.path.isdir(folder):
-        names = sorted(os.listdir(folder))
-        lower = {n.lower(): n for n in names}
-        matches = [lower[n] for n in difflib.get_close_matches(name.lower(), lower, 3, 0.6)]
-        matches += [n for n in names if n.startswith(name) and n not in matches][:2]
+        matches = closest(name, sorted(os.listdir(folder)), 4)
         hint = (
             f"closest matches: {', '.join(matches)}"
             if matches
@@ -70,10 +73,31 @@ def missing_file(path: str) -> FileNotFoundError:
     return FileNotFoundError(errno.ENOENT, f"No such file or folder ({hint})", path)
 
 
+_SYSTEM_NAMES = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini"}
+
+
+def is_system_file(path: str) -> bool:
+    """Whether a file of a folder or archive is hidden, or was added by an operating system.
+
+    Examples are ``.DS_Store`` and ``__MACOSX/._name`` of macOS and ``Thumbs.db`` of Windows.
+
+    Parameters
+    ----------
+    path : str
+        Relative to the folder or archive, with ``/`` or the separator of the system.
+    """
+    names = path.replace(os.sep, "/").split("/")
+    return any(
+        (name.startswith(".") and name not in (".", "..")) or name.lower() in _SYSTEM_NAMES
+        for name in names
+    )
+
+
 def find_paths(source: str) -> list[str]:
     """List the files that a path, folder or glob refers to, in sorted order.
 
-    Folders are searched recursively; hidden files are skipped.
+    Folders are searched recursively; hidden files and those that an operating system adds (see
+    `is_system_file`) are skipped.
 
     Raises
     ------
@@ -93,7 +117,8 @@ def find_paths(source: str) -> list[str]:
         matches = sorted(glob.glob(source, recursive=True), key=_natural)
         paths = []
         for match in matches:
-            paths += _files_below(match) if os.path.isdir(match) else [match]
+            if _SYSTEM_NAMES.isdisjoint(map(str.lower, _natural(match))):
+                paths += _files_below(match) if os.path.isdir(match) else [match]
         paths = list(dict.fromkeys(paths))  # a pattern may match a folder and files in it
         if not paths:
             raise FileNotFoundError(errno.ENOENT, "No file matches", source)
@@ -108,8 +133,8 @@ def _natural(path: str) -> list[str]:
 def _files_below(folder: str) -> list[str]:
     paths = []
     for at, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        paths += [os.path.join(at, name) for name in names if not name.startswith(".")]
+        folders[:] = [name for name in folders if not is_system_file(name)]
+        paths += [os.path.join(at, name) for name in names if not is_system_file(name)]
     return sorted(paths, key=_natural)
 
 
@@ -287,7 +312,7 @@ def temporary_folder(prefix: str, parent: StrPath | None = None) -> Iterator[Pat
         If it cannot be made; the message names the parent.
     """
     why = _TMPDIR if parent is None else "temporary files"
-    parent = Path(tempfile.gettempdir() if parent is None else parent)
+    parent = temporary_parent() if parent is None else Path(parent)
     for path in _matching(parent, re.compile(rf"{re.escape(prefix)}[0-9a-f]{{12}}")):
         with _abandoned(path) as dead:
             # Other users may write to the parent: remove only folders of this user.
@@ -304,11 +329,23 @@ def temporary_folder(prefix: str, parent: StrPath | None = None) -> Iterator[Pat
 
     path, descriptor = _owned(make)
     try:
-        yield path
+        with terminable():
+            yield path
     finally:
         shutil.rmtree(path, ignore_errors=True)
         if descriptor is not None:
             _release(descriptor)
+
+
+def temporary_parent() -> Path:
+    """Folder for temporary files: that of TMPDIR, or else the system's.
+
+    If none can be written to, it is the one that TMPDIR names, and writing to it raises the error.
+    """
+    try:
+        return Path(tempfile.gettempdir())
+    except FileNotFoundError:
+        return Path(os.environ.get("TMPDIR") or "/tmp")
 
 
 @contextmanager
@@ -326,18 +363,39 @@ def temporary_files_in(folder: StrPath) -> Iterator[None]:
 def _checked_target(path: StrPath) -> Path:
     if is_uri(os.fspath(path)):
         raise ValueError(f"only a local file can be replaced in one step, not {path}")
+    if not os.fspath(path):
+        raise FileNotFoundError(errno.ENOENT, "The path to write to is empty", "''")
     # Links are followed: the link stays, and its target is replaced.
     target = Path(os.path.realpath(path))
     parent = target.parent
-    if not parent.is_dir():
+    if target.is_symlink():
+        raise OSError(errno.ELOOP, "The link points to itself", str(path))
+    if not parent.exists():
         raise FileNotFoundError(errno.ENOENT, "The folder to write to does not exist", str(parent))
+    if not parent.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "This is a file, not a folder", str(parent))
     if not os.access(parent, os.W_OK | os.X_OK):
         raise PermissionError(errno.EACCES, "The folder cannot be written to", str(parent))
+    if _is_foreign(target):
+        raise PermissionError(
+            errno.EPERM, "This belongs to another user, in a folder with the sticky bit", str(path)
+        )
     if os.path.ismount(target):  # found now, and not by the last step of a long run
         raise OSError(
             errno.EBUSY, "A mount point cannot be replaced; choose another path", str(path)
         )
     return target
+
+
+def _is_foreign(target: Path) -> bool:
+    """Whether a file or folder of another user must not be replaced, as in /tmp."""
+    user = os.geteuid() if hasattr(os, "geteuid") else 0
+    try:
+        owners = {0, os.lstat(target).st_uid, os.stat(target.parent).st_uid}
+        is_sticky = bool(os.stat(target.parent).st_mode & stat.S_ISVTX)
+    except OSError:
+        return False
+    return is_sticky and user not in owners
 
 
 @contextmanager
@@ -424,8 +482,10 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
     Parameters
     ----------
     path : str or path
-        The local file to make or to replace. A file that is replaced keeps its mode.
-        A device, named pipe or socket is not replaced but written to directly.
+        The local file to make or to replace. A file that is replaced keeps its mode; its other
+        names (hard links) keep the earlier content. A symbolic link stays, and its target is
+        replaced. A device or named pipe is not replaced but written to directly, and so is
+        an open file of this process (``/dev/stdout``, ``/dev/fd/3``).
 
     Yields
     ------
@@ -446,12 +506,16 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
     >>> with atomic_path("words.txt.gz") as temporary:  # doctest: +SKIP
     ...     write(temporary)
     """
+    check_output(path)
     if _is_special(path):
         yield Path(path)
         return
-    target = _checked_target(path)
-    if target.is_dir():
-        raise IsADirectoryError(errno.EISDIR, "This is a folder, not a file", str(path))
+    if (opened := _open_descriptor(path)) is not None:
+        with temporary_folder("corpora-output-") as folder:
+            yield folder / (Path(path).name or "output")
+            _copy_to(opened, folder, path)
+        return
+    target = Path(os.path.realpath(path))
     _remove_leftovers(target, _nothing)
     mode = _mode(target)
 
@@ -463,7 +527,7 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
 
     temporary, descriptor = _owned(make)
     try:
-        with _disk_errors(target, temporary):
+        with terminable(), _disk_errors(target, temporary):
             yield temporary
             if mode is not None:
                 temporary.chmod(mode)
@@ -474,6 +538,64 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
         if descriptor is not None:
             _release(descriptor)
+
+
+def check_output(path: StrPath) -> None:
+    """Raise the error that `atomic_path` would raise, before any work is done.
+
+    Parameters
+    ----------
+    path : str or path
+        As in `atomic_path`. URIs are not supported.
+
+    Raises
+    ------
+    FileNotFoundError, NotADirectoryError, PermissionError, IsADirectoryError, OSError
+        If `path` cannot be written to.
+    """
+    if _is_special(path) or _open_descriptor(path) is not None:
+        if not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, "This cannot be written to", os.fspath(path))
+        return
+    target = _checked_target(path)
+    if target.is_dir() or os.fspath(path).endswith(os.sep):
+        raise IsADirectoryError(errno.EISDIR, "This is a folder, not a file", os.fspath(path))
+    if target.exists() and not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, "The file is read-only", os.fspath(path))
+
+
+# The names of open files of a process, with links resolved up to the number
+_DESCRIPTOR = re.compile(r"/proc/(?:self|thread-self|(\d+))(?:/task/\d+)?/fd/(\d+)")
+
+
+def _open_descriptor(path: StrPath) -> int | None:
+    """Number of the open file of this process that a path names, such as ``/dev/stdout``.
+
+    The file that it belongs to must not be replaced: it may be a log that others write to.
+    """
+    name = os.fspath(path)
+    for _ in range(40):
+        try:
+            name = os.path.join(os.path.realpath(os.path.dirname(name)), os.path.basename(name))
+            if found := _DESCRIPTOR.fullmatch(name):
+                is_own = found[1] is None or int(found[1]) == os.getpid()
+                return int(found[2]) if is_own and os.path.exists(name) else None
+            name = os.path.join(os.path.dirname(name), os.readlink(name))
+        except (OSError, ValueError):
+            return None
+    return None
+
+
+def _copy_to(descriptor: int, folder: Path, path: StrPath) -> None:
+    """Write a complete temporary file to an open file."""
+    for name in os.listdir(folder):
+        with open(folder / name, "rb") as source:
+            while block := source.read(1 << 20):
+                while block:
+                    try:
+                        block = block[os.write(descriptor, block) :]
+                    except OSError as error:
+                        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
 
 def _is_special(path: StrPath) -> bool:
@@ -531,6 +653,27 @@ def _remove_listed(folder: Path, names: Collection[str]) -> None:
             os.rmdir(at)
 
 
+class _NotNow(Exception):
+    """Leaves the block of `replace_folder` without replacing the folder."""
+
+
+def check_folder(path: StrPath, contents: Contents) -> None:
+    """Raise the error that `replace_folder` would raise, before any work is done.
+
+    Parameters
+    ----------
+    path, contents
+        As in `replace_folder`.
+
+    Raises
+    ------
+    OSError
+        If `path` cannot be written to, or `contents` raises it.
+    """
+    with suppress(_NotNow), replace_folder(path, contents):
+        raise _NotNow
+
+
 @contextmanager
 def replace_folder(path: StrPath, contents: Contents) -> Iterator[Path]:
     """Write a folder that replaces an earlier one in one step.
@@ -585,7 +728,7 @@ def replace_folder(path: StrPath, contents: Contents) -> Iterator[Path]:
     temporary, descriptor = _owned(make)
     published = False
     try:
-        with _disk_errors(target, temporary):
+        with terminable(), _disk_errors(target, temporary):
             yield temporary
             for name in relative_files(temporary):
                 sync(temporary / name)

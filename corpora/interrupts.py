@@ -1,43 +1,155 @@
-"""Handle Ctrl-C at safe points of training instead of between any two instructions."""
+"""Signals that stop a program: Ctrl-C, SIGTERM and SIGHUP."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from types import FrameType
+from typing import Any, NoReturn
 
-__all__ = ["deferred_interrupt"]
+__all__ = [
+    "STOPPED",
+    "PendingSignal",
+    "Terminated",
+    "deferred_interrupt",
+    "exit_status",
+    "terminable",
+]
+
+# SIGHUP: the terminal was closed; it does not exist on Windows
+_TERMINATING = tuple(
+    getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
+)
+
+
+class Terminated(SystemExit):
+    """The program received SIGTERM or SIGHUP.
+
+    Not caught, it ends the program with the exit status of shells, 128 + the signal's number.
+
+    Parameters
+    ----------
+    number : int
+        Number of the signal.
+    """
+
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.number = number
+
+    def __str__(self) -> str:
+        return f"terminated by {signal.Signals(self.number).name}"
+
+
+STOPPED = (KeyboardInterrupt, Terminated)
+"""Exceptions raised when a signal stops the program."""
+
+
+def exit_status(error: BaseException) -> int:
+    """Return the exit status for one of `STOPPED`: 128 + the signal's number, as in shells."""
+    return 128 + (error.number if isinstance(error, Terminated) else signal.SIGINT)
+
+
+def _raise(number: int, frame: FrameType | None = None) -> NoReturn:
+    if number == signal.SIGINT:
+        signal.default_int_handler(number, frame)
+    raise Terminated(number)
 
 
 @contextmanager
-def deferred_interrupt() -> Iterator[threading.Event]:
-    """Set an event on Ctrl-C instead of raising KeyboardInterrupt.
+def terminable() -> Iterator[None]:
+    """Raise `Terminated` on SIGTERM and SIGHUP, so that temporary files are deleted.
 
-    The caller checks the event at points where weights and state are consistent, and raises the
-    exception there. A second Ctrl-C raises it at once. In other threads than the main thread, or
-    if a custom handler for SIGINT is installed, the handler is left in place and the event is never
-    set.
+    By default, these signals end the process at once. In other threads than the main thread, or
+    if the program handles or ignores a signal (as under ``nohup``), nothing is changed.
+    """
+    with _handling(_raise, _TERMINATING):
+        yield
+
+
+class PendingSignal:
+    """A signal that has arrived, but has not been acted on."""
+
+    def __init__(self) -> None:
+        self.number: int | None = None
+
+    def is_set(self) -> bool:
+        """Whether a signal has arrived."""
+        return self.number is not None
+
+    def raise_if_set(self) -> None:
+        """Raise KeyboardInterrupt or `Terminated` if a signal has arrived."""
+        if self.number is not None:
+            number, self.number = self.number, None
+            _raise(number)
+
+
+@contextmanager
+def deferred_interrupt() -> Iterator[PendingSignal]:
+    """Record Ctrl-C, SIGTERM and SIGHUP instead of stopping between any two instructions.
+
+    The caller checks for a signal at points where weights and state are consistent, and raises
+    the exception there. A second signal raises its exception at once. In other threads than the
+    main thread, or if the program handles or ignores a signal, nothing is changed for it.
 
     Yields
     ------
-    threading.Event
-        Set once Ctrl-C has been pressed.
+    PendingSignal
+        Set once a signal has arrived. If the caller has not raised it when the block ends, it is
+        raised then.
     """
-    pressed = threading.Event()
-    is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield pressed
-        return
+    pending = PendingSignal()
 
     def note(number: int, frame: FrameType | None) -> None:
-        if pressed.is_set():
-            signal.default_int_handler(number, frame)
-        pressed.set()
+        if pending.is_set():
+            _raise(number, frame)
+        pending.number = number
 
-    signal.signal(signal.SIGINT, note)
+    with _handling(note, (signal.SIGINT, *_TERMINATING)):
+        yield pending
+    pending.raise_if_set()
+
+
+@contextmanager
+def _handling(
+    handler: Callable[[int, FrameType | None], Any], numbers: Iterable[int]
+) -> Iterator[None]:
+    """Handle signals within a block, unless the program has its own handler or ignores them."""
+    if threading.current_thread() is not threading.main_thread():
+        yield  # only the main thread receives signals
+        return
+    terminals = [descriptor for descriptor in (1, 2) if os.isatty(descriptor)]
+
+    def handle(number: int, frame: FrameType | None) -> None:
+        _leave_closed(terminals)
+        handler(number, frame)
+
+    handle.is_ours = True  # type: ignore[attr-defined]
+    replaced = {}
+    for number in numbers:
+        earlier = signal.getsignal(number)
+        is_default = earlier in (signal.SIG_DFL, signal.default_int_handler)
+        if is_default or getattr(earlier, "is_ours", False):
+            replaced[number] = earlier
+            signal.signal(number, handle)
     try:
-        yield pressed
+        yield
     finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
+        for number, earlier in replaced.items():
+            # a generator that is closed late, or in another thread, must not restore anything
+            with suppress(ValueError):
+                if signal.getsignal(number) is handle:
+                    signal.signal(number, earlier)
+
+
+def _leave_closed(terminals: list[int]) -> None:
+    """Discard output to terminals that were closed: errors of writing would prevent saving."""
+    for descriptor in terminals:
+        if not os.isatty(descriptor):
+            with suppress(OSError):
+                null = os.open(os.devnull, os.O_WRONLY)
+                os.dup2(null, descriptor)
+                os.close(null)

@@ -1,19 +1,114 @@
-"""Announce just-in-time compilation, which makes the first use on a machine slow."""
+"""Just-in-time compilation: a cache of compiled code that works everywhere, and announcements."""
 
 from __future__ import annotations
 
+import functools
 import logging
+import os
+import stat
+import tempfile
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
 
-__all__ = ["announce_compilation"]
+__all__ = ["announce_compilation", "compiled"]
 
 logger = logging.getLogger(__name__)
 
 # Seconds to wait before announcing anything; loading code from the cache takes less.
 PATIENCE = 0.5
 _loaded: set[str] = set()
+
+
+@functools.cache
+def _cache_class() -> Any:
+    from numba.core.caching import FunctionCache
+
+    class Cache(FunctionCache):  # type: ignore[misc]
+        """Compiled code of a function on disk; what cannot be read or written is compiled again.
+
+        Numba's own cache raises the error of a full disk, or of a file that a crash has cut, in
+        the first call of a function.
+        """
+
+        def load_overload(self, sig: Any, target_context: Any) -> Any:
+            """Load compiled code; None if there is none."""
+            try:
+                return super().load_overload(sig, target_context)
+            except Exception as error:  # whatever unpickling damaged content raises
+                logger.info("compiled code in %s is damaged (%r)", self.cache_path, error)
+                with suppress(OSError):
+                    self.flush()
+                return None
+
+        def save_overload(self, sig: Any, data: Any) -> None:
+            """Save compiled code if that is possible."""
+            try:
+                super().save_overload(sig, data)
+            except Exception as error:
+                logger.info("compiled code is not saved to %s (%r)", self.cache_path, error)
+
+    return Cache
+
+
+def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
+    """Decorate a function to be compiled by `numba.njit`, with a cache on disk where possible.
+
+    The cache is in the folder that NUMBA_CACHE_DIR names, next to the source files, or in the
+    user's cache. If none of them can be written to, as in a container without a writable home,
+    it is in a temporary folder of the user; and if that fails, too, there is no cache.
+
+    Parameters
+    ----------
+    **options
+        As for `numba.njit`.
+    """
+
+    def decorate(function: Callable[..., Any]) -> Any:
+        import numba  # slow to import
+
+        dispatcher = numba.njit(**options)(function)
+        with suppress(RuntimeError, OSError):  # no folder for the cache
+            dispatcher._cache = _cache(function)
+        return dispatcher
+
+    return decorate
+
+
+def _cache(function: Callable[..., Any]) -> Any:
+    import numba
+
+    try:
+        return _cache_class()(function)
+    except RuntimeError:
+        earlier = numba.config.CACHE_DIR
+        numba.config.CACHE_DIR = str(_private_folder())
+        try:
+            return _cache_class()(function)
+        finally:
+            numba.config.CACHE_DIR = earlier
+
+
+def _private_folder() -> Path:
+    """Return the user's temporary folder for compiled code, which no other user can write to.
+
+    Raises
+    ------
+    OSError
+        If it cannot be made, or belongs to another user.
+    """
+    user = os.getuid() if hasattr(os, "getuid") else 0
+    folder = Path(tempfile.gettempdir()) / f"corpora-numba-{user}"
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+    about = folder.lstat()
+    # code is run from there, so it must not come from others
+    is_private = about.st_uid == user and not about.st_mode & 0o077
+    if not stat.S_ISDIR(about.st_mode) or (hasattr(os, "getuid") and not is_private):
+        raise PermissionError(f"{folder} is not a private folder of this user")
+    return folder
 
 
 @contextmanager

@@ -26,7 +26,7 @@ import os
 import stat
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from io import BufferedReader
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -36,7 +36,15 @@ import numpy.typing as npt
 
 from corpora.array_file import ArrayPlace, aligned_array, encode_arrays, read_places
 from corpora.errors import ModelError
-from corpora.files import StrPath, is_missing, make_file, recover, relative_files, replace_folder
+from corpora.files import (
+    StrPath,
+    check_folder,
+    is_missing,
+    make_file,
+    recover,
+    relative_files,
+    replace_folder,
+)
 from corpora.manifest import (
     LAST_WITHOUT_MANIFEST,
     MANIFEST,
@@ -301,10 +309,6 @@ def write_folder(path: StrPath, kind: str, version: int) -> Iterator[FolderWrite
         writer._finish()
 
 
-class _NotNow(Exception):
-    """Leaves the block of `write_folder` without writing the folder."""
-
-
 def check_writable(path: StrPath, kind: str) -> None:
     """Raise the OSError that `write_folder` would raise, before hours of work.
 
@@ -318,8 +322,7 @@ def check_writable(path: StrPath, kind: str) -> None:
     OSError
         As `write_folder`.
     """
-    with suppress(_NotNow), write_folder(path, kind, 1):
-        raise _NotNow
+    check_folder(path, _contents(kind, path))
 
 
 def _contents(kind: str, path: StrPath) -> Callable[[Path, bool], Collection[str]]:

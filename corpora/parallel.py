@@ -292,8 +292,10 @@ def _start(
 ) -> None:
     global _function
     _function = function
-    # Ctrl-C is handled by the parent process, which ends its workers.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Sent to the whole group of processes, these are handled by the parent, which ends its workers.
+    for name in ("SIGINT", "SIGHUP", "SIGTERM"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     if initializer is not None:
         initializer(*initargs)
@@ -303,7 +305,7 @@ def _end_with(parent: int) -> None:
     """End this process when its parent has died, for any reason: the results have no reader."""
     while os.getppid() == parent:
         time.sleep(_PARENT_SECONDS)
-    os.kill(os.getpid(), signal.SIGTERM)
+    os._exit(1)
 
 
 def _run(shard: Corpus) -> Any:

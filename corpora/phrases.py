@@ -8,8 +8,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from corpora.corpus import Corpus
-from corpora.errors import NotReiterableError
+from corpora.checks import word_list
+from corpora.corpus import Corpus, Source
+from corpora.corpus import open as open_corpus
+from corpora.errors import NotReiterableError, warn
 from corpora.readers import BREAK, with_breaks
 
 __all__ = ["phrases"]
@@ -18,7 +20,7 @@ logger = logging.getLogger(__name__)
 
 
 def phrases(
-    corpus: Corpus,
+    corpus: Corpus | Source,
     *,
     min_count: float = 5,
     threshold: float = 10.0,
@@ -33,7 +35,7 @@ def phrases(
 
     Parameters
     ----------
-    corpus : Corpus
+    corpus : Corpus, path or iterable of documents
         Corpus to learn phrases from, and to apply them to.
     min_count : float, default 5
         Ignore words and pairs that occur less often.
@@ -56,6 +58,7 @@ def phrases(
     NotReiterableError
         If `corpus` can be read only once.
     """
+    corpus = open_corpus(corpus)
     if not corpus.reiterable:
         raise NotReiterableError(
             f"learning phrases needs a separate pass, but {corpus.source} can be read only once; "
@@ -70,7 +73,7 @@ def phrases(
         threshold=threshold,
         scoring=scoring,
         delimiter=delimiter,
-        connector_words=connector_words,
+        connector_words=frozenset(word_list("connector_words", connector_words)),
     )
     model = learned.freeze()
     logger.info(
@@ -79,6 +82,11 @@ def phrases(
         corpus.source,
         time.perf_counter() - started,
     )
+    if not model.phrasegrams:
+        warn(
+            f"no phrases were found in {corpus.source} with min_count={min_count:g} and "
+            f"threshold={threshold:g}: lower them, or leave the search for phrases out"
+        )
     return corpus.map(_JoinPhrases(model))
 
 

@@ -20,9 +20,17 @@ from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
 from corpora.callbacks import CheckpointSchedule, as_callback
-from corpora.checks import ParameterError, check_choice, check_integer, check_number
+from corpora.checks import (
+    ParameterError,
+    check_choice,
+    check_flag,
+    check_integer,
+    check_number,
+    check_sizes,
+)
 from corpora.errors import warn
 from corpora.files import StrPath
+from corpora.interrupts import STOPPED, terminable
 from corpora.model_folder import (
     INVALID_CONTENT,
     FolderReader,
@@ -139,7 +147,10 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     device : str or torch.device
         "auto" selects the GPU if there is one.
     random_state : int, RandomState or None
-        Seed of the initial weights, held-out rows or entries, and batches.
+        Seed of the initial weights, held-out rows or entries, and batches. The same seed gives
+        the same bits on the same machine with the same number of threads
+        (``torch.get_num_threads()``): large sums are split between threads, so that another number
+        rounds them differently.
     verbose : bool
         Show a progress bar with the loss, rows per second and the remaining time.
 
@@ -300,9 +311,10 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             If `resume_from` cannot be read.
         OSError
             If `checkpoint` cannot be written.
-        KeyboardInterrupt
-            On Ctrl-C. The encoder then has the best weights so far, and the checkpoint has the
-            state after the last complete epoch.
+        KeyboardInterrupt, SystemExit
+            On Ctrl-C; with `checkpoint`, also on SIGTERM and SIGHUP, with the exit status of
+            shells (143, 129). The encoder then has the best weights so far, and the checkpoint
+            has the state after the last complete epoch.
 
         Warns
         -----
@@ -313,10 +325,11 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             If the loss is still falling after `max_iter` epochs, or training diverges.
         """
         run = _Run(callbacks, checkpoint, checkpoint_minutes, checkpoint_epochs)
-        with _unchanged_if_refused(self, run):
-            self._fit(X, S, mask, last_layer, run, resume_from)
-        if checkpoint is not None:
-            self.save(checkpoint)
+        with nullcontext() if checkpoint is None else terminable():
+            with _unchanged_if_refused(self, run):
+                self._fit(X, S, mask, last_layer, run, resume_from)
+            if checkpoint is not None:
+                self.save(checkpoint)
         return self
 
     def _fit(
@@ -380,6 +393,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 layout = self._layout_of(inputs, targets, S)
                 self._warn_of_rank(layout, len(targets))
                 self._build(layout, seed)
+                if inputs is not None and self.network is not None:
+                    self._check_network(inputs)
             self._check_targets(targets)
             inputs = self._identity(None) if inputs is None else inputs
             if new:
@@ -444,6 +459,10 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Returns
         -------
         float32 array of shape (m, d)
+
+        Notes
+        -----
+        A forked process computes with one thread, because PyTorch's threads do not survive a fork.
         """
         return self._embed(X)
 
@@ -704,8 +723,6 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         try:
             encoder = cls(**parameters)
             _check_parameters(encoder)
-            if device is None:
-                check_device(encoder.device)
             layout = Layout.from_dict(config["layout"])
         except INVALID_CONTENT as error:
             raise _InvalidState(str(error)) from error
@@ -781,7 +798,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.n_features_in_ = layout.n_features
         self.module_ = build(
             layout, seed,
-            n_components=self.n_components, hidden_layers=self.hidden_layers,
+            n_components=int(self.n_components), hidden_layers=self.hidden_layers,
             activation=self.activation, network=self.network, bias=bool(self.bias),
             decoder=bool(self.decoder), target_activation=self.target_activation,
         ).to(self.device_)  # fmt: skip
@@ -808,12 +825,26 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def _check_network(self, inputs: Inputs) -> None:
         """Raise ValueError if a custom network does not return embeddings of length d."""
         self.module_.eval()
-        with torch.no_grad():
-            shape = tuple(self.module_.encoder(inputs.batch(torch.arange(1))).shape)
-        if shape != (1, self.n_components):
+        network, x = self.module_.encoder, inputs.batch(torch.arange(1))
+        try:
+            with torch.no_grad():
+                y = network(x)
+        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
+            takes_ids = any(isinstance(m, (nn.Embedding, nn.EmbeddingBag))
+                            for m in network.modules())  # fmt: skip
+            hint = (
+                "; nn.Embedding takes ids: start the network with a module that returns x.long()"
+                if takes_ids else ""
+            )  # fmt: skip
+            raise ValueError(
+                f"network does not accept a batch of shape {tuple(x.shape)} and {x.dtype}: "
+                f"{error}{hint}"
+            ) from error
+        got = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
+        if got != (1, self.n_components):
             raise ValueError(
                 f"network must return an array of shape (1, {self.n_components}) for one row, got "
-                f"shape {shape}: set n_components"
+                f"{'shape ' if isinstance(y, Tensor) else ''}{got}: set n_components"
             )
 
     def _check_targets(self, targets: Targets) -> None:
@@ -936,7 +967,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                     on_start=None if run.checkpoint is None else take_snapshot,
                     on_epoch=on_epoch, resume=resumed is not None,
                 )  # fmt: skip
-            except KeyboardInterrupt:
+            except STOPPED:
                 run.save()
                 raise
             finally:
@@ -984,7 +1015,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def _new_trainer(self, seed: int) -> Trainer:
         mixed = self.mixed_precision
         schedule = Schedule(
-            self.batch_size, self.max_iter, self.learning_rate, self.tol, self.n_iter_no_change,
+            int(self.batch_size), int(self.max_iter), float(self.learning_rate), float(self.tol),
+            int(self.n_iter_no_change),
             self.device_.type == "cuda" if mixed == "auto" else bool(mixed), bool(self.verbose),
         )  # fmt: skip
         return Trainer(
@@ -1163,13 +1195,10 @@ def _check_parameters(encoder: SimilarityEncoder) -> None:
         check_integer(name, getattr(e, name), 1)
     if e.n_targets is not None:
         check_integer("n_targets", e.n_targets, 1)
-    layers = e.hidden_layers
-    if isinstance(layers, str) or not isinstance(layers, (Sequence, np.ndarray)):
-        raise ParameterError(
-            f"hidden_layers must be a sequence of sizes, such as (100,), got {layers!r}"
-        )
-    for size in layers:
-        check_integer("each size in hidden_layers", size, 1)
+    layers = check_sizes("hidden_layers", e.hidden_layers)
+    for name in ("bias", "early_stopping", "warm_start"):
+        check_flag(name, getattr(e, name))
+    check_device(e.device)
     for name in ("symmetric", "orthogonal", "l2", "l2_by_count", "tol", "decoder"):
         value = getattr(e, name)
         check_number(name, float(value) if isinstance(value, (bool, np.bool_)) else value, 0)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
@@ -25,6 +26,10 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 TargetActivation = str | tuple[float, float] | None
+
+# PyTorch's pool of threads does not survive a fork: a child that uses it waits forever
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=lambda: torch.set_num_threads(1))
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The short forms of `tests.stress.store` and `tests.stress.readers`."""
+"""The short forms of `tests.stress.store`, `tests.stress.readers` and `tests.stress.taggers`."""
 
 from __future__ import annotations
 
@@ -44,3 +44,12 @@ def test_kills_readers_full_disks_and_flipped_bits() -> None:
         kills, loads, full_disks, flips = map(int, row[1:5])
         assert min(kills, loads, full_disks, flips) >= 1
         assert row[5:] == ["0"] * 5
+
+
+def test_made_up_taggers_are_refused_or_predict() -> None:
+    pytest.importorskip("pycrfsuite")
+    output = run("taggers", "--inputs", "2000")
+    assert output.endswith("0 other errors, 0 crashes\n")
+    accepted, refused = (int(part.split()[0].replace(",", "")) for part in output.split(", ")[:2])
+    assert accepted > 100
+    assert refused > 1000

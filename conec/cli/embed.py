@@ -8,7 +8,7 @@ import typer
 
 from conec.cli.options import GlobalShare, Model, load_model, require_contexts
 from corpora import BREAK, with_breaks
-from corpora.cli.options import Reading, reads_corpus, report_skipped
+from corpora.cli.options import Reading, output_file, reads_corpus, report_skipped
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -26,11 +26,11 @@ def embed(
     a: GlobalShare = 0.8,
     out: Annotated[
         str,
-        typer.Option(
+        output_file(
+            "File to write: .npz, .tsv or .jsonl; the last two can be compressed (.tsv.gz). "
+            "- writes TSV to standard output.",
             "--out",
             metavar="FILE",
-            help="File to write: .npz, .tsv or .jsonl; the last two can be compressed (.tsv.gz). "
-            "- writes TSV to standard output.",
         ),
     ] = "-",
 ) -> None:

@@ -50,7 +50,17 @@ def export(
       conec export news.model --out projector --to projector
     """  # noqa: D301
     from conec.interop import save_projector, save_spacy, save_word2vec
+    from conec.interop.viewers import check_projector, check_spacy
+    from corpora.files import check_output
+    from corpora.output import check_suffix
 
+    if to is Target.projector:
+        check_projector(out)
+    elif to is Target.spacy:
+        check_spacy(out)
+    else:
+        check_suffix(out)
+        check_output(out)
     vectors = vectors_of(load_model(model), space)
     if to is Target.projector:
         save_projector(vectors, out)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,17 +12,31 @@ import typer
 
 from conec.cli.options import load_model, load_tagger
 from corpora.cli.app import report
-from corpora.cli.options import Json, option, split_commas
+from corpora.cli.options import (
+    Encoding,
+    Errors,
+    Json,
+    Out,
+    option,
+    output_folder,
+    split_commas,
+)
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from conec.evaluation import EntityScores
+    from conec.ner import Tagger
+    from conec.ner.columns import ColumnFile
     from corpora.readers import TaggedDocument
+    from corpora.readers.conll import Line
 
 tag = typer.Typer(
     no_args_is_help=True,
     help="Find named entities: train a tagger on tagged text, evaluate it, and apply it. Files "
-    "have columns as in CoNLL-2003: word, part of speech, chunk, tag; part of speech and chunk "
-    "are optional. Requires the extra: pip install 'similarity-encoders\\[ner]'.",
+    "have a word per line, in columns separated by tabs or blanks: word, part of speech, chunk, "
+    "tag; part of speech and chunk are optional. Requires the extra: pip install "
+    "'similarity-encoders\\[ner]'.",
 )
 
 _CONTEXT_ENCODER = "Context Encoder"
@@ -35,20 +48,44 @@ class Scheme(str, Enum):
     iob1 = "iob1"
     iob2 = "iob2"
     bioes = "bioes"
+    bilou = "bilou"
+    bmewo = "bmewo"
+    io = "io"
 
 
 TaggerFolder = Annotated[
     Path, typer.Argument(metavar="TAGGER", help="Tagger folder written by conec tag train.")
 ]
 TaggedFiles = Annotated[
-    list[str], typer.Argument(metavar="FILE...", help="Text in columns; the last one is the tag.")
+    list[str], typer.Argument(metavar="FILE...", help="Text in columns, one of them with tags.")
+]
+_LAYOUT = "Layout of the files"
+Columns = Annotated[
+    str | None,
+    option(
+        "Names of all columns of the files: word, pos, chunk, tag, and _ for those to ignore, such "
+        "as word,pos,chunk,tag or _,word,tag,_. By default they are recognized by their values: "
+        "numbers such as offsets, lemmas and nested tags are ignored.",
+        "--columns",
+        metavar="NAME,...",
+        panel=_LAYOUT,
+    ),
+]
+WordsOnly = Annotated[
+    bool,
+    option("Ignore parts of speech and chunks.", "--words-only", panel=_LAYOUT),
 ]
 
 
 @tag.command()
 def train(
     text: TaggedFiles,
-    out: Annotated[Path, option("Folder to write the tagger to.", "--out", metavar="TAGGER")],
+    out: Annotated[
+        Path,
+        output_folder(
+            "Folder to write the tagger to.", "--out", kind="conec.ner.Tagger", metavar="TAGGER"
+        ),
+    ],
     model: Annotated[
         Path | None,
         option(
@@ -99,21 +136,23 @@ def train(
     seed: Annotated[
         int, option("Random seed of the clustering.", min=0, panel=_CONTEXT_ENCODER)
     ] = 0,
+    columns: Columns = None,
+    words_only: WordsOnly = False,
+    encoding: Encoding = None,
+    errors: Errors = "strict",
     progress: Annotated[
         bool, typer.Option("--progress/--no-progress", help="Report progress.")
     ] = True,
 ) -> None:
-    """Train a tagger on text tagged in IOB1, IOB2 or BIOES.
+    """Train a tagger on text tagged in IOB1, IOB2, BIOES, BILOU, BMEWO or plain IO.
 
     \b
       conec tag train eng.train --out plain.tagger
+      conec tag train de.tsv --out de.tagger --columns _,word,tag,_
       conec tag train eng.train --out tagger --model news.model --clean lower,digits
     """  # noqa: D301
     from conec.ner import ContextFeatures, Tagger
-    from conec.ner.tagger import KIND
-    from corpora.model_folder import check_writable
 
-    check_writable(out, KIND)
     features = None
     if model is not None:
         encoder = load_model(model)
@@ -128,7 +167,9 @@ def train(
     elif clean or refer:
         raise ValueError("--clean and --refer need --model: pass the model, or leave them out")
     tagger = Tagger(features, c1=c1, c2=c2, max_iterations=iterations)
-    documents, tags = _read_tagged(text)
+    documents, tags = _read_tagged(
+        text, columns, words_only=words_only, encoding=encoding, errors=errors
+    )
     tagger.fit(documents, tags, progress=progress and sys.stderr.isatty())
     tagger.save(out, copy_model=not refer)
     n_sentences = sum(map(len, documents))
@@ -140,22 +181,46 @@ def train(
 
 
 @tag.command()
-def evaluate(tagger: TaggerFolder, text: TaggedFiles, as_json: Json = False) -> None:
+def evaluate(
+    tagger: TaggerFolder,
+    text: TaggedFiles,
+    columns: Columns = None,
+    words_only: WordsOnly = False,
+    encoding: Encoding = None,
+    errors: Errors = "strict",
+    as_json: Json = False,
+) -> None:
     """Report precision, recall and F1 of entities by type, computed as by conlleval.
 
     Entities that contain a word not in the training text are also scored separately. Case
     matters: Rome and ROME are different words.
 
+    The files must have the columns that the tagger was trained on. Types of entities that the
+    tagger does not know are reported.
+
     \b
       conec tag evaluate tagger eng.testb
+      conec tag evaluate tagger other.tsv --columns word,_,_,tag
     """  # noqa: D301
     from conec.ner import novelty_scores
 
     loaded = load_tagger(tagger)
-    documents, tags = _read_tagged(text)
+    documents, tags = _read_tagged(
+        text, columns, words_only=words_only, encoding=encoding, errors=errors, tagger=loaded
+    )
+    true = [sentence for document in tags for sentence in document]
+    common, difference = loaded.compare_types(true)
+    if difference and not common:
+        raise ValueError(
+            f"{', '.join(text)}: {difference}. Nothing could be found: convert the types, train "
+            "a tagger on such text, or name the column of the tags with --columns"
+        )
+    if difference:
+        report(difference)
+    if not any(tag not in ("O", "") for sentence in true for tag in sentence):
+        report(f"{', '.join(text)}: there are no entities")
     predicted = [sentence for document in loaded.predict(documents) for sentence in document]
     words = [[row[0] for row in sentence] for document in documents for sentence in document]
-    true = [sentence for document in tags for sentence in document]
     scores = novelty_scores(words, true, predicted, loaded.words_)
     n_tokens = sum(map(len, words))
     n_unseen = sum(word not in loaded.words_ for sentence in words for word in sentence)
@@ -184,80 +249,163 @@ def _table(title: str, scores: EntityScores) -> str:
 def apply(
     tagger: TaggerFolder,
     text: Annotated[list[str], typer.Argument(metavar="FILE...", help="Text in columns.")],
-    out: Annotated[
-        str,
-        typer.Option(
-            "--out",
-            "-o",
-            metavar="FILE",
-            help="File to write, compressed if its name ends in .gz, .bz2, .xz or .zst; - writes "
-            "to standard output.",
-        ),
-    ] = "-",
+    out: Out = "-",
     scheme: Annotated[
         Scheme | None, typer.Option("--scheme", help="Tagging scheme of the output. Default: iob2.")
     ] = None,
+    columns: Columns = None,
+    encoding: Encoding = None,
+    errors: Errors = "strict",
 ) -> None:
     """Predict tags, and append them as a column.
 
+    Each row gets one more column, separated like the others; blank lines, comments and lines that
+    separate documents stay as they are. In CoNLL-U, rows that are not words get the tag _. The
+    output is UTF-8.
+
+    Running text has to be converted to a word per line first.
+
     \b
       conec tag apply tagger new.conll --out tagged.conll
+      corpora convert new.txt --tokenize treebank --out new.conll
     """  # noqa: D301
     from conec.evaluation import entities
-    from corpora.cli.writing import open_output
+    from corpora.output import open_output
 
     loaded = load_tagger(tagger)
     if scheme is not None:
         loaded.set_params(scheme=scheme.value)
     n_entities = n_documents = 0
+    last = ""
     with open_output(out) as write:
-        for document in _documents(text):
-            [tags] = loaded.predict([document])
-            lines = ["-DOCSTART-\n"] if n_documents else []
-            for sentence, sentence_tags in zip(document, tags, strict=True):
-                lines += [
-                    " ".join((*row, predicted)) + "\n"
-                    for row, predicted in zip(sentence, sentence_tags, strict=True)
-                ]
-                n_entities += len(entities(sentence_tags))
-                lines.append("\n")
-            write("".join(lines).encode())
-            n_documents += 1
+        for file in _files(
+            text, columns, tagged=False, encoding=encoding, errors=errors, tagger=loaded
+        ):
+            for number, lines in enumerate(file.documents()):
+                tags = _predict(loaded, file, lines)
+                if not number and n_documents:
+                    # Without these lines, the first document would continue that of another file.
+                    marked = any(line.kind == "document" for line in lines)
+                    write("\n" * bool(last.strip()) + "-DOCSTART-\n\n" * (not marked))
+                written = iter([tag for sentence in tags for tag in sentence])
+                for line in lines:
+                    last = line.text
+                    if line.kind == "word":
+                        last = last.rstrip(" \t\r") + file.separator + next(written)
+                    elif line.kind == "other":
+                        last = last.rstrip(" \t\r") + file.separator + "_"
+                    write(f"{last}\n")
+                n_entities += sum(len(entities(sentence)) for sentence in tags)
+                n_documents += bool(tags)
     if not n_documents:
         report("the text has no tokens")
     place = "" if out == "-" else f": {out}"
     typer.echo(f"{n_documents:,} documents, {n_entities:,} entities{place}", err=True)
 
 
+def _predict(tagger: Tagger, file: ColumnFile, lines: Sequence[Line]) -> list[list[str]]:
+    """Predict the tags of the sentences of a document."""
+    from conec.ner.columns import sentences_of
+
+    sentences = sentences_of(lines)
+    if not sentences:
+        return []
+    document = [[file.token(line) for line in sentence] for sentence in sentences]
+    try:
+        [tags] = tagger.predict([document])
+    except ValueError as error:
+        start = sentences[0][0].number
+        raise ValueError(f"{file.file.path}, document at line {start}: {error}") from error
+    return list(tags)
+
+
 # Reading
 
 
-def _documents(paths: list[str]) -> Iterator[TaggedDocument]:
+def _files(
+    paths: Sequence[str],
+    columns: str | None,
+    *,
+    tagged: bool,
+    words_only: bool = False,
+    encoding: str | None,
+    errors: str,
+    tagger: Tagger | None = None,
+) -> Iterator[ColumnFile]:
+    """Open files in columns; ValueError if one lacks a column that a tagger was trained on."""
     import corpora
+    from conec.ner.columns import ColumnFile, parse_columns
+    from corpora.readers.conll import Conll
 
+    names = None if columns is None else parse_columns(columns)
     for path in paths:
-        yield from corpora.open(path, "conll").tagged()
+        try:
+            corpus = corpora.open(path, "conll", encoding=encoding, errors=errors)
+        except LookupError as error:  # an unknown encoding
+            raise ValueError(str(error)) from error
+        for file, reader in corpus.files():
+            assert isinstance(reader, Conll)
+            opened = ColumnFile(file, reader, names, tagged=tagged, words_only=words_only)
+            if tagger is not None:
+                _check_columns(opened, tagger)
+            if names is None and "_" in opened.names and not words_only:
+                report(
+                    f"{file.path}: columns {','.join(opened.names)} (by their values; --columns "
+                    "names others)"
+                )
+            yield opened
+        if corpus.skipped:
+            report(f"{path}: skipped {corpus.skipped:,} lines that can't be decoded")
 
 
-def _read_tagged(paths: list[str]) -> tuple[list[TaggedDocument], list[list[list[str]]]]:
-    """Read documents: their tokens without the last column, and the last column as tags."""
-    from conec.evaluation import entities
+def _check_columns(file: ColumnFile, tagger: Tagger) -> None:
+    """Raise ValueError if a file lacks a column that the tagger was trained on."""
+    missing = [name for name in tagger.columns_ if name not in file.columns]
+    if missing and file.names:
+        raise ValueError(
+            f"{file.file.path}: the tagger was trained on text with {len(tagger.columns_)} "
+            f"columns, {', '.join(tagger.columns_)}, but this file has no column "
+            f"{', '.join(missing)} (its columns: {','.join(file.names)}). Name them with "
+            "--columns, or train a tagger with conec tag train --words-only"
+        )
+
+
+def _read_tagged(
+    paths: Sequence[str],
+    columns: str | None,
+    *,
+    words_only: bool,
+    encoding: str | None,
+    errors: str,
+    tagger: Tagger | None = None,
+) -> tuple[list[TaggedDocument], list[list[list[str]]]]:
+    """Read documents, and their tags with prefixes."""
+    from conec.ner.columns import sentences_of
 
     documents: list[TaggedDocument] = []
     tags: list[list[list[str]]] = []
-    for path in paths:
-        for document in _documents([path]):
-            if any(len(row) < 2 for sentence in document for row in sentence):
-                raise ValueError(
-                    f"{path}: each line needs at least two columns, a word and its tag"
-                )
-            documents.append([[row[:-1] for row in sentence] for sentence in document])
-            tags.append([[row[-1] for row in sentence] for sentence in document])
-            try:
-                for sentence_tags in tags[-1]:
-                    entities(sentence_tags)
-            except ValueError as error:
-                raise ValueError(f"{path}, last column: {error}") from error
+    read: list[tuple[str, list[str]]] = []
+    for file in _files(
+        paths,
+        columns,
+        tagged=True,
+        words_only=words_only,
+        encoding=encoding,
+        errors=errors,
+        tagger=tagger,
+    ):
+        parts = [part for part in map(sentences_of, file.documents()) if part]
+        if not parts:
+            continue
+        if tagger is None and read and read[0][1] != file.columns:
+            raise ValueError(
+                f"{file.file.path} has the columns {', '.join(file.columns)}, but {read[0][0]} has "
+                f"{', '.join(read[0][1])}: use --words-only, or name them with --columns"
+            )
+        read.append((file.file.path, file.columns))
+        documents += [[[file.token(line) for line in s] for s in part] for part in parts]
+        of_file = iter(file.tags([sentence for part in parts for sentence in part]))
+        tags += [[next(of_file) for _ in part] for part in parts]
     if not documents:
         raise ValueError(f"{', '.join(paths)}: there are no tokens")
     return documents, tags

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from conec.config import PARAMETERS, Parameter
-from corpora.cli.options import Reading, reads_corpus
+from corpora.cli.options import Reading, output_folder, reads_corpus
 
 _CHECKPOINTS = "Checkpoints and further training"
 # flags of boolean options whose "no" form has another name
@@ -75,7 +75,10 @@ def _for_command_line(text: str) -> str:
 def train(
     ctx: typer.Context,
     out: Annotated[
-        Path, typer.Option("--out", metavar="MODEL", help="Folder to write the model to.")
+        Path,
+        output_folder(
+            "Folder to write the model to.", "--out", kind="conec.ContextEncoder", metavar="MODEL"
+        ),
     ],
     *,
     reading: Reading,

@@ -5,19 +5,20 @@ from __future__ import annotations
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
+import numpy as np
 import typer
 
 from conec import ContextEncoder, ExtendedContextEncoder, ModelError
 from conec.cli.options import load_model
-from conec.model import KIND
+from conec.training.loop import idle_epochs
 from corpora import Corpus
-from corpora.cli.app import INTERRUPTED, fail
+from corpora.cli.app import fail, report_warnings
 from corpora.cli.options import report_skipped
 from corpora.counting import Counts, count
 from corpora.encoding import TokenStream
-from corpora.model_folder import check_writable
+from corpora.interrupts import STOPPED, exit_status
 
 if TYPE_CHECKING:
     from conec.training.chunks import TrainingState
@@ -40,7 +41,6 @@ def check_target(out: Path) -> ContextEncoder | None:
     OSError
         If `out` cannot be written, or holds anything other than a Context Encoder.
     """
-    check_writable(out, KIND)
     model = _load_if_any(out)
     return model if model is not None and model.training_state is not None else None
 
@@ -176,35 +176,38 @@ class TrainingRun:
 
         def on_epoch(model: ContextEncoder) -> None:
             epoch_ends.append(time.monotonic())
+            state = model.training_state
             if self.lines:
-                state = model.training_state
                 epoch = f"{state.epoch} of {state.epochs}" if state else str(len(epoch_ends))
                 self._report(f"epoch {epoch}: loss {model.loss_history_[-1]:.4f}")
+            if state is not None and state.finished:
+                _require_learned(model, state)
 
         n_before = len(model.loss_history_)
         try:
-            model.train(
-                stream,
-                callbacks=on_epoch,
-                checkpoint=self.out,
-                checkpoint_minutes=self.checkpoint_every[0],
-                checkpoint_epochs=self.checkpoint_every[1],
-                progress=self.bars,
-                **arguments,
-            )
-        except KeyboardInterrupt:
-            self._fail_interrupted()
+            with report_warnings():
+                model.train(
+                    stream,
+                    callbacks=on_epoch,
+                    checkpoint=self.out,
+                    checkpoint_minutes=self.checkpoint_every[0],
+                    checkpoint_epochs=self.checkpoint_every[1],
+                    progress=self.bars,
+                    **arguments,
+                )
+        except STOPPED as error:
+            self._fail_interrupted(exit_status(error))
         self._summarize(model, stream, model.loss_history_[n_before:], epoch_ends)
 
-    def _fail_interrupted(self) -> None:
+    def _fail_interrupted(self, status: int) -> NoReturn:
         model = _load_if_any(self.out)
         state = None if model is None else model.training_state
         if state is None:
-            fail("interrupted before there was anything to save", INTERRUPTED)
+            fail("interrupted before there was anything to save", status)
         fail(
             f"interrupted after {_progress(state)}; saved to {self.out}. To continue, run the same "
             "command with --resume",
-            INTERRUPTED,
+            status,
         )
 
     def _summarize(
@@ -232,6 +235,13 @@ class TrainingRun:
     def _report(self, message: str) -> None:
         if self.lines or self.bars:
             typer.echo(message, err=True)
+
+
+def _require_learned(model: ContextEncoder, state: TrainingState) -> None:
+    """Raise ValueError at the end of a run that learned nothing, so that it saves no model."""
+    losses = model.loss_history_[-state.epoch :]
+    if not np.isfinite(losses).any():
+        raise ValueError(idle_epochs(losses, model.vocabulary, model.config))
 
 
 def _progress(state: TrainingState) -> str:

@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import json
-import os
-import sys
 from collections.abc import Callable, Iterable
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
+
+from corpora.output import COMPRESSED, open_output
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from conec.types import FloatArray
 
     # document, position, token, whether it has an embedding, vector
     TokenVector = tuple[int, int, str, bool, FloatArray]
     Writer = Callable[[Iterable[TokenVector], int], None]
 
-_COMPRESSED = {".gz", ".bz2", ".xz", ".zst"}
+_LARGEST_COLUMN = 1 << 28  # characters; each needs four bytes
 _COLUMNS = ("document", "position", "token", "found")
 
 
@@ -42,59 +39,38 @@ def writer(out: str) -> Writer:
         If the suffix is unknown.
     """
     if out == "-":
-        return lambda rows, size: _write_tsv(rows, size, sys.stdout)
+        return lambda rows, size: _write_tsv(rows, size, out)
     suffixes = Path(out).suffixes
     if suffixes[-1:] == [".npz"]:
         return lambda rows, size: _write_npz(rows, size, out)
-    kind = suffixes[-2:-1] if suffixes and suffixes[-1] in _COMPRESSED else suffixes[-1:]
+    kind = suffixes[-2:-1] if suffixes and suffixes[-1] in COMPRESSED else suffixes[-1:]
     if kind == [".tsv"]:
-        return lambda rows, size: _to_file(_write_tsv, rows, size, out)
+        return lambda rows, size: _write_tsv(rows, size, out)
     if kind == [".jsonl"]:
-        return lambda rows, size: _to_file(_write_jsonl, rows, size, out)
+        return lambda rows, size: _write_jsonl(rows, size, out)
     raise ValueError(
         f"{out}: the suffix must be .npz, .tsv or .jsonl; the last two can be compressed (.tsv.gz)"
     )
 
 
-def _to_file(
-    write: Callable[[Iterable[TokenVector], int, IO[str]], None],
-    rows: Iterable[TokenVector],
-    size: int,
-    out: str,
-) -> None:
-    with _text_file(out) as file:
-        write(rows, size, file)
-
-
-@contextmanager
-def _text_file(out: str) -> Iterator[IO[str]]:
-    import smart_open
-
-    from corpora.files import atomic_path
-
-    with (
-        atomic_path(out) as path,
-        smart_open.open(os.fspath(path), "w", encoding="utf-8", newline="\n") as file,
-    ):
-        yield file
-
-
-def _write_tsv(rows: Iterable[TokenVector], size: int, file: IO[str]) -> None:
-    file.write("\t".join([*_COLUMNS, *(f"v{i}" for i in range(size))]) + "\n")
+def _write_tsv(rows: Iterable[TokenVector], size: int, out: str) -> None:
     values = "\t".join(["%.9g"] * size)
-    for document, position, token, found, vector in rows:
-        if any(mark in token for mark in "\t\r\n"):
-            raise ValueError(f"TSV cannot hold the token {token!r}: use .jsonl or .npz")
-        start = f"{document}\t{position}\t{token}\t{int(found)}\t"
-        file.write(start + values % tuple(vector.tolist()) + "\n")
+    with open_output(out) as write:
+        write("\t".join([*_COLUMNS, *(f"v{i}" for i in range(size))]) + "\n")
+        for document, position, token, found, vector in rows:
+            if any(mark in token for mark in "\t\r\n"):
+                raise ValueError(f"TSV cannot hold the token {token!r}: use .jsonl or .npz")
+            start = f"{document}\t{position}\t{token}\t{int(found)}\t"
+            write(start + values % tuple(vector.tolist()) + "\n")
 
 
-def _write_jsonl(rows: Iterable[TokenVector], size: int, file: IO[str]) -> None:
+def _write_jsonl(rows: Iterable[TokenVector], size: int, out: str) -> None:
     # nine digits identify a float32; json.dumps would write seventeen
     values = ", ".join(["%.9g"] * size)
-    for *about, vector in rows:
-        start = json.dumps(dict(zip(_COLUMNS, about, strict=True)), ensure_ascii=False)
-        file.write(f'{start[:-1]}, "vector": [{values % tuple(vector.tolist())}]}}\n')
+    with open_output(out) as write:
+        for *about, vector in rows:
+            start = json.dumps(dict(zip(_COLUMNS, about, strict=True)), ensure_ascii=False)
+            write(f'{start[:-1]}, "vector": [{values % tuple(vector.tolist())}]}}\n')
 
 
 def _write_npz(rows: Iterable[TokenVector], size: int, out: str) -> None:
@@ -105,6 +81,12 @@ def _write_npz(rows: Iterable[TokenVector], size: int, out: str) -> None:
     with atomic_path(out) as path:
         table = list(rows)
         document, position, token, found, vector = zip(*table, strict=True) if table else ((),) * 5
+        longest = max(map(len, token), default=0)
+        if longest * len(table) > _LARGEST_COLUMN:
+            raise ValueError(
+                f"{out}: an array of {len(table):,} tokens, each as long as the longest of "
+                f"{longest:,} characters, is too large; write .jsonl or .tsv"
+            )
         np.savez(
             path,
             document=np.array(document, np.int64),

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
+
+from corpora.jit import compiled
 
 BORDER = -2  # precedes each document of a text, and follows the last one
 UNKNOWN = -1  # a position without a context word
@@ -16,7 +17,7 @@ for _i in range(64):
 _U0, _U1, _U58 = np.uint64(0), np.uint64(1), np.uint64(58)
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def count_words(ids, n_words):  # type: ignore[no-untyped-def]
     """Number of occurrences of each word."""
     counts = np.zeros(n_words, np.int64)
@@ -26,7 +27,7 @@ def count_words(ids, n_words):  # type: ignore[no-untyped-def]
     return counts
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def lay_out(ids, borders, first, stop):  # type: ignore[no-untyped-def]
     """Copy a text with BORDER between documents, so that windows need not look up offsets.
 
@@ -66,7 +67,7 @@ def lay_out(ids, borders, first, stop):  # type: ignore[no-untyped-def]
     return text[: n + 1], (begin if begin >= 0 else n), (end if end >= 0 else n)
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def group_positions(targets, first, stop, n_rows):  # type: ignore[no-untyped-def]
     """Group the positions in [first, stop) by their target, with a counting sort.
 
@@ -92,7 +93,7 @@ def group_positions(targets, first, stop, n_rows):  # type: ignore[no-untyped-de
     return starts, order
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def count_rows(text, starts, order, row, row_stop, weight, keep, diagonal, n_words, size):  # type: ignore[no-untyped-def]
     """Rows [row, row_stop) of the matrix of weighted co-occurrences.
 
@@ -173,7 +174,7 @@ def count_rows(text, starts, order, row, row_stop, weight, keep, diagonal, n_wor
     return indptr, columns[:end], values[:end]
 
 
-@nb.njit(nogil=True, cache=True, fastmath={"contract"})
+@compiled(nogil=True, fastmath={"contract"})
 def rows_times_matrix(indptr, columns, values, matrix, out):  # type: ignore[no-untyped-def]
     """``out[r] = sum(values[k] * matrix[columns[k]])`` over each row's entries."""
     d = matrix.shape[1]
@@ -197,7 +198,7 @@ def rows_times_matrix(indptr, columns, values, matrix, out):  # type: ignore[no-
             k += 1
 
 
-@nb.njit(nogil=True, cache=True, fastmath={"contract"})
+@compiled(nogil=True, fastmath={"contract"})
 def occurrence_vectors(text, positions, weight, keep, matrix, out):  # type: ignore[no-untyped-def]
     """Write to ``out[i]`` the weighted sum of the rows of the words around position i.
 
@@ -219,7 +220,7 @@ def occurrence_vectors(text, positions, weight, keep, matrix, out):  # type: ign
         _add(text, positions[i], weight, keep, matrix, out[i])
 
 
-@nb.njit(nogil=True, cache=True, fastmath={"contract"})
+@compiled(nogil=True, fastmath={"contract"})
 def sum_by_word(text, positions, part, parts, weight, keep, matrix, out):  # type: ignore[no-untyped-def]
     """Add the context of each position to the row of its word in `out`, of shape (V, d).
 
@@ -231,7 +232,7 @@ def sum_by_word(text, positions, part, parts, weight, keep, matrix, out):  # typ
             _add(text, p, weight, keep, matrix, out[text[p]])
 
 
-@nb.njit(nogil=True, cache=True, fastmath={"contract"})
+@compiled(nogil=True, fastmath={"contract"})
 def _add(text, p, weight, keep, matrix, y):  # type: ignore[no-untyped-def]
     """Add the context of one position to `y`."""
     for side in (-1, 1):

@@ -32,6 +32,7 @@ from conec.contexts.matrices import Window
 from conec.linalg import Moments, NothingToLearn, normalize, solve
 from conec.types import JSON, FloatArray, IntArray
 from corpora.checks import check_integer, check_number
+from corpora.errors import warn
 
 if TYPE_CHECKING:
     from conec.vocabulary import Vocabulary
@@ -287,6 +288,10 @@ def learn_context_map(
     try:
         context_map.solve(moments)
     except NothingToLearn:
+        warn(
+            "the map of contexts was not learned: too few of the words that it is fitted on have "
+            "contexts in the corpus. Embeddings of unknown words are means of their context words"
+        )
         context_map.mean = np.zeros((len(windows), d), np.float32)
         context_map.weights = np.zeros((len(windows), d, d), np.float32)
     identity = np.float32(d / (len(vectors) + d))

@@ -28,7 +28,7 @@ import numpy.typing as npt
 
 from conec.types import FloatArray, IntArray, Normalize, Weighting
 from corpora.checks import check_choice, check_integer, check_number
-from corpora.files import temporary_files_in
+from corpora.files import temporary_files_in, temporary_parent
 from corpora.jit import announce_compilation
 
 if TYPE_CHECKING:
@@ -554,7 +554,7 @@ class _GrowingArray:
         self._pieces.append(np.array(piece, self._dtype))
         self._size += piece.size
         if self._size * self._dtype.itemsize > self._limit:
-            with temporary_files_in(tempfile.gettempdir()):
+            with temporary_files_in(temporary_parent()):
                 self._spill()
 
     def _spill(self) -> None:

@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
 _OUTSIDE = ("O", "")
+_SCHEMES = {"IOB, IOE, BIOES": "BIES", "BILOU": "BILU", "BMEWO": "BMEW", "BMES": "BMES"}
+_SINGLE, _LAST = "SUW", "ELSUW"  # prefixes of entities of one token, and of last tokens
 
 
 class Entity(NamedTuple):
@@ -66,9 +68,10 @@ def entities(tags: Sequence[str]) -> list[Entity]:
     Parameters
     ----------
     tags : sequence of str
-        ``O`` outside of entities, otherwise a prefix, a hyphen and a type. IOB1, IOB2, IOE and
-        IOBES (also called BIOES) are read by the same rule, that of conlleval: an entity begins
-        at ``B`` or ``S``, after ``E``, ``S`` or ``O``, and where the type changes.
+        ``O`` outside of entities, otherwise a prefix, a hyphen and a type. IOB1, IOB2, IOE,
+        BIOES (IOBES), BILOU (BILUO), BMEWO and BMES are read by the same rule, that of conlleval:
+        an entity begins at ``B`` or a single token (``S``, ``U``, ``W``), after a last token
+        (``E``, ``L``), a single token or ``O``, and where the type changes.
 
     Returns
     -------
@@ -77,40 +80,65 @@ def entities(tags: Sequence[str]) -> list[Entity]:
     Raises
     ------
     ValueError
-        If a tag is invalid.
+        If a tag is invalid, or tags of several schemes are mixed.
+    TypeError
+        If a tag is not a string.
 
     Examples
     --------
     >>> entities(["I-PER", "I-PER", "O", "I-LOC"])
     [Entity(type='PER', start=0, stop=2), Entity(type='LOC', start=3, stop=4)]
     """
+    if isinstance(tags, str):
+        raise TypeError(f"tags must be a list of strings, got the string {tags[:40]!r}")
     result: list[Entity] = []
     start, current_type, ended = 0, "", True
+    prefixes = set()
     for i, tag in enumerate(tags):
-        prefix, entity_type = _parse_tag(tag)
+        prefix, entity_type = parse_tag(tag)
+        prefixes.add(prefix)
         if current_type and (
-            not entity_type or ended or entity_type != current_type or prefix in "BS"
+            not entity_type
+            or ended
+            or entity_type != current_type
+            or prefix == "B"
+            or prefix in _SINGLE
         ):
             result.append(Entity(current_type, start, i))
             current_type = ""
         if entity_type and not current_type:
             start, current_type = i, entity_type
-        ended = prefix in "ES"
+        ended = prefix in _LAST
+    check_prefixes(prefixes)
     if current_type:
         result.append(Entity(current_type, start, len(tags)))
     return result
 
 
-def _parse_tag(tag: str) -> tuple[str, str]:
-    """Split a tag into prefix and type."""
+def parse_tag(tag: str) -> tuple[str, str]:
+    """Split a tag into prefix and type; ValueError or TypeError if it is invalid."""
+    if not isinstance(tag, str):
+        raise TypeError(f"a tag must be a string such as O or B-PER, got {tag!r}")
     if tag in _OUTSIDE:
         return "O", ""
     prefix, _, entity_type = tag.partition("-")
-    if prefix not in ("B", "I", "E", "S") or not entity_type:
+    if len(prefix) != 1 or prefix not in "BIELSUMW" or not entity_type:
         raise ValueError(
-            f"{tag!r} is not a valid tag: expected O, or a prefix B, I, E or S and a type (B-PER)"
+            f"{tag!r} is not a valid tag: expected O, or a prefix and a type (B-PER). Prefixes are "
+            "B, I, E, S (IOB, BIOES), B, I, L, U (BILOU) or B, M, E, W (BMEWO)"
         )
     return prefix, entity_type
+
+
+def check_prefixes(prefixes: Iterable[str]) -> None:
+    """Raise ValueError if no scheme has all of these prefixes of tags."""
+    found = set(prefixes) - {"O"}
+    if not any(found <= set(scheme) for scheme in _SCHEMES.values()):
+        known = ", ".join(f"{name}: {' '.join(scheme)}" for name, scheme in _SCHEMES.items())
+        raise ValueError(
+            f"the tags mix several schemes: they have the prefixes {' '.join(sorted(found))}. "
+            f"Convert them to one scheme ({known})"
+        )
 
 
 def entity_scores(
@@ -133,6 +161,16 @@ def entity_scores(
         If the numbers or lengths of sentences differ, or a tag is invalid.
     """
     counts: dict[str, Any] = {}
+    true, predicted = list(true), list(predicted)
+    if len(true) != len(predicted):
+        raise ValueError(
+            f"one list is shorter: there are true tags of {len(true)} sentences, but predicted "
+            f"tags of {len(predicted)}"
+        )
+    for sentences in (true, predicted):
+        if any(isinstance(tags, str) for tags in sentences):
+            raise TypeError("the tags of a sentence must be a list of strings, got a string")
+        check_prefixes({parse_tag(tag)[0] for tags in sentences for tag in tags})
     for number, (true_tags, predicted_tags) in enumerate(zip(true, predicted, strict=True)):
         if len(true_tags) != len(predicted_tags):
             raise ValueError(

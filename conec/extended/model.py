@@ -11,6 +11,7 @@ import numpy as np
 import corpora
 from conec import random_streams
 from conec.config import with_signature
+from conec.embedding import as_tokens
 from conec.extended.training import (
     FeatureChunkTrainer,
     FeatureStream,
@@ -204,6 +205,11 @@ class ExtendedContextEncoder(ContextEncoder):
             corpus = encoded(documents, self.clean, self.vocabulary.index, self.feature_vocabulary)
         return super().encode(corpus, progress=progress)
 
+    def _require_contexts(self, stream: TokenStream) -> None:
+        # features of the target alone are inputs, too
+        if not (isinstance(stream, FeatureStream) and len(stream.rows.indices)):
+            super()._require_contexts(stream)
+
     def _new_state(self, stream: TokenStream, *args: Any) -> TrainingState:
         if not isinstance(stream, FeatureStream):
             raise TypeError(
@@ -240,6 +246,7 @@ class ExtendedContextEncoder(ContextEncoder):
         float32 array of shape (n_tokens, d)
             Zero for breaks.
         """
+        document = _listed(document)
         return _with_breaks(document, self._feature_sums(sentences(document, self.clean)))
 
     def _feature_sums(self, parsed: Sequence[Sentence]) -> FloatArray:
@@ -308,6 +315,7 @@ class ExtendedContextEncoder(ContextEncoder):
             Whether the embedding is not zero; only with ``return_found=True``.
         """
         check_number("feature_weight", feature_weight, 0)
+        tokens = _listed(tokens)
         parsed = sentences(tokens, self.clean)
         words = with_breaks(sentence.words for sentence in parsed)
         is_word = np.array([word != BREAK for word in words], np.bool_)
@@ -417,6 +425,11 @@ class ExtendedContextEncoder(ContextEncoder):
             )
         model.F1 = F1
         return model
+
+
+def _listed(document: Any) -> Any:
+    """A document as a list; a spaCy Doc, an array or an iterator must hold tokens."""
+    return document if isinstance(document, (list, tuple)) else as_tokens(document)
 
 
 def _with_breaks(document: Document, rows: FloatArray) -> FloatArray:

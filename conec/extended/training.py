@@ -108,7 +108,7 @@ class Documents:
         if isinstance(self.corpus, Corpus):
             reader = READERS.get(self.corpus.format)
             if reader is not None and reader.tagged is not Reader.tagged:
-                return iter(self.corpus.tagged())
+                return iter(self.corpus.tagged(word_first=True))
         return iter(self.corpus)
 
 
@@ -116,9 +116,9 @@ def documents_of(corpus: Any) -> Documents:
     """The documents of a corpus, a path, or an iterable of documents."""
     if isinstance(corpus, Documents):
         return corpus
-    if isinstance(corpus, Corpus) or (isinstance(corpus, Iterable) and not isinstance(corpus, str)):
-        return Documents(corpus)
-    return Documents(corpora.open(corpus))
+    opened = corpora.open(corpus)
+    # documents in memory can have rows of tokens, which a Corpus does not take
+    return Documents(corpus if opened.format == "memory" else opened)
 
 
 def shown(documents: Documents, name: str, progress: bool) -> Iterator[Document]:
@@ -134,8 +134,8 @@ def counted(
     """Count the occurrences of each word and of each feature name."""
     words: Counter[str] = Counter()
     names: Counter[str] = Counter()
-    for document in documents:
-        for sentence in sentences(document, clean):
+    for number, document in enumerate(documents):
+        for sentence in sentences(document, clean, f"document {number}"):
             words.update(sentence.words)
             for groups in vocabulary.of(sentence):
                 names.update({name for group in groups for name in group})
@@ -151,8 +151,8 @@ def encoded(
     """Encode the known words of documents and their features."""
     text: list[list[str]] = []
     parts = [FeatureRows(np.zeros(1, np.int64), np.zeros(0, np.int32), np.zeros(0, np.float32))]
-    for document in documents:
-        parsed = sentences(document, clean)
+    for number, document in enumerate(documents):
+        parsed = sentences(document, clean, f"document {number}")
         tokens = with_breaks(sentence.words for sentence in parsed)
         text.append(tokens)
         # the same tokens as in TokenStream, which omits unknown words but keeps breaks

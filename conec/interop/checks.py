@@ -96,18 +96,19 @@ def to_keyed_vectors(
     Returns
     -------
     gensim.models.KeyedVectors
+        Words can be added to it and vectors replaced: its norms follow.
 
     Raises
     ------
     ValueError
         If `check_vectors` finds an error, or the number of counts differs from that of words.
     """
-    from gensim.models import KeyedVectors
+    from conec.interop.keyed_vectors import WordVectors
 
     words = list(words)
     matrix = np.ascontiguousarray(vectors, dtype=np.float32)
     check_vectors(matrix, words)
-    keyed = KeyedVectors(matrix.shape[1])
+    keyed = WordVectors(matrix.shape[1])
     keyed.index_to_key = words
     keyed.key_to_index = {word: row for row, word in enumerate(words)}
     keyed.vectors = matrix
@@ -120,7 +121,13 @@ def to_keyed_vectors(
 
 
 def require_writable(words: Sequence[str], forbidden: str = ASCII_BLANKS) -> None:
-    """Raise ValueError if a word is empty or contains a forbidden character."""
+    """Raise ValueError if a word is empty, contains a forbidden character, or is not valid text."""
+    halves = [word for word in words if any("\ud800" <= letter <= "\udfff" for letter in word)]
+    if halves:
+        raise ValueError(
+            f"{len(halves)} words contain half of a surrogate pair, which UTF-8 cannot represent: "
+            f"{first_few(halves)}"
+        )
     invalid = [word for word in words if not word or any(letter in forbidden for letter in word)]
     if invalid:
         raise ValueError(

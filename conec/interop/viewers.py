@@ -14,7 +14,14 @@ import numpy as np
 
 from conec.interop.checks import check_vectors, require_writable
 from conec.types import StrPath
-from corpora.files import atomic_path, relative_files, replace_folder
+from corpora.files import (
+    atomic_path,
+    check_folder,
+    check_output,
+    relative_files,
+    replace_folder,
+)
+from corpora.output import open_output
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
@@ -51,23 +58,34 @@ def save_projector(vectors: KeyedVectors, folder: StrPath) -> None:
     check_vectors(vectors)
     words: list[str] = vectors.index_to_key
     require_writable(words, forbidden="\t\r\n")
+    check_projector(folder)
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    _require_exported(target, [name for name in _PROJECTOR if (target / name).exists()])
     values = "\t".join(["%.9g"] * vectors.vectors.shape[1]) + "\n"
-    with atomic_path(target / "vectors.tsv") as temporary, open(temporary, "wb") as out:
+    with open_output(target / "vectors.tsv") as write:
         for row in vectors.vectors:
-            out.write((values % tuple(row.tolist())).encode())
+            write(values % tuple(row.tolist()))
     counts = vectors.expandos.get("count")
-    with atomic_path(target / "metadata.tsv") as temporary, open(temporary, "wb") as out:
-        if counts is None:
-            out.writelines(f"{word}\n".encode() for word in words)
-        else:
-            out.write(b"word\tcount\n")
-            out.writelines(
-                f"{word}\t{count}\n".encode() for word, count in zip(words, counts, strict=True)
-            )
+    with open_output(target / "metadata.tsv") as write:
+        write("" if counts is None else "word\tcount\n")
+        for i, word in enumerate(words):
+            write(f"{word}\n" if counts is None else f"{word}\t{counts[i]}\n")
     _write_record(target, _PROJECTOR)
+
+
+def check_projector(folder: StrPath) -> None:
+    """Raise the OSError that `save_projector` would raise, before any work is done."""
+    target = Path(os.path.realpath(folder))
+    if not target.exists():
+        parent = next(path for path in target.parents if path.exists())
+        if not parent.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "This is a file, not a folder", str(parent))
+        if not os.access(parent, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "The folder cannot be written to", str(parent))
+        return
+    for name in (*_PROJECTOR, RECORD):
+        check_output(target / name)
+    _require_exported(target, [name for name in _PROJECTOR if (target / name).exists()])
 
 
 def to_spacy(vectors: KeyedVectors, lang: str = "xx") -> Any:
@@ -130,10 +148,16 @@ def save_spacy(vectors: KeyedVectors, folder: StrPath, lang: str = "xx") -> None
     ValueError, ImportError
         As `to_spacy`.
     """
+    check_spacy(folder)
     pipeline = to_spacy(vectors, lang)
     with replace_folder(folder, _exported_files) as temporary:
         pipeline.to_disk(temporary)
         _write_record(temporary, relative_files(temporary))
+
+
+def check_spacy(folder: StrPath) -> None:
+    """Raise the OSError that `save_spacy` would raise, before any work is done."""
+    check_folder(folder, _exported_files)
 
 
 # Files that an export may replace

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
-import lzma
+import io
 import os
-import zlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
-from typing import IO, TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,14 +20,24 @@ from conec.interop.checks import (
 from conec.types import StrPath
 from corpora.checks import check_integer
 from corpora.errors import warn
-from corpora.files import atomic_path
+from corpora.output import open_output
+from corpora.readers.base import TextFile, byte_order_mark
+from corpora.readers.stream import MAX_RATIO, ByteStream, compression
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
+Stream: TypeAlias = "io.BufferedReader[ByteStream]"
+# the place, the word and the values of a row
+Row = tuple[str, bytes, list[float] | NDArray[np.float32]]
+
 _CHUNK = 1 << 20
+_LARGEST_READ = 1 << 26
 # in bytes; if no space follows within this length, the file is malformed
 _LONGEST_WORD = 1 << 16
+_LONGEST_VALUE = 64
+_USUAL_RATIO = 20  # vectors compress to more than a twentieth
+_FASTTEXT = (793712314).to_bytes(4, "little")  # begins the models of fastText
 
 
 def load_word2vec(
@@ -40,13 +47,15 @@ def load_word2vec(
     vocab: StrPath | None = None,
     unicode_errors: str = "strict",
     limit: int | None = None,
+    no_header: bool = False,
+    max_ratio: float | None = MAX_RATIO,
 ) -> KeyedVectors:
     """Read word vectors in the format of word2vec, also from gensim or fastText (``.vec``).
 
     Parameters
     ----------
     path : path
-        A file, decompressed according to its suffix (``.gz``, ``.xz``, ...).
+        A file, decompressed according to its suffix (``.gz``, ``.bz2``, ``.xz``, ``.zst``).
     binary : bool, optional
         Whether the format is binary, with a newline after each vector (word2vec.c) or without
         (gensim). By default it is detected.
@@ -58,11 +67,17 @@ def load_word2vec(
         long words, possibly within a character.
     limit : int, optional
         Read only the first `limit` vectors.
+    no_header : bool, default=False
+        Whether the first line, with the numbers of vectors and dimensions, is missing, as in the
+        text files of GloVe. The first vector then gives the number of dimensions.
+    max_ratio : float or None, default=500
+        How many times as large as a compressed file its content may be, beyond the first 16 MiB.
+        None for any size.
 
     Returns
     -------
     gensim.models.KeyedVectors
-        Vectors in float32, words in the order of the file.
+        Vectors in float32, words in the order of the file. In text, a word may contain spaces.
 
     Raises
     ------
@@ -83,34 +98,31 @@ def load_word2vec(
     """
     if limit is not None:
         check_integer("limit", limit, 1)
-    import smart_open
-
+    if no_header and binary:
+        raise ValueError("no_header=True is for text; the binary format needs its first line")
     name = os.fspath(path)
     words: list[str] = []
-    try:
-        with smart_open.open(name, "rb") as stream:
-            n, size = _read_header(stream, name)
-            head = stream.read(1 << 14)
-            if binary is None:
-                binary = not _looks_like_text(head)
-            _check_file_size(name, n, size, binary)
+    with io.BufferedReader(ByteStream(name, max_ratio=max_ratio), _CHUNK) as stream:
+        n, size = _size_of_first(stream, name) if no_header else _read_header(stream, name)
+        if binary is None:
+            binary = not no_header and not _looks_like_text(stream.peek(1 << 14)[: 1 << 14])
+        n_rows = n if n is not None and _is_plausible(name, n, size, binary) else 0
+        matrix = _empty(min(n_rows, limit or n_rows), size, name)
+        rows = (_binary_rows if binary else _text_rows)(stream, n, size, limit, name)
+        for row, (place, word, values) in enumerate(rows):
+            if row == len(matrix):
+                matrix = _grown(matrix, name)
+            with np.errstate(over="ignore"):  # infinity is found below
+                matrix[row] = values
             try:
-                matrix = np.empty((min(n, limit or n), size), dtype=np.float32)
-            except (MemoryError, ValueError):
-                _fail(name, f"line 1: {n} vectors of {size} dimensions do not fit into memory")
-            whole = len(matrix) == n
-            rows = (_binary_rows if binary else _text_rows)(stream, head, matrix, name, whole)
-            for place, word in rows:
-                try:
-                    words.append(word.decode("utf-8", unicode_errors))
-                except UnicodeDecodeError as error:
-                    _fail(
-                        name,
-                        f"{place}: the word {word[:40]!r} is not valid UTF-8 ({error.reason}); "
-                        f"read it with unicode_errors='replace'",
-                    )
-    except (EOFError, gzip.BadGzipFile, lzma.LZMAError, zlib.error) as error:
-        _fail(name, f"the compressed file is damaged or truncated ({error})")
+                words.append(word.decode("utf-8", unicode_errors))
+            except UnicodeDecodeError as error:
+                _fail(
+                    name,
+                    f"{place}: the word {word[:40]!r} is not valid UTF-8 ({error.reason}); "
+                    f"read it with unicode_errors='replace'",
+                )
+    matrix = matrix[: len(words)]
     if len(set(words)) != len(words):
         first, repeated = first_rows(words)
         warn(
@@ -129,8 +141,20 @@ def _fail(name: str, message: str) -> NoReturn:
     raise ValueError(f"{name}: {message}") from None
 
 
-def _read_header(stream: IO[bytes], name: str) -> tuple[int, int]:
-    header = stream.readline(200)
+def _read_header(stream: Stream, name: str) -> tuple[int, int]:
+    header = _without_mark(stream.readline(200), name)
+    if header.startswith(_FASTTEXT):
+        _fail(
+            name,
+            "this is a model of fastText, not a file of word2vec; read its vectors with "
+            "gensim.models.fasttext.load_facebook_vectors, or use the file .vec of the same model",
+        )
+    if header[:1] == b"\x80" and header[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        _fail(
+            name,
+            "this is a pickle, not a file of word2vec; if gensim saved it, read it with "
+            "gensim.models.KeyedVectors.load",
+        )
     try:
         n, size = (int(number) for number in header.split())
         if n < 1 or size < 1:
@@ -138,10 +162,44 @@ def _read_header(stream: IO[bytes], name: str) -> tuple[int, int]:
     except ValueError:
         _fail(
             name,
-            f"line 1: expected the number of vectors and of dimensions, got {header[:60]!r} "
-            f"(GloVe's files do not have this line)",
+            f"line 1: expected the number of vectors and of dimensions, got {header[:60]!r}; "
+            "for files without this line, as those of GloVe, pass no_header=True",
         )
     return n, size
+
+
+def _without_mark(head: bytes, name: str) -> bytes:
+    """Remove a byte order mark from the beginning of a file.
+
+    Raises
+    ------
+    ValueError
+        If it is that of another encoding than UTF-8.
+    """
+    mark, encodings = byte_order_mark(head)
+    if encodings not in ((), ("utf-8",)):
+        _fail(name, f"the file is encoded as {encodings[0]}; convert it to UTF-8")
+    return head[len(mark) :]
+
+
+def _size_of_first(stream: Stream, name: str) -> tuple[None, int]:
+    """Return None, and the number of dimensions of the first vector of a file without header."""
+    line = _without_mark(stream.peek(_CHUNK).split(b"\n", 1)[0], name)
+    fields = line.rstrip(b" \r").split(b" ")
+    size = 0
+    while size < len(fields) - 1 and _is_number(fields[-1 - size]):
+        size += 1
+    if size == 0:
+        _fail(name, f"line 1: expected a word and the values of its vector, got {line[:60]!r}")
+    return None, size
+
+
+def _is_number(field: bytes) -> bool:
+    try:
+        float(field)
+    except ValueError:
+        return False
+    return True
 
 
 def _looks_like_text(head: bytes) -> bool:
@@ -157,28 +215,53 @@ def _looks_like_text(head: bytes) -> bool:
     return all(letter >= " " or letter in "\t\n\r" for letter in text)
 
 
-def _check_file_size(name: str, n: int, size: int, binary: bool) -> None:
-    """Raise ValueError if the file is too short for its header, before memory is allocated."""
-    if not os.path.isfile(name) or Path(name).suffix in (".gz", ".xz", ".bz2", ".zst", ".lz4"):
-        return
+def _is_plausible(name: str, n: int, size: int, binary: bool) -> bool:
+    """Whether a file can hold what its header announces, so that memory may be allocated for it.
+
+    False if that is unknown.
+
+    Raises
+    ------
+    ValueError
+        If the file is too short.
+    """
+    if not os.path.isfile(name):
+        return False
     # a word, and for each value a space and at least one character, or 4 bytes
     minimum = n * (4 * size + 1 if binary else 2 * size + 1)
     actual = os.path.getsize(name)
+    if compression(name) is not None:
+        return minimum <= _USUAL_RATIO * actual
     if actual < minimum:
         _fail(
             name,
             f"line 1 announces {n} vectors of {size} dimensions, at least {minimum} bytes, but the "
             f"file has {actual}",
         )
+    return True
+
+
+def _empty(n: int, size: int, name: str) -> NDArray[np.float32]:
+    try:
+        return np.empty((n, size), dtype=np.float32)
+    except (MemoryError, OverflowError, ValueError):
+        _fail(name, f"{n} vectors of {size} dimensions do not fit into memory")
+
+
+def _grown(matrix: NDArray[np.float32], name: str) -> NDArray[np.float32]:
+    n = len(matrix)
+    grown = _empty(n + n // 2 + 1, matrix.shape[1], name)
+    grown[:n] = matrix
+    return grown
 
 
 def _binary_rows(
-    stream: IO[bytes], head: bytes, matrix: NDArray[np.float32], name: str, whole: bool
-) -> Iterator[tuple[str, bytes]]:
-    """Fill the matrix from a binary file; yield the place and the word of each row."""
-    size = matrix.shape[1]
-    buffer, at = head, 0
-    for row in range(len(matrix)):
+    stream: Stream, n: int | None, size: int, limit: int | None, name: str
+) -> Iterator[Row]:
+    """Yield the place, the word and the values of each row of a binary file."""
+    assert n is not None
+    buffer, at = b"", 0
+    for row in range(min(n, limit or n)):
         while True:
             space = buffer.find(b" ", at)
             if space >= 0 and len(buffer) > space + 4 * size:
@@ -188,79 +271,75 @@ def _binary_rows(
                     name,
                     f"vector {row + 1}: no space after the word; is the size {size} correct?",
                 )
-            more = stream.read(max(_CHUNK, 4 * size))
+            missing = 0 if space < 0 else space + 1 + 4 * size - len(buffer)
+            more = stream.read(min(max(_CHUNK, missing), _LARGEST_READ))
             if not more:
                 _fail(
                     name,
-                    f"vector {row + 1}: the file ends within this vector, but line 1 announces at "
-                    f"least {len(matrix)} vectors of {size} dimensions",
+                    f"vector {row + 1}: the file ends within this vector, but line 1 announces "
+                    f"{n} vectors of {size} dimensions",
                 )
             buffer, at = buffer[at:] + more, 0
         word = buffer[at:space].lstrip(b"\n")
         if not word:
             _fail(name, f"vector {row + 1}: the word is empty; is the size {size} correct?")
-        matrix[row] = np.frombuffer(buffer, "<f4", size, space + 1)
+        yield f"vector {row + 1}", word, np.frombuffer(buffer, "<f4", size, space + 1)
         at = space + 1 + 4 * size
-        yield f"vector {row + 1}", word
-    if whole and (buffer[at:] + stream.read(_CHUNK)).strip(b"\n"):
-        _fail(
-            name,
-            f"data follows after the {len(matrix)} vectors of size {size} that line 1 announces",
-        )
+    if (limit is None or limit >= n) and (buffer[at:] + stream.read(_CHUNK)).strip(b"\n"):
+        _fail(name, f"data follows after the {n} vectors of size {size} that line 1 announces")
 
 
 def _text_rows(
-    stream: IO[bytes], head: bytes, matrix: NDArray[np.float32], name: str, whole: bool
-) -> Iterator[tuple[str, bytes]]:
-    """Fill the matrix from a text file; yield the place and the word of each row."""
-    size = matrix.shape[1]
-    lines = _lines_after(head, stream)
-    for row in range(len(matrix)):
-        place = f"line {row + 2}"
-        line = next(lines, None)
-        if line is None:
-            _fail(
-                name,
-                f"{place}: the file ends here, but line 1 announces at least {len(matrix)} vectors",
-            )
-        # only spaces are separators: other white space may be part of a word
-        word, *values = line.rstrip(b" \r\n").split(b" ")
-        if len(values) != size or not word:
-            _fail(name, f"{place}: expected a word and {size} values, got {len(values)} values")
+    stream: Stream, n: int | None, size: int, limit: int | None, name: str
+) -> Iterator[Row]:
+    """Yield the place, the word and the values of each row of a text file."""
+    row = 0
+    # No line is longer, unless the file is malformed.
+    longest = _LONGEST_WORD + _LONGEST_VALUE * size
+    while (line := stream.readline(longest)) and (limit is None or row < limit):
+        place = f"line {row + 1 if n is None else row + 2}"
+        if row == 0 and n is None:
+            line = _without_mark(line, name)
+        if row == n:
+            if line.strip():
+                _fail(name, f"{place}: data follows after the {n} vectors that line 1 announces")
+            return
+        # Only spaces are separators: other white space may be part of a word, as may spaces.
+        word, *fields = line.rstrip(b" \r\n").rsplit(b" ", size)
+        word = word.strip(b" ")
+        if len(fields) != size or not word or _ends_in_value(word, fields):
+            found = len(line.rstrip(b" \r\n").split(b" ")) - 1
+            _fail(name, f"{place}: expected a word and {size} values, got {found} values")
         try:
-            matrix[row] = [float(value) for value in values]
+            values = [float(field) for field in fields]
         except ValueError as error:
             _fail(name, f"{place}: {error}")
-        yield place, word
-    if whole and next(lines, b"").strip():
-        _fail(
-            name,
-            f"line {len(matrix) + 2}: data follows after the {len(matrix)} vectors that line 1 "
-            "announces",
-        )
+        yield place, word, values
+        row += 1
+    if n is not None and row < min(n, limit or n):
+        _fail(name, f"line {row + 2}: the file ends here, but line 1 announces {n} vectors")
 
 
-def _lines_after(head: bytes, stream: IO[bytes]) -> Iterator[bytes]:
-    *lines, incomplete = head.split(b"\n")
-    yield from lines
-    last_line = incomplete + stream.readline()
-    if last_line:
-        yield last_line
-    yield from stream
+def _ends_in_value(word: bytes, fields: Sequence[bytes]) -> bool:
+    """Whether the end of a word with spaces is rather a value too many, such as 0.25.
+
+    An integer is part of the word, as in "top 10", unless the values are integers, too.
+    """
+    last = word[word.rfind(b" ") + 1 :]
+    if len(last) == len(word) or last.isalpha() or not _is_number(last):
+        return False
+    return not last.isdigit() or all(field.lstrip(b"+-").isdigit() for field in fields)
 
 
 def _read_counts(path: StrPath, words: Sequence[str]) -> list[int]:
-    import smart_open
-
     name = os.fspath(path)
     counts: dict[str, int] = {}
-    with smart_open.open(name, "r", encoding="utf-8", errors="replace", newline="\n") as stream:
-        for number, line in enumerate(stream, 1):
-            word, _, count = line.rstrip(" \r\n").rpartition(" ")
-            try:
-                counts[word] = int(count)
-            except ValueError:
-                _fail(name, f"line {number}: expected 'word count', got {line[:80]!r}")
+    for number, line in TextFile(name, errors="replace").numbered_lines():
+        word, _, count = line.rstrip(" ").rpartition(" ")
+        try:
+            counts[word] = check_integer("a count", int(count), 0, 2**63 - 1)
+        except ValueError:
+            _fail(name, f"line {number}: expected 'word count', got {line[:80]!r}")
     missing = [word for word in words if word not in counts]
     if missing:
         _fail(name, f"{len(missing)} words have no count: {first_few(missing)}")
@@ -291,8 +370,6 @@ def save_word2vec(
         If `check_vectors` finds an error, a word is empty or contains white space, or `vocab` is
         passed and the vectors have no counts.
     """
-    import smart_open
-
     check_vectors(vectors)
     words: list[str] = vectors.index_to_key
     require_writable(words)
@@ -302,12 +379,12 @@ def save_word2vec(
         )
     matrix = vectors.vectors.astype("<f4", copy=False)
     values = " ".join(["%.9g"] * matrix.shape[1])
-    with atomic_path(path) as temporary, smart_open.open(os.fspath(temporary), "wb") as out:
-        out.write(f"{len(words)} {matrix.shape[1]}\n".encode())
+    with open_output(path) as write:
+        write(f"{len(words)} {matrix.shape[1]}\n")
         for word, row in zip(words, matrix, strict=True):
             content = row.tobytes() if binary else (values % tuple(row.tolist())).encode()
-            out.write(word.encode() + b" " + content + b"\n")
+            write(word.encode() + b" " + content + b"\n")
     if vocab is not None:
-        with atomic_path(vocab) as temporary, smart_open.open(os.fspath(temporary), "wb") as out:
+        with open_output(vocab) as write:
             for word, count in zip(words, vectors.expandos["count"], strict=True):
-                out.write(f"{word} {count}\n".encode())
+                write(f"{word} {count}\n")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 from corpora.readers import TaggedDocument
@@ -11,7 +11,7 @@ Row: TypeAlias = tuple[str, ...]
 """A token: the word, and further columns such as its part of speech."""
 
 
-def read_documents(X: Iterable[Any]) -> tuple[list[TaggedDocument], bool]:
+def read_documents(X: Iterable[Any], *, name: str = "X") -> tuple[list[TaggedDocument], bool]:
     """Convert documents or sentences to documents of sentences of rows.
 
     Parameters
@@ -21,6 +21,8 @@ def read_documents(X: Iterable[Any]) -> tuple[list[TaggedDocument], bool]:
         string, or a tuple of strings that starts with the word, as in `corpora.Corpus.tagged`: a
         tuple is always a token, unless it contains other sequences. If sentences are passed, each
         becomes a document.
+    name : {"X", "y"}
+        Name of the argument, for errors; "y" contains tags instead of tokens.
 
     Returns
     -------
@@ -31,20 +33,28 @@ def read_documents(X: Iterable[Any]) -> tuple[list[TaggedDocument], bool]:
     Raises
     ------
     TypeError
-        If `X` is a string, or a token is not a string or tuple of strings.
+        If `X` is not an iterable of documents or sentences, or a token is not a string or tuple
+        of strings.
     ValueError
-        If documents and sentences are mixed, or a token is an empty string.
+        If documents and sentences are mixed, or a token is an empty string or contains half of a
+        surrogate pair.
     """
-    if isinstance(X, (str, bytes)):
+    unit = "token" if name == "X" else "tag"
+    if isinstance(X, (str, bytes)) or not isinstance(X, Iterable):
         raise TypeError(
-            f"expected documents or sentences as lists of tokens, got the string {X[:40]!r}: split "
-            "it into tokens first"
+            f"{name} must be a list of documents or of sentences, as lists of {unit}s, got "
+            f"{_short(X)}"
+        )
+    if isinstance(X, Mapping) or hasattr(X, "columns"):
+        raise TypeError(
+            f"{name} must be a list of documents or of sentences, got a {type(X).__name__}: pass "
+            "one of its columns"
         )
     documents: list[TaggedDocument] = []
     kinds: set[bool] = set()
     for number, item in enumerate(X):
-        where = f"item {number}"
-        content = _sequence(item, where)
+        where = f"item {number}" + ("" if name == "X" else f" of {name}")
+        content = _sequence(item, where, unit)
         nested = any(_is_sentence(part) for part in content)
         if content:
             kinds.add(nested)
@@ -54,7 +64,9 @@ def read_documents(X: Iterable[Any]) -> tuple[list[TaggedDocument], bool]:
                 "pass either documents or sentences"
             )
         sentences = content if nested or not content else [content]
-        documents.append([_rows(s, f"{where}, sentence {n}") for n, s in enumerate(sentences)])
+        documents.append(
+            [_rows(s, f"{where}, sentence {n}", unit) for n, s in enumerate(sentences)]
+        )
     nested = kinds != {False}
     # an empty item is a sentence without tokens, or a document without sentences
     return [document or [[]] for document in documents] if not nested else documents, nested
@@ -74,9 +86,9 @@ def read_tags(y: Iterable[Any], documents: Sequence[TaggedDocument]) -> list[lis
     TypeError
         If a tag is not a string.
     ValueError
-        If the numbers of documents, sentences or tokens differ.
+        If the numbers of documents, sentences or tokens differ, or a tag is empty.
     """
-    tagged, nested = read_documents(y)
+    tagged, nested = read_documents(y, name="y")
     sizes = [len(sentence) for document in documents for sentence in document]
     sentences = [[row[0] for row in sentence] for document in tagged for sentence in document]
     if nested and len(tagged) != len(documents):
@@ -90,14 +102,16 @@ def read_tags(y: Iterable[Any], documents: Sequence[TaggedDocument]) -> list[lis
     return [[next(in_order) for _ in document] for document in documents]
 
 
-def _sequence(item: Any, where: str) -> Sequence[Any]:
-    if isinstance(item, (str, bytes)):
-        raise TypeError(
-            f"{where} must be a sentence (a list of tokens), got the string {item[:40]!r}: split "
-            "it into tokens first"
-        )
+def _short(value: object) -> str:
+    kind = f"the string {value[:40]!r}" if isinstance(value, (str, bytes)) else repr(value)[:60]
+    return kind + (": split it into tokens first" if isinstance(value, str) else "")
+
+
+def _sequence(item: Any, where: str, unit: str) -> Sequence[Any]:
+    if isinstance(item, (str, bytes, Mapping)):
+        raise TypeError(f"{where} must be a sentence (a list of {unit}s), got {_short(item)}")
     if not isinstance(item, Iterable):
-        raise TypeError(f"{where} must be a list of tokens or of sentences, got {item!r}")
+        raise TypeError(f"{where} must be a list of {unit}s or of sentences, got {item!r}")
     return item if isinstance(item, (list, tuple)) else list(item)
 
 
@@ -108,18 +122,29 @@ def _is_sentence(part: Any) -> bool:
     return not isinstance(part, str) and isinstance(part, Iterable)
 
 
-def _rows(sentence: Any, where: str) -> list[Row]:
+def _rows(sentence: Any, where: str, unit: str) -> list[Row]:
     rows: list[Row] = []
-    for i, token in enumerate(_sequence(sentence, where)):
+    for i, token in enumerate(_sequence(sentence, where, unit)):
         row = token if isinstance(token, tuple) else (token,)
         if not row or not all(isinstance(value, str) for value in row):
             raise TypeError(
-                f"token {i} of {where} must be a string or a tuple of strings, got {token!r}"
+                f"{unit} {i} of {where} must be a string or a tuple of strings, got {token!r}"
             )
         if not row[0]:
-            raise ValueError(
-                f"token {i} of {where} is an empty string: remove it (breaks between sentences are "
-                "added automatically)"
-            )
+            hint = " (breaks between sentences are added automatically)" if unit == "token" else ""
+            raise ValueError(f"{unit} {i} of {where} is an empty string: remove it{hint}")
+        for value in row:
+            if not value.isascii():
+                _check_text(value, f"{unit} {i} of {where}")
         rows.append(row)
     return rows
+
+
+def _check_text(value: str, where: str) -> None:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise ValueError(
+            f"{where} contains half of a surrogate pair and is not valid text: {value!r}. Repair "
+            "the text where it was decoded or cut"
+        ) from None

@@ -19,11 +19,11 @@ from conec.model import damage_named
 from conec.ner import crf
 from conec.ner.documents import read_documents, read_tags
 from conec.ner.features import ContextFeatures
-from conec.ner.schemes import Scheme, convert
+from conec.ner.schemes import Scheme, convert, types_of, with_prefixes
 from conec.ner.standard import COLUMNS, pair_features, standard_features, window_features
 from conec.types import StrPath
 from corpora.checks import check_choice, check_integer, check_number
-from corpora.errors import ModelError
+from corpora.errors import ModelError, warn
 from corpora.files import temporary_folder
 from corpora.model_folder import FolderReader, open_folder, write_folder
 from corpora.readers import TaggedDocument
@@ -56,7 +56,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         Weights of the L1 and L2 penalties.
     max_iterations : int
         Maximum number of training iterations.
-    scheme : {"iob1", "iob2", "bioes"}
+    scheme : {"iob1", "iob2", "bioes", "bilou", "bmewo", "io"}
         Tagging scheme of the output of `predict`. Training accepts tags in any scheme, and
         converts them to "bioes".
 
@@ -68,6 +68,10 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
     n_columns_ : int
         Number of columns of its tokens: 1 for only the word, 2 with the part of speech, 3 with
         the chunk.
+    columns_ : tuple of str
+        Names of the columns of its tokens that were not empty: word, pos, chunk.
+    types_ : list of str
+        Types of the entities in its tags.
 
     Examples
     --------
@@ -108,7 +112,8 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             or a tuple: (word, part of speech) or (word, part of speech, chunk). If sentences are
             passed, each counts as a document.
         y : iterable
-            Tags in the same form, in IOB1, IOB2 or BIOES.
+            Tags in the same form, in any scheme that `conec.evaluation.entities` reads, or types
+            without prefixes (PER and O).
         progress : bool
             Show a bar.
 
@@ -131,7 +136,10 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             raise ValueError("there are no tokens to train on")
         begin = time.perf_counter()
         n_columns = _n_columns(documents)
-        labels = [[convert(sentence, "bioes") for sentence in document] for document in tags]
+        prefixed = iter(with_prefixes(_sentences(tags)))
+        labels = [[convert(next(prefixed), "bioes") for _ in document] for document in tags]
+        if all(tag == "O" for document in labels for sentence in document for tag in sentence):
+            warn("all tags are O: there are no entities to learn, and none will be predicted")
         features = None if self.features is None else clone(self.features).fit(documents)
         examples = (
             (attributes, sentence_labels)
@@ -149,6 +157,11 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             )  # fmt: skip
             content = path.read_bytes()
         self.features_, self.n_columns_ = features, n_columns
+        self.columns_ = tuple(
+            name
+            for i, name in enumerate(COLUMNS[:n_columns])
+            if any(row[i] for d in documents for s in d for row in s)
+        )
         self.words_ = frozenset(row[0] for d in documents for s in d for row in s)
         self._field = crf.Field(content)
         seconds = time.perf_counter() - begin
@@ -213,11 +226,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         check_is_fitted(self, "words_")
         documents, nested = read_documents(X)
         n = self.n_columns_
-        if _n_columns(documents, most=n) < n:
-            raise ValueError(
-                f"the tagger was trained on tokens with {n} columns, {', '.join(COLUMNS[:n])}, but "
-                "some of these tokens have fewer"
-            )
+        self._check_columns(documents)
         documents = [[[row[:n] for row in s] for s in document] for document in documents]
         tags = [
             [
@@ -227,6 +236,57 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             for document in documents
         ]
         return tags if nested else [document[0] for document in tags]
+
+    def _check_columns(self, documents: Sequence[TaggedDocument]) -> None:
+        """Raise ValueError if tokens lack a column that the training text has."""
+        n = self.n_columns_
+        rows = [row for document in documents for sentence in document for row in sentence]
+        narrow = next((row for row in rows if len(row) < n), None)
+        trained = (
+            f"the tagger was trained on tokens with {n} columns, {', '.join(COLUMNS[:n])}, but"
+        )
+        if narrow is not None:
+            raise ValueError(f"{trained} the token {narrow[0]!r} has {len(narrow)}")
+        for name in self.columns_:
+            if rows and not any(row[COLUMNS.index(name)] for row in rows):
+                raise ValueError(f"{trained} the column {name} of these tokens is empty")
+
+    @property
+    def types_(self) -> list[str]:
+        """Types of the entities in its tags."""
+        check_is_fitted(self, "words_")
+        return types_of(self._field.labels)
+
+    def compare_types(self, tags: Iterable[Sequence[str]]) -> tuple[list[str], str]:
+        """Compare the types of tags with those of the training text.
+
+        Parameters
+        ----------
+        tags : iterable of sequences of str
+            Tags of sentences.
+
+        Returns
+        -------
+        common : list of str
+            Types of the entities in both.
+        message : str
+            What differs; empty if the tagger knows all types.
+
+        Raises
+        ------
+        NotFittedError
+            Before `fit`.
+        ValueError
+            If a tag is invalid.
+        """
+        trained, types = self.types_, types_of({tag for sentence in tags for tag in sentence})
+        unknown = [name for name in types if name not in trained]
+        if not unknown:
+            return types, ""
+        return [name for name in types if name in trained], (
+            f"the tagger was not trained on entities of the types {', '.join(unknown)}, which it "
+            f"cannot find; the types of its training text are {', '.join(trained) or '(none)'}"
+        )
 
     def score(self, X: Iterable[Any], y: Iterable[Any]) -> float:
         """Compute the F1 score of the entities, as conlleval does.
@@ -239,8 +299,12 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         """
         documents, _ = read_documents(X)
         tags = read_tags(y, documents)
+        prefixed = with_prefixes(_sentences(tags))
+        _, message = self.compare_types(prefixed)
+        if message:
+            warn(message)
         predicted = self.predict(documents)
-        return entity_scores(_sentences(tags), _sentences(predicted)).f1
+        return entity_scores(prefixed, _sentences(predicted)).f1
 
     # Files
 
@@ -280,6 +344,8 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         data = {
             "parameters": parameters,
             "n_columns": self.n_columns_,
+            "columns": list(self.columns_),
+            "types": self.types_,
             "features": None if features is None else features.to_dict(copy_model=copy_model),
         }
         with write_folder(path, KIND, FORMAT_VERSION) as folder:
@@ -302,6 +368,9 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         verify: bool = False,
     ) -> Tagger:
         """Read a tagger written by `save`.
+
+        The structure of all files is checked, also of that of CRFsuite, whose library does not
+        check what it reads. Nothing in the folder is executed.
 
         Parameters
         ----------
@@ -334,6 +403,10 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             with damage_named(folder, "tagger.json"):
                 parameters, saved_features = dict(data["parameters"]), data["features"]
                 n_columns = check_integer("n_columns", data["n_columns"], 1, len(COLUMNS))
+                # Earlier versions did not save their names.
+                columns = tuple(data.get("columns", COLUMNS[:n_columns]))
+                if not {"word"} <= set(columns) <= set(COLUMNS[:n_columns]):
+                    raise ValueError(f"columns: {columns}")
                 _check_first_format(folder, data.get("sha256"))
             encoder = None
             if saved_features is not None:
@@ -348,6 +421,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             with damage_named(folder, "field.crfsuite"):
                 tagger._field = crf.Field(content)
         tagger.features_, tagger.words_, tagger.n_columns_ = context, words, n_columns
+        tagger.columns_ = columns
         return tagger
 
 
@@ -381,10 +455,24 @@ def _check_first_format(folder: FolderReader, checksums: Any) -> None:
             raise folder.damaged("its checksum differs", name)
 
 
-def _n_columns(documents: Sequence[TaggedDocument], most: int = len(COLUMNS)) -> int:
-    """Number of columns that all tokens have, at most `most`; `most` if there are no tokens."""
-    sizes = (len(row) for document in documents for sentence in document for row in sentence)
-    return min(most, min(sizes, default=most))
+def _n_columns(documents: Sequence[TaggedDocument]) -> int:
+    """Number of columns of all tokens, at most that of `COLUMNS`.
+
+    Raises
+    ------
+    ValueError
+        If tokens have different numbers.
+    """
+    most = len(COLUMNS)
+    sizes = {
+        min(most, len(row)) for document in documents for sentence in document for row in sentence
+    }
+    if len(sizes) > 1:
+        raise ValueError(
+            f"tokens have {' or '.join(map(str, sorted(sizes)))} of the columns "
+            f"{', '.join(COLUMNS)}: pass the same columns for all tokens"
+        )
+    return sizes.pop() if sizes else most
 
 
 def _sentences(tags: Sequence[Sequence[list[str]]]) -> list[list[str]]:

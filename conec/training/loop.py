@@ -9,24 +9,45 @@ rounds with bit-identical results.
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from conec.config import Config
 from conec.training.chunks import CHUNKS_PER_ROUND, ChunkTrainer, TrainingState
-from corpora.interrupts import deferred_interrupt
+from corpora.interrupts import STOPPED, deferred_interrupt
 
 if TYPE_CHECKING:
+    from conec.vocabulary import Vocabulary
     from corpora.callbacks import CheckpointSchedule
     from corpora.encoding import TokenStream
 
 logger = logging.getLogger(__name__)
 
 UPDATE_INTERVAL = 0.05  # seconds between updates of the progress bar
+
+
+def idle_epochs(losses: Sequence[float], vocabulary: Vocabulary, config: Config) -> str:
+    """Describe the epochs in which no word had a context, whose losses are NaN; "" without any."""
+    n_idle = sum(math.isnan(loss) for loss in losses)
+    if not n_idle:
+        return ""
+    keep = vocabulary.keep_probability(config.sample)
+    share = float(vocabulary.counts @ keep.astype(np.float64)) / max(vocabulary.n_tokens, 1)
+    if n_idle == len(losses):
+        result = "nothing was learned: no word had a context, so the losses are NaN"
+    else:
+        result = f"in {n_idle} of {len(losses)} epochs no word had a context: nothing was learned"
+    if share > 0.5:
+        return f"{result}. Documents need at least two words that occur min_count times"
+    return (
+        f"{result}. Subsampling with sample={config.sample:g} leaves {share:.1%} of the words: set "
+        "sample=0 or a larger value, or train on more text"
+    )
 
 
 class TrainingDiverged(ArithmeticError):
@@ -68,9 +89,9 @@ def train(
     ------
     TrainingDiverged
         If the loss is no longer finite.
-    KeyboardInterrupt
-        After Ctrl-C, when all threads have completed their chunks and `state` matches the
-        weights.
+    KeyboardInterrupt, Terminated
+        After Ctrl-C, or SIGTERM or SIGHUP, when all threads have completed their chunks and
+        `state` matches the weights.
     """
     from tqdm import tqdm
 
@@ -132,8 +153,7 @@ def train(
                         logger.info("stopped by a callback after epoch %d", state.epoch)
                         state.epochs = state.epoch
                 tick(state.next_chunk)
-                if interrupted.is_set():
-                    raise KeyboardInterrupt
+                interrupted.raise_if_set()
                 if is_due(state.epoch if epoch_done else None):
                     assert checkpoint is not None
                     assert schedule is not None
@@ -145,7 +165,7 @@ def train(
                     )  # fmt: skip
                 if epoch_done:
                     epoch_began, first_chunk = time.monotonic(), 0
-        except KeyboardInterrupt:
+        except STOPPED:
             if checkpoint is not None:
                 checkpoint()
             raise
@@ -321,7 +341,7 @@ def _in_threads(
             try:
                 for thread in threads:
                     thread.join()
-            except KeyboardInterrupt as error:  # a second Ctrl-C: wait anyway, threads end soon
+            except STOPPED as error:  # a second signal: wait anyway, threads end soon
                 interrupt = error
     if errors:
         raise errors[0]

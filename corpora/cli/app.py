@@ -4,30 +4,28 @@ from __future__ import annotations
 
 import inspect
 import os
-import signal
 import sys
-import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
+from corpora.interrupts import Terminated, exit_status, terminable
+
 # Raised for invalid files, options or words. Any other error is a bug and shows a traceback.
 _EXPECTED = (OSError, ValueError, ImportError, ArithmeticError, MemoryError)
-
-INTERRUPTED = 130  # exit status: 128 + SIGINT, as in shells
-TERMINATED = 143  # 128 + SIGTERM
 
 _program = ContextVar("program", default="corpora")
 
 
 def report(message: str) -> None:
     """Print a message to standard error, on one line."""
-    typer.echo(f"{_program.get()}: {' '.join(message.split())}", err=True)
+    with suppress(OSError):  # a closed terminal or pipe: there is no other place to report it
+        typer.echo(f"{_program.get()}: {' '.join(message.split())}", err=True)
 
 
 def fail(message: str, code: int = 1) -> NoReturn:
@@ -62,10 +60,12 @@ class _Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         _program.set(str(self.name))
         try:
-            with _exit_on_sigterm():
+            with terminable():
                 return self._invoke(ctx)
-        except KeyboardInterrupt:
-            fail("interrupted", INTERRUPTED)
+        except KeyboardInterrupt as error:
+            fail("interrupted", exit_status(error))
+        except Terminated as error:
+            fail(str(error), exit_status(error))
 
     def _invoke(self, ctx: Any) -> Any:
         try:
@@ -81,24 +81,6 @@ class _Group(TyperGroup):
             if ctx.params.get("traceback"):
                 raise
             fail(describe(error))
-
-
-@contextmanager
-def _exit_on_sigterm() -> Iterator[None]:
-    """Raise SystemExit on SIGTERM, so that temporary files are deleted and workers end."""
-
-    def exit_program(*_: Any) -> None:
-        raise SystemExit(TERMINATED)
-
-    is_main = threading.current_thread() is threading.main_thread()
-    if not is_main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
-        yield  # only the main thread receives signals; a custom handler is left in place
-        return
-    signal.signal(signal.SIGTERM, exit_program)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 def _silence(stream: Any) -> None:

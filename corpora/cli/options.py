@@ -11,13 +11,14 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 import typer
 
 from corpora.cli.app import report
+from corpora.readers.stream import MAX_RATIO
 
 if TYPE_CHECKING:
     from corpora.corpus import Corpus
 
 __all__ = [
-    "Clean", "Json", "Out", "Reading", "Tokenize", "Workers", "option", "reads_corpus",
-    "report_skipped",
+    "Clean", "Encoding", "Errors", "Json", "Out", "Reading", "Tokenize", "Workers", "option",
+    "output_file", "output_folder", "reads_corpus", "report_skipped", "takes_options",
 ]  # fmt: skip
 
 _TEXT = "Reading text"
@@ -28,13 +29,52 @@ def option(description: str, *names: str, panel: str | None = None, **more: Any)
     return typer.Option(*names, help=description, rich_help_panel=panel, **more)
 
 
+def output_file(description: str, *names: str, **more: Any) -> Any:
+    """Create an option for a file to write; "-" is standard output if the option is a str.
+
+    Whether the file can be written is checked when the command line is parsed, before any work.
+    """
+
+    def check(value: Any) -> Any:
+        from corpora.files import check_output
+
+        if value is not None and value != "-":
+            check_output(value)
+        return value
+
+    return option(description, *names, callback=check, **more)
+
+
+def output_folder(description: str, *names: str, kind: str, **more: Any) -> Any:
+    """Create an option for a model folder to write, checked as that of `output_file`.
+
+    Parameters
+    ----------
+    description : str
+    *names : str
+    kind : str
+        Kind of model, such as ``"conec.Tagger"``.
+    **more
+        As for `option`.
+    """
+
+    def check(value: Any) -> Any:
+        from corpora.model_folder import check_writable
+
+        if value is not None:
+            check_writable(value, kind)
+        return value
+
+    return option(description, *names, callback=check, **more)
+
+
 Out = Annotated[
     str,
-    typer.Option(
+    output_file(
+        "File to write, compressed if its name ends in .gz, .bz2, .xz or .zst; - for standard "
+        "output.",
         "--out",
         "-o",
-        help="File to write, compressed if its name ends in .gz, .bz2, .xz or .zst; - for standard "
-        "output.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -67,6 +107,34 @@ Tokenize = Annotated[
         rich_help_panel=_TEXT,
     ),
 ]
+MaxRatio = Annotated[
+    float,
+    typer.Option(
+        "--max-ratio",
+        min=1,
+        help="How many times as large as a compressed file its content may be, beyond 16 MiB.",
+        rich_help_panel=_TEXT,
+    ),
+]
+
+
+Encoding = Annotated[
+    str | None,
+    typer.Option(
+        "--encoding",
+        help="Text encoding; by default utf-8, or latin-1 for reuters.",
+        rich_help_panel=_TEXT,
+    ),
+]
+Errors = Annotated[
+    str,
+    typer.Option(
+        "--errors",
+        help="Handling of bytes that can't be decoded: strict (an error), replace (by U+FFFD), "
+        "ignore (drop the bytes) or skip (drop the line, or the damaged file of an archive).",
+        rich_help_panel=_TEXT,
+    ),
+]
 
 
 @dataclass
@@ -81,8 +149,8 @@ class Reading:
         str,
         typer.Option(
             "--format",
-            help="text (a document per line), text8, conll, wikiextractor, reuters, jsonl, parquet "
-            "or lm1b; auto guesses it from the names and first bytes of the files.",
+            help="text (a document per line), text8, conll, conllu, wikiextractor, reuters, "
+            "jsonl, parquet or lm1b; auto guesses it from the names and first bytes of the files.",
             rich_help_panel=_TEXT,
         ),
     ] = "auto"
@@ -102,23 +170,9 @@ class Reading:
         bool,
         typer.Option("--sentences", help="Make each sentence a document.", rich_help_panel=_TEXT),
     ] = False
-    encoding: Annotated[
-        str | None,
-        typer.Option(
-            "--encoding",
-            help="Text encoding; by default utf-8, or latin-1 for reuters.",
-            rich_help_panel=_TEXT,
-        ),
-    ] = None
-    errors: Annotated[
-        str,
-        typer.Option(
-            "--errors",
-            help="Handling of bytes that can't be decoded: strict (an error), replace (by U+FFFD), "
-            "ignore (drop the bytes) or skip (drop the line).",
-            rich_help_panel=_TEXT,
-        ),
-    ] = "strict"
+    encoding: Encoding = None
+    errors: Errors = "strict"
+    max_ratio: MaxRatio = MAX_RATIO
 
     def __post_init__(self) -> None:
         self.clean = split_commas(self.clean)
@@ -141,6 +195,7 @@ class Reading:
                 clean=self.clean or None,
                 tokenize=self.tokenize,
                 sentences=self.sentences,
+                max_ratio=self.max_ratio,
                 **parse_options(self.option, self.format),
             )
         except (TypeError, LookupError) as error:
@@ -158,7 +213,26 @@ def reads_corpus(**defaults: str) -> Callable[[Callable[..., None]], Callable[..
     **defaults
         Defaults of options that differ from those of `Reading`.
     """
-    hints = get_type_hints(Reading, include_extras=True)
+    return takes_options(Reading, "reading", **defaults)
+
+
+def takes_options(
+    options: type[Any], name: str, **defaults: Any
+) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Add the fields of a dataclass to a command as arguments and options.
+
+    They replace its parameter `name`, and the command receives an object of the class.
+
+    Parameters
+    ----------
+    options : type
+        A dataclass whose fields are annotated as parameters of commands are.
+    name : str
+        The parameter of the command.
+    **defaults
+        Defaults that differ from those of the class.
+    """
+    hints = get_type_hints(options, include_extras=True)
     shared = [
         inspect.Parameter(
             item.name,
@@ -166,19 +240,17 @@ def reads_corpus(**defaults: str) -> Callable[[Callable[..., None]], Callable[..
             default=defaults.get(item.name, _default(item)),
             annotation=hints[item.name],
         )
-        for item in fields(Reading)
+        for item in fields(options)
     ]
 
     def decorate(command: Callable[..., None]) -> Callable[..., None]:
         def wrapper(**values: Any) -> None:
-            reading = Reading(
-                **{parameter.name: values.pop(parameter.name) for parameter in shared}
-            )
-            command(reading=reading, **values)
+            given = options(**{parameter.name: values.pop(parameter.name) for parameter in shared})
+            command(**{name: given}, **values)
 
         parameters: list[inspect.Parameter] = []
         for parameter in inspect.signature(command, eval_str=True).parameters.values():
-            if parameter.name == "reading":
+            if parameter.name == name:
                 parameters += shared
             else:
                 parameters.append(parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY))

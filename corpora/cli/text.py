@@ -16,6 +16,7 @@ from corpora.cli.options import (
     Out,
     Reading,
     Workers,
+    output_folder,
     reads_corpus,
     report_skipped,
     split_commas,
@@ -65,6 +66,9 @@ def info(
 
     levels = sorted({_positive(n) for n in split_commas(min_count)}) or [1, 2, 5, 10, 100]
     corpus = reading.open()
+    if _has_tags(corpus) and not any(o.startswith(("unit=", "breaks=")) for o in reading.option):
+        reading.option.append("breaks=true")  # to count sentences
+        corpus = reading.open()
     # The words themselves are not needed, only how many are frequent.
     counts = count(corpus, min_count=sys.maxsize, workers=workers, progress=True)
     coverage = [(n, *counts.coverage(n)) for n in levels]
@@ -131,16 +135,16 @@ def count(
       corpora count news.txt --clean lower | head -20
       corpora count news.txt --min-count 5 --out words.tsv
     """  # noqa: D301
-    from corpora.cli.writing import open_output
     from corpora.counting import count as count_words
     from corpora.counting import vocabulary_lines
+    from corpora.output import open_output
 
     corpus = reading.open()
     with open_output(out) as write, report_skipped() as skipped:
         counts = count_words(corpus, min_count=min_count, workers=workers, progress=True)
         skipped.append(counts.skipped)
         for line in vocabulary_lines(counts.most_common(max_size)):
-            write(line.encode())
+            write(line)
 
 
 @reads_corpus()
@@ -148,10 +152,11 @@ def encode(
     reading: Reading,
     out: Annotated[
         Path,
-        typer.Option(
+        output_folder(
+            "Folder to write. A folder with an encoded text is replaced.",
             "--out",
             "-o",
-            help="Folder to write. A folder with an encoded text is replaced.",
+            kind="corpora.TokenStream",
             show_default=False,
         ),
     ],
@@ -192,6 +197,7 @@ def encode(
     from corpora.encoding import FORMAT_VERSION, KIND, TokenStream, write_tokens
     from corpora.errors import CorpusError
     from corpora.model_folder import write_folder
+    from corpora.output import encode_text
 
     if (vocab is None) == (min_count is None):
         raise ValueError("pass either --vocab FILE or --min-count N")
@@ -217,8 +223,8 @@ def encode(
         if not encoded["tokens_read"]:
             raise CorpusError("the corpus holds no words", path=reading.source)
         path = folder.file("vocabulary.tsv")
-        with open(path, "w", encoding="utf-8", newline="\n") as file:
-            file.writelines(vocabulary_lines(words))
+        with open(path, "wb") as file:
+            file.writelines(encode_text(line, str(path)) for line in vocabulary_lines(words))
         skipped.append(encoded["lines_skipped"])
     stream = TokenStream.open(out)
     n_encoded = int((stream.ids >= 0).sum())
@@ -256,10 +262,10 @@ def convert(
       text8    all words on one line, without document boundaries
       parquet  a table with the column text
 
-    jsonl and parquet hold the unchanged text of each document. If the source is conll, or with
-    --clean, --tokenize or --sentences, they hold its tokens. conll holds all columns of a conll
-    source; for other sources, or with one of these options, it has one column of words. An empty
-    text gives an empty file.
+    jsonl and parquet hold the unchanged text of each document. If the source is in columns (conll
+    or conllu), or with --clean, --tokenize or --sentences, they hold its tokens. conll holds all
+    columns of a source in columns, separated by tabs; for other sources, or with one of these
+    options, it has one column of words. An empty text gives an empty file.
 
     \b
       corpora convert wiki/ --out wiki.jsonl.zst
@@ -270,7 +276,7 @@ def convert(
     corpus = reading.open()
     serializer = target
     if target in ("jsonl", "parquet"):
-        serializer = "jsonl-tokens" if reading.processed or corpus.format == "conll" else "jsonl"
+        serializer = "jsonl-tokens" if reading.processed or _has_tags(corpus) else "jsonl"
     elif target == "conll" and not reading.processed and _has_tags(corpus):
         serializer = "conll-rows"
     _write(corpus, serializer, out, workers, "converting", parquet=target == "parquet")

@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import secrets
 import sys
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
+
+from corpora.output import COMPRESSED, encode_text, open_output
 
 if TYPE_CHECKING:
     from corpora.corpus import Corpus
 
-__all__ = ["SERIALIZERS", "open_output", "serialize", "write_bytes", "write_parquet"]
+__all__ = ["SERIALIZERS", "serialize", "write_bytes", "write_parquet"]
 
 _BLOCK = 1 << 20
-_COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+_NOT_IN_COLUMN = re.compile(r"[ \t\r\n]|-DOCSTART-$")
 
 Serializer = Callable[["Corpus"], Iterator[str]]
 
@@ -57,19 +60,19 @@ def _jsonl_tokens(corpus: Corpus) -> Iterator[str]:
 
 def _conll_rows(corpus: Corpus) -> Iterator[str]:
     for document in corpus.tagged():
-        rows = ["".join(" ".join(row) + "\n" for row in sentence) for sentence in document]
+        # Tabs, because columns may contain blanks.
+        rows = ["".join("\t".join(row) + "\n" for row in sentence) for sentence in document]
         yield "-DOCSTART-\n\n" + "\n".join(rows) + "\n"
 
 
 def _conll_words(corpus: Corpus) -> Iterator[str]:
     for tokens in corpus:
+        for token in tokens:
+            if _NOT_IN_COLUMN.search(token):
+                raise ValueError(
+                    f"the word {token!r} can't be written in a column; use --clean or --tokenize"
+                )
         text = "\n".join(tokens)
-        words = [token for token in tokens if token]
-        if text.split() != words or "-DOCSTART-" in words:
-            invalid = next(w for w in words if w.split() != [w] or w == "-DOCSTART-")
-            raise ValueError(
-                f"the word {invalid!r} can't be written in a column; use --clean or --tokenize"
-            )
         yield f"-DOCSTART-\n\n{text}\n\n"
 
 
@@ -116,13 +119,13 @@ def serialize(
         with progress_bar(corpus, label):
             # The output of a pipe is written document by document.
             live = out == "-" and not corpus.reiterable
-            yield from _encoded(SERIALIZERS[serializer](corpus), 0 if live else 1 << 16)
+            yield from _encoded(SERIALIZERS[serializer](corpus), out, 0 if live else 1 << 16)
         skipped.append(corpus.skipped)
         return
     parent = None if out == "-" else os.path.dirname(os.path.realpath(out))
     with temporary_folder(".tmp-corpora-", parent) as folder:
         shards = map_shards(
-            partial(_write_shard, serializer=serializer, folder=folder),
+            partial(_write_shard, serializer=serializer, out=out, folder=folder),
             corpus,
             workers=workers,
             progress=label,
@@ -137,24 +140,24 @@ def serialize(
                 skipped.append(n_skipped)
 
 
-def _write_shard(shard: Corpus, serializer: str, folder: Path) -> tuple[str, int]:
+def _write_shard(shard: Corpus, serializer: str, out: str, folder: Path) -> tuple[str, int]:
     path = os.path.join(folder, secrets.token_hex(8))
     with open(path, "wb") as file:
-        file.writelines(_encoded(SERIALIZERS[serializer](shard)))
+        file.writelines(_encoded(SERIALIZERS[serializer](shard), out))
     return path, shard.skipped
 
 
-def _encoded(texts: Iterable[str], min_size: int = 1 << 16) -> Iterator[bytes]:
+def _encoded(texts: Iterable[str], out: str, min_size: int = 1 << 16) -> Iterator[bytes]:
     pending: list[str] = []
     size = 0
     for text in texts:
         pending.append(text)
         size += len(text)
         if size > min_size:
-            yield "".join(pending).encode()
+            yield encode_text("".join(pending), out)
             pending, size = [], 0
     if pending:
-        yield "".join(pending).encode()
+        yield encode_text("".join(pending), out)
 
 
 def write_bytes(out: str, blocks: Iterator[bytes], *, drop_first: bool = False) -> None:
@@ -163,7 +166,7 @@ def write_bytes(out: str, blocks: Iterator[bytes], *, drop_first: bool = False) 
     Parameters
     ----------
     out : str
-        See `open_output`.
+        See `corpora.output.open_output`.
     blocks : iterator of bytes
     drop_first : bool
         Whether to omit the first byte.
@@ -174,77 +177,6 @@ def write_bytes(out: str, blocks: Iterator[bytes], *, drop_first: bool = False) 
             drop_first = False
             if out == "-":
                 sys.stdout.flush()
-
-
-@contextmanager
-def open_output(out: str) -> Iterator[Callable[[bytes], None]]:
-    """Open the output: "-" for standard output, or a file that is replaced atomically.
-
-    Yields
-    ------
-    callable
-        Writes bytes.
-
-    Raises
-    ------
-    ValueError
-        If the suffix is one of an archive or of an unsupported compression.
-    OSError
-        If the file can't be written.
-    """
-    if out == "-":
-        yield _write_through
-        return
-    from corpora.files import atomic_path
-    from corpora.readers.stream import compression, is_archive
-
-    suffix = os.path.splitext(out)[1].lower()
-    if is_archive(out) or (compression(out) and suffix not in _COMPRESSED):
-        raise ValueError(f"writing {suffix} is not supported; use one of {', '.join(_COMPRESSED)}")
-    with atomic_path(out) as path, ExitStack() as stack:
-        file = stack.enter_context(open(path, "wb"))
-        write = stack.enter_context(_compressor(file, suffix))
-        # Compressed output depends on block sizes; fixed blocks make it reproducible.
-        pending = bytearray()
-
-        def write_in_blocks(data: bytes) -> None:
-            pending.extend(data)
-            while len(pending) >= _BLOCK:
-                write(bytes(pending[:_BLOCK]))
-                del pending[:_BLOCK]
-
-        yield write_in_blocks
-        write(bytes(pending))
-
-
-def _write_through(data: bytes) -> None:
-    sys.stdout.buffer.write(data)
-
-
-@contextmanager
-def _compressor(file: IO[bytes], suffix: str) -> Iterator[Callable[[bytes], object]]:
-    with ExitStack() as stack:
-        opened: Any = file
-        if suffix == ".gz":
-            import gzip
-
-            # No name and time in the header, so that the output is reproducible.
-            opened = gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0, compresslevel=6)
-        elif suffix == ".bz2":
-            import bz2
-
-            opened = bz2.BZ2File(file, "wb")
-        elif suffix == ".xz":
-            import lzma
-
-            opened = lzma.LZMAFile(file, "wb")  # noqa: SIM115
-        elif suffix == ".zst":
-            import zstandard
-
-            opened = zstandard.ZstdCompressor(level=6).stream_writer(file, closefd=False)
-        if opened is not file:
-            stack.enter_context(cast(AbstractContextManager[Any], opened))
-        yield opened.write
 
 
 _ROW_GROUP = 8 << 20  # bytes of JSON
@@ -260,7 +192,7 @@ def write_parquet(out: str, blocks: Iterator[bytes]) -> None:
     ValueError
         If `out` is standard output, or its suffix is one of a compressed file.
     """
-    if out == "-" or out.lower().endswith(_COMPRESSED):
+    if out == "-" or out.lower().endswith(COMPRESSED):
         raise ValueError(
             "Parquet files are compressed internally and can't be written to standard output; use "
             "--out NAME.parquet"

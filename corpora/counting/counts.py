@@ -6,7 +6,6 @@ import contextlib
 import logging
 import secrets
 import shutil
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,10 +16,12 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from corpora.corpus import Corpus
+from corpora.checks import check_number
+from corpora.corpus import Corpus, Source
+from corpora.corpus import open as open_corpus
 from corpora.counting.spill import PackedWords, SpillFile
 from corpora.counting.word_table import WordTable, load, merge, pack
-from corpora.files import temporary_folder
+from corpora.files import temporary_folder, temporary_parent
 from corpora.parallel import cores, map_shards
 
 __all__ = ["Counts", "PackedCounts", "WordCounter", "count", "uses_compiled_code"]
@@ -122,7 +123,7 @@ def uses_compiled_code(corpus: Corpus) -> bool:
 
 
 def count(
-    corpus: Corpus,
+    corpus: Corpus | Source,
     *,
     min_count: int = 1,
     memory: int = 1 << 30,
@@ -137,8 +138,8 @@ def count(
 
     Parameters
     ----------
-    corpus : Corpus
-        A corpus, as returned by `corpora.open`.
+    corpus : Corpus, path or iterable of documents
+        Anything that `corpora.open` takes.
     min_count : int, default 1
         Leave words that occur less often out of the result.
     memory : int, default 1 GiB
@@ -162,8 +163,9 @@ def count(
     ValueError
         If `memory` or `workers` is less than 1.
     """
-    if memory < 1:
-        raise ValueError(f"memory must be >= 1, got {memory}")
+    check_number("memory", memory, 1)
+    check_number("min_count", min_count, 0)
+    corpus = open_corpus(corpus)
     label = "counting" if progress else None
     count_all = _count_plain_text if uses_compiled_code(corpus) else _count_documents
     started = time.perf_counter()
@@ -381,6 +383,6 @@ def _temporary_folder() -> Iterator[Path]:
         try:
             folder = stack.enter_context(temporary_folder(prefix))
         except OSError:
-            folder = Path(tempfile.gettempdir()) / f"{prefix}{secrets.token_hex(8)}"
+            folder = temporary_parent() / f"{prefix}{secrets.token_hex(8)}"
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
         yield folder

@@ -11,8 +11,9 @@ The caller manages memory: functions that add words stop when the table is full.
 
 from __future__ import annotations
 
-import numba as nb
 import numpy as np
+
+from corpora.jit import compiled
 
 # Indices into `state`
 WORDS, BYTES, TOKENS, DOCUMENTS, NEEDED = range(5)
@@ -34,7 +35,7 @@ _KIND[0x0A] = _NEWLINE
 _KIND[[0xC2, 0xE1, 0xE2, 0xE3]] = _LEAD
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def _space(text, p):  # type: ignore[no-untyped-def]
     """Return the length of multi-byte whitespace that starts at `p`, or 0."""
     lead = text[p]
@@ -53,14 +54,14 @@ def _space(text, p):  # type: ignore[no-untyped-def]
     return 3 if found else 0
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def _mixed(h, factor):  # type: ignore[no-untyped-def]
     """Mix a hash, so that all of its bits depend on all bytes."""
     h = (h ^ (h >> _U32)) * factor
     return h ^ (h >> _U29)
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def _hash(data, start, stop, factor):  # type: ignore[no-untyped-def]
     h = _SEED
     for p in range(start, stop):
@@ -68,7 +69,7 @@ def _hash(data, start, stop, factor):  # type: ignore[no-untyped-def]
     return _mixed(h, factor)
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def _next_word(text, p, factor):  # type: ignore[no-untyped-def]
     """Return start, end and hash of the next word of a line.
 
@@ -98,7 +99,7 @@ def _next_word(text, p, factor):  # type: ignore[no-untyped-def]
     return start, p, _mixed(h, factor)
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def _find(data, start, stop, h, slots, entries, arena):  # type: ignore[no-untyped-def]
     """Return the number of a word, or -1, and the slot in which it is or would be."""
     mask = np.uint64(len(slots) - 1)
@@ -120,7 +121,7 @@ def _find(data, start, stop, h, slots, entries, arena):  # type: ignore[no-untyp
         at = (at + _U1) & mask
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def _insert(data, start, stop, h, at, value, slots, entries, arena, state):  # type: ignore[no-untyped-def]
     """Insert a new word in the slot `at`. If the table is full, return False and set NEEDED."""
     word, first = state[WORDS], state[BYTES]
@@ -137,7 +138,7 @@ def _insert(data, start, stop, h, at, value, slots, entries, arena, state):  # t
     return True
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def count_text(text, p, in_line, factor, slots, entries, arena, state):  # type: ignore[no-untyped-def]
     """Count the words of a text; each line with words is a document.
 
@@ -175,7 +176,7 @@ def count_text(text, p, in_line, factor, slots, entries, arena, state):  # type:
         p = stop
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def add_words(data, bounds, values, i, factor, slots, entries, arena, state):  # type: ignore[no-untyped-def]
     """Add counts of words, starting with word `i`: ``data[bounds[i]:bounds[i + 1]]``.
 
@@ -196,7 +197,7 @@ def add_words(data, bounds, values, i, factor, slots, entries, arena, state):  #
     return i
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def encode_text(text, factor, slots, entries, arena, ids, lengths):  # type: ignore[no-untyped-def]
     """Look up the words of a text.
 
@@ -235,7 +236,7 @@ def encode_text(text, factor, slots, entries, arena, ids, lengths):  # type: ign
         p = stop
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def fill_slots(n, factor, slots, entries, arena):  # type: ignore[no-untyped-def]
     """Insert the slots of `n` distinct words into an empty hash table."""
     mask = np.uint64(len(slots) - 1)
@@ -247,7 +248,7 @@ def fill_slots(n, factor, slots, entries, arena):  # type: ignore[no-untyped-def
         slots[at] = (h >> _U32) << _U32 | np.uint64(word + 1)
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def order_by_part(n, factor, entries, arena, order):  # type: ignore[no-untyped-def]
     """Sort words by the first bits of their hash.
 
@@ -277,7 +278,7 @@ def order_by_part(n, factor, entries, arena, order):  # type: ignore[no-untyped-
     return n_words, n_bytes
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def gather(order, entries, arena):  # type: ignore[no-untyped-def]
     """Copy words from a table.
 

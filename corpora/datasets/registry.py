@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import difflib
 import hashlib
 import logging
 import os
 import shutil
-import tarfile
 import time
-import zipfile
-from collections.abc import Container, Iterator
 from pathlib import Path
 from typing import IO, Literal
 
+from corpora.checks import closest
 from corpora.datasets.catalog import CATALOG
 from corpora.datasets.records import Dataset, DatasetNotFoundError, Download, Kind
-from corpora.errors import warn
+from corpora.errors import CorpusError, warn
 from corpora.files import temporary_folder
-from corpora.readers.stream import ByteStream, open_raw
+from corpora.readers.stream import ByteStream, archive_members, open_raw
 
 logger = logging.getLogger(__name__)
 
@@ -66,7 +63,7 @@ def info(name: str) -> Dataset:
     try:
         return by_key[_key(name)]
     except KeyError:
-        matches = difflib.get_close_matches(_key(name), by_key, n=3, cutoff=0.5)
+        matches = closest(_key(name), by_key, cutoff=0.5)
         hint = (
             f"closest matches: {', '.join(by_key[key].name for key in matches)}"
             if matches
@@ -184,7 +181,7 @@ def _sha256(stream: IO[bytes] | ByteStream) -> str:
 def _content_sha256(path: Path, recorded_path: str) -> str:
     """Return the checksum of a file, after decompression if only the stored file is compressed."""
     as_recorded = path.name == recorded_path.rsplit("/", 1)[-1]
-    with open_raw(str(path)) if as_recorded else ByteStream(str(path)) as stream:
+    with open_raw(str(path)) if as_recorded else ByteStream(str(path), packed=True) as stream:
         return _sha256(stream)
 
 
@@ -260,7 +257,15 @@ def fetch(name: str, progress: bool = True) -> Path:
         if not dataset.downloads:
             raise
     cache = cache_folder()
-    cache.mkdir(parents=True, exist_ok=True)
+    try:
+        cache.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            error.errno,
+            f"{error.strerror} (the user's cache for downloads; put the files into another folder, "
+            f"and name it in {_LOCAL_FOLDER})",
+            str(cache),
+        ) from error
     started = time.perf_counter()
     # Downloads go to a temporary folder on the same disk. Files are moved to the cache once all
     # of them are complete and verified.
@@ -322,13 +327,22 @@ def _download(
         if file.path.startswith(prefix)
     }
     unpacked: dict[str, Path] = {}
-    for member, content in _members(local, path_of_member):
-        # Under its own name, whose suffix says whether the content is compressed.
-        target = folder / str(len(unpacked)) / path_of_member[member].rsplit("/", 1)[-1]
-        target.parent.mkdir()
-        with content, open(target, "wb") as out:
-            shutil.copyfileobj(content, out, 1 << 20)
-        unpacked[path_of_member[member]] = target
+    try:
+        for name, content in archive_members(str(local)):
+            relative = path_of_member.get(name.removeprefix("./"))
+            if relative is None:
+                continue
+            # Under its own name, whose suffix says whether the content is compressed.
+            target = folder / str(len(unpacked)) / relative.rsplit("/", 1)[-1]
+            target.parent.mkdir()
+            with open(target, "wb") as out:
+                shutil.copyfileobj(content, out, 1 << 20)
+            unpacked[relative] = target
+    except CorpusError as error:
+        raise ValueError(
+            f"the archive {download.url} is damaged or incomplete ({error}). The download was "
+            "deleted; try again"
+        ) from error
     missing = [member for member, path in path_of_member.items() if path not in unpacked]
     if missing:
         raise ValueError(
@@ -336,19 +350,3 @@ def _download(
             "changed since the catalog was written"
         )
     return unpacked
-
-
-def _members(archive: Path, names: Container[str]) -> Iterator[tuple[str, IO[bytes]]]:
-    """Yield name and open file of the given members of a zip or tar archive."""
-    if zipfile.is_zipfile(archive):
-        with zipfile.ZipFile(archive) as zipped:
-            for name in zipped.namelist():
-                if name in names:
-                    yield name, zipped.open(name)
-        return
-    with tarfile.open(archive) as tarred:
-        for entry in tarred:
-            name = entry.name.removeprefix("./")
-            content = tarred.extractfile(entry) if name in names else None
-            if content is not None:
-                yield name, content

@@ -9,13 +9,28 @@ from dataclasses import fields, is_dataclass
 from typing import TypeVar
 
 from corpora.files import is_uri
-from corpora.readers.base import Document, Reader, TaggedDocument, Text, TextFile, text_lines
-from corpora.readers.conll import BREAK, Conll, with_breaks
+from corpora.readers.base import (
+    Document,
+    Reader,
+    TaggedDocument,
+    Text,
+    TextFile,
+    byte_order_mark,
+    newline_safe,
+    text_lines,
+)
+from corpora.readers.conll import BREAK, Conll, ConllU, with_breaks
 from corpora.readers.jsonl import JsonLines
 from corpora.readers.lm1b import BillionWords
 from corpora.readers.parquet import Parquet
 from corpora.readers.reuters import Reuters
-from corpora.readers.stream import ByteStream, archive_members, is_archive, plain_suffix
+from corpora.readers.stream import (
+    MAX_RATIO,
+    ByteStream,
+    archive_members,
+    is_archive,
+    plain_suffix,
+)
 from corpora.readers.text8 import Text8
 from corpora.readers.wikiextractor import WikiExtractor
 
@@ -35,8 +50,10 @@ __all__ = [
 # In reverse order these are the candidates when a format is guessed; text is the fallback.
 READERS: dict[str, type[Reader]] = {
     cls.name: cls
-    for cls in (Text, Text8, BillionWords, Conll, WikiExtractor, Reuters, JsonLines, Parquet)
-}
+    for cls in (
+        Text, Text8, BillionWords, Conll, ConllU, WikiExtractor, Reuters, JsonLines, Parquet,
+    )
+}  # fmt: skip
 
 R = TypeVar("R", bound=type[Reader])
 
@@ -101,13 +118,19 @@ def find_reader(name: str) -> type[Reader]:
     return READERS[name]
 
 
-def guess_reader(paths: Sequence[str]) -> type[Reader] | None:
+def guess_reader(
+    paths: Sequence[str], encoding: str | None = None, max_ratio: float | None = MAX_RATIO
+) -> type[Reader] | None:
     """Guess the format of a file, or of a folder of files as a whole.
 
     Parameters
     ----------
     paths : sequence of str
         The file, or all files of the folder.
+    encoding : str, optional
+        The encoding, if it is known.
+    max_ratio : float or None
+        As for :func:`corpora.open`.
 
     Returns
     -------
@@ -127,23 +150,47 @@ def guess_reader(paths: Sequence[str]) -> type[Reader] | None:
     file = None
     if is_archive(path):
         # The first member represents all members. The iterator keeps it open.
-        members = archive_members(path)
-        path, file = next(members, (path, io.BytesIO()))
+        members = archive_members(path, max_ratio=max_ratio)
+        name, file = next(members, ("", io.BytesIO()))
+        path = f"{path}/{name}"
     suffix = plain_suffix(path)
     for cls in candidates:
         if suffix in cls.suffixes:
             return cls
-    with ByteStream(path, file=file) as stream:
+    with ByteStream(path, file=file, max_ratio=max_ratio) as stream:
         head = stream.read(_LINE_BYTES)
         if b"\n" not in head:
             head += stream.read(_HEAD_BYTES - _LINE_BYTES)
+    mark, encodings = byte_order_mark(head)
+    encoding = encoding or (encodings[0] if encodings else "utf-8")
+    if newline_safe(encoding):
+        head = head.removeprefix(mark)
+    else:  # a format is recognized by its characters in UTF-8
+        head = head.decode(encoding, "ignore").removeprefix("\ufeff").encode()
     return next((cls for cls in candidates if cls.sniff(head)), Text)
 
 
 def choose_readers(
-    paths: list[str], format: str, options: dict[str, object], *, is_folder: bool
+    paths: list[str],
+    format: str,
+    options: dict[str, object],
+    *,
+    is_folder: bool,
+    encoding: str | None = None,
+    max_ratio: float | None = MAX_RATIO,
 ) -> dict[str, Reader]:
     """Choose the files to read, and a reader for each.
+
+    Parameters
+    ----------
+    paths : list of str
+    format : str
+    options : dict
+        Options of the format.
+    is_folder : bool
+        Whether files that the format does not accept are left out.
+    encoding, max_ratio
+        As for :func:`corpora.open`.
 
     Raises
     ------
@@ -152,10 +199,11 @@ def choose_readers(
     FileNotFoundError
         If the format reads none of the files.
     """
-    cls = guess_reader(paths) if format == "auto" else find_reader(format)
+    cls = guess_reader(paths, encoding, max_ratio) if format == "auto" else find_reader(format)
     if cls is None:
         # For a single file the guess is never None.
-        return {path: make_reader(guess_reader([path]) or Text, options) for path in paths}
+        guesses = {path: guess_reader([path], encoding, max_ratio) or Text for path in paths}
+        return {path: make_reader(guess, options) for path, guess in guesses.items()}
     reader = make_reader(cls, options)
     if not is_folder:
         return {paths[0]: reader}

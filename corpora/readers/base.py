@@ -9,8 +9,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import IO, ClassVar, Literal, TypeVar
 
-from corpora.errors import CorpusError
-from corpora.readers.stream import ByteStream, compression, open_raw, plain_suffix
+from corpora.errors import CorpusError, warn
+from corpora.readers.stream import MAX_RATIO, ByteStream, compression, open_raw, plain_suffix
 
 __all__ = [
     "Document",
@@ -31,7 +31,20 @@ TaggedDocument = list[list[tuple[str, ...]]]
 T = TypeVar("T")
 
 _BLOCK = 1 << 19
-_BOM = codecs.BOM_UTF8
+# Byte order marks, and the encodings in which they are one. The mark of UTF-32 begins with that of
+# UTF-16.
+_MARKS = (
+    (codecs.BOM_UTF8, ("utf-8",)),
+    (codecs.BOM_UTF32_LE, ("utf-32", "utf-32-le")),
+    (codecs.BOM_UTF32_BE, ("utf-32", "utf-32-be")),
+    (codecs.BOM_UTF16_LE, ("utf-16", "utf-16-le")),
+    (codecs.BOM_UTF16_BE, ("utf-16", "utf-16-be")),
+)
+_MARK = "\ufeff"
+_LINE_MARK = re.compile(f"^{_MARK}+", re.MULTILINE)
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_HEAD = 1 << 13  # bytes in which NUL bytes are counted
+_BINARY = "it also holds NUL bytes, as binary files do"
 
 
 class Meter:
@@ -64,6 +77,35 @@ def newline_safe(encoding: str) -> bool:
     return "\n".encode(encoding) == b"\n"
 
 
+def byte_order_mark(head: bytes) -> tuple[bytes, tuple[str, ...]]:
+    """Return the byte order mark that begins a file, and the encodings that it fits.
+
+    Both are empty without a mark.
+    """
+    return next((pair for pair in _MARKS if head.startswith(pair[0])), (b"", ()))
+
+
+def without_marks(text: str) -> str:
+    """Remove byte order marks from whole lines: at the beginning, and where files were joined."""
+    return _LINE_MARK.sub("", text) if _MARK in text else text
+
+
+def normal_encoding(encoding: str) -> str:
+    """Return "utf-8" for all its spellings, and any other encoding as it was passed.
+
+    Raises
+    ------
+    LookupError
+        If the encoding is unknown, or does not encode text.
+    """
+    try:
+        name = codecs.lookup(encoding).name
+        "\n".encode(encoding)
+    except (LookupError, ValueError) as error:
+        raise LookupError(f"unknown encoding {encoding!r}") from error
+    return "utf-8" if name in ("utf-8", "utf-8-sig") else encoding
+
+
 class TextFile:
     r"""A text file, or a byte range of one: decompressed and decoded, for a reader.
 
@@ -82,6 +124,8 @@ class TextFile:
         Counts bytes read and lines skipped.
     file : binary file, optional
         An open file to read in place of `path`, such as a member of an archive.
+    max_ratio : float or None
+        As for :func:`corpora.open`.
     """
 
     def __init__(
@@ -94,15 +138,19 @@ class TextFile:
         stop: int | None = None,
         meter: Meter | None = None,
         file: IO[bytes] | None = None,
+        max_ratio: float | None = MAX_RATIO,
     ) -> None:
         self.path = path
-        self.encoding = encoding
+        self.encoding = normal_encoding(encoding)
         self.errors = errors
         self.start = start
         self.stop = stop
         self._meter = meter or Meter()
         self._uncounted = None if stop is None else stop - start
         self._file = file
+        self._max_ratio = max_ratio
+        self.is_binary = False
+        self._warned = False
 
     def lines(self) -> Iterator[str]:
         """Yield the lines, without line ends.
@@ -143,6 +191,7 @@ class TextFile:
         """
         decoder = codecs.getincrementaldecoder(self._line_encoding)(self.errors)
         line, offset = 1, 0
+        at_start = True  # of a line
         for block in self._blocks(0, size or _BLOCK):
             pending = len(decoder.getstate()[0])
             try:
@@ -152,9 +201,10 @@ class TextFile:
                 raise self._undecodable(error, line, offset - pending + error.start) from error
             line += block.count(b"\n")
             offset += len(block)
-            if text and offset == len(block):
-                text = text.removeprefix("\ufeff")
             if text:
+                text = without_marks(text) if at_start else without_marks(f"x{text}")[1:]
+            if text:
+                at_start = text[-1] == "\n"
                 yield text
         try:
             text = decoder.decode(b"", final=True)
@@ -189,10 +239,50 @@ class TextFile:
             line += self._lines_before()
         return CorpusError(message, path=self.path, line=line)
 
+    def without_surrogates(self, text: str, line: int) -> str | None:
+        r"""Apply the handling of errors to halves of surrogate pairs, which are no characters.
+
+        For formats whose escapes can express them, as ``\ud83d`` in JSON. Programs that cut texts
+        write them; the format of the file is valid nevertheless, so that strict handling replaces
+        them.
+
+        Parameters
+        ----------
+        text : str
+        line : int
+            As for :meth:`error`.
+
+        Returns
+        -------
+        str or None
+            None if the line is to be skipped.
+
+        Warns
+        -----
+        UserWarning
+            Once for a file, if errors are strict and a half is replaced.
+        """
+        found = _SURROGATE.search(text)
+        if found is None or self.errors in ("surrogatepass", "surrogateescape"):
+            return text
+        if self.errors == "skip":
+            return None
+        if self.errors == "strict" and not self._warned:
+            self._warned = True
+            place = self.error(
+                f"the text contains half of a surrogate pair ({found[0]!a}), which is not a "
+                "character; this and others of the file are replaced by U+FFFD",
+                line,
+            )
+            warn(str(place))
+        errors = "replace" if self.errors == "strict" else self.errors
+        return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", errors)
+
     def _decoded(self) -> Iterator[tuple[int, list[str]]]:
         """Yield lists of consecutive lines, each with the number of its first line."""
         encoding = self._line_encoding
         for number, text in self._each(lambda block, policy: block.decode(encoding, policy)):
+            text = without_marks(text)
             if "\r" in text:
                 text = text.replace("\r\n", "\n")
             lines = text.split("\n")
@@ -205,13 +295,14 @@ class TextFile:
             if block.isascii():
                 return block
             try:
-                block.decode()
-                return block
+                if _MARK not in block.decode():
+                    return block
             except UnicodeDecodeError:
                 if policy == "strict":
                     raise
+        text = without_marks(block.decode(self._line_encoding, policy))
         # Some error handlers represent undecodable bytes by surrogates.
-        return block.decode(self._line_encoding, policy).encode("utf-8", "surrogatepass")
+        return text.encode("utf-8", "surrogatepass")
 
     def _each(self, decode: Callable[[bytes, str], T]) -> Iterator[tuple[int, T]]:
         """Yield blocks of whole lines, decoded, each with the number of its first line."""
@@ -257,9 +348,6 @@ class TextFile:
                 at += cut
                 if self.stop is not None and at >= self.stop:
                     return
-            elif at == 0 and self.encoding.lower() in ("utf-8", "utf8") and block.startswith(_BOM):
-                block = block[len(_BOM) :]
-                at += len(_BOM)
             last = False
             if self.stop is not None and position >= self.stop:
                 cut = block.find(b"\n", max(self.stop - 1 - at, 0)) + 1
@@ -285,15 +373,24 @@ class TextFile:
 
     def _blocks(self, start: int, size: int) -> Iterator[bytes]:
         """Yield the bytes; as UTF-8 if the stored encoding can't be split at newline bytes."""
-        with ByteStream(self.path, start=start, on_read=self._count, file=self._file) as stream:
+        with ByteStream(
+            self.path,
+            start=start,
+            on_read=self._count,
+            file=self._file,
+            max_ratio=self._max_ratio,
+        ) as stream:
+            head = b"" if start else self._head(stream, size)
             if newline_safe(self.encoding):
+                if head:
+                    yield head
                 yield from stream.blocks(size)
                 return
             decoder = codecs.getincrementaldecoder(self.encoding)(self.errors)
             offset, line = 0, 1
             final = False
             while not final:
-                block = stream.read(size)
+                block, head = head or stream.read(size), b""
                 final = not block
                 pending = len(decoder.getstate()[0])
                 try:
@@ -305,6 +402,39 @@ class TextFile:
                 offset += len(block)
                 line += text.count("\n")
                 yield text.encode("utf-8")
+
+    def _head(self, stream: ByteStream, size: int) -> bytes:
+        """Read the first block, and check that it is text in this encoding.
+
+        Raises
+        ------
+        CorpusError
+            If it begins with the byte order mark of another encoding, or is binary.
+        """
+        head = stream.read(size)
+        # A pipe may return any part of a mark.
+        while any(mark.startswith(head) for mark, _ in _MARKS) and (more := stream.read(size)):
+            head += more
+        _, encodings = byte_order_mark(head)
+        if encodings and codecs.lookup(self.encoding).name not in encodings:
+            name = encodings[0]
+            raise CorpusError(
+                f"the file begins with the byte order mark of {name}, but is read as "
+                f"{self.encoding}; pass encoding={name!r} or convert the file",
+                path=self.path,
+                line=1,
+            )
+        n_nul = head.count(0, 0, _HEAD)
+        self.is_binary = n_nul > 0
+        if n_nul > max(3, min(len(head), _HEAD) // 20) and newline_safe(self.encoding):
+            raise CorpusError(
+                f"{n_nul} of the first {min(len(head), _HEAD)} bytes are NUL, as in binary files "
+                "and in text encoded as utf-16 or utf-32; pass the encoding= of the file if it is "
+                "text",
+                path=self.path,
+                line=1,
+            )
+        return head
 
     def _count(self, size: int) -> None:
         """Report bytes read, without those beyond the end of this byte range."""
@@ -329,9 +459,14 @@ class TextFile:
 
     def _undecodable(self, error: UnicodeDecodeError, line: int, offset: int) -> CorpusError:
         invalid = error.object[error.start : error.start + 4].hex(" ")
+        advice = (
+            _BINARY
+            if self.is_binary
+            else 'pass the encoding of the file (latin-1, cp1252, ...), or errors="replace", '
+            '"ignore" or "skip"'
+        )
         return CorpusError(
-            f"not valid {self.encoding} ({error.reason}, at bytes {invalid}); pass the encoding of "
-            'the file (latin-1, cp1252, ...), or errors="replace", "ignore" or "skip"',
+            f"not valid {self.encoding} ({error.reason}, at bytes {invalid}); {advice}",
             path=self.path,
             line=line,
             offset=offset,
@@ -339,9 +474,13 @@ class TextFile:
 
 
 def text_lines(
-    path: str | os.PathLike[str], *, error: Callable[[str], Exception] = CorpusError
+    path: str | os.PathLike[str],
+    *,
+    error: Callable[[str], Exception] = CorpusError,
+    encoding: str = "utf-8",
+    max_ratio: float | None = MAX_RATIO,
 ) -> Iterator[tuple[int, str]]:
-    r"""Yield the lines of a UTF-8 text file that are not blank, with their numbers.
+    r"""Yield the lines of a text file that are not blank, with their numbers.
 
     Parameters
     ----------
@@ -350,6 +489,9 @@ def text_lines(
         suffix (``.gz``, ``.bz2``, ``.xz``, ``.zst``); a byte order mark is skipped.
     error : callable, default CorpusError
         Exception to raise if the contents are invalid; called with the message.
+    encoding : str, default "utf-8"
+    max_ratio : float or None, default 500
+        As for :func:`corpora.open`.
 
     Yields
     ------
@@ -362,18 +504,23 @@ def text_lines(
     ------
     FileNotFoundError
         If the file does not exist; the message lists the closest matches.
+    LookupError
+        If the encoding is unknown.
     Exception
-        As given by `error`, with file and line: if the file is not valid UTF-8, or a compressed
-        file is damaged.
+        As given by `error`, with file and line: if the file is not valid in this encoding, or a
+        compressed file is damaged.
     """
+    file = TextFile(os.fspath(path), encoding, max_ratio=max_ratio)
     try:
-        for number, line in TextFile(os.fspath(path)).numbered_lines():
+        for number, line in file.numbered_lines():
             if line and not line.isspace():
                 yield number, line
     except CorpusError as problem:
         if isinstance(problem.__cause__, UnicodeDecodeError):
+            name = "UTF-8" if file.encoding == "utf-8" else file.encoding
+            advice = _BINARY if file.is_binary else "convert the file to UTF-8"
             problem = CorpusError(
-                f"not valid UTF-8 ({problem.__cause__.reason}); convert the file to UTF-8",
+                f"not valid {name} ({problem.__cause__.reason}); {advice}",
                 path=problem.path,
                 line=problem.line,
             )
@@ -389,7 +536,7 @@ class Reader:
     """Base class of readers. A reader is a dataclass; its fields are the options of the format.
 
     A format that can be guessed declares `suffixes`, `signature`, `path_pattern` or
-    `folder_pattern`, or overrides :meth:`sniff` or :meth:`sniff_paths`.
+    `folder_pattern`, or overrides :meth:`confirm`, :meth:`sniff` or :meth:`sniff_paths`.
 
     Attributes
     ----------
@@ -432,7 +579,16 @@ class Reader:
     @classmethod
     def sniff(cls, head: bytes) -> bool:
         """Whether a file has this format, by its beginning: the first line or more."""
-        return cls.signature is not None and cls.signature.match(head) is not None
+        return (
+            cls.signature is not None
+            and cls.signature.match(head) is not None
+            and cls.confirm(head)
+        )
+
+    @classmethod
+    def confirm(cls, head: bytes) -> bool:  # noqa: ARG003
+        """Whether a file whose beginning matches `signature` has this format."""
+        return True
 
     def accepts(self, path: str) -> bool:
         """Whether to read this file of a folder or archive; by default depends on its suffix."""
@@ -445,6 +601,10 @@ class Reader:
     def tagged(self, file: TextFile) -> Iterator[TaggedDocument]:  # noqa: ARG002
         """Yield the documents with all columns, for formats that have columns."""
         raise TypeError(f"the format {self.name!r} has no tags, only words")
+
+    def word_first(self, file: TextFile) -> Iterator[TaggedDocument]:
+        """Yield the documents like :meth:`tagged`, with the word in the first column."""
+        return self.tagged(file)
 
 
 @dataclass(frozen=True)

@@ -115,29 +115,14 @@ class JsonLines(Reader):
         )
 
 
-def _encodable(value: Any, file: TextFile, number: int) -> Any:
-    """The document without halves of surrogate pairs; None if the line is to be left out.
-
-    They can be neither written nor encoded as UTF-8, and are handled like bytes that can't be
-    decoded.
-    """
-    texts = [value] if isinstance(value, str) else value
-    try:
-        for text in texts:
-            text.encode()
-        return value
-    except UnicodeEncodeError as error:
-        if file.errors == "skip":
+def _encodable(value: Document, file: TextFile, number: int) -> Document | None:
+    """The document without halves of surrogate pairs; None if the line is to be left out."""
+    if isinstance(value, str):
+        return file.without_surrogates(value, number)
+    tokens = []
+    for token in value:
+        whole = file.without_surrogates(token, number)
+        if whole is None:
             return None
-        if file.errors == "strict":
-            half = error.object[error.start]
-            raise file.error(
-                f"the text contains half a surrogate pair ({half!r}), which is not a character; "
-                'repair the file, or pass errors="replace", "ignore" or "skip"',
-                number,
-            ) from None
-    if file.errors in ("surrogatepass", "surrogateescape"):
-        return value
-    to = "" if file.errors == "ignore" else "\ufffd"
-    cleaned = [re.sub("[\ud800-\udfff]", to, text) for text in texts]
-    return cleaned[0] if isinstance(value, str) else cleaned
+        tokens.append(whole)
+    return tokens

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import io
 import os
+import stat
 import sys
-import zlib
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
 from corpora.errors import CorpusError
-from corpora.files import is_uri, missing_file
+from corpora.files import is_system_file, is_uri, missing_file
 
 __all__ = [
+    "MAX_RATIO",
     "ByteStream",
+    "DamagedFileError",
     "archive_members",
     "compression",
     "is_archive",
@@ -33,6 +35,42 @@ _COMPRESSION = {
     ".zst": "zst",
 }
 _EXTRAS = {"s3": "s3", "s3a": "s3", "s3n": "s3", "gs": "gcs"}
+
+# How files begin that are no text: the byte at which it is found, the bytes, and what they are.
+# bzip2 is found by its first block or its end, since a text may begin with "BZh".
+_CONTENTS = (
+    (0, b"\x1f\x8b", "gzip", ".gz"),
+    (4, b"1AY&SY", "bzip2", ".bz2"),
+    (4, b"\x17rE8P\x90", "bzip2", ".bz2"),
+    (0, b"\xfd7zXZ\x00", "xz", ".xz"),
+    (0, b"\x28\xb5\x2f\xfd", "Zstandard", ".zst"),
+    (0, b"PK\x03\x04", "zip", ".zip"),
+    (0, b"PK\x05\x06", "zip", ".zip"),
+    (257, b"ustar", "tar", ".tar"),
+    (0, b"7z\xbc\xaf\x27\x1c", "7z", None),
+    (0, b"Rar!\x1a\x07", "RAR", None),
+    (0, b"\x04\x22\x4d\x18", "LZ4", None),
+    (0, b"\x1f\x9d", "compress (.Z)", None),
+)
+
+_BLOCK = 1 << 17
+# Compressed bytes read at a time. What follows the end of a frame is copied, and a file may hold
+# many frames. Zstandard may return 32,768 times as much at once.
+_INPUT = 1 << 14
+_ZSTD_INPUT = 1 << 12
+_LZMA_MEMORY = 1 << 29  # the presets of xz need up to 65 MiB
+
+MAX_RATIO = 500.0
+"""Default limit of the size of a decompressed text relative to the compressed file.
+
+Prose reaches 3 to 10, logs 20 to 100, and tables of zeros and ones 300.
+"""
+# Below this number of bytes any ratio is accepted.
+_FREE_SIZE = 1 << 24
+
+
+class DamagedFileError(CorpusError):
+    """A compressed file or an archive is damaged, truncated, or decompresses to too much."""
 
 
 def compression(path: str) -> str | None:
@@ -54,76 +92,187 @@ def plain_suffix(path: str) -> str:
     return os.path.splitext(stem)[1] if suffix in _COMPRESSION else suffix
 
 
-class _Counted(io.RawIOBase):
-    """A binary file, given by its read function, that reports how many bytes were read."""
+class _Source(io.RawIOBase):
+    """A binary file that counts the bytes read, and remembers an error of reading."""
 
-    def __init__(self, read: Callable[[int], bytes], on_read: Callable[[int], None]) -> None:
-        self._read = read
+    def __init__(
+        self, file: IO[bytes], on_read: Callable[[int], None] | None, *, live: bool = False
+    ) -> None:
+        # read1 returns what is available; read would wait for the requested number of bytes
+        self._read = getattr(file, "read1", file.read) if live else file.read
+        self._file = file
         self._on_read = on_read
+        self.count = 0
+        self.failure: Exception | None = None
 
     def readable(self) -> bool:
         return True
 
+    def seekable(self) -> bool:
+        return self._file.seekable()
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
     def readinto(self, buffer: Any) -> int:
-        data = self._read(len(buffer))
+        try:
+            data = self._read(len(buffer))
+        except Exception as error:
+            self.failure = error
+            raise
         buffer[: len(data)] = data
-        self._on_read(len(data))
+        self.count += len(data)
+        if self._on_read is not None:
+            self._on_read(len(data))
         return len(data)
 
 
-class _Zstd(io.RawIOBase):
-    """A sequence of Zstandard frames. Unlike zstandard's reader it detects a truncated file."""
+class _Checked(io.RawIOBase):
+    """Decompressed content, whose errors name the file and whose size is limited.
 
-    def __init__(self, raw: IO[bytes]) -> None:
-        import zstandard
+    Parameters
+    ----------
+    pieces : iterator of bytes
+        The content. It ends with the iterator, or with an empty piece.
+    path : str
+        Name of the file for errors.
+    kind : str
+        Compression or kind of archive, for errors.
+    source : _Source
+        The stored file. Errors of reading it are not errors of its content.
+    max_ratio : float or None
+    stored : int, optional
+        Stored size of this content; by default what was read of `source` so far.
+    """
 
-        self._raw = raw
-        self._decompressor = zstandard.ZstdDecompressor
-        self._frame: Any = None
-        self._data = b""  # decompressed, not returned yet
-        self._input = b""  # compressed, after the end of the last frame
+    def __init__(
+        self,
+        pieces: Iterator[bytes],
+        path: str,
+        kind: str,
+        source: _Source,
+        max_ratio: float | None,
+        stored: int | None = None,
+    ) -> None:
+        self._pieces = pieces
+        self._path, self._kind, self._source = path, kind, source
+        self._max_ratio, self._stored = max_ratio, stored
+        self._size = 0
+        self._piece = memoryview(b"")
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: Any) -> int:
-        while not self._data:
-            block = self._input or self._raw.read(1 << 17)
-            self._input = b""
-            if not block:
-                if self._frame is not None:
-                    raise EOFError("the last frame is incomplete")
-                return 0
-            if self._frame is None:
-                self._frame = self._decompressor().decompressobj()
-            self._data = self._frame.decompress(block)
-            if self._frame.eof:
-                self._input = self._frame.unused_data
-                self._frame = None
-        size = min(len(buffer), len(self._data))
-        buffer[:size] = self._data[:size]
-        self._data = self._data[size:]
+        if not self._piece:
+            try:
+                piece = next(self._pieces, b"")
+            except Exception as error:
+                raise damage(error, self._path, self._kind, self._source) from error
+            self._size += len(piece)
+            stored = self._source.count if self._stored is None else self._stored
+            check_ratio(self._size, stored, self._path, self._max_ratio)
+            self._piece = memoryview(piece)
+        size = min(len(buffer), len(self._piece))
+        buffer[:size] = self._piece[:size]
+        self._piece = self._piece[size:]
         return size
 
 
-def _decompressed(file: IO[bytes], compressed_with: str | None) -> IO[bytes]:
-    opened: Any = file
-    if compressed_with == "gz":
-        import gzip
+def damage(error: Exception, path: str, kind: str, source: _Source) -> Exception:
+    """Return the error to raise in place of one raised by a library that unpacks a file.
 
-        opened = gzip.GzipFile(fileobj=file)
-    elif compressed_with == "bz2":
+    The libraries raise errors of many types for damaged content. Errors of the disk or network,
+    of a file within which this one is stored, and of memory are returned unchanged.
+    """
+    if error is source.failure or isinstance(error, (CorpusError, MemoryError)):
+        return error
+    reason = str(error) or type(error).__name__
+    if isinstance(error, RuntimeError) and not isinstance(error, RecursionError):
+        return DamagedFileError(  # of zipfile: encryption, or an unusual compression
+            f"this file of the archive can't be unpacked ({reason}); pack it again without "
+            "encryption, with the usual compression (deflate)",
+            path=path,
+        )
+    if kind in ("tar", "zip"):
+        return DamagedFileError(
+            f"not a {kind} archive, or a damaged or truncated one ({reason}); download or pack "
+            "it again",
+            path=path,
+        )
+    return DamagedFileError(
+        f"the compressed file is damaged or truncated, or its format is not {kind} ({reason}); "
+        "download or compress it again",
+        path=path,
+    )
+
+
+def check_ratio(size: int, stored: int, path: str, max_ratio: float | None) -> None:
+    """Raise DamagedFileError if content is too large for what is stored of it."""
+    if max_ratio is not None and size > _FREE_SIZE and size > max_ratio * stored:
+        raise DamagedFileError(
+            f"{stored:,} compressed bytes hold more than {max_ratio:g} times as much, which is "
+            "unusual for text; if the file can be trusted, pass a larger max_ratio= (--max-ratio "
+            "on the command line) or decompress it first",
+            path=path,
+        )
+
+
+def _decompressed(kind: str, source: IO[bytes]) -> Iterator[bytes]:
+    """Yield the content of all frames (or streams, or members) of a compressed file.
+
+    Unlike the files of Python's modules it finds that the last frame is incomplete for each
+    compression, and does not take a damaged frame that follows for the end.
+    """
+    block = _ZSTD_INPUT if kind == "zst" else _INPUT
+    data = source.read(block)
+    if not data:
+        raise EOFError("it is empty")
+    while data:
+        frame, pending = _frame(kind)
+        ended = False
+        while True:
+            # Only part of the output may have been returned; then there is no new input.
+            piece = frame.decompress(data) if kind == "zst" else frame.decompress(data, _BLOCK)
+            if piece:
+                yield piece
+            if frame.eof:
+                break
+            if ended and not piece:
+                raise EOFError("the end is missing")
+            unread = pending()
+            data = source.read(block) if unread is None else unread
+            ended = unread is None and not data
+        data = frame.unused_data or source.read(block)
+        # Both formats may be padded with zeros.
+        while kind in ("gz", "xz") and data and not (data := data.lstrip(b"\0")):
+            data = source.read(block)
+
+
+def _frame(kind: str) -> tuple[Any, Callable[[], bytes | None]]:
+    """Return a decompressor of one frame, and what to pass to it next; None for new input."""
+    if kind == "gz":
+        import zlib
+
+        gz = zlib.decompressobj(wbits=zlib.MAX_WBITS | 16)
+        return gz, lambda: gz.unconsumed_tail or None
+    if kind == "zst":
+        import zstandard
+
+        return zstandard.ZstdDecompressor().decompressobj(), lambda: None
+    frame: Any
+    if kind == "bz2":
         import bz2
 
-        opened = bz2.BZ2File(file)
-    elif compressed_with == "xz":
+        frame = bz2.BZ2Decompressor()
+    else:
         import lzma
 
-        opened = lzma.LZMAFile(file)  # noqa: SIM115
-    elif compressed_with == "zst":
-        opened = io.BufferedReader(_Zstd(file), 1 << 17)
-    result: IO[bytes] = opened
-    return result
+        frame = lzma.LZMADecompressor(memlimit=_LZMA_MEMORY)
+    return frame, lambda: None if frame.needs_input else b""
 
 
 def open_raw(path: str) -> IO[bytes]:
@@ -157,8 +306,11 @@ def open_raw(path: str) -> IO[bytes]:
     return opened
 
 
-class ByteStream:
+class ByteStream(io.RawIOBase):
     """The bytes of a file, decompressed according to its suffix.
+
+    It can be wrapped as other binary files: in `io.BufferedReader` to read lines of bytes, and
+    that in `io.TextIOWrapper` to read text.
 
     Parameters
     ----------
@@ -170,6 +322,12 @@ class ByteStream:
         Called with each number of bytes read, as stored (before decompression).
     file : binary file, optional
         An open file to read; `path` is then only its name.
+    max_ratio : float or None, default 500
+        How many times as large as the stored file its content may be, beyond the first 16 MiB.
+        It protects from small files that decompress to gigabytes. None for any size.
+    packed : bool, default False
+        Whether the content may itself be compressed or an archive. By default it is an error if
+        a file is compressed but its name does not say so.
 
     Raises
     ------
@@ -184,70 +342,84 @@ class ByteStream:
         start: int = 0,
         on_read: Callable[[int], None] | None = None,
         file: IO[bytes] | None = None,
+        max_ratio: float | None = MAX_RATIO,
+        packed: bool = False,
     ) -> None:
         self.path = path
         self._raw = open_raw(path) if file is None else file
         self._compression = compression(path)
         self._piped = file is None and not is_uri(path) and not os.path.isfile(path)
+        self._unchecked = not start and not packed
         if start:
             self._raw.seek(start)
-        read: Callable[[int], bytes] = self._raw.read
-        if path == "-":
-            # read1 returns what is available; read would wait for the requested number of bytes
-            read = getattr(self._raw, "read1", read)
-        counted = _Counted(read, on_read or (lambda _: None))
-        self._buffer = io.BufferedReader(counted, 1 << 17)
-        self._file = _decompressed(self._buffer, self._compression)
+        self.source = _Source(self._raw, on_read, live=path == "-")
+        self._buffer = io.BufferedReader(self.source, _BLOCK)
+        self._file: io.BufferedReader[Any] = self._buffer
+        if self._compression is not None:
+            pieces = _decompressed(self._compression, self._buffer)
+            checked = _Checked(pieces, path, self._compression, self.source, max_ratio)
+            self._file = io.BufferedReader(checked, _BLOCK)
 
-    def read(self, size: int) -> bytes:
+    def readable(self) -> bool:  # noqa: D102
+        return True
+
+    def read(self, size: int = -1) -> bytes:
         """Read up to `size` bytes, b"" at the end. From a pipe, read what is available.
 
         Raises
         ------
-        CorpusError
-            If a compressed file is damaged or truncated.
+        DamagedFileError
+            A `CorpusError`: if a compressed file is damaged or truncated, is larger than
+            `max_ratio` allows, or the file is compressed but its name does not say so.
         """
-        if self._compression is None:
-            return self._buffer.read1(size) if self._piped else self._file.read(size)
-        try:
-            return self._file.read(size)
-        except Exception as error:
-            # Each library raises its own error for damaged data, in some cases an OSError
-            # without errno. With errno it is an error of the disk or network.
-            damaged = isinstance(error, (EOFError, zlib.error)) or (
-                isinstance(error, OSError) and error.errno is None
-            )
-            if damaged or type(error).__name__ in ("LZMAError", "ZstdError"):
-                raise CorpusError(
-                    f"the compressed file is damaged or truncated ({error}); "
-                    "download or compress it again",
-                    path=self.path,
-                ) from error
-            raise
+        live = self._piped and self._compression is None and size >= 0
+        data = self._file.read1(size) if live else self._file.read(size)
+        if self._unchecked:
+            self._unchecked = False
+            self._check_content(data)
+        return data
+
+    def readinto(self, buffer: Any) -> int:  # noqa: D102
+        data = self.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
     def blocks(self, size: int) -> Iterator[bytes]:
         """Yield the remaining bytes, `size` at a time."""
         while block := self.read(size):
             yield block
 
+    def _check_content(self, head: bytes) -> None:
+        """Raise DamagedFileError if the content is compressed or an archive."""
+        for at, begin, kind, suffix in _CONTENTS:
+            if not head.startswith(begin, at) or (kind == "bzip2" and not head.startswith(b"BZh")):
+                continue
+            again = "decompressed content" if self._compression else "content"
+            advice = "unpack it first"
+            if suffix is not None and self.path != "-" and not self._compression:
+                advice = f"rename it to end in {suffix}, or {advice}"
+            raise DamagedFileError(f"the {again} is {kind}, not text; {advice}", path=self.path)
+
     def close(self) -> None:
         """Close the file."""
-        self._file.close()
-        self._buffer.close()
-        if self.path != "-":
-            self._raw.close()
-
-    def __enter__(self) -> ByteStream:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
+        if not self.closed:
+            self._file.close()
+            self._buffer.close()
+            if self.path != "-":
+                self._raw.close()
+        super().close()
 
 
 def archive_members(
-    path: str, on_read: Callable[[int], None] | None = None
+    path: str,
+    on_read: Callable[[int], None] | None = None,
+    *,
+    max_ratio: float | None = MAX_RATIO,
 ) -> Iterator[tuple[str, IO[bytes]]]:
     """Yield name and open file of each regular file in a tar or zip archive, in one pass.
+
+    Links, hidden files, and files that an operating system adds (see
+    :func:`corpora.files.is_system_file`) are left out.
 
     Parameters
     ----------
@@ -255,40 +427,120 @@ def archive_members(
         Local path or URI of the archive.
     on_read : callable, optional
         Called with each number of bytes read from the archive.
+    max_ratio : float or None, default 500
+        As for :class:`ByteStream`, for each file of the archive.
 
     Raises
     ------
-    CorpusError
-        If the archive is damaged.
+    DamagedFileError
+        A `CorpusError`: if the archive is damaged or truncated. Reading a file that was yielded
+        also raises it if the file is encrypted, an archive, or larger than `max_ratio` allows.
     """
-    if path.lower().endswith(".zip"):
-        import zipfile
+    members = _zip_members if path.lower().endswith(".zip") else _tar_members
+    return members(path, on_read, max_ratio)
 
+
+def _zip_members(
+    path: str, on_read: Callable[[int], None] | None, max_ratio: float | None
+) -> Iterator[tuple[str, IO[bytes]]]:
+    import zipfile
+
+    with open_raw(path) as raw:
+        source = _Source(raw, None)
         try:
-            with open_raw(path) as raw, zipfile.ZipFile(raw) as archive:
-                for info in archive.infolist():
-                    if not info.is_dir():
-                        with archive.open(info) as file:
-                            yield info.filename, file
-                        if on_read is not None:
-                            on_read(info.compress_size)
-        except zipfile.BadZipFile as error:
-            raise _damaged_archive("zip", path, error) from error
-        return
+            total = raw.seek(0, os.SEEK_END)
+        except OSError as error:
+            raise CorpusError(
+                "a zip archive can't be read from a pipe; write it to a file first", path=path
+            ) from error
+        try:
+            archive = zipfile.ZipFile(io.BufferedReader(source))
+        except Exception as error:
+            raise damage(error, path, "zip", source) from error
+
+        def content(info: zipfile.ZipInfo, stored: int) -> Iterator[bytes]:
+            check_ratio(info.file_size, stored, f"{path}/{info.filename}", max_ratio)
+            with archive.open(info) as file:
+                while block := file.read(_BLOCK):
+                    yield block
+
+        with archive:
+            for info in archive.infolist():
+                is_link = stat.S_ISLNK(info.external_attr >> 16)
+                if info.is_dir() or is_link or is_system_file(info.filename):
+                    continue
+                name = info.filename
+                stored = min(info.compress_size, total)
+                pieces = content(info, stored)
+                yield name, _member(path, name, "zip", pieces, source, max_ratio, stored)
+                if on_read is not None:
+                    on_read(stored)
+
+
+def _member(
+    path: str,
+    name: str,
+    kind: str,
+    pieces: Iterator[bytes],
+    source: _Source,
+    max_ratio: float | None,
+    stored: int | None = None,
+) -> IO[bytes]:
+    """Open a file of an archive; `path` and `name` are for errors, see `_Checked` for others."""
+
+    def refused() -> Iterator[bytes]:
+        raise DamagedFileError(
+            "an archive within an archive can't be read; unpack the outer one first",
+            path=f"{path}/{name}",
+        )
+        yield b""
+
+    if is_archive(name):
+        pieces = refused()
+    checked = _Checked(pieces, f"{path}/{name}", kind, source, max_ratio, stored)
+    return io.BufferedReader(checked, _BLOCK)
+
+
+def _tar_members(
+    path: str, on_read: Callable[[int], None] | None, max_ratio: float | None
+) -> Iterator[tuple[str, IO[bytes]]]:
     import tarfile
 
-    with ByteStream(path, on_read=on_read) as stream:
+    class Header(tarfile.TarInfo):
+        """A header. tarfile takes a damaged or missing one for the end of the archive."""
+
+        @classmethod
+        def fromtarfile(cls, archive: tarfile.TarFile) -> Any:
+            try:
+                return super().fromtarfile(archive)
+            except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+                raise
+            except tarfile.HeaderError as error:
+                # An archive ends with blocks of zeros.
+                reason = "its end is missing" if "empty" in str(error) else error
+                raise tarfile.ReadError(str(reason)) from error
+
+    with ByteStream(path, on_read=on_read, max_ratio=max_ratio, packed=True) as stream:
         try:
-            with tarfile.open(fileobj=stream, mode="r|") as tar:  # type: ignore[call-overload]
-                for member in tar:
-                    inner = tar.extractfile(member) if member.isfile() else None
-                    if inner is not None:
-                        yield member.name, inner
-        except tarfile.TarError as error:
-            raise _damaged_archive("tar", path, error) from error
-
-
-def _damaged_archive(kind: str, path: str, error: Exception) -> CorpusError:
-    return CorpusError(
-        f"not a {kind} archive, or a damaged one ({error}); download or pack it again", path=path
-    )
+            tar: Any = tarfile.open(fileobj=stream, mode="r|", tarinfo=Header)  # noqa: SIM115
+            rest = tar.fileobj
+            while (member := tar.next()) is not None:
+                tar.members.clear()  # otherwise it keeps all of them
+                inner = tar.extractfile(member) if member.isreg() else None
+                if inner is not None and not is_system_file(member.name):
+                    pieces = iter(lambda inner=inner: inner.read(_BLOCK), b"")  # type: ignore[misc]
+                    name = member.name
+                    # A file with holes may claim any size, so that this is limited, too.
+                    yield name, _member(path, name, "tar", pieces, stream.source, max_ratio)
+                # tarfile would skip any claimed size beyond the end, for hours.
+                while (left := tar.offset - rest.tell()) > 0:
+                    if not rest.read(min(left, _BLOCK)):
+                        raise tarfile.ReadError("its last file is incomplete")
+            # What follows the end is zeros. Reading it also finds damage of a compressed file.
+            while block := rest.read(_BLOCK):
+                if block.strip(b"\0"):
+                    raise tarfile.ReadError(
+                        "more content follows its end, such as a second archive"
+                    )
+        except Exception as error:
+            raise damage(error, path, "tar", stream.source) from error

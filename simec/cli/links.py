@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from corpora.cli.app import INTERRUPTED, fail, report, report_warnings
-from corpora.cli.options import Json, option
-from simec.cli.options import require_device
+from corpora.cli.app import fail, report, report_warnings
+from corpora.cli.options import Json, option, output_folder, takes_options
+from corpora.interrupts import STOPPED, exit_status
+from simec.cli.options import TableOptions, names_options, report_format, require_device
 
 if TYPE_CHECKING:
     from simec.links import LinkPredictor
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 links = typer.Typer(
     no_args_is_help=True,
     help="Learn from known triples (head, relation, tail), and predict missing ones. Files have "
-    "one triple per line, separated by tabs.",
+    "one triple per line, usually separated by tabs.",
 )
 
 
@@ -46,6 +47,8 @@ Model = Annotated[
 
 
 @links.command()
+@names_options
+@takes_options(TableOptions, "table")
 def train(
     triples: Annotated[
         Path,
@@ -55,7 +58,13 @@ def train(
             "triples, only the entities are used.",
         ),
     ],
-    out: Annotated[Path, option("Folder to write the model to.", "--out", metavar="MODEL")],
+    out: Annotated[
+        Path,
+        output_folder(
+            "Folder to write the model to.", "--out", kind="simec.LinkPredictor", metavar="MODEL"
+        ),
+    ],
+    table: TableOptions,
     valid: Annotated[
         Path | None,
         option("File of validation triples for early stopping.", metavar="FILE"),
@@ -145,14 +154,17 @@ def train(
             f"{out} holds an interrupted run: continue it with --resume, or replace it with "
             "--overwrite"
         )
+    reading = {
+        **table.keywords(), "on_format": lambda format: typer.echo(f"{'read':9} {format}"),
+    }  # fmt: skip
     if triples.is_dir():
         if valid is not None:
             raise ValueError(f"{triples} is a folder and has its own valid.txt: leave out --valid")
-        train, held_out, _ = data = read_dataset(triples)
+        train, held_out, _ = data = read_dataset(triples, **reading)
         entities = data.entities
     else:
-        train, entities = read_triples(triples), None
-        held_out = [] if valid is None else read_triples(valid)
+        train, entities = read_triples(triples, **reading), None
+        held_out = [] if valid is None else read_triples(valid, **reading)
     if middle is not None:
         report("--middle is deprecated, use --relation-matrix")
     matrix = relation_matrix or middle
@@ -166,17 +178,17 @@ def train(
         device=device, random_state=seed, verbose=progress and sys.stderr.isatty(),
         **{name: value for name, value in given.items() if value is not None},
     )  # fmt: skip
-    interrupted = False
+    status = 0
     try:
         with report_warnings():
             predictor.fit(
                 train, held_out or None, entities=entities, checkpoint=out,
                 checkpoint_minutes=checkpoint_minutes, resume_from=out if resume else None,
             )  # fmt: skip
-    except KeyboardInterrupt:
+    except STOPPED as error:
+        status = exit_status(error)
         if not hasattr(predictor, "embeddings_"):
-            fail("interrupted before there was anything to save", INTERRUPTED)
-        interrupted = True
+            fail("interrupted before there was anything to save", status)
     rows = {
         "entities": f"{len(predictor.entities_):,}",
         "relations": f"{len(predictor.relations_):,}",
@@ -189,11 +201,11 @@ def train(
     rows["saved"] = str(out)
     for name, value in rows.items():
         typer.echo(f"{name:9} {value}")
-    if interrupted:
+    if status:
         fail(
             f"interrupted after {predictor.n_iter_} epochs; saved to {out}. To continue, run the "
             "same command with --resume",
-            INTERRUPTED,
+            status,
         )
 
 
@@ -233,9 +245,12 @@ def predict(
 
 
 @links.command()
+@names_options
+@takes_options(TableOptions, "table")
 def evaluate(
     model: Model,
     triples: Annotated[Path, typer.Argument(metavar="TRIPLES", help="File of test triples.")],
+    table: TableOptions,
     known: Annotated[
         list[Path] | None,
         option(
@@ -257,12 +272,16 @@ def evaluate(
     from simec.links import read_triples
 
     predictor = _load(model)
-    more = [triple for path in known or [] for triple in read_triples(path)]
+    formats: list[Any] = []
+    reading = {**table.keywords(), "on_format": formats.append}
+    more = [triple for path in known or [] for triple in read_triples(path, **reading)]
     with report_warnings():
-        evaluation = predictor.evaluate(read_triples(triples), known=more)
+        evaluation = predictor.evaluate(read_triples(triples, **reading), known=more)
     if as_json:
         typer.echo(json.dumps(evaluation.to_dict(), ensure_ascii=False))
         return
+    for format in formats:
+        report_format(format)
     typer.echo(str(evaluation))
     if evaluation.n_unknown:
         report(

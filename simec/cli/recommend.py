@@ -10,9 +10,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from corpora.cli.app import INTERRUPTED, fail, report, report_warnings
-from corpora.cli.options import Json, option
-from simec.cli.options import require_device
+from corpora.cli.app import fail, report, report_warnings
+from corpora.cli.options import Json, option, output_file, output_folder, takes_options
+from corpora.interrupts import STOPPED, exit_status
+from simec.cli.options import (
+    Encoding,
+    TableOptions,
+    names_options,
+    report_format,
+    require_device,
+)
 
 if TYPE_CHECKING:
     from simec.recommender import BaseRecommender, Ids, Recommender
@@ -20,8 +27,8 @@ if TYPE_CHECKING:
 recommend = typer.Typer(
     no_args_is_help=True,
     help="Predict ratings, and recommend items to users. Files of ratings have a user, an item and "
-    "a value per line, separated by ::, tabs, semicolons or commas. Tables of features have a "
-    "header, and ids in the first column.",
+    "a value per line, in columns that are found by their names or else in this order. Tables of "
+    "features have a header, and ids in a column named so or in the first one.",
 )
 
 
@@ -31,6 +38,13 @@ class Duplicates(str, Enum):
     last = "last"
     mean = "mean"
     error = "error"
+
+
+class MissingValues(str, Enum):
+    """What to do if a number is missing in a table of features."""
+
+    error = "error"
+    mean = "mean"
 
 
 class Side(str, Enum):
@@ -54,11 +68,28 @@ MoreUsers = Annotated[
     Path | None, option("Table of features of new users.", "--users", metavar="FILE")
 ]
 
+Missing = Annotated[
+    MissingValues,
+    option(
+        "What to do if a number is missing in a table of features: report it as an error, or use "
+        "the mean of its column.",
+        panel="Reading tables",
+    ),
+]
+
 
 @recommend.command()
+@names_options
+@takes_options(TableOptions, "table")
 def train(
     ratings: Annotated[Path, typer.Argument(metavar="RATINGS", help="File of ratings.")],
-    out: Annotated[Path, option("Folder to write the model to.", "--out", metavar="MODEL")],
+    out: Annotated[
+        Path,
+        output_folder(
+            "Folder to write the model to.", "--out", kind="simec.Recommender", metavar="MODEL"
+        ),
+    ],
+    table: TableOptions,
     items: Annotated[
         Path | None,
         option("Table of item features; allows recommending new items.", metavar="FILE"),
@@ -102,6 +133,7 @@ def train(
     progress: Annotated[
         bool, typer.Option("--progress/--no-progress", help="Show progress bars.")
     ] = True,
+    missing: Missing = MissingValues.error,
     own: Annotated[float | None, typer.Option("--own", min=0, hidden=True)] = None,
 ) -> None:
     """Train a recommender on ratings.
@@ -109,13 +141,11 @@ def train(
     \b
       simec recommend train ratings.dat --out movies.model
       simec recommend train ratings.csv --items movies.csv --out movies.model
+      simec recommend train log.csv --columns reader,book,stars --out books.model
     """  # noqa: D301
-    from corpora.model_folder import check_writable
     from simec.recommender import Recommender, read_features, read_ratings
-    from simec.recommender.base import KIND
 
     require_device(device)
-    check_writable(out, KIND)
     if own is not None:
         report("--own is deprecated, use --id-feature-scale")
         id_feature_scale = own
@@ -125,32 +155,37 @@ def train(
         max_iter=epochs, device=device, random_state=seed, verbose=progress and sys.stderr.isatty(),
     )  # fmt: skip
     features = {
-        f"{kind}_features": None if path is None else read_features(path, kind)
+        f"{kind}_features": None if path is None else
+        read_features(path, kind, missing=missing.value, encoding=table.encoding)
         for kind, path in (("item", items), ("user", users))
-    }
-    interrupted = False
+    }  # fmt: skip
+    status = 0
     with report_warnings():
-        read = read_ratings(ratings, duplicates=duplicates.value)
+        read = read_ratings(ratings, duplicates=duplicates.value, **table.keywords())
+        for part in (read, *features.values()):
+            if part is not None:
+                typer.echo(f"{'read':13} {part.format}")
         try:
             recommender.fit(read, **features)
-        except KeyboardInterrupt:
+        except STOPPED as error:
+            status = exit_status(error)
             if not hasattr(recommender, "item_vectors_"):
-                fail("interrupted before training produced a model; nothing was saved", INTERRUPTED)
-            interrupted = True
+                fail("interrupted before training produced a model; nothing was saved", status)
     recommender.save(out)
     summary = {"users": f"{len(read.users):,}", "items": f"{len(read.items):,}",
                "ratings": f"{len(read):,}"}  # fmt: skip
-    for name, table in features.items():
-        if table is not None:
-            summary[name.replace("_", " ")] = f"{table.n_features:,}"
+    for name, part in features.items():
+        if part is not None:
+            summary[name.replace("_", " ")] = f"{part.n_features:,}"
     summary["saved"] = str(out)
     for name, value in summary.items():
         typer.echo(f"{name:13} {value}")
-    if interrupted:
-        fail(f"interrupted; saved to {out}", INTERRUPTED)
+    if status:
+        fail(f"interrupted; saved to {out}", status)
 
 
 @recommend.command("for")
+@names_options
 def for_user(
     model: Model,
     user: User,
@@ -160,6 +195,12 @@ def for_user(
     ] = False,
     items: MoreItems = None,
     users: MoreUsers = None,
+    average: Annotated[
+        bool,
+        typer.Option("--average", help="Recommend to an unknown user by averages, and don't fail."),
+    ] = False,
+    missing: Missing = MissingValues.error,
+    encoding: Encoding = "utf-8",
     as_json: Json = False,
 ) -> None:
     """List the items with the highest predicted ratings for a user.
@@ -171,14 +212,22 @@ def for_user(
     recommender = _load(model)
     recommended = recommender.recommend(
         _as_id(user, recommender.ratings_.users), topn, exclude_seen=not seen,
-        **_features(items, users),
+        unknown="average" if average else "error",
+        **_features(items, users, missing, encoding, not as_json),
     )  # fmt: skip
     _print_items(recommended, as_json)
 
 
 @recommend.command()
+@names_options
 def similar(
-    model: Model, item: Item, topn: TopN = 10, items: MoreItems = None, as_json: Json = False
+    model: Model,
+    item: Item,
+    topn: TopN = 10,
+    items: MoreItems = None,
+    missing: Missing = MissingValues.error,
+    encoding: Encoding = "utf-8",
+    as_json: Json = False,
 ) -> None:
     """List the items most similar to an item, by the ratings of users.
 
@@ -186,12 +235,13 @@ def similar(
       simec recommend similar movies.model 260
     """  # noqa: D301
     recommender = _load(model)
-    features = _features(items, None)
+    features = _features(items, None, missing, encoding, not as_json)
     item_id = _as_id(item, recommender.ratings_.items)
     _print_items(recommender.similar_items(item_id, topn, **features), as_json)
 
 
 @recommend.command()
+@names_options
 def predict(
     model: Model,
     user: User,
@@ -205,6 +255,8 @@ def predict(
             help="Use averages for unknown users and items without features, instead of failing.",
         ),
     ] = False,
+    missing: Missing = MissingValues.error,
+    encoding: Encoding = "utf-8",
 ) -> None:
     """Predict one rating.
 
@@ -214,12 +266,14 @@ def predict(
     recommender = _load(model)
     pair = _as_id(user, recommender.ratings_.users), _as_id(item, recommender.ratings_.items)
     rating = recommender.predict(
-        *pair, unknown="average" if average else "error", **_features(items, users)
-    )
+        *pair, unknown="average" if average else "error",
+        **_features(items, users, missing, encoding, False),
+    )  # fmt: skip
     typer.echo(f"{rating[0]:.4f}")
 
 
 @recommend.command()
+@names_options
 def explain(
     model: Model,
     user: User,
@@ -230,10 +284,13 @@ def explain(
         option("Explain by features of the item or user.", show_default="item, if it has any"),
     ] = None,
     html: Annotated[
-        Path | None, option("Write an HTML page with a plot to this file.", metavar="FILE")
+        Path | None,
+        output_file("Write an HTML page with a plot to this file.", "--html", metavar="FILE"),
     ] = None,
     items: MoreItems = None,
     users: MoreUsers = None,
+    missing: Missing = MissingValues.error,
+    encoding: Encoding = "utf-8",
     as_json: Json = False,
 ) -> None:
     """List the features with the largest effect on a predicted rating.
@@ -246,7 +303,8 @@ def explain(
     recommender: Recommender = Recommender.load(model)
     explanation = recommender.explain(
         _as_id(user, recommender.ratings_.users), _as_id(item, recommender.ratings_.items),
-        by=None if by is None else by.value, **_features(items, users),
+        by=None if by is None else by.value,
+        **_features(items, users, missing, encoding, not as_json),
     )  # fmt: skip
     if html is not None:
         explanation.to_html(html)
@@ -263,9 +321,12 @@ def explain(
 
 
 @recommend.command()
+@names_options
+@takes_options(TableOptions, "table")
 def evaluate(
     model: Model,
     ratings: Annotated[Path, typer.Argument(metavar="RATINGS", help="File of held-out ratings.")],
+    table: TableOptions,
     topn: TopN = 10,
     relevant: Annotated[
         float | None,
@@ -273,6 +334,7 @@ def evaluate(
     ] = None,
     items: MoreItems = None,
     users: MoreUsers = None,
+    missing: Missing = MissingValues.error,
     as_json: Json = False,
 ) -> None:
     """Evaluate predictions and recommendations on held-out ratings.
@@ -285,10 +347,13 @@ def evaluate(
 
     recommender = _load(model)
     with report_warnings():
+        read = read_ratings(ratings, **table.keywords())
+        features = _features(items, users, missing, table.encoding, not as_json)
         metrics = evaluate_ratings(
-            recommender, read_ratings(ratings), topn, relevant=relevant, unknown="average",
-            **_features(items, users),
-        )  # fmt: skip
+            recommender, read, topn, relevant=relevant, unknown="average", **features
+        )
+    if not as_json:
+        report_format(read.format)
     if as_json:
         typer.echo(json.dumps(metrics))
         return
@@ -303,18 +368,26 @@ def _load(path: Path) -> BaseRecommender:
     return BaseRecommender.load(path)
 
 
-def _features(items: Path | None, users: Path | None) -> dict[str, Any]:
+def _features(
+    items: Path | None, users: Path | None, missing: MissingValues, encoding: str, shown: bool
+) -> dict[str, Any]:
     from simec.recommender import read_features
 
-    paths = ("item", items), ("user", users)
-    return {
-        f"{kind}_features": read_features(path, kind, min_count=1) for kind, path in paths if path
-    }
+    found = {}
+    for kind, path in (("item", items), ("user", users)):
+        if path is not None:
+            features = read_features(
+                path, kind, min_count=1, missing=missing.value, encoding=encoding
+            )
+            if shown:
+                report_format(features.format)
+            found[f"{kind}_features"] = features
+    return found
 
 
 def _as_id(text: str, ids: Ids) -> Any:
     """Convert an id to the type of the ids in the model."""
-    if ids.values.dtype.kind == "U":
+    if ids.are_texts:
         return text
     try:
         return int(text)

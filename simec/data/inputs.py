@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any, Literal, Protocol
 
 import numpy as np
@@ -19,11 +18,18 @@ from torch.utils.data import Dataset, IterableDataset
 __all__ = [
     "CHUNK", "DatasetInputs", "DenseInputs", "Identity", "Inputs", "SparseInputs",
     "as_array", "as_numpy", "check_device", "choose_device", "chunk_size", "chunks", "dense",
-    "fits_on", "quiet_about_sparse", "read_identity", "read_inputs",
+    "fits_on", "read_identity", "read_inputs",
 ]  # fmt: skip
 
 CHUNK = 4096  # rows per batch where no gradient is needed
 _BUFFER = 1 << 26  # maximum number of values per batch
+
+# PyTorch warns once that its CSR format is in beta, and that it does not check indices. These
+# warnings are used up here: warnings cannot be ignored while threads train.
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")
+    torch.sparse_coo_tensor(torch.tensor([[0]]), torch.tensor([1.0]), (1,))
+    torch.sparse_csr_tensor(torch.tensor([0, 1]), torch.tensor([0]), torch.tensor([1.0]), (1, 1))
 
 
 class Inputs(Protocol):
@@ -90,14 +96,13 @@ class SparseInputs:
     def batch(self, rows: Tensor) -> Tensor:
         """Return a sparse CSR tensor of shape (b, D)."""
         part = self._X[rows.numpy()]
-        with quiet_about_sparse():
-            return torch.sparse_csr_tensor(
-                torch.from_numpy(part.indptr.astype(np.int64)),
-                torch.from_numpy(part.indices.astype(np.int64)),
-                torch.from_numpy(part.data),
-                part.shape,
-                device=self._device,
-            )
+        return torch.sparse_csr_tensor(
+            torch.from_numpy(part.indptr.astype(np.int64)),
+            torch.from_numpy(part.indices.astype(np.int64)),
+            torch.from_numpy(part.data),
+            part.shape,
+            device=self._device,
+        )
 
 
 class Identity:
@@ -176,11 +181,15 @@ class DatasetInputs:
 def check_device(name: Any) -> None:
     """Raise ValueError unless a name is "auto" or that of a PyTorch device, available or not."""
     try:
-        torch.device("cpu" if name == "auto" else name)
+        if not isinstance(name, (str, torch.device, int)) or isinstance(name, bool):
+            raise TypeError(type(name).__name__)
+        kind = torch.device("cpu" if name == "auto" else name).type
     except (RuntimeError, TypeError) as error:
         raise ValueError(
             f"device must be 'auto' or a PyTorch device such as 'cpu' or 'cuda', got {name!r}"
         ) from error
+    if kind == "meta":
+        raise ValueError("device must be one that computes, got 'meta'")
 
 
 def choose_device(name: str | torch.device) -> torch.device:
@@ -188,9 +197,12 @@ def choose_device(name: str | torch.device) -> torch.device:
 
     Raises
     ------
+    ValueError
+        If PyTorch does not know the device.
     RuntimeError
-        If PyTorch does not know the device, or it is a GPU and none is available.
+        If the device is not available here.
     """
+    check_device(name)
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     device = torch.device(name)
@@ -199,6 +211,13 @@ def choose_device(name: str | torch.device) -> torch.device:
             f"device={str(name)!r} was requested, but PyTorch finds no GPU here: use "
             "device='auto' or 'cpu', or install a build of PyTorch with CUDA"
         )
+    try:
+        torch.empty(1, device=device)
+    except (AssertionError, ImportError, RuntimeError) as error:
+        raise RuntimeError(
+            f"device={str(name)!r} was requested, but PyTorch cannot use it here: use "
+            "device='auto' or 'cpu'"
+        ) from error
     return device
 
 
@@ -282,8 +301,7 @@ def as_numpy(values: Tensor) -> Any:
     values = values.detach().cpu()
     if values.dtype == torch.bfloat16:
         values = values.float()
-    with quiet_about_sparse():
-        csr = values.to_sparse_csr()
+    csr = values.to_sparse_csr()
     parts = csr.values().numpy(), csr.col_indices().numpy(), csr.crow_indices().numpy()
     return sparse.csr_matrix(parts, csr.shape)
 
@@ -311,11 +329,3 @@ def chunk_size(width: int) -> int:
 def dense(x: Tensor) -> Tensor:
     """Convert a batch to a dense tensor."""
     return x if x.layout == torch.strided else x.to_dense()
-
-
-@contextmanager
-def quiet_about_sparse() -> Iterator[None]:
-    """Suppress PyTorch's warnings that its CSR format is in beta and not checked."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Sparse (CSR tensor|invariant)")
-        yield

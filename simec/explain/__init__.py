@@ -48,7 +48,10 @@ _lazy = needing_torch(
     },
 )
 _deprecated = deprecated_names(__name__, {"colour_words": "simec.explain.explanation.color_words"})
-deprecated_modules({"simec.explain.pictures": "simec.explain.plotting"})
+deprecated_modules({
+    "simec.explain.layers": "simec.explain.canonize",
+    "simec.explain.pictures": "simec.explain.plotting",
+})  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

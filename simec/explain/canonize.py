@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.utils.fusion import fuse_conv_bn_eval, fuse_linear_bn_eval
+from torch.nn.utils import parametrize
 from torch.overrides import TorchFunctionMode
 
 from simec.explain.zennit_backend import zennit
@@ -32,52 +32,214 @@ _FUNCTIONS = frozenset({
 })  # fmt: skip
 
 
+_CHECKED = 8  # rows for which the outputs of a copy are compared with those of its network
+_TOLERANCE = 1e-3  # of this comparison, relative to the largest output
+_HALF = (torch.float16, torch.bfloat16)
+
+
 class NoRuleError(ValueError):
-    """LRP has no rule for a layer, or for a function that a network calls directly."""
+    """Relevances are not defined for a layer, or for a function that a network calls directly."""
 
 
 class Prepared(nn.Sequential):
     """Wrapper of a network that was prepared by `copied`."""
 
 
-def copied(network: nn.Module) -> Prepared:
+def copied(network: nn.Module, x: Tensor | None = None) -> Prepared:
     """Copy a network in evaluation mode, with shared weights.
 
-    `SparseLinear` layers are replaced by `nn.Linear`, and a batch norm right after a linear layer
-    or convolution in an `nn.Sequential` is merged into it. The network itself is not changed.
+    `SparseLinear` layers are replaced by `nn.Linear`, and weights in half precision by float32.
+    With inputs, a batch norm right after a linear layer or convolution in an `nn.Sequential` is
+    merged into it if it normalizes the outputs of this layer, and the outputs of the copy are
+    compared with those of the network. The network itself is not changed.
+
+    Parameters
+    ----------
+    network : Module
+    x : Tensor of shape (b, ...), optional
+        Inputs; only the first rows are used.
+
+    Raises
+    ------
+    NoRuleError
+        If outputs of a row depend on the other rows of the batch, or the copy has other outputs
+        than the network.
+    ValueError
+        If the network cannot be copied, or does not accept x.
     """
     if isinstance(network, Prepared):
         return network
-    shared: dict[int, Any] = {id(t): t for t in (*network.parameters(), *network.buffers())}
-    prepared = Prepared(copy.deepcopy(network, shared)).eval()
-    _replace(prepared)
+    prepared = Prepared(_copy(network)).eval()
+    for name, module in prepared.named_modules():
+        if isinstance(module, _BatchNorm) and module.running_mean is None:
+            raise NoRuleError(
+                f"{_path(name)}{type(module).__name__} normalizes with statistics of the batch, so "
+                "outputs of a row depend on other rows: use track_running_stats=True"
+            )
+    if x is None:
+        _replace(prepared, {})
+        return prepared
+    with torch.no_grad():
+        expected, n_axes = _observe(prepared, x[:_CHECKED])
+        _replace(prepared, n_axes)
+        error = (run(prepared, x[:_CHECKED]) - expected).abs().max()
+    if not error <= _TOLERANCE * expected.abs().max() + 1e-6 and bool(expected.isfinite().all()):
+        raise NoRuleError(
+            f"the copy of the network that relevances are computed with has other outputs, by up "
+            f"to {float(error):.3g}: outputs must not be random in evaluation mode (pass "
+            "training=self.training to functional.dropout), nor depend on earlier calls"
+        )
     return prepared
 
 
-def _replace(module: nn.Module) -> None:
+def _copy(network: nn.Module) -> nn.Module:
+    """Copy modules, and share those tensors that relevances can be computed with."""
+    shared: dict[int, Any] = {}
+    for module in network.modules():
+        tensors = (*module.parameters(recurse=False), *module.buffers(recurse=False))
+        # some layers keep the weights that they compute as plain attributes
+        for value in (*tensors, *vars(module).values()):
+            if isinstance(value, Tensor):
+                shared[id(value)] = _usable(value)
+    try:
+        return copy.deepcopy(network, shared)
+    except Exception as error:  # modules may hold any object
+        raise ValueError(f"the network cannot be copied: {error}") from error
+
+
+def _usable(tensor: Tensor) -> Tensor:
+    """Return a tensor, or a copy if it has half precision or was created in inference mode."""
+    if isinstance(tensor, (nn.UninitializedParameter, nn.UninitializedBuffer)):
+        raise ValueError("the network has lazy layers without weights: call it once")
+    if tensor.dtype in _HALF:
+        usable = tensor.detach().float()
+    elif tensor.is_inference():
+        usable = tensor.clone()
+    else:
+        return tensor
+    return nn.Parameter(usable, False) if isinstance(tensor, nn.Parameter) else usable
+
+
+def run(network: nn.Module, x: Tensor) -> Tensor:
+    """Compute outputs of shape (b, d).
+
+    Raises
+    ------
+    NoRuleError
+        If the network looks up embeddings of ids: x must be numbers that vary continuously.
+    ValueError
+        If the network does not accept x, or its outputs have another shape.
+    """
+    try:
+        y = network(x)
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as e:
+        if isinstance(e, NoRuleError):
+            raise
+        for name, module in network.named_modules():
+            if isinstance(module, (nn.Embedding, nn.EmbeddingBag)):
+                raise NoRuleError(
+                    f"{_path(name)}{type(module).__name__} takes ids, which have no relevance: "
+                    "explain the layers after it, with its outputs as x"
+                ) from e
+        raise ValueError(
+            f"the network does not accept x of shape {tuple(x.shape)} and {x.dtype}: {e}"
+        ) from e
+    if not isinstance(y, Tensor) or y.ndim != 2 or len(y) != len(x):
+        got = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
+        raise ValueError(
+            f"the network must return outputs of shape ({len(x)}, d) for {len(x)} rows, got {got}"
+        )
+    return y
+
+
+def _observe(network: nn.Module, x: Tensor) -> tuple[Tensor, dict[nn.Module, set[int]]]:
+    """Return the outputs, and the numbers of axes of the inputs of each batch norm."""
+    n_axes: dict[nn.Module, set[int]] = {}
+    handles = [
+        norm.register_forward_pre_hook(
+            lambda norm, args: n_axes.setdefault(norm, set()).add(args[0].ndim)
+        )
+        for norm in network.modules()
+        if isinstance(norm, _BatchNorm)
+    ]
+    try:
+        return run(network, x), n_axes
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _replace(module: nn.Module, n_axes: Mapping[nn.Module, set[int]]) -> None:
+    in_order = isinstance(module, nn.Sequential) and _is_plain(module, nn.Sequential)
     before: tuple[str, nn.Module] | None = None
-    for name, child in module.named_children():
+    # not named_children, which leaves out layers that occur again
+    for name, child in list(module._modules.items()):
+        if child is None:
+            continue
         if isinstance(child, SparseLinear):
             child = as_linear(child)
             setattr(module, name, child)
-        elif isinstance(child, _BatchNorm) and isinstance(module, nn.Sequential) and before:
-            layer_name, layer = before
-            if isinstance(layer, _CONVOLUTIONS):
-                setattr(module, layer_name, fuse_conv_bn_eval(layer, child))
-                setattr(module, name, nn.Identity())
-            elif isinstance(layer, nn.Linear):
-                setattr(module, layer_name, fuse_linear_bn_eval(layer, child))
-                setattr(module, name, nn.Identity())
+        elif isinstance(child, _BatchNorm) and in_order and before is not None:
+            if _normalizes(child, before[1], n_axes.get(child, set())):
+                setattr(module, before[0], _merged(before[1], child))
+                child = nn.Identity()
+                setattr(module, name, child)
         else:
-            _replace(child)
+            _replace(child, n_axes)
         before = name, child
+
+
+def _normalizes(norm: _BatchNorm, layer: nn.Module, n_axes: set[int]) -> bool:
+    """Whether a batch norm normalizes the outputs of a layer, and of nothing else.
+
+    The outputs of a linear layer are on the last axis, but a batch norm acts on the second one.
+    """
+    kind: type[nn.Module]
+    if isinstance(layer, _CONVOLUTIONS):
+        kind = next(k for k in _CONVOLUTIONS if isinstance(layer, k))
+        needed = layer.weight.ndim
+    elif isinstance(layer, nn.Linear):
+        kind, needed = nn.Linear, 2
+    else:
+        return False
+    return n_axes == {needed} and _is_plain(layer, kind) and _is_plain(norm, _BatchNorm)
+
+
+def _merged(layer: Any, norm: Any) -> Any:
+    """Copy a layer, with a batch norm in evaluation mode merged into its weights."""
+    scale = (norm.running_var.double() + norm.eps).rsqrt()
+    if norm.weight is not None:
+        scale = scale * norm.weight.double()
+    bias = -norm.running_mean.double() * scale
+    if layer.bias is not None:
+        bias = bias + layer.bias.double() * scale
+    if norm.bias is not None:
+        bias = bias + norm.bias.double()
+    weight = layer.weight.double() * scale.reshape(-1, *[1] * (layer.weight.ndim - 1))
+    merged = copy.deepcopy(layer)
+    merged.weight = nn.Parameter(weight.to(layer.weight), False)
+    merged.bias = nn.Parameter(bias.to(layer.weight), False)
+    return merged
+
+
+def _is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
+    """Whether a module computes what its base class does: no custom forward, hook or weights."""
+    hooks = module._forward_hooks or module._forward_pre_hooks
+    return (
+        _forward(module) is kind.forward and not hooks and not parametrize.is_parametrized(module)
+    )
+
+
+def _forward(module: nn.Module) -> Any:
+    """Return the method of the module's class; None for compiled modules."""
+    return getattr(type(module), "forward", None)
 
 
 def as_linear(layer: SparseLinear, columns: Tensor | None = None) -> nn.Linear:
     """Convert a layer to `nn.Linear`, with the weights of all features or of the given columns."""
     weight = layer.weight.detach()
     weight = weight if columns is None else weight[columns]
-    dense = nn.Linear(1, 1, bias=layer.bias is not None)  # small: its random weights are replaced
+    dense: nn.Linear = nn.utils.skip_init(nn.Linear, 1, 1, bias=layer.bias is not None)  # type: ignore[no-untyped-call]
     dense.in_features, dense.out_features = weight.shape
     dense.weight = nn.Parameter(weight.T)
     if layer.bias is not None:
@@ -114,12 +276,13 @@ def _first(network: nn.Module) -> SparseLinear | None:
 
 def linear_layers(network: nn.Module) -> list[Any] | None:
     """Return the linear layers of a linear network; None if the network may be nonlinear."""
-    if isinstance(network, nn.Sequential):
+    if isinstance(network, nn.Sequential) and _is_plain(network, nn.Sequential):
         parts = [linear_layers(child) for child in network]
         return None if None in parts else [layer for part in parts for layer in part or []]
-    if isinstance(network, (nn.Linear, SparseLinear)):
+    if isinstance(network, nn.Linear) and _is_plain(network, nn.Linear):
         return [network]
-    return [] if type(network) in (nn.Identity, nn.Dropout) else None
+    is_identity = any(_is_plain(network, kind) for kind in (nn.Identity, nn.Dropout))
+    return [] if is_identity else None
 
 
 def check_rules(network: nn.Module, x: Tensor) -> None:
@@ -138,10 +301,13 @@ def check_rules(network: nn.Module, x: Tensor) -> None:
     def has_rule(module: nn.Module) -> bool:
         if isinstance(module, nn.MultiheadAttention):  # zennit treats it as an activation
             return False
-        return isinstance(module, (*kinds, *_MOVES))
+        origin = getattr(_forward(module), "__module__", "")
+        return isinstance(module, (*kinds, *_MOVES)) and origin.startswith(("torch.nn.", "zennit."))
 
-    with _watched(network, has_rule, problems), torch.no_grad():
-        network(x)
+    # these remember only one input per layer
+    stateful = (z.types.Linear, z.types.AvgPool, z.layer.Sum)
+    with _watched(network, has_rule, stateful, problems), torch.no_grad():
+        run(network, x)
     if problems:
         raise NoRuleError(
             f"relevance propagation has no rule for {'; '.join(dict.fromkeys(problems))}. Rules "
@@ -154,36 +320,51 @@ def check_rules(network: nn.Module, x: Tensor) -> None:
 
 @contextmanager
 def _watched(
-    network: nn.Module, has_rule: Callable[[nn.Module], bool], problems: list[str]
+    network: nn.Module,
+    has_rule: Callable[[nn.Module], bool],
+    stateful: tuple[Any, ...],
+    problems: list[str],
 ) -> Iterator[None]:
-    """Record layers that run twice, and functions that are called by modules without a rule."""
+    """Record layers that run twice or are changed by hooks, and functions without a rule."""
     running: list[str | None] = []  # titles of nested running modules; None for those with rules
+    visible: list[bool] = []  # whether they have called a function or another module
     seen: set[nn.Module] = set()
     handles = []
     for name, module in network.named_modules():
         title = f"{_path(name)}{type(module).__name__}"
         without_rule = None if has_rule(module) else title
+        if isinstance(module, torch.jit.ScriptModule):  # it accepts no hooks
+            problems.append(f"{title}, which is compiled")
+            continue
+        has_hooks = module._forward_hooks or module._forward_pre_hooks
 
         def enter(
             layer: nn.Module, _: Any, without_rule: str | None = without_rule, title: str = title
         ) -> None:
-            # rules remember only one input per layer
-            repeated = layer in seen and next(layer.parameters(), None) is not None
-            if repeated and without_rule is None:
+            one_input = isinstance(layer, stateful) or next(layer.parameters(), None) is not None
+            if layer in seen and one_input and without_rule is None:
                 problems.append(f"{title}, which runs more than once")
             seen.add(layer)
+            visible[-1:] = [True] * len(visible[-1:])
             running.append(without_rule)
+            visible.append(False)
 
-        def leave(_: Any, __: Any, ___: Any) -> None:
-            running.pop()
+        def leave(_: Any, args: Any, output: Any) -> None:
+            title, is_visible = running.pop(), visible.pop()
+            if title is not None and not is_visible and output is not args[0]:
+                problems.append(f"{title}, which computes in a way that cannot be followed")
 
-        handles += [module.register_forward_pre_hook(enter), module.register_forward_hook(leave)]
+        handles.append(module.register_forward_pre_hook(enter))
+        if without_rule is None and has_hooks:
+            handles += _watch_hooks(module, title, problems)
+        handles.append(module.register_forward_hook(leave))
 
     class Watch(TorchFunctionMode):
         def __torch_function__(
             self, func: Any, types: Any, args: Any = (), kwargs: Any = None
         ) -> Any:
             name = getattr(func, "__name__", str(func))
+            visible[-1:] = [True] * len(visible[-1:])
             if running and None not in running and name.strip("_") not in _PLAIN:
                 problems.append(f"{running[-1]}, which calls {name}")
             return func(*args, **(kwargs or {}))
@@ -194,6 +375,26 @@ def _watched(
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _watch_hooks(module: nn.Module, title: str, problems: list[str]) -> list[Any]:
+    """Record if hooks that were registered on a layer change its inputs or outputs."""
+    before: list[Tensor] = []
+
+    def remember(value: Any) -> None:
+        before.append((value[0] if isinstance(value, tuple) else value).clone())
+
+    def compare(value: Any) -> None:
+        value = value[0] if isinstance(value, tuple) else value
+        if not torch.equal(before.pop(), value):
+            problems.append(f"{title}, which has a hook that changes its inputs or outputs")
+
+    return [
+        module.register_forward_pre_hook(lambda _, args: remember(args), prepend=True),
+        module.register_forward_pre_hook(lambda _, args: compare(args)),
+        module.register_forward_hook(lambda _, __, output: remember(output), prepend=True),
+        module.register_forward_hook(lambda _, __, output: compare(output)),
+    ]
 
 
 _PLAIN = frozenset(name.strip("_") for name in _FUNCTIONS)

@@ -16,12 +16,13 @@ from torch import Tensor, nn
 
 from simec.data.inputs import SparseInputs
 from simec.encoder import SimilarityEncoder
-from simec.explain.canonize import copied, restricted
+from simec.explain.canonize import copied, restricted, run
 from simec.explain.composites import DEFAULT, check_composite
 from simec.explain.explanation import Explanation, SimilarityExplanation
-from simec.explain.propagation import as_tensor, relevances
+from simec.explain.propagation import as_tensor, example_of, relevances
 
 
+@torch.inference_mode(False)
 def explain_prediction(
     encoder: Any,
     x: Any,
@@ -76,6 +77,7 @@ def explain_prediction(
     return replace(explanation, title=f"target {target}: {explanation.value:.3g}")
 
 
+@torch.inference_mode(False)
 def explain_similarity(
     encoder: Any,
     x1: Any,
@@ -186,20 +188,16 @@ class _Input:
             )
         n_features = int(np.prod(batch.shape[1:]))
         if batch.layout == torch.strided:
-            return cls(copied(network), batch, None, n_features, names)
+            return cls(copied(network, batch), batch, None, n_features, names)
         columns = batch.col_indices()
-        network = copied(restricted(network, columns))
-        return cls(network, batch.values()[None], columns, n_features, names)
+        values = batch.values()[None]
+        network = copied(restricted(network, columns), values)
+        return cls(network, values, columns, n_features, names)
 
     def outputs(self) -> Tensor:
         """Return the network's output of shape (d,): an embedding, or a module's predictions."""
         with torch.no_grad():
-            y: Tensor = self.network(self.values)
-        if y.ndim != 2:
-            raise ValueError(
-                f"the network must return outputs of shape (b, d), got {tuple(y.shape)}"
-            )
-        return y[0]
+            return run(self.network, self.values)[0]
 
     def explain(self, weights: Tensor, composite: Any) -> Explanation:
         """Explain the scalar product of the outputs with weights."""
@@ -217,13 +215,10 @@ class _Input:
 
 def _batch(network: nn.Module, x: Any) -> Tensor:
     """Convert features to a tensor for a custom module."""
-    example = next(network.parameters(), torch.zeros(()))
+    example = example_of(network)
     if sparse.issparse(x):
         return SparseInputs(x, example.device).batch(torch.arange(x.shape[0]))
-    batch = as_tensor(x, example)
-    if not bool(batch.isfinite().all()):
-        raise ValueError("x contains NaN or infinity")
-    return batch
+    return as_tensor(x, example, "x")
 
 
 def _index(target: Any, shape: tuple[int, ...]) -> tuple[int, ...]:

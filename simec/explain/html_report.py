@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from corpora.deprecated import renamed_parameters
-from corpora.files import atomic_path
+from corpora.files import check_output
+from corpora.output import open_output
 from simec.explain.explanation import Explanation, Piece, SimilarityExplanation
 from simec.explain.plotting import LEGIBLE, colors, shades, sum_channels
 
@@ -76,9 +77,10 @@ def write_page(
     OSError
         If the file cannot be written; an existing file is left unchanged.
     """
+    check_output(path)
     text = page(parts, title=title, topn=topn)
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    with open_output(path) as write:
+        write(text)
 
 
 def _part(part: Part, topn: int) -> str:

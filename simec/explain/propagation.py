@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from simec.explain.canonize import check_rules, copied, linear_layers
+from simec.explain.canonize import check_rules, copied, linear_layers, run
 from simec.explain.composites import (
     DEFAULT,
     GRADIENTS,
@@ -16,10 +16,10 @@ from simec.explain.composites import (
     composite_of,
     has_closed_form,
 )
-from simec.network import SparseLinear
 from simec.types import FloatArray
 
 
+@torch.inference_mode(False)
 def relevances(
     network: nn.Module, x: Any, weights: Any = 1.0, *, composite: Any = DEFAULT
 ) -> FloatArray:
@@ -50,45 +50,77 @@ def relevances(
     Raises
     ------
     NoRuleError
-        If LRP has no rule for a layer; the message names it.
+        If LRP has no rule for a layer, or outputs of a row depend on other rows; the message names
+        the layer.
     ValueError
-        If the composite is unknown, or shapes do not match.
+        If the composite is unknown, shapes do not match, or values are not finite.
     """
     check_composite(composite)
-    example = next(network.parameters(), torch.zeros(()))
-    x, weights = as_tensor(x, example), as_tensor(weights, example)
+    example = example_of(network)
+    x, weights = as_tensor(x, example, "x"), as_tensor(weights, example, "weights")
     if not x.numel():
         return np.zeros(tuple(x.shape), np.float32)
-    layers = linear_layers(network)
+    prepared = copied(network, x)
+    layers = linear_layers(prepared)
     if layers is not None and has_closed_form(composite):
         n_out = layers[-1].out_features if layers else x.shape[1]
         gradient = _linear_gradient(layers, _expanded(weights, (len(x), n_out)))
         R = gradient if composite == "gradient" else x * gradient
     elif composite in GRADIENTS:
-        gradient = _backward(copied(network), x, weights)
+        gradient = _backward(prepared, x, weights)
         R = gradient if composite == "gradient" else x * gradient
     else:
-        network = copied(network)
-        check_rules(network, x[:1])
+        check_rules(prepared, x[:1])
         rules = composite_of(composite) if isinstance(composite, str) else composite
-        with rules.context(network) as hooked:
+        with rules.context(prepared) as hooked:
             R = _backward(hooked, x, weights, of_outputs=True)
-    return np.asarray(R.detach().float().cpu().numpy())
+    found: FloatArray = np.asarray(R.detach().float().cpu().numpy())
+    if not np.isfinite(found).all():
+        raise ValueError(
+            "relevances are not finite: outputs or gradients of the network overflow; scale x, "
+            "weights and the network to values of about 1"
+        )
+    return found
 
 
-def as_tensor(values: Any, example: Tensor) -> Tensor:
-    """Convert an array or tensor to the dtype and device of another tensor."""
-    # copied, because PyTorch has no read-only tensors
-    tensor = values if isinstance(values, Tensor) else torch.from_numpy(np.array(values))
-    return tensor.to(example)
+def example_of(network: nn.Module) -> Tensor:
+    """Return a tensor on the device of a network, of the dtype in which it is explained."""
+    example = next((p for p in network.parameters() if p.is_floating_point()), torch.zeros(()))
+    dtype = example.dtype if example.dtype == torch.float64 else torch.float32
+    return torch.empty((), dtype=dtype, device=example.device)
+
+
+def as_tensor(values: Any, example: Tensor, name: str) -> Tensor:
+    """Convert an array or tensor to the dtype and device of another tensor.
+
+    Raises
+    ------
+    TypeError
+        If the values are not real numbers in an array.
+    ValueError
+        If a value is not finite.
+    """
+    if not isinstance(values, Tensor):
+        array = np.array(values)  # copied, because PyTorch has no read-only tensors
+        if array.dtype.kind not in "biuf":
+            raise TypeError(
+                f"{name} must be an array or tensor of numbers, got {type(values).__name__}"
+                + (f" of {array.dtype}" if array.ndim else "")
+            )
+        values = torch.from_numpy(array)
+    tensor: Tensor = values.detach().to(example)
+    if not bool(tensor.isfinite().all()):
+        raise ValueError(
+            f"{name} contains NaN or infinity, or values too large for {example.dtype}"
+        )
+    return tensor.clone() if tensor.is_inference() else tensor
 
 
 def _linear_gradient(layers: list[Any], weights: Tensor) -> Tensor:
     """Multiply weights by the matrices of all layers; shape (D,) or (b, D)."""
     with torch.no_grad():
         for layer in reversed(layers):
-            matrix = layer.weight
-            weights = weights @ (matrix.T if isinstance(layer, SparseLinear) else matrix)
+            weights = weights @ layer.weight
     return weights
 
 
@@ -98,15 +130,17 @@ def _backward(
     """Return gradients of inputs, or relevances if the hooks of LRP are registered."""
     x = x.detach().requires_grad_()
     with torch.enable_grad():
-        y = network(x)
-        if y.ndim != 2 or len(y) != len(x):
-            raise ValueError(
-                f"the network must return outputs of shape ({len(x)}, d) for {len(x)} rows, got "
-                f"{tuple(y.shape)}"
-            )
+        y = run(network, x)
         weights = _expanded(weights, tuple(y.shape))
         start = weights * y.detach() if of_outputs else weights
-        (gradient,) = torch.autograd.grad(y, x, start)
+        gradient = None
+        if y.requires_grad:
+            (gradient,) = torch.autograd.grad(y, x, start, allow_unused=True)
+    if gradient is None:
+        raise ValueError(
+            "the outputs of the network do not depend on x by differentiable operations: it must "
+            "not detach or round values"
+        )
     return gradient
 
 

@@ -60,22 +60,32 @@ class RelationMatrices(nn.Module):
         embedding holds the real parts and the second half the imaginary parts.
     scale : float
         Initial standard deviation. Full matrices start with one that preserves lengths.
+    generator : torch.Generator, optional
+        For the initial weights; PyTorch's global one by default.
 
     Attributes
     ----------
     weight : Parameter of shape (k, d), or (k, d, d) if full
     """
 
-    def __init__(self, n_relations: int, n_components: int, kind: str, scale: float = 1.0) -> None:
+    def __init__(
+        self,
+        n_relations: int,
+        n_components: int,
+        kind: str,
+        scale: float = 1.0,
+        *,
+        generator: torch.Generator | None = None,
+    ) -> None:
         super().__init__()
         self.kind = kind
         shape = (n_relations, n_components)
         if kind == "full":
             self.weight = nn.Parameter(torch.empty(*shape, n_components))
-            nn.init.normal_(self.weight, std=1 / math.sqrt(n_components))
+            nn.init.normal_(self.weight, std=1 / math.sqrt(n_components), generator=generator)
         else:
             self.weight = nn.Parameter(torch.empty(shape))
-            nn.init.normal_(self.weight, std=scale)
+            nn.init.normal_(self.weight, std=scale, generator=generator)
 
     def forward(self, y: Tensor, relations: Tensor) -> Tensor:
         """Multiply rows y by the matrices of their relations, shape (b, d)."""
@@ -120,6 +130,8 @@ class LinkNetwork(nn.Module):
         Biases of an entity's scores: 0, one for all relations, or one for each relation.
     scale : float
         Initial standard deviation of the weights of entities, and of relations unless full.
+    generator : torch.Generator, optional
+        For the initial weights; PyTorch's global one by default.
 
     Attributes
     ----------
@@ -144,18 +156,24 @@ class LinkNetwork(nn.Module):
         tied: bool = True,
         n_biases: int = 0,
         scale: float = 1e-3,
+        generator: torch.Generator | None = None,
     ) -> None:
         super().__init__()
         self.encoder: nn.Module
         if n_features is None:
-            self.encoder = SparseLinear(n_entities, n_components, bias=False)
-            nn.init.normal_(self.encoder.weight, std=scale)
+            self.encoder = SparseLinear(n_entities, n_components, bias=False, generator=generator)
+            nn.init.normal_(self.encoder.weight, std=scale, generator=generator)
         else:
             sizes = (n_features, *hidden_layers, n_components)
-            self.encoder = perceptron(sizes, activation, sparse=True)
+            self.encoder = perceptron(sizes, activation, sparse=True, generator=generator)
         self.n_features = n_features
-        self.relation_matrices = RelationMatrices(n_relations, n_components, kind, scale)
-        self.last = None if tied else nn.Parameter(torch.randn(n_entities, n_components) * scale)
+        self.relation_matrices = RelationMatrices(
+            n_relations, n_components, kind, scale, generator=generator
+        )
+        self.last: nn.Parameter | None = None
+        if not tied:
+            weights = torch.randn(n_entities, n_components, generator=generator)
+            self.last = nn.Parameter(weights * scale)
         self.bias = nn.Parameter(torch.zeros(n_biases, n_entities)) if n_biases else None
 
     @property

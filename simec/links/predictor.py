@@ -21,10 +21,10 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array, check_random_state
 
 from corpora.callbacks import CheckpointSchedule, as_callback
-from corpora.checks import check_choice, check_integer, check_number
+from corpora.checks import check_choice, check_flag, check_integer, check_number, check_sizes
 from corpora.deprecated import renamed_parameters
 from corpora.errors import ModelError, warn
-from corpora.interrupts import deferred_interrupt
+from corpora.interrupts import STOPPED, deferred_interrupt
 from corpora.model_folder import (
     INVALID_CONTENT,
     FolderReader,
@@ -113,7 +113,8 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
     device : str or torch.device
         "auto" selects the GPU if there is one.
     random_state : int, RandomState or None
-        Seed of the initial weights, batches, dropout and sampled entities.
+        Seed of the initial weights, batches, dropout and sampled entities. As in
+        `simec.SimilarityEncoder`, the last bits also depend on the number of threads.
     verbose : bool
         Show a progress bar.
 
@@ -280,11 +281,11 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         ValueError
             If a parameter is invalid; if an entity has no features, or a validation triple has a
             relation that no training triple has; if `resume_from` is not a checkpoint of a run on
-            this data.
+            this data; if training diverges in the first epoch.
         OSError
             If `checkpoint` cannot be written.
-        KeyboardInterrupt
-            On Ctrl-C; the predictor then has the best weights so far.
+        KeyboardInterrupt, SystemExit
+            On Ctrl-C, or on SIGTERM or SIGHUP; the predictor then has the best weights so far.
 
         Warns
         -----
@@ -297,7 +298,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         if resume_from is not None:
             source, snapshot = self._read_checkpoint(resume_from)
         _check_parameters(source)
-        device = choose_device(str(source.device))
+        device = choose_device(source.device)
         notify = as_callback(callbacks) if callbacks else None
         checkpoints = _Checkpoints(checkpoint, checkpoint_minutes, checkpoint_epochs)
         data = _Data.read(triples, valid, entities, features)
@@ -353,20 +354,19 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
                 with checkpoints.saving(), run.best_in_place():
                     self._publish(run, inputs)
                     self._write(checkpoints.path, state)
-            if interrupted.is_set():
-                raise KeyboardInterrupt
+            interrupted.raise_if_set()
 
         run = Training(
             data.train, data.valid, (n, k), inputs, self._schedule(), seed, device,
             Hooks(on_epoch, on_step),
         )  # fmt: skip
-        base_rate = len(data.train) / (n * n * (1 if self.fine_tune else k))
+        base_rate = _base_rate(data.train, n * n * (1 if self.fine_tune else k))
         train = run.train_each_relation if self.fine_tune else run.train_jointly
         start = time.perf_counter()
         try:
             with deferred_interrupt() as interrupted:
-                train(lambda n_relations: self._build(n_relations, base_rate), snapshot)
-        except KeyboardInterrupt:
+                train(lambda k, random: self._build(k, random, base_rate), snapshot)
+        except STOPPED:
             # not at a safe point: training cannot be resumed from here, but the weights are saved
             if run.history.losses and checkpoints.is_first and snapshot is None:
                 self._publish(run, inputs)
@@ -375,6 +375,13 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         finally:
             if run.network is not None:
                 self._publish(run, inputs)
+                if not bool(self.embeddings_.isfinite().all()):  # training has diverged
+                    del self.network_, self.embeddings_
+        if not hasattr(self, "embeddings_"):
+            raise ValueError(
+                "embeddings of entities are not finite: scale features to about 1, or use a "
+                "smaller learning_rate"
+            )
         logger.info(
             "trained %d epochs in %.1f s, of which checkpoints took %.1f s", self.n_iter_,
             time.perf_counter() - start, checkpoints.seconds,
@@ -382,8 +389,9 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
 
     def _schedule(self) -> LinkSchedule:
         return LinkSchedule(
-            self.loss, self.targets, self.optimizer, self.learning_rate, self.n3, self.dropout,
-            self.n_negatives, self.batch_size, self.max_iter, self.n_iter_no_change,
+            self.loss, self.targets, self.optimizer, float(self.learning_rate), float(self.n3),
+            float(self.dropout), None if self.n_negatives is None else int(self.n_negatives),
+            int(self.batch_size), int(self.max_iter), int(self.n_iter_no_change),
             bool(self.average), bool(self.verbose),
         )  # fmt: skip
 
@@ -400,13 +408,15 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         self.n_iter_ = len(losses)
         self.best_score_ = max(validation, default=float("nan"))
 
-    def _build(self, n_relations: int, base_rate: float = 0.5) -> LinkNetwork:
+    def _build(
+        self, n_relations: int, random: torch.Generator, base_rate: float = 0.5
+    ) -> LinkNetwork:
         network = LinkNetwork(
-            self._n_trained, n_relations, self.n_components, self.relation_matrix,
-            n_features=self._n_features, hidden_layers=tuple(self.hidden_layers),
-            activation=self.activation, tied=self.tied,
+            self._n_trained, n_relations, int(self.n_components), self.relation_matrix,
+            n_features=self._n_features, hidden_layers=tuple(map(int, self.hidden_layers)),
+            activation=self.activation, tied=bool(self.tied),
             n_biases=0 if self.loss != "bce" else n_relations if self.fine_tune else 1,
-            scale=self.init_scale,
+            scale=float(self.init_scale), generator=random,
         )  # fmt: skip
         if network.bias is not None:
             # most links are not true
@@ -735,7 +745,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
             predictor = cls._from_state(config, tensors, device)
         except INVALID_CONTENT as error:
             raise folder.damaged(str(error)) from error
-        on_device = choose_device(str(predictor.device))
+        on_device = choose_device(predictor.device)
         predictor.embeddings_ = predictor.embeddings_.to(on_device)
         predictor.network_ = predictor.network_.to(on_device)
         return predictor
@@ -757,8 +767,6 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         parameters["hidden_layers"] = tuple(parameters["hidden_layers"])
         if device is not None:
             parameters["device"] = device
-        else:
-            check_device(parameters.get("device", "auto"))
         predictor = cls(**parameters)
         _check_parameters(predictor)
         predictor._entities = Ids(config["entities"], "entity")
@@ -790,7 +798,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         # Arrays from the folder are aligned to 64 bytes, as PyTorch's tensors are: the order in
         # which MKL adds up a product depends on the alignment, and so do the last bits.
         predictor.embeddings_ = Y
-        network = predictor._build(2 * k)
+        network = predictor._build(2 * k, torch.Generator())
         network.load_state_dict({
             name.removeprefix(_NETWORK).replace("middle.", "relation_matrices."): values
             for name, values in tensors.items()
@@ -923,8 +931,10 @@ def _check_parameters(predictor: LinkPredictor) -> None:
         check_number(name, getattr(p, name), 0, above=True)
     for name, choices in _CHOICES.items():
         check_choice(name, getattr(p, name), choices)
-    for size in p.hidden_layers:
-        check_integer("a size in hidden_layers", size, 1)
+    check_sizes("hidden_layers", p.hidden_layers)
+    for name in ("tied", "fine_tune", "average"):
+        check_flag(name, getattr(p, name))
+    check_device(p.device)
     if p.relation_matrix == "complex" and p.n_components % 2:
         raise ValueError(
             f"n_components must be even with relation_matrix='complex', got {p.n_components}"
@@ -937,6 +947,16 @@ def _check_parameters(predictor: LinkPredictor) -> None:
                     f"n_negatives requires {name}={needed!r}, got {getattr(p, name)!r}: "
                     "use n_negatives=None"
                 )
+
+
+def _base_rate(train: IntArray, n_possible: int) -> float:
+    """Fraction of links that are true, from above 0 to below 1: it is used as log-odds.
+
+    In dense graphs several relations may hold between the same entities, so that there are more
+    triples than pairs of entities.
+    """
+    least = 0.5 / n_possible
+    return min(max(len(train) / n_possible, least), 1 - least)
 
 
 def _read_features(entities: Iterable[Any] | None, features: Any) -> tuple[list[Any] | None, Any]:

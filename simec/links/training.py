@@ -17,10 +17,9 @@ import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from corpora.errors import warn
-from simec.data.inputs import Inputs, quiet_about_sparse
+from simec.data.inputs import Inputs
 from simec.links.evaluation import measures, ranks
 from simec.links.losses import LOSSES, Gradients, Positives
 from simec.links.network import LinkNetwork
@@ -30,6 +29,7 @@ from simec.types import IntArray
 logger = logging.getLogger(__name__)
 
 Validation = Callable[[], float]
+Build = Callable[[int, torch.Generator], LinkNetwork]
 
 # multiple of the learning rate: a score has d terms with trained weights, but only one bias
 _BIAS_RATE = 30
@@ -117,6 +117,17 @@ class Hooks:
     on_step: Callable[[bool], None] = lambda _: None
 
 
+def dropout(x: Tensor, rate: float, random: torch.Generator) -> Tensor:
+    """Set random values to zero and scale the others, as `torch.nn.functional.dropout` does.
+
+    That function draws from PyTorch's global generator, which other threads use too.
+    """
+    if not rate:
+        return x
+    kept = torch.empty_like(x).bernoulli_(1 - rate, generator=random)
+    return x * kept.div_(1 - rate)
+
+
 class MeanWeights:
     """Exponential moving averages of parameters (Polyak and Juditsky, 1992).
 
@@ -174,10 +185,13 @@ def _restored(parameters: list[nn.Parameter]) -> Iterator[None]:
 
 
 class _Epoch:
-    """Position in an epoch: the order of queries, how many are done, and their loss."""
+    """Position in an epoch: the order of queries, how many are done, and their loss.
 
-    def __init__(self, order: Tensor, dropout_state: Tensor, device: torch.device) -> None:
-        self.order, self.dropout_state = order, dropout_state
+    `random` draws the dropout of the epoch.
+    """
+
+    def __init__(self, order: Tensor, random: torch.Generator, device: torch.device) -> None:
+        self.order, self.random = order, random
         self.done = 0
         self.total = torch.zeros((), device=device)
 
@@ -264,6 +278,8 @@ class LinkTrainer:
 
         Raises
         ------
+        ValueError
+            If training diverges in the first epoch.
         KeyboardInterrupt
             On Ctrl-C; the best weights so far are kept.
         """
@@ -276,8 +292,9 @@ class LinkTrainer:
             self._mean = MeanWeights(parameters, math.ceil(len(queries) / s.batch_size))
         if snapshot is not None:
             self._resume(snapshot)
-        elif started and validation is not None:
-            history.best, self._best = validation(), self._weights()
+        elif started:
+            self._best = self._weights()
+            history.best = history.best if validation is None else validation()
         bar = tqdm(
             total=s.max_iter * len(queries), initial=len(history.losses) * len(queries),
             desc="links", unit=" queries", unit_scale=True, disable=not s.progress,
@@ -287,7 +304,13 @@ class LinkTrainer:
                 start = time.perf_counter()
                 loss = self._epoch(queries, bar, hooks)
                 epoch = len(history.losses) + 1
-                if not math.isfinite(loss):
+                if not (math.isfinite(loss) and self._is_finite()):
+                    if self._best is None:
+                        raise ValueError(
+                            "training diverged in the first epoch, so there are no weights to "
+                            f"keep: try learning_rate={s.learning_rate / 10:.2g}, a smaller n3 or "
+                            "init_scale, or scale features to about 1"
+                        )
                     warn(
                         f"training diverged in epoch {epoch}: try "
                         f"learning_rate={s.learning_rate / 10:.2g}",
@@ -340,6 +363,11 @@ class LinkTrainer:
     def _trained(self) -> Iterator[tuple[str, nn.Parameter]]:
         return ((name, p) for name, p in self.network.named_parameters() if p.requires_grad)
 
+    @torch.no_grad()
+    def _is_finite(self) -> bool:
+        """Whether all weights are finite; the loss is that of the weights before the last step."""
+        return all(bool(p.isfinite().all()) for _, p in self._trained())
+
     def _weights(self) -> dict[str, Tensor]:
         return {name: p.detach().clone() for name, p in self._trained()}
 
@@ -369,7 +397,7 @@ class LinkTrainer:
         if epoch is not None:
             values["done"] = epoch.done
             tensors["order"], tensors["total"] = epoch.order, epoch.total
-            tensors["dropout"] = self._dropout_state()
+            tensors["dropout"] = epoch.random.get_state()
         return Snapshot(values, {name: value.cpu().clone() for name, value in tensors.items()})
 
     def _resume(self, snapshot: Snapshot) -> None:
@@ -394,45 +422,36 @@ class LinkTrainer:
             for i, total in enumerate(self._mean.sums):
                 total.copy_(tensors[f"mean.{i}"])
         if "done" in values:
-            self._epoch_state = _Epoch(tensors["order"], tensors["dropout"], self._device)
+            random = torch.Generator(self._device)
+            random.set_state(tensors["dropout"])
+            self._epoch_state = _Epoch(tensors["order"], random, self._device)
             self._epoch_state.done = int(values["done"])
             self._epoch_state.total.copy_(tensors["total"])
 
-    def _dropout_state(self) -> Tensor:
-        """State of the generator that dropout draws from."""
-        if self._device.type == "cuda":
-            return torch.cuda.get_rng_state(self._device)
-        return torch.get_rng_state()
-
     def _start_epoch(self, n: int) -> _Epoch:
         order = torch.randperm(n, generator=self._random)
-        torch.manual_seed(int(torch.randint(1 << 62, (), generator=self._random)))
-        return _Epoch(order, self._dropout_state(), self._device)
+        seed = int(torch.randint(1 << 62, (), generator=self._random))
+        return _Epoch(order, torch.Generator(self._device).manual_seed(seed), self._device)
 
     def _epoch(self, queries: Queries, bar: Any, hooks: Hooks) -> float:
         """Train for an epoch, or for the rest of one; return its mean loss."""
         self.network.train()
-        with torch.random.fork_rng([self._device] if self._device.type == "cuda" else []):
-            if self._epoch_state is None:
-                self._epoch_state = self._start_epoch(len(queries))
-            elif self._device.type == "cuda":
-                torch.cuda.set_rng_state(self._epoch_state.dropout_state, self._device)
-            else:
-                torch.set_rng_state(self._epoch_state.dropout_state)
-            epoch = self._epoch_state
-            order = epoch.order.numpy()
-            bar.update(epoch.done)
-            while epoch.done < len(order):
-                batch = order[epoch.done : epoch.done + self.schedule.batch_size]
-                epoch.total += self._step(queries, batch) * len(batch)
-                epoch.done += len(batch)
-                bar.update(len(batch))
-                if epoch.done < len(order):
-                    hooks.on_step(False)
+        if self._epoch_state is None:
+            self._epoch_state = self._start_epoch(len(queries))
+        epoch = self._epoch_state
+        order = epoch.order.numpy()
+        bar.update(epoch.done)
+        while epoch.done < len(order):
+            batch = order[epoch.done : epoch.done + self.schedule.batch_size]
+            epoch.total += self._step(queries, batch, epoch.random) * len(batch)
+            epoch.done += len(batch)
+            bar.update(len(batch))
+            if epoch.done < len(order):
+                hooks.on_step(False)
         self._epoch_state = None
         return float(epoch.total) / max(len(order), 1)
 
-    def _step(self, queries: Queries, batch: IntArray) -> Tensor:
+    def _step(self, queries: Queries, batch: IntArray, random: torch.Generator) -> Tensor:
         """Train on one batch; return its mean loss."""
         s, network = self.schedule, self.network
         rows, columns = (torch.from_numpy(a) for a in queries.take(batch))
@@ -445,7 +464,8 @@ class LinkTrainer:
         Y = network.embed(self._inputs, entities)
         W = Y.detach() if network.last is None else network.last.detach()
         y = Y.detach()[h].requires_grad_(self._learns_entities)
-        q = F.dropout(network.relation_matrices(F.dropout(y, s.dropout), r), s.dropout)
+        q = network.relation_matrices(dropout(y, s.dropout, random), r)
+        q = dropout(q, s.dropout, random)
         if network.bias is not None:
             offset = network.bias.detach()[0]
         loss, by_q, by_W, by_offset = self._gradients.compute(
@@ -475,8 +495,7 @@ class LinkTrainer:
             network.backward(Y, entities, by_Y)
         if network.bias is not None:
             network.bias.grad = by_offset[None]
-        with quiet_about_sparse():
-            self._optimizer.step()
+        self._optimizer.step()
         if self._mean:
             self._mean.update()
         return loss
@@ -575,15 +594,13 @@ class Training:
         self.history = LinkHistory()
         self.network: LinkNetwork | None = None
 
-    def train_jointly(
-        self, build: Callable[[int], LinkNetwork], snapshot: Snapshot | None = None
-    ) -> LinkNetwork:
+    def train_jointly(self, build: Build, snapshot: Snapshot | None = None) -> LinkNetwork:
         """Train all relations jointly, each with its own matrix.
 
         Parameters
         ----------
         build : callable
-            Takes a number of relations; returns a new network.
+            Takes a number of relations and a random generator; returns a new network.
         snapshot : Snapshot, optional
             State of an interrupted run to continue, as returned by `snapshot`.
         """
@@ -594,9 +611,7 @@ class Training:
         )  # fmt: skip
         return self.network
 
-    def train_each_relation(
-        self, build: Callable[[int], LinkNetwork], snapshot: Snapshot | None = None
-    ) -> LinkNetwork:
+    def train_each_relation(self, build: Build, snapshot: Snapshot | None = None) -> LinkNetwork:
         """Train one matrix for all relations, then fine-tune it for each relation (4.1).
 
         First, the target of two entities is 1 if any relation holds between them. Then the matrix
@@ -703,10 +718,8 @@ class Training:
             tuned.append((shared.bias, network.bias))
         return tuned
 
-    def _new(self, build: Callable[[int], LinkNetwork], n_relations: int) -> LinkNetwork:
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self._seed)
-            return build(n_relations).to(self._device)
+    def _new(self, build: Build, n_relations: int) -> LinkNetwork:
+        return build(n_relations, torch.Generator().manual_seed(self._seed)).to(self._device)
 
     def _fit(
         self,

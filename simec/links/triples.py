@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-import difflib
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from corpora.checks import check_encodable, closest, shorten
 from corpora.errors import warn
 from corpora.files import missing_file
-from corpora.readers import text_lines
+from simec.data.columns import TRIPLES
+from simec.data.frames import as_frame, describe_type
+from simec.data.tables import Table, TableFormat
 from simec.types import IntArray
 
 Id = str | int
 _SPLITS = ("train", "valid", "test")
+_MAX_BITS = 4096  # of an integer id; Python does not write much longer ones as text
 
 
 class TripleError(ValueError):
@@ -38,12 +41,18 @@ class Dataset(NamedTuple):
         return sorted(ids, key=lambda i: (isinstance(i, str), i))
 
 
-def read_dataset(folder: str | os.PathLike[str]) -> Dataset:
+def read_dataset(folder: str | os.PathLike[str], **options: Any) -> Dataset:
     """Read train, valid and test from a folder of text files.
 
     Each is the one file whose name is, or ends in, ``train.txt`` and so on, as in the archives of
     FB15k (``freebase_mtr100_mte100-train.txt``), WN18 (``wordnet-mlj12-train.txt``), FB15k-237 and
-    WN18RR (``train.txt``). Files may end in ``.tsv`` and be compressed.
+    WN18RR (``train.txt``). Files may end in ``.tsv`` or ``.csv`` and be compressed.
+
+    Parameters
+    ----------
+    folder : str or path
+    **options
+        As for `read_triples`.
 
     Raises
     ------
@@ -55,14 +64,14 @@ def read_dataset(folder: str | os.PathLike[str]) -> Dataset:
     folder = Path(folder)
     if not folder.is_dir():
         raise missing_file(str(folder))
-    return Dataset(*(read_triples(_split_file(folder, split)) for split in _SPLITS))
+    return Dataset(*(read_triples(_split_file(folder, split), **options) for split in _SPLITS))
 
 
 def _split_file(folder: Path, split: str) -> Path:
     matches = []
     for path in sorted(folder.iterdir()):
         stem, _, suffixes = path.name.partition(".")
-        if stem.endswith(split) and suffixes.split(".")[0] in ("txt", "tsv"):
+        if stem.endswith(split) and suffixes.split(".")[0] in ("txt", "tsv", "csv"):
             matches.append(path)
     if not matches:
         names = ", ".join(sorted(path.name for path in folder.iterdir())[:5]) or "nothing"
@@ -73,34 +82,67 @@ def _split_file(folder: Path, split: str) -> Path:
     return matches[0]
 
 
-def read_triples(path: str | os.PathLike[str]) -> list[tuple[Id, Id, Id]]:
-    """Read a file with one triple per line: head, relation and tail, separated by tabs.
+def read_triples(
+    path: str | os.PathLike[str],
+    *,
+    separator: str | None = None,
+    header: bool | None = None,
+    columns: Sequence[Any] | None = None,
+    quoting: bool | None = None,
+    encoding: str = "utf-8",
+    on_format: Callable[[TableFormat], None] | None = None,
+) -> list[tuple[Id, Id, Id]]:
+    """Read a file with one triple per line: head, relation and tail, usually separated by tabs.
 
-    Files may be compressed, as indicated by their suffix. Empty lines are skipped. Ids are strings.
+    How the file is written is guessed from its first lines, unless it is passed; what was guessed
+    is logged. A first line with names such as head, relation, tail or subject, predicate, object,
+    in any order, is a header, unless these texts occur again. Files may be compressed, as
+    indicated by their suffix. Empty lines are skipped. Ids are strings.
+
+    Parameters
+    ----------
+    path : str or path
+    separator : str, optional
+        Text between two fields; " " stands for any white space. By default tabs, ``::``,
+        semicolons, commas or bars: what splits the first lines into the same number of fields.
+    header : bool, optional
+        Whether the first line has the names of the columns.
+    columns : (str, str, str), optional
+        Names or positions (from 0) of the columns of heads, relations and tails.
+    quoting : bool, optional
+        Whether fields may be in double quotes, as in CSV files. By default they may, except in
+        files separated by tabs whose quotes do not enclose whole fields.
+    encoding : str
+        Encoding of the file. A byte order mark is skipped.
+    on_format : callable, optional
+        Called with a `TableFormat` when the file was read: how it is written.
 
     Raises
     ------
     FileNotFoundError
         If the file does not exist.
     TripleError
-        If a line does not have three fields, has an empty one, or is not UTF-8; the message has
-        the number of the line.
+        If a line does not have three fields (or as many as the header), has an empty one, or
+        cannot be decoded, or the file is damaged; the message has the number of the line.
     """
-    name = os.fspath(path)
+    table = Table(
+        path, TRIPLES, separator=separator, header=header, columns=columns, quoting=quoting,
+        encoding=encoding, error=TripleError,
+    )  # fmt: skip
+    at_head, at_relation, at_tail = table.format.columns.values()
     triples: list[tuple[Id, Id, Id]] = []
-    for number, text in text_lines(path, error=TripleError):
-        fields = [field.strip() for field in text.split("\t")]
-        if len(fields) != 3:
-            raise TripleError(
-                f"{name}, line {number} has {len(fields)} fields; expected head, relation and "
-                f"tail, separated by tabs: {text[:80]!r}"
-            )
-        if not all(fields):
-            which = ("head", "relation", "tail")[fields.index("")]
-            raise TripleError(f"{name}, line {number} has an empty {which}: {text[:80]!r}")
-        triples.append((fields[0], fields[1], fields[2]))
+    same: dict[str, str] = {}  # one object for each id
+    for line, fields in table:
+        h, r, t = fields[at_head], fields[at_relation], fields[at_tail]
+        if not (h and r and t):
+            which = ("head", "relation", "tail")[(h, r, t).index("")]
+            text = table.format.separator.join(fields)[:80]
+            raise table.error(line, f" has an empty {which}: {text!r}")
+        triples.append((same.setdefault(h, h), same.setdefault(r, r), same.setdefault(t, t)))
     if not triples:
-        raise TripleError(f"{name} has no triples")
+        raise TripleError(f"{table.format.path} has no triples")
+    if on_format is not None:
+        on_format(table.format)
     return triples
 
 
@@ -110,8 +152,9 @@ def as_triples(source: Any) -> list[tuple[Id, Id, Id]]:
     Parameters
     ----------
     source : path, frame, array of shape (m, 3), or iterable of (head, relation, tail)
-        If a frame has the columns head, relation and tail, these are used; otherwise its first
-        three columns. Ids are text or integers.
+        A frame of pandas or polars, a table of pyarrow, an array of records or a dict of columns
+        is read by the names of its columns, such as head, relation and tail or subject, predicate
+        and object; if they have other names, by position. Ids are text or integers.
 
     Returns
     -------
@@ -120,32 +163,39 @@ def as_triples(source: Any) -> list[tuple[Id, Id, Id]]:
     Raises
     ------
     TripleError
-        If an item is not a triple, or an id is neither text nor an integer; the message has the
-        row.
+        If an item is not a triple, or an id is neither text nor an integer (the message has the
+        row), or it is not clear which column of a frame is which.
     """
     if isinstance(source, (str, os.PathLike)):
         return read_triples(source)
-    if hasattr(source, "columns"):
-        names = ["head", "relation", "tail"]
-        if not set(names) <= set(source.columns):
-            if len(source.columns) < 3:
-                raise TripleError(
-                    f"a frame of triples must have 3 columns, got {len(source.columns)}"
-                )
-            names = list(source.columns[:3])
-        source = zip(*(source[name].tolist() for name in names), strict=True)
+    frame = as_frame(source, error=TripleError)
+    if frame is not None:
+        columns, _ = frame.choose(TRIPLES, error=TripleError)
+        source = zip(*map(_values, columns), strict=True)
     elif isinstance(source, np.ndarray):
         if source.ndim != 2 or source.shape[1] != 3:
             raise TripleError(f"an array of triples must have shape (m, 3), got {source.shape}")
+        if np.ma.is_masked(source):
+            raise TripleError("an array of triples must not be masked: leave out masked rows")
         source = source.tolist()
     elif not isinstance(source, Iterable):
-        raise TripleError(f"triples must be a path, frame, array or iterable, got {source!r}")
+        raise TripleError(
+            f"triples must be a path, frame, array or iterable, got {describe_type(source)}"
+        )
     return [_triple(row, item) for row, item in enumerate(source)]
 
 
+def _values(column: Any) -> list[Any]:
+    values: list[Any] = column.tolist() if hasattr(column, "tolist") else list(column)
+    return values
+
+
 def _triple(row: int, item: Any) -> tuple[Id, Id, Id]:
-    if isinstance(item, str) or not isinstance(item, Sequence | np.ndarray) or len(item) != 3:
-        raise TripleError(f"row {row} must be (head, relation, tail), got {item!r}")
+    is_row = isinstance(item, (tuple, list)) or (
+        isinstance(item, Sequence) and not isinstance(item, (str, bytes))
+    )
+    if not (is_row or (isinstance(item, np.ndarray) and item.ndim)) or len(item) != 3:
+        raise TripleError(f"row {row} must be (head, relation, tail), got {shorten(item)}")
     h, r, t = (plain_id(value, f"row {row}") for value in item)
     return h, r, t
 
@@ -158,11 +208,17 @@ def plain_id(value: Any, where: str) -> Id:
     TripleError
         If it is anything else, such as None or NaN, or empty.
     """
-    if isinstance(value, Integral) and not isinstance(value, bool):
-        return int(value)
     if isinstance(value, str) and value:
         return str(value)
-    raise TripleError(f"{where}: an id must be text or an integer, got {value!r}")
+    if isinstance(value, Integral) and not isinstance(value, bool):
+        number = int(value)
+        if number.bit_length() <= _MAX_BITS:
+            return number
+        raise TripleError(
+            f"{where}: an integer id must have at most {_MAX_BITS} bits, got {shorten(number)}: "
+            "make all ids text"
+        )
+    raise TripleError(f"{where}: an id must be text or an integer, got {shorten(value)}")
 
 
 class Ids:
@@ -202,9 +258,12 @@ class Ids:
         if len(examples) > 1:
             first, second = examples.values()
             raise TripleError(
-                f"ids of {self.what} have mixed types, such as {first!r} and {second!r}: make "
-                "all of them text, or all integers"
+                f"ids of {self.what} have mixed types, such as {shorten(first)} and "
+                f"{shorten(second)}: make all of them text, or all integers"
             )
+        if str in examples:
+            texts: Any = self.ids
+            check_encodable(texts, f"ids of {self.what}", TripleError)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -224,11 +283,15 @@ class Ids:
         ValueError
             If it is unknown; the message has the closest matches.
         """
-        if isinstance(value, Integral):
+        if not isinstance(value, str):
+            if not isinstance(value, Integral) or isinstance(value, bool):
+                raise ValueError(
+                    f"unknown {self.what}: {shorten(value)} (an id is text or an integer)"
+                )
             value = int(value)
         number = self._number.get(value)
         if number is None:
-            raise ValueError(f"unknown {self.what}: {value!r}{self._hint(value)}")
+            raise ValueError(f"unknown {self.what}: {shorten(value)}{self._hint(value)}")
         return number
 
     def _hint(self, value: Any) -> str:
@@ -236,13 +299,11 @@ class Ids:
             return ""
         if type(value) is not type(self.ids[0]):
             kind = "text" if isinstance(self.ids[0], str) else "integers"
-            return f" (ids are {kind}, such as {self.ids[0]!r})"
+            return f" (ids are {kind}, such as {shorten(self.ids[0])})"
         if isinstance(value, int):
             return ""
-        words = [str(other) for other in self.ids]
-        close = difflib.get_close_matches(value, words, 3, 0.6)
-        close += [word for word in words if value and value in word and word not in close][:2]
-        return f" (closest matches: {', '.join(map(repr, close[:3]))})" if close else ""
+        matches = closest(value, map(str, self.ids))
+        return f" (closest matches: {', '.join(map(shorten, matches))})" if matches else ""
 
 
 def encode(triples: list[tuple[Id, Id, Id]], entities: Ids, relations: Ids) -> IntArray:

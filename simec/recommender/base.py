@@ -21,14 +21,14 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from corpora.checks import check_choice
+from corpora.checks import check_choice, closest, shorten
 from corpora.deprecated import renamed_parameters
 from corpora.errors import ModelError, warn
 from corpora.model_folder import INVALID_CONTENT, FolderReader, open_folder, write_folder
 from simec.recommender.biases import Biases
 from simec.recommender.data.features import Features, as_features
-from simec.recommender.data.ratings import Ids, UnknownIdError, as_ratings, read_ids
-from simec.recommender.ranking import batches, exclude, highest, lengths, paired
+from simec.recommender.data.ratings import Ids, UnknownIdError, as_ratings, plain, read_ids
+from simec.recommender.ranking import batches, exclude, highest, is_single, lengths, paired
 from simec.recommender.state import pack, unpack
 from simec.types import FloatArray
 
@@ -264,9 +264,10 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         self.range_: tuple[float, float] | None = None
         if self._uses_biases:
             self.biases_ = self._fit_biases(matrix, users, items)
-            self.range_ = self.rating_range or (
-                float(matrix.data.min()), float(matrix.data.max())
-            )  # fmt: skip
+            low, high = matrix.data.min(), matrix.data.max()
+            if self.rating_range is not None:
+                low, high = self.rating_range
+            self.range_ = float(low), float(high)
             residuals = self.biases_.residuals(matrix)
             logger.info(
                 "biases: RMSE %.4f, after %.1f s",
@@ -366,7 +367,7 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
             Best first, at most `topn`; for several users, a list of such lists. Scores are
             predicted ratings that are not clipped, since clipping would produce ties.
         """
-        single = np.ndim(user) == 0
+        single = is_single(user)
         u = self._users([user] if single else user, user_features, unknown)
         item_ids = self._candidates(items, item_features)
         i = self._items(item_ids, item_features, unknown)
@@ -586,9 +587,14 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         if unknown != "average" and unusable.any():
             options = [] if training is None else [f"{kind}_features"]
             options += ["unknown='average'"] if unknown == "error" else []
+            unknown_id = plain(ids, int(unusable.argmax()))
+            matches = (
+                closest(unknown_id, training_ids.values.tolist()) if ids.dtype == object else []
+            )
             raise UnknownIdError(
-                f"{kind} {ids[unusable.argmax()].item()!r} is not in the training data"
+                f"{kind} {shorten(unknown_id)} is not in the training data"
                 + (" and has no features" if training is not None else "")
+                + (f" (closest matches: {', '.join(map(shorten, matches))})" if matches else "")
                 + (f". Pass {' or '.join(options)}" if options else "")
             )
         return entities

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -83,8 +82,6 @@ class ContentEmbedding(BaseEstimator):  # type: ignore[misc]
         ValueError
             If fewer than two items have features and enough ratings.
         """
-        from sklearn.exceptions import ConvergenceWarning
-
         from simec.encoder import SimilarityEncoder
 
         del y
@@ -108,10 +105,11 @@ class ContentEmbedding(BaseEstimator):  # type: ignore[misc]
             l2=self.l2, max_iter=self.max_iter, device=self.device,
             random_state=self.random_state, verbose=self.verbose,
         )  # fmt: skip
-        with warnings.catch_warnings():
-            # training stops early on purpose: more epochs would overfit the training items
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            self.encoder_ = encoder.fit(_normalize(features.matrix[rows[used]]), S)
+        X = _normalize(features.matrix[rows[used]])
+        # Training is stopped early on purpose, so that no warning says that the loss still falls:
+        # more epochs would overfit the training items.
+        n_epochs = int(self.max_iter)
+        self.encoder_ = encoder.fit(X, S, callbacks=lambda e: len(e.loss_curve_) >= n_epochs)
         self.items_ = Ids(ratings.items.values[used], "item")
         return self
 

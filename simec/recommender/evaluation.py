@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from corpora.checks import check_integer
 from corpora.deprecated import renamed_parameters
 from simec.recommender.base import BaseRecommender
 from simec.recommender.data.ratings import as_ratings
@@ -55,9 +56,8 @@ def evaluate(
     ValueError
         If there are no ratings, or none of them is relevant.
     """
+    check_integer("topn", topn, 1)
     ratings = as_ratings(test)
-    if not len(ratings):
-        raise ValueError("there are no ratings to evaluate on")
     users, items, values = ratings.triples()
     errors = recommender.predict(users, items, **features).astype(np.float64) - values
     results = {
@@ -66,11 +66,11 @@ def evaluate(
     }
     is_relevant = np.ones(len(values), bool) if relevant is None else values >= relevant
     # triples are sorted by user
+    rows = np.repeat(np.arange(len(ratings.users)), np.diff(ratings.matrix.indptr))[is_relevant]
     relevant_users, relevant_items = users[is_relevant], items[is_relevant]
-    _, first = np.unique(relevant_users, return_index=True)
+    _, first = np.unique(rows, return_index=True)
     if not len(first):
         raise ValueError(f"no rating of the test set is >= {relevant:g}")
-    first = np.sort(first)
     wanted = [set(part.tolist()) for part in np.split(relevant_items, first[1:])]
     discounts = 1 / np.log2(np.arange(2, topn + 2))
     totals = np.zeros(4)

@@ -10,13 +10,21 @@ import numpy as np
 from corpora.checks import check_integer
 
 
+def is_single(ids: Any) -> bool:
+    """Whether something passed as an id or a sequence of ids is one id."""
+    # NumPy's ndim would copy a list of strings to an array, with all padded to the longest one
+    if isinstance(ids, np.ndarray):
+        return ids.ndim == 0
+    return isinstance(ids, (str, bytes)) or not hasattr(ids, "__len__")
+
+
 def paired(users: Any, items: Any) -> tuple[Any, Any]:
     """Repeat a single id to match the number of ids on the other side."""
-    if np.ndim(users) == 0 and np.ndim(items) == 0:
+    if is_single(users) and is_single(items):
         return [users], [items]
-    if np.ndim(users) == 0:
+    if is_single(users):
         return [users] * len(items), items
-    if np.ndim(items) == 0:
+    if is_single(items):
         return users, [items] * len(users)
     return users, items
 

@@ -8,9 +8,18 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from scipy import sparse
 
-from corpora.checks import check_choice, check_integer, check_number
+from corpora.checks import (
+    ParameterError,
+    check_choice,
+    check_flag,
+    check_integer,
+    check_number,
+    check_sizes,
+    shorten,
+)
 from corpora.deprecated import renamed_parameters
 from corpora.errors import warn
+from corpora.interrupts import STOPPED
 from simec.data.inputs import check_device, choose_device
 from simec.data.targets import SparseTargets
 from simec.encoder import SimilarityEncoder
@@ -22,6 +31,7 @@ from simec.recommender.base import (
     check_vectors,
     training_rows,
 )
+from simec.recommender.data.ratings import plain
 from simec.types import FloatArray
 
 if TYPE_CHECKING:
@@ -91,6 +101,7 @@ class Recommender(FactorRecommender):
         As in `BaseRecommender`.
     device : str
     random_state : int, RandomState or None
+        As in `simec.SimilarityEncoder`.
     verbose : bool
         Show progress bars.
 
@@ -184,6 +195,9 @@ class Recommender(FactorRecommender):
     def _check(self) -> None:
         check_choice("feedback", self.feedback, ("explicit", "implicit"))
         check_integer("n_components", self.n_components, 1)
+        check_sizes("hidden_layers", self.hidden_layers)
+        check_flag("feature_biases", self.feature_biases)
+        check_device(self.device)
         for name in (
             "l2_by_count", "id_feature_scale", "alpha", "absent", "shrinkage_users",
             "shrinkage_items",
@@ -192,15 +206,19 @@ class Recommender(FactorRecommender):
         if not isinstance(self.l2, str) or self.l2 != "auto":
             check_number("l2", self.l2, 0)
         if self.rating_range is not None:
-            is_pair = np.shape(self.rating_range) == (2,)
-            if not (is_pair and self.rating_range[0] < self.rating_range[1]):
-                raise ValueError(f"rating_range must be (low, high), got {self.rating_range!r}")
+            if np.shape(self.rating_range) != (2,):
+                raise ParameterError(f"rating_range must be (low, high), got {self.rating_range!r}")
+            low, high = (check_number("rating_range", x, -np.inf) for x in self.rating_range)
+            if not low < high:
+                raise ValueError(
+                    f"rating_range must be (low, high) with low < high, got {self.rating_range!r}"
+                )
 
     def _fit(self, residuals: Any, users: Entities, items: Entities) -> None:
         if self.feedback == "implicit" and residuals.data.min() < 0:
             raise ValueError("implicit feedback must be counts >= 0, got negative values")
         self.second_encoder_: SimilarityEncoder | None = None
-        self._interrupted = False
+        self._stopped: BaseException | None = None
         self.embeds_users_ = items.features is None and users.features is not None
         first, second = (users, items) if self.embeds_users_ else (items, users)
         S = residuals if self.embeds_users_ else residuals.T.tocsr()
@@ -218,8 +236,9 @@ class Recommender(FactorRecommender):
         self.user_vectors_: FloatArray = vectors if self.embeds_users_ else second_vectors
         if self._uses_biases:
             self._refit_biases(users, items)
-        if self._interrupted:
-            raise KeyboardInterrupt
+        stopped, self._stopped = self._stopped, None
+        if stopped is not None:
+            raise stopped
 
     def _refit_biases(self, users: Entities, items: Entities) -> None:
         """Fit the biases again, to ratings minus the products of embeddings."""
@@ -379,10 +398,10 @@ class Recommender(FactorRecommender):
     def _fit_encoder(self, encoder: SimilarityEncoder, X: Any, S: Any, last_layer: Any) -> None:
         try:
             encoder.fit(X, S, last_layer=last_layer)
-        except KeyboardInterrupt:
+        except STOPPED as error:
             if not hasattr(encoder, "module_"):
                 raise
-            self._interrupted = True  # finish with what was learned so far
+            self._stopped = error  # finish with what was learned so far
 
     def _inputs(self, entities: Entities) -> Any:
         """Append an id feature for each row of the training data to the features."""
@@ -413,5 +432,5 @@ class Recommender(FactorRecommender):
         source = "their ratings" if self.id_feature_scale else "averages"
         warn(
             f"{len(missing)} of {len(entities)} {kind}s have no features, the first is "
-            f"{ids.values[missing[0]].item()!r}: they are predicted from {source} alone"
+            f"{shorten(plain(ids.values, int(missing[0])))}: they are predicted from {source} alone"
         )

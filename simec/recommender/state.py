@@ -72,8 +72,8 @@ def _pack(name: str, value: Any, arrays: Arrays, encoders: dict[str, Any]) -> An
         check_finite(name, matrix.data)
         return {"csr": name, "shape": [int(size) for size in matrix.shape]}
     if isinstance(value, Ids):
-        texts = value.values.dtype.kind == "U"
-        values = value.values.tolist() if texts else inner("ids", value.values)
+        is_plain = value.values.dtype == object
+        values = value.values.tolist() if is_plain else inner("ids", value.values)
         return {"ids": values, "what": value.kind}
     if isinstance(value, Ratings):
         return {
@@ -136,7 +136,7 @@ def _unpack(name: str, value: Any, arrays: Arrays, load_encoder: Callable[[str],
         return checked_csr(key, values, indices, indptr, value["shape"])
     if "ids" in value:
         ids = value["ids"]
-        return Ids(inner(ids) if isinstance(ids, dict) else np.array(ids, str), value["what"])
+        return Ids(inner(ids) if isinstance(ids, dict) else list(ids), value["what"])
     if "ratings" in value:
         return Ratings(
             inner(value["ratings"]), inner(value["users"]), inner(value["items"]),

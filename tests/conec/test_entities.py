@@ -31,6 +31,12 @@ def spans(text):
             ("PER", 0, 1), ("PER", 1, 2), ("LOC", 2, 5), ("LOC", 5, 6),
         ]),
         ("I-PER S-PER I-PER", [("PER", 0, 1), ("PER", 1, 2), ("PER", 2, 3)]),
+        # BILOU, BMEWO, BMES, IOE
+        ("U-PER B-PER I-PER L-PER I-PER", [("PER", 0, 1), ("PER", 1, 4), ("PER", 4, 5)]),
+        ("W-PER B-LOC M-LOC E-LOC", [("PER", 0, 1), ("LOC", 1, 4)]),
+        ("S-PER B-LOC M-LOC E-LOC", [("PER", 0, 1), ("LOC", 1, 4)]),
+        ("I-PER E-PER I-PER", [("PER", 0, 2), ("PER", 2, 3)]),
+        ("B-creative-work I-creative-work", [("creative-work", 0, 2)]),
     ],
 )  # fmt: skip
 def test_entities_by_hand(tags, expected):

@@ -49,7 +49,7 @@ def model(lee):
 
 def test_wv_is_gensims(model):
     keyed = model.wv
-    assert type(keyed) is KeyedVectors
+    assert isinstance(keyed, KeyedVectors)
     assert keyed.index_to_key == model.vocabulary.words
     np.testing.assert_array_equal(keyed.vectors, model.W1)
     assert keyed.get_vecattr("the", "count") == model.vocabulary.counts[keyed.key_to_index["the"]]

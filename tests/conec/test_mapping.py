@@ -265,7 +265,8 @@ def test_words_kept_out_do_not_count(model):
     all_words = mapping.learn_context_map(stream, vocabulary, rows, config)
     assert not np.array_equal(first.weights, all_words.weights)
     # nothing to learn from: what is left of the map leaves contexts as they are
-    none = mapping.learn_context_map(stream, vocabulary, rows, config, exclude=vocabulary.words)
+    with pytest.warns(UserWarning, match="the map of contexts was not learned"):
+        none = mapping.learn_context_map(stream, vocabulary, rows, config, exclude=vocabulary.words)
     share = 30 / (30 + len(model))
     np.testing.assert_allclose(none.weights, [share * np.eye(30)] * 2, rtol=1e-5)
 
@@ -338,12 +339,14 @@ def test_nan_and_zero_vectors(model):
         model.learn_map(LEE)
     model.W1[:] = 0
     model.weights_changed()
-    model.learn_map(LEE)
+    with pytest.warns(UserWarning, match="the map of contexts was not learned"):
+        model.learn_map(LEE)
     assert not model.embed(TEXT, a=0).any()
 
 
 def test_a_corpus_without_contexts(model):
-    model.learn_map([["police"], ["said"]])
+    with pytest.warns(UserWarning, match="the map of contexts was not learned"):
+        model.learn_map([["police"], ["said"]])
     assert not model.context_embeddings.any()
     with pytest.raises(ValueError, match="no word of the vocabulary"):
         model.learn_map([["zorbing"]])

@@ -421,13 +421,15 @@ def test_no_word_is_frequent_enough():
     with pytest.raises(ValueError, match=r"min_count=12 would keep 1 word,") as info:
         make(min_count=100).fit([["a"] * 12, ["b"] * 3])
     assert "min_count=3 would keep all" in str(info.value)
-    assert len(make(min_count=12).fit([["a"] * 12, ["b"] * 3])) == 1
+    assert len(make(min_count=12).build_vocab([["a"] * 12, ["b"] * 3])) == 1
 
 
 def test_documents_of_one_word_leave_nothing_to_learn():
-    model = make(min_count=1).fit([["a"], ["b"], ["a"]])
-    assert (model.W2 == 0).all()
-    assert len(model.loss_history_) == 3
+    model = make(min_count=1).build_vocab([["a"], ["b"], ["a"]])
+    with pytest.raises(ValueError, match="no word of the corpus has a context"):
+        model.train([["a"], ["b"], ["a"]])
+    with pytest.warns(UserWarning, match="the map of contexts was not learned"):
+        model.learn_map([["a"], ["b"], ["a"]])
     assert not model.context_embeddings.any()
 
 
@@ -987,8 +989,9 @@ def test_checkpoint_options_are_checked_before_training(name, value, tmp_path):
 
 
 def test_an_epoch_without_contexts_is_kept_as_nan_in_strict_json(tmp_path):
-    model = conec.ContextEncoder(min_count=1, epochs=1, sample=0, vector_size=4)
-    model.fit([["a"], ["b"]] * 5)
+    model = conec.ContextEncoder(min_count=1, epochs=1, sample=1e-12, vector_size=4)
+    with pytest.warns(UserWarning, match="nothing was learned"):
+        model.fit([["a", "b"]] * 5)
     assert np.isnan(model.loss_history_).all()
     model.save(tmp_path / "m")
 

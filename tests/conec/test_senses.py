@@ -213,7 +213,8 @@ def test_the_same_with_any_number_of_threads_and_with_some_words_only(model, doc
 def test_rare_words_have_none_and_keep_their_vector(model, documents):
     made = conec.ContextEncoder(**model.config.to_dict())
     made.vocabulary, made.W1, made.W2 = model.vocabulary, model.W1, model.W2
-    made.build_senses(documents, SenseSettings(min_occurrences=10**6))
+    with pytest.warns(UserWarning, match="no senses were found"):
+        made.build_senses(documents, SenseSettings(min_occurrences=10**6))
     assert made.senses("mixed") == []
     row = made.vocabulary.index["mixed"]
     found = made.embed(["x0", "mixed", "x1"], 1, senses="hard")[1]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import copy
 import json
 import shutil
+import struct
 import sys
+import tempfile
 
 import numpy as np
 import pytest
@@ -18,6 +20,7 @@ import conec
 from conec.evaluation import entities, entity_scores
 from conec.features import Case, PartOfSpeech
 from conec.ner import ContextFeatures, Tagger, convert, novelty_scores, standard_features
+from conec.ner.crf import Field
 from corpora.cleaning import Pipeline
 from tests.conec.ner_texts import FRUIT, TOWNS, groups, sentences, trained
 from tests.golden import EXPECTED, golden
@@ -452,3 +455,63 @@ def test_custom_features_of_the_encoder_are_passed_to_load(crfsuite, tmp_path):
         Tagger.load(tmp_path / "t", features=[is_town])
     loaded = Tagger.load(tmp_path / "t", features=[is_town], clean=str.lower)
     assert loaded.predict(rows) == tagger.predict(rows)
+
+
+# Files of CRFsuite, and full disks
+
+
+def test_a_made_up_file_of_crfsuite_is_refused_before_crfsuite_reads_it(crfsuite, tmp_path):
+    tagger = Tagger(max_iterations=5).fit([["a", "b"]] * 3, [["B-X", "O"]] * 3)
+    content = tagger._field.content
+    at = struct.unpack("<5I", content[28:48])  # features, labels, attributes, their references
+
+    def changed(position, *values):
+        data = bytearray(content)
+        data[position : position + 4 * len(values)] = struct.pack(f"<{len(values)}I", *values)
+        return bytes(data)
+
+    for data, message in (
+        (b"", "not a CRFsuite model"),
+        (content[:-1], "truncated"),
+        (changed(20, 0), "0 labels"),
+        (changed(20, 10**6), "1000000 labels"),
+        (changed(28, 2**31), "chunk FEAT is not at its place"),
+        (changed(at[0] + 8, 2**30), "chunk FEAT is too short"),
+        (changed(at[0] + 12, 7), "invalid source"),
+        (changed(at[0] + 20, 99), "invalid label"),
+        (changed(at[0] + 24, 0, 0x7FF80000), "weight"),  # NaN
+        (changed(at[3] + 12, len(content)), "out of the file"),
+        (changed(at[4] + 12, 0), "too many references|no feature"),
+        (changed(at[1] + 4, 2**31), "CQDB leads out of the file"),
+        (changed(at[2] + 12, 1), "byte order"),
+        (changed(at[1] + 24, 2**31), "hash table"),
+        (changed(at[1] + 20, 0), "label is missing"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            Field(data)
+    tagger.save(tmp_path / "t")
+    (tmp_path / "t" / "field.crfsuite").write_bytes(changed(at[0] + 20, 99))
+    with pytest.raises(conec.ModelError, match=r"field\.crfsuite"):
+        Tagger.load(tmp_path / "t")
+    reseal(tmp_path / "t")  # anyone can compute checksums
+    with pytest.raises(conec.ModelError, match=r"field\.crfsuite is damaged.*invalid label"):
+        Tagger.load(tmp_path / "t")
+
+
+def test_a_full_disk_is_named_and_the_earlier_tagger_stays(crfsuite, tmp_path, monkeypatch):
+    resource = pytest.importorskip("resource")
+    X, y = [["a", "b"]] * 3, [["B-X", "O"]] * 3
+    tagger = Tagger(max_iterations=5).fit(X, y)
+    tagger.save(tmp_path / "t")
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    for size in (0, 100, len(tagger._field.content) - 1):
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, limit[1]))
+        try:
+            with pytest.raises(OSError, match=f"File too large .*TMPDIR.*{tmp_path}"):
+                Tagger(max_iterations=5).fit(X, y)
+            with pytest.raises(OSError, match=f"earlier content is unchanged.*{tmp_path}"):
+                tagger.save(tmp_path / "t")
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+        assert Tagger.load(tmp_path / "t").predict(X) == y

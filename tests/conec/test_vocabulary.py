@@ -1,10 +1,13 @@
 from __future__ import annotations
 
+from decimal import Decimal
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import conec
 from conec.vocabulary import Vocabulary, noise_table
 from tests import oracles
 
@@ -193,3 +196,61 @@ def test_rates_fall_with_counts(numbers, exponent):
 def test_rates_of_words_never_seen():
     assert Vocabulary(["a", "b"], [0, 0]).rates(0.5).tolist() == [1, 1]
     assert Vocabulary([], []).rates(0.5).tolist() == []
+
+
+# Counts that are not
+
+
+NOT_COUNTS = [
+    1.7, float("nan"), float("inf"), None, "3", b"3", True, Decimal("1.5"), 1j, [1],
+    np.float32(0.5),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("bad", NOT_COUNTS, ids=repr)
+def test_other_numbers_are_named_with_their_word(bad):
+    for call in (
+        lambda: Vocabulary(["a", "b"], [3, bad]),
+        lambda: Vocabulary(["a", "b"], np.array([3, bad], object)),
+        lambda: Vocabulary.from_counts({"a": 3, "b": bad}),
+        lambda: Vocabulary(["a"], [3]).merged({"b": bad}),
+        lambda: conec.ContextEncoder(min_count=1).build_vocab_from_freq({"a": 3, "b": bad}),
+    ):
+        with pytest.raises(TypeError, match="the count of 'b' must be an integer >= 0, got"):
+            call()
+
+
+@pytest.mark.parametrize("bad", [2**63, 2**64, 10**30, 1e30])
+def test_counts_beyond_64_bits(bad):
+    for call in (
+        lambda: Vocabulary(["a", "b"], [3, bad]),
+        lambda: Vocabulary.from_counts({"a": 3, "b": bad}),
+        lambda: Vocabulary(["a"], [3]).merged({"b": bad}),
+        lambda: Vocabulary(["a", "b"], [2**62, 2**62]),
+        lambda: Vocabulary(["a"], [2**62]).merged({"a": 2**62}),
+    ):
+        with pytest.raises(ValueError, match=r"sum of the counts must be at most 2\*\*63 - 1"):
+            call()
+
+
+def test_negative_counts_and_other_words():
+    for bad in (-1, -(2**63), -1.0):
+        with pytest.raises(ValueError, match="the count of 'b' is negative"):
+            Vocabulary.from_counts({"a": 3, "b": bad}, min_count=2)
+    for bad in (7, None, ("a",), b"a"):
+        with pytest.raises(TypeError, match="words must be strings"):
+            Vocabulary.from_counts({"a": 3, bad: 1}, min_count=2)
+    with pytest.raises(TypeError, match="counts must be a dict of words"):
+        Vocabulary.from_counts([("a", 3)])
+
+
+@pytest.mark.parametrize(
+    "counts", [[2.0, 1], np.array([2.0, 1]), np.array([2, 1], np.uint8), (n for n in (2, 1)),
+               [np.int32(2), np.float64(1)], [2**63 - 2, 1], np.array([2**63 - 2, 1], np.uint64)],
+    ids=repr,
+)  # fmt: skip
+def test_whole_numbers_of_any_type(counts):
+    found = Vocabulary(["a", "b"], counts)
+    assert found.counts.dtype == np.int64
+    assert found.counts.tolist() in ([2, 1], [2**63 - 2, 1])
+    assert found.n_tokens == sum(found.counts.tolist())

@@ -294,7 +294,7 @@ def test_serialized_shards_equal_the_whole(big: str, how: str) -> None:
 
 def test_errors_are_one_line() -> None:
     wrong = error("clean", "a.txt", "--format", "txet")
-    assert "unknown format 'txet'; the formats are: auto, conll, jsonl" in wrong
+    assert "unknown format 'txet'; the formats are: auto, conll, conllu, jsonl" in wrong
     assert "closest matches: a.txt" in error("info", "b.txt")
     assert "the steps are: ascii" in error("info", "a.txt", "--clean", "lowr")
     assert "the tokenizers are: whitespace" in error("info", "a.txt", "--tokenize", "x")

@@ -129,7 +129,7 @@ def test_memory_does_not_grow_with_the_words() -> None:
 
 
 def test_wrong_memory() -> None:
-    with pytest.raises(ValueError, match="memory must be >= 1, got 0"):
+    with pytest.raises(ValueError, match="memory must be a finite number >= 1, got 0"):
         count(corpora.open([["a"]]), memory=0)
 
 

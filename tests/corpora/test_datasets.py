@@ -339,6 +339,37 @@ def test_missing_member_leaves_nothing(
     assert list(cache.iterdir()) == []
 
 
+@pytest.mark.parametrize("kind", ["zip", "tar", "tar.gz", "tar.bz2", "tar.xz"])
+@pytest.mark.parametrize("how", ["cut", "flipped"])
+def test_a_damaged_archive_leaves_nothing(
+    kind: str, how: str, cache: Path, served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder, url = served
+    words = b"".join(b"word%d other%d 1\n" % (i * i * 7919 % 1000003, i) for i in range(3000))
+    content = bytearray(archive_of(kind, {"made.txt": words}))
+    middle = len(content) // 2
+    content[middle:] = b"" if how == "cut" else bytes(b ^ 255 for b in content[middle:])
+    (folder / f"set.{kind}").write_bytes(content)
+    register(
+        monkeypatch,
+        files=(File("pairs/made.txt", sha256(words)),),
+        downloads=(Download(f"{url}/set.{kind}", sha256(bytes(content)), "pairs", members=""),),
+    )
+    with pytest.raises(ValueError, match=f"{url}/set.{kind}|checksum"):
+        datasets.fetch("made", progress=False)
+    assert list(cache.iterdir()) == []
+
+
+def test_a_cache_that_cannot_be_made_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").touch()
+    register(monkeypatch, downloads=(Download("http://127.0.0.1:1/x", None, "pairs/made.txt"),))
+    monkeypatch.setattr("corpora.datasets.registry.cache_folder", lambda: tmp_path / "file" / "x")
+    with pytest.raises(NotADirectoryError, match="CORPORA_DATA.*file/x"):
+        datasets.fetch("made", progress=False)
+
+
 def test_unknown_checksum_warns_with_the_one_computed(
     cache: Path, served: tuple[Path, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

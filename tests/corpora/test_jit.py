@@ -2,13 +2,17 @@ from __future__ import annotations
 
 import io
 import logging
+import os
+import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 import pytest
 
 from corpora import jit as module
-from corpora.jit import announce_compilation
+from corpora.jit import announce_compilation, compiled
 
 
 class Terminal(io.StringIO):
@@ -52,3 +56,101 @@ def test_errors_propagate_and_do_not_count_as_loaded(caplog):
     with caplog.at_level(logging.INFO), announce_compilation("something"):
         time.sleep(0.2)
     assert "compiling something" in caplog.text
+
+
+# The cache of compiled code
+
+
+def double(x):
+    return 2 * x
+
+
+@pytest.fixture
+def no_locator(monkeypatch, tmp_path):
+    """As in a read-only installation without a home: only the temporary folder can be written."""
+    from numba.core import caching
+
+    ensure = caching._CacheLocator.ensure_cache_path
+
+    def only_temporary(self):
+        if not self.get_cache_path().startswith(str(tmp_path)):
+            raise PermissionError
+        ensure(self)
+
+    monkeypatch.setattr(caching._CacheLocator, "ensure_cache_path", only_temporary)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    return tmp_path / f"corpora-numba-{os.getuid()}"
+
+
+def test_without_a_writable_home_the_cache_is_temporary(no_locator):
+    import numba
+
+    before = numba.config.CACHE_DIR
+    function = compiled(nogil=True)(double)
+    assert function(3) == 6
+    assert before == numba.config.CACHE_DIR
+    assert no_locator.stat().st_mode & 0o777 == 0o700
+    assert list(no_locator.glob("*/test_jit.double-*.nbc"))
+    again = compiled(nogil=True)(double)
+    assert again(4) == 8
+    assert sum(again.stats.cache_hits.values()) == 1
+
+
+@pytest.mark.parametrize("how", ["not private", "a file", "a link", "no temporary folder"])
+def test_without_any_folder_there_is_no_cache(no_locator, how, tmp_path, monkeypatch):
+    if how == "not private":
+        no_locator.mkdir()
+        no_locator.chmod(0o777)
+    elif how == "a file":
+        no_locator.touch()
+    elif how == "a link":
+        (tmp_path / "other").mkdir(0o700)
+        no_locator.symlink_to("other")
+    else:
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    function = compiled(nogil=True)(double)
+    assert function(3) == 6
+    assert not list(tmp_path.rglob("*.nbc"))
+
+
+def test_a_damaged_cache_and_a_full_disk_are_no_errors(no_locator, monkeypatch):
+    assert compiled()(double)(3) == 6
+    for suffix in ("nbi", "nbc"):
+        [path] = no_locator.glob(f"*/*.{suffix}")
+        path.write_bytes(b"")
+        assert compiled()(double)(3) == 6
+        assert path.stat().st_size  # written again
+    [path] = no_locator.glob("*/*.nbi")
+    path.unlink()
+    from numba.core import caching
+
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(caching.IndexDataCacheFile, "_save_index", full)
+    assert compiled()(double)(3) == 6
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs mount namespaces")
+def test_a_read_only_installation(tmp_path):
+    root = Path(__file__).parents[2]
+    code = (
+        "import conec; documents = ['a b c d e f g'.split()] * 20; "
+        "model = conec.ContextEncoder(vector_size=4, min_count=1, epochs=1, sample=0)"
+        ".fit(documents); print(len(model.embed(['a', 'b'])))"
+    )
+    mount = 'mount --bind "$0" "$0" && mount -o remount,ro,bind "$0" && '
+    shell = ["unshare", "-m", "sh", "-c"]
+    if subprocess.run([*shell, mount + "true", root], check=False, capture_output=True).returncode:
+        pytest.skip("not allowed to mount")
+    environment = {
+        "HOME": "/dev/null/home", "TMPDIR": str(tmp_path), "PYTHONPATH": str(root),
+        "PATH": os.environ["PATH"],
+    }  # fmt: skip
+    done = subprocess.run(
+        [*shell, mount + 'exec "$@"', root, sys.executable, "-c", code],
+        env=environment, cwd="/", capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert done.stdout == "2\n"
+    assert done.stderr == ""

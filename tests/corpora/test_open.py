@@ -100,10 +100,16 @@ class TestMemory:
     @pytest.mark.parametrize(
         ("bad", "says"),
         [
-            ([["a"], 7], "document 1 must be a list of str, .* got int"),
+            ([["a"], 7], "document 1 must be a list of str, .* got 7 of type int"),
             ([b"abc"], "document 0 must be a list of str, .* got bytes"),
-            ([["a"], [1, 2]], "tokens of document 1 must be str, got int"),
-            ([["a", None]], "tokens of document 0 must be str, got NoneType"),
+            (
+                [["a"], [1, 2]],
+                "document 1, position 0 .counted from 0.: a token must be a str, got 1 of type int",
+            ),
+            (
+                [["a", None]],
+                "document 0, position 1 .counted from 0.: a token must be a str, got None. Leave",
+            ),
         ],
     )
     def test_invalid_document_is_named(self, bad: list[object], says: str) -> None:

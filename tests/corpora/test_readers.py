@@ -304,9 +304,7 @@ class TestJsonLines:
             ('{"text": "a", "n": ' + "9" * 5000 + "}", "thousands of digits"),
             ('{"text": "a", "b": {}, "text": "c"}', "the field 'text' occurs more than once"),
             ('{"text": ["a", null]}', "got the token null at position 1"),
-            ('{"text": "a \\ud83d b"}', "half a surrogate pair"),
-            ('{"text": ["a", "\\uDE00"]}', "half a surrogate pair"),
-            ('\ufeff{"text": "a"}', "not valid JSON"),
+            (' \ufeff{"text": "a"}', "not valid JSON"),
         ],
     )
     def test_hostile(self, tmp_path: Path, line: str, says: str) -> None:
@@ -322,6 +320,8 @@ class TestJsonLines:
         assert list(corpus) == [["\U0001f600"]]
         assert corpus.skipped == 2
         replaced = [["\U0001f600"], ["a\ufffd"], ["b\ufffd"]]
+        with pytest.warns(UserWarning, match=r"a\.jsonl, line 2: .*half of a surrogate pair"):
+            assert list(corpora.open(path)) == replaced
         assert list(corpora.open(path, errors="replace")) == replaced
         assert list(corpora.open(path, errors="ignore")) == [["\U0001f600"], ["a"], ["b"]]
 

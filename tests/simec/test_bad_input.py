@@ -63,12 +63,18 @@ SQUARE = make()[1]
     ({"solver": "exact", "decoder": True}, ValueError, "use solver='auto'"),
     ({"solver": "exact", "network": nn.Linear(6, 2)}, ValueError, "use solver='auto'"),
     ({"random_state": "x"}, ValueError, "cannot be used to seed"),
-    ({"device": "abacus"}, RuntimeError, "abacus"),
+    ({"device": "abacus"}, ValueError, "device must be 'auto' or a PyTorch device .* 'abacus'"),
+    ({"device": None}, ValueError, "device must be 'auto' or a PyTorch device .* None"),
+    ({"device": "meta"}, ValueError, "one that computes"),
+    ({"network": nn.Linear(5, 2)}, ValueError, r"does not accept a batch of shape \(1, 6\)"),
+    ({"network": nn.Linear(6, 2).double()}, ValueError, "must have the same dtype"),
+    ({"network": nn.LSTM(6, 2)}, ValueError, "for one row, got tuple"),
+    ({"network": nn.Embedding(6, 2)}, ValueError, "nn.Embedding takes ids: .* returns x.long"),
+    ({"early_stopping": "no"}, TypeError, "early_stopping must be True or False, got 'no'"),
+    ({"hidden_layers": 5}, TypeError, "hidden_layers must be a sequence of sizes"),
 ], ids=str)  # fmt: skip
 def test_parameters_out_of_range(parameters, kind, message):
     for fit in ("fit", "partial_fit"):
-        if fit == "partial_fit" and set(parameters) == {"network"}:
-            continue  # PyTorch raises its own error
         encoder = SimilarityEncoder(**parameters)
         with pytest.raises(kind, match=message):
             getattr(encoder, fit)(X, S)

@@ -35,6 +35,7 @@ from conec.training.kernels import step as s
 from conec.training.kernels.exponential import exp
 from conec.training.kernels.sampling import FAR, prepare
 from conec.training.kernels.simd import address, combine_rows, copy_row, prefetch, prefetch_far
+from corpora.jit import compiled
 
 ROWS = s.ROWS
 _F0, _F1 = np.float32(0), np.float32(1)
@@ -265,7 +266,7 @@ def _train(text, rows1, rows2, rate, d, settings, chunk, slot):  # type: ignore[
     return loss, n_positions
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy", fastmath=_MATH)
+@compiled(nogil=True, error_model="numpy", fastmath=_MATH)
 def train_chunk(stream, words, settings, chunk, W1, W2, scratch):  # type: ignore[no-untyped-def]
     """Train on a chunk; W1 and W2 change in place.
 
@@ -300,7 +301,7 @@ def _numbered(w, place, words, n):  # type: ignore[no-untyped-def]
     return place[w], n
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def plan_chunk(stream, vocabulary, settings, chunk, place):  # type: ignore[no-untyped-def]
     """Make the random draws of a chunk and number its words, for `train_on_copies`.
 
@@ -361,7 +362,7 @@ def _rows(W, words, counts, buffer, used):  # type: ignore[no-untyped-def]
     return rows, copied[:n]
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy", fastmath=_MATH)
+@compiled(nogil=True, error_model="numpy", fastmath=_MATH)
 def train_on_copies(  # type: ignore[no-untyped-def]
     settings, chunk, text, words, n_text, W1, W2, rate, counts1, counts2, scratch, buffer
 ):

@@ -12,6 +12,7 @@ import numpy as np
 from conec.training.kernels.exponential import exp
 from conec.training.kernels.random import GOLDEN, mix
 from conec.training.kernels.sampling import prepare
+from corpora.jit import compiled
 
 _MATH = {"reassoc", "contract", "arcp", "nsz"}
 _U40 = np.uint64(40)
@@ -25,7 +26,7 @@ def uniform(x):  # type: ignore[no-untyped-def]
     return np.float32(x >> _U40) * _TO_UNIT
 
 
-@nb.njit(nogil=True, cache=True, error_model="numpy", fastmath=_MATH)
+@compiled(nogil=True, error_model="numpy", fastmath=_MATH)
 def train_chunk(stream, words, settings, chunk, features, W1, F1, W2):  # type: ignore[no-untyped-def]
     """Train on a chunk; W1, F1 and W2 change in place.
 

@@ -6,6 +6,7 @@ import numba as nb
 import numpy as np
 
 from conec.training.kernels.simd import address, combine_rows, prefetch
+from corpora.jit import compiled
 
 _AHEAD = 8  # rows
 
@@ -17,7 +18,7 @@ def part_of(word, n_parts):  # type: ignore[no-untyped-def]
     return np.int64((mixed * np.uint64(n_parts)) >> np.uint64(32))
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def merge(W1, W2, words1, words2, buffers, row_bytes, counts1, counts2, merged, part, n_parts):  # type: ignore[no-untyped-def]
     """Add the changes of trained copies to the rows of W1 and W2.
 
@@ -73,7 +74,7 @@ def _merge(W, words, copies, row_bytes, counts, merged, part, n_parts):  # type:
             merged[w] = 0
 
 
-@nb.njit(nogil=True, cache=True)
+@compiled(nogil=True)
 def count(counts1, counts2, words, n_text, by, part, n_parts):  # type: ignore[no-untyped-def]
     """Count the chunks that contain each word; `words` and `n_text` are from `plan_chunk`.
 

@@ -8,8 +8,13 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from corpora.checks import shorten
 from corpora.deprecated import renamed_parameters
-from simec.recommender.data.ratings import Ids
+from corpora.errors import warn
+from simec.data.columns import described_by
+from simec.data.frames import as_frame
+from simec.data.tables import TableFormat
+from simec.recommender.data.ratings import LARGEST, Ids, plain
 
 
 class Features:
@@ -27,11 +32,15 @@ class Features:
     ids : Ids
     matrix : float32 array or CSR matrix of shape (n, D)
     names : list of str or None
+    format : TableFormat or None
+        How the file is written from which they were read.
     """
 
+    format: TableFormat | None = None
+
     def __init__(self, ids: Ids, matrix: Any, names: Sequence[str] | None = None) -> None:
-        self.ids, self.matrix = ids, _read_matrix(matrix, ids)
         self.names = None if names is None else [str(name) for name in names]
+        self.ids, self.matrix = ids, _read_matrix(matrix, ids, self.names)
         if self.names is not None and len(self.names) != self.matrix.shape[1]:
             raise ValueError(
                 f"names must have one entry for each of {self.matrix.shape[1]} features, got "
@@ -55,6 +64,14 @@ class Features:
                 f"none of the {self.ids.kind} features occurred in training: they are "
                 f"{', '.join(self.names[:3])}, the training data has {', '.join(names[:3])}"
             )
+        # names such as genre=Drama are of values, which are absent from tables without them
+        given = set(self.names)
+        absent = [name for name in names if name not in given and "=" not in name]
+        if absent:
+            warn(
+                f"{len(absent)} of {len(names)} {self.ids.kind} features of the training data are "
+                f"missing and count as 0, such as {absent[0]!r}"
+            )
         old, new = zip(*pairs, strict=True)
         select = sparse.csr_matrix(
             (np.ones(len(pairs), np.float32), (old, new)), (self.n_features, len(names))
@@ -74,8 +91,11 @@ def as_features(data: Any, kind: str, ids: Ids | None = None) -> Features | None
     Parameters
     ----------
     data : Features; data frame; tuple (ids, matrix) or (ids, matrix, names); matrix; or None
-        A data frame has ids as its index and a feature in each column. A matrix alone, dense or
-        sparse, has a row for each of `ids`, in their order.
+        A data frame of pandas or polars, a table of pyarrow, an array of records or a dict of
+        columns has a feature in each column, apart from that of the ids: the index of pandas if it
+        has a name or is not of integers; or else the column with a name such as ``item`` or
+        ``movieId``; without one, the index or, if there is none, the first column. A matrix alone,
+        dense or sparse, has a row for each of `ids`, in their order.
     kind : {"user", "item"}
         Kind of entities that the features describe.
     ids : Ids, optional
@@ -92,50 +112,84 @@ def as_features(data: Any, kind: str, ids: Ids | None = None) -> Features | None
     """
     if data is None or isinstance(data, Features):
         return data
-    if hasattr(data, "iloc"):
-        for name, dtype in zip(data.columns, data.dtypes, strict=True):
-            if getattr(dtype, "kind", "O") not in "biuf":
-                raise ValueError(
-                    f"column {name!r} of the {kind} features must be numeric, got {dtype}. "
-                    "pandas.get_dummies encodes categories as numbers"
-                )
-        return Features(Ids(data.index, kind), data.to_numpy(np.float32), list(data.columns))
+    frame = None if isinstance(data, tuple) or sparse.issparse(data) else as_frame(data)
+    if frame is not None:
+        return _named(*frame.features(described_by(kind), kind), kind)
     if isinstance(data, tuple):
         if len(data) not in (2, 3):
             raise ValueError(
                 f"{kind} features must be (ids, matrix) or (ids, matrix, names), got "
                 f"{len(data)} values"
             )
-        names = data[2] if len(data) == 3 else None
-        return Features(Ids(data[0], kind), data[1], names)
+        inner = None if sparse.issparse(data[1]) else as_frame(data[1])
+        if inner is not None:
+            data = data[0], inner.matrix(kind), data[2] if len(data) == 3 else inner.names
+        return _named(data[0], data[1], data[2] if len(data) == 3 else None, kind)
     if ids is None:
         raise ValueError(f"{kind} features need ids here: pass (ids, matrix)")
     return Features(ids, data)
 
 
-def _read_matrix(matrix: Any, ids: Ids) -> Any:
+def _named(ids: Any, matrix: Any, names: Any, kind: str) -> Features:
+    features = Features(Ids(ids, kind), matrix, names)
+    check_distinct(features.names or [], kind)
+    return features
+
+
+def check_distinct(names: Sequence[str], kind: str) -> None:
+    """Raise ValueError if two features have the same name."""
+    seen: set[str] = set()
+    for name in names:
+        if name in seen:
+            raise ValueError(
+                f"names of {kind} features must be distinct, but {name!r} occurs twice"
+            )
+        seen.add(name)
+
+
+def _read_matrix(matrix: Any, ids: Ids, names: Sequence[str] | None) -> Any:
     kind = ids.kind
     if sparse.issparse(matrix):
-        matrix = sparse.csr_matrix(matrix, dtype=np.float32)
-        bad = ~np.isfinite(matrix.data)
-        row = int(np.searchsorted(matrix.indptr, bad.argmax(), "right")) - 1 if bad.any() else -1
+        matrix = sparse.csr_matrix(matrix)
+        values = matrix.data
     else:
         try:
-            matrix = np.asarray(matrix, np.float32)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{kind} features must be numbers: {error}") from error
+            matrix = np.asarray(matrix)
+            if matrix.dtype.kind in "OU":
+                matrix = matrix.astype(np.float64)
+        except (TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"{kind} features must be numbers: {error}") from None
         if matrix.ndim != 2:
             raise ValueError(f"{kind} features must have shape (n, D), got {matrix.shape}")
-        bad = ~np.isfinite(matrix).all(axis=1)
-        row = int(bad.argmax()) if bad.any() else -1
+        if np.ma.is_masked(matrix):
+            raise ValueError(f"{kind} features must not be masked: leave out or fill in the values")
+        values = matrix
+    if values.dtype.kind not in "biuf":
+        raise ValueError(f"{kind} features must be numbers, got {values.dtype}")
     if matrix.shape[0] != len(ids):
         raise ValueError(
             f"{kind} features have {matrix.shape[0]} rows for {len(ids)} {kind}s. Pass "
             f"(ids, matrix) if they are of other {kind}s or in another order"
         )
-    if row >= 0:
-        raise ValueError(
-            f"features of {kind} {ids.values[row].item()!r} are NaN or infinite. Leave the {kind} "
-            "out if it has no features"
-        )
-    return matrix
+    # NaN fails as well
+    if values.size and not -LARGEST <= values.min() <= values.max() <= LARGEST:
+        raise ValueError(_bad_value(matrix, ids, names))
+    return matrix.astype(np.float32, copy=False)
+
+
+def _bad_value(matrix: Any, ids: Ids, names: Sequence[str] | None) -> str:
+    """Name the first feature that is not a number from -1e15 to 1e15."""
+    entries = matrix.tocoo() if sparse.issparse(matrix) else None
+    values = matrix if entries is None else entries.data
+    with np.errstate(invalid="ignore"):
+        bad = np.argwhere(~(np.abs(values) <= LARGEST))[0]
+    row, column = bad if entries is None else (entries.row[bad[0]], entries.col[bad[0]])
+    value = values[tuple(bad)]
+    which = f"features of {ids.kind} {shorten(plain(ids.values, int(row)))}"
+    feature = f"column {column}" if names is None else repr(names[column])
+    if np.isfinite(value):
+        return f"{which} must be from {-LARGEST:g} to {LARGEST:g}, got {value:g} ({feature})"
+    return (
+        f"{which} are NaN or infinite ({feature}). Leave the {ids.kind} out if it has no features, "
+        "or fill in the value"
+    )

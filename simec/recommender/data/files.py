@@ -2,144 +2,291 @@
 
 from __future__ import annotations
 
-import csv
+import logging
+from array import array
 from collections import Counter
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Literal
 
 import numpy as np
 from scipy import sparse
 
+from corpora.checks import check_choice, check_integer, shorten
 from corpora.deprecated import renamed_parameters
-from corpora.readers import text_lines
-from simec.recommender.data.features import Features
-from simec.recommender.data.ratings import Duplicates, Ids, Ratings, as_ratings
+from simec.data.columns import RATINGS, described_by
+from simec.data.tables import Table, is_missing, is_number, number
+from simec.recommender.data.features import Features, check_distinct
+from simec.recommender.data.ratings import (
+    LARGEST,
+    Duplicates,
+    Ids,
+    Ratings,
+    collect_ratings,
+    sorted_ids,
+)
 
-_SEPARATORS = "::", "\t", ";", ","
+logger = logging.getLogger(__name__)
+
+Missing = Literal["error", "mean"]
 
 
 class FileError(ValueError):
     """The contents of a file are invalid; the message names the line."""
 
 
-def read_ratings(path: Any, *, duplicates: Duplicates = "last") -> Ratings:
+def read_ratings(
+    path: Any,
+    *,
+    duplicates: Duplicates = "last",
+    separator: str | None = None,
+    header: bool | None = None,
+    columns: Sequence[Any] | None = None,
+    quoting: bool | None = None,
+    encoding: str = "utf-8",
+) -> Ratings:
     """Read ratings from a text file: user, item and value in each line.
 
-    Fields are separated by ``::`` (as in MovieLens' ratings.dat), tabs, semicolons or commas,
-    whichever occurs in the first line. The first line may be a header; further fields are
-    ignored. Without a third field, values are 1. Ids are integers if all of them are, and strings
-    otherwise. Files are decompressed according to their suffix.
+    How the file is written is guessed from its first lines, unless it is passed. What was guessed
+    is the attribute `format` of the result, and is logged. Columns with a name such as user, item
+    or rating are found in any order; without names, the first three are read, and further ones are
+    ignored. Without a column of values, all are 1. Ids are integers if all of them are, and
+    strings otherwise: "007" is a string. Files are decompressed according to their suffix.
 
     Parameters
     ----------
     path : str or path
     duplicates : {"last", "mean", "error"}
         As in `as_ratings`.
+    separator : str, optional
+        Text between two fields; " " stands for any white space. By default tabs, ``::`` (as in
+        MovieLens' ratings.dat), semicolons, commas or bars: what splits the first lines into the
+        same number of fields.
+    header : bool, optional
+        Whether the first line has the names of the columns. By default it does if they are names
+        such as user, item and rating, or texts above ids that are integers.
+    columns : (str, str, str) or (str, str), optional
+        Names or positions (from 0) of the columns of users, items and values.
+    quoting : bool, optional
+        Whether fields may be in double quotes, as in CSV files. By default they may, except in
+        files separated by tabs whose quotes do not enclose whole fields, and by ``::``.
+    encoding : str
+        Encoding of the file. A byte order mark is skipped.
+
+    Returns
+    -------
+    Ratings
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     FileError
-        If a line has too few fields, an empty id or an invalid number, or is not UTF-8.
+        If a line has more or fewer fields than the others, an empty id, or a value that is not a
+        number from -1e15 to 1e15; if a quoted field does not end; if the file is damaged or in
+        another encoding; or if it is not clear how the file is written.
     """
-    users: list[str] = []
-    items: list[str] = []
-    values: list[float] = []
-    for number, fields in _rows(path):
-        if len(fields) < 2 or not fields[0] or not fields[1]:
-            raise FileError(f"{path}, line {number} must have a user, item and value, got {fields}")
-        try:
-            value = float(fields[2]) if len(fields) > 2 else 1.0
-        except ValueError as error:
-            if not users and number == 1:
-                continue  # a header
-            raise FileError(
-                f"{path}, line {number}: a rating must be a number, got {fields[2]!r}"
-            ) from error
-        if not np.isfinite(value):
-            raise FileError(f"{path}, line {number}: a rating must be finite, got {fields[2]}")
-        users.append(fields[0])
-        items.append(fields[1])
-        values.append(value)
-    if not users:
-        raise FileError(f"{path} has no ratings")
-    return as_ratings((as_ids(users), as_ids(items), np.array(values)), duplicates=duplicates)
+    table = Table(
+        path, RATINGS, separator=separator, header=header, columns=columns, quoting=quoting,
+        encoding=encoding, error=FileError,
+    )  # fmt: skip
+    at_user, at_item, *more = table.format.columns.values()
+    at_value = more[0] if more else -1
+    users: dict[str, int] = {}
+    items: dict[str, int] = {}
+    rows, positions, values = array("q"), array("q"), array("d")
+    for line, fields in table:
+        user, item = fields[at_user], fields[at_item]
+        if not user or not item:
+            which = "item" if user else "user"
+            raise table.error(line, f" must have a user, item and value, got no {which}: {fields}")
+        if at_value >= 0:
+            try:
+                value = number(fields[at_value])
+            except ValueError:
+                raise table.error(line, _not_a_rating(fields[at_value], line, table)) from None
+            if not -LARGEST <= value <= LARGEST:
+                raise table.error(line, _too_large(fields[at_value], value))
+            values.append(value)
+        rows.append(users.setdefault(user, len(users)))
+        positions.append(items.setdefault(item, len(items)))
+    if not rows:
+        raise FileError(f"{table.format.path} has no ratings")
+    ratings = collect_ratings(
+        *sorted_ids(as_ids(list(users)), np.frombuffer(rows, np.int64), "user"),
+        *sorted_ids(as_ids(list(items)), np.frombuffer(positions, np.int64), "item"),
+        np.frombuffer(values, np.float64).astype(np.float32) if values
+        else np.ones(len(rows), np.float32),
+        duplicates,
+    )  # fmt: skip
+    ratings.format = table.format
+    return ratings
+
+
+def _not_a_rating(text: str, line: int, table: Table) -> str:
+    if not text:
+        return ": the rating is missing. Leave out lines without a rating"
+    message = f": a rating must be a number, got {shorten(text)}"
+    if is_number(text.replace(",", ".", 1)):
+        return f"{message}. Write it with a decimal point"
+    if line == 1 and table.format.header is None:
+        return f"{message}. If the line has the names of the columns, pass header=True"
+    return message
+
+
+def _too_large(text: str, value: float) -> str:
+    if not np.isfinite(value):
+        return f": a rating must be finite, got {shorten(text)}"
+    return f": a rating must be from {-LARGEST:g} to {LARGEST:g}, got {shorten(text)}"
 
 
 @renamed_parameters(what="kind")
-def read_features(path: Any, kind: str, *, min_count: int = 2) -> Features:
-    """Read features from a table with a header and ids in the first column.
+def read_features(
+    path: Any,
+    kind: str,
+    *,
+    min_count: int = 2,
+    missing: Missing = "error",
+    separator: str | None = None,
+    header: bool | None = None,
+    quoting: bool | None = None,
+    encoding: str = "utf-8",
+) -> Features:
+    """Read features from a table with a header.
 
-    A numeric column is a feature. In other columns each value is a feature, or each part of it
-    between bars, as in ``Action|Comedy``. Features are matched by name: a table of new items may
-    have other features, which are ignored.
+    The ids are in the column with a name such as ``item``, ``movieId`` or ``id``, or else in the
+    first one. A column of numbers is a feature. In other columns each value is a feature, or each
+    part of it between bars, as in ``Action|Comedy``; an empty field has none of these features.
+    Features are matched by name: a table of new items may have other features, which are ignored.
 
     Parameters
     ----------
     path : str or path
-        Fields are separated as in `read_ratings`.
+        How it is written is guessed as in `read_ratings`.
     kind : {"user", "item"}
         Kind of entities that the features describe.
     min_count : int
         Leave out values of columns that are not numeric if they occur less often.
+    missing : {"error", "mean"}
+        What to do if a field of a column of numbers is empty or NA, NaN or null: raise an error,
+        or use the mean of the column.
+    separator, header, quoting, encoding
+        As in `read_ratings`. Without a header, columns are called column1, column2 and so on.
+
+    Returns
+    -------
+    Features
+        Its attribute `format` says how the file is written.
 
     Raises
     ------
     FileNotFoundError
         If there is no such file.
     FileError
-        If a line and the header have different numbers of fields, or there is no feature.
+        If a line and the header have different numbers of fields, there is no feature, an id is
+        missing or occurs twice, or a number is missing, infinite or beyond ±1e15.
     """
-    rows = _rows(path)
-    header = next(rows, (0, []))[1]
-    if len(header) < 2:
-        raise FileError(f"{path} must have a header with an id and a feature, got {header}")
-    table = []
-    for number, fields in rows:
-        if len(fields) != len(header):
-            raise FileError(
-                f"{path}, line {number} has {len(fields)} fields, but the header has {len(header)}"
-            )
-        table.append(fields)
-    columns = list(zip(*table, strict=True))
-    if not columns:
-        raise FileError(f"{path} has a header, but no rows")
+    check_choice("missing", missing, Missing)
+    check_integer("min_count", min_count, 1)
+    table = Table(
+        path, described_by(kind), separator=separator, header=header, quoting=quoting,
+        encoding=encoding, error=FileError,
+    )  # fmt: skip
+    shown = table.format.path
+    names = list(table.format.header or (f"column{k + 1}" for k in range(table.format.width)))
+    if len(names) < 2:
+        raise FileError(f"{shown} must have a header with an id and a feature, got {names}")
+    at = next(iter(table.format.columns.values()))
+    columns: list[list[str]] = [[] for _ in names]
+    lines = array("q")
+    for line, fields in table:
+        if not fields[at]:
+            raise table.error(line, f" has no id in column {at + 1} ({names[at]})")
+        lines.append(line)
+        for column, text in zip(columns, fields, strict=True):
+            column.append(text)
+    if not lines:
+        raise FileError(f"{shown} has a header, but no rows")
     parts: list[Any] = []
-    names: list[str] = []
-    for name, column in zip(header[1:], columns[1:], strict=True):
-        matrix, values = _column(column, min_count)
-        parts.append(matrix)
-        names += [f"{name}={value}" if value else name for value in values]
-    if not names:
-        raise FileError(f"{path} has no feature that occurs {min_count} times")
+    features: list[str] = []
+    for k, column in enumerate(columns):
+        if k == at:
+            continue
+        name = names[k] or f"column{k + 1}"
+        numbers = _numbers(column, name, missing, lines, table)
+        if numbers is not None:
+            parts.append(numbers)
+            features.append(name)
+        else:
+            matrix, values = _categories(column, min_count)
+            parts.append(matrix)
+            features += [f"{name}={value}" for value in values]
+            logger.info(
+                "%s: %d values of %s are features, %d fields are empty", shown, len(values), name,
+                column.count(""),
+            )  # fmt: skip
+    if not features:
+        raise FileError(f"{shown} has no feature that occurs {min_count} times")
     try:
-        ids = Ids(as_ids(list(columns[0])), kind)
+        ids = Ids(as_ids(columns[at]), kind)
+        check_distinct(features, kind)
     except ValueError as error:
-        raise FileError(f"{path}: {error}") from error
-    return Features(ids, sparse.hstack(parts, "csr"), names)
+        raise FileError(f"{shown}: {error}") from error
+    result = Features(ids, sparse.hstack(parts, "csr"), features)
+    result.format = table.format
+    return result
 
 
-def as_ids(texts: list[str]) -> Any:
-    """Convert ids to integers if all of them are, and to strings otherwise."""
-    try:
-        numbers = np.array([int(text) for text in texts], np.int64)
-    except (ValueError, OverflowError):
-        return np.array(texts, str)
-    # "007" is not the number 7
-    same = all(str(number) == text for number, text in zip(numbers, texts, strict=True))
-    return numbers if same else np.array(texts, str)
+def as_ids(texts: list[str]) -> list[Any]:
+    """Convert ids to integers if all of them are written as integers are; "007" is not one."""
+    for text in texts:
+        digits = text[1:] if text[:1] == "-" else text
+        plain = digits.isascii() and digits.isdecimal() and len(digits) <= 1000
+        if not plain or (digits[0] == "0" and text != "0"):
+            return texts
+    return [int(text) for text in texts]
 
 
-def _column(column: tuple[str, ...], min_count: int) -> tuple[Any, list[str]]:
-    """Features of a column, and the value that each stands for; "" if it is numeric."""
-    try:
-        numbers = np.array([[float(text or 0)] for text in column], np.float32)
-        if not np.isfinite(numbers).all():
-            raise ValueError
-        return sparse.csr_matrix(numbers), [""]
-    except ValueError:
-        pass
+def _numbers(
+    column: list[str], name: str, missing: Missing, lines: Sequence[int], table: Table
+) -> Any:
+    """Return a column of numbers as a CSR matrix of shape (n, 1); None if it has other texts."""
+    values = np.zeros(len(column))
+    gaps = []
+    for row, text in enumerate(column):
+        try:
+            values[row] = number(text)
+        except ValueError:
+            if not is_missing(text):
+                return None
+            gaps.append(row)
+            continue
+        if np.isnan(values[row]):
+            gaps.append(row)
+    if len(gaps) == len(column):
+        return None
+    where = np.ones(len(column), bool)
+    where[gaps] = False
+    large = where & ~(np.abs(values) <= LARGEST)
+    if large.any():
+        row = int(large.argmax())
+        raise table.error(
+            lines[row],
+            f": {name} must be from {-LARGEST:g} to {LARGEST:g}, got {shorten(column[row])}",
+        )
+    if gaps:
+        if missing == "error":
+            raise table.error(
+                lines[gaps[0]],
+                f": {name} is {shorten(column[gaps[0]])}, and missing in {len(gaps)} of "
+                f"{len(column)} rows. Fill in a number, or pass missing='mean'",
+            )
+        values[gaps] = values[where].mean()
+        logger.info("%s: %s is missing in %d rows", table.format.path, name, len(gaps))
+    return sparse.csr_matrix(values.astype(np.float32)[:, None])
+
+
+def _categories(column: list[str], min_count: int) -> tuple[Any, list[str]]:
+    """Features of a column of texts, as a CSR matrix, and the value that each stands for."""
     values = [{part.strip() for part in text.split("|")} - {""} for text in column]
     counts = Counter(value for row in values for value in row)
     frequent = sorted(value for value, n in counts.items() if n >= min_count)
@@ -148,16 +295,3 @@ def _column(column: tuple[str, ...], min_count: int) -> tuple[Any, list[str]]:
     rows, columns = zip(*entries, strict=True) if entries else ((), ())
     ones = np.ones(len(entries), np.float32)
     return sparse.csr_matrix((ones, (rows, columns)), (len(column), len(frequent))), frequent
-
-
-def _rows(path: Any) -> Iterator[tuple[int, list[str]]]:
-    """Yield the number and the fields of each line."""
-    separator = ""
-    for number, text in text_lines(path, error=FileError):
-        if not separator:
-            separator = next((s for s in _SEPARATORS if s in text), ",")
-        if len(separator) > 1:
-            fields = text.split(separator)
-        else:
-            fields = next(csv.reader([text], delimiter=separator))
-        yield number, [field.strip() for field in fields]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterable, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -9,11 +11,20 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from corpora.checks import check_choice
+from corpora.checks import check_choice, check_encodable, check_number, shorten
 from corpora.errors import warn
+from simec.data.columns import RATINGS
+from simec.data.frames import as_frame, column_values, describe_type
+from simec.data.tables import TableFormat
 from simec.types import IntArray
 
 Duplicates = Literal["last", "mean", "error"]
+
+# Sums of the squares of larger numbers overflow in single precision.
+LARGEST = 1e15
+_INT64 = np.iinfo(np.int64)
+_EXACT = 2.0**53  # beyond it, not every integer is a float
+_MAX_BITS = 4096  # of an integer id; Python does not write much longer ones as text
 
 
 class UnknownIdError(KeyError, ValueError):
@@ -38,21 +49,37 @@ class Ids:
 
     Attributes
     ----------
-    values : int64 or str array of shape (n,)
+    values : array of shape (n,)
+        int64; or objects: strings, or integers if some exceed 64 bits.
     kind : str
     """
 
     def __init__(self, values: Any, kind: str) -> None:
         self.values, self.kind = read_ids(values, kind), kind
+        self._rows: dict[Any, int] | None = None
+        if self.values.dtype == object:
+            listed = self.values.tolist()
+            self._rows = dict(zip(listed, range(len(listed)), strict=True))
+            if len(self._rows) < len(listed):
+                # the last row of each id is in the dictionary
+                raise self._repeated(next(v for k, v in enumerate(listed) if self._rows[v] != k))
+            return
         self._order = np.argsort(self.values, kind="stable")
         self._sorted = self.values[self._order]
         repeated = self._sorted[1:] == self._sorted[:-1]
         if repeated.any():
-            first = self._sorted[1:][repeated][0]
-            raise ValueError(f"ids must be distinct, but {kind} {first.item()!r} occurs twice")
+            raise self._repeated(self._sorted[1:][repeated][0].item())
+
+    def _repeated(self, value: Any) -> ValueError:
+        return ValueError(f"ids must be distinct, but {self.kind} {shorten(value)} occurs twice")
 
     def __len__(self) -> int:
         return len(self.values)
+
+    @property
+    def are_texts(self) -> bool:
+        """Whether the ids are strings."""
+        return _are_texts(self.values)
 
     def find(self, ids: Any) -> IntArray:
         """Look up rows by id.
@@ -74,15 +101,23 @@ class Ids:
         ids = read_ids(ids, self.kind)
         if not len(self) or not len(ids):
             return np.full(len(ids), -1)
-        if (ids.dtype.kind == "U") != (self.values.dtype.kind == "U"):
+        if _are_texts(ids) != self.are_texts:
             kinds = "strings", "integers"
-            expected, given = kinds if self.values.dtype.kind == "U" else kinds[::-1]
+            expected, given = kinds if self.are_texts else kinds[::-1]
             raise IdTypeError(
-                f"{self.kind} ids must be {expected}, got {given} such as {ids[0].item()!r}"
+                f"{self.kind} ids must be {expected}, got {given} such as {shorten(plain(ids, 0))}"
             )
+        if self._rows is not None:
+            found = (self._rows.get(value, -1) for value in ids.tolist())
+            return np.fromiter(found, np.int64, len(ids))
+        if ids.dtype == object:
+            # those that exceed 64 bits do not occur
+            fits = np.array([_INT64.min <= value <= _INT64.max for value in ids.tolist()], bool)
+            rows = np.full(len(ids), -1)
+            rows[fits] = self.find(ids[fits].astype(np.int64))
+            return rows
         place = np.minimum(np.searchsorted(self._sorted, ids), len(self) - 1)
-        rows: IntArray = np.where(self._sorted[place] == ids, self._order[place], -1)
-        return rows
+        return np.where(self._sorted[place] == ids, self._order[place], -1)
 
     def names(self, rows: Any) -> list[Any]:
         """Return the ids of rows as plain Python objects."""
@@ -90,29 +125,63 @@ class Ids:
         return names
 
 
+def plain(ids: npt.NDArray[Any], row: int) -> Any:
+    """Return an id in an array as a plain Python object."""
+    return ids[row : row + 1].tolist()[0]
+
+
+def _are_texts(ids: npt.NDArray[Any]) -> bool:
+    return bool(ids.dtype == object and len(ids) and isinstance(ids[0], str))
+
+
 def read_ids(values: Any, kind: str) -> npt.NDArray[Any]:
-    """Convert ids to an int64 array or an array of strings.
+    """Convert ids to an array.
+
+    Parameters
+    ----------
+    values : sequence, array or column of a frame
+        Integers or strings, or floats without a fraction.
+    kind : str
+        What they identify; used in error messages.
+
+    Returns
+    -------
+    array of shape (n,)
+        int64; or objects: strings, or integers if some exceed 64 bits. Memory grows with the
+        lengths of the strings, not with that of the longest one.
 
     Raises
     ------
     IdTypeError
         If an id is neither an integer nor a string, or both are mixed; the error names the id.
     """
-    if hasattr(values, "to_numpy"):  # a column of a data frame
-        values = values.to_numpy()
-    array = values if isinstance(values, np.ndarray) else _object_array(values)
+    if isinstance(values, range):
+        return np.arange(values.start, values.stop, values.step, dtype=np.int64)
+    if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
+        raise IdTypeError(f"{kind} ids must be a sequence of ids, got {shorten(values)}")
+    if not isinstance(values, (list, tuple, np.ndarray)):
+        values = column_values(values)
+    array = values if isinstance(values, np.ndarray) else _object_array(list(values))
     if array.ndim != 1:
         raise IdTypeError(f"{kind} ids must have shape (n,), got {array.shape}")
-    if array.dtype.kind in "iu":
+    _check_unmasked(array, f"{kind} ids")
+    if array.dtype.kind == "i" or (
+        array.dtype.kind == "u" and (not len(array) or int(array.max()) <= _INT64.max)
+    ):
         return array.astype(np.int64, copy=False)
-    if array.dtype.kind == "U":
-        return array
+    if array.dtype.kind in "uU":
+        return _object_array(array.tolist())
     if array.dtype.kind == "f":
-        bad = ~(np.isfinite(array) & (array == np.floor(array)))
+        with np.errstate(invalid="ignore"):
+            bad = ~((np.abs(array) <= _EXACT) & (array == np.floor(array)))
         if bad.any():
-            raise _type_error(array, bad, kind)
+            raise _type_error(array, int(bad.argmax()), kind)
         return array.astype(np.int64)
-    return _read_objects(array, kind)
+    if array.dtype.kind == "O":
+        return _read_objects(array, kind)
+    if len(array):
+        raise _type_error(array, 0, kind)
+    return np.empty(0, np.int64)
 
 
 class Ratings:
@@ -134,13 +203,21 @@ class Ratings:
         Number of ratings that repeat an earlier one of the same user and item.
     n_contradicting : int
         Number of these whose value differs from the previous one.
+    format : TableFormat or None
+        How the file is written from which they were read.
     """
+
+    format: TableFormat | None = None
 
     def __init__(
         self, matrix: Any, users: Ids, items: Ids, n_duplicates: int = 0, n_contradicting: int = 0
     ) -> None:
         self.matrix = sparse.csr_matrix(matrix, dtype=np.float32)
         self.users, self.items = users, items
+        if self.matrix.shape != self.shape:
+            raise ValueError(f"ratings must have shape {self.shape}, got {self.matrix.shape}")
+        if not np.isfinite(self.matrix.data).all():
+            raise ValueError("ratings must be finite, got NaN or infinite values")
         self.n_duplicates, self.n_contradicting = n_duplicates, n_contradicting
 
     def __len__(self) -> int:
@@ -183,8 +260,13 @@ class Ratings:
         -------
         train, test : Ratings
             Both have all users and items, with the same rows and columns.
+
+        Raises
+        ------
+        ValueError
+            If one of them would have no ratings.
         """
-        if not 0 < test_size < 1:
+        if not 0 < check_number("test_size", test_size, -np.inf) < 1:
             raise ValueError(f"test_size must be between 0 and 1, got {test_size!r}")
         check_choice("by", by, ("ratings", "items", "users"))
         rng = np.random.default_rng(seed)
@@ -198,6 +280,12 @@ class Ratings:
             held_out = np.zeros(n, bool)
             held_out[rng.permutation(n)[: round(test_size * n)]] = True
             chosen = held_out[entries.col if by_item else entries.row]
+        if chosen.all() or not chosen.any():
+            part = "training" if chosen.any() else "test"
+            raise ValueError(
+                f"test_size={test_size} of {len(self)} ratings of {len(self.items)} items by "
+                f"{len(self.users)} users leaves no ratings in the {part} set"
+            )
         parts = [
             Ratings(
                 sparse.csr_matrix(
@@ -216,7 +304,7 @@ def as_ratings(
     *,
     users: Any = None,
     items: Any = None,
-    columns: tuple[str, str, str] | None = None,
+    columns: Sequence[Any] | None = None,
     duplicates: Duplicates = "last",
 ) -> Ratings:
     """Convert ratings to `Ratings`.
@@ -225,13 +313,15 @@ def as_ratings(
     ----------
     data : Ratings; tuple of three arrays; sequence of triples; data frame; or sparse matrix
         Users, items and values, each of shape (n,); or n triples (user, item, value), as a list
-        or as an array of shape (n, 3). For a data frame, the first three columns or those named
-        by `columns`. The stored entries of a sparse matrix of users by items are ratings,
-        including zeros.
+        or as an array of shape (n, 3). A data frame of pandas or polars, a table of pyarrow, an
+        array of records or a dict of columns; its columns are chosen by `columns`, or by names
+        such as user, item and rating, or else are its first three. Without a column of values,
+        all are 1. The stored entries of a sparse matrix of users by items are ratings, including
+        zeros.
     users, items : sequences of ids, optional
         Ids of the rows and columns of a sparse matrix; 0, 1, … by default.
-    columns : (str, str, str), optional
-        Columns of users, items and values in a data frame.
+    columns : (str, str, str) or (str, str), optional
+        Names or positions of the columns of users, items and values in a data frame.
     duplicates : {"last", "mean", "error"}
         Of several ratings for the same user and item, keep the last, or their mean, or raise
         ValueError.
@@ -239,10 +329,11 @@ def as_ratings(
     Raises
     ------
     ValueError
-        If there are no ratings, a value is not a finite number (the error names the row), shapes
-        do not match, or there are duplicates and ``duplicates="error"``.
+        If there are no ratings, a value is not a number from -1e15 to 1e15 (the error names the
+        row), shapes do not match, it is not clear which column of a frame is which, or there are
+        duplicates and ``duplicates="error"``.
     TypeError
-        If ids are of mixed types, or neither integers nor strings.
+        If ids are of mixed types, or neither integers nor strings; or if `data` cannot be read.
 
     Warns
     -----
@@ -251,42 +342,83 @@ def as_ratings(
     """
     check_choice("duplicates", duplicates, Duplicates)
     if isinstance(data, Ratings):
+        if not len(data):
+            raise ValueError("there are no ratings")
         return data
     if sparse.issparse(data):
         return _from_matrix(data, users, items, duplicates)
     if users is not None or items is not None:
         raise ValueError("users= and items= are for sparse matrices: triples contain the ids")
     given_users, given_items, values = _columns(data, columns)
-    user_ids, item_ids = read_ids(given_users, "user"), read_ids(given_items, "item")
-    values = _read_values(values)
-    if not len(user_ids) == len(item_ids) == len(values):
+    numbers = read_values(values)
+    (user_ids, rows), (item_ids, positions) = (
+        _numbered(given_users, "user"), _numbered(given_items, "item")
+    )  # fmt: skip
+    if not len(rows) == len(positions) == len(numbers):
         raise ValueError(
             "users, items and values must have the same length, got "
-            f"{len(user_ids)} users, {len(item_ids)} items and {len(values)} values"
+            f"{len(rows)} users, {len(positions)} items and {len(numbers)} values"
         )
-    names_u, rows = np.unique(user_ids, return_inverse=True)
-    names_i, positions = np.unique(item_ids, return_inverse=True)
-    return _collect(rows, positions, values, Ids(names_u, "user"), Ids(names_i, "item"), duplicates)
+    return collect_ratings(user_ids, rows, item_ids, positions, numbers, duplicates)
 
 
-def _columns(data: Any, columns: tuple[str, str, str] | None) -> tuple[Any, Any, Any]:
-    if hasattr(data, "iloc"):
-        names = list(data.columns)
-        if columns is None:
-            if len(names) < 3:
-                raise ValueError(
-                    "a data frame of ratings must have columns of users, items and values, got "
-                    f"{names}"
-                )
-            return data.iloc[:, 0], data.iloc[:, 1], data.iloc[:, 2]
-        missing = [name for name in columns if name not in names]
-        if missing:
-            raise ValueError(f"the data frame has no column {missing[0]!r}, only {names}")
-        user, item, value = (data[name] for name in columns)
-        return user, item, value
+def _numbered(values: Any, kind: str) -> tuple[Ids, IntArray]:
+    """Sort distinct ids; return them, and the position of each value among them."""
+    ids = read_ids(values, kind)
+    if ids.dtype != object:
+        names, rows = np.unique(ids, return_inverse=True)
+        return Ids(names, kind), rows
+    first: dict[Any, int] = {}
+    rows = np.fromiter((first.setdefault(v, len(first)) for v in ids.tolist()), np.int64, len(ids))
+    if "" in first:
+        raise IdTypeError(f"a {kind} id is empty (row {int((rows == first['']).argmax())})")
+    return sorted_ids(list(first), rows, kind)
+
+
+def sorted_ids(names: list[Any], rows: IntArray, kind: str) -> tuple[Ids, IntArray]:
+    """Sort ids.
+
+    Parameters
+    ----------
+    names : list of str or of int
+        Distinct ids.
+    rows : int64 array of shape (n,)
+        Positions in `names`.
+    kind : str
+
+    Returns
+    -------
+    ids : Ids
+    rows : int64 array of shape (n,)
+        The same positions in the sorted ids.
+    """
+    order = sorted(range(len(names)), key=names.__getitem__)
+    rank = np.empty(len(names), np.int64)
+    rank[order] = np.arange(len(names))
+    ids = Ids([names[k] for k in order], kind)
+    if ids.are_texts:
+        check_encodable(ids.values.tolist(), f"{kind} ids", IdTypeError)
+    return ids, rank[rows]
+
+
+def _columns(data: Any, columns: Sequence[Any] | None) -> tuple[Any, Any, Any]:
+    frame = None if isinstance(data, (list, tuple)) else as_frame(data)
+    if frame is not None:
+        chosen, by_position = frame.choose(RATINGS, columns)
+        if len(chosen) == 2 and by_position:
+            raise ValueError(
+                "a data frame of ratings must have columns of users, items and values, got "
+                f"{frame.names}"
+            )
+        return chosen[0], chosen[1], chosen[2] if len(chosen) > 2 else np.ones(len(chosen[0]))
     if columns is not None:
         raise ValueError("columns= is for data frames")
     if isinstance(data, tuple) and len(data) == 3 and all(_is_column(part) for part in data):
+        if all(isinstance(part, tuple) and len(part) == 3 for part in data):
+            raise ValueError(
+                "three tuples of three can be triples or columns: pass a list of triples "
+                "(user, item, value), or users, items and values as lists or arrays"
+            )
         return data
     if isinstance(data, np.ndarray):
         if data.ndim != 2 or data.shape[1] != 3:
@@ -295,40 +427,100 @@ def _columns(data: Any, columns: tuple[str, str, str] | None) -> tuple[Any, Any,
                 "Pass a matrix of users by items as a sparse matrix"
             )
         return data[:, 0], data[:, 1], data[:, 2]
-    try:
-        triples = list(data)
-    except TypeError as error:
-        raise TypeError(f"ratings cannot be read from {type(data).__name__}") from error
+    if isinstance(data, (str, bytes, os.PathLike)):
+        raise TypeError(
+            f"ratings must be triples or a frame, got {shorten(data)}: read a file with "
+            "read_ratings(path)"
+        )
+    if not isinstance(data, Iterable):
+        raise TypeError(f"ratings cannot be read from {describe_type(data)}")
+    triples = list(data)
     for number, triple in enumerate(triples):
-        if isinstance(triple, str) or not hasattr(triple, "__len__") or len(triple) != 3:
-            raise ValueError(f"rating {number} must be (user, item, value), got {triple!r}")
+        if not _is_triple(triple):
+            raise ValueError(
+                f"rating {number} must be (user, item, value), got {shorten(triple)}"
+                + (". Pass a dict of columns, or a frame" if isinstance(triple, dict) else "")
+            )
     return tuple([triple[k] for triple in triples] for k in range(3))  # type: ignore[return-value]
 
 
 def _is_column(part: Any) -> bool:
-    return not isinstance(part, str) and hasattr(part, "__len__")
+    return not isinstance(part, (str, bytes)) and hasattr(part, "__len__")
 
 
-def _read_values(values: Any) -> npt.NDArray[np.float32]:
+def _is_triple(row: Any) -> bool:
+    if not isinstance(row, (tuple, list)):
+        is_array = isinstance(row, np.ndarray) and row.ndim == 1
+        if not is_array and (not isinstance(row, Sequence) or isinstance(row, (str, bytes))):
+            return False
+    return len(row) == 3
+
+
+def read_values(
+    values: Any, where: Callable[[int], str] = lambda row: f"row {row}"
+) -> npt.NDArray[np.float32]:
+    """Convert ratings to float32, shape (n,).
+
+    Parameters
+    ----------
+    values : sequence, array or column of a frame
+    where : callable
+        Takes a position, and says where it is in the data, for messages.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or one is not a number from -1e15 to 1e15.
+    """
+    if not isinstance(values, (list, tuple, np.ndarray)):
+        values = column_values(values)
     try:
+        if isinstance(values, np.ndarray) and values.dtype.kind not in "biufOU":
+            raise TypeError
         array = np.asarray(values, np.float64)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError):
         for row, value in enumerate(values):
-            try:
-                float(value)
-            except (TypeError, ValueError):
-                raise ValueError(f"a rating must be a number, got {value!r} (row {row})") from error
-        raise
+            if not _is_float(value):
+                raise ValueError(
+                    f"a rating must be a number, got {shorten(value)} ({where(row)})"
+                ) from None
+        raise ValueError("ratings must be numbers, in one column") from None
+    if array.ndim != 1:
+        raise ValueError(f"ratings must have shape (n,), got {array.shape}")
+    _check_unmasked(values, "ratings")
     if not len(array):
         raise ValueError("there are no ratings")
     finite = np.isfinite(array)
     if not finite.all():
         row = int((~finite).argmax())
         raise ValueError(
-            f"{int((~finite).sum())} ratings are NaN or infinite, the first in row {row}. Leave "
+            f"{int((~finite).sum())} ratings are NaN or infinite, the first in {where(row)}. Leave "
             "out missing ratings"
         )
+    large = np.abs(array) > LARGEST
+    if large.any():
+        row = int(large.argmax())
+        raise ValueError(
+            f"a rating must be from {-LARGEST:g} to {LARGEST:g}, got {array[row]:g} "
+            f"({where(row)}). Divide all ratings, or pass their logarithms"
+        )
     return array.astype(np.float32)
+
+
+def _is_float(value: Any) -> bool:
+    if isinstance(value, (np.complexfloating, np.datetime64, np.timedelta64)):
+        return False
+    try:
+        float(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+    return True
+
+
+def _check_unmasked(values: Any, what: str) -> None:
+    if isinstance(values, np.ma.MaskedArray) and np.ma.is_masked(values):
+        row = int(np.ma.getmaskarray(values).argmax())
+        raise ValueError(f"{what} must not be masked, as in row {row}. Leave out masked rows")
 
 
 def _from_matrix(matrix: Any, users: Any, items: Any, duplicates: Duplicates) -> Ratings:
@@ -341,13 +533,30 @@ def _from_matrix(matrix: Any, users: Any, items: Any, duplicates: Duplicates) ->
                 f"a matrix of shape {entries.shape} needs {n} {kind}s, got {len(ids)} {kind}s"
             )
         names.append(ids)
-    values = _read_values(entries.data)
-    return _collect(entries.row, entries.col, values, names[0], names[1], duplicates)
+    values = read_values(
+        entries.data, lambda k: f"row {entries.row[k]}, column {entries.col[k]}"
+    )  # fmt: skip
+    return collect_ratings(names[0], entries.row, names[1], entries.col, values, duplicates)
 
 
-def _collect(
-    rows: Any, columns: Any, values: Any, users: Ids, items: Ids, duplicates: Duplicates
+def collect_ratings(
+    users: Ids, rows: IntArray, items: Ids, columns: IntArray, values: Any, duplicates: Duplicates
 ) -> Ratings:
+    """Build `Ratings` of entries, and deal with duplicates.
+
+    Parameters
+    ----------
+    users, items : Ids
+    rows, columns : integer arrays of shape (n,)
+        Positions in `users` and `items`.
+    values : float32 array of shape (n,)
+    duplicates : {"last", "mean", "error"}
+
+    Raises
+    ------
+    ValueError
+        If there are duplicates and ``duplicates="error"``.
+    """
     shape = len(users), len(items)
     position = rows.astype(np.int64) * shape[1] + columns
     order = np.argsort(position, kind="stable")
@@ -360,7 +569,7 @@ def _collect(
         message = (
             f"{n_repeated} ratings repeat an earlier one of the same user and item, "
             f"{contradicting} of them with a different value (the first is of user "
-            f"{users.values[user].item()!r} for item {items.values[item].item()!r})"
+            f"{shorten(plain(users.values, user))} for item {shorten(plain(items.values, item))})"
         )
         if duplicates == "error":
             raise ValueError(f"{message}: use duplicates='last' or 'mean'")
@@ -378,32 +587,55 @@ def _collect(
     return Ratings(matrix, users, items, n_repeated, contradicting)
 
 
-def _object_array(values: Any) -> npt.NDArray[Any]:
-    # numpy would convert numbers among strings to strings
+def _object_array(values: list[Any]) -> npt.NDArray[Any]:
+    # numpy would convert numbers among strings to strings, and pad strings to one length
     array = np.empty(len(values), object)
-    array[:] = list(values)
+    array[:] = values
     return array
 
 
 def _read_objects(array: npt.NDArray[Any], kind: str) -> npt.NDArray[Any]:
-    types = np.array([_id_type(value) for value in array], "U1")
-    if (types == "?").any():
-        raise _type_error(array, types == "?", kind)
-    if len(set(types.tolist())) > 1:
-        number, string = int((types == "i").argmax()), int((types == "s").argmax())
-        raise IdTypeError(
-            f"{kind} ids are of mixed types: {array[number]!r} (row {number}) and "
-            f"{array[string]!r} (row {string}). Convert all of them to integers or to strings"
-        )
-    if len(array) and types[0] == "s":
-        return array.astype(str)
-    return array.astype(np.int64)
+    values = array.tolist()
+    types = set(map(type, values))
+    if types <= {str}:
+        return array
+    if types != {int}:
+        kinds = [_id_type(value) for value in values]
+        if "?" in kinds:
+            raise _type_error(array, kinds.index("?"), kind)
+        if len(set(kinds)) > 1:
+            number, string = kinds.index("i"), kinds.index("s")
+            raise IdTypeError(
+                f"{kind} ids are of mixed types: {shorten(values[number])} (row {number}) and "
+                f"{shorten(values[string])} (row {string}). Convert all of them to integers or to "
+                "strings"
+            )
+        convert = str if kinds[0] == "s" else int
+        values = [convert(value) for value in values]
+        if convert is str:
+            return _object_array(values)
+    low, high = min(values), max(values)
+    if _INT64.min <= low and high <= _INT64.max:
+        return np.array(values, np.int64)
+    for row, value in enumerate(values):
+        if value.bit_length() > _MAX_BITS:
+            raise IdTypeError(
+                f"{kind} ids must have at most {_MAX_BITS} bits, got {shorten(value)} (row {row}). "
+                "Convert all ids to strings"
+            )
+    return _object_array(values)
 
 
-def _type_error(array: npt.NDArray[Any], bad: npt.NDArray[np.bool_], kind: str) -> IdTypeError:
-    row = int(bad.argmax())
-    value = array[row].item() if isinstance(array[row], np.generic) else array[row]
-    return IdTypeError(f"{kind} ids must be integers or strings, got {value!r} (row {row})")
+def _type_error(array: npt.NDArray[Any], row: int, kind: str) -> IdTypeError:
+    value = plain(array, row)
+    hint = ""
+    if isinstance(value, bytes):
+        hint = ". Decode bytes to strings"
+    elif isinstance(value, float) and abs(value) > _EXACT:
+        hint = ". Floats of this size have lost digits: pass integers or strings"
+    return IdTypeError(
+        f"{kind} ids must be integers or strings, got {shorten(value)} (row {row}){hint}"
+    )
 
 
 def _id_type(value: Any) -> str:
@@ -411,5 +643,7 @@ def _id_type(value: Any) -> str:
         return "s"
     if isinstance(value, (int, np.integer)) and not isinstance(value, bool):
         return "i"
-    integral = isinstance(value, (float, np.floating)) and float(value).is_integer()
-    return "i" if integral else "?"
+    if not isinstance(value, (float, np.floating)):
+        return "?"
+    number = float(value)
+    return "i" if number.is_integer() and abs(number) <= _EXACT else "?"

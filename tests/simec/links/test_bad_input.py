@@ -144,7 +144,7 @@ def test_features_of_new_entities():
         ({"n_negatives": 5, "loss": "bce"}, "n_negatives requires loss='softmax'"),
         ({"n_negatives": 5, "tied": False}, "n_negatives requires tied=True"),
         ({"n_negatives": 5, "optimizer": "adam"}, "n_negatives requires optimizer='adagrad'"),
-        ({"hidden_layers": (0,)}, "a size in hidden_layers must be an integer >= 1"),
+        ({"hidden_layers": (0,)}, "each size in hidden_layers must be an integer >= 1"),
     ],
 )
 def test_parameters_out_of_range(parameters, message):

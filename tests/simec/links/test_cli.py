@@ -121,7 +121,7 @@ def test_ids_that_are_numbers(tmp_path):
 def test_what_is_wrong_is_told_in_a_line(model, folder, tmp_path):
     bad = tmp_path / "bad.tsv"
     bad.write_text("a\tr\tb\na r b\n")
-    assert f"{bad}, line 2 has 1 fields" in error("links", "train", bad, "--out", tmp_path / "m")
+    assert f"{bad}, line 2 has 1 field;" in error("links", "train", bad, "--out", tmp_path / "m")
     assert "unknown entity: 'p0' (closest matches: 'p" in error(
         "links", "predict", model, "p0", "next"
     )
@@ -182,7 +182,8 @@ def test_ctrl_c_saves_what_there_is(folder, tmp_path, monkeypatch):
     assert LinkPredictor.load(tmp_path / "m").n_iter_ == 1
 
 
-def test_an_interrupted_run_is_resumed(folder, tmp_path, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupted_run_is_resumed(folder, tmp_path, monkeypatch, number):
     few = ("--dimensions", 4, "--epochs", 3, "--batch-size", 16)
     run("links", "train", folder, "--out", tmp_path / "whole", *few)
     from simec.links.training import LinkTrainer
@@ -192,12 +193,12 @@ def test_an_interrupted_run_is_resumed(folder, tmp_path, monkeypatch):
     def interrupted(self, *args):
         calls.append(1)
         if len(calls) == 7:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
         return step(self, *args)
 
     monkeypatch.setattr(LinkTrainer, "_step", interrupted)
     out = tmp_path / "m"
-    result = run("links", "train", folder, "--out", out, *few, code=130)
+    result = run("links", "train", folder, "--out", out, *few, code=128 + number)
     assert "epochs; saved to" in result.stderr
     assert "To continue, run the same command with --resume" in result.stderr
     refused = error("links", "train", folder, "--out", out)

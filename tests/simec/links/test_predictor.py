@@ -229,7 +229,7 @@ def test_gradient_of_a_step_is_that_of_the_objective(form, tied):
         0.0 if bce else 0.1, 0.0, None, 99, 1, 1,
     )  # fmt: skip
     trainer = LinkTrainer(network, None, 5, schedule, 0, torch.device("cpu"))
-    error = trainer._step(queries, np.arange(len(queries)))
+    error = trainer._step(queries, np.arange(len(queries)), torch.Generator())
     ours = {name: p.grad.clone() for name, p in network.named_parameters()}
     network.zero_grad()
     Y, matrices = network.encoder.weight, network.relation_matrices

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import signal
 
 import numpy as np
 import pytest
@@ -49,10 +50,24 @@ def test_ids_that_are_text_and_values_that_are_left_out(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("1,7,5\n2,7\n3,,4\n", r"line 3 must have a user, item and value, got \['3', '', '4'\]"),
-        ("1,7,5\n2\n", "line 2 must have a user, item and value"),
+        (
+            "1,7,5\n3,,4\n",
+            r"line 2 must have a user, item and value, got no item: \['3', '', '4'\]",
+        ),
+        ("1,7,5\n2\n", "line 2 has 1 field; other lines have 3, separated by commas: '2'"),
+        ("1,7\n1,8,3\n2,7,1\n", "line 1 has 2 fields; other lines have 3"),
+        ("1,7,5\n2,7\n3,7,4\n", "line 2 has 2 fields; other lines have 3"),
+        ("1,7,5\n2,7,5,9\n3,7,4\n", "line 2 has 4 fields; other lines have 3"),
+        ("1,7,\n2,7,5\n", "line 1: the rating is missing"),
+        ("ann,tea,good\nbob,rum,3\n", "line 1: a rating must be a number, got 'good'. If the line"),
+        (
+            "1;7;3,5\n2;8;4\n",
+            "line 1: a rating must be a number, got '3,5'. Write it with a decimal",
+        ),
+        ("1,7,1e30\n", r"line 1: a rating must be from -1e\+15 to 1e\+15, got '1e30'"),
+        ("1,7,1_0\n", "line 1: a rating must be a number, got '1_0'"),
         ("1,7,5\n\n2,7,good\n", "line 3: a rating must be a number, got 'good'"),
-        ("1,7,nan\n", "line 1: a rating must be finite, got nan"),
+        ("1,7,nan\n", "line 1: a rating must be finite, got 'nan'"),
         ("user,item,value\n", "has no ratings"),
         ("", "has no ratings"),
         ("1,7,5\nx,y,z\n", "line 2: a rating must be a number, got 'z'"),
@@ -77,7 +92,7 @@ TABLE = """\
 id,year,genres,colour
 1,1990,Action|Comedy,red
 2,1995,Comedy,blue
-3,,Action|Drama,red
+3,1994,Action|Drama,red
 """
 
 
@@ -85,7 +100,7 @@ def test_tables_of_features(tmp_path):
     found = read_features(write(tmp_path / "t.csv", TABLE), "item")
     # Drama and blue occur once
     assert found.names == ["year", "genres=Action", "genres=Comedy", "colour=red"]
-    expected = [[1990, 1, 1, 1], [1995, 0, 1, 0], [0, 1, 0, 1]]
+    expected = [[1990, 1, 1, 1], [1995, 0, 1, 0], [1994, 1, 0, 1]]
     np.testing.assert_array_equal(found.matrix.toarray(), expected)
     assert found.ids.values.tolist() == [1, 2, 3]
 
@@ -93,8 +108,18 @@ def test_tables_of_features(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("id,a\n1,2\n2\n", "line 3 has 1 fields, but the header has 2"),
-        ("id\n1\n", "must have a header with an id and a feature"),
+        ("id,a\n1,2\n2\n", "line 3 has 1 field; the header has 2"),
+        ("id\n1\n", "line 1 has no separator"),
+        (
+            "id,a\n1,2\n2,\n",
+            "line 3: a is '', and missing in 1 of 2 rows. Fill in a number, or pass",
+        ),
+        ("id,a\n1,2\n2,NA\n", "line 3: a is 'NA', and missing"),
+        ("id,a\n1,2\n2,inf\n", "line 3: a must be from"),
+        ("id,a\n1,2\n,3\n", r"line 3 has no id in column 1 \(id\)"),
+        ("id,a,a\n1,2,3\n", "names of item features must be distinct, but 'a' occurs twice"),
+        ("1,1990\n2,1991\n", "line 1 must have the names of the columns, got '1', which looks"),
+        ("ann,red\nbob,red\n", "line 1 must have the names of the columns, got 'red', which looks"),
         ("id,a\n", "has a header, but no rows"),
         ("id,a\n1,x\n2,y\n", "has no feature that occurs 2 times"),
         ("id,a\n1,2\n1,3\n", "item 1 occurs twice"),
@@ -197,11 +222,15 @@ def test_evaluation(folder):
         (("for", "nowhere", "u3"), "Recommender not found: the folder does not exist"),
         (
             ("explain", "plain", "u3", "5"),
-            "users have no features to explain by: fit with user_features",
+            "users have no features to explain by: train with --users",
         ),
         (("train", "none.csv", "--out", "x"), "No such file"),
         (("train", "train.csv", "--out", "."), "items.csv"),
-        (("evaluate", "plain", "items.csv"), "item ids must be integers, got strings such as"),
+        (
+            ("evaluate", "plain", "items.csv"),
+            "it is not clear which column is the user, of 'item', 'kind': name it 'user', or pass "
+            "--columns",
+        ),
     ],
 )
 def test_errors_in_one_line(folder, args, message, monkeypatch):
@@ -244,7 +273,7 @@ def test_duplicates_are_reported(folder):
         app, ["recommend", "train", str(twice), "--out", str(folder / "t"), "--duplicates", "error"]
     )
     assert result.exit_code == 1
-    assert "use duplicates='last' or 'mean'" in result.output
+    assert "use --duplicates last or --duplicates mean" in result.output
 
 
 def test_the_old_name_of_the_scale_of_id_features(folder):
@@ -255,7 +284,8 @@ def test_the_old_name_of_the_scale_of_id_features(folder):
     assert "--own" not in run("train", "--help")
 
 
-def test_an_interrupt_saves_what_there_is(folder, monkeypatch):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_an_interrupt_saves_what_there_is(folder, monkeypatch, number):
     from simec.solvers import variational
 
     turns, calls = variational.rotations, []
@@ -263,11 +293,13 @@ def test_an_interrupt_saves_what_there_is(folder, monkeypatch):
     def some_turns(*args):
         calls.append(1)
         if len(calls) == 3:
-            raise KeyboardInterrupt
+            signal.raise_signal(number)
         return turns(*args)
 
     monkeypatch.setattr("simec.solvers.variational.rotations", some_turns)
-    out = run("train", folder / "train.csv", "--out", folder / "i", "--dimensions", 2, code=130)
+    out = run(
+        "train", folder / "train.csv", "--out", folder / "i", "--dimensions", 2, code=128 + number
+    )
     assert "interrupted; saved to" in out
     found = Recommender.load(folder / "i").recommend("u3", 2)
     assert all(item % 2 == 1 for item, _ in found)

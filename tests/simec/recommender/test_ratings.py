@@ -2,15 +2,25 @@
 
 from __future__ import annotations
 
+import time
+import tracemalloc
 import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from simec.recommender import BiasBaseline, Features, Ids, Recommender, as_features, as_ratings
+from simec.recommender import (
+    BiasBaseline,
+    Features,
+    Ids,
+    Recommender,
+    UnknownIdError,
+    as_features,
+    as_ratings,
+)
 from simec.recommender.biases import Biases
 
 TRIPLES = [("ann", 7, 4.0), ("bob", 7, 1.0), ("ann", 3, 5.0)]
@@ -283,3 +293,166 @@ def test_features_that_nothing_was_fitted_with():
     found = Recommender(1).fit([(1, 1, 2.0), (2, 2, 3.0)], item_features=([1, 2], np.eye(2)))
     with pytest.raises(ValueError, match="new items have 3 features, but the training data has 2"):
         found.predict(1, 5, item_features=([5], [[1.0, 2, 3]]))
+
+
+# Columns of frames, and ids of any size
+
+
+COLUMNS = {"rating": [4.0, 1.0, 5.0], "time": [9, 8, 7], "movieId": [7, 7, 3],
+           "user_name": ["ann", "bob", "ann"]}  # fmt: skip
+
+
+def frames(columns):
+    """The same columns in all kinds of tables."""
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    pyarrow = pytest.importorskip("pyarrow")
+    kinds = [np.array(column).dtype for column in columns.values()]
+    records = np.array(
+        list(zip(*columns.values(), strict=True)), list(zip(columns, kinds, strict=True))
+    )
+    return [columns, pandas.DataFrame(columns), polars.DataFrame(columns), pyarrow.table(columns),
+            records, pyarrow.table(columns).to_batches()[0],
+            pandas.DataFrame(columns).convert_dtypes(dtype_backend="pyarrow")]  # fmt: skip
+
+
+@given(st.permutations(list(COLUMNS)))
+@settings(max_examples=10, deadline=None)
+def test_columns_are_found_by_their_names_in_any_order(order):
+    for table_ in frames({name: COLUMNS[name] for name in order}):
+        assert table(as_ratings(table_)) == EXPECTED, type(table_)
+    for table_ in frames({name: COLUMNS[name] for name in order if name != "rating"}):
+        assert table(as_ratings(table_)) == dict.fromkeys(EXPECTED, 1.0)
+
+
+def test_a_table_of_three_ratings_is_not_transposed():
+    for table_ in frames({"a": [1, 1, 2], "b": [7, 8, 7], "c": [5, 4, 3]}):
+        assert table(as_ratings(table_)) == {(1, 7): 5, (1, 8): 4, (2, 7): 3}
+    with pytest.raises(ValueError, match="three tuples of three can be triples or columns"):
+        as_ratings(((1, 7, 5), (1, 8, 4), (2, 7, 3)))
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (("item", "who", "stars"), "not clear which column is the user, of 'item', 'who', 'stars'"),
+        (("x", "user", "stars"), "not clear which column is the item, of 'x', 'user', 'stars'"),
+        (("user", "item", "date", "x"), "not clear which column is the rating"),
+        (("user",), "must have columns for user and item, got 'user'"),
+    ],
+)
+def test_columns_that_could_be_any(names, message):
+    for table_ in frames({name: [1, 2] for name in names}):
+        with pytest.raises(ValueError, match=message):
+            as_ratings(table_)
+
+
+def test_objects_that_are_not_tables():
+    pandas, polars = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    ratings = pandas.DataFrame({"user": [1], "item": [2], "rating": [3.0]})
+    for data, error, message in (
+        (polars.LazyFrame({"user": [1]}), TypeError, r"pass frame\.collect"),
+        (ratings["user"], TypeError, r"pass a frame, such as series\.reset_index"),
+        ({("ann", "tea"): 5}, TypeError, "a dict must hold columns"),
+        ({"user": [1], "item": [1, 2]}, TypeError, "must have the same length"),
+        ("ratings.csv", TypeError, r"read a file with read_ratings"),
+        ([{"user": 1, "item": 2, "rating": 3}], ValueError, "rating 0 .* Pass a dict of columns"),
+        ([b"abc"], ValueError, "rating 0 must be"),
+        (ratings.set_index("user"), ValueError, r"pass frame\.reset_index\(\)"),
+        (pandas.concat([ratings, ratings], axis=1), ValueError, "are both called 'user'"),
+    ):
+        with pytest.raises(error, match=message):
+            as_ratings(data)
+
+
+@given(
+    st.lists(st.integers(-(2**70), 2**70), min_size=1, max_size=6, unique=True)
+    | st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=1,
+               max_size=6, unique=True)
+)  # fmt: skip
+@settings(max_examples=60, deadline=None)
+def test_ids_of_any_size_are_kept(ids):
+    ratings = as_ratings((ids, ids[::-1], np.arange(len(ids))))
+    assert sorted(ids) == ratings.users.values.tolist() == ratings.items.values.tolist()
+    assert ratings.users.names(ratings.users.find(ids)) == ids
+    assert (ratings.users.find(["?!" * 99] if isinstance(ids[0], str) else [2**71]) == -1).all()
+    unsigned = [abs(value) for value in ids if isinstance(value, int) and abs(value) < 2**64]
+    if unsigned:
+        assert Ids(np.unique(np.array(unsigned, np.uint64)), "user").values.tolist() == sorted(
+            {*unsigned}
+        )
+
+
+@pytest.mark.parametrize(
+    ("ids", "message"),
+    [
+        ([1, None], r"got None \(row 1\)"),
+        ([1, float("nan")], r"got nan \(row 1\)"),
+        ([1, 1.5], r"got 1.5 \(row 1\)"),
+        ([1, True], r"got True \(row 1\)"),
+        (np.array([True, False]), r"got True \(row 0\)"),
+        ([b"a"], r"got b'a' \(row 0\)\. Decode bytes"),
+        (np.array([1.0, 1e300]), r"got 1e\+300 \(row 1\)\. Floats of this size"),
+        ([1, 2.0**60], "Floats of this size have lost digits"),
+        ([1, 2**5000], r"at most 4096 bits, got an integer of 5001 bits \(row 1\)"),
+        (np.array(["2020-01-01"], "M8[D]"), "must be integers or strings"),
+        (np.ma.array([1, 2], mask=[False, True]), "must not be masked, as in row 1"),
+        (["a", ""], r"a user id is empty \(row 1\)"),
+        (["a", "b\ud800"], "half of a surrogate pair"),
+        ("abc", "must be a sequence of ids, got 'abc'"),
+        (7, "must be a sequence of ids, got 7"),
+    ],
+)
+def test_ids_that_are_refused(ids, message):
+    with pytest.raises(ValueError, match=message):
+        as_ratings((ids, [1] * 2, [1.0] * 2) if np.size(ids) > 1 else (ids, [1], [1.0])) if (
+            not isinstance(ids, (str, int))
+        ) else Ids(ids, "user")
+
+
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ([1, 1e30], r"from -1e\+15 to 1e\+15, got 1e\+30 \(row 1\)"),
+        ([1, -2e15], r"got -2e\+15 \(row 1\)"),
+        ([1, 2**64], r"got 1\.84467e\+19 \(row 1\)"),
+        ([1, 10**400], r"must be a number, got an integer of 1329 bits \(row 1\)"),
+        ([1, float("inf")], "1 ratings are NaN or infinite, the first in row 1"),
+        ([1, None], "the first in row 1"),
+        ([1, "x"], r"got 'x' \(row 1\)"),
+        ([1, 1j], r"got 1j \(row 1\)"),
+        (np.array([1, 1j]), r"a rating must be a number, got .*1\+0j.* \(row 0\)"),
+        (np.array(["2020", "2021"], "M8[Y]"), "must be a number"),
+        ([[1], [2]], r"must have shape \(n,\), got \(2, 1\)"),
+    ],
+)
+def test_values_that_are_refused(values, message):
+    with pytest.raises(ValueError, match=message):
+        as_ratings((["a", "b"], [1, 2], values))
+    sparse_ = sparse.coo_matrix((np.array([1, 1e30]), ([0, 1], [1, 2])), (2, 3))
+    with pytest.raises(ValueError, match="row 1, column 2"):
+        as_ratings(sparse_)
+
+
+def test_one_long_id_costs_its_own_length_only(tmp_path):
+    users = ["x" * 100_000, *(f"u{k % 50}" for k in range(20_000))]
+    triples = list(
+        zip(users, range(len(users)), [1.0 + k % 2 for k in range(len(users))], strict=True)
+    )
+    tracemalloc.start()
+    ratings = as_ratings(triples)
+    found = BiasBaseline().fit(ratings)
+    found.predict(users, range(len(users)))
+    found.save(tmp_path / "m")
+    loaded = BiasBaseline.load(tmp_path / "m")
+    assert tracemalloc.get_traced_memory()[1] < 100e6  # twenty thousand times 100 kB are 2 GB
+    tracemalloc.stop()
+    assert loaded.ratings_.users.values.tolist() == ratings.users.values.tolist()
+
+
+def test_an_unknown_id_is_named_with_close_ones_in_bounded_time():
+    users = [f"user{k:06}" for k in range(60_000)]
+    found = BiasBaseline().fit((users, [1] * len(users), np.arange(len(users)) % 2))
+    start = time.perf_counter()
+    with pytest.raises(UnknownIdError, match=r"'user00001x' .*closest matches: 'user0"):
+        found.predict("user00001x", 1)
+    assert time.perf_counter() - start < 2

@@ -365,9 +365,12 @@ def test_measures_are_those_of_plain_loops():
     )
     with pytest.raises(ValueError, match="no rating of the test set is >= 99"):
         evaluate(recommender, test, relevant=99)
-    empty = as_ratings([("a", "b", 1.0), ("b", "b", 1.0)]).split(test_size=0.1)[1]
-    with pytest.raises(ValueError, match="there are no ratings to evaluate on"):
-        evaluate(recommender, empty)
+    few = as_ratings([("a", "b", 1.0), ("b", "b", 1.0)])
+    for size, part in ((0.1, "test"), (0.9, "training")):
+        with pytest.raises(ValueError, match=f"leaves no ratings in the {part} set"):
+            few.split(test_size=size)
+    with pytest.raises(ValueError, match="topn must be an integer >= 1, got 0"):
+        evaluate(recommender, test, 0)
 
 
 def test_averages_are_of_what_embeddings_leave():

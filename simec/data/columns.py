@@ -1,0 +1,225 @@
+"""Which column of a table is which: by the usual names of columns, or else by position."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+__all__ = ["RATINGS", "TRIPLES", "Layout", "choose_columns", "described_by", "recognized"]
+
+
+def _usual(words: str, *endings: str) -> tuple[str, ...]:
+    """Names of columns: each word with each ending, then the word alone."""
+    return tuple(word + ending for word in words.split() for ending in (*endings, ""))
+
+
+_IDS = "id", "no", "number", "idx", "index", "code", "name"
+_USER = _usual(
+    "user users uid reviewer customer member visitor account person client rater reader viewer "
+    "listener player author",
+    *_IDS,
+)
+_ITEM = _usual(
+    "item items iid movie film product book song track artist album business article news game "
+    "anime recipe restaurant place venue video course joke content doc asin parentasin isbn sku",
+    *_IDS,
+)
+_RATING = _usual(
+    "rating ratings score stars star value overall rate bookrating userrating starrating "
+    "preference weight count counts plays playcount listens listeningcount clicks views purchases "
+    "quantity frequency freq"
+)
+_TIME = _usual(
+    "timestamp time datetime date ts unixtime unixreviewtime reviewtime ratingtimestamp created "
+    "createdat updated updatedat"
+)
+_HEAD = _usual(
+    "head heads headentity subject subj sub source sourceentity src from entity1 e1 start lhs h s",
+    "id", "name", "label",
+)  # fmt: skip
+_RELATION = _usual(
+    "relation relations relationtype relationship rel predicate pred property prop edge edgetype "
+    "type label link r p",
+    "id", "name", "label",
+)  # fmt: skip
+_TAIL = _usual(
+    "tail tails tailentity object obj target targetentity dst dest destination to entity2 e2 end "
+    "rhs t o",
+    "id", "name", "label",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The columns that a table must or may have.
+
+    Attributes
+    ----------
+    what : str
+        What its rows are, for messages.
+    names : mapping of str to sequence of str
+        Names of the columns that are read, in their usual order, and the usual names of each; the
+        first name wins if a table has several.
+    n_required : int
+        How many of them, from the first, a table must have.
+    ignored : sequence of str
+        Usual names of columns that are never taken for one of these.
+    """
+
+    what: str
+    names: Mapping[str, Sequence[str]]
+    n_required: int
+    ignored: Sequence[str] = field(default=())
+
+    @property
+    def required(self) -> list[str]:
+        """Names of the columns that a table must have."""
+        return list(self.names)[: self.n_required]
+
+
+RATINGS = Layout("ratings", {"user": _USER, "item": _ITEM, "rating": _RATING}, 2, _TIME)
+TRIPLES = Layout("triples", {"head": _HEAD, "relation": _RELATION, "tail": _TAIL}, 3)
+
+
+def described_by(kind: str) -> Layout:
+    """Layout of a table of features of entities of a kind: its one required column has the ids.
+
+    Words such as "book" are left out: they may be features.
+    """
+    names = {"user": _USER, "item": _ITEM}.get(kind, _usual(kind, *_IDS))
+    endings = tuple(ending for ending in _IDS if ending != "name")
+    single = (kind, f"{kind}s", "uid", "iid", "asin", "isbn", "sku", "id")
+    ids = [name for name in names if name.endswith(endings) or name in single]
+    return Layout("features", {kind: (*ids, *single)}, 1)
+
+
+def recognized(layout: Layout, names: Sequence[Hashable]) -> dict[str, int]:
+    """Positions of the columns that are recognized by their names.
+
+    Case and punctuation are ignored: ``userId``, ``user_id`` and ``User ID`` are the same.
+    """
+    # RecBole writes user_id:token, and neo4j :START_ID
+    plain = [name.strip(":").split(":")[0] if isinstance(name, str) else "" for name in names]
+    keys = [re.sub(r"[\W_]+", "", name).lower() for name in plain]
+    found = {}
+    for column, synonyms in layout.names.items():
+        ranked = [(synonyms.index(key), k) for k, key in enumerate(keys) if key in synonyms]
+        if ranked:
+            found[column] = min(ranked)[1]
+    return found
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Positions of columns.
+
+    Attributes
+    ----------
+    positions : dict of str to int
+    how : {"names", "positions", "columns"}
+        Whether all of them were chosen by their names; some or all by position; or by
+        ``columns=``.
+    """
+
+    positions: dict[str, int]
+    how: Literal["names", "positions", "columns"]
+
+
+def choose_columns(
+    layout: Layout,
+    names: Sequence[Hashable],
+    columns: Sequence[Any] | None = None,
+    *,
+    error: Callable[[str], Exception] = ValueError,
+    named: bool = True,
+) -> Chosen:
+    """Choose columns by name; those without a known name by position, if that is unambiguous.
+
+    Parameters
+    ----------
+    layout : Layout
+    names : sequence
+        Names of all columns of the table.
+    columns : sequence of str or int, optional
+        The columns to choose, by name or position, in the order of the layout.
+    error : callable
+        Exception to raise; called with the message.
+    named : bool
+        False if `names` are only numbers, of a table without a header.
+
+    Raises
+    ------
+    Exception
+        As given by `error`: if a column is missing, or it is not clear which one it is.
+    """
+    wanted, shown = list(layout.names), _listed(names)
+    if columns is not None:
+        return Chosen(_given(layout, names, columns, error), "columns")
+    found = recognized(layout, names) if named else {}
+    for column, k in found.items():
+        again = [i for i, name in enumerate(names) if name == names[k] and i != k]
+        if again:
+            raise error(
+                f"columns {k + 1} and {again[0] + 1} are both called {names[k]!r}: choose the "
+                f"{column} with columns="
+            )
+    if len(names) < layout.n_required:
+        raise error(
+            f"a table of {layout.what} must have columns for {_and(layout.required)}, got {shown}"
+        )
+    others = set(recognized(Layout("", {"": layout.ignored}, 0), names).values()) if named else ()
+    taken = {*found.values(), *others}
+    usual = all(found.get(column, k) == k for k, column in enumerate(wanted))
+    positions = dict(found)
+    for k, column in enumerate(wanted):
+        if column in found:
+            continue
+        if usual and k < len(names) and k not in taken:
+            positions[column] = k
+            taken.add(k)
+        elif k < layout.n_required or len(taken) < len(names):
+            raise error(
+                f"it is not clear which column is the {column}, of {shown}: name it "
+                f"{column!r}, or pass columns="
+            )
+    by_name = len(positions) == len(found)
+    positions = {column: positions[column] for column in wanted if column in positions}
+    return Chosen(positions, "names" if by_name else "positions")
+
+
+def _given(
+    layout: Layout,
+    names: Sequence[Hashable],
+    columns: Sequence[Any],
+    error: Callable[[str], Exception],
+) -> dict[str, int]:
+    wanted = list(layout.names)
+    if isinstance(columns, str) or not layout.n_required <= len(columns) <= len(wanted):
+        raise error(
+            f"columns must name the columns of {_and(wanted)}, in this order, got {columns!r}"
+        )
+    positions = {}
+    listed = list(names)
+    for column, name in zip(wanted, columns, strict=False):
+        if name in listed:
+            if listed.count(name) > 1:
+                raise error(f"several columns are called {name!r}: pass a position instead")
+            positions[column] = listed.index(name)
+        elif isinstance(name, int) and not isinstance(name, bool) and 0 <= name < len(listed):
+            positions[column] = name
+        else:
+            raise error(f"there is no column {name!r}, only {_listed(names)}")
+    if len(set(positions.values())) < len(positions):
+        raise error(f"columns must be different ones, got {tuple(columns)!r}")
+    return positions
+
+
+def _listed(names: Sequence[Hashable]) -> str:
+    shown = ", ".join(map(repr, names[:12]))
+    return f"{shown} and {len(names) - 12} more" if len(names) > 12 else shown or "no columns"
+
+
+def _and(names: Sequence[str]) -> str:
+    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
