@@ -101,6 +101,20 @@ def solve(moments: DoubleArray, products: DoubleArray, ridge: float) -> DoubleAr
     return np.linalg.solve(moments + ridge * scale * np.eye(len(moments)), products)
 
 
+def row_lengths(vectors: FloatArray) -> FloatArray:
+    """Lengths of rows, shape (n,); in blocks, without a copy of the vectors.
+
+    Parameters
+    ----------
+    vectors : float32 array of shape (n, d)
+    """
+    lengths = np.empty(len(vectors), np.float32)
+    for start in range(0, len(vectors), _ROWS):
+        rows = slice(start, start + _ROWS)
+        lengths[rows] = np.linalg.norm(vectors[rows], axis=1)
+    return lengths
+
+
 def normalize(vectors: FloatArray) -> FloatArray:
     """Scale vectors, along the last axis, to unit length; zero vectors stay zero.
 

@@ -33,7 +33,9 @@ def as_callback(callbacks: Any) -> Callable[[Any], bool]:
         If one is neither callable nor has such a method.
     """
     single = callable(callbacks) or hasattr(callbacks, "on_epoch_end")
-    given: Iterable[Any] = (callbacks,) if single else tuple(callbacks)
+    given: Iterable[Any] = (
+        (callbacks,) if single or not isinstance(callbacks, Iterable) else tuple(callbacks)
+    )
     functions = [getattr(callback, "on_epoch_end", callback) for callback in given]
     for function in functions:
         if not callable(function):

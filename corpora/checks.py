@@ -91,7 +91,10 @@ def check_number(
     bounds = f"{sign} {low:g}" + ("" if high is None else f" and <= {high:g}")
     if isinstance(value, bool) or not isinstance(value, Real):
         raise ParameterError(f"{name} must be a number {bounds}, got {value!r}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer beyond the range of floats
+        number = math.inf
     too_low = number <= low if above else number < low
     if not math.isfinite(number) or too_low or (high is not None and number > high):
         raise ValueError(f"{name} must be a finite number {bounds}, got {value!r}")

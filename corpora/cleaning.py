@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import re
 import unicodedata
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import unescape as _unescape
 from typing import Literal
 
@@ -365,7 +365,7 @@ class Pipeline:
     """
 
     def __init__(self, steps: str | Step | Sequence[str | Step]) -> None:
-        if isinstance(steps, str) or callable(steps):
+        if isinstance(steps, str) or callable(steps) or not isinstance(steps, Iterable):
             steps = [steps]
         self.steps = tuple(steps)
         self._functions = [_function(step) for step in self.steps]

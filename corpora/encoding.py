@@ -32,6 +32,7 @@ from corpora.errors import CorpusError, ModelError
 from corpora.files import temporary_folder
 from corpora.model_folder import FolderReader, FolderWriter, open_folder, write_folder
 from corpora.parallel import map_shards
+from corpora.saved_data import checked_indptr
 
 __all__ = ["BREAK_ID", "FORMAT_VERSION", "KIND", "TokenStream", "TokenStreamError", "write_tokens"]
 
@@ -223,11 +224,8 @@ class TokenStream:
                         f"it has {len(content)} bytes, expected {8 * (n_documents + 1)}", _OFFSETS
                     )
                 offsets = np.frombuffer(content, "<i8").astype(np.int64)
-                if offsets[0] != 0 or offsets[-1] != n_tokens or (np.diff(offsets) < 0).any():
-                    raise folder.damaged(
-                        "the offsets of documents do not increase from 0 to the number of tokens",
-                        _OFFSETS,
-                    )
+                with folder.checking(_OFFSETS):
+                    checked_indptr("the offsets of documents", offsets, n_documents, n_tokens)
                 ids = folder.map_file(_IDS, "<i4", n_tokens)
         except (ModelError, OSError) as error:
             damaged = TokenStreamError(f"{error}. Encode the corpus again")
@@ -242,7 +240,7 @@ def _read_counts(folder: FolderReader) -> dict[str, int]:
     counts: dict[str, Any] = (
         {name: data.get(name) for name in names} if isinstance(data, dict) else {}
     )
-    if not counts or not all(type(n) is int and n >= 0 for n in counts.values()):
+    if not counts or not all(type(n) is int and 0 <= n < 2**62 for n in counts.values()):
         raise folder.damaged("a number is missing or invalid", _ABOUT)
     return counts
 

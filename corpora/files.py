@@ -93,6 +93,19 @@ def is_system_file(path: str) -> bool:
     )
 
 
+_DESKTOP_NAMES = {".ds_store", ".localized", ".directory", "icon\r"}
+
+
+def is_desktop_file(path: str) -> bool:
+    """Whether a file was added to a folder by an operating system, such as ``.DS_Store``.
+
+    Unlike those of `is_system_file`, other hidden files do not count: they may be a user's.
+    """
+    name = os.path.basename(path)
+    is_attributes = name.startswith("._") and len(name) > 2  # of another file, by macOS
+    return is_attributes or name.lower() in _SYSTEM_NAMES | _DESKTOP_NAMES
+
+
 def find_paths(source: str) -> list[str]:
     """List the files that a path, folder or glob refers to, in sorted order.
 
@@ -253,6 +266,7 @@ def _remove_leftovers(target: Path, contents: Contents) -> None:
         # Those of another user may be impossible to read or to remove.
         with _abandoned(path) as dead, suppress(OSError):
             if dead and path.is_dir() and not path.is_symlink():
+                _move_desktop_files(path, target)
                 _remove_listed(path, contents(path, True))
             elif dead:
                 path.unlink(missing_ok=True)
@@ -331,6 +345,14 @@ def temporary_folder(prefix: str, parent: StrPath | None = None) -> Iterator[Pat
     try:
         with terminable():
             yield path
+    except OSError as error:
+        # Writing to a full disk raises an error without a name. In the folder of an output, it is
+        # named by the output.
+        name = error.filename if isinstance(error.filename, str) else ""
+        is_inside = not name or name.startswith(str(path))
+        if why == _TMPDIR and error.errno in _DISK_ERRORS and is_inside:
+            raise OSError(error.errno, f"{error.strerror} ({why})", str(parent)) from error
+        raise
     finally:
         shutil.rmtree(path, ignore_errors=True)
         if descriptor is not None:
@@ -406,7 +428,7 @@ def _disk_errors(target: Path, temporary: Path) -> Iterator[None]:
     except OSError as error:
         name = error.filename if isinstance(error.filename, str) else ""
         inside = name.startswith(str(temporary))
-        if error.errno is None or not (inside or error.errno in _DISK_ERRORS):
+        if error.errno is None or not (inside or (not name and error.errno in _DISK_ERRORS)):
             raise
         state = "the earlier content is unchanged" if target.exists() else "nothing was left there"
         message = f"{error.strerror}: not written; {state}"
@@ -508,7 +530,14 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
     """
     check_output(path)
     if _is_special(path):
-        yield Path(path)
+        try:
+            yield Path(path)
+        except BrokenPipeError:  # the reader has ended
+            raise
+        except OSError as error:
+            if error.errno not in _DISK_ERRORS or error.filename is not None:
+                raise
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
         return
     if (opened := _open_descriptor(path)) is not None:
         with temporary_folder("corpora-output-") as folder:
@@ -740,6 +769,7 @@ def replace_folder(path: StrPath, contents: Contents) -> Iterator[Path]:
                 shutil.rmtree(temporary, ignore_errors=True)
             else:  # exchanged already: the earlier folder, which may hold other files by now
                 with suppress(FileNotFoundError):
+                    _move_desktop_files(temporary, target)
                     _remove_listed(temporary, contents(temporary, True))
         if descriptor is not None:
             _release(descriptor)
@@ -775,6 +805,7 @@ def _put(temporary: Path, target: Path, contents: Contents) -> bool:
         except BaseException:
             exchange(temporary, target)
             raise
+        _move_desktop_files(temporary, target)
         sync(target.parent)
         _remove_listed(temporary, names)
         return True
@@ -790,6 +821,8 @@ def _put(temporary: Path, target: Path, contents: Contents) -> bool:
             placed = error.errno not in (errno.ENOTEMPTY, errno.EEXIST)
             if placed:
                 raise
+        if placed and aside.exists():
+            _move_desktop_files(aside, target)
         sync(target.parent)
     finally:
         if aside.exists() and not os.path.lexists(target):
@@ -802,6 +835,19 @@ def _put(temporary: Path, target: Path, contents: Contents) -> bool:
                 _remove_listed(aside, names)
                 raise
     return placed
+
+
+def _move_desktop_files(old: Path, new: Path) -> None:
+    """Move files of the operating system to the folder that replaces an old one.
+
+    Those in nested folders that the new folder does not have are deleted.
+    """
+    for name in filter(is_desktop_file, relative_files(old)):
+        with suppress(OSError):
+            if (new / name).parent.is_dir() and not os.path.lexists(new / name):
+                os.rename(old / name, new / name)
+            else:
+                (old / name).unlink()
 
 
 def _keep_modes(old: Path, new: Path, names: Collection[str]) -> None:

@@ -33,6 +33,7 @@ from conec.linalg import Moments, NothingToLearn, normalize, solve
 from conec.types import JSON, FloatArray, IntArray
 from corpora.checks import check_integer, check_number
 from corpora.errors import warn
+from corpora.saved_data import check_saved_array, check_saved_object
 
 if TYPE_CHECKING:
     from conec.vocabulary import Vocabulary
@@ -206,15 +207,11 @@ class ContextMap:
         TypeError, ValueError
             If they are not those of a map for vectors of length `size`.
         """
-        shapes = {name: array.shape for name, array in arrays.items()}
-        expected = {"mean": (2, size), "weights": (2, size, size)}
-        if shapes != expected:
-            raise ValueError(f"the map must have arrays of shapes {expected}, got {shapes}")
-        if not all(np.isfinite(array).all() for array in arrays.values()):
-            raise ValueError("the map contains NaN or infinity")
+        for name, shape in (("mean", (2, size)), ("weights", (2, size, size))):
+            check_saved_array(name, arrays, "float32", shape)
+        config = check_saved_object("the map", config)
         context_map = cls(MapConfig(**config))
-        context_map.mean = arrays["mean"].astype(np.float32, copy=False)
-        context_map.weights = arrays["weights"].astype(np.float32, copy=False)
+        context_map.mean, context_map.weights = arrays["mean"], arrays["weights"]
         return context_map
 
 

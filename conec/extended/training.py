@@ -121,7 +121,7 @@ def documents_of(corpus: Any) -> Documents:
     return Documents(corpus if opened.format == "memory" else opened)
 
 
-def shown(documents: Documents, name: str, progress: bool) -> Iterator[Document]:
+def with_progress(documents: Documents, name: str, progress: bool) -> Iterator[Document]:
     """Yield documents, with a progress bar if `progress` is True."""
     from tqdm import tqdm
 

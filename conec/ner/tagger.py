@@ -15,7 +15,6 @@ from conec.evaluation import entity_scores
 from conec.features import Clean, Feature
 from conec.model import FORMAT_VERSION as MODEL_VERSION
 from conec.model import KIND as MODEL_KIND
-from conec.model import damage_named
 from conec.ner import crf
 from conec.ner.documents import read_documents, read_tags
 from conec.ner.features import ContextFeatures
@@ -27,6 +26,7 @@ from corpora.errors import ModelError, warn
 from corpora.files import temporary_folder
 from corpora.model_folder import FolderReader, open_folder, write_folder
 from corpora.readers import TaggedDocument
+from corpora.saved_data import check_saved_object, saved_strings
 
 if TYPE_CHECKING:
     from conec import ContextEncoder
@@ -174,8 +174,8 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
                 raise TypeError(f"features must be ContextFeatures or None, got {self.features!r}")
             if not self.features.sparse:
                 raise ValueError("a tagger needs sparse features: ContextFeatures(sparse=True)")
-        check_integer("window", self.window, 0)
-        check_integer("affix", self.affix, 0)
+        check_integer("window", self.window, 0, 1 << 10)
+        check_integer("affix", self.affix, 0, 1 << 10)
         check_integer("max_iterations", self.max_iterations, 1)
         check_number("c1", self.c1, 0)
         check_number("c2", self.c2, 0)
@@ -396,12 +396,17 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         crf.require_crfsuite()
         with open_folder(path, KIND, FORMAT_VERSION, verify=verify, what="tagger") as folder:
             data = folder.read_json("tagger.json")
-            words = folder.read_json("words.json")
+            words = folder.read_json("words.json", limit=None)
             content = folder.read_bytes("field.crfsuite")
-            with damage_named(folder, "words.json"):
-                words = frozenset(words)
-            with damage_named(folder, "tagger.json"):
-                parameters, saved_features = dict(data["parameters"]), data["features"]
+            with folder.checking("words.json"):
+                words = frozenset(saved_strings("words", words))
+            with folder.checking("tagger.json"):
+                keys = ("parameters", "features", "n_columns")
+                data = check_saved_object("the configuration", data, keys)
+                parameters = check_saved_object("parameters", data["parameters"])
+                saved_features = data["features"]
+                if saved_features is not None:
+                    check_saved_object("features", saved_features)
                 n_columns = check_integer("n_columns", data["n_columns"], 1, len(COLUMNS))
                 # Earlier versions did not save their names.
                 columns = tuple(data.get("columns", COLUMNS[:n_columns]))
@@ -411,14 +416,14 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             encoder = None
             if saved_features is not None:
                 encoder = _load_encoder(folder, saved_features, features, clean, verify)
-            with damage_named(folder, "tagger.json"):
+            with folder.checking("tagger.json"):
                 context = None
                 if encoder is not None:
                     arrays = folder.read_arrays("groups.safetensors")
                     context = ContextFeatures.from_state(saved_features, arrays, encoder)
                 tagger = cls(context, **parameters)
                 tagger._check_parameters()
-            with damage_named(folder, "field.crfsuite"):
+            with folder.checking("field.crfsuite"):
                 tagger._field = crf.Field(content)
         tagger.features_, tagger.words_, tagger.n_columns_ = context, words, n_columns
         tagger.columns_ = columns
@@ -435,13 +440,15 @@ def _load_encoder(
     """Read the Context Encoder of a tagger: the copy in its folder, or from the stored path."""
     from conec import load, read_from
 
-    model_path = saved_features.get("model") if isinstance(saved_features, dict) else None
+    model_path = saved_features.get("model")
+    if model_path is not None and (not isinstance(model_path, str) or "\0" in model_path):
+        raise folder.damaged(f"the path of its model is {model_path!r}", "tagger.json")
     if model_path is None:
         nested = folder.folder("model", MODEL_KIND, MODEL_VERSION)
         return read_from(nested, features=features, clean=clean)
     try:
         return load(model_path, features=features, clean=clean, verify=verify)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, UnicodeEncodeError) as error:
         raise ModelError(
             f"{folder.path} refers to the Context Encoder {model_path}, which does not exist any "
             "more: move it back, or train the tagger again with a copy of the model"
@@ -450,7 +457,7 @@ def _load_encoder(
 
 def _check_first_format(folder: FolderReader, checksums: Any) -> None:
     """Verify the checksums in ``tagger.json`` of format 1, which has no manifest."""
-    for name, checksum in dict(checksums or {}).items():
+    for name, checksum in check_saved_object("sha256", checksums or {}).items():
         if hashlib.sha256(folder.read_bytes(name)).hexdigest() != checksum:
             raise folder.damaged("its checksum differs", name)
 

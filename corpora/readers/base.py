@@ -485,6 +485,7 @@ def text_lines(
     *,
     error: Callable[[str], Exception] = CorpusError,
     encoding: str = "utf-8",
+    errors: str = "strict",
     max_ratio: float | None = MAX_RATIO,
 ) -> Iterator[tuple[int, str]]:
     r"""Yield the lines of a text file that are not blank, with their numbers.
@@ -497,6 +498,7 @@ def text_lines(
     error : callable, default CorpusError
         Exception to raise if the contents are invalid; called with the message.
     encoding : str, default "utf-8"
+    errors : str, default "strict"
     max_ratio : float or None, default 500
         As for :func:`corpora.open`.
 
@@ -517,7 +519,7 @@ def text_lines(
         As given by `error`, with file and line: if the file is not valid in this encoding, or a
         compressed file is damaged.
     """
-    file = TextFile(os.fspath(path), encoding, max_ratio=max_ratio)
+    file = TextFile(os.fspath(path), encoding, errors, max_ratio=max_ratio)
     try:
         for number, line in file.numbered_lines():
             if line and not line.isspace():
@@ -525,7 +527,9 @@ def text_lines(
     except CorpusError as problem:
         if isinstance(problem.__cause__, UnicodeDecodeError):
             name = "UTF-8" if file.encoding == "utf-8" else file.encoding
-            advice = _BINARY if file.is_binary else "convert the file to UTF-8"
+            advice = (
+                _BINARY if file.is_binary else "convert the file to UTF-8, or pass its encoding"
+            )
             problem = CorpusError(
                 f"not valid {name} ({problem.__cause__.reason}); {advice}",
                 path=problem.path,

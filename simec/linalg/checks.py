@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from corpora.checks import check_integer
+from corpora.saved_data import check_finite, checked_indptr
+
+__all__ = [
+    "Matrix", "MatrixLike", "check_finite", "check_size", "check_varies", "checked_csr",
+    "real_matrix", "square", "symmetric",
+]  # fmt: skip
+
 Matrix: TypeAlias = npt.NDArray[np.floating[Any]]
 MatrixLike: TypeAlias = "npt.ArrayLike | sparse.sparray | sparse.spmatrix"
 
+_MOST_COLUMNS = 1 << 24  # of a saved sparse matrix with few entries
 _ROWS = 1 << 10  # rows compared at a time
 
 
@@ -99,18 +107,12 @@ def check_size(n_components: int, largest: int) -> int:
     return int(n_components)
 
 
-def check_finite(name: str, values: npt.NDArray[Any]) -> None:
-    """Raise ValueError if an array has NaN or infinite values."""
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise ValueError(f"{name} has NaN or infinite values")
-
-
 def checked_csr(
     name: str,
     values: npt.NDArray[Any],
     indices: npt.NDArray[Any],
     indptr: npt.NDArray[Any],
-    shape: Sequence[int],
+    shape: Any,
 ) -> Any:
     """Build a CSR matrix from arrays that were read from a file.
 
@@ -121,16 +123,21 @@ def checked_csr(
     ValueError
         If the arrays are not a valid CSR matrix of this shape, or a value is not finite.
     """
-    n_rows, n_columns = (int(size) for size in shape)
-    if any(part.ndim != 1 for part in (values, indices, indptr)):
-        raise ValueError(f"{name}: arrays of a sparse matrix must have one dimension")
-    if indices.dtype.kind != "i" or indptr.dtype.kind != "i":
-        raise ValueError(f"{name}: indices of a sparse matrix must be integers")
-    if n_rows < 0 or len(indptr) != n_rows + 1 or len(indices) != len(values):
+    if not isinstance(shape, (list, tuple)) or len(shape) != 2:
+        raise ValueError(f"{name} must have a shape of two numbers, got {shape!r}")
+    n_rows, n_columns = (check_integer(f"{name}.shape", size, 0, 2**48) for size in shape)
+    if any(part.ndim != 1 for part in (values, indices, indptr)) or len(indices) != len(values):
         raise ValueError(f"{name}: arrays do not fit a sparse matrix of shape {tuple(shape)}")
-    if indptr[0] != 0 or indptr[-1] != len(values) or (np.diff(indptr) < 0).any():
-        raise ValueError(f"{name}: row pointers of a sparse matrix must rise from 0 to its size")
+    if values.dtype not in (np.float32, np.float64):
+        raise ValueError(f"{name} must hold float32 or float64, got {values.dtype}")
+    if indices.dtype.kind not in "iu":
+        raise ValueError(f"{name}: column indices must be integers, got {indices.dtype}")
+    pointers = checked_indptr(f"{name}: row pointers", indptr, n_rows, len(values))
     if len(indices) and not 0 <= indices.min() <= indices.max() < n_columns:
         raise ValueError(f"{name}: column indices must be from 0 to {n_columns - 1}")
+    # products of sparse matrices take memory for each column
+    if n_columns > max(_MOST_COLUMNS, 1000 * len(values)):
+        raise ValueError(f"{name} has {n_columns} columns, but only {len(values)} entries")
     check_finite(name, values)
-    return sparse.csr_matrix((values, indices, indptr), (n_rows, n_columns))
+    # scipy chooses the type of the indices
+    return sparse.csr_matrix((values, indices.astype(np.int64), pointers), (n_rows, n_columns))

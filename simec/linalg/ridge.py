@@ -11,7 +11,7 @@ from scipy import linalg, sparse
 from scipy.sparse.linalg import lsqr
 from tqdm.auto import tqdm
 
-from corpora.checks import check_number
+from corpora.checks import ParameterError, check_number
 from simec.types import Float64
 
 _ROWS = 1 << 9  # rows of a product computed at a time
@@ -23,6 +23,8 @@ _LSQR_STEPS = 200
 
 def check_penalties(name: str, values: Sequence[float]) -> None:
     """Raise ValueError unless there is at least one penalty and all are positive."""
+    if isinstance(values, str) or not hasattr(values, "__len__"):
+        raise ParameterError(f"{name} must be a sequence of penalties, got {values!r}")
     if not len(values):
         raise ValueError(f"{name} must have at least one penalty, got {values!r}")
     for value in values:

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
@@ -21,15 +22,23 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from corpora.checks import check_choice, closest, shorten
+from corpora.checks import check_choice, check_number, closest, shorten
 from corpora.deprecated import renamed_parameters
 from corpora.errors import ModelError, warn
-from corpora.model_folder import INVALID_CONTENT, FolderReader, open_folder, write_folder
+from corpora.model_folder import FolderReader, open_folder, write_folder
+from corpora.saved_data import check_saved_object, saved_seed
 from simec.recommender.biases import Biases
 from simec.recommender.data.features import Features, as_features
-from simec.recommender.data.ratings import Ids, UnknownIdError, as_ratings, plain, read_ids
+from simec.recommender.data.ratings import (
+    Ids,
+    Ratings,
+    UnknownIdError,
+    as_ratings,
+    plain,
+    read_ids,
+)
 from simec.recommender.ranking import batches, exclude, highest, is_single, lengths, paired
-from simec.recommender.state import pack, unpack
+from simec.recommender.state import check_attribute, check_shape, pack, unpack
 from simec.types import FloatArray
 
 logger = logging.getLogger(__name__)
@@ -123,6 +132,13 @@ class Entities:
         return cls(rows, total.tocsr() if sparse.issparse(total) else total, has_features, kind)
 
 
+# types of the attributes that all recommenders have
+_ATTRIBUTES: dict[str, tuple[type, ...]] = {
+    "ratings_": (Ratings,), "biases_": (Biases,), "item_features_": (Features, type(None)),
+    "user_features_": (Features, type(None)), "range_": (tuple, type(None)),
+}  # fmt: skip
+
+
 class BaseRecommender(BaseEstimator):  # type: ignore[misc]
     """Predicts ratings as μ + b_user + b_item + residual, clipped to the range of ratings.
 
@@ -171,6 +187,8 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
 
     def _check(self) -> None:
         """Raise ValueError or TypeError for invalid parameters."""
+        check_number("shrinkage_users", self.shrinkage_users, 0)
+        check_number("shrinkage_items", self.shrinkage_items, 0)
 
     def _fit(self, residuals: Any, users: Entities, items: Entities) -> None:
         """Fit the residuals of the biases.
@@ -211,22 +229,26 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
 
     def _check_state(self) -> None:
         """Raise ValueError if fitted attributes contradict one another, as in a damaged folder."""
-        n_users, n_items = self.ratings_.shape
-        check_shape("ratings", self.ratings_.matrix, (n_users, n_items))
-        check_shape("biases of users", self.biases_.users, (n_users,))
-        check_shape("biases of items", self.biases_.items, (n_items,))
-        for b, features in (
-            (self.biases_.user_coefficients, self.user_features_),
-            (self.biases_.item_coefficients, self.item_features_),
+        for name in _ATTRIBUTES:
+            if name not in vars(self):
+                raise ValueError(f"{name} is missing")
+            check_attribute(name, getattr(self, name), *_ATTRIBUTES[name])
+        ratings, biases = self.ratings_, self.biases_
+        for kind, ids, features, b, coefficients in (
+            ("user", ratings.users, self.user_features_, biases.users, biases.user_coefficients),
+            ("item", ratings.items, self.item_features_, biases.items, biases.item_coefficients),
         ):
-            if b is not None:
+            if ids.kind != kind or (features is not None and features.ids.kind != kind):
+                raise ValueError(f"ids of {kind}s are those of other entities")
+            check_shape(f"biases of {kind}s", b, (len(ids),))
+            if features is not None:
+                check_same_type(ids, features.ids)
+            if coefficients is not None:
                 if features is None:
                     raise ValueError("biases depend on features, but features are missing")
-                check_shape("coefficients of features", b, (features.n_features,))
+                check_shape(f"coefficients of {kind}s", coefficients, (features.n_features,))
         if self.range_ is not None:
-            low, high = self.range_
-            if not low <= high:
-                raise ValueError(f"range_ must be (low, high), got {self.range_}")
+            check_range("range_", self.range_)
 
     # Training
 
@@ -496,10 +518,17 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         def read_encoder(name: str) -> Any:
             from simec.encoder import SimilarityEncoder
 
-            return SimilarityEncoder.read_from(folder.folder(name), device=device)
+            inner = folder.folder(name, ENCODER_KIND, ENCODER_VERSION)
+            return SimilarityEncoder.read_from(inner, device=device)
 
-        config, arrays = folder.read_json(_CONFIG), folder.read_arrays(_ARRAYS)
-        try:
+        if device is not None:
+            from simec.data.inputs import check_device  # imports PyTorch
+
+            check_device(device)
+        config = folder.read_json(_CONFIG, limit=None)
+        arrays = folder.read_arrays(_ARRAYS)
+        with folder.checking(_CONFIG):
+            config = check_saved_object(_CONFIG, config, ("class", "parameters", "learned"))
             saved_class: Any = cls._find_class(
                 config["class"], config.get("module", ""), folder.path
             )
@@ -507,20 +536,18 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
             names = inspect.signature(saved_class).parameters
             parameters = {
                 renamed.get(name, name): tuple(value) if isinstance(value, list) else value
-                for name, value in config["parameters"].items()
+                for name, value in check_saved_object("parameters", config["parameters"]).items()
                 if renamed.get(name, name) in names
             }
             if device is not None and "device" in names:
                 parameters["device"] = device
+            if "random_state" in parameters:
+                parameters["random_state"] = saved_seed(parameters["random_state"])
             recommender: Self = saved_class(**parameters)
             for name, value in unpack(config["learned"], arrays, read_encoder).items():
                 setattr(recommender, renamed.get(name, name), value)
             recommender._check()
             recommender._check_state()
-        except ModelError:
-            raise
-        except INVALID_CONTENT as error:
-            raise folder.damaged(str(error)) from error
         return recommender
 
     @classmethod
@@ -660,17 +687,28 @@ def training_rows(vectors: Any, entities: Entities) -> Any:
     return np.where((entities.rows >= 0)[:, None], vectors[np.maximum(entities.rows, 0)], 0)
 
 
-def check_shape(name: str, array: Any, shape: tuple[int, ...]) -> None:
-    """Raise ValueError unless an array or matrix has the expected shape."""
-    if tuple(array.shape) != shape:
-        raise ValueError(f"{name} must have shape {shape}, got {tuple(array.shape)}")
+def check_range(name: str, value: Any) -> None:
+    """Raise ValueError unless a value is a pair (low, high) of finite numbers, low <= high."""
+    is_pair = isinstance(value, (tuple, list, np.ndarray)) and len(value) == 2
+    if not (
+        is_pair
+        and all(isinstance(x, Real) and not isinstance(x, bool) for x in value)
+        and -np.inf < value[0] <= value[1] < np.inf
+    ):
+        raise ValueError(f"{name} must be (low, high), got {value!r}")
+
+
+def check_same_type(ids: Ids, others: Ids) -> None:
+    """Raise ValueError if ids of ratings are strings and those of features integers, or reverse."""
+    if len(ids) and len(others) and ids.are_texts != others.are_texts:
+        raise ValueError(f"ids of {ids.kind} features are of another type than those of ratings")
 
 
 def check_vectors(recommender: Any) -> None:
     """Raise ValueError unless ``user_vectors_`` and ``item_vectors_`` match the ratings."""
     n_users, n_items = recommender.ratings_.shape
-    d = recommender.user_vectors_.shape[-1]
-    check_shape("user_vectors_", recommender.user_vectors_, (n_users, d))
+    check_shape("user_vectors_", recommender.user_vectors_, (n_users, None))
+    d = recommender.user_vectors_.shape[1]
     check_shape("item_vectors_", recommender.item_vectors_, (n_items, d))
 
 

@@ -16,10 +16,12 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from corpora.checks import check_flag, check_integer
 from corpora.errors import warn
+from corpora.saved_data import saved_numbers
 from simec.data.inputs import Inputs, as_array, chunk_size
 from simec.data.targets import Targets
-from simec.network import SimEcNetwork
+from simec.network import SimEcNetwork, check_optimizer, check_tensors
 from simec.solvers.objective import Objective
 
 logger = logging.getLogger(__name__)
@@ -444,33 +446,44 @@ class Trainer:
         for key, value in arrays.items():
             part, _, name = key.partition(".")
             parts.setdefault(part, {})[name] = torch.from_numpy(value)
-        best_loss = numbers["best_loss"]
-        self.history = History(
-            list(map(float, numbers["losses"])),
-            list(map(float, numbers["validation"])),
-            math.inf if best_loss is None else float(best_loss),
-            float(numbers["rate"]),
+        for part in ("first", "best", "current"):
+            check_tensors(part, parts.get(part, {}), self.network.state_dict())
+        check_tensors("generator", parts.get("generator", {}), {"": self._random.get_state()})
+        states: dict[int, dict[str, Tensor]] = {}
+        for key, value in parts.get("optimizer", {}).items():
+            index, _, name = key.partition(".")
+            states.setdefault(int(index), {})[name] = value
+        parameters = self._optimizer.param_groups[0]["params"]
+        check_optimizer(states, parameters, {"step": False, "exp_avg": True, "exp_avg_sq": True})
+        losses, validation = (saved_numbers(name, numbers[name]) for name in _CURVES)
+        best_loss, loss = (numbers[name] for name in ("best_loss", "loss"))
+        names = "start", "limit", "rate", "step_rate"
+        start, limit, rate, step_rate = saved_numbers(
+            ", ".join(names), [numbers[name] for name in names]
         )
+        stalled, steps = (check_integer(name, numbers[name], 0) for name in ("stalled", "steps"))
+        self.history = History(
+            losses, validation,
+            math.inf if best_loss is None else saved_numbers("best_loss", [best_loss])[0], rate,
+        )  # fmt: skip
         self.network.load_state_dict(parts["first"])
         first = self._weights()
         self.network.load_state_dict(parts["best"])
         best = self._weights()
         self.network.load_state_dict(parts["current"])
-        loss = numbers["loss"]
         self._run = _Run(
-            bool(numbers["started"]), float(numbers["start"]), float(numbers["limit"]), first, best,
-            bool(numbers["improved"]), int(numbers["stalled"]),
-            math.nan if loss is None else float(loss),
+            check_flag("started", numbers["started"]), start, limit, first, best,
+            check_flag("improved", numbers["improved"]), stalled,
+            saved_numbers("loss", [loss], nan=True)[0],
         )  # fmt: skip
-        states: dict[int, dict[str, Tensor]] = {}
-        for key, value in parts.get("optimizer", {}).items():
-            index, _, name = key.partition(".")
-            states.setdefault(int(index), {})[name] = value
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": states, "param_groups": groups})
-        self._optimizer.param_groups[0]["lr"] = float(numbers["step_rate"])
-        self._rate, self._steps = float(numbers["rate"]), int(numbers["steps"])
+        self._optimizer.param_groups[0]["lr"] = step_rate
+        self._rate, self._steps = rate, steps
         self._random.set_state(parts["generator"][""])
+
+
+_CURVES = "losses", "validation"
 
 
 def split_rows(n: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:

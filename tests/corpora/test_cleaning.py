@@ -121,7 +121,8 @@ MARKUP = [
     "<br />",
     "<script>if (a<b) {}</script>", "<style type='x'>p {}</style>", "<!-- c > -- d -->",
     "<!DOCTYPE html>", "<?xml v?>", "&amp;", "&eacute;", "&#233;", "&lt;", "&copy", "&#x41;",
-    "text", " ", "\n", "a < b", "1 > 0", "x&y", "<SPAN Class=\"a\">", "</span>", "<div\nid=1>", "</DIV >",
+    "text", " ", "\n", "a < b", "1 > 0", "x&y", "<SPAN Class=\"a\">", "</span>", "<div\nid=1>",
+    "</DIV >",
     "<![CDATA[ x ]]>", "<![if !IE]>", "<![endif]>", "</>", "'", '"', "<td nowrap>",
     "<custom-tag x>", "<a/b>", "<i title=''>",
 ]  # fmt: skip
@@ -181,7 +182,8 @@ def test_wikifil_applies_its_rules(text: str) -> None:
 
 MARKS = [
     "a", "e", "\u0301", "\u0316", "\u0f73", "\u0344", "\u0327", "\u05b0", "\u05bc", "\u0e38",
-    "\u3099", "\u304b", "\u0323", "\uac00", "\u1161", "\ufb01", "\u093c", "\u0915", "\u0958", "\uff9e",
+    "\u3099", "\u304b", "\u0323", "\uac00", "\u1161", "\ufb01", "\u093c", "\u0915", "\u0958",
+    "\uff9e",
 ]  # fmt: skip
 
 

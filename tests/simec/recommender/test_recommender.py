@@ -282,7 +282,7 @@ def test_explanations_need_features():
         ({"l2": -1}, "l2 must be a finite number >= 0, got -1"),
         ({"id_feature_scale": np.nan}, "id_feature_scale must be a finite number"),
         ({"shrinkage_users": -1}, "shrinkage_users must be a finite number >= 0, got -1"),
-        ({"rating_range": (5, 1)}, r"rating_range must be \(low, high\), got \(5, 1\)"),
+        ({"rating_range": (5, 1)}, r"rating_range must be \(low, high\)"),
         ({"rating_range": 5}, r"rating_range must be \(low, high\), got 5"),
         ({"rating_range": (1,)}, r"rating_range must be \(low, high\), got \(1,\)"),
     ],
