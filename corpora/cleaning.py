@@ -275,29 +275,39 @@ def html(text: str) -> str:
     return _Html(text).visible() if "<" in text else unescape(text)
 
 
-Replacement = str | Callable[[str], str]
+def _rule(pattern: str, to: str, flags: int = 0) -> Step:
+    return functools.partial(re.compile(pattern, flags).sub, to)
 
-# The rules of wikifil.pl in order, starting with the removal of tags. A rule is a pattern, or the
-# opening, stop and closing of `replace_spans`.
-_WIKIFIL: list[tuple[tuple[re.Pattern[str], ...], str, Replacement]] = [
-    (tuple(re.compile(pattern, flags) for pattern in patterns), closing, to)
-    for patterns, closing, to, flags in (
-        (("&amp;",), "", "&", 0),
-        (("&lt;",), "", "<", 0),
-        (("&gt;",), "", ">", 0),
-        (("<ref[^<]*</ref>",), "", "", 0),
-        (("<", ">"), ">", "", 0),
-        ((r"\[http:[^] ]*",), "", "[", 0),
-        ((r"\|(?:thumb|left|right|\d+px)",), "", "", re.I | re.A),
-        ((r"\[\[image:[^\[\]]*\|",), "", "", re.I),
-        ((r"\[\[category:", r"\]"), "]]", lambda name: f"[[{name.partition('|')[0]}]]", re.I),
-        ((r"\[\[[a-z\-]*:", r"\]"), "]]", "", 0),
-        ((r"\[\[", r"[|\]]"), "|", "[[", 0),
-        ((r"\{\{", r"\}"), "}}", "", 0),
-        ((r"\{", r"\}"), "}", "", 0),
-        ((r"[\[\]]",), "", "", 0),
-        (("&", ";"), ";", " ", 0),
+
+def _spans(
+    opening: str, stop: str, closing: str, to: str | Callable[[str], str], flags: int = 0
+) -> Step:
+    return functools.partial(
+        replace_spans,
+        opening=re.compile(opening, flags),
+        stop=re.compile(stop),
+        closing=closing,
+        to=to,
     )
+
+
+# The rules of wikifil.pl in order, starting with the removal of tags.
+_WIKIFIL = [
+    _rule("&amp;", "&"),
+    _rule("&lt;", "<"),
+    _rule("&gt;", ">"),
+    _rule("<ref[^<]*</ref>", ""),
+    _spans("<", ">", ">", ""),
+    _rule(r"\[http:[^] ]*", "["),
+    _rule(r"\|(?:thumb|left|right|\d+px)", "", re.I | re.A),
+    _rule(r"\[\[image:[^\[\]]*\|", "", re.I),
+    _spans(r"\[\[category:", r"\]", "]]", lambda name: f"[[{name.partition('|')[0]}]]", flags=re.I),
+    _spans(r"\[\[[a-z\-]*:", r"\]", "]]", ""),
+    _spans(r"\[\[", r"[|\]]", "|", "[["),
+    _spans(r"\{\{", r"\}", "}}", ""),
+    _spans(r"\{", r"\}", "}", ""),
+    _rule(r"[\[\]]", ""),
+    _spans("&", ";", ";", " "),
 ]
 _SPELLED = {
     ord(digit): f" {word} "
@@ -318,11 +328,8 @@ def wikifil(text: str) -> str:
     characters other than a to z by a space. Accented letters are dropped as well; put "ascii"
     before this step to keep them as ASCII letters.
     """
-    for patterns, closing, to in _WIKIFIL:
-        if len(patterns) == 1:
-            text = patterns[0].sub(to, text)
-        else:
-            text = replace_spans(text, *patterns, closing, to)
+    for rule in _WIKIFIL:
+        text = rule(text)
     text = text.translate(_UPPER).translate(_SPELLED)
     return _NOT_LETTERS.sub(" ", text).strip()
 
