@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -13,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from corpora.corpus import Corpus
+from corpora.errors import warn
 
 __all__ = ["cores", "map_shards", "progress_bar"]
 
@@ -190,10 +192,12 @@ def _in_pool(
     finished = False
     try:
         with _bar(_total(shards), label, force) as update:
-            for result, size in _ahead(
+            for (result, caught), size in _ahead(
                 lambda shard: pool.submit(_run, shard), shards, workers, waiting
             ):
                 update(size)
+                for message, category in caught:
+                    warn(message, category)
                 yield result
         finished = True
     finally:
@@ -308,6 +312,9 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _run(shard: Corpus) -> Any:
+def _run(shard: Corpus) -> tuple[Any, list[tuple[str, type[Warning]]]]:
+    """Return the result for a shard, and warnings, which the parent process issues."""
     assert _function is not None
-    return _function(shard)
+    with warnings.catch_warnings(record=True) as caught:
+        result = _function(shard)
+    return result, [(str(warning.message), warning.category) for warning in caught]
