@@ -309,6 +309,11 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         if self._uses_biases:
             self.biases_ = self._fit_biases(matrix, users, items)
             low, high = matrix.data.min(), matrix.data.max()
+            if low == high:
+                warn(
+                    f"all ratings are {low:g}, so there are no preferences to learn. For purchases "
+                    'or clicks, which have no ratings, use feedback="implicit"'
+                )
             if self.rating_range is not None:
                 low, high = self.rating_range
             self.range_ = float(low), float(high)
@@ -320,6 +325,8 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
             )
         else:
             self.biases_ = Biases.zeros(matrix.shape)
+            if not matrix.data.any():
+                warn("all counts are 0, so there are no preferences to learn")
             residuals = matrix.copy()
         self._fit(residuals, users, items)
         logger.info("%s: fitted in %.1f s", type(self).__name__, time.perf_counter() - start)

@@ -55,6 +55,9 @@ def variational(
     S.data /= unit
     S_T = S.T.tocsr()
     d = len(W_l)
+    if not S.data.any():
+        yield np.zeros((S.shape[0], d)), np.zeros((d, S.shape[1]))
+        return
     variance = max(float((S.data**2).mean()), 1e-300)
     noise = variance
     # the prior variance of Y is 1; W_l is scaled accordingly
