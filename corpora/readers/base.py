@@ -399,9 +399,16 @@ class TextFile:
                     at = offset - pending + error.start
                     good = error.object[: error.start].decode(error.encoding, "replace")
                     raise self._undecodable(error, line + good.count("\n"), at) from error
+                except UnicodeError as error:  # for example, UTF-16 without a byte order mark
+                    raise CorpusError(
+                        f"not valid {self.encoding} ({error}); pass the encoding of the file",
+                        path=self.path,
+                        line=line,
+                    ) from error
                 offset += len(block)
                 line += text.count("\n")
-                yield text.encode("utf-8")
+                # Some error handlers represent undecodable bytes by surrogates.
+                yield text.encode("utf-8", "surrogatepass")
 
     def _head(self, stream: ByteStream, size: int) -> bytes:
         """Read the first block, and check that it is text in this encoding.
