@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from corpora.callbacks import progress_bar as bar_of
 from corpora.corpus import Corpus
 
 __all__ = ["cores", "map_shards", "progress_bar"]
@@ -131,16 +132,14 @@ def _bar(total: int | None, label: str | None, force: bool) -> Iterator[Callable
     if label is None:
         yield lambda _: None
         return
-    from tqdm import tqdm
-
-    with tqdm(
+    with bar_of(
+        shown=True,
+        always=force,
         total=total,
         desc=label,
         unit="B",
         unit_scale=True,
         unit_divisor=1024,
-        # None: only on a terminal.
-        disable=False if force else None,
     ) as bar:
 
         def update(size: int) -> None:
