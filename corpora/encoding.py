@@ -270,7 +270,7 @@ def write_tokens(
     """
     encoded = _encode_ids(folder.file(_IDS), corpus, index, workers, progress)
     offsets = _offsets(encoded.lengths)
-    folder.write_bytes(_OFFSETS, offsets.astype("<i8").tobytes())
+    folder.write_bytes(_OFFSETS, offsets.astype("<i8", copy=False).data.cast("B"))
     counts = {
         "documents": len(offsets) - 1,
         "tokens": int(offsets[-1]),
@@ -292,7 +292,9 @@ def _map(path: Path, n: int) -> npt.NDArray[np.int32]:
 
 
 def _offsets(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
 
 
 class _Encoded(NamedTuple):

@@ -390,6 +390,7 @@ class ContextCounter:
                         bound_of_sum[block.rows] += np.diff(block.indptr)
                         bar.update(int(occurrences[block.rows].sum()))
                     counted.append(rows)
+                    del make  # frees the text of this segment before the next one is laid out
                     logger.debug("contexts: tokens %d to %d counted", *segment)
                 make, bound = _adder(counted, self._n_words), bound_of_sum
 
