@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +15,7 @@ from typing import Any, TypeVar
 
 from corpora.callbacks import progress_bar as bar_of
 from corpora.corpus import Corpus
+from corpora.errors import warn
 
 __all__ = ["cores", "map_shards", "progress_bar"]
 
@@ -197,8 +199,10 @@ def _in_pool(
     finished = False
     try:
         with _bar(_total(shards), label, force) as update:
-            for result, size in _ahead(submit, shards, workers, waiting):
+            for (result, caught), size in _ahead(submit, shards, workers, waiting):
                 update(size)
+                for message, category in caught:
+                    warn(message, category)
                 yield result
         finished = True
     finally:
@@ -329,6 +333,9 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _run(shard: Corpus) -> Any:
+def _run(shard: Corpus) -> tuple[Any, list[tuple[str, type[Warning]]]]:
+    """Return the result for a shard, and warnings, which the parent process issues."""
     assert _function is not None
-    return _function(shard)
+    with warnings.catch_warnings(record=True) as caught:
+        result = _function(shard)
+    return result, [(str(warning.message), warning.category) for warning in caught]

@@ -37,6 +37,22 @@ def fail(message: str, code: int = 1) -> NoReturn:
 
 
 @contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """Report each warning on one line, as soon as it is issued."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def report_one(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, UserWarning):
+                report(str(message))
+            else:
+                show(message, category, *place, **more)
+
+        warnings.showwarning = report_one
+        yield
+
+
+@contextmanager
 def report_warnings() -> Iterator[None]:
     """Report warnings issued within a block, one line each, when it ends."""
     with warnings.catch_warnings(record=True) as caught:
@@ -78,7 +94,7 @@ class _Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         _program.set(str(self.name))
         try:
-            with terminable(), _progress_in_lines():
+            with terminable(), _warnings_in_one_line(), _progress_in_lines():
                 return self._invoke(ctx)
         except KeyboardInterrupt as error:
             fail("interrupted", exit_status(error))
