@@ -41,6 +41,7 @@ from corpora.checks import (
 )
 from corpora.encoding import BREAK_ID, TokenStream
 from corpora.errors import ModelError, warn
+from corpora.interrupts import terminable
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
@@ -438,6 +439,7 @@ class Embedder:
         logger.info("global contexts: %.1f s", time.perf_counter() - started)
         return self
 
+    @terminable()
     def learn_map(
         self: Self,
         corpus: CorpusLike | TokenStream,

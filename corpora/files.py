@@ -345,6 +345,14 @@ def temporary_folder(prefix: str, parent: StrPath | None = None) -> Iterator[Pat
     try:
         with terminable():
             yield path
+    except OSError as error:
+        # Writing to a full disk raises an error without a name. In the folder of an output, it is
+        # named by the output.
+        name = error.filename if isinstance(error.filename, str) else ""
+        is_inside = not name or name.startswith(str(path))
+        if why == _TMPDIR and error.errno in _DISK_ERRORS and is_inside:
+            raise OSError(error.errno, f"{error.strerror} ({why})", str(parent)) from error
+        raise
     finally:
         shutil.rmtree(path, ignore_errors=True)
         if descriptor is not None:
@@ -420,7 +428,7 @@ def _disk_errors(target: Path, temporary: Path) -> Iterator[None]:
     except OSError as error:
         name = error.filename if isinstance(error.filename, str) else ""
         inside = name.startswith(str(temporary))
-        if error.errno is None or not (inside or error.errno in _DISK_ERRORS):
+        if error.errno is None or not (inside or (not name and error.errno in _DISK_ERRORS)):
             raise
         state = "the earlier content is unchanged" if target.exists() else "nothing was left there"
         message = f"{error.strerror}: not written; {state}"
@@ -522,7 +530,14 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
     """
     check_output(path)
     if _is_special(path):
-        yield Path(path)
+        try:
+            yield Path(path)
+        except BrokenPipeError:  # the reader has ended
+            raise
+        except OSError as error:
+            if error.errno not in _DISK_ERRORS or error.filename is not None:
+                raise
+            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
         return
     if (opened := _open_descriptor(path)) is not None:
         with temporary_folder("corpora-output-") as folder:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import operator
 import os
 import re
@@ -16,6 +15,7 @@ from corpora.checks import (
     advice,
     are_tokens,
     check_token,
+    closest,
     row_columns,
     shown,
     token_error,
@@ -228,7 +228,7 @@ def _name_the_column(name: str, columns: list[Any], row: Any) -> str:
 
 
 def _no_column(where: str, field: Any, columns: list[Any]) -> ParameterError:
-    matches = difflib.get_close_matches(str(field), map(str, columns), 1)
+    matches = closest(str(field), map(str, columns), 1)
     hint = f"; did you mean {matches[0]!r}?" if matches else ""
     return ParameterError(f"{where} has no column {field!r}, only {_listed(columns)}{hint}")
 

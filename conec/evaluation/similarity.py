@@ -69,6 +69,8 @@ def word_similarity(
     *,
     case_insensitive: bool = True,
     oov: Literal["skip", "zero", "error"] = "skip",
+    encoding: str = "utf-8",
+    errors: str = "strict",
 ) -> SimilarityResult:
     """Correlate cosine similarities with human ratings.
 
@@ -85,6 +87,8 @@ def word_similarity(
     oov : {"skip", "zero", "error"}, default="skip"
         Handling of pairs with a word that has no vector or a zero vector: "skip" ignores them,
         "zero" counts them as similarity 0, "error" raises ValueError.
+    encoding, errors : str
+        Encoding of the file, and handling of bytes that can't be decoded, as for `corpora.open`.
 
     Returns
     -------
@@ -119,7 +123,9 @@ def word_similarity(
     check_choice("oov", oov, ("skip", "zero", "error"))
     if not isinstance(pairs, (str, Iterable, os.PathLike)):
         raise TypeError(f"pairs must be a path or a list of word pairs, got {shown(pairs)}")
-    rated = list(read_word_pairs(pairs) if isinstance(pairs, (str, os.PathLike)) else pairs)
+    if isinstance(pairs, (str, os.PathLike)):
+        pairs = read_word_pairs(pairs, encoding=encoding, errors=errors)
+    rated = list(pairs)
     for number, pair in enumerate(rated):
         _check_pair(pair, number)
     matrix = checked_vectors(vectors)

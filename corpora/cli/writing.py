@@ -215,7 +215,9 @@ def write_parquet(out: str, blocks: Iterator[bytes]) -> None:
                 kind = pa.list_(pa.string()) if tokens else pa.string()
                 schema = pa.schema([("text", kind)])
                 writer = stack.enter_context(
-                    pq.ParquetWriter(str(path), schema, compression="zstd")
+                    pq.ParquetWriter(
+                        str(path), schema, compression="zstd", write_page_checksum=True
+                    )
                 )
             writer.write_table(pa.table({"text": documents}, schema=schema))
 

@@ -399,9 +399,16 @@ class TextFile:
                     at = offset - pending + error.start
                     good = error.object[: error.start].decode(error.encoding, "replace")
                     raise self._undecodable(error, line + good.count("\n"), at) from error
+                except UnicodeError as error:  # for example, UTF-16 without a byte order mark
+                    raise CorpusError(
+                        f"not valid {self.encoding} ({error}); pass the encoding of the file",
+                        path=self.path,
+                        line=line,
+                    ) from error
                 offset += len(block)
                 line += text.count("\n")
-                yield text.encode("utf-8")
+                # Some error handlers represent undecodable bytes by surrogates.
+                yield text.encode("utf-8", "surrogatepass")
 
     def _head(self, stream: ByteStream, size: int) -> bytes:
         """Read the first block, and check that it is text in this encoding.
@@ -478,6 +485,7 @@ def text_lines(
     *,
     error: Callable[[str], Exception] = CorpusError,
     encoding: str = "utf-8",
+    errors: str = "strict",
     max_ratio: float | None = MAX_RATIO,
 ) -> Iterator[tuple[int, str]]:
     r"""Yield the lines of a text file that are not blank, with their numbers.
@@ -490,6 +498,7 @@ def text_lines(
     error : callable, default CorpusError
         Exception to raise if the contents are invalid; called with the message.
     encoding : str, default "utf-8"
+    errors : str, default "strict"
     max_ratio : float or None, default 500
         As for :func:`corpora.open`.
 
@@ -510,7 +519,7 @@ def text_lines(
         As given by `error`, with file and line: if the file is not valid in this encoding, or a
         compressed file is damaged.
     """
-    file = TextFile(os.fspath(path), encoding, max_ratio=max_ratio)
+    file = TextFile(os.fspath(path), encoding, errors, max_ratio=max_ratio)
     try:
         for number, line in file.numbered_lines():
             if line and not line.isspace():
@@ -518,7 +527,9 @@ def text_lines(
     except CorpusError as problem:
         if isinstance(problem.__cause__, UnicodeDecodeError):
             name = "UTF-8" if file.encoding == "utf-8" else file.encoding
-            advice = _BINARY if file.is_binary else "convert the file to UTF-8"
+            advice = (
+                _BINARY if file.is_binary else "convert the file to UTF-8, or pass its encoding"
+            )
             problem = CorpusError(
                 f"not valid {name} ({problem.__cause__.reason}); {advice}",
                 path=problem.path,

@@ -455,9 +455,9 @@ def _is_dependency(row: tuple[str, ...]) -> bool:
 
 
 def _head_lines(head: bytes) -> list[str]:
-    """Split the beginning of a file into lines, without one that may be incomplete."""
+    """Split the beginning of a file into lines; without the last of many, maybe incomplete."""
     lines = head.decode("utf-8", "replace").removeprefix("\ufeff").split("\n")
-    return lines[:-1] if len(head) >= _GUESS_BYTES else lines
+    return lines[:-1] if len(lines) > 20 or len(head) >= _GUESS_BYTES // 2 else lines
 
 
 def _has_tags(lines: list[str]) -> bool:

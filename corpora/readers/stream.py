@@ -467,7 +467,7 @@ def _zip_members(
         with archive:
             for info in archive.infolist():
                 is_link = stat.S_ISLNK(info.external_attr >> 16)
-                if info.is_dir() or is_link or is_system_file(info.filename):
+                if info.filename.endswith("/") or is_link or is_system_file(info.filename):
                     continue
                 name = info.filename
                 stored = min(info.compress_size, total)

@@ -15,6 +15,8 @@ from sklearn.utils.validation import check_array, validate_data
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
+from corpora.errors import warn
+
 __all__ = [
     "CHUNK", "DatasetInputs", "DenseInputs", "Identity", "Inputs", "SparseInputs",
     "as_array", "as_numpy", "check_device", "choose_device", "chunk_size", "chunks", "dense",
@@ -255,11 +257,21 @@ def read_inputs(
             _check_width(estimator, int(np.prod(X.shape[1:])))
     else:
         X = validate_data(estimator, X, accept_sparse="csr", dtype=np.float32, reset=reset)
+    if reset and _are_equal(X):
+        warn("all rows of X are equal: they cannot be distinguished, and get the same embedding")
     if sparse.issparse(X):
         return SparseInputs(X, device)
     # PyTorch has no read-only tensors
     writable = X if X.flags.writeable else X.copy()
     return DenseInputs(torch.from_numpy(np.ascontiguousarray(writable)), device)
+
+
+def _are_equal(X: Any) -> bool:
+    """Whether there are several rows, which are all equal; of sparse ones, whether all are 0."""
+    if X.shape[0] < 2 or sparse.issparse(X):
+        return bool(X.shape[0] > 1 and not X.count_nonzero())
+    # comparing two rows is fast, and nearly always sufficient
+    return bool((X[0] == X[-1]).all() and (X[0] == X).all())
 
 
 def _check_width(estimator: BaseEstimator, n_features: int) -> None:

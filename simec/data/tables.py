@@ -354,7 +354,7 @@ class Table:
         same = [row for row in others if len(row) == k == len(first)]
         if not same or not all(texts) or any(text.lower() in _MISSING for text in first):
             return False
-        return any(all(row[c].isdecimal() for row in same) for c in range(2))
+        return any(all(row[c].isdecimal() for row in same) for c in range(min(k, 2)))
 
 
 def check_separator(separator: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -105,6 +106,36 @@ def check_size(n_components: int, largest: int) -> int:
             f"n_components must be from 1 to {largest}, the size of the matrix, got {n_components}"
         )
     return int(n_components)
+
+
+def power_of_two(values: Any) -> float:
+    """Return the power of two to divide an array by, so that its largest magnitude is 1 to 2.
+
+    The division is exact. It prevents squares from overflowing or vanishing.
+
+    Parameters
+    ----------
+    values : float array or sparse matrix
+        Finite.
+
+    Returns
+    -------
+    float
+        1 if there are no values, or all are 0.
+    """
+    data = values.data if sparse.issparse(values) else values
+    largest = float(np.abs(data).max(initial=0))
+    return 2.0 ** math.floor(math.log2(largest)) if largest else 1.0
+
+
+def scaled(values: Any) -> Any:
+    """Divide a float array or sparse matrix by `power_of_two`; a copy of the same type."""
+    unit = power_of_two(values)
+    if not sparse.issparse(values):
+        return values / values.dtype.type(unit)
+    result = values.copy()
+    result.data /= result.dtype.type(unit)  # scipy multiplies by 1/unit, which may overflow
+    return result
 
 
 def checked_csr(

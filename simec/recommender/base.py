@@ -27,6 +27,8 @@ from corpora.deprecated import renamed_parameters
 from corpora.errors import ModelError, warn
 from corpora.model_folder import FolderReader, open_folder, write_folder
 from corpora.saved_data import check_saved_object, saved_seed
+from simec.linalg.checks import scaled
+from simec.linalg.factorization import OVERFLOW
 from simec.recommender.biases import Biases
 from simec.recommender.data.features import Features, as_features
 from simec.recommender.data.ratings import (
@@ -39,7 +41,7 @@ from simec.recommender.data.ratings import (
 )
 from simec.recommender.ranking import batches, exclude, highest, is_single, lengths, paired
 from simec.recommender.state import check_attribute, check_shape, pack, unpack
-from simec.types import FloatArray
+from simec.types import Float64, FloatArray
 
 logger = logging.getLogger(__name__)
 
@@ -266,11 +268,31 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
             Ignored.
         item_features, user_features : as for `as_features`, optional
             A data frame indexed by id, (ids, matrix), or a matrix in the order of the ids.
+
+        Raises
+        ------
+        ValueError
+            If ratings, features or parameters are invalid, or so large that numbers overflow. The
+            recommender is unchanged then.
         """
         del y
         self._check()
+        before = dict(vars(self))
+        try:
+            with _quiet():
+                self._fit_to(as_ratings(ratings), item_features, user_features)
+                _check_finite(vars(self))
+        except Exception as error:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            if isinstance(error, np.linalg.LinAlgError):
+                raise ValueError(OVERFLOW) from error
+            raise
+        return self
+
+    def _fit_to(self, ratings: Ratings, item_features: Any, user_features: Any) -> None:
         start = time.perf_counter()
-        self.ratings_ = as_ratings(ratings)
+        self.ratings_ = ratings
         matrix = self.ratings_.matrix
         self.item_features_: Features | None = None
         self.user_features_: Features | None = None
@@ -287,6 +309,11 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         if self._uses_biases:
             self.biases_ = self._fit_biases(matrix, users, items)
             low, high = matrix.data.min(), matrix.data.max()
+            if low == high:
+                warn(
+                    f"all ratings are {low:g}, so there are no preferences to learn. For purchases "
+                    'or clicks, which have no ratings, use feedback="implicit"'
+                )
             if self.rating_range is not None:
                 low, high = self.rating_range
             self.range_ = float(low), float(high)
@@ -298,10 +325,11 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
             )
         else:
             self.biases_ = Biases.zeros(matrix.shape)
+            if not matrix.data.any():
+                warn("all counts are 0, so there are no preferences to learn")
             residuals = matrix.copy()
         self._fit(residuals, users, items)
         logger.info("%s: fitted in %.1f s", type(self).__name__, time.perf_counter() - start)
-        return self
 
     # Predictions
 
@@ -346,17 +374,19 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
                 f"users and items must have the same length, got {len(u)} users and {len(i)} items"
             )
         ratings = np.empty(len(u))
-        for batch in batches(len(u), _BUFFER // 64):
-            batch_u, batch_i = u.take(batch), i.take(batch)
-            ratings[batch] = (
-                self.biases_.mean
-                + self.biases_.of_users(batch_u.rows, batch_u.features)
-                + self.biases_.of_items(batch_i.rows, batch_i.features)
-                + self._residual_pairs(batch_u, batch_i)
-            )
-        if self.range_ is not None:
-            ratings = np.clip(ratings, *self.range_)
-        return ratings.astype(np.float32)
+        with _quiet():
+            for batch in batches(len(u), _BUFFER // 64):
+                batch_u, batch_i = u.take(batch), i.take(batch)
+                ratings[batch] = (
+                    self.biases_.mean
+                    + self.biases_.of_users(batch_u.rows, batch_u.features)
+                    + self.biases_.of_items(batch_i.rows, batch_i.features)
+                    + self._residual_pairs(batch_u, batch_i)
+                )
+            if self.range_ is not None:
+                ratings = np.clip(ratings, *self.range_)
+            predicted: FloatArray = _finite(ratings.astype(np.float32))
+        return predicted
 
     @renamed_parameters(n="topn")
     def recommend(
@@ -422,6 +452,8 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         item_ids = self._candidates(None, item_features)
         vectors = self._item_vectors(self._items(item_ids, item_features))
         query = self._item_vectors(self._items([item], item_features))
+        # cosines do not change; squares neither overflow nor vanish
+        vectors, query = (scaled(_finite(part)) for part in (vectors, query))
         product = vectors @ query.T
         similar = np.asarray(product.toarray() if hasattr(product, "toarray") else product)[:, 0]
         scale = lengths(vectors) * lengths(query)
@@ -648,10 +680,42 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
 
     def _scores(self, users: Entities, items: Entities) -> npt.NDArray[np.float64]:
         """Predict ratings of all pairs, not clipped, shape (n_users, n_items)."""
-        scores = np.array(self._residuals(users, items), np.float64)
-        scores += self.biases_.of_items(items.rows, items.features)
-        scores += (self.biases_.mean + self.biases_.of_users(users.rows, users.features))[:, None]
-        return scores
+        with _quiet():
+            scores: Float64 = np.array(self._residuals(users, items), np.float64)
+            scores += self.biases_.of_items(items.rows, items.features)
+            of_users = self.biases_.of_users(users.rows, users.features)
+            scores += (self.biases_.mean + of_users)[:, None]
+        checked: Float64 = _finite(scores)
+        return checked
+
+
+def _quiet() -> Any:
+    """Ignore warnings of arithmetic: results are checked, with an error that says what to do."""
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
+
+
+def _finite(values: Any) -> Any:
+    """Return predictions or vectors; raise ValueError if any is not finite."""
+    if not np.isfinite(values.data if sparse.issparse(values) else values).all():
+        raise ValueError("predictions overflow: scale features to about 1, in training too")
+    return values
+
+
+def _check_finite(attributes: Any) -> None:
+    """Raise ValueError if learned numbers, in arrays or containers of arrays, are not finite."""
+    if isinstance(attributes, Mapping):
+        for name, value in attributes.items():
+            if name.endswith("_"):
+                _check_finite(value)
+    elif isinstance(attributes, (list, tuple)):
+        for value in attributes:
+            _check_finite(value)
+    elif isinstance(attributes, Biases):
+        _check_finite(tuple(vars(attributes).values()))
+    elif isinstance(attributes, (float, np.ndarray)) or sparse.issparse(attributes):
+        values = np.asarray(attributes.data if sparse.issparse(attributes) else attributes)
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise ValueError(OVERFLOW)
 
 
 def _subclasses(cls: type[BaseRecommender]) -> Iterator[type[BaseRecommender]]:

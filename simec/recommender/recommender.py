@@ -9,7 +9,6 @@ import numpy as np
 from scipy import sparse
 
 from corpora.checks import (
-    ParameterError,
     check_choice,
     check_flag,
     check_integer,
@@ -28,6 +27,7 @@ from simec.network import ACTIVATIONS
 from simec.recommender.base import (
     Entities,
     FactorRecommender,
+    check_range,
     check_vectors,
     training_rows,
 )
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from simec.explain import Explanation
     from simec.recommender.data.features import Features
 
+_MAX_WEIGHT = 1e15  # of implicit feedback: larger ones are lost in the rounding of others
 _TOL = {"explicit": 1e-4, "implicit": 1e-3}  # ranks change little after the first iterations
 # l2="auto", by feedback and whether there are features
 _L2 = {
@@ -209,13 +210,9 @@ class Recommender(FactorRecommender):
         if not isinstance(self.l2, str) or self.l2 != "auto":
             check_number("l2", self.l2, 0)
         if self.rating_range is not None:
-            if np.shape(self.rating_range) != (2,):
-                raise ParameterError(f"rating_range must be (low, high), got {self.rating_range!r}")
-            low, high = (check_number("rating_range", x, -np.inf) for x in self.rating_range)
-            if not low < high:
-                raise ValueError(
-                    f"rating_range must be (low, high) with low < high, got {self.rating_range!r}"
-                )
+            check_range("rating_range", self.rating_range)
+            if not self.rating_range[0] < self.rating_range[1]:
+                raise ValueError(f"rating_range must be (low, high), got {self.rating_range!r}")
 
     def _fit(self, residuals: Any, users: Entities, items: Entities) -> None:
         if self.feedback == "implicit" and residuals.data.min() < 0:
@@ -401,7 +398,13 @@ class Recommender(FactorRecommender):
             return SparseTargets(S, device)
         ones = S.copy()
         ones.data = np.ones_like(S.data)
-        return SparseTargets(ones, device, 1 + self.alpha * S.data, self.absent)
+        weights = 1 + float(self.alpha) * S.data.astype(np.float64)
+        if not weights.max(initial=0) <= _MAX_WEIGHT:
+            raise ValueError(
+                f"weights 1 + alpha * count must be at most {_MAX_WEIGHT:g}, got "
+                f"{weights.max():.3g}: use a smaller alpha, or log(1 + count) as counts"
+            )
+        return SparseTargets(ones, device, weights, self.absent)
 
     def _train(
         self, encoder: SimilarityEncoder, S: Any, entities: Entities, last_layer: Any

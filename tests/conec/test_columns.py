@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -253,14 +254,18 @@ def test_taggers_of_all_schemes_are_the_same(scheme):
 @pytest.mark.parametrize(
     ("X", "y", "kind", "message"),
     [
-        ([["a\ud83d"]], [["O"]], ValueError, "token 0 of item 0, sentence 0 contains half of"),
-        ([["a"]], [["O\udc00"]], ValueError, "tag 0 of item 0 of y, sentence 0 contains half"),
+        ([["a\ud83d"]], [["O"]], ValueError, "token 0 of item 0, sentence 0: .*contains half of"),
+        ([["a"]], [["O\udc00"]], ValueError, "tag 0 of item 0 of y, sentence 0: .*contains half"),
         ([["a"]], [[None]], TypeError, "tag 0 of item 0 of y.* got None"),
         ([["a"]], [[""]], ValueError, "tag 0 of item 0 of y.* is an empty string"),
         ([["a"]], ["O"], TypeError, "item 0 of y must be a sentence .* got the string 'O'"),
         ([["a"]], None, TypeError, "y must be a list of documents .* got None"),
         (["a b"], [["O"]], TypeError, "item 0 must be a sentence"),
-        ([{"a": 1}], [["O"]], TypeError, "item 0 must be a sentence"),
+        ([{"a": 1}], [["O"]], TypeError, "item 0 must be a list of tokens"),
+        ([{"a", "b"}], [["O", "O"]], TypeError, "item 0 must be a list of tokens"),
+        ({"a": ["b"]}, [["O"]], TypeError, "X must be a list .* got a dict"),
+        (pd.DataFrame({"a": [["b"]]}), [["O"]], TypeError, "got a DataFrame: pass a list"),
+        ([["a"]], [[float("nan")]], TypeError, "tag 0 of item 0 of y.* got nan"),
         ([["a", "b"]], [["O"]], ValueError, "sentence 0 has 2 tokens, but 1 tags"),
         ([["a"], ["b"]], [["O"]], ValueError, "2 sentences, but tags for 1"),
         ([[("a", "X")], ["b"]], [["O"], ["O"]], ValueError, "tokens have 1 or 2 of the columns"),

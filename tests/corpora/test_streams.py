@@ -27,6 +27,7 @@ import corpora
 from corpora import CorpusError
 from corpora.files import is_system_file
 from corpora.output import open_output
+from corpora.parallel import map_shards
 from corpora.readers import text_lines
 from corpora.readers.stream import ByteStream, DamagedFileError, archive_members
 
@@ -511,3 +512,21 @@ def test_half_of_a_surrogate_pair_is_not_written(tmp_path: Path) -> None:
         )  # fmt: skip
         assert (done.returncode, "Traceback" in done.stderr) == (1, False)
         assert "out: the text contains half of a surrogate pair" in done.stderr
+
+
+def _read_all(shard: corpora.Corpus) -> list[list[str]]:
+    return list(shard)
+
+
+def test_warnings_reach_the_caller(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "a b"}\n' * 100 + '{"text": "so \\ud83d"}\n')
+    with pytest.warns(UserWarning, match=r"a\.jsonl, line 101: .*half of a surrogate pair"):
+        parts = list(map_shards(_read_all, corpora.open(path), workers=2, shard_bytes=500))
+    assert [d for part in parts for d in part] == [["a", "b"]] * 100 + [["so", "\ufffd"]]
+    done = subprocess.run(
+        [sys.executable, "-m", "corpora.cli", "count", str(path)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"corpora: {path}, line 101: the text contains half of a surrogate")

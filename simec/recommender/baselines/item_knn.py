@@ -10,6 +10,7 @@ from scipy import sparse
 
 from corpora.checks import check_integer, check_number
 from corpora.deprecated import renamed_parameters
+from simec.linalg.checks import scaled
 from simec.recommender.base import BaseRecommender, Entities
 from simec.recommender.state import check_shape
 
@@ -128,6 +129,7 @@ def item_similarities(residuals: Any, shrinkage: float) -> Any:
     """
     rated = residuals.astype(np.float32)
     rated.data = np.ones_like(rated.data)
+    residuals = scaled(residuals)  # correlations do not change
     squares = residuals.multiply(residuals).tocsr()
     n = residuals.shape[1]
     similarities = np.zeros((n, n), np.float32)
