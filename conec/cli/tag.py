@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -170,7 +169,7 @@ def train(
     documents, tags = _read_tagged(
         text, columns, words_only=words_only, encoding=encoding, errors=errors
     )
-    tagger.fit(documents, tags, progress=progress and sys.stderr.isatty())
+    tagger.fit(documents, tags, progress=progress)
     tagger.save(out, copy_model=not refer)
     n_sentences = sum(map(len, documents))
     n_tokens = sum(len(sentence) for document in documents for sentence in document)

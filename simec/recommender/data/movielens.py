@@ -10,10 +10,12 @@ https://grouplens.org/datasets/movielens/. The format follows from the files in 
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,11 +23,14 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from corpora.errors import CorpusError
 from corpora.files import missing_file
+from corpora.readers.stream import ByteStream, plain_suffix
 from simec.recommender.data.files import FileError
 from simec.recommender.data.ratings import Ids, Ratings
 
 _CHUNK = 1 << 22  # bytes parsed at a time
+_LARGEST_ID = 2**31 - 1
 _GENRES = (
     "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary",
     "Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi",
@@ -81,7 +86,7 @@ def read_movielens(path: Any) -> Ratings:
     Parameters
     ----------
     path : str or path
-        The unpacked folder, or its file of ratings.
+        The unpacked folder, or its file of ratings, which may be compressed.
 
     Returns
     -------
@@ -96,7 +101,7 @@ def read_movielens(path: Any) -> Ratings:
         If a line is malformed or a user has rated a movie twice; the message names the line.
     """
     file = _find(path, "u.data", "ratings.dat", "ratings.csv")
-    separator = {".dat": b"::", ".csv": b","}.get(file.suffix, b"\t")
+    separator = {".dat": b"::", ".csv": b","}.get(plain_suffix(file.name), b"\t")
     parts = list(_parsed(file, separator))
     if not parts:
         raise FileError(f"{file} has no ratings")
@@ -128,9 +133,9 @@ def read_movies(path: Any) -> list[Movie]:
     list of Movie
     """
     file = _find(path, "u.item", "movies.dat", "movies.csv")
-    if file.suffix == ".csv":
+    if plain_suffix(file.name) == ".csv":
         return list(_lines(file, _movie_of_csv, ",", header=True))
-    if file.suffix == ".dat":
+    if plain_suffix(file.name) == ".dat":
         return list(_lines(file, _movie_of_dat, "::"))
     return list(_lines(file, _movie_of_100k, "|"))
 
@@ -148,7 +153,7 @@ def read_users(path: Any) -> list[User]:
     list of User
     """
     file = _find(path, "u.user", "users.dat")
-    if file.suffix == ".dat":
+    if plain_suffix(file.name) == ".dat":
         return list(_lines(file, lambda f: User(int(f[0]), f[1], int(f[2]), f[3], f[4]), "::"))
     return list(_lines(file, lambda f: User(int(f[0]), f[2], int(f[1]), f[3], f[4]), "|"))
 
@@ -173,7 +178,7 @@ def _find(path: Any, *names: str) -> Path:
 def _parsed(file: Path, separator: bytes) -> Iterator[tuple[Any, Any, Any]]:
     """Yield users, movies and values, a few megabytes of lines at a time."""
     number = 1 + _header(file)
-    with file.open("rb") as stream:
+    with _open(file) as stream:
         for _ in range(_header(file)):
             stream.readline()
         while chunk := stream.read(_CHUNK):
@@ -182,8 +187,26 @@ def _parsed(file: Path, separator: bytes) -> Iterator[tuple[Any, Any, Any]]:
             number += chunk.count(b"\n")
 
 
+@contextmanager
+def _open(file: Path) -> Iterator[Any]:
+    """Open a file, decompressed by its suffix, after a byte order mark.
+
+    Raises
+    ------
+    FileError
+        If the file is damaged.
+    """
+    try:
+        with io.BufferedReader(ByteStream(str(file)), 1 << 17) as stream:
+            if stream.peek(3).startswith(codecs.BOM_UTF8):
+                stream.read(3)
+            yield stream
+    except CorpusError as error:
+        raise FileError(str(error)) from error
+
+
 def _header(file: Path) -> int:
-    return 1 if file.suffix == ".csv" else 0
+    return 1 if plain_suffix(file.name) == ".csv" else 0
 
 
 def _numbers(chunk: bytes, separator: bytes, file: Path, number: int) -> tuple[Any, Any, Any]:
@@ -191,7 +214,8 @@ def _numbers(chunk: bytes, separator: bytes, file: Path, number: int) -> tuple[A
     try:
         table = np.loadtxt(io.BytesIO(text), np.float64, comments=None, ndmin=2, encoding="ascii")
         fine = table.shape == (_count(chunk), 4) and bool(np.isfinite(table).all())
-        fine = fine and bool((table[:, :2] >= 1).all() and (table[:, :2] % 1 == 0).all())
+        ids = table[:, :2]
+        fine = fine and bool(((ids >= 1) & (ids <= _LARGEST_ID) & (ids % 1 == 0)).all())
     except (ValueError, UnicodeDecodeError):
         fine = False
     if not fine:
@@ -211,7 +235,7 @@ def _report_malformed(chunk: bytes, separator: bytes, file: Path, number: int) -
         fields = line.split(separator)
         try:
             user, movie, value = int(fields[0]), int(fields[1]), float(fields[2])
-            fine = bool(len(fields) == 4 and min(user, movie) >= 1)
+            fine = len(fields) == 4 and min(user, movie) >= 1 and max(user, movie) <= _LARGEST_ID
             fine = fine and bool(np.isfinite([value, float(fields[3])]).all())
         except (ValueError, IndexError):
             fine = False
@@ -221,7 +245,9 @@ def _report_malformed(chunk: bytes, separator: bytes, file: Path, number: int) -
                 .replace("\t", "<tab>")
                 .join(("user", "movie", "rating", "timestamp"))
             )
-            raise FileError(f"{file}, line {here} must be {names}, got {line!r}")
+            raise FileError(
+                f"{file}, line {here} must be {names}, with ids up to {_LARGEST_ID}, got {line!r}"
+            )
     raise FileError(f"{file}: lines from {number} on are malformed")
 
 
@@ -243,7 +269,8 @@ def _lines(
     file: Path, read: Callable[[list[str]], Any], separator: str, *, header: bool = False
 ) -> Iterator[Any]:
     # 100k and 1M are encoded in latin-1, the others in UTF-8
-    raw = file.read_bytes()
+    with _open(file) as stream:
+        raw = stream.read()
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError:
@@ -252,11 +279,12 @@ def _lines(
         line = line.rstrip("\r")
         if not line or (header and number == 1):
             continue
-        fields = next(csv.reader([line])) if separator == "," else line.split(separator)
         try:
-            yield read(fields)
-        except (ValueError, IndexError) as error:
-            raise FileError(f"{file}, line {number} is malformed: {line!r}") from error
+            fields = next(csv.reader([line])) if separator == "," else line.split(separator)
+            entry = read(fields)
+        except (ValueError, IndexError, csv.Error) as error:
+            raise FileError(f"{file}, line {number} is malformed: {line[:200]!r}") from error
+        yield entry
 
 
 def _movie_of_csv(fields: list[str]) -> Movie:

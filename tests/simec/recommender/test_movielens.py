@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
+
 import numpy as np
 import pytest
 
+from corpora.output import open_output
 from simec.recommender import FileError, read_movielens, read_movies, read_users
 from simec.recommender.data import movielens
 
@@ -58,7 +61,7 @@ class TestRatings:
     @pytest.mark.parametrize(
         "line",
         ["1::2::3", "1::2::3::4::5", "a::2::3::4", "1.5::2::3::4", "1::2::good::4", "1::2::nan::4",
-         "1,2,3,4", "0::2::3::4", "1::2::3::x", ""],
+         "1,2,3,4", "0::2::3::4", "1::2::3::x", "", "2147483648::2::3::4", "1::9e9::3::4"],
     )  # fmt: skip
     @pytest.mark.parametrize("size", [10, 1 << 22])
     def test_a_malformed_line_is_named(self, tmp_path, monkeypatch, line, size):
@@ -72,6 +75,23 @@ class TestRatings:
         text = "userId,movieId,rating,timestamp\n1,2,3,4\n1;2\n"
         with pytest.raises(FileError, match=r"ratings\.csv, line 3 must be user,movie"):
             read_movielens(folder(tmp_path, ratings_csv=text))
+
+    def test_compressed_and_with_a_byte_order_mark(self, tmp_path):
+        path = tmp_path / "ratings.csv.gz"
+        text = "\ufeffuserId,movieId,rating,timestamp\n" + DAT.replace("::", ",")
+        path.write_bytes(gzip.compress(text.encode()))
+        assert found(read_movielens(path)) == sorted(RATINGS)
+        path.write_bytes(path.read_bytes()[:-4])
+        with pytest.raises(FileError, match=r"ratings\.csv\.gz: .*damaged"):
+            read_movielens(path)
+        hidden = tmp_path / "ratings.dat"
+        hidden.write_bytes(gzip.compress(DAT.encode()))
+        with pytest.raises(FileError, match=r"ratings\.dat: the content is gzip"):
+            read_movielens(hidden)
+        users = tmp_path / "users.dat.zst"
+        with open_output(users) as write:
+            write("\ufeff1::F::1::10::48067\n")
+        assert read_users(users)[0].user == 1
 
     def test_rated_twice(self, tmp_path):
         with pytest.raises(FileError, match=r"line 5: user 1 has already rated movie 661"):
@@ -112,6 +132,7 @@ class TestMovies:
     @pytest.mark.parametrize(
         ("name", "text"),
         [("movies_dat", "1::A::Drama\n2::Drama\n"), ("movies_csv", "movieId,title,genres\n1,A\n"),
+         ("movies_csv", "movieId,title,genres\n1," + "A" * 200_000 + ",B\n"),
          ("u_item", "1|A|||x|0|1\n2|B\n"), ("movies_dat", "1::A::Drama\nx::B::Drama\n")],
     )  # fmt: skip
     def test_a_malformed_line_is_named(self, tmp_path, name, text):
