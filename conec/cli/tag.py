@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 import warnings
 from enum import Enum
 from pathlib import Path
@@ -172,7 +171,7 @@ def train(
         text, columns, words_only=words_only, encoding=encoding, errors=errors
     )
     with report_warnings():
-        tagger.fit(documents, tags, progress=progress and sys.stderr.isatty())
+        tagger.fit(documents, tags, progress=progress)
     tagger.save(out, copy_model=not refer)
     n_sentences = sum(map(len, documents))
     n_tokens = sum(len(sentence) for document in documents for sentence in document)

@@ -8,13 +8,14 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
+from corpora.callbacks import progress_lines
 from corpora.interrupts import Terminated, exit_status, terminable
 
 # Raised for invalid files, options or words. Any other error is a bug and shows a traceback.
@@ -71,6 +72,11 @@ def describe(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
+def _progress_in_lines() -> AbstractContextManager[None]:
+    """Report progress in lines, one per minute, unless standard error is a terminal."""
+    return nullcontext() if sys.stderr.isatty() else progress_lines(report)
+
+
 def _describe_output(error: BaseException) -> str:
     """Describe an error; that of a full disk without a name is of standard output."""
     is_full = isinstance(error, OSError) and error.errno in (
@@ -88,7 +94,7 @@ class _Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         _program.set(str(self.name))
         try:
-            with terminable(), _warnings_in_one_line():
+            with terminable(), _warnings_in_one_line(), _progress_in_lines():
                 return self._invoke(ctx)
         except KeyboardInterrupt as error:
             fail("interrupted", exit_status(error))

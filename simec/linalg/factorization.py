@@ -9,8 +9,8 @@ from typing import Any, TypeVar
 import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse.linalg import ArpackError, LinearOperator, svds
-from tqdm.auto import tqdm
 
+from corpora.callbacks import progress_bar
 from simec.linalg.checks import MatrixLike, check_size, real_matrix
 from simec.linalg.eigen import signs
 from simec.types import Float64
@@ -186,7 +186,12 @@ def alternate(
     """
     left: Left | None = None
     previous = np.inf
-    for iteration in tqdm(range(max_iter), disable=not progress, desc="least squares", unit="step"):
+    iterations: Any = range(max_iter)
+    if progress:
+        iterations = progress_bar(
+            iterations, desc="least squares", unit=" steps", shown=True, always=True
+        )
+    for iteration in iterations:
         left = solve_left(right, left)
         right = solve_right(left)
         current = loss(left, right)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse.linalg import lsqr
-from tqdm.auto import tqdm
 
+from corpora.callbacks import progress_bar
 from corpora.checks import ParameterError, check_number
 from simec.linalg.factorization import OVERFLOW, solve_semidefinite
 from simec.types import Float64
@@ -204,7 +204,10 @@ def kernel_ridge_rows(targets: Any, gram: Any, *, progress: bool = False) -> Any
     CSR matrix with the same stored entries
     """
     duals = targets.copy()
-    for row in tqdm(range(targets.shape[0]), disable=not progress, desc="users", unit="user"):
+    rows = progress_bar(
+        range(targets.shape[0]), desc="users", unit=" users", shown=progress, always=True
+    )
+    for row in rows:
         entries = slice(targets.indptr[row], targets.indptr[row + 1])
         columns = targets.indices[entries]
         if not len(columns):

@@ -16,6 +16,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from corpora.callbacks import progress_bar
 from corpora.checks import check_flag, check_integer
 from corpora.errors import warn
 from corpora.saved_data import saved_numbers
@@ -188,8 +189,6 @@ class Trainer:
         KeyboardInterrupt
             On Ctrl-C; the network has the best weights so far, and `history` is up to date.
         """
-        from tqdm import tqdm
-
         s = self.schedule
         few = epochs is None and validation is None and len(rows) <= _FEW * s.batch_size
         if resume and self._run is not None:
@@ -201,9 +200,9 @@ class Trainer:
             steps = s.max_iter * math.ceil(len(rows) / s.batch_size)
             self._warm_up_steps = min(max(_WARM_UP[0], steps // 4), _WARM_UP[1])
         epoch, n_epochs = len(history.losses), epochs or s.max_iter
-        bar = tqdm(
+        bar = progress_bar(
             total=n_epochs * len(rows), initial=epoch * len(rows), desc="simec", unit=" rows",
-            unit_scale=True, disable=not s.progress,
+            unit_scale=True, shown=s.progress, always=True,
         )  # fmt: skip
         began = time.perf_counter()
         try:
