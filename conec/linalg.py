@@ -13,6 +13,10 @@ class NothingToLearn(ValueError):
     """No row has a positive weight, or all rows are equal."""
 
 
+class NotFiniteError(ValueError):
+    """Vectors without a direction: a value is NaN, infinite or too large."""
+
+
 class Moments:
     """Weighted sums of products for a regression of Y on X, accumulated over batches of rows.
 
@@ -125,7 +129,14 @@ def normalize(vectors: FloatArray) -> FloatArray:
     Returns
     -------
     float32 array of the same shape
+
+    Raises
+    ------
+    NotFiniteError
+        If a value is NaN, infinite or too large.
     """
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    if not np.isfinite(length).all():
+        raise NotFiniteError("vectors have NaN, infinity or values that are too large")
     result: FloatArray = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
     return result

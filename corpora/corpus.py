@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from corpora.checks import check_flag, check_integer, token_list
 from corpora.cleaning import Pipeline, Step
-from corpora.errors import CorpusError, NotReiterableError
+from corpora.errors import CorpusError, NotReiterableError, warn
 from corpora.files import find_paths, is_uri
 from corpora.memory import READ_ONCE_ADVICE, MemorySource, documents_in
 from corpora.readers import (
@@ -598,16 +598,18 @@ class FileSource:
                 damaged = False
                 try:
                     yield from read(file)
-                except DamagedFileError:
+                except DamagedFileError as error:
                     if not skips:
                         raise
                     meter.skipped += 1
                     damaged = True
-        except DamagedFileError:
+                    warn(f"{error} (the rest of this file was skipped)")
+        except DamagedFileError as error:
             if not skips:
                 raise
-            # Where a tar archive is cut, its last member has been counted.
-            meter.skipped += not damaged
+            if not damaged:  # Where a tar archive is cut, its last member has been counted.
+                meter.skipped += 1
+                warn(f"{error} (what follows was skipped)")
 
     def files(self, meter: Meter) -> Iterator[TextFile]:
         """Yield the file, or the members of the archive."""
@@ -622,6 +624,7 @@ class FileSource:
             stop=self.stop,
             meter=meter,
             max_ratio=self.max_ratio,
+            joined=True,
         )
 
     def _members(self, meter: Meter) -> Iterator[TextFile]:
@@ -643,6 +646,7 @@ class FileSource:
                     meter=inner,
                     file=file,
                     max_ratio=self.max_ratio,
+                    joined=True,
                 )
                 meter.skipped += inner.skipped
             if any_read:

@@ -268,11 +268,12 @@ def write_tokens(
     Returns
     -------
     dict of str to int
-        Numbers of documents, tokens, tokens_read and lines_skipped.
+        Numbers of documents, tokens, tokens_read and lines_skipped; and of words, which are the
+        tokens without breaks.
     """
     encoded = _encode_ids(folder.file(_IDS), corpus, index, workers, progress)
     offsets = _offsets(encoded.lengths)
-    folder.write_bytes(_OFFSETS, offsets.astype("<i8").tobytes())
+    folder.write_bytes(_OFFSETS, offsets.astype("<i8", copy=False).data.cast("B"))
     counts = {
         "documents": len(offsets) - 1,
         "tokens": int(offsets[-1]),
@@ -280,7 +281,7 @@ def write_tokens(
         "lines_skipped": encoded.skipped,
     }
     folder.write_json(_ABOUT, counts, indent=1)
-    return counts
+    return {**counts, "words": encoded.n_words}
 
 
 def _words_only(index: Mapping[str, int]) -> Mapping[str, int]:
@@ -305,7 +306,9 @@ def _map(path: Path, n: int) -> npt.NDArray[np.int32]:
 
 
 def _offsets(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
 
 
 class _Encoded(NamedTuple):
@@ -314,6 +317,7 @@ class _Encoded(NamedTuple):
     path: Path
     lengths: npt.NDArray[np.int64]
     n_raw: int
+    n_words: int  # ids that are not breaks
     skipped: int
 
 
@@ -332,7 +336,7 @@ def _encode_ids(
         progress="encoding" if progress else None,
         threads=compiled,
     )
-    n_raw = skipped = 0
+    n_raw = n_words = skipped = 0
     lengths = [np.zeros(0, np.int64)]
     # Closed here, so that no worker is still writing when the folder is deleted.
     with closing(shards):
@@ -346,8 +350,9 @@ def _encode_ids(
                 shard.path.unlink()
             lengths.append(shard.lengths)
             n_raw += shard.n_raw
+            n_words += shard.n_words
             skipped += shard.skipped
-    encoded = _Encoded(path, np.concatenate(lengths), n_raw, skipped)
+    encoded = _Encoded(path, np.concatenate(lengths), n_raw, n_words, skipped)
     logger.info(
         "encoded %d documents, %d of %d tokens, in %.1f s",
         len(encoded.lengths),
@@ -363,14 +368,15 @@ def _encode_shard(
 ) -> _Encoded:
     path = folder / f"shard-{secrets.token_hex(8)}"
     lengths = [np.zeros(0, np.int64)]
-    n_raw = 0
+    n_raw = n_words = 0
     with open(path, "wb") as file:
         for ids, block_lengths, raw in encode(shard):
             # Not tofile, which may not report a full disk.
             file.write(np.ascontiguousarray(ids, "<i4").data)
             lengths.append(block_lengths)
             n_raw += raw
-    return _Encoded(path, np.concatenate(lengths), n_raw, shard.skipped)
+            n_words += int(np.count_nonzero(ids != BREAK_ID))
+    return _Encoded(path, np.concatenate(lengths), n_raw, n_words, shard.skipped)
 
 
 def _compiled_encoder(index: Mapping[str, int]) -> Callable[[Corpus], Iterator[Block]]:

@@ -188,7 +188,7 @@ class FolderWriter:
         make_file(path, mode)
         return path
 
-    def write_bytes(self, name: str, content: bytes) -> None:
+    def write_bytes(self, name: str, content: bytes | memoryview) -> None:
         """Write a file."""
         self._write(name, [memoryview(content)])
 

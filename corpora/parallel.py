@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from corpora.callbacks import progress_bar as bar_of
 from corpora.checks import check_integer
 from corpora.corpus import Corpus
 from corpora.errors import warn
@@ -133,16 +134,14 @@ def _bar(total: int | None, label: str | None, force: bool) -> Iterator[Callable
     if label is None:
         yield lambda _: None
         return
-    from tqdm import tqdm
-
-    with tqdm(
+    with bar_of(
+        shown=True,
+        always=force,
         total=total,
         desc=label,
         unit="B",
         unit_scale=True,
         unit_divisor=1024,
-        # None: only on a terminal.
-        disable=False if force else None,
     ) as bar:
 
         def update(size: int) -> None:
@@ -184,17 +183,23 @@ def _in_pool(
     # script and is safe in a process with threads: nothing is forked, and the workers do not run
     # the script again. It is installed with scikit-learn.
     from joblib.externals.loky import ProcessPoolExecutor
+    from joblib.externals.loky.backend import resource_tracker
 
+    with _blocked_signals():
+        resource_tracker.ensure_running()
     pool = ProcessPoolExecutor(
         workers, initializer=_start, initargs=(os.getpid(), function, initializer, initargs)
     )
+
+    def submit(shard: Corpus) -> Any:
+        with _blocked_signals():
+            return pool.submit(_run, shard)
+
     waiting: deque[tuple[Any, int]] = deque()
     finished = False
     try:
         with _bar(_total(shards), label, force) as update:
-            for (result, caught), size in _ahead(
-                lambda shard: pool.submit(_run, shard), shards, workers, waiting
-            ):
+            for (result, caught), size in _ahead(submit, shards, workers, waiting):
                 update(size)
                 for message, category in caught:
                     warn(message, category)
@@ -205,6 +210,24 @@ def _in_pool(
         if not finished:
             _settle(waiting)
         pool.shutdown(wait=True, kill_workers=not finished)
+
+
+# Sent to a whole group of processes, they are handled by the parent, which ends its workers.
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGHUP", "SIGTERM")
+            if hasattr(signal, name)]  # fmt: skip
+
+
+@contextmanager
+def _blocked_signals() -> Iterator[None]:
+    """Have processes that are started in the block inherit that signals are blocked."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
 
 
 class _Stopped(BaseException):
@@ -296,10 +319,8 @@ def _start(
 ) -> None:
     global _function
     _function = function
-    # Sent to the whole group of processes, these are handled by the parent, which ends its workers.
-    for name in ("SIGINT", "SIGHUP", "SIGTERM"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     if initializer is not None:
         initializer(*initargs)

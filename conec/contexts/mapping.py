@@ -31,6 +31,7 @@ from conec import random_streams
 from conec.contexts.matrices import Window
 from conec.linalg import Moments, NothingToLearn, normalize, solve
 from conec.types import JSON, FloatArray, IntArray
+from corpora.callbacks import progress_bar
 from corpora.checks import check_integer, check_number
 from corpora.errors import warn
 from corpora.saved_data import check_saved_array, check_saved_object
@@ -336,8 +337,6 @@ def sampled_contexts(
     occurrences : int64 array of shape (V,)
         Number of occurrences from which each context was computed.
     """
-    from tqdm import tqdm
-
     from conec.contexts.kernels import lay_out, sum_by_word
 
     n_words = len(vectors)
@@ -353,8 +352,8 @@ def sampled_contexts(
     ]
     with (
         ThreadPoolExecutor(workers, thread_name_prefix="conec") as executor,
-        tqdm(
-            total=len(stream), desc="map", unit=" words", unit_scale=True, disable=not progress
+        progress_bar(
+            total=len(stream), desc="map", unit=" words", unit_scale=True, shown=progress
         ) as bar,
     ):
         for ids, offsets in _pieces(stream):

@@ -8,13 +8,14 @@ import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
+from corpora.callbacks import progress_lines
 from corpora.interrupts import Terminated, exit_status, terminable
 
 # Raised for invalid files, options or words. Any other error is a bug and shows a traceback.
@@ -53,12 +54,12 @@ def _warnings_in_one_line() -> Iterator[None]:
 
 @contextmanager
 def report_warnings() -> Iterator[None]:
-    """Report warnings issued within a block, one line each, when it ends."""
+    """Report different warnings issued within a block, one line each, when it ends."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         yield
-    for warning in caught:
-        report(str(warning.message))
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        report(message)
 
 
 def describe(error: BaseException) -> str:
@@ -69,6 +70,11 @@ def describe(error: BaseException) -> str:
     if isinstance(error, MemoryError) and not str(error):
         return "out of memory"
     return str(error) or type(error).__name__
+
+
+def _progress_in_lines() -> AbstractContextManager[None]:
+    """Report progress in lines, one per minute, unless standard error is a terminal."""
+    return nullcontext() if sys.stderr.isatty() else progress_lines(report)
 
 
 def _describe_output(error: BaseException) -> str:
@@ -88,7 +94,7 @@ class _Group(TyperGroup):
     def invoke(self, ctx: Any) -> Any:
         _program.set(str(self.name))
         try:
-            with terminable(), _warnings_in_one_line():
+            with terminable(), _warnings_in_one_line(), _progress_in_lines():
                 return self._invoke(ctx)
         except KeyboardInterrupt as error:
             fail("interrupted", exit_status(error))

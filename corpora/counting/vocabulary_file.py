@@ -28,11 +28,6 @@ def vocabulary_lines(words: dict[str, int]) -> Iterator[str]:
         yield f"{word}\t{n}\n"
 
 
-def _fits(n: str) -> bool:
-    """Whether a number is an int64, as counts are; of a long one, digits are not converted."""
-    return len(n) < 20 and int(n) < 2**63
-
-
 def read_vocabulary(
     path: str | Path, *, encoding: str = "utf-8", errors: str = "strict"
 ) -> dict[str, int]:
@@ -61,8 +56,10 @@ def read_vocabulary(
     words: dict[str, int] = {}
     for number, line in file.numbered_lines():
         word, tab, n = line.partition("\t")
-        if not (tab and word and n.isascii() and n.isdigit() and _fits(n)):
+        if not (tab and word and n.isascii() and n.isdigit()):
             raise file.error(f"expected a word, a tab and its count, got {line[:60]!r}", number)
+        if len(n.lstrip("0")) > 18:
+            raise file.error(f"counts must be below 10**18, got {n[:30]}", number)
         if word in words:
             raise file.error(f"the word {word!r} is repeated; remove one of the lines", number)
         words[word] = int(n)

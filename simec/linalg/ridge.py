@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse.linalg import lsqr
-from tqdm.auto import tqdm
 
+from corpora.callbacks import progress_bar
 from corpora.checks import ParameterError, check_number
-from simec.linalg.factorization import OVERFLOW, solve_semidefinite
+from simec.linalg.checks import OVERFLOW
+from simec.linalg.factorization import solve_positive
 from simec.types import Float64
 
 _ROWS = 1 << 9  # rows of a product computed at a time
@@ -204,20 +205,17 @@ def kernel_ridge_rows(targets: Any, gram: Any, *, progress: bool = False) -> Any
     CSR matrix with the same stored entries
     """
     duals = targets.copy()
-    for row in tqdm(range(targets.shape[0]), disable=not progress, desc="users", unit="user"):
+    rows = progress_bar(
+        range(targets.shape[0]), desc="users", unit=" users", shown=progress, always=True
+    )
+    for row in rows:
         entries = slice(targets.indptr[row], targets.indptr[row + 1])
         columns = targets.indices[entries]
         if not len(columns):
             continue
         system = gram[columns[:, None], columns]
         system[np.diag_indices(len(columns))] += 1
-        values = targets.data[entries]
-        try:
-            factor = linalg.cho_factor(system, check_finite=False)
-            duals.data[entries] = linalg.cho_solve(factor, values, check_finite=False)
-        except np.linalg.LinAlgError:  # the penalty is lost in rounding errors of the kernel
-            system, values = system.astype(np.float64), values.astype(np.float64)
-            duals.data[entries] = solve_semidefinite(system[None], values[None, :, None])[0, :, 0]
+        duals.data[entries] = solve_positive(system, targets.data[entries])
     return duals
 
 

@@ -18,6 +18,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 
+from corpora.callbacks import progress_bar
 from corpora.checks import check_integer
 from corpora.errors import warn
 from corpora.saved_data import saved_numbers
@@ -298,8 +299,6 @@ class LinkTrainer:
         KeyboardInterrupt
             On Ctrl-C; the best weights so far are kept.
         """
-        from tqdm import tqdm
-
         s, history = self.schedule, self.history
         hooks = hooks or Hooks()
         if s.average:
@@ -311,9 +310,9 @@ class LinkTrainer:
         elif started:
             self._best = self._weights()
             history.best = history.best if validation is None else validation()
-        bar = tqdm(
+        bar = progress_bar(
             total=s.max_iter * len(queries), initial=len(history.losses) * len(queries),
-            desc="links", unit=" queries", unit_scale=True, disable=not s.progress,
+            desc="links", unit=" queries", unit_scale=True, shown=s.progress, always=True,
         )  # fmt: skip
         try:
             while self._goes_on(validation is not None):
@@ -670,8 +669,6 @@ class Training:
         build, snapshot
             As for `train_jointly`.
         """
-        from tqdm import tqdm
-
         self.network, self._shared = self._new(build, 2 * self._k), self._new(build, 1)
         shared = self._shared
         self.network.encoder, self.network.last = shared.encoder, shared.last
@@ -706,9 +703,9 @@ class Training:
         hooks = Hooks(on_step=lambda _: self._hooks.on_step(False))
         schedule = replace(self._schedule, progress=False)
         start = time.perf_counter()
-        for r in tqdm(
+        for r in progress_bar(
             range(first, 2 * self._k), initial=first, total=2 * self._k, desc="relations",
-            unit="relation", disable=not self._schedule.progress,
+            unit=" relations", shown=self._schedule.progress, always=True,
         ):  # fmt: skip
             self._relation = r
             links, valid = (_any_relation(a[a[:, 1] == r]) for a in (self._links, self._valid))

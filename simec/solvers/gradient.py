@@ -16,6 +16,7 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from corpora.callbacks import progress_bar
 from corpora.checks import check_flag, check_integer
 from corpora.errors import warn
 from corpora.saved_data import saved_numbers
@@ -188,8 +189,6 @@ class Trainer:
         KeyboardInterrupt
             On Ctrl-C; the network has the best weights so far, and `history` is up to date.
         """
-        from tqdm import tqdm
-
         s = self.schedule
         few = epochs is None and validation is None and len(rows) <= _FEW * s.batch_size
         if resume and self._run is not None:
@@ -201,9 +200,9 @@ class Trainer:
             steps = s.max_iter * math.ceil(len(rows) / s.batch_size)
             self._warm_up_steps = min(max(_WARM_UP[0], steps // 4), _WARM_UP[1])
         epoch, n_epochs = len(history.losses), epochs or s.max_iter
-        bar = tqdm(
+        bar = progress_bar(
             total=n_epochs * len(rows), initial=epoch * len(rows), desc="simec", unit=" rows",
-            unit_scale=True, disable=not s.progress,
+            unit_scale=True, shown=s.progress, always=True,
         )  # fmt: skip
         began = time.perf_counter()
         try:
@@ -222,7 +221,8 @@ class Trainer:
                     run.loss = self._epoch(inputs, targets, rows, bar)
                 if few and run.loss <= run.limit:
                     run.loss = self.objective.evaluate(self.network, inputs, targets, rows)
-                if not (math.isfinite(run.loss) and run.loss <= run.limit):
+                diverged = not (math.isfinite(run.loss) and run.loss <= run.limit)
+                if diverged or not self.is_finite():
                     self._warn_diverged(run.loss)
                     break
                 epoch += 1
@@ -380,6 +380,11 @@ class Trainer:
         values, observed = targets.batch(rows[: chunk_size(int(np.prod(targets.shape)))])
         n = values.numel() if observed is None else observed.sum() + 1
         return float(values.square().sum() / n)
+
+    @torch.no_grad()
+    def is_finite(self) -> bool:
+        """Whether all weights are finite; a loss is that of the weights before the last step."""
+        return all(bool(value.isfinite().all()) for value in self.network.state_dict().values())
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in self.network.state_dict().items()}

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 from scipy import linalg, sparse
-from tqdm.auto import tqdm
 
+from corpora.callbacks import progress_bar
 from simec.linalg.checks import power_of_two
 from simec.linalg.factorization import observed_grams
 from simec.solvers.problem import Problem
@@ -65,7 +65,10 @@ def variational(
     last = W_l.T / np.sqrt(scale) * variance**0.5 / d**0.5
     variances = np.maximum((last**2).mean(axis=0), 1e-12 * variance)
     C_last: FloatArray = np.zeros((len(last), d, d), np.float32)
-    for _ in tqdm(range(_MAX_ITER), disable=not progress, desc="variational", unit="round"):
+    rounds: Any = range(_MAX_ITER)
+    if progress:
+        rounds = progress_bar(rounds, desc="variational", unit=" rounds", shown=True, always=True)
+    for _ in rounds:
         Y, C_Y, _ = posterior(S, last, C_last, np.ones(d), noise)
         last, C_last, error = posterior(S_T, Y, C_Y, 1 / variances, noise)
         before, noise = noise, max(error / S.nnz, _MIN_NOISE * variance)

@@ -21,7 +21,6 @@ from corpora.phrases import phrases
 
 WORDS = st.text(st.sampled_from("abé"), min_size=0, max_size=2)
 ANY_WORD = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
-INT64 = st.integers(0, 2**63 - 1)
 DOCUMENTS = st.lists(st.lists(WORDS, max_size=8), max_size=12)
 
 
@@ -156,7 +155,11 @@ def test_most_common() -> None:
         Counts().most_common()
 
 
-@given(st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), INT64))
+@given(
+    st.dictionaries(
+        st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.integers(0, 10**18 - 1)
+    )
+)
 def test_vocabulary_file_is_read_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, words: dict[str, int]
 ) -> None:
