@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from numbers import Number, Real
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
 
@@ -16,8 +17,8 @@ from conec import contexts
 from conec.config import Config
 from conec.contexts import Window
 from conec.contexts.mapping import ContextMap, MapConfig, learn_context_map, smoothed
+from conec.linalg import NotFiniteError, row_lengths
 from conec.linalg import normalize as normalize_rows
-from conec.linalg import row_lengths
 from conec.senses.inventory import Sense, SenseInventory, SenseSettings, word_vectors
 from conec.types import (
     BoolArray,
@@ -235,14 +236,16 @@ class Embedder:
         -------
         float32 array of shape (n, d)
         """
-        return self._checked("W1", normalize_rows(np.asarray(self.W1[ids])))
+        with self._finite_weights():
+            return normalize_rows(np.asarray(self.W1[ids]))
 
     def centered_rows(self, ids: npt.NDArray[Any]) -> FloatArray:
         """Rows of W1 minus its mean row, scaled to unit length; as for `unit_rows`."""
         mean = self._cached(
             "mean", lambda: self.W1.mean(axis=0, dtype=np.float64).astype(np.float32)
         )
-        return self._checked("W1", normalize_rows(np.asarray(self.W1[ids]) - mean))
+        with self._finite_weights():
+            return normalize_rows(np.asarray(self.W1[ids]) - mean)
 
     def times_unit_rows(self, matrix: sparse.csr_matrix) -> FloatArray:
         """Multiply a sparse matrix by W1 with rows of unit length.
@@ -255,12 +258,13 @@ class Embedder:
         -------
         float32 array of shape (n, d)
         """
-        lengths = self._lengths("W1", self.W1)[matrix.indices]
-        scaled = matrix.copy()
-        scaled.data = np.divide(
-            matrix.data, lengths, out=np.zeros_like(matrix.data), where=lengths > 0
-        )
-        return np.asarray(scaled @ self.W1, np.float32)
+        scales = self._cached("scales", lambda: _inverse(self._lengths("W1", self.W1)))
+        values = matrix.data
+        matrix.data = values * scales[matrix.indices]  # for a moment: copies take longer
+        try:
+            return np.asarray(matrix @ np.asarray(self.W1), np.float32)
+        finally:
+            matrix.data = values
 
     def _lengths(self, name: str, vectors: FloatArray) -> FloatArray:
         """Lengths of the rows of weights; an error if one is not finite."""
@@ -278,11 +282,13 @@ class Embedder:
         result: FloatArray = self._cached(f"lengths of {name}", compute)
         return result
 
-    def _checked(self, name: str, result: FloatArray) -> FloatArray:
-        """Return a result that was computed from weights; an error if it is not finite."""
-        if not np.isfinite(result).all():
-            raise self._not_finite(f"{name} has NaN, infinity or values that are too large")
-        return result
+    @contextmanager
+    def _finite_weights(self) -> Iterator[None]:
+        """Name the weights in errors of results that are not finite."""
+        try:
+            yield
+        except NotFiniteError as error:
+            raise self._not_finite(str(error)) from error
 
     def _not_finite(self, problem: str) -> ValueError:
         # ModelError is a ValueError
@@ -782,7 +788,8 @@ class Embedder:
             for window in windows
         ]
         occurrences = np.bincount(text.rows[text.rows >= 0], minlength=len(text.words))
-        return self.context_map.transform(normalize_rows(np.stack(kinds)), occurrences)
+        with self._finite_weights():
+            return self.context_map.transform(normalize_rows(np.stack(kinds)), occurrences)
 
     def _sense_contexts(self, text: IndexedText) -> FloatArray:
         """Local contexts of the distinct tokens, mapped for the choice of senses; shape (n, d)."""
@@ -790,7 +797,8 @@ class Embedder:
         settings = inventory.settings
         window = self._cached("sense_window", lambda: settings.context(self.vocabulary))
         rows = self.times_unit_rows(context_vectors(text, len(self), window))
-        return normalize_rows(rows @ inventory.map)
+        with self._finite_weights():
+            return normalize_rows(rows @ inventory.map)
 
     def _combine(
         self, words: list[str], local: FloatArray, a: float, senses: SenseChoice = "none"
@@ -804,15 +812,16 @@ class Embedder:
         known = ids >= 0
         if senses != "none":
             vectors = dict(zip(ids[known].tolist(), self.centered_rows(ids[known]), strict=True))
-            mixed = self._inventory().mix(ids.tolist(), vectors, local, a, hard=senses == "hard")
-            return self._checked("the result", mixed)
+            with self._finite_weights():
+                return self._inventory().mix(ids.tolist(), vectors, local, a, hard=senses == "hard")
         result = local.copy()
         if a > 0 and known.any():
             if self.context_embeddings is None:
                 raise RuntimeError(f"{_NO_EMBEDDINGS}, or pass a=0 for local contexts alone")
             result[known] *= np.float32(1 - a)
             result[known] += np.float32(a) * self.context_embeddings[ids[known]]
-        return self._checked("the weights", normalize_rows(result))
+        with self._finite_weights():
+            return normalize_rows(result)
 
     # Queries
 
@@ -931,6 +940,11 @@ def as_tokens(tokens: Sequence[str], where: str = "tokens") -> list[str]:
     """The tokens of a document; TypeError, with a position, if they are not a list of str."""
     # undecodable bytes of a file may be tokens, too: they are unknown words
     return token_list(tokens, where, surrogates=True)
+
+
+def _inverse(lengths: FloatArray) -> FloatArray:
+    """Inverse lengths; 0 for a length of 0."""
+    return np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
 
 
 def as_texts(contexts: Sequence[str | Sequence[str]]) -> list[list[str]]:

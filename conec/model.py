@@ -547,8 +547,14 @@ class ContextEncoder(Embedder):
             epochs=word2vec.epochs,
         )
         if getattr(word2vec, "syn1neg", None) is not None:
-            index = word2vec.wv.key_to_index
-            model.W2 = np.array(word2vec.syn1neg[[index[w] for w in model.vocabulary.words]])
+            index, W2 = word2vec.wv.key_to_index, np.asarray(word2vec.syn1neg)
+            if W2.shape != model.W1.shape or W2.dtype.kind != "f" or not np.isfinite(W2).all():
+                raise ValueError(
+                    f"syn1neg of the Word2Vec must have shape {model.W1.shape} and finite values, "
+                    f"got {W2.dtype} of shape {W2.shape}"
+                )
+            rows = [index[word] for word in model.vocabulary.words]
+            model.W2 = W2[rows].astype(np.float32, copy=False)
         if corpus is not None:
             model.learn_map(corpus, progress=progress)
         return model
@@ -706,7 +712,7 @@ class ContextEncoder(Embedder):
         with folder.checking("weights.safetensors"):
             # whether the values are finite is checked when they are used: reading them all would
             # take as long as reading the file
-            for name in {"W1", "W2", *weights}:
+            for name in sorted({"W1", "W2", *weights}):
                 check_saved_array(name, weights, "float32", shape, finite=False)
         model.W1, model.W2 = weights["W1"], weights["W2"]
         model.context_embeddings = weights.get("context_embeddings")

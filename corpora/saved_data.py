@@ -153,7 +153,8 @@ def checked_indptr(
     name: str, indptr: npt.NDArray[Any], n_rows: int, size: int
 ) -> npt.NDArray[np.int64]:
     """Return row pointers; ValueError unless they rise from 0 to `size`, for `n_rows` rows."""
-    if indptr.ndim != 1 or indptr.dtype.kind not in "iu" or len(indptr) != n_rows + 1:
+    fits = indptr.ndim == 1 and 0 < len(indptr) == n_rows + 1
+    if not fits or indptr.dtype.kind not in "iu":
         raise ValueError(f"{name} must be {n_rows + 1} integers, got {indptr.dtype} of shape "
                          f"{indptr.shape}")  # fmt: skip
     pointers = indptr.astype(np.int64)

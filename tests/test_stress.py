@@ -54,6 +54,17 @@ def test_commands_that_are_ended_by_signals() -> None:
     assert signals.isdigit()
 
 
+@pytest.mark.slow
+def test_changed_models_are_used_or_refused_with_their_name() -> None:
+    pytest.importorskip("torch")
+    models = ["context_encoder_senses", "recommender_item_knn", "similarity_encoder_decoder"]
+    output = run("models", "--inputs", "240", "--models", *models)
+    used, refused, *failures = map(int, output.splitlines()[-1].split()[1:])
+    assert used > 10
+    assert refused > 100
+    assert failures == [0] * 4
+
+
 def test_made_up_taggers_are_refused_or_predict() -> None:
     pytest.importorskip("pycrfsuite")
     output = run("taggers", "--inputs", "2000")

@@ -24,6 +24,7 @@ from corpora.files import (
     replace_folder,
 )
 from corpora.output import open_output
+from corpora.saved_data import parse_json
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
@@ -195,7 +196,7 @@ def _exported_files(folder: Path, is_leftover: bool) -> Collection[str]:
 def _require_exported(folder: Path, names: Iterable[str]) -> None:
     """Raise FileExistsError unless all files are unchanged files of an earlier export."""
     try:
-        checksums = dict(json.loads((folder / RECORD).read_bytes())["sha256"])
+        checksums = dict(parse_json((folder / RECORD).read_bytes())["sha256"])
     except (OSError, ValueError, KeyError, TypeError):
         checksums = {}
     for name in names:

@@ -314,7 +314,7 @@ def _text_rows(
         try:
             values = [float(field) for field in fields]
         except ValueError as error:
-            _fail(name, f"{place}: {error}")
+            _fail(name, f"{place}: {str(error)[:120]}")
         yield place, word, values
         row += 1
     if n is not None and row < min(n, limit or n):

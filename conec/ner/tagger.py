@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -32,6 +33,9 @@ if TYPE_CHECKING:
     from conec import ContextEncoder
 
 logger = logging.getLogger(__name__)
+
+# From this many tokens, a warning if more than a share of them has unknown values of a column.
+_MIN_TOKENS, _MAX_UNKNOWN = 20, 0.3
 
 KIND = "conec.ner.Tagger"  # of model folders
 FORMAT_VERSION = 3
@@ -70,6 +74,8 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         the chunk.
     columns_ : tuple of str
         Names of the columns of its tokens that were not empty: word, pos, chunk.
+    column_values_ : dict of str to list of str
+        Values of the columns pos and chunk, by name.
     types_ : list of str
         Types of the entities in its tags.
 
@@ -162,6 +168,10 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             for i, name in enumerate(COLUMNS[:n_columns])
             if any(row[i] for d in documents for s in d for row in s)
         )
+        self.column_values_ = {
+            name: sorted({row[COLUMNS.index(name)] for d in documents for s in d for row in s})
+            for name in self.columns_[1:]
+        }
         self.words_ = frozenset(row[0] for d in documents for s in d for row in s)
         self._field = crf.Field(content)
         seconds = time.perf_counter() - begin
@@ -222,6 +232,11 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             Before `fit`.
         ValueError
             If tokens lack a column that the training text has.
+
+        Warns
+        -----
+        UserWarning
+            If many tokens have parts of speech or chunks that the training text does not have.
         """
         check_is_fitted(self, "words_")
         documents, nested = read_documents(X)
@@ -250,6 +265,17 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         for name in self.columns_:
             if rows and not any(row[COLUMNS.index(name)] for row in rows):
                 raise ValueError(f"{trained} the column {name} of these tokens is empty")
+        for name, values in self.column_values_.items():
+            found = [row[COLUMNS.index(name)] for row in rows]
+            unknown = Counter(found) - Counter(dict.fromkeys(values, len(found)))
+            if len(found) >= _MIN_TOKENS and unknown.total() > _MAX_UNKNOWN * len(found):
+                warn(
+                    f"{unknown.total():,} of {len(found):,} tokens have values of the column "
+                    f"{name} that the tagger was not trained on, such as "
+                    f"{', '.join(value for value, _ in unknown.most_common(5))}; its training text "
+                    f"has {', '.join(values[:10])}{', ...' * (len(values) > 10)}. Use the same set "
+                    "of tags, or train a tagger of words only"
+                )
 
     @property
     def types_(self) -> list[str]:
@@ -345,6 +371,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             "parameters": parameters,
             "n_columns": self.n_columns_,
             "columns": list(self.columns_),
+            "column_values": self.column_values_,
             "types": self.types_,
             "features": None if features is None else features.to_dict(copy_model=copy_model),
         }
@@ -412,6 +439,11 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
                 columns = tuple(data.get("columns", COLUMNS[:n_columns]))
                 if not {"word"} <= set(columns) <= set(COLUMNS[:n_columns]):
                     raise ValueError(f"columns: {columns}")
+                column_values = {
+                    name: [str(value) for value in values]
+                    for name, values in dict(data.get("column_values", {})).items()
+                    if name in columns
+                }
                 _check_first_format(folder, data.get("sha256"))
             encoder = None
             if saved_features is not None:
@@ -426,7 +458,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             with folder.checking("field.crfsuite"):
                 tagger._field = crf.Field(content)
         tagger.features_, tagger.words_, tagger.n_columns_ = context, words, n_columns
-        tagger.columns_ = columns
+        tagger.columns_, tagger.column_values_ = columns, column_values
         return tagger
 
 

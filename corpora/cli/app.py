@@ -54,12 +54,12 @@ def _warnings_in_one_line() -> Iterator[None]:
 
 @contextmanager
 def report_warnings() -> Iterator[None]:
-    """Report warnings issued within a block, one line each, when it ends."""
+    """Report different warnings issued within a block, one line each, when it ends."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         yield
-    for warning in caught:
-        report(str(warning.message))
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        report(message)
 
 
 def describe(error: BaseException) -> str:

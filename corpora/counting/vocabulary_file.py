@@ -56,8 +56,10 @@ def read_vocabulary(
     words: dict[str, int] = {}
     for number, line in file.numbered_lines():
         word, tab, n = line.partition("\t")
-        if not (tab and word and n.isascii() and n.isdigit() and len(n) < 19):  # int64
+        if not (tab and word and n.isascii() and n.isdigit()):
             raise file.error(f"expected a word, a tab and its count, got {line[:60]!r}", number)
+        if len(n.lstrip("0")) > 18:
+            raise file.error(f"counts must be below 10**18, got {n[:30]}", number)
         if word in words:
             raise file.error(f"the word {word!r} is repeated; remove one of the lines", number)
         words[word] = int(n)

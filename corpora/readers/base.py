@@ -41,7 +41,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, ("utf-16", "utf-16-be")),
 )
 _MARK = "\ufeff"
-_LINE_MARK = re.compile(f"^{_MARK}+", re.MULTILINE)
+_JOINT = re.compile(f"\n{_MARK}+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _HEAD = 1 << 13  # bytes in which NUL bytes are counted
 _BINARY = "it also holds NUL bytes, as binary files do"
@@ -85,11 +85,6 @@ def byte_order_mark(head: bytes) -> tuple[bytes, tuple[str, ...]]:
     return next((pair for pair in _MARKS if head.startswith(pair[0])), (b"", ()))
 
 
-def without_marks(text: str) -> str:
-    """Remove byte order marks from whole lines: at the beginning, and where files were joined."""
-    return _LINE_MARK.sub("", text) if _MARK in text else text
-
-
 def normal_encoding(encoding: str) -> str:
     """Return "utf-8" for all its spellings, and any other encoding as it was passed.
 
@@ -126,6 +121,9 @@ class TextFile:
         An open file to read in place of `path`, such as a member of an archive.
     max_ratio : float or None
         As for :func:`corpora.open`.
+    joined : bool, default False
+        Whether files may have been joined: byte order marks are removed from the beginning of all
+        lines, not only from that of the file.
     """
 
     def __init__(
@@ -139,6 +137,7 @@ class TextFile:
         meter: Meter | None = None,
         file: IO[bytes] | None = None,
         max_ratio: float | None = MAX_RATIO,
+        joined: bool = False,
     ) -> None:
         self.path = path
         self.encoding = normal_encoding(encoding)
@@ -149,6 +148,7 @@ class TextFile:
         self._uncounted = None if stop is None else stop - start
         self._file = file
         self._max_ratio = max_ratio
+        self._joined = joined
         self.is_binary = False
         self._warned = False
 
@@ -201,8 +201,11 @@ class TextFile:
                 raise self._undecodable(error, line, offset - pending + error.start) from error
             line += block.count(b"\n")
             offset += len(block)
-            if text:
-                text = without_marks(text) if at_start else without_marks(f"x{text}")[1:]
+            if text and _MARK in text:
+                if at_start and (self._joined or offset == len(block)):
+                    text = text.lstrip(_MARK)
+                if self._joined:
+                    text = _JOINT.sub("\n", text)
             if text:
                 at_start = text[-1] == "\n"
                 yield text
@@ -282,7 +285,8 @@ class TextFile:
         """Yield lists of consecutive lines, each with the number of its first line."""
         encoding = self._line_encoding
         for number, text in self._each(lambda block, policy: block.decode(encoding, policy)):
-            text = without_marks(text)
+            if self._joined and _MARK in text:
+                text = _without_marks(text)
             if "\r" in text:
                 text = text.replace("\r\n", "\n")
             lines = text.split("\n")
@@ -295,12 +299,15 @@ class TextFile:
             if block.isascii():
                 return block
             try:
-                if _MARK not in block.decode():
+                text = block.decode()
+                if not (self._joined and _MARK in text):
                     return block
             except UnicodeDecodeError:
                 if policy == "strict":
                     raise
-        text = without_marks(block.decode(self._line_encoding, policy))
+        text = block.decode(self._line_encoding, policy)
+        if self._joined and _MARK in text:
+            text = _without_marks(text)
         # Some error handlers represent undecodable bytes by surrogates.
         return text.encode("utf-8", "surrogatepass")
 
@@ -348,6 +355,10 @@ class TextFile:
                 at += cut
                 if self.stop is not None and at >= self.stop:
                     return
+            elif at == 0:
+                start = len(block)
+                block = block.removeprefix(self._mark)
+                at += start - len(block)
             last = False
             if self.stop is not None and position >= self.stop:
                 cut = block.find(b"\n", max(self.stop - 1 - at, 0)) + 1
@@ -365,6 +376,14 @@ class TextFile:
                 pending_size += len(block) - cut
         if pending:
             yield position - pending_size, b"".join(pending)
+
+    @property
+    def _mark(self) -> bytes:
+        """The byte order mark in the encoding of what :meth:`_blocks` yields, or b""."""
+        try:
+            return _MARK.encode(self._line_encoding)
+        except UnicodeEncodeError:
+            return b""
 
     @property
     def _line_encoding(self) -> str:
@@ -536,6 +555,11 @@ def text_lines(
                 line=problem.line,
             )
         raise (problem if error is CorpusError else error(str(problem))) from None
+
+
+def _without_marks(text: str) -> str:
+    """Remove byte order marks from the beginnings of lines."""
+    return _JOINT.sub("\n", text.lstrip(_MARK))
 
 
 def _lines(block: bytes) -> list[bytes]:

@@ -152,6 +152,18 @@ def test_foreign_tags_are_reported(folder, tmp_path):
     assert "there are no entities" in run("tag", "evaluate", folder / "words", file).stderr
 
 
+def test_foreign_parts_of_speech_are_reported(folder, tmp_path):
+    file = tmp_path / "foreign.conll"
+    file.write_text(text(lambda i, w, p, c, t: (w, f"{p[0]}X", c, t)))
+    for command in ("evaluate", "apply"):
+        result = run("tag", command, folder / "all", file)
+        assert result.stderr.count("values of the column pos that the tagger was not tr") == 1
+        assert "such as NX, VX" in result.stderr
+        assert "its training text has ., CD, IN" in result.stderr
+    assert "not trained" not in run("tag", "apply", folder / "words", file).stderr
+    assert Tagger.load(folder / "all").column_values_["chunk"][:2] == ["I-ADJP", "I-NP"]
+
+
 def test_encoding(folder, tmp_path):
     file = tmp_path / "latin.conll"
     file.write_bytes("Zürich\tB-LOC\nliegt\tO\n".encode("latin-1"))

@@ -20,10 +20,12 @@ from __future__ import annotations
 import argparse
 import copy
 import hashlib
+import itertools
 import json
 import math
 import os
 import random
+import re
 import resource
 import select
 import shutil
@@ -46,7 +48,7 @@ from corpora.manifest import MANIFEST, to_json
 from tests.golden import EXPECTED
 from tests.golden import FOLDER as GOLDEN
 from tests.model_folders import reseal
-from tests.stress.kinds import KINDS, SMALL, documents
+from tests.stress.kinds import KINDS, SMALL, Save, documents
 
 FAILURES = ("other", "crash", "hang", "memory")
 SECONDS = 10
@@ -191,7 +193,7 @@ def read_arrays(content: bytes) -> dict[str, Any]:
     return arrays
 
 
-def write_arrays(path: Path, arrays: dict[str, Any], rng: random.Random) -> None:
+def write_arrays(path: Path, arrays: dict[str, Any], rng: random.Random | None = None) -> None:
     header: dict[str, Any] = {}
     parts, end = [], 0
     for name, array in arrays.items():
@@ -200,11 +202,11 @@ def write_arrays(path: Path, arrays: dict[str, Any], rng: random.Random) -> None
                  "data_offsets": [end, end + len(data)]}  # fmt: skip
         header[name], end = entry, end + len(data)
         parts.append(data)
-    if rng.random() < 0.1:
+    if rng is not None and rng.random() < 0.1:
         header = change_data(header, rng, list(VALUES))
     text = json.dumps(header).encode("utf-8", "surrogatepass")
     length = len(text)
-    if rng.random() < 0.02:
+    if rng is not None and rng.random() < 0.02:
         length = rng.choice([0, 1, length - 1, length + 1, 2**32, 2**62, 2**64 - 1])
     path.write_bytes(length.to_bytes(8, "little") + text + b"".join(parts))
 
@@ -307,6 +309,11 @@ def change_numbers(path: Path, rng: random.Random) -> None:
     path.write_bytes(np.ascontiguousarray(array, dtype).tobytes())
 
 
+def change_content(path: Path, rng: random.Random) -> None:
+    """Change the bytes of a file of another format."""
+    path.write_bytes(change_bytes(path.read_bytes(), rng))
+
+
 def change_manifest(path: Path, rng: random.Random) -> None:
     """Change a manifest, sealed again or not."""
     try:
@@ -324,7 +331,7 @@ def change_manifest(path: Path, rng: random.Random) -> None:
 
 CHANGES: dict[str, Callable[[Path, random.Random], None]] = {
     ".json": change_json, ".safetensors": change_arrays,
-    ".int32": change_numbers, ".int64": change_numbers,
+    ".int32": change_numbers, ".int64": change_numbers, ".crfsuite": change_content,
 }  # fmt: skip
 
 
@@ -493,6 +500,8 @@ USES: dict[str, Callable[[Path, random.Random], None]] = {
     "recommender": use_recommender, "baseline": use_recommender,
     "resumed_similarity": resume_similarity_encoder, "resumed_link": resume_link_predictor,
 }  # fmt: skip
+# Errors of results that overflow, for weights beyond 1e8
+OVERFLOWS = "overflow", "NaN", "too large", "too high"
 # Errors that say which argument is missing or does not fit: of a model that refers to custom
 # functions, or a checkpoint of another run.
 ASKS = (
@@ -501,42 +510,75 @@ ASKS = (
 )  # fmt: skip
 
 
-def make_models(root: Path) -> None:
-    """Write models of all kinds, and checkpoints, in the present format."""
-    from simec import SimilarityEncoder
-    from simec.links import LinkPredictor
+def interrupted(fit: Callable[..., Any], *data: Any, checkpoint: Path) -> None:
+    """Train until the end of the second epoch, as if Ctrl-C was pressed."""
+    epochs = itertools.count(1)
 
-    for name, kind in KINDS.items():
-        kind.make(1)(root / f"{name}_new")
+    def callback(*_: Any) -> None:
+        if next(epochs) == 2:
+            signal.raise_signal(signal.SIGINT)
+
+    with suppress(KeyboardInterrupt):
+        fit(*data, checkpoint=checkpoint, callbacks=callback)
+
+
+def checkpoint_of_context_encoder(path: Path) -> None:
     import conec
 
-    conec.load(GOLDEN / "context_encoder_map").save(root / "context_encoder_map_new")
-    for name in ("recommender_cold_start", "recommender_svd_ridge", "recommender_text_ids",
-                 "recommender_content_linear", "recommender_implicit"):  # fmt: skip
-        from simec.recommender import BaseRecommender
+    model = conec.ContextEncoder(vector_size=3, seed=1, **{**SMALL, "epochs": 3})
+    interrupted(model.fit, documents(1), checkpoint=path)
 
-        BaseRecommender.load(GOLDEN / name).save(root / f"{name}_new")
 
-    def interrupt(*_: Any) -> None:
-        signal.raise_signal(signal.SIGINT)
+def checkpoint_of_similarity_encoder(path: Path) -> None:
+    from simec import SimilarityEncoder
 
     X = np.random.default_rng(1).normal(size=(20, 4)).astype(np.float32)
     encoder = SimilarityEncoder(
         2, hidden_layers=(3,), max_iter=3, random_state=1, early_stopping=True, device="cpu"
     )
-    with suppress(KeyboardInterrupt):
-        encoder.fit(X, X @ X.T, checkpoint=root / "resumed_similarity", callbacks=interrupt)
+    interrupted(encoder.fit, X, X @ X.T, checkpoint=path)
+
+
+def checkpoint_of_link_predictor(path: Path) -> None:
+    from simec.links import LinkPredictor
+
     people = [f"p{i}" for i in range(7)]
     triples = [(a, "next", b) for a, b in zip(people, people[1:], strict=False)]
     predictor = LinkPredictor(4, max_iter=3, batch_size=8, random_state=1, device="cpu")
-    with suppress(KeyboardInterrupt):
-        predictor.fit(triples, checkpoint=root / "resumed_link", callbacks=interrupt)
-    model = conec.ContextEncoder(vector_size=3, seed=1, **{**SMALL, "epochs": 3})
-    with suppress(KeyboardInterrupt):
-        model.fit(documents(1), checkpoint=root / "checkpoint_new", callbacks=interrupt)
+    interrupted(predictor.fit, triples, checkpoint=path)
+
+
+def in_present_format(name: str) -> Save:
+    """Load a model that an earlier version wrote, and save it."""
+
+    def save(path: Path) -> None:
+        if name.startswith("context"):
+            import conec
+
+            conec.load(GOLDEN / name).save(path)
+        else:
+            from simec.recommender import BaseRecommender
+
+            BaseRecommender.load(GOLDEN / name).save(path)
+
+    return save
+
+
+def sources() -> dict[str, Save]:
+    """Functions that write models of all kinds, in earlier formats and in the present one."""
+    found: dict[str, Save] = {}
+    for name, kind in KINDS.items():
+        found[f"{name}_new"] = lambda path, kind=kind: kind.make(1)(path)  # type: ignore[misc]
+    for name in ("cold_start", "svd_ridge", "text_ids", "content_linear", "implicit"):
+        found[f"recommender_{name}_new"] = in_present_format(f"recommender_{name}")
+    found["context_encoder_map_new"] = in_present_format("context_encoder_map")
+    found["checkpoint_new"] = checkpoint_of_context_encoder
+    found["resumed_similarity"] = checkpoint_of_similarity_encoder
+    found["resumed_link"] = checkpoint_of_link_predictor
     for path in GOLDEN.iterdir():
         if path.is_dir() and not path.name.startswith("__"):
-            shutil.copytree(path, root / path.name)
+            found[path.name] = lambda to, path=path: shutil.copytree(path, to)  # type: ignore[misc]
+    return dict(sorted(found.items()))
 
 
 def in_child(function: Callable[[], Any]) -> None:
@@ -554,7 +596,10 @@ def in_child(function: Callable[[], Any]) -> None:
 
 
 def has_enormous(folder: Path) -> bool:
-    """Whether an array of a model has finite numbers whose products overflow."""
+    """Whether a model has finite numbers whose products overflow."""
+    for path in folder.rglob("*.json"):
+        if re.search(rb"[0-9]e\+?[0-9]{2}|[0-9]{10}", path.read_bytes()) and path.name != MANIFEST:
+            return True
     for path in folder.rglob("*.safetensors"):
         with suppress(Exception):
             for array in read_arrays(path.read_bytes()).values():
@@ -591,8 +636,10 @@ def try_input(source: Path, number: int, seed: int, folder: Path) -> tuple[str, 
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        if isinstance(error, ArithmeticError) and has_enormous(place):
-            return "used", ""
+        overflows = any(text in str(error) for text in OVERFLOWS)
+        is_named = isinstance(error, (ArithmeticError, ValueError))
+        if overflows and is_named and has_enormous(place):
+            return "refused", str(error)
         if isinstance(error, ValueError) and any(text in str(error).lower() for text in ASKS):
             return "refused", str(error)
         return "other", traceback.format_exc()
@@ -693,15 +740,14 @@ def run(
 ) -> dict[str, Results]:
     """Try so many inputs in total, and return the results by model."""
     results = {}
+    chosen = {name: save for name, save in sources().items() if name.startswith(names)}
     with tempfile.TemporaryDirectory() as root:
-        models = Path(root, "models")
-        models.mkdir()
-        in_child(lambda: make_models(models))
-        sources = [path for path in sorted(models.iterdir()) if path.name.startswith(names)]
-        for source in sources:
-            n = -(-inputs // len(sources))
-            results[source.name] = run_source(source, first, n, seed, Path(root, "place"))
-            report(source.name, results[source.name])
+        for name, save in chosen.items():
+            source = Path(root, name)
+            in_child(lambda save=save, source=source: save(source))  # type: ignore[misc]
+            n = -(-inputs // len(chosen))
+            results[name] = run_source(source, first, n, seed, Path(root, "place"))
+            report(name, results[name])
     return results
 
 
