@@ -53,10 +53,12 @@ from simec.data.inputs import (
 from simec.data.targets import (
     SparseTargets,
     Targets,
+    check_not_tiny,
     check_range,
     check_symmetric,
     read_targets,
 )
+from simec.linalg.checks import OVERFLOW, quiet
 from simec.network import (
     ACTIVATIONS,
     Layout,
@@ -336,8 +338,9 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         run = _Run(callbacks, checkpoint, checkpoint_minutes, checkpoint_epochs)
         with nullcontext() if checkpoint is None else terminable():
-            with _unchanged_if_refused(self, run):
+            with quiet(), _unchanged_if_refused(self, run):
                 self._fit(X, S, mask, last_layer, run, resume_from)
+                self._check_finite(run)
             if checkpoint is not None:
                 self.save(checkpoint)
         return self
@@ -370,6 +373,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if last_layer is not None:
             self._fix_last_layer(last_layer)
         inputs = self._identity(None) if inputs is None else inputs
+        if not closed:
+            check_not_tiny(targets)
         if closed:
             self._initialize(inputs, targets, rows, fixed=last_layer is not None)
             self.best_loss_ = self._objective().evaluate(self.module_, inputs, targets, rows)
@@ -392,7 +397,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             As for `fit`; S must have the same columns in every call. For an encoder without
             features, X is None for all rows, or an array of row numbers.
         """
-        with _unchanged_if_refused(self):
+        with quiet(), _unchanged_if_refused(self):
             _check_parameters(self)
             new = not hasattr(self, "module_")
             seed, inputs, targets = self._read(X, S, mask, reset=new)
@@ -505,8 +510,9 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Y1 = self._embed(X1)
         Y2 = Y1 if X2 is None else self._embed(X2)
         last = self._fitted().last
-        similarities: FloatArray = last.activate(torch.from_numpy(Y1 @ Y2.T)).numpy()
-        return similarities
+        with quiet():
+            similarities: FloatArray = last.activate(torch.from_numpy(Y1 @ Y2.T)).numpy()
+        return _finite(similarities)
 
     def inverse_transform(self, Y: Any) -> FloatArray:
         """Reconstruct features from embeddings with the decoder.
@@ -894,6 +900,11 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             )
             return training, rows, (validation, rows)
         training_rows, validation_rows = split_rows(len(targets), self.validation_fraction, seed)
+        for part in (training_rows, validation_rows):
+            if not targets.has_observed(part):
+                raise ValueError(
+                    "S has too few observed entries for a validation part: use early_stopping=False"
+                )
         return targets, training_rows, (targets, validation_rows)
 
     def _initialize(self, inputs: Inputs, targets: Targets, rows: Tensor, *, fixed: bool) -> bool:
@@ -991,6 +1002,12 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             # the state of its optimizer is that of a projected last layer
             del self._trainer
 
+    def _check_finite(self, run: _Run) -> None:
+        """Raise ValueError if weights are not finite; the encoder is restored then."""
+        if not all(bool(value.isfinite().all()) for value in self.module_.state_dict().values()):
+            run.training = False
+            raise ValueError(OVERFLOW)
+
     def _set_history(self, history: History) -> None:
         self.loss_curve_, self.validation_curve_ = history.losses, history.validation
         self.best_loss_, self.n_iter_ = history.best_loss, max(1, len(history.losses))
@@ -1054,7 +1071,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.module_.eval()
         with torch.inference_mode():
             parts = [network(inputs.batch(rows)).float().cpu() for rows in chunks(len(inputs))]
-        return np.asarray(torch.cat(parts).numpy())
+        return _finite(np.asarray(torch.cat(parts).numpy()))
 
     # For scikit-learn
 
@@ -1191,13 +1208,22 @@ def _unchanged_if_refused(encoder: SimilarityEncoder, run: _Run | None = None) -
     position = None if generator is None else generator.get_state()
     try:
         yield
-    except Exception:
+    except Exception as error:
         if run is None or not run.training:
             encoder.__dict__.clear()
             encoder.__dict__.update(before)
             if generator is not None and position is not None:
                 generator.set_state(position)
+        if isinstance(error, np.linalg.LinAlgError):
+            raise ValueError(OVERFLOW) from error
         raise
+
+
+def _finite(values: FloatArray) -> FloatArray:
+    """Return outputs of a network; raise ValueError if any is not finite."""
+    if not np.isfinite(values).all():
+        raise ValueError("outputs overflow: scale features to about 1, in training too")
+    return values
 
 
 # entries of a saved configuration

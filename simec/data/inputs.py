@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from corpora.errors import warn
+from simec.linalg.checks import check_magnitude, quiet
 
 __all__ = [
     "CHUNK", "DatasetInputs", "DenseInputs", "Identity", "Inputs", "SparseInputs",
@@ -177,6 +178,7 @@ class DatasetInputs:
         if not bool(features.isfinite().all()):
             bad = int(rows[~features.isfinite().flatten(1).all(dim=1)][0])
             raise ValueError(f"X contains NaN or infinity: item {bad} of the data set")
+        check_magnitude("X", features)
         return features.to(self._device, torch.float32)
 
 
@@ -249,14 +251,17 @@ def read_inputs(
         raise ValueError("X is None, but the model was fitted with features: pass features")
     if isinstance(X, Tensor):
         X = as_numpy(X)
-    if images and not sparse.issparse(X):
-        X = check_array(
-            X, dtype=np.float32, allow_nd=True, ensure_2d=False, estimator=estimator, input_name="X"
-        )
-        if not reset:
-            _check_width(estimator, int(np.prod(X.shape[1:])))
-    else:
-        X = validate_data(estimator, X, accept_sparse="csr", dtype=np.float32, reset=reset)
+    with quiet():  # values beyond float32 are an error
+        if images and not sparse.issparse(X):
+            X = check_array(
+                X, dtype=np.float32, allow_nd=True, ensure_2d=False, estimator=estimator,
+                input_name="X",
+            )  # fmt: skip
+            if not reset:
+                _check_width(estimator, int(np.prod(X.shape[1:])))
+        else:
+            X = validate_data(estimator, X, accept_sparse="csr", dtype=np.float32, reset=reset)
+    check_magnitude("X", X.data if sparse.issparse(X) else X)
     if reset and _are_equal(X):
         warn("all rows of X are equal: they cannot be distinguished, and get the same embedding")
     if sparse.issparse(X):

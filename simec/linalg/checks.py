@@ -21,6 +21,8 @@ Matrix: TypeAlias = npt.NDArray[np.floating[Any]]
 MatrixLike: TypeAlias = "npt.ArrayLike | sparse.sparray | sparse.spmatrix"
 
 _MOST_COLUMNS = 1 << 24  # of a saved sparse matrix with few entries
+LARGEST = 1e15  # of features, targets and ratings, whose squares are summed in float32
+OVERFLOW = "numbers overflow while a model is fitted: scale features, targets or ratings to about 1"
 _ROWS = 1 << 10  # rows compared at a time
 
 
@@ -106,6 +108,31 @@ def check_size(n_components: int, largest: int) -> int:
             f"n_components must be from 1 to {largest}, the size of the matrix, got {n_components}"
         )
     return int(n_components)
+
+
+def check_magnitude(name: str, values: Any) -> None:
+    """Raise ValueError if an array or tensor has values beyond `LARGEST`; NaN is ignored.
+
+    Their squares would overflow in float32.
+    """
+    if not values.shape or 0 in values.shape:
+        return
+    low, high = float(values.min()), float(values.max())
+    if math.isnan(high) and isinstance(values, np.ndarray):
+        if np.isnan(values).all():
+            return
+        low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    largest = max(high, -low)
+    if largest > LARGEST:
+        raise ValueError(
+            f"{name} must have values from {-LARGEST:g} to {LARGEST:g}, got one of magnitude "
+            f"{largest:.3g}: scale {name} to about 1"
+        )
+
+
+def quiet() -> Any:
+    """Ignore warnings of arithmetic: results are checked, with an error that says what to do."""
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 def power_of_two(values: Any) -> float:

@@ -11,7 +11,7 @@ from scipy import linalg, sparse
 from scipy.sparse.linalg import ArpackError, LinearOperator, svds
 
 from corpora.callbacks import progress_bar
-from simec.linalg.checks import MatrixLike, check_size, real_matrix
+from simec.linalg.checks import OVERFLOW, MatrixLike, check_size, real_matrix
 from simec.linalg.eigen import signs
 from simec.types import Float64
 
@@ -25,7 +25,6 @@ _NARROW = 256  # number of columns up to which right singular vectors come from 
 _ROUNDING = 1e-13  # fraction of the largest eigenvalue below which others are rounding errors
 _FEW = 5  # ratio of the size to the number of singular values above which ARPACK is faster
 _RANK = 1e-12  # eigenvalues below this fraction of the largest count as 0
-OVERFLOW = "numbers overflow while a model is fitted: scale features, targets or ratings to about 1"
 _BUFFER = 1 << 20  # numbers held in memory at a time: linear systems, or gathered vectors
 _SPREAD = 6  # rows are solved together if their numbers of entries differ by at most a sixth
 
@@ -337,6 +336,27 @@ def solve_observed(
             solutions = np.linalg.pinv(grams, rcond=_RANK, hermitian=True) @ products
         result[rows] = solutions[:, :, 0]
     return result
+
+
+def solve_positive(matrix: Any, right: Any) -> Any:
+    """Solve a system with a positive definite matrix, also if rounding makes it singular.
+
+    Parameters
+    ----------
+    matrix : float array of shape (d, d)
+    right : float array of shape (d,) or (d, k)
+
+    Returns
+    -------
+    float array of the shape of `right`
+    """
+    try:
+        factor = linalg.cho_factor(matrix, check_finite=False)
+        return linalg.cho_solve(factor, right, check_finite=False)
+    except np.linalg.LinAlgError:
+        columns = np.asarray(right, np.float64).reshape(len(right), -1)
+        solution = solve_semidefinite(np.asarray(matrix, np.float64)[None], columns[None])
+        return solution.reshape(np.shape(right))
 
 
 def solve_semidefinite(matrices: Float64, right: Float64) -> Float64:

@@ -12,7 +12,8 @@ from scipy.sparse.linalg import lsqr
 
 from corpora.callbacks import progress_bar
 from corpora.checks import ParameterError, check_number
-from simec.linalg.factorization import OVERFLOW, solve_semidefinite
+from simec.linalg.checks import OVERFLOW
+from simec.linalg.factorization import solve_positive
 from simec.types import Float64
 
 _ROWS = 1 << 9  # rows of a product computed at a time
@@ -214,13 +215,7 @@ def kernel_ridge_rows(targets: Any, gram: Any, *, progress: bool = False) -> Any
             continue
         system = gram[columns[:, None], columns]
         system[np.diag_indices(len(columns))] += 1
-        values = targets.data[entries]
-        try:
-            factor = linalg.cho_factor(system, check_finite=False)
-            duals.data[entries] = linalg.cho_solve(factor, values, check_finite=False)
-        except np.linalg.LinAlgError:  # the penalty is lost in rounding errors of the kernel
-            system, values = system.astype(np.float64), values.astype(np.float64)
-            duals.data[entries] = solve_semidefinite(system[None], values[None, :, None])[0, :, 0]
+        duals.data[entries] = solve_positive(system, targets.data[entries])
     return duals
 
 

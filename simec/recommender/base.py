@@ -27,8 +27,7 @@ from corpora.deprecated import renamed_parameters
 from corpora.errors import ModelError, warn
 from corpora.model_folder import FolderReader, open_folder, write_folder
 from corpora.saved_data import check_saved_object, saved_seed
-from simec.linalg.checks import scaled
-from simec.linalg.factorization import OVERFLOW
+from simec.linalg.checks import OVERFLOW, quiet, scaled
 from simec.recommender.biases import Biases
 from simec.recommender.data.features import Features, as_features
 from simec.recommender.data.ratings import (
@@ -279,7 +278,7 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         self._check()
         before = dict(vars(self))
         try:
-            with _quiet():
+            with quiet():
                 self._fit_to(as_ratings(ratings), item_features, user_features)
                 _check_finite(vars(self))
         except Exception as error:
@@ -374,7 +373,7 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
                 f"users and items must have the same length, got {len(u)} users and {len(i)} items"
             )
         ratings = np.empty(len(u))
-        with _quiet():
+        with quiet():
             for batch in batches(len(u), _BUFFER // 64):
                 batch_u, batch_i = u.take(batch), i.take(batch)
                 ratings[batch] = (
@@ -680,18 +679,13 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
 
     def _scores(self, users: Entities, items: Entities) -> npt.NDArray[np.float64]:
         """Predict ratings of all pairs, not clipped, shape (n_users, n_items)."""
-        with _quiet():
+        with quiet():
             scores: Float64 = np.array(self._residuals(users, items), np.float64)
             scores += self.biases_.of_items(items.rows, items.features)
             of_users = self.biases_.of_users(users.rows, users.features)
             scores += (self.biases_.mean + of_users)[:, None]
         checked: Float64 = _finite(scores)
         return checked
-
-
-def _quiet() -> Any:
-    """Ignore warnings of arithmetic: results are checked, with an error that says what to do."""
-    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
 
 
 def _finite(values: Any) -> Any:

@@ -221,7 +221,8 @@ class Trainer:
                     run.loss = self._epoch(inputs, targets, rows, bar)
                 if few and run.loss <= run.limit:
                     run.loss = self.objective.evaluate(self.network, inputs, targets, rows)
-                if not (math.isfinite(run.loss) and run.loss <= run.limit):
+                diverged = not (math.isfinite(run.loss) and run.loss <= run.limit)
+                if diverged or not self.is_finite():
                     self._warn_diverged(run.loss)
                     break
                 epoch += 1
@@ -379,6 +380,11 @@ class Trainer:
         values, observed = targets.batch(rows[: chunk_size(int(np.prod(targets.shape)))])
         n = values.numel() if observed is None else observed.sum() + 1
         return float(values.square().sum() / n)
+
+    @torch.no_grad()
+    def is_finite(self) -> bool:
+        """Whether all weights are finite; a loss is that of the weights before the last step."""
+        return all(bool(value.isfinite().all()) for value in self.network.state_dict().values())
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
