@@ -31,6 +31,7 @@ from simec.recommender.data.ratings import Ids, Ratings
 
 _CHUNK = 1 << 22  # bytes parsed at a time
 _LARGEST_ID = 2**31 - 1
+_LARGEST = float(np.finfo(np.float32).max)
 _GENRES = (
     "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary",
     "Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi",
@@ -154,8 +155,8 @@ def read_users(path: Any) -> list[User]:
     """
     file = _find(path, "u.user", "users.dat")
     if plain_suffix(file.name) == ".dat":
-        return list(_lines(file, lambda f: User(int(f[0]), f[1], int(f[2]), f[3], f[4]), "::"))
-    return list(_lines(file, lambda f: User(int(f[0]), f[2], int(f[1]), f[3], f[4]), "|"))
+        return list(_lines(file, _user_of_1m, "::"))
+    return list(_lines(file, _user_of_100k, "|"))
 
 
 def _find(path: Any, *names: str) -> Path:
@@ -213,7 +214,10 @@ def _numbers(chunk: bytes, separator: bytes, file: Path, number: int) -> tuple[A
     text = chunk.replace(separator, b" ")
     try:
         table = np.loadtxt(io.BytesIO(text), np.float64, comments=None, ndmin=2, encoding="ascii")
-        fine = table.shape == (_count(chunk), 4) and bool(np.isfinite(table).all())
+        n_lines = _count(chunk)
+        # Otherwise an empty field would be left out: 1::::5 is not a rating of 5.
+        fine = table.shape == (n_lines, 4) and chunk.count(separator) == 3 * n_lines
+        fine = fine and bool((np.abs(table[:, 2]) <= _LARGEST).all() and np.isfinite(table).all())
         ids = table[:, :2]
         fine = fine and bool(((ids >= 1) & (ids <= _LARGEST_ID) & (ids % 1 == 0)).all())
     except (ValueError, UnicodeDecodeError):
@@ -236,7 +240,7 @@ def _report_malformed(chunk: bytes, separator: bytes, file: Path, number: int) -
         try:
             user, movie, value = int(fields[0]), int(fields[1]), float(fields[2])
             fine = len(fields) == 4 and min(user, movie) >= 1 and max(user, movie) <= _LARGEST_ID
-            fine = fine and bool(np.isfinite([value, float(fields[3])]).all())
+            fine = fine and abs(value) <= _LARGEST and bool(np.isfinite(float(fields[3])))
         except (ValueError, IndexError):
             fine = False
         if not fine:
@@ -246,7 +250,8 @@ def _report_malformed(chunk: bytes, separator: bytes, file: Path, number: int) -
                 .join(("user", "movie", "rating", "timestamp"))
             )
             raise FileError(
-                f"{file}, line {here} must be {names}, with ids up to {_LARGEST_ID}, got {line!r}"
+                f"{file}, line {here} must be {names}, with ids up to {_LARGEST_ID}, got "
+                f"{line[:80]!r}"
             )
     raise FileError(f"{file}: lines from {number} on are malformed")
 
@@ -273,15 +278,20 @@ def _lines(
         raw = stream.read()
     try:
         text = raw.decode("utf-8")
-    except UnicodeDecodeError:
+    except UnicodeDecodeError as error:
+        if separator == ",":
+            number = 1 + raw.count(b"\n", 0, error.start)
+            raise FileError(f"{file}, line {number} is not valid UTF-8: {error.reason}") from error
         text = raw.decode("latin-1")
     for number, line in enumerate(text.split("\n"), 1):
         line = line.rstrip("\r")
         if not line or (header and number == 1):
             continue
         try:
-            fields = next(csv.reader([line])) if separator == "," else line.split(separator)
-            entry = read(fields)
+            if separator == ",":
+                entry = read(next(csv.reader([line], strict=True)))
+            else:
+                entry = read(line.split(separator))
         except (ValueError, IndexError, csv.Error) as error:
             raise FileError(f"{file}, line {number} is malformed: {line[:200]!r}") from error
         yield entry
@@ -289,12 +299,12 @@ def _lines(
 
 def _movie_of_csv(fields: list[str]) -> Movie:
     movie, title, genres = fields
-    return Movie(int(movie), title, _genres(genres))
+    return Movie(_whole(movie), title, _genres(genres))
 
 
 def _movie_of_dat(fields: list[str]) -> Movie:
     # a title may contain the separator
-    return Movie(int(fields[0]), "::".join(fields[1:-1]) or _no_title(), _genres(fields[-1]))
+    return Movie(_whole(fields[0]), "::".join(fields[1:-1]) or _no_title(), _genres(fields[-1]))
 
 
 def _movie_of_100k(fields: list[str]) -> Movie:
@@ -302,7 +312,23 @@ def _movie_of_100k(fields: list[str]) -> Movie:
     if len(flags) != len(_GENRES) or set(flags) - {"0", "1"}:
         raise ValueError
     genres = tuple(genre for genre, flag in zip(_GENRES, flags, strict=True) if flag == "1")
-    return Movie(int(fields[0]), fields[1], genres)
+    return Movie(_whole(fields[0]), fields[1], genres)
+
+
+def _user_of_1m(fields: list[str]) -> User:
+    user, gender, age, occupation, zip_code = fields
+    return User(_whole(user), gender, _whole(age), occupation, zip_code)
+
+
+def _user_of_100k(fields: list[str]) -> User:
+    user, age, gender, occupation, zip_code = fields
+    return User(_whole(user), gender, _whole(age), occupation, zip_code)
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):  # int would accept 1_000
+        raise ValueError(f"{text!r} is not a whole number")
+    return int(text)
 
 
 def _genres(text: str) -> tuple[str, ...]:

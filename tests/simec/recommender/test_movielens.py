@@ -155,3 +155,39 @@ class TestUsers:
     def test_a_malformed_line_is_named(self, tmp_path):
         with pytest.raises(FileError, match=r"users\.dat, line 2 is malformed"):
             read_users(folder(tmp_path, users_dat="1::F::1::10::48067\n2::F::1\n"))
+
+
+class TestHostileFiles:
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "1::::5::978300760",  # an empty field
+            "1::2::1e39::978300760",  # beyond float32
+            "1::2::5::978300760::",
+            "1::2::" + "9" * 200_000 + "::1",
+        ],
+    )
+    def test_ratings(self, tmp_path, line):
+        folder(tmp_path, ratings_dat=DAT + line + "\n")
+        with pytest.raises(FileError, match=r"ratings\.dat, line 5 must be") as caught:
+            read_movielens(tmp_path)
+        assert len(str(caught.value)) < 500
+
+    @pytest.mark.parametrize(
+        "line", ['2,"Heat,Drama', "1_0,Heat,Drama", "2," + "a" * 200_000 + ",Drama", "2,Heat"]
+    )
+    def test_movies(self, tmp_path, line):
+        folder(tmp_path, movies_csv=f"movieId,title,genres\n1,Tea,Drama\n{line}\n")
+        with pytest.raises(FileError, match=r"movies\.csv, line 3 is malformed") as caught:
+            read_movies(tmp_path)
+        assert len(str(caught.value)) < 500
+
+    def test_encoding(self, tmp_path):
+        folder(tmp_path, movies_csv=b"movieId,title,genres\n1,Caf\xe9,Drama\n")
+        with pytest.raises(FileError, match=r"movies\.csv, line 2 is not valid UTF-8"):
+            read_movies(tmp_path)
+
+    def test_users(self, tmp_path):
+        folder(tmp_path, users_dat="1::F::1::10::48067\n2::M::56::16\n")
+        with pytest.raises(FileError, match=r"users\.dat, line 2 is malformed"):
+            read_users(tmp_path)
