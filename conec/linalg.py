@@ -7,6 +7,7 @@ import numpy as np
 from conec.types import DoubleArray, FloatArray
 
 _ROWS = 1 << 14  # rows whose products are summed at a time
+_FEW_ROWS = 1 << 11  # rows whose squares stay in the cache
 
 
 class NothingToLearn(ValueError):
@@ -113,8 +114,8 @@ def row_lengths(vectors: FloatArray) -> FloatArray:
     vectors : float32 array of shape (n, d)
     """
     lengths = np.empty(len(vectors), np.float32)
-    for start in range(0, len(vectors), _ROWS):
-        rows = slice(start, start + _ROWS)
+    for start in range(0, len(vectors), _FEW_ROWS):
+        rows = slice(start, start + _FEW_ROWS)
         lengths[rows] = np.linalg.norm(vectors[rows], axis=1)
     return lengths
 

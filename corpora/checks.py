@@ -149,8 +149,10 @@ def check_instance(name: str, value: Any, kind: type[T]) -> T:
 
 def shown(value: object) -> str:
     """Format a value of the wrong type for a message."""
-    if value is None or isinstance(value, str):
-        return reprlib.repr(value)
+    if isinstance(value, str):
+        return reprlib.repr(str(value))
+    if value is None:
+        return "None"
     name = type(value).__name__
     return f"{value} of type {name}" if isinstance(value, Number) else name
 
@@ -324,7 +326,8 @@ def token_list(document: object, where: str, *, surrogates: bool = False) -> lis
         if columns is not None or isinstance(document, (bytes, bytearray, memoryview, Set)):
             raise _document_error(document, where)
         try:
-            tokens = list(document)  # type: ignore[call-overload]
+            # an array gives strings of Python, not of NumPy
+            tokens = document.tolist() if _is_array(document) else list(document)  # type: ignore
         except TypeError:
             raise _document_error(document, where) from None
     if not are_tokens(tokens, surrogates=surrogates):
@@ -388,6 +391,10 @@ def _error_of(token: object, where: str) -> Exception | None:
             'example with text.encode("utf-8", "ignore").decode()'
         )
     return None
+
+
+def _is_array(value: object) -> bool:
+    return type(value).__module__ == "numpy" and getattr(value, "ndim", 0) == 1
 
 
 def _is_from_spacy(value: object) -> bool:

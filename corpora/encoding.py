@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from corpora.checks import token_list
+from corpora.checks import ParameterError, check_integer, shown, token_list
 from corpora.corpus import Corpus, Source
 from corpora.corpus import open as open_corpus
 from corpora.counting.counts import uses_compiled_code
@@ -41,6 +41,7 @@ logger = logging.getLogger(__name__)
 KIND = "corpora.TokenStream"
 FORMAT_VERSION = 3
 BREAK_ID = -1
+_LARGEST_ID = 2**31 - 1
 _UNKNOWN = -2
 
 _ABOUT, _IDS, _OFFSETS = "tokens.json", "ids.int32", "offsets.int64"
@@ -186,8 +187,10 @@ class TokenStream:
         Raises
         ------
         TypeError
-            If a document is not a list of str.
+            If a document is not a list of str, or `index` not a dict of str to int.
         """
+        if isinstance(documents, str) or not isinstance(documents, Iterable):
+            raise TypeError(f"documents must be a list of lists of str, got {shown(documents)}")
         tokens = (token_list(text, f"document {n}") for n, text in enumerate(documents))
         blocks = list(_encoded_blocks(tokens, _words_only(index)))
         ids = [np.zeros(0, np.int32), *(block[0] for block in blocks)]
@@ -282,7 +285,18 @@ def write_tokens(
 
 
 def _words_only(index: Mapping[str, int]) -> Mapping[str, int]:
-    """Remove the break from a vocabulary: it is not a word."""
+    """Check a vocabulary, and remove the break from it: it is not a word."""
+    if not isinstance(index, Mapping):
+        raise ParameterError(f"index must be a dict of words and ids, got {shown(index)}")
+    if not set(map(type, index.values())) <= {int} or not set(map(type, index)) <= {str}:
+        for word, i in index.items():
+            if not isinstance(word, str):
+                raise ParameterError(f"the words of index must be strings, got {shown(word)}")
+            check_integer(f"the id of {word!r}", i, 0, _LARGEST_ID)
+    values = index.values()
+    if min(values, default=0) < 0 or max(values, default=0) > _LARGEST_ID:
+        word = next(word for word, i in index.items() if not 0 <= i <= _LARGEST_ID)
+        check_integer(f"the id of {word!r}", index[word], 0, _LARGEST_ID)
     return {word: i for word, i in index.items() if word} if "" in index else index
 
 

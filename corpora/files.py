@@ -498,7 +498,7 @@ def _nothing(_folder: Path, _leftover: bool) -> Collection[str]:
 
 
 @contextmanager
-def atomic_path(path: StrPath) -> Iterator[Path]:
+def atomic_path(path: StrPath, *, seeks: bool = False) -> Iterator[Path]:
     """Write a file that is either complete or absent.
 
     Parameters
@@ -508,6 +508,9 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
         names (hard links) keep the earlier content. A symbolic link stays, and its target is
         replaced. A device or named pipe is not replaced but written to directly, and so is
         an open file of this process (``/dev/stdout``, ``/dev/fd/3``).
+    seeks : bool
+        Whether the block moves within the file. A device or pipe then receives a copy of the
+        complete file.
 
     Yields
     ------
@@ -529,20 +532,16 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
     ...     write(temporary)
     """
     check_output(path)
-    if _is_special(path):
-        try:
+    if _is_special(path) and not seeks:
+        with _named(path):
             yield Path(path)
-        except BrokenPipeError:  # the reader has ended
-            raise
-        except OSError as error:
-            if error.errno not in _DISK_ERRORS or error.filename is not None:
-                raise
-            raise OSError(error.errno, error.strerror, os.fspath(path)) from error
         return
-    if (opened := _open_descriptor(path)) is not None:
+    opened = _open_descriptor(path)
+    if opened is not None or _is_special(path):
         with temporary_folder("corpora-output-") as folder:
-            yield folder / (Path(path).name or "output")
-            _copy_to(opened, folder, path)
+            yield folder / Path(path).name
+            with _named(path):
+                _copy_to(os.open(path, os.O_WRONLY) if opened is None else os.dup(opened), folder)
         return
     target = Path(os.path.realpath(path))
     _remove_leftovers(target, _nothing)
@@ -615,16 +614,25 @@ def _open_descriptor(path: StrPath) -> int | None:
     return None
 
 
-def _copy_to(descriptor: int, folder: Path, path: StrPath) -> None:
-    """Write a complete temporary file to an open file."""
-    for name in os.listdir(folder):
-        with open(folder / name, "rb") as source:
-            while block := source.read(1 << 20):
-                while block:
-                    try:
-                        block = block[os.write(descriptor, block) :]
-                    except OSError as error:
-                        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+def _copy_to(descriptor: int, folder: Path) -> None:
+    """Write a complete temporary file to an open file, and close that."""
+    with open(descriptor, "wb") as out:
+        for name in os.listdir(folder):
+            with open(folder / name, "rb") as source:
+                shutil.copyfileobj(source, out, 1 << 20)
+
+
+@contextmanager
+def _named(path: StrPath) -> Iterator[None]:
+    """Add the name of a device or pipe to errors of writing to it."""
+    try:
+        yield
+    except BrokenPipeError:  # the reader has ended
+        raise
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
 
 def _is_special(path: StrPath) -> bool:

@@ -163,6 +163,8 @@ def documents_in(source: Any, field: str | int | None) -> MemorySource:
             )
         if field not in columns:
             raise _no_column(f"the {kind}", field, columns)
+        if columns.count(field) > 1:
+            raise ParameterError(f"the {kind} has {columns.count(field)} columns {field!r}")
         if hasattr(source, "select_columns"):  # a data set, which is read row by row
             return MemorySource(source.select_columns([field]), field)
         column = source[field]
@@ -172,8 +174,9 @@ def documents_in(source: Any, field: str | int | None) -> MemorySource:
             )
         return documents_in(column, None)
     if not isinstance(source, Iterable) or isinstance(source, (str, bytes, bytearray, memoryview)):
+        hint = ". Call its method collect first" if hasattr(source, "collect") else ""
         raise TypeError(
-            f"source must be a path or an iterable of documents, got {type(source).__name__}"
+            f"source must be a path or an iterable of documents, got {type(source).__name__}{hint}"
         )
     if (ndim := getattr(source, "ndim", 1)) != 1:
         raise TypeError(

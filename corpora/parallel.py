@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from corpora.callbacks import progress_bar as bar_of
+from corpora.checks import check_integer
 from corpora.corpus import Corpus
 from corpora.errors import warn
 
@@ -79,10 +80,9 @@ def map_shards(
         If the contents of a file are invalid. This and any other exception of `function` is
         raised again in the calling process, and the workers are stopped.
     """
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers must be >= 1, got {workers}")
-    if shard_bytes < 1:
-        raise ValueError(f"shard_bytes must be >= 1, got {shard_bytes}")
+    if workers is not None:
+        workers = check_integer("workers", workers, 1)
+    check_integer("shard_bytes", shard_bytes, 1)
     shards = _cut(corpus, shard_bytes)
     workers = min(workers or cores(), len(shards))
     # Not a generator itself, so that invalid arguments raise an error at once.

@@ -164,6 +164,32 @@ def test_named_pipes_are_written_to(command: str, tmp_path: Path) -> None:
         assert stat.S_ISFIFO(pipe.lstat().st_mode)
 
 
+def test_formats_that_need_to_seek_are_written_to_pipes(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    (tmp_path / "a.txt").write_text("one two\n")
+    pipe = tmp_path / "a.parquet"
+    os.mkfifo(pipe)
+    content = read_pipe(pipe)
+    result = RUNNER.invoke(
+        APPS["corpora"], ["convert", str(tmp_path / "a.txt"), "--out", str(pipe)]
+    )
+    assert result.exit_code == 0, result.output
+    (tmp_path / "copy.parquet").write_bytes(content())
+    assert list(corpora.open(str(tmp_path / "copy.parquet"))) == [["one", "two"]]
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
+
+
+@pytest.mark.parametrize("seeks", [False, True])
+def test_a_pipe_without_a_reader_breaks(seeks: bool, tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        with pytest.raises(BrokenPipeError), atomic_path(f"/dev/fd/{writing}", seeks=seeks) as path:
+            path.write_bytes(b"a")
+    finally:
+        os.close(writing)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make devices")
 def test_devices_stay(tmp_path: Path) -> None:
     device = tmp_path / "null.txt"

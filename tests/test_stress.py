@@ -47,6 +47,14 @@ def test_kills_readers_full_disks_and_flipped_bits() -> None:
 
 
 @pytest.mark.slow
+def test_commands_that_are_ended_by_signals() -> None:
+    output = run("runs", "--seconds", "5", "--commands", "convert")
+    name, signals, *failures = output.splitlines()[1].split()
+    assert (name, failures) == ("convert", ["0"] * 5)
+    assert signals.isdigit()
+
+
+@pytest.mark.slow
 def test_changed_models_are_used_or_refused_with_their_name() -> None:
     pytest.importorskip("torch")
     models = ["context_encoder_senses", "recommender_item_knn", "similarity_encoder_decoder"]

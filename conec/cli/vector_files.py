@@ -78,7 +78,7 @@ def _write_npz(rows: Iterable[TokenVector], size: int, out: str) -> None:
 
     from corpora.files import atomic_path
 
-    with atomic_path(out) as path:
+    with atomic_path(out, seeks=True) as path, open(path, "wb") as file:
         table = list(rows)
         document, position, token, found, vector = zip(*table, strict=True) if table else ((),) * 5
         longest = max(map(len, token), default=0)
@@ -88,7 +88,7 @@ def _write_npz(rows: Iterable[TokenVector], size: int, out: str) -> None:
                 f"{longest:,} characters, is too large; write .jsonl or .tsv"
             )
         np.savez(
-            path,
+            file,
             document=np.array(document, np.int64),
             position=np.array(position, np.int64),
             token=np.array(token, np.str_),

@@ -20,6 +20,7 @@ from conec.interop.checks import (
 from conec.types import StrPath
 from corpora.checks import check_integer
 from corpora.errors import shortened, warn
+from corpora.files import check_output
 from corpora.output import open_output
 from corpora.readers.base import TextFile, byte_order_mark
 from corpora.readers.stream import MAX_RATIO, ByteStream, compression
@@ -377,6 +378,9 @@ def save_word2vec(
         raise ValueError(
             "vocab cannot be written because the vectors have no attribute 'count': leave vocab out"
         )
+    for output in (path, vocab):
+        if output is not None:
+            check_output(output)
     matrix = vectors.vectors.astype("<f4", copy=False)
     values = " ".join(["%.9g"] * matrix.shape[1])
     with open_output(path) as write:

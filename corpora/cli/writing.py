@@ -206,7 +206,7 @@ def write_parquet(out: str, blocks: Iterator[bytes]) -> None:
         ) from error
     from corpora.files import atomic_path
 
-    with atomic_path(out) as path, ExitStack() as stack:
+    with atomic_path(out, seeks=True) as path, ExitStack() as stack:
         writer: Any = None
         for lines in _row_groups(blocks):
             documents = [json.loads(line)["text"] for line in lines]

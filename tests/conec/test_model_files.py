@@ -616,3 +616,40 @@ def test_a_checkpoint_with_a_flipped_bit_is_not_resumed(tmp_path):
     (tmp_path / "c" / WEIGHTS).write_bytes(content)
     with pytest.raises(ModelError, match="damaged"):
         conec.ContextEncoder().train(text, resume_from=tmp_path / "c")
+
+
+def test_queries_of_a_loaded_model_make_no_copy_of_its_weights(tmp_path):
+    import tracemalloc
+
+    from scipy import sparse
+
+    n, d = 20_000, 64
+    made = conec.ContextEncoder(vector_size=d, min_count=1)
+    made.build_vocab_from_freq({f"w{i}": n - i for i in range(n)})
+    made.W1 = np.random.default_rng(0).standard_normal((n, d)).astype(np.float32)
+    made.W1[5] = 0
+    made.context_embeddings = made.W1 + 1
+    made.save(tmp_path / "m")
+    model = conec.load(tmp_path / "m")
+    text = ["w1", "w5", "zorb", "w700"]
+    made.embed(text)  # imports modules
+    tracemalloc.start()
+    model.embed(text)
+    model.embed_word("zorb", [text])
+    used, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert used < 1 << 18  # the lengths of the rows; W1 has 5 MB
+    assert peak < model.W1.nbytes // 2
+    rows = np.array([3, 5, 700])
+    np.testing.assert_array_equal(model.unit_rows(rows), model.normalized_W1[rows])
+    np.testing.assert_allclose(model.centered_rows(rows), model.centered_W1[rows], atol=1e-6)
+    matrix = sparse.random(4, n, 0.01, "csr", np.float32, random_state=0)
+    before = matrix.copy()
+    np.testing.assert_allclose(
+        model.times_unit_rows(matrix), matrix @ model.normalized_W1, atol=1e-5
+    )
+    np.testing.assert_array_equal(matrix.data, before.data)
+    for keyed in (model.wv, model.wv_context):
+        assert np.shares_memory(keyed.vectors, model.W1) or np.shares_memory(
+            keyed.vectors, model.context_embeddings
+        )

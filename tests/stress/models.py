@@ -25,6 +25,7 @@ import json
 import math
 import os
 import random
+import re
 import resource
 import select
 import shutil
@@ -499,6 +500,8 @@ USES: dict[str, Callable[[Path, random.Random], None]] = {
     "recommender": use_recommender, "baseline": use_recommender,
     "resumed_similarity": resume_similarity_encoder, "resumed_link": resume_link_predictor,
 }  # fmt: skip
+# Errors of results that overflow, for weights beyond 1e8
+OVERFLOWS = "overflow", "NaN", "too large", "too high"
 # Errors that say which argument is missing or does not fit: of a model that refers to custom
 # functions, or a checkpoint of another run.
 ASKS = (
@@ -593,7 +596,10 @@ def in_child(function: Callable[[], Any]) -> None:
 
 
 def has_enormous(folder: Path) -> bool:
-    """Whether an array of a model has finite numbers whose products overflow."""
+    """Whether a model has finite numbers whose products overflow."""
+    for path in folder.rglob("*.json"):
+        if re.search(rb"[0-9]e\+?[0-9]{2}|[0-9]{10}", path.read_bytes()) and path.name != MANIFEST:
+            return True
     for path in folder.rglob("*.safetensors"):
         with suppress(Exception):
             for array in read_arrays(path.read_bytes()).values():
@@ -630,10 +636,10 @@ def try_input(source: Path, number: int, seed: int, folder: Path) -> tuple[str, 
     except KeyboardInterrupt:
         raise
     except BaseException as error:
-        if type(error).__name__ == "TrainingDiverged" and has_enormous(place):
+        overflows = any(text in str(error) for text in OVERFLOWS)
+        is_named = isinstance(error, (ArithmeticError, ValueError))
+        if overflows and is_named and has_enormous(place):
             return "refused", str(error)
-        if isinstance(error, ArithmeticError) and has_enormous(place):
-            return "used", ""
         if isinstance(error, ValueError) and any(text in str(error).lower() for text in ASKS):
             return "refused", str(error)
         return "other", traceback.format_exc()

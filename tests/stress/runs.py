@@ -107,6 +107,7 @@ class Run:
         self.out = self.folder / command.split()[-1]
         self.counts: Counter[str] = Counter()
         self.messages: list[str] = []
+        self.complete()  # compiles code
         began = time.monotonic()
         self.complete()
         self.seconds = time.monotonic() - began

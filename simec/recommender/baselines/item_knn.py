@@ -108,6 +108,8 @@ class ItemKNN(BaseRecommender):
         super()._check_state()
         n_users, n_items = self.ratings_.shape
         check_shape("similarity_", self.similarity_, (n_items, n_items))
+        if n_items and not -1.001 <= self.similarity_.min() <= self.similarity_.max() <= 1.001:
+            raise ValueError("similarity_ must be from -1 to 1")
         check_shape("residuals_", self.residuals_, (n_users, n_items))
         if not sparse.issparse(self.residuals_) or not self.residuals_.has_canonical_format:
             raise ValueError("residuals_ must be a sparse matrix with one entry for each rating")
