@@ -11,7 +11,7 @@ name that occurs in training has a row of weights. Custom features are functions
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias, cast
 from unicodedata import category
@@ -72,6 +72,10 @@ def sentences(
         If the document is a string or mixes both forms, a sentence is not a list of rows, or a
         token is not a string.
     """
+    if isinstance(document, Iterator):
+        raise TypeError(
+            f"{where} is a {type(document).__name__}, which can be read only once. Pass lists"
+        )
     parts: list[list[tuple[str, ...]]]
     if isinstance(document, (list, tuple)) and document and not _has_tokens(document):
         parts = [
