@@ -445,7 +445,7 @@ def test_files_in_other_encodings(tmp_path: Path) -> None:
         with pytest.raises(CorpusError, match="not valid UTF-8.* or pass its encoding"):
             read(tmp_path / ("pairs" if read is datasets.read_word_pairs else "questions"))
     (tmp_path / "words").write_text("a\t" + "9" * 5000 + "\n")
-    with pytest.raises(CorpusError, match="expected a word, a tab and its count"):
+    with pytest.raises(CorpusError, match="counts must be below"):
         read_vocabulary(tmp_path / "words")
 
 

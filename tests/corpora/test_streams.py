@@ -247,6 +247,9 @@ class TestArchives:
         whole = zip_of(MEMBERS)
         with zipfile.ZipFile(io.BytesIO(whole)) as archive:
             places = [info.header_offset + 45 for info in archive.infolist()]
+        path.write_bytes(whole[: places[0]] + b"\xff\xff" + whole[places[0] + 2 :])
+        with pytest.warns(UserWarning, match=r"a\.zip/m0\.txt.*skipped"):
+            assert list(corpora.open(path, errors="skip")) == WHOLE[1:]
         path.write_bytes(whole[: places[1]] + b"\xff\xff" + whole[places[1] + 2 :])
         with pytest.raises(CorpusError, match=r"a\.zip/m1\.txt"):
             list(corpora.open(path))
@@ -316,7 +319,16 @@ class TestArchives:
             archive.writestr(link, "a.txt")
         path = tmp_path / "a.zip"
         path.write_bytes(buffer.getvalue())
-        assert list(corpora.open(path)) == [["one"]]
+        with pytest.warns(UserWarning, match=r"a\.zip: 1 links were left out"):
+            assert list(corpora.open(path)) == [["one"]]
+        (tmp_path / "one.txt").write_text("one\n")
+        os.link(tmp_path / "one.txt", tmp_path / "two.txt")
+        os.symlink("one.txt", tmp_path / "three.txt")
+        with tarfile.open(tmp_path / "links.tar", "w") as tar:
+            for name in ("one.txt", "two.txt", "three.txt"):
+                tar.add(tmp_path / name, name)
+        with pytest.warns(UserWarning, match=r"links\.tar: 2 links were left out"):
+            assert list(corpora.open(tmp_path / "links.tar")) == [["one"]]
         for name, pack in (("b.zip", zip_of), ("b.tar", tar_of)):
             path = tmp_path / name
             path.write_bytes(pack({"c.txt": b"two\n", "a.zip": buffer.getvalue()}))
