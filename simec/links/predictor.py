@@ -30,6 +30,7 @@ from corpora.interrupts import STOPPED, deferred_interrupt
 from corpora.model_folder import FolderReader, check_writable, open_folder, write_folder
 from corpora.saved_data import check_saved_array, check_saved_object, saved_numbers, saved_seed
 from simec.data.inputs import Inputs, check_device, choose_device
+from simec.linalg.checks import check_magnitude, quiet
 from simec.links.evaluation import Evaluation, rank_both_ways
 from simec.links.losses import LOSSES
 from simec.links.network import RELATION_MATRICES, LinkNetwork, as_inputs
@@ -1036,7 +1037,9 @@ def _read_features(entities: Iterable[Any] | None, features: Any) -> tuple[list[
 
 def _check_features(features: Any, n_features: int | None = None) -> Any:
     """Features as a float32 array or CSR matrix with as many columns as in training."""
-    X = check_array(features, accept_sparse="csr", dtype=np.float32, input_name="features")
+    with quiet():  # values beyond float32 are an error
+        X = check_array(features, accept_sparse="csr", dtype=np.float32, input_name="features")
+    check_magnitude("features", X.data if sparse.issparse(X) else X)
     if n_features is not None and X.shape[1] != n_features:
         raise ValueError(f"got {X.shape[1]} features, but training had {n_features}")
     # PyTorch can't mark tensors as read-only
