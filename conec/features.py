@@ -14,6 +14,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias, cast
+from unicodedata import category
 
 from corpora import BREAK
 from corpora.checks import check_flag, check_integer, shown, token_list
@@ -142,7 +143,15 @@ class Case:
         return [[_case(t) + ("" if i else first)] for i, t in enumerate(sentence.tokens)]
 
 
+def without_marks(token: str) -> str:
+    """Remove combining marks and joiners, which belong to the letter before them."""
+    if token.isascii():
+        return token
+    return "".join(c for c in token if category(c)[0] != "M" and c not in "\u200c\u200d")
+
+
 def _case(token: str) -> str:
+    token = without_marks(token)
     if token.isupper():
         return "upper" if len(token) > 1 else "letter"
     if token.islower():
@@ -175,7 +184,7 @@ class Shape:
 
     def _of(self, token: str) -> str:
         shape: list[str] = []
-        for c in token:
+        for c in without_marks(token):
             sign = "X" if c.isupper() else "x" if c.isalpha() else "d" if c.isdigit() else c
             if shape[-self.longest :] != [sign] * self.longest:
                 shape.append(sign)
