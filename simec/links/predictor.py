@@ -30,6 +30,7 @@ from corpora.interrupts import STOPPED, deferred_interrupt
 from corpora.model_folder import FolderReader, check_writable, open_folder, write_folder
 from corpora.saved_data import check_saved_array, check_saved_object, saved_numbers, saved_seed
 from simec.data.inputs import Inputs, check_device, choose_device
+from simec.linalg.checks import check_magnitude, quiet
 from simec.links.evaluation import Evaluation, rank_both_ways
 from simec.links.losses import LOSSES
 from simec.links.network import RELATION_MATRICES, LinkNetwork, as_inputs
@@ -811,6 +812,8 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         known = check_saved_array("known", arrays, "int32", (None, 3))
         if len(known) and ((known < 0).any() or (known.max(axis=0) >= (n, k, n)).any()):
             raise ValueError("known has numbers that are not those of entities or relations")
+        if not _ascend(known) and len(np.unique(known, axis=0)) < len(known):
+            raise ValueError("known has a triple twice")
         self._known = known.astype(np.int64)
         Y = check_saved_array("embeddings", arrays, "float32", (n, self.n_components))
         # Arrays from the folder are aligned to 64 bytes, as PyTorch's tensors are: the order in
@@ -908,6 +911,12 @@ class _Data:
             digest.update(f"{array.shape}{array.dtype}".encode())
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
+
+
+def _ascend(triples: IntArray) -> bool:
+    """Whether triples are in ascending order without repetitions, as `np.unique` returns them."""
+    (h, r, t), (h2, r2, t2) = triples[:-1].T, triples[1:].T
+    return bool(((h < h2) | ((h == h2) & ((r < r2) | ((r == r2) & (t < t2))))).all())
 
 
 def is_checkpoint(path: Any) -> bool:
@@ -1028,7 +1037,9 @@ def _read_features(entities: Iterable[Any] | None, features: Any) -> tuple[list[
 
 def _check_features(features: Any, n_features: int | None = None) -> Any:
     """Features as a float32 array or CSR matrix with as many columns as in training."""
-    X = check_array(features, accept_sparse="csr", dtype=np.float32, input_name="features")
+    with quiet():  # values beyond float32 are an error
+        X = check_array(features, accept_sparse="csr", dtype=np.float32, input_name="features")
+    check_magnitude("features", X.data if sparse.issparse(X) else X)
     if n_features is not None and X.shape[1] != n_features:
         raise ValueError(f"got {X.shape[1]} features, but training had {n_features}")
     # PyTorch can't mark tensors as read-only
