@@ -812,6 +812,8 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         known = check_saved_array("known", arrays, "int32", (None, 3))
         if len(known) and ((known < 0).any() or (known.max(axis=0) >= (n, k, n)).any()):
             raise ValueError("known has numbers that are not those of entities or relations")
+        if not _ascend(known) and len(np.unique(known, axis=0)) < len(known):
+            raise ValueError("known has a triple twice")
         self._known = known.astype(np.int64)
         Y = check_saved_array("embeddings", arrays, "float32", (n, self.n_components))
         # Arrays from the folder are aligned to 64 bytes, as PyTorch's tensors are: the order in
@@ -909,6 +911,12 @@ class _Data:
             digest.update(f"{array.shape}{array.dtype}".encode())
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
+
+
+def _ascend(triples: IntArray) -> bool:
+    """Whether triples are in ascending order without repetitions, as `np.unique` returns them."""
+    (h, r, t), (h2, r2, t2) = triples[:-1].T, triples[1:].T
+    return bool(((h < h2) | ((h == h2) & ((r < r2) | ((r == r2) & (t < t2))))).all())
 
 
 def is_checkpoint(path: Any) -> bool:
