@@ -740,7 +740,7 @@ def run(
     first: int = 0,
     report: Callable[[str, Results], None] = lambda *_: None,
 ) -> dict[str, Results]:
-    """Try so many inputs in total, and return the results by model."""
+    """Try `inputs` changed models in total, and return the results by model."""
     results = {}
     chosen = {name: save for name, save in sources().items() if name.startswith(names)}
     with tempfile.TemporaryDirectory() as root:
