@@ -90,7 +90,8 @@ def near(value: Any, rng: random.Random) -> Any:
     if isinstance(value, bool):
         return not value
     if isinstance(value, (int, float)):
-        same: list[Any] = [float(value), str(value), [value]]
+        number = float(value) if abs(value) < 1e308 else 0.5
+        same: list[Any] = [number, str(value), [value]]
         return rng.choice([value + 1, value - 1, -value, value * 2, *same])
     if isinstance(value, str):
         return rng.choice([value + "s", value.upper(), value[1:], [value], {value: value}])
