@@ -7,6 +7,7 @@ file is then read by Python's ``csv`` in strict mode: what does not fit is an er
 from __future__ import annotations
 
 import csv
+import io
 import logging
 import os
 import re
@@ -18,7 +19,7 @@ from typing import Any
 
 from corpora.checks import ParameterError, check_flag
 from corpora.errors import CorpusError, warn
-from corpora.readers import TextFile
+from corpora.readers import MAX_RATIO, TextFile
 from simec.data.columns import RATINGS, TRIPLES, Layout, choose_columns, recognized
 
 __all__ = ["Table", "TableFormat", "is_number", "number"]
@@ -113,6 +114,8 @@ class Table:
         Whether fields may be in double quotes, as in CSV files. By default they may, except in
         files separated by tabs whose quotes do not enclose whole fields.
     encoding : str
+    max_ratio : float or None
+        How many times as large as a compressed file its content may be.
     error : callable
         Exception to raise if the contents are invalid; called with the message.
 
@@ -142,6 +145,7 @@ class Table:
         columns: Sequence[Any] | None = None,
         quoting: bool | None = None,
         encoding: str = "utf-8",
+        max_ratio: float | None = MAX_RATIO,
         error: Fail = ValueError,
     ) -> None:
         self._path, self._layout, self._fail = os.fspath(path), layout, error
@@ -154,7 +158,8 @@ class Table:
         if quoting and separator is not None and (len(separator) > 1 or separator == " "):
             raise ParameterError(f"quoting=True needs a separator of one character: {separator!r}")
         check_encoding(encoding)
-        lines = self._lines(encoding)
+        # iterators in C: of text, its lines and their fields
+        lines = chain.from_iterable(self._blocks(encoding, max_ratio))
         sample = _first_lines(lines)
         if not any(map(str.strip, sample)):
             raise error(f"{self._path} has no {layout.what}: it is empty")
@@ -223,15 +228,16 @@ class Table:
         n = f"{len(fields)} field{'s' if len(fields) > 1 else ''}"
         return self.error(line, f" has {n}; {expected}, separated by {by}: {text!r}")
 
-    def _lines(self, encoding: str) -> Iterator[str]:
+    def _blocks(self, encoding: str, max_ratio: float | None) -> Iterator[io.StringIO]:
+        """Yield blocks of lines, with line ends."""
         try:
-            for line in TextFile(self._path, encoding).lines():
-                if "\0" in line:
+            for block in TextFile(self._path, encoding, max_ratio=max_ratio).utf8_blocks():
+                if b"\0" in block:
                     raise CorpusError(
                         "there are NUL characters. If the file is UTF-16, pass encoding='utf-16'",
                         path=self._path,
                     )
-                yield f"{line}\n"
+                yield io.StringIO(block.decode(), newline="\n")
         except (CorpusError, UnicodeError) as problem:
             cause = problem if isinstance(problem, UnicodeError) else problem.__cause__
             if isinstance(cause, UnicodeError):
@@ -250,8 +256,9 @@ class Table:
         """Yield rows of any width; `cut` ends without an error where the text is invalid."""
         separator = self.format.separator
         if len(separator) > 1 or separator == " ":
+            split = separator if separator != " " else None
             for line, text in enumerate(lines, 1):
-                yield line, [f.strip() for f in text.split(separator if separator != " " else None)]
+                yield line, [*map(str.strip, text.split(split))]
             return
         reader = csv.reader(
             lines, delimiter=separator, skipinitialspace=True, strict=True,
@@ -263,7 +270,7 @@ class Table:
                 end = reader.line_num
                 if end > start:
                     self._check_quotes(start, end, fields)
-                yield start, [field.strip() for field in fields]
+                yield start, [*map(str.strip, fields)]
                 start = end + 1
         except csv.Error as problem:
             if not cut:

@@ -13,6 +13,7 @@ import numpy as np
 from corpora.checks import check_encodable, closest, shorten
 from corpora.errors import warn
 from corpora.files import missing_file
+from corpora.readers import MAX_RATIO
 from simec.data.columns import TRIPLES
 from simec.data.frames import as_frame, describe_type
 from simec.data.tables import Table, TableFormat
@@ -90,6 +91,7 @@ def read_triples(
     columns: Sequence[Any] | None = None,
     quoting: bool | None = None,
     encoding: str = "utf-8",
+    max_ratio: float | None = MAX_RATIO,
     on_format: Callable[[TableFormat], None] | None = None,
 ) -> list[tuple[Id, Id, Id]]:
     """Read a file with one triple per line: head, relation and tail, usually separated by tabs.
@@ -114,6 +116,8 @@ def read_triples(
         files separated by tabs whose quotes do not enclose whole fields.
     encoding : str
         Encoding of the file. A byte order mark is skipped.
+    max_ratio : float or None
+        How many times as large as a compressed file its content may be; None: any size.
     on_format : callable, optional
         Called with a `TableFormat` when the file was read: how it is written.
 
@@ -127,7 +131,7 @@ def read_triples(
     """
     table = Table(
         path, TRIPLES, separator=separator, header=header, columns=columns, quoting=quoting,
-        encoding=encoding, error=TripleError,
+        encoding=encoding, max_ratio=max_ratio, error=TripleError,
     )  # fmt: skip
     at_head, at_relation, at_tail = table.format.columns.values()
     triples: list[tuple[Id, Id, Id]] = []
