@@ -21,11 +21,15 @@ from typing import Any
 import numpy as np
 from scipy import sparse
 
+from corpora.errors import CorpusError
 from corpora.files import missing_file
+from corpora.readers.stream import ByteStream, plain_suffix
 from simec.recommender.data.files import FileError
-from simec.recommender.data.ratings import Ids, Ratings
+from simec.recommender.data.ratings import LARGEST, Ids, Ratings
 
 _CHUNK = 1 << 22  # bytes parsed at a time
+_LARGEST_ID = 2**31 - 1
+_COLUMNS = "userId,movieId,rating,timestamp"  # of ratings.csv
 _GENRES = (
     "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary",
     "Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi",
@@ -96,7 +100,7 @@ def read_movielens(path: Any) -> Ratings:
         If a line is malformed or a user has rated a movie twice; the message names the line.
     """
     file = _find(path, "u.data", "ratings.dat", "ratings.csv")
-    separator = {".dat": b"::", ".csv": b","}.get(file.suffix, b"\t")
+    separator = {".dat": b"::", ".csv": b","}.get(plain_suffix(str(file)), b"\t")
     parts = list(_parsed(file, separator))
     if not parts:
         raise FileError(f"{file} has no ratings")
@@ -128,9 +132,9 @@ def read_movies(path: Any) -> list[Movie]:
     list of Movie
     """
     file = _find(path, "u.item", "movies.dat", "movies.csv")
-    if file.suffix == ".csv":
+    if plain_suffix(str(file)) == ".csv":
         return list(_lines(file, _movie_of_csv, ",", header=True))
-    if file.suffix == ".dat":
+    if plain_suffix(str(file)) == ".dat":
         return list(_lines(file, _movie_of_dat, "::"))
     return list(_lines(file, _movie_of_100k, "|"))
 
@@ -148,7 +152,7 @@ def read_users(path: Any) -> list[User]:
     list of User
     """
     file = _find(path, "u.user", "users.dat")
-    if file.suffix == ".dat":
+    if plain_suffix(str(file)) == ".dat":
         return list(_lines(file, lambda f: User(int(f[0]), f[1], int(f[2]), f[3], f[4]), "::"))
     return list(_lines(file, lambda f: User(int(f[0]), f[2], int(f[1]), f[3], f[4]), "|"))
 
@@ -172,18 +176,38 @@ def _find(path: Any, *names: str) -> Path:
 
 def _parsed(file: Path, separator: bytes) -> Iterator[tuple[Any, Any, Any]]:
     """Yield users, movies and values, a few megabytes of lines at a time."""
-    number = 1 + _header(file)
-    with file.open("rb") as stream:
-        for _ in range(_header(file)):
-            stream.readline()
-        while chunk := stream.read(_CHUNK):
-            chunk += stream.readline()
-            yield _numbers(chunk, separator, file, number)
-            number += chunk.count(b"\n")
+    number, rest = 1, b""
+    try:
+        with ByteStream(str(file)) as stream:
+            while chunk := stream.read(_CHUNK):
+                chunk = rest + chunk
+                end = chunk.rfind(b"\n") + 1
+                chunk, rest = chunk[:end], chunk[end:]
+                if number == 1 and chunk and _header(file):
+                    header, _, chunk = chunk.partition(b"\n")
+                    _check_header(header, file)
+                    number = 2
+                if chunk:
+                    yield _numbers(chunk, separator, file, number)
+                    number += chunk.count(b"\n")
+            if rest:
+                yield _numbers(rest, separator, file, number)
+    except CorpusError as error:
+        raise FileError(str(error)) from None
 
 
 def _header(file: Path) -> int:
-    return 1 if file.suffix == ".csv" else 0
+    return 1 if plain_suffix(str(file)) == ".csv" else 0
+
+
+def _check_header(line: bytes, file: Path) -> None:
+    """Raise FileError unless the columns of ``ratings.csv`` are in their order."""
+    names = line.decode("utf-8-sig", "replace").strip()
+    if names.lower() != _COLUMNS.lower():
+        raise FileError(
+            f"{file}, line 1 must be {_COLUMNS}, got {names[:80]!r}: read other files with "
+            "read_ratings"
+        )
 
 
 def _numbers(chunk: bytes, separator: bytes, file: Path, number: int) -> tuple[Any, Any, Any]:
@@ -191,7 +215,11 @@ def _numbers(chunk: bytes, separator: bytes, file: Path, number: int) -> tuple[A
     try:
         table = np.loadtxt(io.BytesIO(text), np.float64, comments=None, ndmin=2, encoding="ascii")
         fine = table.shape == (_count(chunk), 4) and bool(np.isfinite(table).all())
-        fine = fine and bool((table[:, :2] >= 1).all() and (table[:, :2] % 1 == 0).all())
+        ids = table[:, :2]
+        fine = fine and bool(
+            (ids >= 1).all() and (ids <= _LARGEST_ID).all() and (ids % 1 == 0).all()
+        )
+        fine = fine and bool((np.abs(table[:, 2]) <= LARGEST).all())
     except (ValueError, UnicodeDecodeError):
         fine = False
     if not fine:
@@ -211,8 +239,8 @@ def _report_malformed(chunk: bytes, separator: bytes, file: Path, number: int) -
         fields = line.split(separator)
         try:
             user, movie, value = int(fields[0]), int(fields[1]), float(fields[2])
-            fine = bool(len(fields) == 4 and min(user, movie) >= 1)
-            fine = fine and bool(np.isfinite([value, float(fields[3])]).all())
+            fine = len(fields) == 4 and min(user, movie) >= 1 and max(user, movie) <= _LARGEST_ID
+            fine = fine and abs(value) <= LARGEST and bool(np.isfinite(float(fields[3])))
         except (ValueError, IndexError):
             fine = False
         if not fine:
@@ -243,19 +271,25 @@ def _lines(
     file: Path, read: Callable[[list[str]], Any], separator: str, *, header: bool = False
 ) -> Iterator[Any]:
     # 100k and 1M are encoded in latin-1, the others in UTF-8
-    raw = file.read_bytes()
     try:
-        text = raw.decode("utf-8")
+        with ByteStream(str(file)) as stream:
+            raw = b"".join(stream.blocks(_CHUNK))
+    except CorpusError as error:
+        raise FileError(str(error)) from None
+    try:
+        text = raw.decode("utf-8-sig")
     except UnicodeDecodeError:
         text = raw.decode("latin-1")
     for number, line in enumerate(text.split("\n"), 1):
         line = line.rstrip("\r")
         if not line or (header and number == 1):
             continue
-        fields = next(csv.reader([line])) if separator == "," else line.split(separator)
         try:
+            fields = (
+                next(csv.reader([line], strict=True)) if separator == "," else line.split(separator)
+            )
             yield read(fields)
-        except (ValueError, IndexError) as error:
+        except (ValueError, IndexError, csv.Error) as error:
             raise FileError(f"{file}, line {number} is malformed: {line!r}") from error
 
 
