@@ -12,7 +12,7 @@ import typer
 
 from corpora.cli.app import report
 from corpora.cli.options import MaxRatio
-from corpora.readers import MAX_RATIO
+from corpora.readers.stream import MAX_RATIO
 
 if TYPE_CHECKING:
     from simec.data.tables import TableFormat

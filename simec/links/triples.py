@@ -13,7 +13,7 @@ import numpy as np
 from corpora.checks import check_encodable, closest, shorten
 from corpora.errors import warn
 from corpora.files import missing_file
-from corpora.readers import MAX_RATIO
+from corpora.readers.stream import MAX_RATIO
 from simec.data.columns import TRIPLES
 from simec.data.frames import as_frame, column_values, describe_type
 from simec.data.tables import Table, TableFormat

@@ -13,7 +13,7 @@ from scipy import sparse
 
 from corpora.checks import check_choice, check_integer, shorten
 from corpora.deprecated import renamed_parameters
-from corpora.readers import MAX_RATIO
+from corpora.readers.stream import MAX_RATIO
 from simec.data.columns import RATINGS, described_by
 from simec.data.tables import Table, is_missing, is_number, number
 from simec.recommender.data.features import Features, check_distinct

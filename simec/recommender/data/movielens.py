@@ -282,7 +282,11 @@ def _lines(
         text = raw.decode("latin-1")
     for number, line in enumerate(text.split("\n"), 1):
         line = line.rstrip("\r")
-        if not line or (header and number == 1):
+        if header and number == 1:
+            if not line.startswith("movieId,title,genres"):
+                raise FileError(f"{file}, line 1 must be movieId,title,genres, got {line[:80]!r}")
+            continue
+        if not line:
             continue
         try:
             fields = (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+
 import numpy as np
 import pytest
 
@@ -72,6 +74,26 @@ class TestRatings:
         text = "userId,movieId,rating,timestamp\n1,2,3,4\n1;2\n"
         with pytest.raises(FileError, match=r"ratings\.csv, line 3 must be user,movie"):
             read_movielens(folder(tmp_path, ratings_csv=text))
+
+    def test_a_header_is_not_taken_for_granted(self, tmp_path):
+        for text in ("1,2,3,4\n", "movieId,userId,rating,timestamp\n1,2,3,4\n"):
+            with pytest.raises(FileError, match=r"line 1 must be userId,movieId,rating,timestamp"):
+                read_movielens(folder(tmp_path, ratings_csv=text))
+        with pytest.raises(FileError, match="line 1 must be movieId,title,genres"):
+            read_movies(folder(tmp_path, movies_csv="1,A,Drama\n"))
+
+    def test_compressed_and_damaged_files(self, tmp_path):
+        path = tmp_path / "ratings.dat.gz"
+        path.write_bytes(gzip.compress(DAT.encode()))
+        assert found(read_movielens(path)) == sorted(RATINGS)
+        path.write_bytes(gzip.compress(DAT.encode())[:30])
+        with pytest.raises(FileError, match=r"ratings\.dat\.gz.*damaged"):
+            read_movielens(path)
+
+    @pytest.mark.parametrize("line", ["3000000000::1::2::3", "1::2::1e30::3"])
+    def test_numbers_that_would_overflow(self, tmp_path, line):
+        with pytest.raises(FileError, match=r"line 5 must be user::movie"):
+            read_movielens(folder(tmp_path, ratings_dat=f"{DAT}{line}\n"))
 
     def test_rated_twice(self, tmp_path):
         with pytest.raises(FileError, match=r"line 5: user 1 has already rated movie 661"):
