@@ -190,7 +190,7 @@ class Config:
         "±4·sqrt(6/(V+d)), as in the thesis's experiments.",
         choices=Init,
     )
-    workers: int = _parameter(1, "Training threads.", 1)
+    workers: int = _parameter(1, "Training threads.", 1, 1 << 10)
     seed: int = _parameter(
         1, "Random seed. With one worker, the same seed gives the same vectors.", 0, 2**63 - 1
     )

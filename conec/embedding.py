@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from numbers import Number, Real
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
 
@@ -16,6 +17,7 @@ from conec import contexts
 from conec.config import Config
 from conec.contexts import Window
 from conec.contexts.mapping import ContextMap, MapConfig, learn_context_map, smoothed
+from conec.linalg import NotFiniteError, row_lengths
 from conec.linalg import normalize as normalize_rows
 from conec.senses.inventory import Sense, SenseInventory, SenseSettings, word_vectors
 from conec.types import (
@@ -37,8 +39,9 @@ from corpora.checks import (
     token_list,
     word_list,
 )
-from corpora.encoding import TokenStream
-from corpora.errors import warn
+from corpora.encoding import BREAK_ID, TokenStream
+from corpora.errors import ModelError, warn
+from corpora.interrupts import terminable
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
@@ -130,6 +133,8 @@ class Embedder:
         Maps local contexts to word vectors; from `learn_map`.
     sense_inventory : SenseInventory or None
         Senses of words; from `build_senses`.
+    weights_file : str or None
+        File that the weights are memory-mapped from, which errors name.
     """
 
     def __init__(self, config: Config) -> None:
@@ -141,6 +146,7 @@ class Embedder:
         self.context_map: ContextMap | None = None
         self.sense_inventory: SenseInventory | None = None
         self._cache: dict[str, Any] = {}
+        self.weights_file: str | None = None
 
     def __len__(self) -> int:
         return len(self.vocabulary)
@@ -179,6 +185,10 @@ class Embedder:
                 if stream.n_raw
                 else "the corpus is empty. A generator can be read only once: pass a new one"
             )
+        if stream.ids.min() < BREAK_ID:
+            raise ValueError(
+                f"the corpus is damaged: it has the word id {stream.ids.min()}. Encode it again"
+            )
         if stream.ids.max() >= len(self):
             raise ValueError(
                 f"the corpus has word ids up to {stream.ids.max()}, but the vocabulary has only "
@@ -188,7 +198,7 @@ class Embedder:
 
     def weights_changed(self) -> None:
         """Drop cached results; to be called after weights were changed in place."""
-        self._cache = {}
+        self._cache, self.weights_file = {}, None
 
     def _drop_learned(self) -> None:
         """Drop everything that was derived from the weights and a corpus."""
@@ -212,6 +222,80 @@ class Embedder:
         rows: FloatArray = self._cached("centered_W1", lambda: word_vectors(self.W1))
         return rows
 
+    # On a loaded model, these read only the rows that they need, which all processes share; a
+    # normalized copy of W1 would be private to each process.
+
+    def unit_rows(self, ids: npt.NDArray[Any]) -> FloatArray:
+        """Rows of W1, scaled to unit length.
+
+        Parameters
+        ----------
+        ids : int array of shape (n,)
+
+        Returns
+        -------
+        float32 array of shape (n, d)
+        """
+        with self._finite_weights():
+            return normalize_rows(np.asarray(self.W1[ids]))
+
+    def centered_rows(self, ids: npt.NDArray[Any]) -> FloatArray:
+        """Rows of W1 minus its mean row, scaled to unit length; as for `unit_rows`."""
+        mean = self._cached(
+            "mean", lambda: self.W1.mean(axis=0, dtype=np.float64).astype(np.float32)
+        )
+        with self._finite_weights():
+            return normalize_rows(np.asarray(self.W1[ids]) - mean)
+
+    def times_unit_rows(self, matrix: sparse.csr_matrix) -> FloatArray:
+        """Multiply a sparse matrix by W1 with rows of unit length.
+
+        Parameters
+        ----------
+        matrix : csr_matrix of float32, shape (n, V)
+
+        Returns
+        -------
+        float32 array of shape (n, d)
+        """
+        scales = self._cached("scales", lambda: _inverse(self._lengths("W1", self.W1)))
+        values = matrix.data
+        matrix.data = values * scales[matrix.indices]  # for a moment: copies take longer
+        try:
+            return np.asarray(matrix @ np.asarray(self.W1), np.float32)
+        finally:
+            matrix.data = values
+
+    def _lengths(self, name: str, vectors: FloatArray) -> FloatArray:
+        """Lengths of the rows of weights; an error if one is not finite."""
+
+        def compute() -> FloatArray:
+            lengths = row_lengths(vectors)
+            bad = np.flatnonzero(~np.isfinite(lengths))
+            if len(bad):
+                raise self._not_finite(
+                    f"{len(bad)} of {len(lengths)} rows of {name} contain NaN, infinity or values "
+                    f"that are too large; the first is that of {self.vocabulary.words[bad[0]]!r}"
+                )
+            return lengths
+
+        result: FloatArray = self._cached(f"lengths of {name}", compute)
+        return result
+
+    @contextmanager
+    def _finite_weights(self) -> Iterator[None]:
+        """Name the weights in errors of results that are not finite."""
+        try:
+            yield
+        except NotFiniteError as error:
+            raise self._not_finite(str(error)) from error
+
+    def _not_finite(self, problem: str) -> ValueError:
+        # ModelError is a ValueError
+        if self.weights_file is not None:
+            return ModelError(f"{self.weights_file} is damaged: {problem}")
+        return ValueError(problem)
+
     # Context vectors
 
     def context_window(self, size: int | None = None, weighting: Weighting = "uniform") -> Window:
@@ -224,7 +308,7 @@ class Embedder:
         weighting : {"uniform", "distance", "subsampled", "sif"}
         """
         c = self.config
-        size = c.window if size is None else size
+        size = c.window if size is None else check_integer("window", size, 1, 1 << 16)
         keep = None
         if weighting == "subsampled":
             keep = self.vocabulary.keep_probability(c.sample)
@@ -355,6 +439,7 @@ class Embedder:
         logger.info("global contexts: %.1f s", time.perf_counter() - started)
         return self
 
+    @terminable()
     def learn_map(
         self: Self,
         corpus: CorpusLike | TokenStream,
@@ -510,7 +595,8 @@ class Embedder:
             If `build_senses` was not called.
         """
         row = self._id_of(word)
-        return self._inventory().describe(row, self.centered_W1[row], self.vocabulary)
+        vector = self.centered_rows(np.array([row]))[0]
+        return self._inventory().describe(row, vector, self.vocabulary)
 
     def _id_of(self, word: str) -> int:
         _check_word(word)
@@ -694,25 +780,25 @@ class Embedder:
         """
         if self.context_map is None:
             matrix = context_vectors(text, len(self), self.context_window(None, "distance"))
-            return np.asarray(matrix @ self.normalized_W1, np.float32)
+            return self.times_unit_rows(matrix)
         map_config = self.context_map.config
         windows = self._cached("map_windows", lambda: map_config.windows(self.vocabulary))
         kinds = [
-            np.asarray(
-                context_vectors(text, len(self), window, "none") @ self.normalized_W1, np.float32
-            )
+            self.times_unit_rows(context_vectors(text, len(self), window, "none"))
             for window in windows
         ]
         occurrences = np.bincount(text.rows[text.rows >= 0], minlength=len(text.words))
-        return self.context_map.transform(normalize_rows(np.stack(kinds)), occurrences)
+        with self._finite_weights():
+            return self.context_map.transform(normalize_rows(np.stack(kinds)), occurrences)
 
     def _sense_contexts(self, text: IndexedText) -> FloatArray:
         """Local contexts of the distinct tokens, mapped for the choice of senses; shape (n, d)."""
         inventory = self._inventory()
         settings = inventory.settings
         window = self._cached("sense_window", lambda: settings.context(self.vocabulary))
-        rows = np.asarray(context_vectors(text, len(self), window) @ self.normalized_W1, np.float32)
-        return normalize_rows(rows @ inventory.map)
+        rows = self.times_unit_rows(context_vectors(text, len(self), window))
+        with self._finite_weights():
+            return normalize_rows(rows @ inventory.map)
 
     def _combine(
         self, words: list[str], local: FloatArray, a: float, senses: SenseChoice = "none"
@@ -723,18 +809,19 @@ class Embedder:
         if not 0 <= a <= 1:
             raise ValueError(f"a must be a number from 0 to 1, got {a!r}")
         ids = np.fromiter((self.vocabulary.index.get(w, -1) for w in words), np.int64, len(words))
-        if senses != "none":
-            return self._inventory().mix(
-                ids.tolist(), self.centered_W1, local, a, hard=senses == "hard"
-            )
         known = ids >= 0
+        if senses != "none":
+            vectors = dict(zip(ids[known].tolist(), self.centered_rows(ids[known]), strict=True))
+            with self._finite_weights():
+                return self._inventory().mix(ids.tolist(), vectors, local, a, hard=senses == "hard")
         result = local.copy()
         if a > 0 and known.any():
             if self.context_embeddings is None:
                 raise RuntimeError(f"{_NO_EMBEDDINGS}, or pass a=0 for local contexts alone")
             result[known] *= np.float32(1 - a)
             result[known] += np.float32(a) * self.context_embeddings[ids[known]]
-        return normalize_rows(result)
+        with self._finite_weights():
+            return normalize_rows(result)
 
     # Queries
 
@@ -766,8 +853,11 @@ class Embedder:
         if not len(self.vocabulary):
             raise RuntimeError("the model has no vocabulary yet: call fit")
         if name not in self._cache:
+            lengths = self._lengths("W1" if name == "wv" else "context_embeddings", vectors)
             words, counts = self.vocabulary.words, self.vocabulary.counts
-            self._cache[name] = to_keyed_vectors(words, vectors, counts)
+            keyed = to_keyed_vectors(words, vectors, counts)
+            keyed.norms = np.where(lengths == 0, np.float32(1), lengths)
+            self._cache[name] = keyed
         return self._cache[name]
 
     def most_similar(
@@ -850,6 +940,11 @@ def as_tokens(tokens: Sequence[str], where: str = "tokens") -> list[str]:
     """The tokens of a document; TypeError, with a position, if they are not a list of str."""
     # undecodable bytes of a file may be tokens, too: they are unknown words
     return token_list(tokens, where, surrogates=True)
+
+
+def _inverse(lengths: FloatArray) -> FloatArray:
+    """Inverse lengths; 0 for a length of 0."""
+    return np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
 
 
 def as_texts(contexts: Sequence[str | Sequence[str]]) -> list[list[str]]:

@@ -98,7 +98,7 @@ def explain_similarity(
         embedding = (1 - a) * embedding + a * row
         if global_contexts is not None:
             of_word = _global_context_of(model, global_contexts, word_id, row)
-            W1 = model.normalized_W1[of_word.indices].astype(np.float64)
+            W1 = model.unit_rows(of_word.indices).astype(np.float64)
             relevances[of_word.indices] += a * of_word.data * (W1 @ target)
             x = x + a * of_word
     x = sparse.csr_matrix(x, dtype=np.float64)
@@ -133,10 +133,9 @@ def _local_relevances(
         n_occurrences = int((text.rows == row).sum())
         relevances = _mapped_relevances(model, model.context_map, counts, n_occurrences, target)
         return relevances, sum(counts[1:], counts[0]), embedding
-    W1 = model.normalized_W1
     x = context_vectors(text, len(model), model.context_window(None, "distance"))[[row]]
     relevances = np.zeros(len(model))
-    relevances[x.indices] = x.data * (W1[x.indices].astype(np.float64) @ target)
+    relevances[x.indices] = x.data * (model.unit_rows(x.indices).astype(np.float64) @ target)
     return relevances, x, embedding
 
 
@@ -148,8 +147,8 @@ def _mapped_relevances(
     target: DoubleArray,
 ) -> DoubleArray:
     """Relevances of the near and wide contexts of one word, through the map."""
-    W1, settings = model.normalized_W1, context_map.config
-    kinds = [normalize(np.asarray(x @ W1, np.float32))[0].astype(np.float64) for x in counts]
+    settings = context_map.config
+    kinds = [normalize(model.times_unit_rows(x))[0].astype(np.float64) for x in counts]
     has_context = [bool(kind.any()) for kind in kinds]
     total = sum(
         (kind - mean) @ weights
@@ -165,7 +164,7 @@ def _mapped_relevances(
     for k, (x, weights) in enumerate(zip(counts, context_map.weights, strict=True)):
         if not has_context[k]:
             continue
-        rows = W1[x.indices].astype(np.float64)
+        rows = model.unit_rows(x.indices).astype(np.float64)
         inner_length = float(np.linalg.norm(x.data @ rows))
         direction = weights.astype(np.float64) @ target / length
         if k == len(counts) - 1:
@@ -187,7 +186,7 @@ def _global_context_of(model: Embedder, contexts: Any, word_id: int, row: Double
     from scipy import sparse
 
     context = sparse.csr_matrix(sparse.csr_matrix(contexts)[[word_id]], dtype=np.float64)
-    embedding = (context @ model.normalized_W1.astype(np.float64))[0]
+    embedding = context.data @ model.unit_rows(context.indices).astype(np.float64)
     if not np.allclose(embedding, row, rtol=1e-3, atol=1e-4 * float(np.abs(row).max(initial=0))):
         raise ValueError(
             "global_contexts does not match the embeddings. Compute it with the text, window, "

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias, cast
 
 from corpora import BREAK
-from corpora.checks import check_integer, shown, token_list
+from corpora.checks import check_flag, check_integer, shown, token_list
 
 Clean: TypeAlias = "Callable[[str], str]"
 TokenRows: TypeAlias = "Sequence[Sequence[str]]"
@@ -87,7 +87,10 @@ def sentences(
     result = []
     for rows in parts:
         tokens = [row[0] for row in rows]
-        words = tokens if clean is None else [clean(token) or token for token in tokens]
+        words = tokens
+        if clean is not None:
+            cleaned = [clean(token) or token for token in tokens]
+            words = token_list(cleaned, f"the result of clean for {where}", surrogates=True)
         result.append(Sentence(tokens, words, rows))
     return result
 
@@ -126,6 +129,9 @@ class Case:
 
     mark_first: bool = True
 
+    def __post_init__(self) -> None:
+        check_flag("mark_first", self.mark_first)
+
     def __call__(self, sentence: Sentence, /) -> list[list[str]]:
         """Return one name per token."""
         first = " first" if self.mark_first else ""
@@ -157,7 +163,7 @@ class Shape:
     longest: int = 2
 
     def __post_init__(self) -> None:
-        check_integer("longest", self.longest, 1)
+        check_integer("longest", self.longest, 1, 1 << 10)
 
     def __call__(self, sentence: Sentence, /) -> list[list[str]]:
         """Return one name per token."""
@@ -280,7 +286,7 @@ class Position:
     of: Feature | None = None
 
     def __post_init__(self) -> None:
-        check_integer("window", self.window, 1)
+        check_integer("window", self.window, 1, 1 << 10)
 
     def __call__(self, sentence: Sentence, /) -> list[list[str]]:
         """Return the names of each token's neighbors, prefixed with their relative positions."""

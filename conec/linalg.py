@@ -7,10 +7,15 @@ import numpy as np
 from conec.types import DoubleArray, FloatArray
 
 _ROWS = 1 << 14  # rows whose products are summed at a time
+_FEW_ROWS = 1 << 11  # rows whose squares stay in the cache
 
 
 class NothingToLearn(ValueError):
     """No row has a positive weight, or all rows are equal."""
+
+
+class NotFiniteError(ValueError):
+    """Vectors without a direction: a value is NaN, infinite or too large."""
 
 
 class Moments:
@@ -101,6 +106,20 @@ def solve(moments: DoubleArray, products: DoubleArray, ridge: float) -> DoubleAr
     return np.linalg.solve(moments + ridge * scale * np.eye(len(moments)), products)
 
 
+def row_lengths(vectors: FloatArray) -> FloatArray:
+    """Lengths of rows, shape (n,); in blocks, without a copy of the vectors.
+
+    Parameters
+    ----------
+    vectors : float32 array of shape (n, d)
+    """
+    lengths = np.empty(len(vectors), np.float32)
+    for start in range(0, len(vectors), _FEW_ROWS):
+        rows = slice(start, start + _FEW_ROWS)
+        lengths[rows] = np.linalg.norm(vectors[rows], axis=1)
+    return lengths
+
+
 def normalize(vectors: FloatArray) -> FloatArray:
     """Scale vectors, along the last axis, to unit length; zero vectors stay zero.
 
@@ -111,7 +130,14 @@ def normalize(vectors: FloatArray) -> FloatArray:
     Returns
     -------
     float32 array of the same shape
+
+    Raises
+    ------
+    NotFiniteError
+        If a value is NaN, infinite or too large.
     """
     length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    if not np.isfinite(length).all():
+        raise NotFiniteError("vectors have NaN, infinity or values that are too large")
     result: FloatArray = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
     return result

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,24 +19,24 @@ from conec.contexts.mapping import ContextMap
 from conec.embedding import Embedder
 from conec.senses.inventory import SenseInventory
 from conec.training import chunks, loop
-from conec.training.chunks import TrainingState, floats
+from conec.training.chunks import TrainingState
 from conec.training.weights import check_weights, initial_weights, zero_rows
 from conec.types import CorpusLike, FloatArray, StrPath
 from conec.vocabulary import Vocabulary
 from corpora.callbacks import CheckpointSchedule, as_callback
-from corpora.checks import check_integer, check_number, closest
+from corpora.checks import check_integer, check_number, closest, shown
 from corpora.counting import count
 from corpora.deprecated import renamed_parameters
 from corpora.encoding import TokenStream
 from corpora.errors import ModelError, warn
 from corpora.model_folder import (
-    INVALID_CONTENT,
     FolderReader,
     FolderWriter,
     check_writable,
     open_folder,
     write_folder,
 )
+from corpora.saved_data import check_saved_array, check_saved_object, saved_numbers
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
@@ -329,7 +330,12 @@ class ContextEncoder(Embedder):
             raise ValueError("the model has no vocabulary yet: call build_vocab, or fit")
         for name in ("W1", "W2"):
             shape = len(model.vocabulary), model.config.vector_size
-            check_weights(name, getattr(model, name), shape)
+            try:
+                check_weights(name, getattr(model, name), shape)
+            except ValueError as error:
+                if resume_from is None:
+                    raise
+                raise ModelError(f"{resume_from} is damaged: {error}") from error
         notify = as_callback(callbacks)
         schedule = CheckpointSchedule(checkpoint_minutes, checkpoint_epochs)
         started = time.perf_counter()
@@ -480,6 +486,8 @@ class ContextEncoder(Embedder):
 
         keyed: Any = vectors
         if not hasattr(keyed, "index_to_key"):
+            if not isinstance(keyed, (str, os.PathLike)):
+                raise TypeError(f"vectors must be KeyedVectors or a path, got {shown(keyed)}")
             keyed = load_word2vec(keyed)
         check_vectors(keyed, size=parameters.get("vector_size"))
         model = cls(**{"min_count": 0, **parameters, "vector_size": keyed.vectors.shape[1]})
@@ -539,8 +547,14 @@ class ContextEncoder(Embedder):
             epochs=word2vec.epochs,
         )
         if getattr(word2vec, "syn1neg", None) is not None:
-            index = word2vec.wv.key_to_index
-            model.W2 = np.array(word2vec.syn1neg[[index[w] for w in model.vocabulary.words]])
+            index, W2 = word2vec.wv.key_to_index, np.asarray(word2vec.syn1neg)
+            if W2.shape != model.W1.shape or W2.dtype.kind != "f" or not np.isfinite(W2).all():
+                raise ValueError(
+                    f"syn1neg of the Word2Vec must have shape {model.W1.shape} and finite values, "
+                    f"got {W2.dtype} of shape {W2.shape}"
+                )
+            rows = [index[word] for word in model.vocabulary.words]
+            model.W2 = W2[rows].astype(np.float32, copy=False)
         if corpus is not None:
             model.learn_map(corpus, progress=progress)
         return model
@@ -682,30 +696,32 @@ class ContextEncoder(Embedder):
                 "Load it with conec.load or ExtendedContextEncoder.load"
             )
         data = folder.read_json("config.json")
-        with damage_named(folder, "config.json"):
-            model = cls(**Config.from_dict(data["config"]).to_dict())
-            model.loss_history_ = floats(data["loss_history"])
+        with folder.checking("config.json"):
+            keys = ("config", "loss_history", "runs", "training")
+            data = check_saved_object("the configuration", data, keys)
+            model = cls(**Config.from_dict(check_saved_object("config", data["config"])).to_dict())
+            model.loss_history_ = saved_numbers("loss_history", data["loss_history"], nan=True)
             model._runs = check_integer("runs", data["runs"], 0)
             if data["training"] is not None:
                 model.training_state = TrainingState.from_dict(data["training"])
-        words = folder.read_json("vocabulary.json")
-        with damage_named(folder, "vocabulary.json"):
+        words = folder.read_json("vocabulary.json", limit=None)
+        with folder.checking("vocabulary.json"):
             model.vocabulary = Vocabulary.from_dict(words)
         weights = folder.map_arrays("weights.safetensors")
         shape = len(model), model.config.vector_size
-        for name in ("W1", "W2", *(set(weights) - {"W1", "W2"})):
-            array = weights.get(name)
-            if array is None or array.shape != shape or array.dtype != np.float32:
-                raise folder.damaged(
-                    f"{name} is not a float32 array of shape {shape}", "weights.safetensors"
-                )
+        with folder.checking("weights.safetensors"):
+            # whether the values are finite is checked when they are used: reading them all would
+            # take as long as reading the file
+            for name in sorted({"W1", "W2", *weights}):
+                check_saved_array(name, weights, "float32", shape, finite=False)
         model.W1, model.W2 = weights["W1"], weights["W2"]
         model.context_embeddings = weights.get("context_embeddings")
+        model.weights_file = str(folder.path / "weights.safetensors")
         if state := _read_part(folder, "map"):
-            with damage_named(folder, "map.json"):
+            with folder.checking("map.json"):
                 model.context_map = ContextMap.from_state(*state, shape[1])
         if state := _read_part(folder, "senses"):
-            with damage_named(folder, "senses.json"):
+            with folder.checking("senses.json"):
                 model.sense_inventory = SenseInventory.from_state(*state, *shape)
         return model
 
@@ -737,17 +753,6 @@ def open_model(path: StrPath, *, verify: bool = False) -> Iterator[FolderReader]
 def has_features(folder: FolderReader) -> bool:
     """Whether a folder holds an `ExtendedContextEncoder`, even if it is damaged."""
     return not folder.names.isdisjoint({"features.json", "features.safetensors"})
-
-
-@contextmanager
-def damage_named(folder: FolderReader, name: str) -> Iterator[None]:
-    """Convert errors in the contents of a file to the ModelError of a damaged file."""
-    try:
-        yield
-    except ModelError:
-        raise
-    except INVALID_CONTENT as error:
-        raise folder.damaged(str(error) or repr(error), name) from error
 
 
 def _read_part(folder: FolderReader, name: str) -> tuple[Any, dict[str, npt.NDArray[Any]]] | None:

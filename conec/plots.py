@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gzip
+import io
 import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
 
 # also distinguishable for color-blind readers
 _KNOWN, _NEW, _INK = "#4477aa", "#cc3311", "#222222"
+# The same picture always gives the same file.
+_WITHOUT_TIME = {"pdf": {"CreationDate": None}, "svg": {"Date": None}}
 
 
 def project(
@@ -121,6 +125,7 @@ def plot_map(
         If one of the words is not in `vectors`.
     """
     try:
+        import matplotlib
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
     except ImportError as error:
@@ -162,9 +167,13 @@ def plot_map(
         side.set_color("#cccccc")
     figure.canvas.draw()
     _label(axes, points, [*words, *new], n)
-    # a file, as savefig adds a suffix to names that have none, such as /dev/stdout
-    with atomic_path(path) as temporary, open(temporary, "wb") as file:
-        figure.savefig(file, format=format)
+    content = io.BytesIO()
+    kind = "svg" if format == "svgz" else format
+    with matplotlib.rc_context({"svg.hashsalt": "conec"}):
+        figure.savefig(content, format=kind, metadata=_WITHOUT_TIME.get(kind))
+    data = content.getvalue()
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(gzip.compress(data, mtime=0) if format == "svgz" else data)
     return points
 
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 from conec.types import JSON
 from corpora import BREAK
 from corpora.checks import ParameterError, shown
+from corpora.saved_data import check_saved_object
 
 _LARGEST = 2**63 - 1
 
@@ -46,7 +47,7 @@ class Vocabulary:
 
     def __init__(self, words: Iterable[str], counts: npt.ArrayLike) -> None:
         self.words = _checked_words(words)
-        self.counts = _checked_counts(counts, self.words)
+        self.counts = checked_counts(counts, self.words)
         if self.counts.shape != (len(self.words),):
             raise ValueError(
                 f"counts must have one entry for each of {len(self.words)} words, got shape "
@@ -226,9 +227,10 @@ class Vocabulary:
 
         Raises
         ------
-        KeyError, TypeError, ValueError
+        ValueError
             If the data is damaged.
         """
+        data = check_saved_object("the vocabulary", data, ("words", "counts"))
         words, counts = data["words"], data["counts"]
         if not (isinstance(words, list) and isinstance(counts, list) and len(words) == len(counts)):
             raise ValueError("words and counts do not match")
@@ -241,6 +243,8 @@ class Vocabulary:
 
 def _checked_words(words: Iterable[str]) -> list[str]:
     """Words as a list of str; ParameterError for other types, which could not be saved."""
+    if isinstance(words, str) or not isinstance(words, Iterable):
+        raise ParameterError(f"words must be a list of str, got {shown(words)}")
     words = list(words)
     if set(map(type, words)) <= {str}:
         return words
@@ -258,11 +262,11 @@ def _checked_frequencies(counts: Mapping[str, int]) -> Mapping[str, int]:
     if not isinstance(counts, Mapping):
         raise ParameterError(f"counts must be a dict of words and counts, got {shown(counts)}")
     words = _checked_words(counts)
-    numbers = _checked_counts(list(counts.values()), words)
+    numbers = checked_counts(list(counts.values()), words)
     return dict(zip(words, numbers.tolist(), strict=True))
 
 
-def _checked_counts(counts: npt.ArrayLike, words: list[str]) -> npt.NDArray[np.int64]:
+def checked_counts(counts: npt.ArrayLike, words: list[str]) -> npt.NDArray[np.int64]:
     """Counts as int64; ParameterError or ValueError if one is not valid."""
     if not isinstance(counts, Iterable):
         raise ParameterError(f"counts must be a list of integers, got {shown(counts)}")

@@ -17,8 +17,12 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
+from corpora.saved_data import parse_json
+
 __all__ = ["ArrayPlace", "aligned_array", "encode_arrays", "read_places"]
 
+_MOST_DIMENSIONS = 32
+_WIDEST_EMPTY = 1 << 26
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 _DTYPES = {
     "BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "F16": "<f2",
@@ -80,7 +84,7 @@ def read_places(file: BufferedReader, size: int) -> tuple[dict[str, ArrayPlace],
     if not 2 <= length <= size - 8:
         raise ValueError("its header does not fit into the file")
     text = file.read(length)
-    header = json.loads(text)
+    header = parse_json(text)
     if not isinstance(header, dict):
         raise ValueError("its header is not a JSON object")
     header.pop("__metadata__", None)
@@ -89,7 +93,13 @@ def read_places(file: BufferedReader, size: int) -> tuple[dict[str, ArrayPlace],
         match entry:
             case {"dtype": str(code), "shape": [*shape], "data_offsets": [begin, end]}:
                 numbers = (*shape, begin, end)
-                if code in _DTYPES and all(type(n) is int and n >= 0 for n in numbers):
+                if (
+                    code in _DTYPES
+                    and len(shape) <= _MOST_DIMENSIONS
+                    and all(type(n) is int and 0 <= n < 2**48 for n in numbers)
+                    # the other lengths of an empty array are not bounded by the file
+                    and (0 not in shape or math.prod(n or 1 for n in shape) <= _WIDEST_EMPTY)
+                ):
                     place = ArrayPlace(np.dtype(_DTYPES[code]), tuple(shape), 8 + length + begin)
                     if place.size == end - begin:
                         places[name] = place

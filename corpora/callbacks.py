@@ -1,15 +1,23 @@
-"""Callbacks and checkpoints of training, the same for all models."""
+"""Callbacks, checkpoints and progress of training, the same for all models."""
 
 from __future__ import annotations
 
+import logging
 import math
+import re
+import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from corpora.checks import check_integer, check_number
 
-__all__ = ["CheckpointSchedule", "as_callback"]
+__all__ = ["CheckpointSchedule", "as_callback", "progress_bar", "progress_lines"]
+
+LOG_SECONDS = 60.0  # between two lines of progress in a log
+_progress = logging.getLogger("corpora.progress")
+_lines_only = False
 
 
 def as_callback(callbacks: Any) -> Callable[[Any], bool]:
@@ -33,7 +41,9 @@ def as_callback(callbacks: Any) -> Callable[[Any], bool]:
         If one is neither callable nor has such a method.
     """
     single = callable(callbacks) or hasattr(callbacks, "on_epoch_end")
-    given: Iterable[Any] = (callbacks,) if single else tuple(callbacks)
+    given: Iterable[Any] = (
+        (callbacks,) if single or not isinstance(callbacks, Iterable) else tuple(callbacks)
+    )
     functions = [getattr(callback, "on_epoch_end", callback) for callback in given]
     for function in functions:
         if not callable(function):
@@ -85,3 +95,80 @@ class CheckpointSchedule:
     def written(self) -> None:
         """Restart the clock after a checkpoint has been written."""
         self._last = time.monotonic()
+
+
+def progress_bar(
+    iterable: Iterable[Any] | None = None, *, shown: bool, always: bool = False, **options: Any
+) -> Any:
+    """Create a progress bar on a terminal; elsewhere, a line per minute is logged.
+
+    Parameters
+    ----------
+    iterable : iterable, optional
+        Yielded by the bar.
+    shown : bool
+        Whether to show progress at all.
+    always : bool
+        Show the bar even if standard error is not a terminal, as in a notebook.
+    **options
+        Options of `tqdm`, such as `total`, `desc` and `unit`.
+
+    Returns
+    -------
+    tqdm
+    """
+    from tqdm import tqdm
+
+    if not shown:
+        return tqdm(iterable, disable=True, **options)
+    if sys.stderr is not None and (sys.stderr.isatty() or (always and not _lines_only)):
+        return tqdm(iterable, **options)
+    is_sized = options.get("total") is not None or hasattr(iterable, "__len__")
+    amount = "{percentage:.0f} %, {n_fmt} of {total_fmt}" if is_sized else "{n_fmt}"
+    left = ", {remaining} left" if is_sized else ""
+    return tqdm(
+        iterable, file=_LogLines(), mininterval=LOG_SECONDS, maxinterval=max(LOG_SECONDS, 10),
+        delay=LOG_SECONDS or 1e-9, **options,
+        bar_format=f"{{desc}}: {amount}{{unit}}, {{elapsed}} elapsed{left}{{postfix}}",
+    )  # fmt: skip
+
+
+class _LogLines:
+    """A file to which a bar is written; each of its states is logged as a line."""
+
+    def write(self, text: str) -> None:
+        """Log what a bar shows, without control characters."""
+        line = re.sub(r"[\r\n]|\x1b\[\w", "", text).strip()
+        if line:
+            _progress.info("%s", line)
+
+    def flush(self) -> None:
+        """Do nothing: lines are complete."""
+
+
+@contextmanager
+def progress_lines(report: Callable[[str], object]) -> Iterator[None]:
+    """Pass lines of progress to a function, instead of showing bars, while a block runs.
+
+    Parameters
+    ----------
+    report : callable
+        Takes a line.
+    """
+    global _lines_only
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            report(record.getMessage())
+
+    handler = Handler()
+    earlier = _lines_only, _progress.level
+    _lines_only = True
+    _progress.addHandler(handler)
+    _progress.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        _progress.removeHandler(handler)
+        _lines_only = earlier[0]
+        _progress.setLevel(earlier[1])

@@ -91,7 +91,10 @@ def check_number(
     bounds = f"{sign} {low:g}" + ("" if high is None else f" and <= {high:g}")
     if isinstance(value, bool) or not isinstance(value, Real):
         raise ParameterError(f"{name} must be a number {bounds}, got {value!r}")
-    number = float(value)
+    try:
+        number = float(value)
+    except OverflowError:  # an integer beyond the range of floats
+        number = math.inf
     too_low = number <= low if above else number < low
     if not math.isfinite(number) or too_low or (high is not None and number > high):
         raise ValueError(f"{name} must be a finite number {bounds}, got {value!r}")
@@ -146,8 +149,10 @@ def check_instance(name: str, value: Any, kind: type[T]) -> T:
 
 def shown(value: object) -> str:
     """Format a value of the wrong type for a message."""
-    if value is None or isinstance(value, str):
-        return reprlib.repr(value)
+    if isinstance(value, str):
+        return reprlib.repr(str(value))
+    if value is None:
+        return "None"
     name = type(value).__name__
     return f"{value} of type {name}" if isinstance(value, Number) else name
 
@@ -321,7 +326,8 @@ def token_list(document: object, where: str, *, surrogates: bool = False) -> lis
         if columns is not None or isinstance(document, (bytes, bytearray, memoryview, Set)):
             raise _document_error(document, where)
         try:
-            tokens = list(document)  # type: ignore[call-overload]
+            # an array gives strings of Python, not of NumPy
+            tokens = document.tolist() if _is_array(document) else list(document)  # type: ignore
         except TypeError:
             raise _document_error(document, where) from None
     if not are_tokens(tokens, surrogates=surrogates):
@@ -385,6 +391,10 @@ def _error_of(token: object, where: str) -> Exception | None:
             'example with text.encode("utf-8", "ignore").decode()'
         )
     return None
+
+
+def _is_array(value: object) -> bool:
+    return type(value).__module__ == "numpy" and getattr(value, "ndim", 0) == 1
 
 
 def _is_from_spacy(value: object) -> bool:

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
-from corpora.checks import token_list
+from corpora.checks import check_flag, check_integer, token_list
 from corpora.cleaning import Pipeline, Step
-from corpora.errors import CorpusError, NotReiterableError
+from corpora.errors import CorpusError, NotReiterableError, warn
 from corpora.files import find_paths, is_uri
 from corpora.memory import READ_ONCE_ADVICE, MemorySource, documents_in
 from corpora.readers import (
@@ -225,8 +225,7 @@ class Corpus:
         ValueError
             If `n` is less than 1.
         """
-        if n < 1:
-            raise ValueError(f"the number of shards must be >= 1, got {n}")
+        n = check_integer("the number of shards", n, 1)
         if n == 1 or not (len(self._sources) > 1 or any(s.splittable for s in self._sources)):
             return [self]
         groups = split_sources(self._sources, n)
@@ -246,6 +245,8 @@ class Corpus:
         Corpus
             A corpus of the changed documents. It can be pickled only if `function` can.
         """
+        if not callable(function):
+            raise TypeError(f"map takes a function of a list of tokens, got {function!r}")
         return self._replace(maps=(*self._maps, function))
 
     def __repr__(self) -> str:
@@ -445,7 +446,7 @@ def open(
     processing: dict[str, Any] = {
         "clean": None if clean is None else Pipeline(clean),
         "tokenize": None if tokenize is None else tokenizer(tokenize),
-        "sentences": sentences,
+        "sentences": check_flag("sentences", sentences),
     }
     if isinstance(source, (str, os.PathLike)):
         name = os.fspath(source)
@@ -597,16 +598,18 @@ class FileSource:
                 damaged = False
                 try:
                     yield from read(file)
-                except DamagedFileError:
+                except DamagedFileError as error:
                     if not skips:
                         raise
                     meter.skipped += 1
                     damaged = True
-        except DamagedFileError:
+                    warn(f"{error} (the rest of this file was skipped)")
+        except DamagedFileError as error:
             if not skips:
                 raise
-            # Where a tar archive is cut, its last member has been counted.
-            meter.skipped += not damaged
+            if not damaged:  # Where a tar archive is cut, its last member has been counted.
+                meter.skipped += 1
+                warn(f"{error} (what follows was skipped)")
 
     def files(self, meter: Meter) -> Iterator[TextFile]:
         """Yield the file, or the members of the archive."""
@@ -621,6 +624,7 @@ class FileSource:
             stop=self.stop,
             meter=meter,
             max_ratio=self.max_ratio,
+            joined=True,
         )
 
     def _members(self, meter: Meter) -> Iterator[TextFile]:
@@ -642,6 +646,7 @@ class FileSource:
                     meter=inner,
                     file=file,
                     max_ratio=self.max_ratio,
+                    joined=True,
                 )
                 meter.skipped += inner.skipped
             if any_read:

@@ -23,7 +23,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from corpora.checks import token_list
+from corpora.checks import ParameterError, check_integer, shown, token_list
 from corpora.corpus import Corpus, Source
 from corpora.corpus import open as open_corpus
 from corpora.counting.counts import uses_compiled_code
@@ -32,6 +32,7 @@ from corpora.errors import CorpusError, ModelError
 from corpora.files import temporary_folder
 from corpora.model_folder import FolderReader, FolderWriter, open_folder, write_folder
 from corpora.parallel import map_shards
+from corpora.saved_data import checked_indptr
 
 __all__ = ["BREAK_ID", "FORMAT_VERSION", "KIND", "TokenStream", "TokenStreamError", "write_tokens"]
 
@@ -40,6 +41,7 @@ logger = logging.getLogger(__name__)
 KIND = "corpora.TokenStream"
 FORMAT_VERSION = 3
 BREAK_ID = -1
+_LARGEST_ID = 2**31 - 1
 _UNKNOWN = -2
 
 _ABOUT, _IDS, _OFFSETS = "tokens.json", "ids.int32", "offsets.int64"
@@ -185,8 +187,10 @@ class TokenStream:
         Raises
         ------
         TypeError
-            If a document is not a list of str.
+            If a document is not a list of str, or `index` not a dict of str to int.
         """
+        if isinstance(documents, str) or not isinstance(documents, Iterable):
+            raise TypeError(f"documents must be a list of lists of str, got {shown(documents)}")
         tokens = (token_list(text, f"document {n}") for n, text in enumerate(documents))
         blocks = list(_encoded_blocks(tokens, _words_only(index)))
         ids = [np.zeros(0, np.int32), *(block[0] for block in blocks)]
@@ -223,11 +227,8 @@ class TokenStream:
                         f"it has {len(content)} bytes, expected {8 * (n_documents + 1)}", _OFFSETS
                     )
                 offsets = np.frombuffer(content, "<i8").astype(np.int64)
-                if offsets[0] != 0 or offsets[-1] != n_tokens or (np.diff(offsets) < 0).any():
-                    raise folder.damaged(
-                        "the offsets of documents do not increase from 0 to the number of tokens",
-                        _OFFSETS,
-                    )
+                with folder.checking(_OFFSETS):
+                    checked_indptr("the offsets of documents", offsets, n_documents, n_tokens)
                 ids = folder.map_file(_IDS, "<i4", n_tokens)
         except (ModelError, OSError) as error:
             damaged = TokenStreamError(f"{error}. Encode the corpus again")
@@ -242,7 +243,7 @@ def _read_counts(folder: FolderReader) -> dict[str, int]:
     counts: dict[str, Any] = (
         {name: data.get(name) for name in names} if isinstance(data, dict) else {}
     )
-    if not counts or not all(type(n) is int and n >= 0 for n in counts.values()):
+    if not counts or not all(type(n) is int and 0 <= n < 2**62 for n in counts.values()):
         raise folder.damaged("a number is missing or invalid", _ABOUT)
     return counts
 
@@ -267,11 +268,12 @@ def write_tokens(
     Returns
     -------
     dict of str to int
-        Numbers of documents, tokens, tokens_read and lines_skipped.
+        Numbers of documents, tokens, tokens_read and lines_skipped; and of words, which are the
+        tokens without breaks.
     """
     encoded = _encode_ids(folder.file(_IDS), corpus, index, workers, progress)
     offsets = _offsets(encoded.lengths)
-    folder.write_bytes(_OFFSETS, offsets.astype("<i8").tobytes())
+    folder.write_bytes(_OFFSETS, offsets.astype("<i8", copy=False).data.cast("B"))
     counts = {
         "documents": len(offsets) - 1,
         "tokens": int(offsets[-1]),
@@ -279,11 +281,22 @@ def write_tokens(
         "lines_skipped": encoded.skipped,
     }
     folder.write_json(_ABOUT, counts, indent=1)
-    return counts
+    return {**counts, "words": encoded.n_words}
 
 
 def _words_only(index: Mapping[str, int]) -> Mapping[str, int]:
-    """Remove the break from a vocabulary: it is not a word."""
+    """Check a vocabulary, and remove the break from it: it is not a word."""
+    if not isinstance(index, Mapping):
+        raise ParameterError(f"index must be a dict of words and ids, got {shown(index)}")
+    if not set(map(type, index.values())) <= {int} or not set(map(type, index)) <= {str}:
+        for word, i in index.items():
+            if not isinstance(word, str):
+                raise ParameterError(f"the words of index must be strings, got {shown(word)}")
+            check_integer(f"the id of {word!r}", i, 0, _LARGEST_ID)
+    values = index.values()
+    if min(values, default=0) < 0 or max(values, default=0) > _LARGEST_ID:
+        word = next(word for word, i in index.items() if not 0 <= i <= _LARGEST_ID)
+        check_integer(f"the id of {word!r}", index[word], 0, _LARGEST_ID)
     return {word: i for word, i in index.items() if word} if "" in index else index
 
 
@@ -293,7 +306,9 @@ def _map(path: Path, n: int) -> npt.NDArray[np.int32]:
 
 
 def _offsets(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    return np.concatenate([np.zeros(1, np.int64), np.cumsum(lengths, dtype=np.int64)])
+    offsets = np.zeros(len(lengths) + 1, np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    return offsets
 
 
 class _Encoded(NamedTuple):
@@ -302,6 +317,7 @@ class _Encoded(NamedTuple):
     path: Path
     lengths: npt.NDArray[np.int64]
     n_raw: int
+    n_words: int  # ids that are not breaks
     skipped: int
 
 
@@ -320,7 +336,7 @@ def _encode_ids(
         progress="encoding" if progress else None,
         threads=compiled,
     )
-    n_raw = skipped = 0
+    n_raw = n_words = skipped = 0
     lengths = [np.zeros(0, np.int64)]
     # Closed here, so that no worker is still writing when the folder is deleted.
     with closing(shards):
@@ -334,8 +350,9 @@ def _encode_ids(
                 shard.path.unlink()
             lengths.append(shard.lengths)
             n_raw += shard.n_raw
+            n_words += shard.n_words
             skipped += shard.skipped
-    encoded = _Encoded(path, np.concatenate(lengths), n_raw, skipped)
+    encoded = _Encoded(path, np.concatenate(lengths), n_raw, n_words, skipped)
     logger.info(
         "encoded %d documents, %d of %d tokens, in %.1f s",
         len(encoded.lengths),
@@ -351,14 +368,15 @@ def _encode_shard(
 ) -> _Encoded:
     path = folder / f"shard-{secrets.token_hex(8)}"
     lengths = [np.zeros(0, np.int64)]
-    n_raw = 0
+    n_raw = n_words = 0
     with open(path, "wb") as file:
         for ids, block_lengths, raw in encode(shard):
             # Not tofile, which may not report a full disk.
             file.write(np.ascontiguousarray(ids, "<i4").data)
             lengths.append(block_lengths)
             n_raw += raw
-    return _Encoded(path, np.concatenate(lengths), n_raw, shard.skipped)
+            n_words += int(np.count_nonzero(ids != BREAK_ID))
+    return _Encoded(path, np.concatenate(lengths), n_raw, n_words, shard.skipped)
 
 
 def _compiled_encoder(index: Mapping[str, int]) -> Callable[[Corpus], Iterator[Block]]:

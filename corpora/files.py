@@ -93,6 +93,19 @@ def is_system_file(path: str) -> bool:
     )
 
 
+_DESKTOP_NAMES = {".ds_store", ".localized", ".directory", "icon\r"}
+
+
+def is_desktop_file(path: str) -> bool:
+    """Whether a file was added to a folder by an operating system, such as ``.DS_Store``.
+
+    Unlike those of `is_system_file`, other hidden files do not count: they may be a user's.
+    """
+    name = os.path.basename(path)
+    is_attributes = name.startswith("._") and len(name) > 2  # of another file, by macOS
+    return is_attributes or name.lower() in _SYSTEM_NAMES | _DESKTOP_NAMES
+
+
 def find_paths(source: str) -> list[str]:
     """List the files that a path, folder or glob refers to, in sorted order.
 
@@ -253,6 +266,7 @@ def _remove_leftovers(target: Path, contents: Contents) -> None:
         # Those of another user may be impossible to read or to remove.
         with _abandoned(path) as dead, suppress(OSError):
             if dead and path.is_dir() and not path.is_symlink():
+                _move_desktop_files(path, target)
                 _remove_listed(path, contents(path, True))
             elif dead:
                 path.unlink(missing_ok=True)
@@ -331,6 +345,14 @@ def temporary_folder(prefix: str, parent: StrPath | None = None) -> Iterator[Pat
     try:
         with terminable():
             yield path
+    except OSError as error:
+        # Writing to a full disk raises an error without a name. In the folder of an output, it is
+        # named by the output.
+        name = error.filename if isinstance(error.filename, str) else ""
+        is_inside = not name or name.startswith(str(path))
+        if why == _TMPDIR and error.errno in _DISK_ERRORS and is_inside:
+            raise OSError(error.errno, f"{error.strerror} ({why})", str(parent)) from error
+        raise
     finally:
         shutil.rmtree(path, ignore_errors=True)
         if descriptor is not None:
@@ -406,7 +428,7 @@ def _disk_errors(target: Path, temporary: Path) -> Iterator[None]:
     except OSError as error:
         name = error.filename if isinstance(error.filename, str) else ""
         inside = name.startswith(str(temporary))
-        if error.errno is None or not (inside or error.errno in _DISK_ERRORS):
+        if error.errno is None or not (inside or (not name and error.errno in _DISK_ERRORS)):
             raise
         state = "the earlier content is unchanged" if target.exists() else "nothing was left there"
         message = f"{error.strerror}: not written; {state}"
@@ -476,7 +498,7 @@ def _nothing(_folder: Path, _leftover: bool) -> Collection[str]:
 
 
 @contextmanager
-def atomic_path(path: StrPath) -> Iterator[Path]:
+def atomic_path(path: StrPath, *, seeks: bool = False) -> Iterator[Path]:
     """Write a file that is either complete or absent.
 
     Parameters
@@ -486,6 +508,9 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
         names (hard links) keep the earlier content. A symbolic link stays, and its target is
         replaced. A device or named pipe is not replaced but written to directly, and so is
         an open file of this process (``/dev/stdout``, ``/dev/fd/3``).
+    seeks : bool
+        Whether the block moves within the file. A device or pipe then receives a copy of the
+        complete file.
 
     Yields
     ------
@@ -507,13 +532,16 @@ def atomic_path(path: StrPath) -> Iterator[Path]:
     ...     write(temporary)
     """
     check_output(path)
-    if _is_special(path):
-        yield Path(path)
+    if _is_special(path) and not seeks:
+        with _named(path):
+            yield Path(path)
         return
-    if (opened := _open_descriptor(path)) is not None:
+    opened = _open_descriptor(path)
+    if opened is not None or _is_special(path):
         with temporary_folder("corpora-output-") as folder:
-            yield folder / (Path(path).name or "output")
-            _copy_to(opened, folder, path)
+            yield folder / Path(path).name
+            with _named(path):
+                _copy_to(os.open(path, os.O_WRONLY) if opened is None else os.dup(opened), folder)
         return
     target = Path(os.path.realpath(path))
     _remove_leftovers(target, _nothing)
@@ -586,16 +614,25 @@ def _open_descriptor(path: StrPath) -> int | None:
     return None
 
 
-def _copy_to(descriptor: int, folder: Path, path: StrPath) -> None:
-    """Write a complete temporary file to an open file."""
-    for name in os.listdir(folder):
-        with open(folder / name, "rb") as source:
-            while block := source.read(1 << 20):
-                while block:
-                    try:
-                        block = block[os.write(descriptor, block) :]
-                    except OSError as error:
-                        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+def _copy_to(descriptor: int, folder: Path) -> None:
+    """Write a complete temporary file to an open file, and close that."""
+    with open(descriptor, "wb") as out:
+        for name in os.listdir(folder):
+            with open(folder / name, "rb") as source:
+                shutil.copyfileobj(source, out, 1 << 20)
+
+
+@contextmanager
+def _named(path: StrPath) -> Iterator[None]:
+    """Add the name of a device or pipe to errors of writing to it."""
+    try:
+        yield
+    except BrokenPipeError:  # the reader has ended
+        raise
+    except OSError as error:
+        if error.errno not in _DISK_ERRORS or error.filename is not None:
+            raise
+        raise OSError(error.errno, error.strerror, os.fspath(path)) from error
 
 
 def _is_special(path: StrPath) -> bool:
@@ -740,6 +777,7 @@ def replace_folder(path: StrPath, contents: Contents) -> Iterator[Path]:
                 shutil.rmtree(temporary, ignore_errors=True)
             else:  # exchanged already: the earlier folder, which may hold other files by now
                 with suppress(FileNotFoundError):
+                    _move_desktop_files(temporary, target)
                     _remove_listed(temporary, contents(temporary, True))
         if descriptor is not None:
             _release(descriptor)
@@ -775,6 +813,7 @@ def _put(temporary: Path, target: Path, contents: Contents) -> bool:
         except BaseException:
             exchange(temporary, target)
             raise
+        _move_desktop_files(temporary, target)
         sync(target.parent)
         _remove_listed(temporary, names)
         return True
@@ -790,6 +829,8 @@ def _put(temporary: Path, target: Path, contents: Contents) -> bool:
             placed = error.errno not in (errno.ENOTEMPTY, errno.EEXIST)
             if placed:
                 raise
+        if placed and aside.exists():
+            _move_desktop_files(aside, target)
         sync(target.parent)
     finally:
         if aside.exists() and not os.path.lexists(target):
@@ -802,6 +843,19 @@ def _put(temporary: Path, target: Path, contents: Contents) -> bool:
                 _remove_listed(aside, names)
                 raise
     return placed
+
+
+def _move_desktop_files(old: Path, new: Path) -> None:
+    """Move files of the operating system to the folder that replaces an old one.
+
+    Those in nested folders that the new folder does not have are deleted.
+    """
+    for name in filter(is_desktop_file, relative_files(old)):
+        with suppress(OSError):
+            if (new / name).parent.is_dir() and not os.path.lexists(new / name):
+                os.rename(old / name, new / name)
+            else:
+                (old / name).unlink()
 
 
 def _keep_modes(old: Path, new: Path, names: Collection[str]) -> None:

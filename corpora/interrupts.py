@@ -65,9 +65,17 @@ def terminable() -> Iterator[None]:
 
     By default, these signals end the process at once. In other threads than the main thread, or
     if the program handles or ignores a signal (as under ``nohup``), nothing is changed.
+
+    A signal that arrives while compiled code is called makes Python raise a SystemError, which is
+    replaced by the exception of the signal.
     """
     with _handling(_raise, _TERMINATING):
-        yield
+        try:
+            yield
+        except SystemError as error:
+            if isinstance(error.__cause__, STOPPED):
+                raise error.__cause__ from None
+            raise
 
 
 class PendingSignal:

@@ -14,6 +14,9 @@ from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from corpora.files import is_desktop_file
+from corpora.saved_data import parse_json
+
 __all__ = [
     "EARLIER_FORMATS",
     "LAST_WITHOUT_MANIFEST",
@@ -68,6 +71,7 @@ EARLIER_FORMATS = {
     ),
 }  # fmt: skip
 LAST_WITHOUT_MANIFEST = 2
+_LARGEST = 1 << 24  # bytes of a manifest
 
 
 def to_json(data: Any, indent: int | None = None) -> bytes:
@@ -155,7 +159,9 @@ def parse_manifest(content: bytes) -> Manifest:
     ValueError
         If it is damaged. A manifest of a newer version may have other entries.
     """
-    data = json.loads(content)
+    if len(content) > _LARGEST:
+        raise ValueError(f"it has {len(content)} bytes, more than a manifest can have")
+    data = parse_json(content)
     match data:
         case {"kind": str(kind), "format_version": int(version)} if type(version) is int:
             pass
@@ -167,27 +173,39 @@ def parse_manifest(content: bytes) -> Manifest:
         match entry:
             case {"size": int(size), "sha256": str(digest), **others} if is_inside(name):
                 header_digest = others.get("header_sha256")
-                files[name] = Entry(
-                    size, digest, None if header_digest is None else str(header_digest)
-                )
-    if content != _sealed(dict(data)) or not isinstance(entries, dict) or len(files) < len(entries):
+                if type(size) is int:
+                    files[name] = Entry(
+                        size, digest, None if header_digest is None else str(header_digest)
+                    )
+    try:
+        is_sealed = content == _sealed(dict(data))
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    if not is_sealed or not isinstance(entries, dict) or len(files) < len(entries):
         return Manifest(kind, version, None)
     return Manifest(kind, version, files)
 
 
 def is_inside(name: str) -> bool:
     """Whether a relative name, with slashes between folders, stays within a folder."""
+    try:
+        os.fsencode(name)
+    except UnicodeEncodeError:
+        return False
     # Windows also has backslashes, and drives: ``C:name``.
     parts = name.split("/")
-    return not any(part in ("", ".", "..") or "\\" in part or ":" in part for part in parts)
+    return not any(
+        part in ("", ".", "..") or len(part) > 255 or any(letter in part for letter in "\\:\0")
+        for part in parts
+    )
 
 
 def earlier_kind(read: Callable[[str], bytes]) -> Manifest | None:
     """Return kind and version of a folder of format 1 or 2; None for any other folder."""
     for header in ("config.json", "tagger.json", "tokens.json"):
         try:
-            data = json.loads(read(header))
-        except (OSError, ValueError, RecursionError):
+            data = parse_json(read(header))
+        except (OSError, ValueError):
             continue
         if not isinstance(data, dict):
             continue
@@ -210,7 +228,7 @@ def read_manifest(folder: Path) -> Manifest | None:
         manifest = parse_manifest((folder / MANIFEST).read_bytes())
     except FileNotFoundError:
         return earlier_kind(lambda name: (folder / name).read_bytes())
-    except (IsADirectoryError, RecursionError) as error:
+    except IsADirectoryError as error:
         raise ValueError(str(error)) from error
     if manifest.files is None:
         raise ValueError("it was changed after it was saved")
@@ -218,7 +236,10 @@ def read_manifest(folder: Path) -> Manifest | None:
 
 
 def foreign_entries(folder: Path, names: Collection[str]) -> list[str]:
-    """Return the entries of a folder that are neither listed files nor folders of listed files."""
+    """Return the entries of a folder that are neither listed files nor folders of listed files.
+
+    Files of the operating system, such as ``.DS_Store``, are left out.
+    """
     folders = {""}
     for name in names:
         folders |= {name[:i] for i, letter in enumerate(name) if letter == "/"}
@@ -226,7 +247,8 @@ def foreign_entries(folder: Path, names: Collection[str]) -> list[str]:
     for at, inner, files in os.walk(folder):
         prefix = os.path.relpath(at, folder).replace(os.sep, "/")
         prefix = "" if prefix == "." else f"{prefix}/"
-        foreign += [prefix + name for name in files if prefix + name not in names]
+        foreign += [prefix + name for name in files
+                    if prefix + name not in names and not is_desktop_file(name)]  # fmt: skip
         others = [name for name in inner if prefix + name not in folders
                   or os.path.islink(os.path.join(at, name))]  # fmt: skip
         foreign += [f"{prefix}{name}/" for name in others if prefix + name not in names]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import operator
 import os
 import re
@@ -16,6 +15,7 @@ from corpora.checks import (
     advice,
     are_tokens,
     check_token,
+    closest,
     row_columns,
     shown,
     token_error,
@@ -163,6 +163,8 @@ def documents_in(source: Any, field: str | int | None) -> MemorySource:
             )
         if field not in columns:
             raise _no_column(f"the {kind}", field, columns)
+        if columns.count(field) > 1:
+            raise ParameterError(f"the {kind} has {columns.count(field)} columns {field!r}")
         if hasattr(source, "select_columns"):  # a data set, which is read row by row
             return MemorySource(source.select_columns([field]), field)
         column = source[field]
@@ -172,8 +174,9 @@ def documents_in(source: Any, field: str | int | None) -> MemorySource:
             )
         return documents_in(column, None)
     if not isinstance(source, Iterable) or isinstance(source, (str, bytes, bytearray, memoryview)):
+        hint = ". Call its method collect first" if hasattr(source, "collect") else ""
         raise TypeError(
-            f"source must be a path or an iterable of documents, got {type(source).__name__}"
+            f"source must be a path or an iterable of documents, got {type(source).__name__}{hint}"
         )
     if (ndim := getattr(source, "ndim", 1)) != 1:
         raise TypeError(
@@ -228,7 +231,7 @@ def _name_the_column(name: str, columns: list[Any], row: Any) -> str:
 
 
 def _no_column(where: str, field: Any, columns: list[Any]) -> ParameterError:
-    matches = difflib.get_close_matches(str(field), map(str, columns), 1)
+    matches = closest(str(field), map(str, columns), 1)
     hint = f"; did you mean {matches[0]!r}?" if matches else ""
     return ParameterError(f"{where} has no column {field!r}, only {_listed(columns)}{hint}")
 

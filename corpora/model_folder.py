@@ -11,7 +11,8 @@ nested folders
     models within a model, each with a manifest
 
 A save replaces the old folder by the new one in one step (`corpora.files.replace_folder`), deletes
-only files that the old manifest lists, and refuses a folder with any other file.
+only files that the old manifest lists, and refuses a folder with any other file. Files of the
+operating system, such as ``.DS_Store`` and ``Thumbs.db``, do not count: they stay in the folder.
 A reader opens all files of one folder before it reads any, so that it never mixes two models.
 Folders of formats 1 and 2, which have no manifest, are read too.
 """
@@ -20,7 +21,6 @@ from __future__ import annotations
 
 import errno
 import hashlib
-import json
 import math
 import os
 import stat
@@ -39,6 +39,7 @@ from corpora.errors import ModelError
 from corpora.files import (
     StrPath,
     check_folder,
+    is_desktop_file,
     is_missing,
     make_file,
     recover,
@@ -59,6 +60,7 @@ from corpora.manifest import (
     read_manifest,
     to_json,
 )
+from corpora.saved_data import describe_error, parse_json
 
 __all__ = [
     "INVALID_CONTENT",
@@ -78,6 +80,7 @@ T = TypeVar("T")
 Arrays = dict[str, npt.NDArray[Any]]
 
 _BLOCK = 1 << 20
+_SMALL_JSON = 1 << 24  # bytes: parameters and histories of losses
 NEWEST = 3  # highest format version of any kind that this program writes
 
 # JSON
@@ -185,7 +188,7 @@ class FolderWriter:
         make_file(path, mode)
         return path
 
-    def write_bytes(self, name: str, content: bytes) -> None:
+    def write_bytes(self, name: str, content: bytes | memoryview) -> None:
         """Write a file."""
         self._write(name, [memoryview(content)])
 
@@ -249,7 +252,8 @@ class FolderWriter:
         for name, writer in self._nested.items():
             for inner, entry in writer._finish().items():
                 entries[f"{name}/{inner}"] = entry
-        unlisted = {name.replace(os.sep, "/") for name in relative_files(self._folder)} - {*entries}
+        unlisted = {name.replace(os.sep, "/") for name in relative_files(self._folder)
+                    if not is_desktop_file(name)} - {*entries}  # fmt: skip
         if unlisted:
             raise RuntimeError(f"files that are not a part of the model: {sorted(unlisted)}")
         content = manifest_bytes(self._kind, self._version, entries)
@@ -339,7 +343,7 @@ def _contents(kind: str, path: StrPath) -> Callable[[Path, bool], Collection[str
                 return relative_files(folder)
             names = {*manifest.files, MANIFEST}
             return [] if foreign_entries(folder, names) else _manifest_last(names)
-        if not entries:
+        if all(is_desktop_file(name) for name in entries):
             return []
         try:
             manifest = read_manifest(folder)
@@ -426,19 +430,42 @@ class FolderReader:
             raise self._changed(name)
         return content
 
-    def read_json(self, name: str) -> Any:
-        """Read a JSON file; its checksum is verified.
+    def read_json(self, name: str, *, limit: int | None = _SMALL_JSON) -> Any:
+        """Read a JSON file; its checksum is verified. All numbers in it are finite.
+
+        Parameters
+        ----------
+        name : str
+        limit : int or None
+            Largest size in bytes; None for files that have an entry per word, feature or id.
 
         Raises
         ------
         ModelError
-            If it is missing or damaged.
+            If it is missing, damaged or too large.
         """
+        size = self._opened(name).size
+        if limit is not None and size > limit:
+            raise self.damaged(f"it has {size} bytes, expected at most {limit}", name)
         content = self.read_bytes(name)
+        with self.checking(name):
+            return parse_json(content)
+
+    @contextmanager
+    def checking(self, name: str | None = None) -> Iterator[None]:
+        """Convert errors of damaged content to a ModelError that names the file.
+
+        Parameters
+        ----------
+        name : str, optional
+            File that the block checks; by default the error names the folder.
+        """
         try:
-            return json.loads(content)
-        except (ValueError, RecursionError) as error:
-            raise self.damaged(str(error), name) from error
+            yield
+        except ModelError:
+            raise
+        except INVALID_CONTENT as error:
+            raise self.damaged(describe_error(error), name) from error
 
     def read_arrays(self, name: str) -> Arrays:
         """Read a safetensors file into memory; its checksum is verified.
@@ -468,6 +495,9 @@ class FolderReader:
             digest.update(content)
         if opened.sha256 not in (None, digest.hexdigest()):
             raise self._changed(name)
+        for key, array in arrays.items():
+            if array.dtype == np.bool_ and array.view(np.uint8).max(initial=0) > 1:
+                raise self.damaged(f"{key} has booleans other than 0 and 1", name)
         return arrays
 
     def map_arrays(self, name: str) -> Arrays:
@@ -534,7 +564,7 @@ class FolderReader:
             content = self.read_bytes(prefix + MANIFEST)
             try:
                 manifest = parse_manifest(content)
-            except (ValueError, RecursionError) as error:
+            except ValueError as error:
                 raise self.damaged(str(error), prefix + MANIFEST) from error
         if version is not None and manifest.version > version:
             raise ModelError(
@@ -559,6 +589,7 @@ class FolderReader:
 
     def damaged(self, why: str, name: str | None = None) -> ModelError:
         """Build the error of a damaged folder, or of one of its files."""
+        why = why if len(why) <= 500 else f"{why[:496]} ..."
         return ModelError(f"{self.path if name is None else self.path / name} is damaged: {why}")
 
     def _changed(self, name: str) -> ModelError:
@@ -575,7 +606,7 @@ class FolderReader:
     def _places(self, name: str, opened: _OpenFile) -> dict[str, ArrayPlace]:
         try:
             places, digest = read_places(opened.file, opened.size)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise self.damaged(str(error), name) from error
         if opened.header_sha256 not in (None, digest):
             raise self._changed(name)
@@ -704,7 +735,7 @@ def _open_files(directory: _Directory, kinds: Collection[str], version: int) -> 
 
 
 def _with_article(what: str) -> str:
-    return f"{'an' if what[0].lower() in 'aeiou' else 'a'} {what}"
+    return f"{'an' if what[:1].lower() in (*'aeiou',) else 'a'} {what[:100]}"
 
 
 class _Directory:
@@ -791,7 +822,7 @@ class _Directory:
             return manifest
         try:
             manifest = parse_manifest(content)
-        except (ValueError, RecursionError) as error:
+        except ValueError as error:
             raise ModelError(f"{self.path / MANIFEST} is damaged: {error}") from error
         is_newer = manifest.version > NEWEST  # and may have other entries
         if manifest.version < 1 or (manifest.files is None and not is_newer):

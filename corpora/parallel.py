@@ -6,13 +6,17 @@ import os
 import signal
 import threading
 import time
+import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
+from corpora.callbacks import progress_bar as bar_of
+from corpora.checks import check_integer
 from corpora.corpus import Corpus
+from corpora.errors import warn
 
 __all__ = ["cores", "map_shards", "progress_bar"]
 
@@ -76,10 +80,9 @@ def map_shards(
         If the contents of a file are invalid. This and any other exception of `function` is
         raised again in the calling process, and the workers are stopped.
     """
-    if workers is not None and workers < 1:
-        raise ValueError(f"workers must be >= 1, got {workers}")
-    if shard_bytes < 1:
-        raise ValueError(f"shard_bytes must be >= 1, got {shard_bytes}")
+    if workers is not None:
+        workers = check_integer("workers", workers, 1)
+    check_integer("shard_bytes", shard_bytes, 1)
     shards = _cut(corpus, shard_bytes)
     workers = min(workers or cores(), len(shards))
     # Not a generator itself, so that invalid arguments raise an error at once.
@@ -131,16 +134,14 @@ def _bar(total: int | None, label: str | None, force: bool) -> Iterator[Callable
     if label is None:
         yield lambda _: None
         return
-    from tqdm import tqdm
-
-    with tqdm(
+    with bar_of(
+        shown=True,
+        always=force,
         total=total,
         desc=label,
         unit="B",
         unit_scale=True,
         unit_divisor=1024,
-        # None: only on a terminal.
-        disable=False if force else None,
     ) as bar:
 
         def update(size: int) -> None:
@@ -182,18 +183,26 @@ def _in_pool(
     # script and is safe in a process with threads: nothing is forked, and the workers do not run
     # the script again. It is installed with scikit-learn.
     from joblib.externals.loky import ProcessPoolExecutor
+    from joblib.externals.loky.backend import resource_tracker
 
+    with _blocked_signals():
+        resource_tracker.ensure_running()
     pool = ProcessPoolExecutor(
         workers, initializer=_start, initargs=(os.getpid(), function, initializer, initargs)
     )
+
+    def submit(shard: Corpus) -> Any:
+        with _blocked_signals():
+            return pool.submit(_run, shard)
+
     waiting: deque[tuple[Any, int]] = deque()
     finished = False
     try:
         with _bar(_total(shards), label, force) as update:
-            for result, size in _ahead(
-                lambda shard: pool.submit(_run, shard), shards, workers, waiting
-            ):
+            for (result, caught), size in _ahead(submit, shards, workers, waiting):
                 update(size)
+                for message, category in caught:
+                    warn(message, category)
                 yield result
         finished = True
     finally:
@@ -201,6 +210,24 @@ def _in_pool(
         if not finished:
             _settle(waiting)
         pool.shutdown(wait=True, kill_workers=not finished)
+
+
+# Sent to a whole group of processes, they are handled by the parent, which ends its workers.
+_SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGHUP", "SIGTERM")
+            if hasattr(signal, name)]  # fmt: skip
+
+
+@contextmanager
+def _blocked_signals() -> Iterator[None]:
+    """Have processes that are started in the block inherit that signals are blocked."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    earlier = signal.pthread_sigmask(signal.SIG_BLOCK, _SIGNALS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, earlier)
 
 
 class _Stopped(BaseException):
@@ -292,10 +319,8 @@ def _start(
 ) -> None:
     global _function
     _function = function
-    # Sent to the whole group of processes, these are handled by the parent, which ends its workers.
-    for name in ("SIGINT", "SIGHUP", "SIGTERM"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for number in _SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
     threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
     if initializer is not None:
         initializer(*initargs)
@@ -308,6 +333,9 @@ def _end_with(parent: int) -> None:
     os._exit(1)
 
 
-def _run(shard: Corpus) -> Any:
+def _run(shard: Corpus) -> tuple[Any, list[tuple[str, type[Warning]]]]:
+    """Return the result for a shard, and warnings, which the parent process issues."""
     assert _function is not None
-    return _function(shard)
+    with warnings.catch_warnings(record=True) as caught:
+        result = _function(shard)
+    return result, [(str(warning.message), warning.category) for warning in caught]

@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any
 
-from corpora.checks import word_list
+from corpora.checks import (
+    ParameterError,
+    check_choice,
+    check_number,
+    shown,
+    word_list,
+)
 from corpora.corpus import Corpus, Source
 from corpora.corpus import open as open_corpus
 from corpora.errors import NotReiterableError, warn
@@ -58,6 +66,12 @@ def phrases(
     NotReiterableError
         If `corpus` can be read only once.
     """
+    check_number("min_count", min_count, 0, above=True)
+    if not isinstance(threshold, Real) or math.isnan(threshold):
+        raise ParameterError(f"threshold must be a number, got {shown(threshold)}")
+    check_choice("scoring", scoring, ("default", "npmi"))
+    if not isinstance(delimiter, str):
+        raise ParameterError(f"delimiter must be a str, got {shown(delimiter)}")
     corpus = open_corpus(corpus)
     if not corpus.reiterable:
         raise NotReiterableError(

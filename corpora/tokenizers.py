@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,6 +18,19 @@ Tokenize = Callable[[str], list[str]]
 
 TOKENIZERS = ("whitespace", "treebank", "tweet", "regexp")
 """Names of the available tokenizers."""
+
+# The default of "regexp". Python's \\w matches neither combining marks nor joiners.
+_WORD = r"\w+"
+_UNICODE_WORD = r"""(?x)
+    [\p{L}\p{N}_]
+    (?: [\p{L}\p{N}_\p{M}\u200D]                               # U+200D: zero-width joiner
+      | [\u200C\u00AD\u2060]++ (?=[\p{L}\p{N}_\p{M}\u200D])  # non-joiner, soft hyphen, word joiner
+    )*+"""
+# Text without marks and joiners: ASCII, and accented Latin, Greek, Cyrillic and Armenian letters.
+_WITHOUT_MARKS = re.compile(
+    "[\x00-\xac\xae-\u02ff\u0370-\u0482\u048a-\u0590\u1e00-\u200b\u200e-\u205f\u2070-\u20cf"
+    "\u2100-\u2cee]*"
+)
 
 # NLTK's sentence splitter learns abbreviations from a corpus; these replace a trained model.
 _ABBREVIATIONS = """
@@ -40,7 +53,7 @@ class Tokenizer:
     """
 
     name: str = "whitespace"
-    pattern: str = r"\w+"
+    pattern: str = _WORD
 
     def __call__(self, text: str) -> list[str]:
         """Split a text into tokens."""
@@ -53,7 +66,7 @@ class Tokenizer:
         return tokenize(text)
 
 
-def tokenizer(name: str | Tokenize = "whitespace", *, pattern: str = r"\w+") -> Tokenize:
+def tokenizer(name: str | Tokenize = "whitespace", *, pattern: str = _WORD) -> Tokenize:
     r"""Look up a tokenizer by name.
 
     Parameters
@@ -64,7 +77,11 @@ def tokenizer(name: str | Tokenize = "whitespace", *, pattern: str = r"\w+") -> 
         or "regexp" (all matches of `pattern`). A function that takes a text and returns its
         tokens is returned unchanged.
     pattern : str, default r"\w+"
-        For "regexp": the pattern of a token.
+        For "regexp": the pattern of a token. The default finds words of letters, digits and ``_``.
+        In it, and in other patterns with ``\w``, marks and joiners stay with their letter as in
+        Unicode text segmentation (UAX #29): vowel signs and viramas of Indic scripts, vowels of
+        Arabic and Hebrew, accents in decomposed text. Text of scripts without spaces between
+        words, such as Chinese, Japanese and Thai, has to be segmented first, or pass a function.
 
     Raises
     ------
@@ -81,15 +98,65 @@ def tokenizer(name: str | Tokenize = "whitespace", *, pattern: str = r"\w+") -> 
 @functools.lru_cache(maxsize=8)
 def _load(name: str, pattern: str) -> Tokenize:
     if name == "regexp":
-        # Like NLTK's RegexpTokenizer, but NLTK takes seconds to import; and a token is the whole
-        # match even if the pattern has groups.
-        find = re.compile(pattern, re.MULTILINE | re.DOTALL).finditer
-        return lambda text: [match[0] for match in find(text)]
+        return _regexp(pattern)
     from nltk import tokenize
 
-    loaded = tokenize.NLTKWordTokenizer() if name == "treebank" else tokenize.TweetTokenizer()
-    function: Tokenize = loaded.tokenize
-    return function
+    if name == "treebank":
+        function: Tokenize = tokenize.NLTKWordTokenizer().tokenize
+        return function
+    tweet = tokenize.TweetTokenizer().tokenize
+    return lambda text: [token for piece in _pieces(text) for token in _scalars(tweet(piece))]
+
+
+def _regexp(pattern: str) -> Tokenize:
+    # Like NLTK's RegexpTokenizer, but NLTK takes seconds to import; and a token is the whole match
+    # even if the pattern has groups. Python's engine is the faster one; without marks the results
+    # are equal.
+    import regex
+
+    find = re.compile(pattern, re.MULTILINE | re.DOTALL).finditer
+    find_with_marks = regex.compile(
+        _UNICODE_WORD if pattern == _WORD else pattern, regex.MULTILINE | regex.DOTALL
+    ).finditer
+
+    def tokenize(text: str) -> list[str]:
+        if text.isascii() or _WITHOUT_MARKS.fullmatch(text):
+            return [match[0] for match in find(text)]
+        return [match[0] for match in find_with_marks(text)]
+
+    return tokenize
+
+
+# Characters that NLTK's tokenizer of tweets gets at a time; its pattern takes quadratic time.
+_PIECE = 1000
+# Places at which a text can be cut, from the best: in the middle of a token only at the last
+_CUTS = (
+    re.compile(r"(?s:.*)(?:\n|(?<=[^\W\d_])\s(?=[^\W\d_]))"),
+    re.compile(r"(?s:.*)\s"),
+    re.compile(r"(?s:.*)\W(?=\w)"),
+)
+
+
+def _pieces(text: str) -> Iterator[str]:
+    """Cut a text into pieces of limited length, between letters that are separated by a space.
+
+    Tokens of tweets contain spaces only after digits or dots, so that tokens stay whole. Only if
+    there is no such place in a thousand characters, a token may be cut.
+    """
+    start = 0
+    while len(text) - start > _PIECE:
+        cuts = (pattern.match(text, start, start + _PIECE) for pattern in _CUTS)
+        stop = next((cut.end() for cut in cuts if cut), start + _PIECE)
+        yield text[start:stop]
+        start = stop
+    yield text[start:]
+
+
+def _scalars(tokens: list[str]) -> list[str]:
+    """Replace halves of surrogate pairs, which result from references such as ``&#55296;``."""
+    if "".join(tokens).isascii():
+        return tokens
+    return [re.sub("[\ud800-\udfff]", "\ufffd", token) for token in tokens]
 
 
 @functools.lru_cache(maxsize=1)

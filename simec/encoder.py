@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from numbers import Integral
+from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
@@ -28,17 +29,17 @@ from corpora.checks import (
     check_number,
     check_sizes,
 )
-from corpora.errors import warn
+from corpora.errors import ModelError, warn
 from corpora.files import StrPath
 from corpora.interrupts import STOPPED, terminable
 from corpora.model_folder import (
-    INVALID_CONTENT,
     FolderReader,
     FolderWriter,
     check_writable,
     open_folder,
     write_folder,
 )
+from corpora.saved_data import check_saved_object, saved_numbers, saved_seed, saved_strings
 from simec.data.inputs import (
     DatasetInputs,
     Inputs,
@@ -52,11 +53,22 @@ from simec.data.inputs import (
 from simec.data.targets import (
     SparseTargets,
     Targets,
+    check_not_tiny,
     check_range,
     check_symmetric,
     read_targets,
 )
-from simec.network import ACTIVATIONS, Layout, SimEcNetwork, TargetActivation, build, is_linear
+from simec.linalg.checks import OVERFLOW, quiet
+from simec.network import (
+    ACTIVATIONS,
+    Layout,
+    SimEcNetwork,
+    TargetActivation,
+    build,
+    check_tensors,
+    check_weights,
+    is_linear,
+)
 from simec.solvers.gradient import History, Schedule, Trainer, split_rows
 from simec.solvers.initialization import Initializer
 from simec.solvers.objective import LOSSES, Loss, Objective
@@ -326,8 +338,9 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         run = _Run(callbacks, checkpoint, checkpoint_minutes, checkpoint_epochs)
         with nullcontext() if checkpoint is None else terminable():
-            with _unchanged_if_refused(self, run):
+            with quiet(), _unchanged_if_refused(self, run):
                 self._fit(X, S, mask, last_layer, run, resume_from)
+                self._check_finite(run)
             if checkpoint is not None:
                 self.save(checkpoint)
         return self
@@ -360,6 +373,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if last_layer is not None:
             self._fix_last_layer(last_layer)
         inputs = self._identity(None) if inputs is None else inputs
+        if not closed:
+            check_not_tiny(targets)
         if closed:
             self._initialize(inputs, targets, rows, fixed=last_layer is not None)
             self.best_loss_ = self._objective().evaluate(self.module_, inputs, targets, rows)
@@ -382,7 +397,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             As for `fit`; S must have the same columns in every call. For an encoder without
             features, X is None for all rows, or an array of row numbers.
         """
-        with _unchanged_if_refused(self):
+        with quiet(), _unchanged_if_refused(self):
             _check_parameters(self)
             new = not hasattr(self, "module_")
             seed, inputs, targets = self._read(X, S, mask, reset=new)
@@ -495,8 +510,9 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Y1 = self._embed(X1)
         Y2 = Y1 if X2 is None else self._embed(X2)
         last = self._fitted().last
-        similarities: FloatArray = last.activate(torch.from_numpy(Y1 @ Y2.T)).numpy()
-        return similarities
+        with quiet():
+            similarities: FloatArray = last.activate(torch.from_numpy(Y1 @ Y2.T)).numpy()
+        return _finite(similarities)
 
     def inverse_transform(self, Y: Any) -> FloatArray:
         """Reconstruct features from embeddings with the decoder.
@@ -667,11 +683,26 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         ModelError, ValueError
             As `load`.
         """
-        config, weights = folder.read_json(CONFIG), folder.read_arrays(WEIGHTS)
-        try:
-            return cls._from_state(config, weights, network=network, loss=loss, device=device)
-        except _InvalidState as error:
-            raise folder.damaged(str(error)) from error
+        if device is not None:
+            check_device(device)
+        config = folder.read_json(CONFIG, limit=None)  # it may have the names of features
+        with folder.checking(CONFIG):
+            encoder, layout = cls._from_parameters(folder.path, config, network, loss, device)
+        encoder.device_ = choose_device(encoder.device)
+        weights = folder.read_arrays(WEIGHTS)
+        with folder.checking(WEIGHTS):
+            check_weights(
+                weights, layout, n_components=encoder.n_components,
+                hidden_layers=encoder.hidden_layers, network=encoder.network,
+                bias=bool(encoder.bias), decoder=bool(encoder.decoder),
+            )  # fmt: skip
+            encoder._build(layout, 0)
+            tensors = {name: torch.from_numpy(value) for name, value in weights.items()}
+            check_tensors("weights", tensors, encoder.module_.state_dict())
+            encoder.module_.load_state_dict(tensors)
+        with folder.checking(CONFIG):
+            encoder._set_saved_history(config)
+        return encoder
 
     def _config(self) -> dict[str, Any]:
         """Return parameters, layout and training history as plain data."""
@@ -693,57 +724,47 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         }
 
     @classmethod
-    def _from_state(
+    def _from_parameters(
         cls: type[Self],
+        path: Path,
         config: Any,
-        weights: dict[str, Any],
-        *,
         network: nn.Module | None,
         loss: Any,
         device: str | torch.device | None,
-    ) -> Self:
-        """Create an encoder from a saved configuration and weights."""
-        keys = ("parameters", "layout")
-        if not isinstance(config, dict) or not all(isinstance(config.get(k), dict) for k in keys):
-            raise _InvalidState(f"{CONFIG} has no parameters or layout")
-        parameters = config["parameters"]
+    ) -> tuple[Self, Layout]:
+        """Create an encoder without weights, and its layout, from a saved configuration."""
+        config = check_saved_object("the configuration", config, _SAVED)
+        parameters = check_saved_object("parameters", config["parameters"])
         parameters = {**cls().get_params(), "network": False, **parameters}
-        if parameters["network"] and network is None:
-            raise ValueError("the encoder was saved with a custom network: pass network=")
+        if check_flag("network", parameters["network"]) and network is None:
+            raise ModelError(f"{path} was saved with a custom network: pass network=")
         parameters["network"] = network if parameters["network"] else None
         if parameters["loss"] is None:
             if loss is None:
-                raise ValueError("the encoder was saved with a custom loss: pass loss=")
+                raise ModelError(f"{path} was saved with a custom loss: pass loss=")
             parameters["loss"] = loss
-        if device is not None:
-            parameters["device"] = device
+        parameters["random_state"] = saved_seed(parameters["random_state"])
         for name in ("hidden_layers", "target_activation"):
             if isinstance(parameters[name], list):
                 parameters[name] = tuple(parameters[name])
-        try:
-            encoder = cls(**parameters)
-            _check_parameters(encoder)
-            layout = Layout.from_dict(config["layout"])
-        except INVALID_CONTENT as error:
-            raise _InvalidState(str(error)) from error
-        encoder.device_ = choose_device(encoder.device)
-        try:
-            encoder._build(layout, 0)
-            tensors = {name: torch.from_numpy(value) for name, value in weights.items()}
-            encoder.module_.load_state_dict(tensors)
-            encoder.loss_curve_ = config["losses"]
-            encoder.validation_curve_ = config["validation"]
-            best_loss = config["best_loss"]
-            encoder.best_loss_ = math.inf if best_loss is None else best_loss
-            encoder.n_iter_ = config["n_iter"]
-            if config["feature_names"] is not None:
-                encoder.feature_names_in_ = np.array(config["feature_names"], object)
-        except INVALID_CONTENT as error:
-            raise _InvalidState(str(error)) from error
-        for name, value in encoder.module_.state_dict().items():
-            if not bool(torch.isfinite(value).all()):
-                raise _InvalidState(f"{name} has values that are not finite")
-        return encoder
+        if device is not None:
+            parameters["device"] = device
+        encoder = cls(**parameters)
+        _check_parameters(encoder)
+        return encoder, Layout.from_dict(config["layout"])
+
+    def _set_saved_history(self, config: dict[str, Any]) -> None:
+        """Set the history of training, and the names of features, of a saved configuration."""
+        self.loss_curve_ = saved_numbers("losses", config["losses"])
+        self.validation_curve_ = saved_numbers("validation", config["validation"])
+        best_loss = config["best_loss"]
+        self.best_loss_ = (
+            math.inf if best_loss is None else saved_numbers("best_loss", [best_loss])[0]
+        )
+        self.n_iter_ = check_integer("n_iter", config["n_iter"], 0)
+        if config["feature_names"] is not None:
+            names = saved_strings("feature_names", config["feature_names"], self.n_features_in_)
+            self.feature_names_in_ = np.array(names, object)
 
     # Steps of training
 
@@ -879,6 +900,11 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             )
             return training, rows, (validation, rows)
         training_rows, validation_rows = split_rows(len(targets), self.validation_fraction, seed)
+        for part in (training_rows, validation_rows):
+            if not targets.has_observed(part):
+                raise ValueError(
+                    "S has too few observed entries for a validation part: use early_stopping=False"
+                )
         return targets, training_rows, (targets, validation_rows)
 
     def _initialize(self, inputs: Inputs, targets: Targets, rows: Tensor, *, fixed: bool) -> bool:
@@ -976,6 +1002,12 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             # the state of its optimizer is that of a projected last layer
             del self._trainer
 
+    def _check_finite(self, run: _Run) -> None:
+        """Raise ValueError if weights are not finite; the encoder is restored then."""
+        if not all(bool(value.isfinite().all()) for value in self.module_.state_dict().values()):
+            run.training = False
+            raise ValueError(OVERFLOW)
+
     def _set_history(self, history: History) -> None:
         self.loss_curve_, self.validation_curve_ = history.losses, history.validation
         self.best_loss_, self.n_iter_ = history.best_loss, max(1, len(history.losses))
@@ -991,14 +1023,17 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             loss = self.loss if callable(self.loss) else None
             saved = self.read_from(folder, network=self.network, loss=loss, device=self.device)
             state, arrays = folder.read_json(TRAINING), folder.read_arrays(TRAINING_ARRAYS)
-            try:
-                last_layer = as_array(saved.module_.last.weight) if state["fixed"] else None
+            with folder.checking(TRAINING):
+                keys = ("fixed", "seed", "fingerprint", "numbers")
+                state = check_saved_object("the state", state, keys)
+                fixed = check_flag("fixed", state["fixed"])
                 resumed = _Resumed(
-                    folder, saved.layout_, int(state["seed"]), int(state["fingerprint"]),
-                    last_layer, state["numbers"], arrays,
+                    folder, saved.layout_,
+                    check_integer("seed", state["seed"], 0, 2**31 - 1),
+                    check_integer("fingerprint", state["fingerprint"], 0, 2**32 - 1),
+                    as_array(saved.module_.last.weight) if fixed else None,
+                    check_saved_object("numbers", state["numbers"]), arrays,
                 )  # fmt: skip
-            except INVALID_CONTENT as error:
-                raise folder.damaged(str(error), TRAINING) from error
         parameters = saved.get_params(deep=False)
         del parameters["device"], parameters["verbose"]
         if parameters["random_state"] is None:
@@ -1036,7 +1071,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.module_.eval()
         with torch.inference_mode():
             parts = [network(inputs.batch(rows)).float().cpu() for rows in chunks(len(inputs))]
-        return np.asarray(torch.cat(parts).numpy())
+        return _finite(np.asarray(torch.cat(parts).numpy()))
 
     # For scikit-learn
 
@@ -1075,10 +1110,8 @@ class _Resumed:
 
     def restore(self, trainer: Trainer) -> None:
         """Set the state of a trainer to that of the interrupted run."""
-        try:
+        with self.folder.checking(TRAINING_ARRAYS):
             trainer.restore(self.numbers, self.arrays)
-        except INVALID_CONTENT as error:
-            raise self.folder.damaged(str(error), TRAINING_ARRAYS) from error
 
 
 class _Run:
@@ -1175,17 +1208,28 @@ def _unchanged_if_refused(encoder: SimilarityEncoder, run: _Run | None = None) -
     position = None if generator is None else generator.get_state()
     try:
         yield
-    except Exception:
+    except Exception as error:
         if run is None or not run.training:
             encoder.__dict__.clear()
             encoder.__dict__.update(before)
             if generator is not None and position is not None:
                 generator.set_state(position)
+        if isinstance(error, np.linalg.LinAlgError):
+            raise ValueError(OVERFLOW) from error
         raise
 
 
-class _InvalidState(Exception):
-    """The saved configuration or weights do not describe a valid encoder."""
+def _finite(values: FloatArray) -> FloatArray:
+    """Return outputs of a network; raise ValueError if any is not finite."""
+    if not np.isfinite(values).all():
+        raise ValueError("outputs overflow: scale features to about 1, in training too")
+    return values
+
+
+# entries of a saved configuration
+_SAVED = (
+    "parameters", "layout", "feature_names", "losses", "validation", "best_loss", "n_iter",
+)  # fmt: skip
 
 
 def _check_parameters(encoder: SimilarityEncoder) -> None:
@@ -1199,6 +1243,7 @@ def _check_parameters(encoder: SimilarityEncoder) -> None:
     for name in ("bias", "early_stopping", "warm_start"):
         check_flag(name, getattr(e, name))
     check_device(e.device)
+    check_random_state(e.random_state)
     for name in ("symmetric", "orthogonal", "l2", "l2_by_count", "tol", "decoder"):
         value = getattr(e, name)
         check_number(name, float(value) if isinstance(value, (bool, np.bool_)) else value, 0)

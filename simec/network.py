@@ -5,15 +5,18 @@ from __future__ import annotations
 import copy
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any, Literal
 
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from corpora.checks import check_choice, check_flag, check_integer
+from corpora.saved_data import check_saved_array, check_saved_object
 from simec.types import Float64
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
@@ -53,13 +56,24 @@ class Layout:
     vector: bool = False
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> Layout:
-        """Restore a layout from the output of `to_dict`, which may have been saved as JSON."""
-        layout = cls(**{**data, "targets": tuple(data["targets"])})
-        if layout.inputs not in ("dense", "sparse", "identity"):
-            raise ValueError(f"the kind of inputs must be dense, sparse or identity, "
-                             f"got {layout.inputs!r}")  # fmt: skip
-        return layout
+    def from_dict(cls, data: Any) -> Layout:
+        """Restore a layout from the output of `to_dict`, which may have been saved as JSON.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If it is not valid.
+        """
+        data = check_saved_object("layout", data, ("inputs", "n_features", "targets"))
+        check_choice("inputs", data["inputs"], ("dense", "sparse", "identity"))
+        targets = data["targets"]
+        if not isinstance(targets, (list, tuple)) or len(targets) not in (1, 2):
+            raise ValueError(f"targets must be one or two sizes, got {targets!r}")
+        return cls(
+            data["inputs"], check_integer("n_features", data["n_features"], 1),
+            tuple(check_integer("a size of targets", n, 1) for n in targets),
+            check_flag("vector", data.get("vector", False)),
+        )  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain data for JSON."""
@@ -254,6 +268,89 @@ def _dense_layer(
         bound = 1 / math.sqrt(n_in)
         nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
     return layer
+
+
+def check_weights(
+    weights: Mapping[str, npt.NDArray[Any]],
+    layout: Layout,
+    *,
+    n_components: int,
+    hidden_layers: Sequence[int],
+    network: nn.Module | None,
+    bias: bool,
+    decoder: bool,
+) -> None:
+    """Raise ValueError unless saved weights have the size of a network, before one is built.
+
+    Parameters
+    ----------
+    weights : mapping of str to array
+        As in the state of a `SimEcNetwork`.
+    layout, n_components, hidden_layers, network, bias, decoder
+        As for `build`. Only the last layer of a custom network is checked.
+    """
+    check_saved_array("last.weight", weights, "float", (n_components, *layout.targets))
+    if network is not None:
+        return
+    sizes = [layout.n_features, *map(int, hidden_layers), n_components]
+    n_layers = (len(sizes) - 1) * (2 if decoder else 1)
+    if n_layers > len(weights):
+        raise ValueError(f"a network of {n_layers} layers needs more than {len(weights)} arrays")
+    # as in `build`: the identity needs no biases
+    has_bias = bias and not (layout.inputs == "identity" and len(sizes) == 2)
+    n = sum((a + has_bias) * b for a, b in pairwise(sizes))
+    if decoder:
+        n += sum((a + bias) * b for a, b in pairwise(sizes[::-1]))
+    n += n_components * math.prod(layout.targets)
+    if n != (total := sum(array.size for array in weights.values())):
+        raise ValueError(f"a network with layers of sizes {sizes} has {n} weights, got {total}")
+
+
+def check_tensors(what: str, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
+    """Raise ValueError unless saved tensors have the names, shapes and types of others.
+
+    Parameters
+    ----------
+    what : str
+        What they are, for errors.
+    tensors, expected : mapping of str to Tensor
+        bfloat16 is saved as float32.
+    """
+    if set(tensors) != set(expected):
+        names = ", ".join(sorted(set(tensors) ^ set(expected)))
+        raise ValueError(f"{what}: missing or unexpected arrays ({names})")
+    for name, value in tensors.items():
+        like = expected[name]
+        dtype = torch.float32 if like.dtype == torch.bfloat16 else like.dtype
+        if value.shape != like.shape or value.dtype != dtype:
+            raise ValueError(
+                f"{what}: {name} must be {dtype} of shape {tuple(like.shape)}, got {value.dtype} "
+                f"of shape {tuple(value.shape)}"
+            )
+        if not bool(torch.isfinite(value).all()):
+            raise ValueError(f"{what}: {name} has values that are not finite")
+
+
+def check_optimizer(states: Mapping[int, Mapping[str, Tensor]], parameters: Sequence[Tensor],
+                    known: Mapping[str, bool]) -> None:  # fmt: skip
+    """Raise ValueError unless the saved state of an optimizer fits its parameters.
+
+    Parameters
+    ----------
+    states : mapping of int to mappings of str to Tensor
+        By the number of a parameter.
+    parameters : sequence of Tensor
+    known : mapping of str to bool
+        Names of values, and whether they have the shape of the parameter; others are numbers.
+    """
+    for number, state in states.items():
+        if not 0 <= number < len(parameters) or set(state) != set(known):
+            raise ValueError("the state of the optimizer is that of another one")
+        parameter = parameters[number]
+        check_tensors("optimizer", state, {
+            name: torch.empty_like(parameter) if is_like else torch.zeros(())
+            for name, is_like in known.items()
+        })  # fmt: skip
 
 
 def build(

@@ -164,6 +164,32 @@ def test_named_pipes_are_written_to(command: str, tmp_path: Path) -> None:
         assert stat.S_ISFIFO(pipe.lstat().st_mode)
 
 
+def test_formats_that_need_to_seek_are_written_to_pipes(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    (tmp_path / "a.txt").write_text("one two\n")
+    pipe = tmp_path / "a.parquet"
+    os.mkfifo(pipe)
+    content = read_pipe(pipe)
+    result = RUNNER.invoke(
+        APPS["corpora"], ["convert", str(tmp_path / "a.txt"), "--out", str(pipe)]
+    )
+    assert result.exit_code == 0, result.output
+    (tmp_path / "copy.parquet").write_bytes(content())
+    assert list(corpora.open(str(tmp_path / "copy.parquet"))) == [["one", "two"]]
+    assert stat.S_ISFIFO(pipe.lstat().st_mode)
+
+
+@pytest.mark.parametrize("seeks", [False, True])
+def test_a_pipe_without_a_reader_breaks(seeks: bool, tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    try:
+        with pytest.raises(BrokenPipeError), atomic_path(f"/dev/fd/{writing}", seeks=seeks) as path:
+            path.write_bytes(b"a")
+    finally:
+        os.close(writing)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can make devices")
 def test_devices_stay(tmp_path: Path) -> None:
     device = tmp_path / "null.txt"
@@ -171,6 +197,23 @@ def test_devices_stay(tmp_path: Path) -> None:
     with atomic_path(device) as path:
         path.write_text("a")
     assert stat.S_ISCHR(device.lstat().st_mode)
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux only")
+@pytest.mark.parametrize("command", ["count", "clean"])
+def test_a_full_device_is_named(command: str, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("one two\n")
+    arguments = [command, str(tmp_path / "a.txt")]
+    result = RUNNER.invoke(APPS["corpora"], [*arguments, "--out", "/dev/full"])
+    assert result.exit_code == 1
+    assert result.stderr == "corpora: /dev/full: No space left on device\n"
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "corpora.cli", *arguments],
+            stdout=full, stderr=subprocess.PIPE, check=False, cwd=Path(__file__).parents[1],
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == b"corpora: standard output: No space left on device\n"
 
 
 @pytest.mark.parametrize("out", ["/dev/stdout", "/dev/fd/1", "/proc/self/fd/1", "link"])
@@ -204,3 +247,138 @@ def test_links_are_followed(tmp_path: Path) -> None:
     with atomic_path(tmp_path / "dangling") as path:
         path.write_text("new")
     assert (tmp_path / "later").read_text() == "new"
+
+
+# Full disks
+
+FULL = """
+import json, os, resource, shutil, signal, sys, warnings
+from pathlib import Path
+warnings.simplefilter("ignore")
+import numpy as np
+from typer.testing import CliRunner
+import conec, corpora, simec.cli, conec.cli, corpora.cli
+from conec.interop import save_projector, save_spacy, save_word2vec
+from conec.ner import Tagger
+from conec.plots import plot_map
+from corpora.encoding import TokenStream
+from simec import SimilarityEncoder
+from simec.explain import write_page
+from simec.links import LinkPredictor
+from simec.recommender import Recommender
+
+work = Path(sys.argv[1])
+rng = np.random.default_rng(0)
+documents = [[f"word{i}" for i in rng.integers(4000, size=20)] for _ in range(1000)]
+text = work / "text.txt"
+text.write_text("".join(" ".join(document) + "\\n" for document in documents))
+rows = [f"word{rng.integers(4000)} N {rng.choice(['O', 'B-A'])}" for _ in range(3000)]
+tagged = work / "t.conll"
+tagged.write_text("\\n".join(row + "\\n" * (i % 15 == 0) for i, row in enumerate(rows)))
+model = conec.ContextEncoder(vector_size=9, min_count=1, epochs=1, sample=0).fit(documents)
+model.save(work / "model")
+sentences = [[row.split()[:2] for row in rows[i : i + 20]] for i in range(0, 3000, 20)]
+tags = [[row.split()[2] for row in rows[i : i + 20]] for i in range(0, 3000, 20)]
+tagger = Tagger(max_iterations=3).fit([[tuple(t) for t in s] for s in sentences], tags)
+tagger.save(work / "tagger")
+X = rng.normal(size=(200, 50))
+encoder = SimilarityEncoder(20, max_iter=2).fit(X, X @ X.T)
+triples = [(f"e{h}", "r", f"e{t}") for h, t in rng.integers(400, size=(900, 2))]
+ratings = [(f"u{u}", f"i{i}", float(u % 5)) for u, i in rng.integers(300, size=(3000, 2))]
+(work / "kg.tsv").write_text("".join("\\t".join(t) + "\\n" for t in triples))
+(work / "r.csv").write_text("".join(f"{u},{i},{r}\\n" for u, i, r in ratings))
+links = LinkPredictor(20, max_iter=1).fit(triples)
+recommender = Recommender(20).fit(ratings)
+out = work / "out"
+vectors = model.wv
+
+def draw(path):
+    plot_map(vectors, model.vocabulary.words[:30], path, method="pca")
+
+def command(program, *args):
+    app = {"corpora": corpora.cli.app, "conec": conec.cli.app, "simec": simec.cli.app}[program]
+    def run():
+        result = CliRunner().invoke(app, [str(arg) for arg in args])
+        assert result.exit_code == 1 and isinstance(result.exception, SystemExit), result
+        raise OSError(27, result.stderr)
+    return run
+
+WRITERS = {
+    "clean.txt": command("corpora", "clean", text, "--out", out / "clean.txt"),
+    "clean.gz": command("corpora", "clean", text, "--clean", "lower", "--out", out / "clean.gz"),
+    "count.tsv": command("corpora", "count", text, "--out", out / "count.tsv"),
+    **{name: command("corpora", "convert", text, "--out", out / name) for name in
+       ("a.jsonl", "a.conll", "text8", "a.jsonl.zst", "a.txt.xz", "a.txt.bz2", "a.parquet")},
+    "tokens": command("corpora", "encode", text, "--min-count", 1, "--out", out / "tokens"),
+    "stream": lambda: TokenStream.encode(corpora.open(documents), model.vocabulary.index),
+    "train": command("conec", "train", text, "--out", out / "train", "--no-progress"),
+    "fit": lambda: conec.ContextEncoder(min_count=1).fit(documents, checkpoint=out / "fit"),
+    **{name: command("conec", "embed", work / "model", text, "--out", out / name) for name in
+       ("e.tsv", "e.jsonl", "e.tsv.gz", "e.npz")},
+    **{name: command("conec", "export", work / "model", "--out", out / name) for name in
+       ("w.vec", "w.vec.gz", "w.vec.xz")},
+    "w.bin": command("conec", "export", work / "model", "--out", out / "w.bin", "--to",
+                     "word2vec-binary"),
+    "projector": lambda: save_projector(vectors, out / "projector"),
+    "tagger": command("conec", "tag", "train", tagged, "--out", out / "tagger", "--iterations", 3),
+    "tagged": command("conec", "tag", "apply", work / "tagger", tagged, "--out", out / "tagged"),
+    "saved tagger": lambda: tagger.save(out / "saved tagger"),
+    "model": lambda: model.save(out / "model"),
+    "encoder": lambda: encoder.save(out / "encoder"),
+    "checkpoint": lambda: SimilarityEncoder(20, hidden_layers=(30,), max_iter=2).fit(
+        X, X @ X.T, checkpoint=out / "checkpoint", checkpoint_epochs=1),
+    "links": lambda: links.save(out / "links"),
+    "trained links": command("simec", "links", "train", work / "kg.tsv", "--out",
+                             out / "trained links", "--epochs", 1),
+    "recommender": lambda: recommender.save(out / "recommender"),
+    "trained recommender": command("simec", "recommend", "train", work / "r.csv", "--out",
+                                   out / "trained recommender", "--no-progress"),
+    "map.png": lambda: draw(out / "map.png"),
+    "map.svg": lambda: draw(out / "map.svg"),
+    "page.html": lambda: write_page(out / "page.html", ["x" * 100_000]),
+    "words.vec": lambda: save_word2vec(vectors, out / "words.vec", vocab=out / "vocab.txt"),
+}
+temporary = Path(os.environ["TMPDIR"])
+draw(work / "map.png")  # the font cache of matplotlib is not an output
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+results = {}
+for name, write in WRITERS.items():
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    if name in ("clean.txt", "a.jsonl.zst", "w.vec", "e.npz", "map.png"):
+        (out / name).write_text("old")
+    before = sorted(os.listdir(out))
+    try:
+        write()
+        error = "nothing raised"
+    except OSError as caught:
+        error = f"{caught.errno} {caught}"
+    except BaseException as caught:
+        error = repr(caught)
+    content = [path.read_text() for path in out.iterdir() if path.is_file()]
+    left = [path.name for path in temporary.iterdir()
+            if path.name.startswith(("corpora-", "conec-"))]
+    named = str(out / name) in error or str(temporary) in error
+    error = error.split()[0] if named and error.count("not written") < 2 else error
+    results[name] = [error, before == sorted(os.listdir(out)), content, left]
+print(json.dumps(results))
+"""
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_named_and_leaves_what_was_there(tmp_path: Path) -> None:
+    import json
+
+    (tmp_path / "tmp").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, tmp_path], capture_output=True, text=True, check=True,
+        cwd=Path(__file__).parents[1], env={**os.environ, "TMPDIR": str(tmp_path / "tmp")},
+    )  # fmt: skip
+    results = json.loads(done.stdout)
+    assert len(results) > 30
+    for name, (error, same, content, left) in results.items():
+        assert error in ("27", "28"), (name, error)
+        assert same, name
+        assert set(content) <= {"old"}, name
+        assert not left, name

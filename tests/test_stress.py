@@ -1,4 +1,4 @@
-"""The short forms of `tests.stress.store`, `tests.stress.readers` and `tests.stress.taggers`."""
+"""The short forms of the programs in `tests.stress`."""
 
 from __future__ import annotations
 
@@ -44,6 +44,25 @@ def test_kills_readers_full_disks_and_flipped_bits() -> None:
         kills, loads, full_disks, flips = map(int, row[1:5])
         assert min(kills, loads, full_disks, flips) >= 1
         assert row[5:] == ["0"] * 5
+
+
+@pytest.mark.slow
+def test_commands_that_are_ended_by_signals() -> None:
+    output = run("runs", "--seconds", "5", "--commands", "convert")
+    name, signals, *failures = output.splitlines()[1].split()
+    assert (name, failures) == ("convert", ["0"] * 5)
+    assert signals.isdigit()
+
+
+@pytest.mark.slow
+def test_changed_models_are_used_or_refused_with_their_name() -> None:
+    pytest.importorskip("torch")
+    models = ["context_encoder_senses", "recommender_item_knn", "similarity_encoder_decoder"]
+    output = run("models", "--inputs", "240", "--models", *models)
+    used, refused, *failures = map(int, output.splitlines()[-1].split()[1:])
+    assert used > 10
+    assert refused > 100
+    assert failures == [0] * 4
 
 
 def test_made_up_taggers_are_refused_or_predict() -> None:

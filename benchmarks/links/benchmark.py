@@ -90,6 +90,8 @@ def main(argv: list[str] | None = None) -> None:
     p.add_argument("--keep", type=Path, metavar="FOLDER", help="keep finished runs in FOLDER")
     p.add_argument("--unkept", action="store_true", help="report only the runs of --keep")
     args = p.parse_args(argv)
+    if args.keep is not None:
+        args.keep.mkdir(parents=True, exist_ok=True)
     runs: dict[str, list[dict[str, float]]] = {}
     graphs: dict[str, Graph] = {}
     for name in args.datasets:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
@@ -48,6 +49,7 @@ def embed(
       echo "we went zorbing down the hill" | conec embed news.model --a 0 | head -3
     """  # noqa: D301
     from conec.cli.vector_files import writer
+    from corpora.parallel import progress_bar
 
     write = writer(out)
     encoder = load_model(model)
@@ -68,7 +70,9 @@ def embed(
                     n_without += not found
             n_documents += 1
 
-    with report_skipped() as skipped:
+    # A bar would be between the lines of the output.
+    label = None if out == "-" and sys.stdout.isatty() else "embedding"
+    with report_skipped() as skipped, progress_bar(corpus, label):
         write(token_vectors(), encoder.config.vector_size)
         skipped.append(corpus.skipped)
     typer.echo(

@@ -11,7 +11,7 @@ import typer
 
 from conec.cli.options import Model, Space, load_model, vectors_of
 from corpora.cli.app import fail
-from corpora.cli.options import Json
+from corpora.cli.options import Encoding, Errors, Json
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
@@ -53,6 +53,8 @@ def evaluate(
             help="Use only the N most frequent words for analogies; 0: all words.",
         ),
     ] = 30_000,
+    encoding: Encoding = None,
+    errors: Errors = "strict",
     as_json: Json = False,
 ) -> None:
     """Evaluate a model on analogies and on word similarities rated by people.
@@ -71,6 +73,10 @@ def evaluate(
     spaces = [Space.word2vec]
     if encoder.context_embeddings is not None:
         spaces.insert(0, Space.context)
+    tests = [
+        (name, kind, _read(kind, content, encoding or "utf-8", errors))
+        for name, kind, content in tests
+    ]
     results = {
         name: {
             space.value: _measure(vectors_of(encoder, space), kind, content, restrict_vocab or None)
@@ -106,6 +112,19 @@ def _tests(
             )
         tests.append((about.name, about.kind, datasets.load(about.name)))
     return tests
+
+
+def _read(kind: str, content: Any, encoding: str, errors: str) -> Any:
+    """Read a file; what is read already stays as it is."""
+    from corpora import datasets
+
+    if not isinstance(content, Path):
+        return content
+    read = datasets.read_analogies if kind == "analogies" else datasets.read_word_pairs
+    try:
+        return read(content, encoding=encoding, errors=errors)
+    except LookupError as error:  # an unknown encoding
+        raise ValueError(str(error)) from error
 
 
 def _measure(

@@ -22,8 +22,8 @@ def info(
         bool,
         typer.Option(
             "--verify",
-            help="Verify the checksums of all files. MODEL may also be a model of simec, or a text "
-            "encoded by corpora encode.",
+            help="Verify the checksums of all files, also of a model that a tagger refers to. "
+            "MODEL may also be a model of simec, or a text encoded by corpora encode.",
         ),
     ] = False,
     as_json: Json = False,
@@ -72,12 +72,30 @@ def _verified(folder: Path) -> str | None:
     from corpora.model_folder import verify_folder
 
     files = verify_folder(folder)
+    model = _referred_model(folder) if not any(file.problem for file in files) else None
+    if model is not None:
+        files += [file._replace(name=f"{model}/{file.name}") for file in verify_folder(model)]
     damaged = [f"{file.name}: {file.problem}" for file in files if file.problem]
     if damaged:
         fail(f"{folder} is damaged: {'; '.join(damaged)}")
     if any(file.sha256 is None for file in files):
         return None
     return f"{len(files)} files, {sum(file.size for file in files):,} bytes"
+
+
+def _referred_model(folder: Path) -> Path | None:
+    """The model that a tagger refers to, if it exists; otherwise loading it raises the error."""
+    from corpora.model_folder import open_folder, read_kind
+
+    if read_kind(folder) != "conec.ner.Tagger":
+        return None
+    from conec.ner.tagger import FORMAT_VERSION, KIND
+
+    with open_folder(folder, KIND, FORMAT_VERSION, what="tagger") as files:
+        data = files.read_json("tagger.json")
+    features = data.get("features") if isinstance(data, dict) else None
+    path = features.get("model") if isinstance(features, dict) else None
+    return Path(path) if isinstance(path, str) and Path(path).is_dir() else None
 
 
 def _model_summary(folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
@@ -129,6 +147,8 @@ def _tagger_summary(folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
         "kind": "conec.ner.Tagger",
         "training_words": len(tagger.words_),
         "columns": tagger.n_columns_,
+        "column_names": list(tagger.columns_),
+        "types": tagger.types_,
         "context_features": None if features is None else features.to_dict(copy_model=True),
         "model_words": None if features is None else len(features.model_),
         "bytes": _size(folder),
@@ -136,7 +156,8 @@ def _tagger_summary(folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
     }
     rows = {
         "tagger": f"trained on text with {len(tagger.words_):,} different words",
-        "columns": str(tagger.n_columns_),
+        "columns": ", ".join(tagger.columns_),
+        "types": ", ".join(tagger.types_),
         "contexts": "no: standard features only"
         if features is None
         else f"clusters {', '.join(features.group_names)} of a model with "

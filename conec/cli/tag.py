@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+import warnings
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from conec.cli.options import load_model, load_tagger
-from corpora.cli.app import report
+from corpora.cli.app import report, report_warnings
 from corpora.cli.options import (
     Encoding,
     Errors,
@@ -170,7 +170,8 @@ def train(
     documents, tags = _read_tagged(
         text, columns, words_only=words_only, encoding=encoding, errors=errors
     )
-    tagger.fit(documents, tags, progress=progress and sys.stderr.isatty())
+    with report_warnings():
+        tagger.fit(documents, tags, progress=progress)
     tagger.save(out, copy_model=not refer)
     n_sentences = sum(map(len, documents))
     n_tokens = sum(len(sentence) for document in documents for sentence in document)
@@ -219,7 +220,8 @@ def evaluate(
         report(difference)
     if not any(tag not in ("O", "") for sentence in true for tag in sentence):
         report(f"{', '.join(text)}: there are no entities")
-    predicted = [sentence for document in loaded.predict(documents) for sentence in document]
+    with report_warnings():
+        predicted = [sentence for document in loaded.predict(documents) for sentence in document]
     words = [[row[0] for row in sentence] for document in documents for sentence in document]
     scores = novelty_scores(words, true, predicted, loaded.words_)
     n_tokens = sum(map(len, words))
@@ -276,13 +278,18 @@ def apply(
     if scheme is not None:
         loaded.set_params(scheme=scheme.value)
     n_entities = n_documents = 0
-    last = ""
+    last, warned = "", False
     with open_output(out) as write:
         for file in _files(
             text, columns, tagged=False, encoding=encoding, errors=errors, tagger=loaded
         ):
             for number, lines in enumerate(file.documents()):
-                tags = _predict(loaded, file, lines)
+                with warnings.catch_warnings(record=True) as caught:
+                    warnings.simplefilter("always", UserWarning)
+                    tags = _predict(loaded, file, lines)
+                for warning in () if warned else caught:  # those of one document suffice
+                    report(f"{file.file.path}: {warning.message}")
+                    warned = True
                 if not number and n_documents:
                     # Without these lines, the first document would continue that of another file.
                     marked = any(line.kind == "document" for line in lines)

@@ -76,9 +76,8 @@ class TrainingRun:
         self.corpus = corpus
         self.out = out
         self.checkpoint_every = checkpoint_every
-        is_terminal = sys.stderr.isatty()
-        self.bars = progress and is_terminal
-        self.lines = progress and not is_terminal
+        self.progress = progress
+        self.lines = progress and not sys.stderr.isatty()
         self._counts: Counts | None = None
 
     def start(self, parameters: dict[str, Any]) -> None:
@@ -142,14 +141,14 @@ class TrainingRun:
                 "text to a file"
             )
         if isinstance(model, ExtendedContextEncoder):
-            model.build_vocab(self.corpus, update=update, progress=self.bars)
+            model.build_vocab(self.corpus, update=update, progress=self.progress)
             return
         self._counts = count(
             self.corpus,
             # known words are counted even if they are rare in the new text
             min_count=1 if update else model.config.min_count,
             workers=model.config.workers,
-            progress=self.bars,
+            progress=self.progress,
         )
         model.build_vocab_from_freq(
             self._counts.words, update=update, frequencies=self._counts.frequencies
@@ -158,14 +157,14 @@ class TrainingRun:
     def _encode(self, model: ContextEncoder) -> TokenStream:
         with report_skipped() as skipped:
             if isinstance(model, ExtendedContextEncoder):
-                stream: TokenStream = model.encode(self.corpus, progress=self.bars)
+                stream: TokenStream = model.encode(self.corpus, progress=self.progress)
                 skipped.append(self.corpus.skipped)
                 return stream
             stream = TokenStream.encode(
                 self.corpus,
                 model.vocabulary.index,
                 workers=model.config.workers,
-                progress=self.bars,
+                progress=self.progress,
             )
             skipped.append(stream.skipped)
         return stream
@@ -192,7 +191,7 @@ class TrainingRun:
                     checkpoint=self.out,
                     checkpoint_minutes=self.checkpoint_every[0],
                     checkpoint_epochs=self.checkpoint_every[1],
-                    progress=self.bars,
+                    progress=self.progress,
                     **arguments,
                 )
         except STOPPED as error:
@@ -233,7 +232,7 @@ class TrainingRun:
             typer.echo(f"{name:6} {value}")
 
     def _report(self, message: str) -> None:
-        if self.lines or self.bars:
+        if self.progress:
             typer.echo(message, err=True)
 
 

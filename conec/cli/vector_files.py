@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     TokenVector = tuple[int, int, str, bool, FloatArray]
     Writer = Callable[[Iterable[TokenVector], int], None]
 
+_LARGEST_COLUMN = 1 << 28  # characters; each needs four bytes
 _COLUMNS = ("document", "position", "token", "found")
 
 
@@ -77,11 +78,17 @@ def _write_npz(rows: Iterable[TokenVector], size: int, out: str) -> None:
 
     from corpora.files import atomic_path
 
-    with atomic_path(out) as path:
+    with atomic_path(out, seeks=True) as path, open(path, "wb") as file:
         table = list(rows)
         document, position, token, found, vector = zip(*table, strict=True) if table else ((),) * 5
+        longest = max(map(len, token), default=0)
+        if longest * len(table) > _LARGEST_COLUMN:
+            raise ValueError(
+                f"{out}: an array of {len(table):,} tokens, each as long as the longest of "
+                f"{longest:,} characters, is too large; write .jsonl or .tsv"
+            )
         np.savez(
-            path,
+            file,
             document=np.array(document, np.int64),
             position=np.array(position, np.int64),
             token=np.array(token, np.str_),

@@ -31,8 +31,10 @@ from conec import random_streams
 from conec.contexts.matrices import Window
 from conec.linalg import Moments, NothingToLearn, normalize, solve
 from conec.types import JSON, FloatArray, IntArray
+from corpora.callbacks import progress_bar
 from corpora.checks import check_integer, check_number
 from corpora.errors import warn
+from corpora.saved_data import check_saved_array, check_saved_object
 
 if TYPE_CHECKING:
     from conec.vocabulary import Vocabulary
@@ -206,15 +208,11 @@ class ContextMap:
         TypeError, ValueError
             If they are not those of a map for vectors of length `size`.
         """
-        shapes = {name: array.shape for name, array in arrays.items()}
-        expected = {"mean": (2, size), "weights": (2, size, size)}
-        if shapes != expected:
-            raise ValueError(f"the map must have arrays of shapes {expected}, got {shapes}")
-        if not all(np.isfinite(array).all() for array in arrays.values()):
-            raise ValueError("the map contains NaN or infinity")
+        for name, shape in (("mean", (2, size)), ("weights", (2, size, size))):
+            check_saved_array(name, arrays, "float32", shape)
+        config = check_saved_object("the map", config)
         context_map = cls(MapConfig(**config))
-        context_map.mean = arrays["mean"].astype(np.float32, copy=False)
-        context_map.weights = arrays["weights"].astype(np.float32, copy=False)
+        context_map.mean, context_map.weights = arrays["mean"], arrays["weights"]
         return context_map
 
 
@@ -339,8 +337,6 @@ def sampled_contexts(
     occurrences : int64 array of shape (V,)
         Number of occurrences from which each context was computed.
     """
-    from tqdm import tqdm
-
     from conec.contexts.kernels import lay_out, sum_by_word
 
     n_words = len(vectors)
@@ -356,8 +352,8 @@ def sampled_contexts(
     ]
     with (
         ThreadPoolExecutor(workers, thread_name_prefix="conec") as executor,
-        tqdm(
-            total=len(stream), desc="map", unit=" words", unit_scale=True, disable=not progress
+        progress_bar(
+            total=len(stream), desc="map", unit=" words", unit_scale=True, shown=progress
         ) as bar,
     ):
         for ids, offsets in _pieces(stream):

@@ -27,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conec.types import FloatArray, IntArray, Normalize, Weighting
+from corpora.callbacks import progress_bar
 from corpora.checks import check_choice, check_integer, check_number
 from corpora.files import temporary_files_in, temporary_parent
 from corpora.jit import announce_compilation
@@ -352,8 +353,6 @@ class ContextCounter:
         self, progress: bool, then: Callable[[Block], None] | None = None
     ) -> Generator[Block, None, None]:
         """Yield finished blocks of rows in order; the threads call `then` with each block."""
-        from tqdm import tqdm
-
         from conec.contexts.kernels import count_words
 
         def finish(row: int, stop: int) -> Block:
@@ -371,12 +370,12 @@ class ContextCounter:
         segments = [(start, min(start + step, n)) for start in range(0, n, step)] or [(0, 0)]
         counts = count_words(ids, self._n_words)
         executor = ThreadPoolExecutor(self._workers, thread_name_prefix="conec")
-        bar = tqdm(
+        bar = progress_bar(
             total=int(counts.sum()) * (1 if len(segments) == 1 else 2),
             desc="contexts",
             unit=" words",
             unit_scale=True,
-            disable=None if progress else True,
+            shown=progress,
         )
         try:
             if len(segments) == 1:
@@ -391,6 +390,7 @@ class ContextCounter:
                         bound_of_sum[block.rows] += np.diff(block.indptr)
                         bar.update(int(occurrences[block.rows].sum()))
                     counted.append(rows)
+                    del make  # frees the text of this segment before the next one is laid out
                     logger.debug("contexts: tokens %d to %d counted", *segment)
                 make, bound = _adder(counted, self._n_words), bound_of_sum
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from conec.evaluation.similarity import checked_vectors, first_index
 from conec.types import StrPath
-from corpora.checks import check_choice, check_integer
+from corpora.checks import check_choice, check_integer, shown, token_list
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
@@ -97,6 +97,8 @@ def analogies(
     method: Literal["3cosadd", "3cosmul"] = "3cosadd",
     case_insensitive: bool = True,
     batch_size: int | None = None,
+    encoding: str = "utf-8",
+    errors: str = "strict",
 ) -> AnalogyResult:
     """Answer analogy questions and count the correct answers.
 
@@ -119,6 +121,8 @@ def analogies(
         question word, and all of them are excluded as answers.
     batch_size : int, optional
         Number of questions at a time. By default, temporary arrays have at most 64 MB.
+    encoding, errors : str
+        Encoding of the file, and handling of bytes that can't be decoded, as for `corpora.open`.
 
     Returns
     -------
@@ -158,7 +162,7 @@ def analogies(
     if batch_size is not None:
         check_integer("batch_size", batch_size, 1)
     begin = time.perf_counter()
-    by_section = _sections(questions)
+    by_section = _sections(questions, encoding, errors)
 
     matrix = checked_vectors(vectors, restrict_vocab).astype(np.float32, copy=False)
     norms = np.linalg.norm(matrix, axis=1, keepdims=True)
@@ -213,14 +217,20 @@ def analogies(
     )
 
 
-def _sections(questions: Questions) -> Mapping[str, Iterable[Sequence[str]]]:
+def _sections(
+    questions: Questions, encoding: str, errors: str
+) -> Mapping[str, Iterable[Sequence[str]]]:
     from corpora.datasets import read_analogies
 
     if not isinstance(questions, Mapping):
-        questions = read_analogies(questions)
-    sections = {name: [tuple(question) for question in qs] for name, qs in questions.items()}
-    for name, section in sections.items():
-        for question in section:
+        questions = read_analogies(questions, encoding=encoding, errors=errors)
+    sections = {}
+    for name, section in questions.items():
+        if isinstance(section, str) or not isinstance(section, Iterable):
+            raise TypeError(f"section {name!r} must be a list of questions, got {shown(section)}")
+        where = f"a question of section {name!r}"
+        sections[name] = [tuple(token_list(q, where, surrogates=True)) for q in section]
+        for question in sections[name]:
             if len(question) != 4:
                 raise ValueError(
                     f"section {name!r}: a question must have 4 words, got {question!r}"

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Literal
+from numbers import Real
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from conec.interop.checks import check_vectors
 from conec.types import StrPath
-from corpora.checks import check_choice
+from corpora.checks import ParameterError, check_choice, shown
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
@@ -44,7 +46,10 @@ class SimilarityResult:
 
 
 def checked_vectors(vectors: KeyedVectors, limit: int | None = None) -> NDArray[np.float32]:
-    """Return the first `limit` vectors, shape (n, size); ValueError if they are invalid."""
+    """Return the first `limit` vectors, shape (n, size); an error if they are invalid."""
+    if not hasattr(vectors, "index_to_key"):
+        hint = ". Pass model.wv" if hasattr(vectors, "wv") else ""
+        raise TypeError(f"vectors must be gensim's KeyedVectors, got {shown(vectors)}{hint}")
     matrix: NDArray[np.float32] = vectors.vectors[:limit]
     check_vectors(matrix, vectors.index_to_key[:limit])
     return matrix
@@ -64,6 +69,8 @@ def word_similarity(
     *,
     case_insensitive: bool = True,
     oov: Literal["skip", "zero", "error"] = "skip",
+    encoding: str = "utf-8",
+    errors: str = "strict",
 ) -> SimilarityResult:
     """Correlate cosine similarities with human ratings.
 
@@ -80,6 +87,8 @@ def word_similarity(
     oov : {"skip", "zero", "error"}, default="skip"
         Handling of pairs with a word that has no vector or a zero vector: "skip" ignores them,
         "zero" counts them as similarity 0, "error" raises ValueError.
+    encoding, errors : str
+        Encoding of the file, and handling of bytes that can't be decoded, as for `corpora.open`.
 
     Returns
     -------
@@ -87,6 +96,8 @@ def word_similarity(
 
     Raises
     ------
+    TypeError
+        If a pair does not have two words and a number.
     ValueError
         If fewer than two pairs remain, a vector contains NaN or infinity, a line of the file is
         malformed, or a word has no vector and `oov` is "error".
@@ -110,7 +121,13 @@ def word_similarity(
     from corpora.datasets import read_word_pairs
 
     check_choice("oov", oov, ("skip", "zero", "error"))
-    rated = list(read_word_pairs(pairs) if isinstance(pairs, (str, os.PathLike)) else pairs)
+    if not isinstance(pairs, (str, Iterable, os.PathLike)):
+        raise TypeError(f"pairs must be a path or a list of word pairs, got {shown(pairs)}")
+    if isinstance(pairs, (str, os.PathLike)):
+        pairs = read_word_pairs(pairs, encoding=encoding, errors=errors)
+    rated = list(pairs)
+    for number, pair in enumerate(rated):
+        _check_pair(pair, number)
     matrix = checked_vectors(vectors)
     index = first_index(vectors.index_to_key, case_insensitive=case_insensitive)
 
@@ -141,3 +158,14 @@ def word_similarity(
         n=len(scores),
         n_oov=n_oov,
     )
+
+
+def _check_pair(pair: Any, number: int) -> None:
+    """Raise TypeError or ValueError unless a pair has two words and a finite rating."""
+    values = tuple(pair) if isinstance(pair, Iterable) and not isinstance(pair, str) else ()
+    if len(values) != 3 or not all(isinstance(word, str) for word in values[:2]):
+        raise TypeError(f"pair {number} must be (word, word, rating), got {pair!r:.80}")
+    if not isinstance(values[2], Real) or not math.isfinite(values[2]):
+        raise ParameterError(
+            f"the rating of pair {number} must be a finite number, got {shown(values[2])}"
+        )

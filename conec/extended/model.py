@@ -18,7 +18,7 @@ from conec.extended.training import (
     counted,
     documents_of,
     encoded,
-    shown,
+    with_progress,
 )
 from conec.extended.vocabulary import FeatureVocabulary, name_of
 from conec.features import Clean, Document, Feature, Sentence, sentences
@@ -28,10 +28,11 @@ from conec.training import chunks
 from conec.training.weights import check_weights, initial_divisor, zero_rows
 from conec.types import BoolArray, CorpusLike, FloatArray, SenseChoice, StrPath
 from corpora import BREAK, with_breaks
-from corpora.checks import check_integer, check_number
+from corpora.checks import check_integer, check_number, shown
 from corpora.encoding import TokenStream
 from corpora.errors import ModelError
-from corpora.model_folder import INVALID_CONTENT, FolderReader, FolderWriter
+from corpora.model_folder import FolderReader, FolderWriter
+from corpora.saved_data import check_saved_array
 
 if TYPE_CHECKING:
     from conec.training.chunks import TrainingState
@@ -99,6 +100,8 @@ class ExtendedContextEncoder(ContextEncoder):
                 "with features, negatives must be 'exact' and deterministic must be False. For "
                 "reproducible results, use one worker"
             )
+        if clean is not None and not callable(clean):
+            raise TypeError(f"clean must be a function from a token to a str, got {shown(clean)}")
         self.clean = clean
         self.feature_min_count = check_integer("feature_min_count", feature_min_count, 1)
         self.feature_dropout = check_number("feature_dropout", feature_dropout, 0, 1)
@@ -166,7 +169,7 @@ class ExtendedContextEncoder(ContextEncoder):
         """
         extend = update and len(self.vocabulary) > 0
         old = self.feature_vocabulary if extend else FeatureVocabulary(self.features)
-        documents = shown(documents_of(corpus), "counting", progress)
+        documents = with_progress(documents_of(corpus), "counting", progress)
         words, names = counted(documents, self.clean, old)
         self.build_vocab_from_freq(words, update=update)
         c = self.config
@@ -201,7 +204,7 @@ class ExtendedContextEncoder(ContextEncoder):
         FeatureStream
         """
         if not isinstance(corpus, TokenStream):
-            documents = shown(documents_of(corpus), "encoding", progress)
+            documents = with_progress(documents_of(corpus), "encoding", progress)
             corpus = encoded(documents, self.clean, self.vocabulary.index, self.feature_vocabulary)
         return super().encode(corpus, progress=progress)
 
@@ -398,32 +401,33 @@ class ExtendedContextEncoder(ContextEncoder):
                 f"{folder.path} is a ContextEncoder without features: it has no features.json"
             )
         model = cast("ExtendedContextEncoder", super().read_from(folder))
-        data, arrays = folder.read_json("features.json"), folder.read_arrays("features.safetensors")
-        try:
-            model.feature_vocabulary = FeatureVocabulary.from_dict(data, features)
+        data = folder.read_json("features.json", limit=None)  # it has an entry for each feature
+        arrays = folder.read_arrays("features.safetensors")
+        missing: str | None = None
+        with folder.checking("features.json"):
+            try:
+                model.feature_vocabulary = FeatureVocabulary.from_dict(data, features)
+            except KeyError as error:
+                missing = str(error.args[0])
             model.feature_min_count = check_integer("min_count", data.get("min_count"), 1)
             model.feature_dropout = check_number("dropout", data.get("dropout"), 0, 1)
             saved_clean = data.get("clean")
+            if not isinstance(saved_clean, (list, str, type(None))):
+                raise ValueError(f"clean must be a list of steps, got {saved_clean!r}")
             model.clean = Pipeline(saved_clean) if isinstance(saved_clean, list) else clean
-        except KeyError as error:
+        if missing is not None:
             raise ValueError(
-                f"{folder.path} was trained with a custom feature, {error.args[0]!r}. Pass it to "
+                f"{folder.path} was trained with a custom feature, {missing!r}. Pass it to "
                 "load(..., features=[...])"
-            ) from None
-        except INVALID_CONTENT as error:
-            raise folder.damaged(str(error), "features.json") from error
+            )
         if model.clean is None and saved_clean is not None:
             raise ValueError(
                 f"{folder.path} was trained with a custom function for cleaning tokens, "
                 f"{saved_clean!r}. Pass it to load(..., clean=...)"
             )
         shape = len(model.feature_vocabulary), model.config.vector_size
-        F1 = arrays.get("F1", np.zeros(0))
-        if F1.shape != shape or F1.dtype != np.float32:
-            raise folder.damaged(
-                f"F1 is not a float32 array of shape {shape}", "features.safetensors"
-            )
-        model.F1 = F1
+        with folder.checking("features.safetensors"):
+            model.F1 = check_saved_array("F1", arrays, "float32", shape)
         return model
 
 

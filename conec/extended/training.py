@@ -19,6 +19,7 @@ from conec.training.kernels.arguments import Features
 from conec.types import BoolArray, FloatArray
 from conec.vocabulary import Vocabulary
 from corpora import BREAK, with_breaks
+from corpora.callbacks import progress_bar
 from corpora.corpus import Corpus
 from corpora.encoding import TokenStream
 
@@ -121,11 +122,9 @@ def documents_of(corpus: Any) -> Documents:
     return Documents(corpus if opened.format == "memory" else opened)
 
 
-def shown(documents: Documents, name: str, progress: bool) -> Iterator[Document]:
+def with_progress(documents: Documents, name: str, progress: bool) -> Iterator[Document]:
     """Yield documents, with a progress bar if `progress` is True."""
-    from tqdm import tqdm
-
-    yield from tqdm(documents, desc=name, unit=" documents", disable=None if progress else True)
+    yield from progress_bar(documents, desc=name, unit=" documents", shown=progress)
 
 
 def counted(

@@ -21,6 +21,8 @@ from conec.features import (
     Shape,
 )
 from conec.types import JSON, FloatArray, IntArray
+from corpora.checks import shown
+from corpora.saved_data import check_saved_object
 
 # Features in files
 
@@ -61,13 +63,13 @@ def restore(description: Any, given: Mapping[str, Feature]) -> Feature:
     TypeError, ValueError
         If the description is damaged.
     """
-    if not isinstance(description, dict):
-        raise TypeError(f"{description!r} is not the description of a feature")
-    if "custom" in description:
-        return given[description["custom"]]
-    values = dict(description)
+    values = dict(check_saved_object("a feature", description))
+    if "custom" in values:
+        if not isinstance(values["custom"], str):
+            raise ValueError(f"the name of a custom feature is {values['custom']!r}")
+        return given[values["custom"]]
     kind = values.pop("kind", None)
-    if kind not in BUILT_IN:
+    if not isinstance(kind, str) or kind not in BUILT_IN:
         raise ValueError(f"unknown feature {kind!r}")
     if values.get("of") is not None:
         values["of"] = restore(values["of"], given)
@@ -111,6 +113,8 @@ class FeatureVocabulary:
     def __init__(
         self, features: Sequence[Feature], names: Iterable[str] = (), counts: Iterable[int] = ()
     ) -> None:
+        if isinstance(features, str) or not isinstance(features, Iterable):
+            raise TypeError(f"features must be a list of features, got {shown(features)}")
         for feature in features:
             if not callable(feature):
                 raise TypeError(f"a feature must be a function of a sentence, got {feature!r}")
@@ -129,12 +133,18 @@ class FeatureVocabulary:
 
         Raises
         ------
-        ValueError
+        TypeError, ValueError
             If a feature does not return one sequence of names per token.
         """
         columns: list[list[list[str]]] = []
         for number, feature in enumerate(self.features):
             by_token = feature(sentence)
+            is_list = hasattr(by_token, "__len__") and not isinstance(by_token, str)
+            if not is_list or any(isinstance(names, str) for names in by_token):
+                raise TypeError(
+                    f"the feature {name_of(feature)} must return one list of names per token, got "
+                    + ("a str for a token" if is_list else shown(by_token))
+                )
             if len(by_token) != len(sentence.tokens):
                 raise ValueError(
                     f"the feature {name_of(feature)} must return one list of names per token, "
@@ -166,7 +176,9 @@ class FeatureVocabulary:
         TypeError, ValueError
             If the data is damaged.
         """
-        features, names, counts = (data.get(key) for key in ("features", "names", "counts"))
+        keys = ("features", "names", "counts")
+        data = check_saved_object("the features", data, keys)
+        features, names, counts = (data[key] for key in keys)
         if (
             not all(isinstance(entry, list) for entry in (features, names, counts))
             or not all(type(name) is str for name in names or ())

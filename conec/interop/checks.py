@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from corpora.checks import shown
+
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
 ASCII_BLANKS = " \t\n\r\v\f"
+_ROWS = 1 << 14  # vectors that are checked at a time
 
 
 def check_vectors(
@@ -55,7 +59,13 @@ def check_vectors(
         if len(set(words)) != len(words):
             _, repeated = first_rows(words)
             raise ValueError(f"{len(repeated)} words occur more than once: {first_few(repeated)}")
-    not_finite = np.flatnonzero(~np.isfinite(matrix).all(axis=1)).tolist()
+    not_finite = [
+        row
+        for start in range(0, len(matrix), _ROWS)
+        for row in (
+            start + np.flatnonzero(~np.isfinite(matrix[start : start + _ROWS]).all(axis=1))
+        ).tolist()
+    ]
     if not_finite:
         names = not_finite if words is None else [words[row] for row in not_finite]
         raise ValueError(
@@ -100,12 +110,22 @@ def to_keyed_vectors(
 
     Raises
     ------
+    TypeError
+        If words, vectors or counts have the wrong type.
     ValueError
         If `check_vectors` finds an error, or the number of counts differs from that of words.
     """
     from conec.interop.keyed_vectors import WordVectors
+    from conec.vocabulary import checked_counts
 
+    if isinstance(words, str) or not isinstance(words, Iterable):
+        raise TypeError(f"words must be a list of words, got {shown(words)}")
     words = list(words)
+    for word in words:
+        if not isinstance(word, (str, Integral)):  # integers are keys for gensim, too
+            raise TypeError(f"words must be strings, got {shown(word)}")
+    if np.iscomplexobj(vectors):
+        raise TypeError("vectors must be real numbers, got complex ones")
     matrix = np.ascontiguousarray(vectors, dtype=np.float32)
     check_vectors(matrix, words)
     keyed = WordVectors(matrix.shape[1])
@@ -113,7 +133,7 @@ def to_keyed_vectors(
     keyed.key_to_index = {word: row for row, word in enumerate(words)}
     keyed.vectors = matrix
     if counts is not None:
-        numbers = np.asarray(counts, dtype=np.int64)
+        numbers = checked_counts(counts, words)
         if numbers.shape != (len(words),):
             raise ValueError(f"expected {len(words)} counts, got an array of shape {numbers.shape}")
         keyed.expandos["count"] = numbers.copy()
@@ -121,7 +141,13 @@ def to_keyed_vectors(
 
 
 def require_writable(words: Sequence[str], forbidden: str = ASCII_BLANKS) -> None:
-    """Raise ValueError if a word is empty or contains a forbidden character."""
+    """Raise ValueError if a word is empty, contains a forbidden character, or is not valid text."""
+    halves = [word for word in words if any("\ud800" <= letter <= "\udfff" for letter in word)]
+    if halves:
+        raise ValueError(
+            f"{len(halves)} words contain half of a surrogate pair, which UTF-8 cannot represent: "
+            f"{first_few(halves)}"
+        )
     invalid = [word for word in words if not word or any(letter in forbidden for letter in word)]
     if invalid:
         raise ValueError(

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from gensim.models import KeyedVectors
 
+from conec.linalg import row_lengths
+
 __all__ = ["WordVectors"]
 
 
@@ -27,7 +29,7 @@ class WordVectors(KeyedVectors):  # type: ignore[misc]
     def fill_norms(self, force: bool = False) -> None:
         """Compute the norms of all vectors; 1 for vectors of zeros, whose cosines are then 0."""
         if force or self.norms is None or len(self.norms) != len(self.vectors):
-            super().fill_norms(force=True)
+            self.norms = row_lengths(self.vectors)  # in blocks: gensim makes a copy of all vectors
             self.norms[self.norms == 0] = 1
 
     def add_vector(self, key: Any, vector: Any) -> int:

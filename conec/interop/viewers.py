@@ -6,7 +6,9 @@ import errno
 import hashlib
 import json
 import os
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import ExitStack, suppress
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,12 +17,14 @@ import numpy as np
 from conec.interop.checks import check_vectors, require_writable
 from conec.types import StrPath
 from corpora.files import (
-    atomic_path,
     check_folder,
     check_output,
+    is_desktop_file,
     relative_files,
     replace_folder,
 )
+from corpora.output import open_output
+from corpora.saved_data import parse_json
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
@@ -59,21 +63,32 @@ def save_projector(vectors: KeyedVectors, folder: StrPath) -> None:
     require_writable(words, forbidden="\t\r\n")
     check_projector(folder)
     target = Path(folder)
+    is_new = not target.exists()
     target.mkdir(parents=True, exist_ok=True)
     values = "\t".join(["%.9g"] * vectors.vectors.shape[1]) + "\n"
-    with atomic_path(target / "vectors.tsv") as temporary, open(temporary, "wb") as out:
-        for row in vectors.vectors:
-            out.write((values % tuple(row.tolist())).encode())
     counts = vectors.expandos.get("count")
-    with atomic_path(target / "metadata.tsv") as temporary, open(temporary, "wb") as out:
-        if counts is None:
-            out.writelines(f"{word}\n".encode() for word in words)
-        else:
-            out.write(b"word\tcount\n")
-            out.writelines(
-                f"{word}\t{count}\n".encode() for word, count in zip(words, counts, strict=True)
-            )
-    _write_record(target, _PROJECTOR)
+    metadata = (
+        (f"{word}\n" for word in words)
+        if counts is None
+        else chain(["word\tcount\n"], (f"{w}\t{n}\n" for w, n in zip(words, counts, strict=True)))
+    )
+    rows = (values % tuple(row.tolist()) for row in vectors.vectors)
+    checksums = {}
+    try:
+        with ExitStack() as stack:  # all files are complete before the first one is replaced
+            record = stack.enter_context(open_output(target / RECORD))
+            for name, lines in zip(_PROJECTOR, (rows, metadata), strict=True):
+                write, digest = stack.enter_context(open_output(target / name)), hashlib.sha256()
+                for line in lines:
+                    write(line)
+                    digest.update(line.encode())
+                checksums[name] = digest.hexdigest()
+            record(_record(checksums))
+    except BaseException:
+        if is_new:
+            with suppress(OSError):
+                target.rmdir()
+        raise
 
 
 def check_projector(folder: StrPath) -> None:
@@ -155,7 +170,8 @@ def save_spacy(vectors: KeyedVectors, folder: StrPath, lang: str = "xx") -> None
     pipeline = to_spacy(vectors, lang)
     with replace_folder(folder, _exported_files) as temporary:
         pipeline.to_disk(temporary)
-        _write_record(temporary, relative_files(temporary))
+        checksums = {name: _sha256(temporary / name) for name in relative_files(temporary)}
+        (temporary / RECORD).write_text(_record(checksums))
 
 
 def check_spacy(folder: StrPath) -> None:
@@ -170,6 +186,7 @@ def _exported_files(folder: Path, is_leftover: bool) -> Collection[str]:
     """Names of all files of a folder; FileExistsError if one is not from `save_spacy`."""
     names = [name for name in relative_files(folder) if name != RECORD]
     if not is_leftover:
+        names = [name for name in names if not is_desktop_file(name)]
         _require_exported(folder, names)
     # the record is last in the list and deleted last, so that after a crash the remaining files
     # can still be recognized
@@ -179,7 +196,7 @@ def _exported_files(folder: Path, is_leftover: bool) -> Collection[str]:
 def _require_exported(folder: Path, names: Iterable[str]) -> None:
     """Raise FileExistsError unless all files are unchanged files of an earlier export."""
     try:
-        checksums = dict(json.loads((folder / RECORD).read_bytes())["sha256"])
+        checksums = dict(parse_json((folder / RECORD).read_bytes())["sha256"])
     except (OSError, ValueError, KeyError, TypeError):
         checksums = {}
     for name in names:
@@ -192,10 +209,8 @@ def _require_exported(folder: Path, names: Iterable[str]) -> None:
             )
 
 
-def _write_record(folder: Path, names: Iterable[str]) -> None:
-    checksums = {name: _sha256(folder / name) for name in names}
-    with atomic_path(folder / RECORD) as temporary:
-        temporary.write_text(json.dumps({"sha256": checksums}, indent=1))
+def _record(checksums: Mapping[str, str]) -> str:
+    return json.dumps({"sha256": checksums}, indent=1)
 
 
 def _sha256(path: Path) -> str:

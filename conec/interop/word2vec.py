@@ -20,6 +20,7 @@ from conec.interop.checks import (
 from conec.types import StrPath
 from corpora.checks import check_integer
 from corpora.errors import warn
+from corpora.files import check_output
 from corpora.output import open_output
 from corpora.readers.base import TextFile, byte_order_mark
 from corpora.readers.stream import MAX_RATIO, ByteStream, compression
@@ -106,7 +107,7 @@ def load_word2vec(
         n, size = _size_of_first(stream, name) if no_header else _read_header(stream, name)
         if binary is None:
             binary = not no_header and not _looks_like_text(stream.peek(1 << 14)[: 1 << 14])
-        n_rows = n if n is not None and _is_plausible(name, n, size, binary) else 1
+        n_rows = n if n is not None and _is_plausible(name, n, size, binary) else 0
         matrix = _empty(min(n_rows, limit or n_rows), size, name)
         rows = (_binary_rows if binary else _text_rows)(stream, n, size, limit, name)
         for row, (place, word, values) in enumerate(rows):
@@ -313,7 +314,7 @@ def _text_rows(
         try:
             values = [float(field) for field in fields]
         except ValueError as error:
-            _fail(name, f"{place}: {error}")
+            _fail(name, f"{place}: {str(error)[:120]}")
         yield place, word, values
         row += 1
     if n is not None and row < min(n, limit or n):
@@ -377,6 +378,9 @@ def save_word2vec(
         raise ValueError(
             "vocab cannot be written because the vectors have no attribute 'count': leave vocab out"
         )
+    for output in (path, vocab):
+        if output is not None:
+            check_output(output)
     matrix = vectors.vectors.astype("<f4", copy=False)
     values = " ".join(["%.9g"] * matrix.shape[1])
     with open_output(path) as write:

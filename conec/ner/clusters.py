@@ -14,6 +14,7 @@ import numpy.typing as npt
 from conec.linalg import normalize
 from conec.types import FloatArray, IntArray
 from corpora.errors import warn
+from corpora.saved_data import check_saved_array
 
 logger = logging.getLogger(__name__)
 
@@ -102,15 +103,12 @@ class Clusters:
 
     def check(self, size: int, levels: int) -> None:
         """Raise ValueError unless the arrays match each other and vectors of length `size`."""
-        k = len(self.centers)
-        shapes = self.mean.shape, self.centers.shape, self.parents.shape
-        if shapes != ((size,), (k, size), (k, levels)) or not k:
-            raise ValueError(
-                f"the arrays mean, centers and parents have shapes that do not match: {shapes}"
-            )
-        types = [array.dtype.name for array in (self.mean, self.centers, self.parents)]
-        if types != ["float32", "float32", "int32"] or self.parents.min() < 0:
-            raise ValueError("the arrays of clusters have unexpected types or values")
+        arrays, k = self.arrays(), len(self.centers)
+        check_saved_array("mean", arrays, "float32", (size,))
+        check_saved_array("centres", arrays, "float32", (k, size))
+        check_saved_array("parents", arrays, "int32", (k, levels))
+        if not k or self.parents.min() < 0 or self.parents.max() >= k:
+            raise ValueError(f"parents must be numbers of clusters, from 0 to {k - 1}")
 
     def assign(self, vectors: FloatArray) -> IntArray:
         """Assign each vector to the nearest cluster at each level.

@@ -168,7 +168,7 @@ class ColumnFile:
         head = [*islice(lines, _HEAD)]
         self._lines = chain(head, lines)
         self.separator = layout.separator
-        rows = [line.row for line in head if line.kind == "word"]
+        rows = [line.row[: layout.width] for line in head if line.kind == "word"]
         width = layout.width
         if columns is None:
             if len(rows) == 1 and width > 2 and layout.separator == " " and not layout.is_tagged:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from conec.evaluation.entities import parse_tag
+from corpora.callbacks import progress_bar
 from corpora.files import temporary_files_in
 
 logger = logging.getLogger(__name__)
@@ -68,12 +69,9 @@ def train(
     OSError
         If the file cannot be written completely, as on a full disk.
     """
-    from tqdm import tqdm
-
     crfsuite = require_crfsuite()
     base: Any = crfsuite.Trainer
-    hidden = None if progress else True
-    with tqdm(total=max_iterations, desc="CRF", unit="iteration", disable=hidden) as bar:
+    with progress_bar(total=max_iterations, desc="CRF", unit=" iterations", shown=progress) as bar:
 
         class Trainer(base):  # type: ignore[misc]
             def message(self, text: str) -> None:

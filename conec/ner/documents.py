@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Any, TypeAlias
 
+from corpora.checks import are_tokens, check_token, shown
 from corpora.readers import TaggedDocument
 
 Row: TypeAlias = tuple[str, ...]
@@ -45,10 +46,10 @@ def read_documents(X: Iterable[Any], *, name: str = "X") -> tuple[list[TaggedDoc
             f"{name} must be a list of documents or of sentences, as lists of {unit}s, got "
             f"{_short(X)}"
         )
-    if isinstance(X, Mapping) or hasattr(X, "columns"):
+    if isinstance(X, (Mapping, Set)) or _is_table(X):
         raise TypeError(
             f"{name} must be a list of documents or of sentences, got a {type(X).__name__}: pass "
-            "one of its columns"
+            "a list, such as one of its columns"
         )
     documents: list[TaggedDocument] = []
     kinds: set[bool] = set()
@@ -102,16 +103,23 @@ def read_tags(y: Iterable[Any], documents: Sequence[TaggedDocument]) -> list[lis
     return [[next(in_order) for _ in document] for document in documents]
 
 
+def _is_table(value: object) -> bool:
+    """Whether a value is a frame or table, which is iterated by column or row."""
+    return hasattr(value, "columns") or hasattr(value, "column_names")
+
+
 def _short(value: object) -> str:
     kind = f"the string {value[:40]!r}" if isinstance(value, (str, bytes)) else repr(value)[:60]
     return kind + (": split it into tokens first" if isinstance(value, str) else "")
 
 
 def _sequence(item: Any, where: str, unit: str) -> Sequence[Any]:
-    if isinstance(item, (str, bytes, Mapping)):
+    if isinstance(item, (str, bytes)):
         raise TypeError(f"{where} must be a sentence (a list of {unit}s), got {_short(item)}")
-    if not isinstance(item, Iterable):
-        raise TypeError(f"{where} must be a list of {unit}s or of sentences, got {item!r}")
+    if not isinstance(item, Iterable) or isinstance(item, (Mapping, Set)) or _is_table(item):
+        raise TypeError(f"{where} must be a list of {unit}s or of sentences, got {shown(item)}")
+    if type(item).__module__.startswith("spacy.tokens"):  # a document or a part of one
+        return [token.text for token in item]
     return item if isinstance(item, (list, tuple)) else list(item)
 
 
@@ -133,18 +141,9 @@ def _rows(sentence: Any, where: str, unit: str) -> list[Row]:
         if not row[0]:
             hint = " (breaks between sentences are added automatically)" if unit == "token" else ""
             raise ValueError(f"{unit} {i} of {where} is an empty string: remove it{hint}")
-        for value in row:
-            if not value.isascii():
-                _check_text(value, f"{unit} {i} of {where}")
         rows.append(row)
+    if not are_tokens([value for row in rows for value in row]):
+        for i, row in enumerate(rows):
+            for value in row:
+                check_token(value, f"{unit} {i} of {where}")
     return rows
-
-
-def _check_text(value: str, where: str) -> None:
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        raise ValueError(
-            f"{where} contains half of a surrogate pair and is not valid text: {value!r}. Repair "
-            "the text where it was decoded or cut"
-        ) from None

@@ -18,9 +18,10 @@ from conec.ner.clusters import Clusters
 from conec.ner.documents import read_documents
 from conec.types import JSON, BoolArray, FloatArray, IntArray, StrPath
 from corpora import with_breaks
-from corpora.checks import check_integer, check_number
+from corpora.checks import check_flag, check_integer, check_number
 from corpora.cleaning import Pipeline
 from corpora.readers import TaggedDocument
+from corpora.saved_data import saved_strings
 
 if TYPE_CHECKING:
     from scipy import sparse as scipy_sparse
@@ -205,7 +206,7 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         check_integer("random_state", self.random_state, 0, 2**32 - 1)
         _pipeline(self.clean)
         for name, values in (("spaces", self.spaces), ("clusters", self.clusters)):
-            if isinstance(values, (str, int)) or not len(values):
+            if isinstance(values, str) or not hasattr(values, "__len__") or not len(values):
                 raise ValueError(
                     f"{name} must be a sequence with at least one value, got {values!r}"
                 )
@@ -408,7 +409,9 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         AttributeError, KeyError, TypeError, ValueError, RuntimeError
             If they do not match.
         """
-        parameters = {**data, "clean": data["clean"] or None}
+        parameters = {**data, "clean": saved_strings("clean", data["clean"]) or None}
+        saved_strings("spaces", data["spaces"])
+        check_flag("sparse", data["sparse"])
         path = parameters.pop("model", None)
         features = cls(model if path is None else path, **parameters)
         features.model_ = features._checked(model)
@@ -429,7 +432,7 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 def _word_vectors(model: ContextEncoder, space: str, ids: npt.NDArray[np.int64]) -> FloatArray:
     """Return a copy of the vectors of words with these ids."""
     if space == "word":
-        return model.normalized_W1[ids]
+        return model.unit_rows(ids)
     assert model.context_embeddings is not None  # checked by `fit`
     vectors: FloatArray = np.array(model.context_embeddings[ids])
     return vectors

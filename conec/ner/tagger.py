@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,6 @@ from conec.evaluation import entity_scores
 from conec.features import Clean, Feature
 from conec.model import FORMAT_VERSION as MODEL_VERSION
 from conec.model import KIND as MODEL_KIND
-from conec.model import damage_named
 from conec.ner import crf
 from conec.ner.documents import read_documents, read_tags
 from conec.ner.features import ContextFeatures
@@ -27,11 +27,15 @@ from corpora.errors import ModelError, warn
 from corpora.files import temporary_folder
 from corpora.model_folder import FolderReader, open_folder, write_folder
 from corpora.readers import TaggedDocument
+from corpora.saved_data import check_saved_object, saved_strings
 
 if TYPE_CHECKING:
     from conec import ContextEncoder
 
 logger = logging.getLogger(__name__)
+
+# From this many tokens, a warning if more than a share of them has unknown values of a column.
+_MIN_TOKENS, _MAX_UNKNOWN = 20, 0.3
 
 KIND = "conec.ner.Tagger"  # of model folders
 FORMAT_VERSION = 3
@@ -70,6 +74,8 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         the chunk.
     columns_ : tuple of str
         Names of the columns of its tokens that were not empty: word, pos, chunk.
+    column_values_ : dict of str to list of str
+        Values of the columns pos and chunk, by name.
     types_ : list of str
         Types of the entities in its tags.
 
@@ -162,6 +168,10 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             for i, name in enumerate(COLUMNS[:n_columns])
             if any(row[i] for d in documents for s in d for row in s)
         )
+        self.column_values_ = {
+            name: sorted({row[COLUMNS.index(name)] for d in documents for s in d for row in s})
+            for name in self.columns_[1:]
+        }
         self.words_ = frozenset(row[0] for d in documents for s in d for row in s)
         self._field = crf.Field(content)
         seconds = time.perf_counter() - begin
@@ -174,8 +184,8 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
                 raise TypeError(f"features must be ContextFeatures or None, got {self.features!r}")
             if not self.features.sparse:
                 raise ValueError("a tagger needs sparse features: ContextFeatures(sparse=True)")
-        check_integer("window", self.window, 0)
-        check_integer("affix", self.affix, 0)
+        check_integer("window", self.window, 0, 1 << 10)
+        check_integer("affix", self.affix, 0, 1 << 10)
         check_integer("max_iterations", self.max_iterations, 1)
         check_number("c1", self.c1, 0)
         check_number("c2", self.c2, 0)
@@ -222,6 +232,11 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             Before `fit`.
         ValueError
             If tokens lack a column that the training text has.
+
+        Warns
+        -----
+        UserWarning
+            If many tokens have parts of speech or chunks that the training text does not have.
         """
         check_is_fitted(self, "words_")
         documents, nested = read_documents(X)
@@ -250,6 +265,17 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         for name in self.columns_:
             if rows and not any(row[COLUMNS.index(name)] for row in rows):
                 raise ValueError(f"{trained} the column {name} of these tokens is empty")
+        for name, values in self.column_values_.items():
+            found = [row[COLUMNS.index(name)] for row in rows]
+            unknown = Counter(found) - Counter(dict.fromkeys(values, len(found)))
+            if len(found) >= _MIN_TOKENS and unknown.total() > _MAX_UNKNOWN * len(found):
+                warn(
+                    f"{unknown.total():,} of {len(found):,} tokens have values of the column "
+                    f"{name} that the tagger was not trained on, such as "
+                    f"{', '.join(value for value, _ in unknown.most_common(5))}; its training text "
+                    f"has {', '.join(values[:10])}{', ...' * (len(values) > 10)}. Use the same set "
+                    "of tags, or train a tagger of words only"
+                )
 
     @property
     def types_(self) -> list[str]:
@@ -345,6 +371,7 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             "parameters": parameters,
             "n_columns": self.n_columns_,
             "columns": list(self.columns_),
+            "column_values": self.column_values_,
             "types": self.types_,
             "features": None if features is None else features.to_dict(copy_model=copy_model),
         }
@@ -396,32 +423,42 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         crf.require_crfsuite()
         with open_folder(path, KIND, FORMAT_VERSION, verify=verify, what="tagger") as folder:
             data = folder.read_json("tagger.json")
-            words = folder.read_json("words.json")
+            words = folder.read_json("words.json", limit=None)
             content = folder.read_bytes("field.crfsuite")
-            with damage_named(folder, "words.json"):
-                words = frozenset(words)
-            with damage_named(folder, "tagger.json"):
-                parameters, saved_features = dict(data["parameters"]), data["features"]
+            with folder.checking("words.json"):
+                words = frozenset(saved_strings("words", words))
+            with folder.checking("tagger.json"):
+                keys = ("parameters", "features", "n_columns")
+                data = check_saved_object("the configuration", data, keys)
+                parameters = check_saved_object("parameters", data["parameters"])
+                saved_features = data["features"]
+                if saved_features is not None:
+                    check_saved_object("features", saved_features)
                 n_columns = check_integer("n_columns", data["n_columns"], 1, len(COLUMNS))
                 # Earlier versions did not save their names.
                 columns = tuple(data.get("columns", COLUMNS[:n_columns]))
                 if not {"word"} <= set(columns) <= set(COLUMNS[:n_columns]):
                     raise ValueError(f"columns: {columns}")
+                column_values = {
+                    name: [str(value) for value in values]
+                    for name, values in dict(data.get("column_values", {})).items()
+                    if name in columns
+                }
                 _check_first_format(folder, data.get("sha256"))
             encoder = None
             if saved_features is not None:
                 encoder = _load_encoder(folder, saved_features, features, clean, verify)
-            with damage_named(folder, "tagger.json"):
+            with folder.checking("tagger.json"):
                 context = None
                 if encoder is not None:
                     arrays = folder.read_arrays("groups.safetensors")
                     context = ContextFeatures.from_state(saved_features, arrays, encoder)
                 tagger = cls(context, **parameters)
                 tagger._check_parameters()
-            with damage_named(folder, "field.crfsuite"):
+            with folder.checking("field.crfsuite"):
                 tagger._field = crf.Field(content)
         tagger.features_, tagger.words_, tagger.n_columns_ = context, words, n_columns
-        tagger.columns_ = columns
+        tagger.columns_, tagger.column_values_ = columns, column_values
         return tagger
 
 
@@ -435,13 +472,15 @@ def _load_encoder(
     """Read the Context Encoder of a tagger: the copy in its folder, or from the stored path."""
     from conec import load, read_from
 
-    model_path = saved_features.get("model") if isinstance(saved_features, dict) else None
+    model_path = saved_features.get("model")
+    if model_path is not None and (not isinstance(model_path, str) or "\0" in model_path):
+        raise folder.damaged(f"the path of its model is {model_path!r}", "tagger.json")
     if model_path is None:
         nested = folder.folder("model", MODEL_KIND, MODEL_VERSION)
         return read_from(nested, features=features, clean=clean)
     try:
         return load(model_path, features=features, clean=clean, verify=verify)
-    except FileNotFoundError as error:
+    except (FileNotFoundError, UnicodeEncodeError) as error:
         raise ModelError(
             f"{folder.path} refers to the Context Encoder {model_path}, which does not exist any "
             "more: move it back, or train the tagger again with a copy of the model"
@@ -450,7 +489,7 @@ def _load_encoder(
 
 def _check_first_format(folder: FolderReader, checksums: Any) -> None:
     """Verify the checksums in ``tagger.json`` of format 1, which has no manifest."""
-    for name, checksum in dict(checksums or {}).items():
+    for name, checksum in check_saved_object("sha256", checksums or {}).items():
         if hashlib.sha256(folder.read_bytes(name)).hexdigest() != checksum:
             raise folder.damaged("its checksum differs", name)
 

@@ -17,6 +17,7 @@ from conec.linalg import normalize, solve
 from conec.senses.clustering import cluster
 from conec.senses.inventory import SenseInventory, SenseSettings, word_vectors
 from conec.types import FloatArray, IntArray
+from corpora.callbacks import progress_bar
 from corpora.jit import announce_compilation
 
 if TYPE_CHECKING:
@@ -83,8 +84,6 @@ def induce(
     -------
     SenseInventory
     """
-    from tqdm import tqdm
-
     from conec.contexts.kernels import group_positions, lay_out
 
     settings = settings or SenseSettings()
@@ -101,7 +100,7 @@ def induce(
     search = _Search(text, starts, order, rows @ map_, window, settings, seed)
     n_senses = np.zeros(len(W1) + 1, np.int64)
     results: list[_Senses] = []
-    bar = tqdm(chosen, desc="senses", unit=" words", disable=None if progress else True)
+    bar = progress_bar(chosen, desc="senses", unit=" words", shown=progress)
     with ThreadPoolExecutor(workers, thread_name_prefix="conec") as executor:
         words_left = iter(chosen.tolist())
         while batch := list(islice(words_left, _BATCH)):

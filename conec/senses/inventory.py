@@ -22,6 +22,7 @@ from conec.types import JSON, FloatArray, IntArray
 from conec.vocabulary import Vocabulary
 from corpora.checks import check_integer, check_number
 from corpora.errors import warn
+from corpora.saved_data import check_saved_array, check_saved_object, checked_indptr
 
 _SHARPNESS = 10.0  # concentration of a sense's contexts on the sphere, for the choice of senses
 _FORMAT_VERSION = 1
@@ -206,7 +207,13 @@ class SenseInventory:
         return weight
 
     def mix(
-        self, ids: Sequence[int], vectors: FloatArray, local: FloatArray, a: float, *, hard: bool
+        self,
+        ids: Sequence[int],
+        vectors: FloatArray | Mapping[int, FloatArray],
+        local: FloatArray,
+        a: float,
+        *,
+        hard: bool,
     ) -> FloatArray:
         """Embeddings of words in the senses that fit their contexts.
 
@@ -214,8 +221,8 @@ class SenseInventory:
         ----------
         ids : sequence of int, of length n
             Ids of words; -1 for an unknown word, whose embedding is its context.
-        vectors : float32 array of shape (V, d)
-            Word vectors, from `word_vectors`.
+        vectors : float32 array of shape (V, d), or mapping of int to arrays of shape (d,)
+            Word vectors, as from `word_vectors`, by the ids of words.
         local : float32 array of shape (n, d)
             Mapped contexts, of unit length or zero.
         a : float
@@ -269,18 +276,28 @@ class SenseInventory:
         KeyError, TypeError, ValueError
             If they are damaged, belong to another model, or were written by a newer version.
         """
-        version = data["format_version"]
-        if type(version) is int and version > _FORMAT_VERSION:
+        data = check_saved_object("senses", data, ("format_version", "settings"))
+        version = check_integer("format_version", data["format_version"], 1)
+        if version > _FORMAT_VERSION:
             raise ValueError(
                 f"the senses have format version {version}, but this version of "
                 f"similarity-encoders reads up to {_FORMAT_VERSION}: update it"
             )
-        settings = SenseSettings(**data["settings"])
+        settings = SenseSettings(**check_saved_object("settings", data["settings"]))
         if {name: array.dtype for name, array in arrays.items()} != _FILE_TYPES:
             raise ValueError(
                 "a sense inventory must have the arrays "
                 + ", ".join(f"{name} ({kind.__name__})" for name, kind in _FILE_TYPES.items())
             )
+        n = len(check_saved_array("centres", arrays, "float32", (None, size)))
+        for name, shape in (("shares", (n,)), ("map", (size, size))):
+            check_saved_array(name, arrays, "float32", shape)
+        check_saved_array("examples", arrays, "int32", (n, None, None))
+        checked_indptr("starts", arrays["starts"], n_words, n)
+        if (arrays["shares"] <= 0).any() or (arrays["shares"] > 1.001).any():
+            raise ValueError("shares must be positive, and at most 1")
+        if arrays["examples"].min(initial=-1) < -1:
+            raise ValueError("examples must be ids of words, or -1")
         renamed = {"centers" if name == "centres" else name: arrays[name] for name in _FILE_TYPES}
         inventory = cls(**renamed, settings=settings)
         if len(inventory.starts) != n_words + 1 or len(inventory.map) != size:

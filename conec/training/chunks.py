@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
@@ -17,6 +16,7 @@ from conec.types import JSON, FloatArray, IntArray
 from conec.vocabulary import Vocabulary, noise_table
 from corpora.checks import check_integer, check_number
 from corpora.jit import announce_compilation
+from corpora.saved_data import check_saved_object, saved_numbers
 
 if TYPE_CHECKING:
     from corpora.encoding import TokenStream
@@ -85,23 +85,21 @@ class TrainingState:
         """Create a state from plain data; ValueError or TypeError if the data is damaged."""
         # names in folders of format 1 and 2
         names = {"next_range": "next_chunk", "range_tokens": "chunk_tokens"}
-        state = cls(**{names.get(name, name): value for name, value in dict(data).items()})
-        for name in ("epochs", "fingerprint", "run", "epoch", "next_chunk", "chunk_tokens"):
-            check_integer(name, getattr(state, name), 0)
+        data = check_saved_object("training", data)
+        state = cls(**{names.get(name, name): value for name, value in data.items()})
+        for name in ("epochs", "run", "epoch", "next_chunk", "chunk_tokens"):
+            check_integer(name, getattr(state, name), 0, 2**62)
+        check_integer("fingerprint", state.fingerprint, 0, 2**64 - 1)
+        check_integer("epoch", state.epoch, 0, state.epochs)
         for name in ("start_alpha", "end_alpha"):
             check_number(name, getattr(state, name), 0)
-        state.losses = floats(state.losses)
+        state.losses = saved_numbers("losses", state.losses)
+        if not isinstance(state.positions, list):
+            raise ValueError(f"positions must be a list of integers, got {state.positions!r}")
         if len(state.losses) != state.next_chunk or len(state.positions) != state.next_chunk:
             raise ValueError("losses and positions do not match the number of completed chunks")
-        state.positions = [check_integer("positions", n, 0) for n in state.positions]
+        state.positions = [check_integer("positions", n, 0, 2**62) for n in state.positions]
         return state
-
-
-def floats(data: Any) -> list[float]:
-    """Convert a list of numbers from JSON, with null for NaN; TypeError for other data."""
-    if not isinstance(data, list) or not all(type(x) in (int, float, type(None)) for x in data):
-        raise TypeError(f"expected a list of numbers, got {data!r}")
-    return [math.nan if x is None else float(x) for x in data]
 
 
 class Plan(NamedTuple):

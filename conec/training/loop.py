@@ -19,6 +19,7 @@ import numpy as np
 
 from conec.config import Config
 from conec.training.chunks import CHUNKS_PER_ROUND, ChunkTrainer, TrainingState
+from corpora.callbacks import progress_bar
 from corpora.interrupts import STOPPED, deferred_interrupt
 
 if TYPE_CHECKING:
@@ -93,8 +94,6 @@ def train(
         After Ctrl-C, or SIGTERM or SIGHUP, when all threads have completed their chunks and
         `state` matches the weights.
     """
-    from tqdm import tqdm
-
     run = run_in_rounds if config.deterministic else run_hogwild
     length = state.chunk_tokens
     n_chunks = -(-len(stream) // length)
@@ -107,13 +106,13 @@ def train(
     )  # fmt: skip
     began = time.monotonic()
     with (
-        tqdm(
+        progress_bar(
             total=stream.n_raw * state.epochs,
             initial=int(raw_per_token * (state.epoch * len(stream) + state.next_chunk * length)),
             desc="training",
             unit=" words",
             unit_scale=True,
-            disable=None if progress else True,
+            shown=progress,
         ) as bar,
         deferred_interrupt() as interrupted,
     ):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import errno
 import inspect
 import os
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from typing import Annotated, Any, NoReturn
 
 import typer
 from typer.core import TyperGroup
 
+from corpora.callbacks import progress_lines
 from corpora.interrupts import Terminated, exit_status, terminable
 
 # Raised for invalid files, options or words. Any other error is a bug and shows a traceback.
@@ -35,13 +37,29 @@ def fail(message: str, code: int = 1) -> NoReturn:
 
 
 @contextmanager
+def _warnings_in_one_line() -> Iterator[None]:
+    """Report each warning on one line, as soon as it is issued."""
+    with warnings.catch_warnings():
+        show = warnings.showwarning
+
+        def report_one(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, UserWarning):
+                report(str(message))
+            else:
+                show(message, category, *place, **more)
+
+        warnings.showwarning = report_one
+        yield
+
+
+@contextmanager
 def report_warnings() -> Iterator[None]:
-    """Report warnings issued within a block, one line each, when it ends."""
+    """Report different warnings issued within a block, one line each, when it ends."""
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         yield
-    for warning in caught:
-        report(str(warning.message))
+    for message in dict.fromkeys(str(warning.message) for warning in caught):
+        report(message)
 
 
 def describe(error: BaseException) -> str:
@@ -54,13 +72,29 @@ def describe(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 
+def _progress_in_lines() -> AbstractContextManager[None]:
+    """Report progress in lines, one per minute, unless standard error is a terminal."""
+    return nullcontext() if sys.stderr.isatty() else progress_lines(report)
+
+
+def _describe_output(error: BaseException) -> str:
+    """Describe an error; that of a full disk without a name is of standard output."""
+    is_full = isinstance(error, OSError) and error.errno in (
+        errno.ENOSPC, errno.EDQUOT, errno.EFBIG
+    )  # fmt: skip
+    if is_full and getattr(error, "filename", None) is None:
+        _silence(sys.stdout)  # it would fail again at exit
+        return f"standard output: {describe(error)}"
+    return describe(error)
+
+
 class _Group(TyperGroup):
     """Reports expected errors in one line, without a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
         _program.set(str(self.name))
         try:
-            with terminable():
+            with terminable(), _warnings_in_one_line(), _progress_in_lines():
                 return self._invoke(ctx)
         except KeyboardInterrupt as error:
             fail("interrupted", exit_status(error))
@@ -70,7 +104,7 @@ class _Group(TyperGroup):
     def _invoke(self, ctx: Any) -> Any:
         try:
             result = super().invoke(ctx)
-            # Flush here: at exit, the error of a closed pipe could not be handled.
+            # Flush here: at exit, the error of a closed pipe or full disk could not be handled.
             sys.stdout.flush()
             return result
         except BrokenPipeError:
@@ -80,7 +114,14 @@ class _Group(TyperGroup):
         except _EXPECTED as error:
             if ctx.params.get("traceback"):
                 raise
-            fail(describe(error))
+            fail(_describe_output(error))
+
+    def make_context(self, info_name: str | None, *args: Any, **kwargs: Any) -> Any:
+        try:
+            return super().make_context(info_name, *args, **kwargs)
+        except OSError as error:  # --help writes before a command is invoked
+            _program.set(str(info_name))
+            fail(_describe_output(error))
 
 
 def _silence(stream: Any) -> None:

@@ -122,7 +122,7 @@ Encoding = Annotated[
     str | None,
     typer.Option(
         "--encoding",
-        help="Text encoding; by default utf-8, or latin-1 for reuters.",
+        help="Encoding of the text; by default utf-8, or latin-1 for reuters.",
         rich_help_panel=_TEXT,
     ),
 ]

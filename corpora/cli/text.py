@@ -194,7 +194,7 @@ def encode(
     """  # noqa: D301
     from corpora.counting import count as count_words
     from corpora.counting import read_vocabulary, vocabulary_lines
-    from corpora.encoding import FORMAT_VERSION, KIND, TokenStream, write_tokens
+    from corpora.encoding import FORMAT_VERSION, KIND, write_tokens
     from corpora.errors import CorpusError
     from corpora.model_folder import write_folder
     from corpora.output import encode_text
@@ -226,13 +226,11 @@ def encode(
         with open(path, "wb") as file:
             file.writelines(encode_text(line, str(path)) for line in vocabulary_lines(words))
         skipped.append(encoded["lines_skipped"])
-    stream = TokenStream.open(out)
-    n_encoded = int((stream.ids >= 0).sum())
     report(
-        f"{stream.n_documents:,} documents, {n_encoded:,} of {stream.n_raw:,} tokens are among the "
-        f"{len(words):,} words"
+        f"{encoded['documents']:,} documents, {encoded['words']:,} of {encoded['tokens_read']:,} "
+        f"tokens are among the {len(words):,} words"
     )
-    if not n_encoded:
+    if not encoded["words"]:
         report(
             "no token is in the vocabulary: was it counted with the same cleaning and tokenizer?"
         )

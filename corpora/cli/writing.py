@@ -206,7 +206,7 @@ def write_parquet(out: str, blocks: Iterator[bytes]) -> None:
         ) from error
     from corpora.files import atomic_path
 
-    with atomic_path(out) as path, ExitStack() as stack:
+    with atomic_path(out, seeks=True) as path, ExitStack() as stack:
         writer: Any = None
         for lines in _row_groups(blocks):
             documents = [json.loads(line)["text"] for line in lines]
@@ -215,7 +215,9 @@ def write_parquet(out: str, blocks: Iterator[bytes]) -> None:
                 kind = pa.list_(pa.string()) if tokens else pa.string()
                 schema = pa.schema([("text", kind)])
                 writer = stack.enter_context(
-                    pq.ParquetWriter(str(path), schema, compression="zstd")
+                    pq.ParquetWriter(
+                        str(path), schema, compression="zstd", write_page_checksum=True
+                    )
                 )
             writer.write_table(pa.table({"text": documents}, schema=schema))
 

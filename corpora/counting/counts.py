@@ -16,7 +16,7 @@ from operator import itemgetter
 from pathlib import Path
 from typing import NamedTuple
 
-from corpora.checks import check_number
+from corpora.checks import check_integer, check_number
 from corpora.corpus import Corpus, Source
 from corpora.corpus import open as open_corpus
 from corpora.counting.spill import PackedWords, SpillFile
@@ -165,6 +165,8 @@ def count(
     """
     check_number("memory", memory, 1)
     check_number("min_count", min_count, 0)
+    if workers is not None:
+        workers = check_integer("workers", workers, 1)
     corpus = open_corpus(corpus)
     label = "counting" if progress else None
     count_all = _count_plain_text if uses_compiled_code(corpus) else _count_documents

@@ -28,13 +28,17 @@ def vocabulary_lines(words: dict[str, int]) -> Iterator[str]:
         yield f"{word}\t{n}\n"
 
 
-def read_vocabulary(path: str | Path) -> dict[str, int]:
+def read_vocabulary(
+    path: str | Path, *, encoding: str = "utf-8", errors: str = "strict"
+) -> dict[str, int]:
     """Read a vocabulary file, as written by ``corpora count``.
 
     Parameters
     ----------
     path : path
         Lines of word, tab, count; compressed or not.
+    encoding, errors : str
+        Encoding of the file, and handling of bytes that can't be decoded, as for `corpora.open`.
 
     Returns
     -------
@@ -48,12 +52,14 @@ def read_vocabulary(path: str | Path) -> dict[str, int]:
     CorpusError
         If a line is not a word and its count, a word is repeated, or the file is empty.
     """
-    file = TextFile(str(path))
+    file = TextFile(str(path), encoding, errors)
     words: dict[str, int] = {}
     for number, line in file.numbered_lines():
         word, tab, n = line.partition("\t")
         if not (tab and word and n.isascii() and n.isdigit()):
             raise file.error(f"expected a word, a tab and its count, got {line[:60]!r}", number)
+        if len(n.lstrip("0")) > 18:
+            raise file.error(f"counts must be below 10**18, got {n[:30]}", number)
         if word in words:
             raise file.error(f"the word {word!r} is repeated; remove one of the lines", number)
         words[word] = int(n)

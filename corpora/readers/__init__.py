@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 from collections.abc import Sequence
 from dataclasses import fields, is_dataclass
@@ -27,6 +26,7 @@ from corpora.readers.reuters import Reuters
 from corpora.readers.stream import (
     MAX_RATIO,
     ByteStream,
+    DamagedFileError,
     archive_members,
     is_archive,
     plain_suffix,
@@ -147,20 +147,16 @@ def guess_reader(
     path = paths[0]
     if not (is_uri(path) or os.path.isfile(path)):
         return Text  # a pipe can't be read in advance
-    file = None
+    head = None
     if is_archive(path):
-        # The first member represents all members. The iterator keeps it open.
-        members = archive_members(path, max_ratio=max_ratio)
-        name, file = next(members, ("", io.BytesIO()))
-        path = f"{path}/{name}"
+        path, head = _first_member(path, max_ratio)
     suffix = plain_suffix(path)
     for cls in candidates:
         if suffix in cls.suffixes:
             return cls
-    with ByteStream(path, file=file, max_ratio=max_ratio) as stream:
-        head = stream.read(_LINE_BYTES)
-        if b"\n" not in head:
-            head += stream.read(_HEAD_BYTES - _LINE_BYTES)
+    if head is None:
+        with ByteStream(path, max_ratio=max_ratio) as stream:
+            head = _head(stream)
     mark, encodings = byte_order_mark(head)
     encoding = encoding or (encodings[0] if encodings else "utf-8")
     if newline_safe(encoding):
@@ -168,6 +164,28 @@ def guess_reader(
     else:  # a format is recognized by its characters in UTF-8
         head = head.decode(encoding, "ignore").removeprefix("\ufeff").encode()
     return next((cls for cls in candidates if cls.sniff(head)), Text)
+
+
+def _first_member(path: str, max_ratio: float | None) -> tuple[str, bytes]:
+    """Return name and beginning of the first readable file of an archive, which represents all."""
+    damaged = None
+    for name, file in archive_members(path, max_ratio=max_ratio):
+        inner = f"{path}/{name}"
+        try:
+            with ByteStream(inner, file=file, max_ratio=max_ratio) as stream:
+                return inner, _head(stream)
+        except DamagedFileError as error:
+            damaged = damaged or error
+    if damaged is not None:
+        raise damaged
+    return path, b""
+
+
+def _head(stream: ByteStream) -> bytes:
+    head = stream.read(_LINE_BYTES)
+    if b"\n" not in head:
+        head += stream.read(_HEAD_BYTES - _LINE_BYTES)
+    return head
 
 
 def choose_readers(

@@ -41,7 +41,7 @@ _MARKS = (
     (codecs.BOM_UTF16_BE, ("utf-16", "utf-16-be")),
 )
 _MARK = "\ufeff"
-_LINE_MARK = re.compile(f"^{_MARK}+", re.MULTILINE)
+_JOINT = re.compile(f"\n{_MARK}+")
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _HEAD = 1 << 13  # bytes in which NUL bytes are counted
 _BINARY = "it also holds NUL bytes, as binary files do"
@@ -85,11 +85,6 @@ def byte_order_mark(head: bytes) -> tuple[bytes, tuple[str, ...]]:
     return next((pair for pair in _MARKS if head.startswith(pair[0])), (b"", ()))
 
 
-def without_marks(text: str) -> str:
-    """Remove byte order marks from whole lines: at the beginning, and where files were joined."""
-    return _LINE_MARK.sub("", text) if _MARK in text else text
-
-
 def normal_encoding(encoding: str) -> str:
     """Return "utf-8" for all its spellings, and any other encoding as it was passed.
 
@@ -126,6 +121,9 @@ class TextFile:
         An open file to read in place of `path`, such as a member of an archive.
     max_ratio : float or None
         As for :func:`corpora.open`.
+    joined : bool, default False
+        Whether files may have been joined: byte order marks are removed from the beginning of all
+        lines, not only from that of the file.
     """
 
     def __init__(
@@ -139,6 +137,7 @@ class TextFile:
         meter: Meter | None = None,
         file: IO[bytes] | None = None,
         max_ratio: float | None = MAX_RATIO,
+        joined: bool = False,
     ) -> None:
         self.path = path
         self.encoding = normal_encoding(encoding)
@@ -149,6 +148,7 @@ class TextFile:
         self._uncounted = None if stop is None else stop - start
         self._file = file
         self._max_ratio = max_ratio
+        self._joined = joined
         self.is_binary = False
         self._warned = False
 
@@ -201,8 +201,11 @@ class TextFile:
                 raise self._undecodable(error, line, offset - pending + error.start) from error
             line += block.count(b"\n")
             offset += len(block)
-            if text:
-                text = without_marks(text) if at_start else without_marks(f"x{text}")[1:]
+            if text and _MARK in text:
+                if at_start and (self._joined or offset == len(block)):
+                    text = text.lstrip(_MARK)
+                if self._joined:
+                    text = _JOINT.sub("\n", text)
             if text:
                 at_start = text[-1] == "\n"
                 yield text
@@ -282,7 +285,8 @@ class TextFile:
         """Yield lists of consecutive lines, each with the number of its first line."""
         encoding = self._line_encoding
         for number, text in self._each(lambda block, policy: block.decode(encoding, policy)):
-            text = without_marks(text)
+            if self._joined and _MARK in text:
+                text = _without_marks(text)
             if "\r" in text:
                 text = text.replace("\r\n", "\n")
             lines = text.split("\n")
@@ -295,12 +299,15 @@ class TextFile:
             if block.isascii():
                 return block
             try:
-                if _MARK not in block.decode():
+                text = block.decode()
+                if not (self._joined and _MARK in text):
                     return block
             except UnicodeDecodeError:
                 if policy == "strict":
                     raise
-        text = without_marks(block.decode(self._line_encoding, policy))
+        text = block.decode(self._line_encoding, policy)
+        if self._joined and _MARK in text:
+            text = _without_marks(text)
         # Some error handlers represent undecodable bytes by surrogates.
         return text.encode("utf-8", "surrogatepass")
 
@@ -348,6 +355,10 @@ class TextFile:
                 at += cut
                 if self.stop is not None and at >= self.stop:
                     return
+            elif at == 0:
+                start = len(block)
+                block = block.removeprefix(self._mark)
+                at += start - len(block)
             last = False
             if self.stop is not None and position >= self.stop:
                 cut = block.find(b"\n", max(self.stop - 1 - at, 0)) + 1
@@ -365,6 +376,14 @@ class TextFile:
                 pending_size += len(block) - cut
         if pending:
             yield position - pending_size, b"".join(pending)
+
+    @property
+    def _mark(self) -> bytes:
+        """The byte order mark in the encoding of what :meth:`_blocks` yields, or b""."""
+        try:
+            return _MARK.encode(self._line_encoding)
+        except UnicodeEncodeError:
+            return b""
 
     @property
     def _line_encoding(self) -> str:
@@ -399,9 +418,16 @@ class TextFile:
                     at = offset - pending + error.start
                     good = error.object[: error.start].decode(error.encoding, "replace")
                     raise self._undecodable(error, line + good.count("\n"), at) from error
+                except UnicodeError as error:  # for example, UTF-16 without a byte order mark
+                    raise CorpusError(
+                        f"not valid {self.encoding} ({error}); pass the encoding of the file",
+                        path=self.path,
+                        line=line,
+                    ) from error
                 offset += len(block)
                 line += text.count("\n")
-                yield text.encode("utf-8")
+                # Some error handlers represent undecodable bytes by surrogates.
+                yield text.encode("utf-8", "surrogatepass")
 
     def _head(self, stream: ByteStream, size: int) -> bytes:
         """Read the first block, and check that it is text in this encoding.
@@ -478,6 +504,7 @@ def text_lines(
     *,
     error: Callable[[str], Exception] = CorpusError,
     encoding: str = "utf-8",
+    errors: str = "strict",
     max_ratio: float | None = MAX_RATIO,
 ) -> Iterator[tuple[int, str]]:
     r"""Yield the lines of a text file that are not blank, with their numbers.
@@ -490,6 +517,7 @@ def text_lines(
     error : callable, default CorpusError
         Exception to raise if the contents are invalid; called with the message.
     encoding : str, default "utf-8"
+    errors : str, default "strict"
     max_ratio : float or None, default 500
         As for :func:`corpora.open`.
 
@@ -510,7 +538,7 @@ def text_lines(
         As given by `error`, with file and line: if the file is not valid in this encoding, or a
         compressed file is damaged.
     """
-    file = TextFile(os.fspath(path), encoding, max_ratio=max_ratio)
+    file = TextFile(os.fspath(path), encoding, errors, max_ratio=max_ratio)
     try:
         for number, line in file.numbered_lines():
             if line and not line.isspace():
@@ -518,13 +546,20 @@ def text_lines(
     except CorpusError as problem:
         if isinstance(problem.__cause__, UnicodeDecodeError):
             name = "UTF-8" if file.encoding == "utf-8" else file.encoding
-            advice = _BINARY if file.is_binary else "convert the file to UTF-8"
+            advice = (
+                _BINARY if file.is_binary else "convert the file to UTF-8, or pass its encoding"
+            )
             problem = CorpusError(
                 f"not valid {name} ({problem.__cause__.reason}); {advice}",
                 path=problem.path,
                 line=problem.line,
             )
         raise (problem if error is CorpusError else error(str(problem))) from None
+
+
+def _without_marks(text: str) -> str:
+    """Remove byte order marks from the beginnings of lines."""
+    return _JOINT.sub("\n", text.lstrip(_MARK))
 
 
 def _lines(block: bytes) -> list[bytes]:

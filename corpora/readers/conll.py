@@ -21,9 +21,10 @@ _DOCUMENT = re.compile(
 _KEY = re.compile(r"#[ \t]*[\w.:-]+[ \t]*=")  # "# sent_id = 1", "#Text=..."
 _TAG = re.compile(r"[BIESLUMW]-[^\W\d]\S*")
 _TOKEN_ID = re.compile(r"[0-9]+(?:[-.][0-9]+)?")
+_SPAN = re.compile(r"[0-9]+-[0-9]+(?:\.[0-9]+)?")
 _BLANKS = re.compile(r"[ \t]+")
 
-_HEAD_LINES = 1000  # from which the layout of a file is determined
+_HEAD_LINES, _HEAD_SIZE = 1000, 1 << 20  # lines and characters that determine the layout
 _GUESS_BYTES = 1 << 14  # of a file, to guess its format; longer heads have very long lines
 
 COLUMN_NAMES = (
@@ -87,6 +88,9 @@ class Layout:
         Whether the last column has tags such as O or B-PER.
     common : float
         Share of the rows that have this width.
+    varying : bool
+        Whether sentences have different numbers of columns, at least `width`, as in CoNLL-2012,
+        which has a column for each verb of the sentence.
     """
 
     separator: str = " "
@@ -95,6 +99,7 @@ class Layout:
     id: int | None = None
     is_tagged: bool = False
     common: float = 1.0
+    varying: bool = False
 
     @classmethod
     def of(cls, lines: Sequence[str]) -> Layout:
@@ -117,16 +122,24 @@ class Layout:
         if not widths:
             return cls(separator)
         [(width, n_common)] = widths.most_common(1)
+        least = _least_width(sentences)
+        if least:
+            width, n_common = least, widths.total()
+            sentences = [[row[:width] for row in sentence] for sentence in sentences]
         sentences = [[row for row in s if len(row) == width] for s in sentences]
         rows = [*chain(*sentences)]
         id_column = _find_ids([sentence for sentence in sentences if sentence], width)
+        word = 0 if id_column is None else id_column + 1
+        if width > 2 and all(_SPAN.fullmatch(value) for row in rows for value in row[:2]):
+            word = 2  # after the numbers of sentence and token, and the offsets (WebAnno TSV)
         return cls(
             separator,
             width,
-            0 if id_column is None else id_column + 1,
+            word,
             id_column,
             width > 1 and sum(is_tag(row[-1]) for row in rows) > 0.95 * len(rows),
-            n_common / sum(widths.values()),
+            n_common / widths.total(),
+            least > 0,
         )
 
 
@@ -161,19 +174,35 @@ def _find_ids(sentences: list[list[tuple[str, ...]]], width: int) -> int | None:
     return column if counting[column] > 0.6 * n_rows else None
 
 
+def _least_width(sentences: list[list[tuple[str, ...]]]) -> int:
+    """Least number of columns, if sentences have different numbers; otherwise 0.
+
+    Only where document, part and number of the token come before the word. A sentence whose rows
+    differ is damaged, which is reported when it is read.
+    """
+    filled = [sentence for sentence in sentences if sentence]
+    uniform = [sentence for sentence in filled if len({len(row) for row in sentence}) == 1]
+    widths = {len(sentence[0]) for sentence in uniform}
+    if len(widths) < 2 or min(widths) < 4 or len(uniform) < 0.9 * len(filled):
+        return 0
+    least = min(widths)
+    column = _find_ids([[row[:least] for row in sentence] for sentence in uniform], least)
+    return least if column in (1, 2) else 0
+
+
 def _count_ids(sentence: list[tuple[str, ...]], column: int) -> int:
     """Count the rows of a sentence that continue counting in a column."""
-    n_counting, number = 0, -1
+    n_counting, n_others, number = 0, 0, -1
     before = sentence[0][:column]
     for row in sentence:
         value = row[column]
         if not _TOKEN_ID.fullmatch(value) or row[:column] != before:
             continue
         if not (value.isdigit() and len(value) < 10):  # 2-3, 8.1
-            n_counting += 1
+            n_others += 1
         elif int(value) == number + 1 or (number < 0 and value == "1"):
             n_counting, number = n_counting + 1, int(value)
-    return n_counting
+    return n_counting + min(n_others, n_counting)
 
 
 @dataclass(frozen=True)
@@ -200,7 +229,10 @@ class Conll(Reader):
     name = "conll"
     suffixes: ClassVar[tuple[str, ...]] = (".conll", ".iob", ".iob2", ".bio")
     # A mark of documents, or anywhere a column with a tag; `confirm` looks at all rows.
-    signature = re.compile(rb"\s*-DOCSTART-|(?s:.*?)[ \t](?:O|[BIESLUMW]-\S+)(?=[ \t\r\n]|\Z)")
+    signature = re.compile(
+        rb"\s*(?:-DOCSTART-|#[ \t]*begin[ \t]+document\b)"
+        rb"|(?s:.*?)[ \t](?:O|[BIESLUMW]-\S+)(?=[ \t\r\n]|\Z)"
+    )
     unit: Literal["document", "sentence"] = "document"
     column: int | str | None = None
     breaks: bool = False
@@ -220,7 +252,10 @@ class Conll(Reader):
     @classmethod
     def confirm(cls, head: bytes) -> bool:
         """Whether a file begins with such a mark, or with rows of equal width with tags."""
-        return head.lstrip().startswith(b"-DOCSTART-") or _has_tags(_head_lines(head))
+        lines = _head_lines(head)
+        first = next(filter(_is_text, lines), "")
+        marked = _DOCUMENT.match(first) is not None and "newdoc" not in first
+        return marked or _has_tags(lines)
 
     def read(self, file: TextFile) -> Iterator[Document]:  # noqa: D102
         layout, lines = self.scan(file)
@@ -255,7 +290,13 @@ class Conll(Reader):
             If a row has more or fewer columns than the others, or an empty one.
         """
         numbered = file.numbered_lines()
-        head = [*islice(numbered, _HEAD_LINES)]
+        head: list[tuple[int, str]] = []
+        size = 0
+        for item in islice(numbered, _HEAD_LINES):
+            head.append(item)
+            size += len(item[1])
+            if size > _HEAD_SIZE:
+                break
         layout = self._layout(file, head)
         return layout, self._lines(file, layout, chain(head, numbered))
 
@@ -271,7 +312,9 @@ class Conll(Reader):
         return layout
 
     def _word_column(self, layout: Layout) -> int:
-        return self.column % max(layout.width, 1) if isinstance(self.column, int) else layout.word
+        if not isinstance(self.column, int):
+            return layout.word
+        return self.column if layout.varying else self.column % max(layout.width, 1)
 
     def _order(self, layout: Layout) -> list[int]:
         """Order of the columns that puts the word first, and omits the numbers of tokens."""
@@ -287,6 +330,8 @@ class Conll(Reader):
         at_start = True  # of a sentence
         for number, text in numbered:
             row = tuple(text.split(separator))
+            if layout.varying and at_start:
+                width = max(len(split_row(text, separator)), layout.width)
             simple = len(row) == width and "" not in row and other not in text
             if not simple or text[0] in "-# \t":
                 if not _is_text(text):
@@ -302,7 +347,7 @@ class Conll(Reader):
                     yield Line(number, "comment", text)
                     continue
                 if len(row) != width:
-                    raise self._wrong_width(file, layout, number, text, len(row))
+                    raise self._wrong_width(file, layout, number, text, width, len(row))
                 if "" in row:
                     raise file.error(
                         f"column {row.index('')} (counted from 0) is empty: two tabs in succession",
@@ -321,10 +366,10 @@ class Conll(Reader):
                 )
 
     def _wrong_width(
-        self, file: TextFile, layout: Layout, number: int, text: str, got: int
+        self, file: TextFile, layout: Layout, number: int, text: str, width: int, got: int
     ) -> Exception:
         how = "tabs" if layout.separator == "\t" else "blanks"
-        if layout.common < 0.5:
+        if layout.common < 0.5 and not layout.varying:
             return file.error(
                 f"this is not a file in columns: most lines have different numbers of fields "
                 f'separated by {how}, this one {got}; read running text with the format "text", '
@@ -333,8 +378,8 @@ class Conll(Reader):
                 number,
             )
         return file.error(
-            f"expected {layout.width} columns separated by {how}, as in most lines, got {got}: "
-            f"{text[:60]!r}",
+            f"expected {width} columns separated by {how}, as in "
+            f"{'its sentence' if layout.varying else 'most lines'}, got {got}: {text[:60]!r}",
             number,
         )
 
@@ -455,9 +500,9 @@ def _is_dependency(row: tuple[str, ...]) -> bool:
 
 
 def _head_lines(head: bytes) -> list[str]:
-    """Split the beginning of a file into lines, without one that may be incomplete."""
+    """Split the beginning of a file into lines; without the last of many, maybe incomplete."""
     lines = head.decode("utf-8", "replace").removeprefix("\ufeff").split("\n")
-    return lines[:-1] if len(head) >= _GUESS_BYTES else lines
+    return lines[:-1] if len(lines) > 20 or len(head) >= _GUESS_BYTES // 2 else lines
 
 
 def _has_tags(lines: list[str]) -> bool:

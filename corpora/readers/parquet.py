@@ -91,8 +91,15 @@ class Parquet(Reader):
             raise file.error(
                 f"the column {self.column!r} must hold strings or lists of strings, got {kind}"
             )
+        n_rows = 0
         for batch in table.iter_batches(_BATCH_ROWS, columns=[self.column]):
+            n_rows += len(batch)
             yield batch.column(0)
+        if n_rows != table.metadata.num_rows:
+            raise file.error(
+                f"the file is damaged: it announces {table.metadata.num_rows} rows, but holds "
+                f"{n_rows}; copy or download it again"
+            )
 
 
 def _is_text(kind: Any) -> bool:

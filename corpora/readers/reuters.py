@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from corpora.cleaning import replace_spans, unescape
 from corpora.readers.base import Document, Reader, TextFile
 
-_TITLE = re.compile(r"<TITLE>(.*?)</TITLE>", re.S)
-_BODY = re.compile(r"<BODY>(.*?)</BODY>", re.S)
-_TEXT = re.compile(r"<TEXT[^>]*>(.*?)</TEXT>", re.S)
-_TAG = re.compile(r"</?[A-Z]+[^>]*>")
+_TAG, _TAG_END = re.compile(r"</?[A-Z]+"), re.compile(">")
 _NAMES = re.compile(r"(?:^|[/\\])(?:reut2-|reuters21578\.t)[^/\\]*$", re.I)
 # Control characters of the newswire, written as character references such as &#2;
 _CONTROL = re.compile(r"&#(?:[0-8]|1[0-9]|2[0-9]|3[01]|127);?")
@@ -44,20 +41,24 @@ class Reuters(Reader):
             raise ValueError(f"part must be 'body', 'title' or 'all', got {self.part!r}")
 
     def read(self, file: TextFile) -> Iterator[Document]:  # noqa: D102
-        for story in _stories(file):
-            text = self._text(story)
+        for number, story in _stories(file):
+            name = "TEXT" if self.part == "all" else self.part.upper()
+            opening = story.find("<TEXT" if name == "TEXT" else f"<{name}>")
+            if opening < 0:
+                continue
+            start = story.find(">", opening) + 1
+            end = story.find(f"</{name}>", start)
+            if end < 0:
+                raise file.error(f"<{name}> is not closed in this <REUTERS>", number)
+            text = story[start:end]
+            if self.part == "all":
+                text = replace_spans(text, _TAG, _TAG_END, ">", " ")
             if text:
-                yield html.unescape(_CONTROL.sub(" ", text))
-
-    def _text(self, story: str) -> str:
-        if self.part == "all":
-            match = _TEXT.search(story)
-            return _TAG.sub(" ", match[1]) if match else ""
-        match = (_BODY if self.part == "body" else _TITLE).search(story)
-        return match[1] if match else ""
+                yield unescape(_CONTROL.sub(" ", text))
 
 
-def _stories(file: TextFile) -> Iterator[str]:
+def _stories(file: TextFile) -> Iterator[tuple[int, str]]:
+    """Yield the line number and the lines of each story."""
     opened = 0  # line number of the current <REUTERS>; 0 outside of stories
     lines: list[str] = []
     for number, line in file.numbered_lines():
@@ -68,7 +69,9 @@ def _stories(file: TextFile) -> Iterator[str]:
         if opened:
             lines.append(line)
         if "</REUTERS>" in line:
-            yield "\n".join(lines)
+            if not opened:
+                raise file.error("</REUTERS> without a preceding <REUTERS>", number)
+            yield opened, "\n".join(lines)
             lines = []
             opened = 0
     if opened:

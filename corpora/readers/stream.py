@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import IO, Any
 
-from corpora.errors import CorpusError
+from corpora.errors import CorpusError, warn
 from corpora.files import is_system_file, is_uri, missing_file
 
 __all__ = [
@@ -29,10 +29,12 @@ _COMPRESSION = {
     ".tgz": "gz",
     ".bz2": "bz2",
     ".tbz2": "bz2",
+    ".tbz": "bz2",
     ".xz": "xz",
     ".txz": "xz",
     ".lzma": "xz",
     ".zst": "zst",
+    ".tzst": "zst",
 }
 _EXTRAS = {"s3": "s3", "s3a": "s3", "s3n": "s3", "gs": "gcs"}
 
@@ -81,7 +83,7 @@ def compression(path: str) -> str | None:
 def is_archive(path: str) -> bool:
     """Whether a file is a tar archive (compressed or not) or a zip archive, by its suffix."""
     stem, suffix = os.path.splitext(path.lower())
-    if suffix in (".tar", ".zip", ".tgz", ".tbz2", ".txz"):
+    if suffix in (".tar", ".zip", ".tgz", ".tbz2", ".tbz", ".txz", ".tzst"):
         return True
     return suffix in _COMPRESSION and stem.endswith(".tar")
 
@@ -398,7 +400,8 @@ class ByteStream(io.RawIOBase):
             advice = "unpack it first"
             if suffix is not None and self.path != "-" and not self._compression:
                 advice = f"rename it to end in {suffix}, or {advice}"
-            raise DamagedFileError(f"the {again} is {kind}, not text; {advice}", path=self.path)
+            name = "standard input" if self.path == "-" else self.path
+            raise DamagedFileError(f"the {again} is {kind}, not text; {advice}", path=name)
 
     def close(self) -> None:
         """Close the file."""
@@ -418,8 +421,8 @@ def archive_members(
 ) -> Iterator[tuple[str, IO[bytes]]]:
     """Yield name and open file of each regular file in a tar or zip archive, in one pass.
 
-    Links, hidden files, and files that an operating system adds (see
-    :func:`corpora.files.is_system_file`) are left out.
+    Links are left out, with a warning at the end, and so are hidden files and those that an
+    operating system adds (see :func:`corpora.files.is_system_file`).
 
     Parameters
     ----------
@@ -437,12 +440,23 @@ def archive_members(
         also raises it if the file is encrypted, an archive, or larger than `max_ratio` allows.
     """
     members = _zip_members if path.lower().endswith(".zip") else _tar_members
-    return members(path, on_read, max_ratio)
+    n_links = 0
+    for name, file in members(path, on_read, max_ratio):
+        if file is None:
+            n_links += 1
+        else:
+            yield name, file
+    if n_links:
+        warn(
+            f"{path}: {n_links} links were left out; pack their targets instead (tar "
+            "--dereference --hard-dereference, or zip without --symlinks)"
+        )
 
 
 def _zip_members(
     path: str, on_read: Callable[[int], None] | None, max_ratio: float | None
-) -> Iterator[tuple[str, IO[bytes]]]:
+) -> Iterator[tuple[str, IO[bytes] | None]]:
+    """Yield name and open file of each file, None for a link."""
     import zipfile
 
     with open_raw(path) as raw:
@@ -466,10 +480,12 @@ def _zip_members(
 
         with archive:
             for info in archive.infolist():
-                is_link = stat.S_ISLNK(info.external_attr >> 16)
-                if info.is_dir() or is_link or is_system_file(info.filename):
-                    continue
                 name = info.filename
+                if name.endswith("/") or is_system_file(name):
+                    continue
+                if stat.S_ISLNK(info.external_attr >> 16):
+                    yield name, None
+                    continue
                 stored = min(info.compress_size, total)
                 pieces = content(info, stored)
                 yield name, _member(path, name, "zip", pieces, source, max_ratio, stored)
@@ -503,7 +519,8 @@ def _member(
 
 def _tar_members(
     path: str, on_read: Callable[[int], None] | None, max_ratio: float | None
-) -> Iterator[tuple[str, IO[bytes]]]:
+) -> Iterator[tuple[str, IO[bytes] | None]]:
+    """Yield name and open file of each file, None for a link."""
     import tarfile
 
     class Header(tarfile.TarInfo):
@@ -526,10 +543,12 @@ def _tar_members(
             rest = tar.fileobj
             while (member := tar.next()) is not None:
                 tar.members.clear()  # otherwise it keeps all of them
+                name = member.name
+                if (member.issym() or member.islnk()) and not is_system_file(name):
+                    yield name, None
                 inner = tar.extractfile(member) if member.isreg() else None
-                if inner is not None and not is_system_file(member.name):
+                if inner is not None and not is_system_file(name):
                     pieces = iter(lambda inner=inner: inner.read(_BLOCK), b"")  # type: ignore[misc]
-                    name = member.name
                     # A file with holes may claim any size, so that this is limited, too.
                     yield name, _member(path, name, "tar", pieces, stream.source, max_ratio)
                 # tarfile would skip any claimed size beyond the end, for hours.

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from corpora.readers.base import Document, Reader, TextFile
 
+# Longer ones are refused, so that a file of another kind does not fill the memory.
+_LONGEST_WORD = 1 << 27
+
 
 @dataclass(frozen=True)
 class Text8(Reader):
@@ -36,10 +39,24 @@ class Text8(Reader):
     def read(self, file: TextFile) -> Iterator[Document]:  # noqa: D102
         length = self.document_length
         tokens: list[str] = []
-        incomplete = ""  # a word that may continue in the next chunk
+        incomplete: list[str] = []  # pieces of a word that may continue in the next chunk
+        size = 0
         for chunk in file.chunks():
-            words = (incomplete + chunk).split()
-            incomplete = words.pop() if words and not chunk[-1].isspace() else ""
+            words = chunk.split()
+            starts, ends = chunk[0].isspace(), chunk[-1].isspace()
+            if incomplete and (starts or ends or len(words) > 1):
+                if not starts:
+                    incomplete.append(words.pop(0))
+                tokens.append("".join(incomplete))
+                incomplete, size = [], 0
+            if words and not ends:
+                incomplete.append(words.pop())
+                size += len(incomplete[-1])
+                if size > _LONGEST_WORD:
+                    raise file.error(
+                        f"a word has more than {_LONGEST_WORD:,} characters; text8 needs words "
+                        "that are separated by whitespace"
+                    )
             tokens += words
             if length is not None and len(tokens) >= length:
                 whole = len(tokens) - len(tokens) % length
@@ -47,7 +64,7 @@ class Text8(Reader):
                     yield tokens[start : start + length]
                 tokens = tokens[whole:]
         if incomplete:
-            tokens.append(incomplete)
+            tokens.append("".join(incomplete))
         # This last word can complete one document, but not more than one.
         if tokens:
             yield tokens

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import sys
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -175,7 +174,7 @@ def train(
     }  # fmt: skip
     make = LinkPredictor.thesis if preset is Preset.thesis else LinkPredictor
     predictor = make(
-        device=device, random_state=seed, verbose=progress and sys.stderr.isatty(),
+        device=device, random_state=seed, verbose=progress,
         **{name: value for name, value in given.items() if value is not None},
     )  # fmt: skip
     status = 0

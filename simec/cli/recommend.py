@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -152,7 +151,7 @@ def train(
     recommender = Recommender(
         dimensions, hidden_layers=tuple(hidden or ()), l2="auto" if l2 is None else l2,
         id_feature_scale=id_feature_scale, feedback="implicit" if implicit else "explicit",
-        max_iter=epochs, device=device, random_state=seed, verbose=progress and sys.stderr.isatty(),
+        max_iter=epochs, device=device, random_state=seed, verbose=progress,
     )  # fmt: skip
     features = {
         f"{kind}_features": None if path is None else

@@ -15,6 +15,9 @@ from sklearn.utils.validation import check_array, validate_data
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
+from corpora.errors import warn
+from simec.linalg.checks import check_magnitude, quiet
+
 __all__ = [
     "CHUNK", "DatasetInputs", "DenseInputs", "Identity", "Inputs", "SparseInputs",
     "as_array", "as_numpy", "check_device", "choose_device", "chunk_size", "chunks", "dense",
@@ -175,6 +178,7 @@ class DatasetInputs:
         if not bool(features.isfinite().all()):
             bad = int(rows[~features.isfinite().flatten(1).all(dim=1)][0])
             raise ValueError(f"X contains NaN or infinity: item {bad} of the data set")
+        check_magnitude("X", features)
         return features.to(self._device, torch.float32)
 
 
@@ -247,19 +251,32 @@ def read_inputs(
         raise ValueError("X is None, but the model was fitted with features: pass features")
     if isinstance(X, Tensor):
         X = as_numpy(X)
-    if images and not sparse.issparse(X):
-        X = check_array(
-            X, dtype=np.float32, allow_nd=True, ensure_2d=False, estimator=estimator, input_name="X"
-        )
-        if not reset:
-            _check_width(estimator, int(np.prod(X.shape[1:])))
-    else:
-        X = validate_data(estimator, X, accept_sparse="csr", dtype=np.float32, reset=reset)
+    with quiet():  # values beyond float32 are an error
+        if images and not sparse.issparse(X):
+            X = check_array(
+                X, dtype=np.float32, allow_nd=True, ensure_2d=False, estimator=estimator,
+                input_name="X",
+            )  # fmt: skip
+            if not reset:
+                _check_width(estimator, int(np.prod(X.shape[1:])))
+        else:
+            X = validate_data(estimator, X, accept_sparse="csr", dtype=np.float32, reset=reset)
+    check_magnitude("X", X.data if sparse.issparse(X) else X)
+    if reset and _are_equal(X):
+        warn("all rows of X are equal: they cannot be distinguished, and get the same embedding")
     if sparse.issparse(X):
         return SparseInputs(X, device)
     # PyTorch has no read-only tensors
     writable = X if X.flags.writeable else X.copy()
     return DenseInputs(torch.from_numpy(np.ascontiguousarray(writable)), device)
+
+
+def _are_equal(X: Any) -> bool:
+    """Whether there are several rows, which are all equal; of sparse ones, whether all are 0."""
+    if X.shape[0] < 2 or sparse.issparse(X):
+        return bool(X.shape[0] > 1 and not X.count_nonzero())
+    # comparing two rows is fast, and nearly always sufficient
+    return bool((X[0] == X[-1]).all() and (X[0] == X).all())
 
 
 def _check_width(estimator: BaseEstimator, n_features: int) -> None:

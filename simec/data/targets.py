@@ -17,6 +17,7 @@ from torch import Tensor
 
 from corpora.errors import warn
 from simec.data.inputs import CHUNK, DatasetInputs, Inputs, as_numpy, choose_device, fits_on
+from simec.linalg.checks import LARGEST, check_magnitude, quiet
 from simec.linalg.factorization import sampled_product
 
 Batch = tuple[Tensor, Tensor | None]
@@ -65,6 +66,14 @@ class Targets:
             0 where missing.
         """
         raise NotImplementedError
+
+    def has_observed(self, rows: Tensor) -> bool:
+        """Whether any target of rows is observed; True if targets are not in memory."""
+        matrices = None if self.complete else self.matrices()
+        if matrices is None:
+            return True
+        weights = matrices[1][rows.numpy()]
+        return bool(weights.nnz if sparse.issparse(weights) else weights.any())
 
     def full_error(self, rows: Tensor, error: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
         """Convert the mean error of the `n` targets of a batch to that of the unprojected targets.
@@ -386,6 +395,13 @@ def read_targets(
         return S
     if isinstance(S, Tensor):
         S = as_numpy(S)
+    with quiet():  # values beyond float32 are an error
+        return _read_targets(S, inputs, n_targets, mask, device)
+
+
+def _read_targets(
+    S: Any, inputs: Inputs | None, n_targets: int | None, mask: Any, device: torch.device
+) -> Targets:
     pairs = S is None and isinstance(inputs, DatasetInputs)
     if mask is not None and (pairs or callable(S)):
         raise ValueError(
@@ -423,6 +439,7 @@ def _read_sparse(
     S = S[:, :n_targets]
     if not np.isfinite(S.data).all():
         raise ValueError("S contains NaN or infinity: do not store entries that are missing")
+    check_magnitude("S", S.data)
     _check_observed(np.diff(S.indptr), np.bincount(S.indices, minlength=S.shape[1]))
     if S.nnz == S.shape[0] * S.shape[1]:  # nothing is missing
         return DenseTargets(torch.from_numpy(S.toarray().astype(np.float32)), None, device)
@@ -441,6 +458,7 @@ def _read_dense(
         S, dtype=np.float32, allow_nd=True, ensure_2d=False, ensure_all_finite="allow-nan",
         ensure_min_samples=1, input_name="S",
     )  # fmt: skip
+    check_magnitude("S", S)
     S = S[:, None] if S.ndim == 1 else S
     check_rows(S.shape, inputs)
     if S.ndim > 3:
@@ -489,6 +507,20 @@ def check_rows(shape: tuple[int, ...], inputs: Inputs | None) -> None:
         raise ValueError(
             f"X has {len(inputs)} rows, and S has shape {shape}: S must have one row for each row "
             "of X"
+        )
+
+
+def check_not_tiny(targets: Targets) -> None:
+    """Raise ValueError if targets in memory are too small for gradients in float32."""
+    matrices = targets.matrices()
+    if matrices is None:
+        return
+    values = matrices[0].data if sparse.issparse(matrices[0]) else matrices[0]
+    largest = max(float(values.max(initial=0)), -float(values.min(initial=0)))
+    if 0 < largest < 1 / LARGEST:
+        raise ValueError(
+            f"values of S are at most {largest:.3g} in magnitude, and their squares vanish in "
+            "float32: scale S to about 1, or use solver='exact'"
         )
 
 
@@ -547,6 +579,7 @@ def check_range(targets: Targets, loss: Any) -> None:
 def _check_finite(values: Tensor) -> Tensor:
     if bool(values.isinf().any()):
         raise ValueError("S contains infinity: use NaN for missing targets")
+    check_magnitude("S", values.nan_to_num())
     return values
 
 

@@ -173,8 +173,8 @@ def _replace(module: nn.Module, n_axes: Mapping[nn.Module, set[int]]) -> None:
     in_order = isinstance(module, nn.Sequential) and _is_plain(module, nn.Sequential)
     before: tuple[str, nn.Module] | None = None
     # not named_children, which leaves out layers that occur again
-    for name, child in list(module._modules.items()):
-        if child is None:
+    for name, child in list(module.named_modules(remove_duplicate=False)):
+        if not name or "." in name:
             continue
         if isinstance(child, SparseLinear):
             child = as_linear(child)
@@ -224,10 +224,13 @@ def _merged(layer: Any, norm: Any) -> Any:
 
 def _is_plain(module: nn.Module, kind: type[nn.Module]) -> bool:
     """Whether a module computes what its base class does: no custom forward, hook or weights."""
-    hooks = module._forward_hooks or module._forward_pre_hooks
-    return (
-        _forward(module) is kind.forward and not hooks and not parametrize.is_parametrized(module)
-    )
+    is_same = _forward(module) is kind.forward
+    return is_same and not _has_hooks(module) and not parametrize.is_parametrized(module)
+
+
+def _has_hooks(module: nn.Module) -> bool:
+    state = vars(module)
+    return bool(state["_forward_hooks"] or state["_forward_pre_hooks"])
 
 
 def _forward(module: nn.Module) -> Any:
@@ -336,7 +339,7 @@ def _watched(
         if isinstance(module, torch.jit.ScriptModule):  # it accepts no hooks
             problems.append(f"{title}, which is compiled")
             continue
-        has_hooks = module._forward_hooks or module._forward_pre_hooks
+        has_hooks = _has_hooks(module)
 
         def enter(
             layer: nn.Module, _: Any, without_rule: str | None = without_rule, title: str = title

@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from corpora.deprecated import renamed_parameters
-from corpora.files import atomic_path, check_output
+from corpora.files import check_output
+from corpora.output import open_output
 from simec.explain.explanation import Explanation, Piece, SimilarityExplanation
 from simec.explain.plotting import LEGIBLE, colors, shades, sum_channels
 
@@ -78,8 +79,8 @@ def write_page(
     """
     check_output(path)
     text = page(parts, title=title, topn=topn)
-    with atomic_path(path) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    with open_output(path) as write:
+        write(text)
 
 
 def _part(part: Part, topn: int) -> str:

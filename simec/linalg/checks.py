@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
 from typing import Any, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
+from corpora.checks import check_integer
+from corpora.saved_data import check_finite, checked_indptr
+
+__all__ = [
+    "Matrix", "MatrixLike", "check_finite", "check_size", "check_varies", "checked_csr",
+    "real_matrix", "square", "symmetric",
+]  # fmt: skip
+
 Matrix: TypeAlias = npt.NDArray[np.floating[Any]]
 MatrixLike: TypeAlias = "npt.ArrayLike | sparse.sparray | sparse.spmatrix"
 
+_MOST_COLUMNS = 1 << 24  # of a saved sparse matrix with few entries
+LARGEST = 1e15  # of features, targets and ratings, whose squares are summed in float32
+OVERFLOW = "numbers overflow while a model is fitted: scale features, targets or ratings to about 1"
 _ROWS = 1 << 10  # rows compared at a time
 
 
@@ -99,10 +110,59 @@ def check_size(n_components: int, largest: int) -> int:
     return int(n_components)
 
 
-def check_finite(name: str, values: npt.NDArray[Any]) -> None:
-    """Raise ValueError if an array has NaN or infinite values."""
-    if values.dtype.kind == "f" and not np.isfinite(values).all():
-        raise ValueError(f"{name} has NaN or infinite values")
+def check_magnitude(name: str, values: Any) -> None:
+    """Raise ValueError if an array or tensor has values beyond `LARGEST`; NaN is ignored.
+
+    Their squares would overflow in float32.
+    """
+    if not values.shape or 0 in values.shape:
+        return
+    low, high = float(values.min()), float(values.max())
+    if math.isnan(high) and isinstance(values, np.ndarray):
+        if np.isnan(values).all():
+            return
+        low, high = float(np.nanmin(values)), float(np.nanmax(values))
+    largest = max(high, -low)
+    if largest > LARGEST:
+        raise ValueError(
+            f"{name} must have values from {-LARGEST:g} to {LARGEST:g}, got one of magnitude "
+            f"{largest:.3g}: scale {name} to about 1"
+        )
+
+
+def quiet() -> Any:
+    """Ignore warnings of arithmetic: results are checked, with an error that says what to do."""
+    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
+
+
+def power_of_two(values: Any) -> float:
+    """Return the power of two to divide an array by, so that its largest magnitude is 1 to 2.
+
+    The division is exact. It prevents squares from overflowing or vanishing.
+
+    Parameters
+    ----------
+    values : float array or sparse matrix
+        Finite.
+
+    Returns
+    -------
+    float
+        1 if there are no values, or all are 0.
+    """
+    data = values.data if sparse.issparse(values) else values
+    largest = float(np.abs(data).max(initial=0))
+    return 2.0 ** math.floor(math.log2(largest)) if largest else 1.0
+
+
+def scaled(values: Any) -> Any:
+    """Divide a float array or sparse matrix by `power_of_two`; a copy of the same type."""
+    unit = power_of_two(values)
+    if not sparse.issparse(values):
+        return values / values.dtype.type(unit)
+    result = values.copy()
+    result.data /= result.dtype.type(unit)  # scipy multiplies by 1/unit, which may overflow
+    return result
 
 
 def checked_csr(
@@ -110,7 +170,7 @@ def checked_csr(
     values: npt.NDArray[Any],
     indices: npt.NDArray[Any],
     indptr: npt.NDArray[Any],
-    shape: Sequence[int],
+    shape: Any,
 ) -> Any:
     """Build a CSR matrix from arrays that were read from a file.
 
@@ -121,16 +181,21 @@ def checked_csr(
     ValueError
         If the arrays are not a valid CSR matrix of this shape, or a value is not finite.
     """
-    n_rows, n_columns = (int(size) for size in shape)
-    if any(part.ndim != 1 for part in (values, indices, indptr)):
-        raise ValueError(f"{name}: arrays of a sparse matrix must have one dimension")
-    if indices.dtype.kind != "i" or indptr.dtype.kind != "i":
-        raise ValueError(f"{name}: indices of a sparse matrix must be integers")
-    if n_rows < 0 or len(indptr) != n_rows + 1 or len(indices) != len(values):
+    if not isinstance(shape, (list, tuple)) or len(shape) != 2:
+        raise ValueError(f"{name} must have a shape of two numbers, got {shape!r}")
+    n_rows, n_columns = (check_integer(f"{name}.shape", size, 0, 2**48) for size in shape)
+    if any(part.ndim != 1 for part in (values, indices, indptr)) or len(indices) != len(values):
         raise ValueError(f"{name}: arrays do not fit a sparse matrix of shape {tuple(shape)}")
-    if indptr[0] != 0 or indptr[-1] != len(values) or (np.diff(indptr) < 0).any():
-        raise ValueError(f"{name}: row pointers of a sparse matrix must rise from 0 to its size")
+    if values.dtype not in (np.float32, np.float64):
+        raise ValueError(f"{name} must hold float32 or float64, got {values.dtype}")
+    if indices.dtype.kind not in "iu":
+        raise ValueError(f"{name}: column indices must be integers, got {indices.dtype}")
+    pointers = checked_indptr(f"{name}: row pointers", indptr, n_rows, len(values))
     if len(indices) and not 0 <= indices.min() <= indices.max() < n_columns:
         raise ValueError(f"{name}: column indices must be from 0 to {n_columns - 1}")
+    # products of sparse matrices take memory for each column
+    if n_columns > max(_MOST_COLUMNS, 1000 * len(values)):
+        raise ValueError(f"{name} has {n_columns} columns, but only {len(values)} entries")
     check_finite(name, values)
-    return sparse.csr_matrix((values, indices, indptr), (n_rows, n_columns))
+    # scipy chooses the type of the indices
+    return sparse.csr_matrix((values, indices.astype(np.int64), pointers), (n_rows, n_columns))

@@ -9,9 +9,9 @@ from typing import Any, TypeVar
 import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse.linalg import ArpackError, LinearOperator, svds
-from tqdm.auto import tqdm
 
-from simec.linalg.checks import MatrixLike, check_size, real_matrix
+from corpora.callbacks import progress_bar
+from simec.linalg.checks import OVERFLOW, MatrixLike, check_size, real_matrix
 from simec.linalg.eigen import signs
 from simec.types import Float64
 
@@ -24,6 +24,7 @@ _SMALL = 500  # number of rows or columns up to which all singular values are co
 _NARROW = 256  # number of columns up to which right singular vectors come from the Gram matrix
 _ROUNDING = 1e-13  # fraction of the largest eigenvalue below which others are rounding errors
 _FEW = 5  # ratio of the size to the number of singular values above which ARPACK is faster
+_RANK = 1e-12  # eigenvalues below this fraction of the largest count as 0
 _BUFFER = 1 << 20  # numbers held in memory at a time: linear systems, or gathered vectors
 _SPREAD = 6  # rows are solved together if their numbers of entries differ by at most a sixth
 
@@ -184,7 +185,12 @@ def alternate(
     """
     left: Left | None = None
     previous = np.inf
-    for iteration in tqdm(range(max_iter), disable=not progress, desc="least squares", unit="step"):
+    iterations: Any = range(max_iter)
+    if progress:
+        iterations = progress_bar(
+            iterations, desc="least squares", unit=" steps", shown=True, always=True
+        )
+    for iteration in iterations:
         left = solve_left(right, left)
         right = solve_right(left)
         current = loss(left, right)
@@ -325,11 +331,67 @@ def solve_observed(
     for rows, grams, products in observed_grams(observed, other, weights, absent):
         grams[:, np.arange(d), np.arange(d)] += ridge[rows, None]
         if ridge[rows].all():
-            solutions = np.linalg.solve(grams, products)
+            solutions = solve_semidefinite(grams, products)
         else:  # the shortest solution where observed entries do not determine it
-            solutions = np.linalg.pinv(grams, rcond=1e-12, hermitian=True) @ products
+            solutions = np.linalg.pinv(grams, rcond=_RANK, hermitian=True) @ products
         result[rows] = solutions[:, :, 0]
     return result
+
+
+def solve_positive(matrix: Any, right: Any) -> Any:
+    """Solve a system with a positive definite matrix, also if rounding makes it singular.
+
+    Parameters
+    ----------
+    matrix : float array of shape (d, d)
+    right : float array of shape (d,) or (d, k)
+
+    Returns
+    -------
+    float array of the shape of `right`
+    """
+    try:
+        factor = linalg.cho_factor(matrix, check_finite=False)
+        return linalg.cho_solve(factor, right, check_finite=False)
+    except np.linalg.LinAlgError:
+        columns = np.asarray(right, np.float64).reshape(len(right), -1)
+        solution = solve_semidefinite(np.asarray(matrix, np.float64)[None], columns[None])
+        return solution.reshape(np.shape(right))
+
+
+def solve_semidefinite(matrices: Float64, right: Float64) -> Float64:
+    """Solve systems with positive semidefinite matrices, also if rounding makes them singular.
+
+    A ridge penalty vanishes in rounding errors if it is much smaller than the squares of features.
+    The shortest solution is returned then, in units in which the diagonal is 1.
+
+    Parameters
+    ----------
+    matrices : float64 array of shape (b, d, d)
+    right : float64 array of shape (b, d, k)
+
+    Returns
+    -------
+    float64 array of shape (b, d, k)
+
+    Raises
+    ------
+    ValueError
+        If the matrices have values that are not finite: squares have overflowed.
+    """
+    try:
+        solution = np.asarray(np.linalg.solve(matrices, right), np.float64)
+        if np.isfinite(solution).all():
+            return solution
+    except np.linalg.LinAlgError:
+        pass
+    if not (np.isfinite(matrices).all() and np.isfinite(right).all()):
+        raise ValueError(OVERFLOW)
+    diagonal = np.diagonal(matrices, axis1=1, axis2=2)
+    scale = 1 / np.sqrt(np.where(diagonal > 0, diagonal, np.inf))[:, :, None]
+    scaled = matrices * scale * scale.transpose(0, 2, 1)
+    inverses = np.linalg.pinv(scaled, rcond=_RANK, hermitian=True)
+    return np.asarray(scale * (inverses @ (scale * right)), np.float64)
 
 
 def observed_grams(

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 from scipy import linalg, sparse
 from scipy.sparse.linalg import lsqr
-from tqdm.auto import tqdm
 
-from corpora.checks import check_number
+from corpora.callbacks import progress_bar
+from corpora.checks import ParameterError, check_number
+from simec.linalg.checks import OVERFLOW
+from simec.linalg.factorization import solve_positive
 from simec.types import Float64
 
 _ROWS = 1 << 9  # rows of a product computed at a time
@@ -23,6 +25,8 @@ _LSQR_STEPS = 200
 
 def check_penalties(name: str, values: Sequence[float]) -> None:
     """Raise ValueError unless there is at least one penalty and all are positive."""
+    if isinstance(values, str) or not hasattr(values, "__len__"):
+        raise ParameterError(f"{name} must be a sequence of penalties, got {values!r}")
     if not len(values):
         raise ValueError(f"{name} must have at least one penalty, got {values!r}")
     for value in values:
@@ -70,6 +74,8 @@ class DualRidge:
         self._X, self._share, self._root = X, w / w.sum(), np.sqrt(w)
         self._center = np.asarray(X.T @ self._share).ravel()
         m, D = X.shape
+        if not np.isfinite(self._center).all():
+            raise ValueError(OVERFLOW)
         # singular vectors of centered features, from the smaller of their two Gram matrices
         if m <= D:
             gram = products(X, X, np.float64)
@@ -79,12 +85,12 @@ class DualRidge:
             gram *= self._root
             gram *= self._root[:, None]
             # in place, to save memory: there may be ten thousand points
-            values, self._U = linalg.eigh(gram, overwrite_a=True, check_finite=False)
+            values, self._U = _eigenpairs(gram)
         else:
             weighted = sparse.diags(w) @ X if sparse.issparse(X) else X * w[:, None]
             gram = products(X.T, weighted.T, np.float64)
             gram -= w.sum() * self._center[:, None] * self._center
-            values, V = linalg.eigh(gram, overwrite_a=True, check_finite=False)
+            values, V = _eigenpairs(gram)
             positive = values > max(m, D) * np.finfo(np.float64).eps * max(values.max(), 1e-300)
             values, V = values[positive], V[:, positive] / np.sqrt(values[positive])
             self._U = self._root[:, None] * (np.asarray(X @ V) - self._center @ V)
@@ -121,6 +127,14 @@ class DualRidge:
         # dual coefficients of centered features: subtract the center times their sum
         weights = np.asarray(self._X.T @ dual - self._center[:, None] * dual.sum(axis=0))
         return RidgeFit(weights, mean - self._center @ weights, best, errors, left_out)
+
+
+def _eigenpairs(gram: Float64) -> tuple[Float64, Float64]:
+    """Compute the eigenvalues and eigenvectors of a Gram matrix, which is overwritten."""
+    if not np.isfinite(gram).all():
+        raise ValueError(OVERFLOW)
+    values, vectors = linalg.eigh(gram, overwrite_a=True, check_finite=False)
+    return values, vectors
 
 
 def cross_validated_ridge(X: Any, y: Float64, weights: Float64) -> Float64:
@@ -191,16 +205,17 @@ def kernel_ridge_rows(targets: Any, gram: Any, *, progress: bool = False) -> Any
     CSR matrix with the same stored entries
     """
     duals = targets.copy()
-    for row in tqdm(range(targets.shape[0]), disable=not progress, desc="users", unit="user"):
+    rows = progress_bar(
+        range(targets.shape[0]), desc="users", unit=" users", shown=progress, always=True
+    )
+    for row in rows:
         entries = slice(targets.indptr[row], targets.indptr[row + 1])
         columns = targets.indices[entries]
         if not len(columns):
             continue
         system = gram[columns[:, None], columns]
         system[np.diag_indices(len(columns))] += 1
-        duals.data[entries] = linalg.solve(
-            system, targets.data[entries], assume_a="pos", overwrite_a=True, check_finite=False
-        )
+        duals.data[entries] = solve_positive(system, targets.data[entries])
     return duals
 
 

@@ -9,6 +9,8 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
+from itertools import pairwise
 from numbers import Integral
 from typing import Any, Literal, NamedTuple, TypeVar
 
@@ -32,13 +34,8 @@ from corpora.checks import (
 from corpora.deprecated import renamed_parameters
 from corpora.errors import ModelError, warn
 from corpora.interrupts import STOPPED, deferred_interrupt
-from corpora.model_folder import (
-    INVALID_CONTENT,
-    FolderReader,
-    check_writable,
-    open_folder,
-    write_folder,
-)
+from corpora.model_folder import FolderReader, check_writable, open_folder, write_folder
+from corpora.saved_data import check_saved_array, check_saved_object, saved_numbers, saved_seed
 from simec.data.columns import described_by, recognized
 from simec.data.frames import as_frame
 from simec.data.inputs import Inputs, check_device, choose_device
@@ -48,7 +45,7 @@ from simec.links.network import RELATION_MATRICES, LinkNetwork, as_inputs
 from simec.links.queries import both_ways
 from simec.links.training import Hooks, LinkSchedule, Snapshot, Training
 from simec.links.triples import Id, Ids, as_id_list, as_triples, encode, without_duplicates
-from simec.network import ACTIVATIONS
+from simec.network import ACTIVATIONS, check_tensors
 from simec.types import FloatArray, IntArray
 
 logger = logging.getLogger(__name__)
@@ -421,6 +418,9 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         self.n_iter_ = len(losses)
         self.best_score_ = max(validation, default=float("nan"))
 
+    def _n_biases(self, n_relations: int) -> int:
+        return 0 if self.loss != "bce" else n_relations if self.fine_tune else 1
+
     def _build(
         self, n_relations: int, random: torch.Generator, base_rate: float = 0.5
     ) -> LinkNetwork:
@@ -428,7 +428,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
             self._n_trained, n_relations, int(self.n_components), self.relation_matrix,
             n_features=self._n_features, hidden_layers=tuple(map(int, self.hidden_layers)),
             activation=self.activation, tied=bool(self.tied),
-            n_biases=0 if self.loss != "bce" else n_relations if self.fine_tune else 1,
+            n_biases=self._n_biases(n_relations),
             scale=float(self.init_scale), generator=random,
         )  # fmt: skip
         if network.bias is not None:
@@ -626,7 +626,8 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         ------
         ValueError
             If the predictor was fitted without features, has weights for each entity in its last
-            layer (``tied=False``), or has an entity with one of these ids.
+            layer (``tied=False``) or biases (``loss="bce"``), or has an entity with one of these
+            ids.
         """
         self._check_fitted()
         new = as_id_list(ids, "ids")
@@ -634,6 +635,8 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
             raise ValueError(
                 "with tied=False an entity needs weights in the last layer: fit again with it"
             )
+        if self.network_.bias is not None:
+            raise ValueError("with loss='bce' an entity needs a bias: fit again with it")
         Y = self._embed(features)
         if len(Y) != len(new):
             raise ValueError(f"got {len(new)} ids, but features of {len(Y)} entities")
@@ -753,77 +756,112 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
 
     @classmethod
     def _read(cls, folder: FolderReader, device: Any) -> LinkPredictor:
-        config, arrays = folder.read_json(CONFIG), folder.read_arrays(WEIGHTS)
-        tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
-        try:
-            predictor = cls._from_state(config, tensors, device)
-        except INVALID_CONTENT as error:
-            raise folder.damaged(str(error)) from error
+        if device is not None:
+            check_device(device)
+        config = folder.read_json(CONFIG, limit=None)  # it has the ids of entities
+        arrays = folder.read_arrays(WEIGHTS)
+        with folder.checking(CONFIG):
+            predictor = cls._from_config(config, device)
+        with folder.checking(WEIGHTS):
+            predictor._set_arrays(arrays)
         on_device = choose_device(predictor.device)
         predictor.embeddings_ = predictor.embeddings_.to(on_device)
         predictor.network_ = predictor.network_.to(on_device)
         return predictor
 
     @classmethod
-    def _from_state(
-        cls, config: dict[str, Any], tensors: dict[str, torch.Tensor], device: Any
-    ) -> LinkPredictor:
-        """Build a predictor on the CPU from the saved configuration and arrays.
+    def _from_config(cls, config: Any, device: Any) -> LinkPredictor:
+        """Build a predictor without weights from the saved configuration.
 
         Raises
         ------
-        LookupError, TypeError, ValueError, RuntimeError, AttributeError
+        TypeError, ValueError
             If something is missing or invalid.
         """
-        parameters = {**config["parameters"]}
+        config = check_saved_object("the configuration", config, _SAVED)
+        parameters = {**check_saved_object("parameters", config["parameters"])}
         if "middle" in parameters:  # its name up to format version 2
             parameters["relation_matrix"] = parameters.pop("middle")
-        parameters["hidden_layers"] = tuple(parameters["hidden_layers"])
+        parameters["hidden_layers"] = check_sizes(
+            "hidden_layers", parameters.get("hidden_layers", [])
+        )
+        parameters["random_state"] = saved_seed(parameters.get("random_state"))
         if device is not None:
             parameters["device"] = device
         predictor = cls(**parameters)
         _check_parameters(predictor)
+        for name in ("entities", "relations"):
+            ids = config[name]
+            if not isinstance(ids, list) or not {*map(type, ids)} <= {int, str}:
+                raise ValueError(f"{name} must be a list of ids, strings or integers")
+            if len(set(ids)) < len(ids):
+                raise ValueError(f"{name} has an id twice")
         predictor._entities = Ids(config["entities"], "entity")
         predictor._relations = Ids(config["relations"], "relation")
-        n, k = len(predictor._entities), len(predictor._relations)
-        n_trained = check_integer("n_trained", config["n_trained"], 0, n)
+        n = len(predictor._entities)
+        predictor._n_trained = check_integer("n_trained", config["n_trained"], 0, n)
         if config["n_features"] is not None:
             check_integer("n_features", config["n_features"], 1)
-        predictor._n_features, predictor._n_trained = config["n_features"], n_trained
+        elif predictor._n_trained < n:
+            raise ValueError("n_features is missing, but there are entities without weights")
+        if predictor._n_trained < n and (not predictor.tied or predictor.loss == "bce"):
+            raise ValueError("there are entities without weights in the last layer")
+        predictor._n_features = config["n_features"]
         names = config.get("feature_names")  # since version 3
-        if names is not None and len(names) != config["n_features"]:
-            raise ValueError(f"feature_names must have {config['n_features']} names")
-        predictor._feature_names = None if names is None else [str(name) for name in names]
+        if names is not None and (
+            not isinstance(names, list)
+            or len(names) != config["n_features"]
+            or not {*map(type, names)} <= {str}
+        ):
+            raise ValueError(f"feature_names must be {config['n_features']} strings")
+        predictor._feature_names = names
         predictor.n_duplicates_ = check_integer("n_duplicates", config["n_duplicates"], 0)
-        curves = config["losses"], config["validation"]
-        predictor._set_history(*([float(x) for x in curve] for curve in curves))
-        for name, values in tensors.items():
-            if not bool(torch.isfinite(values).all()):
-                raise ValueError(f"{name} has values that are not finite")
-        known = tensors["known"].numpy().astype(np.int64)
-        if known.ndim != 2 or known.shape[1] != 3:
-            raise ValueError(f"known must have shape (m, 3), got {known.shape}")
+        predictor._set_history(
+            *(saved_numbers(name, config[name]) for name in ("losses", "validation"))
+        )
+        return predictor
+
+    def _set_arrays(self, arrays: dict[str, npt.NDArray[Any]]) -> None:
+        """Set embeddings, network and known triples from saved arrays.
+
+        Raises
+        ------
+        ValueError, RuntimeError
+            If they do not match one another, or the configuration.
+        """
+        n, k = len(self._entities), len(self._relations)
+        known = check_saved_array("known", arrays, "int32", (None, 3))
         if len(known) and ((known < 0).any() or (known.max(axis=0) >= (n, k, n)).any()):
             raise ValueError("known has numbers that are not those of entities or relations")
-        predictor._known = known
-        Y = tensors["embeddings"]
-        if tuple(Y.shape) != (n, predictor.n_components):
-            raise ValueError(
-                f"embeddings must have shape {(n, predictor.n_components)}, got {tuple(Y.shape)}"
-            )
-        if Y.dtype != torch.float32:
-            raise ValueError(f"embeddings must be float32, got {Y.dtype}")
+        self._known = known.astype(np.int64)
+        Y = check_saved_array("embeddings", arrays, "float32", (n, self.n_components))
         # Arrays from the folder are aligned to 64 bytes, as PyTorch's tensors are: the order in
         # which MKL adds up a product depends on the alignment, and so do the last bits.
-        predictor.embeddings_ = Y
-        network = predictor._build(2 * k, torch.Generator())
-        network.load_state_dict({
-            name.removeprefix(_NETWORK).replace("middle.", "relation_matrices."): values
-            for name, values in tensors.items()
-            if name.startswith(_NETWORK)
-        })  # fmt: skip
-        predictor.network_ = network.eval()
-        return predictor
+        self.embeddings_ = torch.from_numpy(Y)
+        saved = {
+            name.removeprefix(_NETWORK).replace("middle.", "relation_matrices."):
+                torch.from_numpy(values)
+            for name, values in arrays.items() if name.startswith(_NETWORK)
+        }  # fmt: skip
+        n_weights, total = self._n_weights(2 * k), sum(x.numel() for x in saved.values())
+        n_layers = 0 if self._n_features is None else len(self.hidden_layers)
+        if n_weights != total or n_layers > len(saved):
+            raise ValueError(f"the network has {n_weights} weights, got {total}")
+        network = self._build(2 * k, torch.Generator())
+        check_tensors("network", saved, network.state_dict())
+        network.load_state_dict(saved)
+        self.network_ = network.eval()
+
+    def _n_weights(self, n_relations: int) -> int:
+        """Number of weights that `_build` makes."""
+        n, d = self._n_trained, self.n_components
+        total = n_relations * d * (d if self.relation_matrix == "full" else 1)
+        if self._n_features is None:
+            total += n * d
+        else:
+            sizes = [self._n_features, *map(int, self.hidden_layers), d]
+            total += sum((a + 1) * b for a, b in pairwise(sizes))
+        return total + (0 if self.tied else n * d) + self._n_biases(n_relations) * n
 
     def _read_checkpoint(self, path: Any) -> tuple[LinkPredictor, Snapshot]:
         """Read a checkpoint to continue from: its parameters, and the state of training."""
@@ -834,9 +872,15 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
                     f"{path} is a finished predictor, not a checkpoint of an interrupted run: "
                     "there is nothing to resume"
                 )
-            arrays = folder.read_arrays(TRAINING_ARRAYS)
+            arrays, state = folder.read_arrays(TRAINING_ARRAYS), folder.read_json(TRAINING)
             tensors = {name: torch.from_numpy(values) for name, values in arrays.items()}
-            snapshot = Snapshot(folder.read_json(TRAINING), tensors)
+            with folder.checking(TRAINING):
+                state = check_saved_object("the state", state, ("seed", "n_epochs", "fingerprint"))
+                check_integer("seed", state["seed"], 0, 2**31 - 1)
+                check_integer("n_epochs", state["n_epochs"], 0)
+                if not isinstance(state["fingerprint"], str):
+                    raise ValueError("fingerprint must be a string")
+            snapshot = Snapshot(state, tensors, partial(folder.checking, TRAINING_ARRAYS))
         predictor.device, predictor.verbose = self.device, self.verbose
         return predictor, snapshot
 
@@ -929,6 +973,12 @@ class _Checkpoints:
         logger.info("saved a checkpoint to %s in %.1f s", self.path, seconds)
 
 
+# entries of a saved configuration
+_SAVED = (
+    "parameters", "entities", "n_trained", "relations", "n_features", "n_duplicates", "losses",
+    "validation",
+)  # fmt: skip
+
 _CHOICES = {
     "relation_matrix": RELATION_MATRICES,
     "loss": tuple(LOSSES),
@@ -954,6 +1004,7 @@ def _check_parameters(predictor: LinkPredictor) -> None:
     for name in ("tied", "fine_tune", "average"):
         check_flag(name, getattr(p, name))
     check_device(p.device)
+    check_random_state(p.random_state)
     if p.relation_matrix == "complex" and p.n_components % 2:
         raise ValueError(
             f"n_components must be even with relation_matrix='complex', got {p.n_components}"

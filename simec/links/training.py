@@ -9,7 +9,7 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -18,12 +18,16 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor, nn
 
+from corpora.callbacks import progress_bar
+from corpora.checks import check_integer
 from corpora.errors import warn
+from corpora.saved_data import saved_numbers
 from simec.data.inputs import Inputs
 from simec.links.evaluation import measures, ranks
 from simec.links.losses import LOSSES, Gradients, Positives
 from simec.links.network import LinkNetwork
 from simec.links.queries import Queries, both_ways
+from simec.network import check_optimizer, check_tensors
 from simec.types import IntArray
 
 logger = logging.getLogger(__name__)
@@ -93,10 +97,22 @@ class LinkHistory:
 
 @dataclass
 class Snapshot:
-    """State of an unfinished run: plain values for JSON, and CPU tensors by name."""
+    """State of an unfinished run.
+
+    Attributes
+    ----------
+    values : dict
+        Plain values for JSON.
+    tensors : dict of str to Tensor
+        On the CPU.
+    checking : callable
+        Returns a context manager that converts errors of damaged content, for a state that was
+        read from a folder.
+    """
 
     values: dict[str, Any]
     tensors: dict[str, Tensor]
+    checking: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 @dataclass
@@ -283,21 +299,20 @@ class LinkTrainer:
         KeyboardInterrupt
             On Ctrl-C; the best weights so far are kept.
         """
-        from tqdm import tqdm
-
         s, history = self.schedule, self.history
         hooks = hooks or Hooks()
         if s.average:
             parameters = (p for _, p in self._trained())
             self._mean = MeanWeights(parameters, math.ceil(len(queries) / s.batch_size))
         if snapshot is not None:
-            self._resume(snapshot)
+            with snapshot.checking():
+                self._resume(snapshot, len(queries))
         elif started:
             self._best = self._weights()
             history.best = history.best if validation is None else validation()
-        bar = tqdm(
+        bar = progress_bar(
             total=s.max_iter * len(queries), initial=len(history.losses) * len(queries),
-            desc="links", unit=" queries", unit_scale=True, disable=not s.progress,
+            desc="links", unit=" queries", unit_scale=True, shown=s.progress, always=True,
         )  # fmt: skip
         try:
             while self._goes_on(validation is not None):
@@ -400,32 +415,61 @@ class LinkTrainer:
             tensors["dropout"] = epoch.random.get_state()
         return Snapshot(values, {name: value.cpu().clone() for name, value in tensors.items()})
 
-    def _resume(self, snapshot: Snapshot) -> None:
+    def _resume(self, snapshot: Snapshot, n: int) -> None:
+        """Restore the state of a run that has n queries.
+
+        Raises
+        ------
+        ValueError, TypeError, RuntimeError, KeyError
+            If it is damaged, or belongs to another run.
+        """
         values, tensors = snapshot.values, snapshot.tensors
-        self.history.losses = [float(x) for x in values["losses"]]
-        self.history.validation = [float(x) for x in values["validation"]]
-        self.history.best = -math.inf if values["best"] is None else float(values["best"])
-        self.history.best_epoch = int(values["best_epoch"])
-        self._random.set_state(tensors["random"])
-        self.network.load_state_dict(_under("weights", tensors), strict=False)
-        best = _under("best", tensors)
-        self._best = {name: value.to(self._device) for name, value in best.items()} or None
+        weights, best = self._weights(), _under("best", tensors)
+        random = {"": self._random.get_state()}
+        check_tensors("random", {"": tensors["random"]}, random)
+        check_tensors("weights", _under("weights", tensors), weights)
+        if best:
+            check_tensors("best", best, weights)
         state: dict[int, dict[str, Tensor]] = {}
         for name, value in _under("optimizer", tensors).items():
             number, _, key = name.partition(".")
             # a copy: PyTorch would train in place on the snapshot's tensors
             state.setdefault(int(number), {})[key] = value.clone()
+        is_adam = self.schedule.optimizer == "adam"
+        names = ("exp_avg", "exp_avg_sq") if is_adam else ("sum",)
+        parameters = [p for _, p in self._trained()]
+        check_optimizer(state, parameters, {"step": False, **dict.fromkeys(names, True)})
+        history = self.history
+        history.losses = saved_numbers("losses", values["losses"])
+        history.validation = saved_numbers("validation", values["validation"])
+        is_new = values["best"] is None
+        history.best = -math.inf if is_new else saved_numbers("best", [values["best"]])[0]
+        history.best_epoch = check_integer(
+            "best_epoch", values["best_epoch"], 0, len(history.losses)
+        )
+        self._random.set_state(tensors["random"])
+        self.network.load_state_dict(_under("weights", tensors), strict=False)
+        self._best = {name: value.to(self._device) for name, value in best.items()} or None
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": state, "param_groups": groups})
         if self._mean is not None:
-            self._mean.n_steps, self._mean.weight = int(values["mean"][0]), float(values["mean"][1])
-            for i, total in enumerate(self._mean.sums):
+            n_steps, weight = saved_numbers("mean", values["mean"])
+            self._mean.n_steps, self._mean.weight = int(n_steps), weight
+            sums = {str(i): total for i, total in enumerate(self._mean.sums)}
+            check_tensors("mean", _under("mean", tensors), sums)
+            for i, total in sums.items():
                 total.copy_(tensors[f"mean.{i}"])
         if "done" in values:
-            random = torch.Generator(self._device)
-            random.set_state(tensors["dropout"])
-            self._epoch_state = _Epoch(tensors["order"], random, self._device)
-            self._epoch_state.done = int(values["done"])
+            order = tensors["order"]
+            check_tensors("order", {"": order}, {"": torch.arange(n)})
+            if not torch.equal(order.sort().values, torch.arange(n)):
+                raise ValueError(f"order must have each number from 0 to {n - 1} once")
+            check_tensors("total", {"": tensors["total"]}, {"": torch.zeros(())})
+            dropout = torch.Generator(self._device)
+            check_tensors("dropout", {"": tensors["dropout"]}, {"": dropout.get_state()})
+            dropout.set_state(tensors["dropout"])
+            self._epoch_state = _Epoch(order, dropout, self._device)
+            self._epoch_state.done = check_integer("done", values["done"], 0, n)
             self._epoch_state.total.copy_(tensors["total"])
 
     def _start_epoch(self, n: int) -> _Epoch:
@@ -625,12 +669,13 @@ class Training:
         build, snapshot
             As for `train_jointly`.
         """
-        from tqdm import tqdm
-
         self.network, self._shared = self._new(build, 2 * self._k), self._new(build, 1)
         shared = self._shared
         self.network.encoder, self.network.last = shared.encoder, shared.last
-        first = None if snapshot is None else snapshot.values["relation"]
+        first = None
+        if snapshot is not None and snapshot.values.get("relation") is not None:
+            with snapshot.checking():
+                first = check_integer("relation", snapshot.values["relation"], 0, 2 * self._k)
         if first is None:
             try:
                 self._fit(
@@ -644,17 +689,23 @@ class Training:
             first, snapshot = 0, None
         else:
             assert snapshot is not None
-            self.network.load_state_dict(_under("network", snapshot.tensors))
-            self.history = LinkHistory(*snapshot.values["history"])
+            with snapshot.checking():
+                saved = _under("network", snapshot.tensors)
+                check_tensors("network", saved, self.network.state_dict())
+                losses, validation = snapshot.values["history"]
+                self.history = LinkHistory(
+                    saved_numbers("losses", losses), saved_numbers("validation", validation)
+                )
+            self.network.load_state_dict(saved)
         tuned = self._tuned()
         for parameter in shared.parameters():
             parameter.requires_grad_(any(parameter is one for one, _ in tuned))
         hooks = Hooks(on_step=lambda _: self._hooks.on_step(False))
         schedule = replace(self._schedule, progress=False)
         start = time.perf_counter()
-        for r in tqdm(
+        for r in progress_bar(
             range(first, 2 * self._k), initial=first, total=2 * self._k, desc="relations",
-            unit="relation", disable=not self._schedule.progress,
+            unit=" relations", shown=self._schedule.progress, always=True,
         ):  # fmt: skip
             self._relation = r
             links, valid = (_any_relation(a[a[:, 1] == r]) for a in (self._links, self._valid))

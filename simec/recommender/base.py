@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from importlib import import_module
+from numbers import Real
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar
 
 import numpy as np
@@ -21,16 +22,25 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from corpora.checks import check_choice, closest, shorten
+from corpora.checks import check_choice, check_number, closest, shorten
 from corpora.deprecated import renamed_parameters
 from corpora.errors import ModelError, warn
-from corpora.model_folder import INVALID_CONTENT, FolderReader, open_folder, write_folder
+from corpora.model_folder import FolderReader, open_folder, write_folder
+from corpora.saved_data import check_saved_object, saved_seed
+from simec.linalg.checks import OVERFLOW, quiet, scaled
 from simec.recommender.biases import Biases
 from simec.recommender.data.features import Features, as_features
-from simec.recommender.data.ratings import Ids, UnknownIdError, as_ratings, plain, read_ids
+from simec.recommender.data.ratings import (
+    Ids,
+    Ratings,
+    UnknownIdError,
+    as_ratings,
+    plain,
+    read_ids,
+)
 from simec.recommender.ranking import batches, exclude, highest, is_single, lengths, paired
-from simec.recommender.state import pack, unpack
-from simec.types import FloatArray
+from simec.recommender.state import check_attribute, check_shape, pack, unpack
+from simec.types import Float64, FloatArray
 
 logger = logging.getLogger(__name__)
 
@@ -123,6 +133,13 @@ class Entities:
         return cls(rows, total.tocsr() if sparse.issparse(total) else total, has_features, kind)
 
 
+# types of the attributes that all recommenders have
+_ATTRIBUTES: dict[str, tuple[type, ...]] = {
+    "ratings_": (Ratings,), "biases_": (Biases,), "item_features_": (Features, type(None)),
+    "user_features_": (Features, type(None)), "range_": (tuple, type(None)),
+}  # fmt: skip
+
+
 class BaseRecommender(BaseEstimator):  # type: ignore[misc]
     """Predicts ratings as μ + b_user + b_item + residual, clipped to the range of ratings.
 
@@ -171,6 +188,8 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
 
     def _check(self) -> None:
         """Raise ValueError or TypeError for invalid parameters."""
+        check_number("shrinkage_users", self.shrinkage_users, 0)
+        check_number("shrinkage_items", self.shrinkage_items, 0)
 
     def _fit(self, residuals: Any, users: Entities, items: Entities) -> None:
         """Fit the residuals of the biases.
@@ -211,22 +230,26 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
 
     def _check_state(self) -> None:
         """Raise ValueError if fitted attributes contradict one another, as in a damaged folder."""
-        n_users, n_items = self.ratings_.shape
-        check_shape("ratings", self.ratings_.matrix, (n_users, n_items))
-        check_shape("biases of users", self.biases_.users, (n_users,))
-        check_shape("biases of items", self.biases_.items, (n_items,))
-        for b, features in (
-            (self.biases_.user_coefficients, self.user_features_),
-            (self.biases_.item_coefficients, self.item_features_),
+        for name in _ATTRIBUTES:
+            if name not in vars(self):
+                raise ValueError(f"{name} is missing")
+            check_attribute(name, getattr(self, name), *_ATTRIBUTES[name])
+        ratings, biases = self.ratings_, self.biases_
+        for kind, ids, features, b, coefficients in (
+            ("user", ratings.users, self.user_features_, biases.users, biases.user_coefficients),
+            ("item", ratings.items, self.item_features_, biases.items, biases.item_coefficients),
         ):
-            if b is not None:
+            if ids.kind != kind or (features is not None and features.ids.kind != kind):
+                raise ValueError(f"ids of {kind}s are those of other entities")
+            check_shape(f"biases of {kind}s", b, (len(ids),))
+            if features is not None:
+                check_same_type(ids, features.ids)
+            if coefficients is not None:
                 if features is None:
                     raise ValueError("biases depend on features, but features are missing")
-                check_shape("coefficients of features", b, (features.n_features,))
+                check_shape(f"coefficients of {kind}s", coefficients, (features.n_features,))
         if self.range_ is not None:
-            low, high = self.range_
-            if not low <= high:
-                raise ValueError(f"range_ must be (low, high), got {self.range_}")
+            check_range("range_", self.range_)
 
     # Training
 
@@ -244,11 +267,31 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
             Ignored.
         item_features, user_features : as for `as_features`, optional
             A data frame indexed by id, (ids, matrix), or a matrix in the order of the ids.
+
+        Raises
+        ------
+        ValueError
+            If ratings, features or parameters are invalid, or so large that numbers overflow. The
+            recommender is unchanged then.
         """
         del y
         self._check()
+        before = dict(vars(self))
+        try:
+            with quiet():
+                self._fit_to(as_ratings(ratings), item_features, user_features)
+                _check_finite(vars(self))
+        except Exception as error:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            if isinstance(error, np.linalg.LinAlgError):
+                raise ValueError(OVERFLOW) from error
+            raise
+        return self
+
+    def _fit_to(self, ratings: Ratings, item_features: Any, user_features: Any) -> None:
         start = time.perf_counter()
-        self.ratings_ = as_ratings(ratings)
+        self.ratings_ = ratings
         matrix = self.ratings_.matrix
         self.item_features_: Features | None = None
         self.user_features_: Features | None = None
@@ -265,6 +308,11 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         if self._uses_biases:
             self.biases_ = self._fit_biases(matrix, users, items)
             low, high = matrix.data.min(), matrix.data.max()
+            if low == high:
+                warn(
+                    f"all ratings are {low:g}, so there are no preferences to learn. For purchases "
+                    'or clicks, which have no ratings, use feedback="implicit"'
+                )
             if self.rating_range is not None:
                 low, high = self.rating_range
             self.range_ = float(low), float(high)
@@ -276,10 +324,11 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
             )
         else:
             self.biases_ = Biases.zeros(matrix.shape)
+            if not matrix.data.any():
+                warn("all counts are 0, so there are no preferences to learn")
             residuals = matrix.copy()
         self._fit(residuals, users, items)
         logger.info("%s: fitted in %.1f s", type(self).__name__, time.perf_counter() - start)
-        return self
 
     # Predictions
 
@@ -324,17 +373,19 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
                 f"users and items must have the same length, got {len(u)} users and {len(i)} items"
             )
         ratings = np.empty(len(u))
-        for batch in batches(len(u), _BUFFER // 64):
-            batch_u, batch_i = u.take(batch), i.take(batch)
-            ratings[batch] = (
-                self.biases_.mean
-                + self.biases_.of_users(batch_u.rows, batch_u.features)
-                + self.biases_.of_items(batch_i.rows, batch_i.features)
-                + self._residual_pairs(batch_u, batch_i)
-            )
-        if self.range_ is not None:
-            ratings = np.clip(ratings, *self.range_)
-        return ratings.astype(np.float32)
+        with quiet():
+            for batch in batches(len(u), _BUFFER // 64):
+                batch_u, batch_i = u.take(batch), i.take(batch)
+                ratings[batch] = (
+                    self.biases_.mean
+                    + self.biases_.of_users(batch_u.rows, batch_u.features)
+                    + self.biases_.of_items(batch_i.rows, batch_i.features)
+                    + self._residual_pairs(batch_u, batch_i)
+                )
+            if self.range_ is not None:
+                ratings = np.clip(ratings, *self.range_)
+            predicted: FloatArray = _finite(ratings.astype(np.float32))
+        return predicted
 
     @renamed_parameters(n="topn")
     def recommend(
@@ -400,6 +451,8 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         item_ids = self._candidates(None, item_features)
         vectors = self._item_vectors(self._items(item_ids, item_features))
         query = self._item_vectors(self._items([item], item_features))
+        # cosines do not change; squares neither overflow nor vanish
+        vectors, query = (scaled(_finite(part)) for part in (vectors, query))
         product = vectors @ query.T
         similar = np.asarray(product.toarray() if hasattr(product, "toarray") else product)[:, 0]
         scale = lengths(vectors) * lengths(query)
@@ -496,10 +549,17 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         def read_encoder(name: str) -> Any:
             from simec.encoder import SimilarityEncoder
 
-            return SimilarityEncoder.read_from(folder.folder(name), device=device)
+            inner = folder.folder(name, ENCODER_KIND, ENCODER_VERSION)
+            return SimilarityEncoder.read_from(inner, device=device)
 
-        config, arrays = folder.read_json(_CONFIG), folder.read_arrays(_ARRAYS)
-        try:
+        if device is not None:
+            from simec.data.inputs import check_device  # imports PyTorch
+
+            check_device(device)
+        config = folder.read_json(_CONFIG, limit=None)
+        arrays = folder.read_arrays(_ARRAYS)
+        with folder.checking(_CONFIG):
+            config = check_saved_object(_CONFIG, config, ("class", "parameters", "learned"))
             saved_class: Any = cls._find_class(
                 config["class"], config.get("module", ""), folder.path
             )
@@ -507,20 +567,18 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
             names = inspect.signature(saved_class).parameters
             parameters = {
                 renamed.get(name, name): tuple(value) if isinstance(value, list) else value
-                for name, value in config["parameters"].items()
+                for name, value in check_saved_object("parameters", config["parameters"]).items()
                 if renamed.get(name, name) in names
             }
             if device is not None and "device" in names:
                 parameters["device"] = device
+            if "random_state" in parameters:
+                parameters["random_state"] = saved_seed(parameters["random_state"])
             recommender: Self = saved_class(**parameters)
             for name, value in unpack(config["learned"], arrays, read_encoder).items():
                 setattr(recommender, renamed.get(name, name), value)
             recommender._check()
             recommender._check_state()
-        except ModelError:
-            raise
-        except INVALID_CONTENT as error:
-            raise folder.damaged(str(error)) from error
         return recommender
 
     @classmethod
@@ -621,10 +679,37 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
 
     def _scores(self, users: Entities, items: Entities) -> npt.NDArray[np.float64]:
         """Predict ratings of all pairs, not clipped, shape (n_users, n_items)."""
-        scores = np.array(self._residuals(users, items), np.float64)
-        scores += self.biases_.of_items(items.rows, items.features)
-        scores += (self.biases_.mean + self.biases_.of_users(users.rows, users.features))[:, None]
-        return scores
+        with quiet():
+            scores: Float64 = np.array(self._residuals(users, items), np.float64)
+            scores += self.biases_.of_items(items.rows, items.features)
+            of_users = self.biases_.of_users(users.rows, users.features)
+            scores += (self.biases_.mean + of_users)[:, None]
+        checked: Float64 = _finite(scores)
+        return checked
+
+
+def _finite(values: Any) -> Any:
+    """Return predictions or vectors; raise ValueError if any is not finite."""
+    if not np.isfinite(values.data if sparse.issparse(values) else values).all():
+        raise ValueError("predictions overflow: scale features to about 1, in training too")
+    return values
+
+
+def _check_finite(attributes: Any) -> None:
+    """Raise ValueError if learned numbers, in arrays or containers of arrays, are not finite."""
+    if isinstance(attributes, Mapping):
+        for name, value in attributes.items():
+            if name.endswith("_"):
+                _check_finite(value)
+    elif isinstance(attributes, (list, tuple)):
+        for value in attributes:
+            _check_finite(value)
+    elif isinstance(attributes, Biases):
+        _check_finite(tuple(vars(attributes).values()))
+    elif isinstance(attributes, (float, np.ndarray)) or sparse.issparse(attributes):
+        values = np.asarray(attributes.data if sparse.issparse(attributes) else attributes)
+        if values.dtype.kind == "f" and not np.isfinite(values).all():
+            raise ValueError(OVERFLOW)
 
 
 def _subclasses(cls: type[BaseRecommender]) -> Iterator[type[BaseRecommender]]:
@@ -660,17 +745,28 @@ def training_rows(vectors: Any, entities: Entities) -> Any:
     return np.where((entities.rows >= 0)[:, None], vectors[np.maximum(entities.rows, 0)], 0)
 
 
-def check_shape(name: str, array: Any, shape: tuple[int, ...]) -> None:
-    """Raise ValueError unless an array or matrix has the expected shape."""
-    if tuple(array.shape) != shape:
-        raise ValueError(f"{name} must have shape {shape}, got {tuple(array.shape)}")
+def check_range(name: str, value: Any) -> None:
+    """Raise ValueError unless a value is a pair (low, high) of finite numbers, low <= high."""
+    is_pair = isinstance(value, (tuple, list, np.ndarray)) and len(value) == 2
+    if not (
+        is_pair
+        and all(isinstance(x, Real) and not isinstance(x, bool) for x in value)
+        and -np.inf < value[0] <= value[1] < np.inf
+    ):
+        raise ValueError(f"{name} must be (low, high), got {value!r}")
+
+
+def check_same_type(ids: Ids, others: Ids) -> None:
+    """Raise ValueError if ids of ratings are strings and those of features integers, or reverse."""
+    if len(ids) and len(others) and ids.are_texts != others.are_texts:
+        raise ValueError(f"ids of {ids.kind} features are of another type than those of ratings")
 
 
 def check_vectors(recommender: Any) -> None:
     """Raise ValueError unless ``user_vectors_`` and ``item_vectors_`` match the ratings."""
     n_users, n_items = recommender.ratings_.shape
-    d = recommender.user_vectors_.shape[-1]
-    check_shape("user_vectors_", recommender.user_vectors_, (n_users, d))
+    check_shape("user_vectors_", recommender.user_vectors_, (n_users, None))
+    d = recommender.user_vectors_.shape[1]
     check_shape("item_vectors_", recommender.item_vectors_, (n_items, d))
 
 

@@ -11,8 +11,9 @@ from scipy import sparse
 from corpora.checks import check_integer, check_number
 from simec.linalg.factorization import mean_filled_factors, sampled_product, solve_observed
 from simec.linalg.ridge import DualRidge, check_penalties
-from simec.recommender.base import Entities, check_shape, check_vectors, training_rows
+from simec.recommender.base import Entities, check_vectors, training_rows
 from simec.recommender.content_base import ContentRecommender
+from simec.recommender.state import check_map, check_shape
 from simec.types import Float64
 
 ALPHAS = (0.3, 1.0, 3.0, 10.0, 30.0)
@@ -146,8 +147,7 @@ class ColdStartRecommender(ContentRecommender):
         assert self.item_features_ is not None
         n_items, d = self.item_vectors_.shape
         check_shape("left_out_", self.left_out_, (n_items, d))
-        check_shape("weights of map_", self.map_[0], (self.item_features_.n_features, d))
-        check_shape("intercept of map_", self.map_[1], (d,))
+        check_map("map_", self.map_, self.item_features_.n_features, d)
 
 
 def solve_near(observed: Any, other: Float64, expected: Float64, ridge: float) -> Float64:

@@ -9,7 +9,8 @@ from scipy import sparse
 
 from corpora.checks import check_number
 from simec.linalg.ridge import DualRidge, kernel_ridge_rows, products
-from simec.recommender.base import BaseRecommender, Entities, check_shape
+from simec.recommender.base import BaseRecommender, Entities
+from simec.recommender.state import check_map, check_shape
 
 _ITEMS = 1 << 8  # items per batch of predictions
 BIAS_ALPHAS = (300.0, 1000.0, 3000.0, 10000.0, 30000.0)
@@ -46,6 +47,7 @@ class ContentRecommender(BaseRecommender):
         self.verbose = verbose
 
     def _check(self) -> None:
+        super()._check()
         check_number("alpha", self.alpha, 0, above=True)
 
     def _fit(self, residuals: Any, users: Entities, items: Entities) -> None:
@@ -128,9 +130,7 @@ class ContentRecommender(BaseRecommender):
         super()._check_state()
         if self.item_features_ is None:
             raise ValueError("item features are missing")
-        weights, intercept = self.bias_map_
-        check_shape("weights of biases", weights, (self.item_features_.n_features, 1))
-        check_shape("intercept of biases", intercept, (1,))
+        check_map("bias_map_", self.bias_map_, self.item_features_.n_features, 1)
         check_shape("duals_", self.duals_, self.ratings_.shape)
 
 

@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from corpora.checks import check_integer
+from simec.linalg.checks import scaled
 from simec.recommender.biases import Biases
 from simec.recommender.data.features import as_features
 from simec.recommender.data.ratings import Ids, as_ratings
@@ -152,6 +153,7 @@ def residual_similarity(
     """
     matrix = as_ratings(ratings).matrix
     residuals = Biases.fit(matrix, shrinkage_users, shrinkage_items).residuals(matrix)
+    residuals = scaled(residuals)  # cosines do not change
     similarities: FloatArray = (residuals.T @ residuals).toarray()
     scale = np.sqrt(np.diag(similarities))
     scale = np.where(scale > 0, scale, 1)

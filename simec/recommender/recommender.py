@@ -9,7 +9,6 @@ import numpy as np
 from scipy import sparse
 
 from corpora.checks import (
-    ParameterError,
     check_choice,
     check_flag,
     check_integer,
@@ -24,19 +23,23 @@ from simec.data.inputs import check_device, choose_device
 from simec.data.targets import SparseTargets
 from simec.encoder import SimilarityEncoder
 from simec.linalg.factorization import sampled_product
+from simec.network import ACTIVATIONS
 from simec.recommender.base import (
     Entities,
     FactorRecommender,
-    check_shape,
+    check_range,
     check_vectors,
     training_rows,
 )
 from simec.recommender.data.ratings import plain
+from simec.recommender.state import check_attribute, check_shape
 from simec.types import FloatArray
 
 if TYPE_CHECKING:
     from simec.explain import Explanation
+    from simec.recommender.data.features import Features
 
+_MAX_WEIGHT = 1e15  # of implicit feedback: larger ones are lost in the rounding of others
 _TOL = {"explicit": 1e-4, "implicit": 1e-3}  # ranks change little after the first iterations
 # l2="auto", by feedback and whether there are features
 _L2 = {
@@ -194,25 +197,22 @@ class Recommender(FactorRecommender):
 
     def _check(self) -> None:
         check_choice("feedback", self.feedback, ("explicit", "implicit"))
-        check_integer("n_components", self.n_components, 1)
+        super()._check()
+        for name in ("n_components", "max_iter", "batch_size"):
+            check_integer(name, getattr(self, name), 1)
         check_sizes("hidden_layers", self.hidden_layers)
         check_flag("feature_biases", self.feature_biases)
         check_device(self.device)
-        for name in (
-            "l2_by_count", "id_feature_scale", "alpha", "absent", "shrinkage_users",
-            "shrinkage_items",
-        ):  # fmt: skip
+        for name in ("l2_by_count", "id_feature_scale", "alpha", "absent"):
             check_number(name, getattr(self, name), 0)
+        check_number("learning_rate", self.learning_rate, 0, above=True)
+        check_choice("activation", self.activation, ACTIVATIONS)
         if not isinstance(self.l2, str) or self.l2 != "auto":
             check_number("l2", self.l2, 0)
         if self.rating_range is not None:
-            if np.shape(self.rating_range) != (2,):
-                raise ParameterError(f"rating_range must be (low, high), got {self.rating_range!r}")
-            low, high = (check_number("rating_range", x, -np.inf) for x in self.rating_range)
-            if not low < high:
-                raise ValueError(
-                    f"rating_range must be (low, high) with low < high, got {self.rating_range!r}"
-                )
+            check_range("rating_range", self.rating_range)
+            if not self.rating_range[0] < self.rating_range[1]:
+                raise ValueError(f"rating_range must be (low, high), got {self.rating_range!r}")
 
     def _fit(self, residuals: Any, users: Entities, items: Entities) -> None:
         if self.feedback == "implicit" and residuals.data.min() < 0:
@@ -261,12 +261,34 @@ class Recommender(FactorRecommender):
         super()._check_state()
         check_vectors(self)
         check_device(self.device)
-        for encoder in (self.encoder_, self.second_encoder_):
-            if encoder is not None and encoder.n_components != self.user_vectors_.shape[1]:
-                raise ValueError("encoders and embeddings have different numbers of components")
+        check_attribute("embeds_users_", self.embeds_users_, bool)
+        check_attribute("encoder_", self.encoder_, SimilarityEncoder)
+        check_attribute("second_encoder_", self.second_encoder_, SimilarityEncoder, type(None))
         first, second = self.ratings_.shape[:: 1 if self.embeds_users_ else -1]
-        check_shape("embedded_", self.embedded_, (first,))
-        check_shape("second_embedded_", self.second_embedded_, (second,))
+        check_shape("embedded_", self.embedded_, (first,), "b")
+        check_shape("second_embedded_", self.second_embedded_, (second,), "b")
+        features = self.user_features_, self.item_features_
+        first_features, second_features = features[:: 1 if self.embeds_users_ else -1]
+        self._check_encoder(self.encoder_, first_features, first, second)
+        if (self.second_encoder_ is None) != (second_features is None):
+            raise ValueError("second_encoder_ or the features that it takes are missing")
+        if self.second_encoder_ is not None:
+            self._check_encoder(self.second_encoder_, second_features, second, first)
+
+    def _check_encoder(
+        self, encoder: SimilarityEncoder, features: Features | None, n: int, n_targets: int
+    ) -> None:
+        """Raise ValueError unless an encoder has the inputs and outputs of the training data."""
+        layout = encoder.layout_
+        if encoder.n_components != self.user_vectors_.shape[1]:
+            raise ValueError("encoders and embeddings have different numbers of components")
+        expected = n
+        if features is not None:
+            expected = features.n_features + (n if self.id_feature_scale else 0)
+        if (layout.inputs == "identity") != (features is None) or layout.n_features != expected:
+            raise ValueError(f"an encoder takes {layout.n_features} features, expected {expected}")
+        if layout.targets != (n_targets,):
+            raise ValueError(f"an encoder has {layout.targets} targets, expected {n_targets}")
 
     # Explanations
 
@@ -376,7 +398,13 @@ class Recommender(FactorRecommender):
             return SparseTargets(S, device)
         ones = S.copy()
         ones.data = np.ones_like(S.data)
-        return SparseTargets(ones, device, 1 + self.alpha * S.data, self.absent)
+        weights = 1 + float(self.alpha) * S.data.astype(np.float64)
+        if not weights.max(initial=0) <= _MAX_WEIGHT:
+            raise ValueError(
+                f"weights 1 + alpha * count must be at most {_MAX_WEIGHT:g}, got "
+                f"{weights.max():.3g}: use a smaller alpha, or log(1 + count) as counts"
+            )
+        return SparseTargets(ones, device, weights, self.absent)
 
     def _train(
         self, encoder: SimilarityEncoder, S: Any, entities: Entities, last_layer: Any

@@ -20,6 +20,7 @@ from simec.linalg.factorization import (
     observed_grams,
     sampled_product,
     solve_observed,
+    solve_semidefinite,
 )
 from simec.solvers.problem import Problem, RowReader, conjugate_gradients
 from simec.types import Float64
@@ -201,7 +202,7 @@ def solve_rows(
         grams = (_rows(weights, rows) @ outer).reshape(-1, d, d)
         numbers = rows.numpy()
         grams[:, np.arange(d), np.arange(d)] += penalty[numbers, None]
-        result[numbers] = np.linalg.solve(grams, right[numbers][:, :, None])[:, :, 0]
+        result[numbers] = solve_semidefinite(grams, right[numbers][:, :, None])[:, :, 0]
     return result
 
 

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import linalg, sparse
 
 from simec.linalg.eigen import Part, eigenpairs
-from simec.linalg.factorization import padded, right_factor
+from simec.linalg.factorization import padded, right_factor, solve_positive
 from simec.solvers.als import impute, solve_first_layer
 from simec.solvers.problem import Problem, RowReader
 from simec.types import Float64, FloatArray
@@ -140,7 +140,7 @@ def symmetric(problem: Problem, targets: RowReader | None = None) -> tuple[Float
     else:
         gram = H_n.T @ H_n
         gram[np.diag_indices_from(gram)] += regression.penalty[:, 0] * n / problem.n_rows
-        M = linalg.solve(gram, (regression.solve(C) @ H_n).T, assume_a="pos")
+        M = solve_positive(gram, (regression.solve(C) @ H_n).T)
         A = L.T @ M @ L
     values, E = top_eigenvectors((A + A.T) / 2, problem.n_components, "positive")
     scaled = E * np.sqrt(np.maximum(values, 0))

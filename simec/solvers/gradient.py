@@ -16,10 +16,13 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from torch import Tensor
 
+from corpora.callbacks import progress_bar
+from corpora.checks import check_flag, check_integer
 from corpora.errors import warn
+from corpora.saved_data import saved_numbers
 from simec.data.inputs import Inputs, as_array, chunk_size
 from simec.data.targets import Targets
-from simec.network import SimEcNetwork
+from simec.network import SimEcNetwork, check_optimizer, check_tensors
 from simec.solvers.objective import Objective
 
 logger = logging.getLogger(__name__)
@@ -186,8 +189,6 @@ class Trainer:
         KeyboardInterrupt
             On Ctrl-C; the network has the best weights so far, and `history` is up to date.
         """
-        from tqdm import tqdm
-
         s = self.schedule
         few = epochs is None and validation is None and len(rows) <= _FEW * s.batch_size
         if resume and self._run is not None:
@@ -199,9 +200,9 @@ class Trainer:
             steps = s.max_iter * math.ceil(len(rows) / s.batch_size)
             self._warm_up_steps = min(max(_WARM_UP[0], steps // 4), _WARM_UP[1])
         epoch, n_epochs = len(history.losses), epochs or s.max_iter
-        bar = tqdm(
+        bar = progress_bar(
             total=n_epochs * len(rows), initial=epoch * len(rows), desc="simec", unit=" rows",
-            unit_scale=True, disable=not s.progress,
+            unit_scale=True, shown=s.progress, always=True,
         )  # fmt: skip
         began = time.perf_counter()
         try:
@@ -220,7 +221,8 @@ class Trainer:
                     run.loss = self._epoch(inputs, targets, rows, bar)
                 if few and run.loss <= run.limit:
                     run.loss = self.objective.evaluate(self.network, inputs, targets, rows)
-                if not (math.isfinite(run.loss) and run.loss <= run.limit):
+                diverged = not (math.isfinite(run.loss) and run.loss <= run.limit)
+                if diverged or not self.is_finite():
                     self._warn_diverged(run.loss)
                     break
                 epoch += 1
@@ -379,6 +381,11 @@ class Trainer:
         n = values.numel() if observed is None else observed.sum() + 1
         return float(values.square().sum() / n)
 
+    @torch.no_grad()
+    def is_finite(self) -> bool:
+        """Whether all weights are finite; a loss is that of the weights before the last step."""
+        return all(bool(value.isfinite().all()) for value in self.network.state_dict().values())
+
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
 
@@ -444,33 +451,44 @@ class Trainer:
         for key, value in arrays.items():
             part, _, name = key.partition(".")
             parts.setdefault(part, {})[name] = torch.from_numpy(value)
-        best_loss = numbers["best_loss"]
-        self.history = History(
-            list(map(float, numbers["losses"])),
-            list(map(float, numbers["validation"])),
-            math.inf if best_loss is None else float(best_loss),
-            float(numbers["rate"]),
+        for part in ("first", "best", "current"):
+            check_tensors(part, parts.get(part, {}), self.network.state_dict())
+        check_tensors("generator", parts.get("generator", {}), {"": self._random.get_state()})
+        states: dict[int, dict[str, Tensor]] = {}
+        for key, value in parts.get("optimizer", {}).items():
+            index, _, name = key.partition(".")
+            states.setdefault(int(index), {})[name] = value
+        parameters = self._optimizer.param_groups[0]["params"]
+        check_optimizer(states, parameters, {"step": False, "exp_avg": True, "exp_avg_sq": True})
+        losses, validation = (saved_numbers(name, numbers[name]) for name in _CURVES)
+        best_loss, loss = (numbers[name] for name in ("best_loss", "loss"))
+        names = "start", "limit", "rate", "step_rate"
+        start, limit, rate, step_rate = saved_numbers(
+            ", ".join(names), [numbers[name] for name in names]
         )
+        stalled, steps = (check_integer(name, numbers[name], 0) for name in ("stalled", "steps"))
+        self.history = History(
+            losses, validation,
+            math.inf if best_loss is None else saved_numbers("best_loss", [best_loss])[0], rate,
+        )  # fmt: skip
         self.network.load_state_dict(parts["first"])
         first = self._weights()
         self.network.load_state_dict(parts["best"])
         best = self._weights()
         self.network.load_state_dict(parts["current"])
-        loss = numbers["loss"]
         self._run = _Run(
-            bool(numbers["started"]), float(numbers["start"]), float(numbers["limit"]), first, best,
-            bool(numbers["improved"]), int(numbers["stalled"]),
-            math.nan if loss is None else float(loss),
+            check_flag("started", numbers["started"]), start, limit, first, best,
+            check_flag("improved", numbers["improved"]), stalled,
+            saved_numbers("loss", [loss], nan=True)[0],
         )  # fmt: skip
-        states: dict[int, dict[str, Tensor]] = {}
-        for key, value in parts.get("optimizer", {}).items():
-            index, _, name = key.partition(".")
-            states.setdefault(int(index), {})[name] = value
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": states, "param_groups": groups})
-        self._optimizer.param_groups[0]["lr"] = float(numbers["step_rate"])
-        self._rate, self._steps = float(numbers["rate"]), int(numbers["steps"])
+        self._optimizer.param_groups[0]["lr"] = step_rate
+        self._rate, self._steps = rate, steps
         self._random.set_state(parts["generator"][""])
+
+
+_CURVES = "losses", "validation"
 
 
 def split_rows(n: int, fraction: float, seed: int) -> tuple[Tensor, Tensor]:

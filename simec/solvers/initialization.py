@@ -342,7 +342,8 @@ class Initializer:
         observed = self._observed_rows(rows)
         if observed is not None:
             # relative to the explained variance, because S may have any scale
-            ridge = _SHRINKAGE * float((W_l**2).sum(axis=1).mean()) / float(observed[1].sum())
+            ridge = _SHRINKAGE * float((W_l**2).sum(axis=1).mean())
+            ridge /= max(float(observed[1].sum()), 1e-300)
             W_l = self._als_last(*observed, W_l, ridge, thorough)[1]
         # scaled to all rows, so that the norms of Y and W_l stay balanced
         return np.asarray(W_l * (len(self.rows) / n_rows) ** 0.25)

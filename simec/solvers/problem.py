@@ -12,6 +12,7 @@ from scipy import linalg, sparse
 from torch import Tensor
 
 from simec.data.inputs import chunks
+from simec.linalg.checks import OVERFLOW
 from simec.types import Float64
 
 RowReader = Callable[[Tensor], Any]
@@ -133,9 +134,9 @@ class Regression:
         for rows in chunks(self.n_rows):
             H = features(rows)
             gram += (H.T @ H).toarray() if sparse.issparse(H) else H.T @ H
-        self._set_penalty(np.diag(gram), _JITTER_SINGLE if H.dtype == np.float32 else _JITTER)
-        gram[np.diag_indices_from(gram)] += self.penalty[:, 0]
-        self.factor = np.asarray(np.linalg.cholesky(gram), np.float64)
+        single = H.dtype == np.float32
+        self._set_penalty(np.diag(gram).copy(), _JITTER_SINGLE if single else _JITTER)
+        self.factor = _cholesky(gram, self.penalty[:, 0])
 
     def _set_penalty(self, squares: Float64, jitter: float) -> None:
         self.squares = squares[:, None].copy()
@@ -182,6 +183,18 @@ class Regression:
             return applied + self.penalty * B
 
         return conjugate_gradients(gram, products, self.squares + self.penalty, start)
+
+
+def _cholesky(gram: Float64, penalty: Float64) -> Float64:
+    """Return the lower factor of a penalized Gram matrix, with a larger penalty if it needs one."""
+    diagonal = np.diag(gram).copy()
+    for jitter in (0.0, 1e-9, 1e-7, 1e-5, 1e-3):
+        np.fill_diagonal(gram, diagonal + penalty + jitter * diagonal)
+        try:
+            return np.asarray(np.linalg.cholesky(gram), np.float64)
+        except np.linalg.LinAlgError:
+            continue
+    raise ValueError(OVERFLOW)
 
 
 def conjugate_gradients(

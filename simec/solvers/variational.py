@@ -14,8 +14,9 @@ from typing import Any
 
 import numpy as np
 from scipy import linalg, sparse
-from tqdm.auto import tqdm
 
+from corpora.callbacks import progress_bar
+from simec.linalg.checks import power_of_two
 from simec.linalg.factorization import observed_grams
 from simec.solvers.problem import Problem
 from simec.types import Float64, FloatArray
@@ -50,8 +51,13 @@ def variational(
         positions = np.nonzero(problem.weights)
         S = sparse.csr_matrix((S[positions], positions), S.shape)
     S = S.astype(np.float64)
+    unit = power_of_two(S)  # covariances are float32
+    S.data /= unit
     S_T = S.T.tocsr()
     d = len(W_l)
+    if not S.data.any():
+        yield np.zeros((S.shape[0], d)), np.zeros((d, S.shape[1]))
+        return
     variance = max(float((S.data**2).mean()), 1e-300)
     noise = variance
     # the prior variance of Y is 1; W_l is scaled accordingly
@@ -59,14 +65,17 @@ def variational(
     last = W_l.T / np.sqrt(scale) * variance**0.5 / d**0.5
     variances = np.maximum((last**2).mean(axis=0), 1e-12 * variance)
     C_last: FloatArray = np.zeros((len(last), d, d), np.float32)
-    for _ in tqdm(range(_MAX_ITER), disable=not progress, desc="variational", unit="round"):
+    rounds: Any = range(_MAX_ITER)
+    if progress:
+        rounds = progress_bar(rounds, desc="variational", unit=" rounds", shown=True, always=True)
+    for _ in rounds:
         Y, C_Y, _ = posterior(S, last, C_last, np.ones(d), noise)
         last, C_last, error = posterior(S_T, Y, C_Y, 1 / variances, noise)
         before, noise = noise, max(error / S.nnz, _MIN_NOISE * variance)
         to_Y, to_last, variances = rotations(moments(Y, C_Y), moments(last, C_last))
         Y, last = Y @ to_Y, last @ to_last
         C_Y, C_last = rotated(C_Y, to_Y), rotated(C_last, to_last)
-        yield Y, last.T
+        yield Y, last.T * unit
         if abs(before - noise) < _TOL * noise:
             break
 

@@ -465,6 +465,13 @@ def test_evaluate(model, tmp_path):
         assert found[str(questions)][space] == analogies(vectors, questions).to_dict()
     assert found[str(pairs)]["context"]["spearman"] > 0.5
     assert found[str(pairs)]["context"]["n_oov"] == 1
+    for encoding in ("utf-16", "utf-8"):
+        for file in (pairs, questions):
+            text = file.read_text() if encoding == "utf-16" else file.read_text("utf-16")
+            file.write_text(text, encoding=encoding)
+        shown = json.loads(run(*args, "--json", "--encoding", encoding).stdout)
+        assert shown == found
+        assert "unknown encoding" in error(*args, "--encoding", "utf-7000")
     shown = run(*args).stdout
     assert "Spearman" in shown
     assert "of 2 questions" in shown

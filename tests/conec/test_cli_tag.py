@@ -114,12 +114,28 @@ def test_it_can_refer_to_the_model(folder, tmp_path):
     )  # fmt: skip
     assert not (tmp_path / "t" / "model").exists()
     run("tag", "evaluate", tmp_path / "t", folder / "test.conll")
+    # the model is verified as well
+    model = tmp_path / "model"
+    shutil.copytree(folder / "model", model)
+    run(
+        "tag", "train", folder / "train.conll", "--out", tmp_path / "t", "--model", model,
+        "--clusters", "4", "--iterations", "5", "--refer",
+    )  # fmt: skip
+    run("info", tmp_path / "t", "--verify")
+    weights = model / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1] + b"?")
+    message = error("info", tmp_path / "t", "--verify")
+    assert f"{weights}: the checksum differs" in message
+    shutil.rmtree(model)
+    assert "does not exist any more" in error("info", tmp_path / "t", "--verify")
 
 
 def test_info_summarizes_a_tagger(folder, tmp_path):
     summary = json.loads(run("info", folder / "tagger", "--json").stdout)
     tagger = Tagger.load(folder / "tagger")
     assert summary["training_words"] == len(tagger.words_)
+    assert (summary["columns"], summary["column_names"]) == (2, ["word", "pos"])
+    assert summary["types"] == ["LOC"]
     assert summary["parameters"]["c1"] == 0.2
     assert summary["context_features"]["clusters"] == [4, 8]
     assert "clusters word4, word8, document4" in run("info", folder / "tagger").stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -151,6 +152,18 @@ def test_foreign_tags_are_reported(folder, tmp_path):
     assert "there are no entities" in run("tag", "evaluate", folder / "words", file).stderr
 
 
+def test_foreign_parts_of_speech_are_reported(folder, tmp_path):
+    file = tmp_path / "foreign.conll"
+    file.write_text(text(lambda i, w, p, c, t: (w, f"{p[0]}X", c, t)))
+    for command in ("evaluate", "apply"):
+        result = run("tag", command, folder / "all", file)
+        assert result.stderr.count("values of the column pos that the tagger was not tr") == 1
+        assert "such as NX, VX" in result.stderr
+        assert "its training text has ., CD, IN" in result.stderr
+    assert "not trained" not in run("tag", "apply", folder / "words", file).stderr
+    assert Tagger.load(folder / "all").column_values_["chunk"][:2] == ["I-ADJP", "I-NP"]
+
+
 def test_encoding(folder, tmp_path):
     file = tmp_path / "latin.conll"
     file.write_bytes("Zürich\tB-LOC\nliegt\tO\n".encode("latin-1"))
@@ -253,14 +266,18 @@ def test_taggers_of_all_schemes_are_the_same(scheme):
 @pytest.mark.parametrize(
     ("X", "y", "kind", "message"),
     [
-        ([["a\ud83d"]], [["O"]], ValueError, "token 0 of item 0, sentence 0 contains half of"),
-        ([["a"]], [["O\udc00"]], ValueError, "tag 0 of item 0 of y, sentence 0 contains half"),
+        ([["a\ud83d"]], [["O"]], ValueError, "token 0 of item 0, sentence 0: .*contains half of"),
+        ([["a"]], [["O\udc00"]], ValueError, "tag 0 of item 0 of y, sentence 0: .*contains half"),
         ([["a"]], [[None]], TypeError, "tag 0 of item 0 of y.* got None"),
         ([["a"]], [[""]], ValueError, "tag 0 of item 0 of y.* is an empty string"),
         ([["a"]], ["O"], TypeError, "item 0 of y must be a sentence .* got the string 'O'"),
         ([["a"]], None, TypeError, "y must be a list of documents .* got None"),
         (["a b"], [["O"]], TypeError, "item 0 must be a sentence"),
-        ([{"a": 1}], [["O"]], TypeError, "item 0 must be a sentence"),
+        ([{"a": 1}], [["O"]], TypeError, "item 0 must be a list of tokens"),
+        ([{"a", "b"}], [["O", "O"]], TypeError, "item 0 must be a list of tokens"),
+        ({"a": ["b"]}, [["O"]], TypeError, "X must be a list .* got a dict"),
+        (pd.DataFrame({"a": [["b"]]}), [["O"]], TypeError, "got a DataFrame: pass a list"),
+        ([["a"]], [[float("nan")]], TypeError, "tag 0 of item 0 of y.* got nan"),
         ([["a", "b"]], [["O"]], ValueError, "sentence 0 has 2 tokens, but 1 tags"),
         ([["a"], ["b"]], [["O"]], ValueError, "2 sentences, but tags for 1"),
         ([[("a", "X")], ["b"]], [["O"], ["O"]], ValueError, "tokens have 1 or 2 of the columns"),

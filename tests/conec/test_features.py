@@ -443,5 +443,5 @@ def test_damaged_weights_of_features(tmp_path):
         (tmp_path / "n" / "features.safetensors").read_bytes()
     )
     reseal(tmp_path / "m")
-    with pytest.raises(ModelError, match="F1 is not a float32 array of shape"):
+    with pytest.raises(ModelError, match="F1 must be an array of float32 of shape"):
         conec.load(tmp_path / "m")

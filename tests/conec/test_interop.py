@@ -25,6 +25,7 @@ from conec.interop import (
     to_keyed_vectors,
     to_spacy,
 )
+from corpora.output import open_output
 
 WORDS = ["</s>", "über", "naïve_word", "日本", "x"]
 MATRIX = np.array(
@@ -203,6 +204,99 @@ def test_damaged_compression(tmp_path: Path) -> None:
         load_word2vec(path)
 
 
+def test_words_with_spaces(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_text("4 2\nnew york 0.1 0.2\n. . . 0.3 0.4\ntop 10 0.5 0.6\nband of nan 1 0.25 \n")
+    loaded = load_word2vec(path)
+    assert loaded.index_to_key == ["new york", ". . .", "top 10", "band of nan"]
+    np.testing.assert_array_equal(loaded.vectors[-1], [1, 0.25])
+    for row in ("a 1 2 3", "a 0.1 0.2 0.3", "new york 0.5 1 2", "a -1e-5 1 2", "  0.1 0.2"):
+        path.write_text(f"2 2\nb 1 2\n{row}\n")
+        with pytest.raises(ValueError, match="line 3: expected a word and 2 values"):
+            load_word2vec(path)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_files_without_header(tmp_path: Path, suffix: str) -> None:
+    path = tmp_path / f"glove.txt{suffix}"
+
+    def write(text: str) -> None:
+        data = text.encode()
+        path.write_bytes(gzip.compress(data) if suffix else data)
+
+    rows = "tea 1 2 3\n. . . 4 5 6\nat name 0.5 .25 -1\n"
+    for text in (rows, "\ufeff" + rows, rows.replace("\n", "\r\n"), rows[:-1]):
+        write(text)
+        with pytest.raises(ValueError, match=r"line 1: .*no_header=True"):
+            load_word2vec(path)
+        loaded = load_word2vec(path, no_header=True)
+        assert loaded.index_to_key == ["tea", ". . .", "at name"]
+        assert loaded.vectors.tolist() == [[1, 2, 3], [4, 5, 6], [0.5, 0.25, -1]]
+    assert load_word2vec(path, no_header=True, limit=2).index_to_key == ["tea", ". . ."]
+    for text, says in (("", "line 1: expected a word"), ("a\n", "line 1: expected a word")):
+        write(text)
+        with pytest.raises(ValueError, match=says):
+            load_word2vec(path, no_header=True)
+    write("a 1 2\nb 1\n")
+    with pytest.raises(ValueError, match="line 2: expected a word and 2 values"):
+        load_word2vec(path, no_header=True)
+    with pytest.raises(ValueError, match="no_header"):
+        load_word2vec(path, no_header=True, binary=True)
+
+
+OTHER_FILES = {
+    "fastText": struct.pack("<ii", 793712314, 12) + b"\0" * 100,
+    "pickle": pickle.dumps({"a": np.zeros(3)}),
+    "utf-16": as_text().decode().encode("utf-16"),
+    "gzip": gzip.compress(as_text()),
+}
+
+
+@pytest.mark.parametrize("kind", OTHER_FILES)
+def test_other_files_are_named(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "vectors.vec"
+    path.write_bytes(OTHER_FILES[kind])
+    with pytest.raises(ValueError, match=rf"vectors\.vec.*{kind}"):
+        load_word2vec(path)
+
+
+def test_byte_order_mark(tmp_path: Path) -> None:
+    path = tmp_path / "vectors.txt"
+    path.write_bytes(b"\xef\xbb\xbf" + as_text())
+    assert_golden(load_word2vec(path))
+
+
+@pytest.mark.parametrize("header", [b"1000000000000 3", b"5 1000000000000", b"5 " + b"9" * 60])
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+@pytest.mark.parametrize("binary", [True, False])
+def test_hostile_headers_allocate_nothing(
+    tmp_path: Path, header: bytes, suffix: str, binary: bool
+) -> None:
+    path = tmp_path / f"vectors{suffix}"
+    data = as_binary(header=header + b"\n") if binary else as_text(header.decode() + "\n")
+    path.write_bytes(gzip.compress(data) if suffix else data)
+    allocated = []
+    empty = np.empty
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            "conec.interop.word2vec.np.empty",
+            lambda shape, **more: (allocated.append(shape), empty(shape, **more))[1],
+        )
+        with pytest.raises(ValueError, match=str(path)):
+            load_word2vec(path, binary=binary)
+    assert all(n * size <= 30 for n, size in allocated)
+
+
+def test_counts_out_of_range(tmp_path: Path) -> None:
+    path, vocab = tmp_path / "vectors.txt", tmp_path / "vocab.txt.zst"
+    path.write_text("1 1\na 1\n")
+    for count in ("-1", "1.5", "9" * 30):
+        with open_output(vocab) as write:
+            write(f"a {count}\n")
+        with pytest.raises(ValueError, match=r"vocab\.txt\.zst: line 1: expected 'word count'"):
+            load_word2vec(path, vocab=vocab)
+
+
 # Writing
 
 
@@ -264,11 +358,16 @@ def test_any_word_comes_back(
     assert loaded.vectors.tobytes() == matrix.tobytes()
 
 
-@pytest.mark.parametrize("suffix", [".gz", ".xz"])
-def test_compressed_round_trip(tmp_path: Path, vectors: KeyedVectors, suffix: str) -> None:
-    path = tmp_path / f"vectors.txt{suffix}"
-    save_word2vec(vectors, path)
+@pytest.mark.parametrize("suffix", [".gz", ".bz2", ".xz", ".zst"])
+@pytest.mark.parametrize("binary", [True, False])
+def test_compressed_round_trip(
+    tmp_path: Path, vectors: KeyedVectors, suffix: str, binary: bool
+) -> None:
+    path, other = tmp_path / f"vectors.txt{suffix}", tmp_path / f"v{suffix}"
+    for target in (path, other):
+        save_word2vec(vectors, target, binary=binary)
     assert not path.read_bytes().startswith(b"5 3")
+    assert path.read_bytes() == other.read_bytes()
     assert_golden(load_word2vec(path))
 
 
@@ -287,7 +386,7 @@ def test_a_failure_leaves_the_old_file(
     path = tmp_path / "vectors"
     path.write_text("old")
     vectors.index_to_key = [*WORDS[:4], "\ud800"]  # no UTF-8 for a lone surrogate
-    with pytest.raises(UnicodeEncodeError):
+    with pytest.raises(ValueError, match="half of a surrogate pair"):
         save_word2vec(vectors, path)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]

@@ -435,7 +435,7 @@ def test_what_cannot_be_written(tmp_path, attempt):
     (tmp_path / "file").write_text("mine")
     with pytest.raises(NotADirectoryError):
         attempt(tmp_path / "file")
-    with pytest.raises(OSError, match=r"does not exist|Not a directory"):
+    with pytest.raises(OSError, match=r"does not exist|Not a directory|not a folder"):
         attempt(tmp_path / "file" / "model")
     with pytest.raises(FileNotFoundError):
         attempt(tmp_path / "none" / "model")
@@ -503,7 +503,7 @@ def test_a_relative_path_and_a_link(tmp_path, monkeypatch):
 
 
 def test_all_files_have_the_same_mode(tmp_path):
-    conec.ContextEncoder(min_count=1, vector_size=4, epochs=1).fit([["a", "b"]] * 5).save(
+    conec.ContextEncoder(min_count=1, vector_size=4, epochs=1, sample=0).fit([["a", "b"]] * 5).save(
         tmp_path / "m"
     )
     assert len({file.stat().st_mode for file in (tmp_path / "m").iterdir()}) == 1
@@ -582,7 +582,7 @@ def test_values_of_numpy_can_be_saved(tmp_path):
     extended = conec.ExtendedContextEncoder(
         [Affixes((np.int64(1),)), Shape(np.int32(2)), CharNgrams(2, np.int64(3)), Case(np.True_)],
         feature_dropout=np.float32(0.5), feature_min_count=np.int64(1), vector_size=3, min_count=1,
-        epochs=1,
+        epochs=1, sample=0,
     ).fit([["a", "b", "Ab"]] * 5)  # fmt: skip
     extended.build_senses([["a", "b", "Ab"]] * 5, SenseSettings(min_occurrences=np.int64(2)))
     extended.learn_map([["a", "b", "Ab"]] * 5, MapConfig(near=np.int64(2), ridge=np.float32(0.1)))
@@ -616,3 +616,40 @@ def test_a_checkpoint_with_a_flipped_bit_is_not_resumed(tmp_path):
     (tmp_path / "c" / WEIGHTS).write_bytes(content)
     with pytest.raises(ModelError, match="damaged"):
         conec.ContextEncoder().train(text, resume_from=tmp_path / "c")
+
+
+def test_queries_of_a_loaded_model_make_no_copy_of_its_weights(tmp_path):
+    import tracemalloc
+
+    from scipy import sparse
+
+    n, d = 20_000, 64
+    made = conec.ContextEncoder(vector_size=d, min_count=1)
+    made.build_vocab_from_freq({f"w{i}": n - i for i in range(n)})
+    made.W1 = np.random.default_rng(0).standard_normal((n, d)).astype(np.float32)
+    made.W1[5] = 0
+    made.context_embeddings = made.W1 + 1
+    made.save(tmp_path / "m")
+    model = conec.load(tmp_path / "m")
+    text = ["w1", "w5", "zorb", "w700"]
+    made.embed(text)  # imports modules
+    tracemalloc.start()
+    model.embed(text)
+    model.embed_word("zorb", [text])
+    used, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert used < 1 << 18  # the lengths of the rows; W1 has 5 MB
+    assert peak < model.W1.nbytes // 2
+    rows = np.array([3, 5, 700])
+    np.testing.assert_array_equal(model.unit_rows(rows), model.normalized_W1[rows])
+    np.testing.assert_allclose(model.centered_rows(rows), model.centered_W1[rows], atol=1e-6)
+    matrix = sparse.random(4, n, 0.01, "csr", np.float32, random_state=0)
+    before = matrix.copy()
+    np.testing.assert_allclose(
+        model.times_unit_rows(matrix), matrix @ model.normalized_W1, atol=1e-5
+    )
+    np.testing.assert_array_equal(matrix.data, before.data)
+    for keyed in (model.wv, model.wv_context):
+        assert np.shares_memory(keyed.vectors, model.W1) or np.shares_memory(
+            keyed.vectors, model.context_embeddings
+        )

@@ -1,12 +1,16 @@
-"""Callbacks and checkpoints of training."""
+"""Callbacks, checkpoints and progress of training."""
 
 from __future__ import annotations
 
+import io
+import logging
 import math
+import sys
 import time
 
 import pytest
 
+from corpora import callbacks
 from corpora.callbacks import CheckpointSchedule, as_callback
 
 
@@ -59,3 +63,60 @@ def test_checkpoints_are_due_after_epochs_and_after_minutes(
 def test_wrong_times_are_refused(arguments: tuple[float, int | None]) -> None:
     with pytest.raises(ValueError, match=r"checkpoint_(minutes|epochs) must be"):
         CheckpointSchedule(*arguments)
+
+
+# Progress
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def work(**options):
+    with callbacks.progress_bar(total=4, desc="counting", unit=" words", **options) as bar:
+        for _ in range(4):
+            bar.update()
+
+
+@pytest.mark.parametrize("always", [False, True])
+def test_progress_is_a_bar_on_a_terminal_and_lines_in_a_log(always, monkeypatch, caplog):
+    monkeypatch.setattr(callbacks, "LOG_SECONDS", 0)
+    monkeypatch.setattr(sys, "stderr", Terminal())
+    with caplog.at_level(logging.INFO):
+        work(shown=True, always=always)
+        assert "counting: 100%" in sys.stderr.getvalue()
+        assert not caplog.messages
+
+        monkeypatch.setattr(sys, "stderr", io.StringIO())
+        work(shown=True, always=always)
+        if always:  # as in a notebook
+            assert "counting: 100%" in sys.stderr.getvalue()
+            assert not caplog.messages
+        lines = []
+        with callbacks.progress_lines(lines.append):
+            work(shown=True, always=always)
+            work(shown=False, always=always)
+    assert any(line.startswith("counting: 50 %, 2 of 4 words, 00:00 elapsed") for line in lines)
+    assert all("\r" not in line and "\n" not in line for line in lines)
+    assert caplog.messages[-len(lines) :] == lines
+    assert "counting: 50 %" not in sys.stderr.getvalue()
+
+
+def test_lines_are_not_written_for_short_work(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", io.StringIO())
+    lines = []
+    with callbacks.progress_lines(lines.append):
+        work(shown=True)
+        assert list(callbacks.progress_bar(range(3), shown=True, desc="x", unit=" rows")) == [
+            0, 1, 2,
+        ]  # fmt: skip
+    assert lines == []
+
+
+def test_without_a_total_the_amount_is_reported(monkeypatch):
+    monkeypatch.setattr(callbacks, "LOG_SECONDS", 0)
+    lines = []
+    with callbacks.progress_lines(lines.append):
+        list(callbacks.progress_bar(iter("abc"), shown=True, desc="reading", unit=" documents"))
+    assert lines[0].startswith("reading: 1 documents, 00:00 elapsed")

@@ -133,6 +133,32 @@ def test_comments_and_marks_of_documents(tmp_path: Path) -> None:
     assert list(corpora.open(path)) == [["a b"], ["c"]]
 
 
+def test_sentences_with_a_column_for_each_verb(tmp_path: Path) -> None:
+    text = (
+        "#begin document (x/y); part 000\nx/y 0 0 It PRP * - (0)\n\n"
+        "x/y 0 0 Rain NN * (A0*) - -\nx/y 0 1 falls VB * (V*) * -\n\n#end document\n"
+    )
+    path = write(tmp_path, "v4_gold", text)
+    assert corpora.open(path).format == "conll"
+    assert list(corpora.open(path)) == [["It", "Rain", "falls"]]
+    assert list(corpora.open(path, column=-1)) == [["(0)", "-", "-"]]
+    assert [len(row) for row in rows(path)] == [8, 9, 9]
+    damaged = text * 10 + text.replace("(V*) * -", "(V*) *")
+    write(tmp_path, "v4_gold", damaged)
+    with pytest.raises(CorpusError, match="line 75: expected 9 columns .* as in its sentence"):
+        list(corpora.open(path))
+
+
+def test_rows_numbered_by_sentence_and_token(tmp_path: Path) -> None:
+    text = (
+        "#FORMAT=WebAnno TSV 3.3\n#T_SP=x|y\n\n\n#Text=Ann is\n1-1\t0-3\tAnn\tB-PER\t\n"
+        "1-2\t4-6\tis\tO\t\n\n#Text=Oslo\n2-1\t8-12\tOslo\tB-LOC\t\n"
+    )
+    path = write(tmp_path, "a.tsv", text)
+    assert corpora.open(path).format == "conll"
+    assert list(corpora.open(path, unit="sentence")) == [["Ann", "is"], ["Oslo"]]
+
+
 class TestConllU:
     def test_words_are_the_syntactic_words(self, tmp_path: Path) -> None:
         for name in ("a.conllu", "a.txt"):

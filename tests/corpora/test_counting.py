@@ -156,7 +156,9 @@ def test_most_common() -> None:
 
 
 @given(
-    st.dictionaries(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.integers(0))
+    st.dictionaries(
+        st.text(st.characters(exclude_categories=["Cs"]), min_size=1), st.integers(0, 10**18 - 1)
+    )
 )
 def test_vocabulary_file_is_read_as_it_was_written(
     tmp_path_factory: pytest.TempPathFactory, words: dict[str, int]

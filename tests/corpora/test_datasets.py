@@ -20,6 +20,7 @@ from pathlib import Path
 import pytest
 
 from corpora import CorpusError, datasets
+from corpora.counting import read_vocabulary
 from corpora.datasets import Dataset, DatasetNotFoundError, Download, File, WordPair
 from corpora.datasets.catalog import CATALOG
 
@@ -425,6 +426,27 @@ def test_load_other_kinds(local: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     register(monkeypatch, files=(File("set/q.txt"),))
     with pytest.raises(ValueError, match="takes no options"):
         datasets.load("made", clean="lower")
+
+
+def test_files_in_other_encodings(tmp_path: Path) -> None:
+    (tmp_path / "pairs").write_bytes("Zürich Genève 7.5\nx y 1\n".encode("latin-1"))
+    (tmp_path / "questions").write_bytes(": a\nZürich x\xa0y Genève z\n".encode("latin-1"))
+    (tmp_path / "relation.txt").write_bytes("new york\tö/ä\n".encode("latin-1"))
+    (tmp_path / "words").write_bytes("ö\t3\n".encode("latin-1"))
+    pairs = datasets.read_word_pairs(tmp_path / "pairs", encoding="latin-1")
+    assert pairs[0] == ("Zürich", "Genève", 7.5)
+    assert datasets.read_word_pairs(tmp_path / "pairs", errors="skip") == [("x", "y", 1.0)]
+    questions = datasets.read_analogies(tmp_path / "questions", encoding="latin-1")
+    assert questions == {"a": [("Zürich", "x\xa0y", "Genève", "z")]}
+    relations = datasets.read_bats([tmp_path / "relation.txt"], encoding="latin-1")
+    assert relations == {"relation": [("new york", ("ö", "ä"))]}
+    assert read_vocabulary(tmp_path / "words", encoding="cp1252") == {"ö": 3}
+    for read in (datasets.read_word_pairs, datasets.read_analogies):
+        with pytest.raises(CorpusError, match="not valid UTF-8.* or pass its encoding"):
+            read(tmp_path / ("pairs" if read is datasets.read_word_pairs else "questions"))
+    (tmp_path / "words").write_text("a\t" + "9" * 5000 + "\n")
+    with pytest.raises(CorpusError, match="counts must be below"):
+        read_vocabulary(tmp_path / "words")
 
 
 def test_word_pairs_in_every_layout() -> None:

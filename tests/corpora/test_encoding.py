@@ -245,7 +245,7 @@ def test_wrong_offsets(folder: Path, offsets: list[int]) -> None:
     with pytest.raises(CorpusError, match="checksum"):
         TokenStream.open(folder)
     reseal(folder)
-    with pytest.raises(CorpusError, match="offsets of documents do not increase from 0"):
+    with pytest.raises(CorpusError, match="offsets of documents must increase from 0"):
         TokenStream.open(folder)
 
 
@@ -345,5 +345,5 @@ class TestEarlierFormat:
         offsets = np.fromfile(old / "offsets.int64", "<i8")
         offsets[1] = 99
         offsets.tofile(old / "offsets.int64")
-        with pytest.raises(CorpusError, match="offsets of documents do not increase from 0"):
+        with pytest.raises(CorpusError, match="offsets of documents must increase from 0"):
             TokenStream.open(old)

@@ -236,3 +236,16 @@ def test_an_ignored_hangup_stays_ignored(tmp_path: Path) -> None:
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=20)
     assert process.returncode == 143
+
+
+@pytest.mark.parametrize("stopped", [KeyboardInterrupt(), Terminated(15)])
+def test_an_error_of_compiled_code_is_replaced_by_its_cause(stopped: BaseException) -> None:
+    def call(cause: BaseException | None) -> None:
+        with terminable():
+            raise SystemError("returned a result with an exception set") from cause
+
+    with pytest.raises(STOPPED) as caught:
+        call(stopped)
+    assert caught.value is stopped
+    with pytest.raises(SystemError):
+        call(None)

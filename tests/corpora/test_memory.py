@@ -307,3 +307,53 @@ def test_any_other_token_is_named_with_document_and_position(
         assert place in str(error.value), (str(error.value), place)
     with pytest.raises(TypeError, match=rf"tokens, position {position} "):
         known.embed(made()[number])
+
+
+def test_the_example_of_the_docs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[2] / "docs" / "corpora.md").read_text("utf-8")
+    section = page.partition("## Documents from Python")[2]
+    example = section.partition("```python\n")[2].partition("```")[0]
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "news").mkdir()
+    (tmp_path / "news" / "a.txt").write_text("the cup waits\n")
+    names: dict[str, Any] = {"corpora": corpora}
+    exec(example, names)
+    assert list(corpora.open(names["paths"])) == [["the", "cup", "waits"]]
+
+
+BAD: dict[str, Callable[[], object]] = {
+    "the number of shards must be an integer >= 1, got '2'": lambda: corpora.open([]).shards("2"),
+    "map takes a function of a list of tokens, got 7": lambda: corpora.open([]).map(7),
+    "sentences must be True or False, got 'x'": lambda: corpora.open([], sentences="x"),
+    "workers must be an integer >= 1, got 2.5": lambda: corpora.count(["a"], workers=2.5),
+    "min_count must be a number >= 0, got '2'": lambda: corpora.count(["a"], min_count="2"),
+    "index must be a dict of words and ids, got list": lambda: TokenStream.encode(["a"], ["a"]),
+    "the id of 'a' must be an integer .*, got 1.5": lambda: TokenStream.encode(["a"], {"a": 1.5}),
+    "the id of 'a' must be an integer .*, got -1": lambda: TokenStream.encode(["a"], {"a": -1}),
+    "the id of 'b' must be .*, got 2147483648": lambda: TokenStream.encode(["a"], {"b": 2**31}),
+    "the words of index must be strings, got 1": lambda: TokenStream.encode(["a"], {1: 0}),
+    "documents must be a list of lists of str": lambda: TokenStream.from_documents("ab", {"a": 0}),
+    "min_count must be a number > 0, got 'x'": lambda: phrases(["a"], min_count="x"),
+    "threshold must be a number, got nan": lambda: phrases(["a"], threshold=float("nan")),
+    "delimiter must be a str, got 7": lambda: phrases(["a"], delimiter=7),
+    "connector_words must be a list of words": lambda: phrases(["a"], connector_words=[7]),
+    "got LazyFrame. Call its method collect": lambda: corpora.open(pl.LazyFrame(ROWS)),
+    "the DataFrame has 2 columns 'a'": lambda: corpora.open(
+        pd.DataFrame([["x", "y"]], columns=["a", "a"]), field="a"
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("message", BAD)
+def test_other_arguments_are_named(message: str) -> None:
+    with pytest.raises((TypeError, ValueError), match=message):
+        BAD[message]()
+
+
+def test_a_connector_word_can_be_a_string() -> None:
+    corpus = ["state of art"] * 9
+    one, other = (
+        list(phrases(corpus, min_count=1, threshold=0.1, connector_words=words))  # type: ignore
+        for words in ("of", frozenset(["of"]))
+    )
+    assert one == other == [["state_of_art"]] * 9

@@ -134,9 +134,9 @@ def test_what_cannot_be_cut_is_done_here() -> None:
 
 
 def test_invalid_arguments_raise_at_once(corpus: Corpus) -> None:
-    with pytest.raises(ValueError, match="workers must be >= 1, got 0"):
+    with pytest.raises(ValueError, match="workers must be an integer >= 1, got 0"):
         map_shards(first_and_count, corpus, workers=0)
-    with pytest.raises(ValueError, match="shard_bytes must be >= 1, got 0"):
+    with pytest.raises(ValueError, match="shard_bytes must be an integer >= 1, got 0"):
         map_shards(first_and_count, corpus, shard_bytes=0)
 
 

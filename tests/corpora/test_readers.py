@@ -406,7 +406,7 @@ class TestParquet:
                 with contextlib.suppress(CorpusError):
                     list(corpora.open(path))
         damaged = bytearray(whole)
-        damaged[whole.index(text[0].encode())] ^= 1  # a letter, which only the checksum protects
+        damaged[whole.index(text[5].encode())] ^= 1  # a letter, which only the checksum protects
         path.write_bytes(damaged)
         with pytest.raises(CorpusError, match=r"a\.parquet: not a Parquet file, or a damaged"):
             list(corpora.open(path))

@@ -141,5 +141,5 @@ class TestShards:
         assert [d for shard in shards for d in shard] == [["a"], ["c"]] * 50
 
     def test_at_least_one(self) -> None:
-        with pytest.raises(ValueError, match="must be >= 1, got 0"):
+        with pytest.raises(ValueError, match="must be an integer >= 1, got 0"):
             corpora.open([]).shards(0)

@@ -25,8 +25,10 @@ from hypothesis import strategies as st
 
 import corpora
 from corpora import CorpusError
+from corpora.counting import read_vocabulary, vocabulary_lines
 from corpora.files import is_system_file
 from corpora.output import open_output
+from corpora.parallel import map_shards
 from corpora.readers import text_lines
 from corpora.readers.stream import ByteStream, DamagedFileError, archive_members
 
@@ -196,7 +198,8 @@ class TestArchives:
                 list(corpora.open(path))
             if cut >= 512:
                 corpus = corpora.open(path, "text", errors="skip")
-                assert list(corpus) == WHOLE[: cut // 1024]
+                with pytest.warns(UserWarning, match=r"a\.tar.*skipped"):
+                    assert list(corpus) == WHOLE[: cut // 1024]
                 assert corpus.skipped == 1
 
     def test_headers_and_content_after_the_end(self, tmp_path: Path) -> None:
@@ -235,7 +238,8 @@ class TestArchives:
                 list(corpora.open(path))
         path.write_bytes(whole[:-3])
         corpus = corpora.open(path, "text", errors="skip")
-        assert list(corpus) in (WHOLE, WHOLE[:4], WHOLE[:0])
+        with pytest.warns(UserWarning, match=rf"a\.tar\{suffix}.*skipped"):
+            assert list(corpus) in (WHOLE, WHOLE[:4], WHOLE[:0])
         assert corpus.skipped == 1
 
     def test_damaged_member_of_a_zip(self, tmp_path: Path) -> None:
@@ -243,11 +247,15 @@ class TestArchives:
         whole = zip_of(MEMBERS)
         with zipfile.ZipFile(io.BytesIO(whole)) as archive:
             places = [info.header_offset + 45 for info in archive.infolist()]
+        path.write_bytes(whole[: places[0]] + b"\xff\xff" + whole[places[0] + 2 :])
+        with pytest.warns(UserWarning, match=r"a\.zip/m0\.txt.*skipped"):
+            assert list(corpora.open(path, errors="skip")) == WHOLE[1:]
         path.write_bytes(whole[: places[1]] + b"\xff\xff" + whole[places[1] + 2 :])
         with pytest.raises(CorpusError, match=r"a\.zip/m1\.txt"):
             list(corpora.open(path))
         corpus = corpora.open(path, errors="skip")
-        assert list(corpus) == [WHOLE[0], *WHOLE[2:]]
+        with pytest.warns(UserWarning, match=r"a\.zip/m1\.txt.*skipped"):
+            assert list(corpus) == [WHOLE[0], *WHOLE[2:]]
         assert corpus.skipped == 1
 
     def test_changed_bits_of_a_zip(self, tmp_path: Path) -> None:
@@ -311,14 +319,24 @@ class TestArchives:
             archive.writestr(link, "a.txt")
         path = tmp_path / "a.zip"
         path.write_bytes(buffer.getvalue())
-        assert list(corpora.open(path)) == [["one"]]
+        with pytest.warns(UserWarning, match=r"a\.zip: 1 links were left out"):
+            assert list(corpora.open(path)) == [["one"]]
+        (tmp_path / "one.txt").write_text("one\n")
+        os.link(tmp_path / "one.txt", tmp_path / "two.txt")
+        os.symlink("one.txt", tmp_path / "three.txt")
+        with tarfile.open(tmp_path / "links.tar", "w") as tar:
+            for name in ("one.txt", "two.txt", "three.txt"):
+                tar.add(tmp_path / name, name)
+        with pytest.warns(UserWarning, match=r"links\.tar: 2 links were left out"):
+            assert list(corpora.open(tmp_path / "links.tar")) == [["one"]]
         for name, pack in (("b.zip", zip_of), ("b.tar", tar_of)):
             path = tmp_path / name
             path.write_bytes(pack({"c.txt": b"two\n", "a.zip": buffer.getvalue()}))
             with pytest.raises(CorpusError, match=rf"{name}/a\.zip: an archive within"):
                 list(corpora.open(path))
             corpus = corpora.open(path, errors="skip")
-            assert list(corpus) == [["two"]]
+            with pytest.warns(UserWarning, match="an archive within"):
+                assert list(corpus) == [["two"]]
             assert corpus.skipped == 1
 
     def test_named_pipe(self, tmp_path: Path) -> None:
@@ -417,13 +435,24 @@ class TestByteOrderMarks:
         data = text.encode()
 
         def file() -> corpora.TextFile:
-            return corpora.TextFile("a.txt", file=io.BytesIO(data))
+            return corpora.TextFile("a.txt", file=io.BytesIO(data), joined=True)
 
         lines = expected.replace("\r\n", "\n").split("\n")
         assert list(file().lines()) == (lines if lines[-1] else lines[:-1])
         assert b"".join(file().utf8_blocks()).decode() == expected
         for size in (1, 2, 100):
             assert "".join(file().chunks(size)) == expected
+        # Otherwise only the mark of the file is removed.
+        plain = corpora.TextFile("a.txt", file=io.BytesIO(data))
+        assert b"".join(plain.utf8_blocks()).decode() == text.removeprefix("\ufeff")
+
+    def test_words_of_a_vocabulary_keep_it(self, tmp_path: Path) -> None:
+        words = {"the": 3, "\ufeffthe": 2, "a": 1}
+        path = tmp_path / "words.tsv"
+        with open_output(path) as write:
+            for line in vocabulary_lines(words):
+                write(line)
+        assert list(read_vocabulary(path)) == list(words)
 
     def test_shards_and_standard_input(self, tmp_path: Path) -> None:
         path = tmp_path / "a.txt"
@@ -511,3 +540,21 @@ def test_half_of_a_surrogate_pair_is_not_written(tmp_path: Path) -> None:
         )  # fmt: skip
         assert (done.returncode, "Traceback" in done.stderr) == (1, False)
         assert "out: the text contains half of a surrogate pair" in done.stderr
+
+
+def _read_all(shard: corpora.Corpus) -> list[list[str]]:
+    return list(shard)
+
+
+def test_warnings_reach_the_caller(tmp_path: Path) -> None:
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"text": "a b"}\n' * 100 + '{"text": "so \\ud83d"}\n')
+    with pytest.warns(UserWarning, match=r"a\.jsonl, line 101: .*half of a surrogate pair"):
+        parts = list(map_shards(_read_all, corpora.open(path), workers=2, shard_bytes=500))
+    assert [d for part in parts for d in part] == [["a", "b"]] * 100 + [["so", "\ufffd"]]
+    done = subprocess.run(
+        [sys.executable, "-m", "corpora.cli", "count", str(path)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    [line] = done.stderr.splitlines()
+    assert line.startswith(f"corpora: {path}, line 101: the text contains half of a surrogate")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import pickle
+import re
+import unicodedata
 from collections import Counter
 from random import Random
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import corpora
 from corpora import BREAK, NotReiterableError
@@ -34,6 +38,76 @@ def test_pattern_and_function() -> None:
     assert tokenizer("regexp", pattern="[a-z]+")("ab1cD") == ["ab", "c"]
     assert tokenizer("regexp", pattern="(a|b)c")("ac bc") == ["ac", "bc"]
     assert list(corpora.open(["a,b"], tokenize=lambda text: text.split(","))) == [["a", "b"]]
+
+
+SCRIPTS = {
+    "Devanagari": "हिन्दी भाषा में",
+    "Bengali": "বাংলা ভাষা র\u200c্যাব",
+    "Tamil": "தமிழ் மொழி",
+    "Telugu": "తెలుగు భాష",
+    "Malayalam": "അവന്\u200d വന്നു",
+    "Sinhala": "ශ්\u200dරී ලංකා",
+    "Arabic": "كَتَبَ الطَّالِبُ",
+    "Hebrew": "שָׁלוֹם עוֹלָם",
+    "Persian": "می\u200cخواهم کتاب\u200cها",
+    "Thai": "ภาษาไทย กำลัง",
+    "Khmer": "ភាសា ខ្មែរ",
+    "Burmese": "မြန်မာ စာ",
+    "Yoruba": "ẹ̀kọ́ ọ̀rẹ́",
+    "Korean": "한국어 단어",
+    "Chinese": "我喜欢 茶",
+    "decomposed": unicodedata.normalize("NFD", "café naïve Việt 한국어"),
+    "Turkish": "İstanbul".lower() + " x",
+    "soft hyphen": "co\u00adoperate a\u2060b",
+    "digits": "10² ½ x_y ٣٤",
+}
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_marks_stay_with_their_letter(script: str) -> None:
+    text = SCRIPTS[script]
+    assert tokenizer("regexp")(f"({text}), {text}!") == [*text.split(), *text.split()]
+    assert list(corpora.open([text], tokenize="regexp", clean="nfd"))[0] == [
+        unicodedata.normalize("NFD", word) for word in text.split()
+    ]
+    if script not in ("soft hyphen", "digits"):
+        assert tokenizer("regexp", pattern=r"\w+|[^\w\s]")(f"{text},") == [*text.split(), ","]
+        assert tokenizer("treebank")(text) == tokenizer("tweet")(text) == text.split()
+
+
+def test_marks_without_a_letter_are_not_words() -> None:
+    assert tokenizer("regexp")("\u0301 a \u0301b c\u200c d\u200d \u200ce") == [
+        "a", "b", "c", "d\u200d", "e",
+    ]  # fmt: skip
+
+
+@given(st.text(st.sampled_from("aZ9_ .,'-\n@\xb2\xe9\u03c9\u044f\u0561\u2019\u1ec7")))
+def test_text_without_marks_is_split_as_by_the_pattern(text: str) -> None:
+    words = re.findall(r"\w+", text)
+    assert tokenizer("regexp")(text) == words
+    assert tokenizer("regexp")(text + " \u0939\u093f") == [*words, "\u0939\u093f"]
+
+
+TWEET = [
+    "hello", ":)", ":-(", "<3", "http://example.com/a_b(c)", "@user", "#tag-x", "don't", "1.5",
+    "...",
+    "+1 (800) 555-1234", ". . .", "a.b@c.de", "<b>", "&amp;", "555 1234", "?!", "!!!!!!", "-->",
+    "\U0001f44d\U0001f3fd", "e-mail", "12:30", "x", "a", "U.S.", "  ", "\n", "1", "800", "(555)",
+    "is",
+]  # fmt: skip
+
+
+@given(st.integers(0, 1000))
+@settings(max_examples=15, deadline=None)
+def test_long_tweets_are_split_as_by_nltk(seed: int) -> None:
+    from nltk.tokenize import TweetTokenizer
+
+    text = " ".join(Random(seed).choices(TWEET, k=700))
+    assert tokenizer("tweet")(text) == TweetTokenizer().tokenize(text)
+
+
+def test_tweets_of_references_to_surrogates() -> None:
+    assert tokenizer("tweet")("&#55296; x") == ["\ufffd", "x"]
 
 
 def test_unknown() -> None:

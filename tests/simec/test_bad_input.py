@@ -335,3 +335,16 @@ def test_parameters_are_checked_before_anything_is_lost():
     with pytest.raises(ValueError, match="X has 40 rows"):
         encoder.fit(X[:40], S)
     np.testing.assert_array_equal(encoder.predict(X), before)
+
+
+@pytest.mark.parametrize("hidden_layers", [(), (4,)])
+@pytest.mark.parametrize(
+    "X", [np.zeros((8, 3)), np.ones((8, 3)), sparse.csr_matrix((8, 3))], ids=["0", "1", "sparse"]
+)
+def test_rows_without_differences_are_reported(X, hidden_layers):
+    S = np.arange(64.0).reshape(8, 8)
+    encoder = SimilarityEncoder(2, max_iter=2, hidden_layers=hidden_layers, random_state=0)
+    with pytest.warns(UserWarning, match="all rows of X are equal: they cannot be distinguished"):
+        encoder.fit(X, S)
+    Y = encoder.transform(X)
+    np.testing.assert_allclose(Y, np.broadcast_to(Y[0], Y.shape), rtol=1e-5)

@@ -559,7 +559,9 @@ MOVIELENS = {
         "3,Heat,(no genres listed)\n",
     },
 }
-FEATURES = 'id,year,genre,name\ntea,1990,Action|Comedy,"a, b"\nrum,2001.5,Comedy,c\ngin,,Drama,a\n'
+FEATURES = (
+    'id,year,genre,name\ntea,1990,Action|Comedy,"a, b"\nrum,2001.5,Comedy,c\ngin,1987,Drama,a\n'
+)
 
 add("ratings csv", "r.csv", rows(",", "user,item,rating\n"), ratings)
 add("ratings quoted", "r.csv", lambda: b'"a, b",x,5\n"c ""d""",y,3\ne,x,1\n', ratings)

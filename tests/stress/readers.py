@@ -9,7 +9,7 @@ same, other
 named
     it was refused with an error of this project, or a ValueError, that names the file
 others
-    failed: any other error, or a crash of the process
+    failed: any other error, a message of thousands of characters, or a crash of the process
 hangs
     failed: it took more than 10 seconds of CPU time, or 60 seconds without progress
 memory
@@ -46,6 +46,7 @@ READ = ("same", "other", "named")
 FAILURES = ("others", "hangs", "memory", "silent", "invalid")
 CPU_SECONDS, STALLED_SECONDS = 10, 60
 MEMORY = 1_000_000_000  # bytes that one input may take
+LONGEST_MESSAGE = 2000  # characters
 
 
 class Hang(BaseException):
@@ -112,7 +113,7 @@ def overwrite(data: bytearray, rng: random.Random) -> None:
 
 def insert_many(data: bytearray, rng: random.Random) -> None:
     at = rng.randrange(len(data) + 1)
-    data[at:at] = rng.choice(UNITS) * rng.choice((10, 100, 5_000, 20_000))
+    data[at:at] = rng.choice(UNITS) * rng.choice((10, 100, 100, 5_000, 5_000, 20_000, 150_000))
 
 
 def swap(data: bytearray, rng: random.Random) -> None:
@@ -232,7 +233,9 @@ def judge(error: Exception, path: Path) -> tuple[str, str]:
     """Whether an error is one of the project, or a ValueError, and names the file."""
     own = type(error).__module__.split(".")[0] in ("corpora", "conec", "simec")
     if (own or type(error) is ValueError) and str(path) in str(error):
-        return "named", ""
+        if len(str(error)) < LONGEST_MESSAGE:
+            return "named", ""
+        return "others", f"the message has {len(str(error)):,} characters: {str(error)[:500]}"
     return "others", "".join(traceback.format_exception(error))
 
 

@@ -10,7 +10,9 @@ from scipy import sparse
 
 from corpora.checks import check_integer, check_number
 from corpora.deprecated import renamed_parameters
-from simec.recommender.base import BaseRecommender, Entities, check_shape
+from simec.linalg.checks import scaled
+from simec.recommender.base import BaseRecommender, Entities
+from simec.recommender.state import check_shape
 
 _ITEMS = 1 << 9  # items per batch of similarities
 
@@ -64,6 +66,7 @@ class ItemKNN(BaseRecommender):
         self.regularization = regularization
 
     def _check(self) -> None:
+        super()._check()
         check_integer("n_neighbors", self.n_neighbors, 1)
         check_number("shrinkage", self.shrinkage, 0)
         check_number("regularization", self.regularization, 0)
@@ -105,7 +108,11 @@ class ItemKNN(BaseRecommender):
         super()._check_state()
         n_users, n_items = self.ratings_.shape
         check_shape("similarity_", self.similarity_, (n_items, n_items))
+        if n_items and not -1.001 <= self.similarity_.min() <= self.similarity_.max() <= 1.001:
+            raise ValueError("similarity_ must be from -1 to 1")
         check_shape("residuals_", self.residuals_, (n_users, n_items))
+        if not sparse.issparse(self.residuals_) or not self.residuals_.has_canonical_format:
+            raise ValueError("residuals_ must be a sparse matrix with one entry for each rating")
 
 
 def item_similarities(residuals: Any, shrinkage: float) -> Any:
@@ -124,6 +131,7 @@ def item_similarities(residuals: Any, shrinkage: float) -> Any:
     """
     rated = residuals.astype(np.float32)
     rated.data = np.ones_like(rated.data)
+    residuals = scaled(residuals)  # correlations do not change
     squares = residuals.multiply(residuals).tocsr()
     n = residuals.shape[1]
     similarities = np.zeros((n, n), np.float32)

@@ -15,11 +15,11 @@ from simec.linalg.ridge import check_penalties
 from simec.recommender.base import (
     Entities,
     FactorRecommender,
-    check_shape,
     check_vectors,
     training_rows,
 )
 from simec.recommender.content_base import BIAS_ALPHAS
+from simec.recommender.state import check_map, check_shape
 from simec.types import Float64
 
 ALPHAS = (0.3, 1.0, 3.0, 10.0, 30.0, 100.0)
@@ -70,6 +70,7 @@ class ResidualSVD(FactorRecommender):
         self.verbose = verbose
 
     def _check(self) -> None:
+        super()._check()
         check_integer("n_components", self.n_components, 1)
         check_integer("max_iter", self.max_iter, 1)
         check_number("ridge", self.ridge, 0)
@@ -208,8 +209,7 @@ class SVDRidge(ResidualSVD):
             if mapping is not None:
                 if features is None:
                     raise ValueError("features of a fitted regression are missing")
-                check_shape("weights of the regression", mapping[0], (features.n_features, d))
-                check_shape("intercept of the regression", mapping[1], (d,))
+                check_map("the regression", mapping, features.n_features, d)
 
 
 def _embed(

@@ -10,10 +10,12 @@ https://grouplens.org/datasets/movielens/. The format follows from the files in 
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -85,7 +87,7 @@ def read_movielens(path: Any) -> Ratings:
     Parameters
     ----------
     path : str or path
-        The unpacked folder, or its file of ratings.
+        The unpacked folder, or its file of ratings, which may be compressed.
 
     Returns
     -------
@@ -100,7 +102,7 @@ def read_movielens(path: Any) -> Ratings:
         If a line is malformed or a user has rated a movie twice; the message names the line.
     """
     file = _find(path, "u.data", "ratings.dat", "ratings.csv")
-    separator = {".dat": b"::", ".csv": b","}.get(plain_suffix(str(file)), b"\t")
+    separator = {".dat": b"::", ".csv": b","}.get(plain_suffix(file.name), b"\t")
     parts = list(_parsed(file, separator))
     if not parts:
         raise FileError(f"{file} has no ratings")
@@ -132,9 +134,9 @@ def read_movies(path: Any) -> list[Movie]:
     list of Movie
     """
     file = _find(path, "u.item", "movies.dat", "movies.csv")
-    if plain_suffix(str(file)) == ".csv":
+    if plain_suffix(file.name) == ".csv":
         return list(_lines(file, _movie_of_csv, ",", header=True))
-    if plain_suffix(str(file)) == ".dat":
+    if plain_suffix(file.name) == ".dat":
         return list(_lines(file, _movie_of_dat, "::"))
     return list(_lines(file, _movie_of_100k, "|"))
 
@@ -152,9 +154,9 @@ def read_users(path: Any) -> list[User]:
     list of User
     """
     file = _find(path, "u.user", "users.dat")
-    if plain_suffix(str(file)) == ".dat":
-        return list(_lines(file, lambda f: User(int(f[0]), f[1], int(f[2]), f[3], f[4]), "::"))
-    return list(_lines(file, lambda f: User(int(f[0]), f[2], int(f[1]), f[3], f[4]), "|"))
+    if plain_suffix(file.name) == ".dat":
+        return list(_lines(file, _user_of_1m, "::"))
+    return list(_lines(file, _user_of_100k, "|"))
 
 
 def _find(path: Any, *names: str) -> Path:
@@ -176,50 +178,53 @@ def _find(path: Any, *names: str) -> Path:
 
 def _parsed(file: Path, separator: bytes) -> Iterator[tuple[Any, Any, Any]]:
     """Yield users, movies and values, a few megabytes of lines at a time."""
-    number, rest = 1, b""
+    number = 1 + _header(file)
+    with _open(file) as stream:
+        if _header(file):
+            names = stream.readline().decode("utf-8", "replace").strip()
+            if names.lower() != _COLUMNS.lower():
+                raise FileError(
+                    f"{file}, line 1 must be {_COLUMNS}, got {names[:80]!r}: read other files with "
+                    "read_ratings"
+                )
+        while chunk := stream.read(_CHUNK):
+            chunk += stream.readline()
+            yield _numbers(chunk, separator, file, number)
+            number += chunk.count(b"\n")
+
+
+@contextmanager
+def _open(file: Path) -> Iterator[Any]:
+    """Open a file, decompressed by its suffix, after a byte order mark.
+
+    Raises
+    ------
+    FileError
+        If the file is damaged.
+    """
     try:
-        with ByteStream(str(file)) as stream:
-            while chunk := stream.read(_CHUNK):
-                chunk = rest + chunk
-                end = chunk.rfind(b"\n") + 1
-                chunk, rest = chunk[:end], chunk[end:]
-                if number == 1 and chunk and _header(file):
-                    header, _, chunk = chunk.partition(b"\n")
-                    _check_header(header, file)
-                    number = 2
-                if chunk:
-                    yield _numbers(chunk, separator, file, number)
-                    number += chunk.count(b"\n")
-            if rest:
-                yield _numbers(rest, separator, file, number)
+        with io.BufferedReader(ByteStream(str(file)), 1 << 17) as stream:
+            if stream.peek(3).startswith(codecs.BOM_UTF8):
+                stream.read(3)
+            yield stream
     except CorpusError as error:
-        raise FileError(str(error)) from None
+        raise FileError(str(error)) from error
 
 
 def _header(file: Path) -> int:
-    return 1 if plain_suffix(str(file)) == ".csv" else 0
-
-
-def _check_header(line: bytes, file: Path) -> None:
-    """Raise FileError unless the columns of ``ratings.csv`` are in their order."""
-    names = line.decode("utf-8-sig", "replace").strip()
-    if names.lower() != _COLUMNS.lower():
-        raise FileError(
-            f"{file}, line 1 must be {_COLUMNS}, got {names[:80]!r}: read other files with "
-            "read_ratings"
-        )
+    return 1 if plain_suffix(file.name) == ".csv" else 0
 
 
 def _numbers(chunk: bytes, separator: bytes, file: Path, number: int) -> tuple[Any, Any, Any]:
     text = chunk.replace(separator, b" ")
     try:
         table = np.loadtxt(io.BytesIO(text), np.float64, comments=None, ndmin=2, encoding="ascii")
-        fine = table.shape == (_count(chunk), 4) and bool(np.isfinite(table).all())
+        n_lines = _count(chunk)
+        # Otherwise an empty field would be left out: 1::::5 is not a rating of 5.
+        fine = table.shape == (n_lines, 4) and chunk.count(separator) == 3 * n_lines
+        fine = fine and bool((np.abs(table[:, 2]) <= LARGEST).all() and np.isfinite(table).all())
         ids = table[:, :2]
-        fine = fine and bool(
-            (ids >= 1).all() and (ids <= _LARGEST_ID).all() and (ids % 1 == 0).all()
-        )
-        fine = fine and bool((np.abs(table[:, 2]) <= LARGEST).all())
+        fine = fine and bool(((ids >= 1) & (ids <= _LARGEST_ID) & (ids % 1 == 0)).all())
     except (ValueError, UnicodeDecodeError):
         fine = False
     if not fine:
@@ -249,7 +254,10 @@ def _report_malformed(chunk: bytes, separator: bytes, file: Path, number: int) -
                 .replace("\t", "<tab>")
                 .join(("user", "movie", "rating", "timestamp"))
             )
-            raise FileError(f"{file}, line {here} must be {names}, got {line!r}")
+            raise FileError(
+                f"{file}, line {here} must be {names}, with ids up to {_LARGEST_ID}, got "
+                f"{line[:80]!r}"
+            )
     raise FileError(f"{file}: lines from {number} on are malformed")
 
 
@@ -271,14 +279,14 @@ def _lines(
     file: Path, read: Callable[[list[str]], Any], separator: str, *, header: bool = False
 ) -> Iterator[Any]:
     # 100k and 1M are encoded in latin-1, the others in UTF-8
+    with _open(file) as stream:
+        raw = stream.read()
     try:
-        with ByteStream(str(file)) as stream:
-            raw = b"".join(stream.blocks(_CHUNK))
-    except CorpusError as error:
-        raise FileError(str(error)) from None
-    try:
-        text = raw.decode("utf-8-sig")
-    except UnicodeDecodeError:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as error:
+        if separator == ",":
+            number = 1 + raw.count(b"\n", 0, error.start)
+            raise FileError(f"{file}, line {number} is not valid UTF-8: {error.reason}") from error
         text = raw.decode("latin-1")
     for number, line in enumerate(text.split("\n"), 1):
         line = line.rstrip("\r")
@@ -289,22 +297,23 @@ def _lines(
         if not line:
             continue
         try:
-            fields = (
-                next(csv.reader([line], strict=True)) if separator == "," else line.split(separator)
-            )
-            yield read(fields)
+            if separator == ",":
+                entry = read(next(csv.reader([line], strict=True)))
+            else:
+                entry = read(line.split(separator))
         except (ValueError, IndexError, csv.Error) as error:
-            raise FileError(f"{file}, line {number} is malformed: {line!r}") from error
+            raise FileError(f"{file}, line {number} is malformed: {line[:200]!r}") from error
+        yield entry
 
 
 def _movie_of_csv(fields: list[str]) -> Movie:
     movie, title, genres = fields
-    return Movie(int(movie), title, _genres(genres))
+    return Movie(_whole(movie), title, _genres(genres))
 
 
 def _movie_of_dat(fields: list[str]) -> Movie:
     # a title may contain the separator
-    return Movie(int(fields[0]), "::".join(fields[1:-1]) or _no_title(), _genres(fields[-1]))
+    return Movie(_whole(fields[0]), "::".join(fields[1:-1]) or _no_title(), _genres(fields[-1]))
 
 
 def _movie_of_100k(fields: list[str]) -> Movie:
@@ -312,7 +321,23 @@ def _movie_of_100k(fields: list[str]) -> Movie:
     if len(flags) != len(_GENRES) or set(flags) - {"0", "1"}:
         raise ValueError
     genres = tuple(genre for genre, flag in zip(_GENRES, flags, strict=True) if flag == "1")
-    return Movie(int(fields[0]), fields[1], genres)
+    return Movie(_whole(fields[0]), fields[1], genres)
+
+
+def _user_of_1m(fields: list[str]) -> User:
+    user, gender, age, occupation, zip_code = fields
+    return User(_whole(user), gender, _whole(age), occupation, zip_code)
+
+
+def _user_of_100k(fields: list[str]) -> User:
+    user, age, gender, occupation, zip_code = fields
+    return User(_whole(user), gender, _whole(age), occupation, zip_code)
+
+
+def _whole(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):  # int would accept 1_000
+        raise ValueError(f"{text!r} is not a whole number")
+    return int(text)
 
 
 def _genres(text: str) -> tuple[str, ...]:

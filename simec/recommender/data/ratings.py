@@ -16,12 +16,11 @@ from corpora.errors import warn
 from simec.data.columns import RATINGS
 from simec.data.frames import as_frame, column_values, describe_type
 from simec.data.tables import TableFormat
+from simec.linalg.checks import LARGEST as LARGEST
 from simec.types import IntArray
 
 Duplicates = Literal["last", "mean", "error"]
 
-# Sums of the squares of larger numbers overflow in single precision.
-LARGEST = 1e15
 _INT64 = np.iinfo(np.int64)
 _EXACT = 2.0**53  # beyond it, not every integer is a float
 _MAX_BITS = 4096  # of an integer id; Python does not write much longer ones as text

@@ -97,15 +97,15 @@ def test_what_is_not_a_predictor(tmp_path):
         LinkPredictor.load(folder)
     in_an_earlier_format(folder, about)
     for name, values, message in (
-        ("embeddings", torch.full((N, 6), torch.nan), "embeddings has values that are not finite"),
-        ("embeddings", torch.zeros(N, 4), r"embeddings must have shape \(40, 6\), got \(40, 4\)"),
-        ("embeddings", torch.zeros(N, 6, dtype=torch.float64), "embeddings must be float32"),
+        ("embeddings", torch.full((N, 6), torch.nan), "embeddings has NaN or infinite"),
+        ("embeddings", torch.zeros(N, 4), r"embeddings must be .* shape \(40, 6\)"),
+        ("embeddings", torch.zeros(N, 6, dtype=torch.float64), "embeddings must be an array"),
         ("network.relation_matrices.weight", torch.full((4, 6), torch.inf), "not finite"),
         ("known", torch.tensor([[0, 0, N]], dtype=torch.int32), "known has numbers that are not"),
         ("known", torch.tensor([[0, 2, 0]], dtype=torch.int32), "known has numbers that are not"),
         ("known", torch.tensor([[-1, 0, 0]], dtype=torch.int32), "known has numbers that are not"),
-        ("known", torch.zeros(3, dtype=torch.int32), "known must have shape"),
-        ("network.new", torch.zeros(2), "Unexpected key"),
+        ("known", torch.zeros(3, dtype=torch.int32), "known must be an array of int32"),
+        ("network.new", torch.zeros(2), "has \\d+ weights, got"),
     ):
         good = (folder / "weights.safetensors").read_bytes()
         in_an_earlier_format(folder, **{name: values})

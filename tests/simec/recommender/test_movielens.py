@@ -7,6 +7,7 @@ import gzip
 import numpy as np
 import pytest
 
+from corpora.output import open_output
 from simec.recommender import FileError, read_movielens, read_movies, read_users
 from simec.recommender.data import movielens
 
@@ -60,7 +61,7 @@ class TestRatings:
     @pytest.mark.parametrize(
         "line",
         ["1::2::3", "1::2::3::4::5", "a::2::3::4", "1.5::2::3::4", "1::2::good::4", "1::2::nan::4",
-         "1,2,3,4", "0::2::3::4", "1::2::3::x", ""],
+         "1,2,3,4", "0::2::3::4", "1::2::3::x", "", "2147483648::2::3::4", "1::9e9::3::4"],
     )  # fmt: skip
     @pytest.mark.parametrize("size", [10, 1 << 22])
     def test_a_malformed_line_is_named(self, tmp_path, monkeypatch, line, size):
@@ -82,18 +83,22 @@ class TestRatings:
         with pytest.raises(FileError, match="line 1 must be movieId,title,genres"):
             read_movies(folder(tmp_path, movies_csv="1,A,Drama\n"))
 
-    def test_compressed_and_damaged_files(self, tmp_path):
-        path = tmp_path / "ratings.dat.gz"
-        path.write_bytes(gzip.compress(DAT.encode()))
+    def test_compressed_and_with_a_byte_order_mark(self, tmp_path):
+        path = tmp_path / "ratings.csv.gz"
+        text = "\ufeffuserId,movieId,rating,timestamp\n" + DAT.replace("::", ",")
+        path.write_bytes(gzip.compress(text.encode()))
         assert found(read_movielens(path)) == sorted(RATINGS)
-        path.write_bytes(gzip.compress(DAT.encode())[:30])
-        with pytest.raises(FileError, match=r"ratings\.dat\.gz.*damaged"):
+        path.write_bytes(path.read_bytes()[:-4])
+        with pytest.raises(FileError, match=r"ratings\.csv\.gz: .*damaged"):
             read_movielens(path)
-
-    @pytest.mark.parametrize("line", ["3000000000::1::2::3", "1::2::1e30::3"])
-    def test_numbers_that_would_overflow(self, tmp_path, line):
-        with pytest.raises(FileError, match=r"line 5 must be user::movie"):
-            read_movielens(folder(tmp_path, ratings_dat=f"{DAT}{line}\n"))
+        hidden = tmp_path / "ratings.dat"
+        hidden.write_bytes(gzip.compress(DAT.encode()))
+        with pytest.raises(FileError, match=r"ratings\.dat: the content is gzip"):
+            read_movielens(hidden)
+        users = tmp_path / "users.dat.zst"
+        with open_output(users) as write:
+            write("\ufeff1::F::1::10::48067\n")
+        assert read_users(users)[0].user == 1
 
     def test_rated_twice(self, tmp_path):
         with pytest.raises(FileError, match=r"line 5: user 1 has already rated movie 661"):
@@ -134,6 +139,7 @@ class TestMovies:
     @pytest.mark.parametrize(
         ("name", "text"),
         [("movies_dat", "1::A::Drama\n2::Drama\n"), ("movies_csv", "movieId,title,genres\n1,A\n"),
+         ("movies_csv", "movieId,title,genres\n1," + "A" * 200_000 + ",B\n"),
          ("u_item", "1|A|||x|0|1\n2|B\n"), ("movies_dat", "1::A::Drama\nx::B::Drama\n")],
     )  # fmt: skip
     def test_a_malformed_line_is_named(self, tmp_path, name, text):
@@ -156,3 +162,39 @@ class TestUsers:
     def test_a_malformed_line_is_named(self, tmp_path):
         with pytest.raises(FileError, match=r"users\.dat, line 2 is malformed"):
             read_users(folder(tmp_path, users_dat="1::F::1::10::48067\n2::F::1\n"))
+
+
+class TestHostileFiles:
+    @pytest.mark.parametrize(
+        "line",
+        [
+            "1::::5::978300760",  # an empty field
+            "1::2::1e39::978300760",  # beyond float32
+            "1::2::5::978300760::",
+            "1::2::" + "9" * 200_000 + "::1",
+        ],
+    )
+    def test_ratings(self, tmp_path, line):
+        folder(tmp_path, ratings_dat=DAT + line + "\n")
+        with pytest.raises(FileError, match=r"ratings\.dat, line 5 must be") as caught:
+            read_movielens(tmp_path)
+        assert len(str(caught.value)) < 500
+
+    @pytest.mark.parametrize(
+        "line", ['2,"Heat,Drama', "1_0,Heat,Drama", "2," + "a" * 200_000 + ",Drama", "2,Heat"]
+    )
+    def test_movies(self, tmp_path, line):
+        folder(tmp_path, movies_csv=f"movieId,title,genres\n1,Tea,Drama\n{line}\n")
+        with pytest.raises(FileError, match=r"movies\.csv, line 3 is malformed") as caught:
+            read_movies(tmp_path)
+        assert len(str(caught.value)) < 500
+
+    def test_encoding(self, tmp_path):
+        folder(tmp_path, movies_csv=b"movieId,title,genres\n1,Caf\xe9,Drama\n")
+        with pytest.raises(FileError, match=r"movies\.csv, line 2 is not valid UTF-8"):
+            read_movies(tmp_path)
+
+    def test_users(self, tmp_path):
+        folder(tmp_path, users_dat="1::F::1::10::48067\n2::M::56::16\n")
+        with pytest.raises(FileError, match=r"users\.dat, line 2 is malformed"):
+            read_users(tmp_path)

@@ -282,7 +282,7 @@ def test_explanations_need_features():
         ({"l2": -1}, "l2 must be a finite number >= 0, got -1"),
         ({"id_feature_scale": np.nan}, "id_feature_scale must be a finite number"),
         ({"shrinkage_users": -1}, "shrinkage_users must be a finite number >= 0, got -1"),
-        ({"rating_range": (5, 1)}, r"rating_range must be \(low, high\), got \(5, 1\)"),
+        ({"rating_range": (5, 1)}, r"rating_range must be \(low, high\)"),
         ({"rating_range": 5}, r"rating_range must be \(low, high\), got 5"),
         ({"rating_range": (1,)}, r"rating_range must be \(low, high\), got \(1,\)"),
     ],
@@ -408,3 +408,21 @@ def test_errors_of_unknown_ids_name_available_options():
         with pytest.raises(UnknownIdError) as error:
             call()
         assert str(error.value) == message
+
+
+@pytest.mark.parametrize("parameters", [{}, {"hidden_layers": (3,), "max_iter": 2}], ids=str)
+@pytest.mark.parametrize("value", [0, 3, -2.5])
+def test_equal_ratings_are_predicted_with_a_warning(value, parameters):
+    ratings = [("a", "x", value), ("b", "x", value), ("a", "y", value), ("b", "z", value)]
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        predicted = Recommender(1, random_state=0, **parameters).fit(ratings).predict("a", "z")
+    messages = [str(w.message) for w in caught if w.category is not DeprecationWarning]
+    assert any("there are no preferences to learn" in message for message in messages)
+    assert not any(w.category is RuntimeWarning for w in caught), messages
+    assert predicted == pytest.approx(value, abs=1e-6)
+
+
+def test_counts_of_zero():
+    with pytest.warns(UserWarning, match="all counts are 0"):
+        Recommender(1, feedback="implicit").fit([("a", "x", 0), ("b", "x", 0)])

@@ -194,14 +194,14 @@ def with_entry(value, at=0):
         ({"ratings_.matrix.indptr": with_entry(1)}, "row pointers"),
         ({"ratings_.matrix.indptr": with_entry(1 << 30, 2)}, "row pointers"),
         ({"ratings_.matrix.indptr": with_entry(1 << 30, -1)}, "row pointers"),
-        ({"ratings_.matrix.indptr": lambda a: a[:-1]}, "do not fit a sparse matrix"),
+        ({"ratings_.matrix.indptr": lambda a: a[:-1]}, "row pointers must be 9 integers"),
         ({"ratings_.matrix.indices": lambda a: a[:-1]}, "do not fit a sparse matrix"),
         ({"ratings_.matrix.indices": lambda a: a.astype(np.float64)}, "must be integers"),
         ({"ratings_.matrix.data": with_entry(np.nan)}, "NaN or infinite"),
         ({"biases_.users": with_entry(np.nan)}, "NaN or infinite"),
         ({"biases_.items": lambda a: a[:-1]}, "biases of items must have shape"),
         ({"ratings_.users.ids": with_entry(101)}, "occurs twice"),
-        ({"ratings_.items.ids": lambda a: a[:-1]}, "ratings must have shape"),
+        ({"ratings_.items.ids": lambda a: a[:-1]}, "ratings_.matrix must have shape"),
     ],
 )
 def test_damaged_ratings(tmp_path, changes, message):
