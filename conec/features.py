@@ -11,9 +11,10 @@ name that occurs in training has a row of weights. Custom features are functions
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol, TypeAlias, cast
+from unicodedata import category
 
 from corpora import BREAK
 from corpora.checks import check_flag, check_integer, shown, token_list
@@ -71,6 +72,10 @@ def sentences(
         If the document is a string or mixes both forms, a sentence is not a list of rows, or a
         token is not a string.
     """
+    if isinstance(document, Iterator):
+        raise TypeError(
+            f"{where} is a {type(document).__name__}, which can be read only once. Pass lists"
+        )
     parts: list[list[tuple[str, ...]]]
     if isinstance(document, (list, tuple)) and document and not _has_tokens(document):
         parts = [
@@ -138,7 +143,15 @@ class Case:
         return [[_case(t) + ("" if i else first)] for i, t in enumerate(sentence.tokens)]
 
 
+def without_marks(token: str) -> str:
+    """Remove combining marks and joiners, which belong to the letter before them."""
+    if token.isascii():
+        return token
+    return "".join(c for c in token if category(c)[0] != "M" and c not in "\u200c\u200d")
+
+
 def _case(token: str) -> str:
+    token = without_marks(token)
     if token.isupper():
         return "upper" if len(token) > 1 else "letter"
     if token.islower():
@@ -171,7 +184,7 @@ class Shape:
 
     def _of(self, token: str) -> str:
         shape: list[str] = []
-        for c in token:
+        for c in without_marks(token):
             sign = "X" if c.isupper() else "x" if c.isalpha() else "d" if c.isdigit() else c
             if shape[-self.longest :] != [sign] * self.longest:
                 shape.append(sign)

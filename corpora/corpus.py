@@ -391,7 +391,7 @@ def open(
         default. None for any size.
     field : str or int, optional
         Name of the column or field with the documents: strings, or lists of tokens. Required for
-        tables and their rows, and optional for files of the format "jsonl".
+        tables and their rows, and optional for files of the formats "jsonl" and "parquet".
     **options
         Options of the format, such as ``unit="sentence"`` for "conll"; see its class in
         :mod:`corpora.readers`.

@@ -7,10 +7,20 @@ import os
 import warnings
 from pathlib import Path
 
-__all__ = ["CorpusError", "ModelError", "NotReiterableError", "warn"]
+__all__ = ["CorpusError", "ModelError", "NotReiterableError", "shortened", "warn"]
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = tuple(f"{_ROOT / name}{os.sep}" for name in ("conec", "corpora", "simec"))
+
+
+_LONGEST, _BEGINNING, _END = 1500, 900, 300  # characters
+
+
+def shortened(message: str) -> str:
+    """Cut the middle out of a message that quotes a long part of a file."""
+    if len(message) <= _LONGEST:
+        return message
+    return f"{message[:_BEGINNING]} ... {message[-_END:]}"
 
 
 class CorpusError(ValueError):
@@ -50,7 +60,7 @@ class CorpusError(ValueError):
         if offset is not None:
             place.append(f"byte {offset}")
         # args holds the whole text, so that pickling, as between processes, preserves it.
-        super().__init__(f"{', '.join(place)}: {message}" if place else message)
+        super().__init__(shortened(f"{', '.join(place)}: {message}" if place else message))
 
 
 class NotReiterableError(CorpusError):
@@ -59,6 +69,9 @@ class NotReiterableError(CorpusError):
 
 class ModelError(ValueError):
     """A folder holds no loadable model: it is damaged, of another kind, or of a newer version."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shortened(message))
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "EarlierFormat",
     "Entry",
     "Manifest",
+    "check_header_size",
     "earlier_files",
     "earlier_kind",
     "foreign_entries",
@@ -71,7 +72,8 @@ EARLIER_FORMATS = {
     ),
 }  # fmt: skip
 LAST_WITHOUT_MANIFEST = 2
-_LARGEST = 1 << 24  # bytes of a manifest
+_LARGEST_MANIFEST = 1 << 24  # bytes
+_LARGEST_HEADER = 1 << 30  # bytes; headers of format 1 and 2 may list entities
 
 
 def to_json(data: Any, indent: int | None = None) -> bytes:
@@ -159,8 +161,6 @@ def parse_manifest(content: bytes) -> Manifest:
     ValueError
         If it is damaged. A manifest of a newer version may have other entries.
     """
-    if len(content) > _LARGEST:
-        raise ValueError(f"it has {len(content)} bytes, more than a manifest can have")
     data = parse_json(content)
     match data:
         case {"kind": str(kind), "format_version": int(version)} if type(version) is int:
@@ -184,6 +184,13 @@ def parse_manifest(content: bytes) -> Manifest:
     if not is_sealed or not isinstance(entries, dict) or len(files) < len(entries):
         return Manifest(kind, version, None)
     return Manifest(kind, version, files)
+
+
+def check_header_size(name: str, size: int) -> None:
+    """Raise ValueError if a manifest or header is too large to be one, before it is read."""
+    largest = _LARGEST_MANIFEST if name == MANIFEST else _LARGEST_HEADER
+    if size > largest:
+        raise ValueError(f"{name} has {size} bytes, more than a model's has")
 
 
 def is_inside(name: str) -> bool:
@@ -224,10 +231,15 @@ def earlier_kind(read: Callable[[str], bytes]) -> Manifest | None:
 
 def read_manifest(folder: Path) -> Manifest | None:
     """Read the manifest of a folder; None if it is not a model, ValueError if it is damaged."""
+
+    def read(name: str) -> bytes:
+        check_header_size(name, (folder / name).stat().st_size)
+        return (folder / name).read_bytes()
+
     try:
-        manifest = parse_manifest((folder / MANIFEST).read_bytes())
+        manifest = parse_manifest(read(MANIFEST))
     except FileNotFoundError:
-        return earlier_kind(lambda name: (folder / name).read_bytes())
+        return earlier_kind(read)
     except IsADirectoryError as error:
         raise ValueError(str(error)) from error
     if manifest.files is None:

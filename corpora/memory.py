@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -47,7 +47,7 @@ class MemorySource:
 
     source: Iterable[object]
     field: str | int | None = None
-    _used: bool = False
+    _n_passes: int = 0
 
     size = None
     splittable = False
@@ -65,10 +65,10 @@ class MemorySource:
         NotReiterableError
             If the source can be read only once and has been read.
         """
-        if self._used and not self.reiterable:
+        if self._n_passes and not self.reiterable:
             kind = type(self.source).__name__
             raise NotReiterableError(f"a {kind} can be read only once; {READ_ONCE_ADVICE}")
-        self._used = True
+        self._n_passes += 1
 
     def documents(self, meter: Meter) -> Iterator[Document]:  # noqa: ARG002
         """Yield the documents, after checking them.
@@ -114,12 +114,22 @@ class MemorySource:
                 f"{where} is a path, {os.fspath(document)!r}. To open files, pass a list that "
                 "contains only path objects"
             )
+        if isinstance(document, Iterator) and self._n_passes > 1:
+            self._require_new(document, where)
         if isinstance(document, (bytes, bytearray)) or not isinstance(document, Iterable):
             raise TypeError(
                 f"{where} must be a list of str, or a str to be tokenized, got "
                 f"{shown(document)}{advice(document)}"
             )
         return token_list(document, where)
+
+    def _require_new(self, document: Iterator[Any], where: str) -> None:
+        """Raise NotReiterableError if a list holds the iterators that an earlier pass used up."""
+        if isinstance(self.source, Sequence):
+            raise NotReiterableError(
+                f"{where} is a {type(document).__name__}, which can be read only once. Pass lists "
+                "of tokens"
+            )
 
     def _require_no_path(self, document: str) -> None:
         """Raise TypeError if the first documents are paths of files."""

@@ -51,6 +51,7 @@ from corpora.manifest import (
     MANIFEST,
     Entry,
     Manifest,
+    check_header_size,
     earlier_files,
     earlier_kind,
     foreign_entries,
@@ -561,11 +562,9 @@ class FolderReader:
             if manifest is None:
                 raise ModelError(f"{path} is damaged: it is not a model")
         else:
-            content = self.read_bytes(prefix + MANIFEST)
-            try:
-                manifest = parse_manifest(content)
-            except ValueError as error:
-                raise self.damaged(str(error), prefix + MANIFEST) from error
+            with self.checking(prefix + MANIFEST):
+                check_header_size(MANIFEST, files[MANIFEST].size)
+                manifest = parse_manifest(self.read_bytes(prefix + MANIFEST))
         if version is not None and manifest.version > version:
             raise ModelError(
                 f"{path} has format version {manifest.version}; this version of "
@@ -625,6 +624,7 @@ class FolderReader:
 def _content(files: Mapping[str, _OpenFile], name: str) -> bytes:
     if name not in files:
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
+    check_header_size(name, files[name].size)
     files[name].file.seek(0)
     return files[name].file.read()
 
@@ -791,12 +791,15 @@ class _Directory:
         return self._stack.enter_context(os.fdopen(descriptor, "rb"))
 
     def read(self, name: str) -> bytes | None:
-        """Read a whole file."""
+        """Read a manifest or header; ValueError if it is too large to be one."""
         file = self.open(name)
-        return None if file is None else file.read()
+        if file is None:
+            return None
+        check_header_size(name, os.fstat(file.fileno()).st_size)
+        return file.read()
 
     def content(self, name: str) -> bytes:
-        """Read a whole file, or raise FileNotFoundError."""
+        """Read a header, or raise FileNotFoundError."""
         content = self.read(name)
         if content is None:
             raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), name)
@@ -810,7 +813,10 @@ class _Directory:
         ModelError
             If it is not a model, or its manifest is damaged.
         """
-        content = self.read(MANIFEST)
+        try:
+            content = self.read(MANIFEST)
+        except ValueError as error:
+            raise ModelError(f"{self.path} is damaged: {error}") from error
         if content is None:
             manifest = earlier_kind(self.content)
             # Folders of later formats must have a manifest.

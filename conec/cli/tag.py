@@ -6,7 +6,7 @@ import json
 import warnings
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
@@ -16,11 +16,13 @@ from corpora.cli.options import (
     Encoding,
     Errors,
     Json,
+    MaxRatio,
     Out,
     option,
     output_folder,
     split_commas,
 )
+from corpora.readers.stream import MAX_RATIO
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -140,6 +142,7 @@ def train(
     words_only: WordsOnly = False,
     encoding: Encoding = None,
     errors: Errors = "strict",
+    max_ratio: MaxRatio = MAX_RATIO,
     progress: Annotated[
         bool, typer.Option("--progress/--no-progress", help="Report progress.")
     ] = True,
@@ -167,9 +170,7 @@ def train(
     elif clean or refer:
         raise ValueError("--clean and --refer need --model: pass the model, or leave them out")
     tagger = Tagger(features, c1=c1, c2=c2, max_iterations=iterations)
-    documents, tags = _read_tagged(
-        text, columns, words_only=words_only, encoding=encoding, errors=errors
-    )
+    documents, tags = _read_tagged(text, _Reading(columns, encoding, errors, max_ratio, words_only))
     with report_warnings():
         tagger.fit(documents, tags, progress=progress)
     tagger.save(out, copy_model=not refer)
@@ -189,6 +190,7 @@ def evaluate(
     words_only: WordsOnly = False,
     encoding: Encoding = None,
     errors: Errors = "strict",
+    max_ratio: MaxRatio = MAX_RATIO,
     as_json: Json = False,
 ) -> None:
     """Report precision, recall and F1 of entities by type, computed as by conlleval.
@@ -207,7 +209,7 @@ def evaluate(
 
     loaded = load_tagger(tagger)
     documents, tags = _read_tagged(
-        text, columns, words_only=words_only, encoding=encoding, errors=errors, tagger=loaded
+        text, _Reading(columns, encoding, errors, max_ratio, words_only), tagger=loaded
     )
     true = [sentence for document in tags for sentence in document]
     common, difference = loaded.compare_types(true)
@@ -258,6 +260,7 @@ def apply(
     columns: Columns = None,
     encoding: Encoding = None,
     errors: Errors = "strict",
+    max_ratio: MaxRatio = MAX_RATIO,
 ) -> None:
     """Predict tags, and append them as a column.
 
@@ -280,9 +283,8 @@ def apply(
     n_entities = n_documents = 0
     last, warned = "", False
     with open_output(out) as write:
-        for file in _files(
-            text, columns, tagged=False, encoding=encoding, errors=errors, tagger=loaded
-        ):
+        reading = _Reading(columns, encoding, errors, max_ratio)
+        for file in _files(text, reading, tagged=False, tagger=loaded):
             for number, lines in enumerate(file.documents()):
                 with warnings.catch_warnings(record=True) as caught:
                     warnings.simplefilter("always", UserWarning)
@@ -329,33 +331,39 @@ def _predict(tagger: Tagger, file: ColumnFile, lines: Sequence[Line]) -> list[li
 # Reading
 
 
+class _Reading(NamedTuple):
+    """Options of reading files."""
+
+    columns: str | None
+    encoding: str | None
+    errors: str
+    max_ratio: float
+    words_only: bool = False
+
+
 def _files(
-    paths: Sequence[str],
-    columns: str | None,
-    *,
-    tagged: bool,
-    words_only: bool = False,
-    encoding: str | None,
-    errors: str,
-    tagger: Tagger | None = None,
+    paths: Sequence[str], reading: _Reading, *, tagged: bool, tagger: Tagger | None = None
 ) -> Iterator[ColumnFile]:
     """Open files in columns; ValueError if one lacks a column that a tagger was trained on."""
     import corpora
     from conec.ner.columns import ColumnFile, parse_columns
     from corpora.readers.conll import Conll
 
-    names = None if columns is None else parse_columns(columns)
+    names = None if reading.columns is None else parse_columns(reading.columns)
     for path in paths:
         try:
-            corpus = corpora.open(path, "conll", encoding=encoding, errors=errors)
+            corpus = corpora.open(
+                path, "conll", encoding=reading.encoding, errors=reading.errors,
+                max_ratio=reading.max_ratio,
+            )  # fmt: skip
         except LookupError as error:  # an unknown encoding
             raise ValueError(str(error)) from error
         for file, reader in corpus.files():
             assert isinstance(reader, Conll)
-            opened = ColumnFile(file, reader, names, tagged=tagged, words_only=words_only)
+            opened = ColumnFile(file, reader, names, tagged=tagged, words_only=reading.words_only)
             if tagger is not None:
                 _check_columns(opened, tagger)
-            if names is None and "_" in opened.names and not words_only:
+            if names is None and "_" in opened.names and not reading.words_only:
                 report(
                     f"{file.path}: columns {','.join(opened.names)} (by their values; --columns "
                     "names others)"
@@ -378,13 +386,7 @@ def _check_columns(file: ColumnFile, tagger: Tagger) -> None:
 
 
 def _read_tagged(
-    paths: Sequence[str],
-    columns: str | None,
-    *,
-    words_only: bool,
-    encoding: str | None,
-    errors: str,
-    tagger: Tagger | None = None,
+    paths: Sequence[str], reading: _Reading, tagger: Tagger | None = None
 ) -> tuple[list[TaggedDocument], list[list[list[str]]]]:
     """Read documents, and their tags with prefixes."""
     from conec.ner.columns import sentences_of
@@ -392,15 +394,7 @@ def _read_tagged(
     documents: list[TaggedDocument] = []
     tags: list[list[list[str]]] = []
     read: list[tuple[str, list[str]]] = []
-    for file in _files(
-        paths,
-        columns,
-        tagged=True,
-        words_only=words_only,
-        encoding=encoding,
-        errors=errors,
-        tagger=tagger,
-    ):
+    for file in _files(paths, reading, tagged=True, tagger=tagger):
         parts = [part for part in map(sentences_of, file.documents()) if part]
         if not parts:
             continue

@@ -19,7 +19,7 @@ from conec.interop.checks import (
 )
 from conec.types import StrPath
 from corpora.checks import check_integer
-from corpora.errors import warn
+from corpora.errors import shortened, warn
 from corpora.files import check_output
 from corpora.output import open_output
 from corpora.readers.base import TextFile, byte_order_mark
@@ -139,7 +139,7 @@ def load_word2vec(
 
 
 def _fail(name: str, message: str) -> NoReturn:
-    raise ValueError(f"{name}: {message}") from None
+    raise ValueError(shortened(f"{name}: {message}")) from None
 
 
 def _read_header(stream: Stream, name: str) -> tuple[int, int]:

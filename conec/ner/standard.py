@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from conec.features import without_marks
 from conec.ner.documents import Row
 
 _DIGIT = re.compile(r"\d")
@@ -20,11 +21,14 @@ COLUMNS = ("word", "pos", "chunk")
 def word_shape(word: str) -> str:
     """Replace capitals by X, other letters by x, digits by d; other characters stay.
 
+    Combining marks belong to their letter.
+
     >>> word_shape("McDonald-97")
     'XxXxxxxx-dd'
     """
     return "".join(
-        "X" if c.isupper() else "x" if c.islower() else "d" if c.isdigit() else c for c in word
+        "X" if c.isupper() else "x" if c.isalpha() else "d" if c.isdigit() else c
+        for c in without_marks(word)
     )
 
 

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from corpora.corpus import Corpus
 
 __all__ = [
-    "Clean", "Encoding", "Errors", "Json", "Out", "Reading", "Tokenize", "Workers", "option",
-    "output_file", "output_folder", "reads_corpus", "report_skipped", "takes_options",
+    "Clean", "Encoding", "Errors", "Json", "MaxRatio", "Out", "Reading", "Tokenize", "Workers",
+    "option", "output_file", "output_folder", "reads_corpus", "report_skipped", "takes_options",
 ]  # fmt: skip
 
 _TEXT = "Reading text"

@@ -97,6 +97,7 @@ def make_reader(cls: type[Reader], options: dict[str, object]) -> Reader:
         If the format does not have an option; the message lists its options.
     """
     names = [field.name for field in fields(cls)]  # type: ignore[arg-type]
+    options = {cls.aliases.get(name, name): value for name, value in options.items()}
     for option in options:
         if option not in names:
             valid = f"its options are: {', '.join(names)}" if names else "it has no options"

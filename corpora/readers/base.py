@@ -5,7 +5,7 @@ from __future__ import annotations
 import codecs
 import os
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, ClassVar, Literal, TypeVar
 
@@ -589,6 +589,8 @@ class Reader:
         Found in the path of some file in a folder that has this format as a whole.
     encoding : str
         Default encoding.
+    aliases : dict of str to str
+        Other names of options.
     splittable : bool
         Whether each line can be read independently of the others, so that byte ranges of a file
         can be read in parallel.
@@ -600,6 +602,7 @@ class Reader:
     path_pattern: ClassVar[re.Pattern[str] | None] = None
     folder_pattern: ClassVar[re.Pattern[str] | None] = None
     encoding: ClassVar[str] = "utf-8"
+    aliases: ClassVar[Mapping[str, str]] = {}
 
     @property
     def splittable(self) -> bool:  # noqa: D102

@@ -171,7 +171,7 @@ def _find_ids(sentences: list[list[tuple[str, ...]]], width: int) -> int | None:
     if not several and width != len(COLUMN_NAMES):
         return None
     # A damaged row is reported when it is read.
-    return column if counting[column] > 0.6 * n_rows else None
+    return column if counting[column] > 0.5 * n_rows else None
 
 
 def _least_width(sentences: list[list[tuple[str, ...]]]) -> int:

@@ -27,6 +27,7 @@ class Parquet(Reader):
     name = "parquet"
     suffixes = (".parquet",)
     signature = re.compile(rb"PAR1")
+    aliases = {"field": "column"}  # noqa: RUF012
     column: str = "text"
 
     def read(self, file: TextFile) -> Iterator[Document]:

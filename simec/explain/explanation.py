@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
+import regex
 from scipy import sparse
 
 from corpora.deprecated import renamed_parameters
 
-_WORD = re.compile(r"\w+(?:['’]\w+)*")
+# Unlike Python's, this \\w includes combining marks and joiners.
+_WORD = regex.compile(r"\w+(?:['’]\w+)*")
 
 
 class Piece(NamedTuple):

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from corpora.checks import check_encodable, closest, shorten
-from corpora.errors import warn
+from corpora.errors import shortened, warn
 from corpora.files import missing_file
 from corpora.readers.stream import MAX_RATIO
 from simec.data.columns import TRIPLES
@@ -26,6 +26,9 @@ _MAX_BITS = 4096  # of an integer id; Python does not write much longer ones as 
 
 class TripleError(ValueError):
     """Triples that cannot be read; the message has the file and line, or the row."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(shortened(message))
 
 
 class Dataset(NamedTuple):

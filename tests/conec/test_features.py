@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 
 import numpy as np
 import pytest
@@ -22,6 +23,7 @@ from conec.features import (
     Shape,
     sentences,
 )
+from conec.ner.standard import word_shape
 from corpora import NotReiterableError
 from corpora.cleaning import Pipeline
 from corpora.encoding import TokenStream
@@ -91,6 +93,16 @@ def test_case():
 def test_shape():
     assert Shape()(sentence("Berlin-1996", "U.N.", "x")) == [["Xxx-dd"], ["X.X."], ["x"]]
     assert Shape(1)(sentence("Berlin-1996")) == [["Xx-d"]]
+
+
+def test_marks_belong_to_their_letter() -> None:
+    composed = sentence("Émile", "É", "ÉTÉ", "naïve", "x́y", "हिन्दी", "كَتَبَ", "می\u200cخواهم")
+    decomposed = sentence(*(unicodedata.normalize("NFD", token) for token in composed.tokens))
+    for feature in (Case(), Shape(9)):
+        assert feature(composed) == feature(decomposed)
+    assert Shape(9)(composed)[:6] == [["Xxxxx"], ["X"], ["XXX"], ["xxxxx"], ["xx"], ["xxx"]]
+    assert Case()(composed)[1] == ["letter"]
+    assert [word_shape(token) for token in ("हिन्दी", "E\u0301t-1", "東京")] == ["xxx", "Xx-d", "xx"]
 
 
 def test_part_of_speech_names_the_column_that_is_missing():

@@ -357,3 +357,27 @@ def test_a_connector_word_can_be_a_string() -> None:
         for words in ("of", frozenset(["of"]))
     )
     assert one == other == [["state_of_art"]] * 9
+
+
+def test_documents_that_are_iterators() -> None:
+    class Texts:
+        def __iter__(self) -> Any:
+            return (map(str.lower, text.split()) for text in TEXTS)
+
+    lowered = [[word.lower() for word in words] for words in WORDS]
+    corpus = corpora.open(Texts())
+    assert list(corpus) == list(corpus) == lowered
+    corpus = corpora.open([map(str.lower, words) for words in WORDS])
+    assert list(corpus) == lowered
+    with pytest.raises(corpora.NotReiterableError, match="document 0 is a map, which can be read"):
+        list(corpus)
+    with pytest.raises(corpora.NotReiterableError, match="document 1 is a generator"):
+        ContextEncoder(min_count=1).fit([["a", "b"], (word for word in WORDS[0])])
+    with pytest.raises(TypeError, match="document 1 is a generator, which can be read only once"):
+        ExtendedContextEncoder(min_count=1).fit([["a", "b"], (word for word in WORDS[0])])
+
+
+def test_a_field_of_parquet(tmp_path: Path) -> None:
+    pd.DataFrame(ROWS).to_parquet(tmp_path / "a.parquet")
+    for options in ({"field": "text"}, {"column": "text"}):
+        assert list(corpora.open(tmp_path / "a.parquet", **options)) == WORDS

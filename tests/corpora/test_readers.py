@@ -8,6 +8,7 @@ import gzip
 import io
 import itertools
 import json
+import pickle
 import random
 import re
 import sys
@@ -78,6 +79,14 @@ def write(folder: Path, name: str, text: str, encoding: str = "utf-8") -> Path:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(text.encode(encoding))
     return path
+
+
+def test_messages_are_short_and_survive_pickling() -> None:
+    error = CorpusError("expected a word, got " + "[" * 100_000, path="a/b.txt", line=7)
+    copy = pickle.loads(pickle.dumps(error))
+    assert str(copy) == str(error)
+    assert str(error).startswith("a/b.txt, line 7: expected a word")
+    assert len(str(error)) < 1500
 
 
 class TestText:
