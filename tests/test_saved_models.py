@@ -209,7 +209,8 @@ ARRAYS: list[tuple[str, str, str, tuple[Callable[[Any], Any], ...]]] = [
     ("similarity_encoder_deep", "weights.safetensors", "encoder.0.bias",
      (NAN, FEWER, lambda a: a.astype(np.int32))),
     ("link_predictor_full", "weights.safetensors", "known",
-     (entry(99), entry(-1), lambda a: a.astype(np.int64), lambda a: a[0])),
+     (entry(99), entry(-1), lambda a: a.astype(np.int64), lambda a: a[0],
+      lambda a: np.concatenate([a, a]))),
     ("link_predictor_full", "weights.safetensors", "embeddings", (NAN, FEWER)),
 ]  # fmt: skip
 

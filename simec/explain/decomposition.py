@@ -11,6 +11,7 @@ from scipy import sparse
 from corpora.checks import check_choice
 from simec import similarities
 from simec.explain.explanation import Explanation
+from simec.linalg.checks import scaled
 
 # Contribution of an attribute that both vectors have, only the first, only the second, or neither.
 # Each formula takes four counts of attributes: shared, of the first vector, of the second, total.
@@ -102,9 +103,12 @@ def decompose(x1: Any, x2: Any, kind: str, *, names: Sequence[str] | None = None
         weights = _counted(first, second, _COEFFICIENTS[kind])
         relevances = _weighted(first, second, weights)
     else:
-        relevances = first.multiply(second) if both_sparse else first * second
+        x1, x2 = first, second
+        if kind == "cosine":  # does not change if vectors are scaled
+            x1, x2 = scaled(first), scaled(second)
+        relevances = x1.multiply(x2) if both_sparse else x1 * x2
         if kind == "cosine":
-            relevances = relevances * _over(1, _norm(first) * _norm(second))
+            relevances = relevances * _over(1, _norm(x1) * _norm(x2))
     if sparse.issparse(relevances):
         relevances, x = sparse.csr_matrix(relevances), first
     else:

@@ -23,6 +23,7 @@ MatrixLike: TypeAlias = "npt.ArrayLike | sparse.sparray | sparse.spmatrix"
 _MOST_COLUMNS = 1 << 24  # of a saved sparse matrix with few entries
 LARGEST = 1e15  # of features, targets and ratings, whose squares are summed in float32
 OVERFLOW = "numbers overflow while a model is fitted: scale features, targets or ratings to about 1"
+LARGEST_DOUBLE = 1e150  # the same for float64
 _ROWS = 1 << 10  # rows compared at a time
 
 
@@ -40,8 +41,8 @@ def real_matrix(S: npt.ArrayLike, name: str = "S", *, missing: bool = False) -> 
     Raises
     ------
     ValueError
-        If it is sparse, empty, not two-dimensional or not real, or has infinite entries, or NaN
-        without `missing`.
+        If it is sparse, empty, not two-dimensional or not real, has infinite entries or such whose
+        squares overflow, or NaN without `missing`.
     """
     if sparse.issparse(S):
         raise ValueError(f"{name} is sparse: pass {name}.toarray(), with NaN for missing entries")
@@ -57,6 +58,7 @@ def real_matrix(S: npt.ArrayLike, name: str = "S", *, missing: bool = False) -> 
         i, j = np.argwhere(bad)[0]
         hint = "" if missing else "; fill missing entries first, e.g. with fill_mean"
         raise ValueError(f"{name}[{i}, {j}] is {array[i, j]}{hint}")
+    check_magnitude(name, array, LARGEST if array.dtype == np.float32 else LARGEST_DOUBLE)
     return array
 
 
@@ -110,10 +112,10 @@ def check_size(n_components: int, largest: int) -> int:
     return int(n_components)
 
 
-def check_magnitude(name: str, values: Any) -> None:
-    """Raise ValueError if an array or tensor has values beyond `LARGEST`; NaN is ignored.
+def check_magnitude(name: str, values: Any, limit: float = LARGEST) -> None:
+    """Raise ValueError if an array or tensor has values beyond a limit; NaN is ignored.
 
-    Their squares would overflow in float32.
+    Their squares would overflow.
     """
     if not values.shape or 0 in values.shape:
         return
@@ -123,9 +125,9 @@ def check_magnitude(name: str, values: Any) -> None:
             return
         low, high = float(np.nanmin(values)), float(np.nanmax(values))
     largest = max(high, -low)
-    if largest > LARGEST:
+    if largest > limit:
         raise ValueError(
-            f"{name} must have values from {-LARGEST:g} to {LARGEST:g}, got one of magnitude "
+            f"{name} must have values from {-limit:g} to {limit:g}, got one of magnitude "
             f"{largest:.3g}: scale {name} to about 1"
         )
 

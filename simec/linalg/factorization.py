@@ -11,7 +11,14 @@ from scipy import linalg, sparse
 from scipy.sparse.linalg import ArpackError, LinearOperator, svds
 
 from corpora.callbacks import progress_bar
-from simec.linalg.checks import OVERFLOW, MatrixLike, check_size, real_matrix
+from simec.linalg.checks import (
+    LARGEST_DOUBLE,
+    OVERFLOW,
+    MatrixLike,
+    check_magnitude,
+    check_size,
+    real_matrix,
+)
 from simec.linalg.eigen import signs
 from simec.types import Float64
 
@@ -58,6 +65,7 @@ def svd(R: MatrixLike, n_components: int) -> tuple[Float64, Float64]:
         matrix = sparse.csr_array(R).astype(np.float64)
         if not np.isfinite(matrix.data).all():
             raise ValueError("R has NaN or infinite entries: use svd_missing for missing entries")
+        check_magnitude("R", matrix.data, LARGEST_DOUBLE)
     else:
         matrix = real_matrix(R, "R").astype(np.float64, copy=False)
     return factors(*truncated_svd(matrix, check_size(n_components, min(matrix.shape))))

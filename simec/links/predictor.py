@@ -39,6 +39,7 @@ from corpora.saved_data import check_saved_array, check_saved_object, saved_numb
 from simec.data.columns import described_by, recognized
 from simec.data.frames import as_frame
 from simec.data.inputs import Inputs, check_device, choose_device
+from simec.linalg.checks import check_magnitude, quiet
 from simec.links.evaluation import Evaluation, rank_both_ways
 from simec.links.losses import LOSSES
 from simec.links.network import RELATION_MATRICES, LinkNetwork, as_inputs
@@ -833,6 +834,8 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         known = check_saved_array("known", arrays, "int32", (None, 3))
         if len(known) and ((known < 0).any() or (known.max(axis=0) >= (n, k, n)).any()):
             raise ValueError("known has numbers that are not those of entities or relations")
+        if not _ascend(known) and len(np.unique(known, axis=0)) < len(known):
+            raise ValueError("known has a triple twice")
         self._known = known.astype(np.int64)
         Y = check_saved_array("embeddings", arrays, "float32", (n, self.n_components))
         # Arrays from the folder are aligned to 64 bytes, as PyTorch's tensors are: the order in
@@ -931,6 +934,12 @@ class _Data:
             digest.update(f"{array.shape}{array.dtype}".encode())
             digest.update(np.ascontiguousarray(array).data)
         return digest.hexdigest()
+
+
+def _ascend(triples: IntArray) -> bool:
+    """Whether triples are in ascending order without repetitions, as `np.unique` returns them."""
+    (h, r, t), (h2, r2, t2) = triples[:-1].T, triples[1:].T
+    return bool(((h < h2) | ((h == h2) & ((r < r2) | ((r == r2) & (t < t2))))).all())
 
 
 def is_checkpoint(path: Any) -> bool:
@@ -1088,7 +1097,9 @@ def _check_features(
                 )
             frame = frame.select([given.index(name) for name in names])
         features = frame.matrix("entity")
-    X = check_array(features, accept_sparse="csr", dtype=np.float32, input_name="features")
+    with quiet():  # values beyond float32 are an error
+        X = check_array(features, accept_sparse="csr", dtype=np.float32, input_name="features")
+    check_magnitude("features", X.data if sparse.issparse(X) else X)
     if n_features is not None and X.shape[1] != n_features:
         raise ValueError(f"got {X.shape[1]} features, but training had {n_features}")
     # PyTorch can't mark tensors as read-only

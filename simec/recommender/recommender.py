@@ -22,6 +22,7 @@ from corpora.interrupts import STOPPED
 from simec.data.inputs import check_device, choose_device
 from simec.data.targets import SparseTargets
 from simec.encoder import SimilarityEncoder
+from simec.linalg.checks import LARGEST
 from simec.linalg.factorization import sampled_product
 from simec.network import ACTIVATIONS
 from simec.recommender.base import (
@@ -217,6 +218,15 @@ class Recommender(FactorRecommender):
     def _fit(self, residuals: Any, users: Entities, items: Entities) -> None:
         if self.feedback == "implicit" and residuals.data.min() < 0:
             raise ValueError("implicit feedback must be counts >= 0, got negative values")
+        if self.feedback == "explicit":
+            largest = float(np.abs(residuals.data).max())
+            if largest <= np.finfo(np.float32).eps * float(np.abs(self.ratings_.matrix.data).max()):
+                residuals.data[:] = 0  # rounding errors of ratings that are sums of biases
+            elif len(self.hidden_layers) and largest < 1 / LARGEST:
+                raise ValueError(
+                    f"ratings differ from their mean and biases by at most {largest:.3g}, and the "
+                    "squares of that vanish in float32: scale ratings to about 1"
+                )
         self.second_encoder_: SimilarityEncoder | None = None
         self._stopped: BaseException | None = None
         self.embeds_users_ = items.features is None and users.features is not None

@@ -15,7 +15,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from corpora.errors import warn
-from simec.linalg.checks import MatrixLike
+from simec.linalg.checks import LARGEST, LARGEST_DOUBLE, MatrixLike, check_magnitude
 from simec.types import Float64
 
 
@@ -59,6 +59,8 @@ class Geodesic(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             If X holds NaN or has too few points.
         """
         points = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+        values = points.data if sparse.issparse(points) else points
+        check_magnitude("X", values, LARGEST if points.dtype == np.float32 else LARGEST_DOUBLE)
         n_points = points.shape[0]
         if not 1 <= self.n_neighbors < n_points:
             raise ValueError(

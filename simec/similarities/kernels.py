@@ -6,11 +6,17 @@ and are not made dense; the result is dense. Names and parameters are those of s
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
+from scipy import sparse
 from sklearn.metrics import pairwise
+from sklearn.utils.validation import check_array
 
-from simec.linalg.checks import Matrix, MatrixLike
+from corpora.checks import check_number
+from simec.linalg.checks import Matrix, MatrixLike, quiet
 
 
 def linear(X: MatrixLike, Y: MatrixLike | None = None) -> Matrix:
@@ -24,16 +30,15 @@ def linear(X: MatrixLike, Y: MatrixLike | None = None) -> Matrix:
     Raises
     ------
     ValueError
-        If X or Y contains NaN, or their numbers of columns differ.
+        If X or Y contains NaN, their numbers of columns differ, or similarities overflow.
     """
-    products: Matrix = pairwise.linear_kernel(X, Y)
-    return products
+    return _finite(pairwise.linear_kernel, X, Y)
 
 
 def cosine(X: MatrixLike, Y: MatrixLike | None = None) -> Matrix:
     """Compute cosine similarities; 0 for rows of zeros. See `linear`."""
-    cosines: Matrix = pairwise.cosine_similarity(X, Y)
-    return cosines
+    Y = None if Y is None else _scaled_rows(Y)
+    return _finite(pairwise.cosine_similarity, _scaled_rows(X), Y)
 
 
 def rbf(X: MatrixLike, Y: MatrixLike | None = None, gamma: float | None = None) -> Matrix:
@@ -46,10 +51,9 @@ def rbf(X: MatrixLike, Y: MatrixLike | None = None, gamma: float | None = None) 
     gamma : float, optional
         By default 1/D.
     """
-    if gamma is not None and not gamma > 0:
-        raise ValueError(f"gamma must be > 0, got {gamma}")
-    similarities: Matrix = pairwise.rbf_kernel(X, Y, gamma)
-    return similarities
+    if gamma is not None:
+        gamma = check_number("gamma", gamma, 0, above=True)
+    return _finite(pairwise.rbf_kernel, X, Y, gamma)
 
 
 def polynomial(
@@ -60,8 +64,29 @@ def polynomial(
     coef0: float = 1,
 ) -> Matrix:
     """Compute (gamma <x, y> + coef0) ** degree; gamma defaults to 1/D. See `linear`."""
-    similarities: Matrix = pairwise.polynomial_kernel(X, Y, degree, gamma, coef0)
+    return _finite(pairwise.polynomial_kernel, X, Y, degree, gamma, coef0)
+
+
+def _finite(kernel: Callable[..., Matrix], *arguments: Any) -> Matrix:
+    """Call a kernel; raise ValueError if the result is not finite."""
+    with quiet():
+        similarities = kernel(*arguments)
+    if not np.isfinite(similarities).all():
+        raise ValueError("similarities overflow, or are not defined: scale X to about 1")
     return similarities
+
+
+def _scaled_rows(X: MatrixLike) -> Any:
+    """Divide rows by powers of two, so that their squares neither overflow nor vanish."""
+    X = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+    largest = abs(X).max(axis=1)
+    largest = np.asarray(largest.toarray() if sparse.issparse(largest) else largest).ravel()
+    _, exponents = np.frexp(largest)
+    if not sparse.issparse(X):
+        return np.ldexp(X, -exponents[:, None])
+    scaled = X.copy()
+    scaled.data = np.ldexp(X.data, -np.repeat(exponents, np.diff(X.indptr)))
+    return scaled
 
 
 def class_labels(y: npt.ArrayLike, y2: npt.ArrayLike | None = None) -> npt.NDArray[np.float32]:

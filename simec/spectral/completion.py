@@ -10,7 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from corpora.checks import check_choice, check_integer, check_number
 from corpora.errors import warn
-from simec.linalg.checks import MatrixLike, check_size, real_matrix
+from simec.linalg.checks import LARGEST_DOUBLE, MatrixLike, check_magnitude, check_size, real_matrix
 from simec.linalg.factorization import factorize_observed, mean_filled_factors
 from simec.types import Float64
 
@@ -82,6 +82,7 @@ def _observed_entries(R: MatrixLike) -> Any:
         observed.sum_duplicates()
         if not np.isfinite(observed.data).all():
             raise ValueError("R stores NaN or infinite entries: store only observed entries")
+        check_magnitude("R", observed.data, LARGEST_DOUBLE)
     else:
         array = real_matrix(R, "R", missing=True)
         rows, columns = np.nonzero(~np.isnan(array))

@@ -11,7 +11,9 @@ from sklearn.datasets import make_s_curve
 from sklearn.manifold import Isomap
 
 from simec import similarities
+from simec.explain import decompose
 from simec.similarities import Geodesic, class_labels, geodesic
+from simec.spectral import eigen_embedding
 
 KERNELS = {
     "linear": lambda x, y: x @ y,
@@ -44,7 +46,7 @@ def test_their_parameters():
     X = np.array([[0.0, 0.0], [1.0, 2.0]])
     np.testing.assert_allclose(similarities.rbf(X, gamma=0.1)[0, 1], np.exp(-0.5))
     np.testing.assert_allclose(similarities.polynomial(X, None, 2, 3, 4)[1, 1], (3 * 5 + 4) ** 2)
-    with pytest.raises(ValueError, match="gamma must be > 0, got -1"):
+    with pytest.raises(ValueError, match="gamma must be a finite number > 0, got -1"):
         similarities.rbf(X, gamma=-1)
 
 
@@ -137,3 +139,35 @@ def test_points_that_are_too_few_or_unknown():
         geodesic(np.eye(10), n_neighbors=0)
     with pytest.raises(ValueError, match="NaN"):
         geodesic(np.full((20, 2), np.nan))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("unit", [2.0**-120, 2.0**110])
+def test_cosines_do_not_depend_on_the_scale(dtype, unit):
+    X = np.random.default_rng(0).normal(size=(4, 3)).astype(dtype)
+    scaled = X * dtype(unit)
+    assert similarities.cosine(scaled) == pytest.approx(similarities.cosine(X), abs=1e-6)
+    assert similarities.cosine(sparse.csr_matrix(scaled), X) == pytest.approx(
+        similarities.cosine(X), abs=1e-6
+    )
+    why = decompose(scaled[0], scaled[1], "cosine")
+    assert why.relevances.sum() == pytest.approx(similarities.cosine(X)[0, 1], abs=1e-6)
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_that_overflow_are_named():
+    X = np.array([[1e20, 1], [1, 1e20]], np.float32)
+    for kernel in (similarities.linear, similarities.polynomial):
+        with pytest.raises(ValueError, match="scale X to about 1"):
+            kernel(X * 10)
+    assert similarities.rbf(X).tolist() == [[1, 0], [0, 1]]
+    with pytest.raises(ValueError, match=r"X must have values from -1e\+15 to 1e\+15"):
+        geodesic(X, n_neighbors=1)
+    for function in (
+        similarities.center,
+        similarities.spectrum,
+        similarities.scale,
+        lambda S: eigen_embedding(S, 1),
+    ):
+        with pytest.raises(ValueError, match=r"S must have values from -1e\+150 to 1e\+150"):
+            function(X.astype(float) * 1e200)

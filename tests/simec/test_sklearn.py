@@ -9,6 +9,7 @@ import warnings
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -118,6 +119,22 @@ def test_grid_search_finds_the_rank():
     assert search.best_estimator_.predict(X).shape == S.shape
     scores = cross_val_score(SimilarityEncoder(3, solver="exact"), X, S, cv=3)
     assert scores.min() > 0.95
+
+
+def test_parameters_of_numpy(tmp_path):
+    """A grid search over ``np.arange`` sets numbers of NumPy, which also have to be saved."""
+    X, S = make()
+    whole, real, flag = np.int64, np.float32, np.bool_
+    encoder = SimilarityEncoder(
+        whole(2), hidden_layers=np.array([3]), bias=flag(True), symmetric=real(0), l2=real(0.1),
+        loss=np.str_("mse"), solver=np.str_("adam"), decoder=flag(True), batch_size=whole(8),
+        max_iter=whole(2), learning_rate=real(0.01), early_stopping=flag(False), tol=real(1e-3),
+        n_iter_no_change=whole(3), random_state=whole(0), target_activation=np.array([-50.0, 50]),
+        device=torch.device("cpu"),
+    ).fit(X, S)  # fmt: skip
+    encoder.save(tmp_path / "encoder")
+    loaded = SimilarityEncoder.load(tmp_path / "encoder")
+    np.testing.assert_array_equal(loaded.transform(X), encoder.transform(X))
 
 
 def test_data_frames():

@@ -111,9 +111,24 @@ def test_predictions_are_in_the_unit_of_the_ratings(model, unit):
     assert scaled / np.float32(unit) == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.filterwarnings("ignore:all ratings are")
+@pytest.mark.parametrize("rating", [3.3, 0.1, 1e-30, 1e14 / 3])
+@pytest.mark.parametrize("parameters", [{}, {"l2": 1}, {"hidden_layers": (3,)}], ids=str)
+def test_rounding_errors_of_constant_ratings_are_not_learned(rating, parameters):
+    table = [(u, i, rating) for u in range(4) for i in range(3)]
+    recommender = Recommender(2, max_iter=400, random_state=0, **parameters)
+    recommender.fit(table, item_features=(range(3), np.array([[1.0, 2], [2, 1], [0, 1]])))
+    assert recommender.predict(0, [0, 1]) == pytest.approx([rating] * 2, rel=1e-5, abs=0)
+
+
 def test_numbers_that_cannot_be_used_are_named():
     with pytest.raises(ValueError, match=r"weights 1 \+ alpha \* count must be at most 1e\+15"):
         Recommender(1, feedback="implicit").fit([("ann", "tea", 1e15)])
+    with pytest.raises(ValueError, match="squares of that vanish in float32: scale ratings"):
+        Recommender(1, hidden_layers=(2,)).fit(
+            [("ann", "tea", 1e-30), ("ann", "rum", 2e-30)],
+            item_features=(["tea", "rum"], np.eye(2)),
+        )
     with pytest.raises(ValueError, match="topn must be an integer >= 1, got 0"):
         evaluate(BiasBaseline().fit([("ann", "tea", 1)]), [("ann", "tea", 1)], 0)
 
