@@ -209,7 +209,8 @@ ARRAYS: list[tuple[str, str, str, tuple[Callable[[Any], Any], ...]]] = [
     ("similarity_encoder_deep", "weights.safetensors", "encoder.0.bias",
      (NAN, FEWER, lambda a: a.astype(np.int32))),
     ("link_predictor_full", "weights.safetensors", "known",
-     (entry(99), entry(-1), lambda a: a.astype(np.int64), lambda a: a[0])),
+     (entry(99), entry(-1), lambda a: a.astype(np.int64), lambda a: a[0],
+      lambda a: np.concatenate([a, a]))),
     ("link_predictor_full", "weights.safetensors", "embeddings", (NAN, FEWER)),
 ]  # fmt: skip
 
@@ -338,3 +339,14 @@ def test_nothing_is_unpickled(tmp_path):
                 r"torch\.load\(|pickle\.loads?\(|joblib\.load|allow_pickle=True", text
             )
             assert found is None, (path, found)
+
+
+@pytest.mark.parametrize("value", [np.finfo(float).max, 5e-324])
+def test_the_largest_and_smallest_floats(tmp_path, value):
+    folder = golden("recommender_residual_svd", tmp_path)
+    path = folder / "arrays.safetensors"
+    arrays = read_arrays(path.read_bytes())
+    item_vectors = entry(value)(arrays["item_vectors_"])
+    write_arrays(path, {**arrays, "item_vectors_": item_vectors})
+    similar = load(folder).similar_items(1000, 3)
+    assert all(abs(score) <= 1.001 for _, score in similar)

@@ -450,16 +450,18 @@ class TextFile:
                 path=self.path,
                 line=1,
             )
-        n_nul = head.count(0, 0, _HEAD)
+        start = head[:_HEAD]
+        n_nul = start.count(0)
         self.is_binary = n_nul > 0
-        if n_nul > max(3, min(len(head), _HEAD) // 20) and newline_safe(self.encoding):
+        if newline_safe(self.encoding) and n_nul > max(3, len(start) // 20):
             raise CorpusError(
-                f"{n_nul} of the first {min(len(head), _HEAD)} bytes are NUL, as in binary files "
-                "and in text encoded as utf-16 or utf-32; pass the encoding= of the file if it is "
-                "text",
+                f"{n_nul} of the first {len(start)} bytes are NUL, as in binary files and in text "
+                "encoded as utf-16 or utf-32; pass the encoding= of the file if it is text",
                 path=self.path,
                 line=1,
             )
+        if head and not encodings and (hint := _without_mark(start, self.encoding)):
+            raise CorpusError(hint, path=self.path, line=1)
         return head
 
     def _count(self, size: int) -> None:
@@ -555,6 +557,33 @@ def text_lines(
                 line=problem.line,
             )
         raise (problem if error is CorpusError else error(str(problem))) from None
+
+
+def _without_mark(start: bytes, encoding: str) -> str | None:
+    """Return what is wrong with reading a file without a byte order mark as UTF-16 or UTF-32.
+
+    Almost any bytes are valid UTF-16. Blanks, digits and line ends have a NUL byte: in the second
+    place if the order is that of little-endian machines.
+    """
+    name = codecs.lookup(encoding).name
+    first, second = start[0::2].count(0), start[1::2].count(0)
+    actual = "utf-16-be" if first > second else "utf-16-le"
+    if name in ("utf-16", "utf-32"):
+        return (
+            f"the file has no byte order mark, which {name} needs; pass {name}-le or {name}-be, or "
+            "its actual encoding, as encoding="
+        )
+    if name not in ("utf-16-le", "utf-16-be") or len(start) < 16:
+        return None
+    if first + second == 0:
+        try:
+            codecs.getincrementaldecoder("utf-8")().decode(start)
+        except UnicodeDecodeError:
+            return None
+        actual = "utf-8"
+    elif actual == name or max(first, second) < len(start) // 20:
+        return None
+    return f"the file does not look like {name}, but like {actual}; pass its encoding="
 
 
 def _without_marks(text: str) -> str:

@@ -420,6 +420,22 @@ class TestByteOrderMarks:
             with pytest.raises(CorpusError, match=f"mark of {encoding[:6]}"):
                 list(corpora.open(path, "text", errors=errors))
 
+    @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+    @pytest.mark.parametrize("text", ["the cup of tea\n" * 3, "漢字 かな\n" * 9])
+    def test_other_than_utf16(self, tmp_path: Path, encoding: str, text: str) -> None:
+        path = tmp_path / "a.txt"
+        for actual in ("utf-8", "utf-16-le", "utf-16-be"):
+            path.write_bytes(text.encode(actual))
+            corpus = corpora.open(path, "text", encoding=encoding)
+            if actual == encoding:
+                assert list(corpus) == [line.split() for line in text.splitlines()]
+            else:
+                with pytest.raises(CorpusError, match=f"but like {actual}"):
+                    list(corpus)
+            for name in ("utf-16", "UTF32"):
+                with pytest.raises(CorpusError, match=r"a\.txt, line 1: .*no byte order mark"):
+                    list(corpora.open(path, "text", encoding=name))
+
     def test_utf8_is_not_read_as_latin_1(self, tmp_path: Path) -> None:
         path = tmp_path / "a.sgm"
         path.write_bytes(codecs.BOM_UTF8 + FORMATS["reuters"].encode())

@@ -90,7 +90,8 @@ def near(value: Any, rng: random.Random) -> Any:
     if isinstance(value, bool):
         return not value
     if isinstance(value, (int, float)):
-        same: list[Any] = [float(value), str(value), [value]]
+        number = float(value) if abs(value) < 1e308 else 0.5
+        same: list[Any] = [number, str(value), [value]]
         return rng.choice([value + 1, value - 1, -value, value * 2, *same])
     if isinstance(value, str):
         return rng.choice([value + "s", value.upper(), value[1:], [value], {value: value}])
@@ -374,7 +375,7 @@ def use_context_encoder(path: Path, rng: random.Random) -> None:
         tokens = [[(word, "NN", "I") for word in text if word]] if has_features else text
         can_embed = model.context_embeddings is not None
         check(model.embed(tokens, 0.5 if can_embed else 0))
-        check(model.embed_word("zorb", [text]), model.W1[:3], model.W2[:3])
+        check(model.embed_word("zorb", [text]))
         check([score for _, score in model.wv.most_similar(words[0], topn=3)])
         if can_embed:
             check([score for _, score in model.most_similar(model.context_embeddings[0] + 1)])
@@ -437,7 +438,9 @@ def use_link_predictor(path: Path, rng: random.Random) -> None:
     from simec.links import LinkPredictor
 
     predictor = LinkPredictor.load(path, device="cpu" if rng.random() < 0.5 else None)
-    entities, relations = predictor.entities_, predictor.relations_
+    # earlier versions accepted empty ids
+    entities, relations = ([x for x in ids if x != ""]
+                           for ids in (predictor.entities_, predictor.relations_))  # fmt: skip
     if entities and relations:
         triples = [(entities[0], relations[0], entities[-1])]
         check(predictor.score(triples), predictor.transform(entities[:2]))
@@ -738,7 +741,7 @@ def run(
     first: int = 0,
     report: Callable[[str, Results], None] = lambda *_: None,
 ) -> dict[str, Results]:
-    """Try so many inputs in total, and return the results by model."""
+    """Try `inputs` changed models in total, and return the results by model."""
     results = {}
     chosen = {name: save for name, save in sources().items() if name.startswith(names)}
     with tempfile.TemporaryDirectory() as root:
