@@ -167,6 +167,10 @@ def documents_in(source: Any, field: str | int | None) -> MemorySource:
     columns = _columns(source)
     if columns is not None:
         kind = type(source).__name__
+        if field is None and isinstance(source, Mapping) and _are_texts(source.values()):
+            raise TypeError(
+                f"source is a {kind} of texts. Pass its values: corpora.open(list(texts.values()))"
+            )
         if field is None:
             raise TypeError(
                 f"source is a table (a {kind}) {_name_the_column('table', columns, source)}"
@@ -198,6 +202,11 @@ def documents_in(source: Any, field: str | int | None) -> MemorySource:
             f"source is one document, a {type(source).__name__} of spaCy. Pass a list of documents"
         )
     return MemorySource(source, field)
+
+
+def _are_texts(values: Iterable[Any]) -> bool:
+    found = list(values)
+    return bool(found) and all(isinstance(value, str) for value in found)
 
 
 def _columns(source: Any) -> list[Any] | None:

@@ -468,13 +468,16 @@ def _zip_members(
                 "a zip archive can't be read from a pipe; write it to a file first", path=path
             ) from error
         try:
-            archive = zipfile.ZipFile(io.BufferedReader(source))
+            buffered = io.BufferedReader(source)
+            archive = zipfile.ZipFile(buffered)
         except Exception as error:
             raise damage(error, path, "zip", source) from error
 
         def content(info: zipfile.ZipInfo, stored: int) -> Iterator[bytes]:
             check_ratio(info.file_size, stored, f"{path}/{info.filename}", max_ratio)
             with archive.open(info) as file:
+                if info.compress_type == zipfile.ZIP_LZMA:
+                    _check_lzma(buffered, info.header_offset)
                 while block := file.read(_BLOCK):
                     yield block
 
@@ -491,6 +494,19 @@ def _zip_members(
                 yield name, _member(path, name, "zip", pieces, source, max_ratio, stored)
                 if on_read is not None:
                     on_read(stored)
+
+
+def _check_lzma(archive: IO[bytes], offset: int) -> None:
+    """Raise ValueError if the member at an offset claims too much memory for LZMA."""
+    archive.seek(offset)
+    header = archive.read(30)
+    lengths = (int.from_bytes(header[start : start + 2], "little") for start in (26, 28))
+    archive.seek(offset + 30 + sum(lengths))  # after the name and the extra field
+    # version, size of the properties, which are one byte and the size of the dictionary
+    properties = archive.read(9)
+    size = int.from_bytes(properties[5:], "little")
+    if size > _LZMA_MEMORY:
+        raise ValueError(f"it needs {size:,} bytes of memory")
 
 
 def _member(

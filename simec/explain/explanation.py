@@ -11,6 +11,7 @@ import numpy as np
 import regex
 from scipy import sparse
 
+from corpora.checks import check_integer, shown, word_list
 from corpora.deprecated import renamed_parameters
 
 # Unlike Python's, this \\w includes combining marks and joiners.
@@ -48,7 +49,10 @@ def color_words(
         The pieces of the text, in order.
     """
     names_of = analyzer or (lambda word: [word.lower()])
-    words = [(m.start(), m.end(), names_of(m.group())) for m in _WORD.finditer(text)]
+    words = [
+        (m.start(), m.end(), word_list("the result of analyzer", names_of(m.group())))
+        for m in _WORD.finditer(text)
+    ]
     counts = Counter(name for _, _, names in words for name in names)
     pieces, end = [], 0
     for start, stop, names in words:
@@ -98,6 +102,10 @@ class Explanation:
                 f"relevances have shape {self.relevances.shape}, but x has {self.x.shape}"
             )
         n = int(np.prod(self.x.shape))
+        if self.names is not None and (
+            isinstance(self.names, str) or not hasattr(self.names, "__len__")
+        ):
+            raise TypeError(f"names must be a list of names, got {shown(self.names)}")
         if self.names is not None and len(self.names) != n:
             raise ValueError(f"names must have length {n}, one for each feature, got "
                              f"{len(self.names)}")  # fmt: skip
@@ -116,6 +124,8 @@ class Explanation:
         topn : int or None
             Maximum number; None returns all. Features with relevance 0 are left out.
         """
+        if topn is not None:
+            topn = check_integer("topn", topn, 0)
         columns, values = self._entries()
         order = np.argsort(-np.abs(values), kind="stable")[:topn]
         return [(self._name(int(columns[i])), float(values[i])) for i in order if values[i]]

@@ -136,6 +136,10 @@ class TestTables:
         with pytest.raises(ValueError, match="document 0 is list. Leave field out"):
             list(corpora.open(WORDS, field="text"))
 
+    def test_a_dict_of_texts(self) -> None:
+        with pytest.raises(TypeError, match=r"a dict of texts.*corpora.open\(list\(texts.values"):
+            corpora.open({"a": "the kettle sings"})
+
     def test_a_group_of_data_sets(self) -> None:
         with pytest.raises(TypeError, match="a dict.* with the columns 'train'"):
             corpora.open({"train": Dataset(ROWS)})

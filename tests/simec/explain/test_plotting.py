@@ -211,3 +211,18 @@ def test_images_of_pages_are_whole(shape):
     assert np.rint(255 * heat[..., :3]) == pytest.approx(colors(sum_channels(found.relevances)))
     expected = shades(found.x) if len(shape) == 3 else 255 - shades(found.x)
     assert np.rint(255 * features) == pytest.approx(expected)
+
+
+def test_names_and_numbers_of_other_types():
+    one = Explanation(np.array([1.0, 2.0]), 3.0, 0.0, np.ones(2), ["a", "b"])
+    assert one.top(1) == [("b", 2.0)]
+    for bad in (-1, "2", 2.5):
+        with pytest.raises((TypeError, ValueError), match="topn must be an integer >= 0"):
+            one.top(bad)
+    for bad in ("ab", 7):
+        with pytest.raises(TypeError, match="names must be a list of names"):
+            Explanation(np.array([1.0, 2.0]), 3.0, 0.0, np.ones(2), bad)
+    pieces = color_words("b b", {"b": 2.0}, analyzer=lambda word: word)  # a name, not letters
+    assert [piece.relevance for piece in pieces if piece.text == "b"] == [1.0, 1.0]
+    with pytest.raises(TypeError, match="the result of analyzer must be a list of words, got None"):
+        color_words("a", {}, analyzer=lambda word: None)
