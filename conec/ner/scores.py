@@ -69,8 +69,8 @@ def novelty_scores(
     words, true, predicted = (list(sentences) for sentences in (words, true, predicted))
     if not len(words) == len(true) == len(predicted):
         raise ValueError(
-            f"expected words, true tags and predicted tags of the same sentences, got {len(words)}, "
-            f"{len(true)} and {len(predicted)} sentences"
+            "expected words, true tags and predicted tags of the same sentences, got "
+            f"{len(words)}, {len(true)} and {len(predicted)} sentences"
         )
     for number, (sentence, tags) in enumerate(zip(words, true, strict=True)):
         if len(sentence) != len(tags):
