@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import os
+import re
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -172,6 +173,8 @@ def plot_map(
     with matplotlib.rc_context({"svg.hashsalt": "conec"}):
         figure.savefig(content, format=kind, metadata=_WITHOUT_TIME.get(kind))
     data = content.getvalue()
+    if format in ("eps", "ps"):
+        data = re.sub(rb"%%CreationDate:[^\n]*\n", b"", data, count=1)
     with atomic_path(path) as temporary:
         temporary.write_bytes(gzip.compress(data, mtime=0) if format == "svgz" else data)
     return points

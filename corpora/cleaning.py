@@ -183,6 +183,7 @@ def unescape(text: str) -> str:
         return _unescape(_ZEROS.sub("&#", _LONG_REFERENCE.sub("\ufffd", text)))
 
 
+_OPENING = re.compile(r"<[a-zA-Z/!?]")
 _TAG_NAME = re.compile(r"[a-zA-Z][^\t\n\r\f />\x00]*")
 _QUOTE_OR_END = re.compile(r"=\s*([\"'])|>")
 _COMMENT_END = re.compile(r"--\s*>")
@@ -205,17 +206,21 @@ class _Html:
         """Return the visible text."""
         text = self.text
         pieces = []
-        last = text.rfind(">")
-        position = 0
-        while 0 <= (start := text.find("<", position)) < last:
-            pieces.append(unescape(text[position:start]))
-            end, replacement = self._markup(start)
-            pieces.append(replacement)
-            position = end
-        return "".join([*pieces, unescape(text[position:])])
+        last = max(text.rfind(">"), 0)
+        done = position = 0
+        while found := _OPENING.search(text, position, last):
+            start = found.start()
+            position, replacement = self._markup(start)
+            if position > start + 1:
+                pieces += [unescape(text[done:start]), replacement]
+                done = position
+        return "".join([*pieces, unescape(text[done:])])
 
     def _markup(self, start: int) -> tuple[int, str]:
-        """Return the end of the markup at a ``<`` before the last ``>``, and its replacement."""
+        """Return the end of the markup at an opening before the last ``>``, and its replacement.
+
+        A ``<`` that is text ends after one character.
+        """
         text = self.text
         after = text[start + 1 : start + 2]
         if after.isascii() and after.isalpha():
@@ -230,7 +235,7 @@ class _Html:
         elif after == "!":
             end = text.find(">", start) + 1
         if not end:
-            return start + 1, "<"
+            return start + 1, ""
         tag = _TAG_NAME.match(text, start + 2, end) if after == "/" else None
         return end, " " if tag and tag[0].lower() not in _INLINE else ""
 

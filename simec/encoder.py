@@ -317,8 +317,9 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Raises
         ------
         ValueError
-            If parameters are out of range, shapes do not match, X has NaN, S is not symmetric
-            with ``symmetric > 0``, or `resume_from` belongs to a run on other data.
+            If parameters are out of range, shapes do not match, X has NaN, magnitudes exceed 1e15
+            or are all below 1e-15, S is not symmetric with ``symmetric > 0``, or `resume_from`
+            belongs to a run on other data.
         ModelError, FileNotFoundError
             If `resume_from` cannot be read.
         OSError
@@ -538,9 +539,11 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Y = np.asarray(Y, np.float32)
         if Y.ndim != 2 or Y.shape[1] != self._n_features_out:
             raise ValueError(f"Y must have shape (m, {self._n_features_out}), got shape {Y.shape}")
+        if not np.isfinite(Y).all():
+            raise ValueError("Y contains NaN or infinity")
         device = next(decoder.parameters()).device
         with torch.inference_mode():
-            return np.asarray(decoder(torch.tensor(Y, device=device)).cpu().numpy())
+            return _finite(np.asarray(decoder(torch.tensor(Y, device=device)).cpu().numpy()))
 
     def score(self, X: Any, S: Any = None, *, mask: Any = None) -> float:
         """Return the coefficient of determination (R²) of the predictions of observed targets.

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import typer
 from typer.testing import CliRunner
@@ -18,6 +19,7 @@ from typer.testing import CliRunner
 import conec.cli
 import corpora.cli
 import simec.cli
+from conec.cli.vector_files import writer
 from corpora.files import atomic_path, check_output
 
 APPS = {"corpora": corpora.cli.app, "conec": conec.cli.app, "simec": simec.cli.app}
@@ -382,3 +384,44 @@ def test_a_full_disk_is_named_and_leaves_what_was_there(tmp_path: Path) -> None:
         assert same, name
         assert set(content) <= {"old"}, name
         assert not left, name
+
+
+@pytest.mark.parametrize(
+    "suffix", [".npz", *(kind + end for kind in (".tsv", ".jsonl")
+                         for end in ("", ".gz", ".bz2", ".xz", ".zst"))]
+)  # fmt: skip
+def test_files_of_vectors_depend_on_their_content_only(
+    tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = [(0, i, word, True, np.array([i, 0.5], np.float32)) for i, word in enumerate("abc")]
+    contents = []
+    for number, name in enumerate(("a", "longer")):
+        monkeypatch.setattr("time.time", lambda number=number: 1.5e9 + 1e6 * number)
+        path = tmp_path / (name + suffix)
+        writer(str(path))(iter(rows), 2)
+        contents.append(path.read_bytes())
+    assert contents[0] == contents[1]
+
+
+def test_tokens_of_very_different_length(tmp_path: Path) -> None:
+    path = tmp_path / "a.npz"
+    rows = ((0, i, "x" * 70_000 if i == 9 else "x", True, np.zeros(1, np.float32))
+            for i in range(5000))  # fmt: skip
+    with pytest.raises(ValueError, match=r"a\.npz: .*too large; write \.jsonl"):
+        writer(str(path))(rows, 1)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("target", ["text", "conll", "jsonl", "text8", "parquet"])
+def test_converted_texts_depend_on_their_content_only(tmp_path: Path, target: str) -> None:
+    if target == "parquet":
+        pytest.importorskip("pyarrow")
+    source = tmp_path / "source.txt"
+    source.write_text("the cup\nof tea\n" * 5)
+    contents = []
+    for name in ("a", "longer"):
+        path = tmp_path / f"{name}{'.parquet' if target == 'parquet' else '.gz'}"
+        arguments = ["convert", str(source), "--to", target, "--out", str(path)]
+        assert RUNNER.invoke(corpora.cli.app, arguments).exit_code == 0
+        contents.append(path.read_bytes())
+    assert contents[0] == contents[1]

@@ -339,3 +339,14 @@ def test_nothing_is_unpickled(tmp_path):
                 r"torch\.load\(|pickle\.loads?\(|joblib\.load|allow_pickle=True", text
             )
             assert found is None, (path, found)
+
+
+@pytest.mark.parametrize("value", [np.finfo(float).max, 5e-324])
+def test_the_largest_and_smallest_floats(tmp_path, value):
+    folder = golden("recommender_residual_svd", tmp_path)
+    path = folder / "arrays.safetensors"
+    arrays = read_arrays(path.read_bytes())
+    item_vectors = entry(value)(arrays["item_vectors_"])
+    write_arrays(path, {**arrays, "item_vectors_": item_vectors})
+    similar = load(folder).similar_items(1000, 3)
+    assert all(abs(score) <= 1.001 for _, score in similar)

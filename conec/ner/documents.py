@@ -127,7 +127,7 @@ def _is_sentence(part: Any) -> bool:
     """Whether a part of an item is a sentence; otherwise it is a token."""
     if isinstance(part, tuple):
         return not part or not isinstance(part[0], str)
-    return not isinstance(part, str) and isinstance(part, Iterable)
+    return not isinstance(part, (str, bytes)) and isinstance(part, Iterable)
 
 
 def _rows(sentence: Any, where: str, unit: str) -> list[Row]:
@@ -138,6 +138,8 @@ def _rows(sentence: Any, where: str, unit: str) -> list[Row]:
             raise TypeError(
                 f"{unit} {i} of {where} must be a string or a tuple of strings, got {token!r}"
             )
+        if unit == "tag" and "\0" in row[0]:
+            raise ValueError(f"tag {i} of {where} contains a NUL character: {row[0]!r}")
         if not row[0]:
             hint = " (breaks between sentences are added automatically)" if unit == "token" else ""
             raise ValueError(f"{unit} {i} of {where} is an empty string: remove it{hint}")

@@ -67,6 +67,11 @@ def novelty_scores(
     (1.0, 0.0)
     """
     words, true, predicted = (list(sentences) for sentences in (words, true, predicted))
+    if not len(words) == len(true) == len(predicted):
+        raise ValueError(
+            "expected words, true tags and predicted tags of the same sentences, got "
+            f"{len(words)}, {len(true)} and {len(predicted)} sentences"
+        )
     for number, (sentence, tags) in enumerate(zip(words, true, strict=True)):
         if len(sentence) != len(tags):
             raise ValueError(f"sentence {number} has {len(sentence)} words and {len(tags)} tags")

@@ -66,11 +66,26 @@ def standard_features(
           chunk
         - the shapes of the previous token, the token and the next one
 
+    Raises
+    ------
+    TypeError
+        If a token is not a tuple.
+    ValueError
+        If `window` or `affix` is negative.
+
     Examples
     --------
     >>> standard_features([("In",), ("Rome",)], window=1, affix=1)[1][:5]
     ['bias', 'word=Rome', 'prefix1=r', 'suffix1=e', 'shape=Xxxx']
     """
+    for i, row in enumerate(sentence):
+        if isinstance(row, str) or not (row and isinstance(row[0], str)):
+            raise TypeError(
+                f"token {i} must be a tuple of strings that starts with the word, such as "
+                f"('Rome', 'NNP') or ('Rome',), got {row!r}"
+            )
+    if window < 0 or affix < 0:
+        raise ValueError(f"window and affix must be >= 0, got {window} and {affix}")
     words = [row[0] for row in sentence]
     shapes = [word_shape(word) for word in words]
     attributes = {

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from corpora.cli.app import report
+from corpora.cli.options import MaxRatio
+from corpora.readers.stream import MAX_RATIO
 
 if TYPE_CHECKING:
     from simec.data.tables import TableFormat
@@ -72,6 +74,7 @@ class TableOptions:
         ),
     ] = None
     encoding: Encoding = "utf-8"
+    max_ratio: MaxRatio = MAX_RATIO
 
     def keywords(self) -> dict[str, Any]:
         """Arguments for `read_ratings` and `read_triples`."""
@@ -84,7 +87,7 @@ class TableOptions:
         return {
             "separator": separator and _SEPARATORS.get(separator.lower(), separator),
             "header": self.header, "columns": columns, "quoting": self.quotes,
-            "encoding": self.encoding,
+            "encoding": self.encoding, "max_ratio": self.max_ratio,
         }  # fmt: skip
 
 
@@ -98,6 +101,7 @@ def report_format(format: TableFormat | None) -> None:
 _OPTIONS = (
     (r"encoding='([\w-]+)'", r"--encoding \1"),
     (r"\bencoding=", "--encoding"),
+    (r"\bmax_ratio= \(--max-ratio on the command line\)", "--max-ratio"),
     (r"\bseparator=", "--separator"),
     (r"\bcolumns=", "--columns"),
     (r"\bheader=True\b", "--header"),

@@ -155,7 +155,9 @@ def train(
     )  # fmt: skip
     features = {
         f"{kind}_features": None if path is None else
-        read_features(path, kind, missing=missing.value, encoding=table.encoding)
+        read_features(
+            path, kind, missing=missing.value, encoding=table.encoding, max_ratio=table.max_ratio
+        )
         for kind, path in (("item", items), ("user", users))
     }  # fmt: skip
     status = 0

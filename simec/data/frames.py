@@ -69,6 +69,10 @@ class Frame:
             )  # fmt: skip
         return [self.column(k) for k in chosen.positions.values()], chosen.how == "positions"
 
+    def select(self, positions: Sequence[int]) -> Frame:
+        """Select columns by their positions."""
+        return Frame([self.names[k] for k in positions], lambda d: self.column(positions[d]))
+
     def features(
         self, layout: Layout, kind: str, error: Fail = ValueError
     ) -> tuple[Any, npt.NDArray[Any], list[str]]:
@@ -91,7 +95,7 @@ class Frame:
         chosen = [k for k in range(len(names)) if k != at]
         if not chosen:
             raise error(f"{kind} features must have a column of numbers, got only {names}")
-        features = Frame([names[k] for k in chosen], lambda d: self.column(chosen[d]))
+        features = self.select(chosen)
         return ids, features.matrix(kind, error), [str(name) for name in features.names]
 
     def matrix(self, kind: str, error: Fail = ValueError) -> npt.NDArray[Any]:

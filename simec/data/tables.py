@@ -7,6 +7,7 @@ file is then read by Python's ``csv`` in strict mode: what does not fit is an er
 from __future__ import annotations
 
 import csv
+import io
 import logging
 import os
 import re
@@ -19,6 +20,7 @@ from typing import Any
 from corpora.checks import ParameterError, check_flag
 from corpora.errors import CorpusError, warn
 from corpora.readers import TextFile
+from corpora.readers.stream import MAX_RATIO
 from simec.data.columns import RATINGS, TRIPLES, Layout, choose_columns, recognized
 
 __all__ = ["Table", "TableFormat", "is_number", "number"]
@@ -113,6 +115,8 @@ class Table:
         Whether fields may be in double quotes, as in CSV files. By default they may, except in
         files separated by tabs whose quotes do not enclose whole fields.
     encoding : str
+    max_ratio : float or None
+        How many times as large as a compressed file its content may be.
     error : callable
         Exception to raise if the contents are invalid; called with the message.
 
@@ -142,6 +146,7 @@ class Table:
         columns: Sequence[Any] | None = None,
         quoting: bool | None = None,
         encoding: str = "utf-8",
+        max_ratio: float | None = MAX_RATIO,
         error: Fail = ValueError,
     ) -> None:
         self._path, self._layout, self._fail = os.fspath(path), layout, error
@@ -154,7 +159,8 @@ class Table:
         if quoting and separator is not None and (len(separator) > 1 or separator == " "):
             raise ParameterError(f"quoting=True needs a separator of one character: {separator!r}")
         check_encoding(encoding)
-        lines = self._lines(encoding)
+        # iterators in C: of text, its lines and their fields
+        lines = chain.from_iterable(self._blocks(encoding, max_ratio))
         sample = _first_lines(lines)
         if not any(map(str.strip, sample)):
             raise error(f"{self._path} has no {layout.what}: it is empty")
@@ -168,8 +174,11 @@ class Table:
         self.format = TableFormat(self._path, separator, quotes, None, {}, 0, encoding)
         # before the header is known, rows of any width are read
         rows = [row for row in self._records(iter(sample), cut=True) if not _is_blank(row[1])]
-        if not rows:  # the first row is in error: the file is read to say what is wrong with it
-            rows = [next(self._records(self._text))]
+        if not rows:  # the text of the first row is invalid: read on to say what is wrong with it
+            for line, row in self._records(self._text):
+                if not _is_blank(row):
+                    raise self.error(line, f": a field goes on for over {_SAMPLE_LINES:,} lines")
+            raise error(f"{self._path} has no {layout.what}")
         fields = [row for _, row in rows]
         if header is None:
             header = self._has_header(fields)
@@ -182,10 +191,10 @@ class Table:
         self.format = replace(self.format, header=tuple(fields[0]) if header else None, width=width)
         self._n_header = 1 if header else 0
         names = fields[0] if header else range(width)
-        line = f", line {rows[0][0]}" if header else ""
+        place = f"{self._path}, line {rows[0][0]}" if header else self._path
         chosen = choose_columns(
             layout, names, columns, named=bool(header),
-            error=lambda message: error(f"{self._path}{line}: {message}"),
+            error=lambda message: error(f"{place}: {message}"),
         )  # fmt: skip
         self.format = replace(self.format, columns=chosen.positions)
 
@@ -223,15 +232,16 @@ class Table:
         n = f"{len(fields)} field{'s' if len(fields) > 1 else ''}"
         return self.error(line, f" has {n}; {expected}, separated by {by}: {text!r}")
 
-    def _lines(self, encoding: str) -> Iterator[str]:
+    def _blocks(self, encoding: str, max_ratio: float | None) -> Iterator[io.StringIO]:
+        """Yield blocks of lines, with line ends."""
         try:
-            for line in TextFile(self._path, encoding).lines():
-                if "\0" in line:
+            for block in TextFile(self._path, encoding, max_ratio=max_ratio).utf8_blocks():
+                if b"\0" in block:
                     raise CorpusError(
                         "there are NUL characters. If the file is UTF-16, pass encoding='utf-16'",
                         path=self._path,
                     )
-                yield f"{line}\n"
+                yield io.StringIO(block.decode(), newline="\n")
         except (CorpusError, UnicodeError) as problem:
             cause = problem if isinstance(problem, UnicodeError) else problem.__cause__
             if isinstance(cause, UnicodeError):
@@ -250,8 +260,9 @@ class Table:
         """Yield rows of any width; `cut` ends without an error where the text is invalid."""
         separator = self.format.separator
         if len(separator) > 1 or separator == " ":
+            split = separator if separator != " " else None
             for line, text in enumerate(lines, 1):
-                yield line, [f.strip() for f in text.split(separator if separator != " " else None)]
+                yield line, [*map(str.strip, text.split(split))]
             return
         reader = csv.reader(
             lines, delimiter=separator, skipinitialspace=True, strict=True,
@@ -263,7 +274,7 @@ class Table:
                 end = reader.line_num
                 if end > start:
                     self._check_quotes(start, end, fields)
-                yield start, [field.strip() for field in fields]
+                yield start, [*map(str.strip, fields)]
                 start = end + 1
         except csv.Error as problem:
             if not cut:
@@ -354,7 +365,7 @@ class Table:
         same = [row for row in others if len(row) == k == len(first)]
         if not same or not all(texts) or any(text.lower() in _MISSING for text in first):
             return False
-        return any(all(row[c].isdecimal() for row in same) for c in range(min(k, 2)))
+        return any(all(row[c].isdecimal() for row in same) for c in range(min(2, len(first))))
 
 
 def check_separator(separator: Any) -> None:
@@ -430,75 +441,107 @@ def _guess(
 ) -> tuple[str, bool] | str:
     """Guess separator and quoting; return a message if that is impossible."""
     if separator is not None:
-        return separator, _quotes(sample, separator, quoting, complete)[0]
-    least = max(layout.n_required, 2)
-    best: list[tuple[tuple[bool, float, int], str, bool]] = []
+        found = _split(sample, separator, quoting, complete)
+        return found if isinstance(found, str) else (separator, found[0])
+    ranked: list[tuple[tuple[float, ...], str, bool]] = []
     for candidate in _SEPARATORS:
         if quoting and len(candidate) > 1:
             continue
-        quotes, widths = _quotes(sample, candidate, quoting, complete)
+        found = _split(sample, candidate, quoting, complete)
+        if isinstance(found, str):
+            return found
+        quotes, rows = found
+        widths = [len(row) for row in rows]
         width = _mode([w for w in widths if w > 1])
-        share = widths.count(width) / len(widths)
         if width < 2:
             continue
-        if candidate == "\t" and share > 0.5:
-            return candidate, quotes  # texts have commas and semicolons, but hardly tabs
-        # a bar separates the values of one column if something else separates columns
-        rank = (width >= least, share if candidate != "|" else share - 1, width)
-        best.append((rank, candidate, quotes))
-    if not best:
-        shown = sample[0].strip()[:80]
-        return (
-            f"line 1 has no separator (tabs, '::', semicolons, commas or bars): {shown!r}. Pass "
-            "separator="
+        rank = (
+            # names of columns, and then values of the right kind, speak for a separator
+            *_evidence(layout, rows, width),
+            # texts have commas, but hardly tabs; bars separate the values of one column
+            {"\t": 1, "|": -1}.get(candidate, 0),
+            widths.count(width) / len(widths),
+            width,
         )
-    top = max(rank for rank, _, _ in best)
-    chosen = [(candidate, quotes) for rank, candidate, quotes in best if rank == top]
-    if len(chosen) > 1:
-        options = " and ".join(_NAMES[candidate] for candidate, _ in chosen)
+        ranked.append((rank, candidate, quotes))
+    if not ranked:
+        return (
+            "line 1 has no separator (tabs, '::', semicolons, commas or bars): "
+            f"{sample[0].strip()[:80]!r}. Pass separator="
+        )
+    ranked.sort(reverse=True)
+    best, chosen, quotes = ranked[0]
+    # if the values are of the right kind for several, a larger number of fields is no evidence
+    n_decisive = 5 if layout is RATINGS and best[2] else 6
+    equal = [rank[1] for rank in ranked if rank[0][:n_decisive] == best[:n_decisive]]
+    if len(equal) > 1:
+        options = " and ".join(_NAMES[candidate] for candidate in equal)
         return f"the lines can be split at {options}: pass separator="
-    return chosen[0]
+    return chosen, quotes
 
 
-def _quotes(
+def _evidence(layout: Layout, rows: list[list[str]], width: int) -> tuple[float, ...]:
+    """How well rows fit a layout: by names of columns, number of columns, and values."""
+    names = recognized(layout, [text.strip() for text in rows[0]])
+    named = len(names) >= min(layout.n_required, 2)
+    if layout is TRIPLES:
+        shares = [len(row) == 3 for row in rows] if not named else [True]
+    elif layout is RATINGS:
+        at = names.get("rating", 2) if named else 2
+        # the first row may have names
+        values = [row[at].strip() if len(row) > at else "" for row in rows[1:] or rows]
+        shares = [is_number(text) for text in values]
+    else:
+        shares = [True]
+    fits = width >= max(layout.n_required, 2)
+    return float(named), float(fits), round(sum(shares) / len(shares), 1)
+
+
+def _split(
     sample: list[str], separator: str, quoting: bool | None, complete: bool
-) -> tuple[bool, list[int]]:
-    """Whether fields are in quotes, and the widths of the rows of a sample."""
+) -> tuple[bool, list[list[str]]] | str:
+    """Whether fields are in quotes, and the rows of a sample; or a message."""
     if separator == " ":
-        return False, [len(line.split()) for line in sample if line.strip()]
-    ignoring = (_ENTITY.sub("", line) for line in sample) if separator == ";" else sample
-    plain = [line.count(separator) + 1 for line in ignoring if line.strip()]
-    if len(separator) > 1 or quoting is False or '"' not in "".join(sample):
+        return False, [line.split() for line in sample if line.strip()]
+    if separator == ";":
+        sample = [_ENTITY.sub(lambda entity: entity[0][:-1], line) for line in sample]
+    plain = [line.rstrip("\r\n").split(separator) for line in sample if line.strip()]
+    if len(separator) > 1 or quoting is False:
+        return False, plain
+    if not any('"' in line for line in sample):
         # without a quote in sight, a later one in a file of tabs is text
-        return len(separator) == 1 and (quoting or (quoting is None and separator != "\t")), plain
-    text = [_ENTITY.sub("", line) for line in sample] if separator == ";" else sample
+        return bool(quoting) or separator != "\t", plain
     try:
-        quoted: list[int] | None = _quoted_widths(text, separator, complete)
+        quoted: list[list[str]] | None = _quoted_rows(sample, separator, complete)
     except csv.Error:
         quoted = None
     if separator != "\t" or quoting:
         return True, quoted or plain
-    fields = [f.strip() for line in sample for f in line.rstrip("\n").split(separator)]
-    opened = [f for f in fields if f.startswith('"')]
-    if len(set(plain)) == 1:
-        # all rows are complete as they are: quotes count if they enclose whole fields
-        return bool(opened) and all(map(_QUOTED.fullmatch, opened)), plain
-    if quoted is not None and len(set(quoted)) == 1:
-        return True, quoted
-    return False, plain
+    opened = [text for row in plain for text in map(str.strip, row) if text.startswith('"')]
+    enclosed = all(map(_QUOTED.fullmatch, opened))
+    same_plain = len({len(row) for row in plain}) == 1
+    if quoted is None or len({len(row) for row in quoted}) > 1:
+        return bool(opened) and enclosed and same_plain, plain
+    if same_plain and not enclosed and [*map(len, quoted)] != [*map(len, plain)]:
+        return (
+            "quotes can enclose tabs and line ends, or be part of the text. Pass quoting=True or "
+            "quoting=False"
+        )
+    # rows that are complete as they are have quoted fields only if quotes enclose whole fields
+    return (bool(opened) and enclosed, plain) if same_plain else (True, quoted)
 
 
-def _quoted_widths(sample: Iterable[str], separator: str, complete: bool) -> list[int]:
+def _quoted_rows(sample: Iterable[str], separator: str, complete: bool) -> list[list[str]]:
     reader = csv.reader(sample, delimiter=separator, skipinitialspace=True, strict=True)
-    widths = []
+    rows = []
     try:
         for fields in reader:
             if not _is_blank(fields):
-                widths.append(len(fields))
+                rows.append(fields)
     except csv.Error as problem:
         if complete or "unexpected end of data" not in str(problem):
             raise
-    return widths
+    return rows
 
 
 def _is_blank(fields: list[str]) -> bool:

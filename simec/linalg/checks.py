@@ -154,7 +154,8 @@ def power_of_two(values: Any) -> float:
     """
     data = values.data if sparse.issparse(values) else values
     largest = float(np.abs(data).max(initial=0))
-    return 2.0 ** math.floor(math.log2(largest)) if largest else 1.0
+    # frexp is exact, where the rounded logarithm of the largest floats is 1024
+    return math.ldexp(1.0, math.frexp(largest)[1] - 1) if largest else 1.0
 
 
 def scaled(values: Any) -> Any:

@@ -23,12 +23,21 @@ from sklearn.exceptions import NotFittedError
 from sklearn.utils import check_array, check_random_state
 
 from corpora.callbacks import CheckpointSchedule, as_callback
-from corpora.checks import check_choice, check_flag, check_integer, check_number, check_sizes
+from corpora.checks import (
+    check_choice,
+    check_flag,
+    check_integer,
+    check_number,
+    check_sizes,
+    shorten,
+)
 from corpora.deprecated import renamed_parameters
 from corpora.errors import ModelError, warn
 from corpora.interrupts import STOPPED, deferred_interrupt
 from corpora.model_folder import FolderReader, check_writable, open_folder, write_folder
 from corpora.saved_data import check_saved_array, check_saved_object, saved_numbers, saved_seed
+from simec.data.columns import described_by, recognized
+from simec.data.frames import as_frame
 from simec.data.inputs import Inputs, check_device, choose_device
 from simec.linalg.checks import check_magnitude, quiet
 from simec.links.evaluation import Evaluation, rank_both_ways
@@ -36,13 +45,14 @@ from simec.links.losses import LOSSES
 from simec.links.network import RELATION_MATRICES, LinkNetwork, as_inputs
 from simec.links.queries import both_ways
 from simec.links.training import Hooks, LinkSchedule, Snapshot, Training
-from simec.links.triples import Id, Ids, as_triples, encode, plain_id, without_duplicates
+from simec.links.triples import Id, Ids, as_id_list, as_triples, encode, without_duplicates
 from simec.network import ACTIVATIONS, check_tensors
 from simec.types import FloatArray, IntArray
 
 logger = logging.getLogger(__name__)
 
 KIND = "simec.LinkPredictor"
+_ENTITIES = described_by("entity")
 VERSION = 3
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 TRAINING, TRAINING_ARRAYS = "training.json", "training.safetensors"  # of checkpoints
@@ -252,9 +262,11 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         entities : iterable of id, optional
             The candidate entities for answers; by default those of the training and validation
             triples. With features, the ids of their rows.
-        features : array or CSR matrix of shape (n, D), or frame with ids as its index; optional
+        features : array or CSR matrix of shape (n, D), or frame; optional
             Features of the entities, the input of the embedding network. Without features, each
-            entity has its own embedding weights.
+            entity has its own embedding weights. The ids of the rows are `entities`; those of a
+            frame its index, or a column with a name such as ``entity`` or ``id``. The features of
+            later frames are found by the names of their columns.
         callbacks : callable, object with ``on_epoch_end``, or iterable of these
             Called with the predictor after each epoch; in fine-tuning, after each relation.
             Training stops if a callback returns True.
@@ -318,6 +330,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         self._entities, self._relations = data.entities, data.relations
         self._known = np.unique(np.concatenate([data.train, data.valid]), axis=0)
         self._n_features = None if data.features is None else int(data.features.shape[1])
+        self._feature_names = data.feature_names
         self._n_trained = len(data.entities)
         self.n_duplicates_ = data.n_duplicates
         self._train(data, seed, device, notify, checkpoints, snapshot)
@@ -494,7 +507,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         with torch.no_grad():
             r = torch.tensor([relation], device=y.device)
             q = self.network_.relation_matrices(y, r)
-            scores = self.network_.score_all(self.embeddings_, q, r)[0]
+            scores = _finite(self.network_.score_all(self.embeddings_, q, r)[0])
         n_left = len(scores)
         if exclude_known and number >= 0:
             links = both_ways(self._known, len(self._relations))
@@ -533,7 +546,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         k, Y = len(self._relations), self.embeddings_
         as_tail = self.network_.score_links(Y, h, r, t)
         as_head = self.network_.score_links(Y, t, r + k, h)
-        scores: FloatArray = ((as_tail + as_head) / 2).cpu().numpy()
+        scores: FloatArray = _finite((as_tail + as_head) / 2).cpu().numpy()
         return scores
 
     def evaluate(self, triples: Any, *, known: Any = None) -> Evaluation:
@@ -591,7 +604,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         if features is not None:
             Y = self._embed(features)
         elif entities is not None:
-            numbers = [self._entities.number(entity) for entity in entities]
+            numbers = [self._entities.number(e) for e in as_id_list(entities, "entities")]
             Y = self.embeddings_[torch.tensor(numbers, dtype=torch.int64)]
         else:
             Y = self.embeddings_
@@ -618,7 +631,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
             ids.
         """
         self._check_fitted()
-        new = [plain_id(entity, "ids") for entity in ids]
+        new = as_id_list(ids, "ids")
         if not self.tied:
             raise ValueError(
                 "with tied=False an entity needs weights in the last layer: fit again with it"
@@ -643,9 +656,9 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
                 "this predictor was fitted without features, so entities that training has not "
                 "seen have no embeddings"
             )
-        X = _check_features(features, self._n_features)
+        X = _check_features(features, self._n_features, self._feature_names)
         with torch.no_grad():
-            return self.network_.embed(as_inputs(X, self.embeddings_.device))
+            return _finite(self.network_.embed(as_inputs(X, self.embeddings_.device)))
 
     @property
     def entities_(self) -> list[Id]:
@@ -707,6 +720,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
             "n_trained": self._n_trained,
             "relations": self._relations.ids,
             "n_features": self._n_features,
+            "feature_names": self._feature_names,
             "n_duplicates": self.n_duplicates_,
             "losses": self.loss_curve_,
             "validation": self.validation_curve_,
@@ -794,6 +808,14 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         if predictor._n_trained < n and (not predictor.tied or predictor.loss == "bce"):
             raise ValueError("there are entities without weights in the last layer")
         predictor._n_features = config["n_features"]
+        names = config.get("feature_names")  # since version 3
+        if names is not None and (
+            not isinstance(names, list)
+            or len(names) != config["n_features"]
+            or not {*map(type, names)} <= {str}
+        ):
+            raise ValueError(f"feature_names must be {config['n_features']} strings")
+        predictor._feature_names = names
         predictor.n_duplicates_ = check_integer("n_duplicates", config["n_duplicates"], 0)
         predictor._set_history(
             *(saved_numbers(name, config[name]) for name in ("losses", "validation"))
@@ -876,6 +898,7 @@ class _Data:
     valid: IntArray
     features: Any
     n_duplicates: int
+    feature_names: list[str] | None
 
     @classmethod
     def read(cls, triples: Any, valid: Any, entities: Any, features: Any) -> _Data:
@@ -884,8 +907,8 @@ class _Data:
         held_out = [] if valid is None else as_triples(valid)
         if not train:
             raise ValueError("triples are empty: pass at least one training triple")
-        ids, X = _read_features(entities, features)
-        given = [plain_id(entity, "entities") for entity in ids or ()]
+        ids, X, names = _read_features(entities, features)
+        given = ids or []
         if X is None:
             ends = [end for h, _, t in (*train, *held_out) for end in (h, t)]
             # those that were passed keep their order, and come before all others
@@ -896,7 +919,7 @@ class _Data:
         relations = Ids.of((r for _, r, _ in train), "relation")
         numbers, n_duplicates = without_duplicates(encode(train, numbering, relations))
         valid_numbers = np.unique(encode(held_out, numbering, relations), axis=0)
-        return cls(numbering, relations, numbers, valid_numbers, X, n_duplicates)
+        return cls(numbering, relations, numbers, valid_numbers, X, n_duplicates, names)
 
     def fingerprint(self) -> str:
         """Return a checksum of the data."""
@@ -1005,6 +1028,15 @@ def _check_parameters(predictor: LinkPredictor) -> None:
                 )
 
 
+def _finite(values: torch.Tensor) -> torch.Tensor:
+    """Return embeddings or scores; raise ValueError if any is not finite."""
+    if not bool(values.isfinite().all()):
+        raise ValueError(
+            "embeddings or scores overflow: scale features to about 1, in training too"
+        )
+    return values
+
+
 def _base_rate(train: IntArray, n_possible: int) -> float:
     """Fraction of links that are true, from above 0 to below 1: it is used as log-odds.
 
@@ -1015,28 +1047,65 @@ def _base_rate(train: IntArray, n_possible: int) -> float:
     return min(max(len(train) / n_possible, least), 1 - least)
 
 
-def _read_features(entities: Iterable[Any] | None, features: Any) -> tuple[list[Any] | None, Any]:
-    """Ids of entities, and features in their order."""
-    ids = None if entities is None else list(entities)
+def _read_features(entities: Any, features: Any) -> tuple[list[Id] | None, Any, list[str] | None]:
+    """Ids of entities, their features in this order, and names of the features of a frame."""
+    ids = None if entities is None else as_id_list(entities, "entities")
     if features is None:
-        return ids, None
-    if ids is None:
-        if not hasattr(features, "index"):
+        return ids, None, None
+    frame = None if sparse.issparse(features) else as_frame(features)
+    names = None
+    if frame is None:
+        if ids is None:
             raise ValueError(
                 "features need the ids of their rows: pass entities=, or a frame with ids as index"
             )
-        ids = list(features.index)
+    elif ids is None or frame.has_ids or recognized(_ENTITIES, frame.names):
+        found, features, names = frame.features(_ENTITIES, "entity")
+        given = as_id_list(found, "ids of features")
+        _check_unique(given)
+        if ids is None:
+            ids = given
+        rows = {entity: row for row, entity in enumerate(given)}
+        missing = [entity for entity in ids if entity not in rows]
+        if missing:
+            raise ValueError(f"entity {shorten(missing[0])} has no features in the frame")
+        features = features[[rows[entity] for entity in ids]]
+    else:
+        features, names = frame.matrix("entity"), [str(name) for name in frame.names]
+    assert ids is not None
     X = _check_features(features)
     if X.shape[0] != len(ids):
         raise ValueError(f"got {len(ids)} entities, but features of {X.shape[0]}")
-    if len(set(ids)) != len(ids):
-        duplicate = next(e for i, e in enumerate(ids) if e in ids[:i])
-        raise ValueError(f"entity {duplicate!r} has features more than once")
-    return ids, X
+    _check_unique(ids)
+    return ids, X, names
 
 
-def _check_features(features: Any, n_features: int | None = None) -> Any:
-    """Features as a float32 array or CSR matrix with as many columns as in training."""
+def _check_unique(ids: list[Id]) -> None:
+    seen: set[Id] = set()
+    for entity in ids:
+        if entity in seen:
+            raise ValueError(f"entity {shorten(entity)} has features more than once")
+        seen.add(entity)
+
+
+def _check_features(
+    features: Any, n_features: int | None = None, names: list[str] | None = None
+) -> Any:
+    """Features as a float32 array or CSR matrix with as many columns as in training.
+
+    Columns of a frame are found by the names that they had in training.
+    """
+    frame = None if sparse.issparse(features) else as_frame(features)
+    if frame is not None:
+        if names is not None:
+            given = [str(name) for name in frame.names]
+            missing = [name for name in names if name not in given]
+            if missing:
+                raise ValueError(
+                    f"the frame has no column {missing[0]!r}, a feature of the training data"
+                )
+            frame = frame.select([given.index(name) for name in names])
+        features = frame.matrix("entity")
     with quiet():  # values beyond float32 are an error
         X = check_array(features, accept_sparse="csr", dtype=np.float32, input_name="features")
     check_magnitude("features", X.data if sparse.issparse(X) else X)

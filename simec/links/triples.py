@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,8 +13,9 @@ import numpy as np
 from corpora.checks import check_encodable, closest, shorten
 from corpora.errors import shortened, warn
 from corpora.files import missing_file
+from corpora.readers.stream import MAX_RATIO
 from simec.data.columns import TRIPLES
-from simec.data.frames import as_frame, describe_type
+from simec.data.frames import as_frame, column_values, describe_type
 from simec.data.tables import Table, TableFormat
 from simec.types import IntArray
 
@@ -93,6 +94,7 @@ def read_triples(
     columns: Sequence[Any] | None = None,
     quoting: bool | None = None,
     encoding: str = "utf-8",
+    max_ratio: float | None = MAX_RATIO,
     on_format: Callable[[TableFormat], None] | None = None,
 ) -> list[tuple[Id, Id, Id]]:
     """Read a file with one triple per line: head, relation and tail, usually separated by tabs.
@@ -117,6 +119,8 @@ def read_triples(
         files separated by tabs whose quotes do not enclose whole fields.
     encoding : str
         Encoding of the file. A byte order mark is skipped.
+    max_ratio : float or None
+        How many times as large as a compressed file its content may be; None: any size.
     on_format : callable, optional
         Called with a `TableFormat` when the file was read: how it is written.
 
@@ -130,7 +134,7 @@ def read_triples(
     """
     table = Table(
         path, TRIPLES, separator=separator, header=header, columns=columns, quoting=quoting,
-        encoding=encoding, error=TripleError,
+        encoding=encoding, max_ratio=max_ratio, error=TripleError,
     )  # fmt: skip
     at_head, at_relation, at_tail = table.format.columns.values()
     triples: list[tuple[Id, Id, Id]] = []
@@ -149,7 +153,7 @@ def read_triples(
     return triples
 
 
-def as_triples(source: Any) -> list[tuple[Id, Id, Id]]:
+def as_triples(source: Any, *, columns: Sequence[Any] | None = None) -> list[tuple[Id, Id, Id]]:
     """Read triples from a path, a frame, an array, or an iterable.
 
     Parameters
@@ -158,6 +162,8 @@ def as_triples(source: Any) -> list[tuple[Id, Id, Id]]:
         A frame of pandas or polars, a table of pyarrow, an array of records or a dict of columns
         is read by the names of its columns, such as head, relation and tail or subject, predicate
         and object; if they have other names, by position. Ids are text or integers.
+    columns : (str, str, str), optional
+        Names or positions of the columns of heads, relations and tails, in a file or frame.
 
     Returns
     -------
@@ -170,11 +176,13 @@ def as_triples(source: Any) -> list[tuple[Id, Id, Id]]:
         row), or it is not clear which column of a frame is which.
     """
     if isinstance(source, (str, os.PathLike)):
-        return read_triples(source)
+        return read_triples(source, columns=columns)
     frame = as_frame(source, error=TripleError)
     if frame is not None:
-        columns, _ = frame.choose(TRIPLES, error=TripleError)
-        source = zip(*map(_values, columns), strict=True)
+        chosen, _ = frame.choose(TRIPLES, columns, error=TripleError)
+        source = zip(*map(_values, chosen), strict=True)
+    elif columns is not None:
+        raise TripleError("columns= is for files and frames")
     elif isinstance(source, np.ndarray):
         if source.ndim != 2 or source.shape[1] != 3:
             raise TripleError(f"an array of triples must have shape (m, 3), got {source.shape}")
@@ -222,6 +230,21 @@ def plain_id(value: Any, where: str) -> Id:
             "make all ids text"
         )
     raise TripleError(f"{where}: an id must be text or an integer, got {shorten(value)}")
+
+
+def as_id_list(values: Any, what: str) -> list[Id]:
+    """Read ids from a sequence or a column of a frame.
+
+    Raises
+    ------
+    TripleError
+        If one is neither text nor an integer; the message has its row.
+    """
+    if isinstance(values, (str, bytes, Mapping)) or not isinstance(values, Iterable):
+        raise TripleError(f"{what} must be a sequence of ids, got {shorten(values)}")
+    if not isinstance(values, (list, tuple, set, frozenset, np.ndarray)):
+        values = column_values(values)
+    return [plain_id(value, f"{what}, row {row}") for row, value in enumerate(_values(values))]
 
 
 class Ids:

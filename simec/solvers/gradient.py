@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -31,7 +32,23 @@ _PATIENCE = 3  # epochs without progress after which the learning rate is halved
 _WARM_UP = 20, 100  # warm-up lasts a quarter of all steps, within these limits
 _FEW = 8  # steps per epoch up to which the loss is measured after it, not averaged over it
 _DIVERGED = 1e4  # divergence: multiple of the initial loss, or of the loss of predicting zeros
-_GLOBAL_GENERATOR = threading.RLock()  # held while PyTorch's global generator is seeded for a fit
+
+
+class _Locks:
+    """Locks of this process; a forked process gets new ones, as a thread may hold the old ones."""
+
+    def __init__(self) -> None:
+        self.renew()
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=self.renew)
+
+    def renew(self) -> None:
+        """Create the locks."""
+        # held while PyTorch's global generator is seeded for a fit
+        self.global_generator = threading.RLock()
+
+
+_locks = _Locks()
 
 
 @dataclass(frozen=True)
@@ -370,7 +387,7 @@ class Trainer:
             yield
             return
         devices = [self._device] if self._device.type == "cuda" else []
-        with _GLOBAL_GENERATOR, torch.random.fork_rng(devices):
+        with _locks.global_generator, torch.random.fork_rng(devices):
             torch.manual_seed(seed)
             yield
 

@@ -6,6 +6,7 @@ Sec. 2.2), and the layer before it from a regression of the corresponding embedd
 
 from __future__ import annotations
 
+import os
 import threading
 from functools import cached_property
 from typing import Any
@@ -407,6 +408,11 @@ class _SingleThread:
     """
 
     def __init__(self) -> None:
+        self._reset()
+        if hasattr(os, "register_at_fork"):  # another thread may hold the lock
+            os.register_at_fork(after_in_child=self._reset)
+
+    def _reset(self) -> None:
         self._lock = threading.Lock()
         self._n_users = 0
         self._limit: Any = None

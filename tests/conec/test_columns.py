@@ -268,6 +268,8 @@ def test_taggers_of_all_schemes_are_the_same(scheme):
     [
         ([["a\ud83d"]], [["O"]], ValueError, "token 0 of item 0, sentence 0: .*contains half of"),
         ([["a"]], [["O\udc00"]], ValueError, "tag 0 of item 0 of y, sentence 0: .*contains half"),
+        ([["a"]], [["B-X\0"]], ValueError, "tag 0 of item 0 of y.* contains a NUL"),
+        ([[b"a"]], [["O"]], TypeError, "token 0 of item 0, sentence 0 must be a string"),
         ([["a"]], [[None]], TypeError, "tag 0 of item 0 of y.* got None"),
         ([["a"]], [[""]], ValueError, "tag 0 of item 0 of y.* is an empty string"),
         ([["a"]], ["O"], TypeError, "item 0 of y must be a sentence .* got the string 'O'"),

@@ -162,6 +162,24 @@ def test_plot_map(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("suffix", ["png", "svg", "svgz", "pdf", "eps"])
+def test_maps_hold_no_time(tmp_path, suffix):
+    pytest.importorskip("matplotlib")
+    keyed = vectors()
+    contents = []
+    for name in ("a", "longer"):
+        path = tmp_path / f"{name}.{suffix}"
+        plots.plot_map(keyed, keyed.index_to_key[:3], path, method="pca")
+        contents.append(path.read_bytes())
+    assert contents[0] == contents[1]
+    assert b"CreationDate" not in contents[0]
+    if suffix == "svgz":
+        assert contents[0][4:8] == bytes(4)
+    if suffix == "svg":
+        assert b"dc:date" not in contents[0]
+
+
+@pytest.mark.slow
 def test_labels_do_not_cover_each_other(tmp_path):
     pytest.importorskip("matplotlib")
     from matplotlib.backends.backend_agg import FigureCanvasAgg

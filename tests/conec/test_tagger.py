@@ -289,6 +289,10 @@ def test_damage_is_found(learned, tmp_path, name, damage):
         ("n_columns", 7, "damaged"),
         ("features", {"a": 0.5}, "damaged"),
         ("features", [1], "damaged"),
+        ("columns", ["pos"], "damaged"),
+        ("columns", 3, "damaged"),
+        ("column_values", 3, "damaged"),
+        ("column_values", {"word": 3}, "damaged"),
     ],
 )
 def test_damaged_descriptions(learned, tmp_path, key, value, message):
@@ -387,6 +391,15 @@ def test_parts_make_the_whole(rows):
     new = {i for i, row in enumerate(rows) if row[0] in "cd"}
     spans = [e for e in entities(true[0]) if new & set(range(e.start, e.stop))]
     assert scores.unseen.n_true == len(spans)
+
+
+def test_bad_arguments_of_features_and_scores():
+    with pytest.raises(TypeError, match=r"token 0 must be a tuple .*\('Rome',\), got 'Rome'"):
+        standard_features(["Rome"])
+    with pytest.raises(ValueError, match="must be >= 0, got -1"):
+        standard_features([("Rome",)], window=-1)
+    with pytest.raises(ValueError, match="got 1, 2 and 1 sentences"):
+        novelty_scores([["a"]], [["O"], ["O"]], [["O"]], known={"a"})
 
 
 def test_words_and_tags_have_to_fit():

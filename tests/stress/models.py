@@ -90,7 +90,8 @@ def near(value: Any, rng: random.Random) -> Any:
     if isinstance(value, bool):
         return not value
     if isinstance(value, (int, float)):
-        same: list[Any] = [float(value), str(value), [value]]
+        number = float(value) if abs(value) < 1e308 else 0.5
+        same: list[Any] = [number, str(value), [value]]
         return rng.choice([value + 1, value - 1, -value, value * 2, *same])
     if isinstance(value, str):
         return rng.choice([value + "s", value.upper(), value[1:], [value], {value: value}])
@@ -740,7 +741,7 @@ def run(
     first: int = 0,
     report: Callable[[str, Results], None] = lambda *_: None,
 ) -> dict[str, Results]:
-    """Try so many inputs in total, and return the results by model."""
+    """Try `inputs` changed models in total, and return the results by model."""
     results = {}
     chosen = {name: save for name, save in sources().items() if name.startswith(names)}
     with tempfile.TemporaryDirectory() as root:

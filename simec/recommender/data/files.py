@@ -14,6 +14,7 @@ from scipy import sparse
 from corpora.checks import check_choice, check_integer, shorten
 from corpora.deprecated import renamed_parameters
 from corpora.errors import shortened
+from corpora.readers.stream import MAX_RATIO
 from simec.data.columns import RATINGS, described_by
 from simec.data.tables import Table, is_missing, is_number, number
 from simec.recommender.data.features import Features, check_distinct
@@ -47,6 +48,7 @@ def read_ratings(
     columns: Sequence[Any] | None = None,
     quoting: bool | None = None,
     encoding: str = "utf-8",
+    max_ratio: float | None = MAX_RATIO,
 ) -> Ratings:
     """Read ratings from a text file: user, item and value in each line.
 
@@ -75,6 +77,8 @@ def read_ratings(
         files separated by tabs whose quotes do not enclose whole fields, and by ``::``.
     encoding : str
         Encoding of the file. A byte order mark is skipped.
+    max_ratio : float or None
+        How many times as large as a compressed file its content may be; None: any size.
 
     Returns
     -------
@@ -91,7 +95,7 @@ def read_ratings(
     """
     table = Table(
         path, RATINGS, separator=separator, header=header, columns=columns, quoting=quoting,
-        encoding=encoding, error=FileError,
+        encoding=encoding, max_ratio=max_ratio, error=FileError,
     )  # fmt: skip
     at_user, at_item, *more = table.format.columns.values()
     at_value = more[0] if more else -1
@@ -154,6 +158,7 @@ def read_features(
     header: bool | None = None,
     quoting: bool | None = None,
     encoding: str = "utf-8",
+    max_ratio: float | None = MAX_RATIO,
 ) -> Features:
     """Read features from a table with a header.
 
@@ -173,7 +178,7 @@ def read_features(
     missing : {"error", "mean"}
         What to do if a field of a column of numbers is empty or NA, NaN or null: raise an error,
         or use the mean of the column.
-    separator, header, quoting, encoding
+    separator, header, quoting, encoding, max_ratio
         As in `read_ratings`. Without a header, columns are called column1, column2 and so on.
 
     Returns
@@ -193,7 +198,7 @@ def read_features(
     check_integer("min_count", min_count, 1)
     table = Table(
         path, described_by(kind), separator=separator, header=header, quoting=quoting,
-        encoding=encoding, error=FileError,
+        encoding=encoding, max_ratio=max_ratio, error=FileError,
     )  # fmt: skip
     shown = table.format.path
     names = list(table.format.header or (f"column{k + 1}" for k in range(table.format.width)))

@@ -27,11 +27,11 @@ from corpora.errors import CorpusError
 from corpora.files import missing_file
 from corpora.readers.stream import ByteStream, plain_suffix
 from simec.recommender.data.files import FileError
-from simec.recommender.data.ratings import Ids, Ratings
+from simec.recommender.data.ratings import LARGEST, Ids, Ratings
 
 _CHUNK = 1 << 22  # bytes parsed at a time
 _LARGEST_ID = 2**31 - 1
-_LARGEST = float(np.finfo(np.float32).max)
+_COLUMNS = "userId,movieId,rating,timestamp"  # of ratings.csv
 _GENRES = (
     "unknown", "Action", "Adventure", "Animation", "Children's", "Comedy", "Crime", "Documentary",
     "Drama", "Fantasy", "Film-Noir", "Horror", "Musical", "Mystery", "Romance", "Sci-Fi",
@@ -180,8 +180,13 @@ def _parsed(file: Path, separator: bytes) -> Iterator[tuple[Any, Any, Any]]:
     """Yield users, movies and values, a few megabytes of lines at a time."""
     number = 1 + _header(file)
     with _open(file) as stream:
-        for _ in range(_header(file)):
-            stream.readline()
+        if _header(file):
+            names = stream.readline().decode("utf-8", "replace").strip()
+            if names.lower() != _COLUMNS.lower():
+                raise FileError(
+                    f"{file}, line 1 must be {_COLUMNS}, got {names[:80]!r}: read other files with "
+                    "read_ratings"
+                )
         while chunk := stream.read(_CHUNK):
             chunk += stream.readline()
             yield _numbers(chunk, separator, file, number)
@@ -217,7 +222,7 @@ def _numbers(chunk: bytes, separator: bytes, file: Path, number: int) -> tuple[A
         n_lines = _count(chunk)
         # Otherwise an empty field would be left out: 1::::5 is not a rating of 5.
         fine = table.shape == (n_lines, 4) and chunk.count(separator) == 3 * n_lines
-        fine = fine and bool((np.abs(table[:, 2]) <= _LARGEST).all() and np.isfinite(table).all())
+        fine = fine and bool((np.abs(table[:, 2]) <= LARGEST).all() and np.isfinite(table).all())
         ids = table[:, :2]
         fine = fine and bool(((ids >= 1) & (ids <= _LARGEST_ID) & (ids % 1 == 0)).all())
     except (ValueError, UnicodeDecodeError):
@@ -240,7 +245,7 @@ def _report_malformed(chunk: bytes, separator: bytes, file: Path, number: int) -
         try:
             user, movie, value = int(fields[0]), int(fields[1]), float(fields[2])
             fine = len(fields) == 4 and min(user, movie) >= 1 and max(user, movie) <= _LARGEST_ID
-            fine = fine and abs(value) <= _LARGEST and bool(np.isfinite(float(fields[3])))
+            fine = fine and abs(value) <= LARGEST and bool(np.isfinite(float(fields[3])))
         except (ValueError, IndexError):
             fine = False
         if not fine:
@@ -285,7 +290,11 @@ def _lines(
         text = raw.decode("latin-1")
     for number, line in enumerate(text.split("\n"), 1):
         line = line.rstrip("\r")
-        if not line or (header and number == 1):
+        if header and number == 1:
+            if not line.startswith("movieId,title,genres"):
+                raise FileError(f"{file}, line 1 must be movieId,title,genres, got {line[:80]!r}")
+            continue
+        if not line:
             continue
         try:
             if separator == ",":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from simec.links import LinkPredictor, TripleError
@@ -96,6 +97,38 @@ def test_duplicates_count_once_and_are_counted():
 def test_features_that_are_missing(given, message):
     with pytest.raises(ValueError, match=message):
         LinkPredictor(**SMALL).fit(chain()[0], **given)
+
+
+def test_features_are_found_by_ids_and_by_the_names_of_their_columns():
+    triples = chain()[0]
+    frame = pd.DataFrame(features(), index=PLACES).add_prefix("f")
+    expected = LinkPredictor(**SMALL).fit(triples, features=frame)
+    mixed = frame.sample(frac=1, random_state=0)
+    with_ids = mixed.reset_index(names="id")
+    for given in (
+        {"features": mixed, "entities": PLACES},
+        {"features": with_ids, "entities": PLACES},
+        {"features": pl.DataFrame(with_ids), "entities": pl.Series(PLACES)},
+        {"features": frame.reset_index(drop=True), "entities": PLACES},
+        {"features": frame.reset_index(names="entity")},
+        {"features": frame.reset_index(names="entity").to_dict("list")},
+    ):
+        found = LinkPredictor(**SMALL).fit(triples, **given)
+        np.testing.assert_array_equal(found.transform(), expected.transform())
+    swapped = frame[frame.columns[::-1]]
+    Y = expected.transform(features=frame.iloc[:2])
+    np.testing.assert_array_equal(expected.transform(features=swapped.iloc[:2]), Y)
+    np.testing.assert_array_equal(expected.transform(features=pl.DataFrame(swapped[:2])), Y)
+    with pytest.raises(ValueError, match="no column 'f0', a feature of the training data"):
+        expected.transform(features=frame.drop(columns="f0"))
+    with pytest.raises(ValueError, match="entity 'p39' has no features in the frame"):
+        LinkPredictor(**SMALL).fit(triples, features=frame[:-1], entities=PLACES)
+    for call in (
+        lambda: expected.transform("p01"),
+        lambda: LinkPredictor(**SMALL).fit(triples, entities="p01"),
+    ):
+        with pytest.raises(TripleError, match="entities must be a sequence of ids, got 'p01'"):
+            call()
 
 
 def test_features_of_new_entities():

@@ -57,6 +57,17 @@ def test_more_triples_than_pairs_of_entities(kind, tmp_path):
     fits(kind, triples, triples[::40], tmp_path / "model")
 
 
+def test_features_that_overflow_are_named():
+    names, features = list("abcd"), np.arange(12.0).reshape(4, 3)
+    triples = [("a", "r", "b"), ("b", "r", "c")]
+    predictor = LinkPredictor(4, max_iter=2, random_state=0)
+    with pytest.raises(ValueError, match="features must have values from .* scale features"):
+        predictor.fit(triples, entities=names, features=features * 1e30)
+    predictor.fit(triples, entities=names, features=features)
+    with pytest.raises(ValueError, match="features must have values from"):
+        predictor.transform(features=features[:1] + 1e30)
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_training_that_diverges_at_once_is_an_error(kind):
     triples = [("a", "r", "b"), ("b", "r", "c")]

@@ -6,6 +6,8 @@ import gzip
 
 import numpy as np
 import pandas as pd
+import polars as pl
+import pyarrow as pa
 import pytest
 
 from simec.links import TripleError, as_triples, read_dataset, read_triples
@@ -134,6 +136,45 @@ def test_frames_arrays_and_lists():
 def test_what_is_no_triple(given, message):
     with pytest.raises(TripleError, match=message):
         as_triples(given)
+
+
+@pytest.mark.parametrize("names", [("head", "relation", "tail"), ("Subject", "predicate", "OBJECT"),
+                                   ("source", "type", "target"), ("e1", "rel", "e2")])  # fmt: skip
+def test_columns_of_tables_are_found_by_their_names(names):
+    columns = dict(zip(names, (["a"], ["r"], ["b"]), strict=True))
+    swapped = {"weight": [0.5]} | {name: columns[name] for name in reversed(names)}
+    for table in (swapped, pd.DataFrame(swapped), pl.DataFrame(swapped), pa.table(swapped),
+                  pd.DataFrame(swapped).to_records(index=False)):  # fmt: skip
+        assert as_triples(table) == [("a", "r", "b")]
+    with pytest.raises(TripleError, match="not clear which column is the relation"):
+        as_triples({"head": ["a"], "tail": ["b"], "weight": [0.5]})
+    assert as_triples(columns, columns=names[::-1]) == [("b", "r", "a")]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ([b"abc"], "row 0 must be"),
+        ([{"head": 1, "relation": 2, "tail": 3}], "row 0 must be"),
+        ([(2**5000, 1, 2)], "at most 4096 bits, got an integer of 5001 bits"),
+        (pd.Series(["a"]), r"pass a frame, such as series\.reset_index"),
+        (pl.LazyFrame({"head": ["a"]}), r"pass frame\.collect"),
+        (np.ma.array([["a", "b", "c"]], mask=True), "must not be masked"),
+        ({("a", "r"): "b"}, "a dict must hold columns"),
+    ],
+)
+def test_objects_that_are_not_triples(given, message):
+    with pytest.raises(TripleError, match=message):
+        as_triples(given)
+
+
+def test_ids_beyond_64_bits_are_kept():
+    assert as_triples(np.array([[2**63 + 1, 1, 2]], np.uint64)) == [(2**63 + 1, 1, 2)]
+    assert as_triples([(2**100, 1, 2)]) == [(2**100, 1, 2)]
+    assert Ids([2**100, 3], "entity").number(2**100) == 0
+    for value in (True, np.True_, 3.0, None, [3]):
+        with pytest.raises(ValueError, match="an id is text or an integer"):
+            Ids([1, 3], "entity").number(value)
 
 
 def test_ids():

@@ -76,6 +76,13 @@ class TestRatings:
         with pytest.raises(FileError, match=r"ratings\.csv, line 3 must be user,movie"):
             read_movielens(folder(tmp_path, ratings_csv=text))
 
+    def test_a_header_is_not_taken_for_granted(self, tmp_path):
+        for text in ("1,2,3,4\n", "movieId,userId,rating,timestamp\n1,2,3,4\n"):
+            with pytest.raises(FileError, match=r"line 1 must be userId,movieId,rating,timestamp"):
+                read_movielens(folder(tmp_path, ratings_csv=text))
+        with pytest.raises(FileError, match="line 1 must be movieId,title,genres"):
+            read_movies(folder(tmp_path, movies_csv="1,A,Drama\n"))
+
     def test_compressed_and_with_a_byte_order_mark(self, tmp_path):
         path = tmp_path / "ratings.csv.gz"
         text = "\ufeffuserId,movieId,rating,timestamp\n" + DAT.replace("::", ",")
