@@ -56,11 +56,11 @@ def test_commands_that_are_ended_by_signals() -> None:
 @pytest.mark.slow
 def test_changed_models_are_used_or_refused_with_their_name() -> None:
     pytest.importorskip("torch")
-    models = ["context_encoder_senses", "recommender_item_knn", "similarity_encoder_decoder"]
-    output = run("models", "--inputs", "240", "--models", *models)
+    models = ["context_encoder_senses", "recommender_item_knn"]
+    output = run("models", "--inputs", "160", "--models", *models)
     used, refused, *failures = map(int, output.splitlines()[-1].split()[1:])
-    assert used > 10
-    assert refused > 100
+    assert used > 5
+    assert refused > 80
     assert failures == [0] * 4
 
 

@@ -234,6 +234,16 @@ class TestObjects:
             list(corpora.open([doc[1]]))
         assert list(corpora.open(["x"], tokenize=lambda text: doc)) == [["the", "kettle", "sings"]]
 
+    def test_embeddings_of_a_document_of_spacy(self, doc: Any) -> None:
+        words = [token.text for token in doc]
+        model = ContextEncoder(min_count=1, vector_size=4, sample=0, epochs=1).fit([doc] * 9)
+        assert sorted(model.vocabulary.words) == sorted(words)
+        assert np.array_equal(model.embed(doc), model.embed(words))
+        assert np.array_equal(model.embed(doc[:2]), model.embed(words[:2]))
+        assert model.embed_word("kettle", [doc]).any()
+        extended = ExtendedContextEncoder(min_count=1, vector_size=4, sample=0, epochs=1)
+        assert extended.fit([doc] * 9).embed(doc).shape == (3, 4)
+
     @pytest.mark.parametrize("bad", [{"a", "b"}, frozenset("ab"), b"ab", 7, 2.5, None, object()])
     def test_documents_without_tokens_in_order(self, bad: object) -> None:
         with pytest.raises(TypeError, match="document 1 must be a list of str"):
