@@ -58,7 +58,7 @@ from simec.data.targets import (
     check_symmetric,
     read_targets,
 )
-from simec.linalg.checks import OVERFLOW, quiet
+from simec.linalg.checks import OVERFLOW, QUIET
 from simec.network import (
     ACTIVATIONS,
     Layout,
@@ -339,7 +339,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         run = _Run(callbacks, checkpoint, checkpoint_minutes, checkpoint_epochs)
         with nullcontext() if checkpoint is None else terminable():
-            with quiet(), _unchanged_if_refused(self, run):
+            with np.errstate(**QUIET), _unchanged_if_refused(self, run):
                 self._fit(X, S, mask, last_layer, run, resume_from)
                 self._check_finite(run)
             if checkpoint is not None:
@@ -398,7 +398,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             As for `fit`; S must have the same columns in every call. For an encoder without
             features, X is None for all rows, or an array of row numbers.
         """
-        with quiet(), _unchanged_if_refused(self):
+        with np.errstate(**QUIET), _unchanged_if_refused(self):
             _check_parameters(self)
             new = not hasattr(self, "module_")
             seed, inputs, targets = self._read(X, S, mask, reset=new)
@@ -511,7 +511,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Y1 = self._embed(X1)
         Y2 = Y1 if X2 is None else self._embed(X2)
         last = self._fitted().last
-        with quiet():
+        with np.errstate(**QUIET):
             similarities: FloatArray = last.activate(torch.from_numpy(Y1 @ Y2.T)).numpy()
         return _finite(similarities)
 

@@ -154,7 +154,9 @@ def choose_columns(
     Exception
         As given by `error`: if a column is missing, or it is not clear which one it is.
     """
-    wanted, shown = list(layout.names), _listed(names)
+    wanted = list(layout.names)
+    n = len(names)
+    shown = _listed(names) if named else f"{n} column{'s' * (n != 1)} without names"
     if columns is not None:
         return Chosen(_given(layout, names, columns, error), "columns")
     found = recognized(layout, names) if named else {}

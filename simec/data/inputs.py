@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset
 
 from corpora.errors import warn
-from simec.linalg.checks import check_magnitude, quiet
+from simec.linalg.checks import QUIET, check_magnitude
 
 __all__ = [
     "CHUNK", "DatasetInputs", "DenseInputs", "Identity", "Inputs", "SparseInputs",
@@ -251,7 +251,7 @@ def read_inputs(
         raise ValueError("X is None, but the model was fitted with features: pass features")
     if isinstance(X, Tensor):
         X = as_numpy(X)
-    with quiet():  # values beyond float32 are an error
+    with np.errstate(**QUIET):  # values beyond float32 are an error
         if images and not sparse.issparse(X):
             X = check_array(
                 X, dtype=np.float32, allow_nd=True, ensure_2d=False, estimator=estimator,

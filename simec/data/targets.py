@@ -17,7 +17,7 @@ from torch import Tensor
 
 from corpora.errors import warn
 from simec.data.inputs import CHUNK, DatasetInputs, Inputs, as_numpy, choose_device, fits_on
-from simec.linalg.checks import LARGEST, check_magnitude, quiet
+from simec.linalg.checks import LARGEST, QUIET, check_magnitude
 from simec.linalg.factorization import sampled_product
 
 Batch = tuple[Tensor, Tensor | None]
@@ -395,7 +395,7 @@ def read_targets(
         return S
     if isinstance(S, Tensor):
         S = as_numpy(S)
-    with quiet():  # values beyond float32 are an error
+    with np.errstate(**QUIET):  # values beyond float32 are an error
         return _read_targets(S, inputs, n_targets, mask, device)
 
 

@@ -11,7 +11,7 @@ from scipy import sparse
 from corpora.checks import check_choice
 from simec import similarities
 from simec.explain.explanation import Explanation
-from simec.linalg.checks import scaled
+from simec.linalg.factorization import scaled
 
 # Contribution of an attribute that both vectors have, only the first, only the second, or neither.
 # Each formula takes four counts of attributes: shared, of the first vector, of the second, total.

@@ -23,6 +23,8 @@ MatrixLike: TypeAlias = "npt.ArrayLike | sparse.sparray | sparse.spmatrix"
 _MOST_COLUMNS = 1 << 24  # of a saved sparse matrix with few entries
 LARGEST = 1e15  # of features, targets and ratings, whose squares are summed in float32
 OVERFLOW = "numbers overflow while a model is fitted: scale features, targets or ratings to about 1"
+# For np.errstate: results are checked instead, with an error that says what to do.
+QUIET: dict[str, Any] = {"over": "ignore", "invalid": "ignore", "divide": "ignore"}
 LARGEST_DOUBLE = 1e150  # the same for float64
 _ROWS = 1 << 10  # rows compared at a time
 
@@ -130,42 +132,6 @@ def check_magnitude(name: str, values: Any, limit: float = LARGEST) -> None:
             f"{name} must have values from {-limit:g} to {limit:g}, got one of magnitude "
             f"{largest:.3g}: scale {name} to about 1"
         )
-
-
-def quiet() -> Any:
-    """Ignore warnings of arithmetic: results are checked, with an error that says what to do."""
-    return np.errstate(over="ignore", invalid="ignore", divide="ignore")
-
-
-def power_of_two(values: Any) -> float:
-    """Return the power of two to divide an array by, so that its largest magnitude is 1 to 2.
-
-    The division is exact. It prevents squares from overflowing or vanishing.
-
-    Parameters
-    ----------
-    values : float array or sparse matrix
-        Finite.
-
-    Returns
-    -------
-    float
-        1 if there are no values, or all are 0.
-    """
-    data = values.data if sparse.issparse(values) else values
-    largest = float(np.abs(data).max(initial=0))
-    # frexp is exact, where the rounded logarithm of the largest floats is 1024
-    return math.ldexp(1.0, math.frexp(largest)[1] - 1) if largest else 1.0
-
-
-def scaled(values: Any) -> Any:
-    """Divide a float array or sparse matrix by `power_of_two`; a copy of the same type."""
-    unit = power_of_two(values)
-    if not sparse.issparse(values):
-        return values / values.dtype.type(unit)
-    result = values.copy()
-    result.data /= result.dtype.type(unit)  # scipy multiplies by 1/unit, which may overflow
-    return result
 
 
 def checked_csr(

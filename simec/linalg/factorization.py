@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -144,6 +145,37 @@ def balanced(W1: Float64, Y: Float64, W_l: Float64) -> tuple[Float64, Float64]:
     root = np.sqrt(values)
     turn = np.linalg.lstsq(T, A * root, rcond=None)[0]
     return padded(W1 @ turn, d), padded(Q @ (B.T * root), d).T
+
+
+def power_of_two(values: Any) -> float:
+    """Return the power of two to divide an array by, so that its largest magnitude is 1 to 2.
+
+    The division is exact. It prevents squares from overflowing or vanishing.
+
+    Parameters
+    ----------
+    values : float array or sparse matrix
+        Finite.
+
+    Returns
+    -------
+    float
+        1 if there are no values, or all are 0.
+    """
+    data = values.data if sparse.issparse(values) else values
+    largest = float(np.abs(data).max(initial=0))
+    # frexp is exact, where the rounded logarithm of the largest floats is 1024
+    return math.ldexp(1.0, math.frexp(largest)[1] - 1) if largest else 1.0
+
+
+def scaled(values: Any) -> Any:
+    """Divide a float array or sparse matrix by `power_of_two`; a copy of the same type."""
+    unit = power_of_two(values)
+    if not sparse.issparse(values):
+        return values / values.dtype.type(unit)
+    result = values.copy()
+    result.data /= result.dtype.type(unit)  # scipy multiplies by 1/unit, which may overflow
+    return result
 
 
 def padded(M: Float64, d: int) -> Float64:

@@ -39,7 +39,7 @@ from corpora.saved_data import check_saved_array, check_saved_object, saved_numb
 from simec.data.columns import described_by, recognized
 from simec.data.frames import as_frame
 from simec.data.inputs import Inputs, check_device, choose_device
-from simec.linalg.checks import check_magnitude, quiet
+from simec.linalg.checks import QUIET, check_magnitude
 from simec.links.evaluation import Evaluation, rank_both_ways
 from simec.links.losses import LOSSES
 from simec.links.network import RELATION_MATRICES, LinkNetwork, as_inputs
@@ -1106,7 +1106,7 @@ def _check_features(
                 )
             frame = frame.select([given.index(name) for name in names])
         features = frame.matrix("entity")
-    with quiet():  # values beyond float32 are an error
+    with np.errstate(**QUIET):  # values beyond float32 are an error
         X = check_array(features, accept_sparse="csr", dtype=np.float32, input_name="features")
     check_magnitude("features", X.data if sparse.issparse(X) else X)
     if n_features is not None and X.shape[1] != n_features:

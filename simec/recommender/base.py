@@ -27,7 +27,8 @@ from corpora.deprecated import renamed_parameters
 from corpora.errors import ModelError, warn
 from corpora.model_folder import FolderReader, open_folder, write_folder
 from corpora.saved_data import check_saved_object, saved_seed
-from simec.linalg.checks import OVERFLOW, quiet, scaled
+from simec.linalg.checks import OVERFLOW, QUIET
+from simec.linalg.factorization import scaled
 from simec.recommender.biases import Biases
 from simec.recommender.data.features import Features, as_features
 from simec.recommender.data.ratings import (
@@ -278,7 +279,7 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         self._check()
         before = dict(vars(self))
         try:
-            with quiet():
+            with np.errstate(**QUIET):
                 self._fit_to(as_ratings(ratings), item_features, user_features)
                 _check_finite(vars(self))
         except Exception as error:
@@ -373,7 +374,7 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
                 f"users and items must have the same length, got {len(u)} users and {len(i)} items"
             )
         ratings = np.empty(len(u))
-        with quiet():
+        with np.errstate(**QUIET):
             for batch in batches(len(u), _BUFFER // 64):
                 batch_u, batch_i = u.take(batch), i.take(batch)
                 ratings[batch] = (
@@ -679,7 +680,7 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
 
     def _scores(self, users: Entities, items: Entities) -> npt.NDArray[np.float64]:
         """Predict ratings of all pairs, not clipped, shape (n_users, n_items)."""
-        with quiet():
+        with np.errstate(**QUIET):
             scores: Float64 = np.array(self._residuals(users, items), np.float64)
             scores += self.biases_.of_items(items.rows, items.features)
             of_users = self.biases_.of_users(users.rows, users.features)

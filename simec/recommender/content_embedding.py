@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from corpora.checks import check_integer
-from simec.linalg.checks import scaled
+from simec.linalg.factorization import scaled
 from simec.recommender.biases import Biases
 from simec.recommender.data.features import as_features
 from simec.recommender.data.ratings import Ids, as_ratings

@@ -16,7 +16,7 @@ from sklearn.metrics import pairwise
 from sklearn.utils.validation import check_array
 
 from corpora.checks import check_number
-from simec.linalg.checks import Matrix, MatrixLike, quiet
+from simec.linalg.checks import QUIET, Matrix, MatrixLike
 
 
 def linear(X: MatrixLike, Y: MatrixLike | None = None) -> Matrix:
@@ -69,7 +69,7 @@ def polynomial(
 
 def _finite(kernel: Callable[..., Matrix], *arguments: Any) -> Matrix:
     """Call a kernel; raise ValueError if the result is not finite."""
-    with quiet():
+    with np.errstate(**QUIET):
         similarities = kernel(*arguments)
     if not np.isfinite(similarities).all():
         raise ValueError("similarities overflow, or are not defined: scale X to about 1")

@@ -16,8 +16,7 @@ import numpy as np
 from scipy import linalg, sparse
 
 from corpora.callbacks import progress_bar
-from simec.linalg.checks import power_of_two
-from simec.linalg.factorization import observed_grams
+from simec.linalg.factorization import observed_grams, power_of_two
 from simec.solvers.problem import Problem
 from simec.types import Float64, FloatArray
 

@@ -10,7 +10,7 @@ from scipy import sparse
 
 from corpora.checks import check_integer, check_number
 from corpora.deprecated import renamed_parameters
-from simec.linalg.checks import scaled
+from simec.linalg.factorization import scaled
 from simec.recommender.base import BaseRecommender, Entities
 from simec.recommender.state import check_shape
 
