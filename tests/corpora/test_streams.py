@@ -422,7 +422,7 @@ class TestByteOrderMarks:
 
     @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
     @pytest.mark.parametrize("text", ["the cup of tea\n" * 3, "漢字 かな\n" * 9])
-    def test_files_that_do_not_look_like_utf16(self, tmp_path: Path, encoding: str, text: str) -> None:
+    def test_files_unlike_utf16(self, tmp_path: Path, encoding: str, text: str) -> None:
         path = tmp_path / "a.txt"
         for actual in ("utf-8", "utf-16-le", "utf-16-be"):
             path.write_bytes(text.encode(actual))
