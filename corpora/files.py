@@ -73,7 +73,10 @@ def missing_file(path: str) -> FileNotFoundError:
     return FileNotFoundError(errno.ENOENT, f"No such file or folder ({hint})", path)
 
 
-_SYSTEM_NAMES = {"__macosx", "thumbs.db", "ehthumbs.db", "desktop.ini"}
+_SYSTEM_NAMES = {
+    "__macosx", ".ds_store", ".localized", "icon\r",
+    "thumbs.db", "ehthumbs.db", "desktop.ini", ".directory",
+}  # fmt: skip
 
 
 def is_system_file(path: str) -> bool:
@@ -93,9 +96,6 @@ def is_system_file(path: str) -> bool:
     )
 
 
-_DESKTOP_NAMES = {".ds_store", ".localized", ".directory", "icon\r"}
-
-
 def is_desktop_file(path: str) -> bool:
     """Whether a file was added to a folder by an operating system, such as ``.DS_Store``.
 
@@ -103,7 +103,7 @@ def is_desktop_file(path: str) -> bool:
     """
     name = os.path.basename(path)
     is_attributes = name.startswith("._") and len(name) > 2  # of another file, by macOS
-    return is_attributes or name.lower() in _SYSTEM_NAMES | _DESKTOP_NAMES
+    return is_attributes or name.lower() in _SYSTEM_NAMES
 
 
 def find_paths(source: str) -> list[str]:
@@ -392,12 +392,7 @@ def _checked_target(path: StrPath) -> Path:
     parent = target.parent
     if target.is_symlink():
         raise OSError(errno.ELOOP, "The link points to itself", str(path))
-    if not parent.exists():
-        raise FileNotFoundError(errno.ENOENT, "The folder to write to does not exist", str(parent))
-    if not parent.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, "This is a file, not a folder", str(parent))
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, "The folder cannot be written to", str(parent))
+    check_parent(parent)
     if _is_foreign(target):
         raise PermissionError(
             errno.EPERM, "This belongs to another user, in a folder with the sticky bit", str(path)
@@ -407,6 +402,16 @@ def _checked_target(path: StrPath) -> Path:
             errno.EBUSY, "A mount point cannot be replaced; choose another path", str(path)
         )
     return target
+
+
+def check_parent(folder: Path) -> None:
+    """Raise an OSError unless files can be created in a folder."""
+    if not folder.exists():
+        raise FileNotFoundError(errno.ENOENT, "The folder to write to does not exist", str(folder))
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "This is a file, not a folder", str(folder))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "The folder cannot be written to", str(folder))
 
 
 def _is_foreign(target: Path) -> bool:

@@ -10,11 +10,11 @@ from typing import Any
 
 from corpora.readers.base import Document, Reader, TextFile
 
-__all__ = ["JsonLines", "parse_json"]
+__all__ = ["JsonLines"]
 
 
-def parse_json(text: str | bytes) -> Any:
-    """Parse JSON, from text of any origin.
+def _parse(text: str) -> Any:
+    """Parse JSON from text of any origin.
 
     Raises
     ------
@@ -59,7 +59,7 @@ class JsonLines(Reader):
             if not line or line.isspace():
                 continue
             try:
-                record = parse_json(line)
+                record = _parse(line)
             except ValueError as error:
                 raise file.error(str(error), number) from None
             if not isinstance(record, dict):

@@ -12,9 +12,11 @@ import numpy.typing as npt
 
 from simec.data.columns import Layout, choose_columns, recognized
 
-__all__ = ["Frame", "as_frame", "column_values", "describe_type"]
+__all__ = ["MAX_ID_BITS", "Frame", "as_frame", "column_values", "describe_type"]
 
 logger = logging.getLogger(__name__)
+
+MAX_ID_BITS = 4096  # of an integer id; Python does not write much longer ones as text
 
 Fail = Callable[[str], Exception]
 

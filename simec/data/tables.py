@@ -20,6 +20,7 @@ from typing import Any
 from corpora.checks import ParameterError, check_flag
 from corpora.errors import CorpusError, warn
 from corpora.readers import TextFile
+from corpora.readers.base import normal_encoding
 from corpora.readers.stream import MAX_RATIO
 from simec.data.columns import RATINGS, TRIPLES, Layout, choose_columns, recognized
 
@@ -379,10 +380,8 @@ def check_separator(separator: Any) -> None:
 def check_encoding(encoding: Any) -> None:
     """Raise ParameterError unless Python knows a text encoding of this name."""
     try:
-        if not isinstance(encoding, str):
-            raise TypeError
-        "".encode(encoding)
-    except (LookupError, TypeError, ValueError):
+        normal_encoding(encoding)
+    except (LookupError, TypeError):
         raise ParameterError(
             f"encoding must be a text encoding that Python knows, such as 'utf-8' or 'latin-1', "
             f"got {encoding!r}"

@@ -15,13 +15,12 @@ from corpora.errors import shortened, warn
 from corpora.files import missing_file
 from corpora.readers.stream import MAX_RATIO
 from simec.data.columns import TRIPLES
-from simec.data.frames import as_frame, column_values, describe_type
+from simec.data.frames import MAX_ID_BITS, as_frame, column_values, describe_type
 from simec.data.tables import Table, TableFormat
 from simec.types import IntArray
 
 Id = str | int
 _SPLITS = ("train", "valid", "test")
-_MAX_BITS = 4096  # of an integer id; Python does not write much longer ones as text
 
 
 class TripleError(ValueError):
@@ -224,10 +223,10 @@ def plain_id(value: Any, where: str) -> Id:
         return str(value)
     if isinstance(value, Integral) and not isinstance(value, bool):
         number = int(value)
-        if number.bit_length() <= _MAX_BITS:
+        if number.bit_length() <= MAX_ID_BITS:
             return number
         raise TripleError(
-            f"{where}: an integer id must have at most {_MAX_BITS} bits, got {shorten(number)}: "
+            f"{where}: an integer id must have at most {MAX_ID_BITS} bits, got {shorten(number)}: "
             "make all ids text"
         )
     raise TripleError(f"{where}: an id must be text or an integer, got {shorten(value)}")
