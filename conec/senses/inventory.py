@@ -71,7 +71,7 @@ class SenseSettings:
     def __post_init__(self) -> None:
         lows = {"window": 1, "most": 1, "min_occurrences": 2, "sample": 2, "examples": 0}
         for name, low in lows.items():
-            self._set(name, check_integer(name, getattr(self, name), low))
+            self._set(name, check_integer(name, getattr(self, name), low, 1 << 16))
         for name in ("smoothing", "ridge"):
             self._set(name, check_number(name, getattr(self, name), 0, above=True))
         for name, low in (("word_share", 0), ("threshold", -1), ("smallest", 0)):
