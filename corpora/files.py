@@ -346,8 +346,8 @@ def temporary_folder(prefix: str, parent: StrPath | None = None) -> Iterator[Pat
         with terminable():
             yield path
     except OSError as error:
-        # Writing to a full disk raises an error without a name. In the folder of an output, it is
-        # named by the output.
+        # Errors of writing to a full disk have no file name. In the temporary folder of an output,
+        # `_disk_errors` adds that of the output.
         name = error.filename if isinstance(error.filename, str) else ""
         is_inside = not name or name.startswith(str(path))
         if why == _TMPDIR and error.errno in _DISK_ERRORS and is_inside:
@@ -362,7 +362,7 @@ def temporary_folder(prefix: str, parent: StrPath | None = None) -> Iterator[Pat
 def temporary_parent() -> Path:
     """Folder for temporary files: that of TMPDIR, or else the system's.
 
-    If none can be written to, it is the one that TMPDIR names, and writing to it raises the error.
+    If neither can be written to, it is that of TMPDIR, and writing to it raises the error.
     """
     try:
         return Path(tempfile.gettempdir())
@@ -615,7 +615,7 @@ def _open_descriptor(path: StrPath) -> int | None:
 
 
 def _copy_to(descriptor: int, folder: Path) -> None:
-    """Write a complete temporary file to an open file, and close that."""
+    """Copy a complete temporary file to an open file, and close the open file."""
     with open(descriptor, "wb") as out:
         for name in os.listdir(folder):
             with open(folder / name, "rb") as source:

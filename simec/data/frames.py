@@ -31,7 +31,7 @@ class Frame:
         Takes a position and returns the column as an array or list.
     index : index of pandas, or None
     has_ids : bool
-        Whether the index has a name or is not of integers, and so is not only a numbering.
+        Whether the index has ids: it has a name, or does not only number the rows.
     """
 
     names: list[Hashable]
@@ -136,7 +136,7 @@ class Frame:
 
 
 def as_frame(data: Any, *, error: Fail = TypeError) -> Frame | None:
-    """Read the columns of a data frame; None if `data` is none.
+    """Read the columns of a data frame; None if `data` is something else.
 
     Parameters
     ----------

@@ -637,7 +637,9 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
                 "with tied=False an entity needs weights in the last layer: fit again with it"
             )
         if self.network_.bias is not None:
-            raise ValueError("with loss='bce' an entity needs a bias: fit again with it")
+            raise ValueError(
+                "with loss='bce' an entity needs a bias: include the entity in the training data"
+            )
         Y = self._embed(features)
         if len(Y) != len(new):
             raise ValueError(f"got {len(new)} ids, but features of {len(Y)} entities")

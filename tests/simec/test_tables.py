@@ -235,6 +235,12 @@ def test_features_by_the_name_of_their_ids(tmp_path):
     assert bare.names == ["column2"]
 
 
+def test_the_wrong_separator_is_named(tmp_path):
+    path = write(tmp_path / "r.csv", "ann;tea;5\n")
+    with pytest.raises(FileError, match="columns for user and item, got 1 column without names"):
+        read_ratings(path, separator=",")
+
+
 def test_words_of_features_are_not_taken_for_ids():
     assert not set(described_by("item").names["item"]) & {"book", "movie", "game"}
 

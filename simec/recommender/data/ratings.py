@@ -203,7 +203,7 @@ class Ratings:
     n_contradicting : int
         Number of these whose value differs from the previous one.
     format : TableFormat or None
-        How the file is written from which they were read.
+        Format of the file that they were read from.
     """
 
     format: TableFormat | None = None
