@@ -1,4 +1,4 @@
-"""Which columns of a file hold words, parts of speech, chunks and tags."""
+"""Names of the columns of a file: words, parts of speech, chunks and tags."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which columns of files hold words and tags, and what a tagger makes of files of other layouts."""
+"""Columns of files are recognized by their values; taggers check the layout of files."""
 
 from __future__ import annotations
 
