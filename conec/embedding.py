@@ -260,7 +260,7 @@ class Embedder:
         """
         scales = self._cached("scales", lambda: _inverse(self._lengths("W1", self.W1)))
         values = matrix.data
-        matrix.data = values * scales[matrix.indices]  # for a moment: copies take longer
+        matrix.data = values * scales[matrix.indices]  # restored below: a copy would take longer
         try:
             return np.asarray(matrix @ np.asarray(self.W1), np.float32)
         finally:

@@ -92,8 +92,8 @@ class Vocabulary:
         TypeError
             If a word is not a string, or a count not an integer.
         ValueError
-            If the corpus has no words, or no word occurs `min_count` times; the message says
-            which `min_count` would keep words. Or if a count is negative or too large.
+            If the corpus has no words, or no word occurs `min_count` times (the message says
+            which `min_count` would keep words), or a count is negative or too large.
         """
         counts = _checked_frequencies(counts)
         # the empty word marks a break between sentences
@@ -279,7 +279,7 @@ def checked_counts(counts: npt.ArrayLike, words: list[str]) -> npt.NDArray[np.in
     if (array < 0).any():
         first = int(np.argmax(array < 0))
         raise ValueError(f"{_named(first, words)} is negative: {array[first]}")
-    # the float is exact enough to see that the sum is small
+    # the sum in float64 is exact enough to rule out an overflow
     if float(array.sum(dtype=np.float64)) > _LARGEST / 2 and sum(array.tolist()) > _LARGEST:
         raise ValueError(
             f"the sum of the counts must be at most 2**63 - 1, got {sum(array.tolist())}. Divide "

@@ -22,7 +22,7 @@ from corpora.saved_data import parse_json
 __all__ = ["ArrayPlace", "aligned_array", "encode_arrays", "read_places"]
 
 _MOST_DIMENSIONS = 32
-_WIDEST_EMPTY = 1 << 26
+_WIDEST_EMPTY = 1 << 26  # product of the other lengths of an empty array
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 _DTYPES = {
     "BOOL": "?", "U8": "u1", "I8": "i1", "U16": "<u2", "I16": "<i2", "F16": "<f2",
@@ -97,7 +97,7 @@ def read_places(file: BufferedReader, size: int) -> tuple[dict[str, ArrayPlace],
                     code in _DTYPES
                     and len(shape) <= _MOST_DIMENSIONS
                     and all(type(n) is int and 0 <= n < 2**48 for n in numbers)
-                    # the other lengths of an empty array are not bounded by the file
+                    # the size of the file does not limit the other lengths of an empty array
                     and (0 not in shape or math.prod(n or 1 for n in shape) <= _WIDEST_EMPTY)
                 ):
                     place = ArrayPlace(np.dtype(_DTYPES[code]), tuple(shape), 8 + length + begin)

@@ -134,7 +134,7 @@ def progress_bar(
 
 
 class _LogLines:
-    """A file to which a bar is written; each of its states is logged as a line."""
+    """A file for a progress bar, which logs each update of the bar as a line."""
 
     def write(self, text: str) -> None:
         """Log what a bar shows, without control characters."""

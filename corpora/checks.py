@@ -35,7 +35,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-# characters of names that are compared in detail, in all and of one name
+# characters that are compared in detail: of all names together, and of each name
 _COMPARED, _COMPARED_OF_ONE = 20_000, 100
 
 _JOINED_TOKENS = 1 << 16  # joined at a time, to bound the memory of the check
@@ -159,7 +159,7 @@ def shown(value: object) -> str:
 
 
 def advice(value: object) -> str:
-    """What to do about an object that is not a string, for the end of a message."""
+    """Say what to do about an object that is not a string, for the end of a message."""
     is_nan = isinstance(value, Real) and value != value
     if value is None or is_nan or type(value).__name__ in ("NAType", "NaTType"):
         return ". Leave missing values out"
@@ -190,10 +190,10 @@ def check_encodable(
 
 
 def closest(name: str, names: Iterable[str], n: int = 3, cutoff: float = 0.6) -> list[str]:
-    """Return at most `n` names that are similar to one, the most similar first.
+    """Return at most `n` names that are similar to a name, the most similar first.
 
     Case is ignored. After the similar names come up to two that contain the name. The time is
-    bounded: of very many names, those are compared that have the same beginning or end.
+    bounded: among very many names, only those with the same beginning or end are compared.
 
     Parameters
     ----------
@@ -205,7 +205,7 @@ def closest(name: str, names: Iterable[str], n: int = 3, cutoff: float = 0.6) ->
     """
     listed = list(names)
     size, sought = len(name), name[:_COMPARED_OF_ONE].lower()
-    # two texts are at most as similar as their lengths
+    # the lengths limit how similar two texts can be
     pool = [
         other for other in listed if 2 * min(size, len(other)) >= cutoff * (size + len(other)) > 0
     ]
@@ -299,7 +299,7 @@ def token_list(document: object, where: str, *, surrogates: bool = False) -> lis
     where : str
         The document in messages, such as "document 3".
     surrogates : bool, default False
-        Allow halves of surrogate pairs, which undecodable bytes of a file become with
+        Allow halves of surrogate pairs, which represent undecodable bytes of a file with
         ``errors="surrogateescape"``.
 
     Returns
@@ -327,7 +327,7 @@ def token_list(document: object, where: str, *, surrogates: bool = False) -> lis
         if columns is not None or isinstance(document, (bytes, bytearray, memoryview, Set)):
             raise _document_error(document, where)
         try:
-            # an array gives strings of Python, not of NumPy
+            # tolist converts NumPy's strings to Python's
             tokens = document.tolist() if _is_array(document) else list(document)  # type: ignore
         except TypeError:
             raise _document_error(document, where) from None

@@ -134,8 +134,8 @@ def replace_spans(
 ) -> str:
     """Replace the spans from an opening to a closing string, in linear time.
 
-    Like a regular expression of the opening, any characters but stops, and the closing string,
-    which would scan the rest of the text at each of many openings that are not closed.
+    The result is that of the regular expression ``opening[^stop]*closing``, which would scan the
+    rest of the text again for each opening that is not closed.
 
     Parameters
     ----------
@@ -144,7 +144,7 @@ def replace_spans(
     opening : pattern
         Matches the beginning of a span.
     stop : pattern
-        Matches a character that ends a span, which is one if `closing` occurs there.
+        Matches the character at which a span ends; it is replaced only if `closing` begins there.
     closing : str
         The end of a span.
     to : str or callable, default ""
@@ -152,7 +152,7 @@ def replace_spans(
     """
     pieces = []
     done = position = 0
-    end = -1  # of the current span; the next stop after several openings is searched once
+    end = -1  # of the current span; openings before the same stop share one search
     while match := opening.search(text, position):
         start = match.end()
         if end < start:
@@ -219,7 +219,7 @@ class _Html:
     def _markup(self, start: int) -> tuple[int, str]:
         """Return the end of the markup at an opening before the last ``>``, and its replacement.
 
-        A ``<`` that is text ends after one character.
+        For a ``<`` that is text, the end is the next character.
         """
         text = self.text
         after = text[start + 1 : start + 2]

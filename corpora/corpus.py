@@ -373,9 +373,9 @@ def open(
         Handling of bytes that can't be decoded: "strict" raises an error, "replace" inserts
         U+FFFD, "ignore" drops the bytes, "skip" drops the line and counts it in
         :attr:`Corpus.skipped`. Python's other error handlers can be used as well. Halves of
-        surrogate pairs, which JSON can express, are handled alike, but "strict" replaces them by
-        U+FFFD with a warning. "skip" also reads what it can of a damaged or truncated archive, and
-        counts each file with damage.
+        surrogate pairs, which JSON can express, are handled in the same way, except that "strict"
+        replaces them by U+FFFD with a warning. "skip" also reads the intact files of a damaged or
+        truncated archive, and counts the damaged ones.
     clean : str, callable or list of these, optional
         Steps of :mod:`corpora.cleaning`, applied before tokenizing. Documents that are stored as
         tokens are cleaned token by token.
@@ -386,9 +386,9 @@ def open(
         Make each sentence a document. Sentences are split before cleaning, which may remove
         punctuation. Without effect on documents that are stored as tokens.
     max_ratio : float or None, default 500
-        How many times as large as a compressed file its content may be, beyond the first 16 MiB.
-        It protects from small files that decompress to gigabytes; text does not reach the
-        default. None for any size.
+        Largest ratio of decompressed to compressed size, for content above 16 MiB. It protects
+        against small files that decompress to gigabytes; text does not reach the default. None
+        for no limit.
     field : str or int, optional
         Name of the column or field with the documents: strings, or lists of tokens. Required for
         tables and their rows, and optional for files of the formats "jsonl" and "parquet".

@@ -71,6 +71,11 @@ class TokenStream:
         Number of tokens read, including those outside the vocabulary, without breaks.
     skipped : int
         Lines dropped because their bytes can't be decoded (``errors="skip"``).
+
+    Raises
+    ------
+    TypeError, ValueError
+        If the arrays are not those of a corpus.
     """
 
     def __init__(
@@ -80,6 +85,12 @@ class TokenStream:
         n_raw: int,
         skipped: int = 0,
     ) -> None:
+        for name, array in (("ids", ids), ("offsets", offsets)):
+            if not isinstance(array, np.ndarray) or array.ndim != 1 or array.dtype.kind not in "iu":
+                raise ParameterError(f"{name} must be an array of integers with one dimension")
+        ends = offsets[:1].tolist() + offsets[-1:].tolist()
+        if ends != [0, len(ids)] or (np.diff(offsets) < 0).any():
+            raise ValueError("offsets must increase from 0 to the number of ids")
         self.ids = ids
         self.offsets = offsets
         self.n_raw = n_raw

@@ -78,8 +78,9 @@ def missing_file(path: str) -> FileNotFoundError:
 
 
 _SYSTEM_NAMES = {
-    "__macosx", "icon\r", "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin",
-    "system volume information", "@eadir",
+    "__macosx", ".ds_store", ".localized", "icon\r",
+    "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information",
+    ".directory", "@eadir",
 }  # fmt: skip
 _LOCK_FILES = "~$"  # of Microsoft Office
 
@@ -104,9 +105,6 @@ def is_system_file(path: str) -> bool:
     )
 
 
-_DESKTOP_NAMES = {".ds_store", ".localized", ".directory"}
-
-
 def is_desktop_file(path: str) -> bool:
     """Whether a file was added to a folder by an operating system, such as ``.DS_Store``.
 
@@ -114,7 +112,7 @@ def is_desktop_file(path: str) -> bool:
     """
     name = os.path.basename(path)
     is_attributes = name.startswith("._") and len(name) > 2  # of another file, by macOS
-    return is_attributes or name.lower() in _SYSTEM_NAMES | _DESKTOP_NAMES
+    return is_attributes or name.lower() in _SYSTEM_NAMES
 
 
 def find_paths(source: str) -> list[str]:
@@ -360,8 +358,8 @@ def temporary_folder(prefix: str, parent: StrPath | None = None) -> Iterator[Pat
         with terminable():
             yield path
     except OSError as error:
-        # Writing to a full disk raises an error without a name. In the folder of an output, it is
-        # named by the output.
+        # Errors of writing to a full disk have no file name. In the temporary folder of an output,
+        # `_disk_errors` adds that of the output.
         name = error.filename if isinstance(error.filename, str) else ""
         is_inside = not name or name.startswith(str(path))
         if why == _TMPDIR and error.errno in _DISK_ERRORS and is_inside:
@@ -376,7 +374,7 @@ def temporary_folder(prefix: str, parent: StrPath | None = None) -> Iterator[Pat
 def temporary_parent() -> Path:
     """Folder for temporary files: that of TMPDIR, or else the system's.
 
-    If none can be written to, it is the one that TMPDIR names, and writing to it raises the error.
+    If neither can be written to, it is that of TMPDIR, and writing to it raises the error.
     """
     try:
         return Path(tempfile.gettempdir())
@@ -406,12 +404,7 @@ def _checked_target(path: StrPath) -> Path:
     parent = target.parent
     if target.is_symlink():
         raise OSError(errno.ELOOP, "The link points to itself", str(path))
-    if not parent.exists():
-        raise FileNotFoundError(errno.ENOENT, "The folder to write to does not exist", str(parent))
-    if not parent.is_dir():
-        raise NotADirectoryError(errno.ENOTDIR, "This is a file, not a folder", str(parent))
-    if not os.access(parent, os.W_OK | os.X_OK):
-        raise PermissionError(errno.EACCES, "The folder cannot be written to", str(parent))
+    check_parent(parent)
     if _is_foreign(target):
         raise PermissionError(
             errno.EPERM, "This belongs to another user, in a folder with the sticky bit", str(path)
@@ -421,6 +414,16 @@ def _checked_target(path: StrPath) -> Path:
             errno.EBUSY, "A mount point cannot be replaced; choose another path", str(path)
         )
     return target
+
+
+def check_parent(folder: Path) -> None:
+    """Raise an OSError unless files can be created in a folder."""
+    if not folder.exists():
+        raise FileNotFoundError(errno.ENOENT, "The folder to write to does not exist", str(folder))
+    if not folder.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, "This is a file, not a folder", str(folder))
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, "The folder cannot be written to", str(folder))
 
 
 def _is_foreign(target: Path) -> bool:
@@ -629,7 +632,7 @@ def _open_descriptor(path: StrPath) -> int | None:
 
 
 def _copy_to(descriptor: int, folder: Path) -> None:
-    """Write a complete temporary file to an open file, and close that."""
+    """Copy a complete temporary file to an open file, and close the open file."""
     with open(descriptor, "wb") as out:
         for name in os.listdir(folder):
             with open(folder / name, "rb") as source:

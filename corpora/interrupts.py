@@ -19,7 +19,7 @@ __all__ = [
     "terminable",
 ]
 
-# SIGHUP: the terminal was closed; it does not exist on Windows
+# SIGHUP means that the terminal was closed; Windows does not have it
 _TERMINATING = tuple(
     getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)
 )
@@ -28,7 +28,8 @@ _TERMINATING = tuple(
 class Terminated(SystemExit):
     """The program received SIGTERM or SIGHUP.
 
-    Not caught, it ends the program with the exit status of shells, 128 + the signal's number.
+    If it is not caught, the exit status of the program is that of shells, 128 + the signal's
+    number.
 
     Parameters
     ----------
@@ -63,10 +64,10 @@ def _raise(number: int, frame: FrameType | None = None) -> NoReturn:
 def terminable() -> Iterator[None]:
     """Raise `Terminated` on SIGTERM and SIGHUP, so that temporary files are deleted.
 
-    By default, these signals end the process at once. In other threads than the main thread, or
-    if the program handles or ignores a signal (as under ``nohup``), nothing is changed.
+    By default, these signals end the process at once. Nothing is changed outside the main thread,
+    or for a signal that the program handles or ignores (as under ``nohup``).
 
-    A signal that arrives while compiled code is called makes Python raise a SystemError, which is
+    If a signal arrives during a call of compiled code, Python may raise a SystemError; it is
     replaced by the exception of the signal.
     """
     with _handling(_raise, _TERMINATING):
@@ -100,8 +101,8 @@ def deferred_interrupt() -> Iterator[PendingSignal]:
     """Record Ctrl-C, SIGTERM and SIGHUP instead of stopping between any two instructions.
 
     The caller checks for a signal at points where weights and state are consistent, and raises
-    the exception there. A second signal raises its exception at once. In other threads than the
-    main thread, or if the program handles or ignores a signal, nothing is changed for it.
+    the exception there. A second signal raises its exception at once. Nothing is changed outside
+    the main thread, or for a signal that the program handles or ignores.
 
     Yields
     ------
@@ -154,7 +155,7 @@ def _handling(
 
 
 def _leave_closed(terminals: list[int]) -> None:
-    """Discard output to terminals that were closed: errors of writing would prevent saving."""
+    """Discard output to terminals that were closed: write errors would prevent saving."""
     for descriptor in terminals:
         if not os.isatty(descriptor):
             with suppress(OSError):

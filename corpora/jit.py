@@ -27,14 +27,14 @@ def _cache_class() -> Any:
     from numba.core.caching import FunctionCache
 
     class Cache(FunctionCache):  # type: ignore[misc]
-        """Compiled code of a function on disk; what cannot be read or written is compiled again.
+        """Compiled code of a function on disk, which is compiled again if it cannot be read.
 
-        Numba's own cache raises the error of a full disk, or of a file that a crash has cut, in
-        the first call of a function.
+        Numba's own cache raises an error in the first call of a function if the disk is full, or
+        a file was truncated by a crash.
         """
 
         def load_overload(self, sig: Any, target_context: Any) -> Any:
-            """Load compiled code; None if there is none."""
+            """Load compiled code; return None if it is not cached."""
             try:
                 return super().load_overload(sig, target_context)
             except Exception as error:  # whatever unpickling damaged content raises
@@ -58,7 +58,7 @@ def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
 
     The cache is in the folder that NUMBA_CACHE_DIR names, next to the source files, or in the
     user's cache. If none of them can be written to, as in a container without a writable home,
-    it is in a temporary folder of the user; and if that fails, too, there is no cache.
+    it is in a temporary folder of the user. If that fails, too, nothing is cached.
 
     Parameters
     ----------

@@ -305,7 +305,7 @@ def _looks_like_path(text: str) -> bool:
 
 
 def _is_existing_path(text: str) -> bool:
-    """Whether a text is the path of a file or folder, and not just a word that is one, too."""
+    """Whether a text is the path of a file or folder; plain words do not count."""
     if len(text) > _PATH_LENGTH or not ("." in text or os.sep in text):
         return False
     return any(map(str.isalnum, text)) and os.path.exists(text)

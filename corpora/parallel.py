@@ -212,14 +212,14 @@ def _in_pool(
         pool.shutdown(wait=True, kill_workers=not finished)
 
 
-# Sent to a whole group of processes, they are handled by the parent, which ends its workers.
+# If one is sent to the whole process group, the parent handles it and ends its workers.
 _SIGNALS = [getattr(signal, name) for name in ("SIGINT", "SIGHUP", "SIGTERM")
             if hasattr(signal, name)]  # fmt: skip
 
 
 @contextmanager
 def _blocked_signals() -> Iterator[None]:
-    """Have processes that are started in the block inherit that signals are blocked."""
+    """Block signals in processes that are started within the block; they inherit the mask."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return

@@ -29,7 +29,6 @@ __all__ = [
 ]
 
 _LARGE = 1 << 20  # bytes of JSON; smaller files are read without a further check
-_LONGEST_MESSAGE = 500
 
 
 def parse_json(content: bytes) -> Any:
@@ -59,12 +58,10 @@ def _finite(text: str) -> float:
 def describe_error(error: BaseException) -> str:
     """Return the message of an error that damaged data caused, as part of a sentence."""
     if isinstance(error, KeyError) and error.args:
-        text = f"{error.args[0]!r} is missing"
-    elif isinstance(error, RecursionError):
-        text = "it is nested too deeply"
-    else:
-        text = str(error) or repr(error)
-    return text if len(text) <= _LONGEST_MESSAGE else f"{text[: _LONGEST_MESSAGE - 4]} ..."
+        return f"{error.args[0]!r} is missing"
+    if isinstance(error, RecursionError):
+        return "it is nested too deeply"
+    return str(error) or repr(error)
 
 
 def check_saved_object(name: str, value: Any, keys: Sequence[str] = ()) -> dict[str, Any]:

@@ -81,8 +81,8 @@ def tokenizer(name: str | Tokenize = "whitespace", *, pattern: str = _WORD) -> T
         For "regexp": the pattern of a token. The default finds words of letters, digits and ``_``.
         In it, and in other patterns with ``\w``, marks and joiners stay with their letter as in
         Unicode text segmentation (UAX #29): vowel signs and viramas of Indic scripts, vowels of
-        Arabic and Hebrew, accents in decomposed text. Text of scripts without spaces between
-        words, such as Chinese, Japanese and Thai, has to be segmented first, or pass a function.
+        Arabic and Hebrew, accents in decomposed text. Text in scripts without spaces between
+        words, such as Chinese, Japanese and Thai, must be segmented first, or by a function.
 
     Raises
     ------
@@ -145,9 +145,9 @@ def _regexp(pattern: str) -> Tokenize:
     return tokenize
 
 
-# Characters that NLTK's tokenizer of tweets gets at a time; its pattern takes quadratic time.
+# Characters passed to NLTK's tweet tokenizer at a time; its pattern takes quadratic time.
 _PIECE = 1000
-# Places at which a text can be cut, from the best: in the middle of a token only at the last
+# Where a text can be cut, best first; only the last may be within a token
 _CUTS = (
     re.compile(r"(?s:.*)(?:\n|(?<=[^\W\d_])\s(?=[^\W\d_]))"),
     re.compile(r"(?s:.*)\s"),
@@ -158,8 +158,8 @@ _CUTS = (
 def _pieces(text: str) -> Iterator[str]:
     """Cut a text into pieces of limited length, between letters that are separated by a space.
 
-    Tokens of tweets contain spaces only after digits or dots, so that tokens stay whole. Only if
-    there is no such place in a thousand characters, a token may be cut.
+    The tokenizer's tokens contain spaces only after digits or dots, so tokens stay whole. A token
+    may be cut only if there is no such place in a thousand characters.
     """
     start = 0
     while len(text) - start > _PIECE:

@@ -59,6 +59,7 @@ from simec.data.targets import (
     read_targets,
 )
 from simec.linalg.checks import OVERFLOW, QUIET
+from simec.linalg.factorization import finite
 from simec.network import (
     ACTIVATIONS,
     Layout,
@@ -513,7 +514,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         last = self._fitted().last
         with np.errstate(**QUIET):
             similarities: FloatArray = last.activate(torch.from_numpy(Y1 @ Y2.T)).numpy()
-        return _finite(similarities)
+        return finite("outputs", similarities)
 
     def inverse_transform(self, Y: Any) -> FloatArray:
         """Reconstruct features from embeddings with the decoder.
@@ -543,7 +544,9 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             raise ValueError("Y contains NaN or infinity")
         device = next(decoder.parameters()).device
         with torch.inference_mode():
-            return _finite(np.asarray(decoder(torch.tensor(Y, device=device)).cpu().numpy()))
+            return finite(
+                "outputs", np.asarray(decoder(torch.tensor(Y, device=device)).cpu().numpy())
+            )
 
     def score(self, X: Any, S: Any = None, *, mask: Any = None) -> float:
         """Return the coefficient of determination (R²) of the predictions of observed targets.
@@ -1074,7 +1077,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.module_.eval()
         with torch.inference_mode():
             parts = [network(inputs.batch(rows)).float().cpu() for rows in chunks(len(inputs))]
-        return _finite(np.asarray(torch.cat(parts).numpy()))
+        return finite("outputs", np.asarray(torch.cat(parts).numpy()))
 
     # For scikit-learn
 
@@ -1220,13 +1223,6 @@ def _unchanged_if_refused(encoder: SimilarityEncoder, run: _Run | None = None) -
         if isinstance(error, np.linalg.LinAlgError):
             raise ValueError(OVERFLOW) from error
         raise
-
-
-def _finite(values: FloatArray) -> FloatArray:
-    """Return outputs of a network; raise ValueError if any is not finite."""
-    if not np.isfinite(values).all():
-        raise ValueError("outputs overflow: scale features to about 1, in training too")
-    return values
 
 
 # entries of a saved configuration

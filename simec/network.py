@@ -345,7 +345,7 @@ def check_optimizer(states: Mapping[int, Mapping[str, Tensor]], parameters: Sequ
     """
     for number, state in states.items():
         if not 0 <= number < len(parameters) or set(state) != set(known):
-            raise ValueError("the state of the optimizer is that of another one")
+            raise ValueError("the state of the optimizer belongs to another network")
         parameter = parameters[number]
         check_tensors("optimizer", state, {
             name: torch.empty_like(parameter) if is_like else torch.zeros(())

@@ -117,7 +117,7 @@ MODELS: dict[str, tuple[dict[str, Any], Callable[..., Any], Callable[[Any], Any]
 @pytest.mark.parametrize("name", MODELS)
 @settings(max_examples=4, deadline=None)
 @given(data=st.data())
-def test_they_are_as_plain_ones(name: str, data: st.DataObject) -> None:
+def test_numpy_parameters_equal_plain_ones(name: str, data: st.DataObject) -> None:
     plain, fit, load = MODELS[name]
     chosen = data.draw(st.sets(st.sampled_from(sorted(plain)), min_size=len(plain) // 2))
     kind = data.draw(st.integers(0, 2))

@@ -369,7 +369,7 @@ print(json.dumps(results))
 
 
 @pytest.mark.slow
-def test_a_full_disk_is_named_and_leaves_what_was_there(tmp_path: Path) -> None:
+def test_a_full_disk_is_named_and_the_earlier_content_stays(tmp_path: Path) -> None:
     import json
 
     (tmp_path / "tmp").mkdir()

@@ -116,7 +116,7 @@ JSON: list[tuple[str, str, str, tuple[Any, ...]]] = [
     ("context_encoder_senses", "vocabulary.json", "counts/0", (-1, 2**63, 1.5, None, 2**63 - 1)),
     ("context_encoder_senses", "map.json", "near", (HUGE, 0, None, "5")),
     ("context_encoder_senses", "senses.json", "settings", (None, [], {"new": 1})),
-    ("context_encoder_senses", "senses.json", "settings/window", (0, "5", None)),
+    ("context_encoder_senses", "senses.json", "settings/window", (0, "5", None, HUGE)),
     ("extended_context_encoder", "features.json", "features", (None, 5, [5], [{"kind": "new"}])),
     ("extended_context_encoder", "features.json", "features/0", (None, {"kind": ["Case"]}, {})),
     ("extended_context_encoder", "features.json", "names", (None, [1], [])),

@@ -115,7 +115,7 @@ def _tests(
 
 
 def _read(kind: str, content: Any, encoding: str, errors: str) -> Any:
-    """Read a file; what is read already stays as it is."""
+    """Read a file; data in memory is returned unchanged."""
     from corpora import datasets
 
     if not isinstance(content, Path):

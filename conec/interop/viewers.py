@@ -19,6 +19,7 @@ from conec.types import StrPath
 from corpora.files import (
     check_folder,
     check_output,
+    check_parent,
     is_desktop_file,
     relative_files,
     replace_folder,
@@ -95,11 +96,7 @@ def check_projector(folder: StrPath) -> None:
     """Raise the OSError that `save_projector` would raise, before any work is done."""
     target = Path(os.path.realpath(folder))
     if not target.exists():
-        parent = next(path for path in target.parents if path.exists())
-        if not parent.is_dir():
-            raise NotADirectoryError(errno.ENOTDIR, "This is a file, not a folder", str(parent))
-        if not os.access(parent, os.W_OK | os.X_OK):
-            raise PermissionError(errno.EACCES, "The folder cannot be written to", str(parent))
+        check_parent(next(path for path in target.parents if path.exists()))
         return
     for name in (*_PROJECTOR, RECORD):
         check_output(target / name)

@@ -72,8 +72,8 @@ def load_word2vec(
         Whether the first line, with the numbers of vectors and dimensions, is missing, as in the
         text files of GloVe. The first vector then gives the number of dimensions.
     max_ratio : float or None, default=500
-        How many times as large as a compressed file its content may be, beyond the first 16 MiB.
-        None for any size.
+        Largest ratio of decompressed to compressed size, for content above 16 MiB. None for no
+        limit.
 
     Returns
     -------
@@ -217,7 +217,7 @@ def _looks_like_text(head: bytes) -> bool:
 
 
 def _is_plausible(name: str, n: int, size: int, binary: bool) -> bool:
-    """Whether a file can hold what its header announces, so that memory may be allocated for it.
+    """Whether a file is large enough for its header, so that memory can be allocated for it.
 
     False if that is unknown.
 
@@ -322,7 +322,7 @@ def _text_rows(
 
 
 def _ends_in_value(word: bytes, fields: Sequence[bytes]) -> bool:
-    """Whether the end of a word with spaces is rather a value too many, such as 0.25.
+    """Whether a word with spaces ends in a number that must be an extra value, such as 0.25.
 
     An integer is part of the word, as in "top 10", unless the values are integers, too.
     """

@@ -50,7 +50,7 @@ def parse_columns(text: str) -> list[str]:
 
 
 def guess_columns(rows: Sequence[Row], word: int, *, tagged: bool) -> list[str]:
-    """Guess which columns hold what, by their values.
+    """Guess from the values which columns hold words, parts of speech, chunks and tags.
 
     Parameters
     ----------
@@ -129,7 +129,7 @@ def _are_pos(values: Sequence[str], words: Sequence[str]) -> bool:
 
 
 class ColumnFile:
-    """A file in columns, and which of them hold what.
+    """A file in columns, and the names of its columns.
 
     Parameters
     ----------

@@ -243,7 +243,7 @@ class _File:
             raise ValueError(f"the chunk {name.decode()} has too many references")
         first = np.repeat(starts + 4 - 4 * (np.cumsum(counts) - counts), counts)
         if (self.integers(first + 4 * np.arange(total)) >= n_features).any():
-            raise ValueError("a reference leads to no feature")
+            raise ValueError("a reference is to a feature that does not exist")
 
     def check_strings(self, at: int, n: int) -> list[int]:
         """Check a database of strings; return the positions of the strings, by their number."""
@@ -269,7 +269,7 @@ class _File:
         offsets = np.concatenate([*entries, np.zeros(0, np.int64)])
         numbers = self._check_entries(at, size, offsets, n)
         if n_buckets != 2 * n or not np.array_equal(np.sort(numbers), np.arange(n)):
-            raise ValueError("the hash tables do not have each string once")
+            raise ValueError("the hash tables do not contain each string exactly once")
         if backward + 4 * n_backward > size or (backward and n_backward > n):
             raise ValueError("the list of strings leads out of its chunk")
         if not backward:

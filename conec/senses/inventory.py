@@ -71,7 +71,8 @@ class SenseSettings:
     def __post_init__(self) -> None:
         lows = {"window": 1, "most": 1, "min_occurrences": 2, "sample": 2, "examples": 0}
         for name, low in lows.items():
-            self._set(name, check_integer(name, getattr(self, name), low))
+            high = 1 << 16 if name == "window" else None
+            self._set(name, check_integer(name, getattr(self, name), low, high))
         for name in ("smoothing", "ridge"):
             self._set(name, check_number(name, getattr(self, name), 0, above=True))
         for name, low in (("word_share", 0), ("threshold", -1), ("smallest", 0)):

@@ -33,7 +33,7 @@ UPDATE_INTERVAL = 0.05  # seconds between updates of the progress bar
 
 
 def idle_epochs(losses: Sequence[float], vocabulary: Vocabulary, config: Config) -> str:
-    """Describe the epochs in which no word had a context, whose losses are NaN; "" without any."""
+    """Describe the epochs in which no word had a context and losses are NaN; "" without any."""
     n_idle = sum(math.isnan(loss) for loss in losses)
     if not n_idle:
         return ""

@@ -78,7 +78,7 @@ def _progress_in_lines() -> AbstractContextManager[None]:
 
 
 def _describe_output(error: BaseException) -> str:
-    """Describe an error; that of a full disk without a name is of standard output."""
+    """Describe an error. A full disk without a file name is an error of standard output."""
     is_full = isinstance(error, OSError) and error.errno in (
         errno.ENOSPC, errno.EDQUOT, errno.EFBIG
     )  # fmt: skip

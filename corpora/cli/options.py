@@ -46,7 +46,7 @@ def output_file(description: str, *names: str, **more: Any) -> Any:
 
 
 def output_folder(description: str, *names: str, kind: str, **more: Any) -> Any:
-    """Create an option for a model folder to write, checked as that of `output_file`.
+    """Create an option for a model folder to write, checked like that of `output_file`.
 
     Parameters
     ----------
@@ -112,7 +112,7 @@ MaxRatio = Annotated[
     typer.Option(
         "--max-ratio",
         min=1,
-        help="How many times as large as a compressed file its content may be, beyond 16 MiB.",
+        help="Largest ratio of decompressed to compressed size, for content above 16 MiB.",
         rich_help_panel=_TEXT,
     ),
 ]

@@ -168,7 +168,7 @@ def guess_reader(
 
 
 def _first_member(path: str, max_ratio: float | None) -> tuple[str, bytes]:
-    """Return name and beginning of the first readable file of an archive, which represents all."""
+    """Return name and beginning of the first readable file, whose format all files must have."""
     damaged = None
     for name, file in archive_members(path, max_ratio=max_ratio):
         inner = f"{path}/{name}"

@@ -31,8 +31,7 @@ TaggedDocument = list[list[tuple[str, ...]]]
 T = TypeVar("T")
 
 _BLOCK = 1 << 19
-# Byte order marks, and the encodings in which they are one. The mark of UTF-32 begins with that of
-# UTF-16.
+# Byte order marks and their encodings. UTF-32 comes first, as its mark begins with that of UTF-16.
 _MARKS = (
     (codecs.BOM_UTF8, ("utf-8",)),
     (codecs.BOM_UTF32_LE, ("utf-32", "utf-32-le")),
@@ -245,11 +244,11 @@ class TextFile:
         return CorpusError(message, path=self.path, line=line)
 
     def without_surrogates(self, text: str, line: int) -> str | None:
-        r"""Apply the handling of errors to halves of surrogate pairs, which are no characters.
+        r"""Apply the handling of errors to halves of surrogate pairs, which are not characters.
 
-        For formats whose escapes can express them, as ``\ud83d`` in JSON. Programs that cut texts
-        write them; the format of the file is valid nevertheless, so that strict handling replaces
-        them.
+        This is for formats with escapes that can express them, as ``\ud83d`` in JSON. Programs
+        that truncate texts write them. The file is still valid, so strict handling replaces them
+        instead of raising an error.
 
         Parameters
         ----------

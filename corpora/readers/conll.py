@@ -201,7 +201,7 @@ def _least_width(sentences: list[list[tuple[str, ...]]]) -> int:
 
 
 def _count_ids(sentence: list[tuple[str, ...]], column: int) -> int:
-    """Count the rows of a sentence that continue counting in a column."""
+    """Count the rows of a sentence whose value in a column is the next number of a token."""
     n_counting, n_others, number = 0, 0, -1
     before = sentence[0][:column]
     for row in sentence:
@@ -292,7 +292,7 @@ class Conll(Reader):
         )
 
     def scan(self, file: TextFile) -> tuple[Layout, Iterator[Line]]:
-        """Determine the layout of a file, and yield all its lines and what each of them is.
+        """Determine the layout of a file, and yield all its lines with their kinds.
 
         Raises
         ------
@@ -530,7 +530,7 @@ def _is_dependency(row: tuple[str, ...]) -> bool:
 
 
 def _head_lines(head: bytes) -> list[str]:
-    """Split the beginning of a file into lines; without the last of many, maybe incomplete."""
+    """Split the beginning of a file into lines, without a last line that may be incomplete."""
     lines = head.decode("utf-8", "replace").removeprefix("\ufeff").split("\n")
     return lines[:-1] if len(lines) > 20 or len(head) >= _GUESS_BYTES // 2 else lines
 
@@ -538,8 +538,7 @@ def _head_lines(head: bytes) -> list[str]:
 def _has_tags(lines: list[str]) -> bool:
     """Whether lines are rows with tags: with the same number of columns, one of them of tags.
 
-    Conservative: a single line that is not such a row, as in running text or a table, suffices to
-    refuse.
+    It is False if a single line is not such a row, as in running text or in a table.
     """
     widths = {len(line.split()) for line in lines[:50] if _is_row(line)}
     if len(widths) > 3 or max(widths, default=0) > 40:
@@ -564,7 +563,7 @@ def _has_tags(lines: list[str]) -> bool:
     for column in [*zip(*rows, strict=True)][1:]:
         if all(map(is_tag, column)):
             values = set(column)
-            # Many lines may hold no entity; then only their shape counts.
+            # Without an entity, many lines of this shape are enough.
             if (len(values) > 1 and "O" in values) or len(rows) >= (20 if n_blank else 200):
                 return True
     return False

@@ -11,13 +11,13 @@ from typing import Any
 from corpora.readers.base import Document, Reader, TextFile
 from corpora.readers.stream import plain_suffix
 
-__all__ = ["JsonLines", "parse_json"]
+__all__ = ["JsonLines"]
 
 _BY_LINE = "each line must be a JSON object; write an array so with jq -c '.[]' FILE.json"
 
 
-def parse_json(text: str | bytes) -> Any:
-    """Parse JSON, from text of any origin.
+def _parse(text: str) -> Any:
+    """Parse JSON from text of any origin.
 
     Raises
     ------
@@ -66,7 +66,7 @@ class JsonLines(Reader):
             if not line or line.isspace():
                 continue
             try:
-                record = parse_json(line)
+                record = _parse(line)
             except ValueError as error:
                 reason = _BY_LINE if line.strip() in "[{" else str(error)
                 raise file.error(reason, number) from None

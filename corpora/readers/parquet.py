@@ -98,7 +98,7 @@ class Parquet(Reader):
             yield batch.column(0)
         if n_rows != table.metadata.num_rows:
             raise file.error(
-                f"the file is damaged: it announces {table.metadata.num_rows} rows, but holds "
+                f"the file is damaged: it declares {table.metadata.num_rows} rows, but holds "
                 f"{n_rows}; copy or download it again"
             )
 

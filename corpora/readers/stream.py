@@ -38,8 +38,8 @@ _COMPRESSION = {
 }
 _EXTRAS = {"s3": "s3", "s3a": "s3", "s3n": "s3", "gs": "gcs"}
 
-# How files begin that are no text: the byte at which it is found, the bytes, and what they are.
-# bzip2 is found by its first block or its end, since a text may begin with "BZh".
+# Signatures of files that are not text: offset, bytes, name of the format, and its suffix if it can
+# be read. That of bzip2 is its first block or its end, since a text may begin with "BZh".
 _CONTENTS = (
     (0, b"\x1f\x8b", "gzip", ".gz"),
     (4, b"1AY&SY", "bzip2", ".bz2"),
@@ -64,8 +64,8 @@ _DOCUMENTS = {
 }  # not compressed, but not plain text either
 
 _BLOCK = 1 << 17
-# Compressed bytes read at a time. What follows the end of a frame is copied, and a file may hold
-# many frames. Zstandard may return 32,768 times as much at once.
+# Compressed bytes read at a time. They are few, because the bytes after the end of a frame are
+# copied, a file may have many frames, and Zstandard may return 32,768 times as much at once.
 _INPUT = 1 << 14
 _ZSTD_INPUT = 1 << 12
 _LZMA_MEMORY = 1 << 29  # the presets of xz need up to 65 MiB
@@ -155,7 +155,7 @@ class _Checked(io.RawIOBase):
         The stored file. Errors of reading it are not errors of its content.
     max_ratio : float or None
     stored : int, optional
-        Stored size of this content; by default what was read of `source` so far.
+        Stored size of this content; by default the number of bytes read from `source`.
     """
 
     def __init__(
@@ -221,7 +221,7 @@ def damage(error: Exception, path: str, kind: str, source: _Source) -> Exception
 
 
 def check_ratio(size: int, stored: int, path: str, max_ratio: float | None) -> None:
-    """Raise DamagedFileError if content is too large for what is stored of it."""
+    """Raise DamagedFileError if content is too large relative to its stored size."""
     if max_ratio is not None and size > _FREE_SIZE and size > max_ratio * stored:
         raise DamagedFileError(
             f"{stored:,} compressed bytes hold more than {max_ratio:g} times as much, which is "
@@ -234,8 +234,8 @@ def check_ratio(size: int, stored: int, path: str, max_ratio: float | None) -> N
 def _decompressed(kind: str, source: IO[bytes]) -> Iterator[bytes]:
     """Yield the content of all frames (or streams, or members) of a compressed file.
 
-    Unlike the files of Python's modules it finds that the last frame is incomplete for each
-    compression, and does not take a damaged frame that follows for the end.
+    Unlike the modules of Python, it detects an incomplete last frame in all formats, and does not
+    mistake a damaged later frame for the end of the file.
     """
     block = _ZSTD_INPUT if kind == "zst" else _INPUT
     data = source.read(block)
@@ -333,8 +333,8 @@ class ByteStream(io.RawIOBase):
     file : binary file, optional
         An open file to read; `path` is then only its name.
     max_ratio : float or None, default 500
-        How many times as large as the stored file its content may be, beyond the first 16 MiB.
-        It protects from small files that decompress to gigabytes. None for any size.
+        Largest ratio of decompressed to compressed size, for content above 16 MiB. It protects
+        against small files that decompress to gigabytes. None for no limit.
     packed : bool, default False
         Whether the content may itself be compressed or an archive. By default it is an error if
         a file is compressed but its name does not say so.
@@ -548,7 +548,7 @@ def _tar_members(
     import tarfile
 
     class Header(tarfile.TarInfo):
-        """A header. tarfile takes a damaged or missing one for the end of the archive."""
+        """Raises an error for a damaged header, which tarfile takes for the end of the archive."""
 
         @classmethod
         def fromtarfile(cls, archive: tarfile.TarFile) -> Any:
@@ -573,13 +573,13 @@ def _tar_members(
                 inner = tar.extractfile(member) if member.isreg() else None
                 if inner is not None and not is_system_file(name):
                     pieces = iter(lambda inner=inner: inner.read(_BLOCK), b"")  # type: ignore[misc]
-                    # A file with holes may claim any size, so that this is limited, too.
+                    # A sparse file may claim any size, so its size is limited, too.
                     yield name, _member(path, name, "tar", pieces, stream.source, max_ratio)
                 # tarfile would skip any claimed size beyond the end, for hours.
                 while (left := tar.offset - rest.tell()) > 0:
                     if not rest.read(min(left, _BLOCK)):
                         raise tarfile.ReadError("its last file is incomplete")
-            # What follows the end is zeros. Reading it also finds damage of a compressed file.
+            # Only zeros may follow the end. Reading them also detects damage of a compressed file.
             while block := rest.read(_BLOCK):
                 if block.strip(b"\0"):
                     raise tarfile.ReadError(

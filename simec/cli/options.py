@@ -92,7 +92,7 @@ class TableOptions:
 
 
 def report_format(format: TableFormat | None) -> None:
-    """Print to standard error how a file is written and which of its columns were read."""
+    """Print the format of a file, and the columns that were read, to standard error."""
     if format is not None:
         report(f"read {format}")
 

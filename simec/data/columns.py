@@ -1,4 +1,4 @@
-"""Which column of a table is which: by the usual names of columns, or else by position."""
+"""Recognize the columns of a table by their usual names, or else by their positions."""
 
 from __future__ import annotations
 
@@ -58,14 +58,14 @@ class Layout:
     Attributes
     ----------
     what : str
-        What its rows are, for messages.
+        Kind of its rows, such as "ratings", for messages.
     names : mapping of str to sequence of str
         Names of the columns that are read, in their usual order, and the usual names of each; the
         first name wins if a table has several.
     n_required : int
-        How many of them, from the first, a table must have.
+        Number of these columns, from the first, that a table must have.
     ignored : sequence of str
-        Usual names of columns that are never taken for one of these.
+        Usual names of other columns, which are never read as one of these.
     """
 
     what: str
@@ -84,9 +84,9 @@ TRIPLES = Layout("triples", {"head": _HEAD, "relation": _RELATION, "tail": _TAIL
 
 
 def described_by(kind: str) -> Layout:
-    """Layout of a table of features of entities of a kind: its one required column has the ids.
+    """Layout of a table of features of users or items: its one required column has the ids.
 
-    Words such as "book" are left out: they may be features.
+    Names such as "book" are left out, because such a column may be a feature.
     """
     names = {"user": _USER, "item": _ITEM}.get(kind, _usual(kind, *_IDS))
     endings = tuple(ending for ending in _IDS if ending != "name")

@@ -12,9 +12,11 @@ import numpy.typing as npt
 
 from simec.data.columns import Layout, choose_columns, recognized
 
-__all__ = ["Frame", "as_frame", "column_values", "describe_type"]
+__all__ = ["MAX_ID_BITS", "Frame", "as_frame", "column_values", "describe_type"]
 
 logger = logging.getLogger(__name__)
+
+MAX_ID_BITS = 4096  # of an integer id; Python does not write much longer ones as text
 
 Fail = Callable[[str], Exception]
 
@@ -31,7 +33,7 @@ class Frame:
         Takes a position and returns the column as an array or list.
     index : index of pandas, or None
     has_ids : bool
-        Whether the index has a name or is not of integers, and so is not only a numbering.
+        Whether the index has ids: it has a name, or does not only number the rows.
     """
 
     names: list[Hashable]
@@ -136,7 +138,7 @@ class Frame:
 
 
 def as_frame(data: Any, *, error: Fail = TypeError) -> Frame | None:
-    """Read the columns of a data frame; None if `data` is none.
+    """Read the columns of a data frame; None if `data` is something else.
 
     Parameters
     ----------

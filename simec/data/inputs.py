@@ -27,8 +27,8 @@ __all__ = [
 CHUNK = 4096  # rows per batch where no gradient is needed
 _BUFFER = 1 << 26  # maximum number of values per batch
 
-# PyTorch warns once that its CSR format is in beta, and that it does not check indices. These
-# warnings are used up here: warnings cannot be ignored while threads train.
+# PyTorch warns once that its CSR format is in beta, and that it does not check indices. Both
+# warnings are triggered and ignored here, because filters of warnings are not safe in threads.
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
     torch.sparse_coo_tensor(torch.tensor([[0]]), torch.tensor([1.0]), (1,))
@@ -193,7 +193,7 @@ def check_device(name: Any) -> None:
             f"device must be 'auto' or a PyTorch device such as 'cpu' or 'cuda', got {name!r}"
         ) from error
     if kind == "meta":
-        raise ValueError("device must be one that computes, got 'meta'")
+        raise ValueError("device must not be 'meta', which has no values: use 'auto' or 'cpu'")
 
 
 def choose_device(name: str | torch.device) -> torch.device:

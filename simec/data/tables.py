@@ -1,7 +1,7 @@
 """Delimited tables in text files: ratings, triples and features.
 
 Separator, quotes and header are guessed from the beginning of a file, unless they are passed. The
-file is then read by Python's ``csv`` in strict mode: what does not fit is an error with its line.
+file is then read by Python's ``csv`` in strict mode: a row that does not fit is an error.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any
 from corpora.checks import ParameterError, check_flag
 from corpora.errors import CorpusError, warn
 from corpora.readers import TextFile
+from corpora.readers.base import normal_encoding
 from corpora.readers.stream import MAX_RATIO
 from simec.data.columns import RATINGS, TRIPLES, Layout, choose_columns, recognized
 
@@ -30,21 +31,21 @@ logger = logging.getLogger(__name__)
 Fail = Callable[[str], Exception]
 
 _SAMPLE_LINES, _SAMPLE_SIZE = 1000, 1 << 18  # lines and characters examined to guess the format
-# in the order in which they are preferred if a file can be split at several
+# in order of preference, if a file can be split at several of them
 _SEPARATORS = ("\t", "::", ";", ",", "|")
 _NAMES = {
     "\t": "tabs", "::": "'::'", ";": "semicolons", ",": "commas", "|": "bars", " ": "white space",
 }  # fmt: skip
-# the semicolon at the end of &amp; or &#39; separates nothing
+# the semicolon of &amp; or &#39; is not a separator
 _ENTITY = re.compile(r"&(#\d{1,6}|#x[0-9a-f]{1,5}|[a-z]\w{1,24});", re.I)
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
-# what programs write for a missing value
+# how programs write a missing value
 _MISSING = frozenset(("", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "-", "?", "."))
 
 
 @dataclass(frozen=True)
 class TableFormat:
-    """How a table is written in its file, and which of its columns were read.
+    """Format of a table in a file, and the columns that were read.
 
     Attributes
     ----------
@@ -116,7 +117,7 @@ class Table:
         files separated by tabs whose quotes do not enclose whole fields.
     encoding : str
     max_ratio : float or None
-        How many times as large as a compressed file its content may be.
+        As for :func:`corpora.open`.
     error : callable
         Exception to raise if the contents are invalid; called with the message.
 
@@ -379,10 +380,8 @@ def check_separator(separator: Any) -> None:
 def check_encoding(encoding: Any) -> None:
     """Raise ParameterError unless Python knows a text encoding of this name."""
     try:
-        if not isinstance(encoding, str):
-            raise TypeError
-        "".encode(encoding)
-    except (LookupError, TypeError, ValueError):
+        normal_encoding(encoding)
+    except (LookupError, TypeError):
         raise ParameterError(
             f"encoding must be a text encoding that Python knows, such as 'utf-8' or 'latin-1', "
             f"got {encoding!r}"
@@ -456,9 +455,9 @@ def _guess(
         if width < 2:
             continue
         rank = (
-            # names of columns, and then values of the right kind, speak for a separator
+            # the best evidence is names of columns, then values of the right kind
             *_evidence(layout, rows, width),
-            # texts have commas, but hardly tabs; bars separate the values of one column
+            # text often has commas, but rarely tabs; bars often separate values within a column
             {"\t": 1, "|": -1}.get(candidate, 0),
             widths.count(width) / len(widths),
             width,
@@ -471,7 +470,7 @@ def _guess(
         )
     ranked.sort(reverse=True)
     best, chosen, quotes = ranked[0]
-    # if the values are of the right kind for several, a larger number of fields is no evidence
+    # if the values are valid for several separators, the number of fields must not decide
     n_decisive = 5 if layout is RATINGS and best[2] else 6
     equal = [rank[1] for rank in ranked if rank[0][:n_decisive] == best[:n_decisive]]
     if len(equal) > 1:
@@ -481,7 +480,7 @@ def _guess(
 
 
 def _evidence(layout: Layout, rows: list[list[str]], width: int) -> tuple[float, ...]:
-    """How well rows fit a layout: by names of columns, number of columns, and values."""
+    """Rate how well rows fit a layout: by names of columns, number of columns, and values."""
     names = recognized(layout, [text.strip() for text in rows[0]])
     named = len(names) >= min(layout.n_required, 2)
     if layout is TRIPLES:
@@ -509,7 +508,7 @@ def _split(
     if len(separator) > 1 or quoting is False:
         return False, plain
     if not any('"' in line for line in sample):
-        # without a quote in sight, a later one in a file of tabs is text
+        # if the sample has no quotes, later ones in a file with tabs are text
         return bool(quoting) or separator != "\t", plain
     try:
         quoted: list[list[str]] | None = _quoted_rows(sample, separator, complete)
@@ -527,7 +526,7 @@ def _split(
             "quotes can enclose tabs and line ends, or be part of the text. Pass quoting=True or "
             "quoting=False"
         )
-    # rows that are complete as they are have quoted fields only if quotes enclose whole fields
+    # if the rows are complete without parsing quotes, quotes count only if they enclose fields
     return (bool(opened) and enclosed, plain) if same_plain else (True, quoted)
 
 

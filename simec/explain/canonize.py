@@ -330,7 +330,7 @@ def _watched(
 ) -> Iterator[None]:
     """Record layers that run twice or are changed by hooks, and functions without a rule."""
     running: list[str | None] = []  # titles of nested running modules; None for those with rules
-    visible: list[bool] = []  # whether they have called a function or another module
+    visible: list[bool] = []  # whether each of them has called a function or a module
     seen: set[nn.Module] = set()
     handles = []
     for name, module in network.named_modules():

@@ -27,6 +27,7 @@ logger = logging.getLogger(__name__)
 
 Left = TypeVar("Left")
 Right = TypeVar("Right")
+Values = TypeVar("Values")
 
 _SMALL = 500  # number of rows or columns up to which all singular values are computed
 _NARROW = 256  # number of columns up to which right singular vectors come from the Gram matrix
@@ -145,6 +146,15 @@ def balanced(W1: Float64, Y: Float64, W_l: Float64) -> tuple[Float64, Float64]:
     root = np.sqrt(values)
     turn = np.linalg.lstsq(T, A * root, rcond=None)[0]
     return padded(W1 @ turn, d), padded(Q @ (B.T * root), d).T
+
+
+def finite(name: str, values: Values) -> Values:
+    """Return results of a model, an array, sparse matrix or tensor; ValueError if not finite."""
+    array: Any = values
+    array = array.data if sparse.issparse(array) else array
+    if not bool((array.isfinite() if hasattr(array, "isfinite") else np.isfinite(array)).all()):
+        raise ValueError(f"{name} overflow: scale features to about 1, in training too")
+    return values
 
 
 def power_of_two(values: Any) -> float:

@@ -40,6 +40,7 @@ from simec.data.columns import described_by, recognized
 from simec.data.frames import as_frame
 from simec.data.inputs import Inputs, check_device, choose_device
 from simec.linalg.checks import QUIET, check_magnitude
+from simec.linalg.factorization import finite
 from simec.links.evaluation import Evaluation, rank_both_ways
 from simec.links.losses import LOSSES
 from simec.links.network import RELATION_MATRICES, LinkNetwork, as_inputs
@@ -507,7 +508,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         with torch.no_grad():
             r = torch.tensor([relation], device=y.device)
             q = self.network_.relation_matrices(y, r)
-            scores = _finite(self.network_.score_all(self.embeddings_, q, r)[0])
+            scores = finite("scores", self.network_.score_all(self.embeddings_, q, r)[0])
         n_left = len(scores)
         if exclude_known and number >= 0:
             links = both_ways(self._known, len(self._relations))
@@ -546,7 +547,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         k, Y = len(self._relations), self.embeddings_
         as_tail = self.network_.score_links(Y, h, r, t)
         as_head = self.network_.score_links(Y, t, r + k, h)
-        scores: FloatArray = _finite((as_tail + as_head) / 2).cpu().numpy()
+        scores: FloatArray = finite("scores", (as_tail + as_head) / 2).cpu().numpy()
         return scores
 
     def evaluate(self, triples: Any, *, known: Any = None) -> Evaluation:
@@ -637,7 +638,9 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
                 "with tied=False an entity needs weights in the last layer: fit again with it"
             )
         if self.network_.bias is not None:
-            raise ValueError("with loss='bce' an entity needs a bias: fit again with it")
+            raise ValueError(
+                "with loss='bce' an entity needs a bias: include the entity in the training data"
+            )
         Y = self._embed(features)
         if len(Y) != len(new):
             raise ValueError(f"got {len(new)} ids, but features of {len(Y)} entities")
@@ -658,7 +661,7 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
             )
         X = _check_features(features, self._n_features, self._feature_names)
         with torch.no_grad():
-            return _finite(self.network_.embed(as_inputs(X, self.embeddings_.device)))
+            return finite("embeddings", self.network_.embed(as_inputs(X, self.embeddings_.device)))
 
     @property
     def entities_(self) -> list[Id]:
@@ -1026,15 +1029,6 @@ def _check_parameters(predictor: LinkPredictor) -> None:
                     f"n_negatives requires {name}={needed!r}, got {getattr(p, name)!r}: "
                     "use n_negatives=None"
                 )
-
-
-def _finite(values: torch.Tensor) -> torch.Tensor:
-    """Return embeddings or scores; raise ValueError if any is not finite."""
-    if not bool(values.isfinite().all()):
-        raise ValueError(
-            "embeddings or scores overflow: scale features to about 1, in training too"
-        )
-    return values
 
 
 def _base_rate(train: IntArray, n_possible: int) -> float:

@@ -15,13 +15,12 @@ from corpora.errors import shortened, warn
 from corpora.files import missing_file
 from corpora.readers.stream import MAX_RATIO
 from simec.data.columns import TRIPLES
-from simec.data.frames import as_frame, column_values, describe_type
+from simec.data.frames import MAX_ID_BITS, as_frame, column_values, describe_type
 from simec.data.tables import Table, TableFormat
 from simec.types import IntArray
 
 Id = str | int
 _SPLITS = ("train", "valid", "test")
-_MAX_BITS = 4096  # of an integer id; Python does not write much longer ones as text
 
 
 class TripleError(ValueError):
@@ -99,17 +98,17 @@ def read_triples(
 ) -> list[tuple[Id, Id, Id]]:
     """Read a file with one triple per line: head, relation and tail, usually separated by tabs.
 
-    How the file is written is guessed from its first lines, unless it is passed; what was guessed
-    is logged. A first line with names such as head, relation, tail or subject, predicate, object,
-    in any order, is a header, unless these texts occur again. Files may be compressed, as
-    indicated by their suffix. Empty lines are skipped. Ids are strings.
+    Separator, header, columns and quotes are guessed from the first lines, unless they are passed;
+    the guesses are logged. A first line with names such as head, relation, tail or subject,
+    predicate, object, in any order, is a header, unless these texts occur again. Files are
+    decompressed according to their suffix. Empty lines are skipped. Ids are strings.
 
     Parameters
     ----------
     path : str or path
     separator : str, optional
         Text between two fields; " " stands for any white space. By default tabs, ``::``,
-        semicolons, commas or bars: what splits the first lines into the same number of fields.
+        semicolons, commas or bars, whichever splits the first lines into the same number of fields.
     header : bool, optional
         Whether the first line has the names of the columns.
     columns : (str, str, str), optional
@@ -120,9 +119,10 @@ def read_triples(
     encoding : str
         Encoding of the file. A byte order mark is skipped.
     max_ratio : float or None
-        How many times as large as a compressed file its content may be; None: any size.
+        Largest ratio of decompressed to compressed size, for content above 16 MiB. None for no
+        limit.
     on_format : callable, optional
-        Called with a `TableFormat` when the file was read: how it is written.
+        Called with the `TableFormat` of the file when it has been read.
 
     Raises
     ------
@@ -223,10 +223,10 @@ def plain_id(value: Any, where: str) -> Id:
         return str(value)
     if isinstance(value, Integral) and not isinstance(value, bool):
         number = int(value)
-        if number.bit_length() <= _MAX_BITS:
+        if number.bit_length() <= MAX_ID_BITS:
             return number
         raise TripleError(
-            f"{where}: an integer id must have at most {_MAX_BITS} bits, got {shorten(number)}: "
+            f"{where}: an integer id must have at most {MAX_ID_BITS} bits, got {shorten(number)}: "
             "make all ids text"
         )
     raise TripleError(f"{where}: an id must be text or an integer, got {shorten(value)}")

@@ -28,7 +28,7 @@ from corpora.errors import ModelError, warn
 from corpora.model_folder import FolderReader, open_folder, write_folder
 from corpora.saved_data import check_saved_object, saved_seed
 from simec.linalg.checks import OVERFLOW, QUIET
-from simec.linalg.factorization import scaled
+from simec.linalg.factorization import finite, scaled
 from simec.recommender.biases import Biases
 from simec.recommender.data.features import Features, as_features
 from simec.recommender.data.ratings import (
@@ -385,7 +385,7 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
                 )
             if self.range_ is not None:
                 ratings = np.clip(ratings, *self.range_)
-            predicted: FloatArray = _finite(ratings.astype(np.float32))
+            predicted: FloatArray = finite("predictions", ratings.astype(np.float32))
         return predicted
 
     @renamed_parameters(n="topn")
@@ -453,7 +453,7 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
         vectors = self._item_vectors(self._items(item_ids, item_features))
         query = self._item_vectors(self._items([item], item_features))
         # cosines do not change; squares neither overflow nor vanish
-        vectors, query = (scaled(_finite(part)) for part in (vectors, query))
+        vectors, query = (scaled(finite("predictions", part)) for part in (vectors, query))
         product = vectors @ query.T
         similar = np.asarray(product.toarray() if hasattr(product, "toarray") else product)[:, 0]
         scale = lengths(vectors) * lengths(query)
@@ -685,15 +685,8 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
             scores += self.biases_.of_items(items.rows, items.features)
             of_users = self.biases_.of_users(users.rows, users.features)
             scores += (self.biases_.mean + of_users)[:, None]
-        checked: Float64 = _finite(scores)
+        checked: Float64 = finite("predictions", scores)
         return checked
-
-
-def _finite(values: Any) -> Any:
-    """Return predictions or vectors; raise ValueError if any is not finite."""
-    if not np.isfinite(values.data if sparse.issparse(values) else values).all():
-        raise ValueError("predictions overflow: scale features to about 1, in training too")
-    return values
 
 
 def _check_finite(attributes: Any) -> None:

@@ -34,21 +34,16 @@ _FEW = 8  # steps per epoch up to which the loss is measured after it, not avera
 _DIVERGED = 1e4  # divergence: multiple of the initial loss, or of the loss of predicting zeros
 
 
-class _Locks:
-    """Locks of this process; a forked process gets new ones, as a thread may hold the old ones."""
-
-    def __init__(self) -> None:
-        self.renew()
-        if hasattr(os, "register_at_fork"):
-            os.register_at_fork(after_in_child=self.renew)
-
-    def renew(self) -> None:
-        """Create the locks."""
-        # held while PyTorch's global generator is seeded for a fit
-        self.global_generator = threading.RLock()
+_generator_lock = threading.RLock()  # held while PyTorch's global generator is seeded for a fit
 
 
-_locks = _Locks()
+def _renew_lock() -> None:
+    global _generator_lock
+    _generator_lock = threading.RLock()
+
+
+if hasattr(os, "register_at_fork"):  # a thread of the parent may hold the lock
+    os.register_at_fork(after_in_child=_renew_lock)
 
 
 @dataclass(frozen=True)
@@ -387,7 +382,7 @@ class Trainer:
             yield
             return
         devices = [self._device] if self._device.type == "cuda" else []
-        with _locks.global_generator, torch.random.fork_rng(devices):
+        with _generator_lock, torch.random.fork_rng(devices):
             torch.manual_seed(seed)
             yield
 

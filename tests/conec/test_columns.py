@@ -183,7 +183,7 @@ def test_encoding(folder, tmp_path):
     run("tag", "train", file, "--out", tmp_path / "t", "--encoding", "latin-1")
 
 
-def test_apply_keeps_lines_that_are_no_rows(folder, tmp_path):
+def test_apply_keeps_lines_that_are_not_rows(folder, tmp_path):
     lines = [
         "# newdoc id = a", "# text = Ann doesn't sing", "1\tAnn\tAnn\tPROPN\t_\t_\t4\tnsubj\t_\t_",
         "2-3\tdoesn't\t_\t_\t_\t_\t_\t_\t_\t_", "2\tdoes\tdo\tAUX\t_\t_\t4\taux\t_\t_",

@@ -249,7 +249,7 @@ def test_negative_counts_and_other_words():
                [np.int32(2), np.float64(1)], [2**63 - 2, 1], np.array([2**63 - 2, 1], np.uint64)],
     ids=str,
 )  # fmt: skip
-def test_whole_numbers_of_any_type(counts):
+def test_integers_of_any_type(counts):
     found = Vocabulary(["a", "b"], counts)
     assert found.counts.dtype == np.int64
     assert found.counts.tolist() in ([2, 1], [2**63 - 2, 1])

@@ -73,7 +73,7 @@ RAW = re.compile(
 @pytest.mark.filterwarnings("ignore")
 @settings(max_examples=30, deadline=None)
 @given(other=OTHERS)
-def test_an_error_names_it_or_the_result_is_right(name: str, other: Any) -> None:
+def test_values_of_other_types_give_no_raw_error(name: str, other: Any) -> None:
     state, message = dict(MODEL.__dict__), ""
     try:
         METHODS[name](other)

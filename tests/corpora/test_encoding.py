@@ -347,3 +347,17 @@ class TestEarlierFormat:
         offsets.tofile(old / "offsets.int64")
         with pytest.raises(CorpusError, match="offsets of documents must increase from 0"):
             TokenStream.open(old)
+
+
+@pytest.mark.parametrize(
+    ("ids", "offsets"),
+    [
+        (np.zeros(4), [0, 4]), (np.zeros((2, 2), np.int32), [0, 4]), ([0, 1], [0, 2]),
+        (np.zeros(4, np.int32), [0, 9]), (np.zeros(4, np.int32), [0, 3, 2, 4]),
+        (np.zeros(4, np.int32), [-5, 4]), (np.zeros(4, np.int32), []),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_arrays_that_are_not_a_corpus(ids: object, offsets: list[int]) -> None:
+    with pytest.raises(ValueError, match="must be an array of integers|offsets must increase"):
+        TokenStream(ids, np.array(offsets, np.int64), 4)  # type: ignore[arg-type]

@@ -113,7 +113,7 @@ def test_without_any_folder_there_is_no_cache(no_locator, how, tmp_path, monkeyp
     assert not list(tmp_path.rglob("*.nbc"))
 
 
-def test_a_damaged_cache_and_a_full_disk_are_no_errors(no_locator, monkeypatch):
+def test_a_damaged_cache_and_a_full_disk_are_not_errors(no_locator, monkeypatch):
     assert compiled()(double)(3) == 6
     for suffix in ("nbi", "nbc"):
         [path] = no_locator.glob(f"*/*.{suffix}")

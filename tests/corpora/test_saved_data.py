@@ -125,9 +125,8 @@ def test_row_pointers_rise_from_zero_to_the_size(values, size):
             checked_indptr("indptr", indptr, len(values) - 1, size)
 
 
-def test_messages_are_short():
+def test_missing_keys_are_named():
     assert describe_error(KeyError("a")) == "'a' is missing"
-    assert len(describe_error(ValueError("x" * 10_000))) <= 500
 
 
 # Headers that claim more than the file has
@@ -183,6 +182,7 @@ def test_errors_in_a_block_name_the_file(tmp_path):
                 reader.checking("a.json"),
             ):
                 raise error
+        assert len(str(reader.damaged("x" * 10_000))) < 600 + len(str(folder))
         with pytest.raises(ModelError, match="it has 9 bytes, expected at most 2"):
             reader.read_json("a.json", limit=2)
 

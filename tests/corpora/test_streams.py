@@ -423,7 +423,7 @@ class TestByteOrderMarks:
 
     @pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
     @pytest.mark.parametrize("text", ["the cup of tea\n" * 3, "漢字 かな\n" * 9])
-    def test_other_than_utf16(self, tmp_path: Path, encoding: str, text: str) -> None:
+    def test_files_unlike_utf16(self, tmp_path: Path, encoding: str, text: str) -> None:
         path = tmp_path / "a.txt"
         for actual in ("utf-8", "utf-16-le", "utf-16-be"):
             path.write_bytes(text.encode(actual))
@@ -463,7 +463,7 @@ class TestByteOrderMarks:
         plain = corpora.TextFile("a.txt", file=io.BytesIO(data))
         assert b"".join(plain.utf8_blocks()).decode() == text.removeprefix("\ufeff")
 
-    def test_words_of_a_vocabulary_keep_it(self, tmp_path: Path) -> None:
+    def test_words_of_a_vocabulary_keep_their_mark(self, tmp_path: Path) -> None:
         words = {"the": 3, "\ufeffthe": 2, "a": 1}
         path = tmp_path / "words.tsv"
         with open_output(path) as write:
@@ -484,7 +484,7 @@ class TestByteOrderMarks:
             ).stdout  # fmt: skip
         assert out == b"one\ntwo\nthree\n"
 
-    def test_mark_in_parts(self) -> None:
+    def test_mark_that_arrives_byte_by_byte(self) -> None:
         class Slow(io.RawIOBase):
             data = codecs.BOM_UTF16_LE + "one\n".encode("utf-16-le")
 
@@ -536,7 +536,7 @@ class TestOtherContent:
         "encoding",
         ["hex", "rot13", "undefined", "idna", "punycode", "utf\0", "klingon", ""],
     )
-    def test_encodings_that_are_none(self, tmp_path: Path, encoding: str) -> None:
+    def test_unknown_encodings(self, tmp_path: Path, encoding: str) -> None:
         path = tmp_path / "a.txt"
         path.write_text("a\n")
         with pytest.raises(LookupError, match="unknown encoding"):

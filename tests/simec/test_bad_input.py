@@ -65,7 +65,7 @@ SQUARE = make()[1]
     ({"random_state": "x"}, ValueError, "cannot be used to seed"),
     ({"device": "abacus"}, ValueError, "device must be 'auto' or a PyTorch device .* 'abacus'"),
     ({"device": None}, ValueError, "device must be 'auto' or a PyTorch device .* None"),
-    ({"device": "meta"}, ValueError, "one that computes"),
+    ({"device": "meta"}, ValueError, "must not be 'meta'"),
     ({"network": nn.Linear(5, 2)}, ValueError, r"does not accept a batch of shape \(1, 6\)"),
     ({"network": nn.Linear(6, 2).double()}, ValueError, "must have the same dtype"),
     ({"network": nn.LSTM(6, 2)}, ValueError, "for one row, got tuple"),

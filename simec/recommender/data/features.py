@@ -33,7 +33,7 @@ class Features:
     matrix : float32 array or CSR matrix of shape (n, D)
     names : list of str or None
     format : TableFormat or None
-        How the file is written from which they were read.
+        Format of the file that they were read from.
     """
 
     format: TableFormat | None = None
@@ -64,7 +64,7 @@ class Features:
                 f"none of the {self.ids.kind} features occurred in training: they are "
                 f"{', '.join(self.names[:3])}, the training data has {', '.join(names[:3])}"
             )
-        # names such as genre=Drama are of values, which are absent from tables without them
+        # features such as genre=Drama are missing if no entity has the value
         given = set(self.names)
         absent = [name for name in names if name not in given and "=" not in name]
         if absent:

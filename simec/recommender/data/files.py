@@ -52,11 +52,11 @@ def read_ratings(
 ) -> Ratings:
     """Read ratings from a text file: user, item and value in each line.
 
-    How the file is written is guessed from its first lines, unless it is passed. What was guessed
-    is the attribute `format` of the result, and is logged. Columns with a name such as user, item
-    or rating are found in any order; without names, the first three are read, and further ones are
-    ignored. Without a column of values, all are 1. Ids are integers if all of them are, and
-    strings otherwise: "007" is a string. Files are decompressed according to their suffix.
+    Separator, header, columns and quotes are guessed from the first lines, unless they are passed.
+    The guesses are logged, and are the attribute `format` of the result. Columns with a name such
+    as user, item or rating are found in any order; without names, the first three are read, and
+    further ones are ignored. Without a column of values, all are 1. Ids are integers if all of them
+    are, and strings otherwise: "007" is a string. Files are decompressed according to their suffix.
 
     Parameters
     ----------
@@ -65,8 +65,8 @@ def read_ratings(
         As in `as_ratings`.
     separator : str, optional
         Text between two fields; " " stands for any white space. By default tabs, ``::`` (as in
-        MovieLens' ratings.dat), semicolons, commas or bars: what splits the first lines into the
-        same number of fields.
+        MovieLens' ratings.dat), semicolons, commas or bars, whichever splits the first lines
+        into the same number of fields.
     header : bool, optional
         Whether the first line has the names of the columns. By default it does if they are names
         such as user, item and rating, or texts above ids that are integers.
@@ -78,7 +78,8 @@ def read_ratings(
     encoding : str
         Encoding of the file. A byte order mark is skipped.
     max_ratio : float or None
-        How many times as large as a compressed file its content may be; None: any size.
+        Largest ratio of decompressed to compressed size, for content above 16 MiB. None for no
+        limit.
 
     Returns
     -------
@@ -91,7 +92,7 @@ def read_ratings(
     FileError
         If a line has more or fewer fields than the others, an empty id, or a value that is not a
         number from -1e15 to 1e15; if a quoted field does not end; if the file is damaged or in
-        another encoding; or if it is not clear how the file is written.
+        another encoding; or if its format cannot be guessed.
     """
     table = Table(
         path, RATINGS, separator=separator, header=header, columns=columns, quoting=quoting,
@@ -170,7 +171,7 @@ def read_features(
     Parameters
     ----------
     path : str or path
-        How it is written is guessed as in `read_ratings`.
+        Its format is guessed as in `read_ratings`.
     kind : {"user", "item"}
         Kind of entities that the features describe.
     min_count : int
@@ -184,7 +185,7 @@ def read_features(
     Returns
     -------
     Features
-        Its attribute `format` says how the file is written.
+        The format of the file is its attribute `format`.
 
     Raises
     ------

@@ -336,7 +336,7 @@ def _user_of_100k(fields: list[str]) -> User:
 
 def _whole(text: str) -> int:
     if not (text.isascii() and text.isdigit()):  # int would accept 1_000
-        raise ValueError(f"{text!r} is not a whole number")
+        raise ValueError(f"{text!r} is not an integer")
     return int(text)
 
 

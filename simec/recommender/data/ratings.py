@@ -14,7 +14,7 @@ from scipy import sparse
 from corpora.checks import check_choice, check_encodable, check_number, shorten
 from corpora.errors import warn
 from simec.data.columns import RATINGS
-from simec.data.frames import as_frame, column_values, describe_type
+from simec.data.frames import MAX_ID_BITS, as_frame, column_values, describe_type
 from simec.data.tables import TableFormat
 from simec.linalg.checks import LARGEST as LARGEST
 from simec.types import IntArray
@@ -23,7 +23,6 @@ Duplicates = Literal["last", "mean", "error"]
 
 _INT64 = np.iinfo(np.int64)
 _EXACT = 2.0**53  # beyond it, not every integer is a float
-_MAX_BITS = 4096  # of an integer id; Python does not write much longer ones as text
 
 
 class UnknownIdError(KeyError, ValueError):
@@ -203,7 +202,7 @@ class Ratings:
     n_contradicting : int
         Number of these whose value differs from the previous one.
     format : TableFormat or None
-        How the file is written from which they were read.
+        Format of the file that they were read from.
     """
 
     format: TableFormat | None = None
@@ -617,10 +616,10 @@ def _read_objects(array: npt.NDArray[Any], kind: str) -> npt.NDArray[Any]:
     if _INT64.min <= low and high <= _INT64.max:
         return np.array(values, np.int64)
     for row, value in enumerate(values):
-        if value.bit_length() > _MAX_BITS:
+        if value.bit_length() > MAX_ID_BITS:
             raise IdTypeError(
-                f"{kind} ids must have at most {_MAX_BITS} bits, got {shorten(value)} (row {row}). "
-                "Convert all ids to strings"
+                f"{kind} ids must have at most {MAX_ID_BITS} bits, got {shorten(value)} "
+                f"(row {row}). Convert all ids to strings"
             )
     return _object_array(values)
 

@@ -199,7 +199,7 @@ def test_normalized_weights():
 
 @pytest.mark.parametrize("mode", [torch.inference_mode, torch.no_grad])
 @pytest.mark.parametrize("composite", ["epsilon_gamma", "gradient_x_input"])
-def test_where_gradients_are_off(mode, composite):
+def test_explanations_with_gradients_disabled(mode, composite):
     with mode():
         torch.manual_seed(0)
         network = nn.Sequential(nn.Linear(K, K), nn.BatchNorm1d(K), nn.ReLU(), nn.Linear(K, 2))

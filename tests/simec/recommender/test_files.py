@@ -285,7 +285,7 @@ def test_the_old_name_of_the_scale_of_id_features(folder):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_an_interrupt_saves_what_there_is(folder, monkeypatch, number):
+def test_an_interrupt_saves_the_finished_steps(folder, monkeypatch, number):
     from simec.solvers import variational
 
     turns, calls = variational.rotations, []

@@ -340,7 +340,7 @@ def test_a_table_of_three_ratings_is_not_transposed():
         (("user",), "must have columns for user and item, got 'user'"),
     ],
 )
-def test_columns_that_could_be_any(names, message):
+def test_ambiguous_columns_are_refused(names, message):
     for table_ in frames({name: [1, 2] for name in names}):
         with pytest.raises(ValueError, match=message):
             as_ratings(table_)
