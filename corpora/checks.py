@@ -27,6 +27,7 @@ __all__ = [
     "row_columns",
     "shorten",
     "shown",
+    "table_columns",
     "token_error",
     "token_list",
     "word_list",
@@ -322,7 +323,7 @@ def token_list(document: object, where: str, *, surrogates: bool = False) -> lis
     elif _is_from_spacy(document) and isinstance(document, Iterable):
         tokens = [token.text for token in document]
     else:
-        columns = row_columns(document)
+        columns = table_columns(document)
         if columns is not None or isinstance(document, (bytes, bytearray, memoryview, Set)):
             raise _document_error(document, where)
         try:
@@ -369,9 +370,24 @@ def row_columns(value: object) -> list[Any] | None:
     return None
 
 
+def table_columns(value: object) -> list[Any] | None:
+    """Column names of a row of a table, or of a table with names; None for any other object."""
+    if (columns := row_columns(value)) is not None:
+        return columns
+    if (names := getattr(getattr(value, "dtype", None), "names", None)) is not None:
+        return list(names)  # a structured array
+    shape = getattr(value, "shape", None)
+    if not isinstance(shape, tuple) or len(shape) != 2:
+        return None
+    for attribute in ("column_names", "columns"):
+        if (names := getattr(value, attribute, None)) is not None:
+            return list(names)
+    return None
+
+
 def _document_error(document: object, where: str) -> TypeError:
     expected = f"{where} must be a list of str, got {shown(document)}"
-    if (columns := row_columns(document)) is not None:
+    if (columns := table_columns(document)) is not None:
         names = ", ".join(map(repr, columns[:8])) + (", ..." if len(columns) > 8 else "")
         return TypeError(f"{expected} with the columns {names}. Pass the tokens of one column")
     if isinstance(document, Set):

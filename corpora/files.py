@@ -48,6 +48,7 @@ Contents = Callable[[Path, bool], Collection[str]]
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 _TMPDIR = "temporary files; TMPDIR names another folder"
 _DAY = 24 * 60 * 60  # seconds
+_LONGEST_PATH, _BLANKS_IN_PATH = 1000, 8  # of paths; what does not exist and has more is a text
 
 
 def is_uri(path: str) -> bool:
@@ -70,19 +71,25 @@ def missing_file(path: str) -> FileNotFoundError:
         while folder not in ("", ".") and not os.path.isdir(folder):
             folder = os.path.dirname(folder)
         hint = f"its folder does not exist either; only {folder or '.'} exists"
+    if "\n" in path or len(path) > _LONGEST_PATH or path.count(" ") > _BLANKS_IN_PATH:
+        hint = "a text, not a path? Pass texts in a list"
+        path = f"{path[:60]}..."
     return FileNotFoundError(errno.ENOENT, f"No such file or folder ({hint})", path)
 
 
 _SYSTEM_NAMES = {
     "__macosx", ".ds_store", ".localized", "icon\r",
-    "thumbs.db", "ehthumbs.db", "desktop.ini", ".directory",
+    "thumbs.db", "ehthumbs.db", "desktop.ini", "$recycle.bin", "system volume information",
+    ".directory", "@eadir",
 }  # fmt: skip
+_LOCK_FILES = "~$"  # of Microsoft Office
 
 
 def is_system_file(path: str) -> bool:
-    """Whether a file of a folder or archive is hidden, or was added by an operating system.
+    r"""Whether a file of a folder or archive is hidden, or was added by an operating system.
 
-    Examples are ``.DS_Store`` and ``__MACOSX/._name`` of macOS and ``Thumbs.db`` of Windows.
+    Examples are ``.DS_Store``, ``__MACOSX/._name`` and ``Icon\r`` of macOS, ``Thumbs.db`` and
+    ``$RECYCLE.BIN`` of Windows, and ``~$name`` of its office programs.
 
     Parameters
     ----------
@@ -91,7 +98,9 @@ def is_system_file(path: str) -> bool:
     """
     names = path.replace(os.sep, "/").split("/")
     return any(
-        (name.startswith(".") and name not in (".", "..")) or name.lower() in _SYSTEM_NAMES
+        (name.startswith(".") and name not in (".", ".."))
+        or name.startswith(_LOCK_FILES)
+        or name.lower() in _SYSTEM_NAMES
         for name in names
     )
 
@@ -130,7 +139,10 @@ def find_paths(source: str) -> list[str]:
         matches = sorted(glob.glob(source, recursive=True), key=_natural)
         paths = []
         for match in matches:
-            if _SYSTEM_NAMES.isdisjoint(map(str.lower, _natural(match))):
+            names = _natural(match)
+            if _SYSTEM_NAMES.isdisjoint(map(str.lower, names)) and not any(
+                name.startswith(_LOCK_FILES) for name in names
+            ):
                 paths += _files_below(match) if os.path.isdir(match) else [match]
         paths = list(dict.fromkeys(paths))  # a pattern may match a folder and files in it
         if not paths:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import operator
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import ItemsView, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -18,10 +18,11 @@ from corpora.checks import (
     closest,
     row_columns,
     shown,
+    table_columns,
     token_error,
     token_list,
 )
-from corpora.errors import NotReiterableError
+from corpora.errors import NotReiterableError, warn
 from corpora.readers import Document, TaggedDocument
 from corpora.readers.base import Meter
 
@@ -33,12 +34,14 @@ READ_ONCE_ADVICE = (
 )
 
 _PATH_LENGTH = 1000
+_TOKENS_CHECKED, _BLANKS_OF_TEXT = 100, 4  # tokens of the first document, and blanks in one token
 _PATHS_CHECKED = 10  # documents at the beginning of a list that are compared with paths
 _FILE_NAME = re.compile(
     r"\S+\.(?:txt|text|csv|tsv|jsonl?|ndjson|parquet|conllu?|iob2?|xml|html?|sgml?|cor|md|"
     r"gz|bz2|xz|zst|zip|tar|tgz|warc)",
     re.IGNORECASE,
 )
+_PATTERN = re.compile(r"[\w.~/\\:-]*[/\\][\w./\\*?-]*\*[\w./\\*?-]*")  # such as news/*, data/**/*
 
 
 @dataclass
@@ -79,6 +82,11 @@ class MemorySource:
             If a document is neither a list of str nor a str; the message names its number.
         CorpusError
             If a text contains half of a surrogate pair.
+
+        Warns
+        -----
+        UserWarning
+            If the tokens of the first document look like texts.
         """
         documents: Iterable[Any] = self.source
         if self.field is not None:
@@ -87,9 +95,12 @@ class MemorySource:
             if type(document) is list:
                 if not are_tokens(document):
                     raise token_error(document, f"document {number}")
-                yield document
+                tokens: Document = document
             else:
-                yield self._converted(document, number)
+                tokens = self._converted(document, number)
+            if number == 0 and self._n_passes == 1 and not isinstance(tokens, str):
+                _warn_of_texts(tokens)
+            yield tokens
 
     def tagged(self, meter: Meter, *, word_first: bool) -> Iterator[TaggedDocument]:  # noqa: ARG002
         """Raise TypeError: documents in memory have no tags."""
@@ -164,9 +175,15 @@ def documents_in(source: Any, field: str | int | None) -> MemorySource:
     ValueError
         If the table has no such column.
     """
-    columns = _columns(source)
+    columns = table_columns(source)
     if columns is not None:
         kind = type(source).__name__
+        parts = _tables_in(source)
+        if parts and (field is None or field not in parts):
+            raise TypeError(
+                f"source is a {kind} of tables, {_listed(parts)}. Pass one of them, with the "
+                f'column of the documents: corpora.open(tables[{parts[0]!r}], field="text")'
+            )
         if field is None and isinstance(source, Mapping) and _are_texts(source.values()):
             raise TypeError(
                 f"source is a {kind} of texts. Pass its values: corpora.open(list(texts.values()))"
@@ -197,6 +214,13 @@ def documents_in(source: Any, field: str | int | None) -> MemorySource:
             f"source must have one dimension, got a {type(source).__name__} with {ndim}. Pass one "
             "column, or a list of lists of str, for example array.tolist()"
         )
+    if isinstance(source, ItemsView):
+        raise TypeError("source yields keys and values. Pass the values, for example dict.values()")
+    if field is None and hasattr(source, "description") and hasattr(source, "fetchone"):
+        raise TypeError(
+            "source is a cursor of a database, whose rows are tuples of columns. Pass one column: "
+            "[row[0] for row in cursor]"
+        )
     if _is_one_document(source):
         raise TypeError(
             f"source is one document, a {type(source).__name__} of spaCy. Pass a list of documents"
@@ -204,24 +228,20 @@ def documents_in(source: Any, field: str | int | None) -> MemorySource:
     return MemorySource(source, field)
 
 
+def _tables_in(source: Any) -> list[Any]:
+    """Names of the parts of a dict of tables, such as the splits of a data set."""
+    if not isinstance(source, Mapping) or not source:
+        return []
+    tables = (
+        getattr(value, "column_names", None) is not None or table_columns(value) is not None
+        for value in source.values()
+    )
+    return list(source) if all(tables) else []
+
+
 def _are_texts(values: Iterable[Any]) -> bool:
     found = list(values)
     return bool(found) and all(isinstance(value, str) for value in found)
-
-
-def _columns(source: Any) -> list[Any] | None:
-    """Column names of a table; None for any other object."""
-    if isinstance(source, Mapping):
-        return list(source)
-    if (names := getattr(getattr(source, "dtype", None), "names", None)) is not None:
-        return list(names)
-    shape = getattr(source, "shape", None)
-    if not isinstance(shape, tuple) or len(shape) != 2:
-        return None
-    for attribute in ("column_names", "columns"):
-        if (names := getattr(source, attribute, None)) is not None:
-            return list(names)
-    return None
 
 
 def _values(rows: Iterable[Any], field: str | int) -> Iterator[Any]:
@@ -237,6 +257,18 @@ def _values(rows: Iterable[Any], field: str | int) -> Iterator[Any]:
             raise _no_column(f"row {number}", field, columns)
         get = getattr if isinstance(row, tuple) else operator.getitem
         yield get(row, field)  # type: ignore[arg-type]
+
+
+def _warn_of_texts(tokens: list[str]) -> None:
+    """Warn if tokens look like texts: sentences of a document, or the columns of a row."""
+    long = next((t for t in tokens[:_TOKENS_CHECKED] if t.count(" ") >= _BLANKS_OF_TEXT), None)
+    if long is None and tokens and all(" " in token for token in tokens[:_TOKENS_CHECKED]):
+        long = tokens[0]
+    if long is not None:
+        warn(
+            f"document 0 is a list whose strings are taken for tokens, but {shown(long)} contains "
+            "blanks. If it is a text, split it into tokens, or pass a list of texts"
+        )
 
 
 def _name_the_column(name: str, columns: list[Any], row: Any) -> str:
@@ -265,7 +297,11 @@ def _is_one_document(source: object) -> bool:
 
 
 def _looks_like_path(text: str) -> bool:
-    return _FILE_NAME.fullmatch(text) is not None or _is_existing_path(text)
+    return (
+        _FILE_NAME.fullmatch(text) is not None
+        or _PATTERN.fullmatch(text) is not None
+        or _is_existing_path(text)
+    )
 
 
 def _is_existing_path(text: str) -> bool:

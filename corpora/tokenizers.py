@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from corpora.checks import ParameterError, shown
 from corpora.deprecated import deprecated_names
 
 __all__ = ["TOKENIZERS", "Tokenizer", "split_sentences", "tokenizer"]
@@ -86,13 +87,29 @@ def tokenizer(name: str | Tokenize = "whitespace", *, pattern: str = _WORD) -> T
     Raises
     ------
     ValueError
-        If the name is unknown; the message lists all names.
+        If the name is unknown; the message lists all names. If the pattern is not valid.
     """
     if callable(name):
         return name
     if name not in TOKENIZERS:
         raise ValueError(f"unknown tokenizer {name!r}; the tokenizers are: {', '.join(TOKENIZERS)}")
+    if name == "regexp":
+        _check_pattern(pattern)
     return Tokenizer(name, pattern)
+
+
+def _check_pattern(pattern: str) -> None:
+    import regex
+
+    if not isinstance(pattern, str):
+        raise ParameterError(f"pattern must be a regular expression, got {shown(pattern)}")
+    try:
+        re.compile(pattern)
+        regex.compile(pattern)
+    except (re.error, regex.error) as error:
+        raise ValueError(
+            f"pattern must be a regular expression, got {pattern!r}: {error}"
+        ) from None
 
 
 @functools.lru_cache(maxsize=8)
@@ -120,9 +137,10 @@ def _regexp(pattern: str) -> Tokenize:
     ).finditer
 
     def tokenize(text: str) -> list[str]:
-        if text.isascii() or _WITHOUT_MARKS.fullmatch(text):
-            return [match[0] for match in find(text)]
-        return [match[0] for match in find_with_marks(text)]
+        with_marks = not (text.isascii() or _WITHOUT_MARKS.fullmatch(text))
+        matches = (find_with_marks if with_marks else find)(text)
+        # a pattern such as "a*" also matches between characters; these are not tokens
+        return [match[0] for match in matches if match[0]]
 
     return tokenize
 

@@ -17,14 +17,20 @@ class WordVectors(KeyedVectors):  # type: ignore[misc]
 
     gensim keeps the norms of vectors that it computed once, so that later changes give cosines
     beyond 1, or errors. Here, norms are computed again after a change by `add_vector`,
-    `add_vectors` or ``vectors[word] = ...``. Changes of the array `vectors` itself go unnoticed;
-    call ``fill_norms(force=True)`` after them.
+    `add_vectors`, ``vectors[word] = ...`` or any method that replaces the array `vectors`, and
+    after an assignment to `vectors`. Changes of values within this array go unnoticed; call
+    ``fill_norms(force=True)`` after them.
 
     Copies and pickles are plain `KeyedVectors`.
     """
 
     norms: Any
     vectors: Any
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name == "vectors":  # also by gensim, which sorts and resizes
+            super().__setattr__("norms", None)
+        super().__setattr__(name, value)
 
     def fill_norms(self, force: bool = False) -> None:
         """Compute the norms of all vectors; 1 for vectors of zeros, whose cosines are then 0."""
@@ -45,6 +51,12 @@ class WordVectors(KeyedVectors):  # type: ignore[misc]
         self.norms = None
         super().add_vectors(keys, weights, extras, replace)
         self.allocate_vecattrs()  # new words have a count of 0
+
+    def intersect_word2vec_format(self, *args: Any, **kwargs: Any) -> None:
+        """Replace the vectors of words that a file contains; see gensim."""
+        self.vectors = self.vectors.copy()  # written in place; the model keeps its own
+        super().intersect_word2vec_format(*args, **kwargs)
+        self.norms = None
 
     def unit_normalize_all(self) -> None:
         """Scale all vectors to unit length; the model from which they come keeps its own."""

@@ -72,8 +72,9 @@ def guess_columns(rows: Sequence[Row], word: int, *, tagged: bool) -> list[str]:
     if not columns:
         return names
     names[word] = "word"
-    after = range(word + 1, len(columns))
-    types = {i: _types(columns[i]) for i in after}
+    types = {i: _types(columns[i]) for i in range(len(columns)) if i != word}
+    # Columns before the word are numbers, unless they are tags.
+    after = [i for i in types if i > word or types[i]]
     entities = [i for i in after if types[i] and not _are_chunks(types[i])]
     chunks = [i for i in after if _are_chunks(types[i])]
     tags = [i for i in after if types[i] is not None]

@@ -94,6 +94,8 @@ def normal_encoding(encoding: str) -> str:
     """
     try:
         name = codecs.lookup(encoding).name
+        if name in ("idna", "punycode", "undefined"):  # of names of domains
+            raise LookupError(name)
         "\n".encode(encoding)
     except (LookupError, ValueError) as error:
         raise LookupError(f"unknown encoding {encoding!r}") from error
@@ -381,7 +383,7 @@ class TextFile:
         """The byte order mark in the encoding of what :meth:`_blocks` yields, or b""."""
         try:
             return _MARK.encode(self._line_encoding)
-        except UnicodeEncodeError:
+        except UnicodeError:
             return b""
 
     @property

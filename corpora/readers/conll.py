@@ -80,8 +80,8 @@ class Layout:
     width : int
         Number of columns of most rows; 0 if there are no rows.
     word : int
-        Column with the words, if it is not selected: the first one, or the one after the numbers
-        of tokens.
+        Column with the words, if it is not selected: the first one, the one after the numbers of
+        tokens, or the one after tags.
     id : int or None
         Column with the numbers of tokens in their sentence.
     is_tagged : bool
@@ -130,6 +130,10 @@ class Layout:
         rows = [*chain(*sentences)]
         id_column = _find_ids([sentence for sentence in sentences if sentence], width)
         word = 0 if id_column is None else id_column + 1
+        if id_column is None and _holds_tags([row[0] for row in rows]):
+            # the tag comes first, as in the MIT corpora of questions about films and restaurants
+            columns = [*zip(*rows, strict=True)]
+            word = next((i for i in range(width) if not _holds_tags(columns[i])), 0)
         if width > 2 and all(_SPAN.fullmatch(value) for row in rows for value in row[:2]):
             word = 2  # after the numbers of sentence and token, and the offsets (WebAnno TSV)
         return cls(
@@ -141,6 +145,12 @@ class Layout:
             n_common / widths.total(),
             least > 0,
         )
+
+
+def _holds_tags(values: Sequence[str]) -> bool:
+    """Whether values are tags of several kinds; a few words in their place do not count."""
+    n_tags = sum(map(is_tag, values))
+    return len(values) > 1 and n_tags > 0.95 * len(values) and len({*values}) > 1
 
 
 def _is_text(line: str) -> bool:
@@ -303,6 +313,8 @@ class Conll(Reader):
     def _layout(self, file: TextFile, head: Sequence[tuple[int, str]]) -> Layout:
         layout = Layout.of([line for _, line in head])
         column, width = self.column, layout.width
+        if width == 1:
+            _require_columns(file, head)
         if width and isinstance(column, int) and not -width <= column < width:
             number = next(n for n, line in head if _is_row(line))
             raise file.error(
@@ -386,6 +398,24 @@ class Conll(Reader):
 
 def _is_row(line: str) -> bool:
     return _is_text(line) and not line.startswith("#") and not _DOCUMENT.match(line)
+
+
+def _require_columns(file: TextFile, head: Sequence[tuple[int, str]]) -> None:
+    """Raise CorpusError if lines without tabs and blanks have fields separated otherwise."""
+    rows = [(number, line.strip(" \t\r")) for number, line in head if _is_row(line)]
+    if not rows:
+        return
+    number, first = rows[0]
+    if all(line[:1] in "{[" and line[-1:] in "]}" for _, line in rows) and len(first) > 1:
+        raise file.error('this is not a file in columns but JSON; use the format "jsonl"', number)
+    for separator in ",;|":
+        n = sum(separator in line.strip(separator) for _, line in rows)
+        if n > 0.5 * len(rows) and n > 1:
+            raise file.error(
+                f"the columns are separated by {separator!r}, expected tabs or blanks; convert "
+                "the file",
+                number,
+            )
 
 
 def _is_comment(text: str, row: tuple[str, ...], layout: Layout, *, at_start: bool) -> bool:

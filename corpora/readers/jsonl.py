@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from corpora.readers.base import Document, Reader, TextFile
+from corpora.readers.stream import plain_suffix
 
 __all__ = ["JsonLines"]
+
+_BY_LINE = "each line must be a JSON object; write an array so with jq -c '.[]' FILE.json"
 
 
 def _parse(text: str) -> Any:
@@ -46,9 +49,13 @@ class JsonLines(Reader):
     """
 
     name = "jsonl"
-    suffixes = (".jsonl", ".ndjson")
+    suffixes = (".jsonl", ".ndjson", ".json")
     signature = re.compile(rb'\{ ?"[^\n]*\}')
     field: str = "text"
+
+    def accepts(self, path: str) -> bool:  # noqa: D102
+        # Data sets come with descriptions in JSON; these are read only if there are no JSON lines.
+        return plain_suffix(path) in (".jsonl", ".ndjson")
 
     @property
     def splittable(self) -> bool:  # noqa: D102
@@ -61,9 +68,11 @@ class JsonLines(Reader):
             try:
                 record = _parse(line)
             except ValueError as error:
-                raise file.error(str(error), number) from None
+                reason = _BY_LINE if line.strip() in "[{" else str(error)
+                raise file.error(reason, number) from None
             if not isinstance(record, dict):
-                raise file.error(f"expected a JSON object, got {line[:60]!r}", number)
+                advice = f"; {_BY_LINE}" if isinstance(record, list) else ""
+                raise file.error(f"expected a JSON object, got {line[:60]!r}{advice}", number)
             if self.field not in record:
                 names = ", ".join(sorted(record)[:8]) or "none"
                 raise file.error(

@@ -53,7 +53,15 @@ _CONTENTS = (
     (0, b"Rar!\x1a\x07", "RAR", None),
     (0, b"\x04\x22\x4d\x18", "LZ4", None),
     (0, b"\x1f\x9d", "compress (.Z)", None),
+    (0, b"%PDF-", "PDF", None),
+    (0, b"{\\rtf1", "RTF", None),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old document of Office", None),
 )
+_DOCUMENTS = {
+    "PDF",
+    "RTF",
+    "an old document of Office",
+}  # not compressed, but not plain text either
 
 _BLOCK = 1 << 17
 # Compressed bytes read at a time. They are few, because the bytes after the end of a frame are
@@ -397,7 +405,7 @@ class ByteStream(io.RawIOBase):
             if not head.startswith(begin, at) or (kind == "bzip2" and not head.startswith(b"BZh")):
                 continue
             again = "decompressed content" if self._compression else "content"
-            advice = "unpack it first"
+            advice = "convert it to text first" if kind in _DOCUMENTS else "unpack it first"
             if suffix is not None and self.path != "-" and not self._compression:
                 advice = f"rename it to end in {suffix}, or {advice}"
             name = "standard input" if self.path == "-" else self.path

@@ -38,6 +38,7 @@ def text(make, separator="\t", times=4):
 
 LAYOUTS = {
     "word,tag": lambda i, w, p, c, t: (w, t),
+    "tag,word": lambda i, w, p, c, t: (t, w),
     "word,pos,tag": lambda i, w, p, c, t: (w, p, t),
     "word,pos,chunk,tag": lambda i, w, p, c, t: (w, p, c, t),
     "word,_,pos,chunk,tag": lambda i, w, p, c, t: (w, w.lower(), p, c, t),  # lemma

@@ -546,7 +546,9 @@ def test_spacy_missing(vectors: KeyedVectors, monkeypatch: pytest.MonkeyPatch) -
 @given(
     changes=st.lists(
         st.tuples(
-            st.sampled_from(["add", "add many", "set", "set many", "replace", "query", "unit"]),
+            st.sampled_from(
+                ["add", "add many", "set", "set many", "replace", "query", "unit", "sort", "assign"]
+            ),
             st.integers(0, 9),
             st.sampled_from([0.0, 1e-3, 1.0, 10.0, -500.0]),
         ),
@@ -576,6 +578,10 @@ def test_cosines_follow_any_changes(changes: list[tuple[str, int, float]]) -> No
                 ours.add_vectors([word], [vector], replace=True)
             elif change == "unit":
                 ours.unit_normalize_all()
+            elif change == "sort":
+                ours.sort_by_descending_frequency()
+            elif change == "assign":
+                ours.vectors = 3 * ours.vectors[::-1]
             else:
                 ours.most_similar("w1")
         length = np.linalg.norm(ours.vectors, axis=1, keepdims=True)

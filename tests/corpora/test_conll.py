@@ -98,6 +98,9 @@ def test_tabs_separate_columns_if_there_are_any(tmp_path: Path) -> None:
         ("# NN NN O\nb NN O\n", "line 1: expected 3"),
         ("1\ta\tO\n2\tb\tO\nx\tc\tO\n", "line 3: expected the number of a token in column 0"),
         ("it is raining\nand it is cold\nwhy\nno one knows why it does\n", "not a file in columns"),
+        ("a,O\nb,B-X\n\n,,O\n", "line 1: the columns are separated by ','"),
+        ("a;O\n\nb;B-X\n", "line 1: the columns are separated by ';'"),
+        ('{"tokens":["a","b"]}\n', "line 1: .*JSON; use the format"),
     ],
 )
 def test_every_row_has_the_same_columns(tmp_path: Path, text: str, message: str) -> None:
@@ -289,7 +292,24 @@ def test_columns_of_any_text_are_read_as_written(
     assert [t for d in broken for t in d].count(BREAK) == len(sentences) - 1
 
 
+@pytest.mark.parametrize("text", ["10,000\nx\n,\n;\n", ";)\n:|\n;\n|\n", "[\n]\n{\n}\n", "a,b\n"])
+def test_words_with_commas_are_not_columns(tmp_path: Path, text: str) -> None:
+    assert list(corpora.open(write(tmp_path, "a.conll", text), "conll")) == [text.split()]
+
+
+@pytest.mark.parametrize("separator", ["\t", " "])
+def test_tags_may_come_before_the_words(tmp_path: Path, separator: str) -> None:
+    text = "O what\nB-GENRE films\n\nO show\nB-ACTOR ann\nI-ACTOR lee\n".replace(" ", separator)
+    path = write(tmp_path, "a.bio", text)
+    assert list(corpora.open(path)) == [["what", "films", "show", "ann", "lee"]]
+    [document] = corpora.open(path).tagged(word_first=True)
+    assert document[0] == [("what", "O"), ("films", "B-GENRE")]
+    assert list(corpora.open(path, column=0)) == [["O", "B-GENRE", "O", "B-ACTOR", "I-ACTOR"]]
+
+
 def test_layout() -> None:
+    assert Layout.of(["O O", "B-PER O", "x B-PER"]).word == 0  # words that look like tags
+    assert Layout.of(["O O", "B-PER B-PER"]).word == 0
     assert Layout.of([]) == Layout()
     assert Layout.of(["1 a", "2 b"]).id is None  # a word and a number
     layout = Layout.of(GERMEVAL.split("\n"))

@@ -141,7 +141,7 @@ class TestTables:
             corpora.open({"a": "the kettle sings"})
 
     def test_a_group_of_data_sets(self) -> None:
-        with pytest.raises(TypeError, match="a dict.* with the columns 'train'"):
+        with pytest.raises(TypeError, match=r"a dict of tables, 'train'.*tables\['train'\]"):
             corpora.open({"train": Dataset(ROWS)})
 
     def test_series_and_arrays_of_texts(self) -> None:
@@ -189,6 +189,7 @@ class TestPaths:
             iter(["a.txt"]),
             [str(tmp_path / "a.txt")],
             ["no/such/file.txt", "news-*.jsonl.gz"],
+            ["news/*", "data/**/*"],
             [str(tmp_path)],
         ):
             with pytest.raises(TypeError, match="path of a file.*pathlib.Path"):
@@ -209,17 +210,57 @@ class TestPaths:
             ["a.txt", "is a file"],
             ["U.S."],
             ["tests"],
+            ["and/or", "2 * 3"],
+            ["*", "tea"],
         ],
         ids=str,
     )
     def test_texts_that_are_not_paths(self, texts: list[str]) -> None:
         assert list(corpora.open(texts)) == [text.split() for text in texts]
 
+    @pytest.mark.parametrize("text", ["the cup\nthe tea", "the cup waits " * 9, "word" * 999])
+    def test_a_text_in_place_of_a_path(self, text: str) -> None:
+        with pytest.raises(FileNotFoundError, match="Pass texts in a list") as error:
+            corpora.open(text)
+        assert len(str(error.value)) < 200
+
 
 @pytest.fixture(scope="module")
 def doc() -> Any:
     spacy = pytest.importorskip("spacy")
     return spacy.blank("en")("the kettle sings")
+
+
+class TestRows:
+    def test_rows_without_names(self) -> None:
+        with pytest.raises(TypeError, match="keys and values"):
+            corpora.open({"a": "the cup"}.items())
+        database = sqlite3.connect(":memory:")
+        with pytest.raises(TypeError, match="cursor of a database"):
+            corpora.open(database.execute("select 'the cup'"))
+        database.row_factory = sqlite3.Row
+        named = corpora.open(database.execute("select 'the cup' as text"), field="text")
+        assert list(named) == [["the", "cup"]]
+
+    @pytest.mark.parametrize(
+        "document",
+        [("1", "the kettle sings in the rain"), ["The cup waits.", "Tea is hot."], ["the cup"]],
+        ids=str,
+    )
+    def test_texts_in_the_place_of_tokens(self, document: Any) -> None:
+        corpus = corpora.open([document, ["tea"]])
+        with pytest.warns(UserWarning, match="document 0 .* taken for tokens, but .* contains bl"):
+            assert list(corpus) == [list(document), ["tea"]]
+
+    @pytest.mark.parametrize("document", [["10 000", "euros"], ["New York", "is"], [], [""]])
+    def test_tokens_may_contain_blanks(self, document: list[str]) -> None:
+        assert list(corpora.open([document, ["a b"]]))[-1] == ["a b"]
+
+    @pytest.mark.parametrize("make", TABLES.values(), ids=TABLES)
+    def test_a_table_is_not_a_document(self, make: Callable[[], Any]) -> None:
+        model = ContextEncoder(min_count=1, vector_size=2).build_vocab_from_freq({"id": 2, "a": 1})
+        with pytest.raises(TypeError, match="must be a"):
+            model.embed(make())
 
 
 class TestObjects:

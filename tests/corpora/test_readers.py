@@ -271,6 +271,19 @@ class TestReuters:
 
 
 class TestJsonLines:
+    def test_files_of_json(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.json"
+        path.write_text('{"text": "the cup"}\n{"text": "tea"}\n')
+        assert list(corpora.open(path)) == [["the", "cup"], ["tea"]]
+        for text in ('[{"text": "the cup"}]', '[\n {"text": "x"}\n]', '{\n "text": "x"\n}'):
+            path.write_text(text)
+            with pytest.raises(
+                CorpusError, match=r"a\.json, line 1: .*each line must be a JSON obj"
+            ):
+                list(corpora.open(path))
+        (tmp_path / "b.jsonl").write_text('{"text": "the cup"}\n')
+        assert list(corpora.open(tmp_path, "jsonl")) == [["the", "cup"]]
+
     def test_strings_and_tokens(self, tmp_path: Path) -> None:
         lines = [{"text": "A b\nc"}, {"text": ["D e", "F"]}, {"text": ""}]
         text = "\n".join(map(json.dumps, lines)) + "\n\n"

@@ -354,6 +354,7 @@ class TestSystemFiles:
     @pytest.mark.parametrize(
         "name",
         ["._a.txt", "x/._a.txt", "__MACOSX/a.txt", "__MACOSX/x/._a", ".DS_Store", "x/.DS_Store",
+         "Icon\r", "$RECYCLE.BIN/a.txt", "System Volume Information/x", "x/~$a.txt", "@eaDir/a.txt",
          "Thumbs.db", "x/desktop.ini", "Desktop.ini", ".git/config"],
     )  # fmt: skip
     def test_left_out_of_folders_globs_and_archives(self, tmp_path: Path, name: str) -> None:
@@ -522,7 +523,19 @@ class TestOtherContent:
             path.write_text(text)
             assert list(corpora.open(path)) == [text.split()]
 
-    @pytest.mark.parametrize("encoding", ["hex", "rot13", "undefined", "utf\0", "klingon", ""])
+    @pytest.mark.parametrize(
+        "head", [b"%PDF-1.4\n1 0 obj\n", b"{\\rtf1 the cup}", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0"]
+    )
+    def test_documents_of_other_programs(self, tmp_path: Path, head: bytes) -> None:
+        path = tmp_path / "a.doc"
+        path.write_bytes(head)
+        with pytest.raises(CorpusError, match=r"a\.doc: the content is .*convert it to text first"):
+            list(corpora.open(path, encoding="latin-1"))
+
+    @pytest.mark.parametrize(
+        "encoding",
+        ["hex", "rot13", "undefined", "idna", "punycode", "utf\0", "klingon", ""],
+    )
     def test_unknown_encodings(self, tmp_path: Path, encoding: str) -> None:
         path = tmp_path / "a.txt"
         path.write_text("a\n")

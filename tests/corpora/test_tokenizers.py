@@ -7,6 +7,7 @@ import re
 import unicodedata
 from collections import Counter
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -37,6 +38,7 @@ def test_names(name: str, text: str, tokens: list[str]) -> None:
 def test_pattern_and_function() -> None:
     assert tokenizer("regexp", pattern="[a-z]+")("ab1cD") == ["ab", "c"]
     assert tokenizer("regexp", pattern="(a|b)c")("ac bc") == ["ac", "bc"]
+    assert tokenizer("regexp", pattern="a*")("baab é नa") == ["aa", "a"]  # no empty tokens
     assert list(corpora.open(["a,b"], tokenize=lambda text: text.split(","))) == [["a", "b"]]
 
 
@@ -115,6 +117,12 @@ def test_unknown() -> None:
         ValueError, match="unknown tokenizer 'words'; the tokenizers are: whitespace"
     ):
         tokenizer("words")
+
+
+@pytest.mark.parametrize("pattern", ["(", "[a", "*", 3, None, b"a"])
+def test_patterns_that_are_not_regular_expressions(pattern: Any) -> None:
+    with pytest.raises(ValueError, match="pattern must be a regular expression, got"):
+        tokenizer("regexp", pattern=pattern)
 
 
 def test_sentences() -> None:
