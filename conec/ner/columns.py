@@ -236,7 +236,9 @@ class ColumnFile:
         try:
             return with_prefixes(tags)
         except ValueError as error:
-            place = f"column {column} (counted from 0) was read as the tag; --columns names others"
+            place = (
+                f"column {column} (counted from 0) was read as the tag; --columns sets the columns"
+            )
             for line in chain(*sentences):
                 try:
                     parse_tag(line.row[column])

@@ -101,7 +101,7 @@ def test_a_tagger_of_words_scores_the_same_on_all_layouts(folder):
             result = run("tag", "evaluate", folder / "words", file, "--json", *options)
             scores.add(json.dumps(json.loads(result.stdout)))
             if "_" in names and not options:
-                assert f"columns {names} (by their values" in result.stderr
+                assert f"columns {names} (guessed from their values" in result.stderr
     assert len(scores) == 1
 
 
