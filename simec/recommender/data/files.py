@@ -13,7 +13,7 @@ from scipy import sparse
 
 from corpora.checks import check_choice, check_integer, shorten
 from corpora.deprecated import renamed_parameters
-from corpora.errors import shortened
+from corpora.errors import cut_middle
 from corpora.readers.stream import MAX_RATIO
 from simec.data.columns import RATINGS, described_by
 from simec.data.tables import Table, is_missing, is_number, number
@@ -36,7 +36,7 @@ class FileError(ValueError):
     """The contents of a file are invalid; the message names the line."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(shortened(message))
+        super().__init__(cut_middle(message))
 
 
 def read_ratings(
