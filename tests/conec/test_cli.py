@@ -122,12 +122,12 @@ def test_train_reads_as_it_is_told(tmp_path):
 def test_lines_that_cannot_be_decoded_are_skipped_and_told(tmp_path):
     source, out = tmp_path / "a.txt", tmp_path / "m"
     source.write_bytes(b"cat dog\ncat \xff\n" * 5)
-    told = "conec: skipped 5 lines that can't be decoded or have no text\n"
+    message = "conec: skipped 5 lines that can't be decoded or have no text\n"
     how = ["--errors", "skip"]
-    assert told in run("train", source, "--out", out, *SMALL, *how).stderr
+    assert message in run("train", source, "--out", out, *SMALL, *how).stderr
     assert conec.load(out).vocabulary.counts.tolist() == [5, 5]
     result = run("embed", out, source, *how)
-    assert told in result.stderr
+    assert message in result.stderr
     assert "5 documents, 10 tokens" in result.stderr
 
 

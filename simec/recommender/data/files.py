@@ -222,18 +222,16 @@ def read_features(
         if k == at:
             continue
         name = names[k] or f"column{k + 1}"
-        numbers = _numbers(column, name, missing, lines, table)
-        if numbers is not None:
-            parts.append(numbers)
-            features.append(name)
-        else:
+        matrix, found = _numbers(column, name, missing, lines, table), [name]
+        if matrix is None:
             matrix, values = _categories(column, min_count)
-            parts.append(matrix)
-            features += [f"{name}={value}" for value in values]
+            found = [f"{name}={value}" for value in values]
             logger.info(
                 "%s: %d values of %s are features, %d fields are empty", shown, len(values), name,
                 column.count(""),
             )  # fmt: skip
+        parts.append(matrix)
+        features += found
     if not features:
         raise FileError(f"{shown} has no feature that occurs {min_count} times")
     try:
@@ -247,7 +245,7 @@ def read_features(
 
 
 def as_ids(texts: list[str]) -> list[Any]:
-    """Convert ids to integers if all of them are written as integers are; "007" is not one."""
+    """Convert ids to integers if all of them look like integers; "007" does not."""
     for text in texts:
         digits = text[1:] if text[:1] == "-" else text
         plain = digits.isascii() and digits.isdecimal() and len(digits) <= 1000
