@@ -310,7 +310,8 @@ def _text_rows(
         word = word.strip(b" ")
         if len(fields) != size or not word or _ends_in_value(word, fields):
             found = len(line.rstrip(b" \r\n").split(b" ")) - 1
-            _fail(name, f"{place}: expected a word and {size} values, got {found} values")
+            by_tabs = "; separate them by spaces, not tabs" if b"\t" in line else ""
+            _fail(name, f"{place}: expected a word and {size} values, got {found} values{by_tabs}")
         try:
             values = [float(field) for field in fields]
         except ValueError as error:

@@ -402,7 +402,8 @@ class ByteStream(io.RawIOBase):
                 continue
             again = "decompressed content" if self._compression else "content"
             advice = "convert it to text first" if kind in _DOCUMENTS else "unpack it first"
-            if suffix is not None and self.path != "-" and not self._compression:
+            named = suffix is None or self.path == "-" or self.path.lower().endswith(suffix)
+            if not (named or self._compression):
                 advice = f"rename it to end in {suffix}, or {advice}"
             name = "standard input" if self.path == "-" else self.path
             raise DamagedFileError(f"the {again} is {kind}, not text; {advice}", path=name)

@@ -431,6 +431,22 @@ def test_embed_to_standard_output(model):
     assert lines[1].split("\t")[:4] == ["0", "0", "the", "1"]
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.jsonl", '{"text": "the cat"}\n{"text": "red"}\n'),
+        ("a.conll", "-DOCSTART- O\n\nthe O\ncat B-X\n\n-DOCSTART- O\n\nred O\n"),
+        ("a.txt", "the cat\nred\n"),
+    ],
+)
+def test_embed_recognizes_the_format(model, tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    lines = run("embed", model, tmp_path / name).stdout.splitlines()[1:]
+    assert [line.split("\t")[:3] for line in lines] == [
+        ["0", "0", "the"], ["0", "1", "cat"], ["1", "0", "red"]
+    ]  # fmt: skip
+
+
 def test_embed_of_nothing(model, tmp_path):
     run("embed", model, "--out", tmp_path / "v.npz", stdin="\n")
     with np.load(tmp_path / "v.npz") as file:
