@@ -20,6 +20,7 @@ from corpora.readers import (
     TextFile,
     choose_readers,
     find_reader,
+    format_by_suffix,
 )
 from corpora.readers.base import Meter, Text, newline_safe, normal_encoding
 from corpora.readers.stream import (
@@ -474,7 +475,10 @@ def open(
                 f'errors="skip" needs lines, which the format {reader.name!r} or the encoding '
                 f'{file_encoding!r} does not have; use "replace" or "ignore"'
             )
-        sources.append(FileSource(path, reader, file_encoding, errors, max_ratio=max_ratio))
+        source_of_path = FileSource(
+            path, reader, file_encoding, errors, max_ratio=max_ratio, guessed=format == "auto"
+        )
+        sources.append(source_of_path)
     formats = {reader.name for reader in readers.values()}
     common_format = formats.pop() if len(formats) == 1 else "mixed"
     return Corpus(sources, source=name, format=common_format, **processing)
@@ -532,6 +536,7 @@ class FileSource:
     start: int = 0
     stop: int | None = None
     max_ratio: float | None = MAX_RATIO
+    guessed: bool = False  # the format
     _used: bool = False
 
     @property
@@ -630,10 +635,14 @@ class FileSource:
     def _members(self, meter: Meter) -> Iterator[TextFile]:
         """Yield the members of an archive that the reader accepts, or all if it accepts none."""
         any_read = False
+        left_out: list[str] = []
         # As for folders: the user asked for this format, whatever the suffixes.
         for accepts_all in (False, True) if self.reader.suffixes else (False,):
             for name, file in archive_members(self.path, meter.read, max_ratio=self.max_ratio):
+                if self.guessed:
+                    self._require_same_format(name)
                 if not (accepts_all or self.reader.accepts(name)):
+                    left_out.append(name)
                     continue
                 any_read = True
                 # Bytes are counted as the archive is read, not per member.
@@ -650,11 +659,29 @@ class FileSource:
                 )
                 meter.skipped += inner.skipped
             if any_read:
+                # An archive whose format is known by its name contains descriptions and the like.
+                if self.guessed and left_out and self.reader.path_pattern is None:
+                    warn(
+                        f"{self.path}: {len(left_out)} files were left out, such as {left_out[0]}: "
+                        f"the archive is read as {self.reader.name}, the format of its first file"
+                    )
                 return
+            left_out.clear()
         raise CorpusError(
             f"the archive has no file that {self.reader!r} can read; check the format",
             path=self.path,
         )
+
+    def _require_same_format(self, name: str) -> None:
+        """Raise CorpusError if a file has the suffix of another format than the first one."""
+        other = format_by_suffix(name)
+        if other is not None and other is not type(self.reader):
+            raise CorpusError(
+                f"a file of the format {other.name!r} in an archive that is read as "
+                f"{self.reader.name!r}, the format of its first file; unpack the archive and open "
+                "the folder, or pass the format= of the files to read",
+                path=f"{self.path}/{name}",
+            )
 
 
 DocumentSource = FileSource | MemorySource

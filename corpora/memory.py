@@ -177,33 +177,7 @@ def documents_in(source: Any, field: str | int | None) -> MemorySource:
     """
     columns = table_columns(source)
     if columns is not None:
-        kind = type(source).__name__
-        parts = _tables_in(source)
-        if parts and (field is None or field not in parts):
-            raise TypeError(
-                f"source is a {kind} of tables, {_listed(parts)}. Pass one of them, with the "
-                f'column of the documents: corpora.open(tables[{parts[0]!r}], field="text")'
-            )
-        if field is None and isinstance(source, Mapping) and _are_texts(source.values()):
-            raise TypeError(
-                f"source is a {kind} of texts. Pass its values: corpora.open(list(texts.values()))"
-            )
-        if field is None:
-            raise TypeError(
-                f"source is a table (a {kind}) {_name_the_column('table', columns, source)}"
-            )
-        if field not in columns:
-            raise _no_column(f"the {kind}", field, columns)
-        if columns.count(field) > 1:
-            raise ParameterError(f"the {kind} has {columns.count(field)} columns {field!r}")
-        if hasattr(source, "select_columns"):  # a data set, which is read row by row
-            return MemorySource(source.select_columns([field]), field)
-        column = source[field]
-        if isinstance(column, (str, bytes)) or not isinstance(column, Iterable):
-            raise TypeError(
-                f"the column {field!r} of the {kind} must hold documents, got {shown(column)}"
-            )
-        return documents_in(column, None)
+        return _documents_of_table(source, columns, field)
     if not isinstance(source, Iterable) or isinstance(source, (str, bytes, bytearray, memoryview)):
         hint = ". Call its method collect first" if hasattr(source, "collect") else ""
         raise TypeError(
@@ -226,6 +200,36 @@ def documents_in(source: Any, field: str | int | None) -> MemorySource:
             f"source is one document, a {type(source).__name__} of spaCy. Pass a list of documents"
         )
     return MemorySource(source, field)
+
+
+def _documents_of_table(source: Any, columns: list[Any], field: str | int | None) -> MemorySource:
+    kind = type(source).__name__
+    parts = _tables_in(source)
+    if parts and (field is None or field not in parts):
+        raise TypeError(
+            f"source is a {kind} of tables, {_listed(parts)}. Pass one of them, with the "
+            f'column of the documents: corpora.open(tables[{parts[0]!r}], field="text")'
+        )
+    if field is None and isinstance(source, Mapping) and _are_texts(source.values()):
+        raise TypeError(
+            f"source is a {kind} of texts. Pass its values: corpora.open(list(texts.values()))"
+        )
+    if field is None:
+        raise TypeError(
+            f"source is a table (a {kind}) {_name_the_column('table', columns, source)}"
+        )
+    if field not in columns:
+        raise _no_column(f"the {kind}", field, columns)
+    if columns.count(field) > 1:
+        raise ParameterError(f"the {kind} has {columns.count(field)} columns {field!r}")
+    if hasattr(source, "select_columns"):  # a data set, which is read row by row
+        return MemorySource(source.select_columns([field]), field)
+    column = source[field]
+    if isinstance(column, (str, bytes)) or not isinstance(column, Iterable):
+        raise TypeError(
+            f"the column {field!r} of the {kind} must hold documents, got {shown(column)}"
+        )
+    return documents_in(column, None)
 
 
 def _tables_in(source: Any) -> list[Any]:
@@ -266,7 +270,7 @@ def _warn_of_texts(tokens: list[str]) -> None:
         long = tokens[0]
     if long is not None:
         warn(
-            f"document 0 is a list whose strings are taken for tokens, but {shown(long)} contains "
+            f"document 0 is a list of tokens, but {shown(long)} contains "
             "blanks. If it is a text, split it into tokens, or pass a list of texts"
         )
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from corpora import Corpus
 
 
-@reads_corpus(source="-", format="text")
+@reads_corpus(source="-")
 def embed(
     model: Model,
     reading: Reading,

@@ -289,20 +289,16 @@ def apply(
                 with warnings.catch_warnings(record=True) as caught:
                     warnings.simplefilter("always", UserWarning)
                     tags = _predict(loaded, file, lines)
-                for warning in () if warned else caught:  # those of one document suffice
+                for warning in () if warned else caught:  # only those of one document
                     report(f"{file.file.path}: {warning.message}")
                     warned = True
                 if not number and n_documents:
                     # Without these lines, the first document would continue that of another file.
                     marked = any(line.kind == "document" for line in lines)
                     write("\n" * bool(last.strip()) + "-DOCSTART-\n\n" * (not marked))
-                written = iter([tag for sentence in tags for tag in sentence])
+                in_order = iter([tag for sentence in tags for tag in sentence])
                 for line in lines:
-                    last = line.text
-                    if line.kind == "word":
-                        last = last.rstrip(" \t\r") + file.separator + next(written)
-                    elif line.kind == "other":
-                        last = last.rstrip(" \t\r") + file.separator + "_"
+                    last = _with_tag(line, file.separator, in_order)
                     write(f"{last}\n")
                 n_entities += sum(len(entities(sentence)) for sentence in tags)
                 n_documents += bool(tags)
@@ -326,6 +322,13 @@ def _predict(tagger: Tagger, file: ColumnFile, lines: Sequence[Line]) -> list[li
         start = sentences[0][0].number
         raise ValueError(f"{file.file.path}, document at line {start}: {error}") from error
     return list(tags)
+
+
+def _with_tag(line: Line, separator: str, tags: Iterator[str]) -> str:
+    """Append the next tag to a word, and ``_`` to another row; other lines are unchanged."""
+    if line.kind not in ("word", "other"):
+        return line.text
+    return line.text.rstrip(" \t\r") + separator + (next(tags) if line.kind == "word" else "_")
 
 
 # Reading
@@ -365,8 +368,8 @@ def _files(
                 _check_columns(opened, tagger)
             if names is None and "_" in opened.names and not reading.words_only:
                 report(
-                    f"{file.path}: columns {','.join(opened.names)} (by their values; --columns "
-                    "names others)"
+                    f"{file.path}: columns {','.join(opened.names)} (guessed from their values; "
+                    "--columns sets them)"
                 )
             yield opened
         if corpus.skipped:

@@ -1,4 +1,4 @@
-"""Which columns of a file hold words, parts of speech, chunks and tags."""
+"""Names of the columns of a file: words, parts of speech, chunks and tags."""
 
 from __future__ import annotations
 
@@ -236,7 +236,9 @@ class ColumnFile:
         try:
             return with_prefixes(tags)
         except ValueError as error:
-            place = f"column {column} (counted from 0) was read as the tag; --columns names others"
+            place = (
+                f"column {column} (counted from 0) was read as the tag; --columns sets the columns"
+            )
             for line in chain(*sentences):
                 try:
                     parse_tag(line.row[column])

@@ -42,6 +42,7 @@ __all__ = [
     "TaggedDocument",
     "TextFile",
     "choose_readers",
+    "format_by_suffix",
     "register_reader",
     "text_lines",
     "with_breaks",
@@ -151,10 +152,8 @@ def guess_reader(
     head = None
     if is_archive(path):
         path, head = _first_member(path, max_ratio)
-    suffix = plain_suffix(path)
-    for cls in candidates:
-        if suffix in cls.suffixes:
-            return cls
+    if (named := format_by_suffix(path)) is not None:
+        return named
     if head is None:
         with ByteStream(path, max_ratio=max_ratio) as stream:
             head = _head(stream)
@@ -165,6 +164,12 @@ def guess_reader(
     else:  # a format is recognized by its characters in UTF-8
         head = head.decode(encoding, "ignore").removeprefix("\ufeff").encode()
     return next((cls for cls in candidates if cls.sniff(head)), Text)
+
+
+def format_by_suffix(path: str) -> type[Reader] | None:
+    """Return the format that has the suffix of a path; None if no format has it."""
+    suffix = plain_suffix(path)
+    return next((cls for cls in reversed(READERS.values()) if suffix in cls.suffixes), None)
 
 
 def _first_member(path: str, max_ratio: float | None) -> tuple[str, bytes]:

@@ -185,9 +185,16 @@ class Table:
         separator, quotes = guess
         self._text = chain(sample, () if more is None else (more,), lines)
         self.format = TableFormat(self._path, separator, quotes, None, {}, 0, encoding)
+        self._find_columns(sample, header, columns)
+
+    def _find_columns(
+        self, sample: list[str], header: bool | None, columns: Sequence[Any] | None
+    ) -> None:
+        """Find the header, the number of columns and the columns to read from the first lines."""
+        layout, error = self._layout, self._fail
         # before the header is known, rows of any width are read
         rows = [row for row in self._records(iter(sample), cut=True) if not _is_blank(row[1])]
-        if not rows:  # the text of the first row is invalid: read on to say what is wrong with it
+        if not rows:  # the first row is invalid: reading it raises the error
             for line, row in self._records(self._text):
                 if not _is_blank(row):
                     raise self.error(line, f": a field goes on for over {_SAMPLE_LINES:,} lines")
@@ -199,7 +206,7 @@ class Table:
         if header:
             width = len(fields[0])
         elif layout is TRIPLES and columns is None:
-            width = 3  # a fourth field without a name is not ignored
+            width = 3  # a fourth field without a name is an error
         else:
             width = _mode([len(row) for row in fields])
         self.format = replace(self.format, header=tuple(fields[0]) if header else None, width=width)
@@ -394,7 +401,7 @@ class Table:
         texts = [not is_number(text) for text in first]
         times = recognized(Layout("", {"timestamp": RATINGS.ignored}, 1), first)
         if {"user", "item"} <= set(names) or (("rating" in names or times) and all(texts)):
-            # a row can have the ids "user" and "item", and then has a number
+            # a row can have the ids "user" and "item", but it also has a number
             return all(texts)
         if "" in first[:3]:
             return False

@@ -35,7 +35,13 @@ from corpora.deprecated import renamed_parameters
 from corpora.errors import ModelError, warn
 from corpora.interrupts import STOPPED, deferred_interrupt
 from corpora.model_folder import FolderReader, check_writable, open_folder, write_folder
-from corpora.saved_data import check_saved_array, check_saved_object, saved_numbers, saved_seed
+from corpora.saved_data import (
+    check_saved_array,
+    check_saved_object,
+    saved_numbers,
+    saved_seed,
+    saved_strings,
+)
 from simec.data.columns import described_by, recognized
 from simec.data.frames import as_frame
 from simec.data.inputs import Inputs, check_device, choose_device
@@ -794,14 +800,8 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
             parameters["device"] = device
         predictor = cls(**parameters)
         _check_parameters(predictor)
-        for name in ("entities", "relations"):
-            ids = config[name]
-            if not isinstance(ids, list) or not {*map(type, ids)} <= {int, str}:
-                raise ValueError(f"{name} must be a list of ids, strings or integers")
-            if len(set(ids)) < len(ids):
-                raise ValueError(f"{name} has an id twice")
-        predictor._entities = Ids(config["entities"], "entity")
-        predictor._relations = Ids(config["relations"], "relation")
+        predictor._entities = Ids(_saved_ids("entities", config["entities"]), "entity")
+        predictor._relations = Ids(_saved_ids("relations", config["relations"]), "relation")
         n = len(predictor._entities)
         predictor._n_trained = check_integer("n_trained", config["n_trained"], 0, n)
         if config["n_features"] is not None:
@@ -812,12 +812,8 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
             raise ValueError("there are entities without weights in the last layer")
         predictor._n_features = config["n_features"]
         names = config.get("feature_names")  # since version 3
-        if names is not None and (
-            not isinstance(names, list)
-            or len(names) != config["n_features"]
-            or not {*map(type, names)} <= {str}
-        ):
-            raise ValueError(f"feature_names must be {config['n_features']} strings")
+        if names is not None:
+            names = saved_strings("feature_names", names, config["n_features"] or 0)
         predictor._feature_names = names
         predictor.n_duplicates_ = check_integer("n_duplicates", config["n_duplicates"], 0)
         predictor._set_history(
@@ -889,6 +885,14 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
             snapshot = Snapshot(state, tensors, partial(folder.checking, TRAINING_ARRAYS))
         predictor.device, predictor.verbose = self.device, self.verbose
         return predictor, snapshot
+
+
+def _saved_ids(name: str, ids: Any) -> list[Id]:
+    if not isinstance(ids, list) or not {*map(type, ids)} <= {int, str}:
+        raise ValueError(f"{name} must be a list of ids, strings or integers")
+    if len(set(ids)) < len(ids):
+        raise ValueError(f"{name} has an id twice")
+    return ids
 
 
 @dataclass

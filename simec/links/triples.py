@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from corpora.checks import check_encodable, closest, shorten
-from corpora.errors import shortened, warn
+from corpora.errors import cut_middle, warn
 from corpora.files import missing_file
 from corpora.readers.stream import MAX_RATIO
 from simec.data.columns import TRIPLES
@@ -27,7 +27,7 @@ class TripleError(ValueError):
     """Triples that cannot be read; the message has the file and line, or the row."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(shortened(message))
+        super().__init__(cut_middle(message))
 
 
 class Dataset(NamedTuple):

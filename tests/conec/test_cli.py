@@ -122,12 +122,12 @@ def test_train_reads_as_it_is_told(tmp_path):
 def test_lines_that_cannot_be_decoded_are_skipped_and_told(tmp_path):
     source, out = tmp_path / "a.txt", tmp_path / "m"
     source.write_bytes(b"cat dog\ncat \xff\n" * 5)
-    told = "conec: skipped 5 lines that can't be decoded or have no text\n"
+    message = "conec: skipped 5 lines that can't be decoded or have no text\n"
     how = ["--errors", "skip"]
-    assert told in run("train", source, "--out", out, *SMALL, *how).stderr
+    assert message in run("train", source, "--out", out, *SMALL, *how).stderr
     assert conec.load(out).vocabulary.counts.tolist() == [5, 5]
     result = run("embed", out, source, *how)
-    assert told in result.stderr
+    assert message in result.stderr
     assert "5 documents, 10 tokens" in result.stderr
 
 
@@ -429,6 +429,22 @@ def test_embed_to_standard_output(model):
     lines = run("embed", model, stdin=DOCUMENTS).stdout.splitlines()
     assert len(lines) == 11
     assert lines[1].split("\t")[:4] == ["0", "0", "the", "1"]
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.jsonl", '{"text": "the cat"}\n{"text": "red"}\n'),
+        ("a.conll", "-DOCSTART- O\n\nthe O\ncat B-X\n\n-DOCSTART- O\n\nred O\n"),
+        ("a.txt", "the cat\nred\n"),
+    ],
+)
+def test_embed_recognizes_the_format(model, tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    lines = run("embed", model, tmp_path / name).stdout.splitlines()[1:]
+    assert [line.split("\t")[:3] for line in lines] == [
+        ["0", "0", "the"], ["0", "1", "cat"], ["1", "0", "red"]
+    ]  # fmt: skip
 
 
 def test_embed_of_nothing(model, tmp_path):

@@ -1,4 +1,4 @@
-"""Which columns of files hold words and tags, and what a tagger makes of files of other layouts."""
+"""Columns of files are recognized by their values; taggers check the layout of files."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def test_a_tagger_of_words_scores_the_same_on_all_layouts(folder):
             result = run("tag", "evaluate", folder / "words", file, "--json", *options)
             scores.add(json.dumps(json.loads(result.stdout)))
             if "_" in names and not options:
-                assert f"columns {names} (by their values" in result.stderr
+                assert f"columns {names} (guessed from their values" in result.stderr
     assert len(scores) == 1
 
 

@@ -169,7 +169,7 @@ def test_a_document_longer_than_a_piece(monkeypatch):
 
 
 def test_few_occurrences_of_frequent_words():
-    # word 0 always stands beside word 1, so the sum tells the number of occurrences
+    # word 0 always is next to word 1, so the sum tells the number of occurrences
     ids = np.tile(np.array([0, 1], np.int32), 5000)
     stream = TokenStream(ids, np.arange(0, 10001, 2), 10000)
     numbers = []

@@ -371,7 +371,7 @@ def test_entities_with_unseen_words_by_hand():
     assert (scores.unseen.n_true, scores.unseen.n_found, scores.unseen.n_right) == (3, 1, 1)
     assert scores.unseen.recall == 1 / 3
     assert scores.unseen.by_type["LOC"].n_true == 2
-    # seen: Bob (found), and Rome, which was found and is none
+    # seen: Bob (found), and Rome, which was found but is not an entity
     assert (scores.seen.n_true, scores.seen.n_found, scores.seen.n_right) == (1, 2, 1)
     assert scores.all.n_true == 4
     assert json.loads(json.dumps(scores.to_dict()))["unseen"]["recall"] == 1 / 3

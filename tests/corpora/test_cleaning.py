@@ -96,7 +96,7 @@ def test_digits_keep_length_and_the_rest(text: str) -> None:
 
 
 class Stripper(HTMLParser):
-    """What "html" means for markup that is complete, by the parser of Python's library."""
+    """Oracle of "html" for complete markup: the parser of Python's library."""
 
     def __init__(self) -> None:
         super().__init__(convert_charrefs=True)

@@ -249,7 +249,7 @@ class TestRows:
     )
     def test_texts_in_the_place_of_tokens(self, document: Any) -> None:
         corpus = corpora.open([document, ["tea"]])
-        with pytest.warns(UserWarning, match="document 0 .* taken for tokens, but .* contains bl"):
+        with pytest.warns(UserWarning, match="document 0 is a list of tokens, but .* contains bl"):
             assert list(corpus) == [list(document), ["tea"]]
 
     @pytest.mark.parametrize("document", [["10 000", "euros"], ["New York", "is"], [], [""]])

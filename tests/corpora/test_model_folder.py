@@ -666,7 +666,7 @@ class TestEarlierFormats:
             pytest.fail("not reached")
 
 
-# Kills, and readers beside writers
+# Kills, and readers during writes
 
 
 def start(path: Path, exchanges: bool, value: int = 1) -> int:

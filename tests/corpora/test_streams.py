@@ -373,6 +373,21 @@ class TestSystemFiles:
         for archive in ("a.zip", "a.tar", "a.tgz"):
             assert list(corpora.open(tmp_path / archive)) == expected
 
+    def test_files_of_several_formats_in_an_archive(self, tmp_path: Path) -> None:
+        path = tmp_path / "a.zip"
+        line = b'{"text": "one"}\n'
+        path.write_bytes(zip_of({"a.jsonl": line, "b.txt": b"two\n", "c.txt": b"three\n"}))
+        with pytest.warns(UserWarning, match=r"2 files were left out, such as b\.txt.*as jsonl"):
+            assert list(corpora.open(path)) == [["one"]]
+        assert list(corpora.open(path, "jsonl")) == [["one"]]
+        path.write_bytes(zip_of({"a.txt": b"two\n", "b.jsonl": line}))
+        with pytest.raises(CorpusError, match=r"a\.zip/b\.jsonl: a file of the format 'jsonl'"):
+            list(corpora.open(path))
+        assert len(list(corpora.open(path, "text"))) == 2
+        path.write_bytes(zip_of({"Icon\r": b""}))
+        with pytest.raises(CorpusError, match="no file that"):
+            list(corpora.open(path))
+
     def test_a_named_file_is_read(self, tmp_path: Path) -> None:
         (tmp_path / ".hidden").write_text("one\n")
         assert list(corpora.open(tmp_path / ".hidden")) == [["one"]]

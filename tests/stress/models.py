@@ -616,7 +616,7 @@ def has_enormous(folder: Path) -> bool:
 
 
 def try_input(source: Path, number: int, seed: int, folder: Path) -> tuple[str, str]:
-    """Change a model and use it; return what came of it, and details."""
+    """Change a model and use it; return the outcome and its details."""
     name = source.name
     rng = random.Random(f"{seed} {name} {number}")
     place = folder / "model"
@@ -671,7 +671,7 @@ def work(source: Path, numbers: range, seed: int, folder: Path, out: int) -> Non
 
 
 class Results:
-    """What came of the inputs of a model."""
+    """Outcomes of the inputs of a model."""
 
     def __init__(self) -> None:
         self.counts: Counter[str] = Counter()

@@ -4,7 +4,7 @@
 status 1 if anything went wrong. Each input is a valid file with bits flipped, bytes cut, inserted,
 deleted, swapped or repeated, or garbage appended. It is either read or refused:
 
-same, other
+same, changed
     it was read, with the same result as the valid file or with another one
 named
     it was refused with an error of this project, or a ValueError, that names the file
@@ -42,7 +42,7 @@ from typing import IO, Any
 
 from tests.stress.files import NAMES, Format, formats
 
-READ = ("same", "other", "named")
+READ = ("same", "changed", "named")
 FAILURES = ("others", "hangs", "memory", "silent", "invalid")
 CPU_SECONDS, STALLED_SECONDS = 10, 60
 MEMORY = 1_000_000_000  # bytes that one input may take
@@ -222,7 +222,7 @@ class Child:
             elif result == item.expected:
                 outcome = "same"
             else:
-                outcome = "silent" if item.checksums and only_flips else "other"
+                outcome = "silent" if item.checksums and only_flips else "changed"
         after = address_space()[1]
         if after > peak and after - before > MEMORY:
             return "memory", f"{after - before:,} bytes\n{detail}"
@@ -240,7 +240,7 @@ def judge(error: Exception, path: Path) -> tuple[str, str]:
 
 
 def unusable(result: Any) -> str:
-    """What is wrong with the words of a result; "" if nothing is."""
+    """Describe the invalid words of a result; "" without any."""
     if isinstance(result, str):
         try:
             result.encode()

@@ -97,7 +97,7 @@ def make_inputs(folder: Path) -> None:
 
 
 class Run:
-    """Attacks on one command, and what came of them."""
+    """Attacks on one command, and their outcomes."""
 
     def __init__(self, command: str, inputs: Path, folder: Path, rng: random.Random) -> None:
         self.command, self.inputs, self.rng = command, inputs, rng

@@ -1,4 +1,4 @@
-"""Kill saves, read beside writers, fill the disk and flip bits, for every kind of model.
+"""Kill saves, read during writes, fill the disk and flip bits, for every kind of model.
 
 ``python -m tests.stress.store --seconds 600`` prints what it did and what went wrong, a row for
 each kind, and exits with status 1 if anything did:
@@ -13,7 +13,7 @@ unnamed
     an error other than ModelError for a damaged folder, or one that does not name it; or other
     than an OSError that names it for a full disk
 leftovers
-    temporary files beside the model after one more save
+    temporary files next to the model after one more save
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ DONE = ("kills", "loads", "full disks", "flips")
 
 
 class Stress:
-    """One kind of model: two saved versions of it, and what came of the attacks.
+    """One kind of model: two saved versions of it, and the outcomes of the attacks.
 
     Parameters
     ----------
@@ -145,7 +145,7 @@ class Stress:
         self.leftovers()
 
     def readers(self, end: float) -> None:
-        """Load beside a process that saves all the time."""
+        """Load while another process keeps saving."""
         for exchange in (True, False):
             stop = time.monotonic() + (end - time.monotonic()) / (2 if exchange else 1)
             with self.writer(exchange=exchange):

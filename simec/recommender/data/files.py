@@ -14,7 +14,7 @@ from scipy import sparse
 
 from corpora.checks import check_choice, check_integer, shorten
 from corpora.deprecated import renamed_parameters
-from corpora.errors import shortened, warn
+from corpora.errors import cut_middle, warn
 from corpora.readers.stream import MAX_RATIO
 from simec.data.columns import RATINGS, described_by, recognized
 from simec.data.tables import Table, is_missing, is_number, number
@@ -40,7 +40,7 @@ class FileError(ValueError):
     """The contents of a file are invalid; the message names the line."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(shortened(message))
+        super().__init__(cut_middle(message))
 
 
 def read_ratings(
@@ -254,19 +254,17 @@ def read_features(
         if k == at:
             continue
         name = names[k] or f"column{k + 1}"
-        numbers = _numbers(column, name, missing, lines, table)
-        if numbers is not None:
-            parts.append(numbers)
-            features.append(name)
-        else:
+        matrix, found = _numbers(column, name, missing, lines, table), [name]
+        if matrix is None:
             _check_texts(column, name, lines, table)
             matrix, values = _categories(column, min_count)
-            parts.append(matrix)
-            features += [f"{name}={value}" for value in values]
+            found = [f"{name}={value}" for value in values]
             logger.info(
                 "%s: %d values of %s are features, %d fields are empty", shown, len(values), name,
                 column.count(""),
             )  # fmt: skip
+        parts.append(matrix)
+        features += found
     if not features:
         raise FileError(f"{shown} has no feature that occurs {min_count} times")
     try:
@@ -291,7 +289,7 @@ def _check_kind(names: list[str], at: int, kind: str, table: Table) -> None:
 
 
 def as_ids(texts: list[str]) -> list[Any]:
-    """Convert ids to integers if all of them are written as integers are; "007" is not one."""
+    """Convert ids to integers if all of them look like integers; "007" does not."""
     for text in texts:
         digits = text[1:] if text[:1] == "-" else text
         plain = digits.isascii() and digits.isdecimal() and len(digits) <= 1000

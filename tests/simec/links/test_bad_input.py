@@ -1,4 +1,4 @@
-"""What users get wrong, and what they are told."""
+"""Invalid input by users, and the errors that they get."""
 
 from __future__ import annotations
 
