@@ -75,7 +75,8 @@ class TokenStream:
     Raises
     ------
     TypeError, ValueError
-        If the arrays are not those of a corpus.
+        If the arrays have another type or shape, or `offsets` do not increase from 0 to the
+        number of ids.
     """
 
     def __init__(

@@ -7,7 +7,7 @@ import os
 import warnings
 from pathlib import Path
 
-__all__ = ["CorpusError", "ModelError", "NotReiterableError", "shortened", "warn"]
+__all__ = ["CorpusError", "ModelError", "NotReiterableError", "cut_middle", "warn"]
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = tuple(f"{_ROOT / name}{os.sep}" for name in ("conec", "corpora", "simec"))
@@ -16,7 +16,7 @@ _PACKAGES = tuple(f"{_ROOT / name}{os.sep}" for name in ("conec", "corpora", "si
 _LONGEST, _BEGINNING, _END = 1500, 900, 300  # characters
 
 
-def shortened(message: str) -> str:
+def cut_middle(message: str) -> str:
     """Cut the middle out of a message that quotes a long part of a file."""
     if len(message) <= _LONGEST:
         return message
@@ -60,7 +60,7 @@ class CorpusError(ValueError):
         if offset is not None:
             place.append(f"byte {offset}")
         # args holds the whole text, so that pickling, as between processes, preserves it.
-        super().__init__(shortened(f"{', '.join(place)}: {message}" if place else message))
+        super().__init__(cut_middle(f"{', '.join(place)}: {message}" if place else message))
 
 
 class NotReiterableError(CorpusError):
@@ -71,7 +71,7 @@ class ModelError(ValueError):
     """A folder holds no loadable model: it is damaged, of another kind, or of a newer version."""
 
     def __init__(self, message: str) -> None:
-        super().__init__(shortened(message))
+        super().__init__(cut_middle(message))
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:

@@ -48,7 +48,7 @@ Contents = Callable[[Path, bool], Collection[str]]
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 _TMPDIR = "temporary files; TMPDIR names another folder"
 _DAY = 24 * 60 * 60  # seconds
-_LONGEST_PATH, _BLANKS_IN_PATH = 1000, 8  # of paths; what does not exist and has more is a text
+_LONGEST_PATH, _BLANKS_IN_PATH = 1000, 8  # strings beyond these limits are texts, not paths
 
 
 def is_uri(path: str) -> bool:
@@ -58,6 +58,11 @@ def is_uri(path: str) -> bool:
 
 def missing_file(path: str) -> FileNotFoundError:
     """Build the error for a path that does not exist, with the closest matches."""
+    if "\n" in path or len(path) > _LONGEST_PATH or path.count(" ") > _BLANKS_IN_PATH:
+        hint = "is it a text, not a path? Pass texts in a list"
+        return FileNotFoundError(
+            errno.ENOENT, f"No such file or folder ({hint})", f"{path[:60]}..."
+        )
     folder, name = os.path.split(os.path.normpath(path))
     folder = folder or "."
     if os.path.isdir(folder):
@@ -71,9 +76,6 @@ def missing_file(path: str) -> FileNotFoundError:
         while folder not in ("", ".") and not os.path.isdir(folder):
             folder = os.path.dirname(folder)
         hint = f"its folder does not exist either; only {folder or '.'} exists"
-    if "\n" in path or len(path) > _LONGEST_PATH or path.count(" ") > _BLANKS_IN_PATH:
-        hint = "a text, not a path? Pass texts in a list"
-        path = f"{path[:60]}..."
     return FileNotFoundError(errno.ENOENT, f"No such file or folder ({hint})", path)
 
 

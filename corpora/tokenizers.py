@@ -87,7 +87,7 @@ def tokenizer(name: str | Tokenize = "whitespace", *, pattern: str = _WORD) -> T
     Raises
     ------
     ValueError
-        If the name is unknown; the message lists all names. If the pattern is not valid.
+        If the name is unknown (the message lists all names), or the pattern is invalid.
     """
     if callable(name):
         return name

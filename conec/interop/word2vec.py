@@ -19,7 +19,7 @@ from conec.interop.checks import (
 )
 from conec.types import StrPath
 from corpora.checks import check_integer
-from corpora.errors import shortened, warn
+from corpora.errors import cut_middle, warn
 from corpora.files import check_output
 from corpora.output import open_output
 from corpora.readers.base import TextFile, byte_order_mark
@@ -139,7 +139,7 @@ def load_word2vec(
 
 
 def _fail(name: str, message: str) -> NoReturn:
-    raise ValueError(shortened(f"{name}: {message}")) from None
+    raise ValueError(cut_middle(f"{name}: {message}")) from None
 
 
 def _read_header(stream: Stream, name: str) -> tuple[int, int]:
@@ -236,7 +236,7 @@ def _is_plausible(name: str, n: int, size: int, binary: bool) -> bool:
     if actual < minimum:
         _fail(
             name,
-            f"line 1 announces {n} vectors of {size} dimensions, at least {minimum} bytes, but the "
+            f"line 1 declares {n} vectors of {size} dimensions, at least {minimum} bytes, but the "
             f"file has {actual}",
         )
     return True
@@ -277,7 +277,7 @@ def _binary_rows(
             if not more:
                 _fail(
                     name,
-                    f"vector {row + 1}: the file ends within this vector, but line 1 announces "
+                    f"vector {row + 1}: the file ends within this vector, but line 1 declares "
                     f"{n} vectors of {size} dimensions",
                 )
             buffer, at = buffer[at:] + more, 0
@@ -287,7 +287,7 @@ def _binary_rows(
         yield f"vector {row + 1}", word, np.frombuffer(buffer, "<f4", size, space + 1)
         at = space + 1 + 4 * size
     if (limit is None or limit >= n) and (buffer[at:] + stream.read(_CHUNK)).strip(b"\n"):
-        _fail(name, f"data follows after the {n} vectors of size {size} that line 1 announces")
+        _fail(name, f"data follows after the {n} vectors of size {size} that line 1 declares")
 
 
 def _text_rows(
@@ -303,7 +303,7 @@ def _text_rows(
             line = _without_mark(line, name)
         if row == n:
             if line.strip():
-                _fail(name, f"{place}: data follows after the {n} vectors that line 1 announces")
+                _fail(name, f"{place}: data follows after the {n} vectors that line 1 declares")
             return
         # Only spaces are separators: other white space may be part of a word, as may spaces.
         word, *fields = line.rstrip(b" \r\n").rsplit(b" ", size)
@@ -319,7 +319,7 @@ def _text_rows(
         yield place, word, values
         row += 1
     if n is not None and row < min(n, limit or n):
-        _fail(name, f"line {row + 2}: the file ends here, but line 1 announces {n} vectors")
+        _fail(name, f"line {row + 2}: the file ends here, but line 1 declares {n} vectors")
 
 
 def _ends_in_value(word: bytes, fields: Sequence[bytes]) -> bool:

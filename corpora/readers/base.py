@@ -94,7 +94,7 @@ def normal_encoding(encoding: str) -> str:
     """
     try:
         name = codecs.lookup(encoding).name
-        if name in ("idna", "punycode", "undefined"):  # of names of domains
+        if name in ("idna", "punycode", "undefined"):  # codecs of domain names
             raise LookupError(name)
         "\n".encode(encoding)
     except (LookupError, ValueError) as error:

@@ -148,7 +148,7 @@ class Layout:
 
 
 def _holds_tags(values: Sequence[str]) -> bool:
-    """Whether values are tags of several kinds; a few words in their place do not count."""
+    """Whether values are tags, not all of them equal; up to 5% may be something else."""
     n_tags = sum(map(is_tag, values))
     return len(values) > 1 and n_tags > 0.95 * len(values) and len({*values}) > 1
 

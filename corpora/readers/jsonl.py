@@ -13,7 +13,7 @@ from corpora.readers.stream import plain_suffix
 
 __all__ = ["JsonLines"]
 
-_BY_LINE = "each line must be a JSON object; write an array so with jq -c '.[]' FILE.json"
+_BY_LINE = "each line must be a JSON object; convert an array with jq -c '.[]' FILE.json"
 
 
 def _parse(text: str) -> Any:

@@ -55,13 +55,9 @@ _CONTENTS = (
     (0, b"\x1f\x9d", "compress (.Z)", None),
     (0, b"%PDF-", "PDF", None),
     (0, b"{\\rtf1", "RTF", None),
-    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "an old document of Office", None),
+    (0, b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a Microsoft Office document", None),
 )
-_DOCUMENTS = {
-    "PDF",
-    "RTF",
-    "an old document of Office",
-}  # not compressed, but not plain text either
+_DOCUMENTS = {"PDF", "RTF", "a Microsoft Office document"}
 
 _BLOCK = 1 << 17
 # Compressed bytes read at a time. They are few, because the bytes after the end of a frame are

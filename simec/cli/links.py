@@ -17,6 +17,9 @@ from simec.cli.options import TableOptions, names_options, report_format, requir
 
 if TYPE_CHECKING:
     from simec.links import LinkPredictor
+    from simec.links.triples import Id
+
+    Triples = list[tuple[Id, Id, Id]]
 
 links = typer.Typer(
     no_args_is_help=True,
@@ -142,7 +145,7 @@ def train(
       simec links train WN18RR/ --out wn18rr.model --negatives 4000
       simec links train WN18RR/ --out wn18rr.model --negatives 4000 --resume
     """  # noqa: D301
-    from simec.links import LinkPredictor, read_dataset, read_triples
+    from simec.links import LinkPredictor
     from simec.links.predictor import is_checkpoint
 
     require_device(device)
@@ -156,14 +159,7 @@ def train(
     reading = {
         **table.keywords(), "on_format": lambda format: typer.echo(f"{'read':9} {format}"),
     }  # fmt: skip
-    if triples.is_dir():
-        if valid is not None:
-            raise ValueError(f"{triples} is a folder and has its own valid.txt: leave out --valid")
-        train, held_out, _ = data = read_dataset(triples, **reading)
-        entities = data.entities
-    else:
-        train, entities = read_triples(triples, **reading), None
-        held_out = [] if valid is None else read_triples(valid, **reading)
+    train, held_out, entities = _read_training(triples, valid, reading)
     if middle is not None:
         report("--middle is deprecated, use --relation-matrix")
     matrix = relation_matrix or middle
@@ -292,6 +288,21 @@ def evaluate(
         rows = sorted(evaluation.by_relation().items(), key=lambda item: -item[1]["n"])
         for name, m in rows:
             typer.echo(f"{m['mrr']:6.3f} {m['hits@10']:6.3f} {m['n']:7,.0f}  {name}")
+
+
+def _read_training(
+    path: Path, valid: Path | None, reading: dict[str, Any]
+) -> tuple[Triples, Triples, list[Id] | None]:
+    """Read training and validation triples, and of a folder also all entities."""
+    from simec.links import read_dataset, read_triples
+
+    if not path.is_dir():
+        train = read_triples(path, **reading)
+        return train, [] if valid is None else read_triples(valid, **reading), None
+    if valid is not None:
+        raise ValueError(f"{path} is a folder and has its own valid.txt: leave out --valid")
+    data = read_dataset(path, **reading)
+    return data.train, data.valid, data.entities
 
 
 def _load(path: Path) -> LinkPredictor:

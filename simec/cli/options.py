@@ -39,7 +39,7 @@ class TableOptions:
         typer.Option(
             "--separator",
             metavar="TEXT",
-            help="What separates two fields: tab, comma, semicolon, space, or any other text.",
+            help="Separator of fields: tab, comma, semicolon, space, or any other text.",
             show_default="guessed from the first lines",
             rich_help_panel=_PANEL,
         ),
@@ -58,8 +58,8 @@ class TableOptions:
         typer.Option(
             "--columns",
             metavar="A,B,C",
-            help="Names of the columns to read, or their numbers, counted from 1: those of user, "
-            "item and rating, or of head, relation and tail.",
+            help="Names or numbers (from 1) of the columns of user, item and rating, or of head, "
+            "relation and tail.",
             show_default="by their names",
             rich_help_panel=_PANEL,
         ),

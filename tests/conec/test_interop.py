@@ -143,12 +143,12 @@ def test_counts_come_from_the_vocabulary_file(tmp_path: Path) -> None:
 
 
 BROKEN_BINARY = {
-    "too few": (as_binary(header=b"6 3\n"), "(vector 6: the file ends|line 1 announces 6 vectors)"),
+    "too few": (as_binary(header=b"6 3\n"), "(vector 6: the file ends|line 1 declares 6 vectors)"),
     "too many": (as_binary(header=b"4 3\n"), "data follows after the 4 vectors"),
     "cut": (as_binary()[:-6], "vector 5: the file ends within this vector"),
     "size too large": (as_binary(header=b"5 5\n"), "."),
     "size too small": (as_binary(header=b"5 2\n"), "."),
-    "header without bytes": (as_binary(header=b"1000000000 300\n"), "line 1 announces 1000000000"),
+    "header without bytes": (as_binary(header=b"1000000000 300\n"), "line 1 declares 1000000000"),
     "nan": (as_binary().replace(struct.pack("<f", 7.25), struct.pack("<f", np.nan)), "'naïve_word"),
 }
 BROKEN_TEXT = {
@@ -163,7 +163,7 @@ BROKEN_TEXT = {
     ),
     "no header": (as_text(header=""), "line 1: expected the number of vectors"),
     "header of zero": (as_text(header="0 3\n"), "line 1: expected the number of"),
-    "header alone": (b"5 3\n", "(line 1 announces 5 vectors|ends)"),
+    "header alone": (b"5 3\n", "(line 1 declares 5 vectors|ends)"),
     "empty": (b"", "line 1: expected the number of"),
 }
 
