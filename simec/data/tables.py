@@ -335,7 +335,7 @@ class Table:
     # The header
 
     def _check_comment(self, line: int, first: list[str], others: list[list[str]]) -> None:
-        """Refuse a first line that is probably a comment, and otherwise would be a row."""
+        """Raise an error if the first line would be a row, but is probably a comment."""
         mark = _COMMENT.match(first[0])
         if mark is None or len(recognized(self._layout, first)) >= 2:
             return
@@ -371,7 +371,7 @@ class Table:
     def _is_header_of_triples(
         self, first: list[str], others: list[list[str]], names: dict[str, int]
     ) -> bool:
-        # Besides two names of columns, "relation" or "predicate" alone are hardly a relation.
+        # "relation" or "predicate" is enough: hardly any relation is called so.
         alone = [k for column, k in names.items() if column == "relation"]
         if len(names) < 2 and not any(is_word_for_relation(first[k]) for k in alone):
             return False
