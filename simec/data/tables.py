@@ -306,7 +306,7 @@ class Table:
                 raise self._malformed(start, reader.line_num, str(problem)) from None
 
     def _check_quotes(self, start: int, end: int, fields: list[str]) -> None:
-        """Refuse a field over several lines if each of these lines is a whole row by itself."""
+        """Raise an error for a field over several lines if each line is a complete row."""
         separator = self.format.separator
         if self._strict_quotes or (separator != "\t" and len(fields) < 3):
             return
@@ -314,7 +314,7 @@ class Table:
         if all(line.count(separator) == len(fields) - 1 for line in text.split("\n")):
             raise self.error(
                 start,
-                f": a quoted field would end in line {end}, and hold whole rows. If quotes are "
+                f": a quoted field would end in line {end}, and contain whole rows. If quotes are "
                 "part of the text, pass quoting=False; if not, quoting=True",
             )
 
