@@ -99,7 +99,22 @@ class Corpus:
         NotReiterableError
             If the corpus can be read only once and has been read.
         """
-        return _texts(self._documents())
+        return (
+            document if isinstance(document, str) else " ".join(document)
+            for document in self.stored()
+        )
+
+    def stored(self) -> Iterator[str | list[str]]:
+        """Yield each document as it is stored: a text, or a list of tokens.
+
+        Blank documents are skipped.
+
+        Raises
+        ------
+        NotReiterableError
+            If the corpus can be read only once and has been read.
+        """
+        return filter(_is_not_blank, self._documents())
 
     def tagged(self, *, word_first: bool = False) -> Iterator[TaggedDocument]:
         """Yield each document as a list of sentences, with one row of all columns per token.
@@ -312,11 +327,9 @@ def _mapped(tokens: list[str], maps: Sequence[DocumentMap]) -> list[str]:
     return tokens
 
 
-def _texts(documents: Iterator[Document]) -> Iterator[str]:
-    for document in documents:
-        text = document if isinstance(document, str) else " ".join(document)
-        if text and not text.isspace():
-            yield text
+def _is_not_blank(document: Document) -> bool:
+    texts = (document,) if isinstance(document, str) else document
+    return any(text and not text.isspace() for text in texts)
 
 
 def _clean_tokens(tokens: list[str], clean: Step) -> list[str]:

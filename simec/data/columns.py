@@ -36,18 +36,19 @@ _TIME = _usual(
     "createdat updated updatedat"
 )
 _HEAD = _usual(
-    "head heads headentity subject subj sub source sourceentity src from entity1 e1 start lhs h s",
-    "id", "name", "label",
+    "head heads headentity subject subj sub source sourceentity sourcenode src from entity1 "
+    "entitya ent1 e1 node1 nodea n1 start startnode lhs xid xname xindex h s",
+    "id", "name", "label", "index",
 )  # fmt: skip
 _RELATION = _usual(
     "relation relations relationtype relationship rel predicate pred property prop edge edgetype "
-    "type label link r p",
+    "metaedge interaction type label link r p",
     "id", "name", "label",
 )  # fmt: skip
 _TAIL = _usual(
-    "tail tails tailentity object obj target targetentity dst dest destination to entity2 e2 end "
-    "rhs t o",
-    "id", "name", "label",
+    "tail tails tailentity object obj target targetentity targetnode dst dest destination to "
+    "entity2 entityb ent2 e2 node2 nodeb n2 end endnode rhs yid yname yindex t o",
+    "id", "name", "label", "index",
 )  # fmt: skip
 
 
@@ -109,6 +110,12 @@ def recognized(layout: Layout, names: Sequence[Hashable]) -> dict[str, int]:
         if ranked:
             found[column] = min(ranked)[1]
     return found
+
+
+def is_word_for_relation(name: str) -> bool:
+    """Whether a text names a column of relations, and is unlikely to be a relation itself."""
+    key = re.sub(r"[\W_]+", "", name).lower()
+    return key.startswith(("relation", "predicate")) and key in TRIPLES.names["relation"]
 
 
 @dataclass(frozen=True)

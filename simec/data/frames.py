@@ -10,7 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from simec.data.columns import Layout, choose_columns, recognized
+from corpora.checks import shorten
+from simec.data.columns import RATINGS, Layout, choose_columns, recognized
 
 __all__ = ["MAX_ID_BITS", "Frame", "as_frame", "column_values", "describe_type"]
 
@@ -34,12 +35,15 @@ class Frame:
     index : index of pandas, or None
     has_ids : bool
         Whether the index has ids: it has a name, or does not only number the rows.
+    has_order : bool
+        Whether columns without usual names may be chosen by position; not of a dict.
     """
 
     names: list[Hashable]
     column: Callable[[int], Any]
     index: Any = None
     has_ids: bool = False
+    has_order: bool = True
 
     def choose(
         self, layout: Layout, columns: Sequence[Any] | None = None, error: Fail = ValueError
@@ -65,11 +69,23 @@ class Frame:
 
         chosen = choose_columns(layout, self.names, columns, error=fail)
         if chosen.how == "positions":
+            self._check_positions(layout, fail)
             logger.info(
                 "%s of a frame, by position: %s", layout.what,
                 ", ".join(f"{name}: {self.names[k]!r}" for name, k in chosen.positions.items()),
             )  # fmt: skip
         return [self.column(k) for k in chosen.positions.values()], chosen.how == "positions"
+
+    def _check_positions(self, layout: Layout, error: Fail) -> None:
+        """Raise an error if columns without usual names may not be in the usual order."""
+        # ratings and triples have at most a column more, such as of times or weights
+        too_many = len(self.names) > len(layout.names) + (layout is RATINGS)
+        if (self.has_ids or not self.has_order or too_many) and not recognized(layout, self.names):
+            raise error(
+                f"no column is called {' or '.join(map(repr, layout.names))}; the columns are "
+                f"{', '.join(map(repr, self.names[:8]))}{' …' if len(self.names) > 8 else ''}: "
+                "rename them, or pass columns="
+            )
 
     def select(self, positions: Sequence[int]) -> Frame:
         """Select columns by their positions."""
@@ -91,6 +107,8 @@ class Frame:
         names = list(self.names)
         at = None if self.has_ids else next(iter(recognized(layout, names).values()), None)
         if at is None and self.index is None and names:
+            if not self.has_order:
+                raise error(f"no column is called {kind!r}, which must hold the ids: {names[:8]}")
             at = 0
             logger.info("features of a frame: the ids are its first column %r", names[0])
         ids = self.index if at is None else self.column(at)
@@ -125,7 +143,7 @@ class Frame:
                 )
             if all(issubclass(t, (int, float)) for t in types):
                 return values.astype(np.float64)
-        if values.dtype.kind not in "biuf":
+        if values.dtype.kind not in "biuf" or values.ndim != 1:
             raise error(
                 f"column {name!r} of the {kind} features must be numeric, got "
                 f"{self._type(k, values)}. pandas.get_dummies encodes categories as numbers"
@@ -143,11 +161,14 @@ def as_frame(data: Any, *, error: Fail = TypeError) -> Frame | None:
     Parameters
     ----------
     data : object
-        A frame of pandas or polars, a table of pyarrow, an array of records, or a dict of columns.
+        A frame of pandas or polars, a table of pyarrow, an array of records, a dict of columns, or
+        a list of dicts or named tuples with the same names.
     error : callable
         Exception to raise for other objects that have columns; called with the message.
     """
-    if isinstance(data, (list, tuple, str, bytes)):
+    if isinstance(data, (list, tuple)):
+        return _of_rows(data, error)
+    if isinstance(data, (str, bytes)):
         return None
     if isinstance(data, np.ndarray):
         if data.dtype.names is None:
@@ -209,7 +230,27 @@ def _of_mapping(data: Mapping[Any, Any], error: Fail) -> Frame:
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{n} of {name!r}" for name, n in lengths.items())
         raise error(f"columns of a dict must have the same length, got {shown}")
-    return Frame(names, lambda k: column_values(columns[k]))
+    return Frame(names, lambda k: column_values(columns[k]), has_order=False)
+
+
+def _of_rows(rows: Sequence[Any], error: Fail) -> Frame | None:
+    """Columns of a list of dicts or named tuples; None for other lists."""
+    if not rows:
+        return None
+    first = rows[0]
+    is_dict = isinstance(first, Mapping)
+    if not is_dict and not hasattr(first, "_fields"):
+        return None
+    names = list(first if is_dict else first._fields)
+    for number, row in enumerate(rows):
+        if is_dict:
+            same = isinstance(row, Mapping) and row.keys() == first.keys()
+        else:
+            same = getattr(row, "_fields", None) == first._fields
+        if not same:
+            raise error(f"row {number} must have the names of row 0, {names}, got {shorten(row)}")
+    keys: Sequence[Any] = names if is_dict else range(len(names))
+    return Frame(names, lambda k: [row[keys[k]] for row in rows], has_order=not is_dict)
 
 
 def column_values(column: Any) -> Any:
@@ -221,7 +262,9 @@ def column_values(column: Any) -> Any:
         if column.null_count or not kind.startswith(("int", "uint", "float", "double", "half")):
             return _objects(column.to_pylist())
         return column.to_numpy()
-    if hasattr(column, "null_count") and column.null_count():
+    if hasattr(column, "null_count") and (
+        column.null_count() or str(column.dtype) in ("Int128", "UInt128")
+    ):
         return _objects(column.to_list())
     return column.to_numpy() if hasattr(column, "to_numpy") else list(column)
 

@@ -22,7 +22,14 @@ from corpora.errors import CorpusError, warn
 from corpora.readers import TextFile
 from corpora.readers.base import normal_encoding
 from corpora.readers.stream import MAX_RATIO
-from simec.data.columns import RATINGS, TRIPLES, Layout, choose_columns, recognized
+from simec.data.columns import (
+    RATINGS,
+    TRIPLES,
+    Layout,
+    choose_columns,
+    is_word_for_relation,
+    recognized,
+)
 
 __all__ = ["Table", "TableFormat", "is_number", "number"]
 
@@ -40,7 +47,8 @@ _NAMES = {
 _ENTITY = re.compile(r"&(#\d{1,6}|#x[0-9a-f]{1,5}|[a-z]\w{1,24});", re.I)
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 # how programs write a missing value
-_MISSING = frozenset(("", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "-", "?", "."))
+_MISSING = frozenset(("", "na", "n/a", "#n/a", "nan", "null", "none", "nil", "\\n", "-", "?", "."))
+_COMMENT = re.compile(r"(#|%|//|--|;)\s")
 
 
 @dataclass(frozen=True)
@@ -84,6 +92,9 @@ class TableFormat:
         for column, k in self.columns.items():
             name = "" if self.header is None else f" ({self.header[k]})"
             parts.append(f"{column}: column {k + 1}{name}")
+        others = self.width - len(self.columns)
+        if others and len(self.columns) > 1:  # all columns of features are used
+            parts.append(f"{others} other column{'s' * (others != 1)} not used")
         if self.n_blank:
             parts.append(f"{self.n_blank:,} blank lines skipped")
         if self.encoding.lower() not in ("utf-8", "utf8"):
@@ -106,7 +117,8 @@ class Table:
         The columns that the table must or may have.
     separator : str, optional
         Text between two fields; " " stands for any white space. By default tabs, ``::``,
-        semicolons, commas or bars, whichever splits the first lines into the same number of fields.
+        semicolons, commas or bars, whichever splits the first lines into the same number of fields;
+        white space if there are none of these, and it splits all of them into fields that fit.
     header : bool, optional
         Whether the first line has the names of the columns. By default it does if it has names
         that are usual for this kind of table, or texts above columns of numbers.
@@ -189,6 +201,7 @@ class Table:
             raise error(f"{self._path} has no {layout.what}")
         fields = [row for _, row in rows]
         if header is None:
+            self._check_comment(*rows[0], fields[1:])
             header = self._has_header(fields)
         if header:
             width = len(fields[0])
@@ -270,6 +283,10 @@ class Table:
         if len(separator) > 1 or separator == " ":
             split = separator if separator != " " else None
             for line, text in enumerate(lines, 1):
+                if "\r" in text and "\r" in text.rstrip("\r\n"):
+                    if cut:
+                        return
+                    raise self._malformed(line, line, "new-line")
                 yield line, [*map(str.strip, text.split(split))]
             return
         reader = csv.reader(
@@ -317,6 +334,19 @@ class Table:
 
     # The header
 
+    def _check_comment(self, line: int, first: list[str], others: list[list[str]]) -> None:
+        """Raise an error if the first line would be a row, but is probably a comment."""
+        mark = _COMMENT.match(first[0])
+        if mark is None or len(recognized(self._layout, first)) >= 2:
+            return
+        if not any(row[0].startswith(mark[1]) for row in others if row):
+            text = self.format.separator.join(first)[:80]
+            raise self.error(
+                line,
+                f" looks like a comment: {text!r}. Remove it; or pass header=True if it has the "
+                "names of the columns, header=False if it is a row",
+            )
+
     def _has_header(self, rows: list[list[str]]) -> bool:
         """Whether the first row has names of columns."""
         first, others = rows[0], rows[1:]
@@ -341,15 +371,22 @@ class Table:
     def _is_header_of_triples(
         self, first: list[str], others: list[list[str]], names: dict[str, int]
     ) -> bool:
-        if len(names) < 2 or "relation" not in names:
+        # "relation" or "predicate" is enough: hardly any relation is called so.
+        alone = [k for column, k in names.items() if column == "relation"]
+        if len(names) < 2 and not any(is_word_for_relation(first[k]) for k in alone):
             return False
         # The name of a column does not occur in it again, and a relation usually does.
         again = any(
             len(row) > k and row[k].lower() == first[k].lower()
             for row in others
-            for k in names.values()
+            for k in (names.values() if len(names) == 3 else range(len(first)))
         )
-        if again:
+        if again and len(names) == 3:
+            warn(
+                f"{self._path}, line 1 is taken for a triple, since its texts occur again: "
+                f"{first!r}. If it is a header, pass header=True"
+            )
+        elif again:
             logger.info("%s, line 1 is a triple: its texts occur again: %r", self._path, first)
         elif len(names) < 3:
             warn(
@@ -470,6 +507,8 @@ def _guess(
             width,
         )
         ranked.append((rank, candidate, quotes))
+    if not ranked and not quoting and _fits_white_space(sample, layout):
+        return " ", False
     if not ranked:
         return (
             "line 1 has no separator (tabs, '::', semicolons, commas or bars): "
@@ -484,6 +523,24 @@ def _guess(
         options = " and ".join(_NAMES[candidate] for candidate in equal)
         return f"the lines can be split at {options}: pass separator="
     return chosen, quotes
+
+
+def _fits_white_space(sample: list[str], layout: Layout) -> bool:
+    """Whether white space splits all lines into the same number of fields, which fit a layout."""
+    rows = [line.split() for line in sample if line.strip()]
+    width = len(rows[0])
+    if {len(row) for row in rows} != {width} or any('"' in line or "\r" in line for line in sample):
+        return False
+    if layout is TRIPLES:
+        return width == 3
+    named = len(recognized(layout, rows[0])) >= min(layout.n_required, 2)
+    if layout is not RATINGS:
+        return named and width > 1
+    if named and width <= 4:
+        return True
+    # numbers of a list, such as of neighbours, are not ratings
+    values = range(2) if width == 2 else (2,)
+    return 2 <= width <= 4 and all(is_number(row[k]) for row in rows for k in values)
 
 
 def _evidence(layout: Layout, rows: list[list[str]], width: int) -> tuple[float, ...]:

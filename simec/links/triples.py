@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -159,9 +159,10 @@ def as_triples(source: Any, *, columns: Sequence[Any] | None = None) -> list[tup
     Parameters
     ----------
     source : path, frame, array of shape (m, 3), or iterable of (head, relation, tail)
-        A frame of pandas or polars, a table of pyarrow, an array of records or a dict of columns
-        is read by the names of its columns, such as head, relation and tail or subject, predicate
-        and object; if they have other names, by position. Ids are text or integers.
+        A frame of pandas or polars, a table of pyarrow, an array of records, a dict of columns, or
+        a list of dicts or named tuples is read by the names of its columns, such as head, relation
+        and tail or subject, predicate and object; a frame of three columns without such names by
+        position. Ids are text or integers.
     columns : (str, str, str), optional
         Names or positions of the columns of heads, relations and tails, in a file or frame.
 
@@ -177,6 +178,8 @@ def as_triples(source: Any, *, columns: Sequence[Any] | None = None) -> list[tup
     """
     if isinstance(source, (str, os.PathLike)):
         return read_triples(source, columns=columns)
+    if isinstance(source, Iterator):
+        source = list(source)
     frame = as_frame(source, error=TripleError)
     if frame is not None:
         chosen, _ = frame.choose(TRIPLES, columns, error=TripleError)

@@ -6,16 +6,20 @@ import csv
 import gzip
 import io
 import logging
+from collections import namedtuple
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 
 from corpora.checks import closest
 from simec.data.columns import RATINGS, TRIPLES, described_by
 from simec.data.tables import Table
 from simec.links import TripleError, read_triples
-from simec.recommender import FileError, read_features, read_ratings
+from simec.recommender import FileError, as_features, as_ratings, read_features, read_ratings
 
 # what separates, encloses or ends fields in some file
 TEXTS = st.text(st.sampled_from('ab1;,|\t:"\n &é'), min_size=1, max_size=6).map(str.strip)
@@ -125,6 +129,10 @@ def triples(ratings):
         ('ann,12" disc,5\n', [("ann", '12" disc', 5.0)]),
         ("\n \n\nann,tea,5\n\n", [("ann", "tea", 5.0)]),
         ("9223372036854775809,1,5\n-7,2,3\n", [(-7, 2, 3.0), (2**63 + 1, 1, 5.0)]),
+        ("1 10 5\n2 11  3\n", [(1, 10, 5.0), (2, 11, 3.0)]),
+        ("1 10\n2 11\n", [(1, 10, 1.0), (2, 11, 1.0)]),
+        ("user item rating\nann tea 5\n", [("ann", "tea", 5.0)]),
+        ("#tea,x,5\nbob,rum,3\n", [("#tea", "x", 5.0), ("bob", "rum", 3.0)]),
         ("007,1,5\n8,2,3\n", [("007", 1, 5.0), ("8", 2, 3.0)]),
     ],
 )  # fmt: skip
@@ -141,7 +149,12 @@ def test_headers_columns_and_quotes(tmp_path, text, expected):
         ('ann,"x,3\nbob,x",4\nc,d,5\n', "line 1: a quoted field would end in line 2"),
         ("ann,tea,3\rbob,rum,4\r", "line 1: a carriage return within a line"),
         ("id;1,5\nx;2,5\n", "can be split at semicolons and commas: pass separator="),
-        ("1 7 5\n", "line 1 has no separator"),
+        ("1\n", "line 1 has no separator"),
+        ("a b c\n", "line 1 has no separator"),
+        ("1 2\n1 2 3\n", "line 1 has no separator"),
+        ("1::2::3\r4::5::6\r", "line 1: a carriage return within a line"),
+        ("# my, list\nann,tea\nbob,rum\n", "line 1 looks like a comment"),
+        ("user,item\n1,2\nNaN,3\n", "user 'NaN' is a missing id"),
         ("item,who,stars\n1,2,3\n", "line 1: it is not clear which column is the user"),
         ("user,user,item\n1,2,3\n", "columns 1 and 2 are both called 'user'"),
         ("a" * 200_000 + ",b,1\n", "line 1: a field has more than 131,072 characters"),
@@ -204,7 +217,9 @@ def test_arguments_that_are_invalid(tmp_path, options, message):
         ("object\tsubject\tpredicate\ny\tx\tr\n", [("x", "r", "y")]),
         ("source,target,type,weight\nx,y,r,0.5\n", [("x", "r", "y")]),
         (":START_ID,:TYPE,:END_ID\nx,r,y\n", [("x", "r", "y")]),
-        ("h\tr\tt\nx\tr\ty\n", [("h", "r", "t"), ("x", "r", "y")]),  # the relation occurs again
+        ("node1\tlabel\tnode2\nx\tr\ty\n", [("x", "r", "y")]),
+        ("source\tmetaedge\ttarget\nx\tr\ty\n", [("x", "r", "y")]),
+        ("x r y\ny r x\n", [("x", "r", "y"), ("y", "r", "x")]),
         ('x\t"r\ty\n', [("x", '"r', "y")]),
     ],
 )
@@ -220,6 +235,80 @@ def test_a_first_triple_that_looks_like_a_header_is_reported(tmp_path):
     with pytest.warns(UserWarning, match=r"kg.tsv, line 1 is taken for a header.*header=False"):
         assert read_triples(path) == [("x", "r", "y")]
     assert len(read_triples(path, header=False)) == 2
+    path = write(tmp_path / "one.tsv", "Kopf\tRelation\tZiel\nx\tr\ty\n")
+    with pytest.warns(UserWarning, match="line 1 is taken for a header"):
+        assert read_triples(path) == [("x", "r", "y")]
+    path = write(tmp_path / "again.tsv", "h\tr\tt\nx\tr\ty\n")
+    with pytest.warns(UserWarning, match="line 1 is taken for a triple.*header=True"):
+        assert read_triples(path) == [("h", "r", "t"), ("x", "r", "y")]
+
+
+def test_values_that_look_like_times_are_reported(tmp_path):
+    path = write(tmp_path / "r.csv", "1,10,964982703\n2,11,964981247\n")
+    with pytest.warns(UserWarning, match=r"column 3 look like times.*columns=\(0, 1\)"):
+        read_ratings(path)
+    assert triples(read_ratings(path, columns=(0, 1))) == [(1, 10, 1.0), (2, 11, 1.0)]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("item,n\na,1\nb,2\nc,two\nd,3\n", "line 4: n is 'two', and 3 of 4 fields are numbers"),
+        ('item,n\na,"1,000"\nb,"2,000"\n', "line 2: n is '1,000', and numbers have commas"),
+        ("item,n\na,5%\nb,7%\n", "line 2: n is '5%', and numbers have units"),
+    ],
+)
+def test_columns_that_are_almost_numbers_are_reported(tmp_path, text, message):
+    with pytest.warns(UserWarning, match=message):
+        read_features(write(tmp_path / "t.csv", text), "item", min_count=1)
+
+
+def test_features_that_are_refused(tmp_path):
+    path = write(tmp_path / "t.csv", "item;n\na;4,5\nb;3\n")
+    with pytest.raises(FileError, match="line 2: n is '4,5'. Write numbers with a decimal point"):
+        read_features(path, "item")
+    path = write(tmp_path / "u.csv", "user_id,age\n1,20\n2,30\n")
+    with pytest.raises(FileError, match="column 1 is called 'user_id', but features of items"):
+        read_features(path, "item")
+
+
+Row = namedtuple("Row", "rating item user")
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        [Row(5, 10, 1), Row(3, 11, 2)],
+        iter([Row(5, 10, 1), Row(3, 11, 2)]),
+        [{"rating": 5, "item": 10, "user": 1}, {"user": 2, "item": 11, "rating": 3}],
+        pd.DataFrame({"user": [1, 2], "item": [10, 11], "rating": [5, 3]}).itertuples(),
+    ],
+)
+def test_rows_with_names_are_read_by_them(data):
+    assert triples(as_ratings(data)) == [(1, 10, 5.0), (2, 11, 3.0)]
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({1: [10, 11], 2: [10, 12], 3: [5, 4]}, "no column is called 'user' or 'item'"),
+        (pd.DataFrame(np.ones((2, 9))), "no column is called .* …: rename them, or pass columns="),
+        (pd.DataFrame(np.ones((2, 3)), index=["ann", "bob"]), r"pass frame.reset_index\(\)"),
+        (sparse.coo_array(np.ones(3)), "must be users by items"),
+        (({1, 2}, [1, 2], [1.0, 2.0]), "must be in an order, got a set"),
+    ],
+)
+def test_tables_without_clear_columns_are_refused(data, message):
+    with pytest.raises(ValueError, match=message):
+        as_ratings(data)
+
+
+def test_features_next_to_other_ids_are_refused():
+    frame = pd.DataFrame({"n": [1, 2]}, index=["b", "a"])
+    with pytest.raises(ValueError, match="the index of the frame of item features differs"):
+        as_features((["a", "b"], frame), "item")
+    with pytest.raises(ValueError, match="no column is called 'item', which must hold the ids"):
+        as_features({"a": [1, 2], "b": [3, 4]}, "item")
 
 
 def test_features_by_the_name_of_their_ids(tmp_path):

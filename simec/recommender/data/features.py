@@ -12,7 +12,7 @@ from corpora.checks import shorten
 from corpora.deprecated import renamed_parameters
 from corpora.errors import warn
 from simec.data.columns import described_by
-from simec.data.frames import as_frame
+from simec.data.frames import Frame, as_frame
 from simec.data.tables import TableFormat
 from simec.recommender.data.ratings import LARGEST, Ids, plain
 
@@ -123,11 +123,20 @@ def as_features(data: Any, kind: str, ids: Ids | None = None) -> Features | None
             )
         inner = None if sparse.issparse(data[1]) else as_frame(data[1])
         if inner is not None:
+            _check_index(inner, data[0], kind)
             data = data[0], inner.matrix(kind), data[2] if len(data) == 3 else inner.names
         return _named(data[0], data[1], data[2] if len(data) == 3 else None, kind)
     if ids is None:
         raise ValueError(f"{kind} features need ids here: pass (ids, matrix)")
     return Features(ids, data)
+
+
+def _check_index(frame: Frame, ids: Any, kind: str) -> None:
+    """Refuse a frame whose rows have other ids than those that are passed with it."""
+    if frame.has_ids and list(frame.index) != list(ids):
+        raise ValueError(
+            f"the index of the frame of {kind} features differs from the ids: pass the frame alone"
+        )
 
 
 def _named(ids: Any, matrix: Any, names: Any, kind: str) -> Features:
@@ -150,6 +159,8 @@ def check_distinct(names: Sequence[str], kind: str) -> None:
 def _read_matrix(matrix: Any, ids: Ids, names: Sequence[str] | None) -> Any:
     kind = ids.kind
     if sparse.issparse(matrix):
+        if matrix.ndim != 2:
+            raise ValueError(f"{kind} features must have shape (n, D), got {matrix.shape}")
         matrix = sparse.csr_matrix(matrix)
         values = matrix.data
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from array import array
 from collections import Counter
 from collections.abc import Sequence
@@ -13,9 +14,9 @@ from scipy import sparse
 
 from corpora.checks import check_choice, check_integer, shorten
 from corpora.deprecated import renamed_parameters
-from corpora.errors import cut_middle
+from corpora.errors import cut_middle, warn
 from corpora.readers.stream import MAX_RATIO
-from simec.data.columns import RATINGS, described_by
+from simec.data.columns import RATINGS, described_by, recognized
 from simec.data.tables import Table, is_missing, is_number, number
 from simec.recommender.data.features import Features, check_distinct
 from simec.recommender.data.ratings import (
@@ -30,6 +31,9 @@ from simec.recommender.data.ratings import (
 logger = logging.getLogger(__name__)
 
 Missing = Literal["error", "mean"]
+
+_DECIMAL_COMMA = re.compile(r"[+-]?\d{1,3}(?:[. ]?\d{3})*,\d+|[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?")
+_WITH_UNIT = re.compile(r"[$€£]\s?\d[\d.,]*|\d[\d.,]*\s?[%$€£]")
 
 
 class FileError(ValueError):
@@ -120,6 +124,10 @@ def read_ratings(
         positions.append(items.setdefault(item, len(items)))
     if not rows:
         raise FileError(f"{table.format.path} has no ratings")
+    for kind, ids in (("user", users), ("item", items)):
+        _check_missing(list(ids), kind, table)
+    if "rating" in table.format.columns and table.format.header is None:
+        _warn_of_times(values, table)
     ratings = collect_ratings(
         *sorted_ids(as_ids(list(users)), np.frombuffer(rows, np.int64), "user"),
         *sorted_ids(as_ids(list(items)), np.frombuffer(positions, np.int64), "item"),
@@ -129,6 +137,29 @@ def read_ratings(
     )  # fmt: skip
     ratings.format = table.format
     return ratings
+
+
+def _check_missing(texts: list[str], kind: str, table: Table) -> None:
+    """Raise FileError if an id among integers is missing: "NaN", "null" and the like."""
+    missing = [text for text in texts if is_missing(text)]
+    others = [text for text in texts if not is_missing(text)]
+    if missing and others and all(map(str.isdecimal, others)):
+        raise FileError(
+            f"{table.format.path}: {kind} {shorten(missing[0])} is a missing id: all other ids "
+            f"are integers. Leave out rows without a {kind}"
+        )
+
+
+def _warn_of_times(values: array[float], table: Table) -> None:
+    """Warn if all ratings look like times from 1990 to 2050, in seconds or milliseconds."""
+    numbers = np.frombuffer(values, np.float64)
+    low, high = numbers.min(), numbers.max()
+    seconds = low >= 6.3e8 and high <= 2.5e9
+    if (seconds or (low >= 6.3e11 and high <= 2.5e12)) and not (numbers % 1).any():
+        warn(
+            f"{table.format.path}: the values in column {table.format.columns['rating'] + 1} look "
+            "like times, not ratings. If they are times, pass columns=(0, 1)"
+        )
 
 
 def _not_a_rating(text: str, line: int, table: Table) -> str:
@@ -216,6 +247,7 @@ def read_features(
             column.append(text)
     if not lines:
         raise FileError(f"{shown} has a header, but no rows")
+    _check_kind(names, at, kind, table)
     parts: list[Any] = []
     features: list[str] = []
     for k, column in enumerate(columns):
@@ -224,6 +256,7 @@ def read_features(
         name = names[k] or f"column{k + 1}"
         matrix, found = _numbers(column, name, missing, lines, table), [name]
         if matrix is None:
+            _check_texts(column, name, lines, table)
             matrix, values = _categories(column, min_count)
             found = [f"{name}={value}" for value in values]
             logger.info(
@@ -242,6 +275,17 @@ def read_features(
     result = Features(ids, sparse.hstack(parts, "csr"), features)
     result.format = table.format
     return result
+
+
+def _check_kind(names: list[str], at: int, kind: str, table: Table) -> None:
+    """Raise FileError if the column of the ids has a name for ids of the other kind."""
+    other = "user" if kind == "item" else "item"
+    named = recognized(described_by(kind), names)
+    if kind not in named and recognized(described_by(other), names).get(other) == at:
+        raise FileError(
+            f"{table.format.path}: column {at + 1} is called {names[at]!r}, but features of "
+            f"{kind}s are read. If it has ids of {kind}s, rename it to {kind!r}"
+        )
 
 
 def as_ids(texts: list[str]) -> list[Any]:
@@ -291,6 +335,36 @@ def _numbers(
         values[gaps] = values[where].mean()
         logger.info("%s: %s is missing in %d rows", table.format.path, name, len(gaps))
     return sparse.csr_matrix(values.astype(np.float32)[:, None])
+
+
+def _check_texts(column: list[str], name: str, lines: Sequence[int], table: Table) -> None:
+    """Report a column of numbers in another notation, or with a few texts.
+
+    Raises
+    ------
+    FileError
+        If they have decimal commas, in a file separated by semicolons.
+    """
+    texts = [row for row, text in enumerate(column) if not is_missing(text)]
+    others = [row for row in texts if not is_number(column[row])]
+    if not others:  # no field has a value
+        return
+    row = others[0]
+    where = f": {name} is {shorten(column[row])}"
+    if all(_DECIMAL_COMMA.fullmatch(column[k]) for k in others):
+        if table.format.separator == ";":
+            raise table.error(lines[row], f"{where}. Write numbers with a decimal point")
+        kind = "numbers have commas"
+    elif len(texts) > 2 * len(others):
+        kind = f"{len(texts) - len(others):,} of {len(texts):,} fields are numbers"
+    elif all(_WITH_UNIT.fullmatch(column[k]) for k in others):
+        kind = "numbers have units"
+    else:
+        return
+    warn(
+        f"{table.format.path}, line {lines[row]}{where}, and {kind}: each distinct value "
+        "becomes a feature. Remove commas, units and texts to use the numbers"
+    )
 
 
 def _categories(column: list[str], min_count: int) -> tuple[Any, list[str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from typing import Any, Literal
 
@@ -157,6 +157,8 @@ def read_ids(values: Any, kind: str) -> npt.NDArray[Any]:
         return np.arange(values.start, values.stop, values.step, dtype=np.int64)
     if isinstance(values, (str, bytes)) or not isinstance(values, Iterable):
         raise IdTypeError(f"{kind} ids must be a sequence of ids, got {shorten(values)}")
+    if isinstance(values, (set, frozenset)):
+        raise IdTypeError(f"{kind} ids must be in an order, got a set: pass a list")
     if not isinstance(values, (list, tuple, np.ndarray)):
         values = column_values(values)
     array = values if isinstance(values, np.ndarray) else _object_array(list(values))
@@ -312,10 +314,10 @@ def as_ratings(
     data : Ratings; tuple of three arrays; sequence of triples; data frame; or sparse matrix
         Users, items and values, each of shape (n,); or n triples (user, item, value), as a list
         or as an array of shape (n, 3). A data frame of pandas or polars, a table of pyarrow, an
-        array of records or a dict of columns; its columns are chosen by `columns`, or by names
-        such as user, item and rating, or else are its first three. Without a column of values,
-        all are 1. The stored entries of a sparse matrix of users by items are ratings, including
-        zeros.
+        array of records, a dict of columns, or a list of dicts or named tuples; its columns are
+        chosen by `columns`, or by names such as user, item and rating. If none of these occurs, a
+        frame of at most four columns is read by position. Without a column of values, all are 1.
+        The stored entries of a sparse matrix of users by items are ratings, including zeros.
     users, items : sequences of ids, optional
         Ids of the rows and columns of a sparse matrix; 0, 1, … by default.
     columns : (str, str, str) or (str, str), optional
@@ -400,7 +402,9 @@ def sorted_ids(names: list[Any], rows: IntArray, kind: str) -> tuple[Ids, IntArr
 
 
 def _columns(data: Any, columns: Sequence[Any] | None) -> tuple[Any, Any, Any]:
-    frame = None if isinstance(data, (list, tuple)) else as_frame(data)
+    if isinstance(data, Iterator):
+        data = list(data)
+    frame = as_frame(data)
     if frame is not None:
         chosen, by_position = frame.choose(RATINGS, columns)
         if len(chosen) == 2 and by_position:
@@ -435,10 +439,7 @@ def _columns(data: Any, columns: Sequence[Any] | None) -> tuple[Any, Any, Any]:
     triples = list(data)
     for number, triple in enumerate(triples):
         if not _is_triple(triple):
-            raise ValueError(
-                f"rating {number} must be (user, item, value), got {shorten(triple)}"
-                + (". Pass a dict of columns, or a frame" if isinstance(triple, dict) else "")
-            )
+            raise ValueError(f"rating {number} must be (user, item, value), got {shorten(triple)}")
     return tuple([triple[k] for triple in triples] for k in range(3))  # type: ignore[return-value]
 
 
@@ -522,6 +523,8 @@ def _check_unmasked(values: Any, what: str) -> None:
 
 
 def _from_matrix(matrix: Any, users: Any, items: Any, duplicates: Duplicates) -> Ratings:
+    if matrix.ndim != 2:
+        raise ValueError(f"a sparse matrix of ratings must be users by items, got {matrix.shape}")
     entries = matrix.tocoo()
     names = []
     for n, given, kind in zip(entries.shape, (users, items), ("user", "item"), strict=True):

@@ -155,7 +155,7 @@ def test_columns_of_tables_are_found_by_their_names(names):
     ("given", "message"),
     [
         ([b"abc"], "row 0 must be"),
-        ([{"head": 1, "relation": 2, "tail": 3}], "row 0 must be"),
+        ([{"head": 1, "relation": 2, "tail": 3}, (1, 2, 3)], "row 1 must have the names of row 0"),
         ([(2**5000, 1, 2)], "at most 4096 bits, got an integer of 5001 bits"),
         (pd.Series(["a"]), r"pass a frame, such as series\.reset_index"),
         (pl.LazyFrame({"head": ["a"]}), r"pass frame\.collect"),

@@ -326,6 +326,8 @@ def test_columns_are_found_by_their_names_in_any_order(order):
 
 def test_a_table_of_three_ratings_is_not_transposed():
     for table_ in frames({"a": [1, 1, 2], "b": [7, 8, 7], "c": [5, 4, 3]}):
+        if isinstance(table_, dict):  # its keys can be users
+            continue
         assert table(as_ratings(table_)) == {(1, 7): 5, (1, 8): 4, (2, 7): 3}
     with pytest.raises(ValueError, match="three tuples of three can be triples or columns"):
         as_ratings(((1, 7, 5), (1, 8, 4), (2, 7, 3)))
@@ -355,7 +357,7 @@ def test_objects_that_are_not_tables():
         ({("ann", "tea"): 5}, TypeError, "a dict must hold columns"),
         ({"user": [1], "item": [1, 2]}, TypeError, "must have the same length"),
         ("ratings.csv", TypeError, r"read a file with read_ratings"),
-        ([{"user": 1, "item": 2, "rating": 3}], ValueError, "rating 0 .* Pass a dict of columns"),
+        ([{"user": 1, "item": 2}, {"user": 1}], TypeError, "row 1 must have the names of row 0"),
         ([b"abc"], ValueError, "rating 0 must be"),
         (ratings.set_index("user"), ValueError, r"pass frame\.reset_index\(\)"),
         (pandas.concat([ratings, ratings], axis=1), ValueError, "are both called 'user'"),
