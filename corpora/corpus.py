@@ -628,9 +628,9 @@ class FileSource:
         except DamagedFileError as error:
             if not skips:
                 raise
-            if not damaged:  # Where a tar archive is cut, its last member has been counted.
+            if not damaged:  # the last member of a truncated tar archive has been counted
                 meter.skipped += 1
-                warn(f"{error} (what follows was skipped)")
+                warn(f"{error} (the rest of the archive was skipped)")
 
     def files(self, meter: Meter) -> Iterator[TextFile]:
         """Yield the file, or the members of the archive."""
@@ -675,7 +675,7 @@ class FileSource:
                 )
                 meter.skipped += inner.skipped
             if any_read:
-                # An archive whose format is known by its name contains descriptions and the like.
+                # archives that are recognized by name also contain descriptions and the like
                 if self.guessed and left_out and self.reader.path_pattern is None:
                     warn(
                         f"{self.path}: {len(left_out)} files were left out, such as {left_out[0]}: "
