@@ -463,11 +463,14 @@ def open(
         "sentences": check_flag("sentences", sentences),
     }
     if isinstance(source, (str, os.PathLike)):
-        name = os.fspath(source)
+        name = os.fsdecode(source)
         paths = find_paths(name)
     elif _is_path_list(source):
         name = f"{len(source)} paths"  # type: ignore[arg-type]
-        paths = [path for item in source for path in find_paths(os.fspath(item))]
+        paths = [path for item in source for path in find_paths(os.fsdecode(item))]
+        if len(unique := list(dict.fromkeys(paths))) < len(paths):
+            warn(f"{len(paths) - len(unique)} files are listed twice, and will be read once")
+            paths = unique
     else:
         return _open_memory(source, format, field, options, processing)
     if field is not None:
