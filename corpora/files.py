@@ -147,7 +147,7 @@ def find_paths(source: str) -> list[str]:
         paths = []
         for match in matches:
             # Hidden files match only if the pattern names them.
-            if not (any(map(_is_of_system, _natural(match))) or _may_block(match)):
+            if not (any(map(_is_of_system, _natural(match))) or _is_special(match)):
                 paths += _files_below(match) if os.path.isdir(match) else [match]
         paths = list(dict.fromkeys(paths))  # a pattern may match a folder and files in it
         if not paths:
@@ -165,12 +165,7 @@ def _files_below(folder: str) -> list[str]:
     for at, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not is_system_file(name)]
         paths += [os.path.join(at, name) for name in names if not is_system_file(name)]
-    return sorted(filterfalse(_may_block, paths), key=_natural)
-
-
-def _may_block(path: str) -> bool:
-    """Whether a path is a named pipe, socket or device: reading it may wait for ever."""
-    return not os.path.isfile(path) and os.path.exists(path) and not os.path.isdir(path)
+    return sorted(filterfalse(_is_special, paths), key=_natural)
 
 
 # Temporary files and folders, locked by the process that owns them
