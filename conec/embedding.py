@@ -36,6 +36,7 @@ from corpora.checks import (
     check_instance,
     check_integer,
     shown,
+    table_columns,
     token_list,
     word_list,
 )
@@ -957,7 +958,7 @@ def as_texts(contexts: Sequence[str | Sequence[str]]) -> list[list[str]]:
     """
     if isinstance(contexts, str):
         contexts = [contexts]
-    if isinstance(contexts, Mapping) or not isinstance(contexts, Iterable):
+    if table_columns(contexts) is not None or not isinstance(contexts, Iterable):
         raise TypeError(f"contexts must be a list of texts, got {shown(contexts)}")
     return [
         text.split() if isinstance(text, str) else as_tokens(text, f"context {number}")

@@ -99,7 +99,22 @@ class Corpus:
         NotReiterableError
             If the corpus can be read only once and has been read.
         """
-        return _texts(self._documents())
+        return (
+            document if isinstance(document, str) else " ".join(document)
+            for document in self.stored()
+        )
+
+    def stored(self) -> Iterator[str | list[str]]:
+        """Yield each document as it is stored: a text, or a list of tokens.
+
+        Blank documents are skipped.
+
+        Raises
+        ------
+        NotReiterableError
+            If the corpus can be read only once and has been read.
+        """
+        return filter(_is_not_blank, self._documents())
 
     def tagged(self, *, word_first: bool = False) -> Iterator[TaggedDocument]:
         """Yield each document as a list of sentences, with one row of all columns per token.
@@ -312,11 +327,9 @@ def _mapped(tokens: list[str], maps: Sequence[DocumentMap]) -> list[str]:
     return tokens
 
 
-def _texts(documents: Iterator[Document]) -> Iterator[str]:
-    for document in documents:
-        text = document if isinstance(document, str) else " ".join(document)
-        if text and not text.isspace():
-            yield text
+def _is_not_blank(document: Document) -> bool:
+    texts = (document,) if isinstance(document, str) else document
+    return any(text and not text.isspace() for text in texts)
 
 
 def _clean_tokens(tokens: list[str], clean: Step) -> list[str]:
@@ -450,11 +463,14 @@ def open(
         "sentences": check_flag("sentences", sentences),
     }
     if isinstance(source, (str, os.PathLike)):
-        name = os.fspath(source)
+        name = os.fsdecode(source)
         paths = find_paths(name)
     elif _is_path_list(source):
         name = f"{len(source)} paths"  # type: ignore[arg-type]
-        paths = [path for item in source for path in find_paths(os.fspath(item))]
+        paths = [path for item in source for path in find_paths(os.fsdecode(item))]
+        if len(unique := list(dict.fromkeys(paths))) < len(paths):
+            warn(f"{len(paths) - len(unique)} files are listed twice, and will be read once")
+            paths = unique
     else:
         return _open_memory(source, format, field, options, processing)
     if field is not None:
@@ -612,9 +628,9 @@ class FileSource:
         except DamagedFileError as error:
             if not skips:
                 raise
-            if not damaged:  # Where a tar archive is cut, its last member has been counted.
+            if not damaged:  # the last member of a truncated tar archive has been counted
                 meter.skipped += 1
-                warn(f"{error} (what follows was skipped)")
+                warn(f"{error} (the rest of the archive was skipped)")
 
     def files(self, meter: Meter) -> Iterator[TextFile]:
         """Yield the file, or the members of the archive."""
@@ -659,7 +675,7 @@ class FileSource:
                 )
                 meter.skipped += inner.skipped
             if any_read:
-                # An archive whose format is known by its name contains descriptions and the like.
+                # archives that are recognized by name also contain descriptions and the like
                 if self.guessed and left_out and self.reader.path_pattern is None:
                     warn(
                         f"{self.path}: {len(left_out)} files were left out, such as {left_out[0]}: "

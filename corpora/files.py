@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager, suppress
+from itertools import filterfalse
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,9 @@ def missing_file(path: str) -> FileNotFoundError:
         return FileNotFoundError(
             errno.ENOENT, f"No such file or folder ({hint})", f"{path[:60]}..."
         )
+    if os.path.islink(path):
+        hint = f"it is a symbolic link to {os.readlink(path)}, which does not exist"
+        return FileNotFoundError(errno.ENOENT, f"No such file or folder ({hint})", path)
     folder, name = os.path.split(os.path.normpath(path))
     folder = folder or "."
     if os.path.isdir(folder):
@@ -100,11 +104,12 @@ def is_system_file(path: str) -> bool:
     """
     names = path.replace(os.sep, "/").split("/")
     return any(
-        (name.startswith(".") and name not in (".", ".."))
-        or name.startswith(_LOCK_FILES)
-        or name.lower() in _SYSTEM_NAMES
-        for name in names
+        (name.startswith(".") and name not in (".", "..")) or _is_of_system(name) for name in names
     )
+
+
+def _is_of_system(name: str) -> bool:
+    return name.startswith(_LOCK_FILES) or name.lower() in _SYSTEM_NAMES
 
 
 def is_desktop_file(path: str) -> bool:
@@ -120,8 +125,8 @@ def is_desktop_file(path: str) -> bool:
 def find_paths(source: str) -> list[str]:
     """List the files that a path, folder or glob refers to, in sorted order.
 
-    Folders are searched recursively; hidden files and those that an operating system adds (see
-    `is_system_file`) are skipped.
+    Folders are searched recursively; hidden files, those that an operating system adds (see
+    `is_system_file`), and named pipes, sockets and devices are skipped.
 
     Raises
     ------
@@ -141,10 +146,8 @@ def find_paths(source: str) -> list[str]:
         matches = sorted(glob.glob(source, recursive=True), key=_natural)
         paths = []
         for match in matches:
-            names = _natural(match)
-            if _SYSTEM_NAMES.isdisjoint(map(str.lower, names)) and not any(
-                name.startswith(_LOCK_FILES) for name in names
-            ):
+            # Hidden files match only if the pattern names them.
+            if not (any(map(_is_of_system, _natural(match))) or _may_block(match)):
                 paths += _files_below(match) if os.path.isdir(match) else [match]
         paths = list(dict.fromkeys(paths))  # a pattern may match a folder and files in it
         if not paths:
@@ -162,7 +165,12 @@ def _files_below(folder: str) -> list[str]:
     for at, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not is_system_file(name)]
         paths += [os.path.join(at, name) for name in names if not is_system_file(name)]
-    return sorted(paths, key=_natural)
+    return sorted(filterfalse(_may_block, paths), key=_natural)
+
+
+def _may_block(path: str) -> bool:
+    """Whether a path is a named pipe, socket or device: reading it may wait for ever."""
+    return not os.path.isfile(path) and os.path.exists(path) and not os.path.isdir(path)
 
 
 # Temporary files and folders, locked by the process that owns them

@@ -227,7 +227,7 @@ class ColumnFile:
         Raises
         ------
         CorpusError
-            If a tag is invalid, with its line, or tags of several schemes are mixed.
+            If a tag is invalid (the message has the line), or tags of several schemes are mixed.
         """
         if not sentences:
             return []

@@ -53,7 +53,7 @@ def output_folder(description: str, *names: str, kind: str, **more: Any) -> Any:
     description : str
     *names : str
     kind : str
-        Kind of model, such as ``"conec.Tagger"``.
+        Kind of model, such as ``"conec.ner.Tagger"``.
     **more
         As for `option`.
     """

@@ -260,10 +260,10 @@ def convert(
       text8    all words on one line, without document boundaries
       parquet  a table with the column text
 
-    jsonl and parquet hold the unchanged text of each document. If the source is in columns (conll
-    or conllu), or with --clean, --tokenize or --sentences, they hold its tokens. conll holds all
-    columns of a source in columns, separated by tabs; for other sources, or with one of these
-    options, it has one column of words. An empty text gives an empty file.
+    jsonl and parquet hold each document unchanged: its text, or its tokens. If the source is in
+    columns (conll or conllu), or with --clean, --tokenize or --sentences, they hold its tokens.
+    conll holds all columns of a source in columns, separated by tabs; for other sources, or with
+    one of these options, it has one column of words. An empty text gives an empty file.
 
     \b
       corpora convert wiki/ --out wiki.jsonl.zst

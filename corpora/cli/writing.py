@@ -50,8 +50,8 @@ def _json(document: str | list[str]) -> str:
     return json.dumps({"text": document}, ensure_ascii=False) + "\n"
 
 
-def _jsonl_texts(corpus: Corpus) -> Iterator[str]:
-    return map(_json, corpus.texts())
+def _jsonl_stored(corpus: Corpus) -> Iterator[str]:
+    return map(_json, corpus.stored())
 
 
 def _jsonl_tokens(corpus: Corpus) -> Iterator[str]:
@@ -79,7 +79,7 @@ def _conll_words(corpus: Corpus) -> Iterator[str]:
 SERIALIZERS: dict[str, Serializer] = {
     "text": _text,
     "text8": _text8,
-    "jsonl": _jsonl_texts,
+    "jsonl": _jsonl_stored,
     "jsonl-tokens": _jsonl_tokens,
     "conll": _conll_words,
     "conll-rows": _conll_rows,
@@ -190,7 +190,8 @@ def write_parquet(out: str, blocks: Iterator[bytes]) -> None:
     ImportError
         If pyarrow is not installed.
     ValueError
-        If `out` is standard output, or its suffix is one of a compressed file.
+        If `out` is standard output or has the suffix of a compressed file, or some documents are
+        texts and others lists of tokens.
     """
     if out == "-" or out.lower().endswith(COMPRESSED):
         raise ValueError(
@@ -219,7 +220,14 @@ def write_parquet(out: str, blocks: Iterator[bytes]) -> None:
                         str(path), schema, compression="zstd", write_page_checksum=True
                     )
                 )
-            writer.write_table(pa.table({"text": documents}, schema=schema))
+            try:
+                table = pa.table({"text": documents}, schema=schema)
+            except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+                raise ValueError(
+                    "some documents are texts and others lists of tokens, which a column of "
+                    "Parquet can't hold; use --tokenize, or convert to jsonl"
+                ) from error
+            writer.write_table(table)
 
 
 def _row_groups(blocks: Iterator[bytes]) -> Iterator[list[bytes]]:

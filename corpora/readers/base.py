@@ -97,7 +97,7 @@ def normal_encoding(encoding: str) -> str:
         if name in ("idna", "punycode", "undefined"):  # codecs of domain names
             raise LookupError(name)
         "\n".encode(encoding)
-    except (LookupError, ValueError) as error:
+    except (LookupError, ValueError, TypeError) as error:
         raise LookupError(f"unknown encoding {encoding!r}") from error
     return "utf-8" if name in ("utf-8", "utf-8-sig") else encoding
 

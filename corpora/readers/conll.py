@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import chain, islice
 from typing import ClassVar, Literal, NamedTuple
 
+from corpora.checks import shown
 from corpora.readers.base import Document, Reader, TaggedDocument, TextFile
 
 BREAK = ""
@@ -34,9 +35,21 @@ COLUMN_NAMES = (
 
 
 def with_breaks(sentences: Iterable[Sequence[str]]) -> list[str]:
-    """Concatenate sentences, with a :data:`BREAK` between two of them."""
+    """Concatenate sentences, with a :data:`BREAK` between two of them.
+
+    Raises
+    ------
+    TypeError
+        If a sentence is not an iterable of tokens.
+    """
     tokens: list[str] = []
     for number, sentence in enumerate(sentences):
+        if isinstance(sentence, (str, bytes)) or not isinstance(sentence, Iterable):
+            # the letters of a string are not its tokens
+            raise TypeError(
+                f"sentence {number} must be a list of str, got {shown(sentence)}. Split texts into "
+                "tokens first"
+            )
         tokens += [BREAK, *sentence] if number else sentence
     return tokens
 

@@ -290,6 +290,8 @@ def open_raw(path: str) -> IO[bytes]:
         If a local file does not exist; the message lists the closest matches.
     ImportError
         If the scheme of the URI needs an extra that is not installed.
+    ValueError
+        If the scheme is not supported.
     """
     if path == "-":
         return sys.stdin.buffer
@@ -309,6 +311,11 @@ def open_raw(path: str) -> IO[bytes]:
         extra = _EXTRAS.get(scheme)
         name = f"similarity-encoders[{extra}]" if extra else f"smart_open[{scheme}]"
         raise ImportError(f"reading {path} needs an extra: pip install {name!r}") from error
+    except NotImplementedError as error:
+        raise ValueError(
+            f"{path} is a URI of an unsupported scheme, {scheme!r}; download the file and pass its "
+            "path, or pass a URI that smart_open supports (s3, gs, https, hdfs, ...)"
+        ) from error
     return opened
 
 

@@ -113,7 +113,7 @@ def recognized(layout: Layout, names: Sequence[Hashable]) -> dict[str, int]:
 
 
 def is_word_for_relation(name: str) -> bool:
-    """Whether a text is one of the words for relations that are hardly a relation themselves."""
+    """Whether a text names a column of relations, and is unlikely to be a relation itself."""
     key = re.sub(r"[\W_]+", "", name).lower()
     return key.startswith(("relation", "predicate")) and key in TRIPLES.names["relation"]
 

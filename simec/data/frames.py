@@ -77,12 +77,12 @@ class Frame:
         return [self.column(k) for k in chosen.positions.values()], chosen.how == "positions"
 
     def _check_positions(self, layout: Layout, error: Fail) -> None:
-        """Refuse columns by position if none has a usual name and they may be something else."""
+        """Raise an error if columns without usual names may not be in the usual order."""
         # ratings and triples have at most a column more, such as of times or weights
         too_many = len(self.names) > len(layout.names) + (layout is RATINGS)
         if (self.has_ids or not self.has_order or too_many) and not recognized(layout, self.names):
             raise error(
-                f"no column is called {' or '.join(map(repr, layout.names))}, of "
+                f"no column is called {' or '.join(map(repr, layout.names))}; the columns are "
                 f"{', '.join(map(repr, self.names[:8]))}{' …' if len(self.names) > 8 else ''}: "
                 "rename them, or pass columns="
             )
@@ -108,7 +108,7 @@ class Frame:
         at = None if self.has_ids else next(iter(recognized(layout, names).values()), None)
         if at is None and self.index is None and names:
             if not self.has_order:
-                raise error(f"no column is called {kind!r}, for the ids, of {names[:8]}")
+                raise error(f"no column is called {kind!r}, which must hold the ids: {names[:8]}")
             at = 0
             logger.info("features of a frame: the ids are its first column %r", names[0])
         ids = self.index if at is None else self.column(at)

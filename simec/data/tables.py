@@ -306,7 +306,7 @@ class Table:
                 raise self._malformed(start, reader.line_num, str(problem)) from None
 
     def _check_quotes(self, start: int, end: int, fields: list[str]) -> None:
-        """Refuse a field over several lines if each of these lines is a whole row by itself."""
+        """Raise an error for a field over several lines if each line is a complete row."""
         separator = self.format.separator
         if self._strict_quotes or (separator != "\t" and len(fields) < 3):
             return
@@ -314,7 +314,7 @@ class Table:
         if all(line.count(separator) == len(fields) - 1 for line in text.split("\n")):
             raise self.error(
                 start,
-                f": a quoted field would end in line {end}, and hold whole rows. If quotes are "
+                f": a quoted field would end in line {end}, and contain whole rows. If quotes are "
                 "part of the text, pass quoting=False; if not, quoting=True",
             )
 
@@ -335,7 +335,7 @@ class Table:
     # The header
 
     def _check_comment(self, line: int, first: list[str], others: list[list[str]]) -> None:
-        """Refuse a first line that is probably a comment, and otherwise would be a row."""
+        """Raise an error if the first line would be a row, but is probably a comment."""
         mark = _COMMENT.match(first[0])
         if mark is None or len(recognized(self._layout, first)) >= 2:
             return
@@ -371,7 +371,7 @@ class Table:
     def _is_header_of_triples(
         self, first: list[str], others: list[list[str]], names: dict[str, int]
     ) -> bool:
-        # Besides two names of columns, "relation" or "predicate" alone are hardly a relation.
+        # "relation" or "predicate" is enough: hardly any relation is called so.
         alone = [k for column, k in names.items() if column == "relation"]
         if len(names) < 2 and not any(is_word_for_relation(first[k]) for k in alone):
             return False

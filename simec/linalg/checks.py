@@ -43,7 +43,7 @@ def real_matrix(S: npt.ArrayLike, name: str = "S", *, missing: bool = False) -> 
     Raises
     ------
     ValueError
-        If it is sparse, empty, not two-dimensional or not real, has infinite entries or such whose
+        If it is sparse, empty, not two-dimensional or not real, has infinite entries, entries whose
         squares overflow, or NaN without `missing`.
     """
     if sparse.issparse(S):

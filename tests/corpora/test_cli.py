@@ -165,6 +165,17 @@ def test_convert_keeps_text_or_tokens(name: str) -> None:
     assert list(corpora.open(name)) == [["A", "cat", "", "sat"], ["the"]]
     run("convert", "a.txt", "--clean", "html", "--out", name)
     assert next(iter(corpora.open(name))) == ["The", "cat", "sat"]
+    tokens = ["New York", "", "10\u00a0000", " a", "b\tc\nd"]
+    Path("t.jsonl").write_text(json.dumps({"text": tokens}) + '\n{"text": [" ", ""]}\n')
+    run("convert", "t.jsonl", "--out", name)
+    assert list(corpora.open(name)) == [tokens]
+
+
+def test_convert_texts_and_tokens_to_a_table() -> None:
+    Path("t.jsonl").write_text('{"text": "a b"}\n{"text": ["c d"]}\n')
+    assert "texts and others lists" in error("convert", "t.jsonl", "--out", "x.parquet")
+    run("convert", "t.jsonl", "--tokenize", "whitespace", "--out", "x.parquet")
+    assert list(corpora.open("x.parquet")) == [["a", "b"], ["c d"]]
 
 
 def test_convert_to_conll() -> None:

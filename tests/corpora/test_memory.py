@@ -261,6 +261,9 @@ class TestRows:
         model = ContextEncoder(min_count=1, vector_size=2).build_vocab_from_freq({"id": 2, "a": 1})
         with pytest.raises(TypeError, match="must be a"):
             model.embed(make())
+        if not isinstance(make(), (list, Stream)) and not hasattr(make(), "__next__"):
+            with pytest.raises(TypeError, match="contexts must be a list of texts"):
+                model.embed_word("id", make())
 
 
 class TestObjects:

@@ -146,6 +146,9 @@ class TestConll:
     def test_breaks_only_between_sentences(self) -> None:
         assert corpora.with_breaks([["a", "b"], [], ("c",)]) == ["a", "b", BREAK, BREAK, "c"]
         assert corpora.with_breaks([]) == []
+        for wrong in ("a b", b"ab", None, 3):
+            with pytest.raises(TypeError, match="sentence 1 must be a list of str, got"):
+                corpora.with_breaks([["a"], wrong])  # type: ignore[list-item]
 
     def test_tags(self, tmp_path: Path) -> None:
         path = write(tmp_path, "eng.train", CONLL)

@@ -373,6 +373,26 @@ class TestSystemFiles:
         for archive in ("a.zip", "a.tar", "a.tgz"):
             assert list(corpora.open(tmp_path / archive)) == expected
 
+    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+    def test_pipes_in_a_folder_are_not_waited_for(self, tmp_path: Path) -> None:
+        os.mkfifo(tmp_path / "a.txt")
+        (tmp_path / "b.txt").write_text("one\n")
+        for source in (tmp_path, f"{tmp_path}/*", f"{tmp_path}/*.txt"):
+            assert list(corpora.open(source)) == [["one"]]
+
+    def test_links_to_nowhere_and_repeated_paths(self, tmp_path: Path) -> None:
+        path = tmp_path / "b.txt"
+        path.write_text("one\n")
+        with pytest.warns(UserWarning, match="2 files are listed twice"):
+            assert list(corpora.open([path, tmp_path, path])) == [["one"]]
+        (tmp_path / "a.txt").symlink_to("gone.txt")
+        with pytest.raises(FileNotFoundError, match=r"a symbolic link to gone\.txt"):
+            list(corpora.open(tmp_path))
+
+    def test_other_schemes(self) -> None:
+        with pytest.raises(ValueError, match="unsupported scheme, 'klingon'"):
+            list(corpora.open("klingon://a/b.txt"))
+
     def test_files_of_several_formats_in_an_archive(self, tmp_path: Path) -> None:
         path = tmp_path / "a.zip"
         line = b'{"text": "one"}\n'
@@ -549,7 +569,7 @@ class TestOtherContent:
 
     @pytest.mark.parametrize(
         "encoding",
-        ["hex", "rot13", "undefined", "idna", "punycode", "utf\0", "klingon", ""],
+        ["hex", "rot13", "undefined", "idna", "punycode", "utf\0", "klingon", "", 3],
     )
     def test_unknown_encodings(self, tmp_path: Path, encoding: str) -> None:
         path = tmp_path / "a.txt"

@@ -154,7 +154,7 @@ def test_headers_columns_and_quotes(tmp_path, text, expected):
         ("1 2\n1 2 3\n", "line 1 has no separator"),
         ("1::2::3\r4::5::6\r", "line 1: a carriage return within a line"),
         ("# my, list\nann,tea\nbob,rum\n", "line 1 looks like a comment"),
-        ("user,item\n1,2\nNaN,3\n", "user 'NaN' stands for a missing id"),
+        ("user,item\n1,2\nNaN,3\n", "user 'NaN' is a missing id"),
         ("item,who,stars\n1,2,3\n", "line 1: it is not clear which column is the user"),
         ("user,user,item\n1,2,3\n", "columns 1 and 2 are both called 'user'"),
         ("a" * 200_000 + ",b,1\n", "line 1: a field has more than 131,072 characters"),
@@ -307,7 +307,7 @@ def test_features_next_to_other_ids_are_refused():
     frame = pd.DataFrame({"n": [1, 2]}, index=["b", "a"])
     with pytest.raises(ValueError, match="the index of the frame of item features differs"):
         as_features((["a", "b"], frame), "item")
-    with pytest.raises(ValueError, match="no column is called 'item', for the ids"):
+    with pytest.raises(ValueError, match="no column is called 'item', which must hold the ids"):
         as_features({"a": [1, 2], "b": [3, 4]}, "item")
 
 

@@ -222,8 +222,9 @@ def change_values(array: Any, rng: random.Random) -> Any:
     values: list[Any] = [0, 1, 2, 3, 7, 100]
     if kind in "iu":
         largest = int(flat.max())
-        values += [np.iinfo(array.dtype).max, np.iinfo(array.dtype).min, largest, largest + 1]
-        values += [-1, -2] if kind == "i" else []
+        lowest, highest = int(np.iinfo(array.dtype).min), int(np.iinfo(array.dtype).max)
+        values += [lowest, highest, largest, largest + 1, -1, -2]
+        values = [value for value in values if lowest <= value <= highest]
     elif kind == "f":
         largest = float(np.finfo(array.dtype).max)
         values += [math.nan, math.inf, -math.inf, largest, -largest, 1e-40, -1, -0.0, 0.5]

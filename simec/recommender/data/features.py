@@ -132,7 +132,7 @@ def as_features(data: Any, kind: str, ids: Ids | None = None) -> Features | None
 
 
 def _check_index(frame: Frame, ids: Any, kind: str) -> None:
-    """Refuse a frame whose rows have other ids than those that are passed with it."""
+    """Raise ValueError if the ids of a frame differ from the ids that are passed with it."""
     if frame.has_ids and list(frame.index) != list(ids):
         raise ValueError(
             f"the index of the frame of {kind} features differs from the ids: pass the frame alone"

@@ -140,18 +140,18 @@ def read_ratings(
 
 
 def _check_missing(texts: list[str], kind: str, table: Table) -> None:
-    """Refuse ids such as "NaN" or "null" among integers: they stand for no id."""
+    """Raise FileError if an id among integers is missing: "NaN", "null" and the like."""
     missing = [text for text in texts if is_missing(text)]
     others = [text for text in texts if not is_missing(text)]
     if missing and others and all(map(str.isdecimal, others)):
         raise FileError(
-            f"{table.format.path}: {kind} {shorten(missing[0])} stands for a missing id, since all "
-            f"others are integers. Leave out rows without a {kind}"
+            f"{table.format.path}: {kind} {shorten(missing[0])} is a missing id: all other ids "
+            f"are integers. Leave out rows without a {kind}"
         )
 
 
 def _warn_of_times(values: array[float], table: Table) -> None:
-    """Warn of ratings that all are times in seconds or milliseconds, from 1990 to 2050."""
+    """Warn if all ratings look like times from 1990 to 2050, in seconds or milliseconds."""
     numbers = np.frombuffer(values, np.float64)
     low, high = numbers.min(), numbers.max()
     seconds = low >= 6.3e8 and high <= 2.5e9
@@ -279,7 +279,7 @@ def read_features(
 
 
 def _check_kind(names: list[str], at: int, kind: str, table: Table) -> None:
-    """Refuse ids in a first column that has a name for ids of the other kind."""
+    """Raise FileError if the column of the ids has a name for ids of the other kind."""
     other = "user" if kind == "item" else "item"
     named = recognized(described_by(kind), names)
     if kind not in named and recognized(described_by(other), names).get(other) == at:
@@ -363,8 +363,8 @@ def _check_texts(column: list[str], name: str, lines: Sequence[int], table: Tabl
     else:
         return
     warn(
-        f"{table.format.path}, line {lines[row]}{where}, and {kind}: each value of the column is a "
-        "feature, not their amount"
+        f"{table.format.path}, line {lines[row]}{where}, and {kind}: each distinct value "
+        "becomes a feature. Remove commas, units and texts to use the numbers"
     )
 
 
