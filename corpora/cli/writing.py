@@ -190,8 +190,8 @@ def write_parquet(out: str, blocks: Iterator[bytes]) -> None:
     ImportError
         If pyarrow is not installed.
     ValueError
-        If `out` is standard output, or its suffix is one of a compressed file. If some documents
-        are texts and others lists of tokens.
+        If `out` is standard output or has the suffix of a compressed file, or some documents are
+        texts and others lists of tokens.
     """
     if out == "-" or out.lower().endswith(COMPRESSED):
         raise ValueError(

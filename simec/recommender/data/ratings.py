@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from corpora.checks import check_choice, check_encodable, check_number, shorten
+from corpora.checks import check_choice, check_encodable, check_number, row_columns, shorten
 from corpora.errors import warn
 from simec.data.columns import RATINGS
 from simec.data.frames import MAX_ID_BITS, as_frame, column_values, describe_type
@@ -404,7 +404,9 @@ def sorted_ids(names: list[Any], rows: IntArray, kind: str) -> tuple[Ids, IntArr
 def _columns(data: Any, columns: Sequence[Any] | None) -> tuple[Any, Any, Any]:
     if isinstance(data, Iterator):
         data = list(data)
-    frame = as_frame(data)
+    # lists and tuples are tables only if their items are dicts or named tuples
+    is_plain = isinstance(data, (list, tuple)) and (not data or row_columns(data[0]) is None)
+    frame = None if is_plain else as_frame(data)
     if frame is not None:
         chosen, by_position = frame.choose(RATINGS, columns)
         if len(chosen) == 2 and by_position:
