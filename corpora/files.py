@@ -49,6 +49,7 @@ Contents = Callable[[Path, bool], Collection[str]]
 _DISK_ERRORS = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO}
 _TMPDIR = "temporary files; TMPDIR names another folder"
 _DAY = 24 * 60 * 60  # seconds
+_READER_SECONDS = 10.0  # to wait for a process that reads a named pipe
 _LONGEST_PATH, _BLANKS_IN_PATH = 1000, 8  # strings beyond these limits are texts, not paths
 
 
@@ -147,7 +148,7 @@ def find_paths(source: str) -> list[str]:
         paths = []
         for match in matches:
             # Hidden files match only if the pattern names them.
-            if not (any(map(_is_of_system, _natural(match))) or _may_block(match)):
+            if not (any(map(_is_of_system, _natural(match))) or _is_special(match)):
                 paths += _files_below(match) if os.path.isdir(match) else [match]
         paths = list(dict.fromkeys(paths))  # a pattern may match a folder and files in it
         if not paths:
@@ -165,12 +166,7 @@ def _files_below(folder: str) -> list[str]:
     for at, folders, names in os.walk(folder):
         folders[:] = [name for name in folders if not is_system_file(name)]
         paths += [os.path.join(at, name) for name in names if not is_system_file(name)]
-    return sorted(filterfalse(_may_block, paths), key=_natural)
-
-
-def _may_block(path: str) -> bool:
-    """Whether a path is a named pipe, socket or device: reading it may wait for ever."""
-    return not os.path.isfile(path) and os.path.exists(path) and not os.path.isdir(path)
+    return sorted(filterfalse(_is_special, paths), key=_natural)
 
 
 # Temporary files and folders, locked by the process that owns them
@@ -560,12 +556,12 @@ def atomic_path(path: StrPath, *, seeks: bool = False) -> Iterator[Path]:
     """
     check_output(path)
     if _is_special(path) and not seeks:
-        with _named(path):
+        with _named(path), _reader_of(path):
             yield Path(path)
         return
     opened = _open_descriptor(path)
     if opened is not None or _is_special(path):
-        with temporary_folder("corpora-output-") as folder:
+        with _reader_of(path), temporary_folder("corpora-output-") as folder:
             yield folder / Path(path).name
             with _named(path):
                 _copy_to(os.open(path, os.O_WRONLY) if opened is None else os.dup(opened), folder)
@@ -660,6 +656,42 @@ def _named(path: StrPath) -> Iterator[None]:
         if error.errno not in _DISK_ERRORS or error.filename is not None:
             raise
         raise OSError(error.errno, error.strerror, os.fspath(path)) from error
+
+
+@contextmanager
+def _reader_of(path: StrPath) -> Iterator[None]:
+    """Wait until another process reads a named pipe, and keep the pipe open for writing.
+
+    Opening it would wait for ever if no process reads it.
+
+    Raises
+    ------
+    OSError
+        If no process has opened it for a few seconds.
+    """
+    if not Path(path).is_fifo():
+        yield
+        return
+    deadline = time.monotonic() + _READER_SECONDS
+    while True:
+        try:
+            descriptor = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+            break
+        except OSError as error:
+            if error.errno != errno.ENXIO:
+                raise
+            if time.monotonic() >= deadline:
+                raise OSError(
+                    errno.ENXIO,
+                    f"No process has read this named pipe for {_READER_SECONDS:g} seconds; start "
+                    "the reader first",
+                    os.fspath(path),
+                ) from None
+        time.sleep(0.02)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _is_special(path: StrPath) -> bool:

@@ -216,6 +216,8 @@ def for_user(
         unknown="average" if average else "error",
         **_features(items, users, missing, encoding, not as_json),
     )  # fmt: skip
+    if not recommended and not as_json:
+        report(f"{user!r} has rated all items: pass --seen to include them")
     _print_items(recommended, as_json)
 
 

@@ -96,7 +96,7 @@ class TableFormat:
         if others and len(self.columns) > 1:  # all columns of features are used
             parts.append(f"{others} other column{'s' * (others != 1)} not used")
         if self.n_blank:
-            parts.append(f"{self.n_blank:,} blank lines skipped")
+            parts.append(f"{self.n_blank:,} blank line{'s' * (self.n_blank != 1)} skipped")
         if self.encoding.lower() not in ("utf-8", "utf8"):
             parts.append(self.encoding)
         return f"{self.path}: {', '.join(parts)}"

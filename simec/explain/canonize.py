@@ -131,7 +131,7 @@ def run(network: nn.Module, x: Tensor) -> Tensor:
         If the network does not accept x, or its outputs have another shape.
     """
     try:
-        y = network(x)
+        y = network(x.clone())  # the first layer may change its input in place
     except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError) as e:
         if isinstance(e, NoRuleError):
             raise

@@ -113,7 +113,8 @@ def solve_first_layer(problem: Problem, W_l: Float64, *, thorough: bool = True) 
         penalty = np.maximum(l2, minimum)
     else:
         regression = problem.regression
-        penalty = np.maximum(l2, minimum * regression.squares) * regression.penalized
+        # the bias too: where W_l is nearly 0, it would be divided by that
+        penalty = np.maximum(l2 * regression.penalized, minimum * regression.squares)
     return _first_layer(problem, S, weights, W_l, penalty, steps=_STEPS[thorough])
 
 

@@ -38,6 +38,19 @@ _SINGLE = 2000  # with more rows, initial weights use moments of hidden units in
 _HIDDEN = 1 << 24  # maximum size of activations of hidden units that are kept in memory
 
 
+def _balance(W1: Float64, W_l: Float64) -> Float64:
+    """Factors that give components of both layers the same norm if those differ by far.
+
+    A penalty can shrink W_l to almost nothing, and the bias, which has no penalty, makes up for it:
+    the gradients of such weights overflow.
+    """
+    first, last = np.linalg.norm(W1, axis=0), np.linalg.norm(W_l, axis=1)
+    far = (last > 0) & (first > 1e6 * last)
+    scale = np.ones(len(W_l))
+    scale[far] = np.sqrt(last[far] / first[far])
+    return scale
+
+
 class Initializer:
     """Chooses a solver, formulates its matrix problem, and sets the weights of a network.
 
@@ -158,7 +171,13 @@ class Initializer:
             # several rows for each weight suffice for a regression
             rows = self._spread(max(4096, 8 * int(layer.in_features)))  # type: ignore[arg-type]
             problem = self._problem(layer, rows)
-            set_weights(layer, closed_form.first_layer(problem, self._last_layer(), thorough=False))
+            W_l = self._last_layer()
+            W1 = closed_form.first_layer(problem, W_l, thorough=False)
+            if not self._fixed and self.network.last.is_linear:
+                scale = _balance(W1, W_l)
+                W1, W_l = W1 * scale, W_l / scale[:, None]
+                self._set_last_layer(W_l)
+            set_weights(layer, W1)
             return True
 
     def set_last_layers(self) -> None:

@@ -128,7 +128,9 @@ class TestPath:
         ):
             file.write(b"x")
 
-    def test_a_pipe_is_written_to_and_stays_one(self, tmp_path: Path) -> None:
+    def test_a_pipe_is_written_to_and_stays_one(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         pipe = tmp_path / "pipe"
         os.mkfifo(pipe)
         reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
@@ -139,6 +141,13 @@ class TestPath:
         finally:
             os.close(reader)
         assert pipe.is_fifo()
+        monkeypatch.setattr("corpora.files._READER_SECONDS", 0.05)
+        for seeks in (False, True):
+            with (
+                pytest.raises(OSError, match="start the reader first.*pipe"),
+                atomic_path(pipe, seeks=seeks),
+            ):
+                pytest.fail("nobody reads this")
         with atomic_path("/dev/null") as path:
             path.write_text("new")
         assert Path("/dev/null").is_char_device()

@@ -158,7 +158,8 @@ def _warn_of_times(values: array[float], table: Table) -> None:
     if (seconds or (low >= 6.3e11 and high <= 2.5e12)) and not (numbers % 1).any():
         warn(
             f"{table.format.path}: the values in column {table.format.columns['rating'] + 1} look "
-            "like times, not ratings. If they are times, pass columns=(0, 1)"
+            "like times, not ratings. If they are, read the other two: columns=(0, 1), or "
+            "--columns 1,2 on the command line"
         )
 
 

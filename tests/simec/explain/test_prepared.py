@@ -274,3 +274,14 @@ def test_old_module_names():
         old = importlib.import_module("simec.explain.layers")
     assert old.copied is copied
     assert old.NoRuleError is NoRuleError
+
+
+@pytest.mark.parametrize("composite", ["gradient", "gradient_x_input", "epsilon", "epsilon_gamma"])
+def test_a_first_layer_that_works_in_place_does_not_change_x(composite):
+    layers = nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 2)
+    x = torch.tensor([[-1.0, 2, 0.5], [3, -2, 1]])
+    given = x.clone()
+    found = relevances(nn.Sequential(nn.ReLU(inplace=True), *layers), given, composite=composite)
+    expected = relevances(nn.Sequential(nn.ReLU(), *layers), x, composite=composite)
+    np.testing.assert_array_equal(given, x)
+    np.testing.assert_array_equal(found, expected)

@@ -141,3 +141,19 @@ def test_a_refused_fit_leaves_the_recommender_unchanged():
     with pytest.raises(ValueError, match="needs item_features"):
         (new := ContentLinear()).fit([("bob", "rum", 1)])
     assert not hasattr(new, "ratings_")
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")
+@pytest.mark.parametrize("feedback", ["explicit", "implicit"])
+@pytest.mark.parametrize("parameters", [{}, {"hidden_layers": (4,), "max_iter": 3}], ids=str)
+def test_more_components_than_the_ratings_support(feedback, parameters):
+    # the penalty shrinks the embeddings to almost 0, and biases without a penalty must not explode
+    rng = np.random.default_rng(0)
+    table = [(u, i, rng.integers(1, 6)) for u in range(8) for i in range(8) if rng.random() < 0.5]
+    sides = {"item_features": (range(8), rng.random((8, 50))),
+             "user_features": (range(8), rng.random((8, 50)))}  # fmt: skip
+    recommender = Recommender(20, feedback=feedback, random_state=0, **parameters)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", "training diverged")
+        recommender.fit(table, **sides)
+    assert np.abs(recommender.predict([u for u, _, _ in table], [i for _, i, _ in table])).max() < 9
