@@ -74,8 +74,11 @@ def terminable() -> Iterator[None]:
         try:
             yield
         except SystemError as error:
-            if isinstance(error.__cause__, STOPPED):
-                raise error.__cause__ from None
+            cause: BaseException | None = error
+            while isinstance(cause, SystemError):  # one for each call that the signal passed
+                cause = cause.__cause__ or cause.__context__
+            if isinstance(cause, STOPPED):
+                raise cause from None
             raise
 
 

@@ -244,8 +244,11 @@ def test_an_error_of_compiled_code_is_replaced_by_its_cause(stopped: BaseExcepti
         with terminable():
             raise SystemError("returned a result with an exception set") from cause
 
-    with pytest.raises(STOPPED) as caught:
-        call(stopped)
-    assert caught.value is stopped
+    nested = SystemError("returned a result with an exception set")
+    nested.__cause__ = stopped
+    for cause in (stopped, nested):
+        with pytest.raises(STOPPED) as caught:
+            call(cause)
+        assert caught.value is stopped
     with pytest.raises(SystemError):
         call(None)
