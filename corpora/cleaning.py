@@ -264,7 +264,7 @@ class _Html:
         return self.text.find(">", start) + 1
 
     def _search(self, pattern: re.Pattern[str], start: int) -> int:
-        """Return the end of the next match; 0 if there is none."""
+        """Return the end of the next match, or 0 without a match."""
         found = None if pattern in self._unclosed else pattern.search(self.text, start)
         if found is None:
             self._unclosed.add(pattern)

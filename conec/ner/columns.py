@@ -218,7 +218,7 @@ class ColumnFile:
             yield lines
 
     def token(self, line: Line) -> Row:
-        """Return the word of a row, and its part of speech and chunk; empty if there is none."""
+        """Return the word, part of speech and chunk of a row; "" for a column the file lacks."""
         return tuple("" if i < 0 else line.row[i] for i in self._order)
 
     def tags(self, sentences: Sequence[Sequence[Line]]) -> list[list[str]]:

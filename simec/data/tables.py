@@ -118,7 +118,7 @@ class Table:
     separator : str, optional
         Text between two fields; " " stands for any white space. By default tabs, ``::``,
         semicolons, commas or bars, whichever splits the first lines into the same number of fields;
-        white space if there are none of these, and it splits all of them into fields that fit.
+        white space if the file has none of them, and it splits all of them into fields that fit.
     header : bool, optional
         Whether the first line has the names of the columns. By default it does if it has names
         that are usual for this kind of table, or texts above columns of numbers.

@@ -49,6 +49,7 @@ from tests.golden import EXPECTED
 from tests.golden import FOLDER as GOLDEN
 from tests.model_folders import reseal
 from tests.stress.kinds import KINDS, SMALL, Save, documents
+from tests.stress.table import Table
 
 FAILURES = ("other", "crash", "hang", "memory")
 SECONDS = 10
@@ -769,12 +770,10 @@ def main() -> int:
     parser.add_argument("--first", type=int, default=0, help="number of the first input")
     parser.add_argument("--refusals", action="store_true", help="print the messages of errors")
     arguments = parser.parse_args()
-    columns = ("used", "refused", *FAILURES)
-    print(f"{'':36}" + "".join(f"{name:>9}" for name in columns), flush=True)
+    table = Table(("used", "refused", *FAILURES), indent=36, width=9)
 
     def report(name: str, result: Results) -> None:
-        numbers = "".join(f"{result.counts[column]:>9}" for column in columns)
-        print(f"{name:36}{numbers}", flush=True)
+        table.add(name, result.counts)
         shown = set()
         for number, what, detail in result.messages:
             kind = what, detail.strip().split("\n")[-1][:60]
@@ -791,7 +790,7 @@ def main() -> int:
     total = Counter[str]()
     for result in results.values():
         total += result.counts
-    print(f"{'total':36}" + "".join(f"{total[name]:>9}" for name in columns), flush=True)
+    table.add("total", total)
     return int(any(total[name] for name in FAILURES))
 
 

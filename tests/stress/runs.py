@@ -30,6 +30,8 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.stress.table import Table
+
 FAILURES = ("incomplete", "status", "errors", "running", "temporary")
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 ROOT = Path(__file__).parents[2]
@@ -214,14 +216,10 @@ def main() -> int:
     )
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    columns = ("signals", *FAILURES)
-    print(f"{'':12}" + "".join(f"{name:>11}" for name in columns), flush=True)
+    table = Table(("signals", *FAILURES), indent=12)
 
     def report(name: str, result: Run) -> None:
-        numbers = "".join(f"{result.counts[column]:>11}" for column in columns)
-        print(f"{name:12}{numbers}", flush=True)
-        for message in dict.fromkeys(result.messages[:5]):
-            print("   ", message)
+        table.add(name, result.counts, result.messages[:5])
 
     results = run(arguments.seconds, arguments.commands, arguments.seed, report)
     return int(any(result.counts[name] for result in results.values() for name in FAILURES))

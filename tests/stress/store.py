@@ -39,6 +39,7 @@ from corpora import files
 from corpora.errors import ModelError
 from tests.golden import FOLDER as GOLDEN
 from tests.stress.kinds import KINDS, Kind, Save
+from tests.stress.table import Table
 
 FAILURES = ("lost", "mixed", "damaged", "unnamed", "leftovers")
 DONE = ("kills", "loads", "full disks", "flips")
@@ -306,14 +307,10 @@ def main() -> int:
     parser.add_argument("--kinds", nargs="+", default=list(KINDS), choices=KINDS, metavar="KIND")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
-    columns = (*DONE, *FAILURES)
-    print(f"{'':25}" + "".join(f"{name:>11}" for name in columns), flush=True)
+    table = Table((*DONE, *FAILURES), indent=25)
 
     def report(name: str, result: Stress) -> None:
-        numbers = "".join(f"{result.counts[column]:>11}" for column in columns)
-        print(f"{name:25}{numbers}", flush=True)
-        for message in dict.fromkeys(result.messages[:5]):
-            print("   ", message)
+        table.add(name, result.counts, result.messages[:5])
 
     results = run(arguments.seconds, arguments.kinds, arguments.seed, report)
     return int(any(result.counts[name] for result in results.values() for name in FAILURES))

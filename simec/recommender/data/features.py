@@ -94,7 +94,7 @@ def as_features(data: Any, kind: str, ids: Ids | None = None) -> Features | None
         A data frame of pandas or polars, a table of pyarrow, an array of records or a dict of
         columns has a feature in each column, apart from that of the ids: the index of pandas if it
         has a name or is not of integers; or else the column with a name such as ``item`` or
-        ``movieId``; without one, the index or, if there is none, the first column. A matrix alone,
+        ``movieId``; without one, the index or, failing that, the first column. A matrix alone,
         dense or sparse, has a row for each of `ids`, in their order.
     kind : {"user", "item"}
         Kind of entities that the features describe.

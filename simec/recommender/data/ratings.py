@@ -471,7 +471,7 @@ def read_values(
     Raises
     ------
     ValueError
-        If there are none, or one is not a number from -1e15 to 1e15.
+        If `values` is empty, or one is not a number from -1e15 to 1e15.
     """
     if not isinstance(values, (list, tuple, np.ndarray)):
         values = column_values(values)
