@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from simec.lazy import needing_torch
+from simec.molecules.fchl import FCHL18, FCHL19
+from simec.molecules.fingerprints import fingerprints
 from simec.molecules.molecules import MoleculeBatch, Molecules
 
-__all__ = ["MoleculeBatch", "Molecules"]
+__all__ = ["FCHL18", "FCHL19", "MoleculeBatch", "Molecules", "fingerprints"]
 
 # reading molecules needs no PyTorch
 __getattr__ = needing_torch(__name__, {})
