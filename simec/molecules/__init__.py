@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from simec.lazy import needing_torch
 from simec.molecules.fchl import FCHL18, FCHL19
 from simec.molecules.fingerprints import fingerprints
 from simec.molecules.molecules import MoleculeBatch, Molecules
 
-__all__ = ["FCHL18", "FCHL19", "MoleculeBatch", "Molecules", "fingerprints"]
+if TYPE_CHECKING:
+    from simec.molecules.schnet import PyGSchNet, SchNet
+
+__all__ = ["FCHL18", "FCHL19", "MoleculeBatch", "Molecules", "PyGSchNet", "SchNet", "fingerprints"]
 
 # reading molecules needs no PyTorch
-__getattr__ = needing_torch(__name__, {})
+__getattr__ = needing_torch(__name__, {"PyGSchNet": "schnet", "SchNet": "schnet"})
