@@ -203,7 +203,8 @@ def _read_file(file: TextFile, found: Collector) -> int:
         raise error("the second line must be the name, the number and 15 properties", 1)
     where = (file.path, 2)
     values = {
-        name: numeric(text, name, where) for name, text in zip(_NAMES, names[5:], strict=True)
+        name: numeric(text, f"the property {name!r}", where)
+        for name, text in zip(_NAMES, names[5:], strict=True)
     }
     Z, positions = [], []
     for row in range(2, n + 2):
@@ -213,11 +214,10 @@ def _read_file(file: TextFile, found: Collector) -> int:
             Z.append(atomic_number(rows[row][0]))
         except ValueError as problem:
             raise error(str(problem), row) from None
-        positions.append(
-            [numeric(text, "position", (file.path, row + 1)) for text in rows[row][1:4]]
-        )
-    smiles = rows[n + 3][0] if rows[n + 3] else None
+        at = file.path, row + 1
+        positions.append([numeric(text, "a coordinate", at) for text in rows[row][1:4]])
     found.add(
-        Z, positions, where=(file.path, 1), smiles=smiles, id=f"gdb_{names[1]}", values=values
-    )
+        Z, positions, where=(file.path, 1), smiles=rows[n + 3][0] if rows[n + 3] else None,
+        id=f"gdb_{names[1]}", values=values,
+    )  # fmt: skip
     return int(names[1])

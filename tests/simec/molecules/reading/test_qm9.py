@@ -13,7 +13,8 @@ from simec.molecules import read_qm9
 
 # the first and the third molecule of the data set
 METHANE = """5
-gdb 1\t157.7118\t157.70997\t157.70699\t0.\t13.21\t-0.3877\t0.1171\t0.5048\t35.3641\t0.044749\t-40.47893\t-40.476062\t-40.475117\t-40.498597\t6.469\t
+gdb 1\t157.7118\t157.70997\t157.70699\t0.\t13.21\
+\t-0.3877\t0.1171\t0.5048\t35.3641\t0.044749\t-40.47893\t-40.476062\t-40.475117\t-40.498597\t6.469\t
 C\t-0.0126981359\t 1.0858041578\t 0.0080009958\t-0.535689
 H\t 0.002150416\t-0.0060313176\t 0.0019761204\t 0.133921
 H\t 1.0117308433\t 1.4637511618\t 0.0002765748\t 0.133922
@@ -24,7 +25,8 @@ C\tC\t
 InChI=1S/CH4/h1H4\tInChI=1S/CH4/h1H4
 """
 WATER = """3
-gdb 3\t799.58812\t437.90386\t282.94545\t1.8511\t6.31\t-0.2928\t0.0687\t0.3615\t19.0002\t0.021375\t-76.404702\t-76.401867\t-76.400922\t-76.422349\t6.002\t
+gdb 3\t799.58812\t437.90386\t282.94545\t1.8511\t6.31\
+\t-0.2928\t0.0687\t0.3615\t19.0002\t0.021375\t-76.404702\t-76.401867\t-76.400922\t-76.422349\t6.002\t
 O\t-0.0343604951\t 0.9775395708\t 0.0076015923\t-0.589706
 H\t 0.0647664923\t 0.0205721989\t 0.0015346341\t 0.294853
 H\t 0.8717903737\t 1.3007924048\t 0.0006931336\t 0.294853
@@ -88,16 +90,15 @@ def test_molecules_are_excluded(archive, tmp_path):
         read_qm9(archive, units="eV", exclude=listed)
 
 
+GRID = [[0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1], [-1, 0, 0], [0, 0, 0], [1, 0, 0], [0, 1, 0]]
+
+
 def arrays(**changes):
     data = {
         "index": np.array([1, 3]),
         "atom_offset": np.array([0, 5, 8]),
         "Z": np.array([6, 1, 1, 1, 1, 8, 1, 1], np.uint8),
-        "pos_1e4angstrom": np.array(
-            [[0, 0, 0], [1e4, 0, 0], [0, 1e4, 0], [0, 0, 1e4], [-1e4, 0, 0]]
-            + [[0, 0, 0], [1e4, 0, 0], [0, 1e4, 0]],
-            np.int32,
-        ),
+        "pos_1e4angstrom": np.array(GRID, np.int32) * 10_000,
         "smiles": np.array([b"C", b"O"]),
         "homo_hartree": np.array([-0.3877, -0.2928]),
         "lumo_eV": np.array([3.0, 2.0]),
@@ -155,7 +156,7 @@ def test_bad_npz_archives(tmp_path, changes, message):
         ("\t6.31\t", "\tsix\t", "line 2: the property 'alpha' must be a finite number, got 'six'"),
         ("O\t-0.03", "Q\t-0.03", "line 3: unknown element 'Q'"),
         (" 0.0205721989", "nan", "line 1: the coordinates of atom 1 are missing"),
-        (" 0.0205721989", "up", "line 4: the property 'position' must be a finite number"),
+        (" 0.0205721989", "up", "line 4: a coordinate must be a finite number"),
         ("0.0205721989\t 0.0015346341\t 0.294853", "", "line 4: an atom must have an element"),
     ],
 )
