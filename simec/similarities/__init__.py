@@ -1,9 +1,9 @@
 """Pairwise similarities as training targets, and functions of similarity matrices.
 
 Similarities of feature vectors (`linear`, `rbf`, `geodesic` and others), of binary vectors
-(`simpson`, `tanimoto` and others), of class labels (`class_labels`) and from dissimilarities
-(`from_dissimilarities`). `center`, `scale` and `combine` prepare them for training, and `spectrum`
-and `non_metricity` analyze their eigenvalues.
+(`simpson`, `tanimoto` and others, which also take `PackedBits`), of class labels (`class_labels`)
+and from dissimilarities (`from_dissimilarities`). `center`, `scale` and `combine` prepare them for
+training, and `spectrum` and `non_metricity` analyze their eigenvalues.
 """
 
 from simec.similarities.coefficients import (
@@ -27,10 +27,12 @@ from simec.similarities.matrices import (
     scale,
     spectrum,
 )
+from simec.similarities.packed_bits import PackedBits
 
 __all__ = [
     "Centerer",
     "Geodesic",
+    "PackedBits",
     "center",
     "class_labels",
     "combine",

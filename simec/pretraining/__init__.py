@@ -1,0 +1,14 @@
+"""Pre-training with similarities, and fine-tuning on few labels (thesis, chapter 6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simec.lazy import needing_torch
+
+if TYPE_CHECKING:
+    from simec.pretraining.curves import LearningCurve, learning_curve
+
+__all__ = ["LearningCurve", "learning_curve"]
+
+__getattr__ = needing_torch(__name__, {"LearningCurve": "curves", "learning_curve": "curves"})
