@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from simec.lazy import needing_torch
 from simec.molecules.fchl import FCHL18, FCHL19
 from simec.molecules.fingerprints import fingerprints
 from simec.molecules.molecules import MoleculeBatch, Molecules
+from simec.molecules.reading import read_qm9
 
-__all__ = ["FCHL18", "FCHL19", "MoleculeBatch", "Molecules", "fingerprints"]
+if TYPE_CHECKING:
+    from simec.molecules.schnet import PyGSchNet, SchNet
+
+__all__ = [
+    "FCHL18", "FCHL19", "MoleculeBatch", "Molecules", "PyGSchNet", "SchNet", "fingerprints",
+    "read_qm9",
+]  # fmt: skip
 
 # reading molecules needs no PyTorch
-__getattr__ = needing_torch(__name__, {})
+__getattr__ = needing_torch(__name__, {"PyGSchNet": "schnet", "SchNet": "schnet"})
