@@ -242,7 +242,9 @@ class Patches(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         variances, directions = variances[::-1], directions[:, ::-1]
         kept = np.flatnonzero(variances > _SMALLEST * variances[0])[: self.n_components]
         scales = variances[kept] ** (-self.whitening / 2)
-        components: FloatArray = (weights[:, None] * directions[:, kept] * scales).astype(np.float32)
+        components: FloatArray = (weights[:, None] * directions[:, kept] * scales).astype(
+            np.float32
+        )
         return components
 
 
@@ -282,4 +284,6 @@ def _as_images(X: npt.ArrayLike) -> npt.NDArray[Any]:
         )
     if images.dtype.kind == "f":
         check_magnitude("X", images, LARGEST)
+        if not np.isfinite(images).all():
+            raise ValueError("X must have finite pixels, got NaN")
     return images
