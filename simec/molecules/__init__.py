@@ -8,14 +8,14 @@ from simec.lazy import needing_torch
 from simec.molecules.fchl import FCHL18, FCHL19
 from simec.molecules.fingerprints import fingerprints
 from simec.molecules.molecules import MoleculeBatch, Molecules
-from simec.molecules.reading import read_qm9
+from simec.molecules.reading import read_molecules, read_qm9
 
 if TYPE_CHECKING:
     from simec.molecules.schnet import PyGSchNet, SchNet
 
 __all__ = [
     "FCHL18", "FCHL19", "MoleculeBatch", "Molecules", "PyGSchNet", "SchNet", "fingerprints",
-    "read_qm9",
+    "read_molecules", "read_qm9",
 ]  # fmt: skip
 
 # reading molecules needs no PyTorch
