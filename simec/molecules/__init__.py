@@ -10,9 +10,22 @@ from simec.molecules.fingerprints import fingerprints
 from simec.molecules.molecules import MoleculeBatch, Molecules
 
 if TYPE_CHECKING:
+    from simec.molecules.period_group import PeriodGroupEmbedding
     from simec.molecules.schnet import PyGSchNet, SchNet
 
-__all__ = ["FCHL18", "FCHL19", "MoleculeBatch", "Molecules", "PyGSchNet", "SchNet", "fingerprints"]
+__all__ = [
+    "FCHL18",
+    "FCHL19",
+    "MoleculeBatch",
+    "Molecules",
+    "PeriodGroupEmbedding",
+    "PyGSchNet",
+    "SchNet",
+    "fingerprints",
+]
 
 # reading molecules needs no PyTorch
-__getattr__ = needing_torch(__name__, {"PyGSchNet": "schnet", "SchNet": "schnet"})
+__getattr__ = needing_torch(
+    __name__,
+    {"PeriodGroupEmbedding": "period_group", "PyGSchNet": "schnet", "SchNet": "schnet"},
+)
