@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from benchmarks.common import Result, over_runs, pairs
 from simec.molecules import Molecules, SchNet
-from simec.molecules.schnet import ShiftedSoftplus
+from simec.network import ShiftedSoftplus
 
 BATCH = 100
 LARGE_BATCH = 500  # for memory: a step with it needs more than the imports of torch

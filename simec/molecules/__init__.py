@@ -8,6 +8,7 @@ from simec.lazy import needing_torch
 from simec.molecules.fchl import FCHL18, FCHL19
 from simec.molecules.fingerprints import fingerprints
 from simec.molecules.molecules import MoleculeBatch, Molecules
+from simec.molecules.reading import read_qm9
 
 if TYPE_CHECKING:
     from simec.molecules.period_group import PeriodGroupEmbedding
@@ -22,6 +23,7 @@ __all__ = [
     "PyGSchNet",
     "SchNet",
     "fingerprints",
+    "read_qm9",
 ]
 
 # reading molecules needs no PyTorch
