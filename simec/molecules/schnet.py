@@ -18,6 +18,7 @@ from corpora.checks import ParameterError, check_choice, check_instance, check_i
 from simec.molecules.elements import SYMBOLS
 from simec.molecules.filters import Convolution
 from simec.molecules.molecules import MoleculeBatch
+from simec.network import ShiftedSoftplus
 
 __all__ = ["PyGSchNet", "SchNet"]
 
@@ -166,7 +167,7 @@ class SchNet(nn.Module):
                 x = torch.zeros_like(x).index_add(0, i, x[j] * filters)
             else:
                 x = convolution(x, filters)
-            h = h + interaction.dense(_shifted_softplus(interaction.linear_out(x)))
+            h = h + interaction.dense(interaction.activation(interaction.linear_out(x)))
         return (h if len(self.interactions) else F.embedding(element_of, h)), counts
 
     def _describe(self, distance: Tensor) -> tuple[Tensor, Tensor]:
@@ -200,6 +201,7 @@ class Interaction(nn.Module):
         )
         self.linear_in = _linear(n_features, n_features, bias=False)
         self.linear_out = _linear(n_features, n_features)
+        self.activation = ShiftedSoftplus()
         self.dense = _linear(n_features, n_features)
 
 
@@ -209,18 +211,6 @@ def _linear(n_in: int, n_out: int, *, bias: bool = True) -> nn.Linear:
     if bias:
         nn.init.zeros_(layer.bias)
     return layer
-
-
-def _shifted_softplus(x: Tensor) -> Tensor:
-    return F.softplus(x) - math.log(2)
-
-
-class ShiftedSoftplus(nn.Module):
-    """``log(eˣ / 2 + 1 / 2)``, which is 0 at 0."""
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Apply the function to each value."""
-        return _shifted_softplus(x)
 
 
 # names of the same layers in a block of torch-geometric

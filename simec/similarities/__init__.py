@@ -2,8 +2,9 @@
 
 Similarities of feature vectors (`linear`, `rbf`, `geodesic` and others), of binary vectors
 (`simpson`, `tanimoto` and others, which also take `PackedBits`), of images (`patches`), of class
-labels (`class_labels`) and from dissimilarities (`from_dissimilarities`). `center`, `scale` and
-`combine` prepare them for training, and `spectrum` and `non_metricity` analyze their eigenvalues.
+labels (`class_labels`) and from dissimilarities (`from_dissimilarities`). `center`, `scale`,
+`standardize`, `min_max` and `combine` prepare them for training, and `spectrum` and
+`non_metricity` analyze their eigenvalues.
 """
 
 from simec.similarities.coefficients import (
@@ -24,9 +25,11 @@ from simec.similarities.matrices import (
     combine,
     fill_mean,
     from_dissimilarities,
+    min_max,
     non_metricity,
     scale,
     spectrum,
+    standardize,
 )
 from simec.similarities.packed_bits import PackedBits
 
@@ -46,6 +49,7 @@ __all__ = [
     "kulczynski",
     "linear",
     "mcconnaughey",
+    "min_max",
     "non_metricity",
     "patches",
     "polynomial",
@@ -55,5 +59,6 @@ __all__ = [
     "simpson",
     "sokal",
     "spectrum",
+    "standardize",
     "tanimoto",
 ]
