@@ -1558,5 +1558,7 @@ def _check_loss(loss: Loss, activation: TargetActivation) -> None:
                 "target_activation must be None, 'sigmoid' or (low, high) with low < high, got "
                 f"{activation!r}"
             )
+    if loss == "cross_entropy" and activation is not None:
+        raise ValueError("loss='cross_entropy' needs target_activation=None: it takes logits")
     if loss == "bce" and not isinstance(activation, str):
         raise ValueError("loss='bce' needs target_activation='sigmoid'")

@@ -8,7 +8,7 @@ from simec.lazy import needing_torch
 from simec.molecules.fchl import FCHL18, FCHL19
 from simec.molecules.fingerprints import fingerprints
 from simec.molecules.molecules import MoleculeBatch, Molecules
-from simec.molecules.reading import read_qm9
+from simec.molecules.reading import read_molecules, read_qm9
 
 if TYPE_CHECKING:
     from simec.molecules.atomwise import atomwise
@@ -25,6 +25,7 @@ __all__ = [
     "SchNet",
     "atomwise",
     "fingerprints",
+    "read_molecules",
     "read_qm9",
 ]
 

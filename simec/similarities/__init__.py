@@ -2,7 +2,8 @@
 
 Similarities of feature vectors (`linear`, `rbf`, `geodesic` and others), of binary vectors
 (`simpson`, `tanimoto` and others, which also take `PackedBits`), of class labels (`class_labels`)
-and from dissimilarities (`from_dissimilarities`). `center`, `scale` and `combine` prepare them for
+and from dissimilarities (`from_dissimilarities`). `center`, `scale`, `standardize`, `min_max` and
+`combine` prepare them for
 training, and `spectrum` and `non_metricity` analyze their eigenvalues.
 """
 
@@ -23,9 +24,11 @@ from simec.similarities.matrices import (
     combine,
     fill_mean,
     from_dissimilarities,
+    min_max,
     non_metricity,
     scale,
     spectrum,
+    standardize,
 )
 from simec.similarities.packed_bits import PackedBits
 
@@ -44,6 +47,7 @@ __all__ = [
     "kulczynski",
     "linear",
     "mcconnaughey",
+    "min_max",
     "non_metricity",
     "polynomial",
     "rbf",
@@ -52,5 +56,6 @@ __all__ = [
     "simpson",
     "sokal",
     "spectrum",
+    "standardize",
     "tanimoto",
 ]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from corpora.checks import ParameterError, shorten
+from corpora.checks import ParameterError, closest, shorten
 from corpora.errors import CorpusError, warn
 from simec.data.tables import is_missing
 from simec.molecules.molecules import Molecules
@@ -30,6 +30,11 @@ class Collector:
         Leave invalid molecules out, with one warning, instead of raising the first error.
     cutoff : float or None
         As for `Molecules`.
+
+    Attributes
+    ----------
+    on_add : callable, optional
+        Called with 1 for each molecule.
     """
 
     def __init__(
@@ -37,6 +42,7 @@ class Collector:
     ) -> None:
         self.properties = tuple(properties)
         self.skip_errors = skip_errors
+        self.on_add: Callable[[int], object] | None = None
         self._cutoff = cutoff
         self._Z: list[npt.NDArray[Any]] = []
         self._positions: list[npt.NDArray[Any]] = []
@@ -44,6 +50,7 @@ class Collector:
         self._ids: list[str | None] = []
         self._values: list[list[float]] = []
         self._errors: list[str] = []
+        self._names: dict[str, None] = {}  # of properties that molecules have
 
     def add(
         self,
@@ -66,7 +73,7 @@ class Collector:
             File and line, for errors.
         smiles, id : str, optional
         values : mapping of str to float, optional
-            Has the properties.
+            Values of the properties; those that it lacks are NaN.
 
         Raises
         ------
@@ -74,6 +81,8 @@ class Collector:
             If the molecule is empty, a coordinate is missing, or atoms overlap; unless such
             molecules are left out.
         """
+        if self.on_add is not None:
+            self.on_add(1)
         atoms, xyz = np.asarray(Z, np.uint8), np.asarray(positions, np.float64)
         if (problem := _problem(xyz)) is not None:
             self.failed(CorpusError(problem, path=where[0], line=where[1]))
@@ -82,7 +91,31 @@ class Collector:
         self._positions.append(xyz)
         self._smiles.append(smiles)
         self._ids.append(id)
-        self._values.append([float((values or {})[name]) for name in self.properties])
+        self._values.append([(values or {}).get(name, np.nan) for name in self.properties])
+
+    def values_of(
+        self, items: Mapping[str, Any], where: tuple[str | None, int | None]
+    ) -> dict[str, float]:
+        """Return the values of the properties that a molecule has.
+
+        Parameters
+        ----------
+        items : mapping of str to str or number
+            All that is known of the molecule; the names are listed if a property is not found.
+        where : tuple of str or None, and int or None
+            File and line, for errors.
+
+        Raises
+        ------
+        CorpusError
+            If a value is not a number.
+        """
+        self._names.update(dict.fromkeys(items))
+        return {
+            name: numeric(items[name], f"the property {name!r}", where)
+            for name in self.properties
+            if name in items
+        }
 
     def failed(self, error: CorpusError) -> None:
         """Leave a molecule out, or raise the error."""
@@ -96,7 +129,7 @@ class Collector:
         Raises
         ------
         CorpusError
-            If there are none.
+            If there are none, or none has one of the properties.
         """
         n_left_out = len(self._errors)
         total = len(self._Z) + n_left_out
@@ -107,6 +140,11 @@ class Collector:
             shown = "; ".join(self._errors[:_SHOWN]) + ("; ..." if n_left_out > _SHOWN else "")
             warn(f"{n_left_out:,} of {total:,} molecules were left out: {shown}")
         values = np.array(self._values, np.float64).reshape(len(self._Z), len(self.properties))
+        for name, column in zip(self.properties, values.T, strict=True):
+            if np.isnan(column).all():
+                raise CorpusError(
+                    f"the property {name!r} is missing in all molecules{self._listed(name)}"
+                )
         return Molecules.from_lists(
             self._Z,
             self._positions,
@@ -115,6 +153,16 @@ class Collector:
             properties=dict(zip(self.properties, values.T, strict=True)),
             cutoff=self._cutoff,
         )
+
+    def _listed(self, name: str) -> str:
+        """Say which properties there are, for the end of a message."""
+        if not self._names:
+            return ", which have no properties"
+        if name in self._names:
+            return ""
+        similar = closest(name, self._names)
+        hint = f"; did you mean {' or '.join(map(repr, similar))}?" if similar else ""
+        return f", which have {', '.join(self._names)}{hint}"
 
 
 def _problem(positions: npt.NDArray[Any]) -> str | None:
