@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -155,6 +155,14 @@ class Identity:
     def batch(self, rows: Tensor) -> Tensor:
         """Return row numbers, int64, of shape (b,)."""
         return self._rows[rows].to(self._device)
+
+
+def is_dataset(X: object) -> TypeGuard[Dataset[Any]]:
+    """Whether features are a data set: PyTorch's, or another class with ``__getitems__``.
+
+    The latter, such as `simec.molecules.Molecules`, can be imported without PyTorch.
+    """
+    return isinstance(X, Dataset) or callable(getattr(type(X), "__getitems__", None))
 
 
 class DatasetInputs:
