@@ -235,11 +235,6 @@ class DatasetInputs:
         return features.to(self._device, torch.float32)
 
 
-def is_dataset(X: Any) -> bool:
-    """Whether X is a data set for PyTorch; other classes need a method ``collate_fn``."""
-    return isinstance(X, Dataset) or callable(getattr(X, "collate_fn", None))
-
-
 INTEGERS = torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8
 
 
