@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any
 from benchmarks import charts, images, simec_data
 from benchmarks.cache import Cache
 from benchmarks.common import Result, Table, at_least_one, number, over_runs, report
-from benchmarks.images import SEED, Part, Parts
+from benchmarks.images import SEED, Parts
 from benchmarks.simec_methods import line
 
 if TYPE_CHECKING:
