@@ -1,0 +1,16 @@
+"""Pre-training with similarities, and fine-tuning on few labels (thesis, chapter 6)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from simec.lazy import needing_torch
+
+if TYPE_CHECKING:
+    from simec.pretraining.finetuning import PretrainedClassifier, PretrainedRegressor
+
+__all__ = ["PretrainedClassifier", "PretrainedRegressor"]
+
+__getattr__ = needing_torch(
+    __name__, {"PretrainedClassifier": "finetuning", "PretrainedRegressor": "finetuning"}
+)
