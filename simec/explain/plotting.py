@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
+from simec.figures import new_axes
+
 if TYPE_CHECKING:
     from simec.explain.explanation import Explanation, Piece, SimilarityExplanation
 
@@ -103,7 +105,7 @@ def bars(explanation: Explanation, axes: Any = None, topn: int = 10) -> Any:
     ImportError
         If matplotlib is not installed.
     """
-    (axes,) = _new(1, (5.0, 0.6 + 0.3 * topn)) if axes is None else (axes,)
+    (axes,) = new_axes(1, (5.0, 0.6 + 0.3 * topn)) if axes is None else (axes,)
     features = explanation.top(topn)
     values = [value for _, value in features]
     axes.barh(range(len(features)), values, color=colors(np.sign(values)) / 255, height=0.7)
@@ -132,7 +134,7 @@ def heat_map(explanation: Explanation, axes: Any = None) -> Any:
     -------
     array of two Axes
     """
-    pair = _new(2, (5.2, 2.7)) if axes is None else axes
+    pair = new_axes(2, (5.2, 2.7)) if axes is None else axes
     if len(pair) != 2:
         raise ValueError("axes must be a pair of axes, for the image and for the heat map")
     pair[0].imshow(shades(explanation.x), cmap="gray_r")
@@ -161,7 +163,7 @@ def words(pieces: Sequence[Piece], axes: Any = None, *, width: int = 80) -> Any:
     Axes
     """
     lines = _lines(pieces, width)
-    (axes,) = _new(1, (0.068 * width, 0.2 * len(lines) + 0.1)) if axes is None else (axes,)
+    (axes,) = new_axes(1, (0.068 * width, 0.2 * len(lines) + 0.1)) if axes is None else (axes,)
     largest = LEGIBLE * max((abs(piece.relevance) for piece in pieces), default=0.0)
     axes.set_xlim(0, width)
     axes.set_ylim(len(lines), -0.5)
@@ -201,21 +203,7 @@ def two_panels(explanation: SimilarityExplanation, axes: Any = None) -> tuple[An
         return axes[0], axes[1]
     first, second = explanation.first.is_image, explanation.second.is_image
     if first == second:
-        panels = _new(4, (5.2, 5.2), rows=2) if first else _new(2, (10.0, 3.6))
+        panels = new_axes(4, (5.2, 5.2), rows=2) if first else new_axes(2, (10.0, 3.6))
         return (panels[:2], panels[2:]) if first else (panels[0], panels[1])
-    panels = _new(3, (9.0, 3.0))
+    panels = new_axes(3, (9.0, 3.0))
     return (panels[:2], panels[2]) if first else (panels[0], panels[1:])
-
-
-def _new(n: int, size: tuple[float, float], rows: int = 1) -> Any:
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise ImportError(
-            "plots need matplotlib: pip install similarity-encoders[plots]"
-        ) from error
-    # pyplot would open windows and keep figures in memory
-    figure = Figure(figsize=size, dpi=120, layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure.subplots(rows, n // rows, squeeze=False).ravel()
