@@ -18,7 +18,6 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.validation import check_is_fitted, validate_data
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
-from torch.utils.data import Dataset
 
 from corpora.callbacks import as_callback
 from corpora.checks import (
@@ -39,9 +38,11 @@ from simec.data.inputs import (
     check_device,
     choose_device,
     chunks,
+    is_dataset,
     read_inputs,
     takes_ids,
 )
+from simec.data.targets import DenseTargets
 from simec.encoder import FORMAT_VERSION as ENCODER_VERSION
 from simec.encoder import KIND as ENCODER_KIND
 from simec.encoder import SimilarityEncoder
@@ -56,7 +57,7 @@ from simec.network import (
 )
 from simec.pretraining.head import FineTuned, RidgeHead
 from simec.pretraining.labels import Classes, Values
-from simec.pretraining.points import labels_in, n_points, only_features, split_points, take_points
+from simec.pretraining.points import n_points, select, split_labels, split_points
 from simec.types import Float64, FloatArray
 
 __all__ = ["FineTuning", "PretrainedClassifier", "PretrainedRegressor"]
@@ -177,13 +178,13 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
         notify = as_callback(callbacks) if callbacks else None
         with np.errstate(**QUIET):
             new._check_parameters()
-            y = labels_in(X) if y is None else y
+            X, own_labels = split_labels(X)
+            y = own_labels if y is None else y
             if y is None:
                 raise ValueError(
                     f"{type(self).__name__} requires y to be passed, but the target y is None"
                 )
             new.labels_, labels = self._labels.learn(y, n_points(X))
-            X = only_features(X)
             seed = int(check_random_state(self.random_state).randint(1 << 31))
             new.device_ = choose_device(self.device)
             inputs, module, n_outputs = new._build(X, seed)
@@ -201,11 +202,11 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
                 rows, rest = split_points(
                     len(labels), float(self.validation_fraction), seed, new.labels_.strata(labels)
                 )
-                X_val, y_val, sizes_val = take_points(X, rest), labels[rest], sizes[rest]
-                X, labels, sizes = take_points(X, rows), labels[rows], sizes[rows]
+                X_val, y_val, sizes_val = select(X, rest), labels[rest], sizes[rest]
+                X, labels, sizes = select(X, rows), labels[rows], sizes[rows]
             new.labels_.fit(labels, sizes)
             if validation is not None or self.early_stopping:
-                held_out = X_val, new.labels_.targets(y_val, sizes_val)
+                held_out = X_val, new._targets(y_val, sizes_val)
             new.encoder_ = encoder = new._new_encoder(module, n_outputs, seed)
 
             def update() -> None:
@@ -218,7 +219,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
 
             try:
                 encoder.fit(
-                    X, new.labels_.targets(labels, sizes), validation=held_out,
+                    X, new._targets(labels, sizes), validation=held_out,
                     callbacks=() if notify is None else on_epoch, checkpoint=checkpoint,
                     checkpoint_minutes=checkpoint_minutes, checkpoint_epochs=checkpoint_epochs,
                     resume_from=resume_from,
@@ -263,7 +264,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
         float
         """
         check_is_fitted(self, "module_")
-        y = labels_in(X) if y is None else y
+        y = split_labels(X)[1] if y is None else y
         return float(super().score(X, y, sample_weight))
 
     # On disk
@@ -414,7 +415,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
     # Steps of training
 
     def _check_parameters(self) -> None:
-        """Raise ValueError or TypeError for parameters that the Similarity Encoder does not check."""
+        """Check the parameters that the Similarity Encoder does not check."""
         self._source()
         if not isinstance(self.head, str):
             check_sizes("head", self.head)
@@ -529,11 +530,9 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
         """Read features; with `reset`, learn their number and names."""
         if reset:
             self.__dict__.pop("feature_names_in_", None)
-        if hasattr(X, "columns") and not isinstance(X, Dataset):
+        if hasattr(X, "columns") and not is_dataset(X):
             validate_data(self, X, skip_check_array=True, reset=reset)
-        inputs = read_inputs(
-            self, X, self.device_, reset=reset, custom=True, ids=self.takes_ids_
-        )
+        inputs = read_inputs(self, X, self.device_, reset=reset, custom=True, ids=self.takes_ids_)
         if reset:
             self.n_features_in_ = inputs.n_features
         elif self.takes_ids_ and inputs.kind != "ids":
@@ -545,6 +544,10 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
         if self.module_.is_sum and self.labels_.uses_sizes:
             return self._apply(inputs, self.module_)[:, -1:].astype(np.float64)
         return np.ones((len(inputs), 1))
+
+    def _targets(self, labels: npt.NDArray[Any], sizes: Float64) -> DenseTargets:
+        targets = torch.from_numpy(self.labels_.targets(labels, sizes))
+        return DenseTargets(targets, None, self.device_)
 
     def _apply(self, inputs: Inputs, function: Callable[[Any], Tensor]) -> FloatArray:
         self.module_.eval()
@@ -576,12 +579,10 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
             )
         X, y = validation
         n = n_points(X)
-        y = labels_in(X) if y is None and n else y
         if not n:
-            raise ValueError(
-                "validation has no points: pass at least one, or use validation=None"
-            )
-        return only_features(X), self.labels_.read(y, n, "y of validation")
+            raise ValueError("validation has no points: pass at least one, or use validation=None")
+        X, own_labels = split_labels(X)
+        return X, self.labels_.read(own_labels if y is None else y, n, "y of validation")
 
     def _new_encoder(self, module: FineTuned, n_outputs: int, seed: int) -> SimilarityEncoder:
         rate: Any = self.learning_rate

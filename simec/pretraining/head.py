@@ -133,7 +133,10 @@ class RidgeHead:
         ridge = RidgeCV(ALPHAS, alpha_per_target=alpha_per_target)
         ridge.fit(scaler.transform(Y), targets)
         return cls(
-            scaler.mean_, scaler.scale_, np.atleast_2d(ridge.coef_).T, np.atleast_1d(ridge.intercept_)
+            scaler.mean_,
+            scaler.scale_,
+            np.atleast_2d(ridge.coef_).T,
+            np.atleast_1d(ridge.intercept_),
         )
 
     def predict(self, Y: Float64) -> Float64:
@@ -150,9 +153,7 @@ class RidgeHead:
         """Restore what `arrays` returned; ValueError if it does not fit k targets."""
         mean = check_saved_array("ridge.mean", arrays, "float64", (None,))
         scale = check_saved_array("ridge.scale", arrays, "float64", mean.shape)
-        coefficients = check_saved_array(
-            "ridge.coefficients", arrays, "float64", (len(mean), k)
-        )
+        coefficients = check_saved_array("ridge.coefficients", arrays, "float64", (len(mean), k))
         return cls(
             mean, scale, coefficients,
             check_saved_array("ridge.intercept", arrays, "float64", (k,)),

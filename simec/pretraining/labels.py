@@ -217,7 +217,7 @@ class Values:
             )  # fmt: skip
         return numbers
 
-    def strata(self, labels: Float64) -> None:  # noqa: ARG002
+    def strata(self, labels: Float64) -> None:
         """Return None: values are not divided by class."""
 
     def fit(self, labels: Float64, sizes: Float64) -> None:
@@ -232,9 +232,9 @@ class Values:
         # a point without parts has no mean
         self.mean = (labels / np.maximum(sizes, 1)).mean(axis=0)
         scale = np.sqrt(np.square(labels - sizes * self.mean).mean(axis=0))
-        # labels that are proportional to the numbers of parts leave rounding errors alone
-        small = scale <= 1e-12 * np.abs(labels).max(axis=0)
-        self.scale = np.where(small, np.abs(labels).max(axis=0), scale)
+        # of labels that are proportional to the numbers of parts, only rounding errors are left
+        smallest = 1e-12 * np.abs(labels).max(axis=0)
+        self.scale = np.maximum(scale, np.maximum(smallest, np.finfo(np.float64).tiny))
 
     def targets(self, labels: Float64, sizes: Float64) -> FloatArray:
         """Return standardized labels, float32, of shape (n, k)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -11,60 +12,110 @@ from scipy import sparse
 from torch import Tensor
 from torch.utils.data import Dataset, IterableDataset, default_collate
 
-from simec.data.inputs import DatasetInputs, as_numpy, chunks
+from simec.data.inputs import DatasetInputs, chunks, is_dataset
 from simec.types import IntArray
 
-__all__ = ["Rows", "labels_in", "n_points", "only_features", "split_points", "take_points"]
+__all__ = ["FeaturesOf", "RowsOf", "n_points", "select", "split_labels", "split_points"]
 
 
-class Rows(Dataset[Any]):
-    """Some items of a map-style data set; of pairs of features and labels, only the features.
-
-    Unlike `torch.utils.data.Subset`, it keeps the ``collate_fn`` of the data.
+class RowsOf(Dataset[Any]):
+    """Some rows of another map-style data set.
 
     Parameters
     ----------
     data : Dataset
-    rows : int64 array of shape (m,)
+    rows : int64 array of shape (b,)
     """
 
     def __init__(self, data: Any, rows: IntArray) -> None:
         self._data, self._rows = data, rows
+        if hasattr(data, "collate_fn"):
+            self.collate_fn = data.collate_fn
 
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, i: int) -> Any:
-        return self._data[int(self._rows[i])]
+    def __getitem__(self, row: int) -> Any:
+        """Return an item."""
+        return self._data[int(self._rows[row])]
 
-    def __getitems__(self, numbers: list[int]) -> Any:
-        rows = [int(self._rows[i]) for i in numbers]
+    def __getitems__(self, rows: Sequence[int]) -> Any:
+        """Return the items of a batch."""
+        numbers = self._rows[np.asarray(rows, np.int64)].tolist()
         get_many = getattr(self._data, "__getitems__", None)
-        return get_many(rows) if get_many else [self._data[row] for row in rows]
+        return get_many(numbers) if get_many else [self._data[i] for i in numbers]
+
+
+def select(X: Any, rows: IntArray) -> Any:
+    """Return some rows of X.
+
+    Parameters
+    ----------
+    X : array, sparse matrix, tensor, data frame, list, or Dataset
+    rows : int64 array of shape (b,)
+
+    Returns
+    -------
+    of the type of X
+        A data set that cannot be indexed by arrays is wrapped, and not copied.
+    """
+    if hasattr(X, "iloc"):
+        return X.iloc[rows]
+    if isinstance(X, (np.ndarray, Tensor)) or sparse.issparse(X):
+        return X[rows]
+    if isinstance(X, (list, tuple)):
+        return [X[i] for i in rows]
+    try:
+        is_sliced = isinstance(X[rows[:1]], type(X))
+    except Exception:  # a data set with items by number, which may raise anything
+        is_sliced = False
+    return X[rows] if is_sliced else RowsOf(X, rows)
+
+
+class FeaturesOf(Dataset[Any]):
+    """The features of a map-style data set of pairs of features and labels.
+
+    Parameters
+    ----------
+    data : Dataset
+    """
+
+    def __init__(self, data: Any) -> None:
+        self._data = data
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __getitem__(self, row: int) -> Any:
+        """Return an item, with its label."""
+        return self._data[row]
+
+    def __getitems__(self, rows: Sequence[int]) -> Any:
+        """Return the items of a batch, with their labels."""
+        get_many = getattr(self._data, "__getitems__", None)
+        return get_many(rows) if get_many else [self._data[i] for i in rows]
 
     def collate_fn(self, items: Any) -> Any:
-        """Combine items into a batch, without labels."""
-        collate = getattr(self._data, "collate_fn", None) or default_collate
-        batch = collate(items)
-        return batch[0] if type(batch) in (tuple, list) and len(batch) > 1 else batch
+        """Combine items to a batch, without labels."""
+        return (getattr(self._data, "collate_fn", None) or default_collate)(items)[0]
 
 
-def only_features(X: Any) -> Any:
-    """Return X; of a data set of pairs of features and labels, only the features."""
-    if isinstance(X, Dataset) and not isinstance(X, Rows):
-        return Rows(X, np.arange(n_points(X)))
-    return X
+def split_labels(X: Any) -> tuple[Any, Any]:
+    """Split a data set of pairs of features and labels.
 
-
-def labels_in(X: Any) -> Any:
-    """Return the labels of a data set of pairs of features and labels; None for other data."""
-    if not isinstance(X, Dataset) or not n_points(X):
-        return None
+    Returns
+    -------
+    features : Dataset
+        X itself if it has no labels, or is not a data set.
+    labels : array or None
+    """
+    if not is_dataset(X) or not n_points(X):
+        return X, None
     inputs = DatasetInputs(X, torch.device("cpu"))
     if not inputs.has_targets:
-        return None
+        return X, None
     batches = [inputs.pairs(rows)[1] for rows in chunks(len(inputs), largest=inputs.chunk)]
-    return np.concatenate([np.asarray(batch) for batch in batches])
+    return FeaturesOf(X), np.concatenate([np.asarray(batch) for batch in batches])
 
 
 def n_points(X: Any) -> int:
@@ -86,25 +137,6 @@ def n_points(X: Any) -> int:
             f"got {type(X).__name__}"
         )
     return len(X)
-
-
-def take_points(X: Any, rows: npt.NDArray[Any]) -> Any:
-    """Return some points of X, in the same form.
-
-    Parameters
-    ----------
-    X : array, sparse matrix, tensor, data frame, sequence or map-style Dataset
-    rows : int64 array
-    """
-    if isinstance(X, Dataset):
-        return Rows(X, np.asarray(rows, np.int64))
-    if hasattr(X, "iloc"):
-        return X.iloc[rows]
-    if isinstance(X, Tensor):
-        X = as_numpy(X)
-    if sparse.issparse(X):
-        return sparse.csr_matrix(X)[rows]
-    return np.asarray(X)[rows]
 
 
 def split_points(
