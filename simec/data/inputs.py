@@ -22,7 +22,7 @@ from simec.types import InputKind
 __all__ = [
     "CHUNK", "INTEGERS", "DatasetInputs", "DenseInputs", "Identity", "Inputs", "SparseInputs",
     "as_array", "as_numpy", "check_device", "choose_device", "chunk_size", "chunks", "dense",
-    "fits_on", "read_identity", "read_inputs", "to_device",
+    "fits_on", "is_dataset", "read_identity", "read_inputs", "to_device",
 ]  # fmt: skip
 
 CHUNK = 4096  # rows per batch where no gradient is needed
@@ -167,7 +167,7 @@ class DatasetInputs:
 
     Parameters
     ----------
-    data : Dataset
+    data : Dataset, or another class with ``__len__``, ``__getitem__`` and ``collate_fn``
     device : torch.device
     ids : bool
         Whether integers are ids, which a custom network looks up; otherwise they become float32.
@@ -175,8 +175,9 @@ class DatasetInputs:
 
     chunk = _CUSTOM_CHUNK
 
-    def __init__(self, data: Dataset[Any], device: torch.device, *, ids: bool = False) -> None:
-        if isinstance(data, IterableDataset) or not hasattr(data, "__len__"):
+    def __init__(self, data: Any, device: torch.device, *, ids: bool = False) -> None:
+        needed = hasattr(data, "__len__") and hasattr(data, "__getitem__")
+        if isinstance(data, IterableDataset) or not needed:
             raise ValueError(
                 f"X must be a map-style data set with __len__ and __getitem__, got "
                 f"{type(data).__name__}"
@@ -224,6 +225,11 @@ class DatasetInputs:
             return features.to(self._device, torch.int64)
         check_magnitude("X", features)
         return features.to(self._device, torch.float32)
+
+
+def is_dataset(X: Any) -> bool:
+    """Whether X is a data set for PyTorch; other classes need a method ``collate_fn``."""
+    return isinstance(X, Dataset) or callable(getattr(X, "collate_fn", None))
 
 
 INTEGERS = torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8
@@ -317,7 +323,7 @@ def read_inputs(
     ids : bool
         Whether integers are ids, which the network looks up; otherwise they become float32.
     """
-    if isinstance(X, Dataset):
+    if is_dataset(X):
         items = DatasetInputs(X, device, ids=ids)
         if not reset:
             _check_width(estimator, items.n_features)
