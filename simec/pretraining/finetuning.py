@@ -6,7 +6,7 @@ import copy
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -37,23 +37,23 @@ from simec.data.inputs import (
     as_array,
     check_device,
     choose_device,
-    chunks,
     is_dataset,
+    outputs_of,
     read_inputs,
-    takes_ids,
 )
 from simec.data.targets import DenseTargets
 from simec.encoder import FORMAT_VERSION as ENCODER_VERSION
 from simec.encoder import KIND as ENCODER_KIND
 from simec.encoder import SimilarityEncoder
 from simec.linalg.checks import QUIET
-from simec.linalg.factorization import finite
 from simec.network import (
     ACTIVATIONS,
+    REFUSED,
     PooledNetwork,
     PoolingMethod,
     check_tensors,
     save_weights,
+    takes_ids,
 )
 from simec.pretraining.head import FineTuned, RidgeHead
 from simec.pretraining.labels import Classes, Values
@@ -69,13 +69,16 @@ CONFIG, ARRAYS, ENCODER, PRETRAINED = "config.json", "arrays.safetensors", "enco
 CUSTOM = "custom"  # stands for a callable in a saved configuration
 _NETWORK = "network."  # prefix of the names of weights, with head="ridge"
 _PART = "encoder.network"  # prefix of the names of the network's parameters in training
-_REFUSED = ArithmeticError, LookupError, RuntimeError, TypeError, ValueError  # by a network
 # entries of a saved configuration
 _SAVED = "parameters", "pooling", "width", "ids", "n_features", "feature_names", "labels"
 
 
 class FineTuning(BaseEstimator):  # type: ignore[misc]
     """What `PretrainedClassifier` and `PretrainedRegressor` have in common."""
+
+    encoder_: SimilarityEncoder | None
+    ridge_: RidgeHead | None
+    labels_: Any  # Classes or Values
 
     _kind: str
     _what: str
@@ -249,23 +252,6 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "module_")
         return self._apply(self._inputs(X), self.module_.embed)
-
-    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
-        """Return the accuracy of a classifier, or the coefficient of determination (R²).
-
-        Parameters
-        ----------
-        X, y
-            As for `fit`.
-        sample_weight : array of shape (m,), optional
-
-        Returns
-        -------
-        float
-        """
-        check_is_fitted(self, "module_")
-        y = split_labels(X)[1] if y is None else y
-        return float(super().score(X, y, sample_weight))
 
     # On disk
 
@@ -523,7 +509,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
         try:
             with torch.no_grad():
                 return module(x)
-        except _REFUSED as error:
+        except REFUSED as error:
             raise ValueError(f"{what} does not accept a batch of {_shape(x)}: {error}") from error
 
     def _inputs(self, X: Any, *, reset: bool = False) -> Inputs:
@@ -551,10 +537,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
 
     def _apply(self, inputs: Inputs, function: Callable[[Any], Tensor]) -> FloatArray:
         self.module_.eval()
-        with torch.inference_mode():
-            parts = [function(inputs.batch(rows)).float().cpu()
-                     for rows in chunks(len(inputs), largest=inputs.chunk)]  # fmt: skip
-        return finite("outputs of the network", np.asarray(torch.cat(parts).numpy()))
+        return outputs_of(function, inputs)
 
     def _outputs(self, X: Any) -> tuple[Float64, Float64]:
         """Return predictions of targets, shape (m, k), and the numbers of parts, (m, 1)."""
@@ -562,6 +545,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
         Y = self._apply(self._inputs(X), self.module_).astype(np.float64)
         if self.ridge_ is not None:
             return self.ridge_.predict(Y), Y[:, -1:]
+        assert self.encoder_ is not None
         W = as_array(self.encoder_.module_.last.weight).astype(np.float64)
         return Y @ W, Y[:, -1:]
 
@@ -666,7 +650,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
             estimator.encoder_ = SimilarityEncoder.read_from(
                 inner, network=module, loss=loss, device=device
             )
-            module = estimator.encoder_.module_.encoder
+            module = cast(FineTuned, estimator.encoder_.module_.encoder)
         else:
             with folder.checking(ARRAYS):
                 weights = {
@@ -815,7 +799,23 @@ class PretrainedClassifier(ClassifierMixin, FineTuning):  # type: ignore[misc]
         classes: npt.NDArray[Any] = self.classes_[outputs.argmax(axis=1)]
         return classes
 
-    @available_if(_has_probabilities)
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the accuracy, the share of points whose class is predicted.
+
+        Parameters
+        ----------
+        X, y
+            As for `fit`.
+        sample_weight : array of shape (m,), optional
+
+        Returns
+        -------
+        float
+        """
+        y = split_labels(X)[1] if y is None else y
+        return float(super().score(X, y, sample_weight))
+
+    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Float64:
         """Predict the probabilities of classes; not available with ``head="ridge"``.
 
@@ -899,6 +899,22 @@ class PretrainedRegressor(RegressorMixin, FineTuning):  # type: ignore[misc]
             sizes = np.ones_like(sizes)
         values: Float64 = self.labels_.values(outputs, sizes)
         return values
+
+    def score(self, X: Any, y: Any = None, sample_weight: Any = None) -> float:
+        """Return the coefficient of determination (R²).
+
+        Parameters
+        ----------
+        X, y
+            As for `fit`.
+        sample_weight : array of shape (m,), optional
+
+        Returns
+        -------
+        float
+        """
+        y = split_labels(X)[1] if y is None else y
+        return float(super().score(X, y, sample_weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -79,22 +79,23 @@ class Classes:
                 f"{name} must have one class for each point, got shape {y.shape}: pass the numbers "
                 "or names of classes, and for several labels fit several classifiers"
             )
-        y = column_or_1d(y, warn=True)
-        if y.dtype.kind == "f" and not np.isfinite(y).all():
+        labels: npt.NDArray[Any] = column_or_1d(y, warn=True)
+        if labels.dtype.kind == "f" and not np.isfinite(labels).all():
+            first = int((~np.isfinite(labels)).argmax())
             raise ValueError(
-                f"{name} contains NaN or infinity, at point {int((~np.isfinite(y)).argmax())}: "
-                "leave out points without labels"
+                f"{name} contains {_shown(labels[first])}, at point {first}: leave out points "
+                "without labels"
             )
-        if y.dtype.kind == "O":
-            kinds = sorted({type(value).__name__ for value in y})
+        if labels.dtype.kind == "O":
+            kinds = sorted({type(value).__name__ for value in labels})
             if kinds != ["str"] and not set(kinds) <= {"int", "bool"}:
                 raise ValueError(
                     f"{name} must contain classes of one type, such as str or int, got "
                     f"{', '.join(kinds)}"
                 )
-        elif y.dtype.kind not in "biufU":
-            raise ValueError(f"{name} must contain strings or integers, got {y.dtype}")
-        return y
+        elif labels.dtype.kind not in "biufU":
+            raise ValueError(f"{name} must contain strings or integers, got {labels.dtype}")
+        return labels
 
     def read(self, y: Any, n: int, name: str) -> IntArray:
         """Return the numbers of the classes of points; ValueError if a class is new."""
@@ -209,12 +210,8 @@ class Values:
         if bad.any():
             i, j = np.argwhere(bad)[0]
             value = numbers[i, j]
-            what = "NaN" if np.isnan(value) else "infinity" if np.isinf(value) else f"{value:g}"
-            raise ValueError(
-                f"{name} contains {what}, at point {i}: leave out points without labels"
-                if not np.isfinite(value) else
-                f"{name} contains {what}, at point {i}, which is too large: scale it"
-            )  # fmt: skip
+            hint = "scale it" if np.isfinite(value) else "leave out points without labels"
+            raise ValueError(f"{name} contains {_shown(value)}, at point {i}: {hint}")
         return numbers
 
     def strata(self, labels: Float64) -> None:
@@ -231,10 +228,12 @@ class Values:
         """
         # a point without parts has no mean
         self.mean = (labels / np.maximum(sizes, 1)).mean(axis=0)
-        scale = np.sqrt(np.square(labels - sizes * self.mean).mean(axis=0))
+        deviations = labels - sizes * self.mean
+        largest = np.maximum(np.abs(deviations).max(axis=0), np.finfo(np.float64).tiny)
+        scale = largest * np.sqrt(np.square(deviations / largest).mean(axis=0))
         # of labels that are proportional to the numbers of parts, only rounding errors are left
-        smallest = 1e-12 * np.abs(labels).max(axis=0)
-        self.scale = np.maximum(scale, np.maximum(smallest, np.finfo(np.float64).tiny))
+        smallest = np.maximum(1e-12 * np.abs(labels).max(axis=0), np.finfo(np.float64).tiny)
+        self.scale = np.maximum(scale, smallest)
 
     def targets(self, labels: Float64, sizes: Float64) -> FloatArray:
         """Return standardized labels, float32, of shape (n, k)."""
@@ -265,17 +264,21 @@ class Values:
         return cls(vector, mean, scale)
 
 
+def _shown(value: Any) -> str:
+    return "NaN" if np.isnan(value) else "infinity" if np.isinf(value) else f"{value:g}"
+
+
 def _read(y: Any, n: int, name: str) -> npt.NDArray[Any]:
     """Convert labels to an array with one row for each of n points."""
     if isinstance(y, Tensor):
         y = as_numpy(y)
     if hasattr(y, "toarray"):
         raise ValueError(f"{name} is a sparse matrix: pass {name}.toarray()")
-    y = np.asarray(y)
-    if y.ndim not in (1, 2) or not y.shape[-1]:
-        raise ValueError(f"{name} must have shape (m,) or (m, k), got shape {y.shape}")
-    if len(y) != n:
+    labels: npt.NDArray[Any] = np.asarray(y)
+    if labels.ndim not in (1, 2) or not labels.shape[-1]:
+        raise ValueError(f"{name} must have shape (m,) or (m, k), got shape {labels.shape}")
+    if len(labels) != n:
         raise ValueError(
-            f"{name} has {len(y)} labels, and X has {n} points: each point needs one label"
+            f"{name} has {len(labels)} labels, and X has {n} points: each point needs one label"
         )
-    return y
+    return labels

@@ -14,7 +14,7 @@ from simec.pretraining import PretrainedClassifier, PretrainedRegressor
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((80, 5)).astype(np.float32)
 CLASSES = np.array(["cat", "dog", "fox"])[np.digitize(X[:, 0] + 0.3 * X[:, 1] ** 2, [-0.3, 0.6])]
-VALUES = 1e4 + 50 * (X[:, 0] + np.abs(X[:, 1]))
+VALUES = 1e4 + 50.0 * (X[:, 0] + np.abs(X[:, 1])).astype(np.float64)
 
 
 def net(seed=0):
