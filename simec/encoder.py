@@ -415,7 +415,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if warm:
             self._check_same(layout)
         else:
-            self._warn_of_rank(layout, len(targets))
+            if last_layer is None:  # its size determines n_components
+                self._warn_of_rank(layout, len(targets))
             self._build(layout, seed)
             if inputs is not None and self.network is not None:
                 self._check_network(inputs)

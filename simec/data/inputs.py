@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -160,6 +160,14 @@ class Identity:
         return self._rows[rows].to(self._device)
 
 
+def is_dataset(X: object) -> TypeGuard[Dataset[Any]]:
+    """Whether features are a data set: PyTorch's, or another class with ``__getitems__``.
+
+    The latter, such as `simec.molecules.Molecules`, can be imported without PyTorch.
+    """
+    return isinstance(X, Dataset) or callable(getattr(type(X), "__getitems__", None))
+
+
 class DatasetInputs:
     """Items of a map-style data set: features, or pairs of features and targets.
 
@@ -228,11 +236,6 @@ class DatasetInputs:
             return features.to(self._device, torch.int64)
         check_magnitude("X", features)
         return features.to(self._device, torch.float32)
-
-
-def is_dataset(X: Any) -> bool:
-    """Whether X is a data set for PyTorch; other classes need a method ``collate_fn``."""
-    return isinstance(X, Dataset) or callable(getattr(X, "collate_fn", None))
 
 
 INTEGERS = torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8

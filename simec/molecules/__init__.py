@@ -8,9 +8,10 @@ from simec.lazy import needing_torch
 from simec.molecules.fchl import FCHL18, FCHL19
 from simec.molecules.fingerprints import fingerprints
 from simec.molecules.molecules import MoleculeBatch, Molecules
-from simec.molecules.reading import read_molecules, read_qm9
+from simec.molecules.reading import add_properties, read_molecules, read_qm9
 
 if TYPE_CHECKING:
+    from simec.molecules.atomwise import atomwise
     from simec.molecules.period_group import PeriodGroupEmbedding
     from simec.molecules.schnet import PyGSchNet, SchNet
 
@@ -22,6 +23,8 @@ __all__ = [
     "PeriodGroupEmbedding",
     "PyGSchNet",
     "SchNet",
+    "add_properties",
+    "atomwise",
     "fingerprints",
     "read_molecules",
     "read_qm9",
@@ -30,5 +33,10 @@ __all__ = [
 # reading molecules needs no PyTorch
 __getattr__ = needing_torch(
     __name__,
-    {"PeriodGroupEmbedding": "period_group", "PyGSchNet": "schnet", "SchNet": "schnet"},
+    {
+        "PeriodGroupEmbedding": "period_group",
+        "PyGSchNet": "schnet",
+        "SchNet": "schnet",
+        "atomwise": "atomwise",
+    },
 )

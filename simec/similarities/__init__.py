@@ -1,10 +1,10 @@
 """Pairwise similarities as training targets, and functions of similarity matrices.
 
 Similarities of feature vectors (`linear`, `rbf`, `geodesic` and others), of binary vectors
-(`simpson`, `tanimoto` and others, which also take `PackedBits`), of class labels (`class_labels`)
-and from dissimilarities (`from_dissimilarities`). `center`, `scale`, `standardize`, `min_max` and
-`combine` prepare them for
-training, and `spectrum` and `non_metricity` analyze their eigenvalues.
+(`simpson`, `tanimoto` and others, which also take `PackedBits`), of images (`patches`), of class
+labels (`class_labels`) and from dissimilarities (`from_dissimilarities`). `center`, `scale`,
+`standardize`, `min_max` and `combine` prepare them for training, and `spectrum` and
+`non_metricity` analyze their eigenvalues.
 """
 
 from simec.similarities.coefficients import (
@@ -17,6 +17,7 @@ from simec.similarities.coefficients import (
     tanimoto,
 )
 from simec.similarities.geodesics import Geodesic, geodesic
+from simec.similarities.images import Patches, patches
 from simec.similarities.kernels import class_labels, cosine, linear, polynomial, rbf
 from simec.similarities.matrices import (
     Centerer,
@@ -36,6 +37,7 @@ __all__ = [
     "Centerer",
     "Geodesic",
     "PackedBits",
+    "Patches",
     "center",
     "class_labels",
     "combine",
@@ -49,6 +51,7 @@ __all__ = [
     "mcconnaughey",
     "min_max",
     "non_metricity",
+    "patches",
     "polynomial",
     "rbf",
     "rogot_goldberg",
