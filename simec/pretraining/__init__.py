@@ -7,8 +7,12 @@ from typing import TYPE_CHECKING
 from simec.lazy import needing_torch
 
 if TYPE_CHECKING:
+    from simec.pretraining.autoencoder import mirrored
     from simec.pretraining.curves import LearningCurve, learning_curve
 
-__all__ = ["LearningCurve", "learning_curve"]
+__all__ = ["LearningCurve", "learning_curve", "mirrored"]
 
-__getattr__ = needing_torch(__name__, {"LearningCurve": "curves", "learning_curve": "curves"})
+__getattr__ = needing_torch(
+    __name__,
+    {"LearningCurve": "curves", "learning_curve": "curves", "mirrored": "autoencoder"},
+)
