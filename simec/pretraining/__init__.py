@@ -9,10 +9,17 @@ from simec.lazy import needing_torch
 if TYPE_CHECKING:
     from simec.pretraining.autoencoder import mirrored
     from simec.pretraining.curves import LearningCurve, learning_curve
+    from simec.pretraining.diagnosis import Alignment, alignment
 
-__all__ = ["LearningCurve", "learning_curve", "mirrored"]
+__all__ = ["Alignment", "LearningCurve", "alignment", "learning_curve", "mirrored"]
 
 __getattr__ = needing_torch(
     __name__,
-    {"LearningCurve": "curves", "learning_curve": "curves", "mirrored": "autoencoder"},
+    {
+        "Alignment": "diagnosis",
+        "LearningCurve": "curves",
+        "alignment": "diagnosis",
+        "learning_curve": "curves",
+        "mirrored": "autoencoder",
+    },
 )
