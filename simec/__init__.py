@@ -9,11 +9,13 @@ from corpora.errors import ModelError
 from simec.lazy import needing_torch
 
 if TYPE_CHECKING:
-    from simec.data.targets import SparseTargets, Targets
+    from simec.data.targets import MixedTargets, SparseTargets, Targets
     from simec.encoder import SimilarityEncoder
     from simec.network import SimEcNetwork
 
-__all__ = ["ModelError", "SimEcNetwork", "SimilarityEncoder", "SparseTargets", "Targets"]
+__all__ = [
+    "MixedTargets", "ModelError", "SimEcNetwork", "SimilarityEncoder", "SparseTargets", "Targets"
+]  # fmt: skip
 
 deprecated_modules({"simec.targets": "simec.data.targets"})
 
@@ -22,6 +24,7 @@ __getattr__ = needing_torch(
     __name__,
     {
         "SimilarityEncoder": "encoder",
+        "MixedTargets": "data.targets",
         "SimEcNetwork": "network",
         "SparseTargets": "data.targets",
         "Targets": "data.targets",

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import time
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
+from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
+from torch.utils.data import Dataset
 
 from corpora.callbacks import CheckpointSchedule, as_callback
 from corpora.checks import (
@@ -41,7 +44,9 @@ from corpora.model_folder import (
 )
 from corpora.saved_data import check_saved_object, saved_numbers, saved_seed, saved_strings
 from simec.data.inputs import (
+    INTEGERS,
     DatasetInputs,
+    DenseInputs,
     Inputs,
     as_array,
     check_device,
@@ -51,6 +56,7 @@ from simec.data.inputs import (
     read_inputs,
 )
 from simec.data.targets import (
+    NoTargets,
     SparseTargets,
     Targets,
     check_not_tiny,
@@ -63,16 +69,20 @@ from simec.linalg.factorization import finite
 from simec.network import (
     ACTIVATIONS,
     Layout,
+    PooledNetwork,
+    PoolingMethod,
     SimEcNetwork,
     TargetActivation,
     build,
     check_tensors,
     check_weights,
+    has_embedding,
     is_linear,
+    save_weights,
 )
-from simec.solvers.gradient import History, Schedule, Trainer, split_rows
+from simec.solvers.gradient import History, Schedule, Trainer, Validation, split_rows
 from simec.solvers.initialization import Initializer
-from simec.solvers.objective import LOSSES, Loss, Objective
+from simec.solvers.objective import LOSSES, VALIDATION_ERRORS, Loss, Objective
 from simec.solvers.projection import find_basis
 from simec.types import FloatArray
 
@@ -103,14 +113,20 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Activation function of the hidden layers. The embedding layer is linear.
     network : torch.nn.Module, optional
         A custom embedding network that maps a batch of shape (b, ...) to embeddings of shape
-        (b, d). The encoder trains a copy of it.
+        (b, d). The encoder trains a copy of it. Integer features stay integers if the network has
+        an `torch.nn.Embedding` that takes them.
+    pooling : {"sum", "mean"} or callable, optional
+        For a custom network that returns the embeddings of the parts of a point, such as atoms,
+        tokens or patches: how they become one embedding. `simec.network.Pooling` describes what
+        the network may return.
     bias : bool
         Whether the layers of the embedding network have biases.
     target_activation : {"sigmoid"} or (low, high), optional
         Output activation: bounds predictions to (0, 1), or to (low, high).
-    loss : {"mse", "mae", "huber", "bce"} or callable
-        Loss, averaged over observed targets; "bce" needs ``target_activation="sigmoid"``. A
-        callable takes predictions and targets and returns the loss of each target.
+    loss : {"mse", "mae", "huber", "bce", "cross_entropy"} or callable
+        Loss, averaged over observed targets; "bce" needs ``target_activation="sigmoid"``. For
+        "cross_entropy", a row of targets holds the probabilities of classes, and predictions are
+        logits. A callable takes predictions and targets and returns the loss of each target.
     symmetric : float
         Weight of the penalty ``(S[:n, :n] - W_lᵀ W_l)²``, averaged over its entries.
     orthogonal : float
@@ -134,20 +150,32 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         - "adam": Adam only, starting from `init`.
         - "variational": variational Bayes, for X=None and targets with missing entries. It
           estimates the L2 penalty itself and ignores `l2` (see `simec.solvers.variational`).
-    decoder : bool or float
+    decoder : bool, float or torch.nn.Module
         Whether to also train a mirrored network that reconstructs features from embeddings. A
-        number is the weight of its mean squared error.
+        number is the weight of its mean squared error. A custom network needs a custom decoder,
+        such as `simec.pretraining.mirrored` returns; its weight is 1.
     batch_size : int
         Number of rows in a batch.
     max_iter : int
         Maximum number of epochs.
-    learning_rate : float
-        Initial learning rate of Adam. It is halved when the loss stalls.
-    early_stopping : bool
+    learning_rate : float or mapping of str to float
+        Initial learning rate of Adam. A mapping has the learning rates of parts of `module_`, by
+        prefixes of the names of their parameters: ``{"encoder": 1e-4, "": 1e-3}`` trains the
+        embedding network slowly. 0 freezes a part, and leaves its dropout and batch normalization
+        in evaluation mode.
+    decay : {"plateau", "cosine"}
+        Halve the learning rate when the loss stalls, after 3 epochs or a quarter of
+        `n_iter_no_change`, whichever is more; or let it fall to 0 over `max_iter` epochs, along
+        half a period of a cosine.
+    early_stopping : bool or str
         Hold out some rows (if X is None: some entries of S), and keep the weights with the lowest
-        validation error.
+        validation error. The error is the loss, or another one by its name: one of the names of
+        `loss`, or "error_rate", the share of rows whose largest prediction is not that of the
+        largest target.
     validation_fraction : float
         Fraction of the rows or entries that is held out.
+    validation_interval : int
+        Number of epochs between validations.
     n_iter_no_change : int
         Stop after this number of epochs without progress.
     tol : float
@@ -171,6 +199,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     ----------
     module_ : SimEcNetwork
         The network: ``module_.encoder``, ``module_.last``, ``module_.decoder``.
+    network_ : torch.nn.Module
+        The embedding network without pooling: the trained copy of `network`.
     layout_ : simec.network.Layout
         Shapes of the training data.
     device_ : torch.device
@@ -212,6 +242,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         hidden_layers: Sequence[int] = (),
         activation: str = "tanh",
         network: nn.Module | None = None,
+        pooling: PoolingMethod = None,
         bias: bool = True,
         target_activation: TargetActivation = None,
         loss: Loss = "mse",
@@ -222,12 +253,14 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         n_targets: int | None = None,
         init: Literal["spectral", "random"] = "spectral",
         solver: Literal["auto", "exact", "variational", "adam"] = "auto",
-        decoder: bool | float = False,
+        decoder: bool | float | nn.Module = False,
         batch_size: int = 256,
         max_iter: int = 200,
-        learning_rate: float = 1e-3,
-        early_stopping: bool = False,
+        learning_rate: float | Mapping[str, float] = 1e-3,
+        decay: Literal["plateau", "cosine"] = "plateau",
+        early_stopping: bool | str = False,
         validation_fraction: float = 0.1,
+        validation_interval: int = 1,
         n_iter_no_change: int = 10,
         tol: float = 1e-4,
         warm_start: bool = False,
@@ -240,6 +273,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.hidden_layers = hidden_layers
         self.activation = activation
         self.network = network
+        self.pooling = pooling
         self.bias = bias
         self.target_activation = target_activation
         self.loss = loss
@@ -254,8 +288,10 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.batch_size = batch_size
         self.max_iter = max_iter
         self.learning_rate = learning_rate
+        self.decay = decay
         self.early_stopping = early_stopping
         self.validation_fraction = validation_fraction
+        self.validation_interval = validation_interval
         self.n_iter_no_change = n_iter_no_change
         self.tol = tol
         self.warm_start = warm_start
@@ -273,6 +309,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         *,
         mask: Any = None,
         last_layer: Any = None,
+        validation: tuple[Any, Any] | None = None,
         callbacks: Any = (),
         checkpoint: StrPath | None = None,
         checkpoint_minutes: float = 10,
@@ -288,16 +325,21 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         X : array or CSR matrix of shape (m, D), tensor, or Dataset; or None
             Features; an array of shape (m, ...) for a custom `network`. None stands for the
             identity matrix: S is factorized without features. A Dataset contains features, or
-            pairs of features and targets.
+            pairs of features and targets; `simec.data.inputs.DatasetInputs` describes its
+            optional ``collate_fn``, for features other than tensors.
         S : array of shape (m, n) or (m, n, k), sparse matrix, tensor, callable, or Targets
             Targets: similarities or other relations, of k kinds. NaN entries, and entries that a
             sparse matrix does not store, are missing. A callable takes an array of row numbers of
             shape (b,) and returns the targets of these rows, of shape (b, n). A vector is treated
-            as a single column. `simec.SparseTargets` adds weights of errors.
+            as a single column. `simec.SparseTargets` adds weights of errors, and
+            `simec.MixedTargets` combines several kinds of targets. None with a decoder: train an
+            auto-encoder.
         mask : bool array of the shape of S, optional
             True where S is observed.
         last_layer : array of shape (d, n) or (d, n, k), optional
             A fixed W_l, such as the transposed embeddings of other points; see `fit_columns`.
+        validation : tuple of (X, S), optional
+            Validation data for early stopping, instead of held-out rows.
         callbacks : callable, object with ``on_epoch_end``, or iterable of these
             Called with the encoder after each epoch; its weights and losses are those of that
             epoch. Training stops if a callback returns True; the best weights are kept. Closed
@@ -341,14 +383,21 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         run = _Run(callbacks, checkpoint, checkpoint_minutes, checkpoint_epochs)
         with nullcontext() if checkpoint is None else terminable():
             with np.errstate(**QUIET), _unchanged_if_refused(self, run):
-                self._fit(X, S, mask, last_layer, run, resume_from)
+                self._fit(X, S, mask, last_layer, validation, run, resume_from)
                 self._check_finite(run)
             if checkpoint is not None:
                 self.save(checkpoint)
         return self
 
     def _fit(
-        self, X: Any, S: Any, mask: Any, last_layer: Any, run: _Run, resume_from: StrPath | None
+        self,
+        X: Any,
+        S: Any,
+        mask: Any,
+        last_layer: Any,
+        held_out: tuple[Any, Any] | None,
+        run: _Run,
+        resume_from: StrPath | None,
     ) -> None:
         if resume_from is not None:
             run.resumed = self._resume(resume_from)
@@ -364,7 +413,6 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         closed = self.solver in ("exact", "variational")
         warm = self.warm_start and hasattr(self, "module_") and not closed and not run.resumed
         run.identify(seed, inputs, targets, layout)
-        targets, rows, validation = self._hold_out(targets, seed, entries=inputs is None)
         if warm:
             self._check_same(layout)
         else:
@@ -372,6 +420,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             self._build(layout, seed)
             if inputs is not None and self.network is not None:
                 self._check_network(inputs)
+        targets, rows, validation = self._hold_out(inputs, targets, seed, held_out, layout)
         if last_layer is not None:
             self._fix_last_layer(last_layer)
         inputs = self._identity(None) if inputs is None else inputs
@@ -384,7 +433,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             run.training = True
             run.notify(self)
         else:
-            self._train(inputs, targets, rows, validation, seed, run, warm=warm)
+            with _naming_ids(inputs):
+                self._train(inputs, targets, rows, validation, seed, run, warm=warm)
         logger.info(
             "fitted %d rows and %d targets in %.1f s: loss %.6g", len(rows),
             math.prod(layout.targets), time.perf_counter() - began, self.best_loss_,
@@ -567,7 +617,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         assert inputs is not None
         n = total = squares = errors = 0.0
         with torch.inference_mode():
-            for rows in chunks(len(targets), math.prod(targets.shape)):
+            for rows in chunks(len(targets), math.prod(targets.shape), inputs.chunk):
                 values, observed = targets.batch(rows)
                 residuals = (module(inputs.batch(rows)) - values).double()
                 values = values.double()
@@ -596,7 +646,36 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             return self._identity(X)
         return self._features(X, reset=False)
 
+    @property
+    def network_(self) -> nn.Module:
+        """The embedding network without pooling."""
+        if not hasattr(self, "module_"):
+            raise AttributeError("network_ is available after fit")
+        encoder = self.module_.encoder
+        return encoder.network if isinstance(encoder, PooledNetwork) else encoder
+
     # On disk
+
+    def save_network(self, path: StrPath) -> None:
+        """Save the weights of `network_` as a plain ``state_dict``, in a safetensors file.
+
+        ``network.load_state_dict(safetensors.torch.load_file(path))`` loads them into a module
+        like `network`.
+
+        Parameters
+        ----------
+        path : str or path
+            File. A file of that name is replaced.
+
+        Raises
+        ------
+        NotFittedError
+            If the encoder was not fitted.
+        OSError
+            If `path` cannot be written.
+        """
+        self._fitted()
+        save_weights(self.network_, path)
 
     def save(self, path: StrPath) -> None:
         """Save the encoder to a folder (safetensors and JSON), completely or not at all.
@@ -623,6 +702,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         path: StrPath,
         *,
         network: nn.Module | None = None,
+        pooling: Callable[[Any], Tensor] | None = None,
+        decoder: nn.Module | None = None,
         loss: Callable[..., Any] | None = None,
         device: str | torch.device | None = None,
         verify: bool = False,
@@ -635,6 +716,10 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             Folder.
         network : torch.nn.Module, optional
             The custom embedding network, if there was one: only its weights are saved.
+        pooling : callable, optional
+            The custom pooling, if there was one.
+        decoder : torch.nn.Module, optional
+            The custom decoder, if there was one: only its weights are saved.
         loss : callable, optional
             The custom loss, if there was one.
         device : str or torch.device, optional
@@ -654,7 +739,9 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         with open_folder(
             path, KIND, FORMAT_VERSION, verify=verify, what="Similarity Encoder"
         ) as folder:
-            return cls.read_from(folder, network=network, loss=loss, device=device)
+            return cls.read_from(
+                folder, network=network, pooling=pooling, decoder=decoder, loss=loss, device=device
+            )
 
     def write_to(self, folder: FolderWriter) -> None:
         """Write the encoder to an open folder, such as a subfolder of another model.
@@ -673,6 +760,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         folder: FolderReader,
         *,
         network: nn.Module | None = None,
+        pooling: Callable[[Any], Tensor] | None = None,
+        decoder: nn.Module | None = None,
         loss: Callable[..., Any] | None = None,
         device: str | torch.device | None = None,
     ) -> Self:
@@ -681,7 +770,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Parameters
         ----------
         folder : corpora.model_folder.FolderReader
-        network, loss, device
+        network, pooling, decoder, loss, device
             As for `load`.
 
         Raises
@@ -693,14 +782,15 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             check_device(device)
         config = folder.read_json(CONFIG, limit=None)  # it may have the names of features
         with folder.checking(CONFIG):
-            encoder, layout = cls._from_parameters(folder.path, config, network, loss, device)
+            custom = {"network": network, "pooling": pooling, "decoder": decoder, "loss": loss}
+            encoder, layout = cls._from_parameters(folder.path, config, custom, device)
         encoder.device_ = choose_device(encoder.device)
         weights = folder.read_arrays(WEIGHTS)
         with folder.checking(WEIGHTS):
             check_weights(
                 weights, layout, n_components=encoder.n_components,
                 hidden_layers=encoder.hidden_layers, network=encoder.network,
-                bias=bool(encoder.bias), decoder=bool(encoder.decoder),
+                bias=bool(encoder.bias), decoder=encoder.decoder is not False,
             )  # fmt: skip
             encoder._build(layout, 0)
             tensors = {name: torch.from_numpy(value) for name, value in weights.items()}
@@ -714,8 +804,11 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """Return parameters, layout and training history as plain data."""
         parameters = self.get_params(deep=False)
         parameters["network"] = self.network is not None
-        if callable(self.loss):
-            parameters["loss"] = None
+        for name in ("pooling", "decoder", "loss"):
+            if callable(parameters[name]):
+                parameters[name] = _CUSTOM
+        if isinstance(self.learning_rate, Mapping):
+            parameters["learning_rate"] = dict(self.learning_rate)
         if not isinstance(self.random_state, Integral):
             parameters["random_state"] = None
         names = getattr(self, "feature_names_in_", None)
@@ -734,21 +827,23 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         cls: type[Self],
         path: Path,
         config: Any,
-        network: nn.Module | None,
-        loss: Any,
+        custom: Mapping[str, Any],
         device: str | torch.device | None,
     ) -> tuple[Self, Layout]:
         """Create an encoder without weights, and its layout, from a saved configuration."""
         config = check_saved_object("the configuration", config, _SAVED)
         parameters = check_saved_object("parameters", config["parameters"])
         parameters = {**cls().get_params(), "network": False, **parameters}
-        if check_flag("network", parameters["network"]) and network is None:
-            raise ModelError(f"{path} was saved with a custom network: pass network=")
-        parameters["network"] = network if parameters["network"] else None
-        if parameters["loss"] is None:
-            if loss is None:
-                raise ModelError(f"{path} was saved with a custom loss: pass loss=")
-            parameters["loss"] = loss
+        is_custom = {name: parameters[name] == _CUSTOM for name in custom}
+        is_custom["network"] = check_flag("network", parameters["network"])
+        is_custom["loss"] |= parameters["loss"] is None  # written by earlier versions
+        for name, value in custom.items():
+            if is_custom[name]:
+                if value is None:
+                    raise ModelError(f"{path} was saved with a custom {name}: pass {name}=")
+                parameters[name] = value
+        if not is_custom["network"]:
+            parameters["network"] = None
         parameters["random_state"] = saved_seed(parameters["random_state"])
         for name in ("hidden_layers", "target_activation"):
             if isinstance(parameters[name], list):
@@ -786,13 +881,46 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             self.device_ = choose_device(self.device)
             if X is not None:
                 inputs = self._features(X, reset=True)
+        return seed, inputs, self._read_targets(S, inputs, mask)
+
+    def _read_targets(self, S: Any, inputs: Inputs | None, mask: Any) -> Targets:
+        # a plain auto-encoder needs no targets
+        pairs = isinstance(inputs, DatasetInputs) and inputs.has_targets
+        if S is None and self.decoder and inputs is not None and not pairs:
+            return NoTargets(len(inputs), self.device_)
         targets = read_targets(S, inputs, self.n_targets, mask, self.device_)
         check_range(targets, self.loss)
-        return seed, inputs, targets
+        return targets
 
     def _features(self, X: Any, *, reset: bool) -> Inputs:
-        images = self.network is not None
-        return read_inputs(self, X, self.device_, reset=reset, images=images)
+        ids = self._takes_ids(X) if reset else self.layout_.inputs == "ids"
+        inputs = read_inputs(
+            self, X, self.device_, reset=reset, custom=self.network is not None, ids=ids
+        )
+        if ids and not reset and inputs.kind != "ids":
+            raise ValueError("the network was trained on integer ids: X must contain integers")
+        return inputs
+
+    def _takes_ids(self, X: Any) -> bool:
+        """Whether X has integers that the custom network looks up, instead of computing with."""
+        if self.network is None or not has_embedding(self.network):
+            return False
+        if isinstance(X, Dataset):
+            x = DatasetInputs(X, self.device_, ids=True).batch(torch.arange(1))
+        elif sparse.issparse(X):
+            return False
+        else:
+            x = torch.as_tensor(np.asarray(X[:1]))
+        if not isinstance(x, Tensor) or x.dtype not in INTEGERS:
+            return False
+        try:
+            with torch.no_grad():
+                copy.deepcopy(self.network).to(self.device_).eval()(x.to(self.device_).long())
+        except IndexError:  # the id is out of range: reported by `_check_network`
+            return True
+        except _REFUSED:  # such as a network of images that looks up the positions of patches
+            return False
+        return True
 
     def _identity(self, X: Any) -> Inputs:
         return read_identity(X, self.layout_.n_features, self.device_)
@@ -807,6 +935,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _warn_of_rank(self, layout: Layout, n_rows: int) -> None:
         """Warn if there are more components than the maximum rank of predictions."""
+        if not math.prod(layout.targets):  # an auto-encoder
+            return
         bounds = {"rows of S": n_rows, "targets": math.prod(layout.targets)}
         linear = self.network is None and not len(self.hidden_layers)
         if linear and layout.inputs != "identity":
@@ -826,8 +956,9 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.module_ = build(
             layout, seed,
             n_components=int(self.n_components), hidden_layers=self.hidden_layers,
-            activation=self.activation, network=self.network, bias=bool(self.bias),
-            decoder=bool(self.decoder), target_activation=self.target_activation,
+            activation=self.activation, network=self.network, pooling=self.pooling,
+            bias=bool(self.bias), decoder=_decoder(self.decoder),
+            target_activation=self.target_activation,
         ).to(self.device_)  # fmt: skip
         self.loss_curve_, self.validation_curve_ = [], []
         self.best_loss_, self.n_iter_ = math.inf, 0
@@ -852,27 +983,41 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def _check_network(self, inputs: Inputs) -> None:
         """Raise ValueError if a custom network does not return embeddings of length d."""
         self.module_.eval()
-        network, x = self.module_.encoder, inputs.batch(torch.arange(1))
+        network, decoder = self.module_.encoder, self.module_.decoder
+        x = inputs.batch(torch.arange(1))
+        shape = f"shape {tuple(x.shape)} and {x.dtype}" if isinstance(x, Tensor) else ""
         try:
             with torch.no_grad():
                 y = network(x)
-        except (ArithmeticError, LookupError, RuntimeError, TypeError, ValueError) as error:
-            takes_ids = any(isinstance(m, (nn.Embedding, nn.EmbeddingBag))
-                            for m in network.modules())  # fmt: skip
+        except _REFUSED as error:
+            floats = isinstance(x, Tensor) and x.dtype.is_floating_point
             hint = (
-                "; nn.Embedding takes ids: start the network with a module that returns x.long()"
-                if takes_ids else ""
+                "; nn.Embedding looks up integers: pass X as an array of integers"
+                if floats and has_embedding(network) else ""
             )  # fmt: skip
             raise ValueError(
-                f"network does not accept a batch of shape {tuple(x.shape)} and {x.dtype}: "
-                f"{error}{hint}"
+                f"network does not accept a batch of {shape or type(x).__name__}: {error}{hint}"
             ) from error
         got = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
         if got != (1, self.n_components):
+            hint = "set n_components" if isinstance(y, Tensor) and y.ndim == 2 else "set pooling"
             raise ValueError(
                 f"network must return an array of shape (1, {self.n_components}) for one row, got "
-                f"{'shape ' if isinstance(y, Tensor) else ''}{got}: set n_components"
+                f"{'shape ' if isinstance(y, Tensor) else ''}{got}: {hint}"
             )
+        if decoder is None:
+            return
+        try:
+            with torch.no_grad():
+                x2 = decoder(y)
+        except _REFUSED as error:
+            raise ValueError(
+                f"decoder does not accept embeddings of shape {tuple(y.shape)}: {error}"
+            ) from error
+        if not isinstance(x, Tensor) or not isinstance(x2, Tensor) or x2.shape != x.shape:
+            expected = tuple(x.shape) if isinstance(x, Tensor) else "a tensor of features"
+            found = tuple(x2.shape) if isinstance(x2, Tensor) else type(x2).__name__
+            raise ValueError(f"decoder must return {expected} for one row, got {found}")
 
     def _check_targets(self, targets: Targets) -> None:
         if targets.shape != self.layout_.targets:
@@ -893,29 +1038,65 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         weight.requires_grad_(False)
 
     def _hold_out(
-        self, targets: Targets, seed: int, *, entries: bool
-    ) -> tuple[Targets, Tensor, tuple[Targets, Tensor] | None]:
-        """Return targets and rows for training, and those for validation."""
+        self,
+        inputs: Inputs | None,
+        targets: Targets,
+        seed: int,
+        given: tuple[Any, Any] | None,
+        layout: Layout,
+    ) -> tuple[Targets, Tensor, Validation | None]:
+        """Return targets and rows for training, and the validation data."""
         rows = torch.arange(len(targets))
+        loss = self.early_stopping if isinstance(self.early_stopping, str) else None
+        if given is not None:
+            return targets, rows, self._read_validation(inputs, given, layout, loss)
         if not self.early_stopping:
             return targets, rows, None
-        if entries:
+        if inputs is None:
             random = np.random.default_rng(seed)
             training, validation = targets.hold_out(
                 self.validation_fraction, random, symmetric=bool(self.symmetric)
             )
-            return training, rows, (validation, rows)
+            identity = read_identity(None, layout.n_features, self.device_)
+            return training, rows, Validation(identity, validation, rows, loss)
         training_rows, validation_rows = split_rows(len(targets), self.validation_fraction, seed)
         for part in (training_rows, validation_rows):
             if not targets.has_observed(part):
                 raise ValueError(
                     "S has too few observed entries for a validation part: use early_stopping=False"
                 )
-        return targets, training_rows, (targets, validation_rows)
+        return targets, training_rows, Validation(inputs, targets, validation_rows, loss)
+
+    def _read_validation(
+        self, inputs: Inputs | None, given: Any, layout: Layout, loss: str | None
+    ) -> Validation:
+        """Read validation data passed to `fit`."""
+        if not isinstance(given, (tuple, list)) or len(given) != 2:
+            raise ParameterError(f"validation must be a pair (X, S), got {type(given).__name__}")
+        if inputs is None:
+            raise ValueError("validation needs features, but X is None: use early_stopping=True")
+        if not self.early_stopping:
+            raise ValueError(
+                "validation is only used with early_stopping=True or the name of a loss"
+            )
+        X, S = given
+        held_out = read_inputs(
+            self, X, self.device_, reset=False, custom=self.network is not None,
+            ids=layout.inputs == "ids",
+        )  # fmt: skip
+        targets = self._read_targets(S, held_out, None)
+        if targets.shape != layout.targets:
+            raise ValueError(
+                f"rows of the validation targets must have shape {layout.targets} like those of "
+                f"S, got {targets.shape}"
+            )
+        return Validation(held_out, targets, torch.arange(len(targets)), loss)
 
     def _initialize(self, inputs: Inputs, targets: Targets, rows: Tensor, *, fixed: bool) -> bool:
         """Set the initial weights; return whether predictions now approximate the targets."""
         began = time.perf_counter()
+        if not math.prod(targets.shape):
+            return False
         initializer = Initializer(
             self.module_, inputs, targets, rows, self._objective(), fixed=fixed, tol=self.tol
         )
@@ -929,8 +1110,12 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                     "solver='exact' needs targets in memory if some are missing: pass S as an "
                     "array or a sparse matrix, or use solver='auto'"
                 )
+        elif self.init == "spectral":
+            approximate = initializer.set_spectral()
         else:
-            approximate = self.init == "spectral" and initializer.set_spectral()
+            approximate = False
+            if self.network is not None:
+                initializer.scale_last_layer()
         logger.info("initialized weights in %.1f s", time.perf_counter() - began)
         return approximate
 
@@ -939,7 +1124,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         inputs: Inputs,
         targets: Targets,
         rows: Tensor,
-        validation: tuple[Targets, Tensor] | None,
+        validation: Validation | None,
         seed: int,
         run: _Run,
         *,
@@ -950,10 +1135,13 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         fixed = not last.weight.requires_grad
         # solver="adam" is Adam only; a linear network starts from the optimum
         deep = self.solver == "auto" and not is_linear(self.module_.encoder)
-        basis = find_basis(targets, rows, last, objective) if deep else None
+        same_error = validation is None or validation.loss in (None, "mse")
+        basis = find_basis(targets, rows, last, objective) if deep and same_error else None
         projected = targets if basis is None else basis.project(targets, self.device_)
-        if validation is not None and validation[0] is targets:
-            validation = projected, validation[1]
+        if validation is not None and basis is not None:
+            same = validation.targets is targets
+            held_out = projected if same else basis.project(validation.targets, self.device_)
+            validation = replace(validation, targets=held_out)
         original = last.weight
         with nullcontext() if basis is None else basis.in_place(last):
             resumed = run.resumed
@@ -1027,7 +1215,11 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                     "continue training, load it and fit it with warm_start=True"
                 )
             loss = self.loss if callable(self.loss) else None
-            saved = self.read_from(folder, network=self.network, loss=loss, device=self.device)
+            saved = self.read_from(
+                folder, network=self.network, loss=loss, device=self.device,
+                pooling=self.pooling if callable(self.pooling) else None,
+                decoder=self.decoder if isinstance(self.decoder, nn.Module) else None,
+            )  # fmt: skip
             state, arrays = folder.read_json(TRAINING), folder.read_arrays(TRAINING_ARRAYS)
             with folder.checking(TRAINING):
                 keys = ("fixed", "seed", "fingerprint", "numbers")
@@ -1050,15 +1242,22 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def _objective(self) -> Objective:
         return Objective(
             self.loss, float(self.symmetric), float(self.orthogonal), float(self.l2),
-            float(self.decoder), float(self.l2_by_count),
+            1.0 if isinstance(self.decoder, nn.Module) else float(self.decoder),
+            float(self.l2_by_count),
         )  # fmt: skip
 
     def _new_trainer(self, seed: int) -> Trainer:
         mixed = self.mixed_precision
+        rates = self.learning_rate
+        rates = {str(k): float(v) for k, v in rates.items()} if isinstance(rates, Mapping) else {
+            "": float(rates)}  # fmt: skip
+        largest = max(rates.values())
         schedule = Schedule(
-            int(self.batch_size), int(self.max_iter), float(self.learning_rate), float(self.tol),
+            int(self.batch_size), int(self.max_iter), largest, float(self.tol),
             int(self.n_iter_no_change),
             self.device_.type == "cuda" if mixed == "auto" else bool(mixed), bool(self.verbose),
+            tuple((name, rate / largest) for name, rate in rates.items()), self.decay,
+            int(self.validation_interval),
         )  # fmt: skip
         return Trainer(
             self.module_, self._objective(), schedule, seed, self.device_,
@@ -1075,8 +1274,11 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def _apply(self, X: Any, network: Callable[[Tensor], Tensor]) -> FloatArray:
         inputs = self.inputs(X)
         self.module_.eval()
-        with torch.inference_mode():
-            parts = [network(inputs.batch(rows)).float().cpu() for rows in chunks(len(inputs))]
+        with torch.inference_mode(), _naming_ids(inputs):
+            parts = [
+                network(inputs.batch(rows)).float().cpu()
+                for rows in chunks(len(inputs), largest=inputs.chunk)
+            ]
         return finite("outputs", np.asarray(torch.cat(parts).numpy()))
 
     # For scikit-learn
@@ -1225,6 +1427,30 @@ def _unchanged_if_refused(encoder: SimilarityEncoder, run: _Run | None = None) -
         raise
 
 
+@contextmanager
+def _naming_ids(inputs: Inputs) -> Iterator[None]:
+    """Raise ValueError instead of PyTorch's error for ids outside the range of an embedding."""
+    try:
+        yield
+    except IndexError as error:
+        if inputs.kind != "ids":
+            raise
+        largest = f"the id {inputs.largest}" if isinstance(inputs, DenseInputs) else "an id in X"
+        raise ValueError(
+            f"network does not accept {largest}: {error}; increase num_embeddings of its "
+            "nn.Embedding, or map unknown ids to one that is known"
+        ) from error
+
+
+_CUSTOM = "custom"  # what a saved configuration has for a callable or module
+# errors that PyTorch's modules raise for input of another form
+_REFUSED = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
+
+
+def _decoder(decoder: Any) -> bool | nn.Module:
+    return decoder if isinstance(decoder, nn.Module) else bool(decoder)
+
+
 # entries of a saved configuration
 _SAVED = (
     "parameters", "layout", "feature_names", "losses", "validation", "best_loss", "n_iter",
@@ -1234,19 +1460,34 @@ _SAVED = (
 def _check_parameters(encoder: SimilarityEncoder) -> None:
     """Raise ValueError or TypeError if a parameter is out of range or has the wrong type."""
     e = encoder
-    for name in ("n_components", "batch_size", "max_iter", "n_iter_no_change"):
+    for name in (
+        "n_components", "batch_size", "max_iter", "n_iter_no_change", "validation_interval"
+    ):  # fmt: skip
         check_integer(name, getattr(e, name), 1)
     if e.n_targets is not None:
         check_integer("n_targets", e.n_targets, 1)
     layers = check_sizes("hidden_layers", e.hidden_layers)
-    for name in ("bias", "early_stopping", "warm_start"):
+    for name in ("bias", "warm_start"):
         check_flag(name, getattr(e, name))
+    if isinstance(e.early_stopping, str):
+        if e.early_stopping not in VALIDATION_ERRORS:
+            raise ParameterError(
+                "early_stopping must be True, False, or the name of an error "
+                f"({', '.join(VALIDATION_ERRORS)}), got {e.early_stopping!r}"
+            )
+        if e.early_stopping == "bce" and e.loss != "bce":
+            raise ValueError("early_stopping='bce' needs loss='bce'")
+    else:
+        check_flag("early_stopping", e.early_stopping)
     check_device(e.device)
     check_random_state(e.random_state)
     for name in ("symmetric", "orthogonal", "l2", "l2_by_count", "tol", "decoder"):
         value = getattr(e, name)
+        if isinstance(value, nn.Module):
+            continue
         check_number(name, float(value) if isinstance(value, (bool, np.bool_)) else value, 0)
-    check_number("learning_rate", e.learning_rate, 0, above=True)
+    _check_rates(e.learning_rate)
+    check_choice("decay", e.decay, ("plateau", "cosine"))
     if not 0 < check_number("validation_fraction", e.validation_fraction, 0) < 1:
         raise ValueError(
             f"validation_fraction must be between 0 and 1, got {e.validation_fraction!r}"
@@ -1267,6 +1508,13 @@ def _check_parameters(encoder: SimilarityEncoder) -> None:
             raise ValueError(
                 "hidden_layers cannot be combined with a custom network: set only one of them"
             )
+    elif isinstance(e.decoder, nn.Module):
+        raise ValueError("a custom decoder needs a custom network: use decoder=True")
+    if e.pooling is not None:
+        if e.network is None:
+            raise ValueError("pooling needs a custom network, which returns embeddings of parts")
+        if not callable(e.pooling):
+            check_choice("pooling", e.pooling, ("sum", "mean"))
     _check_loss(e.loss, e.target_activation)
     linear = e.network is None and not len(layers)
     closed = e.solver in ("exact", "variational")
@@ -1280,6 +1528,18 @@ def _check_parameters(encoder: SimilarityEncoder) -> None:
             f"l2_by_count needs solver='exact', got solver={e.solver!r}: use l2_by_count=0, or "
             "solver='exact'"
         )
+
+
+def _check_rates(rates: Any) -> None:
+    if not isinstance(rates, Mapping):
+        check_number("learning_rate", rates, 0, above=True)
+        return
+    for name, rate in rates.items():
+        if not isinstance(name, str):
+            raise ParameterError(f"learning_rate must have names of parts as keys, got {name!r}")
+        check_number(f"learning_rate[{name!r}]", rate, 0)
+    if not any(rates.values()):
+        raise ValueError("learning_rate must be > 0 for at least one part")
 
 
 def _check_loss(loss: Loss, activation: TargetActivation) -> None:
@@ -1297,5 +1557,7 @@ def _check_loss(loss: Loss, activation: TargetActivation) -> None:
                 "target_activation must be None, 'sigmoid' or (low, high) with low < high, got "
                 f"{activation!r}"
             )
+    if loss == "cross_entropy" and activation is not None:
+        raise ValueError("loss='cross_entropy' needs target_activation=None: it takes logits")
     if loss == "bce" and not isinstance(activation, str):
         raise ValueError("loss='bce' needs target_activation='sigmoid'")

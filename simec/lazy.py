@@ -1,4 +1,4 @@
-"""Lazy import of names that need PyTorch."""
+"""Lazy import of names that need PyTorch, and of optional packages."""
 
 from __future__ import annotations
 
@@ -37,3 +37,31 @@ def needing_torch(package: str, modules: Mapping[str, str]) -> Callable[[str], A
         return getattr(module, name)
 
     return getattr_lazily
+
+
+def import_package(name: str, what: str, extra: str) -> Any:
+    """Import a module of an optional package.
+
+    Parameters
+    ----------
+    name : str
+        Full name of the module, such as "rdkit.Chem".
+    what : str
+        The feature that needs it, as the plural subject of the message, such as "fingerprints".
+    extra : str
+        The extra that installs it.
+
+    Raises
+    ------
+    ImportError
+        If the package is missing; the message says how to install it.
+    """
+    try:
+        return import_module(name)
+    except ModuleNotFoundError as error:
+        package = name.split(".")[0]
+        if error.name is None or error.name.split(".")[0] != package:
+            raise
+        raise ImportError(
+            f"{what} need {package}: pip install similarity-encoders[{extra}]"
+        ) from error

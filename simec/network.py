@@ -5,19 +5,31 @@ from __future__ import annotations
 import copy
 import math
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
-from typing import Any, Literal
+from typing import Any
 
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from corpora.array_file import encode_arrays
 from corpora.checks import check_choice, check_flag, check_integer
+from corpora.files import StrPath, atomic_path
 from corpora.saved_data import check_saved_array, check_saved_object
-from simec.types import Float64
+from simec.data.inputs import as_array
+from simec.types import Float64, InputKind
+
+
+class ShiftedSoftplus(nn.Module):
+    """``log(eˣ / 2 + 1 / 2)``, which is 0 at 0 (Schütt et al., 2018)."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Apply the function to each value."""
+        return F.softplus(x) - math.log(2)
+
 
 ACTIVATIONS: dict[str, type[nn.Module]] = {
     "tanh": nn.Tanh,
@@ -26,9 +38,11 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
     "elu": nn.ELU,
     "softplus": nn.Softplus,
     "sigmoid": nn.Sigmoid,
+    "shifted_softplus": ShiftedSoftplus,
 }
 
 TargetActivation = str | tuple[float, float] | None
+PoolingMethod = str | Callable[[Any], Tensor] | None
 
 # PyTorch's pool of threads does not survive a fork: a child that uses it waits forever
 if hasattr(os, "register_at_fork"):
@@ -41,16 +55,18 @@ class Layout:
 
     Attributes
     ----------
-    inputs : {"dense", "sparse", "identity"}
+    inputs : {"dense", "sparse", "identity", "ids"}
+        "ids" are integers that a custom network looks up.
     n_features : int
-        Number of features D; for the identity, its number of rows.
+        Number of features D; for the identity, its number of rows; 1 if a data set returns
+        something other than tensors.
     targets : tuple of int
         Shape of a row of S: ``(n,)`` or ``(n, k)``.
     vector : bool
         Whether S was one-dimensional.
     """
 
-    inputs: Literal["dense", "sparse", "identity"]
+    inputs: InputKind
     n_features: int
     targets: tuple[int, ...]
     vector: bool = False
@@ -65,13 +81,13 @@ class Layout:
             If it is not valid.
         """
         data = check_saved_object("layout", data, ("inputs", "n_features", "targets"))
-        check_choice("inputs", data["inputs"], ("dense", "sparse", "identity"))
+        check_choice("inputs", data["inputs"], ("dense", "sparse", "identity", "ids"))
         targets = data["targets"]
         if not isinstance(targets, (list, tuple)) or len(targets) not in (1, 2):
             raise ValueError(f"targets must be one or two sizes, got {targets!r}")
         return cls(
             data["inputs"], check_integer("n_features", data["n_features"], 1),
-            tuple(check_integer("a size of targets", n, 1) for n in targets),
+            tuple(check_integer("a size of targets", n, 0) for n in targets),
             check_flag("vector", data.get("vector", False)),
         )  # fmt: skip
 
@@ -197,6 +213,112 @@ class LastLayer(nn.Module):
         return torch.logit(share.clamp(0.02, 0.98))
 
 
+class Pooling(nn.Module):
+    """Combines the embeddings of the parts of a point (atoms, tokens, patches) into one.
+
+    A network with pooling returns, for a batch of b points, one of
+
+    - a tensor of shape (b, t, d): t parts of each point;
+    - a tensor of shape (b, t, d) and a bool mask of shape (b, t), True for parts that exist;
+    - a tensor of shape (N, d) with the parts of all points, one point after the other, and the
+      number of parts of each point, int64, of shape (b,).
+
+    Parameters
+    ----------
+    method : "sum", "mean" or callable
+        A callable takes the output of the network and returns a tensor of shape (b, d).
+    """
+
+    def __init__(self, method: str | Callable[[Any], Tensor]) -> None:
+        super().__init__()
+        self.method = method
+
+    def forward(self, output: Any) -> Tensor:
+        """Return embeddings of shape (b, d)."""
+        if callable(self.method):
+            return self.method(output)
+        parts, which = split_parts(output)
+        if which is None:
+            return parts.sum(1) if self.method == "sum" else parts.mean(1)
+        if which.ndim == 2:
+            mask = which[..., None]
+            # parts that do not exist may hold anything, such as NaN
+            total = parts.masked_fill(~mask, 0).sum(1)
+            n_parts = mask.sum(1)
+        else:
+            total = torch.segment_reduce(parts.contiguous(), "sum", lengths=which, axis=0)
+            n_parts = which[:, None]
+        return total if self.method == "sum" else total / n_parts.clamp(min=1)
+
+    def extra_repr(self) -> str:
+        """Return the method, for ``repr``."""
+        return repr(self.method)
+
+
+def split_parts(output: Any) -> tuple[Tensor, Tensor | None]:
+    """Split the output of a network into embeddings of parts, and a mask or numbers of parts.
+
+    Raises
+    ------
+    TypeError, ValueError
+        If it is not one of the forms that `Pooling` takes.
+    """
+    parts, which = output if isinstance(output, tuple) and len(output) == 2 else (output, None)
+    if not isinstance(parts, Tensor) or not (which is None or isinstance(which, Tensor)):
+        raise TypeError(
+            "a network with pooling must return a tensor of the embeddings of parts, or a pair of "
+            f"tensors, got {type(output).__name__}"
+        )
+    shapes = f"{tuple(parts.shape)}" + ("" if which is None else f" and {tuple(which.shape)}")
+    by_mask = which is not None and which.dtype == torch.bool
+    if which is None or by_mask:
+        valid = parts.ndim == 3 and (which is None or which.shape == parts.shape[:2])
+    else:
+        valid = parts.ndim == 2 and which.ndim == 1 and not which.dtype.is_floating_point
+        valid = valid and int(which.sum()) == len(parts)
+    if not valid:
+        raise ValueError(
+            "a network with pooling must return parts of shape (b, t, d), these and a bool mask of "
+            "shape (b, t), or parts of shape (N, d) and their number for each point, which add "
+            f"up to N; got shape {shapes}"
+        )
+    return parts, which
+
+
+def map_parts(function: Callable[[Tensor], Tensor], output: Any) -> Any:
+    """Apply a function to the embeddings of parts in the output of a network.
+
+    Parameters
+    ----------
+    function : callable
+        From a tensor of shape (..., d) to one of shape (..., d').
+    output : Tensor or tuple of two Tensors
+        As for `Pooling`; or a tensor of shape (b, d).
+    """
+    if isinstance(output, tuple) and len(output) == 2:
+        return function(output[0]), output[1]
+    return function(output)
+
+
+class PooledNetwork(nn.Module):
+    """A network followed by pooling.
+
+    Attributes
+    ----------
+    network : Module
+    pooling : Pooling
+    """
+
+    def __init__(self, network: nn.Module, method: str | Callable[[Any], Tensor]) -> None:
+        super().__init__()
+        self.network, self.pooling = network, Pooling(method)
+
+    def forward(self, x: Any) -> Tensor:
+        """Return embeddings of shape (b, d)."""
+        embedded: Tensor = self.pooling(self.network(x))
+        return embedded
+
+
 class SimEcNetwork(nn.Module):
     """The full network, from features to predictions.
 
@@ -268,6 +390,30 @@ def _dense_layer(
         bound = 1 / math.sqrt(n_in)
         nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
     return layer
+
+
+def has_embedding(network: nn.Module) -> bool:
+    """Whether a module contains an `torch.nn.Embedding`, which takes integers."""
+    return any(isinstance(m, (nn.Embedding, nn.EmbeddingBag)) for m in network.modules())
+
+
+def save_weights(network: nn.Module, path: StrPath) -> None:
+    """Save the ``state_dict`` of a module to a safetensors file; a file of that name is replaced.
+
+    Parameters
+    ----------
+    network : Module
+    path : str or path
+
+    Raises
+    ------
+    OSError
+        If it cannot be written.
+    """
+    arrays = {name: as_array(value) for name, value in network.state_dict().items()}
+    with atomic_path(path) as temporary, temporary.open("wb") as file:
+        for block in encode_arrays(arrays):
+            file.write(block)
 
 
 def check_weights(
@@ -361,8 +507,9 @@ def build(
     hidden_layers: Sequence[int],
     activation: str,
     network: nn.Module | None,
+    pooling: PoolingMethod,
     bias: bool,
-    decoder: bool,
+    decoder: bool | nn.Module,
     target_activation: TargetActivation,
 ) -> SimEcNetwork:
     """Build a network with random weights.
@@ -389,9 +536,16 @@ def build(
     if network is not None:
         if identity:
             raise ValueError("a custom network needs features, but X is None")
-        if decoder:
-            raise ValueError("decoder=True is not available with a custom network")
+        if decoder is True:
+            raise ValueError(
+                "decoder=True is not available with a custom network: pass a module, such as "
+                "simec.pretraining.mirrored(network, X[:1])"
+            )
         embedding = copy.deepcopy(network)
+        if pooling is not None:
+            embedding = PooledNetwork(embedding, pooling)
+        if isinstance(decoder, nn.Module):
+            mirrored = copy.deepcopy(decoder)
     else:
         if decoder and identity:
             raise ValueError("decoder=True is not available without features: X is None")

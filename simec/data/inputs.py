@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
-from typing import Any, Literal, Protocol
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,14 +17,16 @@ from torch.utils.data import Dataset, IterableDataset
 
 from corpora.errors import warn
 from simec.linalg.checks import QUIET, check_magnitude
+from simec.types import InputKind
 
 __all__ = [
-    "CHUNK", "DatasetInputs", "DenseInputs", "Identity", "Inputs", "SparseInputs",
+    "CHUNK", "INTEGERS", "DatasetInputs", "DenseInputs", "Identity", "Inputs", "SparseInputs",
     "as_array", "as_numpy", "check_device", "choose_device", "chunk_size", "chunks", "dense",
-    "fits_on", "read_identity", "read_inputs",
+    "fits_on", "read_identity", "read_inputs", "to_device",
 ]  # fmt: skip
 
 CHUNK = 4096  # rows per batch where no gradient is needed
+_CUSTOM_CHUNK = 512  # the same for custom networks, such as those with convolutions
 _BUFFER = 1 << 26  # maximum number of values per batch
 
 # PyTorch warns once that its CSR format is in beta, and that it does not check indices. Both
@@ -40,10 +42,13 @@ class Inputs(Protocol):
 
     Attributes
     ----------
-    kind : {"dense", "sparse", "identity"}
+    kind : {"dense", "sparse", "identity", "ids"}
+    chunk : int
+        Rows per batch where no gradient is needed.
     """
 
-    kind: Literal["dense", "sparse", "identity"]
+    kind: InputKind
+    chunk: int
 
     def __len__(self) -> int: ...
 
@@ -52,19 +57,34 @@ class Inputs(Protocol):
         """Number of features D."""
         ...
 
-    def batch(self, rows: Tensor) -> Tensor:
-        """Return the features of rows (int64, on the CPU) as input for the network."""
+    def batch(self, rows: Tensor) -> Any:
+        """Return the features of rows (int64, on the CPU) as input for the network.
+
+        They are a tensor, unless a data set has a ``collate_fn`` that returns something else.
+        """
         ...
 
 
 class DenseInputs:
-    """Rows of a tensor of shape (m, ...), stored on the device if they fit."""
+    """Rows of a tensor of shape (m, ...), stored on the device if they fit.
 
-    kind: Literal["dense", "sparse", "identity"] = "dense"
+    Parameters
+    ----------
+    X : float32 or int64 Tensor of shape (m, ...)
+        Integers are ids, which a custom network looks up.
+    device : torch.device
+    custom : bool
+        Whether rows are for a custom network, whose hidden layers may be large.
+    """
 
-    def __init__(self, X: Tensor, device: torch.device) -> None:
+    kind: InputKind = "dense"
+
+    def __init__(self, X: Tensor, device: torch.device, *, custom: bool = False) -> None:
         self._X = X.to(device) if fits_on(X, device) else X
         self._device = device
+        self.chunk = _CUSTOM_CHUNK if custom else CHUNK
+        if X.dtype == torch.int64:
+            self.kind = "ids"
 
     def __len__(self) -> int:
         return len(self._X)
@@ -74,6 +94,11 @@ class DenseInputs:
         """Number of features in a row."""
         return int(np.prod(self._X.shape[1:]))
 
+    @property
+    def largest(self) -> float:
+        """Largest value."""
+        return self._X.max().item()
+
     def batch(self, rows: Tensor) -> Tensor:
         """Return a tensor of shape (b, ...)."""
         return self._X[rows.to(self._X.device)].to(self._device, non_blocking=True)
@@ -82,7 +107,8 @@ class DenseInputs:
 class SparseInputs:
     """Rows of a CSR matrix."""
 
-    kind: Literal["dense", "sparse", "identity"] = "sparse"
+    kind: InputKind = "sparse"
+    chunk = CHUNK
 
     def __init__(self, X: Any, device: torch.device) -> None:
         self._X = sparse.csr_matrix(X, dtype=np.float32)
@@ -111,7 +137,8 @@ class SparseInputs:
 class Identity:
     """Rows of the identity matrix, represented by their numbers."""
 
-    kind: Literal["dense", "sparse", "identity"] = "identity"
+    kind: InputKind = "identity"
+    chunk = CHUNK
 
     def __init__(self, rows: int | npt.NDArray[np.int64], device: torch.device) -> None:
         self._rows = torch.arange(rows) if isinstance(rows, int) else torch.from_numpy(rows)
@@ -131,33 +158,45 @@ class Identity:
 
 
 class DatasetInputs:
-    """Items of a map-style data set: features, or pairs of features and targets."""
+    """Items of a map-style data set: features, or pairs of features and targets.
 
-    kind: Literal["dense", "sparse", "identity"] = "dense"
+    A data set may have a method ``__getitems__``, which returns the items of a list of numbers,
+    and a ``collate_fn``, which combines a list of items into a batch. A batch that is a plain tuple
+    or list is a pair of features and targets. Features may be a tensor, or any structure of
+    tensors that the network takes: a dict, a named tuple, or an object with a method ``to``.
 
-    def __init__(self, data: Dataset[Any], device: torch.device) -> None:
+    Parameters
+    ----------
+    data : Dataset
+    device : torch.device
+    ids : bool
+        Whether integers are ids, which a custom network looks up; otherwise they become float32.
+    """
+
+    chunk = _CUSTOM_CHUNK
+
+    def __init__(self, data: Dataset[Any], device: torch.device, *, ids: bool = False) -> None:
         if isinstance(data, IterableDataset) or not hasattr(data, "__len__"):
             raise ValueError(
                 f"X must be a map-style data set with __len__ and __getitem__, got "
                 f"{type(data).__name__}"
             )
+        if not len(data):
+            raise ValueError("X is an empty data set: at least one item is required")
         self._data = data
         self._device = device
         self._last: tuple[Tensor, Any] | None = None
+        first, self._ids = self.pairs(torch.arange(1)), ids
+        self.has_targets = type(first) in (tuple, list) and len(first) > 1
+        features = self.batch(torch.arange(1))
+        is_tensor = isinstance(features, Tensor)
+        self.kind: InputKind = "dense"
+        if is_tensor and not features.dtype.is_floating_point:
+            self.kind = "ids"
+        self.n_features = int(np.prod(features.shape[1:])) if is_tensor else 1
 
     def __len__(self) -> int:
         return len(self._data)
-
-    @property
-    def n_features(self) -> int:
-        """Number of features in an item."""
-        return int(np.prod(self.batch(torch.arange(1)).shape[1:]))
-
-    @property
-    def has_targets(self) -> bool:
-        """Whether items are pairs of features and targets."""
-        first = self._data[0]
-        return isinstance(first, (tuple, list)) and len(first) > 1
 
     def pairs(self, rows: Tensor) -> Any:
         """Return the items of rows, collated to a batch."""
@@ -168,18 +207,46 @@ class DatasetInputs:
             numbers = rows.tolist()
             get_many = getattr(self._data, "__getitems__", None)
             items = get_many(numbers) if get_many else [self._data[i] for i in numbers]
-            self._last = rows, default_collate(items)
+            collate = getattr(self._data, "collate_fn", None) or default_collate
+            self._last = rows, collate(items)
         return self._last[1]
 
-    def batch(self, rows: Tensor) -> Tensor:
-        """Return a tensor of shape (b, ...)."""
+    def batch(self, rows: Tensor) -> Any:
+        """Return a tensor of shape (b, ...), or whatever else the items are collated to."""
         items = self.pairs(rows)
-        features: Tensor = items[0] if isinstance(items, (tuple, list)) else items
+        features = items[0] if type(items) in (tuple, list) else items
+        if not isinstance(features, Tensor):
+            return to_device(features, self._device)
         if not bool(features.isfinite().all()):
             bad = int(rows[~features.isfinite().flatten(1).all(dim=1)][0])
             raise ValueError(f"X contains NaN or infinity: item {bad} of the data set")
+        if self._ids and features.dtype in INTEGERS:
+            return features.to(self._device, torch.int64)
         check_magnitude("X", features)
         return features.to(self._device, torch.float32)
+
+
+INTEGERS = torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8
+
+
+def to_device(values: Any, device: torch.device) -> Any:
+    """Move a structure of tensors (dicts, lists, tuples, objects with ``to``) to a device.
+
+    Raises
+    ------
+    ValueError
+        If a tensor contains NaN or infinity.
+    """
+    if isinstance(values, Tensor):
+        if values.dtype.is_floating_point and not bool(values.isfinite().all()):
+            raise ValueError("X contains NaN or infinity in a batch of the data set")
+        return values.to(device)
+    if isinstance(values, Mapping):
+        return {name: to_device(value, device) for name, value in values.items()}
+    if isinstance(values, (list, tuple)):
+        moved = [to_device(value, device) for value in values]
+        return type(values)(*moved) if hasattr(values, "_fields") else type(values)(moved)
+    return values.to(device) if hasattr(values, "to") else values
 
 
 def check_device(name: Any) -> None:
@@ -226,7 +293,13 @@ def choose_device(name: str | torch.device) -> torch.device:
 
 
 def read_inputs(
-    estimator: BaseEstimator, X: Any, device: torch.device, *, reset: bool, images: bool
+    estimator: BaseEstimator,
+    X: Any,
+    device: torch.device,
+    *,
+    reset: bool,
+    custom: bool,
+    ids: bool = False,
 ) -> Inputs:
     """Check features, and wrap them so that they can be read in batches.
 
@@ -234,16 +307,18 @@ def read_inputs(
     ----------
     estimator : BaseEstimator
         Stores the number and names of the features.
-    X : array, CSR matrix, tensor or Dataset; of shape (m, D), or (m, ...) with `images`
+    X : array, CSR matrix, tensor or Dataset; of shape (m, D), or (m, ...) with `custom`
     device : torch.device
     reset : bool
         Whether to store the number and names of the features. If not, they must match those of
         `fit`.
-    images : bool
-        Whether rows may have more than one dimension.
+    custom : bool
+        Whether they are for a custom network. Rows may then have more than one dimension.
+    ids : bool
+        Whether integers are ids, which the network looks up; otherwise they become float32.
     """
     if isinstance(X, Dataset):
-        items = DatasetInputs(X, device)
+        items = DatasetInputs(X, device, ids=ids)
         if not reset:
             _check_width(estimator, items.n_features)
         return items
@@ -252,23 +327,27 @@ def read_inputs(
     if isinstance(X, Tensor):
         X = as_numpy(X)
     with np.errstate(**QUIET):  # values beyond float32 are an error
-        if images and not sparse.issparse(X):
+        if custom and not sparse.issparse(X):
+            ids = ids and np.asarray(X).dtype.kind in "iu"
             X = check_array(
-                X, dtype=np.float32, allow_nd=True, ensure_2d=False, estimator=estimator,
-                input_name="X",
+                X, dtype=np.int64 if ids else np.float32, allow_nd=True, ensure_2d=False,
+                estimator=estimator, input_name="X",
             )  # fmt: skip
             if not reset:
                 _check_width(estimator, int(np.prod(X.shape[1:])))
         else:
             X = validate_data(estimator, X, accept_sparse="csr", dtype=np.float32, reset=reset)
-    check_magnitude("X", X.data if sparse.issparse(X) else X)
+    if not ids:
+        check_magnitude("X", X.data if sparse.issparse(X) else X)
+    elif len(X) and X.min() < 0:
+        raise ValueError(f"X contains the id {X.min()}: ids must be >= 0")
     if reset and _are_equal(X):
         warn("all rows of X are equal: they cannot be distinguished, and get the same embedding")
     if sparse.issparse(X):
         return SparseInputs(X, device)
     # PyTorch has no read-only tensors
     writable = X if X.flags.writeable else X.copy()
-    return DenseInputs(torch.from_numpy(np.ascontiguousarray(writable)), device)
+    return DenseInputs(torch.from_numpy(np.ascontiguousarray(writable)), device, custom=custom)
 
 
 def _are_equal(X: Any) -> bool:
@@ -331,9 +410,9 @@ def fits_on(values: Tensor, device: torch.device) -> bool:
     return 2 * values.numel() * values.element_size() < free
 
 
-def chunks(n: int, width: int = 1) -> Iterator[Tensor]:
-    """Yield the numbers of all rows in chunks; wide rows make short chunks."""
-    size = chunk_size(width)
+def chunks(n: int, width: int = 1, largest: int = CHUNK) -> Iterator[Tensor]:
+    """Yield the numbers of all rows in chunks of at most `largest`; wide rows make short chunks."""
+    size = min(largest, chunk_size(width))
     for start in range(0, n, size):
         yield torch.arange(start, min(start + size, n))
 

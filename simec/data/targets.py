@@ -5,7 +5,7 @@ A row has n targets, or n times k for k relations. Missing targets do not contri
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ from scipy import sparse
 from sklearn.utils.validation import check_array
 from torch import Tensor
 
+from corpora.checks import check_number
 from corpora.errors import warn
 from simec.data.inputs import CHUNK, DatasetInputs, Inputs, as_numpy, choose_device, fits_on
 from simec.linalg.checks import LARGEST, QUIET, check_magnitude
@@ -293,6 +294,160 @@ class SparseTargets(Targets):
         return part(~held), part(held)
 
 
+class NoTargets(Targets):
+    """Rows without targets, for auto-encoders.
+
+    Parameters
+    ----------
+    n_rows : int
+    device : torch.device
+    """
+
+    shape = (0,)
+    complete = True
+
+    def __init__(self, n_rows: int, device: torch.device) -> None:
+        self._n_rows, self._device = n_rows, device
+
+    def __len__(self) -> int:
+        return self._n_rows
+
+    def batch(self, rows: Tensor) -> Batch:
+        """Return tensors of shape (b, 0), as `Targets.batch`."""
+        return torch.zeros(len(rows), 0, device=self._device), None
+
+
+class MixedTargets(Targets):
+    """Several kinds of targets in one row, one after the other, with a weight for each kind.
+
+    For example similarities, class similarities of the labelled rows, and properties that are
+    cheap to compute.
+
+    Parameters
+    ----------
+    parts : mapping of str to targets, or sequence of targets
+        Each an array of shape (m, n_i) or (m,), a sparse matrix, or a callable, as `S` in
+        `simec.SimilarityEncoder.fit`; NaN where missing. Their scales should be similar
+        (`simec.similarities.standardize`).
+    weights : mapping of str to float, or sequence of float, optional
+        Share of each part in the loss, regardless of its numbers of columns and of observed
+        entries. Equal by default.
+    n_rows : int, optional
+        Number of rows m, if all parts are callables.
+    device : torch.device or str
+        Where batches are used; "auto" is the GPU if there is one.
+
+    Attributes
+    ----------
+    columns : dict of str to slice
+        Columns of each part; parts of a sequence are named "0", "1" and so on.
+    """
+
+    complete = False  # errors have weights
+
+    def __init__(
+        self,
+        parts: Mapping[str, Any] | Sequence[Any],
+        weights: Mapping[str, float] | Sequence[float] | None = None,
+        *,
+        n_rows: int | None = None,
+        device: torch.device | str = "auto",
+    ) -> None:
+        named = _by_name("parts", parts)
+        if not named:
+            raise ValueError("parts is empty: pass at least one kind of targets")
+        shares = dict.fromkeys(named, 1.0) if weights is None else _by_name("weights", weights)
+        if set(shares) != set(named):
+            raise ValueError(
+                f"weights must have one entry for each part ({', '.join(named)}), got "
+                f"{', '.join(shares) or 'an empty one'}"
+            )
+        total = sum(check_number(f"weights[{k!r}]", v, 0) for k, v in shares.items())
+        if not total > 0:
+            raise ValueError("weights are all 0: at least one must be > 0")
+        self._device = choose_device(device)
+        lengths = {name: len(part) if isinstance(part, Targets) else np.shape(part)[0]
+                   for name, part in named.items()
+                   if isinstance(part, Targets) or not callable(part)}  # fmt: skip
+        if n_rows is not None:
+            lengths["n_rows"] = n_rows
+        if len(set(lengths.values())) != 1:
+            sizes = ", ".join(f"{name}: {n}" for name, n in lengths.items())
+            raise ValueError(
+                f"all parts must have the same number of rows, got {sizes}" if lengths else
+                "all parts are callables: pass n_rows"
+            )  # fmt: skip
+        self._n_rows = next(iter(lengths.values()))
+        self._parts = [self._read(name, part) for name, part in named.items()]
+        self.columns: dict[str, slice] = {}
+        self._weights: list[float] = []  # of an observed entry of each part
+        sample = torch.linspace(0, self._n_rows - 1, min(self._n_rows, _SAMPLE)).long()
+        start = 0
+        for name, part in zip(named, self._parts, strict=True):
+            (n,) = part.shape
+            self.columns[name] = slice(start, start + n)
+            start += n
+            known = part.in_memory or isinstance(part, SparseTargets)
+            rows = torch.arange(self._n_rows) if known else sample
+            n_observed = sum(_count_observed(part, chunk) for chunk in torch.split(rows, CHUNK))
+            density = n_observed / (len(rows) * n)
+            self._weights.append(shares[name] / total / (n * density) if density else 0.0)
+        self.shape = (start,)
+
+    def _read(self, name: str, part: Any) -> Targets:
+        if isinstance(part, Targets):
+            targets = part
+        elif callable(part):
+            targets = ComputedTargets(part, self._n_rows, None, self._device)
+        else:
+            targets = read_targets(part, None, None, None, self._device, partial=True)
+        if len(targets.shape) != 1:
+            raise ValueError(
+                f"parts[{name!r}] must have shape (m, n), got shape "
+                f"{(len(targets), *targets.shape)}"
+            )
+        return targets
+
+    def __len__(self) -> int:
+        return self._n_rows
+
+    def batch(self, rows: Tensor) -> Batch:
+        """Return the targets of rows and the weights of their errors, as `Targets.batch`."""
+        values, weights = [], []
+        for part, weight in zip(self._parts, self._weights, strict=True):
+            value, observed = part.batch(rows)
+            values.append(value)
+            if observed is None:
+                weights.append(torch.full_like(value, weight))
+            else:
+                weights.append(observed.to(value.dtype) * weight)
+        return torch.cat(values, 1), torch.cat(weights, 1)
+
+    def full_error(self, rows: Tensor, error: Tensor, n: Tensor) -> tuple[Tensor, Tensor]:
+        """Divide by the expected sum of weights, so that each part keeps its share of the loss.
+
+        Otherwise batches with few observed entries of a part would give its errors more weight.
+        """
+        expected = torch.full_like(n, float(len(rows)))
+        return error * n / expected, expected
+
+
+_SAMPLE = 256  # rows that the share of observed entries is estimated from, if not in memory
+
+
+def _by_name(what: str, values: Any) -> dict[str, Any]:
+    if isinstance(values, Mapping):
+        return {str(name): value for name, value in values.items()}
+    if not isinstance(values, Sequence) or isinstance(values, str):
+        raise TypeError(f"{what} must be a mapping or a sequence, got {type(values).__name__}")
+    return {str(i): value for i, value in enumerate(values)}
+
+
+def _count_observed(part: Targets, rows: Tensor) -> int:
+    values, observed = part.batch(rows)
+    return values.numel() if observed is None else int((observed != 0).sum())
+
+
 class ComputedTargets(Targets):
     """Targets computed by a function of row numbers, for targets too large for memory.
 
@@ -368,6 +523,8 @@ def read_targets(
     n_targets: int | None,
     mask: Any,
     device: torch.device,
+    *,
+    partial: bool = False,
 ) -> Targets:
     """Check targets, and wrap them so that they can be read in batches.
 
@@ -382,6 +539,8 @@ def read_targets(
     mask : bool array of the shape of S, optional
         True where S is observed.
     device : torch.device
+    partial : bool
+        Whether rows without observed entries are expected, and need no warning.
 
     Raises
     ------
@@ -396,11 +555,16 @@ def read_targets(
     if isinstance(S, Tensor):
         S = as_numpy(S)
     with np.errstate(**QUIET):  # values beyond float32 are an error
-        return _read_targets(S, inputs, n_targets, mask, device)
+        return _read_targets(S, inputs, n_targets, mask, device, partial)
 
 
 def _read_targets(
-    S: Any, inputs: Inputs | None, n_targets: int | None, mask: Any, device: torch.device
+    S: Any,
+    inputs: Inputs | None,
+    n_targets: int | None,
+    mask: Any,
+    device: torch.device,
+    partial: bool,
 ) -> Targets:
     pairs = S is None and isinstance(inputs, DatasetInputs)
     if mask is not None and (pairs or callable(S)):
@@ -421,12 +585,17 @@ def _read_targets(
             )
         return ComputedTargets(S, len(inputs), n_targets, device)
     if sparse.issparse(S):
-        return _read_sparse(S, inputs, n_targets, mask, device)
-    return _read_dense(S, inputs, n_targets, mask, device)
+        return _read_sparse(S, inputs, n_targets, mask, device, partial)
+    return _read_dense(S, inputs, n_targets, mask, device, partial)
 
 
 def _read_sparse(
-    S: Any, inputs: Inputs | None, n_targets: int | None, mask: Any, device: torch.device
+    S: Any,
+    inputs: Inputs | None,
+    n_targets: int | None,
+    mask: Any,
+    device: torch.device,
+    partial: bool,
 ) -> Targets:
     if mask is not None:
         raise ValueError(
@@ -440,14 +609,19 @@ def _read_sparse(
     if not np.isfinite(S.data).all():
         raise ValueError("S contains NaN or infinity: do not store entries that are missing")
     check_magnitude("S", S.data)
-    _check_observed(np.diff(S.indptr), np.bincount(S.indices, minlength=S.shape[1]))
+    _check_observed(np.diff(S.indptr), np.bincount(S.indices, minlength=S.shape[1]), partial)
     if S.nnz == S.shape[0] * S.shape[1]:  # nothing is missing
         return DenseTargets(torch.from_numpy(S.toarray().astype(np.float32)), None, device)
     return SparseTargets(S, device)
 
 
 def _read_dense(
-    S: Any, inputs: Inputs | None, n_targets: int | None, mask: Any, device: torch.device
+    S: Any,
+    inputs: Inputs | None,
+    n_targets: int | None,
+    mask: Any,
+    device: torch.device,
+    partial: bool,
 ) -> Targets:
     if isinstance(S, np.ma.MaskedArray):
         if mask is not None:
@@ -482,7 +656,7 @@ def _read_dense(
         observed = None
     if observed is not None:
         counts = observed.flatten(2).sum(dim=2) if observed.ndim == 3 else observed
-        _check_observed(counts.sum(dim=1).numpy(), counts.sum(dim=0).numpy())
+        _check_observed(counts.sum(dim=1).numpy(), counts.sum(dim=0).numpy(), partial)
     entries = values.flatten() if observed is None else values[observed]
     # comparing two entries is fast, and nearly always sufficient
     if entries.numel() > 1 and entries[0] == entries[-1] and bool((entries == entries[0]).all()):
@@ -490,11 +664,11 @@ def _read_dense(
     return DenseTargets(values, observed, device)
 
 
-def _check_observed(by_row: Any, by_column: Any) -> None:
+def _check_observed(by_row: Any, by_column: Any, partial: bool) -> None:
     if not by_row.sum():
         raise ValueError("S has no observed entry: all are missing")
     rows, columns = int((by_row == 0).sum()), int((by_column == 0).sum())
-    if rows or columns:
+    if (rows or columns) and not partial:
         warn(
             f"{rows} of {len(by_row)} rows and {columns} of {len(by_column)} columns of S have no "
             "observed entry: these rows are ignored, and predictions of these columns are arbitrary"

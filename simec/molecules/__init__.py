@@ -2,10 +2,33 @@
 
 from __future__ import annotations
 
-from simec.lazy import needing_torch
-from simec.molecules.molecules import MoleculeBatch, Molecules
+from typing import TYPE_CHECKING
 
-__all__ = ["MoleculeBatch", "Molecules"]
+from simec.lazy import needing_torch
+from simec.molecules.fchl import FCHL18, FCHL19
+from simec.molecules.fingerprints import fingerprints
+from simec.molecules.molecules import MoleculeBatch, Molecules
+from simec.molecules.reading import read_molecules, read_qm9
+
+if TYPE_CHECKING:
+    from simec.molecules.period_group import PeriodGroupEmbedding
+    from simec.molecules.schnet import PyGSchNet, SchNet
+
+__all__ = [
+    "FCHL18",
+    "FCHL19",
+    "MoleculeBatch",
+    "Molecules",
+    "PeriodGroupEmbedding",
+    "PyGSchNet",
+    "SchNet",
+    "fingerprints",
+    "read_molecules",
+    "read_qm9",
+]
 
 # reading molecules needs no PyTorch
-__getattr__ = needing_torch(__name__, {})
+__getattr__ = needing_torch(
+    __name__,
+    {"PeriodGroupEmbedding": "period_group", "PyGSchNet": "schnet", "SchNet": "schnet"},
+)

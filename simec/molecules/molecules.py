@@ -292,15 +292,21 @@ class Molecules:
             If two atoms of a molecule overlap.
         """
         if self._pairs is None:
-            cutoff = np.inf if self.cutoff is None else self.cutoff
-            try:
-                self._pairs = find_pairs(self.positions, self.offsets, cutoff)
-            except OverlapError as error:
-                message = str(error).replace(
-                    f"molecule {error.molecule}", self.label(error.molecule), 1
-                )
-                raise ValueError(message) from None
+            self._pairs = self._find_pairs(np.inf if self.cutoff is None else self.cutoff)
         return self._pairs
+
+    def check_distances(self) -> None:
+        """Raise ValueError if two atoms of a molecule overlap."""
+        if self._pairs is None:
+            self._find_pairs(0)
+
+    def _find_pairs(self, cutoff: float) -> Pairs:
+        try:
+            return find_pairs(self.positions, self.offsets, cutoff)
+        except OverlapError as error:
+            at = error.molecule
+            message = str(error).replace(f"molecule {at}", self.label(at), 1)
+            raise ValueError(message) from None
 
     def batch(self, rows: Any = None) -> MoleculeBatch:
         """Return some or all molecules as input for a network.

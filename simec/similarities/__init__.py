@@ -1,9 +1,10 @@
 """Pairwise similarities as training targets, and functions of similarity matrices.
 
 Similarities of feature vectors (`linear`, `rbf`, `geodesic` and others), of binary vectors
-(`simpson`, `tanimoto` and others), of class labels (`class_labels`) and from dissimilarities
-(`from_dissimilarities`). `center`, `scale` and `combine` prepare them for training, and `spectrum`
-and `non_metricity` analyze their eigenvalues.
+(`simpson`, `tanimoto` and others, which also take `PackedBits`), of class labels (`class_labels`)
+and from dissimilarities (`from_dissimilarities`). `center`, `scale`, `standardize`, `min_max` and
+`combine` prepare them for
+training, and `spectrum` and `non_metricity` analyze their eigenvalues.
 """
 
 from simec.similarities.coefficients import (
@@ -24,14 +25,18 @@ from simec.similarities.matrices import (
     combine,
     fill_mean,
     from_dissimilarities,
+    min_max,
     non_metricity,
     scale,
     spectrum,
+    standardize,
 )
+from simec.similarities.packed_bits import PackedBits
 
 __all__ = [
     "Centerer",
     "Geodesic",
+    "PackedBits",
     "center",
     "class_labels",
     "combine",
@@ -43,6 +48,7 @@ __all__ = [
     "kulczynski",
     "linear",
     "mcconnaughey",
+    "min_max",
     "non_metricity",
     "polynomial",
     "rbf",
@@ -51,5 +57,6 @@ __all__ = [
     "simpson",
     "sokal",
     "spectrum",
+    "standardize",
     "tanimoto",
 ]

@@ -160,6 +160,56 @@ def scale(S: npt.ArrayLike, factor: float | None = None) -> tuple[Matrix, float]
     return array / array.dtype.type(factor), factor
 
 
+def standardize(S: npt.ArrayLike) -> Matrix:
+    """Subtract the mean of all observed entries, and divide by their standard deviation.
+
+    The normalization "std" of targets for pre-training (Sec. 6.2 of the thesis).
+
+    Parameters
+    ----------
+    S : array-like of shape (m, n)
+        NaN where missing.
+
+    Returns
+    -------
+    float array of shape (m, n)
+
+    Raises
+    ------
+    ValueError
+        If no entry is observed, or all are equal.
+    """
+    array = real_matrix(S, missing=True)
+    check_varies(array)
+    mean, sd = np.nanmean(array, dtype=np.float64), np.nanstd(array, dtype=np.float64)
+    return np.asarray((array - array.dtype.type(mean)) / array.dtype.type(sd))
+
+
+def min_max(S: npt.ArrayLike) -> Matrix:
+    """Map the smallest observed entry to 0 and the largest to 1.
+
+    The normalization "max" of targets for pre-training (Sec. 6.2 of the thesis).
+
+    Parameters
+    ----------
+    S : array-like of shape (m, n)
+        NaN where missing.
+
+    Returns
+    -------
+    float array of shape (m, n)
+
+    Raises
+    ------
+    ValueError
+        If no entry is observed, or all are equal.
+    """
+    array = real_matrix(S, missing=True)
+    check_varies(array)
+    low, high = np.nanmin(array), np.nanmax(array)
+    return np.asarray((array - low) / (high - low))
+
+
 def fill_mean(S: npt.ArrayLike) -> Matrix:
     """Replace missing entries by the mean of the observed ones (Sec. 3.5 of the thesis).
 

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -24,11 +24,13 @@ from corpora.saved_data import saved_numbers
 from simec.data.inputs import Inputs, as_array, chunk_size
 from simec.data.targets import Targets
 from simec.network import SimEcNetwork, check_optimizer, check_tensors
-from simec.solvers.objective import Objective
+from simec.solvers.objective import Loss, Objective
 
 logger = logging.getLogger(__name__)
 
-_PATIENCE = 3  # epochs without progress after which the learning rate is halved
+# epochs without progress after which the learning rate is halved: the minimum, and the divisor of
+# those after which training stops
+_PATIENCE = 3, 4
 _WARM_UP = 20, 100  # warm-up lasts a quarter of all steps, within these limits
 _FEW = 8  # steps per epoch up to which the loss is measured after it, not averaged over it
 _DIVERGED = 1e4  # divergence: multiple of the initial loss, or of the loss of predicting zeros
@@ -56,7 +58,7 @@ class Schedule:
     max_iter : int
         Maximum number of epochs.
     learning_rate : float
-        Initial learning rate of Adam.
+        Initial learning rate of Adam; the largest one if parts of the network have their own.
     tol : float
         An epoch makes progress if it lowers the loss by more than this fraction.
     n_iter_no_change : int
@@ -65,6 +67,14 @@ class Schedule:
         Whether matrix products are computed in bfloat16.
     progress : bool
         Whether to show a progress bar.
+    factors : tuple of (str, float)
+        Prefixes of the names of parameters, and factors of their learning rates. The longest
+        prefix that fits applies. Parameters with factor 0 are not trained.
+    decay : {"plateau", "cosine"}
+        Halve the learning rate when the loss stalls, or let it fall to 0 over `max_iter` epochs
+        along half a period of a cosine.
+    validation_interval : int
+        Number of epochs between validations.
     """
 
     batch_size: int
@@ -74,6 +84,36 @@ class Schedule:
     n_iter_no_change: int
     mixed_precision: bool = False
     progress: bool = False
+    factors: tuple[tuple[str, float], ...] = ()
+    decay: str = "plateau"
+    validation_interval: int = 1
+
+    def factor(self, name: str) -> float:
+        """Return the factor of the learning rate of a parameter."""
+        fitting = [
+            (len(prefix), factor) for prefix, factor in self.factors
+            if not prefix or name == prefix or name.startswith(f"{prefix}.")
+        ]  # fmt: skip
+        return max(fitting)[1] if fitting else 1.0
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Data that training may stop early by.
+
+    Attributes
+    ----------
+    inputs : Inputs
+    targets : Targets
+    rows : int64 Tensor
+    loss : str or callable, optional
+        Error to use; that of training by default.
+    """
+
+    inputs: Inputs
+    targets: Targets
+    rows: Tensor
+    loss: Loss | None = None
 
 
 @dataclass
@@ -110,6 +150,7 @@ class _Run:
     best: dict[str, Tensor]
     improved: bool = False  # whether the best weights differ from the initial ones
     stalled: int = 0  # epochs since the last progress
+    halvings: int = 0  # of the learning rate since then
     loss: float = math.nan  # of the last epoch
 
 
@@ -148,15 +189,33 @@ class Trainer:
         self._device, self._custom = device, custom
         self._random = torch.Generator().manual_seed(seed)
         self._run: _Run | None = None
-        trained = [p for p in network.parameters() if p.requires_grad]
-        self._optimizer = torch.optim.Adam(trained, lr=schedule.learning_rate, fused=True)
+        self._decays = False  # by a cosine
+        self._total_steps = 1
+        self._frozen: list[str] = []  # prefixes
+        self._optimizer = torch.optim.Adam(self._groups(), lr=schedule.learning_rate, fused=True)
+
+    def _groups(self) -> list[dict[str, Any]]:
+        """Group parameters by their learning rates; freeze those whose rate is 0."""
+        s = self.schedule
+        groups: dict[float, list[Tensor]] = {}
+        for name, parameter in self.network.named_parameters():
+            factor = s.factor(name)
+            if not factor:
+                parameter.requires_grad_(False)
+            elif parameter.requires_grad:
+                groups.setdefault(factor, []).append(parameter)
+        modules = dict(self.network.named_modules())
+        self._frozen = [p for p, factor in s.factors if not factor and p in modules]
+        if not groups:
+            raise ValueError("nothing is trained: all learning rates are 0")
+        return [{"params": params, "factor": factor} for factor, params in groups.items()]
 
     def fit(
         self,
         inputs: Inputs,
         targets: Targets,
         rows: Tensor,
-        validation: tuple[Targets, Tensor] | None = None,
+        validation: Validation | None = None,
         *,
         started: bool = False,
         finish: Callable[[], object] | None = None,
@@ -173,8 +232,7 @@ class Trainer:
         targets : Targets
         rows : int64 Tensor
             Training rows.
-        validation : (Targets, int64 Tensor), optional
-            Targets and rows for validation.
+        validation : Validation, optional
         started : bool
             Whether the initial weights approximate the targets. If so, they are kept unless
             training improves them.
@@ -211,6 +269,8 @@ class Trainer:
         if epochs is None:
             steps = s.max_iter * math.ceil(len(rows) / s.batch_size)
             self._warm_up_steps = min(max(_WARM_UP[0], steps // 4), _WARM_UP[1])
+            self._total_steps = steps
+        self._decays = epochs is None and s.decay == "cosine"
         epoch, n_epochs = len(history.losses), epochs or s.max_iter
         bar = progress_bar(
             total=n_epochs * len(rows), initial=epoch * len(rows), desc="simec", unit=" rows",
@@ -239,17 +299,19 @@ class Trainer:
                     break
                 epoch += 1
                 history.losses.append(run.loss)
-                if validation is not None:
-                    run.loss = self._validate(inputs, validation)
+                validated = epoch % s.validation_interval == 0 or epoch == n_epochs
+                if validation is not None and validated:
+                    run.loss = self._validate(validation)
                     history.validation.append(run.loss)
                 logger.info(
                     "epoch %d/%d: loss %.6g%s, learning rate %.2g, %.1f s", epoch, n_epochs,
                     history.losses[-1],
-                    f", validation {run.loss:.6g}" if validation is not None else "",
+                    f", validation {run.loss:.6g}" if validation is not None and validated else "",
                     self._rate, time.perf_counter() - began,
                 )  # fmt: skip
                 bar.set_postfix(loss=f"{run.loss:.4g}")
-                self._keep_best(run, always=epochs is not None)
+                if validation is None or validated:
+                    self._keep_best(run, always=epochs is not None, held_out=validation is not None)
                 if on_epoch is not None and on_epoch():
                     break
             self._finish(run, inputs, targets, rows, validation, finish, few=few)
@@ -265,19 +327,19 @@ class Trainer:
         inputs: Inputs,
         targets: Targets,
         rows: Tensor,
-        validation: tuple[Targets, Tensor] | None,
+        validation: Validation | None,
         started: bool,
     ) -> _Run:
         weights = self._weights()
         start = self.objective.evaluate(self.network, inputs, targets, rows)
         limit = _DIVERGED * max(start, self._mean_square(targets, rows))
         if validation is not None:
-            start = self._validate(inputs, validation)
+            start = self._validate(validation)
         if started:
             self.history.best_loss = start
         return _Run(started, start, limit, weights, weights)
 
-    def _keep_best(self, run: _Run, *, always: bool) -> None:
+    def _keep_best(self, run: _Run, *, always: bool, held_out: bool) -> None:
         """Keep the weights if they are the best so far; halve the learning rate on a stall."""
         history, s = self.history, self.schedule
         best_loss = history.best_loss
@@ -288,10 +350,13 @@ class Trainer:
             return
         progress = math.isinf(best_loss) or run.loss < best_loss - s.tol * abs(best_loss)
         # little progress is expected during warm-up
-        run.stalled = 0 if progress or self._steps < self._warm_up_steps else run.stalled + 1
-        if 0 < run.stalled < s.n_iter_no_change and run.stalled % _PATIENCE == 0:
+        stalled = not progress and self._steps >= self._warm_up_steps
+        run.stalled = run.stalled + (s.validation_interval if held_out else 1) if stalled else 0
+        patience = max(_PATIENCE[0], s.n_iter_no_change // _PATIENCE[1])
+        halvings = run.stalled // patience
+        if run.halvings < halvings and run.stalled < s.n_iter_no_change and not self._decays:
             self._rate /= 2
-            self._optimizer.param_groups[0]["lr"] /= 2
+        run.halvings = halvings
 
     def _finish(
         self,
@@ -299,7 +364,7 @@ class Trainer:
         inputs: Inputs,
         targets: Targets,
         rows: Tensor,
-        validation: tuple[Targets, Tensor] | None,
+        validation: Validation | None,
         finish: Callable[[], object] | None,
         *,
         few: bool,
@@ -334,20 +399,23 @@ class Trainer:
         inputs: Inputs,
         targets: Targets,
         rows: Tensor,
-        validation: tuple[Targets, Tensor] | None,
+        validation: Validation | None,
     ) -> float:
         """Return the loss by which weights are compared: validation error or objective."""
         self.network.load_state_dict(weights)
         if validation is None:
             return self.objective.evaluate(self.network, inputs, targets, rows)
-        return self._validate(inputs, validation)
+        return self._validate(validation)
 
-    def _validate(self, inputs: Inputs, validation: tuple[Targets, Tensor]) -> float:
-        return self.objective.evaluate(self.network, inputs, *validation, penalties=False)
+    def _validate(self, v: Validation) -> float:
+        objective = self.objective if v.loss is None else replace(self.objective, loss=v.loss)
+        return objective.evaluate(self.network, v.inputs, v.targets, v.rows, penalties=False)
 
     def _epoch(self, inputs: Inputs, targets: Targets, rows: Tensor, bar: Any) -> float:
         """Train on all rows; return the mean of the objective, weighted by observed targets."""
         self.network.train()
+        for prefix in self._frozen:
+            self.network.get_submodule(prefix).eval()
         order = rows[torch.randperm(len(rows), generator=self._random)]
         total, n = torch.zeros((2, 1), dtype=torch.float64, device=self._device)
         size = self.schedule.batch_size
@@ -364,7 +432,7 @@ class Trainer:
                 error, count = self.objective.error(self.network, x, values, observed)
             error, count = targets.full_error(batch, error, count)
             loss = error + self.objective.penalty(self.network, targets, size, self._random)
-            self._warm_up()
+            self._set_rate()
             self._optimizer.zero_grad()
             loss.backward()  # type: ignore[no-untyped-call]
             self._optimizer.step()
@@ -390,7 +458,7 @@ class Trainer:
     def _mean_square(self, targets: Targets, rows: Tensor) -> float:
         """Return the mean square of a sample of targets, which is the loss of predicting zeros."""
         values, observed = targets.batch(rows[: chunk_size(int(np.prod(targets.shape)))])
-        n = values.numel() if observed is None else observed.sum() + 1
+        n = max(1, values.numel()) if observed is None else observed.sum() + 1
         return float(values.square().sum() / n)
 
     @torch.no_grad()
@@ -401,12 +469,15 @@ class Trainer:
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in self.network.state_dict().items()}
 
-    def _warm_up(self) -> None:
-        """Increase the learning rate; full first steps of Adam would undo good initial weights."""
-        if self._steps < self._warm_up_steps:
-            self._steps += 1
-            fraction = self._steps / self._warm_up_steps
-            self._optimizer.param_groups[0]["lr"] = self._rate * fraction
+    def _set_rate(self) -> None:
+        """Set the learning rates of a step: full first steps would undo good initial weights."""
+        self._steps += 1
+        rate = self._rate * min(1.0, self._steps / self._warm_up_steps)
+        if self._decays:
+            done = min(1.0, (self._steps - 1) / self._total_steps)
+            rate *= (1 + math.cos(math.pi * done)) / 2
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate * group["factor"]
 
     def _warn_diverged(self, loss: float) -> None:
         # discard the moving averages, which are useless after divergence
@@ -439,8 +510,7 @@ class Trainer:
             "started": run.started, "start": run.start, "limit": run.limit,
             "improved": run.improved, "stalled": run.stalled,
             "loss": run.loss if math.isfinite(run.loss) else None,
-            "rate": self._rate, "steps": self._steps,
-            "step_rate": self._optimizer.param_groups[0]["lr"],
+            "halvings": run.halvings, "rate": self._rate, "steps": self._steps,
         }  # fmt: skip
         # best and first weights are never changed in place, so they are not copied
         tensors = {f"current.{name}": value for name, value in self._weights().items()}
@@ -470,15 +540,15 @@ class Trainer:
         for key, value in parts.get("optimizer", {}).items():
             index, _, name = key.partition(".")
             states.setdefault(int(index), {})[name] = value
-        parameters = self._optimizer.param_groups[0]["params"]
+        parameters = [p for group in self._optimizer.param_groups for p in group["params"]]
         check_optimizer(states, parameters, {"step": False, "exp_avg": True, "exp_avg_sq": True})
         losses, validation = (saved_numbers(name, numbers[name]) for name in _CURVES)
         best_loss, loss = (numbers[name] for name in ("best_loss", "loss"))
-        names = "start", "limit", "rate", "step_rate"
-        start, limit, rate, step_rate = saved_numbers(
-            ", ".join(names), [numbers[name] for name in names]
-        )
+        names = "start", "limit", "rate"
+        start, limit, rate = saved_numbers(", ".join(names), [numbers[name] for name in names])
         stalled, steps = (check_integer(name, numbers[name], 0) for name in ("stalled", "steps"))
+        # checkpoints of earlier versions halved the rate every three epochs
+        halvings = check_integer("halvings", numbers.get("halvings", stalled // _PATIENCE[0]), 0)
         self.history = History(
             losses, validation,
             math.inf if best_loss is None else saved_numbers("best_loss", [best_loss])[0], rate,
@@ -490,12 +560,11 @@ class Trainer:
         self.network.load_state_dict(parts["current"])
         self._run = _Run(
             check_flag("started", numbers["started"]), start, limit, first, best,
-            check_flag("improved", numbers["improved"]), stalled,
+            check_flag("improved", numbers["improved"]), stalled, halvings,
             saved_numbers("loss", [loss], nan=True)[0],
         )  # fmt: skip
         groups = self._optimizer.state_dict()["param_groups"]
         self._optimizer.load_state_dict({"state": states, "param_groups": groups})
-        self._optimizer.param_groups[0]["lr"] = step_rate
         self._rate, self._steps = rate, steps
         self._random.set_state(parts["generator"][""])
 

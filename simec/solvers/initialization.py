@@ -6,6 +6,7 @@ Sec. 2.2), and the layer before it from a regression of the corresponding embedd
 
 from __future__ import annotations
 
+import math
 import os
 import threading
 from functools import cached_property
@@ -34,6 +35,7 @@ _SHRINKAGE = 0.1  # ridge penalty of a spectral last layer, divided by the mean 
 _MAX_ITER = 4, 10  # of alternating least squares for the last layer: initial weights; optimum
 _DENSE = 1 << 20  # maximum number of targets for which sparse S is made dense
 _EXACT = 40  # targets per component up to which eigenvectors are not approximated
+_SCALE_ROWS = 512  # rows from which the scale of the last layer is computed
 _SINGLE = 2000  # with more rows, initial weights use moments of hidden units in float32
 _HIDDEN = 1 << 24  # maximum size of activations of hidden units that are kept in memory
 
@@ -166,6 +168,7 @@ class Initializer:
                 self._set_last_layer(self._spectral_last())
             layers = self.network.encoder
             if not isinstance(layers, nn.Sequential) or not is_linear_layer(layers[-1]):
+                self.scale_last_layer()
                 return False
             layer = layers[-1]
             # several rows for each weight suffice for a regression
@@ -179,6 +182,27 @@ class Initializer:
                 self._set_last_layer(W_l)
             set_weights(layer, W1)
             return True
+
+    def scale_last_layer(self) -> None:
+        """Scale the last layer so that predictions have the same root mean square as the targets.
+
+        The embeddings of custom networks may have any scale, such as sums over many atoms.
+        """
+        if self._fixed:
+            return
+        network = self.network
+        network.eval()
+        predicted = squares = 0.0
+        with torch.no_grad():
+            for rows in torch.split(self._spread(_SCALE_ROWS), self.inputs.chunk):
+                values, observed = self.targets.batch(rows)
+                values = network.last.deactivate(values)
+                outputs = network.last.linear(network.encoder(self.inputs.batch(rows)))
+                weights = torch.ones_like(values) if observed is None else observed
+                predicted += float((weights * outputs.square()).sum())
+                squares += float((weights * values.square()).sum())
+            if predicted > 0 and squares > 0 and math.isfinite(predicted):
+                network.last.weight.mul_(math.sqrt(squares / predicted))
 
     def set_last_layers(self) -> None:
         """Set the last two layers to their joint optimum, with all other layers fixed."""

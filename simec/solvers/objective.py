@@ -73,7 +73,19 @@ LOSSES: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
     "bce": lambda logits, target: F.binary_cross_entropy_with_logits(
         logits, target, reduction="none"
     ),
+    # the sum over a row is its cross-entropy, and the mean over entries that of the rows
+    "cross_entropy": lambda predicted, target: -target.shape[1] * target * predicted.log_softmax(1),
 }
+
+
+def error_rate(predicted: Tensor, target: Tensor) -> Tensor:
+    """Return 1 for rows whose largest prediction is not that of the largest target, else 0."""
+    wrong = predicted.argmax(1, keepdim=True) != target.argmax(1, keepdim=True)
+    return wrong.to(predicted.dtype).expand_as(target)
+
+
+# errors of validation rows that training may stop early by
+VALIDATION_ERRORS = {**LOSSES, "error_rate": error_rate}
 
 
 @dataclass
@@ -108,7 +120,7 @@ class Objective:
     def errors(self, network: SimEcNetwork, y: Tensor, values: Tensor) -> Tensor:
         """Return the error of each target for embeddings y."""
         outputs = network.last.linear(y) if self.loss == "bce" else network.last(y)
-        loss = self.loss if callable(self.loss) else LOSSES[self.loss]
+        loss = self.loss if callable(self.loss) else VALIDATION_ERRORS[self.loss]
         # outputs may be bfloat16
         return loss(outputs.float(), values)
 
@@ -126,7 +138,9 @@ class Objective:
         With weighted targets, the number is the sum of the weights.
         """
         y = network.encoder(x)
-        n = torch.tensor(float(values.numel())) if observed is None else observed.sum()
+        # without targets, the decoder's error is averaged over rows
+        size = float(values.numel() or len(values))
+        n = torch.tensor(size) if observed is None else observed.sum()
         n = n.to(y.device)
         if self.is_least_squares(network):
             total = squared_error(y, network.last.weight, values, observed)
@@ -216,7 +230,7 @@ class Objective:
                 error, weight = targets.squared_error(batch, Y, W_l)
                 total, n = total + error, n + weight
         else:
-            for batch in torch.split(rows, chunk_size(width)):
+            for batch in torch.split(rows, min(inputs.chunk, chunk_size(width))):
                 x = inputs.batch(batch)
                 mean, count = self.error(network, x, *targets.batch(batch))
                 mean, count = targets.full_error(batch, mean, count)

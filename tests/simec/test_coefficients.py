@@ -101,3 +101,53 @@ def test_what_is_not_binary_is_named(name):
         coefficient([[0, 1]], [[0, 1, 1]])
     with pytest.raises(ValueError, match="got <U1"):
         coefficient([["a", "b"]])
+
+
+@settings(max_examples=40, deadline=None)
+@given(binary, st.sampled_from(NAMES), st.data())
+def test_packed_bits_are_as_arrays(X, name, data):
+    coefficient = getattr(similarities, name)
+    Y = data.draw(arrays(bool, (3, X.shape[1])))
+    packed, other = similarities.PackedBits.from_array(X), similarities.PackedBits.from_array(Y)
+    np.testing.assert_array_equal(packed.to_array(), X)
+    np.testing.assert_array_equal(packed.counts(), X.sum(axis=1))
+    expected = coefficient(X, Y)
+    np.testing.assert_array_equal(coefficient(packed), coefficient(X))
+    np.testing.assert_array_equal(coefficient(packed, Y), expected)
+    single = coefficient(packed, other, dtype=np.float32)
+    assert single.dtype == np.float32
+    np.testing.assert_array_equal(single, expected.astype(np.float32))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(coefficients, "_ENTRIES", 4)
+        patch.setattr("simec.similarities.packed_bits._BYTES", 1)
+        np.testing.assert_array_equal(coefficient(packed, other), expected)
+
+
+def test_rows_of_packed_bits():
+    X = np.random.default_rng(0).random((5, 19)) < 0.5
+    packed = similarities.PackedBits.from_array(X.astype(int))
+    assert packed.shape == (5, 19)
+    assert packed.packed.shape == (5, 3)
+    mask = np.array([True, False, True, False, False])
+    for rows in ([3, 1], slice(1, 3), mask, (mask, ...)):
+        np.testing.assert_array_equal(packed[rows].to_array(), X[rows])
+    np.testing.assert_array_equal(packed[2].to_array(), X[2:3])
+    assert len(list(packed)) == 5
+    assert repr(packed) == "<PackedBits: 5 rows of 19 bits>"
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: similarities.PackedBits(np.zeros((2, 2))), "must be a uint8 array"),
+        (lambda: similarities.PackedBits(np.zeros((2, 2), np.uint8), 8), "must have 1 columns"),
+        (lambda: similarities.PackedBits(np.full((2, 1), 8, np.uint8), 3), "after the first 3"),
+        (lambda: similarities.PackedBits(np.zeros((2, 1), np.uint8), 9), "n_bits must be an"),
+        (lambda: similarities.PackedBits.from_array([[0, 2]]), "X must contain 0 and 1"),
+        (lambda: similarities.PackedBits.from_array([0, 1]), "must have rows and columns"),
+        (lambda: similarities.tanimoto([[0, 1]], dtype=int), "dtype must be a type of floats"),
+    ],
+)
+def test_bad_bits(make, message):
+    with pytest.raises(ValueError, match=message):
+        make()

@@ -20,6 +20,11 @@ def test_the_examples_run(tmp_path, monkeypatch, capsys):
     exec(compile(blocks[0], DOCS.name, "exec"), names)
     (long_run,) = (block for block in blocks if "checkpoint=" in block)
     exec(compile(long_run, DOCS.name, "exec"), names)
+    for word in ("Sentences", "MixedTargets({"):
+        (block,) = (block for block in blocks if word in block)
+        exec(compile(block, DOCS.name, "exec"), names)
+    assert names["tokens"].shape == (1000, 50)
+    assert names["mixed"].columns == {"pixels": slice(0, 300), "classes": slice(300, 350)}
     assert len(capsys.readouterr().out.split()) == len(names["deep"].loss_curve_) == 4
     assert (tmp_path / "run" / "weights.safetensors").is_file()
     assert names["Y"].shape == (297, 10)

@@ -18,9 +18,11 @@ from simec.similarities import (
     fill_mean,
     from_dissimilarities,
     linear,
+    min_max,
     non_metricity,
     scale,
     spectrum,
+    standardize,
 )
 
 
@@ -221,3 +223,18 @@ def test_judgements_of_flowerpots_are_not_metric(shared_data):
     S = from_dissimilarities(np.loadtxt(path, delimiter=","), 20)
     assert S.shape == (16, 16)
     assert 0.01 < non_metricity(center(S)) < 0.5
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_normalizations_of_all_entries(dtype):
+    S = np.random.default_rng(0).normal(5, 3, (7, 4)).astype(dtype)
+    S[2, 1] = np.nan
+    standard, unit = standardize(S), min_max(S)
+    assert standard.dtype == unit.dtype == dtype
+    np.testing.assert_allclose([np.nanmean(standard), np.nanstd(standard)], [0, 1], atol=1e-5)
+    np.testing.assert_allclose([np.nanmin(unit), np.nanmax(unit)], [0, 1], atol=1e-6)
+    for result in (standard, unit):  # affine in S, and missing entries stay missing
+        slope = (result[0, 0] - result[1, 1]) / (S[0, 0] - S[1, 1])
+        np.testing.assert_allclose(result - result[0, 0], (S - S[0, 0]) * slope, atol=1e-5)
+        with pytest.raises(ValueError, match="S is constant"):
+            (standardize if result is standard else min_max)(np.ones((2, 3)))

@@ -120,7 +120,8 @@ def test_errors(loss, activation, kinds, missing):
     values = torch.where(mask, values, 100.0)
     if missing:
         assert float(Objective(loss).error(network, x, values, mask)[0]) == float(found)
-    assert set(LOSSES) == set(PLAIN_LOSSES)
+    # that of several targets at once is compared with PyTorch's in test_custom_networks.py
+    assert set(LOSSES) - {"cross_entropy"} == set(PLAIN_LOSSES)
 
 
 def test_a_loss_of_ones_own():

@@ -13,7 +13,7 @@ from simec import SimilarityEncoder
 from simec.data.inputs import DenseInputs
 from simec.data.targets import ComputedTargets, DenseTargets
 from simec.network import LastLayer, SimEcNetwork, perceptron
-from simec.solvers.gradient import Schedule, Trainer
+from simec.solvers.gradient import Schedule, Trainer, Validation
 from simec.solvers.objective import Objective
 from simec.solvers.projection import Basis, find_basis
 from tests.simec.encoder_data import error, fitted, make
@@ -172,7 +172,7 @@ def test_the_last_layers_end_at_their_optimum(n):
 def test_an_end_for_the_worse_is_not_taken(factor, validated, penalty):
     X, S = make(m=110, n=30)
     inputs, rows = DenseInputs(torch.from_numpy(X), CPU), torch.arange(100)
-    validation = (dense(S), torch.arange(100, 110)) if validated else None
+    validation = Validation(inputs, dense(S), torch.arange(100, 110)) if validated else None
     module = network(n=30)
     with torch.no_grad():
         module.last.weight.mul_(10)  # the smaller, the better
@@ -192,6 +192,8 @@ def test_an_end_for_the_worse_is_not_taken(factor, validated, penalty):
     expected = before * factor if trusted or factor < 1 else before
     torch.testing.assert_close(module.last.weight.detach(), expected)
     if validated:
-        assert history.best_loss == objective.evaluate(module, inputs, *validation, penalties=False)
+        assert history.best_loss == objective.evaluate(
+            module, inputs, validation.targets, validation.rows, penalties=False
+        )
     else:
         assert history.best_loss == objective.evaluate(module, inputs, dense(S), rows)
