@@ -111,8 +111,8 @@ class Alignment:
         )
         if self.negative_share >= _NEGATIVE:
             text += (
-                f" {100 * self.negative_share:.0f} % of the absolute eigenvalues are negative, which "
-                "kernel PCA drops and a Similarity Encoder can learn."
+                f" {100 * self.negative_share:.0f} % of the absolute eigenvalues are negative, "
+                "which kernel PCA drops and a Similarity Encoder can learn."
             )
         return text
 
@@ -120,7 +120,7 @@ class Alignment:
         return f"{self.verdict}\n\n{self.curve.table(differences=False)}"
 
     def plot(self, axes: Any = None) -> Any:
-        """Plot errors by number of labels; the alignment is in the title. Returns the Axes."""
+        """Plot errors or accuracies by number of labels; the alignment is in the title. Returns the Axes."""
         axes = self.curve.plot(axes)
         axes.set_xlabel("labels")
         high = float(np.quantile(self.permuted, 0.95))
@@ -214,7 +214,7 @@ def alignment(
     >>> from simec.similarities import rbf
     >>> X, y = load_digits(return_X_y=True)
     >>> diagnosis = alignment(rbf(X, gamma=1e-3), y, sizes=[100, 500], progress=False)
-    >>> diagnosis.value > diagnosis.permuted.max()
+    >>> bool(diagnosis.value > diagnosis.permuted.max())
     True
     """
     check_choice("kind", kind, ("auto", "classes", "numbers"))
