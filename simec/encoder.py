@@ -21,7 +21,6 @@ from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, Transfo
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
-from torch.utils.data import Dataset
 
 from corpora.callbacks import CheckpointSchedule, as_callback
 from corpora.checks import (
@@ -52,6 +51,7 @@ from simec.data.inputs import (
     check_device,
     choose_device,
     chunks,
+    is_dataset,
     read_identity,
     read_inputs,
 )
@@ -416,7 +416,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if warm:
             self._check_same(layout)
         else:
-            self._warn_of_rank(layout, len(targets))
+            if last_layer is None:  # its size determines n_components
+                self._warn_of_rank(layout, len(targets))
             self._build(layout, seed)
             if inputs is not None and self.network is not None:
                 self._check_network(inputs)
@@ -905,7 +906,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """Whether X has integers that the custom network looks up, instead of computing with."""
         if self.network is None or not has_embedding(self.network):
             return False
-        if isinstance(X, Dataset):
+        if is_dataset(X):
             x = DatasetInputs(X, self.device_, ids=True).batch(torch.arange(1))
         elif sparse.issparse(X):
             return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator, Mapping
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 import numpy.typing as npt
@@ -22,7 +22,7 @@ from simec.types import InputKind
 __all__ = [
     "CHUNK", "INTEGERS", "DatasetInputs", "DenseInputs", "Identity", "Inputs", "SparseInputs",
     "as_array", "as_numpy", "check_device", "choose_device", "chunk_size", "chunks", "dense",
-    "fits_on", "read_identity", "read_inputs", "to_device",
+    "fits_on", "is_dataset", "read_identity", "read_inputs", "to_device",
 ]  # fmt: skip
 
 CHUNK = 4096  # rows per batch where no gradient is needed
@@ -155,6 +155,14 @@ class Identity:
     def batch(self, rows: Tensor) -> Tensor:
         """Return row numbers, int64, of shape (b,)."""
         return self._rows[rows].to(self._device)
+
+
+def is_dataset(X: object) -> TypeGuard[Dataset[Any]]:
+    """Whether features are a data set: PyTorch's, or another class with ``__getitems__``.
+
+    The latter, such as `simec.molecules.Molecules`, can be imported without PyTorch.
+    """
+    return isinstance(X, Dataset) or callable(getattr(type(X), "__getitems__", None))
 
 
 class DatasetInputs:
@@ -317,7 +325,7 @@ def read_inputs(
     ids : bool
         Whether integers are ids, which the network looks up; otherwise they become float32.
     """
-    if isinstance(X, Dataset):
+    if is_dataset(X):
         items = DatasetInputs(X, device, ids=ids)
         if not reset:
             _check_width(estimator, items.n_features)

@@ -11,6 +11,7 @@ from simec.molecules.molecules import MoleculeBatch, Molecules
 from simec.molecules.reading import read_molecules, read_qm9
 
 if TYPE_CHECKING:
+    from simec.molecules.atomwise import atomwise
     from simec.molecules.period_group import PeriodGroupEmbedding
     from simec.molecules.schnet import PyGSchNet, SchNet
 
@@ -22,6 +23,7 @@ __all__ = [
     "PeriodGroupEmbedding",
     "PyGSchNet",
     "SchNet",
+    "atomwise",
     "fingerprints",
     "read_molecules",
     "read_qm9",
@@ -30,5 +32,10 @@ __all__ = [
 # reading molecules needs no PyTorch
 __getattr__ = needing_torch(
     __name__,
-    {"PeriodGroupEmbedding": "period_group", "PyGSchNet": "schnet", "SchNet": "schnet"},
+    {
+        "PeriodGroupEmbedding": "period_group",
+        "PyGSchNet": "schnet",
+        "SchNet": "schnet",
+        "atomwise": "atomwise",
+    },
 )

@@ -1,10 +1,10 @@
 """Pairwise similarities as training targets, and functions of similarity matrices.
 
 Similarities of feature vectors (`linear`, `rbf`, `geodesic` and others), of binary vectors
-(`simpson`, `tanimoto` and others, which also take `PackedBits`), of class labels (`class_labels`)
-and from dissimilarities (`from_dissimilarities`). `center`, `scale`, `standardize`, `min_max` and
-`combine` prepare them for
-training, and `spectrum` and `non_metricity` analyze their eigenvalues.
+(`simpson`, `tanimoto` and others, which also take `PackedBits`), of images (`patches`), of class
+labels (`class_labels`) and from dissimilarities (`from_dissimilarities`). `center`, `scale`,
+`standardize`, `min_max` and `combine` prepare them for training, and `spectrum` and
+`non_metricity` analyze their eigenvalues.
 """
 
 from simec.similarities.coefficients import (
@@ -17,6 +17,7 @@ from simec.similarities.coefficients import (
     tanimoto,
 )
 from simec.similarities.geodesics import Geodesic, geodesic
+from simec.similarities.images import Patches, patches
 from simec.similarities.kernels import cosine, linear, polynomial, rbf
 from simec.similarities.labels import class_labels
 from simec.similarities.matrices import (
@@ -37,6 +38,7 @@ __all__ = [
     "Centerer",
     "Geodesic",
     "PackedBits",
+    "Patches",
     "center",
     "class_labels",
     "combine",
@@ -50,6 +52,7 @@ __all__ = [
     "mcconnaughey",
     "min_max",
     "non_metricity",
+    "patches",
     "polynomial",
     "rbf",
     "rogot_goldberg",

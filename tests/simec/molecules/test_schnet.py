@@ -10,6 +10,7 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from simec import SimilarityEncoder  # noqa: E402
 from simec.molecules import MoleculeBatch, Molecules  # noqa: E402
 from simec.molecules.filters import Convolution  # noqa: E402
 from simec.molecules.schnet import PyGSchNet, SchNet  # noqa: E402
@@ -197,6 +198,26 @@ def test_copies_and_pickles_are_equal():
     expected = network(batch)[0]
     for copied in (copy.deepcopy(network), pickle.loads(pickle.dumps(network))):
         torch.testing.assert_close(copied(batch)[0], expected)
+
+
+@pytest.mark.slow
+def test_an_encoder_of_molecules(tmp_path):
+    molecules = made_up(40)
+    counts = np.stack([np.add.reduceat(molecules.Z == Z, molecules.offsets[:-1]) for Z in (1, 6)])
+    S = (counts.T @ counts / 10).astype(np.float32)
+    torch.manual_seed(0)
+    encoder = SimilarityEncoder(
+        16, network=SchNet(16, 1), pooling="sum", max_iter=40, batch_size=10, random_state=0
+    ).fit(molecules, S)
+    assert encoder.score(molecules, S) > 0.8
+    encoder.save(tmp_path / "model")
+    again = SimilarityEncoder.load(tmp_path / "model", network=SchNet(16, 1))
+    np.testing.assert_array_equal(again.transform(molecules), encoder.transform(molecules))
+    trained = encoder.network_
+    assert isinstance(trained, SchNet)
+    parts = trained(molecules.batch())[0].detach().numpy()
+    found = np.add.reduceat(parts, molecules.offsets[:-1])
+    np.testing.assert_allclose(found, encoder.transform(molecules), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.parametrize(
