@@ -8,7 +8,7 @@ from simec.lazy import needing_torch
 from simec.molecules.fchl import FCHL18, FCHL19
 from simec.molecules.fingerprints import fingerprints
 from simec.molecules.molecules import MoleculeBatch, Molecules
-from simec.molecules.reading import read_molecules, read_qm9
+from simec.molecules.reading import add_properties, read_molecules, read_qm9
 
 if TYPE_CHECKING:
     from simec.molecules.atomwise import atomwise
@@ -23,6 +23,7 @@ __all__ = [
     "PeriodGroupEmbedding",
     "PyGSchNet",
     "SchNet",
+    "add_properties",
     "atomwise",
     "fingerprints",
     "read_molecules",

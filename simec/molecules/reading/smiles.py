@@ -6,13 +6,13 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
-from corpora.checks import closest
 from corpora.errors import CorpusError
 from corpora.readers import text_lines
 from simec.data.columns import Layout, recognized
 from simec.data.tables import Table
 from simec.molecules.reading.chemistry import Chemistry, arrays_of
 from simec.molecules.reading.collector import Collector
+from simec.molecules.reading.tables import ID, column_positions
 
 __all__ = ["add_smiles", "smiles_of_lines", "smiles_of_table"]
 
@@ -21,8 +21,6 @@ _SMILES = Layout(
     {"smiles": ("smiles", "canonicalsmiles", "isomericsmiles", "isosmiles", "smi", "structure")},
     1,
 )
-_IDS = "id", "name", "moleculeid", "moleculename", "compoundid", "compound", "cid", "chemblid"
-_ID = Layout("molecules", {"id": _IDS}, 0)
 
 # SMILES, id, texts of properties by name, line
 Record = tuple[str, str | None, dict[str, Any], int | None]
@@ -69,16 +67,8 @@ def smiles_of_table(
             "with SMILES as smiles_column",
             path=path,
         )
-    for name in properties:
-        if name not in header:
-            similar = closest(name, header)
-            hint = f"; did you mean {' or '.join(map(repr, similar))}?" if similar else ""
-            raise CorpusError(
-                f"there is no column {name!r}; the columns are {', '.join(header)}{hint}",
-                path=path,
-            )
-    wanted = {name: header.index(name) for name in properties}
-    column_of_smiles, label = table.format.columns["smiles"], recognized(_ID, header).get("id")
+    wanted = column_positions(header, properties, path)
+    column_of_smiles, label = table.format.columns["smiles"], recognized(ID, header).get("id")
     for number, fields in table:
         texts = {name: fields[k] for name, k in wanted.items()}
         yield fields[column_of_smiles], None if label is None else fields[label], texts, number
