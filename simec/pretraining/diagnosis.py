@@ -120,7 +120,17 @@ class Alignment:
         return f"{self.verdict}\n\n{self.curve.table(differences=False)}"
 
     def plot(self, axes: Any = None) -> Any:
-        """Plot errors or accuracies by number of labels; the alignment is in the title. Returns the Axes."""
+        """Plot errors or accuracies by number of labels, with the alignment in the title.
+
+        Parameters
+        ----------
+        axes : matplotlib Axes, optional
+            By default, a new figure is created.
+
+        Returns
+        -------
+        Axes
+        """
         axes = self.curve.plot(axes)
         axes.set_xlabel("labels")
         high = float(np.quantile(self.permuted, 0.95))
