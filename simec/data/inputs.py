@@ -175,7 +175,7 @@ class DatasetInputs:
 
     Parameters
     ----------
-    data : Dataset
+    data : Dataset, or another class with ``__len__``, ``__getitem__`` and ``collate_fn``
     device : torch.device
     ids : bool
         Whether integers are ids, which a custom network looks up; otherwise they become float32.
@@ -183,8 +183,9 @@ class DatasetInputs:
 
     chunk = _CUSTOM_CHUNK
 
-    def __init__(self, data: Dataset[Any], device: torch.device, *, ids: bool = False) -> None:
-        if isinstance(data, IterableDataset) or not hasattr(data, "__len__"):
+    def __init__(self, data: Any, device: torch.device, *, ids: bool = False) -> None:
+        needed = hasattr(data, "__len__") and hasattr(data, "__getitem__")
+        if isinstance(data, IterableDataset) or not needed:
             raise ValueError(
                 f"X must be a map-style data set with __len__ and __getitem__, got "
                 f"{type(data).__name__}"

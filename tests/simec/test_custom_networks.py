@@ -140,6 +140,19 @@ def test_data_set_with_its_own_batches(form):
         encoder.transform(data)
 
 
+def test_molecules_are_a_data_set():
+    from simec.molecules import Molecules, SchNet
+
+    rng = np.random.default_rng(0)
+    n = rng.integers(2, 6, 12)
+    molecules = Molecules(rng.choice([1, 6, 8], n.sum()), 3 * rng.random((n.sum(), 3)),
+                          np.concatenate([[0], np.cumsum(n)]))  # fmt: skip
+    encoder = SimilarityEncoder(8, network=SchNet(8, 1), pooling="sum", **OPTIONS)
+    encoder.fit(molecules, rng.random((12, 9)))
+    one_by_one = [encoder.transform(molecule)[0] for molecule in molecules]
+    np.testing.assert_allclose(encoder.transform(molecules), one_by_one, rtol=1e-4, atol=1e-5)
+
+
 def test_empty_data_set():
     data = Graphs()
     data.items = []
