@@ -8,18 +8,31 @@ from simec.lazy import needing_torch
 
 if TYPE_CHECKING:
     from simec.pretraining.autoencoder import mirrored
+    from simec.pretraining.contrastive import TwoViews, augment_images, pretrain_contrastive
     from simec.pretraining.curves import LearningCurve, learning_curve
     from simec.pretraining.diagnosis import Alignment, alignment
 
-__all__ = ["Alignment", "LearningCurve", "alignment", "learning_curve", "mirrored"]
+__all__ = [
+    "Alignment",
+    "LearningCurve",
+    "TwoViews",
+    "alignment",
+    "augment_images",
+    "learning_curve",
+    "mirrored",
+    "pretrain_contrastive",
+]
 
 __getattr__ = needing_torch(
     __name__,
     {
         "Alignment": "diagnosis",
         "LearningCurve": "curves",
+        "TwoViews": "contrastive",
         "alignment": "diagnosis",
+        "augment_images": "contrastive",
         "learning_curve": "curves",
         "mirrored": "autoencoder",
+        "pretrain_contrastive": "contrastive",
     },
 )

@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import nn
 
+from simec import SimilarityEncoder
 from simec.pretraining.autoencoder import mirrored
 
 
@@ -125,3 +126,29 @@ def test_linear_networks_are_mirrored_as_in_the_default_network():
 def test_bad_input(network, shape, message):
     with pytest.raises(ValueError, match=message):
         mirrored(network, torch.zeros(shape))
+
+
+def planes(n):
+    """Images on a line: a picture times a random number."""
+    rng = np.random.default_rng(0)
+    picture = rng.standard_normal((2, 6, 6))
+    return (rng.standard_normal((n, 1, 1, 1)) * picture).astype(np.float32)
+
+
+def test_training_of_both():
+    X = planes(60)
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.Conv2d(2, 4, 3), nn.Tanh(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(16, 3)
+    )
+    options = {"batch_size": 16, "max_iter": 40, "learning_rate": 1e-2, "random_state": 0}
+    encoder = SimilarityEncoder(3, network=network, decoder=mirrored(network, X[:2]), **options)
+    encoder.fit(X)
+    assert encoder.loss_curve_[-1] < 0.5 * encoder.loss_curve_[0]
+    decoded = encoder.module_.decoder(torch.from_numpy(encoder.transform(X)))
+    assert decoded.shape == X.shape
+    assert float((decoded.detach() - torch.from_numpy(X)).square().mean()) < 0.7 * X.var()
+
+    flat = X.reshape(len(X), -1)
+    linear = SimilarityEncoder(3, network=network, **options).fit(X, flat)
+    assert np.square(linear.predict(X) - flat).mean() < 0.7 * X.var()
