@@ -13,7 +13,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 SEED = 0  # of the split, and of pre-training
-THESIS = "thesis, one to three runs on 50,000 training images"
 
 Rows = npt.NDArray[np.int64]
 

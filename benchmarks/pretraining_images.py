@@ -109,12 +109,14 @@ def main(argv: list[str] | None = None) -> None:
         "pretraining": pretraining, "fine_tuning": fine_tuning, "targets": N_TARGETS,
         "patches": patches, "shift": SHIFT,
     }  # fmt: skip
-    networks = Networks(parts, settings, Cache(args.json, {"corpus": corpus, **settings}))
+    # networks do not depend on how they are fine-tuned
+    about = {"corpus": corpus, **settings, "fine_tuning": None}
+    networks = Networks(parts, settings, Cache(args.json, about))
     measured = measure(networks, runs, few)
     results = [
         over_runs(
             f"acc.{size}.{method}", values, "accuracy",
-            reference=REFERENCES.get(method, {}).get(size), source=images.THESIS,
+            reference=REFERENCES.get(method, {}).get(size), source="thesis",
         )
         for (size, method), values in measured.items()
     ]  # fmt: skip
@@ -196,6 +198,8 @@ class Networks:
     def _pretrained(
         self, method: str, rows: npt.NDArray[np.int64], of: dict[str, Any]
     ) -> nn.Module:
+        if method == "labels":
+            of = {**of, "fine_tuning": self._settings_of_labels()}
         train: Callable[[], nn.Module] = getattr(
             self, f"_{method}", lambda: self._few(method, rows)
         )
@@ -213,12 +217,13 @@ class Networks:
             return encoder.fit(self.parts.train.x, S).network_
 
     def _labels(self) -> nn.Module:
-        settings = {**self.settings["fine_tuning"], "network_learning_rate": None}
         train, validation, _ = self.parts
-        network: nn.Module = images.fine_tuned(
-            self.new(), train, validation, SEED, settings
-        ).network_
+        model = images.fine_tuned(self.new(), train, validation, SEED, self._settings_of_labels())
+        network: nn.Module = model.network_
         return network
+
+    def _settings_of_labels(self) -> dict[str, Any]:
+        return {**self.settings["fine_tuning"], "network_learning_rate": None}
 
     def _ae(self) -> nn.Module:
         from simec.pretraining import mirrored
@@ -324,13 +329,16 @@ def measure(
             method: str = method, labelled: Part = labelled, rows: Any = rows, seed: int = seed
         ) -> dict[str, Any]:
             network = networks.get(method, labelled, rows, seed)
-            more = {"head": "ridge"} if method in ("untrained", "unsupervised_ridge") else {}
-            if method == "none":
-                more = {"network_learning_rate": None}
+            more: dict[str, Any] = {}
+            if method in ("none", "untrained", "unsupervised_ridge"):
+                more["network_learning_rate"] = None
+            if method in ("untrained", "unsupervised_ridge"):
+                more["head"] = "ridge"
             model = images.fine_tuned(network, labelled, parts.validation, seed, settings | more)
             return {"accuracy": float(model.score(*parts.test)), "epochs": model.n_iter_}
 
-        found = networks.cache.once({"labels": size, "method": method, "seed": seed}, fit)
+        task = {"labels": size, "method": method, "seed": seed, "fine_tuning": settings}
+        found = networks.cache.once(task, fit)
         measured.setdefault((size, method), []).append(found["accuracy"])
     return measured
 

@@ -89,7 +89,7 @@ def main(argv: list[str] | None = None) -> None:
     results = [
         over_runs(
             f"acc.B.h{h}.{size}.{source}", measured[h, size, source], "accuracy",
-            reference=REFERENCES.get((h, size), {}).get(source), source=images.THESIS,
+            reference=REFERENCES.get((h, size), {}).get(source), source="thesis",
         )
         for h in hidden for size in sizes for source in SOURCES
     ]  # fmt: skip
