@@ -11,10 +11,13 @@ if TYPE_CHECKING:
     from simec.pretraining.contrastive import TwoViews, augment_images, pretrain_contrastive
     from simec.pretraining.curves import LearningCurve, learning_curve
     from simec.pretraining.diagnosis import Alignment, alignment
+    from simec.pretraining.finetuning import PretrainedClassifier, PretrainedRegressor
 
 __all__ = [
     "Alignment",
     "LearningCurve",
+    "PretrainedClassifier",
+    "PretrainedRegressor",
     "TwoViews",
     "alignment",
     "augment_images",
@@ -28,6 +31,8 @@ __getattr__ = needing_torch(
     {
         "Alignment": "diagnosis",
         "LearningCurve": "curves",
+        "PretrainedClassifier": "finetuning",
+        "PretrainedRegressor": "finetuning",
         "TwoViews": "contrastive",
         "alignment": "diagnosis",
         "augment_images": "contrastive",

@@ -16,16 +16,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 from sklearn.base import clone, is_classifier
 from sklearn.metrics import get_scorer, get_scorer_names
-from torch import Tensor
-from torch.utils.data import Dataset
 
 from corpora.callbacks import progress_bar
 from corpora.checks import ParameterError, check_integer, check_number, closest, shown
 from corpora.files import StrPath, atomic_path
 from simec.figures import new_axes
+from simec.pretraining.points import select
 from simec.types import IntArray
 
 __all__ = ["CurvePoint", "CurveRow", "LearningCurve", "learning_curve"]
@@ -472,60 +470,6 @@ def _order(y: npt.NDArray[Any], seed: int, *, stratified: bool) -> IntArray:
             rows
         )
     return np.argsort(quantiles, kind="stable").astype(np.int64)
-
-
-class RowsOf(Dataset[Any]):
-    """Some rows of another map-style data set.
-
-    Parameters
-    ----------
-    data : Dataset
-    rows : int64 array of shape (b,)
-    """
-
-    def __init__(self, data: Any, rows: IntArray) -> None:
-        self._data, self._rows = data, rows
-        if hasattr(data, "collate_fn"):
-            self.collate_fn = data.collate_fn
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, row: int) -> Any:
-        """Return an item."""
-        return self._data[int(self._rows[row])]
-
-    def __getitems__(self, rows: Sequence[int]) -> Any:
-        """Return the items of a batch."""
-        numbers = self._rows[np.asarray(rows, np.int64)].tolist()
-        get_many = getattr(self._data, "__getitems__", None)
-        return get_many(numbers) if get_many else [self._data[i] for i in numbers]
-
-
-def select(X: Any, rows: IntArray) -> Any:
-    """Return some rows of X.
-
-    Parameters
-    ----------
-    X : array, sparse matrix, tensor, data frame, list, or Dataset
-    rows : int64 array of shape (b,)
-
-    Returns
-    -------
-    of the type of X
-        A data set that cannot be indexed by arrays is wrapped, and not copied.
-    """
-    if hasattr(X, "iloc"):
-        return X.iloc[rows]
-    if isinstance(X, (np.ndarray, Tensor)) or sparse.issparse(X):
-        return X[rows]
-    if isinstance(X, (list, tuple)):
-        return [X[i] for i in rows]
-    try:
-        is_sliced = isinstance(X[rows[:1]], type(X))
-    except Exception:  # a data set with items by number, which may raise anything
-        is_sliced = False
-    return X[rows] if is_sliced else RowsOf(X, rows)
 
 
 def _checked_estimators(estimators: Any) -> dict[str, Any]:
