@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import shutil
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
@@ -256,6 +257,8 @@ def pretrain(
       simec molecules pretrain all.sdf --out net
       simec molecules pretrain smiles.csv --out net --similarity nfchl19 --similarity sokal
     """  # noqa: D301
+    from sklearn.exceptions import ConvergenceWarning
+
     from simec import SimilarityEncoder
     from simec.molecules.model import MoleculeModel
 
@@ -264,7 +267,8 @@ def pretrain(
     conformers, parameters = geometry.conformers(), schnet.parameters()
     names = list(property or ())
     chosen = similarity or ([] if names else [Similarity.rogot_goldberg])
-    with report_warnings():
+    with report_warnings(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # the epochs are fixed
         read = reading.read(source, conformers, properties=names, progress=progress)
         read = read.with_cutoff(parameters.cutoff)
         S, n_columns = _similarities(
@@ -381,6 +385,8 @@ def finetune(
       simec molecules finetune labelled.csv --property gap --network net --out gap.model
       simec molecules finetune a.sdf --properties-file a.csv --property gap --out gap.model
     """  # noqa: D301
+    import numpy as np
+
     from simec.molecules.model import MoleculeModel
     from simec.pretraining import PretrainedClassifier, PretrainedRegressor
 
@@ -401,6 +407,8 @@ def finetune(
             if path is not None
         ]
         pairs = [(each, _labels(each, names, classes)) for each in labelled]
+        if validation is None:
+            pairs = _split(*pairs[0], seed, classes)
         make = PretrainedClassifier if classes else PretrainedRegressor
         base = parameters.network(seed) if pretrained is None else pretrained.estimator
         default = "sum" if pretrained is None else None
@@ -411,8 +419,7 @@ def finetune(
             verbose=progress,
         )  # fmt: skip
         run.fit(
-            estimator, *pairs[0], validation=pairs[1] if validation else None,
-            checkpoint_minutes=checkpoint_minutes,
+            estimator, *pairs[0], validation=pairs[1], checkpoint_minutes=checkpoint_minutes
         )  # fmt: skip
         elements = {*labelled[0].elements, *([] if pretrained is None else pretrained.elements)}
         model = MoleculeModel(
@@ -420,12 +427,15 @@ def finetune(
         )
         model.save(out)
     run.finish()
-    curve = estimator.validation_curve_
-    _table({
-        "molecules": f"{len(labelled[0]):,}", "epochs": f"{estimator.n_iter_}",
-        "validation": f"{min(curve):.4f} (loss of standardized labels)" if curve else "-",
-        "saved": str(out),
-    })  # fmt: skip
+    held_out, y = pairs[1]
+    wrong = np.abs(np.asarray(estimator.predict(held_out)) - y) if not classes else None
+    rows = {"molecules": f"{len(pairs[0][0]):,}", "epochs": f"{estimator.n_iter_}"}
+    if wrong is None:
+        rows["accuracy"] = f"{estimator.score(held_out, y):.4f} on {len(held_out):,} held out"
+    else:
+        for name, errors in zip(names, wrong.reshape(len(y), -1).T, strict=True):
+            rows[f"MAE {name}"] = f"{errors.mean():.4g} on {len(held_out):,} held out"
+    _table({**rows, "saved": str(out)})
 
 
 @molecules.command()
@@ -598,3 +608,14 @@ def _labels(read: Molecules, names: list[str], classes: bool) -> Any:
             f"{values[at, 0]:g}"
         )
     return whole
+
+
+def _split(read: Molecules, y: Any, seed: int, classes: bool) -> list[tuple[Molecules, Any]]:
+    """Hold out a tenth of the molecules for validation, classes in proportion."""
+    import numpy as np
+
+    from simec.pretraining.points import split_points
+
+    strata = np.unique(y, return_inverse=True)[1] if classes else None
+    rows, rest = split_points(len(read), 0.1, seed, strata)
+    return [(read[rows], y[rows]), (read[rest], y[rest])]
