@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import math
 import time
@@ -16,7 +15,6 @@ from typing import Any, Literal, TypeVar
 
 import numpy as np
 import torch
-from scipy import sparse
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
@@ -43,15 +41,14 @@ from corpora.model_folder import (
 )
 from corpora.saved_data import check_saved_object, saved_numbers, saved_seed, saved_strings
 from simec.data.inputs import (
-    INTEGERS,
     DatasetInputs,
-    DenseInputs,
     Inputs,
     as_array,
     check_device,
     choose_device,
     chunks,
-    is_dataset,
+    naming_ids,
+    outputs_of,
     read_identity,
     read_inputs,
 )
@@ -68,6 +65,7 @@ from simec.linalg.checks import OVERFLOW, QUIET
 from simec.linalg.factorization import finite
 from simec.network import (
     ACTIVATIONS,
+    REFUSED,
     Layout,
     PooledNetwork,
     PoolingMethod,
@@ -79,6 +77,7 @@ from simec.network import (
     has_embedding,
     is_linear,
     save_weights,
+    takes_ids,
 )
 from simec.solvers.gradient import History, Schedule, Trainer, Validation, split_rows
 from simec.solvers.initialization import Initializer
@@ -434,7 +433,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             run.training = True
             run.notify(self)
         else:
-            with _naming_ids(inputs):
+            with naming_ids(inputs):
                 self._train(inputs, targets, rows, validation, seed, run, warm=warm)
         logger.info(
             "fitted %d rows and %d targets in %.1f s: loss %.6g", len(rows),
@@ -894,34 +893,16 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return targets
 
     def _features(self, X: Any, *, reset: bool) -> Inputs:
-        ids = self._takes_ids(X) if reset else self.layout_.inputs == "ids"
+        if reset:
+            ids = self.network is not None and takes_ids(self.network, X, self.device_)
+        else:
+            ids = self.layout_.inputs == "ids"
         inputs = read_inputs(
             self, X, self.device_, reset=reset, custom=self.network is not None, ids=ids
         )
         if ids and not reset and inputs.kind != "ids":
             raise ValueError("the network was trained on integer ids: X must contain integers")
         return inputs
-
-    def _takes_ids(self, X: Any) -> bool:
-        """Whether X has integers that the custom network looks up, instead of computing with."""
-        if self.network is None or not has_embedding(self.network):
-            return False
-        if is_dataset(X):
-            x = DatasetInputs(X, self.device_, ids=True).batch(torch.arange(1))
-        elif sparse.issparse(X):
-            return False
-        else:
-            x = torch.as_tensor(np.asarray(X[:1]))
-        if not isinstance(x, Tensor) or x.dtype not in INTEGERS:
-            return False
-        try:
-            with torch.no_grad():
-                copy.deepcopy(self.network).to(self.device_).eval()(x.to(self.device_).long())
-        except IndexError:  # the id is out of range: reported by `_check_network`
-            return True
-        except _REFUSED:  # such as a network of images that looks up the positions of patches
-            return False
-        return True
 
     def _identity(self, X: Any) -> Inputs:
         return read_identity(X, self.layout_.n_features, self.device_)
@@ -936,7 +917,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _warn_of_rank(self, layout: Layout, n_rows: int) -> None:
         """Warn if there are more components than the maximum rank of predictions."""
-        if not math.prod(layout.targets):  # an auto-encoder
+        # an auto-encoder has no targets, and the size of a custom network is given
+        if self.network is not None or not math.prod(layout.targets):
             return
         bounds = {"rows of S": n_rows, "targets": math.prod(layout.targets)}
         linear = self.network is None and not len(self.hidden_layers)
@@ -990,7 +972,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         try:
             with torch.no_grad():
                 y = network(x)
-        except _REFUSED as error:
+        except REFUSED as error:
             floats = isinstance(x, Tensor) and x.dtype.is_floating_point
             hint = (
                 "; nn.Embedding looks up integers: pass X as an array of integers"
@@ -1011,7 +993,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         try:
             with torch.no_grad():
                 x2 = decoder(y)
-        except _REFUSED as error:
+        except REFUSED as error:
             raise ValueError(
                 f"decoder does not accept embeddings of shape {tuple(y.shape)}: {error}"
             ) from error
@@ -1275,12 +1257,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def _apply(self, X: Any, network: Callable[[Tensor], Tensor]) -> FloatArray:
         inputs = self.inputs(X)
         self.module_.eval()
-        with torch.inference_mode(), _naming_ids(inputs):
-            parts = [
-                network(inputs.batch(rows)).float().cpu()
-                for rows in chunks(len(inputs), largest=inputs.chunk)
-            ]
-        return finite("outputs", np.asarray(torch.cat(parts).numpy()))
+        return outputs_of(network, inputs)
 
     # For scikit-learn
 
@@ -1428,24 +1405,7 @@ def _unchanged_if_refused(encoder: SimilarityEncoder, run: _Run | None = None) -
         raise
 
 
-@contextmanager
-def _naming_ids(inputs: Inputs) -> Iterator[None]:
-    """Raise ValueError instead of PyTorch's error for ids outside the range of an embedding."""
-    try:
-        yield
-    except IndexError as error:
-        if inputs.kind != "ids":
-            raise
-        largest = f"the id {inputs.largest}" if isinstance(inputs, DenseInputs) else "an id in X"
-        raise ValueError(
-            f"network does not accept {largest}: {error}; increase num_embeddings of its "
-            "nn.Embedding, or map unknown ids to one that is known"
-        ) from error
-
-
 _CUSTOM = "custom"  # what a saved configuration has for a callable or module
-# errors that PyTorch's modules raise for input of another form
-_REFUSED = (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError)
 
 
 def _decoder(decoder: Any) -> bool | nn.Module:

@@ -10,8 +10,10 @@ from dataclasses import asdict, dataclass
 from itertools import pairwise
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import torch
+from scipy import sparse
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -19,7 +21,7 @@ from corpora.array_file import encode_arrays
 from corpora.checks import check_choice, check_flag, check_integer
 from corpora.files import StrPath, atomic_path
 from corpora.saved_data import check_saved_array, check_saved_object
-from simec.data.inputs import as_array
+from simec.data.inputs import INTEGERS, DatasetInputs, as_array, is_dataset
 from simec.types import Float64, InputKind
 
 
@@ -42,6 +44,9 @@ ACTIVATIONS: dict[str, type[nn.Module]] = {
 }
 
 TargetActivation = str | tuple[float, float] | None
+# errors of modules that do not accept a batch
+REFUSED = ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError, ValueError
+
 PoolingMethod = str | Callable[[Any], Tensor] | None
 
 # PyTorch's pool of threads does not survive a fork: a child that uses it waits forever
@@ -397,6 +402,34 @@ def has_embedding(network: nn.Module) -> bool:
     return any(isinstance(m, (nn.Embedding, nn.EmbeddingBag)) for m in network.modules())
 
 
+def takes_ids(network: nn.Module, X: Any, device: torch.device) -> bool:
+    """Whether X has integers that a custom network looks up, instead of computing with.
+
+    Parameters
+    ----------
+    network : Module
+        It is not changed.
+    X : array, sparse matrix, tensor or Dataset
+    device : torch.device
+    """
+    if not has_embedding(network) or sparse.issparse(X):
+        return False
+    if is_dataset(X):
+        x = DatasetInputs(X, device, ids=True).batch(torch.arange(1))
+    else:
+        x = torch.as_tensor(np.asarray(X[:1]))
+    if not isinstance(x, Tensor) or x.dtype not in INTEGERS:
+        return False
+    try:
+        with torch.no_grad():
+            copy.deepcopy(network).to(device).eval()(x.to(device).long())
+    except IndexError:  # the id is out of range: reported when the network is checked
+        return True
+    except REFUSED:
+        return False  # such as a network of images that looks up the positions of patches
+    return True
+
+
 def save_weights(network: nn.Module, path: StrPath) -> None:
     """Save the ``state_dict`` of a module to a safetensors file; a file of that name is replaced.
 
@@ -543,7 +576,7 @@ def build(
             )
         embedding = copy.deepcopy(network)
         if pooling is not None:
-            embedding = PooledNetwork(embedding, pooling)
+            embedding = PooledNetwork(embedding, copy.deepcopy(pooling))
         if isinstance(decoder, nn.Module):
             mirrored = copy.deepcopy(decoder)
     else:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, Protocol, TypeGuard
 
 import numpy as np
@@ -17,12 +18,14 @@ from torch.utils.data import Dataset, IterableDataset
 
 from corpora.errors import warn
 from simec.linalg.checks import QUIET, check_magnitude
-from simec.types import InputKind
+from simec.linalg.factorization import finite
+from simec.types import FloatArray, InputKind
 
 __all__ = [
     "CHUNK", "INTEGERS", "DatasetInputs", "DenseInputs", "Identity", "Inputs", "SparseInputs",
     "as_array", "as_numpy", "check_device", "choose_device", "chunk_size", "chunks", "dense",
-    "fits_on", "is_dataset", "read_identity", "read_inputs", "to_device",
+    "fits_on", "is_dataset", "naming_ids", "outputs_of", "read_identity", "read_inputs",
+    "to_device",
 ]  # fmt: skip
 
 CHUNK = 4096  # rows per batch where no gradient is needed
@@ -256,6 +259,47 @@ def to_device(values: Any, device: torch.device) -> Any:
         moved = [to_device(value, device) for value in values]
         return type(values)(*moved) if hasattr(values, "_fields") else type(values)(moved)
     return values.to(device) if hasattr(values, "to") else values
+
+
+@contextmanager
+def naming_ids(inputs: Inputs) -> Iterator[None]:
+    """Raise ValueError instead of PyTorch's error for ids outside the range of an embedding."""
+    try:
+        yield
+    except IndexError as error:
+        if inputs.kind != "ids":
+            raise
+        largest = f"the id {inputs.largest}" if isinstance(inputs, DenseInputs) else "an id in X"
+        raise ValueError(
+            f"network does not accept {largest}: {error}; increase num_embeddings of its "
+            "nn.Embedding, or map unknown ids to one that is known"
+        ) from error
+
+
+def outputs_of(network: Callable[[Any], Tensor], inputs: Inputs) -> FloatArray:
+    """Apply a network to all rows, without gradients.
+
+    Parameters
+    ----------
+    network : callable
+        From a batch to a tensor of shape (b, ...), on any device.
+    inputs : Inputs
+
+    Returns
+    -------
+    float32 array of shape (m, ...)
+
+    Raises
+    ------
+    ValueError
+        If outputs are not finite, or the network looks up an id that it does not have.
+    """
+    with torch.inference_mode(), naming_ids(inputs):
+        parts = [
+            network(inputs.batch(rows)).float().cpu()
+            for rows in chunks(len(inputs), largest=inputs.chunk)
+        ]
+    return finite("outputs", np.asarray(torch.cat(parts).numpy()))
 
 
 def check_device(name: Any) -> None:

@@ -7,8 +7,37 @@ from typing import TYPE_CHECKING
 from simec.lazy import needing_torch
 
 if TYPE_CHECKING:
+    from simec.pretraining.autoencoder import mirrored
+    from simec.pretraining.contrastive import TwoViews, augment_images, pretrain_contrastive
     from simec.pretraining.curves import LearningCurve, learning_curve
+    from simec.pretraining.diagnosis import Alignment, alignment
+    from simec.pretraining.finetuning import PretrainedClassifier, PretrainedRegressor
 
-__all__ = ["LearningCurve", "learning_curve"]
+__all__ = [
+    "Alignment",
+    "LearningCurve",
+    "PretrainedClassifier",
+    "PretrainedRegressor",
+    "TwoViews",
+    "alignment",
+    "augment_images",
+    "learning_curve",
+    "mirrored",
+    "pretrain_contrastive",
+]
 
-__getattr__ = needing_torch(__name__, {"LearningCurve": "curves", "learning_curve": "curves"})
+__getattr__ = needing_torch(
+    __name__,
+    {
+        "Alignment": "diagnosis",
+        "LearningCurve": "curves",
+        "PretrainedClassifier": "finetuning",
+        "PretrainedRegressor": "finetuning",
+        "TwoViews": "contrastive",
+        "alignment": "diagnosis",
+        "augment_images": "contrastive",
+        "learning_curve": "curves",
+        "mirrored": "autoencoder",
+        "pretrain_contrastive": "contrastive",
+    },
+)

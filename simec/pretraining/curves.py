@@ -16,16 +16,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 from sklearn.base import clone, is_classifier
 from sklearn.metrics import get_scorer, get_scorer_names
-from torch import Tensor
-from torch.utils.data import Dataset
 
 from corpora.callbacks import progress_bar
 from corpora.checks import ParameterError, check_integer, check_number, closest, shown
 from corpora.files import StrPath, atomic_path
 from simec.figures import new_axes
+from simec.pretraining.points import select
 from simec.types import IntArray
 
 __all__ = ["CurvePoint", "CurveRow", "LearningCurve", "learning_curve"]
@@ -162,6 +160,16 @@ class LearningCurve:
         return points
 
     def __str__(self) -> str:
+        return self.table()
+
+    def table(self, *, differences: bool = True) -> str:
+        """Return a table of mean test scores, and one of differences to the first estimator.
+
+        Parameters
+        ----------
+        differences : bool
+            Whether to add the second table.
+        """
         points = {(point.name, point.size): point for point in self.summary()}
         if not points:
             return "no finished fits"
@@ -169,31 +177,32 @@ class LearningCurve:
         digits = 3
         if 0 < largest < math.inf:
             digits = min(max(2 - math.floor(math.log10(largest)), 0), 8)
+        seeds = {point.n_seeds for point in points.values()}
+        over = "1 seed" if max(seeds) == 1 else f"mean ± standard deviation of {max(seeds)} seeds"
+        text = f"{self.metric} on test data by number of training rows, {over}\n"
+        text += self._grid(
+            self.names, {key: _mean_and_sd(p.mean, p.sd, digits) for key, p in points.items()}
+        )
+        others = self.names[1:]
+        if differences and others:
+            better = "higher" if self.greater_is_better else "lower"
+            text += f"\ndifference to {self.names[0]!r} on the same rows, {better} is better\n"
+            text += self._grid(others, {
+                key: _mean_and_sd(p.difference, p.difference_sd, digits, "+")
+                for key, p in points.items() if not math.isnan(p.difference)
+            })  # fmt: skip
+        return text
+
+    def _grid(self, names: Sequence[str], cells: Mapping[tuple[str, int], str]) -> str:
+        """Align cells by estimator (rows) and size (columns)."""
         table = [["", *(f"{size:,}" for size in self.sizes)]]
-        for name in self.names:
-            cells = []
-            for size in self.sizes:
-                point = points.get((name, size))
-                if point is None:
-                    cells.append("-")
-                    continue
-                text = _mean_and_sd(point.mean, point.sd, digits)
-                if name != self.names[0] and not math.isnan(point.difference):
-                    difference = _mean_and_sd(point.difference, point.difference_sd, digits, "+")
-                    text += f" ({difference})"
-                cells.append(text)
-            table.append([name, *cells])
+        table += [[name, *(cells.get((name, size), "-") for size in self.sizes)] for name in names]
         widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-        lines = [
+        widths[0] = max(map(len, self.names))
+        return "\n".join(
             "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
             for line in table
-        ]
-        n_seeds = max(point.n_seeds for point in points.values())
-        title = f"{self.metric} on test data by number of training rows, "
-        title += "1 seed" if n_seeds == 1 else f"mean ± standard deviation of {n_seeds} seeds"
-        if len(self.names) > 1:
-            title += f"\nin parentheses: difference to {self.names[0]!r} on the same rows"
-        return "\n".join([title, *lines])
+        )
 
     def plot(self, axes: Any = None, *, train: bool = False) -> Any:
         """Plot mean test scores by number of training rows, with bands of a standard deviation.
@@ -386,7 +395,7 @@ def learning_curve(
                 )  # fmt: skip
                 if save is not None:
                     _write(save, origin, finished)
-                bar.set_postfix_str(f"{row.name}, {row.size} rows: {row.test_score:.4g}")
+                bar.set_postfix_str(f"{row.name}, {row.size} rows: {row.test_score:.4g}", False)
                 bar.update()
         except BaseException as error:
             error.curve = current()  # type: ignore[attr-defined]
@@ -461,60 +470,6 @@ def _order(y: npt.NDArray[Any], seed: int, *, stratified: bool) -> IntArray:
             rows
         )
     return np.argsort(quantiles, kind="stable").astype(np.int64)
-
-
-class RowsOf(Dataset[Any]):
-    """Some rows of another map-style data set.
-
-    Parameters
-    ----------
-    data : Dataset
-    rows : int64 array of shape (b,)
-    """
-
-    def __init__(self, data: Any, rows: IntArray) -> None:
-        self._data, self._rows = data, rows
-        if hasattr(data, "collate_fn"):
-            self.collate_fn = data.collate_fn
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, row: int) -> Any:
-        """Return an item."""
-        return self._data[int(self._rows[row])]
-
-    def __getitems__(self, rows: Sequence[int]) -> Any:
-        """Return the items of a batch."""
-        numbers = self._rows[np.asarray(rows, np.int64)].tolist()
-        get_many = getattr(self._data, "__getitems__", None)
-        return get_many(numbers) if get_many else [self._data[i] for i in numbers]
-
-
-def select(X: Any, rows: IntArray) -> Any:
-    """Return some rows of X.
-
-    Parameters
-    ----------
-    X : array, sparse matrix, tensor, data frame, list, or Dataset
-    rows : int64 array of shape (b,)
-
-    Returns
-    -------
-    of the type of X
-        A data set that cannot be indexed by arrays is wrapped, and not copied.
-    """
-    if hasattr(X, "iloc"):
-        return X.iloc[rows]
-    if isinstance(X, (np.ndarray, Tensor)) or sparse.issparse(X):
-        return X[rows]
-    if isinstance(X, (list, tuple)):
-        return [X[i] for i in rows]
-    try:
-        is_sliced = isinstance(X[rows[:1]], type(X))
-    except Exception:  # a data set with items by number, which may raise anything
-        is_sliced = False
-    return X[rows] if is_sliced else RowsOf(X, rows)
 
 
 def _checked_estimators(estimators: Any) -> dict[str, Any]:

@@ -18,7 +18,8 @@ from simec.similarities.coefficients import (
 )
 from simec.similarities.geodesics import Geodesic, geodesic
 from simec.similarities.images import Patches, patches
-from simec.similarities.kernels import class_labels, cosine, linear, polynomial, rbf
+from simec.similarities.kernels import cosine, linear, polynomial, rbf
+from simec.similarities.labels import class_labels
 from simec.similarities.matrices import (
     Centerer,
     center,

@@ -1,6 +1,6 @@
-"""Kernels of feature vectors, and similarities of class labels.
+"""Kernels of feature vectors.
 
-Kernels take X of shape (m, D) and optionally Y of shape (n, D), by default X. Both may be sparse
+They take X of shape (m, D) and optionally Y of shape (n, D), by default X. Both may be sparse
 and are not made dense; the result is dense. Names and parameters are those of scikit-learn.
 """
 
@@ -10,7 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 from sklearn.metrics import pairwise
 from sklearn.utils.validation import check_array
@@ -87,41 +86,3 @@ def _scaled_rows(X: MatrixLike) -> Any:
     scaled = X.copy()
     scaled.data = np.ldexp(X.data, -np.repeat(exponents, np.diff(X.indptr)))
     return scaled
-
-
-def class_labels(y: npt.ArrayLike, y2: npt.ArrayLike | None = None) -> npt.NDArray[np.float32]:
-    """Compute similarities of 1 within a class and 0 otherwise (Sec. 3.2 of the thesis).
-
-    Parameters
-    ----------
-    y : array-like of shape (m,)
-        Numbers or strings.
-    y2 : array-like of shape (n,), optional
-        By default y.
-
-    Returns
-    -------
-    float32 array of shape (m, n)
-
-    Raises
-    ------
-    ValueError
-        If labels are not one-dimensional, or one is NaN or None.
-    """
-    codes: dict[object, int] = {}
-    rows = _codes(y, "y", codes)
-    columns = rows if y2 is None else _codes(y2, "y2", codes)
-    same: npt.NDArray[np.bool_] = rows[:, None] == columns
-    return same.astype(np.float32)
-
-
-def _codes(y: npt.ArrayLike, name: str, codes: dict[object, int]) -> npt.NDArray[np.int64]:
-    """Encode labels as integers, and add new labels to `codes`."""
-    labels = np.asarray(y)
-    if labels.ndim != 1:
-        raise ValueError(f"{name} must be a list of labels, got shape {labels.shape}")
-    values = labels.tolist()
-    for position, label in enumerate(values):
-        if label is None or label != label:
-            raise ValueError(f"{name}[{position}] is {label}. Leave out points without a class")
-    return np.array([codes.setdefault(label, len(codes)) for label in values], np.int64)

@@ -62,12 +62,45 @@ def test_classes(y, y2):
 
 
 def test_classes_that_are_unknown():
-    with pytest.raises(ValueError, match=r"y\[1\] is nan"):
+    with pytest.raises(ValueError, match=r"y\[1\] is nan.*or use missing=True"):
         class_labels([1, np.nan])
     with pytest.raises(ValueError, match=r"y2\[0\] is None"):
         class_labels(["a"], [None, "a"])
     with pytest.raises(ValueError, match="list of labels"):
         class_labels([[1, 2]])
+
+
+@pytest.mark.parametrize(
+    ("y", "y2"),
+    [
+        (["a", None, "b"], ["b", "a"]),
+        (["a", np.nan, "b"], ["b", "a"]),
+        (np.array(["a", None, "b"], object), np.array(["b", "a"])),
+        ([1.0, np.nan, 2.0], [2, 1]),
+        (np.array([1, None, 2], object), [2.0, 1.0]),
+    ],
+)
+def test_missing_classes(y, y2):
+    nan = np.nan
+    S = class_labels(y, y2, missing=True)
+    assert S.dtype == np.float32
+    np.testing.assert_array_equal(S, [[0, 1], [nan, nan], [1, 0]])
+    own = class_labels(y, missing=True)
+    np.testing.assert_array_equal(own, [[1, nan, 0], [nan] * 3, [0, nan, 1]])
+    with pytest.raises(ValueError, match=r"y\[1\] is (nan|None)"):
+        class_labels(y, y2)
+
+
+def test_missing_classes_of_pandas():
+    pandas = pytest.importorskip("pandas")
+    nan = np.nan
+    for y in (pandas.Series([3, pandas.NA, 3], dtype="Int64"), pandas.Series(["a", None, "a"])):
+        S = class_labels(y, missing=True)
+        np.testing.assert_array_equal(S, [[1, nan, 1], [nan] * 3, [1, nan, 1]])
+
+
+def test_minus_one_is_a_class():
+    np.testing.assert_array_equal(class_labels([-1, 1, -1], [-1], missing=True).ravel(), [1, 0, 1])
 
 
 def floyd_warshall(X, n_neighbors):

@@ -1,0 +1,192 @@
+"""Labelled points: their number, parts of them, and the split into training and validation."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from scipy import sparse
+from torch import Tensor
+from torch.utils.data import Dataset, IterableDataset, default_collate
+
+from simec.data.inputs import DatasetInputs, chunks, is_dataset
+from simec.types import IntArray
+
+__all__ = ["FeaturesOf", "RowsOf", "n_points", "select", "split_labels", "split_points"]
+
+
+class RowsOf(Dataset[Any]):
+    """Some rows of another map-style data set.
+
+    Parameters
+    ----------
+    data : Dataset
+    rows : int64 array of shape (b,)
+    """
+
+    def __init__(self, data: Any, rows: IntArray) -> None:
+        self._data, self._rows = data, rows
+        if hasattr(data, "collate_fn"):
+            self.collate_fn = data.collate_fn
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, row: int) -> Any:
+        """Return an item."""
+        return self._data[int(self._rows[row])]
+
+    def __getitems__(self, rows: Sequence[int]) -> Any:
+        """Return the items of a batch."""
+        numbers = self._rows[np.asarray(rows, np.int64)].tolist()
+        get_many = getattr(self._data, "__getitems__", None)
+        return get_many(numbers) if get_many else [self._data[i] for i in numbers]
+
+
+def select(X: Any, rows: IntArray) -> Any:
+    """Return some rows of X.
+
+    Parameters
+    ----------
+    X : array, sparse matrix, tensor, data frame, list, or Dataset
+    rows : int64 array of shape (b,)
+
+    Returns
+    -------
+    of the type of X
+        A data set that cannot be indexed by arrays is wrapped, and not copied.
+    """
+    if hasattr(X, "iloc"):
+        return X.iloc[rows]
+    if isinstance(X, (np.ndarray, Tensor)) or sparse.issparse(X):
+        return X[rows]
+    if isinstance(X, (list, tuple)):
+        return [X[i] for i in rows]
+    try:
+        is_sliced = isinstance(X[rows[:1]], type(X))
+    except Exception:  # a data set with items by number, which may raise anything
+        is_sliced = False
+    return X[rows] if is_sliced else RowsOf(X, rows)
+
+
+class FeaturesOf(Dataset[Any]):
+    """The features of a map-style data set of pairs of features and labels.
+
+    Parameters
+    ----------
+    data : Dataset
+    """
+
+    def __init__(self, data: Any) -> None:
+        self._data = data
+
+    def __len__(self) -> int:
+        return len(self._data)
+
+    def __getitem__(self, row: int) -> Any:
+        """Return an item, with its label."""
+        return self._data[row]
+
+    def __getitems__(self, rows: Sequence[int]) -> Any:
+        """Return the items of a batch, with their labels."""
+        get_many = getattr(self._data, "__getitems__", None)
+        return get_many(rows) if get_many else [self._data[i] for i in rows]
+
+    def collate_fn(self, items: Any) -> Any:
+        """Combine items to a batch, without labels."""
+        return (getattr(self._data, "collate_fn", None) or default_collate)(items)[0]
+
+
+def split_labels(X: Any) -> tuple[Any, Any]:
+    """Split a data set of pairs of features and labels.
+
+    Returns
+    -------
+    features : Dataset
+        X itself if it has no labels, or is not a data set.
+    labels : array or None
+    """
+    if not is_dataset(X) or not n_points(X):
+        return X, None
+    inputs = DatasetInputs(X, torch.device("cpu"))
+    if not inputs.has_targets:
+        return X, None
+    batches = [inputs.pairs(rows)[1] for rows in chunks(len(inputs), largest=inputs.chunk)]
+    return FeaturesOf(X), np.concatenate([np.asarray(batch) for batch in batches])
+
+
+def n_points(X: Any) -> int:
+    """Number of points of an array, sparse matrix, tensor, data frame or data set.
+
+    Raises
+    ------
+    ValueError
+        If it has no length.
+    """
+    if X is None:
+        raise ValueError("X is None: pass the features of the labelled points")
+    shape = getattr(X, "shape", None)
+    if shape is not None and len(shape):
+        return int(shape[0])
+    if isinstance(X, IterableDataset) or not hasattr(X, "__len__"):
+        raise ValueError(
+            f"X must be an array, a tensor or a map-style data set with __len__ and __getitem__, "
+            f"got {type(X).__name__}"
+        )
+    return len(X)
+
+
+def split_points(
+    n: int, fraction: float, seed: int, classes: npt.NDArray[np.int64] | None = None
+) -> tuple[IntArray, IntArray]:
+    """Split points at random into training points and validation points.
+
+    Parameters
+    ----------
+    n : int
+        Number of points.
+    fraction : float
+        Fraction of validation points.
+    seed : int
+    classes : int64 array of shape (n,), optional
+        Classes of the points. Each is divided in proportion, as far as whole points allow; each
+        keeps at least one training point, so that a class of one point is not validated.
+
+    Returns
+    -------
+    training, validation : int64 arrays
+        Sorted row numbers; neither is empty.
+
+    Raises
+    ------
+    ValueError
+        If no point can be held out.
+    """
+    hint = "pass validation=(X, y), or use early_stopping=False"
+    if n < 2:
+        raise ValueError(f"a validation part of {n} point{'s' * (n != 1)} would be empty: {hint}")
+    random = np.random.default_rng(seed)
+    codes = np.zeros(n, np.int64) if classes is None else classes
+    sizes = np.bincount(codes)
+    most = sizes - (sizes > 0)
+    if not most.any():
+        raise ValueError(
+            f"a validation part would be empty: each of the {len(sizes)} classes has one point, "
+            f"which is needed for training; {hint}"
+        )
+    n_validation = min(max(1, round(fraction * n)), int(most.sum()))
+    exact = sizes * (n_validation / n)
+    counts = np.minimum(np.floor(exact).astype(np.int64), most)
+    # the largest remainders first; ties in random order
+    order = np.lexsort((random.random(len(sizes)), counts - exact))
+    while (left := n_validation - int(counts.sum())) > 0:
+        room = order[counts[order] < most[order]][:left]
+        counts[room] += 1
+    chosen = np.zeros(n, bool)
+    shuffled = random.permutation(n)
+    for code in np.flatnonzero(counts):
+        chosen[shuffled[codes[shuffled] == code][: counts[code]]] = True
+    return np.flatnonzero(~chosen), np.flatnonzero(chosen)
