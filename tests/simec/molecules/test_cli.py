@@ -146,11 +146,11 @@ def test_labels_in_another_file_and_a_validation_file(table, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_is_resumed(table, tmp_path, monkeypatch, number):
     from simec.molecules.model import MoleculeModel
-    from simec.solvers.gradient import Trainer
+    from simec.solvers.objective import Objective
 
     few = ("--targets", 5, "--epochs", 3, "--batch-size", 6, *SMALL)
     run("pretrain", table, "--out", tmp_path / "whole", *few)
-    step, calls = Trainer._step, []
+    step, calls = Objective.error, []
 
     def interrupted(self, *args, **options):
         calls.append(1)
@@ -158,7 +158,7 @@ def test_an_interrupted_run_is_resumed(table, tmp_path, monkeypatch, number):
             signal.raise_signal(number)
         return step(self, *args, **options)
 
-    monkeypatch.setattr(Trainer, "_step", interrupted)
+    monkeypatch.setattr(Objective, "error", interrupted)
     out = tmp_path / "net"
     result = run("pretrain", table, "--out", out, *few, code=128 + number)
     assert "interrupted after 2 epochs; saved to" in result.stderr
