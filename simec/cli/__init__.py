@@ -26,6 +26,7 @@ Link prediction, recommendations, and properties of molecules, with Similarity E
   simec molecules pretrain all.sdf --out net     train on similarities of molecules
   simec molecules finetune few.csv --network net --property gap --out gap.model
   simec molecules predict gap.model new.smi      predict a property
+  simec molecules explain gap.model new.smi --out gap.svg
 
 Needs the extra: pip install 'similarity-encoders\\[simec]'; for molecules \\[molecules].
 """

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from corpora.cli.app import fail, report, report_warnings
-from corpora.cli.options import Out, option, output_folder, takes_options
+from corpora.cli.options import Out, option, output_file, output_folder, takes_options
 from corpora.interrupts import STOPPED, exit_status
 from corpora.output import open_output
 from simec.cli.options import names_options, require_device
@@ -475,6 +475,102 @@ def predict(
             write(text.getvalue().encode())
 
 
+@molecules.command()
+@names_options
+@takes_options(MoleculeOptions, "reading")
+def explain(
+    model: Annotated[
+        Path,
+        typer.Argument(
+            metavar="MODEL", help="Folder written by simec molecules finetune or pretrain."
+        ),
+    ],
+    source: Source,
+    reading: MoleculeOptions,
+    out: Annotated[
+        Path,
+        output_file("SVG file to write: the molecule, atoms colored.", "--out", metavar="FILE"),
+    ],
+    molecule: Annotated[
+        str, option("The molecule: its id, or its number in MOLECULES, from 0.", metavar="ID")
+    ] = "0",
+    similar_to: Annotated[
+        str | None,
+        option(
+            "Another molecule of MOLECULES: show which atoms of both make the embeddings of a "
+            "pre-trained network similar.",
+            metavar="ID",
+        ),
+    ] = None,
+    property: Annotated[
+        str | None,
+        option("Property of a fine-tuned model.", metavar="NAME", show_default="the first"),
+    ] = None,
+    hydrogens: Annotated[
+        bool,
+        typer.Option(
+            "--hydrogens/--no-hydrogens",
+            help="Draw hydrogens; if not, their relevances are added to those of their neighbors.",
+        ),
+    ] = True,
+    values: Annotated[
+        bool, typer.Option("--values", help="Show the relevances next to the atoms.")
+    ] = False,
+    device: Device = "auto",
+    progress: Progress = True,
+) -> None:
+    """Draw which atoms raise (red) or lower (blue) a predicted property, or a similarity.
+
+    \b
+      simec molecules explain gap.model new.smi --molecule 3 --out gap.svg
+      simec molecules explain net all.sdf --molecule 3 --similar-to 5 --out similar.svg
+    """  # noqa: D301
+    from simec.explain import explain_prediction, explain_similarity
+    from simec.molecules import draw_relevances
+    from simec.molecules.drawing import side_by_side
+    from simec.molecules.model import MoleculeModel
+
+    require_device(device)
+    loaded = MoleculeModel.load(model, device=device)
+    if loaded.is_fine_tuned != (similar_to is None):
+        raise ValueError(
+            f"{model} was fine-tuned: leave out --similar-to, which needs a pre-trained network"
+            if loaded.is_fine_tuned
+            else f"{model} was pre-trained only: pass --similar-to, or fine-tune it on a property"
+        )
+    if loaded.is_classifier:
+        raise ValueError("only models of numeric properties and pre-trained networks are explained")
+    target = 0
+    if property is not None:
+        if property not in loaded.properties:
+            raise ValueError(
+                f"{model} does not predict {property!r}: choose one of "
+                f"{', '.join(loaded.properties) or 'none'}"
+            )
+        target = loaded.properties.index(property)
+    with report_warnings():
+        read = reading.read(source, loaded.conformers, progress=progress)
+        read = read.with_cutoff(loaded.network.cutoff)
+        chosen = [read[_number(read, each)] for each in (molecule, similar_to) if each is not None]
+        for each in chosen:
+            loaded.check_elements(each)
+        if len(chosen) == 2:
+            both = explain_similarity(loaded.estimator, *chosen)
+            explanations, what = [both.first, both.second], "similarity"
+        else:
+            explanations = [explain_prediction(loaded.estimator, chosen[0], target)]
+            what = loaded.properties[target]
+    drawings = [
+        draw_relevances(
+            each, explanation, hydrogens=hydrogens, values=values,
+            title=f"{_name(each)}: {what} {explanation.value:.4g}",
+        )
+        for each, explanation in zip(chosen, explanations, strict=True)
+    ]  # fmt: skip
+    with open_output(out) as write:
+        write(side_by_side(drawings))
+
+
 class _Run:
     """Checkpoints of a training run: a folder next to the output, until the run is complete."""
 
@@ -619,3 +715,20 @@ def _split(read: Molecules, y: Any, seed: int, classes: bool) -> list[tuple[Mole
     strata = np.unique(y, return_inverse=True)[1] if classes else None
     rows, rest = split_points(len(read), 0.1, seed, strata)
     return [(read[rows], y[rows]), (read[rest], y[rest])]
+
+
+def _number(read: Molecules, text: str) -> int:
+    """Return the number of the molecule with an id, or a number."""
+    if read.ids is not None and text in read.ids:
+        return int((read.ids == text).argmax())
+    if text.isdecimal() and int(text) < len(read):
+        return int(text)
+    raise ValueError(
+        f"there is no molecule {text!r}: pass an id, or a number from 0 to {len(read) - 1}"
+    )
+
+
+def _name(molecule: Molecules) -> str:
+    """Return the id, SMILES or formula of one molecule."""
+    names = molecule.ids if molecule.ids is not None else molecule.smiles
+    return molecule.formula(0) if names is None else str(names[0])
