@@ -6,7 +6,6 @@ import csv
 import io
 import re
 import signal
-import sys
 
 import numpy as np
 import pytest
@@ -240,8 +239,3 @@ def test_a_damaged_model_is_named(model, tmp_path):
         reseal(copy)
         assert "config.json" in error("predict", copy, tmp_path / "a.smi")
     assert "is not" in error("predict", tmp_path, tmp_path / "a.smi")
-
-
-def test_help_needs_no_torch(monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch", None)
-    assert "MOLECULES" in run("pretrain", "--help").stdout
