@@ -21,7 +21,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch.utils.data import Dataset, TensorDataset
 
-from simec.pretraining.curves import CurveRow, LearningCurve, learning_curve, select
+from simec.pretraining.curves import CurveRow, LearningCurve, learning_curve
+from simec.pretraining.points import select
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((120, 4))
