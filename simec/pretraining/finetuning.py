@@ -524,9 +524,10 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
                 "X is sparse, which the network does not support: pass X.toarray(), or a "
                 "SimilarityEncoder that was fitted to sparse features"
             )
-        if not is_dataset(X) and not self.takes_ids_ and np.ndim(X) == 1:
+        shape = np.shape(X[:1]) if isinstance(X, (list, tuple)) else getattr(X, "shape", (0, 0))
+        if len(shape) == 1 and not (self.takes_ids_ or is_dataset(X)):
             raise ValueError(
-                f"X must have at least two dimensions, got shape {np.shape(X)}. Reshape your data: "
+                f"X must have at least two dimensions, got shape {tuple(shape)}. Reshape your data: "
                 "X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one point"
             )
         if hasattr(X, "columns") and not is_dataset(X):
