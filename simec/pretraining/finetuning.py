@@ -30,7 +30,7 @@ from corpora.checks import (
 )
 from corpora.errors import ModelError, warn
 from corpora.files import StrPath
-from corpora.model_folder import FolderReader, open_folder, write_folder
+from corpora.model_folder import FolderReader, FolderWriter, open_folder, write_folder
 from corpora.saved_data import check_saved_object, saved_seed, saved_strings
 from simec.data.inputs import (
     Inputs,
@@ -80,7 +80,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
     ridge_: RidgeHead | None
     labels_: Any  # Classes or Values
 
-    _kind: str
+    kind: str  # of the folders that `save` writes
     _what: str
     _labels: type[Classes] | type[Values]
     _loss: str
@@ -273,6 +273,18 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
             If `path` cannot be written, or holds something else.
         """
         check_is_fitted(self, "module_")
+        with write_folder(path, self.kind, FORMAT_VERSION) as folder:
+            self.write_to(folder)
+
+    def write_to(self, folder: FolderWriter) -> None:
+        """Write the estimator to an open folder, such as a subfolder of another model.
+
+        Parameters
+        ----------
+        folder : corpora.model_folder.FolderWriter
+            Of this `kind`.
+        """
+        check_is_fitted(self, "module_")
         parameters = self.get_params(deep=False)
         del parameters["network"]
         for name in ("pooling", "loss"):
@@ -298,14 +310,13 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
             arrays |= self.ridge_.arrays()
             weights = self.module_.network.state_dict()
             arrays |= {f"{_NETWORK}{name}": as_array(value) for name, value in weights.items()}
-        with write_folder(path, self._kind, FORMAT_VERSION) as folder:
-            folder.write_json(CONFIG, config, indent=1)
-            folder.write_arrays(ARRAYS, arrays)
-            if self.encoder_ is not None:
-                self.encoder_.write_to(folder.folder(ENCODER, ENCODER_KIND, ENCODER_VERSION))
-            if isinstance(self.network, SimilarityEncoder) and self.network.network is None:
-                inner = folder.folder(PRETRAINED, ENCODER_KIND, ENCODER_VERSION)
-                self.network.write_to(inner)
+        folder.write_json(CONFIG, config, indent=1)
+        folder.write_arrays(ARRAYS, arrays)
+        if self.encoder_ is not None:
+            self.encoder_.write_to(folder.folder(ENCODER, ENCODER_KIND, ENCODER_VERSION))
+        if isinstance(self.network, SimilarityEncoder) and self.network.network is None:
+            inner = folder.folder(PRETRAINED, ENCODER_KIND, ENCODER_VERSION)
+            self.network.write_to(inner)
 
     @classmethod
     def load(
@@ -343,8 +354,8 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
             damaged, or was saved by a newer version; or if a custom network, pooling or loss was
             saved and is not passed.
         """
-        with open_folder(path, cls._kind, FORMAT_VERSION, verify=verify, what=cls._what) as folder:
-            return cls._read_from(folder, network, pooling, loss, device)
+        with open_folder(path, cls.kind, FORMAT_VERSION, verify=verify, what=cls._what) as folder:
+            return cls.read_from(folder, network=network, pooling=pooling, loss=loss, device=device)
 
     def save_network(self, path: StrPath) -> None:
         """Save the weights of `network_` as a plain ``state_dict``, in a safetensors file.
@@ -590,14 +601,28 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
         )  # fmt: skip
 
     @classmethod
-    def _read_from(
+    def read_from(
         cls: type[Self],
         folder: FolderReader,
-        network: Any,
-        pooling: Any,
-        loss: Any,
-        device: Any,
+        *,
+        network: Any = None,
+        pooling: Any = None,
+        loss: Any = None,
+        device: Any = None,
     ) -> Self:
+        """Read an estimator written by `write_to`.
+
+        Parameters
+        ----------
+        folder : corpora.model_folder.FolderReader
+        network, pooling, loss, device
+            As for `load`.
+
+        Raises
+        ------
+        ModelError
+            As `load`.
+        """
         if device is not None:
             check_device(device)
         if network is None and PRETRAINED in folder.folders:
@@ -771,7 +796,7 @@ class PretrainedClassifier(ClassifierMixin, FineTuning):  # type: ignore[misc]
     True
     """
 
-    _kind = "simec.PretrainedClassifier"
+    kind = "simec.PretrainedClassifier"
     _what = "pre-trained classifier"
     _labels = Classes
     _loss = "cross_entropy"
@@ -878,7 +903,7 @@ class PretrainedRegressor(RegressorMixin, FineTuning):  # type: ignore[misc]
     True
     """
 
-    _kind = "simec.PretrainedRegressor"
+    kind = "simec.PretrainedRegressor"
     _what = "pre-trained regressor"
     _labels = Values
     _loss = "mse"
