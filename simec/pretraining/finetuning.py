@@ -538,7 +538,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
         shape = np.shape(X[:1]) if isinstance(X, (list, tuple)) else getattr(X, "shape", (0, 0))
         if len(shape) == 1 and not (self.takes_ids_ or is_dataset(X)):
             raise ValueError(
-                f"X must have at least two dimensions, got shape {tuple(shape)}. Reshape your data: "
+                f"X must have two dimensions or more, got shape {tuple(shape)}. Reshape your data: "
                 "X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one point"
             )
         if hasattr(X, "columns") and not is_dataset(X):

@@ -60,7 +60,7 @@ LABELS = {
     "complex": (regressor, X, VALUES + 1j, "Complex data not supported: y"),
     "bytes": (classifier, X, CLASSES.astype("S"), "y must contain strings or integers, got .S3"),
     "sparse features": (classifier, sparse.csr_matrix(X), CLASSES, "X is sparse, .* pass X.toarr"),
-    "a vector": (classifier, X[:, 0], CLASSES, r"at least two dimensions, got shape \(80,\)"),
+    "a vector": (classifier, X[:, 0], CLASSES, r"two dimensions or more, got shape \(80,\)"),
     "sparse": (regressor, X, sparse.csr_matrix(VALUES[:, None]), "sparse matrix: pass y.toarray"),
     "NaN features": (classifier, changed(X, (2, 1), np.nan), CLASSES, "X contains NaN"),
 }  # fmt: skip
