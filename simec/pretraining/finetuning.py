@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy import sparse
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.utils import check_random_state
@@ -51,6 +52,7 @@ from simec.network import (
     REFUSED,
     PooledNetwork,
     PoolingMethod,
+    SparseLinear,
     check_tensors,
     save_weights,
     takes_ids,
@@ -480,11 +482,12 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
         """Read features, and build the network; return also the length of its outputs."""
         network, pooling = copy.deepcopy(self._source())
         network = network.to(self.device_).eval()
+        self.takes_sparse_ = any(isinstance(m, SparseLinear) for m in network.modules())
         self.takes_ids_ = takes_ids(network, X, self.device_)
         inputs = self._inputs(X, reset=True)
         x = inputs.batch(torch.arange(1))
         # lazy layers draw their weights when they get the first batch
-        is_lazy = any(isinstance(p, UninitializedParameter) for p in network.parameters())
+        is_lazy = _is_lazy(network)
         with torch.random.fork_rng(enabled=is_lazy):
             if is_lazy:
                 torch.manual_seed(seed)
@@ -527,6 +530,17 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
         """Read features; with `reset`, learn their number and names."""
         if reset:
             self.__dict__.pop("feature_names_in_", None)
+        if sparse.issparse(X) and not self.takes_sparse_:
+            raise ValueError(
+                "X is sparse, which the network does not support: pass X.toarray(), or a "
+                "SimilarityEncoder that was fitted to sparse features"
+            )
+        shape = np.shape(X[:1]) if isinstance(X, (list, tuple)) else getattr(X, "shape", (0, 0))
+        if len(shape) == 1 and not (self.takes_ids_ or is_dataset(X)):
+            raise ValueError(
+                f"X must have two dimensions or more, got shape {tuple(shape)}. Reshape your data: "
+                "X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one point"
+            )
         if hasattr(X, "columns") and not is_dataset(X):
             validate_data(self, X, skip_check_array=True, reset=reset)
         inputs = read_inputs(self, X, self.device_, reset=reset, custom=True, ids=self.takes_ids_)
@@ -630,12 +644,16 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
             network = SimilarityEncoder.read_from(inner, device=device)
         if network is None:
             raise ModelError(f"{folder.path} was saved with a custom network: pass network=")
+        if _is_lazy(network):
+            raise ModelError("network has lazy layers: apply it to a batch before it is passed")
         config = folder.read_json(CONFIG, limit=None)  # it may have the names of features
         arrays = folder.read_arrays(ARRAYS)
         with folder.checking(CONFIG):
             config = check_saved_object("the configuration", config, _SAVED)
             parameters = check_saved_object("parameters", config["parameters"])
             method = config["pooling"]
+            if method is not None:
+                check_choice("pooling", method, ("sum", "mean", CUSTOM))
             for name, value in (("pooling", pooling), ("loss", loss)):
                 if CUSTOM in (parameters.get(name), method if name == "pooling" else None):
                     if value is None:
@@ -663,6 +681,8 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
                     "feature_names", config["feature_names"], estimator.n_features_in_
                 )
                 estimator.feature_names_in_ = np.array(names, object)
+            modules = estimator._source()[0].modules()
+            estimator.takes_sparse_ = any(isinstance(m, SparseLinear) for m in modules)
             width = check_integer("width", config["width"], 0, 1 << 24)
             head = () if estimator.head == "ridge" else estimator.head
             module = FineTuned(
@@ -687,6 +707,12 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
                 estimator.ridge_ = RidgeHead.from_saved(arrays, estimator.labels_.n_targets)
         estimator.module_ = module.to(estimator.device_).eval()
         return estimator
+
+
+def _is_lazy(network: Any) -> bool:
+    return isinstance(network, nn.Module) and any(
+        isinstance(parameter, UninitializedParameter) for parameter in network.parameters()
+    )
 
 
 def _shape(value: Any) -> str:
