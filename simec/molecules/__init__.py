@@ -12,6 +12,8 @@ from simec.molecules.reading import add_properties, read_molecules, read_qm9
 
 if TYPE_CHECKING:
     from simec.molecules.atomwise import atomwise
+    from simec.molecules.drawing import draw_relevances, to_rdkit
+    from simec.molecules.model import MoleculeModel
     from simec.molecules.period_group import PeriodGroupEmbedding
     from simec.molecules.schnet import PyGSchNet, SchNet
 
@@ -19,24 +21,30 @@ __all__ = [
     "FCHL18",
     "FCHL19",
     "MoleculeBatch",
+    "MoleculeModel",
     "Molecules",
     "PeriodGroupEmbedding",
     "PyGSchNet",
     "SchNet",
     "add_properties",
     "atomwise",
+    "draw_relevances",
     "fingerprints",
     "read_molecules",
     "read_qm9",
+    "to_rdkit",
 ]
 
 # reading molecules needs no PyTorch
 __getattr__ = needing_torch(
     __name__,
     {
+        "MoleculeModel": "model",
         "PeriodGroupEmbedding": "period_group",
         "PyGSchNet": "schnet",
         "SchNet": "schnet",
         "atomwise": "atomwise",
+        "draw_relevances": "drawing",
+        "to_rdkit": "drawing",
     },
 )

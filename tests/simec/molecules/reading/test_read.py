@@ -117,6 +117,16 @@ def test_csv(tmp_path):
     assert named.smiles.tolist() == ["CCO", "CO"]
 
 
+def test_a_table_of_one_column(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("SMILES\nCCO\n\nCO\n")
+    assert read_molecules(path).smiles.tolist() == ["CCO", "CO"]
+    path.write_text("mol\nCCO\n")
+    assert read_molecules(path, smiles_column="mol").smiles.tolist() == ["CCO"]
+    with pytest.raises(CorpusError, match="no column 'gap'; the only column is mol"):
+        read_molecules(path, smiles_column="mol", properties="gap")
+
+
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
