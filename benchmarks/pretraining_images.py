@@ -64,7 +64,7 @@ METHODS = (
 N_TARGETS = 1000
 PRETRAINING: dict[str, Any] = {"learning_rate": 1e-3, "batch_size": 128, "max_iter": 30}
 FINE_TUNING: dict[str, Any] = {
-    "learning_rate": 1e-3, "network_learning_rate": 3e-4, "batch_size": 32, "max_iter": 50,
+    "learning_rate": 1e-3, "network_learning_rate": 1e-4, "batch_size": 32, "max_iter": 50,
     "n_iter_no_change": 10,
 }  # fmt: skip
 CONTINUED = 0.25  # share of epochs of unsupervised_few
