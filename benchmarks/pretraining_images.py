@@ -55,14 +55,16 @@ LARGE = 10_000  # labels from which on fewer seeds are used
 FEW_SIZES = (500,)  # of methods that are pre-trained for each set of labels
 N_TRAIN, N_VALIDATION = 15_000, 2500
 QUICK_TRAIN, QUICK_VALIDATION, QUICK_TEST = 1000, 200, 500
-THESIS = ("none", "ae", "ae_linear", "labels", "simec_linear", "simec_half", "simec_classes")
-UNLABELED = ("unsupervised", "untrained", "unsupervised_ridge")
+RIDGE = ("unsupervised_ridge", "untrained")
 FEW = ("simec_half_few", "unsupervised_few")
-METHODS = (*THESIS, *UNLABELED, *FEW)
+METHODS = (
+    "none", "unsupervised", *RIDGE, "labels", "simec_half", "simec_classes", "simec_linear",
+    "ae_linear", "ae", *FEW,
+)  # fmt: skip
 N_TARGETS = 1000
-PRETRAINING: dict[str, Any] = {"learning_rate": 1e-3, "batch_size": 128, "max_iter": 40}
+PRETRAINING: dict[str, Any] = {"learning_rate": 1e-3, "batch_size": 128, "max_iter": 30}
 FINE_TUNING: dict[str, Any] = {
-    "learning_rate": 1e-3, "network_learning_rate": 3e-4, "batch_size": 32, "max_iter": 50,
+    "learning_rate": 1e-3, "network_learning_rate": 1e-4, "batch_size": 32, "max_iter": 50,
     "n_iter_no_change": 10,
 }  # fmt: skip
 CONTINUED = 0.25  # share of epochs of unsupervised_few
@@ -330,9 +332,9 @@ def measure(
         ) -> dict[str, Any]:
             network = networks.get(method, labelled, rows, seed)
             more: dict[str, Any] = {}
-            if method in ("none", "untrained", "unsupervised_ridge"):
+            if method in ("none", *RIDGE):
                 more["network_learning_rate"] = None
-            if method in ("untrained", "unsupervised_ridge"):
+            if method in RIDGE:
                 more["head"] = "ridge"
             model = images.fine_tuned(network, labelled, parts.validation, seed, settings | more)
             return {"accuracy": float(model.score(*parts.test)), "epochs": model.n_iter_}

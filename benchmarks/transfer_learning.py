@@ -66,6 +66,9 @@ def main(argv: list[str] | None = None) -> None:
         "--seeds-large", type=at_least_one, default=1, metavar="N",
         help=f"number of runs of networks with {LARGE:,} units or more (default 1)",
     )  # fmt: skip
+    p.add_argument(
+        "--hidden", type=at_least_one, nargs="+", metavar="H", help="sizes of the network"
+    )
     args = p.parse_args(argv)
     data = simec_data.cifar10(args.data)
     if args.quick:
@@ -78,6 +81,7 @@ def main(argv: list[str] | None = None) -> None:
     sizes, hidden = SIZES, HIDDEN
     if args.quick or args.full:
         sizes, hidden = (QUICK_SIZES, QUICK_HIDDEN) if args.quick else (FULL_SIZES, FULL_HIDDEN)
+    hidden = tuple(args.hidden or hidden)
     runs = {h: args.seeds if h < LARGE else min(args.seeds, args.seeds_large) for h in hidden}
     corpus = {
         "name": "cifar10", "train": len(parts.train.y), "validation": len(parts.validation.y),
