@@ -260,7 +260,7 @@ def pretrain(
     from sklearn.exceptions import ConvergenceWarning
 
     from simec import SimilarityEncoder
-    from simec.molecules.model import MoleculeModel
+    from simec.molecules import MoleculeModel
 
     require_device(device)
     run = _Run(out, resume, overwrite)
@@ -387,7 +387,7 @@ def finetune(
     """  # noqa: D301
     import numpy as np
 
-    from simec.molecules.model import MoleculeModel
+    from simec.molecules import MoleculeModel
     from simec.pretraining import PretrainedClassifier, PretrainedRegressor
 
     require_device(device)
@@ -454,7 +454,7 @@ def predict(
     \b
       simec molecules predict gap.model new.smi --out gap.csv
     """  # noqa: D301
-    from simec.molecules.model import MoleculeModel
+    from simec.molecules import MoleculeModel
 
     require_device(device)
     loaded = MoleculeModel.load(model, device=device)
@@ -526,9 +526,8 @@ def explain(
       simec molecules explain net all.sdf --molecule 3 --similar-to 5 --out similar.svg
     """  # noqa: D301
     from simec.explain import explain_prediction, explain_similarity
-    from simec.molecules import draw_relevances
+    from simec.molecules import MoleculeModel, draw_relevances
     from simec.molecules.drawing import side_by_side
-    from simec.molecules.model import MoleculeModel
 
     require_device(device)
     loaded = MoleculeModel.load(model, device=device)

@@ -13,6 +13,7 @@ from simec.molecules.reading import add_properties, read_molecules, read_qm9
 if TYPE_CHECKING:
     from simec.molecules.atomwise import atomwise
     from simec.molecules.drawing import draw_relevances, to_rdkit
+    from simec.molecules.model import MoleculeModel
     from simec.molecules.period_group import PeriodGroupEmbedding
     from simec.molecules.schnet import PyGSchNet, SchNet
 
@@ -20,6 +21,7 @@ __all__ = [
     "FCHL18",
     "FCHL19",
     "MoleculeBatch",
+    "MoleculeModel",
     "Molecules",
     "PeriodGroupEmbedding",
     "PyGSchNet",
@@ -37,6 +39,7 @@ __all__ = [
 __getattr__ = needing_torch(
     __name__,
     {
+        "MoleculeModel": "model",
         "PeriodGroupEmbedding": "period_group",
         "PyGSchNet": "schnet",
         "SchNet": "schnet",

@@ -12,18 +12,21 @@ if TYPE_CHECKING:
     from simec.pretraining.curves import LearningCurve, learning_curve
     from simec.pretraining.diagnosis import Alignment, alignment
     from simec.pretraining.finetuning import PretrainedClassifier, PretrainedRegressor
+    from simec.pretraining.views import RandomViews, shift_images
 
 __all__ = [
     "Alignment",
     "LearningCurve",
     "PretrainedClassifier",
     "PretrainedRegressor",
+    "RandomViews",
     "TwoViews",
     "alignment",
     "augment_images",
     "learning_curve",
     "mirrored",
     "pretrain_contrastive",
+    "shift_images",
 ]
 
 __getattr__ = needing_torch(
@@ -33,11 +36,13 @@ __getattr__ = needing_torch(
         "LearningCurve": "curves",
         "PretrainedClassifier": "finetuning",
         "PretrainedRegressor": "finetuning",
+        "RandomViews": "views",
         "TwoViews": "contrastive",
         "alignment": "diagnosis",
         "augment_images": "contrastive",
         "learning_curve": "curves",
         "mirrored": "autoencoder",
         "pretrain_contrastive": "contrastive",
+        "shift_images": "views",
     },
 )

@@ -105,7 +105,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
         early_stopping: bool | str = True,
         validation_fraction: float = 0.1,
         validation_interval: int = 1,
-        n_iter_no_change: int = 20,
+        n_iter_no_change: int = 50,
         tol: float = 1e-4,
         mixed_precision: bool | Literal["auto"] = "auto",
         device: str | torch.device = "auto",

@@ -6,7 +6,6 @@ import csv
 import io
 import re
 import signal
-import sys
 
 import numpy as np
 import pytest
@@ -72,6 +71,7 @@ def model(table, network):
     return out
 
 
+@pytest.mark.slow
 def test_a_network_is_trained_on_several_similarities(table, tmp_path):
     pytest.importorskip("qmllib")
     out = tmp_path / "net"
@@ -144,6 +144,7 @@ def test_labels_in_another_file_and_a_validation_file(table, tmp_path):
     assert text.startswith("id,smiles,size,gap\nm0,CC,")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_is_resumed(table, tmp_path, monkeypatch, number):
     from simec.molecules.model import MoleculeModel
@@ -240,8 +241,3 @@ def test_a_damaged_model_is_named(model, tmp_path):
         reseal(copy)
         assert "config.json" in error("predict", copy, tmp_path / "a.smi")
     assert "is not" in error("predict", tmp_path, tmp_path / "a.smi")
-
-
-def test_help_needs_no_torch(monkeypatch):
-    monkeypatch.setitem(sys.modules, "torch", None)
-    assert "MOLECULES" in run("pretrain", "--help").stdout
