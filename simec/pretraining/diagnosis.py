@@ -162,7 +162,7 @@ def alignment(
 
     - The centered kernel alignment (Cortes, Mohri and Rostamizadeh, 2012) of Y Yᵀ and the labels'
       similarities, which are products of the centered labels, or 1 within a class and 0 otherwise.
-      Its control are the same labels in random order.
+      Its control is that of the same labels in random order.
     - The error of ridge regression on Y by the number of labels, as in Figs. 6.15 and 6.16 of the
       thesis. Its controls are the prediction of the mean or of the most frequent class, and ridge
       regression on `features` alone.
