@@ -16,7 +16,7 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
@@ -37,6 +37,7 @@ from simec.data.inputs import (
     Inputs,
     as_array,
     check_device,
+    check_form,
     choose_device,
     is_dataset,
     outputs_of,
@@ -104,7 +105,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
         early_stopping: bool | str = True,
         validation_fraction: float = 0.1,
         validation_interval: int = 1,
-        n_iter_no_change: int = 20,
+        n_iter_no_change: int = 50,
         tol: float = 1e-4,
         mixed_precision: bool | Literal["auto"] = "auto",
         device: str | torch.device = "auto",
@@ -231,7 +232,6 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
                 )  # fmt: skip
             finally:
                 if hasattr(encoder, "module_"):  # not if the data were refused
-                    encoder.module_.requires_grad_(True)
                     update()
         return self
 
@@ -528,8 +528,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
 
     def _inputs(self, X: Any, *, reset: bool = False) -> Inputs:
         """Read features; with `reset`, learn their number and names."""
-        if reset:
-            self.__dict__.pop("feature_names_in_", None)
+        check_form(X)
         if sparse.issparse(X) and not self.takes_sparse_:
             raise ValueError(
                 "X is sparse, which the network does not support: pass X.toarray(), or a "
@@ -541,8 +540,6 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
                 f"X must have two dimensions or more, got shape {tuple(shape)}. Reshape your data: "
                 "X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one point"
             )
-        if hasattr(X, "columns") and not is_dataset(X):
-            validate_data(self, X, skip_check_array=True, reset=reset)
         inputs = read_inputs(self, X, self.device_, reset=reset, custom=True, ids=self.takes_ids_)
         if reset:
             self.n_features_in_ = inputs.n_features

@@ -71,6 +71,7 @@ def model(table, network):
     return out
 
 
+@pytest.mark.slow
 def test_a_network_is_trained_on_several_similarities(table, tmp_path):
     pytest.importorskip("qmllib")
     out = tmp_path / "net"
@@ -143,6 +144,7 @@ def test_labels_in_another_file_and_a_validation_file(table, tmp_path):
     assert text.startswith("id,smiles,size,gap\nm0,CC,")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_is_resumed(table, tmp_path, monkeypatch, number):
     from simec.molecules.model import MoleculeModel

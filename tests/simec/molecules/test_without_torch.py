@@ -9,6 +9,7 @@ from tests.simec.test_without_torch import run
 pytest.importorskip("rdkit")
 
 
+@pytest.mark.slow
 def test_reading_and_similarities():
     done = run(
         "from simec.molecules import fingerprints, read_molecules\n"
@@ -21,6 +22,7 @@ def test_reading_and_similarities():
     assert done.stdout == "1.0 False\n"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "name"),
     [

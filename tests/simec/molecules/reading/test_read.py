@@ -189,6 +189,7 @@ def test_bad_objects_are_skipped_by_number():
     assert "molecule 1: RDKit cannot parse the SMILES 'C1'; molecule 2: the molecule has" in text
 
 
+@pytest.mark.slow
 def test_strained_molecules_get_a_geometry():
     assert read_molecules(["CN1C2C3C4=CCC31C42"]).formula(0) == "C8H9N"
 
