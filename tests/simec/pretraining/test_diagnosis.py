@@ -203,7 +203,7 @@ def test_plot():
         ({"S": linear(X)[:, :2], "columns": [0, 200]}, "from 0 to 199, got 0 to 200"),
         ({"S": linear(X)[:, :2], "columns": [0, 0]}, "different row numbers"),
         ({"S": linear(X)[:, :2], "columns": [0.0, 1.0]}, "array of row numbers"),
-        ({"S": linear(X)[:, :50], "columns": np.arange(50, 100)}, "must be symmetric, but those of rows"),
+        ({"S": linear(X)[:, :50], "columns": np.arange(50, 100)}, "symmetric, but those of rows"),
         ({"S": np.ones((200, 200))}, "S is constant"),
         ({"S": np.full((200, 200), np.nan)}, r"S\[0, 0\] is nan"),
         ({"y": NUMBERS[:5]}, "same number of rows, got 200 and 5"),
