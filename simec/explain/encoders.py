@@ -11,14 +11,16 @@ from typing import Any
 import numpy as np
 import torch
 from scipy import sparse
+from sklearn.base import RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 
-from simec.data.inputs import SparseInputs
+from simec.data.inputs import DatasetInputs, Inputs, SparseInputs, is_dataset
 from simec.encoder import SimilarityEncoder
 from simec.explain.canonize import copied, restricted, run
 from simec.explain.composites import DEFAULT, check_composite
 from simec.explain.explanation import Explanation, SimilarityExplanation
+from simec.explain.parts import PooledInput, explain_parts, find_pooling
 from simec.explain.propagation import as_tensor, example_of, relevances
 
 
@@ -35,17 +37,21 @@ def explain_prediction(
 
     Parameters
     ----------
-    encoder : SimilarityEncoder or torch.nn.Module
-        A module must map a batch to predictions of shape (b, n).
-    x : array or CSR matrix of shape (1, D), or array of shape (D,) or (1, ...)
-        One input, as for `transform`.
+    encoder : SimilarityEncoder, torch.nn.Module or PretrainedRegressor
+        A module must map a batch to predictions of shape (b, n). If the embeddings of the parts
+        of an input (atoms, tokens, patches) are pooled by sum or mean, parts have the relevances:
+        their exact shares of the prediction. A regressor is explained if it has such a pooling.
+    x : array or CSR matrix of shape (1, D), array of shape (D,) or (1, ...), or Dataset
+        One input, as for `transform`, such as ``molecules[k]``.
     target : int or (int, int)
         Column of S, or (column, relation) if S has several relations.
     composite : str or zennit.core.Composite
         Rules of layers; see `relevances` and `COMPOSITES`. For linear encoders a closed form is
-        used, if the composite's rule for dense layers is "epsilon".
+        used, if the composite's rule for dense layers is "epsilon". Relevances of parts do not
+        depend on it.
     names : sequence of str, optional
-        Names of features; by default those of the data that the encoder was fitted on.
+        Names of features; by default those of the data that the encoder was fitted on, or
+        ``x.part_names`` for parts.
 
     Returns
     -------
@@ -65,7 +71,10 @@ def explain_prediction(
         If the target does not exist.
     """
     check_composite(composite)
-    one = _Input.read(encoder, x, names, "x")
+    if isinstance(encoder, RegressorMixin) and find_pooling(getattr(encoder, "module_", None)):
+        explanation = explain_parts(encoder, x, target, _part_names(x, names))
+        return replace(explanation, title=f"target {target}: {explanation.value:.3g}")
+    one = _read(encoder, x, names, "x")
     if isinstance(encoder, nn.Module):
         outputs = one.outputs()
         weights = torch.zeros_like(outputs)
@@ -91,14 +100,15 @@ def explain_similarity(
     """Explain the similarity of two inputs: the scalar product of their embeddings.
 
     Each input is explained with the embedding of the other one as the last layer. So the features
-    of both inputs have relevances, and those of each input sum to the similarity.
+    of both inputs have relevances, and those of each input sum to the similarity. With pooling by
+    sum or mean, parts such as atoms have relevances, see `explain_prediction`.
 
     Parameters
     ----------
     encoder : SimilarityEncoder or torch.nn.Module
         A module must map a batch to embeddings of shape (b, d).
-    x1, x2 : arrays or CSR matrices of shape (1, D), or arrays of shape (D,) or (1, ...)
-        One input each, as for `transform`.
+    x1, x2 : arrays or CSR matrices of shape (1, D), arrays of shape (D,) or (1, ...), or Datasets
+        One input each, as for `transform`, such as ``molecules[k]``.
     second : SimilarityEncoder or torch.nn.Module, optional
         Encoder of x2, with embeddings in the same space; see `SimilarityEncoder.fit_columns`.
         By default `encoder`.
@@ -118,11 +128,11 @@ def explain_similarity(
         As for `explain_prediction`, and if embeddings have different lengths.
     """
     check_composite(composite)
-    one = _Input.read(encoder, x1, names, "x1")
+    one = _read(encoder, x1, names, "x1")
     if second is None:
-        two = _Input.read(encoder, x2, second_names or names, "x2")
+        two = _read(encoder, x2, second_names or names, "x2")
     else:
-        two = _Input.read(second, x2, second_names, "x2")
+        two = _read(second, x2, second_names, "x2")
     y1, y2 = one.outputs(), two.outputs()
     if y1.shape != y2.shape:
         raise ValueError(
@@ -211,6 +221,35 @@ class _Input:
             R, x = (sparse.csr_matrix((a, indices), (1, self.n_features)) for a in (R, x))
         bias = math.nan if composite == "gradient" else value - total
         return Explanation(R, value, bias, x, self.names)
+
+
+def _read(encoder: Any, x: Any, names: Sequence[str] | None, argument: str) -> _Input | PooledInput:
+    """Check an input as its encoder does; `argument` is its name in errors."""
+    if isinstance(encoder, SimilarityEncoder):
+        check_is_fitted(encoder, "module_")
+        network = encoder.module_.encoder
+    else:
+        network = encoder
+    if find_pooling(network) is None:
+        return _Input.read(encoder, x, names, argument)
+    inputs: Inputs
+    if isinstance(encoder, SimilarityEncoder):
+        if not is_dataset(x) and np.ndim(x) == 1:
+            x = np.asarray(x)[None]
+        inputs = encoder.inputs(x)
+    elif is_dataset(x):
+        inputs = DatasetInputs(x, example_of(network).device, ids=True)
+    else:
+        return _Input.read(encoder, x, names, argument)
+    if len(inputs) != 1:
+        raise ValueError(
+            f"{argument} must be one row, got {len(inputs)} rows: explain one at a time"
+        )
+    return PooledInput.read(network, inputs.batch(torch.arange(1)), _part_names(x, names))
+
+
+def _part_names(x: Any, names: Sequence[str] | None) -> Sequence[str] | None:
+    return getattr(x, "part_names", None) if names is None else names
 
 
 def _batch(network: nn.Module, x: Any) -> Tensor:

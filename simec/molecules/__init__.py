@@ -12,6 +12,7 @@ from simec.molecules.reading import add_properties, read_molecules, read_qm9
 
 if TYPE_CHECKING:
     from simec.molecules.atomwise import atomwise
+    from simec.molecules.drawing import draw_relevances, to_rdkit
     from simec.molecules.period_group import PeriodGroupEmbedding
     from simec.molecules.schnet import PyGSchNet, SchNet
 
@@ -25,9 +26,11 @@ __all__ = [
     "SchNet",
     "add_properties",
     "atomwise",
+    "draw_relevances",
     "fingerprints",
     "read_molecules",
     "read_qm9",
+    "to_rdkit",
 ]
 
 # reading molecules needs no PyTorch
@@ -38,5 +41,7 @@ __getattr__ = needing_torch(
         "PyGSchNet": "schnet",
         "SchNet": "schnet",
         "atomwise": "atomwise",
+        "draw_relevances": "drawing",
+        "to_rdkit": "drawing",
     },
 )

@@ -218,6 +218,12 @@ class Molecules:
         names = self.ids if self.ids is not None else self.smiles
         return f"molecule {k}" if names is None else f"molecule {k} ({names[k]})"
 
+    @property
+    def part_names(self) -> list[str]:
+        """Names of all atoms, for explanations: symbol and number in the molecule, from 0."""
+        number = np.arange(len(self.Z)) - np.repeat(self.offsets[:-1], self.n_atoms)
+        return [f"{SYMBOLS[Z]}{k}" for Z, k in zip(self.Z, number, strict=True)]
+
     # Subsets
 
     def __getitem__(self, rows: Any) -> Molecules:

@@ -185,3 +185,20 @@ def test_explanations():
         found.append((said.first.relevances, said.second.relevances))
     np.testing.assert_allclose(found[1][0], found[0][0], rtol=1e-3, atol=1e-4)
     np.testing.assert_allclose(found[1][1], found[0][1], rtol=1e-3, atol=1e-4)
+
+
+def test_molecules():
+    from simec.molecules import SchNet
+    from tests.simec.molecules.test_schnet import made_up
+
+    molecules = made_up(30)
+    found = []
+    for device in DEVICES:
+        torch.manual_seed(0)
+        network, batch = SchNet(16, 2).to(device), molecules.batch().to(device)
+        embeddings, counts = network(batch)
+        embeddings.square().sum().backward()
+        assert counts.device.type == device
+        found.append([embeddings, *(p.grad for p in network.parameters())])
+    for on_cpu, on_gpu in zip(*found, strict=True):
+        torch.testing.assert_close(on_gpu.cpu(), on_cpu, rtol=1e-3, atol=1e-3)
