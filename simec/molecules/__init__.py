@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simec.lazy import needing_torch
+from simec.molecules.combined import molecular_similarities
 from simec.molecules.fchl import FCHL18, FCHL19
 from simec.molecules.fingerprints import fingerprints
 from simec.molecules.molecules import MoleculeBatch, Molecules
+from simec.molecules.properties import ExtendedHueckel, extended_hueckel, group_counts
 from simec.molecules.reading import add_properties, read_molecules, read_qm9
 
 if TYPE_CHECKING:
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
     from simec.molecules.schnet import PyGSchNet, SchNet
 
 __all__ = [
+    "ExtendedHueckel",
     "FCHL18",
     "FCHL19",
     "MoleculeBatch",
@@ -27,7 +30,10 @@ __all__ = [
     "add_properties",
     "atomwise",
     "draw_relevances",
+    "extended_hueckel",
     "fingerprints",
+    "group_counts",
+    "molecular_similarities",
     "read_molecules",
     "read_qm9",
     "to_rdkit",

@@ -12,12 +12,14 @@ if TYPE_CHECKING:
     from simec.pretraining.curves import LearningCurve, learning_curve
     from simec.pretraining.diagnosis import Alignment, alignment
     from simec.pretraining.finetuning import PretrainedClassifier, PretrainedRegressor
+    from simec.pretraining.similarity_regressor import SimilarityRegressor
 
 __all__ = [
     "Alignment",
     "LearningCurve",
     "PretrainedClassifier",
     "PretrainedRegressor",
+    "SimilarityRegressor",
     "TwoViews",
     "alignment",
     "augment_images",
@@ -33,6 +35,7 @@ __getattr__ = needing_torch(
         "LearningCurve": "curves",
         "PretrainedClassifier": "finetuning",
         "PretrainedRegressor": "finetuning",
+        "SimilarityRegressor": "similarity_regressor",
         "TwoViews": "contrastive",
         "alignment": "diagnosis",
         "augment_images": "contrastive",
