@@ -26,7 +26,7 @@ _BESIDE = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 
 class ImageData(NamedTuple):
-    """Gray-scale images of 28 × 28 pixels, in the order of the original files."""
+    """Gray-scale images of 28 × 28 pixels, or color images of 3 × 32 × 32."""
 
     x_train: Images
     y_train: Labels
@@ -92,6 +92,22 @@ def mnist(data: str | Path | None = None) -> ImageData:
 def fashion_mnist(data: str | Path | None = None) -> ImageData:
     """60,000 and 10,000 pieces of clothing, of ten kinds."""
     return _images("fashion_mnist", data)
+
+
+def cifar10(data: str | Path | None = None) -> ImageData:
+    """20,000 of the 50,000 training images and all 10,000 test images, (n, 3, 32, 32), RGB."""
+    with np.load(find("images/cifar10_20k10k.npz", data)) as file:
+        return ImageData(
+            _decoded(file["z_train"]), file["y_train"].astype(np.int64),
+            _decoded(file["z_test"]), file["y_test"].astype(np.int64),
+        )  # fmt: skip
+
+
+def _decoded(differences: Images) -> Images:
+    """Undo differences of neighboring pixels, and of red and blue to green."""
+    sums = np.cumsum(np.cumsum(differences, axis=-1, dtype=np.uint8), axis=-2, dtype=np.uint8)
+    green = sums[:, 0]
+    return np.stack([sums[:, 1] + green, green, sums[:, 2] + green], axis=1)
 
 
 def _images(name: str, data: str | Path | None) -> ImageData:

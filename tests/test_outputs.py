@@ -25,7 +25,8 @@ from corpora.files import atomic_path, check_output
 APPS = {"corpora": corpora.cli.app, "conec": conec.cli.app, "simec": simec.cli.app}
 FILES = ("out", "html")  # parameters for outputs
 FOLDERS = {("corpora", "encode"), ("conec", "train"), ("conec", "tag", "train"),
-           ("simec", "links", "train"), ("simec", "recommend", "train")}  # fmt: skip
+           ("simec", "links", "train"), ("simec", "recommend", "train"),
+           ("simec", "molecules", "pretrain"), ("simec", "molecules", "finetune")}  # fmt: skip
 RUNNER = CliRunner()
 
 
@@ -61,7 +62,7 @@ def test_all_outputs_are_found() -> None:
         and parameter.opts[0].startswith("-")
     }
     assert says_write <= set(OUTPUTS)
-    assert len(OUTPUTS) == 12
+    assert len(OUTPUTS) == 16
 
 
 def bad_outputs(folder: Path, names: tuple[str, ...]) -> Iterator[tuple[Path, str]]:

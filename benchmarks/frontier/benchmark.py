@@ -17,27 +17,24 @@ continues where it stopped. Delete it after a change of the code.
 from __future__ import annotations
 
 import argparse
-import json
 import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
 import numpy as np
 
+from benchmarks.cache import Cache
 from benchmarks.common import (
     QUICK_DOCUMENTS,
     Result,
     Table,
     at_least_one,
-    machine,
     number,
     over_runs,
     parser,
     report,
-    versions,
 )  # fmt: skip
 from benchmarks.frontier.chart import draw, pareto, points_of, speed_name
 from benchmarks.material import QUALITY, encoded, known, load, missing_quality, plain_text, quality
@@ -62,7 +59,7 @@ def main(argv: list[str] | None = None) -> None:
             args.corpus, folder / "corpus.txt", QUICK_DOCUMENTS if args.quick else None
         )
         encoded(folder / "corpus.txt", folder, SETTINGS["min_count"])
-        cache = Cache(None if args.json is None else args.json.with_suffix(".jsonl"), corpus)
+        cache = Cache(args.json, {"corpus": corpus, "settings": SETTINGS})
         tasks = _tasks(args)
         measured = _measure(tasks, folder, cache, args.workers_in_parallel)
     results = _results(tasks, measured)
@@ -127,39 +124,6 @@ def _tasks(args: argparse.Namespace) -> list[Task]:
             if key == "alpha" or b == Config.batch_size
         ]  # fmt: skip
     return tasks
-
-
-class Cache:
-    """Measurements by task, corpus, settings, machine and versions, in JSON lines."""
-
-    def __init__(self, path: Path | None, corpus: dict[str, Any]) -> None:
-        self._path = path
-        self._about = {
-            "corpus": corpus, "settings": SETTINGS, "machine": machine(), "versions": versions()
-        }  # fmt: skip
-        self._found: dict[str, Measured] = {}
-        if path is not None and path.exists():
-            for line in path.read_text(encoding="utf-8").splitlines():
-                try:
-                    entry = json.loads(line)
-                except ValueError:  # truncated by an interruption
-                    continue
-                self._found[json.dumps(entry["of"], sort_keys=True)] = entry["found"]
-
-    def _key(self, task: Task) -> str:
-        return json.dumps({"task": task, **self._about}, sort_keys=True)
-
-    def get(self, task: Task) -> Measured | None:
-        """A measurement, or None if it is not in the cache."""
-        return self._found.get(self._key(task))
-
-    def put(self, task: Task, figures: Measured) -> None:
-        """Add a measurement."""
-        key = self._key(task)
-        self._found[key] = figures
-        if self._path is not None:
-            with open(self._path, "a", encoding="utf-8") as file:
-                file.write(json.dumps({"of": json.loads(key), "found": figures}) + "\n")
 
 
 def _measure(

@@ -41,8 +41,10 @@ from benchmarks.pretraining_molecules import closed_form, speed
 from benchmarks.pretraining_molecules.networks import fine_tuned
 from benchmarks.pretraining_molecules.pictures import draw, tsne
 from benchmarks.pretraining_molecules.protocol import (
+    CUTOFF,
     PROPERTIES,
     PROTOCOLS,
+    Arrays,
     Data,
     Protocol,
     Store,
@@ -58,7 +60,7 @@ NETWORKS = (
 METHODS = (*CLOSED, *NETWORKS)
 ONLY_U0 = ("atomwise",)
 # Table 6.1, in eV: with 100 and 500 labels
-THESIS = {
+THESIS: dict[str, dict[str, tuple[float | None, ...]]] = {
     "u0": {
         "kpca": (0.310, 0.166), "schnet": (0.503, 0.232), "property": (0.459, 0.234),
         "rogot_goldberg": (0.425, 0.219), "nfchl": (0.438, 0.227), "pg_schnet": (0.528, 0.241),
@@ -137,7 +139,8 @@ def _run(args: argparse.Namespace) -> None:
         **asdict(protocol), "seeds": args.seeds, "quick": args.quick, "full": args.full,
         "threads": 1, "minutes": round((time.perf_counter() - started) / 60, 1),
     }  # fmt: skip
-    corpus = {"name": "qm9", "molecules": sum(map(len, (data.pretrain, data.validation, data.test)))}
+    sets = data.pretrain, data.validation, data.test
+    corpus = {"name": "qm9", "molecules": sum(map(len, sets)), "cutoff": CUTOFF}
     report(
         "pretraining_molecules", about, corpus, results, args.json,
         tables=[_table(by_name, args.labels)],
@@ -167,10 +170,7 @@ def measure(data: Data, store: Store, args: argparse.Namespace) -> dict[str, dic
         for seed in range(1, args.seeds + 1):
             for method in closed:
                 bar.set_postfix_str(f"seed {seed}: {method}")
-                errors = store.get(
-                    f"run.{method}.{seed}",
-                    lambda method=method, seed=seed: closed_errors(data, method, seed, store),
-                )
+                errors = closed_errors(data, method, seed, store)
                 keep(seed, ((name, float(value)) for name, value in errors.items()
                             if _is_wanted(name, args)))  # fmt: skip
                 bar.update()
@@ -183,19 +183,22 @@ def measure(data: Data, store: Store, args: argparse.Namespace) -> dict[str, dic
     return runs
 
 
-def closed_errors(data: Data, method: str, seed: int, store: Store) -> dict[str, float]:
-    """Errors of a method without training by gradients, for all properties and numbers of labels."""
-    if method == "best":
-        return closed_form.best(data, seed)
-    return closed_form.linear(data, seed, store, [method])
+def closed_errors(data: Data, method: str, seed: int, store: Store) -> Arrays:
+    """Errors of a method in closed form, for all properties and numbers of labels."""
+
+    def compute() -> dict[str, float]:
+        if method == "best":
+            return closed_form.best(data, seed)
+        return closed_form.linear(data, seed, store, [method])
+
+    return store.get(f"run.{method}.{seed}", compute)
 
 
 def curves(data: Data, store: Store, seeds: int) -> dict[str, dict[int, float]]:
     """Errors of ridge regressions by name and seed."""
     runs: dict[str, dict[int, float]] = {}
     for seed in range(1, seeds + 1):
-        found = store.get(f"curves.{seed}", lambda s=seed: closed_form.curves(data, s, store))
-        for name, value in found.items():
+        for name, value in closed_form.curves(data, seed, store).items():
             runs.setdefault(name, {})[seed] = float(value)
     return runs
 

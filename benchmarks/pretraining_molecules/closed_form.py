@@ -19,7 +19,7 @@ from benchmarks.pretraining_molecules.networks import (
     pooling_of,
     pretrained,
 )
-from benchmarks.pretraining_molecules.protocol import PROPERTIES, Data, Store, target
+from benchmarks.pretraining_molecules.protocol import PROPERTIES, Arrays, Data, Store, target
 from simec.molecules import (
     FCHL18,
     FCHL19,
@@ -43,7 +43,9 @@ def kpca(data: Data, name: str, seed: int, store: Store) -> tuple[Features, Feat
 
     def compare(molecules: Molecules) -> Features:
         if name in COEFFICIENTS:
-            return COEFFICIENTS[name](fingerprints(molecules), fingerprints(landmarks))
+            coefficient = COEFFICIENTS[name]
+            S = coefficient(fingerprints(molecules), fingerprints(landmarks))
+            return S.astype(np.float64, copy=False)
         if name == "fchl18":
             return FCHL18(landmarks)(molecules)
         return FCHL19(landmarks, normalize=name == "nfchl")(molecules)
@@ -125,8 +127,12 @@ def best(data: Data, seed: int) -> Errors:
     return errors
 
 
-def curves(data: Data, seed: int, store: Store) -> Errors:
+def curves(data: Data, seed: int, store: Store) -> Arrays:
     """Errors of ridge regressions on kPCA and on SimEc embeddings (Figs. 6.15 to 6.19)."""
+    return store.get(f"curves.{seed}", lambda: _curves(data, seed, store))
+
+
+def _curves(data: Data, seed: int, store: Store) -> Errors:
     train, test = data.train(seed), data.test
     named: dict[str, tuple[Features, Features]] = {}
     for name in (*COEFFICIENTS, "fchl", "nfchl"):

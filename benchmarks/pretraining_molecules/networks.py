@@ -92,9 +92,7 @@ def similarity(data: Data, name: str, store: Store, n_targets: int) -> npt.NDArr
     return store.get(f"similarity.{name}", compute)["S"][:, :n_targets]
 
 
-def scaled(
-    S: npt.NDArray[np.float32], scaling: Literal["std", "max"]
-) -> npt.NDArray[np.float32]:
+def scaled(S: npt.NDArray[np.float32], scaling: Literal["std", "max"]) -> npt.NDArray[np.float32]:
     """Standardize similarities, or scale them to values from 0 to 1."""
     if scaling == "std":
         low, width = S.mean(dtype=np.float64), S.std(dtype=np.float64)
@@ -181,7 +179,7 @@ def fine_tuned(
         )  # fmt: skip
         validation = data.validation, target(data.validation, prop)
         _quietly(lambda: model.fit(train, target(train, prop), validation=validation))
-        result = {
+        result: dict[str, Any] = {
             "mae": _mae(model, data.test, prop), "train_mae": _mae(model, train, prop),
             "epochs": model.n_iter_,
         }  # fmt: skip

@@ -40,7 +40,8 @@ def explain_prediction(
     encoder : SimilarityEncoder, torch.nn.Module or PretrainedRegressor
         A module must map a batch to predictions of shape (b, n). If the embeddings of the parts
         of an input (atoms, tokens, patches) are pooled by sum or mean, parts have the relevances:
-        their exact shares of the prediction. A regressor is explained if it has such a pooling.
+        their exact shares of the prediction. A regressor is explained if it has such a pooling;
+        of a `PretrainedClassifier`, pass ``encoder_``, whose values are the logits of classes.
     x : array or CSR matrix of shape (1, D), array of shape (D,) or (1, ...), or Dataset
         One input, as for `transform`, such as ``molecules[k]``.
     target : int or (int, int)

@@ -13,16 +13,18 @@ from simec.molecules.properties import ExtendedHueckel, extended_hueckel, group_
 from simec.molecules.reading import add_properties, read_molecules, read_qm9
 
 if TYPE_CHECKING:
-    from simec.molecules.atomwise import atomwise
+    from simec.molecules.atomwise_layer import atomwise
     from simec.molecules.drawing import draw_relevances, to_rdkit
+    from simec.molecules.model import MoleculeModel
     from simec.molecules.period_group import PeriodGroupEmbedding
     from simec.molecules.schnet import PyGSchNet, SchNet
 
 __all__ = [
-    "ExtendedHueckel",
     "FCHL18",
     "FCHL19",
+    "ExtendedHueckel",
     "MoleculeBatch",
+    "MoleculeModel",
     "Molecules",
     "PeriodGroupEmbedding",
     "PyGSchNet",
@@ -43,10 +45,11 @@ __all__ = [
 __getattr__ = needing_torch(
     __name__,
     {
+        "MoleculeModel": "model",
         "PeriodGroupEmbedding": "period_group",
         "PyGSchNet": "schnet",
         "SchNet": "schnet",
-        "atomwise": "atomwise",
+        "atomwise": "atomwise_layer",
         "draw_relevances": "drawing",
         "to_rdkit": "drawing",
     },

@@ -57,7 +57,7 @@ def molecular_similarities(A: Molecules, B: Molecules) -> dict[str, Float64]:
     similarities["groups"] = (groups[: len(A)] @ groups[len(A) :].T).toarray()
     bits_a, bits_b = fingerprints(A), fingerprints(B)
     similarities["paths"] = bits_a.to_array().astype(float) @ bits_b.to_array().astype(float).T
-    similarities["tanimoto"] = tanimoto(bits_a, bits_b)
+    similarities["tanimoto"] = tanimoto(bits_a, bits_b).astype(np.float64, copy=False)
     elements = np.union1d(A.elements, B.elements)
     electrons_a = extended_hueckel(A, elements=elements)
     electrons_b = electrons_a if B is A else extended_hueckel(B, elements=elements)

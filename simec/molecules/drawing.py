@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from simec.explain.plotting import colors
 from simec.lazy import import_package
 from simec.molecules.molecules import Molecules
 
-__all__ = ["draw_relevances", "to_rdkit"]
+__all__ = ["draw_relevances", "side_by_side", "to_rdkit"]
 
 _WHAT, _EXTRA = "drawings of molecules", "molecules"
 _RADIUS = 0.45  # of the colored disc of an atom, in lengths of a bond
@@ -102,6 +103,22 @@ def draw_relevances(
     # files are written as UTF-8
     text: str = canvas.GetDrawingText().replace("iso-8859-1", "utf-8", 1)
     return text
+
+
+def side_by_side(drawings: Sequence[str]) -> str:
+    """Join SVG images of `draw_relevances` to one, from left to right."""
+    if len(drawings) == 1:
+        return drawings[0]
+    parts, x, height = [], 0, 0
+    for drawing in drawings:
+        start = drawing.index("<svg")
+        size = re.search(r"width='(\d+)px' height='(\d+)px'", drawing)
+        assert size is not None
+        parts.append(drawing[start:].replace("<svg", f"<svg x='{x}px'", 1))
+        x, height = x + int(size[1]), max(height, int(size[2]))
+    declaration = "<?xml version='1.0' encoding='utf-8'?>"
+    frame = f"<svg xmlns='http://www.w3.org/2000/svg' width='{x}px' height='{height}px'>"
+    return "\n".join([declaration, frame, *parts, "</svg>\n"])
 
 
 def _without_hydrogens(rdkit: Any, graph: Any, R: Any) -> tuple[Any, Any]:

@@ -20,7 +20,8 @@ from corpora.jit import announce_compilation, compiled
 __all__ = ["Convolution"]
 
 _TAPS = 4  # points of the table that a cubic polynomial is laid through
-_OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": True}
+# fused multiplications and additions, but NaN stays NaN
+_OPTIONS: dict[str, Any] = {"nogil": True, "fastmath": {"contract"}}
 
 # what is wrong with a pair
 _OUT_OF_RANGE, _BAD_DISTANCE, _ONE_DIRECTION = 1, 2, 3
@@ -180,7 +181,7 @@ def _array(x: Tensor) -> npt.NDArray[Any]:
     return array
 
 
-@compiled(**{**_OPTIONS, "fastmath": False})  # comparisons with NaN must work
+@compiled(**_OPTIONS)
 def _select(i: Any, j: Any, distance: Any, n_atoms: Any, cutoff: Any, scale: Any, n_points: Any,
             first: Any, second: Any, place: Any, weights: Any) -> Any:  # fmt: skip
     """Find the pairs with i < j; return their number and 0, or a pair that is wrong and why."""

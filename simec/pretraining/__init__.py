@@ -13,12 +13,14 @@ if TYPE_CHECKING:
     from simec.pretraining.diagnosis import Alignment, alignment
     from simec.pretraining.finetuning import PretrainedClassifier, PretrainedRegressor
     from simec.pretraining.similarity_regressor import SimilarityRegressor
+    from simec.pretraining.views import RandomViews, shift_images
 
 __all__ = [
     "Alignment",
     "LearningCurve",
     "PretrainedClassifier",
     "PretrainedRegressor",
+    "RandomViews",
     "SimilarityRegressor",
     "TwoViews",
     "alignment",
@@ -26,6 +28,7 @@ __all__ = [
     "learning_curve",
     "mirrored",
     "pretrain_contrastive",
+    "shift_images",
 ]
 
 __getattr__ = needing_torch(
@@ -35,6 +38,7 @@ __getattr__ = needing_torch(
         "LearningCurve": "curves",
         "PretrainedClassifier": "finetuning",
         "PretrainedRegressor": "finetuning",
+        "RandomViews": "views",
         "SimilarityRegressor": "similarity_regressor",
         "TwoViews": "contrastive",
         "alignment": "diagnosis",
@@ -42,5 +46,6 @@ __getattr__ = needing_torch(
         "learning_curve": "curves",
         "mirrored": "autoencoder",
         "pretrain_contrastive": "contrastive",
+        "shift_images": "views",
     },
 )

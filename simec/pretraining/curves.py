@@ -292,7 +292,7 @@ def learning_curve(
         As for `sklearn.model_selection.cross_val_score`: accuracy or R² by default. Names such as
         "neg_mean_absolute_error" give errors with a positive sign, lower is better.
     n_jobs : int
-        Number of processes, as in scikit-learn.
+        Number of processes; -1 for all cores. Each gets a copy of its training and test rows.
     save : path, optional
         JSON file to which finished rows are saved after each fit. Rows that it holds already are
         not computed again: an interrupted run continues with the same call. The file must belong
@@ -342,6 +342,8 @@ def learning_curve(
         n_test, X_test, y_test = max(1, round(share * m)), None, None
     sizes = _sizes(sizes, m - n_test, m)
     seeds = _seeds(seeds)
+    if n_jobs != -1:
+        check_integer("n_jobs", n_jobs, 1)
     if validation is not None:
         validation = _pair("validation", validation)
         if not any(_takes_validation(estimator) for estimator in estimators.values()):
@@ -457,8 +459,7 @@ def _seeded_clone(estimator: Any, seed: int) -> Any:
 def _order(y: npt.NDArray[Any], seed: int, *, stratified: bool) -> IntArray:
     """Order rows at random; with `stratified`, each prefix has the share of each class.
 
-    The number of rows of a class in a prefix of the order differs by at most 1 from its share of
-    the first rows up to the same quantile of all classes.
+    The rows of each class are spread evenly over the order.
     """
     rng = np.random.default_rng(seed)
     if not stratified:

@@ -11,6 +11,7 @@ from typing import Any, Literal, TypeVar, cast
 import numpy as np
 import numpy.typing as npt
 import torch
+from scipy import sparse
 from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.utils import check_random_state
@@ -30,7 +31,7 @@ from corpora.checks import (
 )
 from corpora.errors import ModelError, warn
 from corpora.files import StrPath
-from corpora.model_folder import FolderReader, open_folder, write_folder
+from corpora.model_folder import FolderReader, FolderWriter, open_folder, write_folder
 from corpora.saved_data import check_saved_object, saved_seed, saved_strings
 from simec.data.inputs import (
     Inputs,
@@ -51,6 +52,7 @@ from simec.network import (
     REFUSED,
     PooledNetwork,
     PoolingMethod,
+    SparseLinear,
     check_tensors,
     save_weights,
     takes_ids,
@@ -80,7 +82,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
     ridge_: RidgeHead | None
     labels_: Any  # Classes or Values
 
-    _kind: str
+    kind: str  # of the folders that `save` writes
     _what: str
     _labels: type[Classes] | type[Values]
     _loss: str
@@ -102,7 +104,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
         early_stopping: bool | str = True,
         validation_fraction: float = 0.1,
         validation_interval: int = 1,
-        n_iter_no_change: int = 20,
+        n_iter_no_change: int = 50,
         tol: float = 1e-4,
         mixed_precision: bool | Literal["auto"] = "auto",
         device: str | torch.device = "auto",
@@ -273,6 +275,18 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
             If `path` cannot be written, or holds something else.
         """
         check_is_fitted(self, "module_")
+        with write_folder(path, self.kind, FORMAT_VERSION) as folder:
+            self.write_to(folder)
+
+    def write_to(self, folder: FolderWriter) -> None:
+        """Write the estimator to an open folder, such as a subfolder of another model.
+
+        Parameters
+        ----------
+        folder : corpora.model_folder.FolderWriter
+            Of this `kind`.
+        """
+        check_is_fitted(self, "module_")
         parameters = self.get_params(deep=False)
         del parameters["network"]
         for name in ("pooling", "loss"):
@@ -298,14 +312,13 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
             arrays |= self.ridge_.arrays()
             weights = self.module_.network.state_dict()
             arrays |= {f"{_NETWORK}{name}": as_array(value) for name, value in weights.items()}
-        with write_folder(path, self._kind, FORMAT_VERSION) as folder:
-            folder.write_json(CONFIG, config, indent=1)
-            folder.write_arrays(ARRAYS, arrays)
-            if self.encoder_ is not None:
-                self.encoder_.write_to(folder.folder(ENCODER, ENCODER_KIND, ENCODER_VERSION))
-            if isinstance(self.network, SimilarityEncoder) and self.network.network is None:
-                inner = folder.folder(PRETRAINED, ENCODER_KIND, ENCODER_VERSION)
-                self.network.write_to(inner)
+        folder.write_json(CONFIG, config, indent=1)
+        folder.write_arrays(ARRAYS, arrays)
+        if self.encoder_ is not None:
+            self.encoder_.write_to(folder.folder(ENCODER, ENCODER_KIND, ENCODER_VERSION))
+        if isinstance(self.network, SimilarityEncoder) and self.network.network is None:
+            inner = folder.folder(PRETRAINED, ENCODER_KIND, ENCODER_VERSION)
+            self.network.write_to(inner)
 
     @classmethod
     def load(
@@ -343,8 +356,8 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
             damaged, or was saved by a newer version; or if a custom network, pooling or loss was
             saved and is not passed.
         """
-        with open_folder(path, cls._kind, FORMAT_VERSION, verify=verify, what=cls._what) as folder:
-            return cls._read_from(folder, network, pooling, loss, device)
+        with open_folder(path, cls.kind, FORMAT_VERSION, verify=verify, what=cls._what) as folder:
+            return cls.read_from(folder, network=network, pooling=pooling, loss=loss, device=device)
 
     def save_network(self, path: StrPath) -> None:
         """Save the weights of `network_` as a plain ``state_dict``, in a safetensors file.
@@ -469,11 +482,12 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
         """Read features, and build the network; return also the length of its outputs."""
         network, pooling = copy.deepcopy(self._source())
         network = network.to(self.device_).eval()
+        self.takes_sparse_ = any(isinstance(m, SparseLinear) for m in network.modules())
         self.takes_ids_ = takes_ids(network, X, self.device_)
         inputs = self._inputs(X, reset=True)
         x = inputs.batch(torch.arange(1))
         # lazy layers draw their weights when they get the first batch
-        is_lazy = any(isinstance(p, UninitializedParameter) for p in network.parameters())
+        is_lazy = _is_lazy(network)
         with torch.random.fork_rng(enabled=is_lazy):
             if is_lazy:
                 torch.manual_seed(seed)
@@ -516,6 +530,17 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
         """Read features; with `reset`, learn their number and names."""
         if reset:
             self.__dict__.pop("feature_names_in_", None)
+        if sparse.issparse(X) and not self.takes_sparse_:
+            raise ValueError(
+                "X is sparse, which the network does not support: pass X.toarray(), or a "
+                "SimilarityEncoder that was fitted to sparse features"
+            )
+        shape = np.shape(X[:1]) if isinstance(X, (list, tuple)) else getattr(X, "shape", (0, 0))
+        if len(shape) == 1 and not (self.takes_ids_ or is_dataset(X)):
+            raise ValueError(
+                f"X must have two dimensions or more, got shape {tuple(shape)}. Reshape your data: "
+                "X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one point"
+            )
         if hasattr(X, "columns") and not is_dataset(X):
             validate_data(self, X, skip_check_array=True, reset=reset)
         inputs = read_inputs(self, X, self.device_, reset=reset, custom=True, ids=self.takes_ids_)
@@ -590,14 +615,28 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
         )  # fmt: skip
 
     @classmethod
-    def _read_from(
+    def read_from(
         cls: type[Self],
         folder: FolderReader,
-        network: Any,
-        pooling: Any,
-        loss: Any,
-        device: Any,
+        *,
+        network: Any = None,
+        pooling: Any = None,
+        loss: Any = None,
+        device: Any = None,
     ) -> Self:
+        """Read an estimator written by `write_to`.
+
+        Parameters
+        ----------
+        folder : corpora.model_folder.FolderReader
+        network, pooling, loss, device
+            As for `load`.
+
+        Raises
+        ------
+        ModelError
+            As `load`.
+        """
         if device is not None:
             check_device(device)
         if network is None and PRETRAINED in folder.folders:
@@ -605,12 +644,16 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
             network = SimilarityEncoder.read_from(inner, device=device)
         if network is None:
             raise ModelError(f"{folder.path} was saved with a custom network: pass network=")
+        if _is_lazy(network):
+            raise ModelError("network has lazy layers: apply it to a batch before it is passed")
         config = folder.read_json(CONFIG, limit=None)  # it may have the names of features
         arrays = folder.read_arrays(ARRAYS)
         with folder.checking(CONFIG):
             config = check_saved_object("the configuration", config, _SAVED)
             parameters = check_saved_object("parameters", config["parameters"])
             method = config["pooling"]
+            if method is not None:
+                check_choice("pooling", method, ("sum", "mean", CUSTOM))
             for name, value in (("pooling", pooling), ("loss", loss)):
                 if CUSTOM in (parameters.get(name), method if name == "pooling" else None):
                     if value is None:
@@ -638,6 +681,8 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
                     "feature_names", config["feature_names"], estimator.n_features_in_
                 )
                 estimator.feature_names_in_ = np.array(names, object)
+            modules = estimator._source()[0].modules()
+            estimator.takes_sparse_ = any(isinstance(m, SparseLinear) for m in modules)
             width = check_integer("width", config["width"], 0, 1 << 24)
             head = () if estimator.head == "ridge" else estimator.head
             module = FineTuned(
@@ -662,6 +707,12 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
                 estimator.ridge_ = RidgeHead.from_saved(arrays, estimator.labels_.n_targets)
         estimator.module_ = module.to(estimator.device_).eval()
         return estimator
+
+
+def _is_lazy(network: Any) -> bool:
+    return isinstance(network, nn.Module) and any(
+        isinstance(parameter, UninitializedParameter) for parameter in network.parameters()
+    )
 
 
 def _shape(value: Any) -> str:
@@ -771,7 +822,7 @@ class PretrainedClassifier(ClassifierMixin, FineTuning):  # type: ignore[misc]
     True
     """
 
-    _kind = "simec.PretrainedClassifier"
+    kind = "simec.PretrainedClassifier"
     _what = "pre-trained classifier"
     _labels = Classes
     _loss = "cross_entropy"
@@ -878,7 +929,7 @@ class PretrainedRegressor(RegressorMixin, FineTuning):  # type: ignore[misc]
     True
     """
 
-    _kind = "simec.PretrainedRegressor"
+    kind = "simec.PretrainedRegressor"
     _what = "pre-trained regressor"
     _labels = Values
     _loss = "mse"

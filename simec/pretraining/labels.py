@@ -63,7 +63,10 @@ class Classes:
             If labels are invalid, or of fewer than two classes.
         """
         y = cls._check(y, n, "y")
-        check_classification_targets(y)
+        try:
+            check_classification_targets(y)
+        except ValueError as error:
+            raise ValueError(f"{error} Use PretrainedRegressor for values") from None
         classes, codes = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(
@@ -79,6 +82,8 @@ class Classes:
                 f"{name} must have one class for each point, got shape {y.shape}: pass the numbers "
                 "or names of classes, and for several labels fit several classifiers"
             )
+        if y.dtype.kind not in "biufUO":
+            raise ValueError(f"{name} must contain strings or integers, got {y.dtype}")
         labels: npt.NDArray[Any] = column_or_1d(y, warn=True)
         if labels.dtype.kind == "f" and not np.isfinite(labels).all():
             first = int((~np.isfinite(labels)).argmax())
@@ -93,8 +98,6 @@ class Classes:
                     f"{name} must contain classes of one type, such as str or int, got "
                     f"{', '.join(kinds)}"
                 )
-        elif labels.dtype.kind not in "biufU":
-            raise ValueError(f"{name} must contain strings or integers, got {labels.dtype}")
         return labels
 
     def read(self, y: Any, n: int, name: str) -> IntArray:
@@ -180,6 +183,8 @@ class Values:
         y = _read(y, n, "y")
         values = cls(y.ndim == 1)
         labels = values._numbers(y, "y")
+        if n < 2:
+            raise ValueError("y has 1 sample: at least two are needed to train a regressor")
         constant = (labels == labels[:1]).all(axis=0)
         if constant.any():
             j = int(constant.argmax())
@@ -201,9 +206,9 @@ class Values:
                     raise ValueError
                 y = y.astype(np.float64)
             except (TypeError, ValueError):
+                first = y.ravel()[:1].tolist()[0]
                 raise ValueError(
-                    f"{name} must be numbers, got {y.flat[0]!r}: use PretrainedClassifier for "
-                    "classes"
+                    f"{name} must be numbers, got {first!r}: use PretrainedClassifier for classes"
                 ) from None
         numbers = y.astype(np.float64).reshape(len(y), -1)
         bad = ~(np.abs(numbers) < _LARGEST)
@@ -275,6 +280,8 @@ def _read(y: Any, n: int, name: str) -> npt.NDArray[Any]:
     if hasattr(y, "toarray"):
         raise ValueError(f"{name} is a sparse matrix: pass {name}.toarray()")
     labels: npt.NDArray[Any] = np.asarray(y)
+    if labels.dtype.kind == "c":
+        raise ValueError(f"Complex data not supported: {name} has the type {labels.dtype}")
     if labels.ndim not in (1, 2) or not labels.shape[-1]:
         raise ValueError(f"{name} must have shape (m,) or (m, k), got shape {labels.shape}")
     if len(labels) != n:

@@ -105,11 +105,15 @@ def split_labels(X: Any) -> tuple[Any, Any]:
 
     Returns
     -------
-    features : Dataset
+    features
         X itself if it has no labels, or is not a data set.
     labels : array or None
     """
-    if not is_dataset(X) or not n_points(X):
+    if not is_dataset(X):
+        # objects that become arrays, and have no length
+        is_other = hasattr(X, "__array__") and not hasattr(X, "__len__")
+        return np.asarray(X) if is_other else X, None
+    if not n_points(X):
         return X, None
     inputs = DatasetInputs(X, torch.device("cpu"))
     if not inputs.has_targets:

@@ -92,30 +92,32 @@ class SimilarityRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self.names_ = list(matrices)
         scales = np.empty(len(matrices))
         covariances = np.empty((len(matrices), len(X), len(X)))
-        for k, (name, matrix) in enumerate(matrices.items()):
+        for k, matrix in enumerate(matrices.values()):
             covariances[k] = (matrix + matrix.T) / 2
             diagonal = np.diagonal(covariances[k])
             scales[k] = np.abs(diagonal).mean()
-            if not scales[k]:
-                raise ValueError(f"the similarity {name!r} of each point with itself is 0")
-            covariances[k] /= scales[k]
+            covariances[k] /= scales[k] or 1.0
             smallest = linalg.eigvalsh(covariances[k], subset_by_index=[0, 0])[0]
             if smallest < 0:
                 covariances[k][np.diag_indices(len(X))] -= smallest
+        used = scales > 0  # points without paths of bonds, for example, have nothing in common
+        if not used.any():
+            raise ValueError("the similarities of each point with itself are 0")
         self.X_ = X
         self._one = np.ndim(y) == 1
         self.means_, self.scales_ = targets.mean(axis=0), targets.std(axis=0)
         standardized = (targets - self.means_) / self.scales_
-        fitted = [_fit(covariances, each, max_iter) for each in standardized.T]
+        fitted = [_fit(covariances[used], each, max_iter) for each in standardized.T]
         self.n_iter_ = max(each.n_iter for each in fitted)
         if any(not each.converged for each in fitted):
             corpora.errors.warn(
                 f"the weights did not converge within {max_iter} steps: raise max_iter"
             )
-        self._weights = np.array([each.weights for each in fitted]) / scales
+        weights = np.zeros((len(fitted), len(matrices)))
+        weights[:, used] = [each.weights for each in fitted]
+        self._weights = weights / np.where(used, scales, 1)
         self._dual = np.array([each.dual for each in fitted])
-        noise = np.array([each.noise for each in fitted])
-        shares = np.column_stack([np.array([each.weights for each in fitted]), noise])
+        shares = np.column_stack([weights, [each.noise for each in fitted]])
         shares /= shares.sum(axis=1, keepdims=True)
         self.weights_: dict[str, Any] = {
             name: float(share[0]) if self._one else share
@@ -238,5 +240,7 @@ def _targets(y: npt.ArrayLike, n: int) -> Float64:
         raise ValueError(f"expected at least 2 points, got {n}")
     constant = np.flatnonzero(np.ptp(array, axis=0) == 0)
     if len(constant):
-        raise ValueError(f"y must vary, but target {constant[0]} is {array[0, constant[0]]} for all")
+        raise ValueError(
+            f"y must vary, but target {constant[0]} is {array[0, constant[0]]} for all"
+        )
     return array

@@ -29,7 +29,7 @@ class Patches(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     whitened, and compared with cluster centers of such patches. The activation of a center is by
     how much it is closer than the average center, or 0; activations are averaged over the regions
     of a grid. Here, the square roots of these averages are then standardized and replaced by their
-    principal components, whose variances are partly evened out. Scalar products of the result
+    first principal components, whose variances are evened out. Scalar products of the result
     (`simec.similarities.linear`) are a similarity of images that needs no labels, and a network
     that is trained to reproduce it learns to recognize textures and shapes.
 
@@ -75,12 +75,12 @@ class Patches(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def __init__(
         self,
-        n_components: int = 400,
+        n_components: int = 150,
         *,
         n_centers: int = 400,
         patch_size: int = 6,
         grid: int = 2,
-        whitening: float = 0.5,
+        whitening: float = 1.0,
         n_patches: int = 60_000,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:

@@ -1,4 +1,4 @@
-"""The frontier: which configurations lead, and going on where a run stopped."""
+"""The frontier: which configurations lead."""
 
 from __future__ import annotations
 
@@ -19,20 +19,6 @@ def test_pareto_front_by_comparison_of_all():
     front = [points[i] for i in pareto(points)]
     assert sorted(front) == front == sorted(set(points) - better)
     assert pareto([]) == []
-
-
-def test_a_run_goes_on_where_it_stopped(tmp_path):
-    path = tmp_path / "x.jsonl"
-    task = {"what": "quality", "shared": 16, "batch_size": 64, "alpha": 0.1, "seed": 1}
-    cache = frontier.Cache(path, {"name": "a"})
-    assert cache.get(task) is None
-    cache.put(task, {"diverged": "yes"})
-    with open(path, "a") as file:
-        file.write('{"of": {"ta')  # the machine was switched off
-    again = frontier.Cache(path, {"name": "a"})
-    assert again.get(task) == {"diverged": "yes"}
-    assert again.get({**task, "seed": 2}) is None
-    assert frontier.Cache(path, {"name": "b"}).get(task) is None
 
 
 def scores(value, **more):

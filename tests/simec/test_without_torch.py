@@ -35,6 +35,19 @@ def test_names_that_need_torch_say_so(name):
     assert done.stdout == f"{name} needs PyTorch: pip install similarity-encoders[simec]\n"
 
 
+def test_names_of_pretraining_say_so_too():
+    done = run(
+        "import simec.pretraining as p\n"
+        "for name in p.__all__:\n"
+        "    try:\n        getattr(p, name)\n"
+        "    except ImportError as error:\n        print(error)\n"
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert "PretrainedRegressor needs PyTorch: pip install similarity-encoders[simec]" in lines
+    assert all("needs PyTorch" in line for line in lines)
+
+
 @pytest.mark.slow
 def test_similarities_and_spectral_methods_work():
     done = run(

@@ -14,8 +14,6 @@ from simec.types import Float64
 
 __all__ = ["Chemistry", "arrays_of"]
 
-_ATTEMPTS = 20  # at a conformer
-
 
 class Chemistry:
     """RDKit's functions with the settings of a reader.
@@ -36,9 +34,13 @@ class Chemistry:
         )
         self._base = import_package("rdkit.rdBase", "SMILES and SDF", "molecules")
         self._optimize = optimize
-        self._parameters = self._distance.ETKDGv3()
-        self._parameters.randomSeed = seed + 1  # 0 stands for 1
-        self._parameters.maxIterations = _ATTEMPTS
+        # attempts at a conformer: slower ones succeed more often, as for strained cages
+        usual, slower = self._distance.ETKDGv3(), self._distance.ETKDGv3()
+        plain = self._distance.EmbedParameters()  # without knowledge of usual torsions
+        slower.useRandomCoords = plain.useRandomCoords = plain.ignoreSmoothingFailures = True
+        self._attempts = usual, slower, plain
+        for parameters in self._attempts:
+            parameters.randomSeed = seed + 1  # 0 stands for 1
         self.n_unrelaxed = 0  # molecules for which MMFF94 has no parameters
 
     @contextmanager
@@ -93,12 +95,10 @@ class Chemistry:
         """
         whole = self._chem.AddHs(molecule)
         whole.RemoveAllConformers()
-        if self._distance.EmbedMolecule(whole, self._parameters) < 0:
-            self._parameters.useRandomCoords = True  # slower, and succeeds more often
-            failed = self._distance.EmbedMolecule(whole, self._parameters) < 0
-            self._parameters.useRandomCoords = False
-            if failed:
-                raise ValueError("RDKit finds no geometry for the molecule")
+        embed = self._distance.EmbedMolecule
+        if all(embed(whole, parameters) < 0 for parameters in self._attempts):
+            smiles = self._chem.MolToSmiles(molecule)
+            raise ValueError(f"RDKit finds no geometry for {smiles!r}")
         if self._optimize and self._fields.MMFFOptimizeMolecule(whole) < 0:
             self.n_unrelaxed += 1
         return whole

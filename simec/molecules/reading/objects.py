@@ -45,44 +45,58 @@ def read_objects(
     """
     chemistry: Chemistry | None = None
     for k, value in enumerate(values):
-        try:
-            if hasattr(value, "get_atomic_numbers"):
-                _add_atoms(value, found)
-                continue
-            if not (isinstance(value, str) or hasattr(value, "GetAtoms")):
-                raise TypeError(
-                    f"molecule {k} must be a SMILES, ase.Atoms or a molecule of RDKit, got "
-                    f"{shown(value)}"
-                )
-            if chemistry is None:
-                chemistry = Chemistry(seed, optimize)
+        is_ase = hasattr(value, "get_atomic_numbers")
+        if not (is_ase or isinstance(value, str) or hasattr(value, "GetAtoms")):
+            raise TypeError(
+                f"molecule {k} must be a SMILES, ase.Atoms or a molecule of RDKit, got "
+                f"{shown(value)}"
+            )
+        if chemistry is None and not is_ase:
+            chemistry = Chemistry(seed, optimize)
+        place = f"molecule {k}"
+        if is_ase:
+            _add_atoms(value, found, place)
+        elif chemistry is not None:
             with chemistry.quiet():
                 if isinstance(value, str):
-                    add_smiles([(value, None, {}, None)], None, found, chemistry)
+                    add_smiles([(value, None, {}, None)], place, found, chemistry)
                 else:
-                    _add_rdkit(value, found, chemistry, generate)
-        except (CorpusError, ValueError) as error:
-            found.failed(CorpusError(f"molecule {k}: {error}"))
+                    _add_rdkit(value, found, place, chemistry, generate)
     return 0 if chemistry is None else chemistry.n_unrelaxed
 
 
-def _add_atoms(atoms: Any, found: Collector) -> None:
-    if np.any(getattr(atoms, "pbc", False)):
-        raise CorpusError("it is periodic, which is not supported: remove pbc if it is a molecule")
-    info = {str(name): value for name, value in getattr(atoms, "info", {}).items()}
-    values = found.values_of(info, (None, None))
-    Z = np.asarray(atoms.get_atomic_numbers())
-    if (Z < 1).any():
-        raise CorpusError("it has an atom of no element, such as X")
-    found.add(Z, atoms.get_positions(), values=values)
+def _add_atoms(atoms: Any, found: Collector, place: str) -> None:
+    try:
+        if np.any(getattr(atoms, "pbc", False)):
+            raise CorpusError(
+                "it is periodic, which is not supported: remove pbc if it is a molecule", path=place
+            )
+        info = {str(name): value for name, value in getattr(atoms, "info", {}).items()}
+        values = found.values_of(info, (place, None))
+        Z = np.asarray(atoms.get_atomic_numbers())
+        if (Z < 1).any():
+            raise CorpusError("it has an atom of no element, such as X", path=place)
+    except CorpusError as error:
+        found.failed(error)
+    else:
+        found.add(Z, atoms.get_positions(), where=(place, None), values=values)
 
 
-def _add_rdkit(molecule: Any, found: Collector, chemistry: Chemistry, generate: bool) -> None:
-    values = found.values_of(molecule.GetPropsAsDict(), (None, None))
-    if generate:
-        molecule = chemistry.with_conformer(molecule)
-    chemistry.check_geometry(molecule)
-    Z, positions = arrays_of(molecule)
-    if 0 in Z:
-        raise CorpusError("it has an atom of no element, such as *")
-    found.add(Z, positions, smiles=chemistry.smiles(molecule), values=values)
+def _add_rdkit(
+    molecule: Any, found: Collector, place: str, chemistry: Chemistry, generate: bool
+) -> None:
+    try:
+        values = found.values_of(molecule.GetPropsAsDict(), (place, None))
+        if generate:
+            molecule = chemistry.with_conformer(molecule)
+        chemistry.check_geometry(molecule)
+        Z, positions = arrays_of(molecule)
+        if 0 in Z:
+            raise ValueError("it has an atom of no element, such as *")
+        smiles = chemistry.smiles(molecule)
+    except CorpusError as error:
+        found.failed(error)
+    except ValueError as error:
+        found.failed(CorpusError(str(error), path=place))
+    else:
+        found.add(Z, positions, where=(place, None), smiles=smiles, values=values)

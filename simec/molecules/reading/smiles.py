@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 from corpora.errors import CorpusError
@@ -58,6 +59,15 @@ def smiles_of_table(
     CorpusError
         If a column is missing; the message lists all columns.
     """
+    first = next((line for _, line in text_lines(path, encoding=encoding)), "").strip()
+    if first.lower() in _SMILES.names["smiles"] or first == column:  # the only column
+        if properties:
+            raise CorpusError(
+                f"there is no column {properties[0]!r}; the only column is {first}", path=path
+            )
+        lines = text_lines(path, encoding=encoding)
+        yield from ((line.strip(), None, {}, number) for number, line in islice(lines, 1, None))
+        return
     columns = None if column is None else (column,)
     table = Table(path, _SMILES, header=True, columns=columns, encoding=encoding, error=CorpusError)
     header = list(table.format.header or ())

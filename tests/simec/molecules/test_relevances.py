@@ -15,7 +15,7 @@ from simec.explain import explain_prediction, explain_similarity  # noqa: E402
 from simec.molecules import Molecules  # noqa: E402
 from simec.molecules.drawing import draw_relevances, to_rdkit  # noqa: E402
 from simec.molecules.schnet import SchNet  # noqa: E402
-from simec.pretraining import PretrainedRegressor  # noqa: E402
+from simec.pretraining import PretrainedClassifier, PretrainedRegressor  # noqa: E402
 from tests.simec.molecules.test_schnet import made_up  # noqa: E402
 
 
@@ -107,6 +107,25 @@ def test_regressors(pooling, head):
         explain_prediction(model, molecules, 0)
     with pytest.raises(IndexError, match="target 2 is out of range"):
         explain_prediction(model, molecules[0], 2)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the loss was still falling")
+def test_classifiers_are_explained_by_their_encoder():
+    molecules = made_up(30)
+    labels = np.where(molecules.n_atoms > 4, "large", "small")
+    torch.manual_seed(0)
+    model = PretrainedClassifier(
+        SchNet(8, 1), pooling="mean", head=(8,), max_iter=3, random_state=0
+    ).fit(molecules, labels)
+    logits = model.encoder_.predict(molecules[:1])[0]
+    np.testing.assert_allclose(
+        model.predict_proba(molecules[:1])[0], np.exp(logits) / np.exp(logits).sum(), rtol=1e-4
+    )
+    for target in (0, 1):
+        explanation = explain_prediction(model.encoder_, molecules[0], target)
+        assert explanation.value == pytest.approx(logits[target], rel=1e-4)
+        assert explanation.relevances.sum() == pytest.approx(logits[target], rel=1e-4)
 
 
 def test_networks_without_an_encoder():

@@ -76,6 +76,15 @@ def test_gradients_are_those_of_finite_differences(backend):
     assert torch.autograd.gradcheck(lambda a, b: convolve(a, b).T[::2], (x, table))
 
 
+def test_nan_stays_nan():
+    batch = made_up(1, seed=5).batch()
+    x, table = torch.ones(len(batch.Z), 16), torch.ones(12, 16)
+    x[0, 3] = float("nan")
+    y = Convolution(batch.i, batch.j, batch.distance, len(x), 9.0, 12)(x, table)
+    assert y[1:, 3].isnan().all()
+    assert y[:, :3].isfinite().all()
+
+
 def test_distances_have_gradients_with_plain_operations():
     batch = made_up(2).batch()
     x = torch.randn(len(batch.Z), 3, dtype=torch.float64)
@@ -201,6 +210,7 @@ def test_copies_and_pickles_are_equal():
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:the loss was still falling")
 def test_an_encoder_of_molecules(tmp_path):
     molecules = made_up(40)
     counts = np.stack([np.add.reduceat(molecules.Z == Z, molecules.offsets[:-1]) for Z in (1, 6)])

@@ -21,7 +21,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch.utils.data import Dataset, TensorDataset
 
-from simec.pretraining.curves import CurveRow, LearningCurve, learning_curve, select
+from simec.pretraining.curves import CurveRow, LearningCurve, learning_curve
+from simec.pretraining.points import select
 
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((120, 4))
@@ -338,6 +339,14 @@ def test_data_sets():
     assert len(curve.rows) == 3
 
 
+def test_molecules():
+    molecules = pytest.importorskip("simec.molecules").Molecules
+    many = molecules([1] * 60, RNG.standard_normal((60, 3)), range(61))
+    part = select(many, np.array([5, 0]))
+    assert isinstance(part, molecules)
+    np.testing.assert_array_equal(part.positions, many.positions[[5, 0]])
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -359,6 +368,7 @@ def test_data_sets():
         ({"seeds": 0}, "seeds must be an integer >= 1, got 0"),
         ({"seeds": [1, 1]}, "seeds must be different integers"),
         ({"seeds": [-1]}, "each seed in seeds must be an integer from 0"),
+        ({"n_jobs": 0}, "n_jobs must be an integer >= 1, got 0"),
         ({"test": 0}, "test must be a finite number > 0"),
         ({"test": [X, Y]}, "test must be a number"),
         ({"test": (X,)}, r"test must be a pair \(X, y\)"),

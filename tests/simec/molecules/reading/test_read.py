@@ -117,6 +117,16 @@ def test_csv(tmp_path):
     assert named.smiles.tolist() == ["CCO", "CO"]
 
 
+def test_a_table_of_one_column(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("SMILES\nCCO\n\nCO\n")
+    assert read_molecules(path).smiles.tolist() == ["CCO", "CO"]
+    path.write_text("mol\nCCO\n")
+    assert read_molecules(path, smiles_column="mol").smiles.tolist() == ["CCO"]
+    with pytest.raises(CorpusError, match="no column 'gap'; the only column is mol"):
+        read_molecules(path, smiles_column="mol", properties="gap")
+
+
 @pytest.mark.parametrize(
     ("text", "options", "message"),
     [
@@ -167,6 +177,21 @@ def test_objects():
     np.testing.assert_allclose(single.positions, conformer("CCO").GetConformer().GetPositions())
     again = read_molecules(chem.MolFromSmiles("CCO"), geometry="generate")
     assert again.formula(0) == "C2H6O"
+
+
+def test_bad_objects_are_skipped_by_number():
+    water = Atoms([8, 1, 1], [[0, 0, 0], [0.96, 0, 0], [0, 0.96, 0]])
+    bad = [Atoms([1, 1], np.zeros((2, 3))), "C1", chem.MolFromSmiles("C"), Atoms([0], [[0, 0, 0]])]
+    with pytest.warns(UserWarning, match="left out") as caught:
+        assert len(read_molecules([*bad, water], skip_errors=True)) == 1
+    text = str(caught[0].message)
+    assert "4 of 5 molecules were left out: molecule 0: atoms 0 and 1 overlap" in text
+    assert "molecule 1: RDKit cannot parse the SMILES 'C1'; molecule 2: the molecule has" in text
+
+
+@pytest.mark.slow
+def test_strained_molecules_get_a_geometry():
+    assert read_molecules(["CN1C2C3C4=CCC31C42"]).formula(0) == "C8H9N"
 
 
 @pytest.mark.parametrize(

@@ -55,7 +55,7 @@ def atomwise(
 
         network, last_layer = atomwise(SchNet(), targets)
         encoder = SimilarityEncoder(len(targets.Z), network=network)
-        encoder.fit(molecules, FCHL19(targets), last_layer=last_layer)
+        encoder.fit(molecules, FCHL19(targets)(molecules), last_layer=last_layer)
         pretrained = encoder.network_.network
 
     The sum of the embeddings of a target's atoms acts as the column of a plain last layer, so both
