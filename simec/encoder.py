@@ -75,6 +75,7 @@ from simec.network import (
     check_tensors,
     check_weights,
     has_embedding,
+    has_finite_weights,
     is_linear,
     save_weights,
     takes_ids,
@@ -464,11 +465,15 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                     self._check_network(inputs)
             self._check_targets(targets)
             inputs = self._identity(None) if inputs is None else inputs
-            if new:
-                self._initialize(inputs, targets, rows, fixed=False)
-        if not hasattr(self, "_trainer"):
-            self._trainer = self._new_trainer(seed)
-        history = self._trainer.fit(inputs, targets, rows, epochs=1)
+            if not hasattr(self, "_trainer"):
+                schedule = self._schedule()
+                schedule.check(self.module_)
+                if new:
+                    with schedule.frozen(self.module_):
+                        self._initialize(inputs, targets, rows, fixed=False)
+                self._trainer = self._new_trainer(schedule, seed)
+        with self._trainer.schedule.frozen(self.module_):
+            history = self._trainer.fit(inputs, targets, rows, epochs=1)
         self.loss_curve_ = [*self.loss_curve_, *history.losses]
         self.best_loss_ = min(self.loss_curve_, default=history.best_loss)
         self.n_iter_ += 1
@@ -790,7 +795,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             check_weights(
                 weights, layout, n_components=encoder.n_components,
                 hidden_layers=encoder.hidden_layers, network=encoder.network,
-                bias=bool(encoder.bias), decoder=encoder.decoder is not False,
+                bias=bool(encoder.bias), decoder=bool(_decoder(encoder.decoder)),
             )  # fmt: skip
             encoder._build(layout, 0)
             tensors = {name: torch.from_numpy(value) for name, value in weights.items()}
@@ -988,6 +993,11 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 f"network must return an array of shape (1, {self.n_components}) for one row, got "
                 f"{'shape ' if isinstance(y, Tensor) else ''}{got}: {hint}"
             )
+        if y.dtype != torch.float32:
+            raise ValueError(
+                f"network must return float32 embeddings, got {y.dtype}: use network.float(), or "
+                "return y.float(); mixed_precision=True computes in bfloat16"
+            )
         if decoder is None:
             return
         try:
@@ -1086,7 +1096,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         approximate = True
         if self.solver == "variational":
             initializer.set_variational(progress=bool(self.verbose))
-        elif self.solver != "adam" and is_linear(self.module_.encoder):
+        elif self.solver != "adam" and initializer.is_linear:
             initializer.set_optimum()
             if initializer.ignored_missing and self.solver == "exact":
                 raise ValueError(
@@ -1125,13 +1135,15 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             same = validation.targets is targets
             held_out = projected if same else basis.project(validation.targets, self.device_)
             validation = replace(validation, targets=held_out)
-        original = last.weight
-        with nullcontext() if basis is None else basis.in_place(last):
+        original, schedule = last.weight, self._schedule()
+        schedule.check(self.module_)
+        projection = nullcontext() if basis is None else basis.in_place(last)
+        with projection, schedule.frozen(self.module_):
             resumed = run.resumed
             started = warm or (
                 resumed is None and self._initialize(inputs, projected, rows, fixed=fixed)
             )
-            self._trainer = trainer = self._new_trainer(seed)
+            self._trainer = trainer = self._new_trainer(schedule, seed)
             if resumed is not None:
                 resumed.restore(trainer)
             finish: Callable[[], object] | None = None
@@ -1181,7 +1193,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
 
     def _check_finite(self, run: _Run) -> None:
         """Raise ValueError if weights are not finite; the encoder is restored then."""
-        if not all(bool(value.isfinite().all()) for value in self.module_.state_dict().values()):
+        if not has_finite_weights(self.module_):
             run.training = False
             raise ValueError(OVERFLOW)
 
@@ -1229,19 +1241,21 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             float(self.l2_by_count),
         )  # fmt: skip
 
-    def _new_trainer(self, seed: int) -> Trainer:
+    def _schedule(self) -> Schedule:
         mixed = self.mixed_precision
         rates = self.learning_rate
         rates = {str(k): float(v) for k, v in rates.items()} if isinstance(rates, Mapping) else {
             "": float(rates)}  # fmt: skip
         largest = max(rates.values())
-        schedule = Schedule(
+        return Schedule(
             int(self.batch_size), int(self.max_iter), largest, float(self.tol),
             int(self.n_iter_no_change),
             self.device_.type == "cuda" if mixed == "auto" else bool(mixed), bool(self.verbose),
             tuple((name, rate / largest) for name, rate in rates.items()), self.decay,
             int(self.validation_interval),
         )  # fmt: skip
+
+    def _new_trainer(self, schedule: Schedule, seed: int) -> Trainer:
         return Trainer(
             self.module_, self._objective(), schedule, seed, self.device_,
             custom=self.network is not None or callable(self.loss),

@@ -21,7 +21,7 @@ from corpora.array_file import encode_arrays
 from corpora.checks import check_choice, check_flag, check_integer
 from corpora.files import StrPath, atomic_path
 from corpora.saved_data import check_saved_array, check_saved_object
-from simec.data.inputs import INTEGERS, DatasetInputs, as_array, is_dataset
+from simec.data.inputs import INTEGERS, DatasetInputs, as_array, check_form, is_dataset
 from simec.types import Float64, InputKind
 
 
@@ -412,12 +412,16 @@ def takes_ids(network: nn.Module, X: Any, device: torch.device) -> bool:
     X : array, sparse matrix, tensor or Dataset
     device : torch.device
     """
+    check_form(X)
     if not has_embedding(network) or sparse.issparse(X):
         return False
     if is_dataset(X):
         x = DatasetInputs(X, device, ids=True).batch(torch.arange(1))
     else:
-        x = torch.as_tensor(np.asarray(X[:1]))
+        first = np.asarray(X[:1])
+        if first.dtype.kind not in "iu":
+            return False
+        x = torch.as_tensor(first.astype(np.int64))
     if not isinstance(x, Tensor) or x.dtype not in INTEGERS:
         return False
     try:
@@ -485,6 +489,13 @@ def check_weights(
         raise ValueError(f"a network with layers of sizes {sizes} has {n} weights, got {total}")
 
 
+def has_finite_weights(network: nn.Module) -> bool:
+    """Whether all parameters are finite; buffers may be infinite, as masks of attention are."""
+    return all(bool(p.isfinite().all()) for p in network.parameters()) and not any(
+        bool(b.isnan().any()) for b in network.buffers()
+    )
+
+
 def check_tensors(what: str, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:
     """Raise ValueError unless saved tensors have the names, shapes and types of others.
 
@@ -506,7 +517,8 @@ def check_tensors(what: str, tensors: Mapping[str, Tensor], expected: Mapping[st
                 f"{what}: {name} must be {dtype} of shape {tuple(like.shape)}, got {value.dtype} "
                 f"of shape {tuple(value.shape)}"
             )
-        if not bool(torch.isfinite(value).all()):
+        # constants, such as masks of attention, may be infinite
+        if not bool((torch.isfinite(value) | (value == like.to(value))).all()):
             raise ValueError(f"{what}: {name} has values that are not finite")
 
 

@@ -14,17 +14,44 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_array, validate_data
 from torch import Tensor
-from torch.utils.data import Dataset, IterableDataset
+from torch.utils.data import (
+    ConcatDataset,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    Subset,
+    default_collate,
+)
 
+from corpora.checks import ParameterError, shown
 from corpora.errors import warn
 from simec.linalg.checks import QUIET, check_magnitude
 from simec.linalg.factorization import finite
 from simec.types import FloatArray, InputKind
 
 __all__ = [
-    "CHUNK", "INTEGERS", "DatasetInputs", "DenseInputs", "Identity", "Inputs", "SparseInputs",
-    "as_array", "as_numpy", "check_device", "choose_device", "chunk_size", "chunks", "dense",
-    "fits_on", "is_dataset", "naming_ids", "outputs_of", "read_identity", "read_inputs",
+    "CHUNK",
+    "INTEGERS",
+    "DatasetInputs",
+    "DenseInputs",
+    "Identity",
+    "Inputs",
+    "SparseInputs",
+    "as_array",
+    "as_numpy",
+    "check_device",
+    "check_form",
+    "choose_device",
+    "chunk_size",
+    "chunks",
+    "collating",
+    "dense",
+    "fits_on",
+    "is_dataset",
+    "naming_ids",
+    "outputs_of",
+    "read_identity",
+    "read_inputs",
     "to_device",
 ]  # fmt: skip
 
@@ -212,15 +239,12 @@ class DatasetInputs:
 
     def pairs(self, rows: Tensor) -> Any:
         """Return the items of rows, collated to a batch."""
-        from torch.utils.data import default_collate
-
         # features and targets of a batch are requested one after the other
         if self._last is None or self._last[0] is not rows:
             numbers = rows.tolist()
             get_many = getattr(self._data, "__getitems__", None)
             items = get_many(numbers) if get_many else [self._data[i] for i in numbers]
-            collate = getattr(self._data, "collate_fn", None) or default_collate
-            self._last = rows, collate(items)
+            self._last = rows, collating(self._data)(items)
         return self._last[1]
 
     def batch(self, rows: Tensor) -> Any:
@@ -236,6 +260,39 @@ class DatasetInputs:
             return features.to(self._device, torch.int64)
         check_magnitude("X", features)
         return features.to(self._device, torch.float32)
+
+
+def collating(data: Any) -> Callable[[Any], Any]:
+    """Return the function that combines items of a data set: its ``collate_fn`` or PyTorch's.
+
+    PyTorch's `Subset` and `ConcatDataset` have that of the data sets in them.
+    """
+    while not hasattr(data, "collate_fn"):
+        if isinstance(data, Subset):
+            data = data.dataset
+        elif isinstance(data, ConcatDataset):
+            data = data.datasets[0]
+        else:
+            return _default_batch
+    own: Callable[[Any], Any] = data.collate_fn
+    return own
+
+
+def _default_batch(items: Any) -> Any:
+    """Combine the items of a data set without ``collate_fn`` to a batch.
+
+    Raises
+    ------
+    ValueError
+        If they have no common shape, or are not tensors, arrays or numbers.
+    """
+    try:
+        return default_collate(items)
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(
+            f"the items of the data set cannot be combined to a batch: {error}. Convert them to "
+            "tensors of equal shape, or add a method collate_fn(items) to the data set"
+        ) from error
 
 
 INTEGERS = torch.int8, torch.int16, torch.int32, torch.int64, torch.uint8
@@ -370,6 +427,8 @@ def read_inputs(
     ids : bool
         Whether integers are ids, which the network looks up; otherwise they become float32.
     """
+    if reset:
+        vars(estimator).pop("feature_names_in_", None)
     if is_dataset(X):
         items = DatasetInputs(X, device, ids=ids)
         if not reset:
@@ -379,8 +438,11 @@ def read_inputs(
         raise ValueError("X is None, but the model was fitted with features: pass features")
     if isinstance(X, Tensor):
         X = as_numpy(X)
+    check_form(X)
     with np.errstate(**QUIET):  # values beyond float32 are an error
         if custom and not sparse.issparse(X):
+            if hasattr(X, "columns") or hasattr(estimator, "feature_names_in_"):
+                validate_data(estimator, X, skip_check_array=True, reset=reset)
             ids = ids and np.asarray(X).dtype.kind in "iu"
             X = check_array(
                 X, dtype=np.int64 if ids else np.float32, allow_nd=True, ensure_2d=False,
@@ -401,6 +463,26 @@ def read_inputs(
     # PyTorch has no read-only tensors
     writable = X if X.flags.writeable else X.copy()
     return DenseInputs(torch.from_numpy(np.ascontiguousarray(writable)), device, custom=custom)
+
+
+def check_form(X: Any) -> None:
+    """Raise TypeError for objects that cannot become an array of features."""
+    if isinstance(X, DataLoader):
+        hint = "pass its data set, X.dataset"
+    elif isinstance(X, Mapping) or hasattr(X, "_fields"):
+        hint = "pass a map-style data set whose batches have this form"
+    elif isinstance(X, (list, tuple)) and len(X) and is_dataset(X[0]):
+        hint = "pass one data set instead of several"
+    elif isinstance(X, (list, tuple)) and len(X) and isinstance(X[0], str):
+        hint = "convert texts to numbers, or SMILES by simec.molecules.read_molecules"
+    elif isinstance(X, Iterator):
+        hint = "pass a list or an array"
+    else:
+        return
+    raise ParameterError(
+        "X must be an array, a sparse matrix, a tensor, a data frame or a map-style data set, got "
+        f"{shown(X)}: {hint}"
+    )
 
 
 def _are_equal(X: Any) -> bool:

@@ -389,8 +389,8 @@ class MixedTargets(Targets):
             start += n
             known = part.in_memory or isinstance(part, SparseTargets)
             rows = torch.arange(self._n_rows) if known else sample
-            n_observed = sum(_count_observed(part, chunk) for chunk in torch.split(rows, CHUNK))
-            density = n_observed / (len(rows) * n)
+            total_weight = sum(_weight(part, chunk) for chunk in torch.split(rows, CHUNK))
+            density = total_weight / (len(rows) * n)
             self._weights.append(shares[name] / total / (n * density) if density else 0.0)
         self.shape = (start,)
 
@@ -443,9 +443,10 @@ def _by_name(what: str, values: Any) -> dict[str, Any]:
     return {str(i): value for i, value in enumerate(values)}
 
 
-def _count_observed(part: Targets, rows: Tensor) -> int:
+def _weight(part: Targets, rows: Tensor) -> float:
+    """Sum of the weights of observed entries, 1 by default."""
     values, observed = part.batch(rows)
-    return values.numel() if observed is None else int((observed != 0).sum())
+    return values.numel() if observed is None else float(observed.sum(dtype=torch.float64))
 
 
 class ComputedTargets(Targets):
@@ -715,6 +716,7 @@ def check_symmetric(targets: Targets) -> None:
     observed = torch.cat(
         [torch.ones_like(v, dtype=torch.bool) if o is None else o for v, o in batches]
     )
+    observed = observed != 0  # or weights
     both = observed & observed.transpose(0, 1)
     gaps = ((values - values.transpose(0, 1)).abs() * both).flatten()
     if not bool((gaps <= _ASYMMETRY * values.abs().max()).all()):

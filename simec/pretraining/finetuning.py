@@ -16,7 +16,7 @@ from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, clone
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
@@ -29,7 +29,7 @@ from corpora.checks import (
     check_number,
     check_sizes,
 )
-from corpora.errors import ModelError, warn
+from corpora.errors import ModelError, cut_middle, warn
 from corpora.files import StrPath
 from corpora.model_folder import FolderReader, FolderWriter, open_folder, write_folder
 from corpora.saved_data import check_saved_object, saved_seed, saved_strings
@@ -37,6 +37,7 @@ from simec.data.inputs import (
     Inputs,
     as_array,
     check_device,
+    check_form,
     choose_device,
     is_dataset,
     outputs_of,
@@ -231,7 +232,6 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
                 )  # fmt: skip
             finally:
                 if hasattr(encoder, "module_"):  # not if the data were refused
-                    encoder.module_.requires_grad_(True)
                     update()
         return self
 
@@ -415,7 +415,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
 
     def _check_parameters(self) -> None:
         """Check the parameters that the Similarity Encoder does not check."""
-        self._source()
+        network, _ = self._source()
         if not isinstance(self.head, str):
             check_sizes("head", self.head)
         elif self.head != "ridge":
@@ -433,8 +433,16 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
         elif self.freeze:
             raise ValueError("network_learning_rate cannot be combined with freeze=True")
         elif isinstance(rates, Mapping):
+            names = [name for name, _ in network.named_parameters()]
             for prefix, rate in rates.items():
                 check_number(f"network_learning_rate[{prefix!r}]", rate, 0)
+                if not isinstance(prefix, str) or not any(
+                    prefix in ("", name) or name.startswith(f"{prefix}.") for name in names
+                ):
+                    raise ValueError(
+                        f"network_learning_rate has the prefix {prefix!r}, with which no parameter "
+                        f"of network begins: they are {cut_middle(', '.join(names))}"
+                    )
         else:
             check_number("network_learning_rate", rates, 0, above=True)
         if self.head == "ridge":
@@ -528,21 +536,20 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
 
     def _inputs(self, X: Any, *, reset: bool = False) -> Inputs:
         """Read features; with `reset`, learn their number and names."""
-        if reset:
-            self.__dict__.pop("feature_names_in_", None)
+        check_form(X)
         if sparse.issparse(X) and not self.takes_sparse_:
             raise ValueError(
                 "X is sparse, which the network does not support: pass X.toarray(), or a "
                 "SimilarityEncoder that was fitted to sparse features"
             )
-        shape = np.shape(X[:1]) if isinstance(X, (list, tuple)) else getattr(X, "shape", (0, 0))
+        shape = getattr(X, "shape", (0, 0))
+        if isinstance(X, (list, tuple)) and np.ndim(X[:1]) == 1:
+            shape = (len(X),)
         if len(shape) == 1 and not (self.takes_ids_ or is_dataset(X)):
             raise ValueError(
                 f"X must have two dimensions or more, got shape {tuple(shape)}. Reshape your data: "
                 "X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one point"
             )
-        if hasattr(X, "columns") and not is_dataset(X):
-            validate_data(self, X, skip_check_array=True, reset=reset)
         inputs = read_inputs(self, X, self.device_, reset=reset, custom=True, ids=self.takes_ids_)
         if reset:
             self.n_features_in_ = inputs.n_features
@@ -709,6 +716,14 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
         return estimator
 
 
+def _labels_of(X: Any, y: Any) -> Any:
+    """Return y, or the labels of a data set of pairs if it is None."""
+    y = split_labels(X)[1] if y is None else y
+    if y is None:
+        raise ValueError("y is None: pass the labels of X")
+    return y
+
+
 def _is_lazy(network: Any) -> bool:
     return isinstance(network, nn.Module) and any(
         isinstance(parameter, UninitializedParameter) for parameter in network.parameters()
@@ -722,7 +737,9 @@ def _shape(value: Any) -> str:
 
 
 def _has_probabilities(estimator: Any) -> bool:
-    return bool(estimator.head != "ridge")
+    if estimator.head == "ridge":
+        raise AttributeError("ridge regression (head='ridge') has no probabilities of classes")
+    return True
 
 
 class PretrainedClassifier(ClassifierMixin, FineTuning):  # type: ignore[misc]
@@ -863,8 +880,7 @@ class PretrainedClassifier(ClassifierMixin, FineTuning):  # type: ignore[misc]
         -------
         float
         """
-        y = split_labels(X)[1] if y is None else y
-        return float(super().score(X, y, sample_weight))
+        return float(super().score(X, _labels_of(X, y), sample_weight))
 
     @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Float64:
@@ -964,8 +980,7 @@ class PretrainedRegressor(RegressorMixin, FineTuning):  # type: ignore[misc]
         -------
         float
         """
-        y = split_labels(X)[1] if y is None else y
-        return float(super().score(X, y, sample_weight))
+        return float(super().score(X, _labels_of(X, y), sample_weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

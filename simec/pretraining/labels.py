@@ -70,7 +70,7 @@ class Classes:
         classes, codes = np.unique(y, return_inverse=True)
         if len(classes) < 2:
             raise ValueError(
-                f"y has one class, {classes[0]!r}: a classifier needs at least two classes"
+                f"y has one class, {classes.tolist()[0]!r}: a classifier needs at least two classes"
             )
         return cls(classes), codes.astype(np.int64)
 

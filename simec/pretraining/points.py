@@ -10,40 +10,12 @@ import numpy.typing as npt
 import torch
 from scipy import sparse
 from torch import Tensor
-from torch.utils.data import Dataset, IterableDataset, default_collate
+from torch.utils.data import Dataset, IterableDataset, Subset
 
-from simec.data.inputs import DatasetInputs, chunks, is_dataset
+from simec.data.inputs import DatasetInputs, chunks, collating, is_dataset
 from simec.types import IntArray
 
-__all__ = ["FeaturesOf", "RowsOf", "n_points", "select", "split_labels", "split_points"]
-
-
-class RowsOf(Dataset[Any]):
-    """Some rows of another map-style data set.
-
-    Parameters
-    ----------
-    data : Dataset
-    rows : int64 array of shape (b,)
-    """
-
-    def __init__(self, data: Any, rows: IntArray) -> None:
-        self._data, self._rows = data, rows
-        if hasattr(data, "collate_fn"):
-            self.collate_fn = data.collate_fn
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, row: int) -> Any:
-        """Return an item."""
-        return self._data[int(self._rows[row])]
-
-    def __getitems__(self, rows: Sequence[int]) -> Any:
-        """Return the items of a batch."""
-        numbers = self._rows[np.asarray(rows, np.int64)].tolist()
-        get_many = getattr(self._data, "__getitems__", None)
-        return get_many(numbers) if get_many else [self._data[i] for i in numbers]
+__all__ = ["FeaturesOf", "n_points", "select", "split_labels", "split_points"]
 
 
 def select(X: Any, rows: IntArray) -> Any:
@@ -69,7 +41,7 @@ def select(X: Any, rows: IntArray) -> Any:
         is_sliced = isinstance(X[rows[:1]], type(X))
     except Exception:  # a data set with items by number, which may raise anything
         is_sliced = False
-    return X[rows] if is_sliced else RowsOf(X, rows)
+    return X[rows] if is_sliced else Subset(X, rows.tolist())
 
 
 class FeaturesOf(Dataset[Any]):
@@ -97,7 +69,7 @@ class FeaturesOf(Dataset[Any]):
 
     def collate_fn(self, items: Any) -> Any:
         """Combine items to a batch, without labels."""
-        return (getattr(self._data, "collate_fn", None) or default_collate)(items)[0]
+        return collating(self._data)(items)[0]
 
 
 def split_labels(X: Any) -> tuple[Any, Any]:

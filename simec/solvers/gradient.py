@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 import torch
 from sklearn.exceptions import ConvergenceWarning
-from torch import Tensor
+from torch import Tensor, nn
 
 from corpora.callbacks import progress_bar
-from corpora.checks import check_flag, check_integer
+from corpora.checks import check_flag, check_integer, closest
 from corpora.errors import warn
 from corpora.saved_data import saved_numbers
 from simec.data.inputs import Inputs, as_array, chunk_size
 from simec.data.targets import Targets
-from simec.network import SimEcNetwork, check_optimizer, check_tensors
+from simec.network import SimEcNetwork, check_optimizer, check_tensors, has_finite_weights
 from simec.solvers.objective import Loss, Objective
 
 logger = logging.getLogger(__name__)
@@ -95,6 +95,39 @@ class Schedule:
             if not prefix or name == prefix or name.startswith(f"{prefix}.")
         ]  # fmt: skip
         return max(fitting)[1] if fitting else 1.0
+
+    def check(self, network: nn.Module) -> None:
+        """Raise ValueError if a prefix is that of no parameter, or nothing is trained."""
+        named = dict(network.named_parameters())
+        for prefix, _ in self.factors:
+            if prefix and not any(
+                name == prefix or name.startswith(f"{prefix}.") for name in named
+            ):
+                modules = [
+                    name for name, module in network.named_modules()
+                    if name and any(True for _ in module.parameters())
+                ]  # fmt: skip
+                similar = closest(prefix, modules) or [name for name in modules if "." not in name]
+                raise ValueError(
+                    f"learning_rate has the part {prefix!r}, which no parameter belongs to: use "
+                    f"the name of a part of module_, such as {' or '.join(map(repr, similar))}"
+                )
+        if not any(p.requires_grad and self.factor(name) for name, p in named.items()):
+            raise ValueError("nothing is trained: all learning rates are 0")
+
+    @contextmanager
+    def frozen(self, network: nn.Module) -> Iterator[None]:
+        """Exclude the parameters with factor 0 from gradients for the time of a fit."""
+        parameters = [
+            p for name, p in network.named_parameters() if p.requires_grad and not self.factor(name)
+        ]
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+        try:
+            yield
+        finally:
+            for parameter in parameters:
+                parameter.requires_grad_(True)
 
 
 @dataclass(frozen=True)
@@ -195,19 +228,15 @@ class Trainer:
         self._optimizer = torch.optim.Adam(self._groups(), lr=schedule.learning_rate, fused=True)
 
     def _groups(self) -> list[dict[str, Any]]:
-        """Group parameters by their learning rates; freeze those whose rate is 0."""
+        """Group parameters by their learning rates."""
         s = self.schedule
         groups: dict[float, list[Tensor]] = {}
         for name, parameter in self.network.named_parameters():
             factor = s.factor(name)
-            if not factor:
-                parameter.requires_grad_(False)
-            elif parameter.requires_grad:
+            if factor and parameter.requires_grad:
                 groups.setdefault(factor, []).append(parameter)
         modules = dict(self.network.named_modules())
         self._frozen = [p for p, factor in s.factors if not factor and p in modules]
-        if not groups:
-            raise ValueError("nothing is trained: all learning rates are 0")
         return [{"params": params, "factor": factor} for factor, params in groups.items()]
 
     def fit(
@@ -464,7 +493,7 @@ class Trainer:
     @torch.no_grad()
     def is_finite(self) -> bool:
         """Whether all weights are finite; a loss is that of the weights before the last step."""
-        return all(bool(value.isfinite().all()) for value in self.network.state_dict().values())
+        return has_finite_weights(self.network)
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: value.detach().clone() for name, value in self.network.state_dict().items()}

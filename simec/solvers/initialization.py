@@ -166,11 +166,10 @@ class Initializer:
         with _single_thread:
             if not self._fixed:
                 self._set_last_layer(self._spectral_last())
-            layers = self.network.encoder
-            if not isinstance(layers, nn.Sequential) or not is_linear_layer(layers[-1]):
+            layer = self._linear_layer
+            if layer is None:
                 self.scale_last_layer()
                 return False
-            layer = layers[-1]
             # several rows for each weight suffice for a regression
             rows = self._spread(max(4096, 8 * int(layer.in_features)))  # type: ignore[arg-type]
             problem = self._problem(layer, rows)
@@ -184,9 +183,12 @@ class Initializer:
             return True
 
     def scale_last_layer(self) -> None:
-        """Scale the last layer so that predictions have the same root mean square as the targets.
+        """Scale the last layer so that predictions are at most as large as the targets.
 
-        The embeddings of custom networks may have any scale, such as sums over many atoms.
+        The embeddings of custom networks may have any scale: they are large if they are sums over
+        many atoms. For small ones, as of a new network that ends with tanh, weights are not larger
+        than those of a random last layer: training increases the embeddings instead. Large weights
+        would make large steps of the embeddings, which then shrink.
         """
         if self._fixed:
             return
@@ -201,8 +203,11 @@ class Initializer:
                 weights = torch.ones_like(values) if observed is None else observed
                 predicted += float((weights * outputs.square()).sum())
                 squares += float((weights * values.square()).sum())
-            if predicted > 0 and squares > 0 and math.isfinite(predicted):
-                network.last.weight.mul_(math.sqrt(squares / predicted))
+            size = float(network.last.weight.norm())
+            if predicted > 0 and squares > 0 and math.isfinite(predicted) and size > 0:
+                # a random last layer has a standard deviation of 1 / sqrt(d)
+                largest = math.sqrt(self._n_targets) / size
+                network.last.weight.mul_(min(math.sqrt(squares / predicted), largest))
 
     def set_last_layers(self) -> None:
         """Set the last two layers to their joint optimum, with all other layers fixed."""
@@ -215,11 +220,26 @@ class Initializer:
     @property
     def has_optimal_last_layers(self) -> bool:
         """Whether `set_last_layers` applies: squared errors, complete targets, only l2 penalty."""
-        layers, o = self.network.encoder, self.objective
+        o = self.objective
         least_squares = o.loss == "mse" and self.network.last.is_linear and self.targets.complete
         penalties = o.symmetric or o.orthogonal or o.decoder
-        ends_linear = isinstance(layers, nn.Sequential) and is_linear_layer(layers[-1])
-        return least_squares and ends_linear and not (penalties or self._fixed)
+        has_layer = self._linear_layer is not None
+        return least_squares and has_layer and not (penalties or self._fixed)
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether the embedding network is a single linear layer, which is trained."""
+        return is_linear(self.network.encoder) and self._linear_layer is not None
+
+    @property
+    def _linear_layer(self) -> nn.Module | None:
+        """The last layer of the embedding network if it is linear and trained."""
+        layers = self.network.encoder
+        if not isinstance(layers, nn.Sequential) or not len(layers):
+            return None
+        layer = layers[-1]
+        trained = all(p.requires_grad for p in layer.parameters())
+        return layer if is_linear_layer(layer) and trained else None
 
     def _symmetric(self, problem: Problem) -> tuple[Float64, Float64]:
         """Solve S ≈ Y Yᵀ for both layers."""

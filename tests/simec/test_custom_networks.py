@@ -1,5 +1,6 @@
 """Custom networks: integers, structures of tensors, pooling, scale, rates, validation, decoders."""
 
+import warnings
 from collections import namedtuple
 
 import numpy as np
@@ -8,10 +9,11 @@ import safetensors.torch
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 from torch import nn
-from torch.utils.data import Dataset
+from torch.utils.data import ConcatDataset, DataLoader, Dataset, Subset, TensorDataset
 
-from simec import MixedTargets, ModelError, SimilarityEncoder
+from simec import MixedTargets, ModelError, SimilarityEncoder, SparseTargets
 from simec.network import Pooling
 from simec.solvers.gradient import Schedule
 from simec.solvers.objective import LOSSES, error_rate
@@ -45,7 +47,7 @@ def tokens(n=60, length=6):
     return ids
 
 
-@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8])
+@pytest.mark.parametrize("dtype", [np.int64, np.int32, np.uint8, np.uint16])
 @pytest.mark.parametrize("pooling", ["sum", "mean"])
 def test_ids_of_tokens(dtype, pooling, tmp_path):
     ids = tokens().astype(dtype)
@@ -151,6 +153,16 @@ def test_molecules_are_a_data_set():
     encoder.fit(molecules, rng.random((12, 9)))
     one_by_one = [encoder.transform(molecule)[0] for molecule in molecules]
     np.testing.assert_allclose(encoder.transform(molecules), one_by_one, rtol=1e-4, atol=1e-5)
+
+
+def test_parts_of_data_sets_keep_their_batches():
+    data = Graphs()
+    encoder = SimilarityEncoder(4, network=GraphNetwork(), pooling="sum", **OPTIONS)
+    encoder.fit(Subset(data, range(40)), S[:40])
+    expected = encoder.transform(data)
+    np.testing.assert_allclose(encoder.transform(Subset(data, [5, 3])), expected[[5, 3]], atol=1e-6)
+    joined = ConcatDataset([Subset(data, range(7)), data])
+    np.testing.assert_allclose(encoder.transform(joined)[7:], expected, atol=1e-6)
 
 
 def test_empty_data_set():
@@ -274,7 +286,9 @@ def test_rates_by_part():
     with pytest.raises(ValueError, match="at least one part"):
         SimilarityEncoder(4, learning_rate={"encoder": 0}, **options).fit(X, S)
     with pytest.raises(ValueError, match="nothing is trained"):
-        SimilarityEncoder(4, learning_rate={"encoder": 0, "last": 0, "x": 1}, **options).fit(X, S)
+        SimilarityEncoder(4, learning_rate={"encoder": 0, "last": 0, "": 1}, **options).fit(X, S)
+    with pytest.raises(ValueError, match=r"the part 'encodr', .* such as 'encoder'"):
+        SimilarityEncoder(4, learning_rate={"encodr": 0, "": 1}, **options).fit(X, S)
 
 
 def test_the_longest_prefix_applies():
@@ -291,6 +305,114 @@ def test_a_frozen_part_stays_in_evaluation_mode():
     )
     encoder.set_params(solver="adam", init="random").fit(X + 3, S)
     assert float(encoder.network_[0].running_mean.abs().max()) == 0
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+def test_closed_forms_leave_frozen_layers(layers):
+    network = nn.Sequential(*[nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, 4)][-1:] if layers == 1 else
+                            [nn.Linear(5, 6), nn.Tanh(), nn.Linear(6, 4)])  # fmt: skip
+    features = X if layers == 2 else np.hstack([X, X[:, :1]])
+    before = network[-1].weight.detach().clone()
+    rates = {"encoder": 0, "": 1e-2}
+    encoder = SimilarityEncoder(4, network=network, learning_rate=rates, **OPTIONS)
+    assert torch.equal(encoder.fit(features, S).network_[-1].weight, before)
+    assert not torch.equal(encoder.set_params(learning_rate=1e-2).fit(features, S)
+                           .network_[-1].weight, before)  # fmt: skip
+    network.requires_grad_(False)  # frozen by hand
+    encoder.fit(features, S)
+    assert torch.equal(encoder.network_[-1].weight, before)
+    assert not encoder.network_[-1].weight.requires_grad
+
+
+def test_a_frozen_part_can_be_trained_later():
+    encoder = SimilarityEncoder(4, network=Tokens(), pooling="sum", **OPTIONS)
+    encoder.set_params(learning_rate={"encoder": 0, "": 1e-2}).fit(tokens(), S)
+    assert encoder.network_.lookup.weight.requires_grad
+    before = encoder.network_.lookup.weight.detach().clone()
+    encoder.partial_fit(tokens(), S)
+    assert torch.equal(encoder.network_.lookup.weight, before)
+    encoder.set_params(learning_rate=1e-2, warm_start=True, tol=0).fit(tokens(), S)
+    assert not torch.equal(encoder.network_.lookup.weight, before)
+
+
+class Masked(nn.Module):
+    """A network with an infinite buffer, as masks of attention are."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear = nn.Linear(5, 4)
+        self.register_buffer("mask", torch.full((3, 3), -torch.inf).triu(1))
+
+    def forward(self, x):
+        return self.linear(x)
+
+
+def test_infinite_buffers(tmp_path):
+    encoder = SimilarityEncoder(4, network=Masked(), **OPTIONS)
+    encoder.fit(X, S, checkpoint=tmp_path / "m", checkpoint_epochs=1)
+    assert encoder.n_iter_ == 3
+    loaded = SimilarityEncoder.load(tmp_path / "m", network=Masked())
+    np.testing.assert_array_equal(loaded.transform(X), encoder.transform(X))
+
+
+def test_names_of_features():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X, columns=list("abcde"))
+    encoder = SimilarityEncoder(4, network=nn.Linear(5, 4), **OPTIONS).fit(frame, S)
+    assert list(encoder.feature_names_in_) == list("abcde")
+    with pytest.raises(ValueError, match="feature names should match"):
+        encoder.transform(frame[list("edcba")])
+    assert not hasattr(encoder.fit(X, S), "feature_names_in_")
+
+
+class Objects(Dataset):
+    def __len__(self):
+        return 60
+
+    def __getitem__(self, row):
+        return object()
+
+
+class Ragged(Objects):
+    def __getitem__(self, row):
+        return torch.zeros(5 + row % 2)
+
+
+@pytest.mark.parametrize(("features", "message"), [
+    (DataLoader(TensorDataset(torch.from_numpy(X))), "DataLoader: pass its data set, X.dataset"),
+    ({"x": X}, "whose batches have this form"),
+    ((row for row in X), "got generator: pass a list"),
+    ([TensorDataset(torch.from_numpy(X)) for _ in range(2)], "one data set instead of"),
+    (["CCO", "CC"], "convert texts to numbers"),
+    (Objects(), "items of the data set cannot be combined .* collate_fn"),
+    (Ragged(), "items of the data set cannot be combined .* collate_fn"),
+])  # fmt: skip
+def test_other_forms_of_features_are_refused(features, message):
+    encoder = SimilarityEncoder(4, network=nn.Linear(5, 4), **OPTIONS)
+    with pytest.raises((TypeError, ValueError), match=message):
+        encoder.fit(features, S)
+
+
+class Converted(nn.Module):
+    def __init__(self, dtype):
+        super().__init__()
+        self.linear = nn.Linear(5, 4).to(dtype)
+
+    def forward(self, x):
+        return self.linear(x.to(self.linear.weight.dtype))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float64])
+def test_other_precisions_are_refused(dtype):
+    with pytest.raises(ValueError, match=f"must return float32 embeddings, got {dtype}"):
+        SimilarityEncoder(4, network=Converted(dtype), **OPTIONS).fit(X, S)
+
+
+def test_a_decoder_of_weight_zero_is_saved(tmp_path):
+    encoder = SimilarityEncoder(4, decoder=0.0, **OPTIONS).fit(X, S)
+    encoder.save(tmp_path / "m")
+    loaded = SimilarityEncoder.load(tmp_path / "m")
+    np.testing.assert_array_equal(loaded.transform(X), encoder.transform(X))
 
 
 def test_cosine_decay():
@@ -443,6 +565,20 @@ def test_a_part_without_observed_entries_and_equal_weights():
     assert list(targets.columns) == ["0", "1"]
 
 
+def test_shares_of_weighted_targets():
+    sparse_part = SparseTargets(sparse.csr_matrix(S), weights=np.full(S.size, 7.0))
+    _, weights = MixedTargets([S, sparse_part]).batch(torch.arange(60))
+    np.testing.assert_allclose(weights[:, :10].sum(), weights[:, 10:].sum(), rtol=1e-5)
+
+
+def test_mixed_targets_with_a_symmetric_penalty():
+    K = X @ X.T
+    options = {"symmetric": 1.0, "hidden_layers": (6,), **OPTIONS}
+    SimilarityEncoder(4, **options).fit(X, MixedTargets([K]))
+    with pytest.raises(ValueError, match=r"S\[\d+, \d+\] and"):
+        SimilarityEncoder(4, **options).fit(X, MixedTargets([K + np.arange(60)]))
+
+
 @pytest.mark.parametrize(("arguments", "message"), [
     (([],), "parts is empty"),
     (([S, S[:5]],), "the same number of rows, got 0: 60, 1: 5"),
@@ -456,3 +592,28 @@ def test_a_part_without_observed_entries_and_equal_weights():
 def test_bad_mixed_targets(arguments, message):
     with pytest.raises((TypeError, ValueError), match=message):
         MixedTargets(*arguments)
+
+
+@pytest.mark.parametrize("init", ["random", "spectral"])
+@pytest.mark.parametrize(("scale", "grows"), [(1e-3, False), (1.0, False), (1e3, True)])
+def test_last_layer_is_scaled_down_but_not_up(init, scale, grows):
+    rng = np.random.default_rng(0)
+    X, S = rng.standard_normal((60, 4)).astype(np.float32), rng.standard_normal((60, 30))
+
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(4, 16)
+
+        def forward(self, x):
+            return scale * torch.tanh(self.linear(x))
+
+    encoder = SimilarityEncoder(
+        16, network=Scaled(), init=init, solver="adam", max_iter=1, learning_rate=1e-9
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        encoder.fit(X, S)
+    assert encoder.module_.last.weight.std() < 1.1 / 4
+    assert np.sqrt(np.mean(encoder.predict(X) ** 2)) < 1.1
+    assert grows == (encoder.module_.last.weight.std() < 0.01)

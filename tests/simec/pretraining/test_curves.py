@@ -21,6 +21,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from torch.utils.data import Dataset, TensorDataset
 
+from simec.data.inputs import collating
 from simec.pretraining.curves import CurveRow, LearningCurve, learning_curve
 from simec.pretraining.points import select
 
@@ -316,11 +317,11 @@ def test_rows_of_all_kinds():
     assert len(part) == 3
     np.testing.assert_array_equal(part[1]["x"], X[0])
     np.testing.assert_array_equal(part.__getitems__([2, 0])[1]["x"], X[5])
-    assert part.collate_fn([1, 2]) == 2
+    assert collating(part)([1, 2]) == 2
     part = select(TensorDataset(torch.from_numpy(X)), rows)
     assert len(part) == 3
     np.testing.assert_array_equal(part[0][0], X[5])
-    assert not hasattr(part, "collate_fn")
+    assert len(collating(part)([part[0], part[1]])[0]) == 2
 
 
 class ByLength(RegressorMixin, BaseEstimator):

@@ -214,7 +214,7 @@ def test_pipelines_and_searches():
 @pytest.mark.parametrize("head", [(), "ridge"])
 def test_check_estimator(make, head):
     network = nn.Sequential(nn.LazyLinear(32), nn.Tanh())
-    model = make(network, head=head, max_iter=100, learning_rate=0.03, n_iter_no_change=60)
+    model = make(network, head=head, max_iter=30, learning_rate=0.05)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", (ConvergenceWarning, UserWarning))
         results = check_estimator(model, on_skip=None, on_fail=None)
