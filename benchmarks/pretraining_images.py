@@ -32,7 +32,7 @@ results, and an interrupted run continues where it stopped.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -92,6 +92,14 @@ def main(argv: list[str] | None = None) -> None:
         help=f"number of runs with {LARGE:,} labels or more (default 1)",
     )  # fmt: skip
     p.add_argument("--labels", type=at_least_one, nargs="+", metavar="N", help="numbers of labels")
+    p.add_argument(
+        "--methods",
+        choices=METHODS,
+        nargs="+",
+        default=METHODS,
+        metavar="NAME",
+        help="methods, by their names above",
+    )
     args = p.parse_args(argv)
     pretraining, fine_tuning, patches = PRETRAINING, FINE_TUNING, PATCHES
     if args.quick:
@@ -114,7 +122,7 @@ def main(argv: list[str] | None = None) -> None:
     # networks do not depend on how they are fine-tuned
     about = {"corpus": corpus, **settings, "fine_tuning": None}
     networks = Networks(parts, settings, Cache(args.json, about))
-    measured = measure(networks, runs, few)
+    measured = measure(networks, args.methods, runs, few)
     results = [
         over_runs(
             f"acc.{size}.{method}", values, "accuracy",
@@ -308,7 +316,7 @@ def _views(network: nn.Module) -> nn.Module:
 
 
 def measure(
-    networks: Networks, runs: dict[int, int], few: tuple[int, ...]
+    networks: Networks, methods: Sequence[str], runs: dict[int, int], few: tuple[int, ...]
 ) -> dict[tuple[int, str], list[float]]:
     """Accuracies of all seeds by number of labels and method."""
     from tqdm import tqdm
@@ -320,7 +328,7 @@ def measure(
         (size, method, seed)
         for seed in range(1, max(runs.values()) + 1)
         for size in runs if seed <= runs[size]
-        for method in METHODS if method not in FEW or size in few
+        for method in methods if method not in FEW or size in few
     ]  # fmt: skip
     for size, method, seed in tqdm(order, desc="fits", unit="fit"):
         # those of a smaller size are among those of a larger one
@@ -347,7 +355,8 @@ def measure(
 
 def _table(by_name: dict[str, Result], sizes: tuple[int, ...]) -> Table:
     rows = []
-    for method in METHODS:
+    measured = {name.partition(".")[2].partition(".")[2] for name in by_name}
+    for method in (m for m in METHODS if m in measured):
         cells = []
         for size in sizes:
             found = by_name.get(f"acc.{size}.{method}")
@@ -380,7 +389,8 @@ def draw(by_name: dict[str, Result], sizes: tuple[int, ...], path: Path) -> None
     for axes, lines, title in zip(panels, styles, titles, strict=True):
         for method, (label, color) in lines.items():
             rows = [by_name.get(f"acc.{size}.{method}") for size in sizes]
-            line(axes, sizes, rows, label, color, dashed=method == "untrained")
+            if any(rows):
+                line(axes, sizes, rows, label, color, dashed=method == "untrained")
         axes.set_xscale("log")
         axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
         axes.minorticks_off()

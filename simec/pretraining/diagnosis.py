@@ -14,7 +14,7 @@ from sklearn.linear_model import RidgeClassifierCV, RidgeCV
 from sklearn.pipeline import make_pipeline
 
 from corpora.checks import ParameterError, check_choice, check_integer
-from simec.linalg.checks import Matrix, check_varies, real_matrix, symmetric
+from simec.linalg.checks import Matrix, check_varies, real_matrix
 from simec.pretraining.curves import LearningCurve, learning_curve
 from simec.similarities import Centerer, non_metricity
 from simec.similarities.labels import label_array, missing_labels
@@ -30,6 +30,7 @@ _TEST = 0.3
 _FEWEST = 20  # labels
 _PER_CLASS = 4  # labels, below which integers may be numbers
 _ALPHAS = np.logspace(-8, 4, 13)
+_ASYMMETRY = 1e-3  # relative to the largest value: smaller differences count as rounding errors
 _ALONE = "similarities"
 
 # Relative reductions of the error with few labels; `alignment` says on what they were measured.
@@ -165,7 +166,7 @@ def alignment(
 
     - The centered kernel alignment (Cortes, Mohri and Rostamizadeh, 2012) of Y Yᵀ and the labels'
       similarities, which are products of the centered labels, or 1 within a class and 0 otherwise.
-      Its control are the same labels in random order.
+      Its control is that of the same labels in random order.
     - The error of ridge regression on Y by the number of labels, as in Figs. 6.15 and 6.16 of the
       thesis. Its controls are the prediction of the mean or of the most frequent class, and ridge
       regression on `features` alone.
@@ -245,13 +246,14 @@ def alignment(
     extra = _standardized(features, len(S), rows)
 
     block = S[landmarks] if columns is not None else S[np.ix_(landmarks, landmarks)]
-    try:
-        symmetric(block)
-    except ValueError as error:
+    gaps = np.abs(block - block.T)
+    if gaps.max() > _ASYMMETRY * np.abs(block).max():
+        i, j = np.unravel_index(int(gaps.argmax()), gaps.shape)
         raise ValueError(
-            f"similarities of the landmarks, S[columns], must be symmetric: are `columns` their "
-            f"row numbers? {error}"
-        ) from error
+            f"similarities of the landmarks must be symmetric, but those of rows {landmarks[i]} "
+            f"and {landmarks[j]} are {block[i, j]:.6g} and {block[j, i]:.6g}: are columns the row "
+            "numbers of the landmarks?"
+        )
     block = (block.astype(np.float64) + block.T) / 2
     check_varies(block)
     centerer = Centerer().fit(block)

@@ -29,7 +29,7 @@ from corpora.checks import (
     check_number,
     check_sizes,
 )
-from corpora.errors import ModelError, warn
+from corpora.errors import ModelError, cut_middle, warn
 from corpora.files import StrPath
 from corpora.model_folder import FolderReader, FolderWriter, open_folder, write_folder
 from corpora.saved_data import check_saved_object, saved_seed, saved_strings
@@ -73,7 +73,7 @@ CUSTOM = "custom"  # stands for a callable in a saved configuration
 _NETWORK = "network."  # prefix of the names of weights, with head="ridge"
 _PART = "encoder.network"  # prefix of the names of the network's parameters in training
 # entries of a saved configuration
-_SAVED = "parameters", "pooling", "width", "ids", "n_features", "feature_names", "labels"
+_SAVED = "parameters", "pooling", "width", "last", "ids", "n_features", "feature_names", "labels"
 
 
 class FineTuning(BaseEstimator):  # type: ignore[misc]
@@ -94,6 +94,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
         *,
         head: Sequence[int] | Literal["ridge"] = (),
         activation: str = "tanh",
+        init: Literal["random", "ridge"] = "random",
         pooling: PoolingMethod = None,
         loss: str | Callable[[Tensor, Tensor], Tensor] | None = None,
         learning_rate: float = 1e-3,
@@ -115,6 +116,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
         self.network = network
         self.head = head
         self.activation = activation
+        self.init = init
         self.pooling = pooling
         self.loss = loss
         self.learning_rate = learning_rate
@@ -213,6 +215,13 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
             new.labels_.fit(labels, sizes)
             if validation is not None or self.early_stopping:
                 held_out = X_val, new._targets(y_val, sizes_val)
+            last_layer = None
+            if self.init == "ridge":
+                Y = new._apply(new._inputs(X), module).astype(np.float64)
+                values = new.labels_.targets(labels, sizes).astype(np.float64)
+                module.set_last(RidgeHead.start(Y, values, classes=not new.labels_.uses_sizes))
+                n_outputs = values.shape[1]
+                last_layer = np.eye(n_outputs)  # the module has the last layer
             new.encoder_ = encoder = new._new_encoder(module, n_outputs, seed)
 
             def update() -> None:
@@ -225,7 +234,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
 
             try:
                 encoder.fit(
-                    X, new._targets(labels, sizes), validation=held_out,
+                    X, new._targets(labels, sizes), validation=held_out, last_layer=last_layer,
                     callbacks=() if notify is None else on_epoch, checkpoint=checkpoint,
                     checkpoint_minutes=checkpoint_minutes, checkpoint_epochs=checkpoint_epochs,
                     resume_from=resume_from,
@@ -302,6 +311,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
             "parameters": parameters,
             "pooling": CUSTOM if callable(method) else method,
             "width": self.module_.width,
+            "last": None if self.module_.last is None else self.module_.last.in_features,
             "ids": self.takes_ids_,
             "n_features": self.n_features_in_,
             "feature_names": None if names is None else [str(name) for name in names],
@@ -415,12 +425,13 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
 
     def _check_parameters(self) -> None:
         """Check the parameters that the Similarity Encoder does not check."""
-        self._source()
+        network, _ = self._source()
         if not isinstance(self.head, str):
             check_sizes("head", self.head)
         elif self.head != "ridge":
             raise ValueError(f"head must be a sequence of sizes, or 'ridge', got {self.head!r}")
         check_choice("activation", self.activation, ACTIVATIONS)
+        check_choice("init", self.init, ("random", "ridge"))
         check_flag("freeze", self.freeze)
         if not 0 < check_number("validation_fraction", self.validation_fraction, 0) < 1:
             raise ValueError(
@@ -433,8 +444,16 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
         elif self.freeze:
             raise ValueError("network_learning_rate cannot be combined with freeze=True")
         elif isinstance(rates, Mapping):
+            names = [name for name, _ in network.named_parameters()]
             for prefix, rate in rates.items():
                 check_number(f"network_learning_rate[{prefix!r}]", rate, 0)
+                if not isinstance(prefix, str) or not any(
+                    prefix in ("", name) or name.startswith(f"{prefix}.") for name in names
+                ):
+                    raise ValueError(
+                        f"network_learning_rate has the prefix {prefix!r}, with which no parameter "
+                        f"of network begins: they are {cut_middle(', '.join(names))}"
+                    )
         else:
             check_number("network_learning_rate", rates, 0, above=True)
         if self.head == "ridge":
@@ -534,7 +553,9 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
                 "X is sparse, which the network does not support: pass X.toarray(), or a "
                 "SimilarityEncoder that was fitted to sparse features"
             )
-        shape = np.shape(X[:1]) if isinstance(X, (list, tuple)) else getattr(X, "shape", (0, 0))
+        shape = getattr(X, "shape", (0, 0))
+        if isinstance(X, (list, tuple)) and np.ndim(X[:1]) == 1:
+            shape = (len(X),)
         if len(shape) == 1 and not (self.takes_ids_ or is_dataset(X)):
             raise ValueError(
                 f"X must have two dimensions or more, got shape {tuple(shape)}. Reshape your data: "
@@ -550,7 +571,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
     def _sizes(self, inputs: Inputs) -> Float64:
         """Return the numbers of parts of points if they are summed, or ones; shape (m, 1)."""
         if self.module_.is_sum and self.labels_.uses_sizes:
-            return self._apply(inputs, self.module_)[:, -1:].astype(np.float64)
+            return self._apply(inputs, self.module_.pooled)[:, -1:].astype(np.float64)
         return np.ones((len(inputs), 1))
 
     def _targets(self, labels: npt.NDArray[Any], sizes: Float64) -> DenseTargets:
@@ -564,12 +585,15 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
     def _outputs(self, X: Any) -> tuple[Float64, Float64]:
         """Return predictions of targets, shape (m, k), and the numbers of parts, (m, 1)."""
         check_is_fitted(self, "module_")
-        Y = self._apply(self._inputs(X), self.module_).astype(np.float64)
+        Y = self._apply(self._inputs(X), self.module_.pooled).astype(np.float64)
+        sizes = Y[:, -1:]
         if self.ridge_ is not None:
-            return self.ridge_.predict(Y), Y[:, -1:]
+            return self.ridge_.predict(Y), sizes
         assert self.encoder_ is not None
         W = as_array(self.encoder_.module_.last.weight).astype(np.float64)
-        return Y @ W, Y[:, -1:]
+        if self.module_.last is not None:
+            W = as_array(self.module_.last.weight).astype(np.float64).T @ W
+        return Y @ W, sizes
 
     def _fit_ridge(self, inputs: Inputs, labels: npt.NDArray[Any]) -> None:
         Y = self._apply(inputs, self.module_).astype(np.float64)
@@ -686,6 +710,9 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
                 copy.deepcopy(estimator._source()[0]), copy.deepcopy(method), head,
                 estimator.activation, width=width,
             )  # fmt: skip
+            if config["last"] is not None:
+                n_outputs = check_integer("last", config["last"], 1, 1 << 24)
+                module.set_last(np.zeros((n_outputs, estimator.labels_.n_targets)))
         estimator.encoder_, estimator.ridge_ = None, None
         if ENCODER in folder.folders:
             inner = folder.folder(ENCODER, ENCODER_KIND, ENCODER_VERSION)
@@ -706,6 +733,14 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
         return estimator
 
 
+def _labels_of(X: Any, y: Any) -> Any:
+    """Return y, or the labels of a data set of pairs if it is None."""
+    y = split_labels(X)[1] if y is None else y
+    if y is None:
+        raise ValueError("y is None: pass the labels of X")
+    return y
+
+
 def _is_lazy(network: Any) -> bool:
     return isinstance(network, nn.Module) and any(
         isinstance(parameter, UninitializedParameter) for parameter in network.parameters()
@@ -719,7 +754,9 @@ def _shape(value: Any) -> str:
 
 
 def _has_probabilities(estimator: Any) -> bool:
-    return bool(estimator.head != "ridge")
+    if estimator.head == "ridge":
+        raise AttributeError("ridge regression (head='ridge') has no probabilities of classes")
+    return True
 
 
 class PretrainedClassifier(ClassifierMixin, FineTuning):  # type: ignore[misc]
@@ -742,6 +779,10 @@ class PretrainedClassifier(ClassifierMixin, FineTuning):  # type: ignore[misc]
         was not trained, it is a control for the benefit of pre-training.
     activation : str
         Activation function of the hidden layers of the head, as in `simec.SimilarityEncoder`.
+    init : {"random", "ridge"}
+        Initial weights of the last layer of the head: random, or fitted to the training points by
+        ridge regression (logistic regression for classes), which changes the network less at
+        first (Kumar et al., 2022).
     pooling : {"sum", "mean"} or callable, optional
         For networks that return the embeddings of the parts of a point, as in
         `simec.SimilarityEncoder`. By default that of `network`, if it is an estimator.
@@ -805,6 +846,8 @@ class PretrainedClassifier(ClassifierMixin, FineTuning):  # type: ignore[misc]
     References
     ----------
     F. Horn (2020). Similarity Encoders. Section 6.1.
+    A. Kumar et al. (2022). Fine-tuning can distort pretrained features and underperform
+    out-of-distribution. ICLR.
 
     Examples
     --------
@@ -860,8 +903,7 @@ class PretrainedClassifier(ClassifierMixin, FineTuning):  # type: ignore[misc]
         -------
         float
         """
-        y = split_labels(X)[1] if y is None else y
-        return float(super().score(X, y, sample_weight))
+        return float(super().score(X, _labels_of(X, y), sample_weight))
 
     @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> Float64:
@@ -891,7 +933,7 @@ class PretrainedRegressor(RegressorMixin, FineTuning):  # type: ignore[misc]
 
     Parameters
     ----------
-    network, head, activation, pooling
+    network, head, activation, init, pooling
         As in `PretrainedClassifier`.
     loss : {"mse", "mae", "huber"} or callable, optional
         Loss of standardized values; the squared error by default. A callable takes predictions
@@ -961,8 +1003,7 @@ class PretrainedRegressor(RegressorMixin, FineTuning):  # type: ignore[misc]
         -------
         float
         """
-        y = split_labels(X)[1] if y is None else y
-        return float(super().score(X, y, sample_weight))
+        return float(super().score(X, _labels_of(X, y), sample_weight))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -183,9 +183,12 @@ class Initializer:
             return True
 
     def scale_last_layer(self) -> None:
-        """Scale the last layer so that predictions have the same root mean square as the targets.
+        """Scale the last layer so that predictions are at most as large as the targets.
 
-        The embeddings of custom networks may have any scale, such as sums over many atoms.
+        The embeddings of custom networks may have any scale: they are large if they are sums over
+        many atoms. For small ones, as of a new network that ends with tanh, weights are not larger
+        than those of a random last layer: training increases the embeddings instead. Large weights
+        would make large steps of the embeddings, which then shrink.
         """
         if self._fixed:
             return
@@ -200,8 +203,11 @@ class Initializer:
                 weights = torch.ones_like(values) if observed is None else observed
                 predicted += float((weights * outputs.square()).sum())
                 squares += float((weights * values.square()).sum())
-            if predicted > 0 and squares > 0 and math.isfinite(predicted):
-                network.last.weight.mul_(math.sqrt(squares / predicted))
+            size = float(network.last.weight.norm())
+            if predicted > 0 and squares > 0 and math.isfinite(predicted) and size > 0:
+                # a random last layer has a standard deviation of 1 / sqrt(d)
+                largest = math.sqrt(self._n_targets) / size
+                network.last.weight.mul_(min(math.sqrt(squares / predicted), largest))
 
     def set_last_layers(self) -> None:
         """Set the last two layers to their joint optimum, with all other layers fixed."""

@@ -1,5 +1,6 @@
 """Custom networks: integers, structures of tensors, pooling, scale, rates, validation, decoders."""
 
+import warnings
 from collections import namedtuple
 
 import numpy as np
@@ -591,3 +592,28 @@ def test_mixed_targets_with_a_symmetric_penalty():
 def test_bad_mixed_targets(arguments, message):
     with pytest.raises((TypeError, ValueError), match=message):
         MixedTargets(*arguments)
+
+
+@pytest.mark.parametrize("init", ["random", "spectral"])
+@pytest.mark.parametrize(("scale", "grows"), [(1e-3, False), (1.0, False), (1e3, True)])
+def test_last_layer_is_scaled_down_but_not_up(init, scale, grows):
+    rng = np.random.default_rng(0)
+    X, S = rng.standard_normal((60, 4)).astype(np.float32), rng.standard_normal((60, 30))
+
+    class Scaled(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.linear = nn.Linear(4, 16)
+
+        def forward(self, x):
+            return scale * torch.tanh(self.linear(x))
+
+    encoder = SimilarityEncoder(
+        16, network=Scaled(), init=init, solver="adam", max_iter=1, learning_rate=1e-9
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        encoder.fit(X, S)
+    assert encoder.module_.last.weight.std() < 1.1 / 4
+    assert np.sqrt(np.mean(encoder.predict(X) ** 2)) < 1.1
+    assert grows == (encoder.module_.last.weight.std() < 0.01)

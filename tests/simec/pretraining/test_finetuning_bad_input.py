@@ -78,12 +78,18 @@ def test_points_and_labels(make, data, y, message):
 PARAMETERS = {
     "head": ([{"head": "mlp"}, {"head": (0,)}, {"head": 5}], "head"),
     "activation": ([{"activation": "cube"}], "activation must be one of"),
+    "init": ([{"init": "zeros"}], "init must be one of"),
     "pooling": ([{"pooling": "max"}, {"pooling": 3}], "pooling must be one of"),
     "freeze": ([{"freeze": "yes"}], "freeze must be True or False"),
     "rate": ([{"learning_rate": 0}, {"learning_rate": "fast"}], "learning_rate must be a"),
     "network rate": (
         [{"network_learning_rate": 0}, {"network_learning_rate": {"0": -1}},
          {"network_learning_rate": "slow"}], "network_learning_rate.* must be a",
+    ),
+    "prefix": (
+        [{"network_learning_rate": {"conv": 1e-3}}, {"network_learning_rate": {"0.w": 0}},
+         {"network_learning_rate": {0: 1e-3}}],
+        "no parameter of network begins: they are 0.weight, 0.bias",
     ),
     "both": (
         [{"network_learning_rate": 1e-4, "freeze": True}], "cannot be combined with freeze=True"
@@ -219,6 +225,15 @@ def test_predictions_of_other_data():
     model = regressor(network, head="ridge").fit(words, words.sum(1))
     with pytest.raises(ValueError, match="network does not accept the id 7"):
         model.predict(words * 0 + 7)
+
+
+def test_what_ridge_regression_and_scores_lack():
+    model = classifier(head="ridge").fit(X, CLASSES)
+    with pytest.raises(AttributeError) as info:
+        model.predict_proba(X)
+    assert "ridge regression" in str(info.value.__cause__)
+    with pytest.raises(ValueError, match="y is None: pass the labels"):
+        model.score(X)
 
 
 def test_networks_whose_outputs_are_not_finite():
