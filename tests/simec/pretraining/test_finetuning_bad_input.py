@@ -78,6 +78,7 @@ def test_points_and_labels(make, data, y, message):
 PARAMETERS = {
     "head": ([{"head": "mlp"}, {"head": (0,)}, {"head": 5}], "head"),
     "activation": ([{"activation": "cube"}], "activation must be one of"),
+    "init": ([{"init": "zeros"}], "init must be one of"),
     "pooling": ([{"pooling": "max"}, {"pooling": 3}], "pooling must be one of"),
     "freeze": ([{"freeze": "yes"}], "freeze must be True or False"),
     "rate": ([{"learning_rate": 0}, {"learning_rate": "fast"}], "learning_rate must be a"),

@@ -54,6 +54,10 @@ CASES = {
     "floats": lambda: (classifier(max_iter=2), X, np.arange(80) % 2 + 1.0, {}),
     "values": lambda: (regressor(max_iter=2, network_learning_rate={"0": 1e-4}), X, VALUES, {}),
     "two values": lambda: (regressor(max_iter=2), X, np.stack([VALUES, X[:, 0]], 1), {}),
+    "start": lambda: (classifier(init="ridge", head=(3,), max_iter=2), X, CLASSES, {}),
+    "start of two values": lambda: (
+        regressor(init="ridge", max_iter=2), X, np.stack([VALUES, X[:, 0]], 1), {}
+    ),
     "ridge": lambda: (regressor(head="ridge"), X, VALUES, {}),
     "ridge of classes": lambda: (classifier(head="ridge"), X, CLASSES, {}),
     "loss": lambda: (regressor(loss=cubed, max_iter=2), X, VALUES, {"loss": cubed}),
@@ -140,8 +144,8 @@ VALUES_OF = {
     "labels": (None, {}, {"classes": ["a"], "dtype": "<U1"}, {"classes": [2, 1], "dtype": "<i8"},
                {"classes": ["a", 1], "dtype": "<U1"}, {"classes": [1, 2], "dtype": "V9"}),
     "parameters": (None, 5, {"head": "mlp"}, {"unknown": 1}, {"device": 7}),
-    "width": (None, -1, 2**40), "ids": (None, "yes"), "n_features": (0, None, "5"),
-    "feature_names": (["a"], 5), "pooling": (5, "max"),
+    "width": (None, -1, 2**40), "last": (0, "x"), "ids": (None, "yes"),
+    "n_features": (0, None, "5"), "feature_names": (["a"], 5), "pooling": (5, "max"),
 }  # fmt: skip
 
 
