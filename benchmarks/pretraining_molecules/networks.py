@@ -121,7 +121,8 @@ def pretrained(data: Data, how: Pretraining, store: Store) -> SchNet:
             width, network=network, pooling=pooling, solver="adam", init="random",
             batch_size=100, max_iter=protocol.pretrain_epochs, decay="cosine", random_state=0,
         )  # fmt: skip
-        _quietly(lambda: encoder.fit(data.pretrain, S, **more))
+        with store.checkpoint(f"network.{how}") as resumed:
+            _quietly(lambda: encoder.fit(data.pretrain, S, **more, **resumed))
         trained: Any = encoder.network_
         return _arrays(trained.network if how.atomwise else trained)
 
@@ -139,10 +140,10 @@ def trained_on_property(data: Data, prop: str, store: Store) -> SchNet:
             pooling=pooling_of(prop), batch_size=100, max_iter=protocol.property_epochs,
             early_stopping="mae", random_state=0,
         )  # fmt: skip
+        y = target(data.pretrain, prop)
         validation = data.validation, target(data.validation, prop)
-        _quietly(
-            lambda: model.fit(data.pretrain, target(data.pretrain, prop), validation=validation)
-        )
+        with store.checkpoint(f"network.property.{prop}") as resumed:
+            _quietly(lambda: model.fit(data.pretrain, y, validation=validation, **resumed))
         return _arrays(model.network_)
 
     return _restored(new_network(protocol, 0), store.get(f"network.property.{prop}", compute))

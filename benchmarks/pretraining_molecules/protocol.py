@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -117,6 +119,17 @@ class Store:
         if name not in self._kept:
             self._kept[name] = self._read(name, compute)
         return self._kept[name]
+
+    @contextmanager
+    def checkpoint(self, name: str) -> Iterator[dict[str, Any]]:
+        """Arguments of `fit` that save a checkpoint each epoch, and resume from an earlier one."""
+        if self.folder is None:
+            yield {}
+            return
+        path = self.folder / f"{name}.checkpoint"
+        resumed = {"resume_from": path} if path.exists() else {}
+        yield {"checkpoint": path, "checkpoint_epochs": 1, **resumed}
+        shutil.rmtree(path, ignore_errors=True)
 
     def _read(self, name: str, compute: Callable[[], Mapping[str, Any]]) -> Arrays:
         path = None if self.folder is None else self.folder / f"{name}.npz"

@@ -197,7 +197,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
             new.device_ = choose_device(self.device)
             inputs, module, n_outputs = new._build(X, seed)
             new.module_, new.encoder_, new.ridge_ = module, None, None
-            if self.head == "ridge":
+            if isinstance(self.head, str):
                 new._fit_ridge(inputs, labels)
                 self.__dict__.update(vars(new))
                 return self
@@ -456,7 +456,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
                     )
         else:
             check_number("network_learning_rate", rates, 0, above=True)
-        if self.head == "ridge":
+        if isinstance(self.head, str):
             if self.freeze or rates is not None:
                 raise ValueError(
                     "head='ridge' does not train the network: use freeze=False and "
@@ -705,7 +705,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
             modules = estimator._source()[0].modules()
             estimator.takes_sparse_ = any(isinstance(m, SparseLinear) for m in modules)
             width = check_integer("width", config["width"], 0, 1 << 24)
-            head = () if estimator.head == "ridge" else estimator.head
+            head = () if isinstance(estimator.head, str) else estimator.head
             module = FineTuned(
                 copy.deepcopy(estimator._source()[0]), copy.deepcopy(method), head,
                 estimator.activation, width=width,
@@ -754,7 +754,7 @@ def _shape(value: Any) -> str:
 
 
 def _has_probabilities(estimator: Any) -> bool:
-    if estimator.head == "ridge":
+    if isinstance(estimator.head, str):
         raise AttributeError("ridge regression (head='ridge') has no probabilities of classes")
     return True
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 
 import numpy as np
@@ -125,3 +126,30 @@ def test_quick_run(shared_data, tmp_path, capsys):
     benchmark.main([*arguments[:5], *arguments[7:9], "--parts", "errors"])
     # all from the store
     assert before.splitlines()[4:16] == capsys.readouterr().out.splitlines()[4:16]
+
+
+def test_an_interrupted_pretraining_continues(tmp_path, monkeypatch):
+    from simec import SimilarityEncoder
+
+    protocol = dataclasses.replace(TINY, pretrain_epochs=3)
+    data, how = Data(made_up(), protocol), networks.Pretraining("sokal", "mean", "max")
+    fit, epochs = SimilarityEncoder.fit, []
+
+    def interrupted(self, *args, **more):
+        def on_epoch(encoder):
+            epochs.append(encoder.n_iter_)
+            if len(epochs) == 2:
+                raise KeyboardInterrupt
+
+        return fit(self, *args, callbacks=on_epoch, **more)
+
+    monkeypatch.setattr(SimilarityEncoder, "fit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        networks.pretrained(data, how, Store(tmp_path, protocol))
+    network = networks.pretrained(data, how, Store(tmp_path, protocol))
+    assert len(epochs) == 4
+    assert not list(tmp_path.rglob("*.checkpoint"))
+    monkeypatch.setattr(SimilarityEncoder, "fit", fit)
+    at_once = networks.pretrained(data, how, Store(None, protocol))
+    x = data.test.batch()
+    assert (network(x)[0] == at_once(x)[0]).all()

@@ -406,18 +406,19 @@ def test_callbacks_get_the_estimator():
     assert model.n_iter_ == 4
 
 
-def test_interruption_keeps_the_best_weights_and_is_resumed(tmp_path):
+@pytest.mark.parametrize("init", ["random", "ridge"])
+def test_interruption_keeps_the_best_weights_and_is_resumed(tmp_path, init):
     def stop(model):
         if model.n_iter_ == 3:
             raise KeyboardInterrupt
 
-    whole = classifier(max_iter=8).fit(X, CLASSES)
-    model = classifier(max_iter=8)
+    whole = classifier(init=init, max_iter=8).fit(X, CLASSES)
+    model = classifier(init=init, max_iter=8)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, CLASSES, callbacks=stop, checkpoint=tmp_path / "run")
     assert model.n_iter_ in (2, 3)
     assert model.score(X, CLASSES) > 0
-    resumed = classifier(max_iter=8).fit(X, CLASSES, resume_from=tmp_path / "run")
+    resumed = classifier(init=init, max_iter=8).fit(X, CLASSES, resume_from=tmp_path / "run")
     np.testing.assert_array_equal(resumed.predict_proba(X), whole.predict_proba(X))
 
 

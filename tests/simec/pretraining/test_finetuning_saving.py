@@ -178,6 +178,19 @@ def test_damaged_arrays(tmp_path):
                 PretrainedRegressor.load(path, network=net())
 
 
+def test_parameters_of_numpy(tmp_path):
+    model = PretrainedRegressor(
+        net(), head=np.array([4, 3]), activation=np.str_("relu"), init=np.str_("ridge"),
+        learning_rate=np.float32(0.01), network_learning_rate=np.float64(0.001),
+        freeze=np.bool_(False), l2=np.float32(0), batch_size=np.int64(16), max_iter=np.int64(2),
+        early_stopping=np.bool_(True), validation_fraction=np.float32(0.2), tol=np.float32(1e-3),
+        validation_interval=np.int64(1), n_iter_no_change=np.int64(5), random_state=np.int64(1),
+    ).fit(X, VALUES)  # fmt: skip
+    model.save(tmp_path / "model")
+    loaded = PretrainedRegressor.load(tmp_path / "model", network=net())
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+
+
 def test_the_network_is_plain_torch(tmp_path):
     model = classifier(max_iter=2).fit(X, CLASSES)
     model.save_network(tmp_path / "net.safetensors")
