@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from simec.lazy import needing_torch
+from simec.molecules.combined import molecular_similarities
 from simec.molecules.fchl import FCHL18, FCHL19
 from simec.molecules.fingerprints import fingerprints
 from simec.molecules.molecules import MoleculeBatch, Molecules
+from simec.molecules.properties import ExtendedHueckel, extended_hueckel, group_counts
 from simec.molecules.reading import add_properties, read_molecules, read_qm9
 
 if TYPE_CHECKING:
-    from simec.molecules.atomwise import atomwise
+    from simec.molecules.atomwise_layer import atomwise
     from simec.molecules.drawing import draw_relevances, to_rdkit
     from simec.molecules.model import MoleculeModel
     from simec.molecules.period_group import PeriodGroupEmbedding
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FCHL18",
     "FCHL19",
+    "ExtendedHueckel",
     "MoleculeBatch",
     "MoleculeModel",
     "Molecules",
@@ -29,7 +32,10 @@ __all__ = [
     "add_properties",
     "atomwise",
     "draw_relevances",
+    "extended_hueckel",
     "fingerprints",
+    "group_counts",
+    "molecular_similarities",
     "read_molecules",
     "read_qm9",
     "to_rdkit",
@@ -43,7 +49,7 @@ __getattr__ = needing_torch(
         "PeriodGroupEmbedding": "period_group",
         "PyGSchNet": "schnet",
         "SchNet": "schnet",
-        "atomwise": "atomwise",
+        "atomwise": "atomwise_layer",
         "draw_relevances": "drawing",
         "to_rdkit": "drawing",
     },

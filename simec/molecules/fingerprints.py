@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from simec.lazy import import_package
 from simec.molecules.molecules import Molecules
 from simec.similarities.packed_bits import PackedBits
 
-__all__ = ["fingerprints"]
+__all__ = ["fingerprints", "parse_smiles"]
 
 
 def fingerprints(
@@ -53,24 +53,47 @@ def fingerprints(
     """
     check_integer("max_path", max_path, 1)
     check_integer("n_bits", n_bits, 1)
-    chem = import_package("rdkit.Chem", "fingerprints", "molecules")
     generators = import_package("rdkit.Chem.rdFingerprintGenerator", "fingerprints", "molecules")
     as_bytes = import_package("rdkit.DataStructs", "fingerprints", "molecules").BitVectToBinaryText
     generator = generators.GetRDKitFPGenerator(maxPath=int(max_path), fpSize=int(n_bits))
     smiles = _smiles_of(molecules)
     packed = np.empty((len(smiles), -(-int(n_bits) // 8)), np.uint8)
-    with import_package("rdkit.rdBase", "fingerprints", "molecules").BlockLogs():
-        bar = progress_bar(smiles, shown=progress, desc="Fingerprints", unit=" molecules")
-        for k, text in enumerate(bar):
-            molecule = chem.MolFromSmiles(text)
-            if molecule is None:
-                raise ValueError(
-                    f"molecule {k}: RDKit cannot parse the SMILES {text!r}; correct it or leave "
-                    "the molecule out"
-                )
-            bits = as_bytes(generator.GetFingerprint(molecule))
-            packed[k] = np.frombuffer(bits, np.uint8)
+    bar = progress_bar(
+        parse_smiles(smiles),
+        shown=progress, total=len(smiles), desc="Fingerprints", unit=" molecules",
+    )  # fmt: skip
+    for k, molecule in enumerate(bar):
+        bits = as_bytes(generator.GetFingerprint(molecule))
+        packed[k] = np.frombuffer(bits, np.uint8)
     return PackedBits(packed, int(n_bits))
+
+
+def parse_smiles(molecules: Molecules | Sequence[str]) -> Iterator[Any]:
+    """Yield molecules of RDKit, without coordinates and hydrogens.
+
+    Parameters
+    ----------
+    molecules : Molecules with SMILES, or sequence of str
+        The strings are SMILES.
+
+    Raises
+    ------
+    ImportError
+        If RDKit is missing.
+    ValueError
+        If the molecules have no SMILES, or a SMILES cannot be parsed; the message names it.
+    """
+    chem = import_package("rdkit.Chem", "SMILES", "molecules")
+    block_logs = import_package("rdkit.rdBase", "SMILES", "molecules").BlockLogs
+    for k, text in enumerate(_smiles_of(molecules)):
+        with block_logs():
+            molecule = chem.MolFromSmiles(text)
+        if molecule is None:
+            raise ValueError(
+                f"molecule {k}: RDKit cannot parse the SMILES {text!r}; correct it or leave "
+                "the molecule out"
+            )
+        yield molecule
 
 
 def _smiles_of(molecules: Molecules | Sequence[str]) -> list[str]:
@@ -79,8 +102,8 @@ def _smiles_of(molecules: Molecules | Sequence[str]) -> list[str]:
     listed: Any = molecules.smiles if isinstance(molecules, Molecules) else molecules
     if listed is None:
         raise ValueError(
-            "fingerprints need the SMILES of the molecules, which are unknown here: set them "
-            "with Molecules(..., smiles=...), or pass SMILES"
+            "fingerprints and groups of atoms need the SMILES of the molecules, which are unknown: "
+            "set them with Molecules(..., smiles=...), or pass SMILES"
         )
     texts = list(listed)
     for k, text in enumerate(texts):

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from simec.pretraining.curves import LearningCurve, learning_curve
     from simec.pretraining.diagnosis import Alignment, alignment
     from simec.pretraining.finetuning import PretrainedClassifier, PretrainedRegressor
+    from simec.pretraining.similarity_regressor import SimilarityRegressor
     from simec.pretraining.views import RandomViews, shift_images
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "PretrainedClassifier",
     "PretrainedRegressor",
     "RandomViews",
+    "SimilarityRegressor",
     "TwoViews",
     "alignment",
     "augment_images",
@@ -37,6 +39,7 @@ __getattr__ = needing_torch(
         "PretrainedClassifier": "finetuning",
         "PretrainedRegressor": "finetuning",
         "RandomViews": "views",
+        "SimilarityRegressor": "similarity_regressor",
         "TwoViews": "contrastive",
         "alignment": "diagnosis",
         "augment_images": "contrastive",

@@ -73,7 +73,7 @@ CUSTOM = "custom"  # stands for a callable in a saved configuration
 _NETWORK = "network."  # prefix of the names of weights, with head="ridge"
 _PART = "encoder.network"  # prefix of the names of the network's parameters in training
 # entries of a saved configuration
-_SAVED = "parameters", "pooling", "width", "ids", "n_features", "feature_names", "labels"
+_SAVED = "parameters", "pooling", "width", "last", "ids", "n_features", "feature_names", "labels"
 
 
 class FineTuning(BaseEstimator):  # type: ignore[misc]
@@ -94,6 +94,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
         *,
         head: Sequence[int] | Literal["ridge"] = (),
         activation: str = "tanh",
+        init: Literal["random", "ridge"] = "random",
         pooling: PoolingMethod = None,
         loss: str | Callable[[Tensor, Tensor], Tensor] | None = None,
         learning_rate: float = 1e-3,
@@ -115,6 +116,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
         self.network = network
         self.head = head
         self.activation = activation
+        self.init = init
         self.pooling = pooling
         self.loss = loss
         self.learning_rate = learning_rate
@@ -195,7 +197,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
             new.device_ = choose_device(self.device)
             inputs, module, n_outputs = new._build(X, seed)
             new.module_, new.encoder_, new.ridge_ = module, None, None
-            if self.head == "ridge":
+            if isinstance(self.head, str):
                 new._fit_ridge(inputs, labels)
                 self.__dict__.update(vars(new))
                 return self
@@ -213,6 +215,13 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
             new.labels_.fit(labels, sizes)
             if validation is not None or self.early_stopping:
                 held_out = X_val, new._targets(y_val, sizes_val)
+            last_layer = None
+            if self.init == "ridge":
+                Y = new._apply(new._inputs(X), module).astype(np.float64)
+                values = new.labels_.targets(labels, sizes).astype(np.float64)
+                module.set_last(RidgeHead.start(Y, values, classes=not new.labels_.uses_sizes))
+                n_outputs = values.shape[1]
+                last_layer = np.eye(n_outputs)  # the module has the last layer
             new.encoder_ = encoder = new._new_encoder(module, n_outputs, seed)
 
             def update() -> None:
@@ -225,7 +234,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
 
             try:
                 encoder.fit(
-                    X, new._targets(labels, sizes), validation=held_out,
+                    X, new._targets(labels, sizes), validation=held_out, last_layer=last_layer,
                     callbacks=() if notify is None else on_epoch, checkpoint=checkpoint,
                     checkpoint_minutes=checkpoint_minutes, checkpoint_epochs=checkpoint_epochs,
                     resume_from=resume_from,
@@ -302,6 +311,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
             "parameters": parameters,
             "pooling": CUSTOM if callable(method) else method,
             "width": self.module_.width,
+            "last": None if self.module_.last is None else self.module_.last.in_features,
             "ids": self.takes_ids_,
             "n_features": self.n_features_in_,
             "feature_names": None if names is None else [str(name) for name in names],
@@ -421,6 +431,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
         elif self.head != "ridge":
             raise ValueError(f"head must be a sequence of sizes, or 'ridge', got {self.head!r}")
         check_choice("activation", self.activation, ACTIVATIONS)
+        check_choice("init", self.init, ("random", "ridge"))
         check_flag("freeze", self.freeze)
         if not 0 < check_number("validation_fraction", self.validation_fraction, 0) < 1:
             raise ValueError(
@@ -445,7 +456,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
                     )
         else:
             check_number("network_learning_rate", rates, 0, above=True)
-        if self.head == "ridge":
+        if isinstance(self.head, str):
             if self.freeze or rates is not None:
                 raise ValueError(
                     "head='ridge' does not train the network: use freeze=False and "
@@ -560,7 +571,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
     def _sizes(self, inputs: Inputs) -> Float64:
         """Return the numbers of parts of points if they are summed, or ones; shape (m, 1)."""
         if self.module_.is_sum and self.labels_.uses_sizes:
-            return self._apply(inputs, self.module_)[:, -1:].astype(np.float64)
+            return self._apply(inputs, self.module_.pooled)[:, -1:].astype(np.float64)
         return np.ones((len(inputs), 1))
 
     def _targets(self, labels: npt.NDArray[Any], sizes: Float64) -> DenseTargets:
@@ -574,12 +585,15 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
     def _outputs(self, X: Any) -> tuple[Float64, Float64]:
         """Return predictions of targets, shape (m, k), and the numbers of parts, (m, 1)."""
         check_is_fitted(self, "module_")
-        Y = self._apply(self._inputs(X), self.module_).astype(np.float64)
+        Y = self._apply(self._inputs(X), self.module_.pooled).astype(np.float64)
+        sizes = Y[:, -1:]
         if self.ridge_ is not None:
-            return self.ridge_.predict(Y), Y[:, -1:]
+            return self.ridge_.predict(Y), sizes
         assert self.encoder_ is not None
         W = as_array(self.encoder_.module_.last.weight).astype(np.float64)
-        return Y @ W, Y[:, -1:]
+        if self.module_.last is not None:
+            W = as_array(self.module_.last.weight).astype(np.float64).T @ W
+        return Y @ W, sizes
 
     def _fit_ridge(self, inputs: Inputs, labels: npt.NDArray[Any]) -> None:
         Y = self._apply(inputs, self.module_).astype(np.float64)
@@ -691,11 +705,14 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
             modules = estimator._source()[0].modules()
             estimator.takes_sparse_ = any(isinstance(m, SparseLinear) for m in modules)
             width = check_integer("width", config["width"], 0, 1 << 24)
-            head = () if estimator.head == "ridge" else estimator.head
+            head = () if isinstance(estimator.head, str) else estimator.head
             module = FineTuned(
                 copy.deepcopy(estimator._source()[0]), copy.deepcopy(method), head,
                 estimator.activation, width=width,
             )  # fmt: skip
+            if config["last"] is not None:
+                n_outputs = check_integer("last", config["last"], 1, 1 << 24)
+                module.set_last(np.zeros((n_outputs, estimator.labels_.n_targets)))
         estimator.encoder_, estimator.ridge_ = None, None
         if ENCODER in folder.folders:
             inner = folder.folder(ENCODER, ENCODER_KIND, ENCODER_VERSION)
@@ -737,7 +754,7 @@ def _shape(value: Any) -> str:
 
 
 def _has_probabilities(estimator: Any) -> bool:
-    if estimator.head == "ridge":
+    if isinstance(estimator.head, str):
         raise AttributeError("ridge regression (head='ridge') has no probabilities of classes")
     return True
 
@@ -762,6 +779,10 @@ class PretrainedClassifier(ClassifierMixin, FineTuning):  # type: ignore[misc]
         was not trained, it is a control for the benefit of pre-training.
     activation : str
         Activation function of the hidden layers of the head, as in `simec.SimilarityEncoder`.
+    init : {"random", "ridge"}
+        Initial weights of the last layer of the head: random, or fitted to the training points by
+        ridge regression (logistic regression for classes), which changes the network less at
+        first (Kumar et al., 2022).
     pooling : {"sum", "mean"} or callable, optional
         For networks that return the embeddings of the parts of a point, as in
         `simec.SimilarityEncoder`. By default that of `network`, if it is an estimator.
@@ -825,6 +846,8 @@ class PretrainedClassifier(ClassifierMixin, FineTuning):  # type: ignore[misc]
     References
     ----------
     F. Horn (2020). Similarity Encoders. Section 6.1.
+    A. Kumar et al. (2022). Fine-tuning can distort pretrained features and underperform
+    out-of-distribution. ICLR.
 
     Examples
     --------
@@ -910,7 +933,7 @@ class PretrainedRegressor(RegressorMixin, FineTuning):  # type: ignore[misc]
 
     Parameters
     ----------
-    network, head, activation, pooling
+    network, head, activation, init, pooling
         As in `PretrainedClassifier`.
     loss : {"mse", "mae", "huber"} or callable, optional
         Loss of standardized values; the squared error by default. A callable takes predictions

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from sklearn.linear_model import RidgeCV
+from sklearn.linear_model import LogisticRegression, RidgeCV
 from sklearn.preprocessing import StandardScaler
 from torch import Tensor, nn
 
@@ -50,6 +50,8 @@ class FineTuned(nn.Module):
     network : Module
     head : Sequential or None
     pooling : Pooling or None
+    last : Linear or None
+        The last layer, if it has initial weights; see `set_last`.
     """
 
     def __init__(
@@ -66,6 +68,7 @@ class FineTuned(nn.Module):
         self.network = network
         self.pooling = None if pooling is None else Pooling(pooling)
         self.width = width
+        self.last: nn.Linear | None = None
         self.head: nn.Module | None = None
         if len(head):
             layers = perceptron([width, *head], activation, generator=generator)
@@ -82,8 +85,19 @@ class FineTuned(nn.Module):
         embedded: Tensor = output if self.pooling is None else self.pooling(output)
         return embedded
 
-    def forward(self, x: Any) -> Tensor:
-        """Return pooled outputs of the head and the constant, of shape (b, d + 1)."""
+    def set_last(self, W: Float64) -> None:
+        """Add a linear last layer, which is trained like the others, with initial weights.
+
+        Parameters
+        ----------
+        W : float64 array of shape (d + 1, k)
+        """
+        weight = torch.from_numpy(W.T.astype(np.float32))
+        self.last = nn.utils.skip_init(nn.Linear, *W.shape, bias=False)  # type: ignore[no-untyped-call]
+        self.last.weight = nn.Parameter(weight.to(next(self.parameters(), weight).device))
+
+    def pooled(self, x: Any) -> Tensor:
+        """Return pooled outputs of the hidden layers and the constant, of shape (b, d + 1)."""
         output = self.network(x)
         if self.head is not None:
             output = map_parts(self.head, output)
@@ -93,6 +107,11 @@ class FineTuned(nn.Module):
             pooled: Tensor = self.pooling(map_parts(_with_constant, output))
             return pooled
         return _with_constant(self.pooling(output))
+
+    def forward(self, x: Any) -> Tensor:
+        """Return `pooled`, or values of shape (b, k) of the last layer if there is one."""
+        y = self.pooled(x)
+        return y if self.last is None else self.last(y)
 
 
 def _with_constant(y: Tensor) -> Tensor:
@@ -138,6 +157,38 @@ class RidgeHead:
             np.atleast_2d(ridge.coef_).T,
             np.atleast_1d(ridge.intercept_),
         )
+
+    @classmethod
+    def start(cls, Y: Float64, targets: Float64, *, classes: bool) -> Float64:
+        """Return weights of a last layer without bias, for fine-tuning to start from.
+
+        Parameters
+        ----------
+        Y : float64 array of shape (m, d)
+            Embeddings of the training points.
+        targets : float64 array of shape (m, k)
+            Values, or probabilities of classes.
+        classes : bool
+            Whether values of the layer are logits of classes.
+
+        Returns
+        -------
+        float64 array of shape (d, k)
+            Of ridge regression; for classes, of logistic regression.
+        """
+        scale = np.sqrt(np.square(Y).mean(axis=0))
+        scale[scale == 0] = 1
+        W: Float64
+        if classes:
+            model = LogisticRegression(fit_intercept=False, max_iter=1000)
+            W = model.fit(Y / scale, targets.argmax(axis=1)).coef_.T.copy()
+            if W.shape[1] == 1:  # of two classes
+                W = np.hstack([-W, W]) / 2
+        else:
+            ridge = RidgeCV(ALPHAS, fit_intercept=False, alpha_per_target=True)
+            W = np.atleast_2d(ridge.fit(Y / scale, targets).coef_).T.copy()
+        W /= scale[:, None]
+        return W
 
     def predict(self, Y: Float64) -> Float64:
         """Return predictions of shape (m, k)."""

@@ -10,7 +10,7 @@ import pytest
 torch = pytest.importorskip("torch")
 
 from simec import SimilarityEncoder  # noqa: E402
-from simec.molecules.atomwise import atomwise  # noqa: E402
+from simec.molecules import atomwise  # noqa: E402
 from simec.molecules.schnet import SchNet  # noqa: E402
 from tests.simec.molecules.test_schnet import made_up  # noqa: E402
 

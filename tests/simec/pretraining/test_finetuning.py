@@ -231,6 +231,33 @@ def test_ridge_chooses_a_penalty_for_each_value():
         np.testing.assert_allclose(together[:, j], alone, atol=1e-4 * both[:, j].std())
 
 
+@pytest.mark.parametrize("make", [classifier, regressor])
+@pytest.mark.parametrize("head", [(), (6,)])
+def test_training_starts_from_a_fitted_last_layer(make, head):
+    y = CLASSES if make is classifier else VALUES
+    options = {"head": head, "learning_rate": 1e-9, "max_iter": 1, "early_stopping": False}
+    start = make(init="ridge", **options).fit(X, y)
+    assert start.score(X, y) > make(**options).fit(X, y).score(X, y) + 0.1
+    before = start.module_.last.weight.detach().clone()
+    trained = make(init="ridge", head=head, max_iter=10, early_stopping=False).fit(X, y)
+    assert trained.score(X, y) > start.score(X, y)
+    assert not torch.equal(trained.module_.last.weight, before)
+    if make is classifier:
+        two = make(init="ridge", **options).fit(X, y == "cat")
+        assert two.predict_proba(X).shape == (80, 2)
+        assert two.score(X, y == "cat") > 0.7
+
+
+def test_a_fitted_last_layer_of_sums():
+    sets = random_sets(120)
+    y = energies(sets)
+    model = regressor(
+        Atoms(), pooling="sum", init="ridge", learning_rate=1e-9, max_iter=1, early_stopping=False
+    ).fit(sets, y)
+    # contributions of kinds are linear in their embeddings, which are longer than their number
+    np.testing.assert_allclose(model.predict(sets), y, atol=1e-3 * y.std())
+
+
 # Networks
 
 
@@ -379,18 +406,19 @@ def test_callbacks_get_the_estimator():
     assert model.n_iter_ == 4
 
 
-def test_interruption_keeps_the_best_weights_and_is_resumed(tmp_path):
+@pytest.mark.parametrize("init", ["random", "ridge"])
+def test_interruption_keeps_the_best_weights_and_is_resumed(tmp_path, init):
     def stop(model):
         if model.n_iter_ == 3:
             raise KeyboardInterrupt
 
-    whole = classifier(max_iter=8).fit(X, CLASSES)
-    model = classifier(max_iter=8)
+    whole = classifier(init=init, max_iter=8).fit(X, CLASSES)
+    model = classifier(init=init, max_iter=8)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, CLASSES, callbacks=stop, checkpoint=tmp_path / "run")
     assert model.n_iter_ in (2, 3)
     assert model.score(X, CLASSES) > 0
-    resumed = classifier(max_iter=8).fit(X, CLASSES, resume_from=tmp_path / "run")
+    resumed = classifier(init=init, max_iter=8).fit(X, CLASSES, resume_from=tmp_path / "run")
     np.testing.assert_array_equal(resumed.predict_proba(X), whole.predict_proba(X))
 
 

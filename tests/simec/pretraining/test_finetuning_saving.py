@@ -54,6 +54,10 @@ CASES = {
     "floats": lambda: (classifier(max_iter=2), X, np.arange(80) % 2 + 1.0, {}),
     "values": lambda: (regressor(max_iter=2, network_learning_rate={"0": 1e-4}), X, VALUES, {}),
     "two values": lambda: (regressor(max_iter=2), X, np.stack([VALUES, X[:, 0]], 1), {}),
+    "start": lambda: (classifier(init="ridge", head=(3,), max_iter=2), X, CLASSES, {}),
+    "start of two values": lambda: (
+        regressor(init="ridge", max_iter=2), X, np.stack([VALUES, X[:, 0]], 1), {}
+    ),
     "ridge": lambda: (regressor(head="ridge"), X, VALUES, {}),
     "ridge of classes": lambda: (classifier(head="ridge"), X, CLASSES, {}),
     "loss": lambda: (regressor(loss=cubed, max_iter=2), X, VALUES, {"loss": cubed}),
@@ -140,8 +144,8 @@ VALUES_OF = {
     "labels": (None, {}, {"classes": ["a"], "dtype": "<U1"}, {"classes": [2, 1], "dtype": "<i8"},
                {"classes": ["a", 1], "dtype": "<U1"}, {"classes": [1, 2], "dtype": "V9"}),
     "parameters": (None, 5, {"head": "mlp"}, {"unknown": 1}, {"device": 7}),
-    "width": (None, -1, 2**40), "ids": (None, "yes"), "n_features": (0, None, "5"),
-    "feature_names": (["a"], 5), "pooling": (5, "max"),
+    "width": (None, -1, 2**40), "last": (0, "x"), "ids": (None, "yes"),
+    "n_features": (0, None, "5"), "feature_names": (["a"], 5), "pooling": (5, "max"),
 }  # fmt: skip
 
 
@@ -172,6 +176,19 @@ def test_damaged_arrays(tmp_path):
             reseal(path)
             with pytest.raises(ModelError, match="is damaged"):
                 PretrainedRegressor.load(path, network=net())
+
+
+def test_parameters_of_numpy(tmp_path):
+    model = PretrainedRegressor(
+        net(), head=np.array([4, 3]), activation=np.str_("relu"), init=np.str_("ridge"),
+        learning_rate=np.float32(0.01), network_learning_rate=np.float64(0.001),
+        freeze=np.bool_(False), l2=np.float32(0), batch_size=np.int64(16), max_iter=np.int64(2),
+        early_stopping=np.bool_(True), validation_fraction=np.float32(0.2), tol=np.float32(1e-3),
+        validation_interval=np.int64(1), n_iter_no_change=np.int64(5), random_state=np.int64(1),
+    ).fit(X, VALUES)  # fmt: skip
+    model.save(tmp_path / "model")
+    loaded = PretrainedRegressor.load(tmp_path / "model", network=net())
+    np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
 
 
 def test_the_network_is_plain_torch(tmp_path):
@@ -221,3 +238,9 @@ def test_check_estimator(make, head):
     failed = [r for r in results if r["status"] == "failed"]
     assert not failed, {r["check_name"]: str(r["exception"]) for r in failed}
     assert sum(r["status"] == "passed" for r in results) > 35
+
+
+def test_the_kind_of_a_folder_is_checked_first(tmp_path):
+    SimilarityEncoder(2, max_iter=1).fit(X, X @ X.T).save(tmp_path / "m")
+    with pytest.raises(ModelError, match="is not a pre-trained regressor: it holds"):
+        PretrainedRegressor.load(tmp_path / "m", network=net())

@@ -1,0 +1,155 @@
+"""Properties of molecules from few labels: a quick run on QM9, and parts on made-up molecules."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torch")
+pytest.importorskip("rdkit")
+pytest.importorskip("qmllib")
+
+from benchmarks.pretraining_molecules import benchmark, networks
+from benchmarks.pretraining_molecules.protocol import (
+    PROTOCOLS,
+    Data,
+    Protocol,
+    Store,
+)
+from simec.molecules import Molecules
+
+TINY = Protocol(
+    n_pretrain=12, n_targets=6, n_landmarks=6, n_validation=4, n_test=6, labels=(4, 6),
+    curve=(4, 6), n_atomwise=3, n_components=3, n_interactions=1, n_gaussians=5,
+    pretrain_epochs=1, property_epochs=1, epochs=(4, 4), n_pictured=6,
+)  # fmt: skip
+
+
+def made_up(n=60, seed=0):
+    rng = np.random.default_rng(seed)
+    smiles = ["CO", "CC", "NO", "CF", "CN"]
+    Z, positions = [], []
+    for k in range(n):
+        pair = [{"C": 6, "N": 7, "O": 8, "F": 9}[symbol] for symbol in smiles[k % 5]]
+        Z.append([*pair, 1])
+        positions.append([[0, 0, 0], [rng.uniform(1.2, 1.6), 0, 0], [-0.5, rng.uniform(0.8, 1), 0]])
+    y = {name: rng.standard_normal(n) for name in ("u0_atom", "homo", "lumo")}
+    return Molecules.from_lists(
+        Z, positions, smiles=[smiles[k % 5] for k in range(n)], properties=y,
+        ids=[str(k) for k in range(n)], cutoff=5.0,
+    )  # fmt: skip
+
+
+def test_no_molecule_is_in_two_sets():
+    data = Data(made_up(), TINY)
+    sets = [set(part.ids) for part in (data.pretrain, data.validation, data.test, data.train(1))]
+    assert [len(each) for each in sets] == [12, 4, 6, 6]
+    assert len(set.union(*sets)) == 28
+    assert set(data.train(2).ids) != sets[3]
+    assert list(data.train(1).ids) == list(Data(made_up(), TINY).train(1).ids)
+    with pytest.raises(ValueError, match="28 molecules needed, got 20"):
+        Data(made_up(20), TINY)
+
+
+def test_finished_parts_are_not_computed_again(tmp_path):
+    calls = []
+
+    def compute():
+        calls.append(1)
+        return {"x": np.arange(3), "y": 2.5}
+
+    for store in (Store(tmp_path, TINY), Store(tmp_path, TINY)):
+        for _ in range(2):
+            found = store.get("part", compute)
+            np.testing.assert_array_equal(found["x"], [0, 1, 2])
+            assert float(found["y"]) == 2.5
+    assert len(calls) == 1
+    Store(tmp_path, PROTOCOLS["quick"]).get("part", compute)
+    assert len(calls) == 2
+    Store(None, TINY).get("part", compute)
+    assert len(calls) == 3
+
+
+@pytest.mark.parametrize("method", benchmark.NETWORKS)
+def test_networks_are_pretrained_and_restored(method, tmp_path):
+    data = Data(made_up(), TINY)
+    first = networks.network_for(data, method, "u0", 1, Store(tmp_path, TINY))
+    again = networks.network_for(data, method, "u0", 1, Store(tmp_path, TINY))
+    x = data.test.batch()
+    assert first(x)[0].shape == (len(data.test.Z), networks.N_FEATURES)
+    assert (first(x)[0] == again(x)[0]).all()
+    other = networks.network_for(data, method, "u0", 2, Store(tmp_path, TINY))
+    # only networks without pre-training depend on the seed
+    assert (first(x)[0] == other(x)[0]).all() == (method not in ("schnet", "pg_schnet"))
+
+
+def test_gains_are_of_the_same_training_set():
+    runs = {
+        "mae.lumo.100.schnet": {1: 1.0, 2: 0.5},
+        "mae.lumo.100.rogot_goldberg": {1: 0.8, 2: 0.45},
+        "mae.lumo.100.best": {1: 0.2},
+        "ridge.lumo.200.kpca_fchl": {1: 0.3},
+    }
+    results = {r.name: r for r in benchmark.summarize(runs, PROTOCOLS["default"])}
+    gain = results["gain.lumo.100.rogot_goldberg"]
+    assert gain.value == pytest.approx(15)
+    assert gain.reference == 20
+    assert "gain.lumo.100.best" not in results
+    assert results["mae.lumo.100.best"].reference == 0.45
+    assert results["mae.lumo.100.schnet"].reference == 0.618
+    assert results["ridge.lumo.200.kpca_fchl"].reference is None
+
+
+def test_quick_run(shared_data, tmp_path, capsys):
+    if not (shared_data / "simec" / "molecules" / "qm9.npz").exists():
+        pytest.skip("QM9 not found in the folder of data sets")
+    pytest.importorskip("matplotlib")
+    path = tmp_path / "x.json"
+    arguments = [
+        "--quick", "--seeds", "1", "--data", str(shared_data), "--json", str(path),
+        "--store", str(tmp_path / "store"), "--parts", "errors", "curves", "pictures",
+    ]  # fmt: skip
+    benchmark.main(arguments)
+    rows = {row["name"]: row for row in json.loads(path.read_text())["results"]}
+    for prop in ("u0", "homo", "lumo"):
+        for n in (20, 40):
+            for method in benchmark.METHODS:
+                if prop == "u0" or method not in benchmark.ONLY_U0:
+                    assert rows[f"mae.{prop}.{n}.{method}"]["value"] > 0
+    assert rows["mae.lumo.40.best"]["value"] < rows["mae.lumo.40.counts"]["value"]
+    for name in ("x", "x_curves", "x_tsne"):
+        assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
+    before = capsys.readouterr().out
+    benchmark.main([*arguments[:5], *arguments[7:9], "--parts", "errors"])
+    # all from the store
+    assert before.splitlines()[4:16] == capsys.readouterr().out.splitlines()[4:16]
+
+
+def test_an_interrupted_pretraining_continues(tmp_path, monkeypatch):
+    from simec import SimilarityEncoder
+
+    protocol = dataclasses.replace(TINY, pretrain_epochs=3)
+    data, how = Data(made_up(), protocol), networks.Pretraining("sokal", "mean", "max")
+    fit, epochs = SimilarityEncoder.fit, []
+
+    def interrupted(self, *args, **more):
+        def on_epoch(encoder):
+            epochs.append(encoder.n_iter_)
+            if len(epochs) == 2:
+                raise KeyboardInterrupt
+
+        return fit(self, *args, callbacks=on_epoch, **more)
+
+    monkeypatch.setattr(SimilarityEncoder, "fit", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        networks.pretrained(data, how, Store(tmp_path, protocol))
+    network = networks.pretrained(data, how, Store(tmp_path, protocol))
+    assert len(epochs) == 4
+    assert not list(tmp_path.rglob("*.checkpoint"))
+    monkeypatch.setattr(SimilarityEncoder, "fit", fit)
+    at_once = networks.pretrained(data, how, Store(None, protocol))
+    x = data.test.batch()
+    assert (network(x)[0] == at_once(x)[0]).all()
