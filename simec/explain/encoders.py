@@ -266,7 +266,8 @@ def _batch(network: nn.Module, x: Any) -> Any:
     """Convert features to a tensor, or the batch of a data set, for a custom module."""
     example = example_of(network)
     if is_dataset(x):
-        return DatasetInputs(x, example.device, ids=True).batch(torch.arange(len(x)))
+        inputs = DatasetInputs(x, example.device, ids=True)
+        return inputs.batch(torch.arange(len(inputs)))
     if sparse.issparse(x):
         return SparseInputs(x, example.device).batch(torch.arange(x.shape[0]))
     return as_tensor(x, example, "x")
