@@ -701,14 +701,14 @@ def open_folder(
 def _open_files(directory: _Directory, kinds: Collection[str], version: int) -> FolderReader:
     folder, what = directory.path, directory.what
     manifest = directory.manifest()
+    if manifest.kind not in kinds:
+        raise ModelError(
+            f"{folder} is not {_with_article(what)}: it holds {_with_article(manifest.kind)}"
+        )
     if manifest.version > version:
         raise ModelError(
             f"{folder} has format version {manifest.version}; this version of similarity-encoders "
             f"reads up to {version}: update it"
-        )
-    if manifest.kind not in kinds:
-        raise ModelError(
-            f"{folder} is not {_with_article(what)}: it holds {_with_article(manifest.kind)}"
         )
     entries = directory.entries(manifest)
     files = {}

@@ -47,6 +47,7 @@ from simec.data.inputs import (
     check_device,
     choose_device,
     chunks,
+    dense,
     naming_ids,
     outputs_of,
     read_identity,
@@ -606,6 +607,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
     def score(self, X: Any, S: Any = None, *, mask: Any = None) -> float:
         """Return the coefficient of determination (R²) of the predictions of observed targets.
 
+        For an auto-encoder without targets: that of the reconstructed features.
+
         Parameters
         ----------
         X, S, mask
@@ -623,8 +626,13 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         n = total = squares = errors = 0.0
         with torch.inference_mode():
             for rows in chunks(len(targets), math.prod(targets.shape), inputs.chunk):
-                values, observed = targets.batch(rows)
-                residuals = (module(inputs.batch(rows)) - values).double()
+                x, (values, observed) = inputs.batch(rows), targets.batch(rows)
+                if module.decoder is not None and not math.prod(targets.shape):
+                    values = dense(x)
+                    predicted = module.decoder(module.encoder(x))
+                else:
+                    predicted = module(x)
+                residuals = (predicted - values).double()
                 values = values.double()
                 weights = torch.ones_like(values) if observed is None else observed.double()
                 n += float(weights.sum())

@@ -391,6 +391,8 @@ def finetune(
     from simec.pretraining import PretrainedClassifier, PretrainedRegressor
 
     require_device(device)
+    if network is not None and out.resolve() == network.resolve():
+        raise ValueError("--out must not be the folder of --network, which would be replaced")
     run = _Run(out, resume, overwrite)
     names = list(dict.fromkeys(property))
     if classes and len(names) > 1:

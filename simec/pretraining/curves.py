@@ -296,7 +296,8 @@ def learning_curve(
     save : path, optional
         JSON file to which finished rows are saved after each fit. Rows that it holds already are
         not computed again: an interrupted run continues with the same call. The file must belong
-        to the same y, test set and score; that the estimators are the same is not checked.
+        to the same X (checked for arrays, tensors and data frames), y, test set and score; that
+        the estimators are the same is not checked.
     progress : bool
         Whether to show a progress bar.
 
@@ -354,7 +355,8 @@ def learning_curve(
 
     origin = {
         "format": _FORMAT, "metric": metric,
-        "y": _checksum(y), "test": n_test if y_test is None else _checksum(y_test),
+        "X": _sample_checksum(X), "y": _checksum(y),
+        "test": n_test if y_test is None else _checksum(y_test),
     }  # fmt: skip
     finished = {} if save is None else _read(save, origin)
     wanted = [
@@ -584,6 +586,15 @@ def _checksum(y: npt.NDArray[Any]) -> int:
     return zlib.crc32(repr((y.shape, y.tolist())).encode())
 
 
+def _sample_checksum(X: Any) -> int | None:
+    """Checksum of some rows of arrays, tensors and data frames; None for other features."""
+    rows = np.linspace(0, _length("X", X) - 1, 64).astype(np.int64)
+    if isinstance(X, np.ndarray) or hasattr(X, "iloc") or hasattr(X, "detach"):
+        sample = select(X, np.unique(rows))
+        return _checksum(np.asarray(sample.detach().cpu() if hasattr(X, "detach") else sample))
+    return None
+
+
 def _read(path: StrPath, origin: Mapping[str, Any]) -> dict[tuple[str, int, int], CurveRow]:
     if not Path(path).exists():
         return {}
@@ -597,6 +608,7 @@ def _read(path: StrPath, origin: Mapping[str, Any]) -> dict[tuple[str, int, int]
                 float(getattr(row, field))
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise ValueError(f"{path} is not a saved learning curve: {error}") from error
+    data.setdefault("X", origin["X"])  # files of earlier versions lack it
     if data != dict(origin):
         names = [name for name in origin if data.get(name) != origin[name]]
         raise ValueError(

@@ -28,6 +28,7 @@ _ROWS = 1 << 12  # embedded at a time
 _SIZES = 100, 200, 500, 1000, 2000, 5000, 10_000
 _TEST = 0.3
 _FEWEST = 20  # labels
+_PER_CLASS = 4  # labels, below which integers may be numbers
 _ALPHAS = np.logspace(-8, 4, 13)
 _ASYMMETRY = 1e-3  # relative to the largest value: smaller differences count as rounding errors
 _ALONE = "similarities"
@@ -70,7 +71,9 @@ class Alignment:
         control is the prediction of the mean or of the most frequent class, or ridge regression
         on the features. If there are features, similarities are combined with them.
         """
-        return {size: 1 - ours / control for size, (_, control, ours) in self._errors().items()}
+        return {
+            size: _reduction(control, ours) for size, (_, control, ours) in self._errors().items()
+        }
 
     def _errors(self) -> dict[int, tuple[str, float, float]]:
         """Name and error of the best control, and the error of similarities, by size."""
@@ -82,14 +85,14 @@ class Alignment:
         found = {}
         for size in self.curve.sizes:
             best = min(controls, key=lambda name: errors[name, size])
-            found[size] = best, max(errors[best, size], 1e-12), errors[ours, size]
+            found[size] = best, errors[best, size], errors[ours, size]
         return found
 
     @property
     def verdict(self) -> str:
         """Whether the similarities suit the task, with figures; see `alignment` for its limits."""
         (few, (control, before, after)), *_ = self._errors().items()
-        reduction = 1 - after / before
+        reduction = _reduction(before, after)
         error = "error rate" if self.curve.greater_is_better else self.curve.metric
         largest = float(self.permuted.max())
         if reduction >= _SUITED:
@@ -195,7 +198,8 @@ def alignment(
         Cheap features, such as numbers of atoms or the embeddings of the untrained network:
         similarities should predict better than these do. They are standardized.
     kind : {"auto", "classes", "numbers"}
-        What labels are. "auto": floats are numbers, all others are classes.
+        What labels are. "auto": floats are numbers, all others are classes; integers with fewer
+        than 4 labels for each value may be either, and are an error.
     sizes : sequence of int, optional
         Numbers of labels; by default 100, 200, 500, 1,000 and so on up to 10,000.
     seeds : int or sequence of int
@@ -285,6 +289,11 @@ def alignment(
         scoring="accuracy" if classes else "neg_mean_absolute_error", progress=progress,
     )  # fmt: skip
     return Alignment(value, permuted, negative, d, curve)
+
+
+def _reduction(before: float, after: float) -> float:
+    # a control without errors leaves nothing to reduce
+    return 1 - after / before if before > 1e-12 else 0.0
 
 
 class _Columns(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -377,6 +386,12 @@ def _observed_labels(y: Any, m: int) -> tuple[npt.NDArray[Any], IntArray]:
 
 def _are_classes(labels: npt.NDArray[Any], kind: str) -> bool:
     if kind == "auto":
+        n_different = len(np.unique(labels))
+        if labels.dtype.kind in "iu" and n_different > len(labels) / _PER_CLASS:
+            raise ValueError(
+                f"y has {n_different} different integers among {len(labels)} labels: pass "
+                "kind='numbers', or kind='classes'"
+            )
         return labels.dtype.kind != "f"
     if kind == "numbers" and labels.dtype.kind not in "biuf":
         raise ValueError(f"kind='numbers' needs numbers as labels, got {labels.dtype}")

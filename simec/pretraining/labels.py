@@ -230,7 +230,19 @@ class Values:
         labels : float64 array of shape (n, k)
         sizes : float64 array of shape (n, 1)
             Numbers of parts, or ones.
+
+        Raises
+        ------
+        ValueError
+            If a column has only one value.
         """
+        constant = (labels == labels[:1]).all(axis=0)
+        if constant.any():
+            raise ValueError(
+                f"y has no variance in the training part: all {len(labels)} values are "
+                f"{labels[0, int(constant.argmax())]:g}, after points were held out for "
+                "validation; pass more points, or validation=(X, y)"
+            )
         # a point without parts has no mean
         self.mean = (labels / np.maximum(sizes, 1)).mean(axis=0)
         deviations = labels - sizes * self.mean

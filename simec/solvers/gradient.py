@@ -338,7 +338,7 @@ class Trainer:
                     f", validation {run.loss:.6g}" if validation is not None and validated else "",
                     self._rate, time.perf_counter() - began,
                 )  # fmt: skip
-                bar.set_postfix(loss=f"{run.loss:.4g}")
+                bar.set_postfix(loss=f"{run.loss:.4g}", refresh=False)
                 if validation is None or validated:
                     self._keep_best(run, always=epochs is not None, held_out=validation is not None)
                 if on_epoch is not None and on_epoch():

@@ -408,6 +408,15 @@ def test_other_precisions_are_refused(dtype):
         SimilarityEncoder(4, network=Converted(dtype), **OPTIONS).fit(X, S)
 
 
+@pytest.mark.parametrize("network", [None, nn.Linear(5, 3)])
+def test_score_of_auto_encoders(network):
+    decoder = True if network is None else nn.Linear(3, 5)
+    encoder = SimilarityEncoder(3, network=network, decoder=decoder, **OPTIONS).fit(X)
+    again = encoder.inverse_transform(encoder.transform(X))
+    expected = 1 - ((again - X) ** 2).mean() / X.var()
+    assert encoder.score(X) == pytest.approx(expected, rel=1e-4)
+
+
 def test_a_decoder_of_weight_zero_is_saved(tmp_path):
     encoder = SimilarityEncoder(4, decoder=0.0, **OPTIONS).fit(X, S)
     encoder.save(tmp_path / "m")

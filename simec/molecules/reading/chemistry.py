@@ -9,10 +9,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from corpora.errors import warn
 from simec.lazy import import_package
 from simec.types import Float64
 
 __all__ = ["Chemistry", "arrays_of"]
+
+_GAP = 10.0  # angstrom between fragments, such as the ions of a salt: beyond usual cutoffs
 
 
 class Chemistry:
@@ -41,7 +44,8 @@ class Chemistry:
         self._attempts = usual, slower, plain
         for parameters in self._attempts:
             parameters.randomSeed = seed + 1  # 0 stands for 1
-        self.n_unrelaxed = 0  # molecules for which MMFF94 has no parameters
+        self._n_unrelaxed = 0  # molecules for which MMFF94 has no parameters
+        self._n_fragmented = 0  # molecules of several fragments
 
     @contextmanager
     def quiet(self) -> Iterator[None]:
@@ -99,9 +103,25 @@ class Chemistry:
         if all(embed(whole, parameters) < 0 for parameters in self._attempts):
             smiles = self._chem.MolToSmiles(molecule)
             raise ValueError(f"RDKit finds no geometry for {smiles!r}")
+        fragments = self._chem.GetMolFrags(whole)
+        if len(fragments) > 1:
+            self._n_fragmented += 1
+            _separate(whole.GetConformer(), fragments)
         if self._optimize and self._fields.MMFFOptimizeMolecule(whole) < 0:
-            self.n_unrelaxed += 1
+            self._n_unrelaxed += 1
         return whole
+
+    def warn(self) -> None:
+        """Warn of generated geometries that are not as one may expect."""
+        if self._n_unrelaxed:
+            warn(
+                f"{self._n_unrelaxed} molecules were not relaxed: MMFF94 has no parameters for them"
+            )
+        if self._n_fragmented:
+            warn(
+                f"{self._n_fragmented} molecules have several fragments, such as the ions of a "
+                f"salt: their generated geometries have gaps of {_GAP:g} angstrom between them"
+            )
 
     def check_geometry(self, molecule: Any) -> None:
         """Raise ValueError unless a molecule has a geometry of all atoms.
@@ -120,6 +140,17 @@ class Chemistry:
         missing = sum(atom.GetTotalNumHs() for atom in molecule.GetAtoms())
         if missing:
             raise ValueError(f"the coordinates of {missing} hydrogens are missing; {advice}")
+
+
+def _separate(conformer: Any, fragments: Any) -> None:
+    """Place fragments side by side: RDKit embeds each of them around the origin."""
+    positions = np.asarray(conformer.GetPositions(), np.float64)
+    end = -_GAP
+    for atoms in map(list, fragments):
+        x = positions[atoms, 0]
+        positions[atoms, 0] = x - x.min() + end + _GAP
+        end = positions[atoms, 0].max()
+    conformer.SetPositions(positions)
 
 
 def arrays_of(molecule: Any) -> tuple[npt.NDArray[Any], Float64]:

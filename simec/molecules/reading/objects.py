@@ -28,13 +28,13 @@ def read_objects(
     generate: bool,
     seed: int,
     optimize: bool,
-) -> int:
+) -> Chemistry | None:
     """Add molecules that are SMILES, `ase.Atoms`, or RDKit's molecules with a conformer.
 
     Returns
     -------
-    int
-        Number of molecules that could not be relaxed.
+    Chemistry or None
+        What generated geometries, if it was needed.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def read_objects(
                     add_smiles([(value, None, {}, None)], place, found, chemistry)
                 else:
                     _add_rdkit(value, found, place, chemistry, generate)
-    return 0 if chemistry is None else chemistry.n_unrelaxed
+    return chemistry
 
 
 def _add_atoms(atoms: Any, found: Collector, place: str) -> None:

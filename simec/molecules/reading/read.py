@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from corpora.callbacks import progress_bar
 from corpora.checks import ParameterError, check_choice, check_flag, check_integer, shown
-from corpora.errors import CorpusError, warn
+from corpora.errors import CorpusError
 from corpora.files import find_paths
 from simec.molecules.molecules import Molecules
 from simec.molecules.reading.chemistry import Chemistry
@@ -68,7 +68,8 @@ def read_molecules(
         Column of SMILES in a CSV file; by default the one with a usual name, such as "smiles".
     geometry : {"file", "generate"}, default "file"
         "generate" replaces geometries of SDF files and RDKit's molecules by those that RDKit
-        generates, as it always does for SMILES (ETKDG version 3, one conformer).
+        generates, as it always does for SMILES (ETKDG version 3, one conformer; fragments, such as
+        the ions of a salt, are placed side by side).
     optimize : bool, default False
         Relax generated geometries in the force field MMFF94.
     seed : int, default 0
@@ -99,28 +100,28 @@ def read_molecules(
     found = Collector(check_names(properties), skip_errors=skip_errors, cutoff=cutoff)
     generate = geometry == "generate"
     if isinstance(source, (str, os.PathLike)):
-        n_unrelaxed = _read_path(
+        chemistry = _read_path(
             source, format, found, smiles_column, generate, optimize, seed, encoding, progress
         )
     elif is_molecule(source) or isinstance(source, Iterable):
         listed = [source] if is_molecule(source) else source
         bar = progress_bar(listed, shown=progress, desc="Molecules", unit=" molecules")
-        n_unrelaxed = read_objects(bar, found, generate=generate, seed=seed, optimize=optimize)
+        chemistry = read_objects(bar, found, generate=generate, seed=seed, optimize=optimize)
     else:
         raise ParameterError(
             "source must be a path, or a sequence of SMILES, ase.Atoms or RDKit's molecules, got "
             f"{shown(source)}"
         )
-    if n_unrelaxed:
-        warn(f"{n_unrelaxed} molecules were not relaxed: MMFF94 has no parameters for them")
+    if chemistry is not None:
+        chemistry.warn()
     return found.result()
 
 
 def _read_path(
     source: str | os.PathLike[str], format: str, found: Collector, smiles_column: str | None,
     generate: bool, optimize: bool, seed: int, encoding: str, progress: bool,
-) -> int:  # fmt: skip
-    """Add the molecules of files; return the number that could not be relaxed."""
+) -> Chemistry | None:  # fmt: skip
+    """Add the molecules of files; return what generated their geometries."""
     source = os.fspath(source)
     if format == "auto":
         format = _guess(source)
@@ -132,13 +133,13 @@ def _read_path(
         if format == "xyz":
             for file in text_files(source, _SUFFIXES["xyz"], encoding):
                 read_xyz(file, found)
-            return 0
+            return None
         chemistry = Chemistry(seed, optimize)
         with chemistry.quiet():
             if format == "sdf":
                 for file in text_files(source, _SUFFIXES["sdf"], encoding):
                     read_sdf(file, found, chemistry, generate=generate)
-                return chemistry.n_unrelaxed
+                return chemistry
             for path in find_paths(source):
                 if format == "csv":
                     records = smiles_of_table(
@@ -147,7 +148,7 @@ def _read_path(
                 else:
                     records = smiles_of_lines(path, encoding)
                 add_smiles(records, path, found, chemistry)
-    return chemistry.n_unrelaxed
+    return chemistry
 
 
 def _guess(source: str) -> str:

@@ -47,6 +47,8 @@ def column_positions(
                 f"there is no column {name!r}; the columns are {', '.join(header)}{hint}",
                 path=path,
             )
+        if header.count(name) > 1:
+            raise CorpusError(f"the column {name!r} occurs twice", path=path)
     return {name: header.index(name) for name in names}
 
 

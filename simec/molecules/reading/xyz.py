@@ -56,6 +56,8 @@ def _add(
     lines: Lines, first: int, comment: str, rows: list[tuple[int, list[str]]], found: Collector
 ) -> None:
     items = _items(comment)
+    if "T" in items.get("pbc", "").upper().replace("RUE", ""):
+        raise lines.error("the structure is periodic, which is not supported", first + 1)
     symbol, position = _columns(lines, first, items)
     Z, positions = [], []
     for number, row in rows:

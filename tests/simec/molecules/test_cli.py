@@ -220,6 +220,9 @@ def test_errors(table, network, model, tmp_path):
     )
     bad.write_text("smiles,gap\nCCO,1\nC1,1\n")
     assert "a.csv, line 3: RDKit cannot parse" in error("pretrain", bad, "--out", out)
+    assert "--out must not be the folder of --network" in error(
+        "finetune", table, "--property", "gap", "--network", network, "--out", network
+    )
     assert "--id-column needs --properties-file" in error(
         "finetune", table, "--property", "gap", "--id-column", "name", "--out", out
     )

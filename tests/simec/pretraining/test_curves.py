@@ -244,8 +244,15 @@ def test_finished_rows_survive(error, tmp_path):
     assert [len(call[3]) for call in Recorder.calls] == [20, 30, 10, 20, 30]
     learning_curve({"fragile": Recorder()}, X, Y, **options)
     assert len(Recorder.calls) == 5
-    with pytest.raises(ValueError, match="holds a learning curve with another y and test"):
+    with pytest.raises(ValueError, match="holds a learning curve with another X and y and test"):
         learning_curve({"fragile": Recorder()}, X[1:], Y[1:], **{**options, "test": 0.3})
+    with pytest.raises(ValueError, match="holds a learning curve with another X:"):
+        learning_curve({"fragile": Recorder()}, 2 * X, Y, **options)
+    saved = json.loads(path.read_text(encoding="utf-8"))
+    del saved["X"]  # as in files of earlier versions
+    path.write_text(json.dumps(saved), encoding="utf-8")
+    learning_curve({"fragile": Recorder()}, X, Y, **options)
+    assert len(Recorder.calls) == 5
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"rows": [[1]]}', '{"rows": 3}'])

@@ -182,6 +182,21 @@ def test_controls_of_the_verdict():
     assert "the error rate from 0.8 (most frequent class) to 0.4, by 50 %" in d.verdict
 
 
+def test_a_control_without_errors_leaves_nothing_to_reduce():
+    y = np.where(np.arange(200) == 7, "rare", "common")
+    d = alignment(linear(X), y, **QUICK)
+    assert d.reductions == {40: 0, 120: 0}
+    assert "suit" not in d.verdict
+
+
+def test_integers_that_may_be_numbers():
+    y = np.round(100 * NUMBERS).astype(int)
+    with pytest.raises(ValueError, match=r"different integers among 200 labels: pass kind"):
+        alignment(linear(X), y, **QUICK)
+    d = alignment(linear(X), y, kind="numbers", **QUICK)
+    assert not d.curve.greater_is_better
+
+
 def test_rounding_errors_are_no_asymmetry():
     S = linear(X) * (1 + 1e-5 * RNG.random((200, 200)))
     d = alignment(S, NUMBERS, n_components=5, **QUICK)

@@ -243,3 +243,18 @@ def test_networks_whose_outputs_are_not_finite():
     for head in ((), "ridge"):
         with pytest.raises(ValueError, match="outputs|finite|overflow|diverged"):
             classifier(network, head=head).fit(X, CLASSES)
+
+
+def test_labels_without_variance_in_the_training_part():
+    y = np.zeros(20)
+    y[7] = 1
+    failed = 0
+    for seed in range(12):
+        try:
+            model = regressor(random_state=seed).fit(X[:20], y)
+        except ValueError as error:
+            assert "no variance in the training part: all 18 values are 0" in str(error)  # noqa: PT017
+            failed += 1
+        else:
+            assert np.isfinite(model.validation_curve_).all()
+    assert 0 < failed < 12

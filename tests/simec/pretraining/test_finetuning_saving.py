@@ -238,3 +238,9 @@ def test_check_estimator(make, head):
     failed = [r for r in results if r["status"] == "failed"]
     assert not failed, {r["check_name"]: str(r["exception"]) for r in failed}
     assert sum(r["status"] == "passed" for r in results) > 35
+
+
+def test_the_kind_of_a_folder_is_checked_first(tmp_path):
+    SimilarityEncoder(2, max_iter=1).fit(X, X @ X.T).save(tmp_path / "m")
+    with pytest.raises(ModelError, match="is not a pre-trained regressor: it holds"):
+        PretrainedRegressor.load(tmp_path / "m", network=net())

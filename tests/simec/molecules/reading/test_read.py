@@ -240,3 +240,24 @@ def test_a_missing_package_is_named(monkeypatch):
             monkeypatch.delitem(sys.modules, name)
     with pytest.raises(ImportError, match=r"SMILES and SDF need rdkit: .*\[molecules\]"):
         read_molecules(["C"])
+
+
+def test_fragments_are_placed_side_by_side():
+    pytest.importorskip("rdkit")
+    with pytest.warns(UserWarning, match="2 molecules have several fragments"):
+        molecules = read_molecules(["[Na+].[Cl-]", "O.CC(=O)[O-].O", "CO"])
+    for k, n_fragments in enumerate((2, 3, 1)):
+        xyz = molecules[k].positions
+        distance = np.linalg.norm(xyz[:, None] - xyz, axis=-1)
+        reached = {0}
+        for _ in xyz:  # atoms that are connected by short distances
+            reached |= {b for a in reached for b in range(len(xyz)) if distance[a, b] < 9.9}
+        assert (len(reached) == len(xyz)) == (n_fragments == 1)
+        assert distance[distance > 0].min() > 0.9
+
+
+def test_a_column_that_occurs_twice(tmp_path):
+    pytest.importorskip("rdkit")
+    (tmp_path / "a.csv").write_text("smiles,gap,gap\nC,1,2\n", encoding="utf-8")
+    with pytest.raises(CorpusError, match="the column 'gap' occurs twice"):
+        read_molecules(tmp_path / "a.csv", properties="gap")

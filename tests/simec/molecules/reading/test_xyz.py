@@ -101,3 +101,14 @@ def test_errors_are_skipped_only_if_asked(tmp_path):
         read(tmp_path, text[len(WATER) : 2 * len(WATER)], skip_errors=True)
     with pytest.raises(CorpusError, match="no molecules were found"):
         read(tmp_path, "\n\n")
+
+
+@pytest.mark.parametrize("pbc", ['"T T F"', "True", "F"])
+def test_periodic_structures_are_refused(pbc, tmp_path):
+    path = tmp_path / "a.xyz"
+    path.write_text(f"1\nProperties=species:S:1:pos:R:3 pbc={pbc}\nHe 0 0 0\n", encoding="utf-8")
+    if pbc == "F":
+        assert len(read_molecules(path)) == 1
+        return
+    with pytest.raises(CorpusError, match="line 2: the structure is periodic"):
+        read_molecules(path)
