@@ -386,6 +386,7 @@ def draw(by_name: dict[str, Result], sizes: tuple[int, ...], path: Path) -> None
         },
     )  # fmt: skip
     titles = "pre-training with all labels", "pre-training without labels"
+    panels[1].sharey(panels[0])
     for axes, lines, title in zip(panels, styles, titles, strict=True):
         for method, (label, color) in lines.items():
             rows = [by_name.get(f"acc.{size}.{method}") for size in sizes]
@@ -395,7 +396,6 @@ def draw(by_name: dict[str, Result], sizes: tuple[int, ...], path: Path) -> None
         axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
         axes.minorticks_off()
         charts.style(axes, "labelled images of fine-tuning", "accuracy", title)
-        axes.sharey(panels[0])
         axes.legend(frameon=False, fontsize=8.5)
     charts.save(figure, path)
 

@@ -208,6 +208,8 @@ def draw(
         "none": ("no pre-training", charts.GREY), "A": ("other classes (A)", charts.RED),
         "AB": ("all classes (A & B)", charts.BLUE), "B": ("target task (B)", charts.GREEN),
     }  # fmt: skip
+    for axes in panels[1:]:
+        axes.sharey(panels[0])
     for axes, h in zip(panels, hidden, strict=True):
         for source, (label, color) in styles.items():
             rows = [by_name[f"acc.B.h{h}.{size}.{source}"] for size in sizes]
@@ -216,7 +218,6 @@ def draw(
         axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
         axes.minorticks_off()
         charts.style(axes, "labelled images of B", "accuracy", f"{h:,} units")
-        axes.sharey(panels[0])
     panels[0].legend(frameon=False, fontsize=8.5)
     charts.save(figure, path)
 

@@ -268,7 +268,8 @@ def pretrain(
     names = list(property or ())
     chosen = similarity or ([] if names else [Similarity.rogot_goldberg])
     with report_warnings(), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)  # the epochs are fixed
+        # the number of epochs is fixed
+        warnings.filterwarnings("ignore", "the loss was still falling", ConvergenceWarning)
         read = reading.read(source, conformers, properties=names, progress=progress)
         read = read.with_cutoff(parameters.cutoff)
         S, n_columns = _similarities(

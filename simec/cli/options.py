@@ -114,6 +114,9 @@ _OPTIONS = (
     (r"\bfit with (item|user)_features\b", r"train with --\1s"),
     (r"\b(item|user)_features\b", r"--\1s"),
     (r"\bresume_from\b", "--resume"),
+    (r"\bgeometry='generate'", "--generate"),
+    (r"\b(smiles|id)_column\b", r"--\1-column"),
+    (r"\bpass format='xyz', 'sdf', 'smiles' or 'csv'", "pass --format xyz, sdf, smiles or csv"),
 )
 
 

@@ -173,7 +173,9 @@ class _Input:
         """Check an input as its encoder does; `argument` is its name in errors."""
         if hasattr(x, "to_frame"):  # one row of a data frame
             x = x.to_frame().T
-        elif not (sparse.issparse(x) or isinstance(x, Tensor) or hasattr(x, "columns")):
+        elif not (
+            sparse.issparse(x) or isinstance(x, Tensor) or hasattr(x, "columns") or is_dataset(x)
+        ):
             x = np.asarray(x)
         x = x[None] if getattr(x, "ndim", 2) == 1 else x
         if isinstance(encoder, nn.Module):
@@ -186,12 +188,19 @@ class _Input:
                     "the encoder was fitted without features, so there is nothing to attribute a "
                     "value to: fit it with features X"
                 )
-            batch = encoder.inputs(x).batch(torch.arange(x.shape[0]))
+            inputs = encoder.inputs(x)
+            batch = inputs.batch(torch.arange(len(inputs)))
             names = getattr(encoder, "feature_names_in_", None) if names is None else names
         else:
+            hint = ": pass its attribute encoder_" if hasattr(encoder, "encoder_") else ""
             raise TypeError(
                 "encoder must be a SimilarityEncoder or a torch.nn.Module, got "
-                f"{type(encoder).__name__}"
+                f"{type(encoder).__name__}{hint}"
+            )
+        if not isinstance(batch, Tensor):
+            raise ValueError(
+                f"{argument} has a batch of {type(batch).__name__} instead of a tensor, which is "
+                "only explained by its parts: use a network with pooling='sum' or 'mean'"
             )
         if len(batch) != 1:
             raise ValueError(
@@ -253,9 +262,12 @@ def _part_names(x: Any, names: Sequence[str] | None) -> Sequence[str] | None:
     return getattr(x, "part_names", None) if names is None else names
 
 
-def _batch(network: nn.Module, x: Any) -> Tensor:
-    """Convert features to a tensor for a custom module."""
+def _batch(network: nn.Module, x: Any) -> Any:
+    """Convert features to a tensor, or the batch of a data set, for a custom module."""
     example = example_of(network)
+    if is_dataset(x):
+        inputs = DatasetInputs(x, example.device, ids=True)
+        return inputs.batch(torch.arange(len(inputs)))
     if sparse.issparse(x):
         return SparseInputs(x, example.device).batch(torch.arange(x.shape[0]))
     return as_tensor(x, example, "x")

@@ -244,3 +244,16 @@ def test_a_damaged_model_is_named(model, tmp_path):
         reseal(copy)
         assert "config.json" in error("predict", copy, tmp_path / "a.smi")
     assert "is not" in error("predict", tmp_path, tmp_path / "a.smi")
+
+
+def test_divergence_and_options_are_named(table, tmp_path):
+    out = tmp_path / "net"
+    result = CliRunner().invoke(app, [
+        "molecules", "pretrain", str(table), "--out", str(out), "--learning-rate", "1e20",
+        "--epochs", "2", "--dimensions", "4", "--interactions", "1", "--no-progress",
+    ])  # fmt: skip
+    assert "diverged" in result.output
+    bad = tmp_path / "a.csv"
+    bad.write_text("mol,gap\nCCO,0.5\n")
+    assert "as --smiles-column" in error("pretrain", bad, "--out", out)
+    assert "pass --format" in error("pretrain", bad.rename(tmp_path / "a.dat"), "--out", out)

@@ -249,3 +249,35 @@ def test_bad_input():
     wrong = Molecules(molecule.Z, molecule.positions, molecule.offsets, smiles=["C(C"])
     with pytest.raises(ValueError, match="cannot parse the SMILES 'C"):
         to_rdkit(wrong)
+
+
+@pytest.mark.filterwarnings("ignore:the loss was still falling")
+def test_what_is_not_explained():
+    molecules = made_up(30)
+    torch.manual_seed(0)
+    labels = np.where(molecules.n_atoms > 4, "large", "small")
+    model = PretrainedClassifier(SchNet(8, 1), pooling="mean", max_iter=1).fit(molecules, labels)
+    with pytest.raises(TypeError, match="got PretrainedClassifier: pass its attribute encoder_"):
+        explain_prediction(model, molecules[0], 0)
+
+    def largest(output):
+        return torch.segment_reduce(output[0], "max", lengths=output[1], axis=0)
+
+    S = np.random.default_rng(0).standard_normal((30, 4))
+    encoder = SimilarityEncoder(8, network=SchNet(8, 1), pooling=largest, max_iter=1)
+    encoder.fit(molecules, S)
+    for explained in (encoder, encoder.module_.encoder):
+        with pytest.raises(ValueError, match="batch of MoleculeBatch .* pooling='sum' or 'mean'"):
+            explain_prediction(explained, molecules[0], 0)
+
+
+@pytest.mark.filterwarnings("ignore:the loss was still falling")
+def test_an_item_of_a_data_set_of_tensors():
+    from torch.utils.data import Subset, TensorDataset
+
+    X = np.random.default_rng(0).standard_normal((20, 3)).astype(np.float32)
+    data = TensorDataset(torch.from_numpy(X))
+    encoder = SimilarityEncoder(2, hidden_layers=(4,), max_iter=1).fit(data, X @ X.T)
+    expected = explain_prediction(encoder, X[3], 1)
+    explained = explain_prediction(encoder, Subset(data, [3]), 1)
+    np.testing.assert_allclose(explained.relevances, expected.relevances)
