@@ -8,7 +8,8 @@ those of the test.
 
 - counts: ridge regression on the numbers of atoms of each element (control)
 - untrained: ridge regression on embeddings of a SchNet that was not trained (control)
-- kpca: ridge regression on 128 components of kernel PCA of FCHL18, without alchemy
+- kpca: ridge regression on 256 components of kernel PCA of FCHL18, without alchemy, of 300
+  landmarks; kpca_128 with 128 components. The thesis has 128 of 1,000 landmarks
 - schnet, pg_schnet: without pre-training
 - property: SchNet, pre-trained on the property of the molecules for pre-training
 - rogot_goldberg, mcconnaughey, sokal, nfchl: pre-trained on similarities (nfchl by FCHL19); for U0
