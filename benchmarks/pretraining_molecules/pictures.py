@@ -1,4 +1,4 @@
-"""Figures: errors beside the thesis's, curves as Figs. 6.15 to 6.19, t-SNE as Fig. 6.24."""
+"""Figures: errors with those of the thesis's, curves as Figs. 6.15 to 6.19, t-SNE as Fig. 6.24."""
 
 from __future__ import annotations
 

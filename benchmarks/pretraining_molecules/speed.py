@@ -1,4 +1,4 @@
-"""Molecules per second of SchNet, beside torch-geometric's: the same training run, one thread.
+"""Molecules per second of SchNet and of torch-geometric's: the same training run, one thread.
 
 Both networks start from the same weights and see the same batches in the same order; rounds
 alternate, so that other load on the machine slows both. The batches of torch-geometric are made
@@ -208,7 +208,7 @@ def summary(results: list[Result]) -> str:
     """One line for people."""
     values = {result.name: result.value for result in results}
     return (
-        f"{values['mols_per_s.ours']:,.0f} molecules/s in training beside "
+        f"{values['mols_per_s.ours']:,.0f} molecules/s in training, and "
         f"{values['mols_per_s.pyg']:,.0f} of torch-geometric "
         f"({values['mols_per_s.ratio']:.1f} times as fast)"
     )

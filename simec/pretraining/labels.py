@@ -107,7 +107,8 @@ class Classes:
         for value in values:
             if value not in numbers:
                 raise ValueError(
-                    f"{name} contains the class {value!r}, which is not among the classes of y"
+                    f"{name} contains the class {value!r}, which is not among the classes of y: "
+                    "leave these points out, or add points of this class to X and y"
                 )
         return np.array([numbers[value] for value in values], np.int64)
 

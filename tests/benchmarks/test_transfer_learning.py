@@ -24,7 +24,7 @@ def made_up(monkeypatch):
     data = simec_data.ImageData(*part(200), *part(60))
     monkeypatch.setattr(simec_data, "cifar10", lambda folder: data)
     for name, value in {
-        "QUICK_SIZES": (10, 40), "QUICK_HIDDEN": (8, 16), "LARGE": 16, "QUICK_EPOCHS": 2,
+        "QUICK_SIZES": (25, 40), "QUICK_HIDDEN": (8, 16), "LARGE": 16, "QUICK_EPOCHS": 2,
     }.items():  # fmt: skip
         monkeypatch.setattr(transfer_learning, name, value)
     monkeypatch.setitem(transfer_learning.SETTINGS, "learning_rate", 1e-2)
@@ -42,7 +42,7 @@ def test_quick(made_up, tmp_path, monkeypatch):
     assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     assert set(found) == {
         f"acc.B.h{h}.{size}.{source}"
-        for h in (8, 16) for size in (10, 40) for source in ("none", "A", "AB", "B")
+        for h in (8, 16) for size in (25, 40) for source in ("none", "A", "AB", "B")
     }  # fmt: skip
     assert all(row["n"] == (2 if ".h8." in name else 1) for name, row in found.items())
     assert found["acc.B.h16.40.B"]["value"] > 0.3  # of five classes
