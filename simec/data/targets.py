@@ -574,7 +574,10 @@ def _read_targets(
         )
     if isinstance(inputs, DatasetInputs) and inputs.has_targets:
         if S is not None:
-            raise ValueError("the data set contains targets already: omit S")
+            raise ValueError(
+                "the data set contains targets already: omit S, or pass a data set of features "
+                "alone"
+            )
         return DatasetTargets(inputs, n_targets, device)
     if S is None:
         raise ValueError("S is missing: the fit requires y to be passed, but the target y is None")

@@ -24,7 +24,7 @@ def made_up(monkeypatch):
     data = simec_data.ImageData(*part(200), *part(60))
     monkeypatch.setattr(simec_data, "cifar10", lambda folder: data)
     for name, value in {
-        "QUICK_SIZES": (25, 40), "QUICK_HIDDEN": (8, 16), "LARGE": 16, "QUICK_EPOCHS": 2,
+        "QUICK_SIZES": (25, 40), "QUICK_HIDDEN": (8, 16), "LARGE": 16, "QUICK_EPOCHS": 6,
     }.items():  # fmt: skip
         monkeypatch.setattr(transfer_learning, name, value)
     monkeypatch.setitem(transfer_learning.SETTINGS, "learning_rate", 1e-2)
