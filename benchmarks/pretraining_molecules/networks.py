@@ -27,13 +27,14 @@ from simec.molecules import (
     fingerprints,
 )
 from simec.pretraining import PretrainedRegressor
-from simec.similarities import mcconnaughey, rogot_goldberg, sokal
+from simec.similarities import mcconnaughey, min_max, rogot_goldberg, sokal, standardize
 
 PoolingName = Literal["sum", "mean"]
 
 COEFFICIENTS = {
     "rogot_goldberg": rogot_goldberg, "mcconnaughey": mcconnaughey, "sokal": sokal,
 }  # fmt: skip
+SCALINGS = {"std": standardize, "max": min_max}
 N_FEATURES = 128
 
 
@@ -92,15 +93,6 @@ def similarity(data: Data, name: str, store: Store, n_targets: int) -> npt.NDArr
     return store.get(f"similarity.{name}", compute)["S"][:, :n_targets]
 
 
-def scaled(S: npt.NDArray[np.float32], scaling: Literal["std", "max"]) -> npt.NDArray[np.float32]:
-    """Standardize similarities, or scale them to values from 0 to 1."""
-    if scaling == "std":
-        low, width = S.mean(dtype=np.float64), S.std(dtype=np.float64)
-    else:
-        low, width = S.min(), S.max() - S.min()
-    return ((S - np.float32(low)) / np.float32(width)).astype(np.float32)
-
-
 def pretrained(data: Data, how: Pretraining, store: Store) -> SchNet:
     """A network that was pre-trained on similarities (Fig. 6.17, or Fig. 6.26)."""
     protocol = data.protocol
@@ -108,7 +100,7 @@ def pretrained(data: Data, how: Pretraining, store: Store) -> SchNet:
     def compute() -> Arrays:
         network: Any = new_network(protocol, 0, period_group=how.period_group)
         n_targets = protocol.n_atomwise if how.atomwise else protocol.n_targets
-        S = scaled(similarity(data, how.similarity, store, n_targets), how.scaling)
+        S = SCALINGS[how.scaling](similarity(data, how.similarity, store, n_targets))
         more: dict[str, Any] = {}
         width, pooling = N_FEATURES, how.pooling
         if how.atomwise:

@@ -129,7 +129,7 @@ class Collector:
         Raises
         ------
         CorpusError
-            If there are none, or none has one of the properties.
+            If no molecule was read, or a property does not occur in any of them.
         """
         n_left_out = len(self._errors)
         total = len(self._Z) + n_left_out
