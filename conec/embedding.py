@@ -16,7 +16,7 @@ import corpora
 from conec import contexts
 from conec.config import Config
 from conec.contexts import Window
-from conec.contexts.mapping import ContextMap, MapConfig, learn_context_map, smoothed
+from conec.contexts.mapping import ContextMap, MapConfig, learn_context_map, smoothed_vectors
 from conec.linalg import NotFiniteError, row_lengths
 from conec.linalg import normalize as normalize_rows
 from conec.senses.inventory import Sense, SenseInventory, SenseSettings, word_vectors
@@ -447,7 +447,6 @@ class Embedder:
         config: MapConfig | None = None,
         *,
         exclude: Iterable[str] = (),
-        memory: int = 1 << 30,
         progress: bool = False,
     ) -> Self:
         """Learn better embeddings of known words and of contexts; training ends with this.
@@ -465,8 +464,6 @@ class Embedder:
         config : MapConfig, optional
         exclude : iterable of str, or str
             Words that the map is not fitted on, such as test words. A string is one word.
-        memory : int
-            As in `global_contexts`.
         progress : bool
             Show bars.
 
@@ -488,21 +485,22 @@ class Embedder:
         stream = self.encode(corpus, progress=progress)
         # vectors imported from another program may lack W2
         W2 = self.W2 if self.W2.any() else self.W1
-        averages = contexts.global_embeddings(
+        embeddings = smoothed_vectors(
             stream,
-            np.hstack([self.W1, W2]),
+            self.vocabulary,
+            self.W1,
+            W2,
             self.context_window(None, "sif"),
-            memory=memory,
+            config,
+            seed=self.config.seed,
             workers=self.config.workers,
             progress=progress,
         )
-        counts = self.vocabulary.counts
-        embeddings = smoothed(self.W1, self.W2, averages, counts, config.smoothing)
         logger.info("embeddings of known words: %.1f s", time.perf_counter() - started)
         context_map = learn_context_map(
             stream,
             self.vocabulary,
-            self.normalized_W1,
+            self.W1,
             config,
             seed=self.config.seed,
             workers=self.config.workers,
