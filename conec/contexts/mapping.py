@@ -88,9 +88,11 @@ class MapConfig:
         number is drawn at random for each word.
     draws : int
         Number of times that each word is used in the fit, with different random occurrences.
-    n_words : int
+    n_words : int or None
         Expected number of words that a regression is fitted on, in each draw. Words are drawn at
-        random; those with a high weight in the regression are more probable.
+        random; those with a high weight in the regression are more probable. None: one for each
+        1,024 tokens of the text, but at least 4,096, so that the fit takes a constant share of the
+        time of training.
     share : float
         Share of the text from which occurrences are drawn for the fit.
     n_averages : int
@@ -113,7 +115,7 @@ class MapConfig:
     sample: float = 1e-4
     n_contexts: int = 64
     draws: int = 1
-    n_words: int = 4096
+    n_words: int | None = None
     share: float = 0.25
     n_averages: int = 200
     reliable: float = 100.0
@@ -124,8 +126,9 @@ class MapConfig:
     def __post_init__(self) -> None:
         for name in ("near", "wide", "n_contexts", "draws"):
             check_integer(name, getattr(self, name), 1, 1 << 16)
-        for name in ("n_words", "n_averages"):
-            check_integer(name, getattr(self, name), 1, (1 << 31) - 1)
+        check_integer("n_averages", self.n_averages, 1, (1 << 31) - 1)
+        if self.n_words is not None:
+            check_integer("n_words", self.n_words, 1, (1 << 31) - 1)
         check_number("share", self.share, 0, 1)
         for name in ("sample", "reliable", "ridge", "plain", "smoothing"):
             check_number(name, getattr(self, name), 0)
@@ -133,6 +136,10 @@ class MapConfig:
     def to_dict(self) -> JSON:
         """Return the parameters as plain data for JSON."""
         return asdict(self)
+
+    def words_for(self, stream: TokenStream) -> int:
+        """`n_words`, or its default for a text."""
+        return max(1 << 12, len(stream) >> 10) if self.n_words is None else self.n_words
 
     def windows(self, vocabulary: Vocabulary) -> tuple[Window, Window]:
         """Windows of the near and the wide context."""
@@ -309,7 +316,7 @@ def learn_context_map(
         wanted = np.floor(np.exp(rng.uniform(0, np.log(config.n_contexts + 1), len(vectors))))
         # contexts from more occurrences have less noise
         weight = reliability * np.sqrt(np.minimum(wanted, counts))
-        words, weight = sample_rows(weight, config.n_words, rng)
+        words, weight = sample_rows(weight, config.words_for(stream), rng)
         chosen = np.zeros(len(vectors), np.int64)
         chosen[words] = wanted[words]
         contexts = sampled_contexts(
@@ -534,7 +541,7 @@ def smoothed_vectors(
         plain[0] if plain else None,
         vocabulary.counts,
         config.smoothing,
-        n_words=config.n_words,
+        n_words=config.words_for(stream),
         rng=np.random.default_rng([seed, random_streams.AVERAGES]),
     )
 
