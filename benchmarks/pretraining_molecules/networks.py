@@ -176,7 +176,8 @@ def fine_tuned(
         train = data.train(seed)[:n_labels]
         model = PretrainedRegressor(
             network_for(data, method, prop, seed, store), head=(64,),
-            activation="shifted_softplus", pooling=pooling_of(prop), batch_size=25,
+            activation="shifted_softplus", init="ridge" if method == "mixed" else "random",
+            pooling=pooling_of(prop), batch_size=25,
             max_iter=protocol.epochs[protocol.labels.index(n_labels)], early_stopping="mae",
             validation_interval=4, n_iter_no_change=60, random_state=seed,
         )  # fmt: skip
