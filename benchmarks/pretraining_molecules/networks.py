@@ -166,6 +166,11 @@ def network_for(data: Data, method: str, prop: str, seed: int, store: Store) -> 
     return new_network(data.protocol, seed, period_group=method == "pg_schnet")
 
 
+def name_of_run(method: str, prop: str, n_labels: int, seed: int) -> str:
+    """The name of a fine-tuned network in the store."""
+    return f"run.{prop}.{n_labels}.{method}.{seed}"
+
+
 def fine_tuned(
     data: Data, method: str, prop: str, n_labels: int, seed: int, store: Store
 ) -> Arrays:
@@ -192,7 +197,7 @@ def fine_tuned(
             result["embeddings"] = embeddings(model.network_, pictured).astype(np.float16)
         return result
 
-    return store.get(f"run.{prop}.{n_labels}.{method}.{seed}", compute)
+    return store.get(name_of_run(method, prop, n_labels, seed), compute)
 
 
 def embeddings(
