@@ -1,4 +1,7 @@
-"""The Context Encoder: training and files. Embeddings and queries are in `conec.embedding`."""
+"""The Context Encoder: training and files.
+
+Embeddings are in `conec.embedding`, queries in `conec.neighbors`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,7 @@ import numpy.typing as npt
 import corpora
 from conec.config import PARAMETERS, Config, documents_parameters, takes_parameters_of
 from conec.contexts.mapping import ContextMap
-from conec.embedding import Embedder
+from conec.neighbors import NearestNeighbors
 from conec.senses.inventory import SenseInventory
 from conec.training import chunks, loop
 from conec.training.chunks import TrainingState
@@ -53,7 +56,7 @@ Callback = Callable[["ContextEncoder"], object]
 
 
 @documents_parameters
-class ContextEncoder(Embedder):
+class ContextEncoder(NearestNeighbors):
     """Word embeddings for known words, for unknown words, and for words in context.
 
     CBOW with negative sampling, understood as a Similarity Encoder: a sparse binary vector of

@@ -71,7 +71,7 @@ RAW = re.compile(
 
 @pytest.mark.parametrize("name", METHODS)
 @pytest.mark.filterwarnings("ignore")
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(other=OTHERS)
 def test_values_of_other_types_give_no_raw_error(name: str, other: Any) -> None:
     state, message = dict(MODEL.__dict__), ""
