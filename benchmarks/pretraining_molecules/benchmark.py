@@ -16,7 +16,7 @@ those of the test.
   with sums over atoms, and for the others with means
 - atomwise: pre-trained on FCHL19 with a last layer for atoms (Fig. 6.26)
 - pg_schnet_fchl: PG-SchNet, pre-trained on FCHL19 (U0), or on its normalized form
-- mixed: pre-trained on the Rogot-Goldberg similarity and `molecular_properties`, the results of
+- mixed: pre-trained on the Rogot-Goldberg similarity and `hueckel_targets`, the results of
   extended Hückel theory
 - best: `SimilarityRegressor` with `molecular_similarities`: several similarities at once in closed
   form, weighted by the labels of the training set

@@ -26,7 +26,7 @@ from simec.molecules import (
     SchNet,
     atomwise,
     fingerprints,
-    molecular_properties,
+    hueckel_targets,
 )
 from simec.pretraining import PretrainedRegressor
 from simec.similarities import mcconnaughey, min_max, rogot_goldberg, sokal, standardize
@@ -109,7 +109,7 @@ def pretrained(data: Data, how: Pretraining, store: Store) -> SchNet:
         S = SCALINGS[how.scaling](similarity(data, how.similarity, store, n_targets))
         targets: Any = S
         if how.properties:
-            cheap = store.get("properties", lambda: {"P": molecular_properties(data.pretrain)})["P"]
+            cheap = store.get("properties", lambda: {"P": hueckel_targets(data.pretrain)})["P"]
             targets = MixedTargets({"similarities": S, "properties": cheap})
         more: dict[str, Any] = {}
         width, pooling = N_FEATURES, how.pooling
