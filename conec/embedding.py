@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +19,7 @@ from conec.contexts import Window
 from conec.contexts.mapping import ContextMap, MapConfig, learn_context_map, smoothed
 from conec.linalg import NotFiniteError, row_lengths
 from conec.linalg import normalize as normalize_rows
+from conec.quantization import CompactRows, Rows
 from conec.senses.inventory import Sense, SenseInventory, SenseSettings, word_vectors
 from conec.types import (
     BoolArray,
@@ -137,9 +138,12 @@ class Embedder:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.vocabulary = Vocabulary([], [])
+        self._W1: Rows
+        self._W2: Rows
+        self._context_embeddings: Rows | None
         self.W1 = np.zeros((0, config.vector_size), np.float32)
         self.W2 = np.zeros((0, config.vector_size), np.float32)
-        self.context_embeddings: FloatArray | None = None
+        self.context_embeddings = None
         self.context_map: ContextMap | None = None
         self.sense_inventory: SenseInventory | None = None
         self._cache: dict[str, Any] = {}
@@ -150,6 +154,53 @@ class Embedder:
 
     def __contains__(self, word: object) -> bool:
         return word in self.vocabulary
+
+    # Weights. Those of a quantized model are converted to float32 where rows of them are needed.
+
+    @property
+    def W1(self) -> FloatArray:
+        """Weights of the first layer, float32 of shape (V, d)."""
+        return cast("FloatArray", self._whole("W1"))
+
+    @W1.setter
+    def W1(self, rows: FloatArray) -> None:
+        self._W1 = rows
+
+    @property
+    def W2(self) -> FloatArray:
+        """Weights of the last layer, float32 of shape (V, d)."""
+        return cast("FloatArray", self._whole("W2"))
+
+    @W2.setter
+    def W2(self, rows: FloatArray) -> None:
+        self._W2 = rows
+
+    @property
+    def context_embeddings(self) -> FloatArray | None:
+        """The best embeddings of the known words, float32 of shape (V, d), or None."""
+        return self._whole("context_embeddings")
+
+    @context_embeddings.setter
+    def context_embeddings(self, rows: FloatArray | None) -> None:
+        self._context_embeddings = rows
+
+    def stored(self, name: Literal["W1", "W2", "context_embeddings"]) -> Rows | None:
+        """Weights as they are stored: an array, or CompactRows in a quantized model."""
+        rows: Rows | None = getattr(self, f"_{name}")
+        return rows
+
+    def _whole(self, name: Literal["W1", "W2", "context_embeddings"]) -> FloatArray | None:
+        stored = self.stored(name)
+        if not isinstance(stored, CompactRows):
+            return stored
+
+        def convert() -> FloatArray:
+            rows = np.asarray(stored)
+            rows.flags.writeable = False  # changes would be lost
+            return rows
+
+        result: FloatArray = self._cached(f"float32 {name}", convert)
+        return result
 
     def encode(self, corpus: CorpusLike | TokenStream, *, progress: bool = False) -> TokenStream:
         """Encode a corpus as word ids, to pass it to several of `train`, `learn_map` and others.
@@ -263,7 +314,7 @@ class Embedder:
         finally:
             matrix.data = values
 
-    def _lengths(self, name: str, vectors: FloatArray) -> FloatArray:
+    def _lengths(self, name: str, vectors: Rows) -> FloatArray:
         """Lengths of the rows of weights; an error if one is not finite."""
 
         def compute() -> FloatArray:

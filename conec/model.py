@@ -19,6 +19,7 @@ import numpy.typing as npt
 import corpora
 from conec.config import PARAMETERS, Config, documents_parameters, takes_parameters_of
 from conec.contexts.mapping import ContextMap
+from conec.neighbor_index import NeighborIndex
 from conec.neighbors import NearestNeighbors
 from conec.senses.inventory import SenseInventory
 from conec.training import chunks, loop
@@ -618,6 +619,8 @@ class ContextEncoder(NearestNeighbors):
         ``map.*``, ``senses.*``, ``features.*``
             JSON and safetensors of `context_map`, `sense_inventory` and the features of an
             `ExtendedContextEncoder`, for models that have them
+        ``index.json``, ``index.usearch``
+            the index of `build_index`, for models that have one
 
         Parameters
         ----------
@@ -655,6 +658,8 @@ class ContextEncoder(NearestNeighbors):
         if self.sense_inventory is not None:
             folder.write_json("senses.json", self.sense_inventory.to_dict())
             folder.write_arrays("senses.safetensors", self.sense_inventory.arrays())
+        if (index := self.neighbor_index) is not None:
+            index.write_to(folder)
 
     def _weights_to_save(self) -> dict[str, FloatArray]:
         """W1, W2 and `context_embeddings`; ValueError if they could not be loaded again."""
@@ -726,6 +731,8 @@ class ContextEncoder(NearestNeighbors):
         if state := _read_part(folder, "senses"):
             with folder.checking("senses.json"):
                 model.sense_inventory = SenseInventory.from_state(*state, *shape)
+        if (embeddings := model.stored("context_embeddings")) is not None:
+            model.neighbor_index = NeighborIndex.read_from(folder, embeddings)
         return model
 
 
