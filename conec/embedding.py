@@ -1,13 +1,13 @@
-"""Context vectors, embeddings, senses and nearest neighbors from the weights of a model."""
+"""Context vectors, embeddings and senses from the weights of a model."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from numbers import Number, Real
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
+from numbers import Real
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -17,8 +17,9 @@ from conec import contexts
 from conec.config import Config
 from conec.contexts import Window
 from conec.contexts.mapping import ContextMap, MapConfig, learn_context_map, smoothed_vectors
-from conec.linalg import NotFiniteError, row_lengths
+from conec.linalg import NotFiniteError, mean_row, row_lengths
 from conec.linalg import normalize as normalize_rows
+from conec.quantization import CompactRows, Rows
 from conec.senses.inventory import Sense, SenseInventory, SenseSettings, word_vectors
 from conec.types import (
     BoolArray,
@@ -45,19 +46,19 @@ from corpora.errors import ModelError, warn
 from corpora.interrupts import terminable
 
 if TYPE_CHECKING:
-    from gensim.models import KeyedVectors
     from scipy import sparse
 
 logger = logging.getLogger(__name__)
 Self = TypeVar("Self", bound="Embedder")
 
-_NO_EMBEDDINGS = (
+NO_EMBEDDINGS = (
     "the model has no embeddings of the known words yet: call learn_map or build_contexts with "
     "the corpus"
 )
 
 
-_QUERY = "expected a word, a list of words or a vector of numbers"
+WeightName: TypeAlias = Literal["W1", "W2", "context_embeddings"]
+WEIGHTS: tuple[WeightName, ...] = ("W1", "W2", "context_embeddings")
 
 
 class IndexedText(NamedTuple):
@@ -116,7 +117,7 @@ def context_vectors(
 
 
 class Embedder:
-    """A vocabulary with weights, and the embeddings and queries that they provide.
+    """A vocabulary with weights, and the embeddings that they provide.
 
     Parameters
     ----------
@@ -141,9 +142,12 @@ class Embedder:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.vocabulary = Vocabulary([], [])
+        self._W1: Rows
+        self._W2: Rows
+        self._context_embeddings: Rows | None
         self.W1 = np.zeros((0, config.vector_size), np.float32)
         self.W2 = np.zeros((0, config.vector_size), np.float32)
-        self.context_embeddings: FloatArray | None = None
+        self.context_embeddings = None
         self.context_map: ContextMap | None = None
         self.sense_inventory: SenseInventory | None = None
         self._cache: dict[str, Any] = {}
@@ -154,6 +158,85 @@ class Embedder:
 
     def __contains__(self, word: object) -> bool:
         return word in self.vocabulary
+
+    # Weights. Those of a quantized model are converted to float32 where rows of them are needed.
+
+    @property
+    def W1(self) -> FloatArray:
+        """Weights of the first layer, float32 of shape (V, d)."""
+        return cast("FloatArray", self._whole("W1"))
+
+    @W1.setter
+    def W1(self, rows: FloatArray) -> None:
+        self._W1 = rows
+
+    @property
+    def W2(self) -> FloatArray:
+        """Weights of the last layer, float32 of shape (V, d)."""
+        return cast("FloatArray", self._whole("W2"))
+
+    @W2.setter
+    def W2(self, rows: FloatArray) -> None:
+        self._W2 = rows
+
+    @property
+    def context_embeddings(self) -> FloatArray | None:
+        """The best embeddings of the known words, float32 of shape (V, d), or None."""
+        return self._whole("context_embeddings")
+
+    @context_embeddings.setter
+    def context_embeddings(self, rows: FloatArray | None) -> None:
+        self._context_embeddings = rows
+
+    def stored(self, name: WeightName) -> Rows | None:
+        """Weights as they are stored: an array, or CompactRows in a quantized model."""
+        rows: Rows | None = getattr(self, f"_{name}")
+        return rows
+
+    def set_stored(self, name: WeightName, rows: Rows) -> None:
+        """Replace weights, by an array or CompactRows."""
+        setattr(self, f"_{name}", rows)
+
+    def stored_rows(self, name: Literal["W1", "W2"]) -> Rows:
+        """As `stored`, for weights that every model has."""
+        return cast("Rows", self.stored(name))
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether weights are stored in a smaller type than float32; see `quantize`."""
+        return any(isinstance(self.stored(name), CompactRows) for name in WEIGHTS)
+
+    @property
+    def dtype_name(self) -> str:
+        """Type in which W1 is stored: "float32", "float16" or "int8"."""
+        return self._W1.dtype_name if isinstance(self._W1, CompactRows) else "float32"
+
+    def require_float32(self, action: str) -> None:
+        """Raise RuntimeError if the model is quantized, so that it cannot learn.
+
+        Parameters
+        ----------
+        action : str
+            Name of the method, for the error.
+        """
+        if self.is_quantized:
+            raise RuntimeError(
+                f"{action} needs the weights in float32, but this model is quantized: call it on "
+                "the model from which `quantize` made it"
+            )
+
+    def _whole(self, name: WeightName) -> FloatArray | None:
+        stored = self.stored(name)
+        if not isinstance(stored, CompactRows):
+            return stored
+
+        def convert() -> FloatArray:
+            rows = np.asarray(stored)
+            rows.flags.writeable = False  # changes would be lost
+            return rows
+
+        result: FloatArray = self._cached(f"float32 {name}", convert)
+        return result
 
     def encode(self, corpus: CorpusLike | TokenStream, *, progress: bool = False) -> TokenStream:
         """Encode a corpus as word ids, to pass it to several of `train`, `learn_map` and others.
@@ -238,15 +321,14 @@ class Embedder:
         float32 array of shape (n, d)
         """
         with self._finite_weights():
-            return normalize_rows(np.asarray(self.W1[ids]))
+            return normalize_rows(np.asarray(self.stored_rows("W1")[ids], np.float32))
 
     def centered_rows(self, ids: npt.NDArray[Any]) -> FloatArray:
         """Rows of W1 minus its mean row, scaled to unit length; as for `unit_rows`."""
-        mean = self._cached(
-            "mean", lambda: self.W1.mean(axis=0, dtype=np.float64).astype(np.float32)
-        )
+        rows = self.stored_rows("W1")
+        mean = self._cached("mean", lambda: mean_row(rows))
         with self._finite_weights():
-            return normalize_rows(np.asarray(self.W1[ids]) - mean)
+            return normalize_rows(np.asarray(rows[ids], np.float32) - mean)
 
     def times_unit_rows(self, matrix: sparse.csr_matrix) -> FloatArray:
         """Multiply a sparse matrix by W1 with rows of unit length.
@@ -259,15 +341,20 @@ class Embedder:
         -------
         float32 array of shape (n, d)
         """
-        scales = self._cached("scales", lambda: _inverse(self._lengths("W1", self.W1)))
+        rows = self.stored_rows("W1")
+        scales = self._cached("scales", lambda: _inverse(self._lengths("W1", rows)))
+        if isinstance(rows, CompactRows):  # only the rows of these words are converted
+            ids = np.unique(matrix.indices)
+            selected = matrix[:, ids].multiply(scales[ids][None])
+            return np.asarray(selected.tocsr() @ rows[ids], np.float32)
         values = matrix.data
         matrix.data = values * scales[matrix.indices]  # restored below: a copy would take longer
         try:
-            return np.asarray(matrix @ np.asarray(self.W1), np.float32)
+            return np.asarray(matrix @ np.asarray(rows), np.float32)
         finally:
             matrix.data = values
 
-    def _lengths(self, name: str, vectors: FloatArray) -> FloatArray:
+    def _lengths(self, name: str, vectors: Rows) -> FloatArray:
         """Lengths of the rows of weights; an error if one is not finite."""
 
         def compute() -> FloatArray:
@@ -424,6 +511,7 @@ class Embedder:
         -------
         The model itself.
         """
+        self.require_float32("build_contexts")
         started = time.perf_counter()
         self.context_embeddings = contexts.global_embeddings(
             self.encode(corpus, progress=progress),
@@ -476,6 +564,7 @@ class Embedder:
         ValueError
             If weights are not finite, or the corpus contains no word of the vocabulary.
         """
+        self.require_float32("learn_map")
         started = time.perf_counter()
         if config is None:
             config = MapConfig(near=self.config.window)
@@ -815,124 +904,13 @@ class Embedder:
                 return self._inventory().mix(ids.tolist(), vectors, local, a, hard=senses == "hard")
         result = local.copy()
         if a > 0 and known.any():
-            if self.context_embeddings is None:
-                raise RuntimeError(f"{_NO_EMBEDDINGS}, or pass a=0 for local contexts alone")
+            embeddings = self.stored("context_embeddings")
+            if embeddings is None:
+                raise RuntimeError(f"{NO_EMBEDDINGS}, or pass a=0 for local contexts alone")
             result[known] *= np.float32(1 - a)
-            result[known] += np.float32(a) * self.context_embeddings[ids[known]]
+            result[known] += np.float32(a) * embeddings[ids[known]]
         with self._finite_weights():
             return normalize_rows(result)
-
-    # Queries
-
-    @property
-    def wv(self) -> KeyedVectors:
-        """The rows of W1, word2vec's embeddings, as gensim's KeyedVectors.
-
-        Words that are added to it, and vectors that are replaced in it, change neither `W1` nor
-        what `save` writes.
-        """
-        return self._keyed("wv", self.W1)
-
-    @property
-    def wv_context(self) -> KeyedVectors:
-        """`context_embeddings` as gensim's KeyedVectors.
-
-        Raises
-        ------
-        RuntimeError
-            If the model has no `context_embeddings`.
-        """
-        if self.context_embeddings is None:
-            raise RuntimeError(_NO_EMBEDDINGS)
-        return self._keyed("wv_context", self.context_embeddings)
-
-    def _keyed(self, name: str, vectors: FloatArray) -> KeyedVectors:
-        from conec.interop import to_keyed_vectors
-
-        if not len(self.vocabulary):
-            raise RuntimeError("the model has no vocabulary yet: call fit")
-        if name not in self._cache:
-            lengths = self._lengths("W1" if name == "wv" else "context_embeddings", vectors)
-            words, counts = self.vocabulary.words, self.vocabulary.counts
-            keyed = to_keyed_vectors(words, vectors, counts)
-            keyed.norms = np.where(lengths == 0, np.float32(1), lengths)
-            self._cache[name] = keyed
-        return self._cache[name]
-
-    def most_similar(
-        self, positive: str | Sequence[str] | npt.ArrayLike, topn: int = 10
-    ) -> list[tuple[str, float]]:
-        """The known words whose `context_embeddings` are most similar.
-
-        Parameters
-        ----------
-        positive : str, list of str, or array of shape (d,)
-            A known word, or a vector from `embed` or `embed_word`. Embeddings of several words
-            are scaled to unit length and averaged, as in gensim.
-        topn : int
-            Maximum number of words.
-
-        Returns
-        -------
-        list of (str, float)
-            Words, without those in `positive`, and their cosine similarities.
-
-        Raises
-        ------
-        TypeError
-            If `positive` or `topn` has the wrong type.
-        KeyError
-            If the word is not in the vocabulary. `embed_word` makes a vector for such a word
-            from its contexts.
-        ValueError
-            If the vector is zero, not finite, or has another shape, or `topn` is negative.
-        RuntimeError
-            If the model has no `context_embeddings`.
-        """
-        check_integer("topn", topn, 0)
-        words, vector, keyed = _query_words(positive), self.query_vector(positive), self.wv_context
-        similar: list[tuple[str, float]] = (
-            keyed.similar_by_vector(vector, topn=topn)
-            if words is None
-            else keyed.most_similar(words, topn=topn)
-        )
-        return similar
-
-    def query_vector(self, query: str | Sequence[str] | npt.ArrayLike) -> FloatArray:
-        """The embedding of a known word, or the given vector itself, checked.
-
-        Parameters and errors are those of `most_similar`.
-
-        Returns
-        -------
-        float32 array of shape (d,)
-        """
-        keyed = self.wv_context
-        if isinstance(query, str):
-            if query not in self.vocabulary:
-                raise KeyError(
-                    f"{query!r} is not in the vocabulary. Pass texts that contain it to "
-                    "embed_word and search for the vector that it returns"
-                )
-            embedding: FloatArray = keyed[query]
-            if not embedding.any():
-                raise ValueError(
-                    f"{query!r} has no context words in the corpus, so its embedding is zero"
-                )
-            return embedding
-        if (words := _query_words(query)) is not None:
-            rows = normalize_rows(np.stack([self.query_vector(word) for word in words]))
-            return self.query_vector(rows.mean(axis=0))
-        try:
-            vector = np.asarray(query, np.float32)
-        except (TypeError, ValueError) as error:
-            raise ParameterError(f"{_QUERY}, got {shown(query)}") from error
-        size = self.config.vector_size
-        if vector.shape != (size,):
-            raise ValueError(f"the vector must have shape ({size},), got {vector.shape}")
-        if not np.isfinite(vector).all() or not vector.any():
-            raise ValueError("the vector is zero or not finite, so it has no similar words")
-        return vector
 
 
 def as_tokens(tokens: Sequence[str], where: str = "tokens") -> list[str]:
@@ -967,18 +945,6 @@ def as_texts(contexts: Sequence[str | Sequence[str]]) -> list[list[str]]:
 def _check_word(word: object) -> None:
     if not isinstance(word, str):
         raise ParameterError(f"a word must be a str, got {shown(word)}")
-
-
-def _query_words(query: Any) -> list[str] | None:
-    """The words of a query; None for a vector. ParameterError for anything else."""
-    if query is None or isinstance(query, (Mapping, Number, Set)):
-        raise ParameterError(f"{_QUERY}, got {shown(query)}")
-    if isinstance(query, str):
-        return [query]
-    is_sequence = isinstance(query, (list, tuple, np.ndarray))
-    if is_sequence and any(isinstance(word, str) for word in query):
-        return word_list("positive", query)
-    return None
 
 
 def _check_finite(W1: FloatArray, words: Sequence[str]) -> None:

@@ -11,6 +11,7 @@ import numpy.typing as npt
 from conec.contexts.mapping import ContextMap
 from conec.embedding import Embedder, as_texts, as_tokens, context_vectors, index_texts
 from conec.linalg import normalize
+from conec.neighbors import NearestNeighbors
 from conec.types import DoubleArray
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ PLACEHOLDER = "___"  # marks the position of the word in a text
 
 
 def explain_similarity(
-    model: Embedder,
+    model: NearestNeighbors,
     word_or_tokens: str | Sequence[str],
     other: str | npt.ArrayLike,
     contexts: Sequence[str | Sequence[str]] = (),
@@ -92,8 +93,9 @@ def explain_similarity(
     if texts:
         relevances, x, embedding = _local_relevances(model, word, texts, target)
     if word_id >= 0 and a > 0:
-        assert model.context_embeddings is not None  # otherwise embed_word has raised
-        row = model.context_embeddings[word_id].astype(np.float64)
+        embeddings = model.stored("context_embeddings")
+        assert embeddings is not None  # otherwise embed_word has raised
+        row = embeddings[np.array([word_id])][0].astype(np.float64)
         relevances, x = (1 - a) * relevances, (1 - a) * x
         embedding = (1 - a) * embedding + a * row
         if global_contexts is not None:
