@@ -17,8 +17,8 @@ and, without pre-training, all weights.
 
 The thesis used 20,000 images of each source, 5,000 for validation and up to 20,000 labels; here
 there are 20,000 images in total. Large networks are fine-tuned with one seed, unless
-`--seeds-large` is higher. Measurements and networks are kept next to the results, and an
-interrupted run continues where it stopped.
+`--seeds-large` is higher; `--labels-large` leaves out some of their numbers of labels. Measurements
+and networks are kept next to the results, and an interrupted run continues where it stopped.
 """
 
 from __future__ import annotations
@@ -69,6 +69,10 @@ def main(argv: list[str] | None = None) -> None:
     p.add_argument(
         "--hidden", type=at_least_one, nargs="+", metavar="H", help="sizes of the network"
     )
+    p.add_argument(
+        "--labels-large", type=at_least_one, metavar="N",
+        help="largest number of labels of networks with as many units (default: all numbers)",
+    )  # fmt: skip
     args = p.parse_args(argv)
     data = simec_data.cifar10(args.data)
     if args.quick:
@@ -89,13 +93,17 @@ def main(argv: list[str] | None = None) -> None:
     }  # fmt: skip
     cache = Cache(args.json, {"corpus": corpus, "settings": settings})
     sizes = tuple(n for n in sizes if n <= len(parts.of_classes(B).train.y))
-    measured = measure(parts, sizes, runs, settings, cache)
+    most = args.labels_large or max(sizes)
+    sizes_of = {h: sizes if h < LARGE else tuple(n for n in sizes if n <= most) for h in hidden}
+    if not all(sizes_of.values()):
+        p.error(f"--labels-large {most}: expected at least the smallest number, {min(sizes)}")
+    measured = measure(parts, sizes_of, runs, settings, cache)
     results = [
         over_runs(
             f"acc.B.h{h}.{size}.{source}", measured[h, size, source], "accuracy",
             reference=REFERENCES.get((h, size), {}).get(source), source="thesis",
         )
-        for h in hidden for size in sizes for source in SOURCES
+        for h in hidden for size in sizes_of[h] for source in SOURCES
     ]  # fmt: skip
     by_name = {result.name: result for result in results}
     protocol = {
@@ -104,8 +112,8 @@ def main(argv: list[str] | None = None) -> None:
     }  # fmt: skip
     report(
         "transfer_learning", protocol, corpus, results, args.json,
-        tables=[_table(by_name, h, sizes) for h in hidden],
-        chart=lambda path: draw(by_name, hidden, sizes, path),
+        tables=[_table(by_name, h, sizes_of[h]) for h in hidden],
+        chart=lambda path: draw(by_name, sizes_of, path),
     )  # fmt: skip
 
 
@@ -127,12 +135,15 @@ def build(h: int, shape: tuple[int, ...]) -> nn.Module:
 
 def measure(
     parts: Parts,
-    sizes: tuple[int, ...],
+    sizes: dict[int, tuple[int, ...]],
     runs: dict[int, int],
     settings: dict[str, Any],
     cache: Cache,
 ) -> dict[tuple[int, int, str], list[float]]:
-    """Accuracies of all seeds by h, number of labels, and source."""
+    """Accuracies of all seeds by h, number of labels, and source.
+
+    `sizes` has numbers of labels by h, and `runs` numbers of seeds.
+    """
     from tqdm import tqdm
 
     target = parts.of_classes(B)
@@ -145,10 +156,11 @@ def measure(
         for h in runs if seed <= runs[h]
         for source in SOURCES
     ]  # fmt: skip
-    with tqdm(total=len(order) * len(sizes), desc="fits", unit="fit") as bar:
+    n_fits = sum(len(sizes[h]) for h, _, _ in order)
+    with tqdm(total=n_fits, desc="fits", unit="fit") as bar:
         for h, source, seed in order:
             pretrained: nn.Module | None = None
-            for size in sizes:
+            for size in sizes[h]:
                 bar.set_postfix_str(f"h {h}, {source}, seed {seed}, {size} labels")
                 task = {"h": h, "source": source, "seed": seed, "labels": size}
                 found = cache.get(task)
@@ -199,23 +211,21 @@ def _table(by_name: dict[str, Result], h: int, sizes: tuple[int, ...]) -> Table:
     return Table((f"h = {h:,}, labels", *SOURCES), rows)
 
 
-def draw(
-    by_name: dict[str, Result], hidden: tuple[int, ...], sizes: tuple[int, ...], path: Path
-) -> None:
+def draw(by_name: dict[str, Result], sizes: dict[int, tuple[int, ...]], path: Path) -> None:
     """Accuracies by the number of labels, a panel for each size of the network."""
-    figure, panels = charts.figure(1, len(hidden), (3.6 * len(hidden) + 1, 3.6))
+    figure, panels = charts.figure(1, len(sizes), (3.6 * len(sizes) + 1, 3.6))
     styles = {
         "none": ("no pre-training", charts.GREY), "A": ("other classes (A)", charts.RED),
         "AB": ("all classes (A & B)", charts.BLUE), "B": ("target task (B)", charts.GREEN),
     }  # fmt: skip
     for axes in panels[1:]:
         axes.sharey(panels[0])
-    for axes, h in zip(panels, hidden, strict=True):
+    for axes, (h, of_h) in zip(panels, sizes.items(), strict=True):
         for source, (label, color) in styles.items():
-            rows = [by_name[f"acc.B.h{h}.{size}.{source}"] for size in sizes]
-            line(axes, sizes, rows, label, color)
+            rows = [by_name[f"acc.B.h{h}.{size}.{source}"] for size in of_h]
+            line(axes, of_h, rows, label, color)
         axes.set_xscale("log")
-        axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
+        axes.set_xticks(of_h, [f"{size:,}" for size in of_h])
         axes.minorticks_off()
         charts.style(axes, "labelled images of B", "accuracy", f"{h:,} units")
     panels[0].legend(frameon=False, fontsize=8.5)

@@ -1,14 +1,14 @@
-"""Context vectors, embeddings, senses and nearest neighbors from the weights of a model."""
+"""Context vectors, embeddings and senses from the weights of a model."""
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import pairwise
-from numbers import Number, Real
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, overload
+from numbers import Real
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,9 @@ from conec import contexts
 from conec.config import Config
 from conec.contexts import Window
 from conec.contexts.mapping import ContextMap, MapConfig, learn_context_map, smoothed
-from conec.linalg import NotFiniteError, row_lengths
+from conec.linalg import NotFiniteError, mean_row, row_lengths
 from conec.linalg import normalize as normalize_rows
+from conec.quantization import CompactRows, Rows
 from conec.senses.inventory import Sense, SenseInventory, SenseSettings, word_vectors
 from conec.token_embedding import (
     Batch,
@@ -55,19 +56,15 @@ from corpora.errors import ModelError, warn
 from corpora.interrupts import terminable
 
 if TYPE_CHECKING:
-    from gensim.models import KeyedVectors
     from scipy import sparse
 
 logger = logging.getLogger(__name__)
 Self = TypeVar("Self", bound="Embedder")
 
-_NO_EMBEDDINGS = (
+NO_EMBEDDINGS = (
     "the model has no embeddings of the known words yet: call learn_map or build_contexts with "
     "the corpus"
 )
-
-
-_QUERY = "expected a word, a list of words or a vector of numbers"
 
 
 class IndexedText(NamedTuple):
@@ -126,7 +123,7 @@ def context_vectors(
 
 
 class Embedder:
-    """A vocabulary with weights, and the embeddings and queries that they provide.
+    """A vocabulary with weights, and the embeddings that they provide.
 
     Parameters
     ----------
@@ -151,9 +148,12 @@ class Embedder:
     def __init__(self, config: Config) -> None:
         self.config = config
         self.vocabulary = Vocabulary([], [])
+        self._W1: Rows
+        self._W2: Rows
+        self._context_embeddings: Rows | None
         self.W1 = np.zeros((0, config.vector_size), np.float32)
         self.W2 = np.zeros((0, config.vector_size), np.float32)
-        self.context_embeddings: FloatArray | None = None
+        self.context_embeddings = None
         self.context_map: ContextMap | None = None
         self.sense_inventory: SenseInventory | None = None
         self._cache: dict[str, Any] = {}
@@ -164,6 +164,53 @@ class Embedder:
 
     def __contains__(self, word: object) -> bool:
         return word in self.vocabulary
+
+    # Weights. Those of a quantized model are converted to float32 where rows of them are needed.
+
+    @property
+    def W1(self) -> FloatArray:
+        """Weights of the first layer, float32 of shape (V, d)."""
+        return cast("FloatArray", self._whole("W1"))
+
+    @W1.setter
+    def W1(self, rows: FloatArray) -> None:
+        self._W1 = rows
+
+    @property
+    def W2(self) -> FloatArray:
+        """Weights of the last layer, float32 of shape (V, d)."""
+        return cast("FloatArray", self._whole("W2"))
+
+    @W2.setter
+    def W2(self, rows: FloatArray) -> None:
+        self._W2 = rows
+
+    @property
+    def context_embeddings(self) -> FloatArray | None:
+        """The best embeddings of the known words, float32 of shape (V, d), or None."""
+        return self._whole("context_embeddings")
+
+    @context_embeddings.setter
+    def context_embeddings(self, rows: FloatArray | None) -> None:
+        self._context_embeddings = rows
+
+    def stored(self, name: Literal["W1", "W2", "context_embeddings"]) -> Rows | None:
+        """Weights as they are stored: an array, or CompactRows in a quantized model."""
+        rows: Rows | None = getattr(self, f"_{name}")
+        return rows
+
+    def _whole(self, name: Literal["W1", "W2", "context_embeddings"]) -> FloatArray | None:
+        stored = self.stored(name)
+        if not isinstance(stored, CompactRows):
+            return stored
+
+        def convert() -> FloatArray:
+            rows = np.asarray(stored)
+            rows.flags.writeable = False  # changes would be lost
+            return rows
+
+        result: FloatArray = self._cached(f"float32 {name}", convert)
+        return result
 
     def encode(self, corpus: CorpusLike | TokenStream, *, progress: bool = False) -> TokenStream:
         """Encode a corpus as word ids, to pass it to several of `train`, `learn_map` and others.
@@ -248,15 +295,13 @@ class Embedder:
         float32 array of shape (n, d)
         """
         with self._finite_weights():
-            return normalize_rows(np.asarray(self.W1[ids]))
+            return normalize_rows(np.asarray(self._W1[ids]))
 
     def centered_rows(self, ids: npt.NDArray[Any]) -> FloatArray:
         """Rows of W1 minus its mean row, scaled to unit length; as for `unit_rows`."""
-        mean = self._cached(
-            "mean", lambda: self.W1.mean(axis=0, dtype=np.float64).astype(np.float32)
-        )
+        mean = self._cached("mean", lambda: mean_row(self._W1))
         with self._finite_weights():
-            return normalize_rows(np.asarray(self.W1[ids]) - mean)
+            return normalize_rows(np.asarray(self._W1[ids]) - mean)
 
     def times_unit_rows(self, matrix: sparse.csr_matrix) -> FloatArray:
         """Multiply a sparse matrix by W1 with rows of unit length.
@@ -277,7 +322,7 @@ class Embedder:
         finally:
             matrix.data = values
 
-    def _lengths(self, name: str, vectors: FloatArray) -> FloatArray:
+    def _lengths(self, name: str, vectors: Rows) -> FloatArray:
         """Lengths of the rows of weights; an error if one is not finite."""
 
         def compute() -> FloatArray:
@@ -773,8 +818,9 @@ class Embedder:
         def look_up(texts: list[list[str]]) -> Callable[[], tuple[FloatArray, BoolArray]]:
             batch = index_batch(texts, self.vocabulary)
             if senses == "none":
-                vectors = self._known_embeddings(a, batch.ids)
-                job = self._mapped_contexts().prepare(batch, vectors, a, pooled)
+                if a > 0 and self._context_embeddings is None and batch.ids.max(initial=-1) >= 0:
+                    raise RuntimeError(f"{NO_EMBEDDINGS}, or pass a=0 for local contexts alone")
+                job = self._mapped_contexts().prepare(batch, a, pooled)
             else:
                 job = self._sense_contexts().prepare(batch, a, pooled, hard=senses == "hard")
 
@@ -806,21 +852,14 @@ class Embedder:
         embedded = np.concatenate(results)
         return embedded, np.asarray(embedded.any(axis=1))
 
-    def _known_embeddings(self, a: float, ids: IntArray) -> FloatArray:
-        """`context_embeddings`; an empty array if they are not needed. RuntimeError if missing."""
-        if a == 0 or not len(ids) or ids.max() < 0:
-            return np.zeros((0, self.config.vector_size), np.float32)
-        if self.context_embeddings is None:
-            raise RuntimeError(f"{_NO_EMBEDDINGS}, or pass a=0 for local contexts alone")
-        return self.context_embeddings
-
     def _mapped_contexts(self) -> MappedContexts:
         """The compiled map of contexts, for the current weights and `context_map`."""
         assert self.context_map is not None
+        source = self.context_map, self._context_embeddings
         made: MappedContexts | None = self._cache.get("mapped_contexts")
-        if made is None or made.source is not self.context_map:
-            self._lengths("W1", self.W1)  # an error if they are not finite
-            made = MappedContexts(self.context_map, self.vocabulary, self.unit_rows)
+        if made is None or any(x is not y for x, y in zip(made.source, source, strict=True)):
+            self._lengths("W1", self._W1)  # an error if they are not finite
+            made = MappedContexts(source[0], self.vocabulary, self.unit_rows, source[1])
             self._cache["mapped_contexts"] = made
         return made
 
@@ -829,7 +868,7 @@ class Embedder:
         inventory = self._inventory()
         made: SenseContexts | None = self._cache.get("sense_contexts")
         if made is None or made.source is not inventory:
-            self._lengths("W1", self.W1)
+            self._lengths("W1", self._W1)
             made = SenseContexts(inventory, self.vocabulary, self.unit_rows, self.centered_rows)
             self._cache["sense_contexts"] = made
         return made
@@ -936,7 +975,7 @@ class Embedder:
         )
         # the rows are the numbers of the distinct words
         batch = Batch(ids, rows, np.array([0, len(ids)], np.int64))
-        embed = mapped.prepare(batch, self._known_embeddings(0, ids), 0, True)
+        embed = mapped.prepare(batch, 0, True)
         with self._finite_weights():
             vectors, _ = embed()
         result = np.empty((len(text.words), self.config.vector_size), np.float32)
@@ -951,123 +990,11 @@ class Embedder:
         result = local.copy()
         if a > 0 and known.any():
             if self.context_embeddings is None:
-                raise RuntimeError(f"{_NO_EMBEDDINGS}, or pass a=0 for local contexts alone")
+                raise RuntimeError(f"{NO_EMBEDDINGS}, or pass a=0 for local contexts alone")
             result[known] *= np.float32(1 - a)
             result[known] += np.float32(a) * self.context_embeddings[ids[known]]
         with self._finite_weights():
             return normalize_rows(result)
-
-    # Queries
-
-    @property
-    def wv(self) -> KeyedVectors:
-        """The rows of W1, word2vec's embeddings, as gensim's KeyedVectors.
-
-        Words that are added to it, and vectors that are replaced in it, change neither `W1` nor
-        what `save` writes.
-        """
-        return self._keyed("wv", self.W1)
-
-    @property
-    def wv_context(self) -> KeyedVectors:
-        """`context_embeddings` as gensim's KeyedVectors.
-
-        Raises
-        ------
-        RuntimeError
-            If the model has no `context_embeddings`.
-        """
-        if self.context_embeddings is None:
-            raise RuntimeError(_NO_EMBEDDINGS)
-        return self._keyed("wv_context", self.context_embeddings)
-
-    def _keyed(self, name: str, vectors: FloatArray) -> KeyedVectors:
-        from conec.interop import to_keyed_vectors
-
-        if not len(self.vocabulary):
-            raise RuntimeError("the model has no vocabulary yet: call fit")
-        if name not in self._cache:
-            lengths = self._lengths("W1" if name == "wv" else "context_embeddings", vectors)
-            words, counts = self.vocabulary.words, self.vocabulary.counts
-            keyed = to_keyed_vectors(words, vectors, counts)
-            keyed.norms = np.where(lengths == 0, np.float32(1), lengths)
-            self._cache[name] = keyed
-        return self._cache[name]
-
-    def most_similar(
-        self, positive: str | Sequence[str] | npt.ArrayLike, topn: int = 10
-    ) -> list[tuple[str, float]]:
-        """The known words whose `context_embeddings` are most similar.
-
-        Parameters
-        ----------
-        positive : str, list of str, or array of shape (d,)
-            A known word, or a vector from `embed` or `embed_word`. Embeddings of several words
-            are scaled to unit length and averaged, as in gensim.
-        topn : int
-            Maximum number of words.
-
-        Returns
-        -------
-        list of (str, float)
-            Words, without those in `positive`, and their cosine similarities.
-
-        Raises
-        ------
-        TypeError
-            If `positive` or `topn` has the wrong type.
-        KeyError
-            If the word is not in the vocabulary. `embed_word` makes a vector for such a word
-            from its contexts.
-        ValueError
-            If the vector is zero, not finite, or has another shape, or `topn` is negative.
-        RuntimeError
-            If the model has no `context_embeddings`.
-        """
-        check_integer("topn", topn, 0)
-        words, vector, keyed = _query_words(positive), self.query_vector(positive), self.wv_context
-        similar: list[tuple[str, float]] = (
-            keyed.similar_by_vector(vector, topn=topn)
-            if words is None
-            else keyed.most_similar(words, topn=topn)
-        )
-        return similar
-
-    def query_vector(self, query: str | Sequence[str] | npt.ArrayLike) -> FloatArray:
-        """The embedding of a known word, or the given vector itself, checked.
-
-        Parameters and errors are those of `most_similar`.
-
-        Returns
-        -------
-        float32 array of shape (d,)
-        """
-        keyed = self.wv_context
-        if isinstance(query, str):
-            if query not in self.vocabulary:
-                raise KeyError(
-                    f"{query!r} is not in the vocabulary. Pass texts that contain it to "
-                    "embed_word and search for the vector that it returns"
-                )
-            embedding: FloatArray = keyed[query]
-            if not embedding.any():
-                raise ValueError(
-                    f"{query!r} has no context words in the corpus, so its embedding is zero"
-                )
-            return embedding
-        if (words := _query_words(query)) is not None:
-            rows = normalize_rows(np.stack([self.query_vector(word) for word in words]))
-            return self.query_vector(rows.mean(axis=0))
-        try:
-            vector = np.asarray(query, np.float32)
-        except (TypeError, ValueError) as error:
-            raise ParameterError(f"{_QUERY}, got {shown(query)}") from error
-        size = self.config.vector_size
-        if vector.shape != (size,):
-            raise ValueError(f"the vector must have shape ({size},), got {vector.shape}")
-        if not np.isfinite(vector).all() or not vector.any():
-            raise ValueError("the vector is zero or not finite, so it has no similar words")
-        return vector
 
 
 def as_tokens(tokens: Sequence[str], where: str = "tokens") -> list[str]:
@@ -1114,18 +1041,6 @@ def as_texts(contexts: Sequence[str | Sequence[str]]) -> list[list[str]]:
 def _check_word(word: object) -> None:
     if not isinstance(word, str):
         raise ParameterError(f"a word must be a str, got {shown(word)}")
-
-
-def _query_words(query: Any) -> list[str] | None:
-    """The words of a query; None for a vector. ParameterError for anything else."""
-    if query is None or isinstance(query, (Mapping, Number, Set)):
-        raise ParameterError(f"{_QUERY}, got {shown(query)}")
-    if isinstance(query, str):
-        return [query]
-    is_sequence = isinstance(query, (list, tuple, np.ndarray))
-    if is_sequence and any(isinstance(word, str) for word in query):
-        return word_list("positive", query)
-    return None
 
 
 def _check_finite(W1: FloatArray, words: Sequence[str]) -> None:

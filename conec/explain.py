@@ -11,6 +11,7 @@ import numpy.typing as npt
 from conec.contexts.mapping import ContextMap
 from conec.embedding import Embedder, as_texts, as_tokens, context_vectors, index_texts
 from conec.linalg import normalize
+from conec.neighbors import NearestNeighbors
 from conec.types import DoubleArray
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ PLACEHOLDER = "___"  # marks the position of the word in a text
 
 
 def explain_similarity(
-    model: Embedder,
+    model: NearestNeighbors,
     word_or_tokens: str | Sequence[str],
     other: str | npt.ArrayLike,
     contexts: Sequence[str | Sequence[str]] = (),

@@ -1,4 +1,7 @@
-"""The Context Encoder: training and files. Embeddings and queries are in `conec.embedding`."""
+"""The Context Encoder: training and files.
+
+Embeddings are in `conec.embedding`, queries in `conec.neighbors`.
+"""
 
 from __future__ import annotations
 
@@ -16,7 +19,8 @@ import numpy.typing as npt
 import corpora
 from conec.config import PARAMETERS, Config, documents_parameters, takes_parameters_of
 from conec.contexts.mapping import ContextMap
-from conec.embedding import Embedder
+from conec.neighbor_index import NeighborIndex
+from conec.neighbors import NearestNeighbors
 from conec.senses.inventory import SenseInventory
 from conec.training import chunks, loop
 from conec.training.chunks import TrainingState
@@ -53,7 +57,7 @@ Callback = Callable[["ContextEncoder"], object]
 
 
 @documents_parameters
-class ContextEncoder(Embedder):
+class ContextEncoder(NearestNeighbors):
     """Word embeddings for known words, for unknown words, and for words in context.
 
     CBOW with negative sampling, understood as a Similarity Encoder: a sparse binary vector of
@@ -615,6 +619,8 @@ class ContextEncoder(Embedder):
         ``map.*``, ``senses.*``, ``features.*``
             JSON and safetensors of `context_map`, `sense_inventory` and the features of an
             `ExtendedContextEncoder`, for models that have them
+        ``index.json``, ``index.usearch``
+            the index of `build_index`, for models that have one
 
         Parameters
         ----------
@@ -652,6 +658,8 @@ class ContextEncoder(Embedder):
         if self.sense_inventory is not None:
             folder.write_json("senses.json", self.sense_inventory.to_dict())
             folder.write_arrays("senses.safetensors", self.sense_inventory.arrays())
+        if (index := self.neighbor_index) is not None:
+            index.write_to(folder)
 
     def _weights_to_save(self) -> dict[str, FloatArray]:
         """W1, W2 and `context_embeddings`; ValueError if they could not be loaded again."""
@@ -723,6 +731,8 @@ class ContextEncoder(Embedder):
         if state := _read_part(folder, "senses"):
             with folder.checking("senses.json"):
                 model.sense_inventory = SenseInventory.from_state(*state, *shape)
+        if (embeddings := model.stored("context_embeddings")) is not None:
+            model.neighbor_index = NeighborIndex.read_from(folder, embeddings)
         return model
 
 

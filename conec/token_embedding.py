@@ -20,6 +20,7 @@ import numpy.typing as npt
 from conec.contexts import Window
 from conec.contexts.mapping import ContextMap
 from conec.linalg import NotFiniteError
+from conec.quantization import Rows
 from conec.senses.inventory import SHARPNESS, SenseInventory
 from conec.types import BoolArray, FloatArray, IntArray
 from conec.vocabulary import Vocabulary
@@ -29,7 +30,7 @@ from corpora.jit import announce_compilation
 T = TypeVar("T")
 
 BATCH_TOKENS = 1 << 13  # tokens of documents that are embedded together
-_TABLE_BYTES = 1 << 27  # size of a table of context words
+_TABLE_BYTES = 3 << 26  # size of a table of context words
 _LINE = 16  # as in `conec.contexts.token_kernels`
 # Rows that are added to a table at a time. Their number is always the same, so that the bits of a
 # product do not depend on which words are added together.
@@ -150,6 +151,8 @@ class MappedContexts:
     vocabulary : Vocabulary
     unit_rows : callable
         Returns the rows of W1 with some ids, scaled to unit length.
+    embeddings : float32 array or CompactRows of shape (V, d), optional
+        Embeddings of the words themselves; without them, only ``a=0`` is possible.
     """
 
     def __init__(
@@ -157,21 +160,25 @@ class MappedContexts:
         context_map: ContextMap,
         vocabulary: Vocabulary,
         unit_rows: Callable[[IntArray], FloatArray],
+        embeddings: Rows | None,
     ) -> None:
-        self.source = context_map
+        self.source = context_map, embeddings
         near, wide = context_map.config.windows(vocabulary)
         weights, d = np.ascontiguousarray(context_map.weights), context_map.mean.shape[1]
         keep, width = near.word_weights(len(vocabulary))[:, None], _padded(d, _LINE)
 
         def rows_of(ids: IntArray) -> FloatArray:
-            result = np.zeros((len(ids), 3, width), np.float32)
+            result = np.zeros((len(ids), 4, width), np.float32)
             rows = unit_rows(ids) * keep[ids]
             result[:, 0, :d] = rows @ weights[0]
             result[:, 1, :d] = rows
             result[:, 2, :d] = rows @ weights[1]
-            return result.reshape(len(ids), 3 * width)
+            if embeddings is not None:
+                result[:, 3, :d] = embeddings[ids]
+            return result.reshape(len(ids), 4 * width)
 
-        self._table = ContextTable(rows_of, len(vocabulary), 3 * width)
+        self._d = d
+        self._table = ContextTable(rows_of, len(vocabulary), 4 * width)
         self._weight = near.distance_weights().astype(np.float32)
         self.gap = self._wide = wide.size
         bias = np.zeros((2, width), np.float32)
@@ -180,32 +187,29 @@ class MappedContexts:
         self._plain = np.float32(context_map.config.plain)
 
     def prepare(
-        self, batch: Batch, vectors: FloatArray, a: float, pooled: bool
+        self, batch: Batch, a: float, pooled: bool
     ) -> Callable[[], tuple[FloatArray, BoolArray]]:
         """Look up a batch; the result computes its embeddings, in any thread.
 
         Parameters
         ----------
         batch : Batch
-        vectors : float32 array of shape (V, d), or (0, d) if `a` is 0
-            `context_embeddings`.
         a : float
             Weight of the words.
         pooled : bool
             Whether all occurrences of a word in a document share their contexts.
         """
         table, rows = self._table.look_up(batch.ids)
-        vectors = _read_only(vectors)
 
         def embed() -> tuple[FloatArray, BoolArray]:
             from conec.contexts.token_kernels import embed_mapped
 
-            out = np.empty((len(batch), vectors.shape[1]), np.float32)
+            out = np.empty((len(batch), self._d), np.float32)
             found = np.empty(len(batch), np.bool_)
             with announce_compilation("embeddings of tokens"):
                 is_finite = embed_mapped(
                     batch.codes, rows, batch.offsets, table, self._weight, self._wide, self._bias,
-                    self._plain, vectors, np.float32(a), pooled, out, found,
+                    self._plain, np.float32(a), pooled, out, found,
                 )  # fmt: skip
             return _checked(is_finite, out, found)
 

@@ -115,7 +115,7 @@ MODELS: dict[str, tuple[dict[str, Any], Callable[..., Any], Callable[[Any], Any]
 
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("name", MODELS)
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(data=st.data())
 def test_numpy_parameters_equal_plain_ones(name: str, data: st.DataObject) -> None:
     plain, fit, load = MODELS[name]

@@ -17,6 +17,7 @@ from benchmarks.pretraining_molecules.protocol import (
     Store,
     target,
 )
+from simec.data.targets import MixedTargets
 from simec.encoder import SimilarityEncoder
 from simec.molecules import (
     FCHL19,
@@ -25,6 +26,7 @@ from simec.molecules import (
     SchNet,
     atomwise,
     fingerprints,
+    molecular_properties,
 )
 from simec.pretraining import PretrainedRegressor
 from simec.similarities import mcconnaughey, min_max, rogot_goldberg, sokal, standardize
@@ -46,9 +48,11 @@ class Pretraining(NamedTuple):
     scaling: Literal["std", "max"]
     period_group: bool = False
     atomwise: bool = False
+    properties: bool = False  # of extended Hückel theory, with half of the loss
 
     def __str__(self) -> str:
-        kind = ("pg_" if self.period_group else "") + ("atomwise_" if self.atomwise else "")
+        kinds = {"pg_": self.period_group, "atomwise_": self.atomwise, "mixed_": self.properties}
+        kind = "".join(name for name, is_used in kinds.items() if is_used)
         return f"{kind}{self.similarity}.{self.pooling}.{self.scaling}"
 
 
@@ -58,6 +62,8 @@ def pretraining_of(method: str, prop: str) -> Pretraining | None:
     pooling: PoolingName = "sum" if extensive else "mean"
     if method in COEFFICIENTS:
         return Pretraining(method, pooling, "std" if extensive else "max")
+    if method == "mixed":
+        return Pretraining("rogot_goldberg", pooling, "std", properties=True)
     if method == "nfchl":
         return Pretraining(method, pooling, "max")
     if method == "atomwise":
@@ -101,20 +107,24 @@ def pretrained(data: Data, how: Pretraining, store: Store) -> SchNet:
         network: Any = new_network(protocol, 0, period_group=how.period_group)
         n_targets = protocol.n_atomwise if how.atomwise else protocol.n_targets
         S = SCALINGS[how.scaling](similarity(data, how.similarity, store, n_targets))
+        targets: Any = S
+        if how.properties:
+            cheap = store.get("properties", lambda: {"P": molecular_properties(data.pretrain)})["P"]
+            targets = MixedTargets({"similarities": S, "properties": cheap})
         more: dict[str, Any] = {}
         width, pooling = N_FEATURES, how.pooling
         if how.atomwise:
-            targets = data.pretrain[:n_targets]
+            molecules = data.pretrain[:n_targets]
             network, more["last_layer"] = atomwise(
-                network, targets, scale=float(np.sqrt((S**2).mean()))
+                network, molecules, scale=float(np.sqrt((S**2).mean()))
             )
-            width, pooling = len(targets.Z), None  # type: ignore[assignment]
+            width, pooling = len(molecules.Z), None  # type: ignore[assignment]
         encoder = SimilarityEncoder(
             width, network=network, pooling=pooling, solver="adam", init="random",
             batch_size=100, max_iter=protocol.pretrain_epochs, decay="cosine", random_state=0,
         )  # fmt: skip
         with store.checkpoint(f"network.{how}") as resumed:
-            _quietly(lambda: encoder.fit(data.pretrain, S, **more, **resumed))
+            _quietly(lambda: encoder.fit(data.pretrain, targets, **more, **resumed))
         trained: Any = encoder.network_
         return _arrays(trained.network if how.atomwise else trained)
 

@@ -147,11 +147,12 @@ def add_block(rows, block, wide, table, before, after):  # type: ignore[no-untyp
     """Sums of the rows of a block of `wide` positions, up to and from each of its positions.
 
     Windows of `wide` positions are sums of two of them. Unlike differences of sums over the whole
-    document, they lose no precision. `before` and `after` hold three blocks, in a number of
-    rows that is a power of two, and a last row of zeros.
+    document, they lose no precision. Summed are the second and third part of the table's rows.
+    `before` and `after` hold three blocks, in a number of rows that is a power of two, and a last
+    row of zeros.
     """
     n, mask, d = len(rows), len(before) - 2, before.shape[1]
-    one, skipped = np.float32(1), 4 * (table.shape[1] - d)
+    one, skipped = np.float32(1), 2 * d  # bytes of the first part of a row
     lo, hi = block * wide, min((block + 1) * wide, n)
     for p in range(lo, min(lo + _AHEAD, hi)):
         prefetch_far(row_at(table, rows[p]), table.shape[1])
@@ -320,7 +321,7 @@ def copy_earlier(row, start, n, place, out, found):  # type: ignore[no-untyped-d
 
 @compiled(nogil=True, fastmath=_FLAGS)
 def embed_mapped(  # type: ignore[no-untyped-def]
-    codes, rows, offsets, table, weight, wide, bias, plain, embeddings, a, pooled, out, found
+    codes, rows, offsets, table, weight, wide, bias, plain, a, pooled, out, found
 ):
     """Embeddings of the tokens of documents: words mixed with mapped contexts.
 
@@ -332,9 +333,9 @@ def embed_mapped(  # type: ignore[no-untyped-def]
         Row of `table` of each known word; 0 for unknown words and breaks.
     offsets : int64 array of shape (n_documents + 1,)
         Document i is at ``offsets[i]:offsets[i + 1]`` of the tokens.
-    table : float32 array of shape (m, 3 * width), with d padded to a multiple `width` of `LINE`
-        Weighted vectors of context words: mapped for near contexts, not mapped, and mapped for
-        wide contexts. Row 0 is zero.
+    table : float32 array of shape (m, 4 * width), with d padded to a multiple `width` of `LINE`
+        Of each known word, the weighted vector as a context word, mapped for near contexts, not
+        mapped, and mapped for wide contexts; and the embedding of the word itself. Row 0 is zero.
     weight : float32 array of shape (near + 1,)
         Weight of a word of the near context at each distance.
     wide : int
@@ -342,8 +343,6 @@ def embed_mapped(  # type: ignore[no-untyped-def]
     bias : float32 array of shape (2 * width,)
     plain : float32
         As for `map_context`; for a context from one occurrence.
-    embeddings : float32 array of shape (V, d), or (0, d) if `a` is 0
-        Embeddings of known words.
     a : float32
         Weight of a known word's embedding.
     pooled : bool
@@ -356,7 +355,7 @@ def embed_mapped(  # type: ignore[no-untyped-def]
     bool
         Whether all lengths are finite.
     """
-    d, width, longest = out.shape[1], table.shape[1] // 3, longest_of(offsets)
+    width, longest = table.shape[1] // 4, longest_of(offsets)
     slots = np.empty(power_of_two(longest), np.int32)
     row, counts = np.empty(longest, np.int32), np.empty(longest, np.int32)
     left, place = np.empty(longest, np.int32), np.empty(longest, np.int32)
@@ -386,8 +385,6 @@ def embed_mapped(  # type: ignore[no-untyped-def]
             phase = phase + 1 if phase + 1 < wide else 0
             if phase == 0 and p + wide < n:
                 add_block(context, p // wide + 1, wide, table, before, after)
-            if p + _AHEAD < n and 0 <= words[p + _AHEAD] < len(embeddings):
-                prefetch_far(row_at(embeddings, words[p + _AHEAD]), d)
             r = row[p]
             if r < 0:
                 clear(out[start + p])
@@ -402,9 +399,10 @@ def embed_mapped(  # type: ignore[no-untyped-def]
             if left[r]:
                 continue
             scale = map_context(y, bias, plain / np.sqrt(np.float32(counts[r])), local)
-            word = words[p]
-            if a > 0 and word < len(embeddings):
-                square = mix(embeddings[word], a, local, (one - a) * scale, out[start + p])
+            known = context[p]
+            if a > 0 and known > 0:
+                vector = table[known, 3 * width :]
+                square = mix(vector, a, local, (one - a) * scale, out[start + p])
             else:
                 square = mix(local, scale, local, np.float32(0), out[start + p])
             is_finite = is_finite and np.isfinite(square)

@@ -228,6 +228,13 @@ def pretrain(
             metavar="NAME",
         ),
     ] = None,
+    hueckel: Annotated[
+        bool,
+        typer.Option(
+            "--hueckel",
+            help="Train on results of extended Hückel theory as well, 2 ms a molecule.",
+        ),
+    ] = False,
     targets: Annotated[
         int,
         option("Number of random molecules to which all others are compared.", min=1),
@@ -254,7 +261,7 @@ def pretrain(
     """Train a network to predict similarities of molecules, without labels.
 
     \b
-      simec molecules pretrain all.sdf --out net
+      simec molecules pretrain all.sdf --out net --hueckel
       simec molecules pretrain smiles.csv --out net --similarity nfchl19 --similarity sokal
     """  # noqa: D301
     from sklearn.exceptions import ConvergenceWarning
@@ -273,7 +280,7 @@ def pretrain(
         read = reading.read(source, conformers, properties=names, progress=progress)
         read = read.with_cutoff(parameters.cutoff)
         S, n_columns = _similarities(
-            read, [each.value for each in chosen], names, targets, seed, progress, device
+            read, [each.value for each in chosen], names, hueckel, targets, seed, progress, device
         )
         encoder = SimilarityEncoder(
             parameters.n_features, network=parameters.network(seed), pooling=pooling.value,
@@ -615,13 +622,14 @@ class _Run:
 
 
 def _similarities(
-    read: Molecules, similarities: list[str], properties: list[str], n_targets: int, seed: int,
-    progress: bool, device: str,
+    read: Molecules, similarities: list[str], properties: list[str], hueckel: bool,
+    n_targets: int, seed: int, progress: bool, device: str,
 ) -> tuple[Any, int]:  # fmt: skip
     """Compute standardized targets; return them and their number."""
     import numpy as np
 
     from simec.data.targets import MixedTargets
+    from simec.molecules import molecular_properties
     from simec.similarities import standardize
 
     rows = np.random.default_rng(seed).permutation(len(read))[:n_targets]
@@ -631,6 +639,8 @@ def _similarities(
         for name, function in zip(similarities, functions, strict=True)
     }
     parts |= {name: standardize(read.properties[name][:, None]) for name in properties}
+    if hueckel:
+        parts["extended Hückel theory"] = molecular_properties(read, progress=progress)
     n_columns = sum(part.shape[1] for part in parts.values())
     if len(parts) == 1:
         return next(iter(parts.values())), n_columns

@@ -9,7 +9,12 @@ from simec.molecules.combined import molecular_similarities
 from simec.molecules.fchl import FCHL18, FCHL19
 from simec.molecules.fingerprints import fingerprints
 from simec.molecules.molecules import MoleculeBatch, Molecules
-from simec.molecules.properties import ExtendedHueckel, extended_hueckel, group_counts
+from simec.molecules.properties import (
+    ExtendedHueckel,
+    extended_hueckel,
+    group_counts,
+    molecular_properties,
+)
 from simec.molecules.reading import add_properties, read_molecules, read_qm9
 
 if TYPE_CHECKING:
@@ -35,6 +40,7 @@ __all__ = [
     "extended_hueckel",
     "fingerprints",
     "group_counts",
+    "molecular_properties",
     "molecular_similarities",
     "read_molecules",
     "read_qm9",

@@ -20,11 +20,13 @@ from simec.lazy import import_package
 from simec.molecules.elements import SYMBOLS
 from simec.molecules.fingerprints import parse_smiles
 from simec.molecules.molecules import Molecules
-from simec.types import Float64
+from simec.types import Float64, FloatArray
 
-__all__ = ["ExtendedHueckel", "extended_hueckel", "group_counts"]
+__all__ = ["ExtendedHueckel", "extended_hueckel", "group_counts", "molecular_properties"]
 
 _BONDS = {"SINGLE": "-", "DOUBLE": "=", "TRIPLE": "#", "AROMATIC": ":"}
+_MOST_DEVIATIONS = 5.0
+_NO_DEVIATION = 1e-9  # relative to the largest value: rounding
 _FRONTIER = np.array([-2, -1, 0, 1])  # relative to the lowest unoccupied orbital
 
 
@@ -170,6 +172,51 @@ def extended_hueckel(
             found.GetReducedOverlapPopulationMatrix()[off],
         )
     return result
+
+
+def molecular_properties(molecules: Molecules, *, progress: bool = False) -> FloatArray:
+    """Compute targets for pre-training from `extended_hueckel`, about 2 ms for each molecule.
+
+    They need no labels. ``MixedTargets({"similarities": S, "properties":
+    molecular_properties(molecules)})`` trains a network on similarities and on them, each with
+    half of the loss.
+
+    Parameters
+    ----------
+    molecules : Molecules
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    float32 array of shape (n, k)
+        The total energy divided by the number of atoms, four frontier orbitals, and overlap
+        populations of two elements divided by the number of atoms. Columns have mean 0 and
+        standard deviation 1, and are then clipped to -5 and 5, as few molecules have rare pairs
+        of elements. Columns that do not vary are left out.
+
+    Raises
+    ------
+    ImportError
+        If RDKit is missing.
+    ValueError
+        If all molecules have equal properties, atoms overlap, or the calculation fails; the
+        message names the molecule.
+    """
+    found = extended_hueckel(molecules, progress=progress)
+    per_atom = np.column_stack([found.total_energy, found.populations])
+    per_atom /= molecules.n_atoms[:, None]
+    values = np.hstack([per_atom[:, :1], found.frontier, per_atom[:, 1:]])
+    sd = values.std(axis=0) if len(values) else np.zeros(values.shape[1])
+    varies = sd > _NO_DEVIATION * np.abs(values).max(axis=0, initial=0)
+    if not varies.any():
+        raise ValueError(
+            "molecules must differ in their properties: these are equal for all "
+            f"{len(molecules)} molecules"
+        )
+    values = (values[:, varies] - values[:, varies].mean(axis=0)) / sd[varies]
+    clipped: FloatArray = values.clip(-_MOST_DEVIATIONS, _MOST_DEVIATIONS).astype(np.float32)
+    return clipped
 
 
 def _molecule(chem: Any, Z: npt.NDArray[np.uint8], positions: Float64) -> Any:

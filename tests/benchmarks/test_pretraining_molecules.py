@@ -90,13 +90,16 @@ def test_gains_are_of_the_same_training_set():
     runs = {
         "mae.lumo.100.schnet": {1: 1.0, 2: 0.5},
         "mae.lumo.100.rogot_goldberg": {1: 0.8, 2: 0.45},
+        "mae.lumo.100.mixed": {1: 0.6},
         "mae.lumo.100.best": {1: 0.2},
         "ridge.lumo.200.kpca_fchl": {1: 0.3},
     }
     results = {r.name: r for r in benchmark.summarize(runs, PROTOCOLS["default"])}
     gain = results["gain.lumo.100.rogot_goldberg"]
     assert gain.value == pytest.approx(15)
-    assert gain.reference == 20
+    assert gain.reference is None
+    assert results["gain.lumo.100.mixed"].value == pytest.approx(40)
+    assert results["gain.lumo.100.mixed"].reference == 20
     assert "gain.lumo.100.best" not in results
     assert results["mae.lumo.100.best"].reference == 0.45
     assert results["mae.lumo.100.schnet"].reference == 0.618

@@ -31,8 +31,8 @@ def made_up(monkeypatch):
     return data
 
 
-def run(path):
-    transfer_learning.main(["--quick", "--seeds", "2", "--json", str(path)])
+def run(path, *more):
+    transfer_learning.main(["--quick", "--seeds", "2", "--json", str(path), *more])
     return {row["name"]: row for row in json.loads(path.read_text())["results"]}
 
 
@@ -49,6 +49,8 @@ def test_quick(made_up, tmp_path, monkeypatch):
     # everything is read from the files of the first run
     monkeypatch.setattr(images, "fine_tuned", lambda *_: pytest.fail("it was trained again"))
     assert run(path) == found
+    fewer = run(path, "--labels-large", "30")
+    assert set(found) - set(fewer) == {f"acc.B.h16.40.{s}" for s in ("none", "A", "AB", "B")}
 
 
 def test_tasks_have_classes_of_their_own(made_up):

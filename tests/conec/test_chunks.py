@@ -60,7 +60,7 @@ def test_training_on_copies_is_training(mean, corrected, span, room_for, needed_
     st.integers(1, 4),
     st.integers(0, 100),
 )
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @pytest.mark.slow
 def test_merging_adds_changes_over_the_root_of_their_number(sets, n_parts, seed):
     rng = np.random.default_rng(seed)
@@ -90,7 +90,7 @@ def test_merging_adds_changes_over_the_root_of_their_number(sets, n_parts, seed)
 
 
 @given(st.lists(st.sets(st.integers(0, 9)), min_size=2, max_size=2), st.integers(1, 4))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_words_are_counted_in_parts(sets, n_parts):
     words = tuple(np.array(sorted(s), np.int32) for s in sets)
     n_text = tuple(len(own) // 2 for own in words)

@@ -219,7 +219,7 @@ def test_running_text_is_refused(folder, tmp_path):
 FIELDS = st.text("abcXYZ019.#é\u00a0", min_size=1, max_size=5)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.data(), st.integers(1, 4), st.sampled_from(["\t", " "]))
 def test_apply_adds_one_column(folder, tmp_path_factory, data, width, separator):
     row = st.tuples(*[FIELDS] * width).map(separator.join)

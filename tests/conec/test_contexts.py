@@ -119,7 +119,7 @@ def test_global_contexts_are_those_of_a_double_loop(weighting, normalize, diagon
 documents = st.lists(st.lists(st.integers(-1, 6), max_size=12), max_size=8)
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     documents,
     st.integers(1, 7),
@@ -413,7 +413,7 @@ def test_memory_is_bounded():
 # Local contexts
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     st.lists(st.integers(-1, 9), max_size=25),
     st.integers(1, 6),

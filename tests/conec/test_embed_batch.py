@@ -81,7 +81,7 @@ def test_strings_are_split(model):
 
 def test_a_small_table_of_context_words(model, monkeypatch):
     expected = list(model.embed_batch(CORPUS[:8], senses="none"))
-    monkeypatch.setattr(token_embedding, "_TABLE_BYTES", 4 * 3 * 32 * 20)  # 20 words
+    monkeypatch.setattr(token_embedding, "_TABLE_BYTES", 4 * 4 * 32 * 20)  # 20 words
     monkeypatch.setattr(token_embedding, "BATCH_TOKENS", 20)
     model.weights_changed()
     for _ in range(2):

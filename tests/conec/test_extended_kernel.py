@@ -193,7 +193,7 @@ def test_equals_the_oracle(mean, corrected, changes):
     st.integers(0, 2**32),
     st.data(),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_any_range_of_any_corpus_equals_the_oracle(lengths, window, seed, data):
     n = sum(lengths)
     start = data.draw(st.integers(0, n))

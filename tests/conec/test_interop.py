@@ -542,7 +542,7 @@ def test_spacy_missing(vectors: KeyedVectors, monkeypatch: pytest.MonkeyPatch) -
 # Changes of word vectors
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     changes=st.lists(
         st.tuples(

@@ -157,7 +157,7 @@ def test_equals_the_oracle(mean, corrected, changes):
     st.integers(0, 2**32),
     st.data(),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_range_of_any_corpus_equals_the_oracle(lengths, window, batch, shared, seed, data):
     n = sum(lengths)
     start = data.draw(st.integers(0, n))
@@ -171,7 +171,7 @@ def test_any_range_of_any_corpus_equals_the_oracle(lengths, window, batch, share
 
 
 @given(st.lists(st.integers(0, 60), min_size=1, max_size=6), st.lists(st.integers(0, 200)))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_however_ranges_are_cut_each_token_is_a_target_once(lengths, cuts):
     c = case(5, lengths=tuple(lengths), alpha=(0.0, 0.0))
     whole = c.run()[3]
@@ -296,7 +296,7 @@ def test_noise_words_are_drawn_in_proportion(n_shared):
 
 
 @given(st.integers(0, 2**32), st.integers(1, 40), st.floats(-3, 3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @pytest.mark.slow
 def test_a_noise_word_is_always_one_that_can_be_drawn(seed, n_words, exponent):
     p = np.arange(1, n_words + 1) ** exponent

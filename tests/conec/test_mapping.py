@@ -58,7 +58,7 @@ def test_against_plain_least_squares(penalty, monkeypatch):
 
 
 @given(seed=st.integers(0, 2**32 - 1), d=st.integers(2, 5), penalty=st.floats(0, 10))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_rotated_words_are_rotated(seed, d, penalty):
     rng = np.random.default_rng(seed)
     X, Y = rng.normal(size=(2, 30, d)), rng.normal(size=(30, d))
@@ -70,7 +70,7 @@ def test_rotated_words_are_rotated(seed, d, penalty):
 
 
 @given(seed=st.integers(0, 2**32 - 1), d=st.integers(1, 5))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_what_is_linear_is_found(seed, d):
     rng = np.random.default_rng(seed)
     X, A = rng.normal(size=(40, d)), rng.normal(size=(d, d))

@@ -721,7 +721,7 @@ def tiny():
 tokens = st.lists(st.sampled_from(["a", "b", "c", "d", "e", "", "new", "other"]), max_size=15)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(tokens, st.sampled_from([0, 0.3, 0.6, 1]))
 def test_embed_is_eq_7_1(tiny, tokens, a):
     model, global_vectors = tiny

@@ -168,7 +168,7 @@ def test_a_token_without_any_context_is_in_no_group(model):
     assert features.transform([["zorb", "blub"]]).nnz == 0
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=30)
 @given(
     st.integers(1, 30), st.integers(1, 6),
     st.lists(st.integers(1, 12), min_size=1, max_size=3, unique=True), st.integers(0, 5),

@@ -75,7 +75,7 @@ def test_features_are_learned_without_contexts() -> None:
     assert np.isfinite(trained.loss_history_).all()
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.lists(st.sampled_from(["a", "b", "", "other"]), max_size=4), max_size=8),
     st.integers(1, 5),

@@ -236,7 +236,7 @@ def test_examples_end_at_breaks(model):
 # Clusters
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(
     st.lists(st.integers(30, 200), min_size=1, max_size=4), st.integers(0, 2**32 - 1),
     st.floats(0.5, 3),
@@ -257,7 +257,6 @@ def test_clusters_that_are_far_apart_are_found(sizes, seed, spread):
 
 
 @given(st.integers(1, 5), st.integers(0, 100))
-@settings(deadline=None)
 def test_few_or_equal_or_zero_vectors(n, seed):
     for vectors in (np.zeros((n, 3), np.float32), np.tile(np.float32([1, 0, 0]), (n, 1))):
         found = cluster(vectors, np.random.default_rng(seed))

@@ -33,7 +33,7 @@ def least_squares(X, targets, weights, ridge):
     return np.linalg.lstsq(rows, wanted, rcond=None)[0]
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 1000), st.integers(1, 3), st.sampled_from([1e-3, 0.1, 1.0]))
 def test_a_map_is_that_of_least_squares(seed, k, ridge):
     rng = np.random.default_rng(seed)

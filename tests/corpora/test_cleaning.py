@@ -129,7 +129,7 @@ MARKUP = [
 
 
 @given(st.lists(st.sampled_from(MARKUP), max_size=25).map("".join))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_html_is_what_the_parser_of_the_library_finds(text: str) -> None:
     stripper = Stripper()
     stripper.feed(text)
@@ -171,7 +171,7 @@ WIKI = [
 
 
 @given(st.lists(st.sampled_from(WIKI), max_size=25).map("".join))
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 def test_wikifil_applies_its_rules(text: str) -> None:
     expected = text
     for pattern, to, flags in RULES:
@@ -188,7 +188,7 @@ MARKS = [
 
 
 @given(st.lists(st.sampled_from(MARKS * 3 + MARKS[2:12] * 20), min_size=60, max_size=400))
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 def test_normal_forms_of_many_marks(letters: list[str]) -> None:
     text = "".join(letters)
     for form in ("NFC", "NFD", "NFKC", "NFKD"):

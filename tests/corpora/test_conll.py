@@ -262,7 +262,7 @@ def test_texts_are_not_taken_for_columns() -> None:
 WORDS = st.text(st.sampled_from("abO-BI#.1\u00a0é"), min_size=1, max_size=6)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.lists(WORDS, max_size=6), min_size=1, max_size=20), st.data())
 def test_lines_of_words_are_not_columns(lines: list[list[str]], data: st.DataObject) -> None:
     if data.draw(st.booleans()):
@@ -276,7 +276,7 @@ def test_lines_of_words_are_not_columns(lines: list[list[str]], data: st.DataObj
 FIELDS = st.text(st.characters(exclude_characters="\t\n\r", exclude_categories=("Cs",)), min_size=1)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.data(), st.integers(2, 5))
 def test_columns_of_any_text_are_read_as_written(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject, width: int

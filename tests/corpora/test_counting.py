@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import corpora
@@ -70,7 +70,6 @@ def test_memory_does_not_grow_with_the_corpus() -> None:
     assert peak < 1e6  # a list of all tokens has 8 MB
 
 
-@settings(deadline=None)
 @given(DOCUMENTS, st.integers(1, 4), st.integers(0, 5), st.integers(1, 2000))
 @pytest.mark.slow
 def test_same_with_any_memory(

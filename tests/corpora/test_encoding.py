@@ -69,7 +69,7 @@ def test_every_token_is_encoded_once(documents: list[list[str]], piece: int, blo
     assert (stream.ids.dtype, stream.offsets.dtype) == (np.int32, np.int64)
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=4)
 @given(st.lists(st.lists(WORDS.filter(bool), max_size=30), min_size=100, max_size=300))
 @pytest.mark.slow
 def test_same_with_any_number_of_workers(

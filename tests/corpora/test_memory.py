@@ -320,7 +320,7 @@ NOT_TOKENS = st.one_of(
 TOKENS = st.lists(st.text("abcé", min_size=1, max_size=3), min_size=1, max_size=5)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     documents=st.lists(TOKENS, min_size=1, max_size=4),
     bad=NOT_TOKENS,

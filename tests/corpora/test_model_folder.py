@@ -183,7 +183,6 @@ NUMBERS = arrays_of.arrays(
 
 class TestJson:
     @pytest.mark.slow
-    @settings(deadline=None)
     @given(JSON_VALUES)
     def test_round_trip(self, tmp_path_factory: pytest.TempPathFactory, data: Any) -> None:
         path = tmp_path_factory.mktemp("json") / "m"
@@ -193,7 +192,6 @@ class TestJson:
             assert folder.read_json("a.json") == data
 
     @pytest.mark.slow
-    @settings(deadline=None)
     @given(st.dictionaries(st.text(st.characters(codec="utf-8")), NUMBERS, max_size=4))
     def test_arrays_round_trip(
         self, tmp_path_factory: pytest.TempPathFactory, data: dict[str, Any]
@@ -447,7 +445,7 @@ class TestReplacement:
 
 class TestDamage:
     @pytest.mark.slow
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(st.data())
     def test_any_flipped_bit_is_a_model_error(
         self, tmp_path_factory: pytest.TempPathFactory, data: st.DataObject

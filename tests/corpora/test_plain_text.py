@@ -69,7 +69,7 @@ def assert_same_ids(stream: TokenStream, expected: TokenStream) -> None:
     assert (stream.n_raw, stream.skipped) == (expected.n_raw, expected.skipped)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     text=TEXT,
     mark=st.booleans(),

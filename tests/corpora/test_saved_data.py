@@ -55,7 +55,7 @@ def test_json_that_is_refused(content, message):
         lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner), max_leaves=8,
     )
 )  # fmt: skip
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_other_json_is_parsed_as_usual(data):
     assert parse_json(json.dumps(data).encode("utf-8", "surrogatepass")) == data
 
@@ -114,7 +114,7 @@ def test_arrays(array):
 
 
 @given(st.lists(st.integers(-(2**63), 2**63 - 1), max_size=5), st.integers(0, 5))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_row_pointers_rise_from_zero_to_the_size(values, size):
     indptr = np.array(values, np.int64)
     valid = len(values) > 0 and values == sorted(values) and values[0] == 0 and values[-1] == size

@@ -479,7 +479,7 @@ class TestByteOrderMarks:
             list(corpora.open(path))
         assert list(corpora.open(path, encoding="utf8")) == [["the", "cup"]]
 
-    @settings(max_examples=30, deadline=None)
+    @settings(max_examples=30)
     @given(st.lists(st.sampled_from(["a", "\n", "\ufeff", "é", "漢", " ", "\r\n"]), max_size=20))
     def test_joined_files(self, pieces: list[str]) -> None:
         text = "".join(pieces)

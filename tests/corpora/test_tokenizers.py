@@ -100,7 +100,7 @@ TWEET = [
 
 
 @given(st.integers(0, 1000))
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_long_tweets_are_split_as_by_nltk(seed: int) -> None:
     from nltk.tokenize import TweetTokenizer
 

@@ -41,7 +41,7 @@ def total(files: list[SpillFile], memory: int, factor: np.uint64 = FACTOR) -> Co
     return words
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     blocks=st.lists(st.dictionaries(WORD, st.integers(1, 10**12)), max_size=6),
     memory=st.integers(1, 2000),

@@ -49,7 +49,7 @@ def plain_reduced_rank(X, S, d, l2):
 # Reduced-rank regression
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 9999), m=st.integers(12, 40), n=st.integers(1, 9), D=st.integers(1, 8),
     d=st.integers(1, 6), l2=st.sampled_from([0, 1e-3, 0.1]),
@@ -267,7 +267,7 @@ def test_fit_columns_without_features():
 # Gaps: alternating least squares
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 9999), m=st.integers(1, 12), n=st.integers(1, 8), d=st.integers(1, 4),
     penalty=st.sampled_from([1e-3, 0.1, 5]),
@@ -353,7 +353,7 @@ def test_rows_and_columns_without_observed_entries():
             fitted(X, form, **EXACT)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(seed=st.integers(0, 9999), m=st.integers(1, 9), n=st.integers(1, 9), d=st.integers(1, 6))
 def test_balanced_factors_have_the_same_product(seed, m, n, d):
     rng = np.random.default_rng(seed)
@@ -397,7 +397,7 @@ def wide(m=300, D=5000, share=0.01, seed=0):
     return sparse.csr_matrix((rng.random(n, np.float32), (rows, columns)), (m, D))
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 9999), p=st.integers(1, 20), q=st.integers(1, 4))
 def test_conjugate_gradients(seed, p, q):
     rng = np.random.default_rng(seed)

@@ -18,7 +18,7 @@ NAMES = ("simpson", "tanimoto", "sokal", "kulczynski", "mcconnaughey", "rogot_go
 binary = arrays(bool, array_shapes(min_dims=2, max_dims=2, min_side=1, max_side=8))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(binary, st.sampled_from(NAMES))
 def test_each_pair_is_as_by_hand_empty_rows_and_full_ones_too(X, name):
     X = np.vstack([X, np.zeros_like(X[:1]), np.ones_like(X[:1])])
@@ -33,7 +33,7 @@ def test_each_pair_is_as_by_hand_empty_rows_and_full_ones_too(X, name):
     np.testing.assert_allclose(np.diag(found)[X.any(axis=1)], 1)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(binary, st.sampled_from(NAMES), st.sampled_from(["csr", "csc", "coo", "lil"]), st.data())
 def test_sparse_is_as_dense_and_some_rows_at_a_time(X, name, kind, data):
     coefficient = getattr(similarities, name)
@@ -103,7 +103,7 @@ def test_what_is_not_binary_is_named(name):
         coefficient([["a", "b"]])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(binary, st.sampled_from(NAMES), st.data())
 def test_packed_bits_are_as_arrays(X, name, data):
     coefficient = getattr(similarities, name)

@@ -32,7 +32,7 @@ def ridge_loss(R, W1, W2, ridge):
     return ((R - W1 @ W2)[known] ** 2).sum() + ridge * ((W1**2).sum() + (W2**2).sum())
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 1000), st.integers(1, 4))
 def test_mean_is_the_svd_of_the_filled_matrix(seed, d):
     _, R = low_rank(seed, 8, 6, 2, 0.4)
@@ -79,7 +79,7 @@ def test_without_unknown_entries_it_is_the_svd():
     np.testing.assert_allclose(np.matmul(*svd_missing(R, 3)), expected, atol=1e-6)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 1000), st.sampled_from([0.1, 1.0]))
 @pytest.mark.slow
 def test_the_loss_falls_to_where_its_gradient_is_none(seed, ridge):

@@ -173,7 +173,7 @@ def test_empty_data_set():
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=5), st.sampled_from(["sum", "mean"]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_forms_of_parts_agree(counts, method):
     parts = torch.from_numpy(np.random.default_rng(0).standard_normal((sum(counts), 3)))
     pooling = Pooling(method)

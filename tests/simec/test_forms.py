@@ -245,7 +245,7 @@ def test_sparse_features_as_wide_as_no_memory_would_hold():
     assert encoder.module_.encoder[0].weight.shape == (D, 1)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(
     seed=st.integers(0, 999), m=st.integers(2, 30), n=st.integers(1, 12), D=st.integers(1, 8),
     d=st.integers(1, 4), share=st.floats(0, 0.6), hidden=st.booleans(),

@@ -115,7 +115,7 @@ def floyd_warshall(X, n_neighbors):
     return paths
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(st.integers(0, 1000))
 def test_geodesics_are_shortest_paths(seed):
     X = np.random.default_rng(seed).normal(size=(25, 2))

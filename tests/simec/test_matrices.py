@@ -31,7 +31,7 @@ def symmetric(seed, m):
     return S + S.T
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 1000), st.integers(2, 12), st.sampled_from([np.float32, np.float64]))
 def test_centring_is_as_kernel_pca_does_it(seed, m, dtype):
     S = symmetric(seed, m).astype(dtype)
@@ -58,7 +58,7 @@ def test_features_are_centred():
     np.testing.assert_allclose(centerer.transform(linear(X_new, X)), expected, atol=1e-12)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 1000))
 def test_unknown_entries_are_passed_over(seed):
     rng = np.random.default_rng(seed)
@@ -160,7 +160,7 @@ def test_what_cannot_be_combined():
         spectrum([[np.nan]])
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 1000), st.integers(1, 12), st.integers(1, 12))
 def test_spectrum(seed, m, k):
     S = symmetric(seed, m)

@@ -42,7 +42,7 @@ SETTINGS = [
 NAMED = "scale|too large for dtype|too few observed|cannot be split|needs X=None"
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     of_X=st.sampled_from(sorted(KINDS)), of_S=st.sampled_from(sorted(KINDS)),
     parameters=st.sampled_from(SETTINGS), d=st.sampled_from([1, 2, 10]),

@@ -252,7 +252,7 @@ def test_gradients_are_differences(loss, activation):
 # Activation of targets
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     low=st.floats(-100, 100), width=st.floats(0.01, 100),
     x=st.lists(st.floats(-1e4, 1e4), min_size=1, max_size=5), share=st.floats(0, 1),

@@ -28,7 +28,7 @@ def assert_signs(Y):
     assert all(column[np.abs(column).argmax()] > 0 for column in Y.T if column.any())
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 1000), st.integers(2, 12), st.sampled_from(PARTS), st.data())
 def test_the_eigenvalues_of_a_part(seed, m, part, data):
     S = symmetric(seed, m)
@@ -71,7 +71,7 @@ def test_dimensions_that_are_not_there_are_zero(m):
     assert not eigen_embedding(S, 2, "negative")[0].any()
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.integers(0, 1000), st.sampled_from(PARTS))
 def test_no_embedding_is_better_than_the_optimum(seed, part):
     rng = np.random.default_rng(seed)
@@ -171,7 +171,7 @@ def test_features_of_other_points():
 # Singular vectors
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.integers(0, 1000), st.integers(1, 9), st.integers(1, 9), st.data())
 def test_factors_are_those_of_numpy(seed, m, n, data):
     R = np.random.default_rng(seed).normal(size=(m, n))

@@ -53,7 +53,7 @@ def rows_of(tmp_path_factory):
 @example([("a;b;3;", "x", "5")], ",", csv.QUOTE_MINIMAL, False)
 @example([("bob", "x\t1\ny", "5")], "\t", csv.QUOTE_MINIMAL, False)
 @example([("ann", "Fish &amp; Chips", "5"), ("bob", "Salt &amp; Pepper", "2")], ",", 0, False)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_a_table_is_read_as_it_was_written_or_refused(
     rows_of, rows, separator, quoting, with_header
 ):
@@ -73,7 +73,7 @@ LITERAL = st.text("ab\"' :", min_size=1, max_size=5).map(str.strip).filter(bool)
 
 
 @given(st.lists(st.tuples(LITERAL, LITERAL, LITERAL), min_size=1, max_size=6))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_quotes_in_files_of_tabs_swallow_nothing(rows_of, rows):
     text = "".join("\t".join(row) + "\n" for row in rows)
     assert rows_of(text, TRIPLES, header=False, quoting=False) == [list(row) for row in rows]
@@ -86,7 +86,7 @@ def test_quotes_in_files_of_tabs_swallow_nothing(rows_of, rows):
     st.binary(max_size=300)
     | st.text(st.sampled_from('ab1,;\t"\n\r:|.'), max_size=80).map(str.encode)
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_any_bytes_are_read_or_refused_with_the_name_of_the_file(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("any") / "any.txt"
     path.write_bytes(data)

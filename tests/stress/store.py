@@ -72,7 +72,7 @@ class Stress:
         assert self.contents[0] != self.contents[1]
 
     def run(self, seconds: float) -> None:
-        """Do all attacks, for so long in total."""
+        """Do all attacks: each at least once, and for this time in total."""
         for attack in (self.kills, self.readers, self.full_disk, self.flips, self.earlier_formats):
             self.restore()
             attack(time.monotonic() + seconds / 5)
@@ -138,7 +138,7 @@ class Stress:
         begin = time.monotonic()
         self.saves[1](self.path)
         duration = time.monotonic() - begin
-        while time.monotonic() < end:
+        for _ in until(end):
             with self.writer(exchange=self.rng.random() < 0.5):
                 time.sleep(self.rng.uniform(0, 3 * duration))
             self.counts["kills"] += 1
@@ -150,14 +150,14 @@ class Stress:
         for exchange in (True, False):
             stop = time.monotonic() + (end - time.monotonic()) / (2 if exchange else 1)
             with self.writer(exchange=exchange):
-                while time.monotonic() < stop:
+                for _ in until(stop):
                     self.check(verify=self.rng.random() < 0.5)
 
     def full_disk(self, end: float) -> None:
         """Save to a disk that is full at a random moment; the model in place stays."""
         sizes = [path.stat().st_size for path in self.path.rglob("*") if path.is_file()]
         limit = resource.getrlimit(resource.RLIMIT_FSIZE)
-        while time.monotonic() < end:
+        for _ in until(end):
             resource.setrlimit(resource.RLIMIT_FSIZE, (self.rng.randrange(0, max(sizes)), limit[1]))
             try:
                 self.saves[1](self.path)
@@ -197,7 +197,7 @@ class Stress:
     def flips(self, end: float) -> None:
         """Flip a bit, cut or remove a file: a ModelError that names the folder."""
         names = [path.relative_to(self.path) for path in self.path.rglob("*") if path.is_file()]
-        while time.monotonic() < end:
+        for _ in until(end):
             for name in names:
                 self.restore()
                 self.damage(self.path / name)
@@ -249,6 +249,13 @@ class Stress:
             pass
         except Exception:
             self.failed("unnamed", f"{what}: {traceback.format_exc()}")
+
+
+def until(end: float) -> Iterator[None]:
+    """Repeat a loop until a time, and at least once, however slow the machine is."""
+    yield
+    while time.monotonic() < end:
+        yield
 
 
 # Folders of earlier formats by the beginnings of their names.

@@ -21,7 +21,7 @@ rows = st.integers(1, 12).flatmap(
 
 @pytest.mark.parametrize("kind", BINARY)
 @given(pair=rows)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @pytest.mark.slow
 def test_coefficients_sum_exactly(kind, pair):
     x, y = (np.array(row, float) for row in pair)
@@ -57,7 +57,7 @@ def test_features_alike_have_the_same_share(kind):
 
 @pytest.mark.parametrize("kind", ["linear", "cosine"])
 @given(seed=st.integers(0, 10**6), n=st.integers(1, 8))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @pytest.mark.slow
 def test_products_of_features(kind, seed, n):
     x, y = np.random.default_rng(seed).standard_normal((2, n))

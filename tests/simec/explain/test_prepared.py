@@ -62,7 +62,7 @@ def networks(draw):
     return with_statistics(nn.Sequential(*layers)), start
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(networks())
 def test_a_copy_has_the_outputs_and_gradients_of_its_network(made):
     network, shape = made

@@ -35,7 +35,7 @@ def fits(kind, triples, valid, folder):
     assert 0 < predictor.evaluate(triples).measures()["mrr"] <= 1
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.sampled_from(sorted(KINDS)), st.integers(1, 3), st.integers(1, 4), st.data())
 def test_small_graphs(tmp_path_factory, kind, n_entities, n_relations, data):
     cells = [(f"e{h}", f"r{r}", f"e{t}") for h in range(n_entities) for r in range(n_relations)

@@ -34,7 +34,7 @@ def triples_of(seed, n, k, m):
     return np.unique(found, axis=0).astype(np.int64)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     seed=st.integers(0, 10**6), n=st.integers(1, 9), k=st.integers(1, 3),
     m=st.integers(1, 25), levels=st.sampled_from([1, 2, 4, 10**6]),

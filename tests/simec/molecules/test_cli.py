@@ -77,9 +77,10 @@ def test_a_network_is_trained_on_several_similarities(table, tmp_path):
     out = tmp_path / "net"
     result = run(
         "pretrain", table, "--out", out, "--similarity", "nfchl19", "--similarity", "sokal",
-        "--property", "size", "--targets", 5, "--epochs", 1, "--period-group", *SMALL,
+        "--property", "size", "--hueckel", "--targets", 5, "--epochs", 1, "--period-group", *SMALL,
     )  # fmt: skip
-    assert "targets     11\n" in result.stdout
+    # 5 of each similarity, size, total energy, 4 orbitals, and 7 pairs of elements
+    assert "targets     23\n" in result.stdout
     from simec.molecules.model import MoleculeModel
     from simec.molecules.period_group import PeriodGroupEmbedding
 

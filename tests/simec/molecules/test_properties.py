@@ -12,6 +12,7 @@ from simec.molecules import (
     Molecules,
     extended_hueckel,
     group_counts,
+    molecular_properties,
     molecular_similarities,
 )
 from simec.pretraining import SimilarityRegressor
@@ -70,6 +71,30 @@ def test_elements_of_populations():
     np.testing.assert_array_equal(found.populations, extended_hueckel(molecules()).populations[:1])
     with pytest.raises(ValueError, match="elements must contain O"):
         extended_hueckel(water, elements=[1, 6])
+
+
+def test_targets_of_pretraining():
+    A = molecules()
+    found = molecular_properties(A)
+    theory = extended_hueckel(A)
+    n_atoms = np.array([3, 5, 2])
+    assert found.dtype == np.float32
+    # pairs of two heavy atoms do not occur
+    bonds = theory.populations[:, [theory.pairs.index(pair) for pair in ("H-H", "H-C", "H-O")]]
+    columns = [theory.total_energy / n_atoms, *theory.frontier.T, *(bonds.T / n_atoms)]
+    assert found.shape == (3, len(columns))
+    for values, column in zip(columns, found.T, strict=True):
+        np.testing.assert_allclose(
+            column, (values - values.mean()) / values.std(), rtol=1e-5, atol=1e-6
+        )
+
+
+def test_rare_properties_are_clipped():
+    Z, positions = zip(*[WATER] * 40, HYDROGEN, strict=True)
+    found = molecular_properties(Molecules.from_lists(Z, positions))
+    assert np.abs(found).max() == 5
+    with pytest.raises(ValueError, match="differ in their properties.*all 40 molecules"):
+        molecular_properties(Molecules.from_lists(Z[:40], positions[:40]))
 
 
 def test_similarities_of_molecules():

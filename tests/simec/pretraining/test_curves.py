@@ -78,7 +78,7 @@ def test_same_nested_rows_for_all():
     assert all(labels[tuple(x)] == y for x, y in zip(calls[2][2], calls[2][3], strict=True))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.integers(0, 9))
 def test_prefixes_have_the_share_of_each_class(labels, seed):
     from simec.pretraining import curves as module

@@ -437,7 +437,7 @@ def test_a_refused_fit_changes_nothing():
 # Splits and labels
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     st.lists(st.integers(1, 9), min_size=1, max_size=6), st.floats(0.01, 0.99), st.integers(0, 99)
 )
@@ -468,7 +468,7 @@ def test_split_without_classes():
         split_points(1, 0.3, 0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     st.lists(st.tuples(st.floats(-1e6, 1e6), st.integers(1, 30)), min_size=2, max_size=20),
     st.booleans(),

@@ -64,7 +64,7 @@ RATINGS = {
 ADVICE = "scale |use a smaller alpha"
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     model=st.sampled_from(sorted(MODELS)), ratings=st.sampled_from(sorted(RATINGS)),
     features=st.sampled_from(sorted(FEATURES)), sides=st.sampled_from(["item", "both", "none"]),

@@ -316,7 +316,7 @@ def frames(columns):
 
 
 @given(st.permutations(list(COLUMNS)))
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=10)
 def test_columns_are_found_by_their_names_in_any_order(order):
     for table_ in frames({name: COLUMNS[name] for name in order}):
         assert table(as_ratings(table_)) == EXPECTED, type(table_)
@@ -371,7 +371,7 @@ def test_objects_that_are_not_tables():
     | st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), min_size=1,
                max_size=6, unique=True)
 )  # fmt: skip
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_ids_of_any_size_are_kept(ids):
     ratings = as_ratings((ids, ids[::-1], np.arange(len(ids))))
     assert sorted(ids) == ratings.users.values.tolist() == ratings.items.values.tolist()
