@@ -8,7 +8,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from itertools import pairwise
 from numbers import Real
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeVar, cast, overload
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar, cast, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -65,6 +65,10 @@ NO_EMBEDDINGS = (
     "the model has no embeddings of the known words yet: call learn_map or build_contexts with "
     "the corpus"
 )
+
+
+WeightName: TypeAlias = Literal["W1", "W2", "context_embeddings"]
+WEIGHTS: tuple[WeightName, ...] = ("W1", "W2", "context_embeddings")
 
 
 class IndexedText(NamedTuple):
@@ -194,12 +198,44 @@ class Embedder:
     def context_embeddings(self, rows: FloatArray | None) -> None:
         self._context_embeddings = rows
 
-    def stored(self, name: Literal["W1", "W2", "context_embeddings"]) -> Rows | None:
+    def stored(self, name: WeightName) -> Rows | None:
         """Weights as they are stored: an array, or CompactRows in a quantized model."""
         rows: Rows | None = getattr(self, f"_{name}")
         return rows
 
-    def _whole(self, name: Literal["W1", "W2", "context_embeddings"]) -> FloatArray | None:
+    def set_stored(self, name: WeightName, rows: Rows) -> None:
+        """Replace weights, by an array or CompactRows."""
+        setattr(self, f"_{name}", rows)
+
+    def stored_rows(self, name: Literal["W1", "W2"]) -> Rows:
+        """As `stored`, for weights that every model has."""
+        return cast("Rows", self.stored(name))
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether weights are stored in a smaller type than float32; see `quantize`."""
+        return any(isinstance(self.stored(name), CompactRows) for name in WEIGHTS)
+
+    @property
+    def dtype_name(self) -> str:
+        """Type in which W1 is stored: "float32", "float16" or "int8"."""
+        return self._W1.dtype_name if isinstance(self._W1, CompactRows) else "float32"
+
+    def require_float32(self, action: str) -> None:
+        """Raise RuntimeError if the model is quantized, so that it cannot learn.
+
+        Parameters
+        ----------
+        action : str
+            Name of the method, for the error.
+        """
+        if self.is_quantized:
+            raise RuntimeError(
+                f"{action} needs the weights in float32, but this model is quantized: call it on "
+                "the model from which `quantize` made it"
+            )
+
+    def _whole(self, name: WeightName) -> FloatArray | None:
         stored = self.stored(name)
         if not isinstance(stored, CompactRows):
             return stored
@@ -295,13 +331,14 @@ class Embedder:
         float32 array of shape (n, d)
         """
         with self._finite_weights():
-            return normalize_rows(np.asarray(self._W1[ids]))
+            return normalize_rows(np.asarray(self.stored_rows("W1")[ids], np.float32))
 
     def centered_rows(self, ids: npt.NDArray[Any]) -> FloatArray:
         """Rows of W1 minus its mean row, scaled to unit length; as for `unit_rows`."""
-        mean = self._cached("mean", lambda: mean_row(self._W1))
+        rows = self.stored_rows("W1")
+        mean = self._cached("mean", lambda: mean_row(rows))
         with self._finite_weights():
-            return normalize_rows(np.asarray(self._W1[ids]) - mean)
+            return normalize_rows(np.asarray(rows[ids], np.float32) - mean)
 
     def times_unit_rows(self, matrix: sparse.csr_matrix) -> FloatArray:
         """Multiply a sparse matrix by W1 with rows of unit length.
@@ -314,11 +351,16 @@ class Embedder:
         -------
         float32 array of shape (n, d)
         """
-        scales = self._cached("scales", lambda: _inverse(self._lengths("W1", self.W1)))
+        rows = self.stored_rows("W1")
+        scales = self._cached("scales", lambda: _inverse(self._lengths("W1", rows)))
+        if isinstance(rows, CompactRows):  # only the rows of these words are converted
+            ids = np.unique(matrix.indices)
+            selected = matrix[:, ids].multiply(scales[ids][None])
+            return np.asarray(selected.tocsr() @ rows[ids], np.float32)
         values = matrix.data
         matrix.data = values * scales[matrix.indices]  # restored below: a copy would take longer
         try:
-            return np.asarray(matrix @ np.asarray(self.W1), np.float32)
+            return np.asarray(matrix @ np.asarray(rows), np.float32)
         finally:
             matrix.data = values
 
@@ -479,6 +521,7 @@ class Embedder:
         -------
         The model itself.
         """
+        self.require_float32("build_contexts")
         started = time.perf_counter()
         self.context_embeddings = contexts.global_embeddings(
             self.encode(corpus, progress=progress),
@@ -534,6 +577,7 @@ class Embedder:
         ValueError
             If weights are not finite, or the corpus contains no word of the vocabulary.
         """
+        self.require_float32("learn_map")
         started = time.perf_counter()
         if config is None:
             config = MapConfig(near=self.config.window)
@@ -989,10 +1033,11 @@ class Embedder:
         known = ids >= 0
         result = local.copy()
         if a > 0 and known.any():
-            if self.context_embeddings is None:
+            embeddings = self.stored("context_embeddings")
+            if embeddings is None:
                 raise RuntimeError(f"{NO_EMBEDDINGS}, or pass a=0 for local contexts alone")
             result[known] *= np.float32(1 - a)
-            result[known] += np.float32(a) * self.context_embeddings[ids[known]]
+            result[known] += np.float32(a) * embeddings[ids[known]]
         with self._finite_weights():
             return normalize_rows(result)
 

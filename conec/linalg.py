@@ -122,16 +122,19 @@ def row_lengths(vectors: Rows) -> FloatArray:
 
 
 def mean_row(vectors: Rows) -> FloatArray:
-    """Mean of the rows, shape (d,); summed in blocks, in float64.
+    """Mean of the rows, float32 of shape (d,); in blocks, without a copy of the vectors.
 
     Parameters
     ----------
     vectors : float32 array or CompactRows of shape (n, d)
     """
+    if isinstance(vectors, np.ndarray):
+        mean: FloatArray = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+        return mean
     total = np.zeros(vectors.shape[1])
     for start in range(0, len(vectors), _ROWS):
         total += vectors[start : start + _ROWS].sum(axis=0, dtype=np.float64)
-    return (total / max(len(vectors), 1)).astype(np.float32)
+    return (total / len(vectors)).astype(np.float32)
 
 
 def normalize(vectors: FloatArray) -> FloatArray:

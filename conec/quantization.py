@@ -114,7 +114,8 @@ def compact(name: str, vectors: FloatArray, dtype: Dtype) -> CompactRows:
     """
     codes = np.empty(vectors.shape, dtype)
     scales = np.zeros(len(vectors), np.float32) if dtype == "int8" else None
-    limit = float(np.finfo(np.float16).max) if scales is None else float(np.finfo(np.float32).max)
+    # half of the largest float32, so that 127 times a rounded scale is finite
+    limit = float(np.finfo(np.float16).max if scales is None else np.finfo(np.float32).max / 2)
     for start in range(0, len(vectors), _ROWS):
         rows = slice(start, start + _ROWS)
         block = np.asarray(vectors[rows], np.float32)
@@ -128,8 +129,8 @@ def compact(name: str, vectors: FloatArray, dtype: Dtype) -> CompactRows:
             codes[rows] = block
         else:
             scales[rows] = largest / np.float32(127)
-            inverse = np.divide(127, largest, out=np.zeros_like(largest), where=largest > 0)
-            codes[rows] = np.rint(block.astype(np.float64) * inverse[:, None].astype(np.float64))
+            divisors = np.where(largest > 0, largest, 1).astype(np.float64)[:, None]
+            codes[rows] = np.rint(block * (127 / divisors))
     return CompactRows(codes, scales)
 
 
