@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from conec.quantization import Rows
 from conec.types import DoubleArray, FloatArray
 
 _ROWS = 1 << 14  # rows whose products are summed at a time
@@ -106,18 +107,34 @@ def solve(moments: DoubleArray, products: DoubleArray, ridge: float) -> DoubleAr
     return np.linalg.solve(moments + ridge * scale * np.eye(len(moments)), products)
 
 
-def row_lengths(vectors: FloatArray) -> FloatArray:
+def row_lengths(vectors: Rows) -> FloatArray:
     """Lengths of rows, shape (n,); in blocks, without a copy of the vectors.
 
     Parameters
     ----------
-    vectors : float32 array of shape (n, d)
+    vectors : float32 array or CompactRows of shape (n, d)
     """
     lengths = np.empty(len(vectors), np.float32)
     for start in range(0, len(vectors), _FEW_ROWS):
         rows = slice(start, start + _FEW_ROWS)
         lengths[rows] = np.linalg.norm(vectors[rows], axis=1)
     return lengths
+
+
+def mean_row(vectors: Rows) -> FloatArray:
+    """Mean of the rows, float32 of shape (d,); in blocks, without a copy of the vectors.
+
+    Parameters
+    ----------
+    vectors : float32 array or CompactRows of shape (n, d)
+    """
+    if isinstance(vectors, np.ndarray):
+        mean: FloatArray = vectors.mean(axis=0, dtype=np.float64).astype(np.float32)
+        return mean
+    total = np.zeros(vectors.shape[1])
+    for start in range(0, len(vectors), _ROWS):
+        total += vectors[start : start + _ROWS].sum(axis=0, dtype=np.float64)
+    return (total / len(vectors)).astype(np.float32)
 
 
 def normalize(vectors: FloatArray) -> FloatArray:
