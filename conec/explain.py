@@ -93,8 +93,9 @@ def explain_similarity(
     if texts:
         relevances, x, embedding = _local_relevances(model, word, texts, target)
     if word_id >= 0 and a > 0:
-        assert model.context_embeddings is not None  # otherwise embed_word has raised
-        row = model.context_embeddings[word_id].astype(np.float64)
+        embeddings = model.stored("context_embeddings")
+        assert embeddings is not None  # otherwise embed_word has raised
+        row = embeddings[np.array([word_id])][0].astype(np.float64)
         relevances, x = (1 - a) * relevances, (1 - a) * x
         embedding = (1 - a) * embedding + a * row
         if global_contexts is not None:

@@ -5,6 +5,7 @@ Embeddings are in `conec.embedding`, queries in `conec.neighbors`.
 
 from __future__ import annotations
 
+import copy
 import logging
 import math
 import os
@@ -19,15 +20,18 @@ import numpy.typing as npt
 import corpora
 from conec.config import PARAMETERS, Config, documents_parameters, takes_parameters_of
 from conec.contexts.mapping import ContextMap
+from conec.embedding import WEIGHTS, WeightName
+from conec.neighbor_index import NeighborIndex
 from conec.neighbors import NearestNeighbors
+from conec.quantization import CompactRows, Dtype, Rows, compact
 from conec.senses.inventory import SenseInventory
 from conec.training import chunks, loop
 from conec.training.chunks import TrainingState
 from conec.training.weights import check_weights, initial_weights, zero_rows
-from conec.types import CorpusLike, FloatArray, StrPath
+from conec.types import CorpusLike, StrPath
 from conec.vocabulary import Vocabulary
 from corpora.callbacks import CheckpointSchedule, as_callback
-from corpora.checks import check_integer, check_number, closest, shown
+from corpora.checks import check_choice, check_integer, check_number, closest, shown
 from corpora.counting import count
 from corpora.deprecated import renamed_parameters
 from corpora.encoding import TokenStream
@@ -50,7 +54,8 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 KIND = "conec.ContextEncoder"  # of model folders
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4  # with quantized weights; all other models are written in version 3
+_FLOAT32_VERSION = 3
 
 Callback = Callable[["ContextEncoder"], object]
 
@@ -244,6 +249,7 @@ class ContextEncoder(NearestNeighbors):
             self.loss_history_ = []
             self._runs = 0
         else:
+            self.require_float32("build_vocab with update=True")
             old = self.vocabulary
             self.vocabulary, origin = old.merged(
                 word_freq, min_count=c.min_count, max_size=c.max_vocab_size
@@ -331,6 +337,7 @@ class ContextEncoder(NearestNeighbors):
         model = self if resume_from is None else self._load_checkpoint(resume_from)
         if not len(model.vocabulary):
             raise ValueError("the model has no vocabulary yet: call build_vocab, or fit")
+        model.require_float32("train")
         for name in ("W1", "W2"):
             shape = len(model.vocabulary), model.config.vector_size
             try:
@@ -618,6 +625,8 @@ class ContextEncoder(NearestNeighbors):
         ``map.*``, ``senses.*``, ``features.*``
             JSON and safetensors of `context_map`, `sense_inventory` and the features of an
             `ExtendedContextEncoder`, for models that have them
+        ``index.json``, ``index.usearch``
+            the index of `build_index`, for models that have one
 
         Parameters
         ----------
@@ -630,8 +639,56 @@ class ContextEncoder(NearestNeighbors):
         OSError
             If the folder cannot be written, or contains anything other than a Context Encoder.
         """
-        with write_folder(path, KIND, FORMAT_VERSION) as folder:
+        with write_folder(path, KIND, self.format_version) as folder:
             self.write_to(folder)
+
+    @property
+    def format_version(self) -> int:
+        """Version of the format that `save` writes: the lowest one that can hold the model."""
+        return FORMAT_VERSION if self.is_quantized else _FLOAT32_VERSION
+
+    def quantize(self, dtype: Dtype = "int8") -> ContextEncoder:
+        """A smaller copy of the model, to be saved and used where memory is scarce.
+
+        `W1` and `context_embeddings` are stored in float16, or in 8 bits with a scale for each
+        word, and converted to float32 where rows of them are needed. `W2`, which only training and
+        `learn_map` use, is left out. `embed`, `embed_word`, `most_similar` and senses work as
+        before; `W1`, `wv` and `wv_context` convert all rows when they are used. The copy shares
+        the vocabulary and the other parts of the model, and has no index of neighbors.
+
+        Parameters
+        ----------
+        dtype : {"float16", "int8"}
+
+        Returns
+        -------
+        ContextEncoder
+            Of the same class. It cannot be trained.
+
+        Raises
+        ------
+        RuntimeError
+            If the model has no vocabulary, is quantized already, or its training is unfinished.
+        ValueError
+            If weights are not finite, or too large for float16.
+        """
+        check_choice("dtype", dtype, Dtype)
+        self.require_float32("quantize")
+        if not len(self.vocabulary):
+            raise RuntimeError("the model has no vocabulary yet: call fit")
+        if self.training_state is not None:
+            raise RuntimeError(
+                "the training of this model is not finished: call train with resume_from first"
+            )
+        small = copy.copy(self)
+        small.weights_changed()
+        small.set_stored("W1", compact("W1", self.W1, dtype))
+        # an array of zeros that takes no memory
+        small.W2 = np.broadcast_to(np.float32(0), self.W1.shape)
+        if self.context_embeddings is not None:
+            embeddings = compact("context_embeddings", self.context_embeddings, dtype)
+            small.set_stored("context_embeddings", embeddings)
+        return small
 
     def write_to(self, folder: FolderWriter) -> None:
         """Write the model's files to an open folder, which may be nested in another model's."""
@@ -655,17 +712,26 @@ class ContextEncoder(NearestNeighbors):
         if self.sense_inventory is not None:
             folder.write_json("senses.json", self.sense_inventory.to_dict())
             folder.write_arrays("senses.safetensors", self.sense_inventory.arrays())
+        if (index := self.neighbor_index) is not None:
+            index.write_to(folder)
 
-    def _weights_to_save(self) -> dict[str, FloatArray]:
+    def _weights_to_save(self) -> dict[str, npt.NDArray[Any]]:
         """W1, W2 and `context_embeddings`; ValueError if they could not be loaded again."""
-        weights = {"W1": self.W1, "W2": self.W2}
-        if self.context_embeddings is not None:
-            weights["context_embeddings"] = self.context_embeddings
+        weights: dict[str, Rows | None] = {name: self.stored(name) for name in WEIGHTS}
+        if self.is_quantized:
+            del weights["W2"]
         shape = len(self), self.config.vector_size
-        for name, array in weights.items():
-            if array.shape != shape:
-                raise ValueError(f"{name} must have shape {shape} to be saved, got {array.shape}")
-        return {name: array.astype(np.float32, copy=False) for name, array in weights.items()}
+        arrays: dict[str, npt.NDArray[Any]] = {}
+        for name, rows in weights.items():
+            if rows is None:
+                continue
+            if rows.shape != shape:
+                raise ValueError(f"{name} must have shape {shape} to be saved, got {rows.shape}")
+            if isinstance(rows, CompactRows):
+                arrays |= rows.arrays(name)
+            else:
+                arrays[name] = rows.astype(np.float32, copy=False)
+        return arrays
 
     @classmethod
     def load(cls, path: StrPath, *, verify: bool = False) -> ContextEncoder:
@@ -710,15 +776,11 @@ class ContextEncoder(NearestNeighbors):
         words = folder.read_json("vocabulary.json", limit=None)
         with folder.checking("vocabulary.json"):
             model.vocabulary = Vocabulary.from_dict(words)
-        weights = folder.map_arrays("weights.safetensors")
         shape = len(model), model.config.vector_size
+        arrays = folder.map_arrays("weights.safetensors")
         with folder.checking("weights.safetensors"):
-            # whether the values are finite is checked when they are used: reading them all would
-            # take as long as reading the file
-            for name in sorted({"W1", "W2", *weights}):
-                check_saved_array(name, weights, "float32", shape, finite=False)
-        model.W1, model.W2 = weights["W1"], weights["W2"]
-        model.context_embeddings = weights.get("context_embeddings")
+            for name, rows in _weights_of(arrays, shape, folder.version).items():
+                model.set_stored(name, rows)
         model.weights_file = str(folder.path / "weights.safetensors")
         if state := _read_part(folder, "map"):
             with folder.checking("map.json"):
@@ -726,6 +788,8 @@ class ContextEncoder(NearestNeighbors):
         if state := _read_part(folder, "senses"):
             with folder.checking("senses.json"):
                 model.sense_inventory = SenseInventory.from_state(*state, *shape)
+        if (embeddings := model.stored("context_embeddings")) is not None:
+            model.neighbor_index = NeighborIndex.read_from(folder, embeddings)
         return model
 
 
@@ -756,6 +820,28 @@ def open_model(path: StrPath, *, verify: bool = False) -> Iterator[FolderReader]
 def has_features(folder: FolderReader) -> bool:
     """Whether a folder holds an `ExtendedContextEncoder`, even if it is damaged."""
     return not folder.names.isdisjoint({"features.json", "features.safetensors"})
+
+
+def _weights_of(
+    arrays: Mapping[str, npt.NDArray[Any]], shape: tuple[int, int], version: int
+) -> dict[WeightName, Rows]:
+    """Weights from the arrays of a file; ValueError if one is invalid.
+
+    Whether their values are finite is checked when they are used: reading them all would take as
+    long as reading the file.
+    """
+    # only quantized models have no W2
+    quantized = version >= FORMAT_VERSION and "W2" not in arrays
+    weights: dict[WeightName, Rows] = {}
+    for name in WEIGHTS:
+        if name == "W2" and quantized:
+            weights[name] = np.broadcast_to(np.float32(0), shape)
+        elif name in arrays and quantized and arrays[name].dtype != np.float32:
+            dtype: Dtype = "float16" if arrays[name].dtype == np.float16 else "int8"
+            weights[name] = CompactRows.from_arrays(name, arrays, shape, dtype)
+        elif name in arrays or name != "context_embeddings":
+            weights[name] = check_saved_array(name, arrays, "float32", shape, finite=False)
+    return weights
 
 
 def _read_part(folder: FolderReader, name: str) -> tuple[Any, dict[str, npt.NDArray[Any]]] | None:

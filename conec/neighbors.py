@@ -2,21 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence, Set
+import logging
+import time
+from collections.abc import Iterator, Mapping, Sequence, Set
+from contextlib import contextmanager
 from numbers import Number
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from conec.embedding import NO_EMBEDDINGS, Embedder
 from conec.linalg import normalize
+from conec.neighbor_index import IndexSettings, NeighborIndex
+from conec.quantization import Rows
+from conec.search import Nearest, exact_similarities, search
 from conec.types import FloatArray
-from corpora.checks import ParameterError, check_integer, shown, word_list
+from corpora.checks import ParameterError, check_flag, check_integer, shown, word_list
+from corpora.errors import ModelError
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
+logger = logging.getLogger(__name__)
+Self = TypeVar("Self", bound="NearestNeighbors")
+
+_QUERIES = 1 << 12  # words whose vectors are read at a time
+_SPARE = 16  # words that an index returns more than asked for: its order is not exact
+_QUERIES_OF = "expected a list of words or an array of vectors"
 _QUERY = "expected a word, a list of words or a vector of numbers"
 
 
@@ -59,7 +72,11 @@ class NearestNeighbors(Embedder):
         return self._cache[name]
 
     def most_similar(
-        self, positive: str | Sequence[str] | npt.ArrayLike, topn: int = 10
+        self,
+        positive: str | Sequence[str] | npt.ArrayLike,
+        topn: int = 10,
+        *,
+        approximate: bool = False,
     ) -> list[tuple[str, float]]:
         """The known words whose `context_embeddings` are most similar.
 
@@ -70,11 +87,15 @@ class NearestNeighbors(Embedder):
             are scaled to unit length and averaged, as in gensim.
         topn : int
             Maximum number of words.
+        approximate : bool
+            Search the index (see `build_index`) instead of comparing all words. Similarities are
+            exact, but words may be missed.
 
         Returns
         -------
         list of (str, float)
-            Words, without those in `positive`, and their cosine similarities.
+            Words, without those in `positive`, and their cosine similarities. Of equally similar
+            words, the more frequent one is first.
 
         Raises
         ------
@@ -86,16 +107,157 @@ class NearestNeighbors(Embedder):
         ValueError
             If the vector is zero, not finite, or has another shape, or `topn` is negative.
         RuntimeError
+            If the model has no `context_embeddings`, or no index of them and `approximate` is
+            True.
+        """
+        topn = check_integer("topn", topn, 0)
+        words, vector = _query_words(positive), self.query_vector(positive)
+        index = self.vocabulary.index
+        excluded = np.array([[index[word] for word in words or ()]], np.int64)
+        return self._with_words(self._search(vector[None], topn, excluded, approximate))[0]
+
+    def most_similar_batch(
+        self,
+        queries: Sequence[Any] | npt.ArrayLike,
+        topn: int = 10,
+        *,
+        approximate: bool = False,
+    ) -> list[list[tuple[str, float]]]:
+        """The most similar words of many queries, with the results of `most_similar` for each.
+
+        Many queries are compared with all words in one product of matrices, which is faster
+        than one query after the other. Memory does not depend on the number of queries,
+        except for that of the result.
+
+        Parameters
+        ----------
+        queries : list, or array of shape (n, d)
+            Known words, or vectors; each query may be anything that `most_similar` takes.
+        topn : int
+            Maximum number of words for each query.
+        approximate : bool
+            As in `most_similar`.
+
+        Returns
+        -------
+        list of lists of (str, float)
+            Words and cosine similarities of each query.
+
+        Raises
+        ------
+        TypeError, KeyError, ValueError, RuntimeError
+            As `most_similar`.
+        """
+        return self._with_words(self.nearest(queries, topn, approximate=approximate))
+
+    def nearest(
+        self,
+        queries: Sequence[Any] | npt.ArrayLike,
+        topn: int = 10,
+        *,
+        approximate: bool = False,
+    ) -> Nearest:
+        """As `most_similar_batch`, with arrays as the result.
+
+        Returns
+        -------
+        Nearest
+            `ids` of words (``model.vocabulary.words[id]``), int64, -1 for no word, and
+            `similarities`, float32, NaN for no word. Both have the shape (n, k), where k is `topn`,
+            or V if that is less.
+        """
+        topn = check_integer("topn", topn, 0)
+        vectors = self._searched()
+        if _is_batch_of_words(queries):
+            ids = self._known_ids(cast("Sequence[str]", queries))
+            n, width = len(ids), min(topn, len(vectors))
+            result = Nearest(np.empty((n, width), np.int64), np.empty((n, width), np.float32))
+            for start in range(0, n, _QUERIES):
+                part = slice(start, start + _QUERIES)
+                rows = np.asarray(vectors[ids[part]], np.float32)
+                found = self._search(rows, topn, ids[part, None], approximate)
+                result.ids[part], result.similarities[part] = found
+            return result
+        if isinstance(queries, (list, tuple)) and any(
+            isinstance(query, str) or _query_words(query) is not None for query in queries
+        ):
+            matrix = np.stack([self.query_vector(query) for query in queries])
+            words = [_query_words(query) or [] for query in queries]
+            index = self.vocabulary.index
+            excluded = np.full((len(words), max(map(len, words))), -1, np.int64)
+            for row, group in enumerate(words):
+                excluded[row, : len(group)] = [index[word] for word in group]
+            return self._search(matrix, topn, excluded, approximate)
+        return self._search(self._query_matrix(queries), topn, None, approximate)
+
+    def build_index(
+        self: Self,
+        *,
+        connectivity: int = 16,
+        expansion_add: int = 128,
+        expansion_search: int = 64,
+        dtype: Literal["float32", "float16", "int8"] = "int8",
+        progress: bool = False,
+    ) -> Self:
+        """Build an approximate index of `context_embeddings`, a graph of neighbors (HNSW).
+
+        `most_similar` and `most_similar_batch` search it with ``approximate=True``; the
+        similarities that they return are computed from the embeddings themselves. `save` writes
+        the index to the folder of the model, and `load` maps it into memory. It is dropped when
+        the embeddings change.
+
+        Parameters
+        ----------
+        connectivity : int
+            Edges of each word; more need more memory and find more neighbors.
+        expansion_add : int
+            Candidates for the edges of a word; more take more time and find more neighbors.
+        expansion_search : int
+            Candidates that a search compares; more take more time and find more neighbors.
+        dtype : {"float32", "float16", "int8"}
+            Type of the copies of the embeddings in the index.
+        progress : bool
+            Show a bar.
+
+        Returns
+        -------
+        The model itself.
+
+        Raises
+        ------
+        ImportError
+            If usearch is not installed.
+        RuntimeError
             If the model has no `context_embeddings`.
         """
-        check_integer("topn", topn, 0)
-        words, vector, keyed = _query_words(positive), self.query_vector(positive), self.wv_context
-        similar: list[tuple[str, float]] = (
-            keyed.similar_by_vector(vector, topn=topn)
-            if words is None
-            else keyed.most_similar(words, topn=topn)
+        settings = IndexSettings.checked(
+            {
+                "connectivity": connectivity,
+                "expansion_add": expansion_add,
+                "expansion_search": expansion_search,
+                "dtype": dtype,
+            }
         )
-        return similar
+        vectors = self._searched()
+        self._lengths("context_embeddings", vectors)
+        started = time.perf_counter()
+        self.neighbor_index = NeighborIndex.build(
+            vectors, settings, workers=self.config.workers, progress=progress
+        )
+        logger.info("index of neighbors: %.1f s", time.perf_counter() - started)
+        return self
+
+    @property
+    def neighbor_index(self) -> NeighborIndex | None:
+        """The index of `context_embeddings`; None if none was built, or they have changed."""
+        index: NeighborIndex | None = self._cache.get("index")
+        if index is not None and index.vectors is not self.stored("context_embeddings"):
+            return None
+        return index
+
+    @neighbor_index.setter
+    def neighbor_index(self, index: NeighborIndex | None) -> None:
+        self._cache["index"] = index
 
     def query_vector(self, query: str | Sequence[str] | npt.ArrayLike) -> FloatArray:
         """The embedding of a known word, or the given vector itself, checked.
@@ -106,22 +268,14 @@ class NearestNeighbors(Embedder):
         -------
         float32 array of shape (d,)
         """
-        keyed = self.wv_context
         if isinstance(query, str):
-            if query not in self.vocabulary:
-                raise KeyError(
-                    f"{query!r} is not in the vocabulary. Pass texts that contain it to "
-                    "embed_word and search for the vector that it returns"
-                )
-            embedding: FloatArray = keyed[query]
-            if not embedding.any():
-                raise ValueError(
-                    f"{query!r} has no context words in the corpus, so its embedding is zero"
-                )
-            return embedding
+            rows = np.asarray(self._searched()[self._known_ids([query])], np.float32)
+            found: FloatArray = rows[0]
+            return found
+        self._searched()
         if (words := _query_words(query)) is not None:
-            rows = normalize(np.stack([self.query_vector(word) for word in words]))
-            return self.query_vector(rows.mean(axis=0))
+            units = normalize(np.stack([self.query_vector(word) for word in words]))
+            return self.query_vector(units.mean(axis=0))
         try:
             vector = np.asarray(query, np.float32)
         except (TypeError, ValueError) as error:
@@ -132,6 +286,102 @@ class NearestNeighbors(Embedder):
         if not np.isfinite(vector).all() or not vector.any():
             raise ValueError("the vector is zero or not finite, so it has no similar words")
         return vector
+
+    def _query_matrix(self, queries: Any) -> FloatArray:
+        """Vectors as an array of shape (n, d), checked."""
+        size = self.config.vector_size
+        if isinstance(queries, (list, tuple)) and not len(queries):
+            return np.zeros((0, size), np.float32)
+        if queries is None or isinstance(queries, (str, Mapping, Number, Set)):
+            raise ParameterError(f"{_QUERIES_OF}, got {shown(queries)}")
+        try:
+            matrix = np.ascontiguousarray(queries, np.float32)
+        except (TypeError, ValueError) as error:
+            raise ParameterError(f"{_QUERIES_OF}, got {shown(queries)}") from error
+        if matrix.ndim != 2 or matrix.shape[1] != size:
+            raise ParameterError(
+                f"queries must be a list of words or an array of shape (n, {size}), got shape "
+                f"{matrix.shape}"
+            )
+        bad = np.flatnonzero(~np.isfinite(matrix).all(axis=1) | ~matrix.any(axis=1))
+        if len(bad):
+            raise ValueError(
+                f"vector {bad[0]} (counted from 0) is zero or not finite, so it has no similar "
+                "words"
+            )
+        return matrix
+
+    def _searched(self) -> Rows:
+        """The vectors that are searched, as they are stored."""
+        vectors = self.stored("context_embeddings")
+        if vectors is None:
+            raise RuntimeError(NO_EMBEDDINGS)
+        if not len(self.vocabulary):
+            raise RuntimeError("the model has no vocabulary yet: call fit")
+        return vectors
+
+    def _known_ids(self, words: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Ids of words that have neighbors."""
+        index = self.vocabulary.index
+        ids = np.fromiter((index.get(word, -1) for word in words), np.int64, len(words))
+        if len(unknown := np.flatnonzero(ids < 0)):
+            raise KeyError(
+                f"{words[unknown[0]]!r} is not in the vocabulary. Pass texts that contain it to "
+                "embed_word and search for the vector that it returns"
+            )
+        lengths = self._lengths("context_embeddings", self._searched())
+        if len(zeros := np.flatnonzero(lengths[ids] == 0)):
+            raise ValueError(
+                f"{words[zeros[0]]!r} has no context words in the corpus, so its embedding is zero"
+            )
+        return ids
+
+    def _search(
+        self,
+        queries: FloatArray,
+        topn: int,
+        excluded: npt.NDArray[np.int64] | None,
+        approximate: bool,
+    ) -> Nearest:
+        vectors, workers = self._searched(), self.config.workers
+        if not check_flag("approximate", approximate):
+            lengths = self._lengths("context_embeddings", vectors)
+            return search(vectors, lengths, queries, topn, excluded, workers=workers)
+        index = self.neighbor_index
+        if index is None:
+            raise RuntimeError(
+                "the model has no index of its embeddings, or they have changed since: call "
+                "build_index, or search with approximate=False"
+            )
+        n_excluded = 0 if excluded is None else excluded.shape[1]
+        k = min(topn, len(vectors))
+        with self._damaged_index():
+            candidates = index.candidates(queries, k + n_excluded + _SPARE, workers=workers)
+        return exact_similarities(vectors, queries, candidates, k, excluded)
+
+    @contextmanager
+    def _damaged_index(self) -> Iterator[None]:
+        try:
+            yield
+        except ValueError as error:
+            raise ModelError(f"{error}. Build it again with build_index") from error
+
+    def _with_words(self, found: Nearest) -> list[list[tuple[str, float]]]:
+        words = self.vocabulary.words
+        return [
+            [(words[i], score) for i, score in zip(ids, scores, strict=True) if i >= 0]
+            for ids, scores in zip(found.ids.tolist(), found.similarities.tolist(), strict=True)
+        ]
+
+
+def _is_batch_of_words(queries: object) -> bool:
+    if isinstance(queries, np.ndarray):
+        return queries.ndim == 1 and all(isinstance(word, str) for word in queries)
+    return (
+        isinstance(queries, (list, tuple))
+        and len(queries) > 0
+        and all(isinstance(word, str) for word in queries)
+    )
 
 
 def _query_words(query: Any) -> list[str] | None:

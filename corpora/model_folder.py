@@ -82,7 +82,7 @@ Arrays = dict[str, npt.NDArray[Any]]
 
 _BLOCK = 1 << 20
 _SMALL_JSON = 1 << 24  # bytes: parameters and histories of losses
-NEWEST = 3  # highest format version of any kind that this program writes
+NEWEST = 4  # highest format version of any kind that this program writes
 
 # JSON
 

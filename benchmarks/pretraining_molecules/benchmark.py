@@ -16,7 +16,7 @@ those of the test.
   with sums over atoms, and for the others with means
 - atomwise: pre-trained on FCHL19 with a last layer for atoms (Fig. 6.26)
 - pg_schnet_fchl: PG-SchNet, pre-trained on FCHL19 (U0), or on its normalized form
-- mixed: pre-trained on the Rogot-Goldberg similarity and `molecular_properties`, the results of
+- mixed: pre-trained on the Rogot-Goldberg similarity and `hueckel_targets`, the results of
   extended Hückel theory
 - best: `SimilarityRegressor` with `molecular_similarities`: several similarities at once in closed
   form, weighted by the labels of the training set
@@ -26,7 +26,8 @@ set, in percent of the former. `ridge.*` are the curves of Figs. 6.15 to 6.19, a
 compares the training of SchNet with that of torch-geometric.
 
 ``--store FOLDER`` keeps finished parts, and an interrupted run continues with them. Processes with
-other `--methods`, `--properties` or `--labels` can share it.
+other `--methods`, `--properties` or `--labels` can share it. ``--finished`` reports those of the
+networks, and trains no others.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ from typing import Any
 from benchmarks import simec_data
 from benchmarks.common import Result, Table, number, over_runs, report
 from benchmarks.pretraining_molecules import closed_form, speed
-from benchmarks.pretraining_molecules.networks import fine_tuned
+from benchmarks.pretraining_molecules.networks import fine_tuned, name_of_run
 from benchmarks.pretraining_molecules.pictures import draw, tsne
 from benchmarks.pretraining_molecules.protocol import (
     CUTOFF,
@@ -100,6 +101,9 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         "--full", action="store_true", help="the thesis's sizes, which take days without a GPU"
     )
     p.add_argument("--store", type=Path, metavar="FOLDER", help="keep finished parts in FOLDER")
+    p.add_argument(
+        "--finished", action="store_true", help="report the finished runs of networks in --store"
+    )
     p.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, metavar="METHOD")
     p.add_argument(
         "--properties", nargs="+", choices=PROPERTIES, default=PROPERTIES, metavar="PROPERTY"
@@ -178,6 +182,9 @@ def measure(data: Data, store: Store, args: argparse.Namespace) -> dict[str, dic
                             if _is_wanted(name, args)))  # fmt: skip
                 bar.update()
             for prop, n, method in tasks:
+                if args.finished and name_of_run(method, prop, n, seed) not in store:
+                    bar.update()
+                    continue
                 bar.set_postfix_str(f"seed {seed}: {prop} {n} {method}")
                 found = fine_tuned(data, method, prop, n, seed, store)
                 name = f"{prop}.{n}.{method}"

@@ -26,7 +26,7 @@ from simec.molecules import (
     SchNet,
     atomwise,
     fingerprints,
-    molecular_properties,
+    hueckel_targets,
 )
 from simec.pretraining import PretrainedRegressor
 from simec.similarities import mcconnaughey, min_max, rogot_goldberg, sokal, standardize
@@ -109,7 +109,7 @@ def pretrained(data: Data, how: Pretraining, store: Store) -> SchNet:
         S = SCALINGS[how.scaling](similarity(data, how.similarity, store, n_targets))
         targets: Any = S
         if how.properties:
-            cheap = store.get("properties", lambda: {"P": molecular_properties(data.pretrain)})["P"]
+            cheap = store.get("properties", lambda: {"P": hueckel_targets(data.pretrain)})["P"]
             targets = MixedTargets({"similarities": S, "properties": cheap})
         more: dict[str, Any] = {}
         width, pooling = N_FEATURES, how.pooling
@@ -166,6 +166,11 @@ def network_for(data: Data, method: str, prop: str, seed: int, store: Store) -> 
     return new_network(data.protocol, seed, period_group=method == "pg_schnet")
 
 
+def name_of_run(method: str, prop: str, n_labels: int, seed: int) -> str:
+    """The name of a fine-tuned network in the store."""
+    return f"run.{prop}.{n_labels}.{method}.{seed}"
+
+
 def fine_tuned(
     data: Data, method: str, prop: str, n_labels: int, seed: int, store: Store
 ) -> Arrays:
@@ -176,7 +181,8 @@ def fine_tuned(
         train = data.train(seed)[:n_labels]
         model = PretrainedRegressor(
             network_for(data, method, prop, seed, store), head=(64,),
-            activation="shifted_softplus", pooling=pooling_of(prop), batch_size=25,
+            activation="shifted_softplus", init="ridge" if method == "mixed" else "random",
+            pooling=pooling_of(prop), batch_size=25,
             max_iter=protocol.epochs[protocol.labels.index(n_labels)], early_stopping="mae",
             validation_interval=4, n_iter_no_change=60, random_state=seed,
         )  # fmt: skip
@@ -191,7 +197,7 @@ def fine_tuned(
             result["embeddings"] = embeddings(model.network_, pictured).astype(np.float16)
         return result
 
-    return store.get(f"run.{prop}.{n_labels}.{method}.{seed}", compute)
+    return store.get(name_of_run(method, prop, n_labels, seed), compute)
 
 
 def embeddings(

@@ -120,6 +120,10 @@ class Store:
             self._kept[name] = self._read(name, compute)
         return self._kept[name]
 
+    def __contains__(self, name: str) -> bool:
+        """Whether a part is finished."""
+        return name in self._kept or (self.folder is not None and self._path(name).exists())
+
     @contextmanager
     def checkpoint(self, name: str) -> Iterator[dict[str, Any]]:
         """Arguments of `fit` that save a checkpoint each epoch, and resume from an earlier one."""
@@ -131,13 +135,16 @@ class Store:
         yield {"checkpoint": path, "checkpoint_epochs": 1, **resumed}
         shutil.rmtree(path, ignore_errors=True)
 
+    def _path(self, name: str) -> Path:
+        assert self.folder is not None
+        return self.folder / f"{name}.npz"
+
     def _read(self, name: str, compute: Callable[[], Mapping[str, Any]]) -> Arrays:
-        path = None if self.folder is None else self.folder / f"{name}.npz"
-        if path is not None and path.exists():
-            with np.load(path) as file:
+        if name in self:
+            with np.load(self._path(name)) as file:
                 return {key: file[key] for key in file.files}
         arrays = {key: np.asarray(value) for key, value in compute().items()}
-        if path is not None:
-            with atomic_path(path) as temporary, temporary.open("wb") as out:
+        if self.folder is not None:
+            with atomic_path(self._path(name)) as temporary, temporary.open("wb") as out:
                 np.savez(out, **arrays)  # type: ignore[arg-type]
         return arrays

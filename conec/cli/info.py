@@ -110,7 +110,9 @@ def _model_summary(folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
         "corpus_words": int(encoder.vocabulary.counts.sum()),
         "most_frequent": encoder.vocabulary.words[:8],
         "features": len(encoder.features) if isinstance(encoder, ExtendedContextEncoder) else 0,
-        "contexts": encoder.context_embeddings is not None,
+        "contexts": encoder.stored("context_embeddings") is not None,
+        "dtype": encoder.dtype_name,
+        "index": encoder.neighbor_index is not None,
         "epochs_trained": len(encoder.loss_history_),
         "loss_history": encoder.loss_history_,
         "interrupted": None
@@ -128,6 +130,10 @@ def _model_summary(folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
         "epochs": str(summary["epochs_trained"]) + (f", loss {losses}" if losses else ""),
         "size": _size_text(folder),
     }
+    if encoder.is_quantized:
+        rows["weights"] = encoder.dtype_name
+    if (index := encoder.neighbor_index) is not None:
+        rows["index"] = f"of neighbors, {index.nbytes / 1e6:,.1f} MB"
     if isinstance(encoder, ExtendedContextEncoder):
         names = ", ".join(type(feature).__name__ for feature in encoder.features)
         rows["features"] = f"{len(encoder.F1):,} values of {names}"

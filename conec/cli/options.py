@@ -104,7 +104,7 @@ def vectors_of(model: ContextEncoder, space: Space) -> KeyedVectors:
 
 def require_contexts(model: ContextEncoder) -> None:
     """Exit with an error and advice if a model has no context embeddings."""
-    if model.context_embeddings is None:
+    if model.stored("context_embeddings") is None:
         if model.training_state is not None:
             fail(
                 "the training of this model was interrupted before its context embeddings were "

@@ -223,7 +223,7 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             and model.sense_inventory is None
             and (not self.sparse or "document" in self.spaces)
         )
-        if needs_contexts and model.context_embeddings is None:
+        if needs_contexts and model.stored("context_embeddings") is None:
             raise RuntimeError(
                 "the model has no context embeddings: call its learn_map or build_contexts with "
                 'the corpus, or use a=0 without the space "context"'
@@ -433,8 +433,9 @@ def _word_vectors(model: ContextEncoder, space: str, ids: npt.NDArray[np.int64])
     """Return a copy of the vectors of words with these ids."""
     if space == "word":
         return model.unit_rows(ids)
-    assert model.context_embeddings is not None  # checked by `fit`
-    vectors: FloatArray = np.array(model.context_embeddings[ids])
+    embeddings = model.stored("context_embeddings")
+    assert embeddings is not None  # checked by `fit`
+    vectors: FloatArray = np.array(embeddings[ids])
     return vectors
 
 

@@ -382,8 +382,8 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
             if features is not None:
                 folder.write_arrays("groups.safetensors", features.arrays())
             if features is not None and copy_model:
-                nested = folder.folder("model", MODEL_KIND, MODEL_VERSION)
-                features.model_.write_to(nested)
+                model = features.model_
+                model.write_to(folder.folder("model", MODEL_KIND, model.format_version))
 
     @classmethod
     def load(

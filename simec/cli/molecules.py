@@ -629,7 +629,7 @@ def _similarities(
     import numpy as np
 
     from simec.data.targets import MixedTargets
-    from simec.molecules import molecular_properties
+    from simec.molecules import hueckel_targets
     from simec.similarities import standardize
 
     rows = np.random.default_rng(seed).permutation(len(read))[:n_targets]
@@ -640,7 +640,7 @@ def _similarities(
     }
     parts |= {name: standardize(read.properties[name][:, None]) for name in properties}
     if hueckel:
-        parts["extended Hückel theory"] = molecular_properties(read, progress=progress)
+        parts["extended Hückel theory"] = hueckel_targets(read, progress=progress)
     n_columns = sum(part.shape[1] for part in parts.values())
     if len(parts) == 1:
         return next(iter(parts.values())), n_columns

@@ -13,7 +13,7 @@ from simec.molecules.properties import (
     ExtendedHueckel,
     extended_hueckel,
     group_counts,
-    molecular_properties,
+    hueckel_targets,
 )
 from simec.molecules.reading import add_properties, read_molecules, read_qm9
 
@@ -40,7 +40,7 @@ __all__ = [
     "extended_hueckel",
     "fingerprints",
     "group_counts",
-    "molecular_properties",
+    "hueckel_targets",
     "molecular_similarities",
     "read_molecules",
     "read_qm9",

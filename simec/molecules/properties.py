@@ -22,7 +22,7 @@ from simec.molecules.fingerprints import parse_smiles
 from simec.molecules.molecules import Molecules
 from simec.types import Float64, FloatArray
 
-__all__ = ["ExtendedHueckel", "extended_hueckel", "group_counts", "molecular_properties"]
+__all__ = ["ExtendedHueckel", "extended_hueckel", "group_counts", "hueckel_targets"]
 
 _BONDS = {"SINGLE": "-", "DOUBLE": "=", "TRIPLE": "#", "AROMATIC": ":"}
 _MOST_DEVIATIONS = 5.0
@@ -174,12 +174,12 @@ def extended_hueckel(
     return result
 
 
-def molecular_properties(molecules: Molecules, *, progress: bool = False) -> FloatArray:
+def hueckel_targets(molecules: Molecules, *, progress: bool = False) -> FloatArray:
     """Compute targets for pre-training from `extended_hueckel`, about 2 ms for each molecule.
 
-    They need no labels. ``MixedTargets({"similarities": S, "properties":
-    molecular_properties(molecules)})`` trains a network on similarities and on them, each with
-    half of the loss.
+    They need no labels. ``MixedTargets({"similarities": S, "hueckel":
+    hueckel_targets(molecules)})`` trains a network on similarities and on them, each with half of
+    the loss.
 
     Parameters
     ----------

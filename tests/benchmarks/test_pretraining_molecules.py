@@ -129,6 +129,11 @@ def test_quick_run(shared_data, tmp_path, capsys):
     benchmark.main([*arguments[:5], *arguments[7:9], "--parts", "errors"])
     # all from the store
     assert before.splitlines()[4:16] == capsys.readouterr().out.splitlines()[4:16]
+    # the second seed was not run
+    again = [*arguments, "--seeds", "2", "--methods", "schnet", "--finished", "--parts", "errors"]
+    benchmark.main(again)
+    rows = {row["name"]: row for row in json.loads(path.read_text())["results"]}
+    assert rows["mae.lumo.40.schnet"]["n"] == 1
 
 
 def test_an_interrupted_pretraining_continues(tmp_path, monkeypatch):

@@ -347,8 +347,8 @@ def test_weights_of_another_model(saved, tmp_path):
 
 
 def test_a_newer_version(saved):
-    reseal(saved, version=4)
-    with pytest.raises(ModelError, match=r"format version 4.*reads up to 3: update"):
+    reseal(saved, version=5)
+    with pytest.raises(ModelError, match=r"format version 5.*reads up to 4: update"):
         conec.load(saved)
 
 

@@ -36,6 +36,8 @@ METHODS: dict[str, Callable[[Any], object]] = {
     "embed_word contexts": lambda x: MODEL.embed_word("a", x),
     "most_similar": MODEL.most_similar,
     "most_similar topn": lambda x: MODEL.most_similar("a", topn=x),
+    "most_similar_batch": MODEL.most_similar_batch,
+    "most_similar_batch topn": lambda x: MODEL.most_similar_batch(["a"], topn=x),
     "senses": MODEL.senses,
     "local_contexts": MODEL.local_contexts,
     "local_contexts window": lambda x: MODEL.local_contexts(["a"], window=x),
@@ -89,7 +91,9 @@ def test_values_of_other_types_give_no_raw_error(name: str, other: Any) -> None:
 def test_several_words_are_a_query() -> None:
     expected = MODEL.wv_context.most_similar(["a", "b"], topn=3)
     for words in (["a", "b"], ("a", "b"), np.array(["a", "b"])):
-        assert MODEL.most_similar(words, topn=3) == expected
+        found = MODEL.most_similar(words, topn=3)
+        assert [word for word, _ in found] == [word for word, _ in expected]
+        np.testing.assert_allclose([s for _, s in found], [s for _, s in expected], atol=1e-6)
     assert [word for word, _ in expected] != ["a", "b"]
     with pytest.raises(KeyError, match="'zorb' is not in the vocabulary"):
         MODEL.most_similar(["a", "zorb"])

@@ -26,7 +26,7 @@ def test_the_examples_run(tmp_path, monkeypatch):
     text = DOCS.read_text(encoding="utf-8")
     first, second, third = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     names: dict = {}
-    first = first.replace("(encoder)", "(encoder, max_iter=2)")
+    first = first.replace('init="ridge")', 'init="ridge", max_iter=2)')
     exec(compile(first.replace("128", "16"), DOCS.name, "exec"), names)
     assert names["encoder"].transform(names["molecules"]).shape == (18, 16)
     assert len(names["regressor"].predict(names["molecules"][~names["known"]])) == 6

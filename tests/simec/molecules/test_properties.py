@@ -12,7 +12,7 @@ from simec.molecules import (
     Molecules,
     extended_hueckel,
     group_counts,
-    molecular_properties,
+    hueckel_targets,
     molecular_similarities,
 )
 from simec.pretraining import SimilarityRegressor
@@ -75,7 +75,7 @@ def test_elements_of_populations():
 
 def test_targets_of_pretraining():
     A = molecules()
-    found = molecular_properties(A)
+    found = hueckel_targets(A)
     theory = extended_hueckel(A)
     n_atoms = np.array([3, 5, 2])
     assert found.dtype == np.float32
@@ -91,10 +91,10 @@ def test_targets_of_pretraining():
 
 def test_rare_properties_are_clipped():
     Z, positions = zip(*[WATER] * 40, HYDROGEN, strict=True)
-    found = molecular_properties(Molecules.from_lists(Z, positions))
+    found = hueckel_targets(Molecules.from_lists(Z, positions))
     assert np.abs(found).max() == 5
     with pytest.raises(ValueError, match="differ in their properties.*all 40 molecules"):
-        molecular_properties(Molecules.from_lists(Z[:40], positions[:40]))
+        hueckel_targets(Molecules.from_lists(Z[:40], positions[:40]))
 
 
 def test_similarities_of_molecules():
