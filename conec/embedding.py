@@ -17,7 +17,7 @@ import corpora
 from conec import contexts
 from conec.config import Config
 from conec.contexts import Window
-from conec.contexts.mapping import ContextMap, MapConfig, learn_context_map, smoothed
+from conec.contexts.mapping import ContextMap, MapConfig, learn_context_map, smoothed_vectors
 from conec.linalg import NotFiniteError, mean_row, row_lengths
 from conec.linalg import normalize as normalize_rows
 from conec.quantization import CompactRows, Rows
@@ -556,7 +556,6 @@ class Embedder:
         config: MapConfig | None = None,
         *,
         exclude: Iterable[str] = (),
-        memory: int = 1 << 30,
         progress: bool = False,
     ) -> Self:
         """Learn better embeddings of known words and of contexts; training ends with this.
@@ -574,8 +573,6 @@ class Embedder:
         config : MapConfig, optional
         exclude : iterable of str, or str
             Words that the map is not fitted on, such as test words. A string is one word.
-        memory : int
-            As in `global_contexts`.
         progress : bool
             Show bars.
 
@@ -598,21 +595,22 @@ class Embedder:
         stream = self.encode_corpus(corpus, progress=progress)
         # vectors imported from another program may lack W2
         W2 = self.W2 if self.W2.any() else self.W1
-        averages = contexts.global_embeddings(
+        embeddings = smoothed_vectors(
             stream,
-            np.hstack([self.W1, W2]),
+            self.vocabulary,
+            self.W1,
+            W2,
             self.context_window(None, "sif"),
-            memory=memory,
+            config,
+            seed=self.config.seed,
             workers=self.config.workers,
             progress=progress,
         )
-        counts = self.vocabulary.counts
-        embeddings = smoothed(self.W1, self.W2, averages, counts, config.smoothing)
         logger.info("embeddings of known words: %.1f s", time.perf_counter() - started)
         context_map = learn_context_map(
             stream,
             self.vocabulary,
-            self.normalized_W1,
+            self.W1,
             config,
             seed=self.config.seed,
             workers=self.config.workers,
