@@ -159,14 +159,7 @@ def machine() -> dict[str, Any]:
     if info.exists():
         lines = [line for line in info.read_text().splitlines() if line.startswith("model name")]
         name = lines[0].partition(":")[2].strip() if lines else name
-    return {"cpu": name, "cores": cores(), "system": platform.platform()}
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    return {"cpu": name, "cores": os.cpu_count() or 1, "system": platform.platform()}
 
 
 def versions() -> dict[str, str]:
