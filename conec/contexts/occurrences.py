@@ -75,6 +75,7 @@ def count_occurrences(stream: TokenStream, n_words: int, pieces: Spans) -> Count
     counts = np.zeros(n_words, np.int64)
     for start, stop in pieces:
         counts += count_words(np.asarray(stream.ids[start:stop]), n_words)
+        stream.release(start, stop)
     return counts
 
 
@@ -164,6 +165,7 @@ def context_sums(
                 add(slices[0])
             else:
                 deque(executor.map(add, slices), maxlen=0)
+            stream.release(low, stop)
             bar.update(stop - start)
     return sums
 
