@@ -24,8 +24,6 @@ from pathlib import Path
 from typing import Any
 from zlib import crc32
 
-import numpy as np
-
 from benchmarks import charts
 from benchmarks.common import (
     QUICK_DOCUMENTS,
@@ -90,8 +88,8 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 
 def run(task: Task) -> Measured:
     """One seed: all scores, on both halves."""
-    from conec import ContextEncoder, contexts
-    from conec.contexts.mapping import smoothed
+    from conec import ContextEncoder
+    from conec.contexts.mapping import MapConfig
     from conec.linalg import normalize
 
     words, stream = load(task["folder"])
@@ -125,16 +123,9 @@ def run(task: Task) -> Measured:
     model.weights_changed()
     measure("half", model.wv_context)
     measure("map", model.learn_map(stream).wv_context)
-    said = contexts.global_embeddings(
-        stream, np.hstack([model.W1, model.W2]), model.context_window(None, "sif"),
-        workers=task["workers"],
-    )  # fmt: skip
     for amount in SMOOTHING:
-        model.context_embeddings = smoothed(
-            model.W1, model.W2, said, model.vocabulary.counts, amount
-        )
-        model.weights_changed()
-        measure(f"smoothing{amount:g}", model.wv_context)
+        settings = MapConfig(near=model.config.window, smoothing=amount)
+        measure(f"smoothing{amount:g}", model.learn_map(stream, settings).wv_context)
     return figures
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from itertools import pairwise
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar, cast, overload
 
@@ -16,11 +17,28 @@ import corpora
 from conec import contexts
 from conec.config import Config
 from conec.contexts import Window
-from conec.contexts.mapping import ContextMap, MapConfig, learn_context_map, smoothed
+from conec.contexts.mapping import ContextMap, MapConfig, learn_context_map, smoothed_vectors
 from conec.linalg import NotFiniteError, mean_row, row_lengths
 from conec.linalg import normalize as normalize_rows
 from conec.quantization import CompactRows, Rows
 from conec.senses.inventory import Sense, SenseInventory, SenseSettings, word_vectors
+from conec.sentences import (
+    SIF_SCALE,
+    Pooling,
+    check_texts,
+    checked_component,
+    first_component,
+    pooled,
+    without_component,
+)
+from conec.token_embedding import (
+    Batch,
+    MappedContexts,
+    SenseContexts,
+    batches,
+    in_order,
+    index_batch,
+)
 from conec.types import (
     BoolArray,
     CorpusLike,
@@ -34,6 +52,7 @@ from conec.vocabulary import Vocabulary
 from corpora.checks import (
     ParameterError,
     check_choice,
+    check_flag,
     check_instance,
     check_integer,
     shown,
@@ -238,7 +257,9 @@ class Embedder:
         result: FloatArray = self._cached(f"float32 {name}", convert)
         return result
 
-    def encode(self, corpus: CorpusLike | TokenStream, *, progress: bool = False) -> TokenStream:
+    def encode_corpus(
+        self, corpus: CorpusLike | TokenStream, *, progress: bool = False
+    ) -> TokenStream:
         """Encode a corpus as word ids, to pass it to several of `train`, `learn_map` and others.
 
         Parameters
@@ -440,7 +461,7 @@ class Embedder:
         csr_matrix of float32, shape (V, V)
         """
         return contexts.global_contexts(
-            self.encode(corpus, progress=progress),
+            self.encode_corpus(corpus, progress=progress),
             len(self),
             self.context_window(window, weighting),
             diagonal=diagonal,
@@ -514,7 +535,7 @@ class Embedder:
         self.require_float32("build_contexts")
         started = time.perf_counter()
         self.context_embeddings = contexts.global_embeddings(
-            self.encode(corpus, progress=progress),
+            self.encode_corpus(corpus, progress=progress),
             self.normalized_W1,
             self.context_window(window, weighting),
             diagonal=diagonal,
@@ -535,7 +556,6 @@ class Embedder:
         config: MapConfig | None = None,
         *,
         exclude: Iterable[str] = (),
-        memory: int = 1 << 30,
         progress: bool = False,
     ) -> Self:
         """Learn better embeddings of known words and of contexts; training ends with this.
@@ -553,8 +573,6 @@ class Embedder:
         config : MapConfig, optional
         exclude : iterable of str, or str
             Words that the map is not fitted on, such as test words. A string is one word.
-        memory : int
-            As in `global_contexts`.
         progress : bool
             Show bars.
 
@@ -574,24 +592,25 @@ class Embedder:
         check_instance("config", config, MapConfig)
         excluded = word_list("exclude", exclude)
         _check_finite(self.W1, self.vocabulary.words)
-        stream = self.encode(corpus, progress=progress)
+        stream = self.encode_corpus(corpus, progress=progress)
         # vectors imported from another program may lack W2
         W2 = self.W2 if self.W2.any() else self.W1
-        averages = contexts.global_embeddings(
+        embeddings = smoothed_vectors(
             stream,
-            np.hstack([self.W1, W2]),
+            self.vocabulary,
+            self.W1,
+            W2,
             self.context_window(None, "sif"),
-            memory=memory,
+            config,
+            seed=self.config.seed,
             workers=self.config.workers,
             progress=progress,
         )
-        counts = self.vocabulary.counts
-        embeddings = smoothed(self.W1, self.W2, averages, counts, config.smoothing)
         logger.info("embeddings of known words: %.1f s", time.perf_counter() - started)
         context_map = learn_context_map(
             stream,
             self.vocabulary,
-            self.normalized_W1,
+            self.W1,
             config,
             seed=self.config.seed,
             workers=self.config.workers,
@@ -646,7 +665,7 @@ class Embedder:
         if words is not None:
             ids = np.array([self._id_of(w) for w in word_list("words", words)], np.int64)
         self.sense_inventory = induce(
-            self.encode(corpus, progress=progress),
+            self.encode_corpus(corpus, progress=progress),
             self.W1,
             self.vocabulary,
             settings,
@@ -708,6 +727,7 @@ class Embedder:
         a: float = ...,
         *,
         senses: SenseChoice = ...,
+        per_occurrence: bool = ...,
         return_found: Literal[False] = ...,
     ) -> FloatArray: ...
 
@@ -718,6 +738,7 @@ class Embedder:
         a: float = ...,
         *,
         senses: SenseChoice = ...,
+        per_occurrence: bool = ...,
         return_found: Literal[True],
     ) -> tuple[FloatArray, BoolArray]: ...
 
@@ -727,6 +748,7 @@ class Embedder:
         a: float = 0.8,
         *,
         senses: SenseChoice = "auto",
+        per_occurrence: bool = False,
         return_found: bool = False,
     ) -> FloatArray | tuple[FloatArray, BoolArray]:
         """Embeddings of the tokens of a document.
@@ -739,7 +761,8 @@ class Embedder:
         Parameters
         ----------
         tokens : sequence of str, or spaCy Doc
-            A document. All occurrences of a word in it get the same embedding.
+            A document. All occurrences of a word in it get the same embedding, from the contexts
+            of all of them, unless `per_occurrence` is set.
         a : float
             Weight of the word's own embedding, from 0 to 1. The thesis uses 0.6, with
             `build_contexts`.
@@ -748,6 +771,8 @@ class Embedder:
             of the sense that fits the local context best. "soft": y_global is the mean of the
             word's senses, weighted by how well they fit. "none": senses are not used. "auto":
             "soft" if senses were built, otherwise "none".
+        per_occurrence : bool
+            Whether each occurrence of a word gets its own embedding, from its own context.
         return_found : bool
             Also return which tokens have an embedding.
 
@@ -767,18 +792,227 @@ class Embedder:
         RuntimeError
             If embeddings of known words or senses are needed, but were not computed.
         """
+        embedded = self._batch_embedder(a, senses, per_occurrence)([as_tokens(tokens)])
+        result, found = embedded()
+        return (result, found) if return_found else result
+
+    def embed_batch(
+        self,
+        documents: Iterable[str | Sequence[str]],
+        a: float = 0.8,
+        *,
+        senses: SenseChoice = "auto",
+        per_occurrence: bool = False,
+        workers: int | None = None,
+    ) -> Generator[FloatArray, None, None]:
+        """Embeddings of the tokens of many documents, as from `embed`, in constant memory.
+
+        Parameters
+        ----------
+        documents : iterable of documents
+            Each is a list of tokens, or a string, which is split at white space. They may come
+            from a generator.
+        a : float
+        senses : {"auto", "soft", "hard", "none"}
+        per_occurrence : bool
+            As in `embed`.
+        workers : int, optional
+            Threads; by default the model's `workers`. They do not change the result.
+
+        Yields
+        ------
+        float32 array of shape (n_tokens, d)
+            One for each document, in order. Arrays of several documents share memory: copy an
+            array that is kept when others are not.
+
+        Raises
+        ------
+        TypeError
+            If a document is not a list of strings; the message names document and position.
+        ValueError, RuntimeError
+            As in `embed`.
+        """
+        if isinstance(documents, (str, bytes)) or not isinstance(documents, Iterable):
+            raise TypeError(f"documents must be an iterable of documents, got {shown(documents)}")
+        workers = self.config.workers if workers is None else check_integer("workers", workers, 1)
+        embedder = self._batch_embedder(a, senses, per_occurrence)
+
+        def embedded() -> Generator[FloatArray, None, None]:
+            def job(texts: list[list[str]]) -> Callable[[], list[FloatArray]]:
+                job, bounds = embedder(texts), np.cumsum([0, *map(len, texts)]).tolist()
+                return lambda: _split(job()[0], bounds)
+
+            texts = (
+                text.split() if isinstance(text, str) else as_tokens(text, f"document {number}")
+                for number, text in enumerate(documents)
+            )
+            with closing(in_order(map(job, batches(texts)), workers)) as results:
+                for vectors in results:
+                    yield from vectors
+
+        return embedded()
+
+    def _batch_embedder(
+        self, a: float, senses: SenseChoice, per_occurrence: bool
+    ) -> Callable[[list[list[str]]], Callable[[], tuple[FloatArray, BoolArray]]]:
+        """Return a function that looks up documents and returns another, which embeds them.
+
+        The second function can be called in any thread. It returns the embeddings of the tokens
+        of all documents, and which of them are not zero.
+        """
+        _check_share(a)
         check_choice("senses", senses, SenseChoice)
+        pooled = not check_flag("per_occurrence", per_occurrence)
         if senses == "auto":
             senses = "none" if self.sense_inventory is None else "soft"
-        text = index_texts([as_tokens(tokens)], self.vocabulary)
-        local = self.embed_contexts(text) if senses == "none" else self._sense_contexts(text)
-        vectors = self._combine(text.words, local, a, senses)
-        # rows of breaks stay zero
-        is_word = text.rows >= 0
-        result = np.zeros((len(is_word), self.config.vector_size), np.float32)
-        result[is_word] = vectors[text.rows[is_word]]
-        found: BoolArray = np.asarray(result.any(axis=1))
-        return (result, found) if return_found else result
+        if senses == "none" and self.context_map is None:
+            return lambda texts: lambda: self._embed_thesis(texts, a, pooled)
+
+        def look_up(texts: list[list[str]]) -> Callable[[], tuple[FloatArray, BoolArray]]:
+            batch = index_batch(texts, self.vocabulary)
+            if senses == "none":
+                if a > 0 and self._context_embeddings is None and batch.ids.max(initial=-1) >= 0:
+                    raise RuntimeError(f"{NO_EMBEDDINGS}, or pass a=0 for local contexts alone")
+                job = self._mapped_contexts().prepare(batch, a, pooled)
+            else:
+                job = self._sense_contexts().prepare(batch, a, pooled, hard=senses == "hard")
+
+            def embed() -> tuple[FloatArray, BoolArray]:
+                with self._finite_weights():
+                    return job()
+
+            return embed
+
+        return look_up
+
+    def _embed_thesis(
+        self, texts: list[list[str]], a: float, pooled: bool
+    ) -> tuple[FloatArray, BoolArray]:
+        """Embeddings of the tokens of documents from local context vectors times W1 (Eq. 7.1)."""
+        results = [np.zeros((0, self.config.vector_size), np.float32)]
+        for tokens in texts:
+            text = index_texts([tokens], self.vocabulary)
+            if not pooled:
+                words = [token for token in tokens if token != corpora.BREAK]
+                rows = np.where(text.rows < 0, -1, np.cumsum(text.rows >= 0) - 1)
+                text = text._replace(words=words, rows=rows.astype(np.int32))
+            vectors = self._combine(text.words, self.embed_contexts(text), a)
+            # rows of breaks stay zero
+            is_word = text.rows >= 0
+            result = np.zeros((len(is_word), self.config.vector_size), np.float32)
+            result[is_word] = vectors[text.rows[is_word]]
+            results.append(result)
+        embedded = np.concatenate(results)
+        return embedded, np.asarray(embedded.any(axis=1))
+
+    def _mapped_contexts(self) -> MappedContexts:
+        """The compiled map of contexts, for the current weights and `context_map`."""
+        assert self.context_map is not None
+        source = self.context_map, self._context_embeddings
+        made: MappedContexts | None = self._cache.get("mapped_contexts")
+        if made is None or any(x is not y for x, y in zip(made.source, source, strict=True)):
+            self._lengths("W1", self._W1)  # an error if they are not finite
+            made = MappedContexts(source[0], self.vocabulary, self.unit_rows, source[1])
+            self._cache["mapped_contexts"] = made
+        return made
+
+    def _sense_contexts(self) -> SenseContexts:
+        """The compiled choice of senses, for the current weights and `sense_inventory`."""
+        inventory = self._inventory()
+        made: SenseContexts | None = self._cache.get("sense_contexts")
+        if made is None or made.source is not inventory:
+            self._lengths("W1", self._W1)
+            made = SenseContexts(inventory, self.vocabulary, self.unit_rows, self.centered_rows)
+            self._cache["sense_contexts"] = made
+        return made
+
+    # Sentences and documents
+
+    def encode(
+        self,
+        texts: str | Iterable[str | Sequence[str]],
+        *,
+        pooling: Pooling = "sif",
+        normalize: bool = True,
+        component: npt.ArrayLike | None = None,
+    ) -> FloatArray:
+        """Vectors of sentences or documents: means of the rows of W1 of their words.
+
+        Unknown words are ignored. For vectors of tokens in their contexts, use `embed_batch`.
+
+        Parameters
+        ----------
+        texts : str, or iterable of texts
+            A string is split at white space; a list of tokens is one text. Words must be written
+            as in the vocabulary.
+        pooling : {"sif", "mean"}
+            "sif": words have smooth inverse frequencies as weights,
+            ``1e-3 / (1e-3 + relative frequency)`` (Arora, Liang & Ma 2017). "mean": all words
+            have the same weight.
+        normalize : bool
+            Scale the vectors to unit length.
+        component : array of shape (d,), optional
+            A direction that is removed from the vectors, from `common_component`.
+
+        Returns
+        -------
+        float32 array of shape (n_texts, d), or (d,) for a single string
+            Zero for texts without known words.
+
+        Raises
+        ------
+        TypeError
+            If a text is not a string or a list of strings; the message names text and position.
+        ValueError
+            If `pooling` or `component` is invalid.
+        RuntimeError
+            If the model has no vocabulary.
+        """
+        check_choice("pooling", pooling, Pooling)
+        is_scaled = check_flag("normalize", normalize)
+        if component is not None:
+            component = checked_component(component, self.config.vector_size)
+        single = isinstance(texts, str)
+        check_texts(texts)
+        vectors = self._pooled([texts] if isinstance(texts, str) else texts, pooling)
+        with self._finite_weights():
+            vectors = without_component(vectors, component, is_scaled)
+        return vectors[0] if single else vectors
+
+    def common_component(
+        self, texts: Iterable[str | Sequence[str]], *, pooling: Pooling = "sif"
+    ) -> FloatArray:
+        """The first principal component of vectors of texts, for `encode`.
+
+        All texts share this direction, which says little about them (Arora, Liang & Ma 2017).
+        It is that of the vectors of unit length, which are not centered.
+
+        Parameters
+        ----------
+        texts : iterable of texts
+            As in `encode`; texts like those to be encoded, such as a training set.
+        pooling : {"sif", "mean"}
+            As in `encode`.
+
+        Returns
+        -------
+        float32 array of shape (d,)
+            Of unit length. Save it with `numpy.save`.
+
+        Raises
+        ------
+        ValueError
+            If no text contains a word of the vocabulary. Other errors are those of `encode`.
+        """
+        check_choice("pooling", pooling, Pooling)
+        check_texts(texts)
+        vectors = self._pooled([texts] if isinstance(texts, str) else texts, pooling)
+        with self._finite_weights():
+            return first_component(vectors)
+
+    def _pooled(self, texts: Iterable[str | Sequence[str]], pooling: Pooling) -> FloatArray:
+        weights = None if pooling == "mean" else self.vocabulary.sif(SIF_SCALE)
+        return pooled(texts, self.vocabulary, self.stored_rows("W1"), weights)
 
     @overload
     def embed_word(
@@ -871,39 +1105,29 @@ class Embedder:
         if self.context_map is None:
             matrix = context_vectors(text, len(self), self.context_window(None, "distance"))
             return self.times_unit_rows(matrix)
-        map_config = self.context_map.config
-        windows = self._cached("map_windows", lambda: map_config.windows(self.vocabulary))
-        kinds = [
-            self.times_unit_rows(context_vectors(text, len(self), window, "none"))
-            for window in windows
-        ]
-        occurrences = np.bincount(text.rows[text.rows >= 0], minlength=len(text.words))
+        mapped = self._mapped_contexts()
+        # breaks between the texts keep windows apart
+        gap = np.full(mapped.gap, -1, np.int32)
+        ids, rows = (
+            np.concatenate(
+                [part for text_ in np.split(array, text.offsets[1:-1]) for part in (text_, gap)]
+            )
+            for array in (text.ids, text.rows)
+        )
+        # the rows are the numbers of the distinct words
+        batch = Batch(ids, rows, np.array([0, len(ids)], np.int64))
+        embed = mapped.prepare(batch, 0, True)
         with self._finite_weights():
-            return self.context_map.transform(normalize_rows(np.stack(kinds)), occurrences)
+            vectors, _ = embed()
+        result = np.empty((len(text.words), self.config.vector_size), np.float32)
+        result[rows[rows >= 0]] = vectors[rows >= 0]
+        return result
 
-    def _sense_contexts(self, text: IndexedText) -> FloatArray:
-        """Local contexts of the distinct tokens, mapped for the choice of senses; shape (n, d)."""
-        inventory = self._inventory()
-        settings = inventory.settings
-        window = self._cached("sense_window", lambda: settings.context(self.vocabulary))
-        rows = self.times_unit_rows(context_vectors(text, len(self), window))
-        with self._finite_weights():
-            return normalize_rows(rows @ inventory.map)
-
-    def _combine(
-        self, words: list[str], local: FloatArray, a: float, senses: SenseChoice = "none"
-    ) -> FloatArray:
-        """Combine words, or their senses, with embeddings of their local contexts (Eq. 7.1)."""
-        if not isinstance(a, Real):
-            raise ParameterError(f"a must be a number from 0 to 1, got {a!r}")
-        if not 0 <= a <= 1:
-            raise ValueError(f"a must be a number from 0 to 1, got {a!r}")
+    def _combine(self, words: list[str], local: FloatArray, a: float) -> FloatArray:
+        """Combine words with embeddings of their local contexts (Eq. 7.1)."""
+        _check_share(a)
         ids = np.fromiter((self.vocabulary.index.get(w, -1) for w in words), np.int64, len(words))
         known = ids >= 0
-        if senses != "none":
-            vectors = dict(zip(ids[known].tolist(), self.centered_rows(ids[known]), strict=True))
-            with self._finite_weights():
-                return self._inventory().mix(ids.tolist(), vectors, local, a, hard=senses == "hard")
         result = local.copy()
         if a > 0 and known.any():
             embeddings = self.stored("context_embeddings")
@@ -919,6 +1143,18 @@ def as_tokens(tokens: Sequence[str], where: str = "tokens") -> list[str]:
     """The tokens of a document; TypeError, with a position, if they are not a list of str."""
     # undecodable bytes of a file may be tokens, too: they are unknown words
     return token_list(tokens, where, surrogates=True)
+
+
+def _check_share(a: float) -> None:
+    if not isinstance(a, Real):
+        raise ParameterError(f"a must be a number from 0 to 1, got {a!r}")
+    if not 0 <= a <= 1:
+        raise ValueError(f"a must be a number from 0 to 1, got {a!r}")
+
+
+def _split(vectors: FloatArray, bounds: list[int]) -> list[FloatArray]:
+    """The parts of an array between bounds."""
+    return [vectors[start:stop] for start, stop in pairwise(bounds)]
 
 
 def _inverse(lengths: FloatArray) -> FloatArray:

@@ -2,4 +2,4 @@
 
 from __future__ import annotations
 
-TOKENS, NOISE, WEIGHTS, FEATURES, SENSES, MAP = range(6)
+TOKENS, NOISE, WEIGHTS, FEATURES, SENSES, MAP, AVERAGES = range(7)

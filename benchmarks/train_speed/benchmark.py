@@ -5,7 +5,9 @@ rounds, so that other load on the machine affects both sides. Words are counted 
 text, before subsampling. The time is that of training, with the vocabulary built before: for ours
 it includes encoding the text; gensim reads the text while it trains (`gensim`: corpus_file) or has
 it in memory as lists (`gensim-lists`: one epoch, as its rate does not depend on it).
-`ratio.gensim.1` is relative to the faster of these two in each round.
+`ratio.gensim.1` is relative to the faster of these two in each round. `fit` is all that a model
+takes: vocabulary, encoding, training and, for ours, the map of `learn_map`; `ratio.gensim.fit.1`
+compares it with gensim's build_vocab and train.
 
 A second block trains one epoch without subsampling, compared with gensim's faster way and, if you
 have built them, koan and word2vec.c. These build their vocabulary within the measured time, which
@@ -37,7 +39,13 @@ from benchmarks.common import (
 from benchmarks.material import QUALITY, known, missing_quality, plain_text
 from benchmarks.runs import Measured, apart, external, rounds
 from benchmarks.train_speed import machine_limits, peers
-from benchmarks.train_speed.trainers import SETTINGS, overall_rate, rate, training_rate
+from benchmarks.train_speed.trainers import (
+    SETTINGS,
+    fit_rate,
+    overall_rate,
+    rate,
+    training_rate,
+)
 
 EPOCHS = 5
 NOSUB_RUNS = 3
@@ -169,10 +177,14 @@ def _results(runs: Runs, epochs: int) -> list[Result]:
     ]
     with_vocabulary = pairs([overall_rate(run, epochs) for run in ours], overall)
 
+    def fit_rates(name: str) -> list[float]:
+        return [fit_rate(run, epochs) for run in runs[name]]
+
     def middle(name: str, values: list[float], unit: str = "times") -> Result:
         return over_runs(name, values, unit, middle=True)
 
     results = [
+        middle("ratio.gensim.fit.1", pairs(fit_rates("ours.1"), overall)),
         middle("ratio.gensim.1", pairs([rate(run) for run in ours], faster)),
         middle("ratio.gensim.1.with_vocabulary", with_vocabulary),
     ]
@@ -183,9 +195,19 @@ def _results(runs: Runs, epochs: int) -> list[Result]:
         for name in trainers
         if name.startswith("ours")
     ]
+    results += [middle(f"fit.words_per_s.{name}", fit_rates(name), "words/s") for name in trainers]
+    results += [
+        middle(
+            f"map.share.{name}", [run["map_s"] / run["training_s"] for run in runs[name]], "share"
+        )
+        for name in trainers
+        if name.startswith("ours")
+    ]
     for name in trainers:
         kind, _, n = name.partition(".")
         if kind == "ours" and n != "1":
+            whole = pairs(fit_rates(name), fit_rates("ours.1"))
+            results.append(middle(f"scaling.{n}.fit", whole))
             results.append(
                 middle(f"scaling.{n}", pairs(_rates(runs, name), _rates(runs, "ours.1")))
             )
@@ -207,6 +229,7 @@ def _memory(runs: Runs, once: Runs) -> list[Result]:
         return [run["peak_mb"] for run in runs[name]]
 
     return [
+        over_runs("memory.fit.ours", [run["fit_peak_mb"] for run in runs["memory"]], "MB"),
         over_runs("memory.train.ours", column("memory"), "MB"),
         Result("memory.train.ours.allowed", runs["memory"][0]["allowed_mb"], "MB"),
         over_runs("memory.train.gensim", column("gensim.1"), "MB"),
@@ -240,7 +263,11 @@ def _nosub_results(runs: Runs) -> list[Result]:
 
 def _tables(by_name: dict[str, Result]) -> list[Table]:
     tables = []
-    for prefix, title in (("words_per_s.", "trainer"), ("nosub.words_per_s.", "no subsampling")):
+    for prefix, title in (
+        ("fit.words_per_s.", "fit as a whole"),
+        ("words_per_s.", "trainer"),
+        ("nosub.words_per_s.", "no subsampling"),
+    ):
         rows = []
         for name in (name for name in by_name if name.startswith(prefix)):
             trainer = name.removeprefix(prefix)

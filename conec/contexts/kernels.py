@@ -221,18 +221,6 @@ def occurrence_vectors(text, positions, weight, keep, matrix, out):  # type: ign
 
 
 @compiled(nogil=True, fastmath={"contract"})
-def sum_by_word(text, positions, part, parts, weight, keep, matrix, out):  # type: ignore[no-untyped-def]
-    """Add the context of each position to the row of its word in `out`, of shape (V, d).
-
-    Only words whose id is `part` modulo `parts` are processed. Other parameters are those of
-    `occurrence_vectors`.
-    """
-    for p in positions:
-        if text[p] % parts == part:
-            _add(text, p, weight, keep, matrix, out[text[p]])
-
-
-@compiled(nogil=True, fastmath={"contract"})
 def _add(text, p, weight, keep, matrix, y):  # type: ignore[no-untyped-def]
     """Add the context of one position to `y`."""
     for side in (-1, 1):

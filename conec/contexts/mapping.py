@@ -12,26 +12,45 @@ vectors is not added to the result.
 **Known words** (`smoothed`). A word's row of W1 is noisy, especially if the word is rare. Its row
 of W2 and the rows of W2 of the words around it predict its row of W1. The row plus the prediction
 is a better embedding than the row or the prediction alone.
+
+**Samples.** Averages are those of a random sample of each word's occurrences, and regressions are
+fitted on a sample of words in which those with a high weight are more probable
+(`conec.linalg.sample_rows`). With values of `MapConfig` that exceed the counts, everything is used.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
 from conec import random_streams
 from conec.contexts.matrices import Window
-from conec.linalg import Moments, NothingToLearn, normalize, solve
-from conec.types import JSON, FloatArray, IntArray
-from corpora.callbacks import progress_bar
+from conec.contexts.occurrences import (
+    ContextKind,
+    Counts,
+    Spans,
+    context_sums,
+    count_occurrences,
+    spans,
+    with_contiguous_rows,
+)
+from conec.linalg import (
+    Moments,
+    NotFiniteError,
+    NothingToLearn,
+    normalize,
+    row_lengths,
+    sample_rows,
+    solve,
+)
+from conec.training.kernels.random import key
+from conec.types import JSON, FloatArray
 from corpora.checks import check_integer, check_number
 from corpora.errors import warn
 from corpora.saved_data import check_saved_array, check_saved_object
@@ -42,8 +61,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_ROWS = 1 << 14  # rows that are processed at a time
-_PIECE = 1 << 21  # tokens of text that are processed at a time
+_ROWS = 1 << 12  # rows that are processed at a time
+# Weight below which a context word is dropped at random from averages, as most frequent words are
+_SMALLEST_WEIGHT = 0.1
+# The thesis's prediction is left out where its weight is smaller: it would take long to compute
+_SMALLEST_SHARE = 0.05
 
 # Context maps for unseen words
 
@@ -66,6 +88,16 @@ class MapConfig:
         number is drawn at random for each word.
     draws : int
         Number of times that each word is used in the fit, with different random occurrences.
+    n_words : int or None
+        Expected number of words that a regression is fitted on, in each draw. Words are drawn at
+        random; those with a high weight in the regression are more probable. None: one for each
+        1,024 tokens of the text, but at least 4,096, so that the fit takes a constant share of the
+        time of training.
+    share : float
+        Share of the text from which occurrences are drawn for the fit.
+    n_averages : int
+        Maximum number of random occurrences of a word in its average context, which `smoothing`
+        uses.
     reliable : float
         Number of occurrences at which a word has half the weight of a very frequent word; the
         vectors of rare words are noisy.
@@ -82,7 +114,10 @@ class MapConfig:
     wide: int = 60
     sample: float = 1e-4
     n_contexts: int = 64
-    draws: int = 2
+    draws: int = 1
+    n_words: int | None = None
+    share: float = 0.25
+    n_averages: int = 200
     reliable: float = 100.0
     ridge: float = 1e-3
     plain: float = 0.7
@@ -91,12 +126,20 @@ class MapConfig:
     def __post_init__(self) -> None:
         for name in ("near", "wide", "n_contexts", "draws"):
             check_integer(name, getattr(self, name), 1, 1 << 16)
+        check_integer("n_averages", self.n_averages, 1, (1 << 31) - 1)
+        if self.n_words is not None:
+            check_integer("n_words", self.n_words, 1, (1 << 31) - 1)
+        check_number("share", self.share, 0, 1)
         for name in ("sample", "reliable", "ridge", "plain", "smoothing"):
             check_number(name, getattr(self, name), 0)
 
     def to_dict(self) -> JSON:
         """Return the parameters as plain data for JSON."""
         return asdict(self)
+
+    def words_for(self, stream: TokenStream) -> int:
+        """`n_words`, or its default for a text."""
+        return max(1 << 12, len(stream) >> 10) if self.n_words is None else self.n_words
 
     def windows(self, vocabulary: Vocabulary) -> tuple[Window, Window]:
         """Windows of the near and the wide context."""
@@ -256,33 +299,44 @@ def learn_context_map(
     the regression and the identity, which is the thesis's embedding of contexts. For V words, the
     identity has weight d / (V + d).
     """
-    from conec.contexts.kernels import count_words
-
-    windows = config.windows(vocabulary)
     began = time.monotonic()
-    counts = count_words(np.asarray(stream.ids), len(vectors))
-    reliability = counts / np.maximum(counts + config.reliable, 1)
-    reliability[[vocabulary.index[word] for word in exclude if word in vocabulary]] = 0
-    moments = [Moments(vectors.shape[1]) for _ in windows]
+    d = vectors.shape[1]
+    excluded = [vocabulary.index[word] for word in exclude if word in vocabulary]
+    pieces = spans(len(stream), config.share)
+    counts = count_occurrences(stream, len(vectors), pieces)
+    everywhere = (
+        counts if config.share == 1 else count_occurrences(stream, len(vectors), spans(len(stream)))
+    )
+    reliability = everywhere / np.maximum(everywhere + config.reliable, 1)
+    reliability[excluded] = 0
+    moments = [Moments(d) for _ in config.windows(vocabulary)]
     for draw in range(config.draws):
-        X, n = sampled_contexts(
+        rng = np.random.default_rng([seed, random_streams.MAP, draw])
+        # log-uniform: 1 occurrence is as probable as 2 or 3, as 4 to 7, and so on
+        wanted = np.floor(np.exp(rng.uniform(0, np.log(config.n_contexts + 1), len(vectors))))
+        # contexts from more occurrences have less noise
+        weight = reliability * np.sqrt(np.minimum(wanted, counts))
+        words, weight = sample_rows(weight, config.words_for(stream), rng)
+        chosen = np.zeros(len(vectors), np.int64)
+        chosen[words] = wanted[words]
+        contexts = sampled_contexts(
             stream,
             vectors,
-            windows,
+            config.windows(vocabulary),
+            pieces,
             counts,
-            config,
-            seed=seed,
-            draw=draw,
+            chosen,
+            words,
+            key=int(key(seed, random_streams.MAP, draw)),
             workers=workers,
             progress=progress,
         )
-        # contexts from more occurrences have less noise
-        weight = reliability * np.sqrt(n)
-        for kind, sums in zip(X, moments, strict=True):
+        targets = normalize(vectors[words])
+        for kind, sums in zip(contexts, moments, strict=True):
             # words without contexts and words with zero vectors are left out
-            usable = kind.any(axis=1) & vectors.any(axis=1)
-            sums.add(normalize(kind), vectors, np.where(usable, weight, 0))
-    context_map, d = ContextMap(config), vectors.shape[1]
+            usable = kind.any(axis=1) & targets.any(axis=1)
+            sums.add(normalize(kind), targets, np.where(usable, weight, 0))
+    context_map = ContextMap(config)
     try:
         context_map.solve(moments)
     except NothingToLearn:
@@ -290,8 +344,8 @@ def learn_context_map(
             "the map of contexts was not learned: too few of the words that it is fitted on have "
             "contexts in the corpus. Embeddings of unknown words are means of their context words"
         )
-        context_map.mean = np.zeros((len(windows), d), np.float32)
-        context_map.weights = np.zeros((len(windows), d, d), np.float32)
+        context_map.mean = np.zeros((len(moments), d), np.float32)
+        context_map.weights = np.zeros((len(moments), d, d), np.float32)
     identity = np.float32(d / (len(vectors) + d))
     context_map.weights *= 1 - identity
     context_map.weights += identity * np.eye(d, dtype=np.float32)
@@ -303,84 +357,44 @@ def sampled_contexts(
     stream: TokenStream,
     vectors: FloatArray,
     windows: Sequence[Window],
-    counts: npt.NDArray[np.int64],
-    config: MapConfig,
+    pieces: Spans,
+    counts: Counts,
+    wanted: Counts,
+    words: Counts,
     *,
-    seed: int = 1,
-    draw: int = 0,
+    key: int,
     workers: int = 1,
     progress: bool = False,
-) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-    """Contexts of all words, each from a random sample of the word's occurrences.
+) -> list[FloatArray]:
+    """Contexts of words, each from a random sample of the word's occurrences.
 
     Parameters
     ----------
     stream : TokenStream
     vectors : float32 array of shape (V, d)
-        Vectors of the context words.
+        Vectors of the context words; their directions are added.
     windows : sequence of k Windows
-    counts : int64 array of shape (V,)
-        Number of occurrences of each word in the stream.
-    config : MapConfig
-    seed : int
-    draw : int
-        Number of this draw; each draw samples other occurrences.
-    workers : int
-        Threads. The result does not depend on their number.
-    progress : bool
-        Show a bar.
+    pieces, counts, wanted, words, key, workers, progress
+        As for `conec.contexts.occurrences.context_sums`.
 
     Returns
     -------
-    contexts : float32 array of shape (k, V, d)
-        Weighted sums of the vectors of context words.
-    occurrences : int64 array of shape (V,)
-        Number of occurrences from which each context was computed.
+    list of k float32 arrays of shape (n, d)
+        Weighted sums of the directions of context words, for each of n words.
     """
-    from conec.contexts.kernels import lay_out, sum_by_word
-
-    n_words = len(vectors)
-    rng = np.random.default_rng([seed, random_streams.MAP, draw])
-    # log-uniform: 1 occurrence is as probable as 2 or 3, as 4 to 7, and so on
-    wanted = np.floor(np.exp(rng.uniform(0, np.log(config.n_contexts + 1), n_words)))
-    share = np.minimum(wanted / np.maximum(counts, 1), 1)
-    sums = np.zeros((len(windows), *vectors.shape), np.float32)
-    occurrences = np.zeros(n_words, np.int64)
-    kinds = [
-        (window.distance_weights().astype(np.float32), window.word_weights(n_words), out)
-        for window, out in zip(windows, sums, strict=True)
-    ]
-    with (
-        ThreadPoolExecutor(workers, thread_name_prefix="conec") as executor,
-        progress_bar(
-            total=len(stream), desc="map", unit=" words", unit_scale=True, shown=progress
-        ) as bar,
-    ):
-        for ids, offsets in _pieces(stream):
-            text, _, _ = lay_out(ids, offsets, 0, len(ids))
-            sampled = (text >= 0) & (rng.random(len(text)) < share[np.maximum(text, 0)])
-            positions = np.flatnonzero(sampled)
-            occurrences += np.bincount(text[positions], minlength=n_words)
-
-            def add(part: int, text: IntArray = text, positions: Any = positions) -> None:
-                for weights, keep, out in kinds:
-                    sum_by_word(text, positions, part, workers, weights, keep, vectors, out)
-
-            deque(executor.map(add, range(workers)), maxlen=0)
-            bar.update(len(ids))
-    return sums, occurrences
-
-
-def _pieces(stream: TokenStream) -> Iterator[tuple[IntArray, npt.NDArray[np.int64]]]:
-    """Yield pieces of the text, with the starts of the documents in each.
-
-    To bound memory, documents may be split between pieces, which cuts off a few contexts.
-    """
-    for start in range(0, len(stream), _PIECE):
-        ids = np.asarray(stream.ids[start : start + _PIECE])
-        first, last = np.searchsorted(stream.offsets, (start, start + len(ids)), "right")
-        inside = stream.offsets[first:last] - start
-        yield ids, np.concatenate([np.zeros(1, np.int64), inside[inside < len(ids)]])
+    lengths = row_lengths(vectors)
+    scales = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+    return context_sums(
+        stream,
+        [ContextKind(window, vectors, scales) for window in windows],
+        pieces,
+        counts,
+        wanted,
+        key=key,
+        words=words,
+        workers=workers,
+        progress=progress,
+    )
 
 
 # Smoothed vectors of known words
@@ -412,6 +426,9 @@ class LinearMap:
         weights: npt.ArrayLike,
         *,
         ridge: float = 1e-3,
+        target_mean: FloatArray | None = None,
+        n_words: int = 1 << 31,
+        rng: np.random.Generator | None = None,
     ) -> LinearMap:
         """Fit the map by ridge regression.
 
@@ -423,6 +440,12 @@ class LinearMap:
             Weight of each word's squared error, such as its count.
         ridge : float
             Ridge penalty, relative to the mean eigenvalue of the vectors' covariance.
+        target_mean : float32 array of shape (d',), optional
+            If set, targets are scaled to unit length first, and this mean is subtracted.
+        n_words : int
+            Expected number of words that the map is fitted on; by default all.
+        rng : Generator, optional
+            Draws these words.
 
         Raises
         ------
@@ -440,12 +463,16 @@ class LinearMap:
             raise ValueError(f"weights must have shape ({n},), got {weights.shape}")
         k, d = len(vectors), vectors[0].shape[1]
         means = np.stack([mean_direction(array) for array in vectors])
+        words, weights = sample_rows(weights, n_words, rng or np.random.default_rng(0))
+        roots = np.sqrt(weights).astype(np.float32)[:, None]
         covariance, products = np.zeros((k * d, k * d)), np.zeros((k * d, size))
-        for rows in blocks(n):
-            X = _standardized([array[rows] for array in vectors], means)
-            weighted = (X * weights[rows, None]).astype(np.float32)
-            covariance += weighted.T @ X
-            products += weighted.T @ targets[rows]
+        for rows in blocks(len(words)):
+            X = _standardized([array[words[rows]] for array in vectors], means) * roots[rows]
+            Y = targets[words[rows]]
+            if target_mean is not None:
+                Y = normalize(Y) - target_mean
+            covariance += X.T @ X
+            products += X.T @ (Y * roots[rows])
         matrices = solve(covariance, products, ridge)
         return cls(means, matrices.reshape(k, d, size).astype(np.float32))
 
@@ -456,47 +483,129 @@ class LinearMap:
         return mapped
 
 
+def smoothed_vectors(
+    stream: TokenStream,
+    vocabulary: Vocabulary,
+    W1: FloatArray,
+    W2: FloatArray,
+    window: Window,
+    config: MapConfig,
+    *,
+    seed: int = 1,
+    workers: int = 1,
+    progress: bool = False,
+) -> FloatArray:
+    """Rows of W1 plus their prediction from W2 and a corpus; see `smoothed`.
+
+    Parameters
+    ----------
+    stream : TokenStream
+    vocabulary : Vocabulary
+        Its counts are the weights of words in the regression.
+    W1, W2 : float32 arrays of shape (V, d)
+    window : Window
+        Contexts, with weights of words.
+    config : MapConfig
+    seed : int
+    workers : int
+        Threads.
+    progress : bool
+        Show a bar.
+
+    Returns
+    -------
+    float32 array of shape (V, d)
+        Of unit length; zero for words without contexts.
+    """
+    n, d = W1.shape
+    pieces = spans(len(stream))
+    counts = count_occurrences(stream, n, pieces)
+    smallest = 0.0 if counts.max(initial=0) <= config.n_averages else _SMALLEST_WEIGHT
+    kinds = [ContextKind(window, W2, smallest=smallest)]
+    if _plain_share(n, d) > 0:
+        kinds.append(ContextKind(window, W1, smallest=smallest))
+    averages, *plain = context_sums(
+        stream,
+        kinds,
+        pieces,
+        counts,
+        np.full(n, config.n_averages),
+        key=int(key(seed, random_streams.AVERAGES)),
+        workers=workers,
+        progress=progress,
+    )
+    return smoothed(
+        W1,
+        W2,
+        averages,
+        plain[0] if plain else None,
+        vocabulary.counts,
+        config.smoothing,
+        n_words=config.words_for(stream),
+        rng=np.random.default_rng([seed, random_streams.AVERAGES]),
+    )
+
+
 def smoothed(
     W1: FloatArray,
     W2: FloatArray,
-    contexts: FloatArray,
+    contexts2: FloatArray,
+    contexts1: FloatArray | None,
     counts: npt.ArrayLike,
     amount: float,
+    *,
+    n_words: int = 1 << 31,
+    rng: np.random.Generator | None = None,
 ) -> FloatArray:
     """Rows of W1 plus `amount` times their prediction, scaled to unit length.
 
     With few words, the regression is poorly determined. The prediction is therefore a weighted
     mean of the regression's and of the thesis's, which is global context vectors times W1. For V
-    words and n coefficients in each column of the map, the latter has weight n / (V + n).
+    words and n coefficients in each column of the map, the latter has weight n / (V + n), or 0 if
+    `contexts1` is missing.
 
     Parameters
     ----------
     W1, W2 : float32 arrays of shape (V, d)
-    contexts : float32 array of shape (V, 2 * d)
-        Global context vectors times W1 and times W2, side by side.
+    contexts2 : float32 array of shape (V, d)
+        Sums of the rows of W2 of the words around each word. The result is written to it.
+    contexts1 : float32 array of shape (V, d), optional
+        The same sums of the rows of W1.
     counts : array-like of shape (V,)
         Number of occurrences of each word, which is its weight in the regression.
     amount : float
         Weight of the prediction.
+    n_words, rng
+        As for `LinearMap.fit`.
 
     Returns
     -------
     float32 array of shape (V, d)
         Zero for words without contexts.
     """
-    result = normalize(W1)
+    predict = LinearMap.fit(
+        [W2, contexts2], W1, counts, target_mean=mean_direction(W1), n_words=n_words, rng=rng
+    )
     n, d = W1.shape
-    contexts1, contexts2 = contexts[:, :d], contexts[:, d:]
-    predict = LinearMap.fit([W2, contexts2], result - mean_direction(W1), counts)
-    mean = mean_direction(contexts1)[None]
-    plain = np.float32(2 * d / (n + 2 * d))
+    if contexts1 is not None:
+        share, mean = np.float32(2 * d / (n + 2 * d)), mean_direction(contexts1)[None]
     for rows in blocks(n):
-        predicted = (1 - plain) * predict([W2[rows], contexts2[rows]])
-        predicted += plain * _standardized([contexts1[rows]], mean)
-        mixed = normalize(result[rows] + np.float32(amount) * predicted)
+        has_contexts = contexts2[rows].any(axis=1, keepdims=True)
+        predicted = predict([W2[rows], contexts2[rows]])
+        if contexts1 is not None:
+            predicted *= 1 - share
+            predicted += share * _standardized([contexts1[rows]], mean)
+        predicted *= np.float32(amount)
+        predicted += normalize(W1[rows])
         # words without contexts were never trained
-        result[rows] = mixed * contexts[rows].any(axis=1, keepdims=True)
-    return result
+        contexts2[rows] = normalize(predicted) * has_contexts
+    return contexts2
+
+
+def _plain_share(n: int, d: int) -> float:
+    """Weight of the thesis's prediction for n words and vectors of length d."""
+    share = 2 * d / (n + 2 * d)
+    return share if share >= _SMALLEST_SHARE else 0.0
 
 
 def blocks(n: int) -> list[slice]:
@@ -505,19 +614,29 @@ def blocks(n: int) -> list[slice]:
 
 
 def mean_direction(vectors: FloatArray) -> FloatArray:
-    """Mean of the nonzero rows, scaled to unit length before; shape (d,)."""
-    total, n = np.zeros(vectors.shape[1]), 0
-    for rows in blocks(len(vectors)):
-        directions = normalize(vectors[rows])
-        total += directions.sum(axis=0, dtype=np.float64)
-        n += int(directions.any(axis=1).sum())
-    return (total / max(n, 1)).astype(np.float32)
+    """Mean of the nonzero rows, scaled to unit length before; shape (d,).
+
+    Raises
+    ------
+    NotFiniteError
+        If a value is NaN, infinite or too large.
+    """
+    from conec.contexts.directions import sum_directions
+
+    total = np.zeros(vectors.shape[1])
+    n = sum_directions(with_contiguous_rows(vectors), total)
+    if not np.isfinite(total).all():
+        raise NotFiniteError("vectors have NaN, infinity or values that are too large")
+    mean: FloatArray = (total / max(n, 1)).astype(np.float32)
+    return mean
 
 
 def _standardized(vectors: Sequence[FloatArray], means: FloatArray) -> FloatArray:
     """Standardize the k vectors of each word, and concatenate them; shape (n, k * d)."""
-    standardized = []
-    for array, mean in zip(vectors, means, strict=True):
-        nonzero = array.any(axis=1, keepdims=True)
-        standardized.append(normalize((normalize(array) - mean) * nonzero))
-    return np.hstack(standardized)
+    from conec.contexts.directions import standardize
+
+    n, d = vectors[0].shape
+    result = np.empty((n, len(vectors) * d), np.float32)
+    for i, (array, mean) in enumerate(zip(vectors, means, strict=True)):
+        standardize(with_contiguous_rows(array), mean, result[:, i * d : (i + 1) * d])
+    return result

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast, overload
 
@@ -189,7 +189,7 @@ class ExtendedContextEncoder(ContextEncoder):
         """The features, in the order in which they were passed."""
         return self.feature_vocabulary.features
 
-    def encode(self, corpus: Any, *, progress: bool = False) -> TokenStream:
+    def encode_corpus(self, corpus: Any, *, progress: bool = False) -> TokenStream:
         """Encode documents with their features, to pass them to `train`, `learn_map` and others.
 
         Parameters
@@ -206,7 +206,7 @@ class ExtendedContextEncoder(ContextEncoder):
         if not isinstance(corpus, TokenStream):
             documents = with_progress(documents_of(corpus), "encoding", progress)
             corpus = encoded(documents, self.clean, self.vocabulary.index, self.feature_vocabulary)
-        return super().encode(corpus, progress=progress)
+        return super().encode_corpus(corpus, progress=progress)
 
     def _require_contexts(self, stream: TokenStream) -> None:
         # features of the target alone are inputs, too
@@ -217,7 +217,7 @@ class ExtendedContextEncoder(ContextEncoder):
         if not isinstance(stream, FeatureStream):
             raise TypeError(
                 "a TokenStream has no features of its tokens. Pass the documents, or the result "
-                "of the model's encode"
+                "of the model's encode_corpus"
             )
         check_weights("F1", self.F1, (len(self.feature_vocabulary), self.config.vector_size))
         if stream.rows.indices.max(initial=-1) >= len(self.F1):
@@ -268,6 +268,7 @@ class ExtendedContextEncoder(ContextEncoder):
         a: float = ...,
         *,
         senses: SenseChoice = ...,
+        per_occurrence: bool = ...,
         feature_weight: float = ...,
         return_found: Literal[False] = ...,
     ) -> FloatArray: ...
@@ -279,6 +280,7 @@ class ExtendedContextEncoder(ContextEncoder):
         a: float = ...,
         *,
         senses: SenseChoice = ...,
+        per_occurrence: bool = ...,
         feature_weight: float = ...,
         return_found: Literal[True],
     ) -> tuple[FloatArray, BoolArray]: ...
@@ -289,6 +291,7 @@ class ExtendedContextEncoder(ContextEncoder):
         a: float = 0.8,
         *,
         senses: SenseChoice = "auto",
+        per_occurrence: bool = False,
         feature_weight: float = 1.0,
         return_found: bool = False,
     ) -> FloatArray | tuple[FloatArray, BoolArray]:
@@ -304,6 +307,7 @@ class ExtendedContextEncoder(ContextEncoder):
         a : float
             Weight of the word's own embedding, from 0 to 1.
         senses : {"auto", "soft", "hard", "none"}
+        per_occurrence : bool
             As in `ContextEncoder.embed`.
         feature_weight : float
             Weight of the features; 0 ignores them.
@@ -317,16 +321,68 @@ class ExtendedContextEncoder(ContextEncoder):
         found : bool array of shape (n_tokens,)
             Whether the embedding is not zero; only with ``return_found=True``.
         """
+        embedded = self._embed_document(
+            tokens, "document", a, senses, per_occurrence, feature_weight
+        )
+        return (embedded, np.asarray(embedded.any(axis=1))) if return_found else embedded
+
+    def embed_batch(
+        self,
+        documents: Iterable[Any],
+        a: float = 0.8,
+        *,
+        senses: SenseChoice = "auto",
+        per_occurrence: bool = False,
+        feature_weight: float = 1.0,
+        workers: int | None = None,
+    ) -> Generator[FloatArray, None, None]:
+        """Embeddings of the tokens of many documents, as from `embed`, in constant memory.
+
+        Features are functions in Python, so documents are embedded one at a time.
+
+        Parameters
+        ----------
+        documents : iterable of documents
+            Each is a list of tokens, or a list of sentences of rows.
+        a, senses, per_occurrence, feature_weight
+            As in `embed`.
+        workers : int, optional
+            Not used.
+
+        Yields
+        ------
+        float32 array of shape (n_tokens, d)
+            One for each document, in order.
+        """
+        if isinstance(documents, (str, bytes)) or not isinstance(documents, Iterable):
+            raise TypeError(f"documents must be an iterable of documents, got {shown(documents)}")
+        if workers is not None:
+            check_integer("workers", workers, 1)
         check_number("feature_weight", feature_weight, 0)
-        tokens = _listed(tokens)
-        parsed = sentences(tokens, self.clean)
+        return (
+            self._embed_document(
+                document, f"document {number}", a, senses, per_occurrence, feature_weight
+            )
+            for number, document in enumerate(documents)
+        )
+
+    def _embed_document(
+        self,
+        document: Any,
+        where: str,
+        a: float,
+        senses: SenseChoice,
+        per_occurrence: bool,
+        feature_weight: float,
+    ) -> FloatArray:
+        check_number("feature_weight", feature_weight, 0)
+        document = _listed(document)
+        parsed = sentences(document, self.clean, where)
         words = with_breaks(sentence.words for sentence in parsed)
         is_word = np.array([word != BREAK for word in words], np.bool_)
-        context = super().embed(words, a, senses=senses)[is_word]
+        context = super().embed(words, a, senses=senses, per_occurrence=per_occurrence)[is_word]
         features = np.float32(feature_weight) * normalize(self._feature_sums(parsed))
-        result = _with_breaks(tokens, normalize(context + features))
-        found: BoolArray = np.asarray(result.any(axis=1))
-        return (result, found) if return_found else result
+        return _with_breaks(document, normalize(context + features))
 
     # Files
 

@@ -24,7 +24,7 @@ from corpora.checks import check_integer, check_number
 from corpora.errors import warn
 from corpora.saved_data import check_saved_array, check_saved_object, checked_indptr
 
-_SHARPNESS = 10.0  # concentration of a sense's contexts on the sphere, for the choice of senses
+SHARPNESS = 10.0  # concentration of a sense's contexts on the sphere, for the choice of senses
 _FORMAT_VERSION = 1
 _FILE_TYPES: dict[str, type] = {
     "starts": np.int64, "centres": np.float32, "shares": np.float32, "examples": np.int32,
@@ -200,7 +200,7 @@ class SenseInventory:
         float32 array of shape (senses,)
         """
         rows = self.of(word)
-        score = np.log(self.shares[rows]) + np.float32(_SHARPNESS) * (self.centers[rows] @ local)
+        score = np.log(self.shares[rows]) + np.float32(SHARPNESS) * (self.centers[rows] @ local)
         weight: FloatArray = np.exp(score - score.max())
         if hard:
             weight = (np.arange(len(score)) == score.argmax()).astype(np.float32)

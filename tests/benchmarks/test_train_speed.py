@@ -58,15 +58,22 @@ def test_ratios_are_within_rounds_and_against_the_faster_gensim():
         "limits": {"sgemm": 100.0, "copy": 10.0}, "reached": {"gflops": 25.0, "gbytes": 1.0}
     }  # fmt: skip
     runs = {
-        "ours.1": [run(10, training_s=8, **limits), run(20, training_s=16, **limits)],
+        "ours.1": [
+            run(10, training_s=8, map_s=2, **limits), run(20, training_s=16, map_s=2, **limits),
+        ],
         "gensim.1": [run(40), run(50)],
         "gensim-lists.1": [run(9, epochs=1), run(8, epochs=1)],
-        "ours.2": [run(5, training_s=4), run(10, training_s=8)],
-        "ours-deterministic.2": [run(10, training_s=4), run(20, training_s=8)],
-    }
+        "ours.2": [run(5, training_s=4, map_s=1), run(10, training_s=8, map_s=1)],
+        "ours-deterministic.2": [
+            run(10, training_s=4, map_s=1), run(20, training_s=8, map_s=1),
+        ],
+    }  # fmt: skip
     found = {row.name: row.value for row in train_speed._results(runs, 5)}
     assert found["ratio.gensim.1"] == pytest.approx((4 + 2) / 2)
     assert found["ratio.gensim.1.with_vocabulary"] == pytest.approx((41 / 11 + 41 / 21) / 2)
+    assert found["ratio.gensim.fit.1"] == pytest.approx((41 / 13 + 41 / 23) / 2)
+    assert found["scaling.2.fit"] == pytest.approx((13 / 7 + 23 / 12) / 2)
+    assert found["map.share.ours.1"] == pytest.approx((1 / 4 + 1 / 8) / 2)
     assert found["scaling.2"] == found["scaling.2.training"] == 2
     assert found["deterministic.2"] == 0.5
     assert found["reached.gflops_share"] == 0.25

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 
@@ -14,11 +15,9 @@ from hypothesis import strategies as st
 import conec
 import corpora
 from conec import linalg as ridge
-from conec.contexts import mapping
-from conec.contexts.mapping import ContextMap, MapConfig
+from conec.contexts import global_embeddings, mapping
+from conec.contexts.mapping import ContextMap, MapConfig, smoothed
 from conec.linalg import normalize
-from conec.vocabulary import Vocabulary
-from corpora.encoding import TokenStream
 from tests.model_folders import reseal
 
 LEE = datapath("lee_background.cor")
@@ -103,83 +102,12 @@ def test_bad_input_is_refused():
 
 @pytest.mark.parametrize(
     "change", [{"near": 0}, {"wide": 1.5}, {"ridge": -1}, {"sample": np.nan}, {"n_contexts": 0},
-               {"draws": 0.5}, {"reliable": "1"}, {"plain": np.inf}, {"smoothing": -1}],
+               {"draws": 0.5}, {"n_words": 0}, {"n_averages": -1}, {"share": 1.5},
+               {"reliable": "1"}, {"plain": np.inf}, {"smoothing": -1}],
 )  # fmt: skip
 def test_parameters_out_of_range(change):
     with pytest.raises(ValueError, match=next(iter(change))):
         MapConfig(**change)
-
-
-# What is learned from
-
-
-def sums_oracle(stream, vectors, keep, weights):
-    """Sums over context words, position by position; `weights` of each distance from 1."""
-    sums = np.zeros_like(vectors)
-    for start, stop in zip(stream.offsets[:-1], stream.offsets[1:], strict=True):
-        for i in range(start, stop):
-            for j in range(start, stop):
-                near = 0 < abs(i - j) <= len(weights)
-                if near and stream.ids[i] >= 0 and stream.ids[j] >= 0:
-                    word = stream.ids[j]
-                    weight = keep[word] * weights[abs(i - j) - 1]
-                    sums[stream.ids[i]] += weight * vectors[word]
-    return sums
-
-
-@pytest.mark.parametrize("piece", [1 << 21, 10])
-def test_contexts_of_words_that_occur_once(piece, monkeypatch):
-    monkeypatch.setattr(mapping, "_PIECE", piece)
-    rng = np.random.default_rng(0)
-    ids = rng.permutation(30).astype(np.int32)
-    ids[[4, 17]] = -1  # breaks
-    # with documents that end where pieces do, cutting changes nothing
-    stream = TokenStream(ids, np.array([0, 3, 10, 10, 20, 30]), 30)
-    vectors = rng.normal(size=(30, 4)).astype(np.float32)
-    vocabulary = Vocabulary([f"w{i}" for i in range(30)], np.arange(30, 0, -1) ** 2)
-    config = MapConfig(near=3, wide=5, sample=1e-2)
-    keep = vocabulary.keep_probability(1e-2)
-    assert len(set(keep)) > 5
-    windows = config.windows(vocabulary)
-    found, n = mapping.sampled_contexts(stream, vectors, windows, np.ones(30, np.int64), config)
-    near = sums_oracle(stream, vectors, keep, [1, 2 / 3, 1 / 3])
-    wide = sums_oracle(stream, vectors, keep, [1] * 5)
-    np.testing.assert_allclose(found, [near, wide], rtol=1e-4, atol=1e-5)
-    assert n.sum() == 28
-
-
-def eye(stream, config, draw=0):
-    """How often each word stands around each, from a few occurrences."""
-    n_words = stream.ids.max() + 1
-    vectors = np.eye(n_words, dtype=np.float32)
-    counts = np.bincount(stream.ids)
-    windows = config.windows(Vocabulary(map(str, range(n_words)), counts))
-    return mapping.sampled_contexts(stream, vectors, windows[1:], counts, config, draw=draw)
-
-
-def test_a_document_longer_than_a_piece(monkeypatch):
-    stream = TokenStream(np.arange(30, dtype=np.int32), np.array([0, 30]), 30)
-    config = MapConfig(wide=2, sample=0)
-    whole = eye(stream, config)[0][0]
-    monkeypatch.setattr(mapping, "_PIECE", 10)
-    cut = eye(stream, config)[0][0]
-    middle = [i for i in range(30) if 2 <= i % 10 < 8]
-    np.testing.assert_allclose(cut[middle], whole[middle])
-    assert cut[9, 10] == 0 < whole[9, 10]
-
-
-def test_few_occurrences_of_frequent_words():
-    # word 0 always is next to word 1, so the sum tells the number of occurrences
-    ids = np.tile(np.array([0, 1], np.int32), 5000)
-    stream = TokenStream(ids, np.arange(0, 10001, 2), 10000)
-    numbers = []
-    for draw in range(40):
-        found, n = eye(stream, MapConfig(n_contexts=16, sample=0), draw)
-        assert found[0, 0, 1] == n[0]
-        numbers.append(n[0])
-    assert len(set(numbers)) > 5
-    assert max(numbers) < 40
-    assert min(numbers) < 4
 
 
 # In the model
@@ -257,7 +185,7 @@ def test_words_kept_out_are_found_more_easily_with_the_map(model):
 
 def test_words_kept_out_do_not_count(model):
     """Their vectors may be anything, as long as they stand in no context."""
-    stream = model.encode(LEE)
+    stream = model.encode_corpus(LEE)
     rows = normalize(np.asarray(model.W1))
     words = model.vocabulary.words[-5:]
     config, vocabulary = MapConfig(), model.vocabulary
@@ -269,6 +197,47 @@ def test_words_kept_out_do_not_count(model):
         none = mapping.learn_context_map(stream, vocabulary, rows, config, exclude=vocabulary.words)
     share = 30 / (30 + len(model))
     np.testing.assert_allclose(none.weights, [share * np.eye(30)] * 2, rtol=1e-5)
+
+
+def test_the_number_of_workers_does_not_matter(model):
+    model.learn_map(LEE)
+    embeddings, weights = model.context_embeddings.copy(), model.context_map.weights
+    model.config = dataclasses.replace(model.config, workers=3)
+    model.learn_map(LEE)
+    np.testing.assert_array_equal(model.context_embeddings, embeddings)
+    np.testing.assert_array_equal(model.context_map.weights, weights)
+
+
+def test_everything_is_used_where_samples_are_large(model):
+    """Without sampling, embeddings of known words are those of all occurrences and words."""
+    stream, W1, W2 = model.encode(LEE), np.asarray(model.W1), np.asarray(model.W2)
+    everything = MapConfig(n_averages=10**6, n_words=10**6, share=1, smoothing=0.7)
+    model.learn_map(stream, everything)
+    window = model.context_window(None, "sif")
+    mean2, mean1 = (global_embeddings(stream, W, window) for W in (W2, W1))
+    counts = model.vocabulary.counts
+    with_thesis = smoothed(W1, W2, mean2.copy(), mean1, counts, 0.7)
+    expected = smoothed(W1, W2, mean2, None, counts, 0.7)
+    np.testing.assert_allclose(model.context_embeddings, expected, atol=1e-4)
+    # 1,762 words: the thesis's prediction has a weight of 3 % and is left out
+    assert 0 < np.abs(with_thesis - expected).max() < 0.02
+    # samples are almost as good
+    model.learn_map(stream, MapConfig(n_averages=50, n_words=300, smoothing=0.7))
+    cosines = (model.context_embeddings * expected).sum(axis=1)
+    assert 0.97 < np.median(cosines) < 0.99999
+
+
+def test_few_words():
+    """With few words, all embeddings have a share of the thesis's prediction."""
+    documents = list(corpora.open(LEE))[:60]
+    model = conec.ContextEncoder(vector_size=20, min_count=9, sample=0, epochs=9).fit(documents)
+    assert len(model) < 500
+    stream, W1, W2 = model.encode(documents), model.W1, model.W2
+    window = model.context_window(None, "sif")
+    model.learn_map(stream, MapConfig(n_averages=10**6, n_words=10**6))
+    means = [global_embeddings(stream, W, window) for W in (W2, W1)]
+    expected = smoothed(W1, W2, *means, model.vocabulary.counts, 1)
+    np.testing.assert_allclose(model.context_embeddings, expected, atol=2e-4)
 
 
 def test_rows_of_words_stay_and_the_plain_contexts_come_back(model):

@@ -111,7 +111,7 @@ def test_smoothed_rows(amount):
     predicted = 60 / 68 * predicted + 8 / 68 * standardised(contexts[:, :4])
     expected = oracles.unit(unit + amount * predicted)
     expected[8] = 0
-    found = smoothed(W1, W2, contexts, counts, amount)
+    found = smoothed(W1, W2, contexts[:, 4:].copy(), contexts[:, :4], counts, amount)
     assert found.dtype == np.float32
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
     assert not found[7].any()
@@ -130,4 +130,7 @@ def test_smoothing_takes_noise_away():
     def nearness(rows):
         return (oracles.unit(rows) * oracles.unit(truth)).sum(axis=1).mean()
 
-    assert nearness(smoothed(W1, W2, contexts, np.ones(2000), 1.0)) > nearness(W1) + 0.05
+    assert (
+        nearness(smoothed(W1, W2, contexts[:, 8:].copy(), contexts[:, :8], np.ones(2000), 1.0))
+        > nearness(W1) + 0.05
+    )

@@ -247,3 +247,33 @@ def combine_rows(typingctx, out, a, x, b, y, n):  # type: ignore[no-untyped-def]
 
     place, number = types.int64, types.float32
     return types.void(place, number, place, number, place, types.intp), codegen
+
+
+ADDED = 4  # rows that `add_rows` adds: the sum is read and written once for all of them
+
+
+@intrinsic  # type: ignore[untyped-decorator,unused-ignore]
+def add_rows(typingctx, out, rows, weights, first, d):  # type: ignore[no-untyped-def]
+    """``out += sum(weights[k] * row(k) for k in range(first, first + ADDED))``.
+
+    `out` is the address of a row of `d` float32; `rows` is an array of such addresses.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        code = Code(builder)
+        out, first = code.floats(args[0]), args[3]
+        rows, weights = (pointer(context, builder, signature.args[i], args[i]) for i in (1, 2))
+        at = [builder.add(first, first.type(k)) for k in range(ADDED)]
+        x = [code.floats(code.integer_at(rows, k)) for k in at]
+        w = [code.float_at(weights, k) for k in at]
+
+        def body() -> None:
+            total = code.load(out)
+            for row, weight in zip(x, w, strict=True):
+                total = code.fma(weight, code.load(row), total)
+            code.store(total, out)
+
+        code.columns(args[4], body)
+        return context.get_dummy_value()
+
+    return types.void(types.int64, rows, weights, types.intp, types.intp), codegen

@@ -153,7 +153,8 @@ def test_augmented_images():
 
 
 def test_missing_package(monkeypatch):
-    monkeypatch.setitem(sys.modules, "lightly", None)
+    for name in ("lightly", "lightly.loss"):
+        monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ImportError, match=r"similarity-encoders\[contrastive\]"):
         pretrain_contrastive(small_network(), TwoViews(blobs(4)[0], noise))
 

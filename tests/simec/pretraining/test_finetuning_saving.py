@@ -22,6 +22,7 @@ from torch import nn
 
 from simec import ModelError, SimilarityEncoder
 from simec.pretraining import PretrainedClassifier, PretrainedRegressor
+from tests.golden import EXPECTED, golden
 from tests.model_folders import reseal
 from tests.simec.pretraining.networks import (
     CLASSES,
@@ -117,6 +118,30 @@ def test_similarity_encoders_without_a_custom_network_are_saved_along(tmp_path):
         np.testing.assert_array_equal(loaded.network.transform(X), encoder.transform(X))
         refitted = clone(loaded).fit(X, CLASSES)
         np.testing.assert_array_equal(refitted.predict(X), model.predict(X))
+
+
+@pytest.mark.parametrize(
+    ("name", "needed"),
+    [("pretrained_classifier", {"network": net(4)}), ("pretrained_regressor", {})],
+)
+def test_models_of_the_first_format(tmp_path, name, needed):
+    expected = EXPECTED[name]
+    kind = PretrainedClassifier if "classes" in expected else PretrainedRegressor
+    path = golden(name, tmp_path)
+    for _ in range(2):
+        model = kind.load(path, verify=True, **needed)
+        points = np.array(expected["X"], np.float32)
+        assert model.n_iter_ == expected["n_iter"]
+        np.testing.assert_allclose(model.loss_curve_, expected["losses"], rtol=1e-5)
+        found = model.predict(points)
+        if "classes" in expected:
+            assert model.classes_.tolist() == expected["classes"]
+            assert found.tolist() == expected["predict"]
+            found = np.ravel(model.predict_proba(points))
+            np.testing.assert_allclose(found, expected["predict_proba"], atol=1e-5)
+        else:
+            np.testing.assert_allclose(found, expected["predict"], rtol=1e-5)
+        model.save(path)  # in the present format
 
 
 def test_what_loading_needs(tmp_path):

@@ -1,0 +1,211 @@
+"""Sums over the contexts of a random sample of each word's occurrences in a corpus.
+
+A mean over a few hundred occurrences of a word is almost as good as that over all of them, and
+most words are rare. The text is therefore read once to choose occurrences, exactly as many of each
+word as are wanted, and only their contexts are summed. Threads process different columns of the
+vectors, so that results do not depend on their number.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import numpy.typing as npt
+
+from conec.contexts.matrices import Window
+from conec.training.weights import zero_rows
+from conec.types import FloatArray
+from corpora.callbacks import progress_bar
+from corpora.jit import announce_compilation
+
+if TYPE_CHECKING:
+    from corpora.encoding import TokenStream
+
+PIECE = 1 << 16  # tokens that are processed at a time
+_LINE = 16  # columns: those of a cache line are processed by the same thread
+
+Counts = npt.NDArray[np.int64]
+Spans = Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class ContextKind:
+    """A kind of context: which words it has, with which weights, and their vectors.
+
+    Attributes
+    ----------
+    window : Window
+        Its words and their weights. The weights of words must be given (`Window.keep`).
+    vectors : float32 array of shape (V, d)
+    scales : float32 array of shape (V,), optional
+        Factors of the vectors.
+    smallest : float
+        Context words with a smaller weight are dropped at random: such a word gets this weight
+        with probability weight / smallest, and otherwise 0. 0 to use all words.
+    """
+
+    window: Window
+    vectors: FloatArray
+    scales: FloatArray | None = None
+    smallest: float = 0.0
+
+
+def spans(n_tokens: int, share: float = 1.0) -> list[tuple[int, int]]:
+    """Pieces of a text, spread evenly, that have a share of its tokens."""
+    # many pieces even of a short text, so that they resemble all of it
+    length = PIECE if share >= 1 else min(PIECE, max(1, n_tokens >> 8))
+    starts = range(0, n_tokens, length)
+    return [
+        (start, min(start + length, n_tokens))
+        for number, start in enumerate(starts)
+        if int((number + 1) * share) > int(number * share) or share >= 1
+    ]
+
+
+def count_occurrences(stream: TokenStream, n_words: int, pieces: Spans) -> Counts:
+    """Number of occurrences of each word in pieces of a text."""
+    from conec.contexts.kernels import count_words
+
+    counts = np.zeros(n_words, np.int64)
+    for start, stop in pieces:
+        counts += count_words(np.asarray(stream.ids[start:stop]), n_words)
+    return counts
+
+
+def context_sums(
+    stream: TokenStream,
+    kinds: Sequence[ContextKind],
+    pieces: Spans,
+    counts: Counts,
+    wanted: npt.NDArray[Any],
+    *,
+    key: int,
+    words: npt.NDArray[np.int64] | None = None,
+    workers: int = 1,
+    progress: bool = False,
+) -> list[FloatArray]:
+    """Sum the contexts of some occurrences of each word.
+
+    Parameters
+    ----------
+    stream : TokenStream
+    kinds : sequence of ContextKind
+    pieces : sequence of (start, stop)
+        From `spans`; occurrences are chosen in these parts of the text. Contexts may reach
+        beyond them.
+    counts : int64 array of shape (V,)
+        From `count_occurrences` for the same pieces.
+    wanted : array of int, shape (V,)
+        Number of occurrences to choose of each word, without replacement; at most all.
+    key : int
+        Determines the random choice.
+    words : int64 array of shape (n,), optional
+        Words whose contexts are wanted; by default all. `wanted` must be 0 for others.
+    workers : int
+        Threads. The result does not depend on their number.
+    progress : bool
+        Show a bar.
+
+    Returns
+    -------
+    list of float32 arrays of shape (n, d)
+        For each kind, sums of the vectors of context words. Divided by the smaller of `counts`
+        and `wanted`, they are means over occurrences.
+    """
+    from conec.contexts.occurrence_kernels import choose
+
+    n_words = len(counts)
+    ids, offsets = np.asarray(stream.ids), np.asarray(stream.offsets, np.int64)
+    rows = np.arange(n_words)
+    if words is not None:
+        rows[words] = np.arange(len(words))
+    n_rows = n_words if words is None else len(words)
+    sums = [zero_rows(n_rows, kind.vectors.shape[1]) for kind in kinds]
+    adders = [
+        _adder(kind, offsets, rows, out, np.uint64(key))
+        for kind, out in zip(kinds, sums, strict=True)
+    ]
+    margin = max(kind.window.size for kind in kinds)
+    remaining, needed = counts.copy(), np.minimum(counts, wanted).astype(np.int32)
+    nothing = np.empty(0, np.int64)
+    with announce_compilation("context vectors"):
+        choose(ids, 0, 0, remaining, needed, np.uint64(key))
+        for adder in adders:
+            adder(ids[:0], 0, nothing, 0, 0)
+    slices = _columns(sums[0].shape[1], workers)
+    with (
+        ThreadPoolExecutor(len(slices), thread_name_prefix="conec") as executor,
+        progress_bar(
+            total=sum(stop - start for start, stop in pieces),
+            desc="contexts",
+            unit=" words",
+            unit_scale=True,
+            shown=progress,
+        ) as bar,
+    ):
+        for start, stop in pieces:
+            positions = choose(ids, start, stop, remaining, needed, np.uint64(key))
+            low, high = max(0, start - margin), min(len(ids), stop + margin)
+            part = ids[low:high]
+
+            def add(
+                columns: tuple[int, int], part: Any = part, low: int = low, at: Any = positions
+            ) -> None:
+                for adder in adders:
+                    adder(part, low, at, *columns)
+
+            if len(slices) == 1:
+                add(slices[0])
+            else:
+                deque(executor.map(add, slices), maxlen=0)
+            bar.update(stop - start)
+    return sums
+
+
+def _adder(
+    kind: ContextKind, offsets: Counts, rows: Counts, out: FloatArray, key: np.uint64
+) -> Callable[[Any, int, Any, int, int], None]:
+    """A function that adds the contexts of positions in a part of the text to some columns."""
+    from conec.contexts.occurrence_kernels import add_contexts, add_wide_contexts, draw_weights
+
+    window = kind.window
+    weights = window.word_weights(len(kind.vectors))
+    if kind.scales is not None:
+        weights = weights * kind.scales
+    distance = window.distance_weights().astype(np.float32)
+    wide = bool((distance[1:] == 1).all())
+    vectors = with_contiguous_rows(kind.vectors)
+
+    def add(part: Any, low: int, positions: Any, column: int, d: int) -> None:
+        of_tokens = draw_weights(part, low, weights, kind.smallest, key)
+        if wide:
+            add_wide_contexts(
+                part, low, offsets, positions, rows, window.size, of_tokens, vectors, out, column, d
+            )
+        else:
+            add_contexts(
+                part, low, offsets, positions, rows, distance, of_tokens, vectors, out, column, d
+            )
+
+    return add
+
+
+def with_contiguous_rows(vectors: FloatArray) -> FloatArray:
+    """The same float32 vectors, copied unless rows are contiguous, as kernels expect."""
+    if vectors.dtype == np.float32 and vectors.strides[1] == 4:
+        return vectors
+    return np.ascontiguousarray(vectors, np.float32)
+
+
+def _columns(size: int, workers: int) -> list[tuple[int, int]]:
+    """First column and number of columns for each thread."""
+    lines = -(-size // _LINE)
+    edges = np.linspace(0, lines, min(workers, lines) + 1).astype(int) * _LINE
+    edges[-1] = size
+    return [(int(a), int(b - a)) for a, b in pairwise(edges)]

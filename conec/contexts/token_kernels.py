@@ -1,0 +1,566 @@
+"""Embeddings of the tokens of documents from sums over their contexts, compiled by Numba.
+
+The contexts of a document are sums of rows of a small table, which holds, for each context word
+of a batch of documents, its weighted vector and the products of this vector with the maps of
+contexts. Maps are linear, so the sums of the products are the mapped sums, and no matrix is
+multiplied for a token.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from conec.training.kernels.simd import Code, address, combine_rows, pointer, prefetch_far
+from corpora.jit import compiled
+
+_FLAGS = {"contract", "reassoc", "nsz"}  # NaN and infinity are recognized
+_U1, _HASH = np.uint64(1), np.uint64(0x9E3779B97F4A7C15)
+_U32 = np.uint64(32)
+LINE = 16  # rows of scratch memory and of tables are padded with zeros to multiples of this
+_AHEAD = 6  # positions ahead whose rows are prefetched
+
+
+@compiled(nogil=True)
+def number_words(codes, pooled, slots, n_slots, row, counts):  # type: ignore[no-untyped-def]
+    """Number the distinct words of a document in order of first appearance.
+
+    Parameters
+    ----------
+    codes : int32 array of shape (n,)
+        A number for each word; -1 for a break.
+    pooled : bool
+        False numbers each occurrence.
+    slots : int32 array
+        Scratch.
+    n_slots : int
+        Elements of `slots` that are used: a power of two >= 2 n.
+    row : int32 array of shape (n,), overwritten
+        The number of each token's word; -1 for a break.
+    counts : int32 array of shape (n,), overwritten
+        Number of occurrences of each word.
+
+    Returns
+    -------
+    int
+        Number of distinct words.
+    """
+    n = len(codes)
+    mask = np.uint64(n_slots - 1)
+    for k in range(n_slots):
+        slots[k] = -1
+    n_rows = 0
+    for p in range(n):
+        code = codes[p]
+        if code < 0:
+            row[p] = -1
+            continue
+        if pooled:
+            at = ((np.uint64(code) * _HASH) >> _U32) & mask
+            while slots[at] >= 0 and codes[slots[at]] != code:
+                at = (at + _U1) & mask
+            first = slots[at]
+            if first >= 0:
+                row[p] = row[first]
+                counts[row[first]] += 1
+                continue
+            slots[at] = p
+        row[p] = n_rows
+        counts[n_rows] = 1
+        n_rows += 1
+    return n_rows
+
+
+@intrinsic  # type: ignore[untyped-decorator,unused-ignore]
+def add_rows(typingctx, at, share, m, out, n):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """``out += sum(share[k] * row(k))`` over the m rows whose addresses are in `at`.
+
+    The rows, and `out`, which is an address, too, have `n` float32, a multiple of 2 * LINE.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        code = Code(builder)
+        at, share = (pointer(context, builder, signature.args[i], args[i]) for i in (0, 1))
+        m, out, n = args[2], code.floats(args[3]), args[4]
+        sums = [cgutils.alloca_once_value(builder, code.zero) for _ in range(2)]
+        half_n = builder.sdiv(n, n.type(2))
+        half = builder.mul(half_n, n.type(4))  # bytes
+
+        def body() -> None:
+            # two vectors at a time: addresses and shares are read half as often
+            outs = out, code.floats(builder.add(args[3], half))
+            for total, place in zip(sums, outs, strict=True):
+                builder.store(code.load(place, padded=True), total)
+            with cgutils.for_range(builder, m, intp=m.type) as loop:
+                start = code.integer_at(at, loop.index)
+                share_k = code.float_at(share, loop.index)
+                for total, first in zip(sums, (start, builder.add(start, half)), strict=True):
+                    x = code.load(code.floats(first), padded=True)
+                    builder.store(code.fma(share_k, x, builder.load(total)), total)
+            for total, place in zip(sums, outs, strict=True):
+                code.store(builder.load(total), place, padded=True)
+
+        code.columns(half_n, body)
+        return context.get_dummy_value()
+
+    return types.void(at, share, types.intp, types.int64, types.intp), codegen
+
+
+@compiled(nogil=True)
+def row_at(matrix, row):  # type: ignore[no-untyped-def]
+    """Address of a row of a matrix."""
+    return address(matrix) + row * matrix.strides[0]
+
+
+@compiled(nogil=True)
+def add_near(rows, p, weight, table, size, at, shares, out):  # type: ignore[no-untyped-def]
+    """Add to `out` the weighted sum of the rows around position p.
+
+    Parameters
+    ----------
+    rows : int32 array of shape (n,)
+    p : int
+    weight : float32 array of shape (window + 1,)
+    table : float32 array of shape (m, at least `size`)
+    size : int
+        Number of columns that are added, a multiple of 2 * LINE.
+    at, shares : int64 and float32 array of shape (2 * window,)
+        Scratch.
+    out : int
+        Address of the sum.
+    """
+    window = len(weight) - 1
+    m = 0
+    for q in range(max(0, p - window), min(len(rows), p + window + 1)):
+        if q != p and rows[q] > 0:
+            at[m], shares[m] = row_at(table, rows[q]), weight[abs(q - p)]
+            m += 1
+    add_rows(at, shares, m, out, size)
+
+
+@compiled(nogil=True)
+def add_block(rows, block, wide, table, before, after):  # type: ignore[no-untyped-def]
+    """Sums of the rows of a block of `wide` positions, up to and from each of its positions.
+
+    Windows of `wide` positions are sums of two of them. Unlike differences of sums over the whole
+    document, they lose no precision. Summed are the second and third part of the table's rows.
+    `before` and `after` hold three blocks, in a number of rows that is a power of two, and a last
+    row of zeros.
+    """
+    n, mask, d = len(rows), len(before) - 2, before.shape[1]
+    one, skipped = np.float32(1), 2 * d  # bytes of the first part of a row
+    lo, hi = block * wide, min((block + 1) * wide, n)
+    for p in range(lo, min(lo + _AHEAD, hi)):
+        prefetch_far(row_at(table, rows[p]), table.shape[1])
+    source = row_at(before, mask + 1)
+    for p in range(lo, hi):
+        if p + _AHEAD < hi:
+            prefetch_far(row_at(table, rows[p + _AHEAD]), table.shape[1])
+        target = row_at(before, p & mask)
+        combine_rows(target, one, source, one, row_at(table, rows[p]) + skipped, d)
+        source = target
+    source = row_at(after, mask + 1)
+    for p in range(hi - 1, lo - 1, -1):
+        target = row_at(after, p & mask)
+        combine_rows(target, one, source, one, row_at(table, rows[p]) + skipped, d)
+        source = target
+
+
+@compiled(nogil=True)
+def add_wide(n, p, phase, wide, before, after, at, ones, out):  # type: ignore[no-untyped-def]
+    """Add to `out` the sums of the windows of `wide` positions before and after position p.
+
+    `phase` is p modulo `wide`; `before` and `after` are from `add_block`; `at` is scratch, `ones`
+    has four of them, and `out` is an address.
+    """
+    mask = len(before) - 2
+    nothing = mask + 1
+    at[0] = row_at(before, (p - 1) & mask if p > 0 else nothing)
+    at[1] = row_at(after, (p + 1) & mask if p + 1 < n else nothing)
+    m = 2
+    # windows that the ends of the document cut off are single sums, as are those of whole blocks
+    if p >= wide and phase != 0:
+        at[m] = row_at(after, (p - wide) & mask)
+        m += 1
+    following = phase + 1 if phase + 1 < wide else 0  # phase of the first position after p
+    end = min(p + wide, n - 1)
+    if end - (p + 1) >= wide - following:
+        at[m] = row_at(before, end & mask)
+        m += 1
+    add_rows(at, ones, m, out, before.shape[1])
+
+
+@compiled(nogil=True)
+def clear(x):  # type: ignore[no-untyped-def]
+    """``x[:] = 0`` for a vector."""
+    for j in range(len(x)):
+        x[j] = 0
+
+
+@compiled(nogil=True, fastmath=_FLAGS)
+def map_context(y, bias, plain, local):  # type: ignore[no-untyped-def]
+    """Write to `local` the embedding of a context, as `ContextMap.transform` computes it.
+
+    Parameters
+    ----------
+    y : float32 array of shape (4 * d,)
+        Near context, mapped; the same, not mapped; the wide context; the same, mapped.
+    bias : float32 array of shape (2 * d,)
+        Mapped means of the near and the wide contexts.
+    plain : float32
+        Weight of the wide context that is not mapped.
+    local : float32 array of shape (d,), overwritten
+
+    Returns
+    -------
+    float32
+        Inverse of the length of `local`; 0 if it is zero.
+    """
+    d = len(local)
+    zero, one = np.float32(0), np.float32(1)
+    near = wide = zero
+    for j in range(d):
+        near += y[d + j] * y[d + j]
+        wide += y[2 * d + j] * y[2 * d + j]
+    has_near, has_wide = one if near != 0 else zero, one if wide != 0 else zero
+    near, wide = inverse(near), inverse(wide)
+    total = zero
+    for j in range(d):
+        v = y[j] * near - has_near * bias[j]
+        v += y[3 * d + j] * wide - has_wide * bias[d + j]
+        local[j] = v
+        total += v * v
+    scale, share = inverse(total), plain * wide
+    total = zero
+    for j in range(d):
+        v = local[j] * scale + share * y[2 * d + j]
+        local[j] = v
+        total += v * v
+    return inverse(total)
+
+
+@compiled(nogil=True, fastmath=_FLAGS)
+def inverse(square):  # type: ignore[no-untyped-def]
+    """Inverse of a length from its square; 0 for a length of 0."""
+    return np.float32(1) / np.sqrt(square) if square != 0 else np.float32(0)
+
+
+@compiled(nogil=True, fastmath=_FLAGS)
+def squared(x):  # type: ignore[no-untyped-def]
+    """Square of the length of a vector."""
+    total = np.float32(0)
+    for j in range(len(x)):
+        total += x[j] * x[j]
+    return total
+
+
+@compiled(nogil=True, fastmath=_FLAGS)
+def mix(x, a, local, b, out):  # type: ignore[no-untyped-def]
+    """Write ``a * x + b * local`` to `out`, with unit length; return the square of its length."""
+    total = np.float32(0)
+    for j in range(len(out)):
+        v = a * x[j] + b * local[j]
+        out[j] = v
+        total += v * v
+    scale = inverse(total)
+    for j in range(len(out)):
+        out[j] *= scale
+    return total
+
+
+@compiled(nogil=True)
+def power_of_two(n):  # type: ignore[no-untyped-def]
+    """The smallest power of two >= 2 n."""
+    size = 4
+    while size < 2 * n:
+        size *= 2
+    return size
+
+
+@compiled(nogil=True)
+def longest_of(offsets):  # type: ignore[no-untyped-def]
+    """Length of the longest document, and at least 1."""
+    longest = 1
+    for i in range(len(offsets) - 1):
+        longest = max(longest, offsets[i + 1] - offsets[i])
+    return longest
+
+
+@compiled(nogil=True)
+def assign_sums(counts, n_rows, left, place):  # type: ignore[no-untyped-def]
+    """Assign a row for its sum to each word that occurs several times; row 0 to all others.
+
+    Returns
+    -------
+    int
+        Number of rows.
+    """
+    n = 1
+    for r in range(n_rows):
+        left[r], place[r] = counts[r], 0
+        if counts[r] > 1:
+            place[r] = n
+            n += 1
+    return n
+
+
+@compiled(nogil=True)
+def copy_earlier(row, start, n, place, out, found):  # type: ignore[no-untyped-def]
+    """Copy embeddings from the last occurrence of each word to its other occurrences."""
+    for p in range(n):
+        if row[p] >= 0 and place[row[p]] != p:
+            last = start + place[row[p]]
+            for j in range(out.shape[1]):
+                out[start + p, j] = out[last, j]
+            found[start + p] = found[last]
+
+
+@compiled(nogil=True, fastmath=_FLAGS)
+def embed_mapped(  # type: ignore[no-untyped-def]
+    codes, rows, offsets, table, weight, wide, bias, plain, a, pooled, out, found
+):
+    """Embeddings of the tokens of documents: words mixed with mapped contexts.
+
+    Parameters
+    ----------
+    codes : int32 array of shape (n,)
+        Ids of known words; a number >= V for each unknown word; -1 for breaks.
+    rows : int32 array of shape (n,)
+        Row of `table` of each known word; 0 for unknown words and breaks.
+    offsets : int64 array of shape (n_documents + 1,)
+        Document i is at ``offsets[i]:offsets[i + 1]`` of the tokens.
+    table : float32 array of shape (m, 4 * width), with d padded to a multiple `width` of `LINE`
+        Of each known word, the weighted vector as a context word, mapped for near contexts, not
+        mapped, and mapped for wide contexts; and the embedding of the word itself. Row 0 is zero.
+    weight : float32 array of shape (near + 1,)
+        Weight of a word of the near context at each distance.
+    wide : int
+        Words on each side in the wide context.
+    bias : float32 array of shape (2 * width,)
+    plain : float32
+        As for `map_context`; for a context from one occurrence.
+    a : float32
+        Weight of a known word's embedding.
+    pooled : bool
+        Whether all occurrences of a word in a document share the sum of their contexts.
+    out : float32 array of shape (n, d), overwritten
+    found : bool array of shape (n,), overwritten
+
+    Returns
+    -------
+    bool
+        Whether all lengths are finite.
+    """
+    width, longest = table.shape[1] // 4, longest_of(offsets)
+    slots = np.empty(power_of_two(longest), np.int32)
+    row, counts = np.empty(longest, np.int32), np.empty(longest, np.int32)
+    left, place = np.empty(longest, np.int32), np.empty(longest, np.int32)
+    ring = power_of_two((min(longest, 3 * wide) + 1) // 2)
+    before = np.empty((ring + 1, 2 * width), np.float32)
+    after = np.empty((ring + 1, 2 * width), np.float32)
+    clear(before[ring])
+    clear(after[ring])
+    local, sums = np.empty(width, np.float32), np.empty((1, 4 * width), np.float32)
+    most_near = 2 * len(weight) + 2
+    at, shares = np.empty(most_near, np.int64), np.empty(most_near, np.float32)
+    one, ones = np.float32(1), np.ones(4, np.float32)
+    is_finite = True
+    for i in range(len(offsets) - 1):
+        start, n = offsets[i], offsets[i + 1] - offsets[i]
+        words, context = codes[start : start + n], rows[start : start + n]
+        n_rows = number_words(words, pooled, slots, power_of_two(n), row, counts)
+        n_sums = assign_sums(counts, n_rows, left, place)
+        if n_sums > len(sums):
+            sums = np.empty((n_sums + n_sums // 2, 4 * width), np.float32)
+        for k in range(1, n_sums):
+            clear(sums[k])
+        phase = wide - 1  # of a position in its block
+        for p in range(n):
+            if p == 0:
+                add_block(context, 0, wide, table, before, after)
+            phase = phase + 1 if phase + 1 < wide else 0
+            if phase == 0 and p + wide < n:
+                add_block(context, p // wide + 1, wide, table, before, after)
+            r = row[p]
+            if r < 0:
+                clear(out[start + p])
+                found[start + p] = False
+                continue
+            y, total = sums[place[r]], row_at(sums, place[r])
+            if place[r] == 0:
+                clear(y)
+            add_near(context, p, weight, table, 2 * width, at, shares, total)
+            add_wide(n, p, phase, wide, before, after, at, ones, total + 8 * width)
+            left[r] -= 1
+            if left[r]:
+                continue
+            scale = map_context(y, bias, plain / np.sqrt(np.float32(counts[r])), local)
+            known = context[p]
+            if a > 0 and known > 0:
+                vector = table[known, 3 * width :]
+                square = mix(vector, a, local, (one - a) * scale, out[start + p])
+            else:
+                square = mix(local, scale, local, np.float32(0), out[start + p])
+            is_finite = is_finite and np.isfinite(square)
+            found[start + p] = square != 0
+            place[r] = p
+        copy_earlier(row, start, n, place, out, found)
+    return is_finite
+
+
+@compiled(nogil=True, fastmath=_FLAGS)
+def mix_senses(  # type: ignore[no-untyped-def]
+    x, local, a, scale, centers, log_shares, first, last, word_share, sharpness, hard,
+    scores, sense, mixed, out,
+):  # fmt: skip
+    """Write to `out` the embedding of a word in the senses that fit its context.
+
+    Parameters
+    ----------
+    x : float32 array of shape (at least d,)
+        Vector of the word.
+    local : float32 array of shape (at least d,)
+        The mapped context.
+    a : float32
+        Weight of the senses.
+    scale : float32
+        Inverse length of the context.
+    centers, log_shares : float32 arrays
+        Those of the word start at row `first`, and end before row `last`.
+    first, last : int
+    word_share, sharpness : float32
+    hard : bool
+    scores : float32 array, at least as long as there are senses
+    sense, mixed : float32 arrays of shape (d,)
+        Scratch.
+    out : float32 array of shape (d,), overwritten
+
+    Returns
+    -------
+    float32
+        Square of the length before scaling.
+    """
+    zero, one = np.float32(0), np.float32(1)
+    d, n, best = len(out), last - first, 0
+    for k in range(n):
+        center = centers[first + k]
+        total = zero
+        for j in range(d):
+            total += center[j] * local[j]
+        scores[k] = log_shares[first + k] + sharpness * scale * total
+        if scores[k] > scores[best]:
+            best = k
+    highest, total = scores[best], zero
+    for k in range(n):
+        if hard:
+            scores[k] = one if k == best else zero
+        else:
+            scores[k] = np.exp(scores[k] - highest)
+        total += scores[k]
+    clear(mixed)
+    for k in range(n):
+        share = scores[k] / total
+        if share == 0:
+            continue
+        center = centers[first + k]
+        square = zero
+        for j in range(d):
+            v = word_share * x[j] + (one - word_share) * center[j]
+            sense[j] = v
+            square += v * v
+        share *= inverse(square)
+        for j in range(d):
+            mixed[j] += share * sense[j]
+    return mix(mixed, a, local, (one - a) * scale, out)
+
+
+@compiled(nogil=True, fastmath=_FLAGS)
+def embed_in_senses(  # type: ignore[no-untyped-def]
+    codes, rows, offsets, table, weight, starts, centers, log_shares, most,
+    word_share, sharpness, hard, a, pooled, out, found,
+):  # fmt: skip
+    """Embeddings of the tokens of documents in the senses that fit their contexts.
+
+    Parameters
+    ----------
+    codes, rows, offsets, a, pooled, out, found
+        As for `embed_mapped`.
+    table : float32 array of shape (m, 2 * width), with d padded to a multiple `width` of 2 * LINE
+        Of each known word, the weighted and mapped vector as a context word, and the vector of the
+        word itself. Row 0 is zero.
+    weight : float32 array of shape (window + 1,)
+    starts, centers, log_shares : arrays
+        The inventory of senses, with the logarithms of shares.
+    most : int
+        Largest number of senses of a word.
+    word_share, sharpness : float32
+    hard : bool
+        As for `mix_senses`.
+
+    Returns
+    -------
+    bool
+        Whether all lengths are finite.
+    """
+    d, width, longest = out.shape[1], table.shape[1] // 2, longest_of(offsets)
+    slots = np.empty(power_of_two(longest), np.int32)
+    row, counts = np.empty(longest, np.int32), np.empty(longest, np.int32)
+    left, place = np.empty(longest, np.int32), np.empty(longest, np.int32)
+    sense, mixed = np.empty(d, np.float32), np.empty(d, np.float32)
+    scores, sums = np.empty(most, np.float32), np.empty((1, width), np.float32)
+    most_near = 2 * len(weight) + 2
+    at, shares = np.empty(most_near, np.int64), np.empty(most_near, np.float32)
+    one = np.float32(1)
+    is_finite = True
+    for i in range(len(offsets) - 1):
+        start, n = offsets[i], offsets[i + 1] - offsets[i]
+        words, context = codes[start : start + n], rows[start : start + n]
+        n_rows = number_words(words, pooled, slots, power_of_two(n), row, counts)
+        n_sums = assign_sums(counts, n_rows, left, place)
+        if n_sums > len(sums):
+            sums = np.empty((n_sums + n_sums // 2, width), np.float32)
+        for k in range(1, n_sums):
+            clear(sums[k])
+        ahead = _AHEAD + len(weight)
+        for p in range(min(ahead, n)):
+            prefetch_far(row_at(table, context[p]), 2 * width)
+        for p in range(n):
+            if p + ahead < n:
+                prefetch_far(row_at(table, context[p + ahead]), 2 * width)
+            r = row[p]
+            if r < 0:
+                clear(out[start + p])
+                found[start + p] = False
+                continue
+            local = sums[place[r]]
+            if place[r] == 0:
+                clear(local)
+            add_near(context, p, weight, table, width, at, shares, row_at(sums, place[r]))
+            left[r] -= 1
+            if left[r]:
+                continue
+            square = squared(local)
+            scale = inverse(square)
+            is_finite = is_finite and np.isfinite(square)
+            word = words[p]
+            if a > 0 and context[p] > 0:
+                first, last = starts[word], starts[word + 1]
+                vector = table[context[p], width:]
+                if first < last:
+                    square = mix_senses(
+                        vector, local, a, scale, centers, log_shares, first, last,
+                        word_share, sharpness, hard, scores, sense, mixed, out[start + p],
+                    )  # fmt: skip
+                else:
+                    square = mix(vector, a, local, (one - a) * scale, out[start + p])
+            else:
+                square = mix(local, scale, local, np.float32(0), out[start + p])
+            is_finite = is_finite and np.isfinite(square)
+            found[start + p] = square != 0
+            place[r] = p
+        copy_earlier(row, start, n, place, out, found)
+    return is_finite

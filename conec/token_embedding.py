@@ -1,0 +1,341 @@
+"""Embeddings of the tokens of documents, in batches, by compiled code that runs without the GIL.
+
+A batch of documents becomes three arrays: ids of words, numbers of distinct words, and offsets of
+documents. `MappedContexts` and `SenseContexts` turn them into embeddings.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain, repeat
+from threading import Lock
+from typing import Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from conec.contexts import Window
+from conec.contexts.mapping import ContextMap
+from conec.linalg import NotFiniteError
+from conec.quantization import Rows
+from conec.senses.inventory import SHARPNESS, SenseInventory
+from conec.types import BoolArray, FloatArray, IntArray
+from conec.vocabulary import Vocabulary
+from corpora import BREAK
+from corpora.jit import announce_compilation
+
+T = TypeVar("T")
+
+BATCH_TOKENS = 1 << 13  # tokens of documents that are embedded together
+_TABLE_BYTES = 3 << 26  # size of a table of context words
+_LINE = 16  # as in `conec.contexts.token_kernels`
+# Rows that are added to a table at a time. Their number is always the same, so that the bits of a
+# product do not depend on which words are added together.
+_BLOCK = 64
+
+# Several threads may use a model. One lock serves all of them: a model with a lock of its own
+# could not be copied.
+_LOCK = Lock()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Documents as arrays.
+
+    Attributes
+    ----------
+    ids : int32 array of shape (n,)
+        Id of each token in the vocabulary; -1 for unknown words and breaks.
+    codes : int32 array of shape (n,)
+        The same, with a number >= V for each unknown word; -1 for breaks.
+    offsets : int64 array of shape (n_documents + 1,)
+        Document i is at ``offsets[i]:offsets[i + 1]``.
+    """
+
+    ids: IntArray
+    codes: IntArray
+    offsets: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+
+def index_batch(texts: Sequence[list[str]], vocabulary: Vocabulary) -> Batch:
+    """Convert documents to arrays.
+
+    Parameters
+    ----------
+    texts : sequence of lists of str
+    vocabulary : Vocabulary
+
+    Raises
+    ------
+    RuntimeError
+        If the vocabulary is empty.
+    """
+    n_words = len(vocabulary)
+    if not n_words:
+        raise RuntimeError("the model has no vocabulary yet: call fit")
+    tokens = texts[0] if len(texts) == 1 else list(chain.from_iterable(texts))
+    ids = np.fromiter(map(vocabulary.index.get, tokens, repeat(-1)), np.int32, len(tokens))
+    codes = ids
+    unknown = np.flatnonzero(ids < 0)
+    if len(unknown):
+        numbers = {BREAK: -1}
+        codes = ids.copy()
+        codes[unknown] = [
+            numbers.setdefault(tokens[position], n_words + len(numbers))
+            for position in unknown.tolist()
+        ]
+    offsets = np.zeros(len(texts) + 1, np.int64)
+    np.cumsum([len(text) for text in texts], out=offsets[1:])
+    return Batch(ids, codes, offsets)
+
+
+class ContextTable:
+    """Rows for context words, computed when a word is first used, in bounded memory.
+
+    Parameters
+    ----------
+    rows_of : callable
+        Computes rows, with `width` columns, from ids.
+    n_words : int
+        Size V of the vocabulary.
+    width : int
+        Number of columns.
+    """
+
+    def __init__(self, rows_of: Callable[[IntArray], FloatArray], n_words: int, width: int) -> None:
+        self._rows_of, self._width = rows_of, width
+        self._capacity = min(n_words, max(_TABLE_BYTES // (4 * width), 1))
+        # -1 for words without a row; the last element is for unknown words
+        self._row = np.zeros(n_words + 1, np.int32)
+        self._clear()
+
+    def _clear(self) -> None:
+        """Begin a new table; threads may still read the old one."""
+        self._table: FloatArray = np.zeros((self._capacity + 1, self._width), np.float32)
+        self._row[:-1], self._used = -1, 1
+
+    def look_up(self, ids: IntArray) -> tuple[FloatArray, IntArray]:
+        """The table, and the row of each id in it; row 0, which is zero, for an id of -1."""
+        with _LOCK:
+            rows = self._row[ids]
+            if len(rows) and rows.min() < 0:
+                self._add(np.unique(ids[rows < 0]), ids)
+                rows = self._row[ids]
+            return self._table, rows
+
+    def _add(self, new: IntArray, ids: IntArray) -> None:
+        if self._used + len(new) > len(self._table):
+            new = np.unique(ids[ids >= 0])
+            self._capacity = max(self._capacity, len(new))
+            self._clear()
+        for start in range(0, len(new), _BLOCK):
+            block = new[start : start + _BLOCK]
+            stop = self._used + len(block)
+            self._table[self._used : stop] = self._rows_of(np.resize(block, _BLOCK))[: len(block)]
+            self._row[block] = np.arange(self._used, stop, dtype=np.int32)
+            self._used = stop
+
+
+class MappedContexts:
+    """Embeddings of tokens from words and their contexts, mapped by a `ContextMap`.
+
+    Parameters
+    ----------
+    context_map : ContextMap
+    vocabulary : Vocabulary
+    unit_rows : callable
+        Returns the rows of W1 with some ids, scaled to unit length.
+    embeddings : float32 array or CompactRows of shape (V, d), optional
+        Embeddings of the words themselves; without them, only ``a=0`` is possible.
+    """
+
+    def __init__(
+        self,
+        context_map: ContextMap,
+        vocabulary: Vocabulary,
+        unit_rows: Callable[[IntArray], FloatArray],
+        embeddings: Rows | None,
+    ) -> None:
+        self.source = context_map, embeddings
+        near, wide = context_map.config.windows(vocabulary)
+        weights, d = np.ascontiguousarray(context_map.weights), context_map.mean.shape[1]
+        keep, width = near.word_weights(len(vocabulary))[:, None], _padded(d, _LINE)
+
+        def rows_of(ids: IntArray) -> FloatArray:
+            result = np.zeros((len(ids), 4, width), np.float32)
+            rows = unit_rows(ids) * keep[ids]
+            result[:, 0, :d] = rows @ weights[0]
+            result[:, 1, :d] = rows
+            result[:, 2, :d] = rows @ weights[1]
+            if embeddings is not None:
+                result[:, 3, :d] = embeddings[ids]
+            return result.reshape(len(ids), 4 * width)
+
+        self._d = d
+        self._table = ContextTable(rows_of, len(vocabulary), 4 * width)
+        self._weight = near.distance_weights().astype(np.float32)
+        self.gap = self._wide = wide.size
+        bias = np.zeros((2, width), np.float32)
+        bias[:, :d] = [mean @ map_ for mean, map_ in zip(context_map.mean, weights, strict=True)]
+        self._bias = bias.ravel()
+        self._plain = np.float32(context_map.config.plain)
+
+    def prepare(
+        self, batch: Batch, a: float, pooled: bool
+    ) -> Callable[[], tuple[FloatArray, BoolArray]]:
+        """Look up a batch; the result computes its embeddings, in any thread.
+
+        Parameters
+        ----------
+        batch : Batch
+        a : float
+            Weight of the words.
+        pooled : bool
+            Whether all occurrences of a word in a document share their contexts.
+        """
+        table, rows = self._table.look_up(batch.ids)
+
+        def embed() -> tuple[FloatArray, BoolArray]:
+            from conec.contexts.token_kernels import embed_mapped
+
+            out = np.empty((len(batch), self._d), np.float32)
+            found = np.empty(len(batch), np.bool_)
+            with announce_compilation("embeddings of tokens"):
+                is_finite = embed_mapped(
+                    batch.codes, rows, batch.offsets, table, self._weight, self._wide, self._bias,
+                    self._plain, np.float32(a), pooled, out, found,
+                )  # fmt: skip
+            return _checked(is_finite, out, found)
+
+        return embed
+
+
+class SenseContexts:
+    """Embeddings of tokens from the senses of words that fit their contexts.
+
+    Parameters
+    ----------
+    inventory : SenseInventory
+    vocabulary : Vocabulary
+    unit_rows, centered_rows : callable
+        Return the rows of W1 with some ids, scaled to unit length; the second, minus the mean row.
+    """
+
+    def __init__(
+        self,
+        inventory: SenseInventory,
+        vocabulary: Vocabulary,
+        unit_rows: Callable[[IntArray], FloatArray],
+        centered_rows: Callable[[IntArray], FloatArray],
+    ) -> None:
+        self.source = inventory
+        window: Window = inventory.settings.context(vocabulary)
+        keep = window.word_weights(len(vocabulary))[:, None]
+
+        d, sense_map = len(inventory.map), np.ascontiguousarray(inventory.map)
+        width = _padded(d, 2 * _LINE)
+
+        def rows_of(ids: IntArray) -> FloatArray:
+            result = np.zeros((len(ids), 2, width), np.float32)
+            result[:, 0, :d] = (unit_rows(ids) * keep[ids]) @ sense_map
+            result[:, 1, :d] = centered_rows(ids)
+            return result.reshape(len(ids), 2 * width)
+
+        self._table = ContextTable(rows_of, len(vocabulary), 2 * width)
+        self._d = d
+        self._weight = window.distance_weights().astype(np.float32)
+        self._starts = _read_only(inventory.starts)
+        self._centers = _read_only(inventory.centers)
+        self._log_shares = np.log(inventory.shares)
+        self._most = int(np.diff(inventory.starts).max(initial=1))
+        self._word_share = np.float32(inventory.settings.word_share)
+
+    def prepare(
+        self, batch: Batch, a: float, pooled: bool, hard: bool
+    ) -> Callable[[], tuple[FloatArray, BoolArray]]:
+        """Look up a batch; the result computes its embeddings, in any thread.
+
+        Parameters
+        ----------
+        batch, a, pooled
+            As for `MappedContexts.prepare`.
+        hard : bool
+            Whether to use only the sense that fits best.
+        """
+        table, rows = self._table.look_up(batch.ids)
+
+        def embed() -> tuple[FloatArray, BoolArray]:
+            from conec.contexts.token_kernels import embed_in_senses
+
+            out = np.empty((len(batch), self._d), np.float32)
+            found = np.empty(len(batch), np.bool_)
+            with announce_compilation("embeddings of tokens in their senses"):
+                is_finite = embed_in_senses(
+                    batch.codes, rows, batch.offsets, table, self._weight, self._starts,
+                    self._centers, self._log_shares, self._most, self._word_share,
+                    np.float32(SHARPNESS), hard, np.float32(a), pooled, out, found,
+                )  # fmt: skip
+            return _checked(is_finite, out, found)
+
+        return embed
+
+
+def _padded(d: int, multiple: int) -> int:
+    """Number of columns of the compiled code's tables, which end with zeros."""
+    return -(-d // multiple) * multiple
+
+
+def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """A view that cannot be written to, as memory-mapped arrays: Numba compiles one type only."""
+    view = np.ascontiguousarray(array).view(np.ndarray)
+    view.flags.writeable = False
+    return view
+
+
+def _checked(is_finite: bool, out: FloatArray, found: BoolArray) -> tuple[FloatArray, BoolArray]:
+    if not is_finite:
+        raise NotFiniteError("vectors have NaN, infinity or values that are too large")
+    return out, found
+
+
+# Batches
+
+
+def batches(texts: Iterable[list[str]]) -> Iterator[list[list[str]]]:
+    """Group documents in batches of about `BATCH_TOKENS` tokens."""
+    batch: list[list[str]] = []
+    size = 0
+    for text in texts:
+        batch.append(text)
+        # an empty document takes some memory, too
+        size += len(text) + 1
+        if size >= BATCH_TOKENS:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
+def in_order(jobs: Iterable[Callable[[], T]], workers: int) -> Generator[T, None, None]:
+    """Run jobs in threads; yield their results in order, a few computed ahead."""
+    if workers == 1:
+        for job in jobs:
+            yield job()
+        return
+    executor = ThreadPoolExecutor(workers, thread_name_prefix="conec")
+    pending: deque[Future[T]] = deque()
+    try:
+        for job in jobs:
+            pending.append(executor.submit(job))
+            if len(pending) > workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        executor.shutdown(cancel_futures=True)

@@ -1,0 +1,175 @@
+"""`embed` and `embed_batch` against embeddings from sparse context vectors."""
+
+from __future__ import annotations
+
+import copy
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import conec
+from conec import token_embedding
+from conec.contexts.mapping import MapConfig
+from conec.features import Affixes
+from conec.senses import SenseSettings
+from tests.conec import slow_embedding
+
+RNG = np.random.default_rng(0)
+WORDS = [f"w{i}" for i in range(40)]
+CORPUS = [[*RNG.choice(WORDS, 30, p=np.arange(40, 0, -1) / 820)] for _ in range(60)]
+CORPUS = [[str(token) for token in text] for text in CORPUS]
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A model with a map, whose wide window is shorter than some documents, and senses."""
+    made = conec.ContextEncoder(vector_size=20, min_count=1, epochs=3, sample=0, seed=1)
+    made.build_vocab(CORPUS).train(CORPUS, learn_map=False)
+    made.learn_map(CORPUS, MapConfig(near=3, wide=7, sample=0.01))
+    return made.build_senses(CORPUS, SenseSettings(window=4, min_occurrences=20, threshold=0.9))
+
+
+tokens = st.lists(st.sampled_from([*WORDS[:8], "", "new", "other", "third"]), max_size=40)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    tokens, st.sampled_from([0, 0.3, 1]), st.booleans(), st.sampled_from(["none", "soft", "hard"])
+)
+def test_embed_is_the_slow_embedding(model, tokens, a, per_occurrence, senses):
+    choice = {"senses": senses, "per_occurrence": per_occurrence}
+    expected = slow_embedding.embed(model, tokens, a, **choice)
+    result, found = model.embed(tokens, a, **choice, return_found=True)
+    assert result.dtype == np.float32
+    # with few words, the sums of the maps are small differences: rounding errors are amplified
+    np.testing.assert_allclose(result, expected, atol=5e-5)
+    np.testing.assert_array_equal(found, result.any(axis=1))
+    np.testing.assert_array_equal(found, expected.any(axis=1))
+
+
+@pytest.mark.parametrize("wide", [1, 2, 3, 30, 100])
+def test_wide_windows(wide):
+    made = conec.ContextEncoder(vector_size=5, min_count=1, epochs=5, sample=0).fit(CORPUS)
+    made.learn_map(CORPUS, MapConfig(near=2, wide=wide, sample=0))
+    for n in (1, 2, wide, wide + 1, 2 * wide + 1, 3 * wide + 2, 90):
+        text = (CORPUS[0] + CORPUS[1] + CORPUS[2] + CORPUS[3])[:n]
+        for per_occurrence in (False, True):
+            expected = slow_embedding.embed(made, text, per_occurrence=per_occurrence)
+            result = made.embed(text, per_occurrence=per_occurrence)
+            np.testing.assert_allclose(result, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("workers", [None, 1, 2])
+@pytest.mark.parametrize("choice", [{}, {"senses": "none"}, {"per_occurrence": True, "a": 0}])
+def test_batches_are_the_documents(model, monkeypatch, workers, choice):
+    monkeypatch.setattr(token_embedding, "BATCH_TOKENS", 50)
+    documents = [*CORPUS[:9], [], ["new"], ["", "w0"], *CORPUS[9:12]]
+    results = list(model.embed_batch(iter(documents), workers=workers, **choice))
+    assert len(results) == len(documents)
+    for document, result in zip(documents, results, strict=True):
+        np.testing.assert_array_equal(result, model.embed(document, **choice))
+        assert result.shape == (len(document), 20)
+    assert not list(model.embed_batch([]))
+
+
+def test_strings_are_split(model):
+    (result,) = model.embed_batch(["w0 new  w1\n"])
+    np.testing.assert_array_equal(result, model.embed(["w0", "new", "w1"]))
+
+
+def test_a_small_table_of_context_words(model, monkeypatch):
+    expected = list(model.embed_batch(CORPUS[:8], senses="none"))
+    monkeypatch.setattr(token_embedding, "_TABLE_BYTES", 4 * 4 * 32 * 20)  # 20 words
+    monkeypatch.setattr(token_embedding, "BATCH_TOKENS", 20)
+    model.weights_changed()
+    for _ in range(2):
+        for workers in (1, 2):
+            results = list(model.embed_batch(CORPUS[:8], senses="none", workers=workers))
+            for one, other in zip(results, expected, strict=True):
+                np.testing.assert_array_equal(one, other)
+    model.weights_changed()
+
+
+def test_models_without_a_map(model):
+    made = copy.deepcopy(model).build_contexts(CORPUS)
+    made.sense_inventory = None
+    text = ["w0", "", "w1", "new", "w0", "w2"]
+    (result,) = made.embed_batch([text])
+    np.testing.assert_array_equal(result, made.embed(text))
+    np.testing.assert_array_equal(result[0], result[4])
+    (own,) = made.embed_batch([text], per_occurrence=True)
+    assert np.abs(own[0] - own[4]).max() > 1e-4
+    # the only occurrence of a word has the same context either way
+    np.testing.assert_allclose(own[[1, 2, 3, 5]], result[[1, 2, 3, 5]], atol=1e-6)
+
+
+def test_features():
+    made = conec.ExtendedContextEncoder([Affixes()], vector_size=6, min_count=1, epochs=1, sample=0)
+    made.fit(CORPUS)
+    documents = [CORPUS[0], [], ["w0", "", "w0"]]
+    results = list(made.embed_batch(documents, feature_weight=0.5))
+    for document, result in zip(documents, results, strict=True):
+        np.testing.assert_array_equal(result, made.embed(document, feature_weight=0.5))
+    with pytest.raises(TypeError, match="document 1"):
+        list(made.embed_batch([["a"], [3]]))
+    with pytest.raises(TypeError, match="documents must be an iterable"):
+        made.embed_batch("a b")
+
+
+def test_bad_documents(model):
+    for documents in ("a b", b"a", 3, None):
+        with pytest.raises(TypeError, match="documents must be an iterable of documents"):
+            model.embed_batch(documents)
+    with pytest.raises(TypeError, match=r"document 1, position 2 \(counted from 0\)"):
+        list(model.embed_batch([["w0"], ["w0", "w1", 3]]))
+    with pytest.raises(ValueError, match="a must be a number"):
+        model.embed_batch([], 2)
+    with pytest.raises(ValueError, match="senses must be one of"):
+        model.embed_batch([], senses="some")
+    with pytest.raises(ValueError, match="per_occurrence must be True or False"):
+        model.embed_batch([], per_occurrence="yes")
+    with pytest.raises(ValueError, match="workers must be an integer >= 1"):
+        model.embed_batch([], workers=0)
+
+
+def test_documents_are_read_as_they_are_needed(model, monkeypatch):
+    monkeypatch.setattr(token_embedding, "BATCH_TOKENS", 10)
+    n_read = 0
+
+    def documents():
+        nonlocal n_read
+        while True:
+            n_read += 1
+            yield CORPUS[0]
+
+    for workers in (1, 2):
+        n_read = 0
+        results = model.embed_batch(documents(), workers=workers)
+        next(results)
+        assert n_read <= 1 + 2 * workers
+        results.close()
+
+
+def test_weights_that_are_not_finite(model):
+    made = copy.deepcopy(model)
+    made.W1[3, 0] = np.nan
+    made.weights_changed()
+    for senses in ("none", "soft"):
+        with pytest.raises(ValueError, match="1 of 40 rows of W1 contain NaN"):
+            made.embed(["w0"], senses=senses)
+    made = copy.deepcopy(model)
+    made.context_embeddings[made.vocabulary.index["w0"], 0] = np.inf
+    with pytest.raises(ValueError, match="NaN, infinity"):
+        made.embed(["w0", "w1"], senses="none")
+
+
+def test_new_maps_are_used_at_once(model):
+    made = copy.deepcopy(model)
+    text = CORPUS[0]
+    before = made.embed(text, senses="none")
+    made.learn_map(CORPUS, MapConfig(near=1, wide=2, sample=0))
+    after = made.embed(text, senses="none")
+    assert np.abs(before - after).max() > 1e-3
+    np.testing.assert_allclose(after, slow_embedding.embed(made, text), atol=5e-5)

@@ -1,0 +1,144 @@
+"""Sums over the contexts of sampled occurrences, against sums position by position."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from conec.contexts import Window, occurrences
+from conec.contexts.occurrences import ContextKind, context_sums, count_occurrences, spans
+from conec.linalg import sample_rows
+from corpora.encoding import TokenStream
+
+
+def text(rng, n_words, lengths):
+    """Documents with breaks, and words of unequal frequency."""
+    n = sum(lengths)
+    ids = np.minimum(rng.geometric(0.2, n) - 1, n_words - 1).astype(np.int32)
+    ids[rng.random(n) < 0.1] = -1
+    return TokenStream(ids, np.cumsum([0, *lengths]), n)
+
+
+def sums_oracle(stream, vectors, weights, distance):
+    """Sums over the context words of all occurrences; `distance` are weights from 0 on."""
+    sums = np.zeros(vectors.shape)
+    for start, stop in zip(stream.offsets[:-1], stream.offsets[1:], strict=True):
+        for i in range(start, stop):
+            for j in range(start, stop):
+                near = 0 < abs(i - j) < len(distance)
+                if near and stream.ids[i] >= 0 and stream.ids[j] >= 0:
+                    word = stream.ids[j]
+                    sums[stream.ids[i]] += distance[abs(i - j)] * weights[word] * vectors[word]
+    return sums
+
+
+def all_sums(stream, kinds, **options):
+    n_words = len(kinds[0].vectors)
+    pieces = spans(len(stream))
+    counts = count_occurrences(stream, n_words, pieces)
+    wanted = np.full(n_words, 10**6)
+    return context_sums(stream, kinds, pieces, counts, wanted, key=3, **options)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    size=st.integers(1, 20),
+    d=st.sampled_from([1, 5, 16, 40]),
+    piece=st.sampled_from([3, 50, 1 << 16]),
+    workers=st.integers(1, 4),
+)
+def test_sums_over_all_occurrences(seed, size, d, piece, workers):
+    rng = np.random.default_rng(seed)
+    stream = text(rng, 12, rng.integers(0, 40, 6).tolist())
+    vectors = rng.normal(size=(12, d)).astype(np.float32)
+    keep, scales = (rng.random((2, 12)) + 0.1).astype(np.float32)
+    near = Window(size, "subsampled", 1, keep)
+    wide = Window(size, "subsampled", size, keep)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(occurrences, "PIECE", piece)
+        kinds = [ContextKind(near, vectors, scales), ContextKind(wide, vectors)]
+        found = all_sums(stream, kinds, workers=workers)
+    for window, sums, factor in ((near, found[0], scales), (wide, found[1], 1)):
+        expected = sums_oracle(stream, vectors, keep * factor, window.distance_weights())
+        np.testing.assert_allclose(sums, expected, rtol=1e-4, atol=1e-4)
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), share=st.sampled_from([0.1, 0.3, 1.0]))
+def test_as_many_occurrences_as_wanted(seed, share):
+    rng = np.random.default_rng(seed)
+    # each document is a word and its mark
+    words = np.minimum(rng.geometric(0.1, 900) - 1, 19)
+    ids = np.stack([words, words + 20], axis=1).ravel().astype(np.int32)
+    stream = TokenStream(ids, np.arange(0, 1801, 2), 1800)
+    pieces = spans(len(stream), share)
+    n_tokens = sum(stop - start for start, stop in pieces)
+    assert share * len(stream) - 10 < n_tokens <= share * len(stream) + 10
+    counts = count_occurrences(stream, 40, pieces)
+    wanted = rng.integers(0, 30, 40)
+    window = Window(1, "subsampled", 1, np.ones(40, np.float32))
+    kind = ContextKind(window, np.eye(40, dtype=np.float32))
+    chosen = np.flatnonzero(wanted)
+    (sums,) = context_sums(stream, [kind], pieces, counts, wanted, key=seed, words=chosen)
+    np.testing.assert_array_equal(sums.sum(axis=1), np.minimum(counts, wanted)[chosen])
+    at = np.flatnonzero(chosen < 20)
+    np.testing.assert_array_equal(sums.sum(axis=1)[at], sums[at, chosen[at] + 20])
+
+
+def test_all_occurrences_are_equally_probable():
+    # word 0, and in each document another word next to it
+    ids = np.stack([np.zeros(50), np.arange(1, 51)], axis=1).ravel().astype(np.int32)
+    stream = TokenStream(ids, np.arange(0, 101, 2), 100)
+    pieces, wanted = spans(100), np.zeros(51, np.int64)
+    wanted[0] = 10
+    counts = count_occurrences(stream, 51, pieces)
+    kind = ContextKind(Window(1, "sif", 1, np.ones(51, np.float32)), np.eye(51, dtype=np.float32))
+    total = np.zeros(51)
+    for key in range(400):
+        total += context_sums(stream, [kind], pieces, counts, wanted, key=key)[0][0]
+    assert total.sum() == 4000
+    # 400 draws with probability 0.2: a standard deviation of 8
+    np.testing.assert_allclose(total[1:], 80, atol=5 * 8)
+    assert 4 < total[1:].std() < 12
+
+
+def test_dropped_words_do_not_change_the_mean():
+    rng = np.random.default_rng(0)
+    stream = text(rng, 8, [200] * 300)
+    vectors = np.eye(8, dtype=np.float32)
+    window = Window(3, "sif", 1, np.float32([0.003, 0.02, 0.05, 0.09, 0.1, 0.3, 0.7, 1]))
+    exact = all_sums(stream, [ContextKind(window, vectors)])[0]
+    drawn = all_sums(stream, [ContextKind(window, vectors, smallest=0.1)])[0]
+    np.testing.assert_allclose(drawn[:, 4:], exact[:, 4:], rtol=1e-4)
+    assert (drawn[:, 0] != exact[:, 0]).any()
+    np.testing.assert_allclose(drawn.sum(axis=0), exact.sum(axis=0), rtol=0.2)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), n=st.integers(1, 60), power=st.integers(0, 8))
+def test_rows_of_a_regression(seed, n, power):
+    rng = np.random.default_rng(seed)
+    weights = rng.random(50) ** power * (rng.random(50) < 0.9)
+    rows, found = sample_rows(weights, n, rng)
+    n_positive = int((weights > 0).sum())
+    if n >= n_positive:
+        np.testing.assert_array_equal(rows, np.flatnonzero(weights))
+        np.testing.assert_array_equal(found, weights[rows])
+        return
+    numbers, total = [], np.zeros(50)
+    for _ in range(300):
+        rows, found = sample_rows(weights, n, rng)
+        assert (np.diff(rows) > 0).all()
+        assert (found >= weights[rows] * (1 - 1e-12)).all()
+        numbers.append(len(rows))
+        total[rows] += found
+    assert np.mean(numbers) == pytest.approx(n, abs=1.5)
+    assert total.sum() / 300 == pytest.approx(weights.sum(), rel=0.25)
+
+
+def test_rows_without_weights():
+    rng = np.random.default_rng(0)
+    assert [len(array) for array in sample_rows(np.zeros(5), 3, rng)] == [0, 0]
