@@ -22,6 +22,15 @@ from conec.linalg import NotFiniteError, mean_row, row_lengths
 from conec.linalg import normalize as normalize_rows
 from conec.quantization import CompactRows, Rows
 from conec.senses.inventory import Sense, SenseInventory, SenseSettings, word_vectors
+from conec.sentences import (
+    SIF_SCALE,
+    Pooling,
+    check_texts,
+    checked_component,
+    first_component,
+    pooled,
+    without_component,
+)
 from conec.token_embedding import (
     Batch,
     MappedContexts,
@@ -248,7 +257,9 @@ class Embedder:
         result: FloatArray = self._cached(f"float32 {name}", convert)
         return result
 
-    def encode(self, corpus: CorpusLike | TokenStream, *, progress: bool = False) -> TokenStream:
+    def encode_corpus(
+        self, corpus: CorpusLike | TokenStream, *, progress: bool = False
+    ) -> TokenStream:
         """Encode a corpus as word ids, to pass it to several of `train`, `learn_map` and others.
 
         Parameters
@@ -451,7 +462,7 @@ class Embedder:
         csr_matrix of float32, shape (V, V)
         """
         return contexts.global_contexts(
-            self.encode(corpus, progress=progress),
+            self.encode_corpus(corpus, progress=progress),
             len(self),
             self.context_window(window, weighting),
             diagonal=diagonal,
@@ -525,7 +536,7 @@ class Embedder:
         self.require_float32("build_contexts")
         started = time.perf_counter()
         self.context_embeddings = contexts.global_embeddings(
-            self.encode(corpus, progress=progress),
+            self.encode_corpus(corpus, progress=progress),
             self.normalized_W1,
             self.context_window(window, weighting),
             diagonal=diagonal,
@@ -582,7 +593,7 @@ class Embedder:
         check_instance("config", config, MapConfig)
         excluded = word_list("exclude", exclude)
         _check_finite(self.W1, self.vocabulary.words)
-        stream = self.encode(corpus, progress=progress)
+        stream = self.encode_corpus(corpus, progress=progress)
         # vectors imported from another program may lack W2
         W2 = self.W2 if self.W2.any() else self.W1
         embeddings = smoothed_vectors(
@@ -655,7 +666,7 @@ class Embedder:
         if words is not None:
             ids = np.array([self._id_of(w) for w in word_list("words", words)], np.int64)
         self.sense_inventory = induce(
-            self.encode(corpus, progress=progress),
+            self.encode_corpus(corpus, progress=progress),
             self.W1,
             self.vocabulary,
             settings,
@@ -915,6 +926,94 @@ class Embedder:
             made = SenseContexts(inventory, self.vocabulary, self.unit_rows, self.centered_rows)
             self._cache["sense_contexts"] = made
         return made
+
+    # Sentences and documents
+
+    def encode(
+        self,
+        texts: str | Iterable[str | Sequence[str]],
+        *,
+        pooling: Pooling = "sif",
+        normalize: bool = True,
+        component: npt.ArrayLike | None = None,
+    ) -> FloatArray:
+        """Vectors of sentences or documents: means of the rows of W1 of their words.
+
+        Unknown words are ignored. For vectors of tokens in their contexts, use `embed_batch`.
+
+        Parameters
+        ----------
+        texts : str, or iterable of texts
+            A string is split at white space; a list of tokens is one text. Words must be written
+            as in the vocabulary.
+        pooling : {"sif", "mean"}
+            "sif": words have smooth inverse frequencies as weights,
+            ``1e-3 / (1e-3 + relative frequency)`` (Arora, Liang & Ma 2017). "mean": all words
+            have the same weight.
+        normalize : bool
+            Scale the vectors to unit length.
+        component : array of shape (d,), optional
+            A direction that is removed from the vectors, from `common_component`.
+
+        Returns
+        -------
+        float32 array of shape (n_texts, d), or (d,) for a single string
+            Zero for texts without known words.
+
+        Raises
+        ------
+        TypeError
+            If a text is not a string or a list of strings; the message names text and position.
+        ValueError
+            If `pooling` or `component` is invalid.
+        RuntimeError
+            If the model has no vocabulary.
+        """
+        check_choice("pooling", pooling, Pooling)
+        is_scaled = check_flag("normalize", normalize)
+        if component is not None:
+            component = checked_component(component, self.config.vector_size)
+        single = isinstance(texts, str)
+        check_texts(texts)
+        vectors = self._pooled([texts] if isinstance(texts, str) else texts, pooling)
+        with self._finite_weights():
+            vectors = without_component(vectors, component, is_scaled)
+        return vectors[0] if single else vectors
+
+    def common_component(
+        self, texts: Iterable[str | Sequence[str]], *, pooling: Pooling = "sif"
+    ) -> FloatArray:
+        """The first principal component of vectors of texts, for `encode`.
+
+        All texts share this direction, which says little about them (Arora, Liang & Ma 2017).
+        It is that of the vectors of unit length, which are not centered.
+
+        Parameters
+        ----------
+        texts : iterable of texts
+            As in `encode`; texts like those to be encoded, such as a training set.
+        pooling : {"sif", "mean"}
+            As in `encode`.
+
+        Returns
+        -------
+        float32 array of shape (d,)
+            Of unit length. Save it with `numpy.save`.
+
+        Raises
+        ------
+        ValueError
+            If no text contains a word of the vocabulary. Other errors are those of `encode`.
+        """
+        check_choice("pooling", pooling, Pooling)
+        check_texts(texts)
+        vectors = self._pooled([texts] if isinstance(texts, str) else texts, pooling)
+        with self._finite_weights():
+            return first_component(vectors)
+
+    def _pooled(self, texts: Iterable[str | Sequence[str]], pooling: Pooling) -> FloatArray:
+        weights = None if pooling == "mean" else self.vocabulary.sif(SIF_SCALE)
+        return pooled(texts, self.vocabulary, self.stored_rows("W1"), weights)
 
     @overload
     def embed_word(

@@ -349,7 +349,7 @@ class ContextEncoder(NearestNeighbors):
         notify = as_callback(callbacks)
         schedule = CheckpointSchedule(checkpoint_minutes, checkpoint_epochs)
         started = time.perf_counter()
-        stream = model.encode(corpus, progress=progress)
+        stream = model.encode_corpus(corpus, progress=progress)
         if stream is not corpus:
             logger.info("encoding: %d tokens, %.1f s", len(stream), time.perf_counter() - started)
         state = model._new_state(stream, epochs, start_alpha, end_alpha, resume_from)

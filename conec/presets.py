@@ -58,7 +58,7 @@ class Preset:
         source = corpora.open(corpus)
         model = self._model(changes)
         model.build_vocab(source, progress=progress)
-        return self.train(model, model.encode(source, progress=progress), progress=progress)
+        return self.train(model, model.encode_corpus(source, progress=progress), progress=progress)
 
     def fit_stream(
         self,

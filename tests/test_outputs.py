@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 import conec.cli
 import corpora.cli
 import simec.cli
-from conec.cli.vector_files import writer
+from conec.cli.vector_files import TokenVectors, writer
 from corpora.files import atomic_path, check_output
 
 APPS = {"corpora": corpora.cli.app, "conec": conec.cli.app, "simec": simec.cli.app}
@@ -388,28 +388,33 @@ def test_a_full_disk_is_named_and_the_earlier_content_stays(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    "suffix", [".npz", *(kind + end for kind in (".tsv", ".jsonl")
+    "suffix", [".npz", ".parquet", ".arrow", *(kind + end for kind in (".tsv", ".jsonl")
                          for end in ("", ".gz", ".bz2", ".xz", ".zst"))]
 )  # fmt: skip
 def test_files_of_vectors_depend_on_their_content_only(
     tmp_path: Path, suffix: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    rows = [(0, i, word, True, np.array([i, 0.5], np.float32)) for i, word in enumerate("abc")]
+    if suffix in (".parquet", ".arrow"):
+        pytest.importorskip("pyarrow")
+    order = np.arange(3)
+    vectors = np.stack([order, order + 0.5], axis=1).astype(np.float32)
+    block = TokenVectors(order, order, list("abc"), order >= 0, vectors)
     contents = []
     for number, name in enumerate(("a", "longer")):
         monkeypatch.setattr("time.time", lambda number=number: 1.5e9 + 1e6 * number)
         path = tmp_path / (name + suffix)
-        writer(str(path))(iter(rows), 2)
+        writer(str(path))(iter([block]), 2)
         contents.append(path.read_bytes())
     assert contents[0] == contents[1]
 
 
 def test_tokens_of_very_different_length(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
-    rows = ((0, i, "x" * 70_000 if i == 9 else "x", True, np.zeros(1, np.float32))
-            for i in range(5000))  # fmt: skip
+    order = np.arange(5000)
+    tokens = ["x" * 70_000 if i == 9 else "x" for i in range(5000)]
+    block = TokenVectors(order, order, tokens, order >= 0, np.zeros((5000, 1), np.float32))
     with pytest.raises(ValueError, match=r"a\.npz: .*too large; write \.jsonl"):
-        writer(str(path))(rows, 1)
+        writer(str(path))([block], 1)
     assert not path.exists()
 
 

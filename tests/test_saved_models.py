@@ -264,13 +264,13 @@ def test_token_streams(tmp_path, name):
     folder = golden("token_stream", tmp_path)
     model = conec.ContextEncoder(min_count=1, vector_size=2)
     model.build_vocab_from_freq({"a": 3, "b": 2, "c": 1})
-    model.encode(TokenStream.open(folder))
+    model.encode_corpus(TokenStream.open(folder))
     if name == "ids":
         path = folder / "ids.int32"
         for value, message in ((-2, "has the word id -2"), (99, "word ids up to 99")):
             entry(value)(np.fromfile(path, "<i4")).tofile(path)
             with pytest.raises(ValueError, match=message):
-                model.encode(TokenStream.open(folder))
+                model.encode_corpus(TokenStream.open(folder))
         return
     path = folder / "offsets.int64"
     offsets = np.fromfile(path, "<i8")

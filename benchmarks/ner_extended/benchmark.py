@@ -181,7 +181,7 @@ def train(part: Text, seed: int, **parameters: Any) -> ExtendedContextEncoder:
         FEATURES, clean=made.clean, **{**made.parameters, "seed": seed, **parameters}
     )
     model.build_vocab(part.documents)
-    return made.train(model, model.encode(part.documents))
+    return made.train(model, model.encode_corpus(part.documents))
 
 
 # Inputs of the classifier

@@ -157,7 +157,7 @@ class TrainingRun:
     def _encode(self, model: ContextEncoder) -> TokenStream:
         with report_skipped() as skipped:
             if isinstance(model, ExtendedContextEncoder):
-                stream: TokenStream = model.encode(self.corpus, progress=self.progress)
+                stream: TokenStream = model.encode_corpus(self.corpus, progress=self.progress)
                 skipped.append(self.corpus.skipped)
                 return stream
             stream = TokenStream.encode(

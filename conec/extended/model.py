@@ -189,7 +189,7 @@ class ExtendedContextEncoder(ContextEncoder):
         """The features, in the order in which they were passed."""
         return self.feature_vocabulary.features
 
-    def encode(self, corpus: Any, *, progress: bool = False) -> TokenStream:
+    def encode_corpus(self, corpus: Any, *, progress: bool = False) -> TokenStream:
         """Encode documents with their features, to pass them to `train`, `learn_map` and others.
 
         Parameters
@@ -206,7 +206,7 @@ class ExtendedContextEncoder(ContextEncoder):
         if not isinstance(corpus, TokenStream):
             documents = with_progress(documents_of(corpus), "encoding", progress)
             corpus = encoded(documents, self.clean, self.vocabulary.index, self.feature_vocabulary)
-        return super().encode(corpus, progress=progress)
+        return super().encode_corpus(corpus, progress=progress)
 
     def _require_contexts(self, stream: TokenStream) -> None:
         # features of the target alone are inputs, too
@@ -217,7 +217,7 @@ class ExtendedContextEncoder(ContextEncoder):
         if not isinstance(stream, FeatureStream):
             raise TypeError(
                 "a TokenStream has no features of its tokens. Pass the documents, or the result "
-                "of the model's encode"
+                "of the model's encode_corpus"
             )
         check_weights("F1", self.F1, (len(self.feature_vocabulary), self.config.vector_size))
         if stream.rows.indices.max(initial=-1) >= len(self.F1):

@@ -35,7 +35,7 @@ RECORD = "conec-export.json"
 _PROJECTOR = ("vectors.tsv", "metadata.tsv")
 
 
-def save_projector(vectors: KeyedVectors, folder: StrPath) -> None:
+def save_projector(vectors: KeyedVectors, folder: StrPath, *, digits: int = 9) -> None:
     """Write word vectors for the embedding projector of TensorBoard.
 
     Parameters
@@ -47,6 +47,8 @@ def save_projector(vectors: KeyedVectors, folder: StrPath) -> None:
         vectors have the attribute ``"count"``, the metadata have a header and the columns word
         and count, otherwise only words. Files of an earlier export, which are listed in
         ``conec-export.json``, are replaced; other files stay.
+    digits : int
+        Significant digits of each value.
 
     Raises
     ------
@@ -66,7 +68,7 @@ def save_projector(vectors: KeyedVectors, folder: StrPath) -> None:
     target = Path(folder)
     is_new = not target.exists()
     target.mkdir(parents=True, exist_ok=True)
-    values = "\t".join(["%.9g"] * vectors.vectors.shape[1]) + "\n"
+    values = "\t".join([f"%.{digits}g"] * vectors.vectors.shape[1]) + "\n"
     counts = vectors.expandos.get("count")
     metadata = (
         (f"{word}\n" for word in words)
@@ -131,10 +133,11 @@ def to_spacy(vectors: KeyedVectors, lang: str = "xx") -> Any:
         raise ImportError("to_spacy needs spaCy: pip install similarity-encoders[spacy]") from error
 
     check_vectors(vectors)
+    is_half = vectors.vectors.dtype == np.float16
     nlp = spacy.blank(lang)
     nlp.vocab.vectors = Vectors(
         strings=nlp.vocab.strings,
-        data=vectors.vectors.astype(np.float32),
+        data=vectors.vectors.astype(np.float16 if is_half else np.float32),
         keys=vectors.index_to_key,
         name=f"{lang}_vectors",
     )

@@ -349,7 +349,12 @@ def _read_counts(path: StrPath, words: Sequence[str]) -> list[int]:
 
 
 def save_word2vec(
-    vectors: KeyedVectors, path: StrPath, *, binary: bool = False, vocab: StrPath | None = None
+    vectors: KeyedVectors,
+    path: StrPath,
+    *,
+    binary: bool = False,
+    vocab: StrPath | None = None,
+    digits: int = 9,
 ) -> None:
     """Write word vectors in the format of word2vec.
 
@@ -362,9 +367,11 @@ def save_word2vec(
         An existing file is replaced once the new one is complete.
     binary : bool, default=False
         Write the binary format, with a newline after each vector as word2vec.c does. Text has
-        nine digits per value, so that reading it gives the same float32 values.
+        nine digits per value by default, so that reading it gives the same float32 values.
     vocab : path, optional
         Also write ``word count`` lines from the attribute ``"count"`` to this file.
+    digits : int
+        Significant digits of each value in a text.
 
     Raises
     ------
@@ -383,7 +390,7 @@ def save_word2vec(
         if output is not None:
             check_output(output)
     matrix = vectors.vectors.astype("<f4", copy=False)
-    values = " ".join(["%.9g"] * matrix.shape[1])
+    values = " ".join([f"%.{digits}g"] * matrix.shape[1])
     with open_output(path) as write:
         write(f"{len(words)} {matrix.shape[1]}\n")
         for word, row in zip(words, matrix, strict=True):

@@ -402,6 +402,25 @@ def test_embed_to_numpy(model, tmp_path):
     assert not arrays["vector"][~arrays["found"]].any()
 
 
+@pytest.mark.parametrize("suffix", [".parquet", ".arrow"])
+def test_embed_to_tables(model, tmp_path, suffix):
+    pa = pytest.importorskip("pyarrow")
+    out = tmp_path / f"v{suffix}"
+    run("embed", model, "--out", out, "--workers", 2, stdin=DOCUMENTS)
+    if suffix == ".parquet":
+        table = pytest.importorskip("pyarrow.parquet").read_table(out)
+    else:
+        with pa.OSFile(str(out)) as file:
+            table = pa.ipc.open_file(file).read_all()
+    rows = list(expected_rows(model))
+    for column, name in enumerate(("document", "position", "token", "found")):
+        assert table[name].to_pylist() == [row[column] for row in rows]
+    size = len(rows[0][-1])
+    assert table.schema.field("vector").type == pa.list_(pa.float32(), size)
+    vectors = table["vector"].combine_chunks().flatten().to_numpy().reshape(-1, size)
+    np.testing.assert_array_equal(vectors, [row[-1] for row in rows])
+
+
 @pytest.mark.parametrize("name", ["v.jsonl", "v.jsonl.gz", "v.tsv", "v.tsv.xz"])
 def test_embed_to_text_loses_no_digit(model, tmp_path, name):
     import smart_open
@@ -460,7 +479,7 @@ def test_embed_leaves_an_older_file_if_it_fails(model, tmp_path):
     assert "line 2" in error("embed", model, source, "--out", out)
     assert out.read_text() == "older"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["new.txt", "v.tsv"]
-    assert ".npz, .tsv or .jsonl" in error("embed", model, source, "--out", tmp_path / "v.doc")
+    assert ".arrow, .tsv or .jsonl" in error("embed", model, source, "--out", tmp_path / "v.doc")
     assert "folder to write to" in error("embed", model, source, "--out", tmp_path / "no" / "v.npz")
 
 

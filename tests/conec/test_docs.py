@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,10 @@ def corpus():
 def examples(page):
     """Compile the Python examples of a page."""
     blocks = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text("utf-8"), re.DOTALL)
-    return [compile(block.replace("epochs=25", "epochs=2"), page, "exec") for block in blocks]
+    changes = {"epochs=25": "epochs=2", '"hospital", "police"': '"rock", "metal"'}
+    for old, new in changes.items():
+        blocks = [block.replace(old, new) for block in blocks]
+    return [compile(block, page, "exec") for block in blocks]
 
 
 def test_the_examples_of_embeddings_run(corpus, tmp_path, monkeypatch, capsys):
@@ -57,8 +61,14 @@ def test_the_examples_of_the_command_line_run(corpus, tmp_path, monkeypatch):
         Path(name).write_text(text + "\nzorbing\n", "utf-8")
     result = CliRunner().invoke(app, ["embed", "m", "new.txt", "--out", "new.npz"])
     assert result.exit_code == 0, result.output
-    names = {}
-    vectors, entities, presets = examples("conec.md")
+    Path("m").rename("news.model")
+    names = {"vectors": np.eye(8)}
+    queries, index, vectors, entities, presets = examples("conec.md")
+    exec(queries, names)
+    assert names["found"].ids.shape == (8, 5)
+    if find_spec("usearch"):
+        exec(index, names)
+        assert conec.load("news.model").neighbor_index is not None
     exec(vectors, names)
     n_tokens = sum(len(document) for document in corpus)
     assert names["vectors"].shape == (n_tokens, 8)  # without "zorbing", which has no context

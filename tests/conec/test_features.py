@@ -208,7 +208,7 @@ def test_features_are_beside_the_tokens_that_they_are_of():
     # words that the vocabulary lacks are left out, with their features
     text = [*TEXT, [[("rare", "RARE"), ("London", "NNP"), ("rare", "RARE"), ("2", "CD")]]]
     model.build_vocab(text)
-    stream = model.encode(text)
+    stream = model.encode_corpus(text)
     words = [model.vocabulary.words[i] if i >= 0 else "" for i in stream.ids]
     tags = dict(zip(["london", "calls", "1", "eu", "rejects"], "NVCNV", strict=True))
     rows = stream.rows

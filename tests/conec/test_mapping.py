@@ -185,7 +185,7 @@ def test_words_kept_out_are_found_more_easily_with_the_map(model):
 
 def test_words_kept_out_do_not_count(model):
     """Their vectors may be anything, as long as they stand in no context."""
-    stream = model.encode(LEE)
+    stream = model.encode_corpus(LEE)
     rows = normalize(np.asarray(model.W1))
     words = model.vocabulary.words[-5:]
     config, vocabulary = MapConfig(), model.vocabulary

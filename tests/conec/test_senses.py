@@ -197,7 +197,7 @@ def test_the_map_is_a_ridge_regression():
 
 
 def test_the_same_with_any_number_of_threads_and_with_some_words_only(model, documents):
-    stream = model.encode(documents)
+    stream = model.encode_corpus(documents)
     found = {}
     for workers in (1, 3):
         from conec.senses.induction import induce

@@ -417,7 +417,7 @@ def use_token_stream(path: Path, rng: random.Random) -> None:
     model = conec.ContextEncoder(vector_size=2, window=2, min_count=1, workers=1)
     model.build_vocab_from_freq({"a": 3, "b": 2, "c": 1})
     try:
-        stream = model.encode(stream)
+        stream = model.encode_corpus(stream)
     except ValueError:
         return  # says that ids are out of range
     check(model.global_contexts(stream))

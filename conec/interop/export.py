@@ -1,0 +1,123 @@
+"""Export of word vectors in any format, of the most frequent words and in a smaller type."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from conec.interop.viewers import check_projector, check_spacy, save_projector, save_spacy
+from conec.interop.word2vec import save_word2vec
+from conec.quantization import compact
+from conec.types import StrPath
+from corpora.checks import check_choice, check_integer
+from corpora.files import check_output
+from corpora.output import check_suffix
+
+if TYPE_CHECKING:
+    from gensim.models import KeyedVectors
+
+__all__ = ["Format", "Precision", "check_export", "export"]
+
+Format = Literal["word2vec", "word2vec-binary", "projector", "spacy"]
+Precision = Literal["float32", "float16", "int8"]
+# significant digits of a number in a text; five identify a float16, nine a float32
+_DIGITS = {"float32": 9, "float16": 5, "int8": 3}
+
+
+def export(
+    vectors: KeyedVectors,
+    path: StrPath,
+    to: Format = "word2vec",
+    *,
+    top: int | None = None,
+    dtype: Precision = "float32",
+    lang: str = "xx",
+) -> int:
+    """Write word vectors for another program.
+
+    Parameters
+    ----------
+    vectors : gensim.models.KeyedVectors
+        For example `ContextEncoder.wv_context`.
+    path : path
+        A file; for "projector" and "spacy", a folder.
+    to : {"word2vec", "word2vec-binary", "projector", "spacy"}
+        As `save_word2vec` (with ``binary=True``), `save_projector` and `save_spacy` write them.
+    top : int, optional
+        Number of words that are written, the first ones, which are the most frequent words of a
+        model; by default all words.
+    dtype : {"float32", "float16", "int8"}
+        Precision of the values. All formats stay readable for the same programs. "float16": values
+        are rounded to float16, which takes half the digits in a text, and half the size in
+        "spacy". "int8": each vector is scaled to integers from -127 to 127, so that cosine
+        similarities stay, but lengths do not; not for "spacy", which averages vectors. In
+        "word2vec-binary", which holds float32 only, both take less space once compressed.
+    lang : str
+        Language code of the spaCy pipeline.
+
+    Returns
+    -------
+    int
+        Number of words that were written.
+
+    Raises
+    ------
+    ValueError
+        If a parameter is invalid, a value too large for `dtype`, or as the functions above.
+    OSError, ImportError
+        As the functions above.
+    """
+    check_choice("to", to, Format)
+    check_choice("dtype", dtype, Precision)
+    if dtype == "int8" and to == "spacy":
+        raise ValueError(
+            "spaCy averages vectors, whose lengths int8 does not keep: use dtype='float16'"
+        )
+    check_export(path, to)
+    smaller = _rounded(_first(vectors, top), dtype)
+    if to == "projector":
+        save_projector(smaller, path, digits=_DIGITS[dtype])
+    elif to == "spacy":
+        save_spacy(smaller, path, lang)
+    else:
+        save_word2vec(smaller, path, binary=to == "word2vec-binary", digits=_DIGITS[dtype])
+    return len(smaller)
+
+
+def check_export(path: StrPath, to: Format) -> None:
+    """Raise the error of `export` for a path that cannot be written, before any work is done."""
+    if to == "projector":
+        check_projector(path)
+    elif to == "spacy":
+        check_spacy(path)
+    else:
+        check_suffix(path)
+        check_output(path)
+
+
+def _first(vectors: KeyedVectors, top: int | None) -> KeyedVectors:
+    """The first words, with their counts."""
+    from conec.interop.checks import to_keyed_vectors
+
+    if top is None or check_integer("top", top, 1) >= len(vectors):
+        return vectors
+    counts = vectors.expandos.get("count")
+    return to_keyed_vectors(
+        vectors.index_to_key[:top],
+        vectors.vectors[:top],
+        None if counts is None else np.asarray(counts)[:top],
+    )
+
+
+def _rounded(vectors: KeyedVectors, dtype: Precision) -> KeyedVectors:
+    """Vectors of a lower precision."""
+    from gensim.models import KeyedVectors
+
+    if dtype == "float32":
+        return vectors
+    matrix: Any = compact("vectors", vectors.vectors, dtype).codes
+    result = KeyedVectors(matrix.shape[1], dtype=matrix.dtype)
+    result.index_to_key, result.key_to_index = vectors.index_to_key, vectors.key_to_index
+    result.vectors, result.expandos = matrix, vectors.expandos
+    return result
