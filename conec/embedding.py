@@ -299,6 +299,7 @@ class Embedder:
                 f"the corpus has word ids up to {stream.ids.max()}, but the vocabulary has only "
                 f"{len(self)} words. Encode the corpus with this model"
             )
+        stream.release()  # the checks have read all ids
         return stream
 
     def weights_changed(self) -> None:

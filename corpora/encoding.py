@@ -7,6 +7,7 @@ passes, without loading the file into memory.
 from __future__ import annotations
 
 import logging
+import mmap
 import os
 import secrets
 import shutil
@@ -14,7 +15,7 @@ import time
 import weakref
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 from itertools import repeat
 from pathlib import Path
@@ -109,6 +110,25 @@ class TokenStream:
         for start, stop in zip(self.offsets[:-1], self.offsets[1:], strict=True):
             yield self.ids[start:stop]
 
+    def release(self, start: int = 0, stop: int | None = None) -> None:
+        """Give memory of ids that were read back to the system; they stay readable.
+
+        Parameters
+        ----------
+        start, stop : int
+            A part of the ids; by default all. Without effect on ids that are not memory-mapped.
+        """
+        mapped = getattr(self.ids, "_mmap", None)
+        # pages of files that may be written to could have changes
+        read_only = getattr(self.ids, "mode", None) == "r"
+        if mapped is None or not read_only or not hasattr(mmap, "MADV_DONTNEED"):
+            return
+        stop = len(self.ids) if stop is None else min(stop, len(self.ids))
+        size, page = self.ids.itemsize, mmap.PAGESIZE
+        first = start * size // page * page
+        with suppress(OSError, ValueError):  # nothing is lost if the system refuses
+            mapped.madvise(mmap.MADV_DONTNEED, first, stop * size - first)
+
     @property
     def has_neighbors(self) -> bool:
         """Whether two words are next to each other in some document and sentence."""
@@ -128,6 +148,7 @@ class TokenStream:
             crc = zlib.crc32(
                 np.ascontiguousarray(self.ids[start : start + _BLOCK_TOKENS]).data, crc
             )
+            self.release(start, start + _BLOCK_TOKENS)
         return crc
 
     @classmethod

@@ -7,7 +7,6 @@ before the clock starts, those of Similarity Encoders within the time.
 
 from __future__ import annotations
 
-import resource
 import time
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from benchmarks.common import Result, over_runs, pairs
+from benchmarks.runs import peak_mb
 from simec.molecules import Molecules, SchNet
 from simec.network import ShiftedSoftplus
 
@@ -200,7 +200,7 @@ def peak_memory(name: str, molecules: Molecules) -> float:
         runs.optimizers[name].zero_grad()
         network(*each).square().mean().backward()
         runs.optimizers[name].step()
-        peaks.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        peaks.append(peak_mb())
     return peaks[-1] - peaks[0]
 
 

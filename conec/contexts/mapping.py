@@ -30,11 +30,11 @@ import numpy as np
 import numpy.typing as npt
 
 from conec import random_streams
-from conec.contexts.matrices import Window
 from conec.contexts.occurrences import (
     ContextKind,
     Counts,
     Spans,
+    Window,
     context_sums,
     count_occurrences,
     spans,
@@ -621,7 +621,7 @@ def mean_direction(vectors: FloatArray) -> FloatArray:
     NotFiniteError
         If a value is NaN, infinite or too large.
     """
-    from conec.contexts.directions import sum_directions
+    from conec.contexts.kernels import sum_directions
 
     total = np.zeros(vectors.shape[1])
     n = sum_directions(with_contiguous_rows(vectors), total)
@@ -633,7 +633,7 @@ def mean_direction(vectors: FloatArray) -> FloatArray:
 
 def _standardized(vectors: Sequence[FloatArray], means: FloatArray) -> FloatArray:
     """Standardize the k vectors of each word, and concatenate them; shape (n, k * d)."""
-    from conec.contexts.directions import standardize
+    from conec.contexts.kernels import standardize
 
     n, d = vectors[0].shape
     result = np.empty((n, len(vectors) * d), np.float32)

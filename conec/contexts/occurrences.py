@@ -1,4 +1,4 @@
-"""Sums over the contexts of a random sample of each word's occurrences in a corpus.
+"""Windows, and sums over the contexts of a random sample of each word's occurrences in a corpus.
 
 A mean over a few hundred occurrences of a word is almost as good as that over all of them, and
 most words are rare. The text is therefore read once to choose occurrences, exactly as many of each
@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from conec.contexts.matrices import Window
 from conec.training.weights import zero_rows
-from conec.types import FloatArray
+from conec.types import FloatArray, Weighting
 from corpora.callbacks import progress_bar
+from corpora.checks import check_choice, check_integer
 from corpora.jit import announce_compilation
 
 if TYPE_CHECKING:
@@ -32,6 +32,63 @@ _LINE = 16  # columns: those of a cache line are processed by the same thread
 
 Counts = npt.NDArray[np.int64]
 Spans = Sequence[tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class Window:
+    """The size of a context, and the weights of its words.
+
+    Parameters
+    ----------
+    size : int
+        Words on each side.
+    weighting : {"uniform", "distance", "subsampled", "sif"}
+        "uniform": weight 1. "distance": 1 / distance. "subsampled": the average weight in
+        training, which is the probability that the drawn window reaches this distance, times
+        the probability that subsampling keeps the word. "sif": the probability that the drawn
+        window reaches this distance, times the smooth inverse frequency of the word.
+    smallest : int
+        The smallest window that training draws, for "subsampled" and "sif".
+    keep : float32 array of shape (V,), optional
+        Weight > 0 of each word; required for "subsampled" (the probability that it is kept) and
+        "sif" (its smooth inverse frequency).
+    """
+
+    size: int = 5
+    weighting: Weighting = "uniform"
+    smallest: int = 1
+    keep: FloatArray | None = None
+
+    def __post_init__(self) -> None:
+        check_integer("window", self.size, 1)
+        check_choice("weighting", self.weighting, Weighting)
+        if self._as_training:
+            check_integer("smallest", self.smallest, 1, self.size)
+            if self.keep is None:
+                raise ValueError(f"weighting={self.weighting!r} requires `keep`, weights of words")
+
+    @property
+    def _as_training(self) -> bool:
+        return self.weighting in ("subsampled", "sif")
+
+    def distance_weights(self) -> npt.NDArray[np.float64]:
+        """Weight at each distance from 0 to `size`."""
+        distance = np.arange(self.size + 1, dtype=np.float64)
+        if self.weighting == "distance":
+            return 1 / np.maximum(distance, 1)
+        if self._as_training:
+            drawn = self.size - self.smallest + 1
+            return np.minimum(self.size + 1 - distance, drawn) / drawn
+        return np.ones(self.size + 1)
+
+    def word_weights(self, n_words: int) -> FloatArray:
+        """Weight of each context word; an empty array if all weights are 1."""
+        if not self._as_training or self.keep is None:
+            return np.empty(0, np.float32)
+        keep = np.ascontiguousarray(self.keep, np.float32)
+        if keep.shape != (n_words,):
+            raise ValueError(f"keep must have shape ({n_words},), got {keep.shape}")
+        return keep
 
 
 @dataclass(frozen=True)
@@ -75,6 +132,7 @@ def count_occurrences(stream: TokenStream, n_words: int, pieces: Spans) -> Count
     counts = np.zeros(n_words, np.int64)
     for start, stop in pieces:
         counts += count_words(np.asarray(stream.ids[start:stop]), n_words)
+        stream.release(start, stop)
     return counts
 
 
@@ -118,7 +176,7 @@ def context_sums(
         For each kind, sums of the vectors of context words. Divided by the smaller of `counts`
         and `wanted`, they are means over occurrences.
     """
-    from conec.contexts.occurrence_kernels import choose
+    from conec.contexts.kernels import choose
 
     n_words = len(counts)
     ids, offsets = np.asarray(stream.ids), np.asarray(stream.offsets, np.int64)
@@ -164,6 +222,7 @@ def context_sums(
                 add(slices[0])
             else:
                 deque(executor.map(add, slices), maxlen=0)
+            stream.release(low, stop)
             bar.update(stop - start)
     return sums
 
@@ -172,7 +231,7 @@ def _adder(
     kind: ContextKind, offsets: Counts, rows: Counts, out: FloatArray, key: np.uint64
 ) -> Callable[[Any, int, Any, int, int], None]:
     """A function that adds the contexts of positions in a part of the text to some columns."""
-    from conec.contexts.occurrence_kernels import add_contexts, add_wide_contexts, draw_weights
+    from conec.contexts.kernels import add_contexts, add_wide_contexts, draw_weights
 
     window = kind.window
     weights = window.word_weights(len(kind.vectors))

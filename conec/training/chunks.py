@@ -151,6 +151,7 @@ class ChunkTrainer:
         self._cbow, self._merge, self._key = cbow, merge, key
         self._weights = W1, W2
         self._stream = Stream(np.asarray(stream.ids), stream.offsets)
+        self._release = stream.release
         self._words = Words(
             vocabulary.keep_probability(config.sample),
             vocabulary.rates(config.rate_exponent),
@@ -215,19 +216,19 @@ class ChunkTrainer:
         self, number: int, scratch: npt.NDArray[np.int16], length: int | None = None
     ) -> tuple[float, int]:
         """Train on a chunk; return the sum of its losses and its number of positions."""
+        chunk = self._chunk(number, length)
         loss, n_positions = self._cbow.train_chunk(
-            self._stream, self._words, self._settings, self._chunk(number, length),
-            *self._weights, scratch,
-        )  # fmt: skip
+            self._stream, self._words, self._settings, chunk, *self._weights, scratch
+        )
+        self._release(chunk.start, chunk.stop)
         return loss, n_positions
 
     def plan(self, number: int, scratch: npt.NDArray[np.int32], length: int | None = None) -> Plan:
         """Make the random draws of a chunk, and number its distinct words."""
         chunk = self._chunk(number, length)
-        return Plan(
-            chunk,
-            *self._cbow.plan_chunk(self._stream, self._words, self._settings, chunk, scratch),
-        )
+        planned = self._cbow.plan_chunk(self._stream, self._words, self._settings, chunk, scratch)
+        self._release(chunk.start, chunk.stop)
+        return Plan(chunk, *planned)
 
     def train_on_copies(
         self,

@@ -361,3 +361,20 @@ class TestEarlierFormat:
 def test_arrays_that_are_not_a_corpus(ids: object, offsets: list[int]) -> None:
     with pytest.raises(ValueError, match="must be an array of integers|offsets must increase"):
         TokenStream(ids, np.array(offsets, np.int64), 4)  # type: ignore[arg-type]
+
+
+def test_released_ids_stay_readable(tmp_path):
+    words = [f"w{i}" for i in range(3000)]
+    index = {word: i for i, word in enumerate(words)}
+    stream = TokenStream.encode([words] * 3, index, tmp_path / "tokens")
+    expected = np.tile(np.arange(3000), 3)
+    np.testing.assert_array_equal(stream.ids, expected)
+    for span in ((), (100,), (2000, 5000), (8000, 10**6)):
+        stream.release(*span)
+        np.testing.assert_array_equal(stream.ids, expected)
+    # what was changed in memory is not lost
+    changed = np.memmap(tmp_path / "tokens" / "ids.int32", "<i4", "c")
+    changed[:] = 7
+    TokenStream(changed, stream.offsets, stream.n_raw).release()
+    assert (changed == 7).all()
+    TokenStream(np.zeros(2, np.int32), np.array([0, 2]), 2).release()
