@@ -35,7 +35,7 @@ $(VENV)/demo.done: $(BIN)/python pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/test.done: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[simec,molecules,plots,parquet,spacy,ner,test]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[simec,molecules,plots,parquet,spacy,ner,index,test]"
 	touch $@
 
 clean:
