@@ -42,10 +42,17 @@ def test_the_examples_of_embeddings_run(corpus, tmp_path, monkeypatch, capsys):
     conec.ContextEncoder(vector_size=8, min_count=1, epochs=2, sample=0).fit(corpus).save("model")
     rows = "London NNP I-NP I-LOC\ncalls VBZ I-VP O\n2 CD I-NP O\n\n"
     Path("eng.train").write_text(f"-DOCSTART- -X- O O\n\n{rows * 20}")
-    names = {"conec": conec, "corpora": corpora, "corpus": corpus, "CITIES": {"London"}}
-    unknown, senses, features = examples("embeddings.md")
+    names = {
+        "conec": conec, "corpora": corpora, "corpus": corpus, "CITIES": {"London"},
+        "documents": corpus[:5], "texts": corpus[:3], "training_texts": corpus,
+    }  # fmt: skip
+    unknown, tokens, sentences, senses, features = examples("embeddings.md")
     exec(unknown, names)
     assert names["vector"].any()
+    exec(tokens, names)
+    assert names["vectors"].shape == (len(corpus[4]), 8)
+    exec(sentences, names)
+    assert names["vectors"].shape == (3, 8)
     exec(senses, names)
     assert "%" in capsys.readouterr().out
     exec(features, names)

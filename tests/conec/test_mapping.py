@@ -210,7 +210,7 @@ def test_the_number_of_workers_does_not_matter(model):
 
 def test_everything_is_used_where_samples_are_large(model):
     """Without sampling, embeddings of known words are those of all occurrences and words."""
-    stream, W1, W2 = model.encode(LEE), np.asarray(model.W1), np.asarray(model.W2)
+    stream, W1, W2 = model.encode_corpus(LEE), np.asarray(model.W1), np.asarray(model.W2)
     everything = MapConfig(n_averages=10**6, n_words=10**6, share=1, smoothing=0.7)
     model.learn_map(stream, everything)
     window = model.context_window(None, "sif")
@@ -232,7 +232,7 @@ def test_few_words():
     documents = list(corpora.open(LEE))[:60]
     model = conec.ContextEncoder(vector_size=20, min_count=9, sample=0, epochs=9).fit(documents)
     assert len(model) < 500
-    stream, W1, W2 = model.encode(documents), model.W1, model.W2
+    stream, W1, W2 = model.encode_corpus(documents), model.W1, model.W2
     window = model.context_window(None, "sif")
     model.learn_map(stream, MapConfig(n_averages=10**6, n_words=10**6))
     means = [global_embeddings(stream, W, window) for W in (W2, W1)]
