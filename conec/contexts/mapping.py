@@ -63,7 +63,6 @@ logger = logging.getLogger(__name__)
 
 _ROWS = 1 << 12  # rows that are processed at a time
 # Weight below which a context word is dropped at random from averages, as most frequent words are
-_SMALLEST_WEIGHT = 0.1
 # The thesis's prediction is left out where its weight is smaller: it would take long to compute
 _SMALLEST_SHARE = 0.05
 
@@ -520,7 +519,7 @@ def smoothed_vectors(
     n, d = W1.shape
     pieces = spans(len(stream))
     counts = count_occurrences(stream, n, pieces)
-    smallest = 0.0 if counts.max(initial=0) <= config.n_averages else _SMALLEST_WEIGHT
+    smallest = 0.0  # in a small vocabulary, the weights of all words are small
     kinds = [ContextKind(window, W2, smallest=smallest)]
     if _plain_share(n, d) > 0:
         kinds.append(ContextKind(window, W1, smallest=smallest))
