@@ -62,7 +62,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _ROWS = 1 << 12  # rows that are processed at a time
-# Weight below which a context word is dropped at random from averages, as most frequent words are
 # The thesis's prediction is left out where its weight is smaller: it would take long to compute
 _SMALLEST_SHARE = 0.05
 
