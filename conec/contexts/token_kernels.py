@@ -564,3 +564,32 @@ def embed_in_senses(  # type: ignore[no-untyped-def]
             place[r] = p
         copy_earlier(row, start, n, place, out, found)
     return is_finite
+
+
+@compiled(nogil=True, fastmath=_FLAGS)
+def mean_rows(ids, offsets, rows, shares, out):  # type: ignore[no-untyped-def]
+    """Weighted means of the rows of the known words of documents.
+
+    Parameters
+    ----------
+    ids : int32 array of shape (n,)
+        Row of each word; negative for unknown words.
+    offsets : int64 array of shape (n_documents + 1,)
+    rows : float32 array of shape (V, d)
+    shares : float32 array of shape (V,)
+        Weights. The sum of weighted rows is divided by the number of words.
+    out : float32 array of shape (n_documents, d), overwritten
+    """
+    one = np.float32(1)
+    for i in range(len(out)):
+        total, n = out[i], 0
+        clear(total)
+        for p in range(offsets[i], offsets[i + 1]):
+            if ids[p] >= 0:
+                row, share = rows[ids[p]], shares[ids[p]]
+                for j in range(len(total)):
+                    total[j] += share * row[j]
+                n += 1
+        scale = one / np.float32(max(n, 1))
+        for j in range(len(total)):
+            total[j] *= scale

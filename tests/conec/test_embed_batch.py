@@ -79,6 +79,60 @@ def test_strings_are_split(model):
     np.testing.assert_array_equal(result, model.embed(["w0", "new", "w1"]))
 
 
+texts = st.lists(
+    st.lists(st.sampled_from(["w0", "w1", "w3", "new", "Ж", "neu\u0308", "\udc80", "w00"]))
+    | st.text(st.sampled_from("w0 \n\u2003\u2004\xa0\x85é\U0001f600"), max_size=12),
+    max_size=9,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(texts, st.sampled_from([0, 0.8]), st.booleans(), st.sampled_from([1, 2]))
+def test_strings_are_lists_of_their_tokens(model, documents, a, per_occurrence, workers):
+    lists = [text.split() if isinstance(text, str) else text for text in documents]
+    strings = [text if isinstance(text, str) else "\t".join(text) for text in documents]
+    choice = {"a": a, "per_occurrence": per_occurrence, "workers": workers}
+    expected = list(model.embed_batch(lists, **choice))
+    for kind in (strings, documents):
+        results = list(model.embed_batch(kind, **choice))
+        assert len(results) == len(expected)
+        for result, other in zip(results, expected, strict=True):
+            np.testing.assert_array_equal(result, other)
+    np.testing.assert_array_equal(model.encode(strings), model.encode(lists))
+
+
+def test_strings_of_a_model_without_a_map(model):
+    made = copy.deepcopy(model).build_contexts(CORPUS)
+    made.sense_inventory = None
+    for result, text in zip(made.embed_batch(map(" ".join, CORPUS[:3])), CORPUS[:3], strict=True):
+        np.testing.assert_array_equal(result, made.embed(text))
+
+
+@pytest.mark.parametrize("size", [1, 20, 1 << 13])
+def test_lines_in_batches(model, monkeypatch, size):
+    monkeypatch.setattr(token_embedding, "BATCH_TOKENS", size)
+    lines = [" ".join(text[:n]) for n, text in enumerate(CORPUS[:25])]
+    lines[3] = " \t "  # no token
+    blocks = ["\n".join(lines[:9]) + "\n", "\n".join(lines[9:])]  # without a last line end
+    packed = token_embedding.batches_of_lines(block.encode() for block in blocks)
+    tokens, vectors, lengths = [], [], []
+    for part in model.embed_packed(packed, workers=2):
+        bounds, data = part.words.packed()
+        tokens += [
+            bytes(data[start:stop]).decode()
+            for start, stop in zip(bounds[:-1], bounds[1:], strict=True)
+        ]
+        lengths += np.diff(part.words.offsets).tolist()
+        vectors.append(part.vectors)
+        np.testing.assert_array_equal(part.found, part.vectors.any(axis=1))
+    documents = [line.split() for line in lines]
+    assert lengths == list(map(len, documents))
+    assert tokens == sum(documents, [])
+    np.testing.assert_array_equal(
+        np.concatenate(vectors), np.concatenate(list(model.embed_batch(documents)))
+    )
+
+
 def test_a_small_table_of_context_words(model, monkeypatch):
     expected = list(model.embed_batch(CORPUS[:8], senses="none"))
     monkeypatch.setattr(token_embedding, "_TABLE_BYTES", 4 * 4 * 32 * 20)  # 20 words
