@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -47,6 +48,19 @@ def test_embed_is_the_slow_embedding(model, tokens, a, per_occurrence, senses):
     np.testing.assert_allclose(result, expected, atol=5e-5)
     np.testing.assert_array_equal(found, result.any(axis=1))
     np.testing.assert_array_equal(found, expected.any(axis=1))
+
+
+def test_many_words():
+    """With as many words as models have, rounding errors stay small."""
+    rng = np.random.default_rng(1)
+    words = np.array([f"w{i}" for i in range(1500)])
+    corpus = [words[(1500 * rng.random(60) ** 2).astype(int)].tolist() for _ in range(400)]
+    made = conec.ContextEncoder(vector_size=50, min_count=1, epochs=1, seed=1).fit(corpus)
+    made.build_senses(corpus, SenseSettings(min_occurrences=30))
+    for senses in ("none", "soft", "hard"):
+        for text in [[*corpus[0], "new", *corpus[1]], corpus[2][:20]]:
+            expected = slow_embedding.embed(made, text, senses=senses)
+            np.testing.assert_allclose(made.embed(text, senses=senses), expected, atol=1e-5)
 
 
 @pytest.mark.parametrize("wide", [1, 2, 3, 30, 100])
@@ -217,6 +231,14 @@ def test_weights_that_are_not_finite(model):
     made.context_embeddings[made.vocabulary.index["w0"], 0] = np.inf
     with pytest.raises(ValueError, match="NaN, infinity"):
         made.embed(["w0", "w1"], senses="none")
+
+
+def test_copies_have_tables_of_their_own(model):
+    expected = model.embed(CORPUS[0]), model.embed(CORPUS[0], senses="none")
+    for made in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(made.embed(CORPUS[0]), expected[0])
+        np.testing.assert_array_equal(made.embed(CORPUS[0], senses="none"), expected[1])
+        np.testing.assert_array_equal(next(made.embed_batch([" ".join(CORPUS[0])])), expected[0])
 
 
 def test_new_maps_are_used_at_once(model):
