@@ -49,7 +49,6 @@ from conec.linalg import (
     sample_rows,
     solve,
 )
-from conec.training.kernels.random import key
 from conec.types import JSON, FloatArray
 from corpora.checks import check_integer, check_number
 from corpora.errors import warn
@@ -325,7 +324,7 @@ def learn_context_map(
             counts,
             chosen,
             words,
-            key=int(key(seed, random_streams.MAP, draw)),
+            key=int(random_streams.key(seed, random_streams.MAP, draw)),
             workers=workers,
             progress=progress,
         )
@@ -518,17 +517,16 @@ def smoothed_vectors(
     n, d = W1.shape
     pieces = spans(len(stream))
     counts = count_occurrences(stream, n, pieces)
-    smallest = 0.0  # in a small vocabulary, the weights of all words are small
-    kinds = [ContextKind(window, W2, smallest=smallest)]
+    kinds = [ContextKind(window, W2)]
     if _plain_share(n, d) > 0:
-        kinds.append(ContextKind(window, W1, smallest=smallest))
+        kinds.append(ContextKind(window, W1))
     averages, *plain = context_sums(
         stream,
         kinds,
         pieces,
         counts,
         np.full(n, config.n_averages),
-        key=int(key(seed, random_streams.AVERAGES)),
+        key=int(random_streams.key(seed, random_streams.AVERAGES)),
         workers=workers,
         progress=progress,
     )

@@ -81,7 +81,7 @@ class FeatureChunkTrainer(chunks.ChunkTrainer):
         del scratch
         W1, W2 = self._weights
         state = self._state
-        key = self._key(self._config.seed, random_streams.FEATURES, state.run, state.epoch)
+        key = random_streams.key(self._config.seed, random_streams.FEATURES, state.run, state.epoch)
         features = Features(*self._feature_rows, self._feature_rate, self._dropout, key)
         loss, n_positions = self._kernel.train_chunk(
             self._stream, self._words, self._settings, self._chunk(number, length),

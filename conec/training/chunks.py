@@ -146,9 +146,8 @@ class ChunkTrainer:
     ) -> None:
         # imported here because it is slow and queries do not need it
         from conec.training.kernels import cbow, merge
-        from conec.training.kernels.random import key
 
-        self._cbow, self._merge, self._key = cbow, merge, key
+        self._cbow, self._merge = cbow, merge
         self._weights = W1, W2
         self._stream = Stream(np.asarray(stream.ids), stream.offsets)
         self._release = stream.release
@@ -298,8 +297,8 @@ class ChunkTrainer:
             stop,
             alpha(start),
             alpha(stop),
-            self._key(seed, random_streams.TOKENS, state.run, state.epoch),
-            self._key(seed, random_streams.NOISE, state.run, state.epoch, number),
+            random_streams.key(seed, random_streams.TOKENS, state.run, state.epoch),
+            random_streams.key(seed, random_streams.NOISE, state.run, state.epoch, number),
         )
 
 

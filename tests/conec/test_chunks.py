@@ -149,7 +149,7 @@ def test_epochs_are_logged_with_their_loss_and_speed(caplog):
         start = f"epoch {epoch} of 2: loss {loss:.4f}, "
         assert [m for m in messages if m.startswith(start) and m.endswith(" words/s")]
     assert messages[-1].startswith("training took ")
-    assert {r.name for r in caplog.records} > {"conec.contexts.matrices", "conec.contexts.mapping"}
+    assert "conec.contexts.mapping" in {r.name for r in caplog.records}
 
 
 def test_a_state_has_the_names_of_earlier_formats():

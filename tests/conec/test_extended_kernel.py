@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conec.random_streams import key
 from conec.training.kernels.arguments import Chunk, Features, Settings, Stream, Words
 from conec.training.kernels.cbow import train_chunk as train_without
 from conec.training.kernels.features import train_chunk
-from conec.training.kernels.random import key
 from conec.vocabulary import noise_table
 from tests.conec import kernel_oracle as oracle
 

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from conec.random_streams import key
 from conec.training.kernels import step
 from conec.training.kernels.arguments import Chunk, Settings, Stream, Words
 from conec.training.kernels.cbow import train_chunk
-from conec.training.kernels.random import key
 from conec.training.kernels.sampling import draw
 from conec.training.kernels.simd import LANES, address
 from conec.training.kernels.step import ROWS

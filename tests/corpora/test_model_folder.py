@@ -669,10 +669,15 @@ class TestEarlierFormats:
 
 def start(path: Path, exchanges: bool, value: int = 1) -> int:
     """Start a process that saves different models to one place until it is killed."""
+    # an interrupt that came before the child's try block would make it go on with the tests
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     process = os.fork()
     if process:
+        signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
         return process
     try:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         if not exchanges:
             files.exchange = lambda *_: False  # type: ignore[assignment]
         while True:
@@ -683,8 +688,19 @@ def start(path: Path, exchanges: bool, value: int = 1) -> int:
 
 
 def end(process: int, number: int = signal.SIGKILL) -> None:
-    os.kill(process, number)
+    """Send a signal until the process has ended.
+
+    Python drops an interrupt that arrives during, for example, a garbage collection.
+    """
+    for _ in range(100):
+        os.kill(process, number)
+        for _ in range(20):
+            if os.waitpid(process, os.WNOHANG)[0]:
+                return
+            time.sleep(0.01)
+    os.kill(process, signal.SIGKILL)
     os.waitpid(process, 0)
+    pytest.fail(f"the process did not end on {signal.Signals(number).name}")
 
 
 @pytest.mark.slow

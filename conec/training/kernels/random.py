@@ -6,8 +6,6 @@ and windows therefore do not depend on the length of chunks or on threads.
 
 from __future__ import annotations
 
-import functools
-
 import numba as nb
 import numpy as np
 
@@ -23,20 +21,3 @@ def mix(x: np.uint64) -> np.uint64:
     x = (x ^ (x >> _S30)) * _M1
     x = (x ^ (x >> _S27)) * _M2
     return x ^ (x >> _S31)
-
-
-@functools.lru_cache(maxsize=256)  # the keys of an epoch are used for each of its chunks
-def key(*parts: int) -> np.uint64:
-    """A 64-bit key from several integers, such as seed and epoch."""
-    state = 0
-    for part in parts:
-        state = _mix_python((state + part + 1) * int(GOLDEN))
-    return np.uint64(state)
-
-
-def _mix_python(x: int) -> int:
-    mask = (1 << 64) - 1
-    x &= mask
-    x = ((x ^ (x >> 30)) * int(_M1)) & mask
-    x = ((x ^ (x >> 27)) * int(_M2)) & mask
-    return x ^ (x >> 31)
