@@ -201,7 +201,7 @@ def name_of_run(method: str, prop: str, n_labels: int, seed: int) -> str:
 def fine_tuned(
     data: Data, method: str, prop: str, n_labels: int, seed: int, store: Store
 ) -> Arrays:
-    """Errors of a fine-tuned or distilled network in training and test, and embeddings for pictures."""
+    """Errors of a trained network in training and test, and embeddings for pictures."""
     protocol = data.protocol
 
     def fit(train: Molecules) -> PretrainedRegressor:
