@@ -153,9 +153,7 @@ def trained_on_property(data: Data, prop: str, store: Store) -> SchNet:
     return _restored(new_network(protocol, 0), store.get(f"network.property.{prop}", compute))
 
 
-def distilled(
-    data: Data, prop: str, n_labels: int, seed: int, store: Store
-) -> PretrainedRegressor:
+def distilled(data: Data, prop: str, n_labels: int, seed: int, store: Store) -> PretrainedRegressor:
     """A network that learns what a `SimilarityRegressor` predicts for the unlabelled molecules.
 
     The regressor is fitted on the training set, for all properties at once.
