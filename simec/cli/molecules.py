@@ -348,6 +348,16 @@ def finetune(
             show_default="a tenth of MOLECULES is held out",
         ),
     ] = None,
+    unlabelled: Annotated[
+        Path | None,
+        option(
+            "File of many molecules: the network is trained on what a regression on several "
+            "similarities, fitted on the labels, predicts for them. Usually more accurate with "
+            "few labels.",
+            metavar="FILE",
+            show_default="the network is trained on the labels",
+        ),
+    ] = None,
     classes: Annotated[
         bool,
         typer.Option("--classes", help="The property is the number of a class, such as 0 or 1."),
@@ -360,14 +370,28 @@ def finetune(
             show_default="as in pre-training, else sum",
         ),
     ] = None,
-    epochs: Annotated[int, option("Largest number of epochs.", panel=_TRAINING, min=1)] = 400,
+    epochs: Annotated[
+        int | None,
+        option(
+            "Largest number of epochs.",
+            panel=_TRAINING,
+            min=1,
+            show_default="400, or 8 with --unlabelled",
+        ),
+    ] = None,
     patience: Annotated[
         int,
         option("Stop after this many epochs without progress.", panel=_TRAINING, min=1),
     ] = 60,
     batch_size: Annotated[
-        int, option("Number of molecules in a batch.", panel=_TRAINING, min=1)
-    ] = 25,
+        int | None,
+        option(
+            "Number of molecules in a batch.",
+            panel=_TRAINING,
+            min=1,
+            show_default="25, or 100 with --unlabelled",
+        ),
+    ] = None,
     learning_rate: Annotated[float, option("Initial learning rate.", panel=_TRAINING)] = 1e-3,
     network_learning_rate: Annotated[
         float | None,
@@ -391,12 +415,17 @@ def finetune(
 
     \b
       simec molecules finetune labelled.csv --property gap --network net --out gap.model
+      simec molecules finetune labelled.csv --property gap --unlabelled all.sdf --out gap.model
       simec molecules finetune a.sdf --properties-file a.csv --property gap --out gap.model
     """  # noqa: D301
     import numpy as np
 
-    from simec.molecules import MoleculeModel
-    from simec.pretraining import PretrainedClassifier, PretrainedRegressor
+    from simec.molecules import MoleculeModel, molecular_similarities
+    from simec.pretraining import (
+        PretrainedClassifier,
+        PretrainedRegressor,
+        SimilarityRegressor,
+    )
 
     require_device(device)
     if network is not None and out.resolve() == network.resolve():
@@ -405,6 +434,8 @@ def finetune(
     names = list(dict.fromkeys(property))
     if classes and len(names) > 1:
         raise ValueError("--classes needs one --property: train a model for each")
+    if classes and unlabelled is not None:
+        raise ValueError("--unlabelled needs a numeric property: leave out --classes")
     pretrained = None if network is None else MoleculeModel.load(network, device=device)
     conformers = geometry.conformers() if pretrained is None else pretrained.conformers
     parameters = schnet.parameters() if pretrained is None else pretrained.network
@@ -419,6 +450,17 @@ def finetune(
         pairs = [(each, _labels(each, names, classes)) for each in labelled]
         if validation is None:
             pairs = _split(*pairs[0], seed, classes)
+        points, targets = pairs[0]
+        if unlabelled is not None:
+            regressor = SimilarityRegressor(molecular_similarities, verbose=progress)
+            regressor.fit(points, targets)
+            points = reading.read(unlabelled, conformers, progress=progress)
+            points = points.with_cutoff(parameters.cutoff)
+            targets = regressor.predict(points)
+        if epochs is None:
+            epochs = 400 if unlabelled is None else 8
+        if batch_size is None:
+            batch_size = 25 if unlabelled is None else 100
         make = PretrainedClassifier if classes else PretrainedRegressor
         base = parameters.network(seed) if pretrained is None else pretrained.estimator
         default = "sum" if pretrained is None else None
@@ -429,9 +471,14 @@ def finetune(
             verbose=progress,
         )  # fmt: skip
         run.fit(
-            estimator, *pairs[0], validation=pairs[1], checkpoint_minutes=checkpoint_minutes
+            estimator, points, targets, validation=pairs[1],
+            checkpoint_minutes=checkpoint_minutes,
         )  # fmt: skip
-        elements = {*labelled[0].elements, *([] if pretrained is None else pretrained.elements)}
+        elements = {
+            *points.elements,
+            *labelled[0].elements,
+            *([] if pretrained is None else pretrained.elements),
+        }
         model = MoleculeModel(
             estimator, parameters, conformers=conformers, elements=elements, properties=names
         )
@@ -439,7 +486,7 @@ def finetune(
     run.finish()
     held_out, y = pairs[1]
     wrong = np.abs(np.asarray(estimator.predict(held_out)) - y) if not classes else None
-    rows = {"molecules": f"{len(pairs[0][0]):,}", "epochs": f"{estimator.n_iter_}"}
+    rows = {"molecules": f"{len(points):,}", "epochs": f"{estimator.n_iter_}"}
     if wrong is None:
         rows["accuracy"] = f"{estimator.score(held_out, y):.4f} on {len(held_out):,} held out"
     else:

@@ -146,6 +146,30 @@ def test_labels_in_another_file_and_a_validation_file(table, tmp_path):
 
 
 @pytest.mark.slow
+def test_unlabelled_molecules_are_labelled_by_a_regression(table, network, tmp_path, monkeypatch):
+    from simec.pretraining import PretrainedRegressor
+
+    few = tmp_path / "few.csv"
+    few.write_text("\n".join(table.read_text().splitlines()[:13]) + "\n")
+    fitted = []
+    fit = PretrainedRegressor.fit
+    monkeypatch.setattr(
+        PretrainedRegressor, "fit",
+        lambda self, X, y, **more: fitted.append((X, y)) or fit(self, X, y, **more),
+    )  # fmt: skip
+    result = run(
+        "finetune", few, "--property", "size", "--unlabelled", table, "--network", network,
+        "--out", tmp_path / "m", "--epochs", 1, "--no-progress",
+    )  # fmt: skip
+    assert "molecules   18\n" in result.stdout
+    assert "on 1 held out" in result.stdout
+    ((X, y),) = fitted
+    assert [len(text) for text in SMILES] == pytest.approx(y, abs=3)
+    assert list(X.ids) == [f"m{k}" for k in range(18)]
+    assert run("predict", tmp_path / "m", table, "--no-progress").stdout.startswith("id,smiles")
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_run_is_resumed(table, tmp_path, monkeypatch, number):
     from simec.molecules.model import MoleculeModel
@@ -213,6 +237,9 @@ def test_errors(table, network, model, tmp_path):
     )
     assert "--classes needs one --property" in error(
         "finetune", table, "--property", "gap", "--property", "size", "--classes", "--out", out
+    )
+    assert "--unlabelled needs a numeric property" in error(
+        "finetune", table, "--property", "gap", "--classes", "--unlabelled", table, "--out", out
     )
     bad = tmp_path / "a.csv"
     bad.write_text("smiles,gap\nCCO,0.5\nCC,1\nC,1\n")

@@ -24,7 +24,7 @@ def test_the_examples_run(tmp_path, monkeypatch):
     rows = [f"{text},{len(text) if k % 3 else ''}" for k, text in enumerate(smiles)]
     Path("molecules.csv").write_text("\n".join(["smiles,gap", *rows, ""]))
     text = DOCS.read_text(encoding="utf-8")
-    first, second, third = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    first, second, third, fourth = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     names: dict = {}
     first = first.replace('init="ridge")', 'init="ridge", max_iter=2)')
     exec(compile(first.replace("128", "16"), DOCS.name, "exec"), names)
@@ -36,6 +36,8 @@ def test_the_examples_run(tmp_path, monkeypatch):
     pytest.importorskip("qmllib")
     exec(compile(third, DOCS.name, "exec"), names)
     assert sum(names["regressor"].weights_.values()) == pytest.approx(1)
+    exec(compile(fourth.replace("128", "16"), DOCS.name, "exec"), names)
+    assert len(names["network"].predict(names["molecules"])) == 18
 
 
 def test_the_commands_are_those_of_the_program():
