@@ -255,9 +255,7 @@ class MappedContexts:
         self._bias = bias.ravel()
         self._plain = np.float32(context_map.config.plain)
 
-    def embed(
-        self, batch: Batch | Located, a: float, pooled: bool
-    ) -> tuple[FloatArray, BoolArray]:
+    def embed(self, batch: Batch | Located, a: float, pooled: bool) -> tuple[FloatArray, BoolArray]:
         """Embeddings of the tokens of a batch, and which are not zero; in any thread.
 
         Parameters

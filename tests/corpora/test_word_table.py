@@ -100,7 +100,7 @@ def test_words_of_documents(documents: list[list[str]], known: set[str], factor:
     table = WordTable(factor=factor)
     index = {word: i for i, word in enumerate(sorted(known))}
     table.add(pack(index))
-    parts = [" ".join(words + ["\n"]).encode("utf-8", "surrogatepass") for words in documents]
+    parts = [" ".join([*words, "\n"]).encode("utf-8", "surrogatepass") for words in documents]
     bounds = np.cumsum([0, *map(len, parts)], dtype=np.int64)
     located = table.locate(np.frombuffer(b"".join(parts), np.uint8), bounds)
     tokens = [word for words in documents for word in words]
