@@ -55,9 +55,9 @@ def pooled(
         indexed = index(batch)
         ids, shares, rows = indexed.ids, factors, whole
         if rows is None:  # only the rows of these words are converted
-            words, ids = np.unique(ids, return_inverse=True)
-            ids = (ids - np.searchsorted(words, 0)).astype(np.int32)  # unknown words come first
-            words = words[words >= 0]
+            words, numbers = np.unique(ids, return_inverse=True)
+            n_unknown = int(np.searchsorted(words, 0))  # -1, which comes first
+            ids, words = (numbers - n_unknown).astype(np.int32), words[n_unknown:]
             rows, shares = read_only(np.asarray(vectors[words], np.float32)), factors[words]
         result = np.empty((len(indexed.offsets) - 1, d), np.float32)
         with announce_compilation("vectors of texts"):
