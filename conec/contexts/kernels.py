@@ -253,6 +253,7 @@ def _add(text, p, weight, keep, matrix, y):  # type: ignore[no-untyped-def]
 _F0, _F1 = np.float32(0), np.float32(1)
 _U32 = np.uint64(32)
 _LONGEST = 128  # positions after which running sums are computed anew; a multiple of SLIDES
+_FAR = 12  # tokens whose rows are prefetched where all positions are processed
 _DEPTH = 8  # positions whose rows are prefetched
 _AHEAD = 8  # tokens
 
@@ -469,13 +470,17 @@ def add_all_contexts(  # type: ignore[no-untyped-def]
     low = 0
     while low < len(ids):
         high = min(offsets[document + 1] - start, len(ids))
+        # sums leave rounding errors at words without any context, which must stay 0
+        previous = previous_target = np.int64(-1)
         for p in range(low, high):
             w, at = ids[p], p - low + border
             tokens[at], factors[at], targets[at] = nothing, _F0, sink
             if w >= 0:
                 tokens[at], factors[at] = x + w * matrix.strides[0], weights[w]
-                if first <= p < stop:
-                    targets[at] = y + w * out.strides[0]
+                target = y + w * out.strides[0] if first <= p < stop else sink
+                if previous >= 0 and at - previous <= size:
+                    targets[previous], targets[at] = previous_target, target
+                previous, previous_target = np.int64(at), target
         end = high - low + border
         for at in range(end, end + border + SLIDES):
             tokens[at], factors[at], targets[at] = nothing, _F0, sink
@@ -484,7 +489,7 @@ def add_all_contexts(  # type: ignore[no-untyped-def]
             memory[:] = 0
             _start(sums, width, tokens, factors, begin, size, smallest, d)
             for p in range(begin, min(begin + longest, end), SLIDES):
-                for q in range(p + _AHEAD, min(p + _AHEAD + SLIDES, end)):
+                for q in range(p + _FAR, min(p + _FAR + SLIDES, end)):
                     prefetch(tokens[q + border], d)
                     prefetch(targets[q], d)
                 if smallest == 1:

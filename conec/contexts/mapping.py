@@ -90,7 +90,7 @@ class MapConfig:
     n_words : int or None
         Expected number of words that a regression is fitted on, in each draw. Words are drawn at
         random; those with a high weight in the regression are more probable. None: one for each
-        1,024 tokens of the text, but at least 4,096, so that the fit takes a constant share of the
+        1,024 tokens of the text, but at least 2,048, so that the fit takes a constant share of the
         time of training.
     share : float
         Share of the text from which occurrences are drawn for the fit.
@@ -133,7 +133,7 @@ class MapConfig:
 
     def words_for(self, stream: TokenStream) -> int:
         """`n_words`, or its default for a text."""
-        return max(1 << 12, len(stream) >> 10) if self.n_words is None else self.n_words
+        return max(1 << 11, len(stream) >> 10) if self.n_words is None else self.n_words
 
     def windows(self, vocabulary: Vocabulary) -> tuple[Window, Window]:
         """Windows of the near and the wide context."""

@@ -313,6 +313,31 @@ def test_nan_and_zero_vectors(model):
     assert not model.embed(TEXT, a=0).any()
 
 
+@pytest.mark.parametrize("n_documents", [12, 500])
+def test_small_vocabularies_have_sensible_embeddings(n_documents):
+    rng = np.random.default_rng(0)
+    groups = [[f"{name}{i}" for i in range(4)] for name in "ab"]
+    documents = [[str(word) for word in rng.choice(groups[i % 2], 20)] for i in range(n_documents)]
+    model = conec.ContextEncoder(vector_size=8, min_count=1, sample=0, epochs=20, seed=1)
+    vectors = model.fit(documents).context_embeddings
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+    cosines = vectors @ vectors.T
+    same = np.equal.outer(*[[word[0] for word in model.vocabulary.words]] * 2)
+    assert cosines[same].min() > cosines[~same].max()
+
+
+def test_words_without_contexts_have_no_embedding():
+    # also if other words come before and after them, in other documents or at a distance
+    documents = [["a", "b"], ["c"], ["a", "b", "a"], ["c"], ["b", "a"]] * 20
+    model = conec.ContextEncoder(vector_size=8, min_count=1, sample=0, epochs=2, seed=1).fit(
+        documents
+    )
+    nonzero = {
+        word: bool(model.context_embeddings[i].any()) for word, i in model.vocabulary.index.items()
+    }
+    assert nonzero == {"a": True, "b": True, "c": False}
+
+
 def test_a_corpus_without_contexts(model):
     with pytest.warns(UserWarning, match="the map of contexts was not learned"):
         model.learn_map([["police"], ["said"]])
