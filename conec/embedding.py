@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from functools import partial
 from itertools import pairwise
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar, cast, overload
@@ -33,11 +34,16 @@ from conec.sentences import (
 )
 from conec.token_embedding import (
     Batch,
+    EmbeddedTexts,
     MappedContexts,
+    PackedTexts,
     SenseContexts,
+    TextIndex,
+    Texts,
     batches,
     in_order,
     index_batch,
+    require_words,
 )
 from conec.types import (
     BoolArray,
@@ -60,6 +66,7 @@ from corpora.checks import (
     token_list,
     word_list,
 )
+from corpora.counting.word_table import Located
 from corpora.encoding import BREAK_ID, TokenStream
 from corpora.errors import ModelError, warn
 from corpora.interrupts import terminable
@@ -78,6 +85,7 @@ NO_EMBEDDINGS = (
 
 WeightName: TypeAlias = Literal["W1", "W2", "context_embeddings"]
 WEIGHTS: tuple[WeightName, ...] = ("W1", "W2", "context_embeddings")
+_TABLES = ("mapped_contexts", "sense_contexts", "text_index")  # names in the cache
 
 
 class IndexedText(NamedTuple):
@@ -107,8 +115,7 @@ def index_texts(texts: Sequence[list[str]], vocabulary: Vocabulary) -> IndexedTe
     RuntimeError
         If the vocabulary is empty.
     """
-    if not len(vocabulary):
-        raise RuntimeError("the model has no vocabulary yet: call fit")
+    require_words(vocabulary)
     tokens = [token for text in texts for token in text]
     words = list(dict.fromkeys(token for token in tokens if token != corpora.BREAK))
     indices = vocabulary.index, {word: i for i, word in enumerate(words)}
@@ -177,6 +184,11 @@ class Embedder:
 
     def __contains__(self, word: object) -> bool:
         return word in self.vocabulary
+
+    def __getstate__(self) -> dict[str, Any]:
+        # tables of context words are large, and have functions of this object
+        cache = {name: made for name, made in self._cache.items() if name not in _TABLES}
+        return {**self.__dict__, "_cache": cache}
 
     # Weights. Those of a quantized model are converted to float32 where rows of them are needed.
 
@@ -793,8 +805,8 @@ class Embedder:
         RuntimeError
             If embeddings of known words or senses are needed, but were not computed.
         """
-        embedded = self._batch_embedder(a, senses, per_occurrence)([as_tokens(tokens)])
-        result, found = embedded()
+        embedder = self._batch_embedder(a, senses, per_occurrence)
+        _, result, found = embedder([as_tokens(tokens)])
         return (result, found) if return_found else result
 
     def embed_batch(
@@ -835,56 +847,103 @@ class Embedder:
         """
         if isinstance(documents, (str, bytes)) or not isinstance(documents, Iterable):
             raise TypeError(f"documents must be an iterable of documents, got {shown(documents)}")
-        workers = self.config.workers if workers is None else check_integer("workers", workers, 1)
+        n_threads = self._n_threads(workers)
         embedder = self._batch_embedder(a, senses, per_occurrence)
 
-        def embedded() -> Generator[FloatArray, None, None]:
-            def job(texts: list[list[str]]) -> Callable[[], list[FloatArray]]:
-                job, bounds = embedder(texts), np.cumsum([0, *map(len, texts)]).tolist()
-                return lambda: _split(job()[0], bounds)
+        def job(texts: Texts) -> list[FloatArray]:
+            batch, vectors, _ = embedder(texts)
+            return _split(vectors, batch.offsets.tolist())
 
+        def embedded() -> Generator[FloatArray, None, None]:
             texts = (
-                text.split() if isinstance(text, str) else as_tokens(text, f"document {number}")
+                str(text) if isinstance(text, str) else as_tokens(text, f"document {number}")
                 for number, text in enumerate(documents)
             )
-            with closing(in_order(map(job, batches(texts)), workers)) as results:
+            jobs = (partial(job, batch) for batch in batches(texts))
+            with closing(in_order(jobs, n_threads)) as results:
                 for vectors in results:
                     yield from vectors
 
         return embedded()
 
+    def embed_packed(
+        self,
+        texts: Iterable[PackedTexts],
+        a: float = 0.8,
+        *,
+        senses: SenseChoice = "auto",
+        per_occurrence: bool = False,
+        workers: int | None = None,
+    ) -> Generator[EmbeddedTexts, None, None]:
+        """As `embed_batch`, for documents without Python objects for their tokens.
+
+        Parameters
+        ----------
+        texts : iterable of PackedTexts
+            For example from `conec.token_embedding.batches_of_lines`.
+        a, senses, per_occurrence, workers
+            As for `embed_batch`.
+
+        Yields
+        ------
+        EmbeddedTexts
+            One for each element of `texts`, in order.
+        """
+        n_threads = self._n_threads(workers)
+        embedder = self._batch_embedder(a, senses, per_occurrence)
+
+        def job(texts: PackedTexts) -> EmbeddedTexts:
+            words, vectors, found = embedder(texts)
+            assert isinstance(words, Located)
+            return EmbeddedTexts(words, vectors, found)
+
+        return in_order((partial(job, packed) for packed in texts), n_threads)
+
+    def _n_threads(self, workers: int | None) -> int:
+        return self.config.workers if workers is None else check_integer("workers", workers, 1)
+
     def _batch_embedder(
         self, a: float, senses: SenseChoice, per_occurrence: bool
-    ) -> Callable[[list[list[str]]], Callable[[], tuple[FloatArray, BoolArray]]]:
-        """Return a function that looks up documents and returns another, which embeds them.
+    ) -> Callable[[Texts], tuple[Batch | Located, FloatArray, BoolArray]]:
+        """Return a function that embeds the tokens of a batch of documents, in any thread.
 
-        The second function can be called in any thread. It returns the embeddings of the tokens
-        of all documents, and which of them are not zero.
+        It returns the tokens as arrays, their embeddings, and which of these are not zero.
         """
         _check_share(a)
         check_choice("senses", senses, SenseChoice)
         pooled = not check_flag("per_occurrence", per_occurrence)
         if senses == "auto":
             senses = "none" if self.sense_inventory is None else "soft"
-        if senses == "none" and self.context_map is None:
-            return lambda texts: lambda: self._embed_thesis(texts, a, pooled)
 
-        def look_up(texts: list[list[str]]) -> Callable[[], tuple[FloatArray, BoolArray]]:
-            batch = index_batch(texts, self.vocabulary)
-            if senses == "none":
-                if a > 0 and self._context_embeddings is None and batch.ids.max(initial=-1) >= 0:
-                    raise RuntimeError(f"{NO_EMBEDDINGS}, or pass a=0 for local contexts alone")
-                job = self._mapped_contexts().prepare(batch, a, pooled)
-            else:
-                job = self._sense_contexts().prepare(batch, a, pooled, hard=senses == "hard")
+        in_senses = None if senses == "none" else self._sense_contexts()
+        has_map = self.context_map is not None
+        mapped = self._mapped_contexts() if in_senses is None and has_map else None
 
-            def embed() -> tuple[FloatArray, BoolArray]:
+        def embed(texts: Texts) -> tuple[Batch | Located, FloatArray, BoolArray]:
+            batch = self._index(texts)
+            if in_senses is not None:
                 with self._finite_weights():
-                    return job()
+                    return batch, *in_senses.embed(batch, a, pooled, hard=senses == "hard")
+            if mapped is None:
+                tokens = texts.tokens() if isinstance(texts, PackedTexts) else texts
+                return batch, *self._embed_thesis(tokens, a, pooled)
+            if a > 0 and self._context_embeddings is None and batch.ids.max(initial=-1) >= 0:
+                raise RuntimeError(f"{NO_EMBEDDINGS}, or pass a=0 for local contexts alone")
+            with self._finite_weights():
+                return batch, *mapped.embed(batch, a, pooled)
 
-            return embed
+        return embed
 
-        return look_up
+    def _index(self, texts: Texts) -> Batch | Located:
+        """Look up the words of a batch of documents."""
+        if not isinstance(texts, PackedTexts):
+            return index_batch(texts, self.vocabulary)
+        require_words(self.vocabulary)
+        # two threads may make it at the same time, which does no harm
+        made: TextIndex | None = self._cache.get("text_index")
+        if made is None or made.source is not self.vocabulary:
+            made = self._cache["text_index"] = TextIndex(self.vocabulary)
+        return made.locate(texts)
 
     def _embed_thesis(
         self, texts: list[list[str]], a: float, pooled: bool
@@ -1012,8 +1071,13 @@ class Embedder:
             return first_component(vectors)
 
     def _pooled(self, texts: Iterable[str | Sequence[str]], pooling: Pooling) -> FloatArray:
-        weights = None if pooling == "mean" else self.vocabulary.sif(SIF_SCALE)
-        return pooled(texts, self.vocabulary, self.stored_rows("W1"), weights)
+        vocabulary, weights = self._cache.get("text_weights", (None, None))
+        if vocabulary is not self.vocabulary:
+            weights = self.vocabulary.sif(SIF_SCALE)
+            self._cache["text_weights"] = self.vocabulary, weights
+        if pooling == "mean":
+            weights = np.ones(len(self), np.float32)
+        return pooled(texts, self._index, self.stored_rows("W1"), weights)
 
     @overload
     def embed_word(
@@ -1117,9 +1181,8 @@ class Embedder:
         )
         # the rows are the numbers of the distinct words
         batch = Batch(ids, rows, np.array([0, len(ids)], np.int64))
-        embed = mapped.prepare(batch, 0, True)
         with self._finite_weights():
-            vectors, _ = embed()
+            vectors, _ = mapped.embed(batch, 0, True)
         result = np.empty((len(text.words), self.config.vector_size), np.float32)
         result[rows[rows >= 0]] = vectors[rows >= 0]
         return result

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
 
 from conec.linalg import normalize as normalize_rows
-from conec.quantization import Rows
-from conec.token_embedding import batches, index_batch
+from conec.quantization import CompactRows, Rows
+from conec.token_embedding import Batch, Texts, batches, read_only
 from conec.types import FloatArray
-from conec.vocabulary import Vocabulary
 from corpora.checks import ParameterError, shown, token_list
+from corpora.counting.word_table import Located
+from corpora.jit import announce_compilation
 
 Pooling = Literal["sif", "mean"]
 
@@ -22,7 +23,7 @@ SIF_SCALE = 1e-3  # as in Arora, Liang & Ma 2017
 
 def pooled(
     texts: Iterable[str | Sequence[str]],
-    vocabulary: Vocabulary,
+    index: Callable[[Texts], Batch | Located],
     vectors: Rows,
     weights: FloatArray | None,
 ) -> FloatArray:
@@ -32,7 +33,8 @@ def pooled(
     ----------
     texts : iterable of texts
         As for `ContextEncoder.encode`.
-    vocabulary : Vocabulary
+    index : callable
+        Looks up the words of a batch of texts.
     vectors : float32 array or CompactRows of shape (V, d)
         Vectors of the words.
     weights : float32 array of shape (V,) or None
@@ -43,20 +45,24 @@ def pooled(
     float32 array of shape (n_texts, d)
         Zero for texts without known words.
     """
-    from scipy import sparse
+    from conec.contexts.token_kernels import mean_rows
 
-    factors = np.ones(len(vocabulary), np.float32) if weights is None else weights
-    results = [np.zeros((0, vectors.shape[1]), np.float32)]
-    for batch in batches(_token_lists(texts)):
-        indexed = index_batch(batch, vocabulary)
-        known = indexed.ids >= 0
-        n_known = np.concatenate([[0], np.cumsum(known)])[indexed.offsets]
-        ids = indexed.ids[known]
-        words, columns = np.unique(ids, return_inverse=True)
-        shape = len(batch), len(words)
-        matrix = sparse.csr_matrix((factors[ids], columns, n_known), shape=shape)
-        counts = np.maximum(np.diff(n_known), 1).astype(np.float32)
-        results.append(np.asarray(matrix @ vectors[words], np.float32) / counts[:, None])
+    n_words, d = vectors.shape
+    factors = np.ones(n_words, np.float32) if weights is None else weights
+    whole = None if isinstance(vectors, CompactRows) else read_only(vectors)
+    results = [np.zeros((0, d), np.float32)]
+    for batch in batches(_checked(texts)):
+        indexed = index(batch)
+        ids, shares, rows = indexed.ids, factors, whole
+        if rows is None:  # only the rows of these words are converted
+            words, numbers = np.unique(ids, return_inverse=True)
+            n_unknown = int(np.searchsorted(words, 0))  # -1, which comes first
+            ids, words = (numbers - n_unknown).astype(np.int32), words[n_unknown:]
+            rows, shares = read_only(np.asarray(vectors[words], np.float32)), factors[words]
+        result = np.empty((len(indexed.offsets) - 1, d), np.float32)
+        with announce_compilation("vectors of texts"):
+            mean_rows(ids, indexed.offsets, rows, shares, result)
+        results.append(result)
     return np.concatenate(results)
 
 
@@ -125,9 +131,9 @@ def check_texts(texts: object) -> None:
         raise TypeError(f"texts must be a string or an iterable of texts, got {shown(texts)}")
 
 
-def _token_lists(texts: Iterable[str | Sequence[str]]) -> Iterator[list[str]]:
+def _checked(texts: Iterable[str | Sequence[str]]) -> Iterator[str | list[str]]:
     for number, text in enumerate(texts):
         if isinstance(text, str):
-            yield text.split()
+            yield str(text)
         else:
             yield token_list(text, f"text {number}", surrogates=True)

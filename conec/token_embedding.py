@@ -1,7 +1,8 @@
 """Embeddings of the tokens of documents, in batches, by compiled code that runs without the GIL.
 
 A batch of documents becomes three arrays: ids of words, numbers of distinct words, and offsets of
-documents. `MappedContexts` and `SenseContexts` turn them into embeddings.
+documents. `MappedContexts` and `SenseContexts` turn them into embeddings. Documents that are
+strings become arrays without a Python object for each token.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain, repeat
+from itertools import chain, pairwise, repeat
 from threading import Lock
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -25,11 +26,13 @@ from conec.senses.inventory import SHARPNESS, SenseInventory
 from conec.types import BoolArray, FloatArray, IntArray
 from conec.vocabulary import Vocabulary
 from corpora import BREAK
+from corpora.counting.word_table import Located, WordTable, load, pack
 from corpora.jit import announce_compilation
 
 T = TypeVar("T")
 
 BATCH_TOKENS = 1 << 13  # tokens of documents that are embedded together
+_TOKEN_CHARACTERS = 6  # of a token and the space after it, on average
 _TABLE_BYTES = 3 << 26  # size of a table of context words
 _LINE = 16  # as in `conec.contexts.token_kernels`
 # Rows that are added to a table at a time. Their number is always the same, so that the bits of a
@@ -59,8 +62,75 @@ class Batch:
     codes: IntArray
     offsets: npt.NDArray[np.int64]
 
-    def __len__(self) -> int:
-        return len(self.ids)
+
+@dataclass(frozen=True)
+class PackedTexts:
+    """Documents that are split at white space, in one array.
+
+    Attributes
+    ----------
+    text : uint8 array, read-only
+        UTF-8; halves of surrogate pairs are encoded, too.
+    bounds : int64 array of shape (n_documents + 1,)
+        Document i is ``text[bounds[i]:bounds[i + 1]]``, which ends with white space.
+    """
+
+    text: npt.NDArray[np.uint8]
+    bounds: npt.NDArray[np.int64]
+
+    @classmethod
+    def of(cls, texts: Sequence[str]) -> PackedTexts:
+        """Pack strings."""
+        # each is encoded by itself, since other lengths than those in bytes are unknown
+        encoded = [text.encode("utf-8", "surrogatepass") for text in texts]
+        bounds = np.zeros(len(encoded) + 1, np.int64)
+        np.cumsum([len(text) + 1 for text in encoded], out=bounds[1:])
+        return cls(np.frombuffer(b"\n".join([*encoded, b""]), np.uint8), bounds)
+
+    def tokens(self) -> list[list[str]]:
+        """The tokens of each document."""
+        return [
+            self.text[start:stop].tobytes().decode("utf-8", "surrogatepass").split()
+            for start, stop in pairwise(self.bounds.tolist())
+        ]
+
+
+Texts = PackedTexts | list[list[str]]
+
+
+class EmbeddedTexts(NamedTuple):
+    """The words of packed documents, and their embeddings."""
+
+    words: Located
+    vectors: FloatArray
+    """Shape (n_tokens, d)."""
+    found: BoolArray
+    """Which vectors are not zero; shape (n_tokens,)."""
+
+
+class TextIndex:
+    """The words of a vocabulary, for documents that are strings.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+    """
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.source = vocabulary
+        load()
+        self._table = WordTable()
+        self._table.add(pack(vocabulary.index))
+
+    def locate(self, texts: PackedTexts) -> Located:
+        """Find and look up the words of documents; in any thread, without the GIL."""
+        return self._table.locate(texts.text, texts.bounds)
+
+
+def require_words(vocabulary: Vocabulary) -> None:
+    """Raise RuntimeError if the vocabulary is empty."""
+    if not len(vocabulary):
+        raise RuntimeError("the model has no vocabulary yet: call fit")
 
 
 def index_batch(texts: Sequence[list[str]], vocabulary: Vocabulary) -> Batch:
@@ -76,9 +146,8 @@ def index_batch(texts: Sequence[list[str]], vocabulary: Vocabulary) -> Batch:
     RuntimeError
         If the vocabulary is empty.
     """
+    require_words(vocabulary)
     n_words = len(vocabulary)
-    if not n_words:
-        raise RuntimeError("the model has no vocabulary yet: call fit")
     tokens = texts[0] if len(texts) == 1 else list(chain.from_iterable(texts))
     ids = np.fromiter(map(vocabulary.index.get, tokens, repeat(-1)), np.int32, len(tokens))
     codes = ids
@@ -186,34 +255,33 @@ class MappedContexts:
         self._bias = bias.ravel()
         self._plain = np.float32(context_map.config.plain)
 
-    def prepare(
-        self, batch: Batch, a: float, pooled: bool
-    ) -> Callable[[], tuple[FloatArray, BoolArray]]:
-        """Look up a batch; the result computes its embeddings, in any thread.
+    def embed(self, batch: Batch | Located, a: float, pooled: bool) -> tuple[FloatArray, BoolArray]:
+        """Embeddings of the tokens of a batch, and which are not zero; in any thread.
 
         Parameters
         ----------
-        batch : Batch
+        batch : Batch or Located
         a : float
             Weight of the words.
         pooled : bool
             Whether all occurrences of a word in a document share their contexts.
+
+        Raises
+        ------
+        NotFiniteError
+            If vectors are not finite.
         """
+        from conec.contexts.token_kernels import embed_mapped
+
         table, rows = self._table.look_up(batch.ids)
-
-        def embed() -> tuple[FloatArray, BoolArray]:
-            from conec.contexts.token_kernels import embed_mapped
-
-            out = np.empty((len(batch), self._d), np.float32)
-            found = np.empty(len(batch), np.bool_)
-            with announce_compilation("embeddings of tokens"):
-                is_finite = embed_mapped(
-                    batch.codes, rows, batch.offsets, table, self._weight, self._wide, self._bias,
-                    self._plain, np.float32(a), pooled, out, found,
-                )  # fmt: skip
-            return _checked(is_finite, out, found)
-
-        return embed
+        out = np.empty((len(batch.ids), self._d), np.float32)
+        found = np.empty(len(batch.ids), np.bool_)
+        with announce_compilation("embeddings of tokens"):
+            is_finite = embed_mapped(
+                batch.codes, rows, batch.offsets, table, self._weight, self._wide, self._bias,
+                self._plain, np.float32(a), pooled, out, found,
+            )  # fmt: skip
+        return _checked(is_finite, out, found)
 
 
 class SenseContexts:
@@ -250,40 +318,41 @@ class SenseContexts:
         self._table = ContextTable(rows_of, len(vocabulary), 2 * width)
         self._d = d
         self._weight = window.distance_weights().astype(np.float32)
-        self._starts = _read_only(inventory.starts)
-        self._centers = _read_only(inventory.centers)
+        self._starts = read_only(inventory.starts)
+        self._centers = read_only(inventory.centers)
         self._log_shares = np.log(inventory.shares)
         self._most = int(np.diff(inventory.starts).max(initial=1))
         self._word_share = np.float32(inventory.settings.word_share)
 
-    def prepare(
-        self, batch: Batch, a: float, pooled: bool, hard: bool
-    ) -> Callable[[], tuple[FloatArray, BoolArray]]:
-        """Look up a batch; the result computes its embeddings, in any thread.
+    def embed(
+        self, batch: Batch | Located, a: float, pooled: bool, hard: bool
+    ) -> tuple[FloatArray, BoolArray]:
+        """Embeddings of the tokens of a batch, and which are not zero; in any thread.
 
         Parameters
         ----------
         batch, a, pooled
-            As for `MappedContexts.prepare`.
+            As for `MappedContexts.embed`.
         hard : bool
             Whether to use only the sense that fits best.
+
+        Raises
+        ------
+        NotFiniteError
+            If vectors are not finite.
         """
+        from conec.contexts.token_kernels import embed_in_senses
+
         table, rows = self._table.look_up(batch.ids)
-
-        def embed() -> tuple[FloatArray, BoolArray]:
-            from conec.contexts.token_kernels import embed_in_senses
-
-            out = np.empty((len(batch), self._d), np.float32)
-            found = np.empty(len(batch), np.bool_)
-            with announce_compilation("embeddings of tokens in their senses"):
-                is_finite = embed_in_senses(
-                    batch.codes, rows, batch.offsets, table, self._weight, self._starts,
-                    self._centers, self._log_shares, self._most, self._word_share,
-                    np.float32(SHARPNESS), hard, np.float32(a), pooled, out, found,
-                )  # fmt: skip
-            return _checked(is_finite, out, found)
-
-        return embed
+        out = np.empty((len(batch.ids), self._d), np.float32)
+        found = np.empty(len(batch.ids), np.bool_)
+        with announce_compilation("embeddings of tokens in their senses"):
+            is_finite = embed_in_senses(
+                batch.codes, rows, batch.offsets, table, self._weight, self._starts,
+                self._centers, self._log_shares, self._most, self._word_share,
+                np.float32(SHARPNESS), hard, np.float32(a), pooled, out, found,
+            )  # fmt: skip
+        return _checked(is_finite, out, found)
 
 
 def _padded(d: int, multiple: int) -> int:
@@ -291,7 +360,7 @@ def _padded(d: int, multiple: int) -> int:
     return -(-d // multiple) * multiple
 
 
-def _read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
+def read_only(array: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """A view that cannot be written to, as memory-mapped arrays: Numba compiles one type only."""
     view = np.ascontiguousarray(array).view(np.ndarray)
     view.flags.writeable = False
@@ -307,19 +376,51 @@ def _checked(is_finite: bool, out: FloatArray, found: BoolArray) -> tuple[FloatA
 # Batches
 
 
-def batches(texts: Iterable[list[str]]) -> Iterator[list[list[str]]]:
+def batches(texts: Iterable[str | list[str]]) -> Iterator[Texts]:
     """Group documents in batches of about `BATCH_TOKENS` tokens."""
-    batch: list[list[str]] = []
+    batch: list[Any] = []
     size = 0
     for text in texts:
+        is_string = isinstance(text, str)
+        if batch and is_string != isinstance(batch[0], str):
+            yield _packed(batch)
+            batch, size = [], 0
         batch.append(text)
         # an empty document takes some memory, too
-        size += len(text) + 1
+        size += (len(text) // _TOKEN_CHARACTERS if is_string else len(text)) + 1
         if size >= BATCH_TOKENS:
-            yield batch
+            yield _packed(batch)
             batch, size = [], 0
     if batch:
-        yield batch
+        yield _packed(batch)
+
+
+def _packed(batch: list[Any]) -> Texts:
+    return PackedTexts.of(batch) if isinstance(batch[0], str) else batch
+
+
+def batches_of_lines(blocks: Iterable[bytes]) -> Iterator[PackedTexts]:
+    """Group lines, which are documents, in batches of about `BATCH_TOKENS` tokens.
+
+    Parameters
+    ----------
+    blocks : iterable of bytes
+        Whole lines in UTF-8, as from `Corpus.utf8_blocks`.
+    """
+    for block in blocks:
+        if not block.endswith(b"\n"):  # the last line of a file
+            block += b"\n"
+        text = np.frombuffer(block, np.uint8)
+        ends = np.flatnonzero(text == ord("\n")) + 1
+        first = 0
+        while first < len(ends):
+            start = int(ends[first - 1]) if first else 0
+            stop = start + BATCH_TOKENS * _TOKEN_CHARACTERS
+            last = max(int(np.searchsorted(ends, stop, "right")), first + 1)
+            end = int(ends[last - 1])
+            bounds = np.append(0, ends[first:last] - start).astype(np.int64)
+            yield PackedTexts(text[start:end], bounds)
+            first = last
 
 
 def in_order(jobs: Iterable[Callable[[], T]], workers: int) -> Generator[T, None, None]:

@@ -59,7 +59,7 @@ from benchmarks.pretraining_molecules.protocol import (
 CLOSED = ("counts", "untrained", "kpca", "best")
 NETWORKS = (
     "schnet", "property", "rogot_goldberg", "mcconnaughey", "sokal", "nfchl", "atomwise",
-    "pg_schnet", "pg_schnet_fchl", "mixed",
+    "pg_schnet", "pg_schnet_fchl", "mixed", "distilled",
 )  # fmt: skip
 METHODS = (*CLOSED, *NETWORKS)
 ONLY_U0 = ("atomwise",)
@@ -229,7 +229,7 @@ def summarize(runs: dict[str, dict[int, float]], protocol: Protocol) -> list[Res
         if measure == "mae" and base is not None and method in NETWORKS[1:]:
             gains = [100 * (1 - values[seed] / base[seed]) for seed in values if seed in base]
             more = {}
-            if method == "mixed" and position == 0:
+            if method in ("mixed", "distilled") and position == 0:
                 more = {"reference": GAINS[prop], "source": "at least"}
             results.append(over_runs(f"gain.{prop}.{n}.{method}", gains, "%", **more))
     return results

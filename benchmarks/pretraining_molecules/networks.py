@@ -11,6 +11,7 @@ import torch
 
 from benchmarks.pretraining_molecules.protocol import (
     CUTOFF,
+    PROPERTIES,
     Arrays,
     Data,
     Protocol,
@@ -27,8 +28,9 @@ from simec.molecules import (
     atomwise,
     fingerprints,
     hueckel_targets,
+    molecular_similarities,
 )
-from simec.pretraining import PretrainedRegressor
+from simec.pretraining import PretrainedRegressor, SimilarityRegressor
 from simec.similarities import mcconnaughey, min_max, rogot_goldberg, sokal, standardize
 
 PoolingName = Literal["sum", "mean"]
@@ -151,6 +153,29 @@ def trained_on_property(data: Data, prop: str, store: Store) -> SchNet:
     return _restored(new_network(protocol, 0), store.get(f"network.property.{prop}", compute))
 
 
+def distilled(data: Data, prop: str, n_labels: int, seed: int, store: Store) -> PretrainedRegressor:
+    """A network that learns what a `SimilarityRegressor` predicts for the unlabelled molecules.
+
+    The regressor is fitted on the training set, for all properties at once.
+    """
+    train = data.train(seed)[:n_labels]
+
+    def predict() -> Arrays:
+        y = np.column_stack([target(train, name) for name in PROPERTIES])
+        teacher = SimilarityRegressor(molecular_similarities).fit(train, y)
+        return {"y": teacher.predict(data.pretrain).astype(np.float32)}
+
+    y = store.get(f"teacher.{n_labels}.{seed}", predict)["y"][:, PROPERTIES.index(prop)]
+    model = PretrainedRegressor(
+        new_network(data.protocol, seed), head=(64,), activation="shifted_softplus",
+        pooling=pooling_of(prop), batch_size=100, max_iter=data.protocol.distillation_epochs,
+        early_stopping="mae", random_state=seed,
+    )  # fmt: skip
+    validation = data.validation, target(data.validation, prop)
+    _quietly(lambda: model.fit(data.pretrain, y, validation=validation))
+    return model
+
+
 def pooling_of(prop: str) -> PoolingName:
     """The energy is a sum over atoms, and the others are means."""
     return "sum" if prop == "u0" else "mean"
@@ -174,11 +199,12 @@ def name_of_run(method: str, prop: str, n_labels: int, seed: int) -> str:
 def fine_tuned(
     data: Data, method: str, prop: str, n_labels: int, seed: int, store: Store
 ) -> Arrays:
-    """Errors in training and test of a fine-tuned network, and embeddings for pictures."""
+    """Errors of a trained network in training and test, and embeddings for pictures."""
     protocol = data.protocol
 
-    def compute() -> dict[str, Any]:
-        train = data.train(seed)[:n_labels]
+    def fit(train: Molecules) -> PretrainedRegressor:
+        if method == "distilled":
+            return distilled(data, prop, n_labels, seed, store)
         model = PretrainedRegressor(
             network_for(data, method, prop, seed, store), head=(64,),
             activation="shifted_softplus", init="ridge" if method == "mixed" else "random",
@@ -188,6 +214,11 @@ def fine_tuned(
         )  # fmt: skip
         validation = data.validation, target(data.validation, prop)
         _quietly(lambda: model.fit(train, target(train, prop), validation=validation))
+        return model
+
+    def compute() -> dict[str, Any]:
+        train = data.train(seed)[:n_labels]
+        model = fit(train)
         result: dict[str, Any] = {
             "mae": _mae(model, data.test, prop), "train_mae": _mae(model, train, prop),
             "epochs": model.n_iter_,

@@ -42,6 +42,7 @@ class Protocol:
     n_gaussians: int = 25
     pretrain_epochs: int = 10
     property_epochs: int = 20
+    distillation_epochs: int = 8
     epochs: tuple[int, ...] = (400, 200)  # of fine-tuning, for each number of labels
     n_pictured: int = 3_000  # molecules in t-SNE pictures
 

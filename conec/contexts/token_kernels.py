@@ -15,7 +15,14 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from conec.training.kernels.simd import Code, address, combine_rows, pointer, prefetch_far
+from conec.training.kernels.simd import (
+    LANES,
+    Code,
+    address,
+    combine_rows,
+    pointer,
+    prefetch_far,
+)
 from corpora.jit import compiled
 
 _FLAGS = {"contract", "reassoc", "nsz"}  # NaN and infinity are recognized
@@ -85,26 +92,25 @@ def add_rows(typingctx, at, share, m, out, n):  # type: ignore[no-untyped-def]  
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         code = Code(builder)
         at, share = (pointer(context, builder, signature.args[i], args[i]) for i in (0, 1))
-        m, out, n = args[2], code.floats(args[3]), args[4]
-        sums = [cgutils.alloca_once_value(builder, code.zero) for _ in range(2)]
-        half_n = builder.sdiv(n, n.type(2))
-        half = builder.mul(half_n, n.type(4))  # bytes
+        m, n = args[2], args[4]
+        # a sum waits for the sum before: independent sums keep the processor busy
+        sums = [cgutils.alloca_once_value(builder, code.zero) for _ in range(4)]
 
-        def body() -> None:
-            # two vectors at a time: addresses and shares are read half as often
-            outs = out, code.floats(builder.add(args[3], half))
-            for total, place in zip(sums, outs, strict=True):
+        def body(vectors: int) -> None:
+            bytes_ = [builder.add(args[3], args[3].type(4 * LANES * i)) for i in range(vectors)]
+            outs = [code.floats(place) for place in bytes_]
+            for total, place in zip(sums, outs, strict=False):
                 builder.store(code.load(place, padded=True), total)
             with cgutils.for_range(builder, m, intp=m.type) as loop:
-                start = code.integer_at(at, loop.index)
-                share_k = code.float_at(share, loop.index)
-                for total, first in zip(sums, (start, builder.add(start, half)), strict=True):
-                    x = code.load(code.floats(first), padded=True)
+                start, share_k = code.integer_at(at, loop.index), code.float_at(share, loop.index)
+                for i, total in enumerate(sums[:vectors]):
+                    x = code.floats(builder.add(start, start.type(4 * LANES * i)))
+                    x = code.load(x, padded=True)
                     builder.store(code.fma(share_k, x, builder.load(total)), total)
-            for total, place in zip(sums, outs, strict=True):
+            for total, place in zip(sums, outs, strict=False):
                 code.store(builder.load(total), place, padded=True)
 
-        code.columns(half_n, body)
+        code.column_groups(n, 4, body)
         return context.get_dummy_value()
 
     return types.void(at, share, types.intp, types.int64, types.intp), codegen
@@ -564,3 +570,32 @@ def embed_in_senses(  # type: ignore[no-untyped-def]
             place[r] = p
         copy_earlier(row, start, n, place, out, found)
     return is_finite
+
+
+@compiled(nogil=True, fastmath=_FLAGS)
+def mean_rows(ids, offsets, rows, shares, out):  # type: ignore[no-untyped-def]
+    """Weighted means of the rows of the known words of documents.
+
+    Parameters
+    ----------
+    ids : int32 array of shape (n,)
+        Row of each word; negative for unknown words.
+    offsets : int64 array of shape (n_documents + 1,)
+    rows : float32 array of shape (V, d)
+    shares : float32 array of shape (V,)
+        Weights. The sum of weighted rows is divided by the number of words.
+    out : float32 array of shape (n_documents, d), overwritten
+    """
+    one = np.float32(1)
+    for i in range(len(out)):
+        total, n = out[i], 0
+        clear(total)
+        for p in range(offsets[i], offsets[i + 1]):
+            if ids[p] >= 0:
+                row, share = rows[ids[p]], shares[ids[p]]
+                for j in range(len(total)):
+                    total[j] += share * row[j]
+                n += 1
+        scale = one / np.float32(max(n, 1))
+        for j in range(len(total)):
+            total[j] *= scale

@@ -237,6 +237,74 @@ def encode_text(text, factor, slots, entries, arena, ids, lengths):  # type: ign
 
 
 @compiled(nogil=True)
+def locate_words(  # type: ignore[no-untyped-def]
+    text, bounds, factor, slots, entries, arena, n_ids, seen, starts, stops, ids, codes, offsets
+):
+    """Find the words of documents, and look them up.
+
+    Parameters
+    ----------
+    text : uint8 array
+        Encoded as UTF-8.
+    bounds : int64 array of shape (n_documents + 1,)
+        Document ``i`` is ``text[bounds[i]:bounds[i + 1]]``.
+    factor, slots, entries, arena
+        The table.
+    n_ids : int
+        Larger than all ids of the table.
+    seen : int32 array
+        Scratch, all zero: a power of two of elements, at least twice the number of words.
+    starts, stops : int64 arrays, overwritten
+        Word ``j`` is ``text[starts[j]:stops[j]]``.
+    ids, codes : int32 arrays, overwritten
+        Id of each word, -1 for unknown words; and the same with a number >= `n_ids` for each
+        distinct unknown word.
+    offsets : int64 array of shape (n_documents + 1,), overwritten
+        Words ``offsets[i]:offsets[i + 1]`` are those of document ``i``.
+
+    Returns
+    -------
+    int
+        Number of words.
+    """
+    n, mask = 0, np.uint64(len(seen) - 1)
+    offsets[0] = 0
+    for i in range(len(bounds) - 1):
+        document, first, p = text[bounds[i] : bounds[i + 1]], bounds[i], 0
+        while True:
+            start, stop, h = _next_word(document, p, factor)
+            if start == stop:
+                if stop >= len(document):
+                    break
+                p = stop + 1
+                continue
+            p = stop
+            word, _ = _find(document, start, stop, h, slots, entries, arena)
+            starts[n], stops[n] = first + start, first + stop
+            if word >= 0:
+                ids[n] = codes[n] = entries[word, 1]
+                n += 1
+                continue
+            at = h & mask
+            while seen[at] != 0:
+                earlier = seen[at] - 1
+                length = stops[earlier] - starts[earlier]
+                k = 0
+                if length == stop - start:
+                    while k < length and text[starts[earlier] + k] == document[start + k]:
+                        k += 1
+                if k == stop - start:
+                    break
+                at = (at + _U1) & mask
+            if seen[at] == 0:
+                seen[at] = n + 1
+            ids[n], codes[n] = -1, n_ids + seen[at] - 1
+            n += 1
+        offsets[i + 1] = n
+    return n
+
+
+@compiled(nogil=True)
 def fill_slots(n, factor, slots, entries, arena):  # type: ignore[no-untyped-def]
     """Insert the slots of `n` distinct words into an empty hash table."""
     mask = np.uint64(len(slots) - 1)
@@ -246,6 +314,26 @@ def fill_slots(n, factor, slots, entries, arena):  # type: ignore[no-untyped-def
         while slots[at] != _U0:
             at = (at + _U1) & mask
         slots[at] = (h >> _U32) << _U32 | np.uint64(word + 1)
+
+
+@compiled(nogil=True)
+def gather_words(text, starts, stops):  # type: ignore[no-untyped-def]
+    """Copy words from a text, where ``text[starts[j]:stops[j]]`` is word ``j``.
+
+    Returns
+    -------
+    bounds : int64 array, one longer than `starts`
+    data : uint8 array
+        Word ``j`` is ``data[bounds[j]:bounds[j + 1]]``.
+    """
+    bounds = np.zeros(len(starts) + 1, np.int64)
+    for j in range(len(starts)):
+        bounds[j + 1] = bounds[j] + stops[j] - starts[j]
+    data = np.empty(bounds[-1], np.uint8)
+    for j in range(len(starts)):
+        for k in range(stops[j] - starts[j]):
+            data[bounds[j] + k] = text[starts[j] + k]
+    return bounds, data
 
 
 @compiled(nogil=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from itertools import chain
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ import numpy.typing as npt
 from corpora.counting.spill import PackedWords, SpillFile, partition_ranges, write_spill_file
 from corpora.jit import announce_compilation
 
-__all__ = ["WordTable", "load", "merge", "pack"]
+__all__ = ["Located", "WordTable", "load", "merge", "pack"]
 
 _INITIAL_WORDS = 8  # initial capacity
 _MAX_WORDS = 1 << 31  # the capacity of 32-bit numbers in a table that is half full
@@ -28,6 +29,28 @@ def pack(words: Mapping[str, int]) -> PackedWords:
     np.cumsum(bounds, out=bounds)
     values = np.fromiter(words.values(), np.int64, len(encoded))
     return PackedWords(bounds, np.frombuffer(b"".join(encoded), np.uint8), values)
+
+
+class Located(NamedTuple):
+    """The words of documents, from `WordTable.locate`."""
+
+    text: npt.NDArray[np.uint8]
+    starts: npt.NDArray[np.int64]
+    """Word ``j`` is ``text[starts[j]:stops[j]]``, encoded as UTF-8."""
+    stops: npt.NDArray[np.int64]
+    ids: npt.NDArray[np.int32]
+    """Id of each word; -1 for unknown words."""
+    codes: npt.NDArray[np.int32]
+    """The same, with a number of at least the size of the table for each unknown word."""
+    offsets: npt.NDArray[np.int64]
+    """Words ``offsets[i]:offsets[i + 1]`` are those of document ``i``."""
+
+    def packed(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.uint8]]:
+        """Bounds and data: word ``j`` is ``data[bounds[j]:bounds[j + 1]]``."""
+        from corpora.counting.kernels import gather_words
+
+        bounds, data = gather_words(self.text, self.starts, self.stops)
+        return bounds, data
 
 
 def load() -> None:
@@ -65,17 +88,22 @@ class WordTable:
         *,
         factor: np.uint64 | None = None,
     ) -> None:
-        from corpora.counting import kernels
-
+        kernels = self._kernels
         self.memory = memory
         self.folder = folder
         self.spilled: list[SpillFile] = []
-        self._kernels = kernels
         self._factor = kernels.FACTOR if factor is None else factor
         self._state = np.zeros(kernels.STATE_SIZE, np.int64)
         self._entries = np.zeros((_INITIAL_WORDS + 1, 2), np.int64)
         self._arena = np.zeros(8 * _INITIAL_WORDS, np.uint8)
         self._slots = np.zeros(2 * _INITIAL_WORDS, np.uint64)
+
+    @property
+    def _kernels(self) -> Any:
+        # slow to import, and modules cannot be pickled
+        from corpora.counting import kernels
+
+        return kernels
 
     def __len__(self) -> int:
         return int(self._state[self._kernels.WORDS])
@@ -134,6 +162,27 @@ class WordTable:
             text, self._factor, self._slots, self._entries, self._arena, ids, lengths
         )
         return n_ids, n_lines, n_words
+
+    def locate(self, text: npt.NDArray[np.uint8], bounds: npt.NDArray[np.int64]) -> Located:
+        """Find the words of documents, and look them up; threads can share the table.
+
+        Parameters
+        ----------
+        text : uint8 array
+            Encoded as UTF-8, not writable.
+        bounds : int64 array of shape (n_documents + 1,)
+            Document ``i`` is ``text[bounds[i]:bounds[i + 1]]``. Each document ends with whitespace.
+        """
+        most = len(text) // 2 + 1
+        starts, stops = np.empty(most, np.int64), np.empty(most, np.int64)
+        ids, codes = np.empty(most, np.int32), np.empty(most, np.int32)
+        seen = np.zeros(1 << (2 * most).bit_length(), np.int32)
+        offsets = np.empty(len(bounds), np.int64)
+        n = self._kernels.locate_words(
+            text, bounds, self._factor, self._slots, self._entries, self._arena, len(self),
+            seen, starts, stops, ids, codes, offsets,
+        )  # fmt: skip
+        return Located(text, starts[:n], stops[:n], ids[:n], codes[:n], offsets)
 
     def add(self, words: PackedWords) -> None:
         """Add counts of words, or new words with their ids."""

@@ -18,7 +18,7 @@ from corpora.cli.app import fail, report, report_warnings
 from corpora.cli.options import Out, option, output_file, output_folder, takes_options
 from corpora.interrupts import STOPPED, exit_status
 from corpora.output import open_output
-from simec.cli.options import names_options, require_device
+from simec.cli.options import names_options, require_device, with_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,6 +69,13 @@ class PoolingOption(str, Enum):
 
     sum = "sum"
     mean = "mean"
+
+
+class Start(str, Enum):
+    """Initial weights of the last layer in fine-tuning."""
+
+    random = "random"
+    ridge = "ridge"
 
 
 Source = Annotated[
@@ -274,7 +281,7 @@ def pretrain(
     conformers, parameters = geometry.conformers(), schnet.parameters()
     names = list(property or ())
     chosen = similarity or ([] if names else [Similarity.rogot_goldberg])
-    with report_warnings(), warnings.catch_warnings():
+    with report_warnings(_with_options), warnings.catch_warnings():
         # the number of epochs is fixed
         warnings.filterwarnings("ignore", "the loss was still falling", ConvergenceWarning)
         read = reading.read(source, conformers, properties=names, progress=progress)
@@ -348,6 +355,16 @@ def finetune(
             show_default="a tenth of MOLECULES is held out",
         ),
     ] = None,
+    unlabelled: Annotated[
+        Path | None,
+        option(
+            "File of many molecules: the network is trained on what a regression on several "
+            "similarities, fitted on the labels, predicts for them. Usually more accurate with "
+            "few labels.",
+            metavar="FILE",
+            show_default="the network is trained on the labels",
+        ),
+    ] = None,
     classes: Annotated[
         bool,
         typer.Option("--classes", help="The property is the number of a class, such as 0 or 1."),
@@ -360,14 +377,35 @@ def finetune(
             show_default="as in pre-training, else sum",
         ),
     ] = None,
-    epochs: Annotated[int, option("Largest number of epochs.", panel=_TRAINING, min=1)] = 400,
+    init: Annotated[
+        Start,
+        option(
+            "Initial weights of the last layer; ridge fits them to the labels, which changes a "
+            "pre-trained network less at first."
+        ),
+    ] = Start.random,
+    epochs: Annotated[
+        int | None,
+        option(
+            "Largest number of epochs.",
+            panel=_TRAINING,
+            min=1,
+            show_default="400, or 8 with --unlabelled",
+        ),
+    ] = None,
     patience: Annotated[
         int,
         option("Stop after this many epochs without progress.", panel=_TRAINING, min=1),
     ] = 60,
     batch_size: Annotated[
-        int, option("Number of molecules in a batch.", panel=_TRAINING, min=1)
-    ] = 25,
+        int | None,
+        option(
+            "Number of molecules in a batch.",
+            panel=_TRAINING,
+            min=1,
+            show_default="25, or 100 with --unlabelled",
+        ),
+    ] = None,
     learning_rate: Annotated[float, option("Initial learning rate.", panel=_TRAINING)] = 1e-3,
     network_learning_rate: Annotated[
         float | None,
@@ -391,12 +429,17 @@ def finetune(
 
     \b
       simec molecules finetune labelled.csv --property gap --network net --out gap.model
+      simec molecules finetune labelled.csv --property gap --unlabelled all.sdf --out gap.model
       simec molecules finetune a.sdf --properties-file a.csv --property gap --out gap.model
     """  # noqa: D301
     import numpy as np
 
-    from simec.molecules import MoleculeModel
-    from simec.pretraining import PretrainedClassifier, PretrainedRegressor
+    from simec.molecules import MoleculeModel, molecular_similarities
+    from simec.pretraining import (
+        PretrainedClassifier,
+        PretrainedRegressor,
+        SimilarityRegressor,
+    )
 
     require_device(device)
     if network is not None and out.resolve() == network.resolve():
@@ -405,10 +448,12 @@ def finetune(
     names = list(dict.fromkeys(property))
     if classes and len(names) > 1:
         raise ValueError("--classes needs one --property: train a model for each")
+    if classes and unlabelled is not None:
+        raise ValueError("--unlabelled needs a numeric property: leave out --classes")
     pretrained = None if network is None else MoleculeModel.load(network, device=device)
     conformers = geometry.conformers() if pretrained is None else pretrained.conformers
     parameters = schnet.parameters() if pretrained is None else pretrained.network
-    with report_warnings():
+    with report_warnings(_with_options):
         labelled = [
             _labelled(
                 reading, path, conformers, names, properties_file, id_column, progress
@@ -419,19 +464,35 @@ def finetune(
         pairs = [(each, _labels(each, names, classes)) for each in labelled]
         if validation is None:
             pairs = _split(*pairs[0], seed, classes)
+        points, targets = pairs[0]
+        if unlabelled is not None:
+            regressor = SimilarityRegressor(molecular_similarities, verbose=progress)
+            regressor.fit(points, targets)
+            points = reading.read(unlabelled, conformers, progress=progress)
+            points = points.with_cutoff(parameters.cutoff)
+            targets = regressor.predict(points)
+        if epochs is None:
+            epochs = 400 if unlabelled is None else 8
+        if batch_size is None:
+            batch_size = 25 if unlabelled is None else 100
         make = PretrainedClassifier if classes else PretrainedRegressor
         base = parameters.network(seed) if pretrained is None else pretrained.estimator
         default = "sum" if pretrained is None else None
         estimator = make(
-            base, pooling=default if pooling is None else pooling.value, max_iter=epochs,
-            n_iter_no_change=patience, batch_size=batch_size, learning_rate=learning_rate,
-            network_learning_rate=network_learning_rate, device=device, random_state=seed,
-            verbose=progress,
+            base, pooling=default if pooling is None else pooling.value, init=init.value,
+            max_iter=epochs, n_iter_no_change=patience, batch_size=batch_size,
+            learning_rate=learning_rate, network_learning_rate=network_learning_rate,
+            device=device, random_state=seed, verbose=progress,
         )  # fmt: skip
         run.fit(
-            estimator, *pairs[0], validation=pairs[1], checkpoint_minutes=checkpoint_minutes
+            estimator, points, targets, validation=pairs[1],
+            checkpoint_minutes=checkpoint_minutes,
         )  # fmt: skip
-        elements = {*labelled[0].elements, *([] if pretrained is None else pretrained.elements)}
+        elements = {
+            *points.elements,
+            *labelled[0].elements,
+            *([] if pretrained is None else pretrained.elements),
+        }
         model = MoleculeModel(
             estimator, parameters, conformers=conformers, elements=elements, properties=names
         )
@@ -439,7 +500,7 @@ def finetune(
     run.finish()
     held_out, y = pairs[1]
     wrong = np.abs(np.asarray(estimator.predict(held_out)) - y) if not classes else None
-    rows = {"molecules": f"{len(pairs[0][0]):,}", "epochs": f"{estimator.n_iter_}"}
+    rows = {"molecules": f"{len(points):,}", "epochs": f"{estimator.n_iter_}"}
     if wrong is None:
         rows["accuracy"] = f"{estimator.score(held_out, y):.4f} on {len(held_out):,} held out"
     else:
@@ -468,7 +529,7 @@ def predict(
 
     require_device(device)
     loaded = MoleculeModel.load(model, device=device)
-    with report_warnings():
+    with report_warnings(_with_options):
         read = reading.read(source, loaded.conformers, progress=progress)
         read = read.with_cutoff(loaded.network.cutoff)
         predicted = loaded.predict(read)
@@ -557,7 +618,7 @@ def explain(
                 f"{', '.join(loaded.properties) or 'none'}"
             )
         target = loaded.properties.index(property)
-    with report_warnings():
+    with report_warnings(_with_options):
         read = reading.read(source, loaded.conformers, progress=progress)
         read = read.with_cutoff(loaded.network.cutoff)
         chosen = [read[_number(read, each)] for each in (molecule, similar_to) if each is not None]
@@ -578,6 +639,11 @@ def explain(
     ]  # fmt: skip
     with open_output(out) as write:
         write(side_by_side(drawings))
+
+
+def _with_options(message: str) -> str:
+    """Replace arguments of functions by options in a message."""
+    return with_options(message).replace("learning_rate", "--learning-rate")
 
 
 class _Run:

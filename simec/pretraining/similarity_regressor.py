@@ -12,6 +12,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
 import corpora.errors
+from corpora.callbacks import progress_bar
 from corpora.checks import ParameterError, check_integer, shown
 from simec.types import Float64
 
@@ -22,6 +23,7 @@ _LOG_WEIGHT_PRECISION = 0.02  # weights vary over orders of magnitude; unused on
 _WEIGHTS = (-12.0, 14.0)  # bounds of logarithms
 _NOISE = (-12.0, 2.0)
 _JITTER = 1e-8
+_BLOCK = 1_000  # points that are compared at a time in prediction, at least
 
 
 class SimilarityRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
@@ -40,6 +42,8 @@ class SimilarityRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         need not be positive definite: negative eigenvalues are shifted to 0.
     max_iter : int, default 100
         Largest number of steps in the optimization of weights.
+    verbose : bool, default False
+        Show a progress bar in `predict`.
 
     Attributes
     ----------
@@ -65,9 +69,11 @@ class SimilarityRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         similarities: Callable[[Any, Any], Mapping[str, Any] | npt.NDArray[Any]],
         *,
         max_iter: int = 100,
+        verbose: bool = False,
     ) -> None:
         self.similarities = similarities
         self.max_iter = max_iter
+        self.verbose = verbose
 
     def fit(self, X: Any, y: npt.ArrayLike) -> SimilarityRegressor:
         """Fit weights and coefficients.
@@ -128,6 +134,8 @@ class SimilarityRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def predict(self, X: Any) -> Float64:
         """Predict targets.
 
+        Similarities are computed in blocks, so that memory does not depend on m.
+
         Parameters
         ----------
         X : array-like, Molecules or another sequence of m points
@@ -138,11 +146,20 @@ class SimilarityRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self, "X_")
         X = _points(X)
-        matrices = self._compare(X, self.X_)
-        standardized = np.full((len(X), len(self._dual)), _MEAN_VARIANCE) * self._dual.sum(axis=1)
-        for k, matrix in enumerate(matrices.values()):
-            standardized += matrix @ (self._weights[:, k, None] * self._dual).T
-        predicted: Float64 = standardized * self.scales_ + self.means_
+        constant = _MEAN_VARIANCE * self._dual.sum(axis=1)
+        predicted = np.empty((len(X), len(self._dual)))
+        # similarities may also compute properties of X_ for each block
+        length = max(_BLOCK, 4 * len(self.X_))
+        with progress_bar(
+            desc="Similarities", total=len(X), unit=" points", shown=self.verbose
+        ) as bar:
+            for start in range(0, len(X), length):
+                block = X[start : start + length]
+                standardized = np.tile(constant, (len(block), 1))
+                for k, matrix in enumerate(self._compare(block, self.X_).values()):
+                    standardized += matrix @ (self._weights[:, k, None] * self._dual).T
+                predicted[start : start + length] = standardized * self.scales_ + self.means_
+                bar.update(len(block))
         return predicted[:, 0] if self._one else predicted
 
     def _compare(self, A: Any, B: Any) -> dict[str, Float64]:

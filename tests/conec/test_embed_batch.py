@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 
 import numpy as np
 import pytest
@@ -49,6 +50,20 @@ def test_embed_is_the_slow_embedding(model, tokens, a, per_occurrence, senses):
     np.testing.assert_array_equal(found, expected.any(axis=1))
 
 
+def test_diverse_words():
+    """If words differ as those of large models do, rounding errors stay small."""
+    rng = np.random.default_rng(1)
+    words = np.array([f"w{i}" for i in range(1500)])
+    corpus = [words[(1500 * rng.random(60) ** 2).astype(int)].tolist() for _ in range(400)]
+    made = conec.ContextEncoder(vector_size=50, min_count=1).build_vocab(corpus)
+    made.W1, made.W2 = rng.normal(size=(2, len(made), 50)).astype(np.float32)
+    made.learn_map(corpus).build_senses(corpus, SenseSettings(min_occurrences=30))
+    for senses in ("none", "soft", "hard"):
+        for text in [[*corpus[0], "new", *corpus[1]], corpus[2][:20]]:
+            expected = slow_embedding.embed(made, text, senses=senses)
+            np.testing.assert_allclose(made.embed(text, senses=senses), expected, atol=1e-5)
+
+
 @pytest.mark.parametrize("wide", [1, 2, 3, 30, 100])
 def test_wide_windows(wide):
     made = conec.ContextEncoder(vector_size=5, min_count=1, epochs=5, sample=0).fit(CORPUS)
@@ -77,6 +92,60 @@ def test_batches_are_the_documents(model, monkeypatch, workers, choice):
 def test_strings_are_split(model):
     (result,) = model.embed_batch(["w0 new  w1\n"])
     np.testing.assert_array_equal(result, model.embed(["w0", "new", "w1"]))
+
+
+texts = st.lists(
+    st.lists(st.sampled_from(["w0", "w1", "w3", "new", "Ж", "neu\u0308", "\udc80", "w00"]))
+    | st.text(st.sampled_from("w0 \n\u2003\u2004\xa0\x85é\U0001f600"), max_size=12),
+    max_size=9,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(texts, st.sampled_from([0, 0.8]), st.booleans(), st.sampled_from([1, 2]))
+def test_strings_are_lists_of_their_tokens(model, documents, a, per_occurrence, workers):
+    lists = [text.split() if isinstance(text, str) else text for text in documents]
+    strings = [text if isinstance(text, str) else "\t".join(text) for text in documents]
+    choice = {"a": a, "per_occurrence": per_occurrence, "workers": workers}
+    expected = list(model.embed_batch(lists, **choice))
+    for kind in (strings, documents):
+        results = list(model.embed_batch(kind, **choice))
+        assert len(results) == len(expected)
+        for result, other in zip(results, expected, strict=True):
+            np.testing.assert_array_equal(result, other)
+    np.testing.assert_array_equal(model.encode(strings), model.encode(lists))
+
+
+def test_strings_of_a_model_without_a_map(model):
+    made = copy.deepcopy(model).build_contexts(CORPUS)
+    made.sense_inventory = None
+    for result, text in zip(made.embed_batch(map(" ".join, CORPUS[:3])), CORPUS[:3], strict=True):
+        np.testing.assert_array_equal(result, made.embed(text))
+
+
+@pytest.mark.parametrize("size", [1, 20, 1 << 13])
+def test_lines_in_batches(model, monkeypatch, size):
+    monkeypatch.setattr(token_embedding, "BATCH_TOKENS", size)
+    lines = [" ".join(text[:n]) for n, text in enumerate(CORPUS[:25])]
+    lines[3] = " \t "  # no token
+    blocks = ["\n".join(lines[:9]) + "\n", "\n".join(lines[9:])]  # without a last line end
+    packed = token_embedding.batches_of_lines(block.encode() for block in blocks)
+    tokens, vectors, lengths = [], [], []
+    for part in model.embed_packed(packed, workers=2):
+        bounds, data = part.words.packed()
+        tokens += [
+            bytes(data[start:stop]).decode()
+            for start, stop in zip(bounds[:-1], bounds[1:], strict=True)
+        ]
+        lengths += np.diff(part.words.offsets).tolist()
+        vectors.append(part.vectors)
+        np.testing.assert_array_equal(part.found, part.vectors.any(axis=1))
+    documents = [line.split() for line in lines]
+    assert lengths == list(map(len, documents))
+    assert tokens == [token for document in documents for token in document]
+    np.testing.assert_array_equal(
+        np.concatenate(vectors), np.concatenate(list(model.embed_batch(documents)))
+    )
 
 
 def test_a_small_table_of_context_words(model, monkeypatch):
@@ -163,6 +232,14 @@ def test_weights_that_are_not_finite(model):
     made.context_embeddings[made.vocabulary.index["w0"], 0] = np.inf
     with pytest.raises(ValueError, match="NaN, infinity"):
         made.embed(["w0", "w1"], senses="none")
+
+
+def test_copies_have_tables_of_their_own(model):
+    expected = model.embed(CORPUS[0]), model.embed(CORPUS[0], senses="none")
+    for made in (copy.deepcopy(model), pickle.loads(pickle.dumps(model))):
+        np.testing.assert_array_equal(made.embed(CORPUS[0]), expected[0])
+        np.testing.assert_array_equal(made.embed(CORPUS[0], senses="none"), expected[1])
+        np.testing.assert_array_equal(next(made.embed_batch([" ".join(CORPUS[0])])), expected[0])
 
 
 def test_new_maps_are_used_at_once(model):

@@ -85,3 +85,10 @@ def test_bad_input(model):
         model.common_component([["new"]])
     with pytest.raises(RuntimeError, match="no vocabulary"):
         conec.ContextEncoder().encode(["a"])
+
+
+@pytest.mark.parametrize("dtype", ["float16", "int8"])
+def test_quantized_models(model, dtype):
+    small = model.quantize(dtype)
+    expected = oracles.unit(slow(small, TEXTS, "sif"))
+    np.testing.assert_allclose(small.encode(TEXTS), expected, atol=1e-5)

@@ -88,6 +88,35 @@ def test_text(factor: np.uint64) -> None:
     assert lengths[:3].tolist() == [1, 0, 2]
 
 
+@settings(max_examples=60, deadline=None)
+@given(
+    documents=st.lists(
+        st.lists(WORD.filter(lambda word: word.split() == [word]), max_size=8), max_size=6
+    ),
+    known=st.sets(WORD, max_size=5),
+    factor=FACTORS,
+)
+def test_words_of_documents(documents: list[list[str]], known: set[str], factor: np.uint64) -> None:
+    table = WordTable(factor=factor)
+    index = {word: i for i, word in enumerate(sorted(known))}
+    table.add(pack(index))
+    parts = [" ".join([*words, "\n"]).encode("utf-8", "surrogatepass") for words in documents]
+    bounds = np.cumsum([0, *map(len, parts)], dtype=np.int64)
+    located = table.locate(np.frombuffer(b"".join(parts), np.uint8), bounds)
+    tokens = [word for words in documents for word in words]
+    assert np.diff(located.offsets).tolist() == list(map(len, documents))
+    assert located.ids.tolist() == [index.get(word, -1) for word in tokens]
+    codes = located.codes.tolist()
+    assert len(set(zip(codes, tokens, strict=True))) == len(set(tokens)) == len(set(codes))
+    unknown = [code for code, word in zip(codes, tokens, strict=True) if word not in index]
+    assert min(unknown, default=len(index)) >= len(index)
+    starts, data = located.packed()
+    packed = bytes(data).decode("utf-8", "surrogatepass")
+    assert packed == "".join(tokens)
+    lengths = [len(word.encode("utf-8", "surrogatepass")) for word in tokens]
+    assert np.diff(starts).tolist() == lengths
+
+
 def test_documents_are_counted_once_when_the_table_is_emptied_within(tmp_path: Path) -> None:
     table = WordTable(1, tmp_path)
     words = [f"w{n}" for n in range(100)]

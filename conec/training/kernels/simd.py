@@ -124,6 +124,21 @@ class Code:
             body()
         self._column = self._mask = None
 
+    def column_groups(self, n: Any, size: int, body: Callable[[int], None]) -> None:
+        """Generate `body(size)` for groups of vectors, and `body(size // 2)` for the last columns.
+
+        `body` finds the other vectors of a group at columns that are larger by multiples of
+        `LANES`. `n` is a multiple of half the columns of a group.
+        """
+        whole = n.type(0)
+        for vectors in (size, size // 2):
+            step = n.type(LANES * vectors)
+            start, whole = whole, self.builder.mul(self.builder.sdiv(n, step), step)
+            with cgutils.for_range_slice(self.builder, start, whole, step, n.type) as (column, _):
+                self._column = column
+                body(vectors)
+        self._column = None
+
     def sums(self, vectors: list[Any]) -> list[Any]:
         """Sums over the lanes of 4 n vectors, as n vectors of 4 sums."""
         halves = []

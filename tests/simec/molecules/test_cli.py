@@ -90,6 +90,17 @@ def test_a_network_is_trained_on_several_similarities(table, tmp_path):
     assert not loaded.is_fine_tuned
 
 
+def test_a_head_that_starts_from_ridge_regression(table, network, tmp_path):
+    from simec.molecules.model import MoleculeModel
+
+    result = run(
+        "finetune", table, "--property", "size", "--network", network, "--init", "ridge", "--out",
+        tmp_path / "m", "--epochs", 2, "--no-progress",
+    )  # fmt: skip
+    assert MoleculeModel.load(tmp_path / "m").estimator.init == "ridge"
+    assert "after 2 epochs: increase --epochs or --learning-rate" in result.stderr
+
+
 def test_predict(model, tmp_path):
     from simec.molecules import read_molecules
     from simec.molecules.model import MoleculeModel
@@ -107,6 +118,7 @@ def test_predict(model, tmp_path):
     path.write_text("C[Si](C)C\nC[N+](=O)[O-]\n")
     result = run("predict", model, path, "--no-progress")
     assert "1 of 2 molecules contain elements that did not occur in training (Si)" in result.stderr
+    assert "(--period-group) extend to new elements" in result.stderr
 
 
 def test_classes(table, network, tmp_path):
@@ -143,6 +155,30 @@ def test_labels_in_another_file_and_a_validation_file(table, tmp_path):
     assert "on 17 held out" in result.stdout
     text = run("predict", tmp_path / "m", path, "--no-progress").stdout
     assert text.startswith("id,smiles,size,gap\nm0,CC,")
+
+
+@pytest.mark.slow
+def test_unlabelled_molecules_are_labelled_by_a_regression(table, network, tmp_path, monkeypatch):
+    from simec.pretraining import PretrainedRegressor
+
+    few = tmp_path / "few.csv"
+    few.write_text("\n".join(table.read_text().splitlines()[:13]) + "\n")
+    fitted = []
+    fit = PretrainedRegressor.fit
+    monkeypatch.setattr(
+        PretrainedRegressor, "fit",
+        lambda self, X, y, **more: fitted.append((X, y)) or fit(self, X, y, **more),
+    )  # fmt: skip
+    result = run(
+        "finetune", few, "--property", "size", "--unlabelled", table, "--network", network,
+        "--out", tmp_path / "m", "--epochs", 1, "--no-progress",
+    )  # fmt: skip
+    assert "molecules   18\n" in result.stdout
+    assert "on 1 held out" in result.stdout
+    ((X, y),) = fitted
+    assert [len(text) for text in SMILES] == pytest.approx(y, abs=3)
+    assert list(X.ids) == [f"m{k}" for k in range(18)]
+    assert run("predict", tmp_path / "m", table, "--no-progress").stdout.startswith("id,smiles")
 
 
 @pytest.mark.slow
@@ -213,6 +249,9 @@ def test_errors(table, network, model, tmp_path):
     )
     assert "--classes needs one --property" in error(
         "finetune", table, "--property", "gap", "--property", "size", "--classes", "--out", out
+    )
+    assert "--unlabelled needs a numeric property" in error(
+        "finetune", table, "--property", "gap", "--classes", "--unlabelled", table, "--out", out
     )
     bad = tmp_path / "a.csv"
     bad.write_text("smiles,gap\nCCO,0.5\nCC,1\nC,1\n")

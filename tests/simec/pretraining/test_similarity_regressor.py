@@ -116,3 +116,20 @@ def test_other_names_than_in_training():
     model.predict(points(2)[0])
     with pytest.raises(ValueError, match=r"same names as in fit, \['a'\], got \['b'\]"):
         model.predict(points(2)[0])
+
+
+def test_predictions_in_blocks_are_the_same(monkeypatch):
+    lengths = []
+
+    def compare(A, B):
+        lengths.append(len(A))
+        return two(A, B)
+
+    X, y = points(3)
+    new = points(25, seed=1)[0]
+    model = SimilarityRegressor(compare, verbose=True).fit(X, np.stack([y, -y], axis=1))
+    whole = model.predict(new)
+    monkeypatch.setattr("simec.pretraining.similarity_regressor._BLOCK", 5)
+    np.testing.assert_allclose(model.predict(new), whole, rtol=1e-12)
+    assert lengths[1:] == [25, 12, 12, 1]
+    assert model.predict(new[:0]).shape == (0, 2)
