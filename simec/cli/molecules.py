@@ -18,7 +18,7 @@ from corpora.cli.app import fail, report, report_warnings
 from corpora.cli.options import Out, option, output_file, output_folder, takes_options
 from corpora.interrupts import STOPPED, exit_status
 from corpora.output import open_output
-from simec.cli.options import names_options, require_device
+from simec.cli.options import names_options, require_device, with_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,6 +69,13 @@ class PoolingOption(str, Enum):
 
     sum = "sum"
     mean = "mean"
+
+
+class Start(str, Enum):
+    """Initial weights of the last layer in fine-tuning."""
+
+    random = "random"
+    ridge = "ridge"
 
 
 Source = Annotated[
@@ -274,7 +281,7 @@ def pretrain(
     conformers, parameters = geometry.conformers(), schnet.parameters()
     names = list(property or ())
     chosen = similarity or ([] if names else [Similarity.rogot_goldberg])
-    with report_warnings(), warnings.catch_warnings():
+    with report_warnings(_with_options), warnings.catch_warnings():
         # the number of epochs is fixed
         warnings.filterwarnings("ignore", "the loss was still falling", ConvergenceWarning)
         read = reading.read(source, conformers, properties=names, progress=progress)
@@ -370,6 +377,13 @@ def finetune(
             show_default="as in pre-training, else sum",
         ),
     ] = None,
+    init: Annotated[
+        Start,
+        option(
+            "Initial weights of the last layer; ridge fits them to the labels, which changes a "
+            "pre-trained network less at first."
+        ),
+    ] = Start.random,
     epochs: Annotated[
         int | None,
         option(
@@ -439,7 +453,7 @@ def finetune(
     pretrained = None if network is None else MoleculeModel.load(network, device=device)
     conformers = geometry.conformers() if pretrained is None else pretrained.conformers
     parameters = schnet.parameters() if pretrained is None else pretrained.network
-    with report_warnings():
+    with report_warnings(_with_options):
         labelled = [
             _labelled(
                 reading, path, conformers, names, properties_file, id_column, progress
@@ -465,10 +479,10 @@ def finetune(
         base = parameters.network(seed) if pretrained is None else pretrained.estimator
         default = "sum" if pretrained is None else None
         estimator = make(
-            base, pooling=default if pooling is None else pooling.value, max_iter=epochs,
-            n_iter_no_change=patience, batch_size=batch_size, learning_rate=learning_rate,
-            network_learning_rate=network_learning_rate, device=device, random_state=seed,
-            verbose=progress,
+            base, pooling=default if pooling is None else pooling.value, init=init.value,
+            max_iter=epochs, n_iter_no_change=patience, batch_size=batch_size,
+            learning_rate=learning_rate, network_learning_rate=network_learning_rate,
+            device=device, random_state=seed, verbose=progress,
         )  # fmt: skip
         run.fit(
             estimator, points, targets, validation=pairs[1],
@@ -515,7 +529,7 @@ def predict(
 
     require_device(device)
     loaded = MoleculeModel.load(model, device=device)
-    with report_warnings():
+    with report_warnings(_with_options):
         read = reading.read(source, loaded.conformers, progress=progress)
         read = read.with_cutoff(loaded.network.cutoff)
         predicted = loaded.predict(read)
@@ -604,7 +618,7 @@ def explain(
                 f"{', '.join(loaded.properties) or 'none'}"
             )
         target = loaded.properties.index(property)
-    with report_warnings():
+    with report_warnings(_with_options):
         read = reading.read(source, loaded.conformers, progress=progress)
         read = read.with_cutoff(loaded.network.cutoff)
         chosen = [read[_number(read, each)] for each in (molecule, similar_to) if each is not None]
@@ -625,6 +639,11 @@ def explain(
     ]  # fmt: skip
     with open_output(out) as write:
         write(side_by_side(drawings))
+
+
+def _with_options(message: str) -> str:
+    """Replace arguments of functions by options in a message."""
+    return with_options(message).replace("learning_rate", "--learning-rate")
 
 
 class _Run:
