@@ -359,8 +359,8 @@ def finetune(
         bool,
         typer.Option(
             "--early-stopping/--no-early-stopping",
-            help="Hold out molecules, and keep the epoch with the lowest error on them; if not, all "
-            "are used in training, for a fixed number of --epochs.",
+            help="Hold out molecules, and keep the epoch with the lowest error on them; if not, "
+            "all are used in training, for a fixed number of --epochs.",
         ),
     ] = True,
     unlabelled: Annotated[
