@@ -62,7 +62,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_ROWS = 1 << 12  # rows that are processed at a time
+_ROWS = 1 << 11  # rows that are processed at a time
 # The thesis's prediction is left out where its weight is smaller: it would take long to compute
 _SMALLEST_SHARE = 0.05
 
@@ -313,23 +313,19 @@ def learn_context_map(
         words, weight = sample_rows(weight, config.words_for(stream), rng)
         chosen = np.zeros(len(vectors), np.int64)
         chosen[words] = wanted[words]
-        contexts = sampled_contexts(
-            stream,
-            vectors,
-            config.windows(vocabulary),
-            pieces,
-            counts,
-            chosen,
-            words,
-            key=int(random_streams.key(seed, random_streams.MAP, draw)),
-            workers=workers,
-            progress=progress,
-        )
-        targets = normalize(vectors[words])
-        for kind, sums in zip(contexts, moments, strict=True):
-            # words without contexts and words with zero vectors are left out
-            usable = kind.any(axis=1) & targets.any(axis=1)
-            sums.add(normalize(kind), targets, np.where(usable, weight, 0))
+        key = int(random_streams.key(seed, random_streams.MAP, draw))
+        # the text is read once for each kind of context, as memory for one is enough then
+        for window, sums in zip(config.windows(vocabulary), moments, strict=True):
+            (contexts,) = sampled_contexts(
+                stream, vectors, [window], pieces, counts, chosen, words,
+                key=key, workers=workers, progress=progress,
+            )  # fmt: skip
+            for rows in blocks(len(words)):
+                X, Y = contexts[rows], normalize(vectors[words[rows]])
+                # words without contexts and words with zero vectors are left out
+                usable = X.any(axis=1) & Y.any(axis=1)
+                sums.add(normalize(X), Y, np.where(usable, weight[rows], 0))
+            del contexts
     context_map = ContextMap(config)
     try:
         context_map.solve(moments)

@@ -101,6 +101,18 @@ def test_a_head_that_starts_from_ridge_regression(table, network, tmp_path):
     assert "after 2 epochs: increase --epochs or --learning-rate" in result.stderr
 
 
+def test_all_molecules_are_trained_for_a_fixed_number_of_epochs(table, network, tmp_path):
+    arguments = [
+        "finetune", table, "--property", "size", "--network", network, "--no-early-stopping",
+        "--out", tmp_path / "m", "--epochs", 2, "--no-progress",
+    ]  # fmt: skip
+    shown = run(*arguments).stdout
+    assert "molecules   18\n" in shown
+    assert "epochs      2\n" in shown
+    assert "held out" not in shown
+    assert "leave out --no-early-stopping" in error(*arguments, "--validation", table)
+
+
 def test_predict(model, tmp_path):
     from simec.molecules import read_molecules
     from simec.molecules.model import MoleculeModel
