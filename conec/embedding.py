@@ -18,7 +18,13 @@ import corpora
 from conec import contexts
 from conec.config import Config
 from conec.contexts import Window
-from conec.contexts.mapping import ContextMap, MapConfig, learn_context_map, smoothed_vectors
+from conec.contexts.mapping import (
+    ContextMap,
+    MapConfig,
+    blocks,
+    learn_context_map,
+    smoothed_vectors,
+)
 from conec.linalg import NotFiniteError, mean_row, row_lengths
 from conec.linalg import normalize as normalize_rows
 from conec.quantization import CompactRows, Rows
@@ -1254,7 +1260,8 @@ def _check_word(word: object) -> None:
 
 
 def _check_finite(W1: FloatArray, words: Sequence[str]) -> None:
-    bad = np.flatnonzero(~np.isfinite(W1).all(axis=1)).tolist()
+    finite = [np.isfinite(W1[rows]).all(axis=1) for rows in blocks(len(W1))]
+    bad = np.flatnonzero(~np.concatenate(finite)).tolist() if finite else []
     if bad:
         raise ValueError(
             f"{len(bad)} of {len(W1)} rows of W1 contain NaN or infinity; the first is that of "

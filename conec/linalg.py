@@ -196,8 +196,9 @@ def normalize(vectors: FloatArray) -> FloatArray:
     NotFiniteError
         If a value is NaN, infinite or too large.
     """
-    length = np.linalg.norm(vectors, axis=-1, keepdims=True)
+    length = np.sqrt(np.einsum("...i,...i->...", vectors, vectors))[..., None]
     if not np.isfinite(length).all():
         raise NotFiniteError("vectors have NaN, infinity or values that are too large")
-    result: FloatArray = np.divide(vectors, length, out=np.zeros_like(vectors), where=length > 0)
+    scale = np.divide(1, length, out=np.zeros_like(length), where=length > 0)
+    result: FloatArray = vectors * scale
     return result

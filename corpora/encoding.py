@@ -47,6 +47,7 @@ _UNKNOWN = -2
 
 _ABOUT, _IDS, _OFFSETS = "tokens.json", "ids.int32", "offsets.int64"
 
+_AROUND = 1 << 20  # bytes before a part of the ids that are given back to the system with it
 _BLOCK_TOKENS = 1 << 20  # tokens encoded before they are written
 # Tokens looked up at a time: few enough to stay in the CPU cache.
 _LOOKUP_TOKENS = 4096
@@ -125,7 +126,8 @@ class TokenStream:
             return
         stop = len(self.ids) if stop is None else min(stop, len(self.ids))
         size, page = self.ids.itemsize, mmap.PAGESIZE
-        first = start * size // page * page
+        # reading a page also maps those around it, so earlier parts may be in memory again
+        first = max(0, start * size - _AROUND) // page * page
         with suppress(OSError, ValueError):  # nothing is lost if the system refuses
             mapped.madvise(mmap.MADV_DONTNEED, first, stop * size - first)
 

@@ -73,11 +73,11 @@ from simec.network import (
     SimEcNetwork,
     TargetActivation,
     build,
-    check_tensors,
+    check_saved_weights,
     check_weights,
-    has_embedding,
     has_finite_weights,
     is_linear,
+    refusal_hint,
     save_weights,
     takes_ids,
 )
@@ -807,7 +807,9 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             )  # fmt: skip
             encoder._build(layout, 0)
             tensors = {name: torch.from_numpy(value) for name, value in weights.items()}
-            check_tensors("weights", tensors, encoder.module_.state_dict())
+            check_saved_weights(
+                tensors, encoder.module_.state_dict(), custom=encoder.network is not None
+            )
             encoder.module_.load_state_dict(tensors)
         with folder.checking(CONFIG):
             encoder._set_saved_history(config)
@@ -986,13 +988,9 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             with torch.no_grad():
                 y = network(x)
         except REFUSED as error:
-            floats = isinstance(x, Tensor) and x.dtype.is_floating_point
-            hint = (
-                "; nn.Embedding looks up integers: pass X as an array of integers"
-                if floats and has_embedding(network) else ""
-            )  # fmt: skip
             raise ValueError(
-                f"network does not accept a batch of {shape or type(x).__name__}: {error}{hint}"
+                f"network does not accept a batch of {shape or type(x).__name__}: {error}"
+                f"{refusal_hint(network, x, error)}"
             ) from error
         got = tuple(y.shape) if isinstance(y, Tensor) else type(y).__name__
         if got != (1, self.n_components):

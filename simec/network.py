@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from corpora.array_file import encode_arrays
 from corpora.checks import check_choice, check_flag, check_integer
+from corpora.errors import ModelError
 from corpora.files import StrPath, atomic_path
 from corpora.saved_data import check_saved_array, check_saved_object
 from simec.data.inputs import INTEGERS, DatasetInputs, as_array, check_form, is_dataset
@@ -402,6 +403,27 @@ def has_embedding(network: nn.Module) -> bool:
     return any(isinstance(m, (nn.Embedding, nn.EmbeddingBag)) for m in network.modules())
 
 
+def refusal_hint(network: nn.Module, x: Any, error: BaseException) -> str:
+    """What to do about a batch that a module does not accept, for messages; may be empty.
+
+    Parameters
+    ----------
+    network : Module
+    x : Tensor or any other batch
+    error : Exception
+        Raised by the module.
+    """
+    if not isinstance(x, Tensor) or not has_embedding(network):
+        return ""
+    if x.dtype.is_floating_point:
+        return "; nn.Embedding looks up integers: pass X as an array of integers"
+    if isinstance(error, IndexError):
+        return (
+            "; increase num_embeddings of its nn.Embedding, or map unknown ids to one that is known"
+        )
+    return ""
+
+
 def takes_ids(network: nn.Module, X: Any, device: torch.device) -> bool:
     """Whether X has integers that a custom network looks up, instead of computing with.
 
@@ -494,6 +516,40 @@ def has_finite_weights(network: nn.Module) -> bool:
     return all(bool(p.isfinite().all()) for p in network.parameters()) and not any(
         bool(b.isnan().any()) for b in network.buffers()
     )
+
+
+def check_saved_weights(
+    tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor], *, custom: bool
+) -> None:
+    """Raise an error unless saved weights are those of a network.
+
+    Parameters
+    ----------
+    tensors, expected : mapping of str to Tensor
+        As for `check_tensors`.
+    custom : bool
+        Whether the network was passed by the user.
+
+    Raises
+    ------
+    ModelError
+        If names, shapes or types differ and the network was passed.
+    ValueError
+        If they differ otherwise, or weights are not finite.
+    """
+
+    def kinds(weights: Mapping[str, Tensor]) -> dict[str, torch.Size]:
+        return {name: value.shape for name, value in weights.items()}
+
+    if custom and kinds(tensors) != kinds(expected):
+        try:
+            check_tensors("weights", tensors, expected)
+        except ValueError as error:
+            raise ModelError(
+                "the network that was passed is not like the one that was saved, or the file is "
+                f"damaged: {error}"
+            ) from error
+    check_tensors("weights", tensors, expected)
 
 
 def check_tensors(what: str, tensors: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> None:

@@ -8,11 +8,14 @@ import numpy as np
 from conec.training.kernels.random import GOLDEN, mix
 from conec.training.kernels.simd import (
     ADDED,
+    SLIDES,
     add_rows,
     address,
     combine_rows,
     copy_row,
     prefetch,
+    slide,
+    slide_flat,
 )
 from corpora.jit import compiled
 
@@ -248,8 +251,9 @@ def _add(text, p, weight, keep, matrix, y):  # type: ignore[no-untyped-def]
 # Sums over the contexts of sampled occurrences
 
 _F0, _F1 = np.float32(0), np.float32(1)
-_TO_UNIT = np.float32(2.0**-32)
 _U32 = np.uint64(32)
+_LONGEST = 128  # positions after which running sums are computed anew; a multiple of SLIDES
+_FAR = 12  # tokens whose rows are prefetched where all positions are processed
 _DEPTH = 8  # positions whose rows are prefetched
 _AHEAD = 8  # tokens
 
@@ -308,44 +312,6 @@ def _document(offsets, position, document):  # type: ignore[no-untyped-def]
     while offsets[document + 1] <= position:
         document += 1
     return document
-
-
-@compiled(nogil=True)
-def draw_weights(ids, start, weights, smallest, key):  # type: ignore[no-untyped-def]
-    """Weight of each token in a mean of contexts; unlikely to be positive if it is small.
-
-    A token whose word has a weight below `smallest` gets the weight `smallest` with probability
-    weight / smallest, and otherwise 0: the mean stays the same, and most frequent words, which
-    have small weights, can be skipped.
-
-    Parameters
-    ----------
-    ids : int32 array of shape (n,)
-        Part of a text; values below 0 are positions without a context word.
-    start : int
-        Position of the part in the text.
-    weights : float32 array of shape (V,)
-        Weight of each word.
-    smallest : float
-        0 to give each token the weight of its word.
-    key : uint64
-        Key of the random numbers.
-
-    Returns
-    -------
-    float32 array of shape (n,)
-    """
-    drawn = np.zeros(len(ids), np.float32)
-    smallest = np.float32(smallest)
-    for i in range(len(ids)):
-        w = ids[i]
-        if w >= 0:
-            weight = weights[w]
-            if weight < smallest:
-                draw = mix(key + np.uint64(start + i) * GOLDEN) >> _U32
-                weight = smallest if np.float32(draw) * _TO_UNIT * smallest < weight else _F0
-            drawn[i] = weight
-    return drawn
 
 
 @compiled(nogil=True)
@@ -453,6 +419,99 @@ def add_wide_contexts(  # type: ignore[no-untyped-def]
         row = y + rows[ids[p]] * out.strides[0]
         combine_rows(row, _F1, row, _F1, total, d)
         combine_rows(row, _F1, row, -weights[p], x + ids[p] * matrix.strides[0], d)
+
+
+@compiled(nogil=True)
+def add_all_contexts(  # type: ignore[no-untyped-def]
+    ids, start, first, stop, offsets, size, smallest, weights, matrix, out, column, d
+):
+    """Add the contexts of all positions in a part of a text to the rows of their words.
+
+    The weight of a context word falls linearly with its distance, from `smallest` to `size`. From
+    one position to the next, the sum over the window therefore changes by a difference, which
+    itself changes by the rows of four words (`conec.training.kernels.simd.slide`): a position takes
+    the same time with any window. Sums are computed anew now and then, so that rounding errors
+    stay small.
+
+    Parameters
+    ----------
+    ids : int32 array of shape (n,)
+        Part of a text; values below 0 are positions without a context word.
+    start : int
+        Position of the part in the text.
+    first, stop : int
+        Indices of `ids`: positions from `first` to `stop` are processed, and the others are only
+        context words.
+    offsets : int64 array
+        Starts of the documents in the text, and the end of the last one.
+    size, smallest : int
+        Words on each side, and those of them that have the largest weight, 1.
+    weights : float32 array of shape (V,)
+        Weight of each context word.
+    matrix, out : float32 arrays of shape (V, m)
+        Vectors of context words, and the sums, which are updated in place.
+    column, d : int
+        The columns to be processed: those from `column` to ``column + d``.
+    """
+    if first >= stop:
+        return
+    x, y = address(matrix) + 4 * column, address(out) + 4 * column
+    width = (d + 15) // 16 * 16
+    memory = np.zeros(4 * width + 16, np.float32)
+    sums = address(memory) + (-address(memory) & 63)  # aligned to cache lines
+    nothing, sink = sums + 8 * width, sums + 12 * width  # zeros, and a row that is not used
+    longest = max(_LONGEST, SLIDES * size)
+    # a document, between zeros: addresses of rows, and weights
+    border = size + 2
+    n = len(ids) + 2 * border + SLIDES
+    tokens, factors = np.full(n, nothing, np.int64), np.zeros(n, np.float32)
+    targets = np.full(n, sink, np.int64)
+    document = _document(offsets, start, -1)
+    low = 0
+    while low < len(ids):
+        high = min(offsets[document + 1] - start, len(ids))
+        # sums leave rounding errors at words without any context, which must stay 0
+        previous = previous_target = np.int64(-1)
+        for p in range(low, high):
+            w, at = ids[p], p - low + border
+            tokens[at], factors[at], targets[at] = nothing, _F0, sink
+            if w >= 0:
+                tokens[at], factors[at] = x + w * matrix.strides[0], weights[w]
+                target = y + w * out.strides[0] if first <= p < stop else sink
+                if previous >= 0 and at - previous <= size:
+                    targets[previous], targets[at] = previous_target, target
+                previous, previous_target = np.int64(at), target
+        end = high - low + border
+        for at in range(end, end + border + SLIDES):
+            tokens[at], factors[at], targets[at] = nothing, _F0, sink
+        end = min(end, stop - low + border)
+        for begin in range(max(0, first - low) + border, end, longest):
+            memory[:] = 0
+            _start(sums, width, tokens, factors, begin, size, smallest, d)
+            for p in range(begin, min(begin + longest, end), SLIDES):
+                for q in range(p + _FAR, min(p + _FAR + SLIDES, end)):
+                    prefetch(tokens[q + border], d)
+                    prefetch(targets[q], d)
+                if smallest == 1:
+                    slide(sums, width, tokens, factors, targets, p, size, smallest, d)
+                else:
+                    slide_flat(sums, width, tokens, factors, targets, p, size, smallest, d)
+        low = high
+        document += 1
+
+
+@nb.njit(nogil=True)
+def _start(sums, width, tokens, factors, p, size, smallest, d):  # type: ignore[no-untyped-def]
+    """Compute the sums for `slide` at a position; they are 0 before."""
+    total, change = sums, sums + 4 * width
+    flat = 0 if smallest == 1 else smallest
+    for t in range(-size, size + 2):
+        weight = np.float32(min(size + 1 - abs(t), size + 1 - flat)) * factors[p + t]
+        combine_rows(total, _F1, total, weight, tokens[p + t], d)
+        if t > flat:
+            combine_rows(change, _F1, change, factors[p + t], tokens[p + t], d)
+        elif t <= -flat:
+            combine_rows(change, _F1, change, -factors[p + t], tokens[p + t], d)
 
 
 # Directions of vectors

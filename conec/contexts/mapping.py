@@ -13,9 +13,10 @@ vectors is not added to the result.
 of W2 and the rows of W2 of the words around it predict its row of W1. The row plus the prediction
 is a better embedding than the row or the prediction alone.
 
-**Samples.** Averages are those of a random sample of each word's occurrences, and regressions are
-fitted on a sample of words in which those with a high weight are more probable
-(`conec.linalg.sample_rows`). With values of `MapConfig` that exceed the counts, everything is used.
+**Samples.** Regressions are fitted on a random sample of words in which those with a high weight
+are more probable (`conec.linalg.sample_rows`), and the contexts of unseen words are imitated by
+random occurrences of these words. With values of `MapConfig` that exceed the counts, everything is
+used.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from conec.contexts.occurrences import (
     Counts,
     Spans,
     Window,
+    all_context_sums,
     context_sums,
     count_occurrences,
     spans,
@@ -60,7 +62,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_ROWS = 1 << 12  # rows that are processed at a time
+_ROWS = 1 << 11  # rows that are processed at a time
 # The thesis's prediction is left out where its weight is smaller: it would take long to compute
 _SMALLEST_SHARE = 0.05
 
@@ -88,13 +90,10 @@ class MapConfig:
     n_words : int or None
         Expected number of words that a regression is fitted on, in each draw. Words are drawn at
         random; those with a high weight in the regression are more probable. None: one for each
-        1,024 tokens of the text, but at least 4,096, so that the fit takes a constant share of the
+        1,024 tokens of the text, but at least 2,048, so that the fit takes a constant share of the
         time of training.
     share : float
         Share of the text from which occurrences are drawn for the fit.
-    n_averages : int
-        Maximum number of random occurrences of a word in its average context, which `smoothing`
-        uses.
     reliable : float
         Number of occurrences at which a word has half the weight of a very frequent word; the
         vectors of rare words are noisy.
@@ -114,7 +113,6 @@ class MapConfig:
     draws: int = 1
     n_words: int | None = None
     share: float = 0.25
-    n_averages: int = 200
     reliable: float = 100.0
     ridge: float = 1e-3
     plain: float = 0.7
@@ -123,7 +121,6 @@ class MapConfig:
     def __post_init__(self) -> None:
         for name in ("near", "wide", "n_contexts", "draws"):
             check_integer(name, getattr(self, name), 1, 1 << 16)
-        check_integer("n_averages", self.n_averages, 1, (1 << 31) - 1)
         if self.n_words is not None:
             check_integer("n_words", self.n_words, 1, (1 << 31) - 1)
         check_number("share", self.share, 0, 1)
@@ -136,7 +133,7 @@ class MapConfig:
 
     def words_for(self, stream: TokenStream) -> int:
         """`n_words`, or its default for a text."""
-        return max(1 << 12, len(stream) >> 10) if self.n_words is None else self.n_words
+        return max(1 << 11, len(stream) >> 10) if self.n_words is None else self.n_words
 
     def windows(self, vocabulary: Vocabulary) -> tuple[Window, Window]:
         """Windows of the near and the wide context."""
@@ -316,23 +313,19 @@ def learn_context_map(
         words, weight = sample_rows(weight, config.words_for(stream), rng)
         chosen = np.zeros(len(vectors), np.int64)
         chosen[words] = wanted[words]
-        contexts = sampled_contexts(
-            stream,
-            vectors,
-            config.windows(vocabulary),
-            pieces,
-            counts,
-            chosen,
-            words,
-            key=int(random_streams.key(seed, random_streams.MAP, draw)),
-            workers=workers,
-            progress=progress,
-        )
-        targets = normalize(vectors[words])
-        for kind, sums in zip(contexts, moments, strict=True):
-            # words without contexts and words with zero vectors are left out
-            usable = kind.any(axis=1) & targets.any(axis=1)
-            sums.add(normalize(kind), targets, np.where(usable, weight, 0))
+        key = int(random_streams.key(seed, random_streams.MAP, draw))
+        # the text is read once for each kind of context, as memory for one is enough then
+        for window, sums in zip(config.windows(vocabulary), moments, strict=True):
+            (contexts,) = sampled_contexts(
+                stream, vectors, [window], pieces, counts, chosen, words,
+                key=key, workers=workers, progress=progress,
+            )  # fmt: skip
+            for rows in blocks(len(words)):
+                X, Y = contexts[rows], normalize(vectors[words[rows]])
+                # words without contexts and words with zero vectors are left out
+                usable = X.any(axis=1) & Y.any(axis=1)
+                sums.add(normalize(X), Y, np.where(usable, weight[rows], 0))
+            del contexts
     context_map = ContextMap(config)
     try:
         context_map.solve(moments)
@@ -514,22 +507,10 @@ def smoothed_vectors(
     float32 array of shape (V, d)
         Of unit length; zero for words without contexts.
     """
-    n, d = W1.shape
-    pieces = spans(len(stream))
-    counts = count_occurrences(stream, n, pieces)
     kinds = [ContextKind(window, W2)]
-    if _plain_share(n, d) > 0:
+    if _plain_share(*W1.shape) > 0:
         kinds.append(ContextKind(window, W1))
-    averages, *plain = context_sums(
-        stream,
-        kinds,
-        pieces,
-        counts,
-        np.full(n, config.n_averages),
-        key=int(random_streams.key(seed, random_streams.AVERAGES)),
-        workers=workers,
-        progress=progress,
-    )
+    averages, *plain = all_context_sums(stream, kinds, workers=workers, progress=progress)
     return smoothed(
         W1,
         W2,

@@ -1,9 +1,8 @@
-"""Windows, and sums over the contexts of a random sample of each word's occurrences in a corpus.
+"""Windows, and sums over the contexts of each word's occurrences in a corpus.
 
-A mean over a few hundred occurrences of a word is almost as good as that over all of them, and
-most words are rare. The text is therefore read once to choose occurrences, exactly as many of each
-word as are wanted, and only their contexts are summed. Threads process different columns of the
-vectors, so that results do not depend on their number.
+Sums are those over all occurrences (`all_context_sums`), or over exactly as many random ones of
+each word as are wanted (`context_sums`). Threads process different columns of the vectors, so that
+results do not depend on their number.
 """
 
 from __future__ import annotations
@@ -98,19 +97,20 @@ class ContextKind:
     Attributes
     ----------
     window : Window
-        Its words and their weights. The weights of words must be given (`Window.keep`).
+        Its words and their weights, which must be those of training: "subsampled" or "sif".
     vectors : float32 array of shape (V, d)
     scales : float32 array of shape (V,), optional
         Factors of the vectors.
-    smallest : float
-        Context words with a smaller weight are dropped at random: such a word gets this weight
-        with probability weight / smallest, and otherwise 0. 0 to use all words.
     """
 
     window: Window
     vectors: FloatArray
     scales: FloatArray | None = None
-    smallest: float = 0.0
+
+    def weights(self) -> FloatArray:
+        """Weight of each context word; its vector is multiplied by it."""
+        weights = self.window.word_weights(len(self.vectors))
+        return weights if self.scales is None else weights * self.scales
 
 
 def spans(n_tokens: int, share: float = 1.0) -> list[tuple[int, int]]:
@@ -176,26 +176,98 @@ def context_sums(
         For each kind, sums of the vectors of context words. Divided by the smaller of `counts`
         and `wanted`, they are means over occurrences.
     """
-    from conec.contexts.kernels import choose
+    from conec.contexts.kernels import add_contexts, add_wide_contexts, choose
 
     n_words = len(counts)
-    ids, offsets = np.asarray(stream.ids), np.asarray(stream.offsets, np.int64)
+    offsets = np.asarray(stream.offsets, np.int64)
     rows = np.arange(n_words)
     if words is not None:
         rows[words] = np.arange(len(words))
-    n_rows = n_words if words is None else len(words)
-    sums = [zero_rows(n_rows, kind.vectors.shape[1]) for kind in kinds]
-    adders = [
-        _adder(kind, offsets, rows, out, np.uint64(key))
-        for kind, out in zip(kinds, sums, strict=True)
-    ]
-    margin = max(kind.window.size for kind in kinds)
     remaining, needed = counts.copy(), np.minimum(counts, wanted).astype(np.int32)
-    nothing = np.empty(0, np.int64)
+
+    def adder(kind: ContextKind, out: FloatArray) -> _Adder:
+        window, vectors = kind.window, with_contiguous_rows(kind.vectors)
+        weights, distance = kind.weights(), window.distance_weights().astype(np.float32)
+        add: Any = add_contexts
+        if wide := bool((distance[1:] == 1).all()):
+            add = add_wide_contexts
+
+        def of_part(part: Any, low: int, positions: Any) -> _Columns:
+            of_tokens = np.where(part < 0, np.float32(0), weights[part])
+            near = window.size if wide else distance
+            return lambda columns: add(
+                part, low, offsets, positions, rows, near, of_tokens, vectors, out, *columns
+            )
+
+        return of_part
+
+    def chosen(ids: Any, start: int, stop: int) -> npt.NDArray[np.int64]:
+        positions: npt.NDArray[np.int64] = choose(
+            ids, start, stop, remaining, needed, np.uint64(key)
+        )
+        return positions
+
+    n_rows = n_words if words is None else len(words)
+    return _sums(stream, kinds, pieces, n_rows, adder, chosen, workers, progress)
+
+
+def all_context_sums(
+    stream: TokenStream,
+    kinds: Sequence[ContextKind],
+    *,
+    workers: int = 1,
+    progress: bool = False,
+) -> list[FloatArray]:
+    """Sum the contexts of all occurrences of each word; parameters as for `context_sums`.
+
+    Returns
+    -------
+    list of float32 arrays of shape (V, d)
+    """
+    from conec.contexts.kernels import add_all_contexts
+
+    offsets = np.asarray(stream.offsets, np.int64)
+
+    def adder(kind: ContextKind, out: FloatArray) -> _Adder:
+        window, vectors, weights = kind.window, with_contiguous_rows(kind.vectors), kind.weights()
+
+        def of_part(part: Any, low: int, inner: Any) -> _Columns:
+            return lambda columns: add_all_contexts(
+                part, low, *inner - low, offsets, window.size, window.smallest, weights, vectors,
+                out, *columns,
+            )  # fmt: skip
+
+        return of_part
+
+    def everything(_: Any, start: int, stop: int) -> npt.NDArray[np.int64]:
+        return np.array([start, stop])
+
+    n_words = len(kinds[0].vectors)
+    return _sums(stream, kinds, spans(len(stream)), n_words, adder, everything, workers, progress)
+
+
+_Columns = Callable[[tuple[int, int]], None]
+_Adder = Callable[[Any, int, Any], _Columns]
+
+
+def _sums(
+    stream: TokenStream,
+    kinds: Sequence[ContextKind],
+    pieces: Spans,
+    n_rows: int,
+    adder: Callable[[ContextKind, FloatArray], _Adder],
+    choose: Callable[[Any, int, int], npt.NDArray[np.int64]],
+    workers: int,
+    progress: bool,
+) -> list[FloatArray]:
+    """Sums of contexts in the pieces of a text; threads process different columns."""
+    ids = np.asarray(stream.ids)
+    sums = [zero_rows(n_rows, kind.vectors.shape[1]) for kind in kinds]
+    adders = [adder(kind, out) for kind, out in zip(kinds, sums, strict=True)]
+    margin = max(kind.window.size for kind in kinds)
     with announce_compilation("context vectors"):
-        choose(ids, 0, 0, remaining, needed, np.uint64(key))
-        for adder in adders:
-            adder(ids[:0], 0, nothing, 0, 0)
+        for add in adders:
+            add(ids[:0], 0, choose(ids, 0, 0))((0, 0))
     slices = _columns(sums[0].shape[1], workers)
     with (
         ThreadPoolExecutor(len(slices), thread_name_prefix="conec") as executor,
@@ -208,51 +280,22 @@ def context_sums(
         ) as bar,
     ):
         for start, stop in pieces:
-            positions = choose(ids, start, stop, remaining, needed, np.uint64(key))
+            positions = choose(ids, start, stop)
             low, high = max(0, start - margin), min(len(ids), stop + margin)
             part = ids[low:high]
+            parts = [add(part, low, positions) for add in adders]
 
-            def add(
-                columns: tuple[int, int], part: Any = part, low: int = low, at: Any = positions
-            ) -> None:
-                for adder in adders:
-                    adder(part, low, at, *columns)
+            def add_columns(columns: tuple[int, int], parts: list[_Columns] = parts) -> None:
+                for add in parts:
+                    add(columns)
 
             if len(slices) == 1:
-                add(slices[0])
+                add_columns(slices[0])
             else:
-                deque(executor.map(add, slices), maxlen=0)
+                deque(executor.map(add_columns, slices), maxlen=0)
             stream.release(low, stop)
             bar.update(stop - start)
     return sums
-
-
-def _adder(
-    kind: ContextKind, offsets: Counts, rows: Counts, out: FloatArray, key: np.uint64
-) -> Callable[[Any, int, Any, int, int], None]:
-    """A function that adds the contexts of positions in a part of the text to some columns."""
-    from conec.contexts.kernels import add_contexts, add_wide_contexts, draw_weights
-
-    window = kind.window
-    weights = window.word_weights(len(kind.vectors))
-    if kind.scales is not None:
-        weights = weights * kind.scales
-    distance = window.distance_weights().astype(np.float32)
-    wide = bool((distance[1:] == 1).all())
-    vectors = with_contiguous_rows(kind.vectors)
-
-    def add(part: Any, low: int, positions: Any, column: int, d: int) -> None:
-        of_tokens = draw_weights(part, low, weights, kind.smallest, key)
-        if wide:
-            add_wide_contexts(
-                part, low, offsets, positions, rows, window.size, of_tokens, vectors, out, column, d
-            )
-        else:
-            add_contexts(
-                part, low, offsets, positions, rows, distance, of_tokens, vectors, out, column, d
-            )
-
-    return add
 
 
 def with_contiguous_rows(vectors: FloatArray) -> FloatArray:

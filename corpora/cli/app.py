@@ -53,12 +53,18 @@ def _warnings_in_one_line() -> Iterator[None]:
 
 
 @contextmanager
-def report_warnings() -> Iterator[None]:
-    """Report different warnings issued within a block, one line each, when it ends."""
+def report_warnings(reword: Callable[[str], str] = str) -> Iterator[None]:
+    """Report different warnings issued within a block, one line each, when it ends.
+
+    Parameters
+    ----------
+    reword : callable
+        Changes messages, such as names of arguments to those of options.
+    """
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always", UserWarning)
         yield
-    for message in dict.fromkeys(str(warning.message) for warning in caught):
+    for message in dict.fromkeys(reword(str(warning.message)) for warning in caught):
         report(message)
 
 

@@ -13,7 +13,13 @@ import typer
 from corpora.cli.app import fail, report, report_warnings
 from corpora.cli.options import Json, option, output_folder, takes_options
 from corpora.interrupts import STOPPED, exit_status
-from simec.cli.options import TableOptions, names_options, report_format, require_device
+from simec.cli.options import (
+    TableOptions,
+    names_options,
+    report_format,
+    require_device,
+    with_options,
+)
 
 if TYPE_CHECKING:
     from simec.links import LinkPredictor
@@ -175,7 +181,7 @@ def train(
     )  # fmt: skip
     status = 0
     try:
-        with report_warnings():
+        with report_warnings(with_options):
             predictor.fit(
                 train, held_out or None, entities=entities, checkpoint=out,
                 checkpoint_minutes=checkpoint_minutes, resume_from=out if resume else None,
@@ -270,7 +276,7 @@ def evaluate(
     formats: list[Any] = []
     reading = {**table.keywords(), "on_format": formats.append}
     more = [triple for path in known or [] for triple in read_triples(path, **reading)]
-    with report_warnings():
+    with report_warnings(with_options):
         evaluation = predictor.evaluate(read_triples(triples, **reading), known=more)
     if as_json:
         typer.echo(json.dumps(evaluation.to_dict(), ensure_ascii=False))

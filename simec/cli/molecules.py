@@ -18,7 +18,7 @@ from corpora.cli.app import fail, report, report_warnings
 from corpora.cli.options import Out, option, output_file, output_folder, takes_options
 from corpora.interrupts import STOPPED, exit_status
 from corpora.output import open_output
-from simec.cli.options import names_options, require_device
+from simec.cli.options import names_options, require_device, with_options
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,6 +69,13 @@ class PoolingOption(str, Enum):
 
     sum = "sum"
     mean = "mean"
+
+
+class Start(str, Enum):
+    """Initial weights of the last layer in fine-tuning."""
+
+    random = "random"
+    ridge = "ridge"
 
 
 Source = Annotated[
@@ -274,7 +281,7 @@ def pretrain(
     conformers, parameters = geometry.conformers(), schnet.parameters()
     names = list(property or ())
     chosen = similarity or ([] if names else [Similarity.rogot_goldberg])
-    with report_warnings(), warnings.catch_warnings():
+    with report_warnings(_with_options), warnings.catch_warnings():
         # the number of epochs is fixed
         warnings.filterwarnings("ignore", "the loss was still falling", ConvergenceWarning)
         read = reading.read(source, conformers, properties=names, progress=progress)
@@ -348,6 +355,14 @@ def finetune(
             show_default="a tenth of MOLECULES is held out",
         ),
     ] = None,
+    early_stopping: Annotated[
+        bool,
+        typer.Option(
+            "--early-stopping/--no-early-stopping",
+            help="Hold out molecules, and keep the epoch with the lowest error on them; if not, "
+            "all are used in training, for a fixed number of --epochs.",
+        ),
+    ] = True,
     unlabelled: Annotated[
         Path | None,
         option(
@@ -370,6 +385,13 @@ def finetune(
             show_default="as in pre-training, else sum",
         ),
     ] = None,
+    init: Annotated[
+        Start,
+        option(
+            "Initial weights of the last layer; ridge fits them to the labels, which changes a "
+            "pre-trained network less at first."
+        ),
+    ] = Start.random,
     epochs: Annotated[
         int | None,
         option(
@@ -418,8 +440,6 @@ def finetune(
       simec molecules finetune labelled.csv --property gap --unlabelled all.sdf --out gap.model
       simec molecules finetune a.sdf --properties-file a.csv --property gap --out gap.model
     """  # noqa: D301
-    import numpy as np
-
     from simec.molecules import MoleculeModel, molecular_similarities
     from simec.pretraining import (
         PretrainedClassifier,
@@ -434,12 +454,14 @@ def finetune(
     names = list(dict.fromkeys(property))
     if classes and len(names) > 1:
         raise ValueError("--classes needs one --property: train a model for each")
+    if validation is not None and not early_stopping:
+        raise ValueError("--validation is for early stopping: leave out --no-early-stopping")
     if classes and unlabelled is not None:
         raise ValueError("--unlabelled needs a numeric property: leave out --classes")
     pretrained = None if network is None else MoleculeModel.load(network, device=device)
     conformers = geometry.conformers() if pretrained is None else pretrained.conformers
     parameters = schnet.parameters() if pretrained is None else pretrained.network
-    with report_warnings():
+    with report_warnings(_with_options):
         labelled = [
             _labelled(
                 reading, path, conformers, names, properties_file, id_column, progress
@@ -448,9 +470,10 @@ def finetune(
             if path is not None
         ]
         pairs = [(each, _labels(each, names, classes)) for each in labelled]
-        if validation is None:
+        if early_stopping and validation is None:
             pairs = _split(*pairs[0], seed, classes)
         points, targets = pairs[0]
+        held_out = pairs[1] if early_stopping else None
         if unlabelled is not None:
             regressor = SimilarityRegressor(molecular_similarities, verbose=progress)
             regressor.fit(points, targets)
@@ -465,13 +488,13 @@ def finetune(
         base = parameters.network(seed) if pretrained is None else pretrained.estimator
         default = "sum" if pretrained is None else None
         estimator = make(
-            base, pooling=default if pooling is None else pooling.value, max_iter=epochs,
-            n_iter_no_change=patience, batch_size=batch_size, learning_rate=learning_rate,
-            network_learning_rate=network_learning_rate, device=device, random_state=seed,
-            verbose=progress,
+            base, pooling=default if pooling is None else pooling.value, init=init.value,
+            max_iter=epochs, n_iter_no_change=patience, batch_size=batch_size,
+            learning_rate=learning_rate, network_learning_rate=network_learning_rate,
+            early_stopping=early_stopping, device=device, random_state=seed, verbose=progress,
         )  # fmt: skip
         run.fit(
-            estimator, points, targets, validation=pairs[1],
+            estimator, points, targets, validation=held_out,
             checkpoint_minutes=checkpoint_minutes,
         )  # fmt: skip
         elements = {
@@ -484,14 +507,9 @@ def finetune(
         )
         model.save(out)
     run.finish()
-    held_out, y = pairs[1]
-    wrong = np.abs(np.asarray(estimator.predict(held_out)) - y) if not classes else None
     rows = {"molecules": f"{len(points):,}", "epochs": f"{estimator.n_iter_}"}
-    if wrong is None:
-        rows["accuracy"] = f"{estimator.score(held_out, y):.4f} on {len(held_out):,} held out"
-    else:
-        for name, errors in zip(names, wrong.reshape(len(y), -1).T, strict=True):
-            rows[f"MAE {name}"] = f"{errors.mean():.4g} on {len(held_out):,} held out"
+    if held_out is not None:
+        rows |= _errors(estimator, *held_out, names, classes)
     _table({**rows, "saved": str(out)})
 
 
@@ -515,7 +533,7 @@ def predict(
 
     require_device(device)
     loaded = MoleculeModel.load(model, device=device)
-    with report_warnings():
+    with report_warnings(_with_options):
         read = reading.read(source, loaded.conformers, progress=progress)
         read = read.with_cutoff(loaded.network.cutoff)
         predicted = loaded.predict(read)
@@ -604,7 +622,7 @@ def explain(
                 f"{', '.join(loaded.properties) or 'none'}"
             )
         target = loaded.properties.index(property)
-    with report_warnings():
+    with report_warnings(_with_options):
         read = reading.read(source, loaded.conformers, progress=progress)
         read = read.with_cutoff(loaded.network.cutoff)
         chosen = [read[_number(read, each)] for each in (molecule, similar_to) if each is not None]
@@ -625,6 +643,11 @@ def explain(
     ]  # fmt: skip
     with open_output(out) as write:
         write(side_by_side(drawings))
+
+
+def _with_options(message: str) -> str:
+    """Replace arguments of functions by options in a message."""
+    return with_options(message).replace("learning_rate", "--learning-rate")
 
 
 class _Run:
@@ -763,6 +786,19 @@ def _labels(read: Molecules, names: list[str], classes: bool) -> Any:
             f"{values[at, 0]:g}"
         )
     return whole
+
+
+def _errors(
+    estimator: Any, held_out: Molecules, y: Any, names: list[str], classes: bool
+) -> dict[str, str]:
+    """Return the accuracy, or the error of each property, by its name."""
+    import numpy as np
+
+    where = f"on {len(held_out):,} held out"
+    if classes:
+        return {"accuracy": f"{estimator.score(held_out, y):.4f} {where}"}
+    wrong = np.abs(np.asarray(estimator.predict(held_out)) - y).reshape(len(y), -1).mean(axis=0)
+    return {f"MAE {name}": f"{error:.4g} {where}" for name, error in zip(names, wrong, strict=True)}
 
 
 def _split(read: Molecules, y: Any, seed: int, classes: bool) -> list[tuple[Molecules, Any]]:

@@ -114,10 +114,20 @@ _OPTIONS = (
     (r"\bfit with (item|user)_features\b", r"train with --\1s"),
     (r"\b(item|user)_features\b", r"--\1s"),
     (r"\bresume_from\b", "--resume"),
+    (r"\bafter max_iter=(\d+) epochs", r"after \1 epochs"),
+    (r"\bmax_iter\b", "--epochs"),
     (r"\bgeometry='generate'", "--generate"),
+    (r"\bperiod_group=True\b", "--period-group"),
     (r"\b(smiles|id)_column\b", r"--\1-column"),
     (r"\bpass format='xyz', 'sdf', 'smiles' or 'csv'", "pass --format xyz, sdf, smiles or csv"),
 )
+
+
+def with_options(message: str) -> str:
+    """Replace arguments of functions by options of the command line in a message."""
+    for argument, option in _OPTIONS:
+        message = re.sub(argument, option, message)
+    return message
 
 
 def names_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -128,9 +138,7 @@ def names_options(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **values)
         except ValueError as error:
-            message = str(error)
-            for argument, option in _OPTIONS:
-                message = re.sub(argument, option, message)
+            message = with_options(str(error))
             if message == str(error):
                 raise
             raise ValueError(message) from error

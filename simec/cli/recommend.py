@@ -18,6 +18,7 @@ from simec.cli.options import (
     names_options,
     report_format,
     require_device,
+    with_options,
 )
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ def train(
         for kind, path in (("item", items), ("user", users))
     }  # fmt: skip
     status = 0
-    with report_warnings():
+    with report_warnings(with_options):
         read = read_ratings(ratings, duplicates=duplicates.value, **table.keywords())
         for part in (read, *features.values()):
             if part is not None:
@@ -349,7 +350,7 @@ def evaluate(
     from simec.recommender import read_ratings
 
     recommender = _load(model)
-    with report_warnings():
+    with report_warnings(with_options):
         read = read_ratings(ratings, **table.keywords())
         features = _features(items, users, missing, table.encoding, not as_json)
         metrics = evaluate_ratings(

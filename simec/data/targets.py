@@ -356,6 +356,11 @@ class MixedTargets(Targets):
         named = _by_name("parts", parts)
         if not named:
             raise ValueError("parts is empty: pass at least one kind of targets")
+        if isinstance(parts, Mapping) and not (weights is None or isinstance(weights, Mapping)):
+            raise TypeError(
+                f"weights must be a mapping with a number for each part ({', '.join(named)}), got "
+                f"{type(weights).__name__}"
+            )
         shares = dict.fromkeys(named, 1.0) if weights is None else _by_name("weights", weights)
         if set(shares) != set(named):
             raise ValueError(

@@ -137,9 +137,9 @@ class Alignment:
         """
         axes = self.curve.plot(axes)
         axes.set_xlabel("labels")
-        high = float(np.quantile(self.permuted, 0.95))
+        largest = float(self.permuted.max())
         axes.set_title(
-            f"alignment {self.value:.3f} (permuted labels: up to {high:.3f})",
+            f"alignment {self.value:.3f} (labels in random order: up to {largest:.3f})",
             loc="left", fontsize=10.5,
         )  # fmt: skip
         return axes

@@ -54,7 +54,8 @@ from simec.network import (
     PooledNetwork,
     PoolingMethod,
     SparseLinear,
-    check_tensors,
+    check_saved_weights,
+    refusal_hint,
     save_weights,
     takes_ids,
 )
@@ -537,13 +538,16 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
             )
         return inputs, module, y.shape[1]
 
-    def _run(self, what: str, module: Callable[[Any], Any], x: Any) -> Any:
+    def _run(self, what: str, module: nn.Module, x: Any) -> Any:
         """Apply a module to one point; ValueError if it does not accept it."""
         try:
             with torch.no_grad():
                 return module(x)
         except REFUSED as error:
-            raise ValueError(f"{what} does not accept a batch of {_shape(x)}: {error}") from error
+            raise ValueError(
+                f"{what} does not accept a batch of {_shape(x)}: {error}"
+                f"{refusal_hint(module, x, error)}"
+            ) from error
 
     def _inputs(self, X: Any, *, reset: bool = False) -> Inputs:
         """Read features; with `reset`, learn their number and names."""
@@ -726,7 +730,7 @@ class FineTuning(BaseEstimator):  # type: ignore[misc]
                     name.removeprefix(_NETWORK): torch.from_numpy(value)
                     for name, value in arrays.items() if name.startswith(_NETWORK)
                 }  # fmt: skip
-                check_tensors("network", weights, module.network.state_dict())
+                check_saved_weights(weights, module.network.state_dict(), custom=True)
                 module.network.load_state_dict(weights)
                 estimator.ridge_ = RidgeHead.from_saved(arrays, estimator.labels_.n_targets)
         estimator.module_ = module.to(estimator.device_).eval()

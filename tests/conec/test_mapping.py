@@ -102,7 +102,7 @@ def test_bad_input_is_refused():
 
 @pytest.mark.parametrize(
     "change", [{"near": 0}, {"wide": 1.5}, {"ridge": -1}, {"sample": np.nan}, {"n_contexts": 0},
-               {"draws": 0.5}, {"n_words": 0}, {"n_averages": -1}, {"share": 1.5},
+               {"draws": 0.5}, {"n_words": 0}, {"share": 1.5},
                {"reliable": "1"}, {"plain": np.inf}, {"smoothing": -1}],
 )  # fmt: skip
 def test_parameters_out_of_range(change):
@@ -211,7 +211,7 @@ def test_the_number_of_workers_does_not_matter(model):
 def test_everything_is_used_where_samples_are_large(model):
     """Without sampling, embeddings of known words are those of all occurrences and words."""
     stream, W1, W2 = model.encode_corpus(LEE), np.asarray(model.W1), np.asarray(model.W2)
-    everything = MapConfig(n_averages=10**6, n_words=10**6, share=1, smoothing=0.7)
+    everything = MapConfig(n_words=10**6, share=1, smoothing=0.7)
     model.learn_map(stream, everything)
     window = model.context_window(None, "sif")
     mean2, mean1 = (global_embeddings(stream, W, window) for W in (W2, W1))
@@ -222,7 +222,7 @@ def test_everything_is_used_where_samples_are_large(model):
     # 1,762 words: the thesis's prediction has a weight of 3 % and is left out
     assert 0 < np.abs(with_thesis - expected).max() < 0.02
     # samples are almost as good
-    model.learn_map(stream, MapConfig(n_averages=50, n_words=300, smoothing=0.7))
+    model.learn_map(stream, MapConfig(n_words=300, smoothing=0.7))
     cosines = (model.context_embeddings * expected).sum(axis=1)
     assert 0.97 < np.median(cosines) < 0.99999
 
@@ -234,7 +234,7 @@ def test_few_words():
     assert len(model) < 500
     stream, W1, W2 = model.encode_corpus(documents), model.W1, model.W2
     window = model.context_window(None, "sif")
-    model.learn_map(stream, MapConfig(n_averages=10**6, n_words=10**6))
+    model.learn_map(stream, MapConfig(n_words=10**6))
     means = [global_embeddings(stream, W, window) for W in (W2, W1)]
     expected = smoothed(W1, W2, *means, model.vocabulary.counts, 1)
     np.testing.assert_allclose(model.context_embeddings, expected, atol=2e-4)
@@ -311,6 +311,31 @@ def test_nan_and_zero_vectors(model):
     with pytest.warns(UserWarning, match="the map of contexts was not learned"):
         model.learn_map(LEE)
     assert not model.embed(TEXT, a=0).any()
+
+
+@pytest.mark.parametrize("n_documents", [12, 500])
+def test_small_vocabularies_have_sensible_embeddings(n_documents):
+    rng = np.random.default_rng(0)
+    groups = [[f"{name}{i}" for i in range(4)] for name in "ab"]
+    documents = [[str(word) for word in rng.choice(groups[i % 2], 20)] for i in range(n_documents)]
+    model = conec.ContextEncoder(vector_size=8, min_count=1, sample=0, epochs=20, seed=1)
+    vectors = model.fit(documents).context_embeddings
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1, rtol=1e-5)
+    cosines = vectors @ vectors.T
+    same = np.equal.outer(*[[word[0] for word in model.vocabulary.words]] * 2)
+    assert cosines[same].min() > cosines[~same].max()
+
+
+def test_words_without_contexts_have_no_embedding():
+    # also if other words come before and after them, in other documents or at a distance
+    documents = [["a", "b"], ["c"], ["a", "b", "a"], ["c"], ["b", "a"]] * 20
+    model = conec.ContextEncoder(vector_size=8, min_count=1, sample=0, epochs=2, seed=1).fit(
+        documents
+    )
+    nonzero = {
+        word: bool(model.context_embeddings[i].any()) for word, i in model.vocabulary.index.items()
+    }
+    assert nonzero == {"a": True, "b": True, "c": False}
 
 
 def test_a_corpus_without_contexts(model):

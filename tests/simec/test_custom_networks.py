@@ -74,6 +74,8 @@ def test_ids_out_of_range():
     encoder = SimilarityEncoder(4, network=Tokens(), pooling="sum", **OPTIONS)
     with pytest.raises(ValueError, match="does not accept the id 99"):
         encoder.fit(ids, S)
+    with pytest.raises(ValueError, match="increase num_embeddings"):
+        encoder.fit(ids[7:], S[7:])  # the first row is refused
     encoder.fit(tokens(), S)
     with pytest.raises(ValueError, match="does not accept the id 99"):
         encoder.transform(ids)
@@ -592,6 +594,7 @@ def test_mixed_targets_with_a_symmetric_penalty():
     (([],), "parts is empty"),
     (([S, S[:5]],), "the same number of rows, got 0: 60, 1: 5"),
     (([S], [1, 2]), "one entry for each part"),
+    (({"a": S, "b": S}, [1, 2]), r"a number for each part \(a, b\), got list"),
     (([S], [0]), "weights are all 0"),
     (([S], [-1]), r"weights\['0'\] must be"),
     (([lambda r: S[r]],), "all parts are callables: pass n_rows"),

@@ -144,7 +144,7 @@ def test_a_custom_network_or_loss_must_be_passed(tmp_path):
     fitted(X, S, max_iter=1, network=normed()).save(tmp_path / "network")
     with pytest.raises(ValueError, match="saved with a custom network: pass network="):
         SimilarityEncoder.load(tmp_path / "network")
-    with pytest.raises(ModelError, match="damaged"):
+    with pytest.raises(ModelError, match="network that was passed is not like the one"):
         SimilarityEncoder.load(tmp_path / "network", network=nn.Linear(6, 3))
     fitted(X, S, max_iter=1, loss=cubed).save(tmp_path / "loss")
     with pytest.raises(ValueError, match="saved with a custom loss: pass loss="):

@@ -292,3 +292,80 @@ def add_rows(typingctx, out, rows, weights, first, d):  # type: ignore[no-untype
         return context.get_dummy_value()
 
     return types.void(types.int64, rows, weights, types.intp, types.intp), codegen
+
+
+SLIDES = 4  # positions that `slide` processes: sums are read and written once for all of them
+
+
+def _slide(flat: bool) -> Any:
+    """Make `slide` or `slide_flat`."""
+
+    @intrinsic  # type: ignore[untyped-decorator,unused-ignore]
+    def slide(typingctx, sums, width, rows, weights, outs, at, size, smallest, d):  # type: ignore[no-untyped-def]
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            code = Code(builder)
+            sums, width, at, size, smallest, d = (args[i] for i in (0, 1, 5, 6, 7, 8))
+            rows, weights, outs = (
+                pointer(context, builder, signature.args[i], args[i]) for i in (2, 3, 4)
+            )
+            total = code.floats(sums)
+            change = code.floats(builder.add(sums, builder.mul(width, width.type(4))))
+            slope = builder.sitofp(builder.sub(builder.add(size, at.type(1)), smallest), _FLOAT)
+            scale = code.spread(builder.fdiv(ir.Constant(_FLOAT, 1.0), slope))
+
+            def token(i: int, offset: Any) -> tuple[Any, Any]:
+                place = builder.add(at, builder.add(offset, offset.type(i)))
+                return code.floats(code.integer_at(rows, place)), code.float_at(weights, place)
+
+            def weighted(word: tuple[Any, Any]) -> Any:
+                return code.mul(word[1], code.load(word[0]))
+
+            zero = at.type(0)
+            words = [token(i, zero) for i in range(SLIDES + 1)]
+            entering = [token(i + 2, size) for i in range(SLIDES)]
+            leaving = [token(i, builder.neg(size)) for i in range(SLIDES)]
+            bends = [
+                (token(i + 1, smallest), token(i + 1, builder.neg(smallest)))
+                for i in range(SLIDES if flat else 0)
+            ]
+            targets = [
+                code.floats(code.integer_at(outs, builder.add(at, at.type(i))))
+                for i in range(SLIDES)
+            ]
+
+            def body() -> None:
+                f, c = (code.load(row, padded=True) for row in (total, change))
+                y = weighted(words[0])
+                for i in range(SLIDES):
+                    x = code.fma(scale, f, code.load(targets[i]))
+                    # a window without a flat part has its peak at the word itself
+                    x = code.sub(x, y if flat else code.fma(scale, y, y))
+                    code.store(x, targets[i])
+                    f = code.add(f, c)
+                    c = code.fma(entering[i][1], code.load(entering[i][0]), c)
+                    c = code.fma(leaving[i][1], code.load(leaving[i][0]), c)
+                    y = weighted(words[i + 1])
+                    if flat:
+                        c = code.sub(c, code.add(weighted(bends[i][0]), weighted(bends[i][1])))
+                    else:
+                        c = code.sub(c, code.add(y, y))
+                code.store(f, total, padded=True)
+                code.store(c, change, padded=True)
+
+            code.columns(d, body)
+            return context.get_dummy_value()
+
+        integer = types.intp
+        arguments = types.int64, integer, rows, weights, outs, integer, integer, integer, integer
+        return types.void(*arguments), codegen
+
+    return slide
+
+
+# Move a window by SLIDES positions, and add the sum over it, without the word in the middle, to a
+# row at each of them. `sums` is the address of two rows of `width` floats: the sum, in which words
+# at a distance t have the weight min(size + 1 - t, size + 1 - smallest) or, if `smallest` is 1,
+# size + 1 - t; and its change to the next position. The rows of the words are at the addresses in
+# `rows` and have the `weights`; `at` is the index of the first position there. Sums are divided by
+# size + 1 - smallest, and added to the rows at ``outs[at]``, ``outs[at + 1]`` and so on.
+slide, slide_flat = _slide(flat=False), _slide(flat=True)

@@ -90,6 +90,29 @@ def test_a_network_is_trained_on_several_similarities(table, tmp_path):
     assert not loaded.is_fine_tuned
 
 
+def test_a_head_that_starts_from_ridge_regression(table, network, tmp_path):
+    from simec.molecules.model import MoleculeModel
+
+    result = run(
+        "finetune", table, "--property", "size", "--network", network, "--init", "ridge", "--out",
+        tmp_path / "m", "--epochs", 2, "--no-progress",
+    )  # fmt: skip
+    assert MoleculeModel.load(tmp_path / "m").estimator.init == "ridge"
+    assert "after 2 epochs: increase --epochs or --learning-rate" in result.stderr
+
+
+def test_all_molecules_are_trained_for_a_fixed_number_of_epochs(table, network, tmp_path):
+    arguments = [
+        "finetune", table, "--property", "size", "--network", network, "--no-early-stopping",
+        "--out", tmp_path / "m", "--epochs", 2, "--no-progress",
+    ]  # fmt: skip
+    shown = run(*arguments).stdout
+    assert "molecules   18\n" in shown
+    assert "epochs      2\n" in shown
+    assert "held out" not in shown
+    assert "leave out --no-early-stopping" in error(*arguments, "--validation", table)
+
+
 def test_predict(model, tmp_path):
     from simec.molecules import read_molecules
     from simec.molecules.model import MoleculeModel
@@ -107,6 +130,7 @@ def test_predict(model, tmp_path):
     path.write_text("C[Si](C)C\nC[N+](=O)[O-]\n")
     result = run("predict", model, path, "--no-progress")
     assert "1 of 2 molecules contain elements that did not occur in training (Si)" in result.stderr
+    assert "(--period-group) extend to new elements" in result.stderr
 
 
 def test_classes(table, network, tmp_path):

@@ -24,7 +24,7 @@ def test_the_examples_run(tmp_path, monkeypatch):
     rows = [f"{text},{len(text) if k % 3 else ''}" for k, text in enumerate(smiles)]
     Path("molecules.csv").write_text("\n".join(["smiles,gap", *rows, ""]))
     text = DOCS.read_text(encoding="utf-8")
-    first, second, third, fourth = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    first, second, networks, third, fourth = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
     names: dict = {}
     first = first.replace('init="ridge")', 'init="ridge", max_iter=2)')
     exec(compile(first.replace("128", "16"), DOCS.name, "exec"), names)
@@ -33,6 +33,10 @@ def test_the_examples_run(tmp_path, monkeypatch):
     exec(compile(second, DOCS.name, "exec"), names)
     assert names["atoms"].shape == (len(names["molecules"].Z), 16)
     assert np.sum(names["counts"].numpy()) == len(names["atoms"])
+    exec(compile(networks.replace("128", "16"), DOCS.name, "exec"), names)
+    assert names["pretrained"].n_features == 16
+    assert len(names["last_layer"]) == len(names["molecules"].Z)  # all are among the first 50
+    assert Path("schnet.pt").is_file()
     pytest.importorskip("qmllib")
     exec(compile(third, DOCS.name, "exec"), names)
     assert sum(names["regressor"].weights_.values()) == pytest.approx(1)

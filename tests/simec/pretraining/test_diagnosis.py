@@ -205,9 +205,12 @@ def test_rounding_errors_are_no_asymmetry():
 
 def test_plot():
     pytest.importorskip("matplotlib")
-    axes = alignment(linear(X), NUMBERS, **QUICK).plot()
+    diagnosis = alignment(linear(X), NUMBERS, **QUICK)
+    axes = diagnosis.plot()
     assert axes.get_xlabel() == "labels"
-    assert "alignment 0." in axes.get_title(loc="left")
+    title = axes.get_title(loc="left")
+    assert "alignment 0." in title
+    assert f"up to {diagnosis.permuted.max():.3f}" in title
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,7 @@ NETWORKS = {
     "other features": (lambda: nn.Linear(7, 3), r"does not accept a batch of shape \(1, 5\)"),
     "parts": (lambda: nn.Unflatten(1, (5, 1)), r"got shape \(1, 5, 1\) .* set pooling"),
     "one number": (lambda: nn.Flatten(0), r"embeddings of shape \(b, d\) .* got shape \(5,\)"),
+    "ids": (lambda: nn.Embedding(5, 2), "nn.Embedding looks up integers"),
     "a tuple": (lambda: Pair(), "got tuple for one point: set pooling"),
 }  # fmt: skip
 

@@ -156,7 +156,7 @@ def test_what_loading_needs(tmp_path):
     with pytest.raises(ModelError, match="not a .*Similarity Encoder"):
         SimilarityEncoder.load(tmp_path / "model")
     for other in (nn.Linear(5, 16), nn.Sequential(nn.Linear(5, 8), nn.Tanh())):
-        with pytest.raises(ModelError, match="is damaged|weights"):
+        with pytest.raises(ModelError, match="network that was passed is not like the one"):
             PretrainedRegressor.load(tmp_path / "model", network=other, loss=cubed)
     with pytest.raises(FileExistsError, match="another kind of model"):
         classifier(head="ridge").fit(X, CLASSES).save(tmp_path / "model")
@@ -214,6 +214,13 @@ def test_parameters_of_numpy(tmp_path):
     model.save(tmp_path / "model")
     loaded = PretrainedRegressor.load(tmp_path / "model", network=net())
     np.testing.assert_array_equal(loaded.predict(X), model.predict(X))
+
+
+def test_another_network_after_ridge_regression(tmp_path):
+    PretrainedRegressor(net(), head="ridge").fit(X, VALUES).save(tmp_path / "model")
+    for other in (nn.Linear(X.shape[1], 3), nn.Sequential(net(), net())):
+        with pytest.raises(ModelError, match="network that was passed is not like the one"):
+            PretrainedRegressor.load(tmp_path / "model", network=other)
 
 
 def test_the_network_is_plain_torch(tmp_path):
