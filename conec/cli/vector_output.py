@@ -165,7 +165,8 @@ def _continued(path: Path, size: int) -> IO[bytes]:
     """Open a file to write on after `size` bytes."""
     if not path.exists():
         path.touch()
-    file = open(path, "r+b", buffering=0 if path.name == _DATA else -1)
+    buffering = 0 if path.name == _DATA else -1  # vectors are written in large blocks
+    file = open(path, "r+b", buffering)  # noqa: SIM115
     with suppress(ImportError, AttributeError):
         import fcntl
 
