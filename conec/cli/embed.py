@@ -125,7 +125,7 @@ def _blocks(
     elif corpus.is_plain_text:
         yield from _blocks_of_lines(encoder, corpus, a, workers, n_before)
     else:
-        yield from _blocks_of_lists(encoder, corpus, a, n_before, workers=workers)
+        yield from _blocks_of_lists(encoder, corpus, a, n_before, workers)
 
 
 def _blocks_of_lines(
@@ -145,9 +145,9 @@ def _blocks_of_lines(
         lengths = lengths[lengths > 0]
         documents = number + np.arange(len(lengths))
         number += len(lengths)
-        return TokenVectors(
-            np.repeat(documents, lengths), _positions(lengths), *words.packed(), found, vectors
-        )
+        bounds, text = words.packed()
+        document, position = np.repeat(documents, lengths), _positions(lengths)
+        return TokenVectors(document, position, bounds, text, found, vectors)
 
     texts = batches_of_lines(corpus.utf8_blocks())
     for text in islice(texts, n_before):
@@ -165,7 +165,11 @@ def _positions(lengths: Any) -> Any:
 
 
 def _blocks_of_lists(
-    encoder: ContextEncoder, documents: Iterable[Any], a: float, n_before: int, **workers: int
+    encoder: ContextEncoder,
+    documents: Iterable[Any],
+    a: float,
+    n_before: int,
+    workers: int | None = None,
 ) -> Iterator[TokenVectors]:
     """Blocks of documents that are lists."""
     number = 0
@@ -180,7 +184,7 @@ def _blocks_of_lists(
             waiting.append(document)
             yield document
 
-    vectors = encoder.embed_batch(read(), a, **workers)
+    vectors = encoder.embed_batch(read(), a, workers=workers)
     for group in _groups(_embedded(waiting.popleft(), rows) for rows in vectors):
         yield _block(group, number)
         number += len(group)

@@ -379,8 +379,8 @@ class _Npz:
         if block.vector is None:
             self._sink.skip(4 * self._size * len(block))
         else:
-            vectors = np.ascontiguousarray(block.vector, "<f4")
-            self._checksum = zlib.crc32(vectors, self._checksum)
+            vectors = np.ascontiguousarray(block.vector, "<f4").reshape(-1)
+            self._checksum = zlib.crc32(vectors.data, self._checksum)
             self._sink.write(vectors)
         columns = block.document, block.position, block.bounds, block.text, block.found
         self._blocks.append(TokenVectors(*columns, None))
@@ -414,7 +414,7 @@ class _Npz:
         for column in columns:
             if column.nbytes:
                 data = np.ascontiguousarray(column).view(np.uint8)
-                checksum = zlib.crc32(data, checksum)
+                checksum = zlib.crc32(data.data, checksum)
                 self._sink.write(data)
         local = _local_header(name, checksum, n_bytes)
         self._sink.rewrite(at, local)

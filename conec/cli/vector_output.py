@@ -46,8 +46,9 @@ class Written:
 
     def plus(self, block: TokenVectors) -> Written:
         """With another block; size and state of the writer are those before it."""
-        lengths = np.diff(block.bounds).astype("<i8")
-        text = zlib.crc32(block.text, zlib.crc32(lengths, zlib.crc32(block.document, self.text)))
+        text = self.text
+        for array in (block.document, np.diff(block.bounds), block.text):
+            text = zlib.crc32(np.ascontiguousarray(array).data, text)
         return replace(
             self,
             blocks=self.blocks + 1,
