@@ -14,6 +14,7 @@ from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, Wh
 from sklearn.metrics.pairwise import rbf_kernel
 
 from simec.pretraining import SimilarityRegressor
+from tests.golden import EXPECTED, golden
 from tests.model_folders import reseal
 
 
@@ -201,3 +202,13 @@ def test_what_cannot_be_saved_or_loaded(tmp_path):
             continue
         with pytest.raises(ModelError, match="damaged"):
             SimilarityRegressor.load(tmp_path / "m", two)
+
+
+def test_a_regressor_of_an_earlier_version(tmp_path):
+    def similarities(A, B):
+        return {"linear": A @ B.T, "gauss": rbf_kernel(A, B, gamma=1.0)}
+
+    expected = EXPECTED["similarity_regressor"]
+    model = SimilarityRegressor.load(golden("similarity_regressor", tmp_path), similarities)
+    np.testing.assert_allclose(model.predict(expected["X"]), expected["predict"], rtol=1e-9)
+    np.testing.assert_allclose(model.weights_["noise"], expected["noise"], rtol=1e-12)
