@@ -20,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 # Seconds to wait before announcing anything; loading code from the cache takes less.
 PATIENCE = 0.5
+_REPORTED = 0.05  # seconds; shorter times are not logged
 _loaded: set[str] = set()
 
 
@@ -148,9 +149,8 @@ def announce_compilation(what: str) -> Iterator[None]:
     try:
         yield
         _loaded.add(what)
-        logger.info(
-            "code for %s: compiled or loaded in %.1f s", what, time.perf_counter() - started
-        )
+        if (seconds := time.perf_counter() - started) >= _REPORTED:
+            logger.info("code for %s: compiled or loaded in %.1f s", what, seconds)
     finally:
         done.set()
         thread.join()
