@@ -945,6 +945,15 @@ class Embedder:
 
         return in_order((partial(job, packed) for packed in texts), n_threads)
 
+    def locate(self, texts: PackedTexts) -> Located:
+        """The words of documents, as in the result of `embed_packed`, without vectors."""
+        require_words(self.vocabulary)
+        # two threads may make it at the same time, which does no harm
+        made: TextIndex | None = self._cache.get("text_index")
+        if made is None or made.source is not self.vocabulary:
+            made = self._cache["text_index"] = TextIndex(self.vocabulary)
+        return made.locate(texts)
+
     def _n_threads(self, workers: int | None) -> int:
         return self.config.workers if workers is None else check_integer("workers", workers, 1)
 
@@ -986,14 +995,9 @@ class Embedder:
 
     def _index(self, texts: Texts) -> Batch | Located:
         """Look up the words of a batch of documents."""
-        if not isinstance(texts, PackedTexts):
-            return index_batch(texts, self.vocabulary)
-        require_words(self.vocabulary)
-        # two threads may make it at the same time, which does no harm
-        made: TextIndex | None = self._cache.get("text_index")
-        if made is None or made.source is not self.vocabulary:
-            made = self._cache["text_index"] = TextIndex(self.vocabulary)
-        return made.locate(texts)
+        if isinstance(texts, PackedTexts):
+            return self.locate(texts)
+        return index_batch(texts, self.vocabulary)
 
     def _embed_thesis(
         self, texts: list[list[str]], a: float, pooled: bool

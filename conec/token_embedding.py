@@ -402,25 +402,34 @@ def _packed(batch: list[Any]) -> Texts:
 def batches_of_lines(blocks: Iterable[bytes]) -> Iterator[PackedTexts]:
     """Group lines, which are documents, in batches of about `BATCH_TOKENS` tokens.
 
+    Batches depend on the lines alone, not on the blocks in which they come.
+
     Parameters
     ----------
     blocks : iterable of bytes
         Whole lines in UTF-8, as from `Corpus.utf8_blocks`.
     """
+    rest = b""
     for block in blocks:
         if not block.endswith(b"\n"):  # the last line of a file
             block += b"\n"
-        text = np.frombuffer(block, np.uint8)
+        text = np.frombuffer(rest + block, np.uint8)
         ends = np.flatnonzero(text == ord("\n")) + 1
-        first = 0
+        first = start = 0
         while first < len(ends):
-            start = int(ends[first - 1]) if first else 0
-            stop = start + BATCH_TOKENS * _TOKEN_CHARACTERS
-            last = max(int(np.searchsorted(ends, stop, "right")), first + 1)
-            end = int(ends[last - 1])
-            bounds = np.append(0, ends[first:last] - start).astype(np.int64)
+            # lines up to the one that completes the batch
+            last = int(np.searchsorted(ends, start + BATCH_TOKENS * _TOKEN_CHARACTERS))
+            if last == len(ends):
+                break
+            end = int(ends[last])
+            bounds = np.append(0, ends[first : last + 1] - start).astype(np.int64)
             yield PackedTexts(text[start:end], bounds)
-            first = last
+            first, start = last + 1, end
+        rest = text[start:].tobytes()
+    if rest:
+        text = np.frombuffer(rest, np.uint8)
+        bounds = np.append(0, np.flatnonzero(text == ord("\n")) + 1).astype(np.int64)
+        yield PackedTexts(text, bounds)
 
 
 def in_order(jobs: Iterable[Callable[[], T]], workers: int) -> Generator[T, None, None]:

@@ -615,6 +615,11 @@ def check_output(path: StrPath) -> None:
         raise PermissionError(errno.EACCES, "The file is read-only", os.fspath(path))
 
 
+def is_replaced(path: StrPath) -> bool:
+    """Whether `atomic_path` replaces a file, unlike devices, pipes and open files."""
+    return not _is_special(path) and _open_descriptor(path) is None
+
+
 # The names of open files of a process, with links resolved up to the number
 _DESCRIPTOR = re.compile(r"/proc/(?:self|thread-self|(\d+))(?:/task/\d+)?/fd/(\d+)")
 

@@ -19,7 +19,8 @@ from typer.testing import CliRunner
 import conec.cli
 import corpora.cli
 import simec.cli
-from conec.cli.vector_files import TokenVectors, writer
+from conec.cli.vector_files import TokenVectors
+from conec.cli.vector_output import vector_output
 from corpora.files import atomic_path, check_output
 
 APPS = {"corpora": corpora.cli.app, "conec": conec.cli.app, "simec": simec.cli.app}
@@ -398,12 +399,14 @@ def test_files_of_vectors_depend_on_their_content_only(
         pytest.importorskip("pyarrow")
     order = np.arange(3)
     vectors = np.stack([order, order + 0.5], axis=1).astype(np.float32)
-    block = TokenVectors(order, order, list("abc"), order >= 0, vectors)
+    bounds, text = np.arange(4), np.frombuffer(b"abc", np.uint8)
+    block = TokenVectors(order, order, bounds, text, order >= 0, vectors)
     contents = []
     for number, name in enumerate(("a", "longer")):
         monkeypatch.setattr("time.time", lambda number=number: 1.5e9 + 1e6 * number)
         path = tmp_path / (name + suffix)
-        writer(str(path))(iter([block]), 2)
+        with vector_output(str(path), 2, {}, resume=False, overwrite=False) as output:
+            output.add(block)
         contents.append(path.read_bytes())
     assert contents[0] == contents[1]
 
@@ -411,10 +414,14 @@ def test_files_of_vectors_depend_on_their_content_only(
 def test_tokens_of_very_different_length(tmp_path: Path) -> None:
     path = tmp_path / "a.npz"
     order = np.arange(5000)
-    tokens = ["x" * 70_000 if i == 9 else "x" for i in range(5000)]
-    block = TokenVectors(order, order, tokens, order >= 0, np.zeros((5000, 1), np.float32))
-    with pytest.raises(ValueError, match=r"a\.npz: .*too large; write \.jsonl"):
-        writer(str(path))([block], 1)
+    bounds = np.cumsum([0, *(70_000 if i == 9 else 1 for i in range(5000))])
+    vectors, text = np.zeros((5000, 1), np.float32), np.full(bounds[-1], ord("x"), np.uint8)
+    block = TokenVectors(order, order, bounds, text, order >= 0, vectors)
+    with (
+        pytest.raises(ValueError, match=r"a\.npz: .*too large; write \.jsonl"),
+        vector_output(str(path), 1, {}, resume=False, overwrite=False) as output,
+    ):
+        output.add(block)
     assert not path.exists()
 
 

@@ -337,6 +337,38 @@ def gather_words(text, starts, stops):  # type: ignore[no-untyped-def]
 
 
 @compiled(nogil=True)
+def decode_words(text, bounds, out):  # type: ignore[no-untyped-def]
+    """Decode words from UTF-8, which may have halves of surrogate pairs.
+
+    Parameters
+    ----------
+    text : uint8 array
+    bounds : int64 array of shape (n + 1,)
+        Word ``j`` is ``text[bounds[j]:bounds[j + 1]]``.
+    out : uint32 array of shape (n, at least the length of the longest word), overwritten
+        Numbers of the characters, and zeros after them.
+    """
+    for j in range(len(out)):
+        n = 0
+        for p in range(bounds[j], bounds[j + 1]):
+            byte = np.uint32(text[p])
+            if byte < 0x80:
+                out[j, n] = byte
+            elif byte >= 0xF0:
+                out[j, n] = byte & np.uint32(0x07)
+            elif byte >= 0xE0:
+                out[j, n] = byte & np.uint32(0x0F)
+            elif byte >= 0xC0:
+                out[j, n] = byte & np.uint32(0x1F)
+            else:  # the same character goes on
+                n -= 1
+                out[j, n] = out[j, n] << np.uint32(6) | byte & np.uint32(0x3F)
+            n += 1
+        for k in range(n, out.shape[1]):
+            out[j, k] = 0
+
+
+@compiled(nogil=True)
 def order_by_part(n, factor, entries, arena, order):  # type: ignore[no-untyped-def]
     """Sort words by the first bits of their hash.
 

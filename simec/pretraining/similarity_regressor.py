@@ -13,10 +13,19 @@ from sklearn.utils.validation import check_is_fitted
 
 import corpora.errors
 from corpora.callbacks import progress_bar
-from corpora.checks import ParameterError, check_integer, shown
+from corpora.checks import ParameterError, check_flag, check_integer, shown
+from corpora.files import StrPath
+from corpora.model_folder import FolderReader, FolderWriter, open_folder, write_folder
+from corpora.saved_data import check_saved_array, check_saved_object, saved_strings
 from simec.types import Float64
 
 __all__ = ["SimilarityRegressor"]
+
+KIND = "simec.SimilarityRegressor"
+FORMAT_VERSION = 1
+_CONFIG, _ARRAYS, _POINTS, _MOLECULES = (
+    "config.json", "weights.safetensors", "points.safetensors", "molecules.json",
+)  # fmt: skip
 
 _MEAN_VARIANCE = 100.0  # prior variance of the mean of standardized targets
 _LOG_WEIGHT_PRECISION = 0.02  # weights vary over orders of magnitude; unused ones stay finite
@@ -125,10 +134,8 @@ class SimilarityRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         self._dual = np.array([each.dual for each in fitted])
         shares = np.column_stack([weights, [each.noise for each in fitted]])
         shares /= shares.sum(axis=1, keepdims=True)
-        self.weights_: dict[str, Any] = {
-            name: float(share[0]) if self._one else share
-            for name, share in zip([*self.names_, "noise"], shares.T, strict=True)
-        }
+        self.weights_: dict[str, Any]
+        self._set_shares(shares)
         return self
 
     def predict(self, X: Any) -> Float64:
@@ -161,6 +168,104 @@ class SimilarityRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
                 predicted[start : start + length] = standardized * self.scales_ + self.means_
                 bar.update(len(block))
         return predicted[:, 0] if self._one else predicted
+
+    def save(self, path: StrPath) -> None:
+        """Save the regressor and its training points to a folder, completely or not at all.
+
+        The function `similarities` is not saved.
+
+        Parameters
+        ----------
+        path : str or path
+            Folder. A regressor that was saved there is replaced.
+
+        Raises
+        ------
+        NotFittedError
+            If the regressor was not fitted.
+        TypeError
+            If the training points are neither an array of numbers nor `Molecules`.
+        OSError
+            If `path` cannot be written, or holds something else.
+        """
+        check_is_fitted(self, "X_")
+        with write_folder(path, KIND, FORMAT_VERSION) as folder:
+            names = list(self.weights_)
+            folder.write_json(_CONFIG, {
+                "max_iter": self.max_iter, "verbose": self.verbose, "n_iter": self.n_iter_,
+                "similarities": names[:-1], "one_target": self._one,
+            }, indent=1)  # fmt: skip
+            folder.write_arrays(_ARRAYS, {
+                "weights": self._weights, "dual": self._dual, "means": self.means_,
+                "scales": self.scales_,
+                "shares": np.column_stack([np.atleast_1d(self.weights_[name]) for name in names]),
+            })  # fmt: skip
+            _write_points(folder, self.X_)
+
+    @classmethod
+    def load(
+        cls,
+        path: StrPath,
+        similarities: Callable[[Any, Any], Mapping[str, Any] | npt.NDArray[Any]],
+        *,
+        verify: bool = False,
+    ) -> SimilarityRegressor:
+        """Load a regressor from a folder written by `save`.
+
+        Parameters
+        ----------
+        path : str or path
+            Folder.
+        similarities : callable
+            The function that was passed to the saved regressor.
+        verify : bool
+            Verify the checksums of all files, not only of those that are read.
+
+        Raises
+        ------
+        FileNotFoundError
+            If the folder does not exist.
+        ModelError
+            If the folder holds something else, is damaged, or was saved by a newer version.
+        """
+        with open_folder(
+            path, KIND, FORMAT_VERSION, verify=verify, what="regression on similarities"
+        ) as folder:
+            saved = folder.read_json(_CONFIG)
+            arrays = folder.read_arrays(_ARRAYS)
+            X = _read_points(folder)
+            with folder.checking(_CONFIG):
+                check_saved_object(_CONFIG, saved, (
+                    "max_iter", "verbose", "n_iter", "similarities", "one_target",
+                ))  # fmt: skip
+                model = cls(
+                    similarities, max_iter=check_integer("max_iter", saved["max_iter"], 1),
+                    verbose=check_flag("verbose", saved["verbose"]),
+                )  # fmt: skip
+                model.names_ = saved_strings("similarities", saved["similarities"])
+                model.n_iter_ = check_integer("n_iter", saved["n_iter"], 0)
+                model._one = check_flag("one_target", saved["one_target"])
+            with folder.checking(_ARRAYS):
+                n_targets = 1 if model._one else len(arrays.get("means", ()))
+                n_names = len(model.names_)
+                model._weights, model._dual, model.means_, model.scales_, shares = (
+                    check_saved_array(name, arrays, "float64", shape)
+                    for name, shape in {
+                        "weights": (n_targets, n_names), "dual": (n_targets, len(X)),
+                        "means": (n_targets,), "scales": (n_targets,),
+                        "shares": (n_targets, n_names + 1),
+                    }.items()
+                )  # fmt: skip
+            model.X_ = X
+            model._set_shares(shares)
+            return model
+
+    def _set_shares(self, shares: Float64) -> None:
+        """Set `weights_`, from shares of each target in the rows."""
+        self.weights_ = {
+            name: float(share[0]) if self._one else share
+            for name, share in zip([*self.names_, "noise"], shares.T, strict=True)
+        }
 
     def _compare(self, A: Any, B: Any) -> dict[str, Float64]:
         """Return checked similarities of points."""
@@ -232,6 +337,49 @@ def _fit(covariances: Float64, y: Float64, max_iter: int) -> _Fitted:
     )  # fmt: skip
     dual = linalg.cho_solve(factorize(found.x), y)
     return _Fitted(found.x, dual, int(found.nit), converged=bool(found.nit < max_iter))
+
+
+def _write_points(folder: FolderWriter, X: Any) -> None:
+    """Write the points of training: an array, or molecules."""
+    if isinstance(X, np.ndarray) and X.dtype.kind in "biuf":
+        folder.write_arrays(_POINTS, {"X": X})
+        return
+    from simec.molecules import Molecules
+
+    if not isinstance(X, Molecules):
+        raise TypeError(
+            f"points must be an array of numbers or Molecules to be saved, got {type(X).__name__}: "
+            "use pickle"
+        )
+    folder.write_arrays(
+        _POINTS, {"Z": X.Z, "positions": X.positions, "offsets": X.offsets}
+    )  # fmt: skip
+    names = {name: None if values is None else values.tolist()
+             for name, values in (("smiles", X.smiles), ("ids", X.ids))}  # fmt: skip
+    folder.write_json(_MOLECULES, {**names, "cutoff": X.cutoff})
+
+
+def _read_points(folder: FolderReader) -> Any:
+    """Read what `_write_points` wrote."""
+    arrays = folder.read_arrays(_POINTS)
+    if _MOLECULES not in folder.names:
+        with folder.checking(_POINTS):
+            if "X" not in arrays or not arrays["X"].ndim:
+                raise ValueError("the array X is missing")
+        return arrays["X"]
+    from simec.molecules import Molecules
+
+    names = folder.read_json(_MOLECULES, limit=None)
+    with folder.checking(_MOLECULES):
+        check_saved_object(_MOLECULES, names, ("smiles", "ids", "cutoff"))
+        for name in ("smiles", "ids"):
+            if names[name] is not None:
+                saved_strings(name, names[name])
+    with folder.checking(_POINTS):
+        for name in ("Z", "positions", "offsets"):
+            if name not in arrays:
+                raise ValueError(f"the array {name} is missing")
+        return Molecules(arrays["Z"], arrays["positions"], arrays["offsets"], **names)
 
 
 def _points(X: Any) -> Any:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import RBF, ConstantKernel, DotProduct, WhiteKernel
 from sklearn.metrics.pairwise import rbf_kernel
 
 from simec.pretraining import SimilarityRegressor
+from tests.golden import EXPECTED, golden
+from tests.model_folders import reseal
 
 
 def two(A, B):
@@ -133,3 +137,78 @@ def test_predictions_in_blocks_are_the_same(monkeypatch):
     np.testing.assert_allclose(model.predict(new), whole, rtol=1e-12)
     assert lengths[1:] == [25, 12, 12, 1]
     assert model.predict(new[:0]).shape == (0, 2)
+
+
+@pytest.mark.parametrize("n_targets", [0, 2])
+def test_a_saved_regressor_predicts_the_same(tmp_path, n_targets):
+    X, y = points(20)
+    new = points(5, seed=1)[0]
+    model = SimilarityRegressor(two, max_iter=50).fit(X, np.stack([y, -y], 1) if n_targets else y)
+    model.save(tmp_path / "m")
+    loaded = SimilarityRegressor.load(tmp_path / "m", two, verify=True)
+    np.testing.assert_array_equal(loaded.predict(new), model.predict(new))
+    assert loaded.get_params() == model.get_params()
+    assert loaded.n_iter_ == model.n_iter_
+    assert list(loaded.weights_) == ["linear", "gauss", "noise"]
+    for name, weight in model.weights_.items():
+        np.testing.assert_array_equal(loaded.weights_[name], weight)
+    model.save(tmp_path / "m")  # replaces it
+    with pytest.raises(ValueError, match="must return the same names as in fit"):
+        SimilarityRegressor.load(tmp_path / "m", lambda A, B: A @ B.T).predict(new)
+
+
+def test_molecules_are_saved(tmp_path):
+    from simec.molecules import Molecules
+
+    molecules = Molecules(
+        [6, 8, 1, 1], np.arange(12.0).reshape(4, 3), [0, 1, 2, 4],
+        smiles=["C", "O", "[H][H]"], cutoff=5.0,
+    )  # fmt: skip
+
+    def sizes(A, B):
+        return np.outer(A.n_atoms, B.n_atoms) + (A.smiles[:, None] == B.smiles)
+
+    model = SimilarityRegressor(sizes).fit(molecules, [1.0, 2.0, 4.0])
+    model.save(tmp_path / "m")
+    loaded = SimilarityRegressor.load(tmp_path / "m", sizes)
+    np.testing.assert_array_equal(loaded.predict(molecules), model.predict(molecules))
+    np.testing.assert_array_equal(loaded.X_.positions, molecules.positions)
+    assert (loaded.X_.cutoff, loaded.X_.ids) == (5.0, None)
+
+
+def test_what_cannot_be_saved_or_loaded(tmp_path):
+    from corpora.errors import ModelError
+
+    with pytest.raises(NotFittedError):
+        SimilarityRegressor(two).save(tmp_path / "m")
+    texts = SimilarityRegressor(lambda A, B: (A[:, None] == B).astype(float)).fit(
+        np.array(["a", "b"]), [1.0, 2.0]
+    )
+    with pytest.raises(TypeError, match=r"array of numbers or Molecules .* use pickle"):
+        texts.save(tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+    X, y = points(5)
+    SimilarityRegressor(two).fit(X, y).save(tmp_path / "m")
+    path = tmp_path / "m" / "config.json"
+    saved = json.loads(path.read_text())
+    for name, value in (
+        ("similarities", ["one"]), ("similarities", 3), ("one_target", False), ("max_iter", 0),
+        ("n_iter", None), ("verbose", 2),
+    ):  # fmt: skip
+        path.write_text(json.dumps({**saved, name: value}))
+        reseal(tmp_path / "m")
+        if (name, value) == ("one_target", False):
+            assert SimilarityRegressor.load(tmp_path / "m", two).predict(X).shape == (5, 1)
+            continue
+        with pytest.raises(ModelError, match="damaged"):
+            SimilarityRegressor.load(tmp_path / "m", two)
+
+
+def test_a_regressor_of_an_earlier_version(tmp_path):
+    def similarities(A, B):
+        return {"linear": A @ B.T, "gauss": rbf_kernel(A, B, gamma=1.0)}
+
+    expected = EXPECTED["similarity_regressor"]
+    model = SimilarityRegressor.load(golden("similarity_regressor", tmp_path), similarities)
+    np.testing.assert_allclose(model.predict(expected["X"]), expected["predict"], rtol=1e-9)
+    np.testing.assert_allclose(model.weights_["noise"], expected["noise"], rtol=1e-12)
