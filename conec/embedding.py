@@ -851,8 +851,10 @@ class Embedder:
         RuntimeError
             If embeddings of known words or senses are needed, but were not computed.
         """
-        embedder = self._batch_embedder(a, senses, per_occurrence)
-        _, result, found = embedder([as_tokens(tokens)])
+        embed = self._batch_embedder(a, senses, per_occurrence)
+        texts = [as_tokens(tokens)]
+        # a dict is faster for a single document than `locate`
+        result, found = embed(index_batch(texts, self.vocabulary), texts)
         return (result, found) if return_found else result
 
     def embed_batch(
@@ -894,11 +896,11 @@ class Embedder:
         if isinstance(documents, (str, bytes)) or not isinstance(documents, Iterable):
             raise TypeError(f"documents must be an iterable of documents, got {shown(documents)}")
         n_threads = self._n_threads(workers)
-        embedder = self._batch_embedder(a, senses, per_occurrence)
+        embed = self._batch_embedder(a, senses, per_occurrence)
 
         def job(texts: Texts) -> list[FloatArray]:
-            batch, vectors, _ = embedder(texts)
-            return _split(vectors, batch.offsets.tolist())
+            batch = self._index(texts)
+            return _split(embed(batch, texts)[0], batch.offsets.tolist())
 
         def embedded() -> Generator[FloatArray, None, None]:
             texts = (
@@ -936,33 +938,36 @@ class Embedder:
             One for each element of `texts`, in order.
         """
         n_threads = self._n_threads(workers)
-        embedder = self._batch_embedder(a, senses, per_occurrence)
+        embed = self._batch_embedder(a, senses, per_occurrence)
 
         def job(texts: PackedTexts) -> EmbeddedTexts:
-            words, vectors, found = embedder(texts)
-            assert isinstance(words, Located)
-            return EmbeddedTexts(words, vectors, found)
+            words = self.locate(texts)
+            return EmbeddedTexts(words, *embed(words, texts))
 
         return in_order((partial(job, packed) for packed in texts), n_threads)
 
     def locate(self, texts: PackedTexts) -> Located:
         """The words of documents, as in the result of `embed_packed`, without vectors."""
+        return self._text_index().locate(texts)
+
+    def _text_index(self) -> TextIndex:
         require_words(self.vocabulary)
         # two threads may make it at the same time, which does no harm
         made: TextIndex | None = self._cache.get("text_index")
         if made is None or made.source is not self.vocabulary:
             made = self._cache["text_index"] = TextIndex(self.vocabulary)
-        return made.locate(texts)
+        return made
 
     def _n_threads(self, workers: int | None) -> int:
         return self.config.workers if workers is None else check_integer("workers", workers, 1)
 
     def _batch_embedder(
         self, a: float, senses: SenseChoice, per_occurrence: bool
-    ) -> Callable[[Texts], tuple[Batch | Located, FloatArray, BoolArray]]:
+    ) -> Callable[[Batch | Located, Texts], tuple[FloatArray, BoolArray]]:
         """Return a function that embeds the tokens of a batch of documents, in any thread.
 
-        It returns the tokens as arrays, their embeddings, and which of these are not zero.
+        It takes the documents as arrays and as they are, and returns the embeddings of the
+        tokens, and which of these are not zero.
         """
         _check_share(a)
         check_choice("senses", senses, SenseChoice)
@@ -974,22 +979,17 @@ class Embedder:
         has_map = self.context_map is not None
         mapped = self._mapped_contexts() if in_senses is None and has_map else None
 
-        def embed(texts: Texts) -> tuple[Batch | Located, FloatArray, BoolArray]:
-            batch = self._index(texts)
+        def embed(batch: Batch | Located, texts: Texts) -> tuple[FloatArray, BoolArray]:
             if in_senses is not None:
                 with self._finite_weights():
-                    return batch, *in_senses.embed(batch, a, pooled, hard=senses == "hard")
+                    return in_senses.embed(batch, a, pooled, hard=senses == "hard")
             if mapped is None:
                 tokens = texts.tokens() if isinstance(texts, PackedTexts) else texts
-                return batch, *self._embed_thesis(tokens, a, pooled)
-            if (
-                a > 0
-                and self.stored("context_embeddings") is None
-                and batch.ids.max(initial=-1) >= 0
-            ):
+                return self._embed_thesis(tokens, a, pooled)
+            if a > 0 and self._context_embeddings is None and batch.ids.max(initial=-1) >= 0:
                 raise RuntimeError(f"{NO_EMBEDDINGS}, or pass a=0 for local contexts alone")
             with self._finite_weights():
-                return batch, *mapped.embed(batch, a, pooled)
+                return mapped.embed(batch, a, pooled)
 
         return embed
 
@@ -997,7 +997,7 @@ class Embedder:
         """Look up the words of a batch of documents."""
         if isinstance(texts, PackedTexts):
             return self.locate(texts)
-        return index_batch(texts, self.vocabulary)
+        return self._text_index().locate_lists(texts) or index_batch(texts, self.vocabulary)
 
     def _embed_thesis(
         self, texts: list[list[str]], a: float, pooled: bool
