@@ -118,7 +118,12 @@ def test_strings_are_lists_of_their_tokens(model, documents, a, per_occurrence, 
 
 def test_lists_with_any_tokens(model):
     """Tokens with line ends, other white space, and breaks."""
-    documents = [["w0", "", "w1", "w 1", "w1\n", "\n", "w2", "", "Ж"], [], ["", ""], ["\udc80", "w0"]]
+    documents = [
+        ["w0", "", "w1", "w 1", "w1\n", "\n", "w2", "", "Ж"],
+        [],
+        ["", ""],
+        ["\udc80", "w0"],
+    ]
     for chosen in (documents, documents[1:], documents[2:3], [[], []], [["w0", "", "", "w1"]]):
         for result, document in zip(model.embed_batch(chosen), chosen, strict=True):
             np.testing.assert_array_equal(result, model.embed(document))
