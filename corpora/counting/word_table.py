@@ -180,7 +180,8 @@ class WordTable:
             text, bounds, self._factor, self._slots, self._entries, self._arena, len(self),
             seen, *found, offsets,
         )  # fmt: skip
-        return Located(text, *(array[:n] for array in found), offsets)
+        starts, stops, ids, codes = (array[:n] for array in found)
+        return Located(text, starts, stops, ids, codes, offsets)
 
     def locate_lines(
         self, text: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
@@ -202,7 +203,8 @@ class WordTable:
         self._kernels.locate_lines(
             text, self._factor, self._slots, self._entries, self._arena, len(self), seen, *found
         )
-        return Located(text, *found, offsets)
+        starts, stops, ids, codes = found
+        return Located(text, starts, stops, ids, codes, offsets)
 
     def _scratch(self, n: int) -> tuple[Any, Any]:
         """Arrays for at most n words: starts, stops, ids and codes; and a hash table."""
