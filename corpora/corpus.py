@@ -208,6 +208,15 @@ class Corpus:
         return total
 
     @property
+    def local_files(self) -> dict[str, int]:
+        """Paths of the files that are not remote, and their sizes in bytes."""
+        return {
+            source.path: os.path.getsize(source.path)
+            for source in self._sources
+            if isinstance(source, FileSource) and os.path.isfile(source.path)
+        }
+
+    @property
     def skipped(self) -> int:
         """Lines dropped in the last pass: their bytes can't be decoded, or their text is null."""
         return self._meter.skipped
