@@ -1,20 +1,24 @@
 """Vectors of text: tokens per second, latency, first call and memory, and other programs.
 
-All programs embed the same tokens with the same word vectors, in separate processes, one thread
-unless the name ends in another number. `sentences` have 20 tokens, `documents` are those of the
-corpus. `embed_batch` computes a vector for each token in its context, `senses` with the senses of
-words. All others average words: `encode`, gensim's `get_mean_vector`, model2vec's
-`StaticModel.encode`, spaCy's `doc.vector` and fastText's `get_sentence_vector`; programs that are
-not installed are skipped. `first` is the time of the first sentence, with compiled code in the
-cache. `latency` is the median time of a call with one sentence.
+All programs embed tokens of the same text with the same word vectors, in separate processes, one
+thread unless the name ends in another number. `sentences` have 20 tokens, `documents` are those of
+the corpus. `embed_batch` computes a vector for each token in its context: of lists of tokens,
+of `strings`, and with the `senses` of words. `npz`, `arrow` and `parquet` are `conec embed` of the
+same sentences, in a process that has embedded others before. All others average words: `encode`,
+gensim's `get_mean_vector`, model2vec's `StaticModel.encode`, spaCy's `doc.vector` and fastText's
+`get_sentence_vector`, each on a fifth of the tokens; programs that are not installed are skipped.
+`cpu` counts seconds of CPU time of all threads. `first` is the time of the first sentence, with
+compiled code in the cache. `latency` is the median time of a call with one sentence.
 """
 
 from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import tempfile
 import time
+from collections import deque
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
@@ -37,6 +41,8 @@ from benchmarks.runs import Measured, Task, apart, peak_mb, rounds
 
 SIZE, LENGTH, CALLS = 200, 20, 500
 TARGETS = {"sentences.1": 1e6, "documents.1": 1e6, "senses.1": 4e5}
+KINDS = ("sentences", "documents", "strings", "senses")
+FILES = ("npz", "arrow", "parquet")
 PROGRAMS = {"gensim": "gensim", "model2vec": "model2vec", "spacy": "spacy", "fasttext": "fasttext"}
 
 
@@ -51,15 +57,18 @@ def main(argv: list[str] | None = None) -> None:
         task = {"folder": name, "tokens": 50_000 if args.quick else args.tokens}
         plan = {
             f"{kind}.{n}": _run("run_tokens", **task, kind=kind, workers=n)
-            for kind in ("sentences", "documents", "senses")
+            for kind in KINDS
             for n in sorted({1, args.workers})
         }
+        if importlib.util.find_spec("pyarrow"):
+            plan |= {kind: _run("run_command", **task, kind=kind) for kind in FILES}
         plan["encode"] = _run("run_encode", **task)
+        task["tokens"] //= 5
         plan |= {name: _run(f"run_{name}", **task) for name in PROGRAMS if name not in missing}
         runs = rounds(args.seeds, plan)
     results = _results(runs)
     protocol = {
-        "vector_size": SIZE, "tokens": task["tokens"], "sentence": LENGTH, "calls": CALLS,
+        "vector_size": SIZE, "tokens": 5 * task["tokens"], "sentence": LENGTH, "calls": CALLS,
         "runs": args.seeds, "quick": args.quick,
     }  # fmt: skip
     by_name = {result.name: result for result in results}
@@ -108,13 +117,68 @@ def run_tokens(task: Task) -> Measured:
     model = _model(task)
     kind, workers = task["kind"], task["workers"]
     senses = "soft" if kind == "senses" else "none"
-    texts = _texts(task, LENGTH if kind != "documents" else None)
+    texts: Any = _texts(task, LENGTH if kind != "documents" else None)
+    if kind == "strings":
+        texts = [" ".join(text) for text in texts]
+        return _measured(
+            texts,
+            lambda texts: deque(model.embed_batch(texts, senses=senses, workers=workers), 0),
+            lambda text: list(model.embed_batch([text], senses=senses)),
+        )
 
     def embed(texts: Iterable[list[str]]) -> None:
         for _ in model.embed_batch(texts, senses=senses, workers=workers):
             pass
 
     return _measured(texts, embed, lambda text: model.embed(text, senses=senses))
+
+
+def run_command(task: Task) -> Measured:
+    """``conec embed`` of sentences; senses are not used."""
+    from conec.cli import app
+
+    folder = Path(task["folder"])
+    name = folder / "plain"
+    if not name.exists():
+        model = _model(task)
+        model.sense_inventory = None
+        model.save(name)
+    source, out = folder / "sentences.txt", folder / f"vectors.{task['kind']}"
+
+    def embed(texts: list[list[str]]) -> None:
+        with open(source, "w", encoding="utf-8") as file:
+            file.writelines(" ".join(text) + "\n" for text in texts)
+        os.sync()  # earlier output is not to be written meanwhile
+        clock.start()
+        app(["embed", str(name), str(source), "--out", str(out)], standalone_mode=False)
+        clock.stop()
+        out.unlink()
+
+    clock = _Clock()
+    texts = _texts(task, LENGTH)
+    embed(texts[: len(texts) // 10])
+    embed(texts)
+    return {
+        "tokens": sum(map(len, texts)) / clock.seconds, "texts": len(texts) / clock.seconds,
+        "cpu": sum(map(len, texts)) / clock.cpu, "peak_mb": peak_mb(),
+    }  # fmt: skip
+
+
+class _Clock:
+    """Seconds of wall time and of CPU time."""
+
+    seconds = cpu = 0.0
+
+    def start(self) -> None:
+        self._start = time.perf_counter(), time.process_time()
+
+    def stop(self) -> None:
+        self.seconds, self.cpu = (
+            now - then
+            for now, then in zip(
+                (time.perf_counter(), time.process_time()), self._start, strict=True
+            )
+        )
 
 
 def run_encode(task: Task) -> Measured:
@@ -213,16 +277,18 @@ def _measured(
     one(single[0])
     first = time.perf_counter() - start
     embed(texts[: len(texts) // 10])
-    start = time.perf_counter()
+    clock = _Clock()
+    clock.start()
     embed(texts)
-    seconds = time.perf_counter() - start
+    clock.stop()
     calls = []
     for text in single:
         start = time.perf_counter()
         one(text)
         calls.append(time.perf_counter() - start)
     return {
-        "tokens": sum(lengths) / seconds, "texts": len(texts) / seconds, "first": first,
+        "tokens": sum(lengths) / clock.seconds, "texts": len(texts) / clock.seconds,
+        "cpu": sum(lengths) / clock.cpu, "first": first,
         "latency": float(np.median(calls)), "peak_mb": peak_mb(),
     }  # fmt: skip
 
@@ -232,6 +298,7 @@ def _measured(
 
 FIGURES = {
     "": ("tokens", 1.0, "tokens/s"),
+    "cpu.": ("cpu", 1.0, "tokens/s"),
     "texts.": ("texts", 1.0, "texts/s"),
     "latency.": ("latency", 1e6, "µs"),
     "first.": ("first", 1.0, "s"),
@@ -243,21 +310,42 @@ def _results(runs: dict[str, list[Measured]]) -> list[Result]:
     results = []
     for prefix, (key, scale, unit) in FIGURES.items():
         for name, repeats in runs.items():
+            if key not in repeats[0]:  # a command has no single sentences
+                continue
             target = None if prefix else TARGETS.get(name)
             more = {} if target is None else {"reference": target, "source": "target, above"}
             values = [run[key] * scale for run in repeats]
             results.append(over_runs(prefix + name, values, unit, middle=True, **more))
+    return results + _ratios(runs)
+
+
+def _ratios(runs: dict[str, list[Measured]]) -> list[Result]:
+    """Speed of several workers over one, and of commands over `embed_batch`; of CPU times."""
+    results = []
+    for name, repeats in runs.items():
+        kind, _, n = name.partition(".")
+        other, key, target = f"{kind}.1", "tokens", 1.8
+        if kind in FILES:
+            other, key, target = "sentences.1", "cpu", 0.7
+        elif n in ("", "1"):
+            continue
+        values = [a[key] / b[key] for a, b in zip(repeats, runs[other], strict=True)]
+        results.append(
+            over_runs(
+                f"ratio.{name}", values, "", middle=True, reference=target, source="target, above"
+            )
+        )
     return results
 
 
 def _table(runs: dict[str, list[Measured]], by_name: dict[str, Result]) -> Table:
-    header = ("run", "tokens/s", "texts/s", "latency µs", "first call s", "peak MB")
-    digits = (0, 0, 0, 3, 0)
+    header = ("run", "tokens/s", "per CPU s", "texts/s", "latency µs", "first call s", "peak MB")
+    digits = (0, 0, 0, 0, 3, 0)
     rows = [
         [
             name,
             *(
-                number(by_name[prefix + name], 1, n)
+                number(by_name[prefix + name], 1, n) if prefix + name in by_name else ""
                 for prefix, n in zip(FIGURES, digits, strict=True)
             ),
         ]
@@ -269,12 +357,13 @@ def _table(runs: dict[str, list[Measured]], by_name: dict[str, Result]) -> Table
 def _draw(by_name: dict[str, Result], path: Path) -> None:
     names = [name for name in by_name if f"memory.{name}" in by_name]
     figure, panels = charts.figure(1, 2, (12, 0.45 * len(names) + 1.4))
-    own = ("sentences", "documents", "senses", "encode")
+    own = (*KINDS, *FILES, "encode")
     colors = [charts.BLUE if name.partition(".")[0] in own else charts.GREY for name in names]
     for axes, prefix, x in ((panels[0], "", "tokens per second"), (panels[1], "latency.", "µs")):
-        charts.bars(axes, [by_name[prefix + name] for name in names], names, colors)
+        shown = [name for name in names if prefix + name in by_name]
+        own_colors = [colors[names.index(name)] for name in shown]
+        charts.bars(axes, [by_name[prefix + name] for name in shown], shown, own_colors)
         charts.style(axes, x, "", "Latency" if prefix else "Speed", grid="x")
-    panels[1].set_yticklabels([])
     charts.save(figure, path)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
@@ -91,6 +92,7 @@ NO_EMBEDDINGS = (
 
 WeightName: TypeAlias = Literal["W1", "W2", "context_embeddings"]
 WEIGHTS: tuple[WeightName, ...] = ("W1", "W2", "context_embeddings")
+_LEARNING = threading.RLock()  # held while a map is learned that was deferred
 _TABLES = ("mapped_contexts", "sense_contexts", "text_index")  # names in the cache
 
 
@@ -179,8 +181,9 @@ class Embedder:
         self._context_embeddings: Rows | None
         self.W1 = np.zeros((0, config.vector_size), np.float32)
         self.W2 = np.zeros((0, config.vector_size), np.float32)
-        self.context_embeddings = None
-        self.context_map: ContextMap | None = None
+        self._context_map: ContextMap | None
+        self._not_learned: TokenStream | None  # the corpus of `learn_map_later`
+        self._drop_map()
         self.sense_inventory: SenseInventory | None = None
         self._cache: dict[str, Any] = {}
         self.weights_file: str | None = None
@@ -192,6 +195,7 @@ class Embedder:
         return word in self.vocabulary
 
     def __getstate__(self) -> dict[str, Any]:
+        self._learn_deferred_map()
         # tables of context words are large, and have functions of this object
         cache = {name: made for name, made in self._cache.items() if name not in _TABLES}
         return {**self.__dict__, "_cache": cache}
@@ -223,10 +227,24 @@ class Embedder:
 
     @context_embeddings.setter
     def context_embeddings(self, rows: FloatArray | None) -> None:
+        self._learn_deferred_map()
         self._context_embeddings = rows
+
+    @property
+    def context_map(self) -> ContextMap | None:
+        """Maps local contexts to word vectors, or None."""
+        self._learn_deferred_map()
+        return self._context_map
+
+    @context_map.setter
+    def context_map(self, context_map: ContextMap | None) -> None:
+        self._learn_deferred_map()
+        self._context_map = context_map
 
     def stored(self, name: WeightName) -> Rows | None:
         """Weights as they are stored: an array, or CompactRows in a quantized model."""
+        if name == "context_embeddings":
+            self._learn_deferred_map()
         rows: Rows | None = getattr(self, f"_{name}")
         return rows
 
@@ -241,7 +259,7 @@ class Embedder:
     @property
     def is_quantized(self) -> bool:
         """Whether weights are stored in a smaller type than float32; see `quantize`."""
-        return any(isinstance(self.stored(name), CompactRows) for name in WEIGHTS)
+        return any(isinstance(getattr(self, f"_{name}"), CompactRows) for name in WEIGHTS)
 
     @property
     def dtype_name(self) -> str:
@@ -308,16 +326,14 @@ class Embedder:
                 if stream.n_raw
                 else "the corpus is empty. A generator can be read only once: pass a new one"
             )
-        if stream.ids.min() < BREAK_ID:
+        lowest, highest = stream.bounds()
+        if lowest < BREAK_ID:
+            raise ValueError(f"the corpus is damaged: it has the word id {lowest}. Encode it again")
+        if highest >= len(self):
             raise ValueError(
-                f"the corpus is damaged: it has the word id {stream.ids.min()}. Encode it again"
-            )
-        if stream.ids.max() >= len(self):
-            raise ValueError(
-                f"the corpus has word ids up to {stream.ids.max()}, but the vocabulary has only "
+                f"the corpus has word ids up to {highest}, but the vocabulary has only "
                 f"{len(self)} words. Encode the corpus with this model"
             )
-        stream.release()  # the checks have read all ids
         return stream
 
     def weights_changed(self) -> None:
@@ -326,8 +342,30 @@ class Embedder:
 
     def _drop_learned(self) -> None:
         """Drop everything that was derived from the weights and a corpus."""
-        self.context_embeddings = self.context_map = self.sense_inventory = None
+        self._drop_map()
+        self.sense_inventory = None
         self.weights_changed()
+
+    def _drop_map(self) -> None:
+        self._context_embeddings = self._context_map = self._not_learned = None
+
+    def learn_map_later(self, stream: TokenStream) -> None:
+        """Call `learn_map` when its results are first used, unless training goes on before that.
+
+        Parameters
+        ----------
+        stream : TokenStream
+            From `encode_corpus`.
+        """
+        self._drop_map()
+        self._not_learned = stream
+
+    def _learn_deferred_map(self) -> None:
+        if self._not_learned is not None:
+            with _LEARNING:
+                stream, self._not_learned = self._not_learned, None
+                if stream is not None:
+                    self.learn_map(stream)
 
     def _cached(self, name: str, function: Any) -> Any:
         if name not in self._cache:
@@ -553,6 +591,7 @@ class Embedder:
         """
         self.require_float32("build_contexts")
         started = time.perf_counter()
+        self._not_learned = None
         self.context_embeddings = contexts.global_embeddings(
             self.encode_corpus(corpus, progress=progress),
             self.normalized_W1,
@@ -637,6 +676,7 @@ class Embedder:
             progress=progress,
         )
         self.weights_changed()
+        self._not_learned = None
         self.context_embeddings, self.context_map = embeddings, context_map
         return self
 
@@ -942,7 +982,11 @@ class Embedder:
             if mapped is None:
                 tokens = texts.tokens() if isinstance(texts, PackedTexts) else texts
                 return batch, *self._embed_thesis(tokens, a, pooled)
-            if a > 0 and self._context_embeddings is None and batch.ids.max(initial=-1) >= 0:
+            if (
+                a > 0
+                and self.stored("context_embeddings") is None
+                and batch.ids.max(initial=-1) >= 0
+            ):
                 raise RuntimeError(f"{NO_EMBEDDINGS}, or pass a=0 for local contexts alone")
             with self._finite_weights():
                 return batch, *mapped.embed(batch, a, pooled)
@@ -978,7 +1022,7 @@ class Embedder:
     def _mapped_contexts(self) -> MappedContexts:
         """The compiled map of contexts, for the current weights and `context_map`."""
         assert self.context_map is not None
-        source = self.context_map, self._context_embeddings
+        source = self.context_map, self.stored("context_embeddings")
         made: MappedContexts | None = self._cache.get("mapped_contexts")
         if made is None or any(x is not y for x, y in zip(made.source, source, strict=True)):
             self._lengths("W1", self._W1)  # an error if they are not finite

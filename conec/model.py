@@ -279,7 +279,7 @@ class ContextEncoder(NearestNeighbors):
         checkpoint_minutes: float = 10,
         checkpoint_epochs: int | None = None,
         resume_from: StrPath | None = None,
-        learn_map: bool = True,
+        learn_map: bool | None = None,
         progress: bool = False,
     ) -> ContextEncoder:
         """Train on a corpus with the current vocabulary and weights.
@@ -308,8 +308,10 @@ class ContextEncoder(NearestNeighbors):
             model's weights and parameters are replaced by those of the checkpoint. With one
             worker or ``deterministic=True``, the result is bit-identical to that of an
             uninterrupted run.
-        learn_map : bool
-            Call `learn_map` on the corpus at the end.
+        learn_map : bool, optional
+            Call `learn_map` on the corpus at the end. By default it is called, but if `epochs` is
+            passed, only when its results are first used, so that a loop of calls learns one map.
+            The encoded corpus is kept until then.
         progress : bool
             Show bars.
 
@@ -387,11 +389,13 @@ class ContextEncoder(NearestNeighbors):
             self._drop_learned()
         if problem := loop.idle_epochs(self.loss_history_[n_before:], self.vocabulary, self.config):
             warn(problem)
-        if checkpoint is not None and learn_map:
+        if checkpoint is not None and learn_map is not False:
             # learn_map takes a while: an interruption must not cost the weights
             self.save(checkpoint)
         self.training_state = None
-        if learn_map:
+        if learn_map is None and epochs is not None and checkpoint is None:
+            self.learn_map_later(stream)
+        elif learn_map is not False:
             self.learn_map(stream, progress=progress)
         if checkpoint is not None:
             self.save(checkpoint)

@@ -144,6 +144,15 @@ class TokenStream:
                 return True
         return False
 
+    def bounds(self) -> tuple[int, int]:
+        """The lowest and the highest id; at most 0 and at least -1."""
+        lowest, highest = 0, -1
+        for start in range(0, len(self.ids), _BLOCK_TOKENS):
+            ids = self.ids[start : start + _BLOCK_TOKENS]
+            lowest, highest = min(lowest, int(ids.min())), max(highest, int(ids.max()))
+            self.release(start, start + _BLOCK_TOKENS)
+        return lowest, highest
+
     def fingerprint(self) -> int:
         """Return a checksum of ids and offsets; equal for equal corpora."""
         crc = zlib.crc32(np.ascontiguousarray(self.offsets).data)

@@ -8,6 +8,7 @@ import os
 import stat
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,6 +20,7 @@ logger = logging.getLogger(__name__)
 
 # Seconds to wait before announcing anything; loading code from the cache takes less.
 PATIENCE = 0.5
+_REPORTED = 0.05  # seconds; shorter times are not logged
 _loaded: set[str] = set()
 
 
@@ -116,7 +118,8 @@ def announce_compilation(what: str) -> Iterator[None]:
     """Show a message with the elapsed time if a block spends long compiling code.
 
     The message is shown if standard error is a terminal, and logged in any case. Compiled code
-    is cached on disk, so this happens once per processor and version. Once a block has succeeded,
+    is cached on disk, so this happens once per processor and version; loading it takes part of a
+    second in each process. The time is logged. Once a block has succeeded,
     later blocks with the same `what` in the same process run without a message.
 
     Parameters
@@ -142,9 +145,12 @@ def announce_compilation(what: str) -> Iterator[None]:
 
     thread = threading.Thread(target=announce, name="corpora-compilation", daemon=True)
     thread.start()
+    started = time.perf_counter()
     try:
         yield
         _loaded.add(what)
+        if (seconds := time.perf_counter() - started) >= _REPORTED:
+            logger.info("code for %s: compiled or loaded in %.1f s", what, seconds)
     finally:
         done.set()
         thread.join()

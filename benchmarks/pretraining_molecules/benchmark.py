@@ -136,7 +136,7 @@ def _run(args: argparse.Namespace) -> None:
     results = summarize(runs, protocol)
     if "speed" in args.parts:
         molecules = data.pretrain
-        more = {"n_train": 100, "n_test": 50, "rounds": 1} if args.quick else {}
+        more = {"n_train": 100, "n_test": 50, "rounds": 2} if args.quick else {}
         results += speed.measure(molecules, target(molecules, "u0"), **more)
     points = None
     if "pictures" in args.parts and args.json is not None:

@@ -46,7 +46,7 @@ def measure(
         In eV.
     n_train, n_test : int
     rounds : int
-        Epochs.
+        Epochs, at least 2: the first is not measured.
     seed : int
 
     Returns

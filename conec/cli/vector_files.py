@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
+from conec.cli.parquet_file import ParquetTokens
 from corpora.checks import check_encodable
 from corpora.output import COMPRESSED, encode_text
 
@@ -261,11 +262,19 @@ class _JsonLines(_Text):
             yield f'{start[:-1]}, "vector": [{values % vector}]}}\n'
 
 
-# Tables
+# Tables with a column of lists of fixed size
 
 
-class _Table:
-    """A table with a column of lists of fixed size, by pyarrow.
+def _check_text(block: TokenVectors, out: str) -> None:
+    """Raise ValueError if a token has half of a surrogate pair."""
+    try:
+        block.text.tobytes().decode()
+    except UnicodeDecodeError:
+        check_encodable(block.tokens(), f"{out}: a token")
+
+
+class _Arrow:
+    """A file of Arrow's IPC format, by pyarrow.
 
     Sizes of the parts of a file do not depend on the vectors. To continue a file, blocks are
     written again, with zeros as vectors, to a sink that ignores them.
@@ -279,19 +288,13 @@ class _Table:
             [*zip(_COLUMNS, kinds, strict=True), ("vector", pa.list_(pa.float32(), size))]
         )
         self._size, self._out = size, out
-        self._table = self._open(sink)
-
-    def _open(self, sink: Sink) -> Any:
-        raise NotImplementedError
+        self._table = pa.ipc.new_file(sink, self._schema)
 
     def add(self, block: TokenVectors) -> None:
         """Write a block."""
         import pyarrow as pa
 
-        try:
-            block.text.tobytes().decode()
-        except UnicodeDecodeError:
-            check_encodable(block.tokens(), f"{self._out}: a token")
+        _check_text(block, self._out)
         vectors = np.zeros((len(block), self._size), np.float32)
         if block.vector is not None:
             vectors = block.vector
@@ -314,26 +317,24 @@ class _Table:
         return {}
 
 
-class _Arrow(_Table):
-    def _open(self, sink: Sink) -> Any:
-        import pyarrow as pa
+class _Parquet:
+    """A Parquet table."""
 
-        return pa.ipc.new_file(sink, self._schema)
+    def __init__(self, sink: Sink, size: int, out: str) -> None:
+        self._table, self._out = ParquetTokens(sink, size), out
 
+    def add(self, block: TokenVectors) -> None:
+        """Write a block."""
+        _check_text(block, self._out)
+        self._table.add(block)
 
-class _Parquet(_Table):
-    def _open(self, sink: Sink) -> Any:
-        import pyarrow.parquet as pq
+    def close(self) -> None:
+        """Write the end of the file."""
+        self._table.close()
 
-        # vectors are hardly compressible, and have no values that occur several times; nobody
-        # looks for their largest values
-        return pq.ParquetWriter(
-            sink,
-            self._schema,
-            compression=dict.fromkeys(_COLUMNS, "zstd") | {"vector.list.element": "none"},
-            use_dictionary=["token"],
-            write_statistics=list(_COLUMNS),
-        )
+    def state(self) -> dict[str, int]:
+        """There is none."""
+        return {}
 
 
 # NumPy

@@ -82,13 +82,18 @@ class VectorOutput:
     def add(self, block: TokenVectors) -> None:
         """Write a block."""
         self._writer.add(block)
+        self._keep(block)
         done = self.done.plus(block)
+        # last and at once: an interrupt before it leaves the state before this block
         self.done = replace(done, size=self._sink.position, writer=self._writer.state())
         if done.blocks == self.n_before and self.done != self._before:
             raise ValueError(
                 f"the text is not the one that the interrupted run of {self._out} embedded: start "
                 "from scratch with --overwrite"
             )
+
+    def _keep(self, block: TokenVectors) -> None:
+        """Keep what a later run needs; nothing, if none can continue."""
 
     def close(self) -> None:
         """Write the end of the file."""
@@ -125,13 +130,16 @@ class _Resumable(VectorOutput):
             super().add(block)
             return
         super().add(block)
-        self._found.write(np.ascontiguousarray(block.found).tobytes())
         if time.monotonic() - self._saved_at >= CHECKPOINT_SECONDS:
             self.save()
 
+    def _keep(self, block: TokenVectors) -> None:
+        if block.vector is not None:
+            self._found.write(np.ascontiguousarray(block.found).tobytes())
+
     def save(self) -> None:
         """Save a checkpoint after the last whole block."""
-        if self.done.blocks <= self._saved.blocks:
+        if self.done.blocks <= self._saved.blocks or self._data.closed:
             return
         for file in (self._data, self._found):
             file.flush()
@@ -147,6 +155,7 @@ class _Resumable(VectorOutput):
 
     def publish(self, target: Path) -> None:
         """Move the complete file to its place."""
+        self.save()  # an interrupt can come here, too
         self.release()
         data = self._folder / _DATA
         if target.exists():

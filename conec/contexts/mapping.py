@@ -23,7 +23,9 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
@@ -520,6 +522,7 @@ def smoothed_vectors(
         config.smoothing,
         n_words=config.words_for(stream),
         rng=np.random.default_rng([seed, random_streams.AVERAGES]),
+        workers=workers,
     )
 
 
@@ -533,6 +536,7 @@ def smoothed(
     *,
     n_words: int = 1 << 31,
     rng: np.random.Generator | None = None,
+    workers: int = 1,
 ) -> FloatArray:
     """Rows of W1 plus `amount` times their prediction, scaled to unit length.
 
@@ -554,6 +558,8 @@ def smoothed(
         Weight of the prediction.
     n_words, rng
         As for `LinearMap.fit`.
+    workers : int
+        Threads.
 
     Returns
     -------
@@ -566,7 +572,8 @@ def smoothed(
     n, d = W1.shape
     if contexts1 is not None:
         share, mean = np.float32(2 * d / (n + 2 * d)), mean_direction(contexts1)[None]
-    for rows in blocks(n):
+
+    def smooth(rows: slice) -> None:
         has_contexts = contexts2[rows].any(axis=1, keepdims=True)
         predicted = predict([W2[rows], contexts2[rows]])
         if contexts1 is not None:
@@ -576,6 +583,9 @@ def smoothed(
         predicted += normalize(W1[rows])
         # words without contexts were never trained
         contexts2[rows] = normalize(predicted) * has_contexts
+
+    with ThreadPoolExecutor(workers, thread_name_prefix="conec") as executor:
+        deque(executor.map(smooth, blocks(n)), maxlen=0)
     return contexts2
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import os
+import pickle
 
 import numpy as np
 import pytest
@@ -311,6 +313,86 @@ def test_nan_and_zero_vectors(model):
     with pytest.warns(UserWarning, match="the map of contexts was not learned"):
         model.learn_map(LEE)
     assert not model.embed(TEXT, a=0).any()
+
+
+@pytest.fixture
+def learned(monkeypatch):
+    """Counts of the words of models that learn a map."""
+    calls = []
+    original = conec.ContextEncoder.learn_map
+
+    def learn_map(self, *args, **options):
+        calls.append(len(self))
+        return original(self, *args, **options)
+
+    monkeypatch.setattr(conec.ContextEncoder, "learn_map", learn_map)
+    return calls
+
+
+DOCUMENTS = [[f"w{(i * j) % 40}" for i in range(30)] for j in range(1, 30)]
+
+
+def small_model():
+    return conec.ContextEncoder(vector_size=8, min_count=1, seed=1).build_vocab(DOCUMENTS)
+
+
+def test_a_loop_of_epochs_learns_one_map_when_it_is_used(learned, tmp_path):
+    model = small_model()
+    for _ in range(4):
+        model.train(DOCUMENTS, epochs=1)
+        assert model.wv["w3"].shape == (8,)
+    assert learned == []
+    embedded = model.embed(["w3", "w4", "new"])
+    assert len(learned) == 1
+    model.most_similar("w3")
+    model.save(tmp_path / "model")
+    assert model.context_map is not None
+    assert len(learned) == 1
+    # the same as that of a map that is learned at once
+    other = small_model()
+    for k in range(4):
+        other.train(DOCUMENTS, epochs=1, learn_map=k == 3)
+    assert len(learned) == 2
+    np.testing.assert_array_equal(other.embed(["w3", "w4", "new"]), embedded)
+    loaded = conec.ContextEncoder.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.embed(["w3", "w4", "new"]), embedded)
+    assert len(learned) == 2
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        lambda model: model.context_embeddings,
+        lambda model: model.context_map,
+        lambda model: model.wv_context,
+        lambda model: model.quantize(),
+        copy.copy,
+        pickle.dumps,
+    ],
+)
+def test_what_learns_a_deferred_map(learned, use):
+    model = small_model().train(DOCUMENTS, epochs=1)
+    assert learned == []
+    use(model)
+    assert len(learned) == 1
+    assert model.context_embeddings.any()
+
+
+def test_when_a_map_is_learned_at_once_or_never(learned, tmp_path):
+    model = small_model().train(DOCUMENTS)
+    assert len(learned) == 1
+    model.train(DOCUMENTS, epochs=1, learn_map=True)
+    assert len(learned) == 2
+    model.train(DOCUMENTS, epochs=1, checkpoint=tmp_path / "checkpoint")
+    assert len(learned) == 3
+    model.train(DOCUMENTS, learn_map=False)
+    assert model.context_map is model.context_embeddings is None
+    model.train(DOCUMENTS, epochs=1).build_vocab(DOCUMENTS, update=True)
+    assert model.context_map is model.context_embeddings is None
+    model.train(DOCUMENTS, epochs=1).build_contexts(DOCUMENTS)
+    assert model.context_map is None
+    assert model.context_embeddings.any()
+    assert len(learned) == 3
 
 
 @pytest.mark.parametrize("n_documents", [12, 500])
