@@ -376,7 +376,8 @@ def open(
           archive of files
         - a folder or a glob such as ``"news/*.txt"``: all files, also in subfolders, in sorted
           order
-        - a URI (``s3://``, ``gs://``, ``https://``, ...)
+        - a URI (``s3://``, ``gs://``, ``https://``, ...). With fsspec, also a prefix or a glob,
+          and large objects are cut as files are
         - "-" for standard input, which can be read once
         - a list of paths (as path objects)
         - any iterable of documents: lists of tokens, or strings to be tokenized. An iterator or
@@ -572,10 +573,14 @@ class FileSource:
     @property
     def size(self) -> int | None:
         """Bytes as stored, or None if unknown."""
-        if self.path == "-" or is_uri(self.path) or not os.path.isfile(self.path):
-            return None
-        stop = os.path.getsize(self.path) if self.stop is None else self.stop
-        return stop - self.start
+        stop = self.stop
+        if stop is None and is_uri(self.path):
+            from corpora.remote import object_size
+
+            stop = object_size(self.path)
+        elif stop is None and self.path != "-" and os.path.isfile(self.path):
+            stop = os.path.getsize(self.path)
+        return None if stop is None else stop - self.start
 
     @property
     def splittable(self) -> bool:
