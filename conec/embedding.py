@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
-from itertools import pairwise
+from itertools import islice, pairwise
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar, cast, overload
 
@@ -40,6 +40,7 @@ from conec.sentences import (
     without_component,
 )
 from conec.token_embedding import (
+    BATCH_TOKENS,
     Batch,
     EmbeddedTexts,
     MappedContexts,
@@ -77,12 +78,16 @@ from corpora.counting.word_table import Located
 from corpora.encoding import BREAK_ID, TokenStream
 from corpora.errors import ModelError, warn
 from corpora.interrupts import terminable
+from corpora.parallel import map_on_engine
 
 if TYPE_CHECKING:
     from scipy import sparse
 
 logger = logging.getLogger(__name__)
 Self = TypeVar("Self", bound="Embedder")
+
+# Tokens of a batch of documents, their embeddings, and which of these are not zero
+_Embedded: TypeAlias = tuple[Batch | Located, FloatArray, BoolArray]
 
 NO_EMBEDDINGS = (
     "the model has no embeddings of the known words yet: call learn_map or build_contexts with "
@@ -93,6 +98,7 @@ NO_EMBEDDINGS = (
 WeightName: TypeAlias = Literal["W1", "W2", "context_embeddings"]
 WEIGHTS: tuple[WeightName, ...] = ("W1", "W2", "context_embeddings")
 _LEARNING = threading.RLock()  # held while a map is learned that was deferred
+_SENT_BYTES = 16 << 20  # of embeddings, computed together on another machine
 _TABLES = ("mapped_contexts", "sense_contexts", "text_index")  # names in the cache
 
 
@@ -863,6 +869,7 @@ class Embedder:
         senses: SenseChoice = "auto",
         per_occurrence: bool = False,
         workers: int | None = None,
+        engine: str | None = None,
     ) -> Generator[FloatArray, None, None]:
         """Embeddings of the tokens of many documents, as from `embed`, in constant memory.
 
@@ -877,6 +884,9 @@ class Embedder:
             As in `embed`.
         workers : int, optional
             Threads; by default the model's `workers`. They do not change the result.
+        engine : str, optional
+            Where to embed: by default on this machine; "ray" or HOST:PORT on all CPUs of a Ray
+            cluster, as for :func:`corpora.count`. Does not change the result.
 
         Yields
         ------
@@ -890,25 +900,22 @@ class Embedder:
             If a document is not a list of strings; the message names document and position.
         ValueError, RuntimeError
             As in `embed`.
+        ClusterError, ImportError
+            As for :func:`corpora.count`.
         """
         if isinstance(documents, (str, bytes)) or not isinstance(documents, Iterable):
             raise TypeError(f"documents must be an iterable of documents, got {shown(documents)}")
+        embed = _Embedding(self, a, senses, per_occurrence)
         n_threads = self._n_threads(workers)
-        embedder = self._batch_embedder(a, senses, per_occurrence)
-
-        def job(texts: Texts) -> list[FloatArray]:
-            batch, vectors, _ = embedder(texts)
-            return _split(vectors, batch.offsets.tolist())
 
         def embedded() -> Generator[FloatArray, None, None]:
             texts = (
                 str(text) if isinstance(text, str) else as_tokens(text, f"document {number}")
                 for number, text in enumerate(documents)
             )
-            jobs = (partial(job, batch) for batch in batches(texts))
-            with closing(in_order(jobs, n_threads)) as results:
-                for vectors in results:
-                    yield from vectors
+            with closing(embed.each(batches(texts), n_threads, engine)) as results:
+                for batch, vectors, _ in results:
+                    yield from _split(vectors, batch.offsets.tolist())
 
         return embedded()
 
@@ -920,6 +927,7 @@ class Embedder:
         senses: SenseChoice = "auto",
         per_occurrence: bool = False,
         workers: int | None = None,
+        engine: str | None = None,
     ) -> Generator[EmbeddedTexts, None, None]:
         """As `embed_batch`, for documents without Python objects for their tokens.
 
@@ -927,7 +935,7 @@ class Embedder:
         ----------
         texts : iterable of PackedTexts
             For example from `conec.token_embedding.batches_of_lines`.
-        a, senses, per_occurrence, workers
+        a, senses, per_occurrence, workers, engine
             As for `embed_batch`.
 
         Yields
@@ -935,15 +943,16 @@ class Embedder:
         EmbeddedTexts
             One for each element of `texts`, in order.
         """
+        embed = _Embedding(self, a, senses, per_occurrence)
         n_threads = self._n_threads(workers)
-        embedder = self._batch_embedder(a, senses, per_occurrence)
 
-        def job(texts: PackedTexts) -> EmbeddedTexts:
-            words, vectors, found = embedder(texts)
-            assert isinstance(words, Located)
-            return EmbeddedTexts(words, vectors, found)
+        def embedded() -> Generator[EmbeddedTexts, None, None]:
+            with closing(embed.each(texts, n_threads, engine)) as results:
+                for words, vectors, found in results:
+                    assert isinstance(words, Located)
+                    yield EmbeddedTexts(words, vectors, found)
 
-        return in_order((partial(job, packed) for packed in texts), n_threads)
+        return embedded()
 
     def locate(self, texts: PackedTexts) -> Located:
         """The words of documents, as in the result of `embed_packed`, without vectors."""
@@ -959,7 +968,7 @@ class Embedder:
 
     def _batch_embedder(
         self, a: float, senses: SenseChoice, per_occurrence: bool
-    ) -> Callable[[Texts], tuple[Batch | Located, FloatArray, BoolArray]]:
+    ) -> Callable[[Texts], _Embedded]:
         """Return a function that embeds the tokens of a batch of documents, in any thread.
 
         It returns the tokens as arrays, their embeddings, and which of these are not zero.
@@ -974,7 +983,7 @@ class Embedder:
         has_map = self.context_map is not None
         mapped = self._mapped_contexts() if in_senses is None and has_map else None
 
-        def embed(texts: Texts) -> tuple[Batch | Located, FloatArray, BoolArray]:
+        def embed(texts: Texts) -> _Embedded:
             batch = self._index(texts)
             if in_senses is not None:
                 with self._finite_weights():
@@ -1268,6 +1277,56 @@ def _check_share(a: float) -> None:
         raise ParameterError(f"a must be a number from 0 to 1, got {a!r}")
     if not 0 <= a <= 1:
         raise ValueError(f"a must be a number from 0 to 1, got {a!r}")
+
+
+class _Embedding:
+    """Embeds batches of documents, here or, as a pickle, on another machine.
+
+    Parameters
+    ----------
+    model : Embedder
+    a, senses, per_occurrence
+        As for `Embedder.embed`.
+    """
+
+    def __init__(
+        self, model: Embedder, a: float, senses: SenseChoice, per_occurrence: bool
+    ) -> None:
+        self._arguments = model, a, senses, per_occurrence
+        self._make()
+
+    def _make(self) -> None:
+        model, a, senses, per_occurrence = self._arguments
+        self._embed = model._batch_embedder(a, senses, per_occurrence)
+        self._vector_size = model.config.vector_size
+
+    def __getstate__(self) -> Any:
+        return self._arguments
+
+    def __setstate__(self, arguments: Any) -> None:
+        self._arguments = arguments
+        self._make()
+
+    def __call__(self, texts: Texts) -> _Embedded:
+        return self._embed(texts)
+
+    def all(self, group: Sequence[Texts]) -> list[_Embedded]:
+        """Embed some batches."""
+        return [self._embed(texts) for texts in group]
+
+    def each(
+        self, texts: Iterable[Texts], n_threads: int, engine: str | None
+    ) -> Generator[_Embedded, None, None]:
+        """Embed batches in threads, or on a cluster, in order."""
+        if engine is None:
+            yield from in_order((partial(self, batch) for batch in texts), n_threads)
+            return
+        n = max(_SENT_BYTES // (4 * self._vector_size * BATCH_TOKENS), 1)
+        iterator = iter(texts)
+        groups = iter(lambda: list(islice(iterator, n)), [])
+        with closing(map_on_engine(self.all, groups, engine)) as results:
+            for group in results:
+                yield from group
 
 
 def _split(vectors: FloatArray, bounds: list[int]) -> list[FloatArray]:

@@ -11,7 +11,7 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
@@ -23,7 +23,7 @@ from corpora.checks import check_integer
 from corpora.corpus import Corpus
 from corpora.errors import warn
 
-__all__ = ["cores", "map_shards", "progress_bar"]
+__all__ = ["cores", "map_on_engine", "map_shards", "progress_bar"]
 
 T = TypeVar("T")
 
@@ -127,6 +127,43 @@ def map_shards(
     if threads:
         return _in_threads(function, shards, workers, progress, force_bar)
     return _in_pool(function, shards, workers, progress, force_bar, initializer, initargs)
+
+
+def map_on_engine(
+    function: Callable[[Any], T], items: Iterable[Any], engine: str
+) -> Generator[T, Any, None]:
+    """Apply a function to items that are not shards of a corpus, on a cluster.
+
+    Parameters
+    ----------
+    function : callable
+        Takes an item. Arrays that it holds, such as the weights of a model, are read-only.
+    items : iterable
+        Each needs enough work to pay for being sent: some tenths of a second.
+    engine : str
+        As for `map_shards`.
+
+    Yields
+    ------
+    object
+        The results, in the order of the items.
+
+    Raises
+    ------
+    ValueError, ImportError, ClusterError
+        As for `map_shards`, and any exception of the function.
+    """
+    from corpora.ray_engine import map_on_cluster
+
+    outcomes = map_on_cluster(function, items, engine)
+
+    def results() -> Generator[T, Any, None]:
+        with closing(outcomes):
+            for outcome in outcomes:
+                _issue(outcome.caught)
+                yield outcome.result
+
+    return results()
 
 
 @contextmanager
