@@ -11,7 +11,6 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,20 +20,10 @@ from corpora import ClusterError, Corpus, CorpusError, TokenStream, ray_engine
 from corpora.cli import app
 from corpora.errors import warn
 from corpora.parallel import map_shards
-from tests.distributed.cluster import ROOT, Cluster, running
+from tests.distributed.cluster import ROOT, Cluster
 
 ray = pytest.importorskip("ray", reason="clusters need Ray")
 pytestmark = pytest.mark.slow
-
-
-@pytest.fixture(scope="module")
-def cluster() -> Iterator[Cluster]:
-    with running(2) as cluster:
-        ray_engine.connect(cluster.address)
-        try:
-            yield cluster
-        finally:
-            ray.shutdown()
 
 
 @pytest.fixture(autouse=True)
