@@ -497,6 +497,7 @@ class Embedder:
         normalize: Normalize = "count",
         diagonal: float = 0.0,
         memory: int = 1 << 30,
+        engine: str | None = None,
         progress: bool = False,
     ) -> sparse.csr_matrix:
         """Global context vectors of all words, as a sparse matrix.
@@ -516,6 +517,9 @@ class Embedder:
             The word's count times this factor is added to its own column.
         memory : int
             Approximate number of bytes; larger intermediate results go to temporary files.
+        engine : str, optional
+            Where to count: by default on this machine, in the model's `workers` threads; "ray" or
+            HOST:PORT on a Ray cluster, as for :func:`corpora.count`. Does not change the result.
         progress : bool
             Show a bar.
 
@@ -531,6 +535,7 @@ class Embedder:
             normalize=normalize,
             memory=memory,
             workers=self.config.workers,
+            engine=engine,
             progress=progress,
         )
 

@@ -51,11 +51,12 @@ _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0,
 
 # Environment of Ray, which reads it when it is imported
 _SETTINGS = {
-    # Reports of dead workers: standard output may be the output of a command, and ours say more.
-    "RAY_DEDUP_LOGS_SKIP_REGEX": r"A worker died or was killed",
+    # Ray would report dead workers on standard output, which may be the output of a command.
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",
     # It would warn that a later version leaves the GPUs of tasks that ask for none visible.
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",  # of a cluster that is started here
 }
 
 
@@ -368,10 +369,15 @@ def _put(ray: Any, function: _Function) -> Any:
     content: bytes = ray.cloudpickle.dumps(function, protocol=5, buffer_callback=buffers.append)
     arrays = [np.frombuffer(buffer.raw(), np.uint8) for buffer in buffers]
     needed = len(content) + sum(array.nbytes for array in arrays) + 2 * PIECE_BYTES
-    for node in ray.nodes():
-        resources = node["Resources"]
-        held = int(resources.get("object_store_memory", 0))
-        if node["Alive"] and resources.get("CPU", 0) and held < needed:
+    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+    if not nodes:
+        raise ClusterError(
+            "no node of the Ray cluster has a CPU for the work: start nodes with `ray start "
+            "--address=HOST:PORT`"
+        )
+    for node in nodes:
+        held = int(node["Resources"].get("object_store_memory", 0))
+        if held < needed:
             name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
             raise ClusterError(_too_small("the function and its arguments", needed, name, held))
     try:

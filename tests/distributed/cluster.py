@@ -63,7 +63,12 @@ def running(n_nodes: int) -> Iterator[Cluster]:
         stderr=subprocess.DEVNULL,
         text=True,
         start_new_session=True,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "RAY_TMPDIR": folder},
+        env={
+            **os.environ,
+            "PYTHONPATH": str(ROOT),
+            "RAY_TMPDIR": folder,
+            "RAY_USAGE_STATS_ENABLED": "0",
+        },
     )
     try:
         cluster = Cluster(process)

@@ -101,6 +101,16 @@ def test_a_killed_worker(
     np.testing.assert_array_equal(np.concatenate(found), np.concatenate(expected))
 
 
+@pytest.mark.parametrize("memory", [1 << 30, 1 << 10])
+def test_global_contexts(
+    cluster: Cluster, model: ContextEncoder, documents: list[list[str]], memory: int
+) -> None:
+    expected = model.global_contexts(documents, memory=memory)
+    found = model.global_contexts(documents, memory=memory, engine=cluster.address)
+    for name in ("indptr", "indices", "data"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
 @pytest.mark.parametrize("clean", [[], ["--clean", "lower"]])
 def test_command(
     cluster: Cluster,

@@ -147,7 +147,9 @@ def test_commands(
     assert names <= {"a.jsonl", "b.jsonl"}
 
 
-def test_a_killed_worker(cluster: Cluster, text: Path, tmp_path: Path) -> None:
+def test_a_killed_worker(
+    cluster: Cluster, text: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
     plain = corpora.open(text)
     expected = corpora.count(plain)
     index = {word: i for i, word in enumerate(expected.words)}
@@ -172,6 +174,7 @@ def test_a_killed_worker(cluster: Cluster, text: Path, tmp_path: Path) -> None:
     )
     assert b"".join(blocks) == text.read_bytes()
     assert {path.name for path in tmp_path.iterdir()} == {"count", "encode", "write"}
+    assert capfd.readouterr() == ("", "")
 
 
 def test_a_worker_that_always_dies(
