@@ -39,7 +39,7 @@ from corpora.corpus import Corpus
 from corpora.errors import ClusterError
 from corpora.files import temporary_folder
 
-__all__ = ["Outcome", "connect", "map_on_cluster", "program", "run_call"]
+__all__ = ["SETTINGS", "Outcome", "connect", "map_on_cluster", "program", "run_call"]
 
 PIECE_BYTES = 16 << 20  # of files, sent at a time
 ATTEMPTS = 4  # to do an item whose worker or node died
@@ -50,7 +50,7 @@ _GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0,
 
 
 # Environment of Ray, which reads it when it is imported
-_SETTINGS = {
+SETTINGS = {
     # Ray would report dead workers on standard output, which may be the output of a command.
     "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
     "RAY_IGNORE_UNHANDLED_ERRORS": "1",
@@ -274,7 +274,7 @@ def connect(engine: str) -> Any:
         As for `map_on_cluster`.
     """
     address = _checked_address(engine)
-    for name, value in _SETTINGS.items():
+    for name, value in SETTINGS.items():
         os.environ.setdefault(name, value)
     try:
         ray = import_module("ray")

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import pytest
 
 from corpora import ray_engine
 from tests.distributed.cluster import Cluster, running
+
+for _name, _value in ray_engine.SETTINGS.items():  # before test modules import Ray
+    os.environ.setdefault(_name, _value)
 
 
 @pytest.fixture(scope="session")
