@@ -17,8 +17,9 @@ and, without pre-training, all weights.
 
 The thesis used 20,000 images of each source, 5,000 for validation and up to 20,000 labels; here
 there are 20,000 images in total. Large networks are fine-tuned with one seed, unless
-`--seeds-large` is higher; `--labels-large` leaves out numbers of labels of the largest. Measurements
-and networks are kept next to the results, and an interrupted run continues where it stopped.
+`--seeds-large` is higher; `--labels-large` leaves out numbers of labels of the largest.
+Measurements and networks are kept next to the results, and an interrupted run continues where it
+stopped.
 """
 
 from __future__ import annotations
