@@ -17,8 +17,9 @@ and, without pre-training, all weights.
 
 The thesis used 20,000 images of each source, 5,000 for validation and up to 20,000 labels; here
 there are 20,000 images in total. Large networks are fine-tuned with one seed, unless
-`--seeds-large` is higher; `--labels-large` leaves out some of their numbers of labels. Measurements
-and networks are kept next to the results, and an interrupted run continues where it stopped.
+`--seeds-large` is higher; `--labels-large` leaves out numbers of labels of the largest.
+Measurements and networks are kept next to the results, and an interrupted run continues where it
+stopped.
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     p.add_argument(
         "--labels-large", type=at_least_one, metavar="N",
-        help="largest number of labels of networks with as many units (default: all numbers)",
+        help="largest number of labels of the largest network (default: all numbers)",
     )  # fmt: skip
     args = p.parse_args(argv)
     data = simec_data.cifar10(args.data)
@@ -94,7 +95,7 @@ def main(argv: list[str] | None = None) -> None:
     cache = Cache(args.json, {"corpus": corpus, "settings": settings})
     sizes = tuple(n for n in sizes if n <= len(parts.of_classes(B).train.y))
     most = args.labels_large or max(sizes)
-    sizes_of = {h: sizes if h < LARGE else tuple(n for n in sizes if n <= most) for h in hidden}
+    sizes_of = {h: tuple(n for n in sizes if n <= most or h < max(hidden)) for h in hidden}
     if not all(sizes_of.values()):
         p.error(f"--labels-large {most}: expected at least the smallest number, {min(sizes)}")
     measured = measure(parts, sizes_of, runs, settings, cache)

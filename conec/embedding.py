@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
-from itertools import pairwise
+from itertools import islice, pairwise
 from numbers import Real
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar, cast, overload
 
@@ -40,6 +40,7 @@ from conec.sentences import (
     without_component,
 )
 from conec.token_embedding import (
+    BATCH_TOKENS,
     Batch,
     EmbeddedTexts,
     MappedContexts,
@@ -77,12 +78,16 @@ from corpora.counting.word_table import Located
 from corpora.encoding import BREAK_ID, TokenStream
 from corpora.errors import ModelError, warn
 from corpora.interrupts import terminable
+from corpora.parallel import map_on_engine
 
 if TYPE_CHECKING:
     from scipy import sparse
 
 logger = logging.getLogger(__name__)
 Self = TypeVar("Self", bound="Embedder")
+
+# Tokens of a batch of documents, their embeddings, and which of these are not zero
+_Embedded: TypeAlias = tuple[Batch | Located, FloatArray, BoolArray]
 
 NO_EMBEDDINGS = (
     "the model has no embeddings of the known words yet: call learn_map or build_contexts with "
@@ -93,6 +98,8 @@ NO_EMBEDDINGS = (
 WeightName: TypeAlias = Literal["W1", "W2", "context_embeddings"]
 WEIGHTS: tuple[WeightName, ...] = ("W1", "W2", "context_embeddings")
 _LEARNING = threading.RLock()  # held while a map is learned that was deferred
+_SENT_BYTES = 16 << 20  # of embeddings, computed together on another machine
+_FEW_TOKENS = 512
 _TABLES = ("mapped_contexts", "sense_contexts", "text_index")  # names in the cache
 
 
@@ -491,6 +498,7 @@ class Embedder:
         normalize: Normalize = "count",
         diagonal: float = 0.0,
         memory: int = 1 << 30,
+        engine: str | None = None,
         progress: bool = False,
     ) -> sparse.csr_matrix:
         """Global context vectors of all words, as a sparse matrix.
@@ -510,6 +518,9 @@ class Embedder:
             The word's count times this factor is added to its own column.
         memory : int
             Approximate number of bytes; larger intermediate results go to temporary files.
+        engine : str, optional
+            Where to count: by default on this machine, in the model's `workers` threads; "ray" or
+            HOST:PORT on a Ray cluster, as for :func:`corpora.count`. Does not change the result.
         progress : bool
             Show a bar.
 
@@ -525,6 +536,7 @@ class Embedder:
             normalize=normalize,
             memory=memory,
             workers=self.config.workers,
+            engine=engine,
             progress=progress,
         )
 
@@ -851,10 +863,8 @@ class Embedder:
         RuntimeError
             If embeddings of known words or senses are needed, but were not computed.
         """
-        embed = self._batch_embedder(a, senses, per_occurrence)
-        texts = [as_tokens(tokens)]
-        # a dict is faster for a single document than `locate`
-        result, found = embed(index_batch(texts, self.vocabulary), texts)
+        embedder = self._batch_embedder(a, senses, per_occurrence)
+        _, result, found = embedder([as_tokens(tokens)])
         return (result, found) if return_found else result
 
     def embed_batch(
@@ -865,6 +875,7 @@ class Embedder:
         senses: SenseChoice = "auto",
         per_occurrence: bool = False,
         workers: int | None = None,
+        engine: str | None = None,
     ) -> Generator[FloatArray, None, None]:
         """Embeddings of the tokens of many documents, as from `embed`, in constant memory.
 
@@ -879,6 +890,9 @@ class Embedder:
             As in `embed`.
         workers : int, optional
             Threads; by default the model's `workers`. They do not change the result.
+        engine : str, optional
+            Where to embed: by default on this machine; "ray" or HOST:PORT on all CPUs of a Ray
+            cluster, as for :func:`corpora.count`. Does not change the result.
 
         Yields
         ------
@@ -892,25 +906,22 @@ class Embedder:
             If a document is not a list of strings; the message names document and position.
         ValueError, RuntimeError
             As in `embed`.
+        ClusterError, ImportError
+            As for :func:`corpora.count`.
         """
         if isinstance(documents, (str, bytes)) or not isinstance(documents, Iterable):
             raise TypeError(f"documents must be an iterable of documents, got {shown(documents)}")
+        embed = _Embedding(self, a, senses, per_occurrence)
         n_threads = self._n_threads(workers)
-        embed = self._batch_embedder(a, senses, per_occurrence)
-
-        def job(texts: Texts) -> list[FloatArray]:
-            batch = self._index(texts)
-            return _split(embed(batch, texts)[0], batch.offsets.tolist())
 
         def embedded() -> Generator[FloatArray, None, None]:
             texts = (
                 str(text) if isinstance(text, str) else as_tokens(text, f"document {number}")
                 for number, text in enumerate(documents)
             )
-            jobs = (partial(job, batch) for batch in batches(texts))
-            with closing(in_order(jobs, n_threads)) as results:
-                for vectors in results:
-                    yield from vectors
+            with closing(embed.each(batches(texts), n_threads, engine)) as results:
+                for batch, vectors, _ in results:
+                    yield from _split(vectors, batch.offsets.tolist())
 
         return embedded()
 
@@ -922,6 +933,7 @@ class Embedder:
         senses: SenseChoice = "auto",
         per_occurrence: bool = False,
         workers: int | None = None,
+        engine: str | None = None,
     ) -> Generator[EmbeddedTexts, None, None]:
         """As `embed_batch`, for documents without Python objects for their tokens.
 
@@ -929,7 +941,7 @@ class Embedder:
         ----------
         texts : iterable of PackedTexts
             For example from `conec.token_embedding.batches_of_lines`.
-        a, senses, per_occurrence, workers
+        a, senses, per_occurrence, workers, engine
             As for `embed_batch`.
 
         Yields
@@ -937,14 +949,16 @@ class Embedder:
         EmbeddedTexts
             One for each element of `texts`, in order.
         """
+        embed = _Embedding(self, a, senses, per_occurrence)
         n_threads = self._n_threads(workers)
-        embed = self._batch_embedder(a, senses, per_occurrence)
 
-        def job(texts: PackedTexts) -> EmbeddedTexts:
-            words = self.locate(texts)
-            return EmbeddedTexts(words, *embed(words, texts))
+        def embedded() -> Generator[EmbeddedTexts, None, None]:
+            with closing(embed.each(texts, n_threads, engine)) as results:
+                for words, vectors, found in results:
+                    assert isinstance(words, Located)
+                    yield EmbeddedTexts(words, vectors, found)
 
-        return in_order((partial(job, packed) for packed in texts), n_threads)
+        return embedded()
 
     def locate(self, texts: PackedTexts) -> Located:
         """The words of documents, as in the result of `embed_packed`, without vectors."""
@@ -963,11 +977,10 @@ class Embedder:
 
     def _batch_embedder(
         self, a: float, senses: SenseChoice, per_occurrence: bool
-    ) -> Callable[[Batch | Located, Texts], tuple[FloatArray, BoolArray]]:
+    ) -> Callable[[Texts], _Embedded]:
         """Return a function that embeds the tokens of a batch of documents, in any thread.
 
-        It takes the documents as arrays and as they are, and returns the embeddings of the
-        tokens, and which of these are not zero.
+        It returns the tokens as arrays, their embeddings, and which of these are not zero.
         """
         _check_share(a)
         check_choice("senses", senses, SenseChoice)
@@ -979,17 +992,22 @@ class Embedder:
         has_map = self.context_map is not None
         mapped = self._mapped_contexts() if in_senses is None and has_map else None
 
-        def embed(batch: Batch | Located, texts: Texts) -> tuple[FloatArray, BoolArray]:
+        def embed(texts: Texts) -> _Embedded:
+            batch = self._index(texts)
             if in_senses is not None:
                 with self._finite_weights():
-                    return in_senses.embed(batch, a, pooled, hard=senses == "hard")
+                    return batch, *in_senses.embed(batch, a, pooled, hard=senses == "hard")
             if mapped is None:
                 tokens = texts.tokens() if isinstance(texts, PackedTexts) else texts
-                return self._embed_thesis(tokens, a, pooled)
-            if a > 0 and self._context_embeddings is None and batch.ids.max(initial=-1) >= 0:
+                return batch, *self._embed_thesis(tokens, a, pooled)
+            if (
+                a > 0
+                and self.stored("context_embeddings") is None
+                and batch.ids.max(initial=-1) >= 0
+            ):
                 raise RuntimeError(f"{NO_EMBEDDINGS}, or pass a=0 for local contexts alone")
             with self._finite_weights():
-                return mapped.embed(batch, a, pooled)
+                return batch, *mapped.embed(batch, a, pooled)
 
         return embed
 
@@ -997,7 +1015,11 @@ class Embedder:
         """Look up the words of a batch of documents."""
         if isinstance(texts, PackedTexts):
             return self.locate(texts)
-        return self._text_index().locate_lists(texts) or index_batch(texts, self.vocabulary)
+        located = None
+        # for few tokens, a dict is faster
+        if sum(map(len, texts)) >= _FEW_TOKENS:
+            located = self._text_index().locate_lists(texts)
+        return located or index_batch(texts, self.vocabulary)
 
     def _embed_thesis(
         self, texts: list[list[str]], a: float, pooled: bool
@@ -1268,6 +1290,56 @@ def _check_share(a: float) -> None:
         raise ParameterError(f"a must be a number from 0 to 1, got {a!r}")
     if not 0 <= a <= 1:
         raise ValueError(f"a must be a number from 0 to 1, got {a!r}")
+
+
+class _Embedding:
+    """Embeds batches of documents, here or, as a pickle, on another machine.
+
+    Parameters
+    ----------
+    model : Embedder
+    a, senses, per_occurrence
+        As for `Embedder.embed`.
+    """
+
+    def __init__(
+        self, model: Embedder, a: float, senses: SenseChoice, per_occurrence: bool
+    ) -> None:
+        self._arguments = model, a, senses, per_occurrence
+        self._make()
+
+    def _make(self) -> None:
+        model, a, senses, per_occurrence = self._arguments
+        self._embed = model._batch_embedder(a, senses, per_occurrence)
+        self._vector_size = model.config.vector_size
+
+    def __getstate__(self) -> Any:
+        return self._arguments
+
+    def __setstate__(self, arguments: Any) -> None:
+        self._arguments = arguments
+        self._make()
+
+    def __call__(self, texts: Texts) -> _Embedded:
+        return self._embed(texts)
+
+    def all(self, group: Sequence[Texts]) -> list[_Embedded]:
+        """Embed some batches."""
+        return [self._embed(texts) for texts in group]
+
+    def each(
+        self, texts: Iterable[Texts], n_threads: int, engine: str | None
+    ) -> Generator[_Embedded, None, None]:
+        """Embed batches in threads, or on a cluster, in order."""
+        if engine is None:
+            yield from in_order((partial(self, batch) for batch in texts), n_threads)
+            return
+        n = max(_SENT_BYTES // (4 * self._vector_size * BATCH_TOKENS), 1)
+        iterator = iter(texts)
+        groups = iter(lambda: list(islice(iterator, n)), [])
+        with closing(map_on_engine(self.all, groups, engine)) as results:
+            for group in results:
+                yield from group
 
 
 def _split(vectors: FloatArray, bounds: list[int]) -> list[FloatArray]:

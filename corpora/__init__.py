@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from corpora.corpus import Corpus, open
 from corpora.deprecated import deprecated_modules
-from corpora.errors import CorpusError, ModelError, NotReiterableError
+from corpora.errors import ClusterError, CorpusError, ModelError, NotReiterableError
 from corpora.readers import BREAK, Reader, TextFile, register_reader, text_lines, with_breaks
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "BREAK",
+    "ClusterError",
     "Corpus",
     "CorpusError",
     "Counts",

@@ -208,6 +208,15 @@ class Corpus:
         return total
 
     @property
+    def local_files(self) -> dict[str, int]:
+        """Paths of the files that are not remote, and their sizes in bytes."""
+        return {
+            source.path: os.path.getsize(source.path)
+            for source in self._sources
+            if isinstance(source, FileSource) and os.path.isfile(source.path)
+        }
+
+    @property
     def skipped(self) -> int:
         """Lines dropped in the last pass: their bytes can't be decoded, or their text is null."""
         return self._meter.skipped
@@ -367,7 +376,8 @@ def open(
           archive of files
         - a folder or a glob such as ``"news/*.txt"``: all files, also in subfolders, in sorted
           order
-        - a URI (``s3://``, ``gs://``, ``https://``, ...)
+        - a URI (``s3://``, ``gs://``, ``https://``, ...). With fsspec, also a prefix or a glob,
+          and large objects are cut as files are
         - "-" for standard input, which can be read once
         - a list of paths (as path objects)
         - any iterable of documents: lists of tokens, or strings to be tokenized. An iterator or
@@ -563,10 +573,14 @@ class FileSource:
     @property
     def size(self) -> int | None:
         """Bytes as stored, or None if unknown."""
-        if self.path == "-" or is_uri(self.path) or not os.path.isfile(self.path):
-            return None
-        stop = os.path.getsize(self.path) if self.stop is None else self.stop
-        return stop - self.start
+        stop = self.stop
+        if stop is None and is_uri(self.path):
+            from corpora.remote import object_size
+
+            stop = object_size(self.path)
+        elif stop is None and self.path != "-" and os.path.isfile(self.path):
+            stop = os.path.getsize(self.path)
+        return None if stop is None else stop - self.start
 
     @property
     def splittable(self) -> bool:

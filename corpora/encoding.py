@@ -28,6 +28,7 @@ from corpora.checks import ParameterError, check_integer, shown, token_list
 from corpora.corpus import Corpus, Source
 from corpora.corpus import open as open_corpus
 from corpora.counting.counts import uses_compiled_code
+from corpora.counting.spill import PackedWords
 from corpora.counting.word_table import WordTable, load, pack
 from corpora.errors import CorpusError, ModelError
 from corpora.files import temporary_folder
@@ -170,6 +171,7 @@ class TokenStream:
         path: str | Path | None = None,
         *,
         workers: int | None = 1,
+        engine: str | None = None,
         progress: bool = False,
     ) -> TokenStream:
         """Encode a corpus.
@@ -188,6 +190,9 @@ class TokenStream:
             Number of threads for plain text (see :func:`corpora.counting.count`), or else of
             processes, if the corpus can be split; None uses one per core. Does not change the
             result.
+        engine : str, optional
+            Where to encode: by default on this machine; "ray" or HOST:PORT on a Ray cluster (see
+            :func:`corpora.count`). Does not change the result.
         progress : bool
             Whether to show a progress bar.
 
@@ -201,13 +206,15 @@ class TokenStream:
         corpus = open_corpus(corpus)
         if path is not None:
             with write_folder(path, KIND, FORMAT_VERSION) as folder:
-                write_tokens(folder, corpus, index, workers=workers, progress=progress)
+                write_tokens(
+                    folder, corpus, index, workers=workers, engine=engine, progress=progress
+                )
             return cls.open(path)
         with ExitStack() as stack:
             temporary = stack.enter_context(temporary_folder("corpora-tokens-"))
-            encoded = _encode_ids(temporary / _IDS, corpus, index, workers, progress)
+            encoded = _encode_ids(temporary / _IDS, corpus, index, workers, engine, progress)
             offsets = _offsets(encoded.lengths)
-            ids = _map(encoded.path, int(offsets[-1]))
+            ids = _map(temporary / _IDS, int(offsets[-1]))
             stream = cls(ids, offsets, encoded.n_raw, encoded.skipped)
             # The mapped file stays readable without a name, and is freed when this process ends.
             shutil.rmtree(temporary, ignore_errors=True)
@@ -298,6 +305,7 @@ def write_tokens(
     index: Mapping[str, int],
     *,
     workers: int | None = 1,
+    engine: str | None = None,
     progress: bool = False,
 ) -> dict[str, int]:
     """Encode a corpus into a folder, to which other files can be added.
@@ -306,7 +314,7 @@ def write_tokens(
     ----------
     folder : FolderWriter
         As yielded by `corpora.model_folder.write_folder` for `KIND` and `FORMAT_VERSION`.
-    corpus, index, workers, progress
+    corpus, index, workers, engine, progress
         As for `TokenStream.encode`.
 
     Returns
@@ -315,7 +323,7 @@ def write_tokens(
         Numbers of documents, tokens, tokens_read and lines_skipped; and of words, which are the
         tokens without breaks.
     """
-    encoded = _encode_ids(folder.file(_IDS), corpus, index, workers, progress)
+    encoded = _encode_ids(folder.file(_IDS), corpus, index, workers, engine, progress)
     offsets = _offsets(encoded.lengths)
     folder.write_bytes(_OFFSETS, offsets.astype("<i8", copy=False).data.cast("B"))
     counts = {
@@ -358,7 +366,7 @@ def _offsets(lengths: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
 class _Encoded(NamedTuple):
     """An encoded shard or corpus. Its ids are in a file, as they may not fit in memory."""
 
-    path: Path
+    name: str  # of the file
     lengths: npt.NDArray[np.int64]
     n_raw: int
     n_words: int  # ids that are not breaks
@@ -366,17 +374,24 @@ class _Encoded(NamedTuple):
 
 
 def _encode_ids(
-    path: Path, corpus: Corpus, index: Mapping[str, int], workers: int | None, progress: bool
+    path: Path,
+    corpus: Corpus,
+    index: Mapping[str, int],
+    workers: int | None,
+    engine: str | None,
+    progress: bool,
 ) -> _Encoded:
     """Write the ids of a corpus to a file, with temporary files of its shards in its folder."""
     started = time.perf_counter()
     index = _words_only(index)
     compiled = uses_compiled_code(corpus)
-    encode = _compiled_encoder(index) if compiled else partial(_encoded_blocks, index=index)
+    encode = _CompiledEncoder(index) if compiled else partial(_encoded_blocks, index=index)
     shards = map_shards(
-        partial(_encode_shard, encode=encode, folder=path.parent),
+        partial(_encode_shard, encode=encode),
         corpus,
         workers=workers,
+        engine=engine,
+        folder=path.parent,
         progress="encoding" if progress else None,
         threads=compiled,
     )
@@ -385,18 +400,19 @@ def _encode_ids(
     # Closed here, so that no worker is still writing when the folder is deleted.
     with closing(shards):
         for number, shard in enumerate(shards):
+            part = path.parent / shard.name
             if number == 0:
                 # The whole corpus, if it is not split.
-                os.replace(shard.path, path)
+                os.replace(part, path)
             else:
-                with open(shard.path, "rb") as source, open(path, "ab") as file:
+                with open(part, "rb") as source, open(path, "ab") as file:
                     shutil.copyfileobj(source, file, 1 << 20)
-                shard.path.unlink()
+                part.unlink()
             lengths.append(shard.lengths)
             n_raw += shard.n_raw
             n_words += shard.n_words
             skipped += shard.skipped
-    encoded = _Encoded(path, np.concatenate(lengths), n_raw, n_words, skipped)
+    encoded = _Encoded(path.name, np.concatenate(lengths), n_raw, n_words, skipped)
     logger.info(
         "encoded %d documents, %d of %d tokens, in %.1f s",
         len(encoded.lengths),
@@ -410,36 +426,51 @@ def _encode_ids(
 def _encode_shard(
     shard: Corpus, encode: Callable[[Corpus], Iterator[Block]], folder: Path
 ) -> _Encoded:
-    path = folder / f"shard-{secrets.token_hex(8)}"
+    name = f"shard-{secrets.token_hex(8)}"
     lengths = [np.zeros(0, np.int64)]
     n_raw = n_words = 0
-    with open(path, "wb") as file:
+    with open(folder / name, "wb") as file:
         for ids, block_lengths, raw in encode(shard):
             # Not tofile, which may not report a full disk.
             file.write(np.ascontiguousarray(ids, "<i4").data)
             lengths.append(block_lengths)
             n_raw += raw
             n_words += int(np.count_nonzero(ids != BREAK_ID))
-    return _Encoded(path, np.concatenate(lengths), n_raw, n_words, shard.skipped)
+    return _Encoded(name, np.concatenate(lengths), n_raw, n_words, shard.skipped)
 
 
-def _compiled_encoder(index: Mapping[str, int]) -> Callable[[Corpus], Iterator[Block]]:
-    """Create the encoder of plain text; threads share its table of words."""
-    load()
-    table = WordTable()
-    table.add(pack(index))
+class _CompiledEncoder:
+    """The encoder of plain text. Threads share its table of words; each other process makes one.
 
-    def encode(shard: Corpus) -> Iterator[Block]:
+    Parameters
+    ----------
+    index : mapping of str to int
+    """
+
+    def __init__(self, index: Mapping[str, int]) -> None:
+        self._make(pack(index))
+
+    def _make(self, words: PackedWords) -> None:
+        load()
+        self._words = words
+        self._table = WordTable()
+        self._table.add(words)
+
+    def __getstate__(self) -> PackedWords:
+        return self._words
+
+    def __setstate__(self, words: PackedWords) -> None:
+        self._make(PackedWords(*map(np.array, words)))  # copies: they may be read-only
+
+    def __call__(self, shard: Corpus) -> Iterator[Block]:
         ids, lengths = np.empty(0, np.int32), np.empty(0, np.int64)
         for block in shard.utf8_blocks():
             size = len(block) // 2 + 1  # the highest number of words
             if size > len(ids):
                 ids, lengths = np.empty(size, np.int32), np.empty(size, np.int64)
-            n_ids, n_lines, n_words = table.encode(block, ids, lengths)
+            n_ids, n_lines, n_words = self._table.encode(block, ids, lengths)
             # The ids are written to disk before the next block is read; lengths are collected.
             yield ids[:n_ids], lengths[:n_lines].copy(), n_words
-
-    return encode
 
 
 def _encoded_blocks(documents: Iterable[list[str]], index: Mapping[str, int]) -> Iterator[Block]:

@@ -7,7 +7,14 @@ import os
 import warnings
 from pathlib import Path
 
-__all__ = ["CorpusError", "ModelError", "NotReiterableError", "cut_middle", "warn"]
+__all__ = [
+    "ClusterError",
+    "CorpusError",
+    "ModelError",
+    "NotReiterableError",
+    "cut_middle",
+    "warn",
+]
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = tuple(f"{_ROOT / name}{os.sep}" for name in ("conec", "corpora", "simec"))
@@ -72,6 +79,10 @@ class ModelError(ValueError):
 
     def __init__(self, message: str) -> None:
         super().__init__(cut_middle(message))
+
+
+class ClusterError(OSError):
+    """A cluster of machines can't be used, or some of its nodes; the message says why."""
 
 
 def warn(message: str, category: type[Warning] = UserWarning) -> None:

@@ -124,7 +124,7 @@ def is_desktop_file(path: str) -> bool:
 
 
 def find_paths(source: str) -> list[str]:
-    """List the files that a path, folder or glob refers to, in sorted order.
+    """List the files that a path, folder, glob or URI refers to, in sorted order.
 
     Folders are searched recursively; hidden files, those that an operating system adds (see
     `is_system_file`), and named pipes, sockets and devices are skipped.
@@ -134,7 +134,11 @@ def find_paths(source: str) -> list[str]:
     FileNotFoundError
         If there are no such files; the message lists the closest matches.
     """
-    if source == "-" or is_uri(source) or os.path.isfile(source):
+    if is_uri(source):
+        from corpora.remote import find_objects
+
+        return find_objects(source)
+    if source == "-" or os.path.isfile(source):
         return [source]
     if os.path.isdir(source):
         paths = _files_below(source)

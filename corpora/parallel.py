@@ -1,4 +1,7 @@
-"""Apply a function to all shards of a corpus, in several processes or threads."""
+"""Apply a function to all shards of a corpus: in processes, in threads, or on a Ray cluster.
+
+Code that works on shards knows only this module, not where they are done.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,11 @@ import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
+from functools import partial
+from pathlib import Path
 from typing import Any, TypeVar
 
 from corpora.callbacks import progress_bar as bar_of
@@ -18,7 +23,7 @@ from corpora.checks import check_integer
 from corpora.corpus import Corpus
 from corpora.errors import warn
 
-__all__ = ["cores", "map_shards", "progress_bar"]
+__all__ = ["cores", "map_on_engine", "map_shards", "progress_bar"]
 
 T = TypeVar("T")
 
@@ -26,31 +31,39 @@ SHARD_BYTES = 16 << 20
 
 
 def map_shards(
-    function: Callable[[Corpus], T],
+    function: Callable[..., T],
     corpus: Corpus,
     *,
     workers: int | None = None,
+    engine: str | None = None,
     shard_bytes: int = SHARD_BYTES,
     progress: str | None = None,
     force_bar: bool = False,
     initializer: Callable[..., object] | None = None,
     initargs: tuple[Any, ...] = (),
     threads: bool = False,
+    folder: Path | None = None,
 ) -> Generator[T, Any, None]:
     """Apply a function to each shard of a corpus.
 
-    The shards depend on the corpus only, so the results are the same for any number of workers.
+    The shards depend on the corpus only, so the results are the same for any number of workers
+    and nodes.
 
     Parameters
     ----------
     function : callable
-        Takes a shard (a `Corpus`) and returns a result. It is sent to each worker process only
-        once, so it may be a :func:`functools.partial` with large arguments.
+        Takes a shard (a `Corpus`), and ``folder=`` if a folder is passed, and returns a result.
+        It is sent to each worker process only once, so it may be a :func:`functools.partial` with
+        large arguments.
     corpus : Corpus
         A corpus that can't be split (see :meth:`Corpus.shards`) is a single shard.
     workers : int, optional
         Number of processes or threads; by default one per available core. With one worker or one
-        shard, everything runs in the calling process and thread.
+        shard, everything runs in the calling process and thread. Without effect with an engine.
+    engine : str, optional
+        By default this machine. "ray" uses all CPUs of a Ray cluster: that of RAY_ADDRESS, one that
+        runs on this machine, or else a new one on this machine. HOST:PORT names the head of a
+        cluster.
     shard_bytes : int, default 16 MiB
         Approximate size of a shard, as stored.
     progress : str, optional
@@ -65,7 +78,11 @@ def map_shards(
         Arguments of `initializer`.
     threads : bool, default False
         Use threads instead of processes, for functions that spend most of their time in compiled
-        code that releases the GIL.
+        code that releases the GIL. Without effect with an engine.
+    folder : Path, optional
+        Folder for files that the function makes. Results name them relative to it: on another
+        node, the function is passed a folder there, and its files are copied to this one before
+        the result is yielded. Names must differ between shards.
 
     Yields
     ------
@@ -75,7 +92,12 @@ def map_shards(
     Raises
     ------
     ValueError
-        If `workers` or `shard_bytes` is less than 1.
+        If `workers` or `shard_bytes` is less than 1, `engine` is not a valid address, or a corpus
+        for an engine can be read only once.
+    ImportError
+        If the engine is not installed.
+    ClusterError
+        If a cluster doesn't answer, or its nodes can't do the work; see `corpora.ray_engine`.
     CorpusError
         If the contents of a file are invalid. This and any other exception of `function` is
         raised again in the calling process, and the workers are stopped.
@@ -83,6 +105,20 @@ def map_shards(
     if workers is not None:
         workers = check_integer("workers", workers, 1)
     check_integer("shard_bytes", shard_bytes, 1)
+    if engine is not None:
+        return _on_cluster(
+            function,
+            corpus,
+            engine,
+            shard_bytes,
+            progress,
+            force_bar,
+            initializer,
+            initargs,
+            folder,
+        )
+    if folder is not None:
+        function = partial(function, folder=folder)
     shards = _cut(corpus, shard_bytes)
     workers = min(workers or cores(), len(shards))
     # Not a generator itself, so that invalid arguments raise an error at once.
@@ -91,6 +127,43 @@ def map_shards(
     if threads:
         return _in_threads(function, shards, workers, progress, force_bar)
     return _in_pool(function, shards, workers, progress, force_bar, initializer, initargs)
+
+
+def map_on_engine(
+    function: Callable[[Any], T], items: Iterable[Any], engine: str
+) -> Generator[T, Any, None]:
+    """Apply a function to items that are not shards of a corpus, on a cluster.
+
+    Parameters
+    ----------
+    function : callable
+        Takes an item. Arrays that it holds, such as the weights of a model, are read-only.
+    items : iterable
+        Each needs enough work to pay for being sent: some tenths of a second.
+    engine : str
+        As for `map_shards`.
+
+    Yields
+    ------
+    object
+        The results, in the order of the items.
+
+    Raises
+    ------
+    ValueError, ImportError, ClusterError
+        As for `map_shards`, and any exception of the function.
+    """
+    from corpora.ray_engine import map_on_cluster
+
+    outcomes = map_on_cluster(function, items, engine)
+
+    def results() -> Generator[T, Any, None]:
+        with closing(outcomes):
+            for outcome in outcomes:
+                _issue(outcome.caught)
+                yield outcome.result
+
+    return results()
 
 
 @contextmanager
@@ -201,8 +274,7 @@ def _in_pool(
         with _bar(_total(shards), label, force) as update:
             for (result, caught), size in _ahead(submit, shards, workers, waiting):
                 update(size)
-                for message, category in caught:
-                    warn(message, category)
+                _issue(caught)
                 yield result
         finished = True
     finally:
@@ -210,6 +282,45 @@ def _in_pool(
         if not finished:
             _settle(waiting)
         pool.shutdown(wait=True, kill_workers=not finished)
+
+
+def _on_cluster(
+    function: Callable[..., T],
+    corpus: Corpus,
+    engine: str,
+    shard_bytes: int,
+    label: str | None,
+    force: bool,
+    initializer: Callable[..., object] | None,
+    initargs: tuple[Any, ...],
+    folder: Path | None,
+) -> Generator[T, Any, None]:
+    from corpora.ray_engine import map_on_cluster
+
+    if not corpus.reiterable:
+        raise ValueError(
+            f"{corpus.source} can be read only once, and can't be sent to the nodes of a cluster: "
+            "write it to a file that all nodes see"
+        )
+    shards = _cut(corpus, shard_bytes)
+    outcomes = map_on_cluster(
+        function, shards, engine, initializer=initializer, initargs=initargs, folder=folder
+    )
+
+    def results() -> Generator[T, Any, None]:
+        with closing(outcomes), _bar(_total(shards), label, force) as update:
+            for outcome, shard in zip(outcomes, shards, strict=True):
+                update(shard.size or 0)
+                _issue(outcome.caught)
+                yield outcome.result
+
+    return results()
+
+
+def _issue(caught: list[tuple[str, type[Warning]]]) -> None:
+    """Issue warnings of a worker in this process."""
+    for message, category in caught:
+        warn(message, category)
 
 
 # If one is sent to the whole process group, the parent handles it and ends its workers.

@@ -13,7 +13,15 @@ import typer
 
 from conec.cli.options import GlobalShare, Model, load_model, require_contexts
 from corpora import BREAK, with_breaks
-from corpora.cli.options import Reading, output_file, reads_corpus, report_skipped
+from corpora.cli.options import (
+    Address,
+    Engine,
+    Reading,
+    engine_of,
+    output_file,
+    reads_corpus,
+    report_skipped,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -44,6 +52,8 @@ def embed(
     workers: Annotated[
         int, typer.Option(min=1, max=1 << 10, help="Threads. They do not change the vectors.")
     ] = 1,
+    engine: Engine = None,
+    address: Address = None,
     resume: Annotated[
         bool,
         typer.Option(
@@ -83,6 +93,7 @@ def embed(
     encoder = load_model(model)
     if a > 0 and encoder.sense_inventory is None:
         require_contexts(encoder)
+    where = engine_of(engine, address)
     corpus = reading.open()
     about = {"model": _checksum(model), "a": a, "options": vars(reading)}
     size = encoder.config.vector_size
@@ -93,7 +104,7 @@ def embed(
         report_skipped() as skipped,
         progress_bar(corpus, label),
     ):
-        for block in _blocks(encoder, corpus, a, workers, output.n_before):
+        for block in _blocks(encoder, corpus, a, workers, where, output.n_before):
             output.add(block)
         skipped.append(corpus.skipped)
     done = output.done
@@ -111,7 +122,12 @@ def _checksum(model: Path) -> int:
 
 
 def _blocks(
-    encoder: ContextEncoder, corpus: Corpus, a: float, workers: int, n_before: int
+    encoder: ContextEncoder,
+    corpus: Corpus,
+    a: float,
+    workers: int,
+    engine: str | None,
+    n_before: int,
 ) -> Iterator[TokenVectors]:
     """The tokens of a corpus in blocks that depend on its documents alone.
 
@@ -121,15 +137,20 @@ def _blocks(
     from conec.extended.training import documents_of
 
     if isinstance(encoder, ExtendedContextEncoder):
-        yield from _blocks_of_lists(encoder, documents_of(corpus), a, n_before)
+        yield from _blocks_of_lists(encoder, documents_of(corpus), a, n_before, None, engine)
     elif corpus.is_plain_text:
-        yield from _blocks_of_lines(encoder, corpus, a, workers, n_before)
+        yield from _blocks_of_lines(encoder, corpus, a, workers, engine, n_before)
     else:
-        yield from _blocks_of_lists(encoder, corpus, a, n_before, workers)
+        yield from _blocks_of_lists(encoder, corpus, a, n_before, workers, engine)
 
 
 def _blocks_of_lines(
-    encoder: ContextEncoder, corpus: Corpus, a: float, workers: int, n_before: int
+    encoder: ContextEncoder,
+    corpus: Corpus,
+    a: float,
+    workers: int,
+    engine: str | None,
+    n_before: int,
 ) -> Iterator[TokenVectors]:
     """Blocks of plain text, without Python objects for its tokens."""
     import numpy as np
@@ -153,7 +174,8 @@ def _blocks_of_lines(
     for text in islice(texts, n_before):
         words = encoder.locate(text)
         yield block(words, None, np.zeros(len(words.ids), np.bool_))
-    for words, vectors, found in encoder.embed_packed(texts, a, workers=workers):
+    embedded = encoder.embed_packed(texts, a, workers=workers, engine=engine)
+    for words, vectors, found in embedded:
         yield block(words, vectors, found)
 
 
@@ -169,7 +191,8 @@ def _blocks_of_lists(
     documents: Iterable[Any],
     a: float,
     n_before: int,
-    workers: int | None = None,
+    workers: int | None,
+    engine: str | None,
 ) -> Iterator[TokenVectors]:
     """Blocks of documents that are lists."""
     number = 0
@@ -184,7 +207,7 @@ def _blocks_of_lists(
             waiting.append(document)
             yield document
 
-    vectors = encoder.embed_batch(read(), a, workers=workers)
+    vectors = encoder.embed_batch(read(), a, workers=workers, engine=engine)
     for group in _groups(_embedded(waiting.popleft(), rows) for rows in vectors):
         yield _block(group, number)
         number += len(group)

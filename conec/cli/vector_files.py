@@ -13,7 +13,6 @@ from typing import IO, TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 
-from conec.cli.parquet_file import ParquetTokens
 from corpora.checks import check_encodable
 from corpora.output import COMPRESSED, encode_text
 
@@ -262,19 +261,11 @@ class _JsonLines(_Text):
             yield f'{start[:-1]}, "vector": [{values % vector}]}}\n'
 
 
-# Tables with a column of lists of fixed size
+# Tables
 
 
-def _check_text(block: TokenVectors, out: str) -> None:
-    """Raise ValueError if a token has half of a surrogate pair."""
-    try:
-        block.text.tobytes().decode()
-    except UnicodeDecodeError:
-        check_encodable(block.tokens(), f"{out}: a token")
-
-
-class _Arrow:
-    """A file of Arrow's IPC format, by pyarrow.
+class _Table:
+    """A table with a column of lists of fixed size, by pyarrow.
 
     Sizes of the parts of a file do not depend on the vectors. To continue a file, blocks are
     written again, with zeros as vectors, to a sink that ignores them.
@@ -284,17 +275,24 @@ class _Arrow:
         import pyarrow as pa
 
         kinds = pa.int64(), pa.int64(), pa.string(), pa.bool_()
-        self._schema = pa.schema(
-            [*zip(_COLUMNS, kinds, strict=True), ("vector", pa.list_(pa.float32(), size))]
-        )
+        # Parquet is written faster if no number can be null
+        numbers = pa.field("element", pa.float32(), nullable=False)
+        vector = pa.field("vector", pa.list_(numbers, size), nullable=False)
+        self._schema = pa.schema([*zip(_COLUMNS, kinds, strict=True), vector])
         self._size, self._out = size, out
-        self._table = pa.ipc.new_file(sink, self._schema)
+        self._table = self._open(sink)
+
+    def _open(self, sink: Sink) -> Any:
+        raise NotImplementedError
 
     def add(self, block: TokenVectors) -> None:
         """Write a block."""
         import pyarrow as pa
 
-        _check_text(block, self._out)
+        try:
+            block.text.tobytes().decode()
+        except UnicodeDecodeError:
+            check_encodable(block.tokens(), f"{self._out}: a token")
         vectors = np.zeros((len(block), self._size), np.float32)
         if block.vector is not None:
             vectors = block.vector
@@ -304,7 +302,9 @@ class _Arrow:
             pa.array(block.position),
             pa.StringArray.from_buffers(len(block), bounds, pa.py_buffer(block.text)),
             pa.array(block.found),
-            pa.FixedSizeListArray.from_arrays(pa.array(vectors.ravel()), self._size),
+            pa.FixedSizeListArray.from_arrays(
+                pa.array(vectors.ravel()), type=self._schema.field("vector").type
+            ),
         ]
         self._table.write_batch(pa.record_batch(arrays, schema=self._schema))
 
@@ -317,24 +317,26 @@ class _Arrow:
         return {}
 
 
-class _Parquet:
-    """A Parquet table."""
+class _Arrow(_Table):
+    def _open(self, sink: Sink) -> Any:
+        import pyarrow as pa
 
-    def __init__(self, sink: Sink, size: int, out: str) -> None:
-        self._table, self._out = ParquetTokens(sink, size), out
+        return pa.ipc.new_file(sink, self._schema)
 
-    def add(self, block: TokenVectors) -> None:
-        """Write a block."""
-        _check_text(block, self._out)
-        self._table.add(block)
 
-    def close(self) -> None:
-        """Write the end of the file."""
-        self._table.close()
+class _Parquet(_Table):
+    def _open(self, sink: Sink) -> Any:
+        import pyarrow.parquet as pq
 
-    def state(self) -> dict[str, int]:
-        """There is none."""
-        return {}
+        # vectors are hardly compressible, and have no values that occur several times; nobody
+        # looks for their largest values
+        return pq.ParquetWriter(
+            sink,
+            self._schema,
+            compression=dict.fromkeys(_COLUMNS, "zstd") | {"vector.list.element": "none"},
+            use_dictionary=["token"],
+            write_statistics=list(_COLUMNS),
+        )
 
 
 # NumPy

@@ -20,6 +20,7 @@ from collections.abc import Callable, Generator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from threading import Lock
 from typing import IO, TYPE_CHECKING, Any, TypeAlias
 
@@ -32,6 +33,7 @@ from corpora.callbacks import progress_bar
 from corpora.checks import check_choice, check_integer, check_number
 from corpora.files import temporary_files_in, temporary_parent
 from corpora.jit import announce_compilation
+from corpora.parallel import map_on_engine
 
 if TYPE_CHECKING:
     from scipy import sparse
@@ -53,6 +55,7 @@ def global_contexts(
     normalize: Normalize = "count",
     memory: int = 1 << 30,
     workers: int = 1,
+    engine: str | None = None,
     progress: bool = False,
 ) -> sparse.csr_matrix:
     """Average context vector of each word in a corpus.
@@ -76,6 +79,10 @@ def global_contexts(
     workers : int
         Threads. The result does not depend on their number. If weights are not integers, it
         depends on `memory` up to rounding.
+    engine : str, optional
+        Where to count: by default on this machine; "ray" or HOST:PORT on a Ray cluster, as for
+        :func:`corpora.count`. The text of a segment, 8 bytes per token, is sent to each node. Does
+        not change the result.
     progress : bool
         Show a bar.
 
@@ -91,7 +98,7 @@ def global_contexts(
         If an argument is out of range, or the corpus has word ids >= V.
     """
     counter = ContextCounter(
-        stream, n_words, window or Window(), diagonal, normalize, memory, workers
+        stream, n_words, window or Window(), diagonal, normalize, memory, workers, engine
     )
     rows = SparseRows(np.float32, int(memory) // 4)
     with closing(counter.blocks(progress)) as blocks:
@@ -275,6 +282,7 @@ class ContextCounter:
         normalize: Normalize,
         memory: int,
         workers: int,
+        engine: str | None = None,
     ) -> None:
         check_choice("normalize", normalize, Normalize)
         check_number("diagonal", diagonal, 0)
@@ -286,6 +294,7 @@ class ContextCounter:
         self._stream, self._n_words, self._window = stream, n_words, window
         self._diagonal, self._normalize = float(diagonal), normalize
         self._workers = check_integer("workers", workers, 1)
+        self._engine = engine
         # a quarter of the memory is for the text of a segment and the order of its positions (4
         # bytes each), and a quarter for blocks (about 64 bytes per entry)
         quarter = int(memory) // 4
@@ -299,18 +308,12 @@ class ContextCounter:
         """Yield finished blocks of rows in order; the threads call `then` with each block."""
         from conec.contexts.kernels import count_words
 
-        def finish(row: int, stop: int) -> Block:
-            block = normalized(make(row, stop), counts[row:stop], self._normalize)
-            if then is not None:
-                then(block)
-            return block
-
         n, step, began = len(self._stream), self._segment, time.monotonic()
         ids = np.asarray(self._stream.ids)
         with announce_compilation("context vectors"):
             counts: npt.NDArray[np.int64] = count_words(ids[:0], self._n_words)
             make, _, _ = self._counter(0, 0)
-            finish(0, 0)
+            _Finished(make, counts, self._normalize, then)(0, 0)
         segments = [(start, min(start + step, n)) for start in range(0, n, step)] or [(0, 0)]
         counts = count_words(ids, self._n_words)
         executor = ThreadPoolExecutor(self._workers, thread_name_prefix="conec")
@@ -329,7 +332,7 @@ class ContextCounter:
                 for segment in segments:
                     make, bound, occurrences = self._counter(*segment)
                     rows = SparseRows(np.float64, 0)
-                    for block in self._map(executor, make, bound):
+                    for block in self._map(executor, make, bound, self._engine):
                         rows.append(block)
                         bound_of_sum[block.rows] += np.diff(block.indptr)
                         bar.update(int(occurrences[block.rows].sum()))
@@ -338,7 +341,10 @@ class ContextCounter:
                     logger.debug("contexts: tokens %d to %d counted", *segment)
                 make, bound = _adder(counted, self._n_words), bound_of_sum
 
-            for block in self._map(executor, finish, bound):
+            finish = _Finished(make, counts, self._normalize, then)
+            # what is added up is in files of this machine
+            where = self._engine if len(segments) == 1 else None
+            for block in self._map(executor, finish, bound, where):
                 bar.update(int(counts[block.rows].sum()))
                 yield block
             logger.info(
@@ -360,7 +366,7 @@ class ContextCounter:
             Upper bound of the number of entries in each row.
         occurrences : int64 array of shape (V,)
         """
-        from conec.contexts.kernels import count_rows, group_positions, lay_out
+        from conec.contexts.kernels import group_positions, lay_out
 
         size, n_words = self._window.size, self._n_words
         low, high = max(0, first - size), min(len(self._stream), stop + size)
@@ -373,27 +379,16 @@ class ContextCounter:
         occurrences = np.diff(starts)
         bound = np.minimum(occurrences * (2 * size + (self._diagonal > 0)), n_words)
 
-        def make(row: int, row_stop: int) -> Block:
-            counted = count_rows(
-                text,
-                starts,
-                order,
-                row,
-                row_stop,
-                weights,
-                keep,
-                self._diagonal,
-                n_words,
-                int(bound[row:row_stop].sum()),
-            )
-            return Block(row, *counted)
-
+        make = _CountedRows(text, starts, order, weights, keep, self._diagonal, n_words, bound)
         return make, bound, occurrences
 
     def _map(
-        self, executor: ThreadPoolExecutor, make: _MakeBlock, bound: _Counts
+        self, executor: ThreadPoolExecutor, make: _MakeBlock, bound: _Counts, engine: str | None
     ) -> Generator[Block, None, None]:
-        """Yield all blocks in order; threads compute a few blocks ahead."""
+        """Yield all blocks in order; threads, or a cluster, compute a few blocks ahead."""
+        if engine is not None:
+            yield from map_on_engine(partial(_of_range, make), _split(bound, self._entries), engine)
+            return
         pending: deque[Future[Block]] = deque()
         for row, stop in _split(bound, self._entries):
             pending.append(executor.submit(make, row, stop))
@@ -401,6 +396,57 @@ class ContextCounter:
                 yield pending.popleft().result()
         while pending:
             yield pending.popleft().result()
+
+
+@dataclass
+class _CountedRows:
+    """Counts given rows of a segment; parameters as of `conec.contexts.kernels.count_rows`."""
+
+    text: IntArray
+    starts: npt.NDArray[np.int64]
+    order: npt.NDArray[np.int32]
+    weights: npt.NDArray[np.float64]
+    keep: npt.NDArray[Any]
+    diagonal: float
+    n_words: int
+    bound: _Counts
+
+    def __call__(self, row: int, stop: int) -> Block:
+        from conec.contexts.kernels import count_rows
+
+        counted = count_rows(
+            self.text,
+            self.starts,
+            self.order,
+            row,
+            stop,
+            self.weights,
+            self.keep,
+            self.diagonal,
+            self.n_words,
+            int(self.bound[row:stop].sum()),
+        )
+        return Block(row, *counted)
+
+
+@dataclass
+class _Finished:
+    """Makes blocks and normalizes them."""
+
+    make: _MakeBlock
+    counts: _Counts
+    normalize: Normalize
+    then: Callable[[Block], None] | None
+
+    def __call__(self, row: int, stop: int) -> Block:
+        block = normalized(self.make(row, stop), self.counts[row:stop], self.normalize)
+        if self.then is not None:
+            self.then(block)
+        return block
+
+
+def _of_range(make: _MakeBlock, rows: tuple[int, int]) -> Block:
+    return make(*rows)
 
 
 def _split(bound: _Counts, entries: int) -> Generator[tuple[int, int], None, None]:

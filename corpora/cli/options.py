@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from corpora.corpus import Corpus
 
 __all__ = [
-    "Clean", "Encoding", "Errors", "Json", "MaxRatio", "Out", "Reading", "Tokenize", "Workers",
-    "option", "output_file", "output_folder", "reads_corpus", "report_skipped", "takes_options",
+    "Address", "Clean", "Encoding", "Engine", "Errors", "Json", "MaxRatio", "Out", "Reading",
+    "Tokenize", "Workers", "engine_of", "option", "output_file", "output_folder", "reads_corpus",
+    "report_skipped", "takes_options",
 ]  # fmt: skip
 
 _TEXT = "Reading text"
@@ -27,6 +28,21 @@ _TEXT = "Reading text"
 def option(description: str, *names: str, panel: str | None = None, **more: Any) -> Any:
     """Create an option; without `names`, it is named after the parameter."""
     return typer.Option(*names, help=description, rich_help_panel=panel, **more)
+
+
+def engine_of(engine: str | None, address: str | None) -> str | None:
+    """Return the engine that --engine and --address name, as `corpora.count` takes it.
+
+    Raises
+    ------
+    ValueError
+        If --engine names anything but ray.
+    """
+    if engine not in (None, "ray"):
+        raise ValueError(
+            f"--engine must be ray, got {engine!r}; pass the HOST:PORT of a cluster to --address"
+        )
+    return address or engine
 
 
 def output_file(description: str, *names: str, **more: Any) -> Any:
@@ -85,6 +101,27 @@ Workers = Annotated[
         min=1,
         help="Number of processes, or of threads for plain text; by default one per core. Does not "
         "change the result.",
+    ),
+]
+_CLUSTER = "Cluster of machines"
+Engine = Annotated[
+    str | None,
+    typer.Option(
+        "--engine",
+        metavar="ray",
+        help="Where to work: by default on this machine; ray uses all CPUs of the Ray cluster of "
+        "RAY_ADDRESS, of one that runs on this machine, or else of a new one. Does not change the "
+        "result; all nodes must see the files.",
+        rich_help_panel=_CLUSTER,
+    ),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        "--address",
+        metavar="HOST:PORT",
+        help="Head of the Ray cluster to use, with or without --engine ray.",
+        rich_help_panel=_CLUSTER,
     ),
 ]
 Clean = Annotated[

@@ -12,10 +12,13 @@ import typer
 
 from corpora.cli.app import report
 from corpora.cli.options import (
+    Address,
+    Engine,
     Json,
     Out,
     Reading,
     Workers,
+    engine_of,
     output_folder,
     reads_corpus,
     report_skipped,
@@ -52,6 +55,8 @@ def info(
     ] = [],  # noqa: B006
     as_json: Json = False,
     workers: Workers = None,
+    engine: Engine = None,
+    address: Address = None,
 ) -> None:
     """Count documents, sentences, tokens, distinct words (types) and frequent words.
 
@@ -70,7 +75,13 @@ def info(
         reading.option.append("breaks=true")  # to count sentences
         corpus = reading.open()
     # The words themselves are not needed, only how many are frequent.
-    counts = count(corpus, min_count=sys.maxsize, workers=workers, progress=True)
+    counts = count(
+        corpus,
+        min_count=sys.maxsize,
+        workers=workers,
+        engine=engine_of(engine, address),
+        progress=True,
+    )
     coverage = [(n, *counts.coverage(n)) for n in levels]
     if as_json:
         numbers: dict[str, Any] = {
@@ -102,7 +113,13 @@ def info(
 
 
 @reads_corpus()
-def clean(reading: Reading, out: Out = "-", workers: Workers = None) -> None:
+def clean(
+    reading: Reading,
+    out: Out = "-",
+    workers: Workers = None,
+    engine: Engine = None,
+    address: Address = None,
+) -> None:
     """Write the words of a text, one document per line, separated by spaces.
 
     Sentence boundaries are lost; to write one sentence per line, use --sentences, or --option
@@ -113,7 +130,7 @@ def clean(reading: Reading, out: Out = "-", workers: Workers = None) -> None:
       corpora clean news.txt --clean html,nfkc,lower | less
       corpora clean 'news/*.gz' --tokenize treebank --out news.txt.zst
     """  # noqa: D301
-    _write(reading.open(), "text", out, workers, "cleaning")
+    _write(reading.open(), "text", out, workers, engine_of(engine, address), "cleaning")
 
 
 @reads_corpus()
@@ -125,6 +142,8 @@ def count(
     ] = 1,
     max_size: MaxSize = None,
     workers: Workers = None,
+    engine: Engine = None,
+    address: Address = None,
 ) -> None:
     """Count words, and write lines of a word, a tab and its count.
 
@@ -141,7 +160,13 @@ def count(
 
     corpus = reading.open()
     with open_output(out) as write, report_skipped() as skipped:
-        counts = count_words(corpus, min_count=min_count, workers=workers, progress=True)
+        counts = count_words(
+            corpus,
+            min_count=min_count,
+            workers=workers,
+            engine=engine_of(engine, address),
+            progress=True,
+        )
         skipped.append(counts.skipped)
         for line in vocabulary_lines(counts.most_common(max_size)):
             write(line)
@@ -179,6 +204,8 @@ def encode(
     ] = None,
     max_size: MaxSize = None,
     workers: Workers = None,
+    engine: Engine = None,
+    address: Address = None,
 ) -> None:
     """Encode a text as word ids, which are read many times faster than text.
 
@@ -211,15 +238,18 @@ def encode(
             f"{reading.source} can be read only once, but counting needs a separate pass: write "
             "the text to a file, or pass --vocab"
         )
+    where = engine_of(engine, address)
     # Opened before counting, so that a folder that can't be written fails at once.
     with write_folder(out, KIND, FORMAT_VERSION) as folder, report_skipped() as skipped:
         if vocab is None:
-            counts = count_words(corpus, min_count=min_count or 1, workers=workers, progress=True)
+            counts = count_words(
+                corpus, min_count=min_count or 1, workers=workers, engine=where, progress=True
+            )
             words = counts.most_common(max_size)
         else:
             words = read_vocabulary(vocab)
         index = {word: i for i, word in enumerate(words)}
-        encoded = write_tokens(folder, corpus, index, workers=workers, progress=True)
+        encoded = write_tokens(folder, corpus, index, workers=workers, engine=where, progress=True)
         if not encoded["tokens_read"]:
             raise CorpusError("the corpus holds no words", path=reading.source)
         path = folder.file("vocabulary.tsv")
@@ -250,6 +280,8 @@ def convert(
         ),
     ] = None,
     workers: Workers = None,
+    engine: Engine = None,
+    address: Address = None,
 ) -> None:
     """Write a text in another format.
 
@@ -277,7 +309,8 @@ def convert(
         serializer = "jsonl-tokens" if reading.processed or _has_tags(corpus) else "jsonl"
     elif target == "conll" and not reading.processed and _has_tags(corpus):
         serializer = "conll-rows"
-    _write(corpus, serializer, out, workers, "converting", parquet=target == "parquet")
+    where = engine_of(engine, address)
+    _write(corpus, serializer, out, workers, where, "converting", parquet=target == "parquet")
 
 
 def _write(
@@ -285,6 +318,7 @@ def _write(
     serializer: str,
     out: str,
     workers: int | None,
+    engine: str | None,
     label: str,
     *,
     parquet: bool = False,
@@ -292,7 +326,9 @@ def _write(
     from corpora.cli.writing import serialize, write_bytes, write_parquet
 
     with report_skipped() as skipped:
-        blocks = serialize(corpus, serializer, out, workers=workers, label=label, skipped=skipped)
+        blocks = serialize(
+            corpus, serializer, out, workers=workers, engine=engine, label=label, skipped=skipped
+        )
         if parquet:
             write_parquet(out, blocks)
         else:

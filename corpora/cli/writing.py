@@ -93,6 +93,7 @@ def serialize(
     out: str,
     *,
     workers: int | None,
+    engine: str | None = None,
     label: str,
     skipped: list[int],
 ) -> Iterator[bytes]:
@@ -106,6 +107,8 @@ def serialize(
     out : str
         Output file; temporary files are written to the same folder.
     workers : int or None
+    engine : str or None
+        As for `corpora.parallel.map_shards`.
     label : str
         Label of the progress bar.
     skipped : list of int
@@ -114,7 +117,7 @@ def serialize(
     from corpora.files import temporary_folder
     from corpora.parallel import map_shards, progress_bar
 
-    if workers == 1 or len(corpus.shards(2)) == 1:
+    if engine is None and (workers == 1 or len(corpus.shards(2)) == 1):
         # No temporary files, so that the first documents of a stream are written at once.
         with progress_bar(corpus, label):
             # The output of a pipe is written document by document.
@@ -125,26 +128,29 @@ def serialize(
     parent = None if out == "-" else os.path.dirname(os.path.realpath(out))
     with temporary_folder(".tmp-corpora-", parent) as folder:
         shards = map_shards(
-            partial(_write_shard, serializer=serializer, out=out, folder=folder),
+            partial(_write_shard, serializer=serializer, out=out),
             corpus,
             workers=workers,
+            engine=engine,
             progress=label,
+            folder=folder,
         )
         # Close explicitly, so that no worker is writing when the folder is deleted.
         with closing(shards):
-            for path, n_skipped in shards:
+            for name, n_skipped in shards:
+                path = folder / name
                 with open(path, "rb") as file:
                     while block := file.read(_BLOCK):
                         yield block
-                os.unlink(path)
+                path.unlink()
                 skipped.append(n_skipped)
 
 
 def _write_shard(shard: Corpus, serializer: str, out: str, folder: Path) -> tuple[str, int]:
-    path = os.path.join(folder, secrets.token_hex(8))
-    with open(path, "wb") as file:
+    name = secrets.token_hex(8)
+    with open(folder / name, "wb") as file:
         file.writelines(_encoded(SERIALIZERS[serializer](shard), out))
-    return path, shard.skipped
+    return name, shard.skipped
 
 
 def _encoded(texts: Iterable[str], out: str, min_size: int = 1 << 16) -> Iterator[bytes]:

@@ -128,6 +128,7 @@ def count(
     min_count: int = 1,
     memory: int = 1 << 30,
     workers: int | None = None,
+    engine: str | None = None,
     progress: bool = False,
 ) -> Counts:
     """Count the words of a corpus.
@@ -147,6 +148,11 @@ def count(
     workers : int, optional
         Number of threads for plain text, or else of processes; by default one per core. Does not
         change the result.
+    engine : str, optional
+        Where to count: by default on this machine. "ray" uses all CPUs of a Ray cluster: that of
+        the environment variable RAY_ADDRESS, one that runs on this machine, or else a new one on
+        this machine; HOST:PORT names the head of a cluster. All nodes must see the files. Does not
+        change the result, and `workers` has no effect with it.
     progress : bool
         Whether to show a progress bar.
 
@@ -156,6 +162,8 @@ def count(
 
     Raises
     ------
+    ClusterError
+        If the cluster can't be reached, or its nodes can't do the work.
     CorpusError
         If the contents of a file are invalid.
     OSError
@@ -169,10 +177,15 @@ def count(
         workers = check_integer("workers", workers, 1)
     corpus = open_corpus(corpus)
     label = "counting" if progress else None
-    count_all = _count_plain_text if uses_compiled_code(corpus) else _count_documents
+    compiled = uses_compiled_code(corpus)
     started = time.perf_counter()
     with _temporary_folder() as folder:
-        counts, counter = count_all(corpus, memory, workers, label, folder)
+        if compiled and engine is None:
+            counts, counter = _count_with_threads(corpus, memory, workers, label, folder)
+        else:
+            counts, counter = _count_shards(
+                corpus, memory, workers, label, folder, engine, compiled
+            )
         counts.words, counts.frequencies = counter.result(min_count)
     counts.min_count = min_count
     logger.info(
@@ -185,9 +198,10 @@ def count(
     return counts
 
 
-def _count_plain_text(
+def _count_with_threads(
     corpus: Corpus, memory: int, workers: int | None, label: str | None, folder: Path
 ) -> tuple[Counts, WordCounter]:
+    """Count plain text in tables that threads take turns to use: few tables have to be merged."""
     load()
     memory_per_shard = memory // _max_parallel(corpus, workers)
     tables: list[WordTable] = []  # not in use by any thread
@@ -212,17 +226,30 @@ def _count_plain_text(
     return Counts({}, documents, documents, tokens, skipped), counter
 
 
-def _count_documents(
-    corpus: Corpus, memory: int, workers: int | None, label: str | None, folder: Path
+def _count_shards(
+    corpus: Corpus,
+    memory: int,
+    workers: int | None,
+    label: str | None,
+    folder: Path,
+    engine: str | None,
+    compiled: bool,
 ) -> tuple[Counts, WordCounter]:
     # One half for counting the shards, the other half for the total.
     memory_per_shard = memory // 2 // _max_parallel(corpus, workers)
     counts, counter = Counts(), WordCounter(memory // 2, folder)
-    count_shard = partial(_count_shard, memory=memory_per_shard, folder=folder)
-    shards = map_shards(count_shard, corpus, workers=workers, progress=label)
+    count_shard = _count_plain_shard if compiled else _count_shard
+    shards = map_shards(
+        partial(count_shard, memory=memory_per_shard),
+        corpus,
+        workers=workers,
+        engine=engine,
+        progress=label,
+        folder=folder,
+    )
     with contextlib.closing(shards):
         for shard in shards:
-            counter.add(shard.words)
+            counter.add(shard.words.moved_to(folder))
             counts.documents += shard.documents
             counts.sentences += shard.documents + shard.words.breaks
             counts.tokens += shard.tokens - shard.words.breaks
@@ -260,6 +287,16 @@ def _count_shard(shard: Corpus, memory: int, folder: Path) -> _ShardCounts:
     return _ShardCounts(counter.pack(), n_documents, n_tokens + len(pending), shard.skipped)
 
 
+def _count_plain_shard(shard: Corpus, memory: int, folder: Path) -> _ShardCounts:
+    load()
+    table = WordTable(memory, folder)
+    for block in shard.utf8_blocks():
+        table.count(block)
+    documents, tokens = table.documents, table.tokens
+    words = PackedCounts({}, table.take(), table.spilled, 0)
+    return _ShardCounts(words, documents, tokens, shard.skipped)
+
+
 class PackedCounts(NamedTuple):
     """Contents of a `WordCounter`, to be sent to another process."""
 
@@ -267,6 +304,12 @@ class PackedCounts(NamedTuple):
     words: PackedWords | None
     spilled: list[SpillFile]
     breaks: int
+
+    def moved_to(self, folder: Path) -> PackedCounts:
+        """Return the same, with its files in another folder."""
+        return self._replace(
+            spilled=[file._replace(path=folder / file.path.name) for file in self.spilled]
+        )
 
 
 class WordCounter:

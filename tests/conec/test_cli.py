@@ -416,7 +416,8 @@ def test_embed_to_tables(model, tmp_path, suffix):
     for column, name in enumerate(("document", "position", "token", "found")):
         assert table[name].to_pylist() == [row[column] for row in rows]
     size = len(rows[0][-1])
-    assert table.schema.field("vector").type == pa.list_(pa.float32(), size)
+    numbers = pa.field("element", pa.float32(), nullable=False)
+    assert table.schema.field("vector").type == pa.list_(numbers, size)
     vectors = table["vector"].combine_chunks().flatten().to_numpy().reshape(-1, size)
     np.testing.assert_array_equal(vectors, [row[-1] for row in rows])
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from conec.cli import parquet_file, vector_files
+from conec.cli import vector_files
 from conec.cli.vector_files import Sink, TokenVectors, writer
 
 RNG = np.random.default_rng(0)
@@ -36,9 +36,8 @@ def write(path, kind, blocks, size):
 
 @pytest.mark.parametrize("size", [1, 2, 7, 200])
 @pytest.mark.parametrize("lengths", [[], [1], [5, 300, 1]])
-def test_parquet(tmp_path, monkeypatch, size, lengths):
+def test_parquet(tmp_path, size, lengths):
     pq = pytest.importorskip("pyarrow.parquet")
-    monkeypatch.setattr(parquet_file, "_PAGE_ROWS", 64)
     blocks = [block(n, size, longest=300) for n in lengths]
     write(tmp_path / "v.parquet", "parquet", blocks, size)
     file = pq.ParquetFile(tmp_path / "v.parquet")

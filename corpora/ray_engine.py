@@ -1,0 +1,538 @@
+"""Apply a function to items, such as the shards of a corpus, on the nodes of a Ray cluster.
+
+All that knows Ray is here. An item is done by one task, whose results count only once the task has
+ended: if its worker or node dies, what it sent is dropped and the item is done again. So the
+results are those of one machine, for any number of nodes.
+
+Functions, items and results are sent as pickles. Those of items and results are within bytes, so
+that their arrays can be written to; the arrays of a function, such as the weights of a model, are
+read-only on the nodes, where all processes of a node share them. Files that a task makes are sent
+in pieces.
+"""
+
+from __future__ import annotations
+
+import os
+import pickle
+import platform
+import re
+import secrets
+import signal
+import socket
+import threading
+import traceback
+import warnings
+import zlib
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cache, partial
+from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from corpora.corpus import Corpus
+from corpora.errors import ClusterError
+from corpora.files import temporary_folder
+
+__all__ = ["SETTINGS", "Outcome", "connect", "map_on_cluster", "program", "run_call"]
+
+PIECE_BYTES = 16 << 20  # of files, sent at a time
+ATTEMPTS = 4  # to do an item whose worker or node died
+SECONDS = 10.0  # to wait for an answer of a cluster
+_AHEAD = 2  # items sent for each CPU, so that none waits for the driver
+# What a client of gRPC sends first; a server answers with its settings, a frame of type 4.
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+
+
+# Environment of Ray, which reads it when it is imported
+SETTINGS = {
+    # Ray would report dead workers on standard output, which may be the output of a command.
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",
+    "RAY_IGNORE_UNHANDLED_ERRORS": "1",
+    # It would warn that a later version leaves the GPUs of tasks that ask for none visible.
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",  # of a cluster that is started here
+}
+
+
+@dataclass
+class Outcome:
+    """What a task returned.
+
+    Attributes
+    ----------
+    result : object
+    caught : list of (str, type)
+        Messages and categories of its warnings, to be issued by the driver.
+    """
+
+    result: Any
+    caught: list[tuple[str, type[Warning]]]
+
+
+@dataclass
+class _Sent:
+    """A task that was sent: its stream of results, and what is needed to send it again."""
+
+    call: bytes
+    what: str
+    stream: Any = None
+    attempts: int = 0
+
+
+@dataclass
+class _Call:
+    """What a task needs, besides the function: the same for each attempt."""
+
+    key: str  # of the function
+    item: Any
+    local_files: dict[str, int]  # sizes of the files that it reads
+    directory: str  # working directory of the driver, to which paths are relative
+    makes_files: bool
+
+
+@dataclass
+class _Function:
+    function: Callable[..., Any]
+    initializer: Callable[..., object] | None
+    initargs: tuple[Any, ...]
+    key: str = field(default_factory=lambda: secrets.token_hex(8))
+
+
+class _TracebackOnNode(Exception):
+    """The cause of an error that was raised on a node: the traceback there."""
+
+    def __str__(self) -> str:
+        return f"\n{self.args[0]}"
+
+
+def map_on_cluster(
+    function: Callable[..., Any],
+    items: Iterable[Any],
+    engine: str,
+    *,
+    initializer: Callable[..., object] | None = None,
+    initargs: tuple[Any, ...] = (),
+    folder: Path | None = None,
+) -> Generator[Outcome, Any, None]:
+    """Apply a function to items, on all CPUs of a cluster.
+
+    Parameters
+    ----------
+    function : callable
+        Takes an item, and ``folder=`` if a folder is passed. It is sent once to each node; arrays
+        that it holds are read-only there.
+    items : iterable
+        Read as results are taken: at most two items for each CPU ahead.
+    engine : str
+        "ray" for the cluster of the environment (RAY_ADDRESS, or one that runs on this machine),
+        or else a new one on this machine; or HOST:PORT of the head of a cluster.
+    initializer, initargs
+        Called once in each process before its first item.
+    folder : Path, optional
+        Folder for files that the function makes. Each call has a temporary folder of its own, on
+        its node; its files are in this folder when the result is yielded.
+
+    Yields
+    ------
+    Outcome
+        In the order of the items.
+
+    Raises
+    ------
+    ValueError
+        If `engine` is not a valid address.
+    ImportError
+        If Ray is not installed.
+    ClusterError
+        If the cluster doesn't answer, a node has another version of the project or of Python, lacks
+        a file or memory, or several attempts to do an item failed.
+    """
+    ray = connect(engine)
+    sent = _Function(function, initializer, initargs)
+    # Not a generator itself, so that these errors are raised at once.
+    return _map(ray, _put(ray, sent), sent.key, iter(items), folder)
+
+
+def _map(
+    ray: Any, stored: Any, key: str, items: Iterator[Any], folder: Path | None
+) -> Generator[Outcome, Any, None]:
+    run = ray.remote(_task()).options(num_returns="streaming", num_cpus=1, max_retries=0)
+    waiting: deque[_Sent] = deque()
+
+    def send(task: _Sent) -> _Sent:
+        # in a list: a reference that is an argument itself would be replaced by its value
+        task.stream = run.remote(program(), [stored], task.call)
+        task.attempts += 1
+        return task
+
+    left = True
+    try:
+        while left or waiting:
+            while left and len(waiting) < _AHEAD * _cpus(ray):
+                try:
+                    item = next(items)
+                except StopIteration:
+                    left = False
+                    break
+                waiting.append(_Sent(_packed(key, item, folder is not None), _name(item)))
+                send(waiting[-1])
+            if not waiting:
+                return
+            outcome = _received(ray, waiting[0], folder)
+            if outcome is None:
+                send(waiting[0])
+                continue
+            waiting.popleft()
+            yield outcome
+    finally:
+        # After an error or interrupt, or if the caller stops early.
+        for task in waiting:
+            with suppress(Exception):
+                ray.cancel(task.stream)
+
+
+def _received(ray: Any, task: _Sent, folder: Path | None) -> Outcome | None:
+    """Take the results of a task, with the files it made; None if it has to be done again."""
+    written: set[Path] = set()
+    errors = ray.exceptions
+    complete = False
+    try:
+        for reference in task.stream:
+            match pickle.loads(ray.get(reference)):
+                case ("piece", name, content):
+                    assert folder is not None
+                    folder.mkdir(mode=0o700, exist_ok=True)
+                    written.add(folder / name)
+                    with open(folder / name, "ab") as file:
+                        file.write(content)
+                case ("unusable", message):
+                    raise ClusterError(message)
+                case ("error", error, text):
+                    raise error from _TracebackOnNode(text)
+                case ("result", result, caught):
+                    complete = True
+                    return Outcome(result, caught)
+        raise AssertionError("a task ended without a result")
+    except (errors.ObjectStoreFullError, errors.OutOfDiskError) as error:
+        raise ClusterError(_too_small(f"a result of {task.what}", PIECE_BYTES, error)) from error
+    except errors.RayTaskError as error:
+        raise ClusterError(f"a node can't run the code of this project: {error}") from error
+    except errors.RayError as error:
+        if task.attempts >= ATTEMPTS:
+            raise ClusterError(
+                f"{task.what} was begun {ATTEMPTS} times, and each time its worker or node died; "
+                f"the last error: {_first_line(error)}. Nodes may have too little memory"
+            ) from error
+        return None
+    finally:
+        if not complete:
+            for path in written:
+                path.unlink(missing_ok=True)
+
+
+def _cpus(ray: Any) -> int:
+    """CPUs of all nodes at the moment, at least 1: nodes may join."""
+    return max(int(ray.cluster_resources().get("CPU", 1)), 1)
+
+
+def _packed(key: str, item: Any, makes_files: bool) -> bytes:
+    files = item.local_files if isinstance(item, Corpus) else {}
+    return _pickled(_Call(key, item, files, os.getcwd(), makes_files))
+
+
+def _name(item: Any) -> str:
+    return f"a shard of {item.source}" if isinstance(item, Corpus) else "a part of the data"
+
+
+def _pickled(value: Any) -> bytes:
+    """Pickle an object, also a function of the user's script."""
+    content: bytes = import_module("ray").cloudpickle.dumps(value)
+    return content
+
+
+def _first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
+
+
+# The connection
+
+
+def connect(engine: str) -> Any:
+    """Connect to a cluster, and return the module ``ray``.
+
+    The process stays connected. A process that the program has connected is used as it is.
+
+    Raises
+    ------
+    ValueError, ImportError, ClusterError
+        As for `map_on_cluster`.
+    """
+    address = _checked_address(engine)
+    for name, value in SETTINGS.items():
+        os.environ.setdefault(name, value)
+    try:
+        ray = import_module("ray")
+    except ImportError as error:
+        raise ImportError(
+            f"engine={engine!r} needs Ray: pip install 'similarity-encoders[distributed]'"
+        ) from error
+    if ray.is_initialized():
+        used = ray.get_runtime_context().gcs_address
+        if address is not None and used != address and _resolved(used) != _resolved(address):
+            raise ClusterError(
+                f"this process is connected to the Ray cluster at {used}, not {address}: call "
+                "ray.shutdown() first"
+            )
+        return ray
+    address = address or os.environ.get("RAY_ADDRESS") or None
+    if address is not None and re.fullmatch(_ADDRESS, address):
+        _require_answer(address)
+    try:
+        with _kept_handler():
+            ray.init(address, log_to_driver=False, logging_level="ERROR", configure_logging=False)
+    except (RuntimeError, ConnectionError, ValueError) as error:
+        if "ersion mismatch" in str(error):
+            raise ClusterError(
+                f"the Ray cluster has another version of Python or Ray than this process: "
+                f"{' '.join(str(error).split())}"
+            ) from error
+        raise ClusterError(
+            f"can't connect to a Ray cluster at {address or 'this machine'}: {_first_line(error)}"
+        ) from error
+    return ray
+
+
+_ADDRESS = r"(\[[0-9a-fA-F:]+\]|[^:/\s\[\]]+):(\d{1,5})"
+
+
+def _checked_address(engine: str) -> str | None:
+    """Return HOST:PORT, or None for "ray"."""
+    if engine == "ray":
+        return None
+    match = re.fullmatch(_ADDRESS, engine) if isinstance(engine, str) else None
+    if match is None or not 1 <= int(match[2]) < 1 << 16:
+        raise ValueError(
+            f'engine must be None, "ray", or HOST:PORT of a Ray cluster, got {engine!r}'
+        )
+    return engine
+
+
+def _resolved(address: str) -> str:
+    host, port = address.rsplit(":", 1)
+    with suppress(OSError):
+        host = socket.gethostbyname(host)
+    return f"{host}:{port}"
+
+
+def _require_answer(address: str) -> None:
+    """Raise ClusterError unless a server of gRPC answers, as the head of a Ray cluster is."""
+    host, port = address.rsplit(":", 1)
+    advice = (
+        "start a cluster with `ray start --head`, which shows its address, and see that no "
+        "firewall is between"
+    )
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), SECONDS) as connection:
+            connection.sendall(_GREETING)
+            frame = connection.recv(9)
+    except OSError as error:
+        reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
+        raise ClusterError(
+            f"no Ray cluster answers at {address} within {SECONDS:g} s ({reason}): {advice}"
+        ) from error
+    if frame[3:4] != b"\x04":
+        raise ClusterError(f"what answers at {address} is not a Ray cluster: {advice}")
+
+
+@contextmanager
+def _kept_handler() -> Iterator[None]:
+    """Keep the handler of SIGTERM, which Ray would replace."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+
+
+def _put(ray: Any, function: _Function) -> Any:
+    """Store the function in the cluster, if each node has enough memory for it."""
+    buffers: list[pickle.PickleBuffer] = []
+    content: bytes = ray.cloudpickle.dumps(function, protocol=5, buffer_callback=buffers.append)
+    arrays = [np.frombuffer(buffer.raw(), np.uint8) for buffer in buffers]
+    needed = len(content) + sum(array.nbytes for array in arrays) + 2 * PIECE_BYTES
+    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+    if not nodes:
+        raise ClusterError(
+            "no node of the Ray cluster has a CPU for the work: start nodes with `ray start "
+            "--address=HOST:PORT`"
+        )
+    for node in nodes:
+        held = int(node["Resources"].get("object_store_memory", 0))
+        if held < needed:
+            name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+            raise ClusterError(_too_small("the function and its arguments", needed, name, held))
+    try:
+        return ray.put([content, *arrays])
+    except (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError) as error:
+        raise ClusterError(_too_small("the function and its arguments", needed, error)) from error
+
+
+def _too_small(what: str, needed: int, where: object, held: int | None = None) -> str:
+    has = "" if held is None else f", it has {held >> 20} MiB"
+    place = _first_line(where) if isinstance(where, BaseException) else f"node {where}"
+    return (
+        f"an object store is too small for {what}: {-(-needed >> 20)} MiB are needed{has} "
+        f"({place}); start nodes with `ray start --object-store-memory={max(needed, 100 << 20)}` "
+        "or more"
+    )
+
+
+@cache
+def program() -> tuple[str, str]:
+    """Return the versions of this project and of Python, which must agree on all nodes.
+
+    That of the project includes a checksum of its source code: results could differ otherwise.
+    """
+    try:
+        number = version("similarity-encoders")
+    except PackageNotFoundError:
+        number = "unknown"
+    root = Path(__file__).resolve().parent.parent
+    crc = 0
+    for package in ("corpora", "conec"):
+        for path in sorted((root / package).rglob("*.py")):
+            crc = zlib.crc32(path.read_bytes(), crc)
+    return f"{number} (source {crc:08x})", ".".join(platform.python_version_tuple()[:2])
+
+
+# On a node
+
+
+def _task() -> Callable[..., Iterator[bytes]]:
+    """Return the function of tasks.
+
+    It is sent as code, since it is nested: a node that lacks this project can still report it.
+    """
+
+    def task(expected: tuple[str, str], stored: list[Any], call: bytes) -> Iterator[bytes]:
+        import pickle
+        import platform
+        import socket
+
+        found = None
+        try:
+            from corpora import ray_engine
+
+            found = ray_engine.program()
+        except (ImportError, AttributeError):
+            pass
+        if found == expected:
+            yield from ray_engine.run_call(stored[0], call)
+            return
+        mine = "no version that knows Ray" if found is None else f"version {found[0]}"
+        message = (
+            f"the node {socket.gethostname()} has {mine} of similarity-encoders on Python "
+            f"{'.'.join(platform.python_version_tuple()[:2])}, but this process has version "
+            f"{expected[0]} on Python {expected[1]}: install the same on all nodes"
+        )
+        yield pickle.dumps(("unusable", message))
+
+    return task
+
+
+_loaded: _Function | None = None
+
+
+def run_call(stored: Any, content: bytes) -> Iterator[bytes]:
+    """Run a call on a node: yield the files it makes, in pieces, and in the end its result.
+
+    Parameters
+    ----------
+    stored : ray.ObjectRef
+        A pickle of the function, and the arrays that it holds.
+    content : bytes
+        The call, pickled.
+
+    Yields
+    ------
+    bytes
+        Pickles of tuples, which `_received` reads: ``("piece", name, bytes)``, and one of
+        ``("result", result, warnings)``, ``("error", exception, traceback)`` and
+        ``("unusable", message)``.
+    """
+    try:
+        call: _Call = pickle.loads(content)
+        with suppress(OSError):  # relative paths are relative to it
+            os.chdir(call.directory)
+        if message := _missing_file(call.local_files):
+            yield _pickled(("unusable", message))
+            return
+        function = _function(stored, call.key)
+        if not call.makes_files:
+            yield _pickled(("result", *_run(function, call.item)))
+            return
+        with temporary_folder("corpora-shard-") as folder:
+            result = _run(partial(function, folder=folder), call.item)
+            for path in sorted(folder.iterdir()):
+                with open(path, "rb") as file:
+                    while piece := file.read(PIECE_BYTES):
+                        yield pickle.dumps(("piece", path.name, piece))
+            yield _pickled(("result", *result))
+    except Exception as error:  # raised again by the driver
+        yield _pickled_error(error, traceback.format_exc())
+
+
+def _run(function: Callable[..., Any], item: Any) -> tuple[Any, list[tuple[str, type[Warning]]]]:
+    with warnings.catch_warnings(record=True) as caught:
+        result = function(item)
+    return result, [(str(warning.message), warning.category) for warning in caught]
+
+
+def _function(stored: Any, key: str) -> Callable[..., Any]:
+    """Load the function, once in each process."""
+    global _loaded
+    if _loaded is None or _loaded.key != key:
+        _loaded = None  # frees the memory of the one before
+        content, *arrays = import_module("ray").get(stored)
+        loaded: _Function = pickle.loads(content, buffers=arrays)
+        if loaded.initializer is not None:
+            loaded.initializer(*loaded.initargs)
+        _loaded = loaded
+    return _loaded.function
+
+
+def _missing_file(files: dict[str, int]) -> str | None:
+    """Describe a file of the driver that this node lacks, or that differs in size."""
+    for path, size in files.items():
+        try:
+            found = os.path.getsize(path)
+        except OSError:
+            state = "does not exist"
+        else:
+            if found == size:
+                continue
+            state = f"has {found:,} bytes, not {size:,}"
+        return (
+            f"{path} {state} on the node {socket.gethostname()} "
+            f"({import_module('ray').util.get_node_ip_address()}): put the files where all nodes "
+            "see them under the same path, such as a shared file system, or pass a URI (s3://...)"
+        )
+    return None
+
+
+def _pickled_error(error: Exception, text: str) -> bytes:
+    try:
+        content = _pickled(("error", error, text))
+        pickle.loads(content)
+    except Exception:  # an exception that can't be pickled
+        content = pickle.dumps(("error", RuntimeError(_first_line(error)), text))
+    return content

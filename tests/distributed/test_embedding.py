@@ -1,0 +1,129 @@
+"""Embeddings of tokens on a real cluster of two nodes: the same bits."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from conec import ContextEncoder
+from conec import embedding as module
+from conec.cli import app
+from tests.distributed.cluster import Cluster
+
+pytest.importorskip("ray", reason="clusters need Ray")
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def documents() -> list[list[str]]:
+    draw = random.Random(0)
+    words = [f"w{n}" for n in range(60)]
+    return [draw.choices(words, k=draw.randrange(1, 40)) for _ in range(600)]
+
+
+@pytest.fixture(scope="module")
+def model(documents: list[list[str]]) -> ContextEncoder:
+    model = ContextEncoder(vector_size=16, epochs=1, min_count=1, seed=0, workers=1)
+    model.fit(documents)
+    model.learn_map(documents)
+    return model
+
+
+@pytest.fixture(autouse=True)
+def small_groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "batches", lambda texts: ([text] for text in texts))
+    monkeypatch.setattr(module, "_SENT_BYTES", 4 * 16 * module.BATCH_TOKENS * 30)
+
+
+class DiesOnce(ContextEncoder):
+    """A model that kills its process when it is first unpickled."""
+
+    mark: Path
+
+    def __setstate__(self, state: dict[str, object]) -> None:
+        self.__dict__.update(state)
+        try:
+            self.mark.touch(exist_ok=False)
+        except FileExistsError:
+            return
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pytest.mark.parametrize("a", [0.0, 0.8])
+def test_documents(
+    cluster: Cluster, model: ContextEncoder, documents: list[list[str]], a: float
+) -> None:
+    texts: list[list[str]] = [*documents, [], ["unknown", "w1"]]
+    expected = list(model.embed_batch(texts, a))
+    found = list(model.embed_batch(texts, a, engine=cluster.address))
+    assert len(found) == len(expected)
+    for one, other in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_documents_are_read_as_results_are_taken(
+    cluster: Cluster, model: ContextEncoder, documents: list[list[str]]
+) -> None:
+    read = 0
+
+    def source() -> Iterator[list[str]]:
+        nonlocal read
+        for document in documents:
+            read += 1
+            yield document
+
+    vectors = model.embed_batch(source(), engine=cluster.address)
+    next(vectors)
+    assert read <= 8 * 30
+    vectors.close()
+
+
+def test_invalid_documents(cluster: Cluster, model: ContextEncoder) -> None:
+    with pytest.raises(TypeError, match="document 1"):
+        list(model.embed_batch([["a"], ["b", 3]], engine=cluster.address))  # type: ignore[list-item]
+
+
+def test_a_killed_worker(
+    cluster: Cluster, model: ContextEncoder, documents: list[list[str]], tmp_path: Path
+) -> None:
+    dying = object.__new__(DiesOnce)
+    dying.__dict__.update(model.__getstate__())
+    dying.mark = tmp_path / "mark"
+    expected = list(model.embed_batch(documents[:90]))
+    found = list(dying.embed_batch(documents[:90], engine=cluster.address))
+    assert dying.mark.exists()
+    np.testing.assert_array_equal(np.concatenate(found), np.concatenate(expected))
+
+
+@pytest.mark.parametrize("memory", [1 << 30, 1 << 10])
+def test_global_contexts(
+    cluster: Cluster, model: ContextEncoder, documents: list[list[str]], memory: int
+) -> None:
+    expected = model.global_contexts(documents, memory=memory)
+    found = model.global_contexts(documents, memory=memory, engine=cluster.address)
+    for name in ("indptr", "indices", "data"):
+        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
+@pytest.mark.parametrize("clean", [[], ["--clean", "lower"]])
+def test_command(
+    cluster: Cluster,
+    model: ContextEncoder,
+    documents: list[list[str]],
+    tmp_path: Path,
+    clean: list[str],
+) -> None:
+    model.save(tmp_path / "model")
+    text = tmp_path / "text.txt"
+    text.write_text("".join(" ".join(document) + "\n" for document in documents))
+    command = ["embed", str(tmp_path / "model"), str(text), *clean]
+    app([*command, "--out", str(tmp_path / "a.tsv")], standalone_mode=False)
+    more = ["--address", cluster.address, "--out", str(tmp_path / "b.tsv")]
+    app([*command, *more], standalone_mode=False)
+    assert (tmp_path / "a.tsv").read_bytes() == (tmp_path / "b.tsv").read_bytes()
