@@ -86,7 +86,7 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
         help="number of workers of the parallel runs (default 2)",
     )  # fmt: skip
     p.add_argument(
-        "--tokens", type=at_least_one, default=1_000_000, help="number of tokens (default 1000000)"
+        "--tokens", type=at_least_one, default=2_000_000, help="number of tokens (default 2000000)"
     )
     args: argparse.Namespace = p.parse_args(argv)
     return args

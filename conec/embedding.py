@@ -99,6 +99,7 @@ WeightName: TypeAlias = Literal["W1", "W2", "context_embeddings"]
 WEIGHTS: tuple[WeightName, ...] = ("W1", "W2", "context_embeddings")
 _LEARNING = threading.RLock()  # held while a map is learned that was deferred
 _SENT_BYTES = 16 << 20  # of embeddings, computed together on another machine
+_FEW_TOKENS = 512
 _TABLES = ("mapped_contexts", "sense_contexts", "text_index")  # names in the cache
 
 
@@ -961,12 +962,15 @@ class Embedder:
 
     def locate(self, texts: PackedTexts) -> Located:
         """The words of documents, as in the result of `embed_packed`, without vectors."""
+        return self._text_index().locate(texts)
+
+    def _text_index(self) -> TextIndex:
         require_words(self.vocabulary)
         # two threads may make it at the same time, which does no harm
         made: TextIndex | None = self._cache.get("text_index")
         if made is None or made.source is not self.vocabulary:
             made = self._cache["text_index"] = TextIndex(self.vocabulary)
-        return made.locate(texts)
+        return made
 
     def _n_threads(self, workers: int | None) -> int:
         return self.config.workers if workers is None else check_integer("workers", workers, 1)
@@ -1011,7 +1015,11 @@ class Embedder:
         """Look up the words of a batch of documents."""
         if isinstance(texts, PackedTexts):
             return self.locate(texts)
-        return index_batch(texts, self.vocabulary)
+        located = None
+        # for few tokens, a dict is faster
+        if sum(map(len, texts)) >= _FEW_TOKENS:
+            located = self._text_index().locate_lists(texts)
+        return located or index_batch(texts, self.vocabulary)
 
     def _embed_thesis(
         self, texts: list[list[str]], a: float, pooled: bool

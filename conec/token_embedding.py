@@ -126,6 +126,14 @@ class TextIndex:
         """Find and look up the words of documents; in any thread, without the GIL."""
         return self._table.locate(texts.text, texts.bounds)
 
+    def locate_lists(self, texts: Sequence[list[str]]) -> Located | None:
+        """Look up documents that are lists; None if a token has a line end, or all are empty."""
+        tokens = texts[0] if len(texts) == 1 else chain.from_iterable(texts)
+        joined = "\n".join(tokens).encode("utf-8", "surrogatepass") + b"\n"
+        offsets = np.zeros(len(texts) + 1, np.int64)
+        np.cumsum(list(map(len, texts)), out=offsets[1:])
+        return self._table.locate_lines(np.frombuffer(joined, np.uint8), offsets)
+
 
 def require_words(vocabulary: Vocabulary) -> None:
     """Raise RuntimeError if the vocabulary is empty."""

@@ -267,7 +267,7 @@ def locate_words(  # type: ignore[no-untyped-def]
     int
         Number of words.
     """
-    n, mask = 0, np.uint64(len(seen) - 1)
+    n = 0
     offsets[0] = 0
     for i in range(len(bounds) - 1):
         document, first, p = text[bounds[i] : bounds[i + 1]], bounds[i], 0
@@ -279,29 +279,67 @@ def locate_words(  # type: ignore[no-untyped-def]
                 p = stop + 1
                 continue
             p = stop
-            word, _ = _find(document, start, stop, h, slots, entries, arena)
             starts[n], stops[n] = first + start, first + stop
-            if word >= 0:
-                ids[n] = codes[n] = entries[word, 1]
-                n += 1
-                continue
-            at = h & mask
-            while seen[at] != 0:
-                earlier = seen[at] - 1
-                length = stops[earlier] - starts[earlier]
-                k = 0
-                if length == stop - start:
-                    while k < length and text[starts[earlier] + k] == document[start + k]:
-                        k += 1
-                if k == stop - start:
-                    break
-                at = (at + _U1) & mask
-            if seen[at] == 0:
-                seen[at] = n + 1
-            ids[n], codes[n] = -1, n_ids + seen[at] - 1
+            _look_up(text, n, h, slots, entries, arena, n_ids, seen, starts, stops, ids, codes)
             n += 1
         offsets[i + 1] = n
     return n
+
+
+@compiled(nogil=True)
+def locate_lines(  # type: ignore[no-untyped-def]
+    text, factor, slots, entries, arena, n_ids, seen, starts, stops, ids, codes
+):
+    """Look up words, each of which is a line; empty lines have the id and code -1.
+
+    Parameters are those of `locate_words`.
+
+    Returns
+    -------
+    int
+        Number of lines, each of which ends with a line end.
+    """
+    n, start, h = 0, 0, _SEED
+    for p in range(len(text)):
+        byte = text[p]
+        if byte != 0x0A:
+            h = (h ^ np.uint64(byte)) * factor
+            continue
+        starts[n], stops[n] = start, p
+        if p == start:
+            ids[n] = codes[n] = -1
+        else:
+            h = _mixed(h, factor)
+            _look_up(text, n, h, slots, entries, arena, n_ids, seen, starts, stops, ids, codes)
+        n, start, h = n + 1, p + 1, _SEED
+    return n
+
+
+@compiled(nogil=True)
+def _look_up(  # type: ignore[no-untyped-def]
+    text, n, h, slots, entries, arena, n_ids, seen, starts, stops, ids, codes
+):
+    """Write id and code of word `n`, which has the hash `h`; see `locate_words`."""
+    start, stop = starts[n], stops[n]
+    word, _ = _find(text, start, stop, h, slots, entries, arena)
+    if word >= 0:
+        ids[n] = codes[n] = entries[word, 1]
+        return
+    mask = np.uint64(len(seen) - 1)
+    at = h & mask
+    while seen[at] != 0:
+        earlier = starts[seen[at] - 1]
+        length = stops[seen[at] - 1] - earlier
+        k = 0
+        if length == stop - start:
+            while k < length and text[earlier + k] == text[start + k]:
+                k += 1
+        if k == stop - start:
+            break
+        at = (at + _U1) & mask
+    if seen[at] == 0:
+        seen[at] = n + 1
+    ids[n], codes[n] = -1, n_ids + seen[at] - 1
 
 
 @compiled(nogil=True)

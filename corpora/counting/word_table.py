@@ -41,7 +41,8 @@ class Located(NamedTuple):
     ids: npt.NDArray[np.int32]
     """Id of each word; -1 for unknown words."""
     codes: npt.NDArray[np.int32]
-    """The same, with a number of at least the size of the table for each unknown word."""
+    """The same, with a number of at least the size of the table for each unknown word; -1 for empty
+    words."""
     offsets: npt.NDArray[np.int64]
     """Words ``offsets[i]:offsets[i + 1]`` are those of document ``i``."""
 
@@ -173,16 +174,42 @@ class WordTable:
         bounds : int64 array of shape (n_documents + 1,)
             Document ``i`` is ``text[bounds[i]:bounds[i + 1]]``. Each document ends with whitespace.
         """
-        most = len(text) // 2 + 1
-        starts, stops = np.empty(most, np.int64), np.empty(most, np.int64)
-        ids, codes = np.empty(most, np.int32), np.empty(most, np.int32)
-        seen = np.zeros(1 << (2 * most).bit_length(), np.int32)
+        found, seen = self._scratch(len(text) // 2 + 1)
         offsets = np.empty(len(bounds), np.int64)
         n = self._kernels.locate_words(
             text, bounds, self._factor, self._slots, self._entries, self._arena, len(self),
-            seen, starts, stops, ids, codes, offsets,
+            seen, *found, offsets,
         )  # fmt: skip
-        return Located(text, starts[:n], stops[:n], ids[:n], codes[:n], offsets)
+        starts, stops, ids, codes = (array[:n] for array in found)
+        return Located(text, starts, stops, ids, codes, offsets)
+
+    def locate_lines(
+        self, text: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
+    ) -> Located | None:
+        """Look up words that are lines; None if their number is not that of `offsets`.
+
+        Parameters
+        ----------
+        text : uint8 array
+            Encoded as UTF-8, not writable; each word is followed by a line end. Empty words get
+            the id and code -1.
+        offsets : int64 array of shape (n_documents + 1,)
+            Words ``offsets[i]:offsets[i + 1]`` are those of document ``i``.
+        """
+        n = int(np.count_nonzero(text == ord("\n")))
+        if n != offsets[-1]:
+            return None
+        found, seen = self._scratch(n)
+        self._kernels.locate_lines(
+            text, self._factor, self._slots, self._entries, self._arena, len(self), seen, *found
+        )
+        starts, stops, ids, codes = found
+        return Located(text, starts, stops, ids, codes, offsets)
+
+    def _scratch(self, n: int) -> tuple[Any, Any]:
+        """Arrays for at most n words: starts, stops, ids and codes; and a hash table."""
+        found = tuple(np.empty(n, dtype) for dtype in (np.int64, np.int64, np.int32, np.int32))
+        return found, np.zeros(1 << (2 * n).bit_length(), np.int32)
 
     def add(self, words: PackedWords) -> None:
         """Add counts of words, or new words with their ids."""

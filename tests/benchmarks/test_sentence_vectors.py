@@ -16,8 +16,9 @@ SGML = """<REUTERS TOPICS="YES" LEWISSPLIT="TRAIN"><TOPICS><D>earn</D></TOPICS>
 <TITLE>TWO TOPICS</TITLE><BODY>Text.</BODY></REUTERS>"""
 
 
-@pytest.fixture(scope="module")
-def model():
+@pytest.fixture
+def model(monkeypatch):
+    monkeypatch.setattr(sentence_vectors, "SIZE", 5)
     corpus = [["red", "green", "blue", "red"], ["cat", "dog", "cat", "horse"]] * 20
     return conec.ContextEncoder(
         vector_size=sentence_vectors.SIZE, min_count=1, epochs=2, sample=0

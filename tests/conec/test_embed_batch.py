@@ -116,6 +116,27 @@ def test_strings_are_lists_of_their_tokens(model, documents, a, per_occurrence, 
     np.testing.assert_array_equal(model.encode(strings), model.encode(lists))
 
 
+def test_lists_with_any_tokens(model, monkeypatch):
+    """Tokens with line ends, other white space, and breaks."""
+    expected = {word: model.embed([word, "w0"]) for word in ("w1", "w 1", "Ж")}
+    monkeypatch.setattr("conec.embedding._FEW_TOKENS", 0)
+    for word, vectors in expected.items():
+        np.testing.assert_array_equal(model.embed([word, "w0"]), vectors)
+    documents = [
+        ["w0", "", "w1", "w 1", "w1\n", "\n", "w2", "", "Ж"],
+        [],
+        ["", ""],
+        ["\udc80", "w0"],
+    ]
+    for chosen in (documents, documents[1:], documents[2:3], [[], []], [["w0", "", "", "w1"]]):
+        results = list(model.embed_batch(chosen))
+        with monkeypatch.context() as patch:
+            patch.setattr("conec.embedding._FEW_TOKENS", 1 << 30)
+            others = [model.embed(document) for document in chosen]
+        for result, other in zip(results, others, strict=True):
+            np.testing.assert_array_equal(result, other)
+
+
 def test_strings_of_a_model_without_a_map(model):
     made = copy.deepcopy(model).build_contexts(CORPUS)
     made.sense_inventory = None

@@ -110,6 +110,11 @@ def test_words_of_documents(documents: list[list[str]], known: set[str], factor:
     assert len(set(zip(codes, tokens, strict=True))) == len(set(tokens)) == len(set(codes))
     unknown = [code for code, word in zip(codes, tokens, strict=True) if word not in index]
     assert min(unknown, default=len(index)) >= len(index)
+    lines = "".join(f"{word}\n" for word in tokens).encode("utf-8", "surrogatepass")
+    as_lines = table.locate_lines(np.frombuffer(lines, np.uint8), located.offsets)
+    assert as_lines is not None
+    assert (as_lines.ids.tolist(), as_lines.codes.tolist()) == (located.ids.tolist(), codes)
+    assert table.locate_lines(np.frombuffer(lines + b"\n", np.uint8), located.offsets) is None
     starts, data = located.packed()
     packed = bytes(data).decode("utf-8", "surrogatepass")
     assert packed == "".join(tokens)
