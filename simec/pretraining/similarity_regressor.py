@@ -344,7 +344,7 @@ def _write_points(folder: FolderWriter, X: Any) -> None:
     if isinstance(X, np.ndarray) and X.dtype.kind in "biuf":
         folder.write_arrays(_POINTS, {"X": X})
         return
-    from simec.molecules import Molecules
+    from simec.molecules.molecules import Molecules
 
     if not isinstance(X, Molecules):
         raise TypeError(
@@ -367,7 +367,7 @@ def _read_points(folder: FolderReader) -> Any:
             if "X" not in arrays or not arrays["X"].ndim:
                 raise ValueError("the array X is missing")
         return arrays["X"]
-    from simec.molecules import Molecules
+    from simec.molecules.molecules import Molecules
 
     names = folder.read_json(_MOLECULES, limit=None)
     with folder.checking(_MOLECULES):
