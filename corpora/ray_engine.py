@@ -4,10 +4,9 @@ All that knows Ray is here. An item is done by one task, whose results count onl
 ended: if its worker or node dies, what it sent is dropped and the item is done again. So the
 results are those of one machine, for any number of nodes.
 
-Functions, items and results are sent as pickles. Those of items and results are within bytes, so
-that their arrays can be written to; the arrays of a function, such as the weights of a model, are
-read-only on the nodes, where all processes of a node share them. Files that a task makes are sent
-in pieces.
+Functions, items and results are sent as pickles. Arrays of a function, such as the weights of a
+model, are read-only on the nodes, where all processes of a node share them; those of items and
+results can be written to. Files that a task makes are sent in pieces.
 """
 
 from __future__ import annotations
@@ -204,7 +203,9 @@ def _received(ray: Any, task: _Sent, folder: Path | None) -> Outcome | None:
     complete = False
     try:
         for reference in task.stream:
-            match pickle.loads(ray.get(reference)):
+            content, *arrays = ray.get(reference)
+            # copies, which can be written to, and leave no memory of the object store in use
+            match pickle.loads(content, buffers=[array.copy() for array in arrays]):
                 case ("piece", name, content):
                     assert folder is not None
                     folder.mkdir(mode=0o700, exist_ok=True)
@@ -254,6 +255,15 @@ def _pickled(value: Any) -> bytes:
     """Pickle an object, also a function of the user's script."""
     content: bytes = import_module("ray").cloudpickle.dumps(value)
     return content
+
+
+def _with_arrays(value: Any) -> list[Any]:
+    """Pickle an object without its arrays, which follow as arrays of bytes."""
+    buffers: list[pickle.PickleBuffer] = []
+    content = import_module("ray").cloudpickle.dumps(
+        value, protocol=5, buffer_callback=buffers.append
+    )
+    return [content, *(np.frombuffer(buffer.raw(), np.uint8) for buffer in buffers)]
 
 
 def _first_line(error: BaseException) -> str:
@@ -365,10 +375,8 @@ def _kept_handler() -> Iterator[None]:
 
 def _put(ray: Any, function: _Function) -> Any:
     """Store the function in the cluster, if each node has enough memory for it."""
-    buffers: list[pickle.PickleBuffer] = []
-    content: bytes = ray.cloudpickle.dumps(function, protocol=5, buffer_callback=buffers.append)
-    arrays = [np.frombuffer(buffer.raw(), np.uint8) for buffer in buffers]
-    needed = len(content) + sum(array.nbytes for array in arrays) + 2 * PIECE_BYTES
+    stored = _with_arrays(function)
+    needed = sum(map(len, stored)) + 2 * PIECE_BYTES
     nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
     if not nodes:
         raise ClusterError(
@@ -381,7 +389,7 @@ def _put(ray: Any, function: _Function) -> Any:
             name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
             raise ClusterError(_too_small("the function and its arguments", needed, name, held))
     try:
-        return ray.put([content, *arrays])
+        return ray.put(stored)
     except (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError) as error:
         raise ClusterError(_too_small("the function and its arguments", needed, error)) from error
 
@@ -417,13 +425,13 @@ def program() -> tuple[str, str]:
 # On a node
 
 
-def _task() -> Callable[..., Iterator[bytes]]:
+def _task() -> Callable[..., Iterator[list[Any]]]:
     """Return the function of tasks.
 
     It is sent as code, since it is nested: a node that lacks this project can still report it.
     """
 
-    def task(expected: tuple[str, str], stored: list[Any], call: bytes) -> Iterator[bytes]:
+    def task(expected: tuple[str, str], stored: list[Any], call: bytes) -> Iterator[list[Any]]:
         import pickle
         import platform
         import socket
@@ -444,7 +452,7 @@ def _task() -> Callable[..., Iterator[bytes]]:
             f"{'.'.join(platform.python_version_tuple()[:2])}, but this process has version "
             f"{expected[0]} on Python {expected[1]}: install the same on all nodes"
         )
-        yield pickle.dumps(("unusable", message))
+        yield [pickle.dumps(("unusable", message))]
 
     return task
 
@@ -452,7 +460,7 @@ def _task() -> Callable[..., Iterator[bytes]]:
 _loaded: _Function | None = None
 
 
-def run_call(stored: Any, content: bytes) -> Iterator[bytes]:
+def run_call(stored: Any, content: bytes) -> Iterator[list[Any]]:
     """Run a call on a node: yield the files it makes, in pieces, and in the end its result.
 
     Parameters
@@ -464,31 +472,31 @@ def run_call(stored: Any, content: bytes) -> Iterator[bytes]:
 
     Yields
     ------
-    bytes
-        Pickles of tuples, which `_received` reads: ``("piece", name, bytes)``, and one of
-        ``("result", result, warnings)``, ``("error", exception, traceback)`` and
-        ``("unusable", message)``.
+    list of bytes and arrays
+        Pickles of tuples with their arrays, which `_received` reads:
+        ``("piece", name, bytes)``, and one of ``("result", result, warnings)``,
+        ``("error", exception, traceback)`` and ``("unusable", message)``.
     """
     try:
         call: _Call = pickle.loads(content)
         with suppress(OSError):  # relative paths are relative to it
             os.chdir(call.directory)
         if message := _missing_file(call.local_files):
-            yield _pickled(("unusable", message))
+            yield _with_arrays(("unusable", message))
             return
         function = _function(stored, call.key)
         if not call.makes_files:
-            yield _pickled(("result", *_run(function, call.item)))
+            yield _with_arrays(("result", *_run(function, call.item)))
             return
         with temporary_folder("corpora-shard-") as folder:
             result = _run(partial(function, folder=folder), call.item)
             for path in sorted(folder.iterdir()):
                 with open(path, "rb") as file:
                     while piece := file.read(PIECE_BYTES):
-                        yield pickle.dumps(("piece", path.name, piece))
-            yield _pickled(("result", *result))
+                        yield _with_arrays(("piece", path.name, piece))
+            yield _with_arrays(("result", *result))
     except Exception as error:  # raised again by the driver
-        yield _pickled_error(error, traceback.format_exc())
+        yield [_pickled_error(error, traceback.format_exc())]
 
 
 def _run(function: Callable[..., Any], item: Any) -> tuple[Any, list[tuple[str, type[Warning]]]]:
