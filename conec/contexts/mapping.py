@@ -121,10 +121,11 @@ class MapConfig:
     smoothing: float = 1.0
 
     def __post_init__(self) -> None:
-        for name in ("near", "wide", "n_contexts", "draws"):
-            check_integer(name, getattr(self, name), 1, 1 << 16)
+        largest = dict.fromkeys(("near", "wide", "n_contexts", "draws"), 1 << 16)
         if self.n_words is not None:
-            check_integer("n_words", self.n_words, 1, (1 << 31) - 1)
+            largest["n_words"] = (1 << 31) - 1
+        for name, most in largest.items():  # integers of NumPy could overflow
+            object.__setattr__(self, name, check_integer(name, getattr(self, name), 1, most))
         check_number("share", self.share, 0, 1)
         for name in ("sample", "reliable", "ridge", "plain", "smoothing"):
             check_number(name, getattr(self, name), 0)

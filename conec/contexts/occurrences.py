@@ -59,10 +59,12 @@ class Window:
     keep: FloatArray | None = None
 
     def __post_init__(self) -> None:
-        check_integer("window", self.size, 1)
+        # integers of NumPy could overflow
+        object.__setattr__(self, "size", check_integer("window", self.size, 1))
         check_choice("weighting", self.weighting, Weighting)
         if self._as_training:
-            check_integer("smallest", self.smallest, 1, self.size)
+            smallest = check_integer("smallest", self.smallest, 1, self.size)
+            object.__setattr__(self, "smallest", smallest)
             if self.keep is None:
                 raise ValueError(f"weighting={self.weighting!r} requires `keep`, weights of words")
 
