@@ -234,19 +234,13 @@ def map_context(y, bias, plain, local):  # type: ignore[no-untyped-def]
         wide += y[2 * d + j] * y[2 * d + j]
     has_near, has_wide = one if near != 0 else zero, one if wide != 0 else zero
     near, wide = inverse(near), inverse(wide)
-    total = zero
     for j in range(d):
         v = y[j] * near - has_near * bias[j]
-        v += y[3 * d + j] * wide - has_wide * bias[d + j]
-        local[j] = v
-        total += v * v
-    scale, share = inverse(total), plain * wide
-    total = zero
+        local[j] = v + (y[3 * d + j] * wide - has_wide * bias[d + j])
+    scale, share = inverse(squared(local)), plain * wide
     for j in range(d):
-        v = local[j] * scale + share * y[2 * d + j]
-        local[j] = v
-        total += v * v
-    return inverse(total)
+        local[j] = local[j] * scale + share * y[2 * d + j]
+    return inverse(squared(local))
 
 
 @compiled(nogil=True, fastmath=_FLAGS)
@@ -257,7 +251,11 @@ def inverse(square):  # type: ignore[no-untyped-def]
 
 @compiled(nogil=True, fastmath=_FLAGS)
 def squared(x):  # type: ignore[no-untyped-def]
-    """Square of the length of a vector."""
+    """Square of the length of a vector.
+
+    No loop both stores and sums up: compiled code would check whether its arrays are close to
+    each other in memory, and if so, add in another order. Results would not be the same each time.
+    """
     total = np.float32(0)
     for j in range(len(x)):
         total += x[j] * x[j]
@@ -267,11 +265,9 @@ def squared(x):  # type: ignore[no-untyped-def]
 @compiled(nogil=True, fastmath=_FLAGS)
 def mix(x, a, local, b, out):  # type: ignore[no-untyped-def]
     """Write ``a * x + b * local`` to `out`, with unit length; return the square of its length."""
-    total = np.float32(0)
     for j in range(len(out)):
-        v = a * x[j] + b * local[j]
-        out[j] = v
-        total += v * v
+        out[j] = a * x[j] + b * local[j]
+    total = squared(out)
     scale = inverse(total)
     for j in range(len(out)):
         out[j] *= scale
@@ -473,12 +469,9 @@ def mix_senses(  # type: ignore[no-untyped-def]
         if share == 0:
             continue
         center = centers[first + k]
-        square = zero
         for j in range(d):
-            v = word_share * x[j] + (one - word_share) * center[j]
-            sense[j] = v
-            square += v * v
-        share *= inverse(square)
+            sense[j] = word_share * x[j] + (one - word_share) * center[j]
+        share *= inverse(squared(sense))
         for j in range(d):
             mixed[j] += share * sense[j]
     return mix(mixed, a, local, (one - a) * scale, out)
