@@ -5,13 +5,16 @@ from __future__ import annotations
 import inspect
 import os
 import warnings
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 __all__ = [
     "ClusterError",
     "CorpusError",
     "ModelError",
     "NotReiterableError",
+    "call_with_warnings",
     "cut_middle",
     "warn",
 ]
@@ -91,3 +94,12 @@ def warn(message: str, category: type[Warning] = UserWarning) -> None:
     while frame is not None and frame.f_code.co_filename.startswith(_PACKAGES):
         level, frame = level + 1, frame.f_back
     warnings.warn(message, category, stacklevel=level)
+
+
+def call_with_warnings(
+    function: Callable[[Any], Any], item: Any
+) -> tuple[Any, list[tuple[str, type[Warning]]]]:
+    """Return the result for an item, and the warnings, which another process issues."""
+    with warnings.catch_warnings(record=True) as caught:
+        result = function(item)
+    return result, [(str(warning.message), warning.category) for warning in caught]

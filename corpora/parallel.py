@@ -9,7 +9,6 @@ import os
 import signal
 import threading
 import time
-import warnings
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -21,7 +20,7 @@ from typing import Any, TypeVar
 from corpora.callbacks import progress_bar as bar_of
 from corpora.checks import check_integer
 from corpora.corpus import Corpus
-from corpora.errors import warn
+from corpora.errors import call_with_warnings, warn
 
 __all__ = ["cores", "map_on_engine", "map_shards", "progress_bar"]
 
@@ -445,8 +444,5 @@ def _end_with(parent: int) -> None:
 
 
 def _run(shard: Corpus) -> tuple[Any, list[tuple[str, type[Warning]]]]:
-    """Return the result for a shard, and warnings, which the parent process issues."""
     assert _function is not None
-    with warnings.catch_warnings(record=True) as caught:
-        result = _function(shard)
-    return result, [(str(warning.message), warning.category) for warning in caught]
+    return call_with_warnings(_function, shard)

@@ -20,7 +20,6 @@ import signal
 import socket
 import threading
 import traceback
-import warnings
 import zlib
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -35,7 +34,7 @@ from typing import Any
 import numpy as np
 
 from corpora.corpus import Corpus
-from corpora.errors import ClusterError
+from corpora.errors import ClusterError, call_with_warnings
 from corpora.files import temporary_folder
 
 __all__ = ["SETTINGS", "Outcome", "connect", "map_on_cluster", "program", "run_call"]
@@ -486,10 +485,10 @@ def run_call(stored: Any, content: bytes) -> Iterator[list[Any]]:
             return
         function = _function(stored, call.key)
         if not call.makes_files:
-            yield _with_arrays(("result", *_run(function, call.item)))
+            yield _with_arrays(("result", *call_with_warnings(function, call.item)))
             return
         with temporary_folder("corpora-shard-") as folder:
-            result = _run(partial(function, folder=folder), call.item)
+            result = call_with_warnings(partial(function, folder=folder), call.item)
             for path in sorted(folder.iterdir()):
                 with open(path, "rb") as file:
                     while piece := file.read(PIECE_BYTES):
@@ -497,12 +496,6 @@ def run_call(stored: Any, content: bytes) -> Iterator[list[Any]]:
             yield _with_arrays(("result", *result))
     except Exception as error:  # raised again by the driver
         yield [_pickled_error(error, traceback.format_exc())]
-
-
-def _run(function: Callable[..., Any], item: Any) -> tuple[Any, list[tuple[str, type[Warning]]]]:
-    with warnings.catch_warnings(record=True) as caught:
-        result = function(item)
-    return result, [(str(warning.message), warning.category) for warning in caught]
 
 
 def _function(stored: Any, key: str) -> Callable[..., Any]:
