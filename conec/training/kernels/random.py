@@ -9,9 +9,9 @@ from __future__ import annotations
 import numba as nb
 import numpy as np
 
-GOLDEN = np.uint64(0x9E3779B97F4A7C15)
-_M1 = np.uint64(0xBF58476D1CE4E5B9)
-_M2 = np.uint64(0x94D049BB133111EB)
+from conec import random_streams
+
+GOLDEN, _M1, _M2 = map(np.uint64, (random_streams.GOLDEN, random_streams.M1, random_streams.M2))
 _S30, _S27, _S31 = np.uint64(30), np.uint64(27), np.uint64(31)
 
 
