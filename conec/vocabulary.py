@@ -82,7 +82,8 @@ class Vocabulary:
         min_count : int
             Ignore words that occur less often.
         max_size : int, optional
-            Maximum number of words.
+            Maximum number of words. Words that occur as often as the first word that is left
+            out are left out as well, as with a higher `min_count`.
         frequencies : mapping of int to int, optional
             Number of words that occur n times, for each n. Used for the error message if
             `counts` was made without the rare words.
@@ -93,7 +94,8 @@ class Vocabulary:
             If a word is not a string, or a count not an integer.
         ValueError
             If the corpus has no words, or no word occurs `min_count` times (the message says
-            which `min_count` would keep words), or a count is negative or too large.
+            which `min_count` would keep words), or more than `max_size` words are the most
+            frequent, or a count is negative or too large.
         """
         counts = _checked_frequencies(counts)
         # the empty word marks a break between sentences
@@ -111,7 +113,16 @@ class Vocabulary:
                 f"would keep {n_kept} word{'s' if n_kept > 1 else ''}, min_count={lowest} would "
                 "keep all"
             )
-        kept = kept[:max_size]
+        if max_size is not None and len(kept) > max_size:
+            limit = kept[max_size][1]
+            if limit == kept[0][1]:
+                n_first = sum(n == limit for _, n in kept)
+                raise ValueError(
+                    f"at most {max_size} words (max_final_vocab) cannot be chosen by frequency: "
+                    f"{n_first} words occur {limit} time{'s' if limit > 1 else ''}, the largest "
+                    f"number. Set it to {n_first} or more"
+                )
+            kept = [(word, n) for word, n in kept if n > limit]
         return cls([word for word, _ in kept], [n for _, n in kept])
 
     @cached_property

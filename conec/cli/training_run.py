@@ -16,7 +16,7 @@ from conec.training.loop import idle_epochs
 from corpora import Corpus
 from corpora.cli.app import fail, report_warnings
 from corpora.cli.options import report_skipped
-from corpora.counting import Counts, count
+from corpora.counting import Counts
 from corpora.encoding import TokenStream
 from corpora.interrupts import STOPPED, exit_status
 
@@ -143,13 +143,7 @@ class TrainingRun:
         if isinstance(model, ExtendedContextEncoder):
             model.build_vocab(self.corpus, update=update, progress=self.progress)
             return
-        self._counts = count(
-            self.corpus,
-            # known words are counted even if they are rare in the new text
-            min_count=1 if update else model.config.min_count,
-            workers=model.config.workers,
-            progress=self.progress,
-        )
+        self._counts = model.count_words(self.corpus, update=update, progress=self.progress)
         model.build_vocab_from_freq(
             self._counts.words, update=update, frequencies=self._counts.frequencies
         )

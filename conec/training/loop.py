@@ -62,6 +62,7 @@ def train(
     state: TrainingState,
     *,
     on_epoch: Callable[[float], object],
+    on_epoch_begin: Callable[[], object] | None = None,
     checkpoint: Callable[[], None] | None = None,
     schedule: CheckpointSchedule | None = None,
     progress: bool = False,
@@ -79,6 +80,8 @@ def train(
     on_epoch : callable
         Called after each epoch with its mean loss. If it returns True, training ends and
         `state` is finished.
+    on_epoch_begin : callable, optional
+        Called before each epoch, but not before the rest of an interrupted one.
     checkpoint : callable, optional
         Saves the model and `state`. Called as `schedule` says, and when training is
         interrupted; threads are stopped meanwhile.
@@ -128,7 +131,11 @@ def train(
 
         try:
             epoch_began, first_chunk = time.monotonic(), state.next_chunk
+            begins = first_chunk == 0
             while not state.finished:
+                if begins and on_epoch_begin is not None:
+                    on_epoch_begin()
+                begins = False
                 run(trainer, state, n_chunks, config.workers, tick)
                 loss, positions = float(np.sum(state.losses)), int(np.sum(state.positions))
                 epoch_done = state.next_chunk == n_chunks
@@ -163,7 +170,7 @@ def train(
                         state.epoch, state.next_chunk, n_chunks,
                     )  # fmt: skip
                 if epoch_done:
-                    epoch_began, first_chunk = time.monotonic(), 0
+                    epoch_began, first_chunk, begins = time.monotonic(), 0, True
         except STOPPED:
             if checkpoint is not None:
                 checkpoint()

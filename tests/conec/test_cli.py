@@ -78,12 +78,12 @@ def test_train_is_the_library_with_the_same_parameters(corpus, tmp_path):
     out = tmp_path / "m"
     options = "--vector-size 6 --window 3 --min-window 2 --epochs 3 --min-count 1 --sample 0.01"
     options += " --negative 4 --negatives exact --ns-exponent 0.5 --alpha 0.04 --min-alpha 0.001"
-    options += " --cbow-sum --cbow-gradient word2vec --workers 1 --seed 5 --max-vocab-size 14"
+    options += " --cbow-sum --cbow-gradient word2vec --workers 1 --seed 5 --max-final-vocab 14"
     result = run("train", corpus, "--out", out, *options.split())
     expected = conec.ContextEncoder(
         vector_size=6, window=3, min_window=2, epochs=3, min_count=1, sample=0.01, negative=4,
         negatives="exact", ns_exponent=0.5, alpha=0.04, min_alpha=0.001, cbow_mean=False,
-        cbow_gradient="word2vec", workers=1, seed=5, max_vocab_size=14,
+        cbow_gradient="word2vec", workers=1, seed=5, max_final_vocab=14,
     ).fit(corpus)  # fmt: skip
     loaded = conec.load(out)
     assert loaded.config == expected.config
