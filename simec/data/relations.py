@@ -12,11 +12,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 from scipy import sparse
-from torch import Tensor
 
 from corpora.checks import ParameterError
 from corpora.saved_data import check_saved_object
-from simec.data.inputs import as_numpy
 from simec.similarities.labels import class_labels, label_array
 
 __all__ = [
@@ -63,8 +61,7 @@ class PairwiseSimilarities:
     """
 
     def __init__(self, S: Any) -> None:
-        if isinstance(S, Tensor):
-            S = as_numpy(S)
+        S = _as_numpy(S)
         S = sparse.csr_matrix(S) if sparse.issparse(S) else np.asarray(S)
         if S.ndim != 2 or S.shape[0] != S.shape[1]:
             raise ValueError(f"S must be a square matrix, got shape {S.shape}")
@@ -180,8 +177,7 @@ def _labels(y: Any) -> npt.NDArray[Any]:
         raise ValueError(
             "similarity needs labels: requires y to be passed, but the target y is None"
         )
-    if isinstance(y, Tensor):
-        y = as_numpy(y)
+    y = _as_numpy(y)
     if callable(y) or sparse.issparse(y):
         raise ValueError(
             f"with similarity, targets must be an array of labels, got {type(y).__name__}"
@@ -191,6 +187,15 @@ def _labels(y: Any) -> npt.NDArray[Any]:
     if labels.ndim not in (1, 2) or not len(labels):
         raise ValueError(f"labels must have shape (m,) or (m, k), got shape {labels.shape}")
     return labels
+
+
+def _as_numpy(values: Any) -> Any:
+    """Convert a tensor; baselines that take labels can be imported without PyTorch."""
+    if not hasattr(values, "detach"):
+        return values
+    from simec.data.inputs import as_numpy
+
+    return as_numpy(values)
 
 
 def columns_config(columns: npt.NDArray[Any] | None) -> dict[str, Any] | None:
