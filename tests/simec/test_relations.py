@@ -145,7 +145,7 @@ def test_names_of_similarities_and_row_numbers_are_saved(tmp_path):
 
 
 def test_an_interrupted_run_is_continued(tmp_path):
-    X, y = labelled()
+    X = labelled()[0]
     parameters = {"similarity": of_values, "hidden_layers": (4,), "max_iter": 6}
     numbers = np.arange(60.0) / 60
 
