@@ -218,7 +218,9 @@ def columns_config(columns: npt.NDArray[Any] | None) -> dict[str, Any] | None:
             f"labels of the columns must be numbers or strings to be saved, got {', '.join(kinds)}"
         )
     if columns.dtype.kind in "fO":  # JSON has no NaN, which differs from itself
-        values = np.where(columns != columns, None, columns.astype(object)).tolist()
+        plain = columns.astype(object)
+        plain[columns != columns] = None
+        values = plain.tolist()
     return {"dtype": columns.dtype.str, "values": values}
 
 
