@@ -163,8 +163,8 @@ class Config:
     )
     sample: float = _parameter(
         1e-4,
-        "Threshold for subsampling frequent words; 0 turns it off. Use 1e-3 for corpora below a "
-        "few million words.",
+        "Threshold for subsampling frequent words; 0 turns it off. In a text of a few thousand "
+        "words, most are frequent: use 1e-3 or 1e-2.",
         0,
     )
     ns_exponent: float = _parameter(

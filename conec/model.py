@@ -363,8 +363,8 @@ class ContextEncoder(GensimNames, NearestNeighbors):
         Warns
         -----
         UserWarning
-            If subsampling left no word with a context in some epochs, or if the learning rate is
-            that of word2vec, too low for the true gradient.
+            If subsampling or `min_count` left few words with a context, or if the learning rate
+            is that of word2vec, too low for the true gradient.
         """
         check_checkpoint_options(checkpoint, checkpoint_minutes, checkpoint_epochs)
         model = self if resume_from is None else self._load_checkpoint(resume_from)
@@ -397,10 +397,12 @@ class ContextEncoder(GensimNames, NearestNeighbors):
         self._runs = state.run + 1
         self._drop_learned()
 
-        n_before = len(self.loss_history_)
+        n_before, n_positions = len(self.loss_history_), 0
         notify.on_train_begin(self)
 
-        def on_epoch(loss: float) -> bool:
+        def on_epoch(loss: float, n: int) -> bool:
+            nonlocal n_positions
+            n_positions += n
             self.loss_history_.append(loss)
             self.weights_changed()
             return notify(self)
@@ -420,7 +422,8 @@ class ContextEncoder(GensimNames, NearestNeighbors):
         finally:
             # a callback may have computed results from weights that have changed since
             self._drop_learned()
-        if problem := loop.idle_epochs(self.loss_history_[n_before:], self.vocabulary, self.config):
+        losses = self.loss_history_[n_before:]
+        if problem := loop.untrained(losses, n_positions, stream, self.vocabulary, self.config):
             warn(problem)
         if checkpoint is not None and learn_map is not False:
             # learn_map takes a while: an interruption must not cost the weights

@@ -147,6 +147,18 @@ class Vocabulary:
             keep[seen] = np.minimum(1, (np.sqrt(share / sample) + 1) * sample / share)
         return keep
 
+    def kept_share(self, sample: float) -> float:
+        """Share of all occurrences that subsampling keeps, on average."""
+        keep = self.keep_probability(sample).astype(np.float64)
+        return float(self.counts @ keep) / max(self.n_tokens, 1)
+
+    def gentle_sample(self) -> float:
+        """The smallest of 1e-4, 1e-3 and 1e-2 for which subsampling keeps a fourth, or else 0.
+
+        In a short text, all words are frequent, so that 1e-4 leaves few of them.
+        """
+        return next((s for s in (1e-4, 1e-3, 1e-2) if self.kept_share(s) > 0.25), 0.0)
+
     def sif(self, scale: float = 1e-5) -> npt.NDArray[np.float32]:
         """Weights of words in a mean: ``scale / (scale + f)`` for a relative frequency f.
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import struct
 from collections.abc import Callable, Container
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,15 +26,6 @@ _END_OF_SENTENCE = b"</s>"  # the word without n-grams
 _LONGEST_WORD = 1 << 16
 _BLOCK = 1 << 24  # bytes that are read at a time
 _NO_MEMORY = "the matrix of {} x {} values does not fit into memory"
-
-
-class Entry(NamedTuple):
-    """An entry of the dictionary."""
-
-    word: bytes
-    count: int
-    is_word: bool
-    """False for a label."""
 
 
 class _Reader:
@@ -119,11 +110,7 @@ def read_fasttext(
     n_entries, n_words, n_labels, _, n_pruned = read.numbers("iiiqq")
     if min(size, n_entries, n_words, n_labels) < 0 or not size or n_words + n_labels != n_entries:
         raise ValueError("the model of fastText is damaged: its dictionary has an invalid size")
-    entries = []
-    for _ in range(n_entries):
-        word = read.word()
-        count, is_label = read.numbers("qb")
-        entries.append(Entry(word, count, not is_label))
+    entries = [(read.word(), *read.numbers("qb")) for _ in range(n_entries)]
     (is_quantized,) = read.numbers("?")
     if is_quantized or n_pruned > 0:
         raise ValueError(
@@ -137,16 +124,16 @@ def read_fasttext(
     found: list[str] = []
     vectors: list[NDArray[np.float32]] = []
     counts: list[int] = []
-    for row, entry in enumerate(entries[:limit]):
-        text = decode(entry.word)
-        if not entry.is_word or (words is not None and text not in words):
+    for row, (word, count, is_label) in enumerate(entries[:limit]):
+        text = decode(word)
+        if is_label or (words is not None and text not in words):
             continue
         vector = matrix[row]
-        if with_ngrams and entry.word != _END_OF_SENTENCE:
+        if with_ngrams and word != _END_OF_SENTENCE:
             # the hashes depend on the bytes of valid UTF-8 only
             hashes = ft_ngram_hashes(text, minn, maxn, n_buckets)
             vector = matrix[[row, *(n_words + number for number in hashes)]].mean(axis=0)
         found.append(text)
         vectors.append(vector)
-        counts.append(entry.count)
+        counts.append(count)
     return found, np.array(vectors, np.float32).reshape(len(found), size), counts

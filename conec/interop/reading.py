@@ -96,7 +96,7 @@ def read_vectors(
             f"{first_few(repeated)}"
         )
         found, matrix = list(first), matrix[list(first.values())]
-    counts = None if vocab is None else _read_counts(vocab, found)
+    counts = None if vocab is None else _read_counts(vocab, found, unicode_errors)
     return _checked(name, Vectors(found, matrix, counts))
 
 
@@ -306,10 +306,10 @@ def _ends_in_value(word: bytes, fields: Sequence[bytes]) -> bool:
     return not last.isdigit() or all(field.lstrip(b"+-").isdigit() for field in fields)
 
 
-def _read_counts(path: StrPath, words: Sequence[str]) -> list[int]:
+def _read_counts(path: StrPath, words: Sequence[str], unicode_errors: str) -> list[int]:
     name = os.fspath(path)
     counts: dict[str, int] = {}
-    for number, line in TextFile(name, errors="replace").numbered_lines():
+    for number, line in TextFile(name, errors=unicode_errors).numbered_lines():
         word, _, count = line.rstrip(" ").rpartition(" ")
         try:
             counts[word] = check_integer("a count", int(count), 0, 2**63 - 1)

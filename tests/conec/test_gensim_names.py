@@ -88,7 +88,7 @@ def test_a_file_of_sentences(tmp_path: Any) -> None:
         ({"hs": 1}, "only negative sampling"),
         (
             {"sentences": TEXT},
-            r"a corpus is passed to fit: ContextEncoder\(\.\.\.\)\.fit\(corpus\)",
+            r"passed to fit: ContextEncoder\(\.\.\.\)\.fit\(corpus\)",
         ),
         ({"corpus_file": "a.txt"}, "a corpus is passed to fit"),
         ({"trim_rule": len}, "build_vocab_from_freq"),
