@@ -734,7 +734,6 @@ class Embedder:
             If weights are not finite, or the corpus contains no word of the vocabulary.
         """
         self.require_float32("learn_map")
-        started = time.perf_counter()
         if config is None:
             config = MapConfig(near=self.config.window)
         check_instance("config", config, MapConfig)
@@ -743,6 +742,18 @@ class Embedder:
         stream = self.encode_corpus(corpus, progress=progress)
         # vectors imported from another program may lack W2
         W2 = self.W2 if self.W2.any() else self.W1
+        # in this order, as the embeddings take as much memory as W1
+        context_map = learn_context_map(
+            stream,
+            self.vocabulary,
+            self.W1,
+            config,
+            seed=self.config.seed,
+            workers=self.config.workers,
+            exclude=excluded,
+            progress=progress,
+        )
+        started = time.perf_counter()
         embeddings = smoothed_vectors(
             stream,
             self.vocabulary,
@@ -755,16 +766,6 @@ class Embedder:
             progress=progress,
         )
         logger.info("embeddings of known words: %.1f s", time.perf_counter() - started)
-        context_map = learn_context_map(
-            stream,
-            self.vocabulary,
-            self.W1,
-            config,
-            seed=self.config.seed,
-            workers=self.config.workers,
-            exclude=excluded,
-            progress=progress,
-        )
         self.weights_changed()
         self._not_learned = None
         self.context_embeddings, self.context_map = embeddings, context_map

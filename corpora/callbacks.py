@@ -157,12 +157,12 @@ def progress_bar(
 
     Returns
     -------
-    tqdm
+    tqdm, or a bar without effect
     """
+    if not shown:
+        return _HiddenBar(iterable)
     from tqdm import tqdm
 
-    if not shown:
-        return tqdm(iterable, disable=True, **options)
     if sys.stderr is not None and (sys.stderr.isatty() or (always and not _lines_only)):
         return tqdm(iterable, **options)
     is_sized = options.get("total") is not None or hasattr(iterable, "__len__")
@@ -173,6 +173,29 @@ def progress_bar(
         delay=LOG_SECONDS or 1e-9, **options,
         bar_format=f"{{desc}}: {amount}{{unit}}, {{elapsed}} elapsed{left}{{postfix}}",
     )  # fmt: skip
+
+
+class _HiddenBar:
+    """A bar that is not shown, with the methods of a bar; importing tqdm would take 8 MB."""
+
+    n = 0
+
+    def __init__(self, iterable: Iterable[Any] | None) -> None:
+        self._iterable = iterable
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._iterable or ())
+
+    def __enter__(self) -> _HiddenBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing."""
+
+    def _ignore(self, *_: Any, **__: Any) -> None:
+        """Do nothing."""
+
+    update = refresh = close = set_postfix = set_postfix_str = _ignore
 
 
 class _LogLines:
