@@ -25,7 +25,7 @@ from corpora.errors import call_with_warnings, warn
 if TYPE_CHECKING:
     from corpora.ray_engine import Outcome
 
-__all__ = ["cores", "map_on_engine", "map_shards", "progress_bar", "shards_of"]
+__all__ = ["cores", "engine_cpus", "map_on_engine", "map_shards", "progress_bar", "shards_of"]
 
 T = TypeVar("T")
 
@@ -167,6 +167,13 @@ def map_on_engine(
     from corpora.ray_engine import map_on_cluster
 
     return _in_order(map_on_cluster(function, items, engine))
+
+
+def engine_cpus(engine: str) -> int:
+    """Return the number of CPUs of a cluster; errors as for `map_shards`."""
+    from corpora.ray_engine import count_cpus
+
+    return count_cpus(engine)
 
 
 @contextmanager
