@@ -25,10 +25,10 @@ from corpora.checks import check_choice, check_flag, check_number
 __all__ = ["ContextEncoderPipe", "context_vectors", "make_pipe", "set_vector_hooks"]
 
 _ATTRIBUTES = {"ORTH": "orth_", "LOWER": "lower_", "NORM": "norm_", "LEMMA": "lemma_"}
-_KEY = "context_vectors"  # of ``doc._``
+_KEY = "context_vectors"  # of ``doc.user_data``
 
 if not Doc.has_extension(_KEY):
-    Doc.set_extension(_KEY, default=None)
+    Doc.set_extension(_KEY, getter=lambda doc: doc.user_data.get(_KEY))
 
 
 class ContextEncoderPipe(Pipe):  # type: ignore[misc]
@@ -137,7 +137,7 @@ class ContextEncoderPipe(Pipe):  # type: ignore[misc]
 
     def _set_vectors(self, docs: Sequence[Any]) -> None:
         for doc, vectors in zip(docs, self.embed(docs), strict=True):
-            doc._.set(_KEY, vectors)
+            doc.user_data[_KEY] = vectors
             set_vector_hooks(doc)
 
     def embed(self, docs: Sequence[Any]) -> list[FloatArray]:
@@ -298,7 +298,7 @@ def set_vector_hooks(doc: Any) -> None:
 
 
 def _vectors(doc: Any) -> FloatArray:
-    vectors: FloatArray | None = doc._.get(_KEY)
+    vectors: FloatArray | None = doc.user_data.get(_KEY)
     if vectors is None:
         problem = "has no context vectors"
     elif len(vectors) != len(doc):
@@ -360,7 +360,7 @@ def _forward(layer: _ContextVectors, docs: Sequence[Any], is_train: bool) -> Any
         raise ValueError(
             "conec.ContextVectors.v1 needs a component context_encoder earlier in the pipeline"
         )
-    computed = [doc._.get(_KEY) for doc in docs]
+    computed = [doc.user_data.get(_KEY) for doc in docs]
     missing = [i for i, vectors in enumerate(computed) if vectors is None]
     new = layer.source.embed([docs[i] for i in missing])
     for i, vectors in zip(missing, new, strict=True):
