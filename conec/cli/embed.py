@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import zlib
 from collections import deque
+from contextlib import closing
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -24,7 +25,7 @@ from corpora.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from conec import ContextEncoder
     from conec.cli.vector_files import TokenVectors
@@ -88,7 +89,7 @@ def embed(
       echo "we went zorbing down the hill" | conec embed news.model --a 0 | head -3
     """  # noqa: D301
     from conec.cli.vector_output import vector_output
-    from corpora.parallel import progress_bar
+    from corpora.parallel import in_background, progress_bar
 
     encoder = load_model(model)
     if a > 0 and encoder.sense_inventory is None:
@@ -104,8 +105,11 @@ def embed(
         report_skipped() as skipped,
         progress_bar(corpus, label),
     ):
-        for block in _blocks(encoder, corpus, a, workers, where, output.n_before):
-            output.add(block)
+        blocks = _blocks(encoder, corpus, a, workers, where, output.n_before)
+        # Vectors are written while the next ones are computed. Ray needs the main thread.
+        with closing(in_background(blocks) if where is None else blocks) as computed:
+            for block in computed:
+                output.add(block)
         skipped.append(corpus.skipped)
     done = output.done
     typer.echo(
@@ -128,7 +132,7 @@ def _blocks(
     workers: int,
     engine: str | None,
     n_before: int,
-) -> Iterator[TokenVectors]:
+) -> Generator[TokenVectors, Any, None]:
     """The tokens of a corpus in blocks that depend on its documents alone.
 
     The first `n_before` blocks have no vectors.
