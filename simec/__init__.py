@@ -9,12 +9,14 @@ from corpora.errors import ModelError
 from simec.lazy import needing_torch
 
 if TYPE_CHECKING:
+    from simec.data.relations import PairwiseSimilarities
     from simec.data.targets import MixedTargets, SparseTargets, Targets
     from simec.encoder import SimilarityEncoder
     from simec.network import SimEcNetwork
 
 __all__ = [
-    "MixedTargets", "ModelError", "SimEcNetwork", "SimilarityEncoder", "SparseTargets", "Targets"
+    "MixedTargets", "ModelError", "PairwiseSimilarities", "SimEcNetwork", "SimilarityEncoder",
+    "SparseTargets", "Targets",
 ]  # fmt: skip
 
 deprecated_modules({"simec.targets": "simec.data.targets"})
@@ -25,6 +27,7 @@ __getattr__ = needing_torch(
     {
         "SimilarityEncoder": "encoder",
         "MixedTargets": "data.targets",
+        "PairwiseSimilarities": "data.relations",
         "SimEcNetwork": "network",
         "SparseTargets": "data.targets",
         "Targets": "data.targets",

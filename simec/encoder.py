@@ -53,6 +53,14 @@ from simec.data.inputs import (
     read_identity,
     read_inputs,
 )
+from simec.data.relations import (
+    Similarity,
+    check_similarity,
+    columns_config,
+    columns_from_config,
+    read_columns,
+    relations,
+)
 from simec.data.targets import (
     NoTargets,
     SparseTargets,
@@ -142,6 +150,12 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         the same penalty to all; 1 is the weighting of Zhou et al. (2008).
     n_targets : int, optional
         Use only the first `n_targets` columns of S.
+    similarity : "class_labels" or callable, optional
+        Compute S from labels of the points, which are passed in place of S, so that the encoder
+        can be used in pipelines and cross-validation: `simec.similarities.class_labels`, or a
+        function of the labels of b rows and of n columns that returns an array of shape (b, n).
+        The columns are the first `n_targets` training points, by default all. For a given square
+        S, see `simec.PairwiseSimilarities`.
     init : {"spectral", "random"}
         Initial weights: from a spectral decomposition of S, or random.
     solver : {"auto", "exact", "variational", "adam"}
@@ -216,6 +230,9 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Number of features; the number of rows of S if X was None.
     feature_names_in_ : array of str
         Names of the features, if X was a data frame.
+    columns_ : array of shape (n,) or (n, k), or None
+        Labels of the columns of S, with `similarity`; their row numbers in
+        `simec.PairwiseSimilarities`; None for other targets.
 
     References
     ----------
@@ -252,6 +269,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         l2: float = 0.0,
         l2_by_count: float = 0.0,
         n_targets: int | None = None,
+        similarity: Similarity = None,
         init: Literal["spectral", "random"] = "spectral",
         solver: Literal["auto", "exact", "variational", "adam"] = "auto",
         decoder: bool | float | nn.Module = False,
@@ -283,6 +301,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         self.l2 = l2
         self.l2_by_count = l2_by_count
         self.n_targets = n_targets
+        self.similarity = similarity
         self.init = init
         self.solver = solver
         self.decoder = decoder
@@ -334,7 +353,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             shape (b,) and returns the targets of these rows, of shape (b, n). A vector is treated
             as a single column. `simec.SparseTargets` adds weights of errors, and
             `simec.MixedTargets` combines several kinds of targets. None with a decoder: train an
-            auto-encoder.
+            auto-encoder. With `similarity`, labels of shape (m,) or (m, k) instead;
+            `simec.PairwiseSimilarities` are cut in rows and columns.
         mask : bool array of the shape of S, optional
             True where S is observed.
         last_layer : array of shape (d, n) or (d, n, k), optional
@@ -404,6 +424,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             run.resumed = self._resume(resume_from)
         _check_parameters(self)
         began = time.perf_counter()
+        self.columns_ = read_columns(self.similarity, S, self.n_targets)
+        S = self._relations(S)
         seed, inputs, targets = self._read(X, S, mask, reset=True)
         if run.resumed is not None:
             seed, last_layer = run.resumed.seed, run.resumed.last_layer
@@ -454,6 +476,9 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         with np.errstate(**QUIET), _unchanged_if_refused(self):
             _check_parameters(self)
             new = not hasattr(self, "module_")
+            if new:
+                self.columns_ = read_columns(self.similarity, S, self.n_targets)
+            S = self._relations(S)
             seed, inputs, targets = self._read(X, S, mask, reset=new)
             if self.symmetric:
                 check_symmetric(targets)
@@ -496,7 +521,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             Features of the rows.
         **parameters
             Parameters of the second encoder; the others are those of this one, except
-            ``symmetric=0``, ``n_targets=None`` and ``network=None``.
+            ``symmetric=0``, ``n_targets=None``, ``similarity=None`` and ``network=None``.
 
         Returns
         -------
@@ -505,7 +530,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """
         second = {
             **self.get_params(deep=False),
-            "symmetric": 0.0, "n_targets": None, "network": None, **parameters,
+            "symmetric": 0.0, "n_targets": None, "similarity": None, "network": None, **parameters,
         }  # fmt: skip
         if not hasattr(S, "T") or getattr(S, "ndim", 2) != 2:
             raise ValueError(
@@ -620,7 +645,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             At most 1; 0 if every prediction is the mean of S.
         """
         module = self._fitted()
-        _, inputs, targets = self._read(X, S, mask, reset=False)
+        _, inputs, targets = self._read(X, self._relations(S), mask, reset=False)
         self._check_targets(targets)
         assert inputs is not None
         n = total = squares = errors = 0.0
@@ -718,6 +743,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         pooling: Callable[[Any], Tensor] | None = None,
         decoder: nn.Module | None = None,
         loss: Callable[..., Any] | None = None,
+        similarity: Callable[..., Any] | None = None,
         device: str | torch.device | None = None,
         verify: bool = False,
     ) -> Self:
@@ -735,6 +761,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             The custom decoder, if there was one: only its weights are saved.
         loss : callable, optional
             The custom loss, if there was one.
+        similarity : callable, optional
+            The function that computed targets from labels, if there was one.
         device : str or torch.device, optional
             Replaces the device parameter of the saved encoder.
         verify : bool
@@ -747,14 +775,15 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         ModelError
             If the folder is not a saved encoder, is damaged, or was saved by a newer version.
         ValueError
-            If the saved encoder has a custom network or loss that is not passed.
+            If the saved encoder has a custom network, loss or similarity that is not passed.
         """
         with open_folder(
             path, KIND, FORMAT_VERSION, verify=verify, what="Similarity Encoder"
         ) as folder:
             return cls.read_from(
-                folder, network=network, pooling=pooling, decoder=decoder, loss=loss, device=device
-            )
+                folder, network=network, pooling=pooling, decoder=decoder, loss=loss,
+                similarity=similarity, device=device,
+            )  # fmt: skip
 
     def write_to(self, folder: FolderWriter) -> None:
         """Write the encoder to an open folder, such as a subfolder of another model.
@@ -776,6 +805,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         pooling: Callable[[Any], Tensor] | None = None,
         decoder: nn.Module | None = None,
         loss: Callable[..., Any] | None = None,
+        similarity: Callable[..., Any] | None = None,
         device: str | torch.device | None = None,
     ) -> Self:
         """Read an encoder written by `write_to`.
@@ -783,7 +813,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         Parameters
         ----------
         folder : corpora.model_folder.FolderReader
-        network, pooling, decoder, loss, device
+        network, pooling, decoder, loss, similarity, device
             As for `load`.
 
         Raises
@@ -795,7 +825,10 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             check_device(device)
         config = folder.read_json(CONFIG, limit=None)  # it may have the names of features
         with folder.checking(CONFIG):
-            custom = {"network": network, "pooling": pooling, "decoder": decoder, "loss": loss}
+            custom = {
+                "network": network, "pooling": pooling, "decoder": decoder, "loss": loss,
+                "similarity": similarity,
+            }  # fmt: skip
             encoder, layout = cls._from_parameters(folder.path, config, custom, device)
         encoder.device_ = choose_device(encoder.device)
         weights = folder.read_arrays(WEIGHTS)
@@ -819,7 +852,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         """Return parameters, layout and training history as plain data."""
         parameters = self.get_params(deep=False)
         parameters["network"] = self.network is not None
-        for name in ("pooling", "decoder", "loss"):
+        for name in ("pooling", "decoder", "loss", "similarity"):
             if callable(parameters[name]):
                 parameters[name] = _CUSTOM
         if isinstance(self.learning_rate, Mapping):
@@ -831,6 +864,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             "parameters": parameters,
             "layout": self.layout_.to_dict(),
             "feature_names": None if names is None else [str(name) for name in names],
+            "columns": columns_config(self.columns_),
             "losses": list(self.loss_curve_),
             "validation": list(self.validation_curve_),
             "best_loss": self.best_loss_ if math.isfinite(self.best_loss_) else None,
@@ -870,7 +904,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         return encoder, Layout.from_dict(config["layout"])
 
     def _set_saved_history(self, config: dict[str, Any]) -> None:
-        """Set the history of training, and the names of features, of a saved configuration."""
+        """Set the history of training and the names of features and columns of a saved model."""
         self.loss_curve_ = saved_numbers("losses", config["losses"])
         self.validation_curve_ = saved_numbers("validation", config["validation"])
         best_loss = config["best_loss"]
@@ -881,6 +915,8 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         if config["feature_names"] is not None:
             names = saved_strings("feature_names", config["feature_names"], self.n_features_in_)
             self.feature_names_in_ = np.array(names, object)
+        # missing in files of earlier versions
+        self.columns_ = columns_from_config(config.get("columns"), self.layout_.targets[0])
 
     # Steps of training
 
@@ -897,6 +933,9 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             if X is not None:
                 inputs = self._features(X, reset=True)
         return seed, inputs, self._read_targets(S, inputs, mask)
+
+    def _relations(self, S: Any) -> Any:
+        return relations(self.similarity, S, self.columns_)
 
     def _read_targets(self, S: Any, inputs: Inputs | None, mask: Any) -> Targets:
         # a plain auto-encoder needs no targets
@@ -1083,7 +1122,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             self, X, self.device_, reset=False, custom=self.network is not None,
             ids=layout.inputs == "ids",
         )  # fmt: skip
-        targets = self._read_targets(S, held_out, None)
+        targets = self._read_targets(self._relations(S), held_out, None)
         if targets.shape != layout.targets:
             raise ValueError(
                 f"rows of the validation targets must have shape {layout.targets} like those of "
@@ -1219,6 +1258,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             saved = self.read_from(
                 folder, network=self.network, loss=loss, device=self.device,
                 pooling=self.pooling if callable(self.pooling) else None,
+                similarity=self.similarity if callable(self.similarity) else None,
                 decoder=self.decoder if isinstance(self.decoder, nn.Module) else None,
             )  # fmt: skip
             state, arrays = folder.read_json(TRAINING), folder.read_arrays(TRAINING_ARRAYS)
@@ -1473,6 +1513,7 @@ def _check_parameters(encoder: SimilarityEncoder) -> None:
         raise ValueError(
             f"validation_fraction must be between 0 and 1, got {e.validation_fraction!r}"
         )
+    check_similarity(e.similarity)
     check_choice("activation", e.activation, ACTIVATIONS)
     check_choice("init", e.init, ("spectral", "random"))
     check_choice("solver", e.solver, ("auto", "exact", "variational", "adam"))

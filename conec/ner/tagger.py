@@ -332,6 +332,13 @@ class Tagger(BaseEstimator):  # type: ignore[misc]
         predicted = self.predict(documents)
         return entity_scores(prefixed, _sentences(predicted)).f1
 
+    # For scikit-learn
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False  # but sentences
+        return tags
+
     # Files
 
     def save(self, path: StrPath, *, copy_model: bool = True) -> None:

@@ -19,6 +19,7 @@ from corpora.cli.options import Out, option, output_file, output_folder, takes_o
 from corpora.interrupts import STOPPED, exit_status
 from corpora.output import open_output
 from simec.cli.options import names_options, require_device, with_options
+from simec.lazy import import_package
 
 if TYPE_CHECKING:
     import numpy as np
@@ -271,12 +272,12 @@ def pretrain(
       simec molecules pretrain all.sdf --out net --hueckel
       simec molecules pretrain smiles.csv --out net --similarity nfchl19 --similarity sokal
     """  # noqa: D301
+    _require(device)
     from sklearn.exceptions import ConvergenceWarning
 
     from simec import SimilarityEncoder
     from simec.molecules import MoleculeModel
 
-    require_device(device)
     run = _Run(out, resume, overwrite)
     conformers, parameters = geometry.conformers(), schnet.parameters()
     names = list(property or ())
@@ -440,6 +441,7 @@ def finetune(
       simec molecules finetune labelled.csv --property gap --unlabelled all.sdf --out gap.model
       simec molecules finetune a.sdf --properties-file a.csv --property gap --out gap.model
     """  # noqa: D301
+    _require(device)
     from simec.molecules import MoleculeModel, molecular_similarities
     from simec.pretraining import (
         PretrainedClassifier,
@@ -447,7 +449,6 @@ def finetune(
         SimilarityRegressor,
     )
 
-    require_device(device)
     if network is not None and out.resolve() == network.resolve():
         raise ValueError("--out must not be the folder of --network, which would be replaced")
     run = _Run(out, resume, overwrite)
@@ -529,9 +530,9 @@ def predict(
     \b
       simec molecules predict gap.model new.smi --out gap.csv
     """  # noqa: D301
+    _require(device)
     from simec.molecules import MoleculeModel
 
-    require_device(device)
     loaded = MoleculeModel.load(model, device=device)
     with report_warnings(_with_options):
         read = reading.read(source, loaded.conformers, progress=progress)
@@ -600,11 +601,11 @@ def explain(
       simec molecules explain gap.model new.smi --molecule 3 --out gap.svg
       simec molecules explain net all.sdf --molecule 3 --similar-to 5 --out similar.svg
     """  # noqa: D301
+    _require(device)
     from simec.explain import explain_prediction, explain_similarity
     from simec.molecules import MoleculeModel, draw_relevances
     from simec.molecules.drawing import side_by_side
 
-    require_device(device)
     loaded = MoleculeModel.load(model, device=device)
     if loaded.is_fine_tuned != (similar_to is None):
         raise ValueError(
@@ -643,6 +644,12 @@ def explain(
     ]  # fmt: skip
     with open_output(out) as write:
         write(side_by_side(drawings))
+
+
+def _require(device: str) -> None:
+    """Raise ImportError if PyTorch is missing, and ValueError if it does not find a device."""
+    import_package("torch", "networks for molecules", "molecules")
+    require_device(device)
 
 
 def _with_options(message: str) -> str:

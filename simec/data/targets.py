@@ -713,7 +713,8 @@ def check_symmetric(targets: Targets) -> None:
     if n > len(targets):
         raise ValueError(
             f"symmetric > 0 needs the similarities of the first n rows to each other, and S has "
-            f"shape {(len(targets), *targets.shape)}: set n_targets, or symmetric=0"
+            f"shape {(len(targets), *targets.shape)}: set n_targets, or symmetric=0. In "
+            "cross-validation, use simec.PairwiseSimilarities(S), or labels and similarity="
         )
     matrices = targets.matrices()
     if matrices is not None and sparse.issparse(matrices[0]):

@@ -685,6 +685,11 @@ class LinkPredictor(BaseEstimator):  # type: ignore[misc]
         warn("LinkPredictor.middle is deprecated, use relation_matrix", DeprecationWarning)
         return self.relation_matrix
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False  # but triples
+        return tags
+
     def _check_fitted(self) -> None:
         if not hasattr(self, "embeddings_"):
             raise NotFittedError("this LinkPredictor is not fitted yet: call fit(triples)")

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy import linalg, optimize
+from scipy import linalg, optimize, sparse
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
@@ -119,7 +119,7 @@ class SimilarityRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         if not used.any():
             raise ValueError("the similarities of each point with itself are 0")
         self.X_ = X
-        self._one = np.ndim(y) == 1
+        self._one = np.asarray(y).ndim == 1
         self.means_, self.scales_ = targets.mean(axis=0), targets.std(axis=0)
         standardized = (targets - self.means_) / self.scales_
         fitted = [_fit(covariances[used], each, max_iter) for each in standardized.T]
@@ -383,7 +383,9 @@ def _read_points(folder: FolderReader) -> Any:
 
 
 def _points(X: Any) -> Any:
-    if isinstance(X, (list, tuple)):
+    if sparse.issparse(X):
+        raise ValueError("X is a sparse matrix: pass X.toarray()")
+    if isinstance(X, (list, tuple)) or (hasattr(X, "__array__") and not hasattr(X, "__len__")):
         X = np.asarray(X)
     if not hasattr(X, "__len__"):
         raise ParameterError(f"X must be a sequence of points, got {shown(X)}")
@@ -392,6 +394,10 @@ def _points(X: Any) -> Any:
 
 def _targets(y: npt.ArrayLike, n: int) -> Float64:
     """Return targets of shape (n, k)."""
+    if y is None:
+        raise ValueError(
+            "y must be numbers: the fit requires y to be passed, but the target y is None"
+        )
     try:
         array = np.asarray(y, np.float64)
     except (TypeError, ValueError) as error:
@@ -402,7 +408,7 @@ def _targets(y: npt.ArrayLike, n: int) -> Float64:
     if not np.isfinite(array).all():
         raise ValueError("y must be finite: leave out points without a label")
     if n < 2:
-        raise ValueError(f"expected at least 2 points, got {n}")
+        raise ValueError(f"expected at least 2 points, got n_samples = {n}")
     constant = np.flatnonzero(np.ptp(array, axis=0) == 0)
     if len(constant):
         raise ValueError(

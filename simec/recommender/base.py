@@ -185,6 +185,13 @@ class BaseRecommender(BaseEstimator):  # type: ignore[misc]
             warn(f"{type(self).__name__}.{name} is deprecated, use {new}", DeprecationWarning)
             return getattr(self, new)
 
+    # For scikit-learn
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False  # but ratings: users, items, values
+        return tags
+
     # Hooks
 
     def _check(self) -> None:

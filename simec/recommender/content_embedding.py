@@ -134,6 +134,11 @@ class ContentEmbedding(BaseEstimator):  # type: ignore[misc]
         similarities: FloatArray = Y @ (Y if X2 is None else self.transform(X2)).T
         return similarities
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = False  # but ratings
+        return tags
+
 
 def residual_similarity(
     ratings: Any, *, shrinkage_users: float = 5.0, shrinkage_items: float = 2.0

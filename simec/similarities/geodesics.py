@@ -12,7 +12,7 @@ from scipy.sparse.csgraph import connected_components, shortest_path
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.metrics import pairwise_distances_argmin_min
 from sklearn.neighbors import NearestNeighbors
-from sklearn.utils.validation import check_array, check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from corpora.errors import warn
 from simec.linalg.checks import LARGEST, LARGEST_DOUBLE, MatrixLike, check_magnitude
@@ -58,7 +58,9 @@ class Geodesic(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ValueError
             If X holds NaN or has too few points.
         """
-        points = check_array(X, accept_sparse="csr", dtype=[np.float64, np.float32])
+        points = validate_data(
+            self, X, accept_sparse="csr", dtype=[np.float64, np.float32], ensure_min_samples=2
+        )
         values = points.data if sparse.issparse(points) else points
         check_magnitude("X", values, LARGEST if points.dtype == np.float32 else LARGEST_DOUBLE)
         n_points = points.shape[0]
@@ -99,12 +101,18 @@ class Geodesic(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         float64 array of shape (k, m)
         """
         check_is_fitted(self)
-        steps, neighbors = self.neighbors_.kneighbors(X)
+        points = validate_data(self, X, accept_sparse="csr", reset=False)
+        steps, neighbors = self.neighbors_.kneighbors(points)
         distances = np.full((len(steps), len(self.distances_)), np.inf)
         # one neighbor after another: all at once would need k times the memory
         for step, neighbor in zip(steps.T, neighbors.T, strict=True):
             np.minimum(distances, step[:, None] + self.distances_[neighbor], out=distances)
         return _similarities(distances)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
 
 def geodesic(X: MatrixLike, Y: MatrixLike | None = None, n_neighbors: int = 10) -> Float64:

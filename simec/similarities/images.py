@@ -247,6 +247,11 @@ class Patches(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         )
         return components
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array, tags.input_tags.three_d_array = False, True
+        return tags
+
 
 def patches(
     X: npt.ArrayLike, Y: npt.ArrayLike | None = None, **parameters: Any

@@ -5,11 +5,13 @@ NaN marks missing entries: `Centerer` and `scale` ignore them.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
 from scipy import linalg
 from sklearn.base import BaseEstimator, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from simec.linalg.checks import Matrix, check_size, check_varies, real_matrix, square, symmetric
 from simec.linalg.eigen import eigenpairs
@@ -62,6 +64,8 @@ class Centerer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Column means of the similarities between training points.
     mean_ : float
         Mean of all these similarities.
+    n_features_in_ : int
+        Number of training points m.
     """
 
     def fit(self, S: npt.ArrayLike, y: object = None) -> Centerer:  # noqa: ARG002
@@ -79,7 +83,7 @@ class Centerer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ValueError
             If S is not square, is constant, or has a column without observed entries.
         """
-        array = square(S, missing=True)
+        array = square(self._checked(S, reset=True), missing=True)
         check_varies(array)
         observed = ~np.isnan(array)
         counts = observed.sum(axis=0)
@@ -110,18 +114,25 @@ class Centerer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             If S does not have one column per training point.
         """
         check_is_fitted(self)
-        array = real_matrix(S, missing=True)
-        if array.shape[1] != len(self.column_means_):
-            raise ValueError(
-                f"S must have a column for each of {len(self.column_means_)} training points, got "
-                f"{array.shape[1]} columns"
-            )
+        array = real_matrix(self._checked(S, reset=False), missing=True)
         observed = ~np.isnan(array)
         counts = np.maximum(observed.sum(axis=1), 1)  # rows that are all NaN stay NaN
         row_means = np.sum(array, axis=1, dtype=np.float64, where=observed) / counts
         centered = array - self.column_means_.astype(array.dtype)
         centered += (self.mean_ - row_means[:, None]).astype(array.dtype)
         return centered
+
+    def _checked(self, S: npt.ArrayLike, *, reset: bool) -> Any:
+        return validate_data(
+            self, S, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False,
+            ensure_min_samples=2 if reset else 1,
+        )  # fmt: skip
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.pairwise = True
+        tags.input_tags.allow_nan = True
+        return tags
 
 
 def center(S: npt.ArrayLike) -> Matrix:

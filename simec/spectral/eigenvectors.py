@@ -7,11 +7,11 @@ from typing import Any, overload
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.linear_model import Ridge, RidgeCV
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
+from simec.data.relations import Similarity, check_similarity, read_columns, relations
 from simec.linalg.checks import Matrix, MatrixLike, check_size, check_varies, symmetric
 from simec.linalg.eigen import PARTS, Part, eigenpairs
 from simec.types import Float64
@@ -115,6 +115,8 @@ class SpectralRegression(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         Penalty, or several to choose from by leave-one-out cross-validation.
     part : {"positive", "negative", "absolute"}
         As in `eigen_embedding`.
+    similarity : "class_labels" or callable, optional
+        Compute S from labels, as in `simec.SimilarityEncoder`.
 
     Attributes
     ----------
@@ -129,26 +131,35 @@ class SpectralRegression(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         n_components: int = 2,
         alpha: float | Sequence[float] = (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0),
         part: Part = "positive",
+        similarity: Similarity = None,
     ) -> None:
         self.n_components = n_components
         self.alpha = alpha
         self.part = part
+        self.similarity = similarity
 
-    def fit(self, X: MatrixLike, S: npt.ArrayLike) -> SpectralRegression:
+    def fit(self, X: MatrixLike, S: Any) -> SpectralRegression:
         """Embed the training points, and regress their embeddings on features.
 
         Parameters
         ----------
         X : array or sparse matrix of shape (m, D)
         S : array-like of shape (m, m)
-            Symmetric similarities, usually centered.
+            Symmetric similarities, usually centered; `simec.PairwiseSimilarities`; or labels, with
+            `similarity`.
 
         Raises
         ------
         ValueError
             As in `eigen_embedding`, or if X and S have different numbers of rows.
         """
-        features: Any = X if sparse.issparse(X) else np.asarray(X)
+        check_similarity(self.similarity)
+        features = validate_data(self, X, accept_sparse="csr", ensure_min_samples=2)
+        S = relations(self.similarity, S, read_columns(self.similarity, S, None))
+        if S is None:
+            raise ValueError(
+                "S is missing: the fit requires y to be passed, but the target is None"
+            )
         if features.shape[0] != len(np.asarray(S)):
             raise ValueError(
                 f"X and S must have the same number of rows, got {features.shape[0]} and "
@@ -160,19 +171,22 @@ class SpectralRegression(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.regression_ = ridge.fit(features, self.embedding_)
         return self
 
-    def fit_transform(self, X: MatrixLike, S: npt.ArrayLike) -> Float64:
-        """Fit, and embed the training points by the regression; this is not ``embedding_``."""
-        return self.fit(X, S).transform(X)
-
     def transform(self, X: MatrixLike) -> Float64:
         """Embed points by their features, shape (k, d)."""
         check_is_fitted(self)
-        embedding: Float64 = self.regression_.predict(X)
+        features = validate_data(self, X, accept_sparse="csr", reset=False)
+        embedding: Float64 = self.regression_.predict(features)
         return embedding.reshape(-1, len(self.signs_))
 
     def predict(self, X: MatrixLike) -> Float64:
         """Predict similarities to the training points, shape (k, m): (Y * signs) Y_trainᵀ."""
         return (self.transform(X) * self.signs_) @ self.embedding_.T
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        tags.target_tags.required = True
+        return tags
 
 
 def _checked(S: npt.ArrayLike, part: Part) -> Matrix:

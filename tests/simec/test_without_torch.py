@@ -71,8 +71,8 @@ def test_unknown_names():
     with pytest.raises(ImportError):
         exec("from simec import Encoder")
     assert set(simec.__all__) == {
-        "MixedTargets", "ModelError", "SimEcNetwork", "SimilarityEncoder", "SparseTargets",
-        "Targets",
+        "MixedTargets", "ModelError", "PairwiseSimilarities", "SimEcNetwork", "SimilarityEncoder",
+        "SparseTargets", "Targets",
     }  # fmt: skip
     for name in simec.__all__:
         assert getattr(simec, name).__name__ == name
