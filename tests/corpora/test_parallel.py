@@ -110,6 +110,17 @@ def test_line_of_a_late_shard(tmp_path: Path) -> None:
         list(map_shards(first_and_count, corpora.open(path), workers=2, shard_bytes=1000))
 
 
+def test_some_shards_only(corpus: Corpus) -> None:
+    def numbered(corpus: Corpus) -> tuple[int, int]:
+        return corpus.number, sum(1 for _ in corpus)
+
+    run = functools.partial(map_shards, numbered, corpus, shard_bytes=3000)
+    shards = list(run(workers=1))
+    assert [number for number, _ in shards] == [*range(len(shards))]
+    assert list(run(workers=1, only={0, 2})) == [shards[0], shards[2]]
+    assert list(run(workers=2, threads=True, only=())) == []
+
+
 @pytest.mark.parametrize("threads", [False, True])
 @pytest.mark.slow
 def test_not_far_ahead_of_the_reader(corpus: Corpus, tmp_path: Path, threads: bool) -> None:
