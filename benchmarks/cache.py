@@ -1,26 +1,37 @@
-"""Measurements that are kept, so that an interrupted run continues where it stopped."""
+"""Measurements and arrays that are kept, so that an interrupted run continues where it stopped."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+import numpy.typing as npt
 
 from benchmarks.common import machine, versions
+from corpora.array_file import encode_arrays
+from corpora.files import atomic_path
 
 if TYPE_CHECKING:
     from torch import nn
 
 Measured = dict[str, Any]
 Task = dict[str, Any]
+Arrays = dict[str, npt.NDArray[Any]]
+Network = TypeVar("Network", bound="nn.Module")
 
 
 class Cache:
-    """Measurements by task, settings, machine and versions, in JSON lines next to the results.
+    """Measurements and arrays by task, settings, machine and versions.
 
-    They do not depend on the code: delete the file after a change of it.
+    Measurements are in JSON lines next to the results, and arrays in a folder of safetensors
+    files. They do not depend on the code: delete both after a change of it. Processes with
+    different tasks can share them.
 
     Parameters
     ----------
@@ -34,6 +45,7 @@ class Cache:
         self._path = None if results is None else results.with_suffix(".jsonl")
         self._about = {**about, "machine": machine(), "versions": versions()}
         self._found: dict[str, Measured] = {}
+        self._arrays: dict[str, Arrays] = {}  # without a file of results
         if self._path is not None and self._path.exists():
             for line in self._path.read_text(encoding="utf-8").splitlines():
                 try:
@@ -44,6 +56,14 @@ class Cache:
 
     def _key(self, task: Task) -> str:
         return json.dumps({"task": task, **self._about}, sort_keys=True)
+
+    def _file(self, task: Task, suffix: str) -> Path | None:
+        """A path in the folder of arrays, which is made."""
+        if self._path is None:
+            return None
+        folder = self._path.with_suffix(".arrays")
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder / (hashlib.sha256(self._key(task).encode()).hexdigest()[:16] + suffix)
 
     def get(self, task: Task) -> Measured | None:
         """A measurement, or None if it is not in the cache."""
@@ -65,30 +85,61 @@ class Cache:
             self.put(task, found)
         return found
 
-    def network(self, task: Task, network: nn.Module, train: Callable[[], nn.Module]) -> nn.Module:
-        """A trained network; its weights are kept in a folder next to the results.
+    def arrays(self, task: Task, compute: Callable[[], Mapping[str, npt.ArrayLike]]) -> Arrays:
+        """Arrays from the cache; if they are not there, they are computed and added."""
+        from safetensors.numpy import load_file
+
+        path = self._file(task, ".safetensors")
+        if path is None:
+            key = self._key(task)
+            if key not in self._arrays:
+                self._arrays[key] = _as_arrays(compute())
+            return self._arrays[key]
+        if not path.exists():
+            arrays = _as_arrays(compute())
+            with atomic_path(path) as temporary, temporary.open("wb") as file:
+                for block in encode_arrays(arrays):
+                    file.write(block)
+        return load_file(path)
+
+    def network(self, task: Task, network: Network, train: Callable[[], nn.Module]) -> Network:
+        """The weights of a trained network, which are kept as arrays.
 
         Parameters
         ----------
         task : dict
             What it was trained on.
         network : Module
-            A module like the trained one, which gets the weights that are found.
+            A module like the trained one.
         train : callable
-            Returns the trained network if no weights are found.
+            Returns the trained network, if no weights are found.
+
+        Returns
+        -------
+        Module
+            `network` with the trained weights.
         """
-        from safetensors.torch import load_file
+        import torch
 
-        from simec.network import save_weights
+        def compute() -> Arrays:
+            weights = train().state_dict()
+            return {name: value.cpu().numpy().copy() for name, value in weights.items()}
 
-        if self._path is None:
-            return train()
-        name = hashlib.sha256(self._key(task).encode()).hexdigest()[:16]
-        path = self._path.with_suffix(".networks") / f"{name}.safetensors"
-        if path.exists():
-            network.load_state_dict(load_file(path))
-            return network
-        trained = train()
-        path.parent.mkdir(exist_ok=True)
-        save_weights(trained, path)
-        return trained
+        weights = self.arrays(task, compute)
+        network.load_state_dict({name: torch.tensor(value) for name, value in weights.items()})
+        return network
+
+    @contextmanager
+    def checkpoint(self, task: Task) -> Iterator[dict[str, Any]]:
+        """Arguments of `fit` that save a checkpoint each epoch, and resume from an earlier one."""
+        path = self._file(task, ".checkpoint")
+        if path is None:
+            yield {}
+            return
+        resumed = {"resume_from": path} if path.exists() else {}
+        yield {"checkpoint": path, "checkpoint_epochs": 1, **resumed}
+        shutil.rmtree(path, ignore_errors=True)
+
+
+def _as_arrays(values: Mapping[str, npt.ArrayLike]) -> Arrays:
+    return {name: np.asarray(value) for name, value in values.items()}

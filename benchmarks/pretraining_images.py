@@ -17,6 +17,7 @@ more labels than those of fine-tuning:
   images that are shifted and mirrored at random while their targets stay the same
 - untrained: ridge regression on embeddings of the network with random weights
 - unsupervised_ridge: ridge regression on embeddings of the network after "unsupervised"
+- contrastive: SimCLR with lightly's loss (extra `contrastive`); only if `--methods` names it
 - simec_half_few: simec_half with similarities of classes among the images of fine-tuning alone,
   and all others missing
 - unsupervised_few: "unsupervised", continued with these similarities of classes as further targets
@@ -57,12 +58,14 @@ N_TRAIN, N_VALIDATION = 15_000, 2500
 QUICK_TRAIN, QUICK_VALIDATION, QUICK_TEST = 1000, 200, 500
 RIDGE = ("unsupervised_ridge", "untrained")
 FEW = ("simec_half_few", "unsupervised_few")
+CONTRASTIVE = "contrastive"
 METHODS = (
     "none", "unsupervised", *RIDGE, "labels", "simec_half", "simec_classes", "simec_linear",
-    "ae_linear", "ae", *FEW,
+    "ae_linear", "ae", *FEW, CONTRASTIVE,
 )  # fmt: skip
 N_TARGETS = 1000
 PRETRAINING: dict[str, Any] = {"learning_rate": 1e-3, "batch_size": 128, "max_iter": 30}
+_SCHEDULE: dict[str, Any] = {"decay": "cosine", "n_iter_no_change": 1000, "device": "cpu"}
 FINE_TUNING: dict[str, Any] = {
     "learning_rate": 1e-3, "network_learning_rate": 1e-4, "batch_size": 32, "max_iter": 50,
     "n_iter_no_change": 10,
@@ -93,13 +96,10 @@ def main(argv: list[str] | None = None) -> None:
     )  # fmt: skip
     p.add_argument("--labels", type=at_least_one, nargs="+", metavar="N", help="numbers of labels")
     p.add_argument(
-        "--methods",
-        choices=METHODS,
-        nargs="+",
-        default=METHODS,
-        metavar="NAME",
-        help="methods, by their names above",
-    )
+        "--methods", choices=METHODS, nargs="+", metavar="NAME",
+        default=tuple(method for method in METHODS if method != CONTRASTIVE),
+        help=f"methods, by their names above (default: all except {CONTRASTIVE})",
+    )  # fmt: skip
     args = p.parse_args(argv)
     pretraining, fine_tuning, patches = PRETRAINING, FINE_TUNING, PATCHES
     if args.quick:
@@ -220,8 +220,7 @@ class Networks:
 
         encoder = SimilarityEncoder(
             512, network=self.new() if network is None else network, solver="adam", init="random",
-            decay="cosine", n_iter_no_change=1000, random_state=SEED, device="cpu",
-            **self.settings["pretraining"] | more,
+            random_state=SEED, **_SCHEDULE, **self.settings["pretraining"] | more,
         )  # fmt: skip
         with unfinished():
             return encoder.fit(self.parts.train.x, S).network_
@@ -285,6 +284,15 @@ class Networks:
         network: Any = self._fit(self._patches(), _views(self.new()))
         trained: nn.Module = network.network
         return trained
+
+    def _contrastive(self) -> nn.Module:
+        from simec.pretraining import TwoViews, augment_images, pretrain_contrastive
+
+        with unfinished():
+            return pretrain_contrastive(
+                self.new(), TwoViews(self.parts.train.x, augment_images), random_state=SEED,
+                **_SCHEDULE, **self.settings["pretraining"],
+            )  # fmt: skip
 
     def _few(self, method: str, rows: npt.NDArray[np.int64]) -> nn.Module:
         """Similarities of classes among the labelled images, and others among all images."""
@@ -383,6 +391,7 @@ def draw(by_name: dict[str, Result], sizes: tuple[int, ...], path: Path) -> None
             "ae_linear": ("linear auto-encoder", red),
             "simec_linear": ("SimEc, linear kernel", blue),
             "unsupervised": ("SimEc, patches", green), "untrained": ("untrained + ridge", purple),
+            "contrastive": ("contrastive", "black"),
         },
     )  # fmt: skip
     titles = "pre-training with all labels", "pre-training without labels"

@@ -7,7 +7,9 @@ from importlib import import_module
 from typing import Any
 
 
-def needing_torch(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
+def needing_torch(
+    package: str, modules: Mapping[str, str], extra: str = "simec"
+) -> Callable[[str], Any]:
     """Make the ``__getattr__`` of a package that can be imported without PyTorch.
 
     Parameters
@@ -16,6 +18,8 @@ def needing_torch(package: str, modules: Mapping[str, str]) -> Callable[[str], A
         Name of the package.
     modules : mapping from str to str
         Maps each lazy name to the module, relative to the package, that defines it.
+    extra : str
+        The extra that installs PyTorch and what else the package needs.
 
     Returns
     -------
@@ -32,7 +36,7 @@ def needing_torch(package: str, modules: Mapping[str, str]) -> Callable[[str], A
             if error.name != "torch":
                 raise
             raise ImportError(
-                f"{name} needs PyTorch: pip install similarity-encoders[simec]"
+                f"{name} needs PyTorch: pip install similarity-encoders[{extra}]"
             ) from error
         return getattr(module, name)
 

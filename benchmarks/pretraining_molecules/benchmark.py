@@ -25,9 +25,9 @@ those of the test.
 set, in percent of the former. `ridge.*` are the curves of Figs. 6.15 to 6.19, and `mols_per_s.*`
 compares the training of SchNet with that of torch-geometric.
 
-``--store FOLDER`` keeps finished parts, and an interrupted run continues with them. Processes with
-other `--methods`, `--properties` or `--labels` can share it. ``--finished`` reports those of the
-networks, and trains no others.
+Finished parts are kept next to the results, and an interrupted run continues with them. Processes
+with other `--methods`, `--properties` or `--labels` can share them: a last one with ``--finished``
+reports all, and trains no others.
 """
 
 from __future__ import annotations
@@ -36,22 +36,21 @@ import argparse
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from benchmarks import simec_data
+from benchmarks.cache import Cache
 from benchmarks.common import Result, Table, number, over_runs, report
 from benchmarks.pretraining_molecules import closed_form, speed
-from benchmarks.pretraining_molecules.networks import fine_tuned, name_of_run
+from benchmarks.pretraining_molecules.networks import fine_tuned, task_of
 from benchmarks.pretraining_molecules.pictures import draw, tsne
 from benchmarks.pretraining_molecules.protocol import (
     CUTOFF,
     PROPERTIES,
     PROTOCOLS,
-    Arrays,
     Data,
     Protocol,
-    Store,
     load,
     target,
 )
@@ -100,9 +99,8 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument(
         "--full", action="store_true", help="the thesis's sizes, which take days without a GPU"
     )
-    p.add_argument("--store", type=Path, metavar="FOLDER", help="keep finished parts in FOLDER")
     p.add_argument(
-        "--finished", action="store_true", help="report the finished runs of networks in --store"
+        "--finished", action="store_true", help="report the finished runs of networks only"
     )
     p.add_argument("--methods", nargs="+", choices=METHODS, default=METHODS, metavar="METHOD")
     p.add_argument(
@@ -128,11 +126,13 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
 def _run(args: argparse.Namespace) -> None:
     started = time.perf_counter()
     protocol: Protocol = args.protocol
-    store = Store(args.store, protocol)
     data = load(args.data, protocol)
-    runs = measure(data, store, args) if "errors" in args.parts else {}
+    sets = data.pretrain, data.validation, data.test
+    corpus = {"name": "qm9", "molecules": sum(map(len, sets)), "cutoff": CUTOFF}
+    cache = Cache(args.json, {"corpus": corpus, "protocol": asdict(protocol)})
+    runs = measure(data, cache, args) if "errors" in args.parts else {}
     if "curves" in args.parts:
-        runs |= curves(data, store, args.seeds)
+        runs |= curves(data, cache, args.seeds)
     results = summarize(runs, protocol)
     if "speed" in args.parts:
         molecules = data.pretrain
@@ -140,14 +140,12 @@ def _run(args: argparse.Namespace) -> None:
         results += speed.measure(molecules, target(molecules, "u0"), **more)
     points = None
     if "pictures" in args.parts and args.json is not None:
-        points = store.get("tsne", lambda: tsne(data, store))
+        points = cache.arrays({"pictures": "tsne"}, lambda: tsne(data, cache))
     by_name = {result.name: result for result in results}
     about = {
         **asdict(protocol), "seeds": args.seeds, "quick": args.quick, "full": args.full,
         "threads": 1, "minutes": round((time.perf_counter() - started) / 60, 1),
     }  # fmt: skip
-    sets = data.pretrain, data.validation, data.test
-    corpus = {"name": "qm9", "molecules": sum(map(len, sets)), "cutoff": CUTOFF}
     report(
         "pretraining_molecules", about, corpus, results, args.json,
         tables=[_table(by_name, args.labels)],
@@ -156,15 +154,15 @@ def _run(args: argparse.Namespace) -> None:
     )  # fmt: skip
 
 
-def measure(data: Data, store: Store, args: argparse.Namespace) -> dict[str, dict[int, float]]:
-    """Errors by name and seed; those in the store are not computed again."""
+def measure(data: Data, cache: Cache, args: argparse.Namespace) -> dict[str, dict[int, float]]:
+    """Errors by name and seed; those in the cache are not computed again."""
     from tqdm import tqdm
 
     runs: dict[str, dict[int, float]] = {}
 
     def keep(seed: int, errors: Iterable[tuple[str, float]]) -> None:
         for name, value in errors:
-            runs.setdefault(name, {})[seed] = float(value)
+            runs.setdefault(name, {})[seed] = value
 
     tasks = [
         (prop, n, method)
@@ -177,39 +175,40 @@ def measure(data: Data, store: Store, args: argparse.Namespace) -> dict[str, dic
         for seed in range(1, args.seeds + 1):
             for method in closed:
                 bar.set_postfix_str(f"seed {seed}: {method}")
-                errors = closed_errors(data, method, seed, store)
-                keep(seed, ((name, float(value)) for name, value in errors.items()
-                            if _is_wanted(name, args)))  # fmt: skip
+                errors = closed_errors(data, method, seed, cache)
+                keep(seed, (each for each in errors.items() if _is_wanted(each[0], args)))
                 bar.update()
             for prop, n, method in tasks:
-                if args.finished and name_of_run(method, prop, n, seed) not in store:
+                if args.finished and cache.get(task_of(method, prop, n, seed)) is None:
                     bar.update()
                     continue
                 bar.set_postfix_str(f"seed {seed}: {prop} {n} {method}")
-                found = fine_tuned(data, method, prop, n, seed, store)
+                found = fine_tuned(data, method, prop, n, seed, cache)
                 name = f"{prop}.{n}.{method}"
-                keep(seed, ((f"{key}.{name}", float(found[key])) for key in ("mae", "train_mae")))
+                keep(seed, ((f"{key}.{name}", found[key]) for key in ("mae", "train_mae")))
                 bar.update()
     return runs
 
 
-def closed_errors(data: Data, method: str, seed: int, store: Store) -> Arrays:
+def closed_errors(data: Data, method: str, seed: int, cache: Cache) -> dict[str, float]:
     """Errors of a method in closed form, for all properties and numbers of labels."""
 
     def compute() -> dict[str, float]:
         if method == "best":
             return closed_form.best(data, seed)
-        return closed_form.linear(data, seed, store, [method])
+        return closed_form.linear(data, seed, cache, [method])
 
-    return store.get(f"run.{method}.{seed}", compute)
+    return cache.once({"method": method, "seed": seed}, compute)
 
 
-def curves(data: Data, store: Store, seeds: int) -> dict[str, dict[int, float]]:
+def curves(data: Data, cache: Cache, seeds: int) -> dict[str, dict[int, float]]:
     """Errors of ridge regressions by name and seed."""
     runs: dict[str, dict[int, float]] = {}
     for seed in range(1, seeds + 1):
-        for name, value in closed_form.curves(data, seed, store).items():
-            runs.setdefault(name, {})[seed] = float(value)
+        task = {"curves": "ridge", "seed": seed}
+        errors = cache.once(task, partial(closed_form.curves, data, seed, cache))
+        for name, value in errors.items():
+            runs.setdefault(name, {})[seed] = value
     return runs
 
 

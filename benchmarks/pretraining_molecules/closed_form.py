@@ -11,6 +11,7 @@ from sklearn.linear_model import RidgeCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from benchmarks.cache import Cache
 from benchmarks.pretraining_molecules.networks import (
     COEFFICIENTS,
     Pretraining,
@@ -19,7 +20,7 @@ from benchmarks.pretraining_molecules.networks import (
     pooling_of,
     pretrained,
 )
-from benchmarks.pretraining_molecules.protocol import PROPERTIES, Arrays, Data, Store, target
+from benchmarks.pretraining_molecules.protocol import PROPERTIES, Data, target
 from simec.molecules import (
     FCHL18,
     FCHL19,
@@ -36,7 +37,7 @@ _FCHL_COMPONENTS = 256  # lower errors than the 128 of the thesis
 _ALPHAS = np.logspace(-8, 4, 25)
 
 
-def kpca(data: Data, name: str, seed: int, store: Store) -> tuple[Features, Features]:
+def kpca(data: Data, name: str, seed: int, cache: Cache) -> tuple[Features, Features]:
     """Components of kernel PCA of the landmarks, for the training and the test molecules."""
     landmarks = data.pretrain[
         : data.protocol.n_landmarks if name == "fchl18" else data.protocol.n_targets
@@ -52,7 +53,8 @@ def kpca(data: Data, name: str, seed: int, store: Store) -> tuple[Features, Feat
         return FCHL19(landmarks, normalize=name == "nfchl")(molecules)
 
     def kernel(part: str, molecules: Molecules) -> Features:
-        return store.get(f"kernel.{name}.{part}", lambda: {"K": compare(molecules)})["K"]
+        task = {"kernel": name, "molecules": part}
+        return cache.arrays(task, lambda: {"K": compare(molecules)})["K"]
 
     width = _FCHL_COMPONENTS if name == "fchl18" else data.protocol.n_components
     model = KernelPCA(min(width, len(landmarks)), kernel="precomputed", random_state=0)
@@ -83,12 +85,12 @@ def element_counts(molecules: Molecules) -> Features:
     return counts[:, [1, 6, 7, 8, 9]]
 
 
-def linear(data: Data, seed: int, store: Store, wanted: Any) -> Errors:
+def linear(data: Data, seed: int, cache: Cache, wanted: Any) -> Errors:
     """Errors of kPCA of FCHL, counts of elements, and embeddings of an untrained network."""
     train, test = data.train(seed), data.test
     errors: Errors = {}
     if "kpca" in wanted:
-        features = kpca(data, "fchl18", seed, store)
+        features = kpca(data, "fchl18", seed, cache)
         for method, width in (("kpca", None), ("kpca_128", data.protocol.n_components)):
             for prop in PROPERTIES:
                 for n in data.protocol.labels:
@@ -130,18 +132,14 @@ def best(data: Data, seed: int) -> Errors:
     return errors
 
 
-def curves(data: Data, seed: int, store: Store) -> Arrays:
+def curves(data: Data, seed: int, cache: Cache) -> Errors:
     """Errors of ridge regressions on kPCA and on SimEc embeddings (Figs. 6.15 to 6.19)."""
-    return store.get(f"curves.{seed}", lambda: _curves(data, seed, store))
-
-
-def _curves(data: Data, seed: int, store: Store) -> Errors:
     train, test = data.train(seed), data.test
     named: dict[str, tuple[Features, Features]] = {}
     for name in (*COEFFICIENTS, "fchl", "nfchl"):
-        named[f"kpca_{name}"] = kpca(data, name, seed, store)
+        named[f"kpca_{name}"] = kpca(data, name, seed, cache)
     for how in (Pretraining("rogot_goldberg", "sum", "std"), Pretraining("nfchl", "sum", "max")):
-        network = pretrained(data, how, store)
+        network = pretrained(data, how, cache)
         both = embeddings(network, train), embeddings(network, test)
         named[f"simec_{how.similarity}"] = both[0].astype(float), both[1].astype(float)
     errors: Errors = {}

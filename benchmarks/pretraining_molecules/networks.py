@@ -9,13 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from benchmarks.cache import Arrays, Cache, Measured, Task
 from benchmarks.pretraining_molecules.protocol import (
     CUTOFF,
     PROPERTIES,
-    Arrays,
     Data,
     Protocol,
-    Store,
     target,
 )
 from simec.data.targets import MixedTargets
@@ -40,6 +39,7 @@ COEFFICIENTS = {
 }  # fmt: skip
 SCALINGS = {"std": standardize, "max": min_max}
 N_FEATURES = 128
+PICTURED = ("schnet", "rogot_goldberg")  # fine-tuned networks whose embeddings are drawn
 
 
 class Pretraining(NamedTuple):
@@ -85,7 +85,7 @@ def new_network(protocol: Protocol, seed: int, *, period_group: bool = False) ->
         )
 
 
-def similarity(data: Data, name: str, store: Store, n_targets: int) -> npt.NDArray[np.float32]:
+def similarity(data: Data, name: str, cache: Cache, n_targets: int) -> npt.NDArray[np.float32]:
     """Similarities of the molecules for pre-training to the first of them."""
 
     def compute() -> dict[str, Any]:
@@ -98,21 +98,25 @@ def similarity(data: Data, name: str, store: Store, n_targets: int) -> npt.NDArr
             S = kernel(data.pretrain).astype(np.float32)
         return {"S": S}
 
-    return store.get(f"similarity.{name}", compute)["S"][:, :n_targets]
+    return cache.arrays({"similarity": name}, compute)["S"][:, :n_targets]
 
 
-def pretrained(data: Data, how: Pretraining, store: Store) -> SchNet:
+def pretrained(data: Data, how: Pretraining, cache: Cache) -> SchNet:
     """A network that was pre-trained on similarities (Fig. 6.17, or Fig. 6.26)."""
     protocol = data.protocol
 
-    def compute() -> Arrays:
+    task = {"pretraining": str(how)}
+
+    def train() -> torch.nn.Module:
         network: Any = new_network(protocol, 0, period_group=how.period_group)
         n_targets = protocol.n_atomwise if how.atomwise else protocol.n_targets
-        S = SCALINGS[how.scaling](similarity(data, how.similarity, store, n_targets))
+        S = SCALINGS[how.scaling](similarity(data, how.similarity, cache, n_targets))
         targets: Any = S
         if how.properties:
-            cheap = store.get("properties", lambda: {"P": hueckel_targets(data.pretrain)})["P"]
-            targets = MixedTargets({"similarities": S, "properties": cheap})
+            cheap = cache.arrays(
+                {"properties": "hueckel"}, lambda: {"P": hueckel_targets(data.pretrain)}
+            )
+            targets = MixedTargets({"similarities": S, "properties": cheap["P"]})
         more: dict[str, Any] = {}
         width, pooling = N_FEATURES, how.pooling
         if how.atomwise:
@@ -125,20 +129,22 @@ def pretrained(data: Data, how: Pretraining, store: Store) -> SchNet:
             width, network=network, pooling=pooling, solver="adam", init="random",
             batch_size=100, max_iter=protocol.pretrain_epochs, decay="cosine", random_state=0,
         )  # fmt: skip
-        with store.checkpoint(f"network.{how}") as resumed:
+        with cache.checkpoint(task) as resumed:
             _quietly(lambda: encoder.fit(data.pretrain, targets, **more, **resumed))
         trained: Any = encoder.network_
-        return _arrays(trained.network if how.atomwise else trained)
+        schnet: SchNet = trained.network if how.atomwise else trained
+        return schnet
 
-    network = new_network(protocol, 0, period_group=how.period_group)
-    return _restored(network, store.get(f"network.{how}", compute))
+    return cache.network(task, new_network(protocol, 0, period_group=how.period_group), train)
 
 
-def trained_on_property(data: Data, prop: str, store: Store) -> SchNet:
+def trained_on_property(data: Data, prop: str, cache: Cache) -> SchNet:
     """A network that was trained on a property of the molecules for pre-training."""
     protocol = data.protocol
 
-    def compute() -> Arrays:
+    task = {"trained on": prop}
+
+    def train() -> torch.nn.Module:
         model = PretrainedRegressor(
             new_network(protocol, 0), head=(64,), activation="shifted_softplus",
             pooling=pooling_of(prop), batch_size=100, max_iter=protocol.property_epochs,
@@ -146,14 +152,14 @@ def trained_on_property(data: Data, prop: str, store: Store) -> SchNet:
         )  # fmt: skip
         y = target(data.pretrain, prop)
         validation = data.validation, target(data.validation, prop)
-        with store.checkpoint(f"network.property.{prop}") as resumed:
+        with cache.checkpoint(task) as resumed:
             _quietly(lambda: model.fit(data.pretrain, y, validation=validation, **resumed))
-        return _arrays(model.network_)
+        return model.network_
 
-    return _restored(new_network(protocol, 0), store.get(f"network.property.{prop}", compute))
+    return cache.network(task, new_network(protocol, 0), train)
 
 
-def distilled(data: Data, prop: str, n_labels: int, seed: int, store: Store) -> PretrainedRegressor:
+def distilled(data: Data, prop: str, n_labels: int, seed: int, cache: Cache) -> PretrainedRegressor:
     """A network that learns what a `SimilarityRegressor` predicts for the unlabelled molecules.
 
     The regressor is fitted on the training set, for all properties at once.
@@ -165,7 +171,7 @@ def distilled(data: Data, prop: str, n_labels: int, seed: int, store: Store) -> 
         teacher = SimilarityRegressor(molecular_similarities).fit(train, y)
         return {"y": teacher.predict(data.pretrain).astype(np.float32)}
 
-    y = store.get(f"teacher.{n_labels}.{seed}", predict)["y"][:, PROPERTIES.index(prop)]
+    y = cache.arrays({"teacher": n_labels, "seed": seed}, predict)["y"][:, PROPERTIES.index(prop)]
     model = PretrainedRegressor(
         new_network(data.protocol, seed), head=(64,), activation="shifted_softplus",
         pooling=pooling_of(prop), batch_size=100, max_iter=data.protocol.distillation_epochs,
@@ -181,54 +187,69 @@ def pooling_of(prop: str) -> PoolingName:
     return "sum" if prop == "u0" else "mean"
 
 
-def network_for(data: Data, method: str, prop: str, seed: int, store: Store) -> SchNet:
+def network_for(data: Data, method: str, prop: str, seed: int, cache: Cache) -> SchNet:
     """The network that a method fine-tunes; without pre-training it depends on the seed."""
     if method == "property":
-        return trained_on_property(data, prop, store)
+        return trained_on_property(data, prop, cache)
     how = pretraining_of(method, prop)
     if how is not None:
-        return pretrained(data, how, store)
+        return pretrained(data, how, cache)
     return new_network(data.protocol, seed, period_group=method == "pg_schnet")
 
 
-def name_of_run(method: str, prop: str, n_labels: int, seed: int) -> str:
-    """The name of a fine-tuned network in the store."""
-    return f"run.{prop}.{n_labels}.{method}.{seed}"
+def task_of(method: str, prop: str, n_labels: int, seed: int) -> Task:
+    """The task of `fine_tuned` in the cache."""
+    return {"method": method, "property": prop, "labels": n_labels, "seed": seed}
 
 
 def fine_tuned(
-    data: Data, method: str, prop: str, n_labels: int, seed: int, store: Store
-) -> Arrays:
-    """Errors of a trained network in training and test, and embeddings for pictures."""
-    protocol = data.protocol
+    data: Data, method: str, prop: str, n_labels: int, seed: int, cache: Cache
+) -> Measured:
+    """Errors of a trained network in training and test."""
 
-    def fit(train: Molecules) -> PretrainedRegressor:
-        if method == "distilled":
-            return distilled(data, prop, n_labels, seed, store)
-        model = PretrainedRegressor(
-            network_for(data, method, prop, seed, store), head=(64,),
-            activation="shifted_softplus", init="ridge" if method == "mixed" else "random",
-            pooling=pooling_of(prop), batch_size=25,
-            max_iter=protocol.epochs[protocol.labels.index(n_labels)], early_stopping="mae",
-            validation_interval=4, n_iter_no_change=60, random_state=seed,
-        )  # fmt: skip
-        validation = data.validation, target(data.validation, prop)
-        _quietly(lambda: model.fit(train, target(train, prop), validation=validation))
-        return model
-
-    def compute() -> dict[str, Any]:
+    def measure() -> Measured:
         train = data.train(seed)[:n_labels]
-        model = fit(train)
-        result: dict[str, Any] = {
+        model = _fine_tune(data, method, prop, n_labels, seed, cache)
+        if (method, n_labels, seed) in ((each, data.protocol.labels[0], 1) for each in PICTURED):
+            pictured(data, method, prop, cache, model)
+        return {
             "mae": _mae(model, data.test, prop), "train_mae": _mae(model, train, prop),
             "epochs": model.n_iter_,
         }  # fmt: skip
-        if seed == 1 and n_labels == protocol.labels[0] and method in ("schnet", "rogot_goldberg"):
-            pictured = data.test[: protocol.n_pictured]
-            result["embeddings"] = embeddings(model.network_, pictured).astype(np.float16)
-        return result
 
-    return store.get(name_of_run(method, prop, n_labels, seed), compute)
+    return cache.once(task_of(method, prop, n_labels, seed), measure)
+
+
+def pictured(
+    data: Data, method: str, prop: str, cache: Cache, model: PretrainedRegressor | None = None
+) -> npt.NDArray[np.float16]:
+    """Embeddings of test molecules, by the network of the first seed and the fewest labels."""
+    n_labels = data.protocol.labels[0]
+
+    def compute() -> Arrays:
+        trained = model or _fine_tune(data, method, prop, n_labels, 1, cache)
+        molecules = data.test[: data.protocol.n_pictured]
+        return {"Y": embeddings(trained.network_, molecules).astype(np.float16)}
+
+    return cache.arrays({"embeddings": task_of(method, prop, n_labels, 1)}, compute)["Y"]
+
+
+def _fine_tune(
+    data: Data, method: str, prop: str, n_labels: int, seed: int, cache: Cache
+) -> PretrainedRegressor:
+    protocol = data.protocol
+    if method == "distilled":
+        return distilled(data, prop, n_labels, seed, cache)
+    model = PretrainedRegressor(
+        network_for(data, method, prop, seed, cache), head=(64,), activation="shifted_softplus",
+        init="ridge" if method == "mixed" else "random", pooling=pooling_of(prop), batch_size=25,
+        max_iter=protocol.epochs[protocol.labels.index(n_labels)], early_stopping="mae",
+        validation_interval=4, n_iter_no_change=60, random_state=seed,
+    )  # fmt: skip
+    train = data.train(seed)[:n_labels]
+    validation = data.validation, target(data.validation, prop)
+    _quietly(lambda: model.fit(train, target(train, prop), validation=validation))
+    return model
 
 
 def embeddings(
@@ -255,12 +276,3 @@ def _quietly(fit: Callable[[], Any]) -> None:
     with warnings.catch_warnings():  # lengths of training are fixed
         warnings.simplefilter("ignore", ConvergenceWarning)
         fit()
-
-
-def _arrays(network: torch.nn.Module) -> Arrays:
-    return {name: value.cpu().numpy() for name, value in network.state_dict().items()}
-
-
-def _restored(network: SchNet, arrays: Arrays) -> SchNet:
-    network.load_state_dict({name: torch.from_numpy(value) for name, value in arrays.items()})
-    return network

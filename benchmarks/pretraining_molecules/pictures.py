@@ -7,43 +7,36 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.cache import Arrays, Cache
 from benchmarks.charts import BLUE, ERROR, GREY, figure, outside_legend, save, style
 from benchmarks.common import Result
 from benchmarks.pretraining_molecules.networks import (
+    PICTURED,
     embeddings,
-    fine_tuned,
+    pictured,
     pretrained,
     pretraining_of,
     trained_on_property,
 )
-from benchmarks.pretraining_molecules.protocol import (
-    PROPERTIES,
-    Arrays,
-    Data,
-    Protocol,
-    Store,
-    target,
-)
+from benchmarks.pretraining_molecules.protocol import PROPERTIES, Data, Protocol, target
 
 NAMES = {"u0": "Energy U0", "homo": "HOMO", "lumo": "LUMO"}
 COLUMNS = ("many labels", "few labels", "few labels, pre-trained", "similarities only")
 
 
-def tsne(data: Data, store: Store) -> Arrays:
+def tsne(data: Data, cache: Cache) -> Arrays:
     """Two dimensions of test molecules for each property and each of four networks."""
     from sklearn.manifold import TSNE
 
     molecules = data.test[: data.protocol.n_pictured]
-    n = data.protocol.labels[0]
     points: Arrays = {}
     for prop in PROPERTIES:
         how = pretraining_of("rogot_goldberg", prop)
         assert how is not None
         networks = (
-            embeddings(trained_on_property(data, prop, store), molecules),
-            fine_tuned(data, "schnet", prop, n, 1, store)["embeddings"],
-            fine_tuned(data, "rogot_goldberg", prop, n, 1, store)["embeddings"],
-            embeddings(pretrained(data, how, store), molecules),
+            embeddings(trained_on_property(data, prop, cache), molecules),
+            *(pictured(data, method, prop, cache) for method in PICTURED),
+            embeddings(pretrained(data, how, cache), molecules),
         )
         for k, Y in enumerate(networks):
             model = TSNE(init="pca", random_state=0, perplexity=min(30, len(Y) / 4))

@@ -1,24 +1,15 @@
-"""Which molecules are used for what, and a store of finished parts."""
+"""Which molecules are used for what."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import shutil
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from benchmarks import simec_data
-from corpora.files import atomic_path
 from simec.molecules import Molecules, read_qm9
-
-Arrays = dict[str, npt.NDArray[Any]]
 
 PROPERTIES = ("u0", "homo", "lumo")
 _COLUMNS = {"u0": "u0_atom", "homo": "homo", "lumo": "lumo"}  # errors of u0 and u0_atom are equal
@@ -93,59 +84,3 @@ def load(folder: Path | None, protocol: Protocol) -> Data:
 def target(molecules: Molecules, name: str) -> npt.NDArray[np.float64]:
     """A property of molecules in eV: u0 without the energies of single atoms, homo or lumo."""
     return molecules.properties[_COLUMNS[name]]
-
-
-class Store:
-    """Keeps the results of finished parts, so that an interrupted benchmark continues.
-
-    Parameters
-    ----------
-    folder : path, optional
-        Has a folder for each protocol. None: results are kept in memory only.
-    protocol : Protocol
-    """
-
-    def __init__(self, folder: Path | None, protocol: Protocol) -> None:
-        text = json.dumps(asdict(protocol), sort_keys=True)
-        self._kept: dict[str, Arrays] = {}
-        self.folder = None
-        if folder is not None:
-            self.folder = Path(folder) / hashlib.sha256(text.encode()).hexdigest()[:12]
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with atomic_path(self.folder / "protocol.json") as temporary:
-                temporary.write_text(text + "\n", encoding="utf-8")
-
-    def get(self, name: str, compute: Callable[[], Mapping[str, Any]]) -> Arrays:
-        """The arrays of a part, computed once."""
-        if name not in self._kept:
-            self._kept[name] = self._read(name, compute)
-        return self._kept[name]
-
-    def __contains__(self, name: str) -> bool:
-        """Whether a part is finished."""
-        return name in self._kept or (self.folder is not None and self._path(name).exists())
-
-    @contextmanager
-    def checkpoint(self, name: str) -> Iterator[dict[str, Any]]:
-        """Arguments of `fit` that save a checkpoint each epoch, and resume from an earlier one."""
-        if self.folder is None:
-            yield {}
-            return
-        path = self.folder / f"{name}.checkpoint"
-        resumed = {"resume_from": path} if path.exists() else {}
-        yield {"checkpoint": path, "checkpoint_epochs": 1, **resumed}
-        shutil.rmtree(path, ignore_errors=True)
-
-    def _path(self, name: str) -> Path:
-        assert self.folder is not None
-        return self.folder / f"{name}.npz"
-
-    def _read(self, name: str, compute: Callable[[], Mapping[str, Any]]) -> Arrays:
-        if name in self:
-            with np.load(self._path(name)) as file:
-                return {key: file[key] for key in file.files}
-        arrays = {key: np.asarray(value) for key, value in compute().items()}
-        if self.folder is not None:
-            with atomic_path(self._path(name)) as temporary, temporary.open("wb") as out:
-                np.savez(out, **arrays)  # type: ignore[arg-type]
-        return arrays

@@ -177,6 +177,20 @@ def _continued(path: Path, size: int) -> IO[bytes]:
         path.touch()
     buffering = 0 if path.name == _DATA else -1  # vectors are written in large blocks
     file = open(path, "r+b", buffering)  # noqa: SIM115
+    lock(file)
+    file.truncate(size)
+    file.seek(size)
+    return file
+
+
+def lock(file: IO[bytes]) -> None:
+    """Lock a file of an unfinished output until it is closed, where the system has locks.
+
+    Raises
+    ------
+    BlockingIOError
+        If another process has locked it.
+    """
     with suppress(ImportError, AttributeError):
         import fcntl
 
@@ -184,13 +198,10 @@ def _continued(path: Path, size: int) -> IO[bytes]:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BlockingIOError(
-                f"{path.parent} is in use: another process writes the same output"
+                f"{Path(file.name).parent} is in use: another process writes the same output"
             ) from None
         except OSError:
             pass  # a network share without locks
-    file.truncate(size)
-    file.seek(size)
-    return file
 
 
 @contextmanager
@@ -232,7 +243,7 @@ def vector_output(
     target = Path(os.path.realpath(out))
     folder = target.with_name(f"{target.name}.partial")
     before = _interrupted(folder, out, about, resume, overwrite)
-    with terminable(), _named_errors(out):
+    with terminable(), named_errors(out):
         folder.mkdir(exist_ok=True)
         made = _Resumable(kind, size, out, folder, about, before)
         try:
@@ -277,7 +288,7 @@ class _Compressed:
 
 
 @contextmanager
-def _named_errors(out: str) -> Iterator[None]:
+def named_errors(out: str) -> Iterator[None]:
     """Add the name of the output to errors of the disk."""
     try:
         yield
@@ -293,20 +304,8 @@ def _interrupted(
     """The state of the run to continue, None to start from scratch."""
     state = folder / _STATE
     exists = state.is_file() and (folder / _DATA).is_file()
-    if not exists or overwrite:
-        if resume:
-            raise ValueError(
-                f"{out} has no interrupted run: leave out --resume"
-                if not exists
-                else "--resume and --overwrite exclude each other"
-            )
-        shutil.rmtree(folder, ignore_errors=True)
+    if not is_continued(folder, out, exists, resume, overwrite):
         return None
-    if not resume:
-        raise ValueError(
-            f"{folder} holds an interrupted run: continue it with --resume, or start from scratch "
-            "with --overwrite"
-        )
     try:
         saved = json.loads(state.read_text(encoding="utf-8"))
         before = Written(**saved["written"])
@@ -321,10 +320,51 @@ def _interrupted(
         ) from error
     if not (is_current and is_whole):
         raise ModelError(f"{folder} is damaged: start from scratch with --overwrite")
+    check_same_run(run, about, out)
+    return before
+
+
+def is_continued(folder: Path, out: str, exists: bool, resume: bool, overwrite: bool) -> bool:
+    """Whether to continue an interrupted run; otherwise, its folder is removed.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the unfinished output.
+    out : str
+        The output, for errors.
+    exists : bool
+        Whether the folder holds an interrupted run.
+    resume, overwrite : bool
+        As for `vector_output`.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to resume, or an interrupted run is in the way.
+    """
+    if exists and resume and not overwrite:
+        return True
+    if resume:
+        raise ValueError(
+            "--resume and --overwrite exclude each other"
+            if exists
+            else f"{out} has no interrupted run: leave out --resume"
+        )
+    if exists and not overwrite:
+        raise ValueError(
+            f"{folder} holds an interrupted run: continue it with --resume, or start from scratch "
+            "with --overwrite"
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+    return False
+
+
+def check_same_run(run: Any, about: Any, out: str) -> None:
+    """Raise ValueError unless an interrupted run had the same model and options."""
     if run != about:
         differing = sorted(k for k in {*run, *about} if run.get(k) != about.get(k))
         raise ValueError(
             f"the interrupted run of {out} had another value of {', '.join(differing)}: use the "
             "same, or start from scratch with --overwrite"
         )
-    return before

@@ -19,6 +19,7 @@ from corpora.cli.options import Out, option, output_file, output_folder, takes_o
 from corpora.interrupts import STOPPED, exit_status
 from corpora.output import open_output
 from simec.cli.options import names_options, require_device, with_options
+from simec.lazy import import_package
 
 if TYPE_CHECKING:
     import numpy as np
@@ -271,12 +272,12 @@ def pretrain(
       simec molecules pretrain all.sdf --out net --hueckel
       simec molecules pretrain smiles.csv --out net --similarity nfchl19 --similarity sokal
     """  # noqa: D301
+    _require(device)
     from sklearn.exceptions import ConvergenceWarning
 
     from simec import SimilarityEncoder
     from simec.molecules import MoleculeModel
 
-    require_device(device)
     run = _Run(out, resume, overwrite)
     conformers, parameters = geometry.conformers(), schnet.parameters()
     names = list(property or ())
@@ -440,6 +441,7 @@ def finetune(
       simec molecules finetune labelled.csv --property gap --unlabelled all.sdf --out gap.model
       simec molecules finetune a.sdf --properties-file a.csv --property gap --out gap.model
     """  # noqa: D301
+    _require(device)
     from simec.molecules import MoleculeModel, molecular_similarities
     from simec.pretraining import (
         PretrainedClassifier,
@@ -447,7 +449,6 @@ def finetune(
         SimilarityRegressor,
     )
 
-    require_device(device)
     if network is not None and out.resolve() == network.resolve():
         raise ValueError("--out must not be the folder of --network, which would be replaced")
     run = _Run(out, resume, overwrite)
@@ -473,6 +474,7 @@ def finetune(
         if early_stopping and validation is None:
             pairs = _split(*pairs[0], seed, classes)
         points, targets = pairs[0]
+        _check_values(targets.reshape(len(points), -1), names)
         held_out = pairs[1] if early_stopping else None
         if unlabelled is not None:
             regressor = SimilarityRegressor(molecular_similarities, verbose=progress)
@@ -529,9 +531,9 @@ def predict(
     \b
       simec molecules predict gap.model new.smi --out gap.csv
     """  # noqa: D301
+    _require(device)
     from simec.molecules import MoleculeModel
 
-    require_device(device)
     loaded = MoleculeModel.load(model, device=device)
     with report_warnings(_with_options):
         read = reading.read(source, loaded.conformers, progress=progress)
@@ -600,11 +602,11 @@ def explain(
       simec molecules explain gap.model new.smi --molecule 3 --out gap.svg
       simec molecules explain net all.sdf --molecule 3 --similar-to 5 --out similar.svg
     """  # noqa: D301
+    _require(device)
     from simec.explain import explain_prediction, explain_similarity
     from simec.molecules import MoleculeModel, draw_relevances
     from simec.molecules.drawing import side_by_side
 
-    require_device(device)
     loaded = MoleculeModel.load(model, device=device)
     if loaded.is_fine_tuned != (similar_to is None):
         raise ValueError(
@@ -643,6 +645,12 @@ def explain(
     ]  # fmt: skip
     with open_output(out) as write:
         write(side_by_side(drawings))
+
+
+def _require(device: str) -> None:
+    """Raise ImportError if PyTorch is missing, and ValueError if it does not find a device."""
+    import_package("torch", "networks for molecules", "molecules")
+    require_device(device)
 
 
 def _with_options(message: str) -> str:
@@ -708,7 +716,10 @@ def _similarities(
         name: standardize(function(read, rows, progress))
         for name, function in zip(similarities, functions, strict=True)
     }
-    parts |= {name: standardize(read.properties[name][:, None]) for name in properties}
+    for name in properties:
+        values = read.properties[name]
+        _check_values(values[np.isfinite(values), None], [name])
+        parts[name] = standardize(values[:, None])
     if hueckel:
         parts["extended Hückel theory"] = hueckel_targets(read, progress=progress)
     n_columns = sum(part.shape[1] for part in parts.values())
@@ -788,6 +799,22 @@ def _labels(read: Molecules, names: list[str], classes: bool) -> Any:
     return whole
 
 
+def _check_values(values: npt.NDArray[Any], names: list[str]) -> None:
+    """Raise ValueError if there are too few values of a property, or all are equal."""
+    import numpy as np
+
+    for name, column in zip(names, values.T, strict=True):
+        if len(column) < 2:
+            raise ValueError(
+                f"training needs at least 2 molecules with the property {name!r}, got {len(column)}"
+            )
+        if np.ptp(column) == 0:
+            raise ValueError(
+                f"the property {name!r} has no variance: it is {column[0]:g} for all "
+                f"{len(column):,} molecules in training, from which nothing can be learned"
+            )
+
+
 def _errors(
     estimator: Any, held_out: Molecules, y: Any, names: list[str], classes: bool
 ) -> dict[str, str]:
@@ -819,7 +846,7 @@ def _number(read: Molecules, text: str) -> int:
     if text.isdecimal() and int(text) < len(read):
         return int(text)
     raise ValueError(
-        f"there is no molecule {text!r}: pass an id, or a number from 0 to {len(read) - 1}"
+        f"molecule {text!r} not found: pass an id, or a number from 0 to {len(read) - 1}"
     )
 
 

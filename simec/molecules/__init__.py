@@ -59,4 +59,5 @@ __getattr__ = needing_torch(
         "draw_relevances": "drawing",
         "to_rdkit": "drawing",
     },
+    extra="molecules",
 )

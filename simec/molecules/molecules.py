@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from corpora.checks import ParameterError, check_number
+from simec.lazy import import_package
 from simec.molecules.elements import SYMBOLS
 from simec.molecules.pairs import OverlapError, Pairs, find_pairs, segments
 from simec.types import Float64, IntArray
@@ -321,8 +322,7 @@ class Molecules:
         ----------
         rows : slice, integers or mask, optional
         """
-        import torch
-
+        from_numpy = import_package("torch", "batches of molecules", "molecules").from_numpy
         pairs = self.pairs()
         chosen = self._rows(slice(None) if rows is None else rows)
         counts = self.offsets[chosen + 1] - self.offsets[chosen]
@@ -337,7 +337,7 @@ class Molecules:
             pairs.distance[at],
             counts,
         )
-        return MoleculeBatch(*map(torch.from_numpy, arrays))
+        return MoleculeBatch(*map(from_numpy, arrays))
 
     def __getitems__(self, rows: list[int]) -> MoleculeBatch:
         """Return a batch; called by PyTorch's loaders with the numbers of its molecules."""

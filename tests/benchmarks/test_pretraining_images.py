@@ -10,6 +10,7 @@ import torch
 
 from benchmarks import images, pretraining_images, simec_data
 from benchmarks.cache import Cache
+from simec import pretraining
 
 
 @pytest.fixture
@@ -44,7 +45,7 @@ def test_quick(made_up, tmp_path, monkeypatch):
     path = tmp_path / "x.json"
     found = run(path)
     assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
-    methods = pretraining_images.METHODS
+    methods = set(pretraining_images.METHODS) - {pretraining_images.CONTRASTIVE}
     expected = {f"acc.{size}.{method}" for size in (20, 40) for method in methods}
     assert set(found) == expected - {f"acc.20.{method}" for method in pretraining_images.FEW}
     assert all(row["n"] == (2 if ".20." in name else 1) for name, row in found.items())
@@ -82,11 +83,11 @@ def test_labels_of_the_other_images_are_not_used(networks):
 
 
 def test_half_is_the_mean_of_both_kernels(networks, monkeypatch):
-    seen = {}
-    monkeypatch.setattr(networks, "_fit", lambda S: seen.setdefault("S", S))
+    seen = []
+    monkeypatch.setattr(networks, "_fit", lambda S: seen.append(S) or networks.new())
     for method in ("simec_half", "simec_linear", "simec_classes"):
         networks.get(method, networks.parts.train, np.arange(5), 1)
-    half = seen["S"]
+    half = seen[0]
     x = networks.parts.train.x.reshape(80, -1).astype(np.float64)
     y = networks.parts.train.y
     kernel = x @ x[networks.targets].T
@@ -94,6 +95,20 @@ def test_half_is_the_mean_of_both_kernels(networks, monkeypatch):
     expected = (kernel + (y[:, None] == y[networks.targets])) / 2
     expected = (expected - expected.mean()) / expected.std()
     np.testing.assert_allclose(half, expected, atol=1e-4)
+
+
+def test_contrastive_pretraining_sees_all_images(networks, monkeypatch):
+    seen = {}
+
+    def train(network, views, **parameters):
+        seen.update(parameters, views=views)
+        return network
+
+    monkeypatch.setattr(pretraining, "pretrain_contrastive", train)
+    networks.get("contrastive", networks.parts.train, np.arange(5), 1)
+    assert seen["views"][0].shape == (2, 3, 20, 20)
+    assert len(seen["views"]) == 80
+    assert (seen["batch_size"], seen["max_iter"], seen["decay"]) == (40, 1, "cosine")
 
 
 def test_the_network_is_that_of_the_thesis():

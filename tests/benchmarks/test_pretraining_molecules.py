@@ -12,13 +12,9 @@ pytest.importorskip("torch")
 pytest.importorskip("rdkit")
 pytest.importorskip("qmllib")
 
+from benchmarks.cache import Cache
 from benchmarks.pretraining_molecules import benchmark, networks
-from benchmarks.pretraining_molecules.protocol import (
-    PROTOCOLS,
-    Data,
-    Protocol,
-    Store,
-)
+from benchmarks.pretraining_molecules.protocol import PROTOCOLS, Data, Protocol
 from simec.molecules import Molecules
 
 TINY = Protocol(
@@ -54,34 +50,19 @@ def test_no_molecule_is_in_two_sets():
         Data(made_up(20), TINY)
 
 
-def test_finished_parts_are_not_computed_again(tmp_path):
-    calls = []
-
-    def compute():
-        calls.append(1)
-        return {"x": np.arange(3), "y": 2.5}
-
-    for store in (Store(tmp_path, TINY), Store(tmp_path, TINY)):
-        for _ in range(2):
-            found = store.get("part", compute)
-            np.testing.assert_array_equal(found["x"], [0, 1, 2])
-            assert float(found["y"]) == 2.5
-    assert len(calls) == 1
-    Store(tmp_path, PROTOCOLS["quick"]).get("part", compute)
-    assert len(calls) == 2
-    Store(None, TINY).get("part", compute)
-    assert len(calls) == 3
+def cache_in(folder):
+    return Cache(folder / "x.json", {})
 
 
 @pytest.mark.parametrize("method", [m for m in benchmark.NETWORKS if m != "distilled"])
 def test_networks_are_pretrained_and_restored(method, tmp_path):
-    data = Data(made_up(), TINY)
-    first = networks.network_for(data, method, "u0", 1, Store(tmp_path, TINY))
-    again = networks.network_for(data, method, "u0", 1, Store(tmp_path, TINY))
+    data, cache = Data(made_up(), TINY), cache_in(tmp_path)
+    first = networks.network_for(data, method, "u0", 1, cache)
+    again = networks.network_for(data, method, "u0", 1, cache)
     x = data.test.batch()
     assert first(x)[0].shape == (len(data.test.Z), networks.N_FEATURES)
     assert (first(x)[0] == again(x)[0]).all()
-    other = networks.network_for(data, method, "u0", 2, Store(tmp_path, TINY))
+    other = networks.network_for(data, method, "u0", 2, cache)
     # only networks without pre-training depend on the seed
     assert (first(x)[0] == other(x)[0]).all() == (method not in ("schnet", "pg_schnet"))
 
@@ -101,13 +82,13 @@ def test_a_network_learns_from_predictions_for_unlabelled_molecules(tmp_path, mo
             return np.arange(3.0) + X.positions[X.offsets[:-1] + 1, :1]
 
     monkeypatch.setattr(networks, "SimilarityRegressor", Regressor)
-    data, store = Data(made_up(), TINY), Store(tmp_path, TINY)
+    data, cache = Data(made_up(), TINY), cache_in(tmp_path)
     n_labels = TINY.labels[0]
-    models = [networks.distilled(data, "u0", n_labels, 1, store) for _ in range(2)]
+    models = [networks.distilled(data, "u0", n_labels, 1, cache) for _ in range(2)]
     assert fitted == [(n_labels, (n_labels, 3))]  # once, for all properties
     predicted = [model.predict(data.test) for model in models]
     np.testing.assert_array_equal(*predicted)
-    y = store.get(f"teacher.{n_labels}.1", dict)["y"]
+    y = cache.arrays({"teacher": n_labels, "seed": 1}, dict)["y"]
     second_atoms = data.pretrain.positions[data.pretrain.offsets[:-1] + 1, 0]
     np.testing.assert_array_equal(y[:, 0], second_atoms.astype(np.float32))
 
@@ -132,14 +113,14 @@ def test_gains_are_of_the_same_training_set():
     assert results["ridge.lumo.200.kpca_fchl"].reference is None
 
 
-def test_quick_run(shared_data, tmp_path, capsys):
+def test_quick_run(shared_data, tmp_path, monkeypatch):
     if not (shared_data / "simec" / "molecules" / "qm9.npz").exists():
         pytest.skip("QM9 not found in the folder of data sets")
     pytest.importorskip("matplotlib")
     path = tmp_path / "x.json"
     arguments = [
         "--quick", "--seeds", "1", "--data", str(shared_data), "--json", str(path),
-        "--store", str(tmp_path / "store"), "--parts", "errors", "curves", "pictures",
+        "--parts", "errors", "curves", "pictures",
     ]  # fmt: skip
     benchmark.main(arguments)
     rows = {row["name"]: row for row in json.loads(path.read_text())["results"]}
@@ -151,10 +132,11 @@ def test_quick_run(shared_data, tmp_path, capsys):
     assert rows["mae.lumo.40.best"]["value"] < rows["mae.lumo.40.counts"]["value"]
     for name in ("x", "x_curves", "x_tsne"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")
-    before = capsys.readouterr().out
-    benchmark.main([*arguments[:5], *arguments[7:9], "--parts", "errors"])
-    # all from the store
-    assert before.splitlines()[4:16] == capsys.readouterr().out.splitlines()[4:16]
+    # everything is read from the files of the first run
+    for model in (networks.PretrainedRegressor, networks.SimilarityEncoder):
+        monkeypatch.setattr(model, "fit", lambda *_, **__: pytest.fail("it was trained again"))
+    benchmark.main(arguments)
+    assert {row["name"]: row for row in json.loads(path.read_text())["results"]} == rows
     # the second seed was not run
     again = [*arguments, "--seeds", "2", "--methods", "schnet", "--finished", "--parts", "errors"]
     benchmark.main(again)
@@ -179,11 +161,11 @@ def test_an_interrupted_pretraining_continues(tmp_path, monkeypatch):
 
     monkeypatch.setattr(SimilarityEncoder, "fit", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        networks.pretrained(data, how, Store(tmp_path, protocol))
-    network = networks.pretrained(data, how, Store(tmp_path, protocol))
+        networks.pretrained(data, how, cache_in(tmp_path))
+    network = networks.pretrained(data, how, cache_in(tmp_path))
     assert len(epochs) == 4
     assert not list(tmp_path.rglob("*.checkpoint"))
     monkeypatch.setattr(SimilarityEncoder, "fit", fit)
-    at_once = networks.pretrained(data, how, Store(None, protocol))
+    at_once = networks.pretrained(data, how, Cache(None, {}))
     x = data.test.batch()
     assert (network(x)[0] == at_once(x)[0]).all()

@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 import conec
-from conec.cli import app, vector_output
+from conec.cli import app, token_blocks, vector_output
 from conec.features import Affixes
 from corpora.interrupts import Terminated
 
@@ -45,8 +45,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch):
     monkeypatch.setattr("conec.token_embedding.BATCH_TOKENS", 100)
-    # the package has the command under the name of the module
-    monkeypatch.setattr(sys.modules["conec.cli.embed"], "_GROUP_TOKENS", 300)
+    monkeypatch.setattr(token_blocks, "_GROUP_TOKENS", 300)
     monkeypatch.setattr(vector_output, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(os, "fsync", lambda _: None)  # it is slow
 

@@ -24,14 +24,16 @@ def test_reading_and_similarities():
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("arguments", "name"),
+    "arguments",
     [
-        (["pretrain", "a.smi", "--out", "net"], "SimilarityEncoder"),
-        (["finetune", "a.csv", "--property", "gap", "--out", "model"], "MoleculeModel"),
-        (["predict", "model", "a.smi"], "MoleculeModel"),
+        ["pretrain", "a.smi", "--out", "net"],
+        ["finetune", "a.csv", "--property", "gap", "--out", "model"],
+        ["predict", "model", "a.smi"],
+        ["explain", "model", "a.smi", "--out", "a.svg"],
     ],
+    ids=lambda arguments: arguments[0],
 )
-def test_commands(arguments, name, tmp_path):
+def test_commands(arguments, tmp_path):
     done = run(
         "import os\n"
         f"os.chdir({str(tmp_path)!r})\n"
@@ -39,4 +41,23 @@ def test_commands(arguments, name, tmp_path):
         f"app(['molecules', *{arguments!r}])\n"
     )
     assert done.returncode == 1
-    assert f"{name} needs PyTorch: pip install similarity-encoders[simec]" in done.stderr
+    expected = "networks for molecules need torch: pip install similarity-encoders[molecules]"
+    assert expected in done.stderr
+
+
+@pytest.mark.slow
+def test_names():
+    done = run(
+        "import simec.molecules as m\n"
+        "uses = [lambda name=name: getattr(m, name) for name in m.__all__]\n"
+        "molecules = m.read_molecules(['CCO', 'CO'])\n"
+        "for use in (*uses, molecules.batch, lambda: molecules[0].batch()):\n"
+        "    try:\n        use()\n"
+        "    except ImportError as error:\n        print(error)\n"
+    )
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert "SchNet needs PyTorch: pip install similarity-encoders[molecules]" in lines
+    expected = "batches of molecules need torch: pip install similarity-encoders[molecules]"
+    assert lines.count(expected) == 2
+    assert all(line.endswith("[molecules]") for line in lines)
