@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import zlib
+from contextlib import closing
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -163,7 +164,7 @@ def _write_file(
 ) -> Written:
     from conec.cli.token_blocks import token_blocks
     from conec.cli.vector_output import vector_output
-    from corpora.parallel import progress_bar
+    from corpora.parallel import in_background, progress_bar
 
     size = encoder.config.vector_size
     with (
@@ -173,8 +174,10 @@ def _write_file(
         blocks = token_blocks(
             encoder, corpus, a, workers=workers, engine=engine, n_before=output.n_before
         )
-        for block in blocks:
-            output.add(block)
+        # vectors are written while the next ones are computed; Ray needs the main thread
+        with closing(in_background(blocks) if engine is None else blocks) as computed:
+            for block in computed:
+                output.add(block)
     return output.done
 
 

@@ -13,7 +13,7 @@ from conec.token_embedding import batches_of_lines
 from corpora import BREAK, with_breaks
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Generator, Iterable, Iterator
 
     from conec import ContextEncoder
     from conec.types import FloatArray
@@ -46,7 +46,7 @@ def token_blocks(
     engine: str | None = None,
     n_before: int = 0,
     number: int = 0,
-) -> Iterator[TokenVectors]:
+) -> Generator[TokenVectors, None, None]:
     """Yield the tokens of a corpus in blocks that depend on its documents alone.
 
     Parameters

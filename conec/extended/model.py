@@ -100,6 +100,11 @@ class ExtendedContextEncoder(ContextEncoder):
                 "with features, negatives must be 'exact' and deterministic must be False. For "
                 "reproducible results, use one worker"
             )
+        if self.config.max_vocab_size is not None:
+            raise ValueError(
+                "with features, words are counted exactly: use max_final_vocab in place of "
+                "max_vocab_size"
+            )
         if clean is not None and not callable(clean):
             raise TypeError(f"clean must be a function from a token to a str, got {shown(clean)}")
         self.clean = clean
@@ -236,7 +241,7 @@ class ExtendedContextEncoder(ContextEncoder):
         features, dropout = self.feature_vocabulary, self.feature_dropout
         return FeatureChunkTrainer(
             weights, cast("FeatureStream", stream), self.vocabulary, features, dropout,
-            self.config, state,
+            self.config, state, self.lock_factors,
         )  # fmt: skip
 
     # Embeddings
