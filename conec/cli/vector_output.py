@@ -81,9 +81,7 @@ class VectorOutput:
     ) -> None:
         self._before = before or Written()
         self._sink, self._out = sink, out
-        self._writer: VectorWriter = writer(
-            kind, sink, size, dtype, out, self._before.writer
-        )
+        self._writer: VectorWriter = writer(kind, sink, size, dtype, out, self._before.writer)
         self.n_before = self._before.blocks
         self.done = Written()
 
