@@ -61,7 +61,7 @@ class Case:
         """The arguments that all kernels have in common."""
         return (
             Stream(self.ids, self.offsets),
-            Words(self.keep, self.rate, *noise_table(self.probability)),
+            Words(self.keep, *self.rate, *noise_table(self.probability)),
             Settings(
                 self.window, self.min_window, self.negative, self.n_shared, self.batch_size,
                 self.mean, self.corrected,
@@ -107,7 +107,7 @@ def case(seed=0, n_words=12, lengths=(9, 1, 0, 14, 2, 30), d=5, breaks=True, **c
             rng.normal(0, 0.5, (n_words, d)).astype(np.float32),
             rng.normal(0, 0.5, (n_words, d)).astype(np.float32),
             rng.uniform(0.5, 1.1, n_words).astype(np.float32),
-            rng.uniform(0.2, 1, n_words).astype(np.float32),
+            rng.uniform(0.2, 1, (2, n_words)).astype(np.float32),  # of W1 and of W2
             seed=seed,
         ),
         **changes,
