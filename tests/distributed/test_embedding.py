@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import random
 import signal
@@ -16,6 +17,8 @@ import pytest
 from conec import ContextEncoder
 from conec import embedding as module
 from conec.cli import app, vector_shards
+from conec.contexts import occurrences
+from conec.senses import induction
 from tests.distributed.cluster import Cluster
 
 pytest.importorskip("ray", reason="clusters need Ray")
@@ -111,6 +114,35 @@ def test_global_contexts(
     found = model.global_contexts(documents, memory=memory, engine=cluster.address)
     for name in ("indptr", "indices", "data"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
+
+
+@pytest.mark.parametrize("size", [16, 100])
+def test_map_and_senses(
+    cluster: Cluster,
+    documents: list[list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    size: int,
+) -> None:
+    monkeypatch.setattr(occurrences, "SENT_TOKENS", 3000)
+    monkeypatch.setattr(induction, "_SENT", 10)
+    text = tmp_path / "text.txt"
+    text.write_text("".join(" ".join(document) + "\n" for document in documents))
+    model = ContextEncoder(vector_size=size, epochs=1, min_count=1, seed=0, workers=1)
+    model.fit(text)
+    expected, found = (
+        copy.deepcopy(model).learn_map(text, engine=engine).build_senses(text, engine=engine)
+        for engine in (None, cluster.address)
+    )
+    np.testing.assert_array_equal(found.context_embeddings, expected.context_embeddings)
+    for of_found, of_expected in (
+        (found.context_map, expected.context_map),
+        (found.sense_inventory, expected.sense_inventory),
+    ):
+        arrays = of_expected.arrays()
+        assert arrays
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(of_found.arrays()[name], array)
 
 
 @pytest.mark.parametrize("clean", [[], ["--clean", "lower"]])
