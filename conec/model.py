@@ -617,6 +617,10 @@ class ContextEncoder(GensimNames, NearestNeighbors):
                 )
             rows = [index[word] for word in model.vocabulary.words]
             model.W2 = W2[rows].astype(np.float32, copy=False)
+        factors = np.asarray(getattr(word2vec.wv, "vectors_lockf", [1]))
+        if factors.shape == (len(model),):
+            index = word2vec.wv.key_to_index
+            model.set_lock_factors(factors[[index[word] for word in model.vocabulary.words]])
         if corpus is not None:
             model.learn_map(corpus, progress=progress)
         return model
