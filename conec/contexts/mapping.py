@@ -64,7 +64,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_ROWS = 1 << 9  # rows that are processed at a time
+_ROWS = 1 << 8  # rows that are processed at a time
 # The thesis's prediction is left out where its weight is smaller: it would take long to compute
 _SMALLEST_SHARE = 0.05
 
@@ -596,7 +596,8 @@ def smoothed(
         contexts2[rows] = normalize(predicted) * has_contexts
 
     with ThreadPoolExecutor(workers, thread_name_prefix="conec") as executor:
-        deque(executor.map(smooth, blocks(n)), maxlen=0)
+        # a thread would have its own heap
+        deque((executor.map if workers > 1 else map)(smooth, blocks(n)), maxlen=0)
     return contexts2
 
 
