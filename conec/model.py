@@ -36,6 +36,7 @@ from corpora.checks import check_choice, check_integer, check_number, shown
 from corpora.counting import Counts, count, count_pruned
 from corpora.encoding import TokenStream
 from corpora.errors import ModelError, warn
+from corpora.hub import HubModel
 from corpora.model_folder import (
     FolderReader,
     FolderWriter,
@@ -63,7 +64,7 @@ Callback = Callable[["ContextEncoder"], object]
 
 
 @documents_parameters
-class ContextEncoder(GensimNames, NearestNeighbors):
+class ContextEncoder(HubModel, GensimNames, NearestNeighbors):
     """Word embeddings for known words, for unknown words, and for words in context.
 
     CBOW with negative sampling, understood as a Similarity Encoder: a sparse binary vector of

@@ -31,6 +31,7 @@ from corpora.checks import (
 )
 from corpora.errors import ModelError, warn
 from corpora.files import StrPath
+from corpora.hub import HubModel
 from corpora.interrupts import STOPPED, terminable
 from corpora.model_folder import (
     FolderReader,
@@ -106,7 +107,9 @@ CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 TRAINING, TRAINING_ARRAYS = "training.json", "training.safetensors"  # of checkpoints
 
 
-class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class SimilarityEncoder(  # type: ignore[misc]
+    HubModel, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+):
     """Learn embeddings of feature vectors that reproduce a given matrix of relations.
 
     A network maps features x to an embedding y, and ``y W_l`` approximates the corresponding row
