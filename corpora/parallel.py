@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from corpora.callbacks import progress_bar as bar_of
@@ -25,11 +26,15 @@ from corpora.errors import call_with_warnings, warn
 if TYPE_CHECKING:
     from corpora.ray_engine import Outcome
 
-__all__ = ["cores", "map_on_engine", "map_shards", "progress_bar", "shards_of"]
+__all__ = [
+    "cores", "engine_cpus", "in_background", "map_on_engine", "map_shards", "progress_bar",
+    "shards_of",
+]  # fmt: skip
 
 T = TypeVar("T")
 
 SHARD_BYTES = 16 << 20
+_ITEMS_AHEAD = 2
 
 
 def map_shards(
@@ -167,6 +172,58 @@ def map_on_engine(
     from corpora.ray_engine import map_on_cluster
 
     return _in_order(map_on_cluster(function, items, engine))
+
+
+def engine_cpus(engine: str) -> int:
+    """Return the number of CPUs of a cluster; errors as for `map_shards`."""
+    from corpora.ray_engine import count_cpus
+
+    return count_cpus(engine)
+
+
+def in_background(items: Generator[T, Any, Any]) -> Generator[T, Any, None]:
+    """Compute the items of a generator in a thread, while earlier ones are used.
+
+    Parameters
+    ----------
+    items : generator
+        Should spend most of its time in code that releases the GIL.
+
+    Yields
+    ------
+    object
+        The items, in order. Up to two are computed ahead. An exception of the generator is raised
+        again.
+    """
+    results: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+    space, closed = threading.Semaphore(_ITEMS_AHEAD), threading.Event()
+
+    def compute() -> None:
+        try:
+            with closing(items):
+                for item in items:
+                    results.put((item, None))
+                    space.acquire()
+                    if closed.is_set():
+                        return
+            results.put((None, StopIteration()))
+        except BaseException as error:
+            results.put((None, error))
+
+    # Nobody waits for the thread, which may wait for input that never comes.
+    threading.Thread(target=compute, name="corpora-background", daemon=True).start()
+    try:
+        while True:
+            item, error = results.get()
+            if isinstance(error, StopIteration):
+                return
+            if error is not None:
+                raise error
+            yield item
+            space.release()
+    finally:
+        closed.set()
+        space.release()
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import zlib
+from contextlib import closing
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,6 +26,13 @@ if TYPE_CHECKING:
     from conec import ContextEncoder
     from conec.cli.vector_output import Written
     from corpora import Corpus
+
+
+class Dtype(str, Enum):
+    """Types of vectors."""
+
+    float32 = "float32"
+    float16 = "float16"
 
 
 class ShardFormat(str, Enum):
@@ -77,6 +85,10 @@ def embed(
             is_eager=True,
         ),
     ] = None,
+    dtype: Annotated[
+        Dtype,
+        typer.Option("--dtype", help="Type of the vectors. float16 takes half the space."),
+    ] = Dtype.float32,
     workers: Annotated[
         int, typer.Option(min=1, max=1 << 10, help="Threads. They do not change the vectors.")
     ] = 1,
@@ -128,19 +140,20 @@ def embed(
         require_contexts(encoder)
     where = engine_of(engine, address)
     corpus = reading.open()
-    about = {"model": _checksum(model), "a": a, "options": vars(reading)}
+    about = {"model": _checksum(model), "a": a, "dtype": dtype.value, "options": vars(reading)}
     # A bar would be between the lines of the output.
     label = None if out == "-" and sys.stdout.isatty() else "embedding"
     with report_skipped() as skipped:
         if shards is None:
             done = _write_file(
-                encoder, corpus, a, out, about, workers, where, label, resume, overwrite
-            )
+                encoder, corpus, a, out, dtype.value, about, workers, where, label, resume,
+                overwrite,
+            )  # fmt: skip
             skipped.append(corpus.skipped)
         else:
             done = write_shards(
-                encoder, corpus, a, out, shards.value, about, workers=workers, engine=where,
-                label=label, resume=resume, overwrite=overwrite, skipped=skipped,
+                encoder, corpus, a, out, shards.value, dtype.value, about, workers=workers,
+                engine=where, label=label, resume=resume, overwrite=overwrite, skipped=skipped,
             )  # fmt: skip
     typer.echo(
         f"{done.documents:,} documents, {done.tokens:,} tokens, {done.without:,} of them without "
@@ -154,6 +167,7 @@ def _write_file(
     corpus: Corpus,
     a: float,
     out: str,
+    dtype: str,
     about: Any,
     workers: int,
     engine: str | None,
@@ -163,18 +177,20 @@ def _write_file(
 ) -> Written:
     from conec.cli.token_blocks import token_blocks
     from conec.cli.vector_output import vector_output
-    from corpora.parallel import progress_bar
+    from corpora.parallel import in_background, progress_bar
 
     size = encoder.config.vector_size
     with (
-        vector_output(out, size, about, resume=resume, overwrite=overwrite) as output,
+        vector_output(out, size, dtype, about, resume=resume, overwrite=overwrite) as output,
         progress_bar(corpus, label),
     ):
         blocks = token_blocks(
-            encoder, corpus, a, workers=workers, engine=engine, n_before=output.n_before
+            encoder, corpus, a, dtype, workers=workers, engine=engine, n_before=output.n_before
         )
-        for block in blocks:
-            output.add(block)
+        # vectors are written while the next ones are computed; Ray needs the main thread
+        with closing(in_background(blocks) if engine is None else blocks) as computed:
+            for block in computed:
+                output.add(block)
     return output.done
 
 
