@@ -39,7 +39,7 @@ from corpora.corpus import Corpus
 from corpora.errors import ClusterError, call_with_warnings
 from corpora.files import temporary_folder
 
-__all__ = ["SETTINGS", "Outcome", "connect", "map_on_cluster", "program", "run_call"]
+__all__ = ["SETTINGS", "Outcome", "connect", "count_cpus", "map_on_cluster", "program", "run_call"]
 
 PIECE_BYTES = 16 << 20  # of files, sent at a time
 ATTEMPTS = 4  # to do an item whose worker or node died
@@ -259,6 +259,11 @@ def _received(ray: Any, task: _Sent, folder: Path | None) -> Outcome | None:
     finally:
         if task.files is not None:
             shutil.rmtree(task.files, ignore_errors=True)
+
+
+def count_cpus(engine: str) -> int:
+    """CPUs of all nodes at the moment; errors as for `connect`."""
+    return _cpus(connect(engine))
 
 
 def _cpus(ray: Any) -> int:

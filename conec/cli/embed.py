@@ -28,6 +28,13 @@ if TYPE_CHECKING:
     from corpora import Corpus
 
 
+class Dtype(str, Enum):
+    """Types of vectors."""
+
+    float32 = "float32"
+    float16 = "float16"
+
+
 class ShardFormat(str, Enum):
     """Formats of files that ``conec embed --shards`` writes."""
 
@@ -78,6 +85,10 @@ def embed(
             is_eager=True,
         ),
     ] = None,
+    dtype: Annotated[
+        Dtype,
+        typer.Option("--dtype", help="Type of the vectors. float16 takes half the space."),
+    ] = Dtype.float32,
     workers: Annotated[
         int, typer.Option(min=1, max=1 << 10, help="Threads. They do not change the vectors.")
     ] = 1,
@@ -129,19 +140,20 @@ def embed(
         require_contexts(encoder)
     where = engine_of(engine, address)
     corpus = reading.open()
-    about = {"model": _checksum(model), "a": a, "options": vars(reading)}
+    about = {"model": _checksum(model), "a": a, "dtype": dtype.value, "options": vars(reading)}
     # A bar would be between the lines of the output.
     label = None if out == "-" and sys.stdout.isatty() else "embedding"
     with report_skipped() as skipped:
         if shards is None:
             done = _write_file(
-                encoder, corpus, a, out, about, workers, where, label, resume, overwrite
-            )
+                encoder, corpus, a, out, dtype.value, about, workers, where, label, resume,
+                overwrite,
+            )  # fmt: skip
             skipped.append(corpus.skipped)
         else:
             done = write_shards(
-                encoder, corpus, a, out, shards.value, about, workers=workers, engine=where,
-                label=label, resume=resume, overwrite=overwrite, skipped=skipped,
+                encoder, corpus, a, out, shards.value, dtype.value, about, workers=workers,
+                engine=where, label=label, resume=resume, overwrite=overwrite, skipped=skipped,
             )  # fmt: skip
     typer.echo(
         f"{done.documents:,} documents, {done.tokens:,} tokens, {done.without:,} of them without "
@@ -155,6 +167,7 @@ def _write_file(
     corpus: Corpus,
     a: float,
     out: str,
+    dtype: str,
     about: Any,
     workers: int,
     engine: str | None,
@@ -168,11 +181,11 @@ def _write_file(
 
     size = encoder.config.vector_size
     with (
-        vector_output(out, size, about, resume=resume, overwrite=overwrite) as output,
+        vector_output(out, size, dtype, about, resume=resume, overwrite=overwrite) as output,
         progress_bar(corpus, label),
     ):
         blocks = token_blocks(
-            encoder, corpus, a, workers=workers, engine=engine, n_before=output.n_before
+            encoder, corpus, a, dtype, workers=workers, engine=engine, n_before=output.n_before
         )
         # vectors are written while the next ones are computed; Ray needs the main thread
         with closing(in_background(blocks) if engine is None else blocks) as computed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,8 @@ from corpora import BREAK, with_breaks
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
+
+    import numpy.typing as npt
 
     from conec import ContextEncoder
     from conec.types import FloatArray
@@ -41,6 +44,7 @@ def token_blocks(
     encoder: ContextEncoder,
     corpus: Corpus,
     a: float,
+    dtype: str,
     *,
     workers: int = 1,
     engine: str | None = None,
@@ -54,6 +58,8 @@ def token_blocks(
     encoder : ContextEncoder
     corpus : Corpus
     a : float
+    dtype : {"float32", "float16"}
+        Type of the vectors.
     workers : int
     engine : str, optional
         As for `ContextEncoder.embed_batch`.
@@ -61,12 +67,32 @@ def token_blocks(
         The first `n_before` blocks have no vectors.
     number : int
         Number of the first document.
+
+    Raises
+    ------
+    ValueError
+        If a value is too large for float16.
     """
+    how = a, workers, engine, n_before, number
     if _is_plain(encoder, corpus):
-        yield from _blocks_of_lines(encoder, corpus, a, workers, engine, n_before, number)
-        return
-    documents = _documents(encoder, corpus)
-    yield from _blocks_of_lists(encoder, documents, a, workers, engine, n_before, number)
+        blocks = _blocks_of_lines(encoder, corpus, *how)
+    else:
+        blocks = _blocks_of_lists(encoder, _documents(encoder, corpus), *how)
+    for block in blocks:
+        yield block if dtype == "float32" else replace(block, vector=_rounded(block.vector))
+
+
+def _rounded(vectors: FloatArray | None) -> npt.NDArray[np.float16] | None:
+    if vectors is None:
+        return None
+    try:
+        with np.errstate(over="raise"):
+            return vectors.astype(np.float16)
+    except FloatingPointError:
+        raise ValueError(
+            "--dtype float16: vectors must have values up to 65,504, got "
+            f"{np.abs(vectors).max():.5g}; leave out --dtype"
+        ) from None
 
 
 def _is_plain(encoder: ContextEncoder, corpus: Corpus) -> bool:

@@ -71,11 +71,17 @@ class VectorOutput:
     """
 
     def __init__(
-        self, kind: str, sink: Sink, size: int, out: str, before: Written | None = None
+        self,
+        kind: str,
+        sink: Sink,
+        size: int,
+        dtype: str,
+        out: str,
+        before: Written | None = None,
     ) -> None:
         self._before = before or Written()
         self._sink, self._out = sink, out
-        self._writer: VectorWriter = writer(kind, sink, size, out, self._before.writer)
+        self._writer: VectorWriter = writer(kind, sink, size, dtype, out, self._before.writer)
         self.n_before = self._before.blocks
         self.done = Written()
 
@@ -109,7 +115,14 @@ class _Resumable(VectorOutput):
     """Saves checkpoints in a folder."""
 
     def __init__(
-        self, kind: str, size: int, out: str, folder: Path, about: Any, before: Written | None
+        self,
+        kind: str,
+        size: int,
+        dtype: str,
+        out: str,
+        folder: Path,
+        about: Any,
+        before: Written | None,
     ) -> None:
         before = before or Written()
         self._folder, self._about, self._saved = folder, about, before
@@ -119,7 +132,7 @@ class _Resumable(VectorOutput):
         )
         found = (folder / _FOUND).read_bytes()
         self._earlier = np.frombuffer(found, np.bool_)
-        super().__init__(kind, Sink(self._data, before.size), size, out, before)
+        super().__init__(kind, Sink(self._data, before.size), size, dtype, out, before)
         self._saved_at = time.monotonic()
 
     def add(self, block: TokenVectors) -> None:
@@ -206,7 +219,7 @@ def lock(file: IO[bytes]) -> None:
 
 @contextmanager
 def vector_output(
-    out: str, size: int, about: Any, *, resume: bool, overwrite: bool
+    out: str, size: int, dtype: str, about: Any, *, resume: bool, overwrite: bool
 ) -> Iterator[VectorOutput]:
     """Open an output of token vectors.
 
@@ -216,6 +229,8 @@ def vector_output(
         A path, or "-" for standard output.
     size : int
         Number of dimensions.
+    dtype : {"float32", "float16"}
+        Type of the vectors.
     about : JSON
         Everything that the vectors depend on; a run is continued only with the same.
     resume : bool
@@ -237,7 +252,7 @@ def vector_output(
                 f"--resume is not possible for {out}: it needs an .npz, .parquet, .arrow, .tsv or "
                 ".jsonl file, not compressed"
             )
-        with _written_at_once(kind, out, size) as output:
+        with _written_at_once(kind, out, size, dtype) as output:
             yield output
         return
     target = Path(os.path.realpath(out))
@@ -245,7 +260,7 @@ def vector_output(
     before = _interrupted(folder, out, about, resume, overwrite)
     with terminable(), named_errors(out):
         folder.mkdir(exist_ok=True)
-        made = _Resumable(kind, size, out, folder, about, before)
+        made = _Resumable(kind, size, dtype, out, folder, about, before)
         try:
             yield made
             made.close()
@@ -263,7 +278,7 @@ def vector_output(
 
 
 @contextmanager
-def _written_at_once(kind: str, out: str, size: int) -> Iterator[VectorOutput]:
+def _written_at_once(kind: str, out: str, size: int, dtype: str) -> Iterator[VectorOutput]:
     """An output that cannot be continued."""
     with ExitStack() as stack:
         if kind in ("tsv", "jsonl"):
@@ -271,7 +286,7 @@ def _written_at_once(kind: str, out: str, size: int) -> Iterator[VectorOutput]:
         else:
             path = stack.enter_context(atomic_path(out, seeks=True))
             file = stack.enter_context(open(path, "wb"))
-        output = VectorOutput(kind, Sink(file), size, out)
+        output = VectorOutput(kind, Sink(file), size, dtype, out)
         yield output
         output.close()
 

@@ -64,6 +64,7 @@ def write_shards(
     a: float,
     out: str,
     kind: str,
+    dtype: str,
     about: dict[str, Any],
     *,
     workers: int,
@@ -84,6 +85,8 @@ def write_shards(
         Folder to write.
     kind : str
         Format of the files, as from `kind_of`.
+    dtype : {"float32", "float16"}
+        Type of the vectors.
     about : JSON
         Everything that the vectors depend on; a run is continued only with the same.
     workers, engine
@@ -130,7 +133,9 @@ def write_shards(
                 _save(state, {"run": about, "firsts": firsts})
             done = _complete(folder)
             left = {shard.number for shard in shards} - {*done}
-            embed = partial(_embed_shard, encoder=encoder, a=a, kind=kind, firsts=firsts)
+            embed = partial(
+                _embed_shard, encoder=encoder, a=a, kind=kind, dtype=dtype, firsts=firsts
+            )
             try:
                 results = map_shards(
                     embed, corpus, only=left, progress=label, folder=folder, **spread
@@ -153,16 +158,19 @@ def write_shards(
         with write_folder(out, KIND, FORMAT_VERSION) as written:
             for shard in files:
                 written.add(shard.name, folder / shard.name, shard.sha256)
-            written.write_json(_INDEX, _index(encoder, a, total, files), indent=1)
+            written.write_json(_INDEX, _index(encoder, a, dtype, total, files), indent=1)
         shutil.rmtree(folder, ignore_errors=True)
     return total
 
 
-def _index(encoder: ContextEncoder, a: float, total: Written, files: list[Shard]) -> Any:
+def _index(
+    encoder: ContextEncoder, a: float, dtype: str, total: Written, files: list[Shard]
+) -> Any:
     """What the folder holds, for programs that read it."""
     names = "name", "first", "documents", "tokens"
     return {
         "vector_size": encoder.config.vector_size,
+        "dtype": dtype,
         "a": a,
         "documents": total.documents,
         "tokens": total.tokens,
@@ -202,6 +210,7 @@ def _embed_shard(
     encoder: ContextEncoder,
     a: float,
     kind: str,
+    dtype: str,
     firsts: list[int],
     folder: Path,
 ) -> Shard:
@@ -209,8 +218,8 @@ def _embed_shard(
     first = last = firsts[corpus.number]
     tokens = without = 0
     with open(folder / name, "w+b") as file:
-        made = writer(kind, Sink(file), encoder.config.vector_size, name)
-        for block in token_blocks(encoder, corpus, a, number=first):
+        made = writer(kind, Sink(file), encoder.config.vector_size, dtype, name)
+        for block in token_blocks(encoder, corpus, a, dtype, number=first):
             made.add(block)
             if len(block):
                 last = int(block.document[-1]) + 1

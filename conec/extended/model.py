@@ -194,13 +194,17 @@ class ExtendedContextEncoder(ContextEncoder):
         """The features, in the order in which they were passed."""
         return self.feature_vocabulary.features
 
-    def encode_corpus(self, corpus: Any, *, progress: bool = False) -> TokenStream:
+    def encode_corpus(
+        self, corpus: Any, *, engine: str | None = None, progress: bool = False
+    ) -> TokenStream:
         """Encode documents with their features, to pass them to `train`, `learn_map` and others.
 
         Parameters
         ----------
         corpus : Corpus, path, iterable of documents, or FeatureStream
             A FeatureStream is checked and returned.
+        engine : str, optional
+            Not used: features are computed on this machine.
         progress : bool
             Show a bar.
 
@@ -211,7 +215,7 @@ class ExtendedContextEncoder(ContextEncoder):
         if not isinstance(corpus, TokenStream):
             documents = with_progress(documents_of(corpus), "encoding", progress)
             corpus = encoded(documents, self.clean, self.vocabulary.index, self.feature_vocabulary)
-        return super().encode_corpus(corpus, progress=progress)
+        return super().encode_corpus(corpus, engine=engine, progress=progress)
 
     def _require_contexts(self, stream: TokenStream) -> None:
         # features of the target alone are inputs, too
