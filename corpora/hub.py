@@ -18,7 +18,7 @@ Self = TypeVar("Self", bound="HubModel")
 
 
 class HubModel:
-    """Adds `push_to_hub` and `from_pretrained` to a class with ``save(path)`` and ``load(path)``."""
+    """`push_to_hub` and `from_pretrained` for a class with ``save(path)`` and ``load(path)``."""
 
     def push_to_hub(
         self,
@@ -149,7 +149,7 @@ def download(path: StrPath, *, revision: str | None = None, token: str | None = 
     if str(path).count("/") != 1:
         raise FileNotFoundError(
             errno.ENOENT,
-            "no folder, and not the name of a repository such as 'user/news'",
+            "neither a folder nor the name of a repository like 'user/news'",
             str(path),
         )
     hub = _import("from_pretrained")

@@ -107,8 +107,11 @@ CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 TRAINING, TRAINING_ARRAYS = "training.json", "training.safetensors"  # of checkpoints
 
 
-class SimilarityEncoder(  # type: ignore[misc]
-    HubModel, ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator
+class SimilarityEncoder(
+    HubModel,
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
 ):
     """Learn embeddings of feature vectors that reproduce a given matrix of relations.
 

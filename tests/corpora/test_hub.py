@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ TEXTS = [["fire", "near", "sydney"], ["cricket", "in", "sydney"]] * 5
 
 @pytest.fixture
 def server(tmp_path, monkeypatch):
-    """A folder with a folder for each repository; downloads are links into a cache, as real ones."""
+    """A folder with a folder for each repository; downloads are links, as the real ones."""
     root, calls = tmp_path / "server", []
 
     class Api:
@@ -50,8 +51,6 @@ def server(tmp_path, monkeypatch):
         return str(snapshot)
 
     # the names and arguments must be those of the real package
-    import inspect
-
     for name, arguments in (
         ("create_repo", {"repo_id", "private", "exist_ok"}),
         ("file_exists", {"repo_id", "filename", "revision"}),
@@ -66,7 +65,7 @@ def server(tmp_path, monkeypatch):
 
 def test_a_context_encoder(server):
     root, calls = server
-    model = ContextEncoder(vector_size=4, min_count=1, epochs=1, seed=1).fit(TEXTS)
+    model = ContextEncoder(vector_size=4, min_count=1, epochs=1, sample=0, seed=1).fit(TEXTS)
     url = model.push_to_hub("ann/news", private=True, token="secret")
     assert url == "https://hub.invalid/ann/news/commit/1"
     assert calls == [("ann/news", True, "secret")]
@@ -97,13 +96,13 @@ def test_a_similarity_encoder(server):
 
 
 def test_folders_are_loaded_without_the_hub(tmp_path, monkeypatch):
-    model = ContextEncoder(vector_size=4, min_count=1, epochs=1, seed=1).fit(TEXTS)
+    model = ContextEncoder(vector_size=4, min_count=1, epochs=1, sample=0, seed=1).fit(TEXTS)
     model.save(tmp_path / "model")
     monkeypatch.setitem(sys.modules, "huggingface_hub", None)
     loaded = ContextEncoder.from_pretrained(tmp_path / "model")
     np.testing.assert_array_equal(loaded.W1, model.W1)
     assert isinstance(conec.load(tmp_path / "model"), ContextEncoder)
-    with pytest.raises(FileNotFoundError, match="not the name of a repository"):
+    with pytest.raises(FileNotFoundError, match="the name of a repository"):
         ContextEncoder.from_pretrained(Path("missing.model"))
     with pytest.raises(ImportError, match=r"similarity-encoders\[hub\]"):
         ContextEncoder.from_pretrained("ann/news")
