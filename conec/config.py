@@ -149,12 +149,22 @@ class Config:
     )
     min_count: int = _parameter(5, "Ignore words that occur less often.", 0)
     max_vocab_size: int | None = _parameter(
-        None, "Maximum number of words; the most frequent are kept.", 1, default_help="no limit"
+        None,
+        "Drop the rarest words whenever there are more than this while words are counted, as in "
+        "gensim. Counts may then be too low; counting needs little memory without it.",
+        1,
+        default_help="no limit",
+    )
+    max_final_vocab: int | None = _parameter(
+        None,
+        "Maximum number of words. `min_count` is raised so that there are no more.",
+        1,
+        default_help="no limit",
     )
     sample: float = _parameter(
         1e-4,
-        "Threshold for subsampling frequent words; 0 turns it off. Use 1e-3 for corpora below a "
-        "few million words.",
+        "Threshold for subsampling frequent words; 0 turns it off. In a text of a few thousand "
+        "words, most are frequent: use 1e-3 or 1e-2.",
         0,
     )
     ns_exponent: float = _parameter(
@@ -214,17 +224,18 @@ class Config:
         """
         if self.alpha is not None:
             return self.alpha
-        return 0.6 if self._is_gradient_of_mean else 0.025
+        return 0.6 if self.is_gradient_of_mean else 0.025
 
     @property
     def rate_exponent(self) -> float:
         """`alpha_exponent`, or its default."""
         if self.alpha_exponent is not None:
             return self.alpha_exponent
-        return 0.25 if self._is_gradient_of_mean else 0.0
+        return 0.25 if self.is_gradient_of_mean else 0.0
 
     @property
-    def _is_gradient_of_mean(self) -> bool:
+    def is_gradient_of_mean(self) -> bool:
+        """Whether the gradient is that of the mean, smaller than word2vec's."""
         return self.cbow_mean and self.cbow_gradient == "corrected"
 
     @property
@@ -239,6 +250,8 @@ class Config:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Config:
         """Create the parameters from plain data; ValueError if one is unknown or invalid."""
+        if "max_final_vocab" not in data:  # max_vocab_size had this meaning in earlier versions
+            data = {**data, "max_final_vocab": data.get("max_vocab_size"), "max_vocab_size": None}
         unknown = set(data) - set(PARAMETERS)
         if unknown:
             raise ValueError(f"unknown parameters: {', '.join(sorted(unknown))}")
@@ -263,7 +276,7 @@ PARAMETERS: dict[str, Parameter] = _described_fields()
 def takes_parameters_of(
     config: Callable[P, Config],
 ) -> Callable[[Callable[..., None]], Callable[Concatenate[Any, P], None]]:
-    """Decorate an ``__init__(self, **parameters)`` that takes the parameters of `Config`.
+    """Decorate an ``__init__(self, *corpus, **parameters)`` that takes the parameters of `Config`.
 
     `inspect.signature`, ``help()`` and type checkers then show each parameter with its default.
     """
@@ -287,7 +300,7 @@ def with_signature(function: Callable[..., Any], **defaults: Any) -> Callable[..
     explicit = [
         p
         for p in inspect.signature(function).parameters.values()
-        if p.kind is not inspect.Parameter.VAR_KEYWORD
+        if p.kind not in (inspect.Parameter.VAR_KEYWORD, inspect.Parameter.VAR_POSITIONAL)
     ]
     configured = [
         p.replace(default=defaults.get(p.name, p.default))

@@ -53,6 +53,7 @@ from conec.token_embedding import (
     index_batch,
     require_words,
 )
+from conec.training.weights import zero_rows
 from conec.types import (
     BoolArray,
     CorpusLike,
@@ -82,6 +83,8 @@ from corpora.parallel import map_on_engine
 
 if TYPE_CHECKING:
     from scipy import sparse
+
+    from conec.interop.keyed_vectors import ModelVectors
 
 logger = logging.getLogger(__name__)
 Self = TypeVar("Self", bound="Embedder")
@@ -193,6 +196,8 @@ class Embedder:
         self._drop_map()
         self.sense_inventory: SenseInventory | None = None
         self._cache: dict[str, Any] = {}
+        self._keyed: dict[str, ModelVectors] = {}
+        self._lock_factors: FloatArray | None = None
         self.weights_file: str | None = None
 
     def __len__(self) -> int:
@@ -205,7 +210,8 @@ class Embedder:
         self._learn_deferred_map()
         # tables of context words are large, and have functions of this object
         cache = {name: made for name, made in self._cache.items() if name not in _TABLES}
-        return {**self.__dict__, "_cache": cache}
+        state = {"_cache": cache, "_keyed": {}, "_lock_factors": self.lock_factors}
+        return {**self.__dict__, **state}
 
     # Weights. Those of a quantized model are converted to float32 where rows of them are needed.
 
@@ -300,8 +306,82 @@ class Embedder:
         result: FloatArray = self._cached(f"float32 {name}", convert)
         return result
 
+    def writable(self, name: WeightName) -> FloatArray:
+        """Weights that can be changed in place: memory-mapped ones are copied once."""
+        weights = cast("FloatArray", self.stored(name))
+        if isinstance(weights, np.memmap):
+            weights = zero_rows(*weights.shape)
+            weights[:] = self.stored(name)
+            self.set_stored(name, weights)
+        return weights
+
+    def replace_rows(self, name: WeightName, words: Sequence[str], rows: FloatArray) -> FloatArray:
+        """Replace the weights of words.
+
+        Parameters
+        ----------
+        name : {"W1", "W2", "context_embeddings"}
+        words : sequence of str
+            Words of the vocabulary.
+        rows : array of shape (len(words), d)
+
+        Returns
+        -------
+        float32 array of shape (V, d)
+            The weights.
+
+        Raises
+        ------
+        RuntimeError
+            If the model is quantized.
+        """
+        self.require_float32("replacing vectors")
+        weights = self.writable(name)
+        weights[[self.vocabulary.index[word] for word in words]] = rows
+        self.weights_changed()
+        return weights
+
+    @property
+    def lock_factors(self) -> FloatArray | None:
+        """``wv.vectors_lockf``: factors of the changes of W1's rows in training, shape (V,).
+
+        None if all are 1.
+
+        Raises
+        ------
+        ValueError
+            If ``wv.vectors_lockf`` has another shape, or a value that is negative or not finite.
+        """
+        if (keyed := self._keyed.get("W1")) is not None:
+            self.set_lock_factors(keyed.vectors_lockf)
+        return self._lock_factors
+
+    def set_lock_factors(self, factors: Any) -> None:
+        """Set ``wv.vectors_lockf`` of word vectors that are created from now on.
+
+        Parameters
+        ----------
+        factors : array of shape (V,) or (1,)
+
+        Raises
+        ------
+        ValueError
+            If the shape is wrong, or a value is negative or not finite.
+        """
+        array, n_words = np.asarray(factors, np.float32), len(self)
+        if array.shape not in ((1,), (n_words,)) or not np.isfinite(array).all() or array.min() < 0:
+            raise ValueError(
+                f"wv.vectors_lockf must have a number >= 0 for each of {n_words} words, 0 to "
+                f"freeze its vector and 1 to train it, got {shown(factors)}"
+            )
+        self._lock_factors = None if (array == 1).all() else np.broadcast_to(array, n_words)
+
     def encode_corpus(
-        self, corpus: CorpusLike | TokenStream, *, progress: bool = False
+        self,
+        corpus: CorpusLike | TokenStream,
+        *,
+        engine: str | None = None,
+        progress: bool = False,
     ) -> TokenStream:
         """Encode a corpus as word ids, to pass it to several of `train`, `learn_map` and others.
 
@@ -309,6 +389,8 @@ class Embedder:
         ----------
         corpus : Corpus, path, iterable of lists of str, or TokenStream
             A TokenStream is checked and returned.
+        engine : str, optional
+            Where to encode, as for :func:`corpora.count`. Does not change the result.
         progress : bool
             Show a bar.
 
@@ -325,6 +407,7 @@ class Embedder:
                 corpora.open(corpus),
                 self.vocabulary.index,
                 workers=self.config.workers,
+                engine=engine,
                 progress=progress,
             )
         if not len(stream):
@@ -346,6 +429,8 @@ class Embedder:
     def weights_changed(self) -> None:
         """Drop cached results; to be called after weights were changed in place."""
         self._cache, self.weights_file = {}, None
+        for keyed in self._keyed.values():
+            keyed.weights_changed()
 
     def _drop_learned(self) -> None:
         """Drop everything that was derived from the weights and a corpus."""
@@ -626,6 +711,7 @@ class Embedder:
         config: MapConfig | None = None,
         *,
         exclude: Iterable[str] = (),
+        engine: str | None = None,
         progress: bool = False,
     ) -> Self:
         """Learn better embeddings of known words and of contexts; training ends with this.
@@ -643,6 +729,9 @@ class Embedder:
         config : MapConfig, optional
         exclude : iterable of str, or str
             Words that the map is not fitted on, such as test words. A string is one word.
+        engine : str, optional
+            Where to read the corpus and to sum contexts: by default on this machine; "ray" or
+            HOST:PORT on a Ray cluster, as for :func:`corpora.count`. Does not change the result.
         progress : bool
             Show bars.
 
@@ -656,15 +745,27 @@ class Embedder:
             If weights are not finite, or the corpus contains no word of the vocabulary.
         """
         self.require_float32("learn_map")
-        started = time.perf_counter()
         if config is None:
             config = MapConfig(near=self.config.window)
         check_instance("config", config, MapConfig)
         excluded = word_list("exclude", exclude)
         _check_finite(self.W1, self.vocabulary.words)
-        stream = self.encode_corpus(corpus, progress=progress)
+        stream = self.encode_corpus(corpus, engine=engine, progress=progress)
         # vectors imported from another program may lack W2
         W2 = self.W2 if self.W2.any() else self.W1
+        # in this order, as the embeddings take as much memory as W1
+        context_map = learn_context_map(
+            stream,
+            self.vocabulary,
+            self.W1,
+            config,
+            seed=self.config.seed,
+            workers=self.config.workers,
+            engine=engine,
+            exclude=excluded,
+            progress=progress,
+        )
+        started = time.perf_counter()
         embeddings = smoothed_vectors(
             stream,
             self.vocabulary,
@@ -674,19 +775,10 @@ class Embedder:
             config,
             seed=self.config.seed,
             workers=self.config.workers,
+            engine=engine,
             progress=progress,
         )
         logger.info("embeddings of known words: %.1f s", time.perf_counter() - started)
-        context_map = learn_context_map(
-            stream,
-            self.vocabulary,
-            self.W1,
-            config,
-            seed=self.config.seed,
-            workers=self.config.workers,
-            exclude=excluded,
-            progress=progress,
-        )
         self.weights_changed()
         self._not_learned = None
         self.context_embeddings, self.context_map = embeddings, context_map
@@ -700,6 +792,7 @@ class Embedder:
         settings: SenseSettings | None = None,
         *,
         words: Iterable[str] | None = None,
+        engine: str | None = None,
         progress: bool = False,
     ) -> Self:
         """Induce word senses: clusters of the contexts in which each word occurs in a corpus.
@@ -713,6 +806,10 @@ class Embedder:
         words : iterable of str, or str, optional
             Words, or a single word, to induce senses for; by default all words. Words that occur
             fewer than ``settings.min_occurrences`` times have no senses.
+        engine : str, optional
+            Where to induce them: by default on this machine; "ray" or HOST:PORT on a Ray cluster,
+            as for :func:`corpora.count`. The text, 8 bytes per token, is sent to each node. Does
+            not change the result.
         progress : bool
             Show bars.
 
@@ -736,13 +833,14 @@ class Embedder:
         if words is not None:
             ids = np.array([self._id_of(w) for w in word_list("words", words)], np.int64)
         self.sense_inventory = induce(
-            self.encode_corpus(corpus, progress=progress),
+            self.encode_corpus(corpus, engine=engine, progress=progress),
             self.W1,
             self.vocabulary,
             settings,
             words=ids,
             seed=self.config.seed,
             workers=self.config.workers,
+            engine=engine,
             progress=progress,
         )
         self.weights_changed()

@@ -111,7 +111,9 @@ def solve(moments: DoubleArray, products: DoubleArray, ridge: float) -> DoubleAr
     """
     if (scale := np.trace(moments) / len(moments)) == 0:
         return np.zeros_like(products)
-    return np.linalg.solve(moments + ridge * scale * np.eye(len(moments)), products)
+    penalized = moments.copy()
+    np.fill_diagonal(penalized, penalized.diagonal() + ridge * scale)
+    return np.linalg.solve(penalized, products).astype(np.float64, copy=False)
 
 
 def row_lengths(vectors: Rows) -> FloatArray:

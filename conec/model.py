@@ -21,6 +21,7 @@ import corpora
 from conec.config import PARAMETERS, Config, documents_parameters, takes_parameters_of
 from conec.contexts.mapping import ContextMap
 from conec.embedding import WEIGHTS, WeightName
+from conec.gensim_names import GensimNames, takes_gensim_names, translated
 from conec.neighbor_index import NeighborIndex
 from conec.neighbors import NearestNeighbors
 from conec.quantization import CompactRows, Dtype, Rows, compact
@@ -31,9 +32,8 @@ from conec.training.weights import check_weights, initial_weights, zero_rows
 from conec.types import CorpusLike, StrPath
 from conec.vocabulary import Vocabulary
 from corpora.callbacks import CheckpointSchedule, as_callback
-from corpora.checks import check_choice, check_integer, check_number, closest, shown
-from corpora.counting import count
-from corpora.deprecated import renamed_parameters
+from corpora.checks import check_choice, check_integer, check_number, shown
+from corpora.counting import Counts, count, count_pruned
 from corpora.encoding import TokenStream
 from corpora.errors import ModelError, warn
 from corpora.model_folder import (
@@ -57,12 +57,14 @@ logger = logging.getLogger(__name__)
 KIND = "conec.ContextEncoder"  # of model folders
 FORMAT_VERSION = 4  # with quantized weights; all other models are written in version 3
 _FLOAT32_VERSION = 3
+_LOCK_FACTORS = "vectors_lockf"  # name in the file of the weights
+LOW_ALPHA = 0.15  # a lower initial learning rate suits word2vec's gradient only
 
 Callback = Callable[["ContextEncoder"], object]
 
 
 @documents_parameters
-class ContextEncoder(NearestNeighbors):
+class ContextEncoder(GensimNames, NearestNeighbors):
     """Word embeddings for known words, for unknown words, and for words in context.
 
     CBOW with negative sampling, understood as a Similarity Encoder: a sparse binary vector of
@@ -70,7 +72,9 @@ class ContextEncoder(NearestNeighbors):
     target words. The embedding of a word is therefore its context vector times W1, whether the
     contexts come from a whole corpus or from a single document (thesis, chapter 7).
 
-    Parameters that gensim's ``Word2Vec`` has too have the same names.
+    Parameters that gensim's ``Word2Vec`` has too have the same names. Its other parameters and
+    methods are accepted if their meaning is the same; for the rest, the error names the
+    counterpart.
 
     Parameters
     ----------
@@ -94,6 +98,8 @@ class ContextEncoder(NearestNeighbors):
         Mean loss per position of each epoch; NaN if no word had a context.
     training_state : TrainingState or None
         Progress of an unfinished training run; None if no run is unfinished.
+    corpus_count, corpus_total_words : int or None
+        Documents and tokens that `build_vocab` counted last; None if unknown.
 
     Examples
     --------
@@ -109,16 +115,18 @@ class ContextEncoder(NearestNeighbors):
     _reads_features: ClassVar[bool] = False  # whether a model with features can be read
 
     @takes_parameters_of(Config)
-    def __init__(self, **parameters: Any) -> None:
-        for name in parameters:
-            if name not in PARAMETERS:
-                matches = closest(name, PARAMETERS, 1)
-                hint = f"; did you mean {matches[0]}?" if matches else ""
-                kind = type(self).__name__
-                raise TypeError(f"{kind}() got an unexpected keyword argument {name!r}{hint}")
-        super().__init__(Config(**parameters))
+    def __init__(self, *corpus: Any, **parameters: Any) -> None:
+        kind = type(self).__name__
+        if corpus:
+            raise TypeError(
+                f"{kind}() takes parameters by name only. Pass the corpus to fit: "
+                f"{kind}(...).fit(corpus)"
+            )
+        super().__init__(Config(**translated(kind, PARAMETERS, parameters)))
         self.loss_history_: list[float] = []
         self.training_state: TrainingState | None = None
+        self.corpus_count: int | None = None
+        self.corpus_total_words: int | None = None
         self._runs = 0
 
     def __repr__(self) -> str:
@@ -130,6 +138,7 @@ class ContextEncoder(NearestNeighbors):
 
     # Training
 
+    @takes_gensim_names
     def fit(
         self,
         corpus: CorpusLike,
@@ -181,6 +190,7 @@ class ContextEncoder(NearestNeighbors):
             progress=progress,
         )
 
+    @takes_gensim_names
     def build_vocab(
         self,
         corpus: CorpusLike,
@@ -198,7 +208,7 @@ class ContextEncoder(NearestNeighbors):
             Extend the vocabulary instead of replacing it: counts are added, and new words need
             `min_count` occurrences in this corpus.
         engine : str, optional
-            Where to count; see :func:`corpora.count`.
+            Where to count; see :func:`corpora.count`. With `max_vocab_size`, on this machine.
         progress : bool
             Show a bar.
 
@@ -214,27 +224,51 @@ class ContextEncoder(NearestNeighbors):
             `min_count` would keep words.
         """
         started = time.perf_counter()
-        counts = count(
-            corpora.open(corpus),
-            # known words are counted even if they are rare in the new text
-            min_count=1 if update else self.config.min_count,
-            workers=self.config.workers,
-            engine=engine,
-            progress=progress,
+        counts = self.count_words(
+            corpora.open(corpus), update=update, engine=engine, progress=progress
         )
-        self.build_vocab_from_freq(counts.words, update=update, frequencies=counts.frequencies)
+        self.build_vocab_from_freq(
+            counts.words,
+            update=update,
+            frequencies=counts.frequencies,
+            corpus_count=counts.documents,
+        )
+        self.corpus_total_words = counts.tokens  # with rare words
         logger.info(
             "vocabulary: %d of %d words, %d tokens, %.1f s",
             len(self), counts.types, counts.tokens, time.perf_counter() - started,
         )  # fmt: skip
         return self
 
+    def count_words(
+        self,
+        corpus: corpora.Corpus,
+        *,
+        update: bool = False,
+        engine: str | None = None,
+        progress: bool = False,
+    ) -> Counts:
+        """Count the words of a corpus for `build_vocab`."""
+        # known words are counted even if they are rare in the new text
+        min_count = 1 if update else self.config.min_count
+        if (limit := self.config.max_vocab_size) is not None:
+            return count_pruned(corpus, limit, min_count=min_count, progress=progress)
+        return count(
+            corpus,
+            min_count=min_count,
+            workers=self.config.workers,
+            engine=engine,
+            progress=progress,
+        )
+
+    @takes_gensim_names
     def build_vocab_from_freq(
         self,
         word_freq: Mapping[str, int],
         *,
         update: bool = False,
         frequencies: Mapping[int, int] | None = None,
+        corpus_count: int | None = None,
     ) -> ContextEncoder:
         """Create the vocabulary and its weights from word counts.
 
@@ -245,6 +279,8 @@ class ContextEncoder(NearestNeighbors):
             As in `build_vocab`.
         frequencies : mapping of int to int, optional
             As in `Vocabulary.from_counts`.
+        corpus_count : int, optional
+            Number of documents, which becomes the attribute.
 
         Returns
         -------
@@ -256,17 +292,18 @@ class ContextEncoder(NearestNeighbors):
             self.vocabulary = Vocabulary.from_counts(
                 word_freq,
                 min_count=c.min_count,
-                max_size=c.max_vocab_size,
+                max_size=c.max_final_vocab,
                 frequencies=frequencies,
             )
             self.W1, self.W2 = initial_weights(len(self), c.vector_size, c.seed, c.init)
+            self._keyed, self._lock_factors = {}, None
             self.loss_history_ = []
             self._runs = 0
         else:
             self.require_float32("build_vocab with update=True")
-            old = self.vocabulary
+            old, lock_factors = self.vocabulary, self.lock_factors
             self.vocabulary, origin = old.merged(
-                word_freq, min_count=c.min_count, max_size=c.max_vocab_size
+                word_freq, min_count=c.min_count, max_size=c.max_final_vocab
             )
             new = origin < 0
             initial = initial_weights(int(new.sum()), c.vector_size, c.seed, c.init, first=len(old))
@@ -276,11 +313,15 @@ class ContextEncoder(NearestNeighbors):
                 np.take(getattr(self, name), np.where(new, 0, origin), axis=0, out=weights)
                 weights[new] = rows
                 setattr(self, name, weights)
+            if lock_factors is not None:
+                lock_factors = np.where(new, np.float32(1), lock_factors[origin])
+            self._keyed, self._lock_factors = {}, lock_factors
+        self.corpus_count, self.corpus_total_words = corpus_count, sum(word_freq.values())
         self.training_state = None
         self._drop_learned()
         return self
 
-    @renamed_parameters(build_contexts="learn_map")
+    @takes_gensim_names
     def train(
         self,
         corpus: CorpusLike | TokenStream,
@@ -308,10 +349,11 @@ class ContextEncoder(NearestNeighbors):
         start_alpha, end_alpha : float, optional
             Initial and final learning rate; by default the model's `alpha` and `min_alpha`. A
             resumed run keeps its own epochs and learning rates.
-        callbacks : callable or iterable of callables
-            Called with the model after each epoch. Of an object with a method ``on_epoch_end``,
-            that method is called, as in gensim. If a callback returns True, training ends after
-            that epoch.
+        callbacks : callable, object with hooks, or iterable of these
+            A callable is called with the model after each epoch. Of an object with gensim's
+            methods ``on_train_begin``, ``on_epoch_begin``, ``on_epoch_end`` or
+            ``on_train_end``, these are called instead. If a callback returns True after an
+            epoch, training ends.
         checkpoint : path, optional
             Folder to save the model to: every `checkpoint_minutes`, every `checkpoint_epochs`,
             when training is interrupted (Ctrl-C), and at the end. A checkpoint can be loaded
@@ -358,7 +400,8 @@ class ContextEncoder(NearestNeighbors):
         Warns
         -----
         UserWarning
-            If subsampling left no word with a context in some epochs.
+            If subsampling or `min_count` left few words with a context, or if the learning rate
+            is that of word2vec, too low for the true gradient.
         """
         check_checkpoint_options(checkpoint, checkpoint_minutes, checkpoint_epochs)
         self._check_shards(engine, n_shards)
@@ -377,25 +420,28 @@ class ContextEncoder(NearestNeighbors):
         notify = as_callback(callbacks)
         schedule = CheckpointSchedule(checkpoint_minutes, checkpoint_epochs)
         started = time.perf_counter()
-        stream = model.encode_corpus(corpus, progress=progress)
+        stream = model.encode_corpus(corpus, engine=engine, progress=progress)
         if stream is not corpus:
             logger.info("encoding: %d tokens, %.1f s", len(stream), time.perf_counter() - started)
         plan = model._plan(stream, engine, n_shards)
         state = model._new_state(stream, epochs, start_alpha, end_alpha, resume_from, plan)
         model._require_contexts(stream)
+        if resume_from is None and not self._runs and state.start_alpha < LOW_ALPHA:
+            model._warn_of_low_alpha(state.start_alpha)
         # all checks have passed: only now does a checkpoint replace this model
         self.__dict__ = model.__dict__
-        for name in ("W1", "W2"):  # memory-mapped weights of a loaded model become ordinary ones
-            if isinstance(weights := getattr(self, name), np.memmap):
-                setattr(self, name, zero_rows(*weights.shape))
-                getattr(self, name)[:] = weights
+        self.writable("W1")
+        self.writable("W2")
         self.training_state = state
         self._runs = state.run + 1
         self._drop_learned()
 
-        n_before = len(self.loss_history_)
+        n_before, n_positions = len(self.loss_history_), 0
+        notify.on_train_begin(self)
 
-        def on_epoch(loss: float) -> bool:
+        def on_epoch(loss: float, n: int) -> bool:
+            nonlocal n_positions
+            n_positions += n
             self.loss_history_.append(loss)
             self.weights_changed()
             return notify(self)
@@ -408,6 +454,7 @@ class ContextEncoder(NearestNeighbors):
                     self.config,
                     state,
                     on_epoch=on_epoch,
+                    on_epoch_begin=lambda: notify.on_epoch_begin(self),
                     checkpoint=None if checkpoint is None else lambda: self.save(checkpoint),
                     schedule=schedule,
                     progress=progress,
@@ -415,7 +462,8 @@ class ContextEncoder(NearestNeighbors):
         finally:
             # a callback may have computed results from weights that have changed since
             self._drop_learned()
-        if problem := loop.idle_epochs(self.loss_history_[n_before:], self.vocabulary, self.config):
+        losses = self.loss_history_[n_before:]
+        if problem := loop.untrained(losses, n_positions, stream, self.vocabulary, self.config):
             warn(problem)
         if checkpoint is not None and learn_map is not False:
             # learn_map takes a while: an interruption must not cost the weights
@@ -424,9 +472,10 @@ class ContextEncoder(NearestNeighbors):
         if learn_map is None and epochs is not None and checkpoint is None:
             self.learn_map_later(stream)
         elif learn_map is not False:
-            self.learn_map(stream, progress=progress)
+            self.learn_map(stream, engine=engine, progress=progress)
         if checkpoint is not None:
             self.save(checkpoint)
+        notify.on_train_end(self)
         return self
 
     def _require_contexts(self, stream: TokenStream) -> None:
@@ -438,8 +487,19 @@ class ContextEncoder(NearestNeighbors):
                 "documents, or lower min_count"
             )
 
+    def _warn_of_low_alpha(self, alpha: float) -> None:
+        if self.config.is_gradient_of_mean:
+            warn(
+                f"alpha={alpha:g} is very low for the true gradient of the mean, so vectors will "
+                f"hardly change. Leave alpha out (it is then {Config().start_alpha}), or pass "
+                'cbow_gradient="word2vec" to the constructor: its gradient is the larger one of '
+                "gensim, for which 0.025 is usual"
+            )
+
     def _chunk_trainer(self, stream: TokenStream, state: TrainingState) -> chunks.ChunkTrainer:
-        return chunks.ChunkTrainer(self.W1, self.W2, stream, self.vocabulary, self.config, state)
+        return chunks.ChunkTrainer(
+            self.W1, self.W2, stream, self.vocabulary, self.config, state, self.lock_factors
+        )
 
     def _check_shards(self, engine: str | None, n_shards: int | None) -> None:
         """Check parameters of training on shards before any work is done."""
@@ -480,7 +540,9 @@ class ContextEncoder(NearestNeighbors):
         if not state.n_shards:
             yield self._chunk_trainer(stream, state)
             return
-        arguments = self.W1, self.W2, stream, self.vocabulary, self.config, state
+        arguments = (
+            self.W1, self.W2, stream, self.vocabulary, self.config, state, self.lock_factors
+        )  # fmt: skip
         trainer: ShardedTraining
         if engine is None:
             from conec.training.shards import LocalShards
@@ -714,7 +776,7 @@ class ContextEncoder(NearestNeighbors):
         ``vocabulary.json``
             words and their counts, the most frequent first
         ``weights.safetensors``
-            `W1`, `W2`, and `context_embeddings` if there are any
+            `W1`, `W2`, and `context_embeddings` and ``wv.vectors_lockf`` if there are any
         ``map.*``, ``senses.*``, ``features.*``
             JSON and safetensors of `context_map`, `sense_inventory` and the features of an
             `ExtendedContextEncoder`, for models that have them
@@ -824,6 +886,8 @@ class ContextEncoder(NearestNeighbors):
                 arrays |= rows.arrays(name)
             else:
                 arrays[name] = rows.astype(np.float32, copy=False)
+        if (factors := self.lock_factors) is not None and not self.is_quantized:
+            arrays[_LOCK_FACTORS] = factors
         return arrays
 
     @classmethod
@@ -874,6 +938,10 @@ class ContextEncoder(NearestNeighbors):
         with folder.checking("weights.safetensors"):
             for name, rows in _weights_of(arrays, shape, folder.version).items():
                 model.set_stored(name, rows)
+            if _LOCK_FACTORS in arrays:
+                model.set_lock_factors(
+                    check_saved_array(_LOCK_FACTORS, arrays, "float32", shape[:1])
+                )
         model.weights_file = str(folder.path / "weights.safetensors")
         if state := _read_part(folder, "map"):
             with folder.checking("map.json"):

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
+from functools import partial
 from numbers import Number
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from conec.embedding import NO_EMBEDDINGS, Embedder
+from conec.embedding import NO_EMBEDDINGS, Embedder, WeightName
+from conec.gensim_names import takes_gensim_names
 from conec.linalg import normalize
 from conec.neighbor_index import IndexSettings, NeighborIndex
 from conec.quantization import Rows
@@ -40,10 +42,11 @@ class NearestNeighbors(Embedder):
     def wv(self) -> KeyedVectors:
         """The rows of W1, word2vec's embeddings, as gensim's KeyedVectors.
 
-        Words that are added to it, and vectors that are replaced in it, change neither `W1` nor
-        what `save` writes.
+        A vector that is replaced in it, by ``wv[word] = ...`` or `intersect_word2vec_format`, is
+        replaced in `W1` as well. Words that are added to it are not added to the model. Training
+        multiplies the changes of a word's vector by its ``wv.vectors_lockf``: 0 freezes it.
         """
-        return self._keyed("wv", self.W1)
+        return self._keyed_vectors("W1", self.W1)
 
     @property
     def wv_context(self) -> KeyedVectors:
@@ -56,21 +59,23 @@ class NearestNeighbors(Embedder):
         """
         if self.context_embeddings is None:
             raise RuntimeError(NO_EMBEDDINGS)
-        return self._keyed("wv_context", self.context_embeddings)
+        return self._keyed_vectors("context_embeddings", self.context_embeddings)
 
-    def _keyed(self, name: str, vectors: FloatArray) -> KeyedVectors:
-        from conec.interop import to_keyed_vectors
-
+    def _keyed_vectors(self, name: WeightName, vectors: FloatArray) -> KeyedVectors:
         if not len(self.vocabulary):
             raise RuntimeError("the model has no vocabulary yet: call fit")
-        if name not in self._cache:
-            lengths = self._lengths("W1" if name == "wv" else "context_embeddings", vectors)
-            words, counts = self.vocabulary.words, self.vocabulary.counts
-            keyed = to_keyed_vectors(words, vectors, counts)
-            keyed.norms = np.where(lengths == 0, np.float32(1), lengths)
-            self._cache[name] = keyed
-        return self._cache[name]
+        if name not in self._keyed:
+            from conec.interop.keyed_vectors import ModelVectors
 
+            self._keyed[name] = ModelVectors(self.vocabulary, partial(self.replace_rows, name))
+            if name == "W1" and self._lock_factors is not None:
+                self._keyed[name].vectors_lockf = np.array(self._lock_factors)
+        keyed = self._keyed[name]
+        if keyed.outdated:
+            keyed.update(vectors, self._lengths(name, vectors))
+        return keyed
+
+    @takes_gensim_names
     def most_similar(
         self,
         positive: str | Sequence[str] | npt.ArrayLike,
@@ -115,6 +120,58 @@ class NearestNeighbors(Embedder):
         index = self.vocabulary.index
         excluded = np.array([[index[word] for word in words or ()]], np.int64)
         return self._with_words(self._search(vector[None], topn, excluded, approximate))[0]
+
+    def predict_output_word(
+        self, context_words_list: Sequence[str | int], topn: int = 10
+    ) -> list[tuple[str, float]] | None:
+        """The words that are most probable in the middle of a context, as in gensim.
+
+        Parameters
+        ----------
+        context_words_list : list of str or int
+            Words of the context, or their ids. Unknown words are ignored.
+        topn : int
+            Maximum number of words.
+
+        Returns
+        -------
+        list of (str, float) or None
+            Words and probabilities: the softmax over all words of the products of the context's
+            embedding with the rows of W2. None if no word of the context is known.
+
+        Raises
+        ------
+        RuntimeError
+            If the model has no vocabulary, or no W2, as after `quantize` or `from_vectors`.
+        """
+        topn = check_integer("topn", topn, 0)
+        if isinstance(context_words_list, str) or not isinstance(context_words_list, Iterable):
+            raise ParameterError(
+                f"context_words_list must be a list of words, got {shown(context_words_list)}"
+            )
+        if not len(self.vocabulary):
+            raise RuntimeError("the model has no vocabulary yet: call fit")
+        if not self.W2.any():
+            raise RuntimeError(
+                "the model has no weights of the last layer (W2), which training creates and "
+                "quantize leaves out"
+            )
+        index, n_words = self.vocabulary.index, len(self.vocabulary)
+        ids = [
+            index.get(word, -1) if isinstance(word, str) else check_integer("an id", word, 0)
+            for word in context_words_list
+        ]
+        ids = [i for i in ids if 0 <= i < n_words]
+        if not ids:
+            return None
+        context = self.W1[ids].sum(axis=0, dtype=np.float64)
+        if self.config.cbow_mean:
+            context /= len(ids)
+        scores = (self.W2 @ context.astype(np.float32)).astype(np.float64)
+        p = np.exp(scores - scores.max())
+        p /= p.sum()
+        best = np.argsort(-p, kind="stable")[:topn]
+        return [(self.vocabulary.words[i], float(p[i])) for i in best]
 
     def most_similar_batch(
         self,

@@ -82,7 +82,8 @@ class Vocabulary:
         min_count : int
             Ignore words that occur less often.
         max_size : int, optional
-            Maximum number of words.
+            Maximum number of words. Words that occur as often as the first word that is left
+            out are left out as well, as with a higher `min_count`.
         frequencies : mapping of int to int, optional
             Number of words that occur n times, for each n. Used for the error message if
             `counts` was made without the rare words.
@@ -93,7 +94,8 @@ class Vocabulary:
             If a word is not a string, or a count not an integer.
         ValueError
             If the corpus has no words, or no word occurs `min_count` times (the message says
-            which `min_count` would keep words), or a count is negative or too large.
+            which `min_count` would keep words), or more than `max_size` words are the most
+            frequent, or a count is negative or too large.
         """
         counts = _checked_frequencies(counts)
         # the empty word marks a break between sentences
@@ -111,7 +113,16 @@ class Vocabulary:
                 f"would keep {n_kept} word{'s' if n_kept > 1 else ''}, min_count={lowest} would "
                 "keep all"
             )
-        kept = kept[:max_size]
+        if max_size is not None and len(kept) > max_size:
+            limit = kept[max_size][1]
+            if limit == kept[0][1]:
+                n_first = sum(n == limit for _, n in kept)
+                raise ValueError(
+                    f"at most {max_size} words (max_final_vocab) cannot be chosen by frequency: "
+                    f"{n_first} words occur {limit} time{'s' if limit > 1 else ''}, the largest "
+                    f"number. Set it to {n_first} or more"
+                )
+            kept = [(word, n) for word, n in kept if n > limit]
         return cls([word for word, _ in kept], [n for _, n in kept])
 
     @cached_property
@@ -135,6 +146,18 @@ class Vocabulary:
             share = self.counts[seen] / max(self.n_tokens, 1)
             keep[seen] = np.minimum(1, (np.sqrt(share / sample) + 1) * sample / share)
         return keep
+
+    def kept_share(self, sample: float) -> float:
+        """Share of all occurrences that subsampling keeps, on average."""
+        keep = self.keep_probability(sample).astype(np.float64)
+        return float(self.counts @ keep) / max(self.n_tokens, 1)
+
+    def gentle_sample(self) -> float:
+        """The smallest of 1e-4, 1e-3 and 1e-2 for which subsampling keeps a fourth, or else 0.
+
+        In a short text, all words are frequent, so that 1e-4 leaves few of them.
+        """
+        return next((s for s in (1e-4, 1e-3, 1e-2) if self.kept_share(s) > 0.25), 0.0)
 
     def sif(self, scale: float = 1e-5) -> npt.NDArray[np.float32]:
         """Weights of words in a mean: ``scale / (scale + f)`` for a relative frequency f.

@@ -13,49 +13,91 @@ from typing import Any
 
 from corpora.checks import check_integer, check_number
 
-__all__ = ["CheckpointSchedule", "as_callback", "progress_bar", "progress_lines"]
+__all__ = ["Callbacks", "CheckpointSchedule", "as_callback", "progress_bar", "progress_lines"]
 
 LOG_SECONDS = 60.0  # between two lines of progress in a log
 _progress = logging.getLogger("corpora.progress")
 _lines_only = False
 
 
-def as_callback(callbacks: Any) -> Callable[[Any], bool]:
+_HOOKS = ("on_train_begin", "on_epoch_begin", "on_epoch_end", "on_train_end")
+
+
+class Callbacks:
+    """Callbacks of a training run, from `as_callback`.
+
+    A call with the model is made after each epoch; it returns whether training should stop.
+    """
+
+    def __init__(self, callbacks: Iterable[Any]) -> None:
+        self._callbacks = tuple(callbacks)
+
+    def __call__(self, model: Any) -> bool:
+        """Report the end of an epoch; return whether a callback returned True."""
+        functions = [
+            getattr(callback, "on_epoch_end", None if _has_hook(callback) else callback)
+            for callback in self._callbacks
+        ]
+        answers = [function(model) for function in functions if function is not None]
+        return any(answer is True for answer in answers)
+
+    def on_train_begin(self, model: Any) -> None:
+        """Report the beginning of training."""
+        self._call("on_train_begin", model)
+
+    def on_epoch_begin(self, model: Any) -> None:
+        """Report the beginning of an epoch."""
+        self._call("on_epoch_begin", model)
+
+    def on_train_end(self, model: Any) -> None:
+        """Report the end of training."""
+        self._call("on_train_end", model)
+
+    def _call(self, hook: str, model: Any) -> None:
+        for callback in self._callbacks:
+            if hasattr(callback, hook):
+                getattr(callback, hook)(model)
+
+
+def as_callback(callbacks: Any) -> Callbacks:
     """Combine callbacks into one.
 
     Parameters
     ----------
-    callbacks : callable, object with ``on_epoch_end``, or iterable of these
-        Each is called with the model after each epoch. If it has a method ``on_epoch_end``, as in
-        gensim, this method is called instead.
+    callbacks : callable, object with hooks, or iterable of these
+        A callable is called with the model after each epoch. Of an object with gensim's methods
+        ``on_train_begin``, ``on_epoch_begin``, ``on_epoch_end`` or ``on_train_end``, these are
+        called instead.
 
     Returns
     -------
-    callable
-        Takes the model, calls all callbacks, and returns whether training should stop: whether
-        one of them returned True (other truthy values do not count).
+    Callbacks
+        To be called with the model after each epoch. It calls all callbacks, and returns whether
+        training should stop: whether one of them returned True (other truthy values do not
+        count).
 
     Raises
     ------
     TypeError
         If one is neither callable nor has such a method.
     """
-    single = callable(callbacks) or hasattr(callbacks, "on_epoch_end")
+    single = callable(callbacks) or _has_hook(callbacks)
     given: Iterable[Any] = (
         (callbacks,) if single or not isinstance(callbacks, Iterable) else tuple(callbacks)
     )
-    functions = [getattr(callback, "on_epoch_end", callback) for callback in given]
-    for function in functions:
-        if not callable(function):
-            raise TypeError(
-                f"a callback must be callable or have a method on_epoch_end, got {function!r}"
-            )
+    for callback in given:
+        hooks = [getattr(callback, hook) for hook in _HOOKS if hasattr(callback, hook)]
+        for function in hooks or [callback]:
+            if not callable(function):
+                raise TypeError(
+                    "a callback must be callable or have a method on_epoch_end, on_epoch_begin, "
+                    f"on_train_begin or on_train_end, got {function!r}"
+                )
+    return Callbacks(given)
 
-    def call_all(model: Any) -> bool:
-        answers = [function(model) for function in functions]
-        return any(answer is True for answer in answers)
 
-    return call_all
+def _has_hook(callback: Any) -> bool:
+    return any(hasattr(callback, hook) for hook in _HOOKS)
 
 
 class CheckpointSchedule:
@@ -115,12 +157,12 @@ def progress_bar(
 
     Returns
     -------
-    tqdm
+    tqdm, or a bar without effect
     """
+    if not shown:
+        return _HiddenBar(iterable)
     from tqdm import tqdm
 
-    if not shown:
-        return tqdm(iterable, disable=True, **options)
     if sys.stderr is not None and (sys.stderr.isatty() or (always and not _lines_only)):
         return tqdm(iterable, **options)
     is_sized = options.get("total") is not None or hasattr(iterable, "__len__")
@@ -131,6 +173,29 @@ def progress_bar(
         delay=LOG_SECONDS or 1e-9, **options,
         bar_format=f"{{desc}}: {amount}{{unit}}, {{elapsed}} elapsed{left}{{postfix}}",
     )  # fmt: skip
+
+
+class _HiddenBar:
+    """A bar that is not shown, with the methods of a bar; importing tqdm would take 8 MB."""
+
+    n = 0
+
+    def __init__(self, iterable: Iterable[Any] | None) -> None:
+        self._iterable = iterable
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._iterable or ())
+
+    def __enter__(self) -> _HiddenBar:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Do nothing."""
+
+    def _ignore(self, *_: Any, **__: Any) -> None:
+        """Do nothing."""
+
+    update = refresh = close = set_postfix = set_postfix_str = _ignore
 
 
 class _LogLines:

@@ -54,6 +54,8 @@ class Corpus:
         Path or description of what was opened, for messages.
     format : str
         Name of the format; "mixed" for files of several formats, "memory" for Python objects.
+    number : int
+        Number of a shard among those that `shards` returned, from 0.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class Corpus:
     ) -> None:
         self.source = source
         self.format = format
+        self.number = 0
         self._sources = list(sources)
         self._clean = clean
         self._tokenize = tokenize
@@ -254,7 +257,10 @@ class Corpus:
         if n == 1 or not (len(self._sources) > 1 or any(s.splittable for s in self._sources)):
             return [self]
         groups = split_sources(self._sources, n)
-        return [self._replace(sources=group) for group in groups] or [self]
+        shards = [self._replace(sources=group) for group in groups] or [self]
+        for number, shard in enumerate(shards):
+            shard.number = number
+        return shards
 
     def map(self, function: DocumentMap) -> Corpus:
         """Apply a function to each document as it is read.

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import functools
+import hashlib
 import logging
 import os
 import stat
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 __all__ = ["announce_compilation", "compiled"]
@@ -26,19 +29,32 @@ _loaded: set[str] = set()
 
 @functools.cache
 def _cache_class() -> Any:
-    from numba.core.caching import FunctionCache
+    from numba.core.caching import FunctionCache, IndexDataCacheFile
 
     class Cache(FunctionCache):  # type: ignore[misc]
         """Compiled code of a function on disk, which is compiled again if it cannot be read.
 
         Numba's own cache raises an error in the first call of a function if the disk is full, or
-        a file was truncated by a crash.
+        a file was truncated by a crash. It also keeps code whose function has not changed, but
+        calls functions in other files that have.
         """
 
+        def __init__(self, function: Any) -> None:
+            super().__init__(function)
+            stamp = self._impl.locator.get_source_stamp(), _imported_code(function.__module__)
+            self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, stamp)
+
         def load_overload(self, sig: Any, target_context: Any) -> Any:
-            """Load compiled code; return None if it is not cached."""
+            """Load compiled code; return None if it is not cached.
+
+            Numba's own method first loads all that it needs to compile functions. Compiled code
+            needs only the addresses of functions, which takes 0.4 s and 45 MB less.
+            """
             try:
-                return super().load_overload(sig, target_context)
+                if not _runtime_is_linked():
+                    return super().load_overload(sig, target_context)
+                with self._guard_against_spurious_io_errors():
+                    return self._load_overload(sig, target_context)
             except Exception as error:  # whatever unpickling damaged content raises
                 logger.info("compiled code in %s is damaged (%r)", self.cache_path, error)
                 with suppress(OSError):
@@ -53,6 +69,41 @@ def _cache_class() -> Any:
                 logger.info("compiled code is not saved to %s (%r)", self.cache_path, error)
 
     return Cache
+
+
+@functools.cache
+def _imported_code(module: str) -> str:
+    """Checksum of a module, and of the modules of the same package that it imports."""
+    package = module.partition(".")[0]
+    files: dict[str, bytes] = {}
+    modules = [module]
+    while modules:
+        name = modules.pop()
+        if name in files or name.partition(".")[0] != package or name not in sys.modules:
+            continue
+        files[name] = b""
+        with suppress(OSError):
+            files[name] = Path(sys.modules[name].__file__ or "").read_bytes()
+        for value in list(vars(sys.modules[name]).values()):
+            attribute = "__name__" if isinstance(value, ModuleType) else "__module__"
+            if isinstance(origin := getattr(value, attribute, None), str):
+                modules.append(origin)
+    return hashlib.sha256(b"".join(files[name] for name in sorted(files))).hexdigest()
+
+
+@functools.cache
+def _runtime_is_linked() -> bool:
+    """Link Numba's memory management to compiled code; False if this version has another one."""
+    try:
+        from llvmlite import binding
+        from numba.core.runtime import _nrt_python
+
+        # as `numba.core.runtime.nrt` does, which also compiles functions
+        for name, address in _nrt_python.c_helpers.items():
+            binding.add_symbol(name if name.startswith("_") else f"NRT_{name}", address)
+    except (ImportError, AttributeError):
+        return False
+    return True
 
 
 def compiled(**options: Any) -> Callable[[Callable[..., Any]], Any]:
@@ -135,11 +186,13 @@ def announce_compilation(what: str) -> Iterator[None]:
     def announce() -> None:
         if done.wait(PATIENCE):
             return
-        from tqdm import tqdm
-
         message = f"compiling {what} for this processor, once"
         logger.info("%s", message)
-        with tqdm(desc=message, bar_format="{desc}: {elapsed}", disable=None) as bar:
+        if sys.stderr is None or not sys.stderr.isatty():
+            return
+        from tqdm import tqdm
+
+        with tqdm(desc=message, bar_format="{desc}: {elapsed}") as bar:
             while not done.wait(0.25):
                 bar.refresh()
 

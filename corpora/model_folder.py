@@ -189,6 +189,26 @@ class FolderWriter:
         make_file(path, mode)
         return path
 
+    def add(self, name: str, source: Path, sha256: str) -> None:
+        """Add a complete file of the same file system.
+
+        It also stays at its place, unless the file system has no hard links.
+
+        Parameters
+        ----------
+        name : str
+        source : Path
+        sha256 : str
+            Checksum of its content.
+        """
+        path = self.file(name)
+        path.unlink()
+        try:
+            os.link(source, path)
+        except OSError:
+            os.replace(source, path)
+        self._digests[name] = sha256, None
+
     def write_bytes(self, name: str, content: bytes | memoryview) -> None:
         """Write a file."""
         self._write(name, [memoryview(content)])

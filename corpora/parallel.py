@@ -10,23 +10,31 @@ import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Container, Generator, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from corpora.callbacks import progress_bar as bar_of
 from corpora.checks import check_integer
 from corpora.corpus import Corpus
 from corpora.errors import call_with_warnings, warn
 
-__all__ = ["cores", "map_on_engine", "map_shards", "progress_bar"]
+if TYPE_CHECKING:
+    from corpora.ray_engine import Outcome
+
+__all__ = [
+    "cores", "engine_cpus", "in_background", "map_on_engine", "map_shards", "progress_bar",
+    "shards_of",
+]  # fmt: skip
 
 T = TypeVar("T")
 
 SHARD_BYTES = 16 << 20
+_ITEMS_AHEAD = 2
 
 
 def map_shards(
@@ -36,6 +44,7 @@ def map_shards(
     workers: int | None = None,
     engine: str | None = None,
     shard_bytes: int = SHARD_BYTES,
+    only: Container[int] | None = None,
     progress: str | None = None,
     force_bar: bool = False,
     initializer: Callable[..., object] | None = None,
@@ -65,6 +74,8 @@ def map_shards(
         cluster.
     shard_bytes : int, default 16 MiB
         Approximate size of a shard, as stored.
+    only : container of int, optional
+        Numbers of the shards to process (`Corpus.number`); by default all.
     progress : str, optional
         Label of a progress bar with rate and remaining time, shown if standard error is a
         terminal. By default there is no bar.
@@ -79,9 +90,9 @@ def map_shards(
         Use threads instead of processes, for functions that spend most of their time in compiled
         code that releases the GIL. Without effect with an engine.
     folder : Path, optional
-        Folder for files that the function makes. Results name them relative to it: on another
-        node, the function is passed a folder there, and its files are copied to this one before
-        the result is yielded. Names must differ between shards.
+        Folder for files that the function makes. Results name them relative to it: on a cluster,
+        the function is passed another folder, and its files are moved to this one before the
+        result is yielded. Names must differ between shards.
 
     Yields
     ------
@@ -104,12 +115,19 @@ def map_shards(
     if workers is not None:
         workers = check_integer("workers", workers, 1)
     check_integer("shard_bytes", shard_bytes, 1)
+    if engine is not None and not corpus.reiterable:
+        raise ValueError(
+            f"{corpus.source} can be read only once, and can't be sent to the nodes of a cluster: "
+            "write it to a file that all nodes see"
+        )
+    shards = shards_of(corpus, shard_bytes)
+    if only is not None:
+        shards = [shard for shard in shards if shard.number in only]
     if engine is not None:
         return _on_cluster(
             function,
-            corpus,
+            shards,
             engine,
-            shard_bytes,
             progress,
             force_bar,
             initializer,
@@ -118,10 +136,9 @@ def map_shards(
         )
     if folder is not None:
         function = partial(function, folder=folder)
-    shards = _cut(corpus, shard_bytes)
     workers = min(workers or cores(), len(shards))
     # Not a generator itself, so that invalid arguments raise an error at once.
-    if workers == 1:
+    if workers <= 1:
         return _in_process(function, shards, progress, force_bar, initializer, initargs)
     if threads:
         return _in_threads(function, shards, workers, progress, force_bar)
@@ -154,15 +171,59 @@ def map_on_engine(
     """
     from corpora.ray_engine import map_on_cluster
 
-    outcomes = map_on_cluster(function, items, engine)
+    return _in_order(map_on_cluster(function, items, engine))
 
-    def results() -> Generator[T, Any, None]:
-        with closing(outcomes):
-            for outcome in outcomes:
-                _issue(outcome.caught)
-                yield outcome.result
 
-    return results()
+def engine_cpus(engine: str) -> int:
+    """Return the number of CPUs of a cluster; errors as for `map_shards`."""
+    from corpora.ray_engine import count_cpus
+
+    return count_cpus(engine)
+
+
+def in_background(items: Generator[T, Any, Any]) -> Generator[T, Any, None]:
+    """Compute the items of a generator in a thread, while earlier ones are used.
+
+    Parameters
+    ----------
+    items : generator
+        Should spend most of its time in code that releases the GIL.
+
+    Yields
+    ------
+    object
+        The items, in order. Up to two are computed ahead. An exception of the generator is raised
+        again.
+    """
+    results: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+    space, closed = threading.Semaphore(_ITEMS_AHEAD), threading.Event()
+
+    def compute() -> None:
+        try:
+            with closing(items):
+                for item in items:
+                    results.put((item, None))
+                    space.acquire()
+                    if closed.is_set():
+                        return
+            results.put((None, StopIteration()))
+        except BaseException as error:
+            results.put((None, error))
+
+    # Nobody waits for the thread, which may wait for input that never comes.
+    threading.Thread(target=compute, name="corpora-background", daemon=True).start()
+    try:
+        while True:
+            item, error = results.get()
+            if isinstance(error, StopIteration):
+                return
+            if error is not None:
+                raise error
+            yield item
+            space.release()
+    finally:
+        closed.set()
+        space.release()
 
 
 @contextmanager
@@ -186,19 +247,20 @@ def progress_bar(corpus: Corpus, label: str | None, *, force: bool = False) -> I
             corpus.on_read(None)
 
 
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
-def _cut(corpus: Corpus, shard_bytes: int) -> list[Corpus]:
+def shards_of(corpus: Corpus, shard_bytes: int = SHARD_BYTES) -> list[Corpus]:
+    """Cut a corpus into the shards that `map_shards` processes."""
     size = corpus.size
     if size is None:
         # Remote files: one shard per file.
         return corpus.shards(1 << 20) if corpus.reiterable else [corpus]
     return corpus.shards(max(1, -(-size // shard_bytes)))
+
+
+def cores() -> int:
+    """Return the number of cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 @contextmanager
@@ -285,9 +347,8 @@ def _in_pool(
 
 def _on_cluster(
     function: Callable[..., T],
-    corpus: Corpus,
+    shards: list[Corpus],
     engine: str,
-    shard_bytes: int,
     label: str | None,
     force: bool,
     initializer: Callable[..., object] | None,
@@ -296,24 +357,27 @@ def _on_cluster(
 ) -> Generator[T, Any, None]:
     from corpora.ray_engine import map_on_cluster
 
-    if not corpus.reiterable:
-        raise ValueError(
-            f"{corpus.source} can be read only once, and can't be sent to the nodes of a cluster: "
-            "write it to a file that all nodes see"
+    results: Generator[T, Any, None] = _in_order(
+        map_on_cluster(
+            function, shards, engine, initializer=initializer, initargs=initargs, folder=folder
         )
-    shards = _cut(corpus, shard_bytes)
-    outcomes = map_on_cluster(
-        function, shards, engine, initializer=initializer, initargs=initargs, folder=folder
     )
 
-    def results() -> Generator[T, Any, None]:
-        with closing(outcomes), _bar(_total(shards), label, force) as update:
-            for outcome, shard in zip(outcomes, shards, strict=True):
+    def with_bar() -> Generator[T, Any, None]:
+        with closing(results), _bar(_total(shards), label, force) as update:
+            for result, shard in zip(results, shards, strict=True):
                 update(shard.size or 0)
-                _issue(outcome.caught)
-                yield outcome.result
+                yield result
 
-    return results()
+    return with_bar()
+
+
+def _in_order(outcomes: Generator[Outcome, Any, None]) -> Generator[Any, Any, None]:
+    """Yield the results of a cluster, and issue the warnings."""
+    with closing(outcomes):
+        for outcome in outcomes:
+            _issue(outcome.caught)
+            yield outcome.result
 
 
 def _issue(caught: list[tuple[str, type[Warning]]]) -> None:

@@ -1,12 +1,13 @@
 """Apply a function to items, such as the shards of a corpus, on the nodes of a Ray cluster.
 
-All that knows Ray is here. An item is done by one task, whose results count only once the task has
-ended: if its worker or node dies, what it sent is dropped and the item is done again. So the
-results are those of one machine, for any number of nodes.
+All that knows Ray is here, and in `conec.training.cluster`. An item is done by one task, whose
+results count only once the task has ended: if its worker or node dies, what it sent is dropped and
+the item is done again. So the results are those of one machine, for any number of nodes.
 
 Functions, items and results are sent as pickles. Arrays of a function, such as the weights of a
 model, are read-only on the nodes, where all processes of a node share them; those of items and
-results can be written to. Files that a task makes are sent in pieces.
+results can be written to. A task writes its files to the driver's folder if its node sees it, as on
+a shared file system; otherwise they are sent in pieces.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ import pickle
 import platform
 import re
 import secrets
+import shutil
 import signal
 import socket
 import threading
@@ -37,7 +39,8 @@ from corpora.corpus import Corpus
 from corpora.errors import ClusterError, call_with_warnings
 from corpora.files import temporary_folder
 
-__all__ = ["SETTINGS", "Outcome", "connect", "map_on_cluster", "program", "run_call"]
+__all__ = ["SETTINGS", "Outcome", "connect", "count_cpus", "map_on_cluster", "program",
+           "require_program", "run_call"]  # fmt: skip
 
 PIECE_BYTES = 16 << 20  # of files, sent at a time
 ATTEMPTS = 4  # to do an item whose worker or node died
@@ -81,6 +84,7 @@ class _Sent:
     what: str
     stream: Any = None
     attempts: int = 0
+    files: Path | None = None  # folder for the files of the last attempt
 
 
 @dataclass
@@ -91,7 +95,6 @@ class _Call:
     item: Any
     local_files: dict[str, int]  # sizes of the files that it reads
     directory: str  # working directory of the driver, to which paths are relative
-    makes_files: bool
 
 
 @dataclass
@@ -133,8 +136,8 @@ def map_on_cluster(
     initializer, initargs
         Called once in each process before its first item.
     folder : Path, optional
-        Folder for files that the function makes. Each call has a temporary folder of its own, on
-        its node; its files are in this folder when the result is yielded.
+        Folder for files that the function makes. Each call is passed a temporary folder; its files
+        are in this folder when the result is yielded.
 
     Yields
     ------
@@ -163,60 +166,84 @@ def _map(
     run = ray.remote(_task()).options(num_returns="streaming", num_cpus=1, max_retries=0)
     waiting: deque[_Sent] = deque()
 
-    def send(task: _Sent) -> _Sent:
-        # in a list: a reference that is an argument itself would be replaced by its value
-        task.stream = run.remote(program(), [stored], task.call)
+    def send(task: _Sent) -> None:
         task.attempts += 1
-        return task
+        files = None
+        if inbox is not None:
+            task.files = inbox / secrets.token_hex(8)
+            files = str(task.files)
+        # in a list: a reference that is an argument itself would be replaced by its value
+        task.stream = run.remote(program(), [stored], task.call, files)
 
     left = True
+    with _inbox(folder, key) as inbox:
+        try:
+            while left or waiting:
+                while left and len(waiting) < _AHEAD * _cpus(ray):
+                    try:
+                        item = next(items)
+                    except StopIteration:
+                        left = False
+                        break
+                    waiting.append(_Sent(_packed(key, item), _name(item)))
+                    send(waiting[-1])
+                if not waiting:
+                    return
+                outcome = _received(ray, waiting[0], folder)
+                if outcome is None:
+                    send(waiting[0])
+                    continue
+                waiting.popleft()
+                yield outcome
+        finally:
+            # After an error or interrupt, or if the caller stops early.
+            for task in waiting:
+                with suppress(Exception):
+                    ray.cancel(task.stream)
+
+
+@contextmanager
+def _inbox(folder: Path | None, key: str) -> Iterator[Path | None]:
+    """A folder in `folder` for the files of tasks that are not complete.
+
+    A node that finds its random name sees the folder of the driver.
+    """
+    if folder is None:
+        yield None
+        return
+    folder.mkdir(mode=0o700, exist_ok=True)
+    inbox = Path(os.path.abspath(folder), f".inbox-{key}")
+    inbox.mkdir(mode=0o700)
     try:
-        while left or waiting:
-            while left and len(waiting) < _AHEAD * _cpus(ray):
-                try:
-                    item = next(items)
-                except StopIteration:
-                    left = False
-                    break
-                waiting.append(_Sent(_packed(key, item, folder is not None), _name(item)))
-                send(waiting[-1])
-            if not waiting:
-                return
-            outcome = _received(ray, waiting[0], folder)
-            if outcome is None:
-                send(waiting[0])
-                continue
-            waiting.popleft()
-            yield outcome
+        yield inbox
     finally:
-        # After an error or interrupt, or if the caller stops early.
-        for task in waiting:
-            with suppress(Exception):
-                ray.cancel(task.stream)
+        # renamed first, since tasks that still run could add files
+        with suppress(OSError):
+            inbox = inbox.rename(f"{inbox}-closed")
+        shutil.rmtree(inbox, ignore_errors=True)
 
 
 def _received(ray: Any, task: _Sent, folder: Path | None) -> Outcome | None:
-    """Take the results of a task, with the files it made; None if it has to be done again."""
-    written: set[Path] = set()
+    """Take the result of a task, and move its files to a folder; None if it has to be redone."""
     errors = ray.exceptions
-    complete = False
     try:
         for reference in task.stream:
             content, *arrays = ray.get(reference)
             # copies, which can be written to, and leave no memory of the object store in use
             match pickle.loads(content, buffers=[array.copy() for array in arrays]):
                 case ("piece", name, content):
-                    assert folder is not None
-                    folder.mkdir(mode=0o700, exist_ok=True)
-                    written.add(folder / name)
-                    with open(folder / name, "ab") as file:
+                    assert task.files is not None
+                    task.files.mkdir(mode=0o700, exist_ok=True)
+                    with open(task.files / name, "ab") as file:
                         file.write(content)
                 case ("unusable", message):
                     raise ClusterError(message)
                 case ("error", error, text):
                     raise error from _TracebackOnNode(text)
                 case ("result", result, caught):
-                    complete = True
+                    if task.files is not None and folder is not None and task.files.exists():
+                        for path in sorted(task.files.iterdir()):
+                            os.replace(path, folder / path.name)
                     return Outcome(result, caught)
         raise AssertionError("a task ended without a result")
     except (errors.ObjectStoreFullError, errors.OutOfDiskError) as error:
@@ -231,9 +258,13 @@ def _received(ray: Any, task: _Sent, folder: Path | None) -> Outcome | None:
             ) from error
         return None
     finally:
-        if not complete:
-            for path in written:
-                path.unlink(missing_ok=True)
+        if task.files is not None:
+            shutil.rmtree(task.files, ignore_errors=True)
+
+
+def count_cpus(engine: str) -> int:
+    """CPUs of all nodes at the moment; errors as for `connect`."""
+    return _cpus(connect(engine))
 
 
 def _cpus(ray: Any) -> int:
@@ -241,9 +272,9 @@ def _cpus(ray: Any) -> int:
     return max(int(ray.cluster_resources().get("CPU", 1)), 1)
 
 
-def _packed(key: str, item: Any, makes_files: bool) -> bytes:
+def _packed(key: str, item: Any) -> bytes:
     files = item.local_files if isinstance(item, Corpus) else {}
-    return _pickled(_Call(key, item, files, os.getcwd(), makes_files))
+    return _pickled(_Call(key, item, files, os.getcwd()))
 
 
 def _name(item: Any) -> str:
@@ -424,13 +455,25 @@ def program() -> tuple[str, str]:
 # On a node
 
 
+def require_program(expected: tuple[str, str]) -> None:
+    """Raise ClusterError unless this process has these versions of the project and of Python."""
+    if (found := program()) != expected:
+        raise ClusterError(
+            f"the node {socket.gethostname()} has version {found[0]} of similarity-encoders on "
+            f"Python {found[1]}, but the driver has version {expected[0]} on Python {expected[1]}: "
+            "install the same on all nodes"
+        )
+
+
 def _task() -> Callable[..., Iterator[list[Any]]]:
     """Return the function of tasks.
 
     It is sent as code, since it is nested: a node that lacks this project can still report it.
     """
 
-    def task(expected: tuple[str, str], stored: list[Any], call: bytes) -> Iterator[list[Any]]:
+    def task(
+        expected: tuple[str, str], stored: list[Any], call: bytes, files: str | None
+    ) -> Iterator[list[Any]]:
         import pickle
         import platform
         import socket
@@ -443,7 +486,7 @@ def _task() -> Callable[..., Iterator[list[Any]]]:
         except (ImportError, AttributeError):
             pass
         if found == expected:
-            yield from ray_engine.run_call(stored[0], call)
+            yield from ray_engine.run_call(stored[0], call, files)
             return
         mine = "no version that knows Ray" if found is None else f"version {found[0]}"
         message = (
@@ -459,8 +502,10 @@ def _task() -> Callable[..., Iterator[list[Any]]]:
 _loaded: _Function | None = None
 
 
-def run_call(stored: Any, content: bytes) -> Iterator[list[Any]]:
+def run_call(stored: Any, content: bytes, files: str | None) -> Iterator[list[Any]]:
     """Run a call on a node: yield the files it makes, in pieces, and in the end its result.
+
+    Files are not yielded if this node sees the folder of the driver, and they can be written there.
 
     Parameters
     ----------
@@ -468,6 +513,8 @@ def run_call(stored: Any, content: bytes) -> Iterator[list[Any]]:
         A pickle of the function, and the arrays that it holds.
     content : bytes
         The call, pickled.
+    files : str or None
+        Folder of the driver to make for the files of the call.
 
     Yields
     ------
@@ -484,7 +531,11 @@ def run_call(stored: Any, content: bytes) -> Iterator[list[Any]]:
             yield _with_arrays(("unusable", message))
             return
         function = _function(stored, call.key)
-        if not call.makes_files:
+        if files is None:
+            yield _with_arrays(("result", *call_with_warnings(function, call.item)))
+            return
+        if _is_made(files):
+            function = partial(function, folder=Path(files))
             yield _with_arrays(("result", *call_with_warnings(function, call.item)))
             return
         with temporary_folder("corpora-shard-") as folder:
@@ -509,6 +560,15 @@ def _function(stored: Any, key: str) -> Callable[..., Any]:
             loaded.initializer(*loaded.initargs)
         _loaded = loaded
     return _loaded.function
+
+
+def _is_made(folder: str) -> bool:
+    """Make a folder in one of the driver, if this node sees that one and may write to it."""
+    try:
+        os.mkdir(folder, 0o700)
+    except OSError:
+        return False
+    return True
 
 
 def _missing_file(files: dict[str, int]) -> str | None:

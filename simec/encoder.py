@@ -54,6 +54,7 @@ from simec.data.inputs import (
     read_inputs,
 )
 from simec.data.relations import (
+    PairwiseSimilarities,
     Similarity,
     check_similarity,
     columns_config,
@@ -424,8 +425,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             run.resumed = self._resume(resume_from)
         _check_parameters(self)
         began = time.perf_counter()
-        self.columns_ = read_columns(self.similarity, S, self.n_targets)
-        S = self._relations(S)
+        S = self._relations(S, reset=True)
         seed, inputs, targets = self._read(X, S, mask, reset=True)
         if run.resumed is not None:
             seed, last_layer = run.resumed.seed, run.resumed.last_layer
@@ -476,9 +476,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
         with np.errstate(**QUIET), _unchanged_if_refused(self):
             _check_parameters(self)
             new = not hasattr(self, "module_")
-            if new:
-                self.columns_ = read_columns(self.similarity, S, self.n_targets)
-            S = self._relations(S)
+            S = self._relations(S, reset=new)
             seed, inputs, targets = self._read(X, S, mask, reset=new)
             if self.symmetric:
                 check_symmetric(targets)
@@ -645,7 +643,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             At most 1; 0 if every prediction is the mean of S.
         """
         module = self._fitted()
-        _, inputs, targets = self._read(X, self._relations(S), mask, reset=False)
+        _, inputs, targets = self._read(X, self._relations(S, reset=False), mask, reset=False)
         self._check_targets(targets)
         assert inputs is not None
         n = total = squares = errors = 0.0
@@ -934,7 +932,14 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
                 inputs = self._features(X, reset=True)
         return seed, inputs, self._read_targets(S, inputs, mask)
 
-    def _relations(self, S: Any) -> Any:
+    def _relations(self, S: Any, *, reset: bool) -> Any:
+        """Compute targets from labels, or cut them from a square matrix; return others as is."""
+        if self.similarity is None and not isinstance(S, PairwiseSimilarities):
+            if reset:
+                self.columns_ = None
+            return S
+        if reset:
+            self.columns_ = read_columns(self.similarity, S, self.n_targets)
         return relations(self.similarity, S, self.columns_)
 
     def _read_targets(self, S: Any, inputs: Inputs | None, mask: Any) -> Targets:
@@ -1122,7 +1127,7 @@ class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseE
             self, X, self.device_, reset=False, custom=self.network is not None,
             ids=layout.inputs == "ids",
         )  # fmt: skip
-        targets = self._read_targets(self._relations(S), held_out, None)
+        targets = self._read_targets(self._relations(S, reset=False), held_out, None)
         if targets.shape != layout.targets:
             raise ValueError(
                 f"rows of the validation targets must have shape {layout.targets} like those of "
@@ -1513,7 +1518,8 @@ def _check_parameters(encoder: SimilarityEncoder) -> None:
         raise ValueError(
             f"validation_fraction must be between 0 and 1, got {e.validation_fraction!r}"
         )
-    check_similarity(e.similarity)
+    if e.similarity is not None:
+        check_similarity(e.similarity)
     check_choice("activation", e.activation, ACTIVATIONS)
     check_choice("init", e.init, ("spectral", "random"))
     check_choice("solver", e.solver, ("auto", "exact", "variational", "adam"))

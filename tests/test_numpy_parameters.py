@@ -29,7 +29,7 @@ A = np.random.default_rng(0).standard_normal((12, 3))
 TRIPLES = [("a", "r", "b"), ("b", "r", "a"), ("b", "s", "c")]
 RATINGS = [("a", "x", 1), ("b", "x", 2), ("a", "y", 3), ("b", "z", 5)]
 MODEL = conec.ContextEncoder(vector_size=4, min_count=1, sample=0, epochs=1).fit(TEXT)
-WORDS = {"vector_size": 4, "min_count": 1, "sample": 0.0, "epochs": 1, "max_vocab_size": 5}
+WORDS = {"vector_size": 4, "min_count": 1, "sample": 0.0, "epochs": 1, "max_final_vocab": 5}
 
 
 def of_numpy(value: Any, kind: int) -> Any:

@@ -405,7 +405,7 @@ def test_files_of_vectors_depend_on_their_content_only(
     for number, name in enumerate(("a", "longer")):
         monkeypatch.setattr("time.time", lambda number=number: 1.5e9 + 1e6 * number)
         path = tmp_path / (name + suffix)
-        with vector_output(str(path), 2, {}, resume=False, overwrite=False) as output:
+        with vector_output(str(path), 2, "float32", {}, resume=False, overwrite=False) as output:
             output.add(block)
         contents.append(path.read_bytes())
     assert contents[0] == contents[1]
@@ -419,7 +419,7 @@ def test_tokens_of_very_different_length(tmp_path: Path) -> None:
     block = TokenVectors(order, order, bounds, text, order >= 0, vectors)
     with (
         pytest.raises(ValueError, match=r"a\.npz: .*too large; write \.jsonl"),
-        vector_output(str(path), 1, {}, resume=False, overwrite=False) as output,
+        vector_output(str(path), 1, "float32", {}, resume=False, overwrite=False) as output,
     ):
         output.add(block)
     assert not path.exists()

@@ -17,6 +17,11 @@ from corpora.cli.options import Reading, output_folder, reads_corpus
 _CHECKPOINTS = "Checkpoints and further training"
 # flags of boolean options whose "no" form has another name
 _SWITCHES = {"cbow_mean": "--cbow-mean/--cbow-sum"}
+# defaults that depend on the text, see `TrainingRun`
+_BY_SIZE = {
+    "epochs": "20 for up to 1 million words, 5 for 4 million or more",
+    "sample": "0.0001, or more for a text of a few thousand words",
+}
 
 
 def takes_training_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -39,7 +44,7 @@ def _option(parameter: Parameter) -> inspect.Parameter:
     flags: tuple[str, ...] = (_option_name(name),)
     if name in _SWITCHES:
         flags = (_SWITCHES[name],)
-    default_help = _for_command_line(parameter.default_help)
+    default_help = _BY_SIZE.get(name, _for_command_line(parameter.default_help))
     option = typer.Option(
         *flags,
         help=_for_command_line(parameter.help),
@@ -139,14 +144,14 @@ def train(
 
     The text is read as documents, by default one per line, and split into words at white space.
     For raw text, add --clean lower --tokenize regexp. The text is read twice, so it cannot come
-    from standard input.
+    from standard input. Unless they are given, --epochs and --sample are chosen by its size.
 
     \b
       conec train news.txt --out news.model --clean lower --tokenize regexp
-      conec train small.txt --out small.model --vector-size 50 --epochs 20 --min-count 2 --sample 1e-3
+      conec train small.txt --out small.model --vector-size 50 --epochs 30 --min-count 2
       conec train "wiki/*/wiki_*.bz2" --out wiki.model --workers 8
       conec train news.txt --out news.model --clean lower --tokenize regexp --resume
-    """  # noqa: D301, E501
+    """  # noqa: D301
     from conec.cli.training_run import TrainingRun, check_target
 
     _require_text(reading.source)

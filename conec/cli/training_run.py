@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -12,17 +13,18 @@ import typer
 
 from conec import ContextEncoder, ExtendedContextEncoder, ModelError
 from conec.cli.options import load_model
-from conec.training.loop import idle_epochs
+from conec.training.loop import untrained
 from corpora import Corpus
 from corpora.cli.app import fail, report_warnings
 from corpora.cli.options import report_skipped
-from corpora.counting import Counts, count
+from corpora.counting import Counts
 from corpora.encoding import TokenStream
 from corpora.interrupts import STOPPED, exit_status
 
 if TYPE_CHECKING:
     from conec.training.chunks import TrainingState
 
+_TRAINED_WORDS = 20_000_000  # in all epochs of a short text together
 # parameters that can be changed when a model is trained further, and their names in
 # `ContextEncoder.train` and `TrainingState`
 _CHANGEABLE = {"epochs": "epochs", "alpha": "start_alpha", "min_alpha": "end_alpha"}
@@ -52,6 +54,11 @@ def _load_if_any(path: Path) -> ContextEncoder | None:
         return None
 
 
+def epochs_for(n_tokens: int) -> int:
+    """Number of epochs for a text: 5 for long ones, up to 20 for short ones."""
+    return min(20, max(5, round(_TRAINED_WORDS / max(1, n_tokens))))
+
+
 class TrainingRun:
     """A training run.
 
@@ -79,11 +86,13 @@ class TrainingRun:
         self.progress = progress
         self.lines = progress and not sys.stderr.isatty()
         self._counts: Counts | None = None
+        self._chosen = ""
 
     def start(self, parameters: dict[str, Any]) -> None:
         """Train a new model; `parameters` are those of `Config` that are not default."""
         model = ContextEncoder(**parameters)
         self._build_vocab(model)
+        self._choose_by_size(model, parameters)
         self._train(model, self._encode(model))
 
     def update(self, other: Path, changes: dict[str, Any]) -> None:
@@ -143,16 +152,25 @@ class TrainingRun:
         if isinstance(model, ExtendedContextEncoder):
             model.build_vocab(self.corpus, update=update, progress=self.progress)
             return
-        self._counts = count(
-            self.corpus,
-            # known words are counted even if they are rare in the new text
-            min_count=1 if update else model.config.min_count,
-            workers=model.config.workers,
-            progress=self.progress,
-        )
+        self._counts = model.count_words(self.corpus, update=update, progress=self.progress)
         model.build_vocab_from_freq(
             self._counts.words, update=update, frequencies=self._counts.frequencies
         )
+
+    def _choose_by_size(self, model: ContextEncoder, given: dict[str, Any]) -> None:
+        """Choose `sample` and `epochs` by the size of the text, unless they are given."""
+        assert self._counts is not None
+        size = self._counts.tokens
+        values: dict[str, Any] = {
+            "epochs": epochs_for(size),
+            "sample": model.vocabulary.gentle_sample(),
+        }
+        chosen = {name: value for name, value in values.items() if name not in given}
+        model.config = replace(model.config, **chosen)
+        if chosen:
+            options = " ".join(f"--{name} {value:g}" for name, value in chosen.items())
+            self._chosen = f"{options} for a text of {size:,} words"
+            self._report(f"chosen: {self._chosen}")
 
     def _encode(self, model: ContextEncoder) -> TokenStream:
         with report_skipped() as skipped:
@@ -180,7 +198,7 @@ class TrainingRun:
                 epoch = f"{state.epoch} of {state.epochs}" if state else str(len(epoch_ends))
                 self._report(f"epoch {epoch}: loss {model.loss_history_[-1]:.4f}")
             if state is not None and state.finished:
-                _require_learned(model, state)
+                _require_learned(model, stream, state)
 
         n_before = len(model.loss_history_)
         try:
@@ -223,7 +241,8 @@ class TrainingRun:
                 f" of {self._counts.types:,} different words, covering "
                 f"{n_kept / self._counts.tokens:.1%} of {self._counts.tokens:,} tokens"
             )
-        rows = {"words": words, "loss": " ".join(f"{loss:.4f}" for loss in losses)}
+        rows = {"chosen": self._chosen} if self._chosen else {}
+        rows |= {"words": words, "loss": " ".join(f"{loss:.4f}" for loss in losses)}
         if len(epoch_ends) > 1 and epoch_ends[-1] > epoch_ends[0]:
             speed = stream.n_raw * (len(epoch_ends) - 1) / (epoch_ends[-1] - epoch_ends[0])
             rows["speed"] = f"{speed:,.0f} words/s in training"
@@ -236,11 +255,11 @@ class TrainingRun:
             typer.echo(message, err=True)
 
 
-def _require_learned(model: ContextEncoder, state: TrainingState) -> None:
+def _require_learned(model: ContextEncoder, stream: TokenStream, state: TrainingState) -> None:
     """Raise ValueError at the end of a run that learned nothing, so that it saves no model."""
     losses = model.loss_history_[-state.epoch :]
     if not np.isfinite(losses).any():
-        raise ValueError(idle_epochs(losses, model.vocabulary, model.config))
+        raise ValueError(untrained(losses, 0, stream, model.vocabulary, model.config))
 
 
 def _progress(state: TrainingState) -> str:

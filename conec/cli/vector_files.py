@@ -19,10 +19,12 @@ from corpora.output import COMPRESSED, encode_text
 if TYPE_CHECKING:
     import numpy.typing as npt
 
-    from conec.types import BoolArray, FloatArray
+    from conec.types import BoolArray
 
 _LARGEST_COLUMN = 1 << 30  # bytes
 _COLUMNS = ("document", "position", "token", "found")
+# Types of vectors, with the number of digits that identify a value.
+DIGITS = {"float32": 9, "float16": 5}
 _SUFFIXES = (
     "must be .npz, .parquet, .arrow, .tsv or .jsonl; the last two can be compressed (.tsv.gz)"
 )
@@ -41,7 +43,7 @@ class TokenVectors:
         Token j is ``text[bounds[j]:bounds[j + 1]]`` in UTF-8.
     found : bool array of shape (n,)
         Whether the token has an embedding.
-    vector : float32 array of shape (n, d) or None
+    vector : float32 or float16 array of shape (n, d), or None
         None if an earlier run has written the vectors.
     """
 
@@ -50,7 +52,7 @@ class TokenVectors:
     bounds: npt.NDArray[np.int64]
     text: npt.NDArray[np.uint8]
     found: BoolArray
-    vector: FloatArray | None
+    vector: npt.NDArray[np.floating[Any]] | None
 
     def __len__(self) -> int:
         return len(self.document)
@@ -180,7 +182,7 @@ def kind_of(out: str) -> str:
 
 
 def writer(
-    kind: str, sink: Sink, size: int, out: str, state: dict[str, int] | None = None
+    kind: str, sink: Sink, size: int, dtype: str, out: str, state: dict[str, int] | None = None
 ) -> VectorWriter:
     """Begin a file, or continue it.
 
@@ -191,6 +193,8 @@ def writer(
     sink : Sink
     size : int
         Number of dimensions.
+    dtype : {"float32", "float16"}
+        Type of the vectors of all blocks.
     out : str
         Name of the file, for errors.
     state : dict, optional
@@ -199,7 +203,7 @@ def writer(
     kinds: dict[str, Callable[..., VectorWriter]] = {
         "npz": _Npz, "parquet": _Parquet, "arrow": _Arrow, "tsv": _Tsv, "jsonl": _JsonLines
     }  # fmt: skip
-    return kinds[kind](sink, size, out, **(state or {}))
+    return kinds[kind](sink, size, dtype, out, **(state or {}))
 
 
 # Text
@@ -208,8 +212,9 @@ def writer(
 class _Text:
     """Lines of text."""
 
-    def __init__(self, sink: Sink, size: int, out: str, written: int = 0) -> None:
+    def __init__(self, sink: Sink, size: int, dtype: str, out: str, written: int = 0) -> None:
         self._sink, self._size, self._out = sink, size, out
+        self._number = f"%.{DIGITS[dtype]}g"
         sink.write(self._header())
         sink.skip(max(0, written - sink.position))  # blocks of an earlier run
 
@@ -243,7 +248,7 @@ class _Tsv(_Text):
         return ("\t".join(names) + "\n").encode()
 
     def _lines(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
-        values = "\t".join(["%.9g"] * self._size)
+        values = "\t".join([self._number] * self._size)
         for document, position, token, found, vector in rows:
             if any(mark in token for mark in "\t\r\n"):
                 raise ValueError(
@@ -254,8 +259,8 @@ class _Tsv(_Text):
 
 class _JsonLines(_Text):
     def _lines(self, rows: Iterable[tuple[Any, ...]]) -> Iterator[str]:
-        # nine digits identify a float32; json.dumps would write seventeen
-        values = ", ".join(["%.9g"] * self._size)
+        # json.dumps would write seventeen digits
+        values = ", ".join([self._number] * self._size)
         for *about, vector in rows:
             start = json.dumps(dict(zip(_COLUMNS, about, strict=True)), ensure_ascii=False)
             yield f'{start[:-1]}, "vector": [{values % vector}]}}\n'
@@ -271,15 +276,15 @@ class _Table:
     written again, with zeros as vectors, to a sink that ignores them.
     """
 
-    def __init__(self, sink: Sink, size: int, out: str) -> None:
+    def __init__(self, sink: Sink, size: int, dtype: str, out: str) -> None:
         import pyarrow as pa
 
         kinds = pa.int64(), pa.int64(), pa.string(), pa.bool_()
         # Parquet is written faster if no number can be null
-        numbers = pa.field("element", pa.float32(), nullable=False)
+        numbers = pa.field("element", pa.from_numpy_dtype(dtype), nullable=False)
         vector = pa.field("vector", pa.list_(numbers, size), nullable=False)
         self._schema = pa.schema([*zip(_COLUMNS, kinds, strict=True), vector])
-        self._size, self._out = size, out
+        self._size, self._dtype, self._out = size, dtype, out
         self._table = self._open(sink)
 
     def _open(self, sink: Sink) -> Any:
@@ -293,9 +298,9 @@ class _Table:
             block.text.tobytes().decode()
         except UnicodeDecodeError:
             check_encodable(block.tokens(), f"{self._out}: a token")
-        vectors = np.zeros((len(block), self._size), np.float32)
-        if block.vector is not None:
-            vectors = block.vector
+        vectors = block.vector
+        if vectors is None:
+            vectors = np.zeros((len(block), self._size), self._dtype)
         bounds = pa.py_buffer(block.bounds.astype(np.int32))
         arrays = [
             pa.array(block.document),
@@ -351,8 +356,9 @@ class _Npz:
     The layout is that of PKWARE's APPNOTE.TXT 6.3.10, sections 4.3.7 to 4.3.16 and 4.5.3.
     """
 
-    def __init__(self, sink: Sink, size: int, out: str, checksum: int = 0) -> None:
+    def __init__(self, sink: Sink, size: int, dtype: str, out: str, checksum: int = 0) -> None:
         self._sink, self._size, self._out = sink, size, out
+        self._dtype = np.dtype(dtype).newbyteorder("<")
         self._checksum = checksum  # of the vectors
         self._blocks: list[TokenVectors] = []
         self._directory: list[bytes] = []
@@ -361,8 +367,8 @@ class _Npz:
 
     def _start(self) -> bytes:
         """Everything before the vectors; its length does not depend on their number."""
-        header = _npy_header("<f4", f"({self._n}, {self._size})")
-        n_bytes = 4 * self._n * self._size
+        header = _npy_header(self._dtype.str, f"({self._n}, {self._size})")
+        n_bytes = self._dtype.itemsize * self._n * self._size
         checksum = _joined_checksum(zlib.crc32(header), self._checksum, n_bytes)
         return _local_header("vector.npy", checksum, len(header) + n_bytes) + header
 
@@ -380,9 +386,9 @@ class _Npz:
                 f"{self._longest:,} characters, is too large; write .jsonl, .tsv or .parquet"
             )
         if block.vector is None:
-            self._sink.skip(4 * self._size * len(block))
+            self._sink.skip(self._dtype.itemsize * self._size * len(block))
         else:
-            vectors = np.ascontiguousarray(block.vector, "<f4").reshape(-1)
+            vectors = np.ascontiguousarray(block.vector, self._dtype).reshape(-1)
             self._checksum = zlib.crc32(vectors.data, self._checksum)
             self._sink.write(vectors)
         columns = block.document, block.position, block.bounds, block.text, block.found

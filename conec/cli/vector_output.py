@@ -71,11 +71,17 @@ class VectorOutput:
     """
 
     def __init__(
-        self, kind: str, sink: Sink, size: int, out: str, before: Written | None = None
+        self,
+        kind: str,
+        sink: Sink,
+        size: int,
+        dtype: str,
+        out: str,
+        before: Written | None = None,
     ) -> None:
         self._before = before or Written()
         self._sink, self._out = sink, out
-        self._writer: VectorWriter = writer(kind, sink, size, out, self._before.writer)
+        self._writer: VectorWriter = writer(kind, sink, size, dtype, out, self._before.writer)
         self.n_before = self._before.blocks
         self.done = Written()
 
@@ -109,7 +115,14 @@ class _Resumable(VectorOutput):
     """Saves checkpoints in a folder."""
 
     def __init__(
-        self, kind: str, size: int, out: str, folder: Path, about: Any, before: Written | None
+        self,
+        kind: str,
+        size: int,
+        dtype: str,
+        out: str,
+        folder: Path,
+        about: Any,
+        before: Written | None,
     ) -> None:
         before = before or Written()
         self._folder, self._about, self._saved = folder, about, before
@@ -119,7 +132,7 @@ class _Resumable(VectorOutput):
         )
         found = (folder / _FOUND).read_bytes()
         self._earlier = np.frombuffer(found, np.bool_)
-        super().__init__(kind, Sink(self._data, before.size), size, out, before)
+        super().__init__(kind, Sink(self._data, before.size), size, dtype, out, before)
         self._saved_at = time.monotonic()
 
     def add(self, block: TokenVectors) -> None:
@@ -177,6 +190,20 @@ def _continued(path: Path, size: int) -> IO[bytes]:
         path.touch()
     buffering = 0 if path.name == _DATA else -1  # vectors are written in large blocks
     file = open(path, "r+b", buffering)  # noqa: SIM115
+    lock(file)
+    file.truncate(size)
+    file.seek(size)
+    return file
+
+
+def lock(file: IO[bytes]) -> None:
+    """Lock a file of an unfinished output until it is closed, where the system has locks.
+
+    Raises
+    ------
+    BlockingIOError
+        If another process has locked it.
+    """
     with suppress(ImportError, AttributeError):
         import fcntl
 
@@ -184,18 +211,15 @@ def _continued(path: Path, size: int) -> IO[bytes]:
             fcntl.flock(file.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise BlockingIOError(
-                f"{path.parent} is in use: another process writes the same output"
+                f"{Path(file.name).parent} is in use: another process writes the same output"
             ) from None
         except OSError:
             pass  # a network share without locks
-    file.truncate(size)
-    file.seek(size)
-    return file
 
 
 @contextmanager
 def vector_output(
-    out: str, size: int, about: Any, *, resume: bool, overwrite: bool
+    out: str, size: int, dtype: str, about: Any, *, resume: bool, overwrite: bool
 ) -> Iterator[VectorOutput]:
     """Open an output of token vectors.
 
@@ -205,6 +229,8 @@ def vector_output(
         A path, or "-" for standard output.
     size : int
         Number of dimensions.
+    dtype : {"float32", "float16"}
+        Type of the vectors.
     about : JSON
         Everything that the vectors depend on; a run is continued only with the same.
     resume : bool
@@ -226,15 +252,15 @@ def vector_output(
                 f"--resume is not possible for {out}: it needs an .npz, .parquet, .arrow, .tsv or "
                 ".jsonl file, not compressed"
             )
-        with _written_at_once(kind, out, size) as output:
+        with _written_at_once(kind, out, size, dtype) as output:
             yield output
         return
     target = Path(os.path.realpath(out))
     folder = target.with_name(f"{target.name}.partial")
     before = _interrupted(folder, out, about, resume, overwrite)
-    with terminable(), _named_errors(out):
+    with terminable(), named_errors(out):
         folder.mkdir(exist_ok=True)
-        made = _Resumable(kind, size, out, folder, about, before)
+        made = _Resumable(kind, size, dtype, out, folder, about, before)
         try:
             yield made
             made.close()
@@ -252,7 +278,7 @@ def vector_output(
 
 
 @contextmanager
-def _written_at_once(kind: str, out: str, size: int) -> Iterator[VectorOutput]:
+def _written_at_once(kind: str, out: str, size: int, dtype: str) -> Iterator[VectorOutput]:
     """An output that cannot be continued."""
     with ExitStack() as stack:
         if kind in ("tsv", "jsonl"):
@@ -260,7 +286,7 @@ def _written_at_once(kind: str, out: str, size: int) -> Iterator[VectorOutput]:
         else:
             path = stack.enter_context(atomic_path(out, seeks=True))
             file = stack.enter_context(open(path, "wb"))
-        output = VectorOutput(kind, Sink(file), size, out)
+        output = VectorOutput(kind, Sink(file), size, dtype, out)
         yield output
         output.close()
 
@@ -277,7 +303,7 @@ class _Compressed:
 
 
 @contextmanager
-def _named_errors(out: str) -> Iterator[None]:
+def named_errors(out: str) -> Iterator[None]:
     """Add the name of the output to errors of the disk."""
     try:
         yield
@@ -293,20 +319,8 @@ def _interrupted(
     """The state of the run to continue, None to start from scratch."""
     state = folder / _STATE
     exists = state.is_file() and (folder / _DATA).is_file()
-    if not exists or overwrite:
-        if resume:
-            raise ValueError(
-                f"{out} has no interrupted run: leave out --resume"
-                if not exists
-                else "--resume and --overwrite exclude each other"
-            )
-        shutil.rmtree(folder, ignore_errors=True)
+    if not is_continued(folder, out, exists, resume, overwrite):
         return None
-    if not resume:
-        raise ValueError(
-            f"{folder} holds an interrupted run: continue it with --resume, or start from scratch "
-            "with --overwrite"
-        )
     try:
         saved = json.loads(state.read_text(encoding="utf-8"))
         before = Written(**saved["written"])
@@ -321,10 +335,51 @@ def _interrupted(
         ) from error
     if not (is_current and is_whole):
         raise ModelError(f"{folder} is damaged: start from scratch with --overwrite")
+    check_same_run(run, about, out)
+    return before
+
+
+def is_continued(folder: Path, out: str, exists: bool, resume: bool, overwrite: bool) -> bool:
+    """Whether to continue an interrupted run; otherwise, its folder is removed.
+
+    Parameters
+    ----------
+    folder : Path
+        Folder of the unfinished output.
+    out : str
+        The output, for errors.
+    exists : bool
+        Whether the folder holds an interrupted run.
+    resume, overwrite : bool
+        As for `vector_output`.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to resume, or an interrupted run is in the way.
+    """
+    if exists and resume and not overwrite:
+        return True
+    if resume:
+        raise ValueError(
+            "--resume and --overwrite exclude each other"
+            if exists
+            else f"{out} has no interrupted run: leave out --resume"
+        )
+    if exists and not overwrite:
+        raise ValueError(
+            f"{folder} holds an interrupted run: continue it with --resume, or start from scratch "
+            "with --overwrite"
+        )
+    shutil.rmtree(folder, ignore_errors=True)
+    return False
+
+
+def check_same_run(run: Any, about: Any, out: str) -> None:
+    """Raise ValueError unless an interrupted run had the same model and options."""
     if run != about:
         differing = sorted(k for k in {*run, *about} if run.get(k) != about.get(k))
         raise ValueError(
             f"the interrupted run of {out} had another value of {', '.join(differing)}: use the "
             "same, or start from scratch with --overwrite"
         )
-    return before

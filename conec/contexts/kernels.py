@@ -6,6 +6,7 @@ import numba as nb
 import numpy as np
 
 from conec.training.kernels.random import GOLDEN, mix
+from conec.training.kernels.sampling import document_at
 from conec.training.kernels.simd import (
     ADDED,
     SLIDES,
@@ -308,7 +309,7 @@ def choose(ids, start, stop, remaining, needed, key):  # type: ignore[no-untyped
 def _document(offsets, position, document):  # type: ignore[no-untyped-def]
     """The document of a position; `document` is that of an earlier one, or -1."""
     if document < 0:
-        return np.searchsorted(offsets, position, "right") - 1
+        return document_at(offsets, position)
     while offsets[document + 1] <= position:
         document += 1
     return document

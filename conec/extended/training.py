@@ -63,6 +63,7 @@ class FeatureChunkTrainer(chunks.ChunkTrainer):
         dropout: float,
         config: Config,
         state: TrainingState,
+        lock_factors: FloatArray | None = None,
     ) -> None:
         from conec.training.kernels import features as kernel
 
@@ -72,7 +73,7 @@ class FeatureChunkTrainer(chunks.ChunkTrainer):
         self._feature_rows = stream.rows
         self._feature_rate = names.rates(config.rate_exponent)
         self._dropout = np.float32(dropout)
-        super().__init__(W1, W2, stream, vocabulary, config, state)
+        super().__init__(W1, W2, stream, vocabulary, config, state, lock_factors)
 
     def train(
         self, number: int, scratch: npt.NDArray[np.int16], length: int | None = None

@@ -6,7 +6,8 @@ take or return `gensim.models.KeyedVectors`.
 
 from __future__ import annotations
 
-from conec.interop.checks import check_vectors, to_keyed_vectors
+from conec.interop.checks import check_vectors
+from conec.interop.conversion import to_keyed_vectors
 from conec.interop.export import export
 from conec.interop.viewers import save_projector, save_spacy, to_spacy
 from conec.interop.word2vec import load_word2vec, save_word2vec

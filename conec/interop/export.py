@@ -98,7 +98,7 @@ def check_export(path: StrPath, to: Format) -> None:
 
 def _first(vectors: KeyedVectors, top: int | None) -> KeyedVectors:
     """The first words, with their counts."""
-    from conec.interop.checks import to_keyed_vectors
+    from conec.interop.conversion import to_keyed_vectors
 
     if top is None or check_integer("top", top, 1) >= len(vectors):
         return vectors

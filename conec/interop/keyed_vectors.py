@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Sequence
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gensim.models import KeyedVectors
 
 from conec.linalg import row_lengths
 
-__all__ = ["WordVectors"]
+if TYPE_CHECKING:
+    from conec.types import FloatArray
+    from conec.vocabulary import Vocabulary
+
+__all__ = ["ModelVectors", "WordVectors"]
+
+_OF_MODELS = ("outdated", "_n_words", "_replace")  # attributes that plain KeyedVectors lack
 
 
 class WordVectors(KeyedVectors):  # type: ignore[misc]
@@ -26,6 +34,11 @@ class WordVectors(KeyedVectors):  # type: ignore[misc]
 
     norms: Any
     vectors: Any
+    vectors_lockf: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.vectors_lockf = np.ones(1, np.float32)
 
     def __setattr__(self, name: str, value: Any) -> None:
         if name == "vectors":  # also by gensim, which sorts and resizes
@@ -47,16 +60,71 @@ class WordVectors(KeyedVectors):  # type: ignore[misc]
     def add_vectors(
         self, keys: Any, weights: Any, extras: Any = None, replace: bool = False
     ) -> None:
-        """Add words, or replace their vectors; see gensim."""
+        """Add words, or replace their vectors; see gensim.
+
+        Raises
+        ------
+        ValueError
+            If there is not one vector of the right size for each word.
+        """
+        keys, rows = self._checked(keys, weights)
         self.norms = None
-        super().add_vectors(keys, weights, extras, replace)
+        super().add_vectors(keys, rows, extras, replace)
         self.allocate_vecattrs()  # new words have a count of 0
 
-    def intersect_word2vec_format(self, *args: Any, **kwargs: Any) -> None:
-        """Replace the vectors of words that a file contains; see gensim."""
-        self.vectors = self.vectors.copy()  # written in place; the model keeps its own
-        super().intersect_word2vec_format(*args, **kwargs)
-        self.norms = None
+    def _checked(self, keys: Any, weights: Any) -> tuple[list[Any], FloatArray]:
+        keys = [keys] if isinstance(keys, (str, Integral)) else list(keys)
+        rows = np.asarray(weights, np.float32)
+        if rows.ndim == 1 and len(keys) == 1:
+            rows = rows[None]
+        if rows.shape != (len(keys), self.vector_size):
+            raise ValueError(
+                f"expected {len(keys)} vectors of size {self.vector_size}, got an array of shape "
+                f"{rows.shape}"
+            )
+        return keys, rows
+
+    def intersect_word2vec_format(
+        self,
+        fname: Any,
+        lockf: float = 0.0,
+        binary: bool | None = None,
+        encoding: str = "utf8",
+        unicode_errors: str = "strict",
+    ) -> None:
+        """Replace the vectors of words that a file contains.
+
+        Parameters
+        ----------
+        fname : path
+            A file that `conec.interop.load_word2vec` reads.
+        lockf : float
+            `vectors_lockf` of these words: 0 freezes their vectors in further training, 1 trains
+            them like all others.
+        binary : bool, optional
+            By default, the format is detected.
+        encoding : str
+            Only "utf8".
+        unicode_errors : str
+            As for `load_word2vec`.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, has none of the words, or its vectors have another size.
+        """
+        from conec.interop.reading import read_vectors
+
+        if encoding.lower().replace("-", "") != "utf8":
+            raise ValueError(f"encoding must be 'utf8', got {encoding!r}: convert the file")
+        words, rows, _ = read_vectors(
+            fname, binary=binary, unicode_errors=unicode_errors, words=self.key_to_index
+        )
+        factors = np.ones(len(self), np.float32)
+        factors[: len(self.vectors_lockf)] = self.vectors_lockf  # one, or one for each word
+        factors[[self.key_to_index[word] for word in words]] = lockf
+        self.add_vectors(words, rows, replace=True)
+        self.vectors_lockf = factors
 
     def unit_normalize_all(self) -> None:
         """Scale all vectors to unit length; the model from which they come keeps its own."""
@@ -65,8 +133,79 @@ class WordVectors(KeyedVectors):  # type: ignore[misc]
 
     def __reduce__(self) -> tuple[Any, ...]:
         # gensim reads plain KeyedVectors without this package
-        state = self.__dict__ | {"norms": None}
+        state = {k: v for k, v in self.__dict__.items() if k not in _OF_MODELS} | {"norms": None}
         if not np.asarray(self.vectors).any(axis=1).all():
             self.fill_norms()
             state["norms"] = self.norms
         return KeyedVectors, (self.vector_size,), state
+
+
+class ModelVectors(WordVectors):
+    """The weights of a model as word vectors: vectors that are replaced are replaced in the model.
+
+    Parameters
+    ----------
+    vocabulary : Vocabulary
+    replace : callable
+        Takes words of the vocabulary and their vectors; returns the model's weights.
+
+    Attributes
+    ----------
+    outdated : bool
+        Whether the weights have changed, so that `update` must be called.
+    """
+
+    def __init__(
+        self, vocabulary: Vocabulary, replace: Callable[[Sequence[str], FloatArray], FloatArray]
+    ) -> None:
+        super().__init__(0)
+        self.index_to_key = list(vocabulary.words)
+        self.key_to_index = dict(vocabulary.index)
+        self.expandos["count"] = vocabulary.counts.copy()
+        self.outdated = True
+        self._n_words = len(vocabulary)
+        self._replace = replace
+
+    def weights_changed(self) -> None:
+        """Forget the norms; `update` is called when the vectors are next taken from the model."""
+        self.norms, self.outdated = None, True
+
+    def update(self, vectors: FloatArray, lengths: FloatArray) -> None:
+        """Take over the weights of the model; words that were added keep their vectors.
+
+        Parameters
+        ----------
+        vectors : float32 array of shape (V, d)
+            Not copied, unless words were added.
+        lengths : float32 array of shape (V,)
+        """
+        self.vector_size = vectors.shape[1]
+        added = self.vectors[self._n_words :]
+        self.vectors = np.concatenate([vectors, added]) if len(added) else np.asarray(vectors)
+        if not len(added):
+            self.norms = np.where(lengths == 0, np.float32(1), lengths)
+        self.outdated = False
+
+    def add_vectors(
+        self, keys: Any, weights: Any, extras: Any = None, replace: bool = False
+    ) -> None:
+        """Add words, or replace their vectors, which are then replaced in the model as well.
+
+        Raises
+        ------
+        ValueError
+            If there is not one vector of the right size for each word.
+        RuntimeError
+            If vectors are to be replaced, and the model is quantized.
+        """
+        keys, rows = self._checked(keys, weights)
+        known = [
+            i for i, key in enumerate(keys) if self.key_to_index.get(key, len(self)) < self._n_words
+        ]
+        if replace and known:
+            vectors = self._replace([keys[i] for i in known], rows[known])
+            if len(self) == self._n_words:
+                self.vectors = vectors
+                if len(known) == len(keys):
+                    return  # gensim would make a copy of all vectors
+        super().add_vectors(keys, rows, extras, replace)

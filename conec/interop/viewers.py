@@ -135,6 +135,8 @@ def to_spacy(vectors: KeyedVectors, lang: str = "xx") -> Any:
     check_vectors(vectors)
     is_half = vectors.vectors.dtype == np.float16
     nlp = spacy.blank(lang)
+    for word in vectors.index_to_key:
+        nlp.vocab.strings.add(word)  # so that a key of the vectors can be looked up
     nlp.vocab.vectors = Vectors(
         strings=nlp.vocab.strings,
         data=vectors.vectors.astype(np.float16 if is_half else np.float32),

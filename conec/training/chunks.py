@@ -140,6 +140,8 @@ class ChunkTrainer:
     config : Config
     state : TrainingState
         Gives the epoch and the learning rates; it is not changed.
+    lock_factors : float32 array of shape (V,), optional
+        Factors of the changes of W1's rows; 0 freezes a row.
     """
 
     def __init__(
@@ -150,6 +152,7 @@ class ChunkTrainer:
         vocabulary: Vocabulary,
         config: Config,
         state: TrainingState,
+        lock_factors: FloatArray | None = None,
     ) -> None:
         # imported here because it is slow and queries do not need it
         from conec.training.kernels import cbow, merge
@@ -158,9 +161,11 @@ class ChunkTrainer:
         self._weights = W1, W2
         self._stream = Stream(np.asarray(stream.ids), stream.offsets)
         self._release = stream.release
+        rates = vocabulary.rates(config.rate_exponent)
         self._words = Words(
             vocabulary.keep_probability(config.sample),
-            vocabulary.rates(config.rate_exponent),
+            rates if lock_factors is None else rates * lock_factors,
+            rates,
             *noise_table(vocabulary.noise(config.ns_exponent)),
         )
         batch_size, n_shared = config.batch
@@ -246,7 +251,8 @@ class ChunkTrainer:
         """Train on a chunk; rows that other chunks use too are copied to `buffer`."""
         return Copies(
             *self._cbow.train_on_copies(
-                self._settings, *plan, *self._weights, self._words.rate, *counts, scratch, buffer
+                self._settings, *plan, *self._weights, self._words.rate1, self._words.rate2,
+                *counts, scratch, buffer,
             )
         )  # fmt: skip
 

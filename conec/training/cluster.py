@@ -48,7 +48,9 @@ def default_shards(engine: str, n_threads: int) -> int:
 def _nodes(ray: Any) -> dict[str, int]:
     """CPUs of the nodes by id."""
     nodes = {
-        node["NodeID"]: int(node["Resources"].get("CPU", 0)) for node in ray.nodes() if node["Alive"]
+        node["NodeID"]: int(node["Resources"].get("CPU", 0))
+        for node in ray.nodes()
+        if node["Alive"]
     }
     nodes = {node: cpus for node, cpus in nodes.items() if cpus}
     if not nodes:
@@ -82,9 +84,10 @@ class ClusterShards(ShardedTraining):
         vocabulary: Vocabulary,
         config: Config,
         state: TrainingState,
+        lock_factors: FloatArray | None,
         engine: str,
     ) -> None:
-        super().__init__(W1, W2, stream, vocabulary, config, state)
+        super().__init__(W1, W2, stream, vocabulary, config, state, lock_factors)
         self._ray = connect(engine)
         self._actors: list[_Actor | None] = [None] * state.n_shards
         self._complete = 0  # cycles
@@ -170,8 +173,9 @@ class ClusterShards(ShardedTraining):
             weights = others[0].handle.weights.remote(self._complete)
         else:
             weights = ray.put(weights)
-        model = ray.put((self._vocabulary, self._config, self._state))
-        worker = ray.remote(_worker_class())
+        model = ray.put(self._model)
+        groups = {"train": 1, "merge": 1}  # threads
+        worker = ray.remote(num_cpus=0, concurrency_groups=groups)(_worker_class())
         for k in numbers:
             node = min(nodes, key=lambda node: (used[node] + 1) / nodes[node])
             used[node] += 1
@@ -180,8 +184,6 @@ class ClusterShards(ShardedTraining):
             self._stream.release()
             strategy = import_module("ray.util.scheduling_strategies")
             handle = worker.options(
-                num_cpus=0,
-                concurrency_groups={"train": 1, "merge": 1},
                 scheduling_strategy=strategy.NodeAffinitySchedulingStrategy(node, soft=False),
             ).remote(program(), k, self.plan, [tokens, weights, model], self._complete)
             self._actors[k] = _Actor(handle, node)

@@ -32,24 +32,52 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 UPDATE_INTERVAL = 0.05  # seconds between updates of the progress bar
+_FEW = 0.1  # share of the words
 
 
-def idle_epochs(losses: Sequence[float], vocabulary: Vocabulary, config: Config) -> str:
-    """Describe the epochs in which no word had a context and losses are NaN; "" without any."""
-    n_idle = sum(math.isnan(loss) for loss in losses)
-    if not n_idle:
+def untrained(
+    losses: Sequence[float],
+    n_positions: int,
+    stream: TokenStream,
+    vocabulary: Vocabulary,
+    config: Config,
+) -> str:
+    """Describe a run that trained on few words, and say what to set; "" for other runs.
+
+    Parameters
+    ----------
+    losses : sequence of float
+        Of its epochs; NaN if no word had a context.
+    n_positions : int
+        Number of words that it trained on, in all epochs.
+    stream : TokenStream
+    vocabulary : Vocabulary
+    config : Config
+    """
+    n_idle, n_epochs = sum(math.isnan(loss) for loss in losses), len(losses)
+    if not n_epochs:
         return ""
-    keep = vocabulary.keep_probability(config.sample)
-    share = float(vocabulary.counts @ keep.astype(np.float64)) / max(vocabulary.n_tokens, 1)
-    if n_idle == len(losses):
+    trained = n_positions / (n_epochs * len(stream))
+    in_vocabulary = len(stream) / max(1, stream.n_raw)
+    if n_idle == n_epochs:
         result = "nothing was learned: no word had a context, so the losses are NaN"
+    elif n_idle:
+        result = f"in {n_idle} of {n_epochs} epochs no word had a context: nothing was learned"
+    elif trained < _FEW:
+        result = f"little was learned: only {trained:.1%} of the words had a context"
+    elif in_vocabulary < _FEW:
+        return (
+            f"only {in_vocabulary:.1%} of the words of the corpus are in the vocabulary: lower "
+            f"min_count ({config.min_count}), or train on more text"
+        )
     else:
-        result = f"in {n_idle} of {len(losses)} epochs no word had a context: nothing was learned"
-    if share > 0.5:
+        return ""
+    kept = vocabulary.kept_share(config.sample)
+    if kept > 0.5:
         return f"{result}. Documents need at least two words that occur min_count times"
     return (
-        f"{result}. Subsampling with sample={config.sample:g} leaves {share:.1%} of the words: set "
-        "sample=0 or a larger value, or train on more text"
+        f"{result}. Subsampling with sample={config.sample:g} leaves {kept:.1%} of the words: set "
+        f"sample={vocabulary.gentle_sample():g}, or train on more text"
     )
 
 
@@ -63,7 +91,8 @@ def train(
     config: Config,
     state: TrainingState,
     *,
-    on_epoch: Callable[[float], object],
+    on_epoch: Callable[[float, int], object],
+    on_epoch_begin: Callable[[], object] | None = None,
     checkpoint: Callable[[], None] | None = None,
     schedule: CheckpointSchedule | None = None,
     progress: bool = False,
@@ -79,8 +108,10 @@ def train(
     state : TrainingState
         Updated in place; an interrupted run continues from it.
     on_epoch : callable
-        Called after each epoch with its mean loss. If it returns True, training ends and
-        `state` is finished.
+        Called after each epoch with its mean loss and the number of words that were trained.
+        If it returns True, training ends and `state` is finished.
+    on_epoch_begin : callable, optional
+        Called before each epoch, but not before the rest of an interrupted one.
     checkpoint : callable, optional
         Saves the model and `state`. Called as `schedule` says, and when training is
         interrupted; threads are stopped meanwhile.
@@ -137,7 +168,11 @@ def train(
 
         try:
             epoch_began, first_chunk = time.monotonic(), state.next_chunk
+            begins = first_chunk == 0
             while not state.finished:
+                if begins and on_epoch_begin is not None:
+                    on_epoch_begin()
+                begins = False
                 run(tick)
                 loss, positions = float(np.sum(state.losses)), int(np.sum(state.positions))
                 epoch_done = state.next_chunk == n_chunks
@@ -161,7 +196,7 @@ def train(
                         state.epoch, state.epochs, mean, seconds, words / max(seconds, 1e-9),
                         "".join(f", {name} {value}" for name, value in figures.items()),
                     )  # fmt: skip
-                    if on_epoch(mean) is True and not state.finished:
+                    if on_epoch(mean, positions) is True and not state.finished:
                         logger.info("stopped by a callback after epoch %d", state.epoch)
                         state.epochs = state.epoch
                 tick(state.next_chunk)
@@ -176,7 +211,7 @@ def train(
                         state.epoch, state.next_chunk, n_chunks,
                     )  # fmt: skip
                 if epoch_done:
-                    epoch_began, first_chunk = time.monotonic(), 0
+                    epoch_began, first_chunk, begins = time.monotonic(), 0, True
         except STOPPED:
             if checkpoint is not None:
                 checkpoint()

@@ -22,6 +22,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -94,7 +96,7 @@ class Slice(NamedTuple):
     """The tokens of a shard, as `TokenStream`; documents are cut at its ends."""
 
     ids: IntArray
-    offsets: IntArray
+    offsets: npt.NDArray[np.int64]
 
     @classmethod
     def of(cls, stream: TokenStream, shard: int, n_shards: int) -> Slice:
@@ -103,8 +105,8 @@ class Slice(NamedTuple):
         first, last = np.searchsorted(stream.offsets, (start, stop), side="right")
         inner = stream.offsets[first:last]
         inner = inner[inner < stop]
-        offsets = np.concatenate([[start], inner, [stop]]).astype(np.int64) - start
-        return cls(stream.ids[start:stop], offsets)
+        offsets = np.concatenate([[start], inner, [stop]]) - start
+        return cls(stream.ids[start:stop], offsets.astype(np.int64))
 
 
 class Plan(NamedTuple):
@@ -174,14 +176,15 @@ class ShardTrainer(ChunkTrainer):
         vocabulary: Vocabulary,
         config: Config,
         state: TrainingState,
+        lock_factors: FloatArray | None,
         shard: int,
         plan: Plan,
     ) -> None:
         self._shard, self._factor = shard, alpha_factor(plan.n_shards)
         n_words = len(vocabulary)
         self.marks = np.zeros(n_words, np.bool_), np.zeros(n_words, np.bool_)
-        stream = TokenStream(*tokens, len(tokens.ids))
-        super().__init__(*weights, stream, vocabulary, config, state)
+        stream = TokenStream(tokens.ids, tokens.offsets, len(tokens.ids))
+        super().__init__(*weights, stream, vocabulary, config, state, lock_factors)
 
     def train(
         self, number: int, scratch: npt.NDArray[np.int16], length: int | None = None
@@ -222,6 +225,8 @@ class Shard:
     config : Config
     state : TrainingState
         Gives the learning rates and the number of the run.
+    lock_factors : float32 array of shape (V,), optional
+        As for `ChunkTrainer`.
     """
 
     def __init__(
@@ -233,6 +238,7 @@ class Shard:
         vocabulary: Vocabulary,
         config: Config,
         state: TrainingState,
+        lock_factors: FloatArray | None = None,
     ) -> None:
         # imported here because it is slow
         from conec.training.kernels import changes
@@ -244,7 +250,7 @@ class Shard:
         self._frequent = self._rows_of_frequent()
         self._state = TrainingState(**{**vars(state), "losses": [], "positions": []})
         self._trainer = ShardTrainer(
-            self._weights, tokens, vocabulary, config, self._state, number, plan
+            self._weights, tokens, vocabulary, config, self._state, lock_factors, number, plan
         )
         self._n_chunks = -(-len(tokens.ids) // plan.chunk_tokens)
         self._scratch = [self._trainer.train_scratch() for _ in range(plan.n_threads)]
@@ -293,9 +299,11 @@ class Shard:
         ]
         (rows1, changes1, _), (rows2, changes2, _) = taken
         self._sent = Changes(rows1, changes1, rows2, changes2)
-        ends = [starts[1:-1] for _, _, starts in taken]
-        parts = [np.split(array, ends[i // 2]) for i, array in enumerate(self._sent)]
-        return [Changes(*part) for part in zip(*parts, strict=True)]
+        spans = zip(*(pairwise(starts) for *_, starts in taken), strict=True)
+        return [
+            Changes(rows1[a:b], changes1[a:b], rows2[c:d], changes2[c:d])
+            for (a, b), (c, d) in spans
+        ]
 
     def merge(self, changes: Sequence[Changes]) -> Changes:
         """Merge changes of this shard's rows by all shards, in the order of the shards."""
@@ -303,11 +311,14 @@ class Shard:
         for rows, values in ((0, 1), (2, 3)):
             starts = np.zeros(len(changes) + 1, np.int64)
             np.cumsum([len(part[rows]) for part in changes], out=starts[1:])
-            merged += self._kernels.merge(
-                np.concatenate([part[rows] for part in changes]),
-                np.concatenate([part[values] for part in changes]),
-                starts,
-            )
+            changed = np.concatenate([part[rows] for part in changes])
+            union = np.unique(changed)
+            merged += [
+                union,
+                self._kernels.merge(
+                    changed, np.concatenate([part[values] for part in changes]), starts, union
+                ),
+            ]
         return Changes(*merged)
 
     def end_cycle(self, merged: Sequence[Changes]) -> None:
@@ -364,6 +375,8 @@ class ShardedTraining(ABC):
     config : Config
     state : TrainingState
         Its `next_chunk` counts cycles.
+    lock_factors : float32 array of shape (V,), optional
+        As for `ChunkTrainer`.
     """
 
     def __init__(
@@ -374,11 +387,12 @@ class ShardedTraining(ABC):
         vocabulary: Vocabulary,
         config: Config,
         state: TrainingState,
+        lock_factors: FloatArray | None = None,
     ) -> None:
         self.plan = plan(len(stream), state.n_shards, config.workers)
         self._weights = W1, W2
-        self._stream, self._vocabulary, self._config = stream, vocabulary, config
-        self._state = state
+        self._stream, self._state = stream, state
+        self._model = vocabulary, config, state, lock_factors
         self._n_merges, self._n_bytes = 0, 0
 
     @property
@@ -449,33 +463,31 @@ class LocalShards(ShardedTraining):
         vocabulary: Vocabulary,
         config: Config,
         state: TrainingState,
+        lock_factors: FloatArray | None = None,
     ) -> None:
-        super().__init__(W1, W2, stream, vocabulary, config, state)
+        super().__init__(W1, W2, stream, vocabulary, config, state, lock_factors)
         n = state.n_shards
         self.shards = [
-            Shard(k, self.plan, Slice.of(stream, k, n), (W1, W2), vocabulary, config, state)
-            for k in range(n)
+            Shard(k, self.plan, Slice.of(stream, k, n), (W1, W2), *self._model) for k in range(n)
         ]
 
     def train_cycle(self, epoch: int, cycle: int) -> tuple[float, int]:
         """Train a cycle on all shards; return the sum of the losses and the positions."""
-        loss, n_positions, n_bytes = 0.0, 0, 0
         merged: list[Changes] = []
+        results: list[Round] = []
         for number in range(ROUNDS):
-            before = merged
-            rounds = [shard.train(epoch, cycle, number, lambda: before) for shard in self.shards]
+            before: Callable[[], list[Changes]] = partial(list, merged)
+            rounds = [shard.train(epoch, cycle, number, before) for shard in self.shards]
             merged = [
                 shard.merge([result.changes[k] for result in rounds])
                 for k, shard in enumerate(self.shards)
             ]
-            n_bytes += sum(part.nbytes for result in rounds for part in result.changes)
-            loss += sum(result.loss for result in rounds)
-            n_positions += sum(result.n_positions for result in rounds)
+            results += rounds
         for shard in self.shards:
             shard.end_cycle(merged)
-            n_bytes += sum(part.nbytes for part in merged)
-        self._count(n_bytes)
-        return loss, n_positions
+        sent = sum(part.nbytes for result in results for part in result.changes)
+        self._count(sent + len(self.shards) * sum(part.nbytes for part in merged))
+        return sum(r.loss for r in results), sum(r.n_positions for r in results)
 
     def collect(self) -> None:
         """Copy the common weights of the last complete cycle to W1 and W2."""

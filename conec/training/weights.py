@@ -2,20 +2,37 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
+
 import numpy as np
 
 from conec import random_streams
 from conec.types import FloatArray, Init
 
-_ROWS = 1 << 12  # rows that are initialized at a time
+_ROWS = 1 << 10  # rows that are initialized at a time
+_LARGE = 1 << 22  # elements of a large matrix
 
 
 def zero_rows(n: int, size: int) -> FloatArray:
     """A matrix of zeros with rows aligned to cache lines, so that no SIMD vector crosses one."""
     width = -(-size // 16) * 16
+    if n * width >= _LARGE:
+        _return_freed_memory()
     memory = np.zeros(n * width + 16, np.float32)
     start = -(memory.ctypes.data // 4) % 16
     return memory[start : start + n * width].reshape(n, width)[:, :size]
+
+
+def _return_freed_memory() -> None:
+    """Give memory that was freed back to the system, where the C library has a function for it.
+
+    glibc keeps it, up to 64 MB, for later use. Large matrices do not use it, so that the process
+    would need more memory than it has objects.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if os.name == "posix" else None
+    if trim is not None:
+        trim(0)
 
 
 def check_weights(name: str, weights: FloatArray, shape: tuple[int, int]) -> None:

@@ -474,6 +474,7 @@ def finetune(
         if early_stopping and validation is None:
             pairs = _split(*pairs[0], seed, classes)
         points, targets = pairs[0]
+        _check_values(targets.reshape(len(points), -1), names)
         held_out = pairs[1] if early_stopping else None
         if unlabelled is not None:
             regressor = SimilarityRegressor(molecular_similarities, verbose=progress)
@@ -715,7 +716,10 @@ def _similarities(
         name: standardize(function(read, rows, progress))
         for name, function in zip(similarities, functions, strict=True)
     }
-    parts |= {name: standardize(read.properties[name][:, None]) for name in properties}
+    for name in properties:
+        values = read.properties[name]
+        _check_values(values[np.isfinite(values), None], [name])
+        parts[name] = standardize(values[:, None])
     if hueckel:
         parts["extended Hückel theory"] = hueckel_targets(read, progress=progress)
     n_columns = sum(part.shape[1] for part in parts.values())
@@ -795,6 +799,22 @@ def _labels(read: Molecules, names: list[str], classes: bool) -> Any:
     return whole
 
 
+def _check_values(values: npt.NDArray[Any], names: list[str]) -> None:
+    """Raise ValueError if there are too few values of a property, or all are equal."""
+    import numpy as np
+
+    for name, column in zip(names, values.T, strict=True):
+        if len(column) < 2:
+            raise ValueError(
+                f"training needs at least 2 molecules with the property {name!r}, got {len(column)}"
+            )
+        if np.ptp(column) == 0:
+            raise ValueError(
+                f"the property {name!r} has no variance: it is {column[0]:g} for all "
+                f"{len(column):,} molecules in training, from which nothing can be learned"
+            )
+
+
 def _errors(
     estimator: Any, held_out: Molecules, y: Any, names: list[str], classes: bool
 ) -> dict[str, str]:
@@ -826,7 +846,7 @@ def _number(read: Molecules, text: str) -> int:
     if text.isdecimal() and int(text) < len(read):
         return int(text)
     raise ValueError(
-        f"there is no molecule {text!r}: pass an id, or a number from 0 to {len(read) - 1}"
+        f"molecule {text!r} not found: pass an id, or a number from 0 to {len(read) - 1}"
     )
 
 

@@ -116,6 +116,8 @@ _OPTIONS = (
     (r"\bresume_from\b", "--resume"),
     (r"\bafter max_iter=(\d+) epochs", r"after \1 epochs"),
     (r"\bmax_iter\b", "--epochs"),
+    (r"\bvalidation=\(X, y\)", "--validation"),
+    (r"\bearly_stopping=False\b", "--no-early-stopping"),
     (r"\bgeometry='generate'", "--generate"),
     (r"\bperiod_group=True\b", "--period-group"),
     (r"\b(smiles|id)_column\b", r"--\1-column"),

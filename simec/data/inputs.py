@@ -329,7 +329,7 @@ def naming_ids(inputs: Inputs) -> Iterator[None]:
         largest = f"the id {inputs.largest}" if isinstance(inputs, DenseInputs) else "an id in X"
         raise ValueError(
             f"network does not accept {largest}: {error}; increase num_embeddings of its "
-            "nn.Embedding, or map unknown ids to one that is known"
+            "nn.Embedding, or replace ids that it does not have"
         ) from error
 
 

@@ -13,8 +13,8 @@ from corpora.checks import check_integer
 from corpora.saved_data import check_finite, checked_indptr
 
 __all__ = [
-    "Matrix", "MatrixLike", "check_finite", "check_size", "check_varies", "checked_csr",
-    "real_matrix", "square", "symmetric",
+    "Matrix", "MatrixLike", "check_finite", "check_size", "check_variance", "check_varies",
+    "checked_csr", "real_matrix", "square", "symmetric",
 ]  # fmt: skip
 
 Matrix: TypeAlias = npt.NDArray[np.floating[Any]]
@@ -101,6 +101,21 @@ def check_varies(S: Matrix, name: str = "S") -> None:
         raise ValueError(f"{name} has no observed entry")
     if observed.min() == observed.max():
         raise ValueError(f"{name} is constant: all entries are {observed.flat[0]}")
+
+
+def check_variance(y: npt.NDArray[np.float64], *, is_column: bool) -> None:
+    """Raise ValueError if a column of y, shape (n, k), has only one value.
+
+    `is_column` says whether y was passed with columns, for the message.
+    """
+    constant = np.ptp(y, axis=0) == 0
+    if constant.any():
+        j = int(constant.argmax())
+        which = f"column {j} of y" if is_column else "y"
+        raise ValueError(
+            f"{which} has no variance: all {len(y)} values are {y[0, j]:g}, from which nothing "
+            "can be learned" + ("; leave the column out" if is_column else "")
+        )
 
 
 def check_size(n_components: int, largest: int) -> int:

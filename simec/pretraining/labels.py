@@ -14,6 +14,7 @@ from torch import Tensor
 from corpora.checks import check_flag
 from corpora.saved_data import check_saved_array, check_saved_object
 from simec.data.inputs import as_numpy
+from simec.linalg.checks import check_variance
 from simec.types import Float64, FloatArray, IntArray
 
 __all__ = ["Classes", "Values"]
@@ -186,14 +187,7 @@ class Values:
         labels = values._numbers(y, "y")
         if n < 2:
             raise ValueError("y has 1 sample: at least two are needed to train a regressor")
-        constant = (labels == labels[:1]).all(axis=0)
-        if constant.any():
-            j = int(constant.argmax())
-            which = "y" if y.ndim == 1 else f"column {j} of y"
-            raise ValueError(
-                f"{which} has no variance: all {n} values are {labels[0, j]:g}, from which nothing "
-                "can be learned" + ("" if y.ndim == 1 else "; leave the column out")
-            )
+        check_variance(labels, is_column=y.ndim > 1)
         return values, labels
 
     def read(self, y: Any, n: int, name: str) -> Float64:

@@ -17,6 +17,7 @@ from corpora.checks import ParameterError, check_flag, check_integer, shown
 from corpora.files import StrPath
 from corpora.model_folder import FolderReader, FolderWriter, open_folder, write_folder
 from corpora.saved_data import check_saved_array, check_saved_object, saved_strings
+from simec.linalg.checks import check_variance
 from simec.types import Float64
 
 __all__ = ["SimilarityRegressor"]
@@ -404,14 +405,11 @@ def _targets(y: npt.ArrayLike, n: int) -> Float64:
         raise ValueError(f"y must be numbers: {error}") from None
     if array.ndim not in (1, 2) or len(array) != n:
         raise ValueError(f"y must have shape ({n},) or ({n}, k) for {n} points, got {array.shape}")
+    is_column = array.ndim > 1
     array = array.reshape(n, -1)
     if not np.isfinite(array).all():
         raise ValueError("y must be finite: leave out points without a label")
     if n < 2:
         raise ValueError(f"expected at least 2 points, got n_samples = {n}")
-    constant = np.flatnonzero(np.ptp(array, axis=0) == 0)
-    if len(constant):
-        raise ValueError(
-            f"y must vary, but target {constant[0]} is {array[0, constant[0]]} for all"
-        )
+    check_variance(array, is_column=is_column)
     return array

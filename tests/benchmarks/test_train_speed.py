@@ -95,6 +95,29 @@ def test_without_subsampling_others_stand_beside_ours():
     assert found["nosub.words_per_s.koan.1"] == 5
 
 
+def test_koan_is_measured_in_the_same_run(program, tmp_path, monkeypatch, capsys):
+    """With a program that only waits in place of koan, and without training."""
+    figures = {
+        "training_s": 8, "map_s": 2, "fit_peak_mb": 2.0, "allowed_mb": 3.0,
+        "limits": {"sgemm": 100.0, "copy": 10.0}, "reached": {"gflops": 25.0, "gbytes": 1.0},
+    }  # fmt: skip
+    monkeypatch.setattr(
+        train_speed, "apart", lambda _, task: run(10, epochs=task["epochs"], **figures)
+    )
+    corpus = tmp_path / "corpus.txt"
+    corpus.write_text("a b c\n" * 20)
+    train_speed.main(
+        ["--koan", str(program), "--corpus", str(corpus), "--seeds", "1", "--nosub-runs", "1"]
+    )
+    rows = {
+        line.split()[0]: line.split()[1] for line in capsys.readouterr().out.splitlines() if line
+    }
+    # 60 words in at least 0.1 s
+    assert 0 < float(rows["nosub.words_per_s.koan.1"].replace(",", "")) <= 600
+    assert float(rows["ratio.koan.1"].replace(",", "")) > 0
+    assert {"ratio.koan.2", "ratio.koan.1.with_vocabulary", "nosub.words_per_s.koan.2"} <= set(rows)
+
+
 def test_what_training_needs_of_the_machine():
     needs = machine_limits.reached(positions=1e6, size=100, shared=32, seconds=2)
     assert needs["gflops"] == pytest.approx(1e6 * (6 * 32 * 100 + 4 * 100) / 2e9)

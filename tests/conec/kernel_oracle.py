@@ -173,7 +173,7 @@ def train(W1, W2, rate, found, all_batches, weight, mean, corrected, window, row
     def go(low, high):
         for i in range(max(low, 0), min(high, len(found))):
             if found[i].word >= 0:
-                W1[found[i].word] -= rate[found[i].word] * gradients[i]
+                W1[found[i].word] -= rate[0][found[i].word] * gradients[i]
 
     come(first - window, first + window)
     at = first
@@ -212,12 +212,12 @@ def _step(W2, rate, found, step, batch, copies, gradients, weight, mean, correct
         for p, h in embeddings.items():
             if (p, k) in misses:
                 errors[p] += misses[p, k] * old
-                W2[n] -= rate[n] * batch.alpha * misses[p, k] * h
+                W2[n] -= rate[1][n] * batch.alpha * misses[p, k] * h
     for p in embeddings:
         errors[p] += misses[p, "target"] * W2[found[p].word]
     for p, h in embeddings.items():
         word = found[p].word
-        W2[word] -= rate[word] * batch.alpha * misses[p, "target"] * h
+        W2[word] -= rate[1][word] * batch.alpha * misses[p, "target"] * h
     for p, around in contexts.items():
         for c in around:
             share = len(around) if mean and corrected else 1

@@ -39,7 +39,7 @@ def test_training_on_copies_is_training(mean, corrected, span, room_for, needed_
     room = np.zeros((room_for, 9), np.float32)
     _, _, settings, chunk = c.arguments(*span)
     loss, n, words1, words2, room = train_on_copies(
-        settings, chunk, text, words, n_text, A, B, c.rate, copies1, copies2,
+        settings, chunk, text, words, n_text, A, B, *c.rate, copies1, copies2,
         np.zeros(40, np.int16), room,
     )  # fmt: skip
     assert (loss, n) == expected
@@ -127,7 +127,7 @@ def test_rows_may_lie_apart_and_nothing_between_them_changes(d, needed_by):
     A[:], B[:] = c.W1, c.W2
     copies = np.full(30, needed_by, np.int32)
     *_, words1, words2, room = train_on_copies(
-        *c.arguments(0, 56)[2:], *planned(c, 0, 56), A, B, c.rate, copies, copies,
+        *c.arguments(0, 56)[2:], *planned(c, 0, 56), A, B, *c.rate, copies, copies,
         np.zeros(30, np.int16), np.zeros((0, d), np.float32),
     )  # fmt: skip
     ones, none = np.ones(30, np.int32), np.zeros(30, np.int32)

@@ -20,6 +20,7 @@ from typer.testing import CliRunner
 import conec
 import corpora
 from conec.cli import app
+from conec.cli.training_run import epochs_for
 from conec.config import Config
 from conec.features import Case, PartOfSpeech
 from corpora.cleaning import Pipeline
@@ -78,12 +79,12 @@ def test_train_is_the_library_with_the_same_parameters(corpus, tmp_path):
     out = tmp_path / "m"
     options = "--vector-size 6 --window 3 --min-window 2 --epochs 3 --min-count 1 --sample 0.01"
     options += " --negative 4 --negatives exact --ns-exponent 0.5 --alpha 0.04 --min-alpha 0.001"
-    options += " --cbow-sum --cbow-gradient word2vec --workers 1 --seed 5 --max-vocab-size 14"
+    options += " --cbow-sum --cbow-gradient word2vec --workers 1 --seed 5 --max-final-vocab 14"
     result = run("train", corpus, "--out", out, *options.split())
     expected = conec.ContextEncoder(
         vector_size=6, window=3, min_window=2, epochs=3, min_count=1, sample=0.01, negative=4,
         negatives="exact", ns_exponent=0.5, alpha=0.04, min_alpha=0.001, cbow_mean=False,
-        cbow_gradient="word2vec", workers=1, seed=5, max_vocab_size=14,
+        cbow_gradient="word2vec", workers=1, seed=5, max_final_vocab=14,
     ).fit(corpus)  # fmt: skip
     loaded = conec.load(out)
     assert loaded.config == expected.config
@@ -101,8 +102,20 @@ def test_each_training_parameter_has_an_option():
 
 
 def test_options_default_to_those_of_the_library(corpus, tmp_path):
-    run("train", corpus, "--out", tmp_path / "m", "--no-progress", "--epochs", 1)
+    given = ["--epochs", 1, "--sample", 1e-4]
+    result = run("train", corpus, "--out", tmp_path / "m", "--no-progress", *given)
     assert conec.load(tmp_path / "m").config == Config(epochs=1)
+    assert "chosen" not in result.stdout
+
+
+def test_epochs_and_sample_are_chosen_by_the_size_of_the_text(corpus, tmp_path):
+    result = run("train", corpus, "--out", tmp_path / "m", "--vector-size", 8)
+    assert "chosen: --epochs 20 --sample 0.01 for a text of 4,802 words" in result.stderr
+    assert "chosen --epochs 20 --sample 0.01" in result.stdout
+    config = conec.load(tmp_path / "m").config
+    assert (config.epochs, config.sample) == (20, 0.01)
+    sizes = (1, 10**6, 2 * 10**6, 4 * 10**6, 10**9)
+    assert [epochs_for(n) for n in sizes] == [20, 20, 10, 5, 5]
 
 
 def test_train_reads_as_it_is_told(tmp_path):
@@ -157,7 +170,7 @@ def test_parameters_out_of_range_are_named(corpus, tmp_path, options):
 
 
 def test_train_checks_where_to_write_before_it_reads(tmp_path, monkeypatch):
-    monkeypatch.setattr("conec.cli.training_run.count", lambda *a, **k: pytest.fail("it has read"))
+    monkeypatch.setattr("conec.model.count", lambda *a, **k: pytest.fail("it has read"))
     source = tmp_path / "text.txt"
     source.write_text("a b c\n")
     folder = tmp_path / "papers"
@@ -197,7 +210,9 @@ def test_standard_input_is_refused_for_training(tmp_path):
 
 
 def test_divergence_is_an_error_in_one_line(corpus, tmp_path):
-    message = error("train", corpus, "--out", tmp_path / "m", *SMALL, "--alpha", "1e30")
+    message = error(
+        "train", corpus, "--out", tmp_path / "m", *SMALL, "--epochs", 5, "--alpha", 1e30
+    )
     assert "learning rate" in message
 
 

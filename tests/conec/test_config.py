@@ -19,6 +19,7 @@ INTEGERS = {
     "batch_size": (0, 1025),
     "min_count": (-1,),
     "max_vocab_size": (0, -2),
+    "max_final_vocab": (0,),
     "epochs": (0,),
     "workers": (0, -1),
     "seed": (-1, 2**63),
@@ -155,9 +156,9 @@ def test_the_encoder_takes_the_parameters_of_config():
     assert {p.kind for p in inspect.signature(Config).parameters.values()} == {
         inspect.Parameter.KEYWORD_ONLY
     }
-    with pytest.raises(TypeError, match="unexpected keyword argument 'size'"):
-        ContextEncoder(size=3)
-    with pytest.raises(TypeError, match="positional"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'sizes'"):
+        ContextEncoder(sizes=3)
+    with pytest.raises(TypeError, match="by name only"):
         ContextEncoder(3)
 
 

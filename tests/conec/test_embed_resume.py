@@ -15,7 +15,7 @@ import pytest
 from typer.testing import CliRunner
 
 import conec
-from conec.cli import app, vector_output
+from conec.cli import app, token_blocks, vector_output
 from conec.features import Affixes
 from corpora.interrupts import Terminated
 
@@ -45,8 +45,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def _small_blocks(monkeypatch):
     monkeypatch.setattr("conec.token_embedding.BATCH_TOKENS", 100)
-    # the package has the command under the name of the module
-    monkeypatch.setattr(sys.modules["conec.cli.embed"], "_GROUP_TOKENS", 300)
+    monkeypatch.setattr(token_blocks, "_GROUP_TOKENS", 300)
     monkeypatch.setattr(vector_output, "CHECKPOINT_SECONDS", 0.0)
     monkeypatch.setattr(os, "fsync", lambda _: None)  # it is slow
 
@@ -113,6 +112,51 @@ def test_a_run_is_continued(folder, tmp_path, monkeypatch, suffix, source, error
             model = conec.load(folder / "plain")
             vectors = np.concatenate(list(model.embed_batch(map(str.split, LINES))))
             np.testing.assert_array_equal(file["vector"], vectors)
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_float16_is_continued(folder, tmp_path, monkeypatch, suffix):
+    skip_unless_readable(suffix)
+    whole, out, exact = (tmp_path / f"{name}{suffix}" for name in ("whole", "part", "exact"))
+    arguments = folder / "plain", folder / "new.txt", "--out"
+    assert run(*arguments, exact).exit_code == 0
+    assert run(*arguments, whole, "--dtype", "float16").exit_code == 0
+    with monkeypatch.context() as patch:
+        stop_after(patch, 2, KeyboardInterrupt())
+        assert run(*arguments, out, "--dtype", "float16").exit_code != 0
+    assert "another value of dtype" in run(*arguments, out, "--resume").output
+    assert run(*arguments, out, "--resume", "--dtype", "float16").exit_code == 0
+    assert out.read_bytes() == whole.read_bytes()
+    rows, rounded = vectors_of(exact), vectors_of(out)
+    np.testing.assert_array_equal(rounded.astype(np.float16), rows.astype(np.float16))
+    if suffix in (".npz", ".parquet", ".arrow"):
+        assert rounded.dtype == np.float16
+
+
+def vectors_of(path: Path) -> np.ndarray:
+    if path.suffix == ".npz":
+        with np.load(path, allow_pickle=False) as file:
+            return file["vector"]
+    if path.suffix == ".jsonl":
+        lines = path.read_text().splitlines()
+        return np.array([json.loads(line)["vector"] for line in lines], np.float32)
+    if path.suffix == ".tsv":
+        lines = path.read_text().splitlines()[1:]
+        return np.array([line.split("\t")[4:] for line in lines], np.float32)
+    pa = pytest.importorskip("pyarrow")
+    if path.suffix == ".parquet":
+        import pyarrow.parquet as pq
+
+        table = pq.read_table(path)
+    else:
+        table = pa.ipc.open_file(path).read_all()
+    column = table["vector"].combine_chunks()
+    return column.flatten().to_numpy(zero_copy_only=False).reshape(len(column), -1)
+
+
+def test_values_too_large_for_float16():
+    with pytest.raises(ValueError, match="values up to 65,504, got 70000; leave out --dtype"):
+        token_blocks._rounded(np.array([[1, -70000]], np.float32))
 
 
 def test_features(folder, tmp_path, monkeypatch):

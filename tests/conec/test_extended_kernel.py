@@ -58,7 +58,7 @@ class Case:
         tokens, noise, features = self.keys
         return (
             Stream(self.ids, self.offsets),
-            Words(self.keep, self.rate, *noise_table(self.probability)),
+            Words(self.keep, *self.rate, *noise_table(self.probability)),
             Settings(
                 self.window, self.min_window, self.negative, self.negative, 1, self.mean,
                 self.corrected,
@@ -106,9 +106,9 @@ class Case:
                 p = oracle.sigmoid(h @ W2[w])
                 loss -= np.log(p if label else 1 - p)
                 error += (p - label) * W2[w]
-                W2[w] -= alpha * self.rate[w] * (p - label) * h
+                W2[w] -= alpha * self.rate[1][w] * (p - label) * h
             for c in context:
-                W1[c] -= alpha * self.rate[c] * error * (share if self.corrected else 1)
+                W1[c] -= alpha * self.rate[0][c] * error * (share if self.corrected else 1)
             for k, value in features:
                 F1[k] -= alpha * self.feature_rate[k] * value * error
             n_positions += 1
@@ -142,7 +142,7 @@ def case(seed=0, n_words=12, n_features=9, lengths=(9, 1, 0, 14, 2, 30), d=5, mo
                 for rows in (n_words, n_features, n_words)
             ),
             rng.uniform(0.5, 1.1, n_words).astype(np.float32),
-            rng.uniform(0.2, 1, n_words).astype(np.float32),
+            rng.uniform(0.2, 1, (2, n_words)).astype(np.float32),  # of W1 and of W2
             rng.uniform(0.2, 1, n_features).astype(np.float32),
             (
                 np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64),

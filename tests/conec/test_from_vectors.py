@@ -252,9 +252,9 @@ def test_files_that_are_none(tmp_path):
     (tmp_path / "bad.txt").write_text("2 3\na 1 2 3\nb 1 nan 3\n")
     with pytest.raises(ValueError, match=r"bad\.txt.*'b'"):
         conec.ContextEncoder.from_vectors(tmp_path / "bad.txt")
-    (tmp_path / "glove.txt").write_text("a 1 2 3\n")
+    (tmp_path / "text.txt").write_text("a text of words\n")
     with pytest.raises(ValueError, match="line 1"):
-        conec.ContextEncoder.from_vectors(tmp_path / "glove.txt")
+        conec.ContextEncoder.from_vectors(tmp_path / "text.txt")
 
 
 def test_a_generator_is_refused_as_it_is_needed_twice():

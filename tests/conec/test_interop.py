@@ -161,7 +161,6 @@ BROKEN_TEXT = {
         as_text().replace(b"7.25 ", b"inf "),
         "contain NaN or infinity: those of 'naïve_word'",
     ),
-    "no header": (as_text(header=""), "line 1: expected the number of vectors"),
     "header of zero": (as_text(header="0 3\n"), "line 1: expected the number of"),
     "header alone": (b"5 3\n", "(line 1 declares 5 vectors|ends)"),
     "empty": (b"", "line 1: expected the number of"),
@@ -227,11 +226,12 @@ def test_files_without_header(tmp_path: Path, suffix: str) -> None:
     rows = "tea 1 2 3\n. . . 4 5 6\nat name 0.5 .25 -1\n"
     for text in (rows, "\ufeff" + rows, rows.replace("\n", "\r\n"), rows[:-1]):
         write(text)
-        with pytest.raises(ValueError, match=r"line 1: .*no_header=True"):
-            load_word2vec(path)
-        loaded = load_word2vec(path, no_header=True)
-        assert loaded.index_to_key == ["tea", ". . .", "at name"]
-        assert loaded.vectors.tolist() == [[1, 2, 3], [4, 5, 6], [0.5, 0.25, -1]]
+        for no_header in (True, None):
+            loaded = load_word2vec(path, no_header=no_header)
+            assert loaded.index_to_key == ["tea", ". . .", "at name"]
+            assert loaded.vectors.tolist() == [[1, 2, 3], [4, 5, 6], [0.5, 0.25, -1]]
+        with pytest.raises(ValueError, match=r"line 1: .* number of vectors and of dimensions"):
+            load_word2vec(path, no_header=False)
     assert load_word2vec(path, no_header=True, limit=2).index_to_key == ["tea", ". . ."]
     for text, says in (("", "line 1: expected a word"), ("a\n", "line 1: expected a word")):
         write(text)
@@ -242,6 +242,36 @@ def test_files_without_header(tmp_path: Path, suffix: str) -> None:
         load_word2vec(path, no_header=True)
     with pytest.raises(ValueError, match="no_header"):
         load_word2vec(path, no_header=True, binary=True)
+
+
+@pytest.mark.parametrize("suffix", ["", ".gz"])
+def test_models_of_fasttext(tmp_path: Path, suffix: str) -> None:
+    from gensim.test.utils import datapath
+
+    content = Path(datapath("crime-and-punishment.bin")).read_bytes()
+    path = tmp_path / f"model.bin{suffix}"
+    path.write_bytes(gzip.compress(content) if suffix else content)
+    loaded = load_word2vec(path)
+    expected = load_word2vec(datapath("crime-and-punishment.vec"))  # written by fastText
+    assert loaded.index_to_key == expected.index_to_key
+    np.testing.assert_allclose(loaded.vectors, expected.vectors, atol=1e-4)
+    assert loaded.get_vecattr(loaded.index_to_key[0], "count") > 1
+    some = load_word2vec(path, words=expected.index_to_key[3:5])
+    assert some.index_to_key == expected.index_to_key[3:5]
+    assert load_word2vec(path, limit=2).index_to_key == expected.index_to_key[:2]
+    path.write_bytes(gzip.compress(content[:2000]) if suffix else content[:2000])
+    with pytest.raises(ValueError, match=r"model\.bin.*: the file ends within a model of fastText"):
+        load_word2vec(path)
+
+
+@pytest.mark.parametrize("binary", [False, True])
+def test_some_words(tmp_path: Path, binary: bool) -> None:
+    path = tmp_path / "vectors"
+    path.write_bytes(as_binary() if binary else as_text())
+    words = load_word2vec(path).index_to_key
+    assert load_word2vec(path, words=words[1:]).index_to_key == words[1:]
+    with pytest.raises(ValueError, match="no vectors of these words"):
+        load_word2vec(path, words={"other"})
 
 
 OTHER_FILES = {
@@ -279,7 +309,7 @@ def test_hostile_headers_allocate_nothing(
     empty = np.empty
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(
-            "conec.interop.word2vec.np.empty",
+            "conec.interop.reading.np.empty",
             lambda shape, **more: (allocated.append(shape), empty(shape, **more))[1],
         )
         with pytest.raises(ValueError, match=str(path)):

@@ -14,7 +14,7 @@ from conec.random_streams import key
 from conec.training.kernels import step
 from conec.training.kernels.arguments import Chunk, Settings, Stream, Words
 from conec.training.kernels.cbow import train_chunk
-from conec.training.kernels.sampling import draw
+from conec.training.kernels.sampling import document_at, draw
 from conec.training.kernels.simd import LANES, address
 from conec.training.kernels.step import ROWS
 from conec.vocabulary import noise_table
@@ -61,7 +61,7 @@ class Case:
         """The arguments that all kernels have in common."""
         return (
             Stream(self.ids, self.offsets),
-            Words(self.keep, self.rate, *noise_table(self.probability)),
+            Words(self.keep, *self.rate, *noise_table(self.probability)),
             Settings(
                 self.window, self.min_window, self.negative, self.n_shared, self.batch_size,
                 self.mean, self.corrected,
@@ -107,7 +107,7 @@ def case(seed=0, n_words=12, lengths=(9, 1, 0, 14, 2, 30), d=5, breaks=True, **c
             rng.normal(0, 0.5, (n_words, d)).astype(np.float32),
             rng.normal(0, 0.5, (n_words, d)).astype(np.float32),
             rng.uniform(0.5, 1.1, n_words).astype(np.float32),
-            rng.uniform(0.2, 1, n_words).astype(np.float32),
+            rng.uniform(0.2, 1, (2, n_words)).astype(np.float32),  # of W1 and of W2
             seed=seed,
         ),
         **changes,
@@ -327,3 +327,12 @@ def test_scores_are_matrix_products(d, n):
     call(F, H, W, words, n, width, d)
     np.testing.assert_allclose(F[:-1].reshape(ROWS, n), H[:, :d] @ W[words].T, rtol=1e-4, atol=1e-5)
     assert F[-1] == 7
+
+
+@given(lengths=st.lists(st.integers(0, 3), min_size=1), data=st.data())
+@settings(max_examples=30, deadline=None)
+def test_documents_are_found_by_position(lengths, data):
+    offsets = np.cumsum([0, *lengths])
+    position = data.draw(st.integers(0, int(offsets[-1])))
+    expected = np.searchsorted(offsets, position, side="right") - 1
+    assert document_at.py_func(offsets, position) == expected

@@ -125,7 +125,7 @@ def test_same_seed_same_bits_and_another_seed_others(lee):
 
 @pytest.mark.parametrize(
     "more",
-    [{}, {"vector_size": 20}, {"vector_size": 7, "min_count": 200}, {"max_vocab_size": 1}],
+    [{}, {"vector_size": 20}, {"vector_size": 7, "min_count": 200}, {"max_final_vocab": 9}],
     ids=str,
 )
 @pytest.mark.slow
@@ -280,8 +280,8 @@ def test_new_words_get_rows_and_old_ones_keep_theirs(lee):
     assert (model.W2[new] != 0).any()
 
 
-def test_update_honours_max_vocab_size():
-    model = make(max_vocab_size=3, min_count=1)
+def test_update_honours_max_final_vocab():
+    model = make(max_final_vocab=3, min_count=1)
     model.build_vocab_from_freq({"a": 5, "b": 4})
     model.build_vocab_from_freq({"c": 9, "d": 8}, update=True)
     assert model.vocabulary.words == ["c", "a", "b"]
@@ -311,9 +311,12 @@ def test_words_at_hand_are_counted_however_rare_in_new_text():
     }
 
 
-def test_max_vocab_size_and_min_count(lee):
-    model = make(max_vocab_size=50).build_vocab(lee)
-    assert len(model) == 50
+def test_max_final_vocab_and_min_count(lee):
+    model = make(max_final_vocab=50).build_vocab(lee)
+    counts = sorted(corpora.counting.count(corpora.open(lee)).words.values(), reverse=True)
+    assert model.vocabulary.counts.tolist() == [n for n in counts if n > counts[50]]
+    with pytest.raises(ValueError, match="at most 2 words .max_final_vocab. .*3 words occur 2 "):
+        make(max_final_vocab=2, min_count=1).build_vocab([["a", "b", "c", "d"], ["a", "b", "c"]])
     model = make(min_count=7).build_vocab(lee)
     assert model.vocabulary.counts.min() == 7
 

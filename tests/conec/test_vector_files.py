@@ -26,9 +26,9 @@ def block(n: int, size: int, longest: int = 9) -> TokenVectors:
     return TokenVectors(np.arange(n), 3 * np.arange(n), bounds, text, RNG.random(n) < 0.5, vector)
 
 
-def write(path, kind, blocks, size):
+def write(path, kind, blocks, size, dtype="float32"):
     with open(path, "w+b", buffering=0) as file:
-        made = writer(kind, Sink(file), size, str(path))
+        made = writer(kind, Sink(file), size, dtype, str(path))
         for part in blocks:
             made.add(part)
         made.close()

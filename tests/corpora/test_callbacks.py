@@ -120,3 +120,16 @@ def test_without_a_total_the_amount_is_reported(monkeypatch):
     with callbacks.progress_lines(lines.append):
         list(callbacks.progress_bar(iter("abc"), shown=True, desc="reading", unit=" documents"))
     assert lines[0].startswith("reading: 1 documents, 00:00 elapsed")
+
+
+def test_a_bar_that_is_not_shown_has_no_effect(capsys):
+    with callbacks.progress_bar([1, 2], total=2, desc="x", unit=" rows", shown=False) as bar:
+        assert list(bar) == [1, 2]
+        bar.update(3)
+        bar.set_postfix(loss=1, refresh=False)
+        bar.set_postfix_str("x")
+        bar.refresh()
+        assert bar.n == 0
+        bar.close()
+    assert list(callbacks.progress_bar(shown=False)) == []
+    assert capsys.readouterr() == ("", "")

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib
 import io
 import logging
 import os
@@ -129,6 +130,52 @@ def test_a_damaged_cache_and_a_full_disk_are_not_errors(no_locator, monkeypatch)
 
     monkeypatch.setattr(caching.IndexDataCacheFile, "_save_index", full)
     assert compiled()(double)(3) == 6
+
+
+def test_changes_in_imported_files_are_noticed(tmp_path, monkeypatch):
+    """Numba compares only the file of the function itself."""
+    package = tmp_path / "kernels_of_test"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    (package / "outer.py").write_text(
+        "from corpora.jit import compiled\n"
+        "from kernels_of_test.middle import value\n\n\n"
+        "@compiled()\ndef outer():\n    return value() + 1\n"
+    )
+    (package / "middle.py").write_text("from kernels_of_test.inner import value\n")
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def outer(number):
+        (package / "inner.py").write_text(
+            f"import numba\n\n\n@numba.njit\ndef value():\n    return {number}\n"
+        )
+        module._imported_code.cache_clear()
+        for name in [name for name in sys.modules if name.startswith(package.name)]:
+            del sys.modules[name]
+        importlib.invalidate_caches()
+        return importlib.import_module("kernels_of_test.outer").outer
+
+    for number in (1, 22, 333):
+        assert outer(number)() == number + 1
+    again = outer(333)
+    assert again() == 334
+    assert sum(again.stats.cache_hits.values()) == 1
+
+
+@pytest.mark.slow
+def test_loading_compiled_code_does_not_load_the_compiler():
+    """It takes as much memory as the model of a small corpus, and half a second."""
+    code = (
+        "import sys, conec; documents = ['a b c d e f g'.split()] * 20; "
+        "conec.ContextEncoder(vector_size=4, min_count=1, epochs=1, sample=0).fit(documents); "
+        "print({'numba.np.arraymath', 'scipy.linalg', 'tqdm'} & set(sys.modules))"
+    )
+    for _ in range(2):  # the first process compiles what is not cached
+        done = subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True,
+            cwd=Path(__file__).parents[2],
+        )  # fmt: skip
+    assert done.stdout == "set()\n"
 
 
 @pytest.mark.slow

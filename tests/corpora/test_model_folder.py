@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -89,6 +90,25 @@ def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
     elif not files.exchange.__module__ or files._exchange_function() is None:
         pytest.skip("this system cannot exchange names")
     return str(request.param)
+
+
+@pytest.mark.parametrize("links", [True, False])
+def test_complete_files_are_added(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, links: bool
+) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    source = tmp_path / "source"
+    source.write_bytes(b"content")
+    digest = hashlib.sha256(b"content").hexdigest()
+    if not links:
+        monkeypatch.setattr(os, "link", refuse)
+    with write_folder(tmp_path / "m", KIND, 3) as folder:
+        folder.add("part", source, digest)
+    assert [check.problem for check in verify_folder(tmp_path / "m")] == [None]
+    assert (tmp_path / "m" / "part").read_bytes() == b"content"
+    assert source.exists() == links
 
 
 class TestContent:

@@ -15,7 +15,7 @@ import pytest
 
 import corpora
 from corpora import Corpus, CorpusError
-from corpora.parallel import map_shards, progress_bar
+from corpora.parallel import in_background, map_shards, progress_bar
 
 _offset = 0
 
@@ -108,6 +108,17 @@ def test_line_of_a_late_shard(tmp_path: Path) -> None:
     path.write_bytes(b"good\n" * 900 + b"bad \xff\n" + b"good\n" * 99)
     with pytest.raises(CorpusError, match="line 901, byte 4504"):
         list(map_shards(first_and_count, corpora.open(path), workers=2, shard_bytes=1000))
+
+
+def test_some_shards_only(corpus: Corpus) -> None:
+    def numbered(corpus: Corpus) -> tuple[int, int]:
+        return corpus.number, sum(1 for _ in corpus)
+
+    run = functools.partial(map_shards, numbered, corpus, shard_bytes=3000)
+    shards = list(run(workers=1))
+    assert [number for number, _ in shards] == [*range(len(shards))]
+    assert list(run(workers=1, only={0, 2})) == [shards[0], shards[2]]
+    assert list(run(workers=2, threads=True, only=())) == []
 
 
 @pytest.mark.parametrize("threads", [False, True])
@@ -305,3 +316,63 @@ def test_script_without_main_guard(corpus: Corpus, tmp_path: Path) -> None:
         env={**os.environ, "PYTHONPATH": str(root)},
     )
     assert done.stdout.split() == ["begun", "1000"]
+
+
+def test_items_are_computed_in_a_thread():
+    threads = set()
+
+    def items():
+        for number in range(10):
+            threads.add(threading.current_thread())
+            yield number
+
+    results = in_background(items())
+    assert next(results) == 0
+    assert list(results) == [*range(1, 10)]
+    assert threading.current_thread() not in threads
+    assert len(threads) == 1
+
+
+def test_an_error_in_the_background_is_raised_after_the_items_before_it():
+    def items():
+        yield 1
+        raise CorpusError("seven", path="a.txt", line=7)
+
+    results = in_background(items())
+    assert next(results) == 1
+    with pytest.raises(CorpusError, match="seven"):
+        next(results)
+
+
+def test_closing_stops_the_background():
+    closed = threading.Event()
+    made = []
+
+    def items():
+        try:
+            while True:
+                made.append(0)
+                yield 0
+        finally:
+            closed.set()
+
+    results = in_background(items())
+    next(results)
+    results.close()
+    assert closed.wait(10)
+    assert len(made) <= 4  # one was used, two were computed ahead
+
+
+def test_closing_does_not_wait_for_input():
+    wanted = threading.Event()
+
+    def items():
+        yield 0
+        wanted.wait()
+        yield 1
+
+    results = in_background(items())
+    next(results)
+    results.close()
+    assert not wanted.is_set()
+    wanted.set()

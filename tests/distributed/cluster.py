@@ -1,7 +1,7 @@
 """A Ray cluster on this machine: a head without CPUs, and nodes with one each.
 
-As a script, it prints its address and then the process id of each node, adds a node for each line
-of its input, and ends with the input.
+As a script, with the bytes of each object store as its argument, it prints its address and then the
+process id of each node, adds a node for each line of its input, and ends with the input.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-_MEMORY = 100 << 20  # bytes of each object store
+MEMORY = 100 << 20  # bytes of each object store
 
 
 class Cluster:
@@ -43,6 +43,10 @@ class Cluster:
         self.nodes.append(int(self._line()))
         return self.nodes[-1]
 
+    def processes(self) -> list[int]:
+        """Process ids of the whole cluster."""
+        return session(self._process.pid)
+
     def _line(self) -> str:
         assert self._process.stdout is not None
         line = self._process.stdout.readline().strip()
@@ -52,12 +56,12 @@ class Cluster:
 
 
 @contextmanager
-def running(n_nodes: int) -> Iterator[Cluster]:
+def running(n_nodes: int, memory: int = MEMORY) -> Iterator[Cluster]:
     """Run a cluster; all its processes end with the block."""
     # Ray's sockets have long names: the folder needs a short one
     folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
     process = subprocess.Popen(
-        [sys.executable, __file__, folder],
+        [sys.executable, __file__, str(memory)],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -103,13 +107,14 @@ def session(leader: int) -> list[int]:
 def main() -> None:
     from ray.cluster_utils import Cluster as Nodes
 
+    memory = int(sys.argv[1])
     nodes = Nodes(
         initialize_head=True,
-        head_node_args={"num_cpus": 0, "include_dashboard": False, "object_store_memory": _MEMORY},
+        head_node_args={"num_cpus": 0, "include_dashboard": False, "object_store_memory": memory},
     )
     print(nodes.address, flush=True)
     for _ in sys.stdin:
-        node = nodes.add_node(num_cpus=1, object_store_memory=_MEMORY)
+        node = nodes.add_node(num_cpus=1, object_store_memory=memory)
         print(node.all_processes["raylet"][0].process.pid, flush=True)
 
 

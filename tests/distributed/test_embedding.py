@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import random
 import signal
+import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from conec import ContextEncoder
 from conec import embedding as module
-from conec.cli import app
+from conec.cli import app, vector_shards
+from conec.contexts import occurrences
+from conec.senses import induction
 from tests.distributed.cluster import Cluster
 
 pytest.importorskip("ray", reason="clusters need Ray")
@@ -111,6 +116,35 @@ def test_global_contexts(
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
 
+@pytest.mark.parametrize("size", [16, 100])
+def test_map_and_senses(
+    cluster: Cluster,
+    documents: list[list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    size: int,
+) -> None:
+    monkeypatch.setattr(occurrences, "SENT_TOKENS", 3000)
+    monkeypatch.setattr(induction, "_SENT", 10)
+    text = tmp_path / "text.txt"
+    text.write_text("".join(" ".join(document) + "\n" for document in documents))
+    model = ContextEncoder(vector_size=size, epochs=1, min_count=1, seed=0, workers=1)
+    model.fit(text)
+    expected, found = (
+        copy.deepcopy(model).learn_map(text, engine=engine).build_senses(text, engine=engine)
+        for engine in (None, cluster.address)
+    )
+    np.testing.assert_array_equal(found.context_embeddings, expected.context_embeddings)
+    for of_found, of_expected in (
+        (found.context_map, expected.context_map),
+        (found.sense_inventory, expected.sense_inventory),
+    ):
+        arrays = of_expected.arrays()
+        assert arrays
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(of_found.arrays()[name], array)
+
+
 @pytest.mark.parametrize("clean", [[], ["--clean", "lower"]])
 def test_command(
     cluster: Cluster,
@@ -127,3 +161,48 @@ def test_command(
     more = ["--address", cluster.address, "--out", str(tmp_path / "b.tsv")]
     app([*command, *more], standalone_mode=False)
     assert (tmp_path / "a.tsv").read_bytes() == (tmp_path / "b.tsv").read_bytes()
+
+
+class DiesWithAShard(ContextEncoder):
+    """A model that kills its process when it first embeds a certain shard."""
+
+    mark: Path
+
+    def embed_packed(self, *arguments: Any, **options: Any) -> Any:
+        if (self.mark.parent / "shards.partial" / "00001.npz").exists():
+            try:
+                self.mark.touch(exist_ok=False)
+            except FileExistsError:
+                pass
+            else:
+                os.kill(os.getpid(), signal.SIGKILL)
+        return super().embed_packed(*arguments, **options)
+
+
+def test_files_of_shards(
+    cluster: Cluster,
+    model: ContextEncoder,
+    documents: list[list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(vector_shards, "SHARD_BYTES", 6000)
+    dying = object.__new__(DiesWithAShard)
+    dying.__dict__.update(model.__getstate__())
+    dying.mark = tmp_path / "mark"
+    model.save(tmp_path / "model")
+    text = tmp_path / "text.txt"
+    text.write_text("".join(" ".join(document) + "\n" for document in documents))
+    command = ["embed", str(tmp_path / "model"), str(text), "--shards", "npz", "--out"]
+    app([*command, str(tmp_path / "local")], standalone_mode=False)
+    # the package has the command under the name of the module
+    monkeypatch.setattr(sys.modules["conec.cli.embed"], "load_model", lambda _: dying)
+    app([*command, str(tmp_path / "shards"), "--address", cluster.address], standalone_mode=False)
+    assert dying.mark.exists()
+    written = [
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+        for name in ("local", "shards")
+    ]
+    assert len(written[0]) > 5
+    assert written[0] == written[1]
+    assert not (tmp_path / "shards.partial").exists()

@@ -82,6 +82,12 @@ def with_argument(corpus: Corpus, argument: bytes) -> int:
     return len(argument)
 
 
+def write_file(corpus: Corpus, folder: Path) -> str:
+    name = f"{corpus.number}.txt"
+    (folder / name).write_text(f"{folder}\n" + "x" * 3000)
+    return name
+
+
 def node_of(corpus: Corpus) -> str:
     time.sleep(0.3)
     return str(ray.get_runtime_context().get_node_id())
@@ -120,6 +126,20 @@ def test_streams(
     found = TokenStream.encode(text, index, tmp_path / "a.tokens", engine=cluster.address)
     assert found.fingerprint() == expected.fingerprint()
     assert (found.n_raw, found.skipped) == (expected.n_raw, expected.skipped)
+
+
+@pytest.mark.parametrize("is_seen", [True, False])
+def test_files_of_tasks(cluster: Cluster, text: Path, tmp_path: Path, is_seen: bool) -> None:
+    descriptor = os.open(tmp_path, os.O_RDONLY)  # of this process only
+    folder = (tmp_path if is_seen else Path(f"/proc/self/fd/{descriptor}")) / "files"
+    try:
+        names = list(map_shards(write_file, corpora.open(text), engine="ray", folder=folder))
+    finally:
+        os.close(descriptor)
+    places = {(tmp_path / "files" / name).read_text().split("\n")[0] for name in names}
+    assert len(names) > 3
+    assert all(place.startswith(str(tmp_path)) == is_seen for place in places)
+    assert {path.name for path in (tmp_path / "files").iterdir()} == {*names}
 
 
 @pytest.mark.parametrize("command", ["clean", "count", "convert", "encode", "info"])

@@ -27,14 +27,15 @@ class Words(NamedTuple):
     ----------
     keep : float32 array of shape (V,)
         Probability that subsampling keeps an occurrence.
-    rate : float32 array of shape (V,)
-        Factor of the learning rate for the word's rows.
+    rate1, rate2 : float32 arrays of shape (V,)
+        Factors of the learning rate for the word's rows of W1 and of W2.
     cumulated, guide : float64 array of shape (V,), int32 array
         The noise distribution, from `conec.vocabulary.noise_table`.
     """
 
     keep: Any
-    rate: Any
+    rate1: Any
+    rate2: Any
     cumulated: Any
     guide: Any
 

@@ -98,7 +98,7 @@ def zero_rows(n, size):  # type: ignore[no-untyped-def]
 
 
 @nb.njit(nogil=True, error_model="numpy", fastmath=_MATH)
-def _train(text, rows1, rows2, rate, d, settings, chunk, slot):  # type: ignore[no-untyped-def]
+def _train(text, rows1, rows2, rate1, rate2, d, settings, chunk, slot):  # type: ignore[no-untyped-def]
     """Train on a text from `prepare`; `rows1` and `rows2` are arguments of `row_of`."""
     word, left, right, known, first, last, noise = text
     window, batch_size = settings.window, settings.batch_size
@@ -158,7 +158,7 @@ def _train(text, rows1, rows2, rate, d, settings, chunk, slot):  # type: ignore[
         _mask(mask, K, weight, noise[b], slot, chain, word, left, right, p0, p1, window)
         for k in range(n_shared):
             rows[k] = row_of(rows2, noise[b, k])
-            rates[k] = rate[noise[b, k]]
+            rates[k] = rate2[noise[b, k]]
         for q in range(p0, p1, ROWS):
             m = min(ROWS, p1 - q)
             # prefetch rows for the next step, and for a step FAR steps ahead
@@ -193,7 +193,7 @@ def _train(text, rows1, rows2, rate, d, settings, chunk, slot):  # type: ignore[
                     i = p - window
                     w = word[i]
                     back[s.OUT + r] = row_of(rows1, w) if w >= 0 else sink
-                    step[2 * ROWS + r] = rate[w] if w >= 0 else _F0
+                    step[2 * ROWS + r] = rate1[w] if w >= 0 else _F0
                     back[s.G_OUT + r] = g_at + (i & wrap) * ring_bytes
                     if word[p] >= 0:
                         count = known[right[p]] - known[left[p]] - 1
@@ -238,7 +238,7 @@ def _train(text, rows1, rows2, rate, d, settings, chunk, slot):  # type: ignore[
                 if step[r] > _F0:
                     target_product *= 1.0 + np.float64(odds)
                 step[r] *= odds / (_F1 + odds)
-                step[ROWS + r] = step[r] * rate[max(word[q + r], 0)]
+                step[ROWS + r] = step[r] * rate2[max(word[q + r], 0)]
             if target_product > 1e200:
                 loss += np.log(target_product)
                 target_product = 1.0
@@ -261,7 +261,7 @@ def _train(text, rows1, rows2, rate, d, settings, chunk, slot):  # type: ignore[
         w = word[i]
         if w >= 0:
             row = row_of(rows1, w)
-            combine_rows(row, _F1, row, rate[w], run, d)
+            combine_rows(row, _F1, row, rate1[w], run, d)
     loss += np.log(target_product) - np.log(noise_product) * weight
     return loss, n_positions
 
@@ -288,7 +288,8 @@ def train_chunk(stream, words, settings, chunk, W1, W2, scratch):  # type: ignor
     """
     text = prepare(stream, words, settings, chunk)
     rows1, rows2 = (address(W1), W1.strides[0]), (address(W2), W2.strides[0])
-    return _train(text, rows1, rows2, words.rate, W1.shape[1], settings, chunk, scratch)
+    rates = words.rate1, words.rate2
+    return _train(text, rows1, rows2, *rates, W1.shape[1], settings, chunk, scratch)
 
 
 @compiled(nogil=True, error_model="numpy", fastmath=_MATH)
@@ -316,7 +317,8 @@ def train_marking(stream, words, settings, chunk, W1, W2, scratch, marks1, marks
         for k in range(noise.shape[1]):
             marks2[noise[b, k]] = True
     rows1, rows2 = (address(W1), W1.strides[0]), (address(W2), W2.strides[0])
-    return _train(text, rows1, rows2, words.rate, W1.shape[1], settings, chunk, scratch)
+    rates = words.rate1, words.rate2
+    return _train(text, rows1, rows2, *rates, W1.shape[1], settings, chunk, scratch)
 
 
 @nb.njit(nogil=True)
@@ -392,7 +394,7 @@ def _rows(W, words, counts, buffer, used):  # type: ignore[no-untyped-def]
 
 @compiled(nogil=True, error_model="numpy", fastmath=_MATH)
 def train_on_copies(  # type: ignore[no-untyped-def]
-    settings, chunk, text, words, n_text, W1, W2, rate, counts1, counts2, scratch, buffer
+    settings, chunk, text, words, n_text, W1, W2, rate1, rate2, counts1, counts2, scratch, buffer
 ):
     """Train as `train_chunk` does, on copies of the rows that other chunks use too.
 
@@ -404,8 +406,8 @@ def train_on_copies(  # type: ignore[no-untyped-def]
         From `plan_chunk`.
     W1, W2 : float32 arrays of shape (V, d)
         Rows that no other chunk uses are changed in place.
-    rate : float32 array of shape (V,)
-        Factor of the learning rate for each word's rows.
+    rate1, rate2 : float32 arrays of shape (V,)
+        As in `conec.training.kernels.arguments.Words`.
     counts1, counts2 : int32 arrays of shape (V,)
         Number of chunks of the round that use each row of W1 and of W2.
     scratch : int16 array of shape (V,)
@@ -427,5 +429,6 @@ def train_on_copies(  # type: ignore[no-untyped-def]
         buffer = zero_rows((n_text + len(words)) * 5 // 4, d)
     rows1, words1 = _rows(W1, words[:n_text], counts1, buffer, 0)
     rows2, words2 = _rows(W2, words, counts2, buffer, len(words1))
-    loss, n_positions = _train(text, rows1, rows2, rate[words], d, settings, chunk, scratch)
+    rates = rate1[words], rate2[words]
+    loss, n_positions = _train(text, rows1, rows2, *rates, d, settings, chunk, scratch)
     return loss, n_positions, words1, words2, buffer

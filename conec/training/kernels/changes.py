@@ -112,7 +112,7 @@ def take(W, common, marks, n_rows, n_owners):  # type: ignore[no-untyped-def]
 
 
 @compiled(nogil=True, error_model="numpy", fastmath=_MATH)
-def merge(rows, changes, starts):  # type: ignore[no-untyped-def]
+def merge(rows, changes, starts, union):  # type: ignore[no-untyped-def]
     """Merge changes of several shards by agreement.
 
     For each row, the sum of its changes is multiplied by ``sum |change|² / |sum change|²``, at
@@ -126,15 +126,14 @@ def merge(rows, changes, starts):  # type: ignore[no-untyped-def]
     changes : uint16 array of shape (m, d)
     starts : int64 array of shape (n_shards + 1,)
         Rows ``starts[k]:starts[k + 1]`` are from shard k.
+    union : int32 array of shape (u,)
+        All rows that any shard changed, in increasing order.
 
     Returns
     -------
-    rows : int32 array of shape (u,)
-        All rows that any shard changed, in increasing order.
     merged : uint16 array of shape (u, d)
     """
     n, d = len(starts) - 1, changes.shape[1]
-    union = np.unique(rows)
     merged = np.empty((len(union), d), np.uint16)
     at = starts[:-1].copy()
     total = np.empty(d, np.float32)
@@ -159,7 +158,7 @@ def merge(rows, changes, starts):  # type: ignore[no-untyped-def]
         out = merged[i]
         for j in range(d):
             out[j] = _to_half(factor * total[j])
-    return union, merged
+    return merged
 
 
 @compiled(nogil=True, error_model="numpy")

@@ -46,7 +46,7 @@ def train_chunk(stream, words, settings, chunk, features, W1, F1, W2):  # type: 
     n_positions : int
     """
     word, left, right, known, first, last, noise = prepare(stream, words, settings, chunk)
-    ids, keep, rate = stream.ids, words.keep, words.rate
+    ids, keep, rate1, rate2 = stream.ids, words.keep, words.rate1, words.rate2
     indptr, indices, values = features.indptr, features.indices, features.values
     feature_rate, dropout = features.rate, features.dropout
     start, alpha_start, alpha_stop = chunk.start, chunk.alpha_start, chunk.alpha_stop
@@ -103,7 +103,7 @@ def train_chunk(stream, words, settings, chunk, features, W1, F1, W2):  # type: 
             odds = exp(-score if is_target else score)
             loss += np.log(1.0 + np.float64(odds))
             error = odds / (_F1 + odds) if is_target else -odds / (_F1 + odds)
-            step, word_step = alpha * error, alpha * rate[output] * error
+            step, word_step = alpha * error, alpha * rate2[output] * error
             for c in range(d):
                 old = row[c]
                 change[c] += step * old
@@ -112,7 +112,7 @@ def train_chunk(stream, words, settings, chunk, features, W1, F1, W2):  # type: 
             share = _F1
         for p in range(left[i], right[i]):
             if p != i and word[p] >= 0:
-                row, step = W1[word[p]], share * rate[word[p]]
+                row, step = W1[word[p]], share * rate1[word[p]]
                 for c in range(d):
                     row[c] += step * change[c]
         for j in range(indptr[t], indptr[t + 1]):

@@ -16,6 +16,22 @@ _TO_UNIT, _TO_UNIT64 = np.float32(2.0**-24), 2.0**-53
 
 
 @nb.njit(nogil=True)
+def document_at(offsets, position):  # type: ignore[no-untyped-def]
+    """Index of the document of a position: the last one that starts at it or before.
+
+    Compiled code that uses np.searchsorted would import all of Numba's array functions, and SciPy.
+    """
+    first, stop = 0, len(offsets)
+    while first < stop:
+        middle = (first + stop) // 2
+        if offsets[middle] <= position:
+            first = middle + 1
+        else:
+            stop = middle
+    return first - 1
+
+
+@nb.njit(nogil=True)
 def read(ids, offsets, start, stop, keep, window, min_window, key, word, left, right, known):  # type: ignore[no-untyped-def]
     """Copy the tokens of [start, stop) that subsampling keeps, and the context around them.
 
@@ -24,7 +40,7 @@ def read(ids, offsets, start, stop, keep, window, min_window, key, word, left, r
     word. Returns the index of the first target token, and one past the last; tokens outside of
     these are only context.
     """
-    doc = np.searchsorted(offsets, start, side="right") - 1
+    doc = document_at(offsets, start)
     doc_start = offsets[doc]
     # before the chunk: as many tokens of its document as a window can reach
     t = start

@@ -30,6 +30,8 @@ class Collector:
         Leave invalid molecules out, with one warning, instead of raising the first error.
     cutoff : float or None
         As for `Molecules`.
+    path : str, optional
+        File or folder with the molecules, for errors that concern all of them.
 
     Attributes
     ----------
@@ -38,12 +40,14 @@ class Collector:
     """
 
     def __init__(
-        self, properties: Sequence[str], *, skip_errors: bool = False, cutoff: float | None = None
-    ) -> None:
+        self, properties: Sequence[str], *, skip_errors: bool = False, cutoff: float | None = None,
+        path: str | None = None,
+    ) -> None:  # fmt: skip
         self.properties = tuple(properties)
         self.skip_errors = skip_errors
         self.on_add: Callable[[int], object] | None = None
         self._cutoff = cutoff
+        self._path = path
         self._Z: list[npt.NDArray[Any]] = []
         self._positions: list[npt.NDArray[Any]] = []
         self._smiles: list[str | None] = []
@@ -135,7 +139,7 @@ class Collector:
         total = len(self._Z) + n_left_out
         if not self._Z:
             reason = f", the first of {n_left_out} errors: {self._errors[0]}" if total else ""
-            raise CorpusError(f"no molecules were found{reason}")
+            raise CorpusError(f"no molecules were found{reason}", path=self._path)
         if n_left_out:
             shown = "; ".join(self._errors[:_SHOWN]) + ("; ..." if n_left_out > _SHOWN else "")
             warn(f"{n_left_out:,} of {total:,} molecules were left out: {shown}")
@@ -143,7 +147,8 @@ class Collector:
         for name, column in zip(self.properties, values.T, strict=True):
             if np.isnan(column).all():
                 raise CorpusError(
-                    f"the property {name!r} is missing in all molecules{self._listed(name)}"
+                    f"the property {name!r} is missing in all molecules{self._listed(name)}",
+                    path=self._path,
                 )
         return Molecules.from_lists(
             self._Z,

@@ -173,7 +173,7 @@ def _read_npz(path: str) -> tuple[Molecules, npt.NDArray[np.int64]]:
 
 
 def _read_files(path: str, progress: bool) -> tuple[Molecules, npt.NDArray[np.int64]]:
-    found = Collector(_NAMES)
+    found = Collector(_NAMES, path=path)
     numbers: list[int] = []
     files = text_files(path, (".xyz",))
     for file in progress_bar(files, shown=progress, desc="QM9", unit=" molecules"):

@@ -97,11 +97,12 @@ def read_molecules(
     check_choice("geometry", geometry, ("file", "generate"))
     seed = check_integer("seed", seed, 0, (1 << 31) - 1)
     optimize, skip_errors = check_flag("optimize", optimize), check_flag("skip_errors", skip_errors)
-    found = Collector(check_names(properties), skip_errors=skip_errors, cutoff=cutoff)
+    path = os.fspath(source) if isinstance(source, (str, os.PathLike)) else None
+    found = Collector(check_names(properties), skip_errors=skip_errors, cutoff=cutoff, path=path)
     generate = geometry == "generate"
-    if isinstance(source, (str, os.PathLike)):
+    if path is not None:
         chemistry = _read_path(
-            source, format, found, smiles_column, generate, optimize, seed, encoding, progress
+            path, format, found, smiles_column, generate, optimize, seed, encoding, progress
         )
     elif is_molecule(source) or isinstance(source, Iterable):
         listed = [source] if is_molecule(source) else source
@@ -118,11 +119,10 @@ def read_molecules(
 
 
 def _read_path(
-    source: str | os.PathLike[str], format: str, found: Collector, smiles_column: str | None,
+    source: str, format: str, found: Collector, smiles_column: str | None,
     generate: bool, optimize: bool, seed: int, encoding: str, progress: bool,
 ) -> Chemistry | None:  # fmt: skip
     """Add the molecules of files; return what generated their geometries."""
-    source = os.fspath(source)
     if format == "auto":
         format = _guess(source)
     if smiles_column is not None and format != "csv":

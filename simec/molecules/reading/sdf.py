@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import math
 from itertools import pairwise
 
+from corpora.checks import shorten
 from corpora.errors import CorpusError
 from corpora.readers import TextFile
+from simec.molecules.elements import atomic_number
 from simec.molecules.reading.chemistry import Chemistry, arrays_of
 from simec.molecules.reading.collector import Collector
 from simec.molecules.reading.sources import Lines
 
 __all__ = ["read_sdf"]
+
+# symbols of isotopes, and of queries in V2000
+_NO_ELEMENTS = ("D", "T", "R", "R#", "L", "A", "Q", "X", "M", "*", "LP", "Du")
 
 
 def read_sdf(file: TextFile, found: Collector, chemistry: Chemistry, *, generate: bool) -> None:
@@ -50,8 +56,14 @@ def _add(
     try:
         end = next((k + 1 for k, line in enumerate(block) if line.startswith("M  END")), len(block))
         values = found.values_of(_items(block[end:]), (lines.path, first))
+        if not generate:
+            _check_atoms(lines, first, block[:end], symbols=False)
         try:
             molecule = chemistry.parse_block("\n".join(block[:end]) + "\n")
+        except ValueError as error:
+            _check_atoms(lines, first, block[:end], symbols=True)
+            raise lines.error(str(error), first) from None
+        try:
             if generate:
                 molecule = chemistry.with_conformer(molecule)
             chemistry.check_geometry(molecule)
@@ -69,6 +81,40 @@ def _add(
         Z, positions, where=(lines.path, first), smiles=smiles, id=label or f"line {first}",
         values=values,
     )  # fmt: skip
+
+
+def _check_atoms(lines: Lines, first: int, block: list[str], *, symbols: bool) -> None:
+    """Check the coordinates of atoms, which RDKit reads as 0 if they are blank, and symbols.
+
+    Columns are those of the V2000 format: x, y and z with 10 characters each, and the symbol.
+
+    Raises
+    ------
+    CorpusError
+        With the line of the atom.
+    """
+    counts = block[3] if len(block) > 3 else ""
+    n_atoms = counts[:3].strip()
+    if "V3000" in counts or not n_atoms.isdecimal():
+        return  # RDKit checks other formats
+    for k, line in enumerate(block[4 : 4 + int(n_atoms)]):
+        number = first + 4 + k
+        if line.startswith("M  "):
+            raise lines.error(f"the molecule ends after {k} of {n_atoms} atoms", number)
+        for start in (0, 10, 20):
+            text = line[start : start + 10].strip()
+            try:
+                is_finite = math.isfinite(float(text))
+            except ValueError:
+                is_finite = False
+            if not is_finite:
+                raise lines.error(f"a coordinate must be a number, got {shorten(text)}", number)
+        symbol = line[31:34].strip()
+        if symbols and symbol not in _NO_ELEMENTS:
+            try:
+                atomic_number(symbol)
+            except ValueError as error:
+                raise lines.error(str(error), number) from None
 
 
 def _items(lines: list[str]) -> dict[str, str]:

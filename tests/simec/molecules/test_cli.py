@@ -248,7 +248,7 @@ def test_explain(table, network, model, tmp_path):
     more = error("explain", model, table, *quiet, "--similar-to", "m1")
     assert "was fine-tuned: leave out --similar-to" in more
     missing = error("explain", model, table, *quiet, "--molecule", "m99")
-    assert "there is no molecule 'm99': pass an id, or a number from 0 to 17" in missing
+    assert "molecule 'm99' not found: pass an id, or a number from 0 to 17" in missing
     other = error("explain", model, table, *quiet, "--property", "gap")
     assert "does not predict 'gap': choose one of size" in other
 
@@ -270,6 +270,17 @@ def test_errors(table, network, model, tmp_path):
     assert "molecule 0 (CCO): gap must be the number of a class with --classes, got 0.5" in error(
         "finetune", bad, "--property", "gap", "--classes", "--out", out, "--no-progress"
     )
+    bad.write_text("smiles,gap\nCCO,1\nCC,1\nCO,1\n")
+    same = "the property 'gap' has no variance: it is 1 for all"
+    command = "finetune", bad, "--property", "gap", "--out", out, "--no-progress"
+    assert f"{same} 2 molecules in training" in error(*command)
+    assert f"{same} 3 molecules in training" in error("pretrain", *command[1:])
+    bad.write_text("smiles,gap\nCCO,1\n")
+    assert "pass --validation, or use --no-early-stopping" in error(*command)
+    few = error(*command, "--no-early-stopping")
+    assert "training needs at least 2 molecules with the property 'gap', got 1" in few
+    bad.write_text("smiles,gap\n")
+    assert "a.csv: no molecules were found" in error(*command)
     bad.write_text("smiles,gap\nCCO,1\nC1,1\n")
     assert "a.csv, line 3: RDKit cannot parse" in error("pretrain", bad, "--out", out)
     assert "--out must not be the folder of --network" in error(

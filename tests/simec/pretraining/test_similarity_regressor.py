@@ -98,7 +98,7 @@ def test_is_an_estimator():
 @pytest.mark.parametrize(
     ("similarities", "y", "message"),
     [
-        (two, np.ones(5), "y must vary, but target 0 is 1.0 for all"),
+        (two, np.ones(5), "y has no variance: all 5 values are 1"),
         (two, np.arange(4.0), "y must have shape \\(5,\\) or \\(5, k\\) for 5 points"),
         (two, [1, 2, 3, 4, np.nan], "leave out points without a label"),
         (two, list("abcde"), "y must be numbers"),

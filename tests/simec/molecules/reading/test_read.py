@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 
 import numpy as np
@@ -65,9 +66,9 @@ def test_bad_sdf(tmp_path, capfd):
         read_molecules(path, properties=["gab"])
     text = path.read_text()
     path.write_text(text.replace(" O ", " Q1", 1))
-    with pytest.raises(CorpusError, match="line 1: RDKit cannot read the molecule: it is not a"):
+    with pytest.raises(CorpusError, match="line 7: unknown element 'Q1'"):
         read_molecules(path)
-    with pytest.warns(UserWarning, match="1 of 3 molecules were left out: .*line 1: RDKit"):
+    with pytest.warns(UserWarning, match="1 of 3 molecules were left out: .*line 7: unknown"):
         assert len(read_molecules(path, skip_errors=True)) == 2
     flat = chem.MolFromSmiles("CCO")
     path.write_text(chem.MolToMolBlock(flat))
@@ -84,6 +85,27 @@ def test_bad_sdf(tmp_path, capfd):
     with pytest.raises(CorpusError, match="Explicit valence for atom # 0 C, 5, is greater"):
         read_molecules(path)
     assert capfd.readouterr().err == ""
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda line: f"{'nan':>10}{line[10:]}", "line 6: a coordinate must be .* got 'nan'"),
+        (lambda line: line[:10] + " " * 10 + line[20:], "line 6: a coordinate must be .* got ''"),
+        (lambda line: line[:31] + "Xx " + line[34:], "line 6: unknown element 'Xx'"),
+        (lambda line: "M  END", "line 6: the molecule ends after 1 of 9 atoms"),
+    ],
+)
+def test_atoms_that_rdkit_does_not_read(tmp_path, change, message):
+    path = sdf(tmp_path / "a.sdf")
+    lines = path.read_text().splitlines()
+    lines[5] = change(lines[5])
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(CorpusError, match=f"^{re.escape(str(path))}, {message}"):
+        read_molecules(path)
+    path.write_text("\n".join(lines[:3]) + "\n")
+    with pytest.raises(CorpusError, match="line 1: RDKit cannot read the molecule"):
+        read_molecules(path)
 
 
 def test_smiles_have_seeded_conformers(tmp_path):
