@@ -202,10 +202,9 @@ def _batch(text, p, factor, slots, entries, arena, starts, stops, hashes, words)
     for i in range(n):
         word = words[i]
         if word >= 0:
-            first = entries[word, 0]
-            if entries[word + 1, 0] - first != stops[i] - starts[i]:
-                words[i] = -1
-            elif not _equal(text, starts[i], stops[i], arena, first):
+            first, length = entries[word, 0], stops[i] - starts[i]
+            found = entries[word + 1, 0] - first == length
+            if not (found and _equal(text, starts[i], stops[i], arena, first)):
                 words[i] = -1
     return n, p
 
