@@ -765,6 +765,7 @@ class ContextEncoder(GensimNames, NearestNeighbors):
 
     # Files
 
+    @takes_gensim_names
     def save(self, path: StrPath) -> None:
         """Write the model to a folder of safetensors and JSON files, without pickle.
 
@@ -891,6 +892,7 @@ class ContextEncoder(GensimNames, NearestNeighbors):
         return arrays
 
     @classmethod
+    @takes_gensim_names
     def load(cls, path: StrPath, *, verify: bool = False) -> ContextEncoder:
         """Read a saved model or a checkpoint from a folder; its weights are memory-mapped.
 

@@ -1408,8 +1408,8 @@ class _Run:
             return
         if (self.resumed.layout, self.resumed.fingerprint) != (layout, fingerprint):
             raise ValueError(
-                "resume_from needs the data of the interrupted run, but X or S differ: pass the "
-                "same data, or fit without resume_from"
+                "resume_from needs the data of the interrupted run, but X or the targets differ: "
+                "pass the same data, or fit without resume_from"
             )
 
     def notify(self, encoder: SimilarityEncoder) -> bool:
