@@ -31,6 +31,7 @@ from corpora.checks import (
 )
 from corpora.errors import ModelError, warn
 from corpora.files import StrPath
+from corpora.hub import HubModel
 from corpora.interrupts import STOPPED, terminable
 from corpora.model_folder import (
     FolderReader,
@@ -106,7 +107,12 @@ CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 TRAINING, TRAINING_ARRAYS = "training.json", "training.safetensors"  # of checkpoints
 
 
-class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class SimilarityEncoder(
+    HubModel,
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+):
     """Learn embeddings of feature vectors that reproduce a given matrix of relations.
 
     A network maps features x to an embedding y, and ``y W_l`` approximates the corresponding row

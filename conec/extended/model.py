@@ -155,7 +155,12 @@ class ExtendedContextEncoder(ContextEncoder):
         return self
 
     def build_vocab(
-        self, corpus: Any, *, update: bool = False, progress: bool = False
+        self,
+        corpus: Any,
+        *,
+        update: bool = False,
+        engine: str | None = None,
+        progress: bool = False,
     ) -> ExtendedContextEncoder:
         """Count the words and features of a corpus and create their weights.
 
@@ -164,6 +169,8 @@ class ExtendedContextEncoder(ContextEncoder):
         corpus : Corpus, path or iterable of documents
         update : bool
             Extend the vocabularies instead of replacing them.
+        engine : None
+            Features are counted on this machine.
         progress : bool
             Show a bar.
 
@@ -172,6 +179,8 @@ class ExtendedContextEncoder(ContextEncoder):
         ExtendedContextEncoder
             The model itself.
         """
+        if engine is not None:
+            raise ValueError("models with features count on this machine only: leave engine out")
         extend = update and len(self.vocabulary) > 0
         old = self.feature_vocabulary if extend else FeatureVocabulary(self.features)
         documents = with_progress(documents_of(corpus), "counting", progress)
