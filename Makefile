@@ -13,14 +13,14 @@ test: $(VENV)/test.done
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist loadgroup
 
 # what `make test` does, with the fast tests only
 check: $(VENV)/test.done
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 -q -m "not slow"
+	$(BIN)/python -m pytest -n 2 --dist loadgroup -q -m "not slow"
 
 lint: $(VENV)/test.done
 	$(BIN)/ruff check --fix $(SOURCES)
@@ -35,7 +35,7 @@ $(VENV)/demo.done: $(BIN)/python pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/test.done: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[simec,molecules,plots,parquet,spacy,ner,index,test]"
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[simec,molecules,plots,parquet,spacy,ner,index,distributed,s3,test]"
 	touch $@
 
 clean:

@@ -377,7 +377,11 @@ class Embedder:
         self._lock_factors = None if (array == 1).all() else np.broadcast_to(array, n_words)
 
     def encode_corpus(
-        self, corpus: CorpusLike | TokenStream, *, progress: bool = False
+        self,
+        corpus: CorpusLike | TokenStream,
+        *,
+        engine: str | None = None,
+        progress: bool = False,
     ) -> TokenStream:
         """Encode a corpus as word ids, to pass it to several of `train`, `learn_map` and others.
 
@@ -385,6 +389,8 @@ class Embedder:
         ----------
         corpus : Corpus, path, iterable of lists of str, or TokenStream
             A TokenStream is checked and returned.
+        engine : str, optional
+            Where to encode, as for :func:`corpora.count`. Does not change the result.
         progress : bool
             Show a bar.
 
@@ -401,6 +407,7 @@ class Embedder:
                 corpora.open(corpus),
                 self.vocabulary.index,
                 workers=self.config.workers,
+                engine=engine,
                 progress=progress,
             )
         if not len(stream):
@@ -704,6 +711,7 @@ class Embedder:
         config: MapConfig | None = None,
         *,
         exclude: Iterable[str] = (),
+        engine: str | None = None,
         progress: bool = False,
     ) -> Self:
         """Learn better embeddings of known words and of contexts; training ends with this.
@@ -721,6 +729,9 @@ class Embedder:
         config : MapConfig, optional
         exclude : iterable of str, or str
             Words that the map is not fitted on, such as test words. A string is one word.
+        engine : str, optional
+            Where to read the corpus and to sum contexts: by default on this machine; "ray" or
+            HOST:PORT on a Ray cluster, as for :func:`corpora.count`. Does not change the result.
         progress : bool
             Show bars.
 
@@ -739,7 +750,7 @@ class Embedder:
         check_instance("config", config, MapConfig)
         excluded = word_list("exclude", exclude)
         _check_finite(self.W1, self.vocabulary.words)
-        stream = self.encode_corpus(corpus, progress=progress)
+        stream = self.encode_corpus(corpus, engine=engine, progress=progress)
         # vectors imported from another program may lack W2
         W2 = self.W2 if self.W2.any() else self.W1
         # in this order, as the embeddings take as much memory as W1
@@ -750,6 +761,7 @@ class Embedder:
             config,
             seed=self.config.seed,
             workers=self.config.workers,
+            engine=engine,
             exclude=excluded,
             progress=progress,
         )
@@ -763,6 +775,7 @@ class Embedder:
             config,
             seed=self.config.seed,
             workers=self.config.workers,
+            engine=engine,
             progress=progress,
         )
         logger.info("embeddings of known words: %.1f s", time.perf_counter() - started)
@@ -779,6 +792,7 @@ class Embedder:
         settings: SenseSettings | None = None,
         *,
         words: Iterable[str] | None = None,
+        engine: str | None = None,
         progress: bool = False,
     ) -> Self:
         """Induce word senses: clusters of the contexts in which each word occurs in a corpus.
@@ -792,6 +806,10 @@ class Embedder:
         words : iterable of str, or str, optional
             Words, or a single word, to induce senses for; by default all words. Words that occur
             fewer than ``settings.min_occurrences`` times have no senses.
+        engine : str, optional
+            Where to induce them: by default on this machine; "ray" or HOST:PORT on a Ray cluster,
+            as for :func:`corpora.count`. The text, 8 bytes per token, is sent to each node. Does
+            not change the result.
         progress : bool
             Show bars.
 
@@ -815,13 +833,14 @@ class Embedder:
         if words is not None:
             ids = np.array([self._id_of(w) for w in word_list("words", words)], np.int64)
         self.sense_inventory = induce(
-            self.encode_corpus(corpus, progress=progress),
+            self.encode_corpus(corpus, engine=engine, progress=progress),
             self.W1,
             self.vocabulary,
             settings,
             words=ids,
             seed=self.config.seed,
             workers=self.config.workers,
+            engine=engine,
             progress=progress,
         )
         self.weights_changed()

@@ -11,7 +11,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -31,11 +31,12 @@ from conec.training.chunks import TrainingState
 from conec.training.weights import check_weights, initial_weights, zero_rows
 from conec.types import CorpusLike, StrPath
 from conec.vocabulary import Vocabulary
-from corpora.callbacks import CheckpointSchedule, as_callback
+from corpora.callbacks import HOOKS, CheckpointSchedule, as_callback
 from corpora.checks import check_choice, check_integer, check_number, shown
 from corpora.counting import Counts, count, count_pruned
 from corpora.encoding import TokenStream
 from corpora.errors import ModelError, warn
+from corpora.hub import HubModel
 from corpora.model_folder import (
     FolderReader,
     FolderWriter,
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from gensim.models import KeyedVectors
     from scipy import sparse
 
+    from conec.training.shards import Plan, ShardedTraining
     from simec.explain import Explanation
 
 logger = logging.getLogger(__name__)
@@ -63,7 +65,7 @@ Callback = Callable[["ContextEncoder"], object]
 
 
 @documents_parameters
-class ContextEncoder(GensimNames, NearestNeighbors):
+class ContextEncoder(HubModel, GensimNames, NearestNeighbors):
     """Word embeddings for known words, for unknown words, and for words in context.
 
     CBOW with negative sampling, understood as a Similarity Encoder: a sparse binary vector of
@@ -146,6 +148,8 @@ class ContextEncoder(GensimNames, NearestNeighbors):
         checkpoint: StrPath | None = None,
         checkpoint_minutes: float = 10,
         checkpoint_epochs: int | None = None,
+        engine: str | None = None,
+        n_shards: int | None = None,
         progress: bool = False,
     ) -> ContextEncoder:
         """Build the vocabulary, train, and call `learn_map`.
@@ -154,7 +158,7 @@ class ContextEncoder(GensimNames, NearestNeighbors):
         ----------
         corpus : Corpus, path or iterable of lists of str
             Anything that `corpora.open` takes, such as a file with one document per line.
-        callbacks, checkpoint, checkpoint_minutes, checkpoint_epochs
+        callbacks, checkpoint, checkpoint_minutes, checkpoint_epochs, engine, n_shards
             As in `train`.
         progress : bool
             Show bars.
@@ -174,19 +178,27 @@ class ContextEncoder(GensimNames, NearestNeighbors):
         source = corpora.open(corpus)
         _require_reiterable(source, "fit")
         check_checkpoint_options(checkpoint, checkpoint_minutes, checkpoint_epochs)
-        self.build_vocab(source, progress=progress)
+        self._check_shards(engine, n_shards)
+        self.build_vocab(source, engine=engine, progress=progress)
         return self.train(
             source,
             callbacks=callbacks,
             checkpoint=checkpoint,
             checkpoint_minutes=checkpoint_minutes,
             checkpoint_epochs=checkpoint_epochs,
+            engine=engine,
+            n_shards=n_shards,
             progress=progress,
         )
 
     @takes_gensim_names
     def build_vocab(
-        self, corpus: CorpusLike, *, update: bool = False, progress: bool = False
+        self,
+        corpus: CorpusLike,
+        *,
+        update: bool = False,
+        engine: str | None = None,
+        progress: bool = False,
     ) -> ContextEncoder:
         """Count the words of a corpus and create their weights.
 
@@ -196,6 +208,8 @@ class ContextEncoder(GensimNames, NearestNeighbors):
         update : bool
             Extend the vocabulary instead of replacing it: counts are added, and new words need
             `min_count` occurrences in this corpus.
+        engine : str, optional
+            Where to count; see :func:`corpora.count`. With `max_vocab_size`, on this machine.
         progress : bool
             Show a bar.
 
@@ -211,7 +225,9 @@ class ContextEncoder(GensimNames, NearestNeighbors):
             `min_count` would keep words.
         """
         started = time.perf_counter()
-        counts = self.count_words(corpora.open(corpus), update=update, progress=progress)
+        counts = self.count_words(
+            corpora.open(corpus), update=update, engine=engine, progress=progress
+        )
         self.build_vocab_from_freq(
             counts.words,
             update=update,
@@ -226,14 +242,25 @@ class ContextEncoder(GensimNames, NearestNeighbors):
         return self
 
     def count_words(
-        self, corpus: corpora.Corpus, *, update: bool = False, progress: bool = False
+        self,
+        corpus: corpora.Corpus,
+        *,
+        update: bool = False,
+        engine: str | None = None,
+        progress: bool = False,
     ) -> Counts:
         """Count the words of a corpus for `build_vocab`."""
         # known words are counted even if they are rare in the new text
         min_count = 1 if update else self.config.min_count
         if (limit := self.config.max_vocab_size) is not None:
             return count_pruned(corpus, limit, min_count=min_count, progress=progress)
-        return count(corpus, min_count=min_count, workers=self.config.workers, progress=progress)
+        return count(
+            corpus,
+            min_count=min_count,
+            workers=self.config.workers,
+            engine=engine,
+            progress=progress,
+        )
 
     @takes_gensim_names
     def build_vocab_from_freq(
@@ -309,6 +336,8 @@ class ContextEncoder(GensimNames, NearestNeighbors):
         checkpoint_epochs: int | None = None,
         resume_from: StrPath | None = None,
         learn_map: bool | None = None,
+        engine: str | None = None,
+        n_shards: int | None = None,
         progress: bool = False,
     ) -> ContextEncoder:
         """Train on a corpus with the current vocabulary and weights.
@@ -342,6 +371,13 @@ class ContextEncoder(GensimNames, NearestNeighbors):
             Call `learn_map` on the corpus at the end. By default it is called, but if `epochs` is
             passed, only when its results are first used, so that a loop of calls learns one map.
             The encoded corpus is kept until then.
+        engine : str, optional
+            Where to train: by default in this process. "ray" or HOST:PORT trains shards of the
+            corpus on the nodes of a Ray cluster, with `workers` threads for each shard.
+        n_shards : int, optional
+            Number of shards. With one worker the result depends on it, but not on the nodes that
+            train them. By default all CPUs of the cluster are used. Without `engine`, the shards
+            are trained one after the other in this process, with the same result.
         progress : bool
             Show bars.
 
@@ -357,6 +393,8 @@ class ContextEncoder(GensimNames, NearestNeighbors):
             words, no word has a context, or the corpus is not that of the interrupted run.
         TrainingDiverged
             If the learning rate is too high.
+        ImportError, ClusterError
+            If Ray is not installed, or the cluster does not answer or can't do the work.
         KeyboardInterrupt
             After Ctrl-C. The model keeps what it has learned.
 
@@ -367,6 +405,7 @@ class ContextEncoder(GensimNames, NearestNeighbors):
             is that of word2vec, too low for the true gradient.
         """
         check_checkpoint_options(checkpoint, checkpoint_minutes, checkpoint_epochs)
+        self._check_shards(engine, n_shards)
         model = self if resume_from is None else self._load_checkpoint(resume_from)
         if not len(model.vocabulary):
             raise ValueError("the model has no vocabulary yet: call build_vocab, or fit")
@@ -379,13 +418,14 @@ class ContextEncoder(GensimNames, NearestNeighbors):
                 if resume_from is None:
                     raise
                 raise ModelError(f"{resume_from} is damaged: {error}") from error
-        notify = as_callback(callbacks)
+        notify = as_callback(callbacks, HOOKS)
         schedule = CheckpointSchedule(checkpoint_minutes, checkpoint_epochs)
         started = time.perf_counter()
-        stream = model.encode_corpus(corpus, progress=progress)
+        stream = model.encode_corpus(corpus, engine=engine, progress=progress)
         if stream is not corpus:
             logger.info("encoding: %d tokens, %.1f s", len(stream), time.perf_counter() - started)
-        state = model._new_state(stream, epochs, start_alpha, end_alpha, resume_from)
+        plan = model._plan(stream, engine, n_shards)
+        state = model._new_state(stream, epochs, start_alpha, end_alpha, resume_from, plan)
         model._require_contexts(stream)
         if resume_from is None and not self._runs and state.start_alpha < LOW_ALPHA:
             model._warn_of_low_alpha(state.start_alpha)
@@ -398,7 +438,7 @@ class ContextEncoder(GensimNames, NearestNeighbors):
         self._drop_learned()
 
         n_before, n_positions = len(self.loss_history_), 0
-        notify.on_train_begin(self)
+        notify.report("on_train_begin", self)
 
         def on_epoch(loss: float, n: int) -> bool:
             nonlocal n_positions
@@ -408,17 +448,18 @@ class ContextEncoder(GensimNames, NearestNeighbors):
             return notify(self)
 
         try:
-            loop.train(
-                self._chunk_trainer(stream, state),
-                stream,
-                self.config,
-                state,
-                on_epoch=on_epoch,
-                on_epoch_begin=lambda: notify.on_epoch_begin(self),
-                checkpoint=None if checkpoint is None else lambda: self.save(checkpoint),
-                schedule=schedule,
-                progress=progress,
-            )
+            with self._trainer(stream, state, engine) as trainer:
+                loop.train(
+                    trainer,
+                    stream,
+                    self.config,
+                    state,
+                    on_epoch=on_epoch,
+                    on_epoch_begin=lambda: notify.report("on_epoch_begin", self),
+                    checkpoint=None if checkpoint is None else lambda: self.save(checkpoint),
+                    schedule=schedule,
+                    progress=progress,
+                )
         finally:
             # a callback may have computed results from weights that have changed since
             self._drop_learned()
@@ -432,10 +473,10 @@ class ContextEncoder(GensimNames, NearestNeighbors):
         if learn_map is None and epochs is not None and checkpoint is None:
             self.learn_map_later(stream)
         elif learn_map is not False:
-            self.learn_map(stream, progress=progress)
+            self.learn_map(stream, engine=engine, progress=progress)
         if checkpoint is not None:
             self.save(checkpoint)
-        notify.on_train_end(self)
+        notify.report("on_train_end", self)
         return self
 
     def _require_contexts(self, stream: TokenStream) -> None:
@@ -461,6 +502,60 @@ class ContextEncoder(GensimNames, NearestNeighbors):
             self.W1, self.W2, stream, self.vocabulary, self.config, state, self.lock_factors
         )
 
+    def _check_shards(self, engine: str | None, n_shards: int | None) -> None:
+        """Check parameters of training on shards before any work is done."""
+        if engine is None and n_shards is None:
+            return
+        if self._reads_features:
+            raise ValueError(
+                "models with features train on this machine only: leave engine and n_shards out"
+            )
+        if self.config.deterministic:
+            raise ValueError(
+                "deterministic=True is for threads of one machine: leave it out with engine or "
+                "n_shards. With workers=1, results depend on the number of shards only"
+            )
+        if n_shards is not None:
+            check_integer("n_shards", n_shards, 1)
+
+    def _plan(self, stream: TokenStream, engine: str | None, n_shards: int | None) -> Plan | None:
+        """Divide a corpus into shards; None if it is trained as a whole."""
+        if n_shards is None and self.training_state is not None:
+            n_shards = self.training_state.n_shards or None
+        if engine is None and n_shards is None:
+            return None
+        from conec.training import shards
+
+        if n_shards is None:
+            assert engine is not None
+            from conec.training.cluster import default_shards
+
+            n_shards = default_shards(engine, self.config.workers)
+            n_shards = min(n_shards, shards.most_shards(len(stream)))
+        return shards.plan(len(stream), n_shards, self.config.workers)
+
+    @contextmanager
+    def _trainer(
+        self, stream: TokenStream, state: TrainingState, engine: str | None
+    ) -> Iterator[chunks.ChunkTrainer | ShardedTraining]:
+        if not state.n_shards:
+            yield self._chunk_trainer(stream, state)
+            return
+        arguments = (
+            self.W1, self.W2, stream, self.vocabulary, self.config, state, self.lock_factors
+        )  # fmt: skip
+        trainer: ShardedTraining
+        if engine is None:
+            from conec.training.shards import LocalShards
+
+            trainer = LocalShards(*arguments)
+        else:
+            from conec.training.cluster import ClusterShards
+
+            trainer = ClusterShards(*arguments, engine)
+        with closing(trainer):
+            yield trainer
+
     def _load_checkpoint(self, path: StrPath) -> ContextEncoder:
         model = self._load_same_kind(path)
         if model.training_state is None:
@@ -477,10 +572,12 @@ class ContextEncoder(GensimNames, NearestNeighbors):
         start_alpha: float | None,
         end_alpha: float | None,
         resume_from: StrPath | None,
+        plan: Plan | None,
     ) -> TrainingState:
         fingerprint = stream.fingerprint()
         c = self.config
-        chunk_tokens = chunks.chunk_tokens(c, len(stream))
+        n_shards = 0 if plan is None else plan.n_shards
+        chunk_tokens = chunks.chunk_tokens(c, len(stream)) if plan is None else plan.chunk_tokens
         if resume_from is not None and self.training_state is not None:
             state = self.training_state
             if state.fingerprint != fingerprint:
@@ -488,6 +585,12 @@ class ContextEncoder(GensimNames, NearestNeighbors):
                     f"the corpus is not the one that {resume_from} was trained on, so its run "
                     "cannot be resumed. To train the model further on this corpus, load it and "
                     "call train without resume_from"
+                )
+            if state.n_shards != n_shards:
+                raise ValueError(
+                    f"the run of {resume_from} trains "
+                    f"{f'{state.n_shards} shards' if state.n_shards else 'the corpus as a whole'}"
+                    f", which cannot be changed to n_shards={n_shards}"
                 )
             if state.chunk_tokens != chunk_tokens:
                 raise ValueError(
@@ -511,6 +614,7 @@ class ContextEncoder(GensimNames, NearestNeighbors):
             fingerprint=fingerprint,
             run=self._runs,
             chunk_tokens=chunk_tokens,
+            n_shards=n_shards,
         )
 
     # Models of other programs
@@ -617,6 +721,10 @@ class ContextEncoder(GensimNames, NearestNeighbors):
                 )
             rows = [index[word] for word in model.vocabulary.words]
             model.W2 = W2[rows].astype(np.float32, copy=False)
+        factors = np.asarray(getattr(word2vec.wv, "vectors_lockf", [1]))
+        if factors.shape == (len(model),):
+            index = word2vec.wv.key_to_index
+            model.set_lock_factors(factors[[index[word] for word in model.vocabulary.words]])
         if corpus is not None:
             model.learn_map(corpus, progress=progress)
         return model
@@ -662,6 +770,7 @@ class ContextEncoder(GensimNames, NearestNeighbors):
 
     # Files
 
+    @takes_gensim_names
     def save(self, path: StrPath) -> None:
         """Write the model to a folder of safetensors and JSON files, without pickle.
 
@@ -788,6 +897,7 @@ class ContextEncoder(GensimNames, NearestNeighbors):
         return arrays
 
     @classmethod
+    @takes_gensim_names
     def load(cls, path: StrPath, *, verify: bool = False) -> ContextEncoder:
         """Read a saved model or a checkpoint from a folder; its weights are memory-mapped.
 

@@ -29,7 +29,7 @@ _loaded: set[str] = set()
 
 @functools.cache
 def _cache_class() -> Any:
-    from numba.core.caching import FunctionCache
+    from numba.core.caching import FunctionCache, IndexDataCacheFile
 
     class Cache(FunctionCache):  # type: ignore[misc]
         """Compiled code of a function on disk, which is compiled again if it cannot be read.
@@ -41,8 +41,8 @@ def _cache_class() -> Any:
 
         def __init__(self, function: Any) -> None:
             super().__init__(function)
-            file = self._cache_file
-            file._source_stamp = file._source_stamp, _imported_code(function.__module__)
+            stamp = self._impl.locator.get_source_stamp(), _imported_code(function.__module__)
+            self._cache_file = IndexDataCacheFile(self._cache_path, self._impl.filename_base, stamp)
 
         def load_overload(self, sig: Any, target_context: Any) -> Any:
             """Load compiled code; return None if it is not cached.
@@ -186,11 +186,13 @@ def announce_compilation(what: str) -> Iterator[None]:
     def announce() -> None:
         if done.wait(PATIENCE):
             return
-        from tqdm import tqdm
-
         message = f"compiling {what} for this processor, once"
         logger.info("%s", message)
-        with tqdm(desc=message, bar_format="{desc}: {elapsed}", disable=None) as bar:
+        if sys.stderr is None or not sys.stderr.isatty():
+            return
+        from tqdm import tqdm
+
+        with tqdm(desc=message, bar_format="{desc}: {elapsed}") as bar:
             while not done.wait(0.25):
                 bar.refresh()
 

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from corpora.ray_engine import Outcome
 
 __all__ = [
-    "cores", "in_background", "map_on_engine", "map_shards", "progress_bar", "shards_of",
+    "cores", "engine_cpus", "in_background", "map_on_engine", "map_shards", "progress_bar",
+    "shards_of",
 ]  # fmt: skip
 
 T = TypeVar("T")
@@ -171,6 +172,13 @@ def map_on_engine(
     from corpora.ray_engine import map_on_cluster
 
     return _in_order(map_on_cluster(function, items, engine))
+
+
+def engine_cpus(engine: str) -> int:
+    """Return the number of CPUs of a cluster; errors as for `map_shards`."""
+    from corpora.ray_engine import count_cpus
+
+    return count_cpus(engine)
 
 
 def in_background(items: Generator[T, Any, Any]) -> Generator[T, Any, None]:

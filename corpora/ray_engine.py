@@ -1,8 +1,8 @@
 """Apply a function to items, such as the shards of a corpus, on the nodes of a Ray cluster.
 
-All that knows Ray is here. An item is done by one task, whose results count only once the task has
-ended: if its worker or node dies, what it sent is dropped and the item is done again. So the
-results are those of one machine, for any number of nodes.
+All that knows Ray is here, and in `conec.training.cluster`. An item is done by one task, whose
+results count only once the task has ended: if its worker or node dies, what it sent is dropped and
+the item is done again. So the results are those of one machine, for any number of nodes.
 
 Functions, items and results are sent as pickles. Arrays of a function, such as the weights of a
 model, are read-only on the nodes, where all processes of a node share them; those of items and
@@ -39,7 +39,8 @@ from corpora.corpus import Corpus
 from corpora.errors import ClusterError, call_with_warnings
 from corpora.files import temporary_folder
 
-__all__ = ["SETTINGS", "Outcome", "connect", "map_on_cluster", "program", "run_call"]
+__all__ = ["SETTINGS", "Outcome", "connect", "count_cpus", "map_on_cluster", "program",
+           "require_program", "run_call"]  # fmt: skip
 
 PIECE_BYTES = 16 << 20  # of files, sent at a time
 ATTEMPTS = 4  # to do an item whose worker or node died
@@ -261,6 +262,11 @@ def _received(ray: Any, task: _Sent, folder: Path | None) -> Outcome | None:
             shutil.rmtree(task.files, ignore_errors=True)
 
 
+def count_cpus(engine: str) -> int:
+    """CPUs of all nodes at the moment; errors as for `connect`."""
+    return _cpus(connect(engine))
+
+
 def _cpus(ray: Any) -> int:
     """CPUs of all nodes at the moment, at least 1: nodes may join."""
     return max(int(ray.cluster_resources().get("CPU", 1)), 1)
@@ -447,6 +453,16 @@ def program() -> tuple[str, str]:
 
 
 # On a node
+
+
+def require_program(expected: tuple[str, str]) -> None:
+    """Raise ClusterError unless this process has these versions of the project and of Python."""
+    if (found := program()) != expected:
+        raise ClusterError(
+            f"the node {socket.gethostname()} has version {found[0]} of similarity-encoders on "
+            f"Python {found[1]}, but the driver has version {expected[0]} on Python {expected[1]}: "
+            "install the same on all nodes"
+        )
 
 
 def _task() -> Callable[..., Iterator[list[Any]]]:

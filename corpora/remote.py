@@ -1,4 +1,4 @@
-"""List remote objects and get their sizes, by fsspec: for prefixes, globs and byte ranges.
+"""Remote objects: lists of them and their sizes by fsspec, and reads that are tried again.
 
 Objects are read by smart_open. Without fsspec, or its package for a scheme, each URI is one object
 of unknown size, which is not cut. Credentials come from the environment only.
@@ -7,14 +7,19 @@ of unknown size, which is not cut. Credentials come from the environment only.
 from __future__ import annotations
 
 import errno
+import io
+import time
+from collections.abc import Callable
 from functools import lru_cache
 from importlib import import_module
-from typing import Any
+from typing import IO, Any
 
-__all__ = ["find_objects", "object_size"]
+__all__ = ["RemoteFile", "find_objects", "object_size"]
 
 _NO_LISTING = ("http", "https", "ftp")  # a "?" begins a query there, and is not a glob
 _MAGIC = ("*", "?", "[")
+_PAUSES = (1, 2, 4, 8)  # seconds before a read is tried again
+_TRIED_AGAIN = ("s3", "s3a", "s3n")  # smart_open does so, with these pauses and 16 s
 _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "s3n": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
 
 
@@ -81,6 +86,86 @@ def object_size(uri: str) -> int | None:
     if size is None or (uri.lower().startswith("http") and not about.get("partial")):
         return None
     return int(size)
+
+
+class RemoteFile(io.RawIOBase):
+    """A remote object; if a read fails, it is opened again and read on from the same byte.
+
+    Parameters
+    ----------
+    uri : str
+    opener : callable
+        Opens the object. Errors of the first call are raised.
+    """
+
+    def __init__(self, uri: str, opener: Callable[[], IO[bytes]]) -> None:
+        self._uri, self._opener = uri, opener
+        self._file: IO[bytes] | None = opener()
+        self._seekable = self._file.seekable()
+        self._position = 0
+
+    def readable(self) -> bool:
+        """True."""
+        return True
+
+    def seekable(self) -> bool:
+        """Whether parts of the object can be read."""
+        return self._seekable
+
+    def tell(self) -> int:
+        """The position."""
+        return self._position
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        """Change the position; return it."""
+        self._position = self._opened().seek(offset, whence)
+        return self._position
+
+    def readinto(self, buffer: Any) -> int:
+        """Read bytes.
+
+        Raises
+        ------
+        OSError
+            If several attempts failed.
+        """
+        is_tried_again = self._uri.split("://", 1)[0].lower() in _TRIED_AGAIN
+        pauses = () if is_tried_again else _PAUSES
+        for pause in (*pauses, None):
+            try:
+                data = self._opened().read(len(buffer))
+                break
+            except Exception as error:  # libraries of storage raise errors of many types
+                self._release()
+                if pause is None:
+                    reason = str(error) or type(error).__name__
+                    raise OSError(
+                        errno.EIO,
+                        f"Reading failed at byte {self._position:,} in several attempts "
+                        f"({reason}); check the network and the server",
+                        self._uri,
+                    ) from error
+                time.sleep(pause)
+        buffer[: len(data)] = data
+        self._position += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        """Close the object."""
+        self._release()
+        super().close()
+
+    def _opened(self) -> IO[bytes]:
+        if self._file is None:
+            self._file = self._opener()
+            if self._position:
+                self._file.seek(self._position)
+        return self._file
+
+    def _release(self) -> None:
+        file, self._file = self._file, None
+        if file is not None:
+            file.close()
 
 
 def _system(uri: str) -> tuple[Any, str]:

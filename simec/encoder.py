@@ -31,6 +31,7 @@ from corpora.checks import (
 )
 from corpora.errors import ModelError, warn
 from corpora.files import StrPath
+from corpora.hub import HubModel
 from corpora.interrupts import STOPPED, terminable
 from corpora.model_folder import (
     FolderReader,
@@ -106,7 +107,12 @@ CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 TRAINING, TRAINING_ARRAYS = "training.json", "training.safetensors"  # of checkpoints
 
 
-class SimilarityEncoder(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class SimilarityEncoder(
+    HubModel,
+    ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
+    TransformerMixin,  # type: ignore[misc]
+    BaseEstimator,  # type: ignore[misc]
+):
     """Learn embeddings of feature vectors that reproduce a given matrix of relations.
 
     A network maps features x to an embedding y, and ``y W_l`` approximates the corresponding row
@@ -1408,8 +1414,8 @@ class _Run:
             return
         if (self.resumed.layout, self.resumed.fingerprint) != (layout, fingerprint):
             raise ValueError(
-                "resume_from needs the data of the interrupted run, but X or S differ: pass the "
-                "same data, or fit without resume_from"
+                "resume_from needs the data of the interrupted run, but X or the targets differ: "
+                "pass the same data, or fit without resume_from"
             )
 
     def notify(self, encoder: SimilarityEncoder) -> bool:

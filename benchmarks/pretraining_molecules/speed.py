@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from benchmarks.common import Result, over_runs, pairs
 from benchmarks.runs import peak_mb
+from simec.lazy import import_package
 from simec.molecules import Molecules, SchNet
 from simec.network import ShiftedSoftplus
 
@@ -87,11 +88,10 @@ def one_thread() -> Any:
 
 def both(size: tuple[int, float, int], seed: int) -> dict[str, nn.Module]:
     """Create a network of each kind with the same weights, and the head of Fig. 6.6."""
-    from torch_geometric.nn import SchNet as PyG
-
+    geometric = import_package("torch_geometric.nn", "comparisons of speed", "molecules")
     n_interactions, cutoff, n_gaussians = size
     torch.manual_seed(seed)
-    pyg = PyG(
+    pyg = geometric.SchNet(
         num_interactions=n_interactions, cutoff=cutoff, num_gaussians=n_gaussians,
         interaction_graph=lambda graph, _: graph,
     )  # fmt: skip

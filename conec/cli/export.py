@@ -19,6 +19,7 @@ class Target(str, Enum):
     word2vec_binary = "word2vec-binary"
     projector = "projector"
     spacy = "spacy"
+    model2vec = "model2vec"
     model = "model"
 
 
@@ -34,7 +35,9 @@ def export(
     model: Model,
     out: Annotated[
         Path,
-        typer.Option("--out", help="File to write; for projector, spacy and model, a folder."),
+        typer.Option(
+            "--out", help="File to write; for projector, spacy, model2vec and model, a folder."
+        ),
     ],
     to: Annotated[
         Target,
@@ -43,7 +46,8 @@ def export(
             help="word2vec, word2vec-binary: the text or binary format of word2vec, also read by "
             "gensim, fastText and others; compressed if the file name ends in .gz, .bz2, .xz or "
             ".zst. projector: two TSV files for TensorBoard's embedding projector. spacy: the "
-            "folder of a pipeline. model: a smaller model in --dtype, for all commands but train.",
+            "folder of a pipeline. model2vec: a folder that model2vec and sentence-transformers "
+            "load. model: a smaller model in --dtype, for all commands but train.",
         ),
     ] = Target.word2vec,
     space: InSpace = Space.context,
@@ -62,12 +66,12 @@ def export(
         ),
     ] = Dtype.float32,
     lang: Annotated[
-        str, typer.Option("--lang", help="Language code of the spaCy pipeline.")
+        str, typer.Option("--lang", help="Language code of the spaCy pipeline or model card.")
     ] = "xx",
 ) -> None:
     """Export the vectors of all words of a model for another program, or a smaller model.
 
-    projector and spacy replace only files that an earlier export has written.
+    projector, spacy and model2vec replace only files that an earlier export has written.
 
     \b
       conec export news.model --out news.vec.gz
@@ -84,8 +88,8 @@ def export(
 
     target = cast("Format", to.value)
     check_export(out, target)
-    if to is Target.spacy and dtype is Dtype.int8:
-        fail("spaCy averages vectors, whose lengths int8 does not keep: use --dtype float16")
+    if to in (Target.spacy, Target.model2vec) and dtype is Dtype.int8:
+        fail(f"{to.value} averages vectors, whose lengths int8 does not keep: use --dtype float16")
     vectors = vectors_of(load_model(model), space)
     n = export_vectors(vectors, out, target, top=top, dtype=dtype.value, lang=lang)
     typer.echo(f"{n:,} vectors of {vectors.vector_size} dimensions: {out}")

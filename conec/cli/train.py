@@ -19,7 +19,7 @@ _CHECKPOINTS = "Checkpoints and further training"
 _SWITCHES = {"cbow_mean": "--cbow-mean/--cbow-sum"}
 # defaults that depend on the text, see `TrainingRun`
 _BY_SIZE = {
-    "epochs": "20 for up to 1 million words, 5 for 4 million or more",
+    "epochs": "20 for up to 1.5 million words, 10 for 3 million, 5 for 6 million or more",
     "sample": "0.0001, or more for a text of a few thousand words",
 }
 

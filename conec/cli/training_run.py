@@ -24,7 +24,7 @@ from corpora.interrupts import STOPPED, exit_status
 if TYPE_CHECKING:
     from conec.training.chunks import TrainingState
 
-_TRAINED_WORDS = 20_000_000  # in all epochs of a short text together
+_TRAINED_WORDS = 30_000_000  # in all epochs of a short text together
 # parameters that can be changed when a model is trained further, and their names in
 # `ContextEncoder.train` and `TrainingState`
 _CHANGEABLE = {"epochs": "epochs", "alpha": "start_alpha", "min_alpha": "end_alpha"}

@@ -64,7 +64,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_ROWS = 1 << 9  # rows that are processed at a time
+_ROWS = 1 << 8  # rows that are processed at a time
 # The thesis's prediction is left out where its weight is smaller: it would take long to compute
 _SMALLEST_SHARE = 0.05
 
@@ -264,6 +264,7 @@ def learn_context_map(
     *,
     seed: int = 1,
     workers: int = 1,
+    engine: str | None = None,
     exclude: Iterable[str] = (),
     progress: bool = False,
 ) -> ContextMap:
@@ -281,6 +282,8 @@ def learn_context_map(
     seed : int
     workers : int
         Threads.
+    engine : str, optional
+        As for `conec.contexts.occurrences.context_sums`.
     exclude : iterable of str
         Words on which the map is not fitted, such as test words. They are still context words.
     progress : bool
@@ -321,7 +324,7 @@ def learn_context_map(
         for window, sums in zip(config.windows(vocabulary), moments, strict=True):
             (contexts,) = sampled_contexts(
                 stream, vectors, [window], pieces, counts, chosen, words,
-                key=key, workers=workers, progress=progress,
+                key=key, workers=workers, engine=engine, progress=progress,
             )  # fmt: skip
             for rows in blocks(len(words)):
                 X, Y = contexts[rows], normalize(vectors[words[rows]])
@@ -357,6 +360,7 @@ def sampled_contexts(
     *,
     key: int,
     workers: int = 1,
+    engine: str | None = None,
     progress: bool = False,
 ) -> list[FloatArray]:
     """Contexts of words, each from a random sample of the word's occurrences.
@@ -367,7 +371,7 @@ def sampled_contexts(
     vectors : float32 array of shape (V, d)
         Vectors of the context words; their directions are added.
     windows : sequence of k Windows
-    pieces, counts, wanted, words, key, workers, progress
+    pieces, counts, wanted, words, key, workers, engine, progress
         As for `conec.contexts.occurrences.context_sums`.
 
     Returns
@@ -386,6 +390,7 @@ def sampled_contexts(
         key=key,
         words=words,
         workers=workers,
+        engine=engine,
         progress=progress,
     )
 
@@ -486,6 +491,7 @@ def smoothed_vectors(
     *,
     seed: int = 1,
     workers: int = 1,
+    engine: str | None = None,
     progress: bool = False,
 ) -> FloatArray:
     """Rows of W1 plus their prediction from W2 and a corpus; see `smoothed`.
@@ -502,6 +508,8 @@ def smoothed_vectors(
     seed : int
     workers : int
         Threads.
+    engine : str, optional
+        As for `conec.contexts.occurrences.context_sums`.
     progress : bool
         Show a bar.
 
@@ -513,7 +521,9 @@ def smoothed_vectors(
     kinds = [ContextKind(window, W2)]
     if _plain_share(*W1.shape) > 0:
         kinds.append(ContextKind(window, W1))
-    averages, *plain = all_context_sums(stream, kinds, workers=workers, progress=progress)
+    averages, *plain = all_context_sums(
+        stream, kinds, workers=workers, engine=engine, progress=progress
+    )
     return smoothed(
         W1,
         W2,
@@ -586,7 +596,8 @@ def smoothed(
         contexts2[rows] = normalize(predicted) * has_contexts
 
     with ThreadPoolExecutor(workers, thread_name_prefix="conec") as executor:
-        deque(executor.map(smooth, blocks(n)), maxlen=0)
+        # a thread would have its own heap
+        deque((executor.map if workers > 1 else map)(smooth, blocks(n)), maxlen=0)
     return contexts2
 
 

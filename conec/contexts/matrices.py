@@ -22,7 +22,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from threading import Lock
-from typing import IO, TYPE_CHECKING, Any, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -101,7 +101,7 @@ def global_contexts(
         stream, n_words, window or Window(), diagonal, normalize, memory, workers, engine
     )
     rows = SparseRows(np.float32, int(memory) // 4)
-    with closing(counter.blocks(progress)) as blocks:
+    with closing(counter.blocks(progress, _unchanged)) as blocks:
         for block in blocks:
             rows.append(block)
     indptr, columns, values = rows.arrays()
@@ -117,6 +117,7 @@ def global_embeddings(
     normalize: Normalize = "count",
     memory: int = 1 << 30,
     workers: int = 1,
+    engine: str | None = None,
     progress: bool = False,
 ) -> FloatArray:
     """``global_contexts(...) @ matrix``, without the V x V matrix in memory.
@@ -126,27 +127,34 @@ def global_embeddings(
     stream : TokenStream
     matrix : float32 array of shape (V, d)
         For example W1.
-    window, diagonal, normalize, memory, workers, progress
+    window, diagonal, normalize, memory, workers, engine, progress
         As in `global_contexts`.
 
     Returns
     -------
     float32 array of shape (V, d)
     """
+    matrix = np.ascontiguousarray(matrix, dtype=np.float32)
+    result = np.empty_like(matrix)
+    counter = ContextCounter(
+        stream, len(matrix), window or Window(), diagonal, normalize, memory, workers, engine
+    )
+    with closing(counter.blocks(progress, partial(_times, matrix))) as blocks:
+        for block in blocks:
+            result[block.rows] = block.values
+    return result
+
+
+def _unchanged(block: Block) -> Block:
+    return block
+
+
+def _times(matrix: FloatArray, block: Block) -> DenseBlock:
     from conec.contexts.kernels import rows_times_matrix
 
-    matrix = np.ascontiguousarray(matrix, dtype=np.float32)
-    result = np.zeros_like(matrix)
-
-    def multiply(block: Block) -> None:
-        rows_times_matrix(block.indptr, block.columns, block.values, matrix, result[block.rows])
-
-    counter = ContextCounter(
-        stream, len(matrix), window or Window(), diagonal, normalize, memory, workers
-    )
-    with closing(counter.blocks(progress, multiply)) as blocks:
-        deque(blocks, maxlen=0)
-    return result
+    product = np.zeros((len(block.indptr) - 1, matrix.shape[1]), np.float32)
+    rows_times_matrix(block.indptr, block.columns, block.values, matrix, product)
+    return DenseBlock(block.row, product)
 
 
 def local_contexts(
@@ -263,6 +271,20 @@ class Block:
         return slice(self.row, self.row + len(self.indptr) - 1)
 
 
+@dataclass
+class DenseBlock:
+    """Consecutive rows of a matrix."""
+
+    row: int
+    values: FloatArray
+
+    @property
+    def rows(self) -> slice:
+        """The rows of the whole matrix that the block holds."""
+        return slice(self.row, self.row + len(self.values))
+
+
+AnyBlock = TypeVar("AnyBlock", Block, DenseBlock)
 _MakeBlock: TypeAlias = Callable[[int, int], Block]  # from first row and end of rows
 _Counts: TypeAlias = npt.NDArray[np.int64]
 
@@ -303,9 +325,9 @@ class ContextCounter:
         self._entries = min(max(quarter // (64 * workers), _SMALLEST), _LARGEST)
 
     def blocks(
-        self, progress: bool, then: Callable[[Block], None] | None = None
-    ) -> Generator[Block, None, None]:
-        """Yield finished blocks of rows in order; the threads call `then` with each block."""
+        self, progress: bool, then: Callable[[Block], AnyBlock]
+    ) -> Generator[AnyBlock, None, None]:
+        """Yield the results of `then`, a function of finished blocks of rows, in order."""
         from conec.contexts.kernels import count_words
 
         n, step, began = len(self._stream), self._segment, time.monotonic()
@@ -383,13 +405,17 @@ class ContextCounter:
         return make, bound, occurrences
 
     def _map(
-        self, executor: ThreadPoolExecutor, make: _MakeBlock, bound: _Counts, engine: str | None
-    ) -> Generator[Block, None, None]:
+        self,
+        executor: ThreadPoolExecutor,
+        make: Callable[[int, int], Any],
+        bound: _Counts,
+        engine: str | None,
+    ) -> Generator[Any, None, None]:
         """Yield all blocks in order; threads, or a cluster, compute a few blocks ahead."""
         if engine is not None:
             yield from map_on_engine(partial(_of_range, make), _split(bound, self._entries), engine)
             return
-        pending: deque[Future[Block]] = deque()
+        pending: deque[Future[Any]] = deque()
         for row, stop in _split(bound, self._entries):
             pending.append(executor.submit(make, row, stop))
             if len(pending) > self._workers:
@@ -431,21 +457,18 @@ class _CountedRows:
 
 @dataclass
 class _Finished:
-    """Makes blocks and normalizes them."""
+    """Makes blocks, normalizes them, and applies a function to them."""
 
     make: _MakeBlock
     counts: _Counts
     normalize: Normalize
-    then: Callable[[Block], None] | None
+    then: Callable[[Block], Any]
 
-    def __call__(self, row: int, stop: int) -> Block:
-        block = normalized(self.make(row, stop), self.counts[row:stop], self.normalize)
-        if self.then is not None:
-            self.then(block)
-        return block
+    def __call__(self, row: int, stop: int) -> Any:
+        return self.then(normalized(self.make(row, stop), self.counts[row:stop], self.normalize))
 
 
-def _of_range(make: _MakeBlock, rows: tuple[int, int]) -> Block:
+def _of_range(make: Callable[[int, int], Any], rows: tuple[int, int]) -> Any:
     return make(*rows)
 
 

@@ -1,16 +1,18 @@
 """Windows, and sums over the contexts of each word's occurrences in a corpus.
 
 Sums are those over all occurrences (`all_context_sums`), or over exactly as many random ones of
-each word as are wanted (`context_sums`). Threads process different columns of the vectors, so that
-results do not depend on their number.
+each word as are wanted (`context_sums`). Threads, and tasks on a cluster, process different columns
+of the vectors, so that results do not depend on their number.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +24,13 @@ from conec.types import FloatArray, Weighting
 from corpora.callbacks import progress_bar
 from corpora.checks import check_choice, check_integer
 from corpora.jit import announce_compilation
+from corpora.parallel import engine_cpus, map_on_engine
 
 if TYPE_CHECKING:
     from corpora.encoding import TokenStream
 
 PIECE = 1 << 16  # tokens that are processed at a time
+SENT_TOKENS = 1 << 27  # tokens that are sent to the nodes of a cluster at a time
 _LINE = 16  # columns: those of a cache line are processed by the same thread
 
 Counts = npt.NDArray[np.int64]
@@ -148,6 +152,7 @@ def context_sums(
     key: int,
     words: npt.NDArray[np.int64] | None = None,
     workers: int = 1,
+    engine: str | None = None,
     progress: bool = False,
 ) -> list[FloatArray]:
     """Sum the contexts of some occurrences of each word.
@@ -169,6 +174,9 @@ def context_sums(
         Words whose contexts are wanted; by default all. `wanted` must be 0 for others.
     workers : int
         Threads. The result does not depend on their number.
+    engine : str, optional
+        Where to sum: by default on this machine; "ray" or HOST:PORT on a Ray cluster, as for
+        :func:`corpora.count`. It uses at most d / 16 CPUs. Does not change the result.
     progress : bool
         Show a bar.
 
@@ -178,30 +186,13 @@ def context_sums(
         For each kind, sums of the vectors of context words. Divided by the smaller of `counts`
         and `wanted`, they are means over occurrences.
     """
-    from conec.contexts.kernels import add_contexts, add_wide_contexts, choose
+    from conec.contexts.kernels import choose
 
     n_words = len(counts)
-    offsets = np.asarray(stream.offsets, np.int64)
     rows = np.arange(n_words)
     if words is not None:
         rows[words] = np.arange(len(words))
     remaining, needed = counts.copy(), np.minimum(counts, wanted).astype(np.int32)
-
-    def adder(kind: ContextKind, out: FloatArray) -> _Adder:
-        window, vectors = kind.window, with_contiguous_rows(kind.vectors)
-        weights, distance = kind.weights(), window.distance_weights().astype(np.float32)
-        add: Any = add_contexts
-        if wide := bool((distance[1:] == 1).all()):
-            add = add_wide_contexts
-
-        def of_part(part: Any, low: int, positions: Any) -> _Columns:
-            of_tokens = np.where(part < 0, np.float32(0), weights[part])
-            near = window.size if wide else distance
-            return lambda columns: add(
-                part, low, offsets, positions, rows, near, of_tokens, vectors, out, *columns
-            )
-
-        return of_part
 
     def chosen(ids: Any, start: int, stop: int) -> npt.NDArray[np.int64]:
         positions: npt.NDArray[np.int64] = choose(
@@ -210,7 +201,8 @@ def context_sums(
         return positions
 
     n_rows = n_words if words is None else len(words)
-    return _sums(stream, kinds, pieces, n_rows, adder, chosen, workers, progress)
+    adders = [_SomeContexts(kind.window, kind.weights(), rows) for kind in kinds]
+    return _sums(stream, kinds, adders, pieces, n_rows, chosen, workers, engine, progress)
 
 
 def all_context_sums(
@@ -218,6 +210,7 @@ def all_context_sums(
     kinds: Sequence[ContextKind],
     *,
     workers: int = 1,
+    engine: str | None = None,
     progress: bool = False,
 ) -> list[FloatArray]:
     """Sum the contexts of all occurrences of each word; parameters as for `context_sums`.
@@ -226,78 +219,204 @@ def all_context_sums(
     -------
     list of float32 arrays of shape (V, d)
     """
-    from conec.contexts.kernels import add_all_contexts
-
-    offsets = np.asarray(stream.offsets, np.int64)
-
-    def adder(kind: ContextKind, out: FloatArray) -> _Adder:
-        window, vectors, weights = kind.window, with_contiguous_rows(kind.vectors), kind.weights()
-
-        def of_part(part: Any, low: int, inner: Any) -> _Columns:
-            return lambda columns: add_all_contexts(
-                part, low, *inner - low, offsets, window.size, window.smallest, weights, vectors,
-                out, *columns,
-            )  # fmt: skip
-
-        return of_part
 
     def everything(_: Any, start: int, stop: int) -> npt.NDArray[np.int64]:
         return np.array([start, stop])
 
-    n_words = len(kinds[0].vectors)
-    return _sums(stream, kinds, spans(len(stream)), n_words, adder, everything, workers, progress)
+    n_words, pieces = len(kinds[0].vectors), spans(len(stream))
+    adders = [_AllContexts(kind.window, kind.weights()) for kind in kinds]
+    return _sums(stream, kinds, adders, pieces, n_words, everything, workers, engine, progress)
 
 
-_Columns = Callable[[tuple[int, int]], None]
-_Adder = Callable[[Any, int, Any], _Columns]
+@dataclass(frozen=True)
+class _Part:
+    """A part of a text.
+
+    Attributes
+    ----------
+    ids : int32 array of shape (n,)
+    low : int
+        Position of the first token in the text.
+    positions : int64 array
+        Positions whose contexts are added; for all of a range, its first position and its end.
+    offsets : int64 array
+        Starts of the documents in the part, and the end of the last one.
+    """
+
+    ids: npt.NDArray[np.int32]
+    low: int
+    positions: npt.NDArray[np.int64]
+    offsets: npt.NDArray[np.int64]
+
+
+# Adds some columns of the first vectors to those of the second: the first, and their number
+_AddColumns = Callable[[FloatArray, FloatArray, tuple[int, int]], None]
+
+
+@dataclass(frozen=True)
+class _SomeContexts:
+    """Adds the contexts of chosen occurrences."""
+
+    window: Window
+    weights: FloatArray
+    rows: npt.NDArray[np.int64]
+
+    def of_part(self, part: _Part) -> _AddColumns:
+        from conec.contexts.kernels import add_contexts, add_wide_contexts
+
+        distance = self.window.distance_weights().astype(np.float32)
+        add: Any = add_contexts
+        near: Any = distance
+        if (distance[1:] == 1).all():
+            add, near = add_wide_contexts, self.window.size
+        of_tokens = np.where(part.ids < 0, np.float32(0), self.weights[part.ids])
+        return lambda vectors, out, columns: add(
+            part.ids, part.low, part.offsets, part.positions, self.rows, near, of_tokens, vectors,
+            out, *columns,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _AllContexts:
+    """Adds the contexts of all occurrences."""
+
+    window: Window
+    weights: FloatArray
+
+    def of_part(self, part: _Part) -> _AddColumns:
+        from conec.contexts.kernels import add_all_contexts
+
+        first, stop = part.positions - part.low
+        return lambda vectors, out, columns: add_all_contexts(
+            part.ids, part.low, first, stop, part.offsets, self.window.size,
+            self.window.smallest, self.weights, vectors, out, *columns,
+        )  # fmt: skip
+
+
+_Adders = Sequence[_SomeContexts | _AllContexts]
 
 
 def _sums(
     stream: TokenStream,
     kinds: Sequence[ContextKind],
+    adders: _Adders,
     pieces: Spans,
     n_rows: int,
-    adder: Callable[[ContextKind, FloatArray], _Adder],
     choose: Callable[[Any, int, int], npt.NDArray[np.int64]],
     workers: int,
+    engine: str | None,
     progress: bool,
 ) -> list[FloatArray]:
-    """Sums of contexts in the pieces of a text; threads process different columns."""
+    """Sums of contexts in the pieces of a text, by threads or on a cluster."""
     ids = np.asarray(stream.ids)
-    sums = [zero_rows(n_rows, kind.vectors.shape[1]) for kind in kinds]
-    adders = [adder(kind, out) for kind, out in zip(kinds, sums, strict=True)]
+    all_vectors = [with_contiguous_rows(kind.vectors) for kind in kinds]
+    sums = [zero_rows(n_rows, vectors.shape[1]) for vectors in all_vectors]
     margin = max(kind.window.size for kind in kinds)
-    with announce_compilation("context vectors"):
-        for add in adders:
-            add(ids[:0], 0, choose(ids, 0, 0))((0, 0))
-    slices = _columns(sums[0].shape[1], workers)
-    with (
-        ThreadPoolExecutor(len(slices), thread_name_prefix="conec") as executor,
-        progress_bar(
-            total=sum(stop - start for start, stop in pieces),
-            desc="contexts",
-            unit=" words",
-            unit_scale=True,
-            shown=progress,
-        ) as bar,
-    ):
+
+    def part_of(start: int, stop: int) -> _Part:
+        positions = choose(ids, start, stop)
+        low, high = max(0, start - margin), min(len(ids), stop + margin)
+        first = max(int(np.searchsorted(stream.offsets, low, side="right")) - 1, 0)
+        end = int(np.searchsorted(stream.offsets, high)) + 1
+        return _Part(ids[low:high], low, positions, stream.offsets[first:end].astype(np.int64))
+
+    def parts() -> Iterator[_Part]:
         for start, stop in pieces:
-            positions = choose(ids, start, stop)
-            low, high = max(0, start - margin), min(len(ids), stop + margin)
-            part = ids[low:high]
-            parts = [add(part, low, positions) for add in adders]
-
-            def add_columns(columns: tuple[int, int], parts: list[_Columns] = parts) -> None:
-                for add in parts:
-                    add(columns)
-
-            if len(slices) == 1:
-                add_columns(slices[0])
-            else:
-                deque(executor.map(add_columns, slices), maxlen=0)
-            stream.release(low, stop)
+            yield part_of(start, stop)
+            stream.release(max(0, start - margin), stop)
             bar.update(stop - start)
+
+    with progress_bar(
+        total=sum(stop - start for start, stop in pieces),
+        desc="contexts",
+        unit=" words",
+        unit_scale=True,
+        shown=progress,
+    ) as bar:
+        if engine is not None:
+            _add_on_engine(adders, parts(), all_vectors, sums, engine)
+            return sums
+        with announce_compilation("context vectors"):
+            _add(adders, part_of(0, 0), all_vectors, sums, (0, 0))
+        slices = _columns(sums[0].shape[1], workers)
+        with ThreadPoolExecutor(len(slices), thread_name_prefix="conec") as executor:
+            for part in parts():
+                add = partial(_add_columns, [adder.of_part(part) for adder in adders])
+                if len(slices) == 1:
+                    add(all_vectors, sums, slices[0])
+                else:
+                    run = partial(add, all_vectors, sums)
+                    deque(executor.map(run, slices), maxlen=0)
     return sums
+
+
+def _add_columns(
+    adders: Sequence[_AddColumns],
+    all_vectors: Sequence[FloatArray],
+    sums: Sequence[FloatArray],
+    columns: tuple[int, int],
+) -> None:
+    """Add some columns of the contexts of each kind."""
+    for add, vectors, out in zip(adders, all_vectors, sums, strict=True):
+        add(vectors, out, columns)
+
+
+def _add_on_engine(
+    adders: _Adders,
+    parts: Iterator[_Part],
+    all_vectors: Sequence[FloatArray],
+    sums: Sequence[FloatArray],
+    engine: str,
+) -> None:
+    """Add the contexts in parts of a text on a cluster, whose tasks have different columns.
+
+    The text is sent in segments, and the sums so far with each: a task of the next segment goes on
+    with them.
+    """
+    slices = [
+        slice(start, start + n) for start, n in _columns(sums[0].shape[1], engine_cpus(engine))
+    ]  # fmt: skip
+    while segment := _next_segment(parts):
+        items = (
+            tuple([array[:, columns].copy() for array in arrays] for arrays in (all_vectors, sums))
+            for columns in slices
+        )  # fmt: skip
+        added = map_on_engine(partial(_add_segment, adders, segment), items, engine)
+        with closing(added):
+            for columns, results in zip(slices, added, strict=True):
+                for out, result in zip(sums, results, strict=True):
+                    out[:, columns] = result
+
+
+def _next_segment(parts: Iterator[_Part]) -> list[_Part]:
+    segment: list[_Part] = []
+    n = 0
+    for part in parts:
+        segment.append(part)
+        n += len(part.ids)
+        if n >= SENT_TOKENS:
+            break
+    return segment
+
+
+def _add_segment(
+    adders: _Adders, parts: Sequence[_Part], item: tuple[list[FloatArray], list[FloatArray]]
+) -> list[FloatArray]:
+    """Add the contexts in parts of a text to sums, which are returned."""
+    all_vectors, sums = item
+    for part in parts:
+        _add(adders, part, all_vectors, sums, (0, sums[0].shape[1]))
+    return sums
+
+
+def _add(
+    adders: _Adders,
+    part: _Part,
+    all_vectors: Sequence[FloatArray],
+    sums: Sequence[FloatArray],
+    columns: tuple[int, int],
+) -> None:
+    _add_columns([adder.of_part(part) for adder in adders], all_vectors, sums, columns)
 
 
 def with_contiguous_rows(vectors: FloatArray) -> FloatArray:

@@ -155,7 +155,12 @@ class ExtendedContextEncoder(ContextEncoder):
         return self
 
     def build_vocab(
-        self, corpus: Any, *, update: bool = False, progress: bool = False
+        self,
+        corpus: Any,
+        *,
+        update: bool = False,
+        engine: str | None = None,
+        progress: bool = False,
     ) -> ExtendedContextEncoder:
         """Count the words and features of a corpus and create their weights.
 
@@ -164,6 +169,8 @@ class ExtendedContextEncoder(ContextEncoder):
         corpus : Corpus, path or iterable of documents
         update : bool
             Extend the vocabularies instead of replacing them.
+        engine : None
+            Features are counted on this machine.
         progress : bool
             Show a bar.
 
@@ -172,6 +179,8 @@ class ExtendedContextEncoder(ContextEncoder):
         ExtendedContextEncoder
             The model itself.
         """
+        if engine is not None:
+            raise ValueError("models with features count on this machine only: leave engine out")
         extend = update and len(self.vocabulary) > 0
         old = self.feature_vocabulary if extend else FeatureVocabulary(self.features)
         documents = with_progress(documents_of(corpus), "counting", progress)
@@ -194,13 +203,17 @@ class ExtendedContextEncoder(ContextEncoder):
         """The features, in the order in which they were passed."""
         return self.feature_vocabulary.features
 
-    def encode_corpus(self, corpus: Any, *, progress: bool = False) -> TokenStream:
+    def encode_corpus(
+        self, corpus: Any, *, engine: str | None = None, progress: bool = False
+    ) -> TokenStream:
         """Encode documents with their features, to pass them to `train`, `learn_map` and others.
 
         Parameters
         ----------
         corpus : Corpus, path, iterable of documents, or FeatureStream
             A FeatureStream is checked and returned.
+        engine : str, optional
+            Not used: features are computed on this machine.
         progress : bool
             Show a bar.
 
@@ -211,7 +224,7 @@ class ExtendedContextEncoder(ContextEncoder):
         if not isinstance(corpus, TokenStream):
             documents = with_progress(documents_of(corpus), "encoding", progress)
             corpus = encoded(documents, self.clean, self.vocabulary.index, self.feature_vocabulary)
-        return super().encode_corpus(corpus, progress=progress)
+        return super().encode_corpus(corpus, engine=engine, progress=progress)
 
     def _require_contexts(self, stream: TokenStream) -> None:
         # features of the target alone are inputs, too

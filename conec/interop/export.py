@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
-from conec.interop.viewers import check_projector, check_spacy, save_projector, save_spacy
+from conec.interop.exported import check_export_folder
+from conec.interop.model2vec import save_model2vec
+from conec.interop.viewers import check_projector, save_projector, save_spacy
 from conec.interop.word2vec import save_word2vec
 from conec.quantization import compact
 from conec.types import StrPath
@@ -19,7 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Format", "Precision", "check_export", "export"]
 
-Format = Literal["word2vec", "word2vec-binary", "projector", "spacy"]
+Format = Literal["word2vec", "word2vec-binary", "projector", "spacy", "model2vec"]
+_AVERAGING = {"spacy": "spaCy", "model2vec": "model2vec"}  # programs that average vectors
 Precision = Literal["float32", "float16", "int8"]
 # significant digits of a number in a text; five identify a float16, nine a float32
 _DIGITS = {"float32": 9, "float16": 5, "int8": 3}
@@ -41,20 +44,22 @@ def export(
     vectors : gensim.models.KeyedVectors
         For example `ContextEncoder.wv_context`.
     path : path
-        A file; for "projector" and "spacy", a folder.
-    to : {"word2vec", "word2vec-binary", "projector", "spacy"}
-        As `save_word2vec` (with ``binary=True``), `save_projector` and `save_spacy` write them.
+        A file; for "projector", "spacy" and "model2vec", a folder.
+    to : {"word2vec", "word2vec-binary", "projector", "spacy", "model2vec"}
+        As `save_word2vec` (with ``binary=True``), `save_projector`, `save_spacy` and
+        `save_model2vec` write them.
     top : int, optional
         Number of words that are written, the first ones, which are the most frequent words of a
         model; by default all words.
     dtype : {"float32", "float16", "int8"}
         Precision of the values. All formats stay readable for the same programs. "float16": values
-        are rounded to float16, which takes half the digits in a text, and half the size in
-        "spacy". "int8": each vector is scaled to integers from -127 to 127, so that cosine
-        similarities stay, but lengths do not; not for "spacy", which averages vectors. In
-        "word2vec-binary", which holds float32 only, both take less space once compressed.
+        are rounded to float16, which takes half the digits in a text, and half the size in "spacy"
+        and "model2vec". "int8": each vector is scaled to integers from -127 to 127, so that cosine
+        similarities stay, but lengths do not; not for "spacy" and "model2vec", which average
+        vectors. In "word2vec-binary", which holds float32 only, both take less space once
+        compressed.
     lang : str
-        Language code of the spaCy pipeline.
+        Language code of the spaCy pipeline, or of the model card of model2vec.
 
     Returns
     -------
@@ -70,9 +75,10 @@ def export(
     """
     check_choice("to", to, Format)
     check_choice("dtype", dtype, Precision)
-    if dtype == "int8" and to == "spacy":
+    if dtype == "int8" and to in _AVERAGING:
         raise ValueError(
-            "spaCy averages vectors, whose lengths int8 does not keep: use dtype='float16'"
+            f"{_AVERAGING[to]} averages vectors, whose lengths int8 does not keep: use "
+            "dtype='float16'"
         )
     check_export(path, to)
     smaller = _rounded(_first(vectors, top), dtype)
@@ -80,6 +86,8 @@ def export(
         save_projector(smaller, path, digits=_DIGITS[dtype])
     elif to == "spacy":
         save_spacy(smaller, path, lang)
+    elif to == "model2vec":
+        save_model2vec(smaller, path, lang)
     else:
         save_word2vec(smaller, path, binary=to == "word2vec-binary", digits=_DIGITS[dtype])
     return len(smaller)
@@ -89,8 +97,8 @@ def check_export(path: StrPath, to: Format) -> None:
     """Raise the error of `export` for a path that cannot be written, before any work is done."""
     if to == "projector":
         check_projector(path)
-    elif to == "spacy":
-        check_spacy(path)
+    elif to in _AVERAGING:
+        check_export_folder(path)
     else:
         check_suffix(path)
         check_output(path)

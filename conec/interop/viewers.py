@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import errno
 import hashlib
-import json
 import os
-from collections.abc import Collection, Iterable, Mapping
 from contextlib import ExitStack, suppress
 from itertools import chain
 from pathlib import Path
@@ -15,23 +12,20 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from conec.interop.checks import check_vectors, require_writable
-from conec.types import StrPath
-from corpora.files import (
-    check_folder,
-    check_output,
-    check_parent,
-    is_desktop_file,
-    relative_files,
-    replace_folder,
+from conec.interop.exported import (
+    RECORD,
+    check_export_folder,
+    export_folder,
+    record,
+    require_exported,
 )
+from conec.types import StrPath
+from corpora.files import check_output, check_parent
 from corpora.output import open_output
-from corpora.saved_data import parse_json
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
 
-RECORD = "conec-export.json"
-"""File with the checksums of exported files; a later export replaces only these."""
 _PROJECTOR = ("vectors.tsv", "metadata.tsv")
 
 
@@ -79,14 +73,14 @@ def save_projector(vectors: KeyedVectors, folder: StrPath, *, digits: int = 9) -
     checksums = {}
     try:
         with ExitStack() as stack:  # all files are complete before the first one is replaced
-            record = stack.enter_context(open_output(target / RECORD))
+            write_record = stack.enter_context(open_output(target / RECORD))
             for name, lines in zip(_PROJECTOR, (rows, metadata), strict=True):
                 write, digest = stack.enter_context(open_output(target / name)), hashlib.sha256()
                 for line in lines:
                     write(line)
                     digest.update(line.encode())
                 checksums[name] = digest.hexdigest()
-            record(_record(checksums))
+            write_record(record(checksums))
     except BaseException:
         if is_new:
             with suppress(OSError):
@@ -102,7 +96,7 @@ def check_projector(folder: StrPath) -> None:
         return
     for name in (*_PROJECTOR, RECORD):
         check_output(target / name)
-    _require_exported(target, [name for name in _PROJECTOR if (target / name).exists()])
+    require_exported(target, [name for name in _PROJECTOR if (target / name).exists()])
 
 
 def to_spacy(vectors: KeyedVectors, lang: str = "xx") -> Any:
@@ -168,57 +162,7 @@ def save_spacy(vectors: KeyedVectors, folder: StrPath, lang: str = "xx") -> None
     ValueError, ImportError
         As `to_spacy`.
     """
-    check_spacy(folder)
+    check_export_folder(folder)
     pipeline = to_spacy(vectors, lang)
-    with replace_folder(folder, _exported_files) as temporary:
+    with export_folder(folder) as temporary:
         pipeline.to_disk(temporary)
-        checksums = {name: _sha256(temporary / name) for name in relative_files(temporary)}
-        (temporary / RECORD).write_text(_record(checksums))
-
-
-def check_spacy(folder: StrPath) -> None:
-    """Raise the OSError that `save_spacy` would raise, before any work is done."""
-    check_folder(folder, _exported_files)
-
-
-# Files that an export may replace
-
-
-def _exported_files(folder: Path, is_leftover: bool) -> Collection[str]:
-    """Names of all files of a folder; FileExistsError if one is not from `save_spacy`."""
-    names = [name for name in relative_files(folder) if name != RECORD]
-    if not is_leftover:
-        names = [name for name in names if not is_desktop_file(name)]
-        _require_exported(folder, names)
-    # the record is last in the list and deleted last, so that after a crash the remaining files
-    # can still be recognized
-    return [*names, RECORD] if (folder / RECORD).exists() else names
-
-
-def _require_exported(folder: Path, names: Iterable[str]) -> None:
-    """Raise FileExistsError unless all files are unchanged files of an earlier export."""
-    try:
-        checksums = dict(parse_json((folder / RECORD).read_bytes())["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
-        checksums = {}
-    for name in names:
-        if checksums.get(name) != _sha256(folder / name):
-            why = "was changed after" if name in checksums else "is not from"
-            raise FileExistsError(
-                errno.EEXIST,
-                f"Nothing is replaced: {name} {why} an export of vectors. Choose another folder",
-                os.fspath(folder),
-            )
-
-
-def _record(checksums: Mapping[str, str]) -> str:
-    return json.dumps({"sha256": checksums}, indent=1)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    if not path.is_symlink():  # an export never writes links
-        with open(path, "rb") as file:
-            while block := file.read(1 << 20):
-                digest.update(block)
-    return digest.hexdigest()

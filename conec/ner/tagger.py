@@ -25,6 +25,7 @@ from conec.types import StrPath
 from corpora.checks import check_choice, check_integer, check_number
 from corpora.errors import ModelError, warn
 from corpora.files import temporary_folder
+from corpora.hub import HubModel
 from corpora.model_folder import FolderReader, open_folder, write_folder
 from corpora.readers import TaggedDocument
 from corpora.saved_data import check_saved_object, saved_strings
@@ -41,7 +42,7 @@ KIND = "conec.ner.Tagger"  # of model folders
 FORMAT_VERSION = 3
 
 
-class Tagger(BaseEstimator):  # type: ignore[misc]
+class Tagger(HubModel, BaseEstimator):  # type: ignore[misc]
     """Named-entity tagger, with optional features from a Context Encoder.
 
     It is a linear-chain conditional random field (CRFsuite, L-BFGS). Requires the extra

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from conec.senses.inventory import SenseInventory, SenseSettings, word_vectors
 from conec.types import FloatArray, IntArray
 from corpora.callbacks import progress_bar
 from corpora.jit import announce_compilation
+from corpora.parallel import map_on_engine
 
 if TYPE_CHECKING:
     from conec.vocabulary import Vocabulary
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _REACH = 5  # words on each side of an example
 _BATCH = 2048  # words per batch; an interruption waits for the end of the batch
+_SENT = 256  # words per task of a cluster
 
 
 def ridge_map(
@@ -62,6 +64,7 @@ def induce(
     words: npt.NDArray[np.int64] | None = None,
     seed: int = 1,
     workers: int = 1,
+    engine: str | None = None,
     progress: bool = False,
 ) -> SenseInventory:
     """Induce the senses of words from a corpus.
@@ -77,6 +80,10 @@ def induce(
     seed : int
     workers : int
         Threads. The result does not depend on their number.
+    engine : str, optional
+        Where to cluster: by default on this machine; "ray" or HOST:PORT on a Ray cluster, as for
+        :func:`corpora.count`. The text, 8 bytes per token, is sent to each node. Does not change
+        the result.
     progress : bool
         Show bars.
 
@@ -89,7 +96,9 @@ def induce(
     settings = settings or SenseSettings()
     window = settings.context(vocabulary)
     rows = normalize(W1)
-    means = global_embeddings(stream, rows, window, workers=workers, progress=progress)
+    means = global_embeddings(
+        stream, rows, window, workers=workers, engine=engine, progress=progress
+    )
     map_ = ridge_map(normalize(means), word_vectors(W1), vocabulary.counts, settings.ridge)
     with announce_compilation("senses"):
         ids, borders = np.asarray(stream.ids), stream.offsets.astype(np.int64)
@@ -101,13 +110,11 @@ def induce(
     n_senses = np.zeros(len(W1) + 1, np.int64)
     results: list[_Senses] = []
     bar = progress_bar(chosen, desc="senses", unit=" words", shown=progress)
-    with ThreadPoolExecutor(workers, thread_name_prefix="conec") as executor:
-        words_left = iter(chosen.tolist())
-        while batch := list(islice(words_left, _BATCH)):
-            for word, senses in zip(batch, executor.map(search, batch), strict=True):
-                n_senses[word + 1] = len(senses[0])
-                results.append(senses)
-                bar.update()
+    with closing(_search_all(search, chosen.tolist(), workers, engine)) as found:
+        for word, senses in zip(chosen.tolist(), found, strict=True):
+            n_senses[word + 1] = len(senses[0])
+            results.append(senses)
+            bar.update()
     bar.close()
     d, width = W1.shape[1], 2 * _REACH + 1
     empty = (
@@ -119,6 +126,22 @@ def induce(
 
 
 _Senses = tuple[FloatArray, FloatArray, IntArray]
+
+
+def _search_all(
+    search: _Search, words: list[int], workers: int, engine: str | None
+) -> Generator[_Senses, None, None]:
+    """Yield the senses of words, found by threads or on a cluster."""
+    size = _BATCH if engine is None else _SENT
+    batches = (words[start : start + size] for start in range(0, len(words), size))
+    if engine is not None:
+        with closing(map_on_engine(search.each, batches, engine)) as found:
+            for senses in found:
+                yield from senses
+        return
+    with ThreadPoolExecutor(workers, thread_name_prefix="conec") as executor:
+        for batch in batches:
+            yield from executor.map(search, batch)
 
 
 @dataclass(frozen=True)
@@ -148,6 +171,10 @@ class _Search:
             vectors, rng, most=s.most, threshold=s.threshold, smallest=s.smallest
         )  # fmt: skip
         return self._result(list(self._senses(positions, vectors, labels)), len(positions))
+
+    def each(self, words: list[int]) -> list[_Senses]:
+        """Senses of several words."""
+        return [self(word) for word in words]
 
     def contexts(self, positions: npt.NDArray[np.int64]) -> FloatArray:
         """Mapped contexts of occurrences, scaled to unit length."""

@@ -58,6 +58,9 @@ class TrainingState:
         Sum of the losses, and number of positions, of each completed chunk of the epoch.
     chunk_tokens : int
         Length of a chunk in tokens.
+    n_shards : int
+        Number of shards (see `conec.training.shards`); 0 if the corpus is not divided. On shards,
+        `next_chunk`, `losses` and `positions` are those of cycles.
     """
 
     epochs: int
@@ -70,6 +73,7 @@ class TrainingState:
     losses: list[float] = field(default_factory=list)
     positions: list[int] = field(default_factory=list)
     chunk_tokens: int = 0
+    n_shards: int = 0
 
     @property
     def finished(self) -> bool:
@@ -78,7 +82,10 @@ class TrainingState:
 
     def to_dict(self) -> JSON:
         """Return the state as plain data for JSON."""
-        return asdict(self)
+        data = asdict(self)
+        if not self.n_shards:  # earlier versions can resume the run
+            del data["n_shards"]
+        return data
 
     @classmethod
     def from_dict(cls, data: JSON) -> TrainingState:
@@ -87,7 +94,7 @@ class TrainingState:
         names = {"next_range": "next_chunk", "range_tokens": "chunk_tokens"}
         data = check_saved_object("training", data)
         state = cls(**{names.get(name, name): value for name, value in data.items()})
-        for name in ("epochs", "run", "epoch", "next_chunk", "chunk_tokens"):
+        for name in ("epochs", "run", "epoch", "next_chunk", "chunk_tokens", "n_shards"):
             check_integer(name, getattr(state, name), 0, 2**62)
         check_integer("fingerprint", state.fingerprint, 0, 2**64 - 1)
         check_integer("epoch", state.epoch, 0, state.epochs)

@@ -13,6 +13,7 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from corpora.callbacks import progress_bar
 from corpora.interrupts import STOPPED, deferred_interrupt
 
 if TYPE_CHECKING:
+    from conec.training.shards import ShardedTraining
     from conec.vocabulary import Vocabulary
     from corpora.callbacks import CheckpointSchedule
     from corpora.encoding import TokenStream
@@ -84,7 +86,7 @@ class TrainingDiverged(ArithmeticError):
 
 
 def train(
-    trainer: ChunkTrainer,
+    trainer: ChunkTrainer | ShardedTraining,
     stream: TokenStream,
     config: Config,
     state: TrainingState,
@@ -99,8 +101,8 @@ def train(
 
     Parameters
     ----------
-    trainer : ChunkTrainer
-        Trains on single chunks.
+    trainer : ChunkTrainer or ShardedTraining
+        Trains on single chunks in the threads of this process, or on shards.
     stream : TokenStream
     config : Config
     state : TrainingState
@@ -125,15 +127,22 @@ def train(
         After Ctrl-C, or SIGTERM or SIGHUP, when all threads have completed their chunks and
         `state` matches the weights.
     """
-    run = run_in_rounds if config.deterministic else run_hogwild
-    length = state.chunk_tokens
-    n_chunks = -(-len(stream) // length)
+    run: Callable[[Callable[[int], bool]], None]
+    if isinstance(trainer, ChunkTrainer):
+        length = state.chunk_tokens
+        n_chunks = -(-len(stream) // length)
+        in_threads = run_in_rounds if config.deterministic else run_hogwild
+        run = partial(in_threads, trainer, state, n_chunks, config.workers)
+        description = "synchronous rounds" if config.deterministic else "lock-free"
+    else:  # its cycles are counted like chunks
+        length, n_chunks, run = trainer.cycle_tokens, trainer.n_cycles, trainer.run
+        description = trainer.description
     # progress counts all words of the corpus, known or not, as other programs do
     raw_per_token = stream.n_raw / max(len(stream), 1)
     logger.info(
         "training: %d tokens, epochs %d to %d, %d threads, %s",
         len(stream), state.epoch + 1, state.epochs, config.workers,
-        "synchronous rounds" if config.deterministic else "lock-free",
+        description,
     )  # fmt: skip
     began = time.monotonic()
     with (
@@ -164,7 +173,7 @@ def train(
                 if begins and on_epoch_begin is not None:
                     on_epoch_begin()
                 begins = False
-                run(trainer, state, n_chunks, config.workers, tick)
+                run(tick)
                 loss, positions = float(np.sum(state.losses)), int(np.sum(state.positions))
                 epoch_done = state.next_chunk == n_chunks
                 if not np.isfinite(loss) or (epoch_done and not trainer.finite):
@@ -178,10 +187,14 @@ def train(
                     words = raw_per_token * max(0, len(stream) - first_chunk * length)
                     state.epoch += 1
                     state.next_chunk, state.losses, state.positions = 0, [], []
-                    bar.set_postfix(epoch=f"{state.epoch}/{state.epochs}", loss=f"{mean:.4f}")
+                    figures = {} if isinstance(trainer, ChunkTrainer) else trainer.figures
+                    bar.set_postfix(
+                        epoch=f"{state.epoch}/{state.epochs}", loss=f"{mean:.4f}", **figures
+                    )
                     logger.info(
-                        "epoch %d of %d: loss %.4f, %.1f s, %.0f words/s",
+                        "epoch %d of %d: loss %.4f, %.1f s, %.0f words/s%s",
                         state.epoch, state.epochs, mean, seconds, words / max(seconds, 1e-9),
+                        "".join(f", {name} {value}" for name, value in figures.items()),
                     )  # fmt: skip
                     if on_epoch(mean, positions) is True and not state.finished:
                         logger.info("stopped by a callback after epoch %d", state.epoch)

@@ -11,7 +11,13 @@ The caller manages memory: functions that add words stop when the table is full.
 
 from __future__ import annotations
 
+import sys
+from typing import Any
+
 import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.extending import intrinsic
 
 from corpora.jit import compiled
 
@@ -121,6 +127,88 @@ def _find(data, start, stop, h, slots, entries, arena):  # type: ignore[no-untyp
         at = (at + _U1) & mask
 
 
+# Words of a text are looked up in batches, in steps for the whole batch: a processor then reads
+# from several places of a large table at the same time.
+
+_BATCH = 128
+_LITTLE = sys.byteorder == "little"
+
+
+@intrinsic  # type: ignore[untyped-decorator,unused-ignore]
+def _eight_bytes(typingctx, array, i):  # type: ignore[no-untyped-def]
+    """``array[i:i + 8]`` as an integer, without a check of bounds."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        place = builder.bitcast(builder.gep(data, [args[1]]), ir.IntType(64).as_pointer())
+        return builder.load(place, align=1)
+
+    return types.uint64(array, types.intp), codegen
+
+
+@compiled(nogil=True)
+def _equal(text, start, stop, arena, first):  # type: ignore[no-untyped-def]
+    """Whether ``text[start:stop]`` is at `first` in the arena."""
+    p = start
+    if _LITTLE and start + 8 <= len(text) and first + 8 <= len(arena):
+        difference = _eight_bytes(text, start) ^ _eight_bytes(arena, first)
+        if stop - start < 8:  # most words
+            return difference << np.uint64(8 * (8 - stop + start)) == _U0
+        if difference != _U0:
+            return False
+        p += 8
+    while p < stop and text[p] == arena[first + p - start]:
+        p += 1
+    return p == stop
+
+
+@compiled(nogil=True)
+def _batch(text, p, factor, slots, entries, arena, starts, stops, hashes, words):  # type: ignore[no-untyped-def]
+    """Split the next part of a text, and look up its words.
+
+    Parameters
+    ----------
+    text : uint8 array
+        Whole lines, encoded as UTF-8.
+    p : int
+        Where to start.
+    factor, slots, entries, arena
+        The table.
+    starts, stops : int64 arrays of shape (_BATCH,), overwritten
+        Element ``i`` is ``text[starts[i]:stops[i]]``: a word, or if it is empty, the end of a line.
+    hashes : uint64 array of shape (_BATCH,), overwritten
+    words : int64 array of shape (_BATCH,), overwritten
+        Number of each word if it is in the slot of its hash. If it is -1, `_find` may find it.
+
+    Returns
+    -------
+    n, p : int
+        Number of elements, and where to continue; len(text) after the last line end.
+    """
+    mask = np.uint64(len(slots) - 1)
+    n = 0
+    while n < _BATCH:
+        starts[n], stops[n], hashes[n] = _next_word(text, p, factor)
+        p = stops[n]
+        n += 1
+        if starts[n - 1] == p:
+            if p >= len(text):
+                break
+            p += 1
+    for i in range(n):
+        slot = slots[hashes[i] & mask]
+        found = slot != _U0 and slot >> _U32 == hashes[i] >> _U32
+        words[i] = np.int64(slot & _LOW) - 1 if found else -1
+    for i in range(n):
+        word = words[i]
+        if word >= 0:
+            first, length = entries[word, 0], stops[i] - starts[i]
+            found = entries[word + 1, 0] - first == length
+            if not (found and _equal(text, starts[i], stops[i], arena, first)):
+                words[i] = -1
+    return n, p
+
+
 @compiled(nogil=True)
 def _insert(data, start, stop, h, at, value, slots, entries, arena, state):  # type: ignore[no-untyped-def]
     """Insert a new word in the slot `at`. If the table is full, return False and set NEEDED."""
@@ -156,24 +244,29 @@ def count_text(text, p, in_line, factor, slots, entries, arena, state):  # type:
     p, in_line : int
         As above, to continue once the table has been enlarged; ``p == len(text)`` at the end.
     """
+    starts, stops = np.empty(_BATCH, np.int64), np.empty(_BATCH, np.int64)
+    hashes, words = np.empty(_BATCH, np.uint64), np.empty(_BATCH, np.int64)
     while True:
-        start, stop, h = _next_word(text, p, factor)
-        if start == stop:
-            if in_line > 0:
-                state[DOCUMENTS] += 1
-                state[TOKENS] += in_line
-                in_line = 0
-            if stop >= len(text):
-                return stop, in_line
-            p = stop + 1
-            continue
-        word, at = _find(text, start, stop, h, slots, entries, arena)
-        if word >= 0:
+        n, p = _batch(text, p, factor, slots, entries, arena, starts, stops, hashes, words)
+        for i in range(n):
+            start, stop, word = starts[i], stops[i], words[i]
+            if start == stop:
+                if in_line > 0:
+                    state[DOCUMENTS] += 1
+                    state[TOKENS] += in_line
+                    in_line = 0
+                if stop >= len(text):
+                    return stop, in_line
+                continue
+            if word < 0:
+                h = hashes[i]
+                word, at = _find(text, start, stop, h, slots, entries, arena)
+                if word < 0:
+                    if not _insert(text, start, stop, h, at, 0, slots, entries, arena, state):
+                        return start, in_line
+                    word = state[WORDS] - 1
             entries[word, 1] += 1
-        elif not _insert(text, start, stop, h, at, 1, slots, entries, arena, state):
-            return start, in_line
-        in_line += 1
-        p = stop
+            in_line += 1
 
 
 @compiled(nogil=True)
@@ -217,23 +310,26 @@ def encode_text(text, factor, slots, entries, arena, ids, lengths):  # type: ign
     n_ids, n_lines, n_words : int
     """
     n_ids = n_lines = n_words = first = before = p = 0
+    starts, stops = np.empty(_BATCH, np.int64), np.empty(_BATCH, np.int64)
+    hashes, words = np.empty(_BATCH, np.uint64), np.empty(_BATCH, np.int64)
     while True:
-        start, stop, h = _next_word(text, p, factor)
-        if start == stop:
-            if n_words > before:
-                lengths[n_lines] = n_ids - first
-                n_lines += 1
-                first, before = n_ids, n_words
-            if stop >= len(text):
-                return n_ids, n_lines, n_words
-            p = stop + 1
-            continue
-        n_words += 1
-        word, _ = _find(text, start, stop, h, slots, entries, arena)
-        if word >= 0:
-            ids[n_ids] = entries[word, 1]
-            n_ids += 1
-        p = stop
+        n, p = _batch(text, p, factor, slots, entries, arena, starts, stops, hashes, words)
+        for i in range(n):
+            start, stop, word = starts[i], stops[i], words[i]
+            if start == stop:
+                if n_words > before:
+                    lengths[n_lines] = n_ids - first
+                    n_lines += 1
+                    first, before = n_ids, n_words
+                if stop >= len(text):
+                    return n_ids, n_lines, n_words
+                continue
+            n_words += 1
+            if word < 0:
+                word, _ = _find(text, start, stop, hashes[i], slots, entries, arena)
+            if word >= 0:
+                ids[n_ids] = entries[word, 1]
+                n_ids += 1
 
 
 @compiled(nogil=True)

@@ -7,7 +7,8 @@ import os
 import stat
 import sys
 from collections.abc import Callable, Iterator
-from typing import IO, Any
+from functools import partial
+from typing import IO, Any, cast
 
 from corpora.errors import CorpusError, warn
 from corpora.files import is_system_file, is_uri, missing_file
@@ -302,11 +303,14 @@ def open_raw(path: str) -> IO[bytes]:
             raise missing_file(path) from None
     import smart_open
 
+    from corpora.remote import RemoteFile
+
     scheme = path.split("://", 1)[0].lower()
     try:
         # Decompression is done in this module: the same suffixes work with every version of
         # smart_open, and progress counts bytes as stored.
-        opened: IO[bytes] = smart_open.open(path, "rb", compression="disable")
+        open_it = partial(smart_open.open, path, "rb", compression="disable")
+        return cast("IO[bytes]", RemoteFile(path, open_it))
     except ImportError as error:
         extra = _EXTRAS.get(scheme)
         name = f"similarity-encoders[{extra}]" if extra else f"smart_open[{scheme}]"
@@ -316,7 +320,6 @@ def open_raw(path: str) -> IO[bytes]:
             f"{path} is a URI of an unsupported scheme, {scheme!r}; download the file and pass its "
             "path, or pass a URI that smart_open supports (s3, gs, https, hdfs, ...)"
         ) from error
-    return opened
 
 
 class ByteStream(io.RawIOBase):

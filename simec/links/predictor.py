@@ -33,6 +33,7 @@ from corpora.checks import (
 )
 from corpora.deprecated import renamed_parameters
 from corpora.errors import ModelError, warn
+from corpora.hub import HubModel
 from corpora.interrupts import STOPPED, deferred_interrupt
 from corpora.model_folder import FolderReader, check_writable, open_folder, write_folder
 from corpora.saved_data import (
@@ -75,7 +76,7 @@ class Link(NamedTuple):
     score: float
 
 
-class LinkPredictor(BaseEstimator):  # type: ignore[misc]
+class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
     """A Similarity Encoder for links: triples of head, relation and tail (thesis, Sec. 4.1).
 
     For an entity with embedding y, a relation with matrix M and a last layer W, the scores of all

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from corpora.checks import ParameterError, check_choice, check_instance, check_integer, check_number
+from simec.lazy import import_package
 from simec.molecules.elements import SYMBOLS
 from simec.molecules.filters import Convolution
 from simec.molecules.molecules import MoleculeBatch
@@ -99,10 +100,7 @@ class SchNet(nn.Module):
         **parameters
             `n_points`, as for the class.
         """
-        if not hasattr(network, "num_filters"):
-            raise ParameterError(
-                f"network must be a torch_geometric.nn.SchNet, got {type(network).__name__}"
-            )
+        _check_pyg(network)
         n_filters, n_features = network.num_filters, network.hidden_channels
         if n_filters != n_features:
             raise ValueError(
@@ -223,6 +221,15 @@ _PYG_LAYERS = {
 }
 
 
+def _check_pyg(network: nn.Module) -> None:
+    """Raise ParameterError unless a network is a SchNet of torch-geometric."""
+    geometric = import_package("torch_geometric.nn", "SchNets of torch-geometric", "molecules")
+    if not isinstance(network, geometric.SchNet):
+        raise ParameterError(
+            f"network must be a torch_geometric.nn.SchNet, got {type(network).__name__}"
+        )
+
+
 class PyGSchNet(nn.Module):
     """The SchNet of torch-geometric, with the same inputs and outputs as `SchNet`.
 
@@ -234,10 +241,7 @@ class PyGSchNet(nn.Module):
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
-        if not hasattr(network, "distance_expansion"):
-            raise ParameterError(
-                f"network must be a torch_geometric.nn.SchNet, got {type(network).__name__}"
-            )
+        _check_pyg(network)
         self.embedding = network.embedding
         self.distance_expansion = network.distance_expansion
         self.interactions = network.interactions

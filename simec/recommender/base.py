@@ -25,6 +25,7 @@ from sklearn.utils.validation import check_is_fitted
 from corpora.checks import check_choice, check_number, closest, shorten
 from corpora.deprecated import renamed_parameters
 from corpora.errors import ModelError, warn
+from corpora.hub import HubModel
 from corpora.model_folder import FolderReader, open_folder, write_folder
 from corpora.saved_data import check_saved_object, saved_seed
 from simec.linalg.checks import OVERFLOW, QUIET
@@ -141,7 +142,7 @@ _ATTRIBUTES: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 
 
-class BaseRecommender(BaseEstimator):  # type: ignore[misc]
+class BaseRecommender(HubModel, BaseEstimator):  # type: ignore[misc]
     """Predicts ratings as μ + b_user + b_item + residual, clipped to the range of ratings.
 
     Parameters

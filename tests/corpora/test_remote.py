@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import importlib
 import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import corpora
-from corpora import TokenStream
+from corpora import TokenStream, remote
 from corpora.parallel import map_shards
 from corpora.remote import find_objects, object_size
 
@@ -76,6 +78,57 @@ class TestFileUris:
 
     def test_queries_of_web_pages_are_no_globs(self) -> None:
         assert find_objects("https://example.org/a?b=*") == ["https://example.org/a?b=*"]
+
+
+class Breaking(BaseHTTPRequestHandler):
+    """Serves a file, but closes the connection in the middle as long as `breaks` is positive."""
+
+    content = b"".join(b"line %d\n" % n for n in range(5000))
+    breaks = 0
+
+    def do_GET(self) -> None:
+        first, _, _ = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")
+        body = self.content[int(first) :]
+        self.send_response(206 if "Range" in self.headers else 200)
+        self.send_header("Accept-Ranges", "bytes")
+        self.send_header("Content-Length", str(len(body)))
+        end = len(self.content) - 1
+        self.send_header("Content-Range", f"bytes {first}-{end}/{len(self.content)}")
+        self.end_headers()
+        if type(self).breaks > 0:
+            type(self).breaks -= 1
+            body = body[: len(body) // 2]
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture
+def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """URI of the file that `Breaking` serves."""
+    monkeypatch.setattr(remote, "_PAUSES", (0, 0))
+    with ThreadingHTTPServer(("127.0.0.1", 0), Breaking) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/news.txt"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.filterwarnings("default::ResourceWarning")
+class TestReadsThatBreak:
+    def test_are_tried_again(self, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Breaking, "breaks", 2)
+        texts = corpora.open(page).texts()
+        assert [f"{text}\n".encode() for text in texts] == Breaking.content.splitlines(True)
+        assert Breaking.breaks == 0
+
+    def test_end_with_an_error(self, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(Breaking, "breaks", 10)
+        with pytest.raises(OSError, match=r"Reading failed at byte [\d,]+ in several") as caught:
+            list(corpora.open(page))
+        assert caught.value.filename == page
 
 
 @pytest.fixture(scope="module")

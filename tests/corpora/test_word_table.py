@@ -88,6 +88,30 @@ def test_text(factor: np.uint64) -> None:
     assert lengths[:3].tolist() == [1, 0, 2]
 
 
+@settings(max_examples=30, deadline=None)
+@given(
+    lines=st.lists(st.lists(st.integers(0, 400), max_size=40), max_size=30), factor=FACTORS,
+)  # fmt: skip
+def test_batches_of_words(lines: list[list[int]], factor: np.uint64) -> None:
+    """Batches that the table is enlarged in, that end within a line, or hold only empty lines."""
+    names = ["abcdefghijklmnopqrstuvw"[: n % 23 + 1] + "x" * (n // 23) for n in range(401)]
+    text = "\n".join(" ".join(names[n] for n in line) for line in lines)
+    table = WordTable(factor=factor)
+    table.count(text.encode())
+    expected = Counter(text.split())
+    assert dict(table.pairs(0)) == expected
+    assert table.tokens == expected.total()
+    assert table.documents == sum(map(bool, lines))
+    known = WordTable(factor=factor)
+    known.add(pack({name: n for n, name in enumerate(names) if n % 3}))
+    ids, lengths = np.zeros(len(text) // 2 + 1, np.int32), np.zeros(len(text) // 2 + 1, np.int64)
+    n_ids, n_lines, n_words = known.encode(text.encode(), ids, lengths)
+    found = [[n for n in line if n % 3] for line in lines if line]
+    assert ids[:n_ids].tolist() == [n for line in found for n in line]
+    assert lengths[:n_lines].tolist() == [len(line) for line in found]
+    assert n_words == table.tokens
+
+
 @settings(max_examples=60, deadline=None)
 @given(
     documents=st.lists(

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
+import copy
 import os
 import random
 import signal
+import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +21,9 @@ import pytest
 from conec import ContextEncoder
 from conec import embedding as module
 from conec.cli import app, vector_shards
-from tests.distributed.cluster import Cluster
+from conec.contexts import occurrences
+from conec.senses import induction
+from tests.distributed.cluster import ROOT, Cluster
 
 pytest.importorskip("ray", reason="clusters need Ray")
 pytestmark = pytest.mark.slow
@@ -113,6 +120,35 @@ def test_global_contexts(
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
 
+@pytest.mark.parametrize("size", [16, 100])
+def test_map_and_senses(
+    cluster: Cluster,
+    documents: list[list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    size: int,
+) -> None:
+    monkeypatch.setattr(occurrences, "SENT_TOKENS", 3000)
+    monkeypatch.setattr(induction, "_SENT", 10)
+    text = tmp_path / "text.txt"
+    text.write_text("".join(" ".join(document) + "\n" for document in documents))
+    model = ContextEncoder(vector_size=size, epochs=1, min_count=1, seed=0, workers=1)
+    model.fit(text)
+    expected, found = (
+        copy.deepcopy(model).learn_map(text, engine=engine).build_senses(text, engine=engine)
+        for engine in (None, cluster.address)
+    )
+    np.testing.assert_array_equal(found.context_embeddings, expected.context_embeddings)
+    for of_found, of_expected in (
+        (found.context_map, expected.context_map),
+        (found.sense_inventory, expected.sense_inventory),
+    ):
+        arrays = of_expected.arrays()
+        assert arrays
+        for name, array in arrays.items():
+            np.testing.assert_array_equal(of_found.arrays()[name], array)
+
+
 @pytest.mark.parametrize("clean", [[], ["--clean", "lower"]])
 def test_command(
     cluster: Cluster,
@@ -129,6 +165,45 @@ def test_command(
     more = ["--address", cluster.address, "--out", str(tmp_path / "b.tsv")]
     app([*command, *more], standalone_mode=False)
     assert (tmp_path / "a.tsv").read_bytes() == (tmp_path / "b.tsv").read_bytes()
+
+
+@pytest.fixture
+def one_killed(cluster: Cluster) -> Iterator[None]:
+    """Kill a process of the cluster while it does its first task."""
+    killed: list[int] = []
+    ended = threading.Event()
+
+    def kill() -> None:
+        while not (killed or ended.is_set()):
+            for number in cluster.processes():
+                with contextlib.suppress(OSError):
+                    if Path(f"/proc/{number}/cmdline").read_bytes().startswith(b"ray::task"):
+                        os.kill(number, signal.SIGKILL)
+                        killed.append(number)
+                        break
+
+    thread = threading.Thread(target=kill)
+    thread.start()
+    yield
+    ended.set()
+    thread.join()
+    assert killed
+
+
+@pytest.mark.usefixtures("one_killed")
+@pytest.mark.parametrize("phase", ["contexts", "map", "senses"])
+def test_a_worker_killed_in_a_phase(
+    cluster: Cluster, model: ContextEncoder, documents: list[list[str]], phase: str
+) -> None:
+    def run(engine: str | None) -> np.ndarray:
+        copied = copy.deepcopy(model)
+        if phase == "contexts":
+            return np.asarray(copied.global_contexts(documents, engine=engine).data)
+        if phase == "map":
+            return copied.learn_map(documents, engine=engine).context_map.weights
+        return copied.build_senses(documents, engine=engine).sense_inventory.centers
+
+    np.testing.assert_array_equal(run(cluster.address), run(None))
 
 
 class DiesWithAShard(ContextEncoder):
@@ -174,3 +249,38 @@ def test_files_of_shards(
     assert len(written[0]) > 5
     assert written[0] == written[1]
     assert not (tmp_path / "shards.partial").exists()
+
+
+def test_a_driver_that_dies(
+    cluster: Cluster, model: ContextEncoder, documents: list[list[str]], tmp_path: Path
+) -> None:
+    model.save(tmp_path / "model")
+    text, out = tmp_path / "text.txt", tmp_path / "out"
+    text.write_text("".join(" ".join(document) + "\n" for document in documents))
+    command = ["embed", str(tmp_path / "model"), str(text), "--shards", "npz", "--out"]
+    code = (
+        "import sys\n"
+        "from conec.cli import app, vector_shards\n"
+        "vector_shards.SHARD_BYTES = 6000\n"
+        "app(sys.argv[1:])\n"
+    )
+    script = [sys.executable, "-c", code, *command]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        [*script, str(out), "--address", cluster.address],
+        env=environment, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        partial, end = tmp_path / "out.partial", time.monotonic() + 60
+        while not list(partial.glob("*1.json")) and time.monotonic() < end:
+            time.sleep(0.001)
+        process.kill()
+    assert not out.exists()
+    resumed = [*script, str(out), "--resume", "--address", cluster.address]
+    subprocess.run(resumed, env=environment, check=True, stderr=subprocess.DEVNULL)
+    subprocess.run([*script, str(tmp_path / "whole")], env=environment, check=True)
+    written = [
+        {path.name: path.read_bytes() for path in folder.iterdir()}
+        for folder in (out, tmp_path / "whole")
+    ]
+    assert written[0] == written[1]
+    assert not partial.exists()

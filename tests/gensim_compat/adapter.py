@@ -1,8 +1,8 @@
 """gensim's classes in terms of this package: what ``docs/migrating-from-gensim.md`` describes.
 
 Skip-gram is replaced by CBOW, and hierarchical softmax by negative sampling. The learning rate is
-that of this package, as its gradient differs. Errors have other types here: all of them become
-`RefusedError`.
+that of this package, as its gradient differs, and in very short texts, `sample` is larger. Errors
+have other types here: all of them become `RefusedError`.
 """
 
 from __future__ import annotations
@@ -12,10 +12,12 @@ import functools
 import logging
 import os
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import gensim
+import numpy as np
 from gensim import utils
 from gensim.models import keyedvectors, word2vec
 
@@ -77,6 +79,7 @@ class Word2Vec(ContextEncoder):
     @refusing
     def __init__(self, sentences: Any = None, corpus_file: Any = None, **parameters: Any) -> None:
         self.trim_rule = parameters.get("trim_rule")
+        self.chooses_sample = "sample" not in parameters
         kept = {name: value for name, value in parameters.items() if name not in DROPPED}
         if kept.get("negative") == 0:
             del kept["negative"]
@@ -107,6 +110,11 @@ class Word2Vec(ContextEncoder):
 
     @refusing
     def train(self, *args: Any, **options: Any) -> Any:
+        if self.chooses_sample:  # as the warning about short texts says
+            sample = self.vocabulary.gentle_sample()
+            self.config = replace(
+                self.config, sample=max(sample, DEFAULTS["sample"]) if sample else 0
+            )
         return super().train(*args, **options)
 
     def scan_vocab(self, corpus: Any) -> tuple[int, int]:
@@ -130,8 +138,8 @@ class Word2Vec(ContextEncoder):
         self.build_vocab_from_freq(dict(zip(words, counts.tolist(), strict=True)))
 
     def get_latest_training_loss(self) -> float:
-        """The loss of the last epoch."""
-        return self.loss_history_[-1]
+        """The sum of the losses of all epochs."""
+        return float(np.nansum(self.loss_history_))
 
     @property
     def syn1neg(self) -> Any:

@@ -292,6 +292,35 @@ def train_chunk(stream, words, settings, chunk, W1, W2, scratch):  # type: ignor
     return _train(text, rows1, rows2, *rates, W1.shape[1], settings, chunk, scratch)
 
 
+@compiled(nogil=True, error_model="numpy", fastmath=_MATH)
+def train_marking(stream, words, settings, chunk, W1, W2, scratch, marks1, marks2):  # type: ignore[no-untyped-def]
+    """Train as `train_chunk` does, and mark the rows that may have changed.
+
+    Parameters
+    ----------
+    stream, words, settings, chunk, W1, W2, scratch
+        As for `train_chunk`.
+    marks1, marks2 : bool arrays of shape (V,)
+        Set to True for the rows of W1 and of W2 that the chunk uses.
+
+    Returns
+    -------
+    loss, n_positions
+        As for `train_chunk`.
+    """
+    text = prepare(stream, words, settings, chunk)
+    word, noise = text[0], text[-1]
+    for i in range(len(word)):
+        if word[i] >= 0:
+            marks1[word[i]] = marks2[word[i]] = True
+    for b in range(len(noise)):
+        for k in range(noise.shape[1]):
+            marks2[noise[b, k]] = True
+    rows1, rows2 = (address(W1), W1.strides[0]), (address(W2), W2.strides[0])
+    rates = words.rate1, words.rate2
+    return _train(text, rows1, rows2, *rates, W1.shape[1], settings, chunk, scratch)
+
+
 @nb.njit(nogil=True)
 def _numbered(w, place, words, n):  # type: ignore[no-untyped-def]
     """Index of a word in ``words[:n]``, to which a new word is appended; and the new n."""

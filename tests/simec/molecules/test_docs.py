@@ -29,7 +29,7 @@ def test_the_examples_run(tmp_path, monkeypatch):
     first = first.replace('init="ridge")', 'init="ridge", max_iter=2)')
     exec(compile(first.replace("128", "16"), DOCS.name, "exec"), names)
     assert names["encoder"].transform(names["molecules"]).shape == (18, 16)
-    assert len(names["regressor"].predict(names["molecules"][~names["known"]])) == 6
+    assert len(names["regressor"].predict(names["molecules"][~names["labelled"]])) == 6
     exec(compile(second, DOCS.name, "exec"), names)
     assert names["atoms"].shape == (len(names["molecules"].Z), 16)
     assert np.sum(names["counts"].numpy()) == len(names["atoms"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import sys
 
 import numpy as np
 import pytest
@@ -264,6 +265,15 @@ def test_bad_parameters_are_refused():
         SchNet(4)(torch.zeros(3))
     with pytest.raises(ValueError, match=r"embedding must return a tensor of shape \(n, 4\)"):
         SchNet(4, embedding=torch.nn.Embedding(10, 3))(made_up(1).batch())
+
+
+def test_only_a_schnet_of_torch_geometric_is_taken(monkeypatch):
     for wrong in (SchNet.from_pyg, PyGSchNet):
+        with monkeypatch.context() as without:
+            without.setitem(sys.modules, "torch_geometric", None)
+            without.delitem(sys.modules, "torch_geometric.nn", raising=False)
+            with pytest.raises(ImportError, match=r"need torch_geometric: .*\[molecules\]"):
+                wrong(torch.nn.Linear(2, 2))
+        pytest.importorskip("torch_geometric")
         with pytest.raises((ValueError, TypeError), match="must be a torch_geometric.nn.SchNet"):
             wrong(torch.nn.Linear(2, 2))

@@ -1,0 +1,63 @@
+"""Training on a real cluster of two nodes: the bits of training on shards in one process."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+from gensim.test.utils import datapath
+
+from conec import ContextEncoder
+from conec.training.cluster import ClusterShards
+from tests.distributed.cluster import Cluster
+
+ray = pytest.importorskip("ray", reason="clusters need Ray")
+pytestmark = pytest.mark.slow
+
+LEE = datapath("lee_background.cor")
+N_SHARDS = 3
+
+
+def make() -> ContextEncoder:
+    return ContextEncoder(vector_size=16, min_count=2, epochs=2, sample=0, seed=3)
+
+
+def assert_same_bits(one: ContextEncoder, other: ContextEncoder) -> None:
+    assert one.W1.tobytes() == other.W1.tobytes()
+    assert one.W2.tobytes() == other.W2.tobytes()
+    assert one.loss_history_ == other.loss_history_
+
+
+@pytest.fixture(scope="module")
+def whole() -> ContextEncoder:
+    return make().build_vocab(LEE).train(LEE, n_shards=N_SHARDS, learn_map=False)
+
+
+def train(address: str, **options: object) -> ContextEncoder:
+    model = make().build_vocab(LEE)
+    return model.train(LEE, n_shards=N_SHARDS, learn_map=False, engine=address, **options)  # type: ignore[arg-type]
+
+
+def test_the_same_bits(cluster: Cluster, whole: ContextEncoder) -> None:
+    assert_same_bits(train(cluster.address), whole)
+
+
+def test_a_killed_worker(
+    cluster: Cluster, whole: ContextEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, killed = ClusterShards._train_cycle, []
+
+    def kill(self: ClusterShards, epoch: int, cycle: int) -> tuple[float, int]:
+        moment = len(killed)
+        if (epoch, cycle) == (0, 1) and moment < 2:
+            actor = self._placed()[moment]
+            pid = ray.get(actor.__ray_call__.remote(lambda _: os.getpid()))
+            killed.append(pid)
+            actor.train.options(num_returns=N_SHARDS + 1).remote(self._complete, 0, 1, 0, [])
+            os.kill(pid, signal.SIGKILL)
+        return original(self, epoch, cycle)
+
+    monkeypatch.setattr(ClusterShards, "_train_cycle", kill)
+    assert_same_bits(train(cluster.address), whole)
+    assert len(killed) == 2
