@@ -80,7 +80,7 @@ def embed(
         ShardFormat | None,
         option(
             "The output is a folder with a file of this format for each shard of the text. "
-            "Several threads or machines write files at the same time.",
+            "Several threads or machines work on files at the same time.",
             "--shards",
             is_eager=True,
         ),
