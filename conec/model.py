@@ -31,7 +31,7 @@ from conec.training.chunks import TrainingState
 from conec.training.weights import check_weights, initial_weights, zero_rows
 from conec.types import CorpusLike, StrPath
 from conec.vocabulary import Vocabulary
-from corpora.callbacks import CheckpointSchedule, as_callback
+from corpora.callbacks import HOOKS, CheckpointSchedule, as_callback
 from corpora.checks import check_choice, check_integer, check_number, shown
 from corpora.counting import Counts, count, count_pruned
 from corpora.encoding import TokenStream
@@ -418,7 +418,7 @@ class ContextEncoder(HubModel, GensimNames, NearestNeighbors):
                 if resume_from is None:
                     raise
                 raise ModelError(f"{resume_from} is damaged: {error}") from error
-        notify = as_callback(callbacks)
+        notify = as_callback(callbacks, HOOKS)
         schedule = CheckpointSchedule(checkpoint_minutes, checkpoint_epochs)
         started = time.perf_counter()
         stream = model.encode_corpus(corpus, engine=engine, progress=progress)
@@ -438,7 +438,7 @@ class ContextEncoder(HubModel, GensimNames, NearestNeighbors):
         self._drop_learned()
 
         n_before, n_positions = len(self.loss_history_), 0
-        notify.on_train_begin(self)
+        notify.report("on_train_begin", self)
 
         def on_epoch(loss: float, n: int) -> bool:
             nonlocal n_positions
@@ -455,7 +455,7 @@ class ContextEncoder(HubModel, GensimNames, NearestNeighbors):
                     self.config,
                     state,
                     on_epoch=on_epoch,
-                    on_epoch_begin=lambda: notify.on_epoch_begin(self),
+                    on_epoch_begin=lambda: notify.report("on_epoch_begin", self),
                     checkpoint=None if checkpoint is None else lambda: self.save(checkpoint),
                     schedule=schedule,
                     progress=progress,
@@ -476,7 +476,7 @@ class ContextEncoder(HubModel, GensimNames, NearestNeighbors):
             self.learn_map(stream, engine=engine, progress=progress)
         if checkpoint is not None:
             self.save(checkpoint)
-        notify.on_train_end(self)
+        notify.report("on_train_end", self)
         return self
 
     def _require_contexts(self, stream: TokenStream) -> None:
@@ -721,6 +721,10 @@ class ContextEncoder(HubModel, GensimNames, NearestNeighbors):
                 )
             rows = [index[word] for word in model.vocabulary.words]
             model.W2 = W2[rows].astype(np.float32, copy=False)
+        factors = np.asarray(getattr(word2vec.wv, "vectors_lockf", [1]))
+        if factors.shape == (len(model),):
+            index = word2vec.wv.key_to_index
+            model.set_lock_factors(factors[[index[word] for word in model.vocabulary.words]])
         if corpus is not None:
             model.learn_map(corpus, progress=progress)
         return model

@@ -251,7 +251,7 @@ class NearestNeighbors(Embedder):
         self: Self,
         *,
         connectivity: int = 16,
-        expansion_add: int = 128,
+        expansion_add: int = 200,
         expansion_search: int = 64,
         dtype: Literal["float32", "float16", "int8"] = "int8",
         progress: bool = False,

@@ -7,67 +7,73 @@ import math
 import re
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from corpora.checks import check_integer, check_number
 
-__all__ = ["Callbacks", "CheckpointSchedule", "as_callback", "progress_bar", "progress_lines"]
+__all__ = [
+    "HOOKS",
+    "Callbacks",
+    "CheckpointSchedule",
+    "as_callback",
+    "progress_bar",
+    "progress_lines",
+]
 
 LOG_SECONDS = 60.0  # between two lines of progress in a log
 _progress = logging.getLogger("corpora.progress")
 _lines_only = False
 
 
-_HOOKS = ("on_train_begin", "on_epoch_begin", "on_epoch_end", "on_train_end")
+HOOKS = ("on_train_begin", "on_epoch_begin", "on_epoch_end", "on_train_end")
+"""Methods of gensim's callbacks."""
 
 
 class Callbacks:
-    """Callbacks of a training run, from `as_callback`.
+    """Callbacks of a training run, from `as_callback`; to be called after each epoch.
 
-    A call with the model is made after each epoch; it returns whether training should stop.
+    Parameters
+    ----------
+    callbacks : iterable of callables and of objects with hooks
+    hooks : sequence of str
+        Hooks that training calls.
     """
 
-    def __init__(self, callbacks: Iterable[Any]) -> None:
-        self._callbacks = tuple(callbacks)
+    def __init__(self, callbacks: Iterable[Any], hooks: Sequence[str]) -> None:
+        self._functions: dict[str, list[Any]] = {hook: [] for hook in HOOKS}
+        for callback in callbacks:
+            own = {hook: getattr(callback, hook) for hook in hooks if hasattr(callback, hook)}
+            for hook, function in (own or {"on_epoch_end": callback}).items():
+                if not callable(function):
+                    raise TypeError(
+                        f"a callback must be callable or have a method {' or '.join(hooks)}, got "
+                        f"{function!r}"
+                    )
+                self._functions[hook].append(function)
 
     def __call__(self, model: Any) -> bool:
-        """Report the end of an epoch; return whether a callback returned True."""
-        functions = [
-            getattr(callback, "on_epoch_end", None if _has_hook(callback) else callback)
-            for callback in self._callbacks
-        ]
-        answers = [function(model) for function in functions if function is not None]
+        """Report the end of an epoch; return whether a callback returned True, to stop."""
+        answers = [function(model) for function in self._functions["on_epoch_end"]]
         return any(answer is True for answer in answers)
 
-    def on_train_begin(self, model: Any) -> None:
-        """Report the beginning of training."""
-        self._call("on_train_begin", model)
-
-    def on_epoch_begin(self, model: Any) -> None:
-        """Report the beginning of an epoch."""
-        self._call("on_epoch_begin", model)
-
-    def on_train_end(self, model: Any) -> None:
-        """Report the end of training."""
-        self._call("on_train_end", model)
-
-    def _call(self, hook: str, model: Any) -> None:
-        for callback in self._callbacks:
-            if hasattr(callback, hook):
-                getattr(callback, hook)(model)
+    def report(self, hook: str, model: Any) -> None:
+        """Call the method `hook` of the callbacks that have it."""
+        for function in self._functions[hook]:
+            function(model)
 
 
-def as_callback(callbacks: Any) -> Callbacks:
+def as_callback(callbacks: Any, hooks: Sequence[str] = ("on_epoch_end",)) -> Callbacks:
     """Combine callbacks into one.
 
     Parameters
     ----------
     callbacks : callable, object with hooks, or iterable of these
-        A callable is called with the model after each epoch. Of an object with gensim's methods
-        ``on_train_begin``, ``on_epoch_begin``, ``on_epoch_end`` or ``on_train_end``, these are
-        called instead.
+        A callable is called with the model after each epoch. Of an object with methods among
+        `hooks`, these are called instead.
+    hooks : sequence of str
+        Those of `HOOKS` that training calls.
 
     Returns
     -------
@@ -81,23 +87,9 @@ def as_callback(callbacks: Any) -> Callbacks:
     TypeError
         If one is neither callable nor has such a method.
     """
-    single = callable(callbacks) or _has_hook(callbacks)
-    given: Iterable[Any] = (
-        (callbacks,) if single or not isinstance(callbacks, Iterable) else tuple(callbacks)
-    )
-    for callback in given:
-        hooks = [getattr(callback, hook) for hook in _HOOKS if hasattr(callback, hook)]
-        for function in hooks or [callback]:
-            if not callable(function):
-                raise TypeError(
-                    "a callback must be callable or have a method on_epoch_end, on_epoch_begin, "
-                    f"on_train_begin or on_train_end, got {function!r}"
-                )
-    return Callbacks(given)
-
-
-def _has_hook(callback: Any) -> bool:
-    return any(hasattr(callback, hook) for hook in _HOOKS)
+    single = callable(callbacks) or any(hasattr(callbacks, hook) for hook in hooks)
+    given = (callbacks,) if single or not isinstance(callbacks, Iterable) else callbacks
+    return Callbacks(given, hooks)
 
 
 class CheckpointSchedule:

@@ -79,8 +79,8 @@ def embed(
     shards: Annotated[
         ShardFormat | None,
         option(
-            "Write a folder with a file of this format for each shard of the text, and a manifest. "
-            "Several threads or machines write files at the same time.",
+            "The output is a folder with a file of this format for each shard of the text. "
+            "Several threads or machines work on files at the same time.",
             "--shards",
             is_eager=True,
         ),

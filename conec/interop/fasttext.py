@@ -25,7 +25,7 @@ _SUPERVISED = 3  # value of `model`
 _END_OF_SENTENCE = b"</s>"  # the word without n-grams
 _LONGEST_WORD = 1 << 16
 _BLOCK = 1 << 24  # bytes that are read at a time
-_NO_MEMORY = "the matrix of {} x {} values does not fit into memory"
+_TRUNCATED = "the file ends within a model of fastText"
 
 
 class _Reader:
@@ -47,22 +47,24 @@ class _Reader:
         return bytes(word)
 
     def matrix(self, n_rows: int, size: int) -> NDArray[np.float32]:
-        """Read a matrix in blocks, so that a damaged size allocates no more than the file has."""
-        blocks = []
-        left = 4 * n_rows * size
-        while left:
-            blocks.append(self._bytes(min(left, _BLOCK)))
-            left -= len(blocks[-1])
         try:
-            values = np.frombuffer(b"".join(blocks), "<f4")
-        except MemoryError:
-            raise ValueError(_NO_MEMORY.format(n_rows, size)) from None
-        return values.reshape(n_rows, size)
+            matrix = np.empty((n_rows, size), "<f4")
+        except (MemoryError, OverflowError, ValueError):
+            raise ValueError(f"{n_rows} vectors of size {size} do not fit into memory") from None
+        if not matrix.size:
+            return matrix
+        content, done = matrix.reshape(-1).data.cast("B"), 0
+        while done < len(content):
+            n = self._stream.readinto(content[done : done + _BLOCK])
+            if not n:
+                raise ValueError(_TRUNCATED)
+            done += n
+        return matrix
 
     def _bytes(self, n: int) -> bytes:
         content = self._stream.read(n)
         if len(content) < n:
-            raise ValueError("the file ends within a model of fastText")
+            raise ValueError(_TRUNCATED)
         return content
 
 
@@ -106,7 +108,7 @@ def read_fasttext(
         raise ValueError(f"this is version {version} of fastText's format; 11 and 12 can be read")
     size, _, _, _, _, _, _, kind, n_buckets, minn, maxn, _, _ = read.numbers("12id")
     if version == 11 and kind == _SUPERVISED:
-        maxn = 0  # of these models, the number of n-grams was not used
+        maxn = 0  # these models have no n-grams, whatever the parameter is
     n_entries, n_words, n_labels, _, n_pruned = read.numbers("iiiqq")
     if min(size, n_entries, n_words, n_labels) < 0 or not size or n_words + n_labels != n_entries:
         raise ValueError("the model of fastText is damaged: its dictionary has an invalid size")
@@ -117,7 +119,7 @@ def read_fasttext(
             "quantized models of fastText are not supported; use the file .vec of the same model"
         )
     n_rows, width = read.numbers("qq")
-    if width != size or not n_words <= n_rows <= n_words + max(n_buckets, 0):
+    if width != size or n_rows not in (n_words, n_words + max(0, n_buckets)):
         raise ValueError("the model of fastText is damaged: its matrix has an invalid size")
     matrix = read.matrix(n_rows, size)
     with_ngrams = maxn > 0 and n_rows > n_words
@@ -130,7 +132,6 @@ def read_fasttext(
             continue
         vector = matrix[row]
         if with_ngrams and word != _END_OF_SENTENCE:
-            # the hashes depend on the bytes of valid UTF-8 only
             hashes = ft_ngram_hashes(text, minn, maxn, n_buckets)
             vector = matrix[[row, *(n_words + number for number in hashes)]].mean(axis=0)
         found.append(text)

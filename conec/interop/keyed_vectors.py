@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ModelVectors", "WordVectors"]
 
-_OF_MODELS = ("outdated", "_n_words", "_replace")  # attributes that plain KeyedVectors lack
+_OF_MODELS = ("outdated", "_weights", "_replace")  # attributes that plain KeyedVectors lack
 
 
 class WordVectors(KeyedVectors):  # type: ignore[misc]
@@ -163,7 +163,7 @@ class ModelVectors(WordVectors):
         self.key_to_index = dict(vocabulary.index)
         self.expandos["count"] = vocabulary.counts.copy()
         self.outdated = True
-        self._n_words = len(vocabulary)
+        self._weights = np.zeros((len(vocabulary), 0), np.float32)
         self._replace = replace
 
     def weights_changed(self) -> None:
@@ -180,8 +180,9 @@ class ModelVectors(WordVectors):
         lengths : float32 array of shape (V,)
         """
         self.vector_size = vectors.shape[1]
-        added = self.vectors[self._n_words :]
-        self.vectors = np.concatenate([vectors, added]) if len(added) else np.asarray(vectors)
+        added = self.vectors[len(vectors) :]
+        self._weights = np.asarray(vectors)
+        self.vectors = np.concatenate([vectors, added]) if len(added) else self._weights
         if not len(added):
             self.norms = np.where(lengths == 0, np.float32(1), lengths)
         self.outdated = False
@@ -199,13 +200,18 @@ class ModelVectors(WordVectors):
             If vectors are to be replaced, and the model is quantized.
         """
         keys, rows = self._checked(keys, weights)
-        known = [
-            i for i, key in enumerate(keys) if self.key_to_index.get(key, len(self)) < self._n_words
-        ]
+        n_words = len(self._weights)
+        known = [i for i, key in enumerate(keys) if self.key_to_index.get(key, n_words) < n_words]
         if replace and known:
-            vectors = self._replace([keys[i] for i in known], rows[known])
-            if len(self) == self._n_words:
-                self.vectors = vectors
+            # whether no words were added, and vectors not normalized
+            is_same, outdated = self.vectors is self._weights, self.outdated
+            self._weights = np.asarray(self._replace([keys[i] for i in known], rows[known]))
+            self.outdated = outdated  # the vectors here follow below
+            if is_same:
+                self.vectors = self._weights
                 if len(known) == len(keys):
                     return  # gensim would make a copy of all vectors
         super().add_vectors(keys, rows, extras, replace)
+
+    def sort_by_descending_frequency(self) -> None:
+        """Do nothing: the words of a model are sorted, and added words come after them."""

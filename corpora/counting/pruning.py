@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 
-from corpora import BREAK
 from corpora.callbacks import progress_bar
 from corpora.checks import check_integer
 from corpora.corpus import Corpus, Source
 from corpora.corpus import open as open_corpus
 from corpora.counting.counts import Counts
+from corpora.readers import BREAK
 
 __all__ = ["count_pruned"]
 

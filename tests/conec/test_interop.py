@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import gzip
 import pickle
 import struct
+import tempfile
 import warnings
 from pathlib import Path
 
@@ -262,6 +264,21 @@ def test_models_of_fasttext(tmp_path: Path, suffix: str) -> None:
     path.write_bytes(gzip.compress(content[:2000]) if suffix else content[:2000])
     with pytest.raises(ValueError, match=r"model\.bin.*: the file ends within a model of fastText"):
         load_word2vec(path)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 200), st.integers(0, 255), st.none() | st.integers(8, 30_000))
+def test_damaged_models_of_fasttext(place: int, byte: int, length: int | None) -> None:
+    from gensim.test.utils import datapath
+
+    content = bytearray(Path(datapath("crime-and-punishment.bin")).read_bytes())
+    content[8 + place] = byte
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # words may occur twice
+        path = Path(folder) / "model.bin"
+        path.write_bytes(content[:length])
+        with contextlib.suppress(ValueError):
+            assert len(load_word2vec(path)) > 0
 
 
 @pytest.mark.parametrize("binary", [False, True])

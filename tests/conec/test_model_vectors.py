@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from gensim.models import KeyedVectors
+from gensim.models import KeyedVectors, Word2Vec
 
 import conec
 from conec.features import Case
@@ -79,6 +79,28 @@ def test_added_words_stay_in_the_word_vectors() -> None:
     assert "juice" in model.wv
 
 
+def test_normalized_vectors_stay_normalized() -> None:
+    model = fitted()
+    model.wv.unit_normalize_all()
+    model.wv.sort_by_descending_frequency()
+    lengths = np.linalg.norm(model.wv.vectors, axis=1)
+    np.testing.assert_allclose(lengths, 1, rtol=1e-6)
+    model.wv["tea"] = np.full(5, 3)
+    assert model.W1[model.vocabulary.index["tea"]].tolist() == model.wv["tea"].tolist() == [3] * 5
+    assert np.linalg.norm(model.wv["milk"]) == pytest.approx(1)
+    assert model.wv.index_to_key == model.vocabulary.words
+
+
+def test_frozen_rows_of_gensim_stay_frozen() -> None:
+    word2vec = Word2Vec(TEXT, vector_size=5, min_count=1, sample=0)
+    word2vec.wv.vectors_lockf = np.ones(8, np.float32)
+    word2vec.wv.vectors_lockf[word2vec.wv.key_to_index["milk"]] = 0
+    model = conec.ContextEncoder.from_gensim(word2vec)
+    model.train(TEXT)
+    same = [w for w in WORDS if np.array_equal(model.wv[w], word2vec.wv[w])]
+    assert same == ["milk"]
+
+
 def test_copies_are_plain(tmp_path: Path) -> None:
     model = fitted()
     for wv in (copy.deepcopy(model.wv), pickle.loads(pickle.dumps(model.wv))):
@@ -88,7 +110,7 @@ def test_copies_are_plain(tmp_path: Path) -> None:
     model.wv.save(str(tmp_path / "kv"))
     loaded = KeyedVectors.load(str(tmp_path / "kv"))
     np.testing.assert_array_equal(loaded.vectors, model.W1)
-    assert not set(vars(loaded)) & {"_replace", "_n_words", "outdated"}
+    assert not set(vars(loaded)) & {"_replace", "_weights", "outdated"}
 
 
 @pytest.mark.parametrize(

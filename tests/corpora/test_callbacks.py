@@ -42,6 +42,25 @@ def test_what_can_not_be_called_is_refused() -> None:
         as_callback([3])
 
 
+def test_hooks_are_called_where_training_has_them() -> None:
+    class Begin:
+        def __init__(self) -> None:
+            self.models: list[object] = []
+
+        def on_train_begin(self, model: object) -> None:
+            self.models.append(model)
+
+    begin, listener = Begin(), Listener(True)
+    both = as_callback([begin, listener], callbacks.HOOKS)
+    both.report("on_train_begin", "model")
+    both.report("on_train_end", "model")
+    assert begin.models == ["model"]
+    assert both("later")
+    assert (begin.models, listener.models) == (["model"], ["later"])
+    with pytest.raises(TypeError, match="must be callable or have a method on_epoch_end, got"):
+        as_callback(begin)
+
+
 def test_checkpoints_are_due_after_epochs_and_after_minutes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

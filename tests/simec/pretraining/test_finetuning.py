@@ -159,7 +159,7 @@ def test_forms_of_parts_agree():
     np.testing.assert_allclose(found[0], found[2], rtol=1e-5)
 
 
-def test_a_pooling_of_ones_own():
+def test_a_custom_pooling():
     array = np.random.default_rng(0).integers(0, 4, (40, 5))
     y = CONTRAST[array].max(axis=1)
 
