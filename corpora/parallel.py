@@ -5,6 +5,7 @@ Code that works on shards knows only this module, not where they are done.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import threading
@@ -30,6 +31,8 @@ __all__ = [
     "cores", "engine_cpus", "in_background", "map_on_engine", "map_shards", "progress_bar",
     "shards_of",
 ]  # fmt: skip
+
+logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
@@ -355,7 +358,7 @@ def _on_cluster(
     initargs: tuple[Any, ...],
     folder: Path | None,
 ) -> Generator[T, Any, None]:
-    from corpora.ray_engine import map_on_cluster
+    from corpora.ray_engine import count_nodes, map_on_cluster
 
     results: Generator[T, Any, None] = _in_order(
         map_on_cluster(
@@ -363,11 +366,21 @@ def _on_cluster(
         )
     )
 
+    n_nodes = count_nodes(engine)
+    if label is not None:
+        label += f" on {n_nodes} node{'s' if n_nodes > 1 else ''}"
+
     def with_bar() -> Generator[T, Any, None]:
+        began = time.monotonic()
         with closing(results), _bar(_total(shards), label, force) as update:
             for result, shard in zip(results, shards, strict=True):
                 update(shard.size or 0)
                 yield result
+        seconds, n_bytes = time.monotonic() - began, _total(shards) or 0
+        logger.info(
+            "%d shards on %d nodes: %.1f s, %.1f MB/s",
+            len(shards), count_nodes(engine), seconds, n_bytes / 1e6 / max(seconds, 1e-6),
+        )  # fmt: skip
 
     return with_bar()
 

@@ -39,8 +39,10 @@ from corpora.corpus import Corpus
 from corpora.errors import ClusterError, call_with_warnings
 from corpora.files import temporary_folder
 
-__all__ = ["SETTINGS", "Outcome", "connect", "count_cpus", "map_on_cluster", "program",
-           "require_program", "run_call"]  # fmt: skip
+__all__ = [
+    "SETTINGS", "Outcome", "connect", "count_cpus", "count_nodes", "map_on_cluster", "program",
+    "require_program", "run_call",
+]  # fmt: skip
 
 PIECE_BYTES = 16 << 20  # of files, sent at a time
 ATTEMPTS = 4  # to do an item whose worker or node died
@@ -267,6 +269,15 @@ def count_cpus(engine: str) -> int:
     return _cpus(connect(engine))
 
 
+def count_nodes(engine: str) -> int:
+    """Nodes with CPUs at the moment; errors as for `connect`."""
+    return len(_nodes(connect(engine)))
+
+
+def _nodes(ray: Any) -> list[Any]:
+    return [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+
+
 def _cpus(ray: Any) -> int:
     """CPUs of all nodes at the moment, at least 1: nodes may join."""
     return max(int(ray.cluster_resources().get("CPU", 1)), 1)
@@ -407,7 +418,7 @@ def _put(ray: Any, function: _Function) -> Any:
     """Store the function in the cluster, if each node has enough memory for it."""
     stored = _with_arrays(function)
     needed = sum(map(len, stored)) + 2 * PIECE_BYTES
-    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
+    nodes = _nodes(ray)
     if not nodes:
         raise ClusterError(
             "no node of the Ray cluster has a CPU for the work: start nodes with `ray start "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import random
+import re
 import signal
 import socket
 import subprocess
@@ -221,7 +222,9 @@ def test_bar(cluster: Cluster, text: Path, capsys: pytest.CaptureFixture[str]) -
     options = {"progress": "counting", "force_bar": True, "engine": cluster.address}
     with pytest.warns(UserWarning, match="lines"):
         list(map_shards(warn_and_count, corpora.open(text), **options))  # type: ignore[arg-type]
-    assert "100%" in capsys.readouterr().err
+    shown = capsys.readouterr().err
+    assert "100%" in shown
+    assert re.search(r"counting on \d nodes", shown)
 
 
 def test_nodes_that_join_and_die(cluster: Cluster, text: Path) -> None:
