@@ -62,7 +62,8 @@ NETWORKS = (
 )  # fmt: skip
 METHODS = (*CLOSED, *NETWORKS)
 ONLY_U0 = ("atomwise",)
-# Table 6.1, in eV: with 100 and 500 labels
+THESIS_LABELS = (100, 500)
+# Table 6.1, in eV, for each number of labels
 THESIS: dict[str, dict[str, tuple[float | None, ...]]] = {
     "u0": {
         "kpca": (0.310, 0.166), "schnet": (0.503, 0.232), "property": (0.459, 0.234),
@@ -133,7 +134,7 @@ def _run(args: argparse.Namespace) -> None:
     runs = measure(data, cache, args) if "errors" in args.parts else {}
     if "curves" in args.parts:
         runs |= curves(data, cache, args.seeds)
-    results = summarize(runs, protocol)
+    results = summarize(runs)
     if "speed" in args.parts:
         molecules = data.pretrain
         more = {"n_train": 100, "n_test": 50, "rounds": 2} if args.quick else {}
@@ -150,7 +151,7 @@ def _run(args: argparse.Namespace) -> None:
         "pretraining_molecules", about, corpus, results, args.json,
         tables=[_table(by_name, args.labels)],
         notes=["Columns of the thesis: Table 6.1; for best, the lowest error of each column."],
-        chart=lambda path: draw(by_name, protocol, THESIS, points, path),
+        chart=lambda path: draw(by_name, protocol, points, path),
     )  # fmt: skip
 
 
@@ -212,23 +213,22 @@ def curves(data: Data, cache: Cache, seeds: int) -> dict[str, dict[int, float]]:
     return runs
 
 
-def summarize(runs: dict[str, dict[int, float]], protocol: Protocol) -> list[Result]:
+def summarize(runs: dict[str, dict[int, float]]) -> list[Result]:
     """Means over seeds, and gains over SchNet without pre-training on the same training sets."""
     results = []
     for name, values in runs.items():
         measure, prop, n, method = name.split(".")
         more: dict[str, Any] = {}
-        thesis = THESIS[prop].get(method) if measure == "mae" else None
-        position = protocol.labels.index(int(n)) if int(n) in protocol.labels else 0
-        if thesis is not None and thesis[position] is not None:
+        thesis = dict(zip(THESIS_LABELS, THESIS[prop].get(method, ()), strict=False)).get(int(n))
+        if measure == "mae" and thesis is not None:
             source = "thesis, Table 6.1" + (", lowest" if method == "best" else "")
-            more = {"reference": thesis[position], "source": source}
+            more = {"reference": thesis, "source": source}
         results.append(over_runs(name, list(values.values()), "eV", **more))
         base = runs.get(f"mae.{prop}.{n}.schnet")
         if measure == "mae" and base is not None and method in NETWORKS[1:]:
             gains = [100 * (1 - values[seed] / base[seed]) for seed in values if seed in base]
             more = {}
-            if method in ("mixed", "distilled") and position == 0:
+            if method in ("mixed", "distilled") and int(n) == THESIS_LABELS[0]:
                 more = {"reference": GAINS[prop], "source": "at least"}
             results.append(over_runs(f"gain.{prop}.{n}.{method}", gains, "%", **more))
     return results

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -45,16 +44,10 @@ def tsne(data: Data, cache: Cache) -> Arrays:
     return points
 
 
-def draw(
-    by_name: dict[str, Result],
-    protocol: Protocol,
-    thesis: dict[str, dict[str, tuple[float | None, ...]]],
-    points: Arrays | None,
-    path: Path,
-) -> None:
+def draw(by_name: dict[str, Result], protocol: Protocol, points: Arrays | None, path: Path) -> None:
     """Draw errors in `path`, and curves and t-SNE in files next to it."""
     if any(name.startswith("mae.") for name in by_name):
-        _draw_errors(by_name, protocol, thesis, path)
+        _draw_errors(by_name, protocol, path)
     else:
         _draw_curves(by_name, protocol, path)
     if any(name.startswith("ridge.") for name in by_name):
@@ -63,9 +56,7 @@ def draw(
         _draw_tsne(points, path.with_name(f"{path.stem}_tsne.png"))
 
 
-def _draw_errors(
-    by_name: dict[str, Result], protocol: Protocol, thesis: dict[str, Any], path: Path
-) -> None:
+def _draw_errors(by_name: dict[str, Result], protocol: Protocol, path: Path) -> None:
     drawn, panels = figure(2, 3, (13, 8))
     for row, n in enumerate(protocol.labels):
         for column, prop in enumerate(PROPERTIES):
@@ -78,8 +69,8 @@ def _draw_errors(
                 places, [r.value or 0 for r in found], 0.65, color=BLUE,
                 xerr=[r.sd or 0 for r in found], error_kw=ERROR,
             )  # fmt: skip
-            for place, method in zip(places, labels, strict=True):
-                value = thesis[prop].get(method, (None, None))[row]
+            for place, result in zip(places, found, strict=True):
+                value = result.reference
                 if value is not None:
                     axes.plot([value, value], [place - 0.4, place + 0.4], color="black", lw=1.5)
             axes.set_yticks(places, labels)

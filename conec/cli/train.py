@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from conec.config import PARAMETERS, Parameter
-from corpora.cli.options import Reading, output_folder, reads_corpus
+from corpora.cli.options import Address, Engine, Reading, engine_of, output_folder, reads_corpus
 
 _CHECKPOINTS = "Checkpoints and further training"
 # flags of boolean options whose "no" form has another name
@@ -135,6 +135,21 @@ def train(
             rich_help_panel=_CHECKPOINTS,
         ),
     ] = None,
+    engine: Engine = None,
+    address: Address = None,
+    shards: Annotated[
+        int | None,
+        typer.Option(
+            "--shards",
+            min=1,
+            metavar="N",
+            help="Number of parts of the text that are trained at once, each with --workers "
+            "threads. The result depends on it, but not on the machines. By default, a cluster "
+            "trains as many as it has CPUs for, and one machine the text as a whole.",
+            rich_help_panel="Cluster of machines",
+            show_default=False,
+        ),
+    ] = None,
     progress: Annotated[
         bool, typer.Option("--progress/--no-progress", help="Report progress.")
     ] = True,
@@ -151,6 +166,7 @@ def train(
       conec train small.txt --out small.model --vector-size 50 --epochs 30 --min-count 2
       conec train "wiki/*/wiki_*.bz2" --out wiki.model --workers 8
       conec train news.txt --out news.model --clean lower --tokenize regexp --resume
+      conec train s3://bucket/news/ --out /shared/news.model --engine ray --shards 16
     """  # noqa: D301
     from conec.cli.training_run import TrainingRun, check_target
 
@@ -161,7 +177,10 @@ def train(
         for name, value in parameters.items()
         if _is_given(ctx, name)
     }
-    run = TrainingRun(reading.open(), out, (checkpoint_minutes, checkpoint_epochs), progress)
+    where = engine_of(engine, address)
+    run = TrainingRun(
+        reading.open(), out, (checkpoint_minutes, checkpoint_epochs), progress, where, shards
+    )
     if resume:
         run.resume(interrupted, changes)
         return

@@ -71,6 +71,8 @@ class TrainingRun:
         Minutes and epochs between checkpoints.
     progress : bool
         Show bars on a terminal, and a line per epoch elsewhere.
+    engine, n_shards
+        As for `ContextEncoder.train`.
     """
 
     def __init__(
@@ -79,8 +81,11 @@ class TrainingRun:
         out: Path,
         checkpoint_every: tuple[float, int | None],
         progress: bool,
+        engine: str | None = None,
+        n_shards: int | None = None,
     ) -> None:
         self.corpus = corpus
+        self.engine, self.n_shards = engine, n_shards
         self.out = out
         self.checkpoint_every = checkpoint_every
         self.progress = progress
@@ -152,7 +157,9 @@ class TrainingRun:
         if isinstance(model, ExtendedContextEncoder):
             model.build_vocab(self.corpus, update=update, progress=self.progress)
             return
-        self._counts = model.count_words(self.corpus, update=update, progress=self.progress)
+        self._counts = model.count_words(
+            self.corpus, update=update, engine=self.engine, progress=self.progress
+        )
         model.build_vocab_from_freq(
             self._counts.words, update=update, frequencies=self._counts.frequencies
         )
@@ -182,6 +189,7 @@ class TrainingRun:
                 self.corpus,
                 model.vocabulary.index,
                 workers=model.config.workers,
+                engine=self.engine,
                 progress=self.progress,
             )
             skipped.append(stream.skipped)
@@ -209,6 +217,8 @@ class TrainingRun:
                     checkpoint=self.out,
                     checkpoint_minutes=self.checkpoint_every[0],
                     checkpoint_epochs=self.checkpoint_every[1],
+                    engine=self.engine,
+                    n_shards=self.n_shards,
                     progress=self.progress,
                     **arguments,
                 )

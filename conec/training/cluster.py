@@ -176,6 +176,7 @@ class ClusterShards(ShardedTraining):
         model = ray.put(self._model)
         groups = {"train": 1, "merge": 1}  # threads
         worker = ray.remote(num_cpus=0, concurrency_groups=groups)(_worker_class())
+        started = []
         for k in numbers:
             node = min(nodes, key=lambda node: (used[node] + 1) / nodes[node])
             used[node] += 1
@@ -185,8 +186,13 @@ class ClusterShards(ShardedTraining):
             strategy = import_module("ray.util.scheduling_strategies")
             handle = worker.options(
                 scheduling_strategy=strategy.NodeAffinitySchedulingStrategy(node, soft=False),
-            ).remote(program(), k, self.plan, [tokens, weights, model], self._complete)
+            ).remote()
             self._actors[k] = _Actor(handle, node)
+            references = [tokens, weights, model]
+            started.append(handle.start.remote(program(), k, self.plan, references, self._complete))
+        for problem in ray.get(started):
+            if problem is not None:
+                raise ClusterError(f"a node can't train: {problem}")
         logger.info("%d shards on %d nodes", len(self._actors), len(+self._used()))
 
     def _used(self) -> Counter[str]:
@@ -226,11 +232,8 @@ class ClusterShards(ShardedTraining):
         Raises
         ------
         ClusterError
-            If this was the last attempt, or no actor lives.
+            If this was the last attempt, no actor lives, or the error is not that of a dead actor.
         """
-        cause = getattr(error, "cause", None)
-        if isinstance(cause, ClusterError):
-            raise cause from None
         answers = [
             None if actor is None else actor.handle.undo.remote(self._complete)
             for actor in self._actors
@@ -246,7 +249,7 @@ class ClusterShards(ShardedTraining):
         n_alive = sum(actor is not None for actor in self._actors)
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         if n_alive == n_before and isinstance(error, self._ray.exceptions.RayTaskError):
-            raise error
+            raise ClusterError(f"a node can't train: {reason}") from error
         if last or (self._complete and not n_alive):
             raise ClusterError(
                 f"training can't go on: {n_before - n_alive} of {n_before} shards were lost "
@@ -270,20 +273,18 @@ def _worker_class() -> type:
     method = import_module("ray").method
 
     class Worker:
-        def __init__(
-            self,
-            expected: tuple[str, str],
-            number: int,
-            plan: Any,
-            references: list[Any],
-            complete: int,
-        ) -> None:
-            from corpora import ray_engine
+        @method(concurrency_group="train")  # type: ignore[untyped-decorator,unused-ignore]
+        def start(self, expected: tuple[str, str], *args: Any) -> str | None:
+            """Prepare the shard; return why this node can't train, if it can't."""
+            try:
+                from corpora import ray_engine
 
-            ray_engine.require_program(expected)
-            from conec.training.cluster import ShardOnNode
-
-            self._shard = ShardOnNode(number, plan, references, complete)
+                ray_engine.require_program(expected)
+                from conec.training.cluster import ShardOnNode
+            except Exception as error:
+                return str(error)
+            self._shard = ShardOnNode(*args)
+            return None
 
         @method(concurrency_group="train")  # type: ignore[untyped-decorator,unused-ignore]
         def train(self, *args: Any) -> Any:

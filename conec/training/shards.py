@@ -377,6 +377,14 @@ class ShardedTraining(ABC):
         Its `next_chunk` counts cycles.
     lock_factors : float32 array of shape (V,), optional
         As for `ChunkTrainer`.
+
+    Attributes
+    ----------
+    plan : Plan
+    n_merges : int
+        Merges of all words, one in each cycle.
+    n_bytes : int
+        Bytes that all shards sent and received.
     """
 
     def __init__(
@@ -393,7 +401,7 @@ class ShardedTraining(ABC):
         self._weights = W1, W2
         self._stream, self._state = stream, state
         self._model = vocabulary, config, state, lock_factors
-        self._n_merges, self._n_bytes = 0, 0
+        self.n_merges, self.n_bytes = 0, 0
 
     @property
     def n_cycles(self) -> int:
@@ -418,13 +426,13 @@ class ShardedTraining(ABC):
     @property
     def figures(self) -> dict[str, str]:
         """Figures of progress, for bars and logs."""
-        per_shard = self._n_bytes / self.plan.n_shards / max(self._n_merges, 1)
-        return {"merges": f"{self._n_merges}", "MB/merge": f"{per_shard / 1e6:.1f}"}
+        per_shard = self.n_bytes / self.plan.n_shards / max(self.n_merges, 1)
+        return {"merges": f"{self.n_merges}", "MB/merge": f"{per_shard / 1e6:.1f}"}
 
     def _count(self, n_bytes: int) -> None:
         """Count a merge of all words, and bytes that all shards sent and received since then."""
-        self._n_merges += 1
-        self._n_bytes += n_bytes
+        self.n_merges += 1
+        self.n_bytes += n_bytes
 
     def run(self, tick: Progress) -> None:
         """Train on the remaining cycles of an epoch, or until `tick` returns True."""

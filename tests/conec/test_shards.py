@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import conec
+from conec.cli import app
 from conec.training import shards
 from conec.training.kernels.changes import add, merge, reset, subtract, take
 from conec.training.shards import LocalShards, Slice
@@ -245,6 +246,13 @@ def test_words_that_are_rare_or_few_and_threads():
 def test_the_end_of_training_is_told_by_a_callback():
     model = make(epochs=5).fit(LEE, n_shards=2, callbacks=lambda m: len(m.loss_history_) == 2)
     assert len(model.loss_history_) == 2
+
+
+def test_the_command_trains_shards(whole, tmp_path):
+    options = "--vector-size 16 --min-count 2 --epochs 2 --sample 0 --seed 3 --shards 3"
+    out = tmp_path / "model"
+    app(["train", LEE, "--out", str(out), *options.split()], standalone_mode=False)
+    assert_same_bits(conec.load(out), whole)
 
 
 def test_parameters_that_make_no_sense():

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import signal
+from pathlib import Path
 
 import pytest
 from gensim.test.utils import datapath
 
 from conec import ContextEncoder
+from conec.training import cluster as module
 from conec.training.cluster import ClusterShards
+from corpora.errors import ClusterError
 from tests.distributed.cluster import Cluster
 
 ray = pytest.importorskip("ray", reason="clusters need Ray")
@@ -61,3 +64,63 @@ def test_a_killed_worker(
     monkeypatch.setattr(ClusterShards, "_train_cycle", kill)
     assert_same_bits(train(cluster.address), whole)
     assert len(killed) == 2
+
+
+def test_a_killed_node_and_one_that_joins(
+    cluster: Cluster, whole: ContextEncoder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    original, nodes = ClusterShards._train_cycle, []
+
+    def change(self: ClusterShards, epoch: int, cycle: int) -> tuple[float, int]:
+        result = original(self, epoch, cycle)
+        if (epoch, cycle) == (0, 0):
+            cluster.add_node()
+        elif (epoch, cycle) == (0, 1):
+            nodes.append(self.figures["nodes"])
+        elif (epoch, cycle) == (1, 0):
+            nodes.append(self.figures["nodes"])
+            os.kill(cluster.nodes.pop(), signal.SIGKILL)
+        return result
+
+    monkeypatch.setattr(ClusterShards, "_train_cycle", change)
+    assert_same_bits(train(cluster.address), whole)
+    assert nodes == ["2", "3"]
+
+
+def test_an_interrupted_run_is_resumed(
+    cluster: Cluster, whole: ContextEncoder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    original = ClusterShards._train_cycle
+
+    def interrupt(self: ClusterShards, epoch: int, cycle: int) -> tuple[float, int]:
+        result = original(self, epoch, cycle)
+        if (epoch, cycle) == (1, 0):
+            os.kill(os.getpid(), signal.SIGINT)
+        return result
+
+    monkeypatch.setattr(ClusterShards, "_train_cycle", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        train(cluster.address, checkpoint=tmp_path / "model")
+    monkeypatch.setattr(ClusterShards, "_train_cycle", original)
+    resumed = train(cluster.address, resume_from=tmp_path / "model")
+    assert_same_bits(resumed, whole)
+
+
+def test_all_actors_die(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = ClusterShards._train_cycle
+
+    def kill(self: ClusterShards, epoch: int, cycle: int) -> tuple[float, int]:
+        if cycle:
+            for actor in self._placed():
+                ray.kill(actor)
+        return original(self, epoch, cycle)
+
+    monkeypatch.setattr(ClusterShards, "_train_cycle", kill)
+    with pytest.raises(ClusterError, match=r"3 of 3 shards were lost .*Continue from the last"):
+        train(cluster.address)
+
+
+def test_another_version(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "program", lambda: ("9.9", "3.11"))
+    with pytest.raises(ClusterError, match=r"has version .*, but the driver has version 9\.9"):
+        train(cluster.address)
