@@ -14,6 +14,8 @@ from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import check_estimator
 
+pytest.importorskip("torch")
+
 import conec.ner
 from simec import links, pretraining, recommender, similarities, spectral
 from simec.recommender.content_embedding import ContentEmbedding
