@@ -67,7 +67,8 @@ def map_shards(
         It is sent to each worker process only once, so it may be a :func:`functools.partial` with
         large arguments.
     corpus : Corpus
-        A corpus that can't be split (see :meth:`Corpus.shards`) is a single shard.
+        A corpus that can't be split (see :meth:`Corpus.shards`) is a single shard; with an engine,
+        a warning says so if it is large.
     workers : int, optional
         Number of processes or threads; by default one per available core. With one worker or one
         shard, everything runs in the calling process and thread. Without effect with an engine.
@@ -127,6 +128,11 @@ def map_shards(
     if only is not None:
         shards = [shard for shard in shards if shard.number in only]
     if engine is not None:
+        if len(shards) == 1 and (corpus.size or 0) > 2 * shard_bytes and only is None:
+            warn(
+                f"{corpus.source} can't be cut, so that one CPU of the cluster does all the work: "
+                "store it as several files, or as uncompressed text with a document per line"
+            )
         return _on_cluster(
             function,
             shards,

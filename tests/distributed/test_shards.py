@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import gzip
 import os
 import random
 import re
@@ -300,6 +301,16 @@ def test_too_small_an_object_store(cluster: Cluster, text: Path) -> None:
 def test_a_corpus_that_can_be_read_once(cluster: Cluster) -> None:
     with pytest.raises(ValueError, match="can be read only once"):
         corpora.count(corpora.open(iter([["a"]])), engine=cluster.address)
+
+
+def test_a_corpus_that_cannot_be_cut(cluster: Cluster, text: Path, tmp_path: Path) -> None:
+    with gzip.open(tmp_path / "a.txt.gz", "wb") as file:
+        file.write(text.read_bytes())
+    corpus = corpora.open(tmp_path / "a.txt.gz")
+    run = functools.partial(map_shards, str, corpus, engine=cluster.address)
+    with pytest.warns(UserWarning, match=r"a\.txt\.gz can't be cut, so that one CPU"):
+        list(run(shard_bytes=1000))
+    list(run(shard_bytes=1 << 20))
 
 
 def test_documents_in_memory(cluster: Cluster) -> None:
