@@ -75,6 +75,7 @@ def ridges(n_components: int, X: Array, S: Array) -> Callable[..., Any]:
     model = SpectralRegression(n_components, alpha=1.0).fit(X, S)
 
     def fitted(alpha: float, features: Array = X) -> Any:
+        model.n_features_in_ = features.shape[1]
         model.regression_ = Ridge(alpha).fit(features, model.embedding_)
         return model
 

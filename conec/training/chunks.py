@@ -19,6 +19,7 @@ from corpora.jit import announce_compilation
 from corpora.saved_data import check_saved_object, saved_numbers
 
 if TYPE_CHECKING:
+    from conec.training.kernels.merge import MergeScratch
     from corpora.encoding import TokenStream
 
 CHUNK = 1 << 15  # tokens per chunk in lock-free training
@@ -198,7 +199,7 @@ class ChunkTrainer:
                 counts = self.counts()
                 self.count([], [plan], counts, 0, 1)
                 copies = self.train_on_copies(plan, counts, self.train_scratch(), self.buffer())
-                self.merge([copies], counts, np.zeros_like(counts[0]), 0, 1)
+                self.merge([copies], counts, self.merge_scratch(), 0, 1)
             else:
                 self.train(0, self.train_scratch(), 0)
 
@@ -218,6 +219,10 @@ class ChunkTrainer:
         """Zeros, to count how many chunks of a round use each row of W1 and of W2."""
         n_words = len(self._words.keep)
         return np.zeros(n_words, np.int32), np.zeros(n_words, np.int32)
+
+    def merge_scratch(self) -> MergeScratch:
+        """Scratch memory for merging."""
+        return self._merge.MergeScratch.for_words(len(self._words.keep))
 
     def buffer(self) -> FloatArray:
         """A small buffer for copies of rows; `train_on_copies` enlarges it as needed."""
@@ -277,7 +282,7 @@ class ChunkTrainer:
         self,
         copies: list[Copies],
         counts: Counts,
-        merged: IntArray,
+        scratch: MergeScratch,
         part: int,
         n_parts: int,
     ) -> None:
@@ -290,7 +295,7 @@ class ChunkTrainer:
             tuple(result.buffer.ctypes.data for result in copies),
             self._no_copies.buffer.strides[0],
             *counts,
-            merged,
+            scratch,
             part,
             n_parts,
         )

@@ -294,7 +294,7 @@ class _Rounds:
         self._trainer, self._state, self._n_chunks = trainer, state, n_chunks
         self.n_threads, self._stop = n_threads, stop
         self._counts = trainer.counts()
-        self._merged = np.zeros_like(self._counts[0])
+        self._scratch = trainer.merge_scratch()
         self._buffers = [trainer.buffer() for _ in range(CHUNKS_PER_ROUND)]  # reused
         self._trained = threading.Barrier(n_threads)
         self._merged_all = threading.Barrier(n_threads, self._finish)
@@ -334,7 +334,7 @@ class _Rounds:
                 for i in self._to_plan:
                     self._next_plans[i] = trainer.plan(self._next[i], plan_scratch)
                 self._trained.wait()
-                trainer.merge(self._results, self._counts, self._merged, thread, n_threads)
+                trainer.merge(self._results, self._counts, self._scratch, thread, n_threads)
                 trainer.count(self._plans, self._next_plans, self._counts, thread, n_threads)
                 self._merged_all.wait()
         except BaseException:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import conec
 from conec.training.chunks import TrainingState
 from conec.training.kernels.cbow import plan_chunk, train_on_copies
-from conec.training.kernels.merge import count, merge, part_of
+from conec.training.kernels.merge import MergeScratch, count, merge, part_of
 from tests.conec.test_kernel import MODES, case
 
 
@@ -62,7 +62,7 @@ def test_training_on_copies_is_training(mean, corrected, span, room_for, needed_
 )
 @settings(max_examples=50)
 @pytest.mark.slow
-def test_merging_adds_changes_over_the_root_of_their_number(sets, n_parts, seed):
+def test_changes_are_merged_by_agreement(sets, n_parts, seed):
     rng = np.random.default_rng(seed)
     W = rng.normal(size=(2, 10, 3)).astype(np.float32)
     words = [
@@ -80,13 +80,16 @@ def test_merging_adds_changes_over_the_root_of_their_number(sets, n_parts, seed)
             ]
             counts[m, word] = len(own)
             if own:
-                expected[m, word] += sum(row - W[m, word] for row in own) / np.sqrt(len(own))
-    merged = np.zeros(10, np.int32)
+                changes = np.array(own, np.float64) - W[m, word]
+                total = changes.sum(axis=0)
+                agreement = (changes**2).sum() / (total @ total)
+                expected[m, word] += total * min(1, max(1 / len(own), agreement))
+    scratch = MergeScratch.for_words(10)
     places = tuple(room.ctypes.data for room in rooms)
     for part in range(n_parts):
-        merge(*W, *words, places, rooms[0].strides[0], *counts, merged, part, n_parts)
+        merge(*W, *words, places, rooms[0].strides[0], *counts, scratch, part, n_parts)
     np.testing.assert_allclose(W, expected, atol=1e-5)
-    assert not merged.any()
+    assert not scratch.n_merged.any()
 
 
 @given(st.lists(st.sets(st.integers(0, 9)), min_size=2, max_size=2), st.integers(1, 4))
@@ -130,9 +133,9 @@ def test_rows_may_lie_apart_and_nothing_between_them_changes(d, needed_by):
         *c.arguments(0, 56)[2:], *planned(c, 0, 56), A, B, *c.rate, copies, copies,
         np.zeros(30, np.int16), np.zeros((0, d), np.float32),
     )  # fmt: skip
-    ones, none = np.ones(30, np.int32), np.zeros(30, np.int32)
+    ones, scratch = np.ones(30, np.int32), MergeScratch.for_words(30)
     places = (room.ctypes.data,)
-    merge(A, B, (words1,), (words2,), places, room.strides[0], ones, ones, none, 0, 1)
+    merge(A, B, (words1,), (words2,), places, room.strides[0], ones, ones, scratch, 0, 1)
     np.testing.assert_allclose(A, W1, atol=1e-6)
     np.testing.assert_allclose(B, W2, atol=1e-6)
     assert (wide[:, :, :3] == 7).all()

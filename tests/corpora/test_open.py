@@ -228,6 +228,7 @@ class TestSources:
 
     def test_uri_that_needs_an_extra(self) -> None:
         with (
+            mock.patch("corpora.remote._system", side_effect=ImportError("no s3fs")),
             mock.patch("smart_open.open", side_effect=ImportError("no boto3")),
             pytest.raises(ImportError, match=r"similarity-encoders\[s3\]"),
         ):

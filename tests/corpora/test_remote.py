@@ -143,6 +143,8 @@ def bucket() -> Iterator[Any]:
         patch.setenv("AWS_ACCESS_KEY_ID", "key")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        # a file system of an earlier test would keep its credentials
+        importlib.import_module("s3fs").S3FileSystem.clear_instance_cache()
         client = importlib.import_module("boto3").client("s3")
         client.create_bucket(Bucket="texts")
         try:
@@ -150,6 +152,7 @@ def bucket() -> Iterator[Any]:
         finally:
             client.close()
             server.stop()
+            importlib.import_module("s3fs").S3FileSystem.clear_instance_cache()
 
 
 @pytest.mark.slow

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +41,8 @@ def storage() -> Iterator[Any]:
         patch.setenv("AWS_ACCESS_KEY_ID", "key")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+        with suppress(ImportError):  # a file system of an earlier test would keep its credentials
+            importlib.import_module("s3fs").S3FileSystem.clear_instance_cache()
         client = boto3.client("s3")
         client.create_bucket(Bucket="texts")
         try:

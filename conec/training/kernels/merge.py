@@ -2,13 +2,49 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numba as nb
 import numpy as np
+import numpy.typing as npt
 
-from conec.training.kernels.simd import address, combine_rows, prefetch
+from conec.training.kernels.simd import (
+    add_change,
+    address,
+    combine_rows,
+    first_change,
+    prefetch,
+)
 from corpora.jit import compiled
 
 _AHEAD = 8  # rows
+
+
+class MergeScratch(NamedTuple):
+    """Scratch memory of `merge`, of shape (V,), shared by the threads.
+
+    Attributes
+    ----------
+    n_merged : int32 array
+        Number of copies of the word's row that were merged.
+    totals : int64 array
+        Address of the sum of their changes.
+    squares : float32 array
+        Sum of the squared lengths of their changes.
+    """
+
+    n_merged: npt.NDArray[np.int32]
+    totals: npt.NDArray[np.int64]
+    squares: npt.NDArray[np.float32]
+
+    @classmethod
+    def for_words(cls, n_words: int) -> MergeScratch:
+        """Scratch memory for `n_words` words."""
+        return cls(
+            np.zeros(n_words, np.int32),
+            np.zeros(n_words, np.int64),
+            np.zeros(n_words, np.float32),
+        )
 
 
 @nb.njit(inline="always")
@@ -19,12 +55,13 @@ def part_of(word, n_parts):  # type: ignore[no-untyped-def]
 
 
 @compiled(nogil=True)
-def merge(W1, W2, words1, words2, buffers, row_bytes, counts1, counts2, merged, part, n_parts):  # type: ignore[no-untyped-def]
-    """Add the changes of trained copies to the rows of W1 and W2.
+def merge(W1, W2, words1, words2, buffers, row_bytes, counts1, counts2, scratch, part, n_parts):  # type: ignore[no-untyped-def]
+    """Add the changes of trained copies to the rows of W1 and W2, by agreement.
 
-    For a row with n copies, the sum of their changes is divided by sqrt(n) and added. The plain
-    sum would overshoot if the copies changed alike; the mean would be too slow if they changed
-    in different directions.
+    For a row with n copies, the sum of their changes is multiplied by ``sum |change|² / |sum
+    change|²``, at most 1 and at least 1 / n, and added. Changes in different directions therefore
+    add up, and equal changes are averaged. The plain sum would overshoot if copies changed alike;
+    the mean would be too slow if they changed in different directions.
 
     Parameters
     ----------
@@ -32,27 +69,29 @@ def merge(W1, W2, words1, words2, buffers, row_bytes, counts1, counts2, merged, 
     words1, words2 : tuples of int32 arrays
         The words whose rows were copied, for each chunk.
     buffers : tuple of int
-        Addresses of the copies of each chunk: those of rows of W1, then those of W2.
+        Addresses of the copies of each chunk: those of rows of W1, then those of W2. The first copy
+        of a row is overwritten.
     row_bytes : int
         Bytes from one copy to the next.
     counts1, counts2 : int32 arrays of shape (V,)
         Number of copies of each word's rows.
-    merged : int32 array of shape (V,)
-        Scratch, all 0 before and after.
+    scratch : MergeScratch
+        Its `n_merged` is all 0 before and after.
     part, n_parts : int
         Only rows of this part of the vocabulary are merged.
     """
     for i in range(len(words1)):
-        _merge(W1, words1[i], buffers[i], row_bytes, counts1, merged, part, n_parts)
+        _merge(W1, words1[i], buffers[i], row_bytes, counts1, scratch, part, n_parts)
     for i in range(len(words2)):
         copies = buffers[i] + len(words1[i]) * row_bytes
-        _merge(W2, words2[i], copies, row_bytes, counts2, merged, part, n_parts)
+        _merge(W2, words2[i], copies, row_bytes, counts2, scratch, part, n_parts)
 
 
 @nb.njit(nogil=True)
-def _merge(W, words, copies, row_bytes, counts, merged, part, n_parts):  # type: ignore[no-untyped-def]
-    """Add the changes of the copies of one chunk."""
+def _merge(W, words, copies, row_bytes, counts, scratch, part, n_parts):  # type: ignore[no-untyped-def]
+    """Sum up the changes of the copies of one chunk; add the sum with the last copy of a row."""
     d, start, stride = W.shape[1], address(W), W.strides[0]
+    one = np.float32(1)
     ahead = 0
     for k in range(len(words)):
         while ahead < min(k + _AHEAD, len(words)):
@@ -63,15 +102,21 @@ def _merge(W, words, copies, row_bytes, counts, merged, part, n_parts):  # type:
         w = words[k]
         if part_of(w, n_parts) != part:
             continue
-        n = counts[w]
-        a = np.float32(1 / np.sqrt(np.float64(n)))
-        # the old row is subtracted n times, all at once with the first copy, before it changes
-        b = np.float32(1) - a * np.float32(n) if merged[w] == 0 else np.float32(1)
-        row = start + w * stride
-        combine_rows(row, b, row, a, copies + k * row_bytes, d)
-        merged[w] += 1
-        if merged[w] == n:
-            merged[w] = 0
+        row, copy = start + w * stride, copies + k * row_bytes
+        if scratch.n_merged[w] == 0:
+            scratch.totals[w] = copy
+            of_change, of_total = first_change(copy, copy, row, d)
+            scratch.squares[w] = of_change
+        else:
+            of_change, of_total = add_change(scratch.totals[w], copy, row, d)
+            scratch.squares[w] += of_change
+        scratch.n_merged[w] += 1
+        if scratch.n_merged[w] == counts[w]:
+            scratch.n_merged[w] = 0
+            factor = one
+            if of_total > scratch.squares[w]:
+                factor = max(one / np.float32(counts[w]), scratch.squares[w] / of_total)
+            combine_rows(row, one, row, factor, scratch.totals[w], d)
 
 
 @compiled(nogil=True)

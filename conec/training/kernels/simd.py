@@ -264,6 +264,40 @@ def combine_rows(typingctx, out, a, x, b, y, n):  # type: ignore[no-untyped-def]
     return types.void(place, number, place, number, place, types.intp), codegen
 
 
+def _take_change(first: bool) -> Any:
+    """Make `first_change` or `add_change`."""
+
+    @intrinsic  # type: ignore[untyped-decorator,unused-ignore]
+    def take_change(typingctx, total, copy, row, n):  # type: ignore[no-untyped-def]
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            code = Code(builder)
+            total, copy, row = (code.floats(args[i]) for i in range(3))
+            squares = [cgutils.alloca_once_value(builder, code.zero) for _ in range(2)]
+
+            def body() -> None:
+                change = code.sub(code.load(copy), code.load(row))
+                added = change if first else code.add(code.load(total), change)
+                code.store(added, total)
+                for x, square in zip((change, added), squares, strict=True):
+                    builder.store(code.fma(x, x, builder.load(square)), square)
+
+            code.columns(args[3], body)
+            lanes = [builder.load(square) for square in squares]
+            (sums,) = code.sums([*lanes, code.zero, code.zero])
+            values = [builder.extract_element(sums, _INT32(i)) for i in range(2)]
+            return context.make_tuple(builder, signature.return_type, values)
+
+        place = types.int64
+        return types.UniTuple(types.float32, 2)(place, place, place, types.intp), codegen
+
+    return take_change
+
+
+# ``total += copy - row``, or ``total = copy - row`` for the first copy, for rows of `n` float32 at
+# these addresses. Return the squared lengths of the change and of `total`.
+first_change, add_change = _take_change(first=True), _take_change(first=False)
+
+
 ADDED = 4  # rows that `add_rows` adds: the sum is read and written once for all of them
 
 

@@ -103,7 +103,7 @@ def _rename_class(folder, name):
         (lambda r: setattr(r, "kernel", lambda x: x), "kernel.*function"),
         (lambda r: setattr(r, "scale", np.nan), "scale is nan"),
         (lambda r: setattr(r, "map_", {"a": 1}), "map_ cannot be saved.*got dict"),
-        (lambda r: setattr(r, "call_", print), "call_ cannot be saved.*got builtin"),
+        (lambda r: setattr(r, "call_", len), "call_ cannot be saved.*got builtin"),
         (lambda r: setattr(r, "names_", np.array(["a"])), "names_ cannot be saved"),
         (lambda r: r.user_vectors_.fill(np.inf), "user_vectors_ has NaN or infinite"),
     ],
