@@ -201,7 +201,9 @@ def _map(
             # After an error or interrupt, or if the caller stops early.
             for task in waiting:
                 with suppress(Exception):
-                    ray.cancel(task.stream)
+                    # The process is killed: an exception that is raised anywhere in it, such as
+                    # in an import, would leave it damaged for later tasks.
+                    ray.cancel(task.stream, force=True)
 
 
 @contextmanager
