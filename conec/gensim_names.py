@@ -26,9 +26,9 @@ class Name(NamedTuple):
     Attributes
     ----------
     advice : str
-        The counterpart, or why there is none; for the error.
+        The counterpart, or the reason why the name has no counterpart; for the error.
     same_as : str
-        Name of the parameter that has the same meaning; empty if there is none.
+        Name of the parameter that has the same meaning, or empty.
     accepted : tuple
         Values of a parameter that change nothing, because they describe what is done anyway.
     deprecated : bool

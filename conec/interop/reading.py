@@ -101,7 +101,7 @@ def read_vectors(
 
 
 def _checked(name: str, vectors: Vectors) -> Vectors:
-    """Return vectors whose values are finite; ValueError for others, and if there are none."""
+    """Return the vectors; ValueError if a value is not finite, or without any vectors."""
     if not vectors.words:
         _fail(name, "the file has no vectors of these words")
     try:

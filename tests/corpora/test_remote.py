@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ import corpora
 from corpora import TokenStream, remote
 from corpora.parallel import map_shards
 from corpora.remote import find_objects, object_size
+from tests.s3_server import s3_server
 
 fsspec = pytest.importorskip("fsspec", reason="remote prefixes need fsspec")
 
@@ -135,24 +135,8 @@ class TestReadsThatBreak:
 def bucket() -> Iterator[Any]:
     for name in ("moto.server", "s3fs", "boto3"):
         pytest.importorskip(name, reason="an S3 server for tests needs moto[server], s3fs, boto3")
-    server = importlib.import_module("moto.server").ThreadedMotoServer("127.0.0.1", port=0)
-    server.start()
-    host, port = server.get_host_and_port()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
-        patch.setenv("AWS_ACCESS_KEY_ID", "key")
-        patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-        patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        # a file system of an earlier test would keep its credentials
-        importlib.import_module("s3fs").S3FileSystem.clear_instance_cache()
-        client = importlib.import_module("boto3").client("s3")
-        client.create_bucket(Bucket="texts")
-        try:
-            yield client
-        finally:
-            client.close()
-            server.stop()
-            importlib.import_module("s3fs").S3FileSystem.clear_instance_cache()
+    with s3_server() as client:
+        yield client
 
 
 @pytest.mark.slow

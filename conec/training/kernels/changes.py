@@ -13,6 +13,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
+from conec.training.kernels.merge import agreement
 from conec.training.kernels.simd import address
 from corpora.jit import compiled
 
@@ -115,9 +116,7 @@ def take(W, common, marks, n_rows, n_owners):  # type: ignore[no-untyped-def]
 def merge(rows, changes, starts, union):  # type: ignore[no-untyped-def]
     """Merge changes of several shards by agreement.
 
-    For each row, the sum of its changes is multiplied by ``sum |change|² / |sum change|²``, at
-    most 1 and at least 1 / n, if n shards changed it. Changes in different directions therefore add
-    up, and equal changes are averaged.
+    The sum of the changes of a row is multiplied by the agreement of the shards that changed it.
 
     Parameters
     ----------
@@ -152,9 +151,7 @@ def merge(rows, changes, starts, union):  # type: ignore[no-untyped-def]
         of_sum = np.float32(0)
         for j in range(d):
             of_sum += total[j] * total[j]
-        factor = np.float32(1)
-        if of_sum > squares:
-            factor = max(np.float32(1) / np.float32(n_changed), squares / of_sum)
+        factor = agreement(squares, of_sum, n_changed)
         out = merged[i]
         for j in range(d):
             out[j] = _to_half(factor * total[j])

@@ -54,14 +54,25 @@ def part_of(word, n_parts):  # type: ignore[no-untyped-def]
     return np.int64((mixed * np.uint64(n_parts)) >> np.uint64(32))
 
 
+@nb.njit(inline="always")
+def agreement(squares, of_sum, n):  # type: ignore[no-untyped-def]
+    """Factor of the sum of n changes: ``sum |change|² / |sum change|²``, from 1 / n to 1.
+
+    `squares` and `of_sum` are numerator and denominator. Changes in different directions therefore
+    add up, and equal changes are averaged. The plain sum would overshoot if changes were alike; the
+    mean would be too slow if they had different directions.
+    """
+    factor = np.float32(1)
+    if of_sum > squares:
+        factor = max(np.float32(1) / np.float32(n), squares / of_sum)
+    return factor
+
+
 @compiled(nogil=True)
 def merge(W1, W2, words1, words2, buffers, row_bytes, counts1, counts2, scratch, part, n_parts):  # type: ignore[no-untyped-def]
     """Add the changes of trained copies to the rows of W1 and W2, by agreement.
 
-    For a row with n copies, the sum of their changes is multiplied by ``sum |change|² / |sum
-    change|²``, at most 1 and at least 1 / n, and added. Changes in different directions therefore
-    add up, and equal changes are averaged. The plain sum would overshoot if copies changed alike;
-    the mean would be too slow if they changed in different directions.
+    The sum of the changes of a row is multiplied by their `agreement`, and added.
 
     Parameters
     ----------
@@ -113,9 +124,7 @@ def _merge(W, words, copies, row_bytes, counts, scratch, part, n_parts):  # type
         scratch.n_merged[w] += 1
         if scratch.n_merged[w] == counts[w]:
             scratch.n_merged[w] = 0
-            factor = one
-            if of_total > scratch.squares[w]:
-                factor = max(one / np.float32(counts[w]), scratch.squares[w] / of_total)
+            factor = agreement(scratch.squares[w], of_total, counts[w])
             combine_rows(row, one, row, factor, scratch.totals[w], d)
 
 
