@@ -14,7 +14,8 @@ those of the test.
 - property: SchNet, pre-trained on the property of the molecules for pre-training
 - rogot_goldberg, mcconnaughey, sokal, nfchl: pre-trained on similarities (nfchl by FCHL19); for U0
   with sums over atoms, and for the others with means
-- atomwise: pre-trained on FCHL19 with a last layer for atoms (Fig. 6.26)
+- atomwise: pre-trained on FCHL19 (U0), or on its normalized form, with a last layer for atoms
+  (Fig. 6.26), whose pairs are summed for U0 and averaged for the others
 - pg_schnet_fchl: PG-SchNet, pre-trained on FCHL19 (U0), or on its normalized form
 - mixed: pre-trained on the Rogot-Goldberg similarity and `hueckel_targets`, the results of
   extended Hückel theory
@@ -61,7 +62,6 @@ NETWORKS = (
     "pg_schnet", "pg_schnet_fchl", "mixed", "distilled",
 )  # fmt: skip
 METHODS = (*CLOSED, *NETWORKS)
-ONLY_U0 = ("atomwise",)
 THESIS_LABELS = (100, 500)
 # Table 6.1, in eV, for each number of labels
 THESIS: dict[str, dict[str, tuple[float | None, ...]]] = {
@@ -169,7 +169,7 @@ def measure(data: Data, cache: Cache, args: argparse.Namespace) -> dict[str, dic
         (prop, n, method)
         for method in NETWORKS if method in args.methods
         for n in args.labels
-        for prop in args.properties if prop == "u0" or method not in ONLY_U0
+        for prop in args.properties
     ]  # fmt: skip
     closed = [method for method in CLOSED if method in args.methods]
     with tqdm(total=args.seeds * (len(tasks) + len(closed)), desc="runs", unit="run") as bar:

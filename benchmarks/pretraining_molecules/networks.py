@@ -69,7 +69,7 @@ def pretraining_of(method: str, prop: str) -> Pretraining | None:
     if method == "nfchl":
         return Pretraining(method, pooling, "max")
     if method == "atomwise":
-        return Pretraining("fchl", "sum", "max", atomwise=True)
+        return Pretraining("fchl" if extensive else "nfchl", pooling, "max", atomwise=True)
     if method == "pg_schnet_fchl":
         return Pretraining("fchl" if extensive else "nfchl", pooling, "max", period_group=True)
     return None
@@ -122,7 +122,7 @@ def pretrained(data: Data, how: Pretraining, cache: Cache) -> SchNet:
         if how.atomwise:
             molecules = data.pretrain[:n_targets]
             network, more["last_layer"] = atomwise(
-                network, molecules, scale=float(np.sqrt((S**2).mean()))
+                network, molecules, pooling=how.pooling, scale=float(np.sqrt((S**2).mean()))
             )
             width, pooling = len(molecules.Z), None  # type: ignore[assignment]
         encoder = SimilarityEncoder(

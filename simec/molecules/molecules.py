@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -35,6 +36,8 @@ class MoleculeBatch(NamedTuple):
         Distance of each pair in angstrom.
     counts : int64 tensor of shape (b,)
         Number of atoms of each molecule.
+    cutoff : float
+        Pairs up to this distance are included, in angstrom; infinity for all pairs.
     """
 
     Z: Tensor
@@ -42,10 +45,13 @@ class MoleculeBatch(NamedTuple):
     j: Tensor
     distance: Tensor
     counts: Tensor
+    cutoff: float = math.inf
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> MoleculeBatch:
         """Return the batch on a device."""
-        return MoleculeBatch(*(part.to(device, non_blocking=non_blocking) for part in self))
+        *tensors, cutoff = self
+        moved = (part.to(device, non_blocking=non_blocking) for part in tensors)
+        return MoleculeBatch(*moved, cutoff=cutoff)
 
 
 class Molecules:
@@ -69,8 +75,8 @@ class Molecules:
         Values of each molecule by the name of the property; NaN where unknown.
     cutoff : float, optional
         Largest distance of the pairs in batches, in angstrom; None for all pairs of a molecule.
-        A network uses the pairs within its cutoff, so a smaller one here would change its result;
-        an equal one saves memory and time.
+        Networks need the pairs within their own cutoff, and refuse batches with a smaller one; an
+        equal one saves memory and time.
 
     Attributes
     ----------
@@ -299,7 +305,7 @@ class Molecules:
             If two atoms of a molecule overlap.
         """
         if self._pairs is None:
-            self._pairs = self._find_pairs(np.inf if self.cutoff is None else self.cutoff)
+            self._pairs = self._find_pairs(math.inf if self.cutoff is None else self.cutoff)
         return self._pairs
 
     def check_distances(self) -> None:
@@ -337,7 +343,8 @@ class Molecules:
             pairs.distance[at],
             counts,
         )
-        return MoleculeBatch(*map(from_numpy, arrays))
+        cutoff = math.inf if self.cutoff is None else self.cutoff
+        return MoleculeBatch(*map(from_numpy, arrays), cutoff=cutoff)
 
     def __getitems__(self, rows: list[int]) -> MoleculeBatch:
         """Return a batch; called by PyTorch's loaders with the numbers of its molecules."""

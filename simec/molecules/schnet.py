@@ -42,7 +42,8 @@ class SchNet(nn.Module):
         Number of interaction blocks.
     cutoff : float, default 5.0
         Largest distance of two atoms that interact, in angstrom. Pairs of a batch beyond it are
-        left out.
+        left out; a batch with a smaller cutoff is refused. It is saved with the weights, which a
+        network with another cutoff does not load.
     n_gaussians : int, default 25
         Number of Gaussians, equally spaced from 0 to the cutoff, that describe a distance.
     embedding : torch.nn.Module, optional
@@ -85,9 +86,7 @@ class SchNet(nn.Module):
             for _ in range(check_integer("n_interactions", n_interactions, 0))
         )
         self.centers: Tensor
-        self.register_buffer(
-            "centers", torch.linspace(0, self.cutoff, n_gaussians), persistent=False
-        )
+        self.register_buffer("centers", torch.linspace(0, self.cutoff, n_gaussians))
 
     @classmethod
     def from_pyg(cls, network: nn.Module, **parameters: Any) -> SchNet:
@@ -137,8 +136,15 @@ class SchNet(nn.Module):
         embeddings : float tensor of shape (N, d)
         counts : int64 tensor of shape (b,)
             Number of atoms of each molecule.
+
+        Raises
+        ------
+        ValueError
+            If the batch lacks pairs within the cutoff, or has invalid ones.
         """
-        Z, i, j, distance, counts = check_instance("batch", batch, MoleculeBatch)
+        check_instance("batch", batch, MoleculeBatch)
+        _check_cutoff(batch, self.cutoff)
+        Z, i, j, distance, counts, _ = batch
         # a batch has few elements: what depends on these alone is computed once for each
         elements, element_of = torch.unique(Z, return_inverse=True)
         h = self.embedding(elements)
@@ -174,6 +180,13 @@ class SchNet(nn.Module):
         gaussians = torch.exp((distance[:, None] - self.centers).square() / (-2 * width**2))
         return gaussians, (torch.cos(distance * (math.pi / self.cutoff)) + 1)[:, None] / 2
 
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Load weights; those of a network with another cutoff, of equal shapes, are refused."""
+        _check_saved_cutoff(state_dict.get(f"{prefix}centers"), self.cutoff)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
     def extra_repr(self) -> str:
         """Return the parameters, for ``repr``."""
         return f"{self.n_features}, cutoff={self.cutoff:g}, n_points={self.n_points}"
@@ -201,6 +214,27 @@ class Interaction(nn.Module):
         self.linear_out = _linear(n_features, n_features)
         self.activation = ShiftedSoftplus()
         self.dense = _linear(n_features, n_features)
+
+
+def _check_cutoff(batch: MoleculeBatch, cutoff: float) -> None:
+    """Raise ValueError if a batch lacks pairs of atoms within a cutoff."""
+    if batch.cutoff < cutoff:
+        raise ValueError(
+            f"the molecules have pairs of atoms within {batch.cutoff:g} angstrom, but the network "
+            f"needs those within {cutoff:g}: use molecules.with_cutoff({cutoff:g})"
+        )
+
+
+def _check_saved_cutoff(centers: Tensor | None, cutoff: float) -> None:
+    """Raise ValueError if saved centers of Gaussians, from 0 to a cutoff, have another one."""
+    if centers is None:
+        return
+    saved = float(centers[-1])
+    if not math.isclose(saved, cutoff, rel_tol=4e-3):  # centers are rounded in bfloat16
+        raise ValueError(
+            f"the weights are those of a network with cutoff={saved:g}, but this network has "
+            f"cutoff={cutoff:g}: create it with cutoff={saved:g}"
+        )
 
 
 def _linear(n_in: int, n_out: int, *, bias: bool = True) -> nn.Linear:
@@ -249,6 +283,7 @@ class PyGSchNet(nn.Module):
 
     def forward(self, batch: MoleculeBatch) -> tuple[Tensor, Tensor]:
         """Compute embeddings of atoms, as `SchNet.forward`."""
+        _check_cutoff(batch, self.cutoff)
         near = batch.distance <= self.cutoff
         distance = batch.distance[near]
         edges = torch.stack([batch.j[near], batch.i[near]])
@@ -257,3 +292,10 @@ class PyGSchNet(nn.Module):
         for interaction in self.interactions:  # type: ignore[union-attr]
             h = h + interaction(h, edges, distance, gaussians)
         return h, batch.counts
+
+    def _load_from_state_dict(
+        self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
+    ) -> None:
+        """Load weights, as `SchNet`."""
+        _check_saved_cutoff(state_dict.get(f"{prefix}distance_expansion.offset"), self.cutoff)
+        super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)

@@ -129,8 +129,7 @@ def test_quick_run(shared_data, tmp_path, monkeypatch):
     for prop in ("u0", "homo", "lumo"):
         for n in (20, 40):
             for method in benchmark.METHODS:
-                if prop == "u0" or method not in benchmark.ONLY_U0:
-                    assert rows[f"mae.{prop}.{n}.{method}"]["value"] > 0
+                assert rows[f"mae.{prop}.{n}.{method}"]["value"] > 0
     assert rows["mae.lumo.40.best"]["value"] < rows["mae.lumo.40.counts"]["value"]
     for name in ("x", "x_curves", "x_tsne"):
         assert (tmp_path / f"{name}.png").read_bytes().startswith(b"\x89PNG")

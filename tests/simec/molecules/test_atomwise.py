@@ -15,10 +15,11 @@ from simec.molecules.schnet import SchNet  # noqa: E402
 from tests.simec.molecules.test_schnet import made_up  # noqa: E402
 
 
-def test_predictions_are_sums_over_pairs_of_atoms():
+@pytest.mark.parametrize("pooling", ["sum", "mean"])
+def test_predictions_are_sums_or_means_over_pairs_of_atoms(pooling):
     torch.manual_seed(0)
     molecules, targets = made_up(5), made_up(3, seed=1)
-    network, last_layer = atomwise(SchNet(8, 1), targets)
+    network, last_layer = atomwise(SchNet(8, 1), targets, pooling=pooling)
     predicted = network(molecules.batch()).detach().numpy() @ last_layer
     embeddings, counts = network.network(molecules.batch())
     parts = embeddings.split(counts.tolist())
@@ -26,6 +27,8 @@ def test_predictions_are_sums_over_pairs_of_atoms():
     for i, of_input in enumerate(parts):
         for j, of_target in enumerate(atoms):
             expected = sum(float((a * b).sum().detach()) for a in of_input for b in of_target)
+            if pooling == "mean":
+                expected /= len(of_input) * len(of_target)
             assert predicted[i, j] == pytest.approx(expected, abs=1e-4)
 
 
@@ -45,10 +48,11 @@ def test_functions_and_gradients_are_those_of_a_plain_last_layer():
     torch.testing.assert_close(network.atoms.weight.grad, expected, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("scale", [1.0, 20.0])
-def test_predictions_start_at_the_scale_of_the_targets(scale):
+@pytest.mark.parametrize(("scale", "pooling"), [(1.0, "sum"), (20.0, "sum"), (20.0, "mean")])
+def test_predictions_start_at_the_scale_of_the_targets(scale, pooling):
     torch.manual_seed(0)
-    network, last_layer = atomwise(SchNet(64, 2), made_up(50, seed=1), scale=scale)
+    targets = made_up(50, seed=1)
+    network, last_layer = atomwise(SchNet(64, 2), targets, pooling=pooling, scale=scale)
     predicted = network(made_up(50).batch()).detach().numpy() @ last_layer
     assert float(np.sqrt(np.mean(predicted**2))) == pytest.approx(scale, rel=0.5)
 
@@ -83,3 +87,5 @@ def test_bad_input():
         atomwise(None, targets)
     with pytest.raises(ValueError, match="scale must be"):
         atomwise(SchNet(4), targets, scale=0)
+    with pytest.raises(ValueError, match="pooling must be"):
+        atomwise(SchNet(4), targets, pooling="max")

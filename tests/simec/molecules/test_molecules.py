@@ -45,11 +45,13 @@ def slow_batch(molecules: Molecules, rows) -> list[list]:
 
 
 def assert_equals(batch: MoleculeBatch, expected: list[list]) -> None:
-    assert [part.dtype for part in batch] == [batch.Z.dtype] * 3 + [
+    *tensors, cutoff = batch
+    assert isinstance(cutoff, float)
+    assert [part.dtype for part in tensors] == [batch.Z.dtype] * 3 + [
         batch.distance.dtype,
         batch.Z.dtype,
     ]
-    for part, values in zip(batch, expected, strict=True):
+    for part, values in zip(tensors, expected, strict=True):
         np.testing.assert_allclose(part.numpy(), values, rtol=1e-6)
 
 
@@ -63,6 +65,7 @@ def test_batches_equal_a_loop(cutoff, monkeypatch):
     batch = molecules.batch(rows)
     assert batch.Z.dtype == torch.int64
     assert batch.distance.dtype == torch.float32
+    assert batch.cutoff == batch.to("cpu").cutoff == (cutoff or np.inf)
     assert_equals(batch, expected)
     assert_equals(molecules.__getitems__(rows), expected)
     assert molecules.collate_fn(batch) is batch

@@ -5,12 +5,14 @@ from __future__ import annotations
 import copy
 import pickle
 import sys
+import warnings
 
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 
+from corpora.errors import ModelError  # noqa: E402
 from simec import SimilarityEncoder  # noqa: E402
 from simec.molecules import MoleculeBatch, Molecules  # noqa: E402
 from simec.molecules.filters import Convolution  # noqa: E402
@@ -160,6 +162,45 @@ def test_pairs_beyond_the_cutoff_have_no_effect():
     for n_points in (None, 50):
         network = SchNet(8, 2, cutoff=2.5, n_points=n_points)
         torch.testing.assert_close(network(near.batch())[0], network(far.batch())[0])
+
+
+def test_molecules_with_a_smaller_cutoff_than_the_network_are_refused(pyg):
+    message = (
+        r"molecules have pairs of atoms within 3 angstrom, but the network needs those within 5: "
+        r"use molecules.with_cutoff\(5\)"
+    )
+    near, far = made_up(5, cutoff=3), made_up(5)
+    for network in (SchNet(8, 1), PyGSchNet(pyg)):
+        with pytest.raises(ValueError, match=message):
+            network(near.batch())
+        network(near.with_cutoff(5).batch())
+    encoder = SimilarityEncoder(8, network=SchNet(8, 1), pooling="sum", max_iter=1, batch_size=5)
+    with pytest.raises(ValueError, match=message):
+        encoder.fit(near, np.eye(5))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        encoder.fit(far, np.eye(5))
+    with pytest.raises(ValueError, match=message):
+        encoder.transform(near)
+
+
+def test_weights_of_a_network_with_another_cutoff_are_refused(pyg, tmp_path):
+    network = SchNet(8, 1, cutoff=6)
+    message = "weights are those of a network with cutoff=6, but this network has cutoff=5"
+    with pytest.raises(ValueError, match=message):
+        SchNet(8, 1).load_state_dict(network.state_dict())
+    SchNet(8, 1, cutoff=6).load_state_dict(network.bfloat16().state_dict())
+    encoder = SimilarityEncoder(8, network=network.float(), pooling="sum", max_iter=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        encoder.fit(made_up(5), np.eye(5)).save(tmp_path / "model")
+    with pytest.raises(ModelError, match=message):
+        SimilarityEncoder.load(tmp_path / "model", network=SchNet(8, 1))
+    SimilarityEncoder.load(tmp_path / "model", network=SchNet(8, 1, cutoff=6))
+    far = copy.deepcopy(pyg)
+    far.distance_expansion.offset *= 2
+    with pytest.raises(ValueError, match="cutoff=10, but this network has cutoff=5"):
+        PyGSchNet(pyg).load_state_dict(PyGSchNet(far).state_dict())
 
 
 def test_a_molecule_does_not_depend_on_its_batch():
