@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None) -> None:
     names = [name for name in (*THESIS, "semantic", "syntactic") if f"{name}.word2vec" in by_name]
     report(
         "analogies", protocol, corpus, results, args.json, tables=[_table(by_name, names)],
-        chart=lambda path: draw(by_name, names, path),
+        chart=draw,
     )  # fmt: skip
 
 
@@ -148,20 +148,23 @@ def _table(by_name: dict[str, Result], names: list[str]) -> Table:
     return Table(("category", *KINDS, "thesis word2vec", "thesis ConEc"), rows)
 
 
-def draw(by_name: dict[str, Result], names: list[str], path: Path) -> None:
+def draw(by_name: dict[str, Result], path: Path) -> None:
     """Bars of both kinds of vectors, by category."""
+    names = [name.removesuffix(".conec") for name in by_name if name.endswith(".conec")]
     figure, (axes,) = charts.figure(1, 1, (8, 0.42 * len(names) + 1.2))
     for i, (kind, color) in enumerate((("word2vec", charts.ORANGE), ("conec", charts.BLUE))):
         rows = [by_name[f"{name}.{kind}"] for name in names]
         axes.barh(
             [y + (i - 0.5) * 0.38 for y in range(len(names))],
             [row.value for row in rows], 0.36, xerr=[row.sd or 0 for row in rows],
-            color=color, label=kind, error_kw=charts.ERROR,
+            color=color, label={"conec": "ConEc"}.get(kind, kind), error_kw=charts.ERROR,
         )  # fmt: skip
-    axes.set_yticks(range(len(names)), names)
+    axes.set_yticks(range(len(names)), [name.replace("-", " ") for name in names])
     axes.invert_yaxis()
     axes.legend(frameon=False, fontsize=9)
-    charts.style(axes, "right answers, %", "", "Analogies in the thesis's training", grid="x")
+    charts.style(
+        axes, "correct answers, %", "", "Contexts answer most kinds of analogies better", grid="x"
+    )
     charts.save(figure, path)
 
 

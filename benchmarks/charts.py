@@ -1,18 +1,25 @@
-"""Figures in one style; matplotlib is imported only when a figure is drawn."""
+"""Figures in one style; matplotlib is imported only when a figure is drawn.
+
+The rules are in benchmarks/README.md, "Figures".
+"""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from benchmarks.common import Result, require_matplotlib
 from corpora.files import atomic_path
 
+# Okabe & Ito 2008: distinct with any color blindness
 BLUE, ORANGE, GREEN, RED, PURPLE, GREY = (
-    "#3b6fb6", "#e08214", "#3a9a5b", "#c0392b", "#7b5aa6", "#777777",
+    "#0072b2", "#e69f00", "#009e73", "#d55e00", "#cc79a7", "#777777",
 )  # fmt: skip
-
+LIGHT_BLUE, LIGHT_ORANGE, LIGHT_GREY, DARK = "#8cc5e3", "#f5d28a", "#bbbbbb", "#333333"
 
 ERROR = {"ecolor": "#444444", "elinewidth": 1, "capsize": 2}
 
@@ -57,12 +64,82 @@ def color(trainer: str) -> str:
     """The color of a trainer."""
     kind, _, workers = trainer.partition(".")
     if kind == "ours" and workers not in ("", "1"):
-        return "#8fb0dd"
+        return LIGHT_BLUE
     colors = {
-        "ours": BLUE, "ours-deterministic": PURPLE, "gensim": ORANGE, "gensim-lists": "#f3b96b",
+        "ours": BLUE, "ours-deterministic": PURPLE, "gensim": ORANGE, "gensim-lists": LIGHT_ORANGE,
         "koan": GREEN,
     }  # fmt: skip
     return colors.get(kind, GREY)
+
+
+def plain_ticks(axis: Any) -> None:
+    """Label a logarithmic axis with plain numbers, few enough not to overlap."""
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_minor_locator(NullLocator())
+    axis.set_major_formatter(lambda value, _: f"{value:g}")
+
+
+def numbers(by_name: dict[str, Result], template: str) -> list[float]:
+    """The numbers of results such as "error.d{}", ascending; integers as such."""
+    before, _, after = template.partition("{}")
+    found = []
+    for name in by_name:
+        if name.startswith(before) and name.endswith(after):
+            text = name[len(before) : len(name) - len(after)]
+            if text.replace(".", "", 1).isdigit():
+                found.append(float(text) if "." in text else int(text))
+    return sorted(found)
+
+
+def points(
+    axes: Any,
+    x: Sequence[float],
+    rows: Sequence[Result | None],
+    name: str,
+    color: str,
+    line: str = "-",
+) -> None:
+    """Means over runs as a line, with their spread, for `label_lines`; None is a gap."""
+    axes.errorbar(
+        x, [math.nan if r is None or r.value is None else r.value for r in rows],
+        yerr=[math.nan if r is None or r.sd is None else r.sd for r in rows], color=color,
+        linestyle=line, marker="o", markersize=4, elinewidth=1, capsize=2, label=name or None,
+    )  # fmt: skip
+
+
+def label_lines(axes: Any) -> None:
+    """Write the names of lines next to their ends, instead of a legend.
+
+    Call it after the limits and scales of the axes were set. Names that would overlap are moved
+    apart.
+    """
+    from sklearn.isotonic import isotonic_regression
+
+    ends = []
+    for artist, name in zip(*axes.get_legend_handles_labels(), strict=True):
+        drawn = artist.lines[0] if hasattr(artist, "lines") else artist
+        x, y = (np.asarray(values, float) for values in drawn.get_data())
+        last = np.flatnonzero(np.isfinite(x) & np.isfinite(y))
+        if len(last):
+            ends.append((float(y[last[-1]]), name, drawn.get_color()))
+    if not ends:
+        return
+    place = axes.transData + axes.transAxes.inverted()
+    right = axes.get_xlim()[1]
+    heights = [min(1.0, max(0.0, place.transform((right, y))[1])) for y, *_ in ends]
+    order = np.argsort(heights)
+    # the nearest heights that are at least a line of text apart
+    line = 0.16 / (axes.get_window_extent().height / axes.figure.dpi)
+    steps = line * np.arange(len(ends))
+    moved = isotonic_regression(np.asarray(heights)[order] - steps) + steps
+    for i, height in zip(order, moved, strict=True):
+        _, name, color = ends[i]
+        axes.annotate(
+            name, (1, height), xycoords="axes fraction", xytext=(5, 0), color=color,
+            textcoords="offset points", va="center", fontsize=9, annotation_clip=False,
+        )  # fmt: skip
 
 
 def bars(
@@ -76,7 +153,7 @@ def bars(
     """Horizontal bars from top to bottom, each with its value next to it."""
     values = [(row.value or 0) * scale for row in rows]
     errors = [math.nan if row.sd is None else row.sd * scale for row in rows]
-    ends = [v + (0 if math.isnan(e) else e) for v, e in zip(values, errors, strict=True)]
+    ends = [max(0, v + (0 if math.isnan(e) else e)) for v, e in zip(values, errors, strict=True)]
     places = list(range(len(rows)))
     digits = 0 if max(ends) >= 100 else 1 if max(ends) >= 10 else 2
     axes.barh(places, values, xerr=errors, color=colors, height=0.65, error_kw=ERROR)

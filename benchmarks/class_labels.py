@@ -78,7 +78,7 @@ def main(argv: list[str] | None = None) -> None:
         "class_labels", protocol, corpus, results, args.json,
         tables=[table(f"{part}, mse", by_name, METHODS, settings, f"{part}.mse")
                 for part in ("train", "test")],
-        chart=lambda path: draw(by_name, dimensions, path),
+        chart=draw,
     )  # fmt: skip
 
 
@@ -156,22 +156,27 @@ def _ratios(
     return ratios
 
 
-def draw(by_name: dict[str, Result], dimensions: tuple[int, ...], path: Path) -> None:
+def draw(by_name: dict[str, Result], path: Path) -> None:
     """Errors by the number of dimensions, for training points and for test points."""
-    figure, panels = charts.figure(1, 2, (9.5, 3.8))
+    figure, panels = charts.figure(1, 2, (11, 4))
+    dimensions = charts.numbers(by_name, "optimum.test.mse.d{}")
     styles = {
-        "optimum": ("eigendecomposition", charts.GREY), "ridge": ("ridge on it", charts.ORANGE),
-        "simec": ("SimEc, linear", charts.BLUE), "simec_deep": ("SimEc, deep", charts.GREEN),
+        "optimum": ("eigenvectors", charts.GREY), "ridge": ("ridge to them", charts.ORANGE),
+        "simec": ("linear SimEc", charts.BLUE), "simec_deep": ("deep SimEc", charts.GREEN),
     }  # fmt: skip
-    for axes, part in zip(panels, ("train", "test"), strict=True):
-        for method, (label, color) in styles.items():
+    titles = {
+        "train": "Training points: a deep encoder is at the optimum",
+        "test": "Test points: both encoders are better than ridge",
+    }
+    panels[1].sharey(panels[0])
+    for axes, (part, title) in zip(panels, titles.items(), strict=True):
+        for method, (name, color) in styles.items():
             rows = [by_name.get(f"{method}.{part}.mse.d{d}") for d in dimensions]
             if any(rows):
-                line(axes, dimensions, rows, label, color, dashed=method == "ridge")
+                line(axes, dimensions, rows, name, color, dashed=method == "ridge")
         axes.set_ylim(bottom=0)
-        charts.style(axes, "dimensions d", "MSE of Y Yᵀ", f"Class labels, {part} points")
-    panels[0].legend(frameon=False, fontsize=9)
-    panels[1].sharey(panels[0])
+        charts.style(axes, "dimensions of the embedding", "error of similarities (MSE)", title)
+        charts.label_lines(axes)
     charts.save(figure, path)
 
 

@@ -182,7 +182,7 @@ def report(
     *,
     tables: Sequence[Table] = (),
     notes: Sequence[str] = (),
-    chart: Callable[[Path], None] | None = None,
+    chart: Callable[[dict[str, Result], Path], None] | None = None,
 ) -> None:
     """Print tables and results; if a path is given, write JSON and draw the figure next to it."""
     for about in (protocol, corpus):
@@ -213,8 +213,14 @@ def report(
             temporary.write_text(text, encoding="utf-8")
         print(f"\nwritten to {path}", file=sys.stderr)
         if chart is not None:
-            chart(path.with_suffix(".png"))
+            chart({result.name: result for result in results}, path.with_suffix(".png"))
             print(f"drawn in {path.with_suffix('.png')}", file=sys.stderr)
+
+
+def read_results(path: Path) -> dict[str, Result]:
+    """Read the results of a file that `report` wrote, by their names."""
+    rows = json.loads(path.read_text(encoding="utf-8"))["results"]
+    return {row["name"]: Result(**row) for row in rows}
 
 
 def _none(value: float | None) -> float | None:

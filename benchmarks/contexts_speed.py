@@ -63,7 +63,7 @@ def main(argv: list[str] | None = None) -> None:
     by_name = {result.name: result for result in results}
     report(
         "contexts_speed", protocol, corpus, results, args.json, tables=[_table(runs, by_name)],
-        chart=lambda path: _draw(by_name, path),
+        chart=draw,
     )  # fmt: skip
 
 
@@ -210,7 +210,8 @@ def _label(name: str) -> str:
     return text + (f", memory {memory}" if memory else "")
 
 
-def _draw(by_name: dict[str, Result], path: Path) -> None:
+def draw(by_name: dict[str, Result], path: Path) -> None:
+    """Time and memory of each way to count."""
     names = [name for name in by_name if f"memory.{name}" in by_name]
     colors = {"matrix": charts.BLUE, "product": charts.GREEN, "scipy": charts.GREY}
     figure, panels = charts.figure(1, 2, (12, 0.45 * len(names) + 1.4))

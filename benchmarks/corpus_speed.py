@@ -68,7 +68,7 @@ def main(argv: list[str] | None = None) -> None:
     by_name = {result.name: result for result in results}
     report(
         "corpus_speed", protocol, corpus, results, args.json, tables=[_table(runs, by_name)],
-        chart=lambda path: _draw(by_name, path),
+        chart=draw,
     )  # fmt: skip
 
 
@@ -252,7 +252,8 @@ def _label(name: str) -> str:
     return f"{text}, {workers} worker" + ("" if workers == "1" else "s")
 
 
-def _draw(by_name: dict[str, Result], path: Path) -> None:
+def draw(by_name: dict[str, Result], path: Path) -> None:
+    """Speed and memory of reading."""
     names = [name.removeprefix("memory.") for name in by_name if name.startswith("memory.")]
     colors = [
         charts.ORANGE if "gensim" in name else charts.GREEN if "encode" in name else charts.BLUE

@@ -78,7 +78,7 @@ def main(argv: list[str] | None = None) -> None:
     notes = [f"skipped, because they are not installed: {', '.join(missing)}"] if missing else []
     report(
         "embed_speed", protocol, corpus, results, args.json, tables=[_table(runs, by_name)],
-        notes=notes, chart=lambda path: _draw(by_name, path),
+        notes=notes, chart=draw,
     )  # fmt: skip
 
 
@@ -379,16 +379,34 @@ def _table(runs: dict[str, list[Measured]], by_name: dict[str, Result]) -> Table
     return Table(header, rows)
 
 
-def _draw(by_name: dict[str, Result], path: Path) -> None:
+def _label(name: str) -> str:
+    kind, _, threads = name.partition(".")
+    labels = {
+        "sentences": "tokens of sentences", "documents": "tokens of documents",
+        "strings": "tokens of strings", "senses": "tokens with senses",
+        "encode": "averages: encode", "gensim": "averages: gensim",
+        "model2vec": "averages: model2vec", "spacy": "averages: spaCy",
+        "fasttext": "averages: fastText", "write": "writing alone",
+        **{file: f"conec embed, {file}" for file in FILES},
+    }  # fmt: skip
+    text = labels.get(kind, kind)
+    return text if threads in ("", "1") else f"{text}, {threads} threads"
+
+
+def draw(by_name: dict[str, Result], path: Path) -> None:
+    """Speed and latency of embedding."""
     names = [name for name in by_name if f"memory.{name}" in by_name]
     figure, panels = charts.figure(1, 2, (12, 0.45 * len(names) + 1.4))
     own = (*KINDS, *FILES, "encode")
     colors = [charts.BLUE if name.partition(".")[0] in own else charts.GREY for name in names]
-    for axes, prefix, x in ((panels[0], "", "tokens per second"), (panels[1], "latency.", "µs")):
+    for axes, prefix, x in ((panels[0], "", "thousand tokens/s"), (panels[1], "latency.", "µs")):
         shown = [name for name in names if prefix + name in by_name]
         own_colors = [colors[names.index(name)] for name in shown]
-        charts.bars(axes, [by_name[prefix + name] for name in shown], shown, own_colors)
-        charts.style(axes, x, "", "Latency" if prefix else "Speed", grid="x")
+        scale = 1 if prefix else 1e-3
+        rows = [by_name[prefix + name] for name in shown]
+        charts.bars(axes, rows, [_label(name) for name in shown], own_colors, scale=scale)
+        title = "Latency of one sentence" if prefix else "Speed on many"
+        charts.style(axes, x, "", title, grid="x")
     charts.save(figure, path)
 
 

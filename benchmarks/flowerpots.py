@@ -97,7 +97,7 @@ def main(argv: list[str] | None = None) -> None:
     report(
         "flowerpots", protocol, corpus, results, args.json,
         tables=_tables({result.name: result for result in results}),
-        chart=lambda path: draw(given, path),
+        chart=lambda _, path: draw_embeddings(given, path),
     )  # fmt: skip
 
 
@@ -238,7 +238,7 @@ def _tables(by_name: dict[str, Result]) -> list[Table]:
     return tables
 
 
-def draw(given: dict[str, Array], path: Path) -> None:
+def draw_embeddings(given: dict[str, Array], path: Path) -> None:
     """Embeddings with the numbers of plants, for the first seed; held-out plants in red."""
     methods = ("full", "kpca", "ridge", "simec")
     figure, panels = charts.figure(len(given), len(methods), (13, 3.4 * len(given)))

@@ -82,7 +82,7 @@ def main(argv: list[str] | None = None) -> None:
         )  # fmt: skip
     report(
         "hyperparameters", protocol, corpus, results, args.json, tables=tables,
-        chart=lambda path: draw(by_name, lambdas, targets, path),
+        chart=draw,
     )  # fmt: skip
 
 
@@ -164,34 +164,36 @@ def similarities(
     return gamma, among, {"train": train, "test": centerer.transform(between)}
 
 
-def draw(
-    by_name: dict[str, Result], lambdas: tuple[float, ...], targets: list[int], path: Path
-) -> None:
-    """Errors by λ and by the number of targets, for both starts and both parts."""
-    figure, panels = charts.figure(2, 2, (10, 7.2))
-    for i, part in enumerate(("train", "test")):
-        left, right = panels[2 * i : 2 * i + 2]
-        # zero cannot be shown on a logarithmic axis
-        places = [value or min(v for v in lambdas if v) / 10 for value in lambdas]
-        for start, name, color in (
-            ("simec", "spectral start", charts.BLUE),
-            ("simec_random", "random start", charts.ORANGE),
-        ):
-            for measure, text in (("mse_output", "Y W_l"), ("mse", "Y Yᵀ")):
-                rows = [by_name[f"{start}.{part}.{measure}.lambda{v:g}"] for v in lambdas]
-                dashed = measure == "mse_output"
-                line(left, places, rows, f"{text}, {name}", color, dashed=dashed)
-            rows = [by_name[f"{start}.{part}.mse.n{n}"] for n in targets]
-            line(right, targets, rows, f"Y Yᵀ, {name}", color)
-        for axes in (left, right):
-            reference(axes, by_name[f"kpca.{part}.mse"], "kernel PCA")
-            axes.set_xscale("log")
-            axes.set_yscale("log")
-        left.set_xticks(places, [f"{v:g}" for v in lambdas], minor=False)
-        charts.style(left, "λ", "MSE", f"Weight of the symmetric term, {part} points")
-        charts.style(right, "targets", "MSE", f"Number of targets, {part} points")
-    for axes in panels[:2]:
-        axes.legend(frameon=False, fontsize=8)
+def draw(by_name: dict[str, Result], path: Path) -> None:
+    """Errors by λ and by the number of targets, for both starts, on test points."""
+    figure, (left, right) = charts.figure(1, 2, (12, 4.2))
+    lambdas = charts.numbers(by_name, "simec.test.mse.lambda{}")
+    targets = charts.numbers(by_name, "simec.test.mse.n{}")
+    # zero cannot be shown on a logarithmic axis
+    places = [value or min(v for v in lambdas if v) / 10 for value in lambdas]
+    for start, name, color in (
+        ("simec", "spectral start", charts.BLUE), ("simec_random", "random start", charts.ORANGE),
+    ):  # fmt: skip
+        for measure, text in (("mse_output", "Y W_l"), ("mse", "Y Yᵀ")):
+            rows = [by_name[f"{start}.test.{measure}.lambda{v:g}"] for v in lambdas]
+            line(left, places, rows, f"{text}, {name}", color, dashed=measure == "mse_output")
+        rows = [by_name[f"{start}.test.mse.n{n}"] for n in targets]
+        line(right, targets, rows, name, color)
+    for axes in (left, right):
+        reference(axes, by_name["kpca.test.mse"], "kernel PCA")
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+    left.set_xticks(places, [f"{v:g}" for v in lambdas], minor=False)
+    charts.style(
+        left, "weight λ of the symmetric term", "error on test points (MSE)",
+        "Y Yᵀ needs a small weight of the symmetric term",
+    )  # fmt: skip
+    charts.style(
+        right, "number of targets", "error of Y Yᵀ on test points (MSE)",
+        "More targets help, from a spectral start",
+    )  # fmt: skip
+    for axes in (left, right):
+        charts.label_lines(axes)
     charts.save(figure, path)
 
 

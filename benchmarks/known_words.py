@@ -75,7 +75,7 @@ def main(argv: list[str] | None = None) -> None:
     }  # fmt: skip
     report(
         "known_words", protocol, corpus, results, args.json, tables=_tables(by_name),
-        chart=lambda path: draw(by_name, path),
+        chart=draw,
     )  # fmt: skip
 
 
@@ -168,27 +168,40 @@ def _tables(by_name: dict[str, Result]) -> list[Table]:
 
 
 def draw(by_name: dict[str, Result], path: Path) -> None:
-    """Gain of the map over the better of word2vec and ConEc, by the amount of smoothing."""
-    figure, (left, right) = charts.figure(1, 2, (11, 4.2))
+    """Scores of known words, and gains of the map by the amount of smoothing."""
+    labels = {"analogies": "analogies", "ws353": "WordSim-353", "simlex": "SimLex-999",
+              "men": "MEN", "rw": "Rare Words"}  # fmt: skip
+    figure, (left, right) = charts.figure(1, 2, (13, 4.2))
     names = [task for task in JUDGED if f"{task}.map" in by_name]
-    for i, (kind, color) in enumerate(
-        (("word2vec", charts.ORANGE), ("conec_own", charts.GREY), ("map", charts.BLUE))
-    ):
+    kinds = {
+        "word2vec": ("word2vec", charts.ORANGE), "conec_own": ("ConEc", charts.LIGHT_GREY),
+        "map": ("map of contexts", charts.BLUE),
+    }  # fmt: skip
+    for i, (kind, (label, color)) in enumerate(kinds.items()):
         rows = [by_name[f"{name}.{kind}"] for name in names]
         left.bar(
             [x + (i - 1) * 0.27 for x in range(len(names))],
             [row.value for row in rows], 0.25, yerr=[row.sd or 0 for row in rows],
-            color=color, label={"conec_own": "ConEc"}.get(kind, kind), error_kw=charts.ERROR,
+            color=color, label=label, error_kw=charts.ERROR,
         )  # fmt: skip
-    left.set_xticks(range(len(names)), names)
+    left.set_xticks(range(len(names)), [labels.get(name, name) for name in names])
     left.legend(frameon=False, fontsize=9)
-    charts.style(left, "", "accuracy, Spearman × 100", "Known words")
-    for name in names:
-        points = [by_name[f"validation.{name}.gain.smoothing{s:g}"].value for s in SMOOTHING]
-        right.plot(SMOOTHING, points, marker="o", markersize=4, label=name)
-    right.axhline(0, color="#444444", linewidth=0.8)
-    right.legend(frameon=False, fontsize=9)
-    charts.style(right, "smoothing", "points above the better, validation", "How much is predicted")
+    charts.style(
+        left, "", "accuracy in %, or Spearman's correlation × 100",
+        "The map of contexts is best for known words, too",
+    )  # fmt: skip
+    colors = (charts.BLUE, charts.ORANGE, charts.GREEN, charts.RED, charts.PURPLE)
+    for name, color in zip(names, colors, strict=False):
+        gains = [by_name[f"validation.{name}.gain.smoothing{s:g}"].value for s in SMOOTHING]
+        right.plot(
+            SMOOTHING, gains, marker="o", markersize=4, color=color, label=labels.get(name, name)
+        )
+    right.axhline(0, color=charts.DARK, linewidth=0.8)
+    charts.style(
+        right, "smoothing: weight of the prediction", "points above the better of the others",
+        "More prediction helps analogies most (validation)",
+    )  # fmt: skip
+    charts.label_lines(right)
     charts.save(figure, path)
 
 

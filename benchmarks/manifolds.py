@@ -111,7 +111,7 @@ def main(argv: list[str] | None = None) -> None:
     report(
         "manifolds", protocol, corpus, results, args.json,
         tables=[_table({result.name: result for result in results})],
-        chart=lambda path: draw(pictures, path),
+        chart=lambda _, path: draw_embeddings(pictures, path),
     )  # fmt: skip
 
 
@@ -245,7 +245,7 @@ def _table(by_name: dict[str, Result]) -> Table:
     return Table(("correlation of distances", "train", "test", "test, Isomap of all"), rows)
 
 
-def draw(pictures: dict[str, Picture], path: Path) -> None:
+def draw_embeddings(pictures: dict[str, Picture], path: Path) -> None:
     """Embeddings of the first seed; those of encoders are rotated to match PCA's and Isomap's."""
     figure, panels = charts.figure(len(pictures), 4, (13, 3.3 * len(pictures)))
     titles = {"s_curve": "S-curve", "cut_sphere": "cut sphere"}

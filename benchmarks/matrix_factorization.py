@@ -77,7 +77,7 @@ def main(argv: list[str] | None = None) -> None:
     }  # fmt: skip
     report(
         "matrix_factorization", protocol, corpus, results, args.json,
-        tables=_tables(by_name, sizes), chart=lambda path: draw(by_name, sizes, path),
+        tables=_tables(by_name, sizes), chart=draw,
     )  # fmt: skip
 
 
@@ -246,50 +246,50 @@ METHODS = {
 }
 
 
-def draw(by_name: dict[str, Result], sizes: Sizes, path: Path) -> None:
+def draw(by_name: dict[str, Result], path: Path) -> None:
     """Errors by dimensions, with the optimum; errors of missing entries by their share."""
-    figure, (left, right) = charts.figure(1, 2, (11, 4.2))
+    figure, (left, right) = charts.figure(1, 2, (12.5, 4.2))
+    dimensions = charts.numbers(by_name, "rectangular.output.optimum.mse.d{}")
     lines = {
-        ("rectangular", "output"): charts.BLUE, ("psd", "symmetric"): charts.GREEN,
-        ("indefinite", "output"): charts.ORANGE, ("indefinite", "symmetric"): charts.RED,
+        ("rectangular", "output"): ("rectangular, Y W", charts.BLUE),
+        ("psd", "symmetric"): ("positive, Y Yᵀ", charts.GREEN),
+        ("indefinite", "output"): ("indefinite, Y W", charts.ORANGE),
+        ("indefinite", "symmetric"): ("indefinite, Y Yᵀ", charts.RED),
     }  # fmt: skip
-    for (name, kind), color in lines.items():
-        for solver in ("optimum", "exact", "adam"):
-            results = [by_name[f"{name}.{kind}.{solver}.mse.d{d}"] for d in sizes.dimensions]
+    for (name, kind), (text, color) in lines.items():
+        for solver, marker in (("optimum", ""), ("exact", "o"), ("adam", "x")):
+            results = [by_name[f"{name}.{kind}.{solver}.mse.d{d}"] for d in dimensions]
             left.plot(
-                sizes.dimensions, [r.value for r in results],
-                linestyle="-" if solver == "optimum" else "", color=color,
-                marker={"optimum": "", "exact": "o", "adam": "x"}[solver], markersize=7,
-                markerfacecolor="none",
-                label=f"{name}, {'YYᵀ' if kind == 'symmetric' else 'YW'}"
-                if solver == "optimum" else None,
+                dimensions, [r.value for r in results], "-" if solver == "optimum" else "",
+                color=color, marker=marker, markersize=7, markerfacecolor="none",
+                label=text if solver == "optimum" else None,
             )  # fmt: skip
-    for marker, text in (("o", "SimEc, exact"), ("x", "SimEc, Adam")):
-        left.plot(
-            [], [], marker=marker, linestyle="", color="#444444", markerfacecolor="none", label=text
-        )
     left.set_xscale("log")
-    left.set_xticks(sizes.dimensions, [str(d) for d in sizes.dimensions])
+    left.set_xticks(dimensions, [str(d) for d in dimensions])
     left.minorticks_off()
-    left.legend(frameon=False, fontsize=8)
     left.set_ylim(0)
-    charts.style(left, "dimensions", "mean squared error", "Lines: SVD, eigenvectors")
-    styles = {
-        "svd_mean": (charts.ORANGE, "-", "s"), "svd_iterative": (charts.GREY, "-", "o"),
-        "simec_adam": (charts.RED, "", "x"), "simec_exact": (charts.BLUE, "--", "."),
-        "svd_all": ("#444444", ":", ""),
-    }  # fmt: skip
-    for method, (color, line, marker) in styles.items():
-        results = [by_name[f"missing.{method}.test.mse.{s}"] for s in sizes.missing]
-        right.errorbar(
-            sizes.missing, [r.value for r in results], [r.sd or 0 for r in results], color=color,
-            linestyle=line, marker=marker, label=METHODS[method],
-        )  # fmt: skip
-    right.set_yscale("log")
-    right.legend(frameon=False, fontsize=8)
     charts.style(
-        right, "missing entries, %", "mean squared error on them", f"Missing entries, d = {RANK}"
-    )
+        left, "dimensions", "mean squared error",
+        "SimEc (o: closed form, x: Adam) reaches\nthe optimum (lines: SVD, eigenvectors)",
+    )  # fmt: skip
+    shares = charts.numbers(by_name, "missing.svd_all.test.mse.{}")
+    styles = {
+        "svd_mean": ("SVD, mean filled in", charts.ORANGE, "-"),
+        "svd_iterative": ("iterative SVD", charts.GREY, "-"),
+        "simec_adam": ("SimEc, Adam", charts.RED, ":"),
+        "simec_exact": ("SimEc, closed form", charts.BLUE, "--"),
+        "svd_all": ("SVD of the full matrix", charts.DARK, ":"),
+    }
+    for method, (text, color, line) in styles.items():
+        rows = [by_name[f"missing.{method}.test.mse.{s}"] for s in shares]
+        charts.points(right, shares, rows, text, color, line)
+    right.set_yscale("log")
+    charts.style(
+        right, "missing entries, %", "mean squared error on them",
+        "Missing entries: SimEc is as good as iterative SVD",
+    )  # fmt: skip
+    for axes in (left, right):
+        charts.label_lines(axes)
     charts.save(figure, path)
 
 

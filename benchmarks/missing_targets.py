@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import argparse
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -73,7 +73,7 @@ def main(argv: list[str] | None = None) -> None:
     report(
         "missing_targets", protocol, {"data": "MNIST"}, results, args.json,
         tables=[_table(by_name, args.shares, part) for part in ("train", "test")],
-        chart=lambda path: draw(by_name, args.shares, path),
+        chart=draw,
     )  # fmt: skip
 
 
@@ -202,30 +202,30 @@ def _table(by_name: dict[str, Result], shares: Sequence[int], part: str) -> Tabl
     return Table((f"{part}, MSE × 10⁴", *METHODS), rows)
 
 
-def draw(by_name: dict[str, Result], shares: Sequence[int], path: Path) -> None:
+def draw(by_name: dict[str, Result], path: Path) -> None:
     """Fig. 3.8, for training and for test points."""
-    looks: dict[str, tuple[str, str, str]] = {
-        "kernel_pca": ("kernel PCA, full matrix", charts.GREY, "--"),
+    looks = {
+        "kernel_pca": ("kernel PCA, nothing missing", charts.GREY, "--"),
         "filled": ("eigenvectors, mean filled in", charts.GREEN, "-"),
         "svd": ("iterative SVD, no features", charts.ORANGE, "-"),
         "simec_free": ("SimEc, no features", charts.PURPLE, ":"),
-        "simec": ("SimEc on pixels, $YY^T$", charts.BLUE, "-"),
-        "simec_output": ("SimEc on pixels, $YW_l$", charts.BLUE, ":"),
+        "simec": ("SimEc on pixels, Y Yᵀ", charts.BLUE, "-"),
+        "simec_output": ("SimEc on pixels, Y W_l", charts.BLUE, ":"),
     }
-    figure, panels = charts.figure(1, 2, (11, 4.2))
-    value: Callable[[Result], float] = lambda row: row.value or 0  # noqa: E731
-    for axes, part in zip(panels, ("train", "test"), strict=True):
+    figure, panels = charts.figure(1, 2, (13, 4.2))
+    titles = {
+        "train": "Training points: 9 of 10 targets can be missing",
+        "test": "Test points, from their pixels alone",
+    }
+    for axes, (part, title) in zip(panels, titles.items(), strict=True):
+        shares = charts.numbers(by_name, f"simec.{part}.mse.missing{{}}")
         for method, (label, color, line) in looks.items():
             rows = [_found(by_name, method, part, percent) for percent in shares]
-            if known := [row for row in rows if row is not None]:
-                axes.errorbar(
-                    shares, [value(row) for row in known], yerr=[row.sd or 0 for row in known],
-                    color=color, linestyle=line, marker="o", markersize=3, capsize=2, label=label,
-                )  # fmt: skip
+            if any(rows):
+                charts.points(axes, shares, rows, label, color, line)
         axes.set_yscale("log")
-        title = {"train": "Training points", "test": "Test points, without targets"}[part]
-        charts.style(axes, "missing targets, %", "mean squared error", title)
-    charts.outside_legend(figure, panels[0])
+        charts.style(axes, "missing targets, %", "error of similarities (MSE)", title)
+        charts.label_lines(axes)
     charts.save(figure, path)
 
 

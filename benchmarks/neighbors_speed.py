@@ -65,7 +65,7 @@ def main(argv: list[str] | None = None) -> None:
     by_name = {result.name: result for result in results}
     report(
         "neighbors_speed", protocol, corpus, results, args.json,
-        tables=[_table([*sets], by_name)], chart=lambda path: _draw([*sets], by_name, path),
+        tables=[_table([*sets], by_name)], chart=draw,
     )  # fmt: skip
 
 
@@ -274,16 +274,21 @@ def _table(names: Sequence[str], results: dict[str, Result]) -> Table:
     )
 
 
-def _draw(names: Sequence[str], results: dict[str, Result], path: Path) -> None:
-    keys = {"exact.single": "exact, one by one", "exact.batch": "exact, batch",
-            "index.single": "index, one by one", "index.batch": "index, batch"}  # fmt: skip
-    colors = [charts.BLUE, "#8fb0dd", charts.ORANGE, "#f3b96b"]
-    drawn, panels = charts.figure(len(names), 1, (7, 2.2 * len(names)))
+def draw(by_name: dict[str, Result], path: Path) -> None:
+    """Time of a query by its kind, a panel for each set of vectors."""
+    keys = {
+        "exact.single": "exact, one at a time", "exact.batch": "exact, many at once",
+        "index.single": "index, one at a time", "index.batch": "index, many at once",
+    }  # fmt: skip
+    colors = [charts.BLUE, charts.LIGHT_BLUE, charts.ORANGE, charts.LIGHT_ORANGE]
+    end = ".exact.single"
+    names = [name.removesuffix(end) for name in by_name if name.endswith(end)]
+    figure, panels = charts.figure(len(names), 1, (7, 2.2 * len(names)))
     for name, axes in zip(names, panels, strict=True):
-        rows = [results[f"{name}.{key}"] for key in keys]
+        rows = [by_name[f"{name}.{key}"] for key in keys]
         charts.bars(axes, rows, [*keys.values()], colors, scale=1e3)
-        charts.style(axes, "ms per query", "", name, grid="x")
-    charts.save(drawn, path)
+        charts.style(axes, "ms per query", "", f"Nearest neighbors: {name}", grid="x")
+    charts.save(figure, path)
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ def main(argv: list[str] | None = None) -> None:
     }
     report(
         "ner_conll2003", protocol, corpus, results, args.json, tables=[_table(by_name, kinds)],
-        chart=lambda path: draw(by_name, args.shares, path),
+        chart=draw,
     )  # fmt: skip
 
 
@@ -243,27 +243,29 @@ def _table(by_name: dict[str, Result], kinds: list[str]) -> Table:
     return Table(("features", *SPLITS, "thesis, testb"), rows)
 
 
-def draw(by_name: dict[str, Result], shares: Sequence[float], path: Path) -> None:
+def draw(by_name: dict[str, Result], path: Path) -> None:
     """Fig. 7.3: F1 by the share of the global context, and the steps on testb."""
     figure, (left, right) = charts.figure(1, 2, (11, 4.5))
+    shares = charts.numbers(by_name, "testb.C.a{}")
     colors = dict(zip(SPLITS, (charts.GREY, charts.ORANGE, charts.BLUE), strict=True))
     for split in SPLITS:
-        points = [by_name[f"{split}.C.a{a}"] for a in shares]
-        left.errorbar(
-            list(shares), [p.value for p in points], yerr=[p.sd or 0 for p in points],
-            color=colors[split], marker="o", markersize=4, label=split, capsize=2,
-        )  # fmt: skip
+        rows = [by_name[f"{split}.C.a{a}"] for a in shares]
+        charts.points(left, shares, rows, split, colors[split])
         left.axhline(by_name[f"{split}.word2vec"].value, color=colors[split], linestyle="--")
-    left.plot([], [], color=charts.GREY, linestyle="--", label="word2vec")
-    left.legend(frameon=False, fontsize=9)
-    charts.style(left, "share a of the global context (C)", "F1, %", "Entities from one embedding")
-    steps = {"word2vec": "word2vec", "A": "A: global", "B": "B: unseen words local"}
+    charts.style(
+        left, "share a of the global context", "F1 of entities, %",
+        "Local contexts add to global ones (dashed: word2vec)",
+    )  # fmt: skip
+    charts.label_lines(left)
+    steps = {
+        "word2vec": "word2vec", "A": "A: global contexts", "B": "B: and local ones of unseen words",
+    }  # fmt: skip
     if BEST in shares:
-        steps[f"C.a{BEST}"] = f"C: a = {BEST}"
+        steps[f"C.a{BEST}"] = f"C: and of all words, a = {BEST}"
     rows = [by_name[f"testb.{kind}"] for kind in steps]
     tones = [charts.ORANGE, *[charts.BLUE] * (len(rows) - 1)]
     charts.bars(right, rows, list(steps.values()), tones)
-    charts.style(right, "F1 on testb, %", "", grid="x")
+    charts.style(right, "F1 on testb, %", "", "Each step on the test part", grid="x")
     charts.save(figure, path)
 
 

@@ -98,7 +98,7 @@ def main(argv: list[str] | None = None) -> None:
     }  # fmt: skip
     report(
         "ner_tagger", protocol, corpus, results, args.json, tables=_tables(by_name),
-        chart=lambda path: draw(by_name, path),
+        chart=draw,
     )  # fmt: skip
 
 

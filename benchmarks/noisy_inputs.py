@@ -85,7 +85,7 @@ def main(argv: list[str] | None = None) -> None:
             tables.append(rows)
     report(
         "noisy_inputs", protocol, corpus, results, args.json, tables=tables,
-        chart=lambda path: draw(by_name, stds, dimensions, path),
+        chart=draw,
     )  # fmt: skip
 
 
@@ -213,28 +213,42 @@ def _methods(
     return errors
 
 
-def draw(
-    by_name: dict[str, Result], stds: tuple[float, ...], dimensions: tuple[int, ...], path: Path
-) -> None:
-    """Errors by the amount of noise: added noise above, additional dimensions below."""
-    figure, panels = charts.figure(2, 4, (16, 7))
-    styles = {
-        "optimum": ("optimum, clean", charts.GREY), "kpca": ("kernel PCA", charts.RED),
-        "simec": ("SimEc", charts.BLUE), "ridge": ("ridge", charts.ORANGE),
-    }  # fmt: skip
-    rows = (("std", stds, "noise / std of pixels"), ("dims", dimensions, "dimensions of noise"))
-    for i, (setting, values, x) in enumerate(rows):
-        row = panels[4 * i : 4 * i + 4]
-        for j, (kind, part) in enumerate((k, p) for k in KINDS for p in ("train", "test")):
-            for method, (label, color) in styles.items():
-                of = [by_name.get(f"{method}.{part}.mse.{kind}.{setting}{v:g}") for v in values]
-                line(row[j], values, of, label, color, dashed=method in ("optimum", "ridge"))
-            row[j].set_yscale("log")
-            charts.style(row[j], x, "MSE of Y Yᵀ" if j == 0 else "", f"{kind}, {part} points")
-        for axes in row[1:]:
-            axes.sharey(row[0])
-        row[0].autoscale()
-    panels[0].legend(frameon=False, fontsize=9)
+def draw(by_name: dict[str, Result], path: Path) -> None:
+    """Errors of test points by the amount of noise."""
+    figure, panels = charts.figure(2, 2, (12, 7))
+    settings = (
+        ("std", "standard deviation of added noise / that of pixels"),
+        ("dims", "additional dimensions of noise"),
+    )  # fmt: skip
+    titles = {
+        "white.std": "White noise on the pixels: SimEc stays better if it is strong",
+        "correlated.std": "Correlated noise on the pixels: SimEc is not affected",
+        "white.dims": "Additional white noise: no method is affected",
+        "correlated.dims": "Additional correlated noise: SimEc is not affected",
+    }
+    for i, (setting, x) in enumerate(settings):
+        for j, kind in enumerate(KINDS):
+            axes = panels[2 * i + j]
+            values = charts.numbers(by_name, f"kpca.test.mse.{kind}.{setting}{{}}")
+            rows = {
+                method: [by_name[f"{method}.test.mse.{kind}.{setting}{v:g}"] for v in values]
+                for method in METHODS
+            }
+            line(axes, values, rows["kpca"], "kernel PCA", charts.RED)
+            line(axes, values, rows["simec"], "SimEc", charts.BLUE)
+            # as the errors of SimEc
+            axes.plot(
+                values, [row.value for row in rows["ridge"]], "o", markersize=9,
+                markerfacecolor="none", color=charts.DARK, label="ridge (circles)",
+            )  # fmt: skip
+            line(axes, values, rows["optimum"], "optimum without noise", charts.GREY, dashed=True)
+            axes.set_yscale("log")
+            charts.style(axes, x, "error on test points (MSE)" if j == 0 else "",
+                         titles[f"{kind}.{setting}"])  # fmt: skip
+        panels[2 * i + 1].sharey(panels[2 * i])
+        panels[2 * i].autoscale()  # by both
+    for axes in panels:
+        charts.label_lines(axes)
     charts.save(figure, path)
 
 

@@ -91,11 +91,17 @@ def main(argv: list[str] | None = None) -> None:
         "symmetric": SYMMETRIC,
         "seeds": args.seeds, "quick": args.quick,
     }  # fmt: skip
+    assert picture is not None
     drawn = picture
+
+    def charts_of(found: dict[str, Result], path: Path) -> None:
+        draw(found, path)
+        draw_embeddings(found, drawn, path.with_name(f"{path.stem}_embeddings.png"))
+
     report(
         "non_metric", protocol, {"data": "MNIST, zeros and sevens"}, results, args.json,
         tables=_tables(by_name, dimensions),
-        chart=lambda path: draw(by_name, dimensions, drawn, path),
+        chart=charts_of,
     )  # fmt: skip
 
 
@@ -341,87 +347,77 @@ def _tables(by_name: dict[str, Result], dimensions: Sequence[int]) -> list[Table
     return tables
 
 
-def draw(
-    by_name: dict[str, Result], dimensions: Sequence[int], picture: Picture | None, path: Path
-) -> None:
-    """Figs. 3.10, 3.11 and 3.9, one per row, and the spectrum."""
-    figure, panels = charts.figure(3, 3, (13.5, 11))
-    spectrum, train, test, *rest = panels
-    assert picture is not None
+def draw(by_name: dict[str, Result], path: Path) -> None:
+    """Figs. 3.10 and 3.11: errors on S, and on its two parts at once."""
+    figure, panels = charts.figure(1, 3, (16, 4.4))
+    dimensions = charts.numbers(by_name, "simec.test.mse.d{}")
+    looks = {
+        "positive": ("kernel PCA", charts.GREEN),
+        "absolute": ("eigenvectors of any sign", charts.GREY),
+        "simec_linear": ("linear SimEc", charts.ORANGE), "simec": ("SimEc", charts.BLUE),
+    }  # fmt: skip
+    for method, (label, color) in looks.items():
+        rows = [by_name[f"{method}.test.mse.d{d}"] for d in dimensions]
+        charts.points(panels[0], dimensions, rows, label, color)
+    floor = by_name["positive.test.mse.floor"].value
+    panels[0].axhline(floor, color=charts.GREEN, linestyle=":", label="kernel PCA, all d")
+    lines = {
+        "eigen": ("eigenvectors", charts.GREY), "alone": ("one SimEc for each", charts.GREEN),
+        "tensor": ("one SimEc for both", charts.BLUE), "sum": ("SimEc of the sum", charts.PURPLE),
+    }  # fmt: skip
+    for axes, half in zip(panels[1:], ("s1", "s2"), strict=True):
+        for method, (label, color) in lines.items():
+            rows = [by_name[f"{half}.{method}.test.mse.d{d}"] for d in dimensions]
+            charts.points(axes, dimensions, rows, label, color)
+    titles = (
+        "S has negative eigenvalues: SimEc is below kernel PCA",
+        "The positive part of S",
+        "The negative part of S: new points are difficult",
+    )
+    for axes, title in zip(panels, titles, strict=True):
+        axes.set_xscale("log", base=2)
+        axes.set_xticks(dimensions, [str(d) for d in dimensions])
+        axes.set_yscale("log")
+        charts.style(
+            axes, "dimensions of the embedding",
+            "error on test points (MSE)" if axes is panels[0] else "", title,
+        )  # fmt: skip
+        charts.label_lines(axes)
+    charts.save(figure, path)
+
+
+def draw_embeddings(by_name: dict[str, Result], picture: Picture, path: Path) -> None:
+    """Fig. 3.9: two dimensions of training points, with their spectrum."""
+    figure, (spectrum, *rest) = charts.figure(1, 4, (17, 4.2))
     values = picture.values[::-1]
     shown = np.concatenate([values[:20], values[-20:]])
     colors = [charts.BLUE if value > 0 else charts.RED for value in shown]
     spectrum.bar([*range(20), *range(21, 41)], shown, color=colors)
     spectrum.set_xticks([0, 19, 21, 40], ["1", "20", "", str(len(values))])
-    charts.style(spectrum, "eigenvalue", "", "Spectrum of Simpson similarities", grid="y")
-    looks = {
-        "positive": ("largest positive", charts.GREEN), "absolute": ("largest size", charts.GREY),
-        "simec_linear": ("SimEc, linear", charts.ORANGE), "simec": ("SimEc", charts.BLUE),
-    }  # fmt: skip
-    for axes, part in ((train, "train"), (test, "test")):
-        for method, (label, color) in looks.items():
-            names = [f"{method}.{part}.mse.d{d}" for d in dimensions]
-            _line(axes, dimensions, [by_name[name] for name in names], color, "-", label)
-        floor = by_name[f"positive.{part}.mse.floor"].value
-        axes.axhline(floor, color=charts.GREEN, linestyle=":", label="all positive")
-        _style(axes, f"S, {'training' if part == 'train' else 'test'} points")
-    train.legend(frameon=False, fontsize=8.5)
-    lines = {
-        "eigen": ("eigenvectors", charts.GREY), "alone": ("SimEc of one", charts.GREEN),
-        "tensor": ("SimEc of both", "#2aa5b5"), "sum": ("SimEc of the sum", charts.PURPLE),
-    }  # fmt: skip
-    for axes, half in zip(rest[:2], ("s1", "s2"), strict=True):
-        for method, (label, color) in lines.items():
-            for suffix, line in (("", "-"), ("_products", "--")):
-                names = [f"{half}.{method}{suffix}.test.mse.d{d}" for d in dimensions]
-                rows = [by_name[name] for name in names if name in by_name]
-                if rows:
-                    _line(axes, dimensions, rows, color, line, "" if suffix else label)
-        _style(axes, f"{half.upper()}, test points")
-    rest[0].plot([], [], color="#444444", label="$YW_l$")
-    rest[0].plot([], [], "--", color="#444444", label="$YY^T$")
-    rest[0].legend(frameon=False, fontsize=8.5)
-    explained = rest[2]
-    for i, (what, color) in enumerate((("class", charts.BLUE), ("stroke", charts.ORANGE))):
-        rows = [by_name[f"explained.{what}.{name}.test"] for name in picture.embeddings]
-        explained.bar(
-            [x + (i - 0.5) * 0.35 for x in range(3)], [row.value for row in rows], 0.33,
-            yerr=[row.sd or 0 for row in rows], color=color, error_kw=charts.ERROR,
-            label={"class": "class", "stroke": "stroke weight"}[what],
-        )  # fmt: skip
-    explained.set_xticks(range(3), list(picture.embeddings))
-    explained.legend(frameon=False, fontsize=8.5)
-    charts.style(explained, "", "variance explained", "Two dimensions, test points", grid="y")
+    charts.style(
+        spectrum, "number of the eigenvalue", "eigenvalue", "Some eigenvalues are far below 0",
+        grid="y",
+    )  # fmt: skip
     titles = {
-        "positive": "Largest eigenvalues", "negative": "Most negative eigenvalues",
-        "simec": "SimEc of S1 + S2",
+        "positive": "Largest eigenvalues: the class",
+        "negative": "Most negative ones: stroke weight",
+        "simec": "One SimEc: both",
     }  # fmt: skip
     heavy = picture.strokes / picture.strokes.max()
-    for axes, (name, Y) in zip(rest[3:], picture.embeddings.items(), strict=True):
+    for axes, (name, Y) in zip(rest, picture.embeddings.items(), strict=True):
         for sevens, color, label in ((False, charts.BLUE, "0"), (True, charts.ORANGE, "7")):
             some = picture.sevens == sevens
             axes.scatter(
                 Y[some, 0], Y[some, 1], 40 * heavy[some] ** 2, color=color, alpha=0.35,
-                linewidths=0, label=label,
+                linewidths=0,
             )  # fmt: skip
-        charts.style(axes, "", "", titles[name])
-    rest[3].legend(frameon=False, title="size: stroke weight", title_fontsize=8.5)
+            axes.scatter([], [], 60, color=color, label=f"digit {label}")
+        share = {what: by_name[f"explained.{what}.{name}.test"].value or 0
+                 for what in ("class", "stroke")}  # fmt: skip
+        x = f"explains {share['class']:.0%} of class, {share['stroke']:.0%} of stroke weight"
+        charts.style(axes, x, "", titles[name])
+    rest[0].legend(frameon=False, title="large points: heavy strokes", title_fontsize=9)
     charts.save(figure, path)
-
-
-def _line(
-    axes: Any, x: Sequence[int], rows: Sequence[Result], color: str, line: str, label: str
-) -> None:
-    axes.errorbar(
-        x, [row.value or 0 for row in rows], yerr=[row.sd or 0 for row in rows], color=color,
-        linestyle=line, marker="o", markersize=3, capsize=2, label=label or None,
-    )  # fmt: skip
-
-
-def _style(axes: Any, title: str) -> None:
-    axes.set_xscale("log", base=2)
-    axes.set_yscale("log")
-    charts.style(axes, "d", "mean squared error", title)
 
 
 if __name__ == "__main__":

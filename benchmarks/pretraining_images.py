@@ -138,7 +138,7 @@ def main(argv: list[str] | None = None) -> None:
     }  # fmt: skip
     report(
         "pretraining_images", protocol, corpus, results, args.json,
-        tables=[_table(by_name, sizes)], chart=lambda path: draw(by_name, sizes, path),
+        tables=[_table(by_name, sizes)], chart=draw,
     )  # fmt: skip
 
 
@@ -374,27 +374,29 @@ def _table(by_name: dict[str, Result], sizes: tuple[int, ...]) -> Table:
     return Table(("accuracy (thesis) by labels", *(f"{size:,}" for size in sizes)), rows)
 
 
-def draw(by_name: dict[str, Result], sizes: tuple[int, ...], path: Path) -> None:
+def draw(by_name: dict[str, Result], path: Path) -> None:
     """Accuracies by the number of labels: methods with all labels, and with few or none."""
-    figure, panels = charts.figure(1, 2, (10.5, 4))
-    grey, blue, green, orange, red, purple = (
-        charts.GREY, charts.BLUE, charts.GREEN, charts.ORANGE, charts.RED, charts.PURPLE
-    )  # fmt: skip
+    figure, panels = charts.figure(1, 2, (13, 4.4))
+    sizes = charts.numbers(by_name, "acc.{}.none")
     styles = (
         {
-            "none": ("no pre-training", grey), "labels": ("labels", orange),
-            "simec_half": ("SimEc, linear kernel + classes", blue),
-            "simec_classes": ("SimEc, classes", green),
+            "none": ("no pre-training", charts.GREY), "labels": ("labels", charts.ORANGE),
+            "simec_half": ("SimEc, kernel and classes", charts.BLUE),
+            "simec_classes": ("SimEc, classes", charts.GREEN),
         },
         {
-            "none": ("no pre-training", grey), "ae": ("auto-encoder", orange),
-            "ae_linear": ("linear auto-encoder", red),
-            "simec_linear": ("SimEc, linear kernel", blue),
-            "unsupervised": ("SimEc, patches", green), "untrained": ("untrained + ridge", purple),
-            "contrastive": ("contrastive", "black"),
+            "none": ("no pre-training", charts.GREY), "ae": ("auto-encoder", charts.ORANGE),
+            "ae_linear": ("linear auto-encoder", charts.RED),
+            "simec_linear": ("SimEc, linear kernel", charts.BLUE),
+            "unsupervised": ("SimEc, patches", charts.GREEN),
+            "untrained": ("untrained, ridge", charts.PURPLE),
+            "contrastive": ("contrastive", charts.DARK),
         },
     )  # fmt: skip
-    titles = "pre-training with all labels", "pre-training without labels"
+    titles = (
+        "Pre-training with all labels helps most if few are used later",
+        "Pre-training without labels: similarities of patches help most",
+    )
     panels[1].sharey(panels[0])
     for axes, lines, title in zip(panels, styles, titles, strict=True):
         for method, (label, color) in lines.items():
@@ -405,7 +407,8 @@ def draw(by_name: dict[str, Result], sizes: tuple[int, ...], path: Path) -> None
         axes.set_xticks(sizes, [f"{size:,}" for size in sizes])
         axes.minorticks_off()
         charts.style(axes, "labelled images of fine-tuning", "accuracy", title)
-        axes.legend(frameon=False, fontsize=8.5)
+    for axes in panels:
+        charts.label_lines(axes)
     charts.save(figure, path)
 
 

@@ -93,7 +93,7 @@ def main(argv: list[str] | None = None) -> None:
     report(
         "scaling", protocol, corpus, results, args.json,
         tables=[_table(panel, by_name) for panel in args.panels],
-        chart=lambda path: _draw(by_name, path),
+        chart=draw,
     )  # fmt: skip
 
 
@@ -256,7 +256,8 @@ def _table(panel: str, by_name: dict[str, Result]) -> Table:
     return Table(header, rows)
 
 
-def _draw(by_name: dict[str, Result], path: Path) -> None:
+def draw(by_name: dict[str, Result], path: Path) -> None:
+    """Speed by sizes of the model and of the text."""
     looks = {
         "ours": ("conec", charts.BLUE, "o"),
         "exact": ('conec, negatives="exact"', charts.GREEN, "s"),

@@ -102,7 +102,7 @@ def main(argv: list[str] | None = None) -> None:
     protocol = {"vector_size": SIZE, "seeds": args.seeds, "quick": args.quick}
     report(
         "sentence_vectors", protocol, {"name": str(args.corpus), **documents}, results, args.json,
-        tables=[_table(by_name)], chart=lambda path: _draw(by_name, path),
+        tables=[_table(by_name)], chart=draw,
     )  # fmt: skip
 
 
@@ -310,16 +310,28 @@ def _table(by_name: dict[str, Result]) -> Table:
     return Table(("vectors", *TASKS), rows)
 
 
-def _draw(by_name: dict[str, Result], path: Path) -> None:
+_LABELS = {
+    "wv": "gensim, mean", "mean": "encode, mean", "sif": "encode",
+    "sif, component": "encode, less a component", "model2vec": "model2vec", "tf-idf": "TF-IDF",
+}  # fmt: skip
+_TITLES = {
+    "titles": "Topic of a headline", "bodies": "Topic of a news story", "raw-c": "RAW-C",
+    "scws": "SCWS", "chimeras": "Chimeras",
+}  # fmt: skip
+
+
+def draw(by_name: dict[str, Result], path: Path) -> None:
+    """Scores of vectors of texts by task."""
     figure, panels = charts.figure(1, len(TASKS), (14, 3.2))
     colors = [
         charts.BLUE if method in ("mean", "sif", "sif, component") else charts.GREY
         for method in METHODS
     ]
     for axes, task in zip(panels, TASKS, strict=True):
-        charts.bars(axes, [by_name[f"{task}.{method}"] for method in METHODS], METHODS, colors)
-        x = "accuracy in %" if task in ("titles", "bodies") else "100 ρ"
-        charts.style(axes, x, "", task, grid="x")
+        rows = [by_name[f"{task}.{method}"] for method in METHODS]
+        charts.bars(axes, rows, [_LABELS.get(method, method) for method in METHODS], colors)
+        x = "accuracy, %" if task in ("titles", "bodies") else "Spearman × 100"
+        charts.style(axes, x, "", _TITLES.get(task, task), grid="x")
         if axes is not panels[0]:
             axes.set_yticklabels([])
     charts.save(figure, path)

@@ -114,7 +114,7 @@ def main(argv: list[str] | None = None) -> None:
     report(
         "transfer_learning", protocol, corpus, results, args.json,
         tables=[_table(by_name, h, sizes_of[h]) for h in hidden],
-        chart=lambda path: draw(by_name, sizes_of, path),
+        chart=draw,
     )  # fmt: skip
 
 
@@ -212,24 +212,26 @@ def _table(by_name: dict[str, Result], h: int, sizes: tuple[int, ...]) -> Table:
     return Table((f"h = {h:,}, labels", *SOURCES), rows)
 
 
-def draw(by_name: dict[str, Result], sizes: dict[int, tuple[int, ...]], path: Path) -> None:
+def draw(by_name: dict[str, Result], path: Path) -> None:
     """Accuracies by the number of labels, a panel for each size of the network."""
-    figure, panels = charts.figure(1, len(sizes), (3.6 * len(sizes) + 1, 3.6))
+    hidden = sorted({int(name.split(".")[2][1:]) for name in by_name if name.startswith("acc.B.h")})
+    figure, panels = charts.figure(1, len(hidden), (3.8 * len(hidden) + 1.5, 3.8))
     styles = {
         "none": ("no pre-training", charts.GREY), "A": ("other classes (A)", charts.RED),
-        "AB": ("all classes (A & B)", charts.BLUE), "B": ("target task (B)", charts.GREEN),
+        "AB": ("all classes (A and B)", charts.BLUE), "B": ("the same classes (B)", charts.GREEN),
     }  # fmt: skip
     for axes in panels[1:]:
         axes.sharey(panels[0])
-    for axes, (h, of_h) in zip(panels, sizes.items(), strict=True):
+    for axes, h in zip(panels, hidden, strict=True):
+        sizes = charts.numbers(by_name, f"acc.B.h{h}.{{}}.none")
         for source, (label, color) in styles.items():
-            rows = [by_name[f"acc.B.h{h}.{size}.{source}"] for size in of_h]
-            line(axes, of_h, rows, label, color)
+            rows = [by_name[f"acc.B.h{h}.{size}.{source}"] for size in sizes]
+            line(axes, sizes, rows, label, color)
         axes.set_xscale("log")
-        axes.set_xticks(of_h, [f"{size:,}" for size in of_h])
+        axes.set_xticks(sizes, [f"{size:,}" for size in sizes], rotation=45)
         axes.minorticks_off()
-        charts.style(axes, "labelled images of B", "accuracy", f"{h:,} units")
-    panels[0].legend(frameon=False, fontsize=8.5)
+        charts.style(axes, "labelled images of B", "accuracy", f"{h:,} units in the first layer")
+    charts.label_lines(panels[-1])
     charts.save(figure, path)
 
 

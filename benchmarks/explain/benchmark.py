@@ -111,10 +111,16 @@ def main(argv: list[str] | None = None) -> None:
         "rules": rules, "seeds": args.seeds, "quick": args.quick,
     }  # fmt: skip
     corpus = {"names": "Gati & Tversky 1982, MovieLens 1M, Fashion-MNIST, 20 newsgroups"}
+
+    def figures(by_name: dict[str, Result], path: Path) -> None:
+        draw(by_name, path)
+        examples = path.with_name(f"{path.stem}_examples.png")
+        draw_examples(drawn, movies, data[2], pairs, args.data, examples)
+
     report(
         "explain", protocol, corpus, results, args.json,
         tables=_tables({result.name: result for result in results}),
-        chart=lambda path: draw(drawn, movies, data[2], pairs, args.data, path),
+        chart=figures,
     )  # fmt: skip
 
 
@@ -157,39 +163,48 @@ def _tables(by_name: dict[str, Result]) -> list[Table]:
     return [Table(("area under the curve", "kind", "height", "both", "words"), rows)]
 
 
-def draw(
+def draw(by_name: dict[str, Result], path: Path) -> None:
+    """Areas under the curves of removal."""
+    titles = {
+        "footwear.kind": "Images of shoes, similar kind",
+        "footwear.height": "Images of shoes, similar height", "words": "Messages, similar topic",
+    }  # fmt: skip
+    looks = {
+        "lrp": ("LRP", charts.BLUE), "gradient_x_input": ("gradient times input", charts.GREEN),
+        "gradient": ("gradient", charts.ORANGE), "random": ("random order", charts.GREY),
+    }  # fmt: skip
+    labels, colors = (list(part) for part in zip(*looks.values(), strict=True))
+    figure, panels = charts.figure(1, 3, (14, 2.6))
+    for axes, (task, title) in zip(panels, titles.items(), strict=True):
+        rows = [by_name[f"{task}.auc.{method}"] for method in looks]
+        charts.bars(axes, rows, labels, colors)
+        axes.axvline(0, color=charts.DARK, linewidth=0.8)
+        axes.set_xlim(-0.3, 1.1)
+        charts.style(axes, "similarity left, mean over removals (lower is better)", "", title,
+                     grid="x")  # fmt: skip
+    for axes in panels[1:]:
+        axes.set_yticklabels([])
+    charts.save(figure, path)
+
+
+def draw_examples(
     drawn: dict[str, Any], movies: Movies, X: Any, pairs: Any, data: Path | None, path: Path
 ) -> None:
-    """Curves of removal, heat maps of shoes, a movie for two users, and plants."""
+    """Heat maps of shoes, a movie for two users, and plants."""
     require_matplotlib()
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(12, 11), dpi=110, layout="constrained")
+    figure = Figure(figsize=(12, 8.4), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
-    above, middle, below = figure.subfigures(3, 1, height_ratios=[3, 3.6, 4])
-    _curves(above.subplots(1, 3), drawn)
-    _shoes(middle.subplots(3, 8), drawn, X, pairs)
+    above, below = figure.subfigures(2, 1, height_ratios=[3.8, 4])
+    above.suptitle(
+        "Which pixels make two shoes similar in kind or in height (red) or different (blue)",
+        x=0.01, ha="left", fontsize=10.5,
+    )  # fmt: skip
+    _shoes(above.subplots(3, 8), drawn, X, pairs)
     _named(below.subplots(1, 3), movies, data)
     charts.save(figure, path)
-
-
-def _curves(panels: Any, drawn: dict[str, Any]) -> None:
-    styles = {
-        "lrp": ("LRP", charts.BLUE), "gradient_x_input": ("gradient times input", charts.GREEN),
-        "gradient": ("gradient", charts.ORANGE), "random": ("random", charts.GREY),
-    }  # fmt: skip
-    titles = {"kind": "Shoes, kind", "height": "Shoes, height", "words": "Messages"}
-    for axes, (name, title) in zip(panels, titles.items(), strict=True):
-        encoder, curves = drawn[name]
-        lrp = "epsilon" if name == "words" else encoder.rules
-        for method, (label, color) in styles.items():
-            mean = curves[lrp if method == "lrp" else method].mean(axis=1)
-            label = f"LRP, {lrp}" if method == "lrp" else label
-            axes.plot(np.linspace(0, 100, STEPS + 1), mean / mean[0], color=color, label=label)
-        axes.axhline(0, color="#444444", linewidth=0.8)
-        axes.legend(frameon=False, fontsize=8.5)
-        charts.style(axes, "% of features removed", "similarity left", title)
 
 
 def _shoes(panels: Any, drawn: dict[str, Any], X: Any, pairs: Any) -> None:
@@ -203,7 +218,7 @@ def _shoes(panels: Any, drawn: dict[str, Any], X: Any, pairs: Any) -> None:
                 encoder, _ = drawn[name]
                 R = encoder.score(MAP_RULES, X[[one]], X[[other]], 0)[0, 0]
                 axes.imshow(colors(R, np.quantile(np.abs(R), 0.995)))
-    for axes, label in zip(panels[:, 0], ("pairs", *SIMILARITIES), strict=True):
+    for axes, label in zip(panels[:, 0], ("four pairs", *SIMILARITIES), strict=True):
         axes.set_ylabel(label)
     for axes in panels.ravel():
         axes.set_xticks([])
@@ -219,7 +234,7 @@ def _named(panels: Any, movies: Movies, data: Path | None) -> None:
         why = explain_prediction(movies.encoder, movies.X[i], user, names=movies.names)
         why.plot(axes, topn=12)
         axes.set_title(
-            f"{movies.titles[i]}, user {movies.users[user]}: {why.value:+.2f}",
+            f"{movies.titles[i]} for user {movies.users[user]}: {why.value:+.2f} stars",
             loc="left", fontsize=10,
         )  # fmt: skip
     split = flowerpots.Split(flowerpots.judgements("size", data), flowerpots.TEST)
@@ -230,5 +245,6 @@ def _named(panels: Any, movies: Movies, data: Path | None) -> None:
     why = Explanation(R, float(R.sum()), 0.0, features[a], FEATURES)
     why.plot(panels[2])
     panels[2].set_title(
-        f"Plants {a + 1} and {b + 1}, never seen: {why.value:+.2f}", loc="left", fontsize=10
-    )
+        f"Similarity of two new plants, {a + 1} and {b + 1}: {why.value:+.2f}",
+        loc="left", fontsize=10,
+    )  # fmt: skip

@@ -71,7 +71,7 @@ def main(argv: list[str] | None = None) -> None:
     by_name = {result.name: result for result in results}
     report(
         "frontier", protocol, corpus, results, args.json, tables=[_table(by_name)],
-        chart=lambda path: draw(by_name, path),
+        chart=draw,
     )  # fmt: skip
 
 

@@ -1,11 +1,10 @@
-"""The figure of `frontier`: quality against speed, and the Pareto-optimal configurations."""
+"""The figure of `frontier`: quality against speed; and the Pareto-optimal configurations."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from benchmarks import charts
 from benchmarks.common import Result
@@ -42,17 +41,59 @@ def points_of(by_name: dict[str, Result], measure: str) -> dict[str, Point]:
 
 
 def draw(by_name: dict[str, Result], path: Path) -> None:
-    """The summary and the analogies, each against speed."""
-    figure, panels = charts.figure(1, 2, (13.5, 5.6))
-    for axes, measure, title, y in (
-        (panels[0], "quality", "Summary of quality", "mean of four measures, each / gensim's"),
-        (panels[1], "analogies", "Analogies", "analogies right (share)"),
-    ):
-        points = points_of(by_name, measure)
-        gensim = points.pop("gensim", None)
-        _scatter(axes, points, pareto(list(points.values())), gensim, _default())
-        charts.style(axes, "thousand words/s, one worker", y, title)
-    charts.outside_legend(figure, panels[0])
+    """Quality against speed; a color for each number of noise words."""
+    from matplotlib import colormaps
+
+    figure, (axes,) = charts.figure(1, 1, (9, 5.4))
+    points = points_of(by_name, "quality")
+    star = points.pop("gensim", None)
+    default = _default()
+    noise_words = sorted({_noise_words(name) for name in points})
+    best = {speed_name(name): 0.0 for name in points}  # of all learning rates
+    for name, (_, quality) in points.items():
+        best[speed_name(name)] = max(best[speed_name(name)], quality)
+    for i, k in enumerate(noise_words):
+        color = colormaps["viridis"](0.8 - 0.8 * i / max(1, len(noise_words) - 1))
+        of_k = {name: point for name, point in points.items() if _noise_words(name) == k}
+        top = {name: p for name, p in of_k.items() if p[1] == best[speed_name(name)]}
+        others = [point for name, point in of_k.items() if name not in top]
+        for shown, size in ((others, 14), ([*top.values()], 70)):
+            axes.scatter(
+                [speed / 1e6 for speed, _ in shown], [quality for _, quality in shown], size,
+                color=[color], linewidths=0, zorder=3,
+            )  # fmt: skip
+        speed, quality = max(top.values(), key=lambda point: point[1])
+        axes.annotate(
+            f"{k}", (speed / 1e6, quality), xytext=(4, 7), textcoords="offset points", color=color,
+            fontsize=13, fontweight="bold",
+        )  # fmt: skip
+    axes.text(
+        0.02, 0.97, "Numbers: noise words that the words of a batch share.\n"
+        "Large points: the best learning rate of each batch size.", va="top", fontsize=9.5,
+        transform=axes.transAxes,
+    )  # fmt: skip
+    if default in points:
+        speed, quality = points[default]
+        axes.scatter(
+            speed / 1e6, quality, s=260, facecolor="none", edgecolor=charts.RED, linewidth=1.6,
+            zorder=4,
+        )  # fmt: skip
+        axes.annotate(
+            "default", (speed / 1e6, quality), xytext=(13, -19), textcoords="offset points",
+            color=charts.RED, fontsize=9.5, zorder=4,
+        )  # fmt: skip
+    if star is not None:
+        axes.scatter(star[0] / 1e6, star[1], s=230, marker="*", color=charts.ORANGE, zorder=4)
+        axes.annotate(
+            "gensim", (star[0] / 1e6, star[1]), xytext=(11, 0), textcoords="offset points",
+            fontsize=9.5, va="center", color=charts.DARK,
+        )  # fmt: skip
+    axes.set_xlim(left=0)
+    axes.margins(y=0.1)
+    charts.style(
+        axes, "million words/s, one worker", "quality / that of gensim (mean of four measures)",
+        "Sharing noise words makes training fast; more of them make it better",
+    )  # fmt: skip
     charts.save(figure, path)
 
 
@@ -63,91 +104,5 @@ def _default() -> str:
     return f"K{config.shared}.B{config.batch_size}.a{config.start_alpha}"
 
 
-def _scatter(
-    axes: Any,
-    points: dict[str, tuple[float, float]],
-    front: list[int],
-    star: tuple[float, float] | None,
-    ring: str,
-) -> None:
-    """Speed and quality of configurations "K16.B64.a0.1": color alpha, marker K, size B.
-
-    Those with one rate for all words, "K16.B64.p0.1", are grey.
-    """
-    from matplotlib import colormaps
-
-    parsed = {name: _parts(name) for name in points}
-    values = [sorted({parts[i] for parts in parsed.values()}) for i in range(2)]
-    values.append(sorted({parts[2] for parts in parsed.values() if not parts[3]}))
-    shades = colormaps["viridis_r"]
-    for name, (speed, quality) in points.items():
-        k, batch = (v.index(part) for v, part in zip(values[:2], parsed[name][:2], strict=True))
-        *_, rate, plain = parsed[name]
-        shade = (
-            shades(0.1 + 0.85 * values[2].index(rate) / max(1, len(values[2]) - 1))
-            if not plain
-            else charts.GREY
-        )
-        axes.scatter(
-            speed / 1e3, quality, s=40 + 28 * batch, marker=_MARKERS[k % len(_MARKERS)],
-            color=shade, alpha=0.45 if plain else 0.85,
-            edgecolor="white", linewidth=0.5, zorder=3,
-        )  # fmt: skip
-    for k, value in enumerate(values[0]):
-        marker = _MARKERS[k % len(_MARKERS)]
-        axes.scatter(
-            [], [], marker=marker, color=charts.GREY, s=45, label=f"K = {value:g} shared words"
-        )
-    for b, value in enumerate(values[1]):
-        axes.scatter([], [], color=charts.GREY, s=40 + 28 * b, label=f"B = {value:g} positions")
-    for a, value in enumerate(values[2]):
-        shade = shades(0.1 + 0.85 * a / max(1, len(values[2]) - 1))
-        axes.scatter([], [], marker="s", color=[shade], s=45, label=f"learning rate {value:g}")
-    if any(plain for *_, plain in parsed.values()):
-        axes.scatter(
-            [], [], marker="s", color=charts.GREY, alpha=0.45, s=45, label="one rate for all words"
-        )
-    if front:
-        line = [list(points.values())[i] for i in front]
-        axes.plot(
-            [speed / 1e3 for speed, _ in line], [quality for _, quality in line],
-            color=charts.RED, linewidth=1.2, alpha=0.8, zorder=2, label="Pareto front",
-        )  # fmt: skip
-    if star is not None:
-        axes.scatter(
-            star[0] / 1e3, star[1], marker="*", s=230, color=charts.ORANGE, edgecolor="#444444",
-            linewidth=0.7, zorder=4, label="gensim",
-        )  # fmt: skip
-    if ring in points:
-        speed, quality = points[ring]
-        axes.scatter(
-            speed / 1e3,
-            quality,
-            s=330,
-            facecolor="none",
-            edgecolor=charts.RED,
-            linewidth=1.6,
-            zorder=5,
-        )
-        axes.annotate(
-            "defaults", (speed / 1e3, quality), xytext=(12, 12), textcoords="offset points",
-            color=charts.RED, fontsize=9.5, zorder=6,
-        )  # fmt: skip
-    axes.margins(0.08)
-    # very poor configurations would compress the range of the others
-    heights = [quality for _, quality in points.values()]
-    good = [heights[i] for i in front] + ([star[1]] if star is not None else [])
-    floor = min(good, default=0) - 0.75 * (max(good, default=0) - min(good, default=0))
-    if hidden := sum(height < floor for height in heights):
-        axes.set_ylim(floor, max(good) + 0.1 * (max(good) - floor))
-        axes.annotate(
-            f"{hidden} worse ones are below", (0.02, 0.02), xycoords="axes fraction", fontsize=9
-        )
-
-
-def _parts(name: str) -> tuple[float, float, float, bool]:
-    k, batch, alpha = name.split(".", 2)
-    return float(k[1:]), float(batch[1:]), float(alpha[1:]), alpha[0] == "p"
-
-
-_MARKERS = "ovsDP^X<>hp"
+def _noise_words(name: str) -> int:
+    return int(name.split(".")[0][1:])

@@ -123,7 +123,7 @@ def main(argv: list[str] | None = None) -> None:
     }
     report(
         "links", protocol, corpus, results, args.json,
-        tables=[_table(by_name, args.datasets)], chart=lambda path: draw(by_name, path),
+        tables=[_table(by_name, args.datasets)], chart=draw,
     )  # fmt: skip
 
 

@@ -129,7 +129,7 @@ def main(argv: list[str] | None = None) -> None:
     }
     report(
         "ner_extended", protocol, corpus, results, args.json, tables=[_table(by_name, args.kinds)],
-        chart=lambda path: draw(by_name, args.kinds, path),
+        chart=draw,
     )  # fmt: skip
 
 
@@ -309,8 +309,9 @@ def _label(kind: str) -> str:
     return "extended, size 400" if kind == "extended_400" else kind.replace("_", " + ")
 
 
-def draw(by_name: dict[str, Result], kinds: Sequence[str], path: Path) -> None:
+def draw(by_name: dict[str, Result], path: Path) -> None:
     """F1 on testb by the inputs of the classifier, for the token alone and with its neighbors."""
+    kinds = [kind for kind in KINDS if f"testb.{kind}" in by_name]
     figure, panels = charts.figure(1, 2, (11, 0.4 * len(kinds) + 1.4))
     titles = ("The token alone", "With the tokens before and after")
     for axes, suffix, title in zip(panels, ("", "_window"), titles, strict=True):
@@ -320,4 +321,5 @@ def draw(by_name: dict[str, Result], kinds: Sequence[str], path: Path) -> None:
         colors = [tones.get(kind.partition("_")[0], charts.GREY) for kind in kinds]
         charts.bars(axes, rows, [_label(kind) for kind in kinds], colors)
         charts.style(axes, "F1 on testb, %", "", title, grid="x")
+    panels[1].set_yticklabels([])
     charts.save(figure, path)

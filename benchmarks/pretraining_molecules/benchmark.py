@@ -38,6 +38,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from benchmarks import simec_data
@@ -45,7 +46,7 @@ from benchmarks.cache import Cache
 from benchmarks.common import Result, Table, number, over_runs, report
 from benchmarks.pretraining_molecules import closed_form, speed
 from benchmarks.pretraining_molecules.networks import fine_tuned, task_of
-from benchmarks.pretraining_molecules.pictures import draw, tsne
+from benchmarks.pretraining_molecules.pictures import draw, draw_tsne, tsne
 from benchmarks.pretraining_molecules.protocol import (
     CUTOFF,
     PROPERTIES,
@@ -147,11 +148,17 @@ def _run(args: argparse.Namespace) -> None:
         **asdict(protocol), "seeds": args.seeds, "quick": args.quick, "full": args.full,
         "threads": 1, "minutes": round((time.perf_counter() - started) / 60, 1),
     }  # fmt: skip
+
+    def charts(found: dict[str, Result], path: Path) -> None:
+        draw(found, path)
+        if points is not None:
+            draw_tsne(points, path.with_name(f"{path.stem}_tsne.png"))
+
     report(
         "pretraining_molecules", about, corpus, results, args.json,
         tables=[_table(by_name, args.labels)],
         notes=["Columns of the thesis: Table 6.1; for best, the lowest error of each column."],
-        chart=lambda path: draw(by_name, protocol, points, path),
+        chart=charts,
     )  # fmt: skip
 
 

@@ -37,7 +37,7 @@ from typing import Any
 from benchmarks import simec_data
 from benchmarks.common import Result, Table, number, over_runs, report
 from benchmarks.recommender import data as rd
-from benchmarks.recommender.content import draw, similarities
+from benchmarks.recommender.content import draw, draw_similarities, similarities
 from benchmarks.recommender.implicit import clicks
 from benchmarks.recommender.implicit import tune as tune_clicks
 from benchmarks.recommender.methods import (
@@ -173,12 +173,17 @@ def run_all(args: argparse.Namespace) -> None:
         "name": data.name, "ratings": len(data.ratings), "users": data.ratings.shape[0],
         "movies": data.ratings.shape[1], "movie features": data.features["item"][1].shape[1],
     }  # fmt: skip
+
+    def charts(found: dict[str, Result], path: Path) -> None:
+        draw(found, path)
+        draw_similarities(found, points, path.with_name(f"{path.stem}_similarities.png"))
+
     report(
         "recommender", protocol, corpus, results, args.json,
         tables=[_table(by_name, args.tasks, "rmse", 4), _table(by_name, args.tasks, "recall10", 3),
                 _table(by_name, args.tasks, "ndcg10", 3)],
         notes=["Last columns: Table 4.3 of the thesis, on MovieLens 10M."],
-        chart=(lambda path: draw(by_name, points, path)) if points is not None else None,
+        chart=None if points is None else charts,
     )  # fmt: skip
 
 

@@ -14,6 +14,12 @@ from benchmarks.common import Result
 MIN_RATINGS = 100
 HELD_OUT = 0.2  # share of the movies
 DRAWN = 4000  # pairs
+LABELS = {
+    "averages": "averages", "svd": "SVD", "svd_ridge": "SVD, ridge from features",
+    "neighbourhood": "similar movies", "content_linear": "ridge for each user",
+    "simec_plain": "SimEc, plain", "simec_identity": "SimEc without features",
+    "simec": "SimEc with features",
+}  # fmt: skip
 Pairs = dict[str, npt.NDArray[np.floating[Any]]]
 
 
@@ -73,37 +79,47 @@ def _correlation(a: Any, b: Any) -> float:
     return float(np.corrcoef(a, b)[0, 1])
 
 
-def draw(by_name: dict[str, Result], pairs: Pairs, path: Path) -> None:
-    """Errors by task and method; and Fig. 4.2."""
-    figure, panels = charts.figure(2, 2, (11, 8))
-    _errors(panels[0], by_name, "t1", "Missing ratings (T1)")
-    _errors(panels[1], by_name, "t2a", "New movies (T2a)")
-    titles = {"before": "features as they are", "after": "embeddings"}
-    for axes, which in zip(panels[2:], ("before", "after"), strict=True):
+def draw(by_name: dict[str, Result], path: Path) -> None:
+    """Errors by task and method."""
+    figure, panels = charts.figure(1, 2, (13, 3.6))
+    titles = {
+        "t1": "Missing ratings: SimEc without features is best",
+        "t2a": "New movies: SimEc with features is best",
+    }
+    for axes, (task, title) in zip(panels, titles.items(), strict=True):
+        rows = {name: by_name[f"{task}.rmse.{name}"] for name in LABELS
+                if f"{task}.rmse.{name}" in by_name}  # fmt: skip
+        values = [row.value or 0 for row in rows.values()]
+        colors = [charts.BLUE if name.startswith("simec") else charts.GREY for name in rows]
+        places = range(len(rows))
+        axes.errorbar(
+            values, places, xerr=[row.sd or 0 for row in rows.values()], fmt="none", **charts.ERROR
+        )
+        axes.scatter(values, places, color=colors, zorder=3)
+        axes.set_yticks(list(places), [LABELS[name] for name in rows])
+        axes.invert_yaxis()
+        axes.margins(x=0.15, y=0.15)
+        for place, value in zip(places, values, strict=True):
+            axes.annotate(
+                f"{value:.3f}", (value, place), xytext=(0, 6), textcoords="offset points",
+                ha="center", fontsize=9,
+            )  # fmt: skip
+        x = "error of ratings, stars (RMSE; lower is better)"
+        charts.style(axes, x, "", title, grid="x")
+    charts.save(figure, path)
+
+
+def draw_similarities(by_name: dict[str, Result], pairs: Pairs, path: Path) -> None:
+    """Fig. 4.2: similarities of held-out movies by ratings and by content."""
+    figure, panels = charts.figure(1, 2, (11, 4.2))
+    titles = {"before": "Features", "after": "Embeddings"}
+    for axes, (which, title) in zip(panels, titles.items(), strict=True):
         axes.scatter(
             pairs["ratings"], pairs[which], s=3, alpha=0.25, color=charts.BLUE, linewidths=0
         )
         row = by_name[f"content.correlation.{which}"]
-        title = f"Similarity of held-out movies by {titles[which]}: r = {row.value:.2f}"
-        charts.style(axes, "by ratings", "by content", title)
+        charts.style(
+            axes, "similarity of two new movies by their ratings", "by their content",
+            f"{title} of movies: correlation {row.value:.2f}",
+        )  # fmt: skip
     charts.save(figure, path)
-
-
-def _errors(axes: Any, by_name: dict[str, Result], task: str, title: str) -> None:
-    prefix = f"{task}.rmse."
-    rows = [row for name, row in by_name.items() if name.startswith(prefix)]
-    names = [row.name.removeprefix(prefix) for row in rows]
-    ours = [name.startswith("simec") for name in names]
-    places = range(len(rows))
-    values = [row.value or 0 for row in rows]
-    axes.errorbar(values, places, xerr=[row.sd or 0 for row in rows], fmt="none", **charts.ERROR)
-    axes.scatter(
-        values, places, color=[charts.BLUE if of else charts.GREY for of in ours], zorder=3
-    )
-    axes.set_yticks(list(places), names)
-    axes.invert_yaxis()
-    for place, value in zip(places, values, strict=True):
-        axes.annotate(
-            f"{value:.4f}", (value, place), xytext=(6, 4), textcoords="offset points", fontsize=8
-        )
-    charts.style(axes, "root mean squared error, stars", "", title, grid="x")

@@ -87,7 +87,7 @@ def main(argv: list[str] | None = None) -> None:
     report(
         "senses", protocol, {"name": " and ".join(c["name"] for c in about.values()), **about},
         results, args.json, tables=[table for corpus in runs for table in _tables(by_name, corpus)],
-        chart=lambda path: draw(by_name, list(runs), path),
+        chart=draw,
     )  # fmt: skip
 
 
@@ -228,31 +228,37 @@ def _tables(by_name: dict[str, Result], corpus: str) -> list[Table]:
     ]
 
 
-def draw(by_name: dict[str, Result], corpora: list[str], path: Path) -> None:
+def draw(by_name: dict[str, Result], path: Path) -> None:
     """SCWS by kind of embedding, and analogies with and without senses, on the largest text."""
-    corpus = corpora[-1]
-    figure, (left, right) = charts.figure(1, 2, (13.5, 5))
-    rows = [by_name[f"{corpus}.scws.test.{kind}"] for kind in SCWS]
+    corpus = "more" if any(name.startswith("more.") for name in by_name) else "base"
+    figure, (left, right) = charts.figure(1, 2, (13.5, 4))
+    labels = {
+        "wv": "one vector: word2vec", "conec": "one vector: ConEc",
+        "mapped": "one vector: map of contexts", "word": "one vector: word2vec, centered",
+        "avgsim": "mean over senses", "avgsimc": "mean over senses, weighted by context",
+        "maxsimc": "the two senses that fit best", "in_context": "the word in its sentence",
+        "in_sense": "the word in its sentence, by sense",
+    }  # fmt: skip
     tones = [charts.ORANGE] * 4 + [charts.GREY] * 3 + [charts.BLUE] * 2
-    charts.bars(left, rows, list(SCWS), tones)
-    charts.style(left, "Spearman x 100, test half", "", "SCWS", grid="x")
-    names = [
-        name
-        for name in ("semantic", "syntactic", "total")
-        if f"{corpus}.analogies.{name}.wv" in by_name
-    ]
-    colors = (
-        charts.ORANGE, charts.GREY, "#f3b96b", charts.RED, "#8fb0dd", charts.BLUE, charts.PURPLE,
+    rows = [by_name[f"{corpus}.scws.test.{kind}"] for kind in labels]
+    charts.bars(left, rows, list(labels.values()), tones)
+    charts.style(
+        left, "Spearman's correlation × 100", "",
+        "Similarity of words in sentences: the sentence helps (SCWS)", grid="x",
     )  # fmt: skip
-    for i, (kind, color) in enumerate(zip(ANALOGIES, colors, strict=True)):
-        values = [by_name[f"{corpus}.analogies.{name}.{kind}"] for name in names]
-        right.barh(
-            [y + (i - 3) * 0.12 for y in range(len(names))], [v.value for v in values], 0.11,
-            xerr=[v.sd or 0 for v in values], color=color, label=kind.replace("_", " "),
-            error_kw=charts.ERROR,
-        )  # fmt: skip
-    right.set_yticks(range(len(names)), names)
-    right.invert_yaxis()
-    charts.outside_legend(figure, right)
-    charts.style(right, "right answers, %", "", "Analogies", grid="x")
+    labels = {
+        "wv": "word2vec",
+        "contexts": "contexts",
+        "contexts_by_sense": "contexts of the sense",
+        "contexts_by_role": "contexts of the sense, by role",
+        "word_and_contexts": "word and contexts",
+        "word_and_contexts_by_sense": "word and contexts of the sense",
+        "word_and_contexts_by_role": "word and contexts of the sense, by role",
+    }
+    tones = [charts.ORANGE] + [charts.GREY] * 3 + [charts.BLUE] * 3
+    rows = [by_name[f"{corpus}.analogies.total.{kind}"] for kind in labels]
+    charts.bars(right, rows, list(labels.values()), tones)
+    charts.style(
+        right, "correct answers, %", "", "Analogies: contexts help, senses do not", grid="x"
+    )
     charts.save(figure, path)

@@ -95,7 +95,7 @@ def main(argv: list[str] | None = None) -> None:
     report(
         "simec_speed", {"tasks": TASKS, "seeds": args.seeds, "quick": args.quick}, about, results,
         args.json, tables=_tables(args.tasks, by_name), notes=notes if args.scaling else [],
-        chart=lambda path: draw(runs, by_name, path),
+        chart=draw,
     )  # fmt: skip
 
 
@@ -213,33 +213,32 @@ def _tables(tasks: Sequence[str], by_name: dict[str, Result]) -> list[Table]:
     return tables + simec_scaling.tables(by_name)
 
 
-def draw(runs: dict[str, Runs], by_name: dict[str, Result], path: Path) -> None:
-    """Error over time, one panel per task; and how time and memory grow."""
-    grown = simec_scaling.lines(by_name)
-    figure, panels = charts.figure(
-        1 + (2 if grown else 0), max(len(runs), len(grown)), (13.5, 11 if grown else 4)
-    )
-    columns = len(panels) // (3 if grown else 1)
-    looks = {
-        "ours": ("SimilarityEncoder", charts.BLUE, "o"),
-        "loop": ("PyTorch loop", charts.ORANGE, "v"),
-        "kernel_pca": ("KernelPCA + Ridge", charts.GREEN, "s"),
-        "svd": ("TruncatedSVD + Ridge", charts.PURPLE, "D"),
+def draw(by_name: dict[str, Result], path: Path) -> None:
+    """Time and error of each method, a row for each task; how time and memory grow, in a file."""
+    titles = {
+        "mnist": "MNIST, a kernel", "mnist_labels": "MNIST, same class",
+        "newsgroups": "20 newsgroups, same class",
     }  # fmt: skip
-    for axes, (task, trainers) in zip(panels, runs.items(), strict=False):
-        for name, (label, color, marker) in looks.items():
-            for i, run in enumerate(trainers[name]):
-                seconds, errors = zip(*run["curve"], strict=True)
-                axes.plot(
-                    seconds, errors, color=color, marker=marker, markersize=4, alpha=0.7,
-                    linewidth=1, label=None if i else label,
-                )  # fmt: skip
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        charts.style(axes, "seconds", "test error", task)
-    for axes in panels[len(runs) : columns]:
-        axes.set_visible(False)
-    if grown:
-        simec_scaling.draw(grown, panels[columns : 2 * columns], panels[2 * columns :])
-    charts.outside_legend(figure, panels[0])
+    looks = {
+        "ours": ("SimilarityEncoder", charts.BLUE),
+        "loop": ("the same network in a plain loop", charts.ORANGE),
+        "kernel_pca": ("kernel PCA, ridge", charts.GREY),
+        "svd": ("truncated SVD, ridge", charts.GREY),
+    }  # fmt: skip
+    labels, colors = (list(part) for part in zip(*looks.values(), strict=True))
+    tasks = [task for task in titles if f"{task}.seconds.ours" in by_name]
+    figure, panels = charts.figure(len(tasks), 2, (11, 2.2 * len(tasks)))
+    for i, task in enumerate(tasks):
+        last = task == tasks[-1]
+        for axes, key, scale, x in (
+            (panels[2 * i], "seconds", 1, "seconds of training"),
+            (panels[2 * i + 1], "test.mse", 1e3, "error on test points (MSE × 1000)"),
+        ):
+            rows = [by_name[f"{task}.{key}.{name}"] for name in looks]
+            charts.bars(axes, rows, labels, colors, scale=scale)
+            title = titles[task] if key == "seconds" else None
+            charts.style(axes, x if last else "", "", title, grid="x")
+        panels[2 * i + 1].set_yticklabels([])
     charts.save(figure, path)
+    if grown := simec_scaling.lines(by_name):
+        simec_scaling.draw(grown, path.with_name(f"{path.stem}_growth.png"))

@@ -12,6 +12,7 @@ import time
 import warnings
 from collections.abc import Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -186,17 +187,26 @@ def tables(by_name: dict[str, Result]) -> list[Table]:
     return [Table(("one epoch, targets from a function", "s", "MB"), rows)] if rows else []
 
 
-def draw(
-    grown: dict[str, dict[int, tuple[float, float]]], times: Sequence[Any], memories: Sequence[Any]
-) -> None:
-    """Time in one row of panels, memory in the next."""
-    titles = {"m": "rows, m", "n": "targets, n", "D": "features, D", "d": "embedding, d"}
-    for i, panels in enumerate((times, memories)):
-        for axes in panels[len(grown) :]:
-            axes.set_visible(False)
-        for axes, (size, points) in zip(panels, grown.items(), strict=False):
+def draw(grown: dict[str, dict[int, tuple[float, float]]], path: Path) -> None:
+    """Time above and memory below, one column for each size."""
+    figure, panels = charts.figure(2, len(grown), (3.4 * len(grown), 6))
+    titles = {
+        "m": "training points", "n": "targets of a point", "D": "features",
+        "d": "dimensions of the embedding",
+    }  # fmt: skip
+    measures = ("seconds of an epoch", "memory beyond the features, MB")
+    for i, measure in enumerate(measures):
+        for j, (size, points) in enumerate(grown.items()):
+            axes = panels[i * len(grown) + j]
             xs = sorted(points)
             axes.plot(xs, [points[x][i] for x in xs], marker="o", color=charts.BLUE)
             axes.set_xscale("log")
-            axes.set_ylim(bottom=0)
-            charts.style(axes, titles[size], ("seconds, one epoch", "MB beyond features")[i])
+            axes.set_xticks(xs, [f"{x:,}" for x in xs])
+            axes.minorticks_off()
+            axes.set_yscale("log")
+            charts.plain_ticks(axes.yaxis)
+            charts.style(axes, titles[size], measure if j == 0 else "")
+    figure.suptitle(
+        "Time and memory grow at most in proportion to each size", x=0.01, ha="left", fontsize=10.5
+    )
+    charts.save(figure, path)

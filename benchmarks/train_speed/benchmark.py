@@ -80,7 +80,7 @@ def main(argv: list[str] | None = None) -> None:
     report(
         "train_speed", protocol, corpus, results, args.json,
         tables=_tables(by_name), notes=[machine_limits.NOTE],
-        chart=lambda path: _draw(by_name, path),
+        chart=draw,
     )  # fmt: skip
 
 
@@ -281,7 +281,8 @@ def _tables(by_name: dict[str, Result]) -> list[Table]:
     return [table for table in tables if table.rows]
 
 
-def _draw(by_name: dict[str, Result], path: Path) -> None:
+def draw(by_name: dict[str, Result], path: Path) -> None:
+    """Speed, and quality, of each trainer."""
     titles = {"words_per_s.": "Speed, sample 1e-4", "nosub.words_per_s.": "Speed, no subsampling"}
     shown = {
         title: [result for name, result in by_name.items() if name.startswith(prefix)]

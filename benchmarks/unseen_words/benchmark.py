@@ -104,7 +104,7 @@ def main(argv: list[str] | None = None) -> None:
     by_name = {result.name: result for result in results}
     report(
         "unseen_words", protocol, corpus, results, args.json, tables=[_table(by_name)],
-        chart=lambda path: draw(by_name, path),
+        chart=draw,
     )  # fmt: skip
 
 
@@ -236,36 +236,42 @@ def _table(by_name: dict[str, Result]) -> Table:
 
 def draw(by_name: dict[str, Result], path: Path) -> None:
     """Nonces and Chimeras as bars, rare words as lines over the number of contexts."""
-    figure, (nonces, chimeras, rare) = charts.figure(1, 3, (13, 4))
-    names = (*METHODS, "fasttext")
-    grey, light, lighter, pale = "#b0b0b0", "#f3b96b", "#f8d9ae", "#8fb0dd"
-    colors = (charts.GREY, grey, charts.ORANGE, light, lighter, pale, charts.BLUE, charts.GREEN)
-    palette = dict(zip(names, colors, strict=True))
-    own = [by_name[f"nonce.mrr.{method}"] for method in METHODS]
-    charts.bars(nonces, own, list(METHODS), [palette[m] for m in METHODS], scale=100)
-    charts.style(nonces, "mean reciprocal rank × 100", "", "Definitional nonces", grid="x")
-    width = 0.8 / len(METHODS)
-    for i, method in enumerate(METHODS):
-        rows = [by_name[f"chimera.{length}.{method}"] for length in LENGTHS]
-        chimeras.bar(
-            [x + (i - (len(METHODS) - 1) / 2) * width for x in range(len(LENGTHS))],
-            [row.value for row in rows], 0.9 * width, yerr=[row.sd or 0 for row in rows],
-            color=palette[method], error_kw=charts.ERROR,
-        )  # fmt: skip
-    chimeras.set_xticks(range(len(LENGTHS)), ["2", "4", "6"])
-    charts.style(chimeras, "sentences", "Spearman's correlation", "Chimeras", grid="y")
-    for method in names:
-        points = [
-            (n, by_name[f"crw.{n}.{method}"]) for n in CONTEXTS if f"crw.{n}.{method}" in by_name
-        ]
-        if points:
-            rare.errorbar(
-                [n for n, _ in points], [row.value for _, row in points],
-                yerr=[row.sd or 0 for _, row in points], color=palette[method], label=method,
-                marker="o", markersize=3.5, elinewidth=1, capsize=2,
-            )  # fmt: skip
+    figure, (nonces, chimeras, rare) = charts.figure(1, 3, (15, 4.2))
+    looks = {
+        "additive": ("sum of the text", charts.GREY),
+        "additive_window": ("sum of the window", charts.LIGHT_GREY),
+        "alacarte": ("à la carte", charts.ORANGE),
+        "alacarte_ten": ("à la carte, 10 words", charts.LIGHT_ORANGE),
+        "alacarte_window": ("à la carte, window", charts.GREEN),
+        "conec_local": ("ConEc, local contexts", charts.LIGHT_BLUE),
+        "conec_map": ("ConEc, map of contexts", charts.BLUE),
+    }  # fmt: skip
+    labels, colors = (list(part) for part in zip(*looks.values(), strict=True))
+    own = [by_name[f"nonce.mrr.{method}"] for method in looks]
+    charts.bars(nonces, own, labels, colors, scale=100)
+    charts.style(
+        nonces, "mean reciprocal rank × 100", "", "A word from its definition (nonces)", grid="x"
+    )
+    charts.bars(chimeras, [by_name[f"chimera.l6.{method}"] for method in looks], labels, colors)
+    chimeras.set_yticklabels([])
+    charts.style(
+        chimeras, "Spearman's correlation", "", "A made-up word from 6 sentences (Chimeras)",
+        grid="x",
+    )  # fmt: skip
+    contexts = charts.numbers(by_name, "crw.{}.conec_map")
+    lines = {
+        **looks, "fasttext": ("fastText, from letters", charts.PURPLE),
+        "additive_window": ("sum of the window", charts.GREY),
+    }  # fmt: skip
+    for method in ("additive_window", "alacarte", "conec_local", "conec_map", "fasttext"):
+        rows = [by_name.get(f"crw.{n}.{method}") for n in contexts]
+        if any(rows):
+            charts.points(rare, contexts, rows, *lines[method])
     rare.set_xscale("log", base=2)
-    rare.set_xticks(CONTEXTS, [str(n) for n in CONTEXTS])
-    charts.style(rare, "contexts", "Spearman's correlation", "Rare words (CRW-dev)")
-    charts.outside_legend(figure, rare)
+    rare.set_xticks(contexts, [str(n) for n in contexts])
+    charts.style(
+        rare, "sentences with the word", "Spearman's correlation",
+        "A rare word from more and more sentences (CRW-dev)",
+    )  # fmt: skip
+    charts.label_lines(rare)
     charts.save(figure, path)

@@ -8,7 +8,16 @@ import math
 import pytest
 
 from benchmarks import common
-from benchmarks.common import Result, Table, number, over_runs, pairs, parser, report
+from benchmarks.common import (
+    Result,
+    Table,
+    number,
+    over_runs,
+    pairs,
+    parser,
+    read_results,
+    report,
+)
 
 
 def test_statistics_over_runs():
@@ -33,7 +42,10 @@ def test_json_has_the_form_of_all_benchmarks(tmp_path, capsys):
     path = tmp_path / "x.json"
     drawn = []
     rows = [Result("a.b", 1.5, "times", 0.5, 3, 10.0, "paper"), Result("c", math.nan, "share")]
-    report("x", {"quick": True}, {"name": "t"}, rows, path, chart=drawn.append)
+    report(
+        "x", {"quick": True}, {"name": "t"}, rows, path,
+        chart=lambda by_name, file: drawn.append((by_name, file)),
+    )  # fmt: skip
     data = json.loads(path.read_text(), parse_constant=pytest.fail)
     assert list(data) == ["benchmark", "protocol", "machine", "versions", "corpus", "results"]
     assert data["results"][0] == {
@@ -43,7 +55,8 @@ def test_json_has_the_form_of_all_benchmarks(tmp_path, capsys):
     assert data["results"][1]["value"] is None
     assert {"gensim", "numpy", "python"} <= set(data["versions"])
     assert data["machine"]["cores"] >= 1
-    assert drawn == [tmp_path / "x.png"]
+    assert drawn == [({"a.b": rows[0], "c": rows[1]}, tmp_path / "x.png")]
+    assert read_results(path) == {"a.b": rows[0], "c": Result("c", None, "share")}
     assert "paper: 10" in capsys.readouterr().out
 
 

@@ -79,7 +79,7 @@ def test_losses_of_short_documents_and_the_figure(tmp_path):
     assert results["document.3.loss"].value == pytest.approx(0.15)
     assert "document.3.loss.nosub" not in results
     pytest.importorskip("matplotlib")
-    scaling._draw(results, tmp_path / "x.png")
+    scaling.draw(results, tmp_path / "x.png")
     assert (tmp_path / "x.png").is_file()
 
 
