@@ -1,4 +1,4 @@
-"""docs/migrating-from-gensim.md: its scripts run, and its tables have everything of gensim's."""
+"""docs/how-to/migrating-from-gensim.md: its scripts run, and its tables have everything of gensim's."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from conec import ContextEncoder
 from conec.gensim_names import NAMES
 from conec.interop import save_word2vec, to_keyed_vectors
 
-PAGE = (Path(__file__).parents[2] / "docs" / "migrating-from-gensim.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs" / "how-to" / "migrating-from-gensim.md").read_text("utf-8")
 SCRIPTS = re.findall(r"^### \d+\. (.*?)\n(.*?)(?=^##)", PAGE, re.DOTALL | re.MULTILINE)
 
 
