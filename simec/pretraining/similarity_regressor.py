@@ -174,7 +174,7 @@ class SimilarityRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
     def _points(self, X: Any, *, reset: bool) -> Any:
         """Return points as a sequence; the names of a data frame are checked as in `fit`."""
         if reset:
-            vars(self).pop("feature_names_in_", None)
+            self.__dict__.pop("feature_names_in_", None)
         if check_frame("X", X):
             return validate_data(self, X, reset=reset)
         if sparse.issparse(X):
