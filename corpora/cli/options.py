@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from corpora.corpus import Corpus
 
 __all__ = [
-    "Address", "Clean", "Encoding", "Engine", "Errors", "Json", "MaxRatio", "Out", "Reading",
-    "Tokenize", "Workers", "engine_of", "option", "output_file", "output_folder", "reads_corpus",
-    "report_skipped", "takes_options",
+    "Address", "Browser", "Clean", "Encoding", "Engine", "Errors", "Json", "MaxRatio", "Out",
+    "Port", "Reading", "Tokenize", "Workers", "engine_of", "option", "output_file",
+    "output_folder", "reads_corpus", "report_skipped", "takes_options",
 ]  # fmt: skip
 
 _TEXT = "Reading text"
@@ -122,6 +122,18 @@ Address = Annotated[
         metavar="HOST:PORT",
         help="Head of the Ray cluster to use, with or without --engine ray.",
         rich_help_panel=_CLUSTER,
+    ),
+]
+Port = Annotated[
+    int,
+    typer.Option(
+        "--port", min=0, max=65535, help="Port of the page.", show_default="0, a free one"
+    ),
+]
+Browser = Annotated[
+    bool,
+    typer.Option(
+        "--browser/--no-browser", help="Open the page in a browser, or only print its address."
     ),
 ]
 Clean = Annotated[
