@@ -28,6 +28,7 @@ __all__ = [
 _NO_LISTING = ("http", "https", "ftp")  # a "?" begins a query there, and is not a glob
 _MAGIC = ("*", "?", "[")
 _PAUSES = (1, 2, 4, 8)  # seconds before a read is tried again
+_SECONDS = 60  # to wait for the headers of a page
 _TRIED_AGAIN = ("s3", "s3a", "s3n")  # smart_open does so, with these pauses and 16 s
 _PACKAGES = {"s3": "s3fs", "s3a": "s3fs", "s3n": "s3fs", "gs": "gcsfs", "gcs": "gcsfs"}
 _CREDENTIALS = {
@@ -113,14 +114,28 @@ def object_state(uri: str) -> ObjectState:
         return ObjectState(None, None)
 
 
-def _state(uri: str) -> ObjectState:
-    system, path = _system(uri)
-    about = system.info(path)
+def _state(uri: str, *, is_fresh: bool = False) -> ObjectState:
+    if uri.lower().startswith(("http://", "https://")):
+        about, can_be_cut = _headers(uri)
+        size = about.get("Content-Length") if can_be_cut else None
+    else:
+        system, path = _system(uri)
+        if is_fresh:
+            system.invalidate_cache()
+        about = system.info(path)
+        size = about.get("size")
     tag = next((str(about[name]) for name in _TAGS if about.get(name)), None)
-    size = about.get("size")
-    if size is None or (uri.lower().startswith("http") and not about.get("partial")):
-        return ObjectState(None, tag)
-    return ObjectState(int(size), tag)
+    return ObjectState(None if size is None else int(size), tag)
+
+
+def _headers(uri: str) -> tuple[Any, bool]:
+    """Return the headers of a page, and whether its server sends byte ranges of it."""
+    requests = import_module("requests")  # smart_open needs it, too
+    how = {"Accept-Encoding": "identity"}
+    with requests.head(uri, headers=how, allow_redirects=True, timeout=_SECONDS) as answer:
+        answer.raise_for_status()
+        headers = answer.headers
+    return headers, headers.get("Accept-Ranges") == "bytes" and "Content-Encoding" not in headers
 
 
 def check_unchanged(uri: str, state: ObjectState) -> None:
@@ -132,8 +147,7 @@ def check_unchanged(uri: str, state: ObjectState) -> None:
         If it has changed, or does not exist any more.
     """
     try:
-        _system(uri)[0].invalidate_cache()
-        found = _state(uri)
+        found = _state(uri, is_fresh=True)
         if found == state:
             return
         now = f"has {found.size or 0:,} bytes now"
@@ -158,9 +172,11 @@ def open_object(uri: str, opener: Callable[[], IO[bytes]]) -> RemoteFile:
     """
     try:
         return RemoteFile(uri, opener)
-    except (OSError, ImportError, NotImplementedError):
+    except (ImportError, NotImplementedError):
         raise
     except Exception as error:  # libraries of storage raise errors of many types
+        if isinstance(error, OSError) and error.errno is not None:
+            raise
         raise _failure(uri, "read", error) from error
 
 

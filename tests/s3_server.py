@@ -32,7 +32,7 @@ def s3_server() -> Iterator[Any]:
         patch.setenv("AWS_ACCESS_KEY_ID", "key")
         patch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
         patch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-        _forget_file_systems()
+        forget_file_systems()
         client = boto3.client("s3")
         client.create_bucket(Bucket="texts")
         try:
@@ -40,7 +40,7 @@ def s3_server() -> Iterator[Any]:
         finally:
             client.close()
             server.stop()
-            _forget_file_systems()
+            forget_file_systems()
 
 
 class CuttingProxy(socketserver.ThreadingTCPServer):
@@ -49,10 +49,11 @@ class CuttingProxy(socketserver.ThreadingTCPServer):
     Attributes
     ----------
     cuts : int
-        Number of answers to cut, each after `AFTER` bytes.
+        Number of answers to cut.
+    after : int
+        Bytes after which they are cut; after their headers, if it is 0.
     """
 
-    AFTER = 4096
     daemon_threads = True
 
     def __init__(self) -> None:
@@ -60,7 +61,7 @@ class CuttingProxy(socketserver.ThreadingTCPServer):
         host, port = os.environ["AWS_ENDPOINT_URL"].removeprefix("http://").split(":")
         self.server = host, int(port)
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
-        self.cuts = 0
+        self.cuts, self.after = 0, 4096
 
     def __enter__(self) -> CuttingProxy:
         self._thread = threading.Thread(target=self.serve_forever, args=(0.01,))
@@ -83,10 +84,11 @@ class _Passing(socketserver.BaseRequestHandler):
             passed = 0
             with suppress(OSError):
                 while data := upstream.recv(1024):
-                    passed += len(data)
-                    if passed > CuttingProxy.AFTER and self.server.cuts > 0:
+                    if passed + len(data) > self.server.after and self.server.cuts > 0:
                         self.server.cuts -= 1
+                        self.request.sendall(data[: data.find(b"\r\n\r\n") + 4])
                         break
+                    passed += len(data)
                     self.request.sendall(data)
             for connection in (self.request, upstream):
                 with suppress(OSError):
@@ -101,7 +103,7 @@ def _pass_on(source: socket.socket, target: socket.socket) -> None:
         target.shutdown(socket.SHUT_WR)
 
 
-def _forget_file_systems() -> None:
+def forget_file_systems() -> None:
     """Drop the file systems of s3fs, which keep the server and the credentials of their start."""
     with suppress(ImportError):
         importlib.import_module("s3fs").S3FileSystem.clear_instance_cache()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import zlib
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -159,16 +160,27 @@ def _write_file(
     size = encoder.config.vector_size
     with (
         vector_output(out, size, dtype, about, resume=resume, overwrite=overwrite) as output,
+        _shared_folder(out, engine) as folder,
         progress_bar(corpus, label),
     ):
         blocks = token_blocks(
-            encoder, corpus, a, dtype, workers=workers, engine=engine, n_before=output.n_before
-        )
+            encoder, corpus, a, dtype, workers=workers, engine=engine, folder=folder,
+            n_before=output.n_before,
+        )  # fmt: skip
         # vectors are written while the next ones are computed; Ray needs the main thread
         with closing(in_background(blocks) if engine is None else blocks) as computed:
             for block in computed:
                 output.add(block)
     return output.done
+
+
+def _shared_folder(out: str, engine: str | None) -> AbstractContextManager[Path | None]:
+    """A folder through which nodes that see the output pass vectors."""
+    from corpora.files import temporary_folder
+
+    if engine is None or out == "-":
+        return nullcontext()
+    return temporary_folder(".tmp-conec-", os.path.dirname(os.path.realpath(out)))
 
 
 def _checksum(model: Path) -> int:

@@ -16,7 +16,7 @@ import corpora
 from corpora import CorpusError, TokenStream, remote
 from corpora.parallel import map_shards
 from corpora.remote import find_objects, object_state
-from tests.s3_server import CuttingProxy, s3_server
+from tests.s3_server import CuttingProxy, forget_file_systems, s3_server
 
 fsspec = pytest.importorskip("fsspec", reason="remote prefixes need fsspec")
 
@@ -100,10 +100,14 @@ class Breaking(BaseHTTPRequestHandler):
             self.send_header("Accept-Ranges", "bytes")
             self.send_header("Content-Range", f"bytes {first}-{end}/{len(self.content)}")
         self.end_headers()
+        if self.command == "HEAD":
+            return
         if type(self).breaks > 0:
             type(self).breaks -= 1
             body = body[: len(body) // 2]
         self.wfile.write(body)
+
+    do_HEAD = do_GET
 
     def log_message(self, *_: object) -> None:
         pass
@@ -196,7 +200,7 @@ class TestS3:
         assert sorted(corpora.open("s3://texts/odd names/").texts()) == sorted(names)
         for name in names:
             assert list(corpora.open(f"s3://texts/odd names/{name}.txt").texts()) == [name]
-        assert len(list(corpora.open("s3://texts/odd */a?b.txt"))) == 6
+        assert len(list(corpora.open("s3://texts/odd */a?b.txt"))) == 4
 
     def test_an_empty_prefix(self, bucket: Any) -> None:
         bucket.put_object(Bucket="texts", Key="empty/", Body=b"")
@@ -240,7 +244,7 @@ class TestS3:
             proxy.cuts = 3
             assert list(corpus.texts()) == lines
             assert proxy.cuts == 0
-            proxy.cuts = 1000
+            proxy.cuts, proxy.after = 1000, 0
             with pytest.raises(OSError, match="in several attempts") as caught:
                 list(corpus)
             assert caught.value.filename == "s3://texts/broken.txt"
@@ -249,9 +253,10 @@ class TestS3:
         monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         monkeypatch.delenv("AWS_ACCESS_KEY_ID")
         monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
-        monkeypatch.setitem(sys.modules, "fsspec.core", None)  # which keeps those that it found
-        with pytest.raises(OSError, match=r"can't be read .*AWS_ACCESS_KEY_ID and AWS_SECRET"):
-            list(corpora.open("s3://texts/a.txt"))
+        forget_file_systems()
+        with pytest.raises(OSError, match=r"can't be listed .*AWS_ACCESS_KEY_ID and AWS_SECRET"):
+            corpora.open("s3://texts/news/")
+        forget_file_systems()
 
     def test_missing(self, bucket: Any) -> None:
         with pytest.raises(FileNotFoundError, match="No such object or prefix"):

@@ -86,7 +86,7 @@ def test_an_interrupted_run_is_continued(
         patch.setattr(writing, "_write_file", stop)
         result = run(*arguments)
     assert result.exit_code == 130
-    assert "2 of 5 shards were written; to continue, add --resume" in result.output
+    assert "2 of 4 shards were written; to continue, add --resume" in result.output
     assert not out.exists()
     assert "holds an interrupted run" in run(*arguments).output
     assert "another value of options:" in run(*arguments, "--resume", "--clean", "lower").output
