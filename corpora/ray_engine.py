@@ -41,7 +41,7 @@ from corpora.files import temporary_folder
 
 __all__ = [
     "SETTINGS", "Outcome", "connect", "count_cpus", "count_nodes", "map_on_cluster", "program",
-    "require_program", "run_call",
+    "require_object_store", "require_program", "run_call",
 ]  # fmt: skip
 
 PIECE_BYTES = 16 << 20  # of files, sent at a time
@@ -451,14 +451,28 @@ def _put(ray: Any, function: _Function) -> Any:
             "--address=HOST:PORT`"
         )
     for node in nodes:
-        held = int(node["Resources"].get("object_store_memory", 0))
-        if held < needed:
-            name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
-            raise ClusterError(_too_small("the function and its arguments", needed, name, held))
+        require_object_store(node, "the function and its arguments", needed)
     try:
         return ray.put(stored)
     except (ray.exceptions.ObjectStoreFullError, ray.exceptions.OutOfDiskError) as error:
         raise ClusterError(_too_small("the function and its arguments", needed, error)) from error
+
+
+def require_object_store(node: dict[str, Any], what: str, needed: int) -> None:
+    """Raise ClusterError if the object store of a node of ``ray.nodes()`` is too small.
+
+    Parameters
+    ----------
+    node : dict
+    what : str
+        Is stored in it, for the message.
+    needed : int
+        Bytes.
+    """
+    held = int(node["Resources"].get("object_store_memory", 0))
+    if held < needed:
+        name = f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})"
+        raise ClusterError(_too_small(what, needed, name, held))
 
 
 def _too_small(what: str, needed: int, where: object, held: int | None = None) -> str:

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
     from corpora.corpus import Corpus
 
 __all__ = [
-    "SHARDS", "Address", "Clean", "Encoding", "Engine", "Errors", "Json", "MaxRatio", "Out",
-    "Overwrite", "Reading", "Resume", "Tokenize", "Workers", "Writing", "engine_of", "option",
-    "output_file", "output_folder", "reads_corpus", "report_skipped", "takes_options",
+    "SHARDS", "Address", "Browser", "Clean", "Encoding", "Engine", "Errors", "Json", "MaxRatio",
+    "Out", "Overwrite", "Port", "Reading", "Resume", "Tokenize", "Workers", "Writing",
+    "engine_of", "option", "output_file", "output_folder", "reads_corpus", "report_skipped",
+    "takes_options",
 ]  # fmt: skip
 
 SHARDS = "corpora.Shards"
@@ -157,6 +158,18 @@ Address = Annotated[
         metavar="HOST:PORT",
         help="Head of the Ray cluster to use, with or without --engine ray.",
         rich_help_panel=_CLUSTER,
+    ),
+]
+Port = Annotated[
+    int,
+    typer.Option(
+        "--port", min=0, max=65535, help="Port of the page.", show_default="0, a free one"
+    ),
+]
+Browser = Annotated[
+    bool,
+    typer.Option(
+        "--browser/--no-browser", help="Open the page in a browser, or only print its address."
     ),
 ]
 Clean = Annotated[

@@ -229,8 +229,7 @@ def start(*args: object) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_resume_ends_with_the_same_bits(tmp_path, number):
+def test_ctrl_c_saves_and_resume_ends_with_the_same_bits(tmp_path):
     source = tmp_path / "text.txt"
     source.write_text(text(5000))  # two ranges of tokens: it can stop within an epoch
     options = [*SMALL, "--epochs", "40", "--seed", "3"]
@@ -242,9 +241,9 @@ def test_a_signal_saves_and_resume_ends_with_the_same_bits(tmp_path, number):
     for line in process.stderr:
         if line.startswith("epoch 3 "):
             break
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=30)
-    assert process.returncode == 128 + number, errors
+    assert process.returncode == 130, errors
     assert str(out) in errors
     assert "--resume" in errors
     assert "Traceback" not in errors

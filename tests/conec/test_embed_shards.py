@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 from typing import Any
 
@@ -44,7 +43,6 @@ def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(vector_shards, "SHARD_BYTES", 1000)
     monkeypatch.setattr("conec.token_embedding.BATCH_TOKENS", 100)
     monkeypatch.setattr(token_blocks, "_GROUP_TOKENS", 100)
-    monkeypatch.setattr(os, "fsync", lambda _: None)  # it is slow
 
 
 def run(*args: object) -> Result:

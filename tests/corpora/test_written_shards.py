@@ -23,7 +23,6 @@ LINES = [f"The cät sat {n}." for n in range(200)]
 @pytest.fixture(autouse=True)
 def small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parallel, "SHARD_BYTES", 1000)
-    monkeypatch.setattr(os, "fsync", lambda _: None)  # it is slow
 
 
 @pytest.fixture
