@@ -74,7 +74,10 @@ def embed_shards(
         about={"vector_size": encoder.config.vector_size, "dtype": dtype, "a": a},
         plan=first_documents,
     )
-    return Written(**totals), skipped
+    done = Written(
+        documents=totals["documents"], tokens=totals["tokens"], without=totals["without"]
+    )
+    return done, skipped
 
 
 def _write_vectors(

@@ -123,7 +123,7 @@ def write_shards(
     *,
     about: dict[str, Any],
     plan: Callable[[int], Any] | None = None,
-) -> tuple[Counts, int]:
+) -> tuple[Counter[str], int]:
     """Write a folder with a file for each shard of a corpus.
 
     Parameters
@@ -142,7 +142,7 @@ def write_shards(
 
     Returns
     -------
-    dict of str to int
+    Counter
         Sums of the counts.
     int
         Number of lines that were skipped.
@@ -189,7 +189,7 @@ def write_shards(
                        "--resume")  # fmt: skip
                 raise
         files = [done[number] for number in sorted(done)]
-        totals = Counter({"documents": 0})
+        totals = Counter[str]()
         listed = []
         for shard in files:
             listed.append({"name": shard.name, "first": totals["documents"], **shard.counts})
@@ -199,7 +199,7 @@ def write_shards(
                 written.add(shard.name, unfinished / shard.name, shard.sha256)
             written.write_json(folder.index, {**about, **totals, "shards": listed}, indent=1)
         shutil.rmtree(unfinished, ignore_errors=True)
-    return dict(totals), sum(shard.skipped for shard in files)
+    return totals, sum(shard.skipped for shard in files)
 
 
 def _write_shard(
