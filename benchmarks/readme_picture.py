@@ -1,4 +1,4 @@
-"""The picture in README: ``python -m benchmarks.readme_picture``, from results/unseen_words.json."""
+"""The picture in README: `python -m benchmarks.readme_picture` draws it from unseen_words.json."""
 
 from __future__ import annotations
 

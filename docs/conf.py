@@ -20,7 +20,7 @@ HERE = Path(__file__).parent
 
 project = "similarity-encoders"
 author = "The similarity-encoders developers"
-copyright = "The similarity-encoders developers"  # noqa: A001
+copyright = "The similarity-encoders developers"
 extensions = ["myst_nb", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary"]
 exclude_patterns = ["_build", "_templates", "README.md"]
 templates_path = ["_templates"]
@@ -71,14 +71,14 @@ def public_names() -> dict[str, list[str]]:
 autosummary_context = {"public_names": public_names()}
 
 
-def fix_links(app: Sphinx, page: str, source: list[str]) -> None:
+def fix_links(_app: Sphinx, _page: str, source: list[str]) -> None:
     """Let links to Markdown files outside this folder lead to the pages that include them."""
     for name in ("benchmarks/README.md", "CHANGELOG.md", "CONTRIBUTING.md"):
         target = "/reference/" + name.replace("/README", "").lower()
         source[0] = source[0].replace(f"](../../{name}", f"]({target}")
 
 
-def write_command_lines(app: Sphinx) -> None:
+def write_command_lines(_app: Sphinx) -> None:
     """Write a page for each command line, from the help of its commands; drop old pages."""
     folder = HERE / "reference" / "generated"
     shutil.rmtree(folder, ignore_errors=True)
