@@ -7,9 +7,6 @@ format.
 
 from __future__ import annotations
 
-import importlib
-import sys
-import types
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +21,11 @@ from tests.docs.pages import PAGES, blocks, is_python, run
 from tests.simec.links.graph import chain
 
 Names = dict[str, Any]
-OWN_TESTS = {"docs/how-to/migrating-from-gensim.md": "tests/conec/test_migrating.py"}
+OWN_TESTS = {
+    "docs/how-to/adding-a-reader.md": "tests/corpora/test_readers.py",
+    "docs/how-to/integrations.md": "tests/conec/test_integrations.py",
+    "docs/how-to/migrating-from-gensim.md": "tests/conec/test_migrating.py",
+}
 
 
 def lee_text(name: str = "text8.txt") -> None:
@@ -45,10 +46,6 @@ def for_ner() -> None:
     conll_file()
     model = conec.ContextEncoder(vector_size=8, min_count=1, epochs=1, sample=0)
     model.fit([["london", "calls", "madrid"]] * 20).save("news.model")
-
-
-def for_integrations() -> None:
-    importlib.import_module("conec.interop.spacy_pipe")  # installed packages register it
 
 
 def for_corpora() -> None:
@@ -106,7 +103,6 @@ PAGES_WITH_NEEDS = {
     "docs/how-to/ner.md": Needs(("pycrfsuite",), for_ner),
     "docs/how-to/corpora.md": Needs(("pandas",), for_corpora),
     "docs/how-to/cluster.md": Needs(("polars",), for_cluster, {"/shared/vectors/": ""}),
-    "docs/how-to/integrations.md": Needs(("spacy", "torch"), for_integrations, FEW_EPOCHS),
     "docs/how-to/simec.md": Needs(("torch",), slow=True),
     "docs/how-to/explanations.md": Needs(
         ("torch", "matplotlib", "rdkit", "pandas"),
@@ -143,18 +139,6 @@ PAGES_WITH_NEEDS = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
-    """In place of flair, which is not installed, and of the Hugging Face Hub."""
-    embeddings = types.ModuleType("flair.embeddings")
-    embeddings.TokenEmbeddings = type("TokenEmbeddings", (), {})  # type: ignore[attr-defined]
-    monkeypatch.setitem(sys.modules, "flair", types.ModuleType("flair"))
-    monkeypatch.setitem(sys.modules, "flair.embeddings", embeddings)
-    monkeypatch.setattr(conec.ContextEncoder, "push_to_hub", lambda model, name: model.save("hub"))
-    load = staticmethod(lambda name, revision: conec.load("hub"))
-    monkeypatch.setattr(conec.ContextEncoder, "from_pretrained", load)
-
-
 @pytest.mark.parametrize(
     "page",
     [
@@ -163,7 +147,6 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
         if page not in OWN_TESTS and any(map(is_python, blocks(page)))
     ],
 )
-@pytest.mark.usefixtures("stand_ins")
 @pytest.mark.filterwarnings("ignore:.*still falling")
 def test_the_blocks_run(page: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     needs = PAGES_WITH_NEEDS.get(page, Needs())

@@ -17,6 +17,7 @@ APPS = {
     name: typer.main.get_command(app)
     for name, app in (("conec", conec_app), ("corpora", corpora_app), ("simec", simec_app))
 }
+COMMAND = re.compile(rf"(?:cat .* \| )?((?:{'|'.join(APPS)}) [a-z][^|]*)")
 SHELL = ("sh", "bash", "console", "")
 
 
@@ -24,7 +25,7 @@ def commands(page: str) -> list[str]:
     """The commands of a page, in blocks of a shell."""
     text = "".join(block.text for block in blocks(page) if block.language in SHELL)
     lines = re.sub(r"\\\n", " ", text).splitlines()
-    return [line for line in lines if re.match(rf"({'|'.join(APPS)}) [a-z]", line)]
+    return [match[1] for line in lines if (match := COMMAND.match(line))]
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if commands(page)])
