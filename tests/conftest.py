@@ -11,6 +11,9 @@ from pathlib import Path
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
+# No test cuts the power, and waiting for disks takes a third of the time of tests that save.
+os.fsync = lambda _: None
+
 import pytest  # noqa: E402
 from hypothesis import settings  # noqa: E402
 

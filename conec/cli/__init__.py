@@ -9,6 +9,7 @@ from __future__ import annotations
 from conec.cli.analogy import analogy
 from conec.cli.embed import embed
 from conec.cli.evaluate import evaluate
+from conec.cli.explore import explore
 from conec.cli.export import export
 from conec.cli.info import info
 from conec.cli.oov import oov
@@ -30,10 +31,13 @@ New words get a vector, too, and the same word gets different vectors in differe
   conec similar news.model hospital              neighbors of a word
   conec oov news.model zorbing \\
       --context "we went zorbing down the hill"  neighbors of a new word
+  conec explore news.model                       all of this in the browser
   conec embed news.model new.txt --out new.npz   vectors of all tokens of a text
   conec tag train eng.train --out tagger \\
       --model news.model                         train a named-entity tagger
 """
 
-app = make_app("conec", _HELP, [train, similar, analogy, embed, oov, evaluate, export, info])
+app = make_app(
+    "conec", _HELP, [train, similar, analogy, explore, embed, oov, evaluate, export, info]
+)
 app.add_typer(tag, name="tag")

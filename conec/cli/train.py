@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from conec.config import PARAMETERS, Parameter
-from corpora.cli.options import Address, Engine, Reading, engine_of, output_folder, reads_corpus
+from corpora.cli.options import Address, Reading, engine_of, output_folder, reads_corpus
 
 _CHECKPOINTS = "Checkpoints and further training"
 # flags of boolean options whose "no" form has another name
@@ -135,7 +135,17 @@ def train(
             rich_help_panel=_CHECKPOINTS,
         ),
     ] = None,
-    engine: Engine = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            "--engine",
+            metavar="ray",
+            help="Where to train: by default on this machine; ray uses all CPUs of the Ray cluster "
+            "of RAY_ADDRESS, of one that runs on this machine, or else of a new one. The result "
+            "depends on --shards; all nodes must see the files.",
+            rich_help_panel="Cluster of machines",
+        ),
+    ] = None,
     address: Address = None,
     shards: Annotated[
         int | None,

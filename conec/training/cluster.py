@@ -20,7 +20,7 @@ import numpy as np
 
 from conec.training.shards import ROUNDS, Changes, Shard, ShardedTraining, Slice, Weights
 from corpora.errors import ClusterError
-from corpora.ray_engine import ATTEMPTS, connect, program
+from corpora.ray_engine import ATTEMPTS, connect, program, require_object_store
 
 if TYPE_CHECKING:
     from conec.config import Config
@@ -164,9 +164,20 @@ class ClusterShards(ShardedTraining):
         return [actor.handle for actor in self._actors if actor is not None]
 
     def _start(self, numbers: Sequence[int]) -> None:
-        """Start actors for shards, each on the node with the most CPUs for one more."""
+        """Start actors for shards, each on the node with the most CPUs for one more.
+
+        Raises
+        ------
+        ClusterError
+            If a node can't train, or its object store is too small.
+        """
         ray, nodes = self._ray, _nodes(self._ray)
         used = self._used()
+        places = {}
+        for k in numbers:
+            places[k] = min(nodes, key=lambda node: (used[node] + 1) / nodes[node])
+            used[places[k]] += 1
+        self._require_object_stores(used)
         others = [actor for actor in self._actors if actor is not None]
         weights: Any = self._weights
         if self._complete and others:
@@ -177,9 +188,7 @@ class ClusterShards(ShardedTraining):
         groups = {"train": 1, "merge": 1}  # threads
         worker = ray.remote(num_cpus=0, concurrency_groups=groups)(_worker_class())
         started = []
-        for k in numbers:
-            node = min(nodes, key=lambda node: (used[node] + 1) / nodes[node])
-            used[node] += 1
+        for k, node in places.items():
             tokens = Slice.of(self._stream, k, self.plan.n_shards)
             tokens = ray.put(Slice(np.asarray(tokens.ids), tokens.offsets))
             self._stream.release()
@@ -194,6 +203,15 @@ class ClusterShards(ShardedTraining):
             if problem is not None:
                 raise ClusterError(f"a node can't train: {problem}")
         logger.info("%d shards on %d nodes", len(self._actors), len(+self._used()))
+
+    def _require_object_stores(self, used: Counter[str]) -> None:
+        """Raise ClusterError if a node can't hold the tokens of its shards and the weights."""
+        n_tokens = self.plan.n_tokens * self._stream.ids.itemsize
+        for node in self._ray.nodes():
+            n_shards = used[node["NodeID"]]
+            if n_shards:
+                needed = n_shards * n_tokens + sum(W.nbytes for W in self._weights)
+                require_object_store(node, f"the weights and {n_shards} shards", needed)
 
     def _used(self) -> Counter[str]:
         """Number of actors of each node."""

@@ -229,8 +229,7 @@ def start(*args: object) -> subprocess.Popen[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_saves_and_resume_ends_with_the_same_bits(tmp_path, number):
+def test_ctrl_c_saves_and_resume_ends_with_the_same_bits(tmp_path):
     source = tmp_path / "text.txt"
     source.write_text(text(5000))  # two ranges of tokens: it can stop within an epoch
     options = [*SMALL, "--epochs", "40", "--seed", "3"]
@@ -242,9 +241,9 @@ def test_a_signal_saves_and_resume_ends_with_the_same_bits(tmp_path, number):
     for line in process.stderr:
         if line.startswith("epoch 3 "):
             break
-    process.send_signal(number)
+    process.send_signal(signal.SIGINT)
     output, errors = process.communicate(timeout=30)
-    assert process.returncode == 128 + number, errors
+    assert process.returncode == 130, errors
     assert str(out) in errors
     assert "--resume" in errors
     assert "Traceback" not in errors
@@ -751,25 +750,6 @@ def test_every_command_explains_itself_with_an_example():
     for command in ["train", "similar", "analogy", "embed", "oov", "evaluate", "export"]:
         assert f"conec {command} " in run(command, "--help").stdout
     assert "Context Encoder" in run("--help").stdout
-
-
-@pytest.mark.parametrize("name", ["conec.md", "ner.md"])
-def test_commands_and_options_in_the_docs_exist(name):
-    import re
-
-    import typer.main
-
-    text = (Path(__file__).parents[2] / "docs" / name).read_text("utf-8").replace("\\\n", " ")
-    lines = re.findall(r"^(?:cat .* \| )?conec (\w+)(.*)$", text, re.MULTILINE)
-    assert lines
-    group = typer.main.get_command(app)
-    for command_name, arguments in lines:
-        command = group.commands[command_name]
-        if hasattr(command, "commands"):  # conec tag train
-            command = command.commands[arguments.split()[0]]
-        options = {option for parameter in command.params for option in parameter.opts}
-        used = set(re.findall(r"--[\w-]+", arguments.partition("#")[0]))
-        assert used <= options, f"conec {command_name}: {used - options}"
 
 
 def test_traceback_and_version(tmp_path):

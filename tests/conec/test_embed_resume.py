@@ -47,7 +47,6 @@ def _small_blocks(monkeypatch):
     monkeypatch.setattr("conec.token_embedding.BATCH_TOKENS", 100)
     monkeypatch.setattr(token_blocks, "_GROUP_TOKENS", 300)
     monkeypatch.setattr(vector_output, "CHECKPOINT_SECONDS", 0.0)
-    monkeypatch.setattr(os, "fsync", lambda _: None)  # it is slow
 
 
 def run(*args: object):
@@ -222,8 +221,10 @@ def test_outputs_that_cannot_be_continued(folder, tmp_path, monkeypatch, out):
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="the system has no SIGKILL")
-@pytest.mark.parametrize("suffix", [".npz", ".parquet", ".arrow"])
-@pytest.mark.parametrize("number", ["SIGKILL", "SIGTERM"])
+@pytest.mark.parametrize(
+    ("suffix", "number"),
+    [(".npz", "SIGKILL"), (".parquet", "SIGKILL"), (".arrow", "SIGKILL"), (".npz", "SIGTERM")],
+)
 def test_a_killed_process_is_continued(folder, tmp_path, suffix, number):
     skip_unless_readable(suffix)
     source, out = tmp_path / "new.txt", tmp_path / f"v{suffix}"

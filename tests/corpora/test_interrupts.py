@@ -177,8 +177,10 @@ ENDLESS = {
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("number", NUMBERS[1:])
-@pytest.mark.parametrize("case", ENDLESS)
+@pytest.mark.parametrize(
+    ("case", "number"),
+    [*((case, signal.SIGTERM) for case in ENDLESS), ("conec", signal.SIGHUP)],
+)
 def test_training_saves_a_checkpoint(case: str, number: signal.Signals, tmp_path: Path) -> None:
     from corpora.model_folder import MANIFEST
 

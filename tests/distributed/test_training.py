@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 from gensim.test.utils import datapath
 
+import conec
 from conec import ContextEncoder
+from conec.cli import app
 from conec.training import cluster as module
 from conec.training.cluster import ClusterShards
 from corpora.errors import ClusterError
@@ -22,8 +26,8 @@ LEE = datapath("lee_background.cor")
 N_SHARDS = 3
 
 
-def make() -> ContextEncoder:
-    return ContextEncoder(vector_size=16, min_count=2, epochs=2, sample=0, seed=3)
+def make(vector_size: int = 16) -> ContextEncoder:
+    return ContextEncoder(vector_size=vector_size, min_count=2, epochs=2, sample=0, seed=3)
 
 
 def assert_same_bits(one: ContextEncoder, other: ContextEncoder) -> None:
@@ -46,24 +50,44 @@ def test_the_same_bits(cluster: Cluster, whole: ContextEncoder) -> None:
     assert_same_bits(train(cluster.address), whole)
 
 
-def test_a_killed_worker(
+def process(actor: Any) -> int:
+    return int(ray.get(actor.__ray_call__.remote(lambda _: os.getpid())))
+
+
+def test_killed_workers(
     cluster: Cluster, whole: ContextEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """One in a round, one before all have received a merge, one after that."""
     original, killed = ClusterShards._train_cycle, []
+
+    def die_late(worker: Any) -> int:
+        def receive(merged: object) -> None:
+            time.sleep(0.3)  # others receive it
+            os.kill(os.getpid(), signal.SIGKILL)
+
+        worker._shard.receive = receive
+        return os.getpid()
 
     def kill(self: ClusterShards, epoch: int, cycle: int) -> tuple[float, int]:
         moment = len(killed)
-        if (epoch, cycle) == (0, 1) and moment < 2:
-            actor = self._placed()[moment]
-            pid = ray.get(actor.__ray_call__.remote(lambda _: os.getpid()))
-            killed.append(pid)
+        if (epoch, cycle) != (0, 1) or moment == 3:
+            return original(self, epoch, cycle)
+        actor = self._placed()[moment]
+        if moment == 1:
+            killed.append(ray.get(actor.__ray_call__.remote(die_late)))
+            return original(self, epoch, cycle)
+        killed.append(process(actor))
+        if moment == 0:
             actor.train.options(num_returns=N_SHARDS + 1).remote(self._complete, 0, 1, 0, [])
-            os.kill(pid, signal.SIGKILL)
-        return original(self, epoch, cycle)
+            os.kill(killed[-1], signal.SIGKILL)
+            return original(self, epoch, cycle)
+        result = original(self, epoch, cycle)
+        os.kill(killed[-1], signal.SIGKILL)
+        return result
 
     monkeypatch.setattr(ClusterShards, "_train_cycle", kill)
     assert_same_bits(train(cluster.address), whole)
-    assert len(killed) == 2
+    assert len({*killed}) == 3
 
 
 def test_a_killed_node_and_one_that_joins(
@@ -87,7 +111,7 @@ def test_a_killed_node_and_one_that_joins(
     assert nodes == ["2", "3"]
 
 
-def test_an_interrupted_run_is_resumed(
+def test_an_interrupted_command_is_resumed(
     cluster: Cluster, whole: ContextEncoder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     original = ClusterShards._train_cycle
@@ -98,12 +122,19 @@ def test_an_interrupted_run_is_resumed(
             os.kill(os.getpid(), signal.SIGINT)
         return result
 
+    command = ["train", LEE, "--out", str(tmp_path / "model"), "--address", cluster.address]
+    options = f"--vector-size 16 --min-count 2 --epochs 2 --sample 0 --seed 3 --shards {N_SHARDS}"
     monkeypatch.setattr(ClusterShards, "_train_cycle", interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        train(cluster.address, checkpoint=tmp_path / "model")
+    assert app([*command, *options.split()], standalone_mode=False) == 130
     monkeypatch.setattr(ClusterShards, "_train_cycle", original)
-    resumed = train(cluster.address, resume_from=tmp_path / "model")
-    assert_same_bits(resumed, whole)
+    app([*command, "--resume"], standalone_mode=False)
+    assert_same_bits(conec.load(tmp_path / "model"), whole)
+
+
+def test_an_object_store_that_is_too_small(cluster: Cluster) -> None:
+    model = make(vector_size=4000).build_vocab(LEE)
+    with pytest.raises(ClusterError, match=r"too small for the weights and . shards: \d+ MiB are"):
+        model.train(LEE, n_shards=N_SHARDS, learn_map=False, engine=cluster.address)
 
 
 def test_all_actors_die(cluster: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
