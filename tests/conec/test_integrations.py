@@ -1,4 +1,4 @@
-"""The examples in docs/integrations.md run as written."""
+"""The examples in docs/how-to/integrations.md run as written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import conec
 from conec.cli import app
 
-PAGE = (Path(__file__).parents[2] / "docs" / "integrations.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/how-to/integrations.md").read_text("utf-8")
 TEXTS = [
     ["the", "bushfires", "spread", "near", "the", "hospital"],
     ["a", "fire", "near", "sydney"],
