@@ -176,6 +176,12 @@ class Explanation:
 
         write_page(path, [self], title=self.title or "Explanation")
 
+    def _repr_html_(self) -> str:
+        """Return what notebooks show."""
+        from simec.explain.html_report import fragment
+
+        return fragment([self])
+
     def _entries(self) -> tuple[Any, Any]:
         """Return indices of features and their relevances."""
         if sparse.issparse(self.relevances):
@@ -247,3 +253,9 @@ class SimilarityExplanation:
         from simec.explain.html_report import write_page
 
         write_page(path, [self], title=f"Similarity {self.value:.3g}")
+
+    def _repr_html_(self) -> str:
+        """Return what notebooks show."""
+        from simec.explain.html_report import fragment
+
+        return fragment([self])

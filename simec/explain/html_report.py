@@ -19,19 +19,26 @@ from simec.explain.plotting import LEGIBLE, colors, shades, sum_channels
 
 Part = Explanation | SimilarityExplanation | Sequence[Piece] | str
 
-_STYLE = """
+_PAGE_STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 62em; margin: 2em auto;
   padding: 0 1em; }
-h1 { font-size: 1.4em; } h2 { font-size: 1.1em; margin: 1.6em 0 .4em; }
-.pair { display: flex; flex-wrap: wrap; gap: 2em; } .pair > div { flex: 1 1 24em; }
-table { border-spacing: 0 3px; width: 100%; }
-td { padding: 0 .5em; } td.name { text-align: right; width: 40%; }
-td.number { width: 5em; font-variant-numeric: tabular-nums; text-align: right; }
-.bar { display: block; height: 1em; }
-.left { float: right; } .half { width: 25%; padding: 0; }
-img { width: 168px; image-rendering: pixelated; border: 1px solid #ccc; margin-right: .6em; }
-p.text { white-space: pre-wrap; } p.text span { border-radius: 3px; }
-.note { color: #666; }
+h1 { font-size: 1.4em; }
+"""
+# a notebook has styles of its own, which are more specific than names of elements
+_STYLE = """
+.why h2 { font-size: 1.1em; margin: 1.6em 0 .4em; }
+.why .pair { display: flex; flex-wrap: wrap; gap: 2em; } .why .pair > div { flex: 1 1 24em; }
+.why table { border-spacing: 0 3px; border-collapse: separate; width: 100%; table-layout: auto; }
+.why tr { background: none; } .why td { padding: 0 .5em; text-align: left; }
+.why td.name { text-align: right; width: 40%; }
+.why .number { font-variant-numeric: tabular-nums; white-space: nowrap; }
+.why td.number { width: 5em; text-align: right; }
+.why .bar { display: block; height: 1em; }
+.why .left { float: right; } .why td.half { width: 25%; padding: 0; }
+.why img { display: inline; width: 168px; image-rendering: pixelated; border: 1px solid #ccc;
+  margin-right: .6em; }
+.why p.text { white-space: pre-wrap; } .why p.text span { border-radius: 3px; }
+.why .note { color: #666; }
 """
 
 
@@ -51,12 +58,29 @@ def page(parts: Sequence[Part], *, title: str = "Explanations", topn: int = 15) 
     -------
     str
     """
-    body = "\n".join(_part(part, topn) for part in parts)
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f"<title>{escape(title)}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"<h1>{escape(title)}</h1>\n{body}\n"
-        '<p class="note">Red raises the value, blue lowers it.</p>\n</body>\n</html>\n'
+        f"<title>{escape(title)}</title>\n<style>{_PAGE_STYLE}</style>\n</head>\n<body>\n"
+        f"<h1>{escape(title)}</h1>\n{fragment(parts, topn=topn)}\n</body>\n</html>\n"
+    )
+
+
+def fragment(parts: Sequence[Part], *, topn: int = 15) -> str:
+    """Make a part of an HTML page, with its style: what notebooks show of an explanation.
+
+    Parameters
+    ----------
+    parts, topn
+        As for `page`.
+
+    Returns
+    -------
+    str
+    """
+    body = "\n".join(_part(part, topn) for part in parts)
+    return (
+        f'<style>{_STYLE}</style>\n<div class="why">\n{body}\n'
+        '<p class="note">Red raises the value, blue lowers it.</p>\n</div>'
     )
 
 
@@ -96,9 +120,9 @@ def _part(part: Part, topn: int) -> str:
 
 def _explanation(explanation: Explanation, topn: int) -> str:
     head = f"<h2>{escape(explanation.title)}</h2>" if explanation.title else ""
-    note = f"value {explanation.value:.4g}"
+    note = f"value {_number(explanation.value, 4)}"
     if np.isfinite(explanation.bias):
-        note += f", of which {explanation.bias:.4g} is not attributed to features"
+        note += f", of which {_number(explanation.bias, 4)} is not attributed to features"
     chart = _images(explanation) if explanation.is_image else _bars(explanation, topn)
     return f'{head}{chart}<p class="note">{note}</p>'
 
@@ -118,6 +142,11 @@ def _bars(explanation: Explanation, topn: int) -> str:
             f'<td class="half">{high}</td><td class="number">{value:.3g}</td></tr>'
         )
     return f"<table>{''.join(rows)}</table>"
+
+
+def _number(value: float, digits: int) -> str:
+    """A number that is not broken into two lines, such as after the sign of an exponent."""
+    return f'<span class="number">{value:.{digits}g}</span>'
 
 
 def _images(explanation: Explanation) -> str:

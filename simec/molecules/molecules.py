@@ -49,9 +49,11 @@ class MoleculeBatch(NamedTuple):
 
     def to(self, device: torch.device | str, *, non_blocking: bool = False) -> MoleculeBatch:
         """Return the batch on a device."""
-        *tensors, cutoff = self
-        moved = (part.to(device, non_blocking=non_blocking) for part in tensors)
-        return MoleculeBatch(*moved, cutoff=cutoff)
+        Z, i, j, distance, counts = (
+            part.to(device, non_blocking=non_blocking)
+            for part in (self.Z, self.i, self.j, self.distance, self.counts)
+        )
+        return MoleculeBatch(Z, i, j, distance, counts, self.cutoff)
 
 
 class Molecules:
@@ -344,7 +346,8 @@ class Molecules:
             counts,
         )
         cutoff = math.inf if self.cutoff is None else self.cutoff
-        return MoleculeBatch(*map(from_numpy, arrays), cutoff=cutoff)
+        Z, i, j, distance, counts = map(from_numpy, arrays)
+        return MoleculeBatch(Z, i, j, distance, counts, cutoff)
 
     def __getitems__(self, rows: list[int]) -> MoleculeBatch:
         """Return a batch; called by PyTorch's loaders with the numbers of its molecules."""

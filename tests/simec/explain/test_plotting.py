@@ -6,6 +6,7 @@ import base64
 import io
 import re
 import sys
+import types
 from html.parser import HTMLParser
 
 import numpy as np
@@ -198,6 +199,45 @@ def test_a_page_is_whole_and_escaped(tmp_path):
     SimilarityExplanation(named(), named()).to_html(tmp_path / "two.html")
     with pytest.raises(OSError, match="nowhere"):
         named().to_html(tmp_path / "nowhere" / "one.html")
+
+
+def test_notebooks_show_explanations():
+    for explanation in (named(), image(), SimilarityExplanation(named(), image())):
+        made = explanation._repr_html_()
+        parser = Checked()
+        parser.feed(made)
+        assert parser.open == []
+        # rules must not change the rest of the notebook
+        style = made[made.index("<style>") + 7 : made.index("</style>")]
+        selectors = re.findall(r"([^{}]+)\{", style)
+        assert len(selectors) > 5
+        assert all(s.strip().startswith(".why ") for s in selectors)
+
+
+def test_numbers_of_pages_are_not_wrapped():
+    values = np.array([-1.25e-7, 3.0])
+    made = page([Explanation(values, float(values.sum()), -4e-9, values, ["a", "b"])])
+    assert ".why .number { font-variant-numeric: tabular-nums; white-space: nowrap; }" in made
+    for number in ("-1.25e-07", "-4e-09"):
+        assert re.search(rf'class="number">{number}<', made)
+
+
+def test_figures_are_those_of_pyplot_if_it_is_used(monkeypatch):
+    pyplot = pytest.importorskip("matplotlib.pyplot")
+    figure = named().plot().figure
+    assert pyplot.gcf() is figure
+    pyplot.close(figure)
+    # without pyplot, outside of a notebook, nothing is kept
+    monkeypatch.delitem(sys.modules, "matplotlib.pyplot")
+    monkeypatch.delitem(sys.modules, "IPython", raising=False)
+    named().plot()
+    assert not pyplot.get_fignums()
+    shell = types.SimpleNamespace(kernel="a kernel")
+    notebook = types.SimpleNamespace(get_ipython=lambda: shell)
+    monkeypatch.setitem(sys.modules, "IPython", notebook)
+    figure = named().plot().figure
+    assert pyplot.gcf() is figure
+    pyplot.close(figure)
 
 
 @pytest.mark.parametrize("shape", [(5, 6), (3, 5, 6)])
