@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -73,9 +72,8 @@ def test_the_examples_of_the_command_line_run(corpus, tmp_path, monkeypatch):
     queries, index, vectors, entities, presets = examples("conec.md")
     exec(queries, names)
     assert names["found"].ids.shape == (8, 5)
-    if find_spec("usearch"):
-        exec(index, names)
-        assert conec.load("news.model").neighbor_index is not None
+    exec(index, names)
+    assert conec.load("news.model").neighbor_index is not None
     exec(vectors, names)
     n_tokens = sum(len(document) for document in corpus)
     assert names["vectors"].shape == (n_tokens, 8)  # without "zorbing", which has no context
