@@ -25,6 +25,7 @@ from torch.utils.data import (
 
 from corpora.checks import ParameterError, shown
 from corpora.errors import warn
+from simec.data.frames import check_frame
 from simec.linalg.checks import QUIET, check_magnitude
 from simec.linalg.factorization import finite
 from simec.types import FloatArray, InputKind
@@ -466,7 +467,8 @@ def read_inputs(
 
 
 def check_form(X: Any) -> None:
-    """Raise TypeError for objects that cannot become an array of features."""
+    """Raise ParameterError for objects that cannot become an array of features."""
+    check_frame("X", X)
     if isinstance(X, DataLoader):
         hint = "pass its data set, X.dataset"
     elif isinstance(X, Mapping) or hasattr(X, "_fields"):
