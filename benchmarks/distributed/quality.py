@@ -5,11 +5,11 @@ on a cluster. All runs have the same text and the same number of epochs, and one
 machine. `bytes.merge` is what a machine sends and receives from one merge of all words to the next,
 merges of frequent words included, and `share.merge` the CPU time of merging, as a share of all.
 
-Projections for machines of 16 cores and a corpus that is large enough for chunks of full length are
-computed, not measured: `n c / (c / 16 r + 2 b m + 8 b / B)` words per second for n machines, where c
-are the words that 16 threads train between two merges of all words, r the measured words per second
-of a core, b the bytes of all rows in one direction (an upper bound), m the measured CPU seconds of
-merging per byte sent and received, and B the bandwidth in bits per second.
+Projections for machines of 16 cores, and a corpus large enough for chunks of full length, are
+computed, not measured: `n c / (c / 16 r + 2 b m + 8 b / B)` words per second for n machines, where
+c are the words that 16 threads train between two merges of all words, r the measured words per
+second of a core, b the bytes of all rows in one direction (an upper bound), m the measured CPU
+seconds of merging per byte sent and received, and B the bandwidth in bits per second.
 """
 
 from __future__ import annotations
