@@ -254,7 +254,10 @@ class Config:
             data = {**data, "max_final_vocab": data.get("max_vocab_size"), "max_vocab_size": None}
         unknown = set(data) - set(PARAMETERS)
         if unknown:
-            raise ValueError(f"unknown parameters: {', '.join(sorted(unknown))}")
+            raise ValueError(
+                f"unknown parameters: {', '.join(sorted(unknown))}. A newer version may have "
+                "written them"
+            )
         return cls(**data)
 
 

@@ -10,6 +10,7 @@ from contextlib import closing, contextmanager
 from functools import partial
 from itertools import islice, pairwise
 from numbers import Real
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias, TypeVar, cast, overload
 
 import numpy as np
@@ -61,6 +62,7 @@ from conec.types import (
     IntArray,
     Normalize,
     SenseChoice,
+    StrPath,
     Weighting,
 )
 from conec.vocabulary import Vocabulary
@@ -974,6 +976,7 @@ class Embedder:
         per_occurrence: bool = False,
         workers: int | None = None,
         engine: str | None = None,
+        folder: StrPath | None = None,
     ) -> Generator[FloatArray, None, None]:
         """Embeddings of the tokens of many documents, as from `embed`, in constant memory.
 
@@ -991,6 +994,9 @@ class Embedder:
         engine : str, optional
             Where to embed: by default on this machine; "ray" or HOST:PORT on all CPUs of a Ray
             cluster, as for :func:`corpora.count`. Does not change the result.
+        folder : path, optional
+            With an engine: a folder of a file system that the nodes share. They pass embeddings in
+            temporary files there, which takes less time than the object stores of Ray.
 
         Yields
         ------
@@ -1017,7 +1023,7 @@ class Embedder:
                 str(text) if isinstance(text, str) else as_tokens(text, f"document {number}")
                 for number, text in enumerate(documents)
             )
-            with closing(embed.each(batches(texts), n_threads, engine)) as results:
+            with closing(embed.each(batches(texts), n_threads, engine, folder)) as results:
                 for batch, vectors, _ in results:
                     yield from _split(vectors, batch.offsets.tolist())
 
@@ -1032,6 +1038,7 @@ class Embedder:
         per_occurrence: bool = False,
         workers: int | None = None,
         engine: str | None = None,
+        folder: StrPath | None = None,
     ) -> Generator[EmbeddedTexts, None, None]:
         """As `embed_batch`, for documents without Python objects for their tokens.
 
@@ -1039,7 +1046,7 @@ class Embedder:
         ----------
         texts : iterable of PackedTexts
             For example from `conec.token_embedding.batches_of_lines`.
-        a, senses, per_occurrence, workers, engine
+        a, senses, per_occurrence, workers, engine, folder
             As for `embed_batch`.
 
         Yields
@@ -1051,7 +1058,7 @@ class Embedder:
         n_threads = self._n_threads(workers)
 
         def embedded() -> Generator[EmbeddedTexts, None, None]:
-            with closing(embed.each(texts, n_threads, engine)) as results:
+            with closing(embed.each(texts, n_threads, engine, folder)) as results:
                 for words, vectors, found in results:
                     assert isinstance(words, Located)
                     yield EmbeddedTexts(words, vectors, found)
@@ -1426,7 +1433,7 @@ class _Embedding:
         return [self._embed(texts) for texts in group]
 
     def each(
-        self, texts: Iterable[Texts], n_threads: int, engine: str | None
+        self, texts: Iterable[Texts], n_threads: int, engine: str | None, folder: StrPath | None
     ) -> Generator[_Embedded, None, None]:
         """Embed batches in threads, or on a cluster, in order."""
         if engine is None:
@@ -1435,7 +1442,8 @@ class _Embedding:
         n = max(_SENT_BYTES // (4 * self._vector_size * BATCH_TOKENS), 1)
         iterator = iter(texts)
         groups = iter(lambda: list(islice(iterator, n)), [])
-        with closing(map_on_engine(self.all, groups, engine)) as results:
+        shared = None if folder is None else Path(folder)
+        with closing(map_on_engine(self.all, groups, engine, shared)) as results:
             for group in results:
                 yield from group
 

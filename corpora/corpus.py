@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from corpora.checks import check_flag, check_integer, token_list
 from corpora.cleaning import Pipeline, Step
@@ -31,6 +31,9 @@ from corpora.readers.stream import (
     is_archive,
 )
 from corpora.tokenizers import Tokenize, Tokenizer, split_sentences, tokenizer
+
+if TYPE_CHECKING:
+    from corpora.remote import ObjectState
 
 __all__ = ["Corpus", "Source", "open"]
 
@@ -569,6 +572,7 @@ class FileSource:
     stop: int | None = None
     max_ratio: float | None = MAX_RATIO
     guessed: bool = False  # the format
+    state: ObjectState | None = None  # of a remote object that was cut
     _used: bool = False
 
     @property
@@ -581,9 +585,9 @@ class FileSource:
         """Bytes as stored, or None if unknown."""
         stop = self.stop
         if stop is None and is_uri(self.path):
-            from corpora.remote import object_size
+            from corpora.remote import object_state
 
-            stop = object_size(self.path)
+            stop = object_state(self.path).size
         elif stop is None and self.path != "-" and os.path.isfile(self.path):
             stop = os.path.getsize(self.path)
         return None if stop is None else stop - self.start
@@ -601,7 +605,12 @@ class FileSource:
 
     def cut(self, start: int, stop: int) -> FileSource:
         """Return the byte range from `start` to `stop`, relative to the start of this source."""
-        return replace(self, start=self.start + start, stop=self.start + stop)
+        state = self.state
+        if state is None and is_uri(self.path):
+            from corpora.remote import object_state
+
+            state = object_state(self.path)
+        return replace(self, start=self.start + start, stop=self.start + stop, state=state)
 
     def claim(self) -> None:
         """Start a pass.
@@ -667,6 +676,10 @@ class FileSource:
             max_ratio=self.max_ratio,
             joined=True,
         )
+        if self.state is not None:  # other lines may be in this range
+            from corpora.remote import check_unchanged
+
+            check_unchanged(self.path, self.state)
 
     def _members(self, meter: Meter) -> Iterator[TextFile]:
         """Yield the members of an archive that the reader accepts, or all if it accepts none."""

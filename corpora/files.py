@@ -30,6 +30,7 @@ except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
 __all__ = [
+    "INDEX_OF_SHARDS",
     "atomic_path",
     "check_folder",
     "check_output",
@@ -40,6 +41,9 @@ __all__ = [
     "temporary_folder",
     "temporary_parent",
 ]
+
+INDEX_OF_SHARDS = "shards.json"
+"""Lists the files of a folder with a file for each shard of a text."""
 
 StrPath = str | os.PathLike[str]
 # Takes a folder, and whether a dead process left it; returns the relative names of files to delete.
@@ -127,7 +131,8 @@ def find_paths(source: str) -> list[str]:
     """List the files that a path, folder, glob or URI refers to, in sorted order.
 
     Folders are searched recursively; hidden files, those that an operating system adds (see
-    `is_system_file`), and named pipes, sockets and devices are skipped.
+    `is_system_file`), and named pipes, sockets and devices are skipped. Of folders that
+    ``corpora clean --shards`` has written, only the texts are listed.
 
     Raises
     ------
@@ -137,11 +142,11 @@ def find_paths(source: str) -> list[str]:
     if is_uri(source):
         from corpora.remote import find_objects
 
-        return find_objects(source)
+        return _without_index(find_objects(source))
     if source == "-" or os.path.isfile(source):
         return [source]
     if os.path.isdir(source):
-        paths = _files_below(source)
+        paths = _without_index(_files_below(source))
         if not paths:
             raise FileNotFoundError(errno.ENOENT, "The folder holds no files", source)
         return paths
@@ -159,6 +164,19 @@ def find_paths(source: str) -> list[str]:
             raise FileNotFoundError(errno.ENOENT, "No file matches", source)
         return paths
     raise missing_file(source)
+
+
+def _without_index(paths: list[str]) -> list[str]:
+    """Leave out the two files of folders of shards that are not a part of the text."""
+    names = {INDEX_OF_SHARDS, "manifest.json"}
+    split = [os.path.split(path) for path in paths]
+    found = [{folder for folder, name in split if name == index} for index in names]
+    folders = set.intersection(*found)
+    return [
+        path
+        for path, (folder, name) in zip(paths, split, strict=True)
+        if not (folder in folders and name in names)
+    ]
 
 
 def _natural(path: str) -> list[str]:
@@ -406,7 +424,10 @@ def temporary_files_in(folder: StrPath) -> Iterator[None]:
 
 def _checked_target(path: StrPath) -> Path:
     if is_uri(os.fspath(path)):
-        raise ValueError(f"only a local file can be replaced in one step, not {path}")
+        raise ValueError(
+            f"writing to {path} is not supported, only to local paths and mounted file systems: "
+            "write to a local path, and copy the result"
+        )
     if not os.fspath(path):
         raise FileNotFoundError(errno.ENOENT, "The path to write to is empty", "''")
     # Links are followed: the link stays, and its target is replaced.

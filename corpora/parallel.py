@@ -155,7 +155,7 @@ def map_shards(
 
 
 def map_on_engine(
-    function: Callable[[Any], T], items: Iterable[Any], engine: str
+    function: Callable[[Any], T], items: Iterable[Any], engine: str, folder: Path | None = None
 ) -> Generator[T, Any, None]:
     """Apply a function to items that are not shards of a corpus, on a cluster.
 
@@ -167,6 +167,8 @@ def map_on_engine(
         Each needs enough work to pay for being sent: some tenths of a second.
     engine : str
         As for `map_shards`.
+    folder : Path, optional
+        Nodes that see it pass large results in temporary files there.
 
     Yields
     ------
@@ -180,7 +182,7 @@ def map_on_engine(
     """
     from corpora.ray_engine import map_on_cluster
 
-    return _in_order(map_on_cluster(function, items, engine))
+    return _in_order(map_on_cluster(function, items, engine, folder=folder, makes_files=False))
 
 
 def engine_cpus(engine: str) -> int:

@@ -7,7 +7,7 @@ the item is done again. So the results are those of one machine, for any number 
 Functions, items and results are sent as pickles. Arrays of a function, such as the weights of a
 model, are read-only on the nodes, where all processes of a node share them; those of items and
 results can be written to. A task writes its files to the driver's folder if its node sees it, as on
-a shared file system; otherwise they are sent in pieces.
+a shared file system; otherwise they are sent in pieces. Arrays of results can take the same way.
 """
 
 from __future__ import annotations
@@ -95,6 +95,7 @@ class _Call:
 
     key: str  # of the function
     item: Any
+    makes_files: bool  # takes ``folder=``
     local_files: dict[str, int]  # sizes of the files that it reads
     directory: str  # working directory of the driver, to which paths are relative
 
@@ -122,13 +123,14 @@ def map_on_cluster(
     initializer: Callable[..., object] | None = None,
     initargs: tuple[Any, ...] = (),
     folder: Path | None = None,
+    makes_files: bool = True,
 ) -> Generator[Outcome, Any, None]:
     """Apply a function to items, on all CPUs of a cluster.
 
     Parameters
     ----------
     function : callable
-        Takes an item, and ``folder=`` if a folder is passed. It is sent once to each node; arrays
+        Takes an item, and ``folder=`` if it makes files. It is sent once to each node; arrays
         that it holds are read-only there.
     items : iterable
         Read as results are taken: at most two items for each CPU ahead.
@@ -140,6 +142,9 @@ def map_on_cluster(
     folder : Path, optional
         Folder for files that the function makes. Each call is passed a temporary folder; its files
         are in this folder when the result is yielded.
+    makes_files : bool, default True
+        If False, the folder is only a way for arrays of results: from nodes that see it, they come
+        in temporary files, which takes less time than the object stores.
 
     Yields
     ------
@@ -159,11 +164,12 @@ def map_on_cluster(
     ray = connect(engine)
     sent = _Function(function, initializer, initargs)
     # Not a generator itself, so that these errors are raised at once.
-    return _map(ray, _put(ray, sent), sent.key, iter(items), folder)
+    packed = (_packed(sent.key, makes_files, item) for item in items)
+    return _map(ray, _put(ray, sent), sent.key, packed, folder)
 
 
 def _map(
-    ray: Any, stored: Any, key: str, items: Iterator[Any], folder: Path | None
+    ray: Any, stored: Any, key: str, items: Iterator[_Sent], folder: Path | None
 ) -> Generator[Outcome, Any, None]:
     run = ray.remote(_task()).options(num_returns="streaming", num_cpus=1, max_retries=0)
     waiting: deque[_Sent] = deque()
@@ -177,18 +183,12 @@ def _map(
         # in a list: a reference that is an argument itself would be replaced by its value
         task.stream = run.remote(program(), [stored], task.call, files)
 
-    left = True
     with _inbox(folder, key) as inbox:
         try:
-            while left or waiting:
-                while left and len(waiting) < _AHEAD * _cpus(ray):
-                    try:
-                        item = next(items)
-                    except StopIteration:
-                        left = False
-                        break
-                    waiting.append(_Sent(_packed(key, item), _name(item)))
-                    send(waiting[-1])
+            while True:
+                while len(waiting) < _AHEAD * _cpus(ray) and (task := next(items, None)):
+                    waiting.append(task)
+                    send(task)
                 if not waiting:
                     return
                 outcome = _received(ray, waiting[0], folder)
@@ -230,11 +230,15 @@ def _inbox(folder: Path | None, key: str) -> Iterator[Path | None]:
 def _received(ray: Any, task: _Sent, folder: Path | None) -> Outcome | None:
     """Take the result of a task, and move its files to a folder; None if it has to be redone."""
     errors = ray.exceptions
+    in_file: list[Any] = []
     try:
         for reference in task.stream:
             content, *arrays = ray.get(reference)
             # copies, which can be written to, and leave no memory of the object store in use
-            match pickle.loads(content, buffers=[array.copy() for array in arrays]):
+            match pickle.loads(content, buffers=in_file or [array.copy() for array in arrays]):
+                case ("arrays", sizes):
+                    assert task.files is not None
+                    in_file = _mapped(task.files / _ARRAYS, sizes)
                 case ("piece", name, content):
                     assert task.files is not None
                     task.files.mkdir(mode=0o700, exist_ok=True)
@@ -245,7 +249,8 @@ def _received(ray: Any, task: _Sent, folder: Path | None) -> Outcome | None:
                 case ("error", error, text):
                     raise error from _TracebackOnNode(text)
                 case ("result", result, caught):
-                    if task.files is not None and folder is not None and task.files.exists():
+                    if task.files is not None and task.files.exists() and not in_file:
+                        assert folder is not None
                         for path in sorted(task.files.iterdir()):
                             os.replace(path, folder / path.name)
                     return Outcome(result, caught)
@@ -285,13 +290,10 @@ def _cpus(ray: Any) -> int:
     return max(int(ray.cluster_resources().get("CPU", 1)), 1)
 
 
-def _packed(key: str, item: Any) -> bytes:
-    files = item.local_files if isinstance(item, Corpus) else {}
-    return _pickled(_Call(key, item, files, os.getcwd()))
-
-
-def _name(item: Any) -> str:
-    return f"a shard of {item.source}" if isinstance(item, Corpus) else "a part of the data"
+def _packed(key: str, makes_files: bool, item: Any) -> _Sent:
+    is_shard = isinstance(item, Corpus)
+    call = _Call(key, item, makes_files, item.local_files if is_shard else {}, os.getcwd())
+    return _Sent(_pickled(call), f"a shard of {item.source}" if is_shard else "a part of the data")
 
 
 def _pickled(value: Any) -> bytes:
@@ -307,6 +309,24 @@ def _with_arrays(value: Any) -> list[Any]:
         value, protocol=5, buffer_callback=buffers.append
     )
     return [content, *(np.frombuffer(buffer.raw(), np.uint8) for buffer in buffers)]
+
+
+_ARRAYS = ".arrays"  # name of the file with the arrays of a result
+_ALIGNED = 64  # bytes
+
+
+def _write_arrays(folder: Path, arrays: list[Any]) -> None:
+    with open(folder / _ARRAYS, "wb") as file:
+        for array in arrays:
+            file.write(array)
+            file.write(bytes(-len(array) % _ALIGNED))
+
+
+def _mapped(path: Path, sizes: list[int]) -> list[Any]:
+    """Map the arrays of a file into memory; they can be written to."""
+    mapped = np.memmap(path, np.uint8, "c")
+    starts = np.cumsum([0, *(size + -size % _ALIGNED for size in sizes)])
+    return [mapped[start : start + size] for start, size in zip(starts, sizes, strict=False)]
 
 
 def _first_line(error: BaseException) -> str:
@@ -547,8 +567,9 @@ def run_call(stored: Any, content: bytes, files: str | None) -> Iterator[list[An
     ------
     list of bytes and arrays
         Pickles of tuples with their arrays, which `_received` reads:
-        ``("piece", name, bytes)``, and one of ``("result", result, warnings)``,
-        ``("error", exception, traceback)`` and ``("unusable", message)``.
+        ``("piece", name, bytes)``, ``("arrays", sizes)`` if those of the result are in a file, and
+        one of ``("result", result, warnings)``, ``("error", exception, traceback)`` and
+        ``("unusable", message)``.
     """
     try:
         call: _Call = pickle.loads(content)
@@ -558,8 +579,14 @@ def run_call(stored: Any, content: bytes, files: str | None) -> Iterator[list[An
             yield _with_arrays(("unusable", message))
             return
         function = _function(stored, call.key)
-        if files is None:
-            yield _with_arrays(("result", *call_with_warnings(function, call.item)))
+        if not call.makes_files or files is None:
+            content, *arrays = _with_arrays(("result", *call_with_warnings(function, call.item)))
+            sizes = [len(array) for array in arrays]
+            if any(sizes) and files is not None and _is_made(files):
+                _write_arrays(Path(files), arrays)
+                yield [pickle.dumps(("arrays", sizes))]
+                arrays = []
+            yield [content, *arrays]
             return
         if _is_made(files):
             function = partial(function, folder=Path(files))

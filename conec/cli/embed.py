@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import zlib
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,9 +16,12 @@ from conec.cli.options import GlobalShare, Model, load_model, require_contexts
 from corpora.cli.options import (
     Address,
     Engine,
+    Overwrite,
     Reading,
+    Resume,
     engine_of,
     option,
+    output_file,
     reads_corpus,
     report_skipped,
 )
@@ -45,21 +49,6 @@ class ShardFormat(str, Enum):
     jsonl = "jsonl"
 
 
-def _check_out(context: typer.Context, out: str) -> str:
-    """Check that the output can be written, before any work."""
-    from conec.cli.vector_shards import KIND
-    from corpora.files import check_output
-    from corpora.model_folder import check_writable
-
-    if context.params.get("shards") is not None:
-        if out == "-":
-            raise typer.BadParameter("--shards needs a folder: --out FOLDER")
-        check_writable(out, KIND)
-    elif out != "-":
-        check_output(out)
-    return out
-
-
 @reads_corpus(source="-")
 def embed(
     model: Model,
@@ -67,13 +56,13 @@ def embed(
     a: GlobalShare = 0.8,
     out: Annotated[
         str,
-        option(
+        output_file(
             "File to write: .npz, .parquet, .arrow, .tsv or .jsonl; the last two can be compressed "
             "(.tsv.gz). "
             "- writes TSV to standard output. With --shards, a folder.",
             "--out",
             metavar="FILE",
-            callback=_check_out,
+            kind="conec.TokenVectors",
         ),
     ] = "-",
     shards: Annotated[
@@ -94,22 +83,8 @@ def embed(
     ] = 1,
     engine: Engine = None,
     address: Address = None,
-    resume: Annotated[
-        bool,
-        typer.Option(
-            "--resume",
-            help="Continue an interrupted run, which is in FILE.partial, with the same model, text "
-            "and options. The result is that of an uninterrupted run. Not for compressed files.",
-        ),
-    ] = False,
-    overwrite: Annotated[
-        bool,
-        typer.Option(
-            "--overwrite",
-            help="Start from scratch even if FILE.partial holds an interrupted run. A finished "
-            "FILE is replaced in any case.",
-        ),
-    ] = False,
+    resume: Resume = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a vector for each token of a text, computed from its context.
 
@@ -121,7 +96,7 @@ def embed(
     written while the text is read; only the other arrays are kept in memory. In .parquet and
     .arrow files, the column vector has lists of fixed size.
 
-    An interrupted run can be continued with --resume.
+    An interrupted run can be continued with --resume, unless the file is compressed.
 
     With --shards, the output is a folder of files such as 00000.parquet, each for about 4 MiB of
     the text, and vectors.json, which lists them. Documents are numbered through all files. With
@@ -133,7 +108,8 @@ def embed(
       conec embed news.model s3://bucket/news/ --out /shared/vectors --shards parquet --engine ray
       echo "we went zorbing down the hill" | conec embed news.model --a 0 | head -3
     """  # noqa: D301
-    from conec.cli.vector_shards import write_shards
+    from conec.cli.vector_shards import embed_shards
+    from corpora.cli.shards import Run
 
     encoder = load_model(model)
     if a > 0 and encoder.sense_inventory is None:
@@ -151,10 +127,12 @@ def embed(
             )  # fmt: skip
             skipped.append(corpus.skipped)
         else:
-            done = write_shards(
-                encoder, corpus, a, out, shards.value, dtype.value, about, workers=workers,
-                engine=where, label=label, resume=resume, overwrite=overwrite, skipped=skipped,
+            run = Run(
+                out, shards.value, about, workers=workers, engine=where,
+                threads=corpus.is_plain_text, label=label, resume=resume, overwrite=overwrite,
             )  # fmt: skip
+            done, n_skipped = embed_shards(encoder, corpus, a, dtype.value, run)
+            skipped.append(n_skipped)
     typer.echo(
         f"{done.documents:,} documents, {done.tokens:,} tokens, {done.without:,} of them without "
         "an embedding" + ("" if out == "-" else f": {out}"),
@@ -182,16 +160,27 @@ def _write_file(
     size = encoder.config.vector_size
     with (
         vector_output(out, size, dtype, about, resume=resume, overwrite=overwrite) as output,
+        _shared_folder(out, engine) as folder,
         progress_bar(corpus, label),
     ):
         blocks = token_blocks(
-            encoder, corpus, a, dtype, workers=workers, engine=engine, n_before=output.n_before
-        )
+            encoder, corpus, a, dtype, workers=workers, engine=engine, folder=folder,
+            n_before=output.n_before,
+        )  # fmt: skip
         # vectors are written while the next ones are computed; Ray needs the main thread
         with closing(in_background(blocks) if engine is None else blocks) as computed:
             for block in computed:
                 output.add(block)
     return output.done
+
+
+def _shared_folder(out: str, engine: str | None) -> AbstractContextManager[Path | None]:
+    """A folder through which nodes that see the output pass vectors."""
+    from corpora.files import temporary_folder
+
+    if engine is None or out == "-":
+        return nullcontext()
+    return temporary_folder(".tmp-conec-", os.path.dirname(os.path.realpath(out)))
 
 
 def _checksum(model: Path) -> int:

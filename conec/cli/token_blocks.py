@@ -15,6 +15,7 @@ from corpora import BREAK, with_breaks
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator
+    from pathlib import Path
 
     import numpy.typing as npt
 
@@ -48,6 +49,7 @@ def token_blocks(
     *,
     workers: int = 1,
     engine: str | None = None,
+    folder: Path | None = None,
     n_before: int = 0,
     number: int = 0,
 ) -> Generator[TokenVectors, None, None]:
@@ -61,7 +63,7 @@ def token_blocks(
     dtype : {"float32", "float16"}
         Type of the vectors.
     workers : int
-    engine : str, optional
+    engine, folder
         As for `ContextEncoder.embed_batch`.
     n_before : int
         The first `n_before` blocks have no vectors.
@@ -73,11 +75,12 @@ def token_blocks(
     ValueError
         If a value is too large for float16.
     """
-    how = a, workers, engine, n_before, number
+    how = a, n_before, number
+    where: dict[str, Any] = {"workers": workers, "engine": engine, "folder": folder}
     if _is_plain(encoder, corpus):
-        blocks = _blocks_of_lines(encoder, corpus, *how)
+        blocks = _blocks_of_lines(encoder, corpus, *how, **where)
     else:
-        blocks = _blocks_of_lists(encoder, _documents(encoder, corpus), *how)
+        blocks = _blocks_of_lists(encoder, _documents(encoder, corpus), *how, **where)
     for block in blocks:
         yield block if dtype == "float32" else replace(block, vector=_rounded(block.vector))
 
@@ -113,10 +116,9 @@ def _blocks_of_lines(
     encoder: ContextEncoder,
     corpus: Corpus,
     a: float,
-    workers: int,
-    engine: str | None,
     n_before: int,
     number: int,
+    **where: Any,
 ) -> Iterator[TokenVectors]:
     """Blocks of plain text, without Python objects for its tokens."""
 
@@ -134,7 +136,7 @@ def _blocks_of_lines(
     for text in islice(texts, n_before):
         words = encoder.locate(text)
         yield block(words, None, np.zeros(len(words.ids), np.bool_))
-    embedded = encoder.embed_packed(texts, a, workers=workers, engine=engine)
+    embedded = encoder.embed_packed(texts, a, **where)
     for words, vectors, found in embedded:
         yield block(words, vectors, found)
 
@@ -148,10 +150,9 @@ def _blocks_of_lists(
     encoder: ContextEncoder,
     documents: Iterable[Any],
     a: float,
-    workers: int,
-    engine: str | None,
     n_before: int,
     number: int,
+    **where: Any,
 ) -> Iterator[TokenVectors]:
     """Blocks of documents that are lists."""
     source = iter(documents)
@@ -165,7 +166,7 @@ def _blocks_of_lists(
             waiting.append(document)
             yield document
 
-    vectors = encoder.embed_batch(read(), a, workers=workers, engine=engine)
+    vectors = encoder.embed_batch(read(), a, **where)
     for group in _groups(_embedded(waiting.popleft(), rows) for rows in vectors):
         yield _block(group, number)
         number += len(group)

@@ -354,6 +354,7 @@ class ExtendedContextEncoder(ContextEncoder):
         feature_weight: float = 1.0,
         workers: int | None = None,
         engine: str | None = None,
+        folder: StrPath | None = None,
     ) -> Generator[FloatArray, None, None]:
         """Embeddings of the tokens of many documents, as from `embed`, in constant memory.
 
@@ -367,7 +368,7 @@ class ExtendedContextEncoder(ContextEncoder):
             As in `embed`.
         workers : int, optional
             Not used.
-        engine : None
+        engine, folder : None
             Not supported: features are computed on this machine.
 
         Yields
@@ -379,8 +380,10 @@ class ExtendedContextEncoder(ContextEncoder):
             raise TypeError(f"documents must be an iterable of documents, got {shown(documents)}")
         if workers is not None:
             check_integer("workers", workers, 1)
-        if engine is not None:
-            raise ValueError("models with features embed on this machine only: leave engine out")
+        if engine is not None or folder is not None:
+            raise ValueError(
+                "models with features embed on this machine only: leave engine and folder out"
+            )
         check_number("feature_weight", feature_weight, 0)
         return (
             self._embed_document(

@@ -14,13 +14,18 @@ from corpora.cli.app import report
 from corpora.readers.stream import MAX_RATIO
 
 if TYPE_CHECKING:
+    from corpora.cli.shards import Run
     from corpora.corpus import Corpus
 
 __all__ = [
-    "Address", "Browser", "Clean", "Encoding", "Engine", "Errors", "Json", "MaxRatio", "Out",
-    "Port", "Reading", "Tokenize", "Workers", "engine_of", "option", "output_file",
-    "output_folder", "reads_corpus", "report_skipped", "takes_options",
+    "SHARDS", "Address", "Browser", "Clean", "Encoding", "Engine", "Errors", "Json", "MaxRatio",
+    "Out", "Overwrite", "Port", "Reading", "Resume", "Tokenize", "Workers", "Writing",
+    "engine_of", "option", "output_file", "output_folder", "reads_corpus", "report_skipped",
+    "takes_options",
 ]  # fmt: skip
+
+SHARDS = "corpora.Shards"
+"""Kind of a folder with a file for each shard of a text."""
 
 _TEXT = "Reading text"
 
@@ -45,16 +50,31 @@ def engine_of(engine: str | None, address: str | None) -> str | None:
     return address or engine
 
 
-def output_file(description: str, *names: str, **more: Any) -> Any:
+def output_file(description: str, *names: str, kind: str | None = None, **more: Any) -> Any:
     """Create an option for a file to write; "-" is standard output if the option is a str.
 
-    Whether the file can be written is checked when the command line is parsed, before any work.
+    Whether it can be written is checked when the command line is parsed, before any work.
+
+    Parameters
+    ----------
+    description : str
+    *names : str
+    kind : str, optional
+        Kind of folder that is written instead if the command has an eager option --shards, and it
+        is used.
+    **more
+        As for `option`.
     """
 
-    def check(value: Any) -> Any:
+    def check(context: typer.Context, value: Any) -> Any:
         from corpora.files import check_output
+        from corpora.model_folder import check_writable
 
-        if value is not None and value != "-":
+        if kind is not None and context.params.get("shards") is not None:
+            if value == "-":
+                raise typer.BadParameter("--shards needs a folder: --out FOLDER")
+            check_writable(value, kind)
+        elif value is not None and value != "-":
             check_output(value)
         return value
 
@@ -91,6 +111,22 @@ Out = Annotated[
         "output.",
         "--out",
         "-o",
+    ),
+]
+Resume = Annotated[
+    bool,
+    typer.Option(
+        "--resume",
+        help="Continue an interrupted run, which is in OUT.partial, with the same input and "
+        "options. The result is that of an uninterrupted run.",
+    ),
+]
+Overwrite = Annotated[
+    bool,
+    typer.Option(
+        "--overwrite",
+        help="Start from scratch even if OUT.partial holds an interrupted run. A finished output "
+        "is replaced in any case.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
@@ -250,6 +286,53 @@ class Reading:
         except (TypeError, LookupError) as error:
             # an unknown option of the format, or an unknown encoding
             raise ValueError(str(error)) from error
+
+
+@dataclass
+class Writing:
+    """Command-line options for writing a text."""
+
+    out: Annotated[
+        str,
+        output_file(
+            "File to write, compressed if its name ends in .gz, .bz2, .xz or .zst; - for standard "
+            "output. With --shards, a folder.",
+            "--out",
+            "-o",
+            kind=SHARDS,
+        ),
+    ]
+    shards: Annotated[
+        str | None,
+        typer.Option(
+            "--shards",
+            metavar="SUFFIX",
+            help="The output is a folder with a file for each shard of the text, whose suffix "
+            "names its format. Several processes or machines work on files at the same time.",
+            is_eager=True,
+        ),
+    ] = None
+    workers: Workers = None
+    engine: Engine = None
+    address: Address = None
+    resume: Resume = False
+    overwrite: Overwrite = False
+
+    def run(self, about: dict[str, Any], label: str) -> Run:
+        """Return how to write a folder of shards, whose files depend on the text and `about`."""
+        from corpora.cli.shards import Run
+
+        return Run(
+            self.out,
+            self.shards or "",
+            about,
+            workers=self.workers,
+            engine=engine_of(self.engine, self.address),
+            threads=False,
+            label=label,
+            resume=self.resume,
+            overwrite=self.overwrite,
+        )
 
 
 def reads_corpus(**defaults: str) -> Callable[[Callable[..., None]], Callable[..., None]]:

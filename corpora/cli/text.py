@@ -18,11 +18,13 @@ from corpora.cli.options import (
     Out,
     Reading,
     Workers,
+    Writing,
     engine_of,
     output_folder,
     reads_corpus,
     report_skipped,
     split_commas,
+    takes_options,
 )
 
 if TYPE_CHECKING:
@@ -113,24 +115,26 @@ def info(
 
 
 @reads_corpus()
-def clean(
-    reading: Reading,
-    out: Out = "-",
-    workers: Workers = None,
-    engine: Engine = None,
-    address: Address = None,
-) -> None:
+@takes_options(Writing, "writing", out="-")
+def clean(reading: Reading, writing: Writing) -> None:
     """Write the words of a text, one document per line, separated by spaces.
 
     Sentence boundaries are lost; to write one sentence per line, use --sentences, or --option
     unit=sentence for conll. Documents without words are omitted, so an empty text gives an empty
     file. Some tokenizers return tokens that contain spaces: these are split when read again.
 
+    With --shards txt (or txt.gz, ...), the output is a folder of files such as 00000.txt, each for
+    about 16 MiB of the text, and shards.json, which lists them. All commands read it as they read
+    a file. An interrupted run can be continued with --resume.
+
     \b
       corpora clean news.txt --clean html,nfkc,lower | less
       corpora clean 'news/*.gz' --tokenize treebank --out news.txt.zst
+      corpora clean s3://bucket/news/ --clean lower --out /shared/news --shards txt --engine ray
     """  # noqa: D301
-    _write(reading.open(), "text", out, workers, engine_of(engine, address), "cleaning")
+    if writing.shards is not None:
+        _format_of_shards(writing.shards, [".txt"])
+    _write(reading, "text", writing, "cleaning")
 
 
 @reads_corpus()
@@ -267,9 +271,10 @@ def encode(
 
 
 @reads_corpus()
+@takes_options(Writing, "writing")
 def convert(
     reading: Reading,
-    out: Out,
+    writing: Writing,
     to: Annotated[
         str | None,
         typer.Option(
@@ -279,9 +284,6 @@ def convert(
             "file.",
         ),
     ] = None,
-    workers: Workers = None,
-    engine: Engine = None,
-    address: Address = None,
 ) -> None:
     """Write a text in another format.
 
@@ -297,42 +299,65 @@ def convert(
     conll holds all columns of a source in columns, separated by tabs; for other sources, or with
     one of these options, it has one column of words. An empty text gives an empty file.
 
+    With --shards (txt, jsonl, conll or parquet; the first three also compressed, as jsonl.zst),
+    the output is a folder as from corpora clean.
+
     \b
       corpora convert wiki/ --out wiki.jsonl.zst
       corpora convert reuters21578/ --option part=all --out reuters.parquet
       corpora convert news.txt --tokenize treebank --out news.conll
     """  # noqa: D301
-    target = _target(out, to)
+    if writing.shards is None:
+        target = _target(writing.out, to)
+    elif to is None:
+        target = _format_of_shards(writing.shards, list(_SUFFIXES))
+    else:
+        raise ValueError("--to and --shards exclude each other: --shards names the format")
     corpus = reading.open()
     serializer = target
     if target in ("jsonl", "parquet"):
         serializer = "jsonl-tokens" if reading.processed or _has_tags(corpus) else "jsonl"
     elif target == "conll" and not reading.processed and _has_tags(corpus):
         serializer = "conll-rows"
-    where = engine_of(engine, address)
-    _write(corpus, serializer, out, workers, where, "converting", parquet=target == "parquet")
+    _write(reading, serializer, writing, "converting", parquet=target == "parquet")
 
 
 def _write(
-    corpus: Corpus,
-    serializer: str,
-    out: str,
-    workers: int | None,
-    engine: str | None,
-    label: str,
-    *,
-    parquet: bool = False,
+    reading: Reading, serializer: str, writing: Writing, label: str, *, parquet: bool = False
 ) -> None:
-    from corpora.cli.writing import serialize, write_bytes, write_parquet
+    from corpora.cli.writing import serialize, write_bytes, write_parquet, write_text_shards
 
+    corpus, out = reading.open(), writing.out
     with report_skipped() as skipped:
+        if writing.shards is not None:
+            run = writing.run({"serializer": serializer, "options": vars(reading)}, label)
+            skipped.append(write_text_shards(corpus, serializer, run))
+            return
+        if writing.resume or writing.overwrite:
+            raise ValueError("--resume and --overwrite need --shards")
         blocks = serialize(
-            corpus, serializer, out, workers=workers, engine=engine, label=label, skipped=skipped
-        )
+            corpus, serializer, out, workers=writing.workers,
+            engine=engine_of(writing.engine, writing.address), label=label, skipped=skipped,
+        )  # fmt: skip
         if parquet:
             write_parquet(out, blocks)
         else:
             write_bytes(out, blocks, drop_first=serializer == "text8")
+
+
+def _format_of_shards(suffix: str, suffixes: list[str]) -> str:
+    """Return the format of the files that --shards names."""
+    from corpora.output import COMPRESSED
+
+    plain, _, compression = suffix.partition(".")
+    can_be_compressed = plain != "parquet" and f".{compression}" in COMPRESSED
+    if f".{plain}" not in suffixes or ("." in suffix and not can_be_compressed):
+        names = ", ".join(name[1:] for name in suffixes)
+        raise ValueError(
+            f"--shards must be {names}, or one of them (except parquet) with "
+            f"{', '.join(COMPRESSED)}, got {suffix!r}"
+        )
+    return _SUFFIXES[f".{plain}"]
 
 
 def _target(out: str, to: str | None) -> str:

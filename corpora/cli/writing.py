@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any
 from corpora.output import COMPRESSED, encode_text, open_output
 
 if TYPE_CHECKING:
+    from corpora.cli.shards import Run
     from corpora.corpus import Corpus
 
-__all__ = ["SERIALIZERS", "serialize", "write_bytes", "write_parquet"]
+__all__ = ["SERIALIZERS", "serialize", "write_bytes", "write_parquet", "write_text_shards"]
 
 _BLOCK = 1 << 20
 _NOT_IN_COLUMN = re.compile(r"[ \t\r\n]|-DOCSTART-$")
@@ -164,6 +165,41 @@ def _encoded(texts: Iterable[str], out: str, min_size: int = 1 << 16) -> Iterato
             pending, size = [], 0
     if pending:
         yield encode_text("".join(pending), out)
+
+
+def write_text_shards(corpus: Corpus, serializer: str, run: Run) -> int:
+    """Write a folder with a file for each shard of a corpus; see `corpora.cli.shards`.
+
+    Returns
+    -------
+    int
+        Number of lines that were skipped.
+    """
+    from corpora.cli.options import SHARDS
+    from corpora.cli.shards import Folder, write_shards
+    from corpora.files import INDEX_OF_SHARDS
+    from corpora.parallel import SHARD_BYTES
+
+    folder = Folder(SHARDS, 3, INDEX_OF_SHARDS, SHARD_BYTES)
+    write = partial(_write_file, serializer=serializer)
+    return write_shards(write, corpus, folder, run, about={"format": run.suffix})[1]
+
+
+def _write_file(shard: Corpus, path: Path, _: None, serializer: str) -> dict[str, int]:
+    documents = 0
+
+    def texts() -> Iterator[str]:
+        nonlocal documents
+        for text in SERIALIZERS[serializer](shard):
+            documents += 1
+            yield text
+
+    blocks = _encoded(texts(), str(path))
+    if path.suffix == ".parquet":
+        write_parquet(str(path), blocks)
+    else:
+        write_bytes(str(path), blocks)
+    return {"documents": documents}
 
 
 def write_bytes(out: str, blocks: Iterator[bytes], *, drop_first: bool = False) -> None:

@@ -293,6 +293,8 @@ def open_raw(path: str) -> IO[bytes]:
         If the scheme of the URI needs an extra that is not installed.
     ValueError
         If the scheme is not supported.
+    OSError
+        If a remote object can't be read.
     """
     if path == "-":
         return sys.stdin.buffer
@@ -303,14 +305,14 @@ def open_raw(path: str) -> IO[bytes]:
             raise missing_file(path) from None
     import smart_open
 
-    from corpora.remote import RemoteFile
+    from corpora.remote import open_object
 
     scheme = path.split("://", 1)[0].lower()
     try:
         # Decompression is done in this module: the same suffixes work with every version of
         # smart_open, and progress counts bytes as stored.
         open_it = partial(smart_open.open, path, "rb", compression="disable")
-        return cast("IO[bytes]", RemoteFile(path, open_it))
+        return cast("IO[bytes]", open_object(path, open_it))
     except ImportError as error:
         extra = _EXTRAS.get(scheme)
         name = f"similarity-encoders[{extra}]" if extra else f"smart_open[{scheme}]"

@@ -1,13 +1,21 @@
-"""Recognize the columns of a table by their usual names, or else by their positions."""
+"""Recognize the columns of a table by their usual names."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
-__all__ = ["RATINGS", "TRIPLES", "Layout", "choose_columns", "described_by", "recognized"]
+__all__ = [
+    "RATINGS",
+    "TRIPLES",
+    "Layout",
+    "choose_columns",
+    "described_by",
+    "is_numbered",
+    "recognized",
+]
 
 
 def _usual(words: str, *endings: str) -> tuple[str, ...]:
@@ -67,12 +75,15 @@ class Layout:
         Number of these columns, from the first, that a table must have.
     ignored : sequence of str
         Usual names of other columns, which are never read as one of these.
+    advice : str
+        How to name a column that was not recognized, for messages.
     """
 
     what: str
     names: Mapping[str, Sequence[str]]
     n_required: int
     ignored: Sequence[str] = field(default=())
+    advice: str = "rename one, or choose columns with columns="
 
     @property
     def required(self) -> list[str]:
@@ -87,13 +98,17 @@ TRIPLES = Layout("triples", {"head": _HEAD, "relation": _RELATION, "tail": _TAIL
 def described_by(kind: str) -> Layout:
     """Layout of a table of features of users or items: its one required column has the ids.
 
-    Names such as "book" are left out, because such a column may be a feature.
+    Names such as "book" are left out, because such a column may be a feature. A column of ids may
+    have no name, as in files that pandas writes with an index.
     """
     names = {"user": _USER, "item": _ITEM}.get(kind, _usual(kind, *_IDS))
     endings = tuple(ending for ending in _IDS if ending != "name")
     single = (kind, f"{kind}s", "uid", "iid", "asin", "isbn", "sku", "id")
     ids = [name for name in names if name.endswith(endings) or name in single]
-    return Layout("features", {kind: (*ids, *single)}, 1)
+    return Layout(
+        f"{kind} features", {kind: (*ids, *single, "", "unnamed")}, 1,
+        advice="rename the one with the ids",
+    )  # fmt: skip
 
 
 def recognized(layout: Layout, names: Sequence[Hashable]) -> dict[str, int]:
@@ -102,8 +117,8 @@ def recognized(layout: Layout, names: Sequence[Hashable]) -> dict[str, int]:
     Case and punctuation are ignored: ``userId``, ``user_id`` and ``User ID`` are the same.
     """
     # RecBole writes user_id:token, and neo4j :START_ID
-    plain = [name.strip(":").split(":")[0] if isinstance(name, str) else "" for name in names]
-    keys = [re.sub(r"[\W_]+", "", name).lower() for name in plain]
+    plain = [name.strip(":").split(":")[0] if isinstance(name, str) else "?" for name in names]
+    keys = [re.sub(r"[\W_]+", "", name).lower() or name for name in plain]
     found = {}
     for column, synonyms in layout.names.items():
         ranked = [(synonyms.index(key), k) for k, key in enumerate(keys) if key in synonyms]
@@ -118,55 +133,48 @@ def is_word_for_relation(name: str) -> bool:
     return key.startswith(("relation", "predicate")) and key in TRIPLES.names["relation"]
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """Positions of columns.
-
-    Attributes
-    ----------
-    positions : dict of str to int
-    how : {"names", "positions", "columns"}
-        Whether all of them were chosen by their names; some or all by position; or by
-        ``columns=``.
-    """
-
-    positions: dict[str, int]
-    how: Literal["names", "positions", "columns"]
-
-
 def choose_columns(
     layout: Layout,
     names: Sequence[Hashable],
     columns: Sequence[Any] | None = None,
     *,
     error: Callable[[str], Exception] = ValueError,
-    named: bool = True,
-) -> Chosen:
-    """Choose columns by name; those without a known name by position, if that is unambiguous.
+) -> dict[str, int]:
+    """Choose columns by name; by position only in a table without names.
 
     Parameters
     ----------
     layout : Layout
     names : sequence
-        Names of all columns of the table.
+        Names of all columns of the table. If they only number the columns (0, 1, 2, ...), the table
+        has no names, and its first columns are those of the layout.
     columns : sequence of str or int, optional
         The columns to choose, by name or position, in the order of the layout.
     error : callable
         Exception to raise; called with the message.
-    named : bool
-        False if `names` are only numbers, of a table without a header.
+
+    Returns
+    -------
+    dict of str to int
+        Positions of the columns that the table has, in the order of the layout.
 
     Raises
     ------
     Exception
-        As given by `error`: if a column is missing, or it is not clear which one it is.
+        As given by `error`: if no column has a usual name for a required one, or for another one
+        while there are columns with unknown names; or if two columns have the same name.
     """
     wanted = list(layout.names)
-    n = len(names)
-    shown = _listed(names) if named else f"{n} column{'s' * (n != 1)} without names"
     if columns is not None:
-        return Chosen(_given(layout, names, columns, error), "columns")
-    found = recognized(layout, names) if named else {}
+        return _given(layout, names, columns, error)
+    if is_numbered(names):
+        if len(names) < layout.n_required:
+            raise error(
+                f"a table of {layout.what} must have columns for {_and(layout.required)}, got "
+                f"{len(names)} column{'s' * (len(names) != 1)} without names"
+            )
+        return dict(zip(wanted, range(len(names)), strict=False))
+    found = recognized(layout, names)
     for column, k in found.items():
         again = [i for i, name in enumerate(names) if name == names[k] and i != k]
         if again:
@@ -174,28 +182,21 @@ def choose_columns(
                 f"columns {k + 1} and {again[0] + 1} are both called {names[k]!r}: choose the "
                 f"{column} with columns="
             )
-    if len(names) < layout.n_required:
-        raise error(
-            f"a table of {layout.what} must have columns for {_and(layout.required)}, got {shown}"
-        )
-    others = set(recognized(Layout("", {"": layout.ignored}, 0), names).values()) if named else ()
-    taken = {*found.values(), *others}
-    usual = all(found.get(column, k) == k for k, column in enumerate(wanted))
-    positions = dict(found)
+    others = recognized(Layout("", {"": layout.ignored}, 0), names)
+    has_unknown = len(found) + len(others) < len(names)
     for k, column in enumerate(wanted):
-        if column in found:
-            continue
-        if usual and k < len(names) and k not in taken:
-            positions[column] = k
-            taken.add(k)
-        elif k < layout.n_required or len(taken) < len(names):
+        # a misspelled rating must not count as a table without ratings
+        if column not in found and (k < layout.n_required or has_unknown):
             raise error(
-                f"it is not clear which column is the {column}, of {shown}: name it "
-                f"{column!r}, or pass columns="
+                f"no column of {layout.what} is called {column!r} or similar; the columns are "
+                f"{_listed(names)}: {layout.advice}"
             )
-    by_name = len(positions) == len(found)
-    positions = {column: positions[column] for column in wanted if column in positions}
-    return Chosen(positions, "names" if by_name else "positions")
+    return {column: found[column] for column in wanted if column in found}
+
+
+def is_numbered(names: Sequence[Hashable]) -> bool:
+    """Whether names of columns are only their positions, as those of ``pandas.DataFrame(rows)``."""
+    return list(names) == list(range(len(names)))
 
 
 def _given(

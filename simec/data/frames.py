@@ -2,21 +2,32 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import narwhals.stable.v2 as nw
 import numpy as np
 import numpy.typing as npt
+import sklearn
+from narwhals.exceptions import DuplicateError
+from sklearn.utils.fixes import parse_version
 
-from corpora.checks import shorten
-from simec.data.columns import RATINGS, Layout, choose_columns, recognized
+from corpora.checks import ParameterError, shorten
+from simec.data.columns import Layout, choose_columns, is_numbered, recognized
 
-__all__ = ["MAX_ID_BITS", "Frame", "as_frame", "column_values", "describe_type"]
+__all__ = [
+    "MAX_ID_BITS",
+    "Frame",
+    "as_frame",
+    "check_frame",
+    "column_values",
+    "describe_type",
+    "for_sklearn",
+]
 
-logger = logging.getLogger(__name__)
-
+_SKLEARN_KNOWS_FRAMES = parse_version(sklearn.__version__) >= parse_version("1.9.dev")
+_LONG = nw.Int128, nw.UInt128
 MAX_ID_BITS = 4096  # of an integer id; Python does not write much longer ones as text
 
 Fail = Callable[[str], Exception]
@@ -33,29 +44,22 @@ class Frame:
     column : callable
         Takes a position and returns the column as an array or list.
     index : index of pandas, or None
-    has_ids : bool
-        Whether the index has ids: it has a name, or does not only number the rows.
-    has_order : bool
-        Whether columns without usual names may be chosen by position; not of a dict.
+        Ids of the rows: an index that has a name, or is not of integers.
     """
 
     names: list[Hashable]
     column: Callable[[int], Any]
     index: Any = None
-    has_ids: bool = False
-    has_order: bool = True
 
     def choose(
         self, layout: Layout, columns: Sequence[Any] | None = None, error: Fail = ValueError
-    ) -> tuple[list[Any], bool]:
-        """Choose the columns of a layout, by name or else by position.
+    ) -> list[Any]:
+        """Choose the columns of a layout by name, or by position if columns are only numbered.
 
         Returns
         -------
-        columns : list
-            Those of the layout that the frame has, in the order of the layout.
-        by_position : bool
-            Whether a column was chosen by its position.
+        list
+            Columns of the layout that the frame has, in the order of the layout.
 
         Raises
         ------
@@ -64,28 +68,19 @@ class Frame:
         """
 
         def fail(message: str) -> Exception:
-            hint = ". If a column is the index, pass frame.reset_index()" if self.has_ids else ""
+            hint = "" if self.index is None else ". If it is the index, pass frame.reset_index()"
             return error(message + hint)
 
-        chosen = choose_columns(layout, self.names, columns, error=fail)
-        if chosen.how == "positions":
-            self._check_positions(layout, fail)
-            logger.info(
-                "%s of a frame, by position: %s", layout.what,
-                ", ".join(f"{name}: {self.names[k]!r}" for name, k in chosen.positions.items()),
-            )  # fmt: skip
-        return [self.column(k) for k in chosen.positions.values()], chosen.how == "positions"
-
-    def _check_positions(self, layout: Layout, error: Fail) -> None:
-        """Raise an error if columns without usual names may not be in the usual order."""
-        # ratings and triples have at most a column more, such as of times or weights
-        too_many = len(self.names) > len(layout.names) + (layout is RATINGS)
-        if (self.has_ids or not self.has_order or too_many) and not recognized(layout, self.names):
-            raise error(
-                f"no column is called {' or '.join(map(repr, layout.names))}; the columns are "
-                f"{', '.join(map(repr, self.names[:8]))}{' …' if len(self.names) > 8 else ''}: "
-                "rename them, or pass columns="
+        # a wide frame is a matrix; ratings may have a column of times
+        most = len(layout.names) + bool(layout.ignored)
+        without_names = columns is None and is_numbered(self.names)
+        if without_names and (self.index is not None or len(self.names) > most):
+            raise fail(
+                f"a frame of {layout.what} must have columns called "
+                f"{', '.join(map(repr, layout.names))}, got {len(self.names)} columns without names"
             )
+        chosen = choose_columns(layout, self.names, columns, error=fail)
+        return [self.column(k) for k in chosen.values()]
 
     def select(self, positions: Sequence[int]) -> Frame:
         """Select columns by their positions."""
@@ -96,21 +91,21 @@ class Frame:
     ) -> tuple[Any, npt.NDArray[Any], list[str]]:
         """Return ids of the rows, features of shape (n, D) as float64, and names of the features.
 
-        The ids are an index with a name or of texts; or else the column with a usual name for ids,
-        another index, or the first column.
+        The ids are the index, or else the column with a usual name for ids.
 
         Raises
         ------
         Exception
-            As given by `error`: if a column does not hold numbers.
+            As given by `error`: if there are no ids, or a column does not hold numbers.
         """
-        names = list(self.names)
-        at = None if self.has_ids else next(iter(recognized(layout, names).values()), None)
-        if at is None and self.index is None and names:
-            if not self.has_order:
-                raise error(f"no column is called {kind!r}, which must hold the ids: {names[:8]}")
-            at = 0
-            logger.info("features of a frame: the ids are its first column %r", names[0])
+        names = self.names
+        at = None if self.index is not None else recognized(layout, names).get(kind)
+        if self.index is None and at is None:
+            raise error(
+                f"no column of {layout.what} is called {kind!r} or similar; the columns are "
+                f"{shorten(names)}: {layout.advice}, or name an index that has them, as by "
+                f"frame.rename_axis({kind!r})"
+            )
         ids = self.index if at is None else self.column(at)
         chosen = [k for k in range(len(names)) if k != at]
         if not chosen:
@@ -161,15 +156,14 @@ def as_frame(data: Any, *, error: Fail = TypeError) -> Frame | None:
     Parameters
     ----------
     data : object
-        A frame of pandas or polars, a table of pyarrow, an array of records, a dict of columns, or
-        a list of dicts or named tuples with the same names.
+        A frame of pandas, polars or another library that narwhals knows, a table of pyarrow, an
+        array of records, a dict of columns, or a list of dicts or named tuples with the same names.
     error : callable
-        Exception to raise for other objects that have columns; called with the message.
+        Exception to raise for other objects that have columns, and for frames with two columns of
+        the same name; called with the message.
     """
     if isinstance(data, (list, tuple)):
         return _of_rows(data, error)
-    if isinstance(data, (str, bytes)):
-        return None
     if isinstance(data, np.ndarray):
         if data.dtype.names is None:
             return None
@@ -177,21 +171,20 @@ def as_frame(data: Any, *, error: Fail = TypeError) -> Frame | None:
         return Frame(list(data.dtype.names), lambda k: records[data.dtype.names[k]])
     if isinstance(data, Mapping):
         return _of_mapping(data, error)
-    if hasattr(data, "iloc"):
-        return _of_pandas(data, error)
-    if hasattr(data, "get_column") and hasattr(data, "columns"):  # polars
-        names = list(data.columns)
-        return Frame(names, lambda k: column_values(data.get_column(names[k])))
-    if hasattr(data, "collect") and hasattr(data, "collect_schema"):
-        raise error("a lazy frame must be collected first: pass frame.collect()")
-    if hasattr(data, "column_names"):  # pyarrow, or a data set of Hugging Face
+    frame = _narwhals(data, error)
+    if isinstance(frame, nw.Series):
+        raise error(
+            f"{describe_type(data)} has one column: pass a frame, such as series.reset_index()"
+        )
+    if isinstance(frame, nw.DataFrame):
+        index = nw.maybe_get_index(frame)  # of pandas
+        if index is not None and set(index.names) == {None} and index.dtype.kind in "iu":
+            index = None  # it numbers the rows
+        return Frame(list(frame.columns), lambda k: column_values(frame[:, k]), index)
+    if hasattr(data, "column_names"):  # a data set of Hugging Face
         names = list(data.column_names)
-        if hasattr(data, "combine_chunks") or hasattr(data, "to_batches"):
-            return Frame(names, lambda k: column_values(data.column(k)))
-        if hasattr(data, "column"):
-            return Frame(names, lambda k: column_values(data.column(k)))
         return Frame(names, lambda k: data[names[k]])
-    if hasattr(data, "columns") or hasattr(data, "__arrow_c_stream__"):
+    if hasattr(data, "columns"):
         raise error(
             f"columns of {describe_type(data)} cannot be read: convert it to a frame of pandas or "
             "polars"
@@ -199,21 +192,78 @@ def as_frame(data: Any, *, error: Fail = TypeError) -> Frame | None:
     return None
 
 
+def check_frame(name: str, data: Any) -> bool:
+    """Whether an argument is a data frame.
+
+    Raises
+    ------
+    ParameterError
+        If it is a lazy frame, or has two columns of the same name.
+    """
+    frame = _narwhals(data, lambda message: ParameterError(f"{name}: {message}"))
+    return isinstance(frame, nw.DataFrame)
+
+
+def for_sklearn(name: str, data: Any) -> Any:
+    """Return an argument in a form whose names scikit-learn knows.
+
+    Before version 1.9, it knows frames of pandas and of libraries with the interchange protocol,
+    which polars no longer has, and reads others without names.
+
+    Raises
+    ------
+    ParameterError
+        As `check_frame`.
+    """
+    if not check_frame(name, data) or hasattr(data, "__dataframe__") or _SKLEARN_KNOWS_FRAMES:
+        return data
+    return _Interchange(nw.from_native(data))
+
+
+class _Interchange:
+    """What scikit-learn reads of the interchange protocol: names, and the values as an array."""
+
+    def __init__(self, frame: nw.DataFrame[Any]) -> None:
+        self._frame, self.columns, self.shape = frame, list(frame.columns), frame.shape
+
+    def __dataframe__(self) -> _Interchange:
+        return self
+
+    def column_names(self) -> list[str]:
+        return self.columns
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        array: npt.NDArray[Any] = np.asarray(self._frame.to_numpy(), dtype)
+        return array.copy() if copy else array
+
+    def __len__(self) -> int:
+        return len(self._frame)
+
+
+def _narwhals(data: Any, error: Fail) -> Any:
+    """Wrap a frame or column by narwhals; other objects are returned unchanged."""
+    try:
+        if hasattr(data, "column_names") and hasattr(data, "__arrow_c_array__"):  # pyarrow's batch
+            frame: Any = nw.from_arrow(data, backend="pyarrow")
+        else:
+            frame = nw.from_native(data, allow_series=True, pass_through=True)
+    except DuplicateError as problem:
+        names = list(getattr(data, "column_names", None) or data.columns)
+        name = next(name for k, name in enumerate(names) if name in names[:k])
+        raise error(
+            f"several columns of {describe_type(data)} are called {name!r}: rename all but one, or "
+            "leave them out"
+        ) from problem
+    if isinstance(frame, nw.LazyFrame):
+        raise error("a lazy frame must be collected first: pass frame.collect()")
+    return frame
+
+
 def describe_type(value: Any) -> str:
     """Name the type of a value with its module, for messages."""
     kind = type(value)
     module = kind.__module__.split(".")[0]
     return kind.__qualname__ if module == "builtins" else f"{module}.{kind.__qualname__}"
-
-
-def _of_pandas(data: Any, error: Fail) -> Frame:
-    if not hasattr(data, "columns"):
-        raise error("a pandas Series has one column: pass a frame, such as series.reset_index()")
-    index = data.index
-    is_numbering = (
-        set(index.names) == {None} and getattr(index, "dtype", np.dtype("O")).kind in "iu"
-    )
-    return Frame(list(data.columns), lambda k: data.iloc[:, k].to_numpy(), index, not is_numbering)
 
 
 def _of_mapping(data: Mapping[Any, Any], error: Fail) -> Frame:
@@ -226,11 +276,14 @@ def _of_mapping(data: Mapping[Any, Any], error: Fail) -> Frame:
                 f"a dict must hold columns of one length, such as lists, got {name!r}: "
                 f"{describe_type(column)}"
             )
+    for name in names:
+        if not isinstance(name, str):
+            raise error(f"keys of a dict must be names of its columns, got {shorten(name)}")
     lengths = {name: len(column) for name, column in zip(names, columns, strict=True)}
     if len(set(lengths.values())) > 1:
         shown = ", ".join(f"{n} of {name!r}" for name, n in lengths.items())
         raise error(f"columns of a dict must have the same length, got {shown}")
-    return Frame(names, lambda k: column_values(columns[k]), has_order=False)
+    return Frame(names, lambda k: column_values(columns[k]))
 
 
 def _of_rows(rows: Sequence[Any], error: Fail) -> Frame | None:
@@ -250,23 +303,22 @@ def _of_rows(rows: Sequence[Any], error: Fail) -> Frame | None:
         if not same:
             raise error(f"row {number} must have the names of row 0, {names}, got {shorten(row)}")
     keys: Sequence[Any] = names if is_dict else range(len(names))
-    return Frame(names, lambda k: [row[keys[k]] for row in rows], has_order=not is_dict)
+    return Frame(names, lambda k: [row[keys[k]] for row in rows])
 
 
 def column_values(column: Any) -> Any:
-    """Values of a column of pandas, polars or pyarrow as an array; others as a list."""
+    """Values of a column of a frame as an array; others as a list."""
     if isinstance(column, (list, tuple, np.ndarray)):
         return column
-    if hasattr(column, "to_pylist"):  # pyarrow; nulls among integers would make them floats
-        kind = str(column.type)
-        if column.null_count or not kind.startswith(("int", "uint", "float", "double", "half")):
+    series = column if isinstance(column, nw.Series) else _narwhals(column, TypeError)
+    if not isinstance(series, nw.Series):
+        if hasattr(column, "to_pylist"):  # an array of pyarrow
             return _objects(column.to_pylist())
-        return column.to_numpy()
-    if hasattr(column, "null_count") and (
-        column.null_count() or str(column.dtype) in ("Int128", "UInt128")
-    ):
-        return _objects(column.to_list())
-    return column.to_numpy() if hasattr(column, "to_numpy") else list(column)
+        return column.to_numpy() if hasattr(column, "to_numpy") else list(column)
+    # nulls would make integers floats, and 128 bits are beyond those of NumPy
+    if (series.null_count() and not series.dtype.is_float()) or series.dtype in _LONG:
+        return _objects(series.to_list())
+    return series.to_numpy()
 
 
 def _objects(values: list[Any]) -> npt.NDArray[Any]:

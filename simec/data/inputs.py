@@ -25,6 +25,7 @@ from torch.utils.data import (
 
 from corpora.checks import ParameterError, shown
 from corpora.errors import warn
+from simec.data.frames import check_frame, for_sklearn
 from simec.linalg.checks import QUIET, check_magnitude
 from simec.linalg.factorization import finite
 from simec.types import FloatArray, InputKind
@@ -439,6 +440,7 @@ def read_inputs(
     if isinstance(X, Tensor):
         X = as_numpy(X)
     check_form(X)
+    X = for_sklearn("X", X)
     with np.errstate(**QUIET):  # values beyond float32 are an error
         if custom and not sparse.issparse(X):
             if hasattr(X, "columns") or hasattr(estimator, "feature_names_in_"):
@@ -466,7 +468,8 @@ def read_inputs(
 
 
 def check_form(X: Any) -> None:
-    """Raise TypeError for objects that cannot become an array of features."""
+    """Raise ParameterError for objects that cannot become an array of features."""
+    check_frame("X", X)
     if isinstance(X, DataLoader):
         hint = "pass its data set, X.dataset"
     elif isinstance(X, Mapping) or hasattr(X, "_fields"):

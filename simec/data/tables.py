@@ -200,6 +200,7 @@ class Table:
                     raise self.error(line, f": a field goes on for over {_SAMPLE_LINES:,} lines")
             raise error(f"{self._path} has no {layout.what}")
         fields = [row for _, row in rows]
+        is_guess = header is None
         if header is None:
             self._check_comment(*rows[0], fields[1:])
             header = self._has_header(fields)
@@ -213,11 +214,11 @@ class Table:
         self._n_header = 1 if header else 0
         names = fields[0] if header else range(width)
         place = f"{self._path}, line {rows[0][0]}" if header else self._path
+        hint = "; if the line is not a header, pass header=False" if is_guess and header else ""
         chosen = choose_columns(
-            layout, names, columns, named=bool(header),
-            error=lambda message: error(f"{place}: {message}"),
-        )  # fmt: skip
-        self.format = replace(self.format, columns=chosen.positions)
+            layout, names, columns, error=lambda message: error(f"{place}: {message}{hint}")
+        )
+        self.format = replace(self.format, columns=chosen)
 
     def __iter__(self) -> Iterator[tuple[int, list[str]]]:
         width, n_rows, n_blank, skip = self.format.width, 0, 0, self._n_header

@@ -1063,7 +1063,7 @@ def _read_features(entities: Any, features: Any) -> tuple[list[Id] | None, Any, 
             raise ValueError(
                 "features need the ids of their rows: pass entities=, or a frame with ids as index"
             )
-    elif ids is None or frame.has_ids or recognized(_ENTITIES, frame.names):
+    elif ids is None or frame.index is not None or recognized(_ENTITIES, frame.names):
         found, features, names = frame.features(_ENTITIES, "entity")
         given = as_id_list(found, "ids of features")
         _check_unique(given)
@@ -1109,6 +1109,11 @@ def _check_features(
                     f"the frame has no column {missing[0]!r}, a feature of the training data"
                 )
             frame = frame.select([given.index(name) for name in names])
+        elif n_features is not None:
+            warn(
+                "features have names, but those of the training data have none: they are read by "
+                "position"
+            )
         features = frame.matrix("entity")
     with np.errstate(**QUIET):  # values beyond float32 are an error
         X = check_array(features, accept_sparse="csr", dtype=np.float32, input_name="features")

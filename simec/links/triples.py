@@ -161,7 +161,8 @@ def as_triples(source: Any, *, columns: Sequence[Any] | None = None) -> list[tup
     source : path, frame, array of shape (m, 3), or iterable of (head, relation, tail)
         A frame of pandas or polars, a table of pyarrow, an array of records, a dict of columns, or
         a list of dicts or named tuples is read by the names of its columns, such as head, relation
-        and tail or subject, predicate and object; a frame of three columns without such names by
+        and tail or subject, predicate and object, in any order; unknown names are an error. Only
+        three columns that are numbered, as those of ``pandas.DataFrame(rows)``, are read by
         position. Ids are text or integers.
     columns : (str, str, str), optional
         Names or positions of the columns of heads, relations and tails, in a file or frame.
@@ -174,7 +175,7 @@ def as_triples(source: Any, *, columns: Sequence[Any] | None = None) -> list[tup
     ------
     TripleError
         If an item is not a triple, or an id is neither text nor an integer (the message has the
-        row), or it is not clear which column of a frame is which.
+        row), or a column of a frame is missing.
     """
     if isinstance(source, (str, os.PathLike)):
         return read_triples(source, columns=columns)
@@ -182,7 +183,7 @@ def as_triples(source: Any, *, columns: Sequence[Any] | None = None) -> list[tup
         source = list(source)
     frame = as_frame(source, error=TripleError)
     if frame is not None:
-        chosen, _ = frame.choose(TRIPLES, columns, error=TripleError)
+        chosen = frame.choose(TRIPLES, columns, error=TripleError)
         source = zip(*map(_values, chosen), strict=True)
     elif columns is not None:
         raise TripleError("columns= is for files and frames")

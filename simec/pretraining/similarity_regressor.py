@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import linalg, optimize, sparse
 from sklearn.base import BaseEstimator, RegressorMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 import corpora.errors
 from corpora.callbacks import progress_bar
@@ -17,6 +17,7 @@ from corpora.checks import ParameterError, check_flag, check_integer, shown
 from corpora.files import StrPath
 from corpora.model_folder import FolderReader, FolderWriter, open_folder, write_folder
 from corpora.saved_data import check_saved_array, check_saved_object, saved_strings
+from simec.data.frames import check_frame, for_sklearn
 from simec.linalg.checks import check_variance
 from simec.types import Float64
 
@@ -101,7 +102,7 @@ class SimilarityRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
             not vary.
         """
         max_iter = check_integer("max_iter", self.max_iter, 1)
-        X = _points(X)
+        X = self._points(X, reset=True)
         targets = _targets(y, len(X))
         self.names_: list[str] = []
         matrices = self._compare(X, X)
@@ -153,7 +154,7 @@ class SimilarityRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         float64 array of shape (m,) or (m, k)
         """
         check_is_fitted(self, "X_")
-        X = _points(X)
+        X = self._points(X, reset=False)
         constant = _MEAN_VARIANCE * self._dual.sum(axis=1)
         predicted = np.empty((len(X), len(self._dual)))
         # similarities may also compute properties of X_ for each block
@@ -169,6 +170,20 @@ class SimilarityRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
                 predicted[start : start + length] = standardized * self.scales_ + self.means_
                 bar.update(len(block))
         return predicted[:, 0] if self._one else predicted
+
+    def _points(self, X: Any, *, reset: bool) -> Any:
+        """Return points as a sequence; the names of a data frame are checked as in `fit`."""
+        if reset:
+            self.__dict__.pop("feature_names_in_", None)
+        if check_frame("X", X):
+            return validate_data(self, for_sklearn("X", X), reset=reset)
+        if sparse.issparse(X):
+            raise ValueError("X is a sparse matrix: pass X.toarray()")
+        if isinstance(X, (list, tuple)) or (hasattr(X, "__array__") and not hasattr(X, "__len__")):
+            X = np.asarray(X)
+        if not hasattr(X, "__len__"):
+            raise ParameterError(f"X must be a sequence of points, got {shown(X)}")
+        return X
 
     def save(self, path: StrPath) -> None:
         """Save the regressor and its training points to a folder, completely or not at all.
@@ -381,16 +396,6 @@ def _read_points(folder: FolderReader) -> Any:
             if name not in arrays:
                 raise ValueError(f"the array {name} is missing")
         return Molecules(arrays["Z"], arrays["positions"], arrays["offsets"], **names)
-
-
-def _points(X: Any) -> Any:
-    if sparse.issparse(X):
-        raise ValueError("X is a sparse matrix: pass X.toarray()")
-    if isinstance(X, (list, tuple)) or (hasattr(X, "__array__") and not hasattr(X, "__len__")):
-        X = np.asarray(X)
-    if not hasattr(X, "__len__"):
-        raise ParameterError(f"X must be a sequence of points, got {shown(X)}")
-    return X
 
 
 def _targets(y: npt.ArrayLike, n: int) -> Float64:

@@ -109,8 +109,14 @@ class Entities:
             features are matched by name.
         kind : {"user", "item"}
         """
-        if new is not None and training is not None and training.names is not None:
-            new = new.named(training.names)
+        if new is not None and training is not None:
+            if training.names is not None:
+                new = new.named(training.names)
+            elif new.names is not None:
+                warn(
+                    f"{kind} features have names, but those of the training data have none: they "
+                    "are read by position"
+                )
         has_features = np.zeros(len(rows), bool)
         parts: list[Any] = []
         for features in (new, training):

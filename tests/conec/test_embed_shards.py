@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,17 +123,17 @@ def test_an_interrupted_run_is_continued(
     arguments = folder / "plain", source, "--shards", "npz", "--out"
     assert run(*arguments, whole).exit_code == 0
     embedded: list[int] = []
-    embed = vector_shards._embed_shard
+    write = vector_shards._write_vectors
 
-    def stop(corpus: corpora.Corpus, folder: Path, **more: object) -> object:
+    def stop(shard: corpora.Corpus, path: Path, *more: Any, **options: Any) -> object:
         if len(embedded) == 2:
-            (folder / f"{corpus.number:05}.npz").write_bytes(b"not complete")
+            path.write_bytes(b"not complete")
             raise KeyboardInterrupt
-        embedded.append(corpus.number)
-        return embed(corpus, folder=folder, **more)  # type: ignore[arg-type]
+        embedded.append(shard.number)
+        return write(shard, path, *more, **options)
 
     with monkeypatch.context() as patch:
-        patch.setattr(vector_shards, "_embed_shard", stop)
+        patch.setattr(vector_shards, "_write_vectors", stop)
         result = run(*arguments, out)
     assert result.exit_code == 130
     assert "to continue, add --resume" in result.output
@@ -141,11 +142,11 @@ def test_an_interrupted_run_is_continued(
     assert "another value of a:" in run(*arguments, out, "--resume", "--a", 0.5).output
     embedded.clear()
 
-    def note(corpus: corpora.Corpus, folder: Path, **more: object) -> object:
-        embedded.append(corpus.number)
-        return embed(corpus, folder=folder, **more)  # type: ignore[arg-type]
+    def note(shard: corpora.Corpus, *more: Any, **options: Any) -> object:
+        embedded.append(shard.number)
+        return write(shard, *more, **options)
 
-    monkeypatch.setattr(vector_shards, "_embed_shard", note)
+    monkeypatch.setattr(vector_shards, "_write_vectors", note)
     partial = Path(f"{out}.partial")
     (partial / ".inbox-1").mkdir()  # of a driver that was killed
     assert run(*arguments, out, "--resume").exit_code == 0
@@ -162,7 +163,7 @@ def test_another_text_is_not_continued(
     source.write_text("\n".join(LINES), encoding="utf-8")
     arguments = folder / "plain", source, "--shards", "npz", "--out", out
     with monkeypatch.context() as patch:
-        patch.setattr(vector_shards, "_embed_shard", lambda *_, **__: 1 / 0)
+        patch.setattr(vector_shards, "_write_vectors", lambda *_, **__: 1 / 0)
         run(*arguments)
     source.write_text("\n".join([*LINES, "a"]), encoding="utf-8")
     assert "another value of text:" in run(*arguments, "--resume").output

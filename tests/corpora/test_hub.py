@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 import shutil
 import sys
 from pathlib import Path
@@ -78,6 +79,16 @@ def test_a_context_encoder(server):
     (root / "ann/news/README.md").write_text("edited")
     model.push_to_hub("ann/news")
     assert (root / "ann/news/README.md").read_text() == "edited"
+
+
+def test_the_example_of_the_documentation(server):
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "integrations.md").read_text("utf-8")
+    [block] = re.findall(r"^## The Hugging Face Hub\n.*?```python\n(.*?)```", page, re.M | re.S)
+    model = ContextEncoder(vector_size=4, min_count=1, epochs=1, sample=0, seed=1).fit(TEXTS)
+    names = {"conec": conec, "model": model}
+    exec(compile(block, "integrations.md", "exec"), names)
+    assert names["model"] is not model
+    np.testing.assert_array_equal(names["model"].W1, model.W1)
 
 
 def test_a_similarity_encoder(server):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -31,3 +33,20 @@ def test_import_is_light() -> None:
         capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     assert done.stdout.strip() == "[]"
+
+
+def test_the_description_for_an_index_has_no_links_to_files(monkeypatch) -> None:
+    setuptools = pytest.importorskip("setuptools")
+    given: dict[str, str] = {}
+    monkeypatch.setattr(setuptools, "setup", lambda **options: given.update(options))
+    root = Path(__file__).parents[2]
+    runpy.run_path(str(root / "setup.py"))
+    text = given["long_description"]
+    assert re.findall(r"\]\((?!https?:|#)", text) == []
+    readme = (root / "README.md").read_text("utf-8")
+    links = re.findall(r"(?<!!)\[[^]]*\]\((?!https?:|#)([^)]*)\)", readme)
+    assert links
+    assert all(target in text for target in links)
+    # nothing but links and images has changed
+    code = r"```.*?```"
+    assert re.findall(code, text, re.DOTALL) == re.findall(code, readme, re.DOTALL)

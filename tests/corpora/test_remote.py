@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import sys
 import threading
 from collections.abc import Iterator
@@ -12,10 +13,10 @@ from typing import Any
 import pytest
 
 import corpora
-from corpora import TokenStream, remote
+from corpora import CorpusError, TokenStream, remote
 from corpora.parallel import map_shards
-from corpora.remote import find_objects, object_size
-from tests.s3_server import s3_server
+from corpora.remote import find_objects, object_state
+from tests.s3_server import CuttingProxy, forget_file_systems, s3_server
 
 fsspec = pytest.importorskip("fsspec", reason="remote prefixes need fsspec")
 
@@ -46,7 +47,7 @@ class TestFileUris:
         ]
         assert find_objects(f"{uri}/news/") == find_objects(f"{uri}/news")
         assert find_objects(f"{uri}/news/a.txt") == [f"{uri}/news/a.txt"]
-        assert object_size(f"{uri}/news/a.txt") == 6
+        assert object_state(f"{uri}/news/a.txt").size == 6
         assert [" ".join(text) for text in corpora.open(f"{uri}/news/*.txt")] == [*"aaab"]
 
     def test_missing(self, folder: Path) -> None:
@@ -68,7 +69,7 @@ class TestFileUris:
 
     def test_without_fsspec(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "fsspec.core", None)
-        object_size.cache_clear()
+        object_state.cache_clear()
         uri = (folder / "news" / "a.txt").as_uri()
         corpus = corpora.open(uri)
         assert corpus.size is None
@@ -85,20 +86,28 @@ class Breaking(BaseHTTPRequestHandler):
 
     content = b"".join(b"line %d\n" % n for n in range(5000))
     breaks = 0
+    has_ranges = True
 
     def do_GET(self) -> None:
         first, _, _ = self.headers.get("Range", "bytes=0-").removeprefix("bytes=").partition("-")
+        if not self.has_ranges:
+            first = "0"
         body = self.content[int(first) :]
-        self.send_response(206 if "Range" in self.headers else 200)
-        self.send_header("Accept-Ranges", "bytes")
+        self.send_response(206 if self.has_ranges and "Range" in self.headers else 200)
         self.send_header("Content-Length", str(len(body)))
-        end = len(self.content) - 1
-        self.send_header("Content-Range", f"bytes {first}-{end}/{len(self.content)}")
+        if self.has_ranges:
+            end = len(self.content) - 1
+            self.send_header("Accept-Ranges", "bytes")
+            self.send_header("Content-Range", f"bytes {first}-{end}/{len(self.content)}")
         self.end_headers()
+        if self.command == "HEAD":
+            return
         if type(self).breaks > 0:
             type(self).breaks -= 1
             body = body[: len(body) // 2]
         self.wfile.write(body)
+
+    do_HEAD = do_GET
 
     def log_message(self, *_: object) -> None:
         pass
@@ -116,10 +125,29 @@ def page(monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
         thread.join()
 
 
+@pytest.mark.parametrize("has_ranges", [True, False])
+def test_pages_are_cut_if_the_server_has_ranges(
+    page: str, monkeypatch: pytest.MonkeyPatch, has_ranges: bool
+) -> None:
+    monkeypatch.setattr(Breaking, "has_ranges", has_ranges)
+    object_state.cache_clear()
+    corpus = corpora.open(page)
+    assert corpus.size == (len(Breaking.content) if has_ranges else None)
+    shards = list(map_shards(list, corpus, workers=1, shard_bytes=10_000))
+    assert len(shards) == (5 if has_ranges else 1)
+    assert [" ".join(words) for shard in shards for words in shard] == (
+        Breaking.content.decode().splitlines()
+    )
+
+
 @pytest.mark.filterwarnings("default::ResourceWarning")
 class TestReadsThatBreak:
-    def test_are_tried_again(self, page: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    @pytest.mark.parametrize("has_ranges", [True, False])
+    def test_are_tried_again(
+        self, page: str, monkeypatch: pytest.MonkeyPatch, has_ranges: bool
+    ) -> None:
         monkeypatch.setattr(Breaking, "breaks", 2)
+        monkeypatch.setattr(Breaking, "has_ranges", has_ranges)
         texts = corpora.open(page).texts()
         assert [f"{text}\n".encode() for text in texts] == Breaking.content.splitlines(True)
         assert Breaking.breaks == 0
@@ -164,6 +192,71 @@ class TestS3:
             TokenStream.encode("s3://texts/news", index).fingerprint()
             == TokenStream.encode(local, index).fingerprint()
         )
+
+    def test_odd_names(self, bucket: Any) -> None:
+        names = ["a b", "a#b", "a%20b", "a+b", "a?b", "a@b:c", "a[1]", "a*", "\u00e4", "\U0001f600"]
+        for name in names:
+            bucket.put_object(Bucket="texts", Key=f"odd names/{name}.txt", Body=name.encode())
+        assert sorted(corpora.open("s3://texts/odd names/").texts()) == sorted(names)
+        for name in names:
+            assert list(corpora.open(f"s3://texts/odd names/{name}.txt").texts()) == [name]
+        assert len(list(corpora.open("s3://texts/odd */a?b.txt"))) == 4
+
+    def test_an_empty_prefix(self, bucket: Any) -> None:
+        bucket.put_object(Bucket="texts", Key="empty/", Body=b"")
+        with pytest.raises(FileNotFoundError, match="No such object or prefix"):
+            corpora.open("s3://texts/empty/")
+
+    def test_compressed_objects_are_whole_shards(self, bucket: Any) -> None:
+        for number in range(3):
+            body = gzip.compress(f"text {number}\n".encode() * 2000)
+            bucket.put_object(Bucket="texts", Key=f"packed/{number}.txt.gz", Body=body)
+        corpus = corpora.open("s3://texts/packed/")
+        shards = list(map_shards(list, corpus, workers=1, shard_bytes=20))
+        assert [len(shard) for shard in shards] == [2000] * 3
+
+    @pytest.mark.parametrize("body", [b"other\n" * 2000, b"other\n" * 3, None])
+    def test_an_object_that_changes(self, bucket: Any, body: bytes | None) -> None:
+        def write(content: bytes) -> None:
+            bucket.put_object(Bucket="texts", Key="changing.txt", Body=content)
+
+        write(b"first\n" * 2000)
+        corpus = corpora.open("s3://texts/changing.txt")
+        shards = corpus.shards(4)
+        assert len(list(shards[0])) == 500
+        if body is None:
+            bucket.delete_object(Bucket="texts", Key="changing.txt")
+            with pytest.raises(OSError, match=r"changing\.txt"):
+                list(shards[1])
+            return
+        write(body)
+        now = f"had 12,000 bytes, and has {len(body):,} bytes now"
+        with pytest.raises(CorpusError, match=rf"changing\.txt: the object was changed .*{now}"):
+            list(shards[1])
+
+    def test_reads_that_break(self, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        lines = [f"word{n} {'x' * 50}" for n in range(2000)]
+        bucket.put_object(Bucket="texts", Key="broken.txt", Body="\n".join(lines).encode())
+        monkeypatch.setattr("smart_open.s3.time.sleep", lambda _: None)
+        corpus = corpora.open("s3://texts/broken.txt")
+        with CuttingProxy() as proxy:
+            monkeypatch.setenv("AWS_ENDPOINT_URL", proxy.url)
+            proxy.cuts = 3
+            assert list(corpus.texts()) == lines
+            assert proxy.cuts == 0
+            proxy.cuts, proxy.after = 1000, 0
+            with pytest.raises(OSError, match="in several attempts") as caught:
+                list(corpus)
+            assert caught.value.filename == "s3://texts/broken.txt"
+
+    def test_without_credentials(self, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+        monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+        monkeypatch.delenv("AWS_SECRET_ACCESS_KEY")
+        forget_file_systems()
+        with pytest.raises(OSError, match=r"can't be listed .*AWS_ACCESS_KEY_ID and AWS_SECRET"):
+            corpora.open("s3://texts/news/")
+        forget_file_systems()
 
     def test_missing(self, bucket: Any) -> None:
         with pytest.raises(FileNotFoundError, match="No such object or prefix"):

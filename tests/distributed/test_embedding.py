@@ -23,7 +23,7 @@ from conec import embedding as module
 from conec.cli import app, vector_shards
 from conec.contexts import occurrences
 from conec.senses import induction
-from tests.distributed.cluster import ROOT, Cluster
+from tests.distributed.cluster import ROOT, Cluster, running
 
 pytest.importorskip("ray", reason="clusters need Ray")
 pytestmark = pytest.mark.slow
@@ -65,15 +65,24 @@ class DiesOnce(ContextEncoder):
 
 
 @pytest.mark.parametrize("a", [0.0, 0.8])
+@pytest.mark.parametrize("is_shared", [True, False])
 def test_documents(
-    cluster: Cluster, model: ContextEncoder, documents: list[list[str]], a: float
+    cluster: Cluster,
+    model: ContextEncoder,
+    documents: list[list[str]],
+    tmp_path: Path,
+    a: float,
+    is_shared: bool,
 ) -> None:
     texts: list[list[str]] = [*documents, [], ["unknown", "w1"]]
     expected = list(model.embed_batch(texts, a))
-    found = list(model.embed_batch(texts, a, engine=cluster.address))
+    folder = tmp_path if is_shared else None
+    found = list(model.embed_batch(texts, a, engine=cluster.address, folder=folder))
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
+    assert all(vectors.flags.writeable for vectors in found)
+    assert not list(tmp_path.iterdir())
 
 
 def test_documents_are_read_as_results_are_taken(
@@ -258,36 +267,59 @@ def test_files_of_shards(
     assert not (tmp_path / "shards.partial").exists()
 
 
-def test_a_driver_that_dies(
-    cluster: Cluster, model: ContextEncoder, documents: list[list[str]], tmp_path: Path
+@pytest.mark.parametrize("who", ["driver", "head"])
+def test_a_run_whose_driver_or_head_dies_is_continued(
+    cluster: Cluster,
+    model: ContextEncoder,
+    documents: list[list[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    who: str,
 ) -> None:
     model.save(tmp_path / "model")
-    text, out = tmp_path / "text.txt", tmp_path / "out"
+    text, partial = tmp_path / "text.txt", tmp_path / "out.partial"
     text.write_text("".join(" ".join(document) + "\n" for document in documents))
     command = ["embed", str(tmp_path / "model"), str(text), "--shards", "npz", "--out"]
     code = (
-        "import sys\n"
+        "import sys, time\n"
         "from conec.cli import app, vector_shards\n"
         "vector_shards.SHARD_BYTES = 6000\n"
+        "write = vector_shards._write_vectors\n"
+        "def slowly(*arguments, **options):\n"
+        "    time.sleep(.1)\n"
+        "    return write(*arguments, **options)\n"
+        "vector_shards._write_vectors = slowly\n"
         "app(sys.argv[1:])\n"
     )
-    script = [sys.executable, "-c", code, *command]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        [*script, str(out), "--address", cluster.address],
-        env=environment, stderr=subprocess.DEVNULL,
-    ) as process:  # fmt: skip
-        partial, end = tmp_path / "out.partial", time.monotonic() + 60
+    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "5")  # 60 by default
+    with contextlib.ExitStack() as stack:
+        other = cluster if who == "driver" else stack.enter_context(running(1))
+        arguments = [*command, str(tmp_path / "out"), "--address", other.address]
+        process = stack.enter_context(
+            subprocess.Popen(
+                [sys.executable, "-c", code, *arguments],
+                env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL,
+            )
+        )  # fmt: skip
+        end = time.monotonic() + 60
         while not list(partial.glob("*1.json")) and time.monotonic() < end:
             time.sleep(0.001)
-        process.kill()
-    assert not out.exists()
-    resumed = [*script, str(out), "--resume", "--address", cluster.address]
-    subprocess.run(resumed, env=environment, check=True, stderr=subprocess.DEVNULL)
-    subprocess.run([*script, str(tmp_path / "whole")], env=environment, check=True)
+        if who == "driver":
+            process.kill()
+        else:
+            other.kill_head()
+        assert process.wait(30) != 0
+    complete = list(partial.glob("0*.json"))
+    assert complete
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setattr(vector_shards, "SHARD_BYTES", 6000)
+    app([*command, str(tmp_path / "whole")], standalone_mode=False)
+    resumed = [*command, str(tmp_path / "out"), "--resume", "--address", cluster.address]
+    app(resumed, standalone_mode=False)
     written = [
-        {path.name: path.read_bytes() for path in folder.iterdir()}
-        for folder in (out, tmp_path / "whole")
+        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
+        for name in ("out", "whole")
     ]
     assert written[0] == written[1]
+    assert len(written[0]) - 2 > len(complete)
     assert not partial.exists()

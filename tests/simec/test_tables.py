@@ -116,12 +116,11 @@ def triples(ratings):
     ("text", "expected"),
     [
         ("user,item\n1,10\n2,11\n", [(1, 10, 1.0), (2, 11, 1.0)]),
-        ("Kunde,Artikel\n1,10\n2,11\n", [(1, 10, 1.0), (2, 11, 1.0)]),
         ("timestamp,rating,movieId,userId\n9,5,10,1\n", [(1, 10, 5.0)]),
         ("user,item,timestamp\n1,10,978300760\n", [(1, 10, 1.0)]),
         (",user_id,item_id,rating\n0,1,10,5\n", [(1, 10, 5.0)]),
         ("user_id:token\titem_id:token\trating:float\n1\t10\t5\n", [(1, 10, 5.0)]),
-        ("who,movie,stars\nann,tea,5\n", [("ann", "tea", 5.0)]),
+        ("member,movie,stars\nann,tea,5\n", [("ann", "tea", 5.0)]),
         ('ann\t"Heroes" live\t5\nbob\t"Heroes\t2\n', [("ann", '"Heroes" live', 5.0),
                                                      ("bob", '"Heroes', 2.0)]),
         ('ann\t"a ""b"""\t5\nbob\t"c"\t2\n', [("ann", 'a "b"', 5.0), ("bob", "c", 2.0)]),
@@ -155,7 +154,9 @@ def test_headers_columns_and_quotes(tmp_path, text, expected):
         ("1::2::3\r4::5::6\r", "line 1: a carriage return within a line"),
         ("# my, list\nann,tea\nbob,rum\n", "line 1 looks like a comment"),
         ("user,item\n1,2\nNaN,3\n", "user 'NaN' is a missing id"),
-        ("item,who,stars\n1,2,3\n", "line 1: it is not clear which column is the user"),
+        ("item,who,stars\n1,2,3\n", "line 1: no column of ratings is called 'user' or similar"),
+        ("Kunde,Artikel\n1,10\n2,11\n", "called 'user' .*: rename .*pass header=False"),
+        ("user,item,raiting\n1,10,5\n", "called 'rating' or similar"),
         ("user,user,item\n1,2,3\n", "columns 1 and 2 are both called 'user'"),
         ("a" * 200_000 + ",b,1\n", "line 1: a field has more than 131,072 characters"),
     ],
@@ -168,7 +169,7 @@ def test_tables_that_are_refused(tmp_path, text, message):
 def test_the_format_is_reported_and_can_be_set(tmp_path, caplog):
     path = write(tmp_path / "r.txt", "\nwho;what;n\nann;tea;5\n\nbob;rum;3\n")
     with caplog.at_level(logging.INFO, "simec"):
-        found = read_ratings(path, header=True).format
+        found = read_ratings(path, header=True, columns=("who", "what", "n")).format
     assert (found.separator, found.header) == (";", ("who", "what", "n"))
     assert (found.columns, found.n_rows) == ({"user": 0, "item": 1, "rating": 2}, 2)
     assert found.n_blank == 2
@@ -233,11 +234,16 @@ def test_headers_of_triples(tmp_path, text, expected):
 def test_a_first_triple_that_looks_like_a_header_is_reported(tmp_path):
     path = write(tmp_path / "kg.tsv", "name\trelation\ttail\nx\tr\ty\n")
     with pytest.warns(UserWarning, match=r"kg.tsv, line 1 is taken for a header.*header=False"):
-        assert read_triples(path) == [("x", "r", "y")]
+        assert read_triples(path, columns=(0, 1, 2)) == [("x", "r", "y")]
+    with (
+        pytest.warns(UserWarning, match="line 1 is taken for a header"),
+        pytest.raises(TripleError, match="line 1: .* called 'head' .*not a header.* header=False"),
+    ):
+        read_triples(path)
     assert len(read_triples(path, header=False)) == 2
     path = write(tmp_path / "one.tsv", "Kopf\tRelation\tZiel\nx\tr\ty\n")
     with pytest.warns(UserWarning, match="line 1 is taken for a header"):
-        assert read_triples(path) == [("x", "r", "y")]
+        assert read_triples(path, columns=("Kopf", "Relation", "Ziel")) == [("x", "r", "y")]
     path = write(tmp_path / "again.tsv", "h\tr\tt\nx\tr\ty\n")
     with pytest.warns(UserWarning, match="line 1 is taken for a triple.*header=True"):
         assert read_triples(path) == [("h", "r", "t"), ("x", "r", "y")]
@@ -268,7 +274,7 @@ def test_features_that_are_refused(tmp_path):
     with pytest.raises(FileError, match="line 2: n is '4,5'. Write numbers with a decimal point"):
         read_features(path, "item")
     path = write(tmp_path / "u.csv", "user_id,age\n1,20\n2,30\n")
-    with pytest.raises(FileError, match="column 1 is called 'user_id', but features of items"):
+    with pytest.raises(FileError, match="no column of item features is called 'item'.*'user_id'"):
         read_features(path, "item")
 
 
@@ -291,8 +297,8 @@ def test_rows_with_names_are_read_by_them(data):
 @pytest.mark.parametrize(
     ("data", "message"),
     [
-        ({1: [10, 11], 2: [10, 12], 3: [5, 4]}, "no column is called 'user' or 'item'"),
-        (pd.DataFrame(np.ones((2, 9))), "no column is called .* …: rename them, or pass columns="),
+        ({"a": [10, 11], "b": [10, 12], "c": [5, 4]}, "no column of ratings is called 'user'"),
+        (pd.DataFrame(np.ones((2, 9))), "must have columns called .* got 9 columns without names"),
         (pd.DataFrame(np.ones((2, 3)), index=["ann", "bob"]), r"pass frame.reset_index\(\)"),
         (sparse.coo_array(np.ones(3)), "must be users by items"),
         (({1, 2}, [1, 2], [1.0, 2.0]), "must be in an order, got a set"),
@@ -307,7 +313,7 @@ def test_features_next_to_other_ids_are_refused():
     frame = pd.DataFrame({"n": [1, 2]}, index=["b", "a"])
     with pytest.raises(ValueError, match="the index of the frame of item features differs"):
         as_features((["a", "b"], frame), "item")
-    with pytest.raises(ValueError, match="no column is called 'item', which must hold the ids"):
+    with pytest.raises(ValueError, match="no column of item features is called 'item'"):
         as_features({"a": [1, 2], "b": [3, 4]}, "item")
 
 

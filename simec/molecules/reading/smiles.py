@@ -21,6 +21,7 @@ _SMILES = Layout(
     "molecules",
     {"smiles": ("smiles", "canonicalsmiles", "isomericsmiles", "isosmiles", "smi", "structure")},
     1,
+    advice="pass the one with SMILES as smiles_column",
 )
 
 # SMILES, id, texts of properties by name, line
@@ -71,12 +72,6 @@ def smiles_of_table(
     columns = None if column is None else (column,)
     table = Table(path, _SMILES, header=True, columns=columns, encoding=encoding, error=CorpusError)
     header = list(table.format.header or ())
-    if column is None and not recognized(_SMILES, header):
-        raise CorpusError(
-            f"no column is called 'smiles'; the columns are {', '.join(header)}. Pass the one "
-            "with SMILES as smiles_column",
-            path=path,
-        )
     wanted = column_positions(header, properties, path)
     column_of_smiles, label = table.format.columns["smiles"], recognized(ID, header).get("id")
     for number, fields in table:

@@ -10,7 +10,7 @@ import numpy as np
 
 from corpora.checks import closest
 from corpora.errors import CorpusError, warn
-from simec.data.columns import Layout, recognized
+from simec.data.columns import Layout
 from simec.data.tables import Table
 from simec.molecules.molecules import Molecules
 from simec.molecules.reading.collector import check_names, numeric
@@ -26,6 +26,7 @@ ID = Layout(
         )
     },
     1,
+    advice="pass the one with the names of the molecules as id_column",
 )  # fmt: skip
 
 
@@ -97,12 +98,6 @@ def add_properties(
     columns = None if id_column is None else (id_column,)
     table = Table(path, ID, header=True, columns=columns, encoding=encoding, error=CorpusError)
     header = list(table.format.header or ())
-    if id_column is None and not recognized(ID, header):
-        raise CorpusError(
-            f"no column is called 'id'; the columns are {', '.join(header)}. Pass the one with "
-            "the names of the molecules as id_column",
-            path=path,
-        )
     wanted, label = column_positions(header, names, path), table.format.columns["id"]
     values = np.full((len(names), len(molecules)), np.nan)
     lines: dict[str, int] = {}

@@ -10,7 +10,6 @@ from scipy import sparse
 
 from corpora.checks import shorten
 from corpora.deprecated import renamed_parameters
-from corpora.errors import warn
 from simec.data.columns import described_by
 from simec.data.frames import Frame, as_frame
 from simec.data.tables import TableFormat
@@ -48,12 +47,14 @@ class Features:
             )
 
     def named(self, names: Sequence[str]) -> Features:
-        """Select features by name, in the given order; features that are missing are zero.
+        """Select features by name, in the given order.
+
+        Features such as ``genre=Drama``, values in a column of texts, are 0 if they are missing.
 
         Raises
         ------
         ValueError
-            If no feature has one of these names.
+            If another feature is missing, or no feature has one of these names.
         """
         if self.names is None or self.names == list(names):
             return self
@@ -64,13 +65,12 @@ class Features:
                 f"none of the {self.ids.kind} features occurred in training: they are "
                 f"{', '.join(self.names[:3])}, the training data has {', '.join(names[:3])}"
             )
-        # features such as genre=Drama are missing if no entity has the value
         given = set(self.names)
         absent = [name for name in names if name not in given and "=" not in name]
         if absent:
-            warn(
+            raise ValueError(
                 f"{len(absent)} of {len(names)} {self.ids.kind} features of the training data are "
-                f"missing and count as 0, such as {absent[0]!r}"
+                f"missing, such as {absent[0]!r}: pass all of them, by the same names"
             )
         old, new = zip(*pairs, strict=True)
         select = sparse.csr_matrix(
@@ -94,7 +94,7 @@ def as_features(data: Any, kind: str, ids: Ids | None = None) -> Features | None
         A data frame of pandas or polars, a table of pyarrow, an array of records or a dict of
         columns has a feature in each column, apart from that of the ids: the index of pandas if it
         has a name or is not of integers; or else the column with a name such as ``item`` or
-        ``movieId``; without one, the index or, failing that, the first column. A matrix alone,
+        ``movieId``. Without either, it is an error. A matrix alone,
         dense or sparse, has a row for each of `ids`, in their order.
     kind : {"user", "item"}
         Kind of entities that the features describe.
@@ -133,7 +133,7 @@ def as_features(data: Any, kind: str, ids: Ids | None = None) -> Features | None
 
 def _check_index(frame: Frame, ids: Any, kind: str) -> None:
     """Raise ValueError if the ids of a frame differ from the ids that are passed with it."""
-    if frame.has_ids and list(frame.index) != list(ids):
+    if frame.index is not None and list(frame.index) != list(ids):
         raise ValueError(
             f"the index of the frame of {kind} features differs from the ids: pass the frame alone"
         )

@@ -16,7 +16,7 @@ from corpora.checks import check_choice, check_integer, shorten
 from corpora.deprecated import renamed_parameters
 from corpora.errors import cut_middle, warn
 from corpora.readers.stream import MAX_RATIO
-from simec.data.columns import RATINGS, described_by, recognized
+from simec.data.columns import RATINGS, described_by
 from simec.data.tables import Table, is_missing, is_number, number
 from simec.recommender.data.features import Features, check_distinct
 from simec.recommender.data.ratings import (
@@ -57,10 +57,11 @@ def read_ratings(
     """Read ratings from a text file: user, item and value in each line.
 
     Separator, header, columns and quotes are guessed from the first lines, unless they are passed.
-    The guesses are logged, and are the attribute `format` of the result. Columns with a name such
-    as user, item or rating are found in any order; without names, the first three are read, and
-    further ones are ignored. Without a column of values, all are 1. Ids are integers if all of them
-    are, and strings otherwise: "007" is a string. Files are decompressed according to their suffix.
+    The guesses are logged, and are the attribute `format` of the result. Columns are found by names
+    such as user, item and rating, in any order; a header with unknown names is an error. Without a
+    header, the first three columns are read, and further ones are ignored. Without a column of
+    values, all are 1. Ids are integers if all of them are, and strings otherwise: "007" is a
+    string. Files are decompressed according to their suffix.
 
     Parameters
     ----------
@@ -187,6 +188,7 @@ def read_features(
     *,
     min_count: int = 2,
     missing: Missing = "error",
+    id_column: str | int | None = None,
     separator: str | None = None,
     header: bool | None = None,
     quoting: bool | None = None,
@@ -195,10 +197,11 @@ def read_features(
 ) -> Features:
     """Read features from a table with a header.
 
-    The ids are in the column with a name such as ``item``, ``movieId`` or ``id``, or else in the
-    first one. A column of numbers is a feature. In other columns each value is a feature, or each
-    part of it between bars, as in ``Action|Comedy``; an empty field has none of these features.
-    Features are matched by name: a table of new items may have other features, which are ignored.
+    The ids are in the column with a name such as ``item``, ``movieId`` or ``id``, or without a name
+    as that of an index that pandas writes. A column of numbers is a feature. In other columns each
+    value is a feature, or each part of it between bars, as in ``Action|Comedy``; an empty field has
+    none of these features. Features are matched by name: a table of new items must have the columns
+    of the training data; further ones are ignored.
 
     Parameters
     ----------
@@ -211,8 +214,11 @@ def read_features(
     missing : {"error", "mean"}
         What to do if a field of a column of numbers is empty or NA, NaN or null: raise an error,
         or use the mean of the column.
+    id_column : str or int, optional
+        Name or position (from 0) of the column of ids, if it has another name.
     separator, header, quoting, encoding, max_ratio
-        As in `read_ratings`. Without a header, columns are called column1, column2 and so on.
+        As in `read_ratings`. Without a header, columns are called column1, column2 and so on, and
+        the first one has the ids.
 
     Returns
     -------
@@ -224,14 +230,15 @@ def read_features(
     FileNotFoundError
         If there is no such file.
     FileError
-        If a line and the header have different numbers of fields, there is no feature, an id is
-        missing or occurs twice, or a number is missing, infinite or beyond ±1e15.
+        If a line and the header have different numbers of fields, there is no column of ids or no
+        feature, an id is missing or occurs twice, or a number is missing, infinite or beyond ±1e15.
     """
     check_choice("missing", missing, Missing)
     check_integer("min_count", min_count, 1)
     table = Table(
-        path, described_by(kind), separator=separator, header=header, quoting=quoting,
-        encoding=encoding, max_ratio=max_ratio, error=FileError,
+        path, described_by(kind), separator=separator, header=header,
+        columns=None if id_column is None else (id_column,), quoting=quoting, encoding=encoding,
+        max_ratio=max_ratio, error=FileError,
     )  # fmt: skip
     shown = table.format.path
     names = list(table.format.header or (f"column{k + 1}" for k in range(table.format.width)))
@@ -248,7 +255,6 @@ def read_features(
             column.append(text)
     if not lines:
         raise FileError(f"{shown} has a header, but no rows")
-    _check_kind(names, at, kind, table)
     parts: list[Any] = []
     features: list[str] = []
     for k, column in enumerate(columns):
@@ -276,17 +282,6 @@ def read_features(
     result = Features(ids, sparse.hstack(parts, "csr"), features)
     result.format = table.format
     return result
-
-
-def _check_kind(names: list[str], at: int, kind: str, table: Table) -> None:
-    """Raise FileError if the column of the ids has a name for ids of the other kind."""
-    other = "user" if kind == "item" else "item"
-    named = recognized(described_by(kind), names)
-    if kind not in named and recognized(described_by(other), names).get(other) == at:
-        raise FileError(
-            f"{table.format.path}: column {at + 1} is called {names[at]!r}, but features of "
-            f"{kind}s are read. If it has ids of {kind}s, rename it to {kind!r}"
-        )
 
 
 def as_ids(texts: list[str]) -> list[Any]:

@@ -315,9 +315,11 @@ def as_ratings(
         Users, items and values, each of shape (n,); or n triples (user, item, value), as a list
         or as an array of shape (n, 3). A data frame of pandas or polars, a table of pyarrow, an
         array of records, a dict of columns, or a list of dicts or named tuples; its columns are
-        chosen by `columns`, or by names such as user, item and rating. If none of these occurs, a
-        frame of at most four columns is read by position. Without a column of values, all are 1.
-        The stored entries of a sparse matrix of users by items are ratings, including zeros.
+        chosen by `columns`, or by names such as user, item and rating, in any order. Unknown names
+        are an error. Only two to four columns that are numbered, as those of
+        ``pandas.DataFrame(rows)``, are read by position: users, items, values and times. Without a
+        column of values, all are 1. The stored entries of a sparse matrix of users by items are
+        ratings, including zeros.
     users, items : sequences of ids, optional
         Ids of the rows and columns of a sparse matrix; 0, 1, … by default.
     columns : (str, str, str) or (str, str), optional
@@ -330,8 +332,8 @@ def as_ratings(
     ------
     ValueError
         If there are no ratings, a value is not a number from -1e15 to 1e15 (the error names the
-        row), shapes do not match, it is not clear which column of a frame is which, or there are
-        duplicates and ``duplicates="error"``.
+        row), shapes do not match, a column of a frame is missing, or there are duplicates and
+        ``duplicates="error"``.
     TypeError
         If ids are of mixed types, or neither integers nor strings; or if `data` cannot be read.
 
@@ -408,13 +410,8 @@ def _columns(data: Any, columns: Sequence[Any] | None) -> tuple[Any, Any, Any]:
     is_plain = isinstance(data, (list, tuple)) and (not data or row_columns(data[0]) is None)
     frame = None if is_plain else as_frame(data)
     if frame is not None:
-        chosen, by_position = frame.choose(RATINGS, columns)
-        if len(chosen) == 2 and by_position:
-            raise ValueError(
-                "a data frame of ratings must have columns of users, items and values, got "
-                f"{frame.names}"
-            )
-        return chosen[0], chosen[1], chosen[2] if len(chosen) > 2 else np.ones(len(chosen[0]))
+        users, items, *values = frame.choose(RATINGS, columns)
+        return users, items, values[0] if values else np.ones(len(users))
     if columns is not None:
         raise ValueError("columns= is for data frames")
     if isinstance(data, tuple) and len(data) == 3 and all(_is_column(part) for part in data):

@@ -127,7 +127,7 @@ def test_frames_arrays_and_lists():
         (np.zeros((3, 2)), r"shape \(m, 3\), got \(3, 2\)"),
         (
             pd.DataFrame({"head": ["a"], "tail": ["b"]}),
-            "columns for head, relation and tail, got 'head', 'tail'",
+            "called 'relation' or similar; the columns are 'head', 'tail'",
         ),
         (pd.DataFrame({"h": ["a"], "r": ["r"], "t": [np.nan]}), "row 0: .* got nan"),
         (7, "a path, frame, array or iterable"),
@@ -146,7 +146,7 @@ def test_columns_of_tables_are_found_by_their_names(names):
     for table in (swapped, pd.DataFrame(swapped), pl.DataFrame(swapped), pa.table(swapped),
                   pd.DataFrame(swapped).to_records(index=False)):  # fmt: skip
         assert as_triples(table) == [("a", "r", "b")]
-    with pytest.raises(TripleError, match="not clear which column is the relation"):
+    with pytest.raises(TripleError, match="no column of triples is called 'relation'"):
         as_triples({"head": ["a"], "tail": ["b"], "weight": [0.5]})
     assert as_triples(columns, columns=names[::-1]) == [("b", "r", "a")]
 

@@ -228,8 +228,8 @@ def test_evaluation(folder):
         (("train", "train.csv", "--out", "."), "items.csv"),
         (
             ("evaluate", "plain", "items.csv"),
-            "it is not clear which column is the user, of 'item', 'kind': name it 'user', or pass "
-            "--columns",
+            "called 'user' or similar; the columns are 'item', 'kind': rename one, or choose "
+            "columns with --columns",
         ),
     ],
 )

@@ -40,6 +40,10 @@ def frame():
     return pandas.DataFrame(TRIPLES, columns=["who", "what", "stars"])
 
 
+def numbered_frame():
+    return pytest.importorskip("pandas").DataFrame(TRIPLES)
+
+
 @pytest.mark.parametrize(
     "make",
     [
@@ -48,7 +52,7 @@ def frame():
         lambda: iter(TRIPLES),
         lambda: (["ann", "bob", "ann"], np.array([7, 7, 3]), (4, 1, 5)),
         lambda: np.array(TRIPLES, object),
-        frame,
+        numbered_frame,
     ],
 )
 def test_forms_of_triples(make):
@@ -65,8 +69,9 @@ def test_columns_of_a_frame():
     assert table(as_ratings(data, columns=("who", "what", "stars"))) == EXPECTED
     with pytest.raises(ValueError, match="no column 'user'"):
         as_ratings(data, columns=("user", "what", "stars"))
-    with pytest.raises(ValueError, match=r"must have columns of users, items and values, got \["):
-        as_ratings(data[["who", "what"]])
+    for names in (["who", "what"], ["who", "what", "stars"]):
+        with pytest.raises(ValueError, match="no column of ratings is called 'user'"):
+            as_ratings(data[names])
 
 
 @pytest.mark.parametrize("form", [sparse.coo_matrix, sparse.csr_matrix, sparse.csc_array])
@@ -256,19 +261,21 @@ def test_columns_of_text_are_named():
 
 def test_names_say_which_feature_is_which():
     features = Features(Ids([1, 2, 3], "item"), np.diag([1.0, 2, 3]), ["a", "b", "c"])
-    found = features.named(["c", "x", "a"])
+    found = features.named(["c", "x=1", "a"])  # a value of a column x that no item has
     expected = [[0, 0, 1], [0, 0, 0], [3, 0, 0]]
     np.testing.assert_array_equal(found.matrix, expected)
     as_csr = Features(features.ids, sparse.csr_matrix(features.matrix), features.names)
-    np.testing.assert_array_equal(as_csr.named(["c", "x", "a"]).matrix.toarray(), expected)
+    np.testing.assert_array_equal(as_csr.named(["c", "x=1", "a"]).matrix.toarray(), expected)
     assert features.named(["a", "b", "c"]) is features
     with pytest.raises(ValueError, match="none of the item features occurred in training"):
         features.named(["x"])
+    with pytest.raises(ValueError, match="1 of 2 item features of the training data are missing"):
+        features.named(["a", "x"])
     ratings = [(u, i, float((u + i) % 4)) for u in range(5) for i in (1, 2, 3)]
     recommender = Recommender(1, l2=0.1).fit(ratings, item_features=features)
-    new = np.array([[0.5, 2.0]])
+    new = np.array([[0.0, 0.5, 2.0]])
     first = recommender.predict(0, 9, item_features=([9], [[2.0, 0.5, 0]], ["a", "b", "c"]))
-    second = recommender.predict(0, 9, item_features=([9], new, ["b", "a"]))
+    second = recommender.predict(0, 9, item_features=([9], new, ["c", "b", "a"]))
     assert first == second
 
 
@@ -325,9 +332,7 @@ def test_columns_are_found_by_their_names_in_any_order(order):
 
 
 def test_a_table_of_three_ratings_is_not_transposed():
-    for table_ in frames({"a": [1, 1, 2], "b": [7, 8, 7], "c": [5, 4, 3]}):
-        if isinstance(table_, dict):  # its keys can be users
-            continue
+    for table_ in frames({"user": [1, 1, 2], "item": [7, 8, 7], "rating": [5, 4, 3]}):
         assert table(as_ratings(table_)) == {(1, 7): 5, (1, 8): 4, (2, 7): 3}
     with pytest.raises(ValueError, match="three tuples of three can be triples or columns"):
         as_ratings(((1, 7, 5), (1, 8, 4), (2, 7, 3)))
@@ -336,10 +341,10 @@ def test_a_table_of_three_ratings_is_not_transposed():
 @pytest.mark.parametrize(
     ("names", "message"),
     [
-        (("item", "who", "stars"), "not clear which column is the user, of 'item', 'who', 'stars'"),
-        (("x", "user", "stars"), "not clear which column is the item, of 'x', 'user', 'stars'"),
-        (("user", "item", "date", "x"), "not clear which column is the rating"),
-        (("user",), "must have columns for user and item, got 'user'"),
+        (("item", "who", "stars"), "called 'user' .*; the columns are 'item', 'who', 'stars'"),
+        (("x", "user", "stars"), "called 'item' .*; the columns are 'x', 'user', 'stars'"),
+        (("user", "item", "date", "x"), "called 'rating'"),
+        (("user",), "called 'item' or similar; the columns are 'user': rename one, or choose"),
     ],
 )
 def test_ambiguous_columns_are_refused(names, message):
@@ -360,7 +365,8 @@ def test_objects_that_are_not_tables():
         ([{"user": 1, "item": 2}, {"user": 1}], TypeError, "row 1 must have the names of row 0"),
         ([b"abc"], ValueError, "rating 0 must be"),
         (ratings.set_index("user"), ValueError, r"pass frame\.reset_index\(\)"),
-        (pandas.concat([ratings, ratings], axis=1), ValueError, "are both called 'user'"),
+        (pandas.concat([ratings, ratings], axis=1), TypeError, "columns .* are called 'user'"),
+        ({0: [1, 2], 1: [3, 4]}, TypeError, "must be names of its columns, got 0"),
     ):
         with pytest.raises(error, match=message):
             as_ratings(data)

@@ -160,7 +160,7 @@ def test_a_table_of_one_column(tmp_path):
             "there is no column 'gap'; the columns are smiles, Gap",
         ),
         ("smiles,gap\nCCO,\nC,NaN\n", {}, "'gap' is missing in all molecules$"),
-        ("gap,energy\n1,1\n2,2\n", {}, "no column is called 'smiles'; the columns are gap, energy"),
+        ("gap,energy\n1,1\n2,2\n", {}, "no column of molecules is called 'smiles'"),
         ("smiles,gap\nCCO,1\nC,2\n", {"smiles_column": "x"}, "a.csv.*'x'"),
         ("smiles,gap\n*C,1\nC,2\n", {}, "line 2: '\\*C' has an atom of no element"),
     ],

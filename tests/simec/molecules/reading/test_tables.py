@@ -32,7 +32,7 @@ def test_rows_are_matched_by_id(tmp_path):
         ("id,gap\na,1\na,2\n", ("a",), "a.csv, line 3: the id 'a' occurs in line 2 already"),
         ("id,gap\na,x\n", ("a",), "a.csv, line 2: the property 'gap' must be a finite number"),
         ("id,Gap\na,1\n", ("a",), "there is no column 'gap'; the columns are id, Gap"),
-        ("key,gap\na,1\n", ("a",), "no column is called 'id'; the columns are key, gap. Pass"),
+        ("key,gap\na,1\n", ("a",), "called 'id' or similar; the columns are 'key', 'gap': pass"),
         ("id,gap\nb,1\n", ("a",), "no molecule has a row: the first id in the table is 'b', that"),
         ("id,gap\na,1\n", ("a", "a"), "the id 'a' occurs twice among the molecules"),
     ],
