@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import conec
 from conec.cli import app
 from conec.training import shards
-from conec.training.kernels.changes import add, merge, reset, subtract, take
+from conec.training.kernels.changes import add, add_and_copy, merge, reset, subtract, take
 from conec.training.shards import LocalShards, Slice
 from conec.training.weights import zero_rows
 from corpora.encoding import TokenStream
@@ -73,7 +73,8 @@ def merged_slowly(parts):
         total = np.sum(changes, axis=0)
         squares, of_sum = np.sum(np.square(changes)), total @ total
         agreement = squares / of_sum if of_sum else 1.0
-        result[row] = total * min(1.0, max(1 / len(changes), agreement))
+        factor = min(1.0, max(1 / len(changes), agreement))
+        result[row] = total * factor * len(changes) ** (1 / 6)
     return result
 
 
@@ -101,7 +102,7 @@ def test_changes_are_merged_by_agreement(sets, d, alike, seed):
         np.testing.assert_allclose(floats(bits), change, rtol=2e-3, atol=1e-3)
 
 
-def test_orthogonal_changes_add_up_and_equal_ones_are_averaged():
+def test_orthogonal_changes_add_up_and_equal_ones_are_averaged_but_for_a_power_of_n():
     for changes, expected in (
         ([[1, 0], [0, 2]], [1, 2]),
         ([[1, 2], [1, 2]], [1, 2]),
@@ -111,7 +112,7 @@ def test_orthogonal_changes_add_up_and_equal_ones_are_averaged():
         n = len(changes)
         rows = np.full(n, 7, np.int32)
         merged = merge(rows, half(changes), np.arange(n + 1), rows[:1])
-        assert floats(merged[0]).tolist() == expected
+        np.testing.assert_allclose(floats(merged[0]), np.multiply(expected, n ** (1 / 6)), 1e-3)
 
 
 def test_changes_that_are_not_finite_stay_so():
@@ -122,7 +123,7 @@ def test_changes_that_are_not_finite_stay_so():
 
 
 @pytest.mark.parametrize("d", [1, 16, 21])
-def test_changes_are_added_subtracted_and_reset(d):
+def test_changes_are_added_subtracted_copied_and_reset(d):
     rng = np.random.default_rng(0)
     common = aligned(rng.normal(size=(9, d)).astype(np.float32))
     W, rows = aligned(common), np.array([1, 4, 8], np.int32)
@@ -134,6 +135,12 @@ def test_changes_are_added_subtracted_and_reset(d):
     subtract(W, rows, changes)
     expected[rows] -= floats(changes)
     np.testing.assert_array_equal(W, expected)
+    marks, expected = np.ones(9, np.bool_), common.copy()
+    expected[rows] += floats(changes)
+    add_and_copy(common, rows, changes, W, marks)
+    np.testing.assert_array_equal(common, expected)
+    np.testing.assert_array_equal(W[rows], expected[rows])
+    assert np.flatnonzero(~marks).tolist() == rows.tolist()
     W[:] += 1
     marks = np.arange(9) % 2 == 1
     reset(W, common, marks)

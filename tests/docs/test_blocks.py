@@ -142,6 +142,39 @@ PAGES_WITH_NEEDS = {
         check=lambda names: names["diagnosis"].verdict.startswith("The similarities suit"),
         slow=True,
     ),
+    # tutorials, which `make docs` runs in full
+    "docs/tutorials/neighbors.md": Needs(
+        ("matplotlib",), replace={"epochs=40": "epochs=4", "range(1, 41)": "range(1, 5)"}, slow=True
+    ),
+    "docs/tutorials/unseen-words.md": Needs(
+        ("matplotlib",), replace={"range(1500)": "range(300)", "range(100)": "range(9)"}, slow=True
+    ),
+    "docs/tutorials/senses.md": Needs(
+        ("matplotlib",), replace={"epochs=40": "epochs=9"}, slow=True
+    ),
+    "docs/tutorials/tagger.md": Needs(
+        ("matplotlib", "pycrfsuite"), replace={"range(3000)": "range(500)"}, slow=True
+    ),
+    "docs/tutorials/items.md": Needs(
+        ("matplotlib",), replace={"8000": "3000", "TSNE(": "TSNE(max_iter=250, "}, slow=True
+    ),
+    "docs/tutorials/recommender.md": Needs(("torch", "matplotlib"), slow=True),
+    "docs/tutorials/links.md": Needs(
+        ("torch", "matplotlib"), replace={"max_iter=150": "max_iter=5"}, slow=True
+    ),
+    "docs/tutorials/explanations.md": Needs(
+        ("torch", "matplotlib"), replace={"max_iter=60": "max_iter=3", "epochs=20": "epochs=2"},
+        slow=True,
+    ),
+    "docs/tutorials/few-labels.md": Needs(
+        ("torch", "matplotlib", "pandas"),
+        replace={
+            "max_iter=30": "max_iter=3",
+            '"max_iter": 60': '"max_iter": 3',
+            "sizes=[20, 50, 100], test=0.3, seeds=3": "sizes=[20], test=0.3, seeds=1",
+        },
+        slow=True,
+    ),
 }  # fmt: skip
 
 
