@@ -93,7 +93,7 @@ PAGES_WITH_NEEDS = {
     "README.md": Needs(("torch",), slow=True),
     "docs/getting-started/first-steps.md": Needs(("torch",), replace={"epochs=40": "epochs=2"}),
     "docs/how-to/conec.md": Needs(
-        ("usearch",), for_conec, FEW_EPOCHS,
+        (), for_conec, FEW_EPOCHS,
         lambda names: names["found"].ids.shape == (5, 5),
     ),
     "docs/how-to/embeddings.md": Needs(
