@@ -20,7 +20,11 @@ def data(shared_data):
 def run(module, data, tmp_path, *arguments):
     pytest.importorskip("matplotlib")
     path = tmp_path / "x.json"
-    module.main(["--quick", "--seeds", "1", "--data", str(data), "--json", str(path), *arguments])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "QUICK_SIZE", 300)
+        module.main(
+            ["--quick", "--seeds", "1", "--data", str(data), "--json", str(path), *arguments]
+        )
     assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     return {row["name"]: row["value"] for row in json.loads(path.read_text())["results"]}
 
