@@ -1,10 +1,10 @@
-# `make demo`, `make test` and `make check` do all set-up; nothing but Python >= 3.10 and make is needed.
+# `make demo`, `make test`, `make check` and `make docs` do all set-up; nothing but Python >= 3.10 and make is needed.
 PYTHON ?= python3
 VENV ?= .venv
 BIN = $(VENV)/bin
 SOURCES = conec simec corpora tests benchmarks
 
-.PHONY: demo test check lint clean
+.PHONY: demo test check lint docs clean
 
 demo: $(VENV)/demo.done
 	$(BIN)/python -m conec.demo --out demo
@@ -29,6 +29,10 @@ lint: $(VENV)/test.done
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/mypy
 
+# the site in docs/_build/html; executed notebooks are kept in docs/_build/.jupyter_cache
+docs: $(VENV)/docs.done
+	$(BIN)/python -m sphinx -W --keep-going -n -q docs docs/_build/html
+
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -40,5 +44,9 @@ $(VENV)/test.done: $(BIN)/python pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[simec,molecules,plots,parquet,spacy,ner,index,distributed,s3,test]"
 	touch $@
 
+$(VENV)/docs.done: $(VENV)/test.done
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[docs]"
+	touch $@
+
 clean:
-	rm -rf $(VENV) build demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build docs/_build docs/reference/generated demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from simec.explain import Explanation
 
+__all__ = ["PLACEHOLDER", "explain_similarity"]
+
 PLACEHOLDER = "___"  # marks the position of the word in a text
 
 

@@ -23,7 +23,6 @@ __all__ = ["WordExplorer"]
 
 _MOST_NEIGHBORS = 100
 _MOST_TOKENS = 60
-_MOST_POINTS = 100_000
 _PUNCTUATION = ".,;:!?\"'()[]{}…„“”‘’«»"
 
 Neighbors = list[tuple[str, float]]
@@ -255,11 +254,10 @@ class _Model:
         self.names = Names(model.vocabulary.words, "word")
         self.code = f"import conec\n\nmodel = conec.load({str(path)!r})\n"
         self.spaces = ["context"] * (model.stored("context_embeddings") is not None) + ["word2vec"]
-        n = min(len(model), _MOST_POINTS)
         self.maps = {
             space: PointMaps(
-                lambda space=space: self.vectors(space)[0].vectors[:n],  # type: ignore[misc]
-                n,
+                lambda space=space: self.vectors(space)[0].vectors,  # type: ignore[misc]
+                len(model),
                 f"vectors = {self.vectors(space)[1]}.vectors",
             )
             for space in self.spaces

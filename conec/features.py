@@ -19,6 +19,11 @@ from unicodedata import category
 from corpora import BREAK
 from corpora.checks import check_flag, check_integer, shown, token_list
 
+__all__ = [
+    "Affixes", "Case", "CharNgrams", "Feature", "PartOfSpeech", "Position", "Sentence", "Shape",
+    "sentences", "without_marks",
+]  # fmt: skip
+
 Clean: TypeAlias = "Callable[[str], str]"
 TokenRows: TypeAlias = "Sequence[Sequence[str]]"
 """A sentence: the columns of each token, the token itself first."""

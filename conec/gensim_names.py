@@ -1,7 +1,7 @@
 """gensim's names: accepted where the meaning is the same, or else an error names the counterpart.
 
 ``Word2Vec`` and `ContextEncoder` share the names of most parameters and methods. `NAMES` has the
-others; ``docs/migrating-from-gensim.md`` describes them.
+others; ``docs/how-to/migrating-from-gensim.md`` describes them.
 """
 
 from __future__ import annotations

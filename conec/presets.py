@@ -14,6 +14,8 @@ from corpora.cleaning import Pipeline
 if TYPE_CHECKING:
     from corpora.encoding import TokenStream
 
+__all__ = ["Preset", "thesis", "thesis_analogies"]
+
 Model = TypeVar("Model", bound=ContextEncoder)
 
 

@@ -183,14 +183,10 @@ def _map(
         # in a list: a reference that is an argument itself would be replaced by its value
         task.stream = run.remote(program(), [stored], task.call, files)
 
-    left = True
     with _inbox(folder, key) as inbox:
         try:
-            while left or waiting:
-                while left and len(waiting) < _AHEAD * _cpus(ray):
-                    if (task := next(items, None)) is None:
-                        left = False
-                        break
+            while True:
+                while len(waiting) < _AHEAD * _cpus(ray) and (task := next(items, None)):
                     waiting.append(task)
                     send(task)
                 if not waiting:

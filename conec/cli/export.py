@@ -17,6 +17,8 @@ class Target(str, Enum):
 
     word2vec = "word2vec"
     word2vec_binary = "word2vec-binary"
+    arrow = "arrow"
+    parquet = "parquet"
     projector = "projector"
     spacy = "spacy"
     model2vec = "model2vec"
@@ -45,7 +47,8 @@ def export(
             "--to",
             help="word2vec, word2vec-binary: the text or binary format of word2vec, also read by "
             "gensim, fastText and others; compressed if the file name ends in .gz, .bz2, .xz or "
-            ".zst. projector: two TSV files for TensorBoard's embedding projector. spacy: the "
+            ".zst. arrow, parquet: a table of words, counts and vectors for pandas, polars and "
+            "others. projector: two TSV files for TensorBoard's embedding projector. spacy: the "
             "folder of a pipeline. model2vec: a folder that model2vec and sentence-transformers "
             "load. model: a smaller model in --dtype, for all commands but train.",
         ),
@@ -77,6 +80,7 @@ def export(
       conec export news.model --out news.vec.gz
       conec export news.model --out news.bin --to word2vec-binary --space word2vec
       conec export news.model --out top.vec.gz --top 50000 --dtype float16
+      conec export news.model --out news.parquet --to parquet
       conec export news.model --out projector --to projector --top 10000
       conec export news.model --out small.model --to model --dtype int8
     """  # noqa: D301

@@ -8,6 +8,7 @@ import numpy as np
 
 from conec.interop.exported import check_export_folder
 from conec.interop.model2vec import save_model2vec
+from conec.interop.tables import check_pyarrow, save_table
 from conec.interop.viewers import check_projector, save_projector, save_spacy
 from conec.interop.word2vec import save_word2vec
 from conec.quantization import compact
@@ -21,7 +22,10 @@ if TYPE_CHECKING:
 
 __all__ = ["Format", "Precision", "check_export", "export"]
 
-Format = Literal["word2vec", "word2vec-binary", "projector", "spacy", "model2vec"]
+Format = Literal[
+    "word2vec", "word2vec-binary", "arrow", "parquet", "projector", "spacy", "model2vec"
+]
+_TABLES = "arrow", "parquet"
 _AVERAGING = {"spacy": "spaCy", "model2vec": "model2vec"}  # programs that average vectors
 Precision = Literal["float32", "float16", "int8"]
 # significant digits of a number in a text; five identify a float16, nine a float32
@@ -45,19 +49,19 @@ def export(
         For example `ContextEncoder.wv_context`.
     path : path
         A file; for "projector", "spacy" and "model2vec", a folder.
-    to : {"word2vec", "word2vec-binary", "projector", "spacy", "model2vec"}
-        As `save_word2vec` (with ``binary=True``), `save_projector`, `save_spacy` and
-        `save_model2vec` write them.
+    to : {"word2vec", "word2vec-binary", "arrow", "parquet", "projector", "spacy", "model2vec"}
+        As `save_word2vec` (with ``binary=True``), `save_table` (with ``parquet=True``),
+        `save_projector`, `save_spacy` and `save_model2vec` write them.
     top : int, optional
         Number of words that are written, the first ones, which are the most frequent words of a
         model; by default all words.
     dtype : {"float32", "float16", "int8"}
         Precision of the values. All formats stay readable for the same programs. "float16": values
-        are rounded to float16, which takes half the digits in a text, and half the size in "spacy"
-        and "model2vec". "int8": each vector is scaled to integers from -127 to 127, so that cosine
-        similarities stay, but lengths do not; not for "spacy" and "model2vec", which average
-        vectors. In "word2vec-binary", which holds float32 only, both take less space once
-        compressed.
+        are rounded to float16, which takes half the digits in a text, and half the size in "arrow",
+        "parquet", "spacy" and "model2vec". "int8": each vector is scaled to integers from -127 to
+        127, so that cosine similarities stay, but lengths do not; not for "spacy" and "model2vec",
+        which average vectors. In "word2vec-binary", which holds float32 only, both take less space
+        once compressed.
     lang : str
         Language code of the spaCy pipeline, or of the model card of model2vec.
 
@@ -84,6 +88,8 @@ def export(
     smaller = _rounded(_first(vectors, top), dtype)
     if to == "projector":
         save_projector(smaller, path, digits=_DIGITS[dtype])
+    elif to in _TABLES:
+        save_table(smaller, path, parquet=to == "parquet")
     elif to == "spacy":
         save_spacy(smaller, path, lang)
     elif to == "model2vec":
@@ -100,6 +106,8 @@ def check_export(path: StrPath, to: Format) -> None:
     elif to in _AVERAGING:
         check_export_folder(path)
     else:
+        if to in _TABLES:
+            check_pyarrow()
         check_suffix(path)
         check_output(path)
 

@@ -14,6 +14,7 @@ from corpora.checks import closest
 from corpora.explorer.explorer import UnknownName
 
 _LAST = chr(0x10FFFF)
+_COMPARED = 50_000  # most important names that an unknown one is compared with
 
 
 class Names:
@@ -79,4 +80,4 @@ class Names:
         message = f"the model does not know the {self.what} {text!r}"
         if not text:
             message = f"a {self.what} is missing: type one"
-        raise UnknownName(message, closest(text, self.texts, 5))
+        raise UnknownName(message, closest(text, self.texts[:_COMPARED], 5))

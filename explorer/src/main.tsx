@@ -47,7 +47,7 @@ function Page() {
             <small>{about.models[number]!.facts.join(" · ")}</small>
           </div>
         </div>
-        {about.models.length > 1 && (
+        {about.models.length > 1 && view.name !== "compare" && (
           <label class="model">
             Model
             <select value={number} onChange={(event) =>

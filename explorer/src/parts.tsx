@@ -199,24 +199,33 @@ interface RankedProps {
   /** Names that are marked, and the note that says why. */
   marked?: Set<string>;
   note?: string;
+  /** The name that is chosen. */
+  current?: string;
+  /** Whether to show ranks. */
+  ranks?: boolean;
   compact?: boolean;
 }
 
 /** Names with scores and bars, the best first. */
-export function Ranked({ label, items, href, marked, note, compact }: RankedProps) {
+export function Ranked({ label, items, href, marked, note, current, ranks, compact }: RankedProps) {
   const scores = items.map(([, score]) => score);
   // cosines have the scale 0 to 1, other scores that of the list
   const isCosine = scores.every((score) => Math.abs(score) <= 1.0001);
   const high = isCosine ? 1 : Math.max(...scores);
-  const low = isCosine ? 0 : Math.min(...scores, 0);
+  const low = isCosine ? 0 : Math.min(...scores) - 0.08 * (high - Math.min(...scores));
   return (
-    <ol class={compact ? "ranked compact" : "ranked"} aria-label={label}>
-      {items.map(([name, score]) => (
+    <ol class={compact ? "ranked compact" : marked ? "ranked wide" : "ranked"} aria-label={label}>
+      {items.map(([name, score], i) => (
         <li key={name} class={marked?.has(name) ? "marked" : ""}>
-          {href ? <a href={href(name)}>{name}</a> : <span>{name}</span>}
-          {marked?.has(name) && <small>{note}</small>}
+          <span>
+            {ranks && <b>{i + 1}</b>}
+            {href ? (
+              <a href={href(name)} aria-current={name === current ? "true" : undefined}>{name}</a>
+            ) : name}
+            {marked?.has(name) && <small>{note}</small>}
+          </span>
           <div class="bar" aria-hidden="true">
-            <i style={{ width: `${(100 * Math.max(0, score - low)) / (high - low || 1)}%` }} />
+            <i style={{ width: high > low ? `${(100 * Math.max(0, score - low)) / (high - low)}%` : "100%" }} />
           </div>
           <data value={score}>{fixed(score, isCosine ? 3 : 2)}</data>
         </li>

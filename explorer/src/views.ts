@@ -10,6 +10,8 @@ export interface Model {
   has_senses: boolean;
   sample: string;
   sentence: string;
+  /** Facts about other kinds of models. */
+  [more: string]: unknown;
 }
 
 export interface About {

@@ -234,8 +234,10 @@ function Why({ about, number, parameters, version }: ViewProps) {
   const neighbors = useAnswer<{ tokens: Token[] }>("sentence", text.trim() ? { text, a, model: number } : null, version);
   const tokens = neighbors.reply?.answer.tokens ?? [];
   const chosen = tokens[Math.min(position, tokens.length - 1)];
-  // until another word is chosen, the nearest one
-  const target = other || chosen?.neighbors[0]?.[0] || "";
+  // until another word is chosen, the nearest one that is not in the sentence
+  const inText = new Set(tokens.map(({ token }) => token));
+  const nearest = chosen?.neighbors.find(([name]) => !inText.has(name)) ?? chosen?.neighbors[0];
+  const target = other || nearest?.[0] || "";
   const asked = useAnswer<WhyAnswer>(
     "why",
     chosen && target ? { text, position: Math.min(position, tokens.length - 1), other: target, a, model: number } : null,
@@ -376,7 +378,8 @@ function Compare(props: ViewProps) {
           <>
             {answer.overlap !== null && (
               <p class="fact">
-                <strong>{answer.shared.length}</strong> of the nearest neighbors are the same
+                <strong>{answer.shared.length} of {answer.lists[0]!.neighbors.length}</strong> nearest
+                neighbors are the same
               </p>
             )}
             <div class="cards two">

@@ -9,13 +9,24 @@ from typing import Any
 import narwhals.stable.v2 as nw
 import numpy as np
 import numpy.typing as npt
+import sklearn
 from narwhals.exceptions import DuplicateError
+from sklearn.utils.fixes import parse_version
 
 from corpora.checks import ParameterError, shorten
 from simec.data.columns import Layout, choose_columns, is_numbered, recognized
 
-__all__ = ["MAX_ID_BITS", "Frame", "as_frame", "check_frame", "column_values", "describe_type"]
+__all__ = [
+    "MAX_ID_BITS",
+    "Frame",
+    "as_frame",
+    "check_frame",
+    "column_values",
+    "describe_type",
+    "for_sklearn",
+]
 
+_SKLEARN_KNOWS_FRAMES = parse_version(sklearn.__version__) >= parse_version("1.9.dev")
 _LONG = nw.Int128, nw.UInt128
 MAX_ID_BITS = 4096  # of an integer id; Python does not write much longer ones as text
 
@@ -191,6 +202,42 @@ def check_frame(name: str, data: Any) -> bool:
     """
     frame = _narwhals(data, lambda message: ParameterError(f"{name}: {message}"))
     return isinstance(frame, nw.DataFrame)
+
+
+def for_sklearn(name: str, data: Any) -> Any:
+    """Return an argument in a form whose names scikit-learn knows.
+
+    Before version 1.9, it knows frames of pandas and of libraries with the interchange protocol,
+    which polars no longer has, and reads others without names.
+
+    Raises
+    ------
+    ParameterError
+        As `check_frame`.
+    """
+    if not check_frame(name, data) or hasattr(data, "__dataframe__") or _SKLEARN_KNOWS_FRAMES:
+        return data
+    return _Interchange(nw.from_native(data))
+
+
+class _Interchange:
+    """What scikit-learn reads of the interchange protocol: names, and the values as an array."""
+
+    def __init__(self, frame: nw.DataFrame[Any]) -> None:
+        self._frame, self.columns, self.shape = frame, list(frame.columns), frame.shape
+
+    def __dataframe__(self) -> _Interchange:
+        return self
+
+    def column_names(self) -> list[str]:
+        return self.columns
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> npt.NDArray[Any]:
+        array: npt.NDArray[Any] = np.asarray(self._frame.to_numpy(), dtype)
+        return array.copy() if copy else array
+
+    def __len__(self) -> int:
+        return len(self._frame)
 
 
 def _narwhals(data: Any, error: Fail) -> Any:

@@ -25,7 +25,7 @@ from torch.utils.data import (
 
 from corpora.checks import ParameterError, shown
 from corpora.errors import warn
-from simec.data.frames import check_frame
+from simec.data.frames import check_frame, for_sklearn
 from simec.linalg.checks import QUIET, check_magnitude
 from simec.linalg.factorization import finite
 from simec.types import FloatArray, InputKind
@@ -440,6 +440,7 @@ def read_inputs(
     if isinstance(X, Tensor):
         X = as_numpy(X)
     check_form(X)
+    X = for_sklearn("X", X)
     with np.errstate(**QUIET):  # values beyond float32 are an error
         if custom and not sparse.issparse(X):
             if hasattr(X, "columns") or hasattr(estimator, "feature_names_in_"):

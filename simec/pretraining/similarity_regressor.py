@@ -17,7 +17,7 @@ from corpora.checks import ParameterError, check_flag, check_integer, shown
 from corpora.files import StrPath
 from corpora.model_folder import FolderReader, FolderWriter, open_folder, write_folder
 from corpora.saved_data import check_saved_array, check_saved_object, saved_strings
-from simec.data.frames import check_frame
+from simec.data.frames import check_frame, for_sklearn
 from simec.linalg.checks import check_variance
 from simec.types import Float64
 
@@ -176,7 +176,7 @@ class SimilarityRegressor(RegressorMixin, BaseEstimator):  # type: ignore[misc]
         if reset:
             self.__dict__.pop("feature_names_in_", None)
         if check_frame("X", X):
-            return validate_data(self, X, reset=reset)
+            return validate_data(self, for_sklearn("X", X), reset=reset)
         if sparse.issparse(X):
             raise ValueError("X is a sparse matrix: pass X.toarray()")
         if isinstance(X, (list, tuple)) or (hasattr(X, "__array__") and not hasattr(X, "__len__")):

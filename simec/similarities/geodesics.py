@@ -15,7 +15,7 @@ from sklearn.neighbors import NearestNeighbors
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from corpora.errors import warn
-from simec.data.frames import check_frame
+from simec.data.frames import for_sklearn
 from simec.linalg.checks import LARGEST, LARGEST_DOUBLE, MatrixLike, check_magnitude
 from simec.types import Float64
 
@@ -59,7 +59,7 @@ class Geodesic(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         ValueError
             If X holds NaN or has too few points.
         """
-        check_frame("X", X)
+        X = for_sklearn("X", X)
         points = validate_data(
             self, X, accept_sparse="csr", dtype=[np.float64, np.float32], ensure_min_samples=2
         )
@@ -103,7 +103,7 @@ class Geodesic(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         float64 array of shape (k, m)
         """
         check_is_fitted(self)
-        check_frame("X", X)
+        X = for_sklearn("X", X)
         points = validate_data(self, X, accept_sparse="csr", reset=False)
         steps, neighbors = self.neighbors_.kneighbors(points)
         distances = np.full((len(steps), len(self.distances_)), np.inf)

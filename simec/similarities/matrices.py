@@ -13,7 +13,7 @@ from scipy import linalg
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from simec.data.frames import check_frame
+from simec.data.frames import for_sklearn
 from simec.linalg.checks import Matrix, check_size, check_varies, real_matrix, square, symmetric
 from simec.linalg.eigen import eigenpairs
 from simec.types import Float64
@@ -124,7 +124,7 @@ class Centerer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return centered
 
     def _checked(self, S: npt.ArrayLike, *, reset: bool) -> Any:
-        check_frame("S", S)
+        S = for_sklearn("S", S)
         return validate_data(
             self, S, reset=reset, dtype=[np.float64, np.float32], ensure_all_finite=False,
             ensure_min_samples=2 if reset else 1,

@@ -11,7 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from simec.data.frames import check_frame
+from simec.data.frames import for_sklearn
 from simec.data.relations import Similarity, check_similarity, read_columns, relations
 from simec.linalg.checks import Matrix, MatrixLike, check_size, check_varies, symmetric
 from simec.linalg.eigen import PARTS, Part, eigenpairs
@@ -155,7 +155,7 @@ class SpectralRegression(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             As in `eigen_embedding`, or if X and S have different numbers of rows.
         """
         check_similarity(self.similarity)
-        check_frame("X", X)
+        X = for_sklearn("X", X)
         features = validate_data(self, X, accept_sparse="csr", ensure_min_samples=2)
         S = relations(self.similarity, S, read_columns(self.similarity, S, None))
         if S is None:
@@ -176,7 +176,7 @@ class SpectralRegression(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     def transform(self, X: MatrixLike) -> Float64:
         """Embed points by their features, shape (k, d)."""
         check_is_fitted(self)
-        check_frame("X", X)
+        X = for_sklearn("X", X)
         features = validate_data(self, X, accept_sparse="csr", reset=False)
         embedding: Float64 = self.regression_.predict(features)
         return embedding.reshape(-1, len(self.signs_))

@@ -752,25 +752,6 @@ def test_every_command_explains_itself_with_an_example():
     assert "Context Encoder" in run("--help").stdout
 
 
-@pytest.mark.parametrize("name", ["conec.md", "ner.md"])
-def test_commands_and_options_in_the_docs_exist(name):
-    import re
-
-    import typer.main
-
-    text = (Path(__file__).parents[2] / "docs" / name).read_text("utf-8").replace("\\\n", " ")
-    lines = re.findall(r"^(?:cat .* \| )?conec (\w+)(.*)$", text, re.MULTILINE)
-    assert lines
-    group = typer.main.get_command(app)
-    for command_name, arguments in lines:
-        command = group.commands[command_name]
-        if hasattr(command, "commands"):  # conec tag train
-            command = command.commands[arguments.split()[0]]
-        options = {option for parameter in command.params for option in parameter.opts}
-        used = set(re.findall(r"--[\w-]+", arguments.partition("#")[0]))
-        assert used <= options, f"conec {command_name}: {used - options}"
-
-
 def test_traceback_and_version(tmp_path):
     result = CliRunner().invoke(app, ["--traceback", "info", str(tmp_path / "absent")])
     assert isinstance(result.exception, FileNotFoundError)

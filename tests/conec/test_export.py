@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import sys
 
 import numpy as np
 import pytest
@@ -61,6 +62,33 @@ def test_nothing_changes_by_default(vectors, tmp_path):
     export(vectors, tmp_path / "v")
     np.testing.assert_array_equal(read(tmp_path / "v", "word2vec").vectors, vectors.vectors)
     assert export(vectors, tmp_path / "v", top=1000) == 60
+
+
+@pytest.mark.parametrize("to", ["arrow", "parquet"])
+@pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
+def test_tables_are_read_by_pandas_and_polars(vectors, tmp_path, to, dtype, monkeypatch):
+    pd, pl = pytest.importorskip("pandas"), pytest.importorskip("polars")
+    pytest.importorskip("pyarrow")
+    monkeypatch.setattr("conec.interop.tables._ROWS", 7)
+    path = tmp_path / "v"
+    assert export(vectors, path, to, top=30, dtype=dtype) == 30
+    frame = (pd.read_parquet if to == "parquet" else pd.read_feather)(path)
+    assert frame["word"].tolist() == vectors.index_to_key[:30]
+    assert frame["count"].tolist() == list(range(60, 30, -1))
+    matrix = np.stack(frame["vector"].to_list())
+    assert matrix.dtype == dtype
+    if dtype != "int8":
+        np.testing.assert_array_equal(matrix, vectors.vectors[:30].astype(dtype))
+    read = pl.read_parquet if to == "parquet" else pl.read_ipc
+    np.testing.assert_array_equal(read(path)["vector"].to_numpy(), matrix)
+    export(to_keyed_vectors(["a"], np.ones((1, 2))), path, to)
+    assert read(path).columns == ["word", "vector"]
+
+
+def test_tables_need_pyarrow(vectors, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ImportError, match=r"similarity-encoders\[parquet\]"):
+        export(vectors, tmp_path / "v", "arrow")
 
 
 def test_projector(vectors, tmp_path):

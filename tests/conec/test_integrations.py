@@ -1,4 +1,4 @@
-"""The examples in docs/integrations.md run as written."""
+"""The examples in docs/how-to/integrations.md run as written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 import conec
 from conec.cli import app
 
-PAGE = (Path(__file__).parents[2] / "docs" / "integrations.md").read_text("utf-8")
+PAGE = (Path(__file__).parents[2] / "docs/how-to/integrations.md").read_text("utf-8")
 TEXTS = [
     ["the", "bushfires", "spread", "near", "the", "hospital"],
     ["a", "fire", "near", "sydney"],
@@ -120,6 +120,7 @@ def test_model2vec(model: conec.ContextEncoder) -> None:
 def test_flair(model: conec.ContextEncoder) -> None:
     pytest.importorskip("flair")
     from flair.data import Sentence
+    from flair.embeddings.base import load_embeddings
 
     [block] = blocks("flair", "python")
     names: dict[str, object] = {}
@@ -132,3 +133,5 @@ def test_flair(model: conec.ContextEncoder) -> None:
         for token, vector in zip(sentence, vectors, strict=True):
             np.testing.assert_array_equal(token.embedding.numpy(), vector)
     assert embeddings.embedding_length == 8
+    loaded = load_embeddings(embeddings.save_embeddings(use_state_dict=False))
+    assert (type(loaded), loaded.name, loaded.a) == (type(embeddings), "news.model", 0.5)

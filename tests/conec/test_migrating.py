@@ -1,4 +1,4 @@
-"""docs/migrating-from-gensim.md: its scripts run, and its tables have everything of gensim's."""
+"""Scripts on the page on migrating from gensim run, and its tables have all of gensim's names."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from conec import ContextEncoder
 from conec.gensim_names import NAMES
 from conec.interop import save_word2vec, to_keyed_vectors
 
-PAGE = (Path(__file__).parents[2] / "docs" / "migrating-from-gensim.md").read_text("utf-8")
+DOCS = Path(__file__).parents[2] / "docs"
+PAGE = (DOCS / "how-to" / "migrating-from-gensim.md").read_text("utf-8")
 SCRIPTS = re.findall(r"^### \d+\. (.*?)\n(.*?)(?=^##)", PAGE, re.DOTALL | re.MULTILINE)
 
 

@@ -82,7 +82,7 @@ def test_a_context_encoder(server):
 
 
 def test_the_example_of_the_documentation(server):
-    page = (Path(__file__).parents[2] / "docs" / "integrations.md").read_text("utf-8")
+    page = (Path(__file__).parents[2] / "docs" / "how-to" / "integrations.md").read_text("utf-8")
     [block] = re.findall(r"^## The Hugging Face Hub\n.*?```python\n(.*?)```", page, re.M | re.S)
     model = ContextEncoder(vector_size=4, min_count=1, epochs=1, sample=0, seed=1).fit(TEXTS)
     names = {"conec": conec, "model": model}

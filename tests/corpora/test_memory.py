@@ -367,18 +367,6 @@ def test_any_other_token_is_named_with_document_and_position(
         known.embed(made()[number])
 
 
-def test_the_example_of_the_docs_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    page = (Path(__file__).parents[2] / "docs" / "corpora.md").read_text("utf-8")
-    section = page.partition("## Documents from Python")[2]
-    example = section.partition("```python\n")[2].partition("```")[0]
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "news").mkdir()
-    (tmp_path / "news" / "a.txt").write_text("the cup waits\n")
-    names: dict[str, Any] = {"corpora": corpora}
-    exec(example, names)
-    assert list(corpora.open(names["paths"])) == [["the", "cup", "waits"]]
-
-
 BAD: dict[str, Callable[[], object]] = {
     "the number of shards must be an integer >= 1, got '2'": lambda: corpora.open([]).shards("2"),
     "map takes a function of a list of tokens, got 7": lambda: corpora.open([]).map(7),

@@ -495,7 +495,7 @@ class TestRegister:
     def test_example_in_the_documentation(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        page = Path(__file__).parents[2] / "docs" / "adding-a-reader.md"
+        page = Path(__file__).parents[2] / "docs" / "how-to" / "adding-a-reader.md"
         code = "\n".join(re.findall(r"```python\n(.*?)```", page.read_text(), re.S))
         monkeypatch.chdir(tmp_path)
         monkeypatch.setitem(sys.modules, "play", type(sys)("play"))

@@ -65,15 +65,24 @@ class DiesOnce(ContextEncoder):
 
 
 @pytest.mark.parametrize("a", [0.0, 0.8])
+@pytest.mark.parametrize("is_shared", [True, False])
 def test_documents(
-    cluster: Cluster, model: ContextEncoder, documents: list[list[str]], a: float
+    cluster: Cluster,
+    model: ContextEncoder,
+    documents: list[list[str]],
+    tmp_path: Path,
+    a: float,
+    is_shared: bool,
 ) -> None:
     texts: list[list[str]] = [*documents, [], ["unknown", "w1"]]
     expected = list(model.embed_batch(texts, a))
-    found = list(model.embed_batch(texts, a, engine=cluster.address))
+    folder = tmp_path if is_shared else None
+    found = list(model.embed_batch(texts, a, engine=cluster.address, folder=folder))
     assert len(found) == len(expected)
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_array_equal(one, other)
+    assert all(vectors.flags.writeable for vectors in found)
+    assert not list(tmp_path.iterdir())
 
 
 def test_documents_are_read_as_results_are_taken(
@@ -282,7 +291,7 @@ def test_a_run_whose_driver_or_head_dies_is_continued(
         "vector_shards._write_vectors = slowly\n"
         "app(sys.argv[1:])\n"
     )
-    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "1")  # 60 by default
+    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "5")  # 60 by default
     with contextlib.ExitStack() as stack:
         other = cluster if who == "driver" else stack.enter_context(running(1))
         arguments = [*command, str(tmp_path / "out"), "--address", other.address]

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 
 import conec
 from conec.senses.inventory import SenseSettings
@@ -56,3 +57,15 @@ def plain(value: Any) -> Any:
     if isinstance(value, (list, tuple)):
         return [plain(part) for part in value]
     return value.item() if isinstance(value, np.generic) else value
+
+
+def assert_close(value: Any, expected: Any) -> None:
+    """Compare nested lists, with a tolerance for floats."""
+    if isinstance(expected, list):
+        assert len(value) == len(expected)
+        for one, other in zip(value, expected, strict=True):
+            assert_close(one, other)
+    elif isinstance(expected, float):
+        assert value == pytest.approx(expected, abs=1e-6)
+    else:
+        assert value == expected

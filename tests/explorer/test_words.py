@@ -14,7 +14,7 @@ from conec.cli import app
 from conec.explore import WordExplorer
 from corpora.errors import ModelError
 from corpora.explorer.explorer import UnknownName
-from tests.explorer.models import LONG, SCRIPT, plain, texts, value_of, word_model
+from tests.explorer.models import LONG, SCRIPT, assert_close, plain, texts, value_of, word_model
 
 
 @pytest.fixture(scope="module")
@@ -90,18 +90,7 @@ def test_copied_code_gives_the_same_answer(explorer, question, parameters, part)
     else:
         expected = [entry["neighbors"] for entry in answer[part]]
     assert expected
-    _assert_equal(value, expected)
-
-
-def _assert_equal(value, expected):
-    if isinstance(expected, list):
-        assert len(value) == len(expected)
-        for one, other in zip(value, expected, strict=True):
-            _assert_equal(one, other)
-    elif isinstance(expected, float):
-        assert value == pytest.approx(expected, abs=1e-6)
-    else:
-        assert value == expected
+    assert_close(value, expected)
 
 
 @pytest.mark.parametrize("method", ["pca", "tsne"])

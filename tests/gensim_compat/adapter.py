@@ -1,4 +1,4 @@
-"""gensim's classes in terms of this package: what ``docs/migrating-from-gensim.md`` describes.
+"""gensim's classes by this package, as ``docs/how-to/migrating-from-gensim.md`` describes.
 
 Skip-gram is replaced by CBOW, and hierarchical softmax by negative sampling. The learning rate is
 that of this package, as its gradient differs, and in very short texts, `sample` is larger. Errors

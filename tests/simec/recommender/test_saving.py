@@ -29,7 +29,7 @@ FEATURES = {"item_features": (range(5), np.random.default_rng(0).normal(size=(5,
 
 
 class Favorites(FactorRecommender):
-    """A custom recommender, as docs/recommender.md describes."""
+    """A custom recommender, as docs/how-to/recommender.md describes."""
 
     def __init__(self, scale=1.0, kernel=None, layers=()):
         super().__init__()

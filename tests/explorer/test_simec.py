@@ -1,0 +1,226 @@
+"""Answers about encoders, recommenders and link predictors, and the code that gives the same."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+
+import numpy as np
+import pytest
+from scipy import sparse
+from typer.testing import CliRunner
+
+pytest.importorskip("torch")
+
+from corpora.errors import ModelError
+from corpora.explorer.explorer import UnknownName
+from simec.cli import app
+from simec.explore import explorer_of
+from tests.explorer import simec_models
+from tests.explorer.models import assert_close, plain, value_of
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("explored")
+    data = simec_models.table(folder / "points.csv")
+    simec_models.encoder(folder / "encoder", data)
+    simec_models.recommender(folder / "recommender")
+    simec_models.links(folder / "links")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def explorers(folder):
+    return {
+        "encoder": explorer_of(folder / "encoder", folder / "points.csv"),
+        "array": explorer_of(folder / "encoder", folder / "points.npy"),
+        "recommender": explorer_of(folder / "recommender"),
+        "links": explorer_of(folder / "links"),
+    }
+
+
+def test_about_and_completion(explorers):
+    for name, facts, first in (
+        ("encoder", ["12 points", "3 features", "2 dimensions"], "point0"),
+        ("array", ["12 points", "3 features", "2 dimensions"], "0"),
+        ("links", ["8 entities", "2 relations", "4 dimensions"], "bern"),
+    ):
+        model = explorers[name].ask("about", {})["answer"]["models"][0]
+        assert model["facts"] == facts
+        assert model["sample"] == first
+        names = explorers[name].ask("complete", {"text": first[:5]})["answer"]["names"]
+        assert names[0] == first
+    about = explorers["recommender"].ask("about", {})["answer"]
+    assert about["models"][0]["facts"][:3] == ["Recommender", "9 users", "8 items"]
+    complete = explorers["recommender"].ask("complete", {"text": "ITEM", "what": "item", "n": 3})
+    assert len(complete["answer"]["names"]) == 3
+    for explorer in explorers.values():
+        explorer.warm_up()
+        json.dumps(explorer.ask("about", {}), allow_nan=False)
+
+
+@pytest.mark.parametrize(
+    ("name", "question", "parameters"),
+    [
+        ("encoder", "neighbors", {"point": "point3", "topn": 4}),
+        ("array", "neighbors", {"point": "3"}),
+        ("encoder", "why", {"first": "point1", "second": "point2"}),
+        ("array", "why", {"first": "1", "second": "2"}),
+        ("recommender", "recommend", {"user": "user1"}),
+        ("recommender", "recommend", {"user": "user1", "seen": True, "topn": 3}),
+        ("recommender", "similar", {"item": "item2"}),
+        ("recommender", "reasons", {"user": "user1", "item": "item2"}),
+        ("links", "predict", {"entity": "rome", "relation": "capital_of"}),
+        ("links", "predict", {"entity": "rome", "relation": "has_capital", "direction": "head"}),
+        ("links", "neighbors", {"point": "oslo"}),
+    ],
+)
+def test_copied_code_gives_the_same_answer(explorers, name, question, parameters):
+    reply = explorers[name].ask(question, parameters)
+    json.dumps(reply, allow_nan=False)
+    answer = reply["answer"]
+    expected = {
+        "neighbors": lambda: answer["neighbors"],
+        "similar": lambda: answer["neighbors"],
+        "recommend": lambda: answer["items"],
+        "why": lambda: [answer["similarity"], *(p["relevances"] for p in answer["points"])],
+        "reasons": lambda: [
+            answer["similar"], answer["rating"], answer["bias"], answer["relevances"]
+        ],
+        "predict": lambda: [[link["entity"], link["score"]] for link in answer["links"]],
+    }[question]()  # fmt: skip
+    assert expected
+    value = plain(value_of(reply["code"]))
+    if name == "array" and question == "neighbors":
+        value = [[str(i), score] for i, score in value]
+    assert_close(value, expected)
+
+
+def test_relevances_sum_to_the_similarity(explorers):
+    answer = explorers["encoder"].ask("why", {"first": "point1", "second": "point2"})["answer"]
+    for point in answer["points"]:
+        total = point["bias"] + sum(value for _, value in point["relevances"])
+        assert total == pytest.approx(answer["similarity"], abs=1e-6)
+    assert {name for name, _ in answer["points"][0]["relevances"]} == {*simec_models.FEATURES}
+
+
+@pytest.mark.parametrize("name", ["encoder", "recommender", "links"])
+def test_copied_code_computes_the_same_map(explorers, name):
+    for _ in range(400):
+        reply = explorers[name].ask("map", {})
+        if reply["answer"]["state"] != "computing":
+            break
+        time.sleep(0.01)
+    answer = reply["answer"]
+    coordinates = value_of(reply["code"])
+    assert len(answer["names"]) == len(coordinates)
+    low = coordinates.min(axis=0)
+    scaled = (coordinates - low) / (coordinates - low).max() * 65535
+    np.testing.assert_allclose(np.array([answer["x"], answer["y"]]).T, scaled, atol=40)
+
+
+def test_known_links_are_marked(explorers):
+    parameters = {"entity": "paris", "relation": "capital_of"}
+    links = explorers["links"].ask("predict", parameters)["answer"]["links"]
+    assert [link["entity"] for link in links if link["known"]] == ["france"]
+    assert [link["rank"] for link in links] == list(range(1, 9))
+
+
+def test_rated_items_come_with_recommendations(explorers):
+    answer = explorers["recommender"].ask("recommend", {"user": "user1"})["answer"]
+    rated = {item for item, _ in answer["rated"]}
+    assert len(rated) == answer["n_rated"]
+    assert not rated & {item for item, _ in answer["items"]}
+    reasons = explorers["recommender"].ask("reasons", {"user": "user1", "item": "item2"})["answer"]
+    assert {item for item, _, _ in reasons["similar"]} <= rated
+
+
+@pytest.mark.parametrize(
+    ("name", "question", "parameters", "suggestion"),
+    [
+        ("encoder", "neighbors", {"point": "pont3"}, "point3"),
+        ("encoder", "why", {"first": "point1", "second": "pt2"}, "point2"),
+        ("recommender", "recommend", {"user": "usr1"}, "user1"),
+        ("recommender", "reasons", {"user": "user1", "item": "itm1"}, "item1"),
+        ("recommender", "similar", {"item": ""}, None),
+        ("links", "predict", {"entity": "pariss", "relation": "capital_of"}, "paris"),
+        ("links", "predict", {"entity": "paris", "relation": "capital"}, "capital_of"),
+        ("links", "neighbors", {"point": "osl"}, "oslo"),
+    ],
+)
+def test_unknown_names_come_with_the_closest_ones(
+    explorers, name, question, parameters, suggestion
+):
+    with pytest.raises(UnknownName) as caught:
+        explorers[name].ask(question, parameters)
+    assert suggestion is None or suggestion in caught.value.suggestions
+
+
+def test_a_recommender_without_features_and_embeddings(tmp_path):
+    from simec.recommender import ItemKNN
+
+    ratings = [(u, i, (3 * u + i) % 5 + 1) for u in range(6) for i in range(5) if (u + i) % 3]
+    ItemKNN().fit(ratings).save(tmp_path / "m")
+    explorer = explorer_of(tmp_path / "m")
+    assert explorer.ask("about", {})["answer"]["models"][0]["has_map"] is False
+    reply = explorer.ask("reasons", {"user": "1", "item": "2"})
+    similar, rating = plain(value_of(reply["code"]))
+    assert rating == pytest.approx(reply["answer"]["rating"])
+    assert len(similar) == len(reply["answer"]["similar"])
+    with pytest.raises(ValueError, match="have no map"):
+        explorer.ask("map", {})
+
+
+def test_data_that_do_not_fit_the_model_are_refused(folder, tmp_path):
+    with pytest.raises(ValueError, match="pass a file that has them with --data"):
+        explorer_of(folder / "encoder")
+    with pytest.raises(ValueError, match="leave it out here"):
+        explorer_of(folder / "links", folder / "points.csv")
+    with pytest.raises(FileNotFoundError):
+        explorer_of(folder / "encoder", tmp_path / "no.npy")
+    np.save(tmp_path / "wide.npy", np.zeros((4, 9)))
+    with pytest.raises(ValueError, match="features"):
+        explorer_of(folder / "encoder", tmp_path / "wide.npy")
+    np.save(tmp_path / "flat.npy", np.zeros(4))
+    with pytest.raises(ValueError, match="must have a row for each point"):
+        explorer_of(folder / "encoder", tmp_path / "flat.npy")
+    (tmp_path / "broken.npz").write_bytes(b"PK")
+    with pytest.raises(ValueError, match=r"broken\.npz cannot be read"):
+        explorer_of(folder / "encoder", tmp_path / "broken.npz")
+
+
+def test_an_encoder_of_a_sparse_matrix_and_one_without_features(tmp_path):
+    from simec import SimilarityEncoder
+
+    X = sparse.random(10, 6, 0.5, "csr", random_state=0)
+    sparse.save_npz(tmp_path / "x.npz", X)
+    S = (X @ X.T).toarray()
+    SimilarityEncoder(2, random_state=0).fit(X, S).save(tmp_path / "sparse")
+    explorer = explorer_of(tmp_path / "sparse", tmp_path / "x.npz")
+    reply = explorer.ask("why", {"first": "0", "second": "1"})
+    assert value_of(reply["code"])[0] == pytest.approx(reply["answer"]["similarity"])
+    SimilarityEncoder(2, random_state=0).fit(None, S).save(tmp_path / "rows")
+    explorer = explorer_of(tmp_path / "rows")
+    reply = explorer.ask("neighbors", {"point": "4", "topn": 3})
+    assert [str(i) for i, _ in value_of(reply["code"])] == [
+        name for name, _ in reply["answer"]["neighbors"]
+    ]
+    with pytest.raises(ValueError, match="without features"):
+        explorer.ask("why", {"first": "0", "second": "1"})
+
+
+def test_other_folders_are_refused(folder, tmp_path):
+    def error(*arguments):
+        result = CliRunner().invoke(app, ["explore", *map(str, arguments), "--no-browser"])
+        assert result.exit_code == 1, result.output
+        return result.stderr
+
+    assert "not found" in error(tmp_path / "nothing")
+    shutil.copytree(folder / "links", tmp_path / "m")
+    (tmp_path / "m" / "config.json").write_text("{}")
+    assert "is damaged" in error(tmp_path / "m")
+    golden = simec_models.Path(__file__).parents[1] / "golden"
+    with pytest.raises(ModelError, match="use conec explore"):
+        explorer_of(golden / "context_encoder_map")
