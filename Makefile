@@ -45,7 +45,7 @@ $(VENV)/test.done: $(BIN)/python pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/docs.done: $(VENV)/test.done
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[docs]"
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[docs]"
 	touch $@
 
 clean:
