@@ -234,8 +234,8 @@ def _named(panels: Any, movies: Movies, data: Path | None) -> None:
         why = explain_prediction(movies.encoder, movies.X[i], user, names=movies.names)
         why.plot(axes, topn=12)
         axes.set_title(
-            f"{movies.titles[i]} for user {movies.users[user]}: {why.value:+.2f} stars",
-            loc="left", fontsize=10,
+            f"{movies.titles[i]}\nfor user {movies.users[user]}: {why.value:+.2f} stars",
+            loc="left", fontsize=9,
         )  # fmt: skip
     split = flowerpots.Split(flowerpots.judgements("size", data), flowerpots.TEST)
     features = flowerpots.features(1)
@@ -245,6 +245,6 @@ def _named(panels: Any, movies: Movies, data: Path | None) -> None:
     why = Explanation(R, float(R.sum()), 0.0, features[a], FEATURES)
     why.plot(panels[2])
     panels[2].set_title(
-        f"Similarity of two new plants, {a + 1} and {b + 1}: {why.value:+.2f}",
-        loc="left", fontsize=10,
+        f"Plants {a + 1} and {b + 1}, both new:\nsimilarity {why.value:+.2f}",
+        loc="left", fontsize=9,
     )  # fmt: skip

@@ -12,9 +12,8 @@ the end of a cycle all words are merged, and all shards have the same weights. A
 can therefore be repeated from the weights that any shard has.
 
 Changes of frequent words agree, and are partly averaged; those of rare words, which few shards
-change at a time, add up (`conec.training.kernels.changes.merge`). Shards therefore train with the
-learning rate of one machine. With a higher one, which would make up for averages, rare words change
-too much, and similarities of words suffer.
+change at a time, add up (`conec.training.kernels.changes.merge`). Shards train with the learning
+rate of one machine: a higher one would make up for averages, but change rare words too much.
 
 Rows of W1 and W2 are divided among the shards, too: each merges the changes of its rows by all
 shards ("reduce-scatter"), and sends the result to all. Changes are sent in float16. What rounding

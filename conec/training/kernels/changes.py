@@ -116,9 +116,7 @@ def take(W, common, marks, n_rows, n_owners):  # type: ignore[no-untyped-def]
 def merge(rows, changes, starts, union):  # type: ignore[no-untyped-def]
     """Merge changes of several shards by agreement.
 
-    The sum of the changes of a row is multiplied by the agreement of the k shards that changed it,
-    and by k to the power of 1/6, which makes up for averaged changes. Rare words, which are changed
-    by one shard at a time, are trained as on one machine.
+    The sum of the changes of a row is multiplied by the agreement of the shards that changed it.
 
     Parameters
     ----------
@@ -135,7 +133,6 @@ def merge(rows, changes, starts, union):  # type: ignore[no-untyped-def]
     merged : uint16 array of shape (u, d)
     """
     n, d = len(starts) - 1, changes.shape[1]
-    power = np.array([k ** (1 / 6) for k in range(n + 1)]).astype(np.float32)
     merged = np.empty((len(union), d), np.uint16)
     at = starts[:-1].copy()
     total = np.empty(d, np.float32)
@@ -154,7 +151,7 @@ def merge(rows, changes, starts, union):  # type: ignore[no-untyped-def]
         of_sum = np.float32(0)
         for j in range(d):
             of_sum += total[j] * total[j]
-        factor = power[n_changed] * agreement(squares, of_sum, n_changed)
+        factor = agreement(squares, of_sum, n_changed)
         out = merged[i]
         for j in range(d):
             out[j] = _to_half(factor * total[j])
