@@ -42,6 +42,11 @@ def for_conec() -> None:
     np.savez("new.npz", vector=np.eye(2), found=np.array([True, False]))
 
 
+def for_explorer() -> None:
+    model = conec.ContextEncoder(vector_size=8, min_count=1, epochs=1, sample=0)
+    model.fit([["the", "hospital", "reported", "casualties"]] * 20).save("news.model")
+
+
 def for_ner() -> None:
     conll_file()
     model = conec.ContextEncoder(vector_size=8, min_count=1, epochs=1, sample=0)
@@ -93,13 +98,14 @@ PAGES_WITH_NEEDS = {
     "README.md": Needs(("torch",), slow=True),
     "docs/getting-started/first-steps.md": Needs(("torch",), replace={"epochs=40": "epochs=2"}),
     "docs/how-to/conec.md": Needs(
-        ("usearch",), for_conec, FEW_EPOCHS,
+        (), for_conec, FEW_EPOCHS,
         lambda names: names["found"].ids.shape == (5, 5),
     ),
     "docs/how-to/embeddings.md": Needs(
         (), conll_file, FEW_EPOCHS | {"epochs=25": "epochs=2"},
         lambda names: isinstance(names["model"], conec.ExtendedContextEncoder),
     ),
+    "docs/how-to/explorer.md": Needs(prepare=for_explorer),
     "docs/how-to/ner.md": Needs(("pycrfsuite",), for_ner),
     "docs/how-to/corpora.md": Needs(("pandas",), for_corpora),
     "docs/how-to/cluster.md": Needs(("polars",), for_cluster, {"/shared/vectors/": ""}),
