@@ -9,11 +9,13 @@ SOURCES = conec simec corpora tests benchmarks
 demo: $(VENV)/demo.done
 	$(BIN)/python -m conec.demo --out demo
 
+# types are checked while the tests run
 test: $(VENV)/test.done
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
-	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/mypy & types=$$!; \
+	$(BIN)/python -m pytest -n 2 --dist loadgroup; tests=$$?; \
+	wait $$types && exit $$tests
 
 # what `make test` does, with the fast tests only
 check: $(VENV)/test.done
@@ -39,15 +41,15 @@ $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/demo.done: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[plots]"
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[plots]"
 	touch $@
 
 $(VENV)/test.done: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[simec,molecules,plots,parquet,spacy,ner,index,distributed,s3,test]"
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[simec,molecules,plots,parquet,spacy,ner,index,distributed,s3,test]"
 	touch $@
 
 $(VENV)/docs.done: $(VENV)/test.done
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[docs]"
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[docs]"
 	touch $@
 
 clean:
