@@ -4,16 +4,18 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 SOURCES = conec simec corpora tests benchmarks
 
-.PHONY: demo test check lint docs clean
+.PHONY: demo test check lint docs pretrained clean
 
 demo: $(VENV)/demo.done
 	$(BIN)/python -m conec.demo --out demo
 
+# types are checked while the tests run
 test: $(VENV)/test.done
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/ruff format --check $(SOURCES)
-	$(BIN)/mypy
-	$(BIN)/python -m pytest -n 2 --dist loadgroup
+	$(BIN)/mypy & types=$$!; \
+	$(BIN)/python -m pytest -n 2 --dist loadgroup; tests=$$?; \
+	wait $$types && exit $$tests
 
 # what `make test` does, with the fast tests only
 check: $(VENV)/test.done
@@ -31,20 +33,24 @@ lint: $(VENV)/test.done
 docs: $(VENV)/docs.done
 	$(BIN)/python -m sphinx -W --keep-going -n -q docs docs/_build/html
 
+# a small English model in pretrained/, from the Wikipedia texts in the folder CORPORA_DATA
+pretrained: $(VENV)/demo.done
+	$(BIN)/python -m benchmarks.pretrained
+
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
 $(VENV)/demo.done: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[plots]"
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[plots]"
 	touch $@
 
 $(VENV)/test.done: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[simec,molecules,plots,parquet,spacy,ner,index,distributed,s3,test]"
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[simec,molecules,plots,parquet,spacy,ner,index,distributed,s3,test]"
 	touch $@
 
 $(VENV)/docs.done: $(VENV)/test.done
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e ".[docs]"
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[docs]"
 	touch $@
 
 clean:
-	rm -rf $(VENV) build docs/_build docs/reference/generated demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build docs/_build docs/reference/generated pretrained demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -18,6 +18,7 @@ from __future__ import annotations
 import argparse
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,8 +60,7 @@ def main(argv: list[str] | None = None) -> None:
         results += measured(name, model, args)
     protocol = {
         "vector_size": SIZE, "topn": TOPN, "queries": args.queries, "runs": args.seeds,
-        "connectivity": args.connectivity, "expansion_add": args.expansion_add,
-        "expansion_search": args.expansion_search, "dtype": args.dtype, "quick": args.quick,
+        "n_lists": args.n_lists, "n_probes": args.n_probes, "quick": args.quick,
     }  # fmt: skip
     by_name = {result.name: result for result in results}
     report(
@@ -80,10 +80,8 @@ def _arguments(argv: list[str] | None) -> argparse.Namespace:
     p.add_argument(
         "--store", type=Path, help="folder where indexes are kept, to be used again by later runs"
     )
-    p.add_argument("--connectivity", type=at_least_one, default=16, help="default 16")
-    p.add_argument("--expansion-add", type=at_least_one, default=200, help="default 200")
-    p.add_argument("--expansion-search", type=at_least_one, default=64, help="default 64")
-    p.add_argument("--dtype", default="int8", choices=("float32", "float16", "int8"))
+    p.add_argument("--n-lists", type=at_least_one, help="default 2 * sqrt(V)")
+    p.add_argument("--n-probes", type=at_least_one, default=20, help="default 20")
     args: argparse.Namespace = p.parse_args(argv)
     if args.words is None:
         args.words = 5000 if args.quick else 1_000_000
@@ -157,8 +155,8 @@ def measured(name: str, model: ContextEncoder, args: argparse.Namespace) -> list
         len({*a} & {*b}) / len(a)
         for a, b in zip(exact.ids.tolist(), found.ids.tolist(), strict=True)
     ]
-    graph = model.neighbor_index
-    assert graph is not None
+    searched = model.neighbor_index
+    assert searched is not None
     results = [over_runs(f"{name}.{call}", values, "s/query", middle=True)
                for call, values in times.items()]  # fmt: skip
 
@@ -175,7 +173,7 @@ def measured(name: str, model: ContextEncoder, args: argparse.Namespace) -> list
         ratio("speedup.gensim", "gensim.single", "exact.single"),
         Result(f"{name}.recall", float(np.mean(recall)), "share", n=len(words)),
         Result(f"{name}.build", build, "s"),
-        Result(f"{name}.index", graph.nbytes / 1e6, "MB"),
+        Result(f"{name}.index", searched.nbytes / 1e6, "MB"),
         Result(f"{name}.vectors", vectors.nbytes / 1e6, "MB"),
     ]
 
@@ -185,16 +183,14 @@ def index(name: str, model: ContextEncoder, args: argparse.Namespace) -> float:
     from conec.neighbor_index import NeighborIndex
     from corpora.model_folder import open_folder, write_folder
 
-    settings = f"{args.connectivity}-{args.expansion_add}-{args.dtype}"
-    path = None if args.store is None else args.store / f"{name}-{len(model)}-{settings}"
+    path = None
+    if args.store is not None:
+        path = args.store / f"{name}-{len(model)}-{args.n_lists or 'default'}"
     vectors = model.stored("context_embeddings")
     assert vectors is not None
     if path is None or not path.exists():
         start = time.process_time()
-        model.build_index(
-            connectivity=args.connectivity, expansion_add=args.expansion_add,
-            expansion_search=args.expansion_search, dtype=args.dtype, progress=True,
-        )  # fmt: skip
+        model.build_index(n_lists=args.n_lists, n_probes=args.n_probes, progress=True)
         seconds = time.process_time() - start
         if path is None:
             return seconds
@@ -208,8 +204,7 @@ def index(name: str, model: ContextEncoder, args: argparse.Namespace) -> float:
         found = NeighborIndex.read_from(reader, vectors)
         seconds = float(reader.read_json("build.json")["seconds"])
     assert found is not None
-    found.settings = found.settings._replace(expansion_search=args.expansion_search)
-    model.neighbor_index = found
+    model.neighbor_index = replace(found, n_probes=args.n_probes)
     return seconds
 
 

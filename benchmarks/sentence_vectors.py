@@ -2,6 +2,7 @@
 
 - `titles`, `bodies`: stories of Reuters-21578 with one topic, of the 10 most frequent topics, in
   the parts of the ModLewis split. Accuracy of a logistic regression on the vectors.
+- `newsgroups`: messages of 20 Newsgroups without their headers, split by date. The same.
 - `raw-c`: two sentences with the same ambiguous word (Trott & Bergen 2021). Spearman's correlation
   of the cosine with how related people find the word's meanings.
 - `scws`: two passages, each around a word (Huang et al. 2012). The same with the similarity of the
@@ -11,10 +12,10 @@
   over trials.
 
 `mean`, `sif` and `sif, component` are `ContextEncoder.encode`, the last with the component of the
-texts of the training part (titles, bodies) or of the task. `wv` is gensim's `get_mean_vector`.
-`model2vec` is the pooling of `model2vec.distill`: principal components of the word vectors, and SIF
-weights from ranks. `tf-idf` is TF-IDF with a truncated SVD to the same number of dimensions, fitted
-on the training part, or else on the corpus; it does not depend on the seed.
+texts of the training part (titles, bodies, newsgroups) or of the task. `wv` is gensim's
+`get_mean_vector`. `model2vec` is the pooling of `model2vec.distill`: principal components of the
+word vectors, and SIF weights from ranks. `tf-idf` is TF-IDF with a truncated SVD to the same number
+of dimensions, fitted on the training part, or else on the corpus; it does not depend on the seed.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from benchmarks import charts
 from benchmarks.common import QUICK_DOCUMENTS, Result, Table, number, over_runs, parser, report
 from benchmarks.material import require, source
 from benchmarks.senses.data import scws
+from benchmarks.simec_data import newsgroups
 from benchmarks.unseen_words.tasks import LENGTHS, MARK, PARTS, read_chimeras
 
 if TYPE_CHECKING:
@@ -42,7 +44,7 @@ if TYPE_CHECKING:
 SIZE, TOPICS, SIF = 200, 10, 1e-4
 CORPUS_DOCUMENTS = 30_000  # articles that TF-IDF is fitted on
 METHODS = ("wv", "mean", "sif", "sif, component", "model2vec", "tf-idf")
-TASKS = ("titles", "bodies", "raw-c", "scws", "chimeras")
+TASKS = ("titles", "bodies", "newsgroups", "raw-c", "scws", "chimeras")
 
 Floats = npt.NDArray[Any]
 Text = list[str]
@@ -80,7 +82,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parser(__doc__).parse_args(argv)
     require("reuters21578", "raw-c", "scws", "chimeras")
     tasks: dict[str, Any] = {
-        "titles": stories("TITLE"), "bodies": stories("BODY"),
+        "titles": stories("TITLE"), "bodies": stories("BODY"), "newsgroups": messages(args.quick),
         "raw-c": raw_c(), "scws": passages(), "chimeras": trials(),
     }  # fmt: skip
     corpus = source(args.corpus)
@@ -154,6 +156,18 @@ def _stories(text: str, part: str) -> list[tuple[Text, str, bool]]:
         if words:
             found.append((words, topics[0], split[1] == "TRAIN"))
     return found
+
+
+def messages(quick: bool) -> Stories:
+    """Messages of 20 Newsgroups; a tenth of them if `quick`."""
+    step = 10 if quick else 1
+    texts, groups = newsgroups("train")
+    test_texts, test_groups = newsgroups("test")
+    is_training = np.arange(len(texts) + len(test_texts)) < len(texts)
+    words = [_words(text.partition("\n\n")[2]) for text in [*texts, *test_texts][::step]]
+    kept = np.flatnonzero([len(text) for text in words])
+    labels = np.array([*groups, *test_groups][::step])
+    return Stories([words[i] for i in kept], labels[kept], is_training[::step][kept])
 
 
 def raw_c() -> Pairs:
@@ -311,14 +325,14 @@ def _table(by_name: dict[str, Result]) -> Table:
 
 
 def _draw(by_name: dict[str, Result], path: Path) -> None:
-    figure, panels = charts.figure(1, len(TASKS), (14, 3.2))
+    figure, panels = charts.figure(1, len(TASKS), (16, 3.2))
     colors = [
         charts.BLUE if method in ("mean", "sif", "sif, component") else charts.GREY
         for method in METHODS
     ]
     for axes, task in zip(panels, TASKS, strict=True):
         charts.bars(axes, [by_name[f"{task}.{method}"] for method in METHODS], METHODS, colors)
-        x = "accuracy in %" if task in ("titles", "bodies") else "100 ρ"
+        x = "accuracy in %" if task in ("titles", "bodies", "newsgroups") else "100 ρ"
         charts.style(axes, x, "", task, grid="x")
         if axes is not panels[0]:
             axes.set_yticklabels([])

@@ -6,6 +6,10 @@ The same model in float32, float16 and int8 (`ContextEncoder.quantize`), saved a
 - CPU time of `most_similar_batch` per query, on one thread, and tokens per second of `embed`
 - analogies (Google's, 3CosAdd among the 30,000 most frequent words) and word similarities with the
   context embeddings, in percent
+
+`top` are the vectors of the most frequent words alone (``export(..., top=N)``) in float32: size,
+share of the corpus's tokens that are among these words, and quality, on the pairs and questions
+whose words they have.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ if TYPE_CHECKING:
     from conec import ContextEncoder
 
 DTYPES = ("float32", "float16", "int8")
+TOPS = (30_000, 10_000)
 QUERIES, DOCUMENTS = 512, 50
 
 
@@ -48,9 +53,12 @@ def main(argv: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="smaller-models-") as name:
         for dtype in DTYPES:
             results += measured(dtype, model, documents, Path(name), args.seeds)
+        for top in (*TOPS, len(model)):
+            results += most_frequent(top, model, Path(name))
     by_name = {result.name: result for result in results}
     protocol = {"queries": QUERIES, "documents": DOCUMENTS, "runs": args.seeds, "quick": args.quick}
-    report("smaller_models", protocol, corpus, results, args.json, tables=[_table(by_name)])
+    report("smaller_models", protocol, corpus, results, args.json,
+           tables=[_table(by_name), _table_of_tops(by_name, len(model))])  # fmt: skip
 
 
 def _arguments(argv: list[str] | None) -> argparse.Namespace:
@@ -124,6 +132,41 @@ def measured(
             for task, value in quality(keyed).items()
         ),
     ]
+
+
+def most_frequent(top: int, whole: ContextEncoder, folder: Path) -> list[Result]:
+    """All figures of the vectors of the most frequent words."""
+    from gensim.models import KeyedVectors
+
+    from conec.interop import export
+
+    sizes = {}
+    for label, to in (("text", "word2vec"), ("binary", "word2vec-binary")):
+        path = folder / f"top.{label}.gz"
+        export(whole.wv_context, path, to, top=top)  # type: ignore[arg-type]
+        sizes[label] = path.stat().st_size
+    keyed = KeyedVectors.load_word2vec_format(str(path), binary=True)
+    counts = whole.vocabulary.counts
+    return [
+        *(Result(f"top.{top}.size.{label}", size / 1e6, "MB") for label, size in sizes.items()),
+        Result(f"top.{top}.tokens", 100 * float(counts[:top].sum() / counts.sum()), "%"),
+        *(
+            Result(f"top.{top}.{task}", None if value is None else 100 * value, "%")
+            for task, value in quality(keyed).items()
+        ),
+    ]
+
+
+def _table_of_tops(results: dict[str, Result], n_words: int) -> Table:
+    columns = {
+        "size.text": "text.gz, MB", "size.binary": "binary.gz, MB", "tokens": "tokens, %",
+        **{task: f"{task}, %" for task in QUALITY},
+    }  # fmt: skip
+    rows = [
+        [f"{top:,}", *(number(results.get(f"top.{top}.{key}"), 1, 1) for key in columns)]
+        for top in dict.fromkeys([n_words, *TOPS])
+    ]
+    return Table(("words", *columns.values()), rows)
 
 
 def _table(results: dict[str, Result]) -> Table:

@@ -1013,8 +1013,7 @@ class Embedder:
         ClusterError, ImportError
             As for :func:`corpora.count`.
         """
-        if isinstance(documents, (str, bytes)) or not isinstance(documents, Iterable):
-            raise TypeError(f"documents must be an iterable of documents, got {shown(documents)}")
+        check_texts(documents, "documents must be an iterable of documents", single=False)
         embed = _Embedding(self, a, senses, per_occurrence)
         n_threads = self._n_threads(workers)
 

@@ -46,7 +46,7 @@ def _any_above(context: Any, scores: Any, scales: Any, bound: Any) -> Any:
 
 
 @compiled(nogil=True)
-def select(scores: Any, scales: Any, first: Any, best: Any, ids: Any) -> None:
+def select(scores: Any, scales: Any, first: Any, rows: Any, best: Any, ids: Any) -> None:
     """Merge scores of a block of words into the best ones found so far.
 
     Each row of `best` and `ids` is a heap whose root is the worst entry: the lowest score, and of
@@ -54,29 +54,32 @@ def select(scores: Any, scales: Any, first: Any, best: Any, ids: Any) -> None:
 
     Parameters
     ----------
-    scores : float32 array of shape (n, B), in C order
+    scores : float32 array of shape (m, B), in C order
     scales : float32 array of shape (B,), in C order
         Factors of the columns of `scores`.
     first : int
         Id of the first column.
+    rows : int64 array of shape (m,)
+        Row of `best` and `ids` that each row of `scores` belongs to.
     best : float32 array of shape (n, k)
         Changed in place; -inf at first.
     ids : int64 array of shape (n, k)
         Changed in place.
     """
-    n, size = scores.shape
+    m, size = scores.shape
     k = best.shape[1]
     score_address, scale_address = np.int64(scores.ctypes.data), np.int64(scales.ctypes.data)
-    for i in range(n):
+    for row in range(m):
+        i = rows[row]
         worst = best[i, 0]
         for start in range(0, size, _CHUNK):
             stop = min(size, start + _CHUNK)
             if stop - start == _CHUNK and not _any_above(
-                score_address + 4 * (i * size + start), scale_address + 4 * start, worst
+                score_address + 4 * (row * size + start), scale_address + 4 * start, worst
             ):
                 continue
             for j in range(start, stop):
-                score = scores[i, j] * scales[j]
+                score = scores[row, j] * scales[j]
                 if score <= worst:  # an equal score has a lower id
                     continue
                 at = 0
@@ -144,3 +147,17 @@ def widen(halves: Any, result: Any) -> None:
         result[i] = (bits & np.uint32(0x8000)) << np.uint32(16) | (
             bits & np.uint32(0x7FFF)
         ) << np.uint32(13)
+
+
+@compiled(nogil=True)
+def widen_codes(codes: Any, result: Any) -> None:
+    """Convert int8 numbers to float32, several times as fast as NumPy.
+
+    Parameters
+    ----------
+    codes : int8 array of shape (n,), in C order
+    result : float32 array of shape (n,), in C order
+        Receives the numbers.
+    """
+    for i in range(len(codes)):
+        result[i] = codes[i]

@@ -786,7 +786,7 @@ class ContextEncoder(HubModel, GensimNames, NearestNeighbors):
         ``map.*``, ``senses.*``, ``features.*``
             JSON and safetensors of `context_map`, `sense_inventory` and the features of an
             `ExtendedContextEncoder`, for models that have them
-        ``index.json``, ``index.usearch``
+        ``index.json``, ``index.safetensors``
             the index of `build_index`, for models that have one
 
         Parameters

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import partial
 from numbers import Number
-from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
@@ -16,12 +15,11 @@ import numpy.typing as npt
 from conec.embedding import NO_EMBEDDINGS, Embedder, WeightName
 from conec.gensim_names import takes_gensim_names
 from conec.linalg import normalize
-from conec.neighbor_index import IndexSettings, NeighborIndex
+from conec.neighbor_index import NeighborIndex
 from conec.quantization import Rows
 from conec.search import Nearest, exact_similarities, search
 from conec.types import FloatArray
 from corpora.checks import ParameterError, check_flag, check_integer, shown, word_list
-from corpora.errors import ModelError
 
 if TYPE_CHECKING:
     from gensim.models import KeyedVectors
@@ -250,13 +248,11 @@ class NearestNeighbors(Embedder):
     def build_index(
         self: Self,
         *,
-        connectivity: int = 16,
-        expansion_add: int = 200,
-        expansion_search: int = 64,
-        dtype: Literal["float32", "float16", "int8"] = "int8",
+        n_lists: int | None = None,
+        n_probes: int = 20,
         progress: bool = False,
     ) -> Self:
-        """Build an approximate index of `context_embeddings`, a graph of neighbors (HNSW).
+        """Build an approximate index of `context_embeddings`: lists of near vectors (IVF).
 
         `most_similar` and `most_similar_batch` search it with ``approximate=True``; the
         similarities that they return are computed from the embeddings themselves. `save` writes
@@ -265,14 +261,11 @@ class NearestNeighbors(Embedder):
 
         Parameters
         ----------
-        connectivity : int
-            Edges of each word; more need more memory and find more neighbors.
-        expansion_add : int
-            Candidates for the edges of a word; more take more time and find more neighbors.
-        expansion_search : int
-            Candidates that a search compares; more take more time and find more neighbors.
-        dtype : {"float32", "float16", "int8"}
-            Type of the copies of the embeddings in the index.
+        n_lists : int, optional
+            Number of lists; by default ``2 * sqrt(V)``.
+        n_probes : int
+            Number of lists that are searched for a query; more take more time and find more
+            neighbors.
         progress : bool
             Show a bar.
 
@@ -282,25 +275,19 @@ class NearestNeighbors(Embedder):
 
         Raises
         ------
-        ImportError
-            If usearch is not installed.
         RuntimeError
             If the model has no `context_embeddings`.
         """
-        settings = IndexSettings.checked(
-            {
-                "connectivity": connectivity,
-                "expansion_add": expansion_add,
-                "expansion_search": expansion_search,
-                "dtype": dtype,
-            }
-        )
+        if n_lists is not None:
+            n_lists = check_integer("n_lists", n_lists, 1, 1 << 24)
+        n_probes = check_integer("n_probes", n_probes, 1, 1 << 24)
         vectors = self._searched()
         self._lengths("context_embeddings", vectors)
         started = time.perf_counter()
         self.neighbor_index = NeighborIndex.build(
-            vectors, settings, workers=self.config.workers, progress=progress
-        )
+            vectors, n_lists, n_probes, seed=self.config.seed, workers=self.config.workers,
+            progress=progress,
+        )  # fmt: skip
         logger.info("index of neighbors: %.1f s", time.perf_counter() - started)
         return self
 
@@ -412,16 +399,8 @@ class NearestNeighbors(Embedder):
             )
         n_excluded = 0 if excluded is None else excluded.shape[1]
         k = min(topn, len(vectors))
-        with self._damaged_index():
-            candidates = index.candidates(queries, k + n_excluded + _SPARE, workers=workers)
+        candidates = index.candidates(queries, k + n_excluded + _SPARE, workers=workers)
         return exact_similarities(vectors, queries, candidates, k, excluded)
-
-    @contextmanager
-    def _damaged_index(self) -> Iterator[None]:
-        try:
-            yield
-        except ValueError as error:
-            raise ModelError(f"{error}. Build it again with build_index") from error
 
     def _with_words(self, found: Nearest) -> list[list[tuple[str, float]]]:
         words = self.vocabulary.words

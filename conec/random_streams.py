@@ -6,7 +6,7 @@ import functools
 
 import numpy as np
 
-TOKENS, NOISE, WEIGHTS, FEATURES, SENSES, MAP, AVERAGES = range(7)
+TOKENS, NOISE, WEIGHTS, FEATURES, SENSES, MAP, AVERAGES, INDEX = range(8)
 
 # constants of SplitMix64 (Steele, Lea & Flood 2014), also of `conec.training.kernels.random`
 GOLDEN, M1, M2 = 0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB

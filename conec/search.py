@@ -11,7 +11,7 @@ import numpy.typing as npt
 from conec.quantization import Rows
 from conec.types import FloatArray
 
-__all__ = ["Nearest", "exact_similarities", "search"]
+__all__ = ["Nearest", "directions", "exact_similarities", "highest_scores", "search"]
 
 _QUERIES = 512  # queries that are multiplied at a time
 _SCORES = 1 << 19  # products of a block, which stay in the cache until they are compared
@@ -81,7 +81,7 @@ def search(
     scales = np.divide(1, lengths, out=np.zeros_like(lengths), where=lengths > smallest)
 
     def find(part: slice) -> None:
-        ids = _candidates(vectors, scales, queries[part], n_candidates)
+        ids = highest_scores(vectors, scales, queries[part], n_candidates)
         found = exact_similarities(
             vectors, queries[part], ids, k, None if exclude is None else exclude[part]
         )
@@ -104,10 +104,25 @@ def search(
     return result
 
 
-def _candidates(
+def highest_scores(
     vectors: Rows, scales: FloatArray, queries: FloatArray, k: int
 ) -> npt.NDArray[np.int64]:
-    """Ids of the k vectors with the highest scores, in no order; shape (n, k)."""
+    """Find the vectors whose products with each query are highest.
+
+    Parameters
+    ----------
+    vectors : float32 array or CompactRows of shape (V, d)
+    scales : float32 array of shape (V,)
+        Factors of the products.
+    queries : float32 array of shape (n, d)
+        None is zero.
+    k : int
+
+    Returns
+    -------
+    int64 array of shape (n, k)
+        Ids of vectors, in no order.
+    """
     from conec.kernels import select
 
     n, n_words = len(queries), len(vectors)
@@ -116,14 +131,20 @@ def _candidates(
     best = np.full((n, k), -np.inf, np.float32)
     ids = np.full((n, k), -1, np.int64)
     # with queries of unit length, scores cannot overflow before they are scaled, unless vectors do
-    unit = queries / np.sqrt(np.einsum("ij,ij->i", queries, queries, dtype=np.float64))[:, None]
-    unit = unit.astype(np.float32)
+    unit, order = directions(queries), np.arange(n)
     for start in range(0, n_words, size):
         rows = np.asarray(vectors[start : start + size], np.float32)
         scores = buffer[: n * len(rows)].reshape(n, len(rows))
         np.matmul(unit, rows.T, out=scores)
-        select(scores, scales[start : start + len(rows)], start, best, ids)
+        select(scores, scales[start : start + len(rows)], start, order, best, ids)
     return ids
+
+
+def directions(queries: FloatArray) -> FloatArray:
+    """Scale vectors, none of which is zero, to unit length; squares cannot overflow."""
+    lengths = np.sqrt(np.einsum("ij,ij->i", queries, queries, dtype=np.float64))
+    result: FloatArray = (queries / lengths[:, None]).astype(np.float32)
+    return result
 
 
 def exact_similarities(

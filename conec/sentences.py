@@ -12,7 +12,7 @@ from conec.linalg import normalize as normalize_rows
 from conec.quantization import CompactRows, Rows
 from conec.token_embedding import Batch, Texts, batches, read_only
 from conec.types import FloatArray
-from corpora.checks import ParameterError, shown, token_list
+from corpora.checks import ParameterError, shorten, shown, table_columns, token_list
 from corpora.counting.word_table import Located
 from corpora.jit import announce_compilation
 
@@ -125,10 +125,25 @@ def first_component(vectors: FloatArray) -> FloatArray:
     return component
 
 
-def check_texts(texts: object) -> None:
-    """Raise TypeError unless texts are an iterable of texts; a string is a single text."""
-    if isinstance(texts, bytes) or not isinstance(texts, Iterable):
-        raise TypeError(f"texts must be a string or an iterable of texts, got {shown(texts)}")
+def check_texts(
+    texts: object,
+    expected: str = "texts must be a string or an iterable of texts",
+    *,
+    single: bool = True,
+) -> None:
+    """Raise TypeError unless texts are an iterable of texts, or, with `single`, a string.
+
+    Tables are refused: iterating one yields its columns or their names.
+    """
+    columns = table_columns(texts)
+    if columns is not None:
+        raise TypeError(
+            f"{expected}, got {shown(texts)} with the columns {shorten(columns)}. Pass one column, "
+            'such as corpora.open(table, field="text")'
+        )
+    is_text = isinstance(texts, bytes) or (isinstance(texts, str) and not single)
+    if is_text or not isinstance(texts, Iterable):
+        raise TypeError(f"{expected}, got {shown(texts)}")
 
 
 def _checked(texts: Iterable[str | Sequence[str]]) -> Iterator[str | list[str]]:

@@ -346,7 +346,8 @@ def word_list(name: str, words: object) -> list[str]:
     """
     if isinstance(words, str):
         return [words]
-    if isinstance(words, Mapping) or not isinstance(words, Iterable):
+    is_table = not isinstance(words, tuple) and table_columns(words) is not None
+    if is_table or not isinstance(words, Iterable):
         raise ParameterError(f"{name} must be a list of words, got {shown(words)}")
     found = list(words)
     for position, word in enumerate(found):

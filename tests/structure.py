@@ -87,32 +87,35 @@ def private_uses(*packages: str) -> list[str]:
     """Private names of another module that a module imports or accesses."""
     uses = []
     for path in modules(*packages).values():
-        tree = ast.parse(path.read_text(encoding="utf-8"))
-        defined = _defined_names(tree)
+        nodes = list(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+        defined = _defined_names(nodes)
         external = {
             alias.asname or alias.name
-            for node in ast.walk(tree)
+            for node in nodes
             if isinstance(node, ast.Import)
             for alias in node.names
             if alias.name.split(".")[0] not in PACKAGES
         }
-        for node in ast.walk(tree):
-            place = f"{path.relative_to(ROOT)}:{getattr(node, 'lineno', 0)}"
+        for node in nodes:
             if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in PACKAGES:
                 names = [alias.name for alias in node.names if _is_private(alias.name)]
-                uses += [f"{place}: imports {node.module}.{name}" for name in names]
+                uses += [f"{_place(path, node)}: imports {node.module}.{name}" for name in names]
             elif isinstance(node, ast.Attribute) and _is_private(node.attr):
                 base = node.value.id if isinstance(node.value, ast.Name) else ""
                 allowed = base in {"self", "cls"} | external or node.attr in _NAMED_TUPLE
                 if not allowed and node.attr not in defined:
-                    uses.append(f"{place}: uses {ast.unparse(node)}")
+                    uses.append(f"{_place(path, node)}: uses {ast.unparse(node)}")
     return uses
 
 
-def _defined_names(tree: ast.AST) -> set[str]:
+def _place(path: Path, node: ast.stmt | ast.expr) -> str:
+    return f"{path.relative_to(ROOT)}:{node.lineno}"
+
+
+def _defined_names(nodes: list[ast.AST]) -> set[str]:
     """Names of functions, classes and attributes that a module defines."""
     names = set()
-    for node in ast.walk(tree):
+    for node in nodes:
         if isinstance(node, (ast.FunctionDef, ast.ClassDef)):
             names.add(node.name)
         elif isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name):

@@ -5,10 +5,11 @@ on a cluster. All runs have the same text and the same number of epochs, and one
 machine. `bytes.merge` is what a machine sends and receives from one merge of all words to the next,
 merges of frequent words included, and `share.merge` the CPU time of merging, as a share of all.
 
-Projections for machines of 16 cores are computed, not measured: `n c / (c / 16 r + m + 8 b / B)`
-words per second for n machines, where c are the words that 16 threads train between two merges of
-all words, r the measured words per second of a core, m the measured CPU seconds of a merge, b the
-bytes of all rows in one direction (an upper bound), and B the bandwidth in bits per second.
+Projections for machines of 16 cores, and a corpus large enough for chunks of full length, are
+computed, not measured: `n c / (c / 16 r + 2 b m + 8 b / B)` words per second for n machines, where
+c are the words that 16 threads train between two merges of all words, r the measured words per
+second of a core, b the bytes of all rows in one direction (an upper bound), m the measured CPU
+seconds of merging per byte sent and received, and B the bandwidth in bits per second.
 """
 
 from __future__ import annotations
@@ -90,12 +91,15 @@ def measure(folder: Path, seeds: int, cache: Cache) -> tuple[list[Result], list[
 
 
 def _projections(runs: dict[int, list[Measured]]) -> list[Result]:
+    from conec.training.shards import CHUNK, ROUNDS
+
     run = runs[MACHINES[0]][0]
-    rate, words = run["words_per_s"], CORES * run["words_in_cycle"]
+    words = CORES * CHUNK * ROUNDS * run["words_per_token"]
     n_bytes = 2 * run["n_words"] * (2 * SETTINGS["vector_size"] + 4)
+    merging = 2 * n_bytes * run["merge_s"] / run["bytes"]
     results = []
     for gigabits in GIGABITS:
-        seconds = words / (CORES * rate) + run["merge_s"] + 8 * n_bytes / (gigabits * 1e9)
+        seconds = words / (CORES * run["words_per_s"]) + merging + 8 * n_bytes / (gigabits * 1e9)
         results += [
             Result(f"projection.words_per_s.{n}.{gigabits}gbit", n * words / seconds, "words/s")
             for n in PROJECTED
@@ -132,15 +136,14 @@ def trained(task: Task) -> Measured:
     seconds = time.process_time() - start
     model.weights_changed()
     merging = seconds - clock.seconds
-    words = stream.n_raw * EPOCHS
     return {
         **figures,
         **quality(model.wv),
         "bytes": trainer.n_bytes / trainer.n_merges / n,
         "share": merging / seconds,
         "merge_s": merging / trainer.n_merges / n,
-        "words_per_s": words / clock.seconds,
-        "words_in_cycle": words / trainer.n_merges / n,
+        "words_per_s": stream.n_raw * EPOCHS / clock.seconds,
+        "words_per_token": stream.n_raw / len(stream),
     }
 
 

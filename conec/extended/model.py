@@ -24,6 +24,7 @@ from conec.extended.vocabulary import FeatureVocabulary, name_of
 from conec.features import Clean, Document, Feature, Sentence, sentences
 from conec.linalg import normalize
 from conec.model import ContextEncoder, check_checkpoint_options, has_features, open_model
+from conec.sentences import check_texts
 from conec.training import chunks
 from conec.training.weights import check_weights, initial_divisor, zero_rows
 from conec.types import BoolArray, CorpusLike, FloatArray, SenseChoice, StrPath
@@ -376,8 +377,7 @@ class ExtendedContextEncoder(ContextEncoder):
         float32 array of shape (n_tokens, d)
             One for each document, in order.
         """
-        if isinstance(documents, (str, bytes)) or not isinstance(documents, Iterable):
-            raise TypeError(f"documents must be an iterable of documents, got {shown(documents)}")
+        check_texts(documents, "documents must be an iterable of documents", single=False)
         if workers is not None:
             check_integer("workers", workers, 1)
         if engine is not None or folder is not None:

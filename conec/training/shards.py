@@ -11,6 +11,10 @@ are merged after each round, while the next one is trained: the result is added 
 the end of a cycle all words are merged, and all shards have the same weights. A cycle that failed
 can therefore be repeated from the weights that any shard has.
 
+Changes of frequent words agree, and are partly averaged; those of rare words, which few shards
+change at a time, add up (`conec.training.kernels.changes.merge`). Shards train with the learning
+rate of one machine: a higher one would make up for averages, but change rare words too much.
+
 Rows of W1 and W2 are divided among the shards, too: each merges the changes of its rows by all
 shards ("reduce-scatter"), and sends the result to all. Changes are sent in float16. What rounding
 loses stays in the weights of the shard until the next merge, in the last round of a cycle it is
@@ -43,7 +47,7 @@ if TYPE_CHECKING:
 ROUNDS = 4  # of a cycle
 FREQUENT = 1000  # words that are merged after each round
 CHUNK, SMALLEST_CHUNK = 1 << 15, 1 << 11  # tokens
-_CHUNKS = 64  # of each thread of a shard in an epoch, if the corpus is small
+_CYCLES = 64  # of an epoch, if the corpus is small
 
 Weights = tuple[FloatArray, FloatArray]
 Progress = Callable[[int], bool]
@@ -85,11 +89,6 @@ class Round(NamedTuple):
     loss: float
     n_positions: int
     changes: list[Changes]
-
-
-def alpha_factor(n_shards: int) -> float:
-    """Factor of the learning rate, which makes up for changes that are averaged."""
-    return float(n_shards ** (1 / 6))
 
 
 class Slice(NamedTuple):
@@ -149,7 +148,7 @@ def plan(n_tokens: int, n_shards: int, n_threads: int) -> Plan:
         )
     tokens = -(-n_tokens // n_shards)
     # shorter for a small corpus, so that changes are merged often enough
-    length = min(CHUNK, max(SMALLEST_CHUNK, tokens // (n_threads * _CHUNKS)))
+    length = min(CHUNK, max(SMALLEST_CHUNK, tokens // (n_threads * ROUNDS * _CYCLES)))
     return Plan(tokens, n_shards, n_threads, length)
 
 
@@ -178,9 +177,8 @@ class ShardTrainer(ChunkTrainer):
         state: TrainingState,
         lock_factors: FloatArray | None,
         shard: int,
-        plan: Plan,
     ) -> None:
-        self._shard, self._factor = shard, alpha_factor(plan.n_shards)
+        self._shard = shard
         n_words = len(vocabulary)
         self.marks = np.zeros(n_words, np.bool_), np.zeros(n_words, np.bool_)
         stream = TokenStream(tokens.ids, tokens.offsets, len(tokens.ids))
@@ -200,8 +198,6 @@ class ShardTrainer(ChunkTrainer):
         state, seed, shard = self._state, self._config.seed, self._shard
         chunk = super()._chunk(number, length)
         return chunk._replace(
-            alpha_start=self._factor * chunk.alpha_start,
-            alpha_stop=self._factor * chunk.alpha_stop,
             token_key=random_streams.key(
                 seed, random_streams.TOKENS, state.run, state.epoch, shard
             ),
@@ -250,7 +246,7 @@ class Shard:
         self._frequent = self._rows_of_frequent()
         self._state = TrainingState(**{**vars(state), "losses": [], "positions": []})
         self._trainer = ShardTrainer(
-            self._weights, tokens, vocabulary, config, self._state, lock_factors, number, plan
+            self._weights, tokens, vocabulary, config, self._state, lock_factors, number
         )
         self._n_chunks = -(-len(tokens.ids) // plan.chunk_tokens)
         self._scratch = [self._trainer.train_scratch() for _ in range(plan.n_threads)]
@@ -323,10 +319,11 @@ class Shard:
 
     def end_cycle(self, merged: Sequence[Changes]) -> None:
         """Add merged changes of all words to the common weights, from which training goes on."""
+        (W1, W2), (common1, common2) = self._weights, self.common
         marks1, marks2 = self._trainer.marks
         for part in merged:
-            self._add(self.common, part)
-            marks1[part.rows1] = marks2[part.rows2] = True
+            self._kernels.add_and_copy(common1, part.rows1, part.changes1, W1, marks1)
+            self._kernels.add_and_copy(common2, part.rows2, part.changes2, W2, marks2)
         # not all rows that changed were sent: some changes are 0 in float16
         self._reset()
         self._frequent = self._rows_of_frequent()

@@ -89,13 +89,17 @@ class WatchedModel(Generic[T]):
         try:
             self.model = self._load(self.path)
         except (OSError, *INVALID_CONTENT) as error:
-            self.problem = (
-                f"{self.path} has changed and cannot be loaded. The page shows the model as it was "
-                f"before. The error was: {error}"
-            )
+            self.refuse(error)
             return False
         self.loads, self.problem = self.loads + 1, None
         return True
+
+    def refuse(self, error: Exception) -> None:
+        """Report that the current content of the folder cannot be used."""
+        self.problem = (
+            f"{self.path} has changed and cannot be loaded. The page shows the model as it was "
+            f"before. The error was: {error}"
+        )
 
     def _signature(self) -> Any:
         """What a save changes: the names, sizes and times of the files."""
@@ -192,10 +196,19 @@ class Explorer:
 
     def refresh(self) -> None:
         """Load the models that have changed on disk."""
-        changed = [watched.refresh() for watched in self.models]
-        if any(changed):
-            self._answers.clear()
+        before = [(watched.model, watched.loads) for watched in self.models]
+        changed = [watched for watched in self.models if watched.refresh()]
+        if not changed:
+            return
+        try:
             self.loaded()
+        except (OSError, *INVALID_CONTENT) as error:  # such as other features than those of --data
+            for watched, (model, loads) in zip(self.models, before, strict=True):
+                watched.model, watched.loads = model, loads
+            for watched in changed:
+                watched.refuse(error)
+        else:
+            self._answers.clear()
 
     def state(self) -> dict[str, Any]:
         """Version of the models in use, and problems with the current content of their folders."""

@@ -17,6 +17,7 @@ def run(monkeypatch, tmp_path, data):
     if not (data / "simec").is_dir():
         pytest.skip(f"{data} has no data sets of simec")
     monkeypatch.setattr(class_labels, "QUICK_DIMENSIONS", (5, 9))
+    monkeypatch.setattr(class_labels, "QUICK_SIZE", 500)
     monkeypatch.setitem(class_labels.DEEP, "hidden_layers", (256, 128))
     path = tmp_path / "x.json"
     class_labels.main(["--quick", "--seeds", "1", "--data", str(data), "--json", str(path)])

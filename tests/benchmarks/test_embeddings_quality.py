@@ -75,7 +75,7 @@ def test_analogies(data, tmp_path):
 
 
 def test_known_words(data, monkeypatch, tmp_path):
-    monkeypatch.setattr(known_words, "QUICK_DOCUMENTS", 800)
+    monkeypatch.setattr(known_words, "QUICK_DOCUMENTS", 500)
     monkeypatch.setattr(known_words, "SMOOTHING", (0.0, 1.0))
     rows = run(known_words, tmp_path, "--workers", "1")
     found = {name: row["value"] for name, row in rows.items()}

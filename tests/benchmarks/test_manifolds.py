@@ -14,7 +14,9 @@ from benchmarks import manifolds
 def found(tmp_path_factory):
     pytest.importorskip("matplotlib")
     path = tmp_path_factory.mktemp("benchmark") / "x.json"
-    manifolds.main(["--quick", "--seeds", "1", "--json", str(path)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(manifolds, "QUICK_POINTS", {"s_curve": 300, "cut_sphere": 400})
+        manifolds.main(["--quick", "--seeds", "1", "--json", str(path)])
     assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     return {row["name"]: row["value"] for row in json.loads(path.read_text())["results"]}
 

@@ -12,7 +12,6 @@ from benchmarks import neighbors_speed
 @pytest.mark.slow
 def test_quick(tmp_path):
     pytest.importorskip("matplotlib")
-    pytest.importorskip("usearch")
     path = tmp_path / "x.json"
     arguments = ["--quick", "--words", "400", "--no-real", "--seeds", "1", "--queries", "20"]
     neighbors_speed.main([*arguments, "--json", str(path)])

@@ -16,7 +16,7 @@ from benchmarks.ner_extended.logistic import Inputs
 def test_named_entities_with_features(shared_data, monkeypatch, tmp_path):
     pytest.importorskip("matplotlib")
     monkeypatch.setenv("CORPORA_DATA", str(shared_data))
-    monkeypatch.setattr(ner_extended, "QUICK_DOCUMENTS", 60)
+    monkeypatch.setattr(ner_extended, "QUICK_DOCUMENTS", 40)
     monkeypatch.setattr(ner_extended, "RATES", ((6, 0.02, 0.005),))
     monkeypatch.setattr(ner_extended, "COSTS", (10.0,))
     path = tmp_path / "x.json"

@@ -14,6 +14,7 @@ def test_quick(monkeypatch, tmp_path, shared_data):
     pytest.importorskip("matplotlib")
     if not (shared_data / "simec").is_dir():
         pytest.skip(f"{shared_data} has no data sets of simec")
+    monkeypatch.setattr(noisy_inputs, "QUICK_SIZE", 300)
     path = tmp_path / "x.json"
     noisy_inputs.main(["--quick", "--seeds", "1", "--data", str(shared_data), "--json", str(path)])
     assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")

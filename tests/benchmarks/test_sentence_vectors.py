@@ -33,6 +33,18 @@ def test_stories():
     assert sentence_vectors._stories(SGML, "BODY")[0][0][:2] == ["profit", "rose"]
 
 
+def test_messages(monkeypatch):
+    parts = {
+        "train": (["From: me\n\nThe Atom.\n\nMore", "From: you\n\n"], ["sci", "rec"]),
+        "test": (["From: x\n\nA game!"], ["rec"]),
+    }
+    monkeypatch.setattr(sentence_vectors, "newsgroups", parts.get)
+    texts, topics, is_training = sentence_vectors.messages(quick=False)
+    assert texts == [["the", "atom", "more"], ["a", "game"]]
+    assert topics.tolist() == ["sci", "rec"]
+    assert is_training.tolist() == [True, False]
+
+
 def test_scores(model):
     topics = np.array(["color", "animal"] * 6)
     texts = [["red", "blue"], ["cat", "dog"]] * 6

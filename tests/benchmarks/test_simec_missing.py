@@ -52,7 +52,8 @@ def test_pairs_are_missing_in_both_places():
     assert not np.isnan(missing_targets.missing(S, 0, seed=1)).any()
 
 
-def test_non_metric(data, tmp_path):
+def test_non_metric(data, tmp_path, monkeypatch):
+    monkeypatch.setattr(non_metric, "QUICK_SIZE", 300)
     rows = run(non_metric, data, tmp_path)
     assert 0.05 < rows["non_metricity"] < 0.3
     # eigenvectors of the largest size are the optimum on training points, and both encoders

@@ -26,3 +26,6 @@ def test_quick(tmp_path):
         assert sizes == sorted(sizes, reverse=True)
     assert rows["float32.cosine"] > 1 - 1e-5
     assert rows["float16.cosine"] > rows["int8.cosine"] > 0.99
+    n_words = len(conec.load(tmp_path / "m"))
+    assert rows[f"top.{n_words}.tokens"] == 100
+    assert rows[f"top.{n_words}.size.text"] == pytest.approx(rows["float32.size.text"], rel=1e-3)

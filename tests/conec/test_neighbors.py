@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import pickle
-import sys
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -223,8 +223,7 @@ def test_compact_vectors(dtype):
 
 @pytest.fixture
 def indexed():
-    pytest.importorskip("usearch")
-    return make(3000, size=24).build_index(expansion_search=200)
+    return make(3000, size=24).build_index(n_probes=30)
 
 
 def test_an_index_finds_most_neighbors(indexed):
@@ -270,16 +269,71 @@ def test_it_is_dropped_when_embeddings_change(indexed):
     assert indexed.neighbor_index is None
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float16", "int8"])
-def test_it_is_saved_with_the_model(tmp_path, dtype):
-    pytest.importorskip("usearch")
-    model = make(500).build_index(dtype=dtype)
+def test_queries_of_a_batch_do_not_depend_on_each_other(indexed):
+    words = indexed.vocabulary.words[:100]
+    one_by_one = [indexed.most_similar(word, approximate=True) for word in words]
+    assert indexed.most_similar_batch(words, approximate=True) == one_by_one
+    index, queries = indexed.neighbor_index, indexed.context_embeddings[:100]
+    one, two = (np.sort(index.candidates(queries, 10, workers=workers)) for workers in (1, 2))
+    np.testing.assert_array_equal(one, two)
+
+
+def test_all_lists_make_the_search_exact():
+    # lists of more vectors than are multiplied at a time
+    model = make(1500).build_index(n_lists=4, n_probes=9)
+    words = model.vocabulary.words[:40]
+    assert model.most_similar_batch(words, approximate=True) == model.most_similar_batch(words)
+
+
+@given(st.integers(1, 40), st.integers(1, 50), st.integers(1, 20), st.integers(0, 60))
+@settings(max_examples=20, deadline=None)
+def test_found_words_are_those_of_the_lists_searched(n_words, n_lists, n_probes, topn):
+    model = make(n_words).build_index(n_lists=n_lists, n_probes=n_probes)
+    index = model.neighbor_index
+    query = np.random.default_rng(n_words).standard_normal(12).astype(np.float32)
+    lists = np.split(index.ids, index.starts[1:-1])
+    assert sorted(np.concatenate(lists).tolist()) == list(range(n_words))
+    nearest = np.argsort(-(index.centers @ query), kind="stable")[:n_probes]
+    searched = {i for number in nearest for i in lists[number].tolist()}
+    found = model.nearest(query[None], topn, approximate=True)
+    expected, similarities = brute_force(
+        model.context_embeddings, query, topn, exclude=set(range(n_words)) - searched
+    )
+    n = len(expected)
+    assert set(found.ids[0, n:].tolist()) <= {-1}
+    np.testing.assert_allclose(found.similarities[0, :n], similarities, atol=1e-6)
+
+
+def test_each_vector_is_in_the_list_with_the_nearest_center(indexed):
+    index, vectors = indexed.neighbor_index, oracles.unit(indexed.context_embeddings)
+    for i, ids in enumerate(np.split(index.ids, index.starts[1:-1])):
+        products = vectors[ids] @ index.centers.T
+        assert (products[:, i] >= products.max(axis=1) - 1e-6).all()
+    np.testing.assert_allclose(np.linalg.norm(index.centers, axis=1), 1, rtol=1e-6)
+
+
+def test_the_same_index_is_built_each_time(indexed):
+    again = make(3000, size=24).build_index(n_probes=30).neighbor_index
+    np.testing.assert_array_equal(again.ids, indexed.neighbor_index.ids)
+    np.testing.assert_array_equal(again.codes, indexed.neighbor_index.codes)
+
+
+def test_equal_and_large_vectors():
+    model = make(60)
+    model.context_embeddings[:] = np.float32(1e15)
+    model.build_index()
+    found = model.most_similar("w5", topn=3, approximate=True)
+    assert [score for _, score in found] == pytest.approx([1, 1, 1])
+
+
+def test_it_is_saved_with_the_model(tmp_path):
+    model = make(500).build_index(n_probes=3)
     model.save(tmp_path / "m")
     words = model.vocabulary.words[:50]
     expected = model.most_similar_batch(words, approximate=True)
     loaded = conec.load(tmp_path / "m", verify=True)
     assert loaded.most_similar_batch(words, approximate=True) == expected
-    assert loaded.neighbor_index.settings == model.neighbor_index.settings
+    assert loaded.neighbor_index.n_probes == 3
     # a loaded index is saved, too, before or after it was used, and over itself
     loaded.save(tmp_path / "m")
     conec.load(tmp_path / "m").save(tmp_path / "other")
@@ -299,31 +353,25 @@ def test_words_without_contexts_are_not_in_the_index(indexed):
     assert len(found) == 38
 
 
-def test_no_words_with_contexts():
-    pytest.importorskip("usearch")
+def test_no_words_with_contexts(tmp_path):
     model = make(5)
     model.context_embeddings[:] = 0
-    model.build_index()
-    assert model.most_similar(np.ones(12), approximate=True) == []
+    model.build_index().save(tmp_path / "m")
+    for each in (model, conec.load(tmp_path / "m")):
+        assert each.most_similar(np.ones(12), approximate=True) == []
 
 
 def test_a_damaged_index_is_refused(indexed, tmp_path):
     indexed.save(tmp_path / "m")
-    path = tmp_path / "m" / "index.usearch"
+    path = tmp_path / "m" / "index.safetensors"
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    with pytest.raises(ModelError, match=r"index\.usearch is damaged"):
+    with pytest.raises(ModelError, match=r"index\.safetensors"):
         conec.load(tmp_path / "m", verify=True)
-    model = conec.load(tmp_path / "m")  # it is memory-mapped
-    assert model.most_similar("w5") == indexed.most_similar("w5")
-    with pytest.raises(ModelError, match=r"index\.usearch is damaged.*build_index"):
-        model.most_similar("w5", approximate=True)
-    model.build_index()
-    assert model.most_similar("w5", topn=3, approximate=True)
 
 
-@pytest.mark.parametrize("name", ["index.json", "index.usearch"])
+@pytest.mark.parametrize("name", ["index.json", "index.safetensors"])
 def test_a_missing_part(indexed, tmp_path, name):
     indexed.save(tmp_path / "m")
     (tmp_path / "m" / name).unlink()
@@ -332,14 +380,27 @@ def test_a_missing_part(indexed, tmp_path, name):
         conec.load(tmp_path / "m")
 
 
-def test_an_index_of_other_embeddings(indexed, tmp_path):
-    indexed.save(tmp_path / "a")
-    make(100, size=8).build_index().save(tmp_path / "b")
-    for name in ("index.json", "index.usearch"):
-        (tmp_path / "b" / name).write_bytes((tmp_path / "a" / name).read_bytes())
-    reseal(tmp_path / "b")
-    with pytest.raises(ModelError, match="it must have up to 100 vectors of size 8"):
-        conec.load(tmp_path / "b").most_similar("w1", approximate=True)
+@pytest.mark.parametrize(
+    ("name", "change", "message"),
+    [
+        ("ids", lambda ids: ids + 1, "ids must be from 0 to 99"),
+        ("ids", lambda ids: ids - 1, "ids must be from 0 to 99"),
+        ("starts", lambda starts: starts[::-1], "starts must increase from 0 to 100"),
+        ("starts", lambda starts: starts[:-1], "starts must be an array of int64"),
+        ("codes", lambda codes: codes[:-1], "codes must be an array of int8"),
+        ("scales", lambda scales: scales * np.nan, "scales"),
+        ("centers", lambda centers: centers[:, 1:], "centers must be an array of float32"),
+    ],
+)
+def test_parts_that_do_not_fit(tmp_path, name, change, message):
+    model = make(100).build_index()
+    index = model.neighbor_index
+    model.neighbor_index = replace(
+        index, **{name: np.ascontiguousarray(change(getattr(index, name)))}
+    )
+    model.save(tmp_path / "m")
+    with pytest.raises(ModelError, match=message):
+        conec.load(tmp_path / "m")
 
 
 def test_a_model_with_an_index_can_be_pickled(indexed):
@@ -350,16 +411,7 @@ def test_a_model_with_an_index_can_be_pickled(indexed):
     )
 
 
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [("connectivity", 1), ("expansion_add", 0), ("expansion_search", "a"), ("dtype", "f4")],
-)
+@pytest.mark.parametrize(("name", "value"), [("n_lists", 0), ("n_probes", 0), ("n_probes", "a")])
 def test_invalid_settings(name, value):
     with pytest.raises((ValueError, TypeError), match=f"{name} must be"):
         make(10).build_index(**{name: value})
-
-
-def test_without_usearch(monkeypatch):
-    monkeypatch.setitem(sys.modules, "usearch.index", None)
-    with pytest.raises(ImportError, match=r"pip install similarity-encoders\[index\]"):
-        make(10).build_index()

@@ -207,7 +207,6 @@ def test_a_tagger_with_a_quantized_model(trained, tmp_path):
 
 
 def test_an_index_of_a_quantized_model(trained, tmp_path):
-    pytest.importorskip("usearch")
     small = trained.quantize().build_index()
     small.save(tmp_path / "m")
     found = conec.load(tmp_path / "m").most_similar("a", approximate=True)

@@ -92,3 +92,18 @@ def test_quantized_models(model, dtype):
     small = model.quantize(dtype)
     expected = oracles.unit(slow(small, TEXTS, "sif"))
     np.testing.assert_allclose(small.encode(TEXTS), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("library", ["pandas", "polars", "pyarrow", "dict"])
+def test_tables_are_not_read_as_texts(model, library):
+    columns = {"text": ["a b", "c"], "title": ["a", "b"]}
+    if library == "dict":
+        table = columns
+    else:
+        frames = pytest.importorskip(library)
+        table = frames.table(columns) if library == "pyarrow" else frames.DataFrame(columns)
+    for call in (model.encode, model.common_component, model.embed_batch):
+        with pytest.raises(TypeError, match=r"with the columns \['text', 'title'\]. Pass one col"):
+            list(call(table))
+    if library in ("pandas", "polars"):  # a column is an iterable of texts
+        assert model.encode(table["text"]).shape == (2, 6)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import conec
 from conec.cli import app
 from conec.training import shards
-from conec.training.kernels.changes import add, merge, reset, subtract, take
+from conec.training.kernels.changes import add, add_and_copy, merge, reset, subtract, take
 from conec.training.shards import LocalShards, Slice
 from conec.training.weights import zero_rows
 from corpora.encoding import TokenStream
@@ -122,7 +122,7 @@ def test_changes_that_are_not_finite_stay_so():
 
 
 @pytest.mark.parametrize("d", [1, 16, 21])
-def test_changes_are_added_subtracted_and_reset(d):
+def test_changes_are_added_subtracted_copied_and_reset(d):
     rng = np.random.default_rng(0)
     common = aligned(rng.normal(size=(9, d)).astype(np.float32))
     W, rows = aligned(common), np.array([1, 4, 8], np.int32)
@@ -134,6 +134,12 @@ def test_changes_are_added_subtracted_and_reset(d):
     subtract(W, rows, changes)
     expected[rows] -= floats(changes)
     np.testing.assert_array_equal(W, expected)
+    marks, expected = np.ones(9, np.bool_), common.copy()
+    expected[rows] += floats(changes)
+    add_and_copy(common, rows, changes, W, marks)
+    np.testing.assert_array_equal(common, expected)
+    np.testing.assert_array_equal(W[rows], expected[rows])
+    assert np.flatnonzero(~marks).tolist() == rows.tolist()
     W[:] += 1
     marks = np.arange(9) % 2 == 1
     reset(W, common, marks)

@@ -57,7 +57,8 @@ def run(page: str, names: dict[str, Any], replace: dict[str, str] | None = None)
     """
     unused = set(replace or ())
     for block in filter(is_python, blocks(page)):
-        text = block.text
+        # options of cells, kept as empty lines
+        text = re.sub(r"^:\w+:.*$", "", block.text, flags=re.MULTILINE)
         for old, new in (replace or {}).items():
             if old in text:
                 unused.discard(old)

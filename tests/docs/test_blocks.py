@@ -42,6 +42,11 @@ def for_conec() -> None:
     np.savez("new.npz", vector=np.eye(2), found=np.array([True, False]))
 
 
+def for_explorer() -> None:
+    model = conec.ContextEncoder(vector_size=8, min_count=1, epochs=1, sample=0)
+    model.fit([["the", "hospital", "reported", "casualties"]] * 20).save("news.model")
+
+
 def for_ner() -> None:
     conll_file()
     model = conec.ContextEncoder(vector_size=8, min_count=1, epochs=1, sample=0)
@@ -93,13 +98,14 @@ PAGES_WITH_NEEDS = {
     "README.md": Needs(("torch",), slow=True),
     "docs/getting-started/first-steps.md": Needs(("torch",), replace={"epochs=40": "epochs=2"}),
     "docs/how-to/conec.md": Needs(
-        ("usearch",), for_conec, FEW_EPOCHS,
+        (), for_conec, FEW_EPOCHS,
         lambda names: names["found"].ids.shape == (5, 5),
     ),
     "docs/how-to/embeddings.md": Needs(
         (), conll_file, FEW_EPOCHS | {"epochs=25": "epochs=2"},
         lambda names: isinstance(names["model"], conec.ExtendedContextEncoder),
     ),
+    "docs/how-to/explorer.md": Needs(prepare=for_explorer),
     "docs/how-to/ner.md": Needs(("pycrfsuite",), for_ner),
     "docs/how-to/corpora.md": Needs(("pandas",), for_corpora),
     "docs/how-to/cluster.md": Needs(("polars",), for_cluster, {"/shared/vectors/": ""}),
@@ -134,6 +140,39 @@ PAGES_WITH_NEEDS = {
             "random_state=0,\n).fit(X[:200]": "random_state=0, max_iter=2,\n).fit(X[:200]",
         },
         check=lambda names: names["diagnosis"].verdict.startswith("The similarities suit"),
+        slow=True,
+    ),
+    # tutorials, which `make docs` runs in full
+    "docs/tutorials/neighbors.md": Needs(
+        ("matplotlib",), replace={"epochs=40": "epochs=4", "range(1, 41)": "range(1, 5)"}, slow=True
+    ),
+    "docs/tutorials/unseen-words.md": Needs(
+        ("matplotlib",), replace={"range(1500)": "range(300)", "range(100)": "range(9)"}, slow=True
+    ),
+    "docs/tutorials/senses.md": Needs(
+        ("matplotlib",), replace={"epochs=40": "epochs=9"}, slow=True
+    ),
+    "docs/tutorials/tagger.md": Needs(
+        ("matplotlib", "pycrfsuite"), replace={"range(3000)": "range(500)"}, slow=True
+    ),
+    "docs/tutorials/items.md": Needs(
+        ("matplotlib",), replace={"8000": "3000", "TSNE(": "TSNE(max_iter=250, "}, slow=True
+    ),
+    "docs/tutorials/recommender.md": Needs(("torch", "matplotlib"), slow=True),
+    "docs/tutorials/links.md": Needs(
+        ("torch", "matplotlib"), replace={"max_iter=150": "max_iter=5"}, slow=True
+    ),
+    "docs/tutorials/explanations.md": Needs(
+        ("torch", "matplotlib"), replace={"max_iter=60": "max_iter=3", "epochs=20": "epochs=2"},
+        slow=True,
+    ),
+    "docs/tutorials/few-labels.md": Needs(
+        ("torch", "matplotlib", "pandas"),
+        replace={
+            "max_iter=30": "max_iter=3",
+            '"max_iter": 60': '"max_iter": 3',
+            "sizes=[20, 50, 100], test=0.3, seeds=3": "sizes=[20], test=0.3, seeds=1",
+        },
         slow=True,
     ),
 }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Make the pictures of docs/explorer.md: ``python -m tests.explorer.screenshots MODEL``.
+"""Make the pictures of docs/how-to/explorer.md: ``python -m tests.explorer.screenshots MODEL``.
 
 MODEL is a model of English words with lower-case text, such as one trained on text8.
 """
@@ -15,7 +15,7 @@ import conec
 from conec.explore import WordExplorer
 from tests.explorer.browser import chromium, served, show
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "how-to"
 VIEWS = {
     "explorer-sentence": "sentence?text=she+bought+a+zorbomat+with+a+fast+processor&a=0.6",
     "explorer-map": "map?name=computer",

@@ -211,6 +211,24 @@ def test_an_encoder_of_a_sparse_matrix_and_one_without_features(tmp_path):
         explorer.ask("why", {"first": "0", "second": "1"})
 
 
+def test_an_encoder_that_no_longer_fits_the_data_is_not_used(folder, tmp_path):
+    from simec import SimilarityEncoder
+
+    shutil.copytree(folder / "encoder", tmp_path / "m")
+    explorer = explorer_of(tmp_path / "m", folder / "points.csv")
+    before = explorer.ask("neighbors", {"point": "point3"})
+    X = np.eye(6, 5)
+    SimilarityEncoder(2, random_state=0).fit(X, X @ X.T).save(tmp_path / "m")
+    after = explorer.ask("why", {"first": "point3", "second": "point4"})
+    assert "has changed and cannot be loaded" in after["state"]["problem"]
+    assert after["state"]["version"] == before["state"]["version"]
+    assert explorer.ask("neighbors", {"point": "point3"})["answer"] == before["answer"]
+    shutil.rmtree(tmp_path / "m")
+    shutil.copytree(folder / "encoder", tmp_path / "m")
+    again = explorer.ask("neighbors", {"point": "point3"})
+    assert (again["answer"], again["state"]["problem"]) == (before["answer"], None)
+
+
 def test_other_folders_are_refused(folder, tmp_path):
     def error(*arguments):
         result = CliRunner().invoke(app, ["explore", *map(str, arguments), "--no-browser"])

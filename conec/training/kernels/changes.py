@@ -177,6 +177,17 @@ def subtract(W, rows, changes):  # type: ignore[no-untyped-def]
 
 
 @compiled(nogil=True, error_model="numpy")
+def add_and_copy(common, rows, changes, W, marks):  # type: ignore[no-untyped-def]
+    """Add changes (uint16) to rows of `common`, copy these rows to W, and clear their marks."""
+    for k in range(len(rows)):
+        row, copy, change = _row(common, rows[k]), _row(W, rows[k]), changes[k]
+        for j in range(len(row)):
+            row[j] += _from_half(change[j])
+            copy[j] = row[j]
+        marks[rows[k]] = False
+
+
+@compiled(nogil=True, error_model="numpy")
 def reset(W, common, marks):  # type: ignore[no-untyped-def]
     """Set the marked rows of W to those of `common`, and clear the marks."""
     for w in range(len(marks)):

@@ -110,7 +110,8 @@ def test_an_interrupted_run_continues_to_the_same_bits(form, with_valid, tmp_pat
     with monkeypatch.context() as patch:
         n_steps = Interrupts(patch, 0)
         whole.fit(train, valid, entities=PLACES, **data)
-    for step in (1, n_steps.steps // 2, n_steps.steps - 1):
+    last = n_steps.steps - 1
+    for step in (1, last // 2, last) if form == "plain" else (last // 2,):
         predictor, _ = forms()[form]
         folder = tmp_path / str(step)
         with monkeypatch.context() as patch:

