@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN = $(VENV)/bin
 SOURCES = conec simec corpora tests benchmarks
 
-.PHONY: demo test check lint docs clean
+.PHONY: demo test check lint docs pretrained clean
 
 demo: $(VENV)/demo.done
 	$(BIN)/python -m conec.demo --out demo
@@ -33,6 +33,10 @@ lint: $(VENV)/test.done
 docs: $(VENV)/docs.done
 	$(BIN)/python -m sphinx -W --keep-going -n -q docs docs/_build/html
 
+# a small English model in pretrained/, from the Wikipedia texts in the folder CORPORA_DATA
+pretrained: $(VENV)/demo.done
+	$(BIN)/python -m benchmarks.pretrained
+
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
@@ -49,4 +53,4 @@ $(VENV)/docs.done: $(VENV)/test.done
 	touch $@
 
 clean:
-	rm -rf $(VENV) build docs/_build docs/reference/generated demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf $(VENV) build docs/_build docs/reference/generated pretrained demo *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

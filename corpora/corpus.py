@@ -427,7 +427,7 @@ def open(
         tables and their rows, and optional for files of the formats "jsonl" and "parquet".
     **options
         Options of the format, such as ``unit="sentence"`` for "conll"; see its class in
-        :mod:`corpora.readers`.
+        ``corpora.readers``.
 
     Returns
     -------

@@ -187,7 +187,7 @@ class TokenStream:
             By default a temporary folder, which is deleted at once if the system can read deleted
             files, or else together with the object.
         workers : int, optional
-            Number of threads for plain text (see :func:`corpora.counting.count`), or else of
+            Number of threads for plain text (see :func:`corpora.count`), or else of
             processes, if the corpus can be split; None uses one per core. Does not change the
             result.
         engine : str, optional

@@ -330,11 +330,11 @@ def _in_pool(
     from joblib.externals.loky import ProcessPoolExecutor
     from joblib.externals.loky.backend import resource_tracker
 
-    with _blocked_signals():
+    with _blocked_signals():  # an interrupted constructor would leave semaphores behind
         resource_tracker.ensure_running()
-    pool = ProcessPoolExecutor(
-        workers, initializer=_start, initargs=(os.getpid(), function, initializer, initargs)
-    )
+        pool = ProcessPoolExecutor(
+            workers, initializer=_start, initargs=(os.getpid(), function, initializer, initargs)
+        )
 
     def submit(shard: Corpus) -> Any:
         with _blocked_signals():

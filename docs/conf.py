@@ -48,6 +48,8 @@ autodoc_inherit_docstrings = False  # of scikit-learn, gensim and PyTorch
 numpydoc_show_class_members = False
 numpydoc_xref_param_type = False
 add_module_names = False
+# objects of other projects, whose inventories would need a network
+nitpick_ignore_regex = [("py:.*", r"(str|sklearn|numpy|scipy|torch|gensim)\b.*")]
 default_role = "code"  # `name` in docstrings
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
     os.environ.setdefault(_name, "1")
 
-# No test cuts the power, and waiting for disks takes a third of the time of tests that save.
+# No test cuts the power, so that nothing has to wait for the disk.
 os.fsync = lambda _: None
 
 import pytest  # noqa: E402

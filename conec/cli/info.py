@@ -28,15 +28,19 @@ def info(
     ] = False,
     as_json: Json = False,
 ) -> None:
-    """Summarize a model or tagger: vocabulary, training and parameters.
+    """Summarize a model or tagger: vocabulary, training, parameters and model card.
 
     \b
       conec info news.model
       conec info news.model --verify
     """  # noqa: D301
+    from conec.pretrained import read_card
     from corpora.model_folder import read_kind
 
     summary: dict[str, Any] = {}
+    card = read_card(model)
+    if card is not None:
+        summary["card"] = card
     if verify:
         summary["verified"] = _verified(model)
     kind = read_kind(model)
@@ -62,6 +66,8 @@ def info(
         typer.echo("parameters")
         for name, value in summary["parameters"].items():
             typer.echo(f"  {name:14} {value}")
+    if card is not None:
+        typer.echo(f"\n{card.rstrip()}")
 
 
 def _verified(folder: Path) -> str | None:
