@@ -996,7 +996,7 @@ class Embedder:
             cluster, as for :func:`corpora.count`. Does not change the result.
         folder : path, optional
             With an engine: a folder of a file system that the nodes share. They pass embeddings in
-            temporary files there, which takes less time than the object stores of Ray.
+            temporary files there, not through the object stores of Ray.
 
         Yields
         ------

@@ -144,7 +144,7 @@ def map_on_cluster(
         are in this folder when the result is yielded.
     makes_files : bool, default True
         If False, the folder is only a way for arrays of results: from nodes that see it, they come
-        in temporary files, which takes less time than the object stores.
+        in temporary files instead of through the object stores.
 
     Yields
     ------
