@@ -45,7 +45,7 @@ $(VENV)/demo.done: $(BIN)/python pyproject.toml constraints.txt
 	touch $@
 
 $(VENV)/test.done: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[simec,molecules,plots,parquet,spacy,ner,index,distributed,s3,test]"
+	$(BIN)/python -m pip install --quiet --no-compile -c constraints.txt -e ".[simec,molecules,plots,parquet,spacy,ner,distributed,s3,explore,test]"
 	touch $@
 
 $(VENV)/docs.done: $(VENV)/test.done
