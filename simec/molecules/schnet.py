@@ -184,7 +184,8 @@ class SchNet(nn.Module):
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
         """Load weights; those of a network with another cutoff, of equal shapes, are refused."""
-        _check_saved_cutoff(state_dict.get(f"{prefix}centers"), self.cutoff)
+        state_dict.setdefault(f"{prefix}centers", self.centers)  # weights saved before centers were
+        _check_saved_cutoff(state_dict[f"{prefix}centers"], self.cutoff)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
 
     def extra_repr(self) -> str:
