@@ -24,6 +24,7 @@ from conec.quantization import Rows, compact
 from conec.search import directions, highest_scores
 from conec.types import FloatArray, IntArray
 from corpora.checks import check_integer
+from corpora.errors import warn
 from corpora.saved_data import check_saved_array, check_saved_object, checked_indptr
 
 if TYPE_CHECKING:
@@ -200,7 +201,9 @@ class NeighborIndex:
 
     @classmethod
     def read_from(cls, folder: FolderReader, vectors: Rows) -> NeighborIndex | None:
-        """Map the index of an open model folder into memory; None if it has none.
+        """Map the index of an open model folder into memory; None if there is no index.
+
+        An index of an earlier version is left out with a warning.
 
         Raises
         ------
@@ -208,6 +211,9 @@ class NeighborIndex:
             If it is damaged, or is not an index of vectors of this shape.
         """
         names = f"{_NAME}.json", f"{_NAME}.safetensors"
+        if f"{_NAME}.usearch" in folder.names:
+            warn("the index of neighbors was made by an earlier version: call build_index again")
+            return None
         if folder.names.isdisjoint(names):
             return None
         data = folder.read_json(names[0])

@@ -844,6 +844,9 @@ class SimilarityEncoder(
             )  # fmt: skip
             encoder._build(layout, 0)
             tensors = {name: torch.from_numpy(value) for name, value in weights.items()}
+            for name, module in encoder.module_.named_modules():
+                if hasattr(module, "complete_weights"):  # saved by an earlier version
+                    module.complete_weights(tensors, f"{name}.")
             check_saved_weights(
                 tensors, encoder.module_.state_dict(), custom=encoder.network is not None
             )

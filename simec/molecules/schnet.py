@@ -184,9 +184,13 @@ class SchNet(nn.Module):
         self, state_dict: dict[str, Any], prefix: str, *args: Any, **kwargs: Any
     ) -> None:
         """Load weights; those of a network with another cutoff, of equal shapes, are refused."""
-        state_dict.setdefault(f"{prefix}centers", self.centers)  # weights saved before centers were
+        self.complete_weights(state_dict, prefix)
         _check_saved_cutoff(state_dict[f"{prefix}centers"], self.cutoff)
         super()._load_from_state_dict(state_dict, prefix, *args, **kwargs)
+
+    def complete_weights(self, weights: dict[str, Any], prefix: str) -> None:
+        """Add the centers to weights that were saved without them, by earlier versions."""
+        weights.setdefault(f"{prefix}centers", self.centers)
 
     def extra_repr(self) -> str:
         """Return the parameters, for ``repr``."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import tracemalloc
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 import conec
 from conec import ModelError
 from conec.linalg import row_lengths
+from conec.neighbor_index import NeighborIndex
 from conec.quantization import compact
 from conec.search import search
 from tests import oracles
@@ -415,3 +417,9 @@ def test_a_model_with_an_index_can_be_pickled(indexed):
 def test_invalid_settings(name, value):
     with pytest.raises((ValueError, TypeError), match=f"{name} must be"):
         make(10).build_index(**{name: value})
+
+
+def test_an_index_of_an_earlier_version_is_left_out():
+    folder = SimpleNamespace(names=frozenset({"index.json", "index.usearch"}))
+    with pytest.warns(UserWarning, match="call build_index again"):
+        assert NeighborIndex.read_from(folder, np.eye(3, dtype=np.float32)) is None

@@ -83,7 +83,7 @@ class TestPath:
             atomic_path(tmp_path),
         ):
             pytest.fail("not reached")
-        with pytest.raises(ValueError, match="only a local file"), atomic_path("s3://bucket/a"):
+        with pytest.raises(ValueError, match="only to local paths"), atomic_path("s3://bucket/a"):
             pytest.fail("not reached")
         with (
             mock.patch("os.access", return_value=False),

@@ -224,6 +224,7 @@ def test_numbers_of_pages_are_not_wrapped():
 
 def test_figures_are_those_of_pyplot_if_it_is_used(monkeypatch):
     pyplot = pytest.importorskip("matplotlib.pyplot")
+    pyplot.close("all")  # of other tests
     figure = named().plot().figure
     assert pyplot.gcf() is figure
     pyplot.close(figure)
