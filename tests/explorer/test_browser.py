@@ -260,7 +260,9 @@ def test_colors_can_be_changed_and_are_kept(page, words):
     light = page.evaluate(color)
     page.get_by_role("button", name="Colors: auto").click()
     page.get_by_role("button", name="Colors: light").click()
+    dark = "document.documentElement.dataset.theme === 'dark'"
+    page.wait_for_function(dark)
     assert page.evaluate(color) != light
     page.reload()
-    page.get_by_role("button", name="Colors: dark").wait_for()
+    page.wait_for_function(dark)
     assert page.evaluate(color) != light
