@@ -357,7 +357,8 @@ def connect(engine: str) -> Any:
         ) from error
     if ray.is_initialized():
         used = ray.get_runtime_context().gcs_address
-        if address is not None and used != address and _resolved(used) != _resolved(address):
+        same = address is None or (address, used) in _connected or used == address
+        if not same and _resolved(used) != _resolved(str(address)):
             raise ClusterError(
                 f"this process is connected to the Ray cluster at {used}, not {address}: call "
                 "ray.shutdown() first"
@@ -378,9 +379,13 @@ def connect(engine: str) -> Any:
         raise ClusterError(
             f"can't connect to a Ray cluster at {address or 'this machine'}: {_first_line(error)}"
         ) from error
+    _connected.add((address or "", ray.get_runtime_context().gcs_address))
     return ray
 
 
+# Addresses that this process connected to, and those that Ray calls them by: a head that is reached
+# at 127.0.0.1 has another one.
+_connected: set[tuple[str, str]] = set()
 _ADDRESS = r"(\[[0-9a-fA-F:]+\]|[^:/\s\[\]]+):(\d{1,5})"
 
 

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from conec.config import PARAMETERS, Parameter
-from corpora.cli.options import Address, Reading, engine_of, output_folder, reads_corpus
+from corpora.cli.options import SHARDS, Address, Reading, engine_of, output_folder, reads_corpus
 
 _CHECKPOINTS = "Checkpoints and further training"
 # flags of boolean options whose "no" form has another name
@@ -210,7 +210,7 @@ def _require_text(source: str) -> None:
     from corpora.model_folder import read_kind
 
     kind = read_kind(source) if Path(source).is_dir() else None
-    if kind is not None:
+    if kind not in (None, SHARDS):
         raise ValueError(
             f"{source} is not a text: it is a folder of kind {kind}. Pass the original text as "
             "CORPUS"

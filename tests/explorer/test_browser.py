@@ -260,9 +260,8 @@ def test_colors_can_be_changed_and_are_kept(page, words):
     light = page.evaluate(color)
     page.get_by_role("button", name="Colors: auto").click()
     page.get_by_role("button", name="Colors: light").click()
-    dark = "document.documentElement.dataset.theme === 'dark'"
-    page.wait_for_function(dark)
+    page.locator("html[data-theme=dark]").wait_for()
     assert page.evaluate(color) != light
     page.reload()
-    page.wait_for_function(dark)
+    page.locator("html[data-theme=dark]").wait_for()
     assert page.evaluate(color) != light
