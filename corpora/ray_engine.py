@@ -377,7 +377,8 @@ def connect(engine: str) -> Any:
                 f"{' '.join(str(error).split())}"
             ) from error
         raise ClusterError(
-            f"can't connect to a Ray cluster at {address or 'this machine'}: {_first_line(error)}"
+            f"can't connect to a Ray cluster at {address or 'this machine'}: {_first_line(error)}. "
+            "If `ray start` said that token authentication is enabled, set RAY_AUTH_MODE=token"
         ) from error
     _connected.add((address or "", ray.get_runtime_context().gcs_address))
     return ray
