@@ -23,7 +23,7 @@ class Archive(NamedTuple):
 
 
 PRETRAINED: dict[str, Archive] = {}
-"""Published models. There are none yet: `make pretrained` trains one."""
+"""Published models. No model is published yet; `make pretrained` trains one."""
 
 
 def load_pretrained(

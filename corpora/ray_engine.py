@@ -357,8 +357,8 @@ def connect(engine: str) -> Any:
         ) from error
     if ray.is_initialized():
         used = ray.get_runtime_context().gcs_address
-        same = address is None or (address, used) in _connected or used == address
-        if not same and _resolved(used) != _resolved(str(address)):
+        known = address is None or (address, used) in _connected
+        if not known and _resolved(used) != _resolved(str(address)):
             raise ClusterError(
                 f"this process is connected to the Ray cluster at {used}, not {address}: call "
                 "ray.shutdown() first"

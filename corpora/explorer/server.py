@@ -198,7 +198,7 @@ def serve(
 
 
 def _open(address: str) -> bool:
-    """Open a page in a graphical browser; False if there is none."""
+    """Open a page in a graphical browser; return False if it cannot be opened."""
     if sys.platform.startswith("linux") and not (
         os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")
     ):
