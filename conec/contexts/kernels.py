@@ -480,7 +480,7 @@ def add_all_contexts(  # type: ignore[no-untyped-def]
         high = min(offsets[document + 1] - start, len(ids))
         # sums leave rounding errors at words without any context, which must stay 0
         previous = previous_target = np.int64(-1)
-        at = begin = end = np.int64(border)
+        at = begin = end = border
         for p in range(low, high):
             if p == first:
                 begin = at
@@ -497,7 +497,7 @@ def add_all_contexts(  # type: ignore[no-untyped-def]
                 target = y + w * out.strides[0] if first <= p < stop else sink
                 if previous >= 0 and at - previous <= size:
                     targets[previous], targets[at] = previous_target, target
-                previous, previous_target = at, target
+                previous, previous_target = np.int64(at), target
             at += 1
         for p in range(at, at + border + SLIDES):
             tokens[p], factors[p], targets[p] = nothing, _F0, sink
