@@ -120,6 +120,10 @@ def test_each_view_of_other_models_answers(page, folder, kind, views):
             show(page, address, view)
             assert page.locator("main .problem").count() == 0
             assert "explore" in page.title().lower()
+            page.get_by_role("button", name="Copy as Python").first.click()
+            page.get_by_text("Copied", exact=True).wait_for()
+            copied = page.evaluate("navigator.clipboard.readText()")
+            assert copied == page.locator(".python code").first.inner_text()
             assert has_no_overflow(page), view
         if kind == "recommender":
             show(page, address, "recommend?user=usr1")
