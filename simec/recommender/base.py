@@ -156,6 +156,11 @@ class BaseRecommender(HubModel, BaseEstimator):  # type: ignore[misc]
     shrinkage_users, shrinkage_items : float
         Penalties on squared biases. A bias is shrunk as if the user or item had this many
         additional ratings equal to the mean.
+    unknown : {"error", "average"}
+        What predictions do for users and items that are not in the training data and have no
+        features: raise an error that names the first one, or predict from averages. With
+        "average", scikit-learn's `GridSearchCV` and `cross_validate` work on splits in which some
+        users or items have no training ratings.
 
     Attributes
     ----------
@@ -174,14 +179,22 @@ class BaseRecommender(HubModel, BaseEstimator):  # type: ignore[misc]
     """
 
     _uses_biases = True
+    unknown: Unknown = "error"
     rating_range: tuple[float, float] | None = None
     feature_biases = False  # whether biases shrink towards a regression on features
     # deprecated names of parameters and attributes, and their current names
     _renamed: ClassVar[Mapping[str, str]] = {}
 
-    def __init__(self, *, shrinkage_users: float = 5.0, shrinkage_items: float = 2.0) -> None:
+    def __init__(
+        self,
+        *,
+        shrinkage_users: float = 5.0,
+        shrinkage_items: float = 2.0,
+        unknown: Unknown = "error",
+    ) -> None:
         self.shrinkage_users = shrinkage_users
         self.shrinkage_items = shrinkage_items
+        self.unknown = unknown
 
     if not TYPE_CHECKING:
 
@@ -205,6 +218,7 @@ class BaseRecommender(HubModel, BaseEstimator):  # type: ignore[misc]
         """Raise ValueError or TypeError for invalid parameters."""
         check_number("shrinkage_users", self.shrinkage_users, 0)
         check_number("shrinkage_items", self.shrinkage_items, 0)
+        check_choice("unknown", self.unknown, Unknown)
 
     def _fit(self, residuals: Any, users: Entities, items: Entities) -> None:
         """Fit the residuals of the biases.
@@ -354,7 +368,7 @@ class BaseRecommender(HubModel, BaseEstimator):  # type: ignore[misc]
         *,
         item_features: Any = None,
         user_features: Any = None,
-        unknown: Unknown = "error",
+        unknown: Unknown | None = None,
     ) -> FloatArray:
         """Predict ratings of pairs of users and items.
 
@@ -364,9 +378,9 @@ class BaseRecommender(HubModel, BaseEstimator):  # type: ignore[misc]
             Either may be a single id, which is paired with all ids of the other.
         item_features, user_features : as for `fit`, with ids
             Of items or users that are not in the training data.
-        unknown : {"error", "average"}
+        unknown : {"error", "average"}, optional
             What to do for new users and items without features: raise an error that names the
-            first one, or predict from averages.
+            first one, or predict from averages. By default that of the constructor.
 
         Returns
         -------
@@ -380,6 +394,7 @@ class BaseRecommender(HubModel, BaseEstimator):  # type: ignore[misc]
         ValueError
             If numbers of users and items differ, or features do not match those of `fit`.
         """
+        unknown = self.unknown if unknown is None else unknown
         user_ids, item_ids = paired(users, items)
         u = self._users(user_ids, user_features, unknown)
         i = self._items(item_ids, item_features, unknown)
@@ -412,7 +427,7 @@ class BaseRecommender(HubModel, BaseEstimator):  # type: ignore[misc]
         items: Any = None,
         item_features: Any = None,
         user_features: Any = None,
-        unknown: Unknown = "error",
+        unknown: Unknown | None = None,
     ) -> list[Any]:
         """Recommend the items with the highest predicted ratings.
 
@@ -423,7 +438,7 @@ class BaseRecommender(HubModel, BaseEstimator):  # type: ignore[misc]
         exclude_seen : bool
             Leave out items that the user has rated.
         items : sequence of ids, optional
-            Candidates; by default all items of the training data and of `item_features`.
+            Candidates; by default all items of the training data, and those with features.
         item_features, user_features, unknown
             As for `predict`.
 
@@ -434,6 +449,7 @@ class BaseRecommender(HubModel, BaseEstimator):  # type: ignore[misc]
             predicted ratings that are not clipped, since clipping would produce ties.
         """
         single = is_single(user)
+        unknown = self.unknown if unknown is None else unknown
         u = self._users([user] if single else user, user_features, unknown)
         item_ids = self._candidates(items, item_features)
         i = self._items(item_ids, item_features, unknown)
@@ -688,9 +704,13 @@ class BaseRecommender(HubModel, BaseEstimator):  # type: ignore[misc]
         if items is not None:
             return read_ids(items, "item")
         new = self._new_features(features, self.item_features_, "item")
-        if new is None:
-            return ids.values
-        return np.concatenate([ids.values, new.ids.values[ids.find(new.ids.values) < 0]])
+        every = ids
+        for described in (self.item_features_, new):
+            if described is not None:
+                added = described.ids.values[every.find(described.ids.values) < 0]
+                if len(added):
+                    every = Ids(np.concatenate([every.values, added]), "item")
+        return every.values
 
     def _scores(self, users: Entities, items: Entities) -> npt.NDArray[np.float64]:
         """Predict ratings of all pairs, not clipped, shape (n_users, n_items)."""

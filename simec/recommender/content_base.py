@@ -9,7 +9,7 @@ from scipy import sparse
 
 from corpora.checks import check_number
 from simec.linalg.ridge import DualRidge, kernel_ridge_rows, products
-from simec.recommender.base import BaseRecommender, Entities
+from simec.recommender.base import BaseRecommender, Entities, Unknown
 from simec.recommender.state import check_map, check_shape
 
 _ITEMS = 1 << 8  # items per batch of predictions
@@ -28,7 +28,7 @@ class ContentRecommender(BaseRecommender):
     ----------
     alpha : float
         Penalty of users' regressions, in units of the squared error of one rating.
-    shrinkage_users, shrinkage_items : float
+    shrinkage_users, shrinkage_items, unknown
         As in `BaseRecommender`.
     verbose : bool
         Show a progress bar.
@@ -40,9 +40,12 @@ class ContentRecommender(BaseRecommender):
         alpha: float,
         shrinkage_users: float = 5.0,
         shrinkage_items: float = 2.0,
+        unknown: Unknown = "error",
         verbose: bool = False,
     ) -> None:
-        super().__init__(shrinkage_users=shrinkage_users, shrinkage_items=shrinkage_items)
+        super().__init__(
+            shrinkage_users=shrinkage_users, shrinkage_items=shrinkage_items, unknown=unknown
+        )
         self.alpha = alpha
         self.verbose = verbose
 
