@@ -576,8 +576,10 @@ def atomic_path(path: StrPath, *, seeks: bool = False) -> Iterator[Path]:
 
     Examples
     --------
-    >>> with atomic_path("words.txt.gz") as temporary:  # doctest: +SKIP
-    ...     write(temporary)
+    >>> with atomic_path("words.txt") as temporary:
+    ...     _ = temporary.write_text("fire")
+    >>> Path("words.txt").read_text()
+    'fire'
     """
     check_output(path)
     if _is_special(path) and not seeks:

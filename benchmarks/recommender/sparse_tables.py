@@ -1,7 +1,7 @@
 """Ratings of a sparse table, predicted with default parameters.
 
-Tables of at most 3,000 users and 3,000 movies of MovieLens 1M, with 23,000 to 120,000 ratings, and a
-ninth as many for testing:
+Tables of at most 3,000 users and 3,000 movies of MovieLens 1M, with 23,000 to 120,000 ratings, and
+a ninth as many for testing:
 
 - random: users and movies drawn at random
 - popular: users drawn at random, and the movies with most ratings
