@@ -762,7 +762,10 @@ class FactorRecommender(BaseRecommender):
         raise NotImplementedError
 
     def _residuals(self, users: Entities, items: Entities) -> Any:
-        return self._embed_users(users) @ self._embed_items(items).T
+        vectors = self._embed_users(users)
+        if len(vectors) == 1:  # a matrix product, which adds up in the same order as for many users
+            return (np.repeat(vectors, 2, axis=0) @ self._embed_items(items).T)[:1]
+        return vectors @ self._embed_items(items).T
 
     def _residual_pairs(self, users: Entities, items: Entities) -> Any:
         return np.einsum("nd,nd->n", self._embed_users(users), self._embed_items(items))

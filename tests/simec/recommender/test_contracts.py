@@ -17,7 +17,7 @@ class TestAverages(RecommenderContract):
 
 class TestSampled(RecommenderContract):
     def make(self):
-        return Recommender(2, random_state=0)
+        return Recommender(2, feedback="explicit", random_state=0)
 
 
 class TestLeastSquares(RecommenderContract):
