@@ -651,8 +651,8 @@ class Recommender(FactorRecommender):
                 f"{other.kind} {shorten(user if by == 'item' else item)} was added after training: "
                 "fit to all ratings to explain its predictions"
             )
+        assert self.encoder_ is not None, "there are features"
         if self.second_encoder_ is None:
-            assert self.encoder_ is not None, "there are features"
             explanation = explain_prediction(
                 self.encoder_, self._inputs(explained), row, composite=composite
             )
