@@ -67,7 +67,8 @@ def test_the_rest_stays_and_known_pairs_are_refused(tmp_path):
     again.fold_in(([200, 200], [1000, 1001], [5.0, 1.0]))
     recommender.fold_in(([200, 200], [1000, 1001], [5.0, 1.0]))
     np.testing.assert_allclose(
-        again.predict(200, range(1000, 1010)), recommender.predict(200, range(1000, 1010)),
+        again.predict(200, range(1000, 1010)),
+        recommender.predict(200, range(1000, 1010)),
         rtol=0.01,
     )
     with pytest.raises(NotFittedError):
@@ -184,13 +185,12 @@ def test_searches_of_scikit_learn():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # scores are NaN
         assert np.isnan(cross_val_score(BiasBaseline(), few, cv=folds)).any()
-    found = cross_val_score(Recommender(2, feedback="explicit", random_state=0, unknown="average"), few, cv=folds)
+    recommender = Recommender(2, feedback="explicit", random_state=0, unknown="average")
+    found = cross_val_score(recommender, few, cv=folds)
     assert found.min() > 0.3
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        search = GridSearchCV(
-            Recommender(feedback="explicit", random_state=0, unknown="average"), {"n_components": [1, 2]}, cv=folds
-        ).fit(few)
+        search = GridSearchCV(recommender, {"n_components": [1, 2]}, cv=folds).fit(few)
     assert search.best_score_ > 0.3
     assert Recommender(unknown="average").fit(table).predict(7, 1000).shape == (1,)
     with pytest.raises(ValueError, match="unknown must be one of 'error', 'average', got 'skip'"):
