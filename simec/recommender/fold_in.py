@@ -19,7 +19,7 @@ from simec.types import Float64, IntArray
 _ROUNDS = 3  # of the estimate of a covariance: later ones change predictions little
 
 
-def posterior_means(residuals: Any, other: Float64, covariance: Float64, noise: float) -> Float64:
+def posterior_means(residuals: Any, other: Any, covariance: Float64, noise: float) -> Float64:
     """Compute the posterior means of vectors and biases.
 
     Parameters
@@ -45,7 +45,7 @@ def posterior_means(residuals: Any, other: Float64, covariance: Float64, noise: 
 
 
 def estimate_covariance(
-    residuals: Any, other: Float64, vectors: Float64, noise: float
+    residuals: Any, other: Any, vectors: Float64, noise: float
 ) -> Float64:  # fmt: skip
     """Estimate the covariance of vectors and biases by the EM algorithm.
 
@@ -61,7 +61,7 @@ def estimate_covariance(
     float64 array of shape (d + 1, d + 1)
     """
     rated = np.diff(residuals.indptr) > 0
-    n = max(np.count_nonzero(rated), 1)
+    n = max(int(np.count_nonzero(rated)), 1)
     covariance: Float64 = vectors[rated].T @ vectors[rated] / n
     for _ in range(_ROUNDS):
         total = np.zeros_like(covariance)
@@ -72,7 +72,7 @@ def estimate_covariance(
     return covariance
 
 
-def _solutions(residuals: Any, other: Float64, covariance: Float64, noise: float) -> Any:
+def _solutions(residuals: Any, other: Any, covariance: Float64, noise: float) -> Any:
     """Yield rows, their posterior covariances, and the products of their ratings."""
     if not noise > 0:
         return

@@ -345,13 +345,14 @@ class Recommender(FactorRecommender):
 
     def _training_noise(self) -> float:
         residuals = self.biases_.residuals(self.ratings_.matrix)
-        products = sampled_product(residuals, self.user_vectors_, self.item_vectors_)
+        vectors = self.user_vectors_.astype(np.float64), self.item_vectors_.astype(np.float64)
+        products = sampled_product(residuals, *vectors)
         return float(((residuals.data - products) ** 2).mean())
 
     def _most_components(self, S: Any) -> int:
         """Number of components: no more than there are users or items with ratings."""
-        rated = np.count_nonzero(np.diff(S.indptr)), np.count_nonzero(S.getnnz(axis=0))
-        return min(self.n_components, *rated)
+        rows, columns = np.diff(S.indptr), S.getnnz(axis=0)
+        return min(self.n_components, int((rows > 0).sum()), int((columns > 0).sum()))
 
     def _report_components(self, residuals: Any) -> None:
         """Log how many components predict anything, and warn if none does."""
@@ -559,9 +560,9 @@ class Recommender(FactorRecommender):
         check_attribute("n_trained_", self.n_trained_, tuple)
         if len(self.n_trained_) != 2:
             raise ValueError(f"n_trained_ must have two entries, got {self.n_trained_}")
-        for trained, now in zip(self.n_trained_, self.ratings_.shape, strict=True):
-            if check_integer("each number in n_trained_", trained, 0) > now:
-                raise ValueError(f"n_trained_ must be at most {now}, got {trained}")
+        for n, now in zip(self.n_trained_, self.ratings_.shape, strict=True):
+            if check_integer("each number in n_trained_", n, 0) > now:
+                raise ValueError(f"n_trained_ must be at most {now}, got {n}")
         if not hasattr(self, "noise_"):  # saved by an earlier version
             self.noise_ = self._training_noise()
         check_number("noise_", self.noise_, 0)
