@@ -773,6 +773,9 @@ class FactorRecommender(BaseRecommender):
     def _item_vectors(self, items: Entities) -> Any:
         return self._embed_items(items)
 
+    def _add_content(self, residuals: Any, users: Entities, items: Entities) -> None:
+        """Add residuals that are not products of embeddings, in place."""
+
     def recommend_batch(
         self,
         users: Any = None,
@@ -823,7 +826,9 @@ class FactorRecommender(BaseRecommender):
                 part = u.take(batch)
                 left = np.column_stack([self._embed_users(part), np.ones(len(part))])
                 rows = part.rows if exclude_seen else np.full(len(part), -1)
-                products = finite("predictions", left.astype(np.float32) @ right)
+                products = left.astype(np.float32) @ right
+                self._add_content(products, part, i)
+                products = finite("predictions", products)
                 select_top(
                     products, rows, matrix.indptr, matrix.indices, position, columns[batch],
                     scores[batch],
@@ -833,6 +838,14 @@ class FactorRecommender(BaseRecommender):
         found = item_ids[np.maximum(columns, 0)]
         found[columns < 0] = None if found.dtype == object else -1
         return found, scores
+
+
+def distinct(entities: Entities) -> tuple[Any, Any]:
+    """Indices of the distinct entities, and the position of each entity among them."""
+    if (entities.rows < 0).any():
+        return np.arange(len(entities)), np.arange(len(entities))
+    _, first, inverse = np.unique(entities.rows, return_index=True, return_inverse=True)
+    return first, inverse
 
 
 def training_rows(vectors: Any, entities: Entities) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -35,9 +36,11 @@ from simec.recommender.base import (
     Unknown,
     check_range,
     check_vectors,
+    distinct,
     training_rows,
 )
 from simec.recommender.biases import Biases
+from simec.recommender.content_model import ContentModel, fit_content_model
 from simec.recommender.data.ratings import Ratings, as_ratings, plain
 from simec.recommender.fold_in import estimate_covariance, merge, posterior_means
 from simec.recommender.state import check_attribute, check_shape
@@ -52,6 +55,7 @@ logger = logging.getLogger(__name__)
 
 # components smaller than this fraction of the largest residual, on average, have vanished
 _VANISHED = 1e-5
+_ITEMS = 1 << 8  # items per batch of predictions
 _MAX_WEIGHT = 1e15  # of implicit feedback: larger ones are lost in the rounding of others
 _TOL = {"explicit": 1e-4, "implicit": 1e-3}  # ranks change little after the first iterations
 # l2="auto", by feedback and whether there are features
@@ -63,10 +67,12 @@ _L2 = {
 class Recommender(FactorRecommender):
     """Predicts ratings from biases and products of embeddings of users and items.
 
-    Embeddings of explicit ratings without features are means over draws from their posterior
-    distribution, which needs no penalty (`simec.solvers.gibbs`). Others are learned by Similarity
-    Encoders from the residuals of the biases, with the identity or with features as input. What
-    can be predicted depends on the features passed to `fit`:
+    Embeddings of explicit ratings are means over draws from their posterior distribution, which
+    needs no penalty (`simec.solvers.gibbs`); new items and users are predicted from their features
+    (`simec.recommender.content_model`). With hidden layers, a number for `l2`, or implicit
+    feedback, Similarity Encoders learn embeddings from the residuals of the biases, with the
+    identity or with features as input. What can be predicted depends on the features passed to
+    `fit`:
 
     ==================  ==============================================
     features            predicts ratings of
@@ -100,16 +106,17 @@ class Recommender(FactorRecommender):
     absent : float
         Implicit feedback: weight of missing pairs.
     l2 : float or "auto"
-        Penalty on squared weights, in units of the squared error of one rating. "auto" is 50 with
-        features. Without features, it is 30 for implicit feedback; for explicit feedback there is
-        no penalty: embeddings and biases are drawn from their posterior distribution.
+        Penalty on squared weights, in units of the squared error of one rating. With "auto",
+        there is none for explicit feedback: embeddings and biases are drawn from their posterior
+        distribution. With hidden layers it is 50, and for implicit feedback 30, or 50 with
+        features.
     l2_by_count : float
         Exponent with which the penalty grows with the number of ratings; see
         `simec.SimilarityEncoder`.
     id_feature_scale : float
         With features: value of an additional one-hot feature that identifies the item or user, so
         that its embedding can deviate from the map of its other features. 0 predicts embeddings
-        from features alone, as in the thesis.
+        from features alone, as in the thesis, by encoders.
     feature_biases : bool
         With features: if True, biases of items and users shrink towards a ridge regression on
         their features, so that new ones have biases too. If False, biases shrink towards 0, as in
@@ -147,6 +154,9 @@ class Recommender(FactorRecommender):
         users), and those on the other side.
     item_vectors_ : float32 array of shape (n_items, d)
     user_vectors_ : float32 array of shape (n_users, d)
+    item_content_, user_content_ : tuple or None
+        Parts of a `simec.recommender.content_model.ContentModel`: what features say of new items
+        and users, where embeddings were drawn from their posterior distribution.
     n_trained_ : (int, int)
         Numbers of users and items at the end of `fit`; `fold_in` and `partial_fit` add more.
     noise_ : float
@@ -280,10 +290,13 @@ class Recommender(FactorRecommender):
         self.second_encoder_: SimilarityEncoder | None = None
         self._stopped: BaseException | None = None
         self.n_trained_ = len(users), len(items)
+        self.item_content_: Any = None
+        self.user_content_: Any = None
         self._covariances: dict[str, Float64] = {}
         self.embeds_users_ = items.features is None and users.features is not None
         if self._is_sampled(users, items):
             self._sample(residuals)
+            self._fit_content(users, items)
         else:
             self._encode(residuals, users, items)
         self._report_components(residuals)
@@ -295,8 +308,11 @@ class Recommender(FactorRecommender):
         return (
             self._form == "explicit"
             and self.l2 == "auto"
-            and users.features is None
-            and items.features is None
+            and self.feature_biases
+            and (
+                (users.features is None and items.features is None)
+                or (self.id_feature_scale > 0 and not len(self.hidden_layers))
+            )
         )
 
     def _sample(self, residuals: Any) -> None:
@@ -322,6 +338,117 @@ class Recommender(FactorRecommender):
         self.item_vectors_ = found.right.astype(np.float32)
         self.noise_ = found.noise
         self.biases_ = Biases(biases.mean + found.mean, found.row_biases, found.column_biases)
+
+    def _fit_content(self, users: Entities, items: Entities) -> None:
+        """Fit what features say of items, and of users, without ratings."""
+        U, V = self.user_vectors_.astype(np.float64), self.item_vectors_.astype(np.float64)
+        biases, matrix = self.biases_, self.ratings_.matrix.astype(np.float64)
+        sides = (
+            (items, matrix, V, biases.items, biases.users, U),
+            (users, matrix.T.tocsr(), U, biases.users, biases.items, V),
+        )
+        for entities, ratings, vectors, own_biases, other_biases, others in sides:
+            if entities.features is None:
+                continue
+            self._warn_of_missing(entities)
+            used = np.flatnonzero(entities.has_features & (ratings.getnnz(axis=0) > 0))
+            if not len(used) or not self.noise_:
+                continue
+            targets = ratings.copy()
+            by_row = np.repeat(other_biases, np.diff(ratings.indptr))
+            targets.data -= biases.mean + by_row
+            content = fit_content_model(
+                targets, vectors, own_biases, sparse.csr_matrix(entities.features), used,
+                others.T @ others / len(others), self.noise_,
+            )  # fmt: skip
+            if entities.kind == "item":
+                self.item_content_ = content
+            else:
+                self.user_content_ = content
+
+    def _content(self, kind: str) -> ContentModel | None:
+        content = self.item_content_ if kind == "item" else self.user_content_
+        return None if content is None else ContentModel(*content)
+
+    def _training_features(self, kind: str) -> Any:
+        """Features of the users or items that `fit` was called with."""
+        is_user = kind == "user"
+        ids = self.ratings_.users if is_user else self.ratings_.items
+        features = self.user_features_ if is_user else self.item_features_
+        rows = np.arange(self.n_trained_[0 if is_user else 1])
+        return sparse.csr_matrix(
+            Entities.gather(rows, ids.values[rows], features, None, kind).features
+        )
+
+    def _is_new(self, entities: Entities) -> Any:
+        """Mask of entities that only their features say anything about."""
+        by_user = entities.kind == "user"
+        matrix = self.ratings_.matrix
+        counts = np.diff(matrix.indptr) if by_user else self.ratings_.item_counts
+        rated = (entities.rows >= 0) & (counts[np.maximum(entities.rows, 0)] > 0)
+        return entities.has_features & ~rated
+
+    def _residuals(self, users: Entities, items: Entities) -> Any:
+        residuals = np.asarray(super()._residuals(users, items))
+        self._add_content(residuals, users, items)
+        return residuals
+
+    def _residual_pairs(self, users: Entities, items: Entities) -> Any:
+        residuals = np.array(super()._residual_pairs(users, items), np.float64)
+        if self.item_content_ is None and self.user_content_ is None:
+            return residuals
+        pairs = np.flatnonzero(self._is_new(users) | self._is_new(items))
+        # all pairs of some items and the users that they are paired with
+        first_items, item_of = distinct(items.take(pairs))
+        order = np.argsort(item_of, kind="stable")
+        ends = np.searchsorted(item_of[order], np.arange(0, len(first_items) + _ITEMS, _ITEMS))
+        for k, (start, end) in enumerate(pairwise(ends)):
+            batch = order[start:end]
+            first_users, user_of = distinct(users.take(pairs[batch]))
+            some_users = users.take(pairs[batch][first_users])
+            some_items = items.take(pairs[first_items[k * _ITEMS : (k + 1) * _ITEMS]])
+            found = self._residuals(some_users, some_items)
+            residuals[pairs[batch]] = found[user_of, item_of[batch] - k * _ITEMS]
+        return residuals
+
+    def _add_content(self, residuals: Any, users: Entities, items: Entities) -> None:
+        """Add what features say of new users and items to residuals, in place."""
+        of_items, of_users = self._content("item"), self._content("user")
+        new_items = np.flatnonzero(self._is_new(items)) if of_items else np.zeros(0, int)
+        new_users = np.flatnonzero(self._is_new(users)) if of_users else np.zeros(0, int)
+        vectors = {}
+        for content, new, entities, other, transposed in (
+            (of_items, new_items, items, users, residuals),
+            (of_users, new_users, users, items, residuals.T),
+        ):
+            if content is None or not len(new):
+                continue
+            X = sparse.csr_matrix(entities.features[new])
+            predicted = content.predict(X)
+            vectors[entities.kind] = predicted[:, :-1]
+            transposed[:, new] += predicted[:, -1]
+            # of those that have a regression, and of those that were added after training
+            n = self.n_trained_[0 if other.kind == "user" else 1]
+            trained = np.flatnonzero((other.rows >= 0) & (other.rows < n))
+            later = np.flatnonzero(other.rows >= n)
+            if len(trained):
+                X_training = self._training_features(entities.kind)
+                found = content.residuals(other.rows[trained], X, X_training)
+                transposed[np.ix_(trained, new)] += found
+            if len(later):
+                embedded = self.user_vectors_ if other.kind == "user" else self.item_vectors_
+                products = embedded[other.rows[later]] @ predicted[:, :-1].T
+                transposed[np.ix_(later, new)] += products
+        if len(vectors) == 2:
+            both = vectors["user"] @ vectors["item"].T
+            residuals[np.ix_(new_users, new_items)] += both
+
+    def _item_vectors(self, items: Entities) -> Any:
+        vectors, content = np.array(self._embed_items(items)), self._content("item")
+        new = np.flatnonzero(self._is_new(items))
+        if content is not None and len(new):
+            vectors[new] = content.predict(sparse.csr_matrix(items.features[new]))[:, :-1]
+        return vectors
 
     def _encode(self, residuals: Any, users: Entities, items: Entities) -> None:
         """Train encoders."""
@@ -501,6 +628,10 @@ class Recommender(FactorRecommender):
         features = self.user_features_ if is_user else self.item_features_
         unseen = np.full(len(rows), -1)
         entities = Entities.gather(unseen, ids.values[rows], features, None, kind)
+        content = self._content(kind)
+        if content is not None:
+            predicted = content.predict(sparse.csr_matrix(entities.features))
+            return np.where(entities.has_features[:, None], predicted, 0)
         vectors = self._embed_users(entities) if is_user else self._embed_items(entities)
         biases = self.biases_.of_users if is_user else self.biases_.of_items
         return np.column_stack([vectors, biases(unseen, entities.features)]).astype(np.float64)
@@ -574,15 +705,41 @@ class Recommender(FactorRecommender):
         trained = self.n_trained_[:: 1 if self.embeds_users_ else -1]
         features = self.user_features_, self.item_features_
         first_features, second_features = features[:: 1 if self.embeds_users_ else -1]
-        if self.encoder_ is None:
-            if first_features is not None or second_features is not None:
-                raise ValueError("encoder_ is missing")
-        else:
+        if self.encoder_ is not None:
             self._check_encoder(self.encoder_, first_features, *trained)
-        if (self.second_encoder_ is None) != (second_features is None):
+        self._check_content()
+        if self.encoder_ is not None and (self.second_encoder_ is None) != (
+            second_features is None
+        ):
             raise ValueError("second_encoder_ or the features that it takes are missing")
         if self.second_encoder_ is not None:
             self._check_encoder(self.second_encoder_, second_features, *trained[::-1])
+
+    def _check_content(self) -> None:
+        """Raise ValueError unless content models match features and training data."""
+        n_users, n_items = self.n_trained_
+        d = self.user_vectors_.shape[1]
+        for kind, m, n in (("item", n_users, n_items), ("user", n_items, n_users)):
+            content = getattr(self, f"{kind}_content_", None)
+            setattr(self, f"{kind}_content_", content)  # earlier versions have none
+            if content is None:
+                continue
+            features = self.item_features_ if kind == "item" else self.user_features_
+            if features is None:
+                raise ValueError(f"features of {kind}s are missing")
+            if not isinstance(content, tuple) or len(content) != len(ContentModel.__annotations__):
+                raise ValueError(
+                    f"{kind}_content_ must have {len(ContentModel.__annotations__)} parts"
+                )
+            model = ContentModel(*content)
+            check_shape("weights", model.weights, (features.n_features, d + 1))
+            check_shape("intercept", model.intercept, (d + 1,))
+            check_shape("root", model.root, (d, d))
+            check_shape("left_out", model.left_out, (n, d))
+            check_shape("duals", model.duals, (m, n))
+            if not sparse.issparse(model.duals):
+                raise ValueError("duals must be a sparse matrix")
+            check_number("alpha", model.alpha, 0, above=True)
 
     def _check_encoder(
         self, encoder: SimilarityEncoder, features: Features | None, n: int, n_targets: int
@@ -646,13 +803,14 @@ class Recommender(FactorRecommender):
         explained, other = (i, u) if by == "item" else (u, i)
         if explained.features is None:
             raise ValueError(f"{by}s have no features to explain by: fit with {by}_features")
+        if self.encoder_ is None:
+            return self._explain_content(u, i, by, f"user {user}, item {item}")
         row, n_trained = int(other.rows[0]), self.n_trained_[0 if other.kind == "user" else 1]
         if self.second_encoder_ is None and row >= n_trained:
             raise ValueError(
                 f"{other.kind} {shorten(user if by == 'item' else item)} was added after training: "
                 "fit to all ratings to explain its predictions"
             )
-        assert self.encoder_ is not None, "there are features"
         if self.second_encoder_ is None:
             explanation = explain_prediction(
                 self.encoder_, self._inputs(explained), row, composite=composite
@@ -680,6 +838,40 @@ class Recommender(FactorRecommender):
         return Explanation(
             relevances, value, value - float(relevances.sum()), x, features.names,
             f"user {user}, item {item}: {value:.3g}",
+        )  # fmt: skip
+
+    def _explain_content(
+        self, users: Entities, items: Entities, by: str, names: str
+    ) -> Explanation:  # fmt: skip
+        from simec.explain import Explanation
+
+        explained, other = (items, users) if by == "item" else (users, items)
+        features = self.item_features_ if by == "item" else self.user_features_
+        assert features is not None, "there is something to explain by"
+        content, row = self._content(by), int(other.rows[0])
+        coefficients = np.zeros(features.n_features)
+        if content is not None:
+            n_trained = self.n_trained_[0 if other.kind == "user" else 1]
+            if 0 <= row < n_trained and not self._is_new(other)[0]:
+                coefficients = content.coefficients(row, self._training_features(by))
+            else:
+                of_other = self._content(other.kind)
+                vectors = self.user_vectors_ if other.kind == "user" else self.item_vectors_
+                vector = np.zeros(vectors.shape[1]) if row < 0 else vectors[row]
+                if self._is_new(other)[0] and of_other is not None:
+                    vector = of_other.predict(sparse.csr_matrix(other.features))[0, :-1]
+                coefficients = content.weights[:, :-1] @ vector + content.weights[:, -1]
+        x = explained.features
+        relevances: Any
+        if sparse.issparse(x):
+            relevances = sparse.csr_matrix(x.multiply(coefficients))
+        else:
+            x = x[0]
+            relevances = x * coefficients
+        value = float(self._scores(users, items)[0, 0])
+        return Explanation(
+            relevances, value, value - float(relevances.sum()), x, features.names,
+            f"{names}: {value:.3g}",
         )  # fmt: skip
 
     # Encoders
