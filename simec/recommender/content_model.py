@@ -59,7 +59,8 @@ class ContentModel(NamedTuple):
         kernel = products(sparse.csr_matrix(X), X_training) / np.float32(self.alpha)
         inputs = (self.predict(X)[:, :-1] @ self.root).astype(np.float32)
         kernel += inputs @ self.left_out.T
-        return np.asarray(self.duals[rows] @ kernel.T, np.float64)
+        residuals: Float64 = np.asarray(self.duals[rows] @ kernel.T, np.float64)
+        return residuals
 
     def coefficients(self, row: int, X_training: Any) -> Float64:
         """Contribution of each feature to the residual and bias of an item, shape (D,)."""
