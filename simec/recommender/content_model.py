@@ -67,7 +67,8 @@ class ContentModel(NamedTuple):
         duals = self.duals[row]
         of_features = np.asarray((duals @ X_training).todense()).ravel() / self.alpha
         of_vectors = self.root @ np.asarray(duals @ self.left_out).ravel()
-        return of_features + self.weights[:, :-1] @ of_vectors + self.weights[:, -1]
+        found: Float64 = of_features + self.weights[:, :-1] @ of_vectors + self.weights[:, -1]
+        return found
 
 
 def fit_content_model(
