@@ -16,7 +16,7 @@ from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
 
 from simec.recommender import UnknownIdError, as_ratings, evaluate
-from simec.recommender.base import BaseRecommender
+from simec.recommender.base import BaseRecommender, FactorRecommender
 
 N_USERS, N_ITEMS = 24, 16
 
@@ -117,6 +117,23 @@ class RecommenderContract:
                 assert item == other
         assert fitted.recommend(np.array(users), 3) == fitted.recommend(users, 3)
         assert fitted.recommend([], 3) == []
+
+    def test_batches_are_lists_as_arrays(self, fitted):
+        if not isinstance(fitted, FactorRecommender):
+            return
+        for options in ({}, {"exclude_seen": False}, {"items": [1003, 1001, 1007]}):
+            items, scores = fitted.recommend_batch(topn=5, **options)
+            assert scores.dtype == np.float32
+            assert items.shape == scores.shape == (N_USERS, 5)
+            for k, row in enumerate(fitted.recommend(range(100, 100 + N_USERS), 5, **options)):
+                left = np.isfinite(scores[k])
+                assert left.sum() == len(row)
+                assert (items[k] == -1).tolist() == (~left).tolist()
+                expected = [score for _, score in row]
+                np.testing.assert_allclose(scores[k][left], expected, rtol=1e-4, atol=1e-4)
+                every = dict(fitted.recommend(100 + k, N_ITEMS, exclude_seen=False))
+                found = [every[item] for item in items[k][left].tolist()]
+                np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
     def test_candidates(self, fitted):
         found = fitted.recommend(100, 5, items=[1003, 1001, 1007], exclude_seen=False)
