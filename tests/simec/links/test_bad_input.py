@@ -36,7 +36,7 @@ def fitted():
             lambda p: p.score([("paris", "borders", "Italy")]),
             "unknown entity: 'Italy' .closest matches",
         ),
-        (lambda p: p.evaluate([("paris", "twin", "rome")]), "unknown relation: 'twin'"),
+        (lambda p: p.score([("paris", "twin", "rome")]), "unknown relation: 'twin'"),
         (lambda p: p.transform(["oslo"]), "unknown entity: 'oslo'"),
         (lambda p: p.predict(None, "borders"), "pass either the id of an entity or features="),
         (lambda p: p.predict(None, "borders", features=[[1.0]]), "fitted without features"),

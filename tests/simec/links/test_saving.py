@@ -76,7 +76,7 @@ def test_what_is_not_a_predictor(tmp_path):
     about = json.loads((folder / "config.json").read_text())
     for change, message in (
         ({"format": "simec.SimilarityEncoder"}, "is not a link predictor: it holds a simec.Sim"),
-        ({"format_version": 99}, "format version 99; this version .* reads up to 3"),
+        ({"format_version": 99}, "format version 99; this version .* reads up to 4"),
         ({"entities": about["entities"][:-1]}, "is damaged"),
         ({"entities": [*about["entities"][:-1], 7]}, "is damaged: .* mixed types"),
         ({"entities": [[1]] * N}, "is damaged"),
