@@ -21,9 +21,14 @@ AUTO = "auto"
 CHOSEN = (
     "n_components", "n3", "dropout", "n_negatives", "batch_size", "max_iter", "n_iter_no_change",
 )  # fmt: skip
-_STEPS = 100  # least number of steps in an epoch that batches are made small for
-_PATIENCE = 500  # steps without a better validation score after which training stops
-_EPOCHS, _EPOCHS_NO_CHANGE = 50, 5  # of large graphs; smaller graphs get more
+_STEPS = 150  # steps that an epoch should have: batches of small graphs are smaller
+_BATCH = 100, 250  # smallest and largest batch size
+# Least number of steps: of all training, without validation triples, and without a better MRR
+_MIN_STEPS, _PATIENCE = 1500, 1000
+_EPOCHS, _PATIENCE_EPOCHS = 30, 5  # of large graphs, where an epoch has many steps
+_DENSE = 0.1  # triples per pair of entities
+_LARGE = 10_000  # entities, above which a step scores only a sample of them
+_HUGE = 50_000  # entities, above which embeddings are shorter to save memory
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,7 @@ class GraphSize:
 
 
 def choose(
-    parameters: Mapping[str, Any], size: GraphSize, *, has_features: bool = False
+    parameters: Mapping[str, Any], size: GraphSize, *, validates: bool = True
 ) -> dict[str, Any]:
     """Choose the parameters that are "auto".
 
@@ -73,8 +78,8 @@ def choose(
     parameters : mapping of str to object
         All parameters of a `LinkPredictor`.
     size : GraphSize
-    has_features : bool
-        Whether entities have features.
+    validates : bool
+        Whether there are validation triples, which end training early.
 
     Returns
     -------
@@ -82,30 +87,29 @@ def choose(
         The parameters in `CHOSEN` that are "auto", and their values.
     """
     p = dict(parameters)
-    chosen: dict[str, Any] = {}
 
     def resolve(name: str, value: Any) -> Any:
-        if p[name] == AUTO:
-            chosen[name] = p[name] = value
+        if isinstance(p[name], str) and p[name] == AUTO:
+            p[name] = value
         return p[name]
 
-    is_dense = size.density > 0.1
-    resolve("n_components", 200)
-    regularized = p["loss"] == "softmax" and not p["fine_tune"]
-    resolve("n3", 0.0 if is_dense or not regularized else 0.05)
+    is_dense = size.density > _DENSE
+    resolve("n_components", 200 if is_dense or size.n_entities > _HUGE else 400)
+    # dense graphs overfit in spite of N3, and dropout is no help where entities have few triples
+    n3 = 0.04 if size.n_entities < _LARGE else 0.05
+    resolve("n3", 0.0 if is_dense or p["loss"] == "bce" else n3)
     resolve("dropout", 0.4 if is_dense else 0.0)
-    can_sample = p["loss"] == "softmax" and p["optimizer"] == "adagrad" and p["tied"]
-    resolve("n_negatives", 4000 if can_sample and size.n_entities > 10_000 else None)
-    batch_size = resolve("batch_size", _batch_size(size.n_queries))
+    can_sample = (p["loss"], p["optimizer"], bool(p["tied"])) == ("softmax", "adagrad", True)
+    resolve("n_negatives", 4000 if can_sample and size.n_entities > _LARGE else None)
+    least, most = _BATCH
+    batch_size = resolve(
+        "batch_size", min(most, max(least, 10 * round(size.n_queries / _STEPS / 10)))
+    )
     steps = max(1, math.ceil(size.n_queries / batch_size))
-    patience = resolve("n_iter_no_change", max(_EPOCHS_NO_CHANGE, math.ceil(_PATIENCE / steps)))
-    resolve("max_iter", max(_EPOCHS, 10 * patience))
-    return chosen
-
-
-def _batch_size(n_queries: int) -> int:
-    """Choose a batch size so that an epoch has about `_STEPS` steps, from 50 to 250 queries."""
-    return int(min(250, max(50, 10 * round(n_queries / _STEPS / 10))))
+    patience = resolve("n_iter_no_change", max(_PATIENCE_EPOCHS, math.ceil(_PATIENCE / steps)))
+    epochs = max(_EPOCHS, math.ceil(_MIN_STEPS / steps))
+    resolve("max_iter", max(2 * epochs, 10 * patience) if validates else epochs)
+    return {name: p[name] for name in CHOSEN if p[name] is not parameters[name]}
 
 
 def describe(chosen: Mapping[str, Any]) -> str:

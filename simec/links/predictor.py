@@ -366,7 +366,7 @@ class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
         """Set `parameters_`."""
         size = GraphSize.of(data.train, len(data.entities), len(data.relations))
         parameters = self._model_parameters()
-        chosen = choose(parameters, size, has_features=data.features is not None)
+        chosen = choose(parameters, size, validates=len(data.valid) > 0)
         self.parameters_ = {**parameters, **chosen}
         logger.info("%s", size)
         if chosen:
