@@ -19,6 +19,7 @@ THEIR_MRR = "both.realistic.inverse_harmonic_mean_rank"
 
 SPEED = {"n_components": 200, "batch_size": 250, "learning_rate": 0.1}
 ROUNDS = 3
+SPEED_TRIPLES = 20_000
 
 
 def _without_torchvision() -> None:
@@ -77,10 +78,13 @@ def speed(graph: Graph) -> dict[str, float]:
     ComplEx with reciprocal relations, softmax over all entities (in PyKEEN: LCWA with cross
     entropy), Adagrad, `SPEED`, no regularization. One epoch of each in turn, `ROUNDS` times; the
     ratio is the median over rounds. Each epoch is the second one of a run, so that neither setting
-    up nor warming up counts. `ours_sampled` scores 4,000 sampled entities and those of the batch,
-    as the defaults do in graphs of more than 10,000 entities.
+    up nor warming up counts. Of a graph with more than `SPEED_TRIPLES` triples, that many are used,
+    with all entities as candidates. `ours_sampled` scores 4,000 sampled entities and those of the
+    batch, as the defaults do in graphs of more than 10,000 entities.
     """
     torch.set_num_threads(1)
+    order = np.random.default_rng(0).permutation(len(graph.train))
+    graph = graph._replace(train=graph.train[np.sort(order[:SPEED_TRIPLES])])
     m = len(graph.train)
     rates: dict[str, list[float]] = {}
     for _ in range(ROUNDS):
@@ -100,10 +104,14 @@ def _our_epoch(graph: Graph, n_negatives: int | None) -> float:
     from simec.links import LinkPredictor
 
     ends: list[float] = []
-    LinkPredictor(
+    predictor = LinkPredictor(
         **SPEED, n_negatives=n_negatives, n3=0.0, dropout=0.0, max_iter=2, average=False,
         random_state=0, device="cpu",
-    ).fit(graph.triples("train"), callbacks=lambda _: ends.append(time.process_time()))  # fmt: skip
+    )  # fmt: skip
+    predictor.fit(
+        graph.triples("train"), entities=graph.entities,
+        callbacks=lambda _: ends.append(time.process_time()),
+    )  # fmt: skip
     return ends[1] - ends[0]
 
 

@@ -198,8 +198,10 @@ class _ShowParameters:
 
     def on_train_begin(self, predictor: LinkPredictor) -> None:
         """Print them."""
-        given = predictor.get_params()
-        chosen = {k: v for k, v in predictor.parameters_.items() if given[k] != v}
+        from simec.links.defaults import AUTO, CHOSEN
+
+        given, used = predictor.get_params(), predictor.parameters_
+        chosen = {name: used[name] for name in CHOSEN if given[name] == AUTO}
         _show("entities", f"{len(predictor.entities_):,}")
         _show("relations", f"{len(predictor.relations_):,}")
         if chosen:
@@ -401,7 +403,7 @@ def tune(
             **parameters.keywords(),
         )  # fmt: skip
     typer.echo(str(found))
-    _show("best", _as_options({k: v for k, v in found.best.items() if k != "device"}))
+    _show("best", _as_options(found.best))
     _show("table", str(out))
     if model is not None:
         found.predictor.save(model)

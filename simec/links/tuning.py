@@ -250,7 +250,8 @@ def _ranked(
     ranked = sorted((s for s in settings if s.round), key=_Setting.order)
     best = ranked[0]
     values = {name: best.chosen.get(name, best.values.get(name)) for name in searched}
-    return [setting.row(searched) for setting in ranked], {**shared, **values}
+    arguments = {name: value for name, value in {**shared, **values}.items() if name != "device"}
+    return [setting.row(searched) for setting in ranked], arguments
 
 
 def _check_space(
