@@ -74,9 +74,11 @@ def color(trainer: str) -> str:
 
 def plain_ticks(axis: Any) -> None:
     """Label a logarithmic axis with plain numbers, few enough not to overlap."""
-    from matplotlib.ticker import LogLocator, NullLocator
+    from matplotlib.ticker import LogLocator, MaxNLocator, NullLocator
 
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    low, high = sorted(axis.get_view_interval())
+    is_narrow = low > 0 and high < 5 * low
+    axis.set_major_locator(MaxNLocator(5) if is_narrow else LogLocator(subs=(1, 2, 5)))
     axis.set_minor_locator(NullLocator())
     axis.set_major_formatter(lambda value, _: f"{value:g}")
 

@@ -159,7 +159,7 @@ def _ratios(
 def draw(by_name: dict[str, Result], path: Path) -> None:
     """Errors by the number of dimensions, for training points and for test points."""
     figure, panels = charts.figure(1, 2, (11, 4))
-    dimensions = charts.numbers(by_name, "optimum.test.mse.d{}")
+    dimensions = charts.numbers(by_name, "optimum.train.mse.d{}")
     styles = {
         "optimum": ("eigenvectors", charts.GREY), "ridge": ("ridge to them", charts.ORANGE),
         "simec": ("linear SimEc", charts.BLUE), "simec_deep": ("deep SimEc", charts.GREEN),

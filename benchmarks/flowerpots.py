@@ -239,8 +239,12 @@ def _tables(by_name: dict[str, Result]) -> list[Table]:
 
 
 def draw_embeddings(given: dict[str, Array], path: Path) -> None:
-    """Embeddings with the numbers of plants, for the first seed; held-out plants in red."""
-    methods = ("full", "kpca", "ridge", "simec")
+    """Embeddings with the numbers of plants, for the first seed; held-out plants in bold."""
+    methods = {
+        "full": "where people see all plants", "kpca": "kernel PCA of noisy features",
+        "ridge": "eigenvectors and ridge regression", "simec": "Similarity Encoder",
+    }  # fmt: skip
+    sides = {"size": "leaves and sizes differ", "form": "leaves and forms differ"}
     figure, panels = charts.figure(len(given), len(methods), (13, 3.4 * len(given)))
     X = features(1)
     free = iter(panels)
@@ -260,11 +264,17 @@ def draw_embeddings(given: dict[str, Array], path: Path) -> None:
                         fontsize=9 if color != charts.RED else 12,
                         fontweight="bold" if color == charts.RED else "normal",
                     )  # fmt: skip
-            axes.set_title(f"{name}: {METHODS[method]}", loc="left", fontsize=10.5)
+            if name == next(iter(given)):
+                axes.set_title(methods[method], loc="left", fontsize=10.5)
+            if method == "full":
+                axes.set_ylabel(sides[name])
             axes.margins(0.12)
             axes.set_xticks([])
             axes.set_yticks([])
-    figure.supxlabel("red: held-out plants, except where all were judged", fontsize=9.5)
+    figure.suptitle(
+        "The encoder places plants that nobody has judged, 5 and 15, near where people see them",
+        x=0.01, ha="left", fontsize=12,
+    )  # fmt: skip
     charts.save(figure, path)
 
 

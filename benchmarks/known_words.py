@@ -185,7 +185,10 @@ def draw(by_name: dict[str, Result], path: Path) -> None:
             color=color, label=label, error_kw=charts.ERROR,
         )  # fmt: skip
     left.set_xticks(range(len(names)), [labels.get(name, name) for name in names])
-    left.legend(frameon=False, fontsize=9)
+    left.legend(frameon=False, fontsize=9, loc="upper center", ncols=3)
+    left.set_ylim(
+        top=1.2 * max(by_name[f"{name}.{kind}"].value for name in names for kind in kinds)
+    )
     charts.style(
         left, "", "accuracy in %, or Spearman's correlation × 100",
         "The map of contexts is best for known words, too",

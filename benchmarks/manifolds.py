@@ -248,7 +248,7 @@ def _table(by_name: dict[str, Result]) -> Table:
 def draw_embeddings(pictures: dict[str, Picture], path: Path) -> None:
     """Embeddings of the first seed; those of encoders are rotated to match PCA's and Isomap's."""
     figure, panels = charts.figure(len(pictures), 4, (13, 3.3 * len(pictures)))
-    titles = {"s_curve": "S-curve", "cut_sphere": "cut sphere"}
+    names = {"s_curve": "S-curve", "cut_sphere": "cut sphere"}
     free = iter(panels)
     for name, picture in pictures.items():
         reference: Embedded | None = None
@@ -259,11 +259,14 @@ def draw_embeddings(pictures: dict[str, Picture], path: Path) -> None:
             train, test = turned(embedding, reference)
             axes.scatter(*train.T, s=1, color="#d5d5d5", linewidths=0)
             axes.scatter(*test.T, s=5, c=picture.color, cmap="viridis", linewidths=0)
-            axes.set_title(f"{titles[name]}: {title}", loc="left", fontsize=10.5)
+            axes.set_title(f"{names[name]}: {title}", loc="left", fontsize=10.5)
             axes.set_aspect("equal", "datalim")
             axes.set_xticks([])
             axes.set_yticks([])
-    figure.supxlabel("in color: points that were not trained on", fontsize=9.5)
+    figure.suptitle(
+        "Similarity Encoders reproduce PCA and Isomap; in color, points that were not trained on",
+        x=0.01, ha="left", fontsize=12,
+    )  # fmt: skip
     charts.save(figure, path)
 
 

@@ -278,11 +278,14 @@ def draw(by_name: dict[str, Result], path: Path) -> None:
     colors = [charts.BLUE, charts.LIGHT_BLUE, charts.ORANGE, charts.LIGHT_ORANGE]
     end = ".exact.single"
     names = [name.removesuffix(end) for name in by_name if name.endswith(end)]
+    kinds = {"clustered": "random vectors in clusters", "real": "a model of Wikipedia"}
     figure, panels = charts.figure(len(names), 1, (7, 2.2 * len(names)))
     for name, axes in zip(names, panels, strict=True):
         rows = [by_name[f"{name}.{key}"] for key in keys]
         charts.bars(axes, rows, [*keys.values()], colors, scale=1e3)
-        charts.style(axes, "ms per query", "", f"Nearest neighbors: {name}", grid="x")
+        charts.style(
+            axes, "ms per query", "", f"Nearest neighbors: {kinds.get(name, name)}", grid="x"
+        )
     charts.save(figure, path)
 
 

@@ -12,9 +12,15 @@ import shutil
 import time
 from pathlib import Path
 
+import numpy as np
+from scipy.stats import spearmanr
+
 import conec
 import corpora
 from benchmarks.material import require
+from benchmarks.senses.data import scws
+from benchmarks.unseen_words.methods import of_model
+from benchmarks.unseen_words.tasks import LENGTHS, chimera_score, read_chimeras
 from conec.evaluation import analogies, word_similarity
 from conec.pretrained import CARD
 from corpora import datasets
@@ -35,10 +41,10 @@ def main(argv: list[str] | None = None) -> None:
         require(*TEXTS)
     paths = given.texts or [datasets.path(name) for name in TEXTS]
     corpus = corpora.open(paths, clean="lower", tokenize="regexp")
-    started = time.perf_counter()
+    started = time.process_time()
     model = conec.ContextEncoder(max_final_vocab=MAX_WORDS, workers=given.workers, seed=1)
     model.fit(corpus, progress=True)
-    seconds = time.perf_counter() - started
+    seconds = time.process_time() - started
     n_words = model.corpus_total_words or 0
     model = model.quantize("int8")
 
@@ -66,7 +72,7 @@ English word embeddings: a Context Encoder of the Python package similarity-enco
 | dimensions | {model.config.vector_size}, in 8 bits |
 | text | {text} |
 | license | {LICENSE} |
-| training | {seconds:.0f} s, {model.config.epochs} epochs |
+| training | {seconds:.0f} s of CPU time, {model.config.epochs} epochs |
 
 ## Use
 
@@ -87,6 +93,10 @@ the 30,000 most frequent words, and Spearman's correlation with ratings of pairs
 Coverage is the share of questions or pairs whose words are in the vocabulary.
 
 {quality(model)}
+
+Of embeddings in context and of new words: Spearman's correlation with ratings, in percent.
+
+{quality_in_context(model)}
 
 ## Limits
 
@@ -117,9 +127,41 @@ def quality(model: conec.ContextEncoder) -> str:
                     results.append((score, n / (n + missing)))
             except ValueError:  # hardly any word is known
                 continue
+            if not n:
+                continue
             values = " | ".join(f"{100 * value:.1f}" for value, _ in results)
             rows.append(f"| {name} | {values} | {100 * results[0][1]:.0f} % |")
     return "\n".join(rows)
+
+
+def quality_in_context(model: conec.ContextEncoder) -> str:
+    """A table of the quality of `embed` and `embed_word` on the data sets that are available."""
+    rows = ["| data set | embeddings | correlation |", "|---|---|---|"]
+    if _is_available("scws"):
+        pairs = scws()
+        known = [all(word in model for word in pair.words) for pair in pairs]
+        cosines = np.zeros(len(pairs))  # of pairs with an unknown word, too
+        for i in np.flatnonzero(known):
+            one, other = (model.embed(p.tokens)[p.position] for p in pairs[i].places)
+            cosines[i] = one @ other / (np.linalg.norm(one) * np.linalg.norm(other))
+        value = spearmanr(cosines, [pair.rating for pair in pairs]).statistic
+        rows.append(f"| SCWS | `embed` of words in two texts | {100 * value:.1f} |")
+    if _is_available("chimeras"):
+        method, vectors = of_model(model), np.asarray(model.W1)
+        for length in LENGTHS:
+            trials = read_chimeras(length, "test")
+            made = method([trial.texts for trial in trials])
+            value = chimera_score(made, trials, model.vocabulary.index, vectors)
+            name = f"`embed_word` of a made-up word from {length.lstrip('lL')} sentences"
+            rows.append(f"| Chimeras | {name} | {100 * value:.1f} |")
+    return "\n".join(rows)
+
+
+def _is_available(name: str) -> bool:
+    try:
+        return bool(datasets.paths(name))
+    except datasets.DatasetNotFoundError:
+        return False
 
 
 if __name__ == "__main__":

@@ -1,8 +1,10 @@
 """Context Encoders: word embeddings for known words, for unknown words, and for word senses.
 
 >>> import conec
->>> model = conec.ContextEncoder(vector_size=50).fit("corpus.txt")  # doctest: +SKIP
->>> model.embed_word("zorbing", ["we went zorbing down the hill"])  # doctest: +SKIP
+>>> texts = [["we", "went", "skiing", "down", "the", "hill"], ["a", "cup", "of", "tea"]] * 30
+>>> model = conec.ContextEncoder(vector_size=10, min_count=1, sample=0, seed=1).fit(texts)
+>>> model.embed_word("zorbing", ["we went zorbing down the hill"]).shape  # a new word
+(10,)
 """
 
 from __future__ import annotations

@@ -77,10 +77,15 @@ def explain_similarity(
 
     Examples
     --------
-    >>> explanation = explain_similarity(
-    ...     model, "we went ___ down the hill".split(), "skiing"
-    ... )  # doctest: +SKIP
-    >>> explanation.top(3)  # doctest: +SKIP
+    >>> from conec import ContextEncoder
+    >>> texts = [["we", "went", "skiing", "down", "the", "hill"], ["a", "cup", "of", "tea"]] * 30
+    >>> model = ContextEncoder(vector_size=10, min_count=1, sample=0, seed=1).fit(texts)
+    >>> explanation = explain_similarity(model, ["we", "went", "___", "of", "tea"], "skiing")
+    >>> sorted(word for word, relevance in explanation.top(None))
+    ['of', 'tea', 'we', 'went']
+    >>> total = explanation.relevances.sum() + explanation.bias
+    >>> bool(abs(total - explanation.value) < 1e-6)
+    True
     """
     from scipy import sparse
 

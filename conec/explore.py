@@ -119,15 +119,21 @@ class WordExplorer(Explorer):
     def ask_sentence(
         self, text: str, a: float = 0.8, senses: str = "auto", topn: int = 5, model: int = 0
     ) -> Answer:
-        """The neighbors of each token of a sentence, in this sentence."""
+        """The neighbors of each token of a sentence, in this sentence.
+
+        If the model has an index of neighbors, it is searched: a slider asks often.
+        """
         m, topn = self._model(model), _topn(topn)
+        approximate = m.model.neighbor_index is not None
         m.vectors("context")
         tokens = m.tokens(text)
         check_number("a", a, 0, 1)
         vectors, found = m.model.embed(
             tokens, a, senses=senses, per_occurrence=True, return_found=True  # type: ignore[call-overload]
         )  # fmt: skip
-        similar = iter(m.model.most_similar_batch(vectors[found], topn + 1))
+        similar = iter(
+            m.model.most_similar_batch(vectors[found], topn + 1, approximate=approximate)
+        )
         values = [
             {
                 "token": token,
@@ -140,7 +146,8 @@ class WordExplorer(Explorer):
             f"{m.code}tokens = {tokens!r}\n"
             f"vectors, found = model.embed(\n    tokens, a={a!r}, senses={senses!r}, "
             "per_occurrence=True, return_found=True\n)\n"
-            f"similar = iter(model.most_similar_batch(vectors[found], topn={topn + 1}))\n"
+            f"similar = iter(model.most_similar_batch(\n    vectors[found], topn={topn + 1}"
+            f"{', approximate=True' * approximate}\n))\n"
             "[\n"
             f"    [pair for pair in next(similar) if pair[0] != token][:{topn}] if ok else []\n"
             "    for token, ok in zip(tokens, found)\n"

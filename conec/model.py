@@ -541,18 +541,17 @@ class ContextEncoder(HubModel, GensimNames, NearestNeighbors):
         if not state.n_shards:
             yield self._chunk_trainer(stream, state)
             return
-        arguments = (
-            self.W1, self.W2, stream, self.vocabulary, self.config, state, self.lock_factors
-        )  # fmt: skip
+        from conec.training.shards import LocalShards, Shared
+
+        shared = Shared(self.vocabulary, self.config, state, self.lock_factors)
+        weights = self.W1, self.W2
         trainer: ShardedTraining
         if engine is None:
-            from conec.training.shards import LocalShards
-
-            trainer = LocalShards(*arguments)
+            trainer = LocalShards(weights, stream, shared)
         else:
             from conec.training.cluster import ClusterShards
 
-            trainer = ClusterShards(*arguments, engine)
+            trainer = ClusterShards(weights, stream, shared, engine)
         with closing(trainer):
             yield trainer
 

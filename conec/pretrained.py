@@ -10,7 +10,7 @@ from conec.model import ContextEncoder
 from conec.types import StrPath
 from corpora.checks import check_choice
 
-__all__ = ["CARD", "PRETRAINED", "Archive", "load_pretrained", "read_card"]
+__all__ = ["Archive", "load_pretrained", "read_card"]
 
 CARD = "README.md"  # file of a model folder
 

@@ -35,9 +35,7 @@ BATCH_TOKENS = 1 << 13  # tokens of documents that are embedded together
 _TOKEN_CHARACTERS = 6  # of a token and the space after it, on average
 _TABLE_BYTES = 3 << 26  # size of a table of context words
 _LINE = 16  # as in `conec.contexts.token_kernels`
-# Rows that are added to a table at a time. Their number is always the same, so that the bits of a
-# product do not depend on which words are added together.
-_BLOCK = 64
+_BLOCK = 1 << 10  # rows that are added to a table at a time
 
 # Several threads may use a model. One lock serves all of them: a model with a lock of its own
 # could not be copied.
@@ -178,7 +176,8 @@ class ContextTable:
     Parameters
     ----------
     rows_of : callable
-        Computes rows, with `width` columns, from ids.
+        Computes rows, with `width` columns, from ids. The bits of a row must not depend on the
+        other ids.
     n_words : int
         Size V of the vocabulary.
     width : int
@@ -214,7 +213,7 @@ class ContextTable:
         for start in range(0, len(new), _BLOCK):
             block = new[start : start + _BLOCK]
             stop = self._used + len(block)
-            self._table[self._used : stop] = self._rows_of(np.resize(block, _BLOCK))[: len(block)]
+            self._table[self._used : stop] = self._rows_of(block)
             self._row[block] = np.arange(self._used, stop, dtype=np.int32)
             self._used = stop
 
@@ -239,17 +238,19 @@ class MappedContexts:
         unit_rows: Callable[[IntArray], FloatArray],
         embeddings: Rows | None,
     ) -> None:
+        from conec.contexts.token_kernels import multiply_rows
+
         self.source = context_map, embeddings
         near, wide = context_map.config.windows(vocabulary)
-        weights, d = np.ascontiguousarray(context_map.weights), context_map.mean.shape[1]
+        weights, d = read_only(context_map.weights), context_map.mean.shape[1]
         keep, width = near.word_weights(len(vocabulary))[:, None], _padded(d, _LINE)
 
         def rows_of(ids: IntArray) -> FloatArray:
             result = np.zeros((len(ids), 4, width), np.float32)
             rows = unit_rows(ids) * keep[ids]
-            result[:, 0, :d] = rows @ weights[0]
+            result[:, 0, :d] = multiply_rows(rows, weights[0])
             result[:, 1, :d] = rows
-            result[:, 2, :d] = rows @ weights[1]
+            result[:, 2, :d] = multiply_rows(rows, weights[1])
             if embeddings is not None:
                 result[:, 3, :d] = embeddings[ids]
             return result.reshape(len(ids), 4 * width)
@@ -310,16 +311,18 @@ class SenseContexts:
         unit_rows: Callable[[IntArray], FloatArray],
         centered_rows: Callable[[IntArray], FloatArray],
     ) -> None:
+        from conec.contexts.token_kernels import multiply_rows
+
         self.source = inventory
         window: Window = inventory.settings.context(vocabulary)
         keep = window.word_weights(len(vocabulary))[:, None]
 
-        d, sense_map = len(inventory.map), np.ascontiguousarray(inventory.map)
+        d, sense_map = len(inventory.map), read_only(inventory.map)
         width = _padded(d, 2 * _LINE)
 
         def rows_of(ids: IntArray) -> FloatArray:
             result = np.zeros((len(ids), 2, width), np.float32)
-            result[:, 0, :d] = (unit_rows(ids) * keep[ids]) @ sense_map
+            result[:, 0, :d] = multiply_rows(unit_rows(ids) * keep[ids], sense_map)
             result[:, 1, :d] = centered_rows(ids)
             return result.reshape(len(ids), 2 * width)
 

@@ -1,8 +1,11 @@
 """Text corpora as streams: read any format, in constant memory, any number of times.
 
 >>> import corpora
->>> for document in corpora.open("news/*.txt.gz", clean="lower"):  # doctest: +SKIP
-...     print(document)  # a list of tokens
+>>> texts = ["The cat sat", "The dog ran"]  # or the name of a file, such as "news/*.txt.gz"
+>>> for document in corpora.open(texts, clean="lower"):
+...     print(document)
+['the', 'cat', 'sat']
+['the', 'dog', 'ran']
 """
 
 from __future__ import annotations

@@ -423,7 +423,7 @@ def temporary_files_in(folder: StrPath) -> Iterator[None]:
 
 
 def _checked_target(path: StrPath) -> Path:
-    if is_uri(os.fspath(path)):
+    if is_uri(os.fspath(path)) or _was_uri(path):
         raise ValueError(
             f"writing to {path} is not supported, only to local paths and mounted file systems: "
             "write to a local path, and copy the result"
@@ -445,6 +445,13 @@ def _checked_target(path: StrPath) -> Path:
             errno.EBUSY, "A mount point cannot be replaced; choose another path", str(path)
         )
     return target
+
+
+def _was_uri(path: StrPath) -> bool:
+    """Whether a path was made from a URI: ``Path("s3://bucket/a")`` is ``s3:/bucket/a``."""
+    scheme = Path(path).parts[:1]
+    is_scheme = bool(scheme and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]+:", scheme[0]))
+    return is_scheme and not os.path.exists(scheme[0])
 
 
 def check_parent(folder: Path) -> None:
@@ -576,8 +583,10 @@ def atomic_path(path: StrPath, *, seeks: bool = False) -> Iterator[Path]:
 
     Examples
     --------
-    >>> with atomic_path("words.txt.gz") as temporary:  # doctest: +SKIP
-    ...     write(temporary)
+    >>> with atomic_path("words.txt") as temporary:
+    ...     _ = temporary.write_text("fire")
+    >>> Path("words.txt").read_text()
+    'fire'
     """
     check_output(path)
     if _is_special(path) and not seeks:

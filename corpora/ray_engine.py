@@ -12,6 +12,7 @@ a shared file system; otherwise they are sent in pieces. Arrays of results can t
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 import platform
@@ -21,6 +22,7 @@ import shutil
 import signal
 import socket
 import threading
+import time
 import traceback
 import zlib
 from collections import deque
@@ -48,8 +50,11 @@ PIECE_BYTES = 16 << 20  # of files, sent at a time
 ATTEMPTS = 4  # to do an item whose worker or node died
 SECONDS = 10.0  # to wait for an answer of a cluster
 _AHEAD = 2  # items sent for each CPU, so that none waits for the driver
-# What a client of gRPC sends first; a server answers with its settings, a frame of type 4.
-_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+# What a client of gRPC sends first, and then settings and a call
+_GREETING = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+_CALL = b"/ray.rpc.NodeInfoGcsService/CheckAlive"
+# In the headers of an answer, as it is and in the Huffman code of HTTP/2 (RFC 7541)
+_GRPC = b"application/grpc", bytes.fromhex("1d75d0620d263d4c4d6564")
 
 
 # Environment of Ray, which reads it when it is imported
@@ -183,10 +188,13 @@ def _map(
         # in a list: a reference that is an argument itself would be replaced by its value
         task.stream = run.remote(program(), [stored], task.call, files)
 
+    n_cpus, counted_at = _cpus(ray), time.monotonic()
     with _inbox(folder, key) as inbox:
         try:
             while True:
-                while len(waiting) < _AHEAD * _cpus(ray) and (task := next(items, None)):
+                if time.monotonic() - counted_at > 1:  # nodes may have joined
+                    n_cpus, counted_at = _cpus(ray), time.monotonic()
+                while len(waiting) < _AHEAD * n_cpus and (task := next(items, None)):
                     waiting.append(task)
                     send(task)
                 if not waiting:
@@ -286,7 +294,7 @@ def _nodes(ray: Any) -> list[Any]:
 
 
 def _cpus(ray: Any) -> int:
-    """CPUs of all nodes at the moment, at least 1: nodes may join."""
+    """CPUs of all nodes at the moment, at least 1. It takes some milliseconds."""
     return max(int(ray.cluster_resources().get("CPU", 1)), 1)
 
 
@@ -365,10 +373,13 @@ def connect(engine: str) -> Any:
             )
         return ray
     address = address or os.environ.get("RAY_ADDRESS") or None
-    if address is not None and re.fullmatch(_ADDRESS, address):
+    is_encrypted = os.environ.get("RAY_USE_TLS", "0") != "0"
+    if address is not None and re.fullmatch(_ADDRESS, address) and not is_encrypted:
         _require_answer(address)
     try:
-        with _kept_handler():
+        with _kept_handler(), _quiet_ray():
+            if address is None and not _runs_here():
+                _use_own_token()
             ray.init(address, log_to_driver=False, logging_level="ERROR", configure_logging=False)
     except (RuntimeError, ConnectionError, ValueError) as error:
         if "ersion mismatch" in str(error):
@@ -388,6 +399,27 @@ def connect(engine: str) -> Any:
 # at 127.0.0.1 has another one.
 _connected: set[tuple[str, str]] = set()
 _ADDRESS = r"(\[[0-9a-fA-F:]+\]|[^:/\s\[\]]+):(\d{1,5})"
+
+
+def _use_own_token() -> None:
+    """Have the cluster that is started here take a token that only this process and it know.
+
+    Its servers listen on all networks of the machine. Ray would write a token to the user's home,
+    and demand it of each cluster that is started there later.
+    """
+    is_given = any(os.environ.get(name) for name in ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"))
+    is_used = os.environ.get("RAY_AUTH_MODE", "token").lower() == "token"
+    if is_used and not (is_given or Path("~/.ray/auth_token").expanduser().exists()):
+        os.environ["RAY_AUTH_TOKEN"] = secrets.token_hex(32)
+
+
+def _runs_here() -> bool:
+    """Whether `ray start` has started a cluster on this machine."""
+    try:
+        services = import_module("ray._private.services")
+        return services.canonicalize_bootstrap_address(None) is not None
+    except (ImportError, AttributeError):  # another version of Ray: it finds out itself
+        return True
 
 
 def _checked_address(engine: str) -> str | None:
@@ -416,17 +448,83 @@ def _require_answer(address: str) -> None:
         "start a cluster with `ray start --head`, which shows its address, and see that no "
         "firewall is between"
     )
+    end = time.monotonic() + SECONDS
     try:
         with socket.create_connection((host.strip("[]"), int(port)), SECONDS) as connection:
-            connection.sendall(_GREETING)
-            frame = connection.recv(9)
+            connection.sendall(_call_to(address))
+            headers = _headers_of_answer(connection, end)
     except OSError as error:
         reason = "no answer in time" if isinstance(error, TimeoutError) else str(error)
         raise ClusterError(
             f"no Ray cluster answers at {address} within {SECONDS:g} s ({reason}): {advice}"
         ) from error
-    if frame[3:4] != b"\x04":
+    if not any(name in headers for name in _GRPC):
         raise ClusterError(f"what answers at {address} is not a Ray cluster: {advice}")
+
+
+_DATA, _HEADERS, _SETTINGS = 0, 1, 4  # types of frames (RFC 9113)
+
+
+def _frame(kind: int, flags: int, stream: int, content: bytes) -> bytes:
+    return b"".join(
+        (len(content).to_bytes(3, "big"), bytes((kind, flags)), stream.to_bytes(4, "big"), content)
+    )
+
+
+def _call_to(address: str) -> bytes:
+    """What a client of gRPC sends to call a function."""
+
+    def text(content: bytes) -> bytes:
+        return bytes((len(content),)) + content
+
+    # names of headers by their numbers in RFC 7541: method, scheme, path, authority, content-type
+    headers = b"\x83\x86\x04" + text(_CALL) + b"\x01" + text(address.encode()[:120])
+    headers += b"\x0f\x10" + text(_GRPC[0]) + b"\x00" + text(b"te") + text(b"trailers")
+    return b"".join(
+        (
+            _GREETING,
+            _frame(_SETTINGS, 0, 0, b""),
+            _frame(_HEADERS, 4, 1, headers),  # 4: all headers
+            _frame(_DATA, 1, 1, bytes(5)),  # 1: the end; a message of length 0
+        )
+    )
+
+
+def _headers_of_answer(connection: socket.socket, end: float) -> bytes:
+    """Read frames of HTTP/2 up to the headers of the answer; empty if something else comes."""
+
+    def read(n: int) -> bytes:
+        content = b""
+        while len(content) < n:
+            connection.settimeout(max(end - time.monotonic(), 1e-3))
+            received = connection.recv(n - len(content))
+            if not received:
+                return b""
+            content += received
+        return content
+
+    is_first = True
+    while head := read(9):
+        length, kind = int.from_bytes(head[:3], "big"), head[3]
+        if is_first and kind != _SETTINGS:
+            break
+        is_first = False
+        content = read(length)
+        if kind == _HEADERS:
+            return content
+    return b""
+
+
+@contextmanager
+def _quiet_ray() -> Iterator[None]:
+    """Leave out warnings of Ray, such as that of a token for a cluster that is started here."""
+    log = logging.getLogger("ray")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)
 
 
 @contextmanager

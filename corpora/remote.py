@@ -27,6 +27,7 @@ __all__ = [
 
 _NO_LISTING = ("http", "https", "ftp")  # a "?" begins a query there, and is not a glob
 _MAGIC = ("*", "?", "[")
+_LONGEST_REASON = 300  # characters; that of HDFS lists all places where Java could be
 _PAUSES = (1, 2, 4, 8)  # seconds before a read is tried again
 _SECONDS = 60  # to wait for the headers of a page
 _TRIED_AGAIN = ("s3", "s3a", "s3n")  # smart_open does so, with these pauses and 16 s
@@ -77,12 +78,14 @@ def find_objects(uri: str) -> list[str]:
     is_glob = any(letter in uri for letter in _MAGIC)
     try:
         system, path = _system(uri)
-    except ImportError as error:
-        if not (is_glob or uri.endswith("/")):
+    except (ImportError, OSError) as error:
+        if not (is_glob or uri.endswith("/")):  # smart_open may read it
             return [uri]
-        raise ImportError(
-            f"listing {uri} needs a package: pip install fsspec {_PACKAGES.get(scheme, '')}".strip()
-        ) from error
+        if isinstance(error, OSError):
+            raise _failure(uri, "listed", error) from error
+        extra = {"s3fs": "s3", "gcsfs": "gcs"}.get(_PACKAGES.get(scheme, ""))
+        package = f"'similarity-encoders[{extra}]'" if extra else "fsspec"
+        raise ImportError(f"listing {uri} needs a package: pip install {package}") from error
     except ValueError:  # a scheme that fsspec does not know; smart_open may
         return [uri]
     object_state.cache_clear()
@@ -284,8 +287,12 @@ def _failure(uri: str, what: str, error: Exception) -> OSError:
     if isinstance(error, FileNotFoundError):
         return FileNotFoundError(errno.ENOENT, "No such object or prefix", uri)
     reason = str(error) or type(error).__name__
+    if len(reason) > _LONGEST_REASON:
+        reason = f"{reason[:_LONGEST_REASON]}..."
     package = _PACKAGES.get(uri.split("://", 1)[0].lower(), "")
     names = f" ({_CREDENTIALS[package]})" if package else ""
+    if uri.lower().startswith("hdfs:"):
+        names = "; HDFS needs pyarrow, Java and Hadoop (JAVA_HOME, HADOOP_HOME, CLASSPATH)"
     return OSError(
         f"{uri} can't be {what} ({reason.rstrip('.')}); check the address, and the credentials in "
         f"the environment{names}"

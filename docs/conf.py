@@ -2,7 +2,7 @@
 
 Pages are Markdown (MyST), and those in tutorials/ are notebooks that are executed. References to
 modules, classes and commands are generated. The build needs no network: links within the site and
-their anchors are checked, links to other sites are not.
+their anchors are checked, links to other sites are not. The pages load nothing from other hosts.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import sys
 from pathlib import Path
 
 from sphinx.application import Sphinx
+from sphinx.util import logging
 
 HERE = Path(__file__).parent
 
@@ -96,7 +97,18 @@ def write_command_lines(_app: Sphinx) -> None:
         )  # fmt: skip
 
 
+def check_hosts(app: Sphinx, _error: Exception | None) -> None:
+    """Warn of scripts, styles and images from other hosts, which tell them who reads a page."""
+    loaded = re.compile(
+        r"<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)=\"((?:https?:)?//[^\"]*)"
+    )
+    for page in Path(app.outdir).rglob("*.html"):
+        for address in loaded.findall(page.read_text(encoding="utf-8")):
+            logging.getLogger(__name__).warning("%s loads %s", page.name, address)
+
+
 def setup(app: Sphinx) -> None:
     """Connect the functions above."""
     app.connect("builder-inited", write_command_lines, priority=0)
     app.connect("source-read", fix_links)
+    app.connect("build-finished", check_hosts)

@@ -107,6 +107,22 @@ CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 TRAINING, TRAINING_ARRAYS = "training.json", "training.safetensors"  # of checkpoints
 
 
+class CustomPartError(ModelError):
+    """A saved encoder has a custom part that was not passed.
+
+    Parameters
+    ----------
+    path : path
+        Folder of the encoder.
+    part : str
+        The parameter, such as "network".
+    """
+
+    def __init__(self, path: StrPath, part: str) -> None:
+        super().__init__(f"{path} was saved with a custom {part}: pass {part}=")
+        self.part = part
+
+
 class SimilarityEncoder(
     HubModel,
     ClassNamePrefixFeaturesOutMixin,  # type: ignore[misc]
@@ -896,7 +912,7 @@ class SimilarityEncoder(
         for name, value in custom.items():
             if is_custom[name]:
                 if value is None:
-                    raise ModelError(f"{path} was saved with a custom {name}: pass {name}=")
+                    raise CustomPartError(path, name)
                 parameters[name] = value
         if not is_custom["network"]:
             parameters["network"] = None

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -28,7 +30,9 @@ _MOST = 100  # results
 _LISTED = 200  # relations that the page lists
 
 
-def explorer_of(path: StrPath, data: StrPath | None = None) -> Explorer:
+def explorer_of(
+    path: StrPath, data: StrPath | None = None, titles: StrPath | None = None
+) -> Explorer:
     """Create the explorer of a saved model.
 
     Parameters
@@ -37,28 +41,90 @@ def explorer_of(path: StrPath, data: StrPath | None = None) -> Explorer:
         Folder of a SimilarityEncoder, a recommender or a LinkPredictor.
     data : path, optional
         Features of points, for a SimilarityEncoder; see `EncoderExplorer`.
+    titles : path, optional
+        Titles of items, entities or points; see `read_titles`.
 
     Raises
     ------
     FileNotFoundError
-        If the folder or the file does not exist.
+        If the folder or a file does not exist.
     ModelError
-        If the model is damaged, or of another kind.
+        If the model is damaged, of another kind, or has a custom network.
     ValueError
-        If the data are missing or do not fit the encoder, or the model takes none.
+        If the data are missing or do not fit the encoder, the model takes none, or the titles are
+        those of other ids.
     """
     kind = read_kind(path)
-    explorers = {"simec.Recommender": RecommenderExplorer, "simec.LinkPredictor": LinkExplorer}
+    explorers = {
+        "simec.Recommender": (RecommenderExplorer, "item"),
+        "simec.LinkPredictor": (LinkExplorer, "entity"),
+    }
     if kind in explorers:
         if data is not None:
             raise ValueError("--data has the features of points for an encoder: leave it out here")
-        return explorers[kind](path)
+        explorer, what = explorers[kind]
+        return explorer(path, read_titles(titles, what) if titles is not None else None)
     if kind not in (None, "simec.SimilarityEncoder"):
         raise ModelError(
             f"{path} holds a {kind}, expected a SimilarityEncoder, a recommender or a LinkPredictor"
             + (": use conec explore" if kind == "conec.ContextEncoder" else "")
         )
-    return EncoderExplorer(path, data)
+    from simec.encoder import CustomPartError
+
+    named = None if titles is None else read_titles(titles, "point")
+    try:
+        return EncoderExplorer(path, data, named)
+    except CustomPartError as error:
+        raise ModelError(
+            f"{path} was saved with a custom {error.part}, which a command cannot pass. Start the "
+            f"explorer in Python: serve(EncoderExplorer({str(path)!r}, "
+            f"{None if data is None else str(data)!r}, {error.part}={error.part})), with serve "
+            "from corpora.explorer.server and EncoderExplorer from simec.explore"
+        ) from error
+
+
+def read_titles(path: StrPath, what: str) -> dict[str, str]:
+    """Read the titles of items, entities or points from a table.
+
+    Parameters
+    ----------
+    path : path
+        A table with a column of ids, such as ``item`` or ``movieId``, and a column such as
+        ``title``, ``name`` or ``label``; without a header, the first two columns. Other columns are
+        ignored.
+    what : {"item", "entity", "point"}
+        What has the ids.
+
+    Returns
+    -------
+    dict of str to str
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If a column is missing, or a row has another number of fields than the others.
+    """
+    from simec.data.columns import Layout, described_by
+    from simec.data.tables import Table
+
+    columns = {what: described_by(what).names[what], "title": ("title", "name", "label")}
+    layout = Layout("titles", columns, 2, advice="rename one")
+    table = Table(path, layout)
+    of_id, of_title = table.format.columns.values()
+    return {row[of_id]: row[of_title] for _, row in table if row[of_title]}
+
+
+def _names(ids: Any, what: str, titles: Mapping[str, str] | None) -> Names:
+    """Names of ids, some of which must have titles if there are any."""
+    names = Names(ids, what, titles)
+    if titles is not None and not any(str(name) in titles for name in names.ids):
+        raise ValueError(
+            f"the titles are those of other ids: the first id with a title is "
+            f"{next(iter(titles), '')!r}, and the first {what} of the model is {names.ids[0]!r}"
+        )
+    return names
 
 
 class _Points:
@@ -103,7 +169,7 @@ class _Points:
             "order = np.argsort(-similarities, kind='stable')\n"
             f"[(ids[j], similarities[j]) for j in order if j != i][:{topn}]"
         )
-        return Answer({"point": point, "neighbors": pairs}, code)
+        return Answer({"point": self.names.texts[i], "neighbors": pairs}, code)
 
     def map(self, method: str) -> Answer:
         """Coordinates of the points, or the state of their computation."""
@@ -126,15 +192,30 @@ class EncoderExplorer(Explorer):
         `simec.recommender.read_features`, an array (.npy) or a sparse matrix (.npz, as
         `scipy.sparse.save_npz` writes it). Not for an encoder without features, whose points are
         the rows of S.
+    titles : mapping of str to str, optional
+        Titles by ids.
+    **parts
+        Custom parts of the encoder, such as ``network``, as for `SimilarityEncoder.load`.
     """
 
     kind: ClassVar[str] = "encoder"
 
-    def __init__(self, path: StrPath, data: StrPath | None = None) -> None:
+    def __init__(
+        self,
+        path: StrPath,
+        data: StrPath | None = None,
+        titles: Mapping[str, str] | None = None,
+        **parts: Any,
+    ) -> None:
         from simec.encoder import SimilarityEncoder
 
-        self._data = None if data is None else Path(data)
-        super().__init__([WatchedModel(path, SimilarityEncoder.load)])
+        def load(path: Path) -> SimilarityEncoder:
+            # the weights of a newer version must not change those that are in use
+            return SimilarityEncoder.load(path, **copy.deepcopy(parts))
+
+        self._data, self._titles = None if data is None else Path(data), titles
+        self._parts = "".join(f", {name}={name}" for name in parts)
+        super().__init__([WatchedModel(path, load)])
 
     def loaded(self) -> None:
         """Embed the points."""
@@ -149,7 +230,7 @@ class EncoderExplorer(Explorer):
             raise ValueError(f"{path} was fitted without features: leave out --data")
         code = (
             "from simec import SimilarityEncoder\n{imports}\n"
-            f"encoder = SimilarityEncoder.load({str(path)!r})\n{{data}}"
+            f"encoder = SimilarityEncoder.load({str(path)!r}{self._parts})\n{{data}}"
             "vectors = encoder.transform(X)\n"
         )
         self._X: Any = None
@@ -162,7 +243,8 @@ class EncoderExplorer(Explorer):
             ids, self._X, self._feature_names, imports, reading = _read_points(self._data, encoder)
             code = code.format(imports=imports, data=reading)
         self._code = code
-        self._points = _Points(Names(ids, "point"), encoder.transform(self._X), code, cosine=False)
+        names = _names(ids, "point", self._titles)
+        self._points = _Points(names, encoder.transform(self._X), code, cosine=False)
 
     def warm_up(self) -> None:
         """Compile, by asking questions."""
@@ -206,7 +288,7 @@ class EncoderExplorer(Explorer):
             "similarity": both.value,
             "points": [
                 {"point": name, "bias": part.bias, "relevances": _pairs(part.top(topn))}
-                for name, part in ((first, both.first), (second, both.second))
+                for name, part in ((names.texts[i], both.first), (names.texts[j], both.second))
             ],
         }
         code = (
@@ -267,13 +349,16 @@ class RecommenderExplorer(Explorer):
     ----------
     path : path
         Folder of the recommender.
+    titles : mapping of str to str, optional
+        Titles of items by ids.
     """
 
     kind: ClassVar[str] = "recommender"
 
-    def __init__(self, path: StrPath) -> None:
+    def __init__(self, path: StrPath, titles: Mapping[str, str] | None = None) -> None:
         from simec.recommender import BaseRecommender
 
+        self._titles = titles
         super().__init__([WatchedModel(path, BaseRecommender.load)])
 
     def loaded(self) -> None:
@@ -283,8 +368,11 @@ class RecommenderExplorer(Explorer):
         # the users and items with the most ratings come first
         counts = {"user": ratings.matrix.getnnz(axis=1), "item": ratings.item_counts}
         ids = {"user": ratings.users, "item": ratings.items}
+        titles = {"user": None, "item": self._titles}
         self._names = {
-            kind: Names(ids[kind].names(np.argsort(-counts[kind], kind="stable")), kind)
+            kind: _names(
+                ids[kind].names(np.argsort(-counts[kind], kind="stable")), kind, titles[kind]
+            )
             for kind in ids
         }
         self._code = (
@@ -295,7 +383,7 @@ class RecommenderExplorer(Explorer):
         self._points: _Points | None = None
         if vectors is not None:
             code = f"{self._code}vectors = recommender.item_vectors_\n"
-            items = Names(ratings.items.values.tolist(), "item")
+            items = Names(ratings.items.values.tolist(), "item", self._titles)
             self._points = _Points(items, vectors, code, cosine=True)
 
     def warm_up(self) -> None:
@@ -330,11 +418,12 @@ class RecommenderExplorer(Explorer):
         row = self._ratings_of(known)
         order = np.argsort(-row.data, kind="stable")[:topn]
         items = self._recommender.ratings_.items.names(row.indices[order])
+        text = self._names["item"].text
         value = {
             "user": user,
-            "items": [[str(item), score] for item, score in recommended],
+            "items": [[text(item), score] for item, score in recommended],
             "rated": [
-                [str(item), float(x)] for item, x in zip(items, row.data[order], strict=True)
+                [text(item), float(x)] for item, x in zip(items, row.data[order], strict=True)
             ],
             "n_rated": int(row.nnz),
         }
@@ -351,8 +440,9 @@ class RecommenderExplorer(Explorer):
             zip(recommender.ratings_.items.names(row.indices), row.data.tolist(), strict=True)
         )
         similar = recommender.similar_items(i, len(recommender.ratings_.items))
-        like = [[str(j), s, rated[j]] for j, s in similar if j in rated and s > 0][:topn]
-        value: dict[str, Any] = {"user": user, "item": item, "similar": like}
+        text = self._names["item"].text
+        like = [[text(j), s, rated[j]] for j, s in similar if j in rated and s > 0][:topn]
+        value: dict[str, Any] = {"user": user, "item": text(i), "similar": like}
         code = (
             f"{self._code}ratings = recommender.ratings_\n"
             f"row = ratings.matrix[ratings.users.find([{u!r}])[0]]\n"
@@ -376,9 +466,10 @@ class RecommenderExplorer(Explorer):
         """The most similar items, by the ratings of users."""
         topn = check_integer("topn", topn, 1, _MOST)
         known = self._names["item"].find(item)
-        similar = _pairs(self._recommender.similar_items(known, topn))
+        text = self._names["item"].text
+        similar = [[text(j), float(s)] for j, s in self._recommender.similar_items(known, topn)]
         code = f"{self._code}recommender.similar_items({known!r}, {topn})"
-        return Answer({"item": item, "neighbors": similar}, code)
+        return Answer({"item": text(known), "neighbors": similar}, code)
 
     def ask_map(self, method: str = "pca") -> Answer:
         """Coordinates of items, or the state of their computation."""
@@ -398,13 +489,16 @@ class LinkExplorer(Explorer):
     ----------
     path : path
         Folder of the link predictor.
+    titles : mapping of str to str, optional
+        Titles of entities by ids.
     """
 
     kind: ClassVar[str] = "links"
 
-    def __init__(self, path: StrPath) -> None:
+    def __init__(self, path: StrPath, titles: Mapping[str, str] | None = None) -> None:
         from simec.links import LinkPredictor
 
+        self._titles = titles
         super().__init__([WatchedModel(path, LinkPredictor.load)])
 
     def loaded(self) -> None:
@@ -412,7 +506,7 @@ class LinkExplorer(Explorer):
         self._predictor: LinkPredictor = self.models[0].model
         path = self.models[0].path
         self._names = {
-            "entity": Names(self._predictor.entities_, "entity"),
+            "entity": _names(self._predictor.entities_, "entity", self._titles),
             "relation": Names(self._predictor.relations_, "relation"),
         }
         self._code = (
@@ -464,11 +558,12 @@ class LinkExplorer(Explorer):
             unknown = predictor.predict_head(r, e, topn)
             call = f"predictor.predict_head({r!r}, {e!r}, {topn}, exclude_known=False)"
         new = {link.entity for link in unknown}
+        text = self._names["entity"].text
         value = {
             "links": [
                 {
                     "rank": rank,
-                    "entity": str(link.entity),
+                    "entity": text(link.entity),
                     "score": link.score,
                     "known": link.entity not in new,
                 }

@@ -127,7 +127,8 @@ def trained(task: Task) -> Measured:
     state = TrainingState(
         EPOCHS, config.start_alpha, config.min_alpha, 0, chunk_tokens=plan.chunk_tokens, n_shards=n
     )
-    trainer = shards.LocalShards(model.W1, model.W2, stream, model.vocabulary, config, state)
+    shared = shards.Shared(model.vocabulary, config, state)
+    trainer = shards.LocalShards((model.W1, model.W2), stream, shared)
     clock = _TrainingClock()
     start = time.process_time()
     for epoch in range(EPOCHS):

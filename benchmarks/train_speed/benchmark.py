@@ -304,7 +304,10 @@ def draw(by_name: dict[str, Result], path: Path) -> None:
         trainer: [by_name.get(f"{measure}.{trainer.removesuffix('.1')}") for measure in QUALITY]
         for trainer in trainers
     }
-    charts.groups(panels[-1], list(QUALITY), scores)
+    names_of = {
+        "analogies": "analo-\ngies", "ws353": "WordSim\n353", "simlex": "SimLex\n999", "men": "MEN",
+    }  # fmt: skip
+    charts.groups(panels[-1], [names_of[measure] for measure in QUALITY], scores)
     charts.style(panels[-1], "", "accuracy, Spearman's correlation", "Quality", grid="y")
     charts.outside_legend(figure, panels[-1])
     charts.save(figure, path)

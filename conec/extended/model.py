@@ -77,7 +77,8 @@ class ExtendedContextEncoder(ContextEncoder):
     --------
     >>> from conec.features import Affixes, Case
     >>> text = [["London", "calls", "Paris", ".", "", "Paris", "calls", "Rome", "."]] * 20
-    >>> model = ExtendedContextEncoder([Case(), Affixes()], clean=str.lower, vector_size=8)
+    >>> features = [Case(), Affixes()]
+    >>> model = ExtendedContextEncoder(features, clean=str.lower, sample=0, vector_size=8)
     >>> model = model.fit(text)
     >>> model.embed(["Madrid", "calls", "Rome"]).shape
     (3, 8)

@@ -18,15 +18,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from conec.training.shards import ROUNDS, Changes, Shard, ShardedTraining, Slice, Weights
+from conec.training.shards import ROUNDS, Changes, Shard, ShardedTraining, Shared, Slice, Weights
 from corpora.errors import ClusterError
 from corpora.ray_engine import ATTEMPTS, connect, program, require_object_store
 
 if TYPE_CHECKING:
-    from conec.config import Config
-    from conec.training.chunks import TrainingState
-    from conec.types import FloatArray
-    from conec.vocabulary import Vocabulary
     from corpora.encoding import TokenStream
 
 logger = logging.getLogger(__name__)
@@ -78,18 +74,14 @@ class ClusterShards(ShardedTraining):
 
     def __init__(
         self,
-        W1: FloatArray,
-        W2: FloatArray,
+        weights: Weights,
         stream: TokenStream,
-        vocabulary: Vocabulary,
-        config: Config,
-        state: TrainingState,
-        lock_factors: FloatArray | None,
+        shared: Shared,
         engine: str,
     ) -> None:
-        super().__init__(W1, W2, stream, vocabulary, config, state, lock_factors)
+        super().__init__(weights, stream, shared)
         self._ray = connect(engine)
-        self._actors: list[_Actor | None] = [None] * state.n_shards
+        self._actors: list[_Actor | None] = [None] * self.plan.n_shards
         self._complete = 0  # cycles
 
     @property
@@ -100,10 +92,10 @@ class ClusterShards(ShardedTraining):
 
     def train_cycle(self, epoch: int, cycle: int) -> tuple[float, int]:
         """Train a cycle on all shards; return the sum of the losses and the positions."""
-        if cycle == 0:
-            self._use_new_nodes()
         for attempt in range(ATTEMPTS):
             try:
+                if cycle == 0 and not attempt:
+                    self._use_new_nodes()
                 return self._train_cycle(epoch, cycle)
             except self._ray.exceptions.RayError as error:
                 self._recover(error, last=attempt + 1 == ATTEMPTS)
@@ -184,7 +176,7 @@ class ClusterShards(ShardedTraining):
             weights = others[0].handle.weights.remote(self._complete)
         else:
             weights = ray.put(weights)
-        model = ray.put(self._model)
+        shared = ray.put(self._shared)
         groups = {"train": 1, "merge": 1}  # threads
         worker = ray.remote(num_cpus=0, concurrency_groups=groups)(_worker_class())
         started = []
@@ -197,7 +189,7 @@ class ClusterShards(ShardedTraining):
                 scheduling_strategy=strategy.NodeAffinitySchedulingStrategy(node, soft=False),
             ).remote()
             self._actors[k] = _Actor(handle, node)
-            references = [tokens, weights, model]
+            references = [tokens, weights, shared]
             started.append(handle.start.remote(program(), k, self.plan, references, self._complete))
         for problem in ray.get(started):
             if problem is not None:
@@ -335,15 +327,15 @@ class ShardOnNode:
     number : int
     plan : Plan
     references : list
-        Of the tokens, of the weights, and of vocabulary, config and state.
+        Of the tokens, the weights, and `Shared`.
     complete : int
         Cycles that were complete when the shard was started.
     """
 
     def __init__(self, number: int, plan: Any, references: list[Any], complete: int) -> None:
         self._get = import_module("ray").get
-        tokens, weights, model = self._get(references)
-        self._shard = Shard(number, plan, tokens, weights, *model)
+        tokens, weights, shared = self._get(references)
+        self._shard = Shard(number, plan, tokens, weights, shared)
         self._complete = complete
         self._next_round = 0
         self._received: list[Changes] = []

@@ -91,6 +91,25 @@ class Round(NamedTuple):
     changes: list[Changes]
 
 
+class Shared(NamedTuple):
+    """What all shards know, in addition to the weights.
+
+    Attributes
+    ----------
+    vocabulary : Vocabulary
+    config : Config
+    state : TrainingState
+        Gives the learning rates and the number of the run. Its `next_chunk` counts cycles.
+    lock_factors : float32 array of shape (V,), optional
+        As for `ChunkTrainer`.
+    """
+
+    vocabulary: Vocabulary
+    config: Config
+    state: TrainingState
+    lock_factors: FloatArray | None = None
+
+
 class Slice(NamedTuple):
     """The tokens of a shard, as `TokenStream`; documents are cut at its ends."""
 
@@ -172,16 +191,14 @@ class ShardTrainer(ChunkTrainer):
         self,
         weights: Weights,
         tokens: Slice,
-        vocabulary: Vocabulary,
-        config: Config,
-        state: TrainingState,
-        lock_factors: FloatArray | None,
+        shared: Shared,
         shard: int,
     ) -> None:
         self._shard = shard
-        n_words = len(vocabulary)
+        n_words = len(shared.vocabulary)
         self.marks = np.zeros(n_words, np.bool_), np.zeros(n_words, np.bool_)
         stream = TokenStream(tokens.ids, tokens.offsets, len(tokens.ids))
+        vocabulary, config, state, lock_factors = shared
         super().__init__(*weights, stream, vocabulary, config, state, lock_factors)
 
     def train(
@@ -217,12 +234,7 @@ class Shard:
     tokens : Slice
     weights : tuple of float32 arrays of shape (V, d)
         W1 and W2 at the start; they are copied.
-    vocabulary : Vocabulary
-    config : Config
-    state : TrainingState
-        Gives the learning rates and the number of the run.
-    lock_factors : float32 array of shape (V,), optional
-        As for `ChunkTrainer`.
+    shared : Shared
     """
 
     def __init__(
@@ -231,10 +243,7 @@ class Shard:
         plan: Plan,
         tokens: Slice,
         weights: Weights,
-        vocabulary: Vocabulary,
-        config: Config,
-        state: TrainingState,
-        lock_factors: FloatArray | None = None,
+        shared: Shared,
     ) -> None:
         # imported here because it is slow
         from conec.training.kernels import changes
@@ -244,10 +253,9 @@ class Shard:
         self.common = _copy(weights[0]), _copy(weights[1])
         self._weights = _copy(weights[0]), _copy(weights[1])
         self._frequent = self._rows_of_frequent()
-        self._state = TrainingState(**{**vars(state), "losses": [], "positions": []})
-        self._trainer = ShardTrainer(
-            self._weights, tokens, vocabulary, config, self._state, lock_factors, number
-        )
+        self._state = TrainingState(**{**vars(shared.state), "losses": [], "positions": []})
+        shared = shared._replace(state=self._state)
+        self._trainer = ShardTrainer(self._weights, tokens, shared, number)
         self._n_chunks = -(-len(tokens.ids) // plan.chunk_tokens)
         self._scratch = [self._trainer.train_scratch() for _ in range(plan.n_threads)]
         self._sent: Changes | None = None
@@ -365,15 +373,10 @@ class ShardedTraining(ABC):
 
     Parameters
     ----------
-    W1, W2 : float32 arrays of shape (V, d)
-        Updated in place when `run` returns.
+    weights : tuple of float32 arrays of shape (V, d)
+        W1 and W2, updated in place when `run` returns.
     stream : TokenStream
-    vocabulary : Vocabulary
-    config : Config
-    state : TrainingState
-        Its `next_chunk` counts cycles.
-    lock_factors : float32 array of shape (V,), optional
-        As for `ChunkTrainer`.
+    shared : Shared
 
     Attributes
     ----------
@@ -386,18 +389,12 @@ class ShardedTraining(ABC):
 
     def __init__(
         self,
-        W1: FloatArray,
-        W2: FloatArray,
+        weights: Weights,
         stream: TokenStream,
-        vocabulary: Vocabulary,
-        config: Config,
-        state: TrainingState,
-        lock_factors: FloatArray | None = None,
+        shared: Shared,
     ) -> None:
-        self.plan = plan(len(stream), state.n_shards, config.workers)
-        self._weights = W1, W2
-        self._stream, self._state = stream, state
-        self._model = vocabulary, config, state, lock_factors
+        self.plan = plan(len(stream), shared.state.n_shards, shared.config.workers)
+        self._weights, self._stream, self._shared = weights, stream, shared
         self.n_merges, self.n_bytes = 0, 0
 
     @property
@@ -433,7 +430,7 @@ class ShardedTraining(ABC):
 
     def run(self, tick: Progress) -> None:
         """Train on the remaining cycles of an epoch, or until `tick` returns True."""
-        state = self._state
+        state = self._shared.state
         try:
             while state.next_chunk < self.plan.n_cycles:
                 loss, n_positions = self.train_cycle(state.epoch, state.next_chunk)
@@ -462,18 +459,14 @@ class LocalShards(ShardedTraining):
 
     def __init__(
         self,
-        W1: FloatArray,
-        W2: FloatArray,
+        weights: Weights,
         stream: TokenStream,
-        vocabulary: Vocabulary,
-        config: Config,
-        state: TrainingState,
-        lock_factors: FloatArray | None = None,
+        shared: Shared,
     ) -> None:
-        super().__init__(W1, W2, stream, vocabulary, config, state, lock_factors)
-        n = state.n_shards
+        super().__init__(weights, stream, shared)
+        n = self.plan.n_shards
         self.shards = [
-            Shard(k, self.plan, Slice.of(stream, k, n), (W1, W2), *self._model) for k in range(n)
+            Shard(k, self.plan, Slice.of(stream, k, n), weights, shared) for k in range(n)
         ]
 
     def train_cycle(self, epoch: int, cycle: int) -> tuple[float, int]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
@@ -26,20 +27,44 @@ class Names:
         Strings, or integers, which are completed by their digits.
     what : str
         What is named, such as "word", for messages.
+    titles : mapping of str to str, optional
+        Titles by ids, which are shown in place of them. Titles that occur twice are followed by
+        the id.
     """
 
-    def __init__(self, ids: Iterable[Any], what: str) -> None:
+    def __init__(
+        self, ids: Iterable[Any], what: str, titles: Mapping[str, str] | None = None
+    ) -> None:
         self.ids: Sequence[Any] = ids if isinstance(ids, list) else list(ids)
-        self.what = what
+        self.what, self._titles = what, titles or {}
 
     @cached_property
     def texts(self) -> list[str]:
         """The names as strings."""
-        return [str(name) for name in self.ids]
+        ids = [str(name) for name in self.ids]
+        if not self._titles:
+            return ids
+        titles = [self._titles.get(name, name) for name in ids]
+        counts = Counter(titles)
+        both = [f"{title} ({name})" for name, title in zip(ids, titles, strict=True)]
+        texts = [
+            title if counts[title] == 1 or title == name else longer
+            for name, title, longer in zip(ids, titles, both, strict=True)
+        ]
+        return texts if len(set(texts)) == len(texts) else both
 
     @cached_property
     def _index(self) -> dict[str, int]:
-        return {text: i for i, text in enumerate(self.texts)}
+        """Positions by what is shown, and by ids that are not shown for another one."""
+        return self._by_id | {text: i for i, text in enumerate(self.texts)}
+
+    @cached_property
+    def _by_id(self) -> dict[str, int]:
+        return {str(name): i for i, name in enumerate(self.ids)}
+
+    def text(self, name: Any) -> str:
+        """How an id is shown."""
+        return self.texts[self._by_id[str(name)]] if self._titles else str(name)
 
     @cached_property
     def _sorted(self) -> tuple[list[str], npt.NDArray[np.int64]]:

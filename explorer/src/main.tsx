@@ -95,9 +95,16 @@ const THEMES = ["auto", "light", "dark"] as const;
 function Theme() {
   const [theme, setTheme] = useState(() => localStorage.getItem("theme") ?? "auto");
   useEffect(() => {
-    document.documentElement.dataset.theme = theme;
+    const system = matchMedia("(prefers-color-scheme: dark)");
+    const apply = () => {
+      const isDark = theme === "auto" ? system.matches : theme === "dark";
+      document.documentElement.dataset.theme = isDark ? "dark" : "light";
+      dispatchEvent(new Event("themechange"));
+    };
+    apply();
     localStorage.setItem("theme", theme);
-    dispatchEvent(new Event("themechange"));
+    system.addEventListener("change", apply);
+    return () => system.removeEventListener("change", apply);
   }, [theme]);
   const next = THEMES[(THEMES.indexOf(theme as (typeof THEMES)[number]) + 1) % THEMES.length]!;
   return (

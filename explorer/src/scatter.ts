@@ -84,14 +84,12 @@ export class Scatter {
     above.addEventListener("wheel", this.wheel, { passive: false });
     above.addEventListener("keydown", this.key);
     addEventListener("themechange", this.draw);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", this.draw);
   }
 
   destroy() {
     this.observer.disconnect();
     cancelAnimationFrame(this.frame);
     removeEventListener("themechange", this.draw);
-    matchMedia("(prefers-color-scheme: dark)").removeEventListener("change", this.draw);
     this.gl?.getExtension("WEBGL_lose_context")?.loseContext();
   }
 

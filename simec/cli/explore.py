@@ -26,6 +26,14 @@ def explore(
             metavar="FILE",
         ),
     ] = None,
+    titles: Annotated[
+        Path | None,
+        option(
+            "Titles of items, entities or points: a table with a column of ids, and one such as "
+            "title or name.",
+            metavar="FILE",
+        ),
+    ] = None,
     port: Port = 0,
     browser: Browser = True,
 ) -> None:
@@ -34,11 +42,11 @@ def explore(
     The page is served on this machine only, at the address that is printed. End it with Ctrl-C.
 
     \b
-      simec explore movies.model
+      simec explore movies.model --titles movies.csv
       simec explore kg.model
       simec explore encoder.model --data points.csv
     """  # noqa: D301
     from corpora.explorer.server import serve
     from simec.explore import explorer_of
 
-    serve(explorer_of(model, data), port=port, browser=browser, report=report)
+    serve(explorer_of(model, data, titles), port=port, browser=browser, report=report)

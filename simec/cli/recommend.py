@@ -47,6 +47,21 @@ class MissingValues(str, Enum):
     mean = "mean"
 
 
+class Feedback(str, Enum):
+    """What the values of a file are."""
+
+    auto = "auto"
+    explicit = "explicit"
+    implicit = "implicit"
+
+
+class Confidence(str, Enum):
+    """How the weight of a pair grows with its count."""
+
+    log = "log"
+    linear = "linear"
+
+
 class Side(str, Enum):
     """The side whose features explain a rating."""
 
@@ -102,9 +117,19 @@ def train(
         bool,
         typer.Option(
             "--implicit",
-            help="Values are counts; missing pairs are weak negatives (implicit feedback).",
+            help="Values are counts; missing pairs are weak negatives: --feedback implicit.",
         ),
     ] = False,
+    feedback: Annotated[
+        Feedback,
+        option("Whether values are ratings (explicit) or counts (implicit); auto: as they look."),
+    ] = Feedback.auto,
+    alpha: Annotated[
+        float, option("With counts: weight of a pair's count; missing pairs have 1.", min=0)
+    ] = 5.0,
+    confidence: Annotated[
+        Confidence, option("With counts: how the weight of a pair grows with its count.")
+    ] = Confidence.log,
     dimensions: Annotated[int, option("Length of the embeddings.", min=1)] = 20,
     hidden: Annotated[
         list[int] | None,
@@ -151,7 +176,8 @@ def train(
         id_feature_scale = own
     recommender = Recommender(
         dimensions, hidden_layers=tuple(hidden or ()), l2="auto" if l2 is None else l2,
-        id_feature_scale=id_feature_scale, feedback="implicit" if implicit else "explicit",
+        id_feature_scale=id_feature_scale, feedback="implicit" if implicit else feedback.value,
+        alpha=alpha, confidence=confidence.value,
         max_iter=epochs, device=device, random_state=seed, verbose=progress,
     )  # fmt: skip
     features = {
@@ -175,7 +201,7 @@ def train(
                 fail("interrupted before training produced a model; nothing was saved", status)
     recommender.save(out)
     summary = {"users": f"{len(read.users):,}", "items": f"{len(read.items):,}",
-               "ratings": f"{len(read):,}"}  # fmt: skip
+               "ratings": f"{len(read):,}", "feedback": recommender.feedback_}  # fmt: skip
     for name, part in features.items():
         if part is not None:
             summary[name.replace("_", " ")] = f"{part.n_features:,}"

@@ -32,7 +32,7 @@ from simec.recommender.base import (
     check_vectors,
     training_rows,
 )
-from simec.recommender.data.ratings import plain
+from simec.recommender.data.ratings import Ratings, plain
 from simec.recommender.state import check_attribute, check_shape
 from simec.types import FloatArray
 
@@ -74,12 +74,17 @@ class Recommender(FactorRecommender):
         has a closed form.
     activation : str
         Activation of hidden layers, as in `simec.SimilarityEncoder`.
-    feedback : {"explicit", "implicit"}
+    feedback : {"auto", "explicit", "implicit"}
         "explicit": values are ratings, and missing ratings are unknown. "implicit": values are
         counts of purchases, plays or views, and missing pairs are zeros with a low weight (Hu,
-        Koren and Volinsky, 2008). Implicit feedback has no biases, and scores only rank.
+        Koren and Volinsky, 2008). Implicit feedback has no biases, and scores only rank. "auto":
+        what the values look like, see `Ratings.feedback`; a warning says if it is "implicit".
     alpha : float
-        Implicit feedback: a pair with count c has weight 1 + alpha c.
+        Implicit feedback: weight of the count of a pair, see `confidence`.
+    confidence : {"log", "linear"}
+        Implicit feedback: how the weight of a pair grows with its count c. "log":
+        1 + alpha log2(1 + c / m), where m is the median count, so that a few very high counts do
+        not outweigh all others, and hours are the same as minutes. "linear": 1 + alpha c.
     absent : float
         Implicit feedback: weight of missing pairs.
     l2 : float or "auto"
@@ -113,6 +118,8 @@ class Recommender(FactorRecommender):
     ----------
     ratings_, biases_, item_features_, user_features_, range_
         As in `BaseRecommender`.
+    feedback_ : {"explicit", "implicit"}
+        Form of the training values.
     encoder_ : SimilarityEncoder
         Embeds items, or users if only users have features.
     second_encoder_ : SimilarityEncoder or None
@@ -151,8 +158,9 @@ class Recommender(FactorRecommender):
         *,
         hidden_layers: Sequence[int] = (),
         activation: str = "tanh",
-        feedback: Literal["explicit", "implicit"] = "explicit",
+        feedback: Literal["auto", "explicit", "implicit"] = "auto",
         alpha: float = 5.0,
+        confidence: Literal["log", "linear"] = "log",
         absent: float = 1.0,
         l2: float | Literal["auto"] = "auto",
         l2_by_count: float = 0.5,
@@ -174,6 +182,7 @@ class Recommender(FactorRecommender):
         self.activation = activation
         self.feedback = feedback
         self.alpha = alpha
+        self.confidence = confidence
         self.absent = absent
         self.l2 = l2
         self.l2_by_count = l2_by_count
@@ -194,10 +203,28 @@ class Recommender(FactorRecommender):
 
     @property
     def _uses_biases(self) -> bool:  # type: ignore[override]
-        return self.feedback == "explicit"
+        return self._form == "explicit"
+
+    @property
+    def _form(self) -> str:
+        """The form of feedback; models of earlier versions have no ``feedback_``."""
+        return getattr(self, "feedback_", self.feedback)
+
+    def _fit_to(self, ratings: Ratings, item_features: Any, user_features: Any) -> None:
+        self.feedback_ = ratings.feedback if self.feedback == "auto" else self.feedback
+        values = ratings.matrix.data
+        if self.feedback == "auto" and self.feedback_ == "implicit":
+            warn(
+                f"values from {values.min():g} to {values.max():g}, with a median of "
+                f"{np.median(values):g}, look like counts: fitted as implicit feedback, so that "
+                'scores rank items. Pass feedback="implicit" if they are counts, and '
+                'feedback="explicit" if they are ratings'
+            )
+        super()._fit_to(ratings, item_features, user_features)
 
     def _check(self) -> None:
-        check_choice("feedback", self.feedback, ("explicit", "implicit"))
+        check_choice("feedback", self.feedback, ("auto", "explicit", "implicit"))
+        check_choice("confidence", self.confidence, ("log", "linear"))
         super()._check()
         for name in ("n_components", "max_iter", "batch_size"):
             check_integer(name, getattr(self, name), 1)
@@ -216,9 +243,9 @@ class Recommender(FactorRecommender):
                 raise ValueError(f"rating_range must be (low, high), got {self.rating_range!r}")
 
     def _fit(self, residuals: Any, users: Entities, items: Entities) -> None:
-        if self.feedback == "implicit" and residuals.data.min() < 0:
+        if self._form == "implicit" and residuals.data.min() < 0:
             raise ValueError("implicit feedback must be counts >= 0, got negative values")
-        if self.feedback == "explicit":
+        if self._form == "explicit":
             largest = float(np.abs(residuals.data).max())
             if largest <= np.finfo(np.float32).eps * float(np.abs(self.ratings_.matrix.data).max()):
                 residuals.data[:] = 0  # rounding errors of ratings that are sums of biases
@@ -271,6 +298,7 @@ class Recommender(FactorRecommender):
         super()._check_state()
         check_vectors(self)
         check_device(self.device)
+        check_choice("feedback_", self._form, ("explicit", "implicit"))
         check_attribute("embeds_users_", self.embeds_users_, bool)
         check_attribute("encoder_", self.encoder_, SimilarityEncoder)
         check_attribute("second_encoder_", self.second_encoder_, SimilarityEncoder, type(None))
@@ -380,11 +408,11 @@ class Recommender(FactorRecommender):
 
     def _new_encoder(self, with_features: bool, S: Any) -> SimilarityEncoder:
         deep = bool(tuple(self.hidden_layers)) and with_features
-        variational = self.l2 == "auto" and not with_features and self.feedback == "explicit"
+        variational = self.l2 == "auto" and not with_features and self._form == "explicit"
         solver: Literal["auto", "variational", "exact"] = (
             "auto" if deep else "variational" if variational else "exact"
         )
-        l2 = _L2[self.feedback, with_features] if self.l2 == "auto" else float(self.l2)
+        l2 = _L2[self._form, with_features] if self.l2 == "auto" else float(self.l2)
         return SimilarityEncoder(
             self.n_components,
             hidden_layers=self.hidden_layers if deep else (),
@@ -392,7 +420,7 @@ class Recommender(FactorRecommender):
             l2=0.0 if variational else l2 / self._targets(S).total_weight,
             l2_by_count=self.l2_by_count if solver == "exact" else 0.0,
             solver=solver,
-            tol=_TOL[self.feedback],
+            tol=_TOL[self._form],
             max_iter=self.max_iter,
             batch_size=self.batch_size,
             learning_rate=self.learning_rate,
@@ -404,15 +432,19 @@ class Recommender(FactorRecommender):
 
     def _targets(self, S: Any) -> SparseTargets:
         device = choose_device(self.device)
-        if self.feedback == "explicit":
+        if self._form == "explicit":
             return SparseTargets(S, device)
         ones = S.copy()
         ones.data = np.ones_like(S.data)
-        weights = 1 + float(self.alpha) * S.data.astype(np.float64)
+        counts = S.data.astype(np.float64)
+        if self.confidence == "log" and counts.any():
+            every = self.ratings_.matrix.data  # S may be a part of them
+            counts = np.log2(1 + counts / np.median(every[every > 0]))
+        weights = 1 + float(self.alpha) * counts
         if not weights.max(initial=0) <= _MAX_WEIGHT:
             raise ValueError(
                 f"weights 1 + alpha * count must be at most {_MAX_WEIGHT:g}, got "
-                f"{weights.max():.3g}: use a smaller alpha, or log(1 + count) as counts"
+                f"{weights.max():.3g}: use a smaller alpha, or confidence='log'"
             )
         return SparseTargets(ones, device, weights, self.absent)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 
 import pytest
 
@@ -47,3 +48,27 @@ def test_figures_are_drawn_from_stored_results(tmp_path, capsys):
     with pytest.raises(SystemExit):
         redraw.main(["explain", "--folder", str(tmp_path)])
     assert "explain.json does not exist" in capsys.readouterr().err
+
+
+STORED = [
+    path.stem for path in sorted(redraw.RESULTS.glob("*.json")) if path.with_suffix(".png").exists()
+]
+
+
+@pytest.mark.parametrize("name", STORED)
+def test_no_panel_of_a_stored_figure_is_empty(name, tmp_path, monkeypatch):
+    pytest.importorskip("matplotlib")
+    from matplotlib.figure import Figure
+
+    drawn = []
+
+    def save(figure, path):  # without rendering, which takes most of the time
+        drawn.append(figure)
+        path.write_bytes(b"")
+
+    monkeypatch.setattr(Figure, "savefig", save)
+    shutil.copy(redraw.RESULTS / f"{name}.json", tmp_path)
+    redraw.main([name, "--folder", str(tmp_path)])
+    for figure in drawn:
+        for axes in figure.axes:
+            assert axes.has_data() or not axes.axison, axes.get_title(loc="left")

@@ -89,6 +89,17 @@ def test_batches_are_the_documents(model, monkeypatch, workers, choice):
     assert not list(model.embed_batch([]))
 
 
+@pytest.mark.parametrize("senses", ["none", "soft"])
+def test_vectors_do_not_depend_on_earlier_documents(model, senses):
+    """Words have the same bits in whichever order they are added to the table."""
+    whole = list(copy.deepcopy(model).embed_batch(CORPUS, senses=senses))
+    for start in (1, 7, 30):
+        made = copy.deepcopy(model)
+        made.embed(["w39", "w0", "w5"][: start % 4], senses=senses)
+        results = made.embed_batch(CORPUS[start:], senses=senses)
+        np.testing.assert_array_equal(np.concatenate(list(results)), np.concatenate(whole[start:]))
+
+
 def test_strings_are_split(model):
     (result,) = model.embed_batch(["w0 new  w1\n"])
     np.testing.assert_array_equal(result, model.embed(["w0", "new", "w1"]))

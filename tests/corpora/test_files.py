@@ -83,8 +83,9 @@ class TestPath:
             atomic_path(tmp_path),
         ):
             pytest.fail("not reached")
-        with pytest.raises(ValueError, match="only to local paths"), atomic_path("s3://bucket/a"):
-            pytest.fail("not reached")
+        for uri in ("s3://bucket/a", Path("s3://bucket/a")):  # one slash is left in a Path
+            with pytest.raises(ValueError, match="only to local paths"), atomic_path(uri):
+                pytest.fail("not reached")
         with (
             mock.patch("os.access", return_value=False),
             pytest.raises(PermissionError, match="cannot be written to"),

@@ -57,6 +57,33 @@ class TestFileUris:
         with pytest.raises(FileNotFoundError, match="No such object or prefix"):
             corpora.open(f"{uri}/olds")
 
+    def test_other_storage_that_fsspec_knows(self) -> None:
+        system = fsspec.filesystem("memory")
+        system.pipe({"/bucket/news/b.txt": b"b\n", "/bucket/news/2020/c.txt": b"c\n" * 9})
+        try:
+            found = find_objects("memory://bucket/news/")
+            assert [name.rsplit("/", 1)[1] for name in found] == ["c.txt", "b.txt"]
+            assert [object_state(name).size for name in found] == [18, 2]
+            assert len(find_objects("memory://bucket/*/*.txt")) == 1
+        finally:
+            system.rm("/bucket", recursive=True)
+
+    def test_storage_whose_package_is_missing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "gcsfs", None)
+        with pytest.raises(ImportError, match=r"pip install 'similarity-encoders\[gcs\]'"):
+            find_objects("gs://bucket/news/")
+        assert find_objects("gs://bucket/a.txt") == ["gs://bucket/a.txt"]
+
+    def test_storage_that_needs_java(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        def url_to_fs(uri: str) -> None:
+            raise OSError("libjvm.so: cannot open shared object file" * 100)
+
+        monkeypatch.setattr("fsspec.core.url_to_fs", url_to_fs)
+        with pytest.raises(OSError, match=r"listed \(libjvm.*HDFS needs pyarrow, Java") as caught:
+            find_objects("hdfs://host/news/")
+        assert len(str(caught.value)) < 600
+        assert find_objects("hdfs://host/a.txt") == ["hdfs://host/a.txt"]
+
     def test_large_objects_are_cut(self, folder: Path) -> None:
         path = folder / "long.txt"
         path.write_text("".join(f"line {n}\n" for n in range(1000)))

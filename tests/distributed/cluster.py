@@ -80,6 +80,11 @@ def running(n_nodes: int, memory: int = MEMORY) -> Iterator[Cluster]:
             "RAY_TMPDIR": folder,
             "RAY_USAGE_STATS_ENABLED": "0",
             "RAY_worker_niceness": "0",  # 15 by default: slow on a busy machine
+            # A dead node is found after about 1 s, not 15.
+            "RAY_health_check_initial_delay_ms": "500",
+            "RAY_health_check_period_ms": "400",
+            "RAY_health_check_failure_threshold": "3",
+            "PYTHONDONTWRITEBYTECODE": "",  # many processes import the same modules
         },
     )
     try:
@@ -117,7 +122,14 @@ def main() -> None:
     memory = int(sys.argv[1])
     nodes = Nodes(
         initialize_head=True,
-        head_node_args={"num_cpus": 0, "include_dashboard": False, "object_store_memory": memory},
+        head_node_args={
+            "num_cpus": 0,
+            "object_store_memory": memory,
+            # less to start
+            "include_dashboard": False,
+            "include_log_monitor": False,
+            "no_monitor": True,
+        },
     )
     print(nodes.address, flush=True)
     for _ in sys.stdin:

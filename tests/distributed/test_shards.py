@@ -95,9 +95,10 @@ def node_of(corpus: Corpus) -> str:
     return str(ray.get_runtime_context().get_node_id())
 
 
-@pytest.mark.parametrize("memory", [1 << 30, 1 << 12])
-@pytest.mark.parametrize("clean", [None, "lower"])
-@pytest.mark.parametrize("compiled", [False, True])
+@pytest.mark.parametrize(
+    ("memory", "clean", "compiled"),
+    [(1 << 30, None, False), (1 << 12, "lower", False), (1 << 12, None, True)],
+)
 def test_counts(
     cluster: Cluster,
     text: Path,
@@ -106,8 +107,6 @@ def test_counts(
     clean: str | None,
     compiled: bool,
 ) -> None:
-    if compiled and clean:
-        return
     if compiled:
         monkeypatch.setattr("corpora.counting.counts.COMPILED_BYTES", 1)
     corpus = corpora.open(text, clean=clean)
@@ -341,19 +340,73 @@ class TestWithoutConnection:
             with pytest.raises(ClusterError, match="no answer in time"):
                 corpora.count(text, engine=f"127.0.0.1:{port}")
 
-    def test_something_else_answers(self, text: Path) -> None:
-        def answer(server: socket.socket) -> None:
+    @pytest.mark.parametrize(
+        "answer",
+        [
+            b"HTTP/1.1 400 Bad Request\r\n\r\n",
+            bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)),  # settings of HTTP/2, and then nothing
+            # and headers: the status 404
+            bytes((0, 0, 0, 4, 0, 0, 0, 0, 0)) + bytes((0, 0, 1, 1, 5, 0, 0, 0, 1, 0x8D)),
+        ],
+    )
+    def test_something_else_answers(self, text: Path, answer: bytes) -> None:
+        def serve(server: socket.socket) -> None:
             connection, _ = server.accept()
             with connection:
-                connection.recv(100)
-                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                connection.recv(1000)
+                connection.sendall(answer)
 
         with socket.create_server(("127.0.0.1", 0)) as server:
-            thread = threading.Thread(target=answer, args=(server,))
+            thread = threading.Thread(target=serve, args=(server,))
             thread.start()
             with pytest.raises(ClusterError, match="is not a Ray cluster"):
                 corpora.count(text, engine=f"127.0.0.1:{server.getsockname()[1]}")
             thread.join()
+
+    @pytest.mark.parametrize(
+        ("address", "mode", "is_stored", "expected"),
+        [
+            (None, "", False, True),
+            (None, "token", False, True),
+            (None, "disabled", False, False),
+            (None, "", True, False),
+            ("auto", "", False, False),
+        ],
+    )
+    def test_a_token_of_a_cluster_that_is_started(
+        self,
+        text: Path,
+        tmp_path: Path,
+        monkeypatch: pytest.MonkeyPatch,
+        address: str | None,
+        mode: str,
+        is_stored: bool,
+        expected: bool,
+    ) -> None:
+        """Ray finds a token in the environment, and writes none to the home of the user."""
+        tokens = []
+
+        def init(*_: object, **__: object) -> None:
+            tokens.append(os.environ["RAY_AUTH_TOKEN"])
+            raise RuntimeError("stopped")
+
+        for name, value in (
+            ("HOME", str(tmp_path)), ("RAY_TMPDIR", str(tmp_path)), ("RAY_AUTH_TOKEN", ""),
+            ("RAY_ADDRESS", address or ""),
+        ):  # fmt: skip
+            monkeypatch.setenv(name, value)
+        monkeypatch.delenv("RAY_AUTH_TOKEN_PATH", raising=False)
+        monkeypatch.delenv("RAY_AUTH_MODE", raising=False)
+        if mode:
+            monkeypatch.setenv("RAY_AUTH_MODE", mode)
+        if is_stored:
+            (tmp_path / ".ray").mkdir()
+            (tmp_path / ".ray" / "auth_token").write_text("x")
+        monkeypatch.setattr(ray, "init", init)
+        with pytest.raises(ClusterError, match="stopped"):
+            corpora.count(text, engine="ray")
+        assert bool(tokens[0]) == expected
+        assert len(tokens[0]) in (0, 64)
 
     def test_another_python(self, text: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         def init(*_: object, **__: object) -> None:

@@ -255,6 +255,7 @@ def test_a_model_that_changes_on_disk_is_noticed(page, folder, words):
 
 
 def test_colors_can_be_changed_and_are_kept(page, words):
+    page.emulate_media(color_scheme="light")
     show(page, words, "neighbors")
     color = "getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(color)
@@ -262,6 +263,12 @@ def test_colors_can_be_changed_and_are_kept(page, words):
     page.get_by_role("button", name="Colors: light").click()
     page.locator("html[data-theme=dark]").wait_for()
     assert page.evaluate(color) != light
+    dark = page.evaluate(color)
     page.reload()
     page.locator("html[data-theme=dark]").wait_for()
-    assert page.evaluate(color) != light
+    assert page.evaluate(color) == dark
+    page.get_by_role("button", name="Colors: dark").click()
+    page.locator("html[data-theme=light]").wait_for()  # as the system is
+    page.emulate_media(color_scheme="dark")
+    page.locator("html[data-theme=dark]").wait_for()
+    assert page.evaluate(color) == dark

@@ -16,7 +16,7 @@ pytest.importorskip("torch")
 from corpora.errors import ModelError
 from corpora.explorer.explorer import UnknownName
 from simec.cli import app
-from simec.explore import explorer_of
+from simec.explore import EncoderExplorer, explorer_of
 from tests.explorer import simec_models
 from tests.explorer.models import assert_close, plain, value_of
 
@@ -242,3 +242,80 @@ def test_other_folders_are_refused(folder, tmp_path):
     golden = simec_models.Path(__file__).parents[1] / "golden"
     with pytest.raises(ModelError, match="use conec explore"):
         explorer_of(golden / "context_encoder_map")
+
+
+def test_titles_are_shown_in_place_of_ids(folder, tmp_path):
+    (tmp_path / "titles.csv").write_text(
+        "itemId,title,year\nitem1,Harbor,1\nitem2,Twice,2\nitem3,Twice,3\nitem4,item5,4\n"
+    )
+    plain_ids = explorer_of(folder / "recommender")
+    titled = explorer_of(folder / "recommender", titles=tmp_path / "titles.csv")
+    shown = {
+        "item1": "Harbor", "item2": "Twice (item2)", "item3": "Twice (item3)",
+        "item4": "item5 (item4)",
+    }  # fmt: skip
+
+    def renamed(value):
+        return [[shown.get(name, name), *rest] for name, *rest in value]
+
+    for question, parameters, part in (
+        ("recommend", {"user": "user1", "seen": True}, "items"),
+        ("recommend", {"user": "user1"}, "rated"),
+        ("similar", {"item": "item1"}, "neighbors"),
+        ("reasons", {"user": "user1", "item": "item1"}, "similar"),
+    ):
+        expected, reply = plain_ids.ask(question, parameters), titled.ask(question, parameters)
+        assert reply["answer"][part] == renamed(expected["answer"][part])
+        assert reply["code"] == expected["code"]
+    assert titled.ask("similar", {"item": "Harbor"})["answer"]["item"] == "Harbor"
+    by_id, other = (titled.ask("similar", {"item": item}) for item in ("item5", "item5 (item4)"))
+    assert by_id["answer"]["item"] == "item5"
+    assert other["answer"]["item"] == "item5 (item4)"
+    complete = titled.ask("complete", {"text": "tw", "what": "item"})["answer"]["names"]
+    assert sorted(complete) == ["Twice (item2)", "Twice (item3)"]
+    for kind, name in (("links", "entity"), ("encoder", "point")):
+        (tmp_path / f"{name}.tsv").write_text(f"{name}\tname\nparis\tLutetia\npoint0\tOrigin\n")
+        data = folder / "points.csv" if kind == "encoder" else None
+        explorer = explorer_of(folder / kind, data, tmp_path / f"{name}.tsv")
+        text = "Lutetia" if kind == "links" else "Origin"
+        assert explorer.ask("complete", {"text": text[:3]})["answer"]["names"] == [text]
+        assert explorer.ask("neighbors", {"point": text})["answer"]["point"] == text
+    tails = explorer_of(folder / "links", titles=tmp_path / "entity.tsv")
+    asked = {"entity": "france", "relation": "has_capital", "topn": 8}
+    assert "Lutetia" in [link["entity"] for link in tails.ask("predict", asked)["answer"]["links"]]
+
+
+def test_titles_of_other_models_are_refused(folder, tmp_path):
+    (tmp_path / "t.csv").write_text("movieId,title\n1,Toy Story\n2,Jumanji\n")
+    with pytest.raises(ValueError, match="first id with a title is '1', and the first item"):
+        explorer_of(folder / "recommender", titles=tmp_path / "t.csv")
+    (tmp_path / "u.csv").write_text("movieId,genres\n1,Toy Story\n2,Jumanji\n")
+    with pytest.raises(ValueError, match="no column of titles is called 'title'"):
+        explorer_of(folder / "recommender", titles=tmp_path / "u.csv")
+    with pytest.raises(FileNotFoundError):
+        explorer_of(folder / "recommender", titles=tmp_path / "no.csv")
+
+
+@pytest.mark.filterwarnings("ignore:.*still falling")
+def test_an_encoder_with_a_custom_network_is_explored_from_python(folder, tmp_path):
+    from torch import nn
+
+    from simec import SimilarityEncoder
+
+    X = np.load(folder / "points.npy").astype(np.float32)
+    network = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+    encoder = SimilarityEncoder(2, network=network, max_iter=3, random_state=0)
+    encoder.fit(X, X @ X.T).save(tmp_path / "custom")
+    data = folder / "points.npy"
+    result = CliRunner().invoke(
+        app, ["explore", str(tmp_path / "custom"), "--data", str(data), "--no-browser"]
+    )
+    assert result.exit_code == 1
+    assert "custom network, which a command cannot pass" in result.stderr
+    assert f"EncoderExplorer('{tmp_path / 'custom'}', '{data}', network=network)" in result.stderr
+    explorer = EncoderExplorer(tmp_path / "custom", data, network=network)
+    reply = explorer.ask("neighbors", {"point": "3"})
+    expected = encoder.transform(X) @ encoder.transform(X)[3]
+    best = int(np.argmax(np.where(np.arange(len(X)) == 3, -np.inf, expected)))
+    assert reply["answer"]["neighbors"][0] == [str(best), pytest.approx(expected[best], abs=1e-5)]
+    assert ", network=network)" in reply["code"]

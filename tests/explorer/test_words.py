@@ -127,6 +127,24 @@ def test_a_sentence_marks_unknown_words_and_depends_on_a(explorer):
     assert nothing == [{"token": "zorb", "known": False, "neighbors": []}]
 
 
+def test_sentences_search_the_index_of_a_model(folders, tmp_path):
+    parameters = {"text": "the mouse saw a wild zorb", "topn": 3}
+    model = conec.load(folders[0])
+    model.build_index(n_lists=4, n_probes=4).save(tmp_path / "m")  # searches all lists
+    reply = WordExplorer([tmp_path / "m"], conec.load).ask("sentence", parameters)
+    assert "approximate=True" in reply["code"]
+    exact = WordExplorer([folders[0]], conec.load).ask("sentence", parameters)
+    assert "approximate" not in exact["code"]
+    assert_close(
+        [token["neighbors"] for token in reply["answer"]["tokens"]],
+        [token["neighbors"] for token in exact["answer"]["tokens"]],
+    )
+    assert_close(
+        plain(value_of(reply["code"])),
+        [token["neighbors"] for token in reply["answer"]["tokens"]],
+    )
+
+
 def test_relevances_and_the_rest_sum_to_the_similarity(explorer):
     parameters = {"text": "a wild zorb and a cat", "position": 2, "other": "dog"}
     answer = explorer.ask("why", parameters)["answer"]

@@ -130,7 +130,7 @@ def test_rounding_errors_of_constant_ratings_are_not_learned(parameters, rating)
 
 def test_numbers_that_cannot_be_used_are_named():
     with pytest.raises(ValueError, match=r"weights 1 \+ alpha \* count must be at most 1e\+15"):
-        Recommender(1, feedback="implicit").fit([("ann", "tea", 1e15)])
+        Recommender(1, feedback="implicit", confidence="linear").fit([("ann", "tea", 1e15)])
     with pytest.raises(ValueError, match="squares of that vanish in float32: scale ratings"):
         Recommender(1, hidden_layers=(2,)).fit(
             [("ann", "tea", 1e-30), ("ann", "rum", 2e-30)],

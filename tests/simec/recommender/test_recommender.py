@@ -186,7 +186,7 @@ def test_implicit_feedback_is_weighted_least_squares():
     counts.data = rng.integers(1, 6, counts.nnz).astype(float)
     alpha, l2, w0 = 3.0, 2.0, 0.5
     found = Recommender(
-        3, feedback="implicit", alpha=alpha, l2=l2, absent=w0, l2_by_count=0
+        3, feedback="implicit", alpha=alpha, l2=l2, absent=w0, l2_by_count=0, confidence="linear"
     ).fit(counts)  # fmt: skip
     C, P = np.full((30, 20), w0), (counts.toarray() > 0).astype(float)
     C[P > 0] = 1 + alpha * counts.toarray()[P > 0]
@@ -210,6 +210,49 @@ def test_implicit_feedback_is_weighted_least_squares():
         float(found.user_vectors_[3] @ found.item_vectors_[4]), rel=1e-5
     )
     assert found.biases_.mean == 0
+
+
+def test_raw_counts_of_any_unit_give_the_same_model():
+    rng = np.random.default_rng(0)
+    counts = sparse.random(40, 30, 0.3, random_state=rng, format="csr")
+    counts.data = np.floor(np.exp(rng.normal(3, 2, counts.nnz))) + 1
+    found = Recommender(3, alpha=2.0, feedback="implicit", random_state=0).fit(counts)
+    weights = np.log2(1 + counts.data / np.median(counts.data))
+    logs = sparse.csr_matrix((weights, counts.indices, counts.indptr), counts.shape)
+    expected = Recommender(
+        3, alpha=2.0, feedback="implicit", confidence="linear", random_state=0
+    ).fit(logs)  # fmt: skip
+    minutes = Recommender(3, alpha=2.0, feedback="implicit", random_state=0).fit(60 * counts)
+    for other in (expected, minutes):
+        np.testing.assert_allclose(
+            other.predict(3, range(30)), found.predict(3, range(30)), rtol=1e-3, atol=1e-4
+        )
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        ([1, 1, 1, 1], "implicit"),
+        ([1, 1, 1, 2, 5], "implicit"),
+        ([1, 3, 7, 9, 120], "implicit"),
+        ([0.2, 1.5, 3.1, 250.7], "implicit"),  # hours
+        ([1, 2, 3, 4, 5], "explicit"),
+        ([5, 5, 5, 5], "explicit"),
+        ([0, 1, 1, 0], "explicit"),  # likes and dislikes
+        ([-10, 2.5, 9.8], "explicit"),
+        ([0.5, 4, 4.5, 5], "explicit"),
+        ([10, 60, 80, 100], "explicit"),
+    ],
+)
+def test_counts_are_recognized(values, expected):
+    table = [(k, 0, value) for k, value in enumerate(values)]
+    assert as_ratings(table).feedback == expected
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        recommender = Recommender(1).fit(table)
+    assert recommender.feedback_ == expected
+    assert any("look like counts" in str(w.message) for w in caught) == (expected == "implicit")
+    assert (recommender.range_ is None) == (expected == "implicit")
 
 
 def test_implicit_feedback_is_not_negative():
@@ -277,7 +320,10 @@ def test_explanations_need_features():
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [
-        ({"feedback": "clicks"}, "feedback must be one of 'explicit', 'implicit', got 'clicks'"),
+        (
+            {"feedback": "clicks"},
+            "feedback must be one of 'auto', 'explicit', 'implicit', got 'clicks'",
+        ),
         ({"n_components": 0}, "n_components must be an integer >= 1, got 0"),
         ({"l2": -1}, "l2 must be a finite number >= 0, got -1"),
         ({"id_feature_scale": np.nan}, "id_feature_scale must be a finite number"),
