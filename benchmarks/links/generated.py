@@ -75,7 +75,13 @@ def _kin(rng: np.random.Generator) -> list[tuple[int, int, int]]:
             older = int(np.clip(generation[b] - generation[a], -2, 2))
             apart = int(section[b] - section[a]) % 4
             same_lineage = int(lineage[a] == lineage[b]) if older == 0 else 0
-            term = (apart, older, int(sex[b]), same_lineage, int(sex[a]) * (abs(older) == 1))
+            term: tuple[int, ...] = (
+                apart,
+                older,
+                int(sex[b]),
+                same_lineage,
+                int(sex[a]) * (abs(older) == 1),
+            )
             if older == apart == 0:
                 term += (int(age[b] > age[a]),)
             triples.append((a, terms.setdefault(term, len(terms)), b))

@@ -17,7 +17,7 @@ TRIPLES = 500  # the first test triples
 THEIR_MRR = "both.realistic.inverse_harmonic_mean_rank"
 
 
-SPEED = {"n_components": 200, "batch_size": 250, "learning_rate": 0.1}
+SPEED: dict[str, Any] = {"n_components": 200, "batch_size": 250, "learning_rate": 0.1}
 ROUNDS = 3
 SPEED_TRIPLES = 20_000
 
@@ -124,7 +124,7 @@ def _their_epoch(graph: Graph) -> float:
 
     ends: list[float] = []
 
-    class Clock(TrainingCallback):
+    class Clock(TrainingCallback):  # type: ignore[misc]
         def post_epoch(self, *_: Any, **__: Any) -> None:
             ends.append(time.process_time())
 

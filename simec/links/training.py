@@ -558,6 +558,7 @@ class LinkTrainer:
         of_heads.index_add_(0, h, positives.row_weights)
         of_tails.index_add_(0, positives.columns, positives.weights)
         of_relations = M.new_zeros(len(M)).index_add_(0, r, positives.row_weights)
+        terms: list[tuple[Tensor, Tensor, Tensor | None]]
         terms = [(M, of_relations, M.grad), (W, of_tails, by_W), (Y, of_heads, by_Y)]
         if network.last is None:
             terms[1:] = [(Y, of_heads.add_(of_tails), by_Y)]

@@ -258,17 +258,19 @@ def _check_space(
     space: Mapping[str, Sequence[Any]] | None, shared: dict[str, Any]
 ) -> dict[str, list[Any]]:
     """Return the values of each searched parameter; None is the default space."""
-    is_given, space = space is not None, SPACE if space is None else space
+    values_of = SPACE if space is None else space
     names = set(LinkPredictor().get_params(deep=False)) - {"random_state"}
-    for name in (*space, *shared):
+    for name in (*values_of, *shared):
         if name not in names:
             raise ValueError(f"LinkPredictor has no parameter {name!r} that can be set by tune")
-        if is_given and name in space and name in shared:
+        if space is not None and name in space and name in shared:
             raise ValueError(f"{name} is searched and passed: pass it once")
-    searched = {name: list(values) for name, values in space.items() if name not in shared}
+    searched = {name: list(values) for name, values in values_of.items() if name not in shared}
     for name, values in searched.items():
         if not values:
-            raise ValueError(f"space must have at least one value of {name}, got {space[name]!r}")
+            raise ValueError(
+                f"space must have at least one value of {name}, got {values_of[name]!r}"
+            )
         for value in values:
             check_parameters(LinkPredictor(**{**shared, name: value}))
     return searched
