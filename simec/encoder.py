@@ -422,7 +422,8 @@ class SimilarityEncoder(
             If a row or column of S has no observed entry, S is constant, or `n_components`
             exceeds the maximum rank of the predictions.
         ConvergenceWarning
-            If the loss is still falling after `max_iter` epochs, or training diverges.
+            If the loss is still falling after `max_iter` epochs (unless a cosine decay ends
+            there), or training diverges.
         """
         run = _Run(callbacks, checkpoint, checkpoint_minutes, checkpoint_epochs)
         with nullcontext() if checkpoint is None else terminable():

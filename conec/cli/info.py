@@ -170,7 +170,7 @@ def _tagger_summary(folder: Path) -> tuple[dict[str, str], dict[str, Any]]:
         "tagger": f"trained on text with {len(tagger.words_):,} different words",
         "columns": ", ".join(tagger.columns_),
         "types": ", ".join(tagger.types_),
-        "contexts": "no: standard features only"
+        "contexts": "no: no Context Encoder"
         if features is None
         else f"clusters {', '.join(features.group_names)} of a model with "
         f"{len(features.model_):,} words",

@@ -42,6 +42,8 @@ tag = typer.Typer(
 )
 
 _CONTEXT_ENCODER = "Context Encoder"
+# Words of the model's training text from which taggers gained from it (benchmarks/README.md).
+_MIN_WORDS = 1_000_000
 
 
 class Scheme(str, Enum):
@@ -91,8 +93,9 @@ def train(
     model: Annotated[
         Path | None,
         option(
-            "Model folder written by conec train, preferably on a large text of the same domain. "
-            "Without it, the tagger has only standard features.",
+            "Model folder written by conec train on text without tags: of the same language, if "
+            "possible of the same domain, and at least 1 million words (better 5 or more). "
+            "A model of the tagged text alone adds little.",
             "--model",
             panel=_CONTEXT_ENCODER,
         ),
@@ -132,6 +135,13 @@ def train(
             panel=_CONTEXT_ENCODER,
         ),
     ] = False,
+    occurrences: Annotated[
+        bool,
+        typer.Option(
+            "--occurrences/--no-occurrences",
+            help="Features from the other occurrences of a word in its document.",
+        ),
+    ] = True,
     c1: Annotated[float, option("Weight of the L1 penalty.", min=0)] = 0.1,
     c2: Annotated[float, option("Weight of the L2 penalty.", min=0)] = 0.1,
     iterations: Annotated[int, option("Maximum number of training iterations.", min=1)] = 100,
@@ -159,6 +169,13 @@ def train(
     features = None
     if model is not None:
         encoder = load_model(model)
+        n_words = int(encoder.vocabulary.counts.sum())
+        if 0 < n_words < _MIN_WORDS:  # 0: the words of imported vectors were not counted
+            report(
+                f"{model} was trained on {n_words:,} words, too few for a tagger to gain much from "
+                f"it: train it on at least {_MIN_WORDS:,} words of text without tags, better 5 "
+                "million or more"
+            )
         features = ContextFeatures(
             model if refer else encoder,
             sparse=True,
@@ -169,7 +186,7 @@ def train(
         )
     elif clean or refer:
         raise ValueError("--clean and --refer need --model: pass the model, or leave them out")
-    tagger = Tagger(features, c1=c1, c2=c2, max_iterations=iterations)
+    tagger = Tagger(features, occurrences=occurrences, c1=c1, c2=c2, max_iterations=iterations)
     documents, tags = _read_tagged(text, _Reading(columns, encoding, errors, max_ratio, words_only))
     with report_warnings():
         tagger.fit(documents, tags, progress=progress)

@@ -57,7 +57,8 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     clusters : sequence of int
         Number of clusters at each granularity.
     n_words : int
-        Number of words to cluster in "word" and "context"; the most frequent are used.
+        Number of vectors to cluster in each space: those of the most frequent words in "word"
+        and "context", and those of tokens drawn at random in "document".
     clean : str or sequence of str, optional
         Steps of `corpora.cleaning` applied to tokens: those of the model's training text, such
         as ``("lower", "digits")``. A token that would become empty is left unchanged. An
@@ -68,6 +69,8 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     Attributes
     ----------
     model_ : ContextEncoder
+        For sparse features, a copy of the model with weights in 8 bits (`quantize`), a sixth of
+        the size on disk; the model itself if it is quantized already.
     clusters_ : dict of str to Clusters
         Clusters in each space; empty for dense features.
 
@@ -162,6 +165,8 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             If there is no model at the path.
         """
         model = self._checked(self._loaded_model())
+        if self.sparse:
+            model = _quantized(model)
         documents, _ = read_documents(X)
         if not any(sentence for document in documents for sentence in document):
             raise ValueError("there are no tokens in the documents")
@@ -169,8 +174,13 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         for space in self.spaces if self.sparse else ():
             begin = time.perf_counter()
             if space == "document":
+                vectors = self._embed(model, documents)
                 # all occurrences of a word in a document have the same embedding
-                vectors = np.unique(self._embed(model, documents), axis=0)
+                rows = [*{row.tobytes(): i for i, row in enumerate(vectors)}.values()]
+                if len(rows) > self.n_words:
+                    rng = np.random.default_rng(self.random_state)
+                    rows = sorted(rng.choice(rows, self.n_words, replace=False))
+                vectors = vectors[rows]
             else:
                 n_words = min(self.n_words, len(model))
                 vectors = _word_vectors(model, space, np.arange(n_words))
@@ -374,6 +384,7 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         data = {k: v for k, v in self.get_params(deep=False).items() if k != "model"}
         clean = [] if self.clean is None else self.clean
         data["clean"] = [clean] if isinstance(clean, str) else list(clean)
+        data["dtype"] = self.model_.dtype_name
         if not all(isinstance(step, str) for step in data["clean"]):
             raise ValueError(
                 "clean contains a function, which cannot be saved: use named steps of "
@@ -412,6 +423,9 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         parameters = {**data, "clean": saved_strings("clean", data["clean"]) or None}
         saved_strings("spaces", data["spaces"])
         check_flag("sparse", data["sparse"])
+        # a model that is referred to may be in float32; earlier versions used it as it was
+        if parameters.pop("dtype", None) == "int8":
+            model = _quantized(model)
         path = parameters.pop("model", None)
         features = cls(model if path is None else path, **parameters)
         features.model_ = features._checked(model)
@@ -427,6 +441,12 @@ class ContextFeatures(TransformerMixin, BaseEstimator):  # type: ignore[misc]
             clusters.check(model.config.vector_size, len(features.clusters))
             features.clusters_[space] = clusters
         return features
+
+
+def _quantized(model: ContextEncoder) -> ContextEncoder:
+    """A copy of the model in 8 bits, or the model itself if it is quantized or unfinished."""
+    unfinished = model.training_state is not None
+    return model if model.is_quantized or unfinished else model.quantize("int8")
 
 
 def _word_vectors(model: ContextEncoder, space: str, ids: npt.NDArray[np.int64]) -> FloatArray:

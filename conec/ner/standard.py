@@ -32,6 +32,15 @@ def word_shape(word: str) -> str:
     )
 
 
+def short_shape(word: str) -> str:
+    """Shape without repeated characters.
+
+    >>> short_shape("McDonald-97")
+    'XxXx-d'
+    """
+    return _REPEATED.sub(r"\1", word_shape(word))
+
+
 def lower_with_zeros(word: str) -> str:
     """Convert to lower case, and each digit to 0."""
     return _DIGIT.sub("0", word.lower())

@@ -7,7 +7,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sklearn.base import BaseEstimator, clone
 from sklearn.utils.validation import check_is_fitted
@@ -19,10 +19,11 @@ from conec.model import KIND as MODEL_KIND
 from conec.ner import crf
 from conec.ner.documents import read_documents, read_tags
 from conec.ner.features import ContextFeatures
+from conec.ner.occurrences import occurrence_features
 from conec.ner.schemes import Scheme, convert, types_of, with_prefixes
 from conec.ner.standard import COLUMNS, pair_features, standard_features, window_features
-from conec.types import StrPath
-from corpora.checks import check_choice, check_integer, check_number
+from conec.types import IntArray, StrPath
+from corpora.checks import check_choice, check_flag, check_integer, check_number
 from corpora.errors import ModelError, warn
 from corpora.files import temporary_folder
 from corpora.hub import HubModel
@@ -39,7 +40,11 @@ logger = logging.getLogger(__name__)
 _MIN_TOKENS, _MAX_UNKNOWN = 20, 0.3
 
 KIND = "conec.ner.Tagger"  # of model folders
-FORMAT_VERSION = 3
+FORMAT_VERSION = 4
+# Parameters of taggers of earlier formats, which had no such features.
+_EARLIER = {"occurrences": False, "windows": "all"}
+
+Windows = Literal["finest", "all"]
 
 
 class Tagger(HubModel, BaseEstimator):  # type: ignore[misc]
@@ -51,12 +56,20 @@ class Tagger(HubModel, BaseEstimator):  # type: ignore[misc]
     Parameters
     ----------
     features : ContextFeatures, optional
-        Must have ``sparse=True``. The clusters of each token, of the tokens around it and of
-        pairs of adjacent tokens are added to the standard features. `fit` fits a clone of it.
+        Must have ``sparse=True``. Clusters of each token and of the tokens around it are added to
+        the standard features. `fit` fits a clone of it.
     window : int
         Number of tokens on each side whose attributes are features of a token.
     affix : int
         Length of the longest prefix and suffix.
+    occurrences : bool
+        Add features from the other occurrences of a token's word in its document: their
+        neighbors, shapes and the names they are part of. They need no Context Encoder, but whole
+        documents; most useful if the training text is small.
+    windows : {"finest", "all"}
+        Clusters of the tokens around a token that are added. "finest": those of the previous and
+        the next token at the finest granularity, also as pairs. "all": those of all tokens in
+        the window and of pairs at all granularities, which takes about twice the time to train.
     c1, c2 : float
         Weights of the L1 and L2 penalties.
     max_iterations : int
@@ -94,6 +107,8 @@ class Tagger(HubModel, BaseEstimator):  # type: ignore[misc]
         *,
         window: int = 2,
         affix: int = 4,
+        occurrences: bool = True,
+        windows: Windows = "finest",
         c1: float = 0.1,
         c2: float = 0.1,
         max_iterations: int = 100,
@@ -102,6 +117,8 @@ class Tagger(HubModel, BaseEstimator):  # type: ignore[misc]
         self.features = features
         self.window = window
         self.affix = affix
+        self.occurrences = occurrences
+        self.windows = windows
         self.c1 = c1
         self.c2 = c2
         self.max_iterations = max_iterations
@@ -187,6 +204,8 @@ class Tagger(HubModel, BaseEstimator):  # type: ignore[misc]
                 raise ValueError("a tagger needs sparse features: ContextFeatures(sparse=True)")
         check_integer("window", self.window, 0, 1 << 10)
         check_integer("affix", self.affix, 0, 1 << 10)
+        check_flag("occurrences", self.occurrences)
+        check_choice("windows", self.windows, Windows)
         check_integer("max_iterations", self.max_iterations, 1)
         check_number("c1", self.c1, 0)
         check_number("c2", self.c2, 0)
@@ -197,20 +216,34 @@ class Tagger(HubModel, BaseEstimator):  # type: ignore[misc]
     ) -> Iterator[crf.Attributes]:
         """Compute all features of each sentence of a document."""
         clusters = None if features is None else features.groups([document])
-        names = [] if features is None else features.group_names
+        occurrences = occurrence_features(document) if self.occurrences else None
         start = 0
-        for sentence in document:
+        for number, sentence in enumerate(document):
             attributes = standard_features(sentence, window=self.window, affix=self.affix)
-            if clusters is not None:
+            if features is not None and clusters is not None:
                 rows = clusters[start : start + len(sentence)]
-                for name, column in zip(names, rows.T.tolist(), strict=True):
-                    values = ["" if number < 0 else str(number) for number in column]
-                    for i, token_attributes in enumerate(attributes):
-                        token_attributes += window_features(name, values, i, self.window)
-                        if self.window:
-                            token_attributes += pair_features(name, values, i)
-            start += len(sentence)
+                self._add_clusters(attributes, features, rows)
+                start += len(sentence)
+            if occurrences is not None:
+                for token_attributes, names in zip(attributes, occurrences[number], strict=True):
+                    token_attributes += names
             yield attributes
+
+    def _add_clusters(
+        self, attributes: crf.Attributes, features: ContextFeatures, rows: IntArray
+    ) -> None:
+        """Add the clusters of the tokens of a sentence to their attributes."""
+        finest = max(features.clusters)
+        sizes = [size for _ in features.spaces for size in features.clusters]
+        for name, size, column in zip(features.group_names, sizes, rows.T.tolist(), strict=True):
+            values = ["" if number < 0 else str(number) for number in column]
+            window = self.window
+            if self.windows == "finest":
+                window = min(window, 1) if size == finest else 0
+            for i, token_attributes in enumerate(attributes):
+                token_attributes += window_features(name, values, i, window)
+                if window:
+                    token_attributes += pair_features(name, values, i)
 
     # Prediction
 
@@ -352,7 +385,7 @@ class Tagger(HubModel, BaseEstimator):  # type: ignore[misc]
         ``field.crfsuite``
             the conditional random field
         ``groups.safetensors``, ``model/``
-            clusters of the context features, and their Context Encoder if it is copied
+            clusters of the context features, and their Context Encoder, in 8 bits, if it is copied
 
         Parameters
         ----------
@@ -439,6 +472,8 @@ class Tagger(HubModel, BaseEstimator):  # type: ignore[misc]
                 keys = ("parameters", "features", "n_columns")
                 data = check_saved_object("the configuration", data, keys)
                 parameters = check_saved_object("parameters", data["parameters"])
+                if folder.version < FORMAT_VERSION:
+                    parameters = {**_EARLIER, **parameters}
                 saved_features = data["features"]
                 if saved_features is not None:
                     check_saved_object("features", saved_features)

@@ -16,7 +16,8 @@ def class_labels(
     """Compute similarities of 1 within a class and 0 otherwise (Sec. 3.2 of the thesis).
 
     As targets of pre-training on points of which some have labels, with the labelled points as
-    columns: ``class_labels(y, y[labelled], missing=True)``.
+    columns: ``class_labels(y, y[labelled], missing=True)``. With one column for each class, as
+    targets of ``loss="cross_entropy"``: ``class_labels(y, np.unique(y))``.
 
     Parameters
     ----------

@@ -311,7 +311,8 @@ class Trainer:
                 on_start()
             while run.stalled < s.n_iter_no_change:
                 if epoch >= n_epochs:
-                    if epochs is None and not run.stalled:
+                    # a cosine ends here by design
+                    if epochs is None and not run.stalled and not self._decays:
                         warn(
                             f"the loss was still falling after max_iter={s.max_iter} epochs: "
                             "increase max_iter or learning_rate",

@@ -140,7 +140,10 @@ class Regression:
 
     def _set_penalty(self, squares: Float64, jitter: float) -> None:
         self.squares = squares[:, None].copy()
-        self.penalty = (self.ridge + np.maximum(jitter * self.squares, 1e-300)) * self.penalized
+        # a feature that is always 0 has no weight with any penalty, but with a tiny one rounding
+        # errors of eigenvectors overflow
+        jitters = np.where(self.squares > 0, jitter * self.squares, 1.0)
+        self.penalty = (self.ridge + jitters) * self.penalized
 
     def chunks(self) -> Iterator[Tensor]:
         """Yield row numbers in chunks that fit in memory."""

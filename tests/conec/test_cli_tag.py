@@ -107,6 +107,17 @@ def test_apply_adds_a_column(folder, tmp_path):
     assert "B-LOC S-LOC" in again
 
 
+def test_a_model_of_little_text_is_reported(folder, tmp_path, monkeypatch):
+    command = (
+        "tag", "train", folder / "train.conll", "--out", tmp_path / "t", "--model",
+        folder / "model", "--clusters", "4", "--iterations", "2", "--no-occurrences",
+    )  # fmt: skip
+    assert "was trained on 3,000 words, too few for a tagger" in run(*command).stderr
+    assert not Tagger.load(tmp_path / "t").occurrences
+    monkeypatch.setattr("conec.cli.tag._MIN_WORDS", 3000)
+    assert "too few" not in run(*command).stderr
+
+
 def test_it_can_refer_to_the_model(folder, tmp_path):
     run(
         "tag", "train", folder / "train.conll", "--out", tmp_path / "t", "--model",
@@ -139,7 +150,7 @@ def test_info_summarizes_a_tagger(folder, tmp_path):
     assert summary["parameters"]["c1"] == 0.2
     assert summary["context_features"]["clusters"] == [4, 8]
     assert "clusters word4, word8, document4" in run("info", folder / "tagger").stdout
-    assert "standard features only" in run("info", folder / "plain").stdout
+    assert "no Context Encoder" in run("info", folder / "plain").stdout
     shutil.copytree(folder / "tagger", tmp_path / "t")
     assert "verified   10 files" in run("info", tmp_path / "t", "--verify").stdout
     weights = tmp_path / "t" / "model" / "weights.safetensors"

@@ -21,6 +21,7 @@ from conec.evaluation import entities, entity_scores
 from conec.features import Case, PartOfSpeech
 from conec.ner import ContextFeatures, Tagger, convert, novelty_scores, standard_features
 from conec.ner.crf import Field
+from conec.ner.occurrences import occurrence_features
 from corpora.cleaning import Pipeline
 from tests.conec.ner_texts import FRUIT, TOWNS, groups, sentences, trained
 from tests.golden import EXPECTED, golden
@@ -79,6 +80,82 @@ def test_standard_features_by_hand():
     assert not any("pos" in name for name in standard_features([("In",)])[0])
 
 
+# Features from other occurrences
+
+
+def test_occurrence_features_by_hand():
+    document = [[("Peter",), ("Lee",), ("won",)], [("Then",), ("Lee",), ("left",), ("won",)]]
+    first, second = occurrence_features(document)
+    assert sorted(first[1]) == sorted(
+        [
+            "other[-1]=then", "other[1]=left", "other.short=Xx", "other.short[-1|0]=Xx|Xx",
+            "other.short[0|1]=Xx|x", "other.place=1|0", "other.name=then", "other.before=",
+            "other.after=left",
+        ]
+    )  # fmt: skip
+    assert {"other.name=peter", "other[1]=won"} <= set(second[1])
+    # a word that occurs once, and one without a capital
+    assert first[0] == first[2] == second[3] == []
+
+
+TOKENS = st.sampled_from(["Ann", "ann", "Lee", "LEE", "of", "Of", "the", ",", "3", "Ürün", "東京"])
+
+
+@given(st.lists(st.lists(TOKENS, max_size=4), max_size=5), st.booleans())
+def test_occurrence_features_are_those_of_all_other_places(document, lower):
+    """Each occurrence as the only other one, and the union of these."""
+    document = [[(w.lower() if lower else w,) for w in sentence] for sentence in document]
+    rows = [(s, i) for s, sentence in enumerate(document) for i in range(len(sentence))]
+    features = occurrence_features(document)
+    with_capitals = {row[0].lower() for d in document for row in d if row[0] != row[0].lower()}
+    names = with_capitals or {row[0] for d in document for row in d}
+    for s, i in rows:
+        word = document[s][i][0].lower()
+        expected = set()
+        for t, j in rows:
+            if (t, j) != (s, i) and document[t][j][0].lower() == word in names:
+                expected |= _names_of(document[t], j)
+        if not word.isalpha():
+            expected = set()
+        assert set(features[s][i]) == expected
+        assert len(features[s][i]) == len(expected)
+
+
+def _names_of(sentence, j):
+    """What one occurrence says, computed anew."""
+    words = ["", *(row[0].lower().replace("3", "0") for row in sentence), ""]
+    kinds = ["", *(_kind(row[0]) for row in sentence), ""]
+    i = j + 1
+    names = {
+        f"other[-1]={words[i - 1]}", f"other[1]={words[i + 1]}",
+        f"other.short={kinds[i]}{'^' if i == 1 else ''}",
+        f"other.short[-1|0]={kinds[i - 1]}|{kinds[i]}",
+        f"other.short[0|1]={kinds[i]}|{kinds[i + 1]}",
+    }  # fmt: skip
+    if kinds[i][:1] != "X":
+        return names
+    before = next(k for k in range(i, -1, -1) if kinds[k][:1] != "X")
+    after = next(k for k in range(i, len(kinds)) if kinds[k][:1] != "X")
+    if after - before - 1 == len(sentence):
+        return names
+    names |= {f"other.place={min(i - before - 1, 2)}|{min(after - i - 1, 2)}"}
+    names |= {f"other.name={words[k]}" for k in range(before + 1, after) if k != i}
+    return names | {f"other.before={words[before]}", f"other.after={words[after]}"}
+
+
+def _kind(word):
+    upper, lower = word.isupper() and len(word) > 1, word.islower() or word == "東京"
+    if not word.isalpha():
+        return "d" if word == "3" else word
+    return "X" if upper else "x" if lower else "Xx"
+
+
+def test_frequent_words_have_no_features_of_other_occurrences():
+    sentence = [("Ann",), ("sings",)]
+    assert occurrence_features([sentence] * 20)[0][0]
+    assert not occurrence_features([sentence] * 21)[0][0]
+
+
 # The tagger
 
 
@@ -104,6 +181,43 @@ def test_context_features_find_what_standard_features_cannot(learned):
     others, their_tags = sentences(40, 6, FRUIT[2:], TOWNS[2:])
     assert with_groups.score(others, their_tags) == 1
     assert without.score(others, their_tags) < 0.9
+
+
+def test_names_in_full_elsewhere_in_the_document_are_features(crfsuite):
+    """Of two unclear sentences, the rest of the document tells which one has a name."""
+    rng = np.random.default_rng(0)
+    documents, tags = [], []
+    for word in rng.permutation([f"W{chr(97 + i // 26)}{chr(97 + i % 26)}" for i in range(200)]):
+        person = bool(rng.random() < 0.5)
+        full = ["Mr.", "Tom"] if person else ["in", "the"]
+        documents.append([[word, "rose"], [*full, word, "fell"]])
+        own = "PER" if person else "LOC"
+        last = [("B-PER" if person else "O"), ("I-PER" if person else f"B-{own}")]
+        tags.append([[f"B-{own}", "O"], ["O", *last, "O"]])
+    half = slice(0, 100), slice(100, None)
+    scores = {}
+    for occurrences in (False, True):
+        tagger = Tagger(affix=0, occurrences=occurrences, max_iterations=40)
+        tagger.fit(documents[half[0]], tags[half[0]])
+        scores[occurrences] = tagger.score(documents[half[1]], tags[half[1]])
+    assert scores[True] > 0.99
+    assert scores[False] < 0.9
+
+
+@pytest.mark.parametrize("windows", ["finest", "all"])
+def test_clusters_of_neighbors(crfsuite, model, windows):
+    words, tags = sentences(20, 1)
+    features = groups(model, clusters=(4, 8), spaces=("word",))
+    tagger = Tagger(features, windows=windows, c1=0, max_iterations=1).fit(words, tags)
+    content = tagger._field.content
+    present = {
+        name for name in ("word8[0]", "word8[-1]", "word8[-1|0]", "word8[-2]", "word4[0]",
+                          "word4[-1]", "word4[-1|0]", "word4[2]")
+        if f"{name}=".encode() in content
+    }  # fmt: skip
+    finest = {"word8[0]", "word8[-1]", "word8[-1|0]", "word4[0]"}
+    every = finest | {"word8[-2]", "word4[-1]", "word4[-1|0]", "word4[2]"}
+    assert present == (finest if windows == "finest" else every)
 
 
 def test_predictions_have_the_form_of_what_was_given(learned):
@@ -205,6 +319,10 @@ def test_saved_taggers_do_the_same(learned, tmp_path):
         "manifest.json",
     }  # fmt: skip
     other = Tagger.load(tmp_path / "t")
+    assert other.features_.model_.dtype_name == "int8"  # and without W2
+    weights = 2 * len(other.features_.model_) * (12 + 4)
+    size = (tmp_path / "t" / "model" / "weights.safetensors").stat().st_size
+    assert weights < size < weights + 1000
     unseen = [["trains", "leave", "zorbville", "old", "station"]]
     for text in (words, unseen):
         assert other.predict(text) == tagger.predict(text)
@@ -333,6 +451,7 @@ def test_taggers_of_the_first_format(crfsuite, tmp_path, name):
     folder = golden(name, tmp_path)
     expected = EXPECTED[name]
     tagger = Tagger.load(folder)
+    assert (tagger.occurrences, tagger.windows) == (False, "all")
     assert tagger.predict(expected["sentences"]) == expected["tags"]
     assert Tagger.load(folder, verify=True).predict(expected["sentences"]) == expected["tags"]
     tagger.save(folder)  # in the present format, over the earlier one
@@ -343,6 +462,23 @@ def test_taggers_of_the_first_format(crfsuite, tmp_path, name):
     path.write_bytes(path.read_bytes().replace(b"rome", b"roma"))
     with pytest.raises(conec.ModelError, match=r"words\.json is damaged.*checksum"):
         Tagger.load(damaged)
+
+
+def test_taggers_of_the_third_format(crfsuite, model, tmp_path):
+    words, tags = sentences(20, 1)
+    tagger = Tagger(groups(model), occurrences=False, windows="all", max_iterations=9)
+    tagger.fit([words], [tags]).save(tmp_path / "t")
+    path = tmp_path / "t" / "tagger.json"
+    data = json.loads(path.read_text())
+    del data["parameters"]["occurrences"], data["parameters"]["windows"], data["features"]["dtype"]
+    path.write_text(json.dumps(data))
+    shutil.rmtree(tmp_path / "t" / "model")
+    model.save(tmp_path / "t" / "model")  # in float32
+    reseal(tmp_path / "t", version=3)
+    loaded = Tagger.load(tmp_path / "t", verify=True)
+    assert (loaded.occurrences, loaded.windows) == (False, "all")
+    assert loaded.features_.model_.dtype_name == "float32"
+    assert loaded.predict([words]) == tagger.predict([words])
 
 
 def test_numpy_values_are_saved_and_others_are_refused_at_once(crfsuite, model, tmp_path):

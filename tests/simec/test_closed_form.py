@@ -10,9 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
+from sklearn.datasets import load_digits
 
 from simec.data.targets import read_targets
 from simec.linalg.factorization import balanced
+from simec.similarities import class_labels
 from simec.solvers import initialization
 from simec.solvers import problem as problems
 from simec.solvers.als import als, impute, solve_rows
@@ -111,6 +113,17 @@ def test_more_features_than_rows_and_copies_of_features():
     np.testing.assert_allclose(
         fitted(twice, S, **EXACT).predict(twice), fitted(X, S, **EXACT).predict(X), atol=1e-3
     )
+
+
+@pytest.mark.parametrize("symmetric", [0.0, 1.0])
+def test_features_that_are_always_0_do_not_matter(symmetric):
+    X, y = load_digits(return_X_y=True)
+    X, S = (X[::2] / 16).astype("f4"), class_labels(y[::2])
+    varied = X[:, X.any(axis=0)]
+    assert varied.shape[1] < 64
+    found = fitted(X, S, n_components=2, symmetric=symmetric, **EXACT).predict(X)
+    expected = fitted(varied, S, n_components=2, symmetric=symmetric, **EXACT).predict(varied)
+    np.testing.assert_allclose(found, expected, atol=1e-3)
 
 
 def test_targets_far_from_0_are_left_to_the_bias():

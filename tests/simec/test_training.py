@@ -105,6 +105,10 @@ def test_a_warning_if_more_epochs_would_help():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         SimilarityEncoder(3, random_state=0).fit(X, S)
+        # more epochs would be another schedule
+        SimilarityEncoder(
+            3, init="random", solver="adam", max_iter=2, decay="cosine", random_state=0
+        ).fit(X, S)
 
 
 # Divergence
