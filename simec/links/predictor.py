@@ -175,6 +175,8 @@ class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
     'p1'
     """
 
+    parameters_: dict[str, Any]
+
     @renamed_parameters(middle="relation_matrix")
     def __init__(
         self,
@@ -901,7 +903,7 @@ class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
 
     def _n_weights(self, n_relations: int) -> int:
         """Number of weights that `_build` makes."""
-        n, d = self._n_trained, self.parameters_["n_components"]
+        n, d = self._n_trained, int(self.parameters_["n_components"])
         total = n_relations * d * (d if self.relation_matrix == "full" else 1)
         if self._n_features is None:
             total += n * d

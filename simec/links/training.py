@@ -712,10 +712,11 @@ class Training:
             with snapshot.checking():
                 first = check_integer("relation", snapshot.values["relation"], 0, 2 * self._k)
         if first is None:
+            together = [_any_relation(a) for a in (self._links, self._valid, self._known)]
             try:
                 self._fit(
-                    shared, *map(_any_relation, (self._links, self._valid, self._known)),
-                    self._schedule, hooks=self._hooks, snapshot=snapshot,
+                    shared, together[0], together[1], together[2], self._schedule,
+                    hooks=self._hooks, snapshot=snapshot,
                 )  # fmt: skip
             finally:
                 self.spread()
