@@ -17,9 +17,10 @@ words of the plot, year and country; those of users are gender, age, occupation 
 - neighbourhood: averages plus residuals of similar movies
 - content_linear: averages plus a ridge regression on movies' features for each user
 - simec_identity: Recommender without features
-- simec_plain: Recommender with features, in t2a
+- simec_plain: Recommender with features and a number for l2, in t2a: encoders, as in the thesis
 - simec: with features; ColdStartRecommender in t1 and t2a, and in t2b with users and movies
-  exchanged; Recommender in t3
+  exchanged; Recommender with a number for l2 in t3
+- recommender: Recommender with its defaults, and features
 
 Recall and NDCG are of the first 10 recommendations, for 1,000 users; ratings of 4 and 5 are
 relevant. In t2a candidates are the new movies. Compared with `implicit`: all ratings of 4 and 5

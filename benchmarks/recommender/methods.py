@@ -27,10 +27,13 @@ FEATURES: dict[str, dict[str, tuple[str, ...]]] = {
     },
     "t2a": {
         "averages": (), "svd_ridge": ("item",), "content_linear": ("item",),
-        "simec_plain": ("item",), "simec": ("item",),
+        "simec_plain": ("item",), "simec": ("item",), "recommender": ("item",),
     },
-    "t2b": {"averages": (), "svd_ridge": ("user",), "simec": ("user",)},
-    "t3": {"averages": (), "svd_ridge": ("item", "user"), "simec": ("item", "user")},
+    "t2b": {"averages": (), "svd_ridge": ("user",), "simec": ("user",), "recommender": ("user",)},
+    "t3": {
+        "averages": (), "svd_ridge": ("item", "user"), "simec": ("item", "user"),
+        "recommender": ("item", "user"),
+    },
 }  # fmt: skip
 
 CHOSEN: dict[str, dict[str, dict[str, Any]]] = {
@@ -46,8 +49,9 @@ CHOSEN: dict[str, dict[str, dict[str, Any]]] = {
         "averages": {"shrinkage_users": 5.0, "shrinkage_items": NEVER},
         "svd_ridge": {"n_components": 20, "ridge": 10.0},
         "content_linear": {"alpha": 7.0},
-        "simec_plain": {"n_components": 10},
+        "simec_plain": {"n_components": 10, "l2": 50.0},
         "simec": {"n_components": 20, "alpha": 15.0},
+        "recommender": {},
     },
     "t2b": {
         "averages": {"shrinkage_users": NEVER, "shrinkage_items": 5.0},
@@ -57,11 +61,13 @@ CHOSEN: dict[str, dict[str, dict[str, Any]]] = {
             "n_components": 10, "alpha": 1000.0, "l2_users": 20.0, "shrinkage_users": 2.0,
             "shrinkage_items": NEVER,
         },
+        "recommender": {},
     },
     "t3": {
         "averages": {"shrinkage_users": NEVER, "shrinkage_items": NEVER},
         "svd_ridge": {"n_components": 5, "ridge": 10.0},
         "simec": {"n_components": 10, "l2": 200.0},
+        "recommender": {},
     },
 }  # fmt: skip
 

@@ -139,7 +139,13 @@ def _search_all(
             for senses in found:
                 yield from senses
         return
-    with ThreadPoolExecutor(workers, thread_name_prefix="conec") as executor:
+    from threadpoolctl import threadpool_limits
+
+    # the bits of BLAS vary with its threads; nodes of a cluster have one for each process
+    with (
+        threadpool_limits(1, "blas"),
+        ThreadPoolExecutor(workers, thread_name_prefix="conec") as executor,
+    ):
         for batch in batches:
             yield from executor.map(search, batch)
 

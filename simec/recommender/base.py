@@ -22,10 +22,11 @@ from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from corpora.checks import check_choice, check_number, closest, shorten
+from corpora.checks import check_choice, check_integer, check_number, closest, shorten
 from corpora.deprecated import renamed_parameters
 from corpora.errors import ModelError, warn
 from corpora.hub import HubModel
+from corpora.jit import announce_compilation
 from corpora.model_folder import FolderReader, open_folder, write_folder
 from corpora.saved_data import check_saved_object, saved_seed
 from simec.linalg.checks import OVERFLOW, QUIET
@@ -40,8 +41,17 @@ from simec.recommender.data.ratings import (
     plain,
     read_ids,
 )
-from simec.recommender.ranking import batches, exclude, highest, is_single, lengths, paired
+from simec.recommender.ranking import (
+    batches,
+    exclude,
+    highest,
+    is_single,
+    lengths,
+    paired,
+    rank_metrics,
+)
 from simec.recommender.state import check_attribute, check_shape, pack, unpack
+from simec.recommender.top_items import select_top
 from simec.types import Float64, FloatArray
 
 logger = logging.getLogger(__name__)
@@ -55,6 +65,7 @@ FORMAT_VERSION = 3
 
 _CONFIG, _ARRAYS = "config.json", "arrays.safetensors"
 _BUFFER = 1 << 23  # scores held in memory at a time
+_BLOCK = 1 << 18  # scores of a block that stays in the cache
 # names of classes in folders of format versions 1 and 2, and their current names
 _RENAMED_CLASSES = {"Averages": "BiasBaseline", "Neighbourhood": "ItemKNN"}
 
@@ -156,6 +167,11 @@ class BaseRecommender(HubModel, BaseEstimator):  # type: ignore[misc]
     shrinkage_users, shrinkage_items : float
         Penalties on squared biases. A bias is shrunk as if the user or item had this many
         additional ratings equal to the mean.
+    unknown : {"error", "average"}
+        What predictions do for users and items that are not in the training data and have no
+        features: raise an error that names the first one, or predict from averages. With
+        "average", scikit-learn's `GridSearchCV` and `cross_validate` work on splits in which some
+        users or items have no training ratings.
 
     Attributes
     ----------
@@ -174,14 +190,22 @@ class BaseRecommender(HubModel, BaseEstimator):  # type: ignore[misc]
     """
 
     _uses_biases = True
+    unknown: Unknown = "error"
     rating_range: tuple[float, float] | None = None
     feature_biases = False  # whether biases shrink towards a regression on features
     # deprecated names of parameters and attributes, and their current names
     _renamed: ClassVar[Mapping[str, str]] = {}
 
-    def __init__(self, *, shrinkage_users: float = 5.0, shrinkage_items: float = 2.0) -> None:
+    def __init__(
+        self,
+        *,
+        shrinkage_users: float = 5.0,
+        shrinkage_items: float = 2.0,
+        unknown: Unknown = "error",
+    ) -> None:
         self.shrinkage_users = shrinkage_users
         self.shrinkage_items = shrinkage_items
+        self.unknown = unknown
 
     if not TYPE_CHECKING:
 
@@ -205,6 +229,7 @@ class BaseRecommender(HubModel, BaseEstimator):  # type: ignore[misc]
         """Raise ValueError or TypeError for invalid parameters."""
         check_number("shrinkage_users", self.shrinkage_users, 0)
         check_number("shrinkage_items", self.shrinkage_items, 0)
+        check_choice("unknown", self.unknown, Unknown)
 
     def _fit(self, residuals: Any, users: Entities, items: Entities) -> None:
         """Fit the residuals of the biases.
@@ -354,7 +379,7 @@ class BaseRecommender(HubModel, BaseEstimator):  # type: ignore[misc]
         *,
         item_features: Any = None,
         user_features: Any = None,
-        unknown: Unknown = "error",
+        unknown: Unknown | None = None,
     ) -> FloatArray:
         """Predict ratings of pairs of users and items.
 
@@ -364,9 +389,9 @@ class BaseRecommender(HubModel, BaseEstimator):  # type: ignore[misc]
             Either may be a single id, which is paired with all ids of the other.
         item_features, user_features : as for `fit`, with ids
             Of items or users that are not in the training data.
-        unknown : {"error", "average"}
+        unknown : {"error", "average"}, optional
             What to do for new users and items without features: raise an error that names the
-            first one, or predict from averages.
+            first one, or predict from averages. By default that of the constructor.
 
         Returns
         -------
@@ -380,6 +405,7 @@ class BaseRecommender(HubModel, BaseEstimator):  # type: ignore[misc]
         ValueError
             If numbers of users and items differ, or features do not match those of `fit`.
         """
+        unknown = self.unknown if unknown is None else unknown
         user_ids, item_ids = paired(users, items)
         u = self._users(user_ids, user_features, unknown)
         i = self._items(item_ids, item_features, unknown)
@@ -412,7 +438,7 @@ class BaseRecommender(HubModel, BaseEstimator):  # type: ignore[misc]
         items: Any = None,
         item_features: Any = None,
         user_features: Any = None,
-        unknown: Unknown = "error",
+        unknown: Unknown | None = None,
     ) -> list[Any]:
         """Recommend the items with the highest predicted ratings.
 
@@ -423,7 +449,7 @@ class BaseRecommender(HubModel, BaseEstimator):  # type: ignore[misc]
         exclude_seen : bool
             Leave out items that the user has rated.
         items : sequence of ids, optional
-            Candidates; by default all items of the training data and of `item_features`.
+            Candidates; by default all items of the training data, and those with features.
         item_features, user_features, unknown
             As for `predict`.
 
@@ -434,6 +460,7 @@ class BaseRecommender(HubModel, BaseEstimator):  # type: ignore[misc]
             predicted ratings that are not clipped, since clipping would produce ties.
         """
         single = is_single(user)
+        unknown = self.unknown if unknown is None else unknown
         u = self._users([user] if single else user, user_features, unknown)
         item_ids = self._candidates(items, item_features)
         i = self._items(item_ids, item_features, unknown)
@@ -479,6 +506,8 @@ class BaseRecommender(HubModel, BaseEstimator):  # type: ignore[misc]
     def score(self, ratings: Any, y: Any = None, **features: Any) -> float:
         """Compute the coefficient of determination R² of predicted ratings.
 
+        For implicit feedback, whose scores only rank, it is the NDCG of 10 recommendations.
+
         Parameters
         ----------
         ratings : as for `fit`
@@ -488,7 +517,13 @@ class BaseRecommender(HubModel, BaseEstimator):  # type: ignore[misc]
             ``item_features``, ``user_features`` and ``unknown``, as for `predict`.
         """
         del y
-        users, items, values = as_ratings(ratings).triples()
+        test = as_ratings(ratings)
+        if self.range_ is None:
+            metrics = rank_metrics(
+                lambda users: self.recommend(users, **features), test, self.ratings_, 10
+            )
+            return metrics["ndcg"]
+        users, items, values = test.triples()
         errors = self.predict(users, items, **features) - values
         variance = float(np.var(values.astype(np.float64)))
         mse = float(np.mean(errors.astype(np.float64) ** 2))
@@ -688,9 +723,13 @@ class BaseRecommender(HubModel, BaseEstimator):  # type: ignore[misc]
         if items is not None:
             return read_ids(items, "item")
         new = self._new_features(features, self.item_features_, "item")
-        if new is None:
-            return ids.values
-        return np.concatenate([ids.values, new.ids.values[ids.find(new.ids.values) < 0]])
+        every = ids
+        for described in (self.item_features_, new):
+            if described is not None:
+                added = described.ids.values[every.find(described.ids.values) < 0]
+                if len(added):
+                    every = Ids(np.concatenate([every.values, added]), "item")
+        return every.values
 
     def _scores(self, users: Entities, items: Entities) -> npt.NDArray[np.float64]:
         """Predict ratings of all pairs, not clipped, shape (n_users, n_items)."""
@@ -739,13 +778,90 @@ class FactorRecommender(BaseRecommender):
         raise NotImplementedError
 
     def _residuals(self, users: Entities, items: Entities) -> Any:
-        return self._embed_users(users) @ self._embed_items(items).T
+        vectors = self._embed_users(users)
+        if len(vectors) == 1:  # a matrix product, which adds up in the same order as for many users
+            return (np.repeat(vectors, 2, axis=0) @ self._embed_items(items).T)[:1]
+        return vectors @ self._embed_items(items).T
 
     def _residual_pairs(self, users: Entities, items: Entities) -> Any:
         return np.einsum("nd,nd->n", self._embed_users(users), self._embed_items(items))
 
     def _item_vectors(self, items: Entities) -> Any:
         return self._embed_items(items)
+
+    def _add_content(self, residuals: Any, users: Entities, items: Entities) -> None:
+        """Add residuals that are not products of embeddings, in place."""
+
+    def recommend_batch(
+        self,
+        users: Any = None,
+        topn: int = 10,
+        *,
+        exclude_seen: bool = True,
+        items: Any = None,
+        item_features: Any = None,
+        user_features: Any = None,
+        unknown: Unknown | None = None,
+    ) -> tuple[npt.NDArray[Any], FloatArray]:
+        """Recommend items to many users, as arrays: `recommend` at the speed of matrix products.
+
+        Scores are computed in float32 for a few hundred users at a time, so that memory only
+        grows with the result.
+
+        Parameters
+        ----------
+        users : sequence of n ids, optional
+            By default all users of the training data, in the order of ``ratings_.users``.
+        topn : int
+        exclude_seen, items, item_features, user_features, unknown
+            As for `recommend`.
+
+        Returns
+        -------
+        items : array of shape (n, topn)
+            Ids, best first. Where fewer than `topn` items are left for a user, -1, or None if ids
+            are strings.
+        scores : float32 array of shape (n, topn)
+            Predicted ratings that are not clipped; -inf where items are missing.
+        """
+        check_integer("topn", topn, 1)
+        unknown = self.unknown if unknown is None else unknown
+        u = self._users(users, user_features, unknown)
+        item_ids = self._candidates(items, item_features)
+        i = self._items(item_ids, item_features, unknown)
+        matrix = self.ratings_.matrix
+        position = np.full(matrix.shape[1], -1)
+        position[i.rows[i.rows >= 0]] = np.flatnonzero(i.rows >= 0)
+        with np.errstate(**QUIET):
+            biases = self.biases_.of_items(i.rows, i.features)
+            right = np.column_stack([self._embed_items(i), biases]).astype(np.float32).T.copy()
+        columns = np.empty((len(u), topn), np.int64)
+        scores: FloatArray = np.empty((len(u), topn), np.float32)
+        with announce_compilation("recommendations"):
+            for batch in batches(len(u), max(32, _BLOCK // max(len(i), 1))):
+                part = u.take(batch)
+                left = np.column_stack([self._embed_users(part), np.ones(len(part))])
+                rows = part.rows if exclude_seen else np.full(len(part), -1)
+                products = left.astype(np.float32) @ right
+                self._add_content(products, part, i)
+                products = finite("predictions", products)
+                select_top(
+                    products, rows, matrix.indptr, matrix.indices, position, columns[batch],
+                    scores[batch],
+                )  # fmt: skip
+                of_users = self.biases_.of_users(part.rows, part.features) + self.biases_.mean
+                scores[batch] += of_users.astype(np.float32)[:, None]
+        found = item_ids[np.maximum(columns, 0)]
+        found[columns < 0] = None if found.dtype == object else -1
+        return found, scores
+
+
+def distinct(entities: Entities) -> tuple[Any, Any]:
+    """Indices of the distinct entities, and the position of each entity among them."""
+    if (entities.rows < 0).any():
+        return np.arange(len(entities)), np.arange(len(entities))
+    _, first, inverse = np.unique(entities.rows, return_index=True, return_inverse=True)
+    return first, inverse
 
 
 def training_rows(vectors: Any, entities: Entities) -> Any:

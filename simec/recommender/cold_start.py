@@ -11,7 +11,7 @@ from scipy import sparse
 from corpora.checks import check_integer, check_number
 from simec.linalg.factorization import mean_filled_factors, sampled_product, solve_observed
 from simec.linalg.ridge import DualRidge, check_penalties
-from simec.recommender.base import Entities, check_vectors, training_rows
+from simec.recommender.base import Entities, Unknown, check_vectors, training_rows
 from simec.recommender.content_base import ContentRecommender
 from simec.recommender.state import check_map, check_shape
 from simec.types import Float64
@@ -45,7 +45,7 @@ class ColdStartRecommender(ContentRecommender):
         Penalties of W₁ to choose from, by leave-one-out cross-validation.
     max_iter : int
         Number of iterations.
-    shrinkage_users, shrinkage_items : float
+    shrinkage_users, shrinkage_items, unknown
         As in `BaseRecommender`.
     verbose : bool
         Show a progress bar.
@@ -74,11 +74,12 @@ class ColdStartRecommender(ContentRecommender):
         max_iter: int = 3,
         shrinkage_users: float = 5.0,
         shrinkage_items: float = 2.0,
+        unknown: Unknown = "error",
         verbose: bool = False,
     ) -> None:
         super().__init__(
             alpha=alpha, shrinkage_users=shrinkage_users, shrinkage_items=shrinkage_items,
-            verbose=verbose,
+            unknown=unknown, verbose=verbose,
         )  # fmt: skip
         self.n_components = n_components
         self.l2_users = l2_users

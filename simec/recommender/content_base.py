@@ -9,7 +9,7 @@ from scipy import sparse
 
 from corpora.checks import check_number
 from simec.linalg.ridge import DualRidge, kernel_ridge_rows, products
-from simec.recommender.base import BaseRecommender, Entities
+from simec.recommender.base import BaseRecommender, Entities, Unknown, distinct
 from simec.recommender.state import check_map, check_shape
 
 _ITEMS = 1 << 8  # items per batch of predictions
@@ -28,7 +28,7 @@ class ContentRecommender(BaseRecommender):
     ----------
     alpha : float
         Penalty of users' regressions, in units of the squared error of one rating.
-    shrinkage_users, shrinkage_items : float
+    shrinkage_users, shrinkage_items, unknown
         As in `BaseRecommender`.
     verbose : bool
         Show a progress bar.
@@ -40,9 +40,12 @@ class ContentRecommender(BaseRecommender):
         alpha: float,
         shrinkage_users: float = 5.0,
         shrinkage_items: float = 2.0,
+        unknown: Unknown = "error",
         verbose: bool = False,
     ) -> None:
-        super().__init__(shrinkage_users=shrinkage_users, shrinkage_items=shrinkage_items)
+        super().__init__(
+            shrinkage_users=shrinkage_users, shrinkage_items=shrinkage_items, unknown=unknown
+        )
         self.alpha = alpha
         self.verbose = verbose
 
@@ -113,8 +116,8 @@ class ContentRecommender(BaseRecommender):
 
     def _residual_pairs(self, users: Entities, items: Entities) -> Any:
         # compute the kernel once per distinct item
-        first_items, item_of = _distinct(items)
-        first_users, user_of = _distinct(users)
+        first_items, item_of = distinct(items)
+        first_users, user_of = distinct(users)
         residuals = np.empty(len(items))
         for start in range(0, len(first_items), _ITEMS):
             batch = slice(start, start + _ITEMS)
@@ -132,11 +135,3 @@ class ContentRecommender(BaseRecommender):
             raise ValueError("item features are missing")
         check_map("bias_map_", self.bias_map_, self.item_features_.n_features, 1)
         check_shape("duals_", self.duals_, self.ratings_.shape)
-
-
-def _distinct(entities: Entities) -> tuple[Any, Any]:
-    """Indices of the distinct entities, and the position of each entity among them."""
-    if (entities.rows < 0).any():
-        return np.arange(len(entities)), np.arange(len(entities))
-    _, first, inverse = np.unique(entities.rows, return_index=True, return_inverse=True)
-    return first, inverse

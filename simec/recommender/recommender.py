@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
-from scipy import sparse
+from scipy import linalg, sparse
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
 
 from corpora.checks import (
     check_choice,
@@ -22,37 +27,50 @@ from corpora.interrupts import STOPPED
 from simec.data.inputs import check_device, choose_device
 from simec.data.targets import SparseTargets
 from simec.encoder import SimilarityEncoder
-from simec.linalg.checks import LARGEST
-from simec.linalg.factorization import sampled_product
+from simec.linalg.checks import LARGEST, QUIET
+from simec.linalg.factorization import finite, sampled_product, solve_observed
 from simec.network import ACTIVATIONS
 from simec.recommender.base import (
     Entities,
     FactorRecommender,
+    Unknown,
     check_range,
     check_vectors,
+    distinct,
     training_rows,
 )
-from simec.recommender.data.ratings import Ratings, plain
+from simec.recommender.biases import Biases
+from simec.recommender.content_model import ContentModel, fit_content_model
+from simec.recommender.data.ratings import Ratings, as_ratings, plain
+from simec.recommender.fold_in import estimate_covariance, merge, posterior_means
 from simec.recommender.state import check_attribute, check_shape
-from simec.types import FloatArray
+from simec.solvers.gibbs import sample_factors
+from simec.types import Float64, FloatArray
 
 if TYPE_CHECKING:
     from simec.explain import Explanation
     from simec.recommender.data.features import Features
 
+logger = logging.getLogger(__name__)
+
+# components smaller than this fraction of the largest residual, on average, have vanished
+_VANISHED = 1e-5
+_ITEMS = 1 << 8  # items per batch of predictions
 _MAX_WEIGHT = 1e15  # of implicit feedback: larger ones are lost in the rounding of others
 _TOL = {"explicit": 1e-4, "implicit": 1e-3}  # ranks change little after the first iterations
 # l2="auto", by feedback and whether there are features
 _L2 = {
-    ("explicit", False): 15.0, ("explicit", True): 50.0,
-    ("implicit", False): 30.0, ("implicit", True): 50.0,
+    ("explicit", True): 50.0, ("implicit", False): 30.0, ("implicit", True): 50.0,
 }  # fmt: skip
 
 
 class Recommender(FactorRecommender):
     """Predicts ratings from biases and products of embeddings of users and items.
 
-    Embeddings are learned by Similarity Encoders from the residuals of the biases, with the
+    Embeddings of explicit ratings are means over draws from their posterior distribution, which
+    needs no penalty (`simec.solvers.gibbs`); new items and users are predicted from their features
+    (`simec.recommender.content_model`). With hidden layers, a number for `l2`, or implicit
+    feedback, Similarity Encoders learn embeddings from the residuals of the biases, with the
     identity or with features as input. What can be predicted depends on the features passed to
     `fit`:
 
@@ -68,7 +86,7 @@ class Recommender(FactorRecommender):
     Parameters
     ----------
     n_components : int
-        Length d of embeddings.
+        Length d of embeddings; at most the numbers of users and items that have ratings.
     hidden_layers : sequence of int
         Units of each hidden layer between features and embeddings; empty for a linear map, which
         has a closed form.
@@ -88,16 +106,17 @@ class Recommender(FactorRecommender):
     absent : float
         Implicit feedback: weight of missing pairs.
     l2 : float or "auto"
-        Penalty on squared weights, in units of the squared error of one rating. "auto" is 50 with
-        features. Without features, it is 30 for implicit feedback, and estimated for each
-        component by variational Bayes for explicit feedback.
+        Penalty on squared weights, in units of the squared error of one rating. With "auto",
+        there is none for explicit feedback: embeddings and biases are drawn from their posterior
+        distribution. With hidden layers it is 50, and for implicit feedback 30, or 50 with
+        features.
     l2_by_count : float
         Exponent with which the penalty grows with the number of ratings; see
         `simec.SimilarityEncoder`.
     id_feature_scale : float
         With features: value of an additional one-hot feature that identifies the item or user, so
         that its embedding can deviate from the map of its other features. 0 predicts embeddings
-        from features alone, as in the thesis.
+        from features alone, as in the thesis, by encoders.
     feature_biases : bool
         With features: if True, biases of items and users shrink towards a ridge regression on
         their features, so that new ones have biases too. If False, biases shrink towards 0, as in
@@ -107,6 +126,9 @@ class Recommender(FactorRecommender):
     rating_range : (float, float), optional
         Range that predictions are clipped to; by default that of the training ratings.
     shrinkage_users, shrinkage_items : float
+        As in `BaseRecommender`. Where embeddings are drawn from their posterior distribution, so
+        are biases, and these numbers only matter for the first draw.
+    unknown : {"error", "average"}
         As in `BaseRecommender`.
     device : str
     random_state : int, RandomState or None
@@ -120,8 +142,9 @@ class Recommender(FactorRecommender):
         As in `BaseRecommender`.
     feedback_ : {"explicit", "implicit"}
         Form of the training values.
-    encoder_ : SimilarityEncoder
-        Embeds items, or users if only users have features.
+    encoder_ : SimilarityEncoder or None
+        Embeds items, or users if only users have features. None if embeddings were drawn from
+        their posterior distribution.
     second_encoder_ : SimilarityEncoder or None
         Embeds users, with item embeddings as its last layer, if both have features.
     embeds_users_ : bool
@@ -131,6 +154,14 @@ class Recommender(FactorRecommender):
         users), and those on the other side.
     item_vectors_ : float32 array of shape (n_items, d)
     user_vectors_ : float32 array of shape (n_users, d)
+    item_content_, user_content_ : tuple or None
+        Parts of a `simec.recommender.content_model.ContentModel`: what features say of new items
+        and users, where embeddings were drawn from their posterior distribution.
+    n_trained_ : (int, int)
+        Numbers of users and items at the end of `fit`; `fold_in` and `partial_fit` add more.
+    noise_ : float
+        Mean squared error of ratings that were left out of the first draws, where embeddings are
+        drawn from their posterior distribution; else that of the training ratings.
 
     Notes
     -----
@@ -173,6 +204,7 @@ class Recommender(FactorRecommender):
         rating_range: tuple[float, float] | None = None,
         shrinkage_users: float = 5.0,
         shrinkage_items: float = 2.0,
+        unknown: Unknown = "error",
         device: str = "auto",
         random_state: int | np.random.RandomState | None = None,
         verbose: bool = False,
@@ -195,6 +227,7 @@ class Recommender(FactorRecommender):
         self.rating_range = rating_range
         self.shrinkage_users = shrinkage_users
         self.shrinkage_items = shrinkage_items
+        self.unknown = unknown
         self.device = device
         self.random_state = random_state
         self.verbose = verbose
@@ -256,12 +289,174 @@ class Recommender(FactorRecommender):
                 )
         self.second_encoder_: SimilarityEncoder | None = None
         self._stopped: BaseException | None = None
+        self.n_trained_ = len(users), len(items)
+        self.item_content_: Any = None
+        self.user_content_: Any = None
+        self._covariances: dict[str, Float64] = {}
         self.embeds_users_ = items.features is None and users.features is not None
+        if self._is_sampled(users, items):
+            self._sample(residuals)
+            self._fit_content(users, items)
+        else:
+            self._encode(residuals, users, items)
+        self._report_components(residuals)
+        stopped, self._stopped = self._stopped, None
+        if stopped is not None:
+            raise stopped
+
+    def _is_sampled(self, users: Entities, items: Entities) -> bool:
+        return (
+            self._form == "explicit"
+            and self.l2 == "auto"
+            and self.feature_biases
+            and (
+                (users.features is None and items.features is None)
+                or (self.id_feature_scale > 0 and not len(self.hidden_layers))
+            )
+        )
+
+    def _sample(self, residuals: Any) -> None:
+        """Draw biases and embeddings from their posterior distribution."""
+        matrix = self.ratings_.matrix
+        self.encoder_: SimilarityEncoder | None = None
+        self.embedded_ = np.ones(matrix.shape[1], bool)
+        self.second_embedded_ = np.ones(matrix.shape[0], bool)
+        d = self._most_components(residuals)
+        self.user_vectors_: FloatArray = np.zeros((matrix.shape[0], d), np.float32)
+        self.item_vectors_: FloatArray = np.zeros((matrix.shape[1], d), np.float32)
+        self.noise_ = 0.0
+        if not residuals.data.any():
+            return
+        biases, centered = self.biases_, matrix.astype(np.float64)
+        centered.data -= biases.mean
+        found = sample_factors(
+            centered, biases.users, biases.items, d, check_random_state(self.random_state),
+            progress=self.verbose,
+        )  # fmt: skip
+        self._stopped = found.stopped
+        self.user_vectors_ = found.left.astype(np.float32)
+        self.item_vectors_ = found.right.astype(np.float32)
+        self.noise_ = found.noise
+        self.biases_ = Biases(biases.mean + found.mean, found.row_biases, found.column_biases)
+
+    def _fit_content(self, users: Entities, items: Entities) -> None:
+        """Fit what features say of items, and of users, without ratings."""
+        U, V = self.user_vectors_.astype(np.float64), self.item_vectors_.astype(np.float64)
+        biases, matrix = self.biases_, self.ratings_.matrix.astype(np.float64)
+        sides = (
+            (items, matrix, V, biases.items, biases.users, U),
+            (users, matrix.T.tocsr(), U, biases.users, biases.items, V),
+        )
+        for entities, ratings, vectors, own_biases, other_biases, others in sides:
+            if entities.features is None:
+                continue
+            self._warn_of_missing(entities)
+            used = np.flatnonzero(entities.has_features & (ratings.getnnz(axis=0) > 0))
+            if not len(used) or not self.noise_:
+                continue
+            targets = ratings.copy()
+            by_row = np.repeat(other_biases, np.diff(ratings.indptr))
+            targets.data -= biases.mean + by_row
+            content = fit_content_model(
+                targets, vectors, own_biases, sparse.csr_matrix(entities.features), used,
+                others.T @ others / len(others), self.noise_,
+            )  # fmt: skip
+            if entities.kind == "item":
+                self.item_content_ = content
+            else:
+                self.user_content_ = content
+
+    def _content(self, kind: str) -> ContentModel | None:
+        content = self.item_content_ if kind == "item" else self.user_content_
+        return None if content is None else ContentModel(*content)
+
+    def _training_features(self, kind: str) -> Any:
+        """Features of the users or items that `fit` was called with."""
+        is_user = kind == "user"
+        ids = self.ratings_.users if is_user else self.ratings_.items
+        features = self.user_features_ if is_user else self.item_features_
+        rows = np.arange(self.n_trained_[0 if is_user else 1])
+        return sparse.csr_matrix(
+            Entities.gather(rows, ids.values[rows], features, None, kind).features
+        )
+
+    def _is_new(self, entities: Entities) -> Any:
+        """Mask of entities that only their features say anything about."""
+        by_user = entities.kind == "user"
+        matrix = self.ratings_.matrix
+        counts = np.diff(matrix.indptr) if by_user else self.ratings_.item_counts
+        rated = (entities.rows >= 0) & (counts[np.maximum(entities.rows, 0)] > 0)
+        return entities.has_features & ~rated
+
+    def _residuals(self, users: Entities, items: Entities) -> Any:
+        residuals = np.asarray(super()._residuals(users, items))
+        self._add_content(residuals, users, items)
+        return residuals
+
+    def _residual_pairs(self, users: Entities, items: Entities) -> Any:
+        residuals = np.array(super()._residual_pairs(users, items), np.float64)
+        if self.item_content_ is None and self.user_content_ is None:
+            return residuals
+        pairs = np.flatnonzero(self._is_new(users) | self._is_new(items))
+        # all pairs of some items and the users that they are paired with
+        first_items, item_of = distinct(items.take(pairs))
+        order = np.argsort(item_of, kind="stable")
+        ends = np.searchsorted(item_of[order], np.arange(0, len(first_items) + _ITEMS, _ITEMS))
+        for k, (start, end) in enumerate(pairwise(ends)):
+            batch = order[start:end]
+            first_users, user_of = distinct(users.take(pairs[batch]))
+            some_users = users.take(pairs[batch][first_users])
+            some_items = items.take(pairs[first_items[k * _ITEMS : (k + 1) * _ITEMS]])
+            found = self._residuals(some_users, some_items)
+            residuals[pairs[batch]] = found[user_of, item_of[batch] - k * _ITEMS]
+        return residuals
+
+    def _add_content(self, residuals: Any, users: Entities, items: Entities) -> None:
+        """Add what features say of new users and items to residuals, in place."""
+        of_items, of_users = self._content("item"), self._content("user")
+        new_items = np.flatnonzero(self._is_new(items)) if of_items else np.zeros(0, int)
+        new_users = np.flatnonzero(self._is_new(users)) if of_users else np.zeros(0, int)
+        vectors = {}
+        for content, new, entities, other, transposed in (
+            (of_items, new_items, items, users, residuals),
+            (of_users, new_users, users, items, residuals.T),
+        ):
+            if content is None or not len(new):
+                continue
+            X = sparse.csr_matrix(entities.features[new])
+            predicted = content.predict(X)
+            vectors[entities.kind] = predicted[:, :-1]
+            transposed[:, new] += predicted[:, -1]
+            # of those that have a regression, and of those that were added after training
+            n = self.n_trained_[0 if other.kind == "user" else 1]
+            trained = np.flatnonzero((other.rows >= 0) & (other.rows < n))
+            later = np.flatnonzero(other.rows >= n)
+            if len(trained):
+                X_training = self._training_features(entities.kind)
+                found = content.residuals(other.rows[trained], X, X_training)
+                transposed[np.ix_(trained, new)] += found
+            if len(later):
+                embedded = self.user_vectors_ if other.kind == "user" else self.item_vectors_
+                products = embedded[other.rows[later]] @ predicted[:, :-1].T
+                transposed[np.ix_(later, new)] += products
+        if len(vectors) == 2:
+            both = vectors["user"] @ vectors["item"].T
+            residuals[np.ix_(new_users, new_items)] += both
+
+    def _item_vectors(self, items: Entities) -> Any:
+        vectors, content = np.array(self._embed_items(items)), self._content("item")
+        new = np.flatnonzero(self._is_new(items))
+        if content is not None and len(new):
+            vectors[new] = content.predict(sparse.csr_matrix(items.features[new]))[:, :-1]
+        return vectors
+
+    def _encode(self, residuals: Any, users: Entities, items: Entities) -> None:
+        """Train encoders."""
         first, second = (users, items) if self.embeds_users_ else (items, users)
         S = residuals if self.embeds_users_ else residuals.T.tocsr()
         encoder = self._new_encoder(first.features is not None, S)
         self.encoder_, vectors, self.embedded_ = self._train(encoder, S, first, None)
-        last = self.encoder_.module_.last.weight.detach().cpu().numpy().T
+        last = encoder.module_.last.weight.detach().cpu().numpy().T
         second_vectors = np.ascontiguousarray(last)
         self.second_embedded_ = np.ones(len(second), bool)
         if second.features is not None:
@@ -269,13 +464,39 @@ class Recommender(FactorRecommender):
             self.second_encoder_, second_vectors, self.second_embedded_ = self._train(
                 second_encoder, residuals, second, vectors.T
             )
-        self.item_vectors_: FloatArray = second_vectors if self.embeds_users_ else vectors
-        self.user_vectors_: FloatArray = vectors if self.embeds_users_ else second_vectors
+        self.item_vectors_ = second_vectors if self.embeds_users_ else vectors
+        self.user_vectors_ = vectors if self.embeds_users_ else second_vectors
         if self._uses_biases:
             self._refit_biases(users, items)
-        stopped, self._stopped = self._stopped, None
-        if stopped is not None:
-            raise stopped
+        self.noise_ = self._training_noise()
+
+    def _training_noise(self) -> float:
+        residuals = self.biases_.residuals(self.ratings_.matrix)
+        vectors = self.user_vectors_.astype(np.float64), self.item_vectors_.astype(np.float64)
+        products = sampled_product(residuals, *vectors)
+        return float(((residuals.data - products) ** 2).mean())
+
+    def _most_components(self, S: Any) -> int:
+        """Number of components: no more than there are users or items with ratings."""
+        rows, columns = np.diff(S.indptr), S.getnnz(axis=0)
+        return min(self.n_components, int((rows > 0).sum()), int((columns > 0).sum()))
+
+    def _report_components(self, residuals: Any) -> None:
+        """Log how many components predict anything, and warn if none does."""
+        if not residuals.data.any():
+            return
+        left = linalg.qr(self.user_vectors_.astype(np.float64), mode="r")[0]
+        right = linalg.qr(self.item_vectors_.astype(np.float64), mode="r")[0]
+        # root mean squares of the products of components, and of what they are fitted to
+        sizes = linalg.svdvals(left @ right.T) / np.prod(self.ratings_.shape, dtype=float) ** 0.5
+        scale = float(np.abs(residuals.data).max())
+        n = int((sizes > _VANISHED * scale).sum())
+        logger.info("%d of %d components are in use", n, len(sizes))
+        if not n:
+            warn(
+                "embeddings vanished: predictions are averages. Ratings do not depend on pairs of "
+                "users and items, are too few, or l2 is too large"
+            )
 
     def _refit_biases(self, users: Entities, items: Entities) -> None:
         """Fit the biases again, to ratings minus the products of embeddings."""
@@ -283,6 +504,170 @@ class Recommender(FactorRecommender):
         vectors = self.user_vectors_.astype(np.float64), self.item_vectors_.astype(np.float64)
         remainder.data -= sampled_product(remainder, *vectors)
         self.biases_ = self._fit_biases(remainder, users, items)
+
+    # Further ratings
+
+    def fold_in(self, ratings: Any) -> Recommender:
+        """Add users and items by their ratings, at once: without training.
+
+        Vectors and biases of new users are computed in closed form from those of the items that
+        they have rated, and then those of new items from the users that have rated them. All
+        others stay the same.
+
+        Parameters
+        ----------
+        ratings : as for `fit`
+            Of new users or new items.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If both the user and the item of a rating are in the training data: `partial_fit`
+            takes those.
+        """
+        check_is_fitted(self, "ratings_")
+        return self._add_ratings(as_ratings(ratings), update=False)
+
+    def partial_fit(self, ratings: Any, y: Any = None) -> Recommender:
+        """Add ratings, and compute vectors and biases of their users and items, in closed form.
+
+        A rating replaces an earlier one of the same user and item. Vectors of users and items
+        without new ratings stay the same, so `fit` to all ratings is a little more accurate, and
+        due after many new ones.
+
+        Parameters
+        ----------
+        ratings : as for `fit`
+            Of known or new users and items.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        self
+        """
+        del y
+        if not hasattr(self, "ratings_"):
+            return self.fit(ratings)
+        return self._add_ratings(as_ratings(ratings), update=True)
+
+    def _add_ratings(self, new: Ratings, *, update: bool) -> Recommender:
+        n_users, n_items = self.ratings_.shape
+        ratings, users, items, both_known = merge(self.ratings_, new)
+        if not update:
+            if both_known.any():
+                user, item = (plain(part, int(both_known.argmax())) for part in new.triples()[:2])
+                raise ValueError(
+                    f"user {shorten(user)} and item {shorten(item)} are both in the training data: "
+                    "use partial_fit to add ratings of known users and items"
+                )
+            users, items = users[users >= n_users], items[items >= n_items]
+        before = dict(vars(self))
+        try:
+            with np.errstate(**QUIET):
+                self._solve_side("user", ratings, users)
+                self._solve_side("item", ratings, items)
+                if len(items) and len(users):
+                    self._solve_side("user", ratings, users)
+            finite("vectors", self.user_vectors_)
+            finite("vectors", self.item_vectors_)
+        except Exception:
+            self.__dict__.clear()
+            self.__dict__.update(before)
+            raise
+        self.ratings_ = ratings
+        return self
+
+    def _solve_side(self, kind: Literal["user", "item"], ratings: Ratings, rows: Any) -> None:
+        """Compute vectors and biases of some users or items from those of the other side."""
+        by_user = kind == "user"
+        matrix = ratings.matrix if by_user else ratings.matrix.T.tocsr()
+        vectors, other = self.user_vectors_, self.item_vectors_
+        biases, other_biases = self.biases_.users, self.biases_.items
+        if not by_user:
+            vectors, other, biases, other_biases = other, vectors, other_biases, biases
+        # further rows, with vectors and biases of 0
+        n_new = matrix.shape[0] - len(vectors)
+        vectors = np.pad(vectors, ((0, n_new), (0, 0)))
+        biases = np.pad(biases, (0, n_new))
+        embeds_first = by_user == self.embeds_users_
+        embedded = self.embedded_ if embeds_first else self.second_embedded_
+        embedded = np.pad(embedded, (0, n_new), constant_values=True)
+        embedded[rows] = True
+        part = matrix[rows][:, : len(other)].tocsr()  # of new items, nothing is known yet
+        if self._uses_biases:
+            expected = self._expected(kind, ratings, rows)
+            residuals = part.astype(np.float64)
+            residuals.data -= self.biases_.mean + other_biases[part.indices]
+            inputs = np.column_stack([other, np.ones(len(other))])
+            residuals.data -= sampled_product(residuals, expected, inputs)
+            found = posterior_means(residuals, other, self._covariance(kind), self.noise_)
+            found += expected
+            vectors[rows], biases[rows] = found[:, :-1], found[:, -1]
+        else:
+            vectors[rows] = self._implicit_vectors(kind, part, other)
+        if by_user:
+            self.user_vectors_ = vectors
+            self.biases_ = replace(self.biases_, users=biases)
+        else:
+            self.item_vectors_ = vectors
+            self.biases_ = replace(self.biases_, items=biases)
+        if embeds_first:
+            self.embedded_ = embedded
+        else:
+            self.second_embedded_ = embedded
+
+    def _expected(self, kind: str, ratings: Ratings, rows: Any) -> Any:
+        """Vectors and biases that features predict, zeros without features, shape (n, d + 1)."""
+        is_user = kind == "user"
+        ids = ratings.users if is_user else ratings.items
+        features = self.user_features_ if is_user else self.item_features_
+        unseen = np.full(len(rows), -1)
+        entities = Entities.gather(unseen, ids.values[rows], features, None, kind)
+        content = self._content(kind)
+        if content is not None:
+            predicted = content.predict(sparse.csr_matrix(entities.features))
+            return np.where(entities.has_features[:, None], predicted, 0)
+        vectors = self._embed_users(entities) if is_user else self._embed_items(entities)
+        biases = self.biases_.of_users if is_user else self.biases_.of_items
+        return np.column_stack([vectors, biases(unseen, entities.features)]).astype(np.float64)
+
+    def _covariance(self, kind: str) -> Float64:
+        """Covariance of vectors and biases of the training data, around what features predict."""
+        if kind in self._covariances:
+            return self._covariances[kind]
+        is_user = kind == "user"
+        matrix = self.ratings_.matrix if is_user else self.ratings_.matrix.T.tocsr()
+        n = matrix.shape[0]
+        vectors = self.user_vectors_ if is_user else self.item_vectors_
+        other = self.item_vectors_ if is_user else self.user_vectors_
+        biases, other_biases = self.biases_.users, self.biases_.items
+        if not is_user:
+            biases, other_biases = other_biases, biases
+        expected = self._expected(kind, self.ratings_, np.arange(n))
+        residuals = matrix.astype(np.float64)
+        residuals.data -= self.biases_.mean + other_biases[matrix.indices]
+        residuals.data -= sampled_product(
+            residuals, expected, np.column_stack([other, np.ones(len(other))])
+        )
+        deviations = np.column_stack([vectors[:n], biases[:n]]) - expected
+        self._covariances[kind] = estimate_covariance(residuals, other, deviations, self.noise_)
+        return self._covariances[kind]
+
+    def _implicit_vectors(self, kind: str, part: Any, other: Any) -> Any:
+        """Solve for vectors as alternating least squares does."""
+        counts = self.ratings_.matrix.getnnz(axis=1 if kind == "user" else 0)
+        relative = np.maximum(np.diff(part.indptr), 1) / np.maximum(counts, 1).mean()
+        penalty = self._penalty(False) * relative**self.l2_by_count
+        targets, weights = self._targets(part).matrices() or (part, part)
+        return solve_observed(
+            targets.astype(np.float64), other.astype(np.float64), penalty,
+            weights.data.astype(np.float64), self.absent,
+        )  # fmt: skip
 
     def _embed_items(self, items: Entities) -> Any:
         encoder = None if self.embeds_users_ else self.encoder_
@@ -300,18 +685,61 @@ class Recommender(FactorRecommender):
         check_device(self.device)
         check_choice("feedback_", self._form, ("explicit", "implicit"))
         check_attribute("embeds_users_", self.embeds_users_, bool)
-        check_attribute("encoder_", self.encoder_, SimilarityEncoder)
+        self._covariances = {}
+        if not hasattr(self, "n_trained_"):  # saved by an earlier version
+            self.n_trained_ = self.ratings_.shape
+        check_attribute("n_trained_", self.n_trained_, tuple)
+        if len(self.n_trained_) != 2:
+            raise ValueError(f"n_trained_ must have two entries, got {self.n_trained_}")
+        for n, now in zip(self.n_trained_, self.ratings_.shape, strict=True):
+            if check_integer("each number in n_trained_", n, 0) > now:
+                raise ValueError(f"n_trained_ must be at most {now}, got {n}")
+        if not hasattr(self, "noise_"):  # saved by an earlier version
+            self.noise_ = self._training_noise()
+        check_number("noise_", self.noise_, 0)
+        check_attribute("encoder_", self.encoder_, SimilarityEncoder, type(None))
         check_attribute("second_encoder_", self.second_encoder_, SimilarityEncoder, type(None))
         first, second = self.ratings_.shape[:: 1 if self.embeds_users_ else -1]
         check_shape("embedded_", self.embedded_, (first,), "b")
         check_shape("second_embedded_", self.second_embedded_, (second,), "b")
+        trained = self.n_trained_[:: 1 if self.embeds_users_ else -1]
         features = self.user_features_, self.item_features_
         first_features, second_features = features[:: 1 if self.embeds_users_ else -1]
-        self._check_encoder(self.encoder_, first_features, first, second)
-        if (self.second_encoder_ is None) != (second_features is None):
+        if self.encoder_ is not None:
+            self._check_encoder(self.encoder_, first_features, *trained)
+        self._check_content()
+        if self.encoder_ is not None and (self.second_encoder_ is None) != (
+            second_features is None
+        ):
             raise ValueError("second_encoder_ or the features that it takes are missing")
         if self.second_encoder_ is not None:
-            self._check_encoder(self.second_encoder_, second_features, second, first)
+            self._check_encoder(self.second_encoder_, second_features, *trained[::-1])
+
+    def _check_content(self) -> None:
+        """Raise ValueError unless content models match features and training data."""
+        n_users, n_items = self.n_trained_
+        d = self.user_vectors_.shape[1]
+        for kind, m, n in (("item", n_users, n_items), ("user", n_items, n_users)):
+            content = getattr(self, f"{kind}_content_", None)
+            setattr(self, f"{kind}_content_", content)  # earlier versions have none
+            if content is None:
+                continue
+            features = self.item_features_ if kind == "item" else self.user_features_
+            if features is None:
+                raise ValueError(f"features of {kind}s are missing")
+            if not isinstance(content, tuple) or len(content) != len(ContentModel.__annotations__):
+                raise ValueError(
+                    f"{kind}_content_ must have {len(ContentModel.__annotations__)} parts"
+                )
+            model = ContentModel(*content)
+            check_shape("weights", model.weights, (features.n_features, d + 1))
+            check_shape("intercept", model.intercept, (d + 1,))
+            check_shape("root", model.root, (d, d))
+            check_shape("left_out", model.left_out, (n, d))
+            check_shape("duals", model.duals, (m, n))
+            if not sparse.issparse(model.duals):
+                raise ValueError("duals must be a sparse matrix")
+            check_number("alpha", model.alpha, 0, above=True)
 
     def _check_encoder(
         self, encoder: SimilarityEncoder, features: Features | None, n: int, n_targets: int
@@ -375,9 +803,17 @@ class Recommender(FactorRecommender):
         explained, other = (i, u) if by == "item" else (u, i)
         if explained.features is None:
             raise ValueError(f"{by}s have no features to explain by: fit with {by}_features")
+        if self.encoder_ is None:
+            return self._explain_content(u, i, by, f"user {user}, item {item}")
+        row, n_trained = int(other.rows[0]), self.n_trained_[0 if other.kind == "user" else 1]
+        if self.second_encoder_ is None and row >= n_trained:
+            raise ValueError(
+                f"{other.kind} {shorten(user if by == 'item' else item)} was added after training: "
+                "fit to all ratings to explain its predictions"
+            )
         if self.second_encoder_ is None:
             explanation = explain_prediction(
-                self.encoder_, self._inputs(explained), int(other.rows[0]), composite=composite
+                self.encoder_, self._inputs(explained), row, composite=composite
             )
         else:
             both = explain_similarity(
@@ -404,20 +840,51 @@ class Recommender(FactorRecommender):
             f"user {user}, item {item}: {value:.3g}",
         )  # fmt: skip
 
+    def _explain_content(
+        self, users: Entities, items: Entities, by: str, names: str
+    ) -> Explanation:  # fmt: skip
+        from simec.explain import Explanation
+
+        explained, other = (items, users) if by == "item" else (users, items)
+        features = self.item_features_ if by == "item" else self.user_features_
+        assert features is not None, "there is something to explain by"
+        content, row = self._content(by), int(other.rows[0])
+        coefficients = np.zeros(features.n_features)
+        if content is not None:
+            n_trained = self.n_trained_[0 if other.kind == "user" else 1]
+            if 0 <= row < n_trained and not self._is_new(other)[0]:
+                coefficients = content.coefficients(row, self._training_features(by))
+            else:
+                of_other = self._content(other.kind)
+                vectors = self.user_vectors_ if other.kind == "user" else self.item_vectors_
+                vector = np.zeros(vectors.shape[1]) if row < 0 else vectors[row]
+                if self._is_new(other)[0] and of_other is not None:
+                    vector = of_other.predict(sparse.csr_matrix(other.features))[0, :-1]
+                coefficients = content.weights[:, :-1] @ vector + content.weights[:, -1]
+        x = explained.features
+        relevances: Any
+        if sparse.issparse(x):
+            relevances = sparse.csr_matrix(x.multiply(coefficients))
+        else:
+            x = x[0]
+            relevances = x * coefficients
+        value = float(self._scores(users, items)[0, 0])
+        return Explanation(
+            relevances, value, value - float(relevances.sum()), x, features.names,
+            f"{names}: {value:.3g}",
+        )  # fmt: skip
+
     # Encoders
 
     def _new_encoder(self, with_features: bool, S: Any) -> SimilarityEncoder:
         deep = bool(tuple(self.hidden_layers)) and with_features
-        variational = self.l2 == "auto" and not with_features and self._form == "explicit"
-        solver: Literal["auto", "variational", "exact"] = (
-            "auto" if deep else "variational" if variational else "exact"
-        )
-        l2 = _L2[self._form, with_features] if self.l2 == "auto" else float(self.l2)
+        solver: Literal["auto", "exact"] = "auto" if deep else "exact"
+        l2 = self._penalty(with_features)
         return SimilarityEncoder(
-            self.n_components,
+            self._most_components(S),
             hidden_layers=self.hidden_layers if deep else (),
             activation=self.activation,
-            l2=0.0 if variational else l2 / self._targets(S).total_weight,
+            l2=l2 / self._targets(S).total_weight,
             l2_by_count=self.l2_by_count if solver == "exact" else 0.0,
             solver=solver,
             tol=_TOL[self._form],
@@ -429,6 +896,9 @@ class Recommender(FactorRecommender):
             random_state=self.random_state,
             verbose=self.verbose,
         )
+
+    def _penalty(self, with_features: bool) -> float:
+        return _L2[self._form, with_features] if self.l2 == "auto" else float(self.l2)
 
     def _targets(self, S: Any) -> SparseTargets:
         device = choose_device(self.device)
@@ -461,7 +931,7 @@ class Recommender(FactorRecommender):
         rows = np.flatnonzero(embedded & rated)
         X = self._inputs(entities)
         self._fit_encoder(encoder, X[rows], self._targets(S[rows]), last_layer)
-        vectors = np.zeros((len(entities), self.n_components), np.float32)
+        vectors = np.zeros((len(entities), encoder.n_components), np.float32)
         vectors[embedded] = encoder.transform(X[np.flatnonzero(embedded)])
         return encoder, vectors, embedded
 
@@ -477,8 +947,9 @@ class Recommender(FactorRecommender):
         """Append an id feature for each row of the training data to the features."""
         if not self.id_feature_scale:
             return entities.features
-        known = np.flatnonzero(entities.rows >= 0)
-        n = len(self.ratings_.users if entities.kind == "user" else self.ratings_.items)
+        n = self.n_trained_[0 if entities.kind == "user" else 1]
+        # those that were added later have vectors, but no id feature
+        known = np.flatnonzero((entities.rows >= 0) & (entities.rows < n))
         scale = np.full(len(known), self.id_feature_scale, np.float32)
         ids = sparse.csr_matrix((scale, (known, entities.rows[known])), (len(entities), n))
         return sparse.hstack([sparse.csr_matrix(entities.features), ids], "csr")

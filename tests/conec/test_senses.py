@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import json
 import shutil
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import conec
 from conec import ModelError
@@ -210,6 +212,21 @@ def test_the_same_with_any_number_of_threads_and_with_some_words_only(model, doc
     assert np.flatnonzero(np.diff(part.starts)).tolist() == some.tolist()
     where = found[1].of(int(some[0]))
     assert part.centers.tobytes() == found[1].centers[where].tobytes()
+
+
+def test_words_are_searched_with_one_thread_of_blas(model, documents, monkeypatch):
+    """The bits of products vary with the threads, of which nodes of a cluster have one."""
+    seen = set()
+
+    def counting(*arguments, **options):
+        pools = (pool for pool in threadpool_info() if pool["user_api"] == "blas")
+        seen.update(pool["num_threads"] for pool in pools)
+        return cluster(*arguments, **options)
+
+    monkeypatch.setattr("conec.senses.induction.cluster", counting)
+    with threadpool_limits(2, "blas"):
+        copy.deepcopy(model).build_senses(documents[:50], SenseSettings(min_occurrences=2))
+    assert seen == {1}
 
 
 def test_rare_words_have_none_and_keep_their_vector(model, documents):

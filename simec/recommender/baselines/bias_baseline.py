@@ -14,7 +14,7 @@ class BiasBaseline(BaseRecommender):
 
     Parameters
     ----------
-    shrinkage_users, shrinkage_items : float
+    shrinkage_users, shrinkage_items, unknown
         As in `BaseRecommender`.
     """
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from simec.recommender.base import Unknown
 from simec.recommender.content_base import ContentRecommender
 
 
@@ -14,7 +15,7 @@ class ContentLinear(ContentRecommender):
     ----------
     alpha : float
         Penalty of users' regressions, in units of the squared error of one rating.
-    shrinkage_users, shrinkage_items : float
+    shrinkage_users, shrinkage_items, unknown
         As in `BaseRecommender`.
     verbose : bool
         Show a progress bar.
@@ -36,9 +37,10 @@ class ContentLinear(ContentRecommender):
         alpha: float = 10.0,
         shrinkage_users: float = 5.0,
         shrinkage_items: float = 2.0,
+        unknown: Unknown = "error",
         verbose: bool = False,
     ) -> None:
         super().__init__(
             alpha=alpha, shrinkage_users=shrinkage_users, shrinkage_items=shrinkage_items,
-            verbose=verbose,
+            unknown=unknown, verbose=verbose,
         )  # fmt: skip

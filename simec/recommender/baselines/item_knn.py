@@ -11,7 +11,7 @@ from scipy import sparse
 from corpora.checks import check_integer, check_number
 from corpora.deprecated import renamed_parameters
 from simec.linalg.factorization import scaled
-from simec.recommender.base import BaseRecommender, Entities
+from simec.recommender.base import BaseRecommender, Entities, Unknown
 from simec.recommender.state import check_shape
 
 _ITEMS = 1 << 9  # items per batch of similarities
@@ -36,7 +36,7 @@ class ItemKNN(BaseRecommender):
         Exponent of similarities; above 1, the nearest items count more.
     regularization : float
         Shrinks the mean of weakly similar items towards 0.
-    shrinkage_users, shrinkage_items : float
+    shrinkage_users, shrinkage_items, unknown
         As in `BaseRecommender`.
 
     Attributes
@@ -58,8 +58,11 @@ class ItemKNN(BaseRecommender):
         regularization: float = 0.1,
         shrinkage_users: float = 5.0,
         shrinkage_items: float = 2.0,
+        unknown: Unknown = "error",
     ) -> None:
-        super().__init__(shrinkage_users=shrinkage_users, shrinkage_items=shrinkage_items)
+        super().__init__(
+            shrinkage_users=shrinkage_users, shrinkage_items=shrinkage_items, unknown=unknown
+        )
         self.n_neighbors = n_neighbors
         self.shrinkage = shrinkage
         self.power = power

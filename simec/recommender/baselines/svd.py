@@ -15,6 +15,7 @@ from simec.linalg.ridge import check_penalties
 from simec.recommender.base import (
     Entities,
     FactorRecommender,
+    Unknown,
     check_vectors,
     training_rows,
 )
@@ -40,7 +41,7 @@ class ResidualSVD(FactorRecommender):
     max_iter : int
     tol : float
         Stop when a step lowers the loss by less than this fraction.
-    shrinkage_users, shrinkage_items : float
+    shrinkage_users, shrinkage_items, unknown
         As in `BaseRecommender`.
     verbose : bool
         Show a progress bar.
@@ -60,9 +61,12 @@ class ResidualSVD(FactorRecommender):
         tol: float = 1e-4,
         shrinkage_users: float = 5.0,
         shrinkage_items: float = 2.0,
+        unknown: Unknown = "error",
         verbose: bool = False,
     ) -> None:
-        super().__init__(shrinkage_users=shrinkage_users, shrinkage_items=shrinkage_items)
+        super().__init__(
+            shrinkage_users=shrinkage_users, shrinkage_items=shrinkage_items, unknown=unknown
+        )
         self.n_components = n_components
         self.ridge = ridge
         self.max_iter = max_iter
@@ -110,7 +114,7 @@ class SVDRidge(ResidualSVD):
 
     Parameters
     ----------
-    n_components, ridge, max_iter, tol, shrinkage_users, shrinkage_items, verbose
+    n_components, ridge, max_iter, tol, shrinkage_users, shrinkage_items, unknown, verbose
         As in `ResidualSVD`.
     alphas : sequence of float
         Penalties of the regression to choose from, by leave-one-out cross-validation.
@@ -133,11 +137,13 @@ class SVDRidge(ResidualSVD):
         tol: float = 1e-4,
         shrinkage_users: float = 5.0,
         shrinkage_items: float = 2.0,
+        unknown: Unknown = "error",
         verbose: bool = False,
     ) -> None:
         super().__init__(
             n_components, ridge=ridge, max_iter=max_iter, tol=tol,
-            shrinkage_users=shrinkage_users, shrinkage_items=shrinkage_items, verbose=verbose,
+            shrinkage_users=shrinkage_users, shrinkage_items=shrinkage_items, unknown=unknown,
+            verbose=verbose,
         )  # fmt: skip
         self.alphas = alphas
 

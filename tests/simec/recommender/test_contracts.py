@@ -15,9 +15,9 @@ class TestAverages(RecommenderContract):
         return BiasBaseline()
 
 
-class TestVariational(RecommenderContract):
+class TestSampled(RecommenderContract):
     def make(self):
-        return Recommender(2)
+        return Recommender(2, feedback="explicit", random_state=0)
 
 
 class TestLeastSquares(RecommenderContract):

@@ -100,6 +100,35 @@ def test_any_table(model, ratings, features, sides, shape, seed):
     assert np.isfinite([score for _, score in scores]).all()
 
 
+@settings(max_examples=25)
+@given(
+    shape=st.tuples(st.integers(1, 12), st.integers(1, 12)), share=st.sampled_from([0.1, 0.5, 1.0]),
+    parameters=st.sampled_from([{}, {"l2": 5.0}, {"feedback": "implicit"}]),
+    seed=st.integers(0, 999),
+)  # fmt: skip
+def test_small_tables_have_no_more_components_than_users_or_items(shape, share, parameters, seed):
+    rng = np.random.default_rng(seed)
+    known = rng.random(shape) < share
+    known[0, 0] = True
+    users, items = np.nonzero(known)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", RuntimeWarning)
+        warnings.simplefilter("ignore", UserWarning)  # equal ratings, vanished embeddings
+        recommender = Recommender(random_state=0, **{"feedback": "explicit", **parameters}).fit(
+            (users, items, rng.integers(1, 6, len(users)).astype(float))
+        )
+        assert recommender.item_vectors_.shape[1] <= min(len(set(users)), len(set(items)))
+        found = recommender.predict(*(part.ravel() for part in np.meshgrid(
+            sorted(set(users)), sorted(set(items))
+        )))  # fmt: skip
+        recommender.fold_in(([50, 50], [items[0], 60], [2.0, 5.0]))
+        new = recommender.predict(50, items)
+    assert np.isfinite(found).all()
+    assert np.isfinite(new).all()
+    if recommender.range_ is not None:
+        assert 1 <= new.min() <= new.max() <= 5
+
+
 @pytest.mark.parametrize("model", ["linear", "neighbors", "biases"])
 @pytest.mark.parametrize("unit", [2.0**45, 2.0**-100])
 def test_predictions_are_in_the_unit_of_the_ratings(model, unit):
