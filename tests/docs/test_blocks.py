@@ -45,6 +45,14 @@ def for_conec() -> None:
 def for_explorer() -> None:
     model = conec.ContextEncoder(vector_size=8, min_count=1, epochs=1, sample=0)
     model.fit([["the", "hospital", "reported", "casualties"]] * 20).save("news.model")
+    from torch import nn
+
+    from simec import SimilarityEncoder
+
+    X = np.random.default_rng(0).normal(size=(20, 3)).astype(np.float32)
+    np.save("points.npy", X)
+    network = nn.Sequential(nn.Linear(3, 4), nn.Tanh(), nn.Linear(4, 2))
+    SimilarityEncoder(2, network=network, max_iter=1).fit(X, X @ X.T).save("encoder.model")
 
 
 def for_ner() -> None:
@@ -74,6 +82,7 @@ def for_links() -> None:
     Path("WN18RR").mkdir()
     for split, triples in (("train", train), ("valid", test[:4]), ("test", test[4:])):
         Path(f"WN18RR/{split}.txt").write_text("\n".join("\t".join(t) for t in triples))
+    Path("kg.csv").write_text("\n".join(map(",".join, [("head", "relation", "tail"), *train])))
 
 
 def for_molecules() -> None:
@@ -105,7 +114,7 @@ PAGES_WITH_NEEDS = {
         (), conll_file, FEW_EPOCHS | {"epochs=25": "epochs=2"},
         lambda names: isinstance(names["model"], conec.ExtendedContextEncoder),
     ),
-    "docs/how-to/explorer.md": Needs(prepare=for_explorer),
+    "docs/how-to/explorer.md": Needs(("torch",), for_explorer, slow=True),
     "docs/how-to/ner.md": Needs(("pycrfsuite",), for_ner),
     "docs/how-to/corpora.md": Needs(("pandas",), for_corpora),
     "docs/how-to/cluster.md": Needs(("polars",), for_cluster, {"/shared/vectors/": ""}),
@@ -116,7 +125,12 @@ PAGES_WITH_NEEDS = {
         slow=True,
     ),
     "docs/how-to/links.md": Needs(
-        ("torch",), for_links, {"verbose=True": "max_iter=2"},
+        ("torch",), for_links,
+        {
+            "verbose=True": "max_iter=2",
+            "LinkPredictor(random_state=0)": "LinkPredictor(random_state=0, max_iter=3)",
+            "minutes=10,": "minutes=0.01, n_settings=2, n_seeds=1, max_iter=2,",
+        },
         lambda names: names["predictor"].entities_[-1] == "lapdog.n.01",
     ),
     "docs/how-to/recommender.md": Needs(("torch", "matplotlib")),

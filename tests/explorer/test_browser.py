@@ -51,7 +51,7 @@ def page(browser):
     """A page whose errors, and requests to other hosts, fail the test."""
     context = browser.new_context(permissions=["clipboard-read", "clipboard-write"])
     page = context.new_page()
-    page.set_default_timeout(8000)
+    page.set_default_timeout(30_000)
     problems: list[str] = []
     page.on("pageerror", lambda error: problems.append(str(error)))
     page.on("dialog", lambda dialog: problems.append(dialog.message) or dialog.dismiss())
@@ -120,6 +120,10 @@ def test_each_view_of_other_models_answers(page, folder, kind, views):
             show(page, address, view)
             assert page.locator("main .problem").count() == 0
             assert "explore" in page.title().lower()
+            page.get_by_role("button", name="Copy as Python").first.click()
+            page.get_by_text("Copied", exact=True).wait_for()
+            copied = page.evaluate("navigator.clipboard.readText()")
+            assert copied == page.locator(".python code").first.inner_text()
             assert has_no_overflow(page), view
         if kind == "recommender":
             show(page, address, "recommend?user=usr1")
