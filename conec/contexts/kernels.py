@@ -252,7 +252,8 @@ def _add(text, p, weight, keep, matrix, y):  # type: ignore[no-untyped-def]
 # Sums over the contexts of sampled occurrences
 
 _F0, _F1 = np.float32(0), np.float32(1)
-_U32 = np.uint64(32)
+_U32, _U40 = np.uint64(32), np.uint64(40)
+_TO_UNIT = np.float32(2.0**-24)
 _LONGEST = 128  # positions after which running sums are computed anew; a multiple of SLIDES
 _FAR = 12  # tokens whose rows are prefetched where all positions are processed
 _DEPTH = 8  # positions whose rows are prefetched
@@ -424,9 +425,11 @@ def add_wide_contexts(  # type: ignore[no-untyped-def]
 
 @compiled(nogil=True)
 def add_all_contexts(  # type: ignore[no-untyped-def]
-    ids, start, first, stop, offsets, size, smallest, weights, matrix, out, column, d
+    ids, start, first, stop, offsets, keep, key, size, smallest, weights, matrix, out, column, d
 ):
     """Add the contexts of all positions in a part of a text to the rows of their words.
+
+    Subsampling first removes tokens from the text at random, as in training.
 
     The weight of a context word falls linearly with its distance, from `smallest` to `size`. From
     one position to the next, the sum over the window therefore changes by a difference, which
@@ -445,6 +448,10 @@ def add_all_contexts(  # type: ignore[no-untyped-def]
         context words.
     offsets : int64 array
         Starts of the documents in the text, and the end of the last one.
+    keep : float32 array of shape (V,)
+        Probability that a token of each word remains in the text.
+    key : uint64
+        Key of the random numbers.
     size, smallest : int
         Words on each side, and those of them that have the largest weight, 1.
     weights : float32 array of shape (V,)
@@ -473,8 +480,17 @@ def add_all_contexts(  # type: ignore[no-untyped-def]
         high = min(offsets[document + 1] - start, len(ids))
         # sums leave rounding errors at words without any context, which must stay 0
         previous = previous_target = np.int64(-1)
+        at = begin = end = border
         for p in range(low, high):
-            w, at = ids[p], p - low + border
+            if p == first:
+                begin = at
+            if p == stop:
+                end = at
+            w = ids[p]
+            if w >= 0:
+                draw = mix(key + np.uint64(start + p) * GOLDEN) >> _U40
+                if np.float32(draw) * _TO_UNIT >= keep[w]:
+                    continue
             tokens[at], factors[at], targets[at] = nothing, _F0, sink
             if w >= 0:
                 tokens[at], factors[at] = x + w * matrix.strides[0], weights[w]
@@ -482,14 +498,17 @@ def add_all_contexts(  # type: ignore[no-untyped-def]
                 if previous >= 0 and at - previous <= size:
                     targets[previous], targets[at] = previous_target, target
                 previous, previous_target = np.int64(at), target
-        end = high - low + border
-        for at in range(end, end + border + SLIDES):
-            tokens[at], factors[at], targets[at] = nothing, _F0, sink
-        end = min(end, stop - low + border)
-        for begin in range(max(0, first - low) + border, end, longest):
+            at += 1
+        for p in range(at, at + border + SLIDES):
+            tokens[p], factors[p], targets[p] = nothing, _F0, sink
+        if first >= high:
+            begin = at
+        if stop >= high:
+            end = at
+        for at in range(begin, end, longest):
             memory[:] = 0
-            _start(sums, width, tokens, factors, begin, size, smallest, d)
-            for p in range(begin, min(begin + longest, end), SLIDES):
+            _start(sums, width, tokens, factors, at, size, smallest, d)
+            for p in range(at, min(at + longest, end), SLIDES):
                 for q in range(p + _FAR, min(p + _FAR + SLIDES, end)):
                     prefetch(tokens[q + border], d)
                     prefetch(targets[q], d)

@@ -10,13 +10,13 @@ matter. Frequent context words and rare target words have lower weights. The mea
 vectors is not added to the result.
 
 **Known words** (`smoothed`). A word's row of W1 is noisy, especially if the word is rare. Its row
-of W2 and the rows of W2 of the words around it predict its row of W1. The row plus the prediction
-is a better embedding than the row or the prediction alone.
+of W2 and the rows of W2 of the words around it, in a subsampled text, predict its row of W1. The
+row plus the prediction is a better embedding than the row or the prediction alone.
 
 **Samples.** Regressions are fitted on a random sample of words in which those with a high weight
 are more probable (`conec.linalg.sample_rows`), and the contexts of unseen words are imitated by
 random occurrences of these words. With values of `MapConfig` that exceed the counts, everything is
-used.
+used, except that the text around known words is always subsampled.
 """
 
 from __future__ import annotations
@@ -65,6 +65,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 _ROWS = 1 << 8  # rows that are processed at a time
+# The text that predicts known words is subsampled, with a lower threshold than in training. Windows
+# then reach words further away that are not frequent, which predict better, and less is computed.
+_SAMPLE = 1e-5
+_OFTEN = 100  # words with fewer occurrences keep all of them, also in short texts
 # The thesis's prediction is left out where its weight is smaller: it would take long to compute
 _SMALLEST_SHARE = 0.05
 
@@ -500,7 +504,7 @@ def smoothed_vectors(
     ----------
     stream : TokenStream
     vocabulary : Vocabulary
-        Its counts are the weights of words in the regression.
+        Its counts are the weights of words in the regression, and determine the subsampling.
     W1, W2 : float32 arrays of shape (V, d)
     window : Window
         Contexts, with weights of words.
@@ -521,8 +525,15 @@ def smoothed_vectors(
     kinds = [ContextKind(window, W2)]
     if _plain_share(*W1.shape) > 0:
         kinds.append(ContextKind(window, W1))
+    sample = max(_SAMPLE, _OFTEN / max(vocabulary.n_tokens, 1))
     averages, *plain = all_context_sums(
-        stream, kinds, workers=workers, engine=engine, progress=progress
+        stream,
+        kinds,
+        keep=vocabulary.keep_probability(sample),
+        key=int(random_streams.key(seed, random_streams.AVERAGES)),
+        workers=workers,
+        engine=engine,
+        progress=progress,
     )
     return smoothed(
         W1,

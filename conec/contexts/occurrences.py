@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 PIECE = 1 << 16  # tokens that are processed at a time
 SENT_TOKENS = 1 << 27  # tokens that are sent to the nodes of a cluster at a time
+_GAPS = 32  # tokens around a piece that are read for each word of a window, if some are removed
 _LINE = 16  # columns: those of a cache line are processed by the same thread
 
 Counts = npt.NDArray[np.int64]
@@ -209,11 +210,23 @@ def all_context_sums(
     stream: TokenStream,
     kinds: Sequence[ContextKind],
     *,
+    keep: FloatArray | None = None,
+    key: int = 0,
     workers: int = 1,
     engine: str | None = None,
     progress: bool = False,
 ) -> list[FloatArray]:
-    """Sum the contexts of all occurrences of each word; parameters as for `context_sums`.
+    """Sum the contexts of all occurrences of each word, of the whole text or a subsampled one.
+
+    Parameters
+    ----------
+    stream, kinds, workers, engine, progress
+        As for `context_sums`.
+    keep : float32 array of shape (V,), optional
+        Probability that a token of each word remains in the text, as for the subsampling of
+        training: the words around a gap become neighbors. By default all remain.
+    key : int
+        Determines which tokens remain.
 
     Returns
     -------
@@ -224,7 +237,9 @@ def all_context_sums(
         return np.array([start, stop])
 
     n_words, pieces = len(kinds[0].vectors), spans(len(stream))
-    adders = [_AllContexts(kind.window, kind.weights()) for kind in kinds]
+    if keep is None:
+        keep = np.ones(n_words, np.float32)
+    adders = [_AllContexts(kind.window, kind.weights(), keep, np.uint64(key)) for kind in kinds]
     return _sums(stream, kinds, adders, pieces, n_words, everything, workers, engine, progress)
 
 
@@ -261,6 +276,10 @@ class _SomeContexts:
     weights: FloatArray
     rows: npt.NDArray[np.int64]
 
+    @property
+    def margin(self) -> int:
+        return self.window.size
+
     def of_part(self, part: _Part) -> _AddColumns:
         from conec.contexts.kernels import add_contexts, add_wide_contexts
 
@@ -278,18 +297,24 @@ class _SomeContexts:
 
 @dataclass(frozen=True)
 class _AllContexts:
-    """Adds the contexts of all occurrences."""
+    """Adds the contexts of all occurrences in a text that may be subsampled."""
 
     window: Window
     weights: FloatArray
+    keep: FloatArray
+    key: np.uint64
+
+    @property
+    def margin(self) -> int:
+        return self.window.size * (1 if self.keep.min(initial=1) >= 1 else _GAPS)
 
     def of_part(self, part: _Part) -> _AddColumns:
         from conec.contexts.kernels import add_all_contexts
 
         first, stop = part.positions - part.low
         return lambda vectors, out, columns: add_all_contexts(
-            part.ids, part.low, first, stop, part.offsets, self.window.size,
-            self.window.smallest, self.weights, vectors, out, *columns,
+            part.ids, part.low, first, stop, part.offsets, self.keep, self.key,
+            self.window.size, self.window.smallest, self.weights, vectors, out, *columns,
         )  # fmt: skip
 
 
@@ -311,7 +336,7 @@ def _sums(
     ids = np.asarray(stream.ids)
     all_vectors = [with_contiguous_rows(kind.vectors) for kind in kinds]
     sums = [zero_rows(n_rows, vectors.shape[1]) for vectors in all_vectors]
-    margin = max(kind.window.size for kind in kinds)
+    margin = max(adder.margin for adder in adders)
 
     def part_of(start: int, stop: int) -> _Part:
         positions = choose(ids, start, stop)

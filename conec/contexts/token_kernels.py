@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
@@ -30,6 +31,8 @@ _U1, _HASH = np.uint64(1), np.uint64(0x9E3779B97F4A7C15)
 _U32 = np.uint64(32)
 LINE = 16  # rows of scratch memory and of tables are padded with zeros to multiples of this
 _AHEAD = 6  # positions ahead whose rows are prefetched
+_SUMS = 8  # vectors of a row that are added up at a time
+_GROUP = 2 * LINE // LANES  # the same for the squares of a row
 
 
 @compiled(nogil=True, fastmath={"contract"})
@@ -115,37 +118,113 @@ def number_words(codes, pooled, slots, n_slots, row, counts):  # type: ignore[no
 
 
 @intrinsic  # type: ignore[untyped-decorator,unused-ignore]
-def add_rows(typingctx, at, share, m, out, n):  # type: ignore[no-untyped-def]  # noqa: ARG001
-    """``out += sum(share[k] * row(k))`` over the m rows whose addresses are in `at`.
+def sum_rows(typingctx, at, share, m, out, is_new, n):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """``out = sum(share[k] * row(k))`` over the m rows whose addresses are in `at`.
 
-    The rows, and `out`, which is an address, too, have `n` float32, a multiple of 2 * LINE.
+    The sum is added to `out`, an address, too, unless `is_new`. Rows have `n` float32, a multiple
+    of LINE.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         code = Code(builder)
         at, share = (pointer(context, builder, signature.args[i], args[i]) for i in (0, 1))
-        m, n = args[2], args[4]
+        m, out, is_new, n = args[2:]
         # a sum waits for the sum before: independent sums keep the processor busy
-        sums = [cgutils.alloca_once_value(builder, code.zero) for _ in range(4)]
+        sums = [cgutils.alloca_once_value(builder, code.zero) for _ in range(_SUMS)]
 
         def body(vectors: int) -> None:
-            bytes_ = [builder.add(args[3], args[3].type(4 * LANES * i)) for i in range(vectors)]
-            outs = [code.floats(place) for place in bytes_]
-            for total, place in zip(sums, outs, strict=False):
-                builder.store(code.load(place, padded=True), total)
+            for total, x in zip(sums, code.vectors(out, vectors), strict=False):
+                builder.store(builder.select(is_new, code.zero, x), total)
             with cgutils.for_range(builder, m, intp=m.type) as loop:
-                start, share_k = code.integer_at(at, loop.index), code.float_at(share, loop.index)
-                for i, total in enumerate(sums[:vectors]):
-                    x = code.floats(builder.add(start, start.type(4 * LANES * i)))
-                    x = code.load(x, padded=True)
+                row, share_k = code.integer_at(at, loop.index), code.float_at(share, loop.index)
+                for total, x in zip(sums, code.vectors(row, vectors), strict=False):
                     builder.store(code.fma(share_k, x, builder.load(total)), total)
-            for total, place in zip(sums, outs, strict=False):
+            for total, place in zip(sums, code.places(out, vectors), strict=False):
                 code.store(builder.load(total), place, padded=True)
 
-        code.column_groups(n, 4, body)
+        code.column_groups(n, _SUMS, body)
         return context.get_dummy_value()
 
-    return types.void(at, share, types.intp, types.int64, types.intp), codegen
+    return types.void(at, share, types.intp, types.int64, types.boolean, types.intp), codegen
+
+
+@intrinsic  # type: ignore[untyped-decorator,unused-ignore]
+def running_sums(typingctx, at, first, step, m, out, stride, n):  # type: ignore[no-untyped-def]  # noqa: ARG001
+    """Running sums of the m rows whose addresses are ``at[first]``, ``at[first + step]`` and so on.
+
+    They are written to the address `out` and, for each further row, `stride` bytes after it. Rows
+    have `n` float32, a multiple of LINE.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        code = Code(builder)
+        at = pointer(context, builder, signature.args[0], args[0])
+        first, step, m, out, stride, n = args[1:]
+        sums = [cgutils.alloca_once_value(builder, code.zero) for _ in range(_SUMS)]
+
+        def body(vectors: int) -> None:
+            for total in sums[:vectors]:
+                builder.store(code.zero, total)
+            with cgutils.for_range(builder, m, intp=m.type) as loop:
+                row = code.integer_at(at, builder.add(first, builder.mul(step, loop.index)))
+                into = code.places(builder.add(out, builder.mul(stride, loop.index)), vectors)
+                for total, x, place in zip(sums, code.vectors(row, vectors), into, strict=False):
+                    added = code.add(builder.load(total), x)
+                    builder.store(added, total)
+                    code.store(added, place, padded=True)
+
+        code.column_groups(n, _SUMS, body)
+        return context.get_dummy_value()
+
+    integer = types.intp
+    arguments = at, integer, integer, integer, types.int64, types.int64, integer
+    return types.void(*arguments), codegen
+
+
+def _combination(n_rows: int) -> Any:
+    """Make `combine` for a number of rows."""
+
+    @intrinsic  # type: ignore[untyped-decorator,unused-ignore]
+    def combine(typingctx, rows, shares, out, n):  # type: ignore[no-untyped-def]  # noqa: ARG001
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:  # noqa: ARG001
+            code = Code(builder)
+            rows, shares = (cgutils.unpack_tuple(builder, args[i], n_rows) for i in (0, 1))
+            shares = [code.spread(share) for share in shares]
+            squares = [cgutils.alloca_once_value(builder, code.zero) for _ in range(_GROUP)]
+            for square in squares:
+                builder.store(code.zero, square)
+
+            def body(vectors: int) -> None:
+                each = [code.vectors(row, vectors) for row in rows]
+                for i, place in enumerate(code.places(args[2], vectors)):
+                    products = [code.mul(shares[k], each[k][i]) for k in range(0, n_rows, 2)]
+                    pairs = [
+                        code.fma(shares[2 * k + 1], each[2 * k + 1][i], product)
+                        if 2 * k + 1 < n_rows
+                        else product
+                        for k, product in enumerate(products)
+                    ]
+                    total = pairs[0] if len(pairs) == 1 else code.add(*pairs)
+                    code.store(total, place, padded=True)
+                    builder.store(code.fma(total, total, builder.load(squares[i])), squares[i])
+
+            code.column_groups(args[3], _GROUP, body)
+            total = code.zero
+            for square in squares:
+                total = code.add(total, builder.load(square))
+            (sums,) = code.sums([total, code.zero, code.zero, code.zero])
+            return builder.extract_element(sums, ir.IntType(32)(0))
+
+        kinds = (types.UniTuple(kind, n_rows) for kind in (types.int64, types.float32))
+        return types.float32(*kinds, types.int64, types.intp), codegen
+
+    return combine
+
+
+# ``out = sum(shares[k] * row(k))`` for rows at the addresses `rows`, with `n` float32, a multiple
+# of LINE; each pair of rows is summed first. Returns the square of the length of `out`, an address,
+# too. As loops of Numba, sums would depend on whether arrays are close to each other in memory.
+combine_1, combine_2, combine_4 = _combination(1), _combination(2), _combination(4)
 
 
 @compiled(nogil=True)
@@ -155,81 +234,74 @@ def row_at(matrix, row):  # type: ignore[no-untyped-def]
 
 
 @compiled(nogil=True)
-def add_near(rows, p, weight, table, size, at, shares, out):  # type: ignore[no-untyped-def]
+def add_near(places, p, weight, nothing, skipped, at, shares, out, is_new, size):  # type: ignore[no-untyped-def]
     """Add to `out` the weighted sum of the rows around position p.
 
     Parameters
     ----------
-    rows : int32 array of shape (n,)
+    places : int64 array of shape (n,)
+        Address of each position's row.
     p : int
     weight : float32 array of shape (window + 1,)
-    table : float32 array of shape (m, at least `size`)
-    size : int
-        Number of columns that are added, a multiple of 2 * LINE.
+    nothing : int
+        Address of positions without a context word.
+    skipped : int
+        Bytes of each row that are skipped.
     at, shares : int64 and float32 array of shape (2 * window,)
         Scratch.
     out : int
         Address of the sum.
+    is_new : bool
+        Whether `out` is overwritten.
+    size : int
+        Number of columns that are added, a multiple of LINE.
     """
     window = len(weight) - 1
     m = 0
-    for q in range(max(0, p - window), min(len(rows), p + window + 1)):
-        if q != p and rows[q] > 0:
-            at[m], shares[m] = row_at(table, rows[q]), weight[abs(q - p)]
+    for q in range(max(0, p - window), min(len(places), p + window + 1)):
+        if q != p and places[q] != nothing:
+            at[m], shares[m] = places[q] + skipped, weight[abs(q - p)]
             m += 1
-    add_rows(at, shares, m, out, size)
+    sum_rows(at, shares, m, out, is_new, size)
 
 
 @compiled(nogil=True)
-def add_block(rows, block, wide, table, before, after):  # type: ignore[no-untyped-def]
+def add_block(places, block, wide, before, after):  # type: ignore[no-untyped-def]
     """Sums of the rows of a block of `wide` positions, up to and from each of its positions.
 
     Windows of `wide` positions are sums of two of them. Unlike differences of sums over the whole
-    document, they lose no precision. Summed are the second and third part of the table's rows.
-    `before` and `after` hold three blocks, in a number of rows that is a power of two, and a last
-    row of zeros.
+    document, they lose no precision. `before` and `after` hold three blocks.
     """
-    n, mask, d = len(rows), len(before) - 2, before.shape[1]
-    one, skipped = np.float32(1), 2 * d  # bytes of the first part of a row
-    lo, hi = block * wide, min((block + 1) * wide, n)
-    for p in range(lo, min(lo + _AHEAD, hi)):
-        prefetch_far(row_at(table, rows[p]), table.shape[1])
-    source = row_at(before, mask + 1)
-    for p in range(lo, hi):
-        if p + _AHEAD < hi:
-            prefetch_far(row_at(table, rows[p + _AHEAD]), table.shape[1])
-        target = row_at(before, p & mask)
-        combine_rows(target, one, source, one, row_at(table, rows[p]) + skipped, d)
-        source = target
-    source = row_at(after, mask + 1)
-    for p in range(hi - 1, lo - 1, -1):
-        target = row_at(after, p & mask)
-        combine_rows(target, one, source, one, row_at(table, rows[p]) + skipped, d)
-        source = target
+    lo = block * wide
+    n, size, stride = min(wide, len(places) - lo), before.shape[1], before.strides[0]
+    row = block % 3 * wide
+    running_sums(places, lo, 1, n, row_at(before, row), stride, size)
+    running_sums(places, lo + n - 1, -1, n, row_at(after, row + n - 1), -stride, size)
 
 
 @compiled(nogil=True)
-def add_wide(n, p, phase, wide, before, after, at, ones, out):  # type: ignore[no-untyped-def]
-    """Add to `out` the sums of the windows of `wide` positions before and after position p.
+def add_wide(n, block, phase, wide, before, after, at, ones, out, is_new):  # type: ignore[no-untyped-def]
+    """Add to `out` the sums of the windows of `wide` positions before and after a position.
 
-    `phase` is p modulo `wide`; `before` and `after` are from `add_block`; `at` is scratch, `ones`
-    has four of them, and `out` is an address.
+    The position has the index `phase` in its block, and `n` is the length of the document. `before`
+    and `after` are from `add_block`; `at` is scratch, `ones` has four of them, and `out` is an
+    address, which is overwritten if `is_new`.
     """
-    mask = len(before) - 2
-    nothing = mask + 1
-    at[0] = row_at(before, (p - 1) & mask if p > 0 else nothing)
-    at[1] = row_at(after, (p + 1) & mask if p + 1 < n else nothing)
-    m = 2
-    # windows that the ends of the document cut off are single sums, as are those of whole blocks
-    if p >= wide and phase != 0:
-        at[m] = row_at(after, (p - wide) & mask)
+    row, left = block % 3 * wide, n - (block + 1) * wide  # positions after the block
+    m = 0
+    if phase > 0:
+        at[m] = row_at(before, row + phase - 1)
         m += 1
-    following = phase + 1 if phase + 1 < wide else 0  # phase of the first position after p
-    end = min(p + wide, n - 1)
-    if end - (p + 1) >= wide - following:
-        at[m] = row_at(before, end & mask)
+    if phase + 1 < min(wide, left + wide):
+        at[m] = row_at(after, row + phase + 1)
         m += 1
-    add_rows(at, ones, m, out, before.shape[1])
+    if block > 0:
+        at[m] = row_at(after, (block - 1) % 3 * wide + phase)
+        m += 1
+    if left > 0:
+        at[m] = row_at(before, (block + 1) % 3 * wide + min(phase, left - 1))
+        m += 1
+    sum_rows(at, ones, m, out, is_new, before.shape[1])
 
 
 @compiled(nogil=True)
@@ -240,39 +312,38 @@ def clear(x):  # type: ignore[no-untyped-def]
 
 
 @compiled(nogil=True, fastmath=_FLAGS)
-def map_context(y, bias, plain, local):  # type: ignore[no-untyped-def]
+def map_context(y, bias, plain, local, width):  # type: ignore[no-untyped-def]
     """Write to `local` the embedding of a context, as `ContextMap.transform` computes it.
 
     Parameters
     ----------
-    y : float32 array of shape (4 * d,)
-        Near context, mapped; the same, not mapped; the wide context; the same, mapped.
-    bias : float32 array of shape (2 * d,)
-        Mapped means of the near and the wide contexts.
+    y : int
+        Address of 4 * width float32: near context, mapped; the same, not mapped; the wide context;
+        the same, mapped.
+    bias : int
+        Address of 2 * width float32: mapped means of the near and the wide contexts.
     plain : float32
         Weight of the wide context that is not mapped.
-    local : float32 array of shape (d,), overwritten
+    local : int
+        Address of the result.
+    width : int
+        A multiple of LINE.
 
     Returns
     -------
     float32
-        Inverse of the length of `local`; 0 if it is zero.
+        Square of the length of `local`.
     """
-    d = len(local)
-    zero, one = np.float32(0), np.float32(1)
-    near = wide = zero
-    for j in range(d):
-        near += y[d + j] * y[d + j]
-        wide += y[2 * d + j] * y[2 * d + j]
+    zero, one, part = np.float32(0), np.float32(1), 4 * width  # bytes
+    near = combine_1((y + part,), (one,), local, width)
+    wide = combine_1((y + 2 * part,), (one,), local, width)
     has_near, has_wide = one if near != 0 else zero, one if wide != 0 else zero
     near, wide = inverse(near), inverse(wide)
-    for j in range(d):
-        v = y[j] * near - has_near * bias[j]
-        local[j] = v + (y[3 * d + j] * wide - has_wide * bias[d + j])
-    scale, share = inverse(squared(local)), plain * wide
-    for j in range(d):
-        local[j] = local[j] * scale + share * y[2 * d + j]
-    return inverse(squared(local))
+    # contexts are close to their means: differences first
+    rows = bias, y, bias + part, y + 3 * part
+    square = combine_4(rows, (-has_near, near, -has_wide, wide), local, width)
+    rows_2 = local, y + 2 * part
+    return combine_2(rows_2, (inverse(square), plain * wide), local, width)
 
 
 @compiled(nogil=True, fastmath=_FLAGS)
@@ -393,15 +464,17 @@ def embed_mapped(  # type: ignore[no-untyped-def]
     slots = np.empty(power_of_two(longest), np.int32)
     row, counts = np.empty(longest, np.int32), np.empty(longest, np.int32)
     left, place = np.empty(longest, np.int32), np.empty(longest, np.int32)
-    ring = power_of_two((min(longest, 3 * wide) + 1) // 2)
-    before = np.empty((ring + 1, 2 * width), np.float32)
-    after = np.empty((ring + 1, 2 * width), np.float32)
-    clear(before[ring])
-    clear(after[ring])
-    local, sums = np.empty(width, np.float32), np.empty((1, 4 * width), np.float32)
+    before = np.empty((min(longest, 3 * wide), 2 * width), np.float32)
+    after = np.empty((min(longest, 3 * wide), 2 * width), np.float32)
+    memory, sums = np.empty(width, np.float32), np.empty((1, 4 * width), np.float32)
+    part = 4 * width  # bytes
+    places, nothing = np.empty(longest, np.int64), row_at(table, 0) + part
     most_near = 2 * len(weight) + 2
     at, shares = np.empty(most_near, np.int64), np.empty(most_near, np.float32)
     one, ones = np.float32(1), np.ones(4, np.float32)
+    ahead = 2 * min(wide, longest)
+    for p in range(min(ahead, len(rows))):
+        prefetch_far(row_at(table, rows[p]), 4 * width)
     is_finite = True
     for i in range(len(offsets) - 1):
         start, n = offsets[i], offsets[i + 1] - offsets[i]
@@ -410,35 +483,39 @@ def embed_mapped(  # type: ignore[no-untyped-def]
         n_sums = assign_sums(counts, n_rows, left, place)
         if n_sums > len(sums):
             sums = np.empty((n_sums + n_sums // 2, 4 * width), np.float32)
-        for k in range(1, n_sums):
-            clear(sums[k])
-        phase = wide - 1  # of a position in its block
         for p in range(n):
+            places[p] = row_at(table, context[p]) + part  # that is not mapped
+        block, phase = 0, -1
+        for p in range(n):
+            if start + p + ahead < len(rows):
+                prefetch_far(row_at(table, rows[start + p + ahead]), 4 * width)
+            phase += 1
+            if phase == wide:
+                block, phase = block + 1, 0
             if p == 0:
-                add_block(context, 0, wide, table, before, after)
-            phase = phase + 1 if phase + 1 < wide else 0
+                add_block(places[:n], 0, wide, before, after)
             if phase == 0 and p + wide < n:
-                add_block(context, p // wide + 1, wide, table, before, after)
+                add_block(places[:n], block + 1, wide, before, after)
             r = row[p]
             if r < 0:
                 clear(out[start + p])
                 found[start + p] = False
                 continue
-            y, total = sums[place[r]], row_at(sums, place[r])
-            if place[r] == 0:
-                clear(y)
-            add_near(context, p, weight, table, 2 * width, at, shares, total)
-            add_wide(n, p, phase, wide, before, after, at, ones, total + 8 * width)
+            # an array that is not used any more would be freed
+            local = address(memory)
+            y, is_new = row_at(sums, place[r]), left[r] == counts[r]
+            add_near(places[:n], p, weight, nothing, -part, at, shares, y, is_new, 2 * width)
+            add_wide(n, block, phase, wide, before, after, at, ones, y + 2 * part, is_new)
             left[r] -= 1
             if left[r]:
                 continue
-            scale = map_context(y, bias, plain / np.sqrt(np.float32(counts[r])), local)
-            known = context[p]
-            if a > 0 and known > 0:
-                vector = table[known, 3 * width :]
-                square = mix(vector, a, local, (one - a) * scale, out[start + p])
-            else:
-                square = mix(local, scale, local, np.float32(0), out[start + p])
+            share = plain / np.sqrt(np.float32(counts[r]))
+            square = map_context(y, address(bias), share, local, width)
+            if a > 0 and context[p] > 0:
+                pair = places[p] + 2 * part, local  # the word itself
+                square = combine_2(pair, (a, (one - a) * inverse(square)), local, width)
+            into = row_at(out, start + p)
+            combine_rows(into, inverse(square), local, np.float32(0), local, out.shape[1])
             is_finite = is_finite and np.isfinite(square)
             found[start + p] = square != 0
             place[r] = p
@@ -545,6 +622,7 @@ def embed_in_senses(  # type: ignore[no-untyped-def]
     scores, sums = np.empty(most, np.float32), np.empty((1, width), np.float32)
     most_near = 2 * len(weight) + 2
     at, shares = np.empty(most_near, np.int64), np.empty(most_near, np.float32)
+    places, nothing = np.empty(longest, np.int64), row_at(table, 0)
     one = np.float32(1)
     is_finite = True
     for i in range(len(offsets) - 1):
@@ -554,23 +632,21 @@ def embed_in_senses(  # type: ignore[no-untyped-def]
         n_sums = assign_sums(counts, n_rows, left, place)
         if n_sums > len(sums):
             sums = np.empty((n_sums + n_sums // 2, width), np.float32)
-        for k in range(1, n_sums):
-            clear(sums[k])
+        for p in range(n):
+            places[p] = row_at(table, context[p])
         ahead = _AHEAD + len(weight)
         for p in range(min(ahead, n)):
-            prefetch_far(row_at(table, context[p]), 2 * width)
+            prefetch_far(places[p], 2 * width)
         for p in range(n):
             if p + ahead < n:
-                prefetch_far(row_at(table, context[p + ahead]), 2 * width)
+                prefetch_far(places[p + ahead], 2 * width)
             r = row[p]
             if r < 0:
                 clear(out[start + p])
                 found[start + p] = False
                 continue
-            local = sums[place[r]]
-            if place[r] == 0:
-                clear(local)
-            add_near(context, p, weight, table, width, at, shares, row_at(sums, place[r]))
+            local, y, is_new = sums[place[r]], row_at(sums, place[r]), left[r] == counts[r]
+            add_near(places[:n], p, weight, nothing, 0, at, shares, y, is_new, width)
             left[r] -= 1
             if left[r]:
                 continue

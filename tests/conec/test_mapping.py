@@ -210,8 +210,9 @@ def test_the_number_of_workers_does_not_matter(model):
     np.testing.assert_array_equal(model.context_map.weights, weights)
 
 
-def test_everything_is_used_where_samples_are_large(model):
+def test_everything_is_used_where_samples_are_large(model, monkeypatch):
     """Without sampling, embeddings of known words are those of all occurrences and words."""
+    monkeypatch.setattr(mapping, "_OFTEN", 10**9)
     stream, W1, W2 = model.encode_corpus(LEE), np.asarray(model.W1), np.asarray(model.W2)
     everything = MapConfig(n_words=10**6, share=1, smoothing=0.7)
     model.learn_map(stream, everything)
@@ -229,8 +230,9 @@ def test_everything_is_used_where_samples_are_large(model):
     assert 0.97 < np.median(cosines) < 0.99999
 
 
-def test_few_words():
+def test_few_words(monkeypatch):
     """With few words, all embeddings have a share of the thesis's prediction."""
+    monkeypatch.setattr(mapping, "_OFTEN", 10**9)
     documents = list(corpora.open(LEE))[:60]
     model = conec.ContextEncoder(vector_size=20, min_count=9, sample=0, epochs=9).fit(documents)
     assert len(model) < 500

@@ -16,6 +16,7 @@ from conec.contexts.occurrences import (
     spans,
 )
 from conec.linalg import sample_rows
+from conec.random_streams import GOLDEN
 from corpora.encoding import TokenStream
 
 
@@ -130,6 +131,41 @@ def test_running_sums_over_all_occurrences(seed, size, smallest, d, piece, worke
         (found,) = all_context_sums(stream, [ContextKind(window, vectors)], workers=workers)
     expected = sums_oracle(stream, vectors, window.keep, window.distance_weights())
     np.testing.assert_allclose(found, expected, rtol=1e-3, atol=5e-3)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    size=st.integers(1, 6),
+    smallest=st.integers(1, 6),
+    piece=st.sampled_from([50, 1 << 16]),
+    workers=st.integers(1, 2),
+)
+def test_sums_over_a_subsampled_text(seed, size, smallest, piece, workers):
+    rng = np.random.default_rng(seed)
+    stream = text(rng, 12, [*rng.integers(0, 20, 6), int(rng.integers(1, 600))])
+    vectors = rng.normal(size=(12, 5)).astype(np.float32)
+    window = Window(size, "sif", min(smallest, size), (rng.random(12) + 0.1).astype(np.float32))
+    keep = np.linspace(0.4, 1.1, 12).astype(np.float32)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(occurrences, "PIECE", piece)
+        patch.setattr(occurrences, "_GAPS", 600)  # pieces see the words around them
+        kinds = [ContextKind(window, vectors)]
+        (found,) = all_context_sums(stream, kinds, keep=keep, key=seed, workers=workers)
+    draws = [mixed(seed + position * GOLDEN) >> 40 for position in range(len(stream))]
+    is_kept = (stream.ids < 0) | (np.array(draws) / 2**24 < keep[stream.ids])
+    n_before = np.cumsum([0, *is_kept])
+    remaining = TokenStream(stream.ids[is_kept], n_before[stream.offsets], len(stream))
+    expected = sums_oracle(remaining, vectors, window.keep, window.distance_weights())
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=5e-3)
+
+
+def mixed(x):
+    """SplitMix64's finalizer."""
+    x %= 1 << 64
+    x = ((x ^ (x >> 30)) * 0xBF58476D1CE4E5B9) % (1 << 64)
+    x = ((x ^ (x >> 27)) * 0x94D049BB133111EB) % (1 << 64)
+    return x ^ (x >> 31)
 
 
 @settings(max_examples=30, deadline=None)

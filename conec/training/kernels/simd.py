@@ -125,19 +125,29 @@ class Code:
         self._column = self._mask = None
 
     def column_groups(self, n: Any, size: int, body: Callable[[int], None]) -> None:
-        """Generate `body(size)` for groups of vectors, and `body(size // 2)` for the last columns.
+        """Generate `body(size)` for groups of vectors, and `body` of smaller ones for the rest.
 
         `body` finds the other vectors of a group at columns that are larger by multiples of
-        `LANES`. `n` is a multiple of half the columns of a group.
+        `LANES`. `size` is a power of two, and `n` a multiple of `_LINE`.
         """
         whole = n.type(0)
-        for vectors in (size, size // 2):
-            step = n.type(LANES * vectors)
+        while size * LANES >= _LINE:
+            step = n.type(LANES * size)
             start, whole = whole, self.builder.mul(self.builder.sdiv(n, step), step)
             with cgutils.for_range_slice(self.builder, start, whole, step, n.type) as (column, _):
                 self._column = column
-                body(vectors)
+                body(size)
+            size //= 2
         self._column = None
+
+    def vectors(self, row: Any, n: int) -> list[Any]:
+        """Read the n vectors of a group from a padded row, which is given by its address."""
+        return [self.load(place, padded=True) for place in self.places(row, n)]
+
+    def places(self, row: Any, n: int) -> list[Any]:
+        """Rows that begin at each of the n vectors of a group."""
+        size = 4 * LANES
+        return [self.floats(self.builder.add(row, row.type(size * i))) for i in range(n)]
 
     def sums(self, vectors: list[Any]) -> list[Any]:
         """Sums over the lanes of 4 n vectors, as n vectors of 4 sums."""
