@@ -13,9 +13,14 @@ dimensions, for training points and for test points, whose features have the sam
 - kpca: linear kernel PCA on the noisy features, whose similarities it takes as targets
 - ridge: eigendecomposition of the clean similarities, and ridge regression on noisy features
 - simec: linear Similarity Encoder, closed form
+- simec_pca: the same on the leading principal components of the noisy features; for weak white
+  noise, where kernel PCA is good
+- limit: the linear encoder for the covariances of all images and of the noise, if both were known:
+  no linear method has a lower error in the mean; for weak white noise
 - optimum: eigendecomposition of the clean similarities; for test points: PCA on clean features
 
-Penalties of ridge and simec are chosen in the same way on the last fifth of the training points.
+Penalties of ridge and simec, and the number of components of simec_pca, are chosen in the same way
+on the last fifth of the training points.
 """
 
 from __future__ import annotations
@@ -23,6 +28,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -45,12 +51,14 @@ QUICK_SIZE = 400
 N_COMPONENTS = 10
 KINDS = ("white", "correlated")
 STDS = (0.0, 1.0, 2.0, 4.0, 8.0)
-QUICK_STDS = (0.0, 4.0)
+QUICK_STDS = (0.0, 2.0, 4.0)
+WEAK = 2.0  # noise up to which simec_pca and limit are measured
 DIMENSIONS = (0, 300, 1000, 2000)
 QUICK_DIMENSIONS = (0, 200)
 RANK = 50
 ALPHAS = (1e1, 1e2, 1e3, 1e4)
-METHODS = ("optimum", "kpca", "ridge", "simec")
+LEADING = (10, 30, 100)  # principal components
+METHODS = ("optimum", "kpca", "ridge", "simec", "simec_pca", "limit")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -62,8 +70,10 @@ def main(argv: list[str] | None = None) -> None:
     size = QUICK_SIZE if args.quick else SIZE
     stds = QUICK_STDS if args.quick else STDS
     dimensions = QUICK_DIMENSIONS if args.quick else DIMENSIONS
+    some = images.x_train[:: 20 if args.quick else 1]
+    covariance = np.cov(some.reshape(len(some), -1) / some.max(), rowvar=False)
     runs = [
-        run(simec_data.points(images, size, seed), stds, dimensions, args.rank, seed)
+        run(simec_data.points(images, size, seed), covariance, stds, dimensions, args.rank, seed)
         for seed in tqdm(range(1, args.seeds + 1), desc="seeds", unit="seed")
     ]
     results = [over_runs(name, [r[name] for r in runs], "mse") for name in runs[0]]
@@ -73,6 +83,7 @@ def main(argv: list[str] | None = None) -> None:
         "similarity": "linear kernel of clean features, divided by its largest value",
         "features": "pixels divided by their maximum, centered by the training points",
         "n_components": N_COMPONENTS, "rank of correlated noise": args.rank, "alphas": ALPHAS,
+        "leading": LEADING,
         "seeds": args.seeds, "quick": args.quick,
     }  # fmt: skip
     corpus = {"name": "mnist", "train": n_train, "test": size - n_train}
@@ -125,6 +136,7 @@ def noise(
 
 def run(
     points: simec_data.Points,
+    covariance: Array,
     stds: tuple[float, ...],
     dimensions: tuple[int, ...],
     rank: int,
@@ -142,6 +154,7 @@ def run(
     figures: dict[str, float] = {}
     clean_errors = _kpca(clean, S, largest)
     errors_of = _methods(clean, S, largest)
+    errors_of_leading = _leading(S)
     plan = [(kind, f"std{s:g}", s, 0) for kind in KINDS for s in stds]
     plan += [(kind, f"dims{n}", 0.0, n) for kind in KINDS for n in dimensions]
     n_train = len(clean["train"])
@@ -163,6 +176,9 @@ def run(
                 "test": clean["test"] + added[n_train:],
             }
             errors = errors_of(noisy)
+            if kind == "white" and amount <= WEAK:
+                errors |= errors_of_leading(noisy)
+                errors |= _limit(noisy, S, largest, covariance, std * amount)
         else:  # equal for all
             errors = without = without or errors_of(clean)
         for part in S:
@@ -213,6 +229,50 @@ def _methods(
     return errors
 
 
+def _leading(S: dict[str, Array]) -> Callable[[dict[str, Array]], dict[str, float]]:
+    """Errors of a linear encoder on leading principal components of noisy features."""
+    from sklearn.decomposition import PCA
+    from sklearn.pipeline import make_pipeline
+
+    from simec import SimilarityEncoder
+
+    def fitted(n: int, X: Array, targets: Array) -> Any:
+        encoder = SimilarityEncoder(N_COMPONENTS, symmetric=1.0, solver="exact", device="cpu")
+        return make_pipeline(PCA(n, random_state=0), encoder).fit(X, targets)
+
+    fit, held = halves(len(S["train"]))
+    S_fit, S_held = S["train"][fit, fit], S["train"][held, held]
+
+    def errors(noisy: dict[str, Array]) -> dict[str, float]:
+        X = noisy["train"]
+        (n,) = best(
+            LEADING, lambda n: [mse(S_held, fitted(int(n), X[fit], S_fit).transform(X[held]))]
+        )
+        model = fitted(int(n), X, S["train"])
+        return {f"simec_pca.{part}": mse(S[part], model.transform(noisy[part])) for part in S}
+
+    return errors
+
+
+def _limit(
+    noisy: dict[str, Array], S: dict[str, Array], largest: float, covariance: Array, std: float
+) -> dict[str, float]:
+    """Errors of the best linear embedding for known covariances of images and white noise.
+
+    Over pairs of points with features x, and x + noise of covariance M = C + std² I, the mean of
+    (x · x' - Y Y')² is lowest for Y = A (x + noise) with AᵀA = M⁻¹ C² M⁻¹, of rank d in the metric
+    of M.
+    """
+    from scipy import linalg
+
+    values, V = linalg.eigh(covariance)
+    # C and M have the same eigenvectors
+    sizes = np.maximum(values, 0) / np.sqrt(np.maximum(values, 0) + std**2)
+    leading = np.argsort(-sizes)[:N_COMPONENTS]
+    A = V[:, leading] * (sizes / np.sqrt(np.maximum(values, 0) + std**2))[leading]
+    return {f"limit.{part}": mse(S[part], noisy[part] @ A / np.sqrt(largest)) for part in S}
+
+
 def draw(by_name: dict[str, Result], path: Path) -> None:
     """Errors of test points by the amount of noise."""
     figure, panels = charts.figure(2, 2, (12, 7))
@@ -232,7 +292,7 @@ def draw(by_name: dict[str, Result], path: Path) -> None:
             values = charts.numbers(by_name, f"kpca.test.mse.{kind}.{setting}{{}}")
             rows = {
                 method: [by_name[f"{method}.test.mse.{kind}.{setting}{v:g}"] for v in values]
-                for method in METHODS
+                for method in ("optimum", "kpca", "ridge", "simec")
             }
             line(axes, values, rows["kpca"], "kernel PCA", charts.RED)
             line(axes, values, rows["simec"], "SimEc", charts.BLUE)

@@ -8,6 +8,9 @@ import numpy as np
 import pytest
 
 from benchmarks import noisy_inputs
+from benchmarks.simec_methods import linear_simec, mse
+
+METHODS = "optimum", "kpca", "ridge", "simec"
 
 
 def test_quick(monkeypatch, tmp_path, shared_data):
@@ -20,7 +23,7 @@ def test_quick(monkeypatch, tmp_path, shared_data):
     assert path.with_suffix(".png").read_bytes().startswith(b"\x89PNG")
     found = {row["name"]: row["value"] for row in json.loads(path.read_text())["results"]}
     for part in ("train", "test"):
-        errors = {m: found[f"{m}.{part}.mse.correlated.std4"] for m in noisy_inputs.METHODS}
+        errors = {m: found[f"{m}.{part}.mse.correlated.std4"] for m in METHODS}
         assert errors["kpca"] > 20 * errors["simec"]
         assert errors["simec"] < 1.2 * errors["optimum"]
         # without noise kernel PCA is the optimum
@@ -30,6 +33,32 @@ def test_quick(monkeypatch, tmp_path, shared_data):
         assert found[f"simec.{part}.mse.correlated.dims0"] == pytest.approx(
             found[f"simec.{part}.mse.white.std0"]
         )
+    for method in ("simec_pca", "limit"):
+        for part in ("train", "test"):
+            optimum, error, kpca = (
+                found[f"{name}.{part}.mse.white.std2"] for name in ("optimum", method, "kpca")
+            )
+            assert optimum < error < kpca
+        assert not any(
+            name in found
+            for name in (f"{method}.test.mse.white.std4", f"{method}.test.mse.correlated.std2")
+        )
+
+
+def test_the_limit_is_that_of_many_points(monkeypatch):
+    random = np.random.default_rng(0)
+    scales = np.array([3.0, 2.0, 1.0, 0.5, 0.5])
+    x, noise = random.normal(size=(2, 6000, 5))
+    parts = {"train": slice(0, 3000), "test": slice(3000, None)}
+    clean = {part: x[rows] * scales for part, rows in parts.items()}
+    noisy = {part: clean[part] + noise[rows] for part, rows in parts.items()}
+    S = {part: X @ X.T for part, X in clean.items()}
+    monkeypatch.setattr(noisy_inputs, "N_COMPONENTS", 2)
+    limit = noisy_inputs._limit(noisy, S, 1.0, np.diag(scales**2), 1.0)
+    encoder = linear_simec(2, 1e-6, noisy["train"], S["train"])
+    found = {part: mse(S[part], encoder.transform(noisy[part])) for part in parts}
+    assert found["test"] == pytest.approx(limit["limit.test"], rel=0.02)
+    assert found["train"] == pytest.approx(limit["limit.train"], rel=0.02)
 
 
 @pytest.mark.parametrize("kind", noisy_inputs.KINDS)
