@@ -22,7 +22,7 @@ from simec.cli.options import (
 )
 
 if TYPE_CHECKING:
-    from simec.recommender import BaseRecommender, Ids, Recommender
+    from simec.recommender import BaseRecommender, Ids, Ratings, Recommender
 
 recommend = typer.Typer(
     no_args_is_help=True,
@@ -62,6 +62,40 @@ class Confidence(str, Enum):
     linear = "linear"
 
 
+class Method(str, Enum):
+    """Recommenders of the command line."""
+
+    factors = "factors"
+    ease = "ease"
+    softmax = "softmax"
+    warp = "warp"
+    bpr = "bpr"
+
+
+class SplitBy(str, Enum):
+    """How ratings are held out."""
+
+    auto = "auto"
+    ratings = "ratings"
+    items = "items"
+    users = "users"
+    time = "time"
+    leave_one_out = "leave-one-out"
+
+
+class Metric(str, Enum):
+    """What is optimized."""
+
+    auto = "auto"
+    rmse = "rmse"
+    mae = "mae"
+    ndcg = "ndcg"
+    recall = "recall"
+    precision = "precision"
+    map = "map"
+    hits = "hits"
+
+
 class Side(str, Enum):
     """The side whose features explain a rating."""
 
@@ -83,6 +117,13 @@ MoreUsers = Annotated[
     Path | None, option("Table of features of new users.", "--users", metavar="FILE")
 ]
 
+MethodOption = Annotated[
+    Method,
+    option(
+        "factors: embeddings of users and items; ease: a linear map between items, for counts "
+        "and clicks, which uses times; softmax, warp, bpr: embeddings that are trained to rank."
+    ),
+]
 Missing = Annotated[
     MissingValues,
     option(
@@ -130,7 +171,17 @@ def train(
     confidence: Annotated[
         Confidence, option("With counts: how the weight of a pair grows with its count.")
     ] = Confidence.log,
-    dimensions: Annotated[int, option("Length of the embeddings.", min=1)] = 20,
+    method: MethodOption = Method.factors,
+    liked: Annotated[
+        float | None,
+        option(
+            "Treat ratings of at least this value as clicks, and ignore lower ones.",
+            show_default="use values as they are",
+        ),
+    ] = None,
+    dimensions: Annotated[
+        int | None, option("Length of the embeddings.", min=1, show_default="20; 64 for ranking")
+    ] = None,
     hidden: Annotated[
         list[int] | None,
         option("Units of a hidden layer between features and embeddings; repeat for more layers."),
@@ -170,12 +221,14 @@ def train(
     """  # noqa: D301
     from simec.recommender import Recommender, read_features, read_ratings
 
+    if method is not Method.factors and (items or users or hidden):
+        fail(f"--method {method.value} takes no features: leave out --items, --users and --hidden")
     require_device(device)
     if own is not None:
         report("--own is deprecated, use --id-feature-scale")
         id_feature_scale = own
-    recommender = Recommender(
-        dimensions, hidden_layers=tuple(hidden or ()), l2="auto" if l2 is None else l2,
+    recommender: Any = _ranking_recommender(method, dimensions, l2, seed, progress) or Recommender(
+        dimensions or 20, hidden_layers=tuple(hidden or ()), l2="auto" if l2 is None else l2,
         id_feature_scale=id_feature_scale, feedback="implicit" if implicit else feedback.value,
         alpha=alpha, confidence=confidence.value,
         max_iter=epochs, device=device, random_state=seed, verbose=progress,
@@ -193,6 +246,8 @@ def train(
         for part in (read, *features.values()):
             if part is not None:
                 typer.echo(f"{'read':13} {part.format}")
+        if liked is not None:
+            read = _liked(read, liked)
         try:
             recommender.fit(read, **features)
         except STOPPED as error:
@@ -200,8 +255,11 @@ def train(
             if not hasattr(recommender, "item_vectors_"):
                 fail("interrupted before training produced a model; nothing was saved", status)
     recommender.save(out)
-    summary = {"users": f"{len(read.users):,}", "items": f"{len(read.items):,}",
-               "ratings": f"{len(read):,}", "feedback": recommender.feedback_}  # fmt: skip
+    summary = {
+        "users": f"{len(read.users):,}", "items": f"{len(read.items):,}",
+        "ratings": f"{len(read):,}",
+        "feedback": "implicit" if recommender.range_ is None else "explicit",
+    }  # fmt: skip
     for name, part in features.items():
         if part is not None:
             summary[name.replace("_", " ")] = f"{part.n_features:,}"
@@ -210,6 +268,100 @@ def train(
         typer.echo(f"{name:13} {value}")
     if status:
         fail(f"interrupted; saved to {out}", status)
+
+
+def _ranking_recommender(
+    method: Method, dimensions: int | None, l2: float | None, seed: int, progress: bool
+) -> BaseRecommender | None:
+    """A recommender for implicit feedback alone; None for `Recommender`."""
+    from simec.recommender import EASE, RankingRecommender
+
+    if method is Method.factors:
+        return None
+    penalty: dict[str, Any] = {} if l2 is None else {"l2": l2}
+    if method is Method.ease:
+        return EASE(**penalty)
+    return RankingRecommender(
+        dimensions or 64, loss=method.value, random_state=seed, verbose=progress, **penalty
+    )
+
+
+def _liked(read: Ratings, at_least: float) -> Ratings:
+    """Ratings of at least a value as clicks, with the format of their file."""
+    liked = read.liked(at_least)
+    liked.format = read.format
+    return liked
+
+
+@recommend.command()
+@names_options
+@takes_options(TableOptions, "table")
+def tune(
+    ratings: Annotated[Path, typer.Argument(metavar="RATINGS", help="File of ratings.")],
+    out: Annotated[
+        Path,
+        output_folder(
+            "Folder to write the best model to.",
+            "--out",
+            kind="simec.Recommender",
+            metavar="MODEL",
+        ),
+    ],
+    table: TableOptions,
+    method: MethodOption = Method.factors,
+    feedback: Annotated[
+        Feedback,
+        option("Whether values are ratings (explicit) or counts (implicit); auto: as they look."),
+    ] = Feedback.auto,
+    liked: Annotated[
+        float | None,
+        option(
+            "Treat ratings of at least this value as clicks, and ignore lower ones.",
+            show_default="use values as they are",
+        ),
+    ] = None,
+    metric: Annotated[
+        Metric, option("What to optimize; auto: rmse for ratings, ndcg for counts and clicks.")
+    ] = Metric.auto,
+    by: Annotated[
+        SplitBy, option("How ratings are held out; auto: the latest ones if there are times.")
+    ] = SplitBy.auto,
+    minutes: Annotated[float, option("Time for the search.", min=0)] = 10,
+    settings: Annotated[int, option("Number of settings to try.", min=1)] = 9,
+    splits: Annotated[int, option("Number of splits in the last round.", min=1)] = 3,
+    results: Annotated[
+        Path | None,
+        output_file("Write the results to this file, JSON or CSV.", "--table", metavar="FILE"),
+    ] = None,
+    device: Annotated[str, option("cpu, cuda, or auto: a GPU if available.")] = "auto",
+    seed: Annotated[int, option("Random seed.")] = 1,
+) -> None:
+    """Search for the best parameters on held-out ratings; fit the model with them.
+
+    \b
+      simec recommend tune ratings.csv --out movies.model --minutes 5 --table settings.csv
+      simec recommend tune plays.csv --method ease --out tracks.model
+    """  # noqa: D301
+    from simec.recommender import Recommender, read_ratings
+    from simec.recommender import tune as search
+
+    require_device(device)
+    with report_warnings(with_options):
+        read = read_ratings(ratings, **table.keywords())
+        report_format(read.format)
+        if liked is not None:
+            read = _liked(read, liked)
+        recommender = _ranking_recommender(method, None, None, seed, False) or Recommender(
+            feedback=feedback.value, device=device, random_state=seed
+        )
+        found = search(
+            recommender, read, metric=metric.value, by=by.value, minutes=minutes,
+            n_settings=settings, n_splits=splits, random_state=seed, table=results,
+        )  # fmt: skip
+    found.recommender.save(out)
+    typer.echo(str(found))
+    typer.echo(f"{'best':13} {json.dumps(found.best) if found.best else 'the defaults'}")
+    typer.echo(f"{'saved':13} {out}")
 
 
 @recommend.command("for")
@@ -387,8 +539,9 @@ def evaluate(
     if as_json:
         typer.echo(json.dumps(metrics))
         return
+    at_n = "precision", "recall", "ndcg", "map", "hits", "coverage", "popularity"
     for name, value in metrics.items():
-        label = f"{name}@{topn}" if name in ("precision", "recall", "ndcg", "hits") else name
+        label = f"{name}@{topn}" if name in at_n else name
         typer.echo(f"{label:13} {value:,.4f}" if name != "users" else f"{label:13} {value:,.0f}")
 
 

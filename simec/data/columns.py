@@ -73,8 +73,8 @@ class Layout:
         first name wins if a table has several.
     n_required : int
         Number of these columns, from the first, that a table must have.
-    ignored : sequence of str
-        Usual names of other columns, which are never read as one of these.
+    optional : mapping of str to sequence of str
+        Usual names of further columns, which are read if they are found.
     advice : str
         How to name a column that was not recognized, for messages.
     """
@@ -82,7 +82,7 @@ class Layout:
     what: str
     names: Mapping[str, Sequence[str]]
     n_required: int
-    ignored: Sequence[str] = field(default=())
+    optional: Mapping[str, Sequence[str]] = field(default_factory=dict)
     advice: str = "rename one, or choose columns with columns="
 
     @property
@@ -91,7 +91,9 @@ class Layout:
         return list(self.names)[: self.n_required]
 
 
-RATINGS = Layout("ratings", {"user": _USER, "item": _ITEM, "rating": _RATING}, 2, _TIME)
+RATINGS = Layout(
+    "ratings", {"user": _USER, "item": _ITEM, "rating": _RATING}, 2, {"timestamp": _TIME}
+)
 TRIPLES = Layout("triples", {"head": _HEAD, "relation": _RELATION, "tail": _TAIL}, 3)
 
 
@@ -173,7 +175,7 @@ def choose_columns(
                 f"a table of {layout.what} must have columns for {_and(layout.required)}, got "
                 f"{len(names)} column{'s' * (len(names) != 1)} without names"
             )
-        return dict(zip(wanted, range(len(names)), strict=False))
+        return dict(zip([*wanted, *layout.optional], range(len(names)), strict=False))
     found = recognized(layout, names)
     for column, k in found.items():
         again = [i for i, name in enumerate(names) if name == names[k] and i != k]
@@ -182,7 +184,7 @@ def choose_columns(
                 f"columns {k + 1} and {again[0] + 1} are both called {names[k]!r}: choose the "
                 f"{column} with columns="
             )
-    others = recognized(Layout("", {"": layout.ignored}, 0), names)
+    others = recognized(Layout("", layout.optional, 0), names)
     has_unknown = len(found) + len(others) < len(names)
     for k, column in enumerate(wanted):
         # a misspelled rating must not count as a table without ratings
@@ -191,7 +193,7 @@ def choose_columns(
                 f"no column of {layout.what} is called {column!r} or similar; the columns are "
                 f"{_listed(names)}: {layout.advice}"
             )
-    return {column: found[column] for column in wanted if column in found}
+    return {column: found[column] for column in wanted if column in found} | others
 
 
 def is_numbered(names: Sequence[Hashable]) -> bool:
@@ -205,7 +207,7 @@ def _given(
     columns: Sequence[Any],
     error: Callable[[str], Exception],
 ) -> dict[str, int]:
-    wanted = list(layout.names)
+    wanted = [*layout.names, *layout.optional]
     if isinstance(columns, str) or not layout.n_required <= len(columns) <= len(wanted):
         raise error(
             f"columns must name the columns of {_and(wanted)}, in this order, got {columns!r}"

@@ -54,11 +54,17 @@ class Frame:
     def choose(
         self, layout: Layout, columns: Sequence[Any] | None = None, error: Fail = ValueError
     ) -> list[Any]:
+        """Choose the columns of a layout, see `choose_named`; return them without their names."""
+        return list(self.choose_named(layout, columns, error).values())
+
+    def choose_named(
+        self, layout: Layout, columns: Sequence[Any] | None = None, error: Fail = ValueError
+    ) -> dict[str, Any]:
         """Choose the columns of a layout by name, or by position if columns are only numbered.
 
         Returns
         -------
-        list
+        dict of str to column
             Columns of the layout that the frame has, in the order of the layout.
 
         Raises
@@ -72,7 +78,7 @@ class Frame:
             return error(message + hint)
 
         # a wide frame is a matrix; ratings may have a column of times
-        most = len(layout.names) + bool(layout.ignored)
+        most = len(layout.names) + len(layout.optional)
         without_names = columns is None and is_numbered(self.names)
         if without_names and (self.index is not None or len(self.names) > most):
             raise fail(
@@ -80,7 +86,7 @@ class Frame:
                 f"{', '.join(map(repr, layout.names))}, got {len(self.names)} columns without names"
             )
         chosen = choose_columns(layout, self.names, columns, error=fail)
-        return [self.column(k) for k in chosen.values()]
+        return {name: self.column(k) for name, k in chosen.items()}
 
     def select(self, positions: Sequence[int]) -> Frame:
         """Select columns by their positions."""

@@ -400,7 +400,7 @@ class Table:
         self, first: list[str], others: list[list[str]], names: dict[str, int]
     ) -> bool:
         texts = [not is_number(text) for text in first]
-        times = recognized(Layout("", {"timestamp": RATINGS.ignored}, 1), first)
+        times = recognized(Layout("", RATINGS.optional, 1), first)
         if {"user", "item"} <= set(names) or (("rating" in names or times) and all(texts)):
             # a row can have the ids "user" and "item", but it also has a number
             return all(texts)

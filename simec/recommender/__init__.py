@@ -18,12 +18,16 @@ from simec.recommender.data.features import Features, as_features
 from simec.recommender.data.files import FileError, read_features, read_ratings
 from simec.recommender.data.movielens import read_movielens, read_movies, read_users
 from simec.recommender.data.ratings import Ids, IdTypeError, Ratings, UnknownIdError, as_ratings
+from simec.recommender.ease import EASE
 from simec.recommender.evaluation import evaluate
+from simec.recommender.ranking_factors import RankingRecommender
+from simec.recommender.tuning import Tuning, tune
 
 if TYPE_CHECKING:
     from simec.recommender.recommender import Recommender
 
 __all__ = [
+    "EASE",
     "BaseRecommender",
     "BiasBaseline",
     "ColdStartRecommender",
@@ -36,10 +40,12 @@ __all__ = [
     "Ids",
     "ItemKNN",
     "ModelError",
+    "RankingRecommender",
     "Ratings",
     "Recommender",
     "ResidualSVD",
     "SVDRidge",
+    "Tuning",
     "UnknownIdError",
     "as_features",
     "as_ratings",
@@ -49,6 +55,7 @@ __all__ = [
     "read_movies",
     "read_ratings",
     "read_users",
+    "tune",
 ]
 
 _deprecated = deprecated_names(

@@ -41,7 +41,15 @@ from simec.recommender.data.ratings import (
     plain,
     read_ids,
 )
-from simec.recommender.ranking import batches, exclude, highest, is_single, lengths, paired
+from simec.recommender.ranking import (
+    batches,
+    exclude,
+    highest,
+    is_single,
+    lengths,
+    paired,
+    rank_metrics,
+)
 from simec.recommender.state import check_attribute, check_shape, pack, unpack
 from simec.recommender.top_items import select_top
 from simec.types import Float64, FloatArray
@@ -498,6 +506,8 @@ class BaseRecommender(HubModel, BaseEstimator):  # type: ignore[misc]
     def score(self, ratings: Any, y: Any = None, **features: Any) -> float:
         """Compute the coefficient of determination R² of predicted ratings.
 
+        For implicit feedback, whose scores only rank, it is the NDCG of 10 recommendations.
+
         Parameters
         ----------
         ratings : as for `fit`
@@ -507,7 +517,13 @@ class BaseRecommender(HubModel, BaseEstimator):  # type: ignore[misc]
             ``item_features``, ``user_features`` and ``unknown``, as for `predict`.
         """
         del y
-        users, items, values = as_ratings(ratings).triples()
+        test = as_ratings(ratings)
+        if self.range_ is None:
+            metrics = rank_metrics(
+                lambda users: self.recommend(users, **features), test, self.ratings_, 10
+            )
+            return metrics["ndcg"]
+        users, items, values = test.triples()
         errors = self.predict(users, items, **features) - values
         variance = float(np.var(values.astype(np.float64)))
         mse = float(np.mean(errors.astype(np.float64) ** 2))

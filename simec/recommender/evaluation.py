@@ -11,11 +11,9 @@ from corpora.checks import check_integer
 from corpora.deprecated import renamed_parameters
 from simec.recommender.base import BaseRecommender
 from simec.recommender.data.ratings import as_ratings
-from simec.recommender.ranking import batches
+from simec.recommender.ranking import rank_metrics
 
 logger = logging.getLogger(__name__)
-
-_USERS = 1000  # users per batch of recommendations
 
 
 @renamed_parameters(n="topn")
@@ -44,12 +42,16 @@ def evaluate(
     Returns
     -------
     dict
-        ``rmse`` and ``mae`` of the predicted ratings, and averages over the users with relevant
-        test items: ``precision``, the number of relevant recommendations divided by `topn`;
-        ``recall``, their number divided by that of relevant items, or by `topn` if it is smaller;
-        ``ndcg``, with binary gains; and ``hits``, the fraction of users with at least one
-        relevant recommendation. Items that a user rated in training are not recommended to that
-        user. ``users`` is the number of users in these averages.
+        ``rmse`` and ``mae`` of the predicted ratings, unless the recommender is for implicit
+        feedback, whose scores are not ratings. Averages over the users with relevant test items:
+        ``precision``, the number of relevant recommendations divided by `topn`; ``recall``, their
+        number divided by that of relevant items, or by `topn` if it is smaller; ``ndcg``, with
+        binary gains; ``map``, the mean average precision; and ``hits``, the fraction of users with
+        at least one relevant recommendation. Items that a user rated in training are not
+        recommended to that user. ``coverage`` is the fraction of the items that were recommended
+        to anyone; ``popularity`` is the mean number of training ratings of recommended items,
+        divided by that of all items: 1 is no bias towards popular items. ``users`` is the number
+        of users in these averages.
 
     Raises
     ------
@@ -58,31 +60,15 @@ def evaluate(
     """
     check_integer("topn", topn, 1)
     ratings = as_ratings(test)
-    users, items, values = ratings.triples()
-    errors = recommender.predict(users, items, **features).astype(np.float64) - values
-    results = {
-        "rmse": float(np.sqrt((errors**2).mean())),
-        "mae": float(np.abs(errors).mean()),
-    }
-    is_relevant = np.ones(len(values), bool) if relevant is None else values >= relevant
-    # triples are sorted by user
-    rows = np.repeat(np.arange(len(ratings.users)), np.diff(ratings.matrix.indptr))[is_relevant]
-    relevant_users, relevant_items = users[is_relevant], items[is_relevant]
-    _, first = np.unique(rows, return_index=True)
-    if not len(first):
-        raise ValueError(f"no rating of the test set is >= {relevant:g}")
-    wanted = [set(part.tolist()) for part in np.split(relevant_items, first[1:])]
-    discounts = 1 / np.log2(np.arange(2, topn + 2))
-    totals = np.zeros(4)
-    for batch in batches(len(first), _USERS):
-        lists = recommender.recommend(relevant_users[first[batch]], topn, **features)
-        for recommended, relevant_set in zip(lists, wanted[batch], strict=True):
-            hits = np.array([item in relevant_set for item, _ in recommended], float)
-            possible = min(topn, len(relevant_set))
-            gain = float(hits @ discounts[: len(hits)]) / float(discounts[:possible].sum())
-            totals += hits.sum() / topn, hits.sum() / possible, gain, bool(hits.any())
-    names = "precision", "recall", "ndcg", "hits"
-    results.update(zip(names, (totals / len(first)).tolist(), strict=True))
-    results["users"] = len(first)
+    results: dict[str, float] = {}
+    if recommender.range_ is not None:  # None: scores of implicit feedback only rank
+        users, items, values = ratings.triples()
+        errors = recommender.predict(users, items, **features).astype(np.float64) - values
+        results["rmse"] = float(np.sqrt((errors**2).mean()))
+        results["mae"] = float(np.abs(errors).mean())
+    results |= rank_metrics(
+        lambda users: recommender.recommend(users, topn, **features), ratings,
+        recommender.ratings_, topn, relevant,
+    )  # fmt: skip
     logger.info("%s: %s", type(recommender).__name__, results)
     return results

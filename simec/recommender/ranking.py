@@ -1,13 +1,18 @@
-"""Helpers for ranking: pairs of ids, batches, highest scores, vector lengths."""
+"""Helpers for ranking: pairs of ids, batches, highest scores, vector lengths, metrics."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from corpora.checks import check_integer
+
+if TYPE_CHECKING:
+    from simec.recommender.data.ratings import Ratings
+
+_USERS = 1000  # users per batch of recommendations
 
 
 def is_single(ids: Any) -> bool:
@@ -70,3 +75,63 @@ def lengths(vectors: Any) -> Any:
     if hasattr(vectors, "multiply"):
         return np.sqrt(np.asarray(vectors.multiply(vectors).sum(axis=1)))[:, 0]
     return np.sqrt((vectors**2).sum(axis=1))
+
+
+def rank_metrics(
+    recommend: Callable[[Any], list[Any]],
+    test: Ratings,
+    training: Ratings,
+    topn: int,
+    relevant: float | None = None,
+) -> dict[str, float]:
+    """Compute metrics of recommendations, see `simec.recommender.evaluate`.
+
+    Parameters
+    ----------
+    recommend : callable
+        Takes ids of users; returns a list of at most `topn` pairs (item, score) for each.
+    test, training : Ratings
+    topn : int
+    relevant : float, optional
+        Lowest rating of a relevant item.
+
+    Raises
+    ------
+    ValueError
+        If no rating is relevant.
+    """
+    users, items, values = test.triples()  # sorted by user
+    is_relevant = np.ones(len(values), bool) if relevant is None else values >= relevant
+    rows = np.repeat(np.arange(len(test.users)), np.diff(test.matrix.indptr))[is_relevant]
+    users, items = users[is_relevant], items[is_relevant]
+    _, first = np.unique(rows, return_index=True)
+    if not len(first):
+        raise ValueError(
+            "there are no ratings to evaluate" if relevant is None
+            else f"no rating of the test set is >= {relevant:g}"
+        )  # fmt: skip
+    wanted = [set(part.tolist()) for part in np.split(items, first[1:])]
+    positions = np.arange(1, topn + 1)
+    discounts = 1 / np.log2(1 + positions)
+    totals = np.zeros(5)
+    recommended_items: list[Any] = []
+    for batch in batches(len(first), _USERS):
+        for found, sought in zip(recommend(users[first[batch]]), wanted[batch], strict=True):
+            hits = np.array([item in sought for item, _ in found], float)
+            possible = min(topn, len(sought))
+            gain = float(hits @ discounts[: len(hits)]) / float(discounts[:possible].sum())
+            precision = float((hits * np.cumsum(hits) / positions[: len(hits)]).sum()) / possible
+            totals += (
+                hits.sum() / topn, hits.sum() / possible, gain, precision, bool(hits.any())
+            )  # fmt: skip
+            recommended_items += [item for item, _ in found]
+    names = "precision", "recall", "ndcg", "map", "hits"
+    results = dict(zip(names, (totals / len(first)).tolist(), strict=True))
+    columns = training.items.find(recommended_items)
+    counts = training.item_counts
+    known = columns[columns >= 0]
+    results["coverage"] = len(set(recommended_items)) / len(counts)
+    popularity = float(counts[known].sum()) / max(len(columns), 1)
+    results["popularity"] = popularity / max(float(counts.mean()), 1e-300)
+    results["users"] = len(first)
+    return results

@@ -82,6 +82,7 @@ def _pack(name: str, value: Any, arrays: Arrays, encoders: dict[str, Any]) -> An
             "ratings": inner("matrix", value.matrix),
             "users": inner("users", value.users), "items": inner("items", value.items),
             "duplicates": [value.n_duplicates, value.n_contradicting],
+            "times": inner("times", value.times),
         }  # fmt: skip
     if isinstance(value, Features):
         return {
@@ -167,7 +168,11 @@ def _unpack(name: str, value: Any, arrays: Arrays, load_encoder: Callable[[str],
         if not isinstance(duplicates, list) or len(duplicates) > 2:
             raise ValueError(f"{name}.duplicates must be two numbers, got {duplicates!r}")
         counts = (check_integer(f"{name}.duplicates", n, 0) for n in duplicates)
-        return Ratings(matrix, users, items, *counts)
+        times = inner("times", value.get("times"))
+        if times is not None:
+            check_shape(f"{name}.times", times, matrix.data.shape)
+        n_duplicates, n_contradicting = (*counts, 0, 0)[:2]
+        return Ratings(matrix, users, items, n_duplicates, n_contradicting, times)
     if "features" in value:
         ids, matrix = inner("ids", value.get("ids_of")), inner("matrix", value["features"])
         check_attribute(f"{name}.ids", ids, Ids)

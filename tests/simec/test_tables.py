@@ -201,7 +201,7 @@ def test_the_format_is_reported_and_can_be_set(tmp_path, caplog):
         ({"quoting": True, "separator": "::"}, "needs a separator of one character"),
         ({"encoding": "klingon"}, "encoding must be a text encoding"),
         ({"encoding": "hex"}, "encoding must be a text encoding"),
-        ({"columns": "abc"}, "columns must name the columns of user, item and rating"),
+        ({"columns": "abc"}, "columns must name the columns of user, item, rating and timestamp"),
         ({"columns": (0, 0, 1)}, "columns must be different ones"),
         ({"columns": (0, 1, 9)}, "there is no column 9, only 0, 1, 2"),
     ],

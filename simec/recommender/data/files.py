@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
+import warnings
 from array import array
 from collections import Counter
 from collections.abc import Sequence
@@ -25,6 +26,7 @@ from simec.recommender.data.ratings import (
     Ids,
     Ratings,
     collect_ratings,
+    read_times,
     sorted_ids,
 )
 
@@ -58,8 +60,9 @@ def read_ratings(
 
     Separator, header, columns and quotes are guessed from the first lines, unless they are passed.
     The guesses are logged, and are the attribute `format` of the result. Columns are found by names
-    such as user, item and rating, in any order; a header with unknown names is an error. Without a
-    header, the first three columns are read, and further ones are ignored. Without a column of
+    such as user, item, rating and timestamp, in any order; a header with unknown names is an error.
+    Without a header, the first columns are those of users, items, values and times. Times that
+    cannot be read are ignored, with a warning if their column has a name. Without a column of
     values, all are 1. Ids are integers if all of them are, and strings otherwise: "007" is a
     string. Files are decompressed according to their suffix.
 
@@ -75,8 +78,8 @@ def read_ratings(
     header : bool, optional
         Whether the first line has the names of the columns. By default it does if they are names
         such as user, item and rating, or texts above ids that are integers.
-    columns : (str, str, str) or (str, str), optional
-        Names or positions (from 0) of the columns of users, items and values.
+    columns : sequence of two to four str or int, optional
+        Names or positions (from 0) of the columns of users, items, values and times.
     quoting : bool, optional
         Whether fields may be in double quotes, as in CSV files. By default they may, except in
         files separated by tabs whose quotes do not enclose whole fields, and by ``::``.
@@ -103,8 +106,10 @@ def read_ratings(
         path, RATINGS, separator=separator, header=header, columns=columns, quoting=quoting,
         encoding=encoding, max_ratio=max_ratio, error=FileError,
     )  # fmt: skip
-    at_user, at_item, *more = table.format.columns.values()
-    at_value = more[0] if more else -1
+    chosen = table.format.columns
+    at_user, at_item = chosen["user"], chosen["item"]
+    at_value, at_time = chosen.get("rating", -1), chosen.get("timestamp", -1)
+    times: list[str] = []
     users: dict[str, int] = {}
     items: dict[str, int] = {}
     rows, positions, values = array("q"), array("q"), array("d")
@@ -121,6 +126,8 @@ def read_ratings(
             if not -LARGEST <= value <= LARGEST:
                 raise table.error(line, _too_large(fields[at_value], value))
             values.append(value)
+        if at_time >= 0:
+            times.append(fields[at_time])
         rows.append(users.setdefault(user, len(users)))
         positions.append(items.setdefault(item, len(items)))
     if not rows:
@@ -135,9 +142,19 @@ def read_ratings(
         np.frombuffer(values, np.float64).astype(np.float32) if values
         else np.ones(len(rows), np.float32),
         duplicates,
+        _read_times(times, table) if times else None,
     )  # fmt: skip
     ratings.format = table.format
     return ratings
+
+
+def _read_times(texts: list[str], table: Table) -> Any:
+    """Convert a column of times; None if it has others, which is no surprise without a name."""
+    if table.format.header is not None:
+        return read_times(texts)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return read_times(texts)
 
 
 def _check_missing(texts: list[str], kind: str, table: Table) -> None:

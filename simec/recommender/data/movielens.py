@@ -106,8 +106,8 @@ def read_movielens(path: Any) -> Ratings:
     parts = list(_parsed(file, separator))
     if not parts:
         raise FileError(f"{file} has no ratings")
-    users, movies, values = (
-        np.concatenate([part[k] for part in parts]) for k in range(3)
+    users, movies, values, times = (
+        np.concatenate([part[k] for part in parts]) for k in range(4)
     )  # fmt: skip
     del parts
     names_u, rows = np.unique(users, return_inverse=True)
@@ -118,7 +118,9 @@ def read_movielens(path: Any) -> Ratings:
     matrix = sparse.csr_matrix((values, place), (len(names_u), len(names_m)), dtype=np.float32)
     if matrix.nnz < len(values):
         _report_repeated(file, place, len(names_m), names_u, names_m, _header(file))
-    return Ratings(matrix, Ids(names_u, "user"), Ids(names_m, "item"))
+    return Ratings(
+        matrix, Ids(names_u, "user"), Ids(names_m, "item"), times=times[np.lexsort(place[::-1])]
+    )
 
 
 def read_movies(path: Any) -> list[Movie]:
@@ -176,8 +178,8 @@ def _find(path: Any, *names: str) -> Path:
 # Ratings: in chunks, as arrays
 
 
-def _parsed(file: Path, separator: bytes) -> Iterator[tuple[Any, Any, Any]]:
-    """Yield users, movies and values, a few megabytes of lines at a time."""
+def _parsed(file: Path, separator: bytes) -> Iterator[tuple[Any, Any, Any, Any]]:
+    """Yield users, movies, values and times, a few megabytes of lines at a time."""
     number = 1 + _header(file)
     with _open(file) as stream:
         if _header(file):
@@ -215,7 +217,9 @@ def _header(file: Path) -> int:
     return 1 if plain_suffix(file.name) == ".csv" else 0
 
 
-def _numbers(chunk: bytes, separator: bytes, file: Path, number: int) -> tuple[Any, Any, Any]:
+def _numbers(
+    chunk: bytes, separator: bytes, file: Path, number: int
+) -> tuple[Any, Any, Any, Any]:  # fmt: skip
     text = chunk.replace(separator, b" ")
     try:
         table = np.loadtxt(io.BytesIO(text), np.float64, comments=None, ndmin=2, encoding="ascii")
@@ -230,7 +234,8 @@ def _numbers(chunk: bytes, separator: bytes, file: Path, number: int) -> tuple[A
     if not fine:
         _report_malformed(chunk, separator, file, number)
     return (
-        table[:, 0].astype(np.int32), table[:, 1].astype(np.int32), table[:, 2].astype(np.float32)
+        table[:, 0].astype(np.int32), table[:, 1].astype(np.int32), table[:, 2].astype(np.float32),
+        table[:, 3],
     )  # fmt: skip
 
 

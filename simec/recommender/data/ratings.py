@@ -20,6 +20,7 @@ from simec.linalg.checks import LARGEST as LARGEST
 from simec.types import IntArray
 
 Duplicates = Literal["last", "mean", "error"]
+SplitBy = Literal["ratings", "items", "users", "time", "leave-one-out"]
 
 _INT64 = np.iinfo(np.int64)
 _EXACT = 2.0**53  # beyond it, not every integer is a float
@@ -203,6 +204,8 @@ class Ratings:
         Number of ratings that repeat an earlier one of the same user and item.
     n_contradicting : int
         Number of these whose value differs from the previous one.
+    times : float64 array of shape (n,), or None
+        Time of each stored entry of `matrix`, in order: seconds since 1970, or numbers as given.
     format : TableFormat or None
         Format of the file that they were read from.
     """
@@ -210,8 +213,9 @@ class Ratings:
     format: TableFormat | None = None
 
     def __init__(
-        self, matrix: Any, users: Ids, items: Ids, n_duplicates: int = 0, n_contradicting: int = 0
-    ) -> None:
+        self, matrix: Any, users: Ids, items: Ids, n_duplicates: int = 0, n_contradicting: int = 0,
+        times: Any = None,
+    ) -> None:  # fmt: skip
         self.matrix = sparse.csr_matrix(matrix, dtype=np.float32)
         self.users, self.items = users, items
         if self.matrix.shape != self.shape:
@@ -219,6 +223,11 @@ class Ratings:
         if not np.isfinite(self.matrix.data).all():
             raise ValueError("ratings must be finite, got NaN or infinite values")
         self.n_duplicates, self.n_contradicting = n_duplicates, n_contradicting
+        self.times: npt.NDArray[np.float64] | None = None
+        if times is not None:
+            self.times = np.asarray(times, np.float64)
+            if self.times.shape != self.matrix.data.shape or not np.isfinite(self.times).all():
+                raise ValueError(f"times must be {len(self)} finite numbers, one for each rating")
 
     def __len__(self) -> int:
         return int(self.matrix.nnz)
@@ -260,18 +269,21 @@ class Ratings:
         self,
         test_size: float = 0.3,
         seed: int = 0,
-        by: Literal["ratings", "items", "users"] = "ratings",
+        by: SplitBy = "ratings",
     ) -> tuple[Ratings, Ratings]:
-        """Split at random into a training set and a test set.
+        """Split into a training set and a test set.
 
         Parameters
         ----------
         test_size : float
-            Fraction of the ratings, items or users in the test set.
+            Fraction of the ratings, items or users in the test set; not used by "leave-one-out".
         seed : int
-        by : {"ratings", "items", "users"}
-            "items" keeps all ratings of an item in the same set (task T2a of the thesis, 4.2),
-            "users" all ratings of a user (T2b).
+        by : {"ratings", "items", "users", "time", "leave-one-out"}
+            "ratings" draws ratings at random, "items" all ratings of an item (task T2a of the
+            thesis, 4.2), and "users" all ratings of a user (T2b). "time" holds out the latest
+            ratings of each user: the fraction `test_size`, and at least one. "leave-one-out" holds
+            out one rating of each user, the latest one if there are times. Users with a single
+            rating stay in training in both.
 
         Returns
         -------
@@ -281,16 +293,33 @@ class Ratings:
         Raises
         ------
         ValueError
-            If one of them would have no ratings.
+            If one of them would have no ratings, or if there are no times to split by.
         """
         if not 0 < check_number("test_size", test_size, -np.inf) < 1:
             raise ValueError(f"test_size must be between 0 and 1, got {test_size!r}")
-        check_choice("by", by, ("ratings", "items", "users"))
+        check_choice("by", by, SplitBy)
         rng = np.random.default_rng(seed)
         entries = self.matrix.tocoo()
         if by == "ratings":
             chosen = np.zeros(len(self), bool)
             chosen[rng.permutation(len(self))[: round(test_size * len(self))]] = True
+        elif by in ("time", "leave-one-out"):
+            if by == "time" and self.times is None:
+                raise ValueError(
+                    "these ratings have no times: read them with a column such as 'timestamp', or "
+                    "split by='ratings' or by='leave-one-out'"
+                )
+            counts = np.diff(self.matrix.indptr)
+            n_test = np.ones(len(counts), int)
+            if by == "time":
+                # 0.3 * 10 is 3 in decimal, and should not become 2
+                n_test = np.maximum(np.floor(test_size * counts + 1e-9).astype(int), 1)
+            n_test[counts < 2] = 0
+            times = np.zeros(len(self)) if self.times is None else self.times
+            order = np.lexsort((rng.random(len(self)), -times, entries.row))
+            place = np.arange(len(self)) - self.matrix.indptr[entries.row]
+            chosen = np.zeros(len(self), bool)
+            chosen[order] = place < n_test[entries.row]
         else:
             by_item = by == "items"
             n = len(self.items if by_item else self.users)
@@ -303,17 +332,52 @@ class Ratings:
                 f"test_size={test_size} of {len(self)} ratings of {len(self.items)} items by "
                 f"{len(self.users)} users leaves no ratings in the {part} set"
             )
-        parts = [
-            Ratings(
-                sparse.csr_matrix(
-                    (entries.data[part], (entries.row[part], entries.col[part])), self.shape
-                ),
-                self.users,
-                self.items,
-            )
-            for part in (~chosen, chosen)
-        ]
-        return parts[0], parts[1]
+        return self.select(~chosen), self.select(chosen)
+
+    def select(self, mask: npt.NDArray[np.bool_]) -> Ratings:
+        """Select ratings by a mask of shape (n,), in the order of `triples`; keep all ids."""
+        entries = self.matrix.tocoo()
+        part = entries.data[mask], (entries.row[mask], entries.col[mask])
+        times = None if self.times is None else self.times[mask]
+        return Ratings(sparse.csr_matrix(part, self.shape), self.users, self.items, times=times)
+
+    def liked(self, at_least: float) -> Ratings:
+        """Convert explicit ratings to implicit feedback: 1 for each rating of at least a value.
+
+        Raises
+        ------
+        ValueError
+            If no rating is that high.
+        """
+        mask = self.matrix.data >= check_number("at_least", at_least, -np.inf)
+        if not mask.any():
+            raise ValueError(f"no rating is >= {at_least:g}")
+        ratings = self.select(mask)
+        ratings.matrix.data[:] = 1
+        return ratings
+
+    def later(self) -> npt.NDArray[np.float64]:
+        """Count the later ratings of the same user, for each rating; shape (n,).
+
+        Ratings of the same time have the mean of their counts.
+
+        Raises
+        ------
+        ValueError
+            If there are no times.
+        """
+        if self.times is None:
+            raise ValueError("these ratings have no times")
+        rows = self.matrix.tocoo().row
+        order = np.lexsort((-self.times, rows))
+        place = np.arange(len(self)) - self.matrix.indptr[rows].astype(np.float64)
+        row, time = rows[order], self.times[order]
+        is_new = np.append(True, (row[1:] != row[:-1]) | (time[1:] != time[:-1]))
+        start = np.flatnonzero(is_new)
+        sizes = np.diff(np.append(start, len(self)))
+        later = np.empty(len(self))
+        later[order] = np.repeat(np.add.reduceat(place, start) / sizes, sizes)
+        return later
 
 
 def as_ratings(
@@ -332,18 +396,18 @@ def as_ratings(
         Users, items and values, each of shape (n,); or n triples (user, item, value), as a list
         or as an array of shape (n, 3). A data frame of pandas or polars, a table of pyarrow, an
         array of records, a dict of columns, or a list of dicts or named tuples; its columns are
-        chosen by `columns`, or by names such as user, item and rating, in any order. Unknown names
-        are an error. Only two to four columns that are numbered, as those of
+        chosen by `columns`, or by names such as user, item, rating and timestamp, in any order.
+        Unknown names are an error. Only two to four columns that are numbered, as those of
         ``pandas.DataFrame(rows)``, are read by position: users, items, values and times. Without a
-        column of values, all are 1. The stored entries of a sparse matrix of users by items are
-        ratings, including zeros.
+        column of values, all are 1. Times are numbers, dates or ISO 8601 texts. The stored entries
+        of a sparse matrix of users by items are ratings, including zeros.
     users, items : sequences of ids, optional
         Ids of the rows and columns of a sparse matrix; 0, 1, … by default.
-    columns : (str, str, str) or (str, str), optional
-        Names or positions of the columns of users, items and values in a data frame.
+    columns : sequence of two to four str, optional
+        Names or positions of the columns of users, items, values and times in a data frame.
     duplicates : {"last", "mean", "error"}
-        Of several ratings for the same user and item, keep the last, or their mean, or raise
-        ValueError.
+        Of several ratings for the same user and item, keep the last (the latest, if there are
+        times), or their mean, or raise ValueError.
 
     Raises
     ------
@@ -368,8 +432,9 @@ def as_ratings(
         return _from_matrix(data, users, items, duplicates)
     if users is not None or items is not None:
         raise ValueError("users= and items= are for sparse matrices: triples contain the ids")
-    given_users, given_items, values = _columns(data, columns)
+    given_users, given_items, values, given_times = _columns(data, columns)
     numbers = read_values(values)
+    times = None if given_times is None else read_times(given_times)
     (user_ids, rows), (item_ids, positions) = (
         _numbered(given_users, "user"), _numbered(given_items, "item")
     )  # fmt: skip
@@ -378,7 +443,7 @@ def as_ratings(
             "users, items and values must have the same length, got "
             f"{len(rows)} users, {len(positions)} items and {len(numbers)} values"
         )
-    return collect_ratings(user_ids, rows, item_ids, positions, numbers, duplicates)
+    return collect_ratings(user_ids, rows, item_ids, positions, numbers, duplicates, times)
 
 
 def _numbered(values: Any, kind: str) -> tuple[Ids, IntArray]:
@@ -420,15 +485,20 @@ def sorted_ids(names: list[Any], rows: IntArray, kind: str) -> tuple[Ids, IntArr
     return ids, rank[rows]
 
 
-def _columns(data: Any, columns: Sequence[Any] | None) -> tuple[Any, Any, Any]:
+def _columns(data: Any, columns: Sequence[Any] | None) -> tuple[Any, Any, Any, Any]:
+    """Columns of users, items, values, and times or None."""
     if isinstance(data, Iterator):
         data = list(data)
     # lists and tuples are tables only if their items are dicts or named tuples
     is_plain = isinstance(data, (list, tuple)) and (not data or row_columns(data[0]) is None)
     frame = None if is_plain else as_frame(data)
     if frame is not None:
-        users, items, *values = frame.choose(RATINGS, columns)
-        return users, items, values[0] if values else np.ones(len(users))
+        named = frame.choose_named(RATINGS, columns)
+        values = named.get("rating")
+        return (
+            named["user"], named["item"],
+            np.ones(len(named["user"])) if values is None else values, named.get("timestamp"),
+        )  # fmt: skip
     if columns is not None:
         raise ValueError("columns= is for data frames")
     if isinstance(data, tuple) and len(data) == 3 and all(_is_column(part) for part in data):
@@ -437,14 +507,14 @@ def _columns(data: Any, columns: Sequence[Any] | None) -> tuple[Any, Any, Any]:
                 "three tuples of three can be triples or columns: pass a list of triples "
                 "(user, item, value), or users, items and values as lists or arrays"
             )
-        return data
+        return (*data, None)
     if isinstance(data, np.ndarray):
         if data.ndim != 2 or data.shape[1] != 3:
             raise ValueError(
                 f"ratings must be triples (user, item, value), got an array of shape {data.shape}. "
                 "Pass a matrix of users by items as a sparse matrix"
             )
-        return data[:, 0], data[:, 1], data[:, 2]
+        return data[:, 0], data[:, 1], data[:, 2], None
     if isinstance(data, (str, bytes, os.PathLike)):
         raise TypeError(
             f"ratings must be triples or a frame, got {shorten(data)}: read a file with "
@@ -456,7 +526,8 @@ def _columns(data: Any, columns: Sequence[Any] | None) -> tuple[Any, Any, Any]:
     for number, triple in enumerate(triples):
         if not _is_triple(triple):
             raise ValueError(f"rating {number} must be (user, item, value), got {shorten(triple)}")
-    return tuple([triple[k] for triple in triples] for k in range(3))  # type: ignore[return-value]
+    users, items, values = ([triple[k] for triple in triples] for k in range(3))
+    return users, items, values, None
 
 
 def _is_column(part: Any) -> bool:
@@ -522,6 +593,48 @@ def read_values(
     return array.astype(np.float32)
 
 
+def read_times(values: Any) -> npt.NDArray[np.float64] | None:
+    """Convert times to numbers, shape (n,): dates to seconds since 1970; numbers stay as they are.
+
+    Parameters
+    ----------
+    values : sequence, array or column of a frame
+        Numbers, texts with numbers, dates, or ISO 8601 texts.
+
+    Warns
+    -----
+    UserWarning
+        If a value cannot be read. None is returned, since times are not needed to predict.
+    """
+    if not isinstance(values, (list, tuple, np.ndarray)):
+        values = column_values(values)
+    try:
+        times = _times(values)
+    except (TypeError, ValueError, OverflowError):
+        times = np.full(1, np.nan)
+    if times.ndim == 1 and len(times) == len(values) and np.isfinite(times).all():
+        return times
+    warn("times are ignored: each must be a number, a date or an ISO 8601 text")
+    return None
+
+
+def _times(values: Any) -> npt.NDArray[np.float64]:
+    if isinstance(values, np.ndarray) and values.dtype.kind in "iufM":
+        array = values
+    elif len(values) and all(hasattr(value, "timestamp") for value in values):  # datetime
+        array = np.array([value.timestamp() for value in values])
+    else:
+        try:
+            array = np.array(values, np.float64)
+        except (TypeError, ValueError):
+            array = np.array([str(value).strip().removesuffix("Z") for value in values], "M8[us]")
+    if array.dtype.kind == "M":
+        if np.isnat(array).any():
+            raise ValueError("a time is missing")
+        return array.astype("M8[us]").astype(np.int64) / 1e6
+    return array.astype(np.float64)
+
+
 def _is_float(value: Any) -> bool:
     if isinstance(value, (np.complexfloating, np.datetime64, np.timedelta64)):
         return False
@@ -557,8 +670,9 @@ def _from_matrix(matrix: Any, users: Any, items: Any, duplicates: Duplicates) ->
 
 
 def collect_ratings(
-    users: Ids, rows: IntArray, items: Ids, columns: IntArray, values: Any, duplicates: Duplicates
-) -> Ratings:
+    users: Ids, rows: IntArray, items: Ids, columns: IntArray, values: Any, duplicates: Duplicates,
+    times: Any = None,
+) -> Ratings:  # fmt: skip
     """Build `Ratings` of entries, and deal with duplicates.
 
     Parameters
@@ -568,6 +682,7 @@ def collect_ratings(
         Positions in `users` and `items`.
     values : float32 array of shape (n,)
     duplicates : {"last", "mean", "error"}
+    times : float64 array of shape (n,), optional
 
     Raises
     ------
@@ -577,6 +692,9 @@ def collect_ratings(
     shape = len(users), len(items)
     position = rows.astype(np.int64) * shape[1] + columns
     order = np.argsort(position, kind="stable")
+    if times is not None:
+        order = np.lexsort((times, position))  # of duplicates, the latest is the last
+        times = times[order]
     position, values = position[order], values[order]
     repeated = position[1:] == position[:-1]
     n_repeated = int(repeated.sum())
@@ -592,16 +710,18 @@ def collect_ratings(
             raise ValueError(f"{message}: use duplicates='last' or 'mean'")
         warn(f"{message}: {'the last one' if duplicates == 'last' else 'their mean'} counts")
         start = np.flatnonzero(np.append(True, ~repeated))
+        last = np.append(start[1:], len(position)) - 1
         if duplicates == "mean":
             counts = np.diff(np.append(start, len(position)))
             values = np.add.reduceat(values.astype(np.float64), start) / counts
         else:
-            values = values[np.append(start[1:], len(position)) - 1]
+            values = values[last]
+        times = None if times is None else times[last]
         position = position[start]
     matrix = sparse.csr_matrix(
         (values.astype(np.float32), (position // shape[1], position % shape[1])), shape
     )
-    return Ratings(matrix, users, items, n_repeated, contradicting)
+    return Ratings(matrix, users, items, n_repeated, contradicting, times)
 
 
 def _object_array(values: list[Any]) -> npt.NDArray[Any]:

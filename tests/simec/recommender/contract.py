@@ -108,7 +108,13 @@ class RecommenderContract:
 
     def test_several_users_at_once(self, fitted):
         users = [101, 100, 117]
-        assert fitted.recommend(users, 3) == [fitted.recommend(user, 3) for user in users]
+        # sums of one user and of several may be rounded differently
+        for several, user in zip(fitted.recommend(users, 3), users, strict=True):
+            for (item, score), (other, expected) in zip(
+                several, fitted.recommend(user, 3), strict=True
+            ):
+                assert score == pytest.approx(expected, rel=1e-5, abs=1e-6)
+                assert item == other
         assert fitted.recommend(np.array(users), 3) == fitted.recommend(users, 3)
         assert fitted.recommend([], 3) == []
 
@@ -262,6 +268,11 @@ class RecommenderContract:
 
     def test_score_is_the_explained_variance(self, fitted):
         _, (users, items, values) = checkerboard()
+        if self.implicit:
+            liked = values > 3
+            rest = users[liked], items[liked], values[liked]
+            assert fitted.score(rest) == evaluate(fitted, rest)["ndcg"] > 0.9
+            return
         found = fitted.predict(users, items).astype(float)
         expected = 1 - ((found - values) ** 2).mean() / values.var()
         assert fitted.score((users, items, values)) == pytest.approx(expected, rel=1e-5)
@@ -269,12 +280,15 @@ class RecommenderContract:
     def test_evaluation(self, fitted):
         _, rest = checkerboard()
         found = evaluate(fitted, rest, 5, relevant=4)
-        wrong = fitted.predict(rest[0], rest[1]) - rest[2]
-        assert found["rmse"] == pytest.approx(float(np.sqrt((wrong**2).mean())), rel=1e-5)
+        assert ("rmse" in found) == (not self.implicit)
+        if not self.implicit:
+            wrong = fitted.predict(rest[0], rest[1]) - rest[2]
+            assert found["rmse"] == pytest.approx(float(np.sqrt((wrong**2).mean())), rel=1e-5)
         if self.learns:
             assert found["recall"] > 0.9
             assert found["ndcg"] > 0.9
             assert found["hits"] > 0.9
+            assert 0.9 < found["coverage"] <= 1
 
     def test_saved_and_loaded(self, fitted, tmp_path):
         fitted.save(tmp_path / "model")

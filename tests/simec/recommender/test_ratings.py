@@ -180,7 +180,7 @@ def test_split(by, axis):
     with pytest.raises(ValueError, match="between 0 and 1"):
         ratings.split(1)
     with pytest.raises(ValueError, match="by must be one of"):
-        ratings.split(by="time")
+        ratings.split(by="week")
 
 
 def test_biases_are_penalised_least_squares():
