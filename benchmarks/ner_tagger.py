@@ -142,7 +142,8 @@ def _tasks(args: argparse.Namespace) -> Iterator[dict[str, Any]]:
         seeds = range(1, args.seeds + 1) if kind in SPACES else (0,)
         if kind in args.kinds:
             yield from ({"part": "", "kind": kind, "seed": seed} for seed in seeds)
-    for part in args.parts if "own" in args.kinds else ():
+    parts = args.parts[:1] if args.quick else args.parts
+    for part in parts if "own" in args.kinds else ():
         for kind in OWN_KINDS:
             seeds = range(1, args.seeds + 1) if kind in SPACES else (0,)
             yield from ({"part": part, "kind": kind, "seed": seed} for seed in seeds)

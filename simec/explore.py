@@ -530,7 +530,7 @@ class LinkExplorer(Explorer):
         facts = [
             f"{len(predictor.entities_):,} entities",
             f"{len(predictor.relations_):,} relations",
-            f"{predictor.n_components} dimensions",
+            f"{predictor.embeddings_.shape[1]} dimensions",
         ]
         relations = self._names["relation"].texts
         sample = self._names["entity"].texts[0]

@@ -9,6 +9,10 @@ get their mean rank; entities that training has not seen are included.
   hour on one core
 - unseen (WN18RR): entities left out of training, described by their gloss only; compared with
   entities ranked by their frequency as an answer in training, and with chance
+- default, previous (sampled, kin, types, nations, see `benchmarks.links.generated`): parameters
+  that `LinkPredictor` chooses, and the defaults that it had before; no parameter was chosen on
+  these graphs. ``mrr.dense.default`` is the mean of kin, types and nations.
+- --peers: training triples per CPU second of PyKEEN, on the same model
 
 Parameters were chosen on validation triples; so is the number of epochs, within each run. Runs of
 tens of minutes can be kept with ``--keep FOLDER``: those in the folder are not repeated.
@@ -28,11 +32,12 @@ from sklearn.exceptions import ConvergenceWarning
 from benchmarks import charts, simec_data
 from benchmarks.common import Result, Table, number, over_runs, report
 from benchmarks.links import data as links_data
+from benchmarks.links import generated
 from benchmarks.links import peer as links_peer
 from benchmarks.links import unseen as links_unseen
 from benchmarks.links.data import Graph
 
-METHODS = ("ours", "thesis_preset", "wide")
+METHODS = ("ours", "thesis_preset", "wide", "default", "previous")
 MEASURES = {"mrr": "mrr", "hits1": "hits@1", "hits3": "hits@3", "hits10": "hits@10", "mr": "mr"}
 QUICK_ENTITIES = 3000
 # chosen on validation triples
@@ -71,7 +76,17 @@ THESIS: dict[str, dict[str, Any]] = {
     "wn18rr": {"max_iter": 60, "batch_size": 250, "n_iter_no_change": 4},
     "fb15k237": {"max_iter": 60, "batch_size": 250, "n_iter_no_change": 3, "dropout": 0.4},
 }
-PARAMETERS = {"ours": OURS, "thesis_preset": THESIS, "wide": WIDE}
+PREVIOUS = {
+    "n_components": 200, "n3": 0.05, "dropout": 0.0, "n_negatives": None, "batch_size": 500,
+    "max_iter": 50, "n_iter_no_change": 5,
+}  # fmt: skip
+PARAMETERS: dict[str, dict[str, dict[str, Any]]] = {
+    "ours": OURS,
+    "thesis_preset": THESIS,
+    "wide": WIDE,
+    "default": {name: {} for name in generated.NAMES},
+    "previous": dict.fromkeys(generated.NAMES, PREVIOUS),
+}
 # MR, MRR, hits at 10, 3, 1 of SimEc
 PAPER = {
     "wn18": {"mr": 528, "mrr": 0.709, "hits10": 0.928, "hits3": 0.827, "hits1": 0.572},
@@ -84,9 +99,11 @@ SOURCE = "thesis, Tables 4.1 and 4.2, SimEc"
 def main(argv: list[str] | None = None) -> None:
     """Run the benchmark."""
     p = simec_data.parser(__doc__, seeds=1)
-    p.add_argument("--datasets", nargs="+", choices=links_data.NAMES, default=links_data.NAMES)
+    names = (*links_data.NAMES, *generated.NAMES)
+    p.add_argument("--datasets", nargs="+", choices=names, default=names)
     p.add_argument("--methods", nargs="+", choices=(*METHODS, "unseen"),
-                   default=("ours", "thesis_preset", "unseen"))  # fmt: skip
+                   default=("ours", "thesis_preset", "unseen", "default", "previous"))  # fmt: skip
+    p.add_argument("--peers", action="store_true", help="compare the speed with that of PyKEEN")
     p.add_argument("--keep", type=Path, metavar="FOLDER", help="keep finished runs in FOLDER")
     p.add_argument("--unkept", action="store_true", help="report only the runs of --keep")
     args = p.parse_args(argv)
@@ -95,8 +112,8 @@ def main(argv: list[str] | None = None) -> None:
     runs: dict[str, list[dict[str, float]]] = {}
     graphs: dict[str, Graph] = {}
     for name in args.datasets:
-        graphs[name] = links_data.graph(name, args.data)
-        if args.quick:
+        graphs[name] = _graph(name, args.data)
+        if args.quick and name in links_data.NAMES:
             graphs[name] = links_data.part(graphs[name], QUICK_ENTITIES)
         for method in args.methods:
             if (method == "unseen" and name != "wn18rr") or (
@@ -111,6 +128,14 @@ def main(argv: list[str] | None = None) -> None:
     for key, found_runs in runs.items():
         name, method = key.split(".")
         results += _results(name, method, found_runs, quick=args.quick)
+    results += _of_dense_graphs(runs)
+    if args.peers:
+        for name in args.datasets:
+            if name in ("sampled", "fb15k237"):
+                results += [
+                    over_runs(f"{name}.{key}", [value], "ratio" if "ratio" in key else "triples/s")
+                    for key, value in links_peer.speed(graphs[name]).items()
+                ]
     by_name = {result.name: result for result in results}
     protocol = {
         "seeds": args.seeds, "quick": args.quick,
@@ -125,6 +150,26 @@ def main(argv: list[str] | None = None) -> None:
         "links", protocol, corpus, results, args.json,
         tables=[_table(by_name, args.datasets)], chart=draw,
     )  # fmt: skip
+
+
+def _graph(name: str, data: str | Path | None) -> Graph:
+    if name in generated.NAMES:
+        return generated.graph(name, lambda: links_data.graph("fb15k237", data))
+    return links_data.graph(name, data)
+
+
+def _of_dense_graphs(runs: dict[str, list[dict[str, float]]]) -> list[Result]:
+    """Mean MRR over the dense graphs."""
+    results = []
+    for method in ("default", "previous"):
+        found = [runs.get(f"{name}.{method}", []) for name in generated.DENSE]
+        if all(found):
+            means = [
+                float(np.mean([run["mrr"] for run in of_seed]))
+                for of_seed in zip(*found, strict=True)
+            ]
+            results.append(over_runs(f"mrr.dense.{method}", means, "share"))
+    return results
 
 
 def _kept(args: Any, name: str, method: str, seed: int, graph: Graph) -> dict[str, float] | None:
@@ -150,7 +195,7 @@ def run(graph: Graph, method: str, seed: int, *, quick: bool = False) -> dict[st
     from benchmarks.runs import peak_mb
     from simec.links import LinkPredictor
 
-    parameters = {**PARAMETERS[method][graph.name]}
+    parameters: dict[str, Any] = {**PARAMETERS[method][graph.name]}
     if quick:
         parameters |= {"n_components": 50, "max_iter": 10, "batch_size": 100}
     make = LinkPredictor.thesis if method == "thesis_preset" else LinkPredictor
@@ -185,8 +230,10 @@ UNITS = {
 def _results(name: str, method: str, runs: list[dict[str, float]], *, quick: bool) -> list[Result]:
     results = []
     for measure in runs[0]:
-        reference = None if quick else PAPER[name].get(measure)
+        reference = None if quick else PAPER.get(name, {}).get(measure)
         key = f"{name}.{measure}.{method}" if method != "unseen" else f"{name}.unseen.{measure}"
+        if name in generated.NAMES:
+            key = f"{measure}.{name}.{method}"
         unit = UNITS.get(measure, "share")
         source = None if reference is None else SOURCE
         values = [run[measure] for run in runs]
@@ -198,13 +245,19 @@ def _table(by_name: dict[str, Result], datasets: list[str]) -> Table:
     rows = []
     for name in datasets:
         for method in METHODS:
-            if f"{name}.mrr.{method}" not in by_name:
+            key = "{m}.{name}.{method}" if name in generated.NAMES else "{name}.{m}.{method}"
+            if key.format(m="mrr", name=name, method=method) not in by_name:
                 continue
-            cells = [number(by_name.get(f"{name}.{m}.{method}"), digits=3) for m in
-                     ("mrr", "hits1", "hits3", "hits10")]  # fmt: skip
-            rest = [number(by_name.get(f"{name}.{m}.{method}"), digits=0) for m in
-                    ("mr", "epochs", "cpu_seconds", "memory_mb")]  # fmt: skip
+            of = {
+                m: by_name.get(key.format(m=m, name=name, method=method))
+                for m in ("mrr", "hits1", "hits3", "hits10", "mr", "epochs", "cpu_seconds",
+                          "memory_mb")
+            }  # fmt: skip
+            cells = [number(of[m], digits=3) for m in ("mrr", "hits1", "hits3", "hits10")]
+            rest = [number(of[m], digits=0) for m in ("mr", "epochs", "cpu_seconds", "memory_mb")]
             rows.append((f"{name}, {method}", *cells, *rest))
+        if name not in PAPER:
+            continue
         thesis = PAPER[name]
         cells = [f"{thesis[m]:.3f}" for m in ("mrr", "hits1", "hits3", "hits10")]
         rows.append((f"{name}, thesis", *cells, f"{thesis['mr']:,}", "", "", ""))

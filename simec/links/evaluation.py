@@ -76,12 +76,13 @@ def rank_both_ways(
     """Raw and filtered ranks of the tails and heads of triples.
 
     Entities with numbers >= `n_entities` have no scores. As answers they rank last, tied with each
-    other; as the entity of a query they make all answers tied.
+    other; as the entity of a query they make all answers tied. So do relations with numbers
+    >= `n_relations`.
 
     Parameters
     ----------
     score : callable
-        As for `ranks`. Relations >= `n_relations` are the reciprocal ones.
+        As for `ranks`. Relations from `n_relations` on are the reciprocal ones.
     triples : int64 array of shape (m, 3)
         Triples that are ranked.
     known : int64 array of shape (p, 3)
@@ -95,10 +96,11 @@ def rank_both_ways(
     """
     n_all = max(n_entities, 1 + int(triples[:, [0, 2]].max(initial=-1)))
     both = np.full((2, 2, len(triples)), (n_all + 1) / 2)
-    has_scores = (known[:, [0, 2]] < n_entities).all(1)
+    relation_known = triples[:, 1] < n_relations
+    has_scores = (known < (n_entities, n_relations, n_entities)).all(1)
     true_links = Queries.of(both_ways(known[has_scores], n_relations))
     for side, links in enumerate(np.split(both_ways(triples, n_relations), 2)):
-        query_scored = links[:, 0] < n_entities
+        query_scored = (links[:, 0] < n_entities) & relation_known
         scored = query_scored & (links[:, 2] < n_entities)
         raw, filtered = ranks(score, links[scored], n_entities, true_links)
         assert filtered is not None
@@ -123,14 +125,15 @@ class Evaluation:
     Attributes
     ----------
     relations : list
-        Ids of relations, by number.
+        Ids of relations, by number; those that the predictor does not know are last.
     triples : int64 array of shape (m, 3)
         Numbers of heads, relations and tails.
     raw, filtered : float64 array of shape (2, m)
         Ranks of tails in the first row, of heads in the second.
     n_unknown : int
-        Triples with an entity that the predictor has no embedding for. They are included: such an
-        entity ranks last as an answer, and as the entity of a query it makes all answers tied.
+        Triples with an entity or relation that the predictor has no weights for. They are included:
+        such an entity ranks last as an answer; as the entity of a query it makes all answers tied,
+        and so does such a relation.
     """
 
     relations: list[Any]
@@ -201,4 +204,9 @@ class Evaluation:
                 mr, *shares = self.measures(side, filtered=filtered).values()
                 name = f"{'filtered' if filtered else 'raw'}, {side}"
                 lines.append(f"{name:16} {mr:9.1f} " + " ".join(f"{x:6.3f}" for x in shares))
+        if self.n_unknown:
+            lines.append(
+                f"{self.n_unknown:,} of {len(self.triples):,} triples have an unknown entity or "
+                "relation"
+            )
         return "\n".join(lines)

@@ -1,8 +1,7 @@
 """Losses over all scores of a batch, and their gradients, in the memory of the scores.
 
 A batch of b queries has b × n scores, which need far more memory than the embeddings. So scores are
-computed into a reused buffer, derivatives overwrite them, and the few positives are handled
-separately instead of being subtracted from them.
+computed into a reused buffer, and derivatives overwrite them.
 """
 
 from __future__ import annotations
@@ -122,14 +121,12 @@ class Gradients:
         else:
             torch.addmm(offset, queries, W.T, out=scores)
         total = loss(scores, p)
-        by_queries = (scores @ W).mul_(p.row_weights[:, None])
-        by_queries.index_add_(0, p.rows, W[p.columns] * -p.weights[:, None])
-        by_offset = scores.T @ p.row_weights if offset is not None else queries.new_zeros(0)
-        if offset is not None:
-            by_offset.index_add_(0, p.columns, -p.weights)
+        scores.mul_(p.row_weights[:, None])
+        scores.view(-1).index_add_(0, p.rows * len(W) + p.columns, -p.weights)
+        by_queries = scores @ W
+        by_offset = scores.sum(0) if offset is not None else queries.new_zeros(0)
         if fixed:
             return total, by_queries, None, by_offset
         by_W = self.buffer("W", tuple(W.shape), W)
-        torch.mm(scores.T, queries * p.row_weights[:, None], out=by_W)
-        by_W.index_add_(0, p.columns, queries[p.rows] * -p.weights[:, None])
+        torch.mm(scores.T, queries, out=by_W)
         return total, by_queries, by_W, by_offset

@@ -98,18 +98,27 @@ class RelationMatrices(nn.Module):
         (y1, y2), (m1, m2) = y.chunk(2, 1), m.chunk(2, 1)
         return torch.cat([y1 * m1 - y2 * m2, y1 * m2 + y2 * m1], 1)
 
-    def cubes(self, y: Tensor) -> Tensor:
-        """Return the sums of cubed moduli of embeddings, shape (b,), for the N3 penalty."""
+    @torch.no_grad()
+    def cubes(self, y: Tensor) -> tuple[Tensor, Tensor]:
+        """Sums of cubed moduli and their gradients, for the N3 penalty.
+
+        Parameters
+        ----------
+        y : Tensor of shape (b, d), or (b, d, d)
+            Embeddings, or relation matrices: rows of `weight`.
+
+        Returns
+        -------
+        sums : Tensor of shape (b,)
+        gradients : Tensor of the shape of y
+        """
         if self.kind == "complex":
             y1, y2 = y.chunk(2, 1)
-            # a root has no derivative at 0
-            y = (y1.square() + y2.square() + 1e-12).sqrt()
-        return y.abs().pow(3).sum(1)
-
-    def relation_cubes(self, relations: Tensor) -> Tensor:
-        """Sums of cubed moduli of the matrices of some relations, shape (b,)."""
-        m = self.weight[relations]
-        return m.abs().pow(3).sum((1, 2)) if self.kind == "full" else self.cubes(m)
+            squares = y1.square().addcmul_(y2, y2)
+            moduli = squares.sqrt()
+            return (squares * moduli).sum(1), torch.cat([y1 * moduli, y2 * moduli], 1).mul_(3)
+        gradients = y.abs().mul_(y)
+        return (gradients * y).abs_().flatten(1).sum(1), gradients.mul_(3)
 
 
 class LinkNetwork(nn.Module):

@@ -48,6 +48,7 @@ from simec.data.frames import as_frame
 from simec.data.inputs import Inputs, check_device, choose_device
 from simec.linalg.checks import QUIET, check_magnitude
 from simec.linalg.factorization import finite
+from simec.links.defaults import AUTO, CHOSEN, GraphSize, choose, describe
 from simec.links.evaluation import Evaluation, rank_both_ways
 from simec.links.losses import LOSSES
 from simec.links.network import RELATION_MATRICES, LinkNetwork, as_inputs
@@ -61,7 +62,7 @@ logger = logging.getLogger(__name__)
 
 KIND = "simec.LinkPredictor"
 _ENTITIES = described_by("entity")
-VERSION = 3
+VERSION = 4
 CONFIG, WEIGHTS = "config.json", "weights.safetensors"
 TRAINING, TRAINING_ARRAYS = "training.json", "training.safetensors"  # of checkpoints
 _NETWORK = "network."  # before the names of its weights
@@ -85,8 +86,9 @@ class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
 
     Parameters
     ----------
-    n_components : int
-        Dimension d of embeddings.
+    n_components : int or "auto"
+        Dimension d of embeddings. "auto", here and below, is a value chosen from the size and
+        density of the graph when the predictor is fitted, see `parameters_`.
     relation_matrix : {"complex", "diagonal", "full"}
         Form of the relation matrices: blocks of 2 × 2 (ComplEx; d must be even), diagonal
         (DistMult), or full (RESCAL).
@@ -101,11 +103,11 @@ class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
     targets : {"1vsall", "kvsall"}
         Weights in the softmax loss: "1vsall" weights all triples equally, "kvsall" all queries
         (pairs of an entity and a relation), regardless of their number of answers.
-    n3 : float
+    n3 : float or "auto"
         Weight of the N3 penalty: the cubed moduli of a triple's embeddings and relation matrix.
-    dropout : float
+    dropout : float or "auto"
         Dropout rate of embeddings and of their products with M.
-    n_negatives : int, optional
+    n_negatives : int, None or "auto"
         Negative entities sampled per batch, in addition to those in the batch. None: score all
         entities. With softmax only.
     fine_tune : bool
@@ -118,11 +120,11 @@ class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
     init_scale : float
         Initial standard deviation of embeddings (without features), of W, and of relation
         matrices unless they are full.
-    batch_size : int
+    batch_size : int or "auto"
         Number of queries in a batch: pairs of an entity and a relation, with all their answers.
-    max_iter : int
+    max_iter : int or "auto"
         Maximum number of epochs.
-    n_iter_no_change : int
+    n_iter_no_change : int or "auto"
         With validation triples, stop after this number of epochs without a better MRR.
     average : bool
         Whether to validate and keep moving averages of the weights, over about one epoch.
@@ -138,6 +140,8 @@ class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
     ----------
     entities_, relations_ : list of id
         Ids by number.
+    parameters_ : dict
+        All parameters, with the values that were chosen for those that are "auto".
     network_ : LinkNetwork
         ``network_.encoder``, ``network_.relation_matrices``, ``network_.last``.
     embeddings_ : Tensor of shape (n, d)
@@ -171,10 +175,12 @@ class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
     'p1'
     """
 
+    parameters_: dict[str, Any]
+
     @renamed_parameters(middle="relation_matrix")
     def __init__(
         self,
-        n_components: int = 200,
+        n_components: int | Literal["auto"] = "auto",
         *,
         relation_matrix: Literal["complex", "diagonal", "full"] = "complex",
         tied: bool = True,
@@ -182,16 +188,16 @@ class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
         activation: str = "tanh",
         loss: Literal["softmax", "bce"] = "softmax",
         targets: Literal["1vsall", "kvsall"] = "1vsall",
-        n3: float = 0.05,
-        dropout: float = 0.0,
-        n_negatives: int | None = None,
+        n3: float | Literal["auto"] = "auto",
+        dropout: float | Literal["auto"] = "auto",
+        n_negatives: int | Literal["auto"] | None = "auto",
         fine_tune: bool = False,
         optimizer: Literal["adagrad", "adam"] = "adagrad",
         learning_rate: float = 0.1,
         init_scale: float = 1e-3,
-        batch_size: int = 500,
-        max_iter: int = 50,
-        n_iter_no_change: int = 5,
+        batch_size: int | Literal["auto"] = "auto",
+        max_iter: int | Literal["auto"] = "auto",
+        n_iter_no_change: int | Literal["auto"] = "auto",
         average: bool = True,
         device: str | torch.device = "auto",
         random_state: int | np.random.RandomState | None = None,
@@ -232,7 +238,8 @@ class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
             Parameters that override those of the preset.
         """
         preset: dict[str, Any] = {
-            "relation_matrix": "full", "tied": False, "loss": "bce", "n3": 0.0, "fine_tune": True,
+            "relation_matrix": "full", "tied": False, "loss": "bce", "n3": 0.0, "dropout": 0.0,
+            "n_negatives": None, "fine_tune": True,
             "optimizer": "adagrad", "learning_rate": 0.1, "init_scale": 0.1, "batch_size": 100,
             "max_iter": 300, "n_iter_no_change": 5, "average": False,
         }  # fmt: skip
@@ -251,6 +258,7 @@ class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
         triples: Any,
         valid: Any = None,
         *,
+        known: Any = None,
         entities: Iterable[Id] | None = None,
         features: Any = None,
         callbacks: Any = (),
@@ -267,6 +275,11 @@ class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
             See `simec.links.as_triples`.
         valid : path, frame, array or iterable, optional
             Validation triples for early stopping.
+        known : path, frame, array or iterable, optional
+            More true triples, such as those of the test: they are not trained on, but the filtered
+            ranks of validation leave them out, in addition to training and validation triples.
+            Without them, validation MRRs are lower than those of `evaluate` on test triples where
+            queries have many answers.
         entities : iterable of id, optional
             The candidate entities for answers; by default those of the training and validation
             triples. With features, the ids of their rows.
@@ -275,9 +288,10 @@ class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
             entity has its own embedding weights. The ids of the rows are `entities`; those of a
             frame its index, or a column with a name such as ``entity`` or ``id``. The features of
             later frames are found by the names of their columns.
-        callbacks : callable, object with ``on_epoch_end``, or iterable of these
+        callbacks : callable, object with hooks, or iterable of these
             Called with the predictor after each epoch; in fine-tuning, after each relation.
-            Training stops if a callback returns True.
+            Training stops if a callback returns True. Of an object, ``on_epoch_end`` is called
+            instead, and before training ``on_train_begin``, when `parameters_` are chosen.
         checkpoint : path, optional
             Folder to save the predictor to: periodically during training, when it is interrupted
             (Ctrl-C), and at the end. It can be loaded like any saved predictor, and has the best
@@ -297,9 +311,8 @@ class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
         TripleError
             If triples cannot be read, or ids have mixed types.
         ValueError
-            If a parameter is invalid; if an entity has no features, or a validation triple has a
-            relation that no training triple has; if `resume_from` is not a checkpoint of a run on
-            this data; if training diverges in the first epoch.
+            If a parameter is invalid; if an entity has no features; if `resume_from` is not a
+            checkpoint of a run on this data; if training diverges in the first epoch.
         OSError
             If `checkpoint` cannot be written.
         KeyboardInterrupt, SystemExit
@@ -308,23 +321,25 @@ class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
         Warns
         -----
         UserWarning
-            If triples occur more than once.
+            If triples occur more than once; if a relation occurs only in validation triples, since
+            its matrix is not trained.
         ConvergenceWarning
             If training diverges.
         """
         source, snapshot = self, None
         if resume_from is not None:
             source, snapshot = self._read_checkpoint(resume_from)
-        _check_parameters(source)
+        check_parameters(source)
         device = choose_device(source.device)
-        notify = as_callback(callbacks) if callbacks else None
+        notify = as_callback(callbacks, ("on_train_begin", "on_epoch_end")) if callbacks else None
         checkpoints = _Checkpoints(checkpoint, checkpoint_minutes, checkpoint_epochs)
-        data = _Data.read(triples, valid, entities, features)
+        data = _Data.read(triples, valid, known, entities, features)
         fingerprint = None
         if snapshot is not None or checkpoint is not None:
             fingerprint = data.fingerprint()
         if snapshot is None:
             seed = int(check_random_state(self.random_state).randint(1 << 31))
+            self._choose_parameters(data)
         else:
             seed = snapshot.values["seed"]
             checkpoints.n_epochs = snapshot.values["n_epochs"]
@@ -334,6 +349,7 @@ class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
                     "features: pass the same data, or train without resume_from"
                 )
             self.set_params(**source.get_params(deep=False))
+            self.parameters_ = source.parameters_
         checkpoints.identity = {"fingerprint": fingerprint, "seed": seed}
         self._entities, self._relations = data.entities, data.relations
         self._known = np.unique(np.concatenate([data.train, data.valid]), axis=0)
@@ -341,10 +357,27 @@ class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
         self._feature_names = data.feature_names
         self._n_trained = len(data.entities)
         self.n_duplicates_ = data.n_duplicates
+        if notify is not None:
+            notify.report("on_train_begin", self)
         self._train(data, seed, device, notify, checkpoints, snapshot)
         if checkpoint is not None:
             self.save(checkpoint)
         return self
+
+    def _choose_parameters(self, data: _Data) -> None:
+        """Set `parameters_`."""
+        size = GraphSize.of(data.train, len(data.entities), len(data.relations))
+        parameters = self._model_parameters()
+        chosen = choose(parameters, size, validates=len(data.valid) > 0)
+        self.parameters_ = {**parameters, **chosen}
+        logger.info("%s", size)
+        if chosen:
+            logger.info("chosen for this graph: %s", describe(chosen))
+
+    def _model_parameters(self) -> dict[str, Any]:
+        """Return the parameters that a predictor's weights depend on."""
+        others = ("device", "random_state", "verbose")
+        return {k: v for k, v in self.get_params(deep=False).items() if k not in others}
 
     def _train(
         self,
@@ -377,7 +410,7 @@ class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
 
         run = Training(
             data.train, data.valid, (n, k), inputs, self._schedule(), seed, device,
-            Hooks(on_epoch, on_step),
+            Hooks(on_epoch, on_step), known=data.known,
         )  # fmt: skip
         base_rate = _base_rate(data.train, n * n * (1 if self.fine_tune else k))
         train = run.train_each_relation if self.fine_tune else run.train_jointly
@@ -407,11 +440,12 @@ class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
         )  # fmt: skip
 
     def _schedule(self) -> LinkSchedule:
+        p = self.parameters_
         return LinkSchedule(
-            self.loss, self.targets, self.optimizer, float(self.learning_rate), float(self.n3),
-            float(self.dropout), None if self.n_negatives is None else int(self.n_negatives),
-            int(self.batch_size), int(self.max_iter), int(self.n_iter_no_change),
-            bool(self.average), bool(self.verbose),
+            p["loss"], p["targets"], p["optimizer"], float(p["learning_rate"]), float(p["n3"]),
+            float(p["dropout"]), None if p["n_negatives"] is None else int(p["n_negatives"]),
+            int(p["batch_size"]), int(p["max_iter"]), int(p["n_iter_no_change"]),
+            bool(p["average"]), bool(self.verbose),
         )  # fmt: skip
 
     def _publish(self, run: Training, inputs: Inputs | None) -> None:
@@ -434,7 +468,8 @@ class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
         self, n_relations: int, random: torch.Generator, base_rate: float = 0.5
     ) -> LinkNetwork:
         network = LinkNetwork(
-            self._n_trained, n_relations, int(self.n_components), self.relation_matrix,
+            self._n_trained, n_relations, int(self.parameters_["n_components"]),
+            self.relation_matrix,
             n_features=self._n_features, hidden_layers=tuple(map(int, self.hidden_layers)),
             activation=self.activation, tied=bool(self.tied),
             n_biases=self._n_biases(n_relations),
@@ -571,28 +606,30 @@ class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
         Returns
         -------
         Evaluation
+            Triples with an entity or relation that the predictor does not know are included, see
+            `Evaluation`.
 
         Raises
         ------
-        ValueError
-            If a relation does not occur in the training triples.
+        TripleError
+            If triples cannot be read, or their ids are integers where the predictor's are text.
         """
         self._check_fitted()
         given = as_triples(triples)
-        more = [triple for triple in as_triples(() if known is None else known)
-                if triple[1] in self._relations]  # fmt: skip
-        # entities without embeddings get numbers after those of all others
+        more = as_triples(() if known is None else known)
+        # entities and relations without weights get numbers after those of all others
         ends = dict.fromkeys(end for h, _, t in (*given, *more) for end in (h, t))
-        ids = Ids([*self._entities.ids, *ends], "entity")
-        numbers, _ = without_duplicates(encode(given, ids, self._relations))
-        others = encode(more, ids, self._relations)
-        n = len(self._entities)
+        entities = Ids([*self._entities.ids, *ends], "entity")
+        relations = Ids([*self._relations.ids, *(r for _, r, _ in (*given, *more))], "relation")
+        numbers, _ = without_duplicates(encode(given, entities, relations))
+        others = encode(more, entities, relations)
+        n, k = len(self._entities), len(self._relations)
         raw, filtered = rank_both_ways(
             self.network_.scorer(self.embeddings_), numbers,
-            np.concatenate([self._known, numbers, others]), n, len(self._relations),
+            np.concatenate([self._known, numbers, others]), n, k,
         )  # fmt: skip
-        n_unknown = int((numbers[:, [0, 2]] >= n).any(1).sum())
-        return Evaluation(self._relations.ids, numbers, raw, filtered, n_unknown)
+        n_unknown = int((numbers >= (n, k, n)).any(1).sum())
+        return Evaluation(relations.ids, numbers, raw, filtered, n_unknown)
 
     def transform(self, entities: Any = None, *, features: Any = None) -> FloatArray:
         """Return embeddings of entities.
@@ -731,6 +768,7 @@ class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
             parameters["random_state"] = None
         return {
             "parameters": parameters,
+            "fitted_parameters": self.parameters_,
             "entities": self._entities.ids,
             "n_trained": self._n_trained,
             "relations": self._relations.ids,
@@ -805,7 +843,8 @@ class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
         if device is not None:
             parameters["device"] = device
         predictor = cls(**parameters)
-        _check_parameters(predictor)
+        check_parameters(predictor)
+        predictor.parameters_ = _saved_parameters(predictor, config.get("fitted_parameters"))
         predictor._entities = Ids(_saved_ids("entities", config["entities"]), "entity")
         predictor._relations = Ids(_saved_ids("relations", config["relations"]), "relation")
         n = len(predictor._entities)
@@ -842,7 +881,9 @@ class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
         if not _ascend(known) and len(np.unique(known, axis=0)) < len(known):
             raise ValueError("known has a triple twice")
         self._known = known.astype(np.int64)
-        Y = check_saved_array("embeddings", arrays, "float32", (n, self.n_components))
+        Y = check_saved_array(
+            "embeddings", arrays, "float32", (n, self.parameters_["n_components"])
+        )
         # Arrays from the folder are aligned to 64 bytes, as PyTorch's tensors are: the order in
         # which MKL adds up a product depends on the alignment, and so do the last bits.
         self.embeddings_ = torch.from_numpy(Y)
@@ -862,7 +903,7 @@ class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
 
     def _n_weights(self, n_relations: int) -> int:
         """Number of weights that `_build` makes."""
-        n, d = self._n_trained, self.n_components
+        n, d = self._n_trained, int(self.parameters_["n_components"])
         total = n_relations * d * (d if self.relation_matrix == "full" else 1)
         if self._n_features is None:
             total += n * d
@@ -893,6 +934,19 @@ class LinkPredictor(HubModel, BaseEstimator):  # type: ignore[misc]
         return predictor, snapshot
 
 
+def _saved_parameters(predictor: LinkPredictor, saved: Any) -> dict[str, Any]:
+    """Check the parameters that a predictor was fitted with; up to version 3 none was "auto"."""
+    parameters = predictor._model_parameters()
+    if saved is not None:
+        saved = check_saved_object("fitted_parameters", saved, CHOSEN)
+        parameters |= {name: saved[name] for name in CHOSEN}
+    check_parameters(LinkPredictor(**parameters))
+    for name in CHOSEN:
+        if parameters[name] == AUTO:
+            raise ValueError(f"fitted_parameters must have a value for {name}")
+    return parameters
+
+
 def _saved_ids(name: str, ids: Any) -> list[Id]:
     if not isinstance(ids, list) or not {*map(type, ids)} <= {int, str}:
         raise ValueError(f"{name} must be a list of ids, strings or integers")
@@ -909,12 +963,13 @@ class _Data:
     relations: Ids
     train: IntArray
     valid: IntArray
+    known: IntArray
     features: Any
     n_duplicates: int
     feature_names: list[str] | None
 
     @classmethod
-    def read(cls, triples: Any, valid: Any, entities: Any, features: Any) -> _Data:
+    def read(cls, triples: Any, valid: Any, known: Any, entities: Any, features: Any) -> _Data:
         """Check and number what was passed to `LinkPredictor.fit`."""
         train = as_triples(triples)
         held_out = [] if valid is None else as_triples(valid)
@@ -929,16 +984,29 @@ class _Data:
         else:
             numbering = Ids(given, "entity")
             _check_have_features(numbering, train, held_out)
-        relations = Ids.of((r for _, r, _ in train), "relation")
+        relations = Ids.of((r for _, r, _ in (*train, *held_out)), "relation")
         numbers, n_duplicates = without_duplicates(encode(train, numbering, relations))
+        untrained = len(relations) - len(np.unique(numbers[:, 1]))
+        if untrained:
+            warn(
+                f"{untrained:,} of {len(relations):,} relations occur only in validation triples: "
+                "their matrices are not trained"
+            )
         valid_numbers = np.unique(encode(held_out, numbering, relations), axis=0)
-        return cls(numbering, relations, numbers, valid_numbers, X, n_duplicates, names)
+        others = [
+            triple for triple in as_triples(() if known is None else known)
+            if triple[0] in numbering and triple[1] in relations and triple[2] in numbering
+        ]  # fmt: skip
+        known_numbers = np.unique(encode(others, numbering, relations), axis=0)
+        return cls(
+            numbering, relations, numbers, valid_numbers, known_numbers, X, n_duplicates, names
+        )
 
     def fingerprint(self) -> str:
         """Return a checksum of the data."""
         ids = json.dumps([self.entities.ids, self.relations.ids]).encode()
         digest = hashlib.sha256(ids)
-        arrays = [self.train, self.valid]
+        arrays = [self.train, self.valid, *([self.known] if len(self.known) else [])]
         if sparse.issparse(self.features):
             arrays += [self.features.indptr, self.features.indices, self.features.data]
         elif self.features is not None:
@@ -1010,13 +1078,15 @@ _CHOICES = {
 }
 
 
-def _check_parameters(predictor: LinkPredictor) -> None:
+def check_parameters(predictor: LinkPredictor) -> None:
     """Raise a ValueError or TypeError that names an invalid parameter."""
     p = predictor
     for name in ("n_components", "batch_size", "max_iter", "n_iter_no_change"):
-        check_integer(name, getattr(p, name), 1)
-    check_number("n3", p.n3, 0)
-    if check_number("dropout", p.dropout, 0) >= 1:
+        if not _is_auto(p, name):
+            check_integer(name, getattr(p, name), 1)
+    if not _is_auto(p, "n3"):
+        check_number("n3", p.n3, 0)
+    if not _is_auto(p, "dropout") and check_number("dropout", p.dropout, 0) >= 1:
         raise ValueError(f"dropout must be a number >= 0 and < 1, got {p.dropout!r}")
     for name in ("learning_rate", "init_scale"):
         check_number(name, getattr(p, name), 0, above=True)
@@ -1027,11 +1097,11 @@ def _check_parameters(predictor: LinkPredictor) -> None:
         check_flag(name, getattr(p, name))
     check_device(p.device)
     check_random_state(p.random_state)
-    if p.relation_matrix == "complex" and p.n_components % 2:
+    if p.relation_matrix == "complex" and not _is_auto(p, "n_components") and p.n_components % 2:
         raise ValueError(
             f"n_components must be even with relation_matrix='complex', got {p.n_components}"
         )
-    if p.n_negatives is not None:
+    if p.n_negatives is not None and not _is_auto(p, "n_negatives"):
         check_integer("n_negatives", p.n_negatives, 1)
         for name, needed in (("loss", "softmax"), ("optimizer", "adagrad"), ("tied", True)):
             if getattr(p, name) != needed:
@@ -1039,6 +1109,11 @@ def _check_parameters(predictor: LinkPredictor) -> None:
                     f"n_negatives requires {name}={needed!r}, got {getattr(p, name)!r}: "
                     "use n_negatives=None"
                 )
+
+
+def _is_auto(predictor: LinkPredictor, name: str) -> bool:
+    value = getattr(predictor, name)
+    return isinstance(value, str) and value == AUTO
 
 
 def _base_rate(train: IntArray, n_possible: int) -> float:

@@ -516,26 +516,18 @@ class LinkTrainer:
             LOSSES[s.loss], q.detach(), W, positives, offset=offset, fixed=not self._learns_entities
         )
         self._optimizer.zero_grad()
-        outputs, gradients = [q], [by_q]
-        t = None
-        if s.n3:
-            t = W[columns].requires_grad_()
-            matrices = network.relation_matrices
-            cubes = matrices.cubes(y) + matrices.relation_cubes(r)
-            of_t = matrices.cubes(t) @ positives.weights
-            penalty = s.n3 * (cubes @ positives.row_weights + of_t)
-            loss = loss + penalty.detach()
-            outputs, gradients = [q, penalty], [by_q, torch.ones_like(penalty)]
-        torch.autograd.backward(outputs, gradients)
+        q.backward(by_q)  # type: ignore[no-untyped-call]
+        by_Y = by_W
         if by_W is not None:
             assert y.grad is not None
-            if t is not None and t.grad is not None:
-                by_W.index_add_(0, columns, t.grad)
-            by_Y = by_W
             if network.last is not None:
                 network.last.grad = by_W
                 by_Y = self._gradients.buffer("Y", tuple(Y.shape), Y).zero_()
+            assert by_Y is not None
             by_Y.index_add_(0, h, y.grad)
+        if s.n3:
+            loss = loss + self._add_n3(Y, by_Y, by_W, h, r, positives)
+        if by_Y is not None:
             network.backward(Y, entities, by_Y)
         if network.bias is not None:
             network.bias.grad = by_offset[None]
@@ -543,6 +535,43 @@ class LinkTrainer:
         if self._mean:
             self._mean.update()
         return loss
+
+    @torch.no_grad()
+    def _add_n3(
+        self,
+        Y: Tensor,
+        by_Y: Tensor | None,
+        by_W: Tensor | None,
+        h: Tensor,
+        r: Tensor,
+        positives: Positives,
+    ) -> Tensor:
+        """Add the gradients of the N3 penalty to those of Y, W and the relation matrices.
+
+        Returns the penalty: weighted cubed moduli of heads, relation matrices and tails. Those of
+        an entity that occurs several times are computed once.
+        """
+        n3, network = self.schedule.n3, self.network
+        M = network.relation_matrices.weight
+        W = Y if network.last is None else network.last
+        of_heads, of_tails = Y.new_zeros(len(Y)), Y.new_zeros(len(W))
+        of_heads.index_add_(0, h, positives.row_weights)
+        of_tails.index_add_(0, positives.columns, positives.weights)
+        of_relations = M.new_zeros(len(M)).index_add_(0, r, positives.row_weights)
+        terms: list[tuple[Tensor, Tensor, Tensor | None]]
+        terms = [(M, of_relations, M.grad), (W, of_tails, by_W), (Y, of_heads, by_Y)]
+        if network.last is None:
+            terms[1:] = [(Y, of_heads.add_(of_tails), by_Y)]
+        penalty = Y.new_zeros(())
+        for values, weights, gradient in terms:
+            rows = weights.nonzero()[:, 0]
+            weights = n3 * weights[rows]
+            cubes, by_values = network.relation_matrices.cubes(values.detach()[rows])
+            penalty += weights @ cubes
+            if gradient is not None:
+                by_values.mul_(weights.view(-1, *[1] * (by_values.ndim - 1)))
+                gradient.index_add_(0, rows, by_values)
+        return penalty
 
     def _positives(self, rows: Tensor, columns: Tensor, n: int, n_answers: float) -> Positives:
         """Compute the weights of the positives of n queries.
@@ -606,6 +635,8 @@ class Training:
     seed : int
     device : torch.device
     hooks : Hooks, optional
+    known : int64 array of shape (p, 3), optional
+        More true triples, which the ranks of validation links leave out.
 
     Attributes
     ----------
@@ -626,11 +657,15 @@ class Training:
         seed: int,
         device: torch.device,
         hooks: Hooks | None = None,
+        *,
+        known: IntArray | None = None,
     ) -> None:
         self._n, self._k = sizes
         self._inputs, self._schedule = inputs, schedule
         self._seed, self._device = seed, device
         self._links, self._valid = both_ways(train, self._k), both_ways(valid, self._k)
+        others = np.empty((0, 3), np.int64) if known is None else known
+        self._known = both_ways(np.concatenate([train, valid, others]), self._k)
         self._hooks = hooks or Hooks()
         self._trainer: LinkTrainer | None = None
         self._shared: LinkNetwork | None = None
@@ -650,8 +685,8 @@ class Training:
         """
         self.network = self._new(build, 2 * self._k)
         self._fit(
-            self.network, self._links, self._valid, self._schedule, hooks=self._hooks,
-            snapshot=snapshot,
+            self.network, self._links, self._valid, self._known, self._schedule,
+            hooks=self._hooks, snapshot=snapshot,
         )  # fmt: skip
         return self.network
 
@@ -677,10 +712,11 @@ class Training:
             with snapshot.checking():
                 first = check_integer("relation", snapshot.values["relation"], 0, 2 * self._k)
         if first is None:
+            together = [_any_relation(a) for a in (self._links, self._valid, self._known)]
             try:
                 self._fit(
-                    shared, _any_relation(self._links), _any_relation(self._valid),
-                    self._schedule, hooks=self._hooks, snapshot=snapshot,
+                    shared, together[0], together[1], together[2], self._schedule,
+                    hooks=self._hooks, snapshot=snapshot,
                 )  # fmt: skip
             finally:
                 self.spread()
@@ -708,7 +744,9 @@ class Training:
             unit=" relations", shown=self._schedule.progress, always=True,
         ):  # fmt: skip
             self._relation = r
-            links, valid = (_any_relation(a[a[:, 1] == r]) for a in (self._links, self._valid))
+            links, valid, known = (
+                _any_relation(a[a[:, 1] == r]) for a in (self._links, self._valid, self._known)
+            )
             with torch.no_grad():
                 for one, every in tuned:  # rows of relations to come are still those of all
                     one[0] = every[r]
@@ -718,7 +756,11 @@ class Training:
                 of_one = replace(schedule, max_iter=n_epochs)
             if snapshot is not None and "random" not in snapshot.tensors:
                 snapshot = None  # the run was interrupted between two relations
-            self._fit(shared, links, valid, of_one, started=True, hooks=hooks, snapshot=snapshot)
+            if len(links):  # if not, the relation keeps the matrix that is trained for all
+                self._fit(
+                    shared, links, valid, known, of_one, started=True, hooks=hooks,
+                    snapshot=snapshot,
+                )  # fmt: skip
             with torch.no_grad():
                 for one, every in tuned:
                     every[r] = one[0]
@@ -777,6 +819,7 @@ class Training:
         network: LinkNetwork,
         links: IntArray,
         valid: IntArray,
+        known: IntArray,
         schedule: LinkSchedule,
         *,
         started: bool = False,
@@ -789,18 +832,18 @@ class Training:
             self.history = trainer.history
         else:
             trainer.log_level = logging.DEBUG
-        validation = self._validation(network, links, valid) if len(valid) else None
+        validation = self._validation(network, valid, known) if len(valid) else None
         trainer.fit(Queries.of(links), validation, started=started, hooks=hooks, snapshot=snapshot)
 
-    def _validation(self, network: LinkNetwork, links: IntArray, valid: IntArray) -> Validation:
-        known = Queries.of(np.concatenate([links, valid]))
+    def _validation(self, network: LinkNetwork, valid: IntArray, known: IntArray) -> Validation:
+        true_links = Queries.of(known)
         order = np.random.default_rng(self._seed).permutation(len(valid))
         chosen = valid[np.sort(order[:_VALIDATED])]
 
         def mrr() -> float:
             with torch.no_grad():
                 Y = network.embed(self._inputs)
-            _, filtered = ranks(network.scorer(Y), chosen, self._n, known)
+            _, filtered = ranks(network.scorer(Y), chosen, self._n, true_links)
             assert filtered is not None
             return measures(filtered)["mrr"]
 

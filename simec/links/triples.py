@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from numbers import Integral
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.utils import check_random_state
 
-from corpora.checks import check_encodable, closest, shorten
+from corpora.checks import check_encodable, check_number, closest, shorten
 from corpora.errors import cut_middle, warn
 from corpora.files import missing_file
 from corpora.readers.stream import MAX_RATIO
@@ -151,6 +153,59 @@ def read_triples(
     if on_format is not None:
         on_format(table.format)
     return triples
+
+
+def split_triples(
+    triples: Any,
+    *,
+    valid: float = 0.05,
+    test: float = 0.05,
+    random_state: int | np.random.RandomState | None = None,
+) -> Dataset:
+    """Split triples at random into training, validation and test.
+
+    Triples of validation and test have entities and relations that also occur in training; each
+    triple occurs once. A relation and its inverse should not both be in the data: a test triple is
+    then easily predicted from its inverse in training (as in FB15k and WN18).
+
+    Parameters
+    ----------
+    triples : path, frame, array or iterable
+        As for `as_triples`.
+    valid, test : float
+        Shares of the triples; fewer where entities have few triples.
+    random_state : int, RandomState or None
+
+    Raises
+    ------
+    TripleError
+        If triples cannot be read.
+    ValueError
+        If shares are negative, or leave nothing for training.
+    """
+    for name, share in (("valid", valid), ("test", test)):
+        check_number(name, share, 0)
+    if valid + test >= 1:
+        raise ValueError(
+            f"valid and test must be shares that add up to < 1, got {valid} and {test}"
+        )
+    unique = list(dict.fromkeys(as_triples(triples)))
+    order = check_random_state(random_state).permutation(len(unique)).tolist()
+    counts = Counter(key for h, r, t in unique for key in ((0, h), (1, r), (0, t)))
+    sizes = [round(valid * len(unique)), round(test * len(unique))]
+    drawn: list[list[int]] = [[], []]
+    for i in order:
+        part = next((k for k in (0, 1) if len(drawn[k]) < sizes[k]), None)
+        if part is None:
+            break
+        h, r, t = unique[i]
+        uses = Counter(((0, h), (1, r), (0, t)))
+        if all(counts[key] > n for key, n in uses.items()):
+            counts.subtract(uses)
+            drawn[part].append(i)
+    held_out = set(drawn[0]) | set(drawn[1])
+    train = [triple for i, triple in enumerate(unique) if i not in held_out]
+    return Dataset(train, *([unique[i] for i in sorted(part)] for part in drawn))
 
 
 def as_triples(source: Any, *, columns: Sequence[Any] | None = None) -> list[tuple[Id, Id, Id]]:

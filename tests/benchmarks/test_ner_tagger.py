@@ -13,7 +13,7 @@ from tests.benchmarks.test_embeddings_quality import run
 def test_quick_run(shared_data, monkeypatch, tmp_path):
     pytest.importorskip("pycrfsuite")
     monkeypatch.setenv("CORPORA_DATA", str(shared_data))
-    rows = run(ner_tagger, tmp_path)
+    rows = run(ner_tagger, tmp_path, "--kinds", "without", "with", "own")
     for split in ("testa", "testb"):
         assert rows[f"{split}.crf_with"]["value"] > rows[f"{split}.crf_without"]["value"] > 50
         assert f"{split}.crf_with.PER" in rows
@@ -21,6 +21,10 @@ def test_quick_run(shared_data, monkeypatch, tmp_path):
     assert rows["gain"]["value"] == pytest.approx(gain)
     assert rows["gain"]["reference"] == 1.5
     assert rows["testb.crf_with"]["reference"] == 86
+    assert rows["size"]["value"] < rows["size"]["reference"] == 40
+    own = rows["own.full"]["value"] - rows["own.full.without"]["value"]
+    assert rows["own.full.gain.without"]["value"] == pytest.approx(own)
+    assert own > 0
     # text without tags tells something of words that the text with tags lacks
     assert rows["gain.unseen"]["value"] > 0
 

@@ -114,7 +114,7 @@ def test_a_model_of_little_text_is_reported(folder, tmp_path, monkeypatch):
     )  # fmt: skip
     assert "was trained on 3,000 words, too few for a tagger" in run(*command).stderr
     assert not Tagger.load(tmp_path / "t").occurrences
-    monkeypatch.setattr("conec.cli.tag._MIN_WORDS", 3000)
+    monkeypatch.setattr(sys.modules["conec.cli.tag"], "_MIN_WORDS", 3000)
     assert "too few" not in run(*command).stderr
 
 

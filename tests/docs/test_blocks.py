@@ -82,6 +82,7 @@ def for_links() -> None:
     Path("WN18RR").mkdir()
     for split, triples in (("train", train), ("valid", test[:4]), ("test", test[4:])):
         Path(f"WN18RR/{split}.txt").write_text("\n".join("\t".join(t) for t in triples))
+    Path("kg.csv").write_text("\n".join(map(",".join, [("head", "relation", "tail"), *train])))
 
 
 def for_molecules() -> None:
@@ -124,7 +125,12 @@ PAGES_WITH_NEEDS = {
         slow=True,
     ),
     "docs/how-to/links.md": Needs(
-        ("torch",), for_links, {"verbose=True": "max_iter=2"},
+        ("torch",), for_links,
+        {
+            "verbose=True": "max_iter=2",
+            "LinkPredictor(random_state=0)": "LinkPredictor(random_state=0, max_iter=3)",
+            "minutes=10,": "minutes=0.01, n_settings=2, n_seeds=1, max_iter=2,",
+        },
         lambda names: names["predictor"].entities_[-1] == "lapdog.n.01",
     ),
     "docs/how-to/recommender.md": Needs(("torch", "matplotlib")),

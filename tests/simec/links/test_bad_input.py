@@ -36,7 +36,7 @@ def fitted():
             lambda p: p.score([("paris", "borders", "Italy")]),
             "unknown entity: 'Italy' .closest matches",
         ),
-        (lambda p: p.evaluate([("paris", "twin", "rome")]), "unknown relation: 'twin'"),
+        (lambda p: p.score([("paris", "twin", "rome")]), "unknown relation: 'twin'"),
         (lambda p: p.transform(["oslo"]), "unknown entity: 'oslo'"),
         (lambda p: p.predict(None, "borders"), "pass either the id of an entity or features="),
         (lambda p: p.predict(None, "borders", features=[[1.0]]), "fitted without features"),
@@ -56,9 +56,18 @@ def test_entities_that_the_predictor_does_not_know_stay_in_the_test(fitted):
     assert len(fitted.evaluate([]).triples) == 0
 
 
-def test_a_relation_without_triples():
-    with pytest.raises(ValueError, match="unknown relation: 's'"):
-        LinkPredictor(**SMALL).fit([("a", "r", "b")], [("a", "s", "b")])
+def test_relations_that_the_predictor_does_not_know_stay_in_the_test(fitted):
+    found = fitted.evaluate([("paris", "twin", "rome"), ("paris", "borders", "italy")])
+    assert found.n_unknown == 1
+    np.testing.assert_array_equal(found.filtered[:, 0], 2.5)  # all 4 are tied
+    assert found.by_relation()["twin"]["mr"] == 2.5
+    assert "1 of 2 triples have an unknown entity or relation" in str(found)
+
+
+def test_a_relation_of_validation_triples_only():
+    with pytest.warns(UserWarning, match="1 of 2 relations occur only in validation triples"):
+        predictor = LinkPredictor(**SMALL).fit([("a", "r", "b")], [("a", "s", "b")])
+    assert predictor.relations_ == ["r", "s"]
     with pytest.raises(ValueError, match="pass at least one training triple"):
         LinkPredictor(**SMALL).fit([])
 
@@ -188,7 +197,9 @@ def test_parameters_out_of_range(parameters, message):
 def test_training_that_diverges_says_so():
     from sklearn.exceptions import ConvergenceWarning
 
-    predictor = LinkPredictor(**{**SMALL, "optimizer": "adam", "learning_rate": 1e30})
+    predictor = LinkPredictor(
+        **{**SMALL, "optimizer": "adam", "learning_rate": 1e30, "batch_size": 500}
+    )
     with pytest.warns(ConvergenceWarning, match="diverged in epoch 2: try learning_rate=1e"):
         predictor.fit(chain()[0])
     assert np.isfinite(predictor.transform()).all()

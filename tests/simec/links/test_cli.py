@@ -52,7 +52,10 @@ def model(folder):
     )  # fmt: skip
     assert "entities  40" in result.stdout
     assert "relations 2" in result.stdout
-    assert "(filtered MRR)" in result.stdout
+    assert "chosen    --n3 0.04 --dropout 0.0 --negatives 0 --patience " in result.stdout
+    valid = float(result.stdout.split("valid ")[-1].split()[0])
+    measured = LinkPredictor.load(path).evaluate(folder / "valid.txt").measures()["mrr"]
+    assert valid == pytest.approx(measured, abs=1e-4)
     return path
 
 
@@ -94,7 +97,7 @@ def test_more_known_triples_raise_filtered_ranks(model, tmp_path):
 def test_unknown_entities_are_told(model, tmp_path):
     test = write(tmp_path / "test.tsv", [("p01", "next", "zzz")])
     result = run("links", "evaluate", model, test)
-    assert "1 triples have an entity that the model does not know" in result.stderr
+    assert "1 of 1 triples have an unknown entity or relation" in result.stdout
 
 
 def test_preset_of_the_thesis_and_a_file_of_validation(folder, tmp_path):
@@ -217,6 +220,38 @@ def test_the_old_name_of_relation_matrices(folder, tmp_path):
                  "--epochs", 1)  # fmt: skip
     assert "--middle is deprecated, use --relation-matrix" in result.stderr
     assert LinkPredictor.load(tmp_path / "m").relation_matrix == "diagonal"
+
+
+def test_every_parameter_of_the_command_line_is_used(folder, tmp_path):
+    run(
+        "links", "train", folder, "--out", tmp_path / "m", "--dimensions", 4, "--dropout", 0.3,
+        "--n3", 0.2, "--negatives", 5, "--loss", "softmax", "--targets", "kvsall", "--optimizer",
+        "adagrad", "--learning-rate", 0.2, "--init-scale", 0.01, "--epochs", 1, "--patience", 1,
+        "--batch-size", 9, "--no-average", "--known", folder / "test.txt",
+    )  # fmt: skip
+    parameters = LinkPredictor.load(tmp_path / "m").parameters_
+    expected = {
+        "n_components": 4, "dropout": 0.3, "n3": 0.2, "n_negatives": 5, "loss": "softmax",
+        "targets": "kvsall", "optimizer": "adagrad", "learning_rate": 0.2, "init_scale": 0.01,
+        "max_iter": 1, "n_iter_no_change": 1, "batch_size": 9, "average": False,
+    }  # fmt: skip
+    assert {name: parameters[name] for name in expected} == expected
+
+
+@pytest.mark.slow
+def test_tune_writes_its_table_and_the_best_model(folder, tmp_path):
+    result = run(
+        "links", "tune", folder, "--out", tmp_path / "t.csv", "--model", tmp_path / "m",
+        "--minutes", 0.001, "--settings", 2, "--seeds", 1, "--dimensions", 4, "--epochs", 1,
+    )  # fmt: skip
+    assert "setting  round" in result.stdout
+    best = result.stdout.split("best ")[-1].splitlines()[0].split()
+    assert best[:4] == ["--dimensions", "4", "--epochs", "1"]
+    loaded = LinkPredictor.load(tmp_path / "m")
+    assert float(best[best.index("--n3") + 1]) == loaded.parameters_["n3"]
+    assert len((tmp_path / "t.csv").read_text().splitlines()) == 3
+    run("links", "train", folder, "--out", tmp_path / "again", *best)
+    assert "no parameter" not in result.stderr
 
 
 def test_help_is_there_without_torch():

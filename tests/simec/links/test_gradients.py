@@ -118,12 +118,21 @@ def test_cubes(kind):
     matrices = RelationMatrices(2, 4, kind).double()
     y = torch.randn(3, 4, dtype=torch.float64)
     moduli = torch.complex(y[:, :2], y[:, 2:]).abs() if kind == "complex" else y.abs()
-    torch.testing.assert_close(matrices.cubes(y), moduli.pow(3).sum(1))
-    r = torch.tensor([1, 0])
+    torch.testing.assert_close(matrices.cubes(y)[0], moduli.pow(3).sum(1))
     m = matrices.weight.detach()
     moduli = torch.complex(m[:, :2], m[:, 2:]).abs() if kind == "complex" else m.abs()
-    torch.testing.assert_close(matrices.relation_cubes(r), moduli[r].pow(3).flatten(1).sum(1))
-    matrices.cubes(torch.zeros(1, 4, dtype=torch.float64, requires_grad=True)).sum().backward()
+    torch.testing.assert_close(matrices.cubes(m)[0], moduli.pow(3).flatten(1).sum(1))
+    for values in (y, m):
+        _, gradients = matrices.cubes(values)
+        for at in np.ndindex(*values.shape):
+            before, step = float(values[at]), 1e-5
+            values[at] = before + step
+            more = float(matrices.cubes(values)[0].sum())
+            values[at] = before - step
+            less = float(matrices.cubes(values)[0].sum())
+            values[at] = before
+            assert float(gradients[at]) == pytest.approx((more - less) / (2 * step), abs=1e-7)
+    assert not matrices.cubes(torch.zeros(1, 4))[1].any()  # a root has no derivative at 0
 
 
 @pytest.mark.parametrize("tied", [True, False])

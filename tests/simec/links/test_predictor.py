@@ -246,7 +246,8 @@ def test_gradient_of_a_step_is_that_of_the_objective(form, tied):
         loss = (each.sum(1) / same.sum(1)).sum() / len(queries)
     else:
         weights = 1 / same.sum(1) / len(queries) if form == "kvsall" else torch.full((8,), 1 / 8)
-        cubes = matrices.cubes(Y[h]) + matrices.relation_cubes(r) + matrices.cubes(W[t])
+        vectors = Y[h], matrices.weight[r], W[t]
+        cubes = sum(torch.complex(*x.chunk(2, 1)).abs().pow(3).sum(1) for x in vectors)
         each = torch.nn.functional.cross_entropy(scores, t, reduction="none")
         loss = ((each + 0.1 * cubes) * weights).sum()
     loss.backward()

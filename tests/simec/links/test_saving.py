@@ -76,14 +76,15 @@ def test_what_is_not_a_predictor(tmp_path):
     about = json.loads((folder / "config.json").read_text())
     for change, message in (
         ({"format": "simec.SimilarityEncoder"}, "is not a link predictor: it holds a simec.Sim"),
-        ({"format_version": 99}, "format version 99; this version .* reads up to 3"),
+        ({"format_version": 99}, "format version 99; this version .* reads up to 4"),
         ({"entities": about["entities"][:-1]}, "is damaged"),
         ({"entities": [*about["entities"][:-1], 7]}, "is damaged: .* mixed types"),
         ({"entities": [[1]] * N}, "is damaged"),
         ({"n_trained": N + 1}, "is damaged: .*n_trained must be an integer"),
         ({"n_duplicates": None}, "is damaged: .*n_duplicates"),
         ({"losses": ["a"]}, "is damaged"),
-        ({"parameters": {**about["parameters"], "n_components": 8}}, "is damaged"),
+        ({"fitted_parameters": {**about["fitted_parameters"], "n_components": 8}}, "is damaged"),
+        ({"fitted_parameters": {}}, "is damaged: .*fitted_parameters"),
         ({"parameters": {**about["parameters"], "n3": None}}, "is damaged"),
         ({"parameters": {"new": 1}}, "is damaged"),
         ({"parameters": None}, "is damaged"),
