@@ -7,10 +7,8 @@ import copy
 import os
 import random
 import signal
-import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +21,7 @@ from conec import embedding as module
 from conec.cli import app, vector_shards
 from conec.contexts import occurrences
 from conec.senses import induction
-from tests.distributed.cluster import ROOT, Cluster, running
+from tests.distributed.cluster import Cluster
 
 pytest.importorskip("ray", reason="clusters need Ray")
 pytestmark = pytest.mark.slow
@@ -265,61 +263,3 @@ def test_files_of_shards(
     assert len(written[0]) > 5
     assert written[0] == written[1]
     assert not (tmp_path / "shards.partial").exists()
-
-
-@pytest.mark.parametrize("who", ["driver", "head"])
-def test_a_run_whose_driver_or_head_dies_is_continued(
-    cluster: Cluster,
-    model: ContextEncoder,
-    documents: list[list[str]],
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    who: str,
-) -> None:
-    model.save(tmp_path / "model")
-    text, partial = tmp_path / "text.txt", tmp_path / "out.partial"
-    text.write_text("".join(" ".join(document) + "\n" for document in documents))
-    command = ["embed", str(tmp_path / "model"), str(text), "--shards", "npz", "--out"]
-    code = (
-        "import sys, time\n"
-        "from conec.cli import app, vector_shards\n"
-        "vector_shards.SHARD_BYTES = 6000\n"
-        "write = vector_shards._write_vectors\n"
-        "def slowly(*arguments, **options):\n"
-        "    time.sleep(.1)\n"
-        "    return write(*arguments, **options)\n"
-        "vector_shards._write_vectors = slowly\n"
-        "app(sys.argv[1:])\n"
-    )
-    monkeypatch.setenv("RAY_gcs_rpc_server_reconnect_timeout_s", "5")  # 60 by default
-    with contextlib.ExitStack() as stack:
-        other = cluster if who == "driver" else stack.enter_context(running(1))
-        arguments = [*command, str(tmp_path / "out"), "--address", other.address]
-        process = stack.enter_context(
-            subprocess.Popen(
-                [sys.executable, "-c", code, *arguments],
-                env={**os.environ, "PYTHONPATH": str(ROOT)}, stderr=subprocess.DEVNULL,
-            )
-        )  # fmt: skip
-        end = time.monotonic() + 60
-        while not list(partial.glob("*1.json")) and time.monotonic() < end:
-            time.sleep(0.001)
-        if who == "driver":
-            process.kill()
-        else:
-            other.kill_head()
-        assert process.wait(30) != 0
-    complete = list(partial.glob("0*.json"))
-    assert complete
-    assert not (tmp_path / "out").exists()
-    monkeypatch.setattr(vector_shards, "SHARD_BYTES", 6000)
-    app([*command, str(tmp_path / "whole")], standalone_mode=False)
-    resumed = [*command, str(tmp_path / "out"), "--resume", "--address", cluster.address]
-    app(resumed, standalone_mode=False)
-    written = [
-        {path.name: path.read_bytes() for path in (tmp_path / name).iterdir()}
-        for name in ("out", "whole")
-    ]
-    assert written[0] == written[1]
-    assert len(written[0]) - 2 > len(complete)
-    assert not partial.exists()

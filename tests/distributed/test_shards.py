@@ -90,8 +90,9 @@ def write_file(corpus: Corpus, folder: Path) -> str:
     return name
 
 
-def node_of(corpus: Corpus) -> str:
-    time.sleep(0.3)
+def node_of(corpus: Corpus, joined: Path) -> str:
+    if not joined.exists():
+        time.sleep(0.3)
     return str(ray.get_runtime_context().get_node_id())
 
 
@@ -227,9 +228,9 @@ def test_bar(cluster: Cluster, text: Path, capsys: pytest.CaptureFixture[str]) -
     assert re.search(r"counting on \d nodes", shown)
 
 
-def test_nodes_that_join_and_die(cluster: Cluster, text: Path) -> None:
-    corpus = corpora.open(text)
-    results = map_shards(node_of, corpus, engine=cluster.address, shard_bytes=1500)
+def test_nodes_that_join_and_die(cluster: Cluster, text: Path, tmp_path: Path) -> None:
+    function = functools.partial(node_of, joined=tmp_path / "joined")
+    results = map_shards(function, corpora.open(text), engine=cluster.address, shard_bytes=1500)
     nodes = {next(results)}
     added = cluster.add_node()
     for node in results:
@@ -237,6 +238,7 @@ def test_nodes_that_join_and_die(cluster: Cluster, text: Path) -> None:
         if len(nodes) == 3 and added in cluster.nodes:
             cluster.nodes.remove(added)
             os.kill(added, signal.SIGKILL)
+            (tmp_path / "joined").touch()
     assert len(nodes) == 3
     assert added not in cluster.nodes
 

@@ -54,11 +54,11 @@ def process(actor: Any) -> int:
     return int(ray.get(actor.__ray_call__.remote(lambda _: os.getpid())))
 
 
-def test_killed_workers(
+def test_workers_and_nodes_that_die_and_join(
     cluster: Cluster, whole: ContextEncoder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One in a round, one before all have received a merge, one after that."""
-    original, killed = ClusterShards._train_cycle, []
+    """Workers: one in a round, one before all have received a merge, one after that."""
+    original, killed, nodes = ClusterShards._train_cycle, [], []
 
     def die_late(worker: Any) -> int:
         def receive(merged: object) -> None:
@@ -70,8 +70,6 @@ def test_killed_workers(
 
     def kill(self: ClusterShards, epoch: int, cycle: int) -> tuple[float, int]:
         moment = len(killed)
-        if (epoch, cycle) != (0, 1) or moment == 3:
-            return original(self, epoch, cycle)
         actor = self._placed()[moment]
         if moment == 1:
             killed.append(ray.get(actor.__ray_call__.remote(die_late)))
@@ -85,29 +83,21 @@ def test_killed_workers(
         os.kill(killed[-1], signal.SIGKILL)
         return result
 
-    monkeypatch.setattr(ClusterShards, "_train_cycle", kill)
-    assert_same_bits(train(cluster.address), whole)
-    assert len({*killed}) == 3
-
-
-def test_a_killed_node_and_one_that_joins(
-    cluster: Cluster, whole: ContextEncoder, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    original, nodes = ClusterShards._train_cycle, []
-
-    def change(self: ClusterShards, epoch: int, cycle: int) -> tuple[float, int]:
+    def disturb(self: ClusterShards, epoch: int, cycle: int) -> tuple[float, int]:
+        if (epoch, cycle) == (0, 1) and len(killed) < 3:
+            return kill(self, epoch, cycle)
         result = original(self, epoch, cycle)
         if (epoch, cycle) == (0, 0):
-            cluster.add_node()
-        elif (epoch, cycle) == (0, 1):
             nodes.append(self.figures["nodes"])
+            cluster.add_node()
         elif (epoch, cycle) == (1, 0):
             nodes.append(self.figures["nodes"])
             os.kill(cluster.nodes.pop(), signal.SIGKILL)
         return result
 
-    monkeypatch.setattr(ClusterShards, "_train_cycle", change)
+    monkeypatch.setattr(ClusterShards, "_train_cycle", disturb)
     assert_same_bits(train(cluster.address), whole)
+    assert len({*killed}) == 3
     assert nodes == ["2", "3"]
 
 
